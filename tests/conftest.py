@@ -1,0 +1,17 @@
+"""Fixtures shared by the whole suite."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real corpora that lies beside the checkout, or a skip that says why."""
+    folder = Path(os.environ.get("TOPICNET_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"needs the real corpora in {folder} (set TOPICNET_DATA to name another place)")
+    return folder

@@ -1,0 +1,151 @@
+"""Diversity: topic diversity, topic uniqueness, rank-biased overlap and duplicate topics."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from topicnet.errors import InputError
+from topicnet.evaluate.diversity import duplicate_topics, inverted_rbo, topic_diversity, topic_uniqueness
+
+SCORES = [topic_diversity, topic_uniqueness, inverted_rbo]
+
+SAME = np.array([[3, 1, 2], [3, 1, 2], [3, 1, 2]])
+DISJOINT = np.array([[0, 1], [2, 3], [4, 5]])
+
+
+@st.composite
+def word_lists(draw, max_topics=5):
+    n_topics, n_words = draw(st.integers(1, max_topics)), draw(st.integers(1, 6))
+    lists = st.permutations(range(9)).map(lambda ids: ids[:n_words])
+    return np.array(draw(st.lists(lists, min_size=n_topics, max_size=n_topics)))
+
+
+def rbo_by_hand(first, second, p):
+    """The formula of Webber, Moffat & Zobel (2010), sets and all."""
+    depths = range(1, len(first) + 1)
+    shared = [len(set(first[:d]) & set(second[:d])) for d in depths]
+    total = sum(x / d * p**d for x, d in zip(shared, depths, strict=True))
+    return shared[-1] / len(first) * p ** len(first) + (1 - p) / p * total
+
+
+class TestTopicDiversity:
+    def test_counts_distinct_words(self):
+        assert topic_diversity(np.array([[0, 1, 2], [2, 3, 4]])) == pytest.approx(5 / 6)
+
+    def test_bounds_are_met(self):
+        assert topic_diversity(DISJOINT) == 1.0
+        assert topic_diversity(SAME) == pytest.approx(1 / 3)
+
+
+class TestTopicUniqueness:
+    def test_a_shared_word_counts_by_halves(self):
+        assert topic_uniqueness(np.array([[0, 1], [1, 2]])) == pytest.approx((1 + 0.5 + 0.5 + 1) / 4)
+
+    def test_bounds_are_met(self):
+        assert topic_uniqueness(DISJOINT) == 1.0
+        assert topic_uniqueness(SAME) == pytest.approx(1 / 3)
+
+    @given(word_lists())
+    def test_equals_topic_diversity_on_the_same_lists(self, topics):
+        assert topic_uniqueness(topics) == pytest.approx(topic_diversity(topics))
+
+
+class TestInvertedRbo:
+    def test_identical_lists_overlap_wholly(self):
+        assert inverted_rbo(SAME) == pytest.approx(0.0, abs=1e-12)
+
+    def test_disjoint_lists_do_not_overlap(self):
+        assert inverted_rbo(DISJOINT) == 1.0
+
+    def test_one_topic_alone_is_diverse(self):
+        assert inverted_rbo(np.array([[4, 2, 7]])) == 1.0
+
+    def test_a_value_worked_out_on_paper(self):
+        # X = 0, 2 of two words swapped: 0.9^2 * 1 + 0.1 / 0.9 * (0 + 0.9^2 * 1) = 0.9
+        assert inverted_rbo(np.array([[0, 1], [1, 0]])) == pytest.approx(0.1)
+
+    def test_agreement_at_the_top_weighs_more(self):
+        at_the_top = np.array([[0, 1, 2], [0, 3, 4]])
+        at_the_end = np.array([[1, 2, 0], [3, 4, 0]])
+        assert inverted_rbo(at_the_top) < inverted_rbo(at_the_end)
+
+    @given(word_lists(), st.sampled_from([0.1, 0.5, 0.9, 0.99]))
+    def test_equals_the_formula_pair_by_pair(self, topics, weight):
+        overlaps = [rbo_by_hand(a, b, weight) for a, b in combinations(topics.tolist(), 2)]
+        expected = 1 - np.mean(overlaps) if overlaps else 1.0
+        assert inverted_rbo(topics, weight) == pytest.approx(expected, abs=1e-12)
+
+    @pytest.mark.parametrize("weight", [0.0, 1.0, -0.1, 1.5, float("nan")])
+    def test_refuses_a_weight_outside_0_and_1(self, weight):
+        with pytest.raises(InputError, match="weight is"):
+            inverted_rbo(DISJOINT, weight)
+
+
+class TestAllScores:
+    @pytest.mark.parametrize("score", SCORES)
+    @given(topics=word_lists())
+    def test_lie_between_0_and_1(self, score, topics):
+        assert -1e-12 <= score(topics) <= 1 + 1e-12
+
+    @pytest.mark.parametrize("score", SCORES)
+    @given(topics=word_lists())
+    def test_ignore_the_order_of_topics(self, score, topics):
+        assert score(topics[::-1]) == pytest.approx(score(topics), abs=1e-12)
+
+    @pytest.mark.parametrize("score", SCORES)
+    @given(topics=word_lists())
+    def test_ignore_the_names_of_words(self, score, topics):
+        renamed = np.random.default_rng(0).permutation(1000)[topics]
+        assert score(renamed) == pytest.approx(score(topics), abs=1e-12)
+
+    @pytest.mark.parametrize("score", [topic_diversity, topic_uniqueness])
+    @given(topics=word_lists())
+    def test_those_of_sets_ignore_the_order_of_words(self, score, topics):
+        assert score(topics[:, ::-1]) == pytest.approx(score(topics))
+
+    @pytest.mark.parametrize("score", [*SCORES, duplicate_topics])
+    @pytest.mark.parametrize(
+        ("topics", "says"),
+        [
+            (np.array([0, 1]), r"\(2,\)"),
+            (np.zeros((0, 2), dtype=int), r"\(0, 2\)"),
+            (np.zeros((2, 0), dtype=int), r"\(2, 0\)"),
+            (np.array([[0.5, 1.0]]), "float64"),
+            (np.array([[0, 1], [2, 2]]), "topic 1 repeats a word"),
+        ],
+    )
+    def test_refuse_what_is_no_table_of_word_lists(self, score, topics, says):
+        with pytest.raises(InputError, match=says) as caught:
+            score(topics)
+        assert "\n" not in str(caught.value)
+
+
+class TestDuplicateTopics:
+    def test_names_each_pair_once(self):
+        topics = np.array([[0, 1, 2], [7, 8, 9], [2, 0, 1], [1, 2, 5]])
+        assert duplicate_topics(topics, 3) == [(0, 2)]
+        assert duplicate_topics(topics, 2) == [(0, 2), (0, 3), (2, 3)]
+
+    def test_eight_of_ten_by_default(self):
+        eight_in_common = np.array([np.arange(10), np.arange(2, 12)])
+        seven_in_common = np.array([np.arange(10), np.arange(3, 13)])
+        assert duplicate_topics(eight_in_common) == [(0, 1)]
+        assert duplicate_topics(seven_in_common) == []
+
+    def test_one_topic_has_no_duplicate(self):
+        assert duplicate_topics(np.arange(10)[None]) == []
+
+    @given(word_lists(), st.data())
+    def test_equals_the_intersection_of_sets(self, topics, data):
+        overlap = data.draw(st.integers(1, topics.shape[1]))
+        pairs = combinations(range(len(topics)), 2)
+        expected = [(i, j) for i, j in pairs if len({*topics[i]} & {*topics[j]}) >= overlap]
+        assert duplicate_topics(topics, overlap) == expected
+
+    @pytest.mark.parametrize("overlap", [0, 4])
+    def test_refuses_an_overlap_no_pair_or_every_pair_would_meet(self, overlap):
+        with pytest.raises(InputError, match=f"overlap is {overlap}; expected 1 to 3"):
+            duplicate_topics(SAME, overlap)

@@ -1,0 +1,1 @@
+"""Torch parts that know neither text nor images."""

@@ -1,0 +1,229 @@
+"""The hot path: sparse batches, the sparse first layer, and the likelihood at the nonzeros.
+
+No function here makes a (B, V) array. A batch carries its CSR pattern and the pattern of its transpose, so that
+both directions of every product run over contiguous rows and give the same sums in the same order each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from torch import Tensor
+from torch.nn import functional
+
+# Below this a probability counts as this: softmax underflows near 1e-38, and x / p must stay finite.
+SMALLEST_PROBABILITY = 1e-30
+
+
+class Pattern(NamedTuple):
+    """Where the nonzeros of one orientation lie: row starts (rows + 1,) and column ids (nnz,)."""
+
+    starts: Tensor
+    columns: Tensor
+    shape: tuple[int, int]
+
+    def matrix(self, values: Tensor) -> Tensor:
+        """Return a torch CSR matrix with these values (nnz,), without copying."""
+        return torch.sparse_csr_tensor(
+            self.starts, self.columns, values, size=self.shape, check_invariants=False
+        )
+
+
+@dataclass(frozen=True)
+class SparseBatch:
+    """A sparse slice of the counts, on the device.
+
+    Attributes
+    ----------
+    counts : Tensor
+        (nnz,) the nonzero counts, row by row.
+    rows : Tensor
+        (nnz,) the row of each count, in [0, B).
+    pattern, transposed : Pattern
+        Where the counts lie in (B, V) and in (V, B).
+    order : Tensor
+        (nnz,) position in `counts` of each nonzero of the transpose.
+    index : Tensor
+        (B,) which documents of the corpus these are.
+    """
+
+    counts: Tensor
+    rows: Tensor
+    pattern: Pattern
+    transposed: Pattern
+    order: Tensor
+    index: Tensor
+
+    @classmethod
+    def from_csr(cls, counts: csr_matrix, index: NDArray[np.int64], device: torch.device) -> SparseBatch:
+        """Move the rows `index` of the counts (D, V) to the device."""
+        part = counts[index]
+        n_docs, n_words = part.shape
+        positions = csr_matrix((np.arange(part.nnz), part.indices, part.indptr), shape=part.shape).tocsc()
+        rows = np.repeat(np.arange(n_docs), np.diff(part.indptr))
+
+        def move(array: NDArray[Any], dtype: torch.dtype) -> Tensor:
+            return torch.as_tensor(array).to(device=device, dtype=dtype, non_blocking=True)
+
+        return cls(
+            counts=move(part.data, torch.get_default_dtype()),
+            rows=move(rows, torch.int64),
+            pattern=Pattern(
+                move(part.indptr, torch.int64), move(part.indices, torch.int64), (n_docs, n_words)
+            ),
+            transposed=Pattern(
+                move(positions.indptr, torch.int64), move(positions.indices, torch.int64), (n_words, n_docs)
+            ),
+            order=move(positions.data, torch.int64),
+            index=move(index, torch.int64),
+        )
+
+    @property
+    def n_docs(self) -> int:
+        """Number of documents in the batch, B."""
+        return self.pattern.shape[0]
+
+    def row_sums(self, values: Tensor) -> Tensor:
+        """Sum values given at the nonzeros (nnz,) over each document: (B,)."""
+        return torch.segment_reduce(values, "sum", offsets=self.pattern.starts, axis=0, unsafe=True)
+
+
+class SparseBatches:
+    """Counts (D, V) cut into batches of about `batch_size` documents.
+
+    The batches are of nearly equal size, so that none is left with the single document that batch
+    normalisation cannot use.
+    """
+
+    def __init__(self, counts: csr_matrix, batch_size: int, device: torch.device) -> None:
+        self.counts = counts
+        self.device = device
+        n_docs = counts.shape[0]
+        self.n_batches = max(1, -(-n_docs // batch_size))
+        while self.n_batches > 1 and n_docs // self.n_batches < 2:
+            self.n_batches -= 1
+
+    @property
+    def n_docs(self) -> int:
+        """Number of documents, D."""
+        return int(self.counts.shape[0])
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[SparseBatch]:
+        """Every document once, in order."""
+        yield from self._cut(np.arange(self.n_docs))
+
+    def shuffled(self, rng: np.random.Generator) -> Iterator[SparseBatch]:
+        """Every document once, in random order."""
+        yield from self._cut(rng.permutation(self.n_docs))
+
+    def _cut(self, order: NDArray[np.int64]) -> Iterator[SparseBatch]:
+        for index in np.array_split(order, self.n_batches):
+            yield SparseBatch.from_csr(self.counts, index, self.device)
+
+
+def sparse_linear(batch: SparseBatch, values: Tensor, weight: Tensor) -> Tensor:
+    """Multiply a sparse input by a dense weight.
+
+    Parameters
+    ----------
+    batch : SparseBatch
+        Where the input's nonzeros lie.
+    values : Tensor
+        (nnz,) the input's nonzero values; no gradient flows to them.
+    weight : Tensor
+        (V, H).
+
+    Returns
+    -------
+    Tensor
+        (B, H); an empty document gives a row of zeros.
+    """
+    product: Tensor = _SparseLinear.apply(weight, values, batch)
+    return product
+
+
+class _SparseLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, values: Tensor, batch: SparseBatch) -> Tensor:
+        ctx.save_for_backward(values)
+        ctx.batch = batch
+        pattern = batch.pattern
+        return functional.embedding_bag(
+            pattern.columns, weight, pattern.starts[:-1], mode="sum", per_sample_weights=values
+        )
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+        (values,) = ctx.saved_tensors
+        batch: SparseBatch = ctx.batch
+        return batch.transposed.matrix(values[batch.order]) @ upstream[0].contiguous(), None, None
+
+
+def mixture_probabilities(theta: Tensor, beta_t: Tensor, pattern: Pattern) -> Tensor:
+    """p(w|d) = sum_k theta_dk beta_kw at the nonzeros only.
+
+    Parameters
+    ----------
+    theta : Tensor
+        (B, K).
+    beta_t : Tensor
+        (V, K), contiguous: beta transposed.
+
+    Returns
+    -------
+    Tensor
+        (nnz,), at least `SMALLEST_PROBABILITY`.
+    """
+    zeros = pattern.matrix(theta.new_zeros(len(pattern.columns)))
+    sampled = torch.sparse.sampled_addmm(zeros, theta.contiguous(), beta_t.t(), beta=0.0)
+    return sampled.values().clamp_min(SMALLEST_PROBABILITY)
+
+
+def mixture_log_likelihood(theta: Tensor, beta: Tensor, batch: SparseBatch) -> Tensor:
+    """Multinomial log-likelihood of the counts under the mixture of topics, without its constant.
+
+    sum_w x_dw log sum_k theta_dk beta_kw (Dieng et al. 2020, eq. 6; Miao et al. 2017, eq. 8), computed and
+    differentiated at the nonzero counts only: O(nnz K) work, O(nnz + (B + V) K) memory.
+
+    Parameters
+    ----------
+    theta : Tensor
+        (B, K), rows sum to 1.
+    beta : Tensor
+        (K, V), rows sum to 1.
+
+    Returns
+    -------
+    Tensor
+        (B,) nats; 0 for an empty document.
+    """
+    likelihood: Tensor = _MixtureLogLikelihood.apply(theta, beta, batch)
+    return likelihood
+
+
+class _MixtureLogLikelihood(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, theta: Tensor, beta: Tensor, batch: SparseBatch) -> Tensor:
+        beta_t = beta.t().contiguous()  # (V, K): a word's topics side by side
+        p = mixture_probabilities(theta, beta_t, batch.pattern)  # (nnz,)
+        ctx.save_for_backward(theta, beta_t, p)
+        ctx.batch = batch
+        return batch.row_sums(batch.counts * p.log())  # (B,)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, None]:
+        theta, beta_t, p = ctx.saved_tensors
+        batch: SparseBatch = ctx.batch
+        ratio = upstream[0][batch.rows] * batch.counts / p  # (nnz,)
+        grad_theta = batch.pattern.matrix(ratio) @ beta_t  # (B, K)
+        grad_beta_t = batch.transposed.matrix(ratio[batch.order]) @ theta.contiguous()  # (V, K)
+        return grad_theta, grad_beta_t.t(), None

@@ -1,0 +1,1 @@
+"""Scores of topics: numpy and scipy arrays in, numbers out."""

@@ -1,0 +1,137 @@
+"""Topic diversity: how little the top words of different topics repeat one another."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from topicnet.errors import InputError
+
+
+def topic_diversity(topics: NDArray[np.integer]) -> float:
+    """Share of distinct words among the top words of all topics (TD; Dieng, Ruiz & Blei 2020).
+
+    Parameters
+    ----------
+    topics : (K, N) integer array
+        Word ids, each topic's top words. TD is defined on the top 25: pass N = 25.
+
+    Returns
+    -------
+    Distinct words / (K N), in [1/K, 1]: 1 when no two topics share a word.
+
+    Raises
+    ------
+    InputError
+        If ``topics`` is not a table of integer ids, or a topic repeats a word.
+    """
+    topics = _checked_topics(topics)
+    return np.unique(topics).size / topics.size
+
+
+def topic_uniqueness(topics: NDArray[np.integer]) -> float:
+    """Mean of 1 / (number of topics that list the word) over all top words (TU; Nan et al. 2019).
+
+    Parameters
+    ----------
+    topics : (K, N) integer array
+        Word ids, each topic's top words; by custom N = 10.
+
+    Returns
+    -------
+    In [1/K, 1]: 1 when no two topics share a word. A word in c lists adds 1/c to each of them, 1 in all, so
+    TU equals :func:`topic_diversity` at the same N: the two differ by their customary N (10 and 25) alone.
+
+    Raises
+    ------
+    InputError
+        If ``topics`` is not a table of integer ids, or a topic repeats a word.
+    """
+    topics = _checked_topics(topics)
+    _, position, n_topics = np.unique(topics, return_inverse=True, return_counts=True)
+    return float((1.0 / n_topics[position.reshape(-1)]).mean())
+
+
+def inverted_rbo(topics: NDArray[np.integer], weight: float = 0.9) -> float:
+    """One minus the mean rank-biased overlap of all pairs of topics.
+
+    With ``X_d`` the number of words that the first d places of two lists share, and p = ``weight``,
+    ``RBO = p^N X_N / N + (1 - p) / p * sum_{d=1}^{N} p^d X_d / d``: the extrapolated RBO of Webber, Moffat &
+    Zobel (2010, eq. 32) on lists of one length. As a diversity of topics: Bianchi, Terragni & Hovy 2021.
+
+    Parameters
+    ----------
+    topics : (K, N) integer array
+        Word ids, each topic's top words, the most probable first; by custom N = 10.
+    weight : float
+        p in (0, 1): the smaller, the more the first places count.
+
+    Returns
+    -------
+    In [0, 1]: 1 when no two topics share a word, 0 when all lists are the same. One topic alone scores 1.
+
+    Raises
+    ------
+    InputError
+        If ``topics`` is not a table of integer ids, a topic repeats a word, or ``weight`` is outside (0, 1).
+    """
+    topics = _checked_topics(topics)
+    if not 0.0 < weight < 1.0:
+        raise InputError(f"weight is {weight}; expected a number between 0 and 1, both excluded")
+    n_topics, n_words = topics.shape
+    if n_topics == 1:
+        return 1.0
+    pairs = np.triu_indices(n_topics, k=1)
+    overlap = np.zeros(pairs[0].size)
+    for depth in range(1, n_words + 1):
+        agreement = _shared_words(topics[:, :depth])[pairs] / depth  # X_d / d
+        overlap += (1.0 - weight) * weight ** (depth - 1) * agreement
+    overlap += weight**n_words * agreement
+    return float(1.0 - overlap.mean())
+
+
+def duplicate_topics(topics: NDArray[np.integer], overlap: int = 8) -> list[tuple[int, int]]:
+    """Pairs of topics that share at least ``overlap`` of their top words, in whatever order.
+
+    Parameters
+    ----------
+    topics : (K, N) integer array
+        Word ids, each topic's top words; by custom N = 10.
+    overlap : int
+        Words in common from which on a pair counts as duplicate, 1 to N.
+
+    Returns
+    -------
+    Pairs (i, j) of topic numbers with i < j, in ascending order.
+
+    Raises
+    ------
+    InputError
+        If ``topics`` is not a table of integer ids, a topic repeats a word, or ``overlap`` is not in 1 to N.
+    """
+    topics = _checked_topics(topics)
+    if not 1 <= overlap <= topics.shape[1]:
+        raise InputError(f"overlap is {overlap}; expected 1 to {topics.shape[1]}, the words given per topic")
+    first, second = np.nonzero(np.triu(_shared_words(topics) >= overlap, k=1))
+    return list(zip(first.tolist(), second.tolist(), strict=True))
+
+
+def _shared_words(topics: NDArray[np.intp]) -> NDArray[np.int64]:
+    """(K, K) number of words that two topics' lists have in common."""
+    n_topics, n_words = topics.shape
+    words, position = np.unique(topics, return_inverse=True)
+    rows = np.arange(0, topics.size + 1, n_words)
+    ones = np.ones(topics.size, dtype=np.int64)
+    member = csr_array((ones, position.reshape(-1), rows), shape=(n_topics, words.size))
+    return (member @ member.T).toarray()
+
+
+def _checked_topics(topics: NDArray[np.integer]) -> NDArray[np.intp]:
+    table = np.asarray(topics)
+    if table.ndim != 2 or 0 in table.shape:
+        raise InputError(f"topics has shape {table.shape}; expected (K, N) word ids, at least one of each")
+    if not np.issubdtype(table.dtype, np.integer):
+        raise InputError(f"topics holds {table.dtype}; expected integer word ids, as top_words gives them")
+    repeats = (np.diff(np.sort(table, axis=1), axis=1) == 0).any(axis=1)
+    if repeats.any():
+        raise InputError(f"topic {int(repeats.argmax())} repeats a word; expected distinct ids in a topic")
+    return table.astype(np.intp, copy=False)

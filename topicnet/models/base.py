@@ -1,0 +1,212 @@
+"""TopicModel: the scikit-learn estimator every model is."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.random import RandomState
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
+from torch import Tensor
+
+from topicnet.core.em import refine_theta
+from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
+from topicnet.core.seeding import seeded
+from topicnet.core.sparse import SparseBatches
+from topicnet.core.train import Listener
+from topicnet.errors import InputError
+from topicnet.models.fitting import Fitting, Settings, bound_nats, choose_device
+from topicnet.models.network import TopicNetwork
+
+INFERENCE_BATCH = 1000  # documents; fixed, so that theta does not depend on the training batch size
+
+
+class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
+    """A neural topic model over counts.
+
+    Abstract: a subclass names its parameters in `__init__` and builds its network in `build_network`; nothing
+    else is overridden. Parameters are stored untouched and checked in `fit`.
+    """
+
+    n_topics: int
+    init: Literal["em", "random"]
+    batch_size: int
+    max_epochs: int | None
+    learning_rate: float | None
+    kl_warm_up: float
+    kl_weight: float
+    weight_decay: float
+    validation_fraction: float
+    patience: int
+    device: str
+    random_state: int | RandomState | None
+
+    @abstractmethod
+    def build_network(self, vocab_size: int) -> TopicNetwork:
+        """Make an untrained network for V words."""
+
+    def fit(self, X: Any, y: Any = None, *, listener: Listener | None = None) -> TopicModel:
+        """Learn the topics of a corpus.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_docs, vocab_size)
+            Non-negative counts. Documents without words are allowed and teach nothing.
+        y : ignored
+        listener : callable, optional
+            Called with a `Progress` after every pass and epoch.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            A parameter out of its range, or no words in any document.
+        FitInterrupted
+            Ctrl-C (a KeyboardInterrupt): the model is fitted with the best it had by then.
+        """
+        counts = self._check_counts(X, reset=True)
+        settings = self._settings()
+        if self.n_topics > counts.shape[1]:
+            warnings.warn(
+                f"n_topics={self.n_topics} exceeds the {counts.shape[1]} words of the vocabulary: topics will repeat",
+                stacklevel=2,
+            )
+        filled = counts[np.diff(counts.indptr) > 0]
+        if filled.shape[0] == 0:
+            raise InputError(
+                f"all {counts.shape[0]} documents are empty; at least one must hold a known word"
+            )
+        device = choose_device(self.device)
+        with deferred_interrupt() as interrupted:
+            with seeded(settings.seed, device):
+                network = self.build_network(counts.shape[1]).to(device)
+            fitting = Fitting(network, filled, settings, device, listener, interrupted)
+            result = fitting.run()
+            self._adopt(network, result.history)
+        self.device_ = str(device)
+        self.stopped_ = result.stopped
+        self.best_epoch_ = result.best_epoch
+        self.validation_bound_ = fitting.validation_nats_per_token()
+        if result.stopped == "interrupted":
+            raise FitInterrupted
+        return self
+
+    def transform(self, X: Any, refine: int = 0) -> NDArray[np.float32]:
+        """Infer theta, deterministically, from the posterior mean.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_docs, vocab_size)
+            Non-negative counts over the vocabulary of the fit.
+        refine : int
+            EM steps on theta from there, topics held fixed: closer to the best theta of each document, slower.
+
+        Returns
+        -------
+        ndarray of shape (n_docs, n_topics), float32
+            Rows sum to 1; a document without words gets the prior's theta.
+        """
+        check_is_fitted(self)
+        if isinstance(refine, bool) or not isinstance(refine, int | np.integer) or refine < 0:
+            raise InputError(f"refine={refine!r} given, expected a number of EM steps, 0 or more")
+        counts = self._check_counts(X, reset=False)
+        network = self.network_
+        network.eval()
+        parts: list[Tensor] = []
+        with torch.inference_mode():
+            beta = network.beta()
+            for batch in SparseBatches(counts, INFERENCE_BATCH, beta.device):
+                theta = network.infer_theta(batch)
+                parts.append(refine_theta(theta, beta, batch, refine))
+        return torch.cat(parts).cpu().numpy().astype(np.float32)
+
+    def perplexity(self, X: Any) -> float:
+        """exp(-bound per token): an upper bound on the perplexity of these documents, from the ELBO."""
+        return math.exp(-self.score(X))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Evidence lower bound per token, nats (one sample of z a document, fixed noise); higher is better."""
+        check_is_fitted(self)
+        counts = self._check_counts(X, reset=False)
+        n_tokens = float(counts.sum())
+        if n_tokens == 0:
+            raise InputError("no known words in any document: there is nothing to score")
+        return -bound_nats(self.network_, counts) / n_tokens
+
+    def restore(self, vocab_size: int, tensors: Mapping[str, Tensor], history: list[dict[str, float]]) -> None:
+        """Take over saved weights, as `fit` would leave them, on the CPU.
+
+        Raises
+        ------
+        InputError
+            The tensors are not those of this model with these parameters.
+        """
+        self._settings()
+        with torch.device("meta"):
+            network = self.build_network(vocab_size)
+        try:
+            network.load_state_dict(dict(tensors), strict=True, assign=True)
+        except RuntimeError as error:
+            raise InputError(f"the tensors do not fit the model: {str(error).splitlines()[0]}") from error
+        self.n_features_in_ = vocab_size
+        self.device_ = "cpu"
+        self._adopt(network, history)
+
+    def _adopt(self, network: TopicNetwork, history: list[dict[str, float]]) -> None:
+        network.eval()
+        self.network_ = network
+        self.history_ = history
+        with torch.inference_mode():
+            self.components_: NDArray[np.float32] = network.beta().cpu().numpy()
+        self._n_features_out = self.n_topics
+
+    def _check_counts(self, X: Any, reset: bool) -> csr_matrix:
+        X = validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            accept_large_sparse=False,
+            dtype=np.float32,
+            ensure_min_samples=2 if reset else 1,
+        )
+        check_non_negative(X, f"{type(self).__name__} (counts)")
+        counts = csr_matrix(X, copy=True)
+        counts.sum_duplicates()
+        counts.eliminate_zeros()
+        return counts
+
+    def _settings(self) -> Settings:
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        return Settings(
+            n_topics=self.n_topics,
+            init=self.init,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            learning_rate=self.learning_rate,
+            kl_warm_up=self.kl_warm_up,
+            kl_weight=self.kl_weight,
+            weight_decay=self.weight_decay,
+            validation_fraction=self.validation_fraction,
+            patience=self.patience,
+            seed=seed,
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags

@@ -1,0 +1,1 @@
+"""From files to sparse counts; no torch in here."""
