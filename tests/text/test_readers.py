@@ -67,7 +67,7 @@ def stdin_of(data: bytes) -> SimpleNamespace:
 # --- the row contract, as properties ---
 
 awkward = st.sampled_from(
-    [*UNICODE_BREAKS, "\r\n", "\n", '"', '""', ",", "\t", "\\", "é", "日本", "😀", " ", "'"]
+    [*UNICODE_BREAKS, "\ufeff", "\r\n", "\n", '"', '""', ",", "\t", "\\", "é", "日本", "😀", " ", "'"]
 )
 anything = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 free_texts = st.lists(st.one_of(anything, st.lists(awkward, max_size=6).map("".join)), max_size=12)
@@ -151,12 +151,13 @@ def test_files_of_a_folder_come_back_whole(tmp_path_factory, files):
 def test_any_bytes_are_read_or_refused_in_one_line(folder, data, name, zipped):
     path = folder / f"{name}.gz" if zipped else folder / name
     path.write_bytes(data)
+    message, n_docs = "", 0
     try:
-        docs = read(path)
+        n_docs = len(read(path).ids)
     except CorpusError as error:
-        assert str(error).isprintable()
-    else:
-        assert len(docs.ids) <= data.count(b"\n") + 1
+        message = str(error)
+    assert message.isprintable()
+    assert n_docs <= data.count(b"\n") + 1
 
 
 # --- lines and standard input ---
@@ -220,11 +221,15 @@ def test_memory_stays_flat_and_a_huge_line_is_joined_once(tmp_path, monkeypatch)
     assert read(write(tmp_path / "long.txt", "y" * 10_000_000)).texts == ["y" * 10_000_000]
 
 
-def test_the_file_is_closed_when_the_reader_is_dropped(tmp_path):
+def test_the_file_is_closed_when_the_reader_is_dropped(tmp_path, monkeypatch):
     path = write(tmp_path / "a.txt", "x\n" * 9)
+    file = path.open("rb")
+    monkeypatch.setattr(Path, "open", lambda *_: file)
     batches = read_documents(path, batch_docs=1)
     assert next(batches).texts == ["x"]
-    del batches  # an open file would be a ResourceWarning, and warnings are errors
+    assert not file.closed
+    del batches
+    assert file.closed
 
 
 # --- folders ---
@@ -445,8 +450,7 @@ def test_a_json_row_without_a_column_is_refused_with_the_keys_it_has(tmp_path):
 @pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl", "a.txt.gz"])
 def test_bytes_outside_the_encoding_are_refused_with_line_and_byte(tmp_path, monkeypatch, name, chunk_bytes):
     monkeypatch.setattr(readers, "_CHUNK_BYTES", chunk_bytes)
-    path = write(tmp_path / name, b'{"text":\xc3\xa9}'.join([b"", b"\n\n"]) + b"caf\xe9 \n")
-    path = write(path, b"\n\n\nca\xc3\xa9f\xe9 \n" if "txt" in name else b"\n\n\n\xe9 \n")
+    path = write(tmp_path / name, b"\n\n\n \xe9 \n" if "jsonl" in name else b"\n\n\nca\xc3\xa9 f\xe9 \n")
     message = refusal(path)
     assert f"line 4 of {path} has the byte 0xe9, expected text in 'utf-8'" in message
     assert "--encoding latin-1" in message
@@ -516,7 +520,7 @@ def test_utf_16_read_as_utf_8_is_refused_with_the_option_to_use(tmp_path):
 
 
 def test_a_missing_path_is_refused_at_once(tmp_path):
-    with pytest.raises(CorpusError, match="no such file or folder: .*none.csv; expected .txt, .csv"):
+    with pytest.raises(CorpusError, match=r"no such file or folder: .*none\.csv; expected \.txt, "):
         read_documents(tmp_path / "none.csv")
     assert "no such file or folder: a\\x00.txt" in refusal("a\0.txt")
 

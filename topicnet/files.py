@@ -1,0 +1,207 @@
+"""The only place that writes: whole files or none, checksums, tables a spreadsheet can open safely."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from topicnet.errors import OutputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+CSV_SLICE = 50_000  # rows turned into text at a time
+# A cell that starts like this is run as a formula by spreadsheets, unless it is only a signed number.
+FORMULA_START = r"^[=@\t\r+\-]"
+SIGNED_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
+
+
+@contextmanager
+def disk_errors(target: Path) -> Iterator[None]:
+    """Turn what the operating system says about a write into one OutputError."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "check it"
+        raise OutputError(
+            f"cannot write {str(target)!r}: {reason}; nothing was left behind: {hint} or name another place with --out"
+        ) from error
+
+
+@contextmanager
+def whole_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield an empty folder beside the target that becomes the target when the block succeeds.
+
+    Raises
+    ------
+    OutputError
+        The target exists and `overwrite` is false (asked before the block, so before any work), or the disk
+        refuses. After an error nothing is left behind and an existing target is as it was.
+    """
+    if target.exists() and not overwrite:
+        raise OutputError(
+            f"{str(target)!r} exists already: name another folder with --out, or replace it with --overwrite"
+        )
+    if overwrite and target.exists() and not _replaceable(target):
+        raise OutputError(
+            f"{str(target)!r} is not a run of topicnet and will not be overwritten: name another with --out"
+        )
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+        staging.chmod(0o777 & ~_umask())
+    try:
+        yield staging
+        with disk_errors(target):
+            _sync_tree(staging)
+            _replace_folder(staging, target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _replaceable(target: Path) -> bool:
+    return target.is_dir() and ((target / "run.json").is_file() or not any(target.iterdir()))
+
+
+def _replace_folder(staging: Path, target: Path) -> None:
+    aside = staging.with_suffix(".old")
+    if target.exists():
+        target.rename(aside)
+    try:
+        staging.rename(target)
+    except OSError:
+        if aside.exists():
+            aside.rename(target)
+        raise
+    _sync_folder(target.parent)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def whole_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield a path beside the target that becomes the target when the block succeeds.
+
+    Raises
+    ------
+    OutputError
+        The target exists and `overwrite` is false, or the disk refuses.
+    """
+    if target.is_dir():
+        raise OutputError(f"{str(target)!r} is a folder, expected a file name: name another place")
+    if target.exists() and not overwrite:
+        raise OutputError(f"{str(target)!r} exists already: name another file, or replace it with --overwrite")
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+        os.close(handle)
+        os.chmod(name, 0o666 & ~_umask())
+    part = Path(name)
+    try:
+        yield part
+        with disk_errors(target):
+            _sync_file(part)
+            part.replace(target)
+            _sync_folder(target.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file of a staged folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a UTF-8 text file of a staged folder."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON document of a staged folder; a number that is not finite becomes null."""
+    write_text(path, json_text(content) + "\n")
+
+
+def json_text(content: Any) -> str:
+    """Render valid JSON: NaN and the infinities, which JSON does not have, become null."""
+    return json.dumps(_finite(content), ensure_ascii=False, indent=2, allow_nan=False)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, float) and (content != content or content in (float("inf"), float("-inf"))):
+        return None
+    return content
+
+
+def write_table(path: Path, table: pl.DataFrame) -> None:
+    """Write a table as its file name asks: CSV, or Parquet for a name that ends in .parquet."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        buffer = io.BytesIO()
+        table.write_parquet(buffer)
+        path.write_bytes(buffer.getbuffer())
+        return
+    with path.open("wb") as handle:
+        for begin in range(0, max(1, table.height), CSV_SLICE):
+            part = spreadsheet_safe(table.slice(begin, CSV_SLICE))
+            handle.write(part.write_csv(include_header=begin == 0).encode("utf-8"))
+
+
+def spreadsheet_safe(table: pl.DataFrame) -> pl.DataFrame:
+    """Put a quote before every text cell that a spreadsheet would run as a formula."""
+    import polars as pl
+
+    def quoted(name: str) -> pl.Expr:
+        cell = pl.col(name)
+        risky = cell.str.contains(FORMULA_START) & ~cell.str.contains(SIGNED_NUMBER)
+        return pl.when(risky).then("'" + cell).otherwise(cell).alias(name)
+
+    return table.with_columns(quoted(name) for name, kind in table.schema.items() if kind == pl.String)
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            _sync_file(path)
+        else:
+            _sync_folder(path)
+    _sync_folder(folder)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb+") as handle:
+        os.fsync(handle.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,74 @@
+"""Which words are counted: document frequencies and pruning."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from topicnet.errors import CorpusError, InputError
+
+SMALL_CORPUS = 20  # documents; below it every word is kept
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """Bounds on the document frequency of a word.
+
+    Attributes
+    ----------
+    min_df, max_df : int or float, optional
+        A whole number counts documents, a share below or at 1.0 is of the documents that hold words. By default
+        `min_df` grows with the corpus (2 at a few hundred documents, 5 at 10,000, 16 at 100,000) and `max_df` is
+        0.5; a corpus below 20 documents keeps every word.
+    max_vocab : int
+        At most this many words, the most frequent by document frequency.
+    """
+
+    min_df: int | float | None = None
+    max_df: int | float | None = None
+    max_vocab: int = 20_000
+
+    def __post_init__(self) -> None:
+        for name, value in (("min_df", self.min_df), ("max_df", self.max_df)):
+            whole = isinstance(value, int) and value >= 1
+            share = isinstance(value, float) and 0 <= value <= 1
+            if value is not None and not whole and not share:
+                raise InputError(f"{name}={value!r} given, expected a whole number from 1, or a share such as 0.5")
+        if self.max_vocab < 1:
+            raise InputError(f"max_vocab={self.max_vocab} given, expected 1 word or more")
+
+    def bounds(self, n_docs: int) -> tuple[float, float]:
+        """Lowest and highest document frequency kept, in documents, among n_docs with words."""
+        small = n_docs < SMALL_CORPUS
+        low = _documents(self.min_df, n_docs)
+        high = _documents(self.max_df, n_docs)
+        if low is None:
+            low = 1 if small else max(2, round(math.sqrt(n_docs) / 20))
+        if high is None:
+            high = n_docs if small else 0.5 * n_docs
+        return low, high
+
+    def keep(self, words: list[str], document_frequency: NDArray[np.intp], n_docs: int) -> NDArray[np.intp]:
+        """Positions of the words to keep, in alphabetical order of the words.
+
+        Raises
+        ------
+        CorpusError
+            No word is left.
+        """
+        low, high = self.bounds(n_docs)
+        kept = np.flatnonzero((document_frequency >= low) & (document_frequency <= high))
+        if len(kept) == 0:
+            raise CorpusError(
+                f"no word is left of {len(words)}: none is in at least {low:g} and at most {high:g} of {n_docs} documents;"
+                " lower --min-df, raise --max-df, or check --lang and --stop-words"
+            )
+        ranked = sorted(kept, key=lambda i: (-document_frequency[i], words[i]))[: self.max_vocab]
+        return np.array(sorted(ranked, key=lambda i: words[i]), dtype=np.intp)
+
+
+def _documents(bound: int | float | None, n_docs: int) -> float | None:
+    return bound * n_docs if isinstance(bound, float) else bound
