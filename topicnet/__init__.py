@@ -1,3 +1,59 @@
-"""topicnet: neural topic models on real text."""
+"""topicnet: neural topic models on real text.
+
+::
+
+    run = topicnet.fit(texts, model="etm", n_topics=20)
+    run.topics()                      # a table of topics
+    run.theta                         # (n_docs, n_topics)
+    run.transform(new_texts)
+    run.save("runs/mine")
+    topicnet.load("runs/mine")
+
+The names below are imported when first used, so that `import topicnet` and the command line's help stay quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from topicnet.models import ETM, MODELS, TopicModel
+    from topicnet.results import Run, load
+    from topicnet.run import fit
+    from topicnet.text.counts import Corpus, TextOptions
+    from topicnet.text.vocabulary import Pruning
 
 __version__ = "0.1.0"
+__all__ = [
+    "ETM",
+    "MODELS",
+    "Corpus",
+    "Pruning",
+    "Run",
+    "TextOptions",
+    "TopicModel",
+    "fit",
+    "load",
+    "__version__",
+]
+
+_HOMES = {
+    "ETM": "topicnet.models",
+    "MODELS": "topicnet.models",
+    "TopicModel": "topicnet.models",
+    "Corpus": "topicnet.text.counts",
+    "TextOptions": "topicnet.text.counts",
+    "Pruning": "topicnet.text.vocabulary",
+    "Run": "topicnet.results",
+    "fit": "topicnet.run",
+    "load": "topicnet.results",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'topicnet' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -96,10 +96,10 @@ def whole_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
     OutputError
         The target exists and `overwrite` is false, or the disk refuses.
     """
+    if not overwrite:
+        refuse_existing(target)
     if target.is_dir():
         raise OutputError(f"{str(target)!r} is a folder, expected a file name: name another place")
-    if target.exists() and not overwrite:
-        raise OutputError(f"{str(target)!r} exists already: name another file, or replace it with --overwrite")
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
@@ -114,6 +114,12 @@ def whole_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
             _sync_folder(target.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def refuse_existing(target: Path) -> None:
+    """Raise OutputError if there is something at the target."""
+    if target.exists():
+        raise OutputError(f"{str(target)!r} exists already: name another file, or replace it with --overwrite")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -147,10 +153,9 @@ def _finite(content: Any) -> Any:
     return content
 
 
-def write_table(path: Path, table: pl.DataFrame) -> None:
-    """Write a table as its file name asks: CSV, or Parquet for a name that ends in .parquet."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".parquet":
+def write_table(path: Path, table: pl.DataFrame, *, parquet: bool = False) -> None:
+    """Write a table as CSV, or as Parquet."""
+    if parquet:
         buffer = io.BytesIO()
         table.write_parquet(buffer)
         path.write_bytes(buffer.getbuffer())

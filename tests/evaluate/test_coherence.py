@@ -62,9 +62,7 @@ class TestTopWords:
     def test_is_the_head_of_a_stable_sort(self, beta, n):
         assert (top_words(beta, n) == np.argsort(-beta, axis=1, kind="stable")[:, :n]).all()
 
-    @pytest.mark.parametrize(
-        "beta", [np.ones(3), np.ones((0, 3)), np.ones((3, 0)), np.array([[0.5, np.nan]])]
-    )
+    @pytest.mark.parametrize("beta", [np.ones(3), np.ones((0, 3)), np.ones((3, 0)), np.array([[0.5, np.nan]])])
     def test_refuses_what_cannot_be_ranked(self, beta):
         with pytest.raises(InputError, match="beta"):
             top_words(beta)

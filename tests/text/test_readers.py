@@ -123,9 +123,7 @@ def test_a_csv_of_one_column_keeps_its_empty_rows(folder, texts):
     assert docs == Documents(numbers(len(texts)), texts, [{}] * len(texts))
 
 
-scalars = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), anything
-)
+scalars = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), anything)
 
 
 @given(st.lists(st.tuples(anything, scalars), max_size=8), st.booleans(), endings, batch_sizes, chunk_sizes)
@@ -215,9 +213,7 @@ def test_memory_stays_flat_and_a_huge_line_is_joined_once(tmp_path, monkeypatch)
     tracemalloc.stop()
     assert n_docs == 200_000
     assert peak_bytes < 4_000_000
-    monkeypatch.setattr(
-        readers, "_CHUNK_BYTES", 100
-    )  # 100,000 parts: a minute if each were joined to the last
+    monkeypatch.setattr(readers, "_CHUNK_BYTES", 100)  # 100,000 parts: a minute if each were joined to the last
     assert read(write(tmp_path / "long.txt", "y" * 10_000_000)).texts == ["y" * 10_000_000]
 
 
@@ -399,16 +395,12 @@ def test_json_ids_become_text(tmp_path, value, key):
 
 
 def test_integers_beyond_64_bits_become_text(tmp_path):
-    path = write(
-        tmp_path / "a.jsonl", json.dumps({"text": "", "a": 2**63, "b": 2**63 - 1, "c": -(2**63) - 1})
-    )
+    path = write(tmp_path / "a.jsonl", json.dumps({"text": "", "a": 2**63, "b": 2**63 - 1, "c": -(2**63) - 1}))
     assert read(path).metadata == [{"a": str(2**63), "b": 2**63 - 1, "c": str(-(2**63) - 1)}]
 
 
 def test_lone_surrogates_are_replaced_and_pairs_kept(tmp_path):
-    path = write(
-        tmp_path / "a.jsonl", r'{"id":"\uD800i","text":"a\udfffb\ud83d\ude00","m":"\ud800","\ud800k":1,"n":2}'
-    )
+    path = write(tmp_path / "a.jsonl", r'{"id":"\uD800i","text":"a\udfffb\ud83d\ude00","m":"\ud800","\ud800k":1,"n":2}')
     assert read(path) == Documents(["\ufffdi"], ["a\ufffdb😀"], [{"m": "\ufffd", "\ufffdk": 1, "n": 2}])
 
 

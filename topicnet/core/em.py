@@ -72,12 +72,13 @@ def cluster_documents(counts: csr_matrix, n_clusters: int, rng: np.random.Genera
     n_components = min(max(n_clusters, 50), 100, min(n_docs, vocab_size) - 1)
     seed = int(rng.integers(2**31 - 1))
     if n_components < 2 or n_clusters == 1:
-        return rng.integers(n_clusters, size=n_docs)
+        return rng.integers(n_clusters, size=n_docs).astype(np.intp)
     reduced = TruncatedSVD(n_components, n_iter=2, random_state=seed).fit_transform(weighted)
     reduced = normalize(reduced)
     n_distinct = len(np.unique(reduced, axis=0)) if n_docs <= 10 * n_clusters else n_docs
     means = KMeans(min(n_clusters, n_distinct), n_init=1, max_iter=50, random_state=seed)
-    return means.fit_predict(reduced).astype(np.intp)
+    clusters: NDArray[np.intp] = means.fit_predict(reduced).astype(np.intp)
+    return clusters
 
 
 def fit_mixture(

@@ -6,6 +6,7 @@ both directions of every product run over contiguous rows and give the same sums
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -21,6 +22,17 @@ from torch.nn import functional
 SMALLEST_PROBABILITY = 1e-30
 
 
+def _announce_once() -> None:
+    """Take torch's one notice per process that CSR tensors are in beta; the three operations used are tested here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
+        one = torch.tensor([0])
+        torch.sparse_csr_tensor(torch.tensor([0, 1]), one, one, size=(1, 1), check_invariants=False)
+
+
+_announce_once()
+
+
 class Pattern(NamedTuple):
     """Where the nonzeros of one orientation lie: row starts (rows + 1,) and column ids (nnz,)."""
 
@@ -30,9 +42,7 @@ class Pattern(NamedTuple):
 
     def matrix(self, values: Tensor) -> Tensor:
         """Return a torch CSR matrix with these values (nnz,), without copying."""
-        return torch.sparse_csr_tensor(
-            self.starts, self.columns, values, size=self.shape, check_invariants=False
-        )
+        return torch.sparse_csr_tensor(self.starts, self.columns, values, size=self.shape, check_invariants=False)
 
 
 @dataclass(frozen=True)
@@ -74,9 +84,7 @@ class SparseBatch:
         return cls(
             counts=move(part.data, torch.get_default_dtype()),
             rows=move(rows, torch.int64),
-            pattern=Pattern(
-                move(part.indptr, torch.int64), move(part.indices, torch.int64), (n_docs, n_words)
-            ),
+            pattern=Pattern(move(part.indptr, torch.int64), move(part.indices, torch.int64), (n_docs, n_words)),
             transposed=Pattern(
                 move(positions.indptr, torch.int64), move(positions.indices, torch.int64), (n_words, n_docs)
             ),
@@ -147,7 +155,7 @@ def sparse_linear(batch: SparseBatch, values: Tensor, weight: Tensor) -> Tensor:
     Tensor
         (B, H); an empty document gives a row of zeros.
     """
-    product: Tensor = _SparseLinear.apply(weight, values, batch)
+    product: Tensor = _SparseLinear.apply(weight, values, batch)  # type: ignore[no-untyped-call]
     return product
 
 
@@ -184,7 +192,7 @@ def mixture_probabilities(theta: Tensor, beta_t: Tensor, pattern: Pattern) -> Te
         (nnz,), at least `SMALLEST_PROBABILITY`.
     """
     zeros = pattern.matrix(theta.new_zeros(len(pattern.columns)))
-    sampled = torch.sparse.sampled_addmm(zeros, theta.contiguous(), beta_t.t(), beta=0.0)
+    sampled: Tensor = torch.sparse.sampled_addmm(zeros, theta.contiguous(), beta_t.t(), beta=0.0)
     return sampled.values().clamp_min(SMALLEST_PROBABILITY)
 
 
@@ -206,7 +214,7 @@ def mixture_log_likelihood(theta: Tensor, beta: Tensor, batch: SparseBatch) -> T
     Tensor
         (B,) nats; 0 for an empty document.
     """
-    likelihood: Tensor = _MixtureLogLikelihood.apply(theta, beta, batch)
+    likelihood: Tensor = _MixtureLogLikelihood.apply(theta, beta, batch)  # type: ignore[no-untyped-call]
     return likelihood
 
 

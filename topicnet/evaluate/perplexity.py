@@ -77,9 +77,7 @@ def split_documents(counts: Counts, seed: int) -> tuple[csr_matrix, csr_matrix]:
     return _with_data(whole, n_heads), _with_data(whole, n_tokens - n_heads)
 
 
-def log_likelihood(
-    theta: NDArray[np.floating], beta: NDArray[np.floating], counts: Counts
-) -> NDArray[np.float64]:
+def log_likelihood(theta: NDArray[np.floating], beta: NDArray[np.floating], counts: Counts) -> NDArray[np.float64]:
     """Log-likelihood of each document under a mixture of topics: sum_w x_dw log (theta_d @ beta)_w.
 
     Probabilities are worked out at the counts above 0 only, a bounded number at a time: no D x V array is
@@ -108,8 +106,7 @@ def log_likelihood(
     theta, beta = _checked_rows(theta, "theta"), _checked_rows(beta, "beta")
     if theta.shape != (x.shape[0], beta.shape[0]) or beta.shape[1] != x.shape[1]:
         raise InputError(
-            f"theta {theta.shape}, beta {beta.shape}, counts {x.shape} do not fit; "
-            "expected (D, K), (K, V), (D, V)"
+            f"theta {theta.shape}, beta {beta.shape}, counts {x.shape} do not fit; expected (D, K), (K, V), (D, V)"
         )
     words = np.ascontiguousarray(beta.T)  # (V, K), so that a word's row lies in one piece
     nats = np.zeros(x.shape[0])
@@ -170,9 +167,7 @@ def summarise_completion(nats: NDArray[np.float64], first: Counts, second: Count
     """
     given, asked = _checked_counts(first, "first"), _checked_counts(second, "second")
     if given.shape != asked.shape or nats.shape != asked.shape[:1]:
-        raise InputError(
-            f"first {given.shape}, second {asked.shape}, nats {nats.shape}; expected (D, V), (D, V), (D,)"
-        )
+        raise InputError(f"first {given.shape}, second {asked.shape}, nats {nats.shape}; expected (D, V), (D, V), (D,)")
     if not (np.isfinite(nats) | np.isneginf(nats)).all():
         raise InputError("nats holds NaN or infinity; expected log-likelihoods, finite or -inf")
     n_asked = _tokens(asked, axis=1)  # (D,)
@@ -263,7 +258,5 @@ def _checked_rows(table: NDArray[np.floating], name: str) -> NDArray[np.float64]
         raise InputError(f"{name} has shape {rows.shape}; expected a table with a distribution in each row")
     valid = (rows >= 0).all(axis=1) & (np.abs(rows.sum(axis=1) - 1.0) <= SUM_TOLERANCE)
     if not valid.all():
-        raise InputError(
-            f"row {int(valid.argmin())} of {name} is no distribution; expected rows that sum to 1"
-        )
+        raise InputError(f"row {int(valid.argmin())} of {name} is no distribution; expected rows that sum to 1")
     return rows

@@ -85,9 +85,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             )
         filled = counts[np.diff(counts.indptr) > 0]
         if filled.shape[0] == 0:
-            raise InputError(
-                f"all {counts.shape[0]} documents are empty; at least one must hold a known word"
-            )
+            raise InputError(f"all {counts.shape[0]} documents are empty; at least one must hold a known word")
         device = choose_device(self.device)
         with deferred_interrupt() as interrupted:
             with seeded(settings.seed, device):

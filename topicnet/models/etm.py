@@ -13,15 +13,14 @@ from topicnet.core.em import MixtureFit
 from topicnet.core.nets import SparseGaussianEncoder
 from topicnet.core.sparse import SparseBatch
 from topicnet.models.base import TopicModel
+from topicnet.models.fitting import check_count, check_share
 from topicnet.models.network import TopicNetwork
 
 
 class ETMNetwork(TopicNetwork):
     """Encoder to N(delta; mu, Sigma), theta = softmax(delta), beta_k = softmax(rho alpha_k)."""
 
-    def __init__(
-        self, vocab_size: int, n_topics: int, hidden_dim: int, embedding_dim: int, dropout: float
-    ) -> None:
+    def __init__(self, vocab_size: int, n_topics: int, hidden_dim: int, embedding_dim: int, dropout: float) -> None:
         super().__init__()
         self.encoder = SparseGaussianEncoder(vocab_size, hidden_dim, n_topics, dropout)
         self.prior = StandardNormal(n_topics)
@@ -67,8 +66,11 @@ class ETM(TopicModel):
     ----------
     n_topics : int
         K.
-    hidden_dim, embedding_dim : int
-        Width H of the encoder's layers and size L of the embeddings.
+    hidden_dim : int
+        Width H of the encoder's layers.
+    embedding_dim : int, optional
+        Size L of the embeddings; by default 100, or K where that is more. The paper's 300 is slower and scores the
+        same here (README, "Choices").
     dropout : float
         Share of hidden units dropped in training.
     init : {"em", "random"}
@@ -115,7 +117,7 @@ class ETM(TopicModel):
         n_topics: int = 20,
         *,
         hidden_dim: int = 256,
-        embedding_dim: int = 300,
+        embedding_dim: int | None = None,
         dropout: float = 0.1,
         init: Literal["em", "random"] = "em",
         batch_size: int = 200,
@@ -147,4 +149,8 @@ class ETM(TopicModel):
 
     def build_network(self, vocab_size: int) -> ETMNetwork:
         """Make an untrained network for V words."""
-        return ETMNetwork(vocab_size, self.n_topics, self.hidden_dim, self.embedding_dim, self.dropout)
+        check_count("hidden_dim", self.hidden_dim)
+        check_share("dropout", self.dropout)
+        embedding_dim = max(100, self.n_topics) if self.embedding_dim is None else self.embedding_dim
+        check_count("embedding_dim", embedding_dim)
+        return ETMNetwork(vocab_size, self.n_topics, self.hidden_dim, embedding_dim, self.dropout)

@@ -64,8 +64,7 @@ class Settings:
             raise InputError(f'init={self.init!r} given, expected "em" or "random"')
         if self.learning_rate is not None and self.learning_rate == 0:
             raise InputError("learning_rate=0 given, expected a number above 0")
-        if self.validation_fraction >= 1:
-            raise InputError(f"validation_fraction={self.validation_fraction} given, expected a share below 1")
+        check_share("validation_fraction", self.validation_fraction)
 
     def epochs(self, n_batches: int) -> int:
         """Epochs to run: those asked for, or as many as the step budget allows, from 5 to 100."""
@@ -85,6 +84,13 @@ def check_number(name: str, value: object) -> None:
     good = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not good or not math.isfinite(float(value)) or float(value) < 0:  # type: ignore[arg-type]
         raise InputError(f"{name}={value!r} given, expected a number, 0 or more")
+
+
+def check_share(name: str, value: object) -> None:
+    """Raise InputError unless value is a number from 0 to below 1."""
+    check_number(name, value)
+    if float(value) >= 1:  # type: ignore[arg-type]
+        raise InputError(f"{name}={value!r} given, expected a share from 0 to below 1")
 
 
 def choose_device(name: str) -> torch.device:

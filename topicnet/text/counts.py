@@ -161,7 +161,8 @@ class Corpus:
             if column not in table.columns:
                 raise CorpusError(f"no column {column!r} in the table; it has: {', '.join(table.columns)}")
         documents = _documents(
-            table[text_column].to_list(), None if id_column is None else table[id_column].cast(pl.String).to_list()
+            table[text_column].to_list(),
+            None if id_column is None else table[id_column].cast(pl.String).to_list(),
         )
         others = table.drop([text_column, *([id_column] if id_column else [])])
         documents = Documents(documents.ids, documents.texts, others.to_dicts() or documents.metadata)
@@ -197,16 +198,25 @@ class Corpus:
         ):
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
         files.write_text(folder / "vocabulary.txt", "".join(f"{word}\n" for word in self.vocabulary))
-        columns = {"doc_id": self.ids, "status": self.status.tolist(), "n_tokens": np.asarray(self.counts.sum(1)).ravel()}
+        columns = {
+            "doc_id": self.ids,
+            "status": self.status.tolist(),
+            "n_tokens": np.asarray(self.counts.sum(1)).ravel(),
+        }
         if self.texts is not None:
             columns["text"] = self.texts
         table = pl.DataFrame(columns).with_columns(
             self.metadata[c].alias(c if c not in _RESERVED else f"{c}_") for c in self.metadata.columns
         )
-        files.write_table(folder / "documents.parquet", table)
+        files.write_table(folder / "documents.parquet", table, parquet=True)
         files.write_json(
             folder / "counts.json",
-            {"format": COUNTS_FORMAT, "n_docs": self.n_docs, "vocab_size": self.vocab_size, "source": self.source},
+            {
+                "format": COUNTS_FORMAT,
+                "n_docs": self.n_docs,
+                "vocab_size": self.vocab_size,
+                "source": self.source,
+            },
         )
 
     @classmethod
@@ -282,7 +292,7 @@ class _Tally:
         self.ids.extend(documents.ids)
         self.blank.append((texts.str.strip_chars().str.len_bytes() == 0).to_numpy())
         self.metadata.extend(documents.metadata)
-        start = texts.str.slice(0, 4 * EXCERPT_CHARACTERS).str.replace_all(r"\s+", " ").str.strip_chars()
+        start = texts.str.slice(0, 4 * EXCERPT_CHARACTERS).str.replace_all(r"[\s\p{C}]+", " ").str.strip_chars()
         self.excerpts.extend(start.str.slice(0, EXCERPT_CHARACTERS).to_list())
         if self.texts is not None:
             self.texts.extend(documents.texts)
@@ -363,5 +373,7 @@ def _from_pandas(frame: Any) -> pl.DataFrame:
 
     if not isinstance(frame, pd.DataFrame):
         raise InputError(f"{type(frame).__name__} given, expected a pandas or polars DataFrame")
-    return pl.DataFrame({str(name): frame[name].astype(object).where(frame[name].notna(), None).to_list()
-                         for name in frame.columns}, strict=False)
+    return pl.DataFrame(
+        {str(name): frame[name].astype(object).where(frame[name].notna(), None).to_list() for name in frame.columns},
+        strict=False,
+    )

@@ -37,11 +37,12 @@ get gets got getting gotten go goes going gone went come comes came coming make 
 taken taking give gives gave given giving put puts say says said saying tell tells told see sees saw seen seeing
 know knows knew known think thinks thought seem seems seemed want wants wanted let lets use uses used using try
 tries tried trying keep keeps kept
-thing things lot lots way ways bit kind sort etc eg ie
+mr mrs ms thing things lot lots way ways bit kind sort etc eg ie
 first last next
 re ve ll don didn doesn isn wasn weren aren couldn wouldn shouldn hasn haven hadn ain mustn needn shan mightn im ive
 dont didnt doesnt isnt wasnt cant couldnt wouldnt thats theres youre
 """
+
 
 def tokenize(texts: pl.Series) -> pl.Series:
     """Split texts into lower-cased words: two or more Unicode letters in a row, each with its marks.

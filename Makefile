@@ -1,0 +1,51 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO ?= runs/demo
+
+.PHONY: help setup demo test lint bench lock clean
+
+help:
+	@echo "make demo   set up, fit a small corpus, print its topics"
+	@echo "make test   set up, run the default test suite"
+	@echo "make setup  the environment alone     make lint  ruff, mypy     make bench  measured figures"
+
+setup: $(STAMP)
+
+# The lock file names exact versions; the package itself goes in without resolving anything again.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "topicnet needs Python 3.11 or later; name one with: make PYTHON=python3.11"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "python3 cannot make virtual environments here: apt-get install python3-venv"; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/topicnet fit lee --topics 10 --out $(DEMO) --overwrite
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/etm_20news.py
+
+# Rewrites the lock file from a fresh resolution; torch stays at the version that has a CPU build.
+lock:
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet torch==2.13.0
+	.venv-lock/bin/python -m pip install --quiet --upgrade hatchling editables
+	.venv-lock/bin/python -m pip install --quiet --no-build-isolation '.[dev]'
+	.venv-lock/bin/python -m pip freeze --exclude topicnet | grep -v ' @ ' | sed 's/+cpu$$//' > requirements.lock
+	rm -rf .venv-lock
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,5 @@
+"""`python -m topicnet`."""
+
+from topicnet.cli import main
+
+main()

@@ -1,0 +1,189 @@
+"""A saved model: safetensors + JSON + vocabulary, checksummed, and nothing in it is ever executed.
+
+::
+
+    model/model.safetensors   the network's tensors
+    model/model.json          format, class, parameters, text pipeline, checksums of the three
+    model/vocabulary.txt      one word a line, in column order
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import topicnet
+from topicnet import files
+from topicnet.errors import BundleError, InputError
+from topicnet.models import MODELS, TopicModel
+from topicnet.text.counts import Corpus, TextOptions
+from topicnet.text.languages import TOKENIZER
+from topicnet.text.readers import Documents
+
+FORMAT = 1
+TENSORS, HEADER, VOCABULARY = "model.safetensors", "model.json", "vocabulary.txt"
+HEADER_TYPES = {
+    "model": str,
+    "parameters": dict,
+    "vocab_size": int,
+    "text": dict,
+    "history": list,
+    "sha256": dict,
+}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A fitted model with all it needs to read raw text.
+
+    Attributes
+    ----------
+    name : str
+        The model's name in `MODELS`.
+    model : TopicModel
+    vocabulary : list of str
+        (V,) words in column order.
+    text : dict
+        The text pipeline, as `TextOptions.describe` gives it.
+    """
+
+    name: str
+    model: TopicModel
+    vocabulary: list[str]
+    text: dict[str, Any]
+
+    def count(self, documents: Iterable[Documents]) -> Corpus:
+        """Count the known words of documents."""
+        options = TextOptions(lang="none")  # stop words are not in the vocabulary, so none need dropping
+        return Corpus.from_documents(documents, options=options, vocabulary=self.vocabulary)
+
+    def theta(self, corpus: Corpus, refine: int = 0) -> NDArray[np.float32]:
+        """Infer theta (D, K) of counted documents."""
+        if corpus.n_docs == 0:
+            return np.zeros((0, self.model.n_topics), dtype=np.float32)
+        return self.model.transform(corpus.counts, refine=refine)
+
+
+def save_bundle(bundle: Bundle, folder: Path) -> None:
+    """Write a bundle into a staged folder."""
+    from safetensors.torch import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    state = bundle.model.network_.state_dict()
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    files.write_bytes(folder / TENSORS, save(tensors))
+    files.write_text(folder / VOCABULARY, "".join(f"{word}\n" for word in bundle.vocabulary))
+    header = {
+        "format": FORMAT,
+        "topicnet": topicnet.__version__,
+        "model": bundle.name,
+        "parameters": _json_parameters(bundle.model),
+        "vocab_size": len(bundle.vocabulary),
+        "text": bundle.text,
+        "history": bundle.model.history_,
+        "sha256": {name: files.sha256(folder / name) for name in (TENSORS, VOCABULARY)},
+    }
+    header = json.loads(files.json_text(header))
+    files.write_json(folder / HEADER, header | {"checksum": _checksum(header)})
+
+
+def load_bundle(path: str | Path) -> Bundle:
+    """Load the bundle of a run folder, or a bundle folder itself.
+
+    Raises
+    ------
+    BundleError
+        There is none, or it is damaged, foreign or of a newer format.
+    """
+    folder = Path(path)
+    if not (folder / HEADER).is_file() and (folder / "model" / HEADER).is_file():
+        folder = folder / "model"
+    header = _read_header(folder)
+    for name in (TENSORS, VOCABULARY):
+        _check_file(folder / name, header["sha256"].get(name))
+    vocabulary = (folder / VOCABULARY).read_text("utf-8").split("\n")[:-1]
+    if len(vocabulary) != header["vocab_size"] or len(set(vocabulary)) != len(vocabulary):
+        raise BundleError(_damaged(folder, "its vocabulary is not the one it names"))
+    if header["text"].get("tokenizer") != TOKENIZER:
+        raise BundleError(
+            f"{str(folder)!r} needs the tokenizer {header['text'].get('tokenizer')!r}, which this version of topicnet"
+            f" ({topicnet.__version__}) does not have: update topicnet"
+        )
+    return Bundle(header["model"], _build_model(folder, header), vocabulary, header["text"])
+
+
+def _build_model(folder: Path, header: dict[str, Any]) -> TopicModel:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    kind = MODELS.get(header["model"])
+    if kind is None:
+        raise BundleError(
+            f"{str(folder)!r} holds a model {header['model']!r}, this version has {', '.join(MODELS)}: update topicnet"
+        )
+    try:
+        tensors = load((folder / TENSORS).read_bytes())
+        model = kind(**header["parameters"])
+        model.restore(header["vocab_size"], tensors, header["history"])
+    except (SafetensorError, InputError, TypeError, ValueError) as error:
+        raise BundleError(_damaged(folder, str(error).splitlines()[0])) from error
+    return model
+
+
+def _read_header(folder: Path) -> dict[str, Any]:
+    path = folder / HEADER
+    if not path.is_file():
+        raise BundleError(
+            f"no model in {str(folder)!r}: expected a run folder of `topicnet fit`, with model/{HEADER} in it"
+        )
+    try:
+        header = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BundleError(_damaged(folder, f"{HEADER} cannot be read")) from error
+    if not isinstance(header, dict) or not isinstance(header.get("format"), int) or "model" not in header:
+        raise BundleError(f"{str(path)!r} is not a model of topicnet: expected a run folder of `topicnet fit`")
+    if header["format"] > FORMAT:
+        raise BundleError(
+            f"{str(folder)!r} has format {header['format']}, this version of topicnet ({topicnet.__version__}) reads up"
+            f" to {FORMAT}: update topicnet"
+        )
+    checksum = header.pop("checksum", None)
+    if checksum != _checksum(header):
+        raise BundleError(_damaged(folder, f"the checksum of {HEADER} differs"))
+    if any(not isinstance(header.get(key), kind) for key, kind in HEADER_TYPES.items()):
+        raise BundleError(_damaged(folder, f"{HEADER} lacks an entry"))
+    return header
+
+
+def _check_file(path: Path, expected: str | None) -> None:
+    try:
+        found = files.sha256(path)
+    except OSError as error:
+        raise BundleError(_damaged(path.parent, f"{path.name} cannot be read")) from error
+    if found != expected:
+        raise BundleError(_damaged(path.parent, f"the checksum of {path.name} differs"))
+
+
+def _damaged(folder: Path, reason: str) -> str:
+    return f"the model in {str(folder)!r} is damaged ({reason}): copy it again or fit anew"
+
+
+def _checksum(header: dict[str, Any]) -> str:
+    canonical = json.dumps(header, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def _json_parameters(model: TopicModel) -> dict[str, Any]:
+    """The parameters as JSON values; a RandomState object has none and is left out."""
+    kept: dict[str, Any] = {}
+    for name, value in model.get_params(deep=False).items():
+        plain = value.item() if isinstance(value, np.generic) else value
+        kept[name] = plain if isinstance(plain, str | int | float | bool | None) else None
+    return kept

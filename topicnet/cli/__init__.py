@@ -1,0 +1,44 @@
+"""The command line: errors become one line on stderr and an exit status, in this one place."""
+
+import os
+import sys
+from typing import NoReturn
+
+INPUT_AT_FAULT, INTERRUPTED = 2, 130
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit status.
+
+    0 done; 2 the user's input is at fault; 130 interrupted. A bug keeps its traceback and gives 1.
+    """
+    from typer.exceptions import TyperException
+
+    from topicnet.cli.app import app
+    from topicnet.errors import TopicnetError
+
+    try:
+        status = app(arguments, standalone_mode=False)
+    except TopicnetError as error:
+        return _refuse(str(error))
+    except TyperException as error:
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        return _refuse(f"{message.rstrip('.')}: see topicnet --help")
+    except BrokenPipeError:
+        # The reader of our output has gone (`topicnet topics RUN | head`): nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("topicnet: interrupted; nothing was written", file=sys.stderr)
+        return INTERRUPTED
+    return status if isinstance(status, int) else 0
+
+
+def _refuse(message: str) -> int:
+    print(f"topicnet: {' '.join(message.split())}", file=sys.stderr)
+    return INPUT_AT_FAULT

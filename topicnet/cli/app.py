@@ -1,0 +1,213 @@
+"""One thin function per command; heavy imports happen inside it, so that help stays quick."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Neural topic models on real text.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+CorpusArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CORPUS",
+        help="A .txt (a document a line), .csv, .tsv or .jsonl file (each also .gz), a folder of .txt files,"
+        " - for standard input, or a name from `topicnet corpora`.",
+    ),
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `topicnet fit`.")]
+TopOption = Annotated[int, typer.Option("--top", min=1, help="Words to show of each topic.")]
+TextColumn = Annotated[str | None, typer.Option(help="Column or key that holds the text.  [default: text]")]
+IdColumn = Annotated[str | None, typer.Option(help="Column or key that holds the ids.  [default: id, if there]")]
+Encoding = Annotated[str | None, typer.Option(help="Encoding of the text.  [default: utf-8]")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notices.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from topicnet import __version__
+
+        typer.echo(f"topicnet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Neural topic models on real text."""
+
+
+@app.command()
+def fit(
+    corpus: Annotated[str | None, typer.Argument(metavar="CORPUS", help=CorpusArgument.__metadata__[0].help)] = None,
+    model: Annotated[str | None, typer.Option(help="The model: etm.  [default: etm]")] = None,
+    topics: Annotated[int | None, typer.Option("--topics", "-k", help="Number of topics.  [default: 20]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder to write.  [default: runs/NAME-MODEL]")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of options; those given here win.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same result.  [default: 0]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.  [default: auto]")] = None,
+    lang: Annotated[str | None, typer.Option(help="Language of the stop words, or none.  [default: en]")] = None,
+    stop_words: Annotated[str | None, typer.Option(help="File of stop words, in place of the language's.")] = None,
+    text_column: TextColumn = None,
+    id_column: IdColumn = None,
+    encoding: Encoding = None,
+    min_df: Annotated[
+        str | None,
+        typer.Option(help="Fewest documents of a word: 5, or a share: 0.01.  [default: grows with the corpus]"),
+    ] = None,
+    max_df: Annotated[
+        str | None, typer.Option(help="Most documents of a word: 900, or a share: 0.5.  [default: 0.5]")
+    ] = None,
+    max_vocab: Annotated[int | None, typer.Option(help="Most words in the vocabulary.  [default: 20000]")] = None,
+    init: Annotated[str | None, typer.Option(help="Start of the training: em or random.  [default: em]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the corpus.  [default: a budget of steps]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Documents per step.  [default: 200]")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest rate.  [default: by the start]")] = None,
+    keep_corpus: Annotated[
+        bool | None,
+        typer.Option("--keep-corpus/--no-keep-corpus", help="Save the counts in the run.  [default: keep]"),
+    ] = None,
+    keep_texts: Annotated[bool | None, typer.Option("--keep-texts", help="Save the texts with the counts.")] = None,
+    top: TopOption = 10,
+    examples: Annotated[int, typer.Option(min=0, help="Typical documents to show of each topic.")] = 1,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> int:
+    """Fit a topic model to a corpus, print its topics and write a run folder."""
+    began = time.perf_counter()
+    from topicnet.cli.progress import notice, show_progress
+    from topicnet.cli.show import show_scores, show_topics
+    from topicnet.config import read_config
+    from topicnet.run import describe_corpus, describe_fit, device_notice, fit_to_folder
+
+    given = {
+        "corpus": corpus, "model": model, "topics": topics, "seed": seed, "device": device, "lang": lang,
+        "stop_words": stop_words, "text_column": text_column, "id_column": id_column, "encoding": encoding,
+        "min_df": _bound("--min-df", min_df), "max_df": _bound("--max-df", max_df), "max_vocab": max_vocab,
+        "keep_corpus": keep_corpus, "keep_texts": keep_texts,
+        "parameters": {
+            "init": init, "max_epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
+        },
+    }  # fmt: skip
+    resolved = read_config(config, given)
+    notice(device_notice(resolved.device), quiet)
+    with show_progress(quiet) as listener:
+        run, target = fit_to_folder(
+            resolved,
+            out,
+            overwrite=overwrite,
+            on_corpus=lambda counted: notice(describe_corpus(counted), quiet),
+            listener=listener,
+            began=began,
+        )
+    notice(describe_fit(run), quiet)
+    show_topics(run, top, examples)
+    show_scores(run)
+    typer.echo(f"wrote {target}")
+    if run.interrupted:
+        notice("topicnet: interrupted; the best so far is kept, marked interrupted in run.json")
+        return 130
+    return 0
+
+
+@app.command()
+def topics(
+    run: RunArgument,
+    top: TopOption = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Print each topic's top words."""
+    from topicnet.cli.show import show_topics, topics_json
+    from topicnet.results import load
+
+    loaded = load(run)
+    if as_json:
+        typer.echo(topics_json(loaded, top))
+    else:
+        show_topics(loaded, top, examples=0)
+
+
+@app.command()
+def transform(
+    run: RunArgument,
+    documents: Annotated[str, typer.Argument(metavar="NEW_DOCUMENTS", help="Raw text, as CORPUS of `fit`.")],
+    out: Annotated[Path, typer.Option(help="File to write: .csv, .parquet or .npz.")],
+    refine: Annotated[int, typer.Option(min=0, help="EM steps on theta after the encoder: better, slower.")] = 0,
+    text_column: TextColumn = None,
+    id_column: IdColumn = None,
+    encoding: Encoding = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the topic proportions of new documents, one row each."""
+    from topicnet.cli.progress import notice
+    from topicnet.config import read_config
+    from topicnet.run import transform_to_file
+
+    given = {"corpus": documents, "text_column": text_column, "id_column": id_column, "encoding": encoding}
+    summary = transform_to_file(run, read_config(None, given), out, refine=refine, overwrite=overwrite)
+    notice(summary, quiet)
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    doc_topic: Annotated[Path | None, typer.Option(help="File for the document-topic table.")] = None,
+    topic_word: Annotated[Path | None, typer.Option(help="File for the topic-word table.")] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="csv, parquet or npz.  [default: by the file's ending]")
+    ] = None,
+    top: Annotated[int, typer.Option(min=0, help="Words of each topic in the table; 0 for all.")] = 50,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the tables of a run as CSV, Parquet or NPZ."""
+    from topicnet.cli.progress import notice
+    from topicnet.run import export_tables
+
+    for line in export_tables(run, doc_topic, topic_word, file_format, top, overwrite=overwrite):
+        notice(line, quiet)
+
+
+@app.command()
+def corpora(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """List the named corpora."""
+    from dataclasses import asdict
+
+    from topicnet.files import json_text
+    from topicnet.text.named import recipes
+
+    found = recipes().values()
+    if as_json:
+        typer.echo(json_text({"corpora": [asdict(recipe) for recipe in found]}))
+        return
+    for recipe in found:
+        origin = "downloaded when first named" if recipe.download else "no download"
+        typer.echo(f"{recipe.name:16} {recipe.documents:7,} documents, {recipe.language}, {origin}: {recipe.title}")
+
+
+def _bound(option: str, value: str | None) -> int | float | None:
+    """Read a document frequency: 5 is a number of documents, 0.01 a share of them."""
+    if value is None:
+        return None
+    try:
+        return float(value) if "." in value else int(value)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{option} {value} given, expected a number such as 5, or a share such as 0.01"
+        ) from None

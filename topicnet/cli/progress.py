@@ -1,0 +1,81 @@
+"""Progress on stderr: a bar with the time left on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from topicnet.core.train import Listener, Progress
+
+TITLES = {"start": "EM start", "teach": "teaching the encoder", "train": "training"}
+SECONDS_BETWEEN_LINES = 5.0
+
+
+@contextmanager
+def show_progress(quiet: bool) -> Iterator[Listener]:
+    """Yield a listener for `fit` that shows how far it is."""
+    if quiet:
+        yield lambda progress: None
+    elif sys.stderr.isatty():
+        with _bars() as listener:
+            yield listener
+    else:
+        yield _Lines()
+
+
+def notice(message: str, quiet: bool = False) -> None:
+    """Say one thing on stderr."""
+    if not quiet:
+        print(message, file=sys.stderr, flush=True)
+
+
+class _Lines:
+    """A line when a stage begins and ends, and every few seconds between."""
+
+    def __init__(self) -> None:
+        self.last = -SECONDS_BETWEEN_LINES
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        at_end = progress.done in (1, progress.total)
+        if not at_end and now - self.last < SECONDS_BETWEEN_LINES:
+            return
+        self.last = now
+        left = progress.seconds / progress.done * (progress.total - progress.done)
+        notice(f"{TITLES[progress.stage]} {progress.done}/{progress.total}{_numbers(progress)}, {left:.0f} s left")
+
+
+@contextmanager
+def _bars() -> Iterator[Listener]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description:20}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("{task.fields[numbers]}"),
+    )  # fmt: skip
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+        tasks = {}
+
+        def listener(progress: Progress) -> None:
+            if progress.stage not in tasks:
+                tasks[progress.stage] = bars.add_task(TITLES[progress.stage], total=progress.total, numbers="")
+            bars.update(tasks[progress.stage], completed=progress.done, numbers=_numbers(progress))
+
+        yield listener
+
+
+def _numbers(progress: Progress) -> str:
+    values = progress.values
+    shown = {
+        "loss": "loss", "validation_bound": "validation", "kl": "KL", "active_units": "active units",
+    }  # fmt: skip
+    parts = [
+        f"{title} {values[name]:.1f}"
+        for name, title in shown.items()
+        if values.get(name, float("nan")) == values.get(name)
+    ]
+    return ": " + ", ".join(parts) if parts else ""

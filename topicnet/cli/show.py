@@ -1,0 +1,49 @@
+"""How results read on stdout."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import typer
+
+from topicnet.files import json_text
+from topicnet.results import Run
+
+
+def show_topics(run: Run, top: int, examples: int) -> None:
+    """Print each topic's share, words and, where the texts are at hand, its most typical documents."""
+    width = shutil.get_terminal_size((100, 24)).columns
+    typer.echo("topic  share  top words")
+    for k, words in enumerate(run.top_words(top)):
+        typer.echo(f"{k:5d} {run.sizes[k]:6.1%}  {' '.join(words)}")
+        for row in run.typical_documents(k, examples):
+            excerpt = run.corpus.excerpts[row] if run.corpus is not None else ""
+            line = f"{'':14}[{run.ids[row]}] {excerpt}"
+            typer.echo(line if len(line) <= width else line[: width - 1] + "…")
+
+
+def show_scores(run: Run) -> None:
+    """Print the scores of metrics.json in one line."""
+    metrics = run.metrics
+    parts = [
+        f"NPMI {_number(metrics['npmi']['value'])}",
+        f"diversity {_number(metrics['topic_diversity']['value'])}",
+    ]
+    perplexity = metrics["validation_bound"]["perplexity"]
+    if perplexity is not None and perplexity == perplexity:
+        parts.append(f"validation perplexity (bound) {perplexity:.0f}")
+    typer.echo(", ".join(parts))
+
+
+def topics_json(run: Run, top: int) -> str:
+    """The topics as one JSON document."""
+    table: list[dict[str, Any]] = [
+        {"topic": k, "size": float(run.sizes[k]), "npmi": float(run.coherence[k]), "words": words}
+        for k, words in enumerate(run.top_words(top))
+    ]
+    return json_text({"topics": table})
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None or value != value else f"{value:.3f}"

@@ -1,0 +1,85 @@
+"""The configuration of a run, from a YAML file and the command line; estimators check their own arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from topicnet.errors import ConfigError
+
+
+class FitConfig(BaseModel):
+    """Everything that decides the result of `topicnet fit`.
+
+    `parameters` go to the model untouched, under the names of its documentation; the other fields have the names of
+    the command line's options.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    corpus: str | None = None
+    model: str = "etm"
+    topics: int = Field(default=20, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    device: str = "auto"
+    lang: str | None = None
+    stop_words: str | None = None
+    text_column: str = "text"
+    id_column: str | None = None
+    encoding: str = "utf-8"
+    min_df: int | float | None = None
+    max_df: int | float | None = None
+    max_vocab: int = Field(default=20_000, ge=1)
+    keep_corpus: bool = True
+    keep_texts: bool = False
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+def read_config(path: Path | None, given: dict[str, Any]) -> FitConfig:
+    """Combine a YAML file with what was given on the command line, which wins.
+
+    Parameters
+    ----------
+    path : Path, optional
+    given : dict
+        Field values; None stands for "not given". `parameters` are merged one by one.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or an entry is unknown or impossible.
+    """
+    entries = _read_yaml(path) if path is not None else {}
+    parameters = entries.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise ConfigError(f"{path}: parameters is {type(parameters).__name__}, expected names with values")
+    given = dict(given)
+    extra = {name: value for name, value in given.pop("parameters", {}).items() if value is not None}
+    entries = entries | {name: value for name, value in given.items() if value is not None}
+    try:
+        return FitConfig(**(entries | {"parameters": parameters | extra}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        place = f"{path}: " if path is not None else ""
+        raise ConfigError(f"{place}{where}: {first['msg']} (given: {first['input']!r})".replace("\n", " ")) from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        entries = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {str(path)!r}: {error.strerror}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"the configuration {str(path)!r} is not YAML: {reason}") from error
+    if entries is None:
+        return {}
+    if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries):
+        raise ConfigError(
+            f"the configuration {str(path)!r} holds no named entries, expected lines such as `topics: 20`"
+        )
+    return entries

@@ -1,0 +1,200 @@
+"""Run: a fitted model with the corpus it was fitted to, in memory and as a run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from topicnet import files
+from topicnet.bundle import Bundle, load_bundle, save_bundle
+from topicnet.errors import BundleError
+from topicnet.evaluate.coherence import top_words
+from topicnet.models import TopicModel
+from topicnet.tables import doc_topic_table, read_doc_topic, topic_word_table
+from topicnet.text.counts import OK, Corpus
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLE_WORDS = 50  # words of each topic in topic_word.csv
+TOPIC_WORDS = 10  # words of each topic in topics.json
+TYPICAL_DOCS = 3
+# A document of fewer words than this says little, however pure its theta.
+TYPICAL_WORDS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A fitted model with the corpus it was fitted to.
+
+    Attributes
+    ----------
+    bundle : Bundle
+        The model, its vocabulary and its text pipeline.
+    theta : ndarray of shape (n_docs, n_topics), float32
+        Topic proportions of the documents it was fitted to, in input order.
+    ids, status : list of str
+        Of each document: its id; "ok", "empty" or "oov".
+    sizes : ndarray of shape (n_topics,)
+        Mean theta over the documents that hold known words.
+    coherence : ndarray of shape (n_topics,)
+        NPMI of each topic on the corpus of the fit.
+    metrics, record : dict
+        What metrics.json and run.json hold.
+    corpus : Corpus, optional
+        The counts; None for a run that was loaded.
+    """
+
+    bundle: Bundle
+    theta: NDArray[np.float32]
+    ids: list[str]
+    status: list[str]
+    sizes: NDArray[np.float64]
+    coherence: NDArray[np.float64]
+    metrics: dict[str, Any]
+    record: dict[str, Any]
+    corpus: Corpus | None = None
+    keep_corpus: bool = True
+
+    @property
+    def model(self) -> TopicModel:
+        """The fitted estimator."""
+        return self.bundle.model
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """(V,) words in column order."""
+        return self.bundle.vocabulary
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the fit."""
+        return bool(self.record["status"] == "interrupted")
+
+    def top_words(self, n: int = 10) -> list[list[str]]:
+        """The n most probable words of each topic."""
+        table = top_words(self.model.components_, n)
+        return [[self.vocabulary[i] for i in row] for row in table]
+
+    def topics(self, n: int = 10) -> pd.DataFrame:
+        """Table of topics: share of the corpus, NPMI and the n most probable words."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "size": self.sizes,
+                "npmi": self.coherence,
+                "words": [" ".join(words) for words in self.top_words(n)],
+            },
+            index=pd.RangeIndex(len(self.sizes), name="topic"),
+        )
+
+    def doc_topic(self) -> pd.DataFrame:
+        """Table of documents: doc_id, status, top_topic and theta, one row per input document."""
+        return doc_topic_table(self.ids, self.status, self.theta).to_pandas()
+
+    def transform(self, texts: Iterable[str], refine: int = 0) -> NDArray[np.float32]:
+        """Infer theta (n_docs, n_topics) of new raw texts, one row each."""
+        return self.bundle.theta(Corpus.from_texts(texts, vocabulary=self.vocabulary), refine)
+
+    def typical_documents(self, topic: int, n: int = TYPICAL_DOCS) -> list[int]:
+        """Rows of the n documents that show a topic best, short documents discounted."""
+        if self.corpus is None:
+            return []
+        length = np.asarray(self.corpus.counts.sum(1)).ravel()
+        weight = self.theta[:, topic] * (length / (length + TYPICAL_WORDS))
+        best = np.argsort(-weight, kind="stable")[:n]
+        return [int(row) for row in best if self.status[row] == OK]
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the run folder, whole or not at all.
+
+        Raises
+        ------
+        OutputError
+            It exists and is not to be overwritten, or the disk refuses.
+        """
+        target = Path(path)
+        with files.whole_folder(target, overwrite=overwrite) as folder:
+            self.write(folder, target)
+        return target
+
+    def write(self, folder: Path, target: Path) -> None:
+        """Write the files of the run into a staged folder that will become `target`."""
+        with files.disk_errors(target):
+            save_bundle(self.bundle, folder / "model")
+            files.write_table(folder / "doc_topic.csv", doc_topic_table(self.ids, self.status, self.theta))
+            files.write_table(folder / "topic_word.csv", topic_word_table(self.bundle, TABLE_WORDS))
+            files.write_json(folder / "topics.json", self._topic_records())
+            files.write_json(folder / "metrics.json", self.metrics)
+            if self.model.history_:
+                files.write_table(folder / "history.csv", pl.DataFrame(self.model.history_))
+            else:
+                files.write_text(folder / "history.csv", "epoch\n")
+            if self.corpus is not None and self.keep_corpus:
+                self.corpus.save(folder / "corpus")
+            sums = {
+                path.relative_to(folder).as_posix(): files.sha256(path)
+                for path in sorted(folder.rglob("*"))
+                if path.is_file()
+            }
+            files.write_json(folder / "run.json", self.record | {"files": sums})
+
+    def _topic_records(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "topic": k,
+                "label": " ".join(words[:3]),
+                "words": words,
+                "size": float(self.sizes[k]),
+                "scores": {"npmi": float(self.coherence[k])},
+                "typical_documents": [self.ids[row] for row in self.typical_documents(k)],
+            }
+            for k, words in enumerate(self.top_words(TOPIC_WORDS))
+        ]
+
+
+def load(path: str | Path) -> Run:
+    """Load a run folder written by `fit` or `Run.save`.
+
+    Raises
+    ------
+    BundleError
+        There is no run, or it is damaged, foreign or too new.
+    """
+    folder = Path(path)
+    bundle = load_bundle(folder)
+    if not (folder / "run.json").is_file():
+        raise BundleError(f"{str(folder)!r} holds a model but no run.json: expected a run folder of `topicnet fit`")
+    record = _read_json(folder, "run.json")
+    table = read_doc_topic(folder, bundle.model.n_topics)
+    topics = _read_json(folder, "topics.json")
+    try:
+        sizes = np.array([topic["size"] for topic in topics], dtype=np.float64)
+        coherence = np.array([topic["scores"]["npmi"] for topic in topics], dtype=np.float64)
+    except (KeyError, TypeError) as error:
+        raise BundleError(f"topics.json in {str(folder)!r} is damaged: copy the run again or fit anew") from error
+    return Run(
+        bundle=bundle,
+        theta=table.select(pl.col("^topic_.*$")).to_numpy().astype(np.float32),
+        ids=table["doc_id"].to_list(),
+        status=table["status"].to_list(),
+        sizes=sizes,
+        coherence=coherence,
+        metrics=_read_json(folder, "metrics.json"),
+        record={key: value for key, value in record.items() if key != "files"},
+    )
+
+
+def _read_json(folder: Path, name: str) -> Any:
+    try:
+        return json.loads((folder / name).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{name} in {str(folder)!r} cannot be read: copy the run again or fit anew") from error

@@ -1,0 +1,367 @@
+"""One run end to end: configuration -> corpus -> fit -> tables, scores and the run folder."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import math
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import topicnet
+from topicnet import files
+from topicnet.bundle import Bundle, load_bundle
+from topicnet.config import FitConfig
+from topicnet.core.interrupt import FitInterrupted
+from topicnet.core.train import Listener
+from topicnet.errors import CorpusError, InputError
+from topicnet.evaluate.coherence import npmi, top_words
+from topicnet.evaluate.diversity import topic_diversity
+from topicnet.models import MODELS, TopicModel
+from topicnet.models.fitting import choose_device
+from topicnet.results import Run, load
+from topicnet.tables import (
+    choose_format,
+    write_doc_topic,
+    write_topic_word,
+)
+from topicnet.text.counts import EMPTY, OK, OOV, Corpus, TextOptions
+from topicnet.text.named import Recipe, recipes
+from topicnet.text.readers import Documents, read_documents, source_name
+from topicnet.text.vocabulary import Pruning
+
+if TYPE_CHECKING:
+    pass
+
+COHERENCE_WORDS, DIVERSITY_WORDS = 10, 25
+
+CONVENTIONS = {
+    "npmi": "mean over topics and word pairs of the top 10 words by probability; document co-occurrence in the training"
+    " corpus; a pair that never co-occurs scores -1",
+    "topic_diversity": "unique words among all topics' top 25 / (25 K)",
+    "validation_bound": "evidence lower bound per token on documents kept apart from training, one sample of z a"
+    " document; perplexity is exp(-bound), an upper bound",
+}
+
+
+def fit(
+    texts: Iterable[str],
+    model: str = "etm",
+    n_topics: int = 20,
+    *,
+    ids: Sequence[str] | None = None,
+    lang: str = "en",
+    stop_words: Iterable[str] | None = None,
+    min_df: int | float | None = None,
+    max_df: int | float | None = None,
+    max_vocab: int = 20_000,
+    random_state: int = 0,
+    device: str = "auto",
+    keep_texts: bool = False,
+    listener: Listener | None = None,
+    **parameters: Any,
+) -> Run:
+    """Fit a topic model to raw texts.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        One document each; None is an empty document.
+    model : str
+        A name in `MODELS`.
+    n_topics : int
+        K.
+    ids : sequence of str, optional
+        By default "1", "2", ...
+    lang, stop_words, min_df, max_df, max_vocab
+        See `TextOptions` and `Pruning`.
+    random_state : int
+        Seed.
+    listener : callable, optional
+        Called with a `Progress` after every pass and epoch.
+    **parameters
+        Further parameters of the model.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    InputError
+        Texts, options or parameters that cannot be used.
+    """
+    began = time.perf_counter()
+    options = TextOptions(lang, None if stop_words is None else tuple(stop_words), Pruning(min_df, max_df, max_vocab))
+    corpus = Corpus.from_texts(texts, ids=ids, options=options, keep_texts=keep_texts)
+    config = FitConfig(
+        model=model, topics=n_topics, seed=random_state, device=device, lang=lang, min_df=min_df, max_df=max_df,
+        max_vocab=max_vocab, keep_texts=keep_texts, parameters=parameters,
+    )  # fmt: skip
+    return fit_corpus(corpus, options, config, build_model(config), listener, began)
+
+
+def fit_to_folder(
+    config: FitConfig,
+    out: Path | None,
+    *,
+    overwrite: bool,
+    on_corpus: Callable[[Corpus], None],
+    listener: Listener | None,
+    began: float,
+) -> tuple[Run, Path]:
+    """Read, count, fit and write; the place to write is tried before any work is done.
+
+    Returns
+    -------
+    Run, Path
+        The run, and the folder it was written to.
+    """
+    model = build_model(config)
+    target = out if out is not None else Path("runs") / f"{_corpus_name(config)}-{config.model}"
+    with files.whole_folder(target, overwrite=overwrite) as folder:
+        corpus, options = read_corpus(config)
+        on_corpus(corpus)
+        run = fit_corpus(corpus, options, config, model, listener, began)
+        run.write(folder, target)
+    return run, target
+
+
+def transform_to_file(run: Path, config: FitConfig, out: Path, *, refine: int, overwrite: bool) -> str:
+    """Infer theta of new documents and write it; return a line that says what was written."""
+    file_format = choose_format(out, None)
+    if not overwrite:
+        files.refuse_existing(out)
+    bundle = load_bundle(run)
+    corpus = bundle.count(_documents(config))
+    if corpus.n_docs == 0:
+        raise CorpusError(f"{config.corpus!r} holds no documents: expected one document a line, a row or a file")
+    theta = bundle.theta(corpus, refine)
+    write_doc_topic(out, corpus.ids, corpus.status.tolist(), theta, file_format, overwrite=overwrite)
+    return f"{describe_corpus(corpus)}; wrote {out}"
+
+
+def describe_corpus(corpus: Corpus) -> str:
+    """One line about a corpus: documents, how many say nothing, words and tokens."""
+    silent = [f"{n} {name}" for name in (EMPTY, OOV) if (n := int((corpus.status == name).sum()))]
+    note = f" ({', '.join(silent)})" if silent else ""
+    return f"{corpus.n_docs:,} documents{note}, {corpus.vocab_size:,} words, {int(corpus.counts.sum()):,} tokens"
+
+
+def describe_fit(run: Run) -> str:
+    """One line about how training ended."""
+    fitted = run.record["fit"]
+    ending = {
+        "done": "trained",
+        "early": "stopped early, as documents kept apart gained nothing more: trained",
+        "interrupted": "interrupted: trained",
+        "diverged": "the loss was no longer finite and training was ended; trained",
+    }[fitted["stopped"]]
+    return f"{ending} {fitted['epochs']} epochs, kept the weights of epoch {fitted['best_epoch']}"
+
+
+def device_notice(device: str) -> str:
+    """One line that says which device is used and why."""
+    import torch
+
+    chosen = choose_device(device)
+    found = "a CUDA GPU is there" if chosen.type == "cuda" else "no CUDA GPU found"
+    why = found if device == "auto" else "as asked"
+    return f"device: {chosen} ({why}), {torch.get_num_threads()} threads"
+
+
+def export_tables(
+    run: Path,
+    doc_topic: Path | None,
+    topic_word: Path | None,
+    file_format: str | None,
+    top: int,
+    *,
+    overwrite: bool,
+) -> list[str]:
+    """Write the tables asked for and return a line about each.
+
+    Raises
+    ------
+    InputError
+        No table was asked for, or in an unknown format.
+    OutputError
+        A file exists, or the disk refuses.
+    """
+    if doc_topic is None and topic_word is None:
+        raise InputError("nothing to export was named: give --doc-topic FILE, --topic-word FILE or both")
+    formats = {path: choose_format(path, file_format) for path in (doc_topic, topic_word) if path is not None}
+    if not overwrite:
+        for path in formats:
+            files.refuse_existing(path)
+    loaded = load(run)
+    if doc_topic is not None:
+        write_doc_topic(doc_topic, loaded.ids, loaded.status, loaded.theta, formats[doc_topic], overwrite=overwrite)
+    if topic_word is not None:
+        write_topic_word(topic_word, loaded.bundle, top, formats[topic_word], overwrite=overwrite)
+    return [f"wrote {path}" for path in formats]
+
+
+def _corpus_name(config: FitConfig) -> str:
+    if config.corpus is None:
+        raise InputError("no corpus was given, expected a file, a folder, - or one of `topicnet corpora`")
+    recipe = named_recipe(config.corpus)
+    return recipe.name if recipe else source_name(config.corpus)
+
+
+def _documents(config: FitConfig) -> Iterator[Documents]:
+    assert config.corpus is not None
+    recipe = named_recipe(config.corpus)
+    if recipe is not None:
+        return recipe.read()
+    return read_documents(
+        config.corpus, text_column=config.text_column, id_column=config.id_column, encoding=config.encoding
+    )
+
+
+def read_corpus(config: FitConfig) -> tuple[Corpus, TextOptions]:
+    """Read and count the corpus a configuration names: a recipe's name or a path."""
+    name = _corpus_name(config)
+    recipe = named_recipe(name)
+    lang = config.lang or (recipe.language if recipe else "en")
+    words = None if config.stop_words is None else _read_stop_words(Path(config.stop_words))
+    options = TextOptions(lang, words, Pruning(config.min_df, config.max_df, config.max_vocab))
+    corpus = Corpus.from_documents(_documents(config), options=options, keep_texts=config.keep_texts, name=name)
+    return corpus, options
+
+
+def named_recipe(corpus: str) -> Recipe | None:
+    """The recipe of a named corpus; a file or folder of that name comes first."""
+    return None if os.path.exists(corpus) else recipes().get(corpus)
+
+
+def fit_corpus(
+    corpus: Corpus,
+    options: TextOptions,
+    config: FitConfig,
+    model: TopicModel,
+    listener: Listener | None,
+    began: float,
+) -> Run:
+    """Fit the configured model to counts; an interrupted fit gives the run with the best it had."""
+    _check_size(corpus, config.topics)
+    status = "complete"
+    try:
+        model.fit(corpus.counts, listener=listener)
+    except FitInterrupted:
+        status = "interrupted"
+    bundle = Bundle(config.model, model, corpus.vocabulary, options.describe())
+    theta = bundle.theta(corpus)
+    words = top_words(model.components_, max(COHERENCE_WORDS, DIVERSITY_WORDS))
+    coherence = _coherence(words[:, :COHERENCE_WORDS], corpus)
+    filled = corpus.status == OK
+    return Run(
+        bundle=bundle,
+        theta=theta,
+        ids=corpus.ids,
+        status=corpus.status.tolist(),
+        sizes=theta[filled].mean(0).astype(np.float64),
+        coherence=coherence,
+        metrics=_metrics(model, coherence, words[:, :DIVERSITY_WORDS]),
+        record=_record(config, corpus, model, status, began),
+        corpus=corpus,
+        keep_corpus=config.keep_corpus,
+    )
+
+
+def build_model(config: FitConfig) -> TopicModel:
+    """Make the configured estimator; its own parameters are checked in `fit`."""
+    kind = MODELS.get(config.model)
+    if kind is None:
+        raise InputError(f"--model {config.model!r} given, this version has: {', '.join(MODELS)}")
+    reserved = {"n_topics": config.topics, "random_state": config.seed, "device": config.device}
+    known = set(kind().get_params()) - set(reserved)
+    for name in config.parameters:
+        if name not in known:
+            raise InputError(f"parameter {name!r} given, {config.model} has: {', '.join(sorted(known))}")
+    return kind(**reserved, **config.parameters)
+
+
+def _read_stop_words(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(path.read_text("utf-8-sig").split())
+    except OSError as error:
+        raise InputError(f"cannot read the stop words {str(path)!r}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"the stop words {str(path)!r} are not UTF-8: expected a text file of words") from error
+
+
+def _check_size(corpus: Corpus, n_topics: int) -> None:
+    n_filled = int((corpus.status == OK).sum())
+    if n_filled < 2:
+        raise CorpusError(
+            f"{n_filled} of {corpus.n_docs} documents hold a known word, expected 2 or more: give more documents"
+        )
+    if n_topics > corpus.vocab_size:
+        raise InputError(
+            f"-k {n_topics} given, but only {corpus.vocab_size} words are left in the vocabulary: ask for fewer topics"
+            " or lower --min-df"
+        )
+
+
+def _coherence(words: NDArray[np.intp], corpus: Corpus) -> NDArray[np.float64]:
+    if words.shape[1] < 2:
+        return np.full(len(words), math.nan)
+    return npmi(words, corpus.counts)
+
+
+def _metrics(model: TopicModel, coherence: NDArray[np.float64], words: NDArray[np.intp]) -> dict[str, Any]:
+    bound = model.validation_bound_
+    return {
+        "npmi": {"value": float(coherence.mean()), "convention": CONVENTIONS["npmi"]},
+        "topic_diversity": {"value": topic_diversity(words), "convention": CONVENTIONS["topic_diversity"]},
+        "validation_bound": {
+            "nats_per_token": bound,
+            "perplexity": math.exp(bound) if math.isfinite(bound) else math.nan,
+            "convention": CONVENTIONS["validation_bound"],
+        },
+    }
+
+
+def _record(config: FitConfig, corpus: Corpus, model: TopicModel, status: str, began: float) -> dict[str, Any]:
+    import torch
+
+    counts = {name: int((corpus.status == name).sum()) for name in ("ok", "empty", "oov")}
+    fitted = {"stopped": model.stopped_, "best_epoch": model.best_epoch_, "epochs": len(model.history_)}
+    return {
+        "status": status,
+        "config": config.model_dump(),
+        "model_parameters": {k: v for k, v in model.get_params().items() if k != "random_state"},
+        "seed": config.seed,
+        "data": {
+            "name": corpus.source["name"],
+            "sha256": corpus.source["sha256"],
+            "counts_sha256": hashlib.sha256(corpus.counts.data.tobytes() + corpus.counts.indices.tobytes()).hexdigest(),
+            "documents": corpus.n_docs,
+            "status": counts,
+            "vocab_size": corpus.vocab_size,
+            "tokens": int(corpus.counts.sum()),
+        },
+        "fit": fitted,
+        "device": model.device_,
+        "threads": torch.get_num_threads(),
+        "seconds": time.perf_counter() - began,
+        "peak_memory_bytes": peak_memory_bytes(),
+        "versions": {"python": platform.python_version(), "topicnet": topicnet.__version__}
+        | {name: importlib.metadata.version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", "polars")},
+    }
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident size of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,108 @@
+"""Named corpora: small YAML recipes that say where a corpus comes from; no texts travel with topicnet."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from topicnet.errors import CorpusError
+from topicnet.text.readers import Documents
+
+BATCH_DOCS = 10_000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Where a named corpus comes from.
+
+    Attributes
+    ----------
+    name, title, citation, licence, language : str
+    documents : int
+        How many there are.
+    download : bool
+        Whether the first use downloads it (the user has named it, so it may).
+    source : dict
+        "kind" and what that kind needs.
+    """
+
+    name: str
+    title: str
+    citation: str
+    licence: str
+    language: str
+    documents: int
+    download: bool
+    source: dict[str, Any]
+
+    def read(self) -> Iterator[Documents]:
+        """Yield the documents in batches.
+
+        Raises
+        ------
+        CorpusError
+            The corpus is not where the recipe says, or is another one.
+        """
+        if self.source["kind"] == "package-file":
+            yield from _batches(self._lines_of_package_file(), None, [])
+        else:
+            texts, labels = self._from_scikit_learn()
+            yield from _batches(texts, None, labels)
+
+    def _lines_of_package_file(self) -> list[str]:
+        package, path = self.source["package"], self.source["path"]
+        spec = importlib.util.find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            raise CorpusError(f"the corpus {self.name!r} comes with {package}, which is missing: install {package}")
+        file = Path(spec.submodule_search_locations[0]) / path
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise CorpusError(
+                f"the corpus {self.name!r} is not in this {package} ({path}): install another version of {package}"
+            ) from error
+        if hashlib.sha256(content).hexdigest() != self.source["sha256"]:
+            raise CorpusError(
+                f"{path} of {package} is not the corpus {self.name!r} the recipe knows (checksum differs):"
+                f" install another version of {package}"
+            )
+        text: str = content.decode("utf-8").removesuffix("\n").replace("\r\n", "\n")
+        return text.split("\n")
+
+    def _from_scikit_learn(self) -> tuple[list[str], list[str]]:
+        from sklearn import datasets
+
+        loader = getattr(datasets, self.source["loader"])
+        try:
+            data = loader(subset=self.source["subset"], remove=tuple(self.source["remove"]))
+        except OSError as error:
+            raise CorpusError(
+                f"the corpus {self.name!r} could not be downloaded ({error}): check the network, or give a file"
+            ) from error
+        return list(data.data), [data.target_names[label] for label in data.target]
+
+
+def recipes() -> dict[str, Recipe]:
+    """All recipes by name, found in an installed package and in a checkout."""
+    found = [Recipe(**yaml.safe_load(path.read_text("utf-8"))) for path in sorted(_folder().glob("*.yaml"))]
+    return {recipe.name: recipe for recipe in found}
+
+
+def _folder() -> Path:
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "corpora"
+    return installed if installed.is_dir() else package.parent / "corpora"
+
+
+def _batches(texts: list[str], ids: list[str] | None, labels: list[str]) -> Iterator[Documents]:
+    names = ids or [str(n) for n in range(1, len(texts) + 1)]
+    for begin in range(0, len(texts), BATCH_DOCS):
+        part = slice(begin, begin + BATCH_DOCS)
+        metadata: list[Any] = [{"label": label} for label in labels[part]] or [{} for _ in texts[part]]
+        yield Documents(names[part], texts[part], metadata)
