@@ -65,7 +65,7 @@ def read_config(path: Path | None, given: dict[str, Any]) -> FitConfig:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         place = f"{path}: " if path is not None else ""
-        raise ConfigError(f"{place}{where}: {first['msg']} (given: {first['input']!r})".replace("\n", " ")) from error
+        raise ConfigError(f"{place}{where}={first['input']!r} given: {first['msg']}".replace("\n", " ")) from error
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 import topicnet
 from topicnet import files
 from topicnet.bundle import Bundle, load_bundle
-from topicnet.config import FitConfig
+from topicnet.config import FitConfig, read_config
 from topicnet.core.interrupt import FitInterrupted
 from topicnet.core.train import Listener
 from topicnet.errors import CorpusError, InputError
@@ -101,13 +101,16 @@ def fit(
         Texts, options or parameters that cannot be used.
     """
     began = time.perf_counter()
+    given = {
+        "model": model, "topics": n_topics, "seed": random_state, "device": device, "lang": lang, "min_df": min_df,
+        "max_df": max_df, "max_vocab": max_vocab, "keep_texts": keep_texts, "parameters": parameters,
+    }  # fmt: skip
+    config = read_config(None, given)
+    estimator = build_model(config)
     options = TextOptions(lang, None if stop_words is None else tuple(stop_words), Pruning(min_df, max_df, max_vocab))
     corpus = Corpus.from_texts(texts, ids=ids, options=options, keep_texts=keep_texts)
-    config = FitConfig(
-        model=model, topics=n_topics, seed=random_state, device=device, lang=lang, min_df=min_df, max_df=max_df,
-        max_vocab=max_vocab, keep_texts=keep_texts, parameters=parameters,
-    )  # fmt: skip
-    return fit_corpus(corpus, options, config, build_model(config), listener, began)
+    check_size(corpus, n_topics)
+    return fit_corpus(corpus, options, config, estimator, listener, began)
 
 
 def fit_to_folder(
@@ -130,6 +133,7 @@ def fit_to_folder(
     target = out if out is not None else Path("runs") / f"{_corpus_name(config)}-{config.model}"
     with files.whole_folder(target, overwrite=overwrite) as folder:
         corpus, options = read_corpus(config)
+        check_size(corpus, config.topics)
         on_corpus(corpus)
         run = fit_corpus(corpus, options, config, model, listener, began)
         run.write(folder, target)
@@ -154,7 +158,8 @@ def describe_corpus(corpus: Corpus) -> str:
     """One line about a corpus: documents, how many say nothing, words and tokens."""
     silent = [f"{n} {name}" for name in (EMPTY, OOV) if (n := int((corpus.status == name).sum()))]
     note = f" ({', '.join(silent)})" if silent else ""
-    return f"{corpus.n_docs:,} documents{note}, {corpus.vocab_size:,} words, {int(corpus.counts.sum()):,} tokens"
+    documents = "1 document" if corpus.n_docs == 1 else f"{corpus.n_docs:,} documents"
+    return f"{documents}{note}, {corpus.vocab_size:,} words, {int(corpus.counts.sum()):,} tokens"
 
 
 def describe_fit(run: Run) -> str:
@@ -253,7 +258,6 @@ def fit_corpus(
     began: float,
 ) -> Run:
     """Fit the configured model to counts; an interrupted fit gives the run with the best it had."""
-    _check_size(corpus, config.topics)
     status = "complete"
     try:
         model.fit(corpus.counts, listener=listener)
@@ -279,7 +283,7 @@ def fit_corpus(
 
 
 def build_model(config: FitConfig) -> TopicModel:
-    """Make the configured estimator; its own parameters are checked in `fit`."""
+    """Make the configured estimator and check its parameters, before any work is done."""
     kind = MODELS.get(config.model)
     if kind is None:
         raise InputError(f"--model {config.model!r} given, this version has: {', '.join(MODELS)}")
@@ -288,7 +292,9 @@ def build_model(config: FitConfig) -> TopicModel:
     for name in config.parameters:
         if name not in known:
             raise InputError(f"parameter {name!r} given, {config.model} has: {', '.join(sorted(known))}")
-    return kind(**reserved, **config.parameters)
+    estimator = kind(**reserved, **config.parameters)
+    estimator.check_parameters()
+    return estimator
 
 
 def _read_stop_words(path: Path) -> tuple[str, ...]:
@@ -300,7 +306,8 @@ def _read_stop_words(path: Path) -> tuple[str, ...]:
         raise InputError(f"the stop words {str(path)!r} are not UTF-8: expected a text file of words") from error
 
 
-def _check_size(corpus: Corpus, n_topics: int) -> None:
+def check_size(corpus: Corpus, n_topics: int) -> None:
+    """Raise InputError unless the corpus can be fitted with so many topics."""
     n_filled = int((corpus.status == OK).sum())
     if n_filled < 2:
         raise CorpusError(

@@ -5,6 +5,7 @@ import sys
 from typing import NoReturn
 
 INPUT_AT_FAULT, INTERRUPTED = 2, 130
+KEPT = "kept"  # what `fit` returns when it was interrupted and wrote the best it had
 
 
 def main() -> NoReturn:
@@ -17,13 +18,15 @@ def run(arguments: list[str]) -> int:
 
     0 done; 2 the user's input is at fault; 130 interrupted. A bug keeps its traceback and gives 1.
     """
-    from typer.exceptions import TyperException
-
-    from topicnet.cli.app import app
-    from topicnet.errors import TopicnetError
-
     try:
-        status = app(arguments, standalone_mode=False)
+        from typer.exceptions import TyperException
+
+        from topicnet.cli.app import app
+        from topicnet.errors import TopicnetError
+    except KeyboardInterrupt:
+        return _interrupted()
+    try:
+        outcome = app(arguments, standalone_mode=False)
     except TopicnetError as error:
         return _refuse(str(error))
     except TyperException as error:
@@ -33,10 +36,14 @@ def run(arguments: list[str]) -> int:
         # The reader of our output has gone (`topicnet topics RUN | head`): nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        print("topicnet: interrupted; nothing was written", file=sys.stderr)
-        return INTERRUPTED
-    return status if isinstance(status, int) else 0
+    if outcome == INTERRUPTED:  # typer's word for a KeyboardInterrupt that left the command
+        return _interrupted()
+    return INTERRUPTED if outcome is KEPT else 0
+
+
+def _interrupted() -> int:
+    print("topicnet: interrupted; nothing was written", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _refuse(message: str) -> int:

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from topicnet.cli import KEPT
+
 app = typer.Typer(
     help="Neural topic models on real text.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -41,13 +42,16 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Neural topic models on real text."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()
@@ -85,7 +89,7 @@ def fit(
     examples: Annotated[int, typer.Option(min=0, help="Typical documents to show of each topic.")] = 1,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
-) -> int:
+) -> str | None:
     """Fit a topic model to a corpus, print its topics and write a run folder."""
     began = time.perf_counter()
     from topicnet.cli.progress import notice, show_progress
@@ -103,13 +107,12 @@ def fit(
         },
     }  # fmt: skip
     resolved = read_config(config, given)
-    notice(device_notice(resolved.device), quiet)
     with show_progress(quiet) as listener:
         run, target = fit_to_folder(
             resolved,
             out,
             overwrite=overwrite,
-            on_corpus=lambda counted: notice(describe_corpus(counted), quiet),
+            on_corpus=lambda counted: notice(f"{describe_corpus(counted)}\n{device_notice(resolved.device)}", quiet),
             listener=listener,
             began=began,
         )
@@ -119,8 +122,8 @@ def fit(
     typer.echo(f"wrote {target}")
     if run.interrupted:
         notice("topicnet: interrupted; the best so far is kept, marked interrupted in run.json")
-        return 130
-    return 0
+        return KEPT
+    return None
 
 
 @app.command()

@@ -77,6 +77,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             Ctrl-C (a KeyboardInterrupt): the model is fitted with the best it had by then.
         """
         counts = self._check_counts(X, reset=True)
+        self.check_parameters()
         settings = self._settings()
         if self.n_topics > counts.shape[1]:
             warnings.warn(
@@ -143,6 +144,13 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             raise InputError("no known words in any document: there is nothing to score")
         return -bound_nats(self.network_, counts) / n_tokens
 
+    def check_parameters(self) -> None:
+        """Raise InputError for a parameter out of its range, without fitting anything."""
+        self._settings()
+        choose_device(self.device)
+        with torch.device("meta"):
+            self.build_network(1)
+
     def restore(self, vocab_size: int, tensors: Mapping[str, Tensor], history: list[dict[str, float]]) -> None:
         """Take over saved weights, as `fit` would leave them, on the CPU.
 
@@ -151,7 +159,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         InputError
             The tensors are not those of this model with these parameters.
         """
-        self._settings()
+        self._settings()  # not the device: a model trained on a GPU loads where there is none
         with torch.device("meta"):
             network = self.build_network(vocab_size)
         try:

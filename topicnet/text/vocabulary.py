@@ -63,7 +63,8 @@ class Pruning:
         kept = np.flatnonzero((document_frequency >= low) & (document_frequency <= high))
         if len(kept) == 0:
             raise CorpusError(
-                f"no word is left of {len(words)}: none is in {low:g} to {high:g} of {n_docs} documents;"
+                f"no word is left of {len(words)}: none is in at least {low:g} and at most {high:g} documents"
+                f" (of {n_docs} that hold words);"
                 " lower --min-df, raise --max-df, or check --lang and --stop-words"
             )
         ranked = sorted(kept, key=lambda i: (-document_frequency[i], words[i]))[: self.max_vocab]
