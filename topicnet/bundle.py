@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,8 +132,10 @@ def _build_model(folder: Path, header: dict[str, Any]) -> TopicModel:
     try:
         tensors = load((folder / TENSORS).read_bytes())
         model = kind(**header["parameters"])
-        model.restore(header["vocab_size"], tensors, header["history"])
-    except (SafetensorError, InputError, TypeError, ValueError) as error:
+        # JSON has no NaN: a bound that was not measured was written as null.
+        history = [{k: math.nan if v is None else v for k, v in row.items()} for row in header["history"]]
+        model.restore(header["vocab_size"], tensors, history)
+    except (SafetensorError, InputError, AttributeError, TypeError, ValueError) as error:
         raise BundleError(_damaged(folder, str(error).splitlines()[0])) from error
     return model
 

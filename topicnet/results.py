@@ -98,7 +98,12 @@ class Run:
 
     def doc_topic(self) -> pd.DataFrame:
         """Table of documents: doc_id, status, top_topic and theta, one row per input document."""
-        return doc_topic_table(self.ids, self.status, self.theta).to_pandas()
+        import pandas as pd
+
+        table = doc_topic_table(self.ids, self.status, self.theta)
+        columns = {name: table[name].to_numpy() for name in table.columns if name.startswith("topic_")}
+        top = pd.array(table["top_topic"].to_list(), dtype="Int64")
+        return pd.DataFrame({"doc_id": self.ids, "status": self.status, "top_topic": top, **columns})
 
     def transform(self, texts: Iterable[str], refine: int = 0) -> NDArray[np.float32]:
         """Infer theta (n_docs, n_topics) of new raw texts, one row each."""

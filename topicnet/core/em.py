@@ -14,14 +14,15 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 from sklearn.cluster import KMeans
-from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import normalize
+from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
 from topicnet.core.sparse import SparseBatch, SparseBatches, mixture_probabilities
 
 THETA_PSEUDO_COUNT = 0.3  # tokens added to every topic of a document
 BETA_PSEUDO_COUNT = 0.05  # tokens added to every word of a topic
+CLUSTER_WORDS = 20_000  # the most frequent words, by which documents are clustered
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class MixtureFit:
 def expected_topic_counts(theta: Tensor, beta_t: Tensor, batch: SparseBatch) -> tuple[Tensor, Tensor]:
     """Expected tokens of each topic in each document (B, K), and x / p at the nonzeros (nnz,)."""
     ratio = batch.counts / mixture_probabilities(theta, beta_t, batch.pattern)
-    return theta * (batch.pattern.matrix(ratio) @ beta_t), ratio
+    return theta * batch.pattern.times(ratio, beta_t), ratio
 
 
 def refine_theta(theta: Tensor, beta: Tensor, batch: SparseBatch, n_steps: int) -> Tensor:
@@ -65,16 +66,19 @@ def cluster_documents(counts: csr_matrix, n_clusters: int, rng: np.random.Genera
     """
     n_docs, vocab_size = counts.shape
     document_frequency = np.bincount(counts.indices, minlength=vocab_size)
-    idf = np.log((1 + n_docs) / (1 + document_frequency)) + 1
-    weighted = counts.astype(np.float32)
+    # Rare words part few documents, and the reduction holds (V, components) arrays.
+    words = np.sort(np.argsort(-document_frequency, kind="stable")[:CLUSTER_WORDS])
+    vocab_size = len(words)
+    idf = np.log((1 + n_docs) / (1 + document_frequency[words])) + 1
+    weighted = counts[:, words].astype(np.float32)
     np.log1p(weighted.data, out=weighted.data)
     weighted = normalize(weighted @ diags(idf.astype(np.float32)))
     n_components = min(max(n_clusters, 50), 100, min(n_docs, vocab_size) - 1)
     seed = int(rng.integers(2**31 - 1))
     if n_components < 2 or n_clusters == 1:
         return rng.integers(n_clusters, size=n_docs).astype(np.intp)
-    reduced = TruncatedSVD(n_components, n_iter=2, random_state=seed).fit_transform(weighted)
-    reduced = normalize(reduced)
+    left, scale, _ = randomized_svd(weighted, n_components, n_iter=2, random_state=seed)
+    reduced = normalize(left * scale)
     n_distinct = len(np.unique(reduced, axis=0)) if n_docs <= 10 * n_clusters else n_docs
     means = KMeans(min(n_clusters, n_distinct), n_init=1, max_iter=50, random_state=seed)
     clusters: NDArray[np.intp] = means.fit_predict(reduced).astype(np.intp)
@@ -123,7 +127,7 @@ def fit_mixture(
 
 def _first_beta(theta: Tensor, batches: list[SparseBatch]) -> Tensor:
     """Topics as the theta-weighted sums of the documents' counts: (V, K)."""
-    total = sum(batch.transposed.matrix(batch.counts[batch.order]) @ theta[batch.index] for batch in batches)
+    total = sum(batch.transposed.times(batch.counts[batch.order], theta[batch.index]) for batch in batches)
     return _normalise_topics(torch.as_tensor(total))
 
 
@@ -133,7 +137,7 @@ def _em_pass(theta: Tensor, beta_t: Tensor, batches: list[SparseBatch]) -> tuple
     for batch in batches:
         part = theta[batch.index]
         counts, ratio = expected_topic_counts(part, beta_t, batch)
-        word_counts += batch.transposed.matrix(ratio[batch.order]) @ part
+        word_counts += batch.transposed.times(ratio[batch.order], part)
         new_theta[batch.index] = normalise_rows(counts + THETA_PSEUDO_COUNT)
     return new_theta, _normalise_topics(beta_t * word_counts)
 

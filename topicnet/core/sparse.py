@@ -44,6 +44,14 @@ class Pattern(NamedTuple):
         """Return a torch CSR matrix with these values (nnz,), without copying."""
         return torch.sparse_csr_tensor(self.starts, self.columns, values, size=self.shape, check_invariants=False)
 
+    def times(self, values: Tensor, dense: Tensor) -> Tensor:
+        """Multiply the sparse matrix of these values (nnz,) by a dense one: (rows, H).
+
+        Added to zeros in place: the plain product makes a second array of the result's size.
+        """
+        zeros = dense.new_zeros(self.shape[0], dense.shape[1])
+        return zeros.addmm_(self.matrix(values), dense.contiguous())
+
 
 @dataclass(frozen=True)
 class SparseBatch:
@@ -173,7 +181,7 @@ class _SparseLinear(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
         (values,) = ctx.saved_tensors
         batch: SparseBatch = ctx.batch
-        return batch.transposed.matrix(values[batch.order]) @ upstream[0].contiguous(), None, None
+        return batch.transposed.times(values[batch.order], upstream[0]), None, None
 
 
 def mixture_probabilities(theta: Tensor, beta_t: Tensor, pattern: Pattern) -> Tensor:
@@ -232,6 +240,6 @@ class _MixtureLogLikelihood(torch.autograd.Function):
         theta, beta_t, p = ctx.saved_tensors
         batch: SparseBatch = ctx.batch
         ratio = upstream[0][batch.rows] * batch.counts / p  # (nnz,)
-        grad_theta = batch.pattern.matrix(ratio) @ beta_t  # (B, K)
-        grad_beta_t = batch.transposed.matrix(ratio[batch.order]) @ theta.contiguous()  # (V, K)
+        grad_theta = batch.pattern.times(ratio, beta_t)  # (B, K)
+        grad_beta_t = batch.transposed.times(ratio[batch.order], theta)  # (V, K)
         return grad_theta, grad_beta_t.t(), None

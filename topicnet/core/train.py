@@ -122,12 +122,13 @@ def train(
     rng = np.random.default_rng(seed)
     optimizer = torch.optim.Adam(_parameter_groups(network, weight_decay), lr=schedule.learning_rate, fused=True)
     history: list[dict[str, float]] = []
-    keeper = _Keeper(network)
+    keeper = _Keeper(network) if validation is not None else None
     began = time.perf_counter()
     stopped = "done"
     step = 0
     with seeded(seed, device):
-        keeper.offer(0, validation_bound(network, validation, schedule, seed))
+        if keeper is not None:
+            keeper.offer(0, validation_bound(network, validation, schedule, seed))
         for epoch in range(1, max_epochs + 1):
             epoch_began = time.perf_counter()
             network.train()
@@ -151,14 +152,15 @@ def train(
             if not math.isfinite(row["loss"]):
                 stopped = "diverged"
                 break
-            keeper.offer(epoch, bound)
-            if validation is not None and epoch - keeper.epoch >= patience:
-                stopped = "early"
-                break
-    if stopped == "interrupted" and validation is None and history:
-        keeper.offer(len(history) + 1, math.nan)
-    keeper.restore()
+            if keeper is not None:
+                keeper.offer(epoch, bound)
+                if epoch - keeper.epoch >= patience:
+                    stopped = "early"
+                    break
     network.eval()
+    if keeper is None:
+        return TrainResult(history, len(history), math.nan, stopped)
+    keeper.restore()
     return TrainResult(history, keeper.epoch, keeper.bound, stopped)
 
 
@@ -188,9 +190,9 @@ def _step(
         group["lr"] = schedule.rate(step)
     terms = _terms(network, batch)
     loss = torch.stack([schedule.weight(name, step) * value.mean() for name, value in terms.items()]).sum()
-    optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
     with torch.no_grad():
         for name, value in terms.items():
             total = value.detach().sum()
@@ -231,8 +233,8 @@ class _Keeper:
         self.state: dict[str, Tensor] = {}
 
     def offer(self, epoch: int, bound: float) -> None:
-        """Keep the weights if their bound is the lowest so far, or if there is no bound to compare."""
-        if self.state and bound >= self.bound:
+        """Keep the weights if their bound is the lowest so far."""
+        if self.state and not bound < self.bound:
             return
         self.epoch, self.bound = epoch, bound
         if not self.state:

@@ -77,6 +77,8 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             Ctrl-C (a KeyboardInterrupt): the model is fitted with the best it had by then.
         """
         counts = self._check_counts(X, reset=True)
+        if counts.shape[0] < 2:
+            raise InputError("n_samples=1 document was given, expected 2 or more to fit")
         self.check_parameters()
         settings = self._settings()
         if self.n_topics > counts.shape[1]:
@@ -93,6 +95,11 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                 network = self.build_network(counts.shape[1]).to(device)
             fitting = Fitting(network, filled, settings, device, listener, interrupted)
             result = fitting.run()
+            if not all(bool(p.isfinite().all()) for p in network.parameters()):
+                raise InputError(
+                    f"training diverged after {len(result.history)} epochs and no finite weights are left:"
+                    " give a smaller learning_rate"
+                )
             self._adopt(network, result.history)
         self.device_ = str(device)
         self.stopped_ = result.stopped
@@ -186,7 +193,6 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             accept_sparse="csr",
             accept_large_sparse=False,
             dtype=np.float32,
-            ensure_min_samples=2 if reset else 1,
         )
         check_non_negative(X, f"{type(self).__name__} (counts)")
         counts = csr_matrix(X, copy=True)

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from numpy.random import RandomState
 from torch import Tensor, nn
+from torch.nn import functional
 
 from topicnet.core.distributions import Normal, StandardNormal
 from topicnet.core.em import MixtureFit
@@ -38,7 +39,7 @@ class ETMNetwork(TopicNetwork):
 
     def beta(self) -> Tensor:
         """softmax over words of alpha_k . rho_v, (K, V)."""
-        return (self.alpha @ self.rho.T).softmax(-1)
+        return functional.linear(self.alpha, self.rho).softmax(-1)
 
     def divergence(self, q: Normal, z: Tensor) -> Tensor:
         """KL from the standard normal, (B,)."""

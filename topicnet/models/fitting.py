@@ -178,8 +178,7 @@ class Fitting:
             counts = counts[np.sort(self.rng.choice(counts.shape[0], EM_DOCS, replace=False))]
         mixture = self._fit_mixture(counts)
         self.network.start_from(mixture)
-        if not self.interrupted():
-            self._teach(counts, mixture)
+        self._teach(counts, mixture)
 
     def _fit_mixture(self, counts: csr_matrix) -> MixtureFit:
         began = time.perf_counter()
@@ -192,7 +191,9 @@ class Fitting:
 
     def _teach(self, counts: csr_matrix, mixture: MixtureFit) -> None:
         batches = SparseBatches(counts, self.settings.batch_size, self.device)
-        epochs = max(TEACH_EPOCHS, math.ceil(TEACH_STEPS / len(batches)))
+        # Without any teaching theta would mean nothing: after Ctrl-C one quick epoch is still done.
+        hurried = self.interrupted()
+        epochs = 1 if hurried else max(TEACH_EPOCHS, math.ceil(TEACH_STEPS / len(batches)))
         train(
             Teacher(self.network, mixture.theta),
             batches,
@@ -205,7 +206,7 @@ class Fitting:
             device=self.device,
             stage="teach",
             listener=self.listener,
-            interrupted=self.interrupted,
+            interrupted=(lambda: False) if hurried else self.interrupted,
         )
 
     def _schedule(self, n_steps: int) -> Schedule:

@@ -1,0 +1,72 @@
+"""Help: every command has it, it names its options, and it comes without the heavy imports."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import topicnet as package
+
+from .conftest import ENVIRONMENT, PYTHON, SECONDS, Topicnet, Warm
+
+OPTIONS = {
+    "fit": "CORPUS --model --topics -k --out --config --seed --device --lang --stop-words --text-column --id-column"
+    " --encoding --min-df --max-df --max-vocab --init --epochs --batch-size --learning-rate --keep-corpus"
+    " --no-keep-corpus --keep-texts --top --examples --overwrite --quiet",
+    "topics": "RUN --top --json",
+    "transform": "RUN NEW_DOCUMENTS --out --refine --text-column --id-column --encoding --overwrite --quiet",
+    "export": "RUN --doc-topic --topic-word --format --top --overwrite --quiet",
+    "corpora": "--json",
+}
+HEAVY = ("torch", "sklearn", "polars", "pandas", "gensim", "spacy", "scipy", "pydantic", "numpy")
+LOADED = """
+import json, sys
+from topicnet import cli
+arguments = json.loads(sys.argv[1])
+try:
+    status = cli.run(arguments)
+finally:
+    print(json.dumps(sorted(name for name in sys.modules if "." not in name)), file=sys.stderr)
+sys.exit(status)
+"""
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_help_of_a_command_names_its_options(command: str, warm: Warm, tmp_path: Path) -> None:
+    done = warm(command, "--help", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    words = set(re.findall(r"[\w-]+", done.stdout))
+    assert set(OPTIONS[command].split()) <= words
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_help_lists_every_command(arguments: list[str], topicnet: Topicnet) -> None:
+    done = topicnet(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage:" in done.stdout
+    for command in OPTIONS:
+        assert re.search(rf"^\s+{command}\s", done.stdout, re.MULTILINE)
+
+
+def test_version(topicnet: Topicnet) -> None:
+    done = topicnet("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"topicnet {package.__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], *([name, "--help"] for name in OPTIONS), ["fti"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [*PYTHON, "-c", LOADED, json.dumps(arguments)],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == (2 if arguments == ["fti"] else 0), done.stderr
+    loaded = set(json.loads(done.stderr.splitlines()[-1]))
+    # typer itself reads a command's arguments with pydantic.
+    allowed = set() if arguments in (["--help"], ["--version"]) else {"pydantic"}
+    assert loaded & set(HEAVY) <= allowed

@@ -1,0 +1,90 @@
+"""Ctrl-C: status 130, and either a whole run, marked interrupted, or nothing at all."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import COMMAND, ENVIRONMENT, SECONDS, Warm, snapshot
+
+LONG = ("-k", "5", "--epochs", "100000", "--config", "patient.yaml")
+
+
+def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    """Start `topicnet` with Ctrl-C as a terminal leaves it, whatever this process was started with."""
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=cwd,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def wait_for(process: subprocess.Popen[str], beginning: str) -> None:
+    """Read stderr up to a line that begins so."""
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        if line.startswith(beginning):
+            return
+        seen.append(line)
+    pytest.fail(f"no line {beginning!r} in: {''.join(seen)}")
+
+
+@pytest.mark.parametrize(("stage", "options"), [("EM start 1/", ()), ("training 1/", ("--init", "random"))])
+def test_an_interrupted_fit_keeps_the_best_so_far(
+    stage: str, options: tuple[str, ...], warm: Warm, tmp_path: Path
+) -> None:
+    (tmp_path / "patient.yaml").write_text("parameters: {patience: 100000}\n")
+    with start("fit", "lee", *LONG, *options, "--out", "run", cwd=tmp_path) as process:
+        wait_for(process, stage)
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith("topicnet: interrupted")
+    assert out.endswith("wrote run\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["patient.yaml", "run"]
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    assert record["status"] == "interrupted"
+    assert record["fit"]["stopped"] == "interrupted"
+    files = {name for name, content in snapshot(tmp_path / "run").items() if content != "folder"}
+    assert files == {*record["files"], "run.json"}
+    done = warm("transform", "run", "lee", "--out", "theta.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "theta.csv").read_bytes() == (tmp_path / "run/doc_topic.csv").read_bytes()
+    shown = warm("topics", "run", "--json", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert len(json.loads(shown.stdout)["topics"]) == 5
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("fit", "-", "--out", "run"), ("transform", "RUN", "-", "--out", "theta.csv")],
+    ids=["fit", "transform"],
+)
+def test_an_interrupted_reading_leaves_nothing(arguments: tuple[str, ...], lee_run: Path, tmp_path: Path) -> None:
+    given = [str(lee_run) if word == "RUN" else word for word in arguments]
+    with start(*given, cwd=tmp_path) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        # More than a pipe holds: once it is written, the reading has begun; then it waits for more.
+        process.stdin.write("planet orbit rocket comet\n" * 20_000)
+        process.stdin.flush()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            pytest.fail("still waiting for its input 10 s after Ctrl-C")
+        assert process.returncode == 130
+        assert process.stderr.read() == "topicnet: interrupted; nothing was written\n"
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,66 @@
+"""Run as a script: a process with topicnet imported that forks one child for each command line it is sent.
+
+A fresh interpreter spends seconds on importing torch; a fork of this one starts at once, yet has its own arguments,
+folder, standard streams, limits and exit status. Requests and answers are JSON, one a line.
+"""
+
+import json
+import os
+import resource
+import signal
+import sys
+import traceback
+from typing import Any
+
+
+def serve() -> None:
+    """Answer requests until standard input ends."""
+    import topicnet.cli.app
+    import topicnet.cli.progress
+    import topicnet.cli.show  # noqa: F401
+    from topicnet.config import FitConfig
+    from topicnet.run import build_model
+
+    build_model(FitConfig())  # torch imports more at the first network
+    for line in sys.stdin:
+        request = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            run(request)
+        status = os.waitpid(child, 0)[1]
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+def run(request: dict[str, Any]) -> None:
+    """Become `topicnet` with the arguments, streams and limits of the request; never returns."""
+    for stream, path, flags in (
+        (0, request["stdin"], os.O_RDONLY),
+        (1, request["stdout"], os.O_WRONLY),
+        (2, request["stderr"], os.O_WRONLY),
+    ):
+        os.dup2(os.open(path, flags), stream)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - what was read ahead is the server's
+    os.chdir(request["cwd"])
+    os.environ.update(request["env"])
+    if request["file_limit"] is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_limit"],) * 2)
+    signal.alarm(120)
+    sys.argv = ["topicnet", *(os.fsdecode(bytes.fromhex(argument)) for argument in request["arguments"])]
+    status: Any = 1
+    try:
+        from topicnet.cli import main
+
+        main()
+    except SystemExit as ended:
+        status = ended.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    serve()

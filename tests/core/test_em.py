@@ -1,0 +1,84 @@
+"""MAP-EM: planted topics, the fixed-beta refinement, ends of the range."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_matrix
+
+from topicnet.core.em import THETA_PSEUDO_COUNT, fit_mixture, refine_theta
+from topicnet.core.sparse import SparseBatch
+
+CPU = torch.device("cpu")
+
+
+def planted(n_docs=600, n_words=120, n_topics=6, length=60, seed=0):
+    """Counts sampled from LDA, and the topics they came from."""
+    rng = np.random.default_rng(seed)
+    beta = rng.dirichlet(np.full(n_words, 0.05), n_topics)
+    theta = rng.dirichlet(np.full(n_topics, 0.1), n_docs)
+    counts = np.stack([rng.multinomial(length, p / p.sum()) for p in theta @ beta])
+    return csr_matrix(counts.astype(np.float32)), beta
+
+
+def matched_cosine(found, truth):
+    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (found, truth)]
+    similarity = unit[0] @ unit[1].T
+    return similarity[linear_sum_assignment(-similarity)].mean()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_planted_topics_are_found(seed):
+    counts, truth = planted(seed=seed)
+    fitted = fit_mixture(counts, 6, 60, np.random.default_rng(seed), CPU)
+    assert matched_cosine(fitted.beta.numpy(), truth) > 0.9
+    assert torch.allclose(fitted.theta.sum(1), torch.ones(600), atol=1e-5)
+    assert torch.allclose(fitted.beta.sum(1), torch.ones(6), atol=1e-5)
+
+
+def test_refining_never_lowers_the_posterior_and_converges():
+    counts, _ = planted()
+    fitted = fit_mixture(counts, 6, 20, np.random.default_rng(0), CPU)
+    batch = SparseBatch.from_csr(counts, np.arange(600), CPU)
+    theta = torch.full((600, 6), 1 / 6)
+    dense = torch.tensor(counts.toarray())
+
+    def log_posterior(theta):
+        return (dense * (theta @ fitted.beta).log()).sum(-1) + (THETA_PSEUDO_COUNT * theta.log()).sum(-1)
+
+    before = log_posterior(theta)
+    for _ in range(15):
+        theta = refine_theta(theta, fitted.beta, batch, 1)
+        after = log_posterior(theta)
+        assert (after >= before - 1e-3).all()
+        before = after
+    far = refine_theta(theta, fitted.beta, batch, 300)
+    assert torch.allclose(far, refine_theta(far, fitted.beta, batch, 50), atol=1e-3)
+
+
+def test_refining_leaves_an_empty_document_as_it_is():
+    batch = SparseBatch.from_csr(csr_matrix((2, 5), dtype=np.float32), np.arange(2), CPU)
+    theta = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
+    assert torch.equal(refine_theta(theta, torch.full((2, 5), 0.2), batch, 5), theta)
+
+
+@pytest.mark.parametrize(("n_docs", "n_topics"), [(2, 1), (2, 5), (3, 2), (25, 40)])
+def test_few_documents_and_many_topics(n_docs, n_topics):
+    counts, _ = planted(n_docs=n_docs)
+    fitted = fit_mixture(counts, n_topics, 5, np.random.default_rng(0), CPU)
+    assert fitted.theta.shape == (n_docs, n_topics)
+    assert torch.isfinite(fitted.beta).all()
+
+
+def test_documents_all_alike():
+    counts = csr_matrix(np.ones((30, 8), dtype=np.float32))
+    fitted = fit_mixture(counts, 4, 5, np.random.default_rng(0), CPU)
+    assert torch.isfinite(fitted.beta).all()
+    assert torch.isfinite(fitted.theta).all()
+
+
+def test_on_pass_stops_early():
+    counts, _ = planted(n_docs=50)
+    seen = []
+    fit_mixture(counts, 3, 50, np.random.default_rng(0), CPU, on_pass=lambda done: bool(seen.append(done)) or done < 4)
+    assert seen == [1, 2, 3, 4]

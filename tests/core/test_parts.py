@@ -1,0 +1,116 @@
+"""Closed forms and contracts of the small parts: distributions, schedule, seeding, interrupts."""
+
+import os
+import signal
+import threading
+import time
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Normal as TorchNormal
+from torch.distributions import kl_divergence
+
+from topicnet.core.distributions import Normal, StandardNormal
+from topicnet.core.interrupt import deferred_interrupt
+from topicnet.core.schedule import Schedule
+from topicnet.core.seeding import draw_seed, seeded
+
+
+def test_kl_equals_torch_s():
+    torch.manual_seed(0)
+    q = Normal(torch.randn(5, 3), torch.randn(5, 3))
+    expected = kl_divergence(TorchNormal(q.mean, (0.5 * q.log_var).exp()), TorchNormal(0.0, 1.0))
+    assert torch.allclose(StandardNormal(3).kl_per_dimension(q), expected, atol=1e-6)
+    assert torch.allclose(StandardNormal(3).kl(q), expected.sum(-1), atol=1e-6)
+
+
+def test_kl_of_the_prior_is_zero():
+    assert torch.equal(StandardNormal(4).kl(Normal(torch.zeros(2, 4), torch.zeros(2, 4))), torch.zeros(2))
+
+
+def test_samples_have_the_posterior_s_moments():
+    torch.manual_seed(0)
+    q = Normal(torch.full((20_000, 1), 2.0), torch.full((20_000, 1), 2 * np.log(0.5)))
+    z = q.sample()
+    assert z.mean().item() == pytest.approx(2.0, abs=0.02)
+    assert z.std().item() == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_rate_rises_then_falls():
+    schedule = Schedule(1000, 0.01)
+    rates = [schedule.rate(step) for step in range(1001)]
+    assert rates[0] == pytest.approx(0.001)
+    assert max(rates) == pytest.approx(0.01)
+    assert np.argmax(rates) == 100
+    assert rates[-1] == pytest.approx(0.0001)
+    assert all(after <= before for before, after in pairwise(rates[100:]))
+
+
+def test_a_term_warms_up_to_its_weight():
+    schedule = Schedule(100, 0.01, warm_up={"kl": 0.5}, weights={"kl": 2.0})
+    assert schedule.weight("kl", 0) == pytest.approx(2 / 50)
+    assert schedule.weight("kl", 49) == pytest.approx(2.0)
+    assert schedule.weight("kl", 99) == pytest.approx(2.0)
+    assert schedule.weight("reconstruction", 0) == 1.0
+
+
+def test_a_seeded_block_repeats_and_gives_the_state_back():
+    torch.manual_seed(7)
+    state = torch.get_rng_state()
+    with seeded(3):
+        first = torch.rand(4)
+    with seeded(3):
+        second = torch.rand(4)
+    assert torch.equal(first, second)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_drawn_seeds_differ_and_repeat():
+    rng = np.random.default_rng(0)
+    seeds = [draw_seed(rng) for _ in range(20)]
+    assert len(set(seeds)) == 20
+    assert draw_seed(np.random.default_rng(0)) == seeds[0]
+
+
+def test_the_first_ctrl_c_is_noted_and_the_second_raises():
+    handler = signal.getsignal(signal.SIGINT)
+    with deferred_interrupt() as interrupted:
+        assert not interrupted()
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+        assert interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            _press_and_wait()
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def _press_and_wait():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(1)
+
+
+def test_outside_the_main_thread_nothing_is_changed():
+    seen = []
+
+    def work():
+        with deferred_interrupt() as interrupted:
+            seen.append(interrupted())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [False]
+
+
+def test_a_handler_of_the_caller_s_own_is_left_alone():
+    def mine(signum, frame):
+        raise AssertionError
+
+    before = signal.signal(signal.SIGINT, mine)
+    try:
+        with deferred_interrupt():
+            assert signal.getsignal(signal.SIGINT) is mine
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,220 @@
+"""What every model promises, run for each entry of MODELS."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_matrix
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from tests.core.test_em import matched_cosine, planted
+from topicnet.core.sparse import SparseBatch
+from topicnet.errors import InputError
+from topicnet.models import MODELS
+
+pytestmark = pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS.keys())
+N_DOCS, N_WORDS, K = 300, 80, 5
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    counts, _ = planted(N_DOCS, N_WORDS, K, seed=1)
+    dense = counts.toarray()
+    dense[7] = 0
+    return csr_matrix(dense)
+
+
+@pytest.fixture(scope="module")
+def fitted(corpus):
+    models = {}
+
+    def of(kind):
+        if kind not in models:
+            models[kind] = kind(K, max_epochs=4, random_state=0).fit(corpus)
+        return models[kind]
+
+    return of
+
+
+def test_shapes_simplex_and_history(kind, fitted, corpus):
+    model = fitted(kind)
+    theta = model.transform(corpus)
+    assert theta.shape == (N_DOCS, K)
+    assert theta.dtype == np.float32
+    assert model.components_.shape == (K, N_WORDS)
+    for rows in (theta, model.components_):
+        assert np.isfinite(rows).all()
+        assert (rows >= 0).all()
+        assert np.allclose(rows.sum(1), 1, atol=1e-5)
+    assert len(model.history_) == 4
+    assert {"epoch", "reconstruction", "kl", "loss", "validation_bound", "active_units", "seconds"} <= set(
+        model.history_[0]
+    )
+    assert model.get_feature_names_out().tolist() == [f"{kind.__name__.lower()}{k}" for k in range(K)]
+
+
+def test_transform_of_the_training_set_is_what_fit_gives(kind, fitted, corpus):
+    again = kind(K, max_epochs=4, random_state=0).fit_transform(corpus)
+    assert np.array_equal(again, fitted(kind).transform(corpus))
+
+
+def test_same_seed_same_bits(kind, fitted, corpus):
+    again = kind(K, max_epochs=4, random_state=0).fit(corpus)
+    other = kind(K, max_epochs=4, random_state=1).fit(corpus)
+    assert np.array_equal(again.components_, fitted(kind).components_)
+    assert not np.array_equal(other.components_, fitted(kind).components_)
+    for name, value in again.network_.state_dict().items():
+        assert torch.equal(value, fitted(kind).network_.state_dict()[name])
+
+
+def test_the_caller_s_random_state_and_data_are_left_alone(kind, corpus):
+    np.random.seed(5)  # noqa: NPY002
+    torch.manual_seed(5)
+    before = (np.random.get_state()[1].copy(), torch.get_rng_state(), corpus.copy())  # noqa: NPY002
+    kind(K, max_epochs=1, random_state=0).fit(corpus)
+    assert np.array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert (corpus != before[2]).nnz == 0
+
+
+def test_an_empty_document_gets_the_prior_s_theta(kind, fitted, corpus):
+    model = fitted(kind)
+    expected = model.network_.prior_theta().detach().numpy()
+    assert np.allclose(model.transform(corpus)[7], expected)
+    assert np.allclose(model.transform(corpus, refine=5)[7], expected)
+    assert np.allclose(model.transform(csr_matrix((1, N_WORDS)))[0], expected)
+
+
+def test_one_row_is_transformed_as_among_others(kind, fitted, corpus):
+    model = fitted(kind)
+    assert np.allclose(model.transform(corpus[10]), model.transform(corpus)[10:11], atol=1e-6)
+
+
+def test_refining_theta_raises_the_likelihood(kind, fitted, corpus):
+    model = fitted(kind)
+    counts = corpus.toarray()
+
+    def log_likelihood(theta):
+        return (counts * np.log(theta @ model.components_)).sum()
+
+    amortised, refined = model.transform(corpus), model.transform(corpus, refine=20)
+    assert np.allclose(refined.sum(1), 1, atol=1e-5)
+    assert log_likelihood(refined) > log_likelihood(amortised)
+
+
+@pytest.mark.parametrize("refine", [-1, 1.5, True, "many"])
+def test_a_bad_refine_is_refused(kind, fitted, corpus, refine):
+    with pytest.raises(InputError, match="refine"):
+        fitted(kind).transform(corpus, refine=refine)
+
+
+def test_gradients_flow_to_every_parameter(kind, corpus):
+    network = kind(K).build_network(N_WORDS)
+    batch = SparseBatch.from_csr(corpus.astype(np.float32), np.arange(50), torch.device("cpu"))
+    torch.manual_seed(0)
+    sum(term.sum() for term in network.terms(batch).values()).backward()
+    still = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    # A bias before batch normalisation is taken out again with the mean.
+    assert set(still) <= {"encoder.mean.bias", "encoder.log_var.bias"}
+
+
+@pytest.mark.parametrize("init", ["em", "random"])
+def test_planted_topics_are_found(kind, init):
+    counts, truth = planted(800, 100, K, seed=2)
+    model = kind(K, init=init, random_state=0, max_epochs=None if init == "em" else 60).fit(counts)
+    assert matched_cosine(model.components_, truth) > 0.9
+
+
+@pytest.mark.parametrize("n_topics", [1, 2])
+def test_few_topics(kind, corpus, n_topics):
+    model = kind(n_topics, max_epochs=2, random_state=0).fit(corpus)
+    assert model.transform(corpus).shape == (N_DOCS, n_topics)
+    assert np.isfinite(model.perplexity(corpus))
+
+
+def test_more_topics_than_words_only_warns(kind, corpus):
+    with pytest.warns(UserWarning, match="exceeds"):
+        kind(6, max_epochs=1, random_state=0).fit(corpus[:, :5])
+
+
+def test_one_document_is_refused_by_name(kind, corpus):
+    with pytest.raises(ValueError, match="n_samples"):
+        kind(2).fit(corpus[:1])
+
+
+def test_all_documents_empty_is_refused(kind):
+    with pytest.raises(InputError, match="empty"):
+        kind(2).fit(csr_matrix((5, 4)))
+
+
+def test_score_and_perplexity_agree(kind, fitted, corpus):
+    model = fitted(kind)
+    assert model.perplexity(corpus) == pytest.approx(np.exp(-model.score(corpus)))
+    assert 1 < model.perplexity(corpus) < N_WORDS
+    assert model.score(corpus) == model.score(corpus)
+
+
+def test_the_elbo_is_below_the_best_likelihood(kind, fitted, corpus):
+    """A lower bound cannot exceed the likelihood at the best theta."""
+    model = fitted(kind)
+    theta = model.transform(corpus, refine=50)
+    likelihood = (corpus.toarray() * np.log(theta @ model.components_)).sum() / corpus.sum()
+    assert model.score(corpus) < likelihood
+
+
+def test_clone_pickle_pipeline_and_grid_search(kind, fitted, corpus):
+    model = fitted(kind)
+    assert clone(model).get_params() == model.get_params()
+    thawed = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(thawed.transform(corpus), model.transform(corpus))
+    pipeline = make_pipeline(FunctionTransformer(accept_sparse=True), kind(2, max_epochs=1, random_state=0))
+    assert pipeline.fit_transform(corpus).shape == (N_DOCS, 2)
+    search = GridSearchCV(kind(2, max_epochs=1, random_state=0), {"n_topics": [2, 3]}, cv=2).fit(corpus)
+    assert search.best_params_["n_topics"] in (2, 3)
+
+
+def test_dense_float_and_integer_counts_give_the_same_model(kind, corpus):
+    results = [
+        kind(K, max_epochs=1, random_state=0).fit(x).components_
+        for x in (corpus, corpus.toarray(), corpus.astype(np.int64), corpus.astype(np.float64).tocsc())
+    ]
+    assert all(np.array_equal(results[0], other) for other in results[1:])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_topics", 0), ("n_topics", 2.5), ("n_topics", True), ("batch_size", 1), ("max_epochs", 0),
+        ("learning_rate", -1.0), ("learning_rate", 0), ("learning_rate", float("nan")), ("init", "magic"),
+        ("validation_fraction", 1.0), ("patience", 0), ("kl_weight", -0.1), ("device", "tpu"), ("dropout", 1.0),
+        ("hidden_dim", 0), ("kl_warm_up", "half"),
+    ],
+)  # fmt: skip
+def test_a_bad_parameter_is_refused_by_name(kind, corpus, name, value):
+    with pytest.raises(InputError, match=name):
+        kind(**({"n_topics": 2} | {name: value})).fit(corpus)
+
+
+def test_a_run_that_diverges_without_validation_is_refused(kind, corpus):
+    """Nothing finite is left to keep, so there is no model."""
+    with pytest.raises(InputError, match="learning_rate"):
+        kind(K, init="random", learning_rate=1e30, max_epochs=3, validation_fraction=0, random_state=0).fit(corpus)
+
+
+def test_a_run_that_diverges_keeps_its_start(kind, corpus):
+    model = kind(K, learning_rate=1e30, max_epochs=3, random_state=0).fit(corpus)
+    assert model.stopped_ in ("diverged", "done", "early")
+    assert np.isfinite(model.transform(corpus)).all()
+    assert np.isfinite(model.components_).all()
+
+
+@pytest.mark.slow
+def test_planted_topics_at_full_size(kind):
+    """5 of 5 seeds, on the corpus of the design: D 2,000, V 200, K 10."""
+    for seed in range(5):
+        counts, truth = planted(2000, 200, 10, seed=seed)
+        assert matched_cosine(kind(10, random_state=seed).fit(counts).components_, truth) > 0.9

@@ -1,0 +1,177 @@
+"""Saved models: they come back equal, and what is damaged, foreign or hostile is refused in one line."""
+
+import json
+import pickle
+import shutil
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import topicnet
+from topicnet.bundle import HEADER, TENSORS, VOCABULARY, _checksum, load_bundle
+from topicnet.errors import BundleError
+from topicnet.text.counts import Corpus
+
+FIXTURES = Path(__file__).parent / "fixtures"
+THEMES = ("cat dog horse sheep goat", "bread butter cheese milk honey", "engine wheel brake gear clutch")
+
+
+def texts(n=90):
+    rng = np.random.default_rng(0)
+    return [" ".join(rng.choice(THEMES[i % 3].split(), 8)) for i in range(n)]
+
+
+@pytest.fixture(scope="module")
+def run():
+    return topicnet.fit(texts(), n_topics=3, max_df=1.0, hidden_dim=8, embedding_dim=4, max_epochs=3)
+
+
+@pytest.fixture
+def saved(run, tmp_path):
+    return run.save(tmp_path / "run")
+
+
+def refusal(folder):
+    with pytest.raises(BundleError) as caught:
+        load_bundle(folder)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_loaded_run_is_the_saved_one(run, saved):
+    loaded = topicnet.load(saved)
+    assert np.array_equal(loaded.theta, run.theta)
+    assert np.array_equal(loaded.transform(texts()), run.transform(texts()))
+    assert np.array_equal(loaded.model.components_, run.model.components_)
+    assert loaded.vocabulary == run.vocabulary
+    assert loaded.status == run.status
+    assert loaded.model.get_params() == run.model.get_params()
+    assert str(loaded.model.history_) == str(run.model.history_)  # NaN equals NaN
+    assert loaded.topics().equals(run.topics())
+
+
+def test_transform_takes_raw_text(run, saved):
+    theta = topicnet.load(saved).transform(["The CAT, the dog -- and a Goat!", "", "zzz qqq"])
+    assert theta.shape == (3, 3)
+    assert np.allclose(theta.sum(1), 1, atol=1e-5)
+    animals = [k for k, words in enumerate(run.top_words(3)) if set(words) <= set(THEMES[0].split())]
+    assert theta[0].argmax() in animals
+    assert np.array_equal(theta[1], theta[2])
+
+
+def test_the_model_folder_alone_is_enough(run, saved, tmp_path):
+    alone = tmp_path / "alone"
+    shutil.copytree(saved / "model", alone)
+    bundle = load_bundle(alone)
+    corpus = Corpus.from_texts(texts(), vocabulary=bundle.vocabulary)
+    assert np.array_equal(bundle.theta(corpus), run.transform(texts()))
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FIXTURES.glob("bundle-*")))
+def test_bundles_of_every_past_format_load(name):
+    """Written by earlier versions; what they gave then, they give now."""
+    bundle = load_bundle(FIXTURES / name)
+    expected = json.loads((FIXTURES / name / "expected.json").read_text())
+    corpus = Corpus.from_texts(expected["texts"], vocabulary=bundle.vocabulary)
+    assert np.allclose(bundle.theta(corpus), expected["theta"], atol=1e-5)
+    assert corpus.status.tolist() == expected["status"]
+
+
+def test_there_is_a_bundle_of_this_format():
+    assert any(FIXTURES.glob("bundle-1*"))
+
+
+@pytest.mark.parametrize("name", [TENSORS, VOCABULARY, HEADER])
+@pytest.mark.parametrize("where", [0.0, 0.3, 0.9])
+def test_one_changed_byte_is_found(saved, name, where):
+    path = saved / "model" / name
+    content = bytearray(path.read_bytes())
+    at = int(where * (len(content) - 1))
+    content[at] ^= 0x01
+    path.write_bytes(content)
+    assert "damaged" in refusal(saved) or name == HEADER
+
+
+@pytest.mark.parametrize("name", [TENSORS, VOCABULARY, HEADER])
+@pytest.mark.parametrize("keep", [0, 10, -2])
+def test_a_truncated_file_is_found(saved, name, keep):
+    path = saved / "model" / name
+    path.write_bytes(path.read_bytes()[:keep])
+    assert "damaged" in refusal(saved)
+
+
+@pytest.mark.parametrize("name", [TENSORS, VOCABULARY, HEADER])
+def test_a_missing_file_is_found(saved, name):
+    (saved / "model" / name).unlink()
+    assert refusal(saved)
+
+
+def rewrite(saved, tensors=None, **changes):
+    """Change the header and make its checksums right again, as a hostile writer would."""
+    from topicnet.files import sha256
+
+    folder = saved / "model"
+    if tensors is not None:
+        (folder / TENSORS).write_bytes(tensors)
+    header = json.loads((folder / HEADER).read_text())
+    header.pop("checksum")
+    header["sha256"] = {name: sha256(folder / name) for name in (TENSORS, VOCABULARY)}
+    header |= changes
+    (folder / HEADER).write_text(json.dumps(header | {"checksum": _checksum(header)}))
+
+
+class Bomb:
+    def __reduce__(self):
+        return (Path.touch, (Path("exploded"),))
+
+
+def test_a_pickle_in_place_of_tensors_is_not_executed(saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rewrite(saved, tensors=pickle.dumps(Bomb()))
+    assert "damaged" in refusal(saved)
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_a_huge_safetensors_header_is_refused(saved):
+    rewrite(saved, tensors=struct.pack("<Q", 2**62) + b"{}")
+    assert "damaged" in refusal(saved)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"format": 99}, "update"),
+        ({"model": "unheard-of"}, "update"),
+        ({"parameters": {"n_topics": 4}}, "damaged"),
+        ({"parameters": {"nonsense": 4}}, "damaged"),
+        ({"parameters": {"n_topics": "3"}}, "damaged"),
+        ({"vocab_size": 2}, "damaged"),
+        ({"text": {"tokenizer": "of tomorrow"}}, "update"),
+        ({"text": []}, "damaged"),
+        ({"sha256": {}}, "damaged"),
+    ],
+)
+def test_a_header_that_does_not_fit_is_refused(saved, changes, word):
+    rewrite(saved, **changes)
+    assert word in refusal(saved)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "1"}', "null", "[" * 100_000, "\x00\x01"])
+def test_a_foreign_header_is_refused(tmp_path, content):
+    (tmp_path / HEADER).write_text(content)
+    assert refusal(tmp_path)
+
+
+def test_nothing_there(tmp_path):
+    assert "run folder" in refusal(tmp_path / "missing")
+    assert "run folder" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["doc_topic.csv", "topics.json", "metrics.json", "run.json"])
+def test_a_run_with_a_damaged_table_is_refused(saved, name):
+    (saved / name).write_bytes(b"\xff{")
+    with pytest.raises(BundleError):
+        topicnet.load(saved)
