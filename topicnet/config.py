@@ -53,11 +53,11 @@ def read_config(path: Path | None, given: dict[str, Any]) -> FitConfig:
         The file cannot be read, or an entry is unknown or impossible.
     """
     entries = _read_yaml(path) if path is not None else {}
-    parameters = entries.get("parameters") or {}
+    parameters = {} if entries.get("parameters") is None else entries["parameters"]
     if not isinstance(parameters, dict):
         raise ConfigError(f"{path}: parameters is {type(parameters).__name__}, expected names with values")
     given = dict(given)
-    extra = {name: value for name, value in given.pop("parameters", {}).items() if value is not None}
+    extra = {name: value for name, value in (given.pop("parameters", None) or {}).items() if value is not None}
     entries = entries | {name: value for name, value in given.items() if value is not None}
     try:
         return FitConfig(**(entries | {"parameters": parameters | extra}))
@@ -65,6 +65,9 @@ def read_config(path: Path | None, given: dict[str, Any]) -> FitConfig:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         place = f"{path}: " if path is not None else ""
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(FitConfig.model_fields)
+            raise ConfigError(f"{place}there is no entry {where!r}, expected one of: {known}") from error
         raise ConfigError(f"{place}{where}={first['input']!r} given: {first['msg']}".replace("\n", " ")) from error
 
 
@@ -73,7 +76,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         entries = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {str(path)!r}: {error.strerror}") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"the configuration {str(path)!r} is not YAML: {reason}") from error
     if entries is None:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 CSV_SLICE = 50_000  # rows turned into text at a time
-# A cell that starts like this is run as a formula by spreadsheets, unless it is only a signed number.
-FORMULA_START = r"^[=@\t\r+\-]"
+# A cell that starts like this is run as a formula by spreadsheets, unless it is only a signed number. Quotes
+# before it count, so that reading can tell a guard from a text that had one.
+FORMULA_START = r"^'*[=@\t\r+\-]"
 SIGNED_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
 
 
@@ -48,25 +49,33 @@ def whole_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
         The target exists and `overwrite` is false (asked before the block, so before any work), or the disk
         refuses. After an error nothing is left behind and an existing target is as it was.
     """
-    if target.exists() and not overwrite:
-        raise OutputError(
-            f"{str(target)!r} exists already: name another folder with --out, or replace it with --overwrite"
-        )
-    if overwrite and target.exists() and not _replaceable(target):
-        raise OutputError(
-            f"{str(target)!r} is not a run of topicnet and will not be overwritten: name another with --out"
-        )
     with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = Path(os.path.realpath(target)) if overwrite else target
+        if target.exists() and not overwrite:
+            raise OutputError(
+                f"{str(target)!r} exists already: name another folder with --out, or replace it with --overwrite"
+            )
+        if overwrite and target.exists() and not _replaceable(target):
+            raise OutputError(
+                f"{str(target)!r} is not a run of topicnet and will not be overwritten: name another with --out"
+            )
+        made = _make_parents(target)
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
         staging.chmod(0o777 & ~_umask())
     try:
         yield staging
         with disk_errors(target):
             _sync_tree(staging)
+            if target.exists() and not overwrite:
+                free = next(p for n in range(2, 10_000) if not (p := target.with_name(f"{target.name}-{n}")).exists())
+                staging.rename(free)
+                raise OutputError(
+                    f"{str(target)!r} appeared while this ran and was left as it is: this result is in {str(free)!r}"
+                )
             _replace_folder(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+        _remove_empty(made)
 
 
 def _replaceable(target: Path) -> bool:
@@ -98,10 +107,11 @@ def whole_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """
     if not overwrite:
         refuse_existing(target)
-    if target.is_dir():
-        raise OutputError(f"{str(target)!r} is a folder, expected a file name: name another place")
     with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not target.is_file():
+            kind = "a folder" if target.is_dir() else "no plain file"
+            raise OutputError(f"{str(target)!r} is {kind}, expected a file name: name another place")
+        made = _make_parents(target)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         os.close(handle)
         os.chmod(name, 0o666 & ~_umask())
@@ -110,16 +120,36 @@ def whole_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
         yield part
         with disk_errors(target):
             _sync_file(part)
+            if not overwrite:
+                refuse_existing(target)
             part.replace(target)
             _sync_folder(target.parent)
     finally:
         part.unlink(missing_ok=True)
+        _remove_empty(made)
 
 
 def refuse_existing(target: Path) -> None:
     """Raise OutputError if there is something at the target."""
-    if target.exists():
-        raise OutputError(f"{str(target)!r} exists already: name another file, or replace it with --overwrite")
+    with disk_errors(target):
+        if os.path.lexists(target):
+            raise OutputError(f"{str(target)!r} exists already: name another file, or replace it with --overwrite")
+
+
+def _make_parents(target: Path) -> list[Path]:
+    """Make the folders above the target and return those that were not there, deepest first."""
+    missing = [folder for folder in target.parents if not folder.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove folders made for a target that never came; one that holds something stays."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -130,7 +160,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_text(path: Path, content: str) -> None:
     """Write a UTF-8 text file of a staged folder."""
-    write_bytes(path, content.encode("utf-8"))
+    write_bytes(path, content.encode("utf-8", "replace"))  # file names need not be Unicode
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -179,6 +179,10 @@ def load(path: str | Path) -> Run:
     if not (folder / "run.json").is_file():
         raise BundleError(f"{str(folder)!r} holds a model but no run.json: expected a run folder of `topicnet fit`")
     record = _read_json(folder, "run.json")
+    if not isinstance(record, dict) or not isinstance(record.get("files"), dict):
+        raise BundleError(f"run.json in {str(folder)!r} is damaged: copy the run again or fit anew")
+    for name in ("doc_topic.csv", "topics.json", "metrics.json"):
+        _check_unchanged(folder / name, record["files"].get(name))
     table = read_doc_topic(folder, bundle.model.n_topics)
     topics = _read_json(folder, "topics.json")
     try:
@@ -196,6 +200,18 @@ def load(path: str | Path) -> Run:
         metrics=_read_json(folder, "metrics.json"),
         record={key: value for key, value in record.items() if key != "files"},
     )
+
+
+def _check_unchanged(path: Path, expected: str | None) -> None:
+    """Raise BundleError if a file of a run is not the one that was written."""
+    try:
+        found = files.sha256(path)
+    except OSError as error:
+        raise BundleError(f"{str(path)!r} cannot be read: copy the run again or fit anew") from error
+    if found != expected:
+        raise BundleError(
+            f"{str(path)!r} is not as it was written (its checksum in run.json differs): copy the run again or fit anew"
+        )
 
 
 def _read_json(folder: Path, name: str) -> Any:

@@ -22,6 +22,7 @@ from topicnet import files
 from topicnet.bundle import Bundle, load_bundle
 from topicnet.config import FitConfig, read_config
 from topicnet.core.interrupt import FitInterrupted
+from topicnet.core.threads import thread_count
 from topicnet.core.train import Listener
 from topicnet.errors import CorpusError, InputError
 from topicnet.evaluate.coherence import npmi, top_words
@@ -176,12 +177,10 @@ def describe_fit(run: Run) -> str:
 
 def device_notice(device: str) -> str:
     """One line that says which device is used and why."""
-    import torch
-
     chosen = choose_device(device)
     found = "a CUDA GPU is there" if chosen.type == "cuda" else "no CUDA GPU found"
     why = found if device == "auto" else "as asked"
-    return f"device: {chosen} ({why}), {torch.get_num_threads()} threads"
+    return f"device: {chosen} ({why}), {thread_count()} CPU thread(s)"
 
 
 def export_tables(
@@ -204,6 +203,8 @@ def export_tables(
     """
     if doc_topic is None and topic_word is None:
         raise InputError("nothing to export was named: give --doc-topic FILE, --topic-word FILE or both")
+    if doc_topic is not None and topic_word is not None and os.path.realpath(doc_topic) == os.path.realpath(topic_word):
+        raise InputError(f"{str(doc_topic)!r} was named for both tables: give each a file of its own")
     formats = {path: choose_format(path, file_format) for path in (doc_topic, topic_word) if path is not None}
     if not overwrite:
         for path in formats:
@@ -340,8 +341,6 @@ def _metrics(model: TopicModel, coherence: NDArray[np.float64], words: NDArray[n
 
 
 def _record(config: FitConfig, corpus: Corpus, model: TopicModel, status: str, began: float) -> dict[str, Any]:
-    import torch
-
     counts = {name: int((corpus.status == name).sum()) for name in ("ok", "empty", "oov")}
     fitted = {"stopped": model.stopped_, "best_epoch": model.best_epoch_, "epochs": len(model.history_)}
     return {
@@ -360,7 +359,7 @@ def _record(config: FitConfig, corpus: Corpus, model: TopicModel, status: str, b
         },
         "fit": fitted,
         "device": model.device_,
-        "threads": torch.get_num_threads(),
+        "threads": thread_count(),
         "seconds": time.perf_counter() - began,
         "peak_memory_bytes": peak_memory_bytes(),
         "versions": {"python": platform.python_version(), "topicnet": topicnet.__version__}

@@ -51,9 +51,11 @@ def read_doc_topic(folder: Path, n_topics: int) -> pl.DataFrame:
     except (OSError, pl.exceptions.PolarsError) as error:
         raise BundleError(f"doc_topic.csv in {str(folder)!r} cannot be read: copy the run again or fit anew") from error
     table = table.with_columns(pl.col("doc_id").fill_null(""))
-    guarded = pl.col("doc_id").str.strip_prefix("'")
-    was_guarded = pl.col("doc_id").str.starts_with("'") & guarded.str.contains(files.FORMULA_START)
-    return table.with_columns(pl.when(was_guarded).then(guarded).otherwise(pl.col("doc_id")).alias("doc_id"))
+    if any(table[name].null_count() for name in table.columns if name != "top_topic"):
+        raise BundleError(f"doc_topic.csv in {str(folder)!r} is cut off: copy the run again or fit anew")
+    bare = pl.col("doc_id").str.strip_prefix("'")
+    was_guarded = pl.col("doc_id").str.starts_with("'") & bare.str.contains(files.FORMULA_START)
+    return table.with_columns(pl.when(was_guarded).then(bare).otherwise(pl.col("doc_id")).alias("doc_id"))
 
 
 def choose_format(path: Path, asked: str | None) -> str:
@@ -107,4 +109,4 @@ def _write_arrays(path: Path, overwrite: bool, **arrays: NDArray[np.generic]) ->
         files.disk_errors(path),
         part.open("wb") as handle,
     ):
-        np.savez_compressed(handle, allow_pickle=False, **arrays)
+        np.savez_compressed(handle, **arrays)  # type: ignore[arg-type]

@@ -32,10 +32,15 @@ def run(arguments: list[str]) -> int:
     except TyperException as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
         return _refuse(f"{message.rstrip('.')}: see topicnet --help")
-    except BrokenPipeError:
-        # The reader of our output has gone (`topicnet topics RUN | head`): nothing is left to say.
+    except SystemExit as error:
+        # typer leaves so when the reader of our output has gone (`topicnet topics RUN | head`): nothing is left to say.
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _refuse(f"cannot write the output: {error.strerror or error}; free some space or write elsewhere")
     if outcome == INTERRUPTED:  # typer's word for a KeyboardInterrupt that left the command
         return _interrupted()
     return INTERRUPTED if outcome is KEPT else 0
@@ -47,5 +52,6 @@ def _interrupted() -> int:
 
 
 def _refuse(message: str) -> int:
-    print(f"topicnet: {' '.join(message.split())}", file=sys.stderr)
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
+    print(f"topicnet: {line}", file=sys.stderr)
     return INPUT_AT_FAULT

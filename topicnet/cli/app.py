@@ -17,6 +17,14 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
+def _whole(given: str) -> int:
+    try:
+        return int(given)
+    except ValueError:
+        raise typer.BadParameter(f"{given!r} given, expected a whole number") from None
+
+
 CorpusArgument = Annotated[
     str,
     typer.Argument(
@@ -58,7 +66,10 @@ def root(
 def fit(
     corpus: Annotated[str | None, typer.Argument(metavar="CORPUS", help=CorpusArgument.__metadata__[0].help)] = None,
     model: Annotated[str | None, typer.Option(help="The model: etm.  [default: etm]")] = None,
-    topics: Annotated[int | None, typer.Option("--topics", "-k", help="Number of topics.  [default: 20]")] = None,
+    topics: Annotated[
+        int | None,
+        typer.Option("--topics", "-k", parser=_whole, metavar="INTEGER", help="Number of topics.  [default: 20]"),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder to write.  [default: runs/NAME-MODEL]")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of options; those given here win.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same result.  [default: 0]")] = None,

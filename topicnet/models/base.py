@@ -22,6 +22,7 @@ from topicnet.core.em import refine_theta
 from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.core.seeding import seeded
 from topicnet.core.sparse import SparseBatches
+from topicnet.core.threads import chosen_threads, thread_count
 from topicnet.core.train import Listener
 from topicnet.errors import InputError
 from topicnet.models.fitting import Fitting, Settings, bound_nats, choose_device
@@ -90,7 +91,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if filled.shape[0] == 0:
             raise InputError(f"all {counts.shape[0]} documents are empty; at least one must hold a known word")
         device = choose_device(self.device)
-        with deferred_interrupt() as interrupted:
+        with deferred_interrupt() as interrupted, chosen_threads():
             with seeded(settings.seed, device):
                 network = self.build_network(counts.shape[1]).to(device)
             fitting = Fitting(network, filled, settings, device, listener, interrupted)
@@ -101,10 +102,10 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                     " give a smaller learning_rate"
                 )
             self._adopt(network, result.history)
+            self.validation_bound_ = fitting.validation_nats_per_token()
         self.device_ = str(device)
         self.stopped_ = result.stopped
         self.best_epoch_ = result.best_epoch
-        self.validation_bound_ = fitting.validation_nats_per_token()
         if result.stopped == "interrupted":
             raise FitInterrupted
         return self
@@ -131,7 +132,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         network = self.network_
         network.eval()
         parts: list[Tensor] = []
-        with torch.inference_mode():
+        with torch.inference_mode(), chosen_threads():
             beta = network.beta()
             for batch in SparseBatches(counts, INFERENCE_BATCH, beta.device):
                 theta = network.infer_theta(batch)
@@ -149,11 +150,13 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         n_tokens = float(counts.sum())
         if n_tokens == 0:
             raise InputError("no known words in any document: there is nothing to score")
-        return -bound_nats(self.network_, counts) / n_tokens
+        with chosen_threads():
+            return -bound_nats(self.network_, counts) / n_tokens
 
     def check_parameters(self) -> None:
         """Raise InputError for a parameter out of its range, without fitting anything."""
         self._settings()
+        thread_count()
         choose_device(self.device)
         with torch.device("meta"):
             self.build_network(1)

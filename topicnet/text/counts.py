@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicnet import files
-from topicnet.errors import CorpusError, InputError
+from topicnet.errors import CorpusError
+from topicnet.text.frames import documents_of_frame, documents_of_texts
 from topicnet.text.languages import TOKENIZER, check_language, stop_words, tokenize
 from topicnet.text.readers import Documents, Value
 from topicnet.text.vocabulary import Pruning
@@ -142,7 +143,7 @@ class Corpus:
             No word is left to count.
         """
         return cls.from_documents(
-            [_documents(texts, ids)], options=options, vocabulary=vocabulary, keep_texts=keep_texts
+            [documents_of_texts(texts, ids)], options=options, vocabulary=vocabulary, keep_texts=keep_texts
         )
 
     @classmethod
@@ -156,16 +157,7 @@ class Corpus:
         keep_texts: bool = False,
     ) -> Corpus:
         """Count the words of one column of a pandas or polars table; the other columns become metadata."""
-        table = frame if isinstance(frame, pl.DataFrame) else _from_pandas(frame)
-        for column in (text_column, *([id_column] if id_column else [])):
-            if column not in table.columns:
-                raise CorpusError(f"no column {column!r} in the table; it has: {', '.join(table.columns)}")
-        documents = _documents(
-            table[text_column].to_list(),
-            None if id_column is None else table[id_column].cast(pl.String).to_list(),
-        )
-        others = table.drop([text_column, *([id_column] if id_column else [])])
-        documents = Documents(documents.ids, documents.texts, others.to_dicts() or documents.metadata)
+        documents = documents_of_frame(frame, text_column, id_column)
         return cls.from_documents([documents], options=options, keep_texts=keep_texts)
 
     @classmethod
@@ -206,7 +198,7 @@ class Corpus:
         if self.texts is not None:
             columns["text"] = self.texts
         table = pl.DataFrame(columns).with_columns(
-            self.metadata[c].alias(c if c not in _RESERVED else f"{c}_") for c in self.metadata.columns
+            self.metadata[column].alias(name) for column, name in _free_names(self.metadata.columns).items()
         )
         files.write_table(folder / "documents.parquet", table, parquet=True)
         files.write_json(
@@ -245,19 +237,22 @@ class Corpus:
             counts.check_format(full_check=True)
             vocabulary = (folder / "vocabulary.txt").read_text("utf-8").split("\n")[:-1]
             documents = pl.read_parquet(folder / "documents.parquet")
+            ids, status = documents["doc_id"].to_list(), documents["status"].to_numpy().astype(np.str_)
             source = dict(header["source"])
-        except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+        except (OSError, EOFError, RecursionError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
             if isinstance(error, CorpusError):
                 raise
             raise CorpusError(f"{str(folder)!r} does not hold readable counts: {error}".splitlines()[0]) from error
-        if len(vocabulary) != shape[1] or documents.height != shape[0]:
+        tokens = parts["tokens"]
+        agree = tokens.ndim == 1 and len(tokens) == counts.sum() and (tokens.size == 0 or tokens.max() < shape[1])
+        if not agree or len(vocabulary) != shape[1] or documents.height != shape[0]:
             raise CorpusError(f"{str(folder)!r} holds counts whose parts do not agree: make them anew")
         return cls(
             counts=counts,
             vocabulary=vocabulary,
-            tokens=parts["tokens"],
-            ids=documents["doc_id"].to_list(),
-            status=documents["status"].to_numpy().astype(np.str_),
+            tokens=tokens,
+            ids=ids,
+            status=status,
             metadata=documents.drop("doc_id", "status", "n_tokens", "text", strict=False),
             excerpts=[""] * shape[0],
             texts=documents["text"].to_list() if "text" in documents.columns else None,
@@ -296,8 +291,9 @@ class _Tally:
         self.excerpts.extend(start.str.slice(0, EXCERPT_CHARACTERS).to_list())
         if self.texts is not None:
             self.texts.extend(documents.texts)
-        for part in (documents.ids, documents.texts):
-            self.checksum.update("\x1e".join(part).encode("utf-8"))
+        pairs = zip(documents.ids, documents.texts, strict=True)
+        told = "".join(f"{len(i)}:{i}{len(text)}:{text}" for i, text in pairs)
+        self.checksum.update(told.encode("utf-8"))
 
     def _encode(self, flat: pl.Series) -> NDArray[np.int32]:
         if len(flat) == 0:
@@ -354,26 +350,14 @@ class _Tally:
         return counts
 
 
-def _documents(texts: Iterable[Any], ids: Sequence[str] | None) -> Documents:
-    if isinstance(texts, str):
-        raise InputError("one text was given, expected a list of texts: put it in brackets")
-    listed = ["" if text is None or text != text else text for text in texts]
-    for number, text in enumerate(listed):
-        if not isinstance(text, str):
-            raise InputError(f"texts[{number}] is {type(text).__name__}, expected str (None for an empty document)")
-    clean = [text.encode("utf-8", "replace").decode("utf-8") for text in listed]
-    names = [str(n) for n in range(1, len(clean) + 1)] if ids is None else [str(i) for i in ids]
-    if len(names) != len(clean):
-        raise InputError(f"{len(names)} ids were given for {len(clean)} texts: expected one each")
-    return Documents(names, clean, [{} for _ in clean])
-
-
-def _from_pandas(frame: Any) -> pl.DataFrame:
-    import pandas as pd
-
-    if not isinstance(frame, pd.DataFrame):
-        raise InputError(f"{type(frame).__name__} given, expected a pandas or polars DataFrame")
-    return pl.DataFrame(
-        {str(name): frame[name].astype(object).where(frame[name].notna(), None).to_list() for name in frame.columns},
-        strict=False,
-    )
+def _free_names(columns: list[str]) -> dict[str, str]:
+    """Names under which metadata can stand beside the table's own columns."""
+    taken = _RESERVED | set(columns)
+    names: dict[str, str] = {}
+    for column in columns:
+        name = column
+        while name in _RESERVED or (name != column and name in taken):
+            name += "_"
+        taken.add(name)
+        names[column] = name
+    return names

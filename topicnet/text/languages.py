@@ -12,6 +12,8 @@ TOKENIZER = "unicode-letters-1"
 TOKEN_PATTERN = r"(?:\p{L}\p{M}*){2,}"
 # Written without spaces between words: letters in a row are sentences, not words.
 NEED_SEGMENTER = {"zh": "Chinese", "ja": "Japanese", "ko": "Korean", "th": "Thai"}
+# Lists of the stop-words package that are broken (lost accents or hamza, another alphabet's bytes, ancient forms).
+NO_STOP_WORDS = {"ar": "Arabic", "el": "Greek", "gu": "Gujarati", "hu": "Hungarian", "ro": "Romanian", "tr": "Turkish"}
 
 # English words that carry grammar rather than subject, by class. Public lists for English drop subjects too
 # ("computer", "fire", "bill", "system"), so topicnet keeps its own.
@@ -47,7 +49,8 @@ dont didnt doesnt isnt wasnt cant couldnt wouldnt thats theres youre
 def tokenize(texts: pl.Series) -> pl.Series:
     """Split texts into lower-cased words: two or more Unicode letters in a row, each with its marks.
 
-    Texts are brought to Unicode's composed form (NFC) first, so that one word has one spelling.
+    Words are brought to Unicode's composed form (NFC), so that one word has one spelling; after lower-casing, which
+    can leave a letter and its mark apart.
 
     Parameters
     ----------
@@ -57,7 +60,7 @@ def tokenize(texts: pl.Series) -> pl.Series:
     -------
     polars Series of list of str
     """
-    return texts.str.normalize("NFC").str.to_lowercase().str.extract_all(TOKEN_PATTERN)
+    return texts.str.to_lowercase().str.normalize("NFC").str.extract_all(TOKEN_PATTERN)
 
 
 def check_language(lang: str) -> str:
@@ -74,8 +77,13 @@ def check_language(lang: str) -> str:
             f"--lang {code} given: {NEED_SEGMENTER[code]} needs a word segmenter, which this version does not have;"
             " segment the text first (words parted by spaces) and give --lang none"
         )
+    if code in NO_STOP_WORDS:
+        raise InputError(
+            f"--lang {code} given: this version has no sound stop words for {NO_STOP_WORDS[code]};"
+            " give --lang none and your own with --stop-words"
+        )
     if code not in ("none", *LANGUAGE_MAPPING):
-        known = ", ".join(sorted(set(LANGUAGE_MAPPING) - set(NEED_SEGMENTER)))
+        known = ", ".join(sorted(set(LANGUAGE_MAPPING) - set(NEED_SEGMENTER) - set(NO_STOP_WORDS)))
         raise InputError(f"--lang {lang!r} given, expected none or one of: {known}")
     return code
 

@@ -72,7 +72,7 @@ class Recipe:
                 f"{path} of {package} is not the corpus {self.name!r} the recipe knows (checksum differs):"
                 f" install another version of {package}"
             )
-        text: str = content.decode("utf-8").removesuffix("\n").replace("\r\n", "\n")
+        text: str = content.decode("utf-8").replace("\r\n", "\n").removesuffix("\n")
         return text.split("\n")
 
     def _from_scikit_learn(self) -> tuple[list[str], list[str]]:
@@ -83,7 +83,8 @@ class Recipe:
             data = loader(subset=self.source["subset"], remove=tuple(self.source["remove"]))
         except OSError as error:
             raise CorpusError(
-                f"the corpus {self.name!r} could not be downloaded ({error}): check the network, or give a file"
+                f"the corpus {self.name!r} could not be downloaded ({' '.join(str(error).split())}):"
+                " check the network, or give a file"
             ) from error
         return list(data.data), [data.target_names[label] for label in data.target]
 

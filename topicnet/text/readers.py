@@ -10,7 +10,9 @@ import gzip
 import json
 import os
 import re
+import signal
 import sys
+import threading
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -91,6 +93,12 @@ def read_documents(
         raise InputError(f"batch_docs is {batch_docs}, expected at least 1. Give a larger number")
     _check_encoding(encoding)
     return _batches(_rows(source, text_column, id_column, encoding), batch_docs)
+
+
+def _let_ctrl_c_through() -> None:
+    """Make a blocking read end at Ctrl-C: polars, once imported, leaves system calls to be restarted instead."""
+    if threading.current_thread() is threading.main_thread():
+        signal.siginterrupt(signal.SIGINT, True)
 
 
 def source_name(source: str | Path) -> str:
@@ -203,6 +211,7 @@ class _File:
         if self.path is None:
             if sys.stdin is None:
                 raise CorpusError("standard input is closed, expected documents. Pipe some in or name a file")
+            _let_ctrl_c_through()
             return nullcontext(sys.stdin.buffer)
         return gzip.open(self.path, "rb") if self.name.lower().endswith(".gz") else self.path.open("rb")
 

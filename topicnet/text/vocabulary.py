@@ -40,15 +40,16 @@ class Pruning:
         if self.max_vocab < 1:
             raise InputError(f"max_vocab={self.max_vocab} given, expected 1 word or more")
 
-    def bounds(self, n_docs: int) -> tuple[float, float]:
+    def bounds(self, n_docs: int) -> tuple[int, int]:
         """Lowest and highest document frequency kept, in documents, among n_docs with words."""
         small = n_docs < SMALL_CORPUS
-        low = _documents(self.min_df, n_docs)
-        high = _documents(self.max_df, n_docs)
+        # A hair of slack: 0.07 of 100 documents is 7, whatever floating point makes of it.
+        low = math.ceil(self.min_df * n_docs - 1e-9) if isinstance(self.min_df, float) else self.min_df
+        high = math.floor(self.max_df * n_docs + 1e-9) if isinstance(self.max_df, float) else self.max_df
         if low is None:
             low = 1 if small else max(2, round(math.sqrt(n_docs) / 20))
         if high is None:
-            high = n_docs if small else 0.5 * n_docs
+            high = n_docs if small else n_docs // 2
         return low, high
 
     def keep(self, words: list[str], document_frequency: NDArray[np.intp], n_docs: int) -> NDArray[np.intp]:
@@ -63,13 +64,9 @@ class Pruning:
         kept = np.flatnonzero((document_frequency >= low) & (document_frequency <= high))
         if len(kept) == 0:
             raise CorpusError(
-                f"no word is left of {len(words)}: none is in at least {low:g} and at most {high:g} documents"
+                f"no word is left of {len(words)}: none is in at least {low} and at most {high} documents"
                 f" (of {n_docs} that hold words);"
                 " lower --min-df, raise --max-df, or check --lang and --stop-words"
             )
         ranked = sorted(kept, key=lambda i: (-document_frequency[i], words[i]))[: self.max_vocab]
         return np.array(sorted(ranked, key=lambda i: words[i]), dtype=np.intp)
-
-
-def _documents(bound: int | float | None, n_docs: int) -> float | None:
-    return bound * n_docs if isinstance(bound, float) else bound
