@@ -80,7 +80,7 @@ def tomotopy_lda(train: csr_matrix, first: csr_matrix, n_topics: int, seed: int)
         beta[k, order] = model.get_topic_word_dist(k)
     beta /= beta.sum(1, keepdims=True)
     documents = [model.make_doc(words(row) or ["0"]) for row in first]
-    theta, _ = model.infer(documents, iter=100, workers=2)
+    theta, _ = model.infer(documents, iterations=100, workers=2)
     return beta, np.array(theta), None, seconds
 
 

@@ -119,6 +119,7 @@ def fit_to_folder(
     out: Path | None,
     *,
     overwrite: bool,
+    resume: bool,
     on_corpus: Callable[[Corpus], None],
     listener: Listener | None,
     began: float,
@@ -132,13 +133,41 @@ def fit_to_folder(
     """
     model = build_model(config)
     target = out if out is not None else Path("runs") / f"{_corpus_name(config)}-{config.model}"
-    with files.whole_folder(target, overwrite=overwrite) as folder:
+    earlier = _interrupted_run(target, config) if resume else None
+    with files.whole_folder(target, overwrite=overwrite or resume) as folder:
         corpus, options = read_corpus(config)
         check_size(corpus, config.topics)
+        if earlier is not None and earlier.record["data"]["sha256"] != corpus.source["sha256"]:
+            raise InputError(f"--resume given, but {config.corpus!r} is not the corpus of {str(target)!r}: fit anew")
         on_corpus(corpus)
-        run = fit_corpus(corpus, options, config, model, listener, began)
+        run = fit_corpus(corpus, options, config, model, listener, began, earlier)
         run.write(folder, target)
     return run, target
+
+
+def _interrupted_run(target: Path, config: FitConfig) -> Run:
+    """The run that --resume goes on from.
+
+    Raises
+    ------
+    InputError
+        It was not interrupted, or was configured otherwise.
+    """
+    if not target.exists():
+        raise InputError(f"--resume given, but there is no run in {str(target)!r}: leave --resume out")
+    run = load(target)
+    if not run.interrupted:
+        raise InputError(f"--resume given, but {str(target)!r} is complete: nothing is left to do")
+    before, now = run.record["config"], config.model_dump()
+    changed = [name for name in now if before.get(name) != now[name]]
+    if changed:
+        name = changed[0]
+        raise InputError(
+            f"--resume given with {name}={now[name]!r}, but {str(target)!r} has {before.get(name)!r}: give the same"
+            " options, or fit anew with --overwrite"
+        )
+    run.model.best_epoch_ = int(run.record["fit"]["best_epoch"])
+    return run
 
 
 def transform_to_file(run: Path, config: FitConfig, out: Path, *, refine: int, overwrite: bool) -> str:
@@ -257,11 +286,12 @@ def fit_corpus(
     model: TopicModel,
     listener: Listener | None,
     began: float,
+    earlier: Run | None = None,
 ) -> Run:
     """Fit the configured model to counts; an interrupted fit gives the run with the best it had."""
     status = "complete"
     try:
-        model.fit(corpus.counts, listener=listener)
+        model.fit(corpus.counts, listener=listener, go_on_from=None if earlier is None else earlier.model)
     except FitInterrupted:
         status = "interrupted"
     bundle = Bundle(config.model, model, corpus.vocabulary, options.describe())

@@ -99,6 +99,9 @@ def fit(
     top: TopOption = 10,
     examples: Annotated[int, typer.Option(min=0, help="Typical documents to show of each topic.")] = 1,
     overwrite: Overwrite = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run, given the same options.")
+    ] = False,
     quiet: Quiet = False,
 ) -> str | None:
     """Fit a topic model to a corpus, print its topics and write a run folder."""
@@ -123,6 +126,7 @@ def fit(
             resolved,
             out,
             overwrite=overwrite,
+            resume=resume,
             on_corpus=lambda counted: notice(f"{describe_corpus(counted)}\n{device_notice(resolved.device)}", quiet),
             listener=listener,
             began=began,

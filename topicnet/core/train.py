@@ -99,6 +99,7 @@ def train(
     seed: int,
     device: torch.device,
     stage: str = "train",
+    epochs_done: int = 0,
     measure: Callable[[], dict[str, float]] = dict,
     listener: Listener | None = None,
     interrupted: Callable[[], bool] = lambda: False,
@@ -110,6 +111,8 @@ def train(
     validation : Batches or None
         Documents kept apart: their bound picks the best epoch and stops the run after `patience` epochs without
         improvement. Without them the last epoch is the best.
+    epochs_done : int
+        Epochs of an earlier run that this one goes on from: the schedule and the count start after them.
     measure : callable
         Called after each epoch, in evaluation mode; its numbers join the history.
     interrupted : callable
@@ -125,11 +128,11 @@ def train(
     keeper = _Keeper(network) if validation is not None else None
     began = time.perf_counter()
     stopped = "done"
-    step = 0
+    step = epochs_done * len(batches)
     with seeded(seed, device):
         if keeper is not None:
-            keeper.offer(0, validation_bound(network, validation, schedule, seed))
-        for epoch in range(1, max_epochs + 1):
+            keeper.offer(epochs_done, validation_bound(network, validation, schedule, seed))
+        for epoch in range(epochs_done + 1, max_epochs + 1):
             epoch_began = time.perf_counter()
             network.train()
             sums: dict[str, Tensor] = {}
@@ -159,7 +162,7 @@ def train(
                     break
     network.eval()
     if keeper is None:
-        return TrainResult(history, len(history), math.nan, stopped)
+        return TrainResult(history, epochs_done + len(history), math.nan, stopped)
     keeper.restore()
     return TrainResult(history, keeper.epoch, keeper.bound, stopped)
 

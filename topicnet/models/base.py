@@ -25,7 +25,7 @@ from topicnet.core.sparse import SparseBatches
 from topicnet.core.threads import chosen_threads, thread_count
 from topicnet.core.train import Listener
 from topicnet.errors import InputError
-from topicnet.models.fitting import Fitting, Settings, bound_nats, choose_device
+from topicnet.models.fitting import Earlier, Fitting, Settings, bound_nats, choose_device
 from topicnet.models.network import TopicNetwork
 
 INFERENCE_BATCH = 1000  # documents; fixed, so that theta does not depend on the training batch size
@@ -50,12 +50,15 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     patience: int
     device: str
     random_state: int | RandomState | None
+    best_epoch_: int
 
     @abstractmethod
     def build_network(self, vocab_size: int) -> TopicNetwork:
         """Make an untrained network for V words."""
 
-    def fit(self, X: Any, y: Any = None, *, listener: Listener | None = None) -> TopicModel:
+    def fit(
+        self, X: Any, y: Any = None, *, listener: Listener | None = None, go_on_from: TopicModel | None = None
+    ) -> TopicModel:
         """Learn the topics of a corpus.
 
         Parameters
@@ -65,6 +68,10 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         y : ignored
         listener : callable, optional
             Called with a `Progress` after every pass and epoch.
+        go_on_from : TopicModel, optional
+            A model of the same parameters whose fit to the same counts was interrupted: training goes on from its
+            weights, for the epochs that were left. Adam's moments begin anew, so the result is near to that of a
+            fit that was never interrupted, not equal to it.
 
         Returns
         -------
@@ -94,14 +101,16 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         with deferred_interrupt() as interrupted, chosen_threads():
             with seeded(settings.seed, device):
                 network = self.build_network(counts.shape[1]).to(device)
-            fitting = Fitting(network, filled, settings, device, listener, interrupted)
+            earlier = None if go_on_from is None else Earlier(go_on_from.network_.state_dict(), go_on_from.best_epoch_)
+            fitting = Fitting(network, filled, settings, device, listener, interrupted, earlier)
             result = fitting.run()
             if not all(bool(p.isfinite().all()) for p in network.parameters()):
                 raise InputError(
                     f"training diverged after {len(result.history)} epochs and no finite weights are left:"
                     " give a smaller learning_rate"
                 )
-            self._adopt(network, result.history)
+            before = [] if go_on_from is None else go_on_from.history_[: go_on_from.best_epoch_]
+            self._adopt(network, before + result.history)
             self.validation_bound_ = fitting.validation_nats_per_token()
         self.device_ = str(device)
         self.stopped_ = result.stopped

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
 import torch
 from scipy.sparse import csr_matrix
+from torch import Tensor
 
 from topicnet.core.em import MixtureFit, fit_mixture
 from topicnet.core.schedule import Schedule
@@ -117,6 +118,14 @@ def bound_nats(network: TopicNetwork, counts: csr_matrix) -> float:
     return validation_bound(network, batches, Schedule(1, 1.0), EVALUATION_SEED) * batches.n_docs
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """Where an interrupted fit stood: the weights it kept, and how many epochs they had seen."""
+
+    state: Mapping[str, Tensor]
+    epochs_done: int
+
+
 class Fitting:
     """One fit of one network to the filled documents of a corpus, (D, V) float32."""
 
@@ -128,18 +137,22 @@ class Fitting:
         device: torch.device,
         listener: Listener | None,
         interrupted: Callable[[], bool],
+        earlier: Earlier | None,
     ) -> None:
         self.network = network
         self.settings = settings
         self.device = device
         self.listener = listener or (lambda progress: None)
         self.interrupted = interrupted
+        self.earlier = earlier
         self.rng = np.random.default_rng(settings.seed)
         self.training, self.validation = self._split(counts)
 
     def run(self) -> TrainResult:
         """Start, teach and train; the network holds the best weights afterwards."""
-        if self.settings.init == "em":
+        if self.earlier is not None:
+            self.network.load_state_dict(self.earlier.state)
+        elif self.settings.init == "em":
             self._start()
         batches = SparseBatches(self.training, self.settings.batch_size, self.device)
         epochs = self.settings.epochs(len(batches))
@@ -153,6 +166,7 @@ class Fitting:
             weight_decay=self.settings.weight_decay,
             seed=draw_seed(self.rng),
             device=self.device,
+            epochs_done=0 if self.earlier is None else self.earlier.epochs_done,
             measure=self._active_units,
             listener=self.listener,
             interrupted=self.interrupted,

@@ -1,0 +1,67 @@
+"""`fit --resume`: an interrupted run goes on; anything else is refused."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+
+OPTIONS = ["fit", "lee", "-k", "5", "--epochs", "40", "--config", "patient.yaml", "--out", "run"]
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    """A run stopped by Ctrl-C after a few epochs."""
+    (tmp_path / "patient.yaml").write_text("parameters: {patience: 1000}\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "topicnet", *OPTIONS],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    for line in process.stderr:
+        if line.startswith("training 1/"):
+            break
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    return tmp_path
+
+
+def record(folder):
+    return json.loads((folder / "run" / "run.json").read_text())
+
+
+def test_an_interrupted_run_goes_on_to_its_end(interrupted, topicnet):
+    before = record(interrupted)
+    assert before["status"] == "interrupted"
+    done = topicnet(*OPTIONS, "--resume", cwd=interrupted)
+    assert done.returncode == 0, done.stderr
+    assert "EM start" not in done.stderr
+    after = record(interrupted)
+    assert after["status"] == "complete"
+    history = pl.read_csv(interrupted / "run" / "history.csv")
+    assert history["epoch"].to_list() == list(range(1, 41))
+    assert after["fit"]["epochs"] == 40
+    again = topicnet(*OPTIONS, "--resume", cwd=interrupted)
+    assert again.returncode == 2
+    assert "complete" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"), [(["-k", "6"], "topics=6"), (["--seed", "3"], "seed=3"), (["--epochs", "50"], "parameters")]
+)
+def test_other_options_are_refused_and_the_run_stays(interrupted, topicnet, changed, word):
+    done = topicnet(*OPTIONS, *changed, "--resume", cwd=interrupted)
+    assert done.returncode == 2
+    assert word in done.stderr
+    assert record(interrupted)["status"] == "interrupted"
+
+
+def test_nothing_to_resume(topicnet, tmp_path):
+    done = topicnet("fit", "lee", "--out", "nowhere", "--resume", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no run" in done.stderr
+    assert list(tmp_path.iterdir()) == []
