@@ -11,6 +11,16 @@ from topicnet.core.sparse import SparseBatch, sparse_linear
 LOG_VAR_RANGE = 4.0
 
 
+def normal_parameter(rows: int, columns: int, std: float) -> nn.Parameter:
+    """A parameter (rows, columns) drawn from N(0, std^2).
+
+    On the meta device, where a model to be loaded is laid out, nothing is drawn: torch would import its compiler
+    for it, which takes longer than the rest of the loading.
+    """
+    values = torch.empty(rows, columns)
+    return nn.Parameter(values if values.is_meta else values.normal_(std=std))
+
+
 class SparseLinear(nn.Module):
     """A linear layer (V -> H) over a sparse input: log(1 + x), scaled to unit length.
 
@@ -20,7 +30,7 @@ class SparseLinear(nn.Module):
 
     def __init__(self, vocab_size: int, hidden_dim: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(vocab_size, hidden_dim) / 4.0)  # (V, H)
+        self.weight = normal_parameter(vocab_size, hidden_dim, std=0.25)  # (V, H)
         self.bias = nn.Parameter(torch.zeros(hidden_dim))
 
     def forward(self, batch: SparseBatch) -> Tensor:

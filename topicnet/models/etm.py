@@ -6,12 +6,12 @@ from typing import Literal
 
 import torch
 from numpy.random import RandomState
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from topicnet.core.distributions import Normal, StandardNormal
 from topicnet.core.em import MixtureFit
-from topicnet.core.nets import SparseGaussianEncoder
+from topicnet.core.nets import SparseGaussianEncoder, normal_parameter
 from topicnet.core.sparse import SparseBatch
 from topicnet.models.base import TopicModel
 from topicnet.models.fitting import check_count, check_share
@@ -25,8 +25,9 @@ class ETMNetwork(TopicNetwork):
         super().__init__()
         self.encoder = SparseGaussianEncoder(vocab_size, hidden_dim, n_topics, dropout)
         self.prior = StandardNormal(n_topics)
-        self.rho = nn.Parameter(torch.randn(vocab_size, embedding_dim) / embedding_dim**0.25)  # (V, L)
-        self.alpha = nn.Parameter(torch.randn(n_topics, embedding_dim) / embedding_dim**0.25)  # (K, L)
+        scale = embedding_dim**-0.25  # products of embeddings start with variance 1
+        self.rho = normal_parameter(vocab_size, embedding_dim, std=scale)  # (V, L)
+        self.alpha = normal_parameter(n_topics, embedding_dim, std=scale)  # (K, L)
 
     def encode(self, batch: SparseBatch) -> Normal:
         """q(delta | x), (B, K)."""
