@@ -1,0 +1,72 @@
+"""The refusals every user may meet, each through a whole fresh process: one line, status 2, nothing left behind."""
+
+import resource
+import subprocess
+
+import pytest
+
+from tests.cli.conftest import COMMAND, ENVIRONMENT, themed_documents
+
+CASES = {
+    "missing file": (["fit", "nosuch.txt"], "no such file"),
+    "folder without text": (["fit", "hollow"], "no .txt"),
+    "empty file": (["fit", "empty.txt"], "no documents"),
+    "one document": (["fit", "one.txt"], "2 or more"),
+    "all documents empty": (["fit", "blank.txt"], "none of the 3 documents"),
+    "a column that is not there": (["fit", "table.csv", "--text-column", "body"], "it has: id, text"),
+    "K larger than V": (["fit", "corpus.txt", "-k", "5000"], "words are left in the vocabulary"),
+    "K = 0": (["fit", "corpus.txt", "-k", "0"], "topics=0"),
+    "vocabulary pruned to nothing": (["fit", "corpus.txt", "--min-df", "61"], "lower --min-df"),
+    "binary file": (["fit", "binary.txt"], "binary"),
+    "a run folder that exists": (["fit", "corpus.txt", "--out", "taken"], "--overwrite"),
+    "a place that cannot be made": (["fit", "corpus.txt", "--out", "/proc/no/run"], "cannot write"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "hollow").mkdir()
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "precious.txt").write_text("mine")
+    (tmp_path / "empty.txt").write_bytes(b"")
+    (tmp_path / "one.txt").write_text("a single document about cats and dogs\n")
+    (tmp_path / "blank.txt").write_text("\n\n\n")
+    (tmp_path / "table.csv").write_text("id,text\n1,cats and dogs\n2,bread and butter\n")
+    (tmp_path / "binary.txt").write_bytes(b"PK\x03\x04\x00\x00")
+    (tmp_path / "corpus.txt").write_text("\n".join(themed_documents()))
+    return tmp_path
+
+
+def contents(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
+
+
+def refused(folder, arguments, **options):
+    before = contents(folder)
+    done = subprocess.run(
+        [*COMMAND, *arguments], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False, **options
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert contents(folder) == before
+    return done.stderr
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_refusal_is_one_line_that_says_what_to_do(folder, case):
+    arguments, word = CASES[case]
+    said = refused(folder, arguments)
+    assert said.startswith("topicnet: ")
+    assert said.count("\n") == 1
+    assert word in said
+
+
+def test_a_disk_that_refuses_to_write(folder):
+    def full_disk():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    said = refused(folder, ["fit", "corpus.txt", "-k", "3", "--epochs", "1", "--quiet"], preexec_fn=full_disk)
+    assert said.count("\n") == 1
+    assert "cannot write" in said
+    assert "free some space" in said
