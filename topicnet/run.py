@@ -28,14 +28,13 @@ from topicnet.errors import CorpusError, InputError
 from topicnet.evaluate.coherence import npmi, top_words
 from topicnet.evaluate.diversity import topic_diversity
 from topicnet.models import MODELS, TopicModel
-from topicnet.models.fitting import choose_device
 from topicnet.results import Run, load
 from topicnet.tables import (
     choose_format,
     write_doc_topic,
     write_topic_word,
 )
-from topicnet.text.counts import EMPTY, OK, OOV, Corpus, TextOptions
+from topicnet.text.counts import OK, Corpus, TextOptions
 from topicnet.text.named import Recipe, recipes
 from topicnet.text.readers import Documents, read_documents, source_name
 from topicnet.text.vocabulary import Pruning
@@ -170,8 +169,8 @@ def _interrupted_run(target: Path, config: FitConfig) -> Run:
     return run
 
 
-def transform_to_file(run: Path, config: FitConfig, out: Path, *, refine: int, overwrite: bool) -> str:
-    """Infer theta of new documents and write it; return a line that says what was written."""
+def transform_to_file(run: Path, config: FitConfig, out: Path, *, refine: int, overwrite: bool) -> Corpus:
+    """Infer theta of new documents, write it, and return the documents as they were counted."""
     file_format = choose_format(out, None)
     if not overwrite:
         files.refuse_existing(out)
@@ -181,35 +180,7 @@ def transform_to_file(run: Path, config: FitConfig, out: Path, *, refine: int, o
         raise CorpusError(f"{config.corpus!r} holds no documents: expected one document a line, a row or a file")
     theta = bundle.theta(corpus, refine)
     write_doc_topic(out, corpus.ids, corpus.status.tolist(), theta, file_format, overwrite=overwrite)
-    return f"{describe_corpus(corpus)}; wrote {out}"
-
-
-def describe_corpus(corpus: Corpus) -> str:
-    """One line about a corpus: documents, how many say nothing, words and tokens."""
-    silent = [f"{n} {name}" for name in (EMPTY, OOV) if (n := int((corpus.status == name).sum()))]
-    note = f" ({', '.join(silent)})" if silent else ""
-    documents = "1 document" if corpus.n_docs == 1 else f"{corpus.n_docs:,} documents"
-    return f"{documents}{note}, {corpus.vocab_size:,} words, {int(corpus.counts.sum()):,} tokens"
-
-
-def describe_fit(run: Run) -> str:
-    """One line about how training ended."""
-    fitted = run.record["fit"]
-    ending = {
-        "done": "trained",
-        "early": "stopped early, as documents kept apart gained nothing more: trained",
-        "interrupted": "interrupted: trained",
-        "diverged": "the loss was no longer finite and training was ended; trained",
-    }[fitted["stopped"]]
-    return f"{ending} {fitted['epochs']} epochs, kept the weights of epoch {fitted['best_epoch']}"
-
-
-def device_notice(device: str) -> str:
-    """One line that says which device is used and why."""
-    chosen = choose_device(device)
-    found = "a CUDA GPU is there" if chosen.type == "cuda" else "no CUDA GPU found"
-    why = found if device == "auto" else "as asked"
-    return f"device: {chosen} ({why}), {thread_count()} CPU thread(s)"
+    return corpus
 
 
 def export_tables(
@@ -266,7 +237,7 @@ def _documents(config: FitConfig) -> Iterator[Documents]:
 def read_corpus(config: FitConfig) -> tuple[Corpus, TextOptions]:
     """Read and count the corpus a configuration names: a recipe's name or a path."""
     name = _corpus_name(config)
-    recipe = named_recipe(name)
+    recipe = named_recipe(str(config.corpus))
     lang = config.lang or (recipe.language if recipe else "en")
     words = None if config.stop_words is None else _read_stop_words(Path(config.stop_words))
     options = TextOptions(lang, words, Pruning(config.min_df, config.max_df, config.max_vocab))

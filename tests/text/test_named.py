@@ -165,3 +165,16 @@ def test_reading_the_list_downloads_nothing(monkeypatch) -> None:
     monkeypatch.setattr(sklearn.datasets, "fetch_20newsgroups", fetch)
     recipes()["20newsgroups"].read()  # a generator: nothing happens before it is iterated
     assert asked == []
+
+
+def test_a_file_that_shares_a_recipe_s_name_is_the_file(tmp_path, monkeypatch):
+    """Its language is the default's, its documents its own."""
+    from topicnet.config import read_config
+    from topicnet.run import read_corpus
+
+    (tmp_path / "lee.txt").write_text("one cat\ntwo cats\n")
+    monkeypatch.chdir(tmp_path)
+    corpus, options = read_corpus(read_config(None, {"corpus": "lee.txt", "lang": "none"}))
+    assert corpus.n_docs == 2
+    assert options.lang == "none"
+    assert read_corpus(read_config(None, {"corpus": "lee"}))[0].n_docs == 300

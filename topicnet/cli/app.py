@@ -107,9 +107,9 @@ def fit(
     """Fit a topic model to a corpus, print its topics and write a run folder."""
     began = time.perf_counter()
     from topicnet.cli.progress import notice, show_progress
-    from topicnet.cli.show import show_scores, show_topics
+    from topicnet.cli.show import describe_corpus, describe_fit, device_notice, show_scores, show_topics
     from topicnet.config import read_config
-    from topicnet.run import describe_corpus, describe_fit, device_notice, fit_to_folder
+    from topicnet.run import fit_to_folder
 
     given = {
         "corpus": corpus, "model": model, "topics": topics, "seed": seed, "device": device, "lang": lang,
@@ -172,12 +172,13 @@ def transform(
 ) -> None:
     """Write the topic proportions of new documents, one row each."""
     from topicnet.cli.progress import notice
+    from topicnet.cli.show import describe_corpus
     from topicnet.config import read_config
     from topicnet.run import transform_to_file
 
     given = {"corpus": documents, "text_column": text_column, "id_column": id_column, "encoding": encoding}
-    summary = transform_to_file(run, read_config(None, given), out, refine=refine, overwrite=overwrite)
-    notice(summary, quiet)
+    corpus = transform_to_file(run, read_config(None, given), out, refine=refine, overwrite=overwrite)
+    notice(f"{describe_corpus(corpus)}; wrote {out}", quiet)
 
 
 @app.command()

@@ -7,8 +7,11 @@ from typing import Any
 
 import typer
 
+from topicnet.core.threads import thread_count
 from topicnet.files import json_text
+from topicnet.models.fitting import choose_device
 from topicnet.results import Run
+from topicnet.text.counts import EMPTY, OOV, Corpus
 
 
 def show_topics(run: Run, top: int, examples: int) -> None:
@@ -47,3 +50,31 @@ def topics_json(run: Run, top: int) -> str:
 
 def _number(value: float | None) -> str:
     return "undefined" if value is None or value != value else f"{value:.3f}"
+
+
+def describe_corpus(corpus: Corpus) -> str:
+    """One line about a corpus: documents, how many say nothing, words and tokens."""
+    silent = [f"{n} {name}" for name in (EMPTY, OOV) if (n := int((corpus.status == name).sum()))]
+    note = f" ({', '.join(silent)})" if silent else ""
+    documents = "1 document" if corpus.n_docs == 1 else f"{corpus.n_docs:,} documents"
+    return f"{documents}{note}, {corpus.vocab_size:,} words, {int(corpus.counts.sum()):,} tokens"
+
+
+def describe_fit(run: Run) -> str:
+    """One line about how training ended."""
+    fitted = run.record["fit"]
+    ending = {
+        "done": "trained",
+        "early": "stopped early, as documents kept apart gained nothing more: trained",
+        "interrupted": "interrupted: trained",
+        "diverged": "the loss was no longer finite and training was ended; trained",
+    }[fitted["stopped"]]
+    return f"{ending} {fitted['epochs']} epochs, kept the weights of epoch {fitted['best_epoch']}"
+
+
+def device_notice(device: str) -> str:
+    """One line that says which device is used and why."""
+    chosen = choose_device(device)
+    found = "a CUDA GPU is there" if chosen.type == "cuda" else "no CUDA GPU found"
+    why = found if device == "auto" else "as asked"
+    return f"device: {chosen} ({why}), {thread_count()} CPU thread(s)"
