@@ -38,7 +38,7 @@ def main() -> None:
     imdb = str((arguments.data / "imdb" / "unsup.jsonl.gz").resolve())
     commands = {
         "topicnet --help": [*topicnet, "--help"],
-        "topicnet fit lee -k 10": [*topicnet, "fit", "lee", "-k", "10", "--out", "lee", "--overwrite"],
+        "topicnet fit lee -k 10": [*topicnet, "fit", "lee", "-k", "10", "--out", "small", "--overwrite"],
         "topicnet fit 20ng/train.jsonl.gz --model etm -k 20": [
             *topicnet, "fit", corpus, "--model", "etm", "-k", "20", "--out", "news", "--overwrite",
         ],

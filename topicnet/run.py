@@ -246,8 +246,20 @@ def read_corpus(config: FitConfig) -> tuple[Corpus, TextOptions]:
 
 
 def named_recipe(corpus: str) -> Recipe | None:
-    """The recipe of a named corpus; a file or folder of that name comes first."""
-    return None if os.path.exists(corpus) else recipes().get(corpus)
+    """The recipe of a named corpus, or None for a path.
+
+    Raises
+    ------
+    InputError
+        The name stands for a recipe and for something in this folder.
+    """
+    recipe = recipes().get(corpus)
+    if recipe is not None and os.path.exists(corpus):
+        raise InputError(
+            f"{corpus!r} is a named corpus and also something in this folder: write ./{corpus} for what is here, or"
+            " work in another folder for the named corpus"
+        )
+    return recipe
 
 
 def fit_corpus(

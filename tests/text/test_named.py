@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sklearn.datasets
 
-from topicnet.errors import CorpusError
+from topicnet.errors import CorpusError, InputError
 from topicnet.text import languages, named
 from topicnet.text.named import Recipe, recipes
 from topicnet.text.readers import Documents
@@ -167,14 +167,14 @@ def test_reading_the_list_downloads_nothing(monkeypatch) -> None:
     assert asked == []
 
 
-def test_a_file_that_shares_a_recipe_s_name_is_the_file(tmp_path, monkeypatch):
-    """Its language is the default's, its documents its own."""
+def test_a_name_that_is_also_a_path_is_asked_about(tmp_path, monkeypatch):
     from topicnet.config import read_config
     from topicnet.run import read_corpus
 
     (tmp_path / "lee.txt").write_text("one cat\ntwo cats\n")
     monkeypatch.chdir(tmp_path)
-    corpus, options = read_corpus(read_config(None, {"corpus": "lee.txt", "lang": "none"}))
-    assert corpus.n_docs == 2
-    assert options.lang == "none"
+    assert read_corpus(read_config(None, {"corpus": "lee.txt", "lang": "none"}))[0].n_docs == 2
     assert read_corpus(read_config(None, {"corpus": "lee"}))[0].n_docs == 300
+    (tmp_path / "lee").mkdir()
+    with pytest.raises(InputError, match=r"write \./lee"):
+        read_corpus(read_config(None, {"corpus": "lee"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from topicnet.core.train import Listener, Progress
 
 TITLES = {"start": "EM start", "teach": "teaching the encoder", "train": "training"}
+NUMBERS = {"loss": "loss", "validation_bound": "validation", "kl": "KL", "active_units": "active units"}
 SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -54,7 +56,7 @@ def _bars() -> Iterator[Listener]:
     from rich.progress import Progress as Bars
 
     columns = (
-        TextColumn("{task.description:20}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("{task.description:20}"), BarColumn(bar_width=16), MofNCompleteColumn(), TimeRemainingColumn(),
         TextColumn("{task.fields[numbers]}"),
     )  # fmt: skip
     with Bars(*columns, console=Console(stderr=True)) as bars:
@@ -63,19 +65,14 @@ def _bars() -> Iterator[Listener]:
         def listener(progress: Progress) -> None:
             if progress.stage not in tasks:
                 tasks[progress.stage] = bars.add_task(TITLES[progress.stage], total=progress.total, numbers="")
-            bars.update(tasks[progress.stage], completed=progress.done, numbers=_numbers(progress))
+            bars.update(
+                tasks[progress.stage], completed=progress.done, numbers=_numbers(progress, ("loss", "validation_bound"))
+            )
 
         yield listener
 
 
-def _numbers(progress: Progress) -> str:
-    values = progress.values
-    shown = {
-        "loss": "loss", "validation_bound": "validation", "kl": "KL", "active_units": "active units",
-    }  # fmt: skip
-    parts = [
-        f"{title} {values[name]:.1f}"
-        for name, title in shown.items()
-        if values.get(name, float("nan")) == values.get(name)
-    ]
+def _numbers(progress: Progress, shown: tuple[str, ...] = tuple(NUMBERS)) -> str:
+    values = {name: progress.values.get(name, math.nan) for name in shown}
+    parts = [f"{NUMBERS[name]} {value:.1f}" for name, value in values.items() if not math.isnan(value)]
     return ": " + ", ".join(parts) if parts else ""
