@@ -31,6 +31,7 @@ from topicnet.text.readers import Documents
 FORMAT = 1
 TENSORS, HEADER, VOCABULARY = "model.safetensors", "model.json", "vocabulary.txt"
 HEADER_TYPES = {
+    "ending": dict,
     "model": str,
     "parameters": dict,
     "vocab_size": int,
@@ -89,6 +90,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
         "vocab_size": len(bundle.vocabulary),
         "text": bundle.text,
         "history": bundle.model.history_,
+        "ending": bundle.model.ending(),
         "sha256": {name: files.sha256(folder / name) for name in (TENSORS, VOCABULARY)},
     }
     header = json.loads(files.json_text(header))
@@ -134,8 +136,9 @@ def _build_model(folder: Path, header: dict[str, Any]) -> TopicModel:
         model = kind(**header["parameters"])
         # JSON has no NaN: a bound that was not measured was written as null.
         history = [{k: math.nan if v is None else v for k, v in row.items()} for row in header["history"]]
-        model.restore(header["vocab_size"], tensors, history)
-    except (SafetensorError, InputError, AttributeError, TypeError, ValueError) as error:
+        ending = header["ending"] | {"validation_bound": header["ending"].get("validation_bound") or math.nan}
+        model.restore(header["vocab_size"], tensors, history, ending)
+    except (SafetensorError, InputError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(_damaged(folder, str(error).splitlines()[0])) from error
     return model
 

@@ -68,7 +68,19 @@ def read_config(path: Path | None, given: dict[str, Any]) -> FitConfig:
         if first["type"] == "extra_forbidden":
             known = ", ".join(FitConfig.model_fields)
             raise ConfigError(f"{place}there is no entry {where!r}, expected one of: {known}") from error
-        raise ConfigError(f"{place}{where}={first['input']!r} given: {first['msg']}".replace("\n", " ")) from error
+        expected = _expected(first)
+        raise ConfigError(f"{place}{where}={first['input']!r} given, expected {expected}".replace("\n", " ")) from error
+
+
+def _expected(problem: Any) -> str:
+    """What pydantic's complaint asks for, in our words."""
+    bounds = problem.get("ctx", {})
+    if "ge" in bounds:
+        return f"{bounds['ge']} or more"
+    if "lt" in bounds:
+        return f"less than {bounds['lt']}"
+    kinds = {"int": "a whole number", "float": "a number", "string": "text", "bool": "true or false", "dict": "names"}
+    return next((word for kind, word in kinds.items() if problem["type"].startswith(kind)), str(problem["msg"]))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

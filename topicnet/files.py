@@ -47,7 +47,8 @@ def whole_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
     ------
     OutputError
         The target exists and `overwrite` is false (asked before the block, so before any work), or the disk
-        refuses. After an error nothing is left behind and an existing target is as it was.
+        refuses. After an error nothing is left behind and an existing target is as it was; only a result whose
+        target appeared meanwhile is kept, beside it.
     """
     with disk_errors(target):
         target = Path(os.path.realpath(target)) if overwrite else target

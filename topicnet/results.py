@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from topicnet import files
 from topicnet.bundle import Bundle, load_bundle, save_bundle
-from topicnet.errors import BundleError
+from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.models import TopicModel
 from topicnet.tables import doc_topic_table, read_doc_topic, topic_word_table
@@ -49,7 +49,7 @@ class Run:
     metrics, record : dict
         What metrics.json and run.json hold.
     corpus : Corpus, optional
-        The counts; None for a run that was loaded.
+        The counts; None for a run that was saved without them.
     """
 
     bundle: Bundle
@@ -112,7 +112,7 @@ class Run:
     def typical_documents(self, topic: int, n: int = TYPICAL_DOCS) -> list[int]:
         """Rows of the n documents that show a topic best, short documents discounted."""
         if self.corpus is None:
-            return []
+            raise InputError("this run was saved without its corpus (--no-keep-corpus), which typical documents need")
         length = np.asarray(self.corpus.counts.sum(1)).ravel()
         weight = self.theta[:, topic] * (length / (length + TYPICAL_WORDS))
         best = np.argsort(-weight, kind="stable")[:n]
@@ -160,7 +160,7 @@ class Run:
                 "words": words,
                 "size": float(self.sizes[k]),
                 "scores": {"npmi": float(self.coherence[k])},
-                "typical_documents": [self.ids[row] for row in self.typical_documents(k)],
+                "typical_documents": [self.ids[row] for row in self.typical_documents(k)] if self.corpus else [],
             }
             for k, words in enumerate(self.top_words(TOPIC_WORDS))
         ]
@@ -178,9 +178,7 @@ def load(path: str | Path) -> Run:
     bundle = load_bundle(folder)
     if not (folder / "run.json").is_file():
         raise BundleError(f"{str(folder)!r} holds a model but no run.json: expected a run folder of `topicnet fit`")
-    record = _read_json(folder, "run.json")
-    if not isinstance(record, dict) or not isinstance(record.get("files"), dict):
-        raise BundleError(f"run.json in {str(folder)!r} is damaged: copy the run again or fit anew")
+    record = read_record(folder)
     for name in ("doc_topic.csv", "topics.json", "metrics.json"):
         _check_unchanged(folder / name, record["files"].get(name))
     table = read_doc_topic(folder, bundle.model.n_topics)
@@ -199,7 +197,23 @@ def load(path: str | Path) -> Run:
         coherence=coherence,
         metrics=_read_json(folder, "metrics.json"),
         record={key: value for key, value in record.items() if key != "files"},
+        corpus=Corpus.load(folder / "corpus") if (folder / "corpus").is_dir() else None,
     )
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What run.json of a run folder holds.
+
+    Raises
+    ------
+    BundleError
+        It is not what `fit` wrote.
+    """
+    record = _read_json(folder, "run.json")
+    good = isinstance(record, dict) and isinstance(record.get("files"), dict) and isinstance(record.get("config"), dict)
+    if not good:
+        raise BundleError(f"run.json in {str(folder)!r} is damaged: copy the run again or fit anew")
+    return dict(record)
 
 
 def _check_unchanged(path: Path, expected: str | None) -> None:

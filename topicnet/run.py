@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import math
 import os
-import platform
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-import topicnet
 from topicnet import files
 from topicnet.bundle import Bundle, load_bundle
 from topicnet.config import FitConfig, read_config
-from topicnet.core.interrupt import FitInterrupted
-from topicnet.core.threads import thread_count
+from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.core.train import Listener
 from topicnet.errors import CorpusError, InputError
-from topicnet.evaluate.coherence import npmi, top_words
-from topicnet.evaluate.diversity import topic_diversity
+from topicnet.evaluate.coherence import top_words
 from topicnet.models import MODELS, TopicModel
-from topicnet.results import Run, load
+from topicnet.record import COHERENCE_WORDS, DIVERSITY_WORDS, metrics_of, record_of, topic_coherence
+from topicnet.results import Run, load, read_record
 from topicnet.tables import (
     choose_format,
     write_doc_topic,
@@ -38,19 +29,6 @@ from topicnet.text.counts import OK, Corpus, TextOptions
 from topicnet.text.named import Recipe, recipes
 from topicnet.text.readers import Documents, read_documents, source_name
 from topicnet.text.vocabulary import Pruning
-
-if TYPE_CHECKING:
-    pass
-
-COHERENCE_WORDS, DIVERSITY_WORDS = 10, 25
-
-CONVENTIONS = {
-    "npmi": "mean over topics and word pairs of the top 10 words by probability; document co-occurrence in the training"
-    " corpus; a pair that never co-occurs scores -1",
-    "topic_diversity": "unique words among all topics' top 25 / (25 K)",
-    "validation_bound": "evidence lower bound per token on documents kept apart from training, one sample of z a"
-    " document; perplexity is exp(-bound), an upper bound",
-}
 
 
 def fit(
@@ -101,11 +79,14 @@ def fit(
         Texts, options or parameters that cannot be used.
     """
     began = time.perf_counter()
+    if isinstance(stop_words, str):
+        raise InputError(f"stop_words={stop_words!r} given, expected a list of words: put it in brackets")
     given = {
         "model": model, "topics": n_topics, "seed": random_state, "device": device, "lang": lang, "min_df": min_df,
         "max_df": max_df, "max_vocab": max_vocab, "keep_texts": keep_texts, "parameters": parameters,
     }  # fmt: skip
-    config = read_config(None, given)
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
+    config = read_config(None, plain)
     estimator = build_model(config)
     options = TextOptions(lang, None if stop_words is None else tuple(stop_words), Pruning(min_df, max_df, max_vocab))
     corpus = Corpus.from_texts(texts, ids=ids, options=options, keep_texts=keep_texts)
@@ -136,11 +117,13 @@ def fit_to_folder(
     with files.whole_folder(target, overwrite=overwrite or resume) as folder:
         corpus, options = read_corpus(config)
         check_size(corpus, config.topics)
-        if earlier is not None and earlier.record["data"]["sha256"] != corpus.source["sha256"]:
-            raise InputError(f"--resume given, but {config.corpus!r} is not the corpus of {str(target)!r}: fit anew")
+        if earlier is not None:
+            _check_same_corpus(earlier, corpus, target)
         on_corpus(corpus)
-        run = fit_corpus(corpus, options, config, model, listener, began, earlier)
-        run.write(folder, target)
+        # From here on Ctrl-C ends the training, not the run: what was learned is written.
+        with deferred_interrupt():
+            run = fit_corpus(corpus, options, config, model, listener, began, earlier)
+            run.write(folder, target)
     return run, target
 
 
@@ -165,8 +148,14 @@ def _interrupted_run(target: Path, config: FitConfig) -> Run:
             f"--resume given with {name}={now[name]!r}, but {str(target)!r} has {before.get(name)!r}: give the same"
             " options, or fit anew with --overwrite"
         )
-    run.model.best_epoch_ = int(run.record["fit"]["best_epoch"])
     return run
+
+
+def _check_same_corpus(earlier: Run, corpus: Corpus, target: Path) -> None:
+    same = earlier.record["data"]["sha256"] == corpus.source["sha256"]
+    if not same or earlier.vocabulary != corpus.vocabulary or earlier.bundle.text != corpus.source["options"]:
+        what = "words counted" if same else "documents"
+        raise InputError(f"--resume given, but the {what} are not those of {str(target)!r}: fit anew with --overwrite")
 
 
 def transform_to_file(run: Path, config: FitConfig, out: Path, *, refine: int, overwrite: bool) -> Corpus:
@@ -175,12 +164,22 @@ def transform_to_file(run: Path, config: FitConfig, out: Path, *, refine: int, o
     if not overwrite:
         files.refuse_existing(out)
     bundle = load_bundle(run)
-    corpus = bundle.count(_documents(config))
+    corpus = bundle.count(_documents(_with_columns_of(run, config)))
     if corpus.n_docs == 0:
         raise CorpusError(f"{config.corpus!r} holds no documents: expected one document a line, a row or a file")
     theta = bundle.theta(corpus, refine)
     write_doc_topic(out, corpus.ids, corpus.status.tolist(), theta, file_format, overwrite=overwrite)
     return corpus
+
+
+def _with_columns_of(run: Path, config: FitConfig) -> FitConfig:
+    """The configuration with the columns of the fit, where the user has named none."""
+    if not (run / "run.json").is_file() or {"text_column", "id_column"} & config.model_fields_set:
+        return config
+    before = read_record(run)["config"]
+    return config.model_copy(
+        update={name: before.get(name) or getattr(config, name) for name in ("text_column", "id_column")}
+    )
 
 
 def export_tables(
@@ -273,14 +272,16 @@ def fit_corpus(
 ) -> Run:
     """Fit the configured model to counts; an interrupted fit gives the run with the best it had."""
     status = "complete"
+    # A start that Ctrl-C cut short is made again: there is nothing of training to go on from yet.
+    go_on_from = earlier.model if earlier is not None and earlier.model.start_complete_ else None
     try:
-        model.fit(corpus.counts, listener=listener, go_on_from=None if earlier is None else earlier.model)
+        model.fit(corpus.counts, listener=listener, go_on_from=go_on_from)
     except FitInterrupted:
         status = "interrupted"
     bundle = Bundle(config.model, model, corpus.vocabulary, options.describe())
     theta = bundle.theta(corpus)
     words = top_words(model.components_, max(COHERENCE_WORDS, DIVERSITY_WORDS))
-    coherence = _coherence(words[:, :COHERENCE_WORDS], corpus)
+    coherence = topic_coherence(words[:, :COHERENCE_WORDS], corpus)
     filled = corpus.status == OK
     return Run(
         bundle=bundle,
@@ -289,8 +290,8 @@ def fit_corpus(
         status=corpus.status.tolist(),
         sizes=theta[filled].mean(0).astype(np.float64),
         coherence=coherence,
-        metrics=_metrics(model, coherence, words[:, :DIVERSITY_WORDS]),
-        record=_record(config, corpus, model, status, began),
+        metrics=metrics_of(model, coherence, words[:, :DIVERSITY_WORDS]),
+        record=record_of(config, corpus, model, status, began),
         corpus=corpus,
         keep_corpus=config.keep_corpus,
     )
@@ -332,55 +333,3 @@ def check_size(corpus: Corpus, n_topics: int) -> None:
             f"-k {n_topics} given, but only {corpus.vocab_size} words are left in the vocabulary: ask for fewer topics"
             " or lower --min-df"
         )
-
-
-def _coherence(words: NDArray[np.intp], corpus: Corpus) -> NDArray[np.float64]:
-    if words.shape[1] < 2:
-        return np.full(len(words), math.nan)
-    return npmi(words, corpus.counts)
-
-
-def _metrics(model: TopicModel, coherence: NDArray[np.float64], words: NDArray[np.intp]) -> dict[str, Any]:
-    bound = model.validation_bound_
-    return {
-        "npmi": {"value": float(coherence.mean()), "convention": CONVENTIONS["npmi"]},
-        "topic_diversity": {"value": topic_diversity(words), "convention": CONVENTIONS["topic_diversity"]},
-        "validation_bound": {
-            "nats_per_token": bound,
-            "perplexity": math.exp(bound) if math.isfinite(bound) else math.nan,
-            "convention": CONVENTIONS["validation_bound"],
-        },
-    }
-
-
-def _record(config: FitConfig, corpus: Corpus, model: TopicModel, status: str, began: float) -> dict[str, Any]:
-    counts = {name: int((corpus.status == name).sum()) for name in ("ok", "empty", "oov")}
-    fitted = {"stopped": model.stopped_, "best_epoch": model.best_epoch_, "epochs": len(model.history_)}
-    return {
-        "status": status,
-        "config": config.model_dump(),
-        "model_parameters": {k: v for k, v in model.get_params().items() if k != "random_state"},
-        "seed": config.seed,
-        "data": {
-            "name": corpus.source["name"],
-            "sha256": corpus.source["sha256"],
-            "counts_sha256": hashlib.sha256(corpus.counts.data.tobytes() + corpus.counts.indices.tobytes()).hexdigest(),
-            "documents": corpus.n_docs,
-            "status": counts,
-            "vocab_size": corpus.vocab_size,
-            "tokens": int(corpus.counts.sum()),
-        },
-        "fit": fitted,
-        "device": model.device_,
-        "threads": thread_count(),
-        "seconds": time.perf_counter() - began,
-        "peak_memory_bytes": peak_memory_bytes(),
-        "versions": {"python": platform.python_version(), "topicnet": topicnet.__version__}
-        | {name: importlib.metadata.version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", "polars")},
-    }
-
-
-def peak_memory_bytes() -> int:
-    """Largest resident size of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,6 +1,7 @@
 """The command line: errors become one line on stderr and an exit status, in this one place."""
 
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -25,6 +26,8 @@ def run(arguments: list[str]) -> int:
         from topicnet.errors import TopicnetError
     except KeyboardInterrupt:
         return _interrupted()
+    # A scheduler's SIGTERM is a Ctrl-C: what was learned is kept, what was half written is cleared away.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         outcome = app(arguments, standalone_mode=False)
     except TopicnetError as error:

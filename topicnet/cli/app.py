@@ -225,7 +225,7 @@ def _bound(option: str, value: str | None) -> int | float | None:
     if value is None:
         return None
     try:
-        return float(value) if "." in value else int(value)
+        return float(value) if set(value) & set(".eE") else int(value)
     except ValueError:
         raise typer.BadParameter(
             f"{option} {value} given, expected a number such as 5, or a share such as 0.01"

@@ -20,9 +20,8 @@ def show_topics(run: Run, top: int, examples: int) -> None:
     typer.echo("topic  share  top words")
     for k, words in enumerate(run.top_words(top)):
         typer.echo(f"{k:5d} {run.sizes[k]:6.1%}  {' '.join(words)}")
-        for row in run.typical_documents(k, examples):
-            excerpt = run.corpus.excerpts[row] if run.corpus is not None else ""
-            line = f"{'':14}[{run.ids[row]}] {excerpt}"
+        for row in run.typical_documents(k, examples) if run.corpus is not None and examples else []:
+            line = f"{'':14}[{run.ids[row]}] {run.corpus.excerpts[row] if run.corpus else ''}"
             typer.echo(line if len(line) <= width else line[: width - 1] + "…")
 
 

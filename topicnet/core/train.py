@@ -157,7 +157,7 @@ def train(
                 break
             if keeper is not None:
                 keeper.offer(epoch, bound)
-                if epoch - keeper.epoch >= patience:
+                if epoch - keeper.epoch >= patience and epoch < max_epochs:
                     stopped = "early"
                     break
     network.eval()

@@ -6,7 +6,7 @@ import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import torch
@@ -31,6 +31,15 @@ from topicnet.models.network import TopicNetwork
 INFERENCE_BATCH = 1000  # documents; fixed, so that theta does not depend on the training batch size
 
 
+class FitEnding(TypedDict):
+    """How a fit ended: why it stopped, which epoch's weights were kept, whether its start was finished."""
+
+    stopped: str
+    best_epoch: int
+    start_complete: bool
+    validation_bound: float  # nats per token on documents kept apart; NaN without them
+
+
 class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """A neural topic model over counts.
 
@@ -51,6 +60,9 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     device: str
     random_state: int | RandomState | None
     best_epoch_: int
+    stopped_: str
+    start_complete_: bool
+    validation_bound_: float
 
     @abstractmethod
     def build_network(self, vocab_size: int) -> TopicNetwork:
@@ -88,7 +100,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if counts.shape[0] < 2:
             raise InputError("n_samples=1 document was given, expected 2 or more to fit")
         self.check_parameters()
-        settings = self._settings()
+        settings = self._settings(int(check_random_state(self.random_state).randint(2**31 - 1)))
         if self.n_topics > counts.shape[1]:
             warnings.warn(
                 f"n_topics={self.n_topics} exceeds the {counts.shape[1]} words of the vocabulary: topics will repeat",
@@ -114,6 +126,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             self.validation_bound_ = fitting.validation_nats_per_token()
         self.device_ = str(device)
         self.stopped_ = result.stopped
+        self.start_complete_ = fitting.start_complete
         self.best_epoch_ = result.best_epoch
         if result.stopped == "interrupted":
             raise FitInterrupted
@@ -164,13 +177,15 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def check_parameters(self) -> None:
         """Raise InputError for a parameter out of its range, without fitting anything."""
-        self._settings()
+        self._settings(seed=0)
         thread_count()
         choose_device(self.device)
         with torch.device("meta"):
             self.build_network(1)
 
-    def restore(self, vocab_size: int, tensors: Mapping[str, Tensor], history: list[dict[str, float]]) -> None:
+    def restore(
+        self, vocab_size: int, tensors: Mapping[str, Tensor], history: list[dict[str, float]], ending: FitEnding
+    ) -> None:
         """Take over saved weights, as `fit` would leave them, on the CPU.
 
         Raises
@@ -178,7 +193,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         InputError
             The tensors are not those of this model with these parameters.
         """
-        self._settings()  # not the device: a model trained on a GPU loads where there is none
+        self._settings(seed=0)  # not the device: a model trained on a GPU loads where there is none
         with torch.device("meta"):
             network = self.build_network(vocab_size)
         try:
@@ -187,7 +202,19 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             raise InputError(f"the tensors do not fit the model: {str(error).splitlines()[0]}") from error
         self.n_features_in_ = vocab_size
         self.device_ = "cpu"
+        self.stopped_, self.best_epoch_ = ending["stopped"], ending["best_epoch"]
+        self.start_complete_, self.validation_bound_ = ending["start_complete"], ending["validation_bound"]
         self._adopt(network, history)
+
+    def ending(self) -> FitEnding:
+        """How the fit ended, for saving."""
+        check_is_fitted(self)
+        return {
+            "stopped": self.stopped_,
+            "best_epoch": self.best_epoch_,
+            "start_complete": self.start_complete_,
+            "validation_bound": self.validation_bound_,
+        }
 
     def _adopt(self, network: TopicNetwork, history: list[dict[str, float]]) -> None:
         network.eval()
@@ -212,8 +239,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         counts.eliminate_zeros()
         return counts
 
-    def _settings(self) -> Settings:
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+    def _settings(self, seed: int) -> Settings:
         return Settings(
             n_topics=self.n_topics,
             init=self.init,

@@ -80,7 +80,7 @@ class ETM(TopicModel):
     batch_size : int
         Documents per step.
     max_epochs : int, optional
-        Passes over the corpus; by default a budget of steps decides (`TopicModel.epoch_budget`).
+        Passes over the corpus; by default as many as 1,200 steps allow (3,000 from a random start), from 5 to 100.
     learning_rate : float, optional
         Peak of the one-cycle schedule; by default 0.002 after an EM start, 0.01 from random weights.
     kl_warm_up : float

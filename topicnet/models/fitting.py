@@ -145,6 +145,7 @@ class Fitting:
         self.listener = listener or (lambda progress: None)
         self.interrupted = interrupted
         self.earlier = earlier
+        self.start_complete = earlier is not None
         self.rng = np.random.default_rng(settings.seed)
         self.training, self.validation = self._split(counts)
 
@@ -154,6 +155,7 @@ class Fitting:
             self.network.load_state_dict(self.earlier.state)
         elif self.settings.init == "em":
             self._start()
+        self.start_complete = self.start_complete or not self.interrupted()
         batches = SparseBatches(self.training, self.settings.batch_size, self.device)
         epochs = self.settings.epochs(len(batches))
         return train(

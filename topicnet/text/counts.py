@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicnet import files
-from topicnet.errors import CorpusError
+from topicnet.errors import CorpusError, InputError
 from topicnet.text.frames import documents_of_frame, documents_of_texts
 from topicnet.text.languages import TOKENIZER, check_language, stop_words, tokenize
 from topicnet.text.readers import Documents, Value
@@ -47,6 +47,8 @@ class TextOptions:
 
     def __post_init__(self) -> None:
         check_language(self.lang)
+        if isinstance(self.stop_words, str):
+            raise InputError(f"stop_words={self.stop_words!r} given, expected a list of words: put it in brackets")
 
     def dropped(self) -> list[str]:
         """The stop words, cut as the tokenizer cuts."""

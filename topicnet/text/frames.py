@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,11 @@ def documents_of_texts(texts: Iterable[Any], ids: Sequence[Any] | None) -> Docum
     """
     if isinstance(texts, str) or isinstance(ids, str):
         raise InputError("one text was given, expected a list of texts (or ids): put it in brackets")
+    unordered = isinstance(texts, bytes | Mapping | AbstractSet) or not isinstance(texts, Iterable)
+    if unordered or type(texts).__name__ == "DataFrame":
+        raise InputError(
+            f"{type(texts).__name__} given, expected a list of texts: give one column of a table, as in table['text']"
+        )
     listed = ["" if _is_missing(text) else text for text in texts]
     for number, text in enumerate(listed):
         if not isinstance(text, str):

@@ -128,6 +128,10 @@ def _rows(source: str | Path, text_column: str, id_column: str | None, encoding:
         if not path.exists():
             raise CorpusError(f"no such file or folder: {file.name}; expected {_KNOWN}. Check the path")
         if path.is_dir():
+            if (path / "run.json").is_file() or (path / "model.json").is_file():
+                raise CorpusError(
+                    f"{file.name} is a run of topicnet, expected a corpus. Name the text it was fitted to"
+                )
             return _folder_rows(_text_files(path), encoding)
     match _split_ending(path.name)[1]:
         case ".txt":
@@ -272,7 +276,7 @@ def _folder_rows(files: list[tuple[str, Path]], encoding: str) -> Iterator[_Row]
 
 def _csv_rows(file: _File, text_column: str, id_column: str | None, delimiter: str) -> Iterator[_Row]:
     records = _csv_records(file, delimiter)
-    header = next(records, (1, []))[1]
+    header = next((fields for _, fields in records if fields), [])
     if not header:
         return
     if len(set(header)) < len(header):
@@ -282,6 +286,9 @@ def _csv_rows(file: _File, text_column: str, id_column: str | None, delimiter: s
         raise _no_column(file.name, header, text_column, id_column)
     key_column = "id" if id_column is None else id_column
     for line, fields in records:
+        if not fields and len(header) > 1:
+            continue  # a blank line between rows; in a table of one column it is an empty cell
+        fields = fields or [""]
         if len(fields) != len(header):
             raise CorpusError(
                 f"{file.at(line)} has {len(fields)} field(s), expected {len(header)} as in the "
@@ -295,14 +302,13 @@ def _csv_rows(file: _File, text_column: str, id_column: str | None, delimiter: s
 
 
 def _csv_records(file: _File, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Non-blank records, each with the line it starts on. Strict: an open quote may not swallow the rest."""
+    """Records, blank ones too, each with the line it starts on. Strict: an open quote may not swallow the rest."""
     csv.field_size_limit(_FIELD_LIMIT)
     reader = csv.reader(file.lines(), delimiter=delimiter, strict=True)
     line = 1
     try:
         for fields in reader:
-            if fields:
-                yield line, fields
+            yield line, fields
             line = reader.line_num + 1
     except csv.Error as error:
         raise CorpusError(

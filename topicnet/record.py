@@ -1,0 +1,89 @@
+"""What metrics.json and run.json hold: scores with their conventions, and how a run came about."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import math
+import platform
+import resource
+import sys
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import topicnet
+from topicnet.config import FitConfig
+from topicnet.core.threads import thread_count
+from topicnet.evaluate.coherence import npmi
+from topicnet.evaluate.diversity import topic_diversity
+from topicnet.models import TopicModel
+from topicnet.text.counts import Corpus
+
+COHERENCE_WORDS, DIVERSITY_WORDS = 10, 25
+
+CONVENTIONS = {
+    "npmi": "mean over topics and word pairs of the top 10 words by probability; document co-occurrence in the training"
+    " corpus; a pair that never co-occurs scores -1",
+    "topic_diversity": "unique words among all topics' top 25 / (25 K)",
+    "validation_bound": "evidence lower bound per token on documents kept apart from training, one sample of z a"
+    " document; perplexity is exp(-bound), an upper bound",
+}
+
+
+def topic_coherence(words: NDArray[np.intp], corpus: Corpus) -> NDArray[np.float64]:
+    """NPMI of each topic on the corpus; NaN where a topic has a single word."""
+    if words.shape[1] < 2:
+        return np.full(len(words), math.nan)
+    return npmi(words, corpus.counts)
+
+
+def metrics_of(model: TopicModel, coherence: NDArray[np.float64], words: NDArray[np.intp]) -> dict[str, Any]:
+    """What metrics.json holds."""
+    bound = model.validation_bound_
+    return {
+        "npmi": {"value": float(coherence.mean()), "convention": CONVENTIONS["npmi"]},
+        "topic_diversity": {"value": topic_diversity(words), "convention": CONVENTIONS["topic_diversity"]},
+        "validation_bound": {
+            "nats_per_token": bound,
+            "perplexity": math.exp(bound) if math.isfinite(bound) else math.nan,
+            "convention": CONVENTIONS["validation_bound"],
+        },
+    }
+
+
+def record_of(config: FitConfig, corpus: Corpus, model: TopicModel, status: str, began: float) -> dict[str, Any]:
+    """What run.json holds, but for the checksums of the files."""
+    counts = {name: int((corpus.status == name).sum()) for name in ("ok", "empty", "oov")}
+    fitted = {"stopped": model.stopped_, "best_epoch": model.best_epoch_, "epochs": len(model.history_)}
+    return {
+        "status": status,
+        "config": config.model_dump(),
+        "model_parameters": {k: v for k, v in model.get_params().items() if k != "random_state"},
+        "seed": config.seed,
+        "text": corpus.source["options"],
+        "data": {
+            "name": corpus.source["name"],
+            "sha256": corpus.source["sha256"],
+            "counts_sha256": hashlib.sha256(corpus.counts.data.tobytes() + corpus.counts.indices.tobytes()).hexdigest(),
+            "documents": corpus.n_docs,
+            "status": counts,
+            "vocab_size": corpus.vocab_size,
+            "tokens": int(corpus.counts.sum()),
+        },
+        "fit": fitted,
+        "device": model.device_,
+        "threads": thread_count(),
+        "seconds": time.perf_counter() - began,
+        "peak_memory_bytes": peak_memory_bytes(),
+        "versions": {"python": platform.python_version(), "topicnet": topicnet.__version__}
+        | {name: importlib.metadata.version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", "polars")},
+    }
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident size of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
