@@ -61,8 +61,7 @@ def normalise_rows(x: Tensor) -> Tensor:
 def cluster_documents(counts: csr_matrix, n_clusters: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """k-means of the documents on TF-IDF reduced by SVD: (D,) cluster of each.
 
-    Random theta locks documents into topics early; clusters give EM a start near the subjects (the figures are
-    in README, "Choices").
+    Random theta locks documents into topics early; clusters give EM a start near the subjects.
     """
     n_docs, vocab_size = counts.shape
     document_frequency = np.bincount(counts.indices, minlength=vocab_size)

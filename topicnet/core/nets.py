@@ -24,8 +24,7 @@ def normal_parameter(rows: int, columns: int, std: float) -> nn.Parameter:
 class SparseLinear(nn.Module):
     """A linear layer (V -> H) over a sparse input: log(1 + x), scaled to unit length.
 
-    Raw counts overflow and the L1-normalised counts of the papers starve this layer; see the measurements
-    in README, "Choices".
+    Raw counts overflow, and the L1-normalised counts of the papers (values near 1 / N) starve this layer.
     """
 
     def __init__(self, vocab_size: int, hidden_dim: int) -> None:

@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_limits
 from topicnet.errors import InputError
 
 VARIABLE = "TOPICNET_THREADS"
-# The sparse products of one step last microseconds. Measured on two cores: a second thread saves 14 % on a quiet
-# machine and doubles the time on one where anything else runs, as each barrier then waits for a scheduler's turn.
+# The sparse products of one step last microseconds. Measured on two cores: a second thread saves a quarter on a
+# quiet machine and more than doubles the time beside other work, as each barrier then waits for a scheduler's turn.
 DEFAULT_THREADS = 1
 
 

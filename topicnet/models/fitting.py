@@ -21,7 +21,7 @@ from topicnet.core.train import Listener, Progress, TrainResult, train, validati
 from topicnet.errors import InputError
 from topicnet.models.network import Teacher, TopicNetwork
 
-# Measured on 20 Newsgroups: coherence is flat from 40 passes on, see README, "Choices".
+# More passes part the topics better and fit held-out text worse: the table is in README, "Choices".
 EM_PASSES = 60
 EM_DOCS = 30_000  # a start needs no more documents than this
 TEACH_EPOCHS, TEACH_STEPS = 5, 200

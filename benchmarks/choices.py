@@ -1,0 +1,106 @@
+"""The measurements behind the defaults: EM passes, embedding size, threads. 20ng_etm_bow, K = 50, seed 0.
+
+Usage: python benchmarks/choices.py [--data FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix, load_npz
+
+import topicnet
+from topicnet.core.em import fit_mixture, refine_theta
+from topicnet.core.sparse import SparseBatch
+from topicnet.core.threads import VARIABLE, chosen_threads
+from topicnet.evaluate.coherence import npmi, top_words
+from topicnet.evaluate.diversity import topic_diversity
+from topicnet.evaluate.perplexity import document_completion
+
+CPU = torch.device("cpu")
+TOPICS = 50
+FIT = """
+import sys, time, topicnet
+from scipy.sparse import load_npz
+train = load_npz(sys.argv[1]).tocsr()
+began = time.perf_counter()
+topicnet.ETM(50, random_state=0, max_epochs=10).fit(train)
+print(time.perf_counter() - began)
+"""
+
+
+def scores(
+    beta: np.ndarray, theta: np.ndarray, train: csr_matrix, first: csr_matrix, second: csr_matrix
+) -> tuple[float, float, float]:
+    """NPMI, TD and document-completion perplexity."""
+    beta = beta.astype(np.float64)
+    words = top_words(beta, 25)
+    completion = document_completion(theta.astype(np.float64), beta, first, second)
+    return float(npmi(words[:, :10], train).mean()), topic_diversity(words), completion.perplexity
+
+
+def em_passes(train: csr_matrix, first: csr_matrix, second: csr_matrix) -> None:
+    print("| EM passes | NPMI | TD | perplexity, 20 EM steps on theta | seconds |\n|---|---|---|---|---|")
+    batch = SparseBatch.from_csr(first.astype(np.float32), np.arange(first.shape[0]), CPU)
+    for passes in (10, 20, 40, 60, 100):
+        with chosen_threads():
+            began = time.perf_counter()
+            fitted = fit_mixture(train.astype(np.float32), TOPICS, passes, np.random.default_rng(0), CPU)
+            seconds = time.perf_counter() - began
+            theta = refine_theta(torch.full((first.shape[0], TOPICS), 1 / TOPICS), fitted.beta, batch, 20)
+        n, td, perplexity = scores(fitted.beta.numpy(), theta.numpy(), train, first, second)
+        print(f"| {passes} | {n:.3f} | {td:.2f} | {perplexity:.0f} | {seconds:.1f} |", flush=True)
+
+
+def embedding_sizes(train: csr_matrix, first: csr_matrix, second: csr_matrix) -> None:
+    print("\n| embedding size | NPMI | TD | perplexity, refined | seconds |\n|---|---|---|---|---|")
+    for size in (100, 300):
+        began = time.perf_counter()
+        model = topicnet.ETM(TOPICS, embedding_dim=size, random_state=0).fit(train)
+        seconds = time.perf_counter() - began
+        n, td, perplexity = scores(model.components_, model.transform(first, refine=20), train, first, second)
+        print(f"| {size} | {n:.3f} | {td:.2f} | {perplexity:.0f} | {seconds:.1f} |", flush=True)
+
+
+def threads(path: Path) -> None:
+    print("\n| threads | quiet machine, s | beside one busy process, s |\n|---|---|---|")
+    for count in (1, 2):
+        seconds = []
+        for busy in (False, True):
+            other = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
+            try:
+                done = subprocess.run(
+                    [sys.executable, "-c", FIT, str(path)],
+                    env=os.environ | {VARIABLE: str(count)}, capture_output=True, text=True, check=True,
+                )  # fmt: skip
+                seconds.append(float(done.stdout))
+            finally:
+                if other is not None:
+                    other.kill()
+                    other.wait()
+        print(f"| {count} | {seconds[0]:.1f} | {seconds[1]:.1f} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", beside)))
+    folder = parser.parse_args().data / "20ng_etm_bow"
+    if not folder.is_dir():
+        raise SystemExit(f"no corpus in {folder}: name the folder of the real corpora with --data or TOPICNET_DATA")
+    train, first, second = (load_npz(folder / f"{name}.npz").tocsr() for name in ("tr", "ts_h1", "ts_h2"))
+    print(f"{os.cpu_count()} cores, torch {torch.__version__}, topicnet {topicnet.__version__}\n")
+    em_passes(train, first, second)
+    embedding_sizes(train, first, second)
+    threads((folder / "tr.npz").resolve())
+
+
+if __name__ == "__main__":
+    main()
