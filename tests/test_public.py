@@ -128,3 +128,31 @@ def test_importing_topicnet_is_quick_and_light():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    "given",
+    [pd.DataFrame({"text": ["a b"]}), {"text": ["a b"]}, {"a b"}, b"a b", None, 5],
+    ids=lambda g: type(g).__name__,
+)
+def test_a_table_is_not_taken_for_a_list_of_texts(run, given):
+    """Going through a table gives its column names: the wrong number of rows, without a word."""
+    with pytest.raises(InputError, match="expected a list of texts"):
+        run.transform(given)
+
+
+def test_stop_words_in_one_string_are_refused():
+    with pytest.raises(InputError, match="brackets"):
+        topicnet.fit(texts(), stop_words="the", **QUICK)
+
+
+def test_a_loaded_run_saves_all_it_was_loaded_with(run, tmp_path):
+    run.save(tmp_path / "run")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    topicnet.load(tmp_path / "run").save(tmp_path / "run", overwrite=True)
+    after = {p.name: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    assert after == before
+
+
+def test_numpy_integers_are_integers():
+    assert topicnet.fit(texts(), n_topics=np.int64(2), **QUICK).theta.shape == (90, 2)

@@ -88,3 +88,20 @@ def test_an_interrupted_reading_leaves_nothing(arguments: tuple[str, ...], lee_r
         assert process.returncode == 130
         assert process.stderr.read() == "topicnet: interrupted; nothing was written\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scheduler_s_sigterm_keeps_the_best_so_far(tmp_path: Path) -> None:
+    (tmp_path / "patient.yaml").write_text("parameters: {patience: 100000}\n")
+    process = subprocess.Popen(
+        [*COMMAND, "fit", "lee", "-k", "3", "--epochs", "100000", "--config", "patient.yaml", "--out", "run"],
+        cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("training 1/"):
+            break
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["patient.yaml", "run"]

@@ -65,3 +65,15 @@ def test_nothing_to_resume(topicnet, tmp_path):
     assert done.returncode == 2
     assert "no run" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_other_words_are_refused(interrupted, topicnet):
+    """The same texts under other stop words are other columns: weights would land on their neighbours' words."""
+    folder = interrupted / "run"
+    header = json.loads((folder / "run.json").read_text())
+    header["config"]["stop_words"] = "mine.txt"
+    (folder / "run.json").write_text(json.dumps(header))
+    (interrupted / "mine.txt").write_text("australia\n")
+    done = topicnet(*OPTIONS, "--stop-words", "mine.txt", "--resume", cwd=interrupted)
+    assert done.returncode == 2
+    assert "the words counted are not those" in done.stderr

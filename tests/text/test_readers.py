@@ -585,3 +585,11 @@ def test_a_folder_gives_its_own_name(tmp_path, monkeypatch):
     assert source_name(tmp_path / "posts.txt") == "posts.txt"
     monkeypatch.chdir(tmp_path / "posts.txt")
     assert source_name(".") == "posts.txt"
+
+
+def test_a_blank_line_of_a_one_column_table_is_an_empty_document(tmp_path):
+    path = tmp_path / "answers.csv"
+    path.write_text("text\nbus train\n\nnurse\n")
+    (batch,) = read_documents(path)
+    assert batch.texts == ["bus train", "", "nurse"]
+    assert batch.ids == ["1", "2", "3"]
