@@ -36,7 +36,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/etm_20news.py
+	$(BIN)/python benchmarks/models.py --corpora 20ng
 
 # Rewrites the lock file from a fresh resolution; torch stays at the version that has a CPU build.
 lock:

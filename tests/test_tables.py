@@ -2,7 +2,6 @@
 
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from topicnet import files
-from topicnet.bundle import Bundle
 from topicnet.errors import BundleError, InputError, OutputError
 from topicnet.tables import (
     FORMATS,
@@ -20,20 +18,15 @@ from topicnet.tables import (
     doc_topic_table,
     read_doc_topic,
     topic_word_table,
-    write_doc_topic,
-    write_topic_word,
+    write_doc_table,
+    write_word_table,
 )
 
 IDS = ["1", "=b", "c,d"]
 STATUS = ["ok", "oov", "ok"]
 THETA = np.array([[0.2, 0.8], [0.5, 0.5], [0.6, 0.4]], dtype=np.float32)
+WORDS = ["apple", "=bit", "cat", "dog"]
 BETA = np.array([[0.1, 0.2, 0.3, 0.4], [0.4, 0.1, 0.4, 0.1]], dtype=np.float32)
-
-
-@pytest.fixture
-def bundle() -> Bundle:
-    model: Any = SimpleNamespace(components_=BETA)
-    return Bundle("etm", model, ["apple", "=bit", "cat", "dog"], {})
 
 
 def round_trip(ids: list[str], status: list[str], theta: Any) -> pl.DataFrame:
@@ -72,7 +65,7 @@ def test_no_documents_are_a_table_of_the_same_columns() -> None:
 
 
 def test_the_file_is_the_one_of_the_design(tmp_path: Path) -> None:
-    write_doc_topic(tmp_path / "t.csv", IDS, STATUS, THETA, "csv", overwrite=False)
+    write_doc_table(tmp_path / "t.csv", IDS, STATUS, THETA, "csv", overwrite=False)
     assert (tmp_path / "t.csv").read_text("utf-8").split("\n") == [
         "doc_id,status,top_topic,topic_0,topic_1",
         "1,ok,1,0.2,0.8",
@@ -159,8 +152,8 @@ def test_a_table_cut_off_within_a_row_is_refused(tmp_path: Path, lost: int) -> N
 # ---------------------------------------------------------------- topics by words
 
 
-def test_the_words_of_a_topic_by_falling_probability(bundle: Bundle) -> None:
-    table = topic_word_table(bundle, 3)
+def test_the_words_of_a_topic_by_falling_probability() -> None:
+    table = topic_word_table(BETA, WORDS, 3)
     assert table.columns == ["topic", "rank", "word", "probability"]
     assert table.rows() == [
         (0, 1, "dog", BETA[0, 3]),
@@ -172,8 +165,8 @@ def test_the_words_of_a_topic_by_falling_probability(bundle: Bundle) -> None:
     ]
 
 
-def test_more_words_than_there_are_give_all_of_them(bundle: Bundle) -> None:
-    table = topic_word_table(bundle, 99)
+def test_more_words_than_there_are_give_all_of_them() -> None:
+    table = topic_word_table(BETA, WORDS, 99)
     assert table.height == BETA.size
     assert table.group_by("topic").agg(pl.col("probability").sum())["probability"].to_list() == pytest.approx([1, 1])
     assert table.group_by("topic").agg(pl.col("word").n_unique())["word"].to_list() == [4, 4]
@@ -220,7 +213,7 @@ def test_an_unknown_format_is_refused_with_the_known_ones(path: str, asked: str 
 
 def test_every_format_holds_the_same_documents(tmp_path: Path) -> None:
     for name in FORMATS:
-        write_doc_topic(tmp_path / f"doc_topic.{name}", IDS, STATUS, THETA, name, overwrite=False)
+        write_doc_table(tmp_path / f"doc_topic.{name}", IDS, STATUS, THETA, name, overwrite=False)
     expected = doc_topic_table(IDS, STATUS, THETA)
     assert pl.read_parquet(tmp_path / "doc_topic.parquet").equals(expected)
     assert read_doc_topic(tmp_path, 2).equals(expected)
@@ -233,33 +226,45 @@ def test_every_format_holds_the_same_documents(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == len(FORMATS)
 
 
-def test_every_format_holds_the_same_words(tmp_path: Path, bundle: Bundle) -> None:
+def test_every_format_holds_the_same_words(tmp_path: Path) -> None:
     for name in FORMATS:
-        write_topic_word(tmp_path / f"words.{name}", bundle, 2, name, overwrite=False)
-    table = topic_word_table(bundle, 2)
+        write_word_table(tmp_path / f"words.{name}", BETA, WORDS, 2, name, overwrite=False)
+    table = topic_word_table(BETA, WORDS, 2)
     assert pl.read_parquet(tmp_path / "words.parquet").equals(table)
     kinds = {"topic": pl.Int64, "rank": pl.Int64, "word": pl.String, "probability": pl.Float32}
     assert pl.read_csv(tmp_path / "words.csv", schema=kinds).equals(table)
     with np.load(tmp_path / "words.npz", allow_pickle=False) as arrays:
         assert sorted(arrays) == ["beta", "vocabulary"]
         assert arrays["beta"].tobytes() == BETA.tobytes()
-        assert arrays["vocabulary"].tolist() == bundle.vocabulary
+        assert arrays["vocabulary"].tolist() == WORDS
 
 
-def test_top_0_writes_every_word(tmp_path: Path, bundle: Bundle) -> None:
-    write_topic_word(tmp_path / "words.parquet", bundle, 0, "parquet", overwrite=False)
+def test_top_0_writes_every_word(tmp_path: Path) -> None:
+    write_word_table(tmp_path / "words.parquet", BETA, WORDS, 0, "parquet", overwrite=False)
     assert pl.read_parquet(tmp_path / "words.parquet").height == BETA.size
 
 
+def test_tables_of_components_name_them(tmp_path: Path) -> None:
+    write_doc_table(tmp_path / "doc_component.csv", IDS, STATUS, THETA, "csv", unit="component", overwrite=False)
+    assert read_doc_topic(tmp_path, 2, "component").columns[2:] == ["top_component", "component_0", "component_1"]
+    write_word_table(tmp_path / "w.csv", BETA, WORDS, 2, "csv", unit="component", overwrite=False)
+    assert pl.read_csv(tmp_path / "w.csv").columns == ["component", "rank", "word", "probability"]
+    write_doc_table(tmp_path / "d.npz", IDS, STATUS, THETA, "npz", unit="component", overwrite=False)
+    write_word_table(tmp_path / "w.npz", BETA, WORDS, 2, "npz", unit="component", overwrite=False)
+    for name, array in (("d", "component"), ("w", "component_word")):
+        with np.load(tmp_path / f"{name}.npz", allow_pickle=False) as arrays:
+            assert array in arrays
+
+
 @pytest.mark.parametrize("name", FORMATS)
-def test_an_existing_file_is_replaced_only_when_asked_for(tmp_path: Path, bundle: Bundle, name: str) -> None:
+def test_an_existing_file_is_replaced_only_when_asked_for(tmp_path: Path, name: str) -> None:
     path = tmp_path / "old"
     path.write_text("old")
     with pytest.raises(OutputError, match="--overwrite"):
-        write_doc_topic(path, IDS, STATUS, THETA, name, overwrite=False)
+        write_doc_table(path, IDS, STATUS, THETA, name, overwrite=False)
     with pytest.raises(OutputError, match="--overwrite"):
-        write_topic_word(path, bundle, 2, name, overwrite=False)
+        write_word_table(path, BETA, WORDS, 2, name, overwrite=False)
     assert path.read_text() == "old"
-    write_doc_topic(path, IDS, STATUS, THETA, name, overwrite=True)
+    write_doc_table(path, IDS, STATUS, THETA, name, overwrite=True)
     assert path.read_bytes() != b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["old"]

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from topicnet.models import ETM, MODELS, TopicModel
+    from topicnet.models import ETM, GMNTM, MODELS, NVDMGSM, WLDA, TopicModel
     from topicnet.results import Run, load
     from topicnet.run import fit
     from topicnet.text.counts import Corpus, TextOptions
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "ETM",
+    "GMNTM",
     "MODELS",
+    "NVDMGSM",
+    "WLDA",
     "Corpus",
     "Pruning",
     "Run",
@@ -38,6 +41,9 @@ __all__ = [
 
 _HOMES = {
     "ETM": "topicnet.models",
+    "GMNTM": "topicnet.models",
+    "NVDMGSM": "topicnet.models",
+    "WLDA": "topicnet.models",
     "MODELS": "topicnet.models",
     "TopicModel": "topicnet.models",
     "Corpus": "topicnet.text.counts",

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 import topicnet
 from topicnet import files
 from topicnet.errors import BundleError, InputError
-from topicnet.models import MODELS, TopicModel
+from topicnet.models import GMNTM, MODELS, TopicModel
 from topicnet.text.counts import Corpus, TextOptions
 from topicnet.text.languages import TOKENIZER
 from topicnet.text.readers import Documents
@@ -71,6 +71,10 @@ class Bundle:
         if corpus.n_docs == 0:
             return np.zeros((0, self.model.n_topics), dtype=np.float32)
         return self.model.transform(corpus.counts, refine=refine)
+
+    def components(self, corpus: Corpus) -> NDArray[np.float32] | None:
+        """Infer q(c|x) (D, C) of counted documents; None for a model without components."""
+        return self.model.predict_component(corpus.counts) if isinstance(self.model, GMNTM) else None
 
 
 def save_bundle(bundle: Bundle, folder: Path) -> None:

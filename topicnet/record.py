@@ -9,6 +9,7 @@ import platform
 import resource
 import sys
 import time
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def record_of(config: FitConfig, corpus: Corpus, model: TopicModel, status: str,
     return {
         "status": status,
         "config": config.model_dump(),
-        "model_parameters": {k: v for k, v in model.get_params().items() if k != "random_state"},
+        "model_parameters": {k: v for k, v in (model.get_params() | config.parameters).items() if k != "random_state"},
         "seed": config.seed,
         "text": corpus.source["options"],
         "data": {
@@ -74,6 +75,7 @@ def record_of(config: FitConfig, corpus: Corpus, model: TopicModel, status: str,
             "tokens": int(corpus.counts.sum()),
         },
         "fit": fitted,
+        "health": {"verdict": model.health_.line()} | asdict(model.health_),
         "device": model.device_,
         "threads": thread_count(),
         "seconds": time.perf_counter() - began,

@@ -16,7 +16,7 @@ from topicnet import files
 from topicnet.bundle import Bundle, load_bundle, save_bundle
 from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
-from topicnet.models import TopicModel
+from topicnet.models import GMNTM, TopicModel, Verdict
 from topicnet.tables import doc_topic_table, read_doc_topic, topic_word_table
 from topicnet.text.counts import OK, Corpus
 
@@ -50,6 +50,8 @@ class Run:
         What metrics.json and run.json hold.
     corpus : Corpus, optional
         The counts; None for a run that was saved without them.
+    components : ndarray of shape (n_docs, n_components), optional
+        q(c|x) of the documents, for a model whose prior has components (GMNTM).
     """
 
     bundle: Bundle
@@ -62,6 +64,7 @@ class Run:
     record: dict[str, Any]
     corpus: Corpus | None = None
     keep_corpus: bool = True
+    components: NDArray[np.float32] | None = None
 
     @property
     def model(self) -> TopicModel:
@@ -72,6 +75,11 @@ class Run:
     def vocabulary(self) -> list[str]:
         """(V,) words in column order."""
         return self.bundle.vocabulary
+
+    @property
+    def health(self) -> Verdict:
+        """What was seen of collapse, and whether the model is fit for use."""
+        return self.model.health_
 
     @property
     def interrupted(self) -> bool:
@@ -136,7 +144,14 @@ class Run:
         with files.disk_errors(target):
             save_bundle(self.bundle, folder / "model")
             files.write_table(folder / "doc_topic.csv", doc_topic_table(self.ids, self.status, self.theta))
-            files.write_table(folder / "topic_word.csv", topic_word_table(self.bundle, TABLE_WORDS))
+            files.write_table(
+                folder / "topic_word.csv", topic_word_table(self.model.components_, self.vocabulary, TABLE_WORDS)
+            )
+            if self.components is not None and isinstance(self.model, GMNTM):
+                table = doc_topic_table(self.ids, self.status, self.components, "component")
+                files.write_table(folder / "doc_component.csv", table)
+                table = topic_word_table(self.model.component_word_, self.vocabulary, TABLE_WORDS, "component")
+                files.write_table(folder / "component_word.csv", table)
             files.write_json(folder / "topics.json", self._topic_records())
             files.write_json(folder / "metrics.json", self.metrics)
             if self.model.history_:
@@ -182,6 +197,11 @@ def load(path: str | Path) -> Run:
     for name in ("doc_topic.csv", "topics.json", "metrics.json"):
         _check_unchanged(folder / name, record["files"].get(name))
     table = read_doc_topic(folder, bundle.model.n_topics)
+    components = None
+    if isinstance(bundle.model, GMNTM):
+        _check_unchanged(folder / "doc_component.csv", record["files"].get("doc_component.csv"))
+        read = read_doc_topic(folder, len(bundle.model.component_word_), "component")
+        components = read.select(pl.col("^component_.*$")).to_numpy().astype(np.float32)
     topics = _read_json(folder, "topics.json")
     try:
         sizes = np.array([topic["size"] for topic in topics], dtype=np.float64)
@@ -198,6 +218,7 @@ def load(path: str | Path) -> Run:
         metrics=_read_json(folder, "metrics.json"),
         record={key: value for key, value in record.items() if key != "files"},
         corpus=Corpus.load(folder / "corpus") if (folder / "corpus").is_dir() else None,
+        components=components,
     )
 
 

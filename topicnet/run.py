@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from topicnet import files
 from topicnet.bundle import Bundle, load_bundle
@@ -17,15 +18,16 @@ from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.core.train import Listener
 from topicnet.errors import CorpusError, InputError
 from topicnet.evaluate.coherence import top_words
-from topicnet.models import MODELS, TopicModel
+from topicnet.models import GMNTM, MODELS, TopicModel
 from topicnet.record import COHERENCE_WORDS, DIVERSITY_WORDS, metrics_of, record_of, topic_coherence
 from topicnet.results import Run, load, read_record
 from topicnet.tables import (
     choose_format,
-    write_doc_topic,
-    write_topic_word,
+    write_doc_table,
+    write_word_table,
 )
 from topicnet.text.counts import OK, Corpus, TextOptions
+from topicnet.text.embeddings import read_word_vectors, train_word_vectors
 from topicnet.text.named import Recipe, recipes
 from topicnet.text.readers import Documents, read_documents, source_name
 from topicnet.text.vocabulary import Pruning
@@ -101,6 +103,7 @@ def fit_to_folder(
     overwrite: bool,
     resume: bool,
     on_corpus: Callable[[Corpus], None],
+    on_notice: Callable[[str], None],
     listener: Listener | None,
     began: float,
 ) -> tuple[Run, Path]:
@@ -122,7 +125,7 @@ def fit_to_folder(
         on_corpus(corpus)
         # From here on Ctrl-C ends the training, not the run: what was learned is written.
         with deferred_interrupt():
-            run = fit_corpus(corpus, options, config, model, listener, began, earlier)
+            run = fit_corpus(corpus, options, config, model, listener, began, earlier, on_notice)
             run.write(folder, target)
     return run, target
 
@@ -168,7 +171,7 @@ def transform_to_file(run: Path, config: FitConfig, out: Path, *, refine: int, o
     if corpus.n_docs == 0:
         raise CorpusError(f"{config.corpus!r} holds no documents: expected one document a line, a row or a file")
     theta = bundle.theta(corpus, refine)
-    write_doc_topic(out, corpus.ids, corpus.status.tolist(), theta, file_format, overwrite=overwrite)
+    write_doc_table(out, corpus.ids, corpus.status.tolist(), theta, file_format, overwrite=overwrite)
     return corpus
 
 
@@ -183,37 +186,63 @@ def _with_columns_of(run: Path, config: FitConfig) -> FitConfig:
 
 
 def export_tables(
-    run: Path,
-    doc_topic: Path | None,
-    topic_word: Path | None,
-    file_format: str | None,
-    top: int,
-    *,
-    overwrite: bool,
+    run: Path, targets: Mapping[str, Path | None], file_format: str | None, top: int, *, overwrite: bool
 ) -> list[str]:
     """Write the tables asked for and return a line about each.
+
+    Parameters
+    ----------
+    targets : mapping of str to Path
+        Where to write "doc-topic", "topic-word", "doc-component" and "component-word".
 
     Raises
     ------
     InputError
-        No table was asked for, or in an unknown format.
+        No table was asked for, one the model does not have, or in an unknown format.
     OutputError
         A file exists, or the disk refuses.
     """
-    if doc_topic is None and topic_word is None:
-        raise InputError("nothing to export was named: give --doc-topic FILE, --topic-word FILE or both")
-    if doc_topic is not None and topic_word is not None and os.path.realpath(doc_topic) == os.path.realpath(topic_word):
-        raise InputError(f"{str(doc_topic)!r} was named for both tables: give each a file of its own")
-    formats = {path: choose_format(path, file_format) for path in (doc_topic, topic_word) if path is not None}
+    asked = {name: path for name, path in targets.items() if path is not None}
+    if not asked:
+        options = ", ".join(f"--{name} FILE" for name in targets)
+        raise InputError(f"nothing to export was named: give one or more of {options}")
+    places = [os.path.realpath(path) for path in asked.values()]
+    if len(set(places)) < len(places):
+        twice = next(path for path in asked.values() if places.count(os.path.realpath(path)) > 1)
+        raise InputError(f"{str(twice)!r} was named for two tables: give each a file of its own")
+    formats = {path: choose_format(path, file_format) for path in asked.values()}
     if not overwrite:
         for path in formats:
             files.refuse_existing(path)
     loaded = load(run)
-    if doc_topic is not None:
-        write_doc_topic(doc_topic, loaded.ids, loaded.status, loaded.theta, formats[doc_topic], overwrite=overwrite)
-    if topic_word is not None:
-        write_topic_word(topic_word, loaded.bundle, top, formats[topic_word], overwrite=overwrite)
+    writers = export_writers(loaded, top)
+    for name in asked:
+        if name not in writers:
+            raise InputError(f"--{name} given, but {loaded.bundle.name} has no components: only gmntm has")
+    for name, path in asked.items():
+        writers[name](path, formats[path], overwrite)
     return [f"wrote {path}" for path in formats]
+
+
+def export_writers(run: Run, top: int) -> dict[str, Callable[[Path, str, bool], None]]:
+    """For each table a run has, what writes it to a file in a format."""
+    words = run.vocabulary
+
+    def of_documents(unit: str, shares: NDArray[np.float32]) -> Callable[[Path, str, bool], None]:
+        return lambda path, file_format, overwrite: write_doc_table(
+            path, run.ids, run.status, shares, file_format, unit=unit, overwrite=overwrite
+        )
+
+    def of_words(unit: str, beta: NDArray[np.float32]) -> Callable[[Path, str, bool], None]:
+        return lambda path, file_format, overwrite: write_word_table(
+            path, beta, words, top, file_format, unit=unit, overwrite=overwrite
+        )
+
+    writers = {"doc-topic": of_documents("topic", run.theta), "topic-word": of_words("topic", run.model.components_)}
+    if run.components is not None and isinstance(run.model, GMNTM):
+        writers["doc-component"] = of_documents("component", run.components)
+        writers["component-word"] = of_words("component", run.model.component_word_)
+    return writers
 
 
 def _corpus_name(config: FitConfig) -> str:
@@ -269,9 +298,11 @@ def fit_corpus(
     listener: Listener | None,
     began: float,
     earlier: Run | None = None,
+    on_notice: Callable[[str], None] = lambda line: None,
 ) -> Run:
     """Fit the configured model to counts; an interrupted fit gives the run with the best it had."""
     status = "complete"
+    give_word_vectors(model, config, corpus, on_notice)
     # A start that Ctrl-C cut short is made again: there is nothing of training to go on from yet.
     go_on_from = earlier.model if earlier is not None and earlier.model.start_complete_ else None
     try:
@@ -294,6 +325,7 @@ def fit_corpus(
         record=record_of(config, corpus, model, status, began),
         corpus=corpus,
         keep_corpus=config.keep_corpus,
+        components=bundle.components(corpus),
     )
 
 
@@ -307,9 +339,39 @@ def build_model(config: FitConfig) -> TopicModel:
     for name in config.parameters:
         if name not in known:
             raise InputError(f"parameter {name!r} given, {config.model} has: {', '.join(sorted(known))}")
-    estimator = kind(**reserved, **config.parameters)
+    check_embeddings(config)
+    estimator = kind(**reserved, **{name: v for name, v in config.parameters.items() if name != "embeddings"})
     estimator.check_parameters()
     return estimator
+
+
+def check_embeddings(config: FitConfig) -> None:
+    """Raise InputError for word vectors that cannot be had, before any work is done."""
+    given = config.parameters.get("embeddings", "none")
+    if given is None or given in ("none", "train"):
+        return
+    if not isinstance(given, str):
+        raise InputError(
+            f"embeddings of type {type(given).__name__} given, expected none, train or a file of word vectors: an array"
+            " fits the words of an estimator's own counts only"
+        )
+    if not Path(given).is_file():
+        raise InputError(f"embeddings {given!r} given, expected none, train or a file of word vectors: check the path")
+
+
+def give_word_vectors(model: TopicModel, config: FitConfig, corpus: Corpus, on_notice: Callable[[str], None]) -> None:
+    """Read or train the configured word vectors, aligned to the corpus' words."""
+    given = config.parameters.get("embeddings") or "none"
+    if given == "none":
+        return
+    if given == "train":
+        dim = model.get_params()["embedding_dim"] or max(100, config.topics)
+        lengths = np.asarray(corpus.counts.sum(1)).ravel()
+        vectors = train_word_vectors(corpus.tokens, lengths, corpus.vocab_size, dim, config.seed)
+    else:
+        vectors = read_word_vectors(given, corpus.vocabulary, config.seed)
+    on_notice(f"word vectors: {vectors.report(corpus.vocabulary)}")
+    model.set_params(embeddings=vectors.vectors, embedding_dim=vectors.vectors.shape[1])
 
 
 def _read_stop_words(path: Path) -> tuple[str, ...]:

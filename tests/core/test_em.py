@@ -80,5 +80,7 @@ def test_documents_all_alike():
 def test_on_pass_stops_early():
     counts, _ = planted(n_docs=50)
     seen = []
-    fit_mixture(counts, 3, 50, np.random.default_rng(0), CPU, on_pass=lambda done: bool(seen.append(done)) or done < 4)
+    fit_mixture(
+        counts, 3, 50, np.random.default_rng(0), CPU, on_pass=lambda done, total: bool(seen.append(done)) or done < 4
+    )
     assert seen == [1, 2, 3, 4]

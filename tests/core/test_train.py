@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from topicnet.core.schedule import Schedule
-from topicnet.core.train import train, validation_bound
+from topicnet.core.train import CHECK_STEPS, MOST_ROLLBACKS, RUNAWAY, Rollback, train, validation_bound
 
 CPU = torch.device("cpu")
 
@@ -128,3 +128,167 @@ def test_same_seed_same_bits_and_the_caller_s_random_state_is_left():
 def test_what_is_measured_joins_the_history():
     result = run(Mean(), Points(np.ones(10, dtype=np.float32)), epochs=2, measure=lambda: {"active_units": 4.0})
     assert [row["active_units"] for row in result.history] == [4.0, 4.0]
+
+
+class Stumbles(Mean):
+    """Loses its loss at these steps of training, counted from 1."""
+
+    def __init__(self, steps, start=0.0):
+        super().__init__(start)
+        self.steps, self.taken = steps, 0
+
+    def terms(self, batch):
+        self.taken += self.training
+        lost = self.training and self.taken in self.steps
+        return {name: value * math.nan if lost else value for name, value in super().terms(batch).items()}
+
+
+def threes(n_docs=20, batch_size=5, value=3.0):
+    return Points(np.full(n_docs, value, dtype=np.float32), batch_size)
+
+
+def test_a_loss_lost_once_is_rolled_back_and_training_goes_on_at_a_tenth_of_the_rate():
+    network = Stumbles({10})  # the second step of the third epoch of four
+    result = run(network, threes(), epochs=50)
+    assert result.stopped == "done"
+    assert result.rollbacks == [Rollback(epoch=3, step=4, learning_rate=pytest.approx(0.01))]
+    assert [row["epoch"] for row in result.history] == list(range(1, 51))  # the third is run again
+    rates = np.array([row["learning_rate"] for row in result.history])
+    undisturbed = np.array([row["learning_rate"] for row in run(Mean(), threes(), epochs=50).history])
+    assert rates / undisturbed == pytest.approx([1.0] * 2 + [0.1] * 48)
+    assert all(math.isfinite(row["loss"]) for row in result.history)
+
+
+def test_a_rollback_goes_back_to_the_best_weights():
+    network = Stumbles({10})
+    means = []
+    run(network, threes(), epochs=3, listener=lambda progress: means.append(network.mean.item()))
+    # Adam begins anew: each of its first steps is about the rate.
+    rates = [Schedule(12, 0.1).rate(step) for step in range(8, 12)]
+    assert means[2] - means[1] == pytest.approx(0.1 * sum(rates), rel=0.01)
+
+
+@pytest.mark.parametrize(("lost_at", "seen_at"), [(1, CHECK_STEPS), (CHECK_STEPS + 1, 2 * CHECK_STEPS), (47, 50)])
+def test_a_lost_loss_is_seen_within_so_many_steps(lost_at, seen_at):
+    result = run(Stumbles({lost_at}), threes(100, 2), epochs=1)
+    assert [(back.epoch, back.step) for back in result.rollbacks] == [(1, seen_at)]
+
+
+@pytest.mark.parametrize("rate", [0.5, 100.0, 10_000.0])
+def test_a_rate_far_too_large_is_lowered_until_the_run_converges(rate):
+    network = Mean()
+    result = run(network, threes(), threes(5), rate=rate, epochs=200)
+    assert result.stopped == "done"
+    assert network.mean.item() == pytest.approx(3.0, abs=0.05)
+    assert (len(result.rollbacks) > 0) == (rate > 1)
+    assert [back.learning_rate for back in result.rollbacks] == pytest.approx(
+        [rate * 0.1**n for n in range(1, len(result.rollbacks) + 1)]
+    )
+
+
+def test_a_loss_lost_too_often_ends_the_run_with_the_best_weights():
+    network = Stumbles(range(9, 1000))
+    means = []
+    result = run(network, threes(), threes(5), listener=lambda progress: means.append(network.mean.item()))
+    assert result.stopped == "diverged"
+    assert [back.epoch for back in result.rollbacks] == [3] * MOST_ROLLBACKS
+    assert result.best_epoch == 2
+    assert network.mean.item() == means[1]
+    assert result.best_bound == pytest.approx((3 - means[1]) ** 2, rel=1e-5)
+
+
+def test_a_term_of_great_weight_is_no_runaway_loss():
+    """Its own growth is what the run was asked for; none counts more than once."""
+    result = run(Mean(), threes(), weights={"pull": 1000.0}, epochs=5, rate=1.0)
+    assert result.history[0]["loss"] > RUNAWAY * 9  # the first loss is 9
+    assert result.rollbacks == []
+
+
+def change_to(network, value, at):
+    """A treatment that sets the mean at these epochs."""
+
+    def treat(epoch, stopping):
+        if epoch in at:
+            with torch.no_grad():
+                network.mean.fill_(value)
+        return epoch in at
+
+    return treat
+
+
+def test_treated_weights_are_a_new_start_even_if_their_bound_is_worse():
+    network = Mean(start=1.0)
+    result = run(network, threes(), threes(5, value=1.0), epochs=5, treat=change_to(network, 9.0, {3}))
+    assert result.best_epoch >= 3
+    assert network.mean.item() > 8
+    assert result.best_bound == pytest.approx((network.mean.item() - 1) ** 2, rel=1e-5)
+
+
+def test_after_a_treatment_patience_begins_anew():
+    network, validation = Mean(start=1.0), threes(5, value=1.0)
+    result = run(network, threes(), validation, patience=4, treat=change_to(network, 1.0, {3}))
+    assert len(result.history) == 3 + 4
+    assert (result.stopped, result.best_epoch, network.mean.item()) == ("early", 3, 1.0)
+
+
+def test_after_a_treatment_adam_s_moments_are_forgotten():
+    network = Mean()
+    run(network, threes(batch_size=20), epochs=4, treat=change_to(network, 6.0, {3}))
+    assert network.mean.item() == pytest.approx(6.0 - Schedule(4, 0.1).rate(3), rel=1e-5)
+
+
+def test_a_rollback_does_not_undo_a_treatment():
+    network = Stumbles({13}, start=1.0)  # the first step after the third epoch
+    result = run(network, threes(), threes(5, value=1.0), epochs=4, treat=change_to(network, 5.0, {3}))
+    assert [back.epoch for back in result.rollbacks] == [4]
+    assert network.mean.item() == pytest.approx(5.0, abs=0.05)
+
+
+def test_a_treatment_is_told_when_the_run_is_about_to_stop_and_may_keep_it_going():
+    asked = []
+
+    def treat(epoch, stopping):
+        asked.append((epoch, stopping))
+        return epoch == 3
+
+    result = run(Mean(start=1.0), threes(), threes(5, value=1.0), patience=3, treat=treat)
+    assert asked == [(1, False), (2, False), (3, True), (4, False), (5, False), (6, True)]
+    assert (result.stopped, len(result.history)) == ("early", 6)
+
+
+def test_there_is_no_treatment_after_the_last_epoch():
+    asked = []
+    run(Mean(), threes(), epochs=3, treat=lambda epoch, stopping: bool(asked.append(epoch)))
+    assert asked == [1, 2]
+
+
+@pytest.mark.parametrize("value", [0.01, 3.0, 1000.0])
+def test_adam_s_first_step_is_the_rate_whatever_the_gradient(value):
+    network = Mean()
+    run(network, threes(batch_size=20, value=value), epochs=1, rate=0.02)
+    assert network.mean.item() == pytest.approx(Schedule(1, 0.02).rate(0), rel=1e-5)
+
+
+class Pair(nn.Module):
+    """The same number twice: for each document, and for the batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor([2.0]))
+
+    def terms(self, batch):
+        return {"each": self.value.expand(len(batch)), "whole": self.value.sum()}
+
+
+def test_a_scalar_term_weighs_as_much_as_one_of_each_document():
+    """Seven documents, in batches of five and two."""
+    result = run(Pair(), threes(7), threes(7), epochs=1, rate=1e-12, weights={"each": 0.5, "whole": 0.25})
+    row = result.history[0]
+    assert row["each"] == row["whole"] == pytest.approx(2.0)
+    assert row["loss"] == row["validation_bound"] == pytest.approx(0.75 * 2)
+
+
+def test_a_run_goes_on_from_earlier_epochs():
+    result = run(Mean(), threes(), epochs=10, epochs_done=7)
+    assert [row["epoch"] for row in result.history] == [8, 9, 10]
+    assert result.history[-1]["learning_rate"] == run(Mean(), threes(), epochs=10).history[-1]["learning_rate"]

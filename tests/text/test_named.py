@@ -3,7 +3,11 @@
 import dataclasses
 import hashlib
 import importlib.util
+import re
+import shutil
+import socket
 import urllib.error
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,7 +38,7 @@ def refusal(recipe: Recipe) -> str:
 
 
 def test_the_named_corpora() -> None:
-    assert {"lee", "20newsgroups"} <= set(recipes())
+    assert {"lee", "20newsgroups", "m10", "dblp"} <= set(recipes())
     assert len(recipes()) == len(RECIPES)
 
 
@@ -44,8 +48,18 @@ def test_a_recipe_says_what_it_must(path: Path) -> None:
     assert all(text.strip() for text in (recipe.title, recipe.citation, recipe.licence))
     assert recipe.documents > 0
     assert languages.check_language(recipe.language) == recipe.language
-    assert recipe.source["kind"] in ("package-file", "scikit-learn")
-    assert recipe.download == (recipe.source["kind"] == "scikit-learn")
+    assert recipe.source["kind"] in ("package-file", "scikit-learn", "download")
+    assert recipe.download == (recipe.source["kind"] != "package-file")
+
+
+@pytest.mark.parametrize("name", ["m10", "dblp"])
+def test_a_recipe_of_a_download_names_one_file(name: str) -> None:
+    source = recipes()[name].source
+    assert set(source) == {"kind", "url", "sha256", "format", "columns"}
+    assert source["url"].startswith("https://")  # held here: the code fetches what a recipe names
+    assert re.fullmatch("[0-9a-f]{64}", source["sha256"])
+    assert source["format"] == "tsv"
+    assert source["columns"] == ["text", "split", "label"]
 
 
 def test_recipes_are_found_installed_before_those_of_a_checkout(monkeypatch, tmp_path: Path) -> None:
@@ -165,6 +179,78 @@ def test_reading_the_list_downloads_nothing(monkeypatch) -> None:
     monkeypatch.setattr(sklearn.datasets, "fetch_20newsgroups", fetch)
     recipes()["20newsgroups"].read()  # a generator: nothing happens before it is iterated
     assert asked == []
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty cache folder, and no way to the network."""
+
+    def refuse(*arguments: Any, **options: Any) -> Any:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setenv("TOPICNET_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        (b"a b\ttrain\t1\nc\ttest\t0\n", [("a b", "train", "1"), ("c", "test", "0")]),
+        (b"a b\ttrain\t1\nc\ttest\t0", [("a b", "train", "1"), ("c", "test", "0")]),
+        (b"a\ttrain\t1\r\nb\ttest\t0\r\n", [("a", "train", "1"), ("b", "test", "0")]),
+        (b"\ttrain\t1\n \t\t\n", [("", "train", "1"), (" ", "", "")]),
+        (b'"a\ttrain\t"1\n\'b"\t#\t0\n', [('"a', "train", '"1'), ("'b\"", "#", "0")]),
+        ("\u00e9\u2028b\x0cc\ttrain\t1\n".encode(), [("\u00e9\u2028b\x0cc", "train", "1")]),
+    ],
+    ids=["lines", "no-last-newline", "crlf", "empty-fields", "quotes", "unicode"],
+)
+def test_a_line_of_a_download_is_a_document(cache: Path, content: bytes, rows: list[tuple[str, str, str]]) -> None:
+    (cache / "m10.tsv").write_bytes(content)
+    recipe = altered(recipes()["m10"], sha256=hashlib.sha256(content).hexdigest())
+    assert list(recipe.read()) == [
+        Documents(
+            [str(n) for n in range(1, len(rows) + 1)],
+            [text for text, _, _ in rows],
+            [{"split": split, "label": label} for _, split, label in rows],
+        )
+    ]
+
+
+@pytest.mark.parametrize("name", ["m10", "dblp"])
+def test_a_download_without_a_network_is_one_line(cache: Path, name: str) -> None:
+    message = refusal(recipes()[name])
+    assert "(Connection refused): check the network" in message
+    assert repr(str(cache / f"{name}.tsv")) in message
+    assert list(cache.iterdir()) == []
+
+
+def test_naming_a_download_reads_nothing_before_it_is_iterated(cache: Path) -> None:
+    recipes()["m10"].read()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "splits", "n_labels"),
+    [
+        ("m10", {"train": 5847, "val": 1254, "test": 1254}, 10),
+        ("dblp", {"train": 38215, "val": 8190, "test": 8190}, 4),
+    ],
+)
+def test_the_real_file_is_the_one_of_the_recipe(
+    shared_data: Path, cache: Path, name: str, splits: dict[str, int], n_labels: int
+) -> None:
+    source = shared_data / name / "corpus.tsv"
+    shutil.copyfile(source, cache / f"{name}.tsv")
+    batches = list(recipes()[name].read())
+    texts = [text for batch in batches for text in batch.texts]
+    metadata = [row for batch in batches for row in batch.metadata]
+    assert len(texts) == recipes()[name].documents == source.read_bytes().count(b"\n")
+    assert [i for batch in batches for i in batch.ids] == [str(n) for n in range(1, len(texts) + 1)]
+    assert Counter(row["split"] for row in metadata) == splits
+    assert {row["label"] for row in metadata} == {str(label) for label in range(n_labels)}
+    assert all(text and "\t" not in text for text in texts)
 
 
 def test_a_name_that_is_also_a_path_is_asked_about(tmp_path, monkeypatch):

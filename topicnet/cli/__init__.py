@@ -5,8 +5,9 @@ import signal
 import sys
 from typing import NoReturn
 
-INPUT_AT_FAULT, INTERRUPTED = 2, 130
+INPUT_AT_FAULT, UNFIT, INTERRUPTED = 2, 3, 130
 KEPT = "kept"  # what `fit` returns when it was interrupted and wrote the best it had
+COLLAPSED = "collapsed"  # what it returns under --strict when the health check found the model unfit
 
 
 def main() -> NoReturn:
@@ -17,7 +18,8 @@ def main() -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit status.
 
-    0 done; 2 the user's input is at fault; 130 interrupted. A bug keeps its traceback and gives 1.
+    0 done; 2 the user's input is at fault; 3 unfit, under --strict; 130 interrupted. A bug keeps its traceback and
+    gives 1.
     """
     try:
         from typer.exceptions import TyperException
@@ -46,7 +48,7 @@ def run(arguments: list[str]) -> int:
         return _refuse(f"cannot write the output: {error.strerror or error}; free some space or write elsewhere")
     if outcome == INTERRUPTED:  # typer's word for a KeyboardInterrupt that left the command
         return _interrupted()
-    return INTERRUPTED if outcome is KEPT else 0
+    return {KEPT: INTERRUPTED, COLLAPSED: UNFIT}.get(outcome, 0)
 
 
 def _interrupted() -> int:

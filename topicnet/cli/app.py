@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from topicnet.cli import KEPT
+from topicnet.cli import COLLAPSED, KEPT
 
 app = typer.Typer(
     help="Neural topic models on real text.",
@@ -65,7 +65,7 @@ def root(
 @app.command()
 def fit(
     corpus: Annotated[str | None, typer.Argument(metavar="CORPUS", help=CorpusArgument.__metadata__[0].help)] = None,
-    model: Annotated[str | None, typer.Option(help="The model: etm.  [default: etm]")] = None,
+    model: Annotated[str | None, typer.Option(help="The model: etm, nvdm-gsm, w-lda or gmntm.  [default: etm]")] = None,
     topics: Annotated[
         int | None,
         typer.Option("--topics", "-k", parser=_whole, metavar="INTEGER", help="Number of topics.  [default: 20]"),
@@ -91,6 +91,17 @@ def fit(
     epochs: Annotated[int | None, typer.Option(help="Passes over the corpus.  [default: a budget of steps]")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Documents per step.  [default: 200]")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest rate.  [default: by the start]")] = None,
+    decoder: Annotated[
+        str | None, typer.Option(help="How topics become words: mixture or product.  [default: by the model]")
+    ] = None,
+    embeddings: Annotated[
+        str | None,
+        typer.Option(help="For etm: a word2vec or GloVe file, train (on the corpus) or none.  [default: none]"),
+    ] = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("--param", metavar="NAME=VALUE", help="Any other parameter of the model; may be repeated."),
+    ] = None,
     keep_corpus: Annotated[
         bool | None,
         typer.Option("--keep-corpus/--no-keep-corpus", help="Save the counts in the run.  [default: keep]"),
@@ -101,6 +112,9 @@ def fit(
     overwrite: Overwrite = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run, given the same options.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with status 3 when the health check finds the model unfit.")
     ] = False,
     quiet: Quiet = False,
 ) -> str | None:
@@ -117,7 +131,9 @@ def fit(
         "min_df": _bound("--min-df", min_df), "max_df": _bound("--max-df", max_df), "max_vocab": max_vocab,
         "keep_corpus": keep_corpus, "keep_texts": keep_texts,
         "parameters": {
+            **_named_values(parameters or []),
             "init": init, "max_epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
+            "decoder": decoder, "embeddings": embeddings,
         },
     }  # fmt: skip
     resolved = read_config(config, given)
@@ -128,17 +144,19 @@ def fit(
             overwrite=overwrite,
             resume=resume,
             on_corpus=lambda counted: notice(f"{describe_corpus(counted)}\n{device_notice(resolved.device)}", quiet),
+            on_notice=lambda line: notice(line, quiet),
             listener=listener,
             began=began,
         )
     notice(describe_fit(run), quiet)
+    notice(run.health.line(), quiet and not (strict and not run.health.fit_for_use))
     show_topics(run, top, examples)
     show_scores(run)
     typer.echo(f"wrote {target}")
     if run.interrupted:
         notice("topicnet: interrupted; the best so far is kept, marked interrupted in run.json")
         return KEPT
-    return None
+    return COLLAPSED if strict and not run.health.fit_for_use else None
 
 
 @app.command()
@@ -186,6 +204,8 @@ def export(
     run: RunArgument,
     doc_topic: Annotated[Path | None, typer.Option(help="File for the document-topic table.")] = None,
     topic_word: Annotated[Path | None, typer.Option(help="File for the topic-word table.")] = None,
+    doc_component: Annotated[Path | None, typer.Option(help="File for the document-component table (gmntm).")] = None,
+    component_word: Annotated[Path | None, typer.Option(help="File for the component-word table (gmntm).")] = None,
     file_format: Annotated[
         str | None, typer.Option("--format", help="csv, parquet or npz.  [default: by the file's ending]")
     ] = None,
@@ -197,7 +217,11 @@ def export(
     from topicnet.cli.progress import notice
     from topicnet.run import export_tables
 
-    for line in export_tables(run, doc_topic, topic_word, file_format, top, overwrite=overwrite):
+    targets = {
+        "doc-topic": doc_topic, "topic-word": topic_word, "doc-component": doc_component,
+        "component-word": component_word,
+    }  # fmt: skip
+    for line in export_tables(run, targets, file_format, top, overwrite=overwrite):
         notice(line, quiet)
 
 
@@ -218,6 +242,23 @@ def corpora(
     for recipe in found:
         origin = "downloaded when first named" if recipe.download else "no download"
         typer.echo(f"{recipe.name:16} {recipe.documents:7,} documents, {recipe.language}, {origin}: {recipe.title}")
+
+
+def _named_values(given: list[str]) -> dict[str, object]:
+    """Read NAME=VALUE pairs; values as in YAML."""
+    import yaml
+
+    values = {}
+    for pair in given:
+        name, equals, text = pair.partition("=")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = None
+        if not name or not equals or value is None:
+            raise typer.BadParameter(f"--param {pair} given, expected NAME=VALUE such as noise=0.2")
+        values[name] = value
+    return values
 
 
 def _bound(option: str, value: str | None) -> int | float | None:

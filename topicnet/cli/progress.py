@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from topicnet.core.train import Listener, Progress
 
-TITLES = {"start": "EM start", "teach": "teaching the encoder", "train": "training"}
+TITLES = {"start": "EM start", "teach": "teaching the encoder", "pretrain": "pre-training", "train": "training"}
 NUMBERS = {"loss": "loss", "validation_bound": "validation", "kl": "KL", "active_units": "active units"}
 SECONDS_BETWEEN_LINES = 5.0
 

@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from topicnet.core.parameters import normal_parameter
+
+# Standard deviations of a mixture's components stay within [0.05, 20]: a component cannot shrink onto one document.
+COMPONENT_LOG_VAR = 6.0
+
+
+class Posterior(Protocol):
+    """q(z | x) of a batch: a mean (B, Z), and draws."""
+
+    @property
+    def mean(self) -> Tensor:
+        """(B, Z)."""
+        ...
+
+    def sample(self) -> Tensor:
+        """Draw z (B, Z)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -27,6 +46,23 @@ class Normal:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A posterior without spread, as of a Wasserstein autoencoder (Tolstikhin et al. 2018).
+
+    Attributes
+    ----------
+    mean : Tensor
+        (B, Z).
+    """
+
+    mean: Tensor
+
+    def sample(self) -> Tensor:
+        """The point itself, (B, Z)."""
+        return self.mean
+
+
+@dataclass(frozen=True)
 class StandardNormal:
     """The prior N(0, I) over Z latent dimensions."""
 
@@ -39,3 +75,113 @@ class StandardNormal:
     def kl(self, q: Normal) -> Tensor:
         """KL(q || N(0, I)): (B,) nats."""
         return self.kl_per_dimension(q).sum(-1)
+
+
+class GaussianMixture(nn.Module):
+    """The learned prior p(z) = sum_c pi_c N(z; mu_c, diag sigma_c^2) (Jiang et al. 2017, VaDE, eq. 1-3).
+
+    It starts as N(0, I) in every component, but for a little noise in the means.
+    """
+
+    def __init__(self, n_components: int, latent_dim: int) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(n_components))  # (C,)
+        self.means = normal_parameter(n_components, latent_dim, std=0.1)  # (C, Z)
+        self.free_log_var = nn.Parameter(torch.zeros(n_components, latent_dim))  # (C, Z)
+
+    @property
+    def log_var(self) -> Tensor:
+        """(C, Z), within +-`COMPONENT_LOG_VAR`."""
+        return self.free_log_var.clamp(-COMPONENT_LOG_VAR, COMPONENT_LOG_VAR)
+
+    def log_weights(self) -> Tensor:
+        """log pi, (C,)."""
+        return self.logits.log_softmax(-1)
+
+    def log_assignment(self, q: Normal) -> Tensor:
+        """The q(c|x) (B, C) that maximises the bound, as logs: softmax of E_q log p(z, c), in closed form.
+
+        log pi_c - 1/2 sum_j [log sigma_cj^2 + (s_j^2 + (m_j - mu_cj)^2) / sigma_cj^2] (Jiang et al. 2017, appendix A,
+        with the expectation taken inside the exponent).
+        """
+        second_moment = q.mean.square() + q.log_var.exp()
+        return (self.log_weights() + self._expected_log_density(q.mean, second_moment)).log_softmax(-1)
+
+    def log_responsibility(self, z: Tensor) -> Tensor:
+        """log p(c|z) (B, C) of points z (B, Z)."""
+        return (self.log_weights() + self._expected_log_density(z, z.square())).log_softmax(-1)
+
+    def kl_per_dimension(self, q: Normal, log_assignment: Tensor) -> Tensor:
+        """sum_c q_c KL(q(z|x) || N(mu_c, sigma_c^2)) of each dimension: (B, Z) nats."""
+        assignment, precision = log_assignment.exp(), (-self.log_var).exp()  # (B, C), (C, Z)
+        second_moment = q.mean.square() + q.log_var.exp()
+        distance = (
+            second_moment * (assignment @ precision)
+            - 2 * q.mean * (assignment @ (precision * self.means))
+            + assignment @ (precision * self.means.square())
+        )
+        return 0.5 * (assignment @ self.log_var + distance - 1.0 - q.log_var)
+
+    def kl(self, q: Normal, log_assignment: Tensor) -> Tensor:
+        """KL of q(z|x) q(c|x) from p(z|c) p(c): (B,) nats (the divergence of Jiang et al. 2017, eq. 12)."""
+        categorical = (log_assignment.exp() * (log_assignment - self.log_weights())).sum(-1)
+        return self.kl_per_dimension(q, log_assignment).sum(-1) + categorical
+
+    def mean(self) -> Tensor:
+        """sum_c pi_c mu_c, (Z,)."""
+        return self.log_weights().exp() @ self.means
+
+    def _expected_log_density(self, first: Tensor, second: Tensor) -> Tensor:
+        """E log N(z; mu_c, sigma_c^2) from the first two moments of z (B, Z), without 2 pi: (B, C)."""
+        precision = (-self.log_var).exp()
+        constant = (self.log_var + precision * self.means.square()).sum(-1)  # (C,)
+        return -0.5 * (second @ precision.T - 2 * first @ (precision * self.means).T + constant)
+
+
+class ThetaPrior(Protocol):
+    """A distribution over topic proportions that can be drawn from."""
+
+    def sample(self, n_docs: int, like: Tensor) -> Tensor:
+        """Draw theta (n_docs, K) on the device and of the type of `like`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dirichlet:
+    """The symmetric Dirichlet over K topics.
+
+    Attributes
+    ----------
+    concentration : float
+        Below 1, a document has few topics.
+    """
+
+    n_topics: int
+    concentration: float
+
+    def sample(self, n_docs: int, like: Tensor) -> Tensor:
+        """Draw theta (n_docs, K): independent gammas, normalised."""
+        shape = like.new_full((n_docs, self.n_topics), self.concentration)
+        theta: Tensor = torch._sample_dirichlet(shape)
+        # At small concentrations all gammas of a row can underflow together.
+        return theta.nan_to_num(1.0 / self.n_topics)
+
+
+@dataclass(frozen=True)
+class SoftmaxMixture:
+    """softmax of a mixture of K unit Gaussians, component c at `distance` along axis c.
+
+    Attributes
+    ----------
+    distance : float
+        How far each component is from the middle: the larger, the nearer its documents are to one topic.
+    """
+
+    n_topics: int
+    distance: float
+
+    def sample(self, n_docs: int, like: Tensor) -> Tensor:
+        """Draw theta (n_docs, K)."""
+        z = torch.randn(n_docs, self.n_topics, dtype=like.dtype, device=like.device)
+        component = torch.randint(self.n_topics, (n_docs, 1), device=like.device)
+        return z.scatter_add(1, component, torch.full_like(z[:, :1], self.distance)).softmax(-1)

@@ -6,6 +6,8 @@ section 2.2: MAP inference for LDA). Every pass costs O(nnz K) over sparse batch
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
@@ -23,6 +26,13 @@ from topicnet.core.sparse import SparseBatch, SparseBatches, mixture_probabiliti
 THETA_PSEUDO_COUNT = 0.3  # tokens added to every topic of a document
 BETA_PSEUDO_COUNT = 0.05  # tokens added to every word of a topic
 CLUSTER_WORDS = 20_000  # the most frequent words, by which documents are clustered
+CANDIDATES = 1.5  # topics to begin with, for each one wanted: the best of more are better
+# Documents of fewer tokens on average are short: EM starts from words in context there.
+SHORT_DOCUMENT = 15
+CONTEXT_PSEUDO_COUNT = 20.0  # a word's context holds hundreds of tokens
+CONTEXT_BATCH = 2_000
+# After the contexts: the more tokens a word has, the more passes over documents its topics bear and still hold.
+TOKENS_OF_A_PASS, MOST_DOCUMENT_PASSES = 55, 3
 
 
 @dataclass(frozen=True)
@@ -78,9 +88,10 @@ def cluster_documents(counts: csr_matrix, n_clusters: int, rng: np.random.Genera
         return rng.integers(n_clusters, size=n_docs).astype(np.intp)
     left, scale, _ = randomized_svd(weighted, n_components, n_iter=2, random_state=seed)
     reduced = normalize(left * scale)
-    n_distinct = len(np.unique(reduced, axis=0)) if n_docs <= 10 * n_clusters else n_docs
-    means = KMeans(min(n_clusters, n_distinct), n_init=1, max_iter=50, random_state=seed)
-    clusters: NDArray[np.intp] = means.fit_predict(reduced).astype(np.intp)
+    means = KMeans(min(n_clusters, n_docs), n_init=1, max_iter=50, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different documents than clusters: some stay empty
+        clusters: NDArray[np.intp] = means.fit_predict(reduced).astype(np.intp)
     return clusters
 
 
@@ -90,10 +101,14 @@ def fit_mixture(
     n_passes: int,
     rng: np.random.Generator,
     device: torch.device,
-    on_pass: Callable[[int], bool] = lambda done: True,
+    on_pass: Callable[[int, int], bool] = lambda done, total: True,
     batch_size: int = 2000,
 ) -> MixtureFit:
-    """Fit theta and beta by MAP-EM, started from k-means of the documents.
+    """Fit theta and beta by MAP-EM.
+
+    It starts from k-means with half as many clusters again as topics, and after a third of the passes keeps the
+    topics that own their documents. Documents of a few words say too little alone: there EM first runs over the
+    words, each with the words around it for a document (word networks; Zuo, Zhao & Xu 2016).
 
     Parameters
     ----------
@@ -102,26 +117,101 @@ def fit_mixture(
     n_topics, n_passes : int
         K, and the number of passes over the documents.
     on_pass : callable
-        Called with the number of passes done; False stops early.
+        Called with the number of passes done and of all; False stops early.
 
     Returns
     -------
     MixtureFit
         theta (D, K) and beta (K, V) on the device.
     """
-    batches = list(SparseBatches(counts, batch_size, device))
-    cluster = cluster_documents(counts, n_topics, rng)
-    theta = torch.full((counts.shape[0], n_topics), 0.3 / n_topics, device=device)
+    documents = list(SparseBatches(counts, batch_size, device))
+    if counts.sum() < SHORT_DOCUMENT * counts.shape[0]:
+        of_documents = min(MOST_DOCUMENT_PASSES, round(counts.sum() / counts.shape[1] / TOKENS_OF_A_PASS))
+        passes = _Passes(math.ceil(n_passes / 2) + of_documents, on_pass)
+        beta_t = _topics_of_contexts(counts, n_topics, passes, passes.total - of_documents, rng, device)
+        theta = _infer(beta_t, counts.shape[0], documents)
+        theta, beta_t = passes.run(theta, beta_t, documents, THETA_PSEUDO_COUNT, passes.total)
+    else:
+        passes = _Passes(n_passes, on_pass)
+        n_candidates = _n_candidates(n_topics, counts.shape[0])
+        theta = _theta_of_clusters(cluster_documents(counts, n_candidates, rng), n_candidates, rng, device)
+        beta_t = _first_beta(theta, documents)
+        if n_candidates > n_topics:
+            theta, beta_t = passes.run(theta, beta_t, documents, THETA_PSEUDO_COUNT, n_passes // 3)
+            theta = normalise_rows(theta[:, _owners(theta, n_topics)] + 1e-3)
+            beta_t = _first_beta(theta, documents)
+        theta, beta_t = passes.run(theta, beta_t, documents, THETA_PSEUDO_COUNT, n_passes)
+    return MixtureFit(theta, beta_t.t().contiguous())
+
+
+class _Passes:
+    """Runs EM passes until they are used up or the caller has had enough."""
+
+    def __init__(self, total: int, on_pass: Callable[[int, int], bool]) -> None:
+        self.done, self.total, self.on_pass = 0, total, on_pass
+
+    def run(
+        self, theta: Tensor, beta_t: Tensor, batches: list[SparseBatch], pseudo_count: float, until: int
+    ) -> tuple[Tensor, Tensor]:
+        """Go on to pass number `until`."""
+        while self.done < min(until, self.total):
+            theta, beta_t = _em_pass(theta, beta_t, batches, pseudo_count)
+            self.done += 1
+            if not self.on_pass(self.done, self.total):
+                self.total = self.done
+        return theta, beta_t
+
+
+def _n_candidates(n_topics: int, n_rows: int) -> int:
+    """Topics to begin with: more than are wanted, where there are documents enough to tell them apart."""
+    more = math.ceil(CANDIDATES * n_topics)
+    return more if n_topics > 1 and n_rows >= 10 * more else n_topics
+
+
+def _owners(theta: Tensor, n_topics: int) -> Tensor:
+    """The topics that own their documents: those with most of their mass where they are the largest."""
+    mine = torch.nn.functional.one_hot(theta.argmax(1), theta.shape[1]).to(theta.dtype)
+    share = (theta * mine).sum(0) / theta.sum(0)
+    return share.argsort(descending=True, stable=True)[:n_topics].sort().values
+
+
+def _theta_of_clusters(
+    cluster: NDArray[np.intp], n_topics: int, rng: np.random.Generator, device: torch.device
+) -> Tensor:
+    """Theta (D, K) that gives each document mostly to its cluster."""
+    theta = torch.full((len(cluster), n_topics), 0.3 / n_topics, device=device)
     theta[torch.arange(len(cluster)), torch.as_tensor(cluster)] += 0.7
     # Clusters of documents differ in size and some are empty: a little noise keeps twins apart.
-    noise = torch.as_tensor(rng.random((counts.shape[0], n_topics), dtype=np.float32)).to(device)
-    theta = normalise_rows(theta * (0.5 + noise))
+    noise = torch.as_tensor(rng.random(theta.shape, dtype=np.float32)).to(device)
+    return normalise_rows(theta * (0.5 + noise))
+
+
+def _topics_of_contexts(
+    counts: csr_matrix,
+    n_topics: int,
+    passes: _Passes,
+    until: int,
+    rng: np.random.Generator,
+    device: torch.device,
+) -> Tensor:
+    """Topics (V, K) of the words, each standing for a document of the words it occurs with."""
+    contexts = (counts.T @ counts).tocsr().astype(np.float32)
+    contexts.setdiag(0)
+    contexts.eliminate_zeros()
+    batches = list(SparseBatches(contexts, CONTEXT_BATCH, device))
+    theta = _theta_of_clusters(cluster_documents(contexts, n_topics, rng), n_topics, rng, device)
     beta_t = _first_beta(theta, batches)
-    for done in range(1, n_passes + 1):
-        theta, beta_t = _em_pass(theta, beta_t, batches)
-        if not on_pass(done):
-            break
-    return MixtureFit(theta, beta_t.t().contiguous())
+    _, beta_t = passes.run(theta, beta_t, batches, CONTEXT_PSEUDO_COUNT, until)
+    return beta_t
+
+
+def _infer(beta_t: Tensor, n_docs: int, batches: list[SparseBatch]) -> Tensor:
+    """Theta (D, K) of documents under given topics."""
+    beta = beta_t.t().contiguous()
+    theta = beta_t.new_full((n_docs, beta_t.shape[1]), 1 / beta_t.shape[1])
+    for batch in batches:
+        theta[batch.index] = refine_theta(theta[batch.index], beta, batch, 3)
+    return theta
 
 
 def _first_beta(theta: Tensor, batches: list[SparseBatch]) -> Tensor:
@@ -130,14 +220,14 @@ def _first_beta(theta: Tensor, batches: list[SparseBatch]) -> Tensor:
     return _normalise_topics(torch.as_tensor(total))
 
 
-def _em_pass(theta: Tensor, beta_t: Tensor, batches: list[SparseBatch]) -> tuple[Tensor, Tensor]:
+def _em_pass(theta: Tensor, beta_t: Tensor, batches: list[SparseBatch], pseudo_count: float) -> tuple[Tensor, Tensor]:
     word_counts = torch.zeros_like(beta_t)
     new_theta = torch.empty_like(theta)
     for batch in batches:
         part = theta[batch.index]
         counts, ratio = expected_topic_counts(part, beta_t, batch)
         word_counts += batch.transposed.times(ratio[batch.order], part)
-        new_theta[batch.index] = normalise_rows(counts + THETA_PSEUDO_COUNT)
+        new_theta[batch.index] = normalise_rows(counts + pseudo_count)
     return new_theta, _normalise_topics(beta_t * word_counts)
 
 

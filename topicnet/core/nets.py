@@ -4,21 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from topicnet.core.distributions import Normal
+from topicnet.core.distributions import Normal, Point
+from topicnet.core.parameters import normal_parameter
 from topicnet.core.sparse import SparseBatch, sparse_linear
 
 # exp(log_var / 2) stays within [0.007, 7]: wider is a network that has lost its way.
 LOG_VAR_RANGE = 4.0
-
-
-def normal_parameter(rows: int, columns: int, std: float) -> nn.Parameter:
-    """A parameter (rows, columns) drawn from N(0, std^2).
-
-    On the meta device, where a model to be loaded is laid out, nothing is drawn: torch would import its compiler
-    for it, which takes longer than the rest of the loading.
-    """
-    values = torch.empty(rows, columns)
-    return nn.Parameter(values if values.is_meta else values.normal_(std=std))
 
 
 class SparseLinear(nn.Module):
@@ -63,3 +54,46 @@ class SparseGaussianEncoder(nn.Module):
         h = self.dropout(functional.softplus(self.hidden(h)))  # (B, H)
         log_var = self.log_var_norm(self.log_var(h))
         return Normal(self.mean_norm(self.mean(h)), log_var.clamp(-2 * LOG_VAR_RANGE, LOG_VAR_RANGE))
+
+
+class SparsePointEncoder(nn.Module):
+    """A deterministic encoder: sparse layer, one dense layer, then a point (Nan et al. 2019, section 4.1)."""
+
+    def __init__(self, vocab_size: int, hidden_dim: int, latent_dim: int, dropout: float) -> None:
+        super().__init__()
+        self.input = SparseLinear(vocab_size, hidden_dim)
+        self.hidden = nn.Linear(hidden_dim, hidden_dim)
+        self.dropout = nn.Dropout(dropout)
+        self.point = nn.Linear(hidden_dim, latent_dim)
+
+    def forward(self, batch: SparseBatch) -> Point:
+        """The point of each document, (B, Z)."""
+        h = functional.softplus(self.input(batch))
+        return Point(self.point(self.dropout(functional.softplus(self.hidden(h)))))
+
+
+class Proportions(nn.Module):
+    """theta = softmax(W z + b), or softmax(z) where Z = K and no map is wanted."""
+
+    def __init__(self, latent_dim: int, n_topics: int, bias: bool) -> None:
+        super().__init__()
+        self.linear = nn.Linear(latent_dim, n_topics, bias=bias)
+        if not self.linear.weight.is_meta:
+            start_of_map(self.linear.weight)
+        if bias:
+            nn.init.zeros_(self.linear.bias)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map latent points (B, Z) to theta (B, K)."""
+        theta: Tensor = self.linear(z).softmax(-1)
+        return theta
+
+
+@torch.no_grad()
+def start_of_map(weight: Tensor) -> None:
+    """Begin a map (K, Z) at the identity where Z = K, else with random directions of unit length for the topics."""
+    if weight.shape[0] == weight.shape[1]:
+        nn.init.eye_(weight)
+    else:
+        weight.normal_()
+        weight /= weight.norm(dim=1, keepdim=True)

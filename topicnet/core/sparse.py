@@ -199,9 +199,14 @@ def mixture_probabilities(theta: Tensor, beta_t: Tensor, pattern: Pattern) -> Te
     Tensor
         (nnz,), at least `SMALLEST_PROBABILITY`.
     """
-    zeros = pattern.matrix(theta.new_zeros(len(pattern.columns)))
-    sampled: Tensor = torch.sparse.sampled_addmm(zeros, theta.contiguous(), beta_t.t(), beta=0.0)
-    return sampled.values().clamp_min(SMALLEST_PROBABILITY)
+    return sampled_products(theta, beta_t, pattern).clamp_min(SMALLEST_PROBABILITY)
+
+
+def sampled_products(rows: Tensor, columns_t: Tensor, pattern: Pattern) -> Tensor:
+    """Entries of rows (B, K) @ columns_t.T (K, V) at the nonzeros of a pattern only: (nnz,)."""
+    zeros = pattern.matrix(rows.new_zeros(len(pattern.columns)))
+    sampled: Tensor = torch.sparse.sampled_addmm(zeros, rows.contiguous(), columns_t.t(), beta=0.0)
+    return sampled.values()
 
 
 def mixture_log_likelihood(theta: Tensor, beta: Tensor, batch: SparseBatch) -> Tensor:

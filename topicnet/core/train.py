@@ -15,6 +15,10 @@ from torch import Tensor, nn
 from topicnet.core.schedule import Schedule
 from topicnet.core.seeding import seeded
 
+CHECK_STEPS = 20  # how often the device is asked whether the loss is sound: each question waits for its answer
+RUNAWAY = 3.0  # a mean loss so many times that of the first step is no training
+ROLLBACK_FACTOR, MOST_ROLLBACKS = 0.1, 5
+
 
 class Network(Protocol):
     """What the loop asks of a network: named loss terms, each (B,) or a scalar, in nats per document."""
@@ -79,12 +83,32 @@ class TrainResult:
         Sum of the terms on the validation documents, nats per document (lower is better); NaN without them.
     stopped : str
         "done", "early", "interrupted" or "diverged".
+    rollbacks : list of Rollback
+        Every time the loss was lost and the run went back to its best weights with a smaller rate.
     """
 
     history: list[dict[str, float]]
     best_epoch: int
     best_bound: float
     stopped: str
+    rollbacks: list[Rollback]
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """Where a loss was no longer finite, or had run away, and the highest learning rate from there on.
+
+    Attributes
+    ----------
+    epoch : int
+    step : int
+        Step of the epoch at which it was seen; the step at fault is among the last `CHECK_STEPS`.
+    learning_rate : float
+    """
+
+    epoch: int
+    step: int
+    learning_rate: float
 
 
 def train(
@@ -101,10 +125,14 @@ def train(
     stage: str = "train",
     epochs_done: int = 0,
     measure: Callable[[], dict[str, float]] = dict,
+    treat: Callable[[int, bool], bool] = lambda epoch, stopping: False,
     listener: Listener | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> TrainResult:
     """Minimise the weighted sum of the network's terms and leave the best weights in place.
+
+    A loss that is no longer finite, or far above where it began, is looked for every `CHECK_STEPS` steps: the run
+    then goes back to the best weights and on with a tenth of the rate, at most `MOST_ROLLBACKS` times.
 
     Parameters
     ----------
@@ -115,6 +143,9 @@ def train(
         Epochs of an earlier run that this one goes on from: the schedule and the count start after them.
     measure : callable
         Called after each epoch, in evaluation mode; its numbers join the history.
+    treat : callable
+        Called after that with the epoch and whether the run is about to stop early; True when it has changed the
+        weights, which then count as a new start.
     interrupted : callable
         Asked before each step; True stops the run cleanly.
 
@@ -122,49 +153,173 @@ def train(
     -------
     TrainResult
     """
+    run = _Run(network, batches, validation, schedule, weight_decay, seed, interrupted)
     rng = np.random.default_rng(seed)
-    optimizer = torch.optim.Adam(_parameter_groups(network, weight_decay), lr=schedule.learning_rate, fused=True)
-    history: list[dict[str, float]] = []
-    keeper = _Keeper(network) if validation is not None else None
     began = time.perf_counter()
     stopped = "done"
-    step = epochs_done * len(batches)
     with seeded(seed, device):
-        if keeper is not None:
-            keeper.offer(epochs_done, validation_bound(network, validation, schedule, seed))
-        for epoch in range(epochs_done + 1, max_epochs + 1):
+        run.keep(epochs_done)
+        epoch = epochs_done + 1
+        while epoch <= max_epochs:
             epoch_began = time.perf_counter()
-            network.train()
-            sums: dict[str, Tensor] = {}
-            for batch in batches.shuffled(rng):
-                if interrupted():
-                    stopped = "interrupted"
-                    break
-                _step(network, batch, optimizer, schedule, step, sums)
-                step += 1
-            network.eval()
-            if stopped == "interrupted":
+            ending = run.epoch(epoch, rng)
+            if ending == "interrupted":
+                stopped = ending
                 break
-            row = {"epoch": float(epoch)} | _per_document(sums, batches.n_docs)
-            bound = validation_bound(network, validation, schedule, seed)
-            row |= {"learning_rate": schedule.rate(step), "validation_bound": bound} | measure()
+            if ending == "lost":
+                if not run.roll_back(epoch):
+                    stopped = "diverged"
+                    break
+                continue
+            row = {"epoch": float(epoch)} | run.averages()
+            bound = run.validation_bound()
+            row |= {"learning_rate": run.rate(), "validation_bound": bound} | measure()
             row["seconds"] = time.perf_counter() - epoch_began
-            history.append(row)
+            run.history.append(row)
             if listener is not None:
                 listener(Progress(stage, epoch, max_epochs, time.perf_counter() - began, row))
-            if not math.isfinite(row["loss"]):
-                stopped = "diverged"
+            run.offer(epoch, bound)
+            idle = epoch - run.best_epoch >= patience
+            if epoch < max_epochs and treat(epoch, idle):
+                run.begin_anew(epoch)
+            elif idle and epoch < max_epochs:
+                stopped = "early"
                 break
-            if keeper is not None:
-                keeper.offer(epoch, bound)
-                if epoch - keeper.epoch >= patience and epoch < max_epochs:
-                    stopped = "early"
-                    break
-    network.eval()
-    if keeper is None:
-        return TrainResult(history, epochs_done + len(history), math.nan, stopped)
-    keeper.restore()
-    return TrainResult(history, keeper.epoch, keeper.bound, stopped)
+            epoch += 1
+    return run.finish(stopped)
+
+
+class _Run:
+    """The moving parts of one training run."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        batches: Batches,
+        validation: Batches | None,
+        schedule: Schedule,
+        weight_decay: float,
+        seed: int,
+        interrupted: Callable[[], bool],
+    ) -> None:
+        self.network = network
+        self.batches = batches
+        self.validation = validation
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.seed = seed
+        self.interrupted = interrupted
+        self.history: list[dict[str, float]] = []
+        self.rollbacks: list[Rollback] = []
+        self.keeper = _Keeper(network)
+        self.slowdown = 1.0
+        self.step = 0
+        self.done = 0  # steps of this epoch
+        self.sums: dict[str, Tensor] = {}
+        self.first_yardstick = math.nan
+        self.optimizer = self._new_optimizer()
+
+    @property
+    def best_epoch(self) -> int:
+        return self.keeper.epoch
+
+    def keep(self, epoch: int) -> None:
+        """Take the weights as they are for the best so far."""
+        self.network.eval()
+        self.keeper.offer(epoch, self.validation_bound())
+
+    def offer(self, epoch: int, bound: float) -> None:
+        """Keep the weights if their bound is the lowest so far, or if there is no bound to tell."""
+        self.keeper.offer(epoch, bound)
+
+    def begin_anew(self, epoch: int) -> None:
+        """The weights were changed from outside: older bounds and Adam's moments no longer speak of them."""
+        self.keeper.bound = math.inf
+        self.keep(epoch)
+        self.optimizer = self._new_optimizer()
+
+    def rate(self) -> float:
+        return self.slowdown * self.schedule.rate(self.step)
+
+    def epoch(self, epoch: int, rng: np.random.Generator) -> str:
+        """Run one epoch; "whole", "interrupted", or "lost" when the loss is no longer worth going on from."""
+        self.network.train()
+        self.sums, self.done = {}, 0
+        self.step = (epoch - 1) * len(self.batches)
+        ending = "whole"
+        for batch in self.batches.shuffled(rng):
+            if self.interrupted():
+                ending = "interrupted"
+                break
+            self._step(batch)
+            if self._lost():
+                ending = "lost"
+                break
+        self.network.eval()
+        return ending
+
+    def roll_back(self, epoch: int) -> bool:
+        """Go back to the best weights and slow down; False when that has been done often enough."""
+        self.keeper.restore()
+        if len(self.rollbacks) == MOST_ROLLBACKS:
+            return False
+        self.slowdown *= ROLLBACK_FACTOR
+        self.optimizer = self._new_optimizer()
+        self.rollbacks.append(Rollback(epoch, self.done, self.slowdown * self.schedule.learning_rate))
+        return True
+
+    def averages(self) -> dict[str, float]:
+        """Terms of the epoch, per document."""
+        return {name: float(value) / self.batches.n_docs for name, value in self.sums.items()}
+
+    def validation_bound(self) -> float:
+        return validation_bound(self.network, self.validation, self.schedule, self.seed)
+
+    def finish(self, stopped: str) -> TrainResult:
+        """Put the best weights in place."""
+        self.network.eval()
+        self.keeper.restore()
+        bound = math.nan if self.validation is None else self.keeper.bound
+        return TrainResult(self.history, self.keeper.epoch, bound, stopped, self.rollbacks)
+
+    def _step(self, batch: Any) -> None:
+        """One step of Adam; adds each term to `sums`, on the device, so that no step waits for a number."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate()
+        terms = _terms(self.network, batch)
+        weights = {name: self.schedule.weight(name, self.step) for name in terms}
+        loss = torch.stack([weights[name] * value.mean() for name, value in terms.items()]).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            n_docs = max((value.numel() for value in terms.values()), default=1)
+            for name, value in terms.items():
+                # A scalar term speaks of every document of its batch.
+                total = value.detach().sum() * (1 if value.numel() == n_docs else n_docs)
+                self.sums[name] = self.sums.get(name, 0.0) + total
+                self.sums["loss"] = self.sums.get("loss", 0.0) + weights[name] * total
+        self.step += 1
+        self.done += 1
+        if math.isnan(self.first_yardstick):
+            self.first_yardstick = self._yardstick()
+
+    def _lost(self) -> bool:
+        """Whether the loss is not finite, or far above where the run began; asked of the device now and then."""
+        if self.done % CHECK_STEPS and self.done < len(self.batches):
+            return False
+        now = self._yardstick()
+        return not math.isfinite(now) or now / self.done > RUNAWAY * abs(self.first_yardstick)
+
+    def _yardstick(self) -> float:
+        """Sum of the terms so far; none counts more than once, so that a weight alone is no runaway loss."""
+        weights = {name: min(1.0, self.schedule.full_weight(name)) for name in self.sums if name != "loss"}
+        values = [weight * self.sums[name] for name, weight in weights.items() if weight > 0]
+        return float(torch.stack([*values, 0.0 * self.sums["loss"]]).sum())
+
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        groups = _parameter_groups(self.network, self.weight_decay)
+        return torch.optim.Adam(groups, lr=self.schedule.learning_rate, fused=True)
 
 
 def validation_bound(network: nn.Module, batches: Batches | None, schedule: Schedule, seed: int) -> float:
@@ -175,33 +330,11 @@ def validation_bound(network: nn.Module, batches: Batches | None, schedule: Sche
     with seeded(seed, _device_of(network)), torch.inference_mode():
         for batch in batches:
             terms = _terms(network, batch)
-            parts = [schedule.full_weight(name) * value.sum() for name, value in terms.items()]
+            n_docs = max(value.numel() for value in terms.values())
+            # A scalar term speaks of every document of its batch.
+            parts = [schedule.full_weight(name) * n_docs * value.mean() for name, value in terms.items()]
             total += float(torch.stack(parts).sum())
     return total / batches.n_docs
-
-
-def _step(
-    network: nn.Module,
-    batch: Any,
-    optimizer: torch.optim.Optimizer,
-    schedule: Schedule,
-    step: int,
-    sums: dict[str, Tensor],
-) -> None:
-    """One step of Adam; adds each term to `sums`, on the device, so that no step waits for a number."""
-    for group in optimizer.param_groups:
-        group["lr"] = schedule.rate(step)
-    terms = _terms(network, batch)
-    loss = torch.stack([schedule.weight(name, step) * value.mean() for name, value in terms.items()]).sum()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    with torch.no_grad():
-        for name, value in terms.items():
-            total = value.detach().sum()
-            sums[name] = sums.get(name, 0.0) + total
-            weighted = schedule.weight(name, step) * total
-            sums["loss"] = sums.get("loss", 0.0) + weighted
 
 
 def _terms(network: nn.Module, batch: Any) -> dict[str, Tensor]:
@@ -211,10 +344,6 @@ def _terms(network: nn.Module, batch: Any) -> dict[str, Tensor]:
 
 def _device_of(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
-
-
-def _per_document(sums: dict[str, Tensor], n_docs: int) -> dict[str, float]:
-    return {name: float(value) / n_docs for name, value in sums.items()}
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -236,10 +365,10 @@ class _Keeper:
         self.state: dict[str, Tensor] = {}
 
     def offer(self, epoch: int, bound: float) -> None:
-        """Keep the weights if their bound is the lowest so far."""
-        if self.state and not bound < self.bound:
+        """Keep the weights if their bound is the lowest so far; without a bound (NaN) the latest are the best."""
+        if self.state and bound >= self.bound:
             return
-        self.epoch, self.bound = epoch, bound
+        self.epoch, self.bound = epoch, math.inf if math.isnan(bound) else bound
         if not self.state:
             self.state = {name: value.clone() for name, value in self.network.state_dict().items()}
             return

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, Literal, TypedDict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, ClassVar, Literal, NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -19,13 +20,14 @@ from sklearn.utils.validation import check_is_fitted, check_non_negative, valida
 from torch import Tensor
 
 from topicnet.core.em import refine_theta
+from topicnet.core.health import Verdict
 from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.core.seeding import seeded
-from topicnet.core.sparse import SparseBatches
+from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.core.threads import chosen_threads, thread_count
 from topicnet.core.train import Listener
 from topicnet.errors import InputError
-from topicnet.models.fitting import Earlier, Fitting, Settings, bound_nats, choose_device
+from topicnet.models.fitting import Earlier, Fitting, Plan, Settings, choose_device, likelihood_nats
 from topicnet.models.network import TopicNetwork
 
 INFERENCE_BATCH = 1000  # documents; fixed, so that theta does not depend on the training batch size
@@ -37,7 +39,8 @@ class FitEnding(TypedDict):
     stopped: str
     best_epoch: int
     start_complete: bool
-    validation_bound: float  # nats per token on documents kept apart; NaN without them
+    validation_bound: float  # nats per token on documents kept apart; NaN without them, or without a bound
+    health: NotRequired[dict[str, Any]]  # the verdict; models saved by 0.1.0 have none
 
 
 class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
@@ -47,13 +50,19 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     else is overridden. Parameters are stored untouched and checked in `fit`.
     """
 
+    PLANS: ClassVar[dict[str, Plan]] = {
+        "em": Plan(1_200, 0.002, diversity=0.006),
+        "random": Plan(3_000, 0.01, diversity=0.025, most_epochs=300),
+    }
+    DIVERGENCE: ClassVar[str] = "kl"  # names the parameters `kl_weight` and `kl_warm_up`
+
     n_topics: int
     init: Literal["em", "random"]
+    decoder: Literal["mixture", "product"]
     batch_size: int
     max_epochs: int | None
     learning_rate: float | None
-    kl_warm_up: float
-    kl_weight: float
+    diversity_weight: float | None
     weight_decay: float
     validation_fraction: float
     patience: int
@@ -63,6 +72,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     stopped_: str
     start_complete_: bool
     validation_bound_: float
+    health_: Verdict
 
     @abstractmethod
     def build_network(self, vocab_size: int) -> TopicNetwork:
@@ -116,14 +126,15 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             earlier = None if go_on_from is None else Earlier(go_on_from.network_.state_dict(), go_on_from.best_epoch_)
             fitting = Fitting(network, filled, settings, device, listener, interrupted, earlier)
             result = fitting.run()
-            if not all(bool(p.isfinite().all()) for p in network.parameters()):
+            if result.stopped == "diverged" and result.best_epoch == 0 and self.init == "random":
                 raise InputError(
-                    f"training diverged after {len(result.history)} epochs and no finite weights are left:"
-                    " give a smaller learning_rate"
+                    f"training diverged after {len(result.history)} epochs with nothing learned: give a smaller"
+                    " learning_rate"
                 )
             before = [] if go_on_from is None else go_on_from.history_[: go_on_from.best_epoch_]
             self._adopt(network, before + result.history)
             self.validation_bound_ = fitting.validation_nats_per_token()
+            self.health_ = fitting.doctor.verdict(result)
         self.device_ = str(device)
         self.stopped_ = result.stopped
         self.start_complete_ = fitting.start_complete
@@ -150,30 +161,48 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         check_is_fitted(self)
         if isinstance(refine, bool) or not isinstance(refine, int | np.integer) or refine < 0:
             raise InputError(f"refine={refine!r} given, expected a number of EM steps, 0 or more")
-        counts = self._check_counts(X, reset=False)
-        network = self.network_
-        network.eval()
-        parts: list[Tensor] = []
-        with torch.inference_mode(), chosen_threads():
-            beta = network.beta()
-            for batch in SparseBatches(counts, INFERENCE_BATCH, beta.device):
-                theta = network.infer_theta(batch)
-                parts.append(refine_theta(theta, beta, batch, refine))
-        return torch.cat(parts).cpu().numpy().astype(np.float32)
+        if refine and not self.network_.decoder.mixes:
+            raise InputError(
+                f"refine={refine} given, but under the product decoder documents are no mixtures of topics: leave it"
+                " out"
+            )
+        with torch.inference_mode():
+            beta = self.network_.beta() if refine else torch.empty(0)
+
+        def infer(network: TopicNetwork, batch: SparseBatch) -> Tensor:
+            theta = network.infer_theta(batch)
+            return refine_theta(theta, beta, batch, refine) if refine else theta
+
+        return self._answer(X, infer)
 
     def perplexity(self, X: Any) -> float:
-        """exp(-bound per token): an upper bound on the perplexity of these documents, from the ELBO."""
+        """exp(-bound per token): an upper bound on the perplexity of these documents, from the ELBO.
+
+        Raises
+        ------
+        InputError
+            The model has no bound (W-LDA).
+        """
+        check_is_fitted(self)
+        if not self.network_.has_bound:
+            raise InputError(
+                f"{type(self).__name__} has no likelihood bound: use document completion"
+                " (topicnet.evaluate.perplexity), or score for the likelihood at the inferred theta"
+            )
         return math.exp(-self.score(X))
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Evidence lower bound per token, nats (one sample of z a document, fixed noise); higher is better."""
+        """Evidence lower bound per token, nats (one sample of z a document, fixed noise); higher is better.
+
+        A model without a bound gives the log-likelihood per token at the theta it infers from the same words.
+        """
         check_is_fitted(self)
         counts = self._check_counts(X, reset=False)
         n_tokens = float(counts.sum())
         if n_tokens == 0:
             raise InputError("no known words in any document: there is nothing to score")
         with chosen_threads():
-            return -bound_nats(self.network_, counts) / n_tokens
+            return -likelihood_nats(self.network_, counts) / n_tokens
 
     def check_parameters(self) -> None:
         """Raise InputError for a parameter out of its range, without fitting anything."""
@@ -204,6 +233,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self.device_ = "cpu"
         self.stopped_, self.best_epoch_ = ending["stopped"], ending["best_epoch"]
         self.start_complete_, self.validation_bound_ = ending["start_complete"], ending["validation_bound"]
+        self.health_ = Verdict(**ending["health"]) if "health" in ending else Verdict(True)
         self._adopt(network, history)
 
     def ending(self) -> FitEnding:
@@ -214,7 +244,19 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             "best_epoch": self.best_epoch_,
             "start_complete": self.start_complete_,
             "validation_bound": self.validation_bound_,
+            "health": asdict(self.health_),
         }
+
+    def _answer(self, X: Any, question: Callable[[Any, SparseBatch], Tensor]) -> NDArray[np.float32]:
+        """Put a question to the network about each document, (D, n)."""
+        check_is_fitted(self)
+        counts = self._check_counts(X, reset=False)
+        network = self.network_
+        network.eval()
+        device = next(network.parameters()).device
+        with torch.inference_mode(), chosen_threads():
+            parts = [question(network, batch) for batch in SparseBatches(counts, INFERENCE_BATCH, device)]
+        return torch.cat(parts).cpu().numpy().astype(np.float32)
 
     def _adopt(self, network: TopicNetwork, history: list[dict[str, float]]) -> None:
         network.eval()
@@ -243,14 +285,18 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return Settings(
             n_topics=self.n_topics,
             init=self.init,
+            decoder=self.decoder,
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
             learning_rate=self.learning_rate,
-            kl_warm_up=self.kl_warm_up,
-            kl_weight=self.kl_weight,
+            divergence_warm_up=getattr(self, f"{self.DIVERGENCE}_warm_up"),
+            divergence_weight=getattr(self, f"{self.DIVERGENCE}_weight"),
+            diversity_weight=self.diversity_weight,
             weight_decay=self.weight_decay,
             validation_fraction=self.validation_fraction,
             patience=self.patience,
+            plan=self.PLANS["random" if self.init == "random" else "em"],
+            divergence=self.DIVERGENCE,
             seed=seed,
         )
 

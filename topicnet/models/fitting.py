@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 from scipy.sparse import csr_matrix
-from torch import Tensor
+from torch import Tensor, nn
 
 from topicnet.core.em import MixtureFit, fit_mixture
 from topicnet.core.schedule import Schedule
@@ -19,19 +19,45 @@ from topicnet.core.seeding import draw_seed
 from topicnet.core.sparse import SparseBatches
 from topicnet.core.train import Listener, Progress, TrainResult, train, validation_bound
 from topicnet.errors import InputError
-from topicnet.models.network import Teacher, TopicNetwork
+from topicnet.models.decoders import DECODERS
+from topicnet.models.doctor import Doctor
+from topicnet.models.network import Autoencoder, Teacher, TopicNetwork
 
 # More passes part the topics better and fit held-out text worse: the table is in README, "Choices".
 EM_PASSES = 60
 EM_DOCS = 30_000  # a start needs no more documents than this
 TEACH_EPOCHS, TEACH_STEPS = 5, 200
 TEACH_RATE = 0.01
-# Steps of a run whose length is not given: a start by EM leaves less to learn.
-STEP_BUDGET = {"em": 1_200, "random": 3_000}
-RATE = {"em": 0.002, "random": 0.01}
 VALIDATION_DOCS = (10, 2_000)  # fewer measure nothing, more cost time
 EVALUATION_BATCH = 1_000
 EVALUATION_SEED = 0  # the noise of every bound: scores of one model can be compared
+ENOUGH_TOKENS, LEAST_CARE = 300.0, 0.25  # of each word, for the full learning rate; the least share of it
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast a model trains where the user does not say.
+
+    Attributes
+    ----------
+    steps : int
+        Of the whole run; a start by EM leaves less to learn.
+    rate : float
+        Peak of the one-cycle learning rate.
+    diversity : float
+        Weight of the overlap of topics, nats per token.
+    most_epochs : int
+        However few steps an epoch has.
+    """
+
+    steps: int
+    rate: float
+    diversity: float
+    most_epochs: int = 100
+
+    def epochs(self, n_batches: int) -> int:
+        """Epochs that make so many steps, from 5 to the most."""
+        return min(self.most_epochs, max(5, round(self.steps / n_batches)))
 
 
 @dataclass(frozen=True)
@@ -40,38 +66,57 @@ class Settings:
 
     n_topics: int
     init: Literal["em", "random"]
+    decoder: str
     batch_size: int
     max_epochs: int | None
     learning_rate: float | None
-    kl_warm_up: float
-    kl_weight: float
+    divergence_warm_up: float
+    divergence_weight: float
+    diversity_weight: float | None
     weight_decay: float
     validation_fraction: float
     patience: int
+    plan: Plan
+    divergence: str
     seed: int
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in ("max_epochs", "learning_rate") and value is None:
+            if field.name in ("max_epochs", "learning_rate", "diversity_weight") and value is None:
                 continue
+            name = field.name.replace("divergence", self.divergence)
             if field.name in ("n_topics", "batch_size", "max_epochs", "patience"):
-                check_count(field.name, value)
-            elif field.name not in ("init", "seed"):
-                check_number(field.name, value)
+                check_count(name, value)
+            elif field.name not in ("init", "decoder", "plan", "divergence", "seed"):
+                check_number(name, value)
         if self.batch_size < 2:
             raise InputError(f"batch_size={self.batch_size} given, expected 2 or more documents")
-        if self.init not in STEP_BUDGET:
+        if self.init not in ("em", "random"):
             raise InputError(f'init={self.init!r} given, expected "em" or "random"')
+        if self.decoder not in DECODERS:
+            raise InputError(f"decoder={self.decoder!r} given, expected {' or '.join(DECODERS)}")
         if self.learning_rate is not None and self.learning_rate == 0:
             raise InputError("learning_rate=0 given, expected a number above 0")
         check_share("validation_fraction", self.validation_fraction)
 
     def epochs(self, n_batches: int) -> int:
-        """Epochs to run: those asked for, or as many as the step budget allows, from 5 to 100."""
-        if self.max_epochs is not None:
-            return self.max_epochs
-        return min(100, max(5, round(STEP_BUDGET[self.init] / n_batches)))
+        """Epochs to run: those asked for, or as many as the plan allows."""
+        return self.plan.epochs(n_batches) if self.max_epochs is None else self.max_epochs
+
+    def schedule(self, n_steps: int, tokens_per_word: float) -> Schedule:
+        """Learning rate and weights over a run of so many steps on a corpus with so many tokens of each word."""
+        # Adam moves the topics of a word as fast however few tokens speak for it: from a good start, go gently then.
+        care = 1.0
+        if self.init == "em":
+            care = min(1.0, max(LEAST_CARE, tokens_per_word / ENOUGH_TOKENS))
+        diversity = self.plan.diversity if self.diversity_weight is None else self.diversity_weight
+        return Schedule(
+            n_steps,
+            care * self.plan.rate if self.learning_rate is None else self.learning_rate,
+            warm_up={self.divergence: self.divergence_warm_up},
+            weights={self.divergence: self.divergence_weight, "overlap": diversity},
+        )
 
 
 def check_count(name: str, value: object, least: int = 1) -> None:
@@ -111,11 +156,13 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def bound_nats(network: TopicNetwork, counts: csr_matrix) -> float:
-    """Negative evidence lower bound of all documents together, nats."""
+def likelihood_nats(network: TopicNetwork, counts: csr_matrix) -> float:
+    """Negative evidence lower bound of all documents together, nats; without a bound, the likelihood at their theta."""
     batches = SparseBatches(counts, EVALUATION_BATCH, next(network.parameters()).device)
     network.eval()
-    return validation_bound(network, batches, Schedule(1, 1.0), EVALUATION_SEED) * batches.n_docs
+    scored = network if network.has_bound else Autoencoder(network)
+    schedule = Schedule(1, 1.0, weights={"overlap": 0.0})
+    return validation_bound(scored, batches, schedule, EVALUATION_SEED) * batches.n_docs
 
 
 @dataclass(frozen=True)
@@ -146,39 +193,56 @@ class Fitting:
         self.interrupted = interrupted
         self.earlier = earlier
         self.start_complete = earlier is not None
+        self.doctor: Doctor
         self.rng = np.random.default_rng(settings.seed)
         self.training, self.validation = self._split(counts)
 
     def run(self) -> TrainResult:
         """Start, teach and train; the network holds the best weights afterwards."""
+        self.network.meet(*self._summary())
         if self.earlier is not None:
             self.network.load_state_dict(self.earlier.state)
-        elif self.settings.init == "em":
+        else:
             self._start()
         self.start_complete = self.start_complete or not self.interrupted()
         batches = SparseBatches(self.training, self.settings.batch_size, self.device)
         epochs = self.settings.epochs(len(batches))
+        self.doctor = Doctor(
+            self.network,
+            self.training,
+            epochs,
+            self.rng,
+            self.device,
+            self._teach,
+        )
         return train(
             self.network,
             batches,
             self._validation_batches(),
-            self._schedule(epochs * len(batches)),
+            self.settings.schedule(epochs * len(batches), float(self.training.sum()) / self.training.shape[1]),
             max_epochs=epochs,
             patience=self.settings.patience,
             weight_decay=self.settings.weight_decay,
             seed=draw_seed(self.rng),
             device=self.device,
             epochs_done=0 if self.earlier is None else self.earlier.epochs_done,
-            measure=self._active_units,
+            measure=self.doctor.measure,
+            treat=self.doctor.treat,
             listener=self.listener,
             interrupted=self.interrupted,
         )
 
     def validation_nats_per_token(self) -> float:
-        """Negative bound per token on the documents kept apart; NaN where there are none."""
-        if self.validation is None:
+        """Negative bound per token on the documents kept apart; NaN where there are none, or no bound."""
+        if self.validation is None or not self.network.has_bound:
             return math.nan
-        return bound_nats(self.network, self.validation) / float(self.validation.sum())
+        return likelihood_nats(self.network, self.validation) / float(self.validation.sum())
+
+    def _summary(self) -> tuple[Tensor, float]:
+        """Word frequencies (V,), smoothed, and tokens per document."""
+        totals = np.asarray(self.training.sum(0), dtype=np.float64).ravel()
+        unigram = (totals + 0.5) / (totals + 0.5).sum()
+        return torch.as_tensor(unigram, dtype=torch.float32, device=self.device), totals.sum() / self.training.shape[0]
 
     def _split(self, counts: csr_matrix) -> tuple[csr_matrix, csr_matrix | None]:
         least, most = VALIDATION_DOCS
@@ -189,29 +253,41 @@ class Fitting:
         return counts[np.sort(order[n_kept:])], counts[np.sort(order[:n_kept])]
 
     def _start(self) -> None:
+        """EM and its teaching where asked for, then whatever the model's prior needs."""
         counts = self.training
         if counts.shape[0] > EM_DOCS:
             counts = counts[np.sort(self.rng.choice(counts.shape[0], EM_DOCS, replace=False))]
-        mixture = self._fit_mixture(counts)
-        self.network.start_from(mixture)
-        self._teach(counts, mixture)
+        if self.settings.init == "em":
+            mixture = self._fit_mixture(counts)
+            self.network.start_from(mixture)
+            self._teach(counts, mixture.theta)
+        if self.network.pretrain_epochs and not self.interrupted():
+            self._prepare("pretrain", Autoencoder(self.network), counts, self.network.pretrain_epochs)
+        if not self.interrupted():
+            self.network.initialise(self._latent_means(counts), draw_seed(self.rng))
 
     def _fit_mixture(self, counts: csr_matrix) -> MixtureFit:
         began = time.perf_counter()
 
-        def on_pass(done: int) -> bool:
-            self.listener(Progress("start", done, EM_PASSES, time.perf_counter() - began))
+        def on_pass(done: int, total: int) -> bool:
+            self.listener(Progress("start", done, total, time.perf_counter() - began))
             return not self.interrupted()
 
         return fit_mixture(counts, self.settings.n_topics, EM_PASSES, self.rng, self.device, on_pass)
 
-    def _teach(self, counts: csr_matrix, mixture: MixtureFit) -> None:
-        batches = SparseBatches(counts, self.settings.batch_size, self.device)
+    def _teach(self, counts: csr_matrix, theta: Tensor) -> None:
+        """Teach the encoder the theta (n, K) of documents (n, V)."""
+        n_batches = len(SparseBatches(counts, self.settings.batch_size, self.device))
         # Without any teaching theta would mean nothing: after Ctrl-C one quick epoch is still done.
+        epochs = 1 if self.interrupted() else max(TEACH_EPOCHS, math.ceil(TEACH_STEPS / n_batches))
+        self._prepare("teach", Teacher(self.network, theta), counts, epochs)
+
+    def _prepare(self, stage: str, part: nn.Module, counts: csr_matrix, epochs: int) -> None:
+        """Train on another objective before, or between, the epochs of the real one."""
+        batches = SparseBatches(counts, self.settings.batch_size, self.device)
         hurried = self.interrupted()
-        epochs = 1 if hurried else max(TEACH_EPOCHS, math.ceil(TEACH_STEPS / len(batches)))
         train(
-            Teacher(self.network, mixture.theta),
+            part,
             batches,
             None,
             Schedule(epochs * len(batches), TEACH_RATE),
@@ -220,29 +296,18 @@ class Fitting:
             weight_decay=0.0,
             seed=draw_seed(self.rng),
             device=self.device,
-            stage="teach",
+            stage=stage,
             listener=self.listener,
             interrupted=(lambda: False) if hurried else self.interrupted,
         )
 
-    def _schedule(self, n_steps: int) -> Schedule:
-        settings = self.settings
-        rate = RATE[settings.init] if settings.learning_rate is None else settings.learning_rate
-        return Schedule(
-            n_steps,
-            rate,
-            warm_up={"kl": settings.kl_warm_up},
-            weights={"kl": settings.kl_weight},
-        )
+    def _latent_means(self, counts: csr_matrix) -> Tensor:
+        self.network.eval()
+        with torch.inference_mode():
+            batches = SparseBatches(counts, EVALUATION_BATCH, self.device)
+            return torch.cat([self.network.encode(batch).mean for batch in batches])
 
     def _validation_batches(self) -> SparseBatches | None:
         if self.validation is None:
             return None
         return SparseBatches(self.validation, EVALUATION_BATCH, self.device)
-
-    def _active_units(self) -> dict[str, float]:
-        """Active latent units on documents the network was not trained on, or on the first of the training."""
-        held = self.validation if self.validation is not None else self.training
-        batch = next(iter(SparseBatches(held[:EVALUATION_BATCH], EVALUATION_BATCH, self.device)))
-        with torch.inference_mode():
-            return {"active_units": float(self.network.active_units(batch))}

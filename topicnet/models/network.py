@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from topicnet.core.distributions import Normal, StandardNormal
 from topicnet.core.em import MixtureFit
-from topicnet.core.sparse import SparseBatch, mixture_log_likelihood
-
-# A latent dimension is in use when it carries more than this, in nats per document.
-ACTIVE_KL = 0.01
+from topicnet.core.sparse import SparseBatch
+from topicnet.models.decoders import Decoder, Topics
 
 
 class TopicNetwork(nn.Module, ABC):
-    """A variational topic model with the mixture decoder p(w|d) = theta_d @ beta.
+    """A topic model with a decoder chosen by name.
 
-    A subclass answers four questions: `encode`, `theta`, `beta`, `divergence`; the loss is assembled here.
+    A subclass answers what differs: `encode`, `theta`, `topic_logits`, `divergence`; the loss is assembled here.
     """
 
-    prior: StandardNormal
+    divergence_name: ClassVar[str] = "kl"
+    has_bound: ClassVar[bool] = True  # whether reconstruction and divergence together bound the likelihood
+    pretrain_epochs: int = 0
+    decoder: Decoder
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean_length = 1.0
+        self.noise: nn.Module = nn.Identity()  # put on theta in the objective, never in what is inferred
 
     @abstractmethod
-    def encode(self, batch: SparseBatch) -> Normal:
+    def encode(self, batch: SparseBatch) -> Any:
         """Posterior q(z | x) of a batch, (B, Z)."""
 
     @abstractmethod
@@ -32,28 +39,61 @@ class TopicNetwork(nn.Module, ABC):
         """Topic proportions (B, K) of latent points (B, Z)."""
 
     @abstractmethod
-    def beta(self) -> Tensor:
-        """Topics (K, V), rows sum to 1."""
+    def topic_logits(self) -> Tensor:
+        """What the decoder turns into topics, (K, V)."""
 
     @abstractmethod
-    def divergence(self, q: Normal, z: Tensor) -> Tensor:
-        """Divergence of q from the prior, (B,) nats."""
+    def set_topic_logits(self, logits: Tensor, topics: Tensor | None) -> None:
+        """Set the logits of the named topics (n,), or of all K, as nearly as the parameters can."""
 
     @abstractmethod
+    def divergence(self, q: Any, z: Tensor) -> Tensor:
+        """Divergence from the prior, (B,) nats or a scalar for the batch."""
+
+    @abstractmethod
+    def usage(self, q: Any) -> Tensor:
+        """How much each latent dimension says (Z,): mean KL in nats per document, or its variance over documents."""
+
+    @abstractmethod
+    def prior_theta(self) -> Tensor:
+        """Theta (K,) of a document that says nothing."""
+
+    def initialise(self, means: Tensor, seed: int) -> None:
+        """Start the prior from the latent means (D, Z) of the corpus, after pre-training."""
+
+    def meet(self, unigram: Tensor, mean_length: float) -> None:
+        """Take note of a corpus before training: word frequencies (V,) that sum to 1, and tokens per document."""
+        self.mean_length = mean_length
+        self.decoder.start(unigram)
+
     def start_from(self, mixture: MixtureFit) -> None:
         """Set the decoder to the topics of an EM fit."""
+        self.set_topic_logits(self.decoder.logits_of(mixture.beta), None)
+
+    def topics(self) -> Topics:
+        """The topics as they are now."""
+        return self.decoder.topics(self.topic_logits())
+
+    def beta(self) -> Tensor:
+        """Topics (K, V), rows sum to 1: the decoder at one-hot theta."""
+        return self.topics().beta
 
     def terms(self, batch: SparseBatch) -> dict[str, Tensor]:
-        """Negative evidence lower bound by term, (B,) nats per document (Kingma & Welling 2014, eq. 7)."""
+        """Loss by term, nats per document.
+
+        Reconstruction and divergence are the negative evidence lower bound of a variational model (Kingma & Welling
+        2014, eq. 7), or the objective of a Wasserstein autoencoder (Tolstikhin et al. 2018, eq. 4). `overlap` is how
+        much topics repeat each other, and no part of a bound.
+        """
         q = self.encode(batch)
         z = q.sample()
-        likelihood = mixture_log_likelihood(self.theta(z), self.beta(), batch)
-        return {"reconstruction": -likelihood, "kl": self.divergence(q, z)}
-
-    def prior_theta(self) -> Tensor:
-        """Theta (K,) of a document that says nothing: the prior mean's."""
-        weight = next(self.parameters())
-        return self.theta(weight.new_zeros(1, self.prior.latent_dim))[0]
+        topics = self.topics()
+        likelihood = self.decoder.log_likelihood(self.noise(self.theta(z)), topics, batch)
+        return {
+            "reconstruction": -likelihood,
+            self.divergence_name: self.divergence(q, z),
+            "overlap": self.mean_length * topic_overlap(topics.beta),
+        }
 
     def infer_theta(self, batch: SparseBatch) -> Tensor:
         """Theta (B, K) from the posterior mean; the prior's for a document without words."""
@@ -61,9 +101,33 @@ class TopicNetwork(nn.Module, ABC):
         filled = batch.pattern.starts.diff() > 0
         return torch.where(filled[:, None], theta, self.prior_theta())
 
-    def active_units(self, batch: SparseBatch) -> int:
-        """Latent dimensions whose mean KL over the batch exceeds `ACTIVE_KL` nats."""
-        return int((self.prior.kl_per_dimension(self.encode(batch)).mean(0) > ACTIVE_KL).sum())
+
+def topic_overlap(beta: Tensor) -> Tensor:
+    """Mean over the topics of beta (K, V) of the cosines with all others: 0 when no two share a word, a scalar.
+
+    The cosines of all pairs sum to |sum_k u_k|^2, of unit topics u_k: K V operations, not K^2 V.
+    """
+    overlap: Tensor = _Overlap.apply(beta)  # type: ignore[no-untyped-call]
+    return overlap
+
+
+class _Overlap(torch.autograd.Function):
+    """With its own gradient: autograd would keep three more arrays of the size of beta."""
+
+    @staticmethod
+    def forward(ctx: Any, beta: Tensor) -> Tensor:
+        length = beta.norm(dim=-1)  # (K,)
+        total = length.reciprocal() @ beta  # (V,), the sum of the unit topics
+        ctx.save_for_backward(beta, length, total)
+        overlap: Tensor = total.square().sum() / len(beta) - 1.0
+        return overlap
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> Tensor:
+        beta, length, total = ctx.saved_tensors
+        along = (beta @ total) / length.square()  # (K,)
+        gradient: Tensor = (total - along[:, None] * beta) * (2 * upstream[0] / len(beta) / length)[:, None]
+        return gradient
 
 
 class Teacher(nn.Module):
@@ -71,7 +135,7 @@ class Teacher(nn.Module):
 
     # Weights chosen on 20 Newsgroups: theta is matched, and the posterior kept near enough to the prior.
     CROSS_ENTROPY_WEIGHT = 10.0
-    KL_WEIGHT = 0.1
+    DIVERGENCE_WEIGHT = 0.1
 
     def __init__(self, network: TopicNetwork, theta: Tensor) -> None:
         super().__init__()
@@ -85,5 +149,24 @@ class Teacher(nn.Module):
         log_theta = self.network.theta(q.mean).clamp_min(1e-30).log()
         return {
             "cross_entropy": -self.CROSS_ENTROPY_WEIGHT * (taught * log_theta).sum(-1),
-            "kl": self.KL_WEIGHT * self.network.divergence(q, q.mean),
+            "divergence": self.DIVERGENCE_WEIGHT * self.network.divergence(q, q.mean),
         }
+
+
+class Autoencoder(nn.Module):
+    """The network without its prior: reconstruction from the posterior mean alone."""
+
+    def __init__(self, network: TopicNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def terms(self, batch: SparseBatch) -> dict[str, Tensor]:
+        """Negative log-likelihood, (B,) nats."""
+        network = self.network
+        theta = network.theta(network.encode(batch).mean)
+        return {"reconstruction": -network.decoder.log_likelihood(theta, network.topics(), batch)}
+
+
+def uniform_nats(vocab_size: int) -> float:
+    """Nats per token of a model that knows nothing."""
+    return math.log(max(2, vocab_size))

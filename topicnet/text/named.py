@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from topicnet.errors import CorpusError
-from topicnet.text.readers import Documents
+from topicnet.text.download import CachedDownload, cache_folder
+from topicnet.text.readers import Documents, Value
 
 BATCH_DOCS = 10_000
 
@@ -29,7 +30,8 @@ class Recipe:
     download : bool
         Whether the first use downloads it (the user has named it, so it may).
     source : dict
-        "kind" and what that kind needs.
+        "kind" and what that kind needs. "package-file": package, path, sha256. "scikit-learn": loader, subset,
+        remove. "download": url, sha256, format ("tsv": no header, no quoting) and columns, one of them text.
     """
 
     name: str
@@ -49,11 +51,14 @@ class Recipe:
         CorpusError
             The corpus is not where the recipe says, or is another one.
         """
-        if self.source["kind"] == "package-file":
-            yield from _batches(self._lines_of_package_file(), None, [])
-        else:
-            texts, labels = self._from_scikit_learn()
-            yield from _batches(texts, None, labels)
+        match self.source["kind"]:
+            case "package-file":
+                texts = self._lines_of_package_file()
+                yield from _batches(texts, [{} for _ in texts])
+            case "download":
+                yield from _batches(*self._rows_of_download())
+            case _:
+                yield from _batches(*self._from_scikit_learn())
 
     def _lines_of_package_file(self) -> list[str]:
         package, path = self.source["package"], self.source["path"]
@@ -72,10 +77,17 @@ class Recipe:
                 f"{path} of {package} is not the corpus {self.name!r} the recipe knows (checksum differs):"
                 f" install another version of {package}"
             )
-        text: str = content.decode("utf-8").replace("\r\n", "\n").removesuffix("\n")
-        return text.split("\n")
+        return _lines(content)
 
-    def _from_scikit_learn(self) -> tuple[list[str], list[str]]:
+    def _rows_of_download(self) -> tuple[list[str], list[dict[str, Value]]]:
+        path = cache_folder() / f"{self.name}.{self.source['format']}"
+        content = CachedDownload(self.name, self.source["url"], self.source["sha256"], path).content()
+        rows: list[dict[str, Value]] = [
+            dict(zip(self.source["columns"], line.split("\t"), strict=True)) for line in _lines(content)
+        ]
+        return [str(row.pop("text")) for row in rows], rows
+
+    def _from_scikit_learn(self) -> tuple[list[str], list[dict[str, Value]]]:
         from sklearn import datasets
 
         loader = getattr(datasets, self.source["loader"])
@@ -86,7 +98,7 @@ class Recipe:
                 f"the corpus {self.name!r} could not be downloaded ({' '.join(str(error).split())}):"
                 " check the network, or give a file"
             ) from error
-        return list(data.data), [data.target_names[label] for label in data.target]
+        return list(data.data), [{"label": data.target_names[label]} for label in data.target]
 
 
 def recipes() -> dict[str, Recipe]:
@@ -101,9 +113,13 @@ def _folder() -> Path:
     return installed if installed.is_dir() else package.parent / "corpora"
 
 
-def _batches(texts: list[str], ids: list[str] | None, labels: list[str]) -> Iterator[Documents]:
-    names = ids or [str(n) for n in range(1, len(texts) + 1)]
+def _lines(content: bytes) -> list[str]:
+    """Split as `readers` does: only a newline ends a line, and the last one needs none."""
+    return content.decode("utf-8").replace("\r\n", "\n").removesuffix("\n").split("\n")
+
+
+def _batches(texts: list[str], metadata: list[dict[str, Value]]) -> Iterator[Documents]:
+    ids = [str(number) for number in range(1, len(texts) + 1)]
     for begin in range(0, len(texts), BATCH_DOCS):
         part = slice(begin, begin + BATCH_DOCS)
-        metadata: list[Any] = [{"label": label} for label in labels[part]] or [{} for _ in texts[part]]
-        yield Documents(names[part], texts[part], metadata)
+        yield Documents(ids[part], texts[part], metadata[part])

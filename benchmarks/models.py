@@ -1,0 +1,267 @@
+"""Every model beside its start and beside LDA, corpus by corpus: quality and seconds, in one run on one machine.
+
+Usage: python benchmarks/models.py [--corpora 20ng,m10,dblp,20ng-text] [--seeds 3] [--systems etm,w-lda,...]
+
+Prints a Markdown table for each corpus. NPMI of the top 10 words on the documents of the fit and TD of the top 25,
+words ranked by `components_`; pairs of topics that share 8 of their top 10 words; topics that are no document's largest;
+document-completion perplexity, as inferred and with 20 EM steps on theta ("refined", mixture decoders only); NMI of the
+top topic with the labels, where there are labels; seconds of the fit. Means over the seeds, median seconds.
+
+20ng is `20ng_etm_bow` with the halves that come with it, K = 50. m10 and dblp are short titles, K = 20, fitted to the
+train and val parts; the halves of the test part are drawn with seed 0. 20ng-text is the stripped text of the training
+posts, counted as the command line counts, K = 20. LDA's theta is its own inference. scikit-learn's batch of 1,000
+is the best of those tried (its default, 128, gives perplexity above 2,000 on 20ng); tomotopy uses 2 workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, load_npz
+from sklearn.metrics import normalized_mutual_info_score
+
+import topicnet
+from topicnet.core.em import fit_mixture, refine_theta
+from topicnet.core.sparse import SparseBatches
+from topicnet.core.threads import chosen_threads, thread_count
+from topicnet.evaluate.coherence import npmi, top_words
+from topicnet.evaluate.diversity import duplicate_topics, topic_diversity
+from topicnet.evaluate.perplexity import (
+    document_completion,
+    split_documents,
+    summarise_completion,
+    unigram_perplexity,
+)
+from topicnet.models import MODELS
+
+CPU = torch.device("cpu")
+EM_PASSES = 60
+
+
+@dataclass(frozen=True)
+class Task:
+    """A corpus to fit, the halves to score on, and labels of the fitted documents."""
+
+    name: str
+    train: csr_matrix
+    first: csr_matrix
+    second: csr_matrix
+    labels: NDArray[np.int64] | None
+    n_topics: int
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a system found: topics, theta of the fitted documents, perplexities, seconds of the fit."""
+
+    beta: NDArray[np.float64]
+    theta: NDArray[np.float64]
+    perplexity: float
+    refined: float
+    seconds: float
+
+
+def neural(name: str, **options: object) -> Callable[[Task, int], Fitted]:
+    def run(task: Task, seed: int) -> Fitted:
+        began = time.perf_counter()
+        model = MODELS[name](task.n_topics, random_state=seed, **options).fit(task.train)
+        seconds = time.perf_counter() - began
+        network, theta = model.network_, torch.as_tensor(model.transform(task.first))
+        with torch.inference_mode():
+            parts = [
+                network.decoder.log_likelihood(theta[batch.index], network.topics(), batch)
+                for batch in SparseBatches(task.second.astype(np.float32), 1000, CPU)
+            ]
+        nats = torch.cat(parts).double().numpy()
+        plain = summarise_completion(nats, task.first, task.second).perplexity
+        beta = model.components_.astype(np.float64)
+        refined = np.nan
+        if network.decoder.mixes:
+            better = model.transform(task.first, refine=20).astype(np.float64)
+            refined = document_completion(better, beta, task.first, task.second).perplexity
+        return Fitted(beta, model.transform(task.train), plain, refined, seconds)
+
+    return run
+
+
+def infer(beta: torch.Tensor, counts: csr_matrix) -> NDArray[np.float64]:
+    """Theta under given topics by 20 EM steps from the uniform."""
+    parts = [
+        refine_theta(beta.new_full((batch.n_docs, len(beta)), 1 / len(beta)), beta, batch, 20)
+        for batch in SparseBatches(counts.astype(np.float32), 1000, CPU)
+    ]
+    return torch.cat(parts).double().numpy()
+
+
+def em(task: Task, seed: int) -> Fitted:
+    with chosen_threads():
+        began = time.perf_counter()
+        rng = np.random.default_rng(seed)
+        fitted = fit_mixture(task.train.astype(np.float32), task.n_topics, EM_PASSES, rng, CPU)
+        seconds = time.perf_counter() - began
+        theta = infer(fitted.beta, task.first)
+    beta = fitted.beta.double().numpy()
+    score = document_completion(theta, beta, task.first, task.second).perplexity
+    return Fitted(beta, fitted.theta.double().numpy(), np.nan, score, seconds)
+
+
+def sklearn_lda(task: Task, seed: int) -> Fitted:
+    from sklearn.decomposition import LatentDirichletAllocation
+
+    began = time.perf_counter()
+    model = LatentDirichletAllocation(
+        task.n_topics, learning_method="online", max_iter=10, batch_size=1000, random_state=seed
+    ).fit(task.train)
+    seconds = time.perf_counter() - began
+    beta = model.components_ / model.components_.sum(1, keepdims=True)
+    score = document_completion(model.transform(task.first), beta, task.first, task.second).perplexity
+    return Fitted(beta, model.transform(task.train), score, np.nan, seconds)
+
+
+def tomotopy_lda(task: Task, seed: int) -> Fitted:
+    import tomotopy
+
+    def words(row: csr_matrix) -> list[str]:
+        return [str(w) for w, n in zip(row.indices, row.data, strict=True) for _ in range(int(n))]
+
+    model = tomotopy.LDAModel(k=task.n_topics, seed=seed)
+    rows = [words(row) for row in task.train]
+    for row in rows:
+        if row:
+            model.add_doc(row)
+    began = time.perf_counter()
+    model.train(1000, workers=2)
+    seconds = time.perf_counter() - began
+    order = np.array([int(w) for w in model.used_vocabs])
+    beta = np.full((task.n_topics, task.train.shape[1]), 1e-12)
+    for k in range(task.n_topics):
+        beta[k, order] = model.get_topic_word_dist(k)
+    beta /= beta.sum(1, keepdims=True)
+    documents = [
+        model.make_doc([w for w in words(row) if int(w) in set(order)] or [str(order[0])]) for row in task.first
+    ]
+    theta = np.array(model.infer(documents, iterations=100, workers=2)[0])
+    own = iter(model.docs)
+    uniform = np.full(task.n_topics, 1 / task.n_topics)
+    fitted = np.array([next(own).get_topic_dist() if row else uniform for row in rows])
+    score = document_completion(theta / theta.sum(1, keepdims=True), beta, task.first, task.second).perplexity
+    return Fitted(beta, fitted, score, np.nan, seconds)
+
+
+SYSTEMS: dict[str, tuple[str, Callable[[Task, int], Fitted]]] = {
+    "em": ("the EM start alone", em),
+    **{name: (f"topicnet {name}", neural(name)) for name in MODELS},
+    **{f"{name}-random": (f'topicnet {name}, init="random"', neural(name, init="random")) for name in MODELS},
+    "sklearn-lda": ("scikit-learn LDA, online, 10 passes, batch 1000", sklearn_lda),
+    "tomotopy-lda": ("tomotopy LDA, 1000 iterations", tomotopy_lda),
+}
+
+
+def read_20ng(folder: Path) -> Task:
+    train, first, second = (load_npz(folder / f"20ng_etm_bow/{name}.npz").tocsr() for name in ("tr", "ts_h1", "ts_h2"))
+    return Task("20ng_etm_bow", train, first, second, None, 50)
+
+
+def read_titles(folder: Path, name: str) -> Task:
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    rows = [line.split("\t") for line in (folder / name / "corpus.tsv").read_text("utf-8").splitlines()]
+    vocabulary = (folder / name / "vocabulary.txt").read_text("utf-8").split()
+    counter = CountVectorizer(vocabulary=vocabulary, token_pattern=r"\S+")
+    counts = counter.transform([text for text, _, _ in rows]).tocsr()
+    test = np.array([part == "test" for _, part, _ in rows])
+    labels = np.array([int(label) for _, _, label in rows])
+    return Task(name, counts[~test], *split_documents(counts[test], seed=0), labels[~test], 20)
+
+
+def read_20ng_text(folder: Path) -> Task:
+    from topicnet.text.counts import Corpus
+    from topicnet.text.readers import read_documents
+
+    train = Corpus.from_documents(read_documents(folder / "20ng/train.jsonl.gz"))
+    test = Corpus.from_documents(read_documents(folder / "20ng/test.jsonl.gz"), vocabulary=train.vocabulary)
+    labels = np.unique(train.metadata["label"].to_list(), return_inverse=True)[1]
+    first, second = split_documents(test.counts, seed=0)
+    return Task("20ng, stripped text", train.counts, first, second, labels, 20)
+
+
+CORPORA: dict[str, Callable[[Path], Task]] = {
+    "20ng": read_20ng,
+    "m10": lambda folder: read_titles(folder, "m10"),
+    "dblp": lambda folder: read_titles(folder, "dblp"),
+    "20ng-text": read_20ng_text,
+}
+
+
+def scores(task: Task, fitted: Fitted) -> list[float]:
+    words = top_words(fitted.beta, 25)
+    filled = np.diff(task.train.indptr) > 0
+    top = fitted.theta.argmax(1)
+    agreement = np.nan if task.labels is None else normalized_mutual_info_score(task.labels[filled], top[filled])
+    return [
+        float(npmi(words[:, :10], task.train).mean()),
+        topic_diversity(words),
+        len(duplicate_topics(words[:, :10])),
+        task.n_topics - len(np.unique(top[filled])),
+        fitted.perplexity,
+        fitted.refined,
+        float(agreement),
+    ]
+
+
+def row(title: str, task: Task, system: Callable[[Task, int], Fitted], seeds: int) -> str:
+    try:
+        fits = [system(task, seed) for seed in range(seeds)]
+    except ImportError as error:
+        return f"| {title} | not installed: {error.name} |" + " |" * (7 if task.labels is None else 8)
+    table = np.array([scores(task, fitted) for fitted in fits])
+    means, spread = table.mean(0), table.std(0)
+    shown = ["" if np.isnan(value) else f"{value:.0f}" for value in means[4:6]]
+    cells = [
+        title, f"{means[0]:.3f} ± {spread[0]:.3f}", f"{means[1]:.2f}", f"{means[2]:.1f}", f"{means[3]:.1f}", *shown,
+        *([] if task.labels is None else [f"{means[6]:.3f}"]),
+        f"{statistics.median(fitted.seconds for fitted in fits):.1f}",
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", beside)))
+    parser.add_argument("--corpora", default=",".join(CORPORA))
+    parser.add_argument("--systems", default=",".join(SYSTEMS))
+    parser.add_argument("--seeds", type=int, default=3)
+    arguments = parser.parse_args()
+    if not arguments.data.is_dir():
+        raise SystemExit(f"no folder {arguments.data}: name that of the real corpora with --data or TOPICNET_DATA")
+    print(
+        f"{os.cpu_count()} cores, topicnet {topicnet.__version__} on {thread_count()} thread(s), torch"
+        f" {torch.__version__}, Python {platform.python_version()}; {arguments.seeds} seeds"
+    )
+    for name in arguments.corpora.split(","):
+        task = CORPORA[name](arguments.data)
+        unigram = unigram_perplexity(task.train, task.second)
+        print(
+            f"\n{task.name}: {task.train.shape[0]:,} documents, {task.train.shape[1]:,} words, K = {task.n_topics};"
+            f" unigram perplexity {unigram:.0f}\n"
+        )
+        labels = "" if task.labels is None else " NMI |"
+        print(f"| system | NPMI | TD | repeating pairs | dead topics | perplexity | refined |{labels} fit, s |")
+        print("|---|---|---|---|---|---|---|---|" + ("" if task.labels is None else "---|"))
+        for system in arguments.systems.split(","):
+            print(row(SYSTEMS[system][0], task, SYSTEMS[system][1], arguments.seeds), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""What every network shares: the overlap of topics, the decoders, and the two objectives that prepare a network."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_matrix
+
+from topicnet.core.sparse import SparseBatch
+from topicnet.models import MODELS
+from topicnet.models.decoders import DECODERS, make_decoder
+from topicnet.models.network import Autoencoder, Teacher, topic_overlap, uniform_nats
+
+N_DOCS, N_WORDS, K = 12, 30, 4
+
+decoders = pytest.mark.parametrize("decoder", DECODERS)
+models = pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS.keys())
+
+
+def random_topics(n_topics=K, n_words=N_WORDS, seed=0):
+    return torch.as_tensor(np.random.default_rng(seed).dirichlet(np.full(n_words, 0.3), n_topics))
+
+
+def batch_of(index=None):
+    counts = csr_matrix(np.random.default_rng(0).poisson(0.7, (N_DOCS, N_WORDS)).astype(np.float32))
+    return SparseBatch.from_csr(counts, np.arange(N_DOCS) if index is None else index, torch.device("cpu"))
+
+
+def network_of(kind, decoder="mixture", mean_length=20.0, **options):
+    """Untrained, in evaluation mode."""
+    torch.manual_seed(0)
+    network = kind(K, hidden_dim=8, decoder=decoder, **options).build_network(N_WORDS)
+    network.meet(torch.full((N_WORDS,), 1 / N_WORDS), mean_length)
+    return network.eval()
+
+
+def test_overlap_is_the_mean_over_topics_of_the_cosines_with_all_others():
+    beta = random_topics()
+    unit = beta / beta.norm(dim=-1, keepdim=True)
+    others = (unit @ unit.T).fill_diagonal_(0)
+    assert float(topic_overlap(beta)) == pytest.approx(float(others.sum(-1).mean()))
+
+
+def test_the_gradient_of_the_overlap_passes_finite_differences():
+    assert torch.autograd.gradcheck(topic_overlap, (random_topics(3, 7).requires_grad_(),))
+
+
+def test_the_ends_of_the_overlap():
+    assert float(topic_overlap(torch.eye(K, N_WORDS))) == 0.0
+    assert float(topic_overlap(random_topics(1).expand(K, -1))) == pytest.approx(K - 1)
+    assert float(topic_overlap(random_topics(1))) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_descent_on_the_overlap_parts_topics():
+    logits = torch.randn(K, N_WORDS, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    before = topic_overlap(logits.softmax(-1))
+    (gradient,) = torch.autograd.grad(before, logits)
+    assert topic_overlap((logits - gradient).softmax(-1)) < before
+
+
+@decoders
+def test_words_at_one_hot_theta_are_the_topics(decoder):
+    made = make_decoder(decoder, N_WORDS)
+    made.start(random_topics(1, seed=3)[0].float() + 1e-6)
+    topics = made.topics(torch.randn(K, N_WORDS, generator=torch.Generator().manual_seed(0)))
+    assert torch.allclose(made.words(torch.eye(K), topics), topics.beta, atol=1e-7)
+    assert torch.allclose(topics.beta.sum(-1), torch.ones(K))
+
+
+@decoders
+def test_words_are_what_the_likelihood_is_made_of(decoder):
+    made, batch = make_decoder(decoder, N_WORDS), batch_of()
+    made.start(random_topics(1, seed=3)[0].float() + 1e-6)
+    topics = made.topics(torch.randn(K, N_WORDS, generator=torch.Generator().manual_seed(0)))
+    theta = random_topics(N_DOCS, K).float()
+    dense = batch.pattern.matrix(batch.counts).to_dense()
+    expected = (dense * made.words(theta, topics).log()).sum(-1)
+    assert torch.allclose(made.log_likelihood(theta, topics, batch), expected, rtol=1e-5)
+
+
+@decoders
+def test_topics_of_their_logits_are_the_topics(decoder):
+    made, beta = make_decoder(decoder, N_WORDS), random_topics().float()
+    made.start(random_topics(1, seed=3)[0].float() + 1e-6)
+    assert torch.allclose(made.topics(made.logits_of(beta)).beta, beta, atol=1e-6)
+
+
+@decoders
+def test_a_word_of_no_probability_has_finite_logits(decoder):
+    made = make_decoder(decoder, N_WORDS)
+    logits = made.logits_of(torch.eye(K, N_WORDS))
+    assert torch.isfinite(logits).all()
+    assert torch.allclose(made.topics(logits).beta, torch.eye(K, N_WORDS))
+
+
+def test_a_product_of_no_topics_is_the_background():
+    unigram = random_topics(1).float()[0] + 1e-6
+    unigram /= unigram.sum()
+    made = make_decoder("product", N_WORDS)
+    made.start(unigram)
+    assert torch.allclose(made.topics(torch.zeros(K, N_WORDS)).beta, unigram.expand(K, -1))
+    assert torch.allclose(made.words(random_topics(2, K).float(), made.topics(torch.zeros(K, N_WORDS))), unigram)
+
+
+@models
+def test_the_overlap_counts_by_the_length_of_documents(kind):
+    network = network_of(kind, mean_length=60.0)
+    assert network.terms(batch_of())["overlap"].item() == pytest.approx(60 * topic_overlap(network.beta()).item())
+
+
+@models
+def test_each_term_is_given_once_and_speaks_of_the_batch_or_of_each_document(kind):
+    network = network_of(kind)
+    shapes = {name: tuple(term.shape) for name, term in network.terms(batch_of()).items()}
+    divergence = () if kind.DIVERGENCE == "mmd" else (N_DOCS,)
+    assert shapes == {"reconstruction": (N_DOCS,), kind.DIVERGENCE: divergence, "overlap": ()}
+
+
+@models
+@decoders
+def test_the_autoencoder_s_loss_is_the_likelihood_at_the_mean(kind, decoder):
+    """Without a draw, and without the noise of the objective."""
+    network, batch = network_of(kind, decoder), batch_of()
+    theta = network.theta(network.encode(batch).mean)
+    dense = batch.pattern.matrix(batch.counts).to_dense()
+    expected = -(dense * network.decoder.words(theta, network.topics()).log()).sum(-1)
+    terms = Autoencoder(network).terms(batch)
+    assert set(terms) == {"reconstruction"}
+    assert torch.allclose(terms["reconstruction"], expected, rtol=1e-5)
+
+
+@models
+def test_the_teacher_compares_each_document_with_its_own_theta(kind):
+    network = network_of(kind)
+    target = random_topics(N_DOCS, K).float()
+    index = np.array([7, 2, 11, 5])
+    batch = batch_of(index)
+    theta = network.theta(network.encode(batch).mean)
+    expected = -10 * (target[index] * theta.log()).sum(-1)
+    terms = Teacher(network, target).terms(batch)
+    assert set(terms) == {"cross_entropy", "divergence"}
+    assert torch.allclose(terms["cross_entropy"], expected, rtol=1e-5)
+
+
+@models
+def test_the_teacher_holds_a_tenth_of_the_divergence(kind):
+    network, batch = network_of(kind), batch_of()
+    q = network.encode(batch)
+    torch.manual_seed(1)
+    expected = network.divergence(q, q.mean) / 10
+    torch.manual_seed(1)  # the prior of a Wasserstein autoencoder is drawn
+    terms = Teacher(network, torch.full((N_DOCS, K), 1 / K)).terms(batch)
+    assert torch.allclose(terms["divergence"], expected, rtol=1e-5)
+
+
+def test_the_teacher_assigns_components_to_the_mean_not_to_a_draw():
+    network, batch = network_of(MODELS["gmntm"], assignment="mean_posterior"), batch_of()
+    terms = [Teacher(network, torch.full((N_DOCS, K), 1 / K)).terms(batch) for _ in range(2)]
+    assert torch.equal(terms[0]["divergence"], terms[1]["divergence"])
+
+
+@models
+def test_the_teacher_s_loss_is_lowest_where_the_encoder_agrees(kind):
+    network, batch = network_of(kind), batch_of()
+    agreed = network.theta(network.encode(batch).mean).detach()
+    entropy = -10 * (agreed * agreed.log()).sum(-1)
+    assert torch.allclose(Teacher(network, agreed).terms(batch)["cross_entropy"], entropy, rtol=1e-5)
+
+
+@models
+def test_the_teacher_does_not_touch_the_topics(kind):
+    network = network_of(kind)
+    taught = Teacher(network, torch.full((N_DOCS, K), 1 / K))
+    sum(term.sum() for term in taught.terms(batch_of()).values()).backward()
+    moved = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}
+    assert "encoder" in moved
+    assert moved <= {"encoder", "prior", "proportions"}
+
+
+def test_a_taught_theta_is_not_part_of_what_is_saved():
+    network = network_of(MODELS["w-lda"])
+    taught = Teacher(network, torch.full((N_DOCS, K), 1 / K))
+    assert {name.removeprefix("network.") for name in taught.state_dict()} == set(network.state_dict())
+
+
+def test_a_model_that_knows_nothing_spreads_over_all_words():
+    assert uniform_nats(1000) == pytest.approx(np.log(1000))
+    assert uniform_nats(1) > 0  # it divides, or scales, elsewhere

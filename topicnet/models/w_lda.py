@@ -1,0 +1,210 @@
+"""W-LDA: topic proportions matched to a prior by maximum mean discrepancy (Nan, Ding, Nallapati & Xiang 2019)."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+from numpy.random import RandomState
+from torch import Tensor, nn
+
+from topicnet.core.distributions import Dirichlet, Point, SoftmaxMixture, ThetaPrior
+from topicnet.core.divergences import KERNELS, mmd
+from topicnet.core.nets import SparsePointEncoder
+from topicnet.core.parameters import normal_parameter
+from topicnet.core.sparse import SparseBatch
+from topicnet.errors import InputError
+from topicnet.models.base import TopicModel
+from topicnet.models.decoders import make_decoder
+from topicnet.models.fitting import Plan, check_count, check_number, check_share
+from topicnet.models.network import TopicNetwork, uniform_nats
+
+
+class DirichletNoise(nn.Module):
+    """theta' = (1 - a) theta + a Dirichlet noise, in the objective alone (Nan et al. 2019, section 4.2)."""
+
+    def __init__(self, n_topics: int, concentration: float, share: float) -> None:
+        super().__init__()
+        self.distribution = Dirichlet(n_topics, concentration)
+        self.share = share
+
+    def forward(self, theta: Tensor) -> Tensor:
+        """Mix theta (B, K) with noise."""
+        if self.share == 0:
+            return theta
+        return (1 - self.share) * theta + self.share * self.distribution.sample(len(theta), theta)
+
+
+class WLDANetwork(TopicNetwork):
+    """A deterministic encoder to theta = softmax(z), matched to the prior over theta by MMD."""
+
+    divergence_name: ClassVar[str] = "mmd"
+    has_bound: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        vocab_size: int,
+        n_topics: int,
+        hidden_dim: int,
+        dropout: float,
+        decoder: str,
+        prior: ThetaPrior,
+        kernel: str,
+        noise: DirichletNoise,
+    ) -> None:
+        super().__init__()
+        self.encoder = SparsePointEncoder(vocab_size, hidden_dim, n_topics, dropout)
+        self.prior = prior
+        self.kernel = KERNELS[kernel]
+        self.noise = noise
+        self.decoder = make_decoder(decoder, vocab_size)
+        self.logits = normal_parameter(n_topics, vocab_size, std=0.1)  # (K, V)
+
+    def encode(self, batch: SparseBatch) -> Point:
+        """The point z of each document, (B, K)."""
+        point: Point = self.encoder(batch)
+        return point
+
+    def theta(self, z: Tensor) -> Tensor:
+        """softmax(z), (B, K)."""
+        return z.softmax(-1)
+
+    def topic_logits(self) -> Tensor:
+        """Free, (K, V)."""
+        return self.logits
+
+    @torch.no_grad()
+    def set_topic_logits(self, logits: Tensor, topics: Tensor | None) -> None:
+        """Copy them."""
+        self.logits[slice(None) if topics is None else topics] = logits
+
+    def divergence(self, q: Point, z: Tensor) -> Tensor:
+        """MMD^2 from the prior over theta, a scalar.
+
+        The paper divides the reconstruction by mean length and log V instead: here both terms stay in nats.
+        """
+        root_theta = (z.log_softmax(-1) / 2).exp()  # the square root of theta, with a gradient at 0
+        root_prior = self.prior.sample(len(z), z).sqrt()
+        nats = self.mean_length * uniform_nats(self.logits.shape[1])
+        return nats * mmd(root_theta, root_prior, lambda a, b: self.kernel(a, b, 1.0))
+
+    def usage(self, q: Point) -> Tensor:
+        """Variance over documents of each dimension, (Z,) (Burda et al. 2016, section 5.2)."""
+        return q.mean.var(0, correction=0)
+
+    def prior_theta(self) -> Tensor:
+        """The uniform: mean of both priors, (K,)."""
+        n_topics = len(self.logits)
+        return self.logits.new_full((n_topics,), 1.0 / n_topics)
+
+
+class WLDA(TopicModel):
+    """Wasserstein autoencoder with a prior over topic proportions.
+
+    Parameters
+    ----------
+    n_topics : int
+        K.
+    hidden_dim : int
+        Width H of the encoder's layers.
+    decoder : {"product", "mixture"}
+        p(w|d) as the normalised product of topics, as in the paper, or as their mixture.
+    prior : {"dirichlet", "gaussian-mixture"}
+        Symmetric Dirichlet, or the softmax of a mixture of K unit Gaussians (WTM-GMM), one near each topic.
+    concentration : float
+        Of the Dirichlet, and of the noise.
+    noise : float
+        Share a of Dirichlet noise in theta before decoding, while training. The paper's 0.2 is less coherent here.
+    kernel : {"diffusion", "gaussian", "imq"}
+        Of the discrepancy: information diffusion as in the paper, Gaussian or inverse multiquadratic.
+    mmd_weight, mmd_warm_up : float
+        Weight of the discrepancy (lambda of the paper), and the share of the run over which it grows to that.
+    dropout : float
+        Share of hidden units dropped in training.
+    init, batch_size, max_epochs, learning_rate, diversity_weight, weight_decay, validation_fraction, patience, \
+device, random_state
+        As in `ETM`.
+
+    Attributes
+    ----------
+    components_, history_, health_, device_, n_features_in_
+        As in `ETM`. There is no likelihood bound: `score` is the likelihood at the inferred theta, and `perplexity`
+        refuses.
+
+    References
+    ----------
+    Nan, Ding, Nallapati & Xiang (2019), Topic Modeling with Wasserstein Autoencoders, ACL.
+    Tolstikhin, Bousquet, Gelly & Schoelkopf (2018), Wasserstein Auto-Encoders, ICLR.
+    """
+
+    DIVERGENCE: ClassVar[str] = "mmd"
+    PLANS: ClassVar[dict[str, Plan]] = {
+        "em": Plan(1_700, 0.008, diversity=0.01),
+        "random": Plan(3_000, 0.008, diversity=0.03, most_epochs=300),
+    }
+
+    def __init__(
+        self,
+        n_topics: int = 20,
+        *,
+        hidden_dim: int = 100,
+        decoder: Literal["mixture", "product"] = "product",
+        prior: Literal["dirichlet", "gaussian-mixture"] = "dirichlet",
+        concentration: float = 0.1,
+        noise: float = 0.3,
+        kernel: Literal["diffusion", "gaussian", "imq"] = "diffusion",
+        mmd_weight: float = 1.0,
+        mmd_warm_up: float = 0.0,
+        dropout: float = 0.0,
+        init: Literal["em", "random"] = "em",
+        batch_size: int = 200,
+        max_epochs: int | None = None,
+        learning_rate: float | None = None,
+        diversity_weight: float | None = None,
+        weight_decay: float = 1.2e-6,
+        validation_fraction: float = 0.05,
+        patience: int = 10,
+        device: str = "auto",
+        random_state: int | RandomState | None = None,
+    ) -> None:
+        self.n_topics = n_topics
+        self.hidden_dim = hidden_dim
+        self.decoder = decoder
+        self.prior = prior
+        self.concentration = concentration
+        self.noise = noise
+        self.kernel = kernel
+        self.mmd_weight = mmd_weight
+        self.mmd_warm_up = mmd_warm_up
+        self.dropout = dropout
+        self.init = init
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.learning_rate = learning_rate
+        self.diversity_weight = diversity_weight
+        self.weight_decay = weight_decay
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.device = device
+        self.random_state = random_state
+
+    def build_network(self, vocab_size: int) -> WLDANetwork:
+        """Make an untrained network for V words."""
+        check_count("hidden_dim", self.hidden_dim)
+        check_share("dropout", self.dropout)
+        check_share("noise", self.noise)
+        check_number("concentration", self.concentration)
+        if self.concentration == 0:
+            raise InputError("concentration=0 given, expected a number above 0")
+        if self.kernel not in KERNELS:
+            raise InputError(f"kernel={self.kernel!r} given, expected one of {', '.join(KERNELS)}")
+        if self.prior not in ("dirichlet", "gaussian-mixture"):
+            raise InputError(f'prior={self.prior!r} given, expected "dirichlet" or "gaussian-mixture"')
+        noise = DirichletNoise(self.n_topics, self.concentration, self.noise)
+        # At this distance a component gives its topic about two thirds of a document, as concentration 0.1 does.
+        mixture = SoftmaxMixture(self.n_topics, math.log(max(2, self.n_topics)) + 1.5)
+        prior: ThetaPrior = noise.distribution if self.prior == "dirichlet" else mixture
+        return WLDANetwork(
+            vocab_size, self.n_topics, self.hidden_dim, self.dropout, self.decoder, prior, self.kernel, noise
+        )
