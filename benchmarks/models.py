@@ -3,14 +3,14 @@
 Usage: python benchmarks/models.py [--corpora 20ng,m10,dblp,20ng-text] [--seeds 3] [--systems etm,w-lda,...]
 
 Prints a Markdown table for each corpus. NPMI of the top 10 words on the documents of the fit and TD of the top 25,
-words ranked by `components_`; pairs of topics that share 8 of their top 10 words; topics that are no document's largest;
-document-completion perplexity, as inferred and with 20 EM steps on theta ("refined", mixture decoders only); NMI of the
-top topic with the labels, where there are labels; seconds of the fit. Means over the seeds, median seconds.
+words ranked by `components_`; pairs of topics that share 8 of their top 10 words; topics that are no document's
+largest; document-completion perplexity, as inferred and with 20 EM steps on theta ("refined", mixture decoders only);
+NMI of the top topic with the labels, where there are labels; seconds of the fit. Means over the seeds, median seconds.
 
 20ng is `20ng_etm_bow` with the halves that come with it, K = 50. m10 and dblp are short titles, K = 20, fitted to the
 train and val parts; the halves of the test part are drawn with seed 0. 20ng-text is the stripped text of the training
-posts, counted as the command line counts, K = 20. LDA's theta is its own inference. scikit-learn's batch of 1,000
-is the best of those tried (its default, 128, gives perplexity above 2,000 on 20ng); tomotopy uses 2 workers.
+posts, counted as the command line counts, K = 20. LDA's theta is its own inference. scikit-learn's batch of 1,000 is
+the best of those tried (its default, 128, gives perplexity above 2,000 on 20ng); tomotopy uses 2 workers.
 """
 
 from __future__ import annotations

@@ -13,9 +13,8 @@ from .conftest import ENVIRONMENT, PYTHON, SECONDS, Topicnet, Warm
 
 OPTIONS = {
     "fit": "CORPUS --model --topics -k --out --config --seed --device --lang --stop-words --text-column --id-column"
-    " --encoding --min-df --max-df --max-vocab --init --epochs --batch-size --learning-rate --decoder --embeddings --param"
-    " --keep-corpus"
-    " --no-keep-corpus --keep-texts --top --examples --overwrite --resume --strict --quiet",
+    " --encoding --min-df --max-df --max-vocab --init --epochs --batch-size --learning-rate --decoder --embeddings"
+    " --param --keep-corpus --no-keep-corpus --keep-texts --top --examples --overwrite --resume --strict --quiet",
     "topics": "RUN --top --json",
     "transform": "RUN NEW_DOCUMENTS --out --refine --text-column --id-column --encoding --overwrite --quiet",
     "export": "RUN --doc-topic --topic-word --doc-component --component-word --format --top --overwrite --quiet",

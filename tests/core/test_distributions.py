@@ -200,3 +200,11 @@ def test_the_softmax_mixture_is_the_softmax_of_gaussians_around_the_axes():
     gap = (theta.max(-1).values / theta.min(-1).values).log()
     assert gap.mean().item() == pytest.approx(8.0, abs=0.05)
     assert gap.var().item() == pytest.approx(2.0, rel=0.05)
+
+
+@pytest.mark.parametrize("n_topics", [2, 5])
+def test_dirichlet_of_concentration_a_thousandth(n_topics):
+    torch.manual_seed(0)
+    theta = Dirichlet(n_topics, 0.001).sample(20_000, torch.zeros(1))
+    expected = (n_topics - 1) / n_topics**2 / (0.001 * n_topics + 1)
+    assert float(theta.var(0).mean()) == pytest.approx(expected, rel=0.02)

@@ -118,8 +118,8 @@ def test_most_of_the_latent_space_must_not_be_lost(n_active, fit_for_use):
 
 
 def test_documents_that_are_all_alike_are_unfit():
-    assert verdict(theta_spread=0.0009).line() == "unfit: every document has the same topics"
-    assert verdict(theta_spread=0.0011).findings == []
+    assert verdict(theta_spread=0.019).line() == "unfit: every document has the same topics, or nearly"
+    assert verdict(theta_spread=0.021).findings == []
 
 
 def test_of_one_topic_nothing_more_is_asked():
@@ -152,5 +152,9 @@ def test_findings_stand_in_one_line():
     found = verdict(10, twins=[(0, 1), (2, 3)], dead=[4], usage=(0.0,) * 10, theta_spread=0.0)
     assert found.line() == (
         "unfit: 2 of 10 topics repeat another: 0~1, 2~3; 1 of 10 topics is no document's largest: 4;"
-        " 0 of 10 latent dimensions say anything of the documents; every document has the same topics"
+        " 0 of 10 latent dimensions say anything of the documents; every document has the same topics, or nearly"
     )
+
+
+def test_one_dimension_says():
+    assert verdict(usage=(1.0,) + (0.0,) * 9).findings == ["1 of 10 latent dimensions says anything of the documents"]

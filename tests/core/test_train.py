@@ -292,3 +292,38 @@ def test_a_run_goes_on_from_earlier_epochs():
     result = run(Mean(), threes(), epochs=10, epochs_done=7)
     assert [row["epoch"] for row in result.history] == [8, 9, 10]
     assert result.history[-1]["learning_rate"] == run(Mean(), threes(), epochs=10).history[-1]["learning_rate"]
+
+
+class Cliff(Mean):
+    """A finite loss whose gradient is NaN at one step of training."""
+
+    def __init__(self, at):
+        super().__init__(1.0)
+        self.at, self.taken = at, 0
+
+    def terms(self, batch):
+        self.taken += self.training
+        flat = 0 * (self.mean - self.mean).abs().sqrt() if self.taken == self.at and self.training else 0
+        return {name: value + flat for name, value in super().terms(batch).items()}
+
+
+@pytest.mark.parametrize("validation", [None, threes(5)], ids=["none", "validation"])
+def test_weights_lost_in_the_last_step_of_an_epoch_are_not_kept(validation):
+    network = Cliff(at=4)  # the last step of the first epoch
+    result = run(network, threes(), validation)
+    assert math.isfinite(network.mean.item())
+    assert result.stopped == "done"
+
+
+@pytest.mark.parametrize("batch_size", [20, 5], ids=["one batch", "four"])
+@pytest.mark.parametrize("rate", [100.0, 10_000.0])
+def test_a_rate_far_too_large_without_validation(rate, batch_size):
+    network = Mean()
+    run(network, threes(batch_size=batch_size), rate=rate, epochs=200)
+    assert network.mean.item() == pytest.approx(3.0, abs=0.05)
+
+
+def test_treated_weights_far_from_the_start_are_no_runaway_loss():
+    network = Mean(start=1.0)
+    result = run(network, threes(), threes(5), epochs=5, treat=change_to(network, 9.0, {3}))
+    assert result.rollbacks == []

@@ -1,6 +1,7 @@
 """What every model promises, run for each entry of MODELS."""
 
 import pickle
+import signal
 
 import numpy as np
 import pytest
@@ -79,6 +80,25 @@ def test_the_caller_s_random_state_and_data_are_left_alone(kind, corpus):
     assert np.array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), before[1])
     assert (corpus != before[2]).nnz == 0
+
+
+def test_an_interrupted_fit_goes_on_to_its_end(kind, corpus):
+    """Nothing of the epochs that were done is lost, whatever the model's start is."""
+
+    def press(progress):
+        if progress.stage == "train" and progress.done == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    first = kind(K, max_epochs=5, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        first.fit(corpus, listener=press)
+    assert (first.stopped_, first.start_complete_, len(first.history_)) == ("interrupted", True, 2)
+    again = kind(K, max_epochs=5, random_state=0).fit(corpus, go_on_from=first)
+    assert again.stopped_ == "done"
+    assert [row["epoch"] for row in again.history_] == [1, 2, 3, 4, 5][: first.best_epoch_] + list(
+        range(first.best_epoch_ + 1, 6)
+    )
+    assert np.isfinite(again.transform(corpus)).all()
 
 
 def test_an_empty_document_gets_the_prior_s_theta(kind, fitted, corpus):

@@ -160,11 +160,14 @@ class Dirichlet:
     concentration: float
 
     def sample(self, n_docs: int, like: Tensor) -> Tensor:
-        """Draw theta (n_docs, K): independent gammas, normalised."""
-        shape = like.new_full((n_docs, self.n_topics), self.concentration)
-        theta: Tensor = torch._sample_dirichlet(shape)
-        # At small concentrations all gammas of a row can underflow together.
-        return theta.nan_to_num(1.0 / self.n_topics)
+        """Draw theta (n_docs, K): independent gammas, normalised.
+
+        In logs, as gamma(a) is gamma(a + 1) U^(1/a): at small concentrations all gammas of a row underflow together.
+        """
+        shape = like.new_full((n_docs, self.n_topics), self.concentration + 1.0)
+        uniform = torch.rand_like(shape).clamp_min(torch.finfo(shape.dtype).tiny)
+        log_gamma = torch._standard_gamma(shape).log() + uniform.log() / self.concentration
+        return log_gamma.softmax(-1)
 
 
 @dataclass(frozen=True)

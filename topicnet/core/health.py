@@ -14,6 +14,7 @@ from topicnet.core.train import Rollback
 TOP_WORDS, SHARED_WORDS = 10, 8  # two topics are the same that share so many of so many top words
 ACTIVE = 0.01  # a latent dimension says something above this: nats of KL per document, or variance where there is none
 TOLERATED = 0.1  # share of topics, or of latent dimensions, that may be lost before a model is unfit
+LEAST_SPREAD = 0.02  # of the topic that differs most between documents: its standard deviation
 MOST_LISTED = 5
 
 
@@ -130,10 +131,11 @@ def judge(
         findings.append(f"{len(dead)} of {n_topics} topics {verb} no document's largest: {_listed(map(str, dead))}")
     if n_topics > 1 and active <= TOLERATED * len(usage):
         unfit = True
-        findings.append(f"{active} of {len(usage)} latent dimensions say anything of the documents")
-    if n_topics > 1 and theta_spread < 1e-3:
+        verb = "says" if active == 1 else "say"
+        findings.append(f"{active} of {len(usage)} latent dimensions {verb} anything of the documents")
+    if n_topics > 1 and theta_spread < LEAST_SPREAD:
         unfit = True
-        findings.append("every document has the same topics")
+        findings.append("every document has the same topics, or nearly")
     return Verdict(
         fit_for_use=not unfit,
         findings=findings,

@@ -158,7 +158,7 @@ def train(
     began = time.perf_counter()
     stopped = "done"
     with seeded(seed, device):
-        run.keep(epochs_done)
+        run.begin(epochs_done)
         epoch = epochs_done + 1
         while epoch <= max_epochs:
             epoch_began = time.perf_counter()
@@ -166,13 +166,13 @@ def train(
             if ending == "interrupted":
                 stopped = ending
                 break
-            if ending == "lost":
+            bound = math.nan if ending == "lost" else run.validation_bound()
+            if ending == "lost" or not run.sound(bound):
                 if not run.roll_back(epoch):
                     stopped = "diverged"
                     break
                 continue
             row = {"epoch": float(epoch)} | run.averages()
-            bound = run.validation_bound()
             row |= {"learning_rate": run.rate(), "validation_bound": bound} | measure()
             row["seconds"] = time.perf_counter() - epoch_began
             run.history.append(row)
@@ -181,7 +181,7 @@ def train(
             run.offer(epoch, bound)
             idle = epoch - run.best_epoch >= patience
             if epoch < max_epochs and treat(epoch, idle):
-                run.begin_anew(epoch)
+                run.begin(epoch)
             elif idle and epoch < max_epochs:
                 stopped = "early"
                 break
@@ -216,27 +216,29 @@ class _Run:
         self.step = 0
         self.done = 0  # steps of this epoch
         self.sums: dict[str, Tensor] = {}
-        self.first_yardstick = math.nan
-        self.optimizer = self._new_optimizer()
+        self.optimizer: torch.optim.Optimizer
+        self.first_loss = self.first_probe = math.nan  # where the run, and its probe, began
 
     @property
     def best_epoch(self) -> int:
         return self.keeper.epoch
 
-    def keep(self, epoch: int) -> None:
-        """Take the weights as they are for the best so far."""
+    def begin(self, epoch: int) -> None:
+        """Take the weights as they are for a start: older bounds and Adam's moments do not speak of them."""
         self.network.eval()
+        self.keeper.bound = math.inf
         self.keeper.offer(epoch, self.validation_bound())
+        self.first_loss, self.first_probe = math.nan, self._probe()
+        self.optimizer = self._new_optimizer()
+
+    def sound(self, bound: float) -> bool:
+        """Whether the weights an epoch ended with may be kept: its last step is seen by no later loss."""
+        known = self.validation is None or math.isfinite(bound)
+        return known and self._probe() <= RUNAWAY * abs(self.first_probe)
 
     def offer(self, epoch: int, bound: float) -> None:
         """Keep the weights if their bound is the lowest so far, or if there is no bound to tell."""
         self.keeper.offer(epoch, bound)
-
-    def begin_anew(self, epoch: int) -> None:
-        """The weights were changed from outside: older bounds and Adam's moments no longer speak of them."""
-        self.keeper.bound = math.inf
-        self.keep(epoch)
-        self.optimizer = self._new_optimizer()
 
     def rate(self) -> float:
         return self.slowdown * self.schedule.rate(self.step)
@@ -301,21 +303,27 @@ class _Run:
                 self.sums["loss"] = self.sums.get("loss", 0.0) + weights[name] * total
         self.step += 1
         self.done += 1
-        if math.isnan(self.first_yardstick):
-            self.first_yardstick = self._yardstick()
+        if math.isnan(self.first_loss):
+            self.first_loss = self._yardstick(self.sums)
 
     def _lost(self) -> bool:
         """Whether the loss is not finite, or far above where the run began; asked of the device now and then."""
         if self.done % CHECK_STEPS and self.done < len(self.batches):
             return False
-        now = self._yardstick()
-        return not math.isfinite(now) or now / self.done > RUNAWAY * abs(self.first_yardstick)
+        return not self._yardstick(self.sums) / self.done <= RUNAWAY * abs(self.first_loss)
 
-    def _yardstick(self) -> float:
-        """Sum of the terms so far; none counts more than once, so that a weight alone is no runaway loss."""
-        weights = {name: min(1.0, self.schedule.full_weight(name)) for name in self.sums if name != "loss"}
-        values = [weight * self.sums[name] for name, weight in weights.items() if weight > 0]
-        return float(torch.stack([*values, 0.0 * self.sums["loss"]]).sum())
+    def _probe(self) -> float:
+        """The yardstick of one batch of the training data, the same at every call, in evaluation mode."""
+        with seeded(self.seed, _device_of(self.network)), torch.inference_mode():
+            terms = _terms(self.network, next(iter(self.batches)))
+            return self._yardstick({name: value.mean() for name, value in terms.items()})
+
+    def _yardstick(self, sums: dict[str, Tensor]) -> float:
+        """Sum of the terms; none counts more than once, so that a weight alone is no runaway loss."""
+        weights = {name: min(1.0, self.schedule.full_weight(name)) for name in sums if name != "loss"}
+        values = [weight * sums[name] for name, weight in weights.items() if weight > 0]
+        # The loss itself is asked only whether it is finite.
+        return float(torch.stack([*values, *(0.0 * sums[name] for name in sums)]).sum())
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         groups = _parameter_groups(self.network, self.weight_decay)

@@ -178,7 +178,7 @@ class ETM(TopicModel):
     """
 
     PLANS: ClassVar[dict[str, Plan]] = {
-        "em": Plan(1_200, 0.002, diversity=0.01),
+        "em": Plan(1_200, 0.001, diversity=0.01),
         "random": Plan(3_000, 0.01, diversity=0.015, most_epochs=300),
     }
 

@@ -93,7 +93,7 @@ validation_fraction, patience, device, random_state
     """
 
     PLANS: ClassVar[dict[str, Plan]] = {
-        "em": Plan(1_200, 0.002, diversity=0.012),
+        "em": Plan(1_200, 0.002, diversity=0.0075),
         "random": Plan(3_000, 0.01, diversity=0.025, most_epochs=300),
     }
 

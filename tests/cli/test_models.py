@@ -1,0 +1,234 @@
+"""Every model through the command line, and the options that belong to one of them."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from topicnet.models import MODELS
+
+from .conftest import COMMAND, ENVIRONMENT, SECONDS, Warm, snapshot, themed_documents
+
+ALL = pytest.mark.parametrize("model", MODELS)
+FAST = ["--epochs", "4", "--min-df", "1", "--max-df", "1.0", "-k", "4", "--param", "hidden_dim=16"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("corpus") / "news.txt"
+    path.write_text("\n".join([*themed_documents(160), "", "12345"]) + "\n", "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def runs(corpus: Path, warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of each model, named as the model."""
+    folder = tmp_path_factory.mktemp("runs")
+    for model in MODELS:
+        done = warm("fit", corpus, "--model", model, "--out", model, *FAST, cwd=folder)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def record(run: Path) -> dict:
+    return json.loads((run / "run.json").read_text("utf-8"))
+
+
+@ALL
+def test_a_run_ends_in_a_verdict(model: str, runs: Path) -> None:
+    health = record(runs / model)["health"]
+    assert health["verdict"].split(":")[0] in ("healthy", "usable", "unfit")
+    assert set(health) == {
+        "verdict", "fit_for_use", "findings", "duplicates", "dead", "usage", "active_units", "reseeded", "rollbacks",
+    }  # fmt: skip
+    history = pl.read_csv(runs / model / "history.csv")
+    assert {MODELS[model].DIVERGENCE, "active_units", "duplicate_pairs", "dead_topics"} <= set(history.columns)
+
+
+@ALL
+def test_topics_transform_and_export(model: str, runs: Path, corpus: Path, warm: Warm, tmp_path: Path) -> None:
+    run = runs / model
+    shown = warm("topics", run, "--json", cwd=tmp_path)
+    assert (shown.returncode, len(json.loads(shown.stdout)["topics"])) == (0, 4)
+    done = warm("transform", run, corpus, "--out", "theta.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "theta.csv").read_bytes() == (run / "doc_topic.csv").read_bytes()
+    done = warm("export", run, "--doc-topic", "d.parquet", "--topic-word", "w.npz", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert pl.read_parquet(tmp_path / "d.parquet").height == 162
+    with np.load(tmp_path / "w.npz", allow_pickle=False) as arrays:
+        assert np.allclose(arrays["beta"].sum(1), 1, atol=1e-5)
+
+
+@ALL
+def test_the_same_seed_gives_the_same_bits(model: str, runs: Path, corpus: Path, warm: Warm, tmp_path: Path) -> None:
+    done = warm("fit", corpus, "--model", model, "--out", "again", *FAST, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, again = snapshot(runs / model), snapshot(tmp_path / "again")
+    assert first.keys() == again.keys()
+    for name in first:
+        if name.endswith((".csv", ".safetensors")) and name != "history.csv":
+            assert first[name] == again[name], name
+
+
+def test_refine_is_refused_where_documents_are_no_mixtures(
+    runs: Path, corpus: Path, warm: Warm, tmp_path: Path
+) -> None:
+    done = warm("transform", runs / "w-lda", corpus, "--out", "theta.csv", "--refine", "5", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "refine=5 given, but under the product decoder" in done.stderr
+    assert not (tmp_path / "theta.csv").exists()
+
+
+def test_components_of_gmntm_are_written_and_exported(runs: Path, warm: Warm, tmp_path: Path) -> None:
+    run = runs / "gmntm"
+    table = pl.read_csv(run / "doc_component.csv")
+    assert table.columns == ["doc_id", "status", "top_component", *(f"component_{c}" for c in range(4))]
+    assert table.height == 162
+    assert table["top_component"].is_null().to_list() == [False] * 160 + [True] * 2
+    shares = table.select(pl.col("^component_.*$")).to_numpy()
+    assert np.allclose(shares.sum(1), 1, atol=1e-5)
+    done = warm("export", run, "--doc-component", "c.csv", "--component-word", "w.parquet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "c.csv").read_bytes() == (run / "doc_component.csv").read_bytes()
+    assert pl.read_parquet(tmp_path / "w.parquet").columns == ["component", "rank", "word", "probability"]
+
+
+def test_other_models_have_no_components(runs: Path, warm: Warm, tmp_path: Path) -> None:
+    assert not (runs / "etm" / "doc_component.csv").exists()
+    done = warm("export", runs / "etm", "--doc-topic", "d.csv", "--doc-component", "c.csv", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--doc-component given, but etm has no components: only gmntm has" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_changed_component_table_is_refused(corpus: Path, warm: Warm, tmp_path: Path) -> None:
+    done = warm("fit", corpus, "--model", "gmntm", "--out", "run", *FAST, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = tmp_path / "run/doc_component.csv"
+    table.write_bytes(table.read_bytes().replace(b"ok", b"xx", 1))
+    done = warm("topics", "run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "doc_component.csv" in done.stderr
+
+
+# ---------------------------------------------------------------- options
+
+
+def test_parameters_of_a_model_by_name(corpus: Path, warm: Warm, tmp_path: Path) -> None:
+    given = ["--decoder", "product", "--param", "noise=0.1", "--param", "prior=gaussian-mixture"]
+    done = warm("fit", corpus, "--model", "w-lda", "--out", "run", *FAST, *given, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    kept = record(tmp_path / "run")["model_parameters"]
+    assert (kept["noise"], kept["prior"], kept["decoder"]) == (0.1, "gaussian-mixture", "product")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--param", "noise"], "NAME=VALUE"),
+        (["--param", "=3"], "NAME=VALUE"),
+        (["--param", "noise=[1"], "NAME=VALUE"),
+        (["--param", "noise=much"], "noise='much'"),
+        (["--param", "magic=1"], "parameter 'magic' given, w-lda has:"),
+        (["--decoder", "mlp"], "decoder='mlp'"),
+        (["--embeddings", "train"], "parameter 'embeddings' given, w-lda has:"),
+        (["--param", "kernel=rbf"], "kernel='rbf' given, expected one of diffusion, gaussian, imq"),
+    ],
+)
+def test_a_bad_parameter_is_one_line(corpus: Path, warm: Warm, tmp_path: Path, given: list[str], said: str) -> None:
+    done = warm("fit", corpus, "--model", "w-lda", "--out", "run", *FAST, *given, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", ["glove", "word2vec", "binary", "train"])
+def test_etm_takes_word_vectors(corpus: Path, warm: Warm, tmp_path: Path, form: str) -> None:
+    words = ["match", "team", "planet", "orbit", "bank", "Flour"]
+    rows = np.random.default_rng(0).normal(size=(len(words), 8)).astype(np.float32)
+    header = b"" if form == "glove" else f"{len(words)} 8\n".encode()
+    lines = [
+        word.encode() + b" " + (row.tobytes() if form == "binary" else " ".join(map(str, row)).encode()) + b"\n"
+        for word, row in zip(words, rows, strict=True)
+    ]
+    (tmp_path / "vectors").write_bytes(header + b"".join(lines))
+    given = ["--embeddings", "train" if form == "train" else "vectors", "--param", "embedding_dim=8"]
+    frozen = ["--param", "freeze_embeddings=true"]
+    done = warm("fit", corpus, "--out", "run", *FAST, *given, *frozen, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "word vectors:" in done.stderr
+    if form != "train":
+        assert "words have no vector" in done.stderr
+    assert record(tmp_path / "run")["model_parameters"]["embeddings"] == given[1]
+    done = warm("transform", "run", corpus, "--out", "theta.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "theta.csv").read_bytes() == (tmp_path / "run/doc_topic.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "check the path"), (b"match 1 2 nonsense\n", "vectors"), (b"\x80\x04pickle", "vectors"), (b"", "vectors")],
+)
+def test_word_vectors_that_cannot_be_read_are_one_line(
+    corpus: Path, warm: Warm, tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / "vectors").write_bytes(content)
+    done = warm("fit", corpus, "--out", "run", *FAST, "--embeddings", "vectors", "-q", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+# ---------------------------------------------------------------- health
+
+
+def test_strict_exits_3_when_the_model_is_unfit(warm: Warm, tmp_path: Path) -> None:
+    (tmp_path / "same.txt").write_text("the striker scored a late penalty goal\n" * 60, "utf-8")
+    given = ["fit", "same.txt", "-k", "4", "--epochs", "3", "--max-df", "1.0", "--quiet"]
+    done = warm(*given, "--out", "a", "--strict", cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr.startswith("unfit: ")
+    assert "topics repeat another" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert record(tmp_path / "a")["health"]["fit_for_use"] is False
+    done = warm(*given, "--out", "b", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_strict_exits_0_when_the_model_is_fit(corpus: Path, warm: Warm, tmp_path: Path) -> None:
+    done = warm("fit", corpus, "--out", "run", *FAST, "--strict", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "healthy: no topic repeats another" in done.stderr
+
+
+# ---------------------------------------------------------------- interrupted
+
+
+@ALL
+def test_ctrl_c_leaves_a_run_that_can_be_read(model: str, corpus: Path, warm: Warm, tmp_path: Path) -> None:
+    given = ["fit", str(corpus), "--model", model, "--out", "run", *FAST, "--epochs", "100000"]
+    process = subprocess.Popen(
+        [*COMMAND, *given, "--param", "patience=100000"],
+        cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=ENVIRONMENT, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("training"):
+            break
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=SECONDS)
+    assert process.returncode == 130
+    before = record(tmp_path / "run")
+    assert before["status"] == "interrupted"
+    done = warm("topics", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,193 @@
+"""Options that belong to one model: priors, kernels, embeddings, latent sizes, components."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_matrix
+from sklearn.metrics import adjusted_rand_score
+
+from tests.core.test_em import matched_cosine, planted
+from topicnet.errors import InputError
+from topicnet.models import ETM, GMNTM, MODELS, NVDMGSM, WLDA
+
+K, V = 5, 80
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return planted(300, V, K, seed=1)
+
+
+@pytest.fixture(scope="module")
+def clusters():
+    """Documents of one topic each: counts, topics, cluster of each."""
+    rng = np.random.default_rng(0)
+    beta = rng.dirichlet(np.full(200, 0.05), 8)
+    cluster = rng.integers(8, size=800)
+    counts = np.stack([rng.multinomial(50, beta[c]) for c in cluster]).astype(np.float32)
+    return csr_matrix(counts), beta, cluster
+
+
+# ---------------------------------------------------------------- planted truth
+
+
+@pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS.keys())
+def test_clear_clusters_are_found(kind, clusters):
+    counts, truth, _ = clusters
+    assert matched_cosine(kind(8, random_state=0).fit(counts).components_, truth) >= 0.9
+
+
+@pytest.mark.parametrize("assignment", ["optimal", "mean_posterior"])
+def test_components_of_gmntm_are_the_clusters(clusters, assignment):
+    counts, truth, cluster = clusters
+    model = GMNTM(8, assignment=assignment, random_state=0).fit(counts)
+    found = model.predict_component(counts)
+    assert found.shape == (800, 8)
+    assert np.allclose(found.sum(1), 1, atol=1e-5)
+    assert adjusted_rand_score(cluster, found.argmax(1)) >= 0.9
+    assert model.component_word_.shape == (8, 200)
+    assert np.allclose(model.component_word_.sum(1), 1, atol=1e-5)
+    assert matched_cosine(model.component_word_, truth) >= 0.9
+
+
+@pytest.mark.slow
+def test_w_lda_s_own_synthetic_check():
+    """Nan et al. 2019, section 5.1: 10,000 documents, V 100, K 5, alpha 0.1."""
+    counts, truth = planted(10_000, 100, 5, seed=0)
+    for init in ("em", "random"):
+        assert matched_cosine(WLDA(5, init=init, random_state=0).fit(counts).components_, truth) >= 0.9
+
+
+# ---------------------------------------------------------------- W-LDA
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"prior": "gaussian-mixture"}, {"kernel": "gaussian"}, {"kernel": "imq"}, {"noise": 0.0}, {"noise": 0.5},
+        {"concentration": 0.01}, {"decoder": "mixture"}, {"mmd_weight": 0.0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_w_lda_trains_under_each_option(corpus, options):
+    counts, truth = corpus
+    model = WLDA(K, random_state=0, max_epochs=15, **options).fit(counts)
+    assert matched_cosine(model.components_, truth) > 0.8
+    assert np.isfinite([row["mmd"] for row in model.history_]).all()
+
+
+def test_w_lda_matches_theta_to_its_prior(corpus):
+    """The discrepancy is what training with a large weight brings down."""
+    counts, _ = corpus
+    loose, tight = (
+        WLDA(K, random_state=0, max_epochs=30, patience=30, mmd_weight=w).fit(counts).history_[-1]["mmd"]
+        for w in (0.0, 20.0)
+    )
+    assert tight < loose
+
+
+def test_noise_is_in_the_objective_and_not_in_what_is_inferred(corpus):
+    counts, _ = corpus
+    model = WLDA(K, random_state=0, max_epochs=2).fit(counts)
+    assert np.array_equal(model.transform(counts), model.transform(counts))
+    theta = torch.full((4, K), 1 / K)
+    noisy = model.network_.noise(theta)
+    assert torch.allclose(noisy.sum(-1), torch.ones(4), atol=1e-5)
+    assert not torch.allclose(noisy, theta)
+
+
+def test_an_empty_document_of_w_lda_is_uniform(corpus):
+    model = WLDA(K, random_state=0, max_epochs=1).fit(corpus[0])
+    assert np.allclose(model.transform(csr_matrix((1, V))), 1 / K)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("prior", "normal"), ("kernel", "rbf"), ("noise", 1.0), ("noise", -0.1), ("concentration", 0), ("mmd_weight", -1)],
+)
+def test_a_bad_option_of_w_lda_is_refused_by_name(corpus, name, value):
+    with pytest.raises(InputError, match=name):
+        WLDA(K, **{name: value}).fit(corpus[0])
+
+
+# ---------------------------------------------------------------- latent sizes
+
+
+@pytest.mark.parametrize("kind", [ETM, NVDMGSM, GMNTM])
+@pytest.mark.parametrize("latent_dim", [2, 9])
+def test_a_latent_space_of_another_size_than_k(kind, corpus, latent_dim):
+    counts, _ = corpus
+    model = kind(K, latent_dim=latent_dim, random_state=0, max_epochs=3).fit(counts)
+    assert model.transform(counts).shape == (300, K)
+    assert len(model.health_.usage) == latent_dim
+    with pytest.raises(InputError, match="latent_dim"):
+        kind(K, latent_dim=0).fit(counts)
+
+
+# ---------------------------------------------------------------- GMNTM
+
+
+def test_gmntm_may_have_other_components_than_topics(corpus):
+    counts, _ = corpus
+    model = GMNTM(K, n_components=3, random_state=0, max_epochs=2).fit(counts)
+    assert model.predict_component(counts).shape == (300, 3)
+    assert model.component_word_.shape == (3, V)
+    empty = model.predict_component(csr_matrix((1, V)))
+    assert np.allclose(empty, model.network_.prior.log_weights().exp().detach().numpy())
+
+
+def test_a_mixture_s_component_words_are_theta_times_components(corpus):
+    model = GMNTM(K, random_state=0, max_epochs=2).fit(corpus[0])
+    theta = model.network_.component_theta().detach().numpy()
+    assert np.allclose(theta @ model.components_, model.component_word_, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "value"), [("n_components", 0), ("pretrain_epochs", -1), ("assignment", "soft")])
+def test_a_bad_option_of_gmntm_is_refused_by_name(corpus, name, value):
+    with pytest.raises(InputError, match=name):
+        GMNTM(K, **{name: value}).fit(corpus[0])
+
+
+# ---------------------------------------------------------------- ETM's embeddings
+
+
+def vectors(dim=7):
+    return np.random.default_rng(0).normal(size=(V, dim)).astype(np.float32)
+
+
+@pytest.mark.parametrize("init", ["em", "random"])
+def test_frozen_embeddings_stay_and_free_ones_move(corpus, init):
+    counts, _ = corpus
+    frozen, free = (
+        ETM(K, embeddings=vectors(), freeze_embeddings=f, init=init, random_state=0, max_epochs=2).fit(counts)
+        for f in (True, False)
+    )
+
+    def angle(model):
+        rho = model.network_.rho.detach().numpy()
+        return (rho * vectors()).sum(1) / np.linalg.norm(rho, axis=1) / np.linalg.norm(vectors(), axis=1)
+
+    assert np.allclose(angle(frozen), 1, atol=1e-5)
+    assert not np.allclose(angle(free), 1, atol=1e-5)
+    assert frozen.network_.rho.shape == (V, 7)
+
+
+def test_topics_are_found_among_given_embeddings(corpus):
+    counts, truth = corpus
+    model = ETM(K, embeddings=vectors(60), freeze_embeddings=True, random_state=0).fit(counts)
+    assert matched_cosine(model.components_, truth) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"embeddings": vectors()[:10]}, "embeddings of 10 words"),
+        ({"embeddings": vectors()[0]}, "embeddings of shape"),
+        ({"embeddings": vectors() * np.nan}, "finite"),
+        ({"embeddings": vectors(), "embedding_dim": 9}, "embedding_dim=9"),
+        ({"embeddings": "vectors.txt"}, "topicnet.fit and the command line"),
+    ],
+)
+def test_embeddings_that_do_not_fit_are_refused(corpus, options, said):
+    with pytest.raises(InputError, match=said):
+        ETM(K, **options).fit(corpus[0])
