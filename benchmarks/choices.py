@@ -1,4 +1,4 @@
-"""The measurements behind the defaults: EM passes, embedding size, threads. 20ng_etm_bow, K = 50, seed 0.
+"""The measurements behind the defaults: EM passes, overlap, noise, embeddings, threads. 20ng_etm_bow, K = 50, seed 0.
 
 Usage: python benchmarks/choices.py [--data FOLDER]
 """
@@ -23,9 +23,11 @@ from topicnet.core.threads import VARIABLE, chosen_threads
 from topicnet.evaluate.coherence import npmi, top_words
 from topicnet.evaluate.diversity import topic_diversity
 from topicnet.evaluate.perplexity import document_completion
+from topicnet.models import MODELS, TopicModel
 
 CPU = torch.device("cpu")
 TOPICS = 50
+OTHER_DECODERS = {"etm": "product", "nvdm-gsm": "product", "w-lda": "mixture", "gmntm": "product"}
 FIT = """
 import sys, time, topicnet
 from scipy.sparse import load_npz
@@ -69,6 +71,18 @@ def embedding_sizes(train: csr_matrix, first: csr_matrix, second: csr_matrix) ->
         print(f"| {size} | {n:.3f} | {td:.2f} | {perplexity:.0f} | {seconds:.1f} |", flush=True)
 
 
+def trained(title: str, rows: dict[str, TopicModel], data: tuple[csr_matrix, csr_matrix, csr_matrix]) -> None:
+    """A table of one option's values; perplexity with 20 EM steps on theta where the decoder is a mixture."""
+    train, first, second = data
+    print(f"\n| {title} | NPMI | TD | perplexity, refined |\n|---|---|---|---|")
+    for name, model in rows.items():
+        model.fit(train)
+        mixes = model.network_.decoder.mixes
+        theta = model.transform(first, refine=20 if mixes else 0)
+        n, td, perplexity = scores(model.components_, theta, train, first, second)
+        print(f"| {name} | {n:.3f} | {td:.2f} | {f'{perplexity:.0f}' if mixes else ''} |", flush=True)
+
+
 def threads(path: Path) -> None:
     print("\n| threads | quiet machine, s | beside one busy process, s |\n|---|---|---|")
     for count in (1, 2):
@@ -98,6 +112,13 @@ def main() -> None:
     train, first, second = (load_npz(folder / f"{name}.npz").tocsr() for name in ("tr", "ts_h1", "ts_h2"))
     print(f"{os.cpu_count()} cores, torch {torch.__version__}, topicnet {topicnet.__version__}\n")
     em_passes(train, first, second)
+    data = (train, first, second)
+    overlap = {str(w): topicnet.NVDMGSM(TOPICS, diversity_weight=w, random_state=0) for w in (0.0, 0.0075, 0.02, 0.05)}
+    trained("overlap weight, NVDM-GSM", overlap, data)
+    noise = {str(a): topicnet.WLDA(TOPICS, noise=a, random_state=0) for a in (0.0, 0.2, 0.3, 0.4)}
+    trained("noise, W-LDA", noise, data)
+    decoders = {f"{n}, {d}": MODELS[n](TOPICS, decoder=d, random_state=0) for n, d in OTHER_DECODERS.items()}
+    trained("decoder", decoders, data)
     embedding_sizes(train, first, second)
     threads((folder / "tr.npz").resolve())
 

@@ -6,7 +6,14 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix
 
-from topicnet.core.em import THETA_PSEUDO_COUNT, fit_mixture, refine_theta
+from topicnet.core.em import (
+    MOST_DOCUMENT_PASSES,
+    THETA_PSEUDO_COUNT,
+    _n_candidates,
+    _owners,
+    fit_mixture,
+    refine_theta,
+)
 from topicnet.core.sparse import SparseBatch
 
 CPU = torch.device("cpu")
@@ -34,6 +41,32 @@ def test_planted_topics_are_found(seed):
     assert matched_cosine(fitted.beta.numpy(), truth) > 0.9
     assert torch.allclose(fitted.theta.sum(1), torch.ones(600), atol=1e-5)
     assert torch.allclose(fitted.beta.sum(1), torch.ones(6), atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_planted_topics_are_found_in_titles(seed):
+    """Documents of 5 words: EM begins with words in context there."""
+    counts, truth = planted(n_docs=4000, n_words=100, n_topics=5, length=5, seed=seed)
+    seen = []
+    fitted = fit_mixture(
+        counts, 5, 60, np.random.default_rng(seed), CPU, on_pass=lambda *n: bool(seen.append(n)) or True
+    )
+    assert matched_cosine(fitted.beta.numpy(), truth) > 0.9
+    assert torch.allclose(fitted.theta.sum(1), torch.ones(4000), atol=1e-5)
+    assert seen[-1][0] == seen[-1][1] == 30 + MOST_DOCUMENT_PASSES  # 200 tokens of each word
+
+
+def test_the_topics_that_own_their_documents_are_kept():
+    theta = torch.tensor([[0.8, 0.1, 0.1], [0.7, 0.1, 0.2], [0.1, 0.6, 0.3], [0.1, 0.5, 0.4]])
+    assert _owners(theta, 2).tolist() == [0, 1]
+    assert _owners(theta, 3).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("n_topics", "n_rows", "expected"), [(1, 10_000, 1), (10, 10_000, 15), (5, 80, 8), (5, 79, 5), (50, 100, 50)]
+)
+def test_there_are_more_candidates_where_there_are_documents_to_tell_them_apart(n_topics, n_rows, expected):
+    assert _n_candidates(n_topics, n_rows) == expected
 
 
 def test_refining_never_lowers_the_posterior_and_converges():

@@ -24,6 +24,8 @@ from topicnet.models.decoders import make_decoder
 from topicnet.models.fitting import check_count, check_share
 from topicnet.models.network import TopicNetwork
 
+# Added to the variances of a mixture fitted to posterior means: the draws it is a prior for spread about them.
+MEANS_TO_DRAWS = 0.3
 ASSIGNMENTS = ("optimal", "mean_posterior")
 
 
@@ -100,7 +102,7 @@ class GMNTMNetwork(TopicNetwork):
         if len(np.unique(points, axis=0)) < n_components:
             return  # fewer different documents than components: nothing to tell them apart by
         fitted = FittedMixture(
-            n_components, covariance_type="diag", reg_covar=1e-2, max_iter=100, tol=1e-2, random_state=seed
+            n_components, covariance_type="diag", reg_covar=MEANS_TO_DRAWS, max_iter=100, tol=1e-2, random_state=seed
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # training goes on from here in any case
