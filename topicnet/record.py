@@ -62,7 +62,7 @@ def record_of(config: FitConfig, corpus: Corpus, model: TopicModel, status: str,
     return {
         "status": status,
         "config": config.model_dump(),
-        "model_parameters": {k: v for k, v in (model.get_params() | config.parameters).items() if k != "random_state"},
+        "model_parameters": {k: v for k, v in _parameters(model, config).items() if k != "random_state"},
         "seed": config.seed,
         "text": corpus.source["options"],
         "data": {
@@ -83,6 +83,13 @@ def record_of(config: FitConfig, corpus: Corpus, model: TopicModel, status: str,
         "versions": {"python": platform.python_version(), "topicnet": topicnet.__version__}
         | {name: importlib.metadata.version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", "polars")},
     }
+
+
+def _parameters(model: TopicModel, config: FitConfig) -> dict[str, Any]:
+    """The model's parameters; word vectors by where they came from."""
+    given = {name: config.parameters[name] for name in ("embeddings",) if name in config.parameters}
+    parameters: dict[str, Any] = model.get_params()
+    return parameters | given
 
 
 def peak_memory_bytes() -> int:

@@ -27,10 +27,10 @@ from topicnet.tables import (
     write_word_table,
 )
 from topicnet.text.counts import OK, Corpus, TextOptions
-from topicnet.text.embeddings import read_word_vectors, train_word_vectors
 from topicnet.text.named import Recipe, recipes
 from topicnet.text.readers import Documents, read_documents, source_name
 from topicnet.text.vocabulary import Pruning
+from topicnet.word_vectors import check_embeddings, give_word_vectors
 
 
 def fit(
@@ -340,38 +340,11 @@ def build_model(config: FitConfig) -> TopicModel:
         if name not in known:
             raise InputError(f"parameter {name!r} given, {config.model} has: {', '.join(sorted(known))}")
     check_embeddings(config)
+    if config.parameters.get("freeze_embeddings") is True and config.parameters.get("embeddings") in (None, "none"):
+        raise InputError("freeze_embeddings given without embeddings: give word vectors to freeze, or leave it out")
     estimator = kind(**reserved, **{name: v for name, v in config.parameters.items() if name != "embeddings"})
     estimator.check_parameters()
     return estimator
-
-
-def check_embeddings(config: FitConfig) -> None:
-    """Raise InputError for word vectors that cannot be had, before any work is done."""
-    given = config.parameters.get("embeddings", "none")
-    if given is None or given in ("none", "train"):
-        return
-    if not isinstance(given, str):
-        raise InputError(
-            f"embeddings of type {type(given).__name__} given, expected none, train or a file of word vectors: an array"
-            " fits the words of an estimator's own counts only"
-        )
-    if not Path(given).is_file():
-        raise InputError(f"embeddings {given!r} given, expected none, train or a file of word vectors: check the path")
-
-
-def give_word_vectors(model: TopicModel, config: FitConfig, corpus: Corpus, on_notice: Callable[[str], None]) -> None:
-    """Read or train the configured word vectors, aligned to the corpus' words."""
-    given = config.parameters.get("embeddings") or "none"
-    if given == "none":
-        return
-    if given == "train":
-        dim = model.get_params()["embedding_dim"] or max(100, config.topics)
-        lengths = np.asarray(corpus.counts.sum(1)).ravel()
-        vectors = train_word_vectors(corpus.tokens, lengths, corpus.vocab_size, dim, config.seed)
-    else:
-        vectors = read_word_vectors(given, corpus.vocabulary, config.seed)
-    on_notice(f"word vectors: {vectors.report(corpus.vocabulary)}")
-    model.set_params(embeddings=vectors.vectors, embedding_dim=vectors.vectors.shape[1])
 
 
 def _read_stop_words(path: Path) -> tuple[str, ...]:

@@ -140,10 +140,6 @@ def test_a_component_cannot_shrink_onto_one_document():
     assert prior.log_var.ravel().tolist() == [-COMPONENT_LOG_VAR, COMPONENT_LOG_VAR]
 
 
-def test_the_mean_of_the_mixture_is_weighted():
-    assert mixture([[0.0, 4.0], [8.0, 0.0]], np.ones((2, 2)), [0.75, 0.25]).mean().tolist() == pytest.approx([2.0, 3.0])
-
-
 def test_it_starts_as_a_standard_normal_but_for_noise_in_the_means():
     torch.manual_seed(0)
     prior = GaussianMixture(50, 20)

@@ -226,7 +226,7 @@ def test_treated_weights_are_a_new_start_even_if_their_bound_is_worse():
 
 def test_after_a_treatment_patience_begins_anew():
     network, validation = Mean(start=1.0), threes(5, value=1.0)
-    result = run(network, threes(), validation, patience=4, treat=change_to(network, 1.0, {3}))
+    result = run(network, threes(), validation, epochs=10, patience=4, treat=change_to(network, 1.0, {3}))
     assert len(result.history) == 3 + 4
     assert (result.stopped, result.best_epoch, network.mean.item()) == ("early", 3, 1.0)
 
@@ -249,11 +249,22 @@ def test_a_treatment_is_told_when_the_run_is_about_to_stop_and_may_keep_it_going
 
     def treat(epoch, stopping):
         asked.append((epoch, stopping))
-        return epoch == 3
+        return epoch == 4
 
-    result = run(Mean(start=1.0), threes(), threes(5, value=1.0), patience=3, treat=treat)
-    assert asked == [(1, False), (2, False), (3, True), (4, False), (5, False), (6, True)]
-    assert (result.stopped, len(result.history)) == ("early", 6)
+    # The rate rises for one epoch of ten: patience is counted after it.
+    result = run(Mean(start=1.0), threes(), threes(5, value=1.0), epochs=10, patience=3, treat=treat)
+    assert asked == [(1, False), (2, False), (3, False), (4, True), (5, False), (6, False), (7, True)]
+    assert (result.stopped, len(result.history)) == ("early", 7)
+
+
+def test_patience_is_counted_after_the_warm_up():
+    schedule = Schedule(20 * 4, 0.1, warm_up={"pull": 0.5}, weights={"pull": 0.0})
+    network = Mean(start=1.0)
+    result = train(
+        network, threes(), threes(5, value=1.0), schedule,
+        max_epochs=20, patience=3, weight_decay=0.0, seed=0, device=CPU,
+    )  # fmt: skip
+    assert (result.stopped, result.best_epoch, len(result.history)) == ("early", 0, 10 + 3)
 
 
 def test_there_is_no_treatment_after_the_last_epoch():

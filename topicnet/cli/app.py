@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Annotated
@@ -125,16 +126,20 @@ def fit(
     from topicnet.config import read_config
     from topicnet.run import fit_to_folder
 
+    named = _named_values(parameters or [])
+    options = {
+        "init": init, "max_epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
+        "decoder": decoder, "embeddings": embeddings,
+    }  # fmt: skip
+    options = {name: value for name, value in options.items() if value is not None}
+    if twice := sorted(options.keys() & named.keys()):
+        raise typer.BadParameter(f"{twice[0]} was given twice, by its option and by --param: give it once")
     given = {
         "corpus": corpus, "model": model, "topics": topics, "seed": seed, "device": device, "lang": lang,
         "stop_words": stop_words, "text_column": text_column, "id_column": id_column, "encoding": encoding,
         "min_df": _bound("--min-df", min_df), "max_df": _bound("--max-df", max_df), "max_vocab": max_vocab,
         "keep_corpus": keep_corpus, "keep_texts": keep_texts,
-        "parameters": {
-            **_named_values(parameters or []),
-            "init": init, "max_epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
-            "decoder": decoder, "embeddings": embeddings,
-        },
+        "parameters": named | options,
     }  # fmt: skip
     resolved = read_config(config, given)
     with show_progress(quiet) as listener:
@@ -255,6 +260,9 @@ def _named_values(given: list[str]) -> dict[str, object]:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
             value = None
+        if isinstance(value, str):  # YAML takes 1e-3 for a word
+            with contextlib.suppress(ValueError):
+                value = float(value)
         if not name or not equals or value is None:
             raise typer.BadParameter(f"--param {pair} given, expected NAME=VALUE such as noise=0.2")
         values[name] = value

@@ -66,7 +66,7 @@ def describe_fit(run: Run) -> str:
         "done": "trained",
         "early": "stopped early, as documents kept apart gained nothing more: trained",
         "interrupted": "interrupted: trained",
-        "diverged": "the loss was no longer finite and training was ended; trained",
+        "diverged": "the loss was lost again and again and training was ended: trained",
     }[fitted["stopped"]]
     return f"{ending} {fitted['epochs']} epochs, kept the weights of epoch {fitted['best_epoch']}"
 

@@ -127,10 +127,6 @@ class GaussianMixture(nn.Module):
         categorical = (log_assignment.exp() * (log_assignment - self.log_weights())).sum(-1)
         return self.kl_per_dimension(q, log_assignment).sum(-1) + categorical
 
-    def mean(self) -> Tensor:
-        """sum_c pi_c mu_c, (Z,)."""
-        return self.log_weights().exp() @ self.means
-
     def _expected_log_density(self, first: Tensor, second: Tensor) -> Tensor:
         """E log N(z; mu_c, sigma_c^2) from the first two moments of z (B, Z), without 2 pi: (B, C)."""
         precision = (-self.log_var).exp()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,8 +69,16 @@ class Verdict:
     reseeded: int = 0
     rollbacks: list[dict[str, Any]] = field(default_factory=list)
 
+    @classmethod
+    def read(cls, saved: Mapping[str, Any]) -> Verdict:
+        """The verdict as it was before it was written as JSON, which has no tuples."""
+        pairs = [(int(i), int(j)) for i, j in saved["duplicates"]]
+        return cls(**(dict(saved) | {"duplicates": pairs}))
+
     def line(self) -> str:
         """The verdict in one line."""
+        if not self.usage:
+            return "not examined: saved by a version that did not look for collapse"
         if not self.findings:
             return (
                 "healthy: no topic repeats another, none is dead,"

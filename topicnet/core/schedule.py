@@ -38,6 +38,10 @@ class Schedule:
         fallen = (done - self.rise) / (1 - self.rise)
         return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, fallen))))
 
+    def settled(self) -> float:
+        """Share of the run after which no weight and no rate rises any more."""
+        return max([self.rise, *self.warm_up.values()])
+
     def full_weight(self, term: str) -> float:
         """Weight of a term once it is fully phased in."""
         return self.weights.get(term, 1.0)

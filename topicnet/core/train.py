@@ -179,7 +179,9 @@ def train(
             if listener is not None:
                 listener(Progress(stage, epoch, max_epochs, time.perf_counter() - began, row))
             run.offer(epoch, bound)
-            idle = epoch - run.best_epoch >= patience
+            idle = run.idle_epochs(epoch, epochs_done) >= patience
+            if idle:
+                run.keeper.restore()
             if epoch < max_epochs and treat(epoch, idle):
                 run.begin(epoch)
             elif idle and epoch < max_epochs:
@@ -230,6 +232,11 @@ class _Run:
         self.keeper.offer(epoch, self.validation_bound())
         self.first_loss, self.first_probe = math.nan, self._probe()
         self.optimizer = self._new_optimizer()
+
+    def idle_epochs(self, epoch: int, epochs_done: int) -> int:
+        """Epochs without improvement, not counting those in which rate and weights still rose."""
+        risen = math.ceil(self.schedule.settled() * self.schedule.n_steps / len(self.batches))
+        return epoch - max(self.best_epoch, min(risen, epoch), epochs_done)
 
     def sound(self, bound: float) -> bool:
         """Whether the weights an epoch ended with may be kept: its last step is seen by no later loss."""

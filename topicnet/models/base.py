@@ -233,7 +233,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self.device_ = "cpu"
         self.stopped_, self.best_epoch_ = ending["stopped"], ending["best_epoch"]
         self.start_complete_, self.validation_bound_ = ending["start_complete"], ending["validation_bound"]
-        self.health_ = Verdict(**ending["health"]) if "health" in ending else Verdict(True)
+        self.health_ = Verdict.read(ending["health"]) if "health" in ending else Verdict(True)
         self._adopt(network, history)
 
     def ending(self) -> FitEnding:

@@ -41,6 +41,7 @@ class ETMNetwork(TopicNetwork):
         # W is the identity in the paper; a latent space of another size needs a map.
         self.proportions = nn.Softmax(-1) if latent_dim is None else Proportions(latent_dim, n_topics, bias=True)
         self.decoder = make_decoder(decoder, vocab_size)
+        self.keeps_rho = False  # given vectors are a start that no other may replace
         scale = embedding_dim**-0.25  # products of embeddings start with variance 1
         self.rho = normal_parameter(vocab_size, embedding_dim, std=scale)  # (V, L)
         self.alpha = normal_parameter(n_topics, embedding_dim, std=scale)  # (K, L)
@@ -87,8 +88,6 @@ class ETMNetwork(TopicNetwork):
             # Longer vectors than the random start's would make the first topics too sure of themselves.
             self.rho.copy_(vectors * (self.rho.norm() / vectors.norm().clamp_min(1e-12)))
         self.rho.requires_grad_(not freeze)
-
-    keeps_rho = False
 
     def _factor(self, logits: Tensor) -> None:
         topics, scale, words = torch.linalg.svd(logits, full_matrices=False)
@@ -233,6 +232,8 @@ class ETM(TopicModel):
         check_share("dropout", self.dropout)
         if self.latent_dim is not None:
             check_count("latent_dim", self.latent_dim)
+        if not isinstance(self.freeze_embeddings, bool):
+            raise InputError(f"freeze_embeddings={self.freeze_embeddings!r} given, expected true or false")
         vectors = None if self.embeddings is None else _check_vectors(self.embeddings, self.embedding_dim)
         given = max(100, self.n_topics) if vectors is None else vectors.shape[1]
         embedding_dim = given if self.embedding_dim is None else self.embedding_dim

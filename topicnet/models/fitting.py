@@ -31,7 +31,7 @@ TEACH_RATE = 0.01
 VALIDATION_DOCS = (10, 2_000)  # fewer measure nothing, more cost time
 EVALUATION_BATCH = 1_000
 EVALUATION_SEED = 0  # the noise of every bound: scores of one model can be compared
-ENOUGH_TOKENS, LEAST_CARE = 300.0, 0.25  # of each word, for the full learning rate; the least share of it
+ENOUGH_TOKENS = 20.0  # in a document, for the full learning rate after an EM start
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,10 @@ class Settings:
         """Epochs to run: those asked for, or as many as the plan allows."""
         return self.plan.epochs(n_batches) if self.max_epochs is None else self.max_epochs
 
-    def schedule(self, n_steps: int, tokens_per_word: float) -> Schedule:
-        """Learning rate and weights over a run of so many steps on a corpus with so many tokens of each word."""
-        # Adam moves the topics of a word as fast however few tokens speak for it: from a good start, go gently then.
-        care = 1.0
-        if self.init == "em":
-            care = min(1.0, max(LEAST_CARE, tokens_per_word / ENOUGH_TOKENS))
+    def schedule(self, n_steps: int, mean_length: float) -> Schedule:
+        """Learning rate and weights over a run of so many steps on documents of so many tokens."""
+        # Adam moves the topics as fast however little a document says: from a good start, titles call for care.
+        care = min(1.0, (mean_length / ENOUGH_TOKENS) ** 2) if self.init == "em" else 1.0
         diversity = self.plan.diversity if self.diversity_weight is None else self.diversity_weight
         return Schedule(
             n_steps,
@@ -219,7 +217,7 @@ class Fitting:
             self.network,
             batches,
             self._validation_batches(),
-            self.settings.schedule(epochs * len(batches), float(self.training.sum()) / self.training.shape[1]),
+            self.settings.schedule(epochs * len(batches), self.network.mean_length),
             max_epochs=epochs,
             patience=self.settings.patience,
             weight_decay=self.settings.weight_decay,
@@ -242,7 +240,9 @@ class Fitting:
         """Word frequencies (V,), smoothed, and tokens per document."""
         totals = np.asarray(self.training.sum(0), dtype=np.float64).ravel()
         unigram = (totals + 0.5) / (totals + 0.5).sum()
-        return torch.as_tensor(unigram, dtype=torch.float32, device=self.device), totals.sum() / self.training.shape[0]
+        return torch.as_tensor(unigram, dtype=torch.float32, device=self.device), float(
+            totals.sum()
+        ) / self.training.shape[0]
 
     def _split(self, counts: csr_matrix) -> tuple[csr_matrix, csr_matrix | None]:
         least, most = VALIDATION_DOCS
@@ -262,7 +262,9 @@ class Fitting:
             self.network.start_from(mixture)
             self._teach(counts, mixture.theta)
         if self.network.pretrain_epochs and not self.interrupted():
-            self._prepare("pretrain", Autoencoder(self.network), counts, self.network.pretrain_epochs)
+            # Unlike the teacher the autoencoder moves the topics too: it goes no faster than the training.
+            rate = self.settings.schedule(1, self.network.mean_length).learning_rate
+            self._prepare("pretrain", Autoencoder(self.network), counts, self.network.pretrain_epochs, rate)
         if not self.interrupted():
             self.network.initialise(self._latent_means(counts), draw_seed(self.rng))
 
@@ -280,9 +282,9 @@ class Fitting:
         n_batches = len(SparseBatches(counts, self.settings.batch_size, self.device))
         # Without any teaching theta would mean nothing: after Ctrl-C one quick epoch is still done.
         epochs = 1 if self.interrupted() else max(TEACH_EPOCHS, math.ceil(TEACH_STEPS / n_batches))
-        self._prepare("teach", Teacher(self.network, theta), counts, epochs)
+        self._prepare("teach", Teacher(self.network, theta), counts, epochs, TEACH_RATE)
 
-    def _prepare(self, stage: str, part: nn.Module, counts: csr_matrix, epochs: int) -> None:
+    def _prepare(self, stage: str, part: nn.Module, counts: csr_matrix, epochs: int, rate: float) -> None:
         """Train on another objective before, or between, the epochs of the real one."""
         batches = SparseBatches(counts, self.settings.batch_size, self.device)
         hurried = self.interrupted()
@@ -290,7 +292,7 @@ class Fitting:
             part,
             batches,
             None,
-            Schedule(epochs * len(batches), TEACH_RATE),
+            Schedule(epochs * len(batches), rate),
             max_epochs=epochs,
             patience=epochs,
             weight_decay=0.0,
