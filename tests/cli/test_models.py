@@ -216,7 +216,7 @@ def test_strict_exits_0_when_the_model_is_fit(corpus: Path, warm: Warm, tmp_path
 # ---------------------------------------------------------------- interrupted
 
 
-@ALL
+@pytest.mark.parametrize("model", ["w-lda", "gmntm"])  # tests/cli/test_interrupt.py has etm
 def test_ctrl_c_leaves_a_run_that_can_be_read(model: str, corpus: Path, warm: Warm, tmp_path: Path) -> None:
     given = ["fit", str(corpus), "--model", model, "--out", "run", *FAST, "--epochs", "100000"]
     process = subprocess.Popen(

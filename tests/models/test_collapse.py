@@ -26,7 +26,7 @@ def test_a_corpus_of_one_repeated_document_is_unfit(kind, corpus):
     assert "4 of 5 topics are no document's largest" in health.line()
 
 
-@pytest.mark.parametrize("name", ["etm", "nvdm-gsm", "gmntm"])
+@pytest.mark.parametrize("name", ["nvdm-gsm", *(pytest.param(n, marks=pytest.mark.slow) for n in ("etm", "gmntm"))])
 def test_an_enormous_kl_weight_from_a_random_start_is_seen(name, corpus):
     counts, _ = corpus
     model = MODELS[name](K, init="random", kl_weight=1e6, kl_warm_up=0.0, max_epochs=40, random_state=0).fit(counts)
@@ -47,6 +47,7 @@ def test_an_impossible_learning_rate_is_rolled_back_and_leaves_finite_weights(ki
     assert np.isfinite(model.transform(counts)).all()
 
 
+@pytest.mark.slow
 @KINDS
 def test_a_learning_rate_of_10_is_slowed_down_or_called_unfit(kind, corpus):
     counts, truth = corpus

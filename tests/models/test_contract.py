@@ -165,7 +165,7 @@ def test_gradients_flow_to_every_parameter(kind, corpus):
     assert set(still) <= {"encoder.mean.bias", "encoder.log_var.bias"}
 
 
-@pytest.mark.parametrize("init", ["em", "random"])
+@pytest.mark.parametrize("init", ["em", pytest.param("random", marks=pytest.mark.slow)])
 def test_planted_topics_are_found(kind, init):
     counts, truth = planted(800, 100, K, seed=2)
     model = kind(K, init=init, random_state=0).fit(counts)
