@@ -6,7 +6,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from topicnet.models import ETM, MODELS
 
-
 # The EM start, which takes most of a short fit, is the same code in every model: one of them is checked with it.
 ESTIMATORS = [kind(n_topics=2, max_epochs=1, init="random", random_state=0) for kind in MODELS.values()]
 
