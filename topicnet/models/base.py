@@ -51,7 +51,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     """
 
     PLANS: ClassVar[dict[str, Plan]] = {
-        "em": Plan(1_200, 0.002, diversity=0.005),
+        "em": Plan(1_200, 0.002, diversity=0.003),
         "random": Plan(3_000, 0.01, diversity=0.025, most_epochs=300),
     }
     DIVERGENCE: ClassVar[str] = "kl"  # names the parameters `kl_weight` and `kl_warm_up`
