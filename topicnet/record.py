@@ -24,6 +24,7 @@ from topicnet.models import TopicModel
 from topicnet.text.counts import Corpus
 
 COHERENCE_WORDS, DIVERSITY_WORDS = 10, 25
+LARGEST_EXPONENT = 700.0
 
 CONVENTIONS = {
     "npmi": "mean over topics and word pairs of the top 10 words by probability; document co-occurrence in the training"
@@ -49,7 +50,8 @@ def metrics_of(model: TopicModel, coherence: NDArray[np.float64], words: NDArray
         "topic_diversity": {"value": topic_diversity(words), "convention": CONVENTIONS["topic_diversity"]},
         "validation_bound": {
             "nats_per_token": bound,
-            "perplexity": math.exp(bound) if math.isfinite(bound) else math.nan,
+            # A lost model can be so far off that no float holds its perplexity.
+            "perplexity": math.exp(bound) if bound < LARGEST_EXPONENT else math.nan,
             "convention": CONVENTIONS["validation_bound"],
         },
     }

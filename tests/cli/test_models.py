@@ -216,12 +216,12 @@ def test_strict_exits_0_when_the_model_is_fit(corpus: Path, warm: Warm, tmp_path
 # ---------------------------------------------------------------- interrupted
 
 
-@pytest.mark.parametrize("model", ["w-lda", "gmntm"])  # tests/cli/test_interrupt.py has etm
-def test_ctrl_c_leaves_a_run_that_can_be_read(model: str, corpus: Path, warm: Warm, tmp_path: Path) -> None:
-    given = ["fit", str(corpus), "--model", model, "--out", "run", *FAST, "--epochs", "100000"]
+@pytest.mark.parametrize("model", [name for name in MODELS if name != "etm"])  # test_interrupt.py, test_resume.py
+def test_ctrl_c_leaves_a_run_that_can_be_read_and_goes_on(model: str, corpus: Path, warm: Warm, tmp_path: Path) -> None:
+    given = ["fit", str(corpus), "--model", model, "--out", "run", *FAST, "--epochs", "800"]
+    given += ["--param", "patience=1000"]
     process = subprocess.Popen(
-        [*COMMAND, *given, "--param", "patience=100000"],
-        cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=ENVIRONMENT, text=True,
+        [*COMMAND, *given], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=ENVIRONMENT, text=True,
     )  # fmt: skip
     assert process.stderr is not None
     for line in process.stderr:
@@ -231,7 +231,11 @@ def test_ctrl_c_leaves_a_run_that_can_be_read(model: str, corpus: Path, warm: Wa
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=SECONDS)
     assert process.returncode == 130
-    before = record(tmp_path / "run")
-    assert before["status"] == "interrupted"
+    assert record(tmp_path / "run")["status"] == "interrupted"
     done = warm("topics", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    done = warm(*given, "--resume", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert record(tmp_path / "run")["status"] == "complete"
+    epochs = pl.read_csv(tmp_path / "run/history.csv")["epoch"].to_list()
+    assert epochs == list(range(1, 801))

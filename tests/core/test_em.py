@@ -7,10 +7,14 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix
 
 from topicnet.core.em import (
+    BELIEF,
+    DOUBT,
     MOST_DOCUMENT_PASSES,
+    SHORT_STARTS,
     THETA_PSEUDO_COUNT,
     _n_candidates,
     _owners,
+    belief,
     fit_mixture,
     refine_theta,
 )
@@ -53,7 +57,7 @@ def test_planted_topics_are_found_in_titles(seed):
     )
     assert matched_cosine(fitted.beta.numpy(), truth) > 0.9
     assert torch.allclose(fitted.theta.sum(1), torch.ones(4000), atol=1e-5)
-    assert seen[-1][0] == seen[-1][1] == 30 + MOST_DOCUMENT_PASSES  # 200 tokens of each word
+    assert seen[-1][0] == seen[-1][1] == SHORT_STARTS * (30 + MOST_DOCUMENT_PASSES)  # 200 tokens of each word
 
 
 def test_the_topics_that_own_their_documents_are_kept():
@@ -87,6 +91,26 @@ def test_refining_never_lowers_the_posterior_and_converges():
         before = after
     far = refine_theta(theta, fitted.beta, batch, 300)
     assert torch.allclose(far, refine_theta(far, fitted.beta, batch, 50), atol=1e-3)
+
+
+def test_refining_an_encoder_s_theta_stays_nearer_to_it_and_raises_what_it_believes():
+    counts, _ = planted()
+    fitted = fit_mixture(counts, 6, 20, np.random.default_rng(0), CPU)
+    batch = SparseBatch.from_csr(counts, np.arange(600), CPU)
+    theta = torch.tensor(np.random.default_rng(1).dirichlet(np.full(6, 0.5), 600), dtype=torch.float32)
+    prior = belief(theta, batch)
+    n_tokens = torch.tensor(counts.toarray()).sum(-1)
+    assert torch.allclose(prior.sum(-1), 6 * DOUBT + BELIEF * n_tokens, rtol=1e-4)
+    dense = torch.tensor(counts.toarray())
+
+    def log_posterior(theta):
+        return (dense * (theta @ fitted.beta).log()).sum(-1) + (prior * theta.clamp_min(1e-30).log()).sum(-1)
+
+    believed = refine_theta(theta, fitted.beta, batch, 30, prior)
+    plain = refine_theta(theta, fitted.beta, batch, 30)
+    assert (log_posterior(believed) >= log_posterior(theta) - 1e-3).all()
+    assert (log_posterior(believed) >= log_posterior(plain) - 1e-3).all()
+    assert (believed - theta).abs().sum() < (plain - theta).abs().sum()
 
 
 def test_refining_leaves_an_empty_document_as_it_is():

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from topicnet.core.schedule import Schedule
-from topicnet.core.train import CHECK_STEPS, MOST_ROLLBACKS, RUNAWAY, Rollback, train, validation_bound
+from topicnet.core.train import CHECK_STEPS, MOST_ROLLBACKS, RUNAWAY, Rollback, train, validation_loss
 
 CPU = torch.device("cpu")
 
@@ -60,7 +60,7 @@ def test_it_finds_the_minimum_and_logs_every_term():
     row = result.history[-1]
     assert {"epoch", "fit", "pull", "loss", "learning_rate", "seconds"} <= set(row)
     assert row["loss"] == pytest.approx(row["fit"], abs=1e-5)
-    assert math.isnan(row["validation_bound"])
+    assert math.isnan(row["validation_loss"])
 
 
 def test_weights_of_terms_count():
@@ -71,21 +71,21 @@ def test_weights_of_terms_count():
 
 def test_the_best_weights_on_validation_are_restored_and_training_stops_early():
     network = Mean()
-    bounds = []
+    losses = []
     result = run(
         network,
         Points(np.full(20, 3.0, dtype=np.float32)),
         Points(np.full(5, 1.0, dtype=np.float32)),
         patience=4,
-        listener=lambda progress: bounds.append(progress.values["validation_bound"]),
+        listener=lambda progress: losses.append(progress.values["validation_loss"]),
     )
     assert result.stopped == "early"
-    assert result.best_epoch == int(np.argmin(bounds)) + 1
-    assert len(bounds) == result.best_epoch + 4
+    assert result.best_epoch == int(np.argmin(losses)) + 1
+    assert len(losses) == result.best_epoch + 4
     schedule = Schedule(1, 0.1, weights={"pull": 0.0})
-    restored = validation_bound(network, Points(np.full(5, 1.0, dtype=np.float32)), schedule, 0)
-    assert restored == pytest.approx(min(bounds), rel=1e-6)
-    assert result.best_bound == pytest.approx(min(bounds), rel=1e-6)
+    restored = validation_loss(network, Points(np.full(5, 1.0, dtype=np.float32)), schedule, 0)
+    assert restored == pytest.approx(min(losses), rel=1e-6)
+    assert result.best_loss == pytest.approx(min(losses), rel=1e-6)
 
 
 def test_a_start_that_is_never_improved_on_is_kept():
@@ -194,7 +194,7 @@ def test_a_loss_lost_too_often_ends_the_run_with_the_best_weights():
     assert [back.epoch for back in result.rollbacks] == [3] * MOST_ROLLBACKS
     assert result.best_epoch == 2
     assert network.mean.item() == means[1]
-    assert result.best_bound == pytest.approx((3 - means[1]) ** 2, rel=1e-5)
+    assert result.best_loss == pytest.approx((3 - means[1]) ** 2, rel=1e-5)
 
 
 def test_a_term_of_great_weight_is_no_runaway_loss():
@@ -216,12 +216,36 @@ def change_to(network, value, at):
     return treat
 
 
-def test_treated_weights_are_a_new_start_even_if_their_bound_is_worse():
-    network = Mean(start=1.0)
-    result = run(network, threes(), threes(5, value=1.0), epochs=5, treat=change_to(network, 9.0, {3}))
-    assert result.best_epoch >= 3
-    assert network.mean.item() > 8
-    assert result.best_bound == pytest.approx((network.mean.item() - 1) ** 2, rel=1e-5)
+@pytest.mark.parametrize(("value", "kept"), [(1.2, True), (2.0, False)])
+def test_a_treatment_may_cost_a_little_and_is_undone_where_it_costs_more(value, kept):
+    """The validation loss is 9 + (mean - 1)^2: a hundredth more is reached at 1.3."""
+    network, validation = Mean(start=1.0), Points(np.array([-2.0, 4.0], dtype=np.float32))
+    result = run(network, threes(), validation, epochs=5, rate=1e-6, treat=change_to(network, value, {3}))
+    assert network.mean.item() == pytest.approx(value if kept else 1.0, abs=1e-3)
+    assert (result.undone, result.best_epoch) == (not kept, 3 if kept else 0)
+    assert result.best_loss == pytest.approx(9 + (network.mean.item() - 1) ** 2, rel=1e-4)
+
+
+def test_of_two_treatments_both_too_dear_the_first_is_undone_too():
+    network, validation = Mean(start=1.0), Points(np.array([-2.0, 4.0], dtype=np.float32))
+    treat = change_to(network, 2.0, {2, 4})
+    result = run(network, threes(), validation, epochs=6, rate=1e-6, treat=treat)
+    assert (result.undone, network.mean.item()) == (True, 1.0)
+
+
+@pytest.mark.parametrize("validation", [None, threes(5)], ids=["none", "validation"])
+def test_a_treatment_that_ctrl_c_broke_off_is_undone(validation):
+    network, stop = Mean(start=1.0), []
+
+    def treat(epoch, stopping):
+        with torch.no_grad():
+            network.mean.fill_(3.0)
+        stop.append(epoch)
+        return True
+
+    result = run(network, threes(), validation, rate=1e-6, treat=treat, interrupted=lambda: bool(stop))
+    assert (result.stopped, result.undone, len(result.history)) == ("interrupted", True, 1)
+    assert network.mean.item() == pytest.approx(1.0, abs=1e-3)
 
 
 def test_after_a_treatment_patience_begins_anew():
@@ -239,9 +263,9 @@ def test_after_a_treatment_adam_s_moments_are_forgotten():
 
 def test_a_rollback_does_not_undo_a_treatment():
     network = Stumbles({13}, start=1.0)  # the first step after the third epoch
-    result = run(network, threes(), threes(5, value=1.0), epochs=4, treat=change_to(network, 5.0, {3}))
+    result = run(network, threes(), threes(5), epochs=4, rate=1e-6, treat=change_to(network, 2.5, {3}))
     assert [back.epoch for back in result.rollbacks] == [4]
-    assert network.mean.item() == pytest.approx(5.0, abs=0.05)
+    assert network.mean.item() == pytest.approx(2.5, abs=1e-3)
 
 
 def test_a_treatment_is_told_when_the_run_is_about_to_stop_and_may_keep_it_going():
@@ -280,6 +304,20 @@ def test_adam_s_first_step_is_the_rate_whatever_the_gradient(value):
     assert network.mean.item() == pytest.approx(Schedule(1, 0.02).rate(0), rel=1e-5)
 
 
+def test_a_parameter_may_have_a_share_of_the_rate():
+    whole, tenth, still = Mean(), Mean(), Mean()
+    for network, rates in ((whole, {}), (tenth, {"mean": 0.1}), (still, {"mean": 0.0, "other": 5.0})):
+        run(network, threes(batch_size=20), epochs=1, rate=0.02, rates=rates)
+    assert whole.mean.item() == pytest.approx(10 * tenth.mean.item(), rel=1e-4)
+    assert (still.mean.item(), whole.mean.item() > 0) == (0.0, True)
+
+
+def test_a_run_goes_on_with_the_rate_its_rollbacks_led_to():
+    result = run(Mean(), threes(), epochs=10, epochs_done=7, rollbacks_done=2)
+    expected = 0.01 * run(Mean(), threes(), epochs=10).history[-1]["learning_rate"]
+    assert result.history[-1]["learning_rate"] == pytest.approx(expected)
+
+
 class Pair(nn.Module):
     """The same number twice: for each document, and for the batch."""
 
@@ -296,7 +334,7 @@ def test_a_scalar_term_weighs_as_much_as_one_of_each_document():
     result = run(Pair(), threes(7), threes(7), epochs=1, rate=1e-12, weights={"each": 0.5, "whole": 0.25})
     row = result.history[0]
     assert row["each"] == row["whole"] == pytest.approx(2.0)
-    assert row["loss"] == row["validation_bound"] == pytest.approx(0.75 * 2)
+    assert row["loss"] == row["validation_loss"] == pytest.approx(0.75 * 2)
 
 
 def test_a_run_goes_on_from_earlier_epochs():

@@ -18,10 +18,12 @@ def corpus():
     return planted(300, V, K, seed=1)
 
 
-@pytest.fixture(scope="module")
-def clusters():
+SEEDS = pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))])
+
+
+def clusters(seed):
     """Documents of one topic each: counts, topics, cluster of each."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     beta = rng.dirichlet(np.full(200, 0.05), 8)
     cluster = rng.integers(8, size=800)
     counts = np.stack([rng.multinomial(50, beta[c]) for c in cluster]).astype(np.float32)
@@ -31,16 +33,18 @@ def clusters():
 # ---------------------------------------------------------------- planted truth
 
 
+@SEEDS
 @pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS.keys())
-def test_clear_clusters_are_found(kind, clusters):
-    counts, truth, _ = clusters
-    assert matched_cosine(kind(8, random_state=0).fit(counts).components_, truth) >= 0.9
+def test_clear_clusters_are_found(kind, seed):
+    counts, truth, _ = clusters(seed)
+    assert matched_cosine(kind(8, random_state=seed).fit(counts).components_, truth) >= 0.9
 
 
+@SEEDS
 @pytest.mark.parametrize("assignment", ["optimal", "mean_posterior"])
-def test_components_of_gmntm_are_the_clusters(clusters, assignment):
-    counts, truth, cluster = clusters
-    model = GMNTM(8, assignment=assignment, random_state=0).fit(counts)
+def test_components_of_gmntm_are_the_clusters(assignment, seed):
+    counts, truth, cluster = clusters(seed)
+    model = GMNTM(8, assignment=assignment, random_state=seed).fit(counts)
     found = model.predict_component(counts)
     assert found.shape == (800, 8)
     assert np.allclose(found.sum(1), 1, atol=1e-5)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from topicnet.core.train import Listener, Progress
 
 TITLES = {"start": "EM start", "teach": "teaching the encoder", "pretrain": "pre-training", "train": "training"}
-NUMBERS = {"loss": "loss", "validation_bound": "validation", "kl": "KL", "active_units": "active units"}
+NUMBERS = {"loss": "loss", "validation_loss": "validation", "kl": "KL", "active_units": "active units"}
 SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -66,7 +66,7 @@ def _bars() -> Iterator[Listener]:
             if progress.stage not in tasks:
                 tasks[progress.stage] = bars.add_task(TITLES[progress.stage], total=progress.total, numbers="")
             bars.update(
-                tasks[progress.stage], completed=progress.done, numbers=_numbers(progress, ("loss", "validation_bound"))
+                tasks[progress.stage], completed=progress.done, numbers=_numbers(progress, ("loss", "validation_loss"))
             )
 
         yield listener

@@ -25,6 +25,8 @@ from topicnet.core.sparse import SparseBatch, SparseBatches, mixture_probabiliti
 
 THETA_PSEUDO_COUNT = 0.3  # tokens added to every topic of a document
 BETA_PSEUDO_COUNT = 0.05  # tokens added to every word of a topic
+# Refining an encoder's theta: tokens added to every topic, and to the encoder's topics for each token read.
+DOUBT, BELIEF = 0.1, 0.25
 CLUSTER_WORDS = 20_000  # the most frequent words, by which documents are clustered
 CANDIDATES = 1.5  # topics to begin with, for each one wanted: the best of more are better
 # Documents of fewer tokens on average are short: EM starts from words in context there.
@@ -33,6 +35,7 @@ CONTEXT_PSEUDO_COUNT = 20.0  # a word's context holds hundreds of tokens
 CONTEXT_BATCH = 2_000
 # After the contexts: the more tokens a word has, the more passes over documents its topics bear and still hold.
 TOKENS_OF_A_PASS, MOST_DOCUMENT_PASSES = 55, 3
+SHORT_STARTS = 5  # on short documents, of which the likeliest is kept
 
 
 @dataclass(frozen=True)
@@ -49,17 +52,29 @@ def expected_topic_counts(theta: Tensor, beta_t: Tensor, batch: SparseBatch) -> 
     return theta * batch.pattern.times(ratio, beta_t), ratio
 
 
-def refine_theta(theta: Tensor, beta: Tensor, batch: SparseBatch, n_steps: int) -> Tensor:
-    """Improve theta (B, K) by EM steps with beta (K, V) held fixed, a concave problem.
+def belief(theta: Tensor, batch: SparseBatch) -> Tensor:
+    """Pseudo-counts (B, K) of a Dirichlet prior that holds an encoder's theta (B, K) for likely.
 
-    A document without words keeps its theta.
+    Some of a token to every topic, and more to those of the encoder the longer the document is that it read.
+    """
+    own = BELIEF * batch.row_sums(batch.counts)  # (B,)
+    return DOUBT + own[:, None] * theta
+
+
+def refine_theta(
+    theta: Tensor, beta: Tensor, batch: SparseBatch, n_steps: int, pseudo_counts: Tensor | float = THETA_PSEUDO_COUNT
+) -> Tensor:
+    """Improve theta (B, K) by MAP-EM steps with beta (K, V) held fixed, a concave problem.
+
+    The prior over theta is a Dirichlet that adds the pseudo-counts, (B, K) or one for all. A document without words
+    keeps its theta.
     """
     beta_t = beta.t().contiguous()
     filled = batch.pattern.starts.diff() > 0
     refined = theta
     for _ in range(n_steps):
         counts, _ = expected_topic_counts(refined, beta_t, batch)
-        refined = normalise_rows(counts + THETA_PSEUDO_COUNT)
+        refined = normalise_rows(counts + pseudo_counts)
     return torch.where(filled[:, None], refined, theta)
 
 
@@ -108,7 +123,8 @@ def fit_mixture(
 
     It starts from k-means with half as many clusters again as topics, and after a third of the passes keeps the
     topics that own their documents. Documents of a few words say too little alone: there EM first runs over the
-    words, each with the words around it for a document (word networks; Zuo, Zhao & Xu 2016).
+    words, each with the words around it for a document (word networks; Zuo, Zhao & Xu 2016), several times, and the
+    likeliest topics are kept.
 
     Parameters
     ----------
@@ -126,11 +142,7 @@ def fit_mixture(
     """
     documents = list(SparseBatches(counts, batch_size, device))
     if counts.sum() < SHORT_DOCUMENT * counts.shape[0]:
-        of_documents = min(MOST_DOCUMENT_PASSES, round(counts.sum() / counts.shape[1] / TOKENS_OF_A_PASS))
-        passes = _Passes(math.ceil(n_passes / 2) + of_documents, on_pass)
-        beta_t = _topics_of_contexts(counts, n_topics, passes, passes.total - of_documents, rng, device)
-        theta = _infer(beta_t, counts.shape[0], documents)
-        theta, beta_t = passes.run(theta, beta_t, documents, THETA_PSEUDO_COUNT, passes.total)
+        theta, beta_t = _best_of_contexts(counts, n_topics, n_passes, rng, device, on_pass, documents)
     else:
         passes = _Passes(n_passes, on_pass)
         n_candidates = _n_candidates(n_topics, counts.shape[0])
@@ -186,18 +198,51 @@ def _theta_of_clusters(
     return normalise_rows(theta * (0.5 + noise))
 
 
-def _topics_of_contexts(
+def _best_of_contexts(
     counts: csr_matrix,
+    n_topics: int,
+    n_passes: int,
+    rng: np.random.Generator,
+    device: torch.device,
+    on_pass: Callable[[int, int], bool],
+    documents: list[SparseBatch],
+) -> tuple[Tensor, Tensor]:
+    """The likeliest of several starts, which differ much on short documents and cost little: theta, and beta (V, K)."""
+    of_documents = min(MOST_DOCUMENT_PASSES, round(counts.sum() / counts.shape[1] / TOKENS_OF_A_PASS))
+    of_contexts = math.ceil(n_passes / 2)
+    passes = _Passes(SHORT_STARTS * (of_contexts + of_documents), on_pass)
+    contexts = (counts.T @ counts).tocsr().astype(np.float32)
+    contexts.setdiag(0)
+    contexts.eliminate_zeros()
+    best, highest = None, -math.inf
+    while best is None or passes.done < passes.total:
+        beta_t = _topics_of_contexts(contexts, n_topics, passes, passes.done + of_contexts, rng, device)
+        theta = _infer(beta_t, counts.shape[0], documents)
+        theta, beta_t = passes.run(theta, beta_t, documents, THETA_PSEUDO_COUNT, passes.done + of_documents)
+        likelihood = _log_likelihood(theta, beta_t, documents)
+        if best is None or likelihood > highest:
+            best, highest = (theta, beta_t), likelihood
+    return best
+
+
+def _log_likelihood(theta: Tensor, beta_t: Tensor, batches: list[SparseBatch]) -> float:
+    """Of all words together, nats."""
+    parts = [
+        (batch.counts * mixture_probabilities(theta[batch.index], beta_t, batch.pattern).log()).sum()
+        for batch in batches
+    ]
+    return float(torch.stack(parts).sum())
+
+
+def _topics_of_contexts(
+    contexts: csr_matrix,
     n_topics: int,
     passes: _Passes,
     until: int,
     rng: np.random.Generator,
     device: torch.device,
 ) -> Tensor:
-    """Topics (V, K) of the words, each standing for a document of the words it occurs with."""
-    contexts = (counts.T @ counts).tocsr().astype(np.float32)
-    contexts.setdiag(0)
-    contexts.eliminate_zeros()
+    """Topics (V, K) of the words, each standing for a document of the words it occurs with (V, V)."""
     batches = list(SparseBatches(contexts, CONTEXT_BATCH, device))
     theta = _theta_of_clusters(cluster_documents(contexts, n_topics, rng), n_topics, rng, device)
     beta_t = _first_beta(theta, batches)

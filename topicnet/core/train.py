@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from topicnet.core.seeding import seeded
 CHECK_STEPS = 20  # how often the device is asked whether the loss is sound: each question waits for its answer
 RUNAWAY = 3.0  # a mean loss so many times that of the first step is no training
 ROLLBACK_FACTOR, MOST_ROLLBACKS = 0.1, 5
+TREATMENT_PRICE = 0.01  # share of the validation loss that a treatment may cost in the end
 
 
 class Network(Protocol):
@@ -79,19 +80,22 @@ class TrainResult:
         One row per epoch: named terms in nats per document, raw and weighted, rates, seconds.
     best_epoch : int
         The epoch whose weights were kept, counted from 1; 0 when the start was never improved on.
-    best_bound : float
-        Sum of the terms on the validation documents, nats per document (lower is better); NaN without them.
+    best_loss : float
+        Weighted sum of the terms on the validation documents, nats per document; NaN without them.
     stopped : str
         "done", "early", "interrupted" or "diverged".
     rollbacks : list of Rollback
         Every time the loss was lost and the run went back to its best weights with a smaller rate.
+    undone : bool
+        Whether the weights kept are those from before a treatment, which was broken off or cost too much.
     """
 
     history: list[dict[str, float]]
     best_epoch: int
-    best_bound: float
+    best_loss: float
     stopped: str
     rollbacks: list[Rollback]
+    undone: bool
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,8 @@ def train(
     device: torch.device,
     stage: str = "train",
     epochs_done: int = 0,
+    rollbacks_done: int = 0,
+    rates: Mapping[str, float] | None = None,
     measure: Callable[[], dict[str, float]] = dict,
     treat: Callable[[int, bool], bool] = lambda epoch, stopping: False,
     listener: Listener | None = None,
@@ -137,15 +143,20 @@ def train(
     Parameters
     ----------
     validation : Batches or None
-        Documents kept apart: their bound picks the best epoch and stops the run after `patience` epochs without
+        Documents kept apart: their loss picks the best epoch and stops the run after `patience` epochs without
         improvement. Without them the last epoch is the best.
     epochs_done : int
         Epochs of an earlier run that this one goes on from: the schedule and the count start after them.
+    rollbacks_done : int
+        Rollbacks of that run: this one goes on with the rate they led to.
+    rates : mapping of str to float, optional
+        Share of the learning rate for the parameters named; all others have the whole.
     measure : callable
         Called after each epoch, in evaluation mode; its numbers join the history.
     treat : callable
         Called after that with the epoch and whether the run is about to stop early; True when it has changed the
-        weights, which then count as a new start.
+        weights, which then count as a new start. The best weights of before are returned to if the run is
+        interrupted right then, or ends with a validation loss more than `TREATMENT_PRICE` above theirs.
     interrupted : callable
         Asked before each step; True stops the run cleanly.
 
@@ -153,7 +164,8 @@ def train(
     -------
     TrainResult
     """
-    run = _Run(network, batches, validation, schedule, weight_decay, seed, interrupted)
+    run = _Run(network, batches, validation, schedule, weight_decay, seed, rates or {}, interrupted)
+    run.slowdown = ROLLBACK_FACTOR**rollbacks_done
     rng = np.random.default_rng(seed)
     began = time.perf_counter()
     stopped = "done"
@@ -166,24 +178,24 @@ def train(
             if ending == "interrupted":
                 stopped = ending
                 break
-            bound = math.nan if ending == "lost" else run.validation_bound()
-            if ending == "lost" or not run.sound(bound):
+            loss = math.nan if ending == "lost" else run.validation_loss()
+            if ending == "lost" or not run.sound(loss):
                 if not run.roll_back(epoch):
                     stopped = "diverged"
                     break
                 continue
             row = {"epoch": float(epoch)} | run.averages()
-            row |= {"learning_rate": run.rate(), "validation_bound": bound} | measure()
+            row |= {"learning_rate": run.rate(), "validation_loss": loss} | measure()
             row["seconds"] = time.perf_counter() - epoch_began
             run.history.append(row)
             if listener is not None:
                 listener(Progress(stage, epoch, max_epochs, time.perf_counter() - began, row))
-            run.offer(epoch, bound)
+            run.keeper.offer(epoch, loss)
             idle = run.idle_epochs(epoch, epochs_done) >= patience
             if idle:
                 run.keeper.restore()
             if epoch < max_epochs and treat(epoch, idle):
-                run.begin(epoch)
+                run.begin_anew(epoch)
             elif idle and epoch < max_epochs:
                 stopped = "early"
                 break
@@ -202,6 +214,7 @@ class _Run:
         schedule: Schedule,
         weight_decay: float,
         seed: int,
+        rates: Mapping[str, float],
         interrupted: Callable[[], bool],
     ) -> None:
         self.network = network
@@ -210,10 +223,13 @@ class _Run:
         self.schedule = schedule
         self.weight_decay = weight_decay
         self.seed = seed
+        self.rates = rates
         self.interrupted = interrupted
         self.history: list[dict[str, float]] = []
         self.rollbacks: list[Rollback] = []
         self.keeper = _Keeper(network)
+        self.before: _Keeper | None = None  # the best before a treatment
+        self.treated_to_the_end = True
         self.slowdown = 1.0
         self.step = 0
         self.done = 0  # steps of this epoch
@@ -226,26 +242,29 @@ class _Run:
         return self.keeper.epoch
 
     def begin(self, epoch: int) -> None:
-        """Take the weights as they are for a start: older bounds and Adam's moments do not speak of them."""
+        """Take the weights as they are for a start: Adam's moments do not speak of them."""
         self.network.eval()
-        self.keeper.bound = math.inf
-        self.keeper.offer(epoch, self.validation_bound())
+        self.keeper.offer(epoch, self.validation_loss())
         self.first_loss, self.first_probe = math.nan, self._probe()
         self.optimizer = self._new_optimizer()
+
+    def begin_anew(self, epoch: int) -> None:
+        """Take the weights a treatment left for a new start; those of before are kept beside."""
+        if self.before is None or self.keeper.loss <= self.before.loss:
+            self.before = self.keeper
+        self.keeper = _Keeper(self.network)
+        self.begin(epoch)
+        self.treated_to_the_end = not self.interrupted()
 
     def idle_epochs(self, epoch: int, epochs_done: int) -> int:
         """Epochs without improvement, not counting those in which rate and weights still rose."""
         risen = math.ceil(self.schedule.settled() * self.schedule.n_steps / len(self.batches))
         return epoch - max(self.best_epoch, min(risen, epoch), epochs_done)
 
-    def sound(self, bound: float) -> bool:
+    def sound(self, loss: float) -> bool:
         """Whether the weights an epoch ended with may be kept: its last step is seen by no later loss."""
-        known = self.validation is None or math.isfinite(bound)
+        known = self.validation is None or math.isfinite(loss)
         return known and self._probe() <= RUNAWAY * abs(self.first_probe)
-
-    def offer(self, epoch: int, bound: float) -> None:
-        """Keep the weights if their bound is the lowest so far, or if there is no bound to tell."""
-        self.keeper.offer(epoch, bound)
 
     def rate(self) -> float:
         return self.slowdown * self.schedule.rate(self.step)
@@ -281,20 +300,29 @@ class _Run:
         """Terms of the epoch, per document."""
         return {name: float(value) / self.batches.n_docs for name, value in self.sums.items()}
 
-    def validation_bound(self) -> float:
-        return validation_bound(self.network, self.validation, self.schedule, self.seed)
+    def validation_loss(self) -> float:
+        return validation_loss(self.network, self.validation, self.schedule, self.seed)
 
     def finish(self, stopped: str) -> TrainResult:
         """Put the best weights in place."""
         self.network.eval()
+        undone = self.before is not None and self._treatment_failed(self.before)
+        if undone and self.before is not None:
+            self.keeper = self.before
         self.keeper.restore()
-        bound = math.nan if self.validation is None else self.keeper.bound
-        return TrainResult(self.history, self.keeper.epoch, bound, stopped, self.rollbacks)
+        loss = math.nan if self.validation is None else self.keeper.loss
+        return TrainResult(self.history, self.keeper.epoch, loss, stopped, self.rollbacks, undone)
+
+    def _treatment_failed(self, before: _Keeper) -> bool:
+        if not self.treated_to_the_end:
+            return True
+        # Without validation documents both are infinite: there is nothing to tell them apart by.
+        return self.keeper.loss > before.loss + TREATMENT_PRICE * abs(before.loss)
 
     def _step(self, batch: Any) -> None:
         """One step of Adam; adds each term to `sums`, on the device, so that no step waits for a number."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate()
+            group["lr"] = group["share"] * self.rate()
         terms = _terms(self.network, batch)
         weights = {name: self.schedule.weight(name, self.step) for name in terms}
         loss = torch.stack([weights[name] * value.mean() for name, value in terms.items()]).sum()
@@ -333,11 +361,11 @@ class _Run:
         return float(torch.stack([*values, *(0.0 * sums[name] for name in sums)]).sum())
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
-        groups = _parameter_groups(self.network, self.weight_decay)
+        groups = _parameter_groups(self.network, self.weight_decay, self.rates)
         return torch.optim.Adam(groups, lr=self.schedule.learning_rate, fused=True)
 
 
-def validation_bound(network: nn.Module, batches: Batches | None, schedule: Schedule, seed: int) -> float:
+def validation_loss(network: nn.Module, batches: Batches | None, schedule: Schedule, seed: int) -> float:
     """Mean over documents of the fully weighted terms, under the same noise at every call; NaN for no batches."""
     if batches is None:
         return math.nan
@@ -361,12 +389,15 @@ def _device_of(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
 
 
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay weights, leave biases and normalisation alone."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
+def _parameter_groups(network: nn.Module, weight_decay: float, rates: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Decay weights, leave biases and normalisation alone; each with its share of the learning rate."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            key = (rates.get(name, 1.0), weight_decay if parameter.ndim > 1 else 0.0)
+            groups.setdefault(key, []).append(parameter)
     return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": parameters, "share": share, "weight_decay": decay} for (share, decay), parameters in groups.items()
     ]
 
 
@@ -376,14 +407,14 @@ class _Keeper:
     def __init__(self, network: nn.Module) -> None:
         self.network = network
         self.epoch = 0
-        self.bound = math.inf
+        self.loss = math.inf
         self.state: dict[str, Tensor] = {}
 
-    def offer(self, epoch: int, bound: float) -> None:
-        """Keep the weights if their bound is the lowest so far; without a bound (NaN) the latest are the best."""
-        if self.state and bound >= self.bound:
+    def offer(self, epoch: int, loss: float) -> None:
+        """Keep the weights if their loss is the lowest so far; without one (NaN) the latest are the best."""
+        if self.state and loss >= self.loss:
             return
-        self.epoch, self.bound = epoch, math.inf if math.isnan(bound) else bound
+        self.epoch, self.loss = epoch, math.inf if math.isnan(loss) else loss
         if not self.state:
             self.state = {name: value.clone() for name, value in self.network.state_dict().items()}
             return

@@ -19,18 +19,21 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 from torch import Tensor
 
-from topicnet.core.em import refine_theta
+from topicnet.core.em import belief, refine_theta
 from topicnet.core.health import Verdict
 from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.core.seeding import seeded
-from topicnet.core.sparse import SparseBatch, SparseBatches
+from topicnet.core.sparse import SparseBatch
 from topicnet.core.threads import chosen_threads, thread_count
-from topicnet.core.train import Listener
+from topicnet.core.train import Listener, Rollback
 from topicnet.errors import InputError
 from topicnet.models.fitting import Earlier, Fitting, Plan, Settings, choose_device, likelihood_nats
 from topicnet.models.network import TopicNetwork
 
-INFERENCE_BATCH = 1000  # documents; fixed, so that theta does not depend on the training batch size
+LARGEST_EXPONENT = 700.0  # of e, in a float
+# Documents at a time, always so many: matrix products round otherwise for other numbers of rows, and a document's theta
+# should not depend on what documents come with it. A multiple of 48 leaves most kernels no remainder.
+INFERENCE_BATCH = 480
 
 
 class FitEnding(TypedDict):
@@ -123,18 +126,13 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         with deferred_interrupt() as interrupted, chosen_threads():
             with seeded(settings.seed, device):
                 network = self.build_network(counts.shape[1]).to(device)
-            earlier = None if go_on_from is None else Earlier(go_on_from.network_.state_dict(), go_on_from.best_epoch_)
+            earlier = Earlier() if go_on_from is None else go_on_from.standing()
             fitting = Fitting(network, filled, settings, device, listener, interrupted, earlier)
             result = fitting.run()
-            if result.stopped == "diverged" and result.best_epoch == 0 and self.init == "random":
-                raise InputError(
-                    f"training diverged after {len(result.history)} epochs with nothing learned: give a smaller"
-                    " learning_rate"
-                )
             before = [] if go_on_from is None else go_on_from.history_[: go_on_from.best_epoch_]
             self._adopt(network, before + result.history)
             self.validation_bound_ = fitting.validation_nats_per_token()
-            self.health_ = fitting.doctor.verdict(result)
+            self.health_ = fitting.verdict(result)
         self.device_ = str(device)
         self.stopped_ = result.stopped
         self.start_complete_ = fitting.start_complete
@@ -151,7 +149,8 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         X : array or sparse matrix of shape (n_docs, vocab_size)
             Non-negative counts over the vocabulary of the fit.
         refine : int
-            EM steps on theta from there, topics held fixed: closer to the best theta of each document, slower.
+            MAP-EM steps on theta from there, topics held fixed: closer to the best theta of each document, slower.
+            The prior they use is a Dirichlet about the encoder's theta.
 
         Returns
         -------
@@ -171,7 +170,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
         def infer(network: TopicNetwork, batch: SparseBatch) -> Tensor:
             theta = network.infer_theta(batch)
-            return refine_theta(theta, beta, batch, refine) if refine else theta
+            return refine_theta(theta, beta, batch, refine, belief(theta, batch)) if refine else theta
 
         return self._answer(X, infer)
 
@@ -189,7 +188,8 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                 f"{type(self).__name__} has no likelihood bound: use document completion"
                 " (topicnet.evaluate.perplexity), or score for the likelihood at the inferred theta"
             )
-        return math.exp(-self.score(X))
+        nats = -self.score(X)
+        return math.exp(nats) if nats < LARGEST_EXPONENT else math.inf
 
     def score(self, X: Any, y: Any = None) -> float:
         """Evidence lower bound per token, nats (one sample of z a document, fixed noise); higher is better.
@@ -247,6 +247,13 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             "health": asdict(self.health_),
         }
 
+    def standing(self) -> Earlier:
+        """Where the fit stands, for one that goes on from it."""
+        check_is_fitted(self)
+        health = self.health_
+        rollbacks = tuple(Rollback(**rollback) for rollback in health.rollbacks)
+        return Earlier(self.network_.state_dict(), self.best_epoch_, rollbacks, health.reseeded)
+
     def _answer(self, X: Any, question: Callable[[Any, SparseBatch], Tensor]) -> NDArray[np.float32]:
         """Put a question to the network about each document, (D, n)."""
         check_is_fitted(self)
@@ -255,8 +262,12 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         network.eval()
         device = next(network.parameters()).device
         with torch.inference_mode(), chosen_threads():
-            parts = [question(network, batch) for batch in SparseBatches(counts, INFERENCE_BATCH, device)]
-        return torch.cat(parts).cpu().numpy().astype(np.float32)
+            parts, every_row = [], np.arange(INFERENCE_BATCH)
+            for start in range(0, counts.shape[0], INFERENCE_BATCH):
+                block = _filled_up(counts[start : start + INFERENCE_BATCH])
+                parts.append(question(network, SparseBatch.from_csr(block, every_row, device)))
+        answers: NDArray[np.float32] = torch.cat(parts)[: counts.shape[0]].cpu().numpy().astype(np.float32)
+        return answers
 
     def _adopt(self, network: TopicNetwork, history: list[dict[str, float]]) -> None:
         network.eval()
@@ -306,3 +317,9 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         tags.input_tags.positive_only = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _filled_up(counts: csr_matrix) -> csr_matrix:
+    """Counts of at most `INFERENCE_BATCH` documents, with empty ones added up to that."""
+    starts = np.append(counts.indptr, np.full(INFERENCE_BATCH - counts.shape[0], counts.indptr[-1]))
+    return csr_matrix((counts.data, counts.indices, starts), shape=(INFERENCE_BATCH, counts.shape[1]))

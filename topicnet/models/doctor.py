@@ -93,8 +93,8 @@ class Doctor:
         return True
 
     @torch.inference_mode()
-    def verdict(self, result: TrainResult) -> Verdict:
-        """The verdict on the weights that were kept."""
+    def verdict(self, result: TrainResult, reseeded_before: int = 0) -> Verdict:
+        """The verdict on the weights that were kept; topics may have been begun anew before this run too."""
         network = self.network
         counts = torch.zeros(len(network.beta()), dtype=torch.int64, device=self.device)
         for batch in SparseBatches(self.counts, SAMPLE_DOCS, self.device):
@@ -108,7 +108,7 @@ class Doctor:
             stopped=result.stopped,
             best_epoch=result.best_epoch,
             rollbacks=result.rollbacks,
-            reseeded=self.reseeded,
+            reseeded=reseeded_before + (0 if result.undone else self.reseeded),
         )
 
     def _twins(self, theta: Tensor) -> dict[int, int]:

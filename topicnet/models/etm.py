@@ -25,6 +25,8 @@ from topicnet.models.network import TopicNetwork
 class ETMNetwork(TopicNetwork):
     """Encoder to N(delta; mu, Sigma), theta = softmax(W delta + b), topic logits rho alpha_k."""
 
+    topic_parameters: ClassVar[tuple[str, ...]] = ("rho", "alpha")
+
     def __init__(
         self,
         vocab_size: int,
@@ -177,7 +179,7 @@ class ETM(TopicModel):
     """
 
     PLANS: ClassVar[dict[str, Plan]] = {
-        "em": Plan(1_200, 0.001, diversity=0.01),
+        "em": Plan(1_200, 0.001, diversity=0.01, care=4.0, care_of="network"),
         "random": Plan(3_000, 0.01, diversity=0.015, most_epochs=300),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -14,10 +14,11 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from topicnet.core.em import MixtureFit, fit_mixture
+from topicnet.core.health import Verdict
 from topicnet.core.schedule import Schedule
 from topicnet.core.seeding import draw_seed
 from topicnet.core.sparse import SparseBatches
-from topicnet.core.train import Listener, Progress, TrainResult, train, validation_bound
+from topicnet.core.train import Listener, Progress, Rollback, TrainResult, train, validation_loss
 from topicnet.errors import InputError
 from topicnet.models.decoders import DECODERS
 from topicnet.models.doctor import Doctor
@@ -25,7 +26,7 @@ from topicnet.models.network import Autoencoder, Teacher, TopicNetwork
 
 # More passes part the topics better and fit held-out text worse: the table is in README, "Choices".
 EM_PASSES = 60
-EM_DOCS = 30_000  # a start needs no more documents than this
+EM_TOKENS = 3_000_000  # a start needs no more documents than hold so many
 TEACH_EPOCHS, TEACH_STEPS = 5, 200
 TEACH_RATE = 0.01
 VALIDATION_DOCS = (10, 2_000)  # fewer measure nothing, more cost time
@@ -48,12 +49,18 @@ class Plan:
         Weight of the overlap of topics, nats per token.
     most_epochs : int
         However few steps an epoch has.
+    care : float
+        How fast the learning rate after an EM start falls with the length of documents: a power of it.
+    care_of : {"topics", "network"}
+        Whose rate.
     """
 
     steps: int
     rate: float
     diversity: float
     most_epochs: int = 100
+    care: float = 2.0
+    care_of: Literal["topics", "network"] = "topics"
 
     def epochs(self, n_batches: int) -> int:
         """Epochs that make so many steps, from 5 to the most."""
@@ -104,14 +111,19 @@ class Settings:
         """Epochs to run: those asked for, or as many as the plan allows."""
         return self.plan.epochs(n_batches) if self.max_epochs is None else self.max_epochs
 
-    def schedule(self, n_steps: int, mean_length: float) -> Schedule:
-        """Learning rate and weights over a run of so many steps on documents of so many tokens."""
+    def care(self, mean_length: float) -> float:
+        """Share of the plan's learning rate for documents of so many tokens."""
+        if self.init == "random" or self.learning_rate is not None:
+            return 1.0
         # Adam moves the topics as fast however little a document says: from a good start, titles call for care.
-        care = min(1.0, (mean_length / ENOUGH_TOKENS) ** 2) if self.init == "em" else 1.0
+        return float(min(1.0, mean_length / ENOUGH_TOKENS) ** self.plan.care)
+
+    def schedule(self, n_steps: int) -> Schedule:
+        """Learning rate and weights over a run of so many steps."""
         diversity = self.plan.diversity if self.diversity_weight is None else self.diversity_weight
         return Schedule(
             n_steps,
-            care * self.plan.rate if self.learning_rate is None else self.learning_rate,
+            self.plan.rate if self.learning_rate is None else self.learning_rate,
             warm_up={self.divergence: self.divergence_warm_up},
             weights={self.divergence: self.divergence_weight, "overlap": diversity},
         )
@@ -160,15 +172,20 @@ def likelihood_nats(network: TopicNetwork, counts: csr_matrix) -> float:
     network.eval()
     scored = network if network.has_bound else Autoencoder(network)
     schedule = Schedule(1, 1.0, weights={"overlap": 0.0})
-    return validation_bound(scored, batches, schedule, EVALUATION_SEED) * batches.n_docs
+    return validation_loss(scored, batches, schedule, EVALUATION_SEED) * batches.n_docs
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """Where an interrupted fit stood: the weights it kept, and how many epochs they had seen."""
+    """Where an interrupted fit stood: the weights it kept, how many epochs they had seen, what had been seen and done.
 
-    state: Mapping[str, Tensor]
-    epochs_done: int
+    A fit that begins from nothing has no state.
+    """
+
+    state: Mapping[str, Tensor] | None = None
+    epochs_done: int = 0
+    rollbacks: tuple[Rollback, ...] = ()
+    reseeded: int = 0
 
 
 class Fitting:
@@ -182,7 +199,7 @@ class Fitting:
         device: torch.device,
         listener: Listener | None,
         interrupted: Callable[[], bool],
-        earlier: Earlier | None,
+        earlier: Earlier,
     ) -> None:
         self.network = network
         self.settings = settings
@@ -190,51 +207,61 @@ class Fitting:
         self.listener = listener or (lambda progress: None)
         self.interrupted = interrupted
         self.earlier = earlier
-        self.start_complete = earlier is not None
+        self.start_complete = earlier.state is not None
         self.doctor: Doctor
         self.rng = np.random.default_rng(settings.seed)
         self.training, self.validation = self._split(counts)
+        # Drawn before the start, which a fit that goes on does without: both see the same noise.
+        self.train_seed, doctor_seed = draw_seed(self.rng), draw_seed(self.rng)
+        self.doctor_rng = np.random.default_rng(doctor_seed)
 
     def run(self) -> TrainResult:
         """Start, teach and train; the network holds the best weights afterwards."""
         self.network.meet(*self._summary())
-        if self.earlier is not None:
+        if self.earlier.state is not None:
             self.network.load_state_dict(self.earlier.state)
         else:
             self._start()
         self.start_complete = self.start_complete or not self.interrupted()
         batches = SparseBatches(self.training, self.settings.batch_size, self.device)
         epochs = self.settings.epochs(len(batches))
-        self.doctor = Doctor(
-            self.network,
-            self.training,
-            epochs,
-            self.rng,
-            self.device,
-            self._teach,
-        )
-        return train(
+        self.doctor = Doctor(self.network, self.training, epochs, self.doctor_rng, self.device, self._teach)
+        result = train(
             self.network,
             batches,
             self._validation_batches(),
-            self.settings.schedule(epochs * len(batches), self.network.mean_length),
+            self.settings.schedule(epochs * len(batches)),
             max_epochs=epochs,
             patience=self.settings.patience,
             weight_decay=self.settings.weight_decay,
-            seed=draw_seed(self.rng),
+            seed=self.train_seed,
             device=self.device,
-            epochs_done=0 if self.earlier is None else self.earlier.epochs_done,
+            epochs_done=self.earlier.epochs_done,
+            rollbacks_done=len(self.earlier.rollbacks),
+            rates=self._rates(),
             measure=self.doctor.measure,
             treat=self.doctor.treat,
             listener=self.listener,
             interrupted=self.interrupted,
         )
+        return replace(result, rollbacks=[*self.earlier.rollbacks, *result.rollbacks])
+
+    def verdict(self, result: TrainResult) -> Verdict:
+        """What the doctor says of the weights that were kept."""
+        return self.doctor.verdict(result, reseeded_before=self.earlier.reseeded)
 
     def validation_nats_per_token(self) -> float:
         """Negative bound per token on the documents kept apart; NaN where there are none, or no bound."""
         if self.validation is None or not self.network.has_bound:
             return math.nan
         return likelihood_nats(self.network, self.validation) / float(self.validation.sum())
+
+    def _rates(self) -> dict[str, float]:
+        """Share of the learning rate of each parameter that has less than the whole."""
+        names = self.network.topic_parameters
+        if self.settings.plan.care_of == "network":
+            names = tuple(name for name, _ in self.network.named_parameters())
+        return dict.fromkeys(names, self.settings.care(self.network.mean_length))
 
     def _summary(self) -> tuple[Tensor, float]:
         """Word frequencies (V,), smoothed, and tokens per document."""
@@ -255,15 +282,16 @@ class Fitting:
     def _start(self) -> None:
         """EM and its teaching where asked for, then whatever the model's prior needs."""
         counts = self.training
-        if counts.shape[0] > EM_DOCS:
-            counts = counts[np.sort(self.rng.choice(counts.shape[0], EM_DOCS, replace=False))]
+        n_docs = math.ceil(EM_TOKENS / float(counts.sum()) * counts.shape[0])
+        if counts.shape[0] > n_docs:
+            counts = counts[np.sort(self.rng.choice(counts.shape[0], n_docs, replace=False))]
         if self.settings.init == "em":
             mixture = self._fit_mixture(counts)
             self.network.start_from(mixture)
             self._teach(counts, mixture.theta)
         if self.network.pretrain_epochs and not self.interrupted():
             # Unlike the teacher the autoencoder moves the topics too: it goes no faster than the training.
-            rate = self.settings.schedule(1, self.network.mean_length).learning_rate
+            rate = self.settings.care(self.network.mean_length) * self.settings.schedule(1).learning_rate
             self._prepare("pretrain", Autoencoder(self.network), counts, self.network.pretrain_epochs, rate)
         if not self.interrupted():
             self.network.initialise(self._latent_means(counts), draw_seed(self.rng))

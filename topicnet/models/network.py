@@ -22,6 +22,7 @@ class TopicNetwork(nn.Module, ABC):
 
     divergence_name: ClassVar[str] = "kl"
     has_bound: ClassVar[bool] = True  # whether reconstruction and divergence together bound the likelihood
+    topic_parameters: ClassVar[tuple[str, ...]] = ("logits",)  # what `topic_logits` is made of
     pretrain_epochs: int = 0
     decoder: Decoder
 
