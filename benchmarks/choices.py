@@ -1,6 +1,9 @@
-"""The measurements behind the defaults: EM passes, overlap, noise, embeddings, threads. 20ng_etm_bow, K = 50, seed 0.
+"""The measurements behind the defaults, seed 0: on 20ng_etm_bow with K = 50, on the titles of M10 with K = 20.
 
 Usage: python benchmarks/choices.py [--data FOLDER]
+
+EM passes, the price of overlap, W-LDA's noise, each model's other decoder, embedding size, how far refinement trusts
+the encoder, the learning rate on titles, threads.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from models import read_titles
 from scipy.sparse import csr_matrix, load_npz
 
 import topicnet
@@ -25,6 +29,7 @@ from topicnet.evaluate.diversity import topic_diversity
 from topicnet.evaluate.perplexity import document_completion
 from topicnet.models import MODELS, TopicModel
 
+Data = tuple[csr_matrix, csr_matrix, csr_matrix]  # training documents, first and second halves of test documents
 CPU = torch.device("cpu")
 TOPICS = 50
 OTHER_DECODERS = {"etm": "product", "nvdm-gsm": "product", "w-lda": "mixture", "gmntm": "product"}
@@ -71,7 +76,7 @@ def embedding_sizes(train: csr_matrix, first: csr_matrix, second: csr_matrix) ->
         print(f"| {size} | {n:.3f} | {td:.2f} | {perplexity:.0f} | {seconds:.1f} |", flush=True)
 
 
-def trained(title: str, rows: dict[str, TopicModel], data: tuple[csr_matrix, csr_matrix, csr_matrix]) -> None:
+def trained(title: str, rows: dict[str, TopicModel], data: Data) -> None:
     """A table of one option's values; perplexity with 20 EM steps on theta where the decoder is a mixture."""
     train, first, second = data
     print(f"\n| {title} | NPMI | TD | perplexity, refined |\n|---|---|---|---|")
@@ -81,6 +86,24 @@ def trained(title: str, rows: dict[str, TopicModel], data: tuple[csr_matrix, csr
         theta = model.transform(first, refine=20 if mixes else 0)
         n, td, perplexity = scores(model.components_, theta, train, first, second)
         print(f"| {name} | {n:.3f} | {td:.2f} | {f'{perplexity:.0f}' if mixes else ''} |", flush=True)
+
+
+def refinement(name: str, model: TopicModel, data: Data) -> None:
+    """Perplexity of held-out halves after 20 steps, by what `belief` adds to every topic, and to the encoder's."""
+    train, first, second = data
+    model.fit(train)
+    beta, theta = torch.as_tensor(model.components_), torch.as_tensor(model.transform(first))
+    batch = SparseBatch.from_csr(first.astype(np.float32), np.arange(first.shape[0]), CPU)
+    length = batch.row_sums(batch.counts)[:, None]
+    print(
+        f"\n| {name}: added to every topic | nothing to the encoder's | 0.25 a token | 1 a token |\n|---|---|---|---|"
+    )
+    for doubt in (0.05, 0.1, 0.3):
+        cells = []
+        for share in (0.0, 0.25, 1.0):
+            refined = refine_theta(theta, beta, batch, 20, doubt + share * length * theta)
+            cells.append(f"{scores(model.components_, refined.numpy(), train, first, second)[2]:.0f}")
+        print(f"| {doubt} | {' | '.join(cells)} |", flush=True)
 
 
 def threads(path: Path) -> None:
@@ -115,11 +138,26 @@ def main() -> None:
     data = (train, first, second)
     overlap = {str(w): topicnet.NVDMGSM(TOPICS, diversity_weight=w, random_state=0) for w in (0.0, 0.0075, 0.02, 0.05)}
     trained("overlap weight, NVDM-GSM", overlap, data)
+    prices = {str(w): topicnet.WLDA(TOPICS, diversity_weight=w, random_state=0) for w in (0.0, 0.01, 0.03, 0.1)}
+    trained("overlap weight, W-LDA", prices, data)
     noise = {str(a): topicnet.WLDA(TOPICS, noise=a, random_state=0) for a in (0.0, 0.2, 0.3, 0.4)}
     trained("noise, W-LDA", noise, data)
     decoders = {f"{n}, {d}": MODELS[n](TOPICS, decoder=d, random_state=0) for n, d in OTHER_DECODERS.items()}
     trained("decoder", decoders, data)
     embedding_sizes(train, first, second)
+    m10 = read_titles(folder.parent, "m10")
+    titles = (m10.train, m10.first, m10.second)
+    refinement("20 Newsgroups, NVDM-GSM", topicnet.NVDMGSM(TOPICS, random_state=0), data)
+    refinement("M10, NVDM-GSM", topicnet.NVDMGSM(m10.n_topics, random_state=0), titles)
+    rates = {
+        f"{name}, {title}": MODELS[name](m10.n_topics, random_state=0, **options)
+        for name in ("etm", "nvdm-gsm", "w-lda")
+        for title, options in {
+            "by the length of documents": {},
+            "as for long documents": {"learning_rate": MODELS[name].PLANS["em"].rate},
+        }.items()
+    }
+    trained("learning rate on M10", rates, titles)
     threads((folder / "tr.npz").resolve())
 
 

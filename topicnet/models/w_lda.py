@@ -140,7 +140,7 @@ device, random_state
 
     DIVERGENCE: ClassVar[str] = "mmd"
     PLANS: ClassVar[dict[str, Plan]] = {
-        "em": Plan(1_700, 0.008, diversity=0.01, care=3.0, care_of="network"),
+        "em": Plan(1_900, 0.01, diversity=0.015, care=4.0, care_of="network"),
         "random": Plan(3_000, 0.008, diversity=0.03, most_epochs=300),
     }
 
