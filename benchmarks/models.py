@@ -9,9 +9,9 @@ NMI of the top topic with the labels, where there are labels; seconds of the fit
 
 20ng is `20ng_etm_bow` with the halves that come with it, K = 50. m10 and dblp are short titles, K = 20, fitted to the
 train and val parts; the halves of the test part are drawn with seed 0. 20ng-text is the stripped text of the training
-posts, counted as the command line counts, K = 20. LDA's theta is its own inference, that of the EM start
-20 MAP-EM steps from the uniform, with the better of two priors for each corpus. scikit-learn's batch of 1,000 is
-the best of those tried (its default, 128, gives perplexity above 2,000 on 20ng); tomotopy uses 2 workers.
+posts, counted as the command line counts, K = 20. LDA's theta is its own inference; that of the EM start is 20 MAP-EM
+steps from the uniform, with whichever of two priors gives the lower perplexity. scikit-learn's batch of 1,000 is the
+best of those tried (its default, 128, gives perplexity above 2,000 on 20ng); tomotopy uses 2 workers.
 """
 
 from __future__ import annotations

@@ -222,15 +222,27 @@ def test_a_treatment_may_cost_a_little_and_is_undone_where_it_costs_more(value, 
     network, validation = Mean(start=1.0), Points(np.array([-2.0, 4.0], dtype=np.float32))
     result = run(network, threes(), validation, epochs=5, rate=1e-6, treat=change_to(network, value, {3}))
     assert network.mean.item() == pytest.approx(value if kept else 1.0, abs=1e-3)
-    assert (result.undone, result.best_epoch) == (not kept, 3 if kept else 0)
+    assert (result.treatments, result.best_epoch) == ((1, 3) if kept else (0, 0))
     assert result.best_loss == pytest.approx(9 + (network.mean.item() - 1) ** 2, rel=1e-4)
 
 
-def test_of_two_treatments_both_too_dear_the_first_is_undone_too():
+@pytest.mark.parametrize(
+    ("first", "second", "left", "treatments"),
+    [(2.0, 2.0, 1.0, 0), (1.2, 2.0, 1.2, 1), (1.2, 1.25, 1.25, 2), (2.0, 1.2, 1.2, 2), (1.25, 1.35, 1.25, 1)],
+)
+def test_of_two_treatments_those_too_dear_are_undone(first, second, left, treatments):
+    """The price is of the least loss before any of them: two cheap ones do not add up to a dear one."""
     network, validation = Mean(start=1.0), Points(np.array([-2.0, 4.0], dtype=np.float32))
-    treat = change_to(network, 2.0, {2, 4})
+
+    def treat(epoch, stopping):
+        if epoch in (2, 4):
+            with torch.no_grad():
+                network.mean.fill_(first if epoch == 2 else second)
+        return epoch in (2, 4)
+
     result = run(network, threes(), validation, epochs=6, rate=1e-6, treat=treat)
-    assert (result.undone, network.mean.item()) == (True, 1.0)
+    assert network.mean.item() == pytest.approx(left, abs=1e-3)
+    assert result.treatments == treatments
 
 
 @pytest.mark.parametrize("validation", [None, threes(5)], ids=["none", "validation"])
@@ -244,7 +256,7 @@ def test_a_treatment_that_ctrl_c_broke_off_is_undone(validation):
         return True
 
     result = run(network, threes(), validation, rate=1e-6, treat=treat, interrupted=lambda: bool(stop))
-    assert (result.stopped, result.undone, len(result.history)) == ("interrupted", True, 1)
+    assert (result.stopped, result.treatments, len(result.history)) == ("interrupted", 0, 1)
     assert network.mean.item() == pytest.approx(1.0, abs=1e-3)
 
 
@@ -306,10 +318,18 @@ def test_adam_s_first_step_is_the_rate_whatever_the_gradient(value):
 
 def test_a_parameter_may_have_a_share_of_the_rate():
     whole, tenth, still = Mean(), Mean(), Mean()
-    for network, rates in ((whole, {}), (tenth, {"mean": 0.1}), (still, {"mean": 0.0, "other": 5.0})):
+    for network, rates in ((whole, {}), (tenth, {"mean": 0.1}), (still, {"mean": 0.0})):
         run(network, threes(batch_size=20), epochs=1, rate=0.02, rates=rates)
     assert whole.mean.item() == pytest.approx(10 * tenth.mean.item(), rel=1e-4)
     assert (still.mean.item(), whole.mean.item() > 0) == (0.0, True)
+    with pytest.raises(KeyError, match="other"):
+        run(Mean(), threes(), rates={"other": 0.5})
+
+
+def test_rollbacks_of_an_earlier_run_count():
+    network = Stumbles(set(range(1, 100)), start=1.0)
+    result = run(network, threes(), rollbacks_done=MOST_ROLLBACKS - 2)
+    assert (result.stopped, len(result.rollbacks)) == ("diverged", 2)
 
 
 def test_a_run_goes_on_with_the_rate_its_rollbacks_led_to():

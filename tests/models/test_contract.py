@@ -135,7 +135,7 @@ def test_a_document_has_the_same_theta_among_any_others(kind, fitted, corpus):
     for size in (7, 37, N_DOCS):
         chosen = np.random.default_rng(size).permutation(N_DOCS)[:size]
         assert np.allclose(model.transform(corpus[chosen]), theta[chosen], rtol=1e-5)
-    many = csr_matrix(np.tile(corpus.toarray(), (4, 1)))
+    many = csr_matrix(np.tile(corpus.toarray(), (4, 1)))  # more than a batch
     assert np.allclose(model.transform(many), np.tile(theta, (4, 1)), rtol=1e-5)
 
 
@@ -187,6 +187,27 @@ def test_gradients_flow_to_every_parameter(kind, corpus):
     still = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     # A bias before batch normalisation is taken out again with the mean.
     assert set(still) <= {"encoder.mean.bias", "encoder.log_var.bias"}
+
+
+@pytest.mark.parametrize("decoder", ["mixture", "product"])
+def test_the_topics_are_made_of_the_parameters_that_say_so(kind, decoder):
+    network = kind(K, decoder=decoder).build_network(N_WORDS)
+    network.beta()[:, 0].sum().backward()
+    moved = {name for name, p in network.named_parameters() if p.grad is not None}
+    assert moved == set(network.topic_parameters()) != set()
+
+
+def test_short_documents_slow_the_topics_down_after_an_em_start(kind):
+    def speed(length, **options):
+        settings = kind(K, **options)._settings(0)
+        return settings.rate(length) * settings.share_of_topics(length)
+
+    full = kind.PLANS["em"].rate
+    assert speed(20) == speed(200) == pytest.approx(full)
+    assert speed(1) == speed(5) < speed(6) < speed(19) < full
+    assert speed(1) > full / 300
+    assert speed(5, learning_rate=0.5) == 0.5
+    assert speed(5, init="random") == kind.PLANS["random"].rate
 
 
 @pytest.mark.parametrize("init", ["em", pytest.param("random", marks=pytest.mark.slow)])

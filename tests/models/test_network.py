@@ -7,6 +7,7 @@ from scipy.sparse import csr_matrix
 
 from topicnet.core.sparse import SparseBatch
 from topicnet.models import MODELS
+from topicnet.models.base import INFERENCE_BATCH, _filled_up
 from topicnet.models.decoders import DECODERS, make_decoder
 from topicnet.models.network import Autoencoder, Teacher, topic_overlap, uniform_nats
 
@@ -185,3 +186,12 @@ def test_a_taught_theta_is_not_part_of_what_is_saved():
 def test_a_model_that_knows_nothing_spreads_over_all_words():
     assert uniform_nats(1000) == pytest.approx(np.log(1000))
     assert uniform_nats(1) > 0  # it divides, or scales, elsewhere
+
+
+@pytest.mark.parametrize("n_docs", [0, 1, INFERENCE_BATCH])
+def test_documents_are_filled_up_to_whole_batches(n_docs):
+    counts = csr_matrix(np.random.default_rng(0).poisson(0.5, (n_docs, 6)).astype(np.float32).reshape(n_docs, 6))
+    filled = _filled_up(counts)
+    assert filled.shape == (INFERENCE_BATCH, 6)
+    assert (filled[:n_docs].toarray() == counts.toarray()).all()
+    assert filled[n_docs:].nnz == 0

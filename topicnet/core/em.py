@@ -35,7 +35,9 @@ CONTEXT_PSEUDO_COUNT = 20.0  # a word's context holds hundreds of tokens
 CONTEXT_BATCH = 2_000
 # After the contexts: the more tokens a word has, the more passes over documents its topics bear and still hold.
 TOKENS_OF_A_PASS, MOST_DOCUMENT_PASSES = 55, 3
-SHORT_STARTS = 5  # on short documents, of which the likeliest is kept
+# Starts on short documents, of which the likeliest is kept: so many at most, and fewer where a pass over the contexts
+# is long (nonzeros times topics).
+SHORT_STARTS, WORK_OF_STARTS = 5, 500_000_000
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def fit_mixture(
     counts : csr_matrix
         (D, V), float; no empty rows are needed, but they are allowed.
     n_topics, n_passes : int
-        K, and the number of passes over the documents.
+        K, and the number of passes over the documents; on short documents each start has half as many over the words.
     on_pass : callable
         Called with the number of passes done and of all; False stops early.
 
@@ -207,16 +209,24 @@ def _best_of_contexts(
     on_pass: Callable[[int, int], bool],
     documents: list[SparseBatch],
 ) -> tuple[Tensor, Tensor]:
-    """The likeliest of several starts, which differ much on short documents and cost little: theta, and beta (V, K)."""
+    """The likeliest of several starts, which differ much on short documents and cost little: theta, and beta (V, K).
+
+    Each begins with the words, which stand for documents of the words they occur with.
+    """
     of_documents = min(MOST_DOCUMENT_PASSES, round(counts.sum() / counts.shape[1] / TOKENS_OF_A_PASS))
     of_contexts = math.ceil(n_passes / 2)
-    passes = _Passes(SHORT_STARTS * (of_contexts + of_documents), on_pass)
     contexts = (counts.T @ counts).tocsr().astype(np.float32)
     contexts.setdiag(0)
     contexts.eliminate_zeros()
+    batches = list(SparseBatches(contexts, CONTEXT_BATCH, device))
+    n_starts = max(1, min(SHORT_STARTS, WORK_OF_STARTS // max(1, contexts.nnz * n_topics)))
+    passes = _Passes(n_starts * (of_contexts + of_documents), on_pass)
     best, highest = None, -math.inf
     while best is None or passes.done < passes.total:
-        beta_t = _topics_of_contexts(contexts, n_topics, passes, passes.done + of_contexts, rng, device)
+        cluster = cluster_documents(contexts, n_topics, rng)
+        theta = _theta_of_clusters(cluster, n_topics, rng, device)
+        beta_t = _first_beta(theta, batches)
+        _, beta_t = passes.run(theta, beta_t, batches, CONTEXT_PSEUDO_COUNT, passes.done + of_contexts)
         theta = _infer(beta_t, counts.shape[0], documents)
         theta, beta_t = passes.run(theta, beta_t, documents, THETA_PSEUDO_COUNT, passes.done + of_documents)
         likelihood = _log_likelihood(theta, beta_t, documents)
@@ -232,22 +242,6 @@ def _log_likelihood(theta: Tensor, beta_t: Tensor, batches: list[SparseBatch]) -
         for batch in batches
     ]
     return float(torch.stack(parts).sum())
-
-
-def _topics_of_contexts(
-    contexts: csr_matrix,
-    n_topics: int,
-    passes: _Passes,
-    until: int,
-    rng: np.random.Generator,
-    device: torch.device,
-) -> Tensor:
-    """Topics (V, K) of the words, each standing for a document of the words it occurs with (V, V)."""
-    batches = list(SparseBatches(contexts, CONTEXT_BATCH, device))
-    theta = _theta_of_clusters(cluster_documents(contexts, n_topics, rng), n_topics, rng, device)
-    beta_t = _first_beta(theta, batches)
-    _, beta_t = passes.run(theta, beta_t, batches, CONTEXT_PSEUDO_COUNT, until)
-    return beta_t
 
 
 def _infer(beta_t: Tensor, n_docs: int, batches: list[SparseBatch]) -> Tensor:

@@ -86,8 +86,8 @@ class TrainResult:
         "done", "early", "interrupted" or "diverged".
     rollbacks : list of Rollback
         Every time the loss was lost and the run went back to its best weights with a smaller rate.
-    undone : bool
-        Whether the weights kept are those from before a treatment, which was broken off or cost too much.
+    treatments : int
+        How many treatments the weights kept have seen: those that were broken off or cost too much are undone.
     """
 
     history: list[dict[str, float]]
@@ -95,7 +95,7 @@ class TrainResult:
     best_loss: float
     stopped: str
     rollbacks: list[Rollback]
-    undone: bool
+    treatments: int
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def train(
     treat : callable
         Called after that with the epoch and whether the run is about to stop early; True when it has changed the
         weights, which then count as a new start. The best weights of before are returned to if the run is
-        interrupted right then, or ends with a validation loss more than `TREATMENT_PRICE` above theirs.
+        interrupted right then, or ends with a validation loss more than `TREATMENT_PRICE` above the least before.
     interrupted : callable
         Asked before each step; True stops the run cleanly.
 
@@ -164,8 +164,7 @@ def train(
     -------
     TrainResult
     """
-    run = _Run(network, batches, validation, schedule, weight_decay, seed, rates or {}, interrupted)
-    run.slowdown = ROLLBACK_FACTOR**rollbacks_done
+    run = _Run(network, batches, validation, schedule, weight_decay, seed, rates or {}, rollbacks_done, interrupted)
     rng = np.random.default_rng(seed)
     began = time.perf_counter()
     stopped = "done"
@@ -215,6 +214,7 @@ class _Run:
         weight_decay: float,
         seed: int,
         rates: Mapping[str, float],
+        rollbacks_done: int,
         interrupted: Callable[[], bool],
     ) -> None:
         self.network = network
@@ -227,10 +227,12 @@ class _Run:
         self.interrupted = interrupted
         self.history: list[dict[str, float]] = []
         self.rollbacks: list[Rollback] = []
-        self.keeper = _Keeper(network)
-        self.before: _Keeper | None = None  # the best before a treatment
+        self.keeper = _Keeper(network, treatments=0)
+        self.before: _Keeper | None = None  # what the last treatment can be undone to
+        self.least_loss = math.inf  # before any treatment
         self.treated_to_the_end = True
-        self.slowdown = 1.0
+        self.rollbacks_left = MOST_ROLLBACKS - rollbacks_done
+        self.slowdown = ROLLBACK_FACTOR**rollbacks_done
         self.step = 0
         self.done = 0  # steps of this epoch
         self.sums: dict[str, Tensor] = {}
@@ -250,9 +252,10 @@ class _Run:
 
     def begin_anew(self, epoch: int) -> None:
         """Take the weights a treatment left for a new start; those of before are kept beside."""
-        if self.before is None or self.keeper.loss <= self.before.loss:
+        if self.before is None or not self._too_dear(self.keeper):
             self.before = self.keeper
-        self.keeper = _Keeper(self.network)
+        self.least_loss = min(self.least_loss, self.keeper.loss)
+        self.keeper = _Keeper(self.network, self.keeper.treatments + 1)
         self.begin(epoch)
         self.treated_to_the_end = not self.interrupted()
 
@@ -289,8 +292,9 @@ class _Run:
     def roll_back(self, epoch: int) -> bool:
         """Go back to the best weights and slow down; False when that has been done often enough."""
         self.keeper.restore()
-        if len(self.rollbacks) == MOST_ROLLBACKS:
+        if self.rollbacks_left <= 0:
             return False
+        self.rollbacks_left -= 1
         self.slowdown *= ROLLBACK_FACTOR
         self.optimizer = self._new_optimizer()
         self.rollbacks.append(Rollback(epoch, self.done, self.slowdown * self.schedule.learning_rate))
@@ -306,18 +310,15 @@ class _Run:
     def finish(self, stopped: str) -> TrainResult:
         """Put the best weights in place."""
         self.network.eval()
-        undone = self.before is not None and self._treatment_failed(self.before)
-        if undone and self.before is not None:
+        if self.before is not None and (self._too_dear(self.keeper) or not self.treated_to_the_end):
             self.keeper = self.before
         self.keeper.restore()
         loss = math.nan if self.validation is None else self.keeper.loss
-        return TrainResult(self.history, self.keeper.epoch, loss, stopped, self.rollbacks, undone)
+        return TrainResult(self.history, self.keeper.epoch, loss, stopped, self.rollbacks, self.keeper.treatments)
 
-    def _treatment_failed(self, before: _Keeper) -> bool:
-        if not self.treated_to_the_end:
-            return True
+    def _too_dear(self, keeper: _Keeper) -> bool:
         # Without validation documents both are infinite: there is nothing to tell them apart by.
-        return self.keeper.loss > before.loss + TREATMENT_PRICE * abs(before.loss)
+        return keeper.loss > self.least_loss + TREATMENT_PRICE * abs(self.least_loss)
 
     def _step(self, batch: Any) -> None:
         """One step of Adam; adds each term to `sums`, on the device, so that no step waits for a number."""
@@ -391,6 +392,9 @@ def _device_of(network: nn.Module) -> torch.device:
 
 def _parameter_groups(network: nn.Module, weight_decay: float, rates: Mapping[str, float]) -> list[dict[str, Any]]:
     """Decay weights, leave biases and normalisation alone; each with its share of the learning rate."""
+    unknown = rates.keys() - dict(network.named_parameters()).keys()
+    if unknown:
+        raise KeyError(f"no parameters {', '.join(sorted(unknown))}")
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
@@ -404,8 +408,9 @@ def _parameter_groups(network: nn.Module, weight_decay: float, rates: Mapping[st
 class _Keeper:
     """Holds the best weights seen, on the device."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, treatments: int) -> None:
         self.network = network
+        self.treatments = treatments
         self.epoch = 0
         self.loss = math.inf
         self.state: dict[str, Tensor] = {}

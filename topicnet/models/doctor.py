@@ -49,7 +49,7 @@ class Doctor:
         self.rng = rng
         self.device = device
         self.teach = teach
-        self.reseeded = 0
+        self.reseeded: list[int] = []  # topics, by treatment
         self.rounds_left = ROUNDS
         self.last = max_epochs * 2 // 3
         self.every = max(1, self.last // ROUNDS)
@@ -88,7 +88,7 @@ class Doctor:
             theta = self._reseed(lost, theta)
         self.teach(self.sample, theta)
         self.network.eval()
-        self.reseeded += len(lost)
+        self.reseeded.append(len(lost))
         self.rounds_left -= 1
         return True
 
@@ -108,7 +108,7 @@ class Doctor:
             stopped=result.stopped,
             best_epoch=result.best_epoch,
             rollbacks=result.rollbacks,
-            reseeded=reseeded_before + (0 if result.undone else self.reseeded),
+            reseeded=reseeded_before + sum(self.reseeded[: result.treatments]),
         )
 
     def _twins(self, theta: Tensor) -> dict[int, int]:

@@ -25,7 +25,7 @@ from topicnet.models.network import TopicNetwork
 class ETMNetwork(TopicNetwork):
     """Encoder to N(delta; mu, Sigma), theta = softmax(W delta + b), topic logits rho alpha_k."""
 
-    topic_parameters: ClassVar[tuple[str, ...]] = ("rho", "alpha")
+    topic_logits_from: ClassVar[tuple[str, ...]] = ("rho", "alpha")
 
     def __init__(
         self,
@@ -140,7 +140,8 @@ class ETM(TopicModel):
     max_epochs : int, optional
         Passes over the corpus; by default as many as the steps of `PLANS` allow, from 5 to 100.
     learning_rate : float, optional
-        Peak of the one-cycle schedule; by default that of `PLANS`.
+        Peak of the one-cycle schedule; by default that of `PLANS`, less after an EM start on documents of fewer than
+        20 tokens.
     kl_warm_up : float
         Share of the run over which the KL term grows to its full weight.
     kl_weight : float
@@ -165,7 +166,7 @@ class ETM(TopicModel):
     components_ : ndarray of shape (K, V), float32
         beta, rows sum to 1.
     history_ : list of dict
-        Per epoch: loss terms in nats per document, validation bound, signs of collapse, seconds.
+        Per epoch: loss terms in nats per document, validation loss, signs of collapse, seconds.
     health_ : Verdict
         What was seen and done about collapse, and whether the model is fit for use.
     device_ : str

@@ -26,13 +26,15 @@ from topicnet.models.network import Autoencoder, Teacher, TopicNetwork
 
 # More passes part the topics better and fit held-out text worse: the table is in README, "Choices".
 EM_PASSES = 60
-EM_TOKENS = 3_000_000  # a start needs no more documents than hold so many
+# A start needs no more documents than this, nor more nonzeros, but always some documents.
+EM_DOCS, EM_NONZEROS, EM_LEAST_DOCS = 60_000, 3_000_000, 5_000
 TEACH_EPOCHS, TEACH_STEPS = 5, 200
 TEACH_RATE = 0.01
 VALIDATION_DOCS = (10, 2_000)  # fewer measure nothing, more cost time
 EVALUATION_BATCH = 1_000
 EVALUATION_SEED = 0  # the noise of every bound: scores of one model can be compared
-ENOUGH_TOKENS = 20.0  # in a document, for the full learning rate after an EM start
+# In a document, for the full learning rate after an EM start; and below which the rate falls no further.
+ENOUGH_TOKENS, LEAST_TOKENS = 20.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -111,19 +113,27 @@ class Settings:
         """Epochs to run: those asked for, or as many as the plan allows."""
         return self.plan.epochs(n_batches) if self.max_epochs is None else self.max_epochs
 
-    def care(self, mean_length: float) -> float:
-        """Share of the plan's learning rate for documents of so many tokens."""
+    def rate(self, mean_length: float) -> float:
+        """Peak learning rate in documents of so many tokens."""
+        care = self._care(mean_length) if self.plan.care_of == "network" else 1.0
+        return care * self.plan.rate if self.learning_rate is None else self.learning_rate
+
+    def share_of_topics(self, mean_length: float) -> float:
+        """Share of that rate that the topics get."""
+        return self._care(mean_length) if self.plan.care_of == "topics" else 1.0
+
+    def _care(self, mean_length: float) -> float:
         if self.init == "random" or self.learning_rate is not None:
             return 1.0
         # Adam moves the topics as fast however little a document says: from a good start, titles call for care.
-        return float(min(1.0, mean_length / ENOUGH_TOKENS) ** self.plan.care)
+        return float(min(1.0, max(LEAST_TOKENS, mean_length) / ENOUGH_TOKENS) ** self.plan.care)
 
-    def schedule(self, n_steps: int) -> Schedule:
-        """Learning rate and weights over a run of so many steps."""
+    def schedule(self, n_steps: int, mean_length: float) -> Schedule:
+        """Learning rate and weights over a run of so many steps on documents of so many tokens."""
         diversity = self.plan.diversity if self.diversity_weight is None else self.diversity_weight
         return Schedule(
             n_steps,
-            self.plan.rate if self.learning_rate is None else self.learning_rate,
+            self.rate(mean_length),
             warm_up={self.divergence: self.divergence_warm_up},
             weights={self.divergence: self.divergence_weight, "overlap": diversity},
         )
@@ -225,12 +235,13 @@ class Fitting:
         self.start_complete = self.start_complete or not self.interrupted()
         batches = SparseBatches(self.training, self.settings.batch_size, self.device)
         epochs = self.settings.epochs(len(batches))
+        mean_length = self.network.mean_length
         self.doctor = Doctor(self.network, self.training, epochs, self.doctor_rng, self.device, self._teach)
         result = train(
             self.network,
             batches,
             self._validation_batches(),
-            self.settings.schedule(epochs * len(batches)),
+            self.settings.schedule(epochs * len(batches), mean_length),
             max_epochs=epochs,
             patience=self.settings.patience,
             weight_decay=self.settings.weight_decay,
@@ -238,7 +249,7 @@ class Fitting:
             device=self.device,
             epochs_done=self.earlier.epochs_done,
             rollbacks_done=len(self.earlier.rollbacks),
-            rates=self._rates(),
+            rates=dict.fromkeys(self.network.topic_parameters(), self.settings.share_of_topics(mean_length)),
             measure=self.doctor.measure,
             treat=self.doctor.treat,
             listener=self.listener,
@@ -255,13 +266,6 @@ class Fitting:
         if self.validation is None or not self.network.has_bound:
             return math.nan
         return likelihood_nats(self.network, self.validation) / float(self.validation.sum())
-
-    def _rates(self) -> dict[str, float]:
-        """Share of the learning rate of each parameter that has less than the whole."""
-        names = self.network.topic_parameters
-        if self.settings.plan.care_of == "network":
-            names = tuple(name for name, _ in self.network.named_parameters())
-        return dict.fromkeys(names, self.settings.care(self.network.mean_length))
 
     def _summary(self) -> tuple[Tensor, float]:
         """Word frequencies (V,), smoothed, and tokens per document."""
@@ -282,7 +286,7 @@ class Fitting:
     def _start(self) -> None:
         """EM and its teaching where asked for, then whatever the model's prior needs."""
         counts = self.training
-        n_docs = math.ceil(EM_TOKENS / float(counts.sum()) * counts.shape[0])
+        n_docs = min(EM_DOCS, max(EM_LEAST_DOCS, EM_NONZEROS * counts.shape[0] // counts.nnz))
         if counts.shape[0] > n_docs:
             counts = counts[np.sort(self.rng.choice(counts.shape[0], n_docs, replace=False))]
         if self.settings.init == "em":
@@ -291,7 +295,8 @@ class Fitting:
             self._teach(counts, mixture.theta)
         if self.network.pretrain_epochs and not self.interrupted():
             # Unlike the teacher the autoencoder moves the topics too: it goes no faster than the training.
-            rate = self.settings.care(self.network.mean_length) * self.settings.schedule(1).learning_rate
+            mean_length = self.network.mean_length
+            rate = self.settings.share_of_topics(mean_length) * self.settings.rate(mean_length)
             self._prepare("pretrain", Autoencoder(self.network), counts, self.network.pretrain_epochs, rate)
         if not self.interrupted():
             self.network.initialise(self._latent_means(counts), draw_seed(self.rng))

@@ -22,7 +22,7 @@ class TopicNetwork(nn.Module, ABC):
 
     divergence_name: ClassVar[str] = "kl"
     has_bound: ClassVar[bool] = True  # whether reconstruction and divergence together bound the likelihood
-    topic_parameters: ClassVar[tuple[str, ...]] = ("logits",)  # what `topic_logits` is made of
+    topic_logits_from: ClassVar[tuple[str, ...]] = ("logits",)  # names of parameters
     pretrain_epochs: int = 0
     decoder: Decoder
 
@@ -74,6 +74,11 @@ class TopicNetwork(nn.Module, ABC):
     def topics(self) -> Topics:
         """The topics as they are now."""
         return self.decoder.topics(self.topic_logits())
+
+    def topic_parameters(self) -> list[str]:
+        """Names of the parameters that the topics are made of."""
+        names = (name for name, _ in self.named_parameters())
+        return [name for name in names if name in self.topic_logits_from or name.startswith("decoder.")]
 
     def beta(self) -> Tensor:
         """Topics (K, V), rows sum to 1: the decoder at one-hot theta."""
