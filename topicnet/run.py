@@ -15,7 +15,7 @@ from topicnet import files
 from topicnet.bundle import Bundle, load_bundle
 from topicnet.config import FitConfig, read_config
 from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
-from topicnet.core.train import Listener
+from topicnet.core.outcome import Listener
 from topicnet.errors import CorpusError, InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.models import GMNTM, MODELS, TopicModel

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topicnet.core.health import Verdict, duplicate_pairs, judge, largest_topics
-from topicnet.core.train import Rollback
+from topicnet.core.outcome import Rollback
 
 
 def topics_with(lists, vocab_size):

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from topicnet.core.outcome import Rollback
 from topicnet.core.schedule import Schedule
-from topicnet.core.train import CHECK_STEPS, MOST_ROLLBACKS, RUNAWAY, Rollback, train, validation_loss
+from topicnet.core.train import CHECK_STEPS, MOST_ROLLBACKS, RUNAWAY, train, validation_loss
 
 CPU = torch.device("cpu")
 

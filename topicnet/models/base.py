@@ -22,10 +22,10 @@ from torch import Tensor
 from topicnet.core.em import belief, refine_theta
 from topicnet.core.health import Verdict
 from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
+from topicnet.core.outcome import Listener, Rollback
 from topicnet.core.seeding import seeded
 from topicnet.core.sparse import SparseBatch
 from topicnet.core.threads import chosen_threads, thread_count
-from topicnet.core.train import Listener, Rollback
 from topicnet.errors import InputError
 from topicnet.models.fitting import Earlier, Fitting, Plan, Settings, choose_device, likelihood_nats
 from topicnet.models.network import TopicNetwork

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from topicnet.core.em import BETA_PSEUDO_COUNT, cluster_documents
 from topicnet.core.health import ACTIVE, Verdict, duplicate_pairs, judge, largest_topics
+from topicnet.core.outcome import TrainResult
 from topicnet.core.sparse import SparseBatch, SparseBatches
-from topicnet.core.train import TrainResult
 from topicnet.models.network import TopicNetwork
 
 SAMPLE_DOCS = 4_000  # documents looked at after each epoch

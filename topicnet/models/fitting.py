@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from topicnet.core.em import MixtureFit, fit_mixture
 from topicnet.core.health import Verdict
+from topicnet.core.outcome import Listener, Progress, Rollback, TrainResult
 from topicnet.core.schedule import Schedule
 from topicnet.core.seeding import draw_seed
 from topicnet.core.sparse import SparseBatches
-from topicnet.core.train import Listener, Progress, Rollback, TrainResult, train, validation_loss
+from topicnet.core.train import train, validation_loss
 from topicnet.errors import InputError
 from topicnet.models.decoders import DECODERS
 from topicnet.models.doctor import Doctor

@@ -1,0 +1,77 @@
+"""How a training run goes and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a fit stands, for whoever shows it.
+
+    Attributes
+    ----------
+    stage : str
+        "start", "teach" or "train".
+    done, total : int
+        Passes or epochs.
+    seconds : float
+        Since the stage began.
+    values : dict
+        Numbers of the last epoch, by name.
+    """
+
+    stage: str
+    done: int
+    total: int
+    seconds: float
+    values: dict[str, float] = field(default_factory=dict)
+
+
+Listener = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """Where a loss was no longer finite, or had run away, and the highest learning rate from there on.
+
+    Attributes
+    ----------
+    epoch : int
+    step : int
+        Step of the epoch at which it was seen; the step at fault is among the last `CHECK_STEPS`.
+    learning_rate : float
+    """
+
+    epoch: int
+    step: int
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a training run ended; the network holds the best weights.
+
+    Attributes
+    ----------
+    history : list of dict
+        One row per epoch: named terms in nats per document, raw and weighted, rates, seconds.
+    best_epoch : int
+        The epoch whose weights were kept, counted from 1; 0 when the start was never improved on.
+    best_loss : float
+        Weighted sum of the terms on the validation documents, nats per document; NaN without them.
+    stopped : str
+        "done", "early", "interrupted" or "diverged".
+    rollbacks : list of Rollback
+        Every time the loss was lost and the run went back to its best weights with a smaller rate.
+    treatments : int
+        How many treatments the weights kept have seen: those that were broken off or cost too much are undone.
+    """
+
+    history: list[dict[str, float]]
+    best_epoch: int
+    best_loss: float
+    stopped: str
+    rollbacks: list[Rollback]
+    treatments: int
