@@ -218,7 +218,7 @@ def test_strict_exits_0_when_the_model_is_fit(corpus: Path, warm: Warm, tmp_path
 
 @pytest.mark.parametrize("model", [name for name in MODELS if name != "etm"])  # test_interrupt.py, test_resume.py
 def test_ctrl_c_leaves_a_run_that_can_be_read_and_goes_on(model: str, corpus: Path, warm: Warm, tmp_path: Path) -> None:
-    given = ["fit", str(corpus), "--model", model, "--out", "run", *FAST, "--epochs", "800"]
+    given = ["fit", str(corpus), "--model", model, "--out", "run", *FAST, "--epochs", "150"]
     given += ["--param", "patience=1000"]
     process = subprocess.Popen(
         [*COMMAND, *given], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=ENVIRONMENT, text=True,
@@ -238,4 +238,4 @@ def test_ctrl_c_leaves_a_run_that_can_be_read_and_goes_on(model: str, corpus: Pa
     assert done.returncode == 0, done.stderr
     assert record(tmp_path / "run")["status"] == "complete"
     epochs = pl.read_csv(tmp_path / "run/history.csv")["epoch"].to_list()
-    assert epochs == list(range(1, 801))
+    assert epochs == list(range(1, 151))

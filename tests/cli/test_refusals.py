@@ -1,11 +1,8 @@
-"""The refusals every user may meet, each through a whole fresh process: one line, status 2, nothing left behind."""
-
-import resource
-import subprocess
+"""The refusals every user may meet: one line, status 2, nothing left behind."""
 
 import pytest
 
-from tests.cli.conftest import COMMAND, ENVIRONMENT, themed_documents
+from tests.cli.conftest import themed_documents
 
 CASES = {
     "missing file": (["fit", "nosuch.txt"], "no such file"),
@@ -21,6 +18,10 @@ CASES = {
     "a run folder that exists": (["fit", "corpus.txt", "--out", "taken"], "--overwrite"),
     "a place that cannot be made": (["fit", "corpus.txt", "--out", "/proc/no/run"], "cannot write"),
 }
+
+
+# These go through whole fresh processes too: one for each stage at which a fit is refused.
+FRESH = ("missing file", "K larger than V", "a run folder that exists")
 
 
 @pytest.fixture
@@ -41,32 +42,31 @@ def contents(folder):
     return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
 
 
-def refused(folder, arguments, **options):
-    before = contents(folder)
-    done = subprocess.run(
-        [*COMMAND, *arguments], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False, **options
-    )
+def assert_refused(folder, before, done, word):
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
-    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("topicnet: ")
+    assert done.stderr.count("\n") == 1
+    assert word in done.stderr
     assert contents(folder) == before
-    return done.stderr
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_refusal_is_one_line_that_says_what_to_do(folder, case):
+def test_a_refusal_is_one_line_that_says_what_to_do(folder, warm, case):
     arguments, word = CASES[case]
-    said = refused(folder, arguments)
-    assert said.startswith("topicnet: ")
-    assert said.count("\n") == 1
-    assert word in said
+    before = contents(folder)
+    assert_refused(folder, before, warm(*arguments, cwd=folder), word)
 
 
-def test_a_disk_that_refuses_to_write(folder):
-    def full_disk():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+@pytest.mark.parametrize("case", FRESH)
+def test_a_fresh_process_refuses_alike(folder, topicnet, case):
+    arguments, word = CASES[case]
+    before = contents(folder)
+    assert_refused(folder, before, topicnet(*arguments, cwd=folder), word)
 
-    said = refused(folder, ["fit", "corpus.txt", "-k", "3", "--epochs", "1", "--quiet"], preexec_fn=full_disk)
-    assert said.count("\n") == 1
-    assert "cannot write" in said
-    assert "free some space" in said
+
+def test_a_disk_that_refuses_to_write(folder, warm):
+    before = contents(folder)
+    done = warm("fit", "corpus.txt", "-k", "3", "--epochs", "1", "--quiet", cwd=folder, file_limit=20_000)
+    assert_refused(folder, before, done, "cannot write")
+    assert "free some space" in done.stderr

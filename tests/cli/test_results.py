@@ -199,14 +199,14 @@ def test_corpora_as_json(warm: Warm, tmp_path: Path) -> None:
     assert all(corpus["licence"] for corpus in found.values())
 
 
-def test_transform_reads_the_columns_the_fit_read(topicnet, tmp_path: Path) -> None:
+def test_transform_reads_the_columns_the_fit_read(warm: Warm, tmp_path: Path) -> None:
     rows = [f'{n},"{text}"' for n, text in enumerate(themed_documents(), 100)]
     (tmp_path / "survey.csv").write_text("\n".join(["who,answer", *rows]) + "\n")
     options = ["--text-column", "answer", "--id-column", "who", "--epochs", "1", "-k", "3", "--out", "run"]
-    assert topicnet("fit", "survey.csv", *options).returncode == 0
-    done = topicnet("transform", "run", "survey.csv", "--out", "new.csv")
+    assert warm("fit", "survey.csv", *options, cwd=tmp_path).returncode == 0
+    done = warm("transform", "run", "survey.csv", "--out", "new.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "new.csv").read_bytes() == (tmp_path / "run" / "doc_topic.csv").read_bytes()
-    refused = topicnet("fit", "run")
+    refused = warm("fit", "run", cwd=tmp_path)
     assert refused.returncode == 2
     assert "a run of topicnet, expected a corpus" in refused.stderr
