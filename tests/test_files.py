@@ -197,7 +197,7 @@ def test_what_is_no_run_is_never_overwritten_by_one(tmp_path: Path, make: Callab
     make(tmp_path / "target")
     before = listing(tmp_path)
     with (
-        pytest.raises(OutputError, match="not a run of topicnet") as caught,
+        pytest.raises(OutputError, match="nothing that topicnet wrote") as caught,
         files.whole_folder(tmp_path / "target", overwrite=True),
     ):
         pytest.fail("the block was entered")

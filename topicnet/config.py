@@ -24,6 +24,7 @@ class FitConfig(BaseModel):
     model: str = "etm"
     topics: int = Field(default=20, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
+    seeds: int = Field(default=1, ge=1)
     device: str = "auto"
     lang: str | None = None
     stop_words: str | None = None

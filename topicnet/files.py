@@ -19,6 +19,7 @@ from topicnet.errors import OutputError
 if TYPE_CHECKING:
     import polars as pl
 
+OURS = ("run.json", "counts.json")  # a folder with one of these was written by topicnet, and may be replaced
 CSV_SLICE = 50_000  # rows turned into text at a time
 # A cell that starts like this is run as a formula by spreadsheets, unless it is only a signed number. Quotes
 # before it count, so that reading can tell a guard from a text that had one.
@@ -58,7 +59,7 @@ def whole_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
             )
         if overwrite and target.exists() and not _replaceable(target):
             raise OutputError(
-                f"{str(target)!r} is not a run of topicnet and will not be overwritten: name another with --out"
+                f"{str(target)!r} is nothing that topicnet wrote and will not be overwritten: name another with --out"
             )
         made = _make_parents(target)
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
@@ -80,7 +81,8 @@ def whole_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def _replaceable(target: Path) -> bool:
-    return target.is_dir() and ((target / "run.json").is_file() or not any(target.iterdir()))
+    ours = any((target / name).is_file() for name in OURS)
+    return target.is_dir() and (ours or not any(target.iterdir()))
 
 
 def _replace_folder(staging: Path, target: Path) -> None:

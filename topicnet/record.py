@@ -21,18 +21,15 @@ from topicnet.core.threads import thread_count
 from topicnet.evaluate.coherence import npmi
 from topicnet.evaluate.diversity import topic_diversity
 from topicnet.models import TopicModel
+from topicnet.scorecard import CONVENTIONS
 from topicnet.text.counts import Corpus
 
-COHERENCE_WORDS, DIVERSITY_WORDS = 10, 25
 LARGEST_EXPONENT = 700.0
 
-CONVENTIONS = {
-    "npmi": "mean over topics and word pairs of the top 10 words by probability; document co-occurrence in the training"
-    " corpus; a pair that never co-occurs scores -1",
-    "topic_diversity": "unique words among all topics' top 25 / (25 K)",
-    "validation_bound": "evidence lower bound per token on documents kept apart from training, one sample of z a"
-    " document; perplexity is exp(-bound), an upper bound",
-}
+ON_VALIDATION = (
+    "evidence lower bound per token on documents kept apart from training, one sample of z a document; perplexity is"
+    " exp(-bound), an upper bound"
+)
 
 
 def topic_coherence(words: NDArray[np.intp], corpus: Corpus) -> NDArray[np.float64]:
@@ -46,13 +43,13 @@ def metrics_of(model: TopicModel, coherence: NDArray[np.float64], words: NDArray
     """What metrics.json holds."""
     bound = model.validation_bound_
     return {
-        "npmi": {"value": float(coherence.mean()), "convention": CONVENTIONS["npmi"]},
+        "npmi": {"value": float(coherence.mean()), "convention": CONVENTIONS["npmi"] + "; the corpus of the fit"},
         "topic_diversity": {"value": topic_diversity(words), "convention": CONVENTIONS["topic_diversity"]},
         "validation_bound": {
             "nats_per_token": bound,
             # A lost model can be so far off that no float holds its perplexity.
             "perplexity": math.exp(bound) if bound < LARGEST_EXPONENT else math.nan,
-            "convention": CONVENTIONS["validation_bound"],
+            "convention": ON_VALIDATION,
         },
     }
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 TABLE_WORDS = 50  # words of each topic in topic_word.csv
 TOPIC_WORDS = 10  # words of each topic in topics.json
+# Of stability. On 20 Newsgroups with K = 20 a topic's nearest in another run shares 2 to 4 of its top ten words at 0.4
+# to 0.5, 5 at 0.5 to 0.6, 8 at 0.8.
+FRAGILE = 0.5
 TYPICAL_DOCS = 3
 # A document of fewer words than this says little, however pure its theta.
 TYPICAL_WORDS = 10
@@ -52,6 +55,8 @@ class Run:
         The counts; None for a run that was saved without them.
     components : ndarray of shape (n_docs, n_components), optional
         q(c|x) of the documents, for a model whose prior has components (GMNTM).
+    stability : ndarray of shape (n_topics,), optional
+        How close each topic comes to its counterparts in the runs of other seeds, of a fit with several.
     """
 
     bundle: Bundle
@@ -65,6 +70,7 @@ class Run:
     corpus: Corpus | None = None
     keep_corpus: bool = True
     components: NDArray[np.float32] | None = None
+    stability: NDArray[np.float64] | None = None
 
     @property
     def model(self) -> TopicModel:
@@ -85,6 +91,11 @@ class Run:
     def interrupted(self) -> bool:
         """Whether Ctrl-C ended the fit."""
         return bool(self.record["status"] == "interrupted")
+
+    @property
+    def fragile(self) -> list[int]:
+        """Topics without a close counterpart in the runs of other seeds; none where one seed was fitted."""
+        return [] if self.stability is None else np.flatnonzero(self.stability < FRAGILE).tolist()
 
     def top_words(self, n: int = 10) -> list[list[str]]:
         """The n most probable words of each topic."""
@@ -174,11 +185,16 @@ class Run:
                 "label": " ".join(words[:3]),
                 "words": words,
                 "size": float(self.sizes[k]),
-                "scores": {"npmi": float(self.coherence[k])},
+                "scores": {"npmi": float(self.coherence[k])} | self._stability_of(k),
                 "typical_documents": [self.ids[row] for row in self.typical_documents(k)] if self.corpus else [],
             }
             for k, words in enumerate(self.top_words(TOPIC_WORDS))
         ]
+
+    def _stability_of(self, k: int) -> dict[str, Any]:
+        if self.stability is None:
+            return {}
+        return {"stability": float(self.stability[k]), "fragile": k in self.fragile}
 
 
 def load(path: str | Path) -> Run:
@@ -206,6 +222,8 @@ def load(path: str | Path) -> Run:
     try:
         sizes = np.array([topic["size"] for topic in topics], dtype=np.float64)
         coherence = np.array([topic["scores"]["npmi"] for topic in topics], dtype=np.float64)
+        found = [topic["scores"].get("stability") for topic in topics]
+        stability = None if None in found else np.array(found, dtype=np.float64)
     except (KeyError, TypeError) as error:
         raise BundleError(f"topics.json in {str(folder)!r} is damaged: copy the run again or fit anew") from error
     return Run(
@@ -219,6 +237,7 @@ def load(path: str | Path) -> Run:
         record={key: value for key, value in record.items() if key != "files"},
         corpus=Corpus.load(folder / "corpus") if (folder / "corpus").is_dir() else None,
         components=components,
+        stability=stability,
     )
 
 

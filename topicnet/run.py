@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,18 @@ from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.core.outcome import Listener
 from topicnet.errors import CorpusError, InputError
 from topicnet.evaluate.coherence import top_words
+from topicnet.evaluate.stability import stability
 from topicnet.models import GMNTM, MODELS, TopicModel
-from topicnet.record import COHERENCE_WORDS, DIVERSITY_WORDS, metrics_of, record_of, topic_coherence
+from topicnet.record import metrics_of, record_of, topic_coherence
 from topicnet.results import Run, load, read_record
+from topicnet.scorecard import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
+from topicnet.sources import corpus_name, documents_of, read_corpus
 from topicnet.tables import (
     choose_format,
     write_doc_table,
     write_word_table,
 )
 from topicnet.text.counts import OK, Corpus, TextOptions
-from topicnet.text.named import Recipe, recipes
-from topicnet.text.readers import Documents, read_documents, source_name
 from topicnet.text.vocabulary import Pruning
 from topicnet.word_vectors import check_embeddings, give_word_vectors
 
@@ -115,7 +117,7 @@ def fit_to_folder(
         The run, and the folder it was written to.
     """
     model = build_model(config)
-    target = out if out is not None else Path("runs") / f"{_corpus_name(config)}-{config.model}"
+    target = out if out is not None else Path("runs") / f"{corpus_name(config)}-{config.model}"
     earlier = _interrupted_run(target, config) if resume else None
     with files.whole_folder(target, overwrite=overwrite or resume) as folder:
         corpus, options = read_corpus(config)
@@ -125,7 +127,10 @@ def fit_to_folder(
         on_corpus(corpus)
         # From here on Ctrl-C ends the training, not the run: what was learned is written.
         with deferred_interrupt():
-            run = fit_corpus(corpus, options, config, model, listener, began, earlier, on_notice)
+            if config.seeds > 1:
+                run = fit_seeds(corpus, options, config, listener, began, on_notice)
+            else:
+                run = fit_corpus(corpus, options, config, model, listener, began, earlier, on_notice)
             run.write(folder, target)
     return run, target
 
@@ -141,10 +146,14 @@ def _interrupted_run(target: Path, config: FitConfig) -> Run:
     if not target.exists():
         raise InputError(f"--resume given, but there is no run in {str(target)!r}: leave --resume out")
     run = load(target)
+    if config.seeds > 1:
+        raise InputError(f"--resume given with --seeds {config.seeds}, but only one fit goes on: use --overwrite")
     if not run.interrupted:
         raise InputError(f"--resume given, but {str(target)!r} is complete: nothing is left to do")
     before, now = run.record["config"], config.model_dump()
-    changed = [name for name in now if before.get(name) != now[name]]
+    # What an earlier version did not know of, it left as it is by default.
+    defaults = {name: field.default for name, field in FitConfig.model_fields.items()}
+    changed = [name for name in now if before.get(name, defaults[name]) != now[name]]
     if changed:
         name = changed[0]
         raise InputError(
@@ -167,7 +176,7 @@ def transform_to_file(run: Path, config: FitConfig, out: Path, *, refine: int, o
     if not overwrite:
         files.refuse_existing(out)
     bundle = load_bundle(run)
-    corpus = bundle.count(_documents(_with_columns_of(run, config)))
+    corpus = bundle.count(documents_of(with_columns_of(run, config)))
     if corpus.n_docs == 0:
         raise CorpusError(f"{config.corpus!r} holds no documents: expected one document a line, a row or a file")
     theta = bundle.theta(corpus, refine)
@@ -175,7 +184,7 @@ def transform_to_file(run: Path, config: FitConfig, out: Path, *, refine: int, o
     return corpus
 
 
-def _with_columns_of(run: Path, config: FitConfig) -> FitConfig:
+def with_columns_of(run: Path, config: FitConfig) -> FitConfig:
     """The configuration with the columns of the fit, where the user has named none."""
     if not (run / "run.json").is_file() or {"text_column", "id_column"} & config.model_fields_set:
         return config
@@ -245,51 +254,6 @@ def export_writers(run: Run, top: int) -> dict[str, Callable[[Path, str, bool], 
     return writers
 
 
-def _corpus_name(config: FitConfig) -> str:
-    if config.corpus is None:
-        raise InputError("no corpus was given, expected a file, a folder, - or one of `topicnet corpora`")
-    recipe = named_recipe(config.corpus)
-    return recipe.name if recipe else source_name(config.corpus)
-
-
-def _documents(config: FitConfig) -> Iterator[Documents]:
-    assert config.corpus is not None
-    recipe = named_recipe(config.corpus)
-    if recipe is not None:
-        return recipe.read()
-    return read_documents(
-        config.corpus, text_column=config.text_column, id_column=config.id_column, encoding=config.encoding
-    )
-
-
-def read_corpus(config: FitConfig) -> tuple[Corpus, TextOptions]:
-    """Read and count the corpus a configuration names: a recipe's name or a path."""
-    name = _corpus_name(config)
-    recipe = named_recipe(str(config.corpus))
-    lang = config.lang or (recipe.language if recipe else "en")
-    words = None if config.stop_words is None else _read_stop_words(Path(config.stop_words))
-    options = TextOptions(lang, words, Pruning(config.min_df, config.max_df, config.max_vocab))
-    corpus = Corpus.from_documents(_documents(config), options=options, keep_texts=config.keep_texts, name=name)
-    return corpus, options
-
-
-def named_recipe(corpus: str) -> Recipe | None:
-    """The recipe of a named corpus, or None for a path.
-
-    Raises
-    ------
-    InputError
-        The name stands for a recipe and for something in this folder.
-    """
-    recipe = recipes().get(corpus)
-    if recipe is not None and os.path.exists(corpus):
-        raise InputError(
-            f"{corpus!r} is a named corpus and also something in this folder: write ./{corpus} for what is here, or"
-            " work in another folder for the named corpus"
-        )
-    return recipe
-
-
 def fit_corpus(
     corpus: Corpus,
     options: TextOptions,
@@ -329,6 +293,56 @@ def fit_corpus(
     )
 
 
+def fit_seeds(
+    corpus: Corpus,
+    options: TextOptions,
+    config: FitConfig,
+    listener: Listener | None,
+    began: float,
+    on_notice: Callable[[str], None] = lambda line: None,
+) -> Run:
+    """Fit with `config.seeds` seeds from `config.seed` on and keep the best run, with how stable its topics are.
+
+    The best is the first among those fit for use by `topic_quality`; where none is, among all. After Ctrl-C the runs
+    that were finished count, and the run kept is marked interrupted.
+    """
+    best: tuple[tuple[bool, float], int, Run] | None = None
+    finished: list[dict[str, Any]] = []
+    topics: list[NDArray[np.float32]] = []
+    for number in range(config.seeds):
+        one = config.model_copy(update={"seed": (config.seed + number) % 2**32})
+        on_notice(f"seed {one.seed}, {number + 1} of {config.seeds}")
+        run = fit_corpus(corpus, options, one, build_model(one), listener, began, None, on_notice)
+        if run.interrupted and finished:
+            break
+        quality = topic_quality(run.metrics["npmi"]["value"], run.metrics["topic_diversity"]["value"])
+        rank = (run.health.fit_for_use, quality)
+        if best is None or rank > best[0]:
+            best = rank, number, run
+        finished.append({"seed": one.seed, "quality": quality, "fit_for_use": run.health.fit_for_use})
+        topics.append(run.model.components_)
+        if run.interrupted:
+            break
+    assert best is not None
+    _, kept, run = best
+    whole = len(finished) == config.seeds and not run.interrupted
+    record = run.record | {"config": config.model_dump(), "status": "complete" if whole else "interrupted"}
+    record |= {"seeds": finished, "seconds": time.perf_counter() - began}
+    if len(finished) < 2:
+        return replace(run, record=record)
+    agreement = stability(topics)
+    metrics = run.metrics | {
+        "stability": {
+            "value": float(agreement.runs[kept]),
+            "of_the_model": agreement.value,
+            "seeds": [one["seed"] for one in finished],
+            "kept": finished[kept]["seed"],
+            "convention": STABILITY,
+        }
+    }
+    return replace(run, record=record, metrics=metrics, stability=agreement.topics[kept])
+
+
 def build_model(config: FitConfig) -> TopicModel:
     """Make the configured estimator and check its parameters, before any work is done."""
     kind = MODELS.get(config.model)
@@ -345,15 +359,6 @@ def build_model(config: FitConfig) -> TopicModel:
     estimator = kind(**reserved, **{name: v for name, v in config.parameters.items() if name != "embeddings"})
     estimator.check_parameters()
     return estimator
-
-
-def _read_stop_words(path: Path) -> tuple[str, ...]:
-    try:
-        return tuple(path.read_text("utf-8-sig").split())
-    except OSError as error:
-        raise InputError(f"cannot read the stop words {str(path)!r}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"the stop words {str(path)!r} are not UTF-8: expected a text file of words") from error
 
 
 def check_size(corpus: Corpus, n_topics: int) -> None:

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.sparse import csc_matrix, csr_array, csr_matrix
 
 from topicnet.errors import InputError
-from topicnet.evaluate.coherence import npmi, top_words, unseen_words
+from topicnet.evaluate.coherence import npmi, top_words, unseen
 
 V = 6
 TOPICS = np.array([[0, 1, 2, 3], [5, 3, 1, -1]])
@@ -112,7 +112,7 @@ class TestStorage:
         x = csr_matrix(([1, 0, 1], ([0, 0, 1], [0, 1, 1])), shape=(2, 2))
         assert x.nnz == 3
         assert npmi(np.array([[0, 1]]), x).tolist() == [-1.0]
-        assert unseen_words(np.array([[0, 1]]), x) == 0
+        assert unseen(np.array([[0, 1]]), x).words == 0
 
     def test_entries_stored_twice_are_one_occurrence(self):
         once = csr_matrix([[2, 1], [1, 0], [0, 1], [0, 0]])
@@ -138,7 +138,7 @@ class TestUnseenWords:
     def test_a_word_never_seen_makes_its_pairs_minus_1(self):
         x = csr_matrix([[1, 1, 0], [1, 1, 0], [0, 0, 0]])
         assert npmi(np.array([[0, 1, 2]]), x) == pytest.approx([-1 / 3])
-        assert unseen_words(np.array([[0, 1, 2]]), x) == 1
+        assert unseen(np.array([[0, 1, 2]]), x).words == 1
 
     def test_so_does_a_word_the_reference_does_not_list(self):
         x = csr_matrix([[1, 1], [1, 1], [0, 0]])
@@ -147,8 +147,8 @@ class TestUnseenWords:
 
     def test_words_are_counted_once(self):
         x = csr_matrix([[1, 0, 0]])
-        assert unseen_words(np.array([[0, 1], [1, 2]]), x) == 2
-        assert unseen_words(np.array([[0, -1], [1, -1]]), x) == 2
+        assert unseen(np.array([[0, 1], [1, 2]]), x).words == 2
+        assert unseen(np.array([[0, -1], [1, -1]]), x).words == 2
 
 
 class TestProperties:
@@ -178,7 +178,7 @@ class TestProperties:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("score", [npmi, unseen_words])
+    @pytest.mark.parametrize("score", [npmi, unseen])
     @pytest.mark.parametrize(
         ("topics", "counts", "says"),
         [

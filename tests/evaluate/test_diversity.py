@@ -1,14 +1,22 @@
-"""Diversity: topic diversity, topic uniqueness, rank-biased overlap and duplicate topics."""
+"""Diversity: topic diversity, topic uniqueness, rank-biased overlap, Jensen-Shannon and duplicate topics."""
 
 from itertools import combinations
+from math import log2
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from topicnet.errors import InputError
-from topicnet.evaluate.diversity import duplicate_topics, inverted_rbo, topic_diversity, topic_uniqueness
+from topicnet.evaluate.diversity import (
+    duplicate_topics,
+    inverted_rbo,
+    js_diversity,
+    topic_diversity,
+    topic_uniqueness,
+)
 
 SCORES = [topic_diversity, topic_uniqueness, inverted_rbo]
 
@@ -82,6 +90,59 @@ class TestInvertedRbo:
     def test_refuses_a_weight_outside_0_and_1(self, weight):
         with pytest.raises(InputError, match="weight is"):
             inverted_rbo(DISJOINT, weight)
+
+
+def distributions():
+    weights = st.integers(1, 5).flatmap(lambda k: arrays(np.float64, (k, 6), elements=st.integers(0, 4)))
+    return weights.filter(lambda table: table.sum(axis=1).all()).map(lambda table: table / table.sum(1, keepdims=True))
+
+
+class TestJsDiversity:
+    def test_the_same_topics_are_not_diverse(self):
+        assert js_diversity(np.array([[0.1, 0.2, 0.7]] * 3)) == pytest.approx(0.0, abs=1e-12)
+
+    def test_topics_without_a_common_word_are(self):
+        assert js_diversity(np.eye(4)) == pytest.approx(1.0)
+
+    def test_one_topic_alone_is_diverse(self):
+        assert js_diversity(np.array([[0.3, 0.7]])) == 1.0
+
+    def test_a_value_worked_out_on_paper(self):
+        # a and b: 2 - 3/4 log2 3 - 1/2; a and c: 1; b and c: 1
+        beta = np.array([[1, 0, 0], [0.5, 0.5, 0], [0, 0, 1]])
+        assert js_diversity(beta) == pytest.approx((1.5 - 0.75 * log2(3) + 2) / 3)
+
+    def test_words_below_the_top_count(self):
+        same_top_word = np.array([[0.4, 0.6, 0.0, 0.0], [0.4, 0.0, 0.3, 0.3]])
+        assert js_diversity(same_top_word) == pytest.approx(0.6)  # 0.4 of the mass in common
+
+    @given(distributions(), st.randoms(use_true_random=False))
+    def test_ignores_the_order_of_topics_and_the_names_of_words(self, beta, random):
+        topics, words = (random.sample(range(n), n) for n in beta.shape)
+        assert js_diversity(beta[topics][:, words]) == pytest.approx(js_diversity(beta), abs=1e-12)
+
+    @given(distributions())
+    def test_is_the_mean_of_pairs_within_0_and_1(self, beta):
+        pairs = [js_diversity(beta[[i, j]]) for i, j in combinations(range(len(beta)), 2)]
+        found = js_diversity(beta)
+        assert found == pytest.approx(np.mean(pairs) if pairs else 1.0)
+        assert 0 <= found <= 1
+        assert isinstance(found, float)
+
+    @pytest.mark.parametrize(
+        ("beta", "says"),
+        [
+            (np.array([0.5, 0.5]), r"\(2,\)"),
+            (np.zeros((0, 2)), r"\(0, 2\)"),
+            (np.array([[0.5, 0.6]]), "no distribution"),
+            (np.array([[1.5, -0.5], [0.5, 0.5]]), "no distribution"),
+            (np.array([[np.nan, 0.5]]), "no distribution"),
+        ],
+    )
+    def test_refuses_what_is_no_table_of_distributions(self, beta, says):
+        with pytest.raises(InputError, match=says) as caught:
+            js_diversity(beta)
+        assert "\n" not in str(caught.value)
 
 
 class TestAllScores:

@@ -255,7 +255,7 @@ def test_the_real_file_is_the_one_of_the_recipe(
 
 def test_a_name_that_is_also_a_path_is_asked_about(tmp_path, monkeypatch):
     from topicnet.config import read_config
-    from topicnet.run import read_corpus
+    from topicnet.sources import read_corpus
 
     (tmp_path / "lee.txt").write_text("one cat\ntwo cats\n")
     monkeypatch.chdir(tmp_path)

@@ -19,7 +19,8 @@ app = typer.Typer(
 )
 
 
-def _whole(given: str) -> int:
+def whole(given: str) -> int:
+    """Read a whole number."""
     try:
         return int(given)
     except ValueError:
@@ -39,6 +40,19 @@ TopOption = Annotated[int, typer.Option("--top", min=1, help="Words to show of e
 TextColumn = Annotated[str | None, typer.Option(help="Column or key that holds the text.  [default: text]")]
 IdColumn = Annotated[str | None, typer.Option(help="Column or key that holds the ids.  [default: id, if there]")]
 Encoding = Annotated[str | None, typer.Option(help="Encoding of the text.  [default: utf-8]")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Lang = Annotated[str | None, typer.Option(help="Language of the stop words, or none.  [default: en]")]
+StopWords = Annotated[str | None, typer.Option(help="File of stop words, in place of the language's.")]
+MinDf = Annotated[
+    str | None,
+    typer.Option(help="Fewest documents of a word: 5, or a share: 0.01.  [default: grows with the corpus]"),
+]
+MaxDf = Annotated[str | None, typer.Option(help="Most documents of a word: 900, or a share: 0.5.  [default: 0.5]")]
+MaxVocab = Annotated[int | None, typer.Option(help="Most words in the vocabulary.  [default: 20000]")]
+Topics = Annotated[
+    int | None,
+    typer.Option("--topics", "-k", parser=whole, metavar="INTEGER", help="Number of topics.  [default: 20]"),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notices.")]
 
@@ -67,27 +81,23 @@ def root(
 def fit(
     corpus: Annotated[str | None, typer.Argument(metavar="CORPUS", help=CorpusArgument.__metadata__[0].help)] = None,
     model: Annotated[str | None, typer.Option(help="The model: etm, nvdm-gsm, w-lda or gmntm.  [default: etm]")] = None,
-    topics: Annotated[
-        int | None,
-        typer.Option("--topics", "-k", parser=_whole, metavar="INTEGER", help="Number of topics.  [default: 20]"),
-    ] = None,
+    topics: Topics = None,
     out: Annotated[Path | None, typer.Option(help="Run folder to write.  [default: runs/NAME-MODEL]")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of options; those given here win.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same result.  [default: 0]")] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Fit with so many seeds, keep the best, mark topics that do not come again."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.  [default: auto]")] = None,
-    lang: Annotated[str | None, typer.Option(help="Language of the stop words, or none.  [default: en]")] = None,
-    stop_words: Annotated[str | None, typer.Option(help="File of stop words, in place of the language's.")] = None,
+    lang: Lang = None,
+    stop_words: StopWords = None,
     text_column: TextColumn = None,
     id_column: IdColumn = None,
     encoding: Encoding = None,
-    min_df: Annotated[
-        str | None,
-        typer.Option(help="Fewest documents of a word: 5, or a share: 0.01.  [default: grows with the corpus]"),
-    ] = None,
-    max_df: Annotated[
-        str | None, typer.Option(help="Most documents of a word: 900, or a share: 0.5.  [default: 0.5]")
-    ] = None,
-    max_vocab: Annotated[int | None, typer.Option(help="Most words in the vocabulary.  [default: 20000]")] = None,
+    min_df: MinDf = None,
+    max_df: MaxDf = None,
+    max_vocab: MaxVocab = None,
     init: Annotated[str | None, typer.Option(help="Start of the training: em or random.  [default: em]")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the corpus.  [default: a budget of steps]")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Documents per step.  [default: 200]")] = None,
@@ -122,7 +132,14 @@ def fit(
     """Fit a topic model to a corpus, print its topics and write a run folder."""
     began = time.perf_counter()
     from topicnet.cli.progress import notice, show_progress
-    from topicnet.cli.show import describe_corpus, describe_fit, device_notice, show_scores, show_topics
+    from topicnet.cli.show import (
+        describe_corpus,
+        describe_fit,
+        describe_stability,
+        device_notice,
+        show_scores,
+        show_topics,
+    )
     from topicnet.config import read_config
     from topicnet.run import fit_to_folder
 
@@ -135,10 +152,11 @@ def fit(
     if twice := sorted(options.keys() & named.keys()):
         raise typer.BadParameter(f"{twice[0]} was given twice, by its option and by --param: give it once")
     given = {
-        "corpus": corpus, "model": model, "topics": topics, "seed": seed, "device": device, "lang": lang,
+        "corpus": corpus, "model": model, "topics": topics, "seed": seed, "seeds": seeds, "device": device,
+        "lang": lang,
         "stop_words": stop_words, "text_column": text_column, "id_column": id_column, "encoding": encoding,
-        "min_df": _bound("--min-df", min_df), "max_df": _bound("--max-df", max_df), "max_vocab": max_vocab,
-        "keep_corpus": keep_corpus, "keep_texts": keep_texts,
+        "min_df": document_frequency("--min-df", min_df), "max_df": document_frequency("--max-df", max_df),
+        "max_vocab": max_vocab, "keep_corpus": keep_corpus, "keep_texts": keep_texts,
         "parameters": named | options,
     }  # fmt: skip
     resolved = read_config(config, given)
@@ -155,6 +173,8 @@ def fit(
         )
     notice(describe_fit(run), quiet)
     notice(run.health.line(), quiet and not (strict and not run.health.fit_for_use))
+    if stable := describe_stability(run):
+        notice(stable, quiet)
     show_topics(run, top, examples)
     show_scores(run)
     typer.echo(f"wrote {target}")
@@ -168,7 +188,7 @@ def fit(
 def topics(
     run: RunArgument,
     top: TopOption = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print each topic's top words."""
     from topicnet.cli.show import show_topics, topics_json
@@ -232,7 +252,7 @@ def export(
 
 @app.command()
 def corpora(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the named corpora."""
     from dataclasses import asdict
@@ -269,7 +289,7 @@ def _named_values(given: list[str]) -> dict[str, object]:
     return values
 
 
-def _bound(option: str, value: str | None) -> int | float | None:
+def document_frequency(option: str, value: str | None) -> int | float | None:
     """Read a document frequency: 5 is a number of documents, 0.01 a share of them."""
     if value is None:
         return None

@@ -35,7 +35,21 @@ def show_scores(run: Run) -> None:
     perplexity = metrics["validation_bound"]["perplexity"]
     if perplexity is not None and perplexity == perplexity:
         parts.append(f"validation perplexity (bound) {perplexity:.0f}")
+    if "stability" in metrics:
+        parts.append(f"stability {metrics['stability']['value']:.3f} over {len(metrics['stability']['seeds'])} seeds")
     typer.echo(", ".join(parts))
+
+
+def describe_stability(run: Run) -> str:
+    """One line about what came again in the runs of other seeds; empty where there was one seed."""
+    if run.stability is None:
+        return ""
+    found = run.metrics["stability"]
+    kept = f"kept seed {found['kept']} of {', '.join(map(str, found['seeds']))}"
+    if not run.fragile:
+        return f"{kept}: all of its {len(run.stability)} topics come again in the others"
+    named = ", ".join(map(str, run.fragile))
+    return f"{kept}: {len(run.fragile)} of its {len(run.stability)} topics are fragile, the others lack them: {named}"
 
 
 def topics_json(run: Run, top: int) -> str:

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from topicnet.errors import InputError
+from topicnet.evaluate.distance import js_divergence
 
 
 def topic_diversity(topics: NDArray[np.integer]) -> float:
@@ -87,6 +88,29 @@ def inverted_rbo(topics: NDArray[np.integer], weight: float = 0.9) -> float:
         overlap += (1.0 - weight) * weight ** (depth - 1) * agreement
     overlap += weight**n_words * agreement
     return float(1.0 - overlap.mean())
+
+
+def js_diversity(beta: NDArray[np.floating]) -> float:
+    """Mean Jensen-Shannon divergence of all pairs of topics, over all words and not the top ones alone.
+
+    Parameters
+    ----------
+    beta : (K, V) array
+        Topic-word probabilities, rows sum to 1.
+
+    Returns
+    -------
+    Bits, in [0, 1]: 1 when no two topics share a word, 0 when all are the same. One topic alone scores 1.
+
+    Raises
+    ------
+    InputError
+        A row is no distribution.
+    """
+    apart = js_divergence(beta, beta)
+    if len(apart) == 1:
+        return 1.0
+    return float(apart[np.triu_indices(len(apart), k=1)].mean())
 
 
 def duplicate_topics(topics: NDArray[np.integer], overlap: int = 8) -> list[tuple[int, int]]:

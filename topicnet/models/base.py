@@ -24,10 +24,10 @@ from topicnet.core.health import Verdict
 from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.core.outcome import Listener, Rollback
 from topicnet.core.seeding import seeded
-from topicnet.core.sparse import SparseBatch
+from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.core.threads import chosen_threads, thread_count
 from topicnet.errors import InputError
-from topicnet.models.fitting import Earlier, Fitting, Plan, Settings, choose_device, likelihood_nats
+from topicnet.models.fitting import EVALUATION_BATCH, Earlier, Fitting, Plan, Settings, choose_device, likelihood_nats
 from topicnet.models.network import TopicNetwork
 
 LARGEST_EXPONENT = 700.0  # of e, in a float
@@ -203,6 +203,43 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             raise InputError("no known words in any document: there is nothing to score")
         with chosen_threads():
             return -likelihood_nats(self.network_, counts) / n_tokens
+
+    @property
+    def mixes(self) -> bool:
+        """Whether p(w|d) = theta @ beta, so that theta can be refined."""
+        check_is_fitted(self)
+        return self.network_.decoder.mixes
+
+    def log_likelihood(self, X: Any, theta: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Log-likelihood of documents at a given theta under the model's own decoder.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_docs, vocab_size)
+            Counts; theta may come from other words of the same documents (document completion).
+        theta : array of shape (n_docs, n_topics)
+
+        Returns
+        -------
+        ndarray of shape (n_docs,), float64
+            Nats; 0 for a document without words. The multinomial coefficient is left out.
+        """
+        check_is_fitted(self)
+        counts = self._check_counts(X, reset=False)
+        if np.shape(theta) != (counts.shape[0], self.n_topics):
+            raise InputError(f"theta of shape {np.shape(theta)} given, expected {(counts.shape[0], self.n_topics)}")
+        network = self.network_
+        network.eval()
+        device = next(network.parameters()).device
+        given = torch.as_tensor(np.asarray(theta, dtype=np.float32), device=device)
+        with torch.inference_mode(), chosen_threads():
+            topics = network.topics()
+            parts = [
+                network.decoder.log_likelihood(given[batch.index], topics, batch)
+                for batch in SparseBatches(counts, EVALUATION_BATCH, device)
+            ]
+        nats: NDArray[np.float64] = torch.cat(parts).double().cpu().numpy()
+        return nats
 
     def check_parameters(self) -> None:
         """Raise InputError for a parameter out of its range, without fitting anything."""

@@ -181,6 +181,24 @@ class Corpus:
             vocabulary = tally.choose_vocabulary(options.pruning)
         return tally.corpus(vocabulary, {"name": name, "options": options.describe()})
 
+    def take(self, rows: NDArray[np.intp], name: str) -> Corpus:
+        """The documents in these rows, in this order, over the same vocabulary."""
+        lengths = np.asarray(self.counts.sum(1), dtype=np.int64).ravel()
+        begins = np.concatenate([[0], np.cumsum(lengths)])[rows]
+        taken = lengths[rows]
+        offsets = np.arange(int(taken.sum())) - np.repeat(np.cumsum(taken) - taken, taken)
+        return Corpus(
+            counts=self.counts[rows],
+            vocabulary=self.vocabulary,
+            tokens=self.tokens[np.repeat(begins, taken) + offsets],
+            ids=[self.ids[row] for row in rows],
+            status=self.status[rows],
+            metadata=self.metadata[rows.tolist()] if self.metadata.width else self.metadata,
+            excerpts=[self.excerpts[row] for row in rows],
+            texts=None if self.texts is None else [self.texts[row] for row in rows],
+            source=self.source | {"name": name},
+        )
+
     def save(self, folder: Path) -> None:
         """Write the counts into a staged folder, in the layout of `COUNTS/` in the design."""
         folder.mkdir(parents=True, exist_ok=True)

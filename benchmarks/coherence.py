@@ -1,0 +1,98 @@
+"""Coherence beside gensim's CoherenceModel: the same topics and texts, the largest difference and the seconds of both.
+
+Usage: python benchmarks/coherence.py [--data FOLDER] [--runs 3]
+
+50 topics of 10 words (an EM fit) on the stripped training posts of 20 Newsgroups, words in reading order as `topicnet
+fit` counts them. gensim counts windows in two processes for the times and in one for the values: in several processes
+it takes a document shorter than the window for a negative number of windows. Medians over the runs, one after the
+other in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import gensim
+import numpy as np
+import torch
+from gensim.corpora import Dictionary
+from gensim.models import CoherenceModel
+
+from topicnet.core.em import fit_mixture
+from topicnet.core.threads import chosen_threads
+from topicnet.evaluate.coherence import c_npmi, c_uci, c_v, npmi, top_words, u_mass
+from topicnet.evaluate.occurrences import TokenStream
+from topicnet.text.counts import Corpus
+from topicnet.text.readers import read_documents
+
+TOPICS = 50
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", beside)))
+    parser.add_argument("--runs", type=int, default=3)
+    arguments = parser.parse_args()
+    corpus = Corpus.from_documents(read_documents(arguments.data / "20ng/train.jsonl.gz"))
+    starts = np.concatenate([[0], np.cumsum(np.asarray(corpus.counts.sum(1)).ravel())])
+    stream = TokenStream(corpus.tokens, starts)
+    with chosen_threads():
+        fitted = fit_mixture(
+            corpus.counts.astype(np.float32), TOPICS, 20, np.random.default_rng(0), torch.device("cpu")
+        )
+    topics = top_words(fitted.beta.numpy(), 10)
+
+    words = np.array(corpus.vocabulary, dtype=object)
+    texts = [words[corpus.tokens[a:b]].tolist() for a, b in zip(starts[:-1], starts[1:], strict=True) if b > a]
+    dictionary = Dictionary(texts)
+    named = words[topics].tolist()
+    bags = [dictionary.doc2bow(text) for text in texts]
+    filled = corpus.counts[np.diff(corpus.counts.indptr) > 0]
+    print(
+        f"{os.cpu_count()} cores, gensim {gensim.__version__}: {len(texts):,} documents with words,"
+        f" {len(corpus.tokens):,} tokens, {TOPICS} topics; seconds, medians of {arguments.runs}\n"
+    )
+    print(
+        "| measure | topicnet, s | gensim, 2 processes, s | times faster | largest difference |\n|---|---|---|---|---|"
+    )
+    ours: dict[str, Callable[[], np.ndarray]] = {
+        "npmi": lambda: npmi(topics, corpus.counts),
+        "u_mass": lambda: u_mass(topics, filled),
+        "c_uci": lambda: c_uci(topics, stream),
+        "c_npmi": lambda: c_npmi(topics, stream),
+        "c_v": lambda: c_v(topics, stream),
+    }
+    warnings.simplefilter("ignore")
+    for name, work in ours.items():
+        if name == "npmi":
+            print(f"| {name} | {statistics.median(seconds_of(work) for _ in range(9)):.3f} | | | |", flush=True)
+            continue
+
+        def peer(processes: int, name: str = name) -> np.ndarray:
+            given = {"corpus": bags} if name == "u_mass" else {"texts": texts}
+            model = CoherenceModel(
+                topics=named, dictionary=dictionary, coherence=name, topn=10, processes=processes, **given
+            )
+            return np.array(model.get_coherence_per_topic())
+
+        times = [(seconds_of(work), seconds_of(lambda: peer(2))) for _ in range(arguments.runs)]
+        mine, theirs = (statistics.median(column) for column in zip(*times, strict=True))
+        difference = abs(work() - peer(1)).max()
+        print(f"| {name} | {mine:.3f} | {theirs:.2f} | {theirs / mine:.0f} | {difference:.1e} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""How scores read on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+TITLES = {
+    "npmi": "NPMI",
+    "c_v": "C_V",
+    "c_npmi": "C_NPMI",
+    "c_uci": "C_UCI",
+    "u_mass": "U_Mass",
+    "topic_diversity": "topic diversity, top 25",
+    "topic_uniqueness": "topic uniqueness, top 10",
+    "inverted_rbo": "inverted RBO, top 10",
+    "js_diversity": "Jensen-Shannon, all words",
+    "inferred": "completion, as inferred",
+    "refined": "completion, refined",
+    "unigram": "unigram (knows no topics)",
+    "bound": "bound, whole documents",
+    "purity": "purity",
+    "nmi": "NMI",
+    "ari": "adjusted Rand",
+    "accuracy": "accuracy of theta",
+}
+WHOLE = {"inferred", "refined", "unigram", "bound"}  # perplexities: shown without decimals
+
+
+def show_scorecard(found: Mapping[str, Any], per_topic: bool) -> None:
+    """Print what `evaluate_run` found."""
+    typer.echo(f"{found['run']}: {found['model']}, {found['topics']} topics; [95 % intervals]")
+    about = found["reference"]
+    typer.echo(f"\ncoherence in {about['name']}: {about['documents']:,} documents, {about['tokens']:,} known tokens")
+    _lines(found["coherence"])
+    if "pairs" in about:
+        typer.echo(
+            f"  never seen there: {about['unseen_words']} of the top words, together {about['unseen_pairs']} of"
+            f" {about['pairs']:,} pairs"
+        )
+    else:
+        typer.echo("  undefined: topics of one word have no pairs")
+    typer.echo("\ndiversity")
+    _lines(found["diversity"])
+    perplexity = found["perplexity"]
+    if "given" in perplexity:
+        typer.echo(
+            f"\nperplexity of {perplexity['corpus']}: {perplexity['documents']:,} of {perplexity['given']:,} documents,"
+            f" {perplexity['tokens']:,} tokens predicted"
+        )
+        _lines(perplexity["scores"])
+    else:
+        typer.echo(f"\nperplexity of {perplexity['corpus']}; for more give new documents with --test")
+        _lines(perplexity["scores"])
+    if "labels" in found:
+        _labels(found["labels"])
+    if per_topic:
+        _topics(found["per_topic"])
+
+
+def _labels(labels: Mapping[str, Any]) -> None:
+    without = f", {labels['without_label']:,} more without" if labels["without_label"] else ""
+    typer.echo(
+        f"\nlabels of {labels['corpus']} (column {labels['column']}): {labels['labels']} over"
+        f" {labels['documents']:,} documents{without}"
+    )
+    _lines(labels["scores"])
+    told = labels["scores"].get("accuracy")
+    if told is None:
+        typer.echo("  accuracy undefined: a label has fewer than 5 documents, or there is only one label")
+    else:
+        typer.echo(
+            f"  {'accuracy of TF-IDF':26}{told['tfidf']:9.3f}\n  {'commonest label alone':26}{told['commonest']:9.3f}"
+        )
+
+
+def _lines(scores: Mapping[str, Any]) -> None:
+    for name, one in scores.items():
+        ends = [one[end] for end in ("low", "high") if end in one]
+        interval = f"  [{', '.join(_number(name, end) for end in ends)}]" if ends else ""
+        typer.echo(f"  {TITLES[name]:26}{_number(name, one['value']):>9}{interval}")
+
+
+def _number(name: str, value: float) -> str:
+    if value != value:
+        return "undefined"
+    if value == float("inf"):
+        return "infinite"
+    return f"{value:,.0f}" if name in WHOLE else f"{value:.3f}"
+
+
+def _topics(topics: list[dict[str, Any]]) -> None:
+    measures = [name for name in ("npmi", "c_v") if name in topics[0]]
+    heading = "".join(f"{TITLES[name]:>8}" for name in measures)
+    typer.echo(f"\ntopic  share{heading}  top words")
+    for topic in topics:
+        values = "".join(f"{topic[name]:8.3f}" for name in measures)
+        typer.echo(f"{topic['topic']:5d} {topic['size']:6.1%}{values}  {' '.join(topic['words'])}")
+
+
+def show_comparison(record: Mapping[str, Any]) -> None:
+    """Print the table of a comparison: mean over the seeds, and spread."""
+    shown = {
+        "npmi": "NPMI", "c_v": "C_V", "topic_diversity": "diversity", "inferred": "perplexity", "refined": "refined",
+        "nmi": "NMI", "stability": "stability", "seconds": "seconds", "peak_memory_mb": "peak MB",
+    }  # fmt: skip
+    rows = record["table"]
+    names = [name for name in shown if any(row[name] for row in rows)]
+    lines = [["model", *(shown[name] for name in names)]]
+    lines += [[row["title"], *(_mean_and_spread(name, row[name]) for name in names)] for row in rows]
+    unigram = [f"{record['unigram_perplexity']:,.0f}" if name == "inferred" else "" for name in names]
+    lines.append(["unigram", *unigram])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    corpus = record["corpus"]
+    typer.echo(f"{corpus['name']}, {record['topics']} topics, {record['seeds']} seeds: mean ± standard deviation\n")
+    for line in lines:
+        cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
+        typer.echo("  ".join([line[0].ljust(widths[0]), *cells[1:]]).rstrip())
+    for row in rows:
+        if row["unfit"]:
+            typer.echo(f"{row['title']}: {row['unfit']} of {row['fits']} fits are unfit for use (see compare.json)")
+        for error in row["errors"]:
+            typer.echo(f"{row['title']} failed: {error}")
+
+
+def _mean_and_spread(name: str, score: Mapping[str, Any] | None) -> str:
+    if score is None:
+        return "-"
+    if score["mean"] is None:
+        return "infinite"
+    digits = {"seconds": 1}.get(name, 0 if name in WHOLE or name == "peak_memory_mb" else 3)
+    if len(score["values"]) == 1 or name in ("stability", "seconds", "peak_memory_mb"):
+        return f"{score['mean']:,.{digits}f}"
+    return f"{score['mean']:,.{digits}f} ± {score['sd']:.{digits}f}"

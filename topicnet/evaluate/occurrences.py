@@ -1,0 +1,214 @@
+"""How often the words of a topic occur together, in documents or in sliding windows.
+
+Both are counted in one sweep: each word has the stretches of documents, or of windows, that hold it, and only where a
+stretch opens or closes does the set of words present change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, csr_matrix
+
+from topicnet.errors import InputError
+
+Counts: TypeAlias = csr_matrix | csr_array
+
+WORDS_AT_ONCE = 8  # two blocks of so many words have 2^16 sets of words present
+
+
+@dataclass(frozen=True)
+class TokenStream:
+    """A corpus as one row of word ids, documents end to end.
+
+    Attributes
+    ----------
+    tokens : ndarray of int
+        Word ids in reading order; an id below 0 holds a place and is no word.
+    starts : (D + 1,) ndarray of int
+        Where each document begins, and where the last ends.
+    """
+
+    tokens: NDArray[np.integer]
+    starts: NDArray[np.integer]
+
+    def __post_init__(self) -> None:
+        one_row = self.tokens.ndim == self.starts.ndim == 1 and len(self.starts) > 0
+        if (
+            not one_row
+            or self.starts[0] != 0
+            or self.starts[-1] != len(self.tokens)
+            or (np.diff(self.starts) < 0).any()
+        ):
+            raise InputError(
+                f"starts does not fit {self.tokens.size} tokens; expected (D + 1,) ascending from 0 to their number"
+            )
+
+
+@dataclass(frozen=True)
+class Occurrences:
+    """In how many places (documents or windows) the words of each topic occur, alone and in pairs.
+
+    Attributes
+    ----------
+    n_places : int
+        All of them, with or without the words.
+    joint : (K, N, N) ndarray
+        Places that hold both words of a topic; the diagonal: places that hold the one.
+    """
+
+    n_places: int
+    joint: NDArray[np.int64]
+
+
+def document_occurrences(topics: NDArray[np.integer], counts: Counts) -> Occurrences:
+    """Count the documents that hold the words of each topic.
+
+    Parameters
+    ----------
+    topics : (K, N) integer array
+        Word ids; those below 0 occur nowhere.
+    counts : (D, V) sparse matrix in CSR form
+        A count above 0 is an occurrence.
+
+    Returns
+    -------
+    Occurrences
+        `n_places` is D: a document without any word is a place too.
+    """
+    words = np.unique(topics[topics >= 0])
+    word_at = np.where(counts.data > 0, _numbers(words, counts.shape[1])[counts.indices], -1)
+    places = _word_by_word(word_at)
+    doc = np.searchsorted(counts.indptr, places, side="right") - 1
+    spans = _Spans(words, word_at[places].astype(np.int64), doc, doc + 1, counts.shape[0])
+    return Occurrences(counts.shape[0], _joint(topics, spans))
+
+
+def window_occurrences(topics: NDArray[np.integer], stream: TokenStream, size: int, *, exact: bool) -> Occurrences:
+    """Count the windows of `size` tokens that hold the words of each topic.
+
+    A window begins at every token that has `size - 1` more behind it in its document; a shorter document is one window.
+
+    Parameters
+    ----------
+    topics : (K, N) integer array
+        Word ids; those below 0 occur nowhere.
+    stream : TokenStream
+    size : int
+        Tokens of a window, 1 or more.
+    exact : bool
+        Whether a word that stands twice in a window is still in it when the first of the two has left. By definition
+        (Röder, Both & Hinneburg 2015) it is; gensim, up to 4.4 at least, forgets it until it is met again, and so do
+        the scores published with gensim.
+
+    Returns
+    -------
+    Occurrences
+        `n_places` is the number of windows; a document without tokens has none.
+
+    Raises
+    ------
+    InputError
+        The size is below 1.
+    """
+    if size < 1:
+        raise InputError(f"a window of {size} tokens was asked for, expected 1 or more")
+    words = np.unique(topics[topics >= 0])
+    highest = max(int(words.max(initial=0)), int(stream.tokens.max(initial=0)))
+    word_at = np.where(stream.tokens >= 0, _numbers(words, highest + 1)[np.maximum(stream.tokens, 0)], -1)
+    places = _word_by_word(word_at)
+    word_of = word_at[places].astype(np.int64)
+
+    lengths = np.diff(stream.starts)
+    n_windows = np.where(lengths > 0, np.maximum(lengths - size + 1, 1), 0)  # (D,)
+    first_window = np.concatenate([[0], np.cumsum(n_windows)])
+    doc = np.searchsorted(stream.starts, places, side="right") - 1
+    at = places - stream.starts[doc]  # place within the document
+    enters = np.maximum(at - size + 1, 0)  # the first window of the document with this occurrence, and the last
+    leaves = at
+    if not exact:  # gone with the earliest occurrence in that first window
+        axis = word_of * (len(stream.tokens) + 1)
+        leaves = at[np.searchsorted(axis + places, axis + stream.starts[doc] + enters)]
+    last = n_windows[doc] - 1
+    opens = first_window[doc] + np.minimum(enters, last)
+    closes = first_window[doc] + np.minimum(leaves, last) + 1
+    spans = _Spans(words, word_of, opens, closes, int(first_window[-1]))
+    return Occurrences(int(first_window[-1]), _joint(topics, spans))
+
+
+def _numbers(words: NDArray[np.integer], n_ids: int) -> NDArray[Any]:
+    """(n_ids,) the number of each word id among `words`, -1 for the others; small integers, which sort fast."""
+    number = np.full(n_ids, -1, dtype=np.int16 if words.size < 2**15 else np.int32)
+    number[words] = np.arange(words.size)
+    return number
+
+
+def _word_by_word(word_at: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Places with a word, all of the first word before those of the second, each in reading order."""
+    places = np.flatnonzero(word_at >= 0)
+    return places[np.argsort(word_at[places], kind="stable")]
+
+
+class _Spans:
+    """For each word the stretches of places that hold it, none of them touching another."""
+
+    def __init__(
+        self,
+        words: NDArray[np.integer],
+        word_of: NDArray[np.int64],
+        opens: NDArray[np.integer],
+        closes: NDArray[np.integer],
+        n_places: int,
+    ) -> None:
+        # Each word on an axis of its own, one behind the other, so that one pass joins the stretches of all.
+        axis = word_of * (n_places + 1)
+        ends = np.maximum.accumulate(axis + closes)
+        fresh = np.ones(len(opens), dtype=bool)
+        fresh[1:] = (axis + opens)[1:] > ends[:-1]
+        self.words = words
+        self.opens = opens[fresh]
+        self.closes = (ends - axis)[np.append(fresh[1:], True)[: len(fresh)]]
+        self.rows = np.searchsorted(word_of[fresh], np.arange(words.size + 1))
+
+    def of(self, word: int) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        """Where the stretches of a word open and close."""
+        if word < 0:
+            return self.opens[:0], self.closes[:0]
+        at = int(np.searchsorted(self.words, word))
+        rows = slice(self.rows[at], self.rows[at + 1])
+        return self.opens[rows], self.closes[rows]
+
+
+def _joint(topics: NDArray[np.integer], spans: _Spans) -> NDArray[np.int64]:
+    """(K, N, N) places shared by the words of each topic."""
+    n_topics, n_words = topics.shape
+    blocks = [np.arange(n_words)]
+    if n_words > 2 * WORDS_AT_ONCE:
+        parts = np.array_split(np.arange(n_words), -(-n_words // WORDS_AT_ONCE))
+        blocks = [np.append(one, other) for i, one in enumerate(parts) for other in parts[i + 1 :]]
+    joint = np.zeros((n_topics, n_words, n_words), dtype=np.int64)
+    for k, topic in enumerate(topics):
+        for block in blocks:
+            joint[k][np.ix_(block, block)] = _joint_of_few(topic[block], spans)
+    return joint
+
+
+def _joint_of_few(words: NDArray[np.integer], spans: _Spans) -> NDArray[np.int64]:
+    """The same for so few words that the set of those present fits into 16 bits."""
+    place: list[NDArray[np.integer]] = []
+    change: list[NDArray[np.integer]] = []
+    for bit, word in enumerate(words):
+        opens, closes = spans.of(int(word))
+        place += [opens, closes]
+        change += [np.full(len(opens), 1 << bit), np.full(len(closes), -(1 << bit))]
+    places, changes = np.concatenate(place), np.concatenate(change)
+    order = np.argsort(places)
+    places = places[order]
+    present = np.cumsum(changes[order])[:-1]  # the set of words, as bits, from each change to the next
+    n_places = np.bincount(present, weights=np.diff(places), minlength=1)
+    sets = np.flatnonzero(n_places)
+    holds = (sets[:, None] >> np.arange(len(words))) & 1  # (sets, N)
+    return np.rint((holds * n_places[sets, None]).T @ holds).astype(np.int64)

@@ -1,0 +1,167 @@
+"""A run judged: its topics on a reference, its perplexity and its labels on test documents."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from topicnet import files
+from topicnet.bundle import Bundle
+from topicnet.config import FitConfig
+from topicnet.errors import CorpusError, InputError
+from topicnet.evaluate.bootstrap import LEVEL
+from topicnet.results import Run, load
+from topicnet.run import with_columns_of
+from topicnet.scorecard import completion_scores, halves, label_scores, score, topic_scores
+from topicnet.sources import corpus_name, documents_of
+from topicnet.text.counts import Corpus, TextOptions
+from topicnet.text.reference import Reference, reference_over
+from topicnet.text.vocabulary import Pruning
+
+LABELS = "label"  # the column that holds them, unless another is named
+EVERY_WORD = 2**31 - 1
+
+
+def evaluate_run(
+    folder: Path, *, test: FitConfig | None = None, reference: FitConfig | None = None, label_column: str | None = None
+) -> dict[str, Any]:
+    """Score a run.
+
+    Parameters
+    ----------
+    folder : Path
+        A run folder.
+    test : FitConfig, optional
+        Names a corpus the model has not seen: perplexity, and agreement with its labels. Without it there is only the
+        bound on the documents the fit kept apart, and the labels of the corpus of the fit.
+    reference : FitConfig, optional
+        Names the corpus to count co-occurrences in; by default that of the fit.
+    label_column : str, optional
+        Where the labels are; by default the column "label", if there is one.
+
+    Returns
+    -------
+    dict
+        What `topicnet evaluate --json` prints.
+
+    Raises
+    ------
+    TopicnetError
+        The run, the test documents or the reference cannot be used.
+    """
+    run = load(folder)
+    judged_on = _reference(run, folder, reference)
+    tested = None if test is None else _counted(run.bundle, with_columns_of(folder, test))
+    found: dict[str, Any] = {
+        "run": str(folder),
+        "model": run.bundle.name,
+        "topics": run.model.n_topics,
+        "interval": LEVEL,
+        **topic_scores(run.model.components_, judged_on),
+    }
+    found["perplexity"] = _on_validation(run) if tested is None else _on_test(run, tested)
+    labels = _labels(run, tested, label_column)
+    if labels is not None:
+        found["labels"] = labels
+    measures = found["coherence"].items()
+    found["per_topic"] = [
+        {"topic": k, "size": float(run.sizes[k]), "words": words}
+        | {name: one["per_topic"][k] for name, one in measures}
+        for k, words in enumerate(run.top_words(10))
+    ]
+    return found
+
+
+def prepare_reference(config: FitConfig, out: Path, *, overwrite: bool) -> Corpus:
+    """Count every word of a corpus, in reading order, and write it for `--reference` to open at once.
+
+    Of any topic word the co-occurrences in documents and in windows of any width follow from this: 8 bytes a token, of
+    which only the pages that are looked at are read.
+    """
+    with files.whole_folder(out, overwrite=overwrite) as folder:
+        options = TextOptions(config.lang or "none", None, Pruning(1, 1.0, EVERY_WORD))
+        corpus = Corpus.from_documents(documents_of(config), options=options, name=corpus_name(config))
+        with files.disk_errors(out):
+            corpus.save(folder)
+    return corpus
+
+
+@dataclass(frozen=True, eq=False)
+class _Counted:
+    """Test documents in the words of the model, and their other columns."""
+
+    over: Reference
+    corpus: Corpus
+
+
+def _is_counts(config: FitConfig) -> bool:
+    return (Path(str(config.corpus)) / "counts.json").is_file()
+
+
+def _read(bundle: Bundle, config: FitConfig) -> Corpus:
+    if _is_counts(config):
+        return Corpus.load(str(config.corpus))
+    return bundle.count(documents_of(config), corpus_name(config))
+
+
+def _reference(run: Run, folder: Path, config: FitConfig | None) -> Reference:
+    if config is not None:
+        return reference_over(_read(run.bundle, with_columns_of(folder, config)), run.vocabulary)
+    if run.corpus is None:
+        raise InputError(
+            f"{str(folder)!r} was saved without its corpus (--no-keep-corpus), in which co-occurrences are counted:"
+            " give one with --reference"
+        )
+    return reference_over(run.corpus, run.vocabulary)
+
+
+def _counted(bundle: Bundle, config: FitConfig) -> _Counted:
+    corpus = _read(bundle, config)
+    name = corpus.source["name"]
+    if corpus.n_docs == 0:
+        raise CorpusError(f"{name!r} holds no documents: expected one document a line, a row or a file")
+    try:
+        return _Counted(reference_over(corpus, bundle.vocabulary), corpus)
+    except CorpusError:
+        raise CorpusError(
+            f"none of the {corpus.n_docs} documents of {name!r} holds a word of the model's vocabulary, such as"
+            f" {', '.join(bundle.vocabulary[:3])}: give documents in the language of the fit"
+        ) from None
+
+
+def _on_validation(run: Run) -> dict[str, Any]:
+    bound = float(run.metrics["validation_bound"]["perplexity"] or math.nan)
+    return {"corpus": "documents of the fit that were kept apart", "scores": {"bound": score("bound", bound)}}
+
+
+def _on_test(run: Run, test: _Counted) -> dict[str, Any]:
+    counts = test.over.counts
+    train = None if run.corpus is None else run.corpus.counts
+    found = completion_scores(run.model, train, *halves(counts))
+    if run.model.network_.has_bound:
+        found["scores"]["bound"] = score("bound", run.model.perplexity(counts))
+    return {"corpus": test.over.name, "given": int(counts.shape[0])} | found
+
+
+def _labels(run: Run, test: _Counted | None, column: str | None) -> dict[str, Any] | None:
+    corpus = run.corpus if test is None else test.corpus
+    columns = [] if corpus is None else corpus.metadata.columns
+    name = column or LABELS
+    if name not in columns:
+        if column is None:
+            return None
+        has = f"it has: {', '.join(columns)}" if columns else "it has none"
+        raise InputError(f"--label-column {column!r} given, but there is no such column beside the text; {has}")
+    assert corpus is not None
+    fitted = run.corpus
+    own = None
+    if fitted is not None and name in fitted.metadata.columns:
+        own = (run.theta, fitted.counts, fitted.metadata[name].to_list())
+    if test is None:
+        assert own is not None
+        return {"corpus": str(corpus.source["name"]), "column": name} | label_scores(own, None)
+    theta = run.model.transform(test.over.counts)
+    judged = (theta, test.over.counts, corpus.metadata[name].to_list())
+    return {"corpus": test.over.name, "column": name} | label_scores(judged, own)

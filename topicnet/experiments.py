@@ -1,0 +1,180 @@
+"""Many fits on one corpus: `compare` puts models beside each other, in one table, on one machine."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from topicnet import files
+from topicnet.baselines import BASELINES, check_installed, installed
+from topicnet.config import FitConfig
+from topicnet.errors import InputError
+from topicnet.evaluate.perplexity import unigram_perplexity
+from topicnet.evaluate.stability import stability
+from topicnet.figures import quality_against_time, write_figure
+from topicnet.models import MODELS
+from topicnet.scorecard import halves
+from topicnet.sources import corpus_name
+from topicnet.text.counts import Corpus
+from topicnet.worker import Cell
+from topicnet.workspace import COLUMNS, Workspace, about_machine, fit_cells, open_workspace, read_parts, values_of_cell
+
+FORMAT = 1
+
+
+def check_models(names: Sequence[str]) -> list[str]:
+    """The models to compare: those named, then the baselines that every table has.
+
+    Raises
+    ------
+    InputError
+        A name is unknown, or its library is missing.
+    """
+    known = [*MODELS, *BASELINES]
+    for name in names:
+        if name not in known:
+            raise InputError(f"--models {name!r} given, this version has: {', '.join(known)}")
+        if name in BASELINES:
+            check_installed(name)
+    always = [name for name in ("lda", "lda-tomotopy") if installed(name)]
+    return list(dict.fromkeys([*names, *always]))
+
+
+def compare(
+    config: FitConfig,
+    models: Sequence[str],
+    seeds: int,
+    out: Path | None,
+    *,
+    test: FitConfig | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    on_notice: Callable[[str], None] = lambda line: None,
+) -> tuple[dict[str, Any], Path]:
+    """Fit every model with every seed, score all alike, and write the tables and the figure.
+
+    Every fit has a process of its own, one after another, so that seconds and memory can be compared.
+
+    Parameters
+    ----------
+    config : FitConfig
+        The corpus, its text options and K; its model and parameters are not looked at.
+    models : sequence of str
+        Names in `MODELS` and `BASELINES`.
+    seeds : int
+        Seeds 0, 1, ... of each.
+    out : Path, optional
+        By default runs/NAME-compare.
+    test : FitConfig, optional
+        Names the documents to predict; by default a tenth of the corpus is kept apart.
+
+    Returns
+    -------
+    dict, Path
+        What compare.json holds, and the folder.
+
+    Raises
+    ------
+    TopicnetError
+        Something given cannot be used.
+
+    After Ctrl-C the record is marked interrupted, with the tables of what was finished by then.
+    """
+    names = check_models(models)
+    if seeds < 1:
+        raise InputError(f"--seeds {seeds} given, expected 1 or more")
+    target = out if out is not None else Path("runs") / f"{corpus_name(config)}-compare"
+    space, earlier = open_workspace(target, "compare", overwrite=overwrite, resume=resume)
+    corpus, tested = read_parts(config, test, config.topics)
+    about = {
+        "name": corpus.source["name"],
+        "sha256": corpus.source["sha256"],
+        "text": corpus.source["options"],
+        "test": None if tested is None else tested.source["sha256"],
+    }
+    if earlier is not None and (earlier.get("corpus") != about or earlier.get("topics") != config.topics):
+        raise InputError(
+            f"--resume given, but {str(target)!r} compared another corpus, or with another -k or text options: give the"
+            " same, or begin anew with --overwrite"
+        )
+    if earlier is None:
+        space.prepare(corpus, tested)
+    record: dict[str, Any] = {
+        "format": FORMAT,
+        "corpus": about,
+        "topics": config.topics,
+        "seeds": seeds,
+        "models": names,
+    }
+    record |= about_machine()
+    space.write_json("compare.json", record | {"status": "interrupted"})
+    cells = [Cell(name, config.topics, seed) for seed in range(seeds) for name in names]
+    found, whole = fit_cells(space, cells, on_notice)
+    rows = [
+        _row(space, name, [found[cell.name] for cell in cells if cell.model == name and cell.name in found])
+        for name in names
+    ]
+    record |= {
+        "status": "complete" if whole else "interrupted",
+        "unigram_perplexity": _unigram(space),
+        "table": rows,
+        "cells": list(found.values()),
+    }
+    space.write_json("compare.json", record)
+    with files.whole_file(target / "compare.csv", overwrite=True) as part:
+        files.write_text(part, _csv(rows, record["unigram_perplexity"]))
+    write_figure(target / "compare.html", quality_against_time(rows, str(about["name"])))
+    return record, target
+
+
+def _row(space: Workspace, model: str, cells: list[dict[str, Any]]) -> dict[str, Any]:
+    """A model's line of the table: mean and spread over its seeds."""
+    good = [cell for cell in cells if "error" not in cell]
+    row: dict[str, Any] = {
+        "model": model,
+        "title": BASELINES[model].TITLE if model in BASELINES else model,
+        "fits": len(good),
+        "unfit": sum(cell["fit_for_use"] is False for cell in good),
+        "errors": sorted({cell["error"] for cell in cells if "error" in cell}),
+    }
+    table = [values_of_cell(cell) for cell in good]
+    for name in COLUMNS:
+        values = [one[name] for one in table if name in one]
+        if name == "stability" and len(good) > 1:
+            topics = [space.topics(Cell(cell["model"], cell["n_topics"], cell["seed"])) for cell in good]
+            agreement = stability(topics)
+            row[name] = {"mean": agreement.value, "sd": float(agreement.runs.std()), "values": agreement.runs.tolist()}
+        elif values and None not in values:
+            numbers = np.array(values, dtype=np.float64)
+            row[name] = {"mean": float(numbers.mean()), "sd": float(numbers.std()), "values": values}
+        else:
+            # Null where the model has no such score; a mean of null where it is infinite.
+            row[name] = {"mean": None, "sd": None, "values": values} if values else None
+    return row
+
+
+def _unigram(space: Workspace) -> float:
+    """Perplexity of the second halves under the word frequencies of the training documents."""
+    train, test = (Corpus.load(space.folder / name).counts for name in ("train", "test"))
+    first, second = halves(test)
+    both = (np.diff(first.indptr) > 0) & (np.diff(second.indptr) > 0)
+    return unigram_perplexity(train, second[both])
+
+
+def _csv(rows: list[dict[str, Any]], unigram: float) -> str:
+    """A line a model: mean and standard deviation of each score; empty where there is none."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(["model", "fits", "unfit", *(f"{name}{end}" for name in COLUMNS for end in ("", "_sd"))])
+    for row in rows:
+        pairs = [(row[name]["mean"], row[name]["sd"]) if row[name] else ("", "") for name in COLUMNS]
+        table.writerow([row["model"], row["fits"], row["unfit"], *(value for pair in pairs for value in pair)])
+    empty = [""] * (2 * len(COLUMNS))
+    empty[2 * COLUMNS.index("inferred")] = str(unigram)
+    table.writerow(["unigram", "", "", *empty])
+    return out.getvalue()

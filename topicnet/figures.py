@@ -1,0 +1,55 @@
+"""Figures as one HTML file each, which opens without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from topicnet import files
+
+# Told apart in print, too.
+COLOURS = ("#1b6ca8", "#d1495b", "#2a9d5c", "#8e5ea2", "#e08e1b", "#555555", "#00a3a3", "#b07aa1")
+LAYOUT = {"template": "plotly_white", "font": {"size": 14}, "height": 520, "margin": {"t": 70}}
+
+
+def quality_against_time(rows: Sequence[Mapping[str, Any]], corpus: str) -> Any:
+    """Coherence, and perplexity, of each model against the seconds of its fit; a point a seed, a cross the mean."""
+    from plotly.subplots import make_subplots
+
+    shown = [("npmi", "NPMI (higher is better)"), ("perplexity", "perplexity (lower is better)")]
+    figure = make_subplots(1, 2, subplot_titles=[title for _, title in shown], horizontal_spacing=0.1)
+    for number, row in enumerate(rows):
+        colour = COLOURS[number % len(COLOURS)]
+        for column, (name, _) in enumerate(shown, 1):
+            score = (row["refined"] or row["inferred"]) if name == "perplexity" else row[name]
+            if score is None or score["mean"] is None or row["seconds"] is None:
+                continue
+            seconds = row["seconds"]
+            figure.add_scatter(
+                x=[*seconds["values"], seconds["mean"]], y=[*score["values"], score["mean"]], row=1, col=column,
+                mode="markers", name=row["title"], legendgroup=row["title"], showlegend=column == 1,
+                marker={"color": colour, "size": [7] * len(seconds["values"]) + [14],
+                        "symbol": ["circle"] * len(seconds["values"]) + ["cross"]},
+            )  # fmt: skip
+    figure.update_xaxes(type="log", title_text="seconds of the fit")
+    figure.update_layout(title_text=f"Quality against time: {corpus}", **LAYOUT)
+    return figure
+
+
+COLOURS = (
+    "#1b6ca8",
+    "#d1495b",
+    "#2a9d5c",
+    "#8e5ea2",
+    "#e08e1b",
+    "#555555",
+    "#00a3a3",
+    "#b07aa1",
+)  # told apart in print
+
+
+def write_figure(path: Path, figure: Any) -> None:
+    """Write a figure with all it needs inside."""
+    with files.whole_file(path, overwrite=True) as part:
+        files.write_text(part, figure.to_html(include_plotlyjs=True, full_html=True))

@@ -1,0 +1,225 @@
+"""The scores of one fitted model, each with its convention and an interval: for `evaluate`, `compare` and `tune`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from topicnet.errors import InputError
+from topicnet.evaluate.bootstrap import Interval, interval_of_mean, interval_of_ratio
+from topicnet.evaluate.coherence import coherences, top_words, unseen
+from topicnet.evaluate.diversity import inverted_rbo, js_diversity, topic_diversity, topic_uniqueness
+from topicnet.evaluate.downstream import Accuracy, accuracy, agreement, cross_validated_accuracy
+from topicnet.evaluate.occurrences import TokenStream
+from topicnet.evaluate.perplexity import split_documents, summarise_completion, unigram_perplexity
+from topicnet.text.reference import Reference
+
+COHERENCE_WORDS, DIVERSITY_WORDS = 10, 25
+REFINE_STEPS = 20
+SPLIT_SEED = 0  # of the halves of held-out documents
+
+CONVENTIONS = {
+    "npmi": "mean over topics and word pairs of the top 10 words by probability; document co-occurrence in the"
+    " reference; a pair that never co-occurs scores -1",
+    "c_v": "as gensim: top 10 words, sliding window of 110 of the reference's known words, cosine of C_NPMI vectors",
+    "c_npmi": "as gensim: top 10 words, sliding window of 10 of the reference's known words, 1e-12 added to p_ij",
+    "c_uci": "as gensim: top 10 words, sliding window of 10 of the reference's known words, 1e-12 added to p_ij, nats",
+    "u_mass": "as gensim: top 10 words, document co-occurrence in the reference, 1e-12 added to p_ij, nats",
+    "topic_diversity": "unique words among all topics' top 25 / (25 K)",
+    "topic_uniqueness": "mean over the top 10 words of 1 / number of topics that list the word",
+    "inverted_rbo": "1 - mean rank-biased overlap of the top 10 words over pairs of topics, p = 0.9",
+    "js_diversity": "mean Jensen-Shannon divergence over pairs of topics, all words, bits",
+    "inferred": "document completion: theta from one half of each document's tokens (a fair coin a token), perplexity"
+    " per token of the other half; documents with an empty half are left out",
+    "refined": f"the same, after {REFINE_STEPS} MAP-EM steps on theta from the first half, topics held fixed",
+    "unigram": "the same second halves under the word frequencies of the training documents, 1 added to each count",
+    "bound": "exp(-evidence lower bound per token) of the whole documents, one sample of z each: an upper bound",
+    "purity": "share of documents whose label is the commonest one of their top topic",
+    "nmi": "mutual information of top topic and label over the mean of both entropies",
+    "ari": "adjusted Rand index of top topic and label",
+    "accuracy": "logistic regression on theta, beside the same on TF-IDF and the commonest label",
+}
+
+
+STABILITY = (
+    "1 - Jensen-Shannon distance of each topic to its counterpart in the runs of the other seeds (Hungarian matching),"
+    " mean over topics and runs; kept is the run, among those fit for use, with the highest NPMI x topic diversity"
+)
+
+
+class Model(Protocol):
+    """What is scored: a `TopicModel`, or a baseline."""
+
+    @property
+    def components_(self) -> NDArray[np.floating]:
+        """Topics (K, V), rows sum to 1."""
+
+    @property
+    def mixes(self) -> bool:
+        """Whether theta can be refined."""
+
+    def transform(self, X: csr_matrix, refine: int = 0) -> NDArray[np.floating]:
+        """Theta (D, K)."""
+
+    def log_likelihood(self, X: csr_matrix, theta: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Nats of each document (D,)."""
+
+
+def topic_scores(beta: NDArray[np.floating], reference: Reference) -> dict[str, Any]:
+    """Coherence on a reference, and diversity, of topics (K, V) in the words of the reference.
+
+    Returns
+    -------
+    dict
+        "reference", "coherence" and "diversity"; scores as `score` makes them, coherences with a value per topic.
+        Of one word a topic has no coherence: its entries are missing.
+    """
+    words = top_words(beta, DIVERSITY_WORDS)
+    few = words[:, :COHERENCE_WORDS]
+    about = {
+        "name": reference.name,
+        "documents": int(reference.counts.shape[0]),
+        "tokens": len(reference.tokens),
+    }
+    coherence: dict[str, Any] = {}
+    if few.shape[1] > 1:
+        missed = unseen(few, reference.counts)
+        about |= {"unseen_words": missed.words, "unseen_pairs": missed.pairs}
+        about |= {"pairs": len(few) * few.shape[1] * (few.shape[1] - 1) // 2}
+        found = coherences(few, reference.counts, TokenStream(reference.tokens, reference.starts))
+        coherence = {
+            name: score(name, values.mean(), interval_of_mean(values), per_topic=values.tolist())
+            for name, values in found.items()
+        }
+    return {
+        "reference": about,
+        "coherence": coherence,
+        "diversity": {
+            "topic_diversity": score("topic_diversity", topic_diversity(words)),
+            "topic_uniqueness": score("topic_uniqueness", topic_uniqueness(few)),
+            "inverted_rbo": score("inverted_rbo", inverted_rbo(few)),
+            "js_diversity": score("js_diversity", js_diversity(beta)),
+        },
+    }
+
+
+def completion_scores(model: Model, train: csr_matrix | None, first: csr_matrix, second: csr_matrix) -> dict[str, Any]:
+    """Perplexity of the second halves of documents given the first, beside the unigram's where `train` is at hand.
+
+    Raises
+    ------
+    InputError
+        No document has tokens in both halves.
+    """
+    scores: dict[str, Any] = {}
+    for name, steps in (("inferred", 0), ("refined", REFINE_STEPS)):
+        if steps and not model.mixes:
+            continue
+        theta = model.transform(first, refine=steps)
+        nats = model.log_likelihood(second, theta)
+        summary = summarise_completion(nats, first, second)
+        scores[name] = score(name, summary.perplexity, _interval(nats, first, second))
+        scores[name] |= {"per_document_mean": summary.perplexity_doc_mean}
+    if train is not None:
+        kept = _in_both_halves(first, second)
+        scores["unigram"] = score("unigram", unigram_perplexity(train, second[kept]))
+    about = {"documents": summary.n_docs, "left_out": summary.n_left_out, "tokens": int(summary.n_tokens)}
+    return about | {"scores": scores}
+
+
+def topic_quality(npmi: float, diversity: float) -> float:
+    """Coherence times diversity (Dieng, Ruiz & Blei 2020); for a coherence below 0, times 2 - diversity.
+
+    So more diversity is better on both sides of 0. Without a coherence, the diversity alone.
+    """
+    if math.isnan(npmi):
+        return diversity
+    return npmi * (diversity if npmi >= 0 else 2.0 - diversity)
+
+
+def halves(counts: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
+    """The two halves of held-out documents, always the same ones."""
+    return split_documents(counts, SPLIT_SEED)
+
+
+def label_scores(
+    test: tuple[NDArray[np.floating], csr_matrix, list[Any]],
+    train: tuple[NDArray[np.floating], csr_matrix, list[Any]] | None,
+    *,
+    classify: bool = True,
+) -> dict[str, Any]:
+    """Agreement of topics with labels.
+
+    Parameters
+    ----------
+    test : tuple of theta (D, K), counts (D, V) and labels (D,)
+        The documents to judge; those without a label, or without words, are left out and counted.
+    train : the same, optional
+        To learn a classifier from; without it, it is judged in five folds of `test`.
+    classify : bool
+        Whether to train one at all: that takes seconds.
+
+    Raises
+    ------
+    InputError
+        No document has a label.
+    """
+    theta, counts, labels, n_without = _labelled(*test)
+    if len(labels) == 0:
+        raise InputError("none of the documents has a label: name the column that holds them with --label-column")
+    found = agreement(theta.argmax(1), labels)
+    scores = {name: score(name, getattr(found, name)) for name in ("purity", "nmi", "ari")}
+    counted = {"documents": len(labels), "without_label": n_without, "labels": len(np.unique(labels)), "scores": scores}
+    if not classify:
+        return counted
+    learn_from = None if train is None else _labelled(*train)
+    told: Accuracy | None
+    if learn_from is not None and len(np.unique(learn_from[2])) > 1:
+        told, how = accuracy(learn_from[:3], (theta, counts, labels)), "learned from the documents of the fit"
+    else:
+        told, how = cross_validated_accuracy(theta, counts, labels), "five-fold cross-validation"
+    if told is not None:
+        scores["accuracy"] = score("accuracy", told.theta, how=how, tfidf=told.tfidf, commonest=told.commonest)
+    return counted
+
+
+def score(name: str, value: float, interval: Interval | None = None, **more: Any) -> dict[str, Any]:
+    """One score: value, 95 % interval where there is one, and convention; JSON writes null for what is not finite."""
+    ends = {} if interval is None else {"low": interval.low, "high": interval.high}
+    return {"value": float(value)} | ends | more | {"convention": CONVENTIONS[name]}
+
+
+def values_of(scores: Mapping[str, Any]) -> dict[str, float]:
+    """The bare values of a table of scores."""
+    return {name: one["value"] for name, one in scores.items()}
+
+
+def _interval(nats: NDArray[np.float64], first: csr_matrix, second: csr_matrix) -> Interval | None:
+    """Of the perplexity per token, over documents; none where it is infinite."""
+    kept = _in_both_halves(first, second)
+    loss, n_tokens = -nats[kept], np.asarray(second[kept].sum(1), dtype=np.float64).ravel()
+    if not np.isfinite(loss).all():
+        return None
+    ends = interval_of_ratio(loss, n_tokens)
+    return Interval(math.exp(ends.low), math.exp(ends.high))
+
+
+def _in_both_halves(first: csr_matrix, second: csr_matrix) -> NDArray[np.bool_]:
+    held: NDArray[np.bool_] = (np.diff(first.indptr) > 0) & (np.diff(second.indptr) > 0)
+    return held
+
+
+def _labelled(
+    theta: NDArray[np.floating], counts: csr_matrix, labels: list[Any]
+) -> tuple[NDArray[np.floating], csr_matrix, NDArray[np.str_], int]:
+    """The documents with words and a label, and how many with words have none."""
+    filled = np.diff(counts.indptr) > 0
+    named = np.array([label is not None and str(label).strip() != "" for label in labels], dtype=bool)
+    kept = filled & named
+    texts = np.array([str(label) for label in labels], dtype=np.str_)[kept]
+    return theta[kept], counts[kept], texts, int((filled & ~named).sum())

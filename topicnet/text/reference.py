@@ -1,0 +1,66 @@
+"""A corpus to judge topics on: its counts and its reading order, in the words of the model that is judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from topicnet.errors import CorpusError
+from topicnet.text.counts import Corpus
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Counts and tokens over a given vocabulary; words outside it are left out, and hold no place.
+
+    Attributes
+    ----------
+    name : str
+    counts : csr_matrix
+        (D, V).
+    tokens : ndarray of int
+        Word ids in reading order, documents end to end.
+    starts : (D + 1,) ndarray
+        Where each document begins in `tokens`.
+    """
+
+    name: str
+    counts: csr_matrix
+    tokens: NDArray[np.integer]
+    starts: NDArray[np.int64]
+
+
+def reference_over(corpus: Corpus, vocabulary: list[str]) -> Reference:
+    """Put a corpus, counted over whatever words, into the words of a model.
+
+    Raises
+    ------
+    CorpusError
+        The corpus has no document, or none of the words.
+    """
+    name = str(corpus.source["name"])
+    if corpus.n_docs == 0:
+        raise CorpusError(f"the reference {name!r} holds no documents: expected one document a line, a row or a file")
+    counts, tokens = corpus.counts, corpus.tokens
+    lengths = np.asarray(counts.sum(1), dtype=np.int64).ravel()
+    if corpus.vocabulary != vocabulary:
+        position = {word: i for i, word in enumerate(vocabulary)}
+        number = np.array([position.get(word, -1) for word in corpus.vocabulary], dtype=np.int32)
+        renamed = number[tokens] if number.size else np.zeros(0, dtype=np.int32)
+        rows = np.repeat(np.arange(corpus.n_docs), lengths)[renamed >= 0]
+        tokens, lengths = renamed[renamed >= 0], np.bincount(rows, minlength=corpus.n_docs)
+        counts = csr_matrix(
+            (np.ones(len(tokens), dtype=np.int32), tokens, np.concatenate([[0], np.cumsum(lengths)])),
+            shape=(corpus.n_docs, len(vocabulary)),
+            copy=True,
+        )
+        counts.sum_duplicates()
+    if len(tokens) == 0:
+        raise CorpusError(
+            f"none of the {corpus.n_docs} documents of the reference {name!r} holds a word of the model:"
+            " give documents in the language of the fit"
+        )
+    return Reference(name, counts, tokens, np.concatenate([[0], np.cumsum(lengths)]))

@@ -1,0 +1,185 @@
+"""A process that fits and scores models on request, each in a fork of its own: so that peak memory is one model's.
+
+Run as ``python -m topicnet.worker``; a request is a line of JSON on standard input, the answer a line on standard
+output. Importing what a fit needs takes seconds, and is done once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from topicnet.errors import TopicnetError
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model to fit on the corpus of an experiment, and to score.
+
+    Attributes
+    ----------
+    model : str
+        A name in `MODELS` or `BASELINES`.
+    n_topics, seed : int
+    parameters : dict
+        Further parameters of the model.
+    """
+
+    model: str
+    n_topics: int
+    seed: int
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        epochs = self.parameters.get("max_epochs")
+        return f"{self.model}-{self.n_topics}-{self.seed}" + (f"-{epochs}" if epochs else "")
+
+
+class Workers:
+    """The process that cells are sent to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        # A session of its own: Ctrl-C is for the parent, which then ends this.
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "topicnet.worker", str(folder)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, cell: Cell) -> dict[str, Any]:
+        """Fit and score a cell; the answer has "error" when that failed."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.process.stdin.write(json.dumps(asdict(cell)) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            return {"error": "the process that fits was ended from outside"}
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def end(self) -> None:
+        """End the process and whatever it is fitting."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            stream.close()
+
+
+@contextmanager
+def workers(folder: Path) -> Iterator[Workers]:
+    """Yield a worker on the corpus of a folder; it ends with the block."""
+    started = Workers(folder)
+    try:
+        yield started
+    finally:
+        started.end()
+
+
+def fit_cell(folder: Path, cell: Cell) -> dict[str, Any]:
+    """Fit a cell to ``folder/train``, score it there and on ``folder/test``, and keep its topics in ``folder/cells``.
+
+    Returns
+    -------
+    dict
+        The cell, its scores, seconds of the fit, peak memory, verdict.
+    """
+    import numpy as np
+
+    from topicnet import files
+    from topicnet.baselines import BASELINES
+    from topicnet.models import MODELS, TopicModel
+    from topicnet.record import peak_memory_bytes
+    from topicnet.scorecard import completion_scores, halves, label_scores, topic_scores
+    from topicnet.text.counts import Corpus
+    from topicnet.text.reference import reference_over
+
+    train, test = (Corpus.load(folder / name) for name in ("train", "test"))
+    model: Any
+    if cell.model in MODELS:
+        model = MODELS[cell.model](cell.n_topics, random_state=cell.seed, **cell.parameters)
+    else:
+        model = BASELINES[cell.model](cell.n_topics, random_state=cell.seed)
+    began = time.perf_counter()
+    model.fit(train.counts)
+    seconds = time.perf_counter() - began
+    memory = peak_memory_bytes()
+    scores = topic_scores(model.components_, reference_over(train, train.vocabulary))
+    scores["perplexity"] = completion_scores(model, train.counts, *halves(test.counts))
+    if "label" in train.metadata.columns:
+        given = (model.transform(train.counts), train.counts, train.metadata["label"].to_list())
+        scores["labels"] = label_scores(given, None, classify=False)
+    with files.whole_file(folder / "cells" / f"{cell.name}.npy", overwrite=True) as part, part.open("wb") as handle:
+        np.save(handle, np.asarray(model.components_, dtype=np.float32), allow_pickle=False)
+    neural = isinstance(model, TopicModel)
+    return {
+        **asdict(cell),
+        "seconds": seconds,
+        "peak_memory_bytes": memory,
+        "verdict": model.health_.line() if neural else None,
+        "fit_for_use": model.health_.fit_for_use if neural else None,
+        "epochs": len(model.history_) if neural else None,
+        "scores": scores,
+    }
+
+
+def _answer(folder: Path, request: str) -> str:
+    from topicnet.files import json_text
+
+    try:
+        answer = fit_cell(folder, Cell(**json.loads(request)))
+    except TopicnetError as error:
+        answer = {"error": str(error)}
+    except Exception as error:
+        traceback.print_exc()
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    return json.dumps(json.loads(json_text(answer)), ensure_ascii=False)
+
+
+def _serve(folder: Path) -> None:
+
+    import topicnet.baselines
+    import topicnet.models
+    import topicnet.scorecard
+    import topicnet.text.counts  # noqa: F401
+
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
+    for request in sys.stdin:
+        child = os.fork() if hasattr(os, "fork") else -1
+        if child <= 0:
+            status = 1
+            try:
+                answers.write(_answer(folder, request) + "\n")
+                answers.flush()
+                status = 0
+            finally:
+                if child == 0:
+                    os._exit(status)
+            continue
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status:
+            how = "ran out of memory or was killed" if status == -signal.SIGKILL else f"ended with status {status}"
+            answers.write(json.dumps({"error": f"the process that fitted it {how}"}) + "\n")
+            answers.flush()
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]))

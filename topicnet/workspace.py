@@ -1,0 +1,219 @@
+"""The folder of an experiment: the corpus cut once, and what every fit gave, so that nothing is fitted twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import topicnet
+from topicnet import files
+from topicnet.config import FitConfig
+from topicnet.core.threads import thread_count
+from topicnet.errors import BundleError, InputError, OutputError
+from topicnet.run import check_size
+from topicnet.scorecard import values_of
+from topicnet.sources import corpus_name, documents_of, read_corpus
+from topicnet.text.counts import OK, Corpus, TextOptions
+from topicnet.worker import Cell, Workers, workers
+
+HELD_OUT = 0.1  # share of the documents that no model sees, unless a test corpus is given
+LEAST_HELD_OUT, MOST_HELD_OUT = 2, 20_000
+HELD_OUT_SEED = 0
+COLUMNS = (
+    "npmi", "c_v", "topic_diversity", "inferred", "refined", "nmi", "stability", "seconds", "peak_memory_mb",
+)  # fmt: skip
+
+
+class Workspace:
+    """The folder of an experiment: the corpus, cut once; what each fit gave; the tables.
+
+    ::
+
+        train/ test/        counts, as `COUNTS/` of the design
+        cells/NAME.json     scores of one fit, NAME.npy its topics
+        NAME.json .csv .html
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def prepare(self, corpus: Corpus, test: Corpus | None) -> None:
+        """Cut the corpus and write both parts, whole."""
+        train, held_out = (corpus, test) if test is not None else split(corpus)
+        for name, part in (("train", train), ("test", held_out)):
+            with files.whole_folder(self.folder / name, overwrite=True) as staged, files.disk_errors(self.folder):
+                part.save(staged)
+        (self.folder / "cells").mkdir(exist_ok=True)
+
+    def result(self, cell: Cell) -> dict[str, Any] | None:
+        """What an earlier call found, or None; a failure is tried again."""
+        path = self.folder / "cells" / f"{cell.name}.json"
+        try:
+            found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        same = all(found.get(name) == value for name, value in asdict(cell).items())
+        return found if same and (self.folder / "cells" / f"{cell.name}.npy").is_file() else None
+
+    def run(self, cell: Cell, by: Workers) -> dict[str, Any]:
+        """Fit a cell and keep what it gave."""
+        found = by.run(cell)
+        if "error" in found:
+            return asdict(cell) | found
+        self.write_json(f"cells/{cell.name}.json", found)
+        return found
+
+    def topics(self, cell: Cell) -> NDArray[np.float32]:
+        """The topics (K, V) of a cell that was fitted."""
+        found: NDArray[np.float32] = np.load(self.folder / "cells" / f"{cell.name}.npy", allow_pickle=False)
+        return found
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write one of the folder's JSON files, whole."""
+        with files.whole_file(self.folder / name, overwrite=True) as part:
+            files.write_json(part, content)
+
+
+def split(corpus: Corpus) -> tuple[Corpus, Corpus]:
+    """Keep a tenth of the documents with words apart, at random, always the same ones.
+
+    Raises
+    ------
+    InputError
+        Too few documents hold words.
+    """
+    filled = np.flatnonzero(corpus.status == OK)
+    n_held = min(MOST_HELD_OUT, max(LEAST_HELD_OUT, round(HELD_OUT * len(filled))))
+    if len(filled) < 2 * LEAST_HELD_OUT:
+        raise InputError(
+            f"{len(filled)} documents hold known words, expected {2 * LEAST_HELD_OUT} or more: some are kept apart"
+        )
+    held = np.zeros(corpus.n_docs, dtype=bool)
+    held[np.random.default_rng(HELD_OUT_SEED).permutation(filled)[:n_held]] = True
+    name = corpus.source["name"]
+    return corpus.take(np.flatnonzero(~held), name), corpus.take(np.flatnonzero(held), f"{name}, a part kept apart")
+
+
+def open_workspace(out: Path, name: str, *, overwrite: bool, resume: bool) -> tuple[Workspace, dict[str, Any] | None]:
+    """Make the folder of an experiment, or open it to go on.
+
+    Returns
+    -------
+    Workspace, dict or None
+        What NAME.json of the folder holds, where an experiment goes on.
+
+    Raises
+    ------
+    OutputError
+        It exists and neither `overwrite` nor `resume` was given.
+    InputError
+        There is nothing to resume.
+    """
+    record = out / f"{name}.json"
+    if resume:
+        if not record.is_file():
+            raise InputError(f"--resume given, but there is no {name}.json in {str(out)!r}: leave --resume out")
+        try:
+            return Workspace(out), dict(json.loads(record.read_text("utf-8")))
+        except ValueError as error:
+            raise BundleError(f"{str(record)!r} is damaged: begin anew with --overwrite") from error
+    if out.exists() and any(out.iterdir()):
+        if not overwrite:
+            raise OutputError(
+                f"{str(out)!r} exists already: name another folder with --out, go on with --resume, or replace it with"
+                " --overwrite"
+            )
+        if not record.is_file():
+            raise OutputError(f"{str(out)!r} holds no {name}.json and will not be overwritten: name another with --out")
+        for part in ("train", "test", "cells"):
+            shutil.rmtree(out / part, ignore_errors=True)
+    with files.disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    return Workspace(out), None
+
+
+def read_parts(config: FitConfig, test: FitConfig | None, n_topics: int) -> tuple[Corpus, Corpus | None]:
+    """Read the corpus, and test documents in its words."""
+    corpus, _ = read_corpus(config)
+    check_size(corpus, n_topics)
+    if test is None:
+        return corpus, None
+    options = TextOptions(lang="none")
+    tested = Corpus.from_documents(
+        documents_of(test), options=options, vocabulary=corpus.vocabulary, name=corpus_name(test)
+    )
+    if not (tested.status == OK).any():
+        raise InputError(
+            f"none of the {tested.n_docs} documents of {corpus_name(test)!r} holds a word of the corpus: give documents"
+            " in the same language"
+        )
+    return corpus, tested
+
+
+def fit_cells(
+    space: Workspace, cells: Sequence[Cell], on_notice: Callable[[str], None]
+) -> tuple[dict[str, dict[str, Any]], bool]:
+    """Fit the cells that earlier calls have not; after Ctrl-C, those that were finished.
+
+    Returns
+    -------
+    dict of str to dict, bool
+        What each cell gave, by its name, and whether all are there.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    try:
+        with workers(space.folder) as by:
+            for number, cell in enumerate(cells, 1):
+                place = f"{number}/{len(cells)} {cell.model}, seed {cell.seed}"
+                kept = space.result(cell)
+                if kept is None:
+                    on_notice(f"{place}: fitting")
+                found[cell.name] = kept or space.run(cell, by)
+                on_notice(f"{place}: {_told(found[cell.name])}{' (kept)' if kept else ''}")
+    except KeyboardInterrupt:
+        return found, False
+    return found, True
+
+
+def values_of_cell(cell: dict[str, Any]) -> dict[str, float | None]:
+    """The numbers of a fit that tables show: None for an infinite one, no entry for what it does not have."""
+    scores = cell["scores"]
+    values: dict[str, float | None] = {**values_of(scores["coherence"]), **values_of(scores["diversity"])}
+    values |= values_of(scores["perplexity"]["scores"])
+    if "labels" in scores:
+        values["nmi"] = scores["labels"]["scores"]["nmi"]["value"]
+    values["seconds"] = cell["seconds"]
+    values["peak_memory_mb"] = cell["peak_memory_bytes"] / 2**20
+    return {name: values[name] for name in COLUMNS if name in values}
+
+
+def _told(cell: dict[str, Any]) -> str:
+    """One line about a fit."""
+    if "error" in cell:
+        return f"failed: {cell['error']}"
+    values = values_of_cell(cell)
+    best = values["refined" if "refined" in values else "inferred"]
+    parts = [
+        f"NPMI {values['npmi']:.3f}" if "npmi" in values else "NPMI undefined",
+        f"diversity {values['topic_diversity']:.2f}",
+        "perplexity infinite" if best is None else f"perplexity {best:,.0f}",
+        f"{cell['seconds']:.1f} s",
+    ]
+    return ", ".join(parts)
+
+
+def about_machine() -> dict[str, Any]:
+    """Where an experiment ran, for its record."""
+    return {
+        "machine": {"cores": os.cpu_count(), "threads": thread_count(), "platform": platform.machine()},
+        "versions": {"topicnet": topicnet.__version__, "python": platform.python_version()},
+    }
