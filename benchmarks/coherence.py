@@ -11,6 +11,7 @@ other in turn.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import statistics
 import time
@@ -56,13 +57,12 @@ def main() -> None:
     topics = top_words(fitted.beta.numpy(), 10)
 
     words = np.array(corpus.vocabulary, dtype=object)
-    texts = [words[corpus.tokens[a:b]].tolist() for a, b in zip(starts[:-1], starts[1:], strict=True) if b > a]
+    texts = [words[corpus.tokens[a:b]].tolist() for a, b in itertools.pairwise(starts)]
     dictionary = Dictionary(texts)
     named = words[topics].tolist()
     bags = [dictionary.doc2bow(text) for text in texts]
-    filled = corpus.counts[np.diff(corpus.counts.indptr) > 0]
     print(
-        f"{os.cpu_count()} cores, gensim {gensim.__version__}: {len(texts):,} documents with words,"
+        f"{os.cpu_count()} cores, gensim {gensim.__version__}: {len(texts):,} documents,"
         f" {len(corpus.tokens):,} tokens, {TOPICS} topics; seconds, medians of {arguments.runs}\n"
     )
     print(
@@ -70,7 +70,7 @@ def main() -> None:
     )
     ours: dict[str, Callable[[], np.ndarray]] = {
         "npmi": lambda: npmi(topics, corpus.counts),
-        "u_mass": lambda: u_mass(topics, filled),
+        "u_mass": lambda: u_mass(topics, corpus.counts),
         "c_uci": lambda: c_uci(topics, stream),
         "c_npmi": lambda: c_npmi(topics, stream),
         "c_v": lambda: c_v(topics, stream),

@@ -49,6 +49,32 @@ COLOURS = (
 )  # told apart in print
 
 
+def scores_by_topics(rows: Sequence[Mapping[str, Any]], names: Sequence[str], corpus: str) -> Any:
+    """Each score against K, with its interval; a line a model, open points where only a short fit was made."""
+    from plotly.subplots import make_subplots
+
+    titles = {
+        "quality": "topic quality (NPMI x diversity)", "npmi": "NPMI", "topic_diversity": "topic diversity",
+        "perplexity": "perplexity of held-out halves", "stability": "stability over seeds",
+    }  # fmt: skip
+    figure = make_subplots(1, len(names), subplot_titles=[titles[name] for name in names], horizontal_spacing=0.05)
+    for number, model in enumerate(dict.fromkeys(row["model"] for row in rows)):
+        colour = COLOURS[number % len(COLOURS)]
+        for column, name in enumerate(names, 1):
+            shown = [row for row in rows if row["model"] == model and row[name] is not None]
+            middle = [row[name]["mean"] for row in shown]
+            figure.add_scatter(
+                x=[row["topics"] for row in shown], y=middle, row=1, col=column, mode="lines+markers",
+                name=model, legendgroup=model, showlegend=column == 1, line={"color": colour},
+                marker={"size": 8, "symbol": ["circle-open" if row["short"] else "circle" for row in shown]},
+                error_y={"array": [row[name]["high"] - row[name]["mean"] for row in shown],
+                         "arrayminus": [row[name]["mean"] - row[name]["low"] for row in shown]},
+            )  # fmt: skip
+    figure.update_xaxes(type="log", title_text="topics, K")
+    figure.update_layout(title_text=f"How many topics: {corpus}", width=380 * len(names), **LAYOUT)
+    return figure
+
+
 def write_figure(path: Path, figure: Any) -> None:
     """Write a figure with all it needs inside."""
     with files.whole_file(path, overwrite=True) as part:

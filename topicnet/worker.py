@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -52,35 +53,48 @@ class Workers:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
         # A session of its own: Ctrl-C is for the parent, which then ends this.
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "topicnet.worker", str(folder)],
+        return subprocess.Popen(
+            [sys.executable, "-m", "topicnet.worker", str(self.folder)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
-    def run(self, cell: Cell) -> dict[str, Any]:
-        """Fit and score a cell; the answer has "error" when that failed."""
+    def run(self, cell: Cell, seconds: float | None = None) -> dict[str, Any] | None:
+        """Fit and score a cell; the answer has "error" when that failed, and is None when the time was over before."""
+        lines: list[str] = []
+        waiting = threading.Thread(target=lambda: lines.append(self._ask(cell)), daemon=True)
+        waiting.start()
+        waiting.join(seconds)
+        if waiting.is_alive():
+            self.end()
+            waiting.join()
+            self.process = self._start()
+            return None
+        if not lines[0]:
+            self.end()
+            self.process = self._start()
+            return {"error": "the process that fits was ended from outside"}
+        answer: dict[str, Any] = json.loads(lines[0])
+        return answer
+
+    def _ask(self, cell: Cell) -> str:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
             self.process.stdin.write(json.dumps(asdict(cell)) + "\n")
             self.process.stdin.flush()
-            line = self.process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            return {"error": "the process that fits was ended from outside"}
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+            return self.process.stdout.readline()
+        except (BrokenPipeError, ValueError):
+            return ""
 
     def end(self) -> None:
         """End the process and whatever it is fitting."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            assert stream is not None
-            stream.close()
 
 
 @contextmanager

@@ -64,11 +64,11 @@ class Workspace:
         same = all(found.get(name) == value for name, value in asdict(cell).items())
         return found if same and (self.folder / "cells" / f"{cell.name}.npy").is_file() else None
 
-    def run(self, cell: Cell, by: Workers) -> dict[str, Any]:
-        """Fit a cell and keep what it gave."""
-        found = by.run(cell)
-        if "error" in found:
-            return asdict(cell) | found
+    def run(self, cell: Cell, by: Workers, seconds: float | None = None) -> dict[str, Any] | None:
+        """Fit a cell and keep what it gave; None when the time was over before."""
+        found = by.run(cell, seconds)
+        if found is None or "error" in found:
+            return None if found is None else asdict(cell) | found
         self.write_json(f"cells/{cell.name}.json", found)
         return found
 
@@ -177,8 +177,10 @@ def fit_cells(
                 kept = space.result(cell)
                 if kept is None:
                     on_notice(f"{place}: fitting")
-                found[cell.name] = kept or space.run(cell, by)
-                on_notice(f"{place}: {_told(found[cell.name])}{' (kept)' if kept else ''}")
+                fitted = kept or space.run(cell, by)
+                assert fitted is not None
+                found[cell.name] = fitted
+                on_notice(f"{place}: {told(fitted)}{' (kept)' if kept else ''}")
     except KeyboardInterrupt:
         return found, False
     return found, True
@@ -196,7 +198,7 @@ def values_of_cell(cell: dict[str, Any]) -> dict[str, float | None]:
     return {name: values[name] for name in COLUMNS if name in values}
 
 
-def _told(cell: dict[str, Any]) -> str:
+def told(cell: dict[str, Any]) -> str:
     """One line about a fit."""
     if "error" in cell:
         return f"failed: {cell['error']}"

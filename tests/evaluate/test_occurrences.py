@@ -31,7 +31,7 @@ def texts(last_id, longest):
 
 
 def windows_of(document, size):
-    return [document[at : at + size] for at in range(max(len(document) - size + 1, 1))] if document else []
+    return [document[at : at + size] for at in range(max(len(document) - size + 1, 1))]
 
 
 def as_defined(document, size):
@@ -41,7 +41,7 @@ def as_defined(document, size):
 def as_gensim_does(document, size):
     """Out with the word of the token that left, another copy of it or not; in with the one that entered."""
     windows = windows_of(document, size)
-    sets = [set(windows[0])] if windows else []
+    sets = [set(windows[0])]
     for before, now in pairwise(windows):
         sets.append((sets[-1] - {before[0]}) | {now[-1]})
     return sets
@@ -69,9 +69,9 @@ class TestWindowClosedForms:
         assert found.n_places == 3  # 02, 21, 12
         assert found.joint.tolist() == [[[1, 0], [0, 2]]]
 
-    def test_a_shorter_document_is_one_window_and_one_without_tokens_none(self):
+    def test_a_shorter_document_is_one_window_and_so_is_one_without_tokens(self):
         found = window_occurrences(np.array([[0, 1]]), stream_of([[0, 1], [], [1]]), 5, exact=True)
-        assert found.n_places == 2
+        assert found.n_places == 3
         assert found.joint.tolist() == [[[1, 1], [1, 2]]]
 
     def test_no_window_reaches_into_the_next_document(self):
@@ -93,10 +93,10 @@ class TestWindowClosedForms:
         assert found.n_places == 3
         assert found.joint.tolist() == [[[1, 0, 0], [0, 2, 0], [0, 0, 0]]]
 
-    def test_a_corpus_without_tokens_has_no_window(self):
+    def test_a_corpus_without_tokens_has_a_window_for_each_document(self):
         for documents in [[], [[], []]]:
             found = window_occurrences(np.array([[0, -1]]), stream_of(documents), 3, exact=True)
-            assert found.n_places == 0
+            assert found.n_places == len(documents)
             assert found.joint.tolist() == [[[0, 0], [0, 0]]]
 
 
@@ -148,7 +148,7 @@ class TestWindowStorage:
         expected = window_occurrences(parts["topics"], TokenStream(parts["tokens"], parts["starts"]), 4, exact=exact)
         parts[of] = parts[of].astype(dtype)
         found = window_occurrences(parts["topics"], TokenStream(parts["tokens"], parts["starts"]), 4, exact=exact)
-        assert found.n_places == expected.n_places == 5
+        assert found.n_places == expected.n_places == 6
         assert (found.joint == expected.joint).all()
 
     def test_a_window_wider_than_the_number_type_of_starts(self):

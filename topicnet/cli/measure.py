@@ -1,7 +1,8 @@
-"""The commands that judge: evaluate, compare, and prepare for them."""
+"""The commands that judge: evaluate, compare, tune, and prepare for them."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -145,6 +146,67 @@ def compare(
         typer.echo(json_text(record))
     else:
         show_comparison(record)
+        typer.echo(f"wrote {target}")
+    if record["status"] == "interrupted":
+        notice("topicnet: interrupted; what was finished is kept: the same command with --resume goes on")
+        return KEPT
+    return None
+
+
+@app.command()
+def tune(
+    corpus: CorpusArgument,
+    topics: Annotated[str, typer.Option(help="A range of K, 10:100, or values, 10,20,50.")] = "10:100",
+    budget: Annotated[str, typer.Option(help="Time to spend: 90s, 10m, 1h.")] = "10m",
+    models: Annotated[str, typer.Option(help="Names of models with commas between.")] = "etm",
+    test: Annotated[
+        str | None, typer.Option(metavar="CORPUS", help="Documents to predict.  [default: a tenth of the corpus]")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write.  [default: runs/NAME-tune]")] = None,
+    lang: Lang = None,
+    stop_words: StopWords = None,
+    text_column: TextColumn = None,
+    id_column: IdColumn = None,
+    encoding: Encoding = None,
+    min_df: MinDf = None,
+    max_df: MaxDf = None,
+    max_vocab: MaxVocab = None,
+    overwrite: Overwrite = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep the fits of an earlier call.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> str | None:
+    """Look for a good number of topics, and a model where several are named, within a budget of time."""
+    began = time.perf_counter()
+    from topicnet.cli.progress import notice
+    from topicnet.cli.scores import show_tuning
+    from topicnet.config import read_config
+    from topicnet.files import json_text
+    from topicnet.tuning import seconds_of, topics_of
+    from topicnet.tuning import tune as tune_topics
+
+    seconds, values = seconds_of(budget), topics_of(topics)
+    columns = {"text_column": text_column, "id_column": id_column, "encoding": encoding}
+    given = {
+        "corpus": corpus, "lang": lang, "stop_words": stop_words, "max_vocab": max_vocab,
+        "min_df": document_frequency("--min-df", min_df), "max_df": document_frequency("--max-df", max_df),
+    } | columns  # fmt: skip
+    record, target = tune_topics(
+        read_config(None, given),
+        [name.strip() for name in models.split(",") if name.strip()],
+        values,
+        seconds,
+        out,
+        began=began,
+        test=None if test is None else read_config(None, {"corpus": test} | columns),
+        overwrite=overwrite,
+        resume=resume,
+        on_notice=lambda line: notice(line, quiet),
+    )
+    if as_json:
+        typer.echo(json_text(record))
+    else:
+        show_tuning(record)
         typer.echo(f"wrote {target}")
     if record["status"] == "interrupted":
         notice("topicnet: interrupted; what was finished is kept: the same command with --resume goes on")

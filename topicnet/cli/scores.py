@@ -134,3 +134,31 @@ def _mean_and_spread(name: str, score: Mapping[str, Any] | None) -> str:
     if len(score["values"]) == 1 or name in ("stability", "seconds", "peak_memory_mb"):
         return f"{score['mean']:,.{digits}f}"
     return f"{score['mean']:,.{digits}f} ± {score['sd']:.{digits}f}"
+
+
+def show_tuning(record: Mapping[str, Any]) -> None:
+    """Print the table of a search for K, and its recommendation."""
+    shown = {
+        "quality": "quality", "npmi": "NPMI", "topic_diversity": "diversity", "perplexity": "perplexity",
+        "stability": "stability",
+    }  # fmt: skip
+    lines = [["model", "topics", "fits", *shown.values(), "s a fit"]]
+    for row in record["table"]:
+        fits = "short" if row["short"] else str(row["fits"])
+        scores = [_with_ends(name, row[name]) for name in shown]
+        lines.append([row["model"], str(row["topics"]), fits, *scores, f"{row['seconds']:.1f}"])
+    typer.echo(f"{record['corpus']['name']}: {record['seconds']:.0f} of {record['budget_seconds']:.0f} s\n")
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
+        typer.echo("  ".join([line[0].ljust(widths[0]), *cells[1:]]).rstrip())
+    typer.echo(f"\n{record['recommendation']}")
+
+
+def _with_ends(name: str, score: Mapping[str, float] | None) -> str:
+    if score is None:
+        return "-"
+    digits = 0 if name == "perplexity" else 3
+    if score["low"] == score["high"]:
+        return f"{score['mean']:,.{digits}f}"
+    return f"{score['mean']:,.{digits}f} [{score['low']:,.{digits}f}, {score['high']:,.{digits}f}]"

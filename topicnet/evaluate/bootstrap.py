@@ -10,7 +10,7 @@ from topicnet.errors import InputError
 RESAMPLES = 1_000
 LEVEL = 0.95
 SEED = 0
-MOST_UNITS = 5_000  # more documents than these are drawn in groups of equal size, at random: sums of them vary alike
+MOST_UNITS = 5_000  # more documents than these are drawn in random groups: their sums vary alike
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def interval_of_mean(values: NDArray[np.floating]) -> Interval:
     InputError
         There is no value, or one that is not finite.
     """
-    return interval_of_ratio(values, np.ones(len(values)))
+    return interval_of_ratio(values, np.ones(np.shape(values)))
 
 
 def interval_of_ratio(numerators: NDArray[np.floating], denominators: NDArray[np.floating]) -> Interval:
@@ -59,9 +59,12 @@ def interval_of_ratio(numerators: NDArray[np.floating], denominators: NDArray[np
     InputError
         There is none, one that is not finite, or a denominator that is not above 0.
     """
-    both = np.stack([np.asarray(numerators, dtype=np.float64), np.asarray(denominators, dtype=np.float64)])
-    if both.size == 0 or not np.isfinite(both).all() or (both[1] <= 0).any():
-        raise InputError("no values to resample; expected one finite number or more, and denominators above 0")
+    above, below = np.asarray(numerators, dtype=np.float64), np.asarray(denominators, dtype=np.float64)
+    if above.ndim != 1 or above.shape != below.shape or above.size == 0:
+        raise InputError(f"values of shapes {above.shape} and {below.shape} given; expected (n,) both, n 1 or more")
+    both = np.stack([above, below])
+    if not np.isfinite(both).all() or (both[1] <= 0).any():
+        raise InputError("values that are not finite, or denominators not above 0, given; no ratio can be resampled")
     rng = np.random.default_rng(SEED)
     if both.shape[1] > MOST_UNITS:
         groups = rng.permutation(both.shape[1]) % MOST_UNITS

@@ -11,8 +11,9 @@ C_V        a window of 110 tokens      cosine of a word's C_NPMI vector with the
 =========  ==========================  =====================================================  =================
 
 NPMI is the ETM papers'; the others are those of Röder, Both & Hinneburg (2015) as gensim's `CoherenceModel` works them
-out, to rounding. Where gensim's have no value, ours do: a word the reference never saw scores the least with every
-other (:func:`unseen` counts such words), and a pair in every place scores 1 under C_NPMI.
+out, to rounding. Where gensim's have no value, ours do: a pair with a word the reference never saw scores -1, under
+C_UCI and U_Mass log 1e-12 or next to it (:func:`unseen` counts such words); under C_V such a word scores -1 and has no
+part in the others' vectors; a pair in every place scores 1 under C_NPMI.
 """
 
 from dataclasses import dataclass
@@ -188,7 +189,8 @@ def c_npmi(
 
     Returns
     -------
-    (K,) array, each in [-1, 1]; -1 for a pair with a word the reference never saw, 1 for one in every window.
+    (K,) array, each in [-1, 1] but for the smoothing, which lifts a pair that is always together by 1e-5 at most in
+    10^8 windows; -1 for a pair with a word the reference never saw, 1 for one in every window.
 
     Raises
     ------

@@ -96,11 +96,12 @@ def accuracy(
         raise InputError("fewer than two labels to learn, or no labelled document to test: a classifier needs both")
     # Theta's columns differ in size by orders of magnitude; as they are, the penalty would silence the small ones.
     scale = MaxAbsScaler().fit(train[0])
-    weigh = TfidfTransformer(sublinear_tf=True).fit(train[1])
+    known, asked = (_stored(counts) for counts in (train[1], test[1]))
+    weigh = TfidfTransformer(sublinear_tf=True).fit(known)
     names, frequencies = np.unique(train[2], return_counts=True)
     return Accuracy(
         theta=_classified(scale.transform(train[0]), train[2], scale.transform(test[0]), test[2]),
-        tfidf=_classified(weigh.transform(train[1]), train[2], weigh.transform(test[1]), test[2]),
+        tfidf=_classified(weigh.transform(known), train[2], weigh.transform(asked), test[2]),
         commonest=float((test[2] == names[frequencies.argmax()]).mean()),
     )
 
@@ -108,7 +109,7 @@ def accuracy(
 def cross_validated_accuracy(
     theta: NDArray[np.floating], counts: csr_matrix, labels: NDArray[np.generic]
 ) -> Accuracy | None:
-    """The same over five folds of one corpus; None when a label has fewer documents than folds.
+    """The same over five folds of one corpus; None with fewer than two labels, or fewer documents of one than folds.
 
     Parameters
     ----------
@@ -133,6 +134,13 @@ def cross_validated_accuracy(
     sizes = np.array([size for size, _ in found])
     mean = [np.average([getattr(one, name) for _, one in found], weights=sizes) for name in Accuracy.__annotations__]
     return Accuracy(*map(float, mean))
+
+
+def _stored(counts: csr_matrix) -> csr_matrix:
+    """The counts without stored zeros, of which no logarithm can be taken."""
+    copy = csr_matrix(counts, copy=True)
+    copy.eliminate_zeros()
+    return copy
 
 
 def _classified(

@@ -65,10 +65,9 @@ def _information(occurrences: Occurrences) -> NDArray[np.float64]:
 
 def _normalised(occurrences: Occurrences) -> NDArray[np.float64]:
     """The same, normalised."""
-    p, independent = _shares(occurrences)
+    p, _ = _shares(occurrences)
     scores = _information(occurrences) / -np.log(np.where(p < 1, p, 0.5) + EPSILON)
     scores[p == 1] = 1.0
-    scores[independent == 0] = -1.0
     return scores
 
 
@@ -78,10 +77,13 @@ def c_npmi(occurrences: Occurrences) -> NDArray[np.float64]:
 
 
 def c_v(occurrences: Occurrences) -> NDArray[np.float64]:
-    """C_V: cosine of each word's vector of normalised scores with the sum of them."""
+    """C_V: cosine of each word's vector of normalised scores with their sum; -1 for a word that occurs nowhere."""
     vectors = _normalised(occurrences)  # (K, N, N)
+    seen = np.diagonal(occurrences.joint, axis1=1, axis2=2) > 0  # (K, N)
+    # A word that occurs nowhere keeps no company: what it has in common with all others must not bring them together.
+    vectors = vectors * (seen[:, :, None] & seen[:, None, :])
     whole = vectors.sum(axis=1)  # (K, N)
     lengths = np.linalg.norm(vectors, axis=2) * np.linalg.norm(whole, axis=1, keepdims=True)
     products = np.einsum("kij,kj->ki", vectors, whole)
     cosines = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
-    return _mean(cosines)
+    return _mean(np.where(seen, cosines, -1.0))

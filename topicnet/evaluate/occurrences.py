@@ -36,13 +36,9 @@ class TokenStream:
     starts: NDArray[np.integer]
 
     def __post_init__(self) -> None:
-        one_row = self.tokens.ndim == self.starts.ndim == 1 and len(self.starts) > 0
-        if (
-            not one_row
-            or self.starts[0] != 0
-            or self.starts[-1] != len(self.tokens)
-            or (np.diff(self.starts) < 0).any()
-        ):
+        starts = self.starts.astype(np.int64)  # differences of unsigned numbers would wrap around
+        one_row = self.tokens.ndim == starts.ndim == 1 and len(starts) > 0
+        if not one_row or starts[0] != 0 or starts[-1] != len(self.tokens) or (np.diff(starts) < 0).any():
             raise InputError(
                 f"starts does not fit {self.tokens.size} tokens; expected (D + 1,) ascending from 0 to their number"
             )
@@ -70,7 +66,7 @@ def document_occurrences(topics: NDArray[np.integer], counts: Counts) -> Occurre
     Parameters
     ----------
     topics : (K, N) integer array
-        Word ids; those below 0 occur nowhere.
+        Word ids below V; those below 0 occur nowhere.
     counts : (D, V) sparse matrix in CSR form
         A count above 0 is an occurrence.
 
@@ -90,7 +86,8 @@ def document_occurrences(topics: NDArray[np.integer], counts: Counts) -> Occurre
 def window_occurrences(topics: NDArray[np.integer], stream: TokenStream, size: int, *, exact: bool) -> Occurrences:
     """Count the windows of `size` tokens that hold the words of each topic.
 
-    A window begins at every token that has `size - 1` more behind it in its document; a shorter document is one window.
+    A window begins at every token that has `size - 1` more behind it in its document; a shorter document, and an
+    empty one, is one window.
 
     Parameters
     ----------
@@ -107,31 +104,32 @@ def window_occurrences(topics: NDArray[np.integer], stream: TokenStream, size: i
     Returns
     -------
     Occurrences
-        `n_places` is the number of windows; a document without tokens has none.
+        `n_places` is the number of windows.
 
     Raises
     ------
     InputError
-        The size is below 1.
+        The size is no whole number from 1.
     """
-    if size < 1:
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
         raise InputError(f"a window of {size} tokens was asked for, expected 1 or more")
+    size = int(size)
     words = np.unique(topics[topics >= 0])
     highest = max(int(words.max(initial=0)), int(stream.tokens.max(initial=0)))
     word_at = np.where(stream.tokens >= 0, _numbers(words, highest + 1)[np.maximum(stream.tokens, 0)], -1)
     places = _word_by_word(word_at)
     word_of = word_at[places].astype(np.int64)
 
-    lengths = np.diff(stream.starts)
-    n_windows = np.where(lengths > 0, np.maximum(lengths - size + 1, 1), 0)  # (D,)
+    starts = stream.starts.astype(np.int64)
+    n_windows = np.maximum(np.diff(starts) - size + 1, 1)  # (D,)
     first_window = np.concatenate([[0], np.cumsum(n_windows)])
-    doc = np.searchsorted(stream.starts, places, side="right") - 1
-    at = places - stream.starts[doc]  # place within the document
+    doc = np.searchsorted(starts, places, side="right") - 1
+    at = places - starts[doc]  # place within the document
     enters = np.maximum(at - size + 1, 0)  # the first window of the document with this occurrence, and the last
     leaves = at
     if not exact:  # gone with the earliest occurrence in that first window
         axis = word_of * (len(stream.tokens) + 1)
-        leaves = at[np.searchsorted(axis + places, axis + stream.starts[doc] + enters)]
+        leaves = at[np.searchsorted(axis + places, axis + starts[doc] + enters)]
     last = n_windows[doc] - 1
     opens = first_window[doc] + np.minimum(enters, last)
     closes = first_window[doc] + np.minimum(leaves, last) + 1

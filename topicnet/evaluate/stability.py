@@ -81,7 +81,7 @@ def stability(runs: list[NDArray[np.floating]]) -> Stability:
     Hungarian matching of topics across runs: Greene, O'Callaghan & Cunningham 2014; here on Jensen-Shannon distance.
     """
     if len(runs) < 2:
-        raise InputError(f"{len(runs)} run was given; stability compares two or more")
+        raise InputError(f"{len(runs)} run(s) given; stability compares two or more")
     n_runs, n_topics = len(runs), len(runs[0])
     agreement = np.zeros((n_runs, n_topics))
     for i in range(n_runs):
