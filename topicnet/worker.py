@@ -6,6 +6,7 @@ output. Importing what a fit needs takes seconds, and is done once.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -54,6 +55,7 @@ class Workers:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.process = self._start()
+        self.reader = threading.Thread()
 
     def _start(self) -> subprocess.Popen[str]:
         # A session of its own: Ctrl-C is for the parent, which then ends this.
@@ -65,12 +67,11 @@ class Workers:
     def run(self, cell: Cell, seconds: float | None = None) -> dict[str, Any] | None:
         """Fit and score a cell; the answer has "error" when that failed, and is None when the time was over before."""
         lines: list[str] = []
-        waiting = threading.Thread(target=lambda: lines.append(self._ask(cell)), daemon=True)
-        waiting.start()
-        waiting.join(seconds)
-        if waiting.is_alive():
+        self.reader = threading.Thread(target=lambda: lines.append(self._ask(cell)), daemon=True)
+        self.reader.start()
+        self.reader.join(seconds)
+        if self.reader.is_alive():
             self.end()
-            waiting.join()
             self.process = self._start()
             return None
         if not lines[0]:
@@ -92,9 +93,15 @@ class Workers:
 
     def end(self) -> None:
         """End the process and whatever it is fitting."""
-        if self.process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):  # nobody is left of it
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        if self.reader.is_alive():  # Ctrl-C while it waited: there is nothing more to read
+            self.reader.join()
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
 
 
 @contextmanager

@@ -47,8 +47,11 @@ class Workspace:
         self.folder = folder
 
     def prepare(self, corpus: Corpus, test: Corpus | None) -> None:
-        """Cut the corpus and write both parts, whole."""
+        """Cut the corpus and write both parts, whole; what an earlier experiment left is removed first."""
         train, held_out = (corpus, test) if test is not None else split(corpus)
+        with files.disk_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.folder / "cells", ignore_errors=True)
         for name, part in (("train", train), ("test", held_out)):
             with files.whole_folder(self.folder / name, overwrite=True) as staged, files.disk_errors(self.folder):
                 part.save(staged)
@@ -104,7 +107,7 @@ def split(corpus: Corpus) -> tuple[Corpus, Corpus]:
 
 
 def open_workspace(out: Path, name: str, *, overwrite: bool, resume: bool) -> tuple[Workspace, dict[str, Any] | None]:
-    """Make the folder of an experiment, or open it to go on.
+    """Name the folder of an experiment, or open it to go on; nothing is written or removed yet.
 
     Returns
     -------
@@ -134,10 +137,6 @@ def open_workspace(out: Path, name: str, *, overwrite: bool, resume: bool) -> tu
             )
         if not record.is_file():
             raise OutputError(f"{str(out)!r} holds no {name}.json and will not be overwritten: name another with --out")
-        for part in ("train", "test", "cells"):
-            shutil.rmtree(out / part, ignore_errors=True)
-    with files.disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
     return Workspace(out), None
 
 

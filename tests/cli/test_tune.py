@@ -1,0 +1,102 @@
+"""`topicnet tune`: a table, a figure and a sentence, within its budget."""
+
+import csv
+import json
+import time
+
+import pytest
+
+from .conftest import assert_refused, themed_documents
+
+pytest.importorskip("optuna", reason="tune needs optuna")
+BUDGET = 14.0
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    path = tmp_path_factory.mktemp("corpus") / "news.txt"
+    path.write_text("\n".join(themed_documents(120)) + "\n", "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def tuned(corpus, warm, tmp_path_factory):
+    """A folder with what a short search left, what it said, and its seconds."""
+    folder = tmp_path_factory.mktemp("tuned")
+    began = time.perf_counter()
+    done = warm("tune", corpus, "--topics", "2,4", "--budget", f"{BUDGET:.0f}s", "--out", "out", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done, time.perf_counter() - began
+
+
+def refuse_constant(name):
+    raise AssertionError(f"{name} in JSON")
+
+
+def test_the_budget_holds_within_a_tenth(tuned):
+    assert tuned[2] <= 1.1 * BUDGET + 1.5  # the seconds between the test's clock and the command's
+
+
+def test_the_files_agree_with_each_other(tuned):
+    folder, done, _ = tuned
+    record = json.loads((folder / "out/tune.json").read_text("utf-8"), parse_constant=refuse_constant)
+    assert record["status"] == "complete"
+    assert record["seconds"] <= 1.1 * BUDGET
+    with (folder / "out/tune.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [(row["model"], int(row["topics"])) for row in rows] == [
+        (row["model"], row["topics"]) for row in record["table"]
+    ]
+    for row in record["table"]:
+        for name in ("npmi", "quality", "perplexity", "topic_diversity"):
+            score = row[name]
+            assert score["low"] <= score["mean"] + 1e-9 <= score["high"] + 2e-9
+        if row["fits"] > 1:
+            assert 0 <= row["stability"]["mean"] <= 1
+    assert record["recommendation"] in done.stdout
+    assert "out" in done.stdout.splitlines()[-1]
+
+
+def test_the_figure_opens_without_a_network(tuned):
+    page = (tuned[0] / "out/tune.html").read_text("utf-8")
+    assert "How many topics" in page
+    assert 'src="http' not in page
+
+
+def test_resume_keeps_what_was_fitted(tuned, corpus, warm):
+    folder = tuned[0]
+    cells = sorted((folder / "out/cells").glob("*.json"))
+    before = {path.name: path.stat().st_mtime_ns for path in cells}
+    assert before
+    given = ["--topics", "2,4", "--budget", "8s", "--out", "out"]
+    assert_refused(warm("tune", corpus, *given, cwd=folder), "--resume", "--overwrite")
+    done = warm("tune", corpus, *given, "--resume", "--json", "--quiet", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    found = json.loads(done.stdout, parse_constant=refuse_constant)
+    assert {row["topics"] for row in found["table"]} >= {2, 4}
+    assert all((folder / "out/cells" / name).stat().st_mtime_ns == stamp for name, stamp in before.items())
+
+
+def test_a_budget_that_ends_before_the_first_fit(corpus, warm, tmp_path):
+    done = warm("tune", corpus, "--budget", "0.2s", "--topics", "3", "--out", "out", "-q", cwd=tmp_path)
+    assert_refused(done, "before one fit was done", "--budget")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--topics", "9:3"], "--topics '9:3'"),
+        (["--budget", "soon"], "--budget 'soon'"),
+        (["--models", "lda"], "--models 'lda' given, tune has: etm"),
+        (["--models", ","], "no model was named"),
+        (["--topics", "5:5000"], "words are left in the vocabulary"),
+        (["--resume"], "no tune.json"),
+        (["--test", "other.txt"], "in the same language"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(corpus, warm, tmp_path, given, said):
+    (tmp_path / "other.txt").write_text("zut alors encore\n")
+    done = warm("tune", corpus, "--topics", "2:4", "--budget", "20s", "--out", "out", *given, cwd=tmp_path)
+    assert_refused(done, said)
+    assert not (tmp_path / "out").exists()

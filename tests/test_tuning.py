@@ -1,0 +1,141 @@
+"""How many topics: what is asked for, in which order it is tried, and what is made of the curve."""
+
+import math
+
+import pytest
+
+from topicnet.curve import csv_of, recommendation, scores_of
+from topicnet.errors import InputError
+from topicnet.scorecard import topic_quality
+from topicnet.tuning import _far_apart_first, _Search, seconds_of, topics_of
+from topicnet.worker import Cell
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("600", 600), ("90s", 90), ("10m", 600), ("1.5h", 5400), (" 2 M ", 120), (".5m", 30)]
+)
+def test_a_budget_is_a_time(given, seconds):
+    assert seconds_of(given) == seconds
+
+
+@pytest.mark.parametrize("given", ["", "0", "0m", "-5m", "ten", "10 days", "1e3", "nan", "5mm"])
+def test_another_budget_is_refused(given):
+    with pytest.raises(InputError, match="expected a time such as 90s, 10m or 1h"):
+        seconds_of(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "values"),
+    [
+        ("10:100", [10, 15, 22, 32, 46, 68, 100]),
+        ("2:4", [2, 3, 4]),
+        ("7:7", [7]),
+        ("20", [20]),
+        ("50, 10,20,10", [10, 20, 50]),
+    ],
+)
+def test_topics_are_a_range_or_values(given, values):
+    assert topics_of(given) == values
+
+
+@pytest.mark.parametrize("given", ["", "0:5", "9:3", "0", "10:", ":10", "1:2:3", "ten", "5,,6", "-3:5", "2.5"])
+def test_other_topics_are_refused(given):
+    with pytest.raises(InputError, match="expected a range such as 10:100"):
+        topics_of(given)
+
+
+def test_wherever_the_grid_is_cut_off_the_range_is_covered():
+    assert _far_apart_first([1, 2, 3, 4, 5, 6, 7]) == [1, 7, 4, 2, 5, 3, 6]
+    assert _far_apart_first([9]) == [9]
+    assert _far_apart_first([3, 8]) == [3, 8]
+
+
+def row(topics, mean, low, high, *, model="etm", short=False):
+    return {"model": model, "topics": topics, "short": short, "quality": {"mean": mean, "low": low, "high": high}}
+
+
+class TestRecommendation:
+    def test_one_k_that_stands_out(self):
+        said = recommendation([row(10, 0.1, 0.05, 0.12), row(20, 0.3, 0.25, 0.35), row(40, 0.2, 0.15, 0.25)])
+        assert said.startswith("Take K = 20 (etm), the best of 3 measured, K from 10 to 40")
+        assert "0.300 [0.250, 0.350]" in said
+        assert "flat" not in said
+
+    def test_fewer_topics_that_are_as_good(self):
+        said = recommendation([row(10, 0.1, 0.05, 0.12), row(20, 0.28, 0.2, 0.3), row(40, 0.3, 0.25, 0.35)])
+        assert said.startswith("Take K = 20 (etm, topic quality 0.280)")
+        assert "is K = 40" in said
+        assert "between these the curve is flat" in said
+
+    def test_a_flat_curve_is_called_flat(self):
+        said = recommendation([row(10, 0.28, 0.2, 0.3), row(20, 0.29, 0.2, 0.3), row(40, 0.3, 0.25, 0.35)])
+        assert said.startswith("The curve is flat")
+        assert "K = 10" in said
+        assert "K = 40" in said
+
+    def test_a_flat_curve_whose_least_is_best(self):
+        said = recommendation([row(10, 0.31, 0.2, 0.4), row(20, 0.29, 0.2, 0.3)])
+        assert said.startswith("The curve is flat")
+        assert "which is also the best" in said
+
+    def test_short_fits_do_not_count_beside_full_ones(self):
+        said = recommendation([row(10, 0.9, 0.8, 1.0, short=True), row(20, 0.3, 0.2, 0.4), row(30, 0.1, 0.0, 0.1)])
+        assert said.startswith("Take K = 20")
+
+    def test_one_fit_gives_nothing_to_compare(self):
+        assert recommendation([row(10, 0.3, 0.2, 0.4)]).startswith("Only K = 10 (etm) was measured")
+
+
+def test_quality_rises_with_coherence_and_with_diversity_on_both_sides_of_0():
+    assert topic_quality(0.2, 0.5) == pytest.approx(0.1)
+    for npmi in (-0.3, 0.0, 0.3):
+        assert topic_quality(npmi, 0.9) >= topic_quality(npmi, 0.5)
+        assert topic_quality(npmi + 0.1, 0.5) > topic_quality(npmi, 0.5)
+    assert topic_quality(math.nan, 0.7) == 0.7
+
+
+def fit(values, diversity, perplexity):
+    scores = {
+        "coherence": {"npmi": {"value": sum(values) / len(values), "per_topic": values}},
+        "diversity": {"topic_diversity": {"value": diversity}},
+        "perplexity": {"scores": {"inferred": perplexity}},
+    }
+    return {"scores": scores, "seconds": 2.0}
+
+
+def test_scores_of_several_fits_are_pooled():
+    finite = {"value": 100.0, "low": 90.0, "high": 110.0}
+    found = scores_of([fit([0.1, 0.3], 0.5, finite), fit([0.2, 0.2], 0.7, finite)], [])
+    assert found["npmi"]["mean"] == pytest.approx(0.2)
+    assert 0.1 <= found["npmi"]["low"] <= 0.2 <= found["npmi"]["high"] <= 0.3
+    assert found["topic_diversity"] == pytest.approx({"mean": 0.6, "low": 0.5, "high": 0.7})
+    assert found["perplexity"] == pytest.approx({"mean": 100, "low": 90, "high": 110})
+    assert found["quality"]["mean"] == pytest.approx((0.2 * 0.5 + 0.2 * 0.7) / 2)
+    assert found["stability"] is None
+
+
+def test_an_infinite_perplexity_is_no_number():
+    found = scores_of([fit([0.1, 0.3], 0.5, {"value": None})], [])
+    assert found["perplexity"] is None
+    line = csv_of([{"model": "etm", "topics": 5, "short": False} | found]).splitlines()
+    assert len(line) == 2
+    named = dict(zip(line[0].split(","), line[1].split(","), strict=True))
+    assert named["perplexity_mean"] == named["stability_mean"] == ""
+    assert float(named["npmi_mean"]) == pytest.approx(0.2)
+
+
+class TestExpectedSeconds:
+    def search(self, *took):
+        return _Search(None, 0.0, 60.0, 1_000, lambda line: None, None, took=list(took))
+
+    def test_nothing_is_known_at_first(self):
+        assert self.search().expected(Cell("etm", 10, 0)) == 0
+
+    def test_the_nearest_k_of_the_same_length_counts(self):
+        search = self.search((Cell("etm", 10, 0), 4.0), (Cell("etm", 100, 0), 13.0), (Cell("etm", 10, 0, {"e": 1}), 1))
+        assert search.expected(Cell("etm", 10, 1)) == pytest.approx(4.0)
+        assert search.expected(Cell("etm", 120, 0)) == pytest.approx(13.0 * 150 / 130)
+
+    def test_a_full_fit_takes_longer_than_a_short_one(self):
+        search = self.search((Cell("etm", 10, 0, {"max_epochs": 1}), 2.0))
+        assert search.expected(Cell("etm", 10, 0)) > 2.0
