@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,21 +58,28 @@ def scores_by_topics(rows: Sequence[Mapping[str, Any]], names: Sequence[str], co
         "quality": "topic quality (NPMI x diversity)", "npmi": "NPMI", "topic_diversity": "topic diversity",
         "perplexity": "perplexity of held-out halves", "stability": "stability over seeds",
     }  # fmt: skip
-    figure = make_subplots(1, len(names), subplot_titles=[titles[name] for name in names], horizontal_spacing=0.05)
+    n_columns = -(-len(names) // 2)
+    figure = make_subplots(2, n_columns, subplot_titles=[titles[name] for name in names], horizontal_spacing=0.07)
     for number, model in enumerate(dict.fromkeys(row["model"] for row in rows)):
         colour = COLOURS[number % len(COLOURS)]
-        for column, name in enumerate(names, 1):
+        for at, name in enumerate(names):
             shown = [row for row in rows if row["model"] == model and row[name] is not None]
             middle = [row[name]["mean"] for row in shown]
             figure.add_scatter(
-                x=[row["topics"] for row in shown], y=middle, row=1, col=column, mode="lines+markers",
-                name=model, legendgroup=model, showlegend=column == 1, line={"color": colour},
+                x=[row["topics"] for row in shown], y=middle, mode="lines+markers",
+                row=at // n_columns + 1, col=at % n_columns + 1,
+                name=model, legendgroup=model, showlegend=at == 0, line={"color": colour},
                 marker={"size": 8, "symbol": ["circle-open" if row["short"] else "circle" for row in shown]},
                 error_y={"array": [row[name]["high"] - row[name]["mean"] for row in shown],
                          "arrayminus": [row[name]["mean"] - row[name]["low"] for row in shown]},
             )  # fmt: skip
-    figure.update_xaxes(type="log", title_text="topics, K")
-    figure.update_layout(title_text=f"How many topics: {corpus}", width=380 * len(names), **LAYOUT)
+    values = sorted({row["topics"] for row in rows})
+    ends = [math.log10(values[0]) - 0.05, math.log10(values[-1]) + 0.05]
+    figure.update_xaxes(type="log", title_text="topics, K", tickvals=values, range=ends)
+    title = (
+        f"How many topics: {corpus} (bars: 95 % intervals, of diversity the range over seeds; open points: short fits)"
+    )
+    figure.update_layout(title_text=title, **(LAYOUT | {"height": 820}))
     return figure
 
 

@@ -47,6 +47,7 @@ def fit(
     max_df: int | float | None = None,
     max_vocab: int = 20_000,
     random_state: int = 0,
+    seeds: int = 1,
     device: str = "auto",
     keep_texts: bool = False,
     listener: Listener | None = None,
@@ -68,6 +69,9 @@ def fit(
         See `TextOptions` and `Pruning`.
     random_state : int
         Seed.
+    seeds : int
+        Fit with so many seeds from `random_state` on, keep the best, and say how stable its topics are
+        (`Run.stability`, `Run.fragile`).
     listener : callable, optional
         Called with a `Progress` after every pass and epoch.
     **parameters
@@ -86,8 +90,8 @@ def fit(
     if isinstance(stop_words, str):
         raise InputError(f"stop_words={stop_words!r} given, expected a list of words: put it in brackets")
     given = {
-        "model": model, "topics": n_topics, "seed": random_state, "device": device, "lang": lang, "min_df": min_df,
-        "max_df": max_df, "max_vocab": max_vocab, "keep_texts": keep_texts, "parameters": parameters,
+        "model": model, "topics": n_topics, "seed": random_state, "seeds": seeds, "device": device, "lang": lang,
+        "min_df": min_df, "max_df": max_df, "max_vocab": max_vocab, "keep_texts": keep_texts, "parameters": parameters,
     }  # fmt: skip
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
     config = read_config(None, plain)
@@ -95,6 +99,8 @@ def fit(
     options = TextOptions(lang, None if stop_words is None else tuple(stop_words), Pruning(min_df, max_df, max_vocab))
     corpus = Corpus.from_texts(texts, ids=ids, options=options, keep_texts=keep_texts)
     check_size(corpus, n_topics)
+    if config.seeds > 1:
+        return fit_seeds(corpus, options, config, listener, began)
     return fit_corpus(corpus, options, config, estimator, listener, began)
 
 
