@@ -57,15 +57,15 @@ def row(topics, mean, low, high, *, model="etm", short=False):
 class TestRecommendation:
     def test_one_k_that_stands_out(self):
         said = recommendation([row(10, 0.1, 0.05, 0.12), row(20, 0.3, 0.25, 0.35), row(40, 0.2, 0.15, 0.25)])
-        assert said.startswith("Take K = 20 (etm), the best of 3 measured, K from 10 to 40")
+        assert said.startswith("Take K = 20 (etm), the best of 3 tried, K from 10 to 40")
         assert "0.300 [0.250, 0.350]" in said
         assert "flat" not in said
 
     def test_fewer_topics_that_are_as_good(self):
         said = recommendation([row(10, 0.1, 0.05, 0.12), row(20, 0.28, 0.2, 0.3), row(40, 0.3, 0.25, 0.35)])
         assert said.startswith("Take K = 20 (etm, topic quality 0.280)")
-        assert "is K = 40" in said
-        assert "between these the curve is flat" in said
+        assert "the best of 3 tried, K from 10 to 40, K = 40" in said
+        assert "K = 10" not in said
 
     def test_a_flat_curve_is_called_flat(self):
         said = recommendation([row(10, 0.28, 0.2, 0.3), row(20, 0.29, 0.2, 0.3), row(40, 0.3, 0.25, 0.35)])
@@ -76,11 +76,14 @@ class TestRecommendation:
     def test_a_flat_curve_whose_least_is_best(self):
         said = recommendation([row(10, 0.31, 0.2, 0.4), row(20, 0.29, 0.2, 0.3)])
         assert said.startswith("The curve is flat")
-        assert "which is also the best" in said
+        assert "take the smallest, K = 10 (etm), also the best" in said
 
-    def test_short_fits_do_not_count_beside_full_ones(self):
+    def test_short_fits_are_never_recommended_but_tell_what_is_worse(self):
         said = recommendation([row(10, 0.9, 0.8, 1.0, short=True), row(20, 0.3, 0.2, 0.4), row(30, 0.1, 0.0, 0.1)])
         assert said.startswith("Take K = 20")
+        assert "as good within the uncertainty: K = 10" in said
+        said = recommendation([row(10, 0.3, 0.2, 0.4), row(20, 0.1, 0.0, 0.2, short=True)])
+        assert "flat" not in said
 
     def test_one_fit_gives_nothing_to_compare(self):
         assert recommendation([row(10, 0.3, 0.2, 0.4)]).startswith("Only K = 10 (etm) was measured")

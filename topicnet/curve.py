@@ -19,32 +19,43 @@ SCORES = ("quality", "npmi", "topic_diversity", "perplexity", "stability")
 
 
 def recommendation(rows: Sequence[dict[str, Any]]) -> str:
-    """One sentence: the least K as good as the best within its uncertainty, and whether the curve is flat."""
+    """One sentence: the least K as good as the best within its uncertainty, and whether the curve is flat.
+
+    It recommends only what was fitted at full length; short fits tell which K are worse, or as good.
+    """
     full = [row for row in rows if not row["short"]] or list(rows)
     best = max(full, key=lambda row: row["quality"]["mean"])
-    near = [row for row in full if row["quality"]["mean"] >= best["quality"]["low"]]
-    least = min(near, key=lambda row: (row["topics"], -row["quality"]["mean"]))
     of_best = f"topic quality {_with_interval(best['quality'])}"
-    if len(full) == 1:
+    if len(rows) == 1:
         return f"Only K = {best['topics']} ({best['model']}) was measured ({of_best}): give a larger budget to compare."
-    tried = f"{len(full)} measured, K from {min(row['topics'] for row in full)} to {max(row['topics'] for row in full)}"
-    if len(near) == len(full):
+    near = [row for row in rows if row["quality"]["mean"] >= best["quality"]["low"]]
+    least = min((row for row in full if row in near), key=lambda row: (row["topics"], -row["quality"]["mean"]))
+    tried = f"{len(rows)} tried, K from {min(row['topics'] for row in rows)} to {max(row['topics'] for row in rows)}"
+    as_good = [row for row in near if row is not least and row is not best]
+    if len(near) == len(rows):
+        take = f"take the smallest, K = {least['topics']} ({least['model']})"
         if least is best:
             return (
-                f"The curve is flat: all {tried}, are alike within the uncertainty, so take the smallest,"
-                f" K = {best['topics']} ({best['model']}), which is also the best by {of_best}."
+                f"The curve is flat: all {tried}, are alike within the uncertainty; {take}, also the best by {of_best}."
             )
         return (
             f"The curve is flat: all {tried}, are as good within the uncertainty as the best, K = {best['topics']}"
-            f" ({best['model']}, {of_best}), so take the smallest that suits, such as K = {least['topics']}"
-            f" ({least['model']})."
+            f" ({best['model']}, {of_best}); {take}, or whatever suits the purpose."
         )
     if least is best:
-        return f"Take K = {best['topics']} ({best['model']}), the best of {tried}, by {of_best}."
+        others = f"; as good within the uncertainty: {_named(as_good)}" if as_good else ""
+        return f"Take K = {best['topics']} ({best['model']}), the best of {tried}, by {of_best}{others}."
+    others = f", and so are {_named(as_good)}" if as_good else ""
     return (
-        f"Take K = {least['topics']} ({least['model']}, topic quality {least['quality']['mean']:.3f}): the best of"
-        f" {tried}, is K = {best['topics']} ({best['model']}, {of_best}), and between these the curve is flat."
+        f"Take K = {least['topics']} ({least['model']}, topic quality {least['quality']['mean']:.3f}): within the"
+        f" uncertainty it is as good as the best of {tried}, K = {best['topics']} ({best['model']}, {of_best}){others}."
     )
+
+
+def _named(rows: Sequence[dict[str, Any]]) -> str:
+    """K of rows, with the model where there are several."""
+    several = len({row["model"] for row in rows}) > 1
+    return ", ".join(f"K = {row['topics']}{' (' + row['model'] + ')' if several else ''}" for row in rows)
 
 
 def scores_of(fits: list[dict[str, Any]], topics: list[NDArray[np.float32]]) -> dict[str, Any]:
