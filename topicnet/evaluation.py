@@ -65,10 +65,13 @@ def evaluate_run(
     labels = _labels(run, tested, label_column)
     if labels is not None:
         found["labels"] = labels
-    measures = found["coherence"].items()
+    measures = {**found["coherence"], "topic_uniqueness": found["diversity"]["topic_uniqueness"]}.items()
+    if run.stability is not None:
+        found["stability"] = run.metrics["stability"]
     found["per_topic"] = [
         {"topic": k, "size": float(run.sizes[k]), "words": words}
         | {name: one["per_topic"][k] for name, one in measures}
+        | ({} if run.stability is None else {"stability": float(run.stability[k]), "fragile": k in run.fragile})
         for k, words in enumerate(run.top_words(10))
     ]
     return found

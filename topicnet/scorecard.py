@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from topicnet.errors import InputError
 from topicnet.evaluate.bootstrap import Interval, interval_of_mean, interval_of_ratio
 from topicnet.evaluate.coherence import coherences, top_words, unseen
-from topicnet.evaluate.diversity import inverted_rbo, js_diversity, topic_diversity, topic_uniqueness
+from topicnet.evaluate.diversity import inverted_rbo, js_diversity, topic_diversity, uniqueness_of_each
 from topicnet.evaluate.downstream import Accuracy, accuracy, agreement, cross_validated_accuracy
 from topicnet.evaluate.occurrences import TokenStream
 from topicnet.evaluate.perplexity import split_documents, summarise_completion, unigram_perplexity
@@ -86,6 +86,7 @@ def topic_scores(beta: NDArray[np.floating], reference: Reference) -> dict[str, 
         "documents": int(reference.counts.shape[0]),
         "tokens": len(reference.tokens),
     }
+    unique = uniqueness_of_each(few)
     coherence: dict[str, Any] = {}
     if few.shape[1] > 1:
         missed = unseen(few, reference.counts)
@@ -101,7 +102,7 @@ def topic_scores(beta: NDArray[np.floating], reference: Reference) -> dict[str, 
         "coherence": coherence,
         "diversity": {
             "topic_diversity": score("topic_diversity", topic_diversity(words)),
-            "topic_uniqueness": score("topic_uniqueness", topic_uniqueness(few)),
+            "topic_uniqueness": score("topic_uniqueness", unique.mean(), per_topic=unique.tolist()),
             "inverted_rbo": score("inverted_rbo", inverted_rbo(few)),
             "js_diversity": score("js_diversity", js_diversity(beta)),
         },

@@ -16,6 +16,7 @@ from topicnet.evaluate.diversity import (
     js_diversity,
     topic_diversity,
     topic_uniqueness,
+    uniqueness_of_each,
 )
 
 SCORES = [topic_diversity, topic_uniqueness, inverted_rbo]
@@ -54,6 +55,7 @@ class TestTopicUniqueness:
 
     def test_bounds_are_met(self):
         assert topic_uniqueness(DISJOINT) == 1.0
+        assert uniqueness_of_each(np.array([[0, 1], [1, 2], [3, 4]])).tolist() == [0.75, 0.75, 1.0]
         assert topic_uniqueness(SAME) == pytest.approx(1 / 3)
 
     @given(word_lists())

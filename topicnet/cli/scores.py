@@ -44,6 +44,12 @@ def show_scorecard(found: Mapping[str, Any], per_topic: bool) -> None:
         typer.echo("  undefined: topics of one word have no pairs")
     typer.echo("\ndiversity")
     _lines(found["diversity"])
+    if "stability" in found:
+        stable = found["stability"]
+        typer.echo(
+            f"\nstability over the seeds {', '.join(map(str, stable['seeds']))}: {stable['value']:.3f}, of the model"
+            f" {stable['of_the_model']:.3f}"
+        )
     perplexity = found["perplexity"]
     if "given" in perplexity:
         typer.echo(
@@ -92,8 +98,9 @@ def _number(name: str, value: float) -> str:
 
 
 def _topics(topics: list[dict[str, Any]]) -> None:
-    measures = [name for name in ("npmi", "c_v") if name in topics[0]]
-    heading = "".join(f"{TITLES[name]:>8}" for name in measures)
+    titles = {"npmi": "NPMI", "c_v": "C_V", "topic_uniqueness": "unique", "stability": "stable"}
+    measures = [name for name in titles if name in topics[0]]
+    heading = "".join(f"{titles[name]:>8}" for name in measures)
     typer.echo(f"\ntopic  share{heading}  top words")
     for topic in topics:
         values = "".join(f"{topic[name]:8.3f}" for name in measures)

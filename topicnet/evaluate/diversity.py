@@ -47,9 +47,30 @@ def topic_uniqueness(topics: NDArray[np.integer]) -> float:
     InputError
         If ``topics`` is not a table of integer ids, or a topic repeats a word.
     """
+    return float(uniqueness_of_each(topics).mean())
+
+
+def uniqueness_of_each(topics: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Topic uniqueness of each topic: the mean over its words of 1 / (number of topics that list the word).
+
+    Parameters
+    ----------
+    topics : (K, N) integer array
+        Word ids, each topic's top words; by custom N = 10.
+
+    Returns
+    -------
+    (K,) array, each in [1/K, 1]: 1 when no other topic has any of its words.
+
+    Raises
+    ------
+    InputError
+        If ``topics`` is not a table of integer ids, or a topic repeats a word.
+    """
     topics = _checked_topics(topics)
     _, position, n_topics = np.unique(topics, return_inverse=True, return_counts=True)
-    return float((1.0 / n_topics[position.reshape(-1)]).mean())
+    means: NDArray[np.float64] = (1.0 / n_topics[position.reshape(topics.shape)]).mean(axis=1)
+    return means
 
 
 def inverted_rbo(topics: NDArray[np.integer], weight: float = 0.9) -> float:
