@@ -14,8 +14,8 @@ from topicnet.errors import CorpusError, InputError
 from topicnet.evaluate.bootstrap import LEVEL
 from topicnet.results import Run, load
 from topicnet.run import with_columns_of
-from topicnet.scorecard import completion_scores, halves, label_scores, score, topic_scores
-from topicnet.sources import corpus_name, documents_of
+from topicnet.scorecard import any_label, check_halves, completion_scores, halves, label_scores, score, topic_scores
+from topicnet.sources import corpus_name, count_over, documents_of
 from topicnet.text.counts import Corpus, TextOptions
 from topicnet.text.reference import Reference, reference_over
 from topicnet.text.vocabulary import Pruning
@@ -99,19 +99,9 @@ class _Counted:
     corpus: Corpus
 
 
-def _is_counts(config: FitConfig) -> bool:
-    return (Path(str(config.corpus)) / "counts.json").is_file()
-
-
-def _read(bundle: Bundle, config: FitConfig) -> Corpus:
-    if _is_counts(config):
-        return Corpus.load(str(config.corpus))
-    return bundle.count(documents_of(config), corpus_name(config))
-
-
 def _reference(run: Run, folder: Path, config: FitConfig | None) -> Reference:
     if config is not None:
-        return reference_over(_read(run.bundle, with_columns_of(folder, config)), run.vocabulary)
+        return reference_over(count_over(with_columns_of(folder, config), run.vocabulary), run.vocabulary)
     if run.corpus is None:
         raise InputError(
             f"{str(folder)!r} was saved without its corpus (--no-keep-corpus), in which co-occurrences are counted:"
@@ -121,7 +111,7 @@ def _reference(run: Run, folder: Path, config: FitConfig | None) -> Reference:
 
 
 def _counted(bundle: Bundle, config: FitConfig) -> _Counted:
-    corpus = _read(bundle, config)
+    corpus = count_over(config, bundle.vocabulary)
     name = corpus.source["name"]
     if corpus.n_docs == 0:
         raise CorpusError(f"{name!r} holds no documents: expected one document a line, a row or a file")
@@ -142,7 +132,9 @@ def _on_validation(run: Run) -> dict[str, Any]:
 def _on_test(run: Run, test: _Counted) -> dict[str, Any]:
     counts = test.over.counts
     train = None if run.corpus is None else run.corpus.counts
-    found = completion_scores(run.model, train, *halves(counts))
+    first, second = halves(counts)
+    check_halves(first, second, test.over.name)
+    found = completion_scores(run.model, train, first, second)
     if run.model.network_.has_bound:
         found["scores"]["bound"] = score("bound", run.model.perplexity(counts))
     return {"corpus": test.over.name, "given": int(counts.shape[0])} | found
@@ -158,6 +150,9 @@ def _labels(run: Run, test: _Counted | None, column: str | None) -> dict[str, An
         has = f"it has: {', '.join(columns)}" if columns else "it has none"
         raise InputError(f"--label-column {column!r} given, but there is no such column beside the text; {has}")
     assert corpus is not None
+    counts = corpus.counts if test is None else test.over.counts
+    if column is None and not any_label(counts, corpus.metadata[name].to_list()):
+        return None
     fitted = run.corpus
     own = None
     if fitted is not None and name in fitted.metadata.columns:

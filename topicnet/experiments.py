@@ -103,7 +103,7 @@ def compare(
             " same, or begin anew with --overwrite"
         )
     if earlier is None:
-        space.prepare(corpus, tested)
+        space.prepare(corpus, tested, "compare")
     record: dict[str, Any] = {
         "format": FORMAT,
         "corpus": about,

@@ -38,18 +38,6 @@ def quality_against_time(rows: Sequence[Mapping[str, Any]], corpus: str) -> Any:
     return figure
 
 
-COLOURS = (
-    "#1b6ca8",
-    "#d1495b",
-    "#2a9d5c",
-    "#8e5ea2",
-    "#e08e1b",
-    "#555555",
-    "#00a3a3",
-    "#b07aa1",
-)  # told apart in print
-
-
 def scores_by_topics(rows: Sequence[Mapping[str, Any]], names: Sequence[str], corpus: str) -> Any:
     """Each score against K, with its interval; a line a model, open points where only a short fit was made."""
     from plotly.subplots import make_subplots

@@ -109,6 +109,15 @@ def topic_scores(beta: NDArray[np.floating], reference: Reference) -> dict[str, 
     }
 
 
+def check_halves(first: csr_matrix, second: csr_matrix, name: str) -> None:
+    """Raise InputError if there is nothing to predict."""
+    if not _in_both_halves(first, second).any():
+        raise InputError(
+            f"none of the {first.shape[0]} documents of {name!r} has known words in both of its halves, so there is"
+            " nothing to predict: give longer documents, or more, with --test"
+        )
+
+
 def completion_scores(model: Model, train: csr_matrix | None, first: csr_matrix, second: csr_matrix) -> dict[str, Any]:
     """Perplexity of the second halves of documents given the first, beside the unigram's where `train` is at hand.
 
@@ -189,6 +198,11 @@ def label_scores(
     return counted
 
 
+def any_label(counts: csr_matrix, labels: list[Any]) -> bool:
+    """Whether a document with words has a label."""
+    return len(labels) > 0 and bool(_named(counts, labels).any())
+
+
 def score(name: str, value: float, interval: Interval | None = None, **more: Any) -> dict[str, Any]:
     """One score: value, 95 % interval where there is one, and convention; JSON writes null for what is not finite."""
     ends = {} if interval is None else {"low": interval.low, "high": interval.high}
@@ -219,8 +233,13 @@ def _labelled(
     theta: NDArray[np.floating], counts: csr_matrix, labels: list[Any]
 ) -> tuple[NDArray[np.floating], csr_matrix, NDArray[np.str_], int]:
     """The documents with words and a label, and how many with words have none."""
-    filled = np.diff(counts.indptr) > 0
-    named = np.array([label is not None and str(label).strip() != "" for label in labels], dtype=bool)
-    kept = filled & named
+    filled, kept = np.diff(counts.indptr) > 0, _named(counts, labels)
     texts = np.array([str(label) for label in labels], dtype=np.str_)[kept]
-    return theta[kept], counts[kept], texts, int((filled & ~named).sum())
+    return theta[kept], counts[kept], texts, int((filled & ~kept).sum())
+
+
+def _named(counts: csr_matrix, labels: list[Any]) -> NDArray[np.bool_]:
+    """(D,) which documents have words and a label."""
+    named = np.array([label is not None and str(label).strip() != "" for label in labels], dtype=bool)
+    held: NDArray[np.bool_] = named & (np.diff(counts.indptr) > 0)
+    return held

@@ -44,6 +44,15 @@ def read_corpus(config: FitConfig) -> tuple[Corpus, TextOptions]:
     return corpus, options
 
 
+def count_over(config: FitConfig, vocabulary: list[str]) -> Corpus:
+    """Count the words of a vocabulary in the corpus a configuration names; saved counts keep their own words."""
+    folder = Path(str(config.corpus))
+    if (folder / "counts.json").is_file():
+        return Corpus.load(folder)
+    options = TextOptions(lang="none")  # stop words are not in the vocabulary, so none need dropping
+    return Corpus.from_documents(documents_of(config), options=options, vocabulary=vocabulary, name=corpus_name(config))
+
+
 def named_recipe(corpus: str) -> Recipe | None:
     """The recipe of a named corpus, or None for a path.
 

@@ -129,7 +129,7 @@ def tune(
             " same, or begin anew with --overwrite"
         )
     if earlier is None:
-        space.prepare(corpus, tested)
+        space.prepare(corpus, tested, "tune")
     record: dict[str, Any] = {"format": FORMAT, "corpus": about, "models": list(models), "topics": list(topics)}
     record |= {"budget_seconds": budget} | about_machine()
     space.write_json("tune.json", record | {"status": "interrupted"})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from topicnet.errors import TopicnetError
+
+WAIT = 0.1  # seconds
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,10 @@ class Workers:
         lines: list[str] = []
         self.reader = threading.Thread(target=lambda: lines.append(self._ask(cell)), daemon=True)
         self.reader.start()
-        self.reader.join(seconds)
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        while self.reader.is_alive() and time.monotonic() < until:
+            # Under polars a wait is not ended by Ctrl-C, only taken up again: many short ones let it through.
+            self.reader.join(min(WAIT, max(0.0, until - time.monotonic())))
         if self.reader.is_alive():
             self.end()
             self.process = self._start()
@@ -128,7 +134,7 @@ def fit_cell(folder: Path, cell: Cell) -> dict[str, Any]:
     from topicnet.baselines import BASELINES
     from topicnet.models import MODELS, TopicModel
     from topicnet.record import peak_memory_bytes
-    from topicnet.scorecard import completion_scores, halves, label_scores, topic_scores
+    from topicnet.scorecard import any_label, completion_scores, halves, label_scores, topic_scores
     from topicnet.text.counts import Corpus
     from topicnet.text.reference import reference_over
 
@@ -144,8 +150,9 @@ def fit_cell(folder: Path, cell: Cell) -> dict[str, Any]:
     memory = peak_memory_bytes()
     scores = topic_scores(model.components_, reference_over(train, train.vocabulary))
     scores["perplexity"] = completion_scores(model, train.counts, *halves(test.counts))
-    if "label" in train.metadata.columns:
-        given = (model.transform(train.counts), train.counts, train.metadata["label"].to_list())
+    labels = train.metadata["label"].to_list() if "label" in train.metadata.columns else []
+    if any_label(train.counts, labels):
+        given = (model.transform(train.counts), train.counts, labels)
         scores["labels"] = label_scores(given, None, classify=False)
     with files.whole_file(folder / "cells" / f"{cell.name}.npy", overwrite=True) as part, part.open("wb") as handle:
         np.save(handle, np.asarray(model.components_, dtype=np.float32), allow_pickle=False)

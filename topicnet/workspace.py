@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ from topicnet.config import FitConfig
 from topicnet.core.threads import thread_count
 from topicnet.errors import BundleError, InputError, OutputError
 from topicnet.run import check_size
-from topicnet.scorecard import values_of
-from topicnet.sources import corpus_name, documents_of, read_corpus
-from topicnet.text.counts import OK, Corpus, TextOptions
+from topicnet.scorecard import check_halves, halves, values_of
+from topicnet.sources import count_over, read_corpus
+from topicnet.text.counts import OK, Corpus
+from topicnet.text.reference import reference_over
 from topicnet.worker import Cell, Workers, workers
 
 HELD_OUT = 0.1  # share of the documents that no model sees, unless a test corpus is given
@@ -46,11 +47,16 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def prepare(self, corpus: Corpus, test: Corpus | None) -> None:
-        """Cut the corpus and write both parts, whole; what an earlier experiment left is removed first."""
+    def prepare(self, corpus: Corpus, test: Corpus | None, record: str) -> None:
+        """Cut the corpus and write both parts, whole; what an earlier experiment left is removed first.
+
+        Until that is done, the record says nothing of a corpus.
+        """
         train, held_out = (corpus, test) if test is not None else split(corpus)
+        check_halves(*halves(held_out.counts), str(held_out.source["name"]))
         with files.disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
+        self.write_json(f"{record}.json", {"status": "interrupted"})
         shutil.rmtree(self.folder / "cells", ignore_errors=True)
         for name, part in (("train", train), ("test", held_out)):
             with files.whole_folder(self.folder / name, overwrite=True) as staged, files.disk_errors(self.folder):
@@ -112,7 +118,7 @@ def open_workspace(out: Path, name: str, *, overwrite: bool, resume: bool) -> tu
     Returns
     -------
     Workspace, dict or None
-        What NAME.json of the folder holds, where an experiment goes on.
+        What NAME.json of the folder holds, where an experiment goes on with what it prepared.
 
     Raises
     ------
@@ -126,7 +132,8 @@ def open_workspace(out: Path, name: str, *, overwrite: bool, resume: bool) -> tu
         if not record.is_file():
             raise InputError(f"--resume given, but there is no {name}.json in {str(out)!r}: leave --resume out")
         try:
-            return Workspace(out), dict(json.loads(record.read_text("utf-8")))
+            earlier = dict(json.loads(record.read_text("utf-8")))
+            return Workspace(out), earlier if "corpus" in earlier else None  # cut short before its first fit
         except ValueError as error:
             raise BundleError(f"{str(record)!r} is damaged: begin anew with --overwrite") from error
     if out.exists() and any(out.iterdir()):
@@ -146,15 +153,15 @@ def read_parts(config: FitConfig, test: FitConfig | None, n_topics: int) -> tupl
     check_size(corpus, n_topics)
     if test is None:
         return corpus, None
-    options = TextOptions(lang="none")
-    tested = Corpus.from_documents(
-        documents_of(test), options=options, vocabulary=corpus.vocabulary, name=corpus_name(test)
-    )
-    if not (tested.status == OK).any():
+    given = count_over(test, corpus.vocabulary)
+    counts = reference_over(given, corpus.vocabulary) if given.counts.nnz else None
+    if counts is None:
         raise InputError(
-            f"none of the {tested.n_docs} documents of {corpus_name(test)!r} holds a word of the corpus: give documents"
-            " in the same language"
+            f"none of the {given.n_docs} documents of {given.source['name']!r} holds a word of the corpus: give"
+            " documents in the same language"
         )
+    tokens = counts.tokens.astype(np.int32)
+    tested = replace(given, counts=counts.counts, tokens=tokens, vocabulary=corpus.vocabulary)
     return corpus, tested
 
 

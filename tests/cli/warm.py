@@ -21,7 +21,9 @@ def serve() -> None:
     from topicnet.config import FitConfig
     from topicnet.run import build_model
 
-    build_model(FitConfig())  # torch imports more at the first network
+    build_model(FitConfig())  # torch imports more at the first network, and at the first step of an optimiser
+    import torch._dynamo  # noqa: F401
+
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()

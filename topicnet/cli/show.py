@@ -49,7 +49,8 @@ def describe_stability(run: Run) -> str:
     if not run.fragile:
         return f"{kept}: all of its {len(run.stability)} topics come again in the others"
     named = ", ".join(map(str, run.fragile))
-    return f"{kept}: {len(run.fragile)} of its {len(run.stability)} topics are fragile, the others lack them: {named}"
+    are = "is" if len(run.fragile) == 1 else "are"
+    return f"{kept}: {len(run.fragile)} of its {len(run.stability)} topics {are} fragile, not found again: {named}"
 
 
 def topics_json(run: Run, top: int) -> str:
