@@ -389,7 +389,12 @@ AT_FAULT = {
     "test in another language": ("--test", "corpus.txt", GERMAN, ["2 documents of 'corpus'", "language of the fit"]),
     "empty test": ("--test", "corpus.txt", "", ["no documents"]),
     "blank test": ("--test", "corpus.txt", "\n \n\n", ["none of the 3 documents"]),
-    "test of single words": ("--test", "corpus.txt", "goal\nflour\n", ["none of the 2 documents", "both of its halves"]),
+    "test of single words": (
+        "--test",
+        "corpus.txt",
+        "goal\nflour\n",
+        ["none of the 2 documents", "both of its halves"],
+    ),
     "missing test": ("--test", "other.txt", "goal\n", ["corpus.txt"]),
     "test csv without the column": ("--test", "corpus.csv", "body\ngoal team\n", ["'text'", "--text-column"]),
     "reference in another language": ("--reference", "corpus.txt", GERMAN, ["none of the 2 documents", "language"]),

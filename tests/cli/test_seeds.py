@@ -107,7 +107,7 @@ def test_vague_topics_are_named(vague: tuple[str, Path]) -> None:
     fragile = [k for k, one in enumerate(scores) if one["fragile"]]
     assert 0 < len(fragile) < 8
     told = said.splitlines()[-1]
-    assert f"{len(fragile)} of its 8 topics is fragile" in told
+    assert f"{len(fragile)} of its 8 topics {'is' if len(fragile) == 1 else 'are'} fragile" in told
     assert told.endswith(": " + ", ".join(map(str, fragile)))
     assert read(folder, "metrics")["stability"]["value"] < 0.8
     assert topicnet.load(folder).fragile == fragile
