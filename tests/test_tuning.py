@@ -12,7 +12,8 @@ from topicnet.worker import Cell
 
 
 @pytest.mark.parametrize(
-    ("given", "seconds"), [("600", 600), ("90s", 90), ("10m", 600), ("1.5h", 5400), (" 2 M ", 120), (".5m", 30)]
+    ("given", "seconds"),
+    [("600", 600), ("90s", 90), ("10m", 600), ("1.5h", 5400), (" 2 M ", 120), (".5m", 30), ("10", 10)],
 )
 def test_a_budget_is_a_time(given, seconds):
     assert seconds_of(given) == seconds
@@ -50,19 +51,29 @@ def test_wherever_the_grid_is_cut_off_the_range_is_covered():
     assert _far_apart_first([3, 8]) == [3, 8]
 
 
-def row(topics, mean, low, high, *, model="etm", short=False):
-    return {"model": model, "topics": topics, "short": short, "quality": {"mean": mean, "low": low, "high": high}}
+@pytest.mark.parametrize("given", ["1s", "9.9", "0.1m"])
+def test_a_budget_in_which_nothing_is_fitted_is_refused(given):
+    with pytest.raises(InputError, match="expected 10s or more"):
+        seconds_of(given)
+
+
+def row(topics, mean, low, high, *, model="etm", short=False, fits=2, perplexity=None):
+    predicted = None if perplexity is None else {"mean": perplexity, "low": perplexity, "high": perplexity}
+    return {
+        "model": model, "topics": topics, "short": short, "fits": fits, "perplexity": predicted,
+        "quality": {"mean": mean, "low": low, "high": high},
+    }  # fmt: skip
 
 
 class TestRecommendation:
     def test_one_k_that_stands_out(self):
-        said = recommendation([row(10, 0.1, 0.05, 0.12), row(20, 0.3, 0.25, 0.35), row(40, 0.2, 0.15, 0.25)])
+        said = recommendation([row(10, 0.1, 0.05, 0.12), row(20, 0.3, 0.25, 0.35), row(40, 0.2, 0.15, 0.22)])
         assert said.startswith("Take K = 20 (etm), the best of 3 tried, K from 10 to 40")
         assert "0.300 [0.250, 0.350]" in said
         assert "flat" not in said
 
     def test_fewer_topics_that_are_as_good(self):
-        said = recommendation([row(10, 0.1, 0.05, 0.12), row(20, 0.28, 0.2, 0.3), row(40, 0.3, 0.25, 0.35)])
+        said = recommendation([row(10, 0.1, 0.05, 0.12), row(20, 0.28, 0.26, 0.3), row(40, 0.3, 0.25, 0.35)])
         assert said.startswith("Take K = 20 (etm, topic quality 0.280)")
         assert "the best of 3 tried, K from 10 to 40, K = 40" in said
         assert "K = 10" not in said
@@ -85,8 +96,21 @@ class TestRecommendation:
         said = recommendation([row(10, 0.3, 0.2, 0.4), row(20, 0.1, 0.0, 0.2, short=True)])
         assert "flat" not in said
 
-    def test_one_fit_gives_nothing_to_compare(self):
-        assert recommendation([row(10, 0.3, 0.2, 0.4)]).startswith("Only K = 10 (etm) was measured")
+    def test_one_k_gives_nothing_to_compare(self):
+        assert recommendation([row(10, 0.3, 0.2, 0.4)]).startswith("K = 10 (etm) alone was measured")
+
+    def test_both_uncertainties_count(self):
+        narrow, wide = row(10, 0.2, 0.19, 0.21), row(10, 0.2, 0.1, 0.3)
+        best = row(20, 0.3, 0.25, 0.35)
+        assert recommendation([narrow, best]).startswith("Take K = 20")
+        assert recommendation([wide, best]).startswith("The curve is flat")
+
+    def test_what_was_not_tried_and_what_predicts_best_are_said(self):
+        rows = [row(10, 0.3, 0.28, 0.32, perplexity=900), row(20, 0.1, 0.08, 0.12, perplexity=800)]
+        said = recommendation(rows, ["K = 50", "K = 99"])
+        assert "held-out documents are predicted best at K = 20" in said
+        assert said.endswith("not tried within the budget: K = 50, K = 99.")
+        assert "predicted best" not in recommendation([row(10, 0.3, 0.28, 0.32, perplexity=700), rows[1]])
 
 
 def test_quality_rises_with_coherence_and_with_diversity_on_both_sides_of_0():
@@ -111,6 +135,7 @@ def test_scores_of_several_fits_are_pooled():
     found = scores_of([fit([0.1, 0.3], 0.5, finite), fit([0.2, 0.2], 0.7, finite)], [])
     assert found["npmi"]["mean"] == pytest.approx(0.2)
     assert 0.1 <= found["npmi"]["low"] <= 0.2 <= found["npmi"]["high"] <= 0.3
+    assert found["quality"]["low"] <= found["quality"]["mean"] <= found["quality"]["high"]
     assert found["topic_diversity"] == pytest.approx({"mean": 0.6, "low": 0.5, "high": 0.7})
     assert found["perplexity"] == pytest.approx({"mean": 100, "low": 90, "high": 110})
     assert found["quality"]["mean"] == pytest.approx((0.2 * 0.5 + 0.2 * 0.7) / 2)

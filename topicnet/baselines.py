@@ -20,6 +20,7 @@ from topicnet.errors import InputError
 from topicnet.evaluate.perplexity import log_likelihood
 
 REFINE_BATCH = 1_000
+FEW = 5_000  # documents
 CPU = torch.device("cpu")
 
 
@@ -72,7 +73,10 @@ class Baseline(ABC):
 
 
 class SklearnLDA(Baseline):
-    """Online variational LDA (Hoffman, Blei & Bach 2010): 10 passes in batches of 1,000."""
+    """Variational LDA: online (Hoffman, Blei & Bach 2010), 10 passes in batches of 1,000.
+
+    Below `FEW` documents, where that makes too few updates, 50 passes over all of them.
+    """
 
     TITLE = "LDA (scikit-learn)"
 
@@ -80,8 +84,13 @@ class SklearnLDA(Baseline):
         """Learn the topics of counts (D, V)."""
         from sklearn.decomposition import LatentDirichletAllocation
 
+        few = X.shape[0] < FEW
         self.model_ = LatentDirichletAllocation(
-            self.n_topics, learning_method="online", max_iter=10, batch_size=1_000, random_state=self.random_state
+            self.n_topics,
+            learning_method="batch" if few else "online",
+            max_iter=50 if few else 10,
+            batch_size=1_000,
+            random_state=self.random_state,
         ).fit(X)
         self.components_ = _rows(self.model_.components_)
         return self
@@ -107,12 +116,14 @@ class TomotopyLDA(Baseline):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # several workers: another result under the same seed
             model.train(1_000, workers=max(2, thread_count()))
-        beta = np.zeros((self.n_topics, X.shape[1]))
         known = np.array([int(word) for word in model.used_vocabs], dtype=np.intp)
+        n_tokens = np.asarray(model.get_count_by_topics(), dtype=np.float64)  # (K,)
+        # Its prior on words, over the whole vocabulary: words that no document of the fit holds have their share too.
+        beta = np.full((self.n_topics, X.shape[1]), float(model.eta))
         for k in range(self.n_topics):
-            beta[k, known] = model.get_topic_word_dist(k)
+            beta[k, known] = model.get_topic_word_dist(k) * (n_tokens[k] + model.eta * len(known))
         self.model_, self.known_ = model, set(known.tolist())
-        self.components_ = _rows(beta + 1e-12)  # a word that no document of the fit holds
+        self.components_ = _rows(beta)
         return self
 
     def infer(self, X: csr_matrix) -> NDArray[np.float64]:

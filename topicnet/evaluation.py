@@ -15,13 +15,11 @@ from topicnet.evaluate.bootstrap import LEVEL
 from topicnet.results import Run, load
 from topicnet.run import with_columns_of
 from topicnet.scorecard import any_label, check_halves, completion_scores, halves, label_scores, score, topic_scores
-from topicnet.sources import corpus_name, count_over, documents_of
-from topicnet.text.counts import Corpus, TextOptions
+from topicnet.sources import count_every_word
+from topicnet.text.counts import Corpus
 from topicnet.text.reference import Reference, reference_over
-from topicnet.text.vocabulary import Pruning
 
 LABELS = "label"  # the column that holds them, unless another is named
-EVERY_WORD = 2**31 - 1
 
 
 def evaluate_run(
@@ -59,6 +57,8 @@ def evaluate_run(
         "model": run.bundle.name,
         "topics": run.model.n_topics,
         "interval": LEVEL,
+        "status": run.record["status"],
+        "verdict": run.health.line(),
         **topic_scores(run.model.components_, judged_on),
     }
     found["perplexity"] = _on_validation(run) if tested is None else _on_test(run, tested)
@@ -84,8 +84,16 @@ def prepare_reference(config: FitConfig, out: Path, *, overwrite: bool) -> Corpu
     which only the pages that are looked at are read.
     """
     with files.whole_folder(out, overwrite=overwrite) as folder:
-        options = TextOptions(config.lang or "none", None, Pruning(1, 1.0, EVERY_WORD))
-        corpus = Corpus.from_documents(documents_of(config), options=options, name=corpus_name(config))
+        corpus = count_every_word(config)
+        if corpus.n_docs == 0:
+            raise CorpusError(
+                f"{str(config.corpus)!r} holds no documents: expected one document a line, a row or a file"
+            )
+        if corpus.counts.nnz == 0:
+            raise CorpusError(
+                f"none of the {corpus.n_docs} documents of {str(config.corpus)!r} holds a word (two letters or more):"
+                " check the file and --text-column"
+            )
         with files.disk_errors(out):
             corpus.save(folder)
     return corpus
@@ -101,7 +109,7 @@ class _Counted:
 
 def _reference(run: Run, folder: Path, config: FitConfig | None) -> Reference:
     if config is not None:
-        return reference_over(count_over(with_columns_of(folder, config), run.vocabulary), run.vocabulary)
+        return reference_over(count_every_word(with_columns_of(folder, config)), run.vocabulary)
     if run.corpus is None:
         raise InputError(
             f"{str(folder)!r} was saved without its corpus (--no-keep-corpus), in which co-occurrences are counted:"
@@ -111,7 +119,7 @@ def _reference(run: Run, folder: Path, config: FitConfig | None) -> Reference:
 
 
 def _counted(bundle: Bundle, config: FitConfig) -> _Counted:
-    corpus = count_over(config, bundle.vocabulary)
+    corpus = count_every_word(config, tuple(bundle.text["stop_words"]))
     name = corpus.source["name"]
     if corpus.n_docs == 0:
         raise CorpusError(f"{name!r} holds no documents: expected one document a line, a row or a file")
@@ -137,7 +145,10 @@ def _on_test(run: Run, test: _Counted) -> dict[str, Any]:
     found = completion_scores(run.model, train, first, second)
     if run.model.network_.has_bound:
         found["scores"]["bound"] = score("bound", run.model.perplexity(counts))
-    return {"corpus": test.over.name, "given": int(counts.shape[0])} | found
+    n_tokens = len(test.over.tokens)
+    found["unknown_share"] = float((test.over.tokens < 0).sum() / n_tokens)
+    same = run.record["data"]["sha256"] == test.corpus.source["sha256"]
+    return {"corpus": test.over.name, "given": int(counts.shape[0]), "same_as_fit": same} | found
 
 
 def _labels(run: Run, test: _Counted | None, column: str | None) -> dict[str, Any] | None:

@@ -119,6 +119,9 @@ def compare(
         _row(space, name, [found[cell.name] for cell in cells if cell.model == name and cell.name in found])
         for name in names
     ]
+    failed = [cell["error"] for cell in found.values() if "error" in cell]
+    if whole and len(failed) == len(cells):
+        raise InputError(f"none of the {len(cells)} fits succeeded: {failed[0]}")
     record |= {
         "status": "complete" if whole else "interrupted",
         "unigram_perplexity": _unigram(space),
@@ -128,7 +131,7 @@ def compare(
     space.write_json("compare.json", record)
     with files.whole_file(target / "compare.csv", overwrite=True) as part:
         files.write_text(part, _csv(rows, record["unigram_perplexity"]))
-    write_figure(target / "compare.html", quality_against_time(rows, str(about["name"])))
+    write_figure(target / "compare.html", quality_against_time(rows, record["unigram_perplexity"], str(about["name"])))
     return record, target
 
 
@@ -145,13 +148,17 @@ def _row(space: Workspace, model: str, cells: list[dict[str, Any]]) -> dict[str,
     table = [values_of_cell(cell) for cell in good]
     for name in COLUMNS:
         values = [one[name] for one in table if name in one]
-        if name == "stability" and len(good) > 1:
+        if name == "stability" and len(good) > 1 and good[0]["n_topics"] > 1:
             topics = [space.topics(Cell(cell["model"], cell["n_topics"], cell["seed"])) for cell in good]
             agreement = stability(topics)
-            row[name] = {"mean": agreement.value, "sd": float(agreement.runs.std()), "values": agreement.runs.tolist()}
+            row[name] = {"mean": agreement.value, "sd": None, "values": agreement.runs.tolist()}
         elif values and None not in values:
             numbers = np.array(values, dtype=np.float64)
-            row[name] = {"mean": float(numbers.mean()), "sd": float(numbers.std()), "values": values}
+            row[name] = {
+                "mean": float(numbers.mean()),
+                "sd": float(numbers.std(ddof=1)) if len(values) > 1 else None,
+                "values": values,
+            }
         else:
             # Null where the model has no such score; a mean of null where it is infinite.
             row[name] = {"mean": None, "sd": None, "values": values} if values else None
@@ -166,13 +173,22 @@ def _unigram(space: Workspace) -> float:
     return unigram_perplexity(train, second[both])
 
 
+def _mean_and_sd(score: dict[str, Any] | None) -> tuple[Any, Any]:
+    """Empty where there is no such score, inf where it is infinite."""
+    if score is None:
+        return "", ""
+    if score["mean"] is None:
+        return "inf", ""
+    return score["mean"], "" if score["sd"] is None else score["sd"]
+
+
 def _csv(rows: list[dict[str, Any]], unigram: float) -> str:
     """A line a model: mean and standard deviation of each score; empty where there is none."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(["model", "fits", "unfit", *(f"{name}{end}" for name in COLUMNS for end in ("", "_sd"))])
     for row in rows:
-        pairs = [(row[name]["mean"], row[name]["sd"]) if row[name] else ("", "") for name in COLUMNS]
+        pairs = [_mean_and_sd(row[name]) for name in COLUMNS]
         table.writerow([row["model"], row["fits"], row["unfit"], *(value for pair in pairs for value in pair)])
     empty = [""] * (2 * len(COLUMNS))
     empty[2 * COLUMNS.index("inferred")] = str(unigram)

@@ -14,16 +14,16 @@ COLOURS = ("#1b6ca8", "#d1495b", "#2a9d5c", "#8e5ea2", "#e08e1b", "#555555", "#0
 LAYOUT = {"template": "plotly_white", "font": {"size": 14}, "height": 520, "margin": {"t": 70}}
 
 
-def quality_against_time(rows: Sequence[Mapping[str, Any]], corpus: str) -> Any:
-    """Coherence, and perplexity, of each model against the seconds of its fit; a point a seed, a cross the mean."""
+def quality_against_time(rows: Sequence[Mapping[str, Any]], unigram: float, corpus: str) -> Any:
+    """Coherence, and perplexity as inferred, of each model against seconds; a point a seed, a cross the mean."""
     from plotly.subplots import make_subplots
 
-    shown = [("npmi", "NPMI (higher is better)"), ("perplexity", "perplexity (lower is better)")]
+    shown = [("npmi", "NPMI (higher is better)"), ("inferred", "perplexity as inferred (lower is better)")]
     figure = make_subplots(1, 2, subplot_titles=[title for _, title in shown], horizontal_spacing=0.1)
     for number, row in enumerate(rows):
         colour = COLOURS[number % len(COLOURS)]
         for column, (name, _) in enumerate(shown, 1):
-            score = (row["refined"] or row["inferred"]) if name == "perplexity" else row[name]
+            score = row[name]
             if score is None or score["mean"] is None or row["seconds"] is None:
                 continue
             seconds = row["seconds"]
@@ -33,8 +33,10 @@ def quality_against_time(rows: Sequence[Mapping[str, Any]], corpus: str) -> Any:
                 marker={"color": colour, "size": [7] * len(seconds["values"]) + [14],
                         "symbol": ["circle"] * len(seconds["values"]) + ["cross"]},
             )  # fmt: skip
-    figure.update_xaxes(type="log", title_text="seconds of the fit")
-    figure.update_layout(title_text=f"Quality against time: {corpus}", **LAYOUT)
+    figure.add_hline(y=unigram, row=1, col=2, line_dash="dot", annotation_text="unigram")
+    figure.update_xaxes(type="log", title_text="seconds of the fit", matches="x")
+    title = f"Quality against time: {corpus} (a point a seed, a cross the mean; infinite perplexities are left out)"
+    figure.update_layout(title_text=title, **LAYOUT)
     return figure
 
 

@@ -334,7 +334,7 @@ def fit_seeds(
     whole = len(finished) == config.seeds and not run.interrupted
     record = run.record | {"config": config.model_dump(), "status": "complete" if whole else "interrupted"}
     record |= {"seeds": finished, "seconds": time.perf_counter() - began}
-    if len(finished) < 2:
+    if len(finished) < 2 or config.topics == 1:
         return replace(run, record=record)
     agreement = stability(topics)
     metrics = run.metrics | {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -26,9 +27,9 @@ SPLIT_SEED = 0  # of the halves of held-out documents
 CONVENTIONS = {
     "npmi": "mean over topics and word pairs of the top 10 words by probability; document co-occurrence in the"
     " reference; a pair that never co-occurs scores -1",
-    "c_v": "as gensim: top 10 words, sliding window of 110 of the reference's known words, cosine of C_NPMI vectors",
-    "c_npmi": "as gensim: top 10 words, sliding window of 10 of the reference's known words, 1e-12 added to p_ij",
-    "c_uci": "as gensim: top 10 words, sliding window of 10 of the reference's known words, 1e-12 added to p_ij, nats",
+    "c_v": "as gensim: top 10 words, sliding window of 110 of the reference's tokens, cosine of C_NPMI vectors",
+    "c_npmi": "as gensim: top 10 words, sliding window of 10 of the reference's tokens, 1e-12 added to p_ij",
+    "c_uci": "as gensim: top 10 words, sliding window of 10 of the reference's tokens, 1e-12 added to p_ij, nats",
     "u_mass": "as gensim: top 10 words, document co-occurrence in the reference, 1e-12 added to p_ij, nats",
     "topic_diversity": "unique words among all topics' top 25 / (25 K)",
     "topic_uniqueness": "mean over the top 10 words of 1 / number of topics that list the word",
@@ -47,8 +48,9 @@ CONVENTIONS = {
 
 
 STABILITY = (
-    "1 - Jensen-Shannon distance of each topic to its counterpart in the runs of the other seeds (Hungarian matching),"
-    " mean over topics and runs; kept is the run, among those fit for use, with the highest NPMI x topic diversity"
+    "1 - Jensen-Shannon distance of what each topic has above its run's mean topic to its counterpart in the runs of"
+    " the other seeds (Hungarian matching), mean over topics and runs; chance gives about 0.25; kept is the run, among"
+    " those fit for use, with the highest NPMI x topic diversity"
 )
 
 
@@ -85,6 +87,7 @@ def topic_scores(beta: NDArray[np.floating], reference: Reference) -> dict[str, 
         "name": reference.name,
         "documents": int(reference.counts.shape[0]),
         "tokens": len(reference.tokens),
+        "known_tokens": int((reference.tokens >= 0).sum()),
     }
     unique = uniqueness_of_each(few)
     coherence: dict[str, Any] = {}
@@ -94,7 +97,9 @@ def topic_scores(beta: NDArray[np.floating], reference: Reference) -> dict[str, 
         about |= {"pairs": len(few) * few.shape[1] * (few.shape[1] - 1) // 2}
         found = coherences(few, reference.counts, TokenStream(reference.tokens, reference.starts))
         coherence = {
-            name: score(name, values.mean(), interval_of_mean(values), per_topic=values.tolist())
+            name: score(
+                name, values.mean(), interval_of_mean(values) if len(values) > 1 else None, per_topic=values.tolist()
+            )
             for name, values in found.items()
         }
     return {
@@ -182,19 +187,26 @@ def label_scores(
     theta, counts, labels, n_without = _labelled(*test)
     if len(labels) == 0:
         raise InputError("none of the documents has a label: name the column that holds them with --label-column")
-    found = agreement(theta.argmax(1), labels)
-    scores = {name: score(name, getattr(found, name)) for name in ("purity", "nmi", "ari")}
+    scores: dict[str, Any] = {}
     counted = {"documents": len(labels), "without_label": n_without, "labels": len(np.unique(labels)), "scores": scores}
+    if counted["labels"] == 1:
+        return counted | {"undefined": "all documents have the same label"}
+    found = agreement(theta.argmax(1), labels)
+    scores |= {name: score(name, getattr(found, name)) for name in ("purity", "nmi", "ari")}
     if not classify:
         return counted
     learn_from = None if train is None else _labelled(*train)
     told: Accuracy | None
     if learn_from is not None and len(np.unique(learn_from[2])) > 1:
+        if not np.isin(labels, learn_from[2]).any():
+            return counted | {"undefined": "accuracy: none of these labels is among those of the documents of the fit"}
+        counted["never_learned"] = int((~np.isin(labels, learn_from[2])).sum())
         told, how = accuracy(learn_from[:3], (theta, counts, labels)), "learned from the documents of the fit"
     else:
         told, how = cross_validated_accuracy(theta, counts, labels), "five-fold cross-validation"
-    if told is not None:
-        scores["accuracy"] = score("accuracy", told.theta, how=how, tfidf=told.tfidf, commonest=told.commonest)
+        if told is None:
+            return counted | {"undefined": "accuracy: a label has fewer documents than there are folds, 5"}
+    scores["accuracy"] = score("accuracy", told.theta, how=how, tfidf=told.tfidf, commonest=told.commonest)
     return counted
 
 
@@ -204,14 +216,21 @@ def any_label(counts: csr_matrix, labels: list[Any]) -> bool:
 
 
 def score(name: str, value: float, interval: Interval | None = None, **more: Any) -> dict[str, Any]:
-    """One score: value, 95 % interval where there is one, and convention; JSON writes null for what is not finite."""
+    """One score: value, 95 % interval where there is one, and convention; an infinite one is marked, in JSON null."""
     ends = {} if interval is None else {"low": interval.low, "high": interval.high}
+    if math.isinf(value):
+        more = {"infinite": True} | more
     return {"value": float(value)} | ends | more | {"convention": CONVENTIONS[name]}
 
 
 def values_of(scores: Mapping[str, Any]) -> dict[str, float]:
     """The bare values of a table of scores."""
     return {name: one["value"] for name, one in scores.items()}
+
+
+def _over_topics(values: NDArray[np.float64]) -> Interval | None:
+    """Interval of a mean over topics; of one topic there is none."""
+    return interval_of_mean(values) if len(values) > 1 else None
 
 
 def _interval(nats: NDArray[np.float64], first: csr_matrix, second: csr_matrix) -> Interval | None:
@@ -224,6 +243,14 @@ def _interval(nats: NDArray[np.float64], first: csr_matrix, second: csr_matrix) 
     return Interval(math.exp(ends.low), math.exp(ends.high))
 
 
+def _label(given: Any) -> str:
+    """A label as text, empty where there is none; 1.0 is 1, as a column of whole numbers with gaps is written."""
+    text = "" if given is None else str(given).strip()
+    if text.lower() == "nan":
+        return ""
+    return text.removesuffix(".0") if re.fullmatch(r"-?\d+\.0", text) else text
+
+
 def _in_both_halves(first: csr_matrix, second: csr_matrix) -> NDArray[np.bool_]:
     held: NDArray[np.bool_] = (np.diff(first.indptr) > 0) & (np.diff(second.indptr) > 0)
     return held
@@ -234,12 +261,12 @@ def _labelled(
 ) -> tuple[NDArray[np.floating], csr_matrix, NDArray[np.str_], int]:
     """The documents with words and a label, and how many with words have none."""
     filled, kept = np.diff(counts.indptr) > 0, _named(counts, labels)
-    texts = np.array([str(label) for label in labels], dtype=np.str_)[kept]
+    texts = np.array([_label(label) for label in labels], dtype=np.str_)[kept]
     return theta[kept], counts[kept], texts, int((filled & ~kept).sum())
 
 
 def _named(counts: csr_matrix, labels: list[Any]) -> NDArray[np.bool_]:
     """(D,) which documents have words and a label."""
-    named = np.array([label is not None and str(label).strip() != "" for label in labels], dtype=bool)
+    named = np.array([_label(label) != "" for label in labels], dtype=bool)
     held: NDArray[np.bool_] = named & (np.diff(counts.indptr) > 0)
     return held

@@ -44,13 +44,13 @@ def read_corpus(config: FitConfig) -> tuple[Corpus, TextOptions]:
     return corpus, options
 
 
-def count_over(config: FitConfig, vocabulary: list[str]) -> Corpus:
-    """Count the words of a vocabulary in the corpus a configuration names; saved counts keep their own words."""
+def count_every_word(config: FitConfig, dropped: tuple[str, ...] = ()) -> Corpus:
+    """Count all words of the corpus a configuration names but those dropped; saved counts keep their own words."""
     folder = Path(str(config.corpus))
     if (folder / "counts.json").is_file():
         return Corpus.load(folder)
-    options = TextOptions(lang="none")  # stop words are not in the vocabulary, so none need dropping
-    return Corpus.from_documents(documents_of(config), options=options, vocabulary=vocabulary, name=corpus_name(config))
+    options = TextOptions(lang="none", stop_words=dropped)
+    return Corpus.from_documents(documents_of(config), options=options, every_word=True, name=corpus_name(config))
 
 
 def named_recipe(corpus: str) -> Recipe | None:

@@ -32,6 +32,8 @@ GRID = 7  # values of K to begin with
 SEEDS = 3  # of the finalists
 FINALISTS = 3
 SHORT = 4  # a short fit has a quarter of the epochs
+WORTH = 0.6  # of the seconds of a full fit: short fits that take longer are not worth theirs
+LEAST_BUDGET = 10.0  # seconds
 # Shares of the budget by which the short fits, and the full ones of one seed, must have ended.
 SCREENED_BY, MEASURED_BY, DONE_BY = 0.45, 0.75, 0.96
 MOST_SUGGESTED = 24
@@ -50,7 +52,10 @@ def seconds_of(budget: str) -> float:
     read = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([smh]?)", budget.strip().lower())
     if read is None or float(read[1]) <= 0:
         raise InputError(f"--budget {budget!r} given, expected a time such as 90s, 10m or 1h")
-    return float(read[1]) * UNITS[read[2]]
+    seconds = float(read[1]) * UNITS[read[2]]
+    if seconds < LEAST_BUDGET:
+        raise InputError(f"--budget {budget!r} given, expected {LEAST_BUDGET:.0f}s or more: nothing is fitted in less")
+    return seconds
 
 
 def topics_of(given: str) -> list[int]:
@@ -142,12 +147,16 @@ def tune(
         except KeyboardInterrupt:
             record["status"] = "interrupted"
     rows = search.table()
+    if not rows and record["status"] == "interrupted":
+        raise KeyboardInterrupt
     if not rows:
         raise InputError(
             f"the budget of {budget:.0f} s ended before one fit was done: give more with --budget, and --resume to keep"
             " what is prepared"
         )
-    record |= {"table": rows, "recommendation": recommendation(rows), "seconds": time.perf_counter() - began}
+    missed = search.not_tried()
+    record |= {"table": rows, "not_tried": missed, "recommendation": recommendation(rows, missed)}
+    record |= {"seconds": time.perf_counter() - began}
     space.write_json("tune.json", record)
     with files.whole_file(target / "tune.csv", overwrite=True) as part:
         files.write_text(part, csv_of(rows))
@@ -169,23 +178,39 @@ class _Search:
     on_notice: Callable[[str], None]
     workers: Workers
     found: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pairs: list[Pair] = field(default_factory=list)
     took: list[tuple[Cell, float]] = field(default_factory=list)  # wall seconds of what was fitted in this call
 
     def run(self, models: Sequence[str], topics: Sequence[int]) -> None:
         """Screen, measure, repeat; then the rest of the grid, and between."""
-        pairs = [(model, k) for k in _far_apart_first(topics) for model in models]
-        finalists = pairs
-        if len(pairs) > FINALISTS:
-            screened = [pair for pair in pairs if self.fit(self.short(pair), SCREENED_BY)]
-            finalists = self.best(screened, math.ceil(len(screened) / 2)) or pairs
-        for pair in finalists:
+        self.workers.wait()
+        self.pairs = [(model, k) for k in _far_apart_first(topics) for model in models]
+        for pair in self.screened():
             self.fit(self.full(pair), MEASURED_BY if self.measured() else DONE_BY)
         self.repeat()
-        for pair in pairs:
+        for pair in self.pairs:
             self.fit(self.full(pair), DONE_BY)
         self.repeat()
-        if self.measured() and min(topics) < max(topics):
+        if len(self.measured()) == len(self.pairs) and min(topics) < max(topics):
             self.look_between(models, min(topics), max(topics))
+
+    def screened(self) -> list[Pair]:
+        """The better half of all pairs by a short fit of each; all, where that is not worth its time."""
+        first = self.pairs[0]
+        if len(self.pairs) <= FINALISTS or not self.fit(self.full(first), DONE_BY):
+            return self.pairs
+        long = self.took[-1][1] if self.took else math.inf
+        if not self.fit(self.short(first), SCREENED_BY) or not self.took or self.took[-1][1] > WORTH * long:
+            return self.pairs
+        if not all(self.fit(self.short(pair), SCREENED_BY) for pair in self.pairs):
+            return self.pairs  # half a screen would favour what it happened to reach
+        return self.best(self.pairs, math.ceil(len(self.pairs) / 2))
+
+    def not_tried(self) -> list[str]:
+        """What was asked for and has no fit."""
+        several = len({model for model, _ in self.pairs}) > 1
+        missed = [pair for pair in self.pairs if not self.fits_of(pair) and not self.fits_of(pair, short=True)]
+        return [f"K = {k}" + (f" ({model})" if several else "") for model, k in sorted(missed)]
 
     def look_between(self, models: Sequence[str], low: int, high: int) -> None:
         """Spend what is left on values of K that optuna expects to be good."""
@@ -236,9 +261,9 @@ class _Search:
             self.found[cell.name] = kept
             return True
         left = by * self.budget - (time.perf_counter() - self.began)
+        length = "short fit" if cell.parameters else f"seed {cell.seed}"
         if left <= self.expected(cell):
             return False
-        length = "short fit" if cell.parameters else f"seed {cell.seed}"
         started = time.perf_counter()
         found = self.space.run(cell, self.workers, DONE_BY * self.budget - (started - self.began))
         if found is None:

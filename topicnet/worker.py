@@ -61,21 +61,20 @@ class Workers:
         self.reader = threading.Thread()
 
     def _start(self) -> subprocess.Popen[str]:
+        self.ready = False
         # A session of its own: Ctrl-C is for the parent, which then ends this.
         return subprocess.Popen(
-            [sys.executable, "-m", "topicnet.worker", str(self.folder)],
+            [sys.executable, "-P", "-m", "topicnet.worker", str(self.folder)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
     def run(self, cell: Cell, seconds: float | None = None) -> dict[str, Any] | None:
         """Fit and score a cell; the answer has "error" when that failed, and is None when the time was over before."""
+        self.wait()
         lines: list[str] = []
         self.reader = threading.Thread(target=lambda: lines.append(self._ask(cell)), daemon=True)
         self.reader.start()
-        until = math.inf if seconds is None else time.monotonic() + seconds
-        while self.reader.is_alive() and time.monotonic() < until:
-            # Under polars a wait is not ended by Ctrl-C, only taken up again: many short ones let it through.
-            self.reader.join(min(WAIT, max(0.0, until - time.monotonic())))
+        self._join(seconds)
         if self.reader.is_alive():
             self.end()
             self.process = self._start()
@@ -84,8 +83,27 @@ class Workers:
             self.end()
             self.process = self._start()
             return {"error": "the process that fits was ended from outside"}
-        answer: dict[str, Any] = json.loads(lines[0])
+        try:
+            answer: dict[str, Any] = json.loads(lines[0])
+        except ValueError:
+            answer = {"error": f"the process that fits said {lines[0].strip()[:80]!r}, no answer"}
         return answer
+
+    def wait(self) -> None:
+        """Wait until it has imported what a fit needs: seconds that are no fit's."""
+        assert self.process.stdout is not None
+        if not self.ready:
+            self.reader = threading.Thread(target=self.process.stdout.readline, daemon=True)
+            self.reader.start()
+            self._join(None)
+            self.ready = True
+
+    def _join(self, seconds: float | None) -> None:
+        """Wait for the reader, so long at most."""
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        while self.reader.is_alive() and time.monotonic() < until:
+            # Under polars a wait is not ended by Ctrl-C, only taken up again: many short ones let it through.
+            self.reader.join(min(WAIT, max(0.0, until - time.monotonic())))
 
     def _ask(self, cell: Cell) -> str:
         assert self.process.stdin is not None
@@ -183,13 +201,16 @@ def _answer(folder: Path, request: str) -> str:
 
 def _serve(folder: Path) -> None:
 
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
+
     import topicnet.baselines
     import topicnet.models
     import topicnet.scorecard
     import topicnet.text.counts  # noqa: F401
 
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints is no answer
+    answers.write("ready\n")
+    answers.flush()
     for request in sys.stdin:
         child = os.fork() if hasattr(os, "fork") else -1
         if child <= 0:

@@ -18,10 +18,10 @@ import topicnet
 from topicnet import files
 from topicnet.config import FitConfig
 from topicnet.core.threads import thread_count
-from topicnet.errors import BundleError, InputError, OutputError
+from topicnet.errors import BundleError, CorpusError, InputError, OutputError
 from topicnet.run import check_size
 from topicnet.scorecard import check_halves, halves, values_of
-from topicnet.sources import count_over, read_corpus
+from topicnet.sources import count_every_word, read_corpus
 from topicnet.text.counts import OK, Corpus
 from topicnet.text.reference import reference_over
 from topicnet.worker import Cell, Workers, workers
@@ -132,10 +132,12 @@ def open_workspace(out: Path, name: str, *, overwrite: bool, resume: bool) -> tu
         if not record.is_file():
             raise InputError(f"--resume given, but there is no {name}.json in {str(out)!r}: leave --resume out")
         try:
-            earlier = dict(json.loads(record.read_text("utf-8")))
-            return Workspace(out), earlier if "corpus" in earlier else None  # cut short before its first fit
-        except ValueError as error:
-            raise BundleError(f"{str(record)!r} is damaged: begin anew with --overwrite") from error
+            earlier = json.loads(record.read_text("utf-8"))
+        except ValueError:
+            earlier = None
+        if not isinstance(earlier, dict) or "status" not in earlier:
+            raise BundleError(f"{str(record)!r} is damaged: begin anew with --overwrite")
+        return Workspace(out), earlier if "corpus" in earlier else None  # without one it was cut short at its start
     if out.exists() and any(out.iterdir()):
         if not overwrite:
             raise OutputError(
@@ -153,14 +155,15 @@ def read_parts(config: FitConfig, test: FitConfig | None, n_topics: int) -> tupl
     check_size(corpus, n_topics)
     if test is None:
         return corpus, None
-    given = count_over(test, corpus.vocabulary)
-    counts = reference_over(given, corpus.vocabulary) if given.counts.nnz else None
-    if counts is None:
+    given = count_every_word(test)
+    try:
+        counts = reference_over(given, corpus.vocabulary)
+    except CorpusError:
         raise InputError(
             f"none of the {given.n_docs} documents of {given.source['name']!r} holds a word of the corpus: give"
             " documents in the same language"
-        )
-    tokens = counts.tokens.astype(np.int32)
+        ) from None
+    tokens = counts.tokens[counts.tokens >= 0].astype(np.int32)
     tested = replace(given, counts=counts.counts, tokens=tokens, vocabulary=corpus.vocabulary)
     return corpus, tested
 

@@ -256,7 +256,7 @@ def test_a_model_that_is_no_mixture_and_has_no_bound(warm: Warm, folder: Path, w
     expected = summarise_completion(nats, first, second).perplexity
     assert found["inferred"]["value"] == pytest.approx(expected, rel=1e-5)
     shown = warm("evaluate", *arguments, cwd=folder).stdout
-    for absent in ("refined", "unigram", "bound,"):
+    for absent in ("refined", "unigram (knows", "bound,"):
         assert absent not in shown
 
 
@@ -492,8 +492,7 @@ def test_one_topic(small: Callable[..., tuple[dict[str, Any], str]]) -> None:
     assert (values["nmi"], values["ari"], values["purity"]) == (0, 0, 0.5)
     assert values["inferred"] == pytest.approx(values["refined"])
     for name in COHERENCE:
-        one = found["coherence"][name]
-        assert (one["low"], one["high"]) == pytest.approx((one["value"], one["value"]))
+        assert "low" not in found["coherence"][name]  # one topic says nothing of the spread
 
 
 def test_topics_of_fewer_words_than_are_asked_for(small: Callable[..., tuple[dict[str, Any], str]]) -> None:

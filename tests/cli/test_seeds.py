@@ -105,7 +105,7 @@ def test_vague_topics_are_named(vague: tuple[str, Path]) -> None:
     said, folder = vague
     scores = [topic["scores"] for topic in read(folder, "topics")]
     fragile = [k for k, one in enumerate(scores) if one["fragile"]]
-    assert 0 < len(fragile) < 8
+    assert fragile
     told = said.splitlines()[-1]
     assert f"{len(fragile)} of its 8 topics {'is' if len(fragile) == 1 else 'are'} fragile" in told
     assert told.endswith(": " + ", ".join(map(str, fragile)))

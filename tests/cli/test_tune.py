@@ -6,6 +6,10 @@ import time
 
 import pytest
 
+from topicnet.config import read_config
+from topicnet.errors import InputError
+from topicnet.tuning import tune
+
 from .conftest import assert_refused, themed_documents
 
 pytest.importorskip("optuna", reason="tune needs optuna")
@@ -69,7 +73,7 @@ def test_resume_keeps_what_was_fitted(tuned, corpus, warm):
     measured = {row["topics"] for row in json.loads((folder / "out/tune.json").read_text("utf-8"))["table"]}
     before = {path.name: path.stat().st_mtime_ns for path in cells}
     assert before
-    given = ["--topics", "2,4", "--budget", "8s", "--out", "out"]
+    given = ["--topics", "2,4", "--budget", "10s", "--out", "out"]
     assert_refused(warm("tune", corpus, *given, cwd=folder), "--resume", "--overwrite")
     done = warm("tune", corpus, *given, "--resume", "--json", "--quiet", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -79,9 +83,10 @@ def test_resume_keeps_what_was_fitted(tuned, corpus, warm):
     assert all((folder / "out/cells" / name).stat().st_mtime_ns == stamp for name, stamp in before.items())
 
 
-def test_a_budget_that_ends_before_the_first_fit(corpus, warm, tmp_path):
-    done = warm("tune", corpus, "--budget", "0.2s", "--topics", "3", "--out", "out", "-q", cwd=tmp_path)
-    assert_refused(done, "before one fit was done", "--budget")
+def test_a_budget_that_ends_before_the_first_fit(corpus, tmp_path):
+    config = read_config(None, {"corpus": str(corpus)})
+    with pytest.raises(InputError, match="before one fit was done: give more with --budget"):
+        tune(config, ["etm"], [3], 0.5, tmp_path / "out", began=time.perf_counter())
 
 
 @pytest.mark.parametrize(
@@ -89,6 +94,7 @@ def test_a_budget_that_ends_before_the_first_fit(corpus, warm, tmp_path):
     [
         (["--topics", "9:3"], "--topics '9:3'"),
         (["--budget", "soon"], "--budget 'soon'"),
+        (["--budget", "5s"], "expected 10s or more"),
         (["--models", "lda"], "--models 'lda' given, tune has: etm"),
         (["--models", ","], "no model was named"),
         (["--topics", "5:5000"], "words are left in the vocabulary"),

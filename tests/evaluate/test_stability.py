@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from topicnet.errors import InputError
 from topicnet.evaluate.distance import js_divergence
-from topicnet.evaluate.stability import match_topics, stability
+from topicnet.evaluate.stability import CHANCE, match_topics, stability
 
 EXACT = 1e-7  # the root of rounding errors
 
@@ -20,6 +20,11 @@ def random_topics(seed, n_topics=5, n_words=30):
 
 
 seeds = st.integers(0, 2**32)
+
+
+def above_the_mean(topics):
+    above = np.clip(topics - topics.mean(axis=0), 0, None)
+    return above / above.sum(axis=1, keepdims=True) if len(topics) > 1 else topics
 
 
 class TestMatchTopics:
@@ -33,7 +38,7 @@ class TestMatchTopics:
     @given(seeds, seeds, st.integers(1, 4))
     def test_has_the_least_total_distance(self, seed, other, n_topics):
         first, second = random_topics(seed, n_topics), random_topics(other, n_topics)
-        table = np.sqrt(js_divergence(first, second))
+        table = np.sqrt(js_divergence(above_the_mean(first), above_the_mean(second)))
         counterpart, distance = match_topics(first, second)
         assert sorted(counterpart) == [*range(n_topics)]
         assert distance == pytest.approx(table[range(n_topics), counterpart])
@@ -92,10 +97,24 @@ class TestStability:
         assert found.value == pytest.approx(14 / 18)
 
     def test_a_value_worked_out_on_paper(self):
+        # above the mean: (1, 0, 0, 0) and (0, 1, 0, 0) of the one, (1/2, 0, 1/2, 0) and (0, 1, 0, 0) of the other
+        one = np.array([[0.6, 0.2, 0.1, 0.1], [0.2, 0.6, 0.1, 0.1]])
+        other = np.array([[0.4, 0.0, 0.4, 0.2], [0.2, 0.4, 0.2, 0.2]])
         agreement = 1 - sqrt(1.5 - 0.75 * log2(3))
-        found = stability([np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]])])
-        assert found.value == pytest.approx(agreement)
-        assert found.topics == pytest.approx(np.full((2, 1), agreement))
+        found = stability([one, other])
+        assert found.topics == pytest.approx(np.array([[agreement, 1.0], [agreement, 1.0]]))
+        assert found.value == pytest.approx((1 + agreement) / 2)
+
+    @pytest.mark.parametrize("n_topics", [4, 20])
+    def test_topics_of_documents_drawn_by_lot_reach_no_more_than_chance(self, n_topics):
+        rng = np.random.default_rng(0)
+        words = 1 / np.arange(1, 401)  # Zipf
+        runs = [rng.multinomial(1_000, words / words.sum(), size=n_topics) + 0.1 for _ in range(3)]
+        assert stability([counts / counts.sum(1, keepdims=True) for counts in runs]).value < CHANCE + 0.05
+
+    def test_refuses_a_single_topic(self):
+        with pytest.raises(InputError, match="one topic"):
+            stability([np.array([[0.5, 0.5]])] * 2)
 
     @given(st.lists(seeds, min_size=2, max_size=4, unique=True), st.data())
     def test_ignores_the_order_of_runs_and_of_topics(self, several, data):

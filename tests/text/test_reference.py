@@ -9,6 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from topicnet.errors import CorpusError
+from topicnet.evaluate.coherence import c_npmi
+from topicnet.evaluate.occurrences import TokenStream
 from topicnet.text.counts import Corpus, TextOptions
 from topicnet.text.reference import Reference, reference_over
 from topicnet.text.vocabulary import Pruning
@@ -26,12 +28,14 @@ def holds_a_word(corpus: Corpus) -> bool:
 
 
 def assert_counted(found: Reference, expected: Corpus) -> None:
-    """The counts, order and limits of documents are those of a corpus."""
+    """The counts, order and limits of documents are those of a corpus; other words only hold places."""
     assert found.counts.shape == expected.counts.shape
     np.testing.assert_array_equal(found.counts.toarray(), expected.counts.toarray())
-    np.testing.assert_array_equal(found.tokens, expected.tokens)
+    known = found.tokens >= 0
+    np.testing.assert_array_equal(found.tokens[known], expected.tokens)
     lengths = np.asarray(expected.counts.sum(1)).ravel()
-    np.testing.assert_array_equal(found.starts, np.concatenate([[0], np.cumsum(lengths)]))
+    documents = np.repeat(np.arange(len(lengths)), np.diff(found.starts))
+    np.testing.assert_array_equal(np.bincount(documents[known], minlength=len(lengths)), lengths)
 
 
 # ---------------------------------------------------------------- reference_over
@@ -73,14 +77,40 @@ def test_documents_without_a_known_word_stay_as_empty_rows() -> None:
     corpus = Corpus.from_texts(TEXTS, options=EVERY_WORD)
     found = reference_over(corpus, ["oven", "goal"])
     assert found.counts.toarray().tolist() == [[0, 2], [0, 0], [2, 0], [0, 0], [1, 0], [0, 0]]
-    assert found.tokens.tolist() == [1, 1, 0, 0, 0]
-    assert found.starts.tolist() == [0, 2, 2, 4, 4, 5, 5]
+    # "goal match goal", "", "oven flour the oven", "12 !", "match oven", "zyzzyva": every word holds its place
+    assert found.tokens.tolist() == [1, -1, 1, 0, -1, -1, 0, -1, 0, -1]
+    assert found.starts.tolist() == [0, 3, 3, 7, 7, 9, 10]
 
 
 def test_words_the_reference_never_saw_are_empty_columns() -> None:
     found = reference_over(Corpus.from_texts(["aa bb"], options=EVERY_WORD), ["yy", "bb", "zz"])
     assert found.counts.toarray().tolist() == [[0, 1, 0]]
-    assert found.tokens.tolist() == [1]
+    assert found.tokens.tolist() == [-1, 1]
+
+
+def test_windows_are_as_wide_as_in_the_text() -> None:
+    """As gensim counts them on the same tokens, known to the model or not."""
+    from gensim.corpora import Dictionary
+    from gensim.models import CoherenceModel
+
+    rng = np.random.default_rng(0)
+    names = [f"w{chr(97 + i)}" for i in range(26)]
+    tokens = [[names[i] for i in rng.integers(26, size=60)] for _ in range(20)]
+    vocabulary = names[:6]
+    found = reference_over(Corpus.from_texts([" ".join(text) for text in tokens], options=EVERY_WORD), vocabulary)
+    topics = np.array([[0, 1, 2], [3, 4, 5]])
+    mine = c_npmi(topics, TokenStream(found.tokens, found.starts))
+    model = CoherenceModel(
+        topics=[[vocabulary[i] for i in topic] for topic in topics],
+        texts=tokens,
+        dictionary=Dictionary(tokens),
+        coherence="c_npmi",
+        processes=1,
+    )
+    assert mine == pytest.approx(model.get_coherence_per_topic(), abs=1e-6)
+    known = found.tokens[found.tokens >= 0]
+    ends = np.concatenate([[0], np.cumsum(np.asarray(found.counts.sum(1)).ravel())])
+    assert abs(mine - c_npmi(topics, TokenStream(known, ends))).max() > 0.01  # without their places they move together
 
 
 def test_a_saved_reference_gives_the_same(tmp_path: Path) -> None:

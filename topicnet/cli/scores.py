@@ -31,9 +31,15 @@ WHOLE = {"inferred", "refined", "unigram", "bound"}  # perplexities: shown witho
 
 def show_scorecard(found: Mapping[str, Any], per_topic: bool) -> None:
     """Print what `evaluate_run` found."""
-    typer.echo(f"{found['run']}: {found['model']}, {found['topics']} topics; [95 % intervals]")
+    typer.echo(
+        f"{found['run']}: {found['model']}, {found['topics']} topics; [95 % intervals over topics, or documents]"
+    )
+    typer.echo(found["verdict"] if found["status"] == "complete" else f"interrupted; {found['verdict']}")
     about = found["reference"]
-    typer.echo(f"\ncoherence in {about['name']}: {about['documents']:,} documents, {about['tokens']:,} known tokens")
+    typer.echo(
+        f"\ncoherence in {about['name']}: {about['documents']:,} documents, {about['tokens']:,} tokens, of which"
+        f" {about['known_tokens']:,} are words of the model"
+    )
     _lines(found["coherence"])
     if "pairs" in about:
         typer.echo(
@@ -54,11 +60,16 @@ def show_scorecard(found: Mapping[str, Any], per_topic: bool) -> None:
     if "given" in perplexity:
         typer.echo(
             f"\nperplexity of {perplexity['corpus']}: {perplexity['documents']:,} of {perplexity['given']:,} documents,"
-            f" {perplexity['tokens']:,} tokens predicted"
+            f" {perplexity['tokens']:,} tokens predicted; {perplexity['unknown_share']:.0%} of all are no words of the"
+            " model and not scored"
         )
         _lines(perplexity["scores"])
+        if "unigram" not in perplexity["scores"]:
+            typer.echo("  the unigram's is not known: the run was saved without its corpus")
+        if perplexity["same_as_fit"]:
+            typer.echo("  these are the documents of the fit: new ones would be predicted worse")
     else:
-        typer.echo(f"\nperplexity of {perplexity['corpus']}; for more give new documents with --test")
+        typer.echo(f"\nperplexity of {perplexity['corpus']} to choose the epoch; for others give --test")
         _lines(perplexity["scores"])
     if "labels" in found:
         _labels(found["labels"])
@@ -74,9 +85,11 @@ def _labels(labels: Mapping[str, Any]) -> None:
     )
     _lines(labels["scores"])
     told = labels["scores"].get("accuracy")
-    if told is None:
-        typer.echo("  accuracy undefined: a label has fewer than 5 documents, or there is only one label")
-    else:
+    if "undefined" in labels:
+        typer.echo(f"  undefined: {labels['undefined']}")
+    if labels.get("never_learned"):
+        typer.echo(f"  {labels['never_learned']:,} documents have a label that no document of the fit has")
+    if told is not None:
         typer.echo(
             f"  {'accuracy of TF-IDF':26}{told['tfidf']:9.3f}\n  {'commonest label alone':26}{told['commonest']:9.3f}"
         )
@@ -125,6 +138,9 @@ def show_comparison(record: Mapping[str, Any]) -> None:
     for line in lines:
         cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
         typer.echo("  ".join([line[0].ljust(widths[0]), *cells[1:]]).rstrip())
+    typer.echo(
+        "\nNPMI, C_V, diversity and NMI: on the documents of the fit; perplexity: on documents kept apart from it"
+    )
     for row in rows:
         if row["unfit"]:
             typer.echo(f"{row['title']}: {row['unfit']} of {row['fits']} fits are unfit for use (see compare.json)")
@@ -138,7 +154,7 @@ def _mean_and_spread(name: str, score: Mapping[str, Any] | None) -> str:
     if score["mean"] is None:
         return "infinite"
     digits = {"seconds": 1}.get(name, 0 if name in WHOLE or name == "peak_memory_mb" else 3)
-    if len(score["values"]) == 1 or name in ("stability", "seconds", "peak_memory_mb"):
+    if score["sd"] is None or name in ("stability", "seconds", "peak_memory_mb"):
         return f"{score['mean']:,.{digits}f}"
     return f"{score['mean']:,.{digits}f} ± {score['sd']:.{digits}f}"
 

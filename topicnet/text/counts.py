@@ -169,15 +169,18 @@ class Corpus:
         *,
         options: TextOptions | None = None,
         vocabulary: list[str] | None = None,
+        every_word: bool = False,
         keep_texts: bool = False,
         name: str = "texts",
     ) -> Corpus:
-        """Count batches of documents as `read_documents` yields them."""
+        """Count batches of documents as `read_documents` yields them; `every_word` prunes none, and allows for none."""
         options = options or TextOptions()
         tally = _Tally(options.dropped() if vocabulary is None else [], keep_texts)
         for documents in batches:
             tally.add(documents)
-        if vocabulary is None:
+        if every_word:
+            vocabulary = sorted(tally.word_ids)
+        elif vocabulary is None:
             vocabulary = tally.choose_vocabulary(options.pruning)
         return tally.corpus(vocabulary, {"name": name, "options": options.describe()})
 

@@ -14,7 +14,10 @@ from topicnet.text.counts import Corpus
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Counts and tokens over a given vocabulary; words outside it are left out, and hold no place.
+    """Counts and tokens over a given vocabulary.
+
+    Where every word of the text was counted, those outside the vocabulary hold their places in `tokens`, as -1, so that
+    windows are as wide as in the text; where only known words were, windows run over these.
 
     Attributes
     ----------
@@ -22,7 +25,7 @@ class Reference:
     counts : csr_matrix
         (D, V).
     tokens : ndarray of int
-        Word ids in reading order, documents end to end.
+        Word ids in reading order, documents end to end; -1 for a word outside the vocabulary.
     starts : (D + 1,) ndarray
         Where each document begins in `tokens`.
     """
@@ -49,16 +52,14 @@ def reference_over(corpus: Corpus, vocabulary: list[str]) -> Reference:
     if corpus.vocabulary != vocabulary:
         position = {word: i for i, word in enumerate(vocabulary)}
         number = np.array([position.get(word, -1) for word in corpus.vocabulary], dtype=np.int32)
-        renamed = number[tokens] if number.size else np.zeros(0, dtype=np.int32)
-        rows = np.repeat(np.arange(corpus.n_docs), lengths)[renamed >= 0]
-        tokens, lengths = renamed[renamed >= 0], np.bincount(rows, minlength=corpus.n_docs)
-        counts = csr_matrix(
-            (np.ones(len(tokens), dtype=np.int32), tokens, np.concatenate([[0], np.cumsum(lengths)])),
-            shape=(corpus.n_docs, len(vocabulary)),
-            copy=True,
-        )
+        tokens = number[tokens] if number.size else np.zeros(0, dtype=np.int32)
+        rows, known = np.repeat(np.arange(corpus.n_docs), lengths)[tokens >= 0], tokens[tokens >= 0]
+        ends = np.cumsum(np.bincount(rows, minlength=corpus.n_docs))
+        ones = np.ones(len(known), dtype=np.int32)
+        shape = (corpus.n_docs, len(vocabulary))
+        counts = csr_matrix((ones, known, np.concatenate([[0], ends])), shape=shape, copy=True)
         counts.sum_duplicates()
-    if len(tokens) == 0:
+    if counts.nnz == 0:
         raise CorpusError(
             f"none of the {corpus.n_docs} documents of the reference {name!r} holds a word of the model:"
             " give documents in the language of the fit"
