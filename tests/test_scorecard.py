@@ -110,7 +110,8 @@ def test_what_the_reference_never_saw_is_counted() -> None:
     found = topic_scores(np.full((1, 10), 0.1), Reference("small", counts, tokens, np.array([0, 4, 9])))
     about = found["reference"]
     assert about == {
-        "name": "small", "documents": 2, "tokens": 9, "known_tokens": 9, "unseen_words": 5, "unseen_pairs": 35 + 1, "pairs": 45,
+        "name": "small", "documents": 2, "tokens": 9, "known_tokens": 9, "unseen_words": 5, "unseen_pairs": 35 + 1,
+        "pairs": 45,
     }  # fmt: skip
 
 
