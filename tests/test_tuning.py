@@ -99,6 +99,10 @@ class TestRecommendation:
     def test_one_k_gives_nothing_to_compare(self):
         assert recommendation([row(10, 0.3, 0.2, 0.4)]).startswith("K = 10 (etm) alone was measured")
 
+    def test_models_are_named_where_there_are_several(self):
+        rows = [row(10, 0.3, 0.28, 0.32, perplexity=900), row(10, 0.1, 0.08, 0.12, model="w-lda", perplexity=800)]
+        assert "predicted best at K = 10 (w-lda)" in recommendation(rows)
+
     def test_both_uncertainties_count(self):
         narrow, wide = row(10, 0.2, 0.19, 0.21), row(10, 0.2, 0.1, 0.3)
         best = row(20, 0.3, 0.25, 0.35)

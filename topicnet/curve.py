@@ -24,6 +24,7 @@ def recommendation(rows: Sequence[dict[str, Any]], not_tried: Sequence[str] = ()
     It recommends only what was fitted at full length; short fits tell which K are worse, or as good. Two are as good
     when the interval of their difference holds 0; it is had from both intervals (Zou & Donner 2008).
     """
+    several = len({row["model"] for row in rows}) > 1
     full = [row for row in rows if not row["short"]] or list(rows)
     best = max(full, key=lambda row: row["quality"]["mean"])
     of_best = f"topic quality {_with_interval(best['quality'])} in {_fits(best)}"
@@ -39,7 +40,7 @@ def recommendation(rows: Sequence[dict[str, Any]], not_tried: Sequence[str] = ()
     if predicts:
         likeliest = min(predicts, key=lambda row: row["perplexity"]["mean"])
         if likeliest is not least:
-            end = f"; held-out documents are predicted best at {_named([likeliest])}{rest}"
+            end = f"; held-out documents are predicted best at {_named([likeliest], several)}{rest}"
     if len(near) == len(rows):
         take = f"take the smallest, K = {least['topics']} ({least['model']})"
         if least is best:
@@ -52,9 +53,9 @@ def recommendation(rows: Sequence[dict[str, Any]], not_tried: Sequence[str] = ()
             f" ({best['model']}, {of_best}); {take}, or whatever suits the purpose{end}."
         )
     if least is best:
-        others = f"; as good within the uncertainty: {_named(as_good)}" if as_good else ""
+        others = f"; as good within the uncertainty: {_named(as_good, several)}" if as_good else ""
         return f"Take K = {best['topics']} ({best['model']}), the best of {tried}, by {of_best}{others}{end}."
-    others = f", and so are {_named(as_good)}" if as_good else ""
+    others = f", and so are {_named(as_good, several)}" if as_good else ""
     return (
         f"Take K = {least['topics']} ({least['model']}, topic quality {least['quality']['mean']:.3f}): within the"
         f" uncertainty it is as good as the best of {tried}, K = {best['topics']} ({best['model']},"
@@ -74,9 +75,8 @@ def _worse(one: dict[str, float], best: dict[str, float]) -> bool:
     return difference > math.hypot(best["mean"] - best["low"], one["high"] - one["mean"])
 
 
-def _named(rows: Sequence[dict[str, Any]]) -> str:
-    """K of rows, with the model where there are several."""
-    several = len({row["model"] for row in rows}) > 1
+def _named(rows: Sequence[dict[str, Any]], several: bool) -> str:
+    """K of rows, with the model where several were tried."""
     return ", ".join(f"K = {row['topics']}{' (' + row['model'] + ')' if several else ''}" for row in rows)
 
 

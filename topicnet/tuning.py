@@ -148,7 +148,8 @@ def tune(
             record["status"] = "interrupted"
     rows = search.table()
     if not rows and record["status"] == "interrupted":
-        raise KeyboardInterrupt
+        record |= {"table": [], "recommendation": "Interrupted before one fit was done."}
+        return record | {"seconds": time.perf_counter() - began}, target
     if not rows:
         raise InputError(
             f"the budget of {budget:.0f} s ended before one fit was done: give more with --budget, and --resume to keep"

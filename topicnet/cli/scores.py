@@ -134,7 +134,8 @@ def show_comparison(record: Mapping[str, Any]) -> None:
     lines.append(["unigram", *unigram])
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     corpus = record["corpus"]
-    typer.echo(f"{corpus['name']}, {record['topics']} topics, {record['seeds']} seeds: mean ± standard deviation\n")
+    seeds = "1 seed" if record["seeds"] == 1 else f"{record['seeds']} seeds"
+    typer.echo(f"{corpus['name']}, {record['topics']} topics, {seeds}: mean ± standard deviation\n")
     for line in lines:
         cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
         typer.echo("  ".join([line[0].ljust(widths[0]), *cells[1:]]).rstrip())
