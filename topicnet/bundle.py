@@ -61,10 +61,10 @@ class Bundle:
     vocabulary: list[str]
     text: dict[str, Any]
 
-    def count(self, documents: Iterable[Documents], name: str = "texts") -> Corpus:
+    def count(self, documents: Iterable[Documents]) -> Corpus:
         """Count the known words of documents."""
         options = TextOptions(lang="none")  # stop words are not in the vocabulary, so none need dropping
-        return Corpus.from_documents(documents, options=options, vocabulary=self.vocabulary, name=name)
+        return Corpus.from_documents(documents, options=options, vocabulary=self.vocabulary)
 
     def theta(self, corpus: Corpus, refine: int = 0) -> NDArray[np.float32]:
         """Infer theta (D, K) of counted documents."""

@@ -22,9 +22,7 @@ from topicnet.scorecard import halves
 from topicnet.sources import corpus_name
 from topicnet.text.counts import Corpus
 from topicnet.worker import Cell
-from topicnet.workspace import COLUMNS, Workspace, about_machine, fit_cells, open_workspace, read_parts, values_of_cell
-
-FORMAT = 1
+from topicnet.workspace import COLUMNS, Workspace, begin, fit_cells, values_of_cell
 
 
 def check_models(names: Sequence[str]) -> list[str]:
@@ -89,29 +87,10 @@ def compare(
     if seeds < 1:
         raise InputError(f"--seeds {seeds} given, expected 1 or more")
     target = out if out is not None else Path("runs") / f"{corpus_name(config)}-compare"
-    space, earlier = open_workspace(target, "compare", overwrite=overwrite, resume=resume)
-    corpus, tested = read_parts(config, test, config.topics)
-    about = {
-        "name": corpus.source["name"],
-        "sha256": corpus.source["sha256"],
-        "text": corpus.source["options"],
-        "test": None if tested is None else tested.source["sha256"],
-    }
-    if earlier is not None and (earlier.get("corpus") != about or earlier.get("topics") != config.topics):
-        raise InputError(
-            f"--resume given, but {str(target)!r} compared another corpus, or with another -k or text options: give the"
-            " same, or begin anew with --overwrite"
-        )
-    if earlier is None:
-        space.prepare(corpus, tested, "compare")
-    record: dict[str, Any] = {
-        "format": FORMAT,
-        "corpus": about,
-        "topics": config.topics,
-        "seeds": seeds,
-        "models": names,
-    }
-    record |= about_machine()
+    space, _, record = begin(
+        target, "compare", config, test, overwrite=overwrite, resume=resume, same={"topics": config.topics}
+    )
+    record |= {"seeds": seeds, "models": names}
     space.write_json("compare.json", record | {"status": "interrupted"})
     cells = [Cell(name, config.topics, seed) for seed in range(seeds) for name in names]
     found, whole = fit_cells(space, cells, on_notice)
@@ -131,7 +110,8 @@ def compare(
     space.write_json("compare.json", record)
     with files.whole_file(target / "compare.csv", overwrite=True) as part:
         files.write_text(part, _csv(rows, record["unigram_perplexity"]))
-    write_figure(target / "compare.html", quality_against_time(rows, record["unigram_perplexity"], str(about["name"])))
+    figure = quality_against_time(rows, record["unigram_perplexity"], str(record["corpus"]["name"]))
+    write_figure(target / "compare.html", figure)
     return record, target
 
 

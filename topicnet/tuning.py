@@ -25,15 +25,15 @@ from topicnet.models import MODELS
 from topicnet.sources import corpus_name
 from topicnet.text.counts import OK
 from topicnet.worker import Cell, Workers, workers
-from topicnet.workspace import Workspace, about_machine, open_workspace, read_parts, told
+from topicnet.workspace import Workspace, begin, told
 
-FORMAT = 1
 GRID = 7  # values of K to begin with
 SEEDS = 3  # of the finalists
 FINALISTS = 3
 SHORT = 4  # a short fit has a quarter of the epochs
 WORTH = 0.6  # of the seconds of a full fit: short fits that take longer are not worth theirs
 LEAST_BUDGET = 10.0  # seconds
+ENDING = 1.5  # seconds of it that the tables and the figure take
 # Shares of the budget by which the short fits, and the full ones of one seed, must have ended.
 SCREENED_BY, MEASURED_BY, DONE_BY = 0.45, 0.75, 0.96
 MOST_SUGGESTED = 24
@@ -120,27 +120,14 @@ def tune(
     """
     _check(models)
     target = out if out is not None else Path("runs") / f"{corpus_name(config)}-tune"
-    space, earlier = open_workspace(target, "tune", overwrite=overwrite, resume=resume)
-    corpus, tested = read_parts(config, test, max(topics))
-    about = {
-        "name": corpus.source["name"],
-        "sha256": corpus.source["sha256"],
-        "text": corpus.source["options"],
-        "test": None if tested is None else tested.source["sha256"],
-    }
-    if earlier is not None and earlier.get("corpus") != about:
-        raise InputError(
-            f"--resume given, but {str(target)!r} was tuned on another corpus or with other text options: give the"
-            " same, or begin anew with --overwrite"
-        )
-    if earlier is None:
-        space.prepare(corpus, tested, "tune")
-    record: dict[str, Any] = {"format": FORMAT, "corpus": about, "models": list(models), "topics": list(topics)}
-    record |= {"budget_seconds": budget} | about_machine()
+    space, corpus, record = begin(
+        target, "tune", config, test, overwrite=overwrite, resume=resume, n_topics=max(topics)
+    )
+    record |= {"models": list(models), "topics": list(topics), "budget_seconds": budget}
     space.write_json("tune.json", record | {"status": "interrupted"})
     n_docs = int((corpus.status == OK).sum())
     with workers(target) as by:
-        search = _Search(space, began, budget, n_docs, on_notice, by)
+        search = _Search(space, began, max(budget - ENDING, budget / 2), n_docs, on_notice, by)
         try:
             search.run(models, topics)
             record["status"] = "complete"
@@ -161,7 +148,7 @@ def tune(
     space.write_json("tune.json", record)
     with files.whole_file(target / "tune.csv", overwrite=True) as part:
         files.write_text(part, csv_of(rows))
-    write_figure(target / "tune.html", scores_by_topics(rows, SCORES, str(about["name"])))
+    write_figure(target / "tune.html", scores_by_topics(rows, SCORES, str(record["corpus"]["name"])))
     return record, target
 
 

@@ -61,7 +61,7 @@ class Workers:
         self.reader = threading.Thread()
 
     def _start(self) -> subprocess.Popen[str]:
-        self.ready = False
+        self.ready = self.ended = False
         # A session of its own: Ctrl-C is for the parent, which then ends this.
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "topicnet.worker", str(self.folder)],
@@ -77,11 +77,9 @@ class Workers:
         self._join(seconds)
         if self.reader.is_alive():
             self.end()
-            self.process = self._start()
             return None
         if not lines[0]:
             self.end()
-            self.process = self._start()
             return {"error": "the process that fits was ended from outside"}
         try:
             answer: dict[str, Any] = json.loads(lines[0])
@@ -90,7 +88,9 @@ class Workers:
         return answer
 
     def wait(self) -> None:
-        """Wait until it has imported what a fit needs: seconds that are no fit's."""
+        """Wait until it has imported what a fit needs: seconds that are no fit's. One that was ended begins anew."""
+        if self.ended:
+            self.process = self._start()
         assert self.process.stdout is not None
         if not self.ready:
             self.reader = threading.Thread(target=self.process.stdout.readline, daemon=True)
@@ -117,6 +117,9 @@ class Workers:
 
     def end(self) -> None:
         """End the process and whatever it is fitting."""
+        if self.ended:
+            return
+        self.ended = True
         with contextlib.suppress(ProcessLookupError):  # nobody is left of it
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -200,7 +203,6 @@ def _answer(folder: Path, request: str) -> str:
 
 
 def _serve(folder: Path) -> None:
-
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
 

@@ -26,6 +26,7 @@ from topicnet.text.counts import OK, Corpus
 from topicnet.text.reference import reference_over
 from topicnet.worker import Cell, Workers, workers
 
+FORMAT = 1  # of compare.json and tune.json
 HELD_OUT = 0.1  # share of the documents that no model sees, unless a test corpus is given
 LEAST_HELD_OUT, MOST_HELD_OUT = 2, 20_000
 HELD_OUT_SEED = 0
@@ -228,3 +229,52 @@ def about_machine() -> dict[str, Any]:
         "machine": {"cores": os.cpu_count(), "threads": thread_count(), "platform": platform.machine()},
         "versions": {"topicnet": topicnet.__version__, "python": platform.python_version()},
     }
+
+
+def begin(
+    out: Path,
+    name: str,
+    config: FitConfig,
+    test: FitConfig | None,
+    *,
+    overwrite: bool,
+    resume: bool,
+    n_topics: int | None = None,
+    same: dict[str, Any] | None = None,
+) -> tuple[Workspace, Corpus, dict[str, Any]]:
+    """Read the corpus and prepare the folder of an experiment, or check that it is the one that goes on.
+
+    Parameters
+    ----------
+    n_topics : int, optional
+        The most topics that will be fitted; by default K of the configuration.
+    same : dict, optional
+        Entries of the record, beside the corpus, that must not have changed.
+
+    Returns
+    -------
+    Workspace, Corpus, dict
+        The corpus as it was read, and the beginning of the record.
+
+    Raises
+    ------
+    TopicnetError
+        The folder or the corpus cannot be used, or it is another one.
+    """
+    space, earlier = open_workspace(out, name, overwrite=overwrite, resume=resume)
+    corpus, tested = read_parts(config, test, n_topics or config.topics)
+    about = {
+        "name": corpus.source["name"],
+        "sha256": corpus.source["sha256"],
+        "text": corpus.source["options"],
+        "test": None if tested is None else tested.source["sha256"],
+    }
+    fixed = {"corpus": about} | (same or {})
+    if earlier is not None and any(earlier.get(entry) != value for entry, value in fixed.items()):
+        raise InputError(
+            f"--resume given, but {str(out)!r} was made on another corpus, or with another -k or text options: give the"
+            " same, or begin anew with --overwrite"
+        )
+    if earlier is None:
+        space.prepare(corpus, tested, name)
+    return space, corpus, {"format": FORMAT} | fixed | about_machine()

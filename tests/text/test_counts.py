@@ -57,7 +57,7 @@ def reading_order(corpus: Corpus) -> list[list[str]]:
     return [[corpus.vocabulary[i] for i in part] for part in parts]
 
 
-def same(left: Corpus, right: Corpus) -> None:
+def assert_same(left: Corpus, right: Corpus) -> None:
     np.testing.assert_array_equal(left.counts.toarray(), right.counts.toarray())
     np.testing.assert_array_equal(left.tokens, right.tokens)
     np.testing.assert_array_equal(left.status, right.status)
@@ -139,7 +139,7 @@ def test_how_the_documents_are_batched_changes_no_count(texts: list[str], data: 
             continue
         whole = Corpus.from_documents([batch(texts)], **arguments)
         parts = Corpus.from_documents(batches, **arguments)
-        same(parts, whole)
+        assert_same(parts, whole)
         assert parts.excerpts == whole.excerpts
 
 
@@ -482,7 +482,7 @@ def test_a_corpus_comes_back_as_it_was(tmp_path: Path) -> None:
     corpus = Corpus.from_documents([batch(TEXTS, metadata=rows)], options=EVERY_WORD, name="mine")
     corpus.save(tmp_path / "new" / "counts")
     again = Corpus.load(str(tmp_path / "new" / "counts"))
-    same(again, corpus)
+    assert_same(again, corpus)
     assert_frame_equal(again.metadata, corpus.metadata)
     assert again.source == corpus.source
     assert again.source["name"] == "mine"
@@ -495,14 +495,14 @@ def test_any_corpus_comes_back_as_it_was(texts: list[str], keep_texts: bool) -> 
     corpus = Corpus.from_texts(texts, vocabulary=["aa", "été"], keep_texts=keep_texts)
     with tempfile.TemporaryDirectory() as folder:
         corpus.save(Path(folder))
-        same(Corpus.load(folder), corpus)
+        assert_same(Corpus.load(folder), corpus)
 
 
 @pytest.mark.parametrize("texts", [[], ["", "unknown"]])
 def test_a_corpus_without_a_known_word_comes_back(tmp_path: Path, texts: list[str]) -> None:
     corpus = Corpus.from_texts(texts, vocabulary=["aa"])
     corpus.save(tmp_path)
-    same(Corpus.load(tmp_path), corpus)
+    assert_same(Corpus.load(tmp_path), corpus)
 
 
 def test_the_folder_holds_the_files_of_the_design_and_nothing_pickled(saved: Path) -> None:
@@ -578,7 +578,7 @@ def test_a_damaged_folder_is_one_line(saved: Path, part: str, damage: str) -> No
         path.mkdir()
     elif damage != "missing":
         path.write_bytes({"emptied": b"", "cut": content[:-7], "junk": b"\x80junk\n" * 40}[damage])
-    refusal(saved)
+    assert str(saved) in refusal(saved)
 
 
 @pytest.mark.parametrize(
@@ -601,7 +601,7 @@ def test_a_damaged_folder_is_one_line(saved: Path, part: str, damage: str) -> No
 )
 def test_a_foreign_header_is_one_line(saved: Path, header: str) -> None:
     (saved / "counts.json").write_text(header)
-    refusal(saved)
+    assert str(saved) in refusal(saved)
 
 
 def test_a_newer_format_says_to_update(saved: Path) -> None:
@@ -624,26 +624,26 @@ def test_a_newer_format_says_to_update(saved: Path) -> None:
 )
 def test_arrays_that_do_not_fit_each_other_are_refused(saved: Path, part: str, value: Any) -> None:
     np.save(saved / f"{part}.npy", value, allow_pickle=True)
-    refusal(saved)
+    assert str(saved) in refusal(saved)
 
 
 @pytest.mark.parametrize("value", [np.zeros(1, dtype=np.int32), np.full(8, 99, dtype=np.int32)], ids=["few", "high"])
 def test_tokens_that_are_not_those_of_the_counts_are_refused(saved: Path, value: Any) -> None:
     np.save(saved / "tokens.npy", value)
-    refusal(saved)
+    assert str(saved) in refusal(saved)
 
 
 @pytest.mark.parametrize("table", [{"a": list("12345")}, {"doc_id": list("1234")}], ids=["foreign", "short"])
 def test_a_foreign_table_of_documents_is_refused(saved: Path, table: dict[str, list[str]]) -> None:
     pl.DataFrame(table).write_parquet(saved / "documents.parquet")
-    refusal(saved)
+    assert str(saved) in refusal(saved)
 
 
 def test_no_folder_or_another_one_is_refused(tmp_path: Path) -> None:
-    refusal(tmp_path / "nowhere")
-    refusal(tmp_path)
+    assert str(tmp_path) in refusal(tmp_path / "nowhere")
+    assert str(tmp_path) in refusal(tmp_path)
     (tmp_path / "file").write_text("x")
-    refusal(tmp_path / "file")
+    assert str(tmp_path) in refusal(tmp_path / "file")
 
 
 def test_a_mapped_corpus_outlives_its_folder(saved: Path) -> None:

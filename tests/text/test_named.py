@@ -228,6 +228,7 @@ def test_a_download_without_a_network_is_one_line(cache: Path, name: str) -> Non
 
 def test_naming_a_download_reads_nothing_before_it_is_iterated(cache: Path) -> None:
     recipes()["m10"].read()
+    assert not cache.exists() or list(cache.iterdir()) == []
 
 
 @pytest.mark.data

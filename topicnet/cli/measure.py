@@ -128,10 +128,7 @@ def compare(
     from topicnet.files import json_text
 
     columns = {"text_column": text_column, "id_column": id_column, "encoding": encoding}
-    given = {
-        "corpus": corpus, "topics": topics, "lang": lang, "stop_words": stop_words, "max_vocab": max_vocab,
-        "min_df": document_frequency("--min-df", min_df), "max_df": document_frequency("--max-df", max_df),
-    } | columns  # fmt: skip
+    given = {"corpus": corpus, "topics": topics} | columns | _counted_words(lang, stop_words, min_df, max_df, max_vocab)
     record, target = compare_models(
         read_config(None, given),
         [name.strip() for name in models.split(",") if name.strip()],
@@ -187,10 +184,7 @@ def tune(
 
     seconds, values = seconds_of(budget), topics_of(topics)
     columns = {"text_column": text_column, "id_column": id_column, "encoding": encoding}
-    given = {
-        "corpus": corpus, "lang": lang, "stop_words": stop_words, "max_vocab": max_vocab,
-        "min_df": document_frequency("--min-df", min_df), "max_df": document_frequency("--max-df", max_df),
-    } | columns  # fmt: skip
+    given = {"corpus": corpus} | columns | _counted_words(lang, stop_words, min_df, max_df, max_vocab)
     record, target = tune_topics(
         read_config(None, given),
         [name.strip() for name in models.split(",") if name.strip()],
@@ -212,3 +206,13 @@ def tune(
         notice("topicnet: interrupted; what was finished is kept: the same command with --resume goes on")
         return KEPT
     return None
+
+
+def _counted_words(
+    lang: str | None, stop_words: str | None, min_df: str | None, max_df: str | None, max_vocab: int | None
+) -> dict[str, object]:
+    """The options that say which words are counted, as a configuration has them."""
+    return {
+        "lang": lang, "stop_words": stop_words, "max_vocab": max_vocab,
+        "min_df": document_frequency("--min-df", min_df), "max_df": document_frequency("--max-df", max_df),
+    }  # fmt: skip

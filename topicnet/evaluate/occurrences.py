@@ -1,11 +1,12 @@
 """How often the words of a topic occur together, in documents or in sliding windows.
 
-Both are counted in one sweep: each word has the stretches of documents, or of windows, that hold it, and only where a
-stretch opens or closes does the set of words present change.
+Documents mark the set of a topic's words they hold, as bits. Windows are counted in one sweep: each word has the
+stretches of windows that hold it, and only where a stretch opens or closes does the set of words present change.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -16,8 +17,10 @@ from scipy.sparse import csr_array, csr_matrix
 from topicnet.errors import InputError
 
 Counts: TypeAlias = csr_matrix | csr_array
+_Sets: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64] | None]  # words as bits, and how often; None is once
 
 WORDS_AT_ONCE = 8  # two blocks of so many words have 2^16 sets of words present
+EVENT_BITS = 5  # of a word among 16, and of whether it comes or goes
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,18 @@ def document_occurrences(topics: NDArray[np.integer], counts: Counts) -> Occurre
     words = np.unique(topics[topics >= 0])
     word_at = np.where(counts.data > 0, _numbers(words, counts.shape[1])[counts.indices], -1)
     places = _word_by_word(word_at)
-    doc = np.searchsorted(counts.indptr, places, side="right") - 1
-    spans = _Spans(words, word_at[places].astype(np.int64), doc, doc + 1, counts.shape[0])
-    return Occurrences(counts.shape[0], _joint(topics, spans))
+    docs = np.searchsorted(counts.indptr, places, side="right") - 1
+    rows = np.searchsorted(word_at[places], np.arange(words.size + 1))
+
+    def present(few: NDArray[np.integer]) -> _Sets:
+        sets = np.zeros(counts.shape[0], dtype=np.int64)
+        for bit, word in enumerate(few):
+            if word >= 0:
+                at = int(np.searchsorted(words, word))
+                sets[docs[rows[at] : rows[at + 1]]] |= 1 << bit
+        return sets, None
+
+    return Occurrences(counts.shape[0], _joint(topics, present))
 
 
 def window_occurrences(topics: NDArray[np.integer], stream: TokenStream, size: int, *, exact: bool) -> Occurrences:
@@ -134,7 +146,7 @@ def window_occurrences(topics: NDArray[np.integer], stream: TokenStream, size: i
     opens = first_window[doc] + np.minimum(enters, last)
     closes = first_window[doc] + np.minimum(leaves, last) + 1
     spans = _Spans(words, word_of, opens, closes, int(first_window[-1]))
-    return Occurrences(int(first_window[-1]), _joint(topics, spans))
+    return Occurrences(int(first_window[-1]), _joint(topics, spans.present))
 
 
 def _numbers(words: NDArray[np.integer], n_ids: int) -> NDArray[Any]:
@@ -179,9 +191,21 @@ class _Spans:
         rows = slice(self.rows[at], self.rows[at + 1])
         return self.opens[rows], self.closes[rows]
 
+    def present(self, few: NDArray[np.integer]) -> _Sets:
+        """The sets of words present from each change to the next, and for how many places each holds."""
+        # Place, word and whether it comes or goes in one number: numbers sort faster than their order is found.
+        events: list[NDArray[np.int64]] = []
+        for bit, word in enumerate(few):
+            for goes, place in enumerate(self.of(int(word))):
+                events.append(place.astype(np.int64) << EVENT_BITS | (2 * bit + goes))
+        event = np.sort(np.concatenate(events))
+        places, code = event >> EVENT_BITS, event & ((1 << EVENT_BITS) - 1)
+        change = np.array([sign * (1 << bit) for bit in range(len(few)) for sign in (1, -1)])
+        return np.cumsum(change[code])[:-1], np.diff(places)
 
-def _joint(topics: NDArray[np.integer], spans: _Spans) -> NDArray[np.int64]:
-    """(K, N, N) places shared by the words of each topic."""
+
+def _joint(topics: NDArray[np.integer], present: Callable[[NDArray[np.integer]], _Sets]) -> NDArray[np.int64]:
+    """(K, N, N) places shared by the words of each topic, from the sets of so few words that 16 bits hold them."""
     n_topics, n_words = topics.shape
     blocks = [np.arange(n_words)]
     if n_words > 2 * WORDS_AT_ONCE:
@@ -190,23 +214,9 @@ def _joint(topics: NDArray[np.integer], spans: _Spans) -> NDArray[np.int64]:
     joint = np.zeros((n_topics, n_words, n_words), dtype=np.int64)
     for k, topic in enumerate(topics):
         for block in blocks:
-            joint[k][np.ix_(block, block)] = _joint_of_few(topic[block], spans)
+            sets, n_places = present(topic[block])
+            places_of = np.bincount(sets, weights=n_places, minlength=1)
+            seen = np.flatnonzero(places_of)
+            holds = (seen[:, None] >> np.arange(len(block))) & 1  # (sets, N)
+            joint[k][np.ix_(block, block)] = np.rint((holds * places_of[seen, None]).T @ holds)
     return joint
-
-
-def _joint_of_few(words: NDArray[np.integer], spans: _Spans) -> NDArray[np.int64]:
-    """The same for so few words that the set of those present fits into 16 bits."""
-    place: list[NDArray[np.integer]] = []
-    change: list[NDArray[np.integer]] = []
-    for bit, word in enumerate(words):
-        opens, closes = spans.of(int(word))
-        place += [opens, closes]
-        change += [np.full(len(opens), 1 << bit), np.full(len(closes), -(1 << bit))]
-    places, changes = np.concatenate(place), np.concatenate(change)
-    order = np.argsort(places)
-    places = places[order]
-    present = np.cumsum(changes[order])[:-1]  # the set of words, as bits, from each change to the next
-    n_places = np.bincount(present, weights=np.diff(places), minlength=1)
-    sets = np.flatnonzero(n_places)
-    holds = (sets[:, None] >> np.arange(len(words))) & 1  # (sets, N)
-    return np.rint((holds * n_places[sets, None]).T @ holds).astype(np.int64)
