@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "topicnet"
 ALLOWED = {
     "errors": set(),
     "files": set(),
+    "blocks": set(),
     "config": set(),
     "text": set(),
     "evaluate": set(),
@@ -24,6 +25,8 @@ ALLOWED = {
     "sources": {"config", "text"},
     "record": {"config", "models", "core", "text", "evaluate", "scorecard"},
     "word_vectors": {"config", "models", "text"},
+    "preparing": {"config", "sources", "text"},
+    "exports": {"bundle", "config", "models", "results", "sources", "tables", "text"},
     "run": {
         "word_vectors",
         "record",
@@ -38,7 +41,7 @@ ALLOWED = {
         "scorecard",
         "sources",
     },
-    "evaluation": {"run", "results", "bundle", "config", "sources", "scorecard", "text", "evaluate"},
+    "evaluation": {"exports", "results", "bundle", "config", "sources", "scorecard", "text", "evaluate"},
     "worker": {"baselines", "models", "record", "scorecard", "text"},
     "figures": set(),
     "workspace": {"run", "worker", "scorecard", "sources", "config", "core", "text"},
@@ -69,11 +72,23 @@ ALLOWED = {
         "text",
         "evaluate",
     },
-    "cli": {"experiments", "tuning", "evaluation", "run", "results", "config", "models", "core", "text"},
+    "cli": {
+        "experiments",
+        "tuning",
+        "evaluation",
+        "preparing",
+        "exports",
+        "run",
+        "results",
+        "config",
+        "models",
+        "core",
+        "text",
+    },
     "__init__": {"models", "results", "run", "text"},
     "__main__": {"cli"},
 }
-EVERYWHERE = {"errors", "files"}
+EVERYWHERE = {"errors", "files", "blocks"}
 FORBIDDEN = {
     "text": {"torch", "pandas.core"},
     "evaluate": {"torch", "sklearn", "pandas", "polars"},

@@ -11,8 +11,9 @@ import pytest
 
 import topicnet
 from topicnet.bundle import HEADER, TENSORS, VOCABULARY, _checksum, load_bundle
-from topicnet.errors import BundleError
+from topicnet.errors import BundleError, InputError
 from topicnet.text.counts import Corpus
+from topicnet.text.readers import Documents
 
 FIXTURES = Path(__file__).parent / "fixtures"
 THEMES = ("cat dog horse sheep goat", "bread butter cheese milk honey", "engine wheel brake gear clutch")
@@ -149,7 +150,7 @@ def test_a_huge_safetensors_header_is_refused(saved):
         ({"parameters": {"nonsense": 4}}, "damaged"),
         ({"parameters": {"n_topics": "3"}}, "damaged"),
         ({"vocab_size": 2}, "damaged"),
-        ({"text": {"tokenizer": "of tomorrow"}}, "update"),
+        ({"text": {"lang": "en"}}, "damaged"),
         ({"text": []}, "damaged"),
         ({"sha256": {}}, "damaged"),
     ],
@@ -157,6 +158,14 @@ def test_a_huge_safetensors_header_is_refused(saved):
 def test_a_header_that_does_not_fit_is_refused(saved, changes, word):
     rewrite(saved, **changes)
     assert word in refusal(saved)
+
+
+def test_text_is_not_cut_by_another_tokenizer_than_the_models(saved):
+    text = json.loads((saved / "model" / HEADER).read_text())["text"]
+    rewrite(saved, text=text | {"tokenizer": "of tomorrow"})
+    bundle = load_bundle(saved)  # its topics can be looked at
+    with pytest.raises(InputError, match="cut by of tomorrow, but here is unicode-letters-1"):
+        bundle.count([Documents(["1"], ["stars and planets"], [{}])])
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "1"}', "null", "[" * 100_000, "\x00\x01"])

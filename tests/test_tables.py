@@ -1,5 +1,6 @@
 """Tables: what doc_topic.csv and topic_word.csv hold, and that theta and ids come back as they were."""
 
+import datetime
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from topicnet import files
+from topicnet import files, tables
 from topicnet.errors import BundleError, InputError, OutputError
 from topicnet.tables import (
     FORMATS,
@@ -254,6 +255,147 @@ def test_tables_of_components_name_them(tmp_path: Path) -> None:
     for name, array in (("d", "component"), ("w", "component_word")):
         with np.load(tmp_path / f"{name}.npz", allow_pickle=False) as arrays:
             assert array in arrays
+
+
+# ---------------------------------------------------------------- kept columns
+
+KEPT = pl.DataFrame(
+    {
+        "label": ["=cmd()", None, "a,b\n'c'"],
+        "n": [1, -2, None],
+        "share": [0.25, None, -1.5],
+        "day": [datetime.date(2020, 2, 29), None, datetime.date(1, 1, 1)],
+        "flag": [True, False, True],
+        "nothing": [None, None, None],
+    }
+)
+
+
+def test_kept_columns_stand_after_the_last_topic_in_their_order() -> None:
+    table = doc_topic_table(IDS, STATUS, THETA, kept=KEPT)
+    plain = doc_topic_table(IDS, STATUS, THETA)
+    assert table.columns == [*plain.columns, *KEPT.columns]
+    assert table.select(plain.columns).equals(plain)
+    assert table.select(KEPT.columns).equals(KEPT)
+
+
+@pytest.mark.parametrize("kept", [None, pl.DataFrame(), pl.DataFrame(height=3)])
+def test_nothing_kept_changes_nothing(kept: pl.DataFrame | None) -> None:
+    assert doc_topic_table(IDS, STATUS, THETA, kept=kept).equals(doc_topic_table(IDS, STATUS, THETA))
+
+
+@pytest.mark.parametrize(
+    ("unit", "given", "expected"),
+    [
+        ("topic", ["doc_id", "status", "top_topic"], ["doc_id_", "status_", "top_topic_"]),
+        (
+            "topic",
+            ["topic_0", "topic_25", "topic_x", "topic_", "Status"],
+            ["topic_0_", "topic_25_", "topic_x", "topic_", "Status"],
+        ),
+        ("topic", ["status", "status_", "status__"], ["status___", "status_", "status__"]),
+        ("topic", ["status_", "status"], ["status_", "status__"]),
+        ("topic", ["component_0", "top_component", "theta"], ["component_0", "top_component", "theta"]),
+        ("component", ["component_0", "top_component", "topic_0"], ["component_0_", "top_component_", "topic_0"]),
+    ],
+)
+def test_a_kept_column_named_like_ours_gives_way(unit: str, given: list[str], expected: list[str]) -> None:
+    kept = pl.DataFrame({name: [f"{name} {row}" for row in range(3)] for name in given})
+    table = doc_topic_table(IDS, STATUS, THETA, unit, kept)
+    assert table.columns[5:] == expected
+    assert table.columns[:5] == doc_topic_table(IDS, STATUS, THETA, unit).columns
+    for name, renamed in zip(given, expected, strict=True):
+        assert table[renamed].to_list() == kept[name].to_list()
+
+
+def test_kept_columns_of_other_documents_are_refused() -> None:
+    for rows in (1, 2, 4):
+        with pytest.raises(InputError, match=f"{rows} rows of kept columns given for 3 documents"):
+            doc_topic_table(IDS, STATUS, THETA, kept=pl.DataFrame({"label": ["a"] * rows}))
+
+
+@pytest.mark.parametrize("unit", ["topic", "component"])
+def test_a_table_with_kept_columns_is_read_back_without_them(tmp_path: Path, unit: str) -> None:
+    kept = KEPT.with_columns(
+        pl.lit("x").alias(f"{unit}_1"), pl.lit("y").alias("status"), pl.lit("z").alias(f"{unit}_x")
+    )
+    write_doc_table(tmp_path / f"doc_{unit}.csv", IDS, STATUS, THETA, "csv", unit=unit, kept=kept, overwrite=False)
+    assert read_doc_topic(tmp_path, 2, unit).equals(doc_topic_table(IDS, STATUS, THETA, unit))
+
+
+@settings(max_examples=60)
+@given(
+    st.dictionaries(
+        st.text(st.characters(codec="utf-8", exclude_characters="\0*^"), min_size=1, max_size=6)
+        | st.sampled_from(["doc_id", "topic_0", "topic_9", "status_"]),
+        st.lists(st.text(st.characters(codec="utf-8"), max_size=5) | st.none(), min_size=3, max_size=3),
+        max_size=4,
+    )
+)
+@example({"a": ["\n", '"', "\r\n"], "'": ["", None, ","]})
+def test_whatever_is_kept_theta_ids_and_status_come_back(kept: dict[str, list[str | None]]) -> None:
+    frame = pl.DataFrame(kept, schema=dict.fromkeys(kept, pl.String))
+    with tempfile.TemporaryDirectory() as folder:
+        table = doc_topic_table(IDS, STATUS, THETA, kept=frame)
+        files.write_table(Path(folder, "doc_topic.csv"), table)
+        assert read_doc_topic(Path(folder), 2).equals(doc_topic_table(IDS, STATUS, THETA))
+
+
+@pytest.mark.parametrize("kind", [pl.String, pl.Categorical, pl.Enum(["=cmd()", "ok", "-1"])])
+def test_a_kept_formula_is_quoted_safe(tmp_path: Path, kind: Any) -> None:
+    kept = pl.DataFrame({"label": pl.Series(["=cmd()", "ok", "-1"], dtype=kind)})
+    write_doc_table(tmp_path / "t.csv", IDS, STATUS, THETA, "csv", kept=kept, overwrite=False)
+    assert (tmp_path / "t.csv").read_text("utf-8").split("\n") == [
+        "doc_id,status,top_topic,topic_0,topic_1,label",
+        "1,ok,1,0.2,0.8,'=cmd()",
+        "'=b,oov,,0.5,0.5,ok",
+        '"c,d",ok,0,0.6,0.4,-1',
+        "",
+    ]
+    write_doc_table(tmp_path / "t.parquet", IDS, STATUS, THETA, "parquet", kept=kept, overwrite=False)
+    assert pl.read_parquet(tmp_path / "t.parquet")["label"].to_list() == ["=cmd()", "ok", "-1"]
+
+
+def test_kept_columns_are_arrays_of_an_npz(tmp_path: Path) -> None:
+    kept = KEPT.with_columns(
+        theta=pl.Series([1, 2, 3], dtype=pl.UInt8),
+        file=pl.Series(["a", "bb", "é\u2028"]),
+        big=pl.Series([2**60 + 1, None, 1]),
+        maybe=pl.Series([True, None, False]),
+        price=pl.Series(["1.10", "2", "3"]).cast(pl.Decimal(10, 2)),
+    )
+    write_doc_table(tmp_path / "t.npz", IDS, STATUS, THETA, "npz", kept=kept, overwrite=False)
+    with np.load(tmp_path / "t.npz", allow_pickle=False) as arrays:
+        found = {name: arrays[name] for name in arrays.files}
+    assert list(found) == ["doc_id", "status", "theta", *KEPT.columns, "theta_", "file", "big", "maybe", "price"]
+    assert found["theta"].tobytes() == THETA.tobytes()
+    assert found["doc_id"].tolist() == IDS
+    assert found["label"].tolist() == ["=cmd()", "", "a,b\n'c'"]
+    np.testing.assert_array_equal(found["n"], [1, -2, np.nan])
+    np.testing.assert_array_equal(found["share"], [0.25, np.nan, -1.5])
+    assert found["day"].tolist() == ["2020-02-29", "", "0001-01-01"]
+    assert found["flag"].dtype == np.bool_
+    assert found["nothing"].tolist() == ["", "", ""]
+    assert found["theta_"].dtype == np.uint8
+    assert found["file"].tolist() == ["a", "bb", "é\u2028"]
+    assert found["big"].tolist() == [str(2**60 + 1), "", "1"]
+    np.testing.assert_array_equal(found["maybe"], [1, np.nan, 0])
+    assert found["price"].tolist() == ["1.10", "2.00", "3.00"]
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=9), max_size=12),
+    st.integers(1, 30),
+)
+def test_an_array_of_strings_made_in_slices_is_the_whole(texts: list[str], characters: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tables, "ARRAY_SLICE", characters)
+        theta = np.full((len(texts), 1), 1, dtype=np.float32)
+        write_doc_table(Path(folder, "t"), texts, ["ok"] * len(texts), theta, "npz", overwrite=False)
+        with np.load(Path(folder, "t"), allow_pickle=False) as arrays:
+            assert arrays["doc_id"].tolist() == texts
+            assert arrays["doc_id"].dtype == np.array(texts or [""], dtype=str).dtype
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from topicnet.models import ETM, GMNTM, MODELS, NVDMGSM, WLDA, TopicModel
     from topicnet.results import Run, load
     from topicnet.run import fit
-    from topicnet.text.counts import Corpus, TextOptions
+    from topicnet.text.cleaning import Cleaning
+    from topicnet.text.counts import Corpus
+    from topicnet.text.options import TextOptions
     from topicnet.text.vocabulary import Pruning
 
 __version__ = "0.1.0"
@@ -29,6 +31,7 @@ __all__ = [
     "MODELS",
     "NVDMGSM",
     "WLDA",
+    "Cleaning",
     "Corpus",
     "Pruning",
     "Run",
@@ -47,7 +50,8 @@ _HOMES = {
     "MODELS": "topicnet.models",
     "TopicModel": "topicnet.models",
     "Corpus": "topicnet.text.counts",
-    "TextOptions": "topicnet.text.counts",
+    "Cleaning": "topicnet.text.cleaning",
+    "TextOptions": "topicnet.text.options",
     "Pruning": "topicnet.text.vocabulary",
     "Run": "topicnet.results",
     "fit": "topicnet.run",

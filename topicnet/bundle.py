@@ -24,8 +24,9 @@ import topicnet
 from topicnet import files
 from topicnet.errors import BundleError, InputError
 from topicnet.models import GMNTM, MODELS, TopicModel
-from topicnet.text.counts import Corpus, TextOptions
-from topicnet.text.languages import TOKENIZER
+from topicnet.text.counts import Corpus
+from topicnet.text.options import options_of
+from topicnet.text.passages import document_theta, in_passages
 from topicnet.text.readers import Documents
 
 FORMAT = 1
@@ -63,14 +64,17 @@ class Bundle:
 
     def count(self, documents: Iterable[Documents]) -> Corpus:
         """Count the known words of documents."""
-        options = TextOptions(lang="none")  # stop words are not in the vocabulary, so none need dropping
+        options = options_of(self.text)  # stop words are not in the vocabulary, so none need dropping
         return Corpus.from_documents(documents, options=options, vocabulary=self.vocabulary)
 
     def theta(self, corpus: Corpus, refine: int = 0) -> NDArray[np.float32]:
         """Infer theta (D, K) of counted documents."""
         if corpus.n_docs == 0:
             return np.zeros((0, self.model.n_topics), dtype=np.float32)
-        return self.model.transform(corpus.counts, refine=refine)
+        if "passages" not in self.text:
+            return self.model.transform(corpus.counts, refine=refine)
+        passages = in_passages(corpus, self.text["passages"])
+        return document_theta(self.model.transform(passages.counts, refine=refine), passages)
 
     def components(self, corpus: Corpus) -> NDArray[np.float32] | None:
         """Infer q(c|x) (D, C) of counted documents; None for a model without components."""
@@ -118,11 +122,8 @@ def load_bundle(path: str | Path) -> Bundle:
     vocabulary = (folder / VOCABULARY).read_text("utf-8").split("\n")[:-1]
     if len(vocabulary) != header["vocab_size"] or len(set(vocabulary)) != len(vocabulary):
         raise BundleError(_damaged(folder, "its vocabulary is not the one it names"))
-    if header["text"].get("tokenizer") != TOKENIZER:
-        raise BundleError(
-            f"{str(folder)!r} needs the tokenizer {header['text'].get('tokenizer')!r}, which this version of topicnet"
-            f" ({topicnet.__version__}) does not have: update topicnet"
-        )
+    if not isinstance(header["text"].get("tokenizer"), str):
+        raise BundleError(_damaged(folder, "it does not say how its text was cut"))
     return Bundle(header["model"], _build_model(folder, header), vocabulary, header["text"])
 
 

@@ -20,22 +20,37 @@ class FitConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    corpus: str | None = None
+    corpus: str | list[str] | None = None
     model: str = "etm"
     topics: int = Field(default=20, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
     seeds: int = Field(default=1, ge=1)
     device: str = "auto"
     lang: str | None = None
+    tokenizer: str | None = None
+    lemmatize: bool = False
+    phrases: bool = False
     stop_words: str | None = None
+    add_stop_words: str | None = None
+    vocabulary: str | None = None
+    drop_urls: bool = False
+    drop_emails: bool = False
+    strip_html: bool = False
+    keep_numbers: bool = False
     text_column: str = "text"
     id_column: str | None = None
+    label_column: str | None = None
+    time_column: str | None = None
+    keep_columns: list[str] = Field(default_factory=list)
     encoding: str = "utf-8"
+    file_format: str | None = None
+    skip_bad_rows: bool = False
     min_df: int | float | None = None
     max_df: int | float | None = None
     max_vocab: int = Field(default=20_000, ge=1)
     keep_corpus: bool = True
     keep_texts: bool = False
+    passages: int | None = Field(default=None, ge=1)
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -64,7 +79,8 @@ def read_config(path: Path | None, given: dict[str, Any]) -> FitConfig:
         return FitConfig(**(entries | {"parameters": parameters | extra}))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        # Of what may be one of two kinds, pydantic names the kind too.
+        where = ".".join(str(part) for part in first["loc"] if part not in ("str", "list[str]"))
         place = f"{path}: " if path is not None else ""
         if first["type"] == "extra_forbidden":
             known = ", ".join(FitConfig.model_fields)

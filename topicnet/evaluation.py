@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from topicnet import files
 from topicnet.bundle import Bundle
 from topicnet.config import FitConfig
 from topicnet.errors import CorpusError, InputError
 from topicnet.evaluate.bootstrap import LEVEL
+from topicnet.exports import with_columns_of
 from topicnet.results import Run, load
-from topicnet.run import with_columns_of
 from topicnet.scorecard import any_label, check_halves, completion_scores, halves, label_scores, score, topic_scores
 from topicnet.sources import count_every_word
 from topicnet.text.counts import Corpus
+from topicnet.text.options import options_of
 from topicnet.text.reference import Reference, reference_over
 
 LABELS = "label"  # the column that holds them, unless another is named
@@ -77,28 +77,6 @@ def evaluate_run(
     return found
 
 
-def prepare_reference(config: FitConfig, out: Path, *, overwrite: bool) -> Corpus:
-    """Count every word of a corpus, in reading order, and write it for `--reference` to open at once.
-
-    Of any topic word the co-occurrences in documents and in windows of any width follow from this: 8 bytes a token, of
-    which only the pages that are looked at are read.
-    """
-    with files.whole_folder(out, overwrite=overwrite) as folder:
-        corpus = count_every_word(config)
-        if corpus.n_docs == 0:
-            raise CorpusError(
-                f"{str(config.corpus)!r} holds no documents: expected one document a line, a row or a file"
-            )
-        if corpus.counts.nnz == 0:
-            raise CorpusError(
-                f"none of the {corpus.n_docs} documents of {str(config.corpus)!r} holds a word (two letters or more):"
-                " check the file and --text-column"
-            )
-        with files.disk_errors(out):
-            corpus.save(folder)
-    return corpus
-
-
 @dataclass(frozen=True, eq=False)
 class _Counted:
     """Test documents in the words of the model, and their other columns."""
@@ -109,7 +87,8 @@ class _Counted:
 
 def _reference(run: Run, folder: Path, config: FitConfig | None) -> Reference:
     if config is not None:
-        return reference_over(count_every_word(with_columns_of(folder, config)), run.vocabulary)
+        counted = count_every_word(with_columns_of(folder, config), options_of(run.bundle.text))
+        return reference_over(counted, run.vocabulary)
     if run.corpus is None:
         raise InputError(
             f"{str(folder)!r} was saved without its corpus (--no-keep-corpus), in which co-occurrences are counted:"
@@ -119,7 +98,8 @@ def _reference(run: Run, folder: Path, config: FitConfig | None) -> Reference:
 
 
 def _counted(bundle: Bundle, config: FitConfig) -> _Counted:
-    corpus = count_every_word(config, tuple(bundle.text["stop_words"]))
+    options = replace(options_of(bundle.text), stop_words=tuple(bundle.text["stop_words"]))
+    corpus = count_every_word(config, options)
     name = corpus.source["name"]
     if corpus.n_docs == 0:
         raise CorpusError(f"{name!r} holds no documents: expected one document a line, a row or a file")
@@ -154,7 +134,7 @@ def _on_test(run: Run, test: _Counted) -> dict[str, Any]:
 def _labels(run: Run, test: _Counted | None, column: str | None) -> dict[str, Any] | None:
     corpus = run.corpus if test is None else test.corpus
     columns = [] if corpus is None else corpus.metadata.columns
-    name = column or LABELS
+    name = column or run.record["config"].get("label_column") or LABELS
     if name not in columns:
         if column is None:
             return None

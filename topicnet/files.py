@@ -18,6 +18,7 @@ from topicnet.errors import OutputError
 
 if TYPE_CHECKING:
     import polars as pl
+    from numpy.typing import NDArray
 
 OURS = ("run.json", "counts.json")  # a folder with one of these was written by topicnet, and may be replaced
 CSV_SLICE = 50_000  # rows turned into text at a time
@@ -166,6 +167,55 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode("utf-8", "replace"))  # file names need not be Unicode
 
 
+class ArrayFile:
+    """A one-dimensional .npy file that is written piece by piece.
+
+    Parameters
+    ----------
+    path : Path
+        In a staged folder; the file is whole once `close` was called.
+    dtype : str or type
+        Of all pieces.
+    """
+
+    def __init__(self, path: Path, dtype: Any) -> None:
+        import numpy as np
+
+        self.path, self.dtype, self.length = path, np.dtype(dtype), 0
+        self._handle = path.open("wb")
+        self._write_header()
+
+    def append(self, part: NDArray[Any]) -> None:
+        """Add the values of a piece."""
+        self._handle.write(part.astype(self.dtype, copy=False).data)
+        self.length += len(part)
+
+    def close(self) -> None:
+        """Write the length into the header, for which numpy leaves room to grow; once is enough."""
+        if self._handle.closed:
+            return
+        self._handle.seek(0)
+        self._write_header()
+        self._handle.close()
+
+    def _write_header(self) -> None:
+        from numpy.lib import format as npy
+
+        shape = (self.length,)
+        npy.write_array_header_1_0(
+            self._handle, {"descr": npy.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
+        )
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file that is never changed in place a second name, or copy it where the disk has no links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON document of a staged folder; a number that is not finite becomes null."""
     write_text(path, json_text(content) + "\n")
@@ -200,15 +250,18 @@ def write_table(path: Path, table: pl.DataFrame, *, parquet: bool = False) -> No
 
 
 def spreadsheet_safe(table: pl.DataFrame) -> pl.DataFrame:
-    """Put a quote before every text cell that a spreadsheet would run as a formula."""
+    """Put a quote before every text cell, and every name of a column, that a spreadsheet would run as a formula."""
     import polars as pl
 
-    def quoted(name: str) -> pl.Expr:
-        cell = pl.col(name)
+    def quoted(cells: pl.Series) -> pl.Series:
+        cell = pl.col("cell")
         risky = cell.str.contains(FORMULA_START) & ~cell.str.contains(SIGNED_NUMBER)
-        return pl.when(risky).then("'" + cell).otherwise(cell).alias(name)
+        safe = pl.when(risky).then("'" + cell).otherwise(cell)
+        return cells.rename("cell").to_frame().select(safe).to_series().rename(cells.name)
 
-    return table.with_columns(quoted(name) for name, kind in table.schema.items() if kind == pl.String)
+    columns = [quoted(cells) if cells.dtype == pl.String else cells for cells in table.get_columns()]
+    names = quoted(pl.Series("name", table.columns, dtype=pl.String)).to_list()
+    return pl.DataFrame([cells.rename(name) for cells, name in zip(columns, names, strict=True)])
 
 
 def sha256(path: Path) -> str:

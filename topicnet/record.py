@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import topicnet
+from topicnet.blocks import give_back
 from topicnet.config import FitConfig
 from topicnet.core.threads import thread_count
 from topicnet.evaluate.coherence import npmi
@@ -25,6 +26,7 @@ from topicnet.scorecard import CONVENTIONS
 from topicnet.text.counts import Corpus
 
 LARGEST_EXPONENT = 700.0
+PIECE = 1 << 22  # numbers looked at together
 
 ON_VALIDATION = (
     "evidence lower bound per token on documents kept apart from training, one sample of z a document; perplexity is"
@@ -67,11 +69,11 @@ def record_of(config: FitConfig, corpus: Corpus, model: TopicModel, status: str,
         "data": {
             "name": corpus.source["name"],
             "sha256": corpus.source["sha256"],
-            "counts_sha256": hashlib.sha256(corpus.counts.data.tobytes() + corpus.counts.indices.tobytes()).hexdigest(),
+            "counts_sha256": _checksum(corpus.counts.data, corpus.counts.indices),
             "documents": corpus.n_docs,
             "status": counts,
             "vocab_size": corpus.vocab_size,
-            "tokens": int(corpus.counts.sum()),
+            "tokens": len(corpus.tokens),
         },
         "fit": fitted,
         "health": {"verdict": model.health_.line()} | asdict(model.health_),
@@ -82,6 +84,16 @@ def record_of(config: FitConfig, corpus: Corpus, model: TopicModel, status: str,
         "versions": {"python": platform.python_version(), "topicnet": topicnet.__version__}
         | {name: importlib.metadata.version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", "polars")},
     }
+
+
+def _checksum(*arrays: NDArray[Any]) -> str:
+    """SHA-256 of the bytes of arrays, one behind the other, without copying them."""
+    checksum = hashlib.sha256()
+    for array in arrays:
+        for begin in range(0, len(array), PIECE):
+            checksum.update(np.ascontiguousarray(array[begin : begin + PIECE]).data)
+            give_back(array)
+    return checksum.hexdigest()
 
 
 def _parameters(model: TopicModel, config: FitConfig) -> dict[str, Any]:

@@ -17,8 +17,10 @@ from topicnet.bundle import Bundle, load_bundle, save_bundle
 from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.models import GMNTM, TopicModel, Verdict
-from topicnet.tables import doc_topic_table, read_doc_topic, topic_word_table
+from topicnet.tables import doc_topic_table, read_doc_topic, read_kept, topic_word_table
 from topicnet.text.counts import OK, Corpus
+from topicnet.text.frames import documents_of_texts
+from topicnet.text.passages import in_passages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +59,8 @@ class Run:
         q(c|x) of the documents, for a model whose prior has components (GMNTM).
     stability : ndarray of shape (n_topics,), optional
         How close each topic comes to its counterparts in the runs of other seeds, of a fit with several.
+    kept : polars.DataFrame, optional
+        (D, ...) columns of the source that stand in doc_topic.csv.
     """
 
     bundle: Bundle
@@ -71,6 +75,7 @@ class Run:
     keep_corpus: bool = True
     components: NDArray[np.float32] | None = None
     stability: NDArray[np.float64] | None = None
+    kept: pl.DataFrame | None = None
 
     @property
     def model(self) -> TopicModel:
@@ -126,15 +131,36 @@ class Run:
 
     def transform(self, texts: Iterable[str], refine: int = 0) -> NDArray[np.float32]:
         """Infer theta (n_docs, n_topics) of new raw texts, one row each."""
-        return self.bundle.theta(Corpus.from_texts(texts, vocabulary=self.vocabulary), refine)
+        return self.bundle.theta(self.bundle.count([documents_of_texts(texts, None)]), refine)
+
+    def passages(self) -> pl.DataFrame:
+        """Table of the passages of a fit with `passages`: doc_id, passage, tokens, top_topic and theta, a row each."""
+        if "passages" not in self.bundle.text:
+            raise InputError("this run was fitted to whole documents: fit with passages=200 to cut them into passages")
+        if self.corpus is None:
+            raise InputError("this run was saved without its corpus (--no-keep-corpus), which passages are cut from")
+        cut = in_passages(self.corpus, self.bundle.text["passages"])
+        theta = self.model.transform(cut.counts)
+        status = np.where(cut.n_tokens > 0, OK, self.corpus.status[cut.document])
+        table = doc_topic_table([self.ids[row] for row in cut.document], status.tolist(), theta)
+        return (
+            table.drop("status")
+            .with_columns(passage=cut.number, tokens=cut.n_tokens)
+            .select("doc_id", "passage", "tokens", pl.exclude("doc_id", "passage", "tokens"))
+        )
 
     def typical_documents(self, topic: int, n: int = TYPICAL_DOCS) -> list[int]:
         """Rows of the n documents that show a topic best, short documents discounted."""
         if self.corpus is None:
             raise InputError("this run was saved without its corpus (--no-keep-corpus), which typical documents need")
-        length = np.asarray(self.corpus.counts.sum(1)).ravel()
+        length = self.corpus.lengths
         weight = self.theta[:, topic] * (length / (length + TYPICAL_WORDS))
-        best = np.argsort(-weight, kind="stable")[:n]
+        if n < len(weight):  # sorting all documents of a large corpus for three takes long
+            least = -np.partition(-weight, n - 1)[n - 1] if n else np.inf
+            near = np.flatnonzero(weight >= least)
+            best = near[np.argsort(-weight[near], kind="stable")[:n]]
+        else:
+            best = np.argsort(-weight, kind="stable")
         return [int(row) for row in best if self.status[row] == OK]
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -154,7 +180,10 @@ class Run:
         """Write the files of the run into a staged folder that will become `target`."""
         with files.disk_errors(target):
             save_bundle(self.bundle, folder / "model")
-            files.write_table(folder / "doc_topic.csv", doc_topic_table(self.ids, self.status, self.theta))
+            table = doc_topic_table(self.ids, self.status, self.theta, kept=self.kept)
+            files.write_table(folder / "doc_topic.csv", table)
+            if "passages" in self.bundle.text and self.corpus is not None:
+                files.write_table(folder / "passages.csv", self.passages())
             files.write_table(
                 folder / "topic_word.csv", topic_word_table(self.model.components_, self.vocabulary, TABLE_WORDS)
             )
@@ -238,6 +267,7 @@ def load(path: str | Path) -> Run:
         corpus=Corpus.load(folder / "corpus") if (folder / "corpus").is_dir() else None,
         components=components,
         stability=stability,
+        kept=read_kept(folder, bundle.model.n_topics),
     )
 
 

@@ -2,50 +2,67 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from topicnet import files
-from topicnet.bundle import Bundle, load_bundle
+from topicnet.bundle import Bundle
 from topicnet.config import FitConfig, read_config
 from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.core.outcome import Listener
 from topicnet.errors import CorpusError, InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.evaluate.stability import stability
-from topicnet.models import GMNTM, MODELS, TopicModel
+from topicnet.models import MODELS, TopicModel
 from topicnet.record import metrics_of, record_of, topic_coherence
-from topicnet.results import Run, load, read_record
+from topicnet.results import Run, load
 from topicnet.scorecard import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
-from topicnet.sources import corpus_name, documents_of, read_corpus
-from topicnet.tables import (
-    choose_format,
-    write_doc_table,
-    write_word_table,
+from topicnet.sources import (
+    check_columns,
+    corpus_in_memory,
+    corpus_name,
+    kept_columns,
+    read_corpus,
+    silent,
+    with_vocabulary,
 )
-from topicnet.text.counts import OK, Corpus, TextOptions
+from topicnet.text.cleaning import Cleaning
+from topicnet.text.counts import OK, Corpus
+from topicnet.text.options import TextOptions
+from topicnet.text.passages import in_passages
 from topicnet.text.vocabulary import Pruning
 from topicnet.word_vectors import check_embeddings, give_word_vectors
 
 
 def fit(
-    texts: Iterable[str],
+    texts: Any,
     model: str = "etm",
     n_topics: int = 20,
     *,
     ids: Sequence[str] | None = None,
+    text_column: str = "text",
+    id_column: str | None = None,
+    keep_columns: Sequence[str] = (),
     lang: str = "en",
+    tokenizer: str | None = None,
+    lemmatize: bool = False,
+    phrases: bool = False,
     stop_words: Iterable[str] | None = None,
+    add_stop_words: Iterable[str] = (),
+    vocabulary: Iterable[str] | None = None,
     min_df: int | float | None = None,
     max_df: int | float | None = None,
     max_vocab: int = 20_000,
+    cleaning: Cleaning | None = None,
+    passages: int | None = None,
     random_state: int = 0,
     seeds: int = 1,
     device: str = "auto",
@@ -57,16 +74,24 @@ def fit(
 
     Parameters
     ----------
-    texts : iterable of str
-        One document each; None is an empty document.
+    texts : iterable of str, table or Corpus
+        One document each; None is an empty document. Or a pandas or polars table, or a Hugging Face dataset, with the
+        texts in `text_column`; or a corpus that is counted already, for which the options of text are left out.
     model : str
         A name in `MODELS`.
     n_topics : int
         K.
     ids : sequence of str, optional
-        By default "1", "2", ...
-    lang, stop_words, min_df, max_df, max_vocab
-        See `TextOptions` and `Pruning`.
+        By default "1", "2", ...; of a table, `id_column`.
+    keep_columns : sequence of str
+        Columns of a table that stand in `doc_topic.csv` too.
+    lang, tokenizer, lemmatize, phrases, stop_words, add_stop_words, vocabulary, cleaning
+        See `TextOptions`; `lang="auto"` detects the language.
+    min_df, max_df, max_vocab
+        See `Pruning`.
+    passages : int, optional
+        Cut documents into passages of about so many counted words, and learn from these; theta of a document is the
+        mean over its passages.
     random_state : int
         Seed.
     seeds : int
@@ -87,21 +112,39 @@ def fit(
         Texts, options or parameters that cannot be used.
     """
     began = time.perf_counter()
-    if isinstance(stop_words, str):
-        raise InputError(f"stop_words={stop_words!r} given, expected a list of words: put it in brackets")
+    for name, words in (("stop_words", stop_words), ("add_stop_words", add_stop_words), ("vocabulary", vocabulary)):
+        if isinstance(words, str):
+            raise InputError(f"{name}={words!r} given, expected a list of words: put it in brackets")
     given = {
         "model": model, "topics": n_topics, "seed": random_state, "seeds": seeds, "device": device, "lang": lang,
+        "tokenizer": tokenizer, "lemmatize": lemmatize, "phrases": phrases, "passages": passages,
+        "keep_columns": list(keep_columns), "text_column": text_column, "id_column": id_column,
         "min_df": min_df, "max_df": max_df, "max_vocab": max_vocab, "keep_texts": keep_texts, "parameters": parameters,
     }  # fmt: skip
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
     config = read_config(None, plain)
     estimator = build_model(config)
-    options = TextOptions(lang, None if stop_words is None else tuple(stop_words), Pruning(min_df, max_df, max_vocab))
-    corpus = Corpus.from_texts(texts, ids=ids, options=options, keep_texts=keep_texts)
+    if isinstance(texts, Corpus):
+        corpus = texts
+    else:
+        options = TextOptions(
+            "none" if lang == "auto" else lang,
+            None if stop_words is None else tuple(stop_words),
+            Pruning(min_df, max_df, max_vocab),
+            tuple(add_stop_words),
+            tokenizer,
+            lemmatize,
+            cleaning or Cleaning(),
+            phrases,
+        )
+        if vocabulary is not None:
+            options = with_vocabulary(options, list(vocabulary))
+        corpus = corpus_in_memory(texts, config, options, ids)
+    check_columns(config, corpus.metadata.columns, "the table")
     check_size(corpus, n_topics)
     if config.seeds > 1:
-        return fit_seeds(corpus, options, config, listener, began)
-    return fit_corpus(corpus, options, config, estimator, listener, began)
+        return fit_seeds(corpus, config, listener, began)
+    return fit_corpus(corpus, config, estimator, listener, began)
 
 
 def fit_to_folder(
@@ -125,8 +168,12 @@ def fit_to_folder(
     model = build_model(config)
     target = out if out is not None else Path("runs") / f"{corpus_name(config)}-{config.model}"
     earlier = _interrupted_run(target, config) if resume else None
-    with files.whole_folder(target, overwrite=overwrite or resume) as folder:
-        corpus, options = read_corpus(config)
+    with (
+        files.whole_folder(target, overwrite=overwrite or resume) as folder,
+        _place_for_counts(folder, config) as place,
+    ):
+        with files.disk_errors(target):
+            corpus = read_corpus(config, place, on_notice)
         check_size(corpus, config.topics)
         if earlier is not None:
             _check_same_corpus(earlier, corpus, target)
@@ -134,11 +181,23 @@ def fit_to_folder(
         # From here on Ctrl-C ends the training, not the run: what was learned is written.
         with deferred_interrupt():
             if config.seeds > 1:
-                run = fit_seeds(corpus, options, config, listener, began, on_notice)
+                run = fit_seeds(corpus, config, listener, began, on_notice)
             else:
-                run = fit_corpus(corpus, options, config, model, listener, began, earlier, on_notice)
+                run = fit_corpus(corpus, config, model, listener, began, earlier, on_notice)
             run.write(folder, target)
     return run, target
+
+
+@contextmanager
+def _place_for_counts(folder: Path, config: FitConfig) -> Iterator[Path]:
+    """Where the counts are written as they are made: into the run, or, if it shall not keep them, beside it for now."""
+    if config.keep_corpus:
+        place = folder / "corpus"
+        place.mkdir()
+        yield place
+    else:
+        with TemporaryDirectory(prefix=f"{folder.name}.counts.", dir=folder.parent) as beside:
+            yield Path(beside)
 
 
 def _interrupted_run(target: Path, config: FitConfig) -> Run:
@@ -176,110 +235,27 @@ def _check_same_corpus(earlier: Run, corpus: Corpus, target: Path) -> None:
         raise InputError(f"--resume given, but the {what} are not those of {str(target)!r}: fit anew with --overwrite")
 
 
-def transform_to_file(run: Path, config: FitConfig, out: Path, *, refine: int, overwrite: bool) -> Corpus:
-    """Infer theta of new documents, write it, and return the documents as they were counted."""
-    file_format = choose_format(out, None)
-    if not overwrite:
-        files.refuse_existing(out)
-    bundle = load_bundle(run)
-    corpus = bundle.count(documents_of(with_columns_of(run, config)))
-    if corpus.n_docs == 0:
-        raise CorpusError(f"{config.corpus!r} holds no documents: expected one document a line, a row or a file")
-    theta = bundle.theta(corpus, refine)
-    write_doc_table(out, corpus.ids, corpus.status.tolist(), theta, file_format, overwrite=overwrite)
-    return corpus
-
-
-def with_columns_of(run: Path, config: FitConfig) -> FitConfig:
-    """The configuration with the columns of the fit, where the user has named none."""
-    if not (run / "run.json").is_file() or {"text_column", "id_column"} & config.model_fields_set:
-        return config
-    before = read_record(run)["config"]
-    return config.model_copy(
-        update={name: before.get(name) or getattr(config, name) for name in ("text_column", "id_column")}
-    )
-
-
-def export_tables(
-    run: Path, targets: Mapping[str, Path | None], file_format: str | None, top: int, *, overwrite: bool
-) -> list[str]:
-    """Write the tables asked for and return a line about each.
-
-    Parameters
-    ----------
-    targets : mapping of str to Path
-        Where to write "doc-topic", "topic-word", "doc-component" and "component-word".
-
-    Raises
-    ------
-    InputError
-        No table was asked for, one the model does not have, or in an unknown format.
-    OutputError
-        A file exists, or the disk refuses.
-    """
-    asked = {name: path for name, path in targets.items() if path is not None}
-    if not asked:
-        options = ", ".join(f"--{name} FILE" for name in targets)
-        raise InputError(f"nothing to export was named: give one or more of {options}")
-    places = [os.path.realpath(path) for path in asked.values()]
-    if len(set(places)) < len(places):
-        twice = next(path for path in asked.values() if places.count(os.path.realpath(path)) > 1)
-        raise InputError(f"{str(twice)!r} was named for two tables: give each a file of its own")
-    formats = {path: choose_format(path, file_format) for path in asked.values()}
-    if not overwrite:
-        for path in formats:
-            files.refuse_existing(path)
-    loaded = load(run)
-    writers = export_writers(loaded, top)
-    for name in asked:
-        if name not in writers:
-            raise InputError(f"--{name} given, but {loaded.bundle.name} has no components: only gmntm has")
-    for name, path in asked.items():
-        writers[name](path, formats[path], overwrite)
-    return [f"wrote {path}" for path in formats]
-
-
-def export_writers(run: Run, top: int) -> dict[str, Callable[[Path, str, bool], None]]:
-    """For each table a run has, what writes it to a file in a format."""
-    words = run.vocabulary
-
-    def of_documents(unit: str, shares: NDArray[np.float32]) -> Callable[[Path, str, bool], None]:
-        return lambda path, file_format, overwrite: write_doc_table(
-            path, run.ids, run.status, shares, file_format, unit=unit, overwrite=overwrite
-        )
-
-    def of_words(unit: str, beta: NDArray[np.float32]) -> Callable[[Path, str, bool], None]:
-        return lambda path, file_format, overwrite: write_word_table(
-            path, beta, words, top, file_format, unit=unit, overwrite=overwrite
-        )
-
-    writers = {"doc-topic": of_documents("topic", run.theta), "topic-word": of_words("topic", run.model.components_)}
-    if run.components is not None and isinstance(run.model, GMNTM):
-        writers["doc-component"] = of_documents("component", run.components)
-        writers["component-word"] = of_words("component", run.model.component_word_)
-    return writers
-
-
 def fit_corpus(
     corpus: Corpus,
-    options: TextOptions,
     config: FitConfig,
     model: TopicModel,
     listener: Listener | None,
     began: float,
     earlier: Run | None = None,
-    on_notice: Callable[[str], None] = lambda line: None,
+    on_notice: Callable[[str], None] = silent,
 ) -> Run:
     """Fit the configured model to counts; an interrupted fit gives the run with the best it had."""
     status = "complete"
     give_word_vectors(model, config, corpus, on_notice)
     # A start that Ctrl-C cut short is made again: there is nothing of training to go on from yet.
     go_on_from = earlier.model if earlier is not None and earlier.model.start_complete_ else None
+    text = corpus.source["options"] | ({} if config.passages is None else {"passages": config.passages})
+    passages = None if config.passages is None else in_passages(corpus, config.passages)
     try:
-        model.fit(corpus.counts, listener=listener, go_on_from=go_on_from)
+        model.fit(corpus.counts if passages is None else passages.counts, listener=listener, go_on_from=go_on_from)
     except FitInterrupted:
         status = "interrupted"
-    bundle = Bundle(config.model, model, corpus.vocabulary, options.describe())
+    bundle = Bundle(config.model, model, corpus.vocabulary, text)
     theta = bundle.theta(corpus)
     words = top_words(model.components_, max(COHERENCE_WORDS, DIVERSITY_WORDS))
     coherence = topic_coherence(words[:, :COHERENCE_WORDS], corpus)
@@ -289,23 +265,23 @@ def fit_corpus(
         theta=theta,
         ids=corpus.ids,
         status=corpus.status.tolist(),
-        sizes=theta[filled].mean(0).astype(np.float64),
+        sizes=theta.mean(0, where=filled[:, None], dtype=np.float64),
         coherence=coherence,
         metrics=metrics_of(model, coherence, words[:, :DIVERSITY_WORDS]),
         record=record_of(config, corpus, model, status, began),
         corpus=corpus,
         keep_corpus=config.keep_corpus,
         components=bundle.components(corpus),
+        kept=corpus.metadata.select(kept_columns(config)),
     )
 
 
 def fit_seeds(
     corpus: Corpus,
-    options: TextOptions,
     config: FitConfig,
     listener: Listener | None,
     began: float,
-    on_notice: Callable[[str], None] = lambda line: None,
+    on_notice: Callable[[str], None] = silent,
 ) -> Run:
     """Fit with `config.seeds` seeds from `config.seed` on and keep the best run, with how stable its topics are.
 
@@ -318,7 +294,7 @@ def fit_seeds(
     for number in range(config.seeds):
         one = config.model_copy(update={"seed": (config.seed + number) % 2**32})
         on_notice(f"seed {one.seed}, {number + 1} of {config.seeds}")
-        run = fit_corpus(corpus, options, one, build_model(one), listener, began, None, on_notice)
+        run = fit_corpus(corpus, one, build_model(one), listener, began, None, on_notice)
         if run.interrupted and finished:
             break
         quality = topic_quality(run.metrics["npmi"]["value"], run.metrics["topic_diversity"]["value"])

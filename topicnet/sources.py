@@ -1,56 +1,191 @@
-"""The corpus a configuration names: a recipe, a path or standard input, read and counted."""
+"""The corpus a configuration names: a recipe, files, counts or standard input, read and counted."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from topicnet.config import FitConfig
-from topicnet.errors import InputError
-from topicnet.text.counts import Corpus, TextOptions
+from topicnet.errors import CorpusError, InputError
+from topicnet.text.bags import bag_format, read_bag
+from topicnet.text.cleaning import Cleaning
+from topicnet.text.counting import read_ahead
+from topicnet.text.counts import Corpus
+from topicnet.text.detect import detect_language
+from topicnet.text.frames import documents_in_batches, documents_of_texts
 from topicnet.text.named import Recipe, recipes
-from topicnet.text.readers import Documents, read_documents, source_name
+from topicnet.text.options import TextOptions
+from topicnet.text.readers import octis_vocabulary, read_documents, source_name
+from topicnet.text.rows import Documents, SkippedRows
 from topicnet.text.vocabulary import Pruning
+from topicnet.text.wordlists import read_words
+
+Notice = Callable[[str], None]
+# Options that say how text is cut and which words are counted: settled for a corpus that is counted already.
+OF_COUNTING = (
+    "lang", "tokenizer", "lemmatize", "phrases", "stop_words", "add_stop_words", "min_df", "max_df", "max_vocab",
+    "drop_urls", "drop_emails", "strip_html", "keep_numbers",
+)  # fmt: skip
+OF_READING = ("text_column", "id_column", "encoding", "file_format", "skip_bad_rows")
+
+
+def silent(line: str) -> None:
+    """Take a notice and say nothing."""
 
 
 def corpus_name(config: FitConfig) -> str:
     """What the corpus of a configuration is called."""
-    if config.corpus is None:
+    if not config.corpus:
         raise InputError("no corpus was given, expected a file, a folder, - or one of `topicnet corpora`")
+    if isinstance(config.corpus, list):
+        return source_name(config.corpus[0])
     recipe = named_recipe(config.corpus)
     return recipe.name if recipe else source_name(config.corpus)
 
 
-def documents_of(config: FitConfig) -> Iterator[Documents]:
+def counted_folder(config: FitConfig) -> Path | None:
+    """The folder of counts that a configuration names as its corpus, if it is one."""
+    if not isinstance(config.corpus, str):
+        return None
+    folder = Path(config.corpus)
+    return folder if (folder / "counts.json").is_file() else None
+
+
+def documents_of(config: FitConfig, skipped: SkippedRows | None = None) -> Iterator[Documents]:
     """The documents of the corpus a configuration names, in batches."""
     assert config.corpus is not None
-    recipe = named_recipe(config.corpus)
+    recipe = named_recipe(config.corpus) if isinstance(config.corpus, str) else None
     if recipe is not None:
         return recipe.read()
-    return read_documents(
-        config.corpus, text_column=config.text_column, id_column=config.id_column, encoding=config.encoding
+    documents = read_documents(
+        config.corpus,
+        text_column=config.text_column,
+        id_column=config.id_column,
+        encoding=config.encoding,
+        file_format=config.file_format,
+        skipped=skipped,
     )
+    # A thread that waits for standard input would outlive Ctrl-C.
+    return documents if config.corpus == "-" else read_ahead(documents)
 
 
-def read_corpus(config: FitConfig) -> tuple[Corpus, TextOptions]:
-    """Read and count the corpus a configuration names: a recipe's name or a path."""
-    name = corpus_name(config)
-    recipe = named_recipe(str(config.corpus))
-    lang = config.lang or (recipe.language if recipe else "en")
-    words = None if config.stop_words is None else _read_stop_words(Path(config.stop_words))
-    options = TextOptions(lang, words, Pruning(config.min_df, config.max_df, config.max_vocab))
-    corpus = Corpus.from_documents(documents_of(config), options=options, keep_texts=config.keep_texts, name=name)
-    return corpus, options
+def read_corpus(config: FitConfig, folder: Path | None = None, on_notice: Notice = silent) -> Corpus:
+    """Read and count the corpus a configuration names, into a staged folder where one is given.
+
+    Raises
+    ------
+    InputError
+        What was given cannot be read or counted so.
+    """
+    counted = counted_corpus(config)
+    if counted is not None:
+        _note_duplicates(counted, on_notice)
+        check_columns(config, counted.metadata.columns, "the corpus")
+        return counted
+    recipe = named_recipe(config.corpus) if isinstance(config.corpus, str) else None
+    skipped = SkippedRows() if config.skip_bad_rows else None
+    options = text_options(config, "none" if config.lang == "auto" else config.lang or _language_of(recipe))
+    documents = documents_of(config, skipped)
+    corpus = _count(documents, config, options, corpus_name(config), folder, on_notice)
+    note_skipped(skipped, corpus, on_notice)
+    _note_duplicates(corpus, on_notice)
+    return corpus
 
 
-def count_every_word(config: FitConfig, dropped: tuple[str, ...] = ()) -> Corpus:
-    """Count all words of the corpus a configuration names but those dropped; saved counts keep their own words."""
-    folder = Path(str(config.corpus))
-    if (folder / "counts.json").is_file():
-        return Corpus.load(folder)
-    options = TextOptions(lang="none", stop_words=dropped)
-    return Corpus.from_documents(documents_of(config), options=options, every_word=True, name=corpus_name(config))
+def note_skipped(skipped: SkippedRows | None, corpus: Corpus, on_notice: Notice) -> None:
+    """Say which rows were left out, and keep the list with the corpus."""
+    if skipped is None or not skipped.count:
+        return
+    corpus.source["skipped"] = {"rows": skipped.count, "listed": skipped.listed}
+    more = f" and {skipped.count - len(skipped.listed):,} more" if skipped.count > len(skipped.listed) else ""
+    rows = "1 row" if skipped.count == 1 else f"{skipped.count:,} rows"
+    on_notice(f"left out {rows} that could not be read: {'; '.join(skipped.listed)}{more}")
+
+
+def corpus_in_memory(texts: Any, config: FitConfig, options: TextOptions, ids: Sequence[str] | None) -> Corpus:
+    """Count texts, or one column of a table, with the options; their language is detected if the config says so."""
+    if _is_table(texts):
+        if ids is not None:
+            raise InputError("ids were given beside a table: name its column of ids with id_column")
+        batches = documents_in_batches(texts, config.text_column, config.id_column)
+    else:
+        batches = iter([documents_of_texts(texts, ids)])
+    return _count(batches, config, options, "texts", None, silent)
+
+
+def _count(
+    batches: Iterator[Documents],
+    config: FitConfig,
+    options: TextOptions,
+    name: str,
+    folder: Path | None,
+    on_notice: Notice,
+) -> Corpus:
+    first = next(batches, None)
+    if first is not None:
+        batches = chain([first], batches)
+        found = dict.fromkeys(column for row in first.metadata for column in row)
+        check_columns(config, list(found), f"the first {len(first.ids):,} documents")
+    detected = None
+    if config.lang == "auto":
+        detection = detect_language([] if first is None else first.texts)
+        options, detected = replace(options, lang=detection.lang), detection.line()
+        on_notice(detected)
+    corpus = Corpus.from_documents(batches, options=options, keep_texts=config.keep_texts, name=name, folder=folder)
+    if detected:
+        corpus.source["language"] = detected
+    return corpus
+
+
+def text_options(config: FitConfig, lang: str) -> TextOptions:
+    """How the text of a configuration's corpus becomes counted words."""
+    options = TextOptions(
+        lang=lang,
+        stop_words=_stop_words(config.stop_words),
+        more_stop_words=_stop_words(config.add_stop_words) or (),
+        pruning=Pruning(config.min_df, config.max_df, config.max_vocab),
+        tokenizer=config.tokenizer,
+        lemmatize=config.lemmatize,
+        cleaning=Cleaning(
+            drop_urls=config.drop_urls,
+            drop_emails=config.drop_emails,
+            strip_html=config.strip_html,
+            keep_numbers=config.keep_numbers,
+        ),
+        phrases=config.phrases,
+    )
+    if config.vocabulary is not None:
+        words = read_words(Path(config.vocabulary), "vocabulary", options.segmenter, one_a_line=True)
+        return with_vocabulary(options, words)
+    octis = None if not isinstance(config.corpus, str) else octis_vocabulary(Path(config.corpus))
+    if octis is None:
+        return options
+    return replace(options, lang="none", tokenizer="spaces", vocabulary=tuple(octis))
+
+
+def _stop_words(path: str | None) -> tuple[str, ...] | None:
+    return None if path is None else tuple(read_words(path, "stop words", may_be_empty=True))
+
+
+def with_vocabulary(options: TextOptions, words: list[str]) -> TextOptions:
+    """Options that count just these words; those with "_" between are phrases."""
+    phrases = tuple(tuple(word.split("_")) for word in words if "_" in word and options.tokenizer != "spaces")
+    return replace(options, vocabulary=tuple(words), phrases=phrases or False)
+
+
+def count_every_word(config: FitConfig, options: TextOptions | None = None, folder: Path | None = None) -> Corpus:
+    """Count all words of the corpus a configuration names but the stop words of the options; counts keep their own."""
+    counted = counted_corpus(config)
+    if counted is not None:
+        return counted
+    plain = TextOptions(lang="none") if options is None else options
+    return Corpus.from_documents(
+        documents_of(config), options=plain, every_word=True, name=corpus_name(config), folder=folder
+    )
 
 
 def named_recipe(corpus: str) -> Recipe | None:
@@ -70,10 +205,62 @@ def named_recipe(corpus: str) -> Recipe | None:
     return recipe
 
 
-def _read_stop_words(path: Path) -> tuple[str, ...]:
-    try:
-        return tuple(path.read_text("utf-8-sig").split())
-    except OSError as error:
-        raise InputError(f"cannot read the stop words {str(path)!r}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"the stop words {str(path)!r} are not UTF-8: expected a text file of words") from error
+def kept_columns(config: FitConfig) -> list[str]:
+    """Columns of the source that stand in doc_topic.csv, in the order they were named."""
+    named = [config.label_column, config.time_column, *config.keep_columns]
+    return list(dict.fromkeys(column for column in named if column is not None))
+
+
+def counted_corpus(config: FitConfig) -> Corpus | None:
+    """The corpus of a configuration that names counts, ours or another tool's."""
+    folder = counted_folder(config)
+    if folder is not None:
+        _refuse_options(config, (*OF_COUNTING, *OF_READING, "vocabulary"), str(folder))
+        return Corpus.load(folder)
+    if not isinstance(config.corpus, str) or config.corpus == "-":
+        return None
+    kind = bag_format(config.corpus, config.file_format)
+    if kind is None:
+        return None
+    _refuse_options(config, OF_COUNTING, config.corpus)
+    vocabulary = None if config.vocabulary is None else Path(config.vocabulary)
+    bag = read_bag(config.corpus, file_format=kind, vocabulary=vocabulary, encoding=config.encoding)
+    return Corpus.from_counts(bag.counts, bag.vocabulary, bag.ids, name=bag.name)
+
+
+def _is_table(texts: Any) -> bool:
+    """Whether this is a table of pandas, polars or Hugging Face, told by name: none of them need be installed."""
+    return type(texts).__name__ in ("DataFrame", "LazyFrame", "Dataset", "DatasetDict")
+
+
+def _language_of(recipe: Recipe | None) -> str:
+    return recipe.language if recipe else "en"
+
+
+def _refuse_options(config: FitConfig, names: tuple[str, ...], where: str) -> None:
+    """Raise InputError if an option was given that the corpus leaves no room for."""
+    fields = FitConfig.model_fields
+    given: list[Any] = [name for name in names if getattr(config, name) != fields[name].default]
+    if given:
+        option = "--format" if given[0] == "file_format" else "--" + given[0].replace("_", "-")
+        raise InputError(
+            f"{option} given, but {where!r} holds counts, whose words are settled: leave it out, or give the text"
+        )
+
+
+def check_columns(config: FitConfig, found: list[str], where: str) -> None:
+    """Raise CorpusError if a column that shall be kept is not there."""
+    for column in kept_columns(config):
+        if column not in found:
+            has = f"has: {', '.join(found)}" if found else "has none beside the text"
+            raise CorpusError(f"no column {column!r} to keep: {where} {has}; name one of them, or leave it out")
+
+
+def _note_duplicates(corpus: Corpus, on_notice: Notice) -> None:
+    """Say so if ids do not tell documents apart; the rows still stand in input order."""
+    if len(set(corpus.ids)) == corpus.n_docs:
+        return
+    seen: set[str] = set()
+    twice = next(i for i in corpus.ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+    n_more = corpus.n_docs - len(set(corpus.ids))
+    on_notice(f"{n_more:,} documents have an id that another has too (such as {twice!r}): all are kept, in input order")

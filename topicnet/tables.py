@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import polars as pl
@@ -15,15 +17,31 @@ from topicnet.evaluate.coherence import top_words
 from topicnet.text.counts import OK
 
 FORMATS = ("csv", "parquet", "npz")
+ARRAY_SLICE = 1_000_000  # characters of an array of strings made at a time
 
 
-def doc_topic_table(ids: list[str], status: list[str], theta: NDArray[np.float32], unit: str = "topic") -> pl.DataFrame:
-    """The table of doc_topic.csv, or of doc_component.csv; top_topic is null for a document without known words."""
+def doc_topic_table(
+    ids: list[str],
+    status: list[str],
+    theta: NDArray[np.float32],
+    unit: str = "topic",
+    kept: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """The table of doc_topic.csv, or of doc_component.csv; top_topic is null for a document without known words.
+
+    Columns of `kept` (D, ...) stand after the last topic, in their order; one named like a column of ours gets "_"
+    appended until its name is free.
+
+    Raises
+    ------
+    InputError
+        `kept` has another number of rows than there are documents.
+    """
     best = pl.Series(theta.argmax(1) if theta.size else np.zeros(0, dtype=np.int64), dtype=pl.Int64)
     frame = pl.DataFrame({"doc_id": ids, "status": status}, schema={"doc_id": pl.String, "status": pl.String})
     frame = frame.with_columns(pl.when(pl.col("status") == OK).then(best).alias(f"top_{unit}"))
     columns = [pl.Series(f"{unit}_{k}", theta[:, k]) for k in range(theta.shape[1])]
-    return frame.with_columns(columns)
+    return frame.with_columns(columns + _kept_columns(kept, len(ids), _ours(unit)))
 
 
 def topic_word_table(beta: NDArray[np.float32], vocabulary: list[str], n: int, unit: str = "topic") -> pl.DataFrame:
@@ -41,12 +59,16 @@ def topic_word_table(beta: NDArray[np.float32], vocabulary: list[str], n: int, u
 
 
 def read_doc_topic(folder: Path, n_topics: int, unit: str = "topic") -> pl.DataFrame:
-    """Read doc_topic.csv, or doc_component.csv, back, bit for bit."""
+    """Read doc_topic.csv, or doc_component.csv, back, bit for bit; kept columns are left out."""
     name = f"doc_{unit}.csv"
     kinds: dict[str, Any] = {"doc_id": pl.String, "status": pl.String, f"top_{unit}": pl.Int64}
     kinds |= {f"{unit}_{k}": pl.Float32 for k in range(n_topics)}
     try:
-        table = pl.read_csv(folder / name, schema=kinds)
+        header = pl.read_csv(folder / name, n_rows=0, infer_schema=False).columns
+        foreign = header[: len(kinds)] != list(kinds)
+        if foreign or any(re.fullmatch(_ours(unit), column) for column in header[len(kinds) :]):
+            raise pl.exceptions.SchemaError("columns of another table")
+        table = pl.read_csv(folder / name, columns=list(kinds), schema_overrides=kinds, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise BundleError(f"{name} in {str(folder)!r} cannot be read: copy the run again or fit anew") from error
     table = table.with_columns(pl.col("doc_id").fill_null(""))
@@ -55,6 +77,13 @@ def read_doc_topic(folder: Path, n_topics: int, unit: str = "topic") -> pl.DataF
     bare = pl.col("doc_id").str.strip_prefix("'")
     was_guarded = pl.col("doc_id").str.starts_with("'") & bare.str.contains(files.FORMULA_START)
     return table.with_columns(pl.when(was_guarded).then(bare).otherwise(pl.col("doc_id")).alias("doc_id"))
+
+
+def read_kept(folder: Path, n_topics: int) -> pl.DataFrame:
+    """The kept columns of doc_topic.csv, as text."""
+    header = pl.read_csv(folder / "doc_topic.csv", n_rows=0, infer_schema=False).columns
+    names = header[3 + n_topics :]  # behind doc_id, status, top_topic and the topics
+    return pl.read_csv(folder / "doc_topic.csv", columns=names, infer_schema=False) if names else pl.DataFrame()
 
 
 def choose_format(path: Path, asked: str | None) -> str:
@@ -80,17 +109,25 @@ def write_doc_table(
     file_format: str,
     *,
     unit: str = "topic",
+    kept: pl.DataFrame | None = None,
     overwrite: bool,
 ) -> None:
     """Write theta with ids and status: a table, or an NPZ of arrays `theta`, `doc_id`, `status`.
 
-    Of components, the array is named `component`.
+    Of components, the array is named `component`. Columns of `kept` are columns of the table after the topics, or
+    arrays of numbers or strings; there a missing number is NaN and any other missing value the empty string.
     """
-    if file_format == "npz":
-        arrays = {"theta" if unit == "topic" else unit: theta}
-        _write_arrays(path, overwrite, doc_id=np.array(ids, dtype=str), status=np.array(status, dtype=str), **arrays)
-    else:
-        _write_table(path, doc_topic_table(ids, status, theta, unit), file_format, overwrite)
+    if file_format != "npz":
+        _write_table(path, doc_topic_table(ids, status, theta, unit, kept), file_format, overwrite)
+        return
+    name = "theta" if unit == "topic" else unit
+    columns = _kept_columns(kept, len(ids), rf"doc_id|status|{name}")
+    arrays: dict[str, NDArray[Any] | pl.Series] = {
+        "doc_id": pl.Series(ids, dtype=pl.String),
+        "status": pl.Series(status, dtype=pl.String),
+        name: theta,
+    }
+    _write_arrays(path, overwrite, arrays | {column.name: _array_of(column) for column in columns})
 
 
 def write_word_table(
@@ -109,7 +146,7 @@ def write_word_table(
     """
     if file_format == "npz":
         arrays = {"beta" if unit == "topic" else f"{unit}_word": beta}
-        _write_arrays(path, overwrite, vocabulary=np.array(vocabulary, dtype=str), **arrays)
+        _write_arrays(path, overwrite, {"vocabulary": pl.Series(vocabulary, dtype=pl.String)} | arrays)
     else:
         _write_table(path, topic_word_table(beta, vocabulary, top or len(vocabulary), unit), file_format, overwrite)
 
@@ -119,10 +156,59 @@ def _write_table(path: Path, table: pl.DataFrame, file_format: str, overwrite: b
         files.write_table(part, table, parquet=file_format == "parquet")
 
 
-def _write_arrays(path: Path, overwrite: bool, **arrays: NDArray[Any]) -> None:
+def _write_arrays(path: Path, overwrite: bool, arrays: dict[str, NDArray[Any] | pl.Series]) -> None:
+    """Write an NPZ; not with numpy's savez, whose own arguments (`file`) no array may be named after."""
     with (
         files.whole_file(path, overwrite=overwrite) as part,
         files.disk_errors(path),
-        part.open("wb") as handle,
+        zipfile.ZipFile(part, "w", compression=zipfile.ZIP_DEFLATED) as archive,
     ):
-        np.savez_compressed(handle, **arrays)  # type: ignore[arg-type]
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as handle:
+                _write_array(handle, array)
+
+
+def _ours(unit: str) -> str:
+    """What the names of the table's own columns match, whatever the number of topics."""
+    return rf"doc_id|status|top_{unit}|{unit}_\d+"
+
+
+def _kept_columns(kept: pl.DataFrame | None, n_docs: int, ours: str) -> list[pl.Series]:
+    """Columns that can stand beside those whose names match `ours`; text is plain text, so that it is guarded."""
+    if kept is None or kept.width == 0:
+        return []
+    if kept.height != n_docs:
+        raise InputError(f"{kept.height} rows of kept columns given for {n_docs} documents, expected one each")
+    taken = set(kept.columns)
+    columns = []
+    for column in kept.get_columns():
+        name = column.name
+        while re.fullmatch(ours, name) or (name != column.name and name in taken):
+            name += "_"
+        taken.add(name)
+        text = isinstance(column.dtype, pl.Categorical | pl.Enum)
+        columns.append((column.cast(pl.String) if text else column).rename(name))
+    return columns
+
+
+def _array_of(column: pl.Series) -> NDArray[Any] | pl.Series:
+    """Numbers as an array; as text what is no number, or would lose digits beside a missing one, which is NaN."""
+    if column.dtype.is_integer() or column.dtype.is_float() or column.dtype == pl.Boolean:
+        numbers = column if column.null_count() == 0 else column.cast(pl.Float64)
+        array = numbers.to_numpy()
+        if array.dtype.kind in "biuf" and numbers.cast(column.dtype).equals(column):
+            return array
+    return column.cast(pl.String).fill_null("")
+
+
+def _write_array(handle: IO[bytes], values: NDArray[Any] | pl.Series) -> None:
+    if isinstance(values, np.ndarray):
+        np.lib.format.write_array(handle, values, allow_pickle=False)
+        return
+    # An array of strings takes 4 bytes times the longest for each: made a slice at a time.
+    longest = max(1, int(values.str.len_chars().max() or 0))  # type: ignore[arg-type]
+    header = {"descr": f"<U{longest}", "fortran_order": False, "shape": (len(values),)}
+    np.lib.format.write_array_header_1_0(handle, header)
+    rows = max(1, ARRAY_SLICE // longest)
+    for begin in range(0, len(values), rows):
+        handle.write(np.array(values[begin : begin + rows].to_list(), dtype=f"<U{longest}").tobytes())

@@ -23,6 +23,7 @@ from topicnet.run import check_size
 from topicnet.scorecard import check_halves, halves, values_of
 from topicnet.sources import count_every_word, read_corpus
 from topicnet.text.counts import OK, Corpus
+from topicnet.text.options import options_of
 from topicnet.text.reference import reference_over
 from topicnet.worker import Cell, Workers, workers
 
@@ -152,11 +153,11 @@ def open_workspace(out: Path, name: str, *, overwrite: bool, resume: bool) -> tu
 
 def read_parts(config: FitConfig, test: FitConfig | None, n_topics: int) -> tuple[Corpus, Corpus | None]:
     """Read the corpus, and test documents in its words."""
-    corpus, _ = read_corpus(config)
+    corpus = read_corpus(config)
     check_size(corpus, n_topics)
     if test is None:
         return corpus, None
-    given = count_every_word(test)
+    given = count_every_word(test, options_of(corpus.source["options"]))
     try:
         counts = reference_over(given, corpus.vocabulary)
     except CorpusError:

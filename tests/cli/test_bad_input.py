@@ -67,7 +67,7 @@ OPTIONS = {
     "option with an escape": (["--\x1b[31m\n", "5"], []),
     "two corpora": (["other.txt"], ["other.txt"]),
     "language": (["--lang", "xx"], ["xx"]),
-    "language without spaces": (["--lang", "zh"], ["zh", "segment"]),
+    "language without spaces": (["--lang", "th"], ["th", "segment"]),
     "cuda": (["--device", "cuda"], ["cuda", "auto or cpu"]),
     "device": (["--device", "tpu"], ["tpu"]),
     "device that is torch's alone": (["--device", "meta"], ["meta"]),

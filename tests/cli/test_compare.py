@@ -30,7 +30,8 @@ from topicnet.evaluate.perplexity import unigram_perplexity
 from topicnet.evaluate.stability import stability
 from topicnet.experiments import compare
 from topicnet.scorecard import CONVENTIONS, halves
-from topicnet.text.counts import Corpus, TextOptions
+from topicnet.text.counts import Corpus
+from topicnet.text.options import TextOptions
 from topicnet.worker import Cell, Workers
 from topicnet.workspace import split
 

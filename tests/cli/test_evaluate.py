@@ -550,7 +550,6 @@ def test_prepare_replaces_a_folder_only_when_told(warm: Warm, folder: Path, tmp_
 
 REFUSED_TO_PREPARE = {
     # name: text, arguments, what the message mentions
-    "without --reference": ("goal\n", ["--out", "out"], ["--reference"]),
     "without --out": ("goal\n", ["--reference"], ["--out"]),
     "an empty file": ("", ["--reference", "--out", "out"], ["no documents"]),
     "blank documents": ("\n\n", ["--reference", "--out", "out"], ["none of the 2 documents"]),

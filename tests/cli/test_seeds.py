@@ -19,7 +19,6 @@ from topicnet.evaluate.stability import stability
 from topicnet.results import FRAGILE, Run
 from topicnet.run import fit_seeds
 from topicnet.scorecard import STABILITY, topic_quality
-from topicnet.text.counts import TextOptions
 
 from .conftest import QUICK, Warm, assert_refused, snapshot, themed_documents
 from .test_evaluate import fit_here
@@ -261,7 +260,7 @@ def kept_of(monkeypatch: pytest.MonkeyPatch, *runs: Run, seed: int = 0) -> Run:
     """The run kept of these, fitted one after the other."""
     waiting = list(runs)
 
-    def fit_corpus(corpus: Any, options: Any, config: FitConfig, *rest: Any) -> Run:
+    def fit_corpus(corpus: Any, config: FitConfig, *rest: Any) -> Run:
         run = waiting.pop(0)
         run.record["seed"] = config.seed
         return run
@@ -269,7 +268,7 @@ def kept_of(monkeypatch: pytest.MonkeyPatch, *runs: Run, seed: int = 0) -> Run:
     monkeypatch.setattr("topicnet.run.fit_corpus", fit_corpus)
     config = FitConfig(seed=seed, seeds=len(runs), topics=3)
     nothing: Any = None
-    return fit_seeds(nothing, TextOptions(), config, None, 0.0)
+    return fit_seeds(nothing, config, None, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Languages: tokens as Unicode defines letters, one spelling a word, stop words that leave the subjects in."""
 
+import subprocess
+import sys
 import unicodedata
 
 import polars as pl
@@ -8,11 +10,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from topicnet.errors import InputError
-from topicnet.text.languages import NEED_SEGMENTER, NO_STOP_WORDS, check_language, stop_words, tokenize
+from topicnet.text import languages
+from topicnet.text.languages import (
+    NEED_SEGMENTER,
+    NO_STOP_WORDS,
+    SEGMENTED,
+    TOKEN_PATTERN,
+    check_language,
+    cut_stop_words,
+    known_languages,
+    stop_words,
+    tokenize,
+)
 
 TRICKY = "aZéÉ\u0301\u0308\u0327İıIΣσςßẞÅ\u212bﬁहिन्दीกำשׁلا٣1_'’-·\u00ad\u200c\u200d \n\t\0ªʰ"
 LETTERS = st.text(st.characters(exclude_categories=("Cs", "Cn")) | st.sampled_from(TRICKY), max_size=40)
-SPACED = ["de", "fr", "es", "it", "nl", "pt", "ru", "pl", "sv", "fi", "he", "hi", "vi"]
+SPACED = ["de", "fr", "es", "it", "nl", "pt", "ru", "pl", "sv", "fi", "he", "hi", "vi", "ar", "el", "hu", "ro", "tr"]
 
 
 def tokens(text: str) -> list[str]:
@@ -50,6 +63,50 @@ def test_tokens_are_those_of_a_plain_reference(texts: list[str]) -> None:
 @given(LETTERS)
 def test_a_text_has_the_same_tokens_composed_and_decomposed(text: str) -> None:
     assert tokens(unicodedata.normalize("NFD", text)) == tokens(text)
+
+
+def plain(texts: pl.Series) -> pl.Series:
+    """The tokenizer of the first version, every text brought to NFC: models remember its name."""
+    return texts.str.to_lowercase().str.normalize("NFC").str.extract_all(TOKEN_PATTERN)
+
+
+@settings(max_examples=400)
+@given(
+    st.lists(st.none() | st.text(max_size=20) | LETTERS | st.text("aZ 'éñЖяё’…\u0301\u0483\u1100\uac00İ", max_size=30))
+)
+def test_the_short_cut_past_nfc_changes_no_token(texts: list[str | None]) -> None:
+    series = pl.Series("given", texts, dtype=pl.String)
+    found = tokenize(series)
+    assert found.equals(plain(series), check_names=True)
+    assert found.dtype == pl.List(pl.String)
+
+
+def test_nfc_leaves_every_character_alone_that_is_passed_by() -> None:
+    """None of them changes, is a mark that moves, or joins the character before it."""
+    characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
+    table = pl.Series(characters, dtype=pl.String)
+    stable = set(table.filter(~table.str.contains(languages._UNSTABLE)))
+    assert len(stable) > 800
+    assert all(composed(character) == character for character in stable)
+    assert not any(unicodedata.combining(character) for character in stable)
+    # What may join the character before it is the second half of some character's decomposition, or a jamo.
+    seconds = {
+        chr(int(parts[1], 16))
+        for character in characters
+        if len(parts := unicodedata.decomposition(character).split()) == 2 and not parts[0].startswith("<")
+    }
+    assert not stable & (seconds | {chr(code) for code in range(0x1100, 0x1200)})
+
+
+def test_rows_keep_their_order_in_every_thread() -> None:
+    texts = pl.Series([f"{'é' if row % 3 else 'e'} {chr(97 + row % 26) * 3} {row}" for row in range(50_000)])
+    assert tokenize(texts).equals(plain(texts))
+
+
+@pytest.mark.data
+def test_reviews_are_cut_as_before(shared_data) -> None:
+    texts = pl.read_ndjson(shared_data / "imdb" / "train.jsonl.gz")["text"][:3_000]
+    assert tokenize(texts).equals(plain(texts))
 
 
 @pytest.mark.parametrize(
@@ -144,9 +201,9 @@ def test_a_code_is_known_in_any_case(given_code: str) -> None:
     assert stop_words(given_code) == stop_words(given_code.lower())
 
 
-@pytest.mark.parametrize("lang", ["zh", "ja", "ko", "th", "ZH"])
+@pytest.mark.parametrize("lang", ["th", "TH"])
 @pytest.mark.parametrize("function", [check_language, stop_words])
-def test_a_language_without_spaces_is_refused_with_a_way_out(function, lang: str) -> None:
+def test_a_language_without_a_segmenter_is_refused_with_a_way_out(function, lang: str) -> None:
     with pytest.raises(InputError) as caught:
         function(lang)
     message = str(caught.value)
@@ -154,6 +211,72 @@ def test_a_language_without_spaces_is_refused_with_a_way_out(function, lang: str
     assert NEED_SEGMENTER[lang.lower()] in message
     assert "segment" in message
     assert "--lang none" in message
+
+
+@pytest.mark.parametrize("lang", sorted(SEGMENTED))
+def test_lists_of_segmented_languages_are_words_as_they_stand(lang: str) -> None:
+    words = stop_words(lang)
+    assert words == sorted(set(words))
+    assert len(words) > 300
+    assert {"the", "of"} <= set(words)
+    assert all(word == composed(word.lower()) and not word.isspace() for word in words)
+
+
+@pytest.mark.parametrize(
+    ("lang", "grammar", "subjects"),
+    [
+        ("zh", "我们 可以 没有 如何 一个 进行 表示 今年", "中国 经济 游戏 学生 基金"),
+        ("ja", "する ある こと もの 場合 主要", "日本 大学 音楽 会社 動物"),
+        ("ko", "하다 되다 있다 없다 생각 때문", "영화 드라마 음악 재미있다 감독"),
+        ("de", "dass beim wurde können außerdem", "stadt regierung kinder arbeit"),
+        ("fr", "qu aujourd hui jusqu lorsqu celle avez eûmes c'est", "mot droite force pays école"),
+        ("it", "dell nell sull quest anche perché tuttavia", "casa città governo ministro mondo"),
+        ("es", "también más estuviésemos qué", "trabajo valor fuerza ciudad"),
+        ("pt", "lo não também você são", "sistema grupo trabalho governo"),
+        ("nl", "het een wel toch omdat", "stad kinderen werk"),
+        ("ru", "это который чтобы моего своих", "жизнь люди человек война"),
+        ("tr", "bir ve için çok değil gibi", "şehir savaş okul"),
+        ("hu", "hogy nem és volt előtt", "város háború iskola"),
+        ("ar", "في من على إلى التي", "مدينة حرب مدرسة"),
+        ("el", "και του της είναι αυτό", "πόλη πόλεμος σχολείο"),
+        ("ro", "și în pentru această sunt", "oraș război școală"),
+    ],
+)
+def test_grammar_is_dropped_and_subjects_are_kept(lang: str, grammar: str, subjects: str) -> None:
+    dropped = set(stop_words(lang))
+    words = grammar.split() if lang in SEGMENTED else tokens(grammar)
+    assert sorted(set(words) - dropped) == []
+    assert sorted(set(subjects.split()) & dropped) == []
+
+
+def test_stop_words_are_also_dropped_as_another_tokenizer_cuts_them() -> None:
+    def stems(texts: pl.Series) -> pl.Series:
+        return texts.str.slice(0, 4).str.extract_all(r"\w+")
+
+    assert cut_stop_words(["having", "us"], stems) == ["havi", "having", "us"]
+    assert {"havi", "having"} <= set(stop_words("en", stems))
+    assert cut_stop_words([]) == []
+
+
+def test_no_stop_word_costs_the_import_of_spacy() -> None:
+    code = "import sys; from topicnet.text.languages import stop_words; stop_words('de'); print('spacy' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.strip() == "False"
+
+
+def test_without_spacy_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    languages._of_spacy.cache_clear()
+    monkeypatch.setattr(languages.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="--lang de needs the stop words of spaCy: pip install spacy"):
+        stop_words("de")
+
+
+def test_auto_passes_only_where_it_is_resolved() -> None:
+    assert check_language("AUTO", auto=True) == "auto"
+    with pytest.raises(InputError, match="'auto' given, expected none or one of"):
+        check_language("auto")
+    with pytest.raises(InputError, match="expected auto, none or one of"):
+        check_language("xx", auto=True)
 
 
 @pytest.mark.parametrize("lang", ["xx", "english", "", "en-GB", "e\nn"])
@@ -164,6 +287,7 @@ def test_an_unknown_language_is_refused_with_the_known_ones(lang: str) -> None:
     assert message.isprintable()
     assert repr(lang) in message
     offered = message.rpartition(": ")[2].split(", ")
-    assert {"en", "de", "fr"} <= set(offered)
-    assert not set(offered) & set(NEED_SEGMENTER)
+    assert offered == known_languages()
+    assert {"en", "de", "fr", "zh", "ja", "ko"} <= set(offered)
+    assert not set(offered) & (set(NEED_SEGMENTER) | set(NO_STOP_WORDS))
     assert [check_language(code) for code in offered] == offered

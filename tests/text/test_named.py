@@ -260,8 +260,8 @@ def test_a_name_that_is_also_a_path_is_asked_about(tmp_path, monkeypatch):
 
     (tmp_path / "lee.txt").write_text("one cat\ntwo cats\n")
     monkeypatch.chdir(tmp_path)
-    assert read_corpus(read_config(None, {"corpus": "lee.txt", "lang": "none"}))[0].n_docs == 2
-    assert read_corpus(read_config(None, {"corpus": "lee"}))[0].n_docs == 300
+    assert read_corpus(read_config(None, {"corpus": "lee.txt", "lang": "none"})).n_docs == 2
+    assert read_corpus(read_config(None, {"corpus": "lee"})).n_docs == 300
     (tmp_path / "lee").mkdir()
     with pytest.raises(InputError, match=r"write \./lee"):
         read_corpus(read_config(None, {"corpus": "lee"}))

@@ -12,13 +12,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.text.workbooks import write_xlsx
 from topicnet.errors import CorpusError, InputError
-from topicnet.text import readers
-from topicnet.text.readers import Documents, read_documents, source_name
+from topicnet.text import opening, readers
+from topicnet.text.readers import FORMATS, Documents, SkippedRows, read_documents, source_name
 
 UNICODE_BREAKS = "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 
@@ -44,7 +46,12 @@ def batches_are_sound(batches: list[Documents], batch_docs: int) -> Iterable[boo
     for i, batch in enumerate(batches):
         yield len(batch.ids) == len(batch.texts) == len(batch.metadata)
         yield 1 <= len(batch.ids) <= batch_docs
-        yield len(batch.ids) == batch_docs or i == len(batches) - 1
+        yield len(batch.ids) == batch_docs or i == len(batches) - 1 or is_full(batch, batches[i + 1])
+
+
+def is_full(batch: Documents, following: Documents) -> bool:
+    """Whether one more document would have been too many characters."""
+    return sum(map(len, [*batch.texts, following.texts[0]])) > readers._BATCH_CHARACTERS
 
 
 def refusal(path: str | Path, **options: Any) -> str:
@@ -85,7 +92,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read_in_chunks(path: Path, chunk_bytes: int, **options: Any) -> Documents:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readers, "_CHUNK_BYTES", chunk_bytes)
+        patch.setattr(opening, "_CHUNK_BYTES", chunk_bytes)
         return read(path, **options)
 
 
@@ -205,6 +212,24 @@ def test_batches_are_full_but_the_last_and_numbers_run_on(tmp_path):
     assert [batch.ids for batch in read_documents(path, batch_docs=2)] == [["1", "2"], ["3", "4"], ["5"]]
 
 
+@given(st.lists(st.integers(0, 30), max_size=20), batch_sizes)
+@settings(max_examples=50)
+def test_batches_are_bounded_by_characters_too(folder, lengths, batch_docs):
+    path = write(folder / "b.txt", "".join("x" * n + "\n" for n in lengths))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readers, "_BATCH_CHARACTERS", 25)
+        batches = list(read_documents(path, batch_docs=batch_docs))
+        assert all(batches_are_sound(batches, batch_docs))
+    assert [len(text) for batch in batches for text in batch.texts] == lengths
+    assert all(len(b.ids) == 1 or sum(map(len, b.texts)) <= 25 for b in batches)
+    assert [i for batch in batches for i in batch.ids] == numbers(len(lengths))
+
+
+def test_a_long_document_is_a_batch_alone(tmp_path):
+    path = write(tmp_path / "a.txt", "a\n\n" + "x" * 9_000_000 + "\n\nb\n")
+    assert [list(map(len, batch.texts)) for batch in read_documents(path)] == [[1, 0], [9_000_000], [0, 1]]
+
+
 def test_memory_stays_flat_and_a_huge_line_is_joined_once(tmp_path, monkeypatch):
     many = write(tmp_path / "many.txt", ("x" * 99 + "\n") * 200_000)  # 20 MB
     tracemalloc.start()
@@ -213,7 +238,7 @@ def test_memory_stays_flat_and_a_huge_line_is_joined_once(tmp_path, monkeypatch)
     tracemalloc.stop()
     assert n_docs == 200_000
     assert peak_bytes < 4_000_000
-    monkeypatch.setattr(readers, "_CHUNK_BYTES", 100)  # 100,000 parts: a minute if each were joined to the last
+    monkeypatch.setattr(opening, "_CHUNK_BYTES", 100)  # 100,000 parts: a minute if each were joined to the last
     assert read(write(tmp_path / "long.txt", "y" * 10_000_000)).texts == ["y" * 10_000_000]
 
 
@@ -244,7 +269,7 @@ def test_a_folder_is_read_in_the_order_of_its_paths(tmp_path):
     docs = read(root, batch_docs=3)
     assert docs.ids == ["a.txt/z.TXT", "b/0.txt.gz", "b/1.txt", "c.txt"]
     assert docs.texts == ["", "zipped", "line one\r\nline two\n", "last"]
-    assert docs.metadata == [{}] * 4
+    assert docs.metadata == [{"folder": "a.txt"}, {"folder": "b"}, {"folder": "b"}, {"folder": ""}]
 
 
 def test_a_folder_may_have_an_ending(tmp_path):
@@ -338,8 +363,9 @@ def test_a_long_csv_field_is_read(tmp_path):
 
 def test_a_missing_column_is_named_with_those_there_are(tmp_path):
     path = write(tmp_path / "posts.csv", "id,title,text\n1,2,3\n")
+    tried = "(commas, semicolons and tabs were tried)"
     assert refusal(path, text_column="body") == (
-        f"no column 'body' in {path}; it has: id, title, text. Name one with --text-column"
+        f"no column 'body' in {path} {tried}; it has: id, title, text. Name one with --text-column"
     )
     assert refusal(path, id_column="key") == (
         f"no column 'key' in {path}; it has: id, title, text. Name one with --id-column"
@@ -441,7 +467,7 @@ def test_a_json_row_without_a_column_is_refused_with_the_keys_it_has(tmp_path):
 @pytest.mark.parametrize("chunk_bytes", [1, 5, 1 << 18])
 @pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl", "a.txt.gz"])
 def test_bytes_outside_the_encoding_are_refused_with_line_and_byte(tmp_path, monkeypatch, name, chunk_bytes):
-    monkeypatch.setattr(readers, "_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(opening, "_CHUNK_BYTES", chunk_bytes)
     path = write(tmp_path / name, b"\n\n\n \xe9 \n" if "jsonl" in name else b"\n\n\nca\xc3\xa9 f\xe9 \n")
     message = refusal(path)
     assert f"line 4 of {path} has the byte 0xe9, expected text in 'utf-8'" in message
@@ -467,7 +493,7 @@ def test_a_sequence_cut_off_at_the_end_is_refused(tmp_path):
     ],
 )
 def test_the_line_of_a_bad_byte_is_right_in_any_encoding(tmp_path, monkeypatch, encoding, bad, chunk_bytes):
-    monkeypatch.setattr(readers, "_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(opening, "_CHUNK_BYTES", chunk_bytes)
     text = "one\ntwo \u0a0a\n" if encoding.startswith("utf") else "one\ntwo\n"  # U+0A0A holds two bytes 0x0a
     path = write(tmp_path / "a.txt", text.encode(encoding) + bad)
     assert f"line 3 of {path} has the byte 0x{bad[0]:02x}" in refusal(path, encoding=encoding)
@@ -587,9 +613,115 @@ def test_a_folder_gives_its_own_name(tmp_path, monkeypatch):
     assert source_name(".") == "posts.txt"
 
 
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("posts/*.csv", "posts"),
+        ("posts-*.csv.zst", "posts"),
+        ("data/posts/**/*", "posts"),
+        ("/*", "corpus"),
+        ("*", "corpus"),
+        ("tweets_202[0-4].parquet", "tweets_2020-4"),
+        (["b.jsonl", "a.csv"], "b"),
+        ([], "corpus"),
+    ],
+)
+def test_several_sources_have_a_name_that_can_be_a_folder(source, name):
+    assert source_name(source) == name
+
+
 def test_a_blank_line_of_a_one_column_table_is_an_empty_document(tmp_path):
     path = tmp_path / "answers.csv"
     path.write_text("text\nbus train\n\nnurse\n")
     (batch,) = read_documents(path)
     assert batch.texts == ["bus train", "", "nurse"]
     assert batch.ids == ["1", "2", "3"]
+
+
+# --- formats by name, standard input in any of them ---
+
+
+def test_the_formats_are_those_that_were_promised():
+    assert FORMATS == ("txt", "csv", "tsv", "jsonl", "parquet", "xlsx", "mallet", "octis")
+
+
+@pytest.mark.parametrize(
+    ("file_format", "content", "text"),
+    [
+        ("txt", "one two\n", "one two"),
+        ("csv", "a;text\n1;one\n", "one"),
+        ("tsv", "a\ttext\n1\tone\n", "one"),
+        ("jsonl", '{"text": "one"}', "one"),
+        ("mallet", "d1 x one two\n", "one two"),
+        ("octis", "one two\ttrain\n", "one two"),
+    ],
+)
+def test_a_format_can_be_named_whatever_the_ending(tmp_path, monkeypatch, file_format, content, text):
+    assert read(write(tmp_path / "data.dat", content), file_format=file_format).texts == [text]
+    assert read(write(tmp_path / "data.csv.gz", content), file_format=file_format).texts == [text]
+    monkeypatch.setattr(sys, "stdin", stdin_of(content.encode()))
+    assert read("-", file_format=file_format).texts == [text]
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "xlsx"])
+def test_a_format_that_needs_a_file_refuses_standard_input(monkeypatch, file_format):
+    monkeypatch.setattr(sys, "stdin", stdin_of(b""))
+    assert "standard input was given, expected a file" in refusal("-", file_format=file_format)
+
+
+def test_an_unknown_format_is_refused_at_once_with_those_there_are(tmp_path):
+    with pytest.raises(CorpusError, match=r"unknown format 'json', expected one of: txt, csv, .*octis"):
+        read_documents(write(tmp_path / "a.json", "{}"), file_format="json")
+
+
+# --- every format alike ---
+
+WORDS = ["café 😀👩\u200d👩\u200d👧", "שלום עולם", "e\u0301 \u0301", "  ", "\t", "日本語", "\u202eabc\u202c", "\u3000"]
+NAMES = ["a.txt", "a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.xlsx"]
+
+
+def write_texts(path: Path, texts: list[str | None]) -> Path:
+    """A file of one column in the format of its ending."""
+    kind = path.name.split(".")[1]
+    if kind == "parquet":
+        pl.DataFrame({"text": texts, "n": range(len(texts))}, schema={"text": pl.String, "n": pl.Int64}).write_parquet(
+            path
+        )
+        return path
+    if kind == "xlsx":
+        return write_xlsx(path, [["text", "n"], *([text, i] for i, text in enumerate(texts))])
+    if kind in {"csv", "tsv"}:
+        buffer = io.StringIO(newline="")
+        writer = csv.writer(buffer, delimiter="," if kind == "csv" else "\t")
+        writer.writerows([["text", "n"], *([text, i] for i, text in enumerate(texts))])
+        return write(path, buffer.getvalue())
+    lines = [json.dumps({"text": text, "n": i}) if kind == "jsonl" else text or "" for i, text in enumerate(texts)]
+    return write(path, "".join(line + "\n" for line in lines))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_emoji_right_to_left_and_combining_characters_survive(tmp_path, name):
+    docs = read(write_texts(tmp_path / name, list(WORDS)))
+    assert docs.texts == WORDS
+    assert docs.ids == numbers(len(WORDS))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_column_of_nulls_is_empty_documents(tmp_path, name):
+    assert read(write_texts(tmp_path / name, [None] * 3)).texts == ["", "", ""]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ids_given_twice_pass_through(tmp_path, name):
+    path = write_texts(tmp_path / name, ["a", "a", "b"])
+    if name != "a.txt":
+        assert read(path, id_column="text").ids == ["a", "a", "b"]
+    assert read(path).ids == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_skipped_in_a_sound_file(tmp_path, name):
+    skipped = SkippedRows()
+    path = write_texts(tmp_path / name, list(WORDS))
+    assert read(path, skipped=skipped) == read(path)
+    assert skipped == SkippedRows(0, [])

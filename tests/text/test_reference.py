@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from topicnet.errors import CorpusError
 from topicnet.evaluate.coherence import c_npmi
 from topicnet.evaluate.occurrences import TokenStream
-from topicnet.text.counts import Corpus, TextOptions
+from topicnet.text.counts import Corpus
+from topicnet.text.options import TextOptions
 from topicnet.text.reference import Reference, reference_over
 from topicnet.text.vocabulary import Pruning
 

@@ -24,7 +24,8 @@ def run(arguments: list[str]) -> int:
     try:
         from typer.exceptions import TyperException
 
-        import topicnet.cli.measure  # noqa: F401 - its commands join the app
+        import topicnet.cli.corpus
+        import topicnet.cli.measure  # noqa: F401 - their commands join the app
         from topicnet.cli.app import app
         from topicnet.errors import TopicnetError
     except KeyboardInterrupt:

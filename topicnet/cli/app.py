@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from topicnet.cli import COLLAPSED, KEPT
+from topicnet.cli.options import COLUMNS, CORPUS_HELP, COUNTING, READING, takes
 
 app = typer.Typer(
     help="Neural topic models on real text.",
@@ -27,28 +28,10 @@ def whole(given: str) -> int:
         raise typer.BadParameter(f"{given!r} given, expected a whole number") from None
 
 
-CorpusArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="CORPUS",
-        help="A .txt (a document a line), .csv, .tsv or .jsonl file (each also .gz), a folder of .txt files,"
-        " - for standard input, or a name from `topicnet corpora`.",
-    ),
-]
+CorpusArgument = Annotated[list[str], typer.Argument(metavar="CORPUS", help=CORPUS_HELP)]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `topicnet fit`.")]
 TopOption = Annotated[int, typer.Option("--top", min=1, help="Words to show of each topic.")]
-TextColumn = Annotated[str | None, typer.Option(help="Column or key that holds the text.  [default: text]")]
-IdColumn = Annotated[str | None, typer.Option(help="Column or key that holds the ids.  [default: id, if there]")]
-Encoding = Annotated[str | None, typer.Option(help="Encoding of the text.  [default: utf-8]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Lang = Annotated[str | None, typer.Option(help="Language of the stop words, or none.  [default: en]")]
-StopWords = Annotated[str | None, typer.Option(help="File of stop words, in place of the language's.")]
-MinDf = Annotated[
-    str | None,
-    typer.Option(help="Fewest documents of a word: 5, or a share: 0.01.  [default: grows with the corpus]"),
-]
-MaxDf = Annotated[str | None, typer.Option(help="Most documents of a word: 900, or a share: 0.5.  [default: 0.5]")]
-MaxVocab = Annotated[int | None, typer.Option(help="Most words in the vocabulary.  [default: 20000]")]
 Topics = Annotated[
     int | None,
     typer.Option("--topics", "-k", parser=whole, metavar="INTEGER", help="Number of topics.  [default: 20]"),
@@ -78,8 +61,9 @@ def root(
 
 
 @app.command()
+@takes(READING, COLUMNS, COUNTING)
 def fit(
-    corpus: Annotated[str | None, typer.Argument(metavar="CORPUS", help=CorpusArgument.__metadata__[0].help)] = None,
+    corpus: Annotated[list[str] | None, typer.Argument(metavar="CORPUS", help=CORPUS_HELP)] = None,
     model: Annotated[str | None, typer.Option(help="The model: etm, nvdm-gsm, w-lda or gmntm.  [default: etm]")] = None,
     topics: Topics = None,
     out: Annotated[Path | None, typer.Option(help="Run folder to write.  [default: runs/NAME-MODEL]")] = None,
@@ -90,14 +74,10 @@ def fit(
         typer.Option(min=1, help="Fit with so many seeds, keep the best, mark topics that do not come again."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.  [default: auto]")] = None,
-    lang: Lang = None,
-    stop_words: StopWords = None,
-    text_column: TextColumn = None,
-    id_column: IdColumn = None,
-    encoding: Encoding = None,
-    min_df: MinDf = None,
-    max_df: MaxDf = None,
-    max_vocab: MaxVocab = None,
+    passages: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cut documents into passages of about so many counted words, and learn from these."),
+    ] = None,
     init: Annotated[str | None, typer.Option(help="Start of the training: em or random.  [default: em]")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the corpus.  [default: a budget of steps]")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Documents per step.  [default: 200]")] = None,
@@ -128,6 +108,8 @@ def fit(
         bool, typer.Option("--strict", help="Exit with status 3 when the health check finds the model unfit.")
     ] = False,
     quiet: Quiet = False,
+    *,
+    given: dict[str, Any],
 ) -> str | None:
     """Fit a topic model to a corpus, print its topics and write a run folder."""
     began = time.perf_counter()
@@ -151,12 +133,9 @@ def fit(
     options = {name: value for name, value in options.items() if value is not None}
     if twice := sorted(options.keys() & named.keys()):
         raise typer.BadParameter(f"{twice[0]} was given twice, by its option and by --param: give it once")
-    given = {
-        "corpus": corpus, "model": model, "topics": topics, "seed": seed, "seeds": seeds, "device": device,
-        "lang": lang,
-        "stop_words": stop_words, "text_column": text_column, "id_column": id_column, "encoding": encoding,
-        "min_df": document_frequency("--min-df", min_df), "max_df": document_frequency("--max-df", max_df),
-        "max_vocab": max_vocab, "keep_corpus": keep_corpus, "keep_texts": keep_texts,
+    given |= {
+        "corpus": one_or_several(corpus), "model": model, "topics": topics, "seed": seed, "seeds": seeds,
+        "device": device, "keep_corpus": keep_corpus, "keep_texts": keep_texts, "passages": passages,
         "parameters": named | options,
     }  # fmt: skip
     resolved = read_config(config, given)
@@ -202,25 +181,27 @@ def topics(
 
 
 @app.command()
+@takes(READING, COLUMNS, {"vocabulary": COUNTING["vocabulary"]})
 def transform(
     run: RunArgument,
-    documents: Annotated[str, typer.Argument(metavar="NEW_DOCUMENTS", help="Raw text, as CORPUS of `fit`.")],
+    documents: Annotated[list[str], typer.Argument(metavar="NEW_DOCUMENTS", help="As CORPUS of `fit`.")],
     out: Annotated[Path, typer.Option(help="File to write: .csv, .parquet or .npz.")],
     refine: Annotated[int, typer.Option(min=0, help="EM steps on theta after the encoder: better, slower.")] = 0,
-    text_column: TextColumn = None,
-    id_column: IdColumn = None,
-    encoding: Encoding = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
+    *,
+    given: dict[str, Any],
 ) -> None:
     """Write the topic proportions of new documents, one row each."""
     from topicnet.cli.progress import notice
     from topicnet.cli.show import describe_corpus
     from topicnet.config import read_config
-    from topicnet.run import transform_to_file
+    from topicnet.exports import transform_to_file
 
-    given = {"corpus": documents, "text_column": text_column, "id_column": id_column, "encoding": encoding}
-    corpus = transform_to_file(run, read_config(None, given), out, refine=refine, overwrite=overwrite)
+    config = read_config(None, given | {"corpus": one_or_several(documents)})
+    corpus = transform_to_file(
+        run, config, out, refine=refine, overwrite=overwrite, on_notice=lambda line: notice(line, quiet)
+    )
     notice(f"{describe_corpus(corpus)}; wrote {out}", quiet)
 
 
@@ -231,20 +212,23 @@ def export(
     topic_word: Annotated[Path | None, typer.Option(help="File for the topic-word table.")] = None,
     doc_component: Annotated[Path | None, typer.Option(help="File for the document-component table (gmntm).")] = None,
     component_word: Annotated[Path | None, typer.Option(help="File for the component-word table (gmntm).")] = None,
+    counts: Annotated[
+        Path | None, typer.Option(help="File for the counts, .ldac or .mm; their words go beside it, as .vocab.")
+    ] = None,
     file_format: Annotated[
-        str | None, typer.Option("--format", help="csv, parquet or npz.  [default: by the file's ending]")
+        str | None, typer.Option("--format", help="csv, parquet, npz, ldac or mm.  [default: by the file's ending]")
     ] = None,
     top: Annotated[int, typer.Option(min=0, help="Words of each topic in the table; 0 for all.")] = 50,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write the tables of a run as CSV, Parquet or NPZ."""
+    """Write the tables of a run as CSV, Parquet or NPZ, and its counts as LDA-C or Matrix Market."""
     from topicnet.cli.progress import notice
-    from topicnet.run import export_tables
+    from topicnet.exports import export_tables
 
     targets = {
         "doc-topic": doc_topic, "topic-word": topic_word, "doc-component": doc_component,
-        "component-word": component_word,
+        "component-word": component_word, "counts": counts,
     }  # fmt: skip
     for line in export_tables(run, targets, file_format, top, overwrite=overwrite):
         notice(line, quiet)
@@ -269,6 +253,11 @@ def corpora(
         typer.echo(f"{recipe.name:16} {recipe.documents:7,} documents, {recipe.language}, {origin}: {recipe.title}")
 
 
+def one_or_several(corpus: list[str] | None) -> str | list[str] | None:
+    """A corpus as a configuration has it: one name, or a list where there are several."""
+    return corpus[0] if corpus is not None and len(corpus) == 1 else corpus
+
+
 def _named_values(given: list[str]) -> dict[str, object]:
     """Read NAME=VALUE pairs; values as in YAML."""
     import yaml
@@ -287,15 +276,3 @@ def _named_values(given: list[str]) -> dict[str, object]:
             raise typer.BadParameter(f"--param {pair} given, expected NAME=VALUE such as noise=0.2")
         values[name] = value
     return values
-
-
-def document_frequency(option: str, value: str | None) -> int | float | None:
-    """Read a document frequency: 5 is a number of documents, 0.01 a share of them."""
-    if value is None:
-        return None
-    try:
-        return float(value) if set(value) & set(".eE") else int(value)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{option} {value} given, expected a number such as 5, or a share such as 0.01"
-        ) from None

@@ -1,10 +1,10 @@
-"""The commands that judge: evaluate, compare, tune, and prepare for them."""
+"""The commands that judge: evaluate, compare and tune."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,24 +12,21 @@ from topicnet.cli import KEPT
 from topicnet.cli.app import (  # the commands below join it
     AsJson,
     CorpusArgument,
-    Encoding,
-    IdColumn,
-    Lang,
-    MaxDf,
-    MaxVocab,
-    MinDf,
     Overwrite,
     Quiet,
     RunArgument,
-    StopWords,
-    TextColumn,
     Topics,
     app,
-    document_frequency,
+    one_or_several,
 )
+from topicnet.cli.options import COUNTING, READING, takes
+
+# Of test documents, which are read as the corpus is.
+READ = {name: READING[name] for name in ("text_column", "id_column", "encoding", "file_format")}
 
 
 @app.command()
+@takes(READ)
 def evaluate(
     run: RunArgument,
     test: Annotated[
@@ -44,11 +41,10 @@ def evaluate(
         ),
     ] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the labels.  [default: label, if there]")] = None,
-    text_column: TextColumn = None,
-    id_column: IdColumn = None,
-    encoding: Encoding = None,
     as_json: AsJson = False,
     per_topic: Annotated[bool, typer.Option("--per-topic", help="A line for each topic, too.")] = False,
+    *,
+    given: dict[str, Any],
 ) -> None:
     """Score a run: coherence, diversity, perplexity and agreement with labels."""
     from topicnet.cli.scores import show_scorecard
@@ -56,11 +52,10 @@ def evaluate(
     from topicnet.evaluation import evaluate_run
     from topicnet.files import json_text
 
-    columns = {"text_column": text_column, "id_column": id_column, "encoding": encoding}
     found = evaluate_run(
         run,
-        test=None if test is None else read_config(None, {"corpus": test} | columns),
-        reference=None if reference is None else read_config(None, {"corpus": reference} | columns),
+        test=None if test is None else read_config(None, {"corpus": test} | given),
+        reference=None if reference is None else read_config(None, {"corpus": reference} | given),
         label_column=label_column,
     )
     if as_json:
@@ -70,32 +65,7 @@ def evaluate(
 
 
 @app.command()
-def prepare(
-    corpus: CorpusArgument,
-    out: Annotated[Path, typer.Option(help="Folder to write the counts to.")],
-    reference: Annotated[
-        bool, typer.Option("--reference", help="Keep every word, for `evaluate --reference`.")
-    ] = False,
-    text_column: TextColumn = None,
-    id_column: IdColumn = None,
-    encoding: Encoding = None,
-    overwrite: Overwrite = False,
-    quiet: Quiet = False,
-) -> None:
-    """Count a corpus once, for later commands."""
-    from topicnet.cli.progress import notice
-    from topicnet.cli.show import describe_corpus
-    from topicnet.config import read_config
-    from topicnet.evaluation import prepare_reference
-
-    if not reference:
-        raise typer.BadParameter("prepare without --reference given, this version prepares references only: add it")
-    given = {"corpus": corpus, "text_column": text_column, "id_column": id_column, "encoding": encoding}
-    counted = prepare_reference(read_config(None, given), out, overwrite=overwrite)
-    notice(f"{describe_corpus(counted)}; wrote {out}", quiet)
-
-
-@app.command()
+@takes(READ, COUNTING)
 def compare(
     corpus: CorpusArgument,
     models: Annotated[
@@ -107,18 +77,12 @@ def compare(
         str | None, typer.Option(metavar="CORPUS", help="Documents to predict.  [default: a tenth of the corpus]")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write.  [default: runs/NAME-compare]")] = None,
-    lang: Lang = None,
-    stop_words: StopWords = None,
-    text_column: TextColumn = None,
-    id_column: IdColumn = None,
-    encoding: Encoding = None,
-    min_df: MinDf = None,
-    max_df: MaxDf = None,
-    max_vocab: MaxVocab = None,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted comparison was.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    *,
+    given: dict[str, Any],
 ) -> str | None:
     """Fit several models with several seeds and put their scores in one table, LDA and unigram always among them."""
     from topicnet.cli.progress import notice
@@ -127,8 +91,8 @@ def compare(
     from topicnet.experiments import compare as compare_models
     from topicnet.files import json_text
 
-    columns = {"text_column": text_column, "id_column": id_column, "encoding": encoding}
-    given = {"corpus": corpus, "topics": topics} | columns | _counted_words(lang, stop_words, min_df, max_df, max_vocab)
+    columns = {name: given[name] for name in READ}
+    given |= {"corpus": one_or_several(corpus), "topics": topics}
     record, target = compare_models(
         read_config(None, given),
         [name.strip() for name in models.split(",") if name.strip()],
@@ -151,6 +115,7 @@ def compare(
 
 
 @app.command()
+@takes(READ, COUNTING)
 def tune(
     corpus: CorpusArgument,
     topics: Annotated[str, typer.Option(help="A range of K, 10:100, or values, 10,20,50.")] = "10:100",
@@ -160,18 +125,12 @@ def tune(
         str | None, typer.Option(metavar="CORPUS", help="Documents to predict.  [default: a tenth of the corpus]")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write.  [default: runs/NAME-tune]")] = None,
-    lang: Lang = None,
-    stop_words: StopWords = None,
-    text_column: TextColumn = None,
-    id_column: IdColumn = None,
-    encoding: Encoding = None,
-    min_df: MinDf = None,
-    max_df: MaxDf = None,
-    max_vocab: MaxVocab = None,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Keep the fits of an earlier call.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    *,
+    given: dict[str, Any],
 ) -> str | None:
     """Look for a good number of topics, and a model where several are named, within a budget of time."""
     began = time.perf_counter()
@@ -183,8 +142,8 @@ def tune(
     from topicnet.tuning import tune as tune_topics
 
     seconds, values = seconds_of(budget), topics_of(topics)
-    columns = {"text_column": text_column, "id_column": id_column, "encoding": encoding}
-    given = {"corpus": corpus} | columns | _counted_words(lang, stop_words, min_df, max_df, max_vocab)
+    columns = {name: given[name] for name in READ}
+    given |= {"corpus": one_or_several(corpus)}
     record, target = tune_topics(
         read_config(None, given),
         [name.strip() for name in models.split(",") if name.strip()],
@@ -206,13 +165,3 @@ def tune(
         notice("topicnet: interrupted; what was finished is kept: the same command with --resume goes on")
         return KEPT
     return None
-
-
-def _counted_words(
-    lang: str | None, stop_words: str | None, min_df: str | None, max_df: str | None, max_vocab: int | None
-) -> dict[str, object]:
-    """The options that say which words are counted, as a configuration has them."""
-    return {
-        "lang": lang, "stop_words": stop_words, "max_vocab": max_vocab,
-        "min_df": document_frequency("--min-df", min_df), "max_df": document_frequency("--max-df", max_df),
-    }  # fmt: skip

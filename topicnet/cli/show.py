@@ -71,7 +71,7 @@ def describe_corpus(corpus: Corpus) -> str:
     silent = [f"{n} {name}" for name in (EMPTY, OOV) if (n := int((corpus.status == name).sum()))]
     note = f" ({', '.join(silent)})" if silent else ""
     documents = "1 document" if corpus.n_docs == 1 else f"{corpus.n_docs:,} documents"
-    return f"{documents}{note}, {corpus.vocab_size:,} words, {int(corpus.counts.sum()):,} tokens"
+    return f"{documents}{note}, {corpus.vocab_size:,} words, {len(corpus.tokens):,} tokens"
 
 
 def describe_fit(run: Run) -> str:

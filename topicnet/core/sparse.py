@@ -18,6 +18,13 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch.nn import functional
 
+from topicnet.blocks import BYTES_HELD, give_back
+from topicnet.core.rows import Rows
+
+# Larger corpora are shuffled in runs of neighbours, so many runs at a time: a disk reads runs, not rows.
+SHUFFLED_NONZEROS = 100_000_000
+RUN_DOCS, RUNS_MIXED = 64, 512
+ROW_PAGES = 2 << 16  # bytes that touching a row of mapped counts brings in: the system maps 64 KB around each fault
 # Below this a probability counts as this: softmax underflows near 1e-38, and x / p must stay finite.
 SMALLEST_PROBABILITY = 1e-30
 
@@ -79,9 +86,15 @@ class SparseBatch:
     index: Tensor
 
     @classmethod
-    def from_csr(cls, counts: csr_matrix, index: NDArray[np.int64], device: torch.device) -> SparseBatch:
-        """Move the rows `index` of the counts (D, V) to the device."""
-        part = counts[index]
+    def from_csr(
+        cls,
+        counts: csr_matrix,
+        index: NDArray[np.int64],
+        device: torch.device,
+        rows_of: NDArray[np.int64] | None = None,
+    ) -> SparseBatch:
+        """Move the rows `index` of the counts (D, V) to the device, or the rows `rows_of[index]`."""
+        part = counts[index if rows_of is None else rows_of[index]]
         n_docs, n_words = part.shape
         positions = csr_matrix((np.arange(part.nnz), part.indices, part.indptr), shape=part.shape).tocsc()
         rows = np.repeat(np.arange(n_docs), np.diff(part.indptr))
@@ -111,16 +124,23 @@ class SparseBatch:
 
 
 class SparseBatches:
-    """Counts (D, V) cut into batches of about `batch_size` documents.
+    """Documents cut into batches of about `batch_size`.
 
     The batches are of nearly equal size, so that none is left with the single document that batch
     normalisation cannot use.
+
+    Parameters
+    ----------
+    documents : csr_matrix or Rows
+        (D, V) counts, or some of the documents of a corpus; `SparseBatch.index` then counts among these.
     """
 
-    def __init__(self, counts: csr_matrix, batch_size: int, device: torch.device) -> None:
-        self.counts = counts
+    def __init__(self, documents: csr_matrix | Rows, batch_size: int, device: torch.device) -> None:
+        if not isinstance(documents, Rows):
+            documents = Rows(documents, np.arange(documents.shape[0]))
+        self.documents: Rows = documents
         self.device = device
-        n_docs = counts.shape[0]
+        n_docs = self.n_docs
         self.n_batches = max(1, -(-n_docs // batch_size))
         while self.n_batches > 1 and n_docs // self.n_batches < 2:
             self.n_batches -= 1
@@ -128,7 +148,7 @@ class SparseBatches:
     @property
     def n_docs(self) -> int:
         """Number of documents, D."""
-        return int(self.counts.shape[0])
+        return self.documents.n_docs
 
     def __len__(self) -> int:
         return self.n_batches
@@ -138,12 +158,28 @@ class SparseBatches:
         yield from self._cut(np.arange(self.n_docs))
 
     def shuffled(self, rng: np.random.Generator) -> Iterator[SparseBatch]:
-        """Every document once, in random order."""
-        yield from self._cut(rng.permutation(self.n_docs))
+        """Every document once, in random order; of a corpus too large for that, in an order kind to the disk."""
+        near = self.documents.counts.nnz > SHUFFLED_NONZEROS
+        yield from self._cut(_near_order(self.n_docs, rng) if near else rng.permutation(self.n_docs))
 
     def _cut(self, order: NDArray[np.int64]) -> Iterator[SparseBatch]:
+        counts, rows = self.documents.counts, self.documents.rows
+        touched = 0
         for index in np.array_split(order, self.n_batches):
-            yield SparseBatch.from_csr(self.counts, index, self.device)
+            yield SparseBatch.from_csr(counts, index, self.device, rows)
+            touched += len(index)
+            if touched * ROW_PAGES > BYTES_HELD:
+                give_back(counts.data, counts.indices)
+                touched = 0
+
+
+def _near_order(n_docs: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """All documents in a random order that reads the disk in runs: runs shuffled, then documents of many runs."""
+    runs = rng.permutation(-(-n_docs // RUN_DOCS))
+    order = (runs[:, None] * RUN_DOCS + np.arange(RUN_DOCS)).ravel()
+    order = order[order < n_docs]
+    mixed = RUN_DOCS * RUNS_MIXED
+    return np.concatenate([rng.permutation(order[begin : begin + mixed]) for begin in range(0, n_docs, mixed)])
 
 
 def sparse_linear(batch: SparseBatch, values: Tensor, weight: Tensor) -> Tensor:

@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, csr_matrix
 
+from topicnet.blocks import row_blocks
 from topicnet.errors import InputError
 
 Counts: TypeAlias = csr_matrix | csr_array
 _Sets: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64] | None]  # words as bits, and how often; None is once
 
+NONZEROS_AT_ONCE = 10_000_000  # of documents looked at together
 WORDS_AT_ONCE = 8  # two blocks of so many words have 2^16 sets of words present
 EVENT_BITS = 5  # of a word among 16, and of whether it comes or goes
 
@@ -78,6 +80,13 @@ def document_occurrences(topics: NDArray[np.integer], counts: Counts) -> Occurre
     Occurrences
         `n_places` is D: a document without any word is a place too.
     """
+    joint = np.zeros((*topics.shape, topics.shape[1]), dtype=np.int64)
+    for _, block in row_blocks(csr_matrix(counts, copy=False), NONZEROS_AT_ONCE):
+        joint += _joint_in(topics, block)
+    return Occurrences(counts.shape[0], joint)
+
+
+def _joint_in(topics: NDArray[np.integer], counts: csr_matrix) -> NDArray[np.int64]:
     words = np.unique(topics[topics >= 0])
     word_at = np.where(counts.data > 0, _numbers(words, counts.shape[1])[counts.indices], -1)
     places = _word_by_word(word_at)
@@ -92,7 +101,7 @@ def document_occurrences(topics: NDArray[np.integer], counts: Counts) -> Occurre
                 sets[docs[rows[at] : rows[at + 1]]] |= 1 << bit
         return sets, None
 
-    return Occurrences(counts.shape[0], _joint(topics, present))
+    return _joint(topics, present)
 
 
 def window_occurrences(topics: NDArray[np.integer], stream: TokenStream, size: int, *, exact: bool) -> Occurrences:

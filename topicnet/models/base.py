@@ -13,16 +13,18 @@ import numpy as np
 import torch
 from numpy.random import RandomState
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_array, csr_matrix
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 from torch import Tensor
 
+from topicnet.blocks import give_back, row_blocks, row_sums, rows_between
 from topicnet.core.em import belief, refine_theta
 from topicnet.core.health import Verdict
 from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.core.outcome import Listener, Rollback
+from topicnet.core.rows import Rows
 from topicnet.core.seeding import seeded
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.core.threads import chosen_threads, thread_count
@@ -34,6 +36,7 @@ LARGEST_EXPONENT = 700.0  # of e, in a float
 # Documents at a time, always so many: matrix products round otherwise for other numbers of rows, and a document's theta
 # should not depend on what documents come with it. A multiple of 48 leaves most kernels no remainder.
 INFERENCE_BATCH = 480
+HELD_DOCS = 100 * INFERENCE_BATCH  # of mapped counts, until their pages are given back
 
 
 class FitEnding(TypedDict):
@@ -119,8 +122,8 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                 f"n_topics={self.n_topics} exceeds the {counts.shape[1]} words of the vocabulary: topics will repeat",
                 stacklevel=2,
             )
-        filled = counts[np.diff(counts.indptr) > 0]
-        if filled.shape[0] == 0:
+        filled = Rows.filled(counts)
+        if filled.n_docs == 0:
             raise InputError(f"all {counts.shape[0]} documents are empty; at least one must hold a known word")
         device = choose_device(self.device)
         with deferred_interrupt() as interrupted, chosen_threads():
@@ -198,7 +201,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """
         check_is_fitted(self)
         counts = self._check_counts(X, reset=False)
-        n_tokens = float(counts.sum())
+        n_tokens = float(row_sums(counts).sum())
         if n_tokens == 0:
             raise InputError("no known words in any document: there is nothing to score")
         with chosen_threads():
@@ -299,12 +302,16 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         network.eval()
         device = next(network.parameters()).device
         with torch.inference_mode(), chosen_threads():
-            parts, every_row = [], np.arange(INFERENCE_BATCH)
+            answers, every_row = torch.empty(0), np.arange(INFERENCE_BATCH)
             for start in range(0, counts.shape[0], INFERENCE_BATCH):
-                block = _filled_up(counts[start : start + INFERENCE_BATCH])
-                parts.append(question(network, SparseBatch.from_csr(block, every_row, device)))
-        answers: NDArray[np.float32] = torch.cat(parts)[: counts.shape[0]].cpu().numpy().astype(np.float32)
-        return answers
+                block = _filled_up(rows_between(counts, start, min(start + INFERENCE_BATCH, counts.shape[0])))
+                part = question(network, SparseBatch.from_csr(block, every_row, device)).float().cpu()
+                if start == 0:
+                    answers = torch.empty(counts.shape[0], part.shape[1])
+                answers[start : start + INFERENCE_BATCH] = part[: counts.shape[0] - start]
+                if start % HELD_DOCS == 0:
+                    give_back(counts.data, counts.indices)
+        return answers.numpy()
 
     def _adopt(self, network: TopicNetwork, history: list[dict[str, float]]) -> None:
         network.eval()
@@ -315,6 +322,11 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self._n_features_out = self.n_topics
 
     def _check_counts(self, X: Any, reset: bool) -> csr_matrix:
+        if isinstance(X, csr_matrix | csr_array) and X.dtype.kind in "iu" and min(X.shape) > 0:
+            counts = csr_matrix(X, copy=False)
+            if self._in_order(counts):  # whole numbers as a corpus has them, which may be larger than memory
+                validate_data(self, X, reset=reset, skip_check_array=True)
+                return counts
         X = validate_data(
             self,
             X,
@@ -328,6 +340,14 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         counts.sum_duplicates()
         counts.eliminate_zeros()
         return counts
+
+    def _in_order(self, counts: csr_matrix) -> bool:
+        """Whether each row has its words once and in order, with positive counts; looks at a block at a time."""
+        sound = True
+        for _, block in row_blocks(counts):
+            check_non_negative(block, f"{type(self).__name__} (counts)")
+            sound = sound and block.has_canonical_format and bool((block.data > 0).all())
+        return sound
 
     def _settings(self, seed: int) -> Settings:
         return Settings(

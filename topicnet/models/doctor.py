@@ -12,6 +12,7 @@ from torch import Tensor
 from topicnet.core.em import BETA_PSEUDO_COUNT, cluster_documents
 from topicnet.core.health import ACTIVE, Verdict, duplicate_pairs, judge, largest_topics
 from topicnet.core.outcome import TrainResult
+from topicnet.core.rows import Rows
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.models.network import TopicNetwork
 
@@ -27,8 +28,10 @@ class Doctor:
 
     Parameters
     ----------
-    counts : csr_matrix
-        (D, V) training documents, none of them empty.
+    documents : Rows
+        Those trained on, none of them empty.
+    unigram : Tensor
+        (V,) how often each word stands in them.
     max_epochs : int
         Of the run.
     teach : callable
@@ -38,14 +41,16 @@ class Doctor:
     def __init__(
         self,
         network: TopicNetwork,
-        counts: csr_matrix,
+        documents: Rows,
+        unigram: Tensor,
         max_epochs: int,
         rng: np.random.Generator,
         device: torch.device,
         teach: Teach,
     ) -> None:
         self.network = network
-        self.counts = counts
+        self.documents = documents
+        self.unigram = unigram
         self.rng = rng
         self.device = device
         self.teach = teach
@@ -53,8 +58,8 @@ class Doctor:
         self.rounds_left = ROUNDS
         self.last = max_epochs * 2 // 3
         self.every = max(1, self.last // ROUNDS)
-        n_sample = min(SAMPLE_DOCS, counts.shape[0])
-        self.sample = counts[np.sort(rng.choice(counts.shape[0], n_sample, replace=False))]
+        n_sample = min(SAMPLE_DOCS, documents.n_docs)
+        self.sample = documents.at(np.sort(rng.choice(documents.n_docs, n_sample, replace=False))).matrix()
         self.batch = SparseBatch.from_csr(self.sample, np.arange(n_sample), device)
 
     @torch.inference_mode()
@@ -79,7 +84,7 @@ class Doctor:
             twins = self._twins(theta)
             dead = (largest_topics(theta) == 0).nonzero().ravel().tolist()
         lost = sorted(set(twins) | set(dead))
-        if not lost or len(lost) == theta.shape[1] or self.counts.shape[0] < 10 * theta.shape[1]:
+        if not lost or len(lost) == theta.shape[1] or self.documents.n_docs < 10 * theta.shape[1]:
             return False
         with torch.no_grad():
             for topic, twin in twins.items():
@@ -97,7 +102,7 @@ class Doctor:
         """The verdict on the weights that were kept; topics may have been begun anew before this run too."""
         network = self.network
         counts = torch.zeros(len(network.beta()), dtype=torch.int64, device=self.device)
-        for batch in SparseBatches(self.counts, SAMPLE_DOCS, self.device):
+        for batch in SparseBatches(self.documents, SAMPLE_DOCS, self.device):
             counts += largest_topics(network.infer_theta(batch))
         theta = network.infer_theta(self.batch)
         return judge(
@@ -141,7 +146,7 @@ class Doctor:
         """Nats per token by which each sampled document is likelier than under the word frequencies, (n,)."""
         network, batch = self.network, self.batch
         likelihood = network.decoder.log_likelihood(theta, network.topics(), batch)
-        unigram = torch.as_tensor(np.asarray(self.counts.sum(0)).ravel(), dtype=theta.dtype, device=self.device)
+        unigram = self.unigram.to(theta.dtype)
         background = batch.row_sums(batch.counts * (unigram / unigram.sum()).log()[batch.pattern.columns])
         gain: np.ndarray = ((likelihood - background) / batch.row_sums(batch.counts)).cpu().numpy()
         return gain

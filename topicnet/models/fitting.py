@@ -10,12 +10,14 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from topicnet.core.em import MixtureFit, fit_mixture
 from topicnet.core.health import Verdict
 from topicnet.core.outcome import Listener, Progress, Rollback, TrainResult
+from topicnet.core.rows import Rows
 from topicnet.core.schedule import Schedule
 from topicnet.core.seeding import draw_seed
 from topicnet.core.sparse import SparseBatches
@@ -200,12 +202,12 @@ class Earlier:
 
 
 class Fitting:
-    """One fit of one network to the filled documents of a corpus, (D, V) float32."""
+    """One fit of one network to the filled documents of a corpus."""
 
     def __init__(
         self,
         network: TopicNetwork,
-        counts: csr_matrix,
+        documents: Rows,
         settings: Settings,
         device: torch.device,
         listener: Listener | None,
@@ -221,14 +223,15 @@ class Fitting:
         self.start_complete = earlier.state is not None
         self.doctor: Doctor
         self.rng = np.random.default_rng(settings.seed)
-        self.training, self.validation = self._split(counts)
+        self.training, self.validation = self._split(documents)
         # Drawn before the start, which a fit that goes on does without: both see the same noise.
         self.train_seed, doctor_seed = draw_seed(self.rng), draw_seed(self.rng)
         self.doctor_rng = np.random.default_rng(doctor_seed)
 
     def run(self) -> TrainResult:
         """Start, teach and train; the network holds the best weights afterwards."""
-        self.network.meet(*self._summary())
+        totals = self.training.column_sums()
+        self.network.meet(*self._summary(totals))
         if self.earlier.state is not None:
             self.network.load_state_dict(self.earlier.state)
         else:
@@ -237,7 +240,8 @@ class Fitting:
         batches = SparseBatches(self.training, self.settings.batch_size, self.device)
         epochs = self.settings.epochs(len(batches))
         mean_length = self.network.mean_length
-        self.doctor = Doctor(self.network, self.training, epochs, self.doctor_rng, self.device, self._teach)
+        unigram = torch.as_tensor(totals, device=self.device)
+        self.doctor = Doctor(self.network, self.training, unigram, epochs, self.doctor_rng, self.device, self._teach)
         result = train(
             self.network,
             batches,
@@ -268,28 +272,28 @@ class Fitting:
             return math.nan
         return likelihood_nats(self.network, self.validation) / float(self.validation.sum())
 
-    def _summary(self) -> tuple[Tensor, float]:
+    def _summary(self, totals: NDArray[np.float64]) -> tuple[Tensor, float]:
         """Word frequencies (V,), smoothed, and tokens per document."""
-        totals = np.asarray(self.training.sum(0), dtype=np.float64).ravel()
         unigram = (totals + 0.5) / (totals + 0.5).sum()
-        return torch.as_tensor(unigram, dtype=torch.float32, device=self.device), float(
-            totals.sum()
-        ) / self.training.shape[0]
+        mean_length = float(totals.sum()) / self.training.n_docs
+        return torch.as_tensor(unigram, dtype=torch.float32, device=self.device), mean_length
 
-    def _split(self, counts: csr_matrix) -> tuple[csr_matrix, csr_matrix | None]:
+    def _split(self, documents: Rows) -> tuple[Rows, csr_matrix | None]:
         least, most = VALIDATION_DOCS
-        n_kept = min(most, int(self.settings.validation_fraction * counts.shape[0]))
+        n_kept = min(most, int(self.settings.validation_fraction * documents.n_docs))
         if n_kept < least:
-            return counts, None
-        order = self.rng.permutation(counts.shape[0])
-        return counts[np.sort(order[n_kept:])], counts[np.sort(order[:n_kept])]
+            return documents, None
+        order = self.rng.permutation(documents.n_docs)
+        return documents.at(np.sort(order[n_kept:])), documents.at(np.sort(order[:n_kept])).matrix()
 
     def _start(self) -> None:
         """EM and its teaching where asked for, then whatever the model's prior needs."""
-        counts = self.training
-        n_docs = min(EM_DOCS, max(EM_LEAST_DOCS, EM_NONZEROS * counts.shape[0] // counts.nnz))
-        if counts.shape[0] > n_docs:
-            counts = counts[np.sort(self.rng.choice(counts.shape[0], n_docs, replace=False))]
+        n_all = self.training.n_docs
+        n_docs = min(EM_DOCS, max(EM_LEAST_DOCS, EM_NONZEROS * n_all // self.training.nonzeros))
+        few = self.training
+        if n_all > n_docs:
+            few = few.at(np.sort(self.rng.choice(n_all, n_docs, replace=False)))
+        counts = few.matrix()
         if self.settings.init == "em":
             mixture = self._fit_mixture(counts)
             self.network.start_from(mixture)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,59 +16,17 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicnet import files
+from topicnet.blocks import give_back, row_blocks, row_sums
 from topicnet.errors import CorpusError, InputError
+from topicnet.text.counting import Counting
 from topicnet.text.frames import documents_of_frame, documents_of_texts
-from topicnet.text.languages import TOKENIZER, check_language, stop_words, tokenize
-from topicnet.text.readers import Documents, Value
-from topicnet.text.vocabulary import Pruning
+from topicnet.text.options import TextOptions
+from topicnet.text.readers import Documents
 
 COUNTS_FORMAT = 1
-EXCERPT_CHARACTERS = 120
+ARRAYS = ("data", "indices", "indptr", "tokens")
 OK, EMPTY, OOV = "ok", "empty", "oov"
 _RESERVED = {"doc_id", "status", "n_tokens", "text"}
-
-
-@dataclass(frozen=True)
-class TextOptions:
-    """How text becomes tokens and which tokens are counted.
-
-    Attributes
-    ----------
-    lang : str
-        Two-letter code, or "none" for no stop words.
-    stop_words : tuple of str, optional
-        Takes the place of the language's stop words.
-    pruning : Pruning
-        Bounds on document frequencies.
-    """
-
-    lang: str = "en"
-    stop_words: tuple[str, ...] | None = None
-    pruning: Pruning = field(default_factory=Pruning)
-
-    def __post_init__(self) -> None:
-        check_language(self.lang)
-        if isinstance(self.stop_words, str):
-            raise InputError(f"stop_words={self.stop_words!r} given, expected a list of words: put it in brackets")
-
-    def dropped(self) -> list[str]:
-        """The stop words, cut as the tokenizer cuts."""
-        if self.stop_words is None:
-            return stop_words(self.lang)
-        words = pl.Series(self.stop_words, dtype=pl.String)
-        return sorted(set(tokenize(words).explode().drop_nulls()))
-
-    def describe(self) -> dict[str, Any]:
-        """What a saved model remembers of its text pipeline, as JSON values."""
-        pruning = self.pruning
-        return {
-            "tokenizer": TOKENIZER,
-            "lang": self.lang,
-            "stop_words": self.dropped(),
-            "min_df": pruning.min_df,
-            "max_df": pruning.max_df,
-            "max_vocab": pruning.max_vocab,
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +53,8 @@ class Corpus:
         (D,) whole texts, kept only when asked for.
     source : dict
         Name and sha256 of what was read, and the text options.
+    folder : Path, optional
+        Where the arrays lie, when they are mapped from files.
     """
 
     counts: csr_matrix
@@ -105,6 +66,7 @@ class Corpus:
     excerpts: list[str]
     texts: list[str] | None
     source: dict[str, Any]
+    folder: Path | None = None
 
     @property
     def n_docs(self) -> int:
@@ -115,6 +77,11 @@ class Corpus:
     def vocab_size(self) -> int:
         """Number of words, V."""
         return len(self.vocabulary)
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each document that were counted, (D,)."""
+        return row_sums(self.counts).astype(np.int64)
 
     @classmethod
     def from_texts(
@@ -172,23 +139,98 @@ class Corpus:
         every_word: bool = False,
         keep_texts: bool = False,
         name: str = "texts",
+        folder: Path | None = None,
     ) -> Corpus:
-        """Count batches of documents as `read_documents` yields them; `every_word` prunes none, and allows for none."""
-        options = options or TextOptions()
-        tally = _Tally(options.dropped() if vocabulary is None else [], keep_texts)
-        for documents in batches:
-            tally.add(documents)
-        if every_word:
-            vocabulary = sorted(tally.word_ids)
-        elif vocabulary is None:
-            vocabulary = tally.choose_vocabulary(options.pruning)
-        return tally.corpus(vocabulary, {"name": name, "options": options.describe()})
+        """Count batches of documents as `read_documents` yields them; `every_word` prunes none, and allows for none.
+
+        With a `folder`, the arrays are written there as they come and mapped: memory holds the ids, the other columns
+        and one batch.
+        """
+        counting = Counting(
+            options or TextOptions(), vocabulary=vocabulary, every_word=every_word, keep_texts=keep_texts, folder=folder
+        )
+        found = counting.run(batches)
+        n_words = len(found.vocabulary)
+        lengths = np.diff(found.indptr)
+        return cls(
+            counts=csr_matrix((found.data, found.indices, found.indptr), shape=(len(found.ids), n_words), copy=False),
+            vocabulary=found.vocabulary,
+            tokens=found.tokens,
+            ids=found.ids.to_list(),
+            status=np.where(found.blank, EMPTY, np.where(lengths == 0, OOV, OK)),
+            metadata=found.metadata,
+            excerpts=found.excerpts or [""] * len(found.ids),
+            texts=found.texts,
+            source={"name": name, "options": found.options, "sha256": found.sha256},
+            folder=folder,
+        )
+
+    @classmethod
+    def from_counts(
+        cls, counts: csr_matrix, vocabulary: list[str], ids: list[str] | None = None, *, name: str = "counts"
+    ) -> Corpus:
+        """A corpus that another tool has counted.
+
+        Parameters
+        ----------
+        counts : csr_matrix
+            (D, V) whole numbers.
+        vocabulary : list of str
+            (V,) words of the columns.
+        ids : list of str, optional
+            By default "1", "2", ...
+
+        Returns
+        -------
+        Corpus
+            Its words do not stand in reading order, which no one knows: `source["reading_order"]` is False.
+        """
+        n_docs, n_words = counts.shape
+        if n_words != len(vocabulary) or (ids is not None and len(ids) != n_docs):
+            raise InputError(
+                f"counts of shape {counts.shape} given with {len(vocabulary)} words and"
+                f" {n_docs if ids is None else len(ids)} ids: expected one word a column and one id a row"
+            )
+        lengths = row_sums(counts)
+        described = TextOptions(lang="none").describe()
+        checksum = hashlib.sha256(counts.indptr.tobytes() + counts.indices.tobytes() + counts.data.tobytes())
+        return cls(
+            counts=counts,
+            vocabulary=vocabulary,
+            tokens=np.repeat(counts.indices, counts.data).astype(np.int32),
+            ids=[str(i) for i in range(1, n_docs + 1)] if ids is None else ids,
+            status=np.where(lengths == 0, EMPTY, OK),
+            metadata=pl.DataFrame(),
+            excerpts=[""] * n_docs,
+            texts=None,
+            source={
+                "name": name,
+                "options": described | {"counted_elsewhere": True},
+                "sha256": checksum.hexdigest(),
+                "reading_order": False,
+            },
+        )
+
+    def over(self, vocabulary: list[str]) -> Corpus:
+        """The same documents in the words of another vocabulary; other words are dropped."""
+        if vocabulary == self.vocabulary:
+            return self
+        number = numbers_of(vocabulary, self.vocabulary)
+        tokens = number[self.tokens] if number.size else np.zeros(0, dtype=np.int32)
+        rows = np.repeat(np.arange(self.n_docs), self.lengths)[tokens >= 0]
+        known = tokens[tokens >= 0]
+        lengths = np.bincount(rows, minlength=self.n_docs)
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        ones = np.ones(len(known), dtype=np.int32)
+        counts = csr_matrix((ones, known, starts), shape=(self.n_docs, len(vocabulary)), copy=True)
+        counts.sum_duplicates()
+        status = np.where((lengths == 0) & (self.status == OK), OOV, self.status)
+        return replace(self, counts=counts, vocabulary=vocabulary, tokens=known, status=status, folder=None)
 
     def take(self, rows: NDArray[np.intp], name: str) -> Corpus:
         """The documents in these rows, in this order, over the same vocabulary."""
-        lengths = np.asarray(self.counts.sum(1), dtype=np.int64).ravel()
-        begins = np.concatenate([[0], np.cumsum(lengths)])[rows]
-        taken = lengths[rows]
+        begins = np.concatenate([[0], np.cumsum(self.lengths)])[rows]
+        taken = self.lengths[rows]
         offsets = np.arange(int(taken.sum())) - np.repeat(np.cumsum(taken) - taken, taken)
         return Corpus(
             counts=self.counts[rows],
@@ -200,23 +242,23 @@ class Corpus:
             excerpts=[self.excerpts[row] for row in rows],
             texts=None if self.texts is None else [self.texts[row] for row in rows],
             source=self.source | {"name": name},
+            folder=None,
         )
 
     def save(self, folder: Path) -> None:
         """Write the counts into a staged folder, in the layout of `COUNTS/` in the design."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name, array in (
-            ("data", self.counts.data),
-            ("indices", self.counts.indices),
-            ("indptr", self.counts.indptr),
-            ("tokens", self.tokens),
-        ):
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        for name in ARRAYS:
+            if self.folder is None:
+                array = self.tokens if name == "tokens" else getattr(self.counts, name)
+                np.save(folder / f"{name}.npy", array, allow_pickle=False)
+            elif self.folder != folder:
+                files.link_or_copy(self.folder / f"{name}.npy", folder / f"{name}.npy")
         files.write_text(folder / "vocabulary.txt", "".join(f"{word}\n" for word in self.vocabulary))
         columns = {
             "doc_id": self.ids,
             "status": self.status.tolist(),
-            "n_tokens": np.asarray(self.counts.sum(1)).ravel(),
+            "n_tokens": self.lengths,
         }
         if self.texts is not None:
             columns["text"] = self.texts
@@ -251,13 +293,10 @@ class Corpus:
                     f"{str(folder)!r} holds counts of format {header['format']}, this version reads up to"
                     f" {COUNTS_FORMAT}: update topicnet"
                 )
-            parts = {
-                name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-                for name in ("data", "indices", "indptr", "tokens")
-            }
+            parts = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
             shape = (header["n_docs"], header["vocab_size"])
             counts = csr_matrix((parts["data"], parts["indices"], parts["indptr"]), shape=shape, copy=False)
-            counts.check_format(full_check=True)
+            _check(counts)
             vocabulary = (folder / "vocabulary.txt").read_text("utf-8").split("\n")[:-1]
             documents = pl.read_parquet(folder / "documents.parquet")
             ids, status = documents["doc_id"].to_list(), documents["status"].to_numpy().astype(np.str_)
@@ -267,7 +306,7 @@ class Corpus:
                 raise
             raise CorpusError(f"{str(folder)!r} does not hold readable counts: {error}".splitlines()[0]) from error
         tokens = parts["tokens"]
-        agree = tokens.ndim == 1 and len(tokens) == counts.sum() and (tokens.size == 0 or tokens.max() < shape[1])
+        agree = tokens.ndim == 1 and len(tokens) == row_sums(counts).sum() and _below(tokens, shape[1])
         if not agree or len(vocabulary) != shape[1] or documents.height != shape[0]:
             raise CorpusError(f"{str(folder)!r} holds counts whose parts do not agree: make them anew")
         return cls(
@@ -280,97 +319,34 @@ class Corpus:
             excerpts=[""] * shape[0],
             texts=documents["text"].to_list() if "text" in documents.columns else None,
             source=source,
+            folder=folder,
         )
 
 
-class _Tally:
-    """Word ids of all documents so far, over every word met; 4 bytes a token."""
+def numbers_of(vocabulary: list[str], words: list[str]) -> NDArray[np.int32]:
+    """The number of each word in a vocabulary, -1 for those it does not have."""
+    position = {word: i for i, word in enumerate(vocabulary)}
+    return np.array([position.get(word, -1) for word in words], dtype=np.int32)
 
-    def __init__(self, dropped: list[str], keep_texts: bool) -> None:
-        self.dropped = pl.Series(dropped, dtype=pl.String)
-        self.word_ids: dict[str, int] = {}
-        self.tokens: list[NDArray[np.int32]] = []
-        self.lengths: list[NDArray[np.int64]] = []
-        self.ids: list[str] = []
-        self.blank: list[NDArray[np.bool_]] = []
-        self.metadata: list[dict[str, Value]] = []
-        self.excerpts: list[str] = []
-        self.texts: list[str] | None = [] if keep_texts else None
-        self.checksum = hashlib.sha256()
 
-    def add(self, documents: Documents) -> None:
-        texts = pl.Series("token", documents.texts, dtype=pl.String)
-        words = tokenize(texts)
-        rows = np.repeat(np.arange(len(words)), words.list.len().to_numpy())
-        flat = words.filter(words.list.len() > 0).explode()
-        kept = ~flat.is_in(self.dropped.implode())
-        flat, rows = flat.filter(kept), rows[kept.to_numpy()]
-        self.tokens.append(self._encode(flat))
-        self.lengths.append(np.bincount(rows, minlength=len(words)))
-        self.ids.extend(documents.ids)
-        self.blank.append((texts.str.strip_chars().str.len_bytes() == 0).to_numpy())
-        self.metadata.extend(documents.metadata)
-        start = texts.str.slice(0, 4 * EXCERPT_CHARACTERS).str.replace_all(r"[\s\p{C}]+", " ").str.strip_chars()
-        self.excerpts.extend(start.str.slice(0, EXCERPT_CHARACTERS).to_list())
-        if self.texts is not None:
-            self.texts.extend(documents.texts)
-        pairs = zip(documents.ids, documents.texts, strict=True)
-        told = "".join(f"{len(i)}:{i}{len(text)}:{text}" for i, text in pairs)
-        self.checksum.update(told.encode("utf-8"))
+def _check(counts: csr_matrix) -> None:
+    """Raise ValueError unless the arrays make sound counts, looking at a block of rows at a time."""
+    counts.check_format(full_check=False)
+    if (np.diff(counts.indptr) < 0).any():
+        raise ValueError("indptr descends")
+    for _, block in row_blocks(counts):
+        block.check_format(full_check=True)
 
-    def _encode(self, flat: pl.Series) -> NDArray[np.int32]:
-        if len(flat) == 0:
-            return np.zeros(0, dtype=np.int32)
-        distinct = flat.unique()
-        numbers = [self.word_ids.setdefault(word, len(self.word_ids)) for word in distinct]
-        known = pl.Series(numbers, dtype=pl.Int32)
-        return flat.replace_strict(distinct, known, return_dtype=pl.Int32).to_numpy()
 
-    def choose_vocabulary(self, pruning: Pruning) -> list[str]:
-        if not self.ids:
-            raise CorpusError("the corpus holds no documents: expected one document a line, a row or a file")
-        words = list(self.word_ids)
-        if not words:
-            raise CorpusError(
-                f"none of the {len(self.ids)} documents holds a word (two letters or more, not a stop word):"
-                " check the file, --text-column and --lang"
-            )
-        counts = self._counts(np.concatenate(self.tokens), np.concatenate(self.lengths), len(words))
-        document_frequency = np.bincount(counts.indices, minlength=len(words))
-        n_filled = int((np.diff(counts.indptr) > 0).sum())
-        return [words[i] for i in pruning.keep(words, document_frequency, n_filled)]
-
-    def corpus(self, vocabulary: list[str], source: dict[str, Any]) -> Corpus:
-        position = {word: i for i, word in enumerate(vocabulary)}
-        renumber = np.array([position.get(word, -1) for word in self.word_ids], dtype=np.int32)
-        lengths = np.concatenate([np.zeros(0, dtype=np.int64), *self.lengths])
-        blank = np.concatenate([np.zeros(0, dtype=bool), *self.blank])
-        tokens = np.concatenate([np.zeros(0, dtype=np.int32), *self.tokens])
-        rows = np.repeat(np.arange(len(lengths)), lengths)
-        tokens = renumber[tokens] if len(renumber) else tokens
-        rows, tokens = rows[tokens >= 0], tokens[tokens >= 0]
-        lengths = np.bincount(rows, minlength=len(lengths))
-        counts = self._counts(tokens, lengths, len(vocabulary))
-        metadata = pl.DataFrame(self.metadata, infer_schema_length=None, strict=False) if any(self.metadata) else None
-        return Corpus(
-            counts=counts,
-            vocabulary=vocabulary,
-            tokens=tokens,
-            ids=self.ids,
-            status=np.where(blank, EMPTY, np.where(lengths == 0, OOV, OK)),
-            metadata=pl.DataFrame() if metadata is None else metadata,
-            excerpts=self.excerpts,
-            texts=self.texts,
-            source=source | {"sha256": self.checksum.hexdigest()},
-        )
-
-    @staticmethod
-    def _counts(tokens: NDArray[np.int32], lengths: NDArray[np.int64], n_words: int) -> csr_matrix:
-        indptr = np.concatenate([[0], np.cumsum(lengths)])
-        ones = np.ones(len(tokens), dtype=np.int32)
-        counts = csr_matrix((ones, tokens, indptr), shape=(len(lengths), n_words), copy=True)
-        counts.sum_duplicates()
-        return counts
+def _below(ids: NDArray[np.integer], limit: int) -> bool:
+    """Whether all ids are from 0 to below the limit."""
+    step = 1 << 22
+    for begin in range(0, len(ids), step):
+        part = ids[begin : begin + step]
+        if part.min() < 0 or part.max() >= limit:
+            return False
+        give_back(ids)
+    return True
 
 
 def _free_names(columns: list[str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -11,27 +11,64 @@ import numpy as np
 import polars as pl
 
 from topicnet.errors import CorpusError, InputError
-from topicnet.text.readers import Documents
+from topicnet.text.rows import Documents
+
+_Columns = dict[str, list[Any]]
 
 
 def documents_of_frame(frame: Any, text_column: str, id_column: str | None) -> Documents:
-    """Documents from a pandas or polars table; columns other than the text and the id become metadata.
+    """Documents from a table; columns other than the text and the id become metadata.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame, polars.DataFrame, polars.LazyFrame or datasets.Dataset
 
     Raises
     ------
+    InputError
+        Something that is no table, or texts that are none.
     CorpusError
         A column that is not there, or two of one name.
     """
-    columns = _columns(frame)
+    batches = list(documents_in_batches(frame, text_column, id_column))
+    return Documents(
+        [i for batch in batches for i in batch.ids],
+        [text for batch in batches for text in batch.texts],
+        [row for batch in batches for row in batch.metadata],
+    )
+
+
+def documents_in_batches(
+    frame: Any, text_column: str, id_column: str | None, batch_docs: int = 10_000
+) -> Iterator[Documents]:
+    """Documents from a table, `batch_docs` rows at a time; see `documents_of_frame`.
+
+    A LazyFrame is computed whole first. Nested columns of a datasets.Dataset are dropped.
+
+    Raises
+    ------
+    InputError, CorpusError
+        As `documents_of_frame` does: at once what is wrong with the table, while iterating what is wrong with texts.
+    """
+    if batch_docs < 1:
+        raise InputError(f"batch_docs is {batch_docs}, expected at least 1. Give a larger number")
+    names, slices = _table(frame, batch_docs)
     for column in (text_column, *([id_column] if id_column else [])):
-        if column not in columns:
-            raise CorpusError(f"no column {column!r} in the table; it has: {', '.join(columns)}")
-    ids = None if id_column is None else columns[id_column]
-    documents = documents_of_texts(columns[text_column], ids)
-    others = [name for name in columns if name not in (text_column, id_column)]
-    cells = [[_plain(cell) for cell in columns[name]] for name in others]
-    metadata = [dict(zip(others, row, strict=True)) for row in zip(*cells, strict=True)] or documents.metadata
-    return Documents(documents.ids, documents.texts, metadata)
+        if column not in names:
+            raise CorpusError(f"no column {column!r} in the table; it has: {', '.join(names)}")
+    return _batches(slices, text_column, id_column)
+
+
+def _batches(slices: Iterator[_Columns], text_column: str, id_column: str | None) -> Iterator[Documents]:
+    first = 1
+    for columns in slices:
+        ids = None if id_column is None else columns[id_column]
+        documents = _documents(columns[text_column], ids, first)
+        others = [name for name in columns if name not in (text_column, id_column)]
+        cells = [[plain(cell) for cell in columns[name]] for name in others]
+        metadata = [dict(zip(others, row, strict=True)) for row in zip(*cells, strict=True)] or documents.metadata
+        yield Documents(documents.ids, documents.texts, metadata)
+        first += len(documents.ids)
 
 
 def documents_of_texts(texts: Iterable[Any], ids: Sequence[Any] | None) -> Documents:
@@ -49,14 +86,19 @@ def documents_of_texts(texts: Iterable[Any], ids: Sequence[Any] | None) -> Docum
         raise InputError(
             f"{type(texts).__name__} given, expected a list of texts: give one column of a table, as in table['text']"
         )
+    return _documents(texts, ids, 1)
+
+
+def _documents(texts: Iterable[Any], ids: Sequence[Any] | None, first: int) -> Documents:
+    """Documents whose numbers begin at `first`."""
     listed = ["" if _is_missing(text) else text for text in texts]
-    for number, text in enumerate(listed):
+    for number, text in enumerate(listed, first - 1):
         if not isinstance(text, str):
             raise InputError(f"texts[{number}] is {type(text).__name__}, expected str (None for an empty document)")
     given = [None] * len(listed) if ids is None else list(ids)
     if len(given) != len(listed):
         raise InputError(f"{len(given)} ids were given for {len(listed)} texts: expected one each")
-    names = [str(n) if _is_missing(i) else _unicode(str(i)) for n, i in enumerate(given, 1)]
+    names = [str(n) if _is_missing(i) else _unicode(str(i)) for n, i in enumerate(given, first)]
     return Documents(names, [_unicode(text) for text in listed], [{} for _ in listed])
 
 
@@ -70,7 +112,7 @@ def _unicode(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _plain(cell: Any) -> Any:
+def plain(cell: Any) -> Any:
     """A table's cell as metadata: a scalar that Parquet can hold, or its text."""
     if _is_missing(cell):
         return None
@@ -84,16 +126,41 @@ def _plain(cell: Any) -> Any:
     return _unicode(str(value))
 
 
-def _columns(frame: Any) -> dict[str, list[Any]]:
-    """The columns of a pandas or polars table, by name."""
+def _table(frame: Any, n_rows: int) -> tuple[list[str], Iterator[_Columns]]:
+    """Names of the columns of a table, and their cells, `n_rows` rows at a time."""
+    if type(frame).__module__.partition(".")[0] == "datasets":  # told by name: it need not be installed
+        return _hugging_face(frame, n_rows)
+    if isinstance(frame, pl.LazyFrame):
+        frame = frame.collect()
     if isinstance(frame, pl.DataFrame):
-        return {name: frame[name].to_list() for name in frame.columns}
+        return frame.columns, (part.to_dict(as_series=False) for part in frame.iter_slices(n_rows))
     import pandas as pd
 
     if not isinstance(frame, pd.DataFrame):
-        raise InputError(f"{type(frame).__name__} given, expected a pandas or polars DataFrame")
+        raise InputError(
+            f"{type(frame).__name__} given, expected a pandas or polars DataFrame, a LazyFrame or a datasets.Dataset"
+        )
     names = [str(name) for name in frame.columns]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise CorpusError(f"the table has several columns named {twice[0]!r}: rename them")
-    return {name: frame.iloc[:, i].tolist() for i, name in enumerate(names)}
+    parts = (frame.iloc[start : start + n_rows] for start in range(0, len(frame), n_rows))
+    return names, ({name: part.iloc[:, i].tolist() for i, name in enumerate(names)} for part in parts)
+
+
+def _hugging_face(frame: Any, n_rows: int) -> tuple[list[str], Iterator[_Columns]]:
+    """The columns of a datasets.Dataset that hold scalars; asked for as columns, as rows cost 20 times as much."""
+    kind = type(frame).__name__
+    if kind.endswith("DatasetDict"):
+        splits = ", ".join(map(str, frame))
+        raise InputError(f"{kind} given, expected one of its splits ({splits}): name it, as in dataset['train']")
+    if kind != "Dataset":
+        raise InputError(f"{kind} given, expected a datasets.Dataset: load it without streaming")
+    scalar = {"Value", "ClassLabel"}
+    names = [
+        name
+        for name, feature in frame.features.items()
+        if type(feature).__name__ in scalar and "binary" not in feature.dtype
+    ]
+    plain_rows = frame.select_columns(names).with_format(None)
+    return names, (plain_rows[start : start + n_rows] for start in range(0, len(frame), n_rows))

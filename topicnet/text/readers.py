@@ -1,85 +1,87 @@
-"""From a path to batches of documents: lines, folders, CSV, TSV and JSON Lines, plain or gzipped, and stdin.
+"""From files, folders, patterns and standard input to batches of documents, whatever their format.
 
-N documents in, N documents out, in order. Everything streams: bytes are decoded chunk by chunk, so memory
-holds one batch and one chunk whatever the size of the file. Only ``\\n`` and ``\\r\\n`` end a line.
+N documents in, N documents out, in order. Everything streams: memory holds one batch and one chunk whatever the
+size of the file. Each format has its module; what they share is in `rows` and `opening`.
 """
 
-import codecs
-import csv
-import gzip
-import json
+from __future__ import annotations
+
+import glob
 import os
 import re
-import signal
-import sys
-import threading
-import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from topicnet.errors import CorpusError, InputError
+from topicnet.text.columnar import parquet_rows, xlsx_rows
+from topicnet.text.delimited import csv_rows, tsv_rows
+from topicnet.text.folders import KNOWN, files_of_folder, folder_rows, named_sources, split_ending
+from topicnet.text.jsonl import json_rows
+from topicnet.text.mallet import OCTIS_CORPUS, is_octis, mallet_rows, octis_rows, octis_vocabulary
+from topicnet.text.opening import File, check_encoding, reading
+from topicnet.text.rows import Columns, Documents, Row, SkippedRows, Value, shown
 
-Value = str | int | float | bool | None
-_Row = tuple[str, str, dict[str, Value]]  # id ("" where the source has none), text, metadata
+__all__ = [
+    "Documents", "FORMATS", "SkippedRows", "Value", "octis_vocabulary", "read_documents", "source_name",
+]  # fmt: skip
 
-_CHUNK_BYTES = 1 << 18
-_FIELD_LIMIT = 2**31 - 1  # csv's, in characters: what fits a C long on every platform
-_MAX_LISTED = 20  # columns named in a message
-_ENDINGS = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson")
-_KNOWN = f"{', '.join(_ENDINGS)} (each also with .gz), a folder of .txt files, or - for standard input"
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_JSON_KINDS = {
-    dict: "an object", list: "an array", str: "a string", int: "a number", float: "a number",
-    bool: "a boolean", type(None): "null",
-}  # fmt: skip
+_BATCH_CHARACTERS = 8_000_000
 
 
-@dataclass(frozen=True)
-class Documents:
-    """One batch of documents in input order; the three lists have equal length.
+def _text_rows(file: File, _: Columns) -> Iterator[Row]:
+    for _number, line in file.numbered():
+        yield "", line, {}
 
-    Attributes
-    ----------
-    ids : list of str
-        The id column, or the document's number in the whole source, from 1.
-    texts : list of str
-        The texts as they stand in the source; an empty document is ``""``.
-    metadata : list of dict
-        The other columns, scalars only; ``{}`` where the source has none.
-    """
 
-    ids: list[str]
-    texts: list[str]
-    metadata: list[dict[str, Value]]
+_READERS: dict[str, Callable[[File, Columns], Iterator[Row]]] = {
+    "txt": _text_rows,
+    "csv": csv_rows,
+    "tsv": tsv_rows,
+    "jsonl": json_rows,
+    "parquet": parquet_rows,
+    "xlsx": xlsx_rows,
+    "mallet": lambda file, _: mallet_rows(file),
+    "octis": lambda file, _: octis_rows(file),
+}
+FORMATS = tuple(_READERS)
 
 
 def read_documents(
-    source: str | Path,
+    source: str | Path | Sequence[str | Path],
     *,
     text_column: str = "text",
     id_column: str | None = None,
     encoding: str = "utf-8",
     batch_docs: int = 10_000,
+    file_format: str | None = None,
+    skipped: SkippedRows | None = None,
 ) -> Iterator[Documents]:
     """Read documents in batches, in input order; a source without documents yields nothing.
 
     Parameters
     ----------
-    source : str or Path
-        ``.txt`` (a document a line), ``.csv``, ``.tsv``, ``.jsonl`` or ``.ndjson``, each also with ``.gz``; a
-        folder (each ``.txt`` or ``.txt.gz`` below it is a document); ``-`` for standard input (as ``.txt``).
+    source : str, Path, or a sequence of them
+        ``.txt`` (a document a line), ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` or ``.mallet``, each also with
+        ``.gz`` or ``.zst``; ``.parquet``; ``.xlsx`` (its first sheet); a folder of ``.txt`` files (each a document),
+        of tables (read one after the other) or of OCTIS (``corpus.tsv`` beside ``vocabulary.txt``); a pattern such
+        as ``posts/**/*.csv``, in sorted order; ``-`` for standard input (as ``.txt``). Several are one corpus.
     text_column : str
-        Column that holds the text. Formats without columns ignore it, and `id_column` too.
+        Column that holds the text; a whole number is the place of the column in a CSV or TSV without a header
+        line, from 1. Formats without columns ignore it, and `id_column` too.
     id_column : str, optional
         Column that holds the ids; by default ``id`` where there is one, else documents are numbered from 1.
     encoding : str
         Any text encoding Python knows. A byte order mark at the start of a file is dropped.
     batch_docs : int
-        Most documents in one batch.
+        Most documents in one batch; it has fewer where they hold more than 8 million characters, and a longer
+        document is a batch alone.
+    file_format : str, optional
+        One of `FORMATS`, whatever the ending; by default the ending tells.
+    skipped : SkippedRows, optional
+        Given one, malformed rows are left out and recorded there instead of refused. A file that is missing, cut
+        off or without the columns is refused nevertheless.
 
     Raises
     ------
@@ -91,290 +93,90 @@ def read_documents(
     """
     if batch_docs < 1:
         raise InputError(f"batch_docs is {batch_docs}, expected at least 1. Give a larger number")
-    _check_encoding(encoding)
-    return _batches(_rows(source, text_column, id_column, encoding), batch_docs)
+    check_encoding(encoding)
+    if file_format is not None and file_format not in FORMATS:
+        raise CorpusError(
+            f"unknown format {file_format!r}, expected one of: {', '.join(FORMATS)}. Name one of these with --format"
+        )
+    opener = _Opener(Columns(text_column, id_column), encoding, file_format, skipped)
+    rows = [opener.rows(one) for one in named_sources(source)]
+    return _batches(chain.from_iterable(rows), batch_docs)
 
 
-def _let_ctrl_c_through() -> None:
-    """Make a blocking read end at Ctrl-C: polars, once imported, leaves system calls to be restarted instead."""
-    if threading.current_thread() is threading.main_thread():
-        signal.siginterrupt(signal.SIGINT, True)
+def source_name(source: str | Path | Sequence[str | Path]) -> str:
+    """Short name: ``corpus.jsonl.gz`` gives ``corpus``, ``-`` gives ``stdin``, a folder its own name.
 
-
-def source_name(source: str | Path) -> str:
-    """Short name: ``corpus.jsonl.gz`` gives ``corpus``, ``-`` gives ``stdin``, a folder its own name."""
+    A pattern is named for what is fixed in it, several sources for the first.
+    """
+    if not isinstance(source, str | os.PathLike):
+        return source_name(source[0]) if source else "corpus"
     if str(source) == "-":
         return "stdin"
     path = Path(source)
     if path.is_dir():
         return path.resolve().name or "corpus"
-    return _split_ending(path.name)[0] or path.name
-
-
-def _batches(rows: Iterator[_Row], batch_docs: int) -> Iterator[Documents]:
-    number = 1
-    while batch := list(islice(rows, batch_docs)):
-        ids = [key or str(i) for i, (key, _, _) in enumerate(batch, number)]
-        yield Documents(ids, [text for _, text, _ in batch], [metadata for _, _, metadata in batch])
-        number += len(batch)
-
-
-def _rows(source: str | Path, text_column: str, id_column: str | None, encoding: str) -> Iterator[_Row]:
-    if str(source) == "-":
-        return _text_rows(_File(None, encoding))
-    path = Path(source)
-    file = _File(path, encoding)
-    with _reading(file.name):
-        if not path.exists():
-            raise CorpusError(f"no such file or folder: {file.name}; expected {_KNOWN}. Check the path")
-        if path.is_dir():
-            if (path / "run.json").is_file() or (path / "model.json").is_file():
-                raise CorpusError(
-                    f"{file.name} is a run of topicnet, expected a corpus. Name the text it was fitted to"
-                )
-            return _folder_rows(_text_files(path), encoding)
-    match _split_ending(path.name)[1]:
-        case ".txt":
-            return _text_rows(file)
-        case ".csv":
-            return _csv_rows(file, text_column, id_column, ",")
-        case ".tsv":
-            return _csv_rows(file, text_column, id_column, "\t")
-        case ".jsonl" | ".ndjson":
-            return _json_rows(file, text_column, id_column)
-    raise CorpusError(f"unknown format of {file.name}, expected {_KNOWN}. Convert or rename it")
-
-
-def _split_ending(name: str) -> tuple[str, str]:
-    """Split ``Posts.CSV.gz`` into ``Posts`` and ``.csv``; an unknown ending stays on the name."""
-    plain = name[:-3] if name.lower().endswith(".gz") else name
-    for ending in _ENDINGS:
-        if plain.lower().endswith(ending):
-            return plain[: -len(ending)], ending
-    return name, ""
-
-
-def _check_encoding(encoding: str) -> None:
-    try:
-        "\n".encode(encoding)  # bytes-to-bytes codecs such as hex fail here too
-        codecs.getincrementaldecoder(encoding)
-    except (LookupError, ValueError) as error:
-        raise CorpusError(
-            f"unknown encoding {encoding!r}, expected one such as utf-8, latin-1 or utf-16. Use --encoding"
-        ) from error
+    if not path.exists() and glob.has_magic(str(path)):
+        fixed = (re.sub(r"[*?\[\]]", "", split_ending(part)[0]).strip("-_. ") for part in reversed(path.parts))
+        return next((part for part in fixed if part and not set(part) <= {"/", "\\"}), "corpus")
+    return split_ending(path.name)[0] or path.name
 
 
 @dataclass(frozen=True)
-class _File:
-    """One file to read; standard input where `path` is None."""
+class _Opener:
+    """Chooses the reader of each source."""
 
-    path: Path | None
+    columns: Columns
     encoding: str
+    file_format: str | None
+    skipped: SkippedRows | None
 
-    @property
-    def name(self) -> str:
-        return "standard input" if self.path is None else _shown(str(self.path))
-
-    def at(self, line: int) -> str:
-        return f"line {line} of {self.name}"
-
-    def lines(self) -> Iterator[str]:
-        """Lines as they stand, with their endings; only a newline ends one."""
-        pending: list[str] = []  # the unfinished last line in parts, joined once however long it grows
-        for text in self.chunks():
-            *ended, rest = text.split("\n")
-            if ended:
-                ended[0] = "".join((*pending, ended[0]))
-                pending.clear()
-                for line in ended:
-                    yield line + "\n"
-            pending.append(rest)
-        if last := "".join(pending):
-            yield last
-
-    def chunks(self) -> Iterator[str]:
-        """Decoded text in order, without a byte order mark."""
-        decoder = codecs.getincrementaldecoder(self.encoding)()
-        line, at_start, data = 1, True, b"..."
-        with _reading(self.name), self._open() as file:
-            while data:
-                data = file.read(_CHUNK_BYTES)
-                text = self._decode(decoder, data, line)
-                if (nul := text.find("\0")) >= 0:
-                    line += text.count("\n", 0, nul)
-                    raise CorpusError(
-                        f"{self.name} looks like a binary file (a NUL byte on line {line}), expected text in "
-                        f"{self.encoding!r}. If it is text, name its encoding, such as --encoding utf-16"
-                    )
-                line += text.count("\n")
-                if text:
-                    yield text.removeprefix("\ufeff") if at_start else text
-                    at_start = False
-
-    def _open(self) -> AbstractContextManager[BinaryIO | gzip.GzipFile]:
-        if self.path is None:
-            if sys.stdin is None:
-                raise CorpusError("standard input is closed, expected documents. Pipe some in or name a file")
-            _let_ctrl_c_through()
-            return nullcontext(sys.stdin.buffer)
-        return gzip.open(self.path, "rb") if self.name.lower().endswith(".gz") else self.path.open("rb")
-
-    def _decode(self, decoder: codecs.IncrementalDecoder, data: bytes, line: int) -> str:
-        flags = decoder.getstate()[1]
-        try:
-            return decoder.decode(data, final=not data)
-        except UnicodeDecodeError as error:
-            decoder.setstate((b"", flags))  # to count lines in what comes before the bad byte
-            line += decoder.decode(error.object[: error.start]).count("\n")
+    def rows(self, source: str | Path) -> Iterator[Row]:
+        """Rows of one file, folder or standard input; what cannot be read at all is refused at once."""
+        if str(source) == "-":
+            return self._file_rows(None, self.file_format or "txt")
+        path = Path(source)
+        name = shown(str(path))
+        with reading(name):
+            if not path.exists():
+                raise CorpusError(f"no such file or folder: {name}; expected {KNOWN}. Check the path")
+            if path.is_dir():
+                return self._folder_rows(path, name)
+        file_format = self.file_format or split_ending(path.name)[1]
+        if not file_format:
             raise CorpusError(
-                f"{self.at(line)} has the byte 0x{error.object[error.start]:02x}, expected text in "
-                f"{self.encoding!r}. Name its encoding, such as --encoding latin-1"
-            ) from error
-        except UnicodeError as error:  # what a codec says of a whole stream: no byte order mark
-            raise CorpusError(
-                f"{self.name} is not text in {self.encoding!r} ({_shown(str(error))}). "
-                "Name its encoding, such as --encoding utf-8 or utf-16-le"
-            ) from error
-
-
-@contextmanager
-def _reading(name: str) -> Iterator[None]:
-    """Turn what the operating system and gzip raise into a CorpusError."""
-    try:
-        yield
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise CorpusError(
-            f"{name} is a damaged or cut-off gzip file ({_shown(str(error))}). Fetch or compress it again"
-        ) from error
-    except OSError as error:
-        reason = error.strerror or _shown(str(error))
-        raise CorpusError(f"cannot read {name}: {reason}. Check the path and its permissions") from error
-
-
-def _text_rows(file: _File) -> Iterator[_Row]:
-    for line in file.lines():
-        yield "", line[:-2] if line.endswith("\r\n") else line.removesuffix("\n"), {}
-
-
-def _text_files(folder: Path) -> list[tuple[str, Path]]:
-    """Relative posix path and path of every text file below a folder, sorted by the first."""
-
-    def fail(error: OSError) -> None:
-        raise error  # else os.walk skips a folder it may not open, and its documents are lost
-
-    paths = [Path(top, name) for top, _, names in os.walk(folder, onerror=fail) for name in names]
-    files = [(p.relative_to(folder).as_posix(), p) for p in paths if _split_ending(p.name)[1] == ".txt"]
-    if not files:
-        raise CorpusError(f"no .txt or .txt.gz files in {_shown(str(folder))}, expected one a document")
-    return sorted(files)
-
-
-def _folder_rows(files: list[tuple[str, Path]], encoding: str) -> Iterator[_Row]:
-    for relative, path in files:
-        yield _LONE_SURROGATE.sub("\ufffd", relative), "".join(_File(path, encoding).chunks()), {}
-
-
-def _csv_rows(file: _File, text_column: str, id_column: str | None, delimiter: str) -> Iterator[_Row]:
-    records = _csv_records(file, delimiter)
-    header = next((fields for _, fields in records if fields), [])
-    if not header:
-        return
-    if len(set(header)) < len(header):
-        twice = next(name for i, name in enumerate(header) if name in header[:i])
-        raise CorpusError(f"{file.name} has two columns {twice!r}, expected different names. Rename one")
-    if text_column not in header or (id_column is not None and id_column not in header):
-        raise _no_column(file.name, header, text_column, id_column)
-    key_column = "id" if id_column is None else id_column
-    for line, fields in records:
-        if not fields and len(header) > 1:
-            continue  # a blank line between rows; in a table of one column it is an empty cell
-        fields = fields or [""]
-        if len(fields) != len(header):
-            raise CorpusError(
-                f"{file.at(line)} has {len(fields)} field(s), expected {len(header)} as in the "
-                "header. Quote fields that hold the delimiter, a quote or a newline"
+                f"unknown format of {name}, expected {KNOWN}. Convert or rename it, or say what it is with --format"
             )
-        record: dict[str, Any] = dict(zip(header, fields, strict=True))
-        key = record.get(key_column, "")
-        text = record.pop(text_column)
-        record.pop(key_column, None)
-        yield key, text, record
+        return self._file_rows(path, file_format)
+
+    def _file_rows(self, path: Path | None, file_format: str) -> Iterator[Row]:
+        return _READERS[file_format](File(path, self.encoding, self.skipped), self.columns)
+
+    def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:
+        if (folder / "run.json").is_file() or (folder / "model.json").is_file():
+            raise CorpusError(f"{name} is a run of topicnet, expected a corpus. Name the text it was fitted to")
+        if self.file_format == "octis" or (self.file_format is None and is_octis(folder)):
+            return self._file_rows(folder / OCTIS_CORPUS, "octis")
+        kind, files = files_of_folder(folder, self.file_format)
+        if kind == "txt":
+            return folder_rows(files, self.encoding, self.skipped)
+        return chain.from_iterable(self._file_rows(path, split_ending(path.name)[1]) for _, path in files)
 
 
-def _csv_records(file: _File, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Records, blank ones too, each with the line it starts on. Strict: an open quote may not swallow the rest."""
-    csv.field_size_limit(_FIELD_LIMIT)
-    reader = csv.reader(file.lines(), delimiter=delimiter, strict=True)
-    line = 1
-    try:
-        for fields in reader:
-            yield line, fields
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise CorpusError(
-            f"{file.at(line)} is not well-formed ({_shown(str(error))}). Quote fields that hold "
-            'the delimiter, a quote or a newline, and write a quote inside them as ""'
-        ) from error
-
-
-def _json_rows(file: _File, text_column: str, id_column: str | None) -> Iterator[_Row]:
-    key_column = "id" if id_column is None else id_column
-    for number, line in enumerate(file.lines(), 1):
-        if line.isspace():
-            continue
-        record = _json_object(file, number, line)
-        if text_column not in record or (id_column is not None and id_column not in record):
-            raise _no_column(file.at(number), record, text_column, id_column)
-        key = record.get(key_column)
-        text = record.pop(text_column)
-        record.pop(key_column, None)
-        if text is not None and not isinstance(text, str):
-            raise CorpusError(
-                f"{file.at(number)} has {_JSON_KINDS[type(text)]} in the column {text_column!r}, expected a "
-                "string or null. Convert it, or name another column with --text-column"
-            )
-        yield "" if key is None else str(key), text or "", _scalars(record)
-
-
-def _json_object(file: _File, number: int, line: str) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise CorpusError(
-            f"{file.at(number)} is not JSON ({_shown(str(error))}), expected an object. Mend or remove it"
-        ) from error
-    if not isinstance(record, dict):
-        found = _JSON_KINDS[type(record)]
-        raise CorpusError(f"{file.at(number)} holds {found}, expected an object. Mend or remove it")
-    if "\\" in line and ("\\ud" in line or "\\uD" in line):  # only an escape brings a lone surrogate in
-        return {_sound(key): _sound(value) for key, value in record.items()}
-    return record
-
-
-def _sound(value: Any) -> Any:
-    return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
-
-
-def _scalars(record: dict[str, Any]) -> dict[str, Value]:
-    """Keep what a table can hold: nested values are dropped, integers beyond 64 bits become text."""
-    return {
-        key: str(value) if type(value) is int and not -(2**63) <= value < 2**63 else value
-        for key, value in record.items()
-        if type(value) is not dict and type(value) is not list
-    }
-
-
-def _no_column(where: str, names: Iterable[str], text_column: str, id_column: str | None) -> CorpusError:
-    no_text = text_column not in names
-    column, option = (text_column, "--text-column") if no_text else (id_column, "--id-column")
-    columns = [_shown(name) for name in names]
-    more = f", ... ({len(columns)} in all)" if len(columns) > _MAX_LISTED else ""
-    listed = ", ".join(columns[:_MAX_LISTED]) or "none"
-    return CorpusError(f"no column {column!r} in {where}; it has: {listed}{more}. Name one with {option}")
-
-
-def _shown(name: str) -> str:
-    """Escape what is not printable: a message is one line whatever a file is called."""
-    if name.isprintable():
-        return name
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+def _batches(rows: Iterator[Row], batch_docs: int) -> Iterator[Documents]:
+    n_characters = 0
+    ids: list[str] = []
+    texts: list[str] = []
+    metadata: list[dict[str, Value]] = []
+    for number, (key, text, others) in enumerate(rows, 1):
+        if n_characters + len(text) > _BATCH_CHARACTERS and ids:
+            yield Documents(ids, texts, metadata)
+            ids, texts, metadata, n_characters = [], [], [], 0
+        ids.append(key or str(number))
+        texts.append(text)
+        metadata.append(others)
+        n_characters += len(text)
+        if len(ids) == batch_docs:
+            yield Documents(ids, texts, metadata)
+            ids, texts, metadata, n_characters = [], [], [], 0
+    if ids:
+        yield Documents(ids, texts, metadata)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicnet.errors import CorpusError
-from topicnet.text.counts import Corpus
+from topicnet.text.counts import Corpus, numbers_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,18 +47,13 @@ def reference_over(corpus: Corpus, vocabulary: list[str]) -> Reference:
     name = str(corpus.source["name"])
     if corpus.n_docs == 0:
         raise CorpusError(f"the reference {name!r} holds no documents: expected one document a line, a row or a file")
-    counts, tokens = corpus.counts, corpus.tokens
-    lengths = np.asarray(counts.sum(1), dtype=np.int64).ravel()
-    if corpus.vocabulary != vocabulary:
-        position = {word: i for i, word in enumerate(vocabulary)}
-        number = np.array([position.get(word, -1) for word in corpus.vocabulary], dtype=np.int32)
-        tokens = number[tokens] if number.size else np.zeros(0, dtype=np.int32)
-        rows, known = np.repeat(np.arange(corpus.n_docs), lengths)[tokens >= 0], tokens[tokens >= 0]
-        ends = np.cumsum(np.bincount(rows, minlength=corpus.n_docs))
-        ones = np.ones(len(known), dtype=np.int32)
-        shape = (corpus.n_docs, len(vocabulary))
-        counts = csr_matrix((ones, known, np.concatenate([[0], ends])), shape=shape, copy=True)
-        counts.sum_duplicates()
+    over = corpus.over(vocabulary)
+    counts, tokens, lengths = over.counts, over.tokens, over.lengths
+    if over is not corpus:
+        number = numbers_of(vocabulary, corpus.vocabulary)
+        # Words outside the vocabulary hold their places.
+        tokens = number[corpus.tokens] if number.size else np.zeros(0, dtype=np.int32)
+        lengths = corpus.lengths
     if counts.nnz == 0:
         raise CorpusError(
             f"none of the {corpus.n_docs} documents of the reference {name!r} holds a word of the model:"

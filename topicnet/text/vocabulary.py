@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from topicnet.errors import CorpusError, InputError
@@ -52,7 +53,7 @@ class Pruning:
             high = n_docs if small else n_docs // 2
         return low, high
 
-    def keep(self, words: list[str], document_frequency: NDArray[np.intp], n_docs: int) -> NDArray[np.intp]:
+    def keep(self, words: list[str] | pl.Series, document_frequency: NDArray[np.intp], n_docs: int) -> NDArray[np.intp]:
         """Positions of the words to keep, in alphabetical order of the words.
 
         Raises
@@ -61,12 +62,14 @@ class Pruning:
             No word is left.
         """
         low, high = self.bounds(n_docs)
-        kept = np.flatnonzero((document_frequency >= low) & (document_frequency <= high))
+        kept = np.flatnonzero((document_frequency >= max(1, low)) & (document_frequency <= high))
         if len(kept) == 0:
             raise CorpusError(
                 f"no word is left of {len(words)}: none is in at least {low} and at most {high} documents"
                 f" (of {n_docs} that hold words);"
                 " lower --min-df, raise --max-df, or check --lang and --stop-words"
             )
-        ranked = sorted(kept, key=lambda i: (-document_frequency[i], words[i]))[: self.max_vocab]
-        return np.array(sorted(ranked, key=lambda i: words[i]), dtype=np.intp)
+        names = pl.Series(words, dtype=pl.String).gather(kept)
+        frequent = pl.DataFrame({"at": kept, "word": names, "documents": -document_frequency[kept]})
+        chosen = frequent.sort("documents", "word").head(self.max_vocab).sort("word")
+        return chosen["at"].to_numpy().astype(np.intp)

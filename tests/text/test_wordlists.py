@@ -1,0 +1,76 @@
+"""Word lists: what is a word in the file is a word in the list, and what cannot be one is told in one line."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from topicnet.errors import InputError
+from topicnet.text.languages import tokenize
+from topicnet.text.wordlists import read_words
+
+entries = st.text("abc déя", min_size=1, max_size=8).map(lambda text: " ".join(text.split())).filter(bool)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lists")
+
+
+def written(folder: Path, content: str | bytes) -> Path:
+    path = folder / "words.txt"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+    return path
+
+
+def refused(path: Path, *arguments: object, **options: bool) -> str:
+    with pytest.raises(InputError) as caught:
+        read_words(path, "stop words", *arguments, **options)  # type: ignore[arg-type]
+    assert str(caught.value).isprintable()
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+@given(st.lists(entries, min_size=1, max_size=8), st.sampled_from(["\n", "\r\n", "\n\n", "\n# no word\n", " \n\t"]))
+def test_words_come_back_in_order_and_once(folder: Path, lines: list[str], between: str) -> None:
+    words = [word for line in lines for word in line.split()]
+    path = written(folder, between.join(lines))
+    assert read_words(path, "stop words") == list(dict.fromkeys(words))
+    assert read_words(str(path), "stop words") == read_words(path, "stop words")
+
+
+@given(st.lists(entries, min_size=1, max_size=8), st.booleans())
+def test_an_entry_a_line_is_one_word_or_a_phrase(folder: Path, lines: list[str], joined: bool) -> None:
+    content = "\n".join(line.replace(" ", "_") if joined else line for line in lines)
+    expected = list(dict.fromkeys("_".join(line.split()) for line in lines))
+    assert read_words(written(folder, content), "vocabulary", one_a_line=True) == expected
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_word(folder: Path) -> None:
+    assert read_words(written(folder, b"\xef\xbb\xbfthe\nof"), "stop words") == ["the", "of"]
+
+
+def test_words_come_back_as_the_tokenizer_cuts_them(folder: Path) -> None:
+    path = written(folder, "New York\nnew_york\ndon't\nCAFE\u0301\n# 12\nyork")
+    assert read_words(path, "vocabulary", tokenize, one_a_line=True) == ["new_york", "don", "café", "york"]
+    assert read_words(path, "stop words", tokenize) == ["new", "york", "don", "café"]
+
+
+@pytest.mark.parametrize("content", ["", "\n \n", "# only\n#remarks"])
+def test_a_list_without_words_is_refused(folder: Path, content: str) -> None:
+    assert "hold no word: expected a text file of words" in refused(written(folder, content))
+
+
+def test_a_line_that_is_no_word_is_named(folder: Path) -> None:
+    path = written(folder, "# mine\nlaw\n\n12 !\n")
+    message = refused(path, tokenize, one_a_line=True)
+    assert message.startswith("line 4 of the stop words")
+    assert "'12 !'" in message
+    assert read_words(path, "stop words") == ["law", "12", "!"]
+
+
+def test_a_file_that_cannot_be_read_is_refused(folder: Path) -> None:
+    assert "cannot read the stop words" in refused(folder / "nowhere.txt")
+    assert "cannot read the stop words" in refused(folder)
+    assert "are not UTF-8: expected a text file of words" in refused(written(folder, b"\xff\xfe\x00caf\xe9"))

@@ -1,0 +1,75 @@
+"""Counts larger than memory: walks over blocks of their rows, and pages given back to the system.
+
+Counts on disk are mapped, not read: a page counts as this process's memory from when it is first touched until it is
+given back. Whoever walks over all of them gives back as he goes.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+BLOCK_NONZEROS = 2_000_000  # of a walk: 16 MB of counts and word ids
+BYTES_HELD = 128 << 20  # of mapped pages touched here and there, before they are given back
+
+
+def row_blocks(counts: csr_matrix, nonzeros: int = BLOCK_NONZEROS) -> Iterator[tuple[slice, csr_matrix]]:
+    """Consecutive rows of the counts (D, V), about so many nonzeros at a time, with where they stand."""
+    n_docs = counts.shape[0]
+    begin = 0
+    while begin < n_docs:
+        reach = int(counts.indptr[begin]) + nonzeros
+        end = max(begin + 1, int(np.searchsorted(counts.indptr, reach, side="right")) - 1)
+        yield slice(begin, end), rows_between(counts, begin, end)
+        give_back(counts.data, counts.indices)
+        begin = end
+
+
+def rows_between(counts: csr_matrix, begin: int, end: int) -> csr_matrix:
+    """Rows `begin` to `end` of the counts, without a look at the others."""
+    first, last = int(counts.indptr[begin]), int(counts.indptr[end])
+    starts = counts.indptr[begin : end + 1] - counts.indptr[begin]
+    parts = (counts.data[first:last], counts.indices[first:last], starts)
+    return csr_matrix(parts, shape=(end - begin, counts.shape[1]), copy=False)
+
+
+def row_sums(counts: csr_matrix) -> NDArray[np.float64]:
+    """Sum of each row of the counts: (D,)."""
+    sums = np.zeros(counts.shape[0])
+    for where, block in row_blocks(counts):
+        sums[where] = np.asarray(block.sum(1), dtype=np.float64).ravel()
+    return sums
+
+
+def column_sums(counts: csr_matrix) -> NDArray[np.float64]:
+    """Sum of each column of the counts: (V,)."""
+    sums = np.zeros(counts.shape[1])
+    for _, block in row_blocks(counts):
+        sums += np.bincount(block.indices, weights=block.data, minlength=counts.shape[1])
+    return sums
+
+
+def is_mapped(array: NDArray[Any]) -> bool:
+    """Whether an array lies in a file that is mapped into memory."""
+    return _map_of(array) is not None
+
+
+def give_back(*arrays: NDArray[Any]) -> None:
+    """Let go of the pages of mapped arrays: they are read from the file when touched again. Others are left alone."""
+    for array in arrays:
+        mapped = _map_of(array)
+        if mapped is not None and hasattr(mapped, "madvise"):
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _map_of(array: Any) -> mmap.mmap | None:
+    while array is not None:
+        if isinstance(array, mmap.mmap):
+            return array
+        array = getattr(array, "base", None) if isinstance(array, np.ndarray) else None
+    return None

@@ -1,0 +1,66 @@
+"""The commands about a corpus: prepare and words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from topicnet.cli.app import AsJson, CorpusArgument, Overwrite, Quiet, app, one_or_several  # the commands join it
+from topicnet.cli.options import COUNTING, READING, takes
+
+
+@app.command()
+@takes(READING, COUNTING)
+def prepare(
+    corpus: CorpusArgument,
+    out: Annotated[Path, typer.Option(help="Folder to write the counts to.")],
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Keep every word, for `evaluate --reference`.")
+    ] = False,
+    keep_texts: Annotated[bool | None, typer.Option("--keep-texts", help="Save the texts with the counts.")] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    *,
+    given: dict[str, Any],
+) -> None:
+    """Count a corpus once, for `fit` and later commands; it may be larger than memory."""
+    from topicnet.cli.progress import notice
+    from topicnet.cli.show import describe_corpus
+    from topicnet.config import read_config
+    from topicnet.preparing import prepare as prepare_counts
+    from topicnet.preparing import prepare_reference
+
+    config = read_config(None, given | {"corpus": one_or_several(corpus), "keep_texts": keep_texts})
+    if reference:
+        counted = prepare_reference(config, out, overwrite=overwrite)
+    else:
+        counted = prepare_counts(config, out, overwrite=overwrite, on_notice=lambda line: notice(line, quiet))
+    notice(f"{describe_corpus(counted)}; wrote {out}", quiet)
+
+
+@app.command()
+def words(
+    counts: Annotated[Path, typer.Argument(metavar="COUNTS", help="Counts of `topicnet prepare`, or a run folder.")],
+    top: Annotated[int, typer.Option("--top", min=1, help="Words to suggest.")] = 30,
+    lines: Annotated[int, typer.Option(min=0, help="Repeated lines to show.")] = 10,
+    out: Annotated[Path | None, typer.Option(help="File for the words alone, one a line, to look through.")] = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Suggest words that may be boilerplate, with the evidence: in many documents, and little said by them."""
+    from topicnet.cli.words import records, show_words, write_words
+    from topicnet.exports import counts_of
+    from topicnet.files import json_text
+    from topicnet.text.boilerplate import suggest
+    from topicnet.text.repeated import repeated_lines
+
+    corpus = counts_of(counts)
+    found, repeated = suggest(corpus, top), repeated_lines(corpus, lines) if lines else []
+    if as_json:
+        typer.echo(json_text(records(found, repeated)))
+    else:
+        show_words(found, repeated)
+    if out is not None:
+        write_words(found, out, overwrite=overwrite)

@@ -1,0 +1,61 @@
+"""What `topicnet words` prints: words and lines that may be boilerplate, with the evidence."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from topicnet.files import whole_file, write_text
+from topicnet.text.boilerplate import Suggestion
+from topicnet.text.repeated import RepeatedLine
+
+HOW_TO = (
+    "keep in a file, one a line, the words that tell you nothing, and give it to prepare or fit: --add-stop-words FILE"
+    " drops them beside the language's stop words, --stop-words FILE in their place"
+)
+
+
+def show_words(suggestions: Sequence[Suggestion], lines: Sequence[RepeatedLine] = ()) -> None:
+    """Print a table of words with their evidence, and the lines that many documents hold; how to use it on stderr."""
+    width = shutil.get_terminal_size((120, 24)).columns
+    if not suggestions:
+        typer.echo("no word is in enough documents to be boilerplate")
+    else:
+        longest = min(24, max(4, *(len(found.word) for found in suggestions)))
+        typer.echo(f"{'word':{longest}}  documents     tokens  information  evidence")
+    for found in suggestions:
+        evidence = f"{found.reason} [{', '.join(found.examples)}]"
+        row = f"{found.word:{longest}}  {found.document_share:9.1%} {found.tokens:10,d}  {found.information:+11.2f}  "
+        typer.echo(_cut(row + evidence, width))
+    if lines:
+        typer.echo("\ndocuments  words that stand in a row (stop words left out)")
+    for line in lines:
+        typer.echo(_cut(f"{line.documents:9,d}  {' '.join(line.words)} [{', '.join(line.examples)}]", width))
+    if suggestions:
+        typer.echo(HOW_TO, err=True)
+
+
+def records(suggestions: Sequence[Suggestion], lines: Sequence[RepeatedLine] = ()) -> dict[str, Any]:
+    """The same as JSON values: {"words": [...], "lines": [...]}."""
+    return {"words": [asdict(found) for found in suggestions], "lines": [asdict(line) for line in lines]}
+
+
+def write_words(suggestions: Sequence[Suggestion], path: Path, *, overwrite: bool = False) -> None:
+    """Write the words alone, one a line, ready to be looked through and given to --add-stop-words.
+
+    Raises
+    ------
+    OutputError
+        The file exists and `overwrite` is false, or cannot be written.
+    """
+    with whole_file(path, overwrite=overwrite) as part:
+        write_text(part, "".join(f"{found.word}\n" for found in suggestions))
+
+
+def _cut(line: str, width: int) -> str:
+    return line if len(line) <= width else line[: width - 1] + "…"

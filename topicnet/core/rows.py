@@ -1,0 +1,68 @@
+"""Some documents of a corpus, by the rows they stand in: nothing is copied until a batch is cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from topicnet.blocks import give_back, row_blocks
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Documents of a corpus.
+
+    Attributes
+    ----------
+    counts : csr_matrix
+        (D, V), all documents, in memory or mapped from a file.
+    rows : ndarray of int64
+        (n,) which of them, ascending.
+    """
+
+    counts: csr_matrix
+    rows: NDArray[np.int64]
+
+    @classmethod
+    def filled(cls, counts: csr_matrix) -> Rows:
+        """The documents that hold words."""
+        return cls(counts, np.flatnonzero(np.diff(counts.indptr)))
+
+    @property
+    def n_docs(self) -> int:
+        """Number of these documents, n."""
+        return len(self.rows)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of words, V."""
+        return int(self.counts.shape[1])
+
+    @property
+    def nonzeros(self) -> int:
+        """Counts of different words in these documents."""
+        indptr = self.counts.indptr
+        return int((indptr[self.rows + 1].astype(np.int64) - indptr[self.rows]).sum())
+
+    def at(self, positions: NDArray[np.int64]) -> Rows:
+        """Those of these documents, by their positions in `rows`."""
+        return Rows(self.counts, self.rows[positions])
+
+    def matrix(self) -> csr_matrix:
+        """Their counts (n, V) as a matrix of their own, float32."""
+        taken = self.counts[self.rows].astype(np.float32)
+        give_back(self.counts.data, self.counts.indices)
+        return taken
+
+    def column_sums(self) -> NDArray[np.float64]:
+        """How often each word stands in these documents: (V,)."""
+        mine = np.zeros(self.counts.shape[0], dtype=bool)
+        mine[self.rows] = True
+        sums = np.zeros(self.vocab_size)
+        for where, block in row_blocks(self.counts):
+            weight = np.where(np.repeat(mine[where], np.diff(block.indptr)), block.data, 0)
+            sums += np.bincount(block.indices, weights=weight, minlength=self.vocab_size)
+        return sums

@@ -1,0 +1,171 @@
+"""What is made of a finished run: theta of new documents, and its tables in other formats."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from topicnet import files
+from topicnet.bundle import Bundle, load_bundle
+from topicnet.config import FitConfig
+from topicnet.errors import CorpusError, InputError
+from topicnet.models import GMNTM
+from topicnet.results import Run, load, read_record
+from topicnet.sources import (
+    Notice,
+    check_columns,
+    counted_corpus,
+    documents_of,
+    kept_columns,
+    note_skipped,
+    silent,
+)
+from topicnet.tables import choose_format, write_doc_table, write_word_table
+from topicnet.text.bags import bag_format, write_ldac, write_matrix_market
+from topicnet.text.counts import Corpus
+from topicnet.text.rows import SkippedRows
+
+COUNT_FORMATS = ("ldac", "mm")
+
+
+def transform_to_file(
+    run: Path, config: FitConfig, out: Path, *, refine: int, overwrite: bool, on_notice: Notice = silent
+) -> Corpus:
+    """Infer theta of new documents, write it, and return the documents as they were counted."""
+    file_format = choose_format(out, None)
+    if not overwrite:
+        files.refuse_existing(out)
+    bundle = load_bundle(run)
+    resolved = with_columns_of(run, config)
+    corpus = _count_new(bundle, resolved, on_notice)
+    if corpus.n_docs == 0:
+        raise CorpusError(f"{config.corpus!r} holds no documents: expected one document a line, a row or a file")
+    check_columns(resolved, corpus.metadata.columns, "the documents")
+    kept = corpus.metadata.select(kept_columns(resolved))
+    theta = bundle.theta(corpus, refine)
+    status = corpus.status.tolist()
+    write_doc_table(out, corpus.ids, status, theta, file_format, kept=kept, overwrite=overwrite)
+    return corpus
+
+
+def _count_new(bundle: Bundle, config: FitConfig, on_notice: Notice) -> Corpus:
+    """New documents in the words of a model: texts, or counts whose columns have names."""
+    counted = counted_corpus(config)
+    if counted is not None:
+        return counted.over(bundle.vocabulary)
+    if bundle.text.get("counted_elsewhere"):
+        on_notice(f"the model was fitted to counts made elsewhere: the text is cut by {bundle.text['tokenizer']}")
+    skipped = SkippedRows() if config.skip_bad_rows else None
+    corpus = bundle.count(documents_of(config, skipped))
+    note_skipped(skipped, corpus, on_notice)
+    return corpus
+
+
+def with_columns_of(run: Path, config: FitConfig) -> FitConfig:
+    """The configuration with the columns of the fit, where the user has named none."""
+    if not (run / "run.json").is_file() or {"text_column", "id_column"} & config.model_fields_set:
+        return config
+    before = read_record(run)["config"]
+    return config.model_copy(
+        update={name: before.get(name) or getattr(config, name) for name in ("text_column", "id_column")}
+    )
+
+
+def export_tables(
+    run: Path, targets: Mapping[str, Path | None], file_format: str | None, top: int, *, overwrite: bool
+) -> list[str]:
+    """Write the tables asked for and return a line about each.
+
+    Parameters
+    ----------
+    run : Path
+        A run folder; for the counts alone, a folder of `topicnet prepare` too.
+    targets : mapping of str to Path
+        Where to write "doc-topic", "topic-word", "doc-component", "component-word" and "counts".
+
+    Raises
+    ------
+    InputError
+        No table was asked for, one the model does not have, or in an unknown format.
+    OutputError
+        A file exists, or the disk refuses.
+    """
+    asked = {name: path for name, path in targets.items() if path is not None}
+    if not asked:
+        options = ", ".join(f"--{name} FILE" for name in targets)
+        raise InputError(f"nothing to export was named: give one or more of {options}")
+    places = [os.path.realpath(path) for path in asked.values()]
+    if len(set(places)) < len(places):
+        twice = next(path for path in asked.values() if places.count(os.path.realpath(path)) > 1)
+        raise InputError(f"{str(twice)!r} was named for two tables: give each a file of its own")
+    formats = {name: _format_of(name, path, file_format) for name, path in asked.items()}
+    if not overwrite:
+        for path in asked.values():
+            files.refuse_existing(path)
+    counts = asked.pop("counts", None)
+    if counts is not None:
+        write = write_ldac if formats["counts"] == "ldac" else write_matrix_market
+        corpus = counts_of(run)
+        write(counts, corpus.counts, corpus.vocabulary, overwrite=overwrite)
+    if asked:
+        loaded = load(run)
+        writers = export_writers(loaded, top)
+        for name in asked:
+            if name not in writers:
+                raise InputError(f"--{name} given, but {loaded.bundle.name} has no components: only gmntm has")
+        for name, path in asked.items():
+            writers[name](path, formats[name], overwrite)
+    return [f"wrote {path}" for path in ([] if counts is None else [counts]) + list(asked.values())]
+
+
+def _format_of(name: str, path: Path, asked: str | None) -> str:
+    """The format to write a target in.
+
+    Raises
+    ------
+    InputError
+        None that such a thing can be written in is asked for or named by the file's ending.
+    """
+    if name != "counts":
+        if asked in COUNT_FORMATS:
+            raise InputError(f"--format {asked} given for --{name}: {asked} is a format of counts, give --counts FILE")
+        return choose_format(path, asked)
+    found = bag_format(path, asked)
+    if found not in COUNT_FORMATS:
+        given = f"--format {asked!r}" if asked is not None else f"file {str(path)!r}"
+        raise InputError(f"{given} given for --counts, expected ldac or mm: give --format or such an ending")
+    return found
+
+
+def counts_of(folder: Path) -> Corpus:
+    """The counts of a run, or of a folder that `prepare` wrote."""
+    if (folder / "counts.json").is_file():
+        return Corpus.load(folder)
+    if (folder / "run.json").is_file() and not (folder / "corpus").is_dir():
+        raise InputError(f"{str(folder)!r} was saved without its corpus (--no-keep-corpus): there are no counts in it")
+    return Corpus.load(folder / "corpus")
+
+
+def export_writers(run: Run, top: int) -> dict[str, Callable[[Path, str, bool], None]]:
+    """For each table a run has, what writes it to a file in a format."""
+    words = run.vocabulary
+
+    def of_documents(unit: str, shares: NDArray[np.float32]) -> Callable[[Path, str, bool], None]:
+        return lambda path, file_format, overwrite: write_doc_table(
+            path, run.ids, run.status, shares, file_format, unit=unit, kept=run.kept, overwrite=overwrite
+        )
+
+    def of_words(unit: str, beta: NDArray[np.float32]) -> Callable[[Path, str, bool], None]:
+        return lambda path, file_format, overwrite: write_word_table(
+            path, beta, words, top, file_format, unit=unit, overwrite=overwrite
+        )
+
+    writers = {"doc-topic": of_documents("topic", run.theta), "topic-word": of_words("topic", run.model.components_)}
+    if run.components is not None and isinstance(run.model, GMNTM):
+        writers["doc-component"] = of_documents("component", run.components)
+        writers["component-word"] = of_words("component", run.model.component_word_)
+    return writers

@@ -1,0 +1,47 @@
+"""Counts made once, for later commands: the corpus of a fit, or a reference with every word in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from topicnet import files
+from topicnet.config import FitConfig
+from topicnet.errors import CorpusError
+from topicnet.sources import Notice, count_every_word, read_corpus, silent, text_options
+from topicnet.text.counts import Corpus
+
+
+def prepare(config: FitConfig, out: Path, *, overwrite: bool, on_notice: Notice = silent) -> Corpus:
+    """Count a corpus in one pass over its text and write the counts for `fit`, batch by batch.
+
+    Memory holds the ids and other columns, every different word, and one batch; the rest is on disk from the start.
+    """
+    with files.whole_folder(out, overwrite=overwrite) as folder, files.disk_errors(out):
+        corpus = read_corpus(config, folder, on_notice)
+        corpus.save(folder)
+    return corpus
+
+
+def prepare_reference(config: FitConfig, out: Path, *, overwrite: bool) -> Corpus:
+    """Count every word of a corpus, in reading order, and write it for `--reference` to open at once.
+
+    Of any topic word the co-occurrences in documents and in windows of any width follow from this: 8 bytes a token, of
+    which only the pages that are looked at are read.
+    """
+    with files.whole_folder(out, overwrite=overwrite) as folder:
+        options = replace(text_options(config, config.lang or "none"), stop_words=())
+        with files.disk_errors(out):
+            corpus = count_every_word(config, options, folder)
+        if corpus.n_docs == 0:
+            raise CorpusError(
+                f"{str(config.corpus)!r} holds no documents: expected one document a line, a row or a file"
+            )
+        if corpus.counts.nnz == 0:
+            raise CorpusError(
+                f"none of the {corpus.n_docs} documents of {str(config.corpus)!r} holds a word (two letters or more):"
+                " check the file and --text-column"
+            )
+        with files.disk_errors(out):
+            corpus.save(folder)
+    return corpus

@@ -1,0 +1,242 @@
+"""Bag-of-words corpora of other tools, read and written: LDA-C, Matrix Market, and SciPy's NPZ (read only)."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from topicnet import files
+from topicnet.errors import CorpusError, InputError
+from topicnet.text.bag_files import Handle, find_vocabulary, read_npz, read_vocabulary
+from topicnet.text.bag_text import read_ldac, read_matrix_market
+
+BAG_FORMATS = ("ldac", "mm", "npz")
+BLOCK_NONZEROS = 1_000_000  # counts, or documents, turned into text at a time
+_ENDINGS = {".ldac": "ldac", ".lda-c": "ldac", ".mm": "mm", ".mtx": "mm", ".npz": "npz"}
+
+
+@dataclass(frozen=True, eq=False)
+class Bag:
+    """A corpus as another tool counted it; the order of its words is unknown.
+
+    Attributes
+    ----------
+    counts : csr_matrix
+        (D, V) int32; columns sorted, each once, no zeros.
+    vocabulary : list of str
+        (V,) words in the order of the file's ids.
+    ids : list of str
+        (D,) "1", "2", ...: these files name no documents.
+    name : str
+        The file's name without its ending.
+    """
+
+    counts: csr_matrix
+    vocabulary: list[str]
+    ids: list[str]
+    name: str
+
+
+def bag_format(source: str | Path, asked: str | None = None) -> str | None:
+    """The bag-of-words format that was asked for, or that the file's ending names; None for a corpus of texts.
+
+    `.ldac` and `.lda-c` are LDA-C, `.mm` and `.mtx` Matrix Market, each also with `.gz`; `.npz` is SciPy's. Other
+    endings, such as the `.dat` of many LDA-C files, need the format to be asked for.
+    """
+    if asked is not None:
+        return asked if asked in BAG_FORMATS else None
+    ending = _split_ending(Path(source).name)[1]
+    return None if Path(source).is_dir() else ending
+
+
+def read_bag(
+    source: str | Path, *, file_format: str, vocabulary: str | Path | None = None, encoding: str = "utf-8"
+) -> Bag:
+    """Read a bag-of-words corpus: as many rows as the file has documents, empty ones too.
+
+    Parameters
+    ----------
+    source : str or Path
+    file_format : str
+        One of `BAG_FORMATS`, as `bag_format` gives it.
+    vocabulary : str or Path, optional
+        A word a line, or a gensim Dictionary saved as text. By default it is looked for beside the source.
+    encoding : str
+        Of the vocabulary.
+
+    Raises
+    ------
+    InputError
+        An unknown format.
+    CorpusError
+        A missing or faulty vocabulary, or counts that are damaged, negative, not whole or of another width.
+    """
+    path = Path(source)
+    if file_format not in BAG_FORMATS:
+        raise InputError(f"format {file_format!r} given, expected one of {', '.join(BAG_FORMATS)}: give --format")
+    if not path.is_file():
+        raise CorpusError(f"no such file: {str(path)!r}, expected a bag-of-words file. Check the path")
+    known = read_vocabulary(find_vocabulary(path) if vocabulary is None else Path(vocabulary), encoding)
+
+    def check_shape(n_rows: int, n_columns: int) -> None:
+        known.check_shape(path, n_rows, n_columns)
+
+    match file_format:
+        case "ldac":
+            counts = read_ldac(path, len(known.words))
+        case "mm":
+            counts = read_matrix_market(path, check_shape)
+        case _:
+            counts = read_npz(path, check_shape)
+    ids = pl.int_range(1, counts.shape[0] + 1, eager=True).cast(pl.String).to_list()
+    return Bag(counts, known.words, ids, _split_ending(path.name)[0] or path.name)
+
+
+def write_ldac(
+    path: str | Path, counts: csr_matrix, vocabulary: list[str], *, overwrite: bool = False
+) -> tuple[Path, Path]:
+    """Write counts as LDA-C, with the vocabulary beside it; the empty document is "0".
+
+    Parameters
+    ----------
+    path : str or Path
+        `X.ldac` brings `X.vocab`; in a folder, the two are `corpus.ldac` and `corpus.vocab`. A name that ends in
+        `.gz` is compressed.
+    counts : csr_matrix
+        (D, V) whole numbers, without duplicates; may be memory-mapped: a block of rows is held at a time.
+    vocabulary : list of str
+        (V,) words.
+    overwrite : bool
+        Whether files that exist are replaced.
+
+    Returns
+    -------
+    tuple of Path
+        The counts and the vocabulary.
+
+    Raises
+    ------
+    InputError
+        Another number of words than of columns, or a word that a line cannot hold.
+    OutputError
+        A file exists, or the disk refuses; neither file is there then.
+    """
+    return _write(Path(path), ".ldac", counts, vocabulary, _write_pairs, overwrite)
+
+
+def write_matrix_market(
+    path: str | Path, counts: csr_matrix, vocabulary: list[str], *, overwrite: bool = False
+) -> tuple[Path, Path]:
+    """Write counts as a Matrix Market file (coordinate real general), documents as rows.
+
+    The numbers are whole; they are called real because gensim's MmCorpus refuses files that call them integer.
+    `X.mm` brings `X.vocab`; all else is as in `write_ldac`.
+    """
+    return _write(Path(path), ".mm", counts, vocabulary, _write_entries, overwrite)
+
+
+def _split_ending(name: str) -> tuple[str, str | None]:
+    """Split `Wiki.MM.gz` into `Wiki` and its format; an unknown ending stays on the name."""
+    plain = name[:-3] if name.lower().endswith(".gz") else name
+    ending = Path(plain).suffix
+    known = _ENDINGS.get(ending.lower())
+    if known is None or (known == "npz" and plain != name):
+        return name, None
+    return plain.removesuffix(ending), known
+
+
+def _write(
+    path: Path,
+    ending: str,
+    counts: csr_matrix,
+    vocabulary: list[str],
+    write: Callable[[Handle, csr_matrix], None],
+    overwrite: bool,
+) -> tuple[Path, Path]:
+    _check_words(counts, vocabulary)
+    path = path / f"corpus{ending}" if path.is_dir() else path
+    plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    beside = plain.with_suffix(".vocab")
+    if beside == path:
+        raise InputError(f"file {str(path)!r} given, which the vocabulary takes: expected an ending such as {ending}")
+    with ExitStack() as stack:
+        # Left in reverse: the vocabulary appears first, so that counts never stand without their words.
+        part = stack.enter_context(files.whole_file(path, overwrite=overwrite))
+        words = stack.enter_context(files.whole_file(beside, overwrite=overwrite))
+        with files.disk_errors(path):
+            files.write_text(words, "".join(f"{word}\n" for word in vocabulary))
+            with _open_to_write(part, packed=plain != path) as handle:
+                write(handle, counts)
+    return path, beside
+
+
+@contextmanager
+def _open_to_write(path: Path, *, packed: bool) -> Iterator[Handle]:
+    with path.open("wb") as plain:
+        if not packed:
+            yield plain
+            return
+        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=plain, mtime=0) as handle:
+            yield handle
+
+
+def _check_words(counts: csr_matrix, vocabulary: list[str]) -> None:
+    if len(vocabulary) != counts.shape[1]:
+        raise InputError(f"{len(vocabulary)} words given for {counts.shape[1]} columns of counts, expected one each")
+    seen: set[str] = set()
+    for word in vocabulary:
+        broken = not word or word != word.strip() or "\n" in word or "\0" in word or word.startswith("\ufeff")
+        if broken or word.encode("utf-8", "replace").decode() != word:
+            raise InputError(f"the word {word!r} cannot stand on a line of its own: rename it in the vocabulary")
+        if word in seen:
+            raise InputError(f"the word {word!r} stands twice in the vocabulary, expected each once: rename one")
+        seen.add(word)
+
+
+def _row_blocks(counts: csr_matrix) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """First row of each block, and where its rows begin and end among the nonzeros."""
+    begin, n_docs = 0, counts.shape[0]
+    while begin < n_docs:
+        reach = int(counts.indptr[begin]) + BLOCK_NONZEROS
+        end = int(np.searchsorted(counts.indptr, reach, side="right")) - 1
+        end = min(max(begin + 1, end), begin + BLOCK_NONZEROS, n_docs)
+        yield begin, np.asarray(counts.indptr[begin : end + 1], dtype=np.int64)
+        begin = end
+
+
+def _write_pairs(handle: Handle, counts: csr_matrix) -> None:
+    for _, bounds in _row_blocks(counts):
+        lengths = np.diff(bounds)
+        inside = slice(bounds[0], bounds[-1])
+        rows = np.repeat(np.arange(len(lengths)), lengths)
+        pairs = pl.DataFrame({"row": rows, "id": counts.indices[inside], "count": counts.data[inside]})
+        pair = pl.concat_str(pl.lit(" "), "id", pl.lit(":"), "count")
+        filled = pairs.group_by("row", maintain_order=True).agg(pair.str.join(""))["literal"]
+        place = pl.Series(np.cumsum(lengths > 0) - 1).set(pl.Series(lengths == 0), None)  # of a document in `filled`
+        documents = pl.DataFrame({"length": lengths, "pairs": filled.gather(place).fill_null("")})
+        lines = documents.select(pl.concat_str("length", "pairs").str.join("\n")).item()
+        handle.write(f"{lines}\n".encode())
+
+
+def _write_entries(handle: Handle, counts: csr_matrix) -> None:
+    n_docs, n_words = counts.shape
+    n_entries = int(counts.indptr[-1]) - int(counts.indptr[0])
+    handle.write(f"%%MatrixMarket matrix coordinate real general\n{n_docs} {n_words} {n_entries}\n".encode())
+    for begin, bounds in _row_blocks(counts):
+        inside = slice(bounds[0], bounds[-1])
+        entries = pl.DataFrame(
+            {
+                "row": np.repeat(np.arange(begin + 1, begin + len(bounds)), np.diff(bounds)),
+                "column": counts.indices[inside].astype(np.int64) + 1,
+                "count": counts.data[inside],
+            }
+        )
+        handle.write(entries.write_csv(include_header=False, separator=" ").encode())

@@ -1,0 +1,121 @@
+"""Tables of typed columns: Parquet, read in slices, and the first sheet of an Excel workbook."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import polars as pl
+
+from topicnet.errors import CorpusError
+from topicnet.text.frames import plain
+from topicnet.text.opening import File, installed, reading
+from topicnet.text.rows import Columns, Row, no_column, shown
+
+_FIRST_ROWS, _MOST_ROWS = 100, 20_000  # of a slice
+_SLICE_BYTES = 1 << 24
+_AS_THEY_ARE = (pl.Boolean, pl.String, pl.Null, pl.Date, pl.Datetime)
+_KEY = "\0id"  # no column of a file is called so
+_MOST_EXACT = 2**53  # beyond it a float is no exact number
+_TEXT_KINDS = (pl.String, pl.Categorical, pl.Enum, pl.Null, pl.Binary)
+
+
+def parquet_rows(file: File, columns: Columns) -> Iterator[Row]:
+    """Rows of a Parquet file, a slice at a time; nested and binary columns are dropped."""
+    with _damage(file, "Parquet"):
+        table = pl.scan_parquet(_path(file), glob=False, hive_partitioning=False)
+        schema = dict(table.collect_schema())
+        table = _chosen(file, table, schema, columns)
+        start, n_rows = 0, _FIRST_ROWS
+        while (part := table.slice(start, n_rows).collect()).height:
+            yield from _rows(part, columns)
+            start += part.height
+            row_bytes = max(part.estimated_size() // part.height, 1)
+            n_rows = min(max(_SLICE_BYTES // int(row_bytes), 1), _MOST_ROWS, 2 * n_rows)
+
+
+def xlsx_rows(file: File, columns: Columns) -> Iterator[Row]:
+    """Rows of the first sheet of a workbook; blank rows are skipped, as blank lines of a CSV are."""
+    library = installed("fastexcel", file.name, "fastexcel")
+    log = logging.getLogger("fastexcel")
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())  # what it guesses about an empty column is no news to the user
+    with _damage(file, "Excel", library.FastExcelError):
+        as_text = dict.fromkeys((columns.text, columns.key), "string")
+        sheet = library.read_excel(_path(file)).load_sheet(0, dtypes=as_text, schema_sample_rows=None)
+        table: pl.DataFrame = sheet.to_polars()
+    if table.width:
+        table = _chosen(file, table.lazy(), dict(table.schema), columns).collect()
+    if table.width > 1:
+        table = table.filter(~pl.all_horizontal(pl.all().is_null()))
+    for part in table.iter_slices(_MOST_ROWS):
+        yield from _rows(part, columns)
+
+
+def _path(file: File) -> str:
+    if file.path is None:
+        raise CorpusError("standard input was given, expected a file for this format. Save it to one and name that")
+    return str(file.path)
+
+
+def _chosen(file: File, table: pl.LazyFrame, schema: dict[str, pl.DataType], columns: Columns) -> pl.LazyFrame:
+    """The columns that documents can hold, those of the text and the id among them."""
+    if not columns.are_in(schema):
+        raise no_column(file.name, schema, columns)
+    kind = schema[columns.text]
+    if not isinstance(kind, _TEXT_KINDS):
+        raise CorpusError(
+            f"{file.name} has {kind} in the column {columns.text!r}, expected text. Convert it, or name another column"
+            " with --text-column"
+        )
+    asked = (columns.text, columns.key)
+    no_scalars = (pl.Binary, pl.Object)
+    kept = [name for name, kind in schema.items() if not (kind.is_nested() or isinstance(kind, no_scalars))]
+    return table.select(
+        pl.col(columns.text).cast(pl.String),
+        *(pl.col(name) for name in schema if name in kept and name not in asked),
+        *([_key(columns.key, schema[columns.key]).alias(_KEY)] if columns.key in schema else []),
+    )
+
+
+def _key(name: str, kind: pl.DataType) -> pl.Expr:
+    """Ids as text: a whole number without decimals, as a table with gaps keeps its numbers as floats."""
+    if not kind.is_float():
+        return pl.col(name)
+    whole = pl.col(name).is_finite() & (pl.col(name) % 1 == 0) & (pl.col(name).abs() < _MOST_EXACT)
+    text = pl.col(name).fill_nan(None).cast(pl.String)
+    return pl.when(whole).then(pl.col(name).cast(pl.Int64, strict=False).cast(pl.String)).otherwise(text)
+
+
+def _rows(part: pl.DataFrame, columns: Columns) -> Iterator[Row]:
+    keys = part[_KEY].to_list() if _KEY in part.columns else [None] * part.height
+    names = [name for name in part.columns if name not in (columns.text, _KEY)]
+    cells = [_cells(part[name]) for name in names]
+    metadata = zip(*cells, strict=True) if cells else [()] * part.height
+    for key, text, row in zip(keys, part[columns.text], metadata, strict=True):
+        yield "" if key is None else str(key), text or "", dict(zip(names, row, strict=True))
+
+
+def _cells(column: pl.Series) -> list[Any]:
+    if column.dtype.is_float():
+        return column.fill_nan(None).to_list()
+    whole = column.dtype.is_integer() and column.dtype not in (pl.UInt64, pl.Int128, pl.UInt128)
+    if whole or column.dtype in _AS_THEY_ARE:
+        return column.to_list()
+    return [plain(cell) for cell in column.to_list()]
+
+
+@contextmanager
+def _damage(file: File, kind: str, *errors: type[Exception]) -> Iterator[None]:
+    """Turn what the libraries raise about a file into a CorpusError."""
+    damaged: tuple[type[BaseException], ...] = (pl.exceptions.PolarsError, pl.exceptions.PanicException, *errors)
+    try:
+        with reading(file.name):
+            yield
+    except damaged as error:
+        reason = shown(str(error).split("\n")[0])
+        raise CorpusError(
+            f"{file.name} is no readable {kind} file ({reason}). Write it again, or name its format with --format"
+        ) from error

@@ -1,0 +1,400 @@
+"""From batches of documents to counts, in one pass over the text.
+
+Words become numbers as they are met, and only the numbers are kept: 4 bytes a token, in memory or in a file. When all
+have been seen and the vocabulary is chosen, the counts are made from them. Tokens are split and coded by polars on all
+cores, while another thread counts the batch before and a third reads the next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from queue import Queue
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from topicnet import files
+from topicnet.blocks import give_back
+from topicnet.errors import CorpusError
+from topicnet.text.options import TextOptions
+from topicnet.text.phrases import Joiner, find_phrases
+from topicnet.text.readers import Documents
+from topicnet.text.vocabulary import Pruning
+
+EXCERPT_CHARACTERS = 120
+EXCERPT_DOCS = 200_000  # of a larger corpus, those of the first documents would be all
+BATCHES_AHEAD = 2  # of documents, read while others are counted
+JOINT = "_"  # between the words of a phrase
+ROW_NUMBER = "\0row"  # no column of a table is called that
+MOST_NONZEROS = 2**31 - 1  # scipy's 32-bit indices
+
+
+class Counted(NamedTuple):
+    """What was counted: see `Corpus`, whose parts these are."""
+
+    data: NDArray[np.int32]
+    indices: NDArray[np.int32]
+    indptr: NDArray[np.int32]
+    tokens: NDArray[np.int32]
+    vocabulary: list[str]
+    ids: pl.Series
+    blank: NDArray[np.bool_]
+    metadata: pl.DataFrame
+    excerpts: list[str]
+    texts: list[str] | None
+    sha256: str
+    options: dict[str, Any]
+
+
+class _Words:
+    """Numbers of words, in the order they are met, from 0; those given first come first."""
+
+    def __init__(self, first: list[str]) -> None:
+        self.categories = pl.Categories.random("topicnet")
+        self.kind = pl.Categorical(self.categories)
+        self.alive = pl.Series(first, dtype=self.kind)  # polars forgets categories that no data has
+
+    def encode(self, flat: pl.Series) -> NDArray[np.int32]:
+        """The number of each word, new words included."""
+        coded = flat.cast(self.kind)
+        self.alive = pl.concat([self.alive.head(1), coded.head(1)])
+        return coded.to_physical().to_numpy().view(np.int32)
+
+    def listed(self) -> pl.Series:
+        """All words, by number."""
+        return self.categories.to_series() if len(self.alive) else pl.Series([], dtype=pl.String)
+
+
+class _Store:
+    """An array that grows: a list of pieces, or a file of them."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.parts: list[NDArray[np.int32]] = []
+        self.file = None if path is None else files.ArrayFile(path, np.int32)
+
+    def append(self, part: NDArray[np.int32]) -> None:
+        if self.file is None:
+            self.parts.append(part)
+        else:
+            self.file.append(part)
+
+    def whole(self) -> NDArray[np.int32]:
+        """All pieces as one array, a mapped one where they are in a file."""
+        if self.file is None or self.path is None:
+            return np.concatenate([np.zeros(0, dtype=np.int32), *self.parts])
+        self.file.close()
+        mapped: NDArray[np.int32] = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        return mapped
+
+    def discard(self) -> None:
+        self.parts.clear()
+        if self.path is not None:
+            self.path.unlink()
+
+
+class Counting:
+    """The counts of a corpus in the making.
+
+    Parameters
+    ----------
+    options : TextOptions
+    vocabulary : list of str, optional
+        Count these words instead of choosing a vocabulary.
+    every_word : bool
+        Count every word but the stop words.
+    keep_texts : bool
+    folder : Path, optional
+        A staged folder for the arrays, where they shall not be held in memory.
+    """
+
+    def __init__(
+        self,
+        options: TextOptions,
+        *,
+        vocabulary: list[str] | None = None,
+        every_word: bool = False,
+        keep_texts: bool = False,
+        folder: Path | None = None,
+    ) -> None:
+        self.options = options
+        self.every_word = every_word
+        self.vocabulary = vocabulary if options.vocabulary is None else sorted(set(options.vocabulary))
+        self.phrases = options.phrases if isinstance(options.phrases, tuple) else ()
+        self.finds_phrases = options.phrases is True
+        # Words with known numbers: the vocabulary, or the stop words, which are dropped by their number.
+        self.first = options.dropped() if self.vocabulary is None else self.vocabulary
+        parts = {word for phrase in self.phrases for word in (*phrase, JOINT.join(phrase))}
+        known = [*self.first, *sorted(parts - set(self.first))]
+        self.words = _Words(known)
+        self.joiner = Joiner(list(self.phrases), {word: code for code, word in enumerate(known)})
+        self.folder = folder
+        self.starts = [np.zeros(1, dtype=np.int64)]
+        self.nonzeros = 0
+        self.lengths: list[NDArray[np.int64]] = []  # of the batches' documents, in the tokens spilled
+        self.document_frequency = np.zeros(0, dtype=np.int64)
+        self.ids: list[pl.Series] = []
+        self.blank: list[NDArray[np.bool_]] = []
+        self.metadata: list[pl.DataFrame] = []
+        self.excerpts: list[str] = []
+        self.texts: list[str] | None = [] if keep_texts else None
+        self.checksum = hashlib.sha256()
+
+    def run(self, batches: Iterable[Documents]) -> Counted:
+        """Count all batches.
+
+        Raises
+        ------
+        CorpusError
+            No word is left to count, or more of them than fit.
+        """
+        with ExitStack() as self.open_files:
+            self.spill = self._store("spill") if self.vocabulary is None else None
+            self.results = {name: self._store(name) for name in ("data", "indices", "tokens")}
+            with ThreadPoolExecutor(1) as worker:
+                pending: Future[None] | None = None
+                for documents in batches:
+                    codes, lengths = self._split(documents)
+                    if pending is not None:
+                        pending.result()
+                    pending = worker.submit(self._take, documents, codes, lengths)
+                if pending is not None:
+                    pending.result()
+            if self.spill is not None:
+                self._count_spilled(self.spill)
+            return self._counted()
+
+    def _store(self, name: str) -> _Store:
+        store = _Store(None if self.folder is None else self.folder / f"{name}.npy")
+        if store.file is not None:
+            self.open_files.callback(store.file.close)
+        return store
+
+    def _split(self, documents: Documents) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Word numbers of a batch, documents end to end, and how many each document has."""
+        texts = pl.Series("token", documents.texts, dtype=pl.String)
+        words = self.options.tokens(texts)
+        lengths = words.list.len().to_numpy().astype(np.int64)
+        codes = self.words.encode(words.explode(keep_nulls=False, empty_as_null=False))
+        self.blank.append((texts.str.strip_chars().str.len_bytes() == 0).to_numpy())
+        self.ids.append(pl.Series(documents.ids, dtype=pl.String))
+        self.metadata.append(_metadata_frame(documents))
+        if len(self.excerpts) < EXCERPT_DOCS:
+            start = texts.str.slice(0, 4 * EXCERPT_CHARACTERS).str.replace_all(r"[\s\p{C}]+", " ").str.strip_chars()
+            self.excerpts.extend(start.str.slice(0, EXCERPT_CHARACTERS).to_list())
+        if self.texts is not None:
+            self.texts.extend(documents.texts)
+        return codes, lengths
+
+    def _take(self, documents: Documents, codes: NDArray[np.int32], lengths: NDArray[np.int64]) -> None:
+        pairs = zip(documents.ids, documents.texts, strict=True)
+        told = "".join(f"{len(i)}:{i}{len(text)}:{text}" for i, text in pairs)
+        self.checksum.update(told.encode("utf-8"))
+        if self.phrases:
+            codes, starts = self.joiner(codes, _starts(lengths))
+            lengths = np.diff(starts)
+        if self.spill is None:
+            self._count(*_only(codes, lengths, codes < len(self.first)))
+            return
+        if not self.finds_phrases:  # which stop words part
+            codes, lengths = self._without_stop_words(codes, lengths)
+            self._add_frequencies(codes, lengths)
+        self.spill.append(codes)
+        self.lengths.append(lengths)
+
+    def _without_stop_words(
+        self, codes: NDArray[np.int32], lengths: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        codes, lengths = _only(codes, lengths, codes >= len(self.first))
+        return codes - np.int32(len(self.first)), lengths
+
+    def _add_frequencies(self, codes: NDArray[np.int32], lengths: NDArray[np.int64]) -> None:
+        n_words = int(codes.max()) + 1 if len(codes) else 0
+        if n_words > len(self.document_frequency):
+            grown = np.zeros(max(n_words, 2 * len(self.document_frequency)), dtype=np.int64)
+            grown[: len(self.document_frequency)] = self.document_frequency
+            self.document_frequency = grown
+        found = np.bincount(_counts(codes, lengths, n_words).indices, minlength=n_words)
+        self.document_frequency[:n_words] += found
+
+    def _count_spilled(self, spill: _Store) -> None:
+        """Choose the vocabulary and count its words in the tokens kept."""
+        tokens = spill.whole()
+        listed = self.words.listed()
+        if self.finds_phrases:
+            tokens, listed = self._with_phrases(tokens, listed)
+        chosen = self._choose(listed[len(self.first) :], self.options.pruning)
+        numbers = np.full(len(listed), -1, dtype=np.int32)
+        numbers[chosen] = np.arange(len(chosen), dtype=np.int32)
+        for codes, lengths in self._batches(tokens):
+            renumbered = numbers[codes]
+            self._count(*_only(renumbered, lengths, renumbered >= 0))
+            give_back(tokens)
+        del tokens
+        spill.discard()
+        if self.finds_phrases and self.folder is not None:
+            (self.folder / "joined.npy").unlink()
+
+    def _batches(self, tokens: NDArray[np.int32]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
+        begin = 0
+        for lengths in self.lengths:
+            end = begin + int(lengths.sum())
+            yield tokens[begin:end], lengths
+            begin = end
+
+    def _with_phrases(self, tokens: NDArray[np.int32], listed: pl.Series) -> tuple[NDArray[np.int32], pl.Series]:
+        """Find phrases in the tokens, which hold the stop words still; join, drop, and add them to the words."""
+
+        def documents() -> Iterator[list[str]]:
+            for codes, lengths in self._batches(tokens):
+                words = listed.gather(codes).to_list()
+                ends = np.cumsum(lengths).tolist()
+                yield from (words[end - n : end] for end, n in zip(ends, lengths.tolist(), strict=True))
+
+        self.phrases = tuple(find_phrases(documents(), stop_words=set(self.first)))
+        codes_of = {word: code for code, word in enumerate(listed.to_list())}
+        new = [word for word in dict.fromkeys(map(JOINT.join, self.phrases)) if word not in codes_of]
+        codes_of |= {word: len(codes_of) + i for i, word in enumerate(new)}
+        joined, joiner = self._store("joined"), Joiner(list(self.phrases), codes_of)
+        for number, (codes, lengths) in enumerate(self._batches(tokens)):
+            codes, starts = joiner(np.asarray(codes), _starts(lengths))
+            codes, kept = self._without_stop_words(codes, np.diff(starts))
+            self._add_frequencies(codes, kept)
+            joined.append(codes)
+            self.lengths[number] = kept
+        return joined.whole(), pl.concat([listed, pl.Series(new, dtype=pl.String)])
+
+    def _choose(self, words: pl.Series, pruning: Pruning) -> NDArray[np.intp]:
+        """Numbers of the words to count, in alphabetical order; also sets the vocabulary."""
+        n_docs = sum(len(ids) for ids in self.ids)
+        if n_docs == 0 and not self.every_word:
+            raise CorpusError("the corpus holds no documents: expected one document a line, a row or a file")
+        frequency = np.zeros(len(words), dtype=np.int64)
+        known = self.document_frequency[: len(words)]
+        frequency[: len(known)] = known
+        if self.every_word:
+            seen = np.flatnonzero(frequency)
+            chosen: NDArray[np.intp] = seen[words.gather(seen).arg_sort().to_numpy()]
+        else:
+            if not frequency.any():
+                raise CorpusError(
+                    f"none of the {n_docs} documents holds a word (two letters or more, not a stop word):"
+                    " check the file, --text-column and --lang"
+                )
+            n_filled = sum(int((lengths > 0).sum()) for lengths in self.lengths)
+            chosen = pruning.keep(words, frequency, n_filled)
+        self.vocabulary = words.gather(chosen).to_list()
+        return chosen
+
+    def _count(self, codes: NDArray[np.int32], lengths: NDArray[np.int64]) -> None:
+        """Add the counts of a batch in the words of the vocabulary."""
+        counts = _counts(codes, lengths, 0 if self.vocabulary is None else len(self.vocabulary))
+        before = self.nonzeros
+        self.nonzeros += counts.nnz
+        if self.nonzeros > MOST_NONZEROS:
+            raise CorpusError(
+                f"the corpus has more than {MOST_NONZEROS:,} counts of different words in documents, the most that"
+                " fit: raise --min-df, lower --max-vocab, or split the corpus"
+            )
+        self.starts.append(before + counts.indptr[1:].astype(np.int64))
+        for name, part in (("data", counts.data), ("indices", counts.indices), ("tokens", codes)):
+            self.results[name].append(part)
+
+    def _counted(self) -> Counted:
+        indptr = np.concatenate(self.starts).astype(np.int32)
+        if self.folder is not None:
+            np.save(self.folder / "indptr.npy", indptr, allow_pickle=False)
+        described = self.options.describe()
+        if self.finds_phrases:
+            described |= {"phrases": [list(words) for words in self.phrases]}
+        return Counted(
+            **{name: store.whole() for name, store in self.results.items()},
+            indptr=indptr,
+            vocabulary=self.vocabulary or [],
+            ids=pl.concat([pl.Series([], dtype=pl.String), *self.ids]),
+            blank=np.concatenate([np.zeros(0, dtype=bool), *self.blank]),
+            metadata=_one_table(self.metadata),
+            excerpts=self.excerpts if len(self.excerpts) == sum(map(len, self.ids)) else [],
+            texts=self.texts,
+            sha256=self.checksum.hexdigest(),
+            options=described,
+        )
+
+
+def read_ahead(batches: Iterator[Documents]) -> Iterator[Documents]:
+    """The same batches, read by a thread of its own while those before are worked on."""
+    queue: Queue[Documents | BaseException | None] = Queue(BATCHES_AHEAD)
+    given_up = threading.Event()
+
+    def read() -> None:
+        try:
+            for documents in batches:
+                if given_up.is_set():
+                    return
+                queue.put(documents)
+            queue.put(None)
+        except BaseException as error:  # handed over to who asked
+            queue.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        while (item := queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        given_up.set()
+        while not queue.empty():  # the thread may wait for room
+            queue.get_nowait()
+
+
+def _only(
+    codes: NDArray[np.int32], lengths: NDArray[np.int64], kept: NDArray[np.bool_]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The tokens kept, and how many of them each document has."""
+    before = np.concatenate([[0], np.cumsum(kept)])
+    return codes[kept], np.diff(before[_starts(lengths)])
+
+
+def _starts(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(lengths)])
+
+
+def _counts(tokens: NDArray[np.int32], lengths: NDArray[np.int64], n_words: int) -> csr_matrix:
+    ones = np.ones(len(tokens), dtype=np.int32)
+    counts = csr_matrix((ones, tokens, _starts(lengths)), shape=(len(lengths), n_words), copy=True)
+    counts.sum_duplicates()
+    return counts
+
+
+def _metadata_frame(documents: Documents) -> pl.DataFrame:
+    """The other columns of a batch, beside the numbers of its rows."""
+    rows = pl.DataFrame({ROW_NUMBER: np.arange(len(documents.ids))})
+    if not any(documents.metadata):
+        return rows
+    return rows.hstack(pl.DataFrame(documents.metadata, infer_schema_length=None, strict=False))
+
+
+def _one_table(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """The batches' tables as one; a column that differs in kind from batch to batch becomes text."""
+    if all(frame.width == 1 for frame in frames):
+        return pl.DataFrame()
+    try:
+        table = pl.concat(frames, how="diagonal_relaxed")
+    except pl.exceptions.PolarsError:
+        kinds: dict[str, set[pl.DataType]] = {}
+        for frame in frames:
+            for name, kind in frame.schema.items():
+                kinds.setdefault(name, set()).add(kind)
+        mixed = [name for name, found in kinds.items() if len(found - {pl.Null()}) > 1]
+        texts = [frame.with_columns(pl.col(n).cast(pl.String) for n in mixed if n in frame.columns) for frame in frames]
+        table = pl.concat(texts, how="diagonal_relaxed")
+    return table.drop(ROW_NUMBER)

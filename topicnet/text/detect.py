@@ -1,0 +1,239 @@
+"""Which language a corpus is in: by its script, and by the commonest words of the languages that share one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from topicnet.errors import InputError
+from topicnet.text.languages import tokenize
+
+LOOKED_AT = 1_000
+CHARACTERS = 2_000
+# A document tells its language with this many of its common words, and this share of its words being such.
+LEAST_HITS, LEAST_SHARE = 2, 0.1
+# A corpus is in a language when at least this share of the documents that tell agree on it.
+AGREED = 0.8
+LEAST_TELLING = 0.05
+
+_SCRIPTS = {
+    "Latin": r"\p{Latin}",
+    "Han": r"\p{Han}",
+    "Kana": r"[\p{Hiragana}\p{Katakana}]",
+    "Hangul": r"\p{Hangul}",
+    "Cyrillic": r"\p{Cyrillic}",
+    "Arabic": r"\p{Arabic}",
+    "Greek": r"\p{Greek}",
+    "Hebrew": r"\p{Hebrew}",
+    "Devanagari": r"\p{Devanagari}",
+    "Gujarati": r"\p{Gujarati}",
+    "Thai": r"\p{Thai}",
+}
+# The language a script stands for by itself.
+_ALONE = {"Greek": "el", "Hebrew": "he", "Devanagari": "hi", "Gujarati": "gu", "Thai": "th", "Hangul": "ko"}
+# One ideograph says about what two letters of an alphabet do.
+_WEIGHT = {"Han": 2, "Kana": 2, "Hangul": 2}
+# Forty to fifty of the commonest words of each language: lists of one length, unlike the stop words, so that none
+# wins by its size. Near relatives (da nb sv, cs sk, es pt ca, id ms, ru uk bg) get what parts them.
+_COMMON = {
+    "ca": "el la els les de del dels que i en un una amb per és no al als va han hi ha més com però també aquest"
+    " aquesta són seva seu molt pel pels entre quan ser fa ja sobre fins",
+    "cs": "a se v na je že s z do o i to jako za by ale po jsou které který jeho při pro nebo podle také byl byla"
+    " jen už ještě své mezi může jsem až ze k od před není bylo jsme byly když tak což této",
+    "da": "og i at det er en til på som for af med den de har ikke der et blev fra var han efter eller kan også"
+    " ved om sig men meget hvad været mellem kun mod jeg noget nogle uden være hun havde skal vi dem",
+    "de": "der die das und in zu den ist nicht mit von auf für im ein eine dem des sich als auch es an werden aus"
+    " er hat dass wird bei sind einer nach wie um noch war über so ich sie wir aber vor zum zur einem",
+    "en": "the of and to in a is that it was for on with as he be at by this are not from or have had but they his"
+    " which you were an we their been has will would there all if when she her my your",
+    "es": "de la que el en y a los se del las por un para con no una su al es lo como más pero sus le ha o este sí"
+    " porque esta entre cuando muy sin sobre también me hasta hay donde está son fue era han ser",
+    "fi": "ja on ei että se hän oli kun ovat mutta myös joka tai olla niin sen kuin jos ole vain mukaan jonka ne"
+    " joita nyt hänen vielä sekä mitä minä sitä tämä tämän kanssa jo voi ollut jotka enää siitä sitten",
+    "fr": "de la le et les des en un du une que est pour qui dans a par plus pas au sur ne se ce il sont avec son"
+    " elle ou mais comme on ses nous vous je tout aux cette ont été fait être leur même",
+    "hu": "a az és hogy nem is egy van ez volt csak meg de ha már még el ki mint azt ezt vagy lesz kell sem pedig"
+    " minden majd lehet után között úgy így mert szerint aki ami voltak nagyon",
+    "id": "yang dan di dari untuk dengan pada ini itu adalah dalam tidak akan juga oleh sebagai ke bisa ada karena"
+    " tersebut mereka kami kita saya anda sudah telah bahwa lebih atau dia namun saat setelah hanya seperti"
+    " menjadi sangat uang mobil kantor masih",
+    "it": "di e che la il un a per in è una sono non si con del della da le dei i nel al alla come anche più ha lo"
+    " gli ma ho delle o questo suo se mi ci nella tutto stato dal essere molto hanno perché",
+    "ms": "yang dan di ini itu dengan untuk pada dalam dari daripada kepada tidak ialah adalah oleh akan telah"
+    " bahawa kerana boleh juga beliau mereka kami kita saya awak anda ada lebih atau tetapi hanya seperti sebagai"
+    " menjadi sangat wang kereta pejabat masih kata",
+    "nb": "og i at det er en til på som for av med den de har ikke der et ble fra var han etter eller kan også ved"
+    " om seg men mye hva vært mellom bare mot jeg noe noen uten være hun hadde skal vi dem",
+    "nl": "de het een en van in is dat op te zijn met voor niet die aan er om ook als dan maar bij uit nog naar"
+    " heeft ze hij wordt door tot over werd worden hebben was ik je deze wel geen kan zou zich we",
+    "pl": "w i na z że się nie do to jest o jak za od po ale przez co są tak już dla czy tym jego ma być oraz tego"
+    " przy był była które który tylko może także ich jej ze aby pod nad było",
+    "pt": "de a o que e do da em um para com não uma os no se na por mais as dos como mas ao das à seu sua ou"
+    " quando muito já também só pelo pela até isso ela entre era são está foi você ele ser tem",
+    "ro": "și în de la a cu pe nu un o că din care este mai al au ce se pentru sunt sau dar fi prin ca după fost"
+    " lui ale ai această acest îi le am era când unei unui cel cea către",
+    "sk": "a sa v na je že s z do o aj to ako za by ale po sú ktoré ktorý jeho pri pre alebo podľa tiež bol bola"
+    " len už ešte svoje medzi môže som až zo k od pred nie bolo sme boli keď tak čo tejto",
+    "sv": "och i att det är en till på som för av med den de har inte ett från var han efter eller kan också vid"
+    " om sig men mycket vad varit mellan bara mot jag något några utan vara hon hade ska vi dem blev",
+    "tr": "ve bir bu da de için ile çok olarak daha gibi olan kadar sonra en ne ama var olduğu değil ya her o ben"
+    " mi ise veya hem bunu ancak oldu önce diye şey biz yok kendi tarafından göre",
+    "vi": "là và của có không được một những cho trong với các người này đã khi đến đó như từ ra về nhiều cũng vào"
+    " thì sẽ tôi ở để lại mà còn phải nhưng năm anh bị trên rất",
+    "bg": "и на да се в за от не е са по с че това като до си ще който която които към но при или ги бе беше след"
+    " му още има ли й съм няма само може без между ако те тя",
+    "ru": "и в не на я что он с как это по но из у за к от же то его так было бы ещё еще они мы для до или она при"
+    " был была были также только чтобы когда если уже этого который которые все во со",
+    "uk": "і в не на що з та до у як це за по від є для його але про із й бути був була були вони ми також який"
+    " яка які або ще лише щоб коли якщо вже цього все під через між своїх може",
+    "ar": "في من على إلى أن عن التي الذي هذا هذه مع كان لا ما كانت هو هي وقد كما بعد بين كل ذلك لم قبل أو حتى قد"
+    " عند أنه منذ غير خلال وفي ومن لها به عليه فيه",
+    "fa": "در به از که این را با است برای آن یک خود تا کرد بر هم نیز گفت می شود شده ها او ما اما یا باید وی شد"
+    " دارد کرده بود نیست هر چه همه کند پس اگر",
+}
+_OF_SCRIPT = {"Cyrillic": ("bg", "ru", "uk"), "Arabic": ("ar", "fa")}
+_OF_SCRIPT["Latin"] = tuple(sorted(set(_COMMON) - {code for codes in _OF_SCRIPT.values() for code in codes}))
+UNTOLD = ""
+
+
+def _having() -> dict[str, list[str]]:
+    """Of each common word the languages that have it."""
+    having: dict[str, list[str]] = {}
+    for lang, listed in _COMMON.items():
+        for word in sorted(set(listed.split())):
+            having.setdefault(word, []).append(lang)
+    return having
+
+
+_HAVING = _having()
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The language found, and how sure that is.
+
+    Attributes
+    ----------
+    lang : str
+        Two-letter code.
+    share : float
+        Share of the documents that tell a language which tell this one, 0 to 1.
+    n_docs : int
+        Documents looked at.
+    script : str
+        The script of the documents that agree: "Latin", "Han", "Kana", "Cyrillic", ...
+    agreeing : int
+        Documents that tell this language.
+    """
+
+    lang: str
+    share: float
+    n_docs: int
+    script: str
+    agreeing: int
+
+    def line(self) -> str:
+        """One line to print, as "language: de (97 % of 1,000 documents looked at agree)"."""
+        percent = int(100 * self.share)
+        telling = round(self.agreeing / self.share)
+        if telling == self.n_docs:
+            return f"language: {self.lang} ({percent} % of {self.n_docs:,} documents looked at agree)"
+        return (
+            f"language: {self.lang} ({percent} % of {telling:,} documents that tell agree, {self.n_docs:,} looked at)"
+        )
+
+
+def detect_language(texts: Sequence[str | None]) -> Detection:
+    """Find the language most documents are in.
+
+    At most 1,000 documents, evenly spread over those given, and of each the first 2,000 characters are looked at. A
+    document tells its language by its script, or by common words: two at least, a tenth of its words, and more of
+    one language than of any other.
+
+    Parameters
+    ----------
+    texts : sequence of str
+
+    Raises
+    ------
+    InputError
+        Too few documents tell a language, or they tell several.
+    """
+    looked_at = _sample(texts)
+    told = _languages(looked_at)
+    votes = Counter(lang for lang, _ in told if lang)
+    if not votes or votes.total() < LEAST_TELLING * len(told):
+        raise InputError(
+            f"no language found: {votes.total():,} of {len(looked_at):,} documents looked at hold enough common words"
+            " of one; give --lang and the language's two letters, or --lang none"
+        )
+    # Japanese titles may be all kanji, which read alone look Chinese: beside text with kana they tell nothing.
+    if votes["ja"] > votes["zh"]:
+        del votes["zh"]
+    ranked = sorted(votes.items(), key=lambda vote: (-vote[1], vote[0]))
+    lang, agreeing = ranked[0]
+    share = agreeing / votes.total()
+    if share < AGREED:
+        parts = ", ".join(f"{code} {100 * n / votes.total():.0f} %" for code, n in ranked[:4])
+        raise InputError(
+            f"several languages found ({parts} of {votes.total():,} documents that tell one); fit each by itself, or"
+            " give --lang and the two letters of one"
+        )
+    script = Counter(script for code, script in told if code == lang).most_common(1)[0][0]
+    return Detection(lang, share, len(looked_at), script, agreeing)
+
+
+def _sample(texts: Sequence[str | None]) -> pl.Series:
+    """The beginnings of the documents to look at, evenly spread; blank documents are passed over."""
+    filled = [row for row, text in enumerate(texts) if text and not text.isspace()]
+    rows = np.linspace(0, len(filled) - 1, min(LOOKED_AT, len(filled))).round().astype(int)
+    return pl.Series([(texts[filled[row]] or "")[:CHARACTERS] for row in rows], dtype=pl.String)
+
+
+def _languages(texts: pl.Series) -> list[tuple[str, str]]:
+    """The language each document tells, or "", and its script."""
+    counts = texts.to_frame("text").select(
+        (pl.col("text").str.count_matches(pattern) * _WEIGHT.get(script, 1)).alias(script)
+        for script, pattern in _SCRIPTS.items()
+    )
+    words = tokenize(texts)
+    return [
+        _language(dict(zip(_SCRIPTS, row, strict=True)), tokens.to_list())
+        for row, tokens in zip(counts.iter_rows(), words, strict=True)
+    ]
+
+
+def _language(letters: dict[str, int], words: list[str]) -> tuple[str, str]:
+    """The language that the letters and words of one document tell, and its script."""
+    han, kana = letters["Han"], letters["Kana"]
+    by_script = letters | {"Han": 0, "Kana": 0} | ({"Kana": han + kana} if 10 * kana >= han else {"Han": han + kana})
+    script = max(by_script, key=lambda name: by_script[name])
+    if not by_script[script]:
+        return UNTOLD, ""
+    if script in ("Kana", "Han"):
+        return ("ja" if script == "Kana" else "zh"), script
+    if script in _ALONE:
+        return _ALONE[script], script
+    return _by_common_words(words, _OF_SCRIPT[script]), script
+
+
+def _by_common_words(words: list[str], languages: tuple[str, ...]) -> str:
+    """The one language whose common words make up most of a text; "" if there is too little to tell."""
+    hits: Counter[str] = Counter()
+    weights: dict[str, float] = {}
+    for word in words:
+        having = [lang for lang in _HAVING.get(word, ()) if lang in languages]
+        for lang in having:
+            hits[lang] += 1
+            # A word that many languages have says little of each.
+            weights[lang] = weights.get(lang, 0.0) + 1 / len(having)
+    if not weights:
+        return UNTOLD
+    best = max(weights.values())
+    leading = [lang for lang, weight in weights.items() if weight > best - 1e-9]
+    enough = hits[leading[0]] >= max(LEAST_HITS, LEAST_SHARE * len(words))
+    return leading[0] if len(leading) == 1 and enough else UNTOLD

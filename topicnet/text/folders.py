@@ -1,0 +1,112 @@
+"""From what a user names (files, folders, patterns) to the files to read, in order."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from topicnet.errors import CorpusError
+from topicnet.text.opening import COMPRESSIONS, File, reading
+from topicnet.text.rows import LONE_SURROGATE, Row, SkippedRows, shown
+
+ENDINGS = {
+    ".txt": "txt", ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".mallet": "mallet",
+    ".parquet": "parquet", ".xlsx": "xlsx",
+}  # fmt: skip
+_TYPED = ("parquet", "xlsx")  # compressed inside
+_COMPRESSED = ", ".join(ending for ending, kind in ENDINGS.items() if kind not in _TYPED)
+KNOWN = (
+    f"{_COMPRESSED} (each also with .gz or .zst), .parquet, .xlsx, a folder of .txt files or of tables, "
+    "a pattern such as *.csv, or - for standard input"
+)
+
+
+def split_ending(name: str) -> tuple[str, str]:
+    """Split ``Posts.CSV.gz`` into ``Posts`` and ``csv``; an unknown ending stays on the name, and has no format."""
+    lower = name.lower()
+    compression = next((ending for ending in COMPRESSIONS if lower.endswith(ending)), "")
+    plain = name[: len(name) - len(compression)]
+    for ending, file_format in ENDINGS.items():
+        if plain.lower().endswith(ending) and not (compression and file_format in _TYPED):
+            return plain[: -len(ending)], file_format
+    return name, ""
+
+
+def named_sources(source: str | Path | Sequence[str | Path]) -> list[str | Path]:
+    """The sources in order: each path as it is, each pattern as the files it matches.
+
+    Raises
+    ------
+    CorpusError
+        No source at all, or a pattern that matches no file.
+    """
+    given = [source] if isinstance(source, str | os.PathLike) else list(source)
+    if not given:
+        raise CorpusError("no source was given, expected at least one file, folder or pattern. Name one")
+    return [path for one in given for path in (_matches(str(one)) if _is_pattern(one) else [one])]
+
+
+def _is_pattern(source: str | Path) -> bool:
+    with reading(shown(str(source))):
+        return glob.has_magic(str(source)) and not Path(source).exists()
+
+
+def _matches(pattern: str) -> list[str | Path]:
+    with reading(shown(pattern)):
+        files = sorted(Path(match) for match in glob.iglob(pattern, recursive=True) if os.path.isfile(match))
+    if not files:
+        raise CorpusError(f"no file matches {shown(pattern)}, expected at least one. Check the pattern")
+    return list(files)
+
+
+def files_of_folder(folder: Path, file_format: str | None) -> tuple[str, list[tuple[str, Path]]]:
+    """Whether a folder holds texts ("txt") or tables (""), and its files: relative posix path and path, sorted.
+
+    Raises
+    ------
+    CorpusError
+        No file of a known format (or of the one given), or both texts and tables.
+    """
+    found = [(relative, path, split_ending(path.name)[1]) for relative, path in _walk(folder)]
+    if file_format is not None:
+        found = [file for file in found if file[2] == file_format]
+        if not found:
+            raise CorpusError(f"no {file_format} files in {shown(str(folder))}, expected at least one. Check --format")
+    texts = [(relative, path) for relative, path, kind in found if kind == "txt"]
+    tables = [(relative, path) for relative, path, kind in found if kind not in ("", "txt")]
+    name = shown(str(folder))
+    if texts and tables:
+        raise CorpusError(
+            f"{name} holds {len(texts)} .txt file(s), such as {shown(texts[0][0])}, and {len(tables)} table(s), such as"
+            f" {shown(tables[0][0])}, expected one kind. Name the files with a pattern, such as '{name}/*.csv', or"
+            " their format with --format"
+        )
+    if not texts and not tables:
+        raise CorpusError(
+            f"no .txt or .txt.gz files in {name}, expected one a document, nor tables ({_COMPRESSED[6:]}, .parquet,"
+            " .xlsx). Check the folder"
+        )
+    return ("txt", texts) if texts else ("", tables)
+
+
+def _walk(folder: Path) -> list[tuple[str, Path]]:
+    def fail(error: OSError) -> None:
+        raise error  # else os.walk skips a folder it may not open, and its documents are lost
+
+    paths = [Path(top, name) for top, _, names in os.walk(folder, onerror=fail) for name in names]
+    return sorted((path.relative_to(folder).as_posix(), path) for path in paths)
+
+
+def folder_rows(files: list[tuple[str, Path]], encoding: str, skipped: SkippedRows | None) -> Iterator[Row]:
+    """A document a file, its relative path the id; where there are sub-folders, the metadata says which it is in."""
+    has_folders = any("/" in relative for relative, _ in files)
+    for name, path in files:
+        file = File(path, encoding, skipped)
+        relative = LONE_SURROGATE.sub("\ufffd", name)
+        text = "".join(file.chunks())
+        if skipped is not None and (why := file.fault(text)):
+            skipped.add(file.name, why)
+            continue
+        yield relative, text, {"folder": relative.rpartition("/")[0]} if has_folders else {}

@@ -1,0 +1,219 @@
+"""Words in dictionary form, from the lookup tables of spacy-lookups-data; spaCy itself is not needed.
+
+The tables know no part of speech: by them "saw" is "see", Spanish "casa" (house) is "casar" (to marry) and "agua"
+(water) "aguar" (to dilute). Topics are made of nouns, so a word that can be a noun is taken for one: by the package's
+noun lists where it has them (en, es, it, nl), else by its ending or spelling (de, pt), or by being the lemma of other
+words itself (ru).
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import importlib.util
+import json
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from topicnet.errors import InputError
+from topicnet.text.languages import TOKEN_PATTERN
+
+Lookup = Callable[[str], str]
+
+
+class Lemmas:
+    """The dictionary forms of one language.
+
+    Parameters
+    ----------
+    lang : str
+
+    Attributes
+    ----------
+    name : str
+        "lemmas-de-1.0.5": language and version of the tables.
+
+    Raises
+    ------
+    InputError
+        The language has no tables, or the package that holds them is not installed.
+    """
+
+    def __init__(self, lang: str) -> None:
+        if lang not in _LOOKUPS:
+            known = ", ".join(LEMMA_LANGUAGES)
+            raise InputError(
+                f"--lemmatize given with --lang {lang}, which has no table of dictionary forms: leave it away, or"
+                f" give one of: {known}"
+            )
+        if importlib.util.find_spec("spacy_lookups_data") is None:
+            raise InputError("--lemmatize needs the tables of spacy-lookups-data: pip install spacy-lookups-data")
+        self.name = f"lemmas-{lang}-{version('spacy-lookups-data')}"
+        self._lookup = _LOOKUPS[lang]()
+        self._known: dict[str, str] = {}
+
+    def __call__(self, words: pl.Series) -> pl.Series:
+        """The dictionary form of each word; a word whose form is unknown or is no single word stays.
+
+        Parameters
+        ----------
+        words : polars Series of str
+            In lower case; the distinct words of many texts at once, since each is looked up by itself.
+        """
+        new = [word for word in words if word not in self._known]
+        if new:
+            forms = pl.Series([self._lookup(word).lower() for word in new], dtype=pl.String).str.normalize("NFC")
+            sound = forms.str.contains(f"^{TOKEN_PATTERN}$")
+            for word, form, is_word in zip(new, forms, sound, strict=True):
+                self._known[word] = form if is_word else word
+        return pl.Series(words.name, [self._known[word] for word in words], dtype=pl.String)
+
+
+def _table(name: str) -> Any:
+    """A table of spacy-lookups-data."""
+    package = importlib.util.find_spec("spacy_lookups_data")
+    if package is None or not package.submodule_search_locations:
+        raise InputError("--lemmatize needs the tables of spacy-lookups-data: pip install spacy-lookups-data")
+    path = Path(package.submodule_search_locations[0]) / "data" / f"{name}.json.gz"
+    try:
+        return json.loads(gzip.decompress(path.read_bytes()))
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(f"cannot read the table {str(path)!r}: install spacy-lookups-data anew") from error
+
+
+def _lower(table: dict[str, Any]) -> dict[str, str]:
+    """A table in lower case; of several forms the first, and "donne" (women) before Donne (the poet)."""
+    first = {word: form[0] if isinstance(form, list) else form for word, form in table.items()}
+    names = {word.lower(): form.lower() for word, form in first.items() if not word.islower()}
+    return names | {word: form.lower() for word, form in first.items() if word.islower()}
+
+
+def _singular(word: str, rules: list[list[str]], nouns: set[str]) -> str | None:
+    """The noun that a rule (old ending, new ending) makes of a word."""
+    made = (word[: len(word) - len(old)] + new for old, new in rules if word.endswith(old))
+    return next((noun for noun in made if noun in nouns), None)
+
+
+def _english() -> Lookup:
+    nouns = {word.lower() for word in _table("en_lemma_index")["noun"]}
+    irregular = _lower(_table("en_lemma_exc")["noun"])
+    rules = _table("en_lemma_rules")["noun"]
+    table = _lower(_table("en_lemma_lookup"))
+
+    def lookup(word: str) -> str:
+        if word in nouns:
+            return word
+        return irregular.get(word) or _singular(word, rules, nouns) or table.get(word, word)
+
+    return lookup
+
+
+def _spanish() -> Lookup:
+    nouns = {word.lower() for word in _table("es_lemma_index")["noun"]}
+    rules = _table("es_lemma_rules")["noun_plur"]
+    table = _lower(_table("es_lemma_lookup"))
+
+    def lookup(word: str) -> str:
+        return _singular(word, rules, nouns) or (word if word in nouns else table.get(word, word))
+
+    return lookup
+
+
+def _dutch() -> Lookup:
+    nouns = {word.lower() for word in _table("nl_lemma_index")["noun"]}
+    irregular = _lower(_table("nl_lemma_exc")["noun"])
+    rules = _table("nl_lemma_rules")["noun"]
+    table = _lower(_table("nl_lemma_lookup"))
+
+    def lookup(word: str) -> str:
+        return irregular.get(word) or table.get(word) or _singular(word, rules, nouns) or word
+
+    return lookup
+
+
+def _italian() -> Lookup:
+    names = ("it_lemma_lookup_noun", "it_lemma_lookup_adj", "it_lemma_lookup", "it_lemma_lookup_verb")
+    tables = [_lower(_table(name)) for name in names]
+
+    def lookup(word: str) -> str:
+        return next((table[word] for table in tables if word in table), word)
+
+    return lookup
+
+
+def _french() -> Lookup:
+    table = _lower(_table("fr_lemma_lookup"))
+    return lambda word: table.get(word, word)
+
+
+def _russian() -> Lookup:
+    entries: dict[str, str] = _table("ru_lemma_lookup")
+    names = {word: form for word, form in entries.items() if not word.islower()}
+    table = _lower(entries) | _lower(names)  # "индии" is India before indium
+    lemmas = set(table.values())
+    return lambda word: word if word in lemmas else table.get(word, word)
+
+
+# Endings that nouns and adjectives share with verbs: casas, estado, nota, fale, animais.
+_PORTUGUESE_NOMINAL = ("a", "o", "e", "as", "os", "es", "ais", "eis")
+_PORTUGUESE_PLURALS = [["ões", "ão"], ["ais", "al"], ["éis", "el"], ["eis", "el"], ["óis", "ol"], ["ns", "m"]]
+_PORTUGUESE_PLURALS += [["res", "r"], ["zes", "z"], ["s", ""]]
+
+
+def _portuguese() -> Lookup:
+    table = _lower(_table("pt_lemma_lookup"))
+    known = {*table, *table.values()}
+
+    def lookup(word: str) -> str:
+        form = table.get(word, word)
+        verbal = form.endswith(("ar", "er", "ir", "or", "ôr")) and not word.endswith("ndo")
+        if form != word and not (verbal and word.endswith(_PORTUGUESE_NOMINAL)):
+            return form
+        return _singular(word, _PORTUGUESE_PLURALS, known) or word
+
+    return lookup
+
+
+def _german() -> Lookup:
+    table: dict[str, str] = _table("de_lemma_lookup")
+    verbs = {word: form for word, form in table.items() if word.islower()}  # and adjectives
+    nouns = {word.lower(): form for word, form in table.items() if not word.islower()}
+    singulars = {form.lower() for form in nouns.values() if not form.islower()}
+
+    def adjective(word: str) -> str | None:
+        stems = (word.removesuffix(ending) for ending in ("e", "er", "es", "em", "en") if word.endswith(ending))
+        return next((stem for stem in stems if verbs.get(f"{stem}en") == stem), None)
+
+    def lookup(word: str) -> str:
+        inflected = adjective(word)
+        if inflected is not None:
+            return inflected
+        noun, other = nouns.get(word), verbs.get(word)
+        if noun is not None and not noun.islower() and (other is None or other.endswith("n")):
+            return noun
+        return word if other is None or word in singulars else other
+
+    return lookup
+
+
+_LOOKUPS: dict[str, Callable[[], Lookup]] = {
+    "de": _german,
+    "en": _english,
+    "es": _spanish,
+    "fr": _french,
+    "it": _italian,
+    "nl": _dutch,
+    "pt": _portuguese,
+    "ru": _russian,
+}
+LEMMA_LANGUAGES = sorted(_LOOKUPS)
+
+
+@functools.cache
+def load_lemmas(lang: str) -> Lemmas:
+    """The dictionary forms of a language, read once; raises as `Lemmas` does."""
+    return Lemmas(lang)

@@ -1,0 +1,241 @@
+"""Word segmenters for Chinese, Japanese and Korean, and which of the words they find can carry a topic."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import re
+import unicodedata
+import warnings
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from typing import Any, Protocol
+
+import polars as pl
+
+from topicnet.errors import InputError
+
+# kind: (language, module, package as users know it)
+SEGMENTERS = {
+    "jieba": ("zh", "jieba", "jieba"),
+    "sudachi": ("ja", "sudachipy", "SudachiPy"),
+    "kiwi": ("ko", "kiwipiepy", "kiwipiepy"),
+}
+
+
+class Segmenter(Protocol):
+    """Cuts text into words.
+
+    Attributes
+    ----------
+    name : str
+        With the versions of the segmenter and of its dictionary: another version may cut otherwise. What is kept of
+        its tokens is named along: a later topicnet that keeps others, or cuts in another mode, adds to the name.
+    """
+
+    name: str
+
+    def cut(self, text: str) -> list[str]:
+        """Every token of a text, in order, as it stands there; spaces may be left out."""
+        ...
+
+    def words(self, texts: Sequence[str]) -> Iterator[list[str]]:
+        """The words of each text that can carry a topic, in dictionary form where the language inflects."""
+        ...
+
+
+@functools.cache
+def load_segmenter(kind: str, normalize: bool = False) -> Segmenter:
+    """Load a segmenter, once: a dictionary takes a second or two.
+
+    Parameters
+    ----------
+    kind : {"jieba", "sudachi", "kiwi"}
+    normalize : bool
+        Bring Japanese words that are spelt in several ways to one spelling.
+
+    Raises
+    ------
+    InputError
+        The segmenter is not installed.
+    """
+    lang, module, package = SEGMENTERS[kind]
+    if importlib.util.find_spec(module) is None:
+        raise InputError(f"--lang {lang} needs the segmenter {package}: install topicnet[{lang}]")
+    match kind:
+        case "jieba":
+            return Jieba()
+        case "sudachi":
+            return Sudachi(normalize)
+        case _:
+            return Kiwi()
+
+
+# Numbers, dates, amounts and rows of things: "第三", "两年", "十多家", "百分之五", "三十万美元".
+_CHINESE_NUMBER = (
+    r"^(?:百分之|第|前|后|近|逾|约|超|上|数|每|首|半|余)*[零〇一二两三四五六七八九十百千万亿几多半数余]+"
+    r"[多余来几个大]?(?:个|名|家|件|条|只|张|次|届|轮|期|位|人|年|月|日|天|周|季|季度|岁|元|美元|港元|欧元|日元|倍|成|股|吨"
+    r"|点|分|种|批|套|块|场|项|起|级|口|号|层|座|部|米|公里|平米|公斤|小时|分钟|年级|代|份|亩|辆|台|款|支|双|对|片|段|句"
+    r"|步|声|遍|回|趟|顿)*$"
+)
+
+
+class Jieba:
+    """Chinese by jieba: dictionary words, and a hidden Markov model for names and new words."""
+
+    def __init__(self) -> None:
+        jieba = quiet_import("jieba")
+        self.name = f"jieba-{version('jieba')}"
+        self._tokenizer = jieba.Tokenizer()
+        # Its own start reads a cache from the temporary folder, where anybody may have put one, or writes one there,
+        # and logs to stderr; the dictionary itself takes 0.6 s.
+        tables = self._tokenizer.gen_pfdict(self._tokenizer.get_dict_file())
+        self._tokenizer.FREQ, self._tokenizer.total = tables
+        self._tokenizer.initialized = True
+
+    def cut(self, text: str) -> list[str]:
+        """Every token of a text, in order."""
+        return [str(token) for token in self._tokenizer.cut(text, HMM=True)]
+
+    def words(self, texts: Sequence[str]) -> Iterator[list[str]]:
+        """Words of two or more Han characters that are no numbers, and Latin words of two or more letters."""
+        tokens = [self.cut(unicodedata.normalize("NFKC", text)) for text in texts]
+        known = pl.Series(list({token for line in tokens for token in line}), dtype=pl.String)
+        words = known.filter(
+            (known.str.contains(r"^\p{Han}{2,}$") & ~known.str.contains(_CHINESE_NUMBER))
+            | known.str.contains(r"^\p{Latin}{2,}$")
+        )
+        kept = set(words)
+        return ([token for token in line if token in kept] for line in tokens)
+
+
+# Sudachi refuses more than 49,149 bytes at a time; a character is at most four.
+SUDACHI_CHARACTERS = 8_000
+_JAPANESE_NOUNS = {"一般", "サ変可能", "形状詞可能", "サ変形状詞可能", "副詞可能"}
+# Formal nouns (もの) and readings of a character (きょう) have one or two syllables in hiragana; りんご has three.
+_SHORT_HIRAGANA = re.compile(r"(?:[ぁ-ゖ][ゃゅょっー]?){1,2}")
+_KANJI = re.compile(r"[々㐀-鿿豈-﫿𠀀-𪛟]")
+_JAPANESE_WORD = re.compile(r"[^\W\d_]{2,}")
+_SENTENCE_END = re.compile(r"(?<=[。！？!?\n])")
+
+
+class Sudachi:
+    """Japanese by SudachiPy, in its middle mode.
+
+    The short mode agrees best with the gold tokens of short units, but what it cuts off is what tells: of 合衆国 it
+    leaves 合衆, of 社会学 社会. The long mode makes one rare word of a full name.
+    """
+
+    MODE = "B"
+
+    def __init__(self, normalize: bool = False, mode: str = MODE) -> None:
+        sudachipy = importlib.import_module("sudachipy")
+        if importlib.util.find_spec("sudachidict_core") is None:
+            raise InputError("--lang ja needs the dictionary sudachidict_core: install topicnet[ja]")
+        self.name = f"sudachi-{version('SudachiPy')}-core-{version('sudachidict_core')}"
+        self.name += "+normalized-forms" if normalize else ""
+        self._tokenizer = sudachipy.Dictionary(dict="core").tokenizer(mode=mode)
+        self._normalize = normalize
+        self._kinds: dict[int, str] = {}
+
+    def cut(self, text: str) -> list[str]:
+        """Every token of a text, in order."""
+        return [token.surface() for part in sentences(text) for token in self._tokenizer.tokenize(part)]
+
+    def words(self, texts: Sequence[str]) -> Iterator[list[str]]:
+        """Nouns that are no numerals, counters, pronouns or suffixes; verbs and adjectives in dictionary form."""
+        for text in texts:
+            parts = sentences(unicodedata.normalize("NFKC", text))
+            tokens = (token for part in parts for token in self._tokenizer.tokenize(part))
+            yield [word for word in map(self._word, tokens) if word]
+
+    def _word(self, token: Any) -> str:
+        """The word a token counts as; empty when it carries no topic."""
+        number = token.part_of_speech_id()
+        kind = self._kinds.get(number)
+        if kind is None:
+            kind = self._kinds[number] = _japanese_kind(token.part_of_speech())
+        if not kind:
+            return ""
+        word: str = token.normalized_form() if self._normalize else token.dictionary_form()
+        if _SHORT_HIRAGANA.fullmatch(word):
+            return ""
+        single = kind == "noun" and _KANJI.fullmatch(word)
+        return word if single or _JAPANESE_WORD.fullmatch(word) else ""
+
+
+def sentences(text: str, longest: int = SUDACHI_CHARACTERS) -> Iterator[str]:
+    """A text in parts of at most so many characters, cut at ends of sentences where there are any."""
+    if len(text) <= longest:
+        yield text
+        return
+    part = ""
+    for sentence in _SENTENCE_END.split(text):
+        if len(part) + len(sentence) > longest:
+            yield from (part[begin : begin + longest] for begin in range(0, len(part), longest))
+            part = ""
+        part += sentence
+    yield from (part[begin : begin + longest] for begin in range(0, len(part), longest))
+
+
+def _japanese_kind(part_of_speech: tuple[str, ...]) -> str:
+    match part_of_speech[:3]:
+        case ("名詞", "固有名詞", _):
+            return "noun"
+        case ("名詞", "普通名詞", sort) if sort in _JAPANESE_NOUNS:
+            return "noun"
+        case ("動詞" | "形容詞" | "形状詞", "一般", _):
+            return "other"
+        case _:
+            return ""
+
+
+# Korean nouns of one syllable that are no counters, suffixes or everyday homonyms of such.
+_KOREAN_SINGLE = set("돈꿈책집법술약땅산길몸피왕총칼빵밥쌀옷글춤봄섬숲꽃별삶팬극곡뇌암폰앱닭소설빛불물강눈손발")
+_HANGUL = re.compile(r"[가-힣]{2,}")
+_LATIN = re.compile(r"[^\W\d_]{2,}")
+_KIWI_BATCH = 1_000
+
+
+class Kiwi:
+    """Korean by kiwipiepy, in as many threads as there are processors."""
+
+    def __init__(self) -> None:
+        kiwipiepy = importlib.import_module("kiwipiepy")
+        self.name = f"kiwi-{version('kiwipiepy')}-model-{version('kiwipiepy_model')}"
+        self._kiwi = kiwipiepy.Kiwi()
+
+    def cut(self, text: str) -> list[str]:
+        """Every morpheme of a text, in order; where sounds run together, as it is spelt by itself."""
+        return [token.form for token in self._kiwi.tokenize(text)]
+
+    def words(self, texts: Sequence[str]) -> Iterator[list[str]]:
+        """Nouns, verbs and adjectives (with 다), and words in Latin or Chinese letters."""
+        # A list goes to all threads at once; a whole corpus of tokens is more than memory holds.
+        for begin in range(0, len(texts), _KIWI_BATCH):
+            for tokens in self._kiwi.tokenize(texts[begin : begin + _KIWI_BATCH]):
+                yield [word for word in map(_korean_word, tokens) if word]
+
+
+def _korean_word(token: Any) -> str:
+    """The word a morpheme counts as; empty when it carries no topic."""
+    form: str = token.form.replace(" ", "")
+    match token.tag.partition("-")[0]:
+        case "NNG" | "NNP":
+            return form if _HANGUL.fullmatch(form) or form in _KOREAN_SINGLE else ""
+        case "VV" | "VA":
+            return form + "다" if _HANGUL.fullmatch(form + "다") else ""
+        case "XR":  # the root of an adjective in 하다
+            return form + "하다" if _HANGUL.fullmatch(form) else ""
+        case "SL" | "SH":
+            return form if _LATIN.fullmatch(form) else ""
+        case _:
+            return ""
+
+
+def quiet_import(module: str) -> Any:
+    """Import a package whose source warns: of old string escapes, of pkg_resources."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module(module)

@@ -1,0 +1,74 @@
+"""Lists of words in text files: stop words, and the words to count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from topicnet.errors import InputError
+from topicnet.text.phrases import JOINT
+
+Tokenizer = Callable[[pl.Series], pl.Series]
+
+
+def read_words(
+    path: str | Path,
+    what: str,
+    tokenizer: Tokenizer | None = None,
+    *,
+    one_a_line: bool = False,
+    may_be_empty: bool = False,
+) -> list[str]:
+    """Read the words of a text file, in its order and each once; blank lines and lines that begin with # are skipped.
+
+    Parameters
+    ----------
+    path : path
+        A UTF-8 file, one word a line or several parted by spaces.
+    what : str
+        What the words are, for messages: "stop words".
+    tokenizer : callable, optional
+        Cuts a series of texts into lists of words; the words come back as it cuts them, and what it finds no word in
+        is refused. By default words come back as they stand in the file.
+    one_a_line : bool
+        Whether a line is one entry, and one of several words a phrase: "New York" and "new_york" are "new_york".
+    may_be_empty : bool
+        Whether a file without words is a list without words.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is not UTF-8, or holds no word, or a line in it is no word.
+    """
+    lines = [line.strip() for line in _text(Path(path), what).splitlines()]
+    entries = [(number, line) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
+    if not one_a_line:
+        entries = [(number, word) for number, line in entries for word in line.split()]
+    if not entries and may_be_empty:
+        return []
+    if not entries:
+        raise InputError(f"the {what} {str(path)!r} hold no word: expected a text file of words, one a line")
+    split = [entry.replace(JOINT, " ") if one_a_line else entry for _, entry in entries]
+    if tokenizer is None:
+        cut = [entry.split() for entry in split]
+    else:
+        cut = tokenizer(pl.Series(split, dtype=pl.String)).to_list()
+    for (number, entry), words in zip(entries, cut, strict=True):
+        if not words:
+            raise InputError(
+                f"line {number} of the {what} {str(path)!r} is {entry[:40]!r}, which is no word as the text is cut:"
+                " take it out, or begin the line with #"
+            )
+    joined = [[JOINT.join(words)] if one_a_line else words for words in cut]
+    return list(dict.fromkeys(word for words in joined for word in words))
+
+
+def _text(path: Path, what: str) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"cannot read the {what} {str(path)!r}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"the {what} {str(path)!r} are not UTF-8: expected a text file of words") from error
