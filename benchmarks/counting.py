@@ -24,14 +24,15 @@ LETTERS = r"(?u)[^\W\d_]{2,}"
 
 
 def ours(files: list[Path], out: Path) -> None:
-    from topicnet.text.counting import read_ahead
+    from topicnet.text.ahead import read_ahead
     from topicnet.text.counts import Corpus
     from topicnet.text.options import TextOptions
     from topicnet.text.readers import read_documents
     from topicnet.text.vocabulary import Pruning
 
     options = TextOptions(lang="none", pruning=Pruning(min_df=2, max_df=1.0, max_vocab=10**9))
-    corpus = Corpus.from_documents(read_ahead(read_documents(files)), options=options, folder=out)
+    documents = read_ahead(read_documents(files))
+    corpus = Corpus.from_documents(documents, options=options, folder=out, excerpts=False)
     corpus.save(out)
 
 

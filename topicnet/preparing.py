@@ -18,7 +18,7 @@ def prepare(config: FitConfig, out: Path, *, overwrite: bool, on_notice: Notice 
     Memory holds the ids and other columns, every different word, and one batch; the rest is on disk from the start.
     """
     with files.whole_folder(out, overwrite=overwrite) as folder, files.disk_errors(out):
-        corpus = read_corpus(config, folder, on_notice)
+        corpus = read_corpus(config, folder, on_notice, excerpts=False)
         corpus.save(folder)
     return corpus
 

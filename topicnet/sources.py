@@ -11,9 +11,9 @@ from typing import Any
 
 from topicnet.config import FitConfig
 from topicnet.errors import CorpusError, InputError
+from topicnet.text.ahead import read_ahead
 from topicnet.text.bags import bag_format, read_bag
 from topicnet.text.cleaning import Cleaning
-from topicnet.text.counting import read_ahead
 from topicnet.text.counts import Corpus
 from topicnet.text.detect import detect_language
 from topicnet.text.frames import documents_in_batches, documents_of_texts
@@ -73,8 +73,12 @@ def documents_of(config: FitConfig, skipped: SkippedRows | None = None) -> Itera
     return documents if config.corpus == "-" else read_ahead(documents)
 
 
-def read_corpus(config: FitConfig, folder: Path | None = None, on_notice: Notice = silent) -> Corpus:
+def read_corpus(
+    config: FitConfig, folder: Path | None = None, on_notice: Notice = silent, *, excerpts: bool = True
+) -> Corpus:
     """Read and count the corpus a configuration names, into a staged folder where one is given.
+
+    Without `excerpts` nothing of the texts is kept, not even for showing.
 
     Raises
     ------
@@ -90,7 +94,7 @@ def read_corpus(config: FitConfig, folder: Path | None = None, on_notice: Notice
     skipped = SkippedRows() if config.skip_bad_rows else None
     options = text_options(config, "none" if config.lang == "auto" else config.lang or _language_of(recipe))
     documents = documents_of(config, skipped)
-    corpus = _count(documents, config, options, corpus_name(config), folder, on_notice)
+    corpus = _count(documents, config, options, corpus_name(config), folder, on_notice, excerpts)
     note_skipped(skipped, corpus, on_notice)
     _note_duplicates(corpus, on_notice)
     return corpus
@@ -124,6 +128,7 @@ def _count(
     name: str,
     folder: Path | None,
     on_notice: Notice,
+    excerpts: bool = True,
 ) -> Corpus:
     first = next(batches, None)
     if first is not None:
@@ -135,7 +140,9 @@ def _count(
         detection = detect_language([] if first is None else first.texts)
         options, detected = replace(options, lang=detection.lang), detection.line()
         on_notice(detected)
-    corpus = Corpus.from_documents(batches, options=options, keep_texts=config.keep_texts, name=name, folder=folder)
+    corpus = Corpus.from_documents(
+        batches, options=options, keep_texts=config.keep_texts, name=name, folder=folder, excerpts=excerpts
+    )
     if detected:
         corpus.source["language"] = detected
     return corpus

@@ -10,7 +10,8 @@ import typer
 
 CORPUS_HELP = (
     "A .txt (a document a line), .csv, .tsv, .jsonl, .parquet, .xlsx or .mallet file (text also as .gz or .zst),"
-    " several files or a glob in quotes, a folder of them, counts (of `topicnet prepare`, .ldac, .mm, .npz, an OCTIS folder),"
+    " several files or a glob in quotes, a folder of them, counts"
+    " (of `topicnet prepare`, .ldac, .mm, .npz, an OCTIS folder),"
     " - for standard input, or a name from `topicnet corpora`."
 )
 FORMAT_HELP = "Format of the corpus: {}.  [default: by its ending]"

@@ -7,13 +7,10 @@ cores, while another thread counts the batch before and a third reads the next.
 
 from __future__ import annotations
 
-import hashlib
-import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from queue import Queue
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,17 +18,17 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from topicnet import files
 from topicnet.blocks import give_back
 from topicnet.errors import CorpusError
+from topicnet.text.ahead import in_order
 from topicnet.text.options import TextOptions
 from topicnet.text.phrases import Joiner, find_phrases
-from topicnet.text.readers import Documents
+from topicnet.text.rows import Documents
+from topicnet.text.stores import Checksum, Store, Words
 from topicnet.text.vocabulary import Pruning
 
 EXCERPT_CHARACTERS = 120
 EXCERPT_DOCS = 200_000  # of a larger corpus, those of the first documents would be all
-BATCHES_AHEAD = 2  # of documents, read while others are counted
 JOINT = "_"  # between the words of a phrase
 ROW_NUMBER = "\0row"  # no column of a table is called that
 MOST_NONZEROS = 2**31 - 1  # scipy's 32-bit indices
@@ -54,53 +51,6 @@ class Counted(NamedTuple):
     options: dict[str, Any]
 
 
-class _Words:
-    """Numbers of words, in the order they are met, from 0; those given first come first."""
-
-    def __init__(self, first: list[str]) -> None:
-        self.categories = pl.Categories.random("topicnet")
-        self.kind = pl.Categorical(self.categories)
-        self.alive = pl.Series(first, dtype=self.kind)  # polars forgets categories that no data has
-
-    def encode(self, flat: pl.Series) -> NDArray[np.int32]:
-        """The number of each word, new words included."""
-        coded = flat.cast(self.kind)
-        self.alive = pl.concat([self.alive.head(1), coded.head(1)])
-        return coded.to_physical().to_numpy().view(np.int32)
-
-    def listed(self) -> pl.Series:
-        """All words, by number."""
-        return self.categories.to_series() if len(self.alive) else pl.Series([], dtype=pl.String)
-
-
-class _Store:
-    """An array that grows: a list of pieces, or a file of them."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        self.parts: list[NDArray[np.int32]] = []
-        self.file = None if path is None else files.ArrayFile(path, np.int32)
-
-    def append(self, part: NDArray[np.int32]) -> None:
-        if self.file is None:
-            self.parts.append(part)
-        else:
-            self.file.append(part)
-
-    def whole(self) -> NDArray[np.int32]:
-        """All pieces as one array, a mapped one where they are in a file."""
-        if self.file is None or self.path is None:
-            return np.concatenate([np.zeros(0, dtype=np.int32), *self.parts])
-        self.file.close()
-        mapped: NDArray[np.int32] = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        return mapped
-
-    def discard(self) -> None:
-        self.parts.clear()
-        if self.path is not None:
-            self.path.unlink()
-
-
 class Counting:
     """The counts of a corpus in the making.
 
@@ -114,6 +64,8 @@ class Counting:
     keep_texts : bool
     folder : Path, optional
         A staged folder for the arrays, where they shall not be held in memory.
+    excerpts : bool
+        Keep the first characters of each text.
     """
 
     def __init__(
@@ -124,9 +76,11 @@ class Counting:
         every_word: bool = False,
         keep_texts: bool = False,
         folder: Path | None = None,
+        excerpts: bool = True,
     ) -> None:
         self.options = options
         self.every_word = every_word
+        self.keep_excerpts = excerpts
         self.vocabulary = vocabulary if options.vocabulary is None else sorted(set(options.vocabulary))
         self.phrases = options.phrases if isinstance(options.phrases, tuple) else ()
         self.finds_phrases = options.phrases is True
@@ -134,7 +88,7 @@ class Counting:
         self.first = options.dropped() if self.vocabulary is None else self.vocabulary
         parts = {word for phrase in self.phrases for word in (*phrase, JOINT.join(phrase))}
         known = [*self.first, *sorted(parts - set(self.first))]
-        self.words = _Words(known)
+        self.words = Words(known)
         self.joiner = Joiner(list(self.phrases), {word: code for code, word in enumerate(known)})
         self.folder = folder
         self.starts = [np.zeros(1, dtype=np.int64)]
@@ -146,7 +100,7 @@ class Counting:
         self.metadata: list[pl.DataFrame] = []
         self.excerpts: list[str] = []
         self.texts: list[str] | None = [] if keep_texts else None
-        self.checksum = hashlib.sha256()
+        self.checksum = Checksum()
 
     def run(self, batches: Iterable[Documents]) -> Counted:
         """Count all batches.
@@ -172,8 +126,8 @@ class Counting:
                 self._count_spilled(self.spill)
             return self._counted()
 
-    def _store(self, name: str) -> _Store:
-        store = _Store(None if self.folder is None else self.folder / f"{name}.npy")
+    def _store(self, name: str) -> Store:
+        store = Store(None if self.folder is None else self.folder / f"{name}.npy")
         if store.file is not None:
             self.open_files.callback(store.file.close)
         return store
@@ -187,7 +141,7 @@ class Counting:
         self.blank.append((texts.str.strip_chars().str.len_bytes() == 0).to_numpy())
         self.ids.append(pl.Series(documents.ids, dtype=pl.String))
         self.metadata.append(_metadata_frame(documents))
-        if len(self.excerpts) < EXCERPT_DOCS:
+        if self.keep_excerpts and len(self.excerpts) < EXCERPT_DOCS:
             start = texts.str.slice(0, 4 * EXCERPT_CHARACTERS).str.replace_all(r"[\s\p{C}]+", " ").str.strip_chars()
             self.excerpts.extend(start.str.slice(0, EXCERPT_CHARACTERS).to_list())
         if self.texts is not None:
@@ -195,14 +149,13 @@ class Counting:
         return codes, lengths
 
     def _take(self, documents: Documents, codes: NDArray[np.int32], lengths: NDArray[np.int64]) -> None:
-        pairs = zip(documents.ids, documents.texts, strict=True)
-        told = "".join(f"{len(i)}:{i}{len(text)}:{text}" for i, text in pairs)
-        self.checksum.update(told.encode("utf-8"))
+        self.checksum.add(documents)
         if self.phrases:
             codes, starts = self.joiner(codes, _starts(lengths))
             lengths = np.diff(starts)
         if self.spill is None:
-            self._count(*_only(codes, lengths, codes < len(self.first)))
+            codes, lengths = _only(codes, lengths, codes < len(self.first))
+            self._keep(_counts(codes, lengths, len(self.first)), codes)
             return
         if not self.finds_phrases:  # which stop words part
             codes, lengths = self._without_stop_words(codes, lengths)
@@ -222,10 +175,11 @@ class Counting:
             grown = np.zeros(max(n_words, 2 * len(self.document_frequency)), dtype=np.int64)
             grown[: len(self.document_frequency)] = self.document_frequency
             self.document_frequency = grown
-        found = np.bincount(_counts(codes, lengths, n_words).indices, minlength=n_words)
+        # Only where counts stand matters, not what they are: they may wrap round.
+        found = np.bincount(_counts(codes, lengths, n_words, np.int8).indices, minlength=n_words)
         self.document_frequency[:n_words] += found
 
-    def _count_spilled(self, spill: _Store) -> None:
+    def _count_spilled(self, spill: Store) -> None:
         """Choose the vocabulary and count its words in the tokens kept."""
         tokens = spill.whole()
         listed = self.words.listed()
@@ -234,9 +188,14 @@ class Counting:
         chosen = self._choose(listed[len(self.first) :], self.options.pruning)
         numbers = np.full(len(listed), -1, dtype=np.int32)
         numbers[chosen] = np.arange(len(chosen), dtype=np.int32)
-        for codes, lengths in self._batches(tokens):
-            renumbered = numbers[codes]
-            self._count(*_only(renumbered, lengths, renumbered >= 0))
+
+        def count(batch: tuple[NDArray[np.int32], NDArray[np.int64]]) -> tuple[csr_matrix, NDArray[np.int32]]:
+            renumbered = numbers[batch[0]]
+            known, lengths = _only(renumbered, batch[1], renumbered >= 0)
+            return _counts(known, lengths, len(chosen)), known
+
+        for counts, known in in_order(count, self._batches(tokens)):
+            self._keep(counts, known)
             give_back(tokens)
         del tokens
         spill.discard()
@@ -294,9 +253,8 @@ class Counting:
         self.vocabulary = words.gather(chosen).to_list()
         return chosen
 
-    def _count(self, codes: NDArray[np.int32], lengths: NDArray[np.int64]) -> None:
-        """Add the counts of a batch in the words of the vocabulary."""
-        counts = _counts(codes, lengths, 0 if self.vocabulary is None else len(self.vocabulary))
+    def _keep(self, counts: csr_matrix, codes: NDArray[np.int32]) -> None:
+        """Add the counts and the tokens of a batch, in the words of the vocabulary."""
         before = self.nonzeros
         self.nonzeros += counts.nnz
         if self.nonzeros > MOST_NONZEROS:
@@ -329,47 +287,20 @@ class Counting:
         )
 
 
-def read_ahead(batches: Iterator[Documents]) -> Iterator[Documents]:
-    """The same batches, read by a thread of its own while those before are worked on."""
-    queue: Queue[Documents | BaseException | None] = Queue(BATCHES_AHEAD)
-    given_up = threading.Event()
-
-    def read() -> None:
-        try:
-            for documents in batches:
-                if given_up.is_set():
-                    return
-                queue.put(documents)
-            queue.put(None)
-        except BaseException as error:  # handed over to who asked
-            queue.put(error)
-
-    threading.Thread(target=read, daemon=True).start()
-    try:
-        while (item := queue.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        given_up.set()
-        while not queue.empty():  # the thread may wait for room
-            queue.get_nowait()
-
-
 def _only(
     codes: NDArray[np.int32], lengths: NDArray[np.int64], kept: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """The tokens kept, and how many of them each document has."""
-    before = np.concatenate([[0], np.cumsum(kept)])
-    return codes[kept], np.diff(before[_starts(lengths)])
+    at = np.flatnonzero(kept)
+    return codes[at], np.diff(np.searchsorted(at, _starts(lengths)))
 
 
 def _starts(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(lengths)])
 
 
-def _counts(tokens: NDArray[np.int32], lengths: NDArray[np.int64], n_words: int) -> csr_matrix:
-    ones = np.ones(len(tokens), dtype=np.int32)
+def _counts(tokens: NDArray[np.int32], lengths: NDArray[np.int64], n_words: int, kind: Any = np.int32) -> csr_matrix:
+    ones = np.ones(len(tokens), dtype=kind)
     counts = csr_matrix((ones, tokens, _starts(lengths)), shape=(len(lengths), n_words), copy=True)
     counts.sum_duplicates()
     return counts

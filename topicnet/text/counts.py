@@ -140,6 +140,7 @@ class Corpus:
         keep_texts: bool = False,
         name: str = "texts",
         folder: Path | None = None,
+        excerpts: bool = True,
     ) -> Corpus:
         """Count batches of documents as `read_documents` yields them; `every_word` prunes none, and allows for none.
 
@@ -147,7 +148,12 @@ class Corpus:
         and one batch.
         """
         counting = Counting(
-            options or TextOptions(), vocabulary=vocabulary, every_word=every_word, keep_texts=keep_texts, folder=folder
+            options or TextOptions(),
+            vocabulary=vocabulary,
+            every_word=every_word,
+            keep_texts=keep_texts,
+            folder=folder,
+            excerpts=excerpts,
         )
         found = counting.run(batches)
         n_words = len(found.vocabulary)
