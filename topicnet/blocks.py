@@ -7,7 +7,11 @@ given back. Whoever walks over all of them gives back as he goes.
 from __future__ import annotations
 
 import mmap
+import resource
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,6 +69,26 @@ def give_back(*arrays: NDArray[Any]) -> None:
         mapped = _map_of(array)
         if mapped is not None and hasattr(mapped, "madvise"):
             mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def available_memory() -> int | None:
+    """Bytes this process may still take without others being pushed out; None where the system does not say."""
+    found = []
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
+    with suppress(OSError, ValueError):  # a container's limit
+        limit, used = (int(Path("/sys/fs/cgroup", name).read_text()) for name in ("memory.max", "memory.current"))
+        found.append(limit - used)
+    return min(found, default=None)
+
+
+def resident_memory() -> int:
+    """Bytes of memory this process has now, or has had at most where the system does not say."""
+    with suppress(OSError, ValueError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def _map_of(array: Any) -> mmap.mmap | None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet import files
+from topicnet.blocks import available_memory, resident_memory
 from topicnet.bundle import Bundle
 from topicnet.config import FitConfig, read_config
 from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
@@ -22,10 +23,12 @@ from topicnet.errors import CorpusError, InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.evaluate.stability import stability
 from topicnet.models import MODELS, TopicModel
+from topicnet.models.forecast import forecast, readable_bytes
 from topicnet.record import metrics_of, record_of, topic_coherence
 from topicnet.results import Run, load
 from topicnet.scorecard import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
 from topicnet.sources import (
+    Notice,
     check_columns,
     corpus_in_memory,
     corpus_name,
@@ -40,6 +43,8 @@ from topicnet.text.options import TextOptions
 from topicnet.text.passages import in_passages
 from topicnet.text.vocabulary import Pruning
 from topicnet.word_vectors import check_embeddings, give_word_vectors
+
+MEMORY_SLACK = 1.5
 
 
 def fit(
@@ -178,6 +183,7 @@ def fit_to_folder(
         if earlier is not None:
             _check_same_corpus(earlier, corpus, target)
         on_corpus(corpus)
+        check_room(model, corpus, config, on_notice)
         # From here on Ctrl-C ends the training, not the run: what was learned is written.
         with deferred_interrupt():
             if config.seeds > 1:
@@ -323,6 +329,25 @@ def fit_seeds(
         }
     }
     return replace(run, record=record, metrics=metrics, stability=agreement.topics[kept])
+
+
+def check_room(model: TopicModel, corpus: Corpus, config: FitConfig, on_notice: Notice) -> None:
+    """Say what the fit will take, and refuse what cannot fit into memory.
+
+    Raises
+    ------
+    InputError
+        The fit needs half as much again as the memory that is free: forecasts are rough.
+    """
+    expected = forecast(model, corpus.counts)
+    on_notice(replace(expected, seconds=config.seeds * expected.seconds).line())
+    free = available_memory()
+    more = expected.memory_bytes - resident_memory()
+    if free is not None and more > MEMORY_SLACK * free:
+        raise InputError(
+            f"this fit needs about {readable_bytes(more)} more memory, and {readable_bytes(free)} are free: lower"
+            " --max-vocab, --param hidden_dim or -k, or use a larger machine"
+        )
 
 
 def build_model(config: FitConfig) -> TopicModel:

@@ -199,7 +199,7 @@ def test_the_topics_are_made_of_the_parameters_that_say_so(kind, decoder):
 
 def test_short_documents_slow_the_topics_down_after_an_em_start(kind):
     def speed(length, **options):
-        settings = kind(K, **options)._settings(0)
+        settings = kind(K, **options).settings(0)
         return settings.rate(length) * settings.share_of_topics(length)
 
     full = kind.PLANS["em"].rate

@@ -113,9 +113,9 @@ def fit(
 ) -> str | None:
     """Fit a topic model to a corpus, print its topics and write a run folder."""
     began = time.perf_counter()
+    from topicnet.cli.describe import describe_corpus
     from topicnet.cli.progress import notice, show_progress
     from topicnet.cli.show import (
-        describe_corpus,
         describe_fit,
         describe_stability,
         device_notice,
@@ -193,8 +193,8 @@ def transform(
     given: dict[str, Any],
 ) -> None:
     """Write the topic proportions of new documents, one row each."""
+    from topicnet.cli.describe import describe_corpus
     from topicnet.cli.progress import notice
-    from topicnet.cli.show import describe_corpus
     from topicnet.config import read_config
     from topicnet.exports import transform_to_file
 

@@ -26,8 +26,8 @@ def prepare(
     given: dict[str, Any],
 ) -> None:
     """Count a corpus once, for `fit` and later commands; it may be larger than memory."""
+    from topicnet.cli.describe import describe_corpus
     from topicnet.cli.progress import notice
-    from topicnet.cli.show import describe_corpus
     from topicnet.config import read_config
     from topicnet.preparing import prepare as prepare_counts
     from topicnet.preparing import prepare_reference

@@ -11,7 +11,6 @@ from topicnet.core.threads import thread_count
 from topicnet.files import json_text
 from topicnet.models.fitting import choose_device
 from topicnet.results import Run
-from topicnet.text.counts import EMPTY, OOV, Corpus
 
 
 def show_topics(run: Run, top: int, examples: int) -> None:
@@ -64,14 +63,6 @@ def topics_json(run: Run, top: int) -> str:
 
 def _number(value: float | None) -> str:
     return "undefined" if value is None or value != value else f"{value:.3f}"
-
-
-def describe_corpus(corpus: Corpus) -> str:
-    """One line about a corpus: documents, how many say nothing, words and tokens."""
-    silent = [f"{n} {name}" for name in (EMPTY, OOV) if (n := int((corpus.status == name).sum()))]
-    note = f" ({', '.join(silent)})" if silent else ""
-    documents = "1 document" if corpus.n_docs == 1 else f"{corpus.n_docs:,} documents"
-    return f"{documents}{note}, {corpus.vocab_size:,} words, {len(corpus.tokens):,} tokens"
 
 
 def describe_fit(run: Run) -> str:

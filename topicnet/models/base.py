@@ -116,7 +116,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if counts.shape[0] < 2:
             raise InputError("n_samples=1 document was given, expected 2 or more to fit")
         self.check_parameters()
-        settings = self._settings(int(check_random_state(self.random_state).randint(2**31 - 1)))
+        settings = self.settings(int(check_random_state(self.random_state).randint(2**31 - 1)))
         if self.n_topics > counts.shape[1]:
             warnings.warn(
                 f"n_topics={self.n_topics} exceeds the {counts.shape[1]} words of the vocabulary: topics will repeat",
@@ -246,7 +246,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def check_parameters(self) -> None:
         """Raise InputError for a parameter out of its range, without fitting anything."""
-        self._settings(seed=0)
+        self.settings(seed=0)
         thread_count()
         choose_device(self.device)
         with torch.device("meta"):
@@ -262,7 +262,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         InputError
             The tensors are not those of this model with these parameters.
         """
-        self._settings(seed=0)  # not the device: a model trained on a GPU loads where there is none
+        self.settings(seed=0)  # not the device: a model trained on a GPU loads where there is none
         with torch.device("meta"):
             network = self.build_network(vocab_size)
         try:
@@ -349,7 +349,8 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             sound = sound and block.has_canonical_format and bool((block.data > 0).all())
         return sound
 
-    def _settings(self, seed: int) -> Settings:
+    def settings(self, seed: int) -> Settings:
+        """The parameters of a fit, checked."""
         return Settings(
             n_topics=self.n_topics,
             init=self.init,

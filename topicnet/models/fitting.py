@@ -179,6 +179,11 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def start_docs(documents: Rows) -> int:
+    """Most documents that a start looks at."""
+    return min(EM_DOCS, max(EM_LEAST_DOCS, EM_NONZEROS * documents.n_docs // documents.nonzeros))
+
+
 def likelihood_nats(network: TopicNetwork, counts: csr_matrix) -> float:
     """Negative evidence lower bound of all documents together, nats; without a bound, the likelihood at their theta."""
     batches = SparseBatches(counts, EVALUATION_BATCH, next(network.parameters()).device)
@@ -288,8 +293,7 @@ class Fitting:
 
     def _start(self) -> None:
         """EM and its teaching where asked for, then whatever the model's prior needs."""
-        n_all = self.training.n_docs
-        n_docs = min(EM_DOCS, max(EM_LEAST_DOCS, EM_NONZEROS * n_all // self.training.nonzeros))
+        n_all, n_docs = self.training.n_docs, start_docs(self.training)
         few = self.training
         if n_all > n_docs:
             few = few.at(np.sort(self.rng.choice(n_all, n_docs, replace=False)))

@@ -1,0 +1,125 @@
+"""What a fit will take, before it starts: memory from the sizes of its arrays, time from a few steps tried out."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+
+from topicnet.blocks import resident_memory
+from topicnet.core.em import THETA_PSEUDO_COUNT, expected_topic_counts
+from topicnet.core.rows import Rows
+from topicnet.core.seeding import seeded
+from topicnet.core.sparse import SparseBatch, SparseBatches
+from topicnet.core.threads import chosen_threads
+from topicnet.models.base import TopicModel
+from topicnet.models.fitting import EM_PASSES, TEACH_EPOCHS, TEACH_STEPS, choose_device, start_docs
+
+TRIED_STEPS = 5  # the first two warm up
+EM_BATCH = 2_000
+# Of every parameter: itself, its gradient, two moments, the best weights, those of before a treatment.
+COPIES = 6
+START_BYTES = 60  # of each nonzero of the start, in its batches
+DOCUMENT_BYTES = 200  # of ids, status and tables, beside theta
+TABLE_COPIES = 3  # of theta, while its table is written
+CLUSTERING = 1.5  # of the time of EM: k-means before it
+TEACHING = 0.5  # of a training step: the encoder alone
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """About what a fit takes.
+
+    Attributes
+    ----------
+    seconds : float
+        At most: training may stop early.
+    memory_bytes : int
+        Of the whole process at its peak.
+    """
+
+    seconds: float
+    memory_bytes: int
+
+    def line(self) -> str:
+        """One line to print."""
+        return f"this takes about {readable_seconds(self.seconds)} at most, and {readable_bytes(self.memory_bytes)}"
+
+
+def forecast(model: TopicModel, counts: csr_matrix) -> Forecast:
+    """Say what fitting a model to counts (D, V) will take; nothing of the model changes.
+
+    Raises
+    ------
+    InputError
+        A parameter out of its range.
+    """
+    settings = model.settings(seed=0)
+    documents = Rows.filled(counts)
+    device = choose_device(model.device)
+    batches = SparseBatches(documents, settings.batch_size, device)
+    epochs = settings.epochs(len(batches))
+    n_start = min(documents.n_docs, start_docs(documents))
+    with chosen_threads(), seeded(0, device):
+        network = model.build_network(counts.shape[1]).to(device)
+        n_parameters = sum(parameter.numel() for parameter in network.parameters())
+        tokens = float(documents.at(np.arange(min(1_000, documents.n_docs))).column_sums().sum())
+        mean_length = max(1.0, tokens / min(1_000, documents.n_docs))
+        network.meet(torch.full((counts.shape[1],), 1 / counts.shape[1], device=device), mean_length)
+        step = _step_seconds(network, batches, settings.batch_size)
+        passing = _pass_seconds(model.n_topics, documents, n_start, device) if settings.init == "em" else 0.0
+    start_steps = max(TEACH_STEPS, TEACH_EPOCHS * n_start // settings.batch_size) if settings.init == "em" else 0
+    seconds = CLUSTERING * EM_PASSES * passing + step * (epochs * len(batches) + TEACHING * start_steps)
+    nonzeros = documents.nonzeros * n_start // documents.n_docs
+    beside = START_BYTES * nonzeros + counts.shape[0] * (DOCUMENT_BYTES + 4 * TABLE_COPIES * model.n_topics)
+    return Forecast(seconds, resident_memory() + 4 * COPIES * n_parameters + beside)
+
+
+def readable_seconds(seconds: float) -> str:
+    """Seconds, minutes or hours, roughly."""
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3_600:.1f} h"
+
+
+def readable_bytes(n_bytes: float) -> str:
+    """Megabytes or gigabytes, roughly."""
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes > 1e9 else f"{n_bytes / 1e6:.0f} MB"
+
+
+def _step_seconds(network: torch.nn.Module, batches: SparseBatches, batch_size: int) -> float:
+    """Median seconds of a training step, tried on the first documents."""
+    few = batches.documents.at(np.arange(min(batches.n_docs, TRIED_STEPS * batch_size)))
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-6, fused=True)
+    taken = []
+    network.train()
+    for batch in SparseBatches(few, batch_size, batches.device):
+        began = time.perf_counter()
+        terms = network.terms(batch)  # type: ignore[operator]
+        torch.stack([value.mean() for value in terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if batches.device.type == "cuda":
+            torch.cuda.synchronize(batches.device)
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken[2:] or taken)
+
+
+def _pass_seconds(n_topics: int, documents: Rows, n_start: int, device: torch.device) -> float:
+    """Seconds of a pass of EM over so many documents, tried on a few."""
+    few = documents.at(np.arange(min(EM_BATCH, documents.n_docs)))
+    batch = SparseBatch.from_csr(few.matrix(), np.arange(few.n_docs), device)
+    theta = torch.full((few.n_docs, n_topics), 1 / n_topics, device=device)
+    beta_t = torch.full((documents.vocab_size, n_topics), 1 / documents.vocab_size, device=device)
+    taken = []
+    for _ in range(2):
+        began = time.perf_counter()
+        expected, ratio = expected_topic_counts(theta, beta_t, batch)
+        theta = (expected + THETA_PSEUDO_COUNT) / (expected + THETA_PSEUDO_COUNT).sum(-1, keepdim=True)
+        batch.transposed.times(ratio[batch.order], theta)
+        taken.append(time.perf_counter() - began)
+    return min(taken) * n_start / few.n_docs
