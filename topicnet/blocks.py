@@ -1,4 +1,4 @@
-"""Counts larger than memory: walks over blocks of their rows, and pages given back to the system.
+"""Counts larger than memory: walks over blocks of their rows, pages given back to the system, and how much is free.
 
 Counts on disk are mapped, not read: a page counts as this process's memory from when it is first touched until it is
 given back. Whoever walks over all of them gives back as he goes.
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 BLOCK_NONZEROS = 2_000_000  # of a walk: 16 MB of counts and word ids
-BYTES_HELD = 128 << 20  # of mapped pages touched here and there, before they are given back
+ROW_BYTES = 2 << 16  # that touching a row of mapped counts brings in: the system maps 64 KB around each fault
+BYTES_HELD = 64 << 20  # of mapped pages touched here and there, before they are given back
 
 
 def row_blocks(counts: csr_matrix, nonzeros: int = BLOCK_NONZEROS) -> Iterator[tuple[slice, csr_matrix]]:
@@ -89,6 +90,18 @@ def resident_memory() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def readable_seconds(seconds: float) -> str:
+    """Seconds, minutes or hours, roughly."""
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3_600:.1f} h"
+
+
+def readable_bytes(n_bytes: float) -> str:
+    """Megabytes or gigabytes, roughly."""
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes > 1e9 else f"{n_bytes / 1e6:.0f} MB"
 
 
 def _map_of(array: Any) -> mmap.mmap | None:

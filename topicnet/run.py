@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet import files
-from topicnet.blocks import available_memory, resident_memory
+from topicnet.blocks import available_memory, readable_bytes, resident_memory
 from topicnet.bundle import Bundle
 from topicnet.config import FitConfig, read_config
 from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
@@ -23,7 +23,7 @@ from topicnet.errors import CorpusError, InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.evaluate.stability import stability
 from topicnet.models import MODELS, TopicModel
-from topicnet.models.forecast import forecast, readable_bytes
+from topicnet.models.forecast import forecast
 from topicnet.record import metrics_of, record_of, topic_coherence
 from topicnet.results import Run, load
 from topicnet.scorecard import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality

@@ -79,7 +79,7 @@ def topic_scores(beta: NDArray[np.floating], reference: Reference) -> dict[str, 
     -------
     dict
         "reference", "coherence" and "diversity"; scores as `score` makes them, coherences with a value per topic.
-        Of one word a topic has no coherence: its entries are missing.
+        Of one word a topic has no coherence: its entries are missing; without reading order there are no windows.
     """
     words = top_words(beta, DIVERSITY_WORDS)
     few = words[:, :COHERENCE_WORDS]
@@ -95,7 +95,8 @@ def topic_scores(beta: NDArray[np.floating], reference: Reference) -> dict[str, 
         missed = unseen(few, reference.counts)
         about |= {"unseen_words": missed.words, "unseen_pairs": missed.pairs}
         about |= {"pairs": len(few) * few.shape[1] * (few.shape[1] - 1) // 2}
-        found = coherences(few, reference.counts, TokenStream(reference.tokens, reference.starts))
+        stream = TokenStream(reference.tokens, reference.starts) if reference.ordered else None
+        found = coherences(few, reference.counts, stream)
         coherence = {
             name: score(
                 name, values.mean(), interval_of_mean(values) if len(values) > 1 else None, per_topic=values.tolist()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from topicnet.blocks import available_memory, readable_bytes, readable_seconds, resident_memory
 from topicnet.config import FitConfig
 from topicnet.errors import CorpusError, InputError
 from topicnet.text.ahead import read_ahead
@@ -16,6 +18,7 @@ from topicnet.text.bags import bag_format, read_bag
 from topicnet.text.cleaning import Cleaning
 from topicnet.text.counts import Corpus
 from topicnet.text.detect import detect_language
+from topicnet.text.forecast import CountForecast, forecast_counting
 from topicnet.text.frames import documents_in_batches, documents_of_texts
 from topicnet.text.named import Recipe, recipes
 from topicnet.text.options import TextOptions
@@ -31,6 +34,10 @@ OF_COUNTING = (
     "drop_urls", "drop_emails", "strip_html", "keep_numbers",
 )  # fmt: skip
 OF_READING = ("text_column", "id_column", "encoding", "file_format", "skip_bad_rows")
+
+
+WORTH_SAYING = 2.0  # seconds that counting must take for a forecast to be of use
+SLACK = 1.5  # forecasts are rough
 
 
 def silent(line: str) -> None:
@@ -140,6 +147,10 @@ def _count(
         detection = detect_language([] if first is None else first.texts)
         options, detected = replace(options, lang=detection.lang), detection.line()
         on_notice(detected)
+    if first is not None and folder is not None and config.corpus is not None:
+        expected = forecast_counting(first, config.corpus, options)
+        if expected is not None:
+            _check_room(expected, folder, on_notice)
     corpus = Corpus.from_documents(
         batches, options=options, keep_texts=config.keep_texts, name=name, folder=folder, excerpts=excerpts
     )
@@ -238,6 +249,28 @@ def counted_corpus(config: FitConfig) -> Corpus | None:
 def _is_table(texts: Any) -> bool:
     """Whether this is a table of pandas, polars or Hugging Face, told by name: none of them need be installed."""
     return type(texts).__name__ in ("DataFrame", "LazyFrame", "Dataset", "DatasetDict")
+
+
+def _check_room(expected: CountForecast, folder: Path, on_notice: Notice) -> None:
+    """Say what counting will take if it is much, and refuse what cannot fit: half as much again as there is."""
+    seconds, memory, disk = expected.seconds, expected.memory_bytes, expected.disk_bytes
+    if seconds > WORTH_SAYING:
+        on_notice(
+            f"counting about {expected.n_docs:,} documents: {readable_seconds(seconds)}, {readable_bytes(memory)} of"
+            f" memory and {readable_bytes(disk)} on disk"
+        )
+    free, space = available_memory(), shutil.disk_usage(folder).free
+    more = memory - resident_memory()
+    if free is not None and more > SLACK * free:
+        raise InputError(
+            f"counting this corpus needs about {readable_bytes(more)} more memory, and {readable_bytes(free)} are free:"
+            " count a part of it, or use a larger machine"
+        )
+    if disk > SLACK * space:
+        raise InputError(
+            f"the counts of this corpus need about {readable_bytes(disk)}, and {readable_bytes(space)} are free on the"
+            " disk of --out: name a place on another with --out"
+        )
 
 
 def _language_of(recipe: Recipe | None) -> str:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
-from topicnet.blocks import give_back, row_blocks
+from topicnet.blocks import BYTES_HELD, ROW_BYTES, give_back, is_mapped, row_blocks
+
+MAPPED_ROWS = BYTES_HELD // ROW_BYTES  # rows here and there, until their pages are given back
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +55,13 @@ class Rows:
 
     def matrix(self) -> csr_matrix:
         """Their counts (n, V) as a matrix of their own, float32."""
-        taken = self.counts[self.rows].astype(np.float32)
-        give_back(self.counts.data, self.counts.indices)
+        if not is_mapped(self.counts.data):
+            return self.counts[self.rows].astype(np.float32)
+        parts = []
+        for begin in range(0, max(1, self.n_docs), MAPPED_ROWS):
+            parts.append(self.counts[self.rows[begin : begin + MAPPED_ROWS]].astype(np.float32))
+            give_back(self.counts.data, self.counts.indices)
+        taken: csr_matrix = vstack(parts, format="csr")
         return taken
 
     def column_sums(self) -> NDArray[np.float64]:

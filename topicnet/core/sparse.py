@@ -18,13 +18,12 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch.nn import functional
 
-from topicnet.blocks import BYTES_HELD, give_back
+from topicnet.blocks import BYTES_HELD, ROW_BYTES, give_back
 from topicnet.core.rows import Rows
 
 # Larger corpora are shuffled in runs of neighbours, so many runs at a time: a disk reads runs, not rows.
 SHUFFLED_NONZEROS = 100_000_000
 RUN_DOCS, RUNS_MIXED = 64, 512
-ROW_PAGES = 2 << 16  # bytes that touching a row of mapped counts brings in: the system maps 64 KB around each fault
 # Below this a probability counts as this: softmax underflows near 1e-38, and x / p must stay finite.
 SMALLEST_PROBABILITY = 1e-30
 
@@ -168,7 +167,7 @@ class SparseBatches:
         for index in np.array_split(order, self.n_batches):
             yield SparseBatch.from_csr(counts, index, self.device, rows)
             touched += len(index)
-            if touched * ROW_PAGES > BYTES_HELD:
+            if touched * ROW_BYTES > BYTES_HELD:
                 give_back(counts.data, counts.indices)
                 touched = 0
 

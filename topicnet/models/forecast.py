@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 
-from topicnet.blocks import resident_memory
+from topicnet.blocks import readable_bytes, readable_seconds, resident_memory
 from topicnet.core.em import THETA_PSEUDO_COUNT, expected_topic_counts
 from topicnet.core.rows import Rows
 from topicnet.core.seeding import seeded
@@ -77,18 +77,6 @@ def forecast(model: TopicModel, counts: csr_matrix) -> Forecast:
     nonzeros = documents.nonzeros * n_start // documents.n_docs
     beside = START_BYTES * nonzeros + counts.shape[0] * (DOCUMENT_BYTES + 4 * TABLE_COPIES * model.n_topics)
     return Forecast(seconds, resident_memory() + 4 * COPIES * n_parameters + beside)
-
-
-def readable_seconds(seconds: float) -> str:
-    """Seconds, minutes or hours, roughly."""
-    if seconds < 100:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3_600:.1f} h"
-
-
-def readable_bytes(n_bytes: float) -> str:
-    """Megabytes or gigabytes, roughly."""
-    return f"{n_bytes / 1e9:.1f} GB" if n_bytes > 1e9 else f"{n_bytes / 1e6:.0f} MB"
 
 
 def _step_seconds(network: torch.nn.Module, batches: SparseBatches, batch_size: int) -> float:

@@ -28,12 +28,15 @@ class Reference:
         Word ids in reading order, documents end to end; -1 for a word outside the vocabulary.
     starts : (D + 1,) ndarray
         Where each document begins in `tokens`.
+    ordered : bool
+        Whether the tokens stand in reading order, which no one knows of counts that another tool made.
     """
 
     name: str
     counts: csr_matrix
     tokens: NDArray[np.integer]
     starts: NDArray[np.int64]
+    ordered: bool = True
 
 
 def reference_over(corpus: Corpus, vocabulary: list[str]) -> Reference:
@@ -59,4 +62,5 @@ def reference_over(corpus: Corpus, vocabulary: list[str]) -> Reference:
             f"none of the {corpus.n_docs} documents of the reference {name!r} holds a word of the model:"
             " give documents in the language of the fit"
         )
-    return Reference(name, counts, tokens, np.concatenate([[0], np.cumsum(lengths)]))
+    ordered = bool(corpus.source.get("reading_order", True))
+    return Reference(name, counts, tokens, np.concatenate([[0], np.cumsum(lengths)]), ordered)
