@@ -79,6 +79,7 @@ ALLOWED = {
         "preparing",
         "exports",
         "run",
+        "sources",
         "results",
         "config",
         "models",

@@ -19,6 +19,7 @@ from topicnet.sources import (
     Notice,
     check_columns,
     counted_corpus,
+    counts_of,
     documents_of,
     kept_columns,
     note_skipped,
@@ -139,15 +140,6 @@ def _format_of(name: str, path: Path, asked: str | None) -> str:
         given = f"--format {asked!r}" if asked is not None else f"file {str(path)!r}"
         raise InputError(f"{given} given for --counts, expected ldac or mm: give --format or such an ending")
     return found
-
-
-def counts_of(folder: Path) -> Corpus:
-    """The counts of a run, or of a folder that `prepare` wrote."""
-    if (folder / "counts.json").is_file():
-        return Corpus.load(folder)
-    if (folder / "run.json").is_file() and not (folder / "corpus").is_dir():
-        raise InputError(f"{str(folder)!r} was saved without its corpus (--no-keep-corpus): there are no counts in it")
-    return Corpus.load(folder / "corpus")
 
 
 def export_writers(run: Run, top: int) -> dict[str, Callable[[Path, str, bool], None]]:

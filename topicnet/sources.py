@@ -206,6 +206,15 @@ def count_every_word(config: FitConfig, options: TextOptions | None = None, fold
     )
 
 
+def counts_of(folder: Path) -> Corpus:
+    """The counts of a run, or of a folder that `prepare` wrote."""
+    if (folder / "counts.json").is_file():
+        return Corpus.load(folder)
+    if (folder / "run.json").is_file() and not (folder / "corpus").is_dir():
+        raise InputError(f"{str(folder)!r} was saved without its corpus (--no-keep-corpus): there are no counts in it")
+    return Corpus.load(folder / "corpus")
+
+
 def named_recipe(corpus: str) -> Recipe | None:
     """The recipe of a named corpus, or None for a path.
 

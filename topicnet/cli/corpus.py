@@ -51,8 +51,8 @@ def words(
 ) -> None:
     """Suggest words that may be boilerplate, with the evidence: in many documents, and little said by them."""
     from topicnet.cli.words import records, show_words, write_words
-    from topicnet.exports import counts_of
     from topicnet.files import json_text
+    from topicnet.sources import counts_of
     from topicnet.text.boilerplate import suggest
     from topicnet.text.repeated import repeated_lines
 

@@ -41,12 +41,16 @@ class _Lines:
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
-        at_end = progress.done in (1, progress.total)
+        at_end = progress.done in (1, progress.total) and not progress.within
         if not at_end and now - self.last < SECONDS_BETWEEN_LINES:
             return
         self.last = now
-        left = progress.seconds / progress.done * (progress.total - progress.done)
-        notice(f"{TITLES[progress.stage]} {progress.done}/{progress.total}{_numbers(progress)}, {left:.0f} s left")
+        done = progress.done + progress.within
+        left = progress.seconds / done * (progress.total - done)
+        part = f", {progress.within:.0%} of the next" if progress.within else ""
+        notice(
+            f"{TITLES[progress.stage]} {progress.done}/{progress.total}{part}{_numbers(progress)}, {left:.0f} s left"
+        )
 
 
 @contextmanager
@@ -65,9 +69,12 @@ def _bars() -> Iterator[Listener]:
         def listener(progress: Progress) -> None:
             if progress.stage not in tasks:
                 tasks[progress.stage] = bars.add_task(TITLES[progress.stage], total=progress.total, numbers="")
-            bars.update(
-                tasks[progress.stage], completed=progress.done, numbers=_numbers(progress, ("loss", "validation_loss"))
-            )
+            done = progress.done + progress.within
+            if progress.within:  # the numbers of the last epoch stay
+                bars.update(tasks[progress.stage], completed=done)
+            else:
+                numbers = _numbers(progress, ("loss", "validation_loss"))
+                bars.update(tasks[progress.stage], completed=done, numbers=numbers)
 
         yield listener
 

@@ -20,6 +20,8 @@ class Progress:
         Since the stage began.
     values : dict
         Numbers of the last epoch, by name.
+    within : float
+        Share of the next epoch that is done: of a long one there is news before its end.
     """
 
     stage: str
@@ -27,6 +29,7 @@ class Progress:
     total: int
     seconds: float
     values: dict[str, float] = field(default_factory=dict)
+    within: float = 0.0
 
 
 Listener = Callable[[Progress], None]

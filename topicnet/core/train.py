@@ -16,6 +16,7 @@ from topicnet.core.schedule import Schedule
 from topicnet.core.seeding import seeded
 
 CHECK_STEPS = 20  # how often the device is asked whether the loss is sound: each question waits for its answer
+SECONDS_OF_NEWS = 2.0  # between news from within an epoch
 RUNAWAY = 3.0  # a mean loss so many times that of the first step is no training
 ROLLBACK_FACTOR, MOST_ROLLBACKS = 0.1, 5
 TREATMENT_PRICE = 0.01  # share of the validation loss that a treatment may cost in the end
@@ -100,9 +101,14 @@ def train(
     with seeded(seed, device):
         run.begin(epochs_done)
         epoch = epochs_done + 1
+
+        def on_way(share: float) -> None:
+            if listener is not None:
+                listener(Progress(stage, epoch - 1, max_epochs, time.perf_counter() - began, within=share))
+
         while epoch <= max_epochs:
             epoch_began = time.perf_counter()
-            ending = run.epoch(epoch, rng)
+            ending = run.epoch(epoch, rng, on_way)
             if ending == "interrupted":
                 stopped = ending
                 break
@@ -201,12 +207,15 @@ class _Run:
     def rate(self) -> float:
         return self.slowdown * self.schedule.rate(self.step)
 
-    def epoch(self, epoch: int, rng: np.random.Generator) -> str:
-        """Run one epoch; "whole", "interrupted", or "lost" when the loss is no longer worth going on from."""
+    def epoch(self, epoch: int, rng: np.random.Generator, on_way: Callable[[float], None]) -> str:
+        """Run one epoch; "whole", "interrupted", or "lost" when the loss is no longer worth going on from.
+
+        Of a long one `on_way` is told, every few seconds, what share is done.
+        """
         self.network.train()
         self.sums, self.done = {}, 0
         self.step = (epoch - 1) * len(self.batches)
-        ending = "whole"
+        ending, told = "whole", time.perf_counter()
         for batch in self.batches.shuffled(rng):
             if self.interrupted():
                 ending = "interrupted"
@@ -215,6 +224,9 @@ class _Run:
             if self._lost():
                 ending = "lost"
                 break
+            if self.done % CHECK_STEPS == 0 and time.perf_counter() - told > SECONDS_OF_NEWS:
+                told = time.perf_counter()
+                on_way(self.done / len(self.batches))
         self.network.eval()
         return ending
 
