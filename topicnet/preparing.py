@@ -23,16 +23,17 @@ def prepare(config: FitConfig, out: Path, *, overwrite: bool, on_notice: Notice 
     return corpus
 
 
-def prepare_reference(config: FitConfig, out: Path, *, overwrite: bool) -> Corpus:
+def prepare_reference(config: FitConfig, out: Path, *, overwrite: bool, on_notice: Notice = silent) -> Corpus:
     """Count every word of a corpus, in reading order, and write it for `--reference` to open at once.
 
     Of any topic word the co-occurrences in documents and in windows of any width follow from this: 8 bytes a token, of
     which only the pages that are looked at are read.
     """
     with files.whole_folder(out, overwrite=overwrite) as folder:
-        options = replace(text_options(config, config.lang or "none"), stop_words=())
+        lang = "none" if config.lang in (None, "auto") else config.lang
+        options = replace(text_options(config, str(lang)), stop_words=())
         with files.disk_errors(out):
-            corpus = count_every_word(config, options, folder)
+            corpus = count_every_word(config, options, folder, on_notice)
         if corpus.n_docs == 0:
             raise CorpusError(
                 f"{str(config.corpus)!r} holds no documents: expected one document a line, a row or a file"

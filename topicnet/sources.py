@@ -101,7 +101,7 @@ def read_corpus(
     skipped = SkippedRows() if config.skip_bad_rows else None
     options = text_options(config, "none" if config.lang == "auto" else config.lang or _language_of(recipe))
     documents = documents_of(config, skipped)
-    corpus = _count(documents, config, options, corpus_name(config), folder, on_notice, excerpts)
+    corpus = _count(documents, config, options, folder, on_notice, excerpts=excerpts)
     note_skipped(skipped, corpus, on_notice)
     _note_duplicates(corpus, on_notice)
     return corpus
@@ -125,16 +125,17 @@ def corpus_in_memory(texts: Any, config: FitConfig, options: TextOptions, ids: S
         batches = documents_in_batches(texts, config.text_column, config.id_column)
     else:
         batches = iter([documents_of_texts(texts, ids)])
-    return _count(batches, config, options, "texts", None, silent)
+    return _count(batches, config, options, None, silent)
 
 
 def _count(
     batches: Iterator[Documents],
     config: FitConfig,
     options: TextOptions,
-    name: str,
     folder: Path | None,
     on_notice: Notice,
+    *,
+    every_word: bool = False,
     excerpts: bool = True,
 ) -> Corpus:
     first = next(batches, None)
@@ -151,8 +152,15 @@ def _count(
         expected = forecast_counting(first, config.corpus, options)
         if expected is not None:
             _check_room(expected, folder, on_notice)
+    name = corpus_name(config) if config.corpus is not None else "texts"
     corpus = Corpus.from_documents(
-        batches, options=options, keep_texts=config.keep_texts, name=name, folder=folder, excerpts=excerpts
+        batches,
+        options=options,
+        every_word=every_word,
+        keep_texts=config.keep_texts,
+        name=name,
+        folder=folder,
+        excerpts=excerpts,
     )
     if detected:
         corpus.source["language"] = detected
@@ -195,15 +203,18 @@ def with_vocabulary(options: TextOptions, words: list[str]) -> TextOptions:
     return replace(options, vocabulary=tuple(words), phrases=phrases or False)
 
 
-def count_every_word(config: FitConfig, options: TextOptions | None = None, folder: Path | None = None) -> Corpus:
+def count_every_word(
+    config: FitConfig, options: TextOptions | None = None, folder: Path | None = None, on_notice: Notice = silent
+) -> Corpus:
     """Count all words of the corpus a configuration names but the stop words of the options; counts keep their own."""
     counted = counted_corpus(config)
     if counted is not None:
         return counted
+    skipped = SkippedRows() if config.skip_bad_rows else None
     plain = TextOptions(lang="none") if options is None else options
-    return Corpus.from_documents(
-        documents_of(config), options=plain, every_word=True, name=corpus_name(config), folder=folder
-    )
+    corpus = _count(documents_of(config, skipped), config, plain, folder, on_notice, every_word=True)
+    note_skipped(skipped, corpus, on_notice)
+    return corpus
 
 
 def counts_of(folder: Path) -> Corpus:

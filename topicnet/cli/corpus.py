@@ -33,10 +33,8 @@ def prepare(
     from topicnet.preparing import prepare_reference
 
     config = read_config(None, given | {"corpus": one_or_several(corpus), "keep_texts": keep_texts})
-    if reference:
-        counted = prepare_reference(config, out, overwrite=overwrite)
-    else:
-        counted = prepare_counts(config, out, overwrite=overwrite, on_notice=lambda line: notice(line, quiet))
+    count = prepare_reference if reference else prepare_counts
+    counted = count(config, out, overwrite=overwrite, on_notice=lambda line: notice(line, quiet))
     notice(f"{describe_corpus(counted)}; wrote {out}", quiet)
 
 
