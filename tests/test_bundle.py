@@ -4,15 +4,17 @@ import json
 import pickle
 import shutil
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import topicnet
-from topicnet.bundle import HEADER, TENSORS, VOCABULARY, _checksum, load_bundle
+from topicnet.bundle import FORMAT, HEADER, TENSORS, VOCABULARY, _checksum, load_bundle
 from topicnet.errors import BundleError, InputError
 from topicnet.text.counts import Corpus
+from topicnet.text.frames import documents_of_texts
 from topicnet.text.readers import Documents
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -76,13 +78,20 @@ def test_bundles_of_every_past_format_load(name):
     """Written by earlier versions; what they gave then, they give now."""
     bundle = load_bundle(FIXTURES / name)
     expected = json.loads((FIXTURES / name / "expected.json").read_text())
-    corpus = Corpus.from_texts(expected["texts"], vocabulary=bundle.vocabulary)
+    corpus = bundle.count([documents_of_texts(expected["texts"], None)])
     assert np.allclose(bundle.theta(corpus), expected["theta"], atol=1e-5)
     assert corpus.status.tolist() == expected["status"]
 
 
-def test_there_is_a_bundle_of_this_format():
-    assert any(FIXTURES.glob("bundle-1*"))
+def test_there_is_a_bundle_of_each_format():
+    assert {path.name.split("-")[1] for path in FIXTURES.glob("bundle-*")} == {str(n + 1) for n in range(FORMAT)}
+
+
+def test_only_what_older_versions_would_read_wrongly_is_of_the_newer_format(run, saved, tmp_path):
+    assert json.loads((saved / "model" / HEADER).read_text())["format"] == 1
+    cut = replace(run, bundle=replace(run.bundle, text=run.bundle.text | {"passages": 5}))
+    newer = cut.save(tmp_path / "newer")
+    assert json.loads((newer / "model" / HEADER).read_text())["format"] == 2
 
 
 @pytest.mark.parametrize("name", [TENSORS, VOCABULARY, HEADER])

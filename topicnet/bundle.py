@@ -29,7 +29,9 @@ from topicnet.text.options import options_of
 from topicnet.text.passages import document_theta, in_passages
 from topicnet.text.readers import Documents
 
-FORMAT = 1
+FORMAT = 2
+# What format 2 added: versions that read format 1 alone would cut text without these, and say nothing.
+SINCE_2 = {"tokenizer_kind", "lemmatize", "cleaning", "phrases", "passages"}
 TENSORS, HEADER, VOCABULARY = "model.safetensors", "model.json", "vocabulary.txt"
 HEADER_TYPES = {
     "ending": dict,
@@ -91,7 +93,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     files.write_bytes(folder / TENSORS, save(tensors))
     files.write_text(folder / VOCABULARY, "".join(f"{word}\n" for word in bundle.vocabulary))
     header = {
-        "format": FORMAT,
+        "format": FORMAT if SINCE_2 & bundle.text.keys() else 1,
         "topicnet": topicnet.__version__,
         "model": bundle.name,
         "parameters": _json_parameters(bundle.model),
