@@ -28,6 +28,7 @@ from topicnet.text.stores import Checksum, Store, Words
 from topicnet.text.vocabulary import Pruning
 
 EXCERPT_CHARACTERS = 120
+LONG_TEXT = 8_000_000  # characters; the readers give a longer document a batch of its own
 EXCERPT_DOCS = 200_000  # of a larger corpus, those of the first documents would be all
 JOINT = "_"  # between the words of a phrase
 ROW_NUMBER = "\0row"  # no column of a table is called that
@@ -134,19 +135,31 @@ class Counting:
 
     def _split(self, documents: Documents) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Word numbers of a batch, documents end to end, and how many each document has."""
-        texts = pl.Series("token", documents.texts, dtype=pl.String)
-        words = self.options.tokens(texts)
-        lengths = words.list.len().to_numpy().astype(np.int64)
-        codes = self.words.encode(words.explode(keep_nulls=False, empty_as_null=False))
-        self.blank.append((texts.str.strip_chars().str.len_bytes() == 0).to_numpy())
+        parts = [self._code(pieces) for pieces in _in_pieces(documents.texts)]
         self.ids.append(pl.Series(documents.ids, dtype=pl.String))
         self.metadata.append(_metadata_frame(documents))
         if self.keep_excerpts and len(self.excerpts) < EXCERPT_DOCS:
-            start = texts.str.slice(0, 4 * EXCERPT_CHARACTERS).str.replace_all(r"[\s\p{C}]+", " ").str.strip_chars()
-            self.excerpts.extend(start.str.slice(0, EXCERPT_CHARACTERS).to_list())
+            start = pl.Series([text[: 4 * EXCERPT_CHARACTERS] for text in documents.texts], dtype=pl.String)
+            start = start.str.replace_all(r"[\s\p{C}]+", " ").str.strip_chars().str.slice(0, EXCERPT_CHARACTERS)
+            self.excerpts.extend(start.to_list())
         if self.texts is not None:
             self.texts.extend(documents.texts)
+        if len(parts) == 1:
+            codes, lengths, blank = parts[0]
+        else:  # the pieces of one long text
+            codes = np.concatenate([part[0] for part in parts])
+            lengths = np.array([len(codes)])
+            blank = np.array([all(part[2].all() for part in parts)])
+        self.blank.append(blank)
         return codes, lengths
+
+    def _code(self, texts: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.bool_]]:
+        """Word numbers of texts, how many each has, and whether it is blank."""
+        series = pl.Series("token", texts, dtype=pl.String)
+        words = self.options.tokens(series)
+        codes = self.words.encode(words.explode(keep_nulls=False, empty_as_null=False))
+        blank = (series.str.strip_chars().str.len_bytes() == 0).to_numpy()
+        return codes, words.list.len().to_numpy().astype(np.int64), blank
 
     def _take(self, documents: Documents, codes: NDArray[np.int32], lengths: NDArray[np.int64]) -> None:
         self.checksum.add(documents)
@@ -285,6 +298,21 @@ class Counting:
             sha256=self.checksum.hexdigest(),
             options=described,
         )
+
+
+def _in_pieces(texts: list[str]) -> Iterator[list[str]]:
+    """The texts; or, of a single text that is very long, its pieces one by one, cut at spaces where there are any."""
+    if len(texts) != 1 or len(texts[0]) <= LONG_TEXT:
+        yield texts
+        return
+    text, begin = texts[0], 0
+    while begin < len(text):
+        end = begin + LONG_TEXT
+        if end < len(text):
+            space = max(text.rfind(" ", begin + 1, end), text.rfind("\n", begin + 1, end))
+            end = space if space > 0 else end
+        yield [text[begin:end]]
+        begin = end
 
 
 def _only(

@@ -18,6 +18,7 @@ from topicnet.text.options import TextOptions
 from topicnet.text.rows import Documents
 
 LOOKED_AT = 1_000  # documents
+TELLING_BYTES, MOST_TIMES = 100_000, 100  # of text looked at, for a corpus so many times as large
 PACKED = 3.0  # bytes of text to a byte of an archive that does not say
 GZIP_LIMIT = 2**32  # a gzip file's last four bytes hold the size of its text up to here
 CELL_BYTES = 6  # of punctuation about a cell, in a row of a table
@@ -47,7 +48,7 @@ class CountForecast:
 
 
 def forecast_counting(first: Documents, source: str | Sequence[str], options: TextOptions) -> CountForecast | None:
-    """Say what counting documents will take, of which the first batch is at hand; None where their size is not known.
+    """Say what counting documents will take, of which the first batch is at hand; None where that tells too little.
 
     Parameters
     ----------
@@ -63,6 +64,8 @@ def forecast_counting(first: Documents, source: str | Sequence[str], options: Te
     text_bytes = int(texts.str.len_bytes().sum())
     cells = sum(len(str(k)) + len(str(v)) + CELL_BYTES for row in first.metadata[looked] for k, v in row.items())
     share = max(1.0, n_bytes / max(1, text_bytes + cells + CELL_BYTES * len(texts)))
+    if text_bytes < TELLING_BYTES and share > MOST_TIMES:
+        return None  # a few short documents say little of what follows
     began = time.perf_counter()
     words = options.tokens(texts)
     seconds = time.perf_counter() - began
