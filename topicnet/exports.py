@@ -21,6 +21,7 @@ from topicnet.sources import (
     counted_corpus,
     counts_of,
     documents_of,
+    holds_counts,
     kept_columns,
     note_skipped,
     silent,
@@ -68,7 +69,8 @@ def _count_new(bundle: Bundle, config: FitConfig, on_notice: Notice) -> Corpus:
 
 def with_columns_of(run: Path, config: FitConfig) -> FitConfig:
     """The configuration with the columns of the fit, where the user has named none."""
-    if not (run / "run.json").is_file() or {"text_column", "id_column"} & config.model_fields_set:
+    named = {"text_column", "id_column"} & config.model_fields_set
+    if named or holds_counts(config) or not (run / "run.json").is_file():
         return config
     before = read_record(run)["config"]
     return config.model_copy(
@@ -107,11 +109,11 @@ def export_tables(
     if not overwrite:
         for path in asked.values():
             files.refuse_existing(path)
-    counts = asked.pop("counts", None)
+    counts, written = asked.pop("counts", None), list[Path]()
     if counts is not None:
         write = write_ldac if formats["counts"] == "ldac" else write_matrix_market
         corpus = counts_of(run)
-        write(counts, corpus.counts, corpus.vocabulary, overwrite=overwrite)
+        written += write(counts, corpus.counts, corpus.vocabulary, overwrite=overwrite)
     if asked:
         loaded = load(run)
         writers = export_writers(loaded, top)
@@ -120,7 +122,7 @@ def export_tables(
                 raise InputError(f"--{name} given, but {loaded.bundle.name} has no components: only gmntm has")
         for name, path in asked.items():
             writers[name](path, formats[name], overwrite)
-    return [f"wrote {path}" for path in ([] if counts is None else [counts]) + list(asked.values())]
+    return [f"wrote {path}" for path in [*written, *asked.values()]]
 
 
 def _format_of(name: str, path: Path, asked: str | None) -> str:

@@ -256,6 +256,11 @@ def fit_corpus(
     # A start that Ctrl-C cut short is made again: there is nothing of training to go on from yet.
     go_on_from = earlier.model if earlier is not None and earlier.model.start_complete_ else None
     text = corpus.source["options"] | ({} if config.passages is None else {"passages": config.passages})
+    if config.passages is not None and not corpus.source.get("reading_order", True):
+        raise InputError(
+            f"passages={config.passages} given, but no one knows in which order the words of"
+            f" {corpus.source['name']!r} stood: leave it out, or give the text"
+        )
     passages = None if config.passages is None else in_passages(corpus, config.passages)
     try:
         model.fit(corpus.counts if passages is None else passages.counts, listener=listener, go_on_from=go_on_from)

@@ -10,14 +10,17 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from topicnet.blocks import available_memory, readable_bytes, readable_seconds, resident_memory
 from topicnet.config import FitConfig
 from topicnet.errors import CorpusError, InputError
 from topicnet.text.ahead import read_ahead
-from topicnet.text.bags import bag_format, read_bag
+from topicnet.text.bags import bag_format, bag_name, read_bag
 from topicnet.text.cleaning import Cleaning
 from topicnet.text.counts import Corpus
 from topicnet.text.detect import detect_language
+from topicnet.text.folders import named_sources
 from topicnet.text.forecast import CountForecast, forecast_counting
 from topicnet.text.frames import documents_in_batches, documents_of_texts
 from topicnet.text.named import Recipe, recipes
@@ -51,7 +54,9 @@ def corpus_name(config: FitConfig) -> str:
     if isinstance(config.corpus, list):
         return source_name(config.corpus[0])
     recipe = named_recipe(config.corpus)
-    return recipe.name if recipe else source_name(config.corpus)
+    if recipe:
+        return recipe.name
+    return bag_name(config.corpus) if holds_counts(config) else source_name(config.corpus)
 
 
 def counted_folder(config: FitConfig) -> Path | None:
@@ -60,6 +65,13 @@ def counted_folder(config: FitConfig) -> Path | None:
         return None
     folder = Path(config.corpus)
     return folder if (folder / "counts.json").is_file() else None
+
+
+def holds_counts(config: FitConfig) -> bool:
+    """Whether a configuration names a corpus that is counted already, by us or by another tool."""
+    if not isinstance(config.corpus, str) or config.corpus == "-":
+        return False
+    return counted_folder(config) is not None or bag_format(config.corpus, config.file_format) is not None
 
 
 def documents_of(config: FitConfig, skipped: SkippedRows | None = None) -> Iterator[Documents]:
@@ -190,7 +202,10 @@ def text_options(config: FitConfig, lang: str) -> TextOptions:
     octis = None if not isinstance(config.corpus, str) else octis_vocabulary(Path(config.corpus))
     if octis is None:
         return options
-    return replace(options, lang="none", tokenizer="spaces", vocabulary=tuple(octis))
+    _refuse_options(config, OF_COUNTING, str(config.corpus))
+    spaces = replace(options, lang="none", tokenizer="spaces")
+    cut = spaces.segmenter(pl.Series(octis, dtype=pl.String)).explode().drop_nulls()  # in lower case, as the text is
+    return replace(spaces, vocabulary=tuple(dict.fromkeys(cut)))
 
 
 def _stop_words(path: str | None) -> tuple[str, ...] | None:
@@ -251,19 +266,33 @@ def kept_columns(config: FitConfig) -> list[str]:
 
 def counted_corpus(config: FitConfig) -> Corpus | None:
     """The corpus of a configuration that names counts, ours or another tool's."""
+    if not holds_counts(config):
+        _refuse_counts_among_others(config)
+        return None
+    corpus = str(config.corpus)
     folder = counted_folder(config)
     if folder is not None:
-        _refuse_options(config, (*OF_COUNTING, *OF_READING, "vocabulary"), str(folder))
+        _refuse_options(config, (*OF_COUNTING, *OF_READING, "vocabulary"), corpus)
         return Corpus.load(folder)
-    if not isinstance(config.corpus, str) or config.corpus == "-":
-        return None
-    kind = bag_format(config.corpus, config.file_format)
-    if kind is None:
-        return None
-    _refuse_options(config, OF_COUNTING, config.corpus)
+    _refuse_options(config, OF_COUNTING, corpus)
+    kind = str(bag_format(corpus, config.file_format))
     vocabulary = None if config.vocabulary is None else Path(config.vocabulary)
-    bag = read_bag(config.corpus, file_format=kind, vocabulary=vocabulary, encoding=config.encoding)
+    bag = read_bag(corpus, file_format=kind, vocabulary=vocabulary, encoding=config.encoding)
     return Corpus.from_counts(bag.counts, bag.vocabulary, bag.ids, name=bag.name)
+
+
+def _refuse_counts_among_others(config: FitConfig) -> None:
+    """Raise InputError if counts are among several sources."""
+    if config.corpus is None or config.corpus == "-" or named_recipe(str(config.corpus)):
+        return
+    sources = named_sources(config.corpus)
+    if len(sources) < 2 and not isinstance(config.corpus, list):
+        return
+    counted = [one for one in sources if bag_format(one, None) or (Path(one) / "counts.json").is_file()]
+    if counted:
+        raise InputError(
+            f"{str(counted[0])!r} given with others, but it holds counts, which make a corpus alone: give it by itself"
+        )
 
 
 def _is_table(texts: Any) -> bool:
@@ -303,9 +332,7 @@ def _refuse_options(config: FitConfig, names: tuple[str, ...], where: str) -> No
     given: list[Any] = [name for name in names if getattr(config, name) != fields[name].default]
     if given:
         option = "--format" if given[0] == "file_format" else "--" + given[0].replace("_", "-")
-        raise InputError(
-            f"{option} given, but {where!r} holds counts, whose words are settled: leave it out, or give the text"
-        )
+        raise InputError(f"{option} given, but the words of {where!r} are settled: leave it out, or give the text")
 
 
 def check_columns(config: FitConfig, found: list[str], where: str) -> None:

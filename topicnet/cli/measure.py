@@ -22,7 +22,7 @@ from topicnet.cli.app import (  # the commands below join it
 from topicnet.cli.options import COUNTING, READING, takes
 
 # Of test documents, which are read as the corpus is.
-READ = {name: READING[name] for name in ("text_column", "id_column", "encoding", "file_format")}
+READ = {name: READING[name] for name in ("text_column", "id_column", "encoding", "file_format", "skip_bad_rows")}
 
 
 @app.command()

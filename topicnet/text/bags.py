@@ -57,6 +57,12 @@ def bag_format(source: str | Path, asked: str | None = None) -> str | None:
     return None if Path(source).is_dir() else ending
 
 
+def bag_name(source: str | Path) -> str:
+    """The file's name without its ending."""
+    name = Path(source).name
+    return _split_ending(name)[0] or name
+
+
 def read_bag(
     source: str | Path, *, file_format: str, vocabulary: str | Path | None = None, encoding: str = "utf-8"
 ) -> Bag:
@@ -97,7 +103,7 @@ def read_bag(
         case _:
             counts = read_npz(path, check_shape)
     ids = pl.int_range(1, counts.shape[0] + 1, eager=True).cast(pl.String).to_list()
-    return Bag(counts, known.words, ids, _split_ending(path.name)[0] or path.name)
+    return Bag(counts, known.words, ids, bag_name(path))
 
 
 def write_ldac(

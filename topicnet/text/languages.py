@@ -225,7 +225,7 @@ def check_language(lang: str, *, auto: bool = False) -> str:
         )
     if code not in ("none", *known_languages()) and not (auto and code == "auto"):
         known = ", ".join(known_languages())
-        raise InputError(f"--lang {lang!r} given, expected {'auto, ' if auto else ''}none or one of: {known}")
+        raise InputError(f"--lang {lang!r} given, expected {'auto, ' if code != 'auto' else ''}none or one of: {known}")
     return code
 
 

@@ -12,6 +12,7 @@ Value = str | int | float | bool | None
 Row = tuple[str, str, dict[str, Value]]  # id ("" where the source has none), text, metadata
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_MOST_CHARACTERS = 40  # of a column's name
 _MAX_LISTED = 20  # columns, or skipped rows, named one by one
 
 
@@ -79,8 +80,13 @@ def no_column(where: str, names: Iterable[str], columns: Columns) -> CorpusError
     no_text = columns.text not in names
     column, option = (columns.text, "--text-column") if no_text else (columns.id, "--id-column")
     more = f", ... ({len(listed)} in all)" if len(listed) > _MAX_LISTED else ""
-    first = ", ".join(listed[:_MAX_LISTED]) or "none"
+    first = ", ".join(_short(name) for name in listed[:_MAX_LISTED]) or "none"
     return CorpusError(f"no column {column!r} in {where}; it has: {first}{more}. Name one with {option}")
+
+
+def _short(name: str) -> str:
+    """A column's name; of a row that is no header, a cell may be a whole text."""
+    return name if len(name) <= _MOST_CHARACTERS else name[: _MOST_CHARACTERS - 1] + "…"
 
 
 def shown(name: str) -> str:

@@ -1,0 +1,387 @@
+"""The corpus a configuration names: whatever it is, read and counted, with a notice of all that was odd."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.cli.conftest import themed_documents
+from topicnet.blocks import is_mapped
+from topicnet.config import FitConfig, read_config
+from topicnet.errors import CorpusError, InputError, TopicnetError
+from topicnet.sources import (
+    OF_COUNTING,
+    corpus_in_memory,
+    corpus_name,
+    count_every_word,
+    counted_corpus,
+    counted_folder,
+    documents_of,
+    kept_columns,
+    read_corpus,
+    text_options,
+    with_vocabulary,
+)
+from topicnet.text.bags import write_ldac
+from topicnet.text.counts import Corpus
+from topicnet.text.options import TextOptions
+from topicnet.text.rows import Documents, SkippedRows
+from topicnet.workspace import read_parts
+
+TEXTS = themed_documents(40)
+ROWS = [{"id": f"d{n}", "text": text, "theme": n % 4} for n, text in enumerate(TEXTS)]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with a corpus and its counts."""
+    monkeypatch.chdir(tmp_path)
+    write_rows("corpus.jsonl", ROWS)
+    counts = read_corpus(of("corpus.jsonl"), Path("."))
+    counts.save(tmp_path / "counts")
+    for path in tmp_path.glob("*.npy"):
+        path.unlink()
+    return tmp_path
+
+
+def write_rows(name: str, rows: list[Any]) -> None:
+    lines = (row if isinstance(row, str) else json.dumps(row) for row in rows)
+    Path(name).write_text("".join(f"{line}\n" for line in lines), "utf-8")
+
+
+def of(corpus: str | list[str] | None, **given: Any) -> FitConfig:
+    return read_config(None, {"corpus": corpus, **given})
+
+
+def refused(config: FitConfig) -> str:
+    """What is said, in one line, when the corpus is read."""
+    with pytest.raises(TopicnetError) as caught:
+        read_corpus(config)
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+# ---------------------------------------------------------------- what is named
+
+
+@pytest.mark.parametrize(
+    ("corpus", "name"),
+    [
+        ("corpus.jsonl", "corpus"),
+        ("posts/Corpus.csv.zst", "Corpus"),
+        ("posts/part-*.csv", "part"),
+        ("-", "stdin"),
+        ("lee", "lee"),
+        (["b.csv", "a.csv"], "b"),
+    ],
+)
+def test_a_corpus_is_called_for_its_source(corpus: str | list[str], name: str) -> None:
+    assert corpus_name(of(corpus)) == name
+
+
+@pytest.mark.parametrize("corpus", [None, "", []])
+def test_no_corpus_has_no_name(corpus: Any) -> None:
+    with pytest.raises(InputError, match="no corpus was given"):
+        corpus_name(of(corpus))
+
+
+def test_a_name_that_is_also_a_file_here_is_refused(here: Path) -> None:
+    (here / "lee").mkdir()
+    assert "./lee" in refused(of("lee"))
+    (here / "lee" / "a.txt").write_text("planet orbit\n")
+    (here / "lee" / "b.txt").write_text("oven butter\n")
+    assert read_corpus(of("./lee")).ids == ["a.txt", "b.txt"]
+
+
+def test_counts_are_told_from_texts(here: Path) -> None:
+    assert counted_folder(of("counts")) == Path("counts")
+    for corpus in ("corpus.jsonl", ".", "-", "none", ["counts"]):
+        assert counted_folder(of(corpus)) is None
+    assert counted_corpus(of("corpus.jsonl")) is None
+    assert counted_corpus(of("-", file_format="ldac")) is None
+    counted = counted_corpus(of("counts"))
+    assert counted is not None
+    assert counted.folder == Path("counts")
+    assert is_mapped(counted.counts.data)
+
+
+def test_the_language_is_that_of_the_corpus_named_or_else_english(here: Path) -> None:
+    assert read_corpus(of("corpus.jsonl")).source["options"]["lang"] == "en"
+    assert read_corpus(of("corpus.jsonl", lang="de")).source["options"]["lang"] == "de"
+    assert read_corpus(of("lee")).source["options"]["lang"] == "en"
+
+
+# ---------------------------------------------------------------- counted
+
+
+def test_texts_and_their_counts_are_the_same_corpus(here: Path) -> None:
+    texts, counts = read_corpus(of("corpus.jsonl")), read_corpus(of("counts"))
+    np.testing.assert_array_equal(texts.counts.toarray(), counts.counts.toarray())
+    np.testing.assert_array_equal(texts.tokens, counts.tokens)
+    assert texts.vocabulary == counts.vocabulary
+    assert texts.ids == counts.ids == [row["id"] for row in ROWS]
+    assert texts.metadata.equals(counts.metadata)
+    assert texts.source == counts.source
+    assert texts.excerpts[0].startswith(TEXTS[0][:20])
+
+
+@pytest.mark.parametrize("excerpts", [True, False])
+def test_counts_go_to_the_folder_given(excerpts: bool, here: Path) -> None:
+    place = here / "place"
+    place.mkdir()
+    corpus = read_corpus(of("corpus.jsonl"), place, excerpts=excerpts)
+    assert is_mapped(corpus.counts.data)
+    assert is_mapped(corpus.tokens)
+    assert {path.name for path in place.iterdir()} == {"data.npy", "indices.npy", "indptr.npy", "tokens.npy"}
+    assert (corpus.excerpts[0] != "") is excerpts
+
+
+@pytest.mark.parametrize("name", [*OF_COUNTING, "vocabulary", "id_column", "encoding", "file_format", "skip_bad_rows"])
+def test_what_is_settled_for_counts_cannot_be_given(name: str, here: Path) -> None:
+    values = {"min_df": 2, "max_df": 0.5, "max_vocab": 7, "lang": "de", "encoding": "latin-1", "file_format": "csv"}
+    kind = FitConfig.model_fields[name].annotation
+    said = refused(of("counts", **{name: values.get(name, True if kind is bool else "words.txt")}))
+    assert ("--format" if name == "file_format" else "--" + name.replace("_", "-")) in said
+    assert "'counts' holds counts" in said
+
+
+@pytest.mark.parametrize("name", OF_COUNTING)
+def test_nor_for_counts_of_another_tool(name: str, here: Path) -> None:
+    corpus = read_corpus(of("counts"))
+    write_ldac("bag.ldac", corpus.counts, corpus.vocabulary)
+    values = {"min_df": 2, "max_df": 0.5, "max_vocab": 7, "lang": "de"}
+    kind = FitConfig.model_fields[name].annotation
+    said = refused(of("bag.ldac", **{name: values.get(name, True if kind is bool else "words.txt")}))
+    assert "--" + name.replace("_", "-") in said
+    bag = read_corpus(of("bag.ldac", vocabulary="bag.vocab"))
+    np.testing.assert_array_equal(bag.counts.toarray(), corpus.counts.toarray())
+    assert bag.source["reading_order"] is False
+    assert bag.source["options"]["counted_elsewhere"] is True
+
+
+def test_an_octis_folder_is_counted_in_its_own_words(here: Path) -> None:
+    (here / "octis").mkdir()
+    Path("octis/corpus.tsv").write_text("the b2b cat\ttrain\t0\ncat unknown\tval\t1\n\ttest\t1\n")
+    Path("octis/vocabulary.txt").write_text("the\ncat\nb2b\n")
+    corpus = read_corpus(of("octis"))
+    assert corpus.vocabulary == ["b2b", "cat", "the"]
+    assert corpus.counts.toarray().tolist() == [[1, 1, 1], [0, 1, 0], [0, 0, 0]]
+    assert corpus.status.tolist() == ["ok", "ok", "empty"]
+    assert corpus.metadata.to_dict(as_series=False) == {"split": ["train", "val", "test"], "label": ["0", "1", "1"]}
+
+
+def test_every_word_is_counted_without_pruning(here: Path) -> None:
+    Path("few.txt").write_text("the cat\nthe dog\n\nthe\n" + "rest\n" * 30)
+    every = count_every_word(of("few.txt"))
+    assert every.vocabulary == ["cat", "dog", "rest", "the"]
+    assert every.status.tolist()[:4] == ["ok", "ok", "empty", "ok"]
+    dropped = count_every_word(of("few.txt"), TextOptions("none", stop_words=("the",)))
+    assert dropped.vocabulary == ["cat", "dog", "rest"]
+    assert dropped.status.tolist()[:4] == ["ok", "ok", "empty", "oov"]
+    assert count_every_word(of("counts")).vocabulary == read_corpus(of("counts")).vocabulary
+
+
+# ---------------------------------------------------------------- notices
+
+
+def test_rows_left_out_are_told_listed_and_kept_with_the_counts(here: Path) -> None:
+    write_rows("bad.jsonl", [*ROWS[:2], "not json", *ROWS[2:], {"text": 5}])
+    assert "line 3 of bad.jsonl" in refused(of("bad.jsonl"))
+    said: list[str] = []
+    corpus = read_corpus(of("bad.jsonl", skip_bad_rows=True), on_notice=said.append)
+    assert corpus.ids == [row["id"] for row in ROWS]
+    assert len(said) == 1
+    assert said[0].startswith("left out 2 rows that could not be read: line 3 of bad.jsonl")
+    assert f"line {len(ROWS) + 2} of bad.jsonl" in said[0]
+    assert said[0].isprintable()
+    assert corpus.source["skipped"]["rows"] == 2
+    assert [where.split(":")[0] for where in corpus.source["skipped"]["listed"]] == [
+        "line 3 of bad.jsonl",
+        f"line {len(ROWS) + 2} of bad.jsonl",
+    ]
+    corpus.save(here / "kept")
+    assert Corpus.load(here / "kept").source["skipped"] == corpus.source["skipped"]
+
+
+def test_of_many_rows_left_out_the_first_are_listed(here: Path) -> None:
+    write_rows("bad.jsonl", [*ROWS, *["{"] * 50])
+    said: list[str] = []
+    corpus = read_corpus(of("bad.jsonl", skip_bad_rows=True), on_notice=said.append)
+    assert corpus.source["skipped"]["rows"] == 50
+    assert len(corpus.source["skipped"]["listed"]) == 20
+    assert said[0].endswith("and 30 more")
+    write_rows("one.jsonl", [*ROWS, "{"])
+    read_corpus(of("one.jsonl", skip_bad_rows=True), on_notice=said.append)
+    assert said[1].startswith("left out 1 row that")
+
+
+def test_no_row_left_out_is_no_news(here: Path) -> None:
+    said: list[str] = []
+    corpus = read_corpus(of("corpus.jsonl", skip_bad_rows=True), on_notice=said.append)
+    assert said == []
+    assert "skipped" not in corpus.source
+
+
+def test_ids_that_stand_twice_are_told_and_all_rows_kept(here: Path) -> None:
+    write_rows("twice.jsonl", [row | {"id": f"d{n // 2}"} for n, row in enumerate(ROWS)])
+    said: list[str] = []
+    corpus = read_corpus(of("twice.jsonl"), here, on_notice=said.append)
+    assert corpus.ids == [f"d{n // 2}" for n in range(len(ROWS))]
+    assert said == ["20 documents have an id that another has too (such as 'd0'): all are kept, in input order"]
+    corpus.save(here / "twice")
+    assert read_corpus(of("twice"), on_notice=said.append).ids == corpus.ids
+    assert said[1] == said[0]  # a fit of the counts says it too
+
+
+def test_the_language_found_is_told_and_kept(here: Path) -> None:
+    Path("de.txt").write_text("Der Hund und die Katze sind in dem Haus\nDie Stadt ist nicht weit von der Küste\n" * 5)
+    said: list[str] = []
+    found = read_corpus(of("de.txt", lang="auto"), on_notice=said.append)
+    told = read_corpus(of("de.txt", lang="de"))
+    assert said == ["language: de (100 % of 10 documents looked at agree)"]
+    assert found.source["language"] == said[0]
+    assert found.vocabulary == told.vocabulary
+    assert found.source["options"] == told.source["options"]
+
+
+def test_a_language_that_cannot_be_found_is_asked_for(here: Path) -> None:
+    assert "give --lang" in refused(of("corpus.jsonl", lang="auto"))
+    Path("two.txt").write_text("the cat and the dog are in the house\nder Hund und die Katze sind im Haus\n" * 10)
+    assert "several languages" in refused(of("two.txt", lang="auto"))
+    Path("empty.txt").write_text("")
+    assert "no language found" in refused(of("empty.txt", lang="auto"))
+
+
+# ---------------------------------------------------------------- columns
+
+
+def test_columns_are_kept_in_the_order_they_were_named_each_once() -> None:
+    config = of("x", label_column="label", time_column="year", keep_columns=["note", "label", "year", "a"])
+    assert kept_columns(config) == ["label", "year", "note", "a"]
+    assert kept_columns(of("x")) == []
+
+
+@pytest.mark.parametrize("corpus", ["corpus.jsonl", "counts"])
+@pytest.mark.parametrize(
+    "given", [{"label_column": "topic"}, {"time_column": "year"}, {"keep_columns": ["theme", "note"]}]
+)
+def test_a_column_that_is_not_there_is_refused_with_those_that_are(
+    corpus: str, given: dict[str, Any], here: Path
+) -> None:
+    said = refused(of(corpus, **given))
+    assert repr(next(iter(given.values()))).strip("[]").rpartition(", ")[2] in said
+    assert "theme" in said
+    read_corpus(of(corpus, label_column="theme"))
+
+
+def test_a_corpus_without_columns_says_so(here: Path) -> None:
+    Path("plain.txt").write_text("\n".join(TEXTS))
+    assert "none beside the text" in refused(of("plain.txt", label_column="label"))
+
+
+# ---------------------------------------------------------------- options
+
+
+def test_options_say_all_that_was_configured(here: Path) -> None:
+    Path("stop.txt").write_text("# mine\nTeam goal\n")
+    Path("more.txt").write_text("planet\n")
+    given = dict.fromkeys(("lemmatize", "phrases", "drop_urls", "drop_emails", "strip_html", "keep_numbers"), True)
+    config = of(
+        "x", stop_words="stop.txt", add_stop_words="more.txt", min_df=3, max_df=0.4, max_vocab=9, tokenizer="letters",
+        **given,
+    )  # fmt: skip
+    options = text_options(config, "de")
+    assert options.lang == "de"
+    assert options.stop_words == ("Team", "goal")
+    assert options.more_stop_words == ("planet",)
+    assert options.dropped() == ["goal", "planet", "team"]
+    assert (options.pruning.min_df, options.pruning.max_df, options.pruning.max_vocab) == (3, 0.4, 9)
+    assert options.lemmatize
+    assert options.phrases is True
+    assert all(options.cleaning.describe().values())
+    assert text_options(of("x"), "en") == TextOptions("en")
+
+
+def test_words_to_count_are_cut_as_the_text_and_lines_of_several_are_phrases(here: Path) -> None:
+    Path("words.txt").write_text("Häuser\nNew York\nprime_minister\n\n# no word\nHÄUSER\n", "utf-8")
+    options = text_options(of("x", vocabulary="words.txt"), "none")
+    assert options.vocabulary == ("häuser", "new_york", "prime_minister")
+    assert options.phrases == (("new", "york"), ("prime", "minister"))
+    lemmas = text_options(of("x", vocabulary="words.txt", lemmatize=True), "de")
+    assert lemmas.vocabulary is not None
+    assert lemmas.vocabulary[0] == "haus"
+    spaced = text_options(of("x", vocabulary="words.txt", tokenizer="spaces"), "none")
+    assert spaced.phrases is False
+
+
+@pytest.mark.parametrize("name", ["vocabulary", "stop_words", "add_stop_words"])
+def test_a_list_of_words_that_cannot_be_read_is_named(name: str, here: Path) -> None:
+    (here / "binary.txt").write_bytes(b"\xff\xfe\x00")
+    for path in ("none.txt", ".", "binary.txt"):
+        assert repr(path) in refused(of("corpus.jsonl", **{name: path}))
+
+
+def test_a_vocabulary_is_counted_and_nothing_else(here: Path) -> None:
+    Path("words.txt").write_text("team\nGOAL\nnew york\nzebra\n")
+    corpus = read_corpus(of("corpus.jsonl", vocabulary="words.txt"))
+    assert corpus.vocabulary == ["goal", "new_york", "team", "zebra"]
+    expected = [[text.split().count("goal"), 0, text.split().count("team"), 0] for text in TEXTS]
+    assert corpus.counts.toarray().tolist() == expected
+    assert corpus.source["options"]["vocabulary"] == "given"
+
+
+def test_words_given_in_python_make_phrases_too() -> None:
+    options = with_vocabulary(TextOptions("en"), ["new_york", "team"])
+    assert options.phrases == (("new", "york"),)
+    corpus = Corpus.from_texts(["the team of New York", "York new"], options=options)
+    assert corpus.counts.toarray().tolist() == [[1, 1], [0, 0]]
+
+
+# ---------------------------------------------------------------- in memory, and beside test documents
+
+
+def test_tables_and_texts_in_memory_are_counted_alike() -> None:
+    config = of(None, text_column="body", id_column="key")
+    table = pl.DataFrame({"key": ["a", "b"], "body": ["aa bb", None], "label": [1, 2]})
+    options = TextOptions("none")
+    from_table = corpus_in_memory(table, config, options, None)
+    from_pandas = corpus_in_memory(table.to_pandas(), config, options, None)
+    from_texts = corpus_in_memory(["aa bb", ""], config, options, ["a", "b"])
+    for corpus in (from_table, from_pandas, from_texts):
+        assert corpus.ids == ["a", "b"]
+        assert corpus.counts.toarray().tolist() == [[1, 1], [0, 0]]
+        assert corpus.status.tolist() == ["ok", "empty"]
+        assert corpus.source["name"] == "texts"
+        assert corpus.source["sha256"] == from_table.source["sha256"]
+    assert from_table.metadata["label"].to_list() == [1, 2]
+    with pytest.raises(InputError, match="id_column"):
+        corpus_in_memory(table, config, options, ["a", "b"])
+    with pytest.raises(CorpusError, match="label"):
+        corpus_in_memory(table, config.model_copy(update={"label_column": "topic"}), options, None)
+
+
+def test_test_documents_are_put_into_the_words_of_the_corpus(here: Path) -> None:
+    """As `compare` and `tune` read them: cut as the corpus, lemmas and phrases too."""
+    Path("train.txt").write_text("Die Häuser in New York sind alt\nDas Haus am Berg\n" * 12)
+    Path("test.txt").write_text("Ein Haus in New York\n\nunbekannt\nBerge\n")
+    corpus, test = read_parts(of("train.txt", lang="auto", lemmatize=True, phrases=True, max_df=1.0), of("test.txt"), 2)
+    assert test is not None
+    assert test.vocabulary == corpus.vocabulary == ["alt", "berg", "haus", "new_york"]
+    assert test.counts.toarray().tolist() == [[0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]]
+    assert test.tokens.tolist() == [2, 3, 1]
+    with pytest.raises(InputError, match="none of the 40 documents"):
+        read_parts(of("train.txt", lang="de"), of("corpus.jsonl"), 2)
+
+
+def test_documents_are_read_once_and_in_order(here: Path) -> None:
+    write_rows("second.jsonl", [{"text": "more"}, {"text": "and more"}, "{"])
+    skipped = SkippedRows()
+    batches = list(documents_of(of(["corpus.jsonl", "second.jsonl"]), skipped))
+    assert all(isinstance(batch, Documents) for batch in batches)
+    assert [i for batch in batches for i in batch.ids] == [*(row["id"] for row in ROWS), "41", "42"]
+    assert skipped.count == 1
+    lee = [text for batch in documents_of(of("lee")) for text in batch.texts]
+    assert len(lee) == 300
