@@ -98,7 +98,7 @@ def test_a_name_that_is_also_a_file_here_is_refused(here: Path) -> None:
 
 def test_counts_are_told_from_texts(here: Path) -> None:
     assert counted_folder(of("counts")) == Path("counts")
-    for corpus in ("corpus.jsonl", ".", "-", "none", ["counts"]):
+    for corpus in ("corpus.jsonl", ".", "-", "none"):
         assert counted_folder(of(corpus)) is None
     assert counted_corpus(of("corpus.jsonl")) is None
     assert counted_corpus(of("-", file_format="ldac")) is None
@@ -106,6 +106,15 @@ def test_counts_are_told_from_texts(here: Path) -> None:
     assert counted is not None
     assert counted.folder == Path("counts")
     assert is_mapped(counted.counts.data)
+
+
+@pytest.mark.parametrize("corpus", [["counts", "corpus.jsonl"], ["corpus.jsonl", "bag.ldac"], ["counts", "counts"]])
+def test_counts_among_others_are_refused(corpus: list[str], here: Path) -> None:
+    counted = read_corpus(of("counts"))
+    write_ldac("bag.ldac", counted.counts, counted.vocabulary)
+    said = refused(of(corpus))
+    assert "holds counts" in said
+    assert repr(corpus[0] if corpus[0] == "counts" else corpus[1]) in said
 
 
 def test_the_language_is_that_of_the_corpus_named_or_else_english(here: Path) -> None:
@@ -145,7 +154,8 @@ def test_what_is_settled_for_counts_cannot_be_given(name: str, here: Path) -> No
     kind = FitConfig.model_fields[name].annotation
     said = refused(of("counts", **{name: values.get(name, True if kind is bool else "words.txt")}))
     assert ("--format" if name == "file_format" else "--" + name.replace("_", "-")) in said
-    assert "'counts' holds counts" in said
+    assert "'counts'" in said
+    assert "settled" in said
 
 
 @pytest.mark.parametrize("name", OF_COUNTING)
@@ -171,6 +181,14 @@ def test_an_octis_folder_is_counted_in_its_own_words(here: Path) -> None:
     assert corpus.counts.toarray().tolist() == [[1, 1, 1], [0, 1, 0], [0, 0, 0]]
     assert corpus.status.tolist() == ["ok", "ok", "empty"]
     assert corpus.metadata.to_dict(as_series=False) == {"split": ["train", "val", "test"], "label": ["0", "1", "1"]}
+
+
+@pytest.mark.parametrize("given", [{"lang": "auto"}, {"min_df": 2}, {"phrases": True}, {"tokenizer": "letters"}])
+def test_the_words_of_an_octis_folder_are_settled(given: dict[str, Any], here: Path) -> None:
+    (here / "octis").mkdir()
+    Path("octis/corpus.tsv").write_text("the cat\ncat\n")
+    Path("octis/vocabulary.txt").write_text("the\ncat\n")
+    assert "settled" in refused(of("octis", **given))
 
 
 def test_every_word_is_counted_without_pruning(here: Path) -> None:
