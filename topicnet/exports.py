@@ -26,7 +26,7 @@ from topicnet.sources import (
     note_skipped,
     silent,
 )
-from topicnet.tables import choose_format, write_doc_table, write_word_table
+from topicnet.tables import choose_format, write_doc_table, write_passage_table, write_word_table
 from topicnet.text.bags import bag_format, write_ldac, write_matrix_market
 from topicnet.text.counts import Corpus
 from topicnet.text.rows import SkippedRows
@@ -35,13 +35,22 @@ COUNT_FORMATS = ("ldac", "mm")
 
 
 def transform_to_file(
-    run: Path, config: FitConfig, out: Path, *, refine: int, overwrite: bool, on_notice: Notice = silent
+    run: Path,
+    config: FitConfig,
+    out: Path,
+    *,
+    refine: int,
+    overwrite: bool,
+    by_passage: Path | None = None,
+    on_notice: Notice = silent,
 ) -> Corpus:
     """Infer theta of new documents, write it, and return the documents as they were counted."""
     file_format = choose_format(out, None)
     if not overwrite:
         files.refuse_existing(out)
     bundle = load_bundle(run)
+    if by_passage is not None:
+        passage_format = _format_of_passages(by_passage, bundle, overwrite)
     resolved = with_columns_of(run, config)
     corpus = _count_new(bundle, resolved, on_notice)
     if corpus.n_docs == 0:
@@ -51,7 +60,20 @@ def transform_to_file(
     theta = bundle.theta(corpus, refine)
     status = corpus.status.tolist()
     write_doc_table(out, corpus.ids, status, theta, file_format, kept=kept, overwrite=overwrite)
+    if by_passage is not None:
+        write_passage_table(by_passage, bundle, corpus, refine, passage_format, overwrite=overwrite)
     return corpus
+
+
+def _format_of_passages(path: Path, bundle: Bundle, overwrite: bool) -> str:
+    if "passages" not in bundle.text:
+        raise InputError("--by-passage given, but the model was fitted to whole documents: fit with --passages first")
+    found = choose_format(path, None)
+    if found == "npz":
+        raise InputError(f"--by-passage {str(path)!r} given, expected .csv or .parquet: give such an ending")
+    if not overwrite:
+        files.refuse_existing(path)
+    return found
 
 
 def _count_new(bundle: Bundle, config: FitConfig, on_notice: Notice) -> Corpus:

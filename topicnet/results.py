@@ -17,10 +17,9 @@ from topicnet.bundle import Bundle, load_bundle, save_bundle
 from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.models import GMNTM, TopicModel, Verdict
-from topicnet.tables import doc_topic_table, read_doc_topic, read_kept, topic_word_table
+from topicnet.tables import doc_topic_table, passage_table, read_doc_topic, read_kept, topic_word_table
 from topicnet.text.counts import OK, Corpus
 from topicnet.text.frames import documents_of_texts
-from topicnet.text.passages import in_passages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,15 +138,7 @@ class Run:
             raise InputError("this run was fitted to whole documents: fit with passages=200 to cut them into passages")
         if self.corpus is None:
             raise InputError("this run was saved without its corpus (--no-keep-corpus), which passages are cut from")
-        cut = in_passages(self.corpus, self.bundle.text["passages"])
-        theta = self.model.transform(cut.counts)
-        status = np.where(cut.n_tokens > 0, OK, self.corpus.status[cut.document])
-        table = doc_topic_table([self.ids[row] for row in cut.document], status.tolist(), theta)
-        return (
-            table.drop("status")
-            .with_columns(passage=cut.number, tokens=cut.n_tokens)
-            .select("doc_id", "passage", "tokens", pl.exclude("doc_id", "passage", "tokens"))
-        )
+        return passage_table(self.bundle, self.corpus)
 
     def typical_documents(self, topic: int, n: int = TYPICAL_DOCS) -> list[int]:
         """Rows of the n documents that show a topic best, short documents discounted."""

@@ -12,9 +12,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from topicnet import files
+from topicnet.bundle import Bundle
 from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
-from topicnet.text.counts import OK
+from topicnet.text.counts import OK, Corpus
+from topicnet.text.passages import in_passages
 
 FORMATS = ("csv", "parquet", "npz")
 ARRAY_SLICE = 1_000_000  # characters of an array of strings made at a time
@@ -42,6 +44,16 @@ def doc_topic_table(
     frame = frame.with_columns(pl.when(pl.col("status") == OK).then(best).alias(f"top_{unit}"))
     columns = [pl.Series(f"{unit}_{k}", theta[:, k]) for k in range(theta.shape[1])]
     return frame.with_columns(columns + _kept_columns(kept, len(ids), _ours(unit)))
+
+
+def passage_table(bundle: Bundle, corpus: Corpus, refine: int = 0) -> pl.DataFrame:
+    """The table of passages.csv: doc_id, passage, tokens, top_topic and theta of each passage of a counted corpus."""
+    cut = in_passages(corpus, bundle.text["passages"])
+    theta = bundle.model.transform(cut.counts, refine=refine)
+    status = np.where(cut.n_tokens > 0, OK, corpus.status[cut.document])
+    table = doc_topic_table([corpus.ids[row] for row in cut.document], status.tolist(), theta).drop("status")
+    place = [pl.Series("passage", cut.number), pl.Series("tokens", cut.n_tokens)]
+    return table.select("doc_id").with_columns(place).hstack(table.drop("doc_id").get_columns())
 
 
 def topic_word_table(beta: NDArray[np.float32], vocabulary: list[str], n: int, unit: str = "topic") -> pl.DataFrame:
@@ -149,6 +161,13 @@ def write_word_table(
         _write_arrays(path, overwrite, {"vocabulary": pl.Series(vocabulary, dtype=pl.String)} | arrays)
     else:
         _write_table(path, topic_word_table(beta, vocabulary, top or len(vocabulary), unit), file_format, overwrite)
+
+
+def write_passage_table(
+    path: Path, bundle: Bundle, corpus: Corpus, refine: int, file_format: str, *, overwrite: bool
+) -> None:
+    """Write the table of passages as CSV or Parquet."""
+    _write_table(path, passage_table(bundle, corpus, refine), file_format, overwrite)
 
 
 def _write_table(path: Path, table: pl.DataFrame, file_format: str, overwrite: bool) -> None:

@@ -187,6 +187,9 @@ def transform(
     documents: Annotated[list[str], typer.Argument(metavar="NEW_DOCUMENTS", help="As CORPUS of `fit`.")],
     out: Annotated[Path, typer.Option(help="File to write: .csv, .parquet or .npz.")],
     refine: Annotated[int, typer.Option(min=0, help="EM steps on theta after the encoder: better, slower.")] = 0,
+    by_passage: Annotated[
+        Path | None, typer.Option(help="File for the passages too, .csv or .parquet, of a model of --passages.")
+    ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     *,
@@ -200,7 +203,13 @@ def transform(
 
     config = read_config(None, given | {"corpus": one_or_several(documents)})
     corpus = transform_to_file(
-        run, config, out, refine=refine, overwrite=overwrite, on_notice=lambda line: notice(line, quiet)
+        run,
+        config,
+        out,
+        refine=refine,
+        overwrite=overwrite,
+        by_passage=by_passage,
+        on_notice=lambda line: notice(line, quiet),
     )
     notice(f"{describe_corpus(corpus)}; wrote {out}", quiet)
 

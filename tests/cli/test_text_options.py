@@ -1,0 +1,277 @@
+"""Languages, cleaning, phrases and word lists: each changes what is counted, and travels with the model."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from .conftest import THEMES, Warm, assert_refused, snapshot, themed_documents
+
+FAST = ("-k", "3", "--epochs", "1", "--init", "random", "--quiet")
+DIRT = "see https://example.org/path?q=1 or www.foo.com, mail me@home.org <b>bold&nbsp;text</b> covid19 1990"
+SENTENCES = {
+    "de": [
+        "Die Katzen liefen durch die Straßen und suchten nach den Mäusen in der Stadt",
+        "Das Haus steht auf dem Berg und die Häuser sind alt",
+        "Wir gingen mit den Kindern in die Schule und lernten für das Leben",
+        "Der Zug fuhr nach München und die Züge waren voll mit Leuten",
+    ],
+    "zh": [
+        "我们在北京的公司开发了新的机器学习系统",
+        "足球比赛中球员踢进了一个漂亮的进球",
+        "银行提高了贷款利率，投资者担心通货膨胀",
+        "火箭飞向月球轨道上的卫星",
+    ],
+    "ja": [
+        "彼らは東京の会社で新しい機械学習システムを開発した。",
+        "サッカーの試合で選手が素晴らしいゴールを決めた。",
+        "台所でバターと小麦粉を使ってパンを焼いた。",
+        "ロケットは月の軌道を飛んだ。",
+    ],
+    "ko": [
+        "서울의 회사에서 새로운 기계 학습 시스템을 개발했다",
+        "축구 경기에서 선수가 멋진 골을 넣었다",
+        "부엌에서 버터와 밀가루로 빵을 구웠다",
+        "로켓이 달의 궤도를 날았다",
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small corpora and word lists; tests read it and never change it."""
+    folder = tmp_path_factory.mktemp("texts")
+    dirty = [f"{text} {DIRT} prime minister of New York" for text in themed_documents(40)]
+    pl.DataFrame({"id": [f"d{n}" for n in range(40)], "text": dirty}).write_csv(folder / "dirty.csv")
+    rng = random.Random(1)
+    for lang, sentences in SENTENCES.items():
+        documents = [" ".join(rng.sample(sentences, 2)) for _ in range(24)]
+        (folder / f"{lang}.txt").write_text("\n".join([*documents, "", "?!"]) + "\n", "utf-8")
+    (folder / "words.txt").write_text("Team\nGOAL\nPrime Minister\nnew_york\nzebra\n")
+    (folder / "stop.txt").write_text("# tell nothing\nteam Goal\noven\n")
+    return folder
+
+
+def vocabulary(counts: Path) -> list[str]:
+    return (counts / "vocabulary.txt").read_text("utf-8").splitlines()
+
+
+def header(run: Path) -> Any:
+    return json.loads((run / "model" / "model.json").read_text("utf-8"))["text"]
+
+
+PIPELINES: dict[str, tuple[str, list[str]]] = {
+    "cleaned": ("dirty.csv", ["--drop-urls", "--drop-emails", "--strip-html", "--keep-numbers", "--max-df", "1.0"]),
+    "phrases": ("dirty.csv", ["--phrases", "--max-df", "1.0"]),
+    "lemmas and phrases": ("de.txt", ["--lang", "de", "--lemmatize", "--phrases", "--max-df", "1.0"]),
+    "spaCy": ("de.txt", ["--lang", "de", "--tokenizer", "spacy", "--max-df", "1.0"]),
+    "given words": ("dirty.csv", ["--vocabulary", "words.txt"]),
+    "own stop words": ("dirty.csv", ["--stop-words", "stop.txt", "--max-df", "1.0"]),
+    "a language found": ("de.txt", ["--lang", "auto", "--lemmatize", "--passages", "3"]),
+    "Chinese in passages": ("zh.txt", ["--lang", "zh", "--phrases", "--passages", "3"]),
+    "Japanese": ("ja.txt", ["--lang", "auto", "--lemmatize"]),
+    "Korean": ("ko.txt", ["--lang", "ko"]),
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_pipeline_is_the_same_in_fit_prepare_and_transform(
+    name: str, warm: Warm, texts: Path, tmp_path: Path
+) -> None:
+    corpus, options = PIPELINES[name]
+    at = options.index("--passages") if "--passages" in options else len(options)
+    counting, passages = options[:at], options[at:]
+    before = snapshot(texts)
+    for command in (
+        ["fit", corpus, *FAST, *counting, *passages, "--out", tmp_path / "run"],
+        ["prepare", corpus, *counting, "--quiet", "--out", tmp_path / "counts"],
+        ["fit", tmp_path / "counts", *FAST, *passages, "--out", tmp_path / "same"],
+        ["transform", tmp_path / "run", corpus, "--out", tmp_path / "texts.csv"],
+        ["transform", tmp_path / "same", tmp_path / "counts", "--out", tmp_path / "counts.csv"],
+    ):
+        done = warm(*command, cwd=texts)
+        assert done.returncode == 0, done.stderr
+    expected = (tmp_path / "run" / "doc_topic.csv").read_bytes()
+    for file in ("same/doc_topic.csv", "texts.csv", "counts.csv"):
+        assert (tmp_path / file).read_bytes() == expected, file
+    for file in ("model/model.safetensors", "model/vocabulary.txt", "corpus/tokens.npy"):
+        assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "same" / file).read_bytes()
+    assert header(tmp_path / "run") == header(tmp_path / "same")
+    n_docs = 40 if corpus == "dirty.csv" else 26
+    table = pl.read_csv(tmp_path / "run" / "doc_topic.csv", infer_schema=False)
+    assert table.height == n_docs
+    assert corpus == "dirty.csv" or table["status"].to_list()[-2:] == ["empty", "oov"]
+    assert snapshot(texts) == before
+
+
+# ---------------------------------------------------------------- what each option changes
+
+
+def counted(warm: Warm, texts: Path, tmp_path: Path, corpus: str, *options: str) -> list[str]:
+    """The vocabulary of the counts that the options give."""
+    done = warm("prepare", corpus, *options, "--out", tmp_path / "counts", "--overwrite", cwd=texts)
+    assert done.returncode == 0, done.stderr
+    return vocabulary(tmp_path / "counts")
+
+
+def test_addresses_markup_and_numbers_are_left_out_or_kept(warm: Warm, texts: Path, tmp_path: Path) -> None:
+    every = ("dirty.csv", "--lang", "none", "--max-df", "1.0")
+    plain = set(counted(warm, texts, tmp_path, *every))
+    url, mail, markup = {"https", "example", "path", "www", "foo", "com"}, {"home"}, {"nbsp"}
+    assert url | mail | markup | {"covid", "bold", "text"} < plain
+    assert not {"covid19", "1990"} & plain
+    assert plain - set(counted(warm, texts, tmp_path, *every, "--drop-urls")) == url
+    assert plain - set(counted(warm, texts, tmp_path, *every, "--drop-emails")) == mail | {"me"}
+    assert plain - set(counted(warm, texts, tmp_path, *every, "--strip-html")) == markup
+    numbers = set(counted(warm, texts, tmp_path, *every, "--keep-numbers"))
+    assert numbers - plain == {"covid19", "1990"}
+    assert plain - numbers == {"covid"}
+
+
+def test_stop_words_of_ones_own_take_the_place_of_others_or_stand_beside(
+    warm: Warm, texts: Path, tmp_path: Path
+) -> None:
+    every = ("dirty.csv", "--max-df", "1.0")
+    plain = set(counted(warm, texts, tmp_path, *every))
+    assert {"team", "goal", "oven"} < plain
+    assert "of" not in plain
+    beside = set(counted(warm, texts, tmp_path, *every, "--add-stop-words", "stop.txt"))
+    assert plain - beside == {"team", "goal", "oven"}
+    instead = set(counted(warm, texts, tmp_path, *every, "--stop-words", "stop.txt"))
+    assert not {"team", "goal", "oven"} & instead
+    assert {"of", "or", "see"} <= instead
+
+
+def test_just_the_words_given_are_counted(warm: Warm, texts: Path, tmp_path: Path) -> None:
+    assert counted(warm, texts, tmp_path, "dirty.csv", "--vocabulary", "words.txt") == [
+        "goal", "new_york", "prime_minister", "team", "zebra",
+    ]  # fmt: skip
+    table = pl.read_parquet(tmp_path / "counts" / "documents.parquet")
+    expected = [2 + text.split().count("team") + text.split().count("goal") for text in themed_documents(40)]
+    assert table["n_tokens"].to_list() == expected
+
+
+def test_phrases_stand_for_their_words(warm: Warm, texts: Path, tmp_path: Path) -> None:
+    found = counted(warm, texts, tmp_path, "dirty.csv", "--phrases", "--max-df", "1.0", "--drop-urls", "--strip-html")
+    phrases = [word for word in found if "_" in word]
+    assert any("prime_minister" in phrase for phrase in phrases)
+    assert not {"prime", "minister"} & set(found)
+    assert {word for words in THEMES.values() for word in words.split()} <= set(found)
+    assert not any("of" in phrase.split("_") for phrase in phrases)  # stop words part phrases
+
+
+def test_words_in_their_dictionary_form(warm: Warm, texts: Path, tmp_path: Path) -> None:
+    plain = set(counted(warm, texts, tmp_path, "de.txt", "--lang", "de", "--max-df", "1.0"))
+    lemmas = set(counted(warm, texts, tmp_path, "de.txt", "--lang", "de", "--max-df", "1.0", "--lemmatize"))
+    assert {"katzen", "mäusen", "häuser", "haus", "straßen"} < plain
+    assert {"katze", "maus", "haus", "straße"} < lemmas
+    assert not {"katzen", "mäusen", "häuser", "straßen"} & lemmas
+
+
+@pytest.mark.parametrize(
+    ("lang", "words", "particles"),
+    [
+        ("zh", {"公司", "系统", "银行", "月球"}, {"的", "了", "在"}),
+        ("ja", {"会社", "試合", "飛ぶ", "機械"}, {"の", "は", "で", "飛んだ"}),
+        ("ko", {"회사", "경기", "버터", "굽다"}, {"에서", "회사에서", "을", "구웠다"}),
+    ],
+)
+def test_a_language_is_found_and_its_words_are_content(
+    lang: str, words: set[str], particles: set[str], warm: Warm, texts: Path, tmp_path: Path
+) -> None:
+    done = warm("prepare", f"{lang}.txt", "--lang", "auto", "--max-df", "1.0", "--out", tmp_path / "counts", cwd=texts)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith(f"language: {lang} (100 % of ")
+    found = set(vocabulary(tmp_path / "counts"))
+    assert words <= found
+    assert not particles & found
+    source = json.loads((tmp_path / "counts" / "counts.json").read_text("utf-8"))["source"]
+    assert source["language"] == done.stderr.splitlines()[0]
+    assert source["options"]["lang"] == lang
+
+
+def test_a_language_found_counts_as_the_language_named(warm: Warm, texts: Path, tmp_path: Path) -> None:
+    for lang in ("auto", "de"):
+        done = warm("prepare", "de.txt", "--lang", lang, "--out", tmp_path / lang, cwd=texts)
+        assert done.returncode == 0, done.stderr
+    for name in ("data.npy", "indices.npy", "tokens.npy", "vocabulary.txt", "documents.parquet"):
+        assert (tmp_path / "auto" / name).read_bytes() == (tmp_path / "de" / name).read_bytes()
+
+
+# ---------------------------------------------------------------- refusals
+
+REFUSED: dict[str, tuple[list[str], str]] = {
+    "a language there is not": (["dirty.csv", "--lang", "xx"], "'xx'"),
+    "a language nobody cuts": (["dirty.csv", "--lang", "th"], "Thai"),
+    "no language found": (["names.txt", "--lang", "auto"], "no language found"),
+    "several languages": (["both.txt", "--lang", "auto"], "several languages"),
+    "a tokenizer there is not": (["dirty.csv", "--tokenizer", "words"], "'words'"),
+    "another language's segmenter": (["dirty.csv", "--tokenizer", "jieba"], "it cuts zh only"),
+    "letters for Japanese": (["dirty.csv", "--lang", "ja", "--tokenizer", "letters"], "sudachi"),
+    "spaCy without rules": (["dirty.csv", "--lang", "pl", "--tokenizer", "spacy"], "--tokenizer spacy"),
+    "lemmas without a table": (["dirty.csv", "--lang", "pl", "--lemmatize"], "--lemmatize"),
+    "lemmas of Chinese": (["dirty.csv", "--lang", "zh", "--lemmatize"], "--lemmatize"),
+    "lemmas of no language": (["dirty.csv", "--lang", "none", "--lemmatize"], "--lemmatize"),
+    "numbers in Chinese": (["dirty.csv", "--lang", "zh", "--keep-numbers"], "--keep-numbers"),
+    "numbers by spaCy": (["dirty.csv", "--tokenizer", "spacy", "--keep-numbers"], "--keep-numbers"),
+    "words that are missing": (["dirty.csv", "--vocabulary", "none.txt"], "none.txt"),
+    "words that are a folder": (["dirty.csv", "--vocabulary", "."], "'.'"),
+    "words that are empty": (["dirty.csv", "--vocabulary", "empty.txt"], "empty.txt"),
+    "words that are none": (["dirty.csv", "--vocabulary", "numbers.txt"], "line 2"),
+    "words in other bytes": (["dirty.csv", "--vocabulary", "latin.txt"], "latin.txt"),
+    "stop words that are missing": (["dirty.csv", "--add-stop-words", "none.txt"], "none.txt"),
+    "stop words in other bytes": (["dirty.csv", "--add-stop-words", "latin.txt"], "latin.txt"),
+    "a share above all": (["dirty.csv", "--max-df", "1.5"], "max_df=1.5"),
+}
+
+
+@pytest.fixture(scope="module")
+def odd(texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of what cannot be used."""
+    folder = tmp_path_factory.mktemp("odd")
+    (folder / "dirty.csv").write_bytes((texts / "dirty.csv").read_bytes())
+    (folder / "names.txt").write_text("Anna Berta\nCarla Dora\n" * 10)
+    both = "the cat and the dog are in the house\nder Hund und die Katze sind in dem Haus\n"
+    (folder / "both.txt").write_text(both * 10)
+    (folder / "empty.txt").write_text("# nothing\n\n")
+    (folder / "numbers.txt").write_text("team\n1990\n")
+    (folder / "latin.txt").write_bytes("état\n".encode("latin-1"))
+    return folder
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_options_that_cannot_be_used_are_refused_in_one_line(case: str, warm: Warm, odd: Path, tmp_path: Path) -> None:
+    arguments, word = REFUSED[case]
+    done = warm("prepare", *arguments, "--out", tmp_path / "counts", cwd=odd)
+    assert_refused(done, word)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("lang", ["zh", "de"])
+def test_a_model_whose_text_was_cut_by_another_version_refuses_text(
+    lang: str, warm: Warm, texts: Path, tmp_path: Path
+) -> None:
+    kind = ("--tokenizer", "spacy") if lang == "de" else ()
+    counting = ("--lang", lang, *kind, "--max-df", "1.0", "--out", tmp_path / "counts")
+    assert warm("prepare", f"{lang}.txt", *counting, cwd=texts).returncode == 0
+    path = tmp_path / "counts" / "counts.json"
+    found = json.loads(path.read_text("utf-8"))
+    name = found["source"]["options"]["tokenizer"]
+    older = name.rpartition(".")[0] + ".0"
+    found["source"]["options"]["tokenizer"] = older
+    path.write_text(json.dumps(found), "utf-8")
+    done = warm("fit", "counts", *FAST, "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert header(tmp_path / "run")["tokenizer"] == older
+    before = snapshot(tmp_path)
+    for command in (
+        ("transform", "run", texts / f"{lang}.txt", "--out", "t.csv"),
+        ("evaluate", "run", "--test", texts / f"{lang}.txt"),
+        ("evaluate", "run", "--reference", texts / f"{lang}.txt"),
+    ):
+        assert_refused(warm(*command, cwd=tmp_path), older, name, "fit anew")
+    assert snapshot(tmp_path) == before
+    assert warm("evaluate", "run", cwd=tmp_path).returncode == 0  # of its own counts
