@@ -105,9 +105,7 @@ def test_pages_given_back_are_read_again(tmp_path: Path) -> None:
     assert own.tolist() == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize(
-    ("name", "init"), [("etm", "em"), ("nvdm-gsm", "random"), ("w-lda", "random"), ("gmntm", "random")]
-)
+@pytest.mark.parametrize(("name", "init"), [("etm", "em"), ("gmntm", "random")])
 def test_a_fit_of_mapped_counts_gives_the_same_bits(name: str, init: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     dense = rng.poisson(rng.gamma(0.3, 1.0, (120, 1)) * rng.gamma(0.5, 1.0, (1, 40)), (120, 40)).astype(np.int32)
@@ -115,7 +113,7 @@ def test_a_fit_of_mapped_counts_gives_the_same_bits(name: str, init: str, tmp_pa
     counts = csr_matrix(dense)
     on_disk = mapped(counts, tmp_path)
     one, other = (
-        MODELS[name](4, max_epochs=2, batch_size=60, init=init, random_state=0, device="cpu").fit(given)
+        MODELS[name](4, max_epochs=1, batch_size=60, init=init, random_state=0, device="cpu").fit(given)
         for given in (counts, on_disk)
     )
     assert np.array_equal(one.components_, other.components_)

@@ -6,7 +6,7 @@ import string
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def options_for(how: str) -> TextOptions:
 HOWS = ("every word", "stop words", "given vocabulary", "given phrases", "given vocabulary with phrases", "phrases")
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(texts, st.lists(st.integers(0, 8), max_size=4), st.booleans())
 @example(["new york city"] * 6 + ["the", ""], [0, 0, 3], False)
 @pytest.mark.parametrize("how", HOWS)
@@ -164,6 +164,20 @@ def test_more_counts_than_fit_are_refused_in_one_line(monkeypatch: pytest.Monkey
     assert str(caught.value).isprintable()
 
 
+@settings(max_examples=40)
+@given(texts, st.integers(1, 9))
+def test_a_very_long_text_is_cut_piece_by_piece_into_the_same_words(given: list[str], length: int) -> None:
+    text = " ".join(" ".join(given).split())
+    whole = Corpus.from_documents(in_batches([text], []), vocabulary=["city", "new", "york"], options=options_for(""))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counting_module, "LONG_TEXT", max(length, *map(len, text.split(" "))) + 1)
+        pieces = Corpus.from_documents(
+            in_batches([text], []), vocabulary=["city", "new", "york"], options=options_for("")
+        )
+    assert_same(pieces, whole)
+    assert pieces.excerpts == whole.excerpts
+
+
 def test_stop_words_part_phrases_and_are_in_none() -> None:
     given = ["lord of rings", "new york"] * 30
     found = Corpus.from_texts(given, options=TextOptions("en", phrases=True, pruning=EVERY))
@@ -182,7 +196,7 @@ def peer_counts(given: list[str]) -> tuple[csr_matrix, list[str]]:
     return counts, list(peer.get_feature_names_out())
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(ascii_texts)
 @example(["it's a_b c3po 10km U.S.A. don't", "\x1c\x0b\x00 ab"])
 def test_counts_of_ascii_text_are_those_of_scikit_learn(given: list[str]) -> None:
@@ -237,6 +251,7 @@ def test_counts_of_imdb_are_those_of_scikit_learn(shared_data: Path) -> None:
 # ---------------------------------------------------------------- other words, other tools
 
 
+@settings(max_examples=50)
 @given(texts, st.lists(st.sampled_from(["york", "new", "city", "état", "zzz"]), unique=True))
 def test_over_gives_the_counts_of_these_words(given: list[str], vocabulary: list[str]) -> None:
     corpus = Corpus.from_texts(given, options=TextOptions("none", pruning=EVERY), vocabulary=["city", "new", "york"])
@@ -347,19 +362,33 @@ def documents(n: int) -> Documents:
     return Documents([str(n)], [f"text {n}"], [{}])
 
 
-def until(ended: Any, seconds: float = 5) -> bool:
+class Threads:
+    """The threads that were begun since."""
+
+    def __init__(self) -> None:
+        self.before = set(threading.enumerate())
+
+    def begun(self) -> int:
+        return len(set(threading.enumerate()) - self.before)
+
+    def end(self, seconds: float = 5) -> bool:
+        """Whether all of them end in time."""
+        return until(lambda: self.begun() == 0, seconds)
+
+
+def until(true: Callable[[], bool], seconds: float = 5) -> bool:
     """Whether it comes true in time."""
     last = time.monotonic() + seconds
-    while not ended() and time.monotonic() < last:
+    while not true() and time.monotonic() < last:
         time.sleep(0.005)
-    return bool(ended())
+    return true()
 
 
 @pytest.mark.parametrize("n_batches", [0, 1, 2, 3, 20])
 def test_batches_read_ahead_are_the_same_in_order(n_batches: int) -> None:
-    before = threading.active_count()
+    threads = Threads()
     assert list(read_ahead(map(documents, range(n_batches)))) == [documents(n) for n in range(n_batches)]
-    assert until(lambda: threading.active_count() == before)
+    assert threads.end()
 
 
 @pytest.mark.parametrize("error", [CorpusError("line 3 is broken"), OSError("gone"), KeyboardInterrupt()], ids=repr)
@@ -369,12 +398,13 @@ def test_what_the_reader_raises_is_handed_over_after_the_batches_before(error: B
         yield from map(documents, range(good))
         raise error
 
-    seen: list[Documents] = []
+    threads, seen = Threads(), []
+    ahead = read_ahead(read())
     with pytest.raises(type(error)) as caught:
-        seen.extend(read_ahead(read()))
+        seen.extend(ahead)
     assert caught.value is error
-    before = threading.active_count()
-    assert until(lambda: threading.active_count() <= before)
+    assert seen == [documents(n) for n in range(good)]
+    assert threads.end()
 
 
 def test_a_reader_reads_a_few_batches_ahead_and_no_more() -> None:
@@ -396,17 +426,17 @@ def test_a_reader_reads_a_few_batches_ahead_and_no_more() -> None:
 
 @pytest.mark.parametrize("taken", [1, 2, 5])
 def test_a_reader_given_up_ends_its_thread(taken: int) -> None:
-    before = threading.active_count()
+    threads = Threads()
     ahead = read_ahead(map(documents, range(10**9)))
     for _ in range(taken):
         next(ahead)
-    assert threading.active_count() == before + 1
+    assert threads.begun() == 1
     ahead.close()
-    assert until(lambda: threading.active_count() == before)
+    assert threads.end()
 
 
 def test_a_count_that_fails_ends_the_reading(tmp_path: Path) -> None:
-    before = threading.active_count()
+    threads = Threads()
     endless = (Documents([str(n)], ["aa bb"], [{}]) for n in range(10**9))
 
     def failing() -> Iterator[Documents]:
@@ -417,7 +447,7 @@ def test_a_count_that_fails_ends_the_reading(tmp_path: Path) -> None:
 
     with pytest.raises(CorpusError, match="broken"):
         Corpus.from_documents(failing(), options=options_for(""), folder=tmp_path)
-    assert until(lambda: threading.active_count() == before)
+    assert threads.end()
 
 
 def test_work_in_order_keeps_the_order_and_hands_over_what_fails() -> None:

@@ -28,7 +28,8 @@ from topicnet.text.stores import Checksum, Store, Words
 from topicnet.text.vocabulary import Pruning
 
 EXCERPT_CHARACTERS = 120
-LONG_TEXT = 8_000_000  # characters; the readers give a longer document a batch of its own
+BATCH_DOCS = 10_000  # counted at a time
+LONG_TEXT = 8_000_000  # characters; a longer document is counted piece by piece
 EXCERPT_DOCS = 200_000  # of a larger corpus, those of the first documents would be all
 JOINT = "_"  # between the words of a phrase
 ROW_NUMBER = "\0row"  # no column of a table is called that
@@ -116,7 +117,7 @@ class Counting:
             self.results = {name: self._store(name) for name in ("data", "indices", "tokens")}
             with ThreadPoolExecutor(1) as worker:
                 pending: Future[None] | None = None
-                for documents in batches:
+                for documents in _small_batches(batches):
                     codes, lengths = self._split(documents)
                     if pending is not None:
                         pending.result()
@@ -298,6 +299,22 @@ class Counting:
             sha256=self.checksum.hexdigest(),
             options=described,
         )
+
+
+def _small_batches(batches: Iterable[Documents]) -> Iterator[Documents]:
+    """The same documents, a bounded number at a time and a very long one alone: texts in memory come as one batch."""
+    for documents in batches:
+        begin, n_characters = 0, 0
+        for at, text in enumerate(documents.texts):
+            if at > begin and (at - begin == BATCH_DOCS or n_characters + len(text) > LONG_TEXT):
+                yield _part(documents, begin, at)
+                begin, n_characters = at, 0
+            n_characters += len(text)
+        yield _part(documents, begin, len(documents.texts)) if begin else documents
+
+
+def _part(documents: Documents, begin: int, end: int) -> Documents:
+    return Documents(documents.ids[begin:end], documents.texts[begin:end], documents.metadata[begin:end])
 
 
 def _in_pieces(texts: list[str]) -> Iterator[list[str]]:

@@ -1,0 +1,154 @@
+"""`--passages`: theta of every passage and of every document, in fit, transform and a run that is read again."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import topicnet
+from topicnet.errors import InputError
+
+from .conftest import Warm, assert_refused, snapshot, themed_documents
+
+FAST = ("-k", "3", "--epochs", "1", "--init", "random", "--quiet")
+BODIES = themed_documents(30)
+# Of 20, 40 and 60 words, and two without any.
+TEXTS = [" ".join(BODIES[n : n + 1 + n % 3]) for n in range(24)] + ["", "12 !"]
+
+
+@pytest.fixture(scope="module")
+def made(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a corpus, its counts, and runs with passages and without; tests never change it."""
+    folder = tmp_path_factory.mktemp("passages")
+    rows = ({"id": f"d{n}", "text": text, "part": n % 2} for n, text in enumerate(TEXTS))
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for command in (
+        ("fit", "corpus.jsonl", *FAST, "--passages", "20", "--label-column", "part", "--out", "run"),
+        ("fit", "corpus.jsonl", *FAST, "--out", "whole"),
+    ):
+        done = warm(*command, cwd=folder)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def theta(table: pl.DataFrame) -> np.ndarray:
+    return table.select("^topic_.*$").to_numpy().astype(np.float64)
+
+
+def test_passages_have_a_row_each_in_reading_order(made: Path) -> None:
+    table = pl.read_csv(made / "run" / "passages.csv")
+    assert table.columns == ["doc_id", "passage", "tokens", "top_topic", "topic_0", "topic_1", "topic_2"]
+    places = [(f"d{n}", number) for n in range(24) for number in range(1, 2 + n % 3)]
+    assert table.select("doc_id", "passage").rows() == [*places, ("d24", 1), ("d25", 1)]
+    assert table["tokens"].to_list() == [20] * 48 + [0, 0]
+    assert table["top_topic"].null_count() == 2
+    assert theta(table).sum(1) == pytest.approx(np.ones(50), abs=1e-5)
+    best = theta(table)[:48].argmax(1)
+    assert table["top_topic"].to_list()[:48] == best.tolist()
+
+
+def test_a_document_has_the_mean_of_its_passages(made: Path) -> None:
+    documents = pl.read_csv(made / "run" / "doc_topic.csv")
+    passages = pl.read_csv(made / "run" / "passages.csv")
+    assert documents["doc_id"].to_list() == [f"d{n}" for n in range(26)]
+    assert documents["status"].to_list() == ["ok"] * 24 + ["empty", "oov"]
+    assert documents.columns[-1] == "part"
+    for name, row in zip(documents["doc_id"], theta(documents), strict=True):
+        assert theta(passages.filter(doc_id=name)).mean(0) == pytest.approx(row, abs=1e-6)
+
+
+def test_whole_documents_have_no_passages(made: Path) -> None:
+    assert not (made / "whole" / "passages.csv").exists()
+    assert "passages" not in json.loads((made / "whole" / "model" / "model.json").read_text())["text"]
+    assert json.loads((made / "run" / "model" / "model.json").read_text())["text"]["passages"] == 20
+    one, other = (theta(pl.read_csv(made / run / "doc_topic.csv")) for run in ("run", "whole"))
+    assert not np.allclose(one, other)
+
+
+def test_the_files_of_passages_are_in_the_record(made: Path) -> None:
+    record = json.loads((made / "run" / "run.json").read_text())
+    assert "passages.csv" in record["files"]
+    assert record["config"]["passages"] == 20
+
+
+def test_new_documents_are_cut_as_those_of_the_fit(warm: Warm, made: Path, tmp_path: Path) -> None:
+    new = ("--label-column", "part", "--out", "t.csv", "--by-passage", "p.csv")
+    done = warm("transform", made / "run", made / "corpus.jsonl", *new, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "t.csv").read_bytes() == (made / "run" / "doc_topic.csv").read_bytes()
+    assert (tmp_path / "p.csv").read_bytes() == (made / "run" / "passages.csv").read_bytes()
+    (tmp_path / "long.txt").write_text(" ".join(BODIES[:5]) + "\n\nplanet\n")
+    done = warm("transform", made / "run", "long.txt", "--out", "l.csv", "--by-passage", "l.parquet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    passages = pl.read_parquet(tmp_path / "l.parquet")
+    assert passages["doc_id"].to_list() == ["1"] * 5 + ["2", "3"]
+    assert passages["passage"].to_list() == [1, 2, 3, 4, 5, 1, 1]
+    assert passages["tokens"].to_list() == [20] * 5 + [0, 1]
+    documents = pl.read_csv(tmp_path / "l.csv")
+    assert documents["status"].to_list() == ["ok", "empty", "ok"]
+    assert theta(passages)[:5].mean(0) == pytest.approx(theta(documents)[0], abs=1e-6)
+
+
+def test_passages_of_whole_documents_cannot_be_asked_for(warm: Warm, made: Path, tmp_path: Path) -> None:
+    for run, name, word in (("whole", "p.csv", "--passages"), ("run", "p.npz", ".parquet"), ("run", "p.txt", "p.txt")):
+        new = ("transform", made / run, made / "corpus.jsonl", "--out", "t.csv", "--by-passage", name)
+        assert_refused(warm(*new, cwd=tmp_path), word)
+    (tmp_path / "p.csv").write_text("mine")
+    new = ("transform", made / "run", made / "corpus.jsonl", "--out", "t.csv", "--by-passage", "p.csv")
+    assert_refused(warm(*new, cwd=tmp_path), "p.csv", "--overwrite")
+    assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
+
+
+@pytest.mark.parametrize("options", [("--no-keep-corpus",), ("--model", "gmntm"), ("--seeds", "2")], ids=" ".join)
+def test_passages_go_with_other_options(options: tuple[str, ...], warm: Warm, made: Path, tmp_path: Path) -> None:
+    done = warm("fit", made / "corpus.jsonl", *FAST, "--passages", "20", *options, "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert pl.read_csv(tmp_path / "run" / "passages.csv").height == 50
+    done = warm("transform", "run", made / "corpus.jsonl", "--out", "t.csv", "--by-passage", "p.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "t.csv").read_bytes() == (tmp_path / "run" / "doc_topic.csv").read_bytes()
+    assert (tmp_path / "p.csv").read_bytes() == (tmp_path / "run" / "passages.csv").read_bytes()
+
+
+def test_a_run_read_again_has_its_passages(made: Path, tmp_path: Path) -> None:
+    run = topicnet.load(made / "run")
+    table = run.passages()
+    expected = pl.read_csv(made / "run" / "passages.csv", schema_overrides=table.schema)
+    assert table.equals(expected)
+    assert np.array_equal(run.transform(TEXTS), run.theta)
+    with pytest.raises(InputError, match="passages=200"):
+        topicnet.load(made / "whole").passages()
+    again = topicnet.load(run.save(tmp_path / "again"))
+    assert again.passages().equals(table)
+
+
+def test_passages_from_python_are_those_of_the_command_line(made: Path) -> None:
+    run = topicnet.fit(
+        TEXTS,
+        n_topics=3,
+        ids=[f"d{n}" for n in range(26)],
+        passages=20,
+        max_epochs=1,
+        init="random",
+        device="cpu",
+    )
+    assert run.passages()["tokens"].to_list() == [20] * 48 + [0, 0]
+    assert run.status == topicnet.load(made / "run").status
+    assert run.bundle.text["passages"] == 20
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "few", "1.5"])
+def test_a_size_that_is_none_is_refused(size: str, warm: Warm, made: Path, tmp_path: Path) -> None:
+    done = warm("fit", made / "corpus.jsonl", *FAST, "--passages", size, "--out", "run", cwd=tmp_path)
+    assert_refused(done, "--passages")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_counts_without_reading_order_have_no_passages(warm: Warm, made: Path, tmp_path: Path) -> None:
+    assert warm("export", made / "run", "--counts", "bag.ldac", cwd=tmp_path).returncode == 0
+    before = snapshot(tmp_path)
+    done = warm("fit", "bag.ldac", *FAST, "--passages", "20", "--out", "run", cwd=tmp_path)
+    assert_refused(done, "passages=20", "order")
+    assert snapshot(tmp_path) == before
