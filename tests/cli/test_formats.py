@@ -161,7 +161,7 @@ def test_a_tree_of_texts_says_in_which_folder_each_is(warm: Warm, shapes: Path, 
 # ---------------------------------------------------------------- counts of other tools
 
 
-@pytest.mark.parametrize("name", ["bag.ldac", "bag.mm", "bag.mm.gz", "bag.npz"])
+@pytest.mark.parametrize("name", ["bag.ldac", "bag.mm.gz", "bag.npz"])
 def test_counts_of_other_tools_give_the_same_model(name: str, warm: Warm, counted: Path, tmp_path: Path) -> None:
     if name == "bag.npz":
         parts = tuple(np.load(counted / f"{part}.npy") for part in ("data", "indices", "indptr"))
@@ -278,11 +278,23 @@ def test_bad_rows_are_refused_or_left_out_and_listed(warm: Warm, tmp_path: Path)
     assert [line.partition(",")[0] for line in table[1:]] == [row["id"] for row in ROWS]
     skipped = json.loads((tmp_path / "run" / "corpus" / "counts.json").read_text())["source"]["skipped"]
     assert skipped["rows"] == 2
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["data"]["skipped"] == skipped
     new = ("transform", "run", "bad.jsonl", "--out", "t.csv")
     assert_refused(warm(*new, cwd=tmp_path), "line 8 of bad.jsonl")
     done = warm(*new, "--skip-bad-rows", cwd=tmp_path)
     assert "left out 2 rows" in done.stderr
     assert (tmp_path / "t.csv").read_text().splitlines() == table
+
+
+def test_what_was_left_out_is_in_the_record_of_a_run_without_its_corpus(warm: Warm, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text(lines([*ROWS, "no json"]))
+    prepare = ("prepare", "bad.jsonl", "--skip-bad-rows", "--quiet", "--out", "counts")
+    assert warm(*prepare, cwd=tmp_path).returncode == 0
+    done = warm("fit", "counts", *FAST, "--no-keep-corpus", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    skipped = json.loads((tmp_path / "run" / "run.json").read_text())["data"]["skipped"]
+    assert skipped["rows"] == 1
+    assert "line 41 of bad.jsonl" in skipped["listed"][0]
 
 
 def test_quiet_says_nothing_of_what_was_left_out(warm: Warm, tmp_path: Path) -> None:

@@ -166,16 +166,18 @@ def test_more_counts_than_fit_are_refused_in_one_line(monkeypatch: pytest.Monkey
 
 @settings(max_examples=40)
 @given(texts, st.integers(1, 9))
-def test_a_very_long_text_is_cut_piece_by_piece_into_the_same_words(given: list[str], length: int) -> None:
-    text = " ".join(" ".join(given).split())
-    whole = Corpus.from_documents(in_batches([text], []), vocabulary=["city", "new", "york"], options=options_for(""))
+def test_large_batches_and_long_texts_are_cut_into_the_same_counts(given: list[str], size: int) -> None:
+    spaced = [" ".join(text.split()) for text in given]
+    batches = in_batches([*spaced, " ".join(spaced)], [])
+    whole = Corpus.from_documents(batches, options=options_for(""), every_word=True, keep_texts=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counting_module, "LONG_TEXT", max(length, *map(len, text.split(" "))) + 1)
-        pieces = Corpus.from_documents(
-            in_batches([text], []), vocabulary=["city", "new", "york"], options=options_for("")
-        )
-    assert_same(pieces, whole)
-    assert pieces.excerpts == whole.excerpts
+        patch.setattr(counting_module, "BATCH_DOCS", size)
+        longest = max(len(word) for text in batches[0].texts for word in text.split(" "))
+        patch.setattr(counting_module, "LONG_TEXT", longest + size)
+        parts = Corpus.from_documents(batches, options=options_for(""), every_word=True, keep_texts=True)
+    assert_same(parts, whole)
+    assert parts.excerpts == whole.excerpts
+    assert parts.texts == whole.texts
 
 
 def test_stop_words_part_phrases_and_are_in_none() -> None:
