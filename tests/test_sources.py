@@ -12,8 +12,8 @@ from tests.cli.conftest import themed_documents
 from topicnet.blocks import is_mapped
 from topicnet.config import FitConfig, read_config
 from topicnet.errors import CorpusError, InputError, TopicnetError
+from topicnet.pipeline import OF_COUNTING, text_options, with_vocabulary
 from topicnet.sources import (
-    OF_COUNTING,
     corpus_in_memory,
     corpus_name,
     count_every_word,
@@ -22,8 +22,6 @@ from topicnet.sources import (
     documents_of,
     kept_columns,
     read_corpus,
-    text_options,
-    with_vocabulary,
 )
 from topicnet.text.bags import write_ldac
 from topicnet.text.counts import Corpus
@@ -193,13 +191,13 @@ def test_the_words_of_an_octis_folder_are_settled(given: dict[str, Any], here: P
 
 def test_every_word_is_counted_without_pruning(here: Path) -> None:
     Path("few.txt").write_text("the cat\nthe dog\n\nthe\n" + "rest\n" * 30)
-    every = count_every_word(of("few.txt"))
+    every = count_every_word(of("few.txt"), TextOptions)
     assert every.vocabulary == ["cat", "dog", "rest", "the"]
     assert every.status.tolist()[:4] == ["ok", "ok", "empty", "ok"]
-    dropped = count_every_word(of("few.txt"), TextOptions("none", stop_words=("the",)))
+    dropped = count_every_word(of("few.txt"), lambda lang: TextOptions(lang, stop_words=("the",)))
     assert dropped.vocabulary == ["cat", "dog", "rest"]
     assert dropped.status.tolist()[:4] == ["ok", "ok", "empty", "oov"]
-    assert count_every_word(of("counts")).vocabulary == read_corpus(of("counts")).vocabulary
+    assert count_every_word(of("counts"), TextOptions).vocabulary == read_corpus(of("counts")).vocabulary
 
 
 # ---------------------------------------------------------------- notices
@@ -365,9 +363,9 @@ def test_tables_and_texts_in_memory_are_counted_alike() -> None:
     config = of(None, text_column="body", id_column="key")
     table = pl.DataFrame({"key": ["a", "b"], "body": ["aa bb", None], "label": [1, 2]})
     options = TextOptions("none")
-    from_table = corpus_in_memory(table, config, options, None)
+    from_table = corpus_in_memory(table, config, lambda _: options, None)
     from_pandas = corpus_in_memory(table.to_pandas(), config, options, None)
-    from_texts = corpus_in_memory(["aa bb", ""], config, options, ["a", "b"])
+    from_texts = corpus_in_memory(["aa bb", ""], config, lambda _: options, ["a", "b"])
     for corpus in (from_table, from_pandas, from_texts):
         assert corpus.ids == ["a", "b"]
         assert corpus.counts.toarray().tolist() == [[1, 1], [0, 0]]
@@ -376,9 +374,9 @@ def test_tables_and_texts_in_memory_are_counted_alike() -> None:
         assert corpus.source["sha256"] == from_table.source["sha256"]
     assert from_table.metadata["label"].to_list() == [1, 2]
     with pytest.raises(InputError, match="id_column"):
-        corpus_in_memory(table, config, options, ["a", "b"])
+        corpus_in_memory(table, config, lambda _: options, ["a", "b"])
     with pytest.raises(CorpusError, match="label"):
-        corpus_in_memory(table, config.model_copy(update={"label_column": "topic"}), options, None)
+        corpus_in_memory(table, config.model_copy(update={"label_column": "topic"}), lambda _: options, None)
 
 
 def test_test_documents_are_put_into_the_words_of_the_corpus(here: Path) -> None:

@@ -75,12 +75,22 @@ class Bundle:
             return np.zeros((0, self.model.n_topics), dtype=np.float32)
         if "passages" not in self.text:
             return self.model.transform(corpus.counts, refine=refine)
+        check_reading_order(corpus, f"the model's passages of {self.text['passages']} words")
         passages = in_passages(corpus, self.text["passages"])
         return document_theta(self.model.transform(passages.counts, refine=refine), passages)
 
     def components(self, corpus: Corpus) -> NDArray[np.float32] | None:
         """Infer q(c|x) (D, C) of counted documents; None for a model without components."""
         return self.model.predict_component(corpus.counts) if isinstance(self.model, GMNTM) else None
+
+
+def check_reading_order(corpus: Corpus, what: str) -> None:
+    """Raise InputError if no one knows in which order the words of a corpus stood."""
+    if not corpus.source.get("reading_order", True):
+        raise InputError(
+            f"{what} need the order of the words, which no one knows of the counts {corpus.source['name']!r}: give the"
+            " text"
+        )
 
 
 def save_bundle(bundle: Bundle, folder: Path) -> None:

@@ -50,7 +50,7 @@ class FitConfig(BaseModel):
     max_vocab: int = Field(default=20_000, ge=1)
     keep_corpus: bool = True
     keep_texts: bool = False
-    passages: int | None = Field(default=None, ge=1)
+    passages: int | None = Field(default=None, ge=1, lt=1_000_000_000)
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -80,7 +80,7 @@ def read_config(path: Path | None, given: dict[str, Any]) -> FitConfig:
     except ValidationError as error:
         first = error.errors()[0]
         # Of what may be one of two kinds, pydantic names the kind too.
-        where = ".".join(str(part) for part in first["loc"] if part not in ("str", "list[str]"))
+        where = ".".join(str(part) for part in first["loc"] if part not in ("str", "list[str]", "int", "float"))
         place = f"{path}: " if path is not None else ""
         if first["type"] == "extra_forbidden":
             known = ", ".join(FitConfig.model_fields)
@@ -96,7 +96,14 @@ def _expected(problem: Any) -> str:
         return f"{bounds['ge']} or more"
     if "lt" in bounds:
         return f"less than {bounds['lt']}"
-    kinds = {"int": "a whole number", "float": "a number", "string": "text", "bool": "true or false", "dict": "names"}
+    kinds = {
+        "int": "a whole number",
+        "float": "a number",
+        "string": "text",
+        "bool": "true or false",
+        "dict": "names",
+        "list": "a list",
+    }
     return next((word for kind, word in kinds.items() if problem["type"].startswith(kind)), str(problem["msg"]))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from topicnet.evaluate.bootstrap import LEVEL
 from topicnet.exports import with_columns_of
 from topicnet.results import Run, load
 from topicnet.scorecard import any_label, check_halves, completion_scores, halves, label_scores, score, topic_scores
-from topicnet.sources import count_every_word
+from topicnet.sources import Notice, count_every_word, silent
 from topicnet.text.counts import Corpus
 from topicnet.text.options import options_of
 from topicnet.text.reference import Reference, reference_over
@@ -23,7 +23,12 @@ LABELS = "label"  # the column that holds them, unless another is named
 
 
 def evaluate_run(
-    folder: Path, *, test: FitConfig | None = None, reference: FitConfig | None = None, label_column: str | None = None
+    folder: Path,
+    *,
+    test: FitConfig | None = None,
+    reference: FitConfig | None = None,
+    label_column: str | None = None,
+    on_notice: Notice = silent,
 ) -> dict[str, Any]:
     """Score a run.
 
@@ -50,8 +55,8 @@ def evaluate_run(
         The run, the test documents or the reference cannot be used.
     """
     run = load(folder)
-    judged_on = _reference(run, folder, reference)
-    tested = None if test is None else _counted(run.bundle, with_columns_of(folder, test))
+    judged_on = _reference(run, folder, reference, on_notice)
+    tested = None if test is None else _counted(run.bundle, with_columns_of(folder, test), on_notice)
     found: dict[str, Any] = {
         "run": str(folder),
         "model": run.bundle.name,
@@ -85,9 +90,10 @@ class _Counted:
     corpus: Corpus
 
 
-def _reference(run: Run, folder: Path, config: FitConfig | None) -> Reference:
+def _reference(run: Run, folder: Path, config: FitConfig | None, on_notice: Notice) -> Reference:
     if config is not None:
-        counted = count_every_word(with_columns_of(folder, config), options_of(run.bundle.text))
+        named = with_columns_of(folder, config)
+        counted = count_every_word(named, lambda _: options_of(run.bundle.text), on_notice=on_notice)
         return reference_over(counted, run.vocabulary)
     if run.corpus is None:
         raise InputError(
@@ -97,9 +103,11 @@ def _reference(run: Run, folder: Path, config: FitConfig | None) -> Reference:
     return reference_over(run.corpus, run.vocabulary)
 
 
-def _counted(bundle: Bundle, config: FitConfig) -> _Counted:
-    options = replace(options_of(bundle.text), stop_words=tuple(bundle.text["stop_words"]))
-    corpus = count_every_word(config, options)
+def _counted(bundle: Bundle, config: FitConfig, on_notice: Notice) -> _Counted:
+    # Stop words go as they were stored: cut again, some would be others. Counts need no cutting.
+    counted = count_every_word(config, lambda _: options_of(bundle.text), on_notice=on_notice)
+    dropped = set(bundle.text["stop_words"])
+    corpus = counted.over([word for word in counted.vocabulary if word not in dropped])
     name = corpus.source["name"]
     if corpus.n_docs == 0:
         raise CorpusError(f"{name!r} holds no documents: expected one document a line, a row or a file")
@@ -151,6 +159,6 @@ def _labels(run: Run, test: _Counted | None, column: str | None) -> dict[str, An
     if test is None:
         assert own is not None
         return {"corpus": str(corpus.source["name"]), "column": name} | label_scores(own, None)
-    theta = run.model.transform(test.over.counts)
+    theta = run.bundle.theta(corpus.over(run.vocabulary))
     judged = (theta, test.over.counts, corpus.metadata[name].to_list())
     return {"corpus": test.over.name, "column": name} | label_scores(judged, own)

@@ -88,7 +88,14 @@ def compare(
         raise InputError(f"--seeds {seeds} given, expected 1 or more")
     target = out if out is not None else Path("runs") / f"{corpus_name(config)}-compare"
     space, _, record = begin(
-        target, "compare", config, test, overwrite=overwrite, resume=resume, same={"topics": config.topics}
+        target,
+        "compare",
+        config,
+        test,
+        overwrite=overwrite,
+        resume=resume,
+        same={"topics": config.topics},
+        on_notice=on_notice,
     )
     record |= {"seeds": seeds, "models": names}
     space.write_json("compare.json", record | {"status": "interrupted"})

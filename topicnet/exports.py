@@ -50,7 +50,7 @@ def transform_to_file(
         files.refuse_existing(out)
     bundle = load_bundle(run)
     if by_passage is not None:
-        passage_format = _format_of_passages(by_passage, bundle, overwrite)
+        passage_format = _format_of_passages(by_passage, out, bundle, overwrite)
     resolved = with_columns_of(run, config)
     corpus = _count_new(bundle, resolved, on_notice)
     if corpus.n_docs == 0:
@@ -65,7 +65,35 @@ def transform_to_file(
     return corpus
 
 
-def _format_of_passages(path: Path, bundle: Bundle, overwrite: bool) -> str:
+def _in_words_of(bundle: Bundle, counted: Corpus, on_notice: Notice) -> Corpus:
+    """Counts in the words of a model, if they were cut as its text was.
+
+    Raises
+    ------
+    InputError
+        Another tokenizer cut them.
+    """
+    mine, theirs = counted.source["options"], bundle.text
+    elsewhere = mine.get("counted_elsewhere") or theirs.get("counted_elsewhere")
+    if not elsewhere and mine["tokenizer"] != theirs["tokenizer"]:
+        raise InputError(
+            f"the model's text was cut by {theirs['tokenizer']}, these counts by {mine['tokenizer']}: give the text, or"
+            " counts made alike"
+        )
+    missing = len(set(bundle.vocabulary) - set(counted.vocabulary))
+    if missing:
+        on_notice(
+            f"{missing:,} of the model's {len(bundle.vocabulary):,} words are not in the vocabulary of these counts: if"
+            " they were left out there, give the text"
+        )
+    return counted.over(bundle.vocabulary)
+
+
+def _format_of_passages(path: Path, out: Path, bundle: Bundle, overwrite: bool) -> str:
+    if os.path.realpath(path) == os.path.realpath(out):
+        raise InputError(f"{str(path)!r} was named for documents and passages: give each a file of its own")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise InputError(f"--by-passage {str(path)!r} given, but {str(path.parent)!r} is no folder: name another place")
     if "passages" not in bundle.text:
         raise InputError("--by-passage given, but the model was fitted to whole documents: fit with --passages first")
     found = choose_format(path, None)
@@ -80,7 +108,7 @@ def _count_new(bundle: Bundle, config: FitConfig, on_notice: Notice) -> Corpus:
     """New documents in the words of a model: texts, or counts whose columns have names."""
     counted = counted_corpus(config)
     if counted is not None:
-        return counted.over(bundle.vocabulary)
+        return _in_words_of(bundle, counted, on_notice)
     if bundle.text.get("counted_elsewhere"):
         on_notice(f"the model was fitted to counts made elsewhere: the text is cut by {bundle.text['tokenizer']}")
     skipped = SkippedRows() if config.skip_bad_rows else None

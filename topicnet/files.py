@@ -286,8 +286,11 @@ def _sync_tree(folder: Path) -> None:
 
 
 def _sync_file(path: Path) -> None:
-    with path.open("rb+") as handle:
-        os.fsync(handle.fileno())
+    handle = os.open(path, os.O_RDONLY)  # a linked file may be one that may not be written
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from topicnet import files
 from topicnet.config import FitConfig
 from topicnet.errors import CorpusError
-from topicnet.sources import Notice, count_every_word, read_corpus, silent, text_options
+from topicnet.pipeline import OF_CHOOSING, refuse_options, text_options
+from topicnet.sources import Notice, count_every_word, read_corpus, silent
 from topicnet.text.counts import Corpus
 
 
@@ -29,11 +30,12 @@ def prepare_reference(config: FitConfig, out: Path, *, overwrite: bool, on_notic
     Of any topic word the co-occurrences in documents and in windows of any width follow from this: 8 bytes a token, of
     which only the pages that are looked at are read.
     """
+    refuse_options(config, (*OF_CHOOSING, "vocabulary"), str(config.corpus), "--reference keeps every word")
     with files.whole_folder(out, overwrite=overwrite) as folder:
-        lang = "none" if config.lang in (None, "auto") else config.lang
-        options = replace(text_options(config, str(lang)), stop_words=())
         with files.disk_errors(out):
-            corpus = count_every_word(config, options, folder, on_notice)
+            corpus = count_every_word(
+                config, lambda lang: replace(text_options(config, lang), stop_words=()), folder, on_notice
+            )
         if corpus.n_docs == 0:
             raise CorpusError(
                 f"{str(config.corpus)!r} holds no documents: expected one document a line, a row or a file"

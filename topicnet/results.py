@@ -246,6 +246,7 @@ def load(path: str | Path) -> Run:
         stability = None if None in found else np.array(found, dtype=np.float64)
     except (KeyError, TypeError) as error:
         raise BundleError(f"topics.json in {str(folder)!r} is damaged: copy the run again or fit anew") from error
+    corpus = Corpus.load(folder / "corpus") if (folder / "corpus").is_dir() else None
     return Run(
         bundle=bundle,
         theta=table.select(pl.col("^topic_.*$")).to_numpy().astype(np.float32),
@@ -255,11 +256,20 @@ def load(path: str | Path) -> Run:
         coherence=coherence,
         metrics=_read_json(folder, "metrics.json"),
         record={key: value for key, value in record.items() if key != "files"},
-        corpus=Corpus.load(folder / "corpus") if (folder / "corpus").is_dir() else None,
+        corpus=corpus,
         components=components,
         stability=stability,
-        kept=read_kept(folder, bundle.model.n_topics),
+        kept=_kept(folder, record["config"], corpus, bundle.model.n_topics),
     )
+
+
+def _kept(folder: Path, config: dict[str, Any], corpus: Corpus | None, n_topics: int) -> pl.DataFrame:
+    """The kept columns: of the corpus, where they have kept their kinds, or as doc_topic.csv writes them."""
+    named = [config.get("label_column"), config.get("time_column"), *config.get("keep_columns", [])]
+    columns = list(dict.fromkeys(name for name in named if name is not None))
+    if corpus is not None and set(columns) <= set(corpus.metadata.columns):
+        return corpus.metadata.select(columns)
+    return read_kept(folder, n_topics)
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet import files
-from topicnet.blocks import available_memory, readable_bytes, resident_memory
-from topicnet.bundle import Bundle
+from topicnet.bundle import Bundle, check_reading_order
 from topicnet.config import FitConfig, read_config
 from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.core.outcome import Listener
@@ -23,19 +22,18 @@ from topicnet.errors import CorpusError, InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.evaluate.stability import stability
 from topicnet.models import MODELS, TopicModel
-from topicnet.models.forecast import forecast
+from topicnet.pipeline import with_vocabulary
 from topicnet.record import metrics_of, record_of, topic_coherence
 from topicnet.results import Run, load
+from topicnet.room import check_room
 from topicnet.scorecard import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
 from topicnet.sources import (
-    Notice,
     check_columns,
     corpus_in_memory,
     corpus_name,
     kept_columns,
     read_corpus,
     silent,
-    with_vocabulary,
 )
 from topicnet.text.cleaning import Cleaning
 from topicnet.text.counts import OK, Corpus
@@ -43,8 +41,6 @@ from topicnet.text.options import TextOptions
 from topicnet.text.passages import in_passages
 from topicnet.text.vocabulary import Pruning
 from topicnet.word_vectors import check_embeddings, give_word_vectors
-
-MEMORY_SLACK = 1.5
 
 
 def fit(
@@ -117,9 +113,15 @@ def fit(
         Texts, options or parameters that cannot be used.
     """
     began = time.perf_counter()
+    stop_words, vocabulary = (None if given is None else _listed(given) for given in (stop_words, vocabulary))
+    add_stop_words = _listed(add_stop_words)
     for name, words in (("stop_words", stop_words), ("add_stop_words", add_stop_words), ("vocabulary", vocabulary)):
         if isinstance(words, str):
             raise InputError(f"{name}={words!r} given, expected a list of words: put it in brackets")
+        if words is not None and (odd := next((word for word in words if not isinstance(word, str)), None)) is not None:
+            raise InputError(f"{name} holds {odd!r}, expected words")
+    if isinstance(keep_columns, str):
+        raise InputError(f"keep_columns={keep_columns!r} given, expected a list of names: put it in brackets")
     given = {
         "model": model, "topics": n_topics, "seed": random_state, "seeds": seeds, "device": device, "lang": lang,
         "tokenizer": tokenizer, "lemmatize": lemmatize, "phrases": phrases, "passages": passages,
@@ -132,24 +134,31 @@ def fit(
     if isinstance(texts, Corpus):
         corpus = texts
     else:
-        options = TextOptions(
-            "none" if lang == "auto" else lang,
-            None if stop_words is None else tuple(stop_words),
-            Pruning(min_df, max_df, max_vocab),
-            tuple(add_stop_words),
-            tokenizer,
-            lemmatize,
-            cleaning or Cleaning(),
-            phrases,
-        )
-        if vocabulary is not None:
-            options = with_vocabulary(options, list(vocabulary))
-        corpus = corpus_in_memory(texts, config, options, ids)
-    check_columns(config, corpus.metadata.columns, "the table")
+
+        def options_for(lang: str) -> TextOptions:
+            options = TextOptions(
+                lang,
+                None if stop_words is None else tuple(stop_words),
+                Pruning(min_df, max_df, max_vocab),
+                tuple(add_stop_words),
+                tokenizer,
+                lemmatize,
+                cleaning or Cleaning(),
+                phrases,
+            )
+            return options if vocabulary is None else with_vocabulary(options, vocabulary)
+
+        corpus = corpus_in_memory(texts, config, options_for, ids)
+    check_columns(config, corpus.metadata.columns, "the table has")
     check_size(corpus, n_topics)
     if config.seeds > 1:
         return fit_seeds(corpus, config, listener, began)
     return fit_corpus(corpus, config, estimator, listener, began)
+
+
+def _listed(words: Iterable[str]) -> Iterable[str]:
+    """Words that can be gone through more than once."""
+    return words if isinstance(words, str) else list(words)
 
 
 def fit_to_folder(
@@ -182,6 +191,8 @@ def fit_to_folder(
         check_size(corpus, config.topics)
         if earlier is not None:
             _check_same_corpus(earlier, corpus, target)
+        if config.passages is not None:
+            check_reading_order(corpus, f"passages of {config.passages} words")
         on_corpus(corpus)
         check_room(model, corpus, config, on_notice)
         # From here on Ctrl-C ends the training, not the run: what was learned is written.
@@ -236,7 +247,8 @@ def _interrupted_run(target: Path, config: FitConfig) -> Run:
 
 def _check_same_corpus(earlier: Run, corpus: Corpus, target: Path) -> None:
     same = earlier.record["data"]["sha256"] == corpus.source["sha256"]
-    if not same or earlier.vocabulary != corpus.vocabulary or earlier.bundle.text != corpus.source["options"]:
+    text = {name: value for name, value in earlier.bundle.text.items() if name != "passages"}  # the configuration's
+    if not same or earlier.vocabulary != corpus.vocabulary or text != corpus.source["options"]:
         what = "words counted" if same else "documents"
         raise InputError(f"--resume given, but the {what} are not those of {str(target)!r}: fit anew with --overwrite")
 
@@ -256,11 +268,8 @@ def fit_corpus(
     # A start that Ctrl-C cut short is made again: there is nothing of training to go on from yet.
     go_on_from = earlier.model if earlier is not None and earlier.model.start_complete_ else None
     text = corpus.source["options"] | ({} if config.passages is None else {"passages": config.passages})
-    if config.passages is not None and not corpus.source.get("reading_order", True):
-        raise InputError(
-            f"passages={config.passages} given, but no one knows in which order the words of"
-            f" {corpus.source['name']!r} stood: leave it out, or give the text"
-        )
+    if config.passages is not None:
+        check_reading_order(corpus, f"passages of {config.passages} words")
     passages = None if config.passages is None else in_passages(corpus, config.passages)
     try:
         model.fit(corpus.counts if passages is None else passages.counts, listener=listener, go_on_from=go_on_from)
@@ -334,25 +343,6 @@ def fit_seeds(
         }
     }
     return replace(run, record=record, metrics=metrics, stability=agreement.topics[kept])
-
-
-def check_room(model: TopicModel, corpus: Corpus, config: FitConfig, on_notice: Notice) -> None:
-    """Say what the fit will take, and refuse what cannot fit into memory.
-
-    Raises
-    ------
-    InputError
-        The fit needs half as much again as the memory that is free: forecasts are rough.
-    """
-    expected = forecast(model, corpus.counts)
-    on_notice(replace(expected, seconds=config.seeds * expected.seconds).line())
-    free = available_memory()
-    more = expected.memory_bytes - resident_memory()
-    if free is not None and more > MEMORY_SLACK * free:
-        raise InputError(
-            f"this fit needs about {readable_bytes(more)} more memory, and {readable_bytes(free)} are free: lower"
-            " --max-vocab, --param hidden_dim or -k, or use a larger machine"
-        )
 
 
 def build_model(config: FitConfig) -> TopicModel:

@@ -5,41 +5,30 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from topicnet.blocks import available_memory, readable_bytes, readable_seconds, resident_memory
 from topicnet.config import FitConfig
 from topicnet.errors import CorpusError, InputError
+from topicnet.pipeline import OF_COUNTING, OF_READING, refuse_options, settled_words, text_options
 from topicnet.text.ahead import read_ahead
 from topicnet.text.bags import bag_format, bag_name, read_bag
-from topicnet.text.cleaning import Cleaning
 from topicnet.text.counts import Corpus
-from topicnet.text.detect import detect_language
+from topicnet.text.detect import LOOKED_AT, detect_language, needs_segmenter
 from topicnet.text.folders import named_sources
 from topicnet.text.forecast import CountForecast, forecast_counting
 from topicnet.text.frames import documents_in_batches, documents_of_texts
 from topicnet.text.named import Recipe, recipes
 from topicnet.text.options import TextOptions
-from topicnet.text.readers import octis_vocabulary, read_documents, source_name
+from topicnet.text.readers import read_documents, source_name
 from topicnet.text.rows import Documents, SkippedRows
-from topicnet.text.vocabulary import Pruning
-from topicnet.text.wordlists import read_words
 
 Notice = Callable[[str], None]
-# Options that say how text is cut and which words are counted: settled for a corpus that is counted already.
-OF_COUNTING = (
-    "lang", "tokenizer", "lemmatize", "phrases", "stop_words", "add_stop_words", "min_df", "max_df", "max_vocab",
-    "drop_urls", "drop_emails", "strip_html", "keep_numbers",
-)  # fmt: skip
-OF_READING = ("text_column", "id_column", "encoding", "file_format", "skip_bad_rows")
-
-
+MakeOptions = Callable[[str], TextOptions]  # for a language
 WORTH_SAYING = 2.0  # seconds that counting must take for a forecast to be of use
+MOST_AHEAD = 5  # batches read before the first is counted
 SLACK = 1.5  # forecasts are rough
 
 
@@ -104,16 +93,25 @@ def read_corpus(
     InputError
         What was given cannot be read or counted so.
     """
+    corpus_name(config)
     counted = counted_corpus(config)
     if counted is not None:
         _note_duplicates(counted, on_notice)
-        check_columns(config, counted.metadata.columns, "the corpus")
+        check_columns(config, counted.metadata.columns, "the corpus has")
         return counted
     recipe = named_recipe(config.corpus) if isinstance(config.corpus, str) else None
+    if recipe is not None:
+        refuse_options(config, OF_READING, recipe.name, "a named corpus is read as its recipe says")
+    lang = config.lang or (recipe.language if recipe else "en")
+    if lang == "auto":
+        settled_words(config)
+    else:
+        text_options(config, lang)  # what cannot be is refused before anything is read
     skipped = SkippedRows() if config.skip_bad_rows else None
-    options = text_options(config, "none" if config.lang == "auto" else config.lang or _language_of(recipe))
     documents = documents_of(config, skipped)
-    corpus = _count(documents, config, options, folder, on_notice, excerpts=excerpts)
+    corpus = _count(
+        documents, config, lang, lambda lang: text_options(config, lang), folder, on_notice, excerpts=excerpts
+    )
     note_skipped(skipped, corpus, on_notice)
     _note_duplicates(corpus, on_notice)
     return corpus
@@ -129,37 +127,57 @@ def note_skipped(skipped: SkippedRows | None, corpus: Corpus, on_notice: Notice)
     on_notice(f"left out {rows} that could not be read: {'; '.join(skipped.listed)}{more}")
 
 
-def corpus_in_memory(texts: Any, config: FitConfig, options: TextOptions, ids: Sequence[str] | None) -> Corpus:
-    """Count texts, or one column of a table, with the options; their language is detected if the config says so."""
+def corpus_in_memory(texts: Any, config: FitConfig, make: MakeOptions, ids: Sequence[str] | None) -> Corpus:
+    """Count texts, or one column of a table, with the options for their language, detected if the config says so."""
     if _is_table(texts):
         if ids is not None:
             raise InputError("ids were given beside a table: name its column of ids with id_column")
         batches = documents_in_batches(texts, config.text_column, config.id_column)
     else:
         batches = iter([documents_of_texts(texts, ids)])
-    return _count(batches, config, options, None, silent)
+    return _count(batches, config, config.lang or "en", make, None, silent)
+
+
+def _first_batches(batches: Iterator[Documents]) -> list[Documents]:
+    """As many batches as hold documents enough to tell a language by, a few at most."""
+    found: list[Documents] = []
+    for documents in islice(batches, MOST_AHEAD):
+        found.append(documents)
+        if sum(len(one.ids) for one in found) >= LOOKED_AT:
+            break
+    return found
 
 
 def _count(
     batches: Iterator[Documents],
     config: FitConfig,
-    options: TextOptions,
+    lang: str,
+    make: MakeOptions,
     folder: Path | None,
     on_notice: Notice,
     *,
     every_word: bool = False,
     excerpts: bool = True,
 ) -> Corpus:
-    first = next(batches, None)
-    if first is not None:
-        batches = chain([first], batches)
-        found = dict.fromkeys(column for row in first.metadata for column in row)
-        check_columns(config, list(found), f"the first {len(first.ids):,} documents")
+    ahead = _first_batches(batches)
+    batches = chain(ahead, batches)
+    first = ahead[0] if ahead else None
+    if first is not None and str(config.corpus).endswith((".csv", ".tsv", ".parquet", ".xlsx")):
+        found = dict.fromkeys(column for row in first.metadata for column in row)  # which no later row adds to
+        check_columns(config, list(found), f"the first {len(first.ids):,} documents have")
+    texts = [text for documents in ahead for text in documents.texts]
     detected = None
-    if config.lang == "auto":
-        detection = detect_language([] if first is None else first.texts)
-        options, detected = replace(options, lang=detection.lang), detection.line()
+    if lang == "auto":
+        detection = detect_language(texts)
+        lang, detected = detection.lang, detection.line()
+        detected += f", of the first {len(texts):,}" if len(texts) >= LOOKED_AT else ""
         on_notice(detected)
+    options = make(lang)
+    if options.segmenter.name.startswith("unicode-letters") and needs_segmenter(texts):
+        on_notice(
+            f"much of this text is written without spaces between words, which --lang {lang} does not cut: give --lang"
+            " zh, ja, ko or auto"
+        )
     if first is not None and folder is not None and config.corpus is not None:
         expected = forecast_counting(first, config.corpus, options)
         if expected is not None:
@@ -174,60 +192,22 @@ def _count(
         folder=folder,
         excerpts=excerpts,
     )
+    check_columns(config, corpus.metadata.columns, "the documents have")
     if detected:
         corpus.source["language"] = detected
     return corpus
 
 
-def text_options(config: FitConfig, lang: str) -> TextOptions:
-    """How the text of a configuration's corpus becomes counted words."""
-    options = TextOptions(
-        lang=lang,
-        stop_words=_stop_words(config.stop_words),
-        more_stop_words=_stop_words(config.add_stop_words) or (),
-        pruning=Pruning(config.min_df, config.max_df, config.max_vocab),
-        tokenizer=config.tokenizer,
-        lemmatize=config.lemmatize,
-        cleaning=Cleaning(
-            drop_urls=config.drop_urls,
-            drop_emails=config.drop_emails,
-            strip_html=config.strip_html,
-            keep_numbers=config.keep_numbers,
-        ),
-        phrases=config.phrases,
-    )
-    if config.vocabulary is not None:
-        words = read_words(Path(config.vocabulary), "vocabulary", options.segmenter, one_a_line=True)
-        return with_vocabulary(options, words)
-    octis = None if not isinstance(config.corpus, str) else octis_vocabulary(Path(config.corpus))
-    if octis is None:
-        return options
-    _refuse_options(config, OF_COUNTING, str(config.corpus))
-    spaces = replace(options, lang="none", tokenizer="spaces")
-    cut = spaces.segmenter(pl.Series(octis, dtype=pl.String)).explode().drop_nulls()  # in lower case, as the text is
-    return replace(spaces, vocabulary=tuple(dict.fromkeys(cut)))
-
-
-def _stop_words(path: str | None) -> tuple[str, ...] | None:
-    return None if path is None else tuple(read_words(path, "stop words", may_be_empty=True))
-
-
-def with_vocabulary(options: TextOptions, words: list[str]) -> TextOptions:
-    """Options that count just these words; those with "_" between are phrases."""
-    phrases = tuple(tuple(word.split("_")) for word in words if "_" in word and options.tokenizer != "spaces")
-    return replace(options, vocabulary=tuple(words), phrases=phrases or False)
-
-
 def count_every_word(
-    config: FitConfig, options: TextOptions | None = None, folder: Path | None = None, on_notice: Notice = silent
+    config: FitConfig, make: MakeOptions, folder: Path | None = None, on_notice: Notice = silent
 ) -> Corpus:
     """Count all words of the corpus a configuration names but the stop words of the options; counts keep their own."""
     counted = counted_corpus(config)
     if counted is not None:
         return counted
     skipped = SkippedRows() if config.skip_bad_rows else None
-    plain = TextOptions(lang="none") if options is None else options
-    corpus = _count(documents_of(config, skipped), config, plain, folder, on_notice, every_word=True)
+    lang = config.lang or "none"
+    corpus = _count(documents_of(config, skipped), config, lang, make, folder, on_notice, every_word=True)
     note_skipped(skipped, corpus, on_notice)
     return corpus
 
@@ -236,9 +216,11 @@ def counts_of(folder: Path) -> Corpus:
     """The counts of a run, or of a folder that `prepare` wrote."""
     if (folder / "counts.json").is_file():
         return Corpus.load(folder)
-    if (folder / "run.json").is_file() and not (folder / "corpus").is_dir():
+    if (folder / "corpus").is_dir():
+        return Corpus.load(folder / "corpus")
+    if (folder / "run.json").is_file():
         raise InputError(f"{str(folder)!r} was saved without its corpus (--no-keep-corpus): there are no counts in it")
-    return Corpus.load(folder / "corpus")
+    raise InputError(f"{str(folder)!r} holds no counts: expected a folder of `topicnet prepare` or `topicnet fit`")
 
 
 def named_recipe(corpus: str) -> Recipe | None:
@@ -272,9 +254,9 @@ def counted_corpus(config: FitConfig) -> Corpus | None:
     corpus = str(config.corpus)
     folder = counted_folder(config)
     if folder is not None:
-        _refuse_options(config, (*OF_COUNTING, *OF_READING, "vocabulary"), corpus)
+        refuse_options(config, (*OF_COUNTING, *OF_READING, "vocabulary"), corpus)
         return Corpus.load(folder)
-    _refuse_options(config, OF_COUNTING, corpus)
+    refuse_options(config, (*OF_COUNTING, "text_column", "id_column", "skip_bad_rows"), corpus)
     kind = str(bag_format(corpus, config.file_format))
     vocabulary = None if config.vocabulary is None else Path(config.vocabulary)
     bag = read_bag(corpus, file_format=kind, vocabulary=vocabulary, encoding=config.encoding)
@@ -282,10 +264,15 @@ def counted_corpus(config: FitConfig) -> Corpus | None:
 
 
 def _refuse_counts_among_others(config: FitConfig) -> None:
-    """Raise InputError if counts are among several sources."""
+    """Raise InputError if counts are among several sources, or in a folder that is no corpus of ours."""
     if config.corpus is None or config.corpus == "-" or named_recipe(str(config.corpus)):
         return
     sources = named_sources(config.corpus)
+    if len(sources) == 1 and Path(sources[0]).is_dir():
+        bags = [path.name for path in sorted(Path(sources[0]).iterdir()) if path.is_file() and bag_format(path, None)]
+        if bags:
+            raise InputError(f"{str(sources[0])!r} holds counts, such as {bags[0]}: name the file")
+        return
     if len(sources) < 2 and not isinstance(config.corpus, list):
         return
     counted = [one for one in sources if bag_format(one, None) or (Path(one) / "counts.json").is_file()]
@@ -322,25 +309,12 @@ def _check_room(expected: CountForecast, folder: Path, on_notice: Notice) -> Non
         )
 
 
-def _language_of(recipe: Recipe | None) -> str:
-    return recipe.language if recipe else "en"
-
-
-def _refuse_options(config: FitConfig, names: tuple[str, ...], where: str) -> None:
-    """Raise InputError if an option was given that the corpus leaves no room for."""
-    fields = FitConfig.model_fields
-    given: list[Any] = [name for name in names if getattr(config, name) != fields[name].default]
-    if given:
-        option = "--format" if given[0] == "file_format" else "--" + given[0].replace("_", "-")
-        raise InputError(f"{option} given, but the words of {where!r} are settled: leave it out, or give the text")
-
-
 def check_columns(config: FitConfig, found: list[str], where: str) -> None:
     """Raise CorpusError if a column that shall be kept is not there."""
     for column in kept_columns(config):
         if column not in found:
-            has = f"has: {', '.join(found)}" if found else "has none beside the text"
-            raise CorpusError(f"no column {column!r} to keep: {where} {has}; name one of them, or leave it out")
+            has = ", ".join(found) or "none beside the text"
+            raise CorpusError(f"no column {column!r} to keep: {where}: {has}; name one of them, or leave it out")
 
 
 def _note_duplicates(corpus: Corpus, on_notice: Notice) -> None:

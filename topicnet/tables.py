@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from topicnet import files
-from topicnet.bundle import Bundle
+from topicnet.bundle import Bundle, check_reading_order
 from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.text.counts import OK, Corpus
@@ -48,6 +48,7 @@ def doc_topic_table(
 
 def passage_table(bundle: Bundle, corpus: Corpus, refine: int = 0) -> pl.DataFrame:
     """The table of passages.csv: doc_id, passage, tokens, top_topic and theta of each passage of a counted corpus."""
+    check_reading_order(corpus, f"passages of {bundle.text['passages']} words")
     cut = in_passages(corpus, bundle.text["passages"])
     theta = bundle.model.transform(cut.counts, refine=refine)
     status = np.where(cut.n_tokens > 0, OK, corpus.status[cut.document])
@@ -86,16 +87,27 @@ def read_doc_topic(folder: Path, n_topics: int, unit: str = "topic") -> pl.DataF
     table = table.with_columns(pl.col("doc_id").fill_null(""))
     if any(table[column].null_count() for column in table.columns if column != f"top_{unit}"):
         raise BundleError(f"{name} in {str(folder)!r} is cut off: copy the run again or fit anew")
-    bare = pl.col("doc_id").str.strip_prefix("'")
-    was_guarded = pl.col("doc_id").str.starts_with("'") & bare.str.contains(files.FORMULA_START)
-    return table.with_columns(pl.when(was_guarded).then(bare).otherwise(pl.col("doc_id")).alias("doc_id"))
+    return table.with_columns(_unguarded(table["doc_id"]))
+
+
+def _unguarded(cells: pl.Series) -> pl.Series:
+    """Cells without the quote that keeps a spreadsheet from running them."""
+    cell = pl.col("cell")
+    bare = cell.str.strip_prefix("'")
+    guarded = cell.str.starts_with("'") & bare.str.contains(files.FORMULA_START)
+    table = cells.rename("cell").to_frame()
+    return table.select(pl.when(guarded).then(bare).otherwise(cell)).to_series().rename(cells.name)
 
 
 def read_kept(folder: Path, n_topics: int) -> pl.DataFrame:
     """The kept columns of doc_topic.csv, as text."""
     header = pl.read_csv(folder / "doc_topic.csv", n_rows=0, infer_schema=False).columns
     names = header[3 + n_topics :]  # behind doc_id, status, top_topic and the topics
-    return pl.read_csv(folder / "doc_topic.csv", columns=names, infer_schema=False) if names else pl.DataFrame()
+    if not names:
+        return pl.DataFrame()
+    table = pl.read_csv(folder / "doc_topic.csv", columns=names, infer_schema=False)
+    bare = {name: _unguarded(pl.Series([name]))[0] for name in names}
+    return pl.DataFrame([_unguarded(cells).rename(bare[cells.name]) for cells in table.get_columns()])
 
 
 def choose_format(path: Path, asked: str | None) -> str:

@@ -121,7 +121,14 @@ def tune(
     _check(models)
     target = out if out is not None else Path("runs") / f"{corpus_name(config)}-tune"
     space, corpus, record = begin(
-        target, "tune", config, test, overwrite=overwrite, resume=resume, n_topics=max(topics)
+        target,
+        "tune",
+        config,
+        test,
+        overwrite=overwrite,
+        resume=resume,
+        n_topics=max(topics),
+        on_notice=on_notice,
     )
     record |= {"models": list(models), "topics": list(topics), "budget_seconds": budget}
     space.write_json("tune.json", record | {"status": "interrupted"})

@@ -21,7 +21,7 @@ from topicnet.core.threads import thread_count
 from topicnet.errors import BundleError, CorpusError, InputError, OutputError
 from topicnet.run import check_size
 from topicnet.scorecard import check_halves, halves, values_of
-from topicnet.sources import count_every_word, read_corpus
+from topicnet.sources import Notice, count_every_word, read_corpus, silent
 from topicnet.text.counts import OK, Corpus
 from topicnet.text.options import options_of
 from topicnet.text.reference import reference_over
@@ -151,13 +151,15 @@ def open_workspace(out: Path, name: str, *, overwrite: bool, resume: bool) -> tu
     return Workspace(out), None
 
 
-def read_parts(config: FitConfig, test: FitConfig | None, n_topics: int) -> tuple[Corpus, Corpus | None]:
+def read_parts(
+    config: FitConfig, test: FitConfig | None, n_topics: int, on_notice: Notice = silent
+) -> tuple[Corpus, Corpus | None]:
     """Read the corpus, and test documents in its words."""
-    corpus = read_corpus(config)
+    corpus = read_corpus(config, on_notice=on_notice)
     check_size(corpus, n_topics)
     if test is None:
         return corpus, None
-    given = count_every_word(test, options_of(corpus.source["options"]))
+    given = count_every_word(test, lambda _: options_of(corpus.source["options"]), on_notice=on_notice)
     try:
         counts = reference_over(given, corpus.vocabulary)
     except CorpusError:
@@ -242,6 +244,7 @@ def begin(
     resume: bool,
     n_topics: int | None = None,
     same: dict[str, Any] | None = None,
+    on_notice: Notice = silent,
 ) -> tuple[Workspace, Corpus, dict[str, Any]]:
     """Read the corpus and prepare the folder of an experiment, or check that it is the one that goes on.
 
@@ -263,7 +266,7 @@ def begin(
         The folder or the corpus cannot be used, or it is another one.
     """
     space, earlier = open_workspace(out, name, overwrite=overwrite, resume=resume)
-    corpus, tested = read_parts(config, test, n_topics or config.topics)
+    corpus, tested = read_parts(config, test, n_topics or config.topics, on_notice)
     about = {
         "name": corpus.source["name"],
         "sha256": corpus.source["sha256"],

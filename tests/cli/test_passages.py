@@ -150,5 +150,5 @@ def test_counts_without_reading_order_have_no_passages(warm: Warm, made: Path, t
     assert warm("export", made / "run", "--counts", "bag.ldac", cwd=tmp_path).returncode == 0
     before = snapshot(tmp_path)
     done = warm("fit", "bag.ldac", *FAST, "--passages", "20", "--out", "run", cwd=tmp_path)
-    assert_refused(done, "passages=20", "order")
+    assert_refused(done, "passages of 20 words", "order")
     assert snapshot(tmp_path) == before

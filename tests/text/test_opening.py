@@ -174,7 +174,7 @@ def test_lines_of_bad_bytes_can_be_skipped(tmp_path, monkeypatch, chunk_bytes):
     skipped = SkippedRows()
     docs = read(path, skipped=skipped)
     assert docs.texts == ["one é", "four"]
-    assert docs.ids == numbers(2)
+    assert docs.ids == ["1", "4"]
     assert skipped.count == 4
     assert skipped.listed == [
         f"line 2 of {path}: the byte 0xe9, expected text in 'utf-8'",

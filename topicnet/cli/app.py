@@ -211,7 +211,8 @@ def transform(
         by_passage=by_passage,
         on_notice=lambda line: notice(line, quiet),
     )
-    notice(f"{describe_corpus(corpus)}; wrote {out}", quiet)
+    written = str(out) if by_passage is None else f"{out} and {by_passage}"
+    notice(f"{describe_corpus(corpus)}; wrote {written}", quiet)
 
 
 @app.command()

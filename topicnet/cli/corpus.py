@@ -48,14 +48,20 @@ def words(
     as_json: AsJson = False,
 ) -> None:
     """Suggest words that may be boilerplate, with the evidence: in many documents, and little said by them."""
+    from topicnet.cli.progress import notice
     from topicnet.cli.words import records, show_words, write_words
-    from topicnet.files import json_text
+    from topicnet.files import json_text, refuse_existing
     from topicnet.sources import counts_of
     from topicnet.text.boilerplate import suggest
     from topicnet.text.repeated import repeated_lines
 
+    if out is not None and not overwrite:
+        refuse_existing(out)
     corpus = counts_of(counts)
-    found, repeated = suggest(corpus, top), repeated_lines(corpus, lines) if lines else []
+    ordered = corpus.source.get("reading_order", True)
+    if not ordered:
+        notice("another tool made these counts: nothing is known of where words stand, nor of lines that come again")
+    found, repeated = suggest(corpus, top), repeated_lines(corpus, lines) if lines and ordered else []
     if as_json:
         typer.echo(json_text(records(found, repeated)))
     else:

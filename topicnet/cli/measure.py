@@ -47,6 +47,7 @@ def evaluate(
     given: dict[str, Any],
 ) -> None:
     """Score a run: coherence, diversity, perplexity and agreement with labels."""
+    from topicnet.cli.progress import notice
     from topicnet.cli.scores import show_scorecard
     from topicnet.config import read_config
     from topicnet.evaluation import evaluate_run
@@ -57,6 +58,7 @@ def evaluate(
         test=None if test is None else read_config(None, {"corpus": test} | given),
         reference=None if reference is None else read_config(None, {"corpus": reference} | given),
         label_column=label_column,
+        on_notice=notice,
     )
     if as_json:
         typer.echo(json_text(found))

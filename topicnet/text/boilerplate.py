@@ -96,7 +96,8 @@ def suggest(corpus: Corpus, top: int = 30) -> list[Suggestion]:
     if len(words) == 0:
         return []
     spread, company = _spread(found, words), _company(corpus, found, words)
-    narrowness = _narrowness(found, words)
+    ordered = corpus.source.get("reading_order", True)  # counts of other tools have none
+    narrowness = _narrowness(found, words) if ordered else np.ones(len(words))
     share = found.documents[words] / found.n_filled
     score = share * np.exp2(-spread - company) * np.clip(narrowness, 1, FULLY_NARROW) ** 2
     best = np.argsort(-score.round(9), kind="stable")[:top]  # equals in the order of the vocabulary

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicnet import files
-from topicnet.blocks import give_back, row_blocks, row_sums
+from topicnet.blocks import row_sums
 from topicnet.errors import CorpusError, InputError
 from topicnet.text.counting import Counting
 from topicnet.text.frames import documents_of_frame, documents_of_texts
 from topicnet.text.options import TextOptions
 from topicnet.text.readers import Documents
+from topicnet.text.soundness import are_below, check_counts, check_parts, whole_counts
 
 COUNTS_FORMAT = 1
 ARRAYS = ("data", "indices", "indptr", "tokens")
@@ -191,7 +192,11 @@ class Corpus:
         Corpus
             Its words do not stand in reading order, which no one knows: `source["reading_order"]` is False.
         """
+        counts = whole_counts(counts)
         n_docs, n_words = counts.shape
+        if len(set(vocabulary)) < len(vocabulary):
+            twice = next(word for i, word in enumerate(vocabulary) if word in vocabulary[:i])
+            raise InputError(f"the vocabulary has {twice!r} twice, expected each word once")
         if n_words != len(vocabulary) or (ids is not None and len(ids) != n_docs):
             raise InputError(
                 f"counts of shape {counts.shape} given with {len(vocabulary)} words and"
@@ -262,15 +267,14 @@ class Corpus:
                 files.link_or_copy(self.folder / f"{name}.npy", folder / f"{name}.npy")
         files.write_text(folder / "vocabulary.txt", "".join(f"{word}\n" for word in self.vocabulary))
         columns = {
-            "doc_id": self.ids,
-            "status": self.status.tolist(),
+            "doc_id": pl.Series(self.ids, dtype=pl.String),
+            "status": pl.Series(self.status.tolist(), dtype=pl.String),
             "n_tokens": self.lengths,
         }
         if self.texts is not None:
-            columns["text"] = self.texts
-        table = pl.DataFrame(columns).with_columns(
-            self.metadata[column].alias(name) for column, name in _free_names(self.metadata.columns).items()
-        )
+            columns["text"] = pl.Series(self.texts, dtype=pl.String)
+        free = _free_names(self.metadata.columns)
+        table = pl.DataFrame(columns).with_columns(self.metadata[column].alias(name) for column, name in free.items())
         files.write_table(folder / "documents.parquet", table, parquet=True)
         files.write_json(
             folder / "counts.json",
@@ -279,6 +283,7 @@ class Corpus:
                 "n_docs": self.n_docs,
                 "vocab_size": self.vocab_size,
                 "source": self.source,
+                "renamed": {name: column for column, name in free.items() if name != column},
             },
         )
 
@@ -300,19 +305,22 @@ class Corpus:
                     f" {COUNTS_FORMAT}: update topicnet"
                 )
             parts = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
-            shape = (header["n_docs"], header["vocab_size"])
+            shape = (int(header["n_docs"]), int(header["vocab_size"]))
+            if len(parts["indptr"]) != shape[0] + 1:
+                raise ValueError("counts.json and indptr.npy do not agree")
             counts = csr_matrix((parts["data"], parts["indices"], parts["indptr"]), shape=shape, copy=False)
-            _check(counts)
+            check_counts(counts)
             vocabulary = (folder / "vocabulary.txt").read_text("utf-8").split("\n")[:-1]
             documents = pl.read_parquet(folder / "documents.parquet")
             ids, status = documents["doc_id"].to_list(), documents["status"].to_numpy().astype(np.str_)
             source = dict(header["source"])
+            check_parts(source, vocabulary, documents)
         except (OSError, EOFError, RecursionError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
             if isinstance(error, CorpusError):
                 raise
             raise CorpusError(f"{str(folder)!r} does not hold readable counts: {error}".splitlines()[0]) from error
         tokens = parts["tokens"]
-        agree = tokens.ndim == 1 and len(tokens) == row_sums(counts).sum() and _below(tokens, shape[1])
+        agree = tokens.ndim == 1 and len(tokens) == row_sums(counts).sum() and are_below(tokens, shape[1])
         if not agree or len(vocabulary) != shape[1] or documents.height != shape[0]:
             raise CorpusError(f"{str(folder)!r} holds counts whose parts do not agree: make them anew")
         return cls(
@@ -321,7 +329,9 @@ class Corpus:
             tokens=tokens,
             ids=ids,
             status=status,
-            metadata=documents.drop("doc_id", "status", "n_tokens", "text", strict=False),
+            metadata=documents.drop("doc_id", "status", "n_tokens", "text", strict=False).rename(
+                header.get("renamed", {}), strict=False
+            ),
             excerpts=[""] * shape[0],
             texts=documents["text"].to_list() if "text" in documents.columns else None,
             source=source,
@@ -333,26 +343,6 @@ def numbers_of(vocabulary: list[str], words: list[str]) -> NDArray[np.int32]:
     """The number of each word in a vocabulary, -1 for those it does not have."""
     position = {word: i for i, word in enumerate(vocabulary)}
     return np.array([position.get(word, -1) for word in words], dtype=np.int32)
-
-
-def _check(counts: csr_matrix) -> None:
-    """Raise ValueError unless the arrays make sound counts, looking at a block of rows at a time."""
-    counts.check_format(full_check=False)
-    if (np.diff(counts.indptr) < 0).any():
-        raise ValueError("indptr descends")
-    for _, block in row_blocks(counts):
-        block.check_format(full_check=True)
-
-
-def _below(ids: NDArray[np.integer], limit: int) -> bool:
-    """Whether all ids are from 0 to below the limit."""
-    step = 1 << 22
-    for begin in range(0, len(ids), step):
-        part = ids[begin : begin + step]
-        if part.min() < 0 or part.max() >= limit:
-            return False
-        give_back(ids)
-    return True
 
 
 def _free_names(columns: list[str]) -> dict[str, str]:

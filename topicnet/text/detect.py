@@ -19,6 +19,7 @@ LEAST_HITS, LEAST_SHARE = 2, 0.1
 # A corpus is in a language when at least this share of the documents that tell agree on it.
 AGREED = 0.8
 LEAST_TELLING = 0.05
+UNSPACED = 0.3  # of the letters: more is no matter of a few names
 
 _SCRIPTS = {
     "Latin": r"\p{Latin}",
@@ -145,6 +146,14 @@ class Detection:
         return (
             f"language: {self.lang} ({percent} % of {telling:,} documents that tell agree, {self.n_docs:,} looked at)"
         )
+
+
+def needs_segmenter(texts: Sequence[str]) -> bool:
+    """Whether much of the first texts is in scripts that put no spaces between words (Han, kana, Thai)."""
+    looked = pl.Series([text[:CHARACTERS] for text in texts[:LOOKED_AT]], dtype=pl.String)
+    letters = int(looked.str.count_matches(r"\p{L}").sum() or 0)
+    unspaced = int(looked.str.count_matches(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]").sum() or 0)
+    return unspaced > UNSPACED * letters
 
 
 def detect_language(texts: Sequence[str | None]) -> Detection:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from topicnet.errors import CorpusError
 from topicnet.text.opening import COMPRESSIONS, File, reading
-from topicnet.text.rows import LONE_SURROGATE, Row, SkippedRows, shown
+from topicnet.text.rows import LONE_SURROGATE, Reading, Row, SkippedRows, shown
 
 ENDINGS = {
     ".txt": "txt", ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".mallet": "mallet",
@@ -99,11 +99,13 @@ def _walk(folder: Path) -> list[tuple[str, Path]]:
     return sorted((path.relative_to(folder).as_posix(), path) for path in paths)
 
 
-def folder_rows(files: list[tuple[str, Path]], encoding: str, skipped: SkippedRows | None) -> Iterator[Row]:
+def folder_rows(
+    files: list[tuple[str, Path]], encoding: str, skipped: SkippedRows | None, progress: Reading
+) -> Iterator[Row]:
     """A document a file, its relative path the id; where there are sub-folders, the metadata says which it is in."""
     has_folders = any("/" in relative for relative, _ in files)
     for name, path in files:
-        file = File(path, encoding, skipped)
+        file = File(path, encoding, skipped, progress)
         relative = LONE_SURROGATE.sub("\ufffd", name)
         text = "".join(file.chunks())
         if skipped is not None and (why := file.fault(text)):

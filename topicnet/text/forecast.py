@@ -13,19 +13,20 @@ import polars as pl
 
 from topicnet.blocks import resident_memory
 from topicnet.errors import CorpusError
-from topicnet.text.folders import named_sources
+from topicnet.text.folders import files_of_folder, named_sources
+from topicnet.text.mallet import OCTIS_CORPUS, is_octis
 from topicnet.text.options import TextOptions
 from topicnet.text.rows import Documents
 
-LOOKED_AT = 1_000  # documents
-TELLING_BYTES, MOST_TIMES = 100_000, 100  # of text looked at, for a corpus so many times as large
+LOOKED_AT, CHARACTERS = 1_000, 20_000  # documents, and of each
 PACKED = 3.0  # bytes of text to a byte of an archive that does not say
 GZIP_LIMIT = 2**32  # a gzip file's last four bytes hold the size of its text up to here
-CELL_BYTES = 6  # of punctuation about a cell, in a row of a table
 # Measured on two cores beside the tokenizer: reading, coding, sorting and writing.
 OTHER_SECONDS_OF_MB = 1 / 60
 HEAPS = 0.6  # distinct words grow with this power of the text (Heaps' law), above what corpora show
 WORD_BYTES, DOCUMENT_BYTES, BATCH_BYTES = 110, 200, 350_000_000
+BATCH_CHARACTERS = 8_000_000
+LONGEST_BYTES = 9  # of each character of a document that is longer than a batch
 TOKEN_BYTES, NONZERO_BYTES = 8, 8  # of each token its number twice, until the vocabulary is chosen
 
 
@@ -56,43 +57,62 @@ def forecast_counting(first: Documents, source: str | Sequence[str], options: Te
     source : str or sequence of str
         Files, folders or patterns, as `read_documents` takes them.
     """
-    n_bytes = bytes_of(source)
-    if n_bytes is None or not first.ids:
+    share = _share(first, source)
+    if share is None or not first.ids:
         return None
-    looked = slice(0, LOOKED_AT)
-    texts = pl.Series(first.texts[looked], dtype=pl.String)
-    text_bytes = int(texts.str.len_bytes().sum())
-    cells = sum(len(str(k)) + len(str(v)) + CELL_BYTES for row in first.metadata[looked] for k, v in row.items())
-    share = max(1.0, n_bytes / max(1, text_bytes + cells + CELL_BYTES * len(texts)))
-    if text_bytes < TELLING_BYTES and share > MOST_TIMES:
-        return None  # a few short documents say little of what follows
+    looked = first.texts[:LOOKED_AT]
+    texts = pl.Series([text[:CHARACTERS] for text in looked], dtype=pl.String)
+    lengths = [len(text) for text in first.texts]
+    times = share * sum(lengths) / max(1, int(texts.str.len_chars().sum()))  # all text, to what is cut here
+    options.tokens(texts.head(5))  # whatever is loaded at first use
     began = time.perf_counter()
     words = options.tokens(texts)
     seconds = time.perf_counter() - began
     n_tokens = int(words.list.len().sum() or 0)
     distinct = words.explode().n_unique()
     nonzeros = int(words.list.n_unique().sum() or 0)
-    n_docs = round(share * len(texts))
+    cells = sum(len(str(value)) for row in first.metadata[:LOOKED_AT] for value in row.values()) / len(looked)
+    n_docs = round(share * len(first.ids))
+    text_bytes = int(texts.str.len_bytes().sum())
+    memory = BATCH_BYTES + WORD_BYTES * distinct * times**HEAPS + (DOCUMENT_BYTES + cells) * n_docs
     return CountForecast(
         n_docs,
-        share * (seconds + text_bytes / 1e6 * OTHER_SECONDS_OF_MB),
-        resident_memory() + round(BATCH_BYTES + WORD_BYTES * distinct * share**HEAPS + DOCUMENT_BYTES * n_docs),
-        round(share * (TOKEN_BYTES * n_tokens + NONZERO_BYTES * nonzeros)),
+        times * (seconds + text_bytes / 1e6 * OTHER_SECONDS_OF_MB),
+        resident_memory() + round(memory + LONGEST_BYTES * max(0, max(lengths) - BATCH_CHARACTERS)),
+        round(times * (TOKEN_BYTES * n_tokens + NONZERO_BYTES * nonzeros)),
     )
 
 
-def bytes_of(source: str | Sequence[str]) -> int | None:
-    """About how many bytes the text of these files has once unpacked; None for standard input and unknown paths."""
-    total = 0
+def _share(first: Documents, source: str | Sequence[str]) -> float | None:
+    """How many times as many documents there are as in the first batch; None where nothing tells."""
+    files = _files_of(source)
+    if not files or not first.ids:
+        return None
+    if all(file.suffix.lower() == ".parquet" for file in files):
+        with suppress(pl.exceptions.PolarsError):
+            n_docs = sum(int(pl.scan_parquet(file).select(pl.len()).collect().item()) for file in files)
+            return max(1.0, n_docs / len(first.ids))
+        return None
+    if not first.n_bytes:
+        return None
+    return max(1.0, sum(_unpacked(file) for file in files) / first.n_bytes)
+
+
+def _files_of(source: str | Sequence[str]) -> list[Path]:
+    """The files that are read for a source; none for standard input and unknown paths."""
+    found: list[Path] = []
     with suppress(OSError, CorpusError):
         for one in named_sources(source):
             path = Path(one)
-            if not path.exists():
-                return None
-            files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-            total += sum(_unpacked(file) for file in files)
-        return total
-    return None
+            if path.is_dir():
+                found += (
+                    [path / OCTIS_CORPUS] if is_octis(path) else [file for _, file in files_of_folder(path, None)[1]]
+                )
+            elif path.is_file():
+                found.append(path)
+            else:
+                return []
+    return found
 
 
 def _unpacked(path: Path) -> int:

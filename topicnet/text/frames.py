@@ -98,8 +98,14 @@ def _documents(texts: Iterable[Any], ids: Sequence[Any] | None, first: int) -> D
     given = [None] * len(listed) if ids is None else list(ids)
     if len(given) != len(listed):
         raise InputError(f"{len(given)} ids were given for {len(listed)} texts: expected one each")
-    names = [str(n) if _is_missing(i) else _unicode(str(i)) for n, i in enumerate(given, first)]
+    names = [str(n) if _is_missing(i) else _unicode(_as_id(i)) for n, i in enumerate(given, first)]
     return Documents(names, [_unicode(text) for text in listed], [{} for _ in listed])
+
+
+def _as_id(cell: Any) -> str:
+    """An id as text; a whole number without decimals, as a table with gaps keeps its numbers as floats."""
+    whole = isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53
+    return str(int(cell)) if whole else str(cell)
 
 
 def _is_missing(cell: Any) -> bool:

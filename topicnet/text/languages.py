@@ -293,5 +293,10 @@ def _of_spacy(code: str) -> frozenset[str]:
     if spec is None or spec.loader is None:
         raise InputError(f"--lang {code} needs the stop words of spaCy, which are not in {str(path)!r}")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except (ImportError, OSError) as error:
+        raise InputError(
+            f"--lang {code} needs the stop words of spaCy, which cannot be read: install spacy again"
+        ) from error
     return frozenset(module.STOP_WORDS)

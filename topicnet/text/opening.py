@@ -14,13 +14,13 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol
 
 from topicnet.errors import CorpusError
-from topicnet.text.rows import SkippedRows, shown
+from topicnet.text.rows import Reading, SkippedRows, shown
 
 COMPRESSIONS = (".gz", ".zst")
 _CHUNK_BYTES = 1 << 18
@@ -62,6 +62,7 @@ class File:
     path: Path | None
     encoding: str = "utf-8"
     skipped: SkippedRows | None = None
+    progress: Reading = field(default_factory=Reading)
 
     @property
     def name(self) -> str:
@@ -136,6 +137,7 @@ class File:
         with reading(self.name), self._open() as file:
             while data:
                 data = file.read(_CHUNK_BYTES)
+                self.progress.n_bytes += len(data)
                 text = self._decode(decoder, data, line)
                 if strict and (nul := text.find("\0")) >= 0:
                     line += text.count("\n", 0, nul)

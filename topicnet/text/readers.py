@@ -21,7 +21,7 @@ from topicnet.text.folders import KNOWN, files_of_folder, folder_rows, named_sou
 from topicnet.text.jsonl import json_rows
 from topicnet.text.mallet import OCTIS_CORPUS, is_octis, mallet_rows, octis_rows, octis_vocabulary
 from topicnet.text.opening import File, check_encoding, reading
-from topicnet.text.rows import Columns, Documents, Row, SkippedRows, Value, shown
+from topicnet.text.rows import Columns, Documents, Reading, Row, SkippedRows, Value, shown
 
 __all__ = [
     "Documents", "FORMATS", "SkippedRows", "Value", "octis_vocabulary", "read_documents", "source_name",
@@ -98,9 +98,9 @@ def read_documents(
         raise CorpusError(
             f"unknown format {file_format!r}, expected one of: {', '.join(FORMATS)}. Name one of these with --format"
         )
-    opener = _Opener(Columns(text_column, id_column), encoding, file_format, skipped)
+    opener = _Opener(Columns(text_column, id_column), encoding, file_format, skipped, Reading())
     rows = [opener.rows(one) for one in named_sources(source)]
-    return _batches(chain.from_iterable(rows), batch_docs)
+    return _batches(chain.from_iterable(rows), batch_docs, opener)
 
 
 def source_name(source: str | Path | Sequence[str | Path]) -> str:
@@ -129,6 +129,7 @@ class _Opener:
     encoding: str
     file_format: str | None
     skipped: SkippedRows | None
+    progress: Reading
 
     def rows(self, source: str | Path) -> Iterator[Row]:
         """Rows of one file, folder or standard input; what cannot be read at all is refused at once."""
@@ -149,7 +150,7 @@ class _Opener:
         return self._file_rows(path, file_format)
 
     def _file_rows(self, path: Path | None, file_format: str) -> Iterator[Row]:
-        return _READERS[file_format](File(path, self.encoding, self.skipped), self.columns)
+        return _READERS[file_format](File(path, self.encoding, self.skipped, self.progress), self.columns)
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:
         if (folder / "run.json").is_file() or (folder / "model.json").is_file():
@@ -158,25 +159,27 @@ class _Opener:
             return self._file_rows(folder / OCTIS_CORPUS, "octis")
         kind, files = files_of_folder(folder, self.file_format)
         if kind == "txt":
-            return folder_rows(files, self.encoding, self.skipped)
+            return folder_rows(files, self.encoding, self.skipped, self.progress)
         return chain.from_iterable(self._file_rows(path, split_ending(path.name)[1]) for _, path in files)
 
 
-def _batches(rows: Iterator[Row], batch_docs: int) -> Iterator[Documents]:
+def _batches(rows: Iterator[Row], batch_docs: int, opener: _Opener) -> Iterator[Documents]:
     n_characters = 0
     ids: list[str] = []
     texts: list[str] = []
     metadata: list[dict[str, Value]] = []
+    left_out = opener.skipped or SkippedRows()
+    already = left_out.count
     for number, (key, text, others) in enumerate(rows, 1):
         if n_characters + len(text) > _BATCH_CHARACTERS and ids:
-            yield Documents(ids, texts, metadata)
+            yield Documents(ids, texts, metadata, opener.progress.n_bytes)
             ids, texts, metadata, n_characters = [], [], [], 0
-        ids.append(key or str(number))
+        ids.append(key or str(number + left_out.count - already))  # a row that was left out keeps its number
         texts.append(text)
         metadata.append(others)
         n_characters += len(text)
         if len(ids) == batch_docs:
-            yield Documents(ids, texts, metadata)
+            yield Documents(ids, texts, metadata, opener.progress.n_bytes)
             ids, texts, metadata, n_characters = [], [], [], 0
     if ids:
-        yield Documents(ids, texts, metadata)
+        yield Documents(ids, texts, metadata, opener.progress.n_bytes)

@@ -28,11 +28,28 @@ class Documents:
         The texts as they stand in the source; an empty document is ``""``.
     metadata : list of dict
         The other columns, scalars only; ``{}`` where the source has none.
+    n_bytes : int
+        Bytes of unpacked text read from the source by the end of this batch, or a little more; 0 where that is not
+        counted.
     """
 
     ids: list[str]
     texts: list[str]
     metadata: list[dict[str, Value]]
+    n_bytes: int = 0
+
+
+@dataclass
+class Reading:
+    """How far the reading of a source is.
+
+    Attributes
+    ----------
+    n_bytes : int
+        Of unpacked text, so far.
+    """
+
+    n_bytes: int = 0
 
 
 @dataclass

@@ -238,4 +238,8 @@ def quiet_import(module: str) -> Any:
     """Import a package whose source warns: of old string escapes, of pkg_resources."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return importlib.import_module(module)
+        try:
+            return importlib.import_module(module)
+        except ImportError as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{module} is installed but cannot be used ({reason}): install it again") from error
