@@ -8,10 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+import topicnet
 from tests.cli.conftest import themed_documents
 from topicnet.blocks import is_mapped
 from topicnet.config import FitConfig, read_config
 from topicnet.errors import CorpusError, InputError, TopicnetError
+from topicnet.evaluation import _counted
 from topicnet.pipeline import OF_COUNTING, text_options, with_vocabulary
 from topicnet.sources import (
     corpus_in_memory,
@@ -22,9 +24,11 @@ from topicnet.sources import (
     documents_of,
     kept_columns,
     read_corpus,
+    silent,
 )
 from topicnet.text.bags import write_ldac
 from topicnet.text.counts import Corpus
+from topicnet.text.frames import documents_of_texts
 from topicnet.text.options import TextOptions
 from topicnet.text.rows import Documents, SkippedRows
 from topicnet.workspace import read_parts
@@ -364,7 +368,7 @@ def test_tables_and_texts_in_memory_are_counted_alike() -> None:
     table = pl.DataFrame({"key": ["a", "b"], "body": ["aa bb", None], "label": [1, 2]})
     options = TextOptions("none")
     from_table = corpus_in_memory(table, config, lambda _: options, None)
-    from_pandas = corpus_in_memory(table.to_pandas(), config, options, None)
+    from_pandas = corpus_in_memory(table.to_pandas(), config, lambda _: options, None)
     from_texts = corpus_in_memory(["aa bb", ""], config, lambda _: options, ["a", "b"])
     for corpus in (from_table, from_pandas, from_texts):
         assert corpus.ids == ["a", "b"]
@@ -401,3 +405,14 @@ def test_documents_are_read_once_and_in_order(here: Path) -> None:
     assert skipped.count == 1
     lee = [text for batch in documents_of(of("lee")) for text in batch.texts]
     assert len(lee) == 300
+
+
+def test_test_documents_are_counted_as_transform_counts_them(here: Path) -> None:
+    """Stop words go as they were stored: cut and lemmatised once more, some would be others."""
+    texts = ["better meetings left the best leaves", "was leaving better teams meeting", "dogs and better leaves"] * 8
+    run = topicnet.fit(texts, n_topics=2, max_epochs=1, init="random", lemmatize=True, max_df=1.0)
+    (here / "test.txt").write_text("\n".join(texts) + "\n")
+    counted = _counted(run.bundle, of("test.txt"), silent)
+    assert np.array_equal(
+        counted.over.counts.toarray(), run.bundle.count([documents_of_texts(texts, None)]).counts.toarray()
+    )

@@ -9,17 +9,18 @@ from topicnet import files
 from topicnet.config import FitConfig
 from topicnet.errors import CorpusError
 from topicnet.pipeline import OF_CHOOSING, refuse_options, text_options
-from topicnet.sources import Notice, count_every_word, read_corpus, silent
+from topicnet.sources import Notice, count_every_word, kept_columns, read_corpus, silent
 from topicnet.text.counts import Corpus
 
 
 def prepare(config: FitConfig, out: Path, *, overwrite: bool, on_notice: Notice = silent) -> Corpus:
     """Count a corpus in one pass over its text and write the counts for `fit`, batch by batch.
 
-    Memory holds the ids and other columns, every different word, and one batch; the rest is on disk from the start.
+    Of the other columns those that are named for keeping are kept, or all where none is. Memory holds the ids and
+    these columns, every different word, and one batch; the rest is on disk from the start.
     """
     with files.whole_folder(out, overwrite=overwrite) as folder, files.disk_errors(out):
-        corpus = read_corpus(config, folder, on_notice, excerpts=False)
+        corpus = read_corpus(config, folder, on_notice, excerpts=False, columns=kept_columns(config) or None)
         corpus.save(folder)
     return corpus
 

@@ -82,11 +82,16 @@ def documents_of(config: FitConfig, skipped: SkippedRows | None = None) -> Itera
 
 
 def read_corpus(
-    config: FitConfig, folder: Path | None = None, on_notice: Notice = silent, *, excerpts: bool = True
+    config: FitConfig,
+    folder: Path | None = None,
+    on_notice: Notice = silent,
+    *,
+    excerpts: bool = True,
+    columns: list[str] | None = None,
 ) -> Corpus:
     """Read and count the corpus a configuration names, into a staged folder where one is given.
 
-    Without `excerpts` nothing of the texts is kept, not even for showing.
+    Without `excerpts` nothing of the texts is kept, not even for showing; of the other columns all, or just `columns`.
 
     Raises
     ------
@@ -110,7 +115,14 @@ def read_corpus(
     skipped = SkippedRows() if config.skip_bad_rows else None
     documents = documents_of(config, skipped)
     corpus = _count(
-        documents, config, lang, lambda lang: text_options(config, lang), folder, on_notice, excerpts=excerpts
+        documents,
+        config,
+        lang,
+        lambda lang: text_options(config, lang),
+        folder,
+        on_notice,
+        excerpts=excerpts,
+        columns=columns,
     )
     note_skipped(skipped, corpus, on_notice)
     _note_duplicates(corpus, on_notice)
@@ -158,6 +170,7 @@ def _count(
     *,
     every_word: bool = False,
     excerpts: bool = True,
+    columns: list[str] | None = None,
 ) -> Corpus:
     ahead = _first_batches(batches)
     batches = chain(ahead, batches)
@@ -191,6 +204,7 @@ def _count(
         name=name,
         folder=folder,
         excerpts=excerpts,
+        columns=columns,
     )
     check_columns(config, corpus.metadata.columns, "the documents have")
     if detected:

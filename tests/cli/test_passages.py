@@ -9,6 +9,7 @@ import pytest
 
 import topicnet
 from topicnet.errors import InputError
+from topicnet.run import _check_same_corpus
 
 from .conftest import Warm, assert_refused, snapshot, themed_documents
 
@@ -152,3 +153,28 @@ def test_counts_without_reading_order_have_no_passages(warm: Warm, made: Path, t
     done = warm("fit", "bag.ldac", *FAST, "--passages", "20", "--out", "run", cwd=tmp_path)
     assert_refused(done, "passages of 20 words", "order")
     assert snapshot(tmp_path) == before
+
+
+def test_an_interrupted_fit_of_passages_goes_on(made: Path) -> None:
+    run = topicnet.load(made / "run")
+    assert run.corpus is not None
+    _check_same_corpus(run, run.corpus, made / "run")  # the passages are the configuration's, not the text's
+    other = topicnet.Corpus.from_texts([*TEXTS, "another cat"], ids=None)
+    with pytest.raises(InputError, match="documents are not those"):
+        _check_same_corpus(run, other, made / "run")
+
+
+def test_documents_and_passages_go_into_files_of_their_own(warm: Warm, made: Path, tmp_path: Path) -> None:
+    before = snapshot(tmp_path)
+    both = ("--out", "theta.csv", "--by-passage", "theta.csv")
+    assert_refused(warm("transform", made / "run", made / "corpus.jsonl", *both, cwd=tmp_path), "theta.csv", "own")
+    whole = ("--out", "theta.csv", "--by-passage", "passages.csv")
+    done = warm("transform", made / "whole", made / "corpus.jsonl", *whole, cwd=tmp_path)
+    assert_refused(done, "--by-passage", "whole documents")
+    assert snapshot(tmp_path) == before
+
+
+def test_counts_of_another_tool_have_no_passages_to_transform(warm: Warm, made: Path, tmp_path: Path) -> None:
+    assert warm("export", made / "run", "--counts", "bag.ldac", cwd=tmp_path).returncode == 0
+    done = warm("transform", made / "run", "bag.ldac", "--out", "theta.csv", cwd=tmp_path)
+    assert_refused(done, "order of the words")

@@ -12,6 +12,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from topicnet.text.counts import Corpus
+
 from .conftest import QUICK, Warm, assert_refused, snapshot, themed_documents
 from .test_interrupt import start
 
@@ -343,3 +345,21 @@ def test_ctrl_c_leaves_nothing_of_what_was_prepared(tmp_path: Path) -> None:
         assert process.returncode == 130
         assert process.stderr.read() == "topicnet: interrupted; nothing was written\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_columns_named_are_stored(warm: Warm, tmp_path: Path) -> None:
+    rows = "".join(f"{body},{n},x\n" for n, body in enumerate(themed_documents(30)))
+    (tmp_path / "a.csv").write_text("text,group,html\n" + rows)
+    assert warm("prepare", "a.csv", "--keep-columns", "group", "--out", "few", cwd=tmp_path).returncode == 0
+    assert warm("prepare", "a.csv", "--out", "all", cwd=tmp_path).returncode == 0
+    assert Corpus.load(tmp_path / "few").metadata.columns == ["group"]
+    assert Corpus.load(tmp_path / "all").metadata.columns == ["group", "html"]
+
+
+def test_text_that_needs_a_segmenter_is_noticed(warm: Warm, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("中国经济 发展\n中国政府 发展\n" * 20)
+    done = warm("prepare", "a.txt", "--max-df", "1.0", "--out", "counts", cwd=tmp_path)
+    assert "--lang zh, ja, ko or auto" in done.stderr
+    assert (
+        warm("prepare", "a.txt", "--max-df", "1.0", "--lang", "zh", "--out", "zh", cwd=tmp_path).stderr.count("\n") == 1
+    )

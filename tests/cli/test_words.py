@@ -136,3 +136,13 @@ REFUSED: dict[str, tuple[list[str], str]] = {
 def test_what_has_no_words_is_refused_in_one_line(case: str, warm: Warm, made: Path) -> None:
     arguments, word = REFUSED[case]
     assert_refused(warm("words", *arguments, cwd=made), word)
+
+
+def test_counts_of_another_tool_have_no_places_and_no_lines(warm: Warm, made: Path, tmp_path: Path) -> None:
+    assert warm("export", made / "counts", "--counts", "bag.ldac", cwd=tmp_path).returncode == 0
+    assert warm("prepare", "bag.ldac", "--out", "bag", cwd=tmp_path).returncode == 0
+    done = warm("words", "bag", "--json", cwd=tmp_path)
+    assert "nothing is known of where words stand" in done.stderr
+    found = json.loads(done.stdout)
+    assert found["lines"] == []
+    assert {word["narrowness"] for word in found["words"]} == {1.0}

@@ -8,11 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from topicnet.cli.app import AsJson, CorpusArgument, Overwrite, Quiet, app, one_or_several  # the commands join it
-from topicnet.cli.options import COUNTING, READING, takes
+from topicnet.cli.options import COLUMNS, COUNTING, READING, takes
+
+KEEP_HELP = "Of the other columns, store these alone, with commas between.  [default: all]"
+STORED = {name: COLUMNS[name] for name in ("label_column", "time_column")} | {
+    "keep_columns": Annotated[str | None, typer.Option(help=KEEP_HELP)]
+}
 
 
 @app.command()
-@takes(READING, COUNTING)
+@takes(READING, STORED, COUNTING)
 def prepare(
     corpus: CorpusArgument,
     out: Annotated[Path, typer.Option(help="Folder to write the counts to.")],

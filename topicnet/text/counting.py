@@ -68,6 +68,8 @@ class Counting:
         A staged folder for the arrays, where they shall not be held in memory.
     excerpts : bool
         Keep the first characters of each text.
+    columns : list of str, optional
+        Of the other columns, keep these alone.
     """
 
     def __init__(
@@ -79,10 +81,12 @@ class Counting:
         keep_texts: bool = False,
         folder: Path | None = None,
         excerpts: bool = True,
+        columns: list[str] | None = None,
     ) -> None:
         self.options = options
         self.every_word = every_word
         self.keep_excerpts = excerpts
+        self.columns = columns
         self.vocabulary = vocabulary if options.vocabulary is None else sorted(set(options.vocabulary))
         self.phrases = options.phrases if isinstance(options.phrases, tuple) else ()
         self.finds_phrases = options.phrases is True
@@ -138,7 +142,7 @@ class Counting:
         """Word numbers of a batch, documents end to end, and how many each document has."""
         parts = [self._code(pieces) for pieces in _in_pieces(documents.texts)]
         self.ids.append(pl.Series(documents.ids, dtype=pl.String))
-        self.metadata.append(_metadata_frame(documents))
+        self.metadata.append(_metadata_frame(documents, self.columns))
         if self.keep_excerpts and len(self.excerpts) < EXCERPT_DOCS:
             start = pl.Series([text[: 4 * EXCERPT_CHARACTERS] for text in documents.texts], dtype=pl.String)
             start = start.str.replace_all(r"[\s\p{C}]+", " ").str.strip_chars().str.slice(0, EXCERPT_CHARACTERS)
@@ -351,12 +355,15 @@ def _counts(tokens: NDArray[np.int32], lengths: NDArray[np.int64], n_words: int,
     return counts
 
 
-def _metadata_frame(documents: Documents) -> pl.DataFrame:
-    """The other columns of a batch, beside the numbers of its rows."""
+def _metadata_frame(documents: Documents, columns: list[str] | None) -> pl.DataFrame:
+    """The other columns of a batch, or those of them that are asked for, beside the numbers of its rows."""
     rows = pl.DataFrame({ROW_NUMBER: np.arange(len(documents.ids))})
-    if not any(documents.metadata):
+    metadata = documents.metadata
+    if columns is not None:
+        metadata = [{name: row[name] for name in columns if name in row} for row in metadata]
+    if not any(metadata):
         return rows
-    return rows.hstack(pl.DataFrame(documents.metadata, infer_schema_length=None, strict=False))
+    return rows.hstack(pl.DataFrame(metadata, infer_schema_length=None, strict=False))
 
 
 def _one_table(frames: list[pl.DataFrame]) -> pl.DataFrame:

@@ -142,11 +142,12 @@ class Corpus:
         name: str = "texts",
         folder: Path | None = None,
         excerpts: bool = True,
+        columns: list[str] | None = None,
     ) -> Corpus:
         """Count batches of documents as `read_documents` yields them; `every_word` prunes none, and allows for none.
 
-        With a `folder`, the arrays are written there as they come and mapped: memory holds the ids, the other columns
-        and one batch.
+        Of the other columns all are kept, or those in `columns`. With a `folder`, the arrays are written there as they
+        come and mapped: memory holds the ids, the other columns and one batch.
         """
         counting = Counting(
             options or TextOptions(),
@@ -155,6 +156,7 @@ class Corpus:
             keep_texts=keep_texts,
             folder=folder,
             excerpts=excerpts,
+            columns=columns,
         )
         found = counting.run(batches)
         n_words = len(found.vocabulary)
