@@ -95,7 +95,7 @@ def test_where_rows_may_be_skipped_no_row_is_refused(folder, data, name, given_o
 @settings(max_examples=200)
 def test_any_bytes_in_any_format_are_read_or_refused(folder, data, file_format, given_options):
     (folder / "a.dat").write_bytes(data)
-    read_or_refused(folder / "a.dat", file_format=file_format, **given_options)
+    assert read_or_refused(folder / "a.dat", file_format=file_format, **given_options) <= data.count(b"\n") + 1
 
 
 @given(st.integers(0, 2000), st.binary(min_size=1, max_size=3), st.booleans())
@@ -123,7 +123,7 @@ def test_a_changed_workbook_is_read_or_refused(folder, workbook, place, put, cut
     place %= len(workbook)
     path = folder / "c.xlsx"
     path.write_bytes(workbook[:place] if cut else workbook[:place] + put + workbook[place + len(put) :])
-    read_or_refused(path, batch_docs=10)
+    assert read_or_refused(path, batch_docs=10) in ({0} if cut else range(21))
 
 
 @given(st.integers(0, 4000))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import re
+import struct
+import tokenize
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -208,6 +211,13 @@ def read_npz(path: Path, check_shape: CheckShape) -> csr_matrix:
     return canonical(counts, indices, indptr, (n_rows, n_columns), path)
 
 
+# What zipfile, zlib and numpy say of bytes that are no archive of arrays; an encrypted member is a RuntimeError.
+_NO_ARCHIVE = (
+    OSError, EOFError, ValueError, KeyError, TypeError, IndexError, RuntimeError, SyntaxError, OverflowError,
+    struct.error, zlib.error, zipfile.BadZipFile, tokenize.TokenError,
+)  # fmt: skip
+
+
 def _npz_arrays(path: Path) -> dict[str, NDArray[Any]]:
     known = ("format", "shape", "data", "indices", "indptr", "row", "col", "coords")
     try:
@@ -218,7 +228,7 @@ def _npz_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise
     except MemoryError as error:
         raise _damaged(path, "it says that it holds more than fits in memory") from error
-    except Exception as error:  # whatever zipfile and numpy say of bytes that are no archive of arrays
+    except _NO_ARCHIVE as error:
         reason = "it is no archive of arrays, or holds pickles, which are never loaded"
         raise _damaged(path, reason) from error
     if not {"format", "shape", "data"} <= parts.keys() or parts["format"].size != 1:

@@ -25,6 +25,7 @@ from topicnet.text.options import TextOptions
 from topicnet.text.phrases import Joiner, find_phrases
 from topicnet.text.rows import Documents
 from topicnet.text.stores import Checksum, Store, Words
+from topicnet.text.tokens import count_tokens, only, starts_of
 from topicnet.text.vocabulary import Pruning
 
 EXCERPT_CHARACTERS = 120
@@ -169,11 +170,11 @@ class Counting:
     def _take(self, documents: Documents, codes: NDArray[np.int32], lengths: NDArray[np.int64]) -> None:
         self.checksum.add(documents)
         if self.phrases:
-            codes, starts = self.joiner(codes, _starts(lengths))
+            codes, starts = self.joiner(codes, starts_of(lengths))
             lengths = np.diff(starts)
         if self.spill is None:
-            codes, lengths = _only(codes, lengths, codes < len(self.first))
-            self._keep(_counts(codes, lengths, len(self.first)), codes)
+            codes, lengths = only(codes, lengths, codes < len(self.first))
+            self._keep(count_tokens(codes, lengths, len(self.first)), codes)
             return
         if not self.finds_phrases:  # which stop words part
             codes, lengths = self._without_stop_words(codes, lengths)
@@ -184,7 +185,7 @@ class Counting:
     def _without_stop_words(
         self, codes: NDArray[np.int32], lengths: NDArray[np.int64]
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        codes, lengths = _only(codes, lengths, codes >= len(self.first))
+        codes, lengths = only(codes, lengths, codes >= len(self.first))
         return codes - np.int32(len(self.first)), lengths
 
     def _add_frequencies(self, codes: NDArray[np.int32], lengths: NDArray[np.int64]) -> None:
@@ -194,7 +195,7 @@ class Counting:
             grown[: len(self.document_frequency)] = self.document_frequency
             self.document_frequency = grown
         # Only where counts stand matters, not what they are: they may wrap round.
-        found = np.bincount(_counts(codes, lengths, n_words, np.int8).indices, minlength=n_words)
+        found = np.bincount(count_tokens(codes, lengths, n_words, np.int8).indices, minlength=n_words)
         self.document_frequency[:n_words] += found
 
     def _count_spilled(self, spill: Store) -> None:
@@ -209,8 +210,8 @@ class Counting:
 
         def count(batch: tuple[NDArray[np.int32], NDArray[np.int64]]) -> tuple[csr_matrix, NDArray[np.int32]]:
             renumbered = numbers[batch[0]]
-            known, lengths = _only(renumbered, batch[1], renumbered >= 0)
-            return _counts(known, lengths, len(chosen)), known
+            known, lengths = only(renumbered, batch[1], renumbered >= 0)
+            return count_tokens(known, lengths, len(chosen)), known
 
         for counts, known in in_order(count, self._batches(tokens)):
             self._keep(counts, known)
@@ -242,7 +243,7 @@ class Counting:
         codes_of |= {word: len(codes_of) + i for i, word in enumerate(new)}
         joined, joiner = self._store("joined"), Joiner(list(self.phrases), codes_of)
         for number, (codes, lengths) in enumerate(self._batches(tokens)):
-            codes, starts = joiner(np.asarray(codes), _starts(lengths))
+            codes, starts = joiner(np.asarray(codes), starts_of(lengths))
             codes, kept = self._without_stop_words(codes, np.diff(starts))
             self._add_frequencies(codes, kept)
             joined.append(codes)
@@ -334,25 +335,6 @@ def _in_pieces(texts: list[str]) -> Iterator[list[str]]:
             end = space if space > 0 else end
         yield [text[begin:end]]
         begin = end
-
-
-def _only(
-    codes: NDArray[np.int32], lengths: NDArray[np.int64], kept: NDArray[np.bool_]
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """The tokens kept, and how many of them each document has."""
-    at = np.flatnonzero(kept)
-    return codes[at], np.diff(np.searchsorted(at, _starts(lengths)))
-
-
-def _starts(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(lengths)])
-
-
-def _counts(tokens: NDArray[np.int32], lengths: NDArray[np.int64], n_words: int, kind: Any = np.int32) -> csr_matrix:
-    ones = np.ones(len(tokens), dtype=kind)
-    counts = csr_matrix((ones, tokens, _starts(lengths)), shape=(len(lengths), n_words), copy=True)
-    counts.sum_duplicates()
-    return counts
 
 
 def _metadata_frame(documents: Documents, columns: list[str] | None) -> pl.DataFrame:

@@ -23,6 +23,7 @@ from topicnet.text.frames import documents_of_frame, documents_of_texts
 from topicnet.text.options import TextOptions
 from topicnet.text.readers import Documents
 from topicnet.text.soundness import are_below, check_counts, check_parts, whole_counts
+from topicnet.text.tokens import count_tokens, only
 
 COUNTS_FORMAT = 1
 ARRAYS = ("data", "indices", "indptr", "tokens")
@@ -230,13 +231,8 @@ class Corpus:
             return self
         number = numbers_of(vocabulary, self.vocabulary)
         tokens = number[self.tokens] if number.size else np.zeros(0, dtype=np.int32)
-        rows = np.repeat(np.arange(self.n_docs), self.lengths)[tokens >= 0]
-        known = tokens[tokens >= 0]
-        lengths = np.bincount(rows, minlength=self.n_docs)
-        starts = np.concatenate([[0], np.cumsum(lengths)])
-        ones = np.ones(len(known), dtype=np.int32)
-        counts = csr_matrix((ones, known, starts), shape=(self.n_docs, len(vocabulary)), copy=True)
-        counts.sum_duplicates()
+        known, lengths = only(tokens, self.lengths, tokens >= 0)
+        counts = count_tokens(known, lengths, len(vocabulary))
         status = np.where((lengths == 0) & (self.status == OK), OOV, self.status)
         return replace(self, counts=counts, vocabulary=vocabulary, tokens=known, status=status, folder=None)
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from topicnet.blocks import resident_memory
 from topicnet.errors import CorpusError
+from topicnet.text.counting import LONG_TEXT
 from topicnet.text.folders import files_of_folder, named_sources
 from topicnet.text.mallet import OCTIS_CORPUS, is_octis
 from topicnet.text.options import TextOptions
@@ -25,7 +26,6 @@ GZIP_LIMIT = 2**32  # a gzip file's last four bytes hold the size of its text up
 OTHER_SECONDS_OF_MB = 1 / 60
 HEAPS = 0.6  # distinct words grow with this power of the text (Heaps' law), above what corpora show
 WORD_BYTES, DOCUMENT_BYTES, BATCH_BYTES = 110, 200, 350_000_000
-BATCH_CHARACTERS = 8_000_000
 LONGEST_BYTES = 9  # of each character of a document that is longer than a batch
 TOKEN_BYTES, NONZERO_BYTES = 8, 8  # of each token its number twice, until the vocabulary is chosen
 
@@ -78,7 +78,7 @@ def forecast_counting(first: Documents, source: str | Sequence[str], options: Te
     return CountForecast(
         n_docs,
         times * (seconds + text_bytes / 1e6 * OTHER_SECONDS_OF_MB),
-        resident_memory() + round(memory + LONGEST_BYTES * max(0, max(lengths) - BATCH_CHARACTERS)),
+        resident_memory() + round(memory + LONGEST_BYTES * max(0, max(lengths) - LONG_TEXT)),
         round(times * (TOKEN_BYTES * n_tokens + NONZERO_BYTES * nonzeros)),
     )
 

@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix
 
 from topicnet.errors import InputError
 from topicnet.text.counts import Corpus
+from topicnet.text.tokens import count_tokens
 
 TOKENS_AT_ONCE = 4_000_000  # tokens counted in one go; beside them only the counts are held
 
@@ -60,7 +61,7 @@ def in_passages(corpus: Corpus, size: int) -> Passages:
     """
     if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
         raise InputError(f"passages of {size!r} words asked for, expected a whole number from 1, such as 100")
-    lengths = np.asarray(corpus.counts.sum(1), dtype=np.int64).ravel()  # (D,)
+    lengths = corpus.lengths  # (D,)
     pieces = np.maximum(1, (2 * lengths + size) // (2 * size))  # (D,) L / size, halves rounded up
     document = np.repeat(np.arange(corpus.n_docs), pieces)  # (P,)
     number = np.arange(len(document)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
@@ -118,11 +119,7 @@ def _counts(tokens: NDArray[np.int32], lengths: NDArray[np.int64], n_words: int)
     while row < len(lengths):
         begin = int(ends[row - 1]) if row else 0
         stop = max(row + 1, int(np.searchsorted(ends, begin + TOKENS_AT_ONCE, side="right")))
-        indptr = np.concatenate([[begin], ends[row:stop]]) - begin
-        words = np.array(tokens[begin : int(ends[stop - 1])], dtype=np.int32)
-        part = csr_matrix((np.ones(len(words), dtype=np.int32), words, indptr), shape=(stop - row, n_words))
-        part.sum_duplicates()
-        parts.append(part)
+        parts.append(count_tokens(tokens[begin : int(ends[stop - 1])], lengths[row:stop], n_words))
         row = stop
     data = np.concatenate([np.zeros(0, dtype=np.int32), *(part.data for part in parts)])
     indices = np.concatenate([np.zeros(0, dtype=np.int32), *(part.indices for part in parts)])

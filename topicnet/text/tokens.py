@@ -1,0 +1,32 @@
+"""Tokens as numbers, documents end to end, and their counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+
+def only(
+    codes: NDArray[np.int32], lengths: NDArray[np.int64], kept: NDArray[np.bool_]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The tokens kept, and how many of them each document has."""
+    at = np.flatnonzero(kept)
+    return codes[at], np.diff(np.searchsorted(at, starts_of(lengths)))
+
+
+def starts_of(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Where each document begins, and where the last ends: (D + 1,)."""
+    return np.concatenate([[0], np.cumsum(lengths)])
+
+
+def count_tokens(
+    tokens: NDArray[np.int32], lengths: NDArray[np.int64], n_words: int, kind: Any = np.int32
+) -> csr_matrix:
+    """Count the tokens of each document, (D, n_words); every word once and in order."""
+    ones = np.ones(len(tokens), dtype=kind)
+    counts = csr_matrix((ones, tokens, starts_of(lengths)), shape=(len(lengths), n_words), copy=True)
+    counts.sum_duplicates()
+    return counts
