@@ -675,7 +675,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(bags, "_row_blocks", full)
+    monkeypatch.setattr(bags, "row_blocks", full)
     with pytest.raises(OutputError, match="free some space"):
         write(tmp_path / "deep" / "a.out", CSR, WORDS)
     assert list(tmp_path.iterdir()) == []

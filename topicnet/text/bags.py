@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicnet import files
+from topicnet.blocks import row_blocks
 from topicnet.errors import CorpusError, InputError
 from topicnet.text.bag_files import Handle, find_vocabulary, read_npz, read_vocabulary
 from topicnet.text.bag_text import read_ldac, read_matrix_market
@@ -207,23 +207,11 @@ def _check_words(counts: csr_matrix, vocabulary: list[str]) -> None:
         seen.add(word)
 
 
-def _row_blocks(counts: csr_matrix) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """First row of each block, and where its rows begin and end among the nonzeros."""
-    begin, n_docs = 0, counts.shape[0]
-    while begin < n_docs:
-        reach = int(counts.indptr[begin]) + BLOCK_NONZEROS
-        end = int(np.searchsorted(counts.indptr, reach, side="right")) - 1
-        end = min(max(begin + 1, end), begin + BLOCK_NONZEROS, n_docs)
-        yield begin, np.asarray(counts.indptr[begin : end + 1], dtype=np.int64)
-        begin = end
-
-
 def _write_pairs(handle: Handle, counts: csr_matrix) -> None:
-    for _, bounds in _row_blocks(counts):
-        lengths = np.diff(bounds)
-        inside = slice(bounds[0], bounds[-1])
+    for _, block in row_blocks(counts, BLOCK_NONZEROS):
+        lengths = np.diff(block.indptr)
         rows = np.repeat(np.arange(len(lengths)), lengths)
-        pairs = pl.DataFrame({"row": rows, "id": counts.indices[inside], "count": counts.data[inside]})
+        pairs = pl.DataFrame({"row": rows, "id": block.indices, "count": block.data})
         pair = pl.concat_str(pl.lit(" "), "id", pl.lit(":"), "count")
         filled = pairs.group_by("row", maintain_order=True).agg(pair.str.join(""))["literal"]
         place = pl.Series(np.cumsum(lengths > 0) - 1).set(pl.Series(lengths == 0), None)  # of a document in `filled`
@@ -236,13 +224,12 @@ def _write_entries(handle: Handle, counts: csr_matrix) -> None:
     n_docs, n_words = counts.shape
     n_entries = int(counts.indptr[-1]) - int(counts.indptr[0])
     handle.write(f"%%MatrixMarket matrix coordinate real general\n{n_docs} {n_words} {n_entries}\n".encode())
-    for begin, bounds in _row_blocks(counts):
-        inside = slice(bounds[0], bounds[-1])
+    for where, block in row_blocks(counts, BLOCK_NONZEROS):
         entries = pl.DataFrame(
             {
-                "row": np.repeat(np.arange(begin + 1, begin + len(bounds)), np.diff(bounds)),
-                "column": counts.indices[inside].astype(np.int64) + 1,
-                "count": counts.data[inside],
+                "row": np.repeat(np.arange(where.start + 1, where.stop + 1), np.diff(block.indptr)),
+                "column": block.indices.astype(np.int64) + 1,
+                "count": block.data,
             }
         )
         handle.write(entries.write_csv(include_header=False, separator=" ").encode())
