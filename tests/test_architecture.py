@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "topicnet"
 ALLOWED = {
     "errors": set(),
     "files": set(),
+    "ahead": set(),
     "blocks": set(),
     "config": set(),
     "text": set(),
@@ -27,10 +28,12 @@ ALLOWED = {
     "record": {"config", "models", "core", "text", "evaluate", "scorecard"},
     "word_vectors": {"config", "models", "text"},
     "preparing": {"pipeline", "config", "sources", "text"},
-    "exports": {"bundle", "config", "models", "results", "sources", "tables", "text"},
+    "exports": {"bundle", "config", "core", "models", "results", "sources", "tables", "text"},
     "room": {"config", "models", "sources", "text"},
+    "unfinished": {"results", "config", "core", "text"},
     "run": {
         "room",
+        "unfinished",
         "pipeline",
         "word_vectors",
         "record",
@@ -45,6 +48,7 @@ ALLOWED = {
         "scorecard",
         "sources",
     },
+    "along": {"run", "sources", "config", "core"},
     "evaluation": {"exports", "results", "bundle", "config", "sources", "scorecard", "text", "evaluate"},
     "worker": {"baselines", "models", "record", "scorecard", "text"},
     "figures": set(),
@@ -77,6 +81,7 @@ ALLOWED = {
         "evaluate",
     },
     "cli": {
+        "along",
         "experiments",
         "tuning",
         "evaluation",
@@ -93,7 +98,7 @@ ALLOWED = {
     "__init__": {"models", "results", "run", "text"},
     "__main__": {"cli"},
 }
-EVERYWHERE = {"errors", "files", "blocks"}
+EVERYWHERE = {"errors", "files", "blocks", "ahead"}
 FORBIDDEN = {
     "text": {"torch", "pandas.core"},
     "evaluate": {"torch", "sklearn", "pandas", "polars"},

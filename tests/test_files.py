@@ -8,6 +8,8 @@ import json
 import math
 import os
 import re
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
@@ -474,3 +476,69 @@ def test_parquet_keeps_cells_as_they_are(tmp_path: Path) -> None:
     table = pl.DataFrame({"id": ["=a", None, ""], "x": np.array([0.1, np.nan, 1], dtype=np.float32)})
     files.write_table(tmp_path / "t.parquet", table, parquet=True)
     assert_frame_equal(pl.read_parquet(tmp_path / "t.parquet"), table)
+
+
+# ---------------------------------------------------------------- held
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from topicnet import files
+with files.held(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold(folder: Path) -> "subprocess.Popen[str]":
+    """A process that holds a folder until its input ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_held_folder_is_made_and_removed_again_where_it_stays_empty(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "one"
+    with files.held(folder):
+        assert listing(tmp_path) == {"runs": "", "runs/one": "", "runs/one/lock": ""}
+    assert listing(tmp_path) == {}
+    with files.held(folder):
+        (folder / "kept.txt").write_text("kept")
+    assert (folder / "kept.txt").read_text() == "kept"
+    with files.held(folder):
+        files.remove(folder / "kept.txt")
+    assert not folder.exists()
+
+
+def test_a_held_folder_is_refused_to_others_until_its_holder_ends(tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    with hold(folder) as process:
+        with pytest.raises(OutputError, match="another process is writing in") as caught, files.held(folder):
+            pytest.fail("the block was entered")
+        one_line(caught)
+        process.kill()
+    with files.held(folder):
+        pass
+    assert listing(tmp_path) == {}
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "new" / ("x" * 300)):
+        with pytest.raises(OutputError, match="cannot write") as caught, files.held(folder):
+            pytest.fail("the block was entered")
+        one_line(caught)
+    assert listing(tmp_path) == {"file": "x"}
+
+
+def test_a_folder_may_be_staged_within_another(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    with files.whole_folder(tmp_path / "run", overwrite=False, within=tmp_path / "work") as part:
+        fill(part)
+        assert part.parent == tmp_path / "work"
+    assert [path.name for path in (tmp_path / "work").iterdir()] == []
+    assert (tmp_path / "run" / "run.json").read_text() == "new"

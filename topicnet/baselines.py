@@ -178,7 +178,7 @@ def installed(name: str) -> bool:
 def check_installed(name: str) -> None:
     """Raise InputError if the library behind a baseline is missing."""
     if not installed(name):
-        raise InputError(f"model {name!r} needs tomotopy, which is not installed: pip install 'topicnet[bench]'")
+        raise InputError(f"model {name!r} needs tomotopy, which is not installed: pip install 'topicnet[lda]'")
 
 
 def _rows(table: NDArray[Any]) -> NDArray[np.float64]:

@@ -28,6 +28,7 @@ from topicnet.text.counts import Corpus
 from topicnet.text.options import options_of
 from topicnet.text.passages import document_theta, in_passages
 from topicnet.text.readers import Documents
+from topicnet.text.spread import spread
 
 FORMAT = 2
 # What format 2 added: versions that read format 1 alone would cut text without these, and say nothing.
@@ -64,10 +65,11 @@ class Bundle:
     vocabulary: list[str]
     text: dict[str, Any]
 
-    def count(self, documents: Iterable[Documents]) -> Corpus:
-        """Count the known words of documents."""
+    def count(self, documents: Iterable[Documents], workers: int = 1, *, at_once: bool = True) -> Corpus:
+        """Count the known words of documents, cut in several processes where `spread` says so; no excerpts are kept."""
         options = options_of(self.text)  # stop words are not in the vocabulary, so none need dropping
-        return Corpus.from_documents(documents, options=options, vocabulary=self.vocabulary)
+        with spread(options, workers, at_once=at_once) as spread_options:
+            return Corpus.from_documents(documents, options=spread_options, vocabulary=self.vocabulary, excerpts=False)
 
     def theta(self, corpus: Corpus, refine: int = 0) -> NDArray[np.float32]:
         """Infer theta (D, K) of counted documents."""

@@ -7,7 +7,8 @@
     |   |-- CorpusError           text that cannot be read, or that holds nothing to learn from
     |   `-- ConfigError           a configuration file with an unknown or impossible entry
     |-- BundleError               a saved model that is damaged, foreign or too new
-    `-- OutputError               a place that cannot be written to, or that already holds something
+    |-- OutputError               a place that cannot be written to, or that already holds something
+    `-- ParallelError             another process of a fit that several share has ended, or is silent
 
 A message names what was given, what was expected and what to do, in that order.
 """
@@ -35,3 +36,7 @@ class BundleError(TopicnetError):
 
 class OutputError(TopicnetError):
     """A place that cannot be written to, or that already holds something."""
+
+
+class ParallelError(TopicnetError):
+    """Another process of a fit that several share has ended, or is silent."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from topicnet import files
 from topicnet.bundle import Bundle, load_bundle
 from topicnet.config import FitConfig
+from topicnet.core.threads import worker_count
 from topicnet.errors import CorpusError, InputError
 from topicnet.models import GMNTM
 from topicnet.results import Run, load, read_record
@@ -29,7 +30,9 @@ from topicnet.sources import (
 from topicnet.tables import choose_format, write_doc_table, write_passage_table, write_word_table
 from topicnet.text.bags import bag_format, write_ldac, write_matrix_market
 from topicnet.text.counts import Corpus
+from topicnet.text.options import options_of
 from topicnet.text.rows import SkippedRows
+from topicnet.text.spread import check_workers, is_worth_spreading
 
 COUNT_FORMATS = ("ldac", "mm")
 
@@ -42,17 +45,23 @@ def transform_to_file(
     refine: int,
     overwrite: bool,
     by_passage: Path | None = None,
+    workers: int | None = None,
     on_notice: Notice = silent,
 ) -> Corpus:
-    """Infer theta of new documents, write it, and return the documents as they were counted."""
+    """Infer theta of new documents, write it, and return the documents as they were counted.
+
+    Text is cut in as many processes as there are `workers`: by default, where that takes seconds, on all cores.
+    """
     file_format = choose_format(out, None)
+    if workers is not None:
+        check_workers(workers)
     if not overwrite:
         files.refuse_existing(out)
     bundle = load_bundle(run)
     if by_passage is not None:
         passage_format = _format_of_passages(by_passage, out, bundle, overwrite)
     resolved = with_columns_of(run, config)
-    corpus = _count_new(bundle, resolved, on_notice)
+    corpus = _count_new(bundle, resolved, workers, on_notice)
     if corpus.n_docs == 0:
         raise CorpusError(f"{config.corpus!r} holds no documents: expected one document a line, a row or a file")
     check_columns(resolved, corpus.metadata.columns, "the documents")
@@ -104,15 +113,21 @@ def _format_of_passages(path: Path, out: Path, bundle: Bundle, overwrite: bool) 
     return found
 
 
-def _count_new(bundle: Bundle, config: FitConfig, on_notice: Notice) -> Corpus:
+def _count_new(bundle: Bundle, config: FitConfig, workers: int | None, on_notice: Notice) -> Corpus:
     """New documents in the words of a model: texts, or counts whose columns have names."""
     counted = counted_corpus(config)
     if counted is not None:
+        if workers is not None and workers > 1:
+            on_notice(f"--workers {workers} given, but these are counts: there is no text to cut")
         return _in_words_of(bundle, counted, on_notice)
     if bundle.text.get("counted_elsewhere"):
         on_notice(f"the model was fitted to counts made elsewhere: the text is cut by {bundle.text['tokenizer']}")
     skipped = SkippedRows() if config.skip_bad_rows else None
-    corpus = bundle.count(documents_of(config, skipped))
+    if workers is not None and workers > 1 and not is_worth_spreading(options_of(bundle.text)):
+        cut = bundle.text["tokenizer"]
+        on_notice(f"--workers {workers} given, but {cut} uses all cores in one process: no other is started")
+    documents = documents_of(config, skipped)
+    corpus = bundle.count(documents, worker_count() if workers is None else workers, at_once=workers is not None)
     note_skipped(skipped, corpus, on_notice)
     return corpus
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import io
 import json
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 OURS = ("run.json", "counts.json")  # a folder with one of these was written by topicnet, and may be replaced
+LOCK = "lock"  # in a folder that a process holds
 CSV_SLICE = 50_000  # rows turned into text at a time
 # A cell that starts like this is run as a formula by spreadsheets, unless it is only a signed number. Quotes
 # before it count, so that reading can tell a guard from a text that had one.
@@ -42,8 +44,10 @@ def disk_errors(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Yield an empty folder beside the target that becomes the target when the block succeeds.
+def whole_folder(target: Path, *, overwrite: bool, within: Path | None = None) -> Iterator[Path]:
+    """Yield an empty folder that becomes the target when the block succeeds.
+
+    It lies beside the target, or within another folder of the same disk.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def whole_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
                 f"{str(target)!r} is nothing that topicnet wrote and will not be overwritten: name another with --out"
             )
         made = _make_parents(target)
-        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=within or target.parent))
         staging.chmod(0o777 & ~_umask())
     try:
         yield staging
@@ -79,6 +83,62 @@ def whole_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         _remove_empty(made)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Make a folder where there is none, and keep other processes out of it until the block ends.
+
+    A process that is killed lets go of it. A folder that is left empty is removed again.
+
+    Raises
+    ------
+    OutputError
+        Another process holds it, or the disk refuses.
+    """
+    made = [folder, *(parent for parent in folder.parents if not parent.exists())]
+    handle = None
+    try:
+        with disk_errors(folder):
+            while handle is None:  # until it is not one that its last holder has just removed
+                folder.mkdir(parents=True, exist_ok=True)
+                handle = _lock(folder / LOCK)
+        yield
+    finally:
+        if handle is not None:
+            if folder.is_dir() and [path.name for path in folder.iterdir()] == [LOCK]:
+                (folder / LOCK).unlink()
+            os.close(handle)
+        _remove_empty([one for one in made if os.path.isdir(one)])  # the folder first
+
+
+def _lock(path: Path) -> int | None:
+    """Lock a file, which ends with this process; None if the file was removed meanwhile."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            os.close(handle)
+            raise OutputError(
+                f"another process is writing in {str(path.parent)!r}: wait for it, or name another place"
+            ) from error
+        # A disk that knows no locks: nothing can be asked of it.
+    if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
+        return handle
+    os.close(handle)
+    return None
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all it holds; what cannot be removed stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _replaceable(target: Path) -> bool:

@@ -24,7 +24,7 @@ from topicnet.evaluate.stability import stability
 from topicnet.models import MODELS, TopicModel
 from topicnet.pipeline import with_vocabulary
 from topicnet.record import metrics_of, record_of, topic_coherence
-from topicnet.results import Run, load
+from topicnet.results import Run
 from topicnet.room import check_room
 from topicnet.scorecard import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
 from topicnet.sources import (
@@ -40,6 +40,7 @@ from topicnet.text.counts import OK, Corpus
 from topicnet.text.options import TextOptions
 from topicnet.text.passages import in_passages
 from topicnet.text.vocabulary import Pruning
+from topicnet.unfinished import Unfinished, unfinished_fit
 from topicnet.word_vectors import check_embeddings, give_word_vectors
 
 
@@ -68,6 +69,7 @@ def fit(
     seeds: int = 1,
     device: str = "auto",
     keep_texts: bool = False,
+    checkpoints: str | Path | None = None,
     listener: Listener | None = None,
     **parameters: Any,
 ) -> Run:
@@ -98,6 +100,8 @@ def fit(
     seeds : int
         Fit with so many seeds from `random_state` on, keep the best, and say how stable its topics are
         (`Run.stability`, `Run.fragile`).
+    checkpoints : str or Path, optional
+        A folder to save the fit to as it goes, and to go on from: see `TopicModel.fit`.
     listener : callable, optional
         Called with a `Progress` after every pass and epoch.
     **parameters
@@ -151,9 +155,10 @@ def fit(
         corpus = corpus_in_memory(texts, config, options_for, ids)
     check_columns(config, corpus.metadata.columns, "the table has")
     check_size(corpus, n_topics)
+    place = None if checkpoints is None else Path(checkpoints)
     if config.seeds > 1:
-        return fit_seeds(corpus, config, listener, began)
-    return fit_corpus(corpus, config, estimator, listener, began)
+        return fit_seeds(corpus, config, listener, began, place)
+    return fit_corpus(corpus, config, estimator, listener, began, place)
 
 
 def _listed(words: Iterable[str]) -> Iterable[str]:
@@ -181,16 +186,32 @@ def fit_to_folder(
     """
     model = build_model(config)
     target = out if out is not None else Path("runs") / f"{corpus_name(config)}-{config.model}"
-    earlier = _interrupted_run(target, config) if resume else None
+    with unfinished_fit(target, config, overwrite=overwrite, resume=resume) as unfinished:
+        run = _fit_within(unfinished, config, model, overwrite or resume, on_corpus, on_notice, listener, began)
+        if not run.interrupted:
+            unfinished.clear()
+    return run, target
+
+
+def _fit_within(
+    unfinished: Unfinished,
+    config: FitConfig,
+    model: TopicModel,
+    overwrite: bool,
+    on_corpus: Callable[[Corpus], None],
+    on_notice: Callable[[str], None],
+    listener: Listener | None,
+    began: float,
+) -> Run:
+    target = unfinished.target
     with (
-        files.whole_folder(target, overwrite=overwrite or resume) as folder,
+        files.whole_folder(target, overwrite=overwrite, within=unfinished.folder) as folder,
         _place_for_counts(folder, config) as place,
     ):
         with files.disk_errors(target):
             corpus = read_corpus(config, place, on_notice)
         check_size(corpus, config.topics)
-        if earlier is not None:
-            _check_same_corpus(earlier, corpus, target)
+        unfinished.check_corpus(corpus)
         if config.passages is not None:
             check_reading_order(corpus, f"passages of {config.passages} words")
         on_corpus(corpus)
@@ -198,11 +219,11 @@ def fit_to_folder(
         # From here on Ctrl-C ends the training, not the run: what was learned is written.
         with deferred_interrupt():
             if config.seeds > 1:
-                run = fit_seeds(corpus, config, listener, began, on_notice)
+                run = fit_seeds(corpus, config, listener, began, unfinished.checkpoints, on_notice)
             else:
-                run = fit_corpus(corpus, config, model, listener, began, earlier, on_notice)
+                run = fit_corpus(corpus, config, model, listener, began, unfinished.checkpoints, on_notice)
             run.write(folder, target)
-    return run, target
+    return run
 
 
 @contextmanager
@@ -217,64 +238,21 @@ def _place_for_counts(folder: Path, config: FitConfig) -> Iterator[Path]:
             yield Path(beside)
 
 
-def _interrupted_run(target: Path, config: FitConfig) -> Run:
-    """The run that --resume goes on from.
-
-    Raises
-    ------
-    InputError
-        It was not interrupted, or was configured otherwise.
-    """
-    if not target.exists():
-        raise InputError(f"--resume given, but there is no run in {str(target)!r}: leave --resume out")
-    run = load(target)
-    if config.seeds > 1:
-        raise InputError(f"--resume given with --seeds {config.seeds}, but only one fit goes on: use --overwrite")
-    if not run.interrupted:
-        raise InputError(f"--resume given, but {str(target)!r} is complete: nothing is left to do")
-    before, now = run.record["config"], config.model_dump()
-    # What an earlier version did not know of, it left as it is by default.
-    defaults = {name: field.default for name, field in FitConfig.model_fields.items()}
-    changed = [name for name in now if before.get(name, defaults[name]) != now[name]]
-    if changed:
-        name = changed[0]
-        raise InputError(
-            f"--resume given with {name}={now[name]!r}, but {str(target)!r} has {before.get(name)!r}: give the same"
-            " options, or fit anew with --overwrite"
-        )
-    return run
-
-
-def _check_same_corpus(earlier: Run, corpus: Corpus, target: Path) -> None:
-    same = earlier.record["data"]["sha256"] == corpus.source["sha256"]
-    text = {name: value for name, value in earlier.bundle.text.items() if name != "passages"}  # the configuration's
-    if not same or earlier.vocabulary != corpus.vocabulary or text != corpus.source["options"]:
-        what = "words counted" if same else "documents"
-        raise InputError(f"--resume given, but the {what} are not those of {str(target)!r}: fit anew with --overwrite")
-
-
 def fit_corpus(
     corpus: Corpus,
     config: FitConfig,
     model: TopicModel,
     listener: Listener | None,
     began: float,
-    earlier: Run | None = None,
+    checkpoints: Path | None = None,
     on_notice: Callable[[str], None] = silent,
 ) -> Run:
-    """Fit the configured model to counts; an interrupted fit gives the run with the best it had."""
-    status = "complete"
-    give_word_vectors(model, config, corpus, on_notice)
-    # A start that Ctrl-C cut short is made again: there is nothing of training to go on from yet.
-    go_on_from = earlier.model if earlier is not None and earlier.model.start_complete_ else None
+    """Fit the configured model to counts; an interrupted fit gives the run with the best it had.
+
+    A fit whose checkpoints are there goes on from them.
+    """
+    interrupted = learn(corpus, config, model, listener, checkpoints, on_notice)
     text = corpus.source["options"] | ({} if config.passages is None else {"passages": config.passages})
-    if config.passages is not None:
-        check_reading_order(corpus, f"passages of {config.passages} words")
-    passages = None if config.passages is None else in_passages(corpus, config.passages)
-    try:
-        model.fit(corpus.counts if passages is None else passages.counts, listener=listener, go_on_from=go_on_from)
-    except FitInterrupted:
-        status = "interrupted"
     bundle = Bundle(config.model, model, corpus.vocabulary, text)
     theta = bundle.theta(corpus)
     words = top_words(model.components_, max(COHERENCE_WORDS, DIVERSITY_WORDS))
@@ -288,7 +266,7 @@ def fit_corpus(
         sizes=theta.mean(0, where=filled[:, None], dtype=np.float64),
         coherence=coherence,
         metrics=metrics_of(model, coherence, words[:, :DIVERSITY_WORDS]),
-        record=record_of(config, corpus, model, status, began),
+        record=record_of(config, corpus, model, "interrupted" if interrupted else "complete", began),
         corpus=corpus,
         keep_corpus=config.keep_corpus,
         components=bundle.components(corpus),
@@ -296,25 +274,54 @@ def fit_corpus(
     )
 
 
+def learn(
+    corpus: Corpus,
+    config: FitConfig,
+    model: TopicModel,
+    listener: Listener | None = None,
+    checkpoints: Path | None = None,
+    on_notice: Callable[[str], None] = silent,
+) -> bool:
+    """Fit the configured model to counts, or to passages of them, and say whether it was interrupted."""
+    give_word_vectors(model, config, corpus, on_notice)
+    counts = corpus.counts
+    if config.passages is not None:
+        check_reading_order(corpus, f"passages of {config.passages} words")
+        counts = in_passages(corpus, config.passages).counts
+    try:
+        model.fit(counts, listener=listener, checkpoints=checkpoints)
+    except FitInterrupted:
+        return True
+    return False
+
+
+def of_seed(config: FitConfig, number: int) -> FitConfig:
+    """The configuration of the fit of this number, from 0, of those with several seeds."""
+    return config.model_copy(update={"seed": (config.seed + number) % 2**32})
+
+
 def fit_seeds(
     corpus: Corpus,
     config: FitConfig,
     listener: Listener | None,
     began: float,
+    checkpoints: Path | None = None,
     on_notice: Callable[[str], None] = silent,
 ) -> Run:
     """Fit with `config.seeds` seeds from `config.seed` on and keep the best run, with how stable its topics are.
 
     The best is the first among those fit for use by `topic_quality`; where none is, among all. After Ctrl-C the runs
-    that were finished count, and the run kept is marked interrupted.
+    that were finished count, and the run kept is marked interrupted. The checkpoints of each seed lie in a folder of
+    its own: one that was finished goes through its last steps again, to the same bits.
     """
     best: tuple[tuple[bool, float], int, Run] | None = None
     finished: list[dict[str, Any]] = []
     topics: list[NDArray[np.float32]] = []
     for number in range(config.seeds):
-        one = config.model_copy(update={"seed": (config.seed + number) % 2**32})
+        one = of_seed(config, number)
         on_notice(f"seed {one.seed}, {number + 1} of {config.seeds}")
-        run = fit_corpus(corpus, one, build_model(one), listener, began, None, on_notice)
+        place = None if checkpoints is None else checkpoints / f"seed-{one.seed}"
+        run = fit_corpus(corpus, one, build_model(one), listener, began, place, on_notice)
         if run.interrupted and finished:
             break
         quality = topic_quality(run.metrics["npmi"]["value"], run.metrics["topic_diversity"]["value"])

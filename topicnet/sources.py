@@ -9,11 +9,11 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from topicnet.ahead import read_ahead
 from topicnet.blocks import available_memory, readable_bytes, readable_seconds, resident_memory
 from topicnet.config import FitConfig
 from topicnet.errors import CorpusError, InputError
 from topicnet.pipeline import OF_COUNTING, OF_READING, refuse_options, settled_words, text_options
-from topicnet.text.ahead import read_ahead
 from topicnet.text.bags import bag_format, bag_name, read_bag
 from topicnet.text.counts import Corpus
 from topicnet.text.detect import LOOKED_AT, detect_language, needs_segmenter

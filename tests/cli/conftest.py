@@ -73,7 +73,10 @@ def topicnet(tmp_path: Path) -> Topicnet:
 
 
 class Warm:
-    """Runs `topicnet` in forks of a process that has imported it already (`warm.py`)."""
+    """Runs `topicnet` in forks of a process that has imported it already (`warm.py`).
+
+    A call may be killed (SIGKILL, status -9) so many seconds after it began, or after a file of this pattern was there.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -93,6 +96,8 @@ class Warm:
         env: Mapping[str, str] | None = None,
         file_limit: int | None = None,
         stdout: str | None = None,
+        kill_after: float | None = None,
+        kill_when: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
         streams = {name: self.folder / name for name in ("stdin", "stdout", "stderr")}
         given = stdin.encode() if isinstance(stdin, str) else stdin or b""
@@ -103,6 +108,8 @@ class Warm:
             "cwd": str(cwd),
             "env": dict(env or {}),
             "file_limit": file_limit,
+            "kill_after": 0.0 if kill_when is not None and kill_after is None else kill_after,
+            "kill_when": kill_when,
         }
         if stdout is not None:
             request["stdout"] = stdout

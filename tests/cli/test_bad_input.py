@@ -244,11 +244,11 @@ def test_a_refused_fit_leaves_no_new_parent_folder(warm: Warm, folder: Path) -> 
     assert snapshot(folder) == before
 
 
-@pytest.mark.parametrize("limit", [2_000, 20_000, 300_000])
+@pytest.mark.parametrize("limit", [2_000, 20_000, 100_000])
 def test_a_fit_that_cannot_be_written_is_reported_and_cleared_away(limit: int, warm: Warm, folder: Path) -> None:
     before = snapshot(folder)
     done = warm("fit", "corpus.txt", *QUICK, "--out", "run", "--quiet", cwd=folder, file_limit=limit)
-    assert_refused(done, "cannot write 'run'", "File too large")
+    assert_refused(done, "cannot write", "'run", "File too large")  # the run, or a checkpoint of the fit
     assert snapshot(folder) == before
 
 

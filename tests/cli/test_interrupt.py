@@ -51,7 +51,7 @@ def test_an_interrupted_fit_keeps_the_best_so_far(
     assert "Traceback" not in said
     assert said.splitlines()[-1].startswith("topicnet: interrupted")
     assert out.endswith("wrote run\n")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["patient.yaml", "run"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["patient.yaml", "run", "run.unfinished"]
     record = json.loads((tmp_path / "run/run.json").read_text())
     assert record["status"] == "interrupted"
     assert record["fit"]["stopped"] == "interrupted"
@@ -104,4 +104,4 @@ def test_a_scheduler_s_sigterm_keeps_the_best_so_far(tmp_path: Path) -> None:
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["patient.yaml", "run"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["patient.yaml", "run", "run.unfinished"]

@@ -9,7 +9,6 @@ import pytest
 
 import topicnet
 from topicnet.errors import InputError
-from topicnet.run import _check_same_corpus
 
 from .conftest import Warm, assert_refused, snapshot, themed_documents
 
@@ -155,13 +154,18 @@ def test_counts_without_reading_order_have_no_passages(warm: Warm, made: Path, t
     assert snapshot(tmp_path) == before
 
 
-def test_an_interrupted_fit_of_passages_goes_on(made: Path) -> None:
-    run = topicnet.load(made / "run")
-    assert run.corpus is not None
-    _check_same_corpus(run, run.corpus, made / "run")  # the passages are the configuration's, not the text's
-    other = topicnet.Corpus.from_texts([*TEXTS, "another cat"], ids=None)
-    with pytest.raises(InputError, match="documents are not those"):
-        _check_same_corpus(run, other, made / "run")
+def test_a_fit_of_passages_that_was_killed_goes_on(warm: Warm, made: Path, tmp_path: Path) -> None:
+    fit = ("fit", made / "corpus.jsonl", "-k", "3", "--epochs", "30", "--init", "random", "--passages", "20", "--out")
+    always = {"TOPICNET_CHECKPOINT_SECONDS": "0"}
+    killed = warm(*fit, "run", cwd=tmp_path, env=always, kill_when="run.unfinished/checkpoints/*-000003")
+    assert killed.returncode == -9
+    other = warm(*fit, "run", "--passages", "30", "--resume", cwd=tmp_path)
+    assert_refused(other, "--resume given with passages=30, but 'run' has 20")
+    for arguments in (("run", "--resume"), ("whole",)):
+        done = warm(*fit, *arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    for name in ("doc_topic.csv", "passages.csv", "model/model.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def test_documents_and_passages_go_into_files_of_their_own(warm: Warm, made: Path, tmp_path: Path) -> None:

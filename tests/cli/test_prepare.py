@@ -185,30 +185,28 @@ def test_without_the_corpus_nothing_of_it_is_left(warm: Warm, here: Path) -> Non
 # ---------------------------------------------------------------- resumed
 
 
-def interrupted(run: Path) -> None:
-    """Mark a run as one that Ctrl-C ended."""
-    changed = record(run) | {"status": "interrupted"}
-    (run / "run.json").write_text(json.dumps(changed))
-
-
 def test_a_fit_of_counts_goes_on_from_where_it_was(warm: Warm, here: Path) -> None:
-    fit = ("fit", "counts", *FAST, "--out", "run")
-    assert warm(*fit, cwd=here).returncode == 0
-    expected = (here / "run" / "doc_topic.csv").read_bytes()
-    interrupted(here / "run")
-    done = warm(*fit, "--resume", cwd=here)
-    assert done.returncode == 0, done.stderr
-    assert record(here / "run")["status"] == "complete"
-    assert (here / "run" / "doc_topic.csv").read_bytes() == expected
-    interrupted(here / "run")
-    before = snapshot(here / "run")
-    assert_refused(warm("fit", "corpus.csv", *FAST, "--out", "run", "--resume", cwd=here), "corpus='corpus.csv'")
+    fit = ("fit", "counts", "-k", "3", "--epochs", "30", "--init", "random", "--quiet", "--out")
+    assert warm(*fit, "whole", cwd=here).returncode == 0
+    always = {"TOPICNET_CHECKPOINT_SECONDS": "0"}
+    killed = warm(*fit, "run", cwd=here, env=always, kill_when="run.unfinished/checkpoints/*-000003")
+    assert killed.returncode == -9
+    shutil.copytree(here / "counts", here / "same")
+    before = snapshot(here / "run.unfinished" / "checkpoints")
+    other = ("fit", "corpus.csv", *fit[2:], "run", "--resume")
+    assert_refused(warm(*other, cwd=here), "--resume given with corpus='corpus.csv', but 'run' has 'counts'")
     assert warm("prepare", "corpus.csv", "--min-df", "6", "--out", "counts", "--overwrite", cwd=here).returncode == 0
-    assert_refused(warm(*fit, "--resume", cwd=here), "the words counted are not those of 'run'")
+    assert_refused(warm(*fit, "run", "--resume", cwd=here), "the words counted are not those of 'run'")
     (here / "other.txt").write_text("\n".join(TEXTS[:30]))
     assert warm("prepare", "other.txt", "--out", "counts", "--overwrite", cwd=here).returncode == 0
-    assert_refused(warm(*fit, "--resume", cwd=here), "the documents are not those of 'run'")
-    assert snapshot(here / "run") == before
+    assert_refused(warm(*fit, "run", "--resume", cwd=here), "the documents are not those of 'run'")
+    assert snapshot(here / "run.unfinished" / "checkpoints") == before
+    shutil.rmtree(here / "counts")
+    (here / "same").rename(here / "counts")
+    done = warm(*fit, "run", "--resume", cwd=here)
+    assert done.returncode == 0, done.stderr
+    assert record(here / "run")["status"] == "complete"
+    assert (here / "run" / "doc_topic.csv").read_bytes() == (here / "whole" / "doc_topic.csv").read_bytes()
 
 
 # ---------------------------------------------------------------- a reference

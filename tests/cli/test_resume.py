@@ -1,87 +1,256 @@
-"""`fit --resume`: an interrupted run goes on; anything else is refused."""
+"""`fit --resume`: a fit that was broken off goes on to the same bits; anything else is refused."""
 
 import json
+import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
+from pathlib import Path
 
 import polars as pl
 import pytest
 
-OPTIONS = ["fit", "lee", "-k", "5", "--epochs", "40", "--config", "patient.yaml", "--out", "run"]
+from .conftest import COMMAND, ENVIRONMENT, SECONDS, Topicnet, Warm, assert_refused, snapshot
+from .test_interrupt import start, wait_for
+
+OPTIONS = ("fit", "lee", "-k", "5", "--epochs", "40", "--config", "patient.yaml", "--out", "run")
+ALWAYS = {"TOPICNET_CHECKPOINT_SECONDS": "0"}
+SAVED = "run.unfinished/checkpoints/checkpoint-*"
+# Ends in a second or two: many steps, each of them quick.
+SHORT = ("-k", "4", "--epochs", "6", "--batch-size", "20", "--param", "patience=100")
+MODELS = ("etm", "nvdm-gsm", "w-lda", "gmntm")
+
+
+def record(run: Path) -> dict[str, object]:
+    """What run.json holds."""
+    return dict(json.loads((run / "run.json").read_text()))
+
+
+def contents(run: Path) -> dict[str, object]:
+    """All of a run that should not depend on how often it was broken off."""
+    found = snapshot(run)
+    for name in ("run.json", "model/model.json", "history.csv"):  # these hold seconds
+        del found[name]
+    header = json.loads((run / "model/model.json").read_text())
+    history = pl.read_csv(run / "history.csv").drop("seconds")
+    kept = {name: value for name, value in record(run).items() if name in ("status", "fit", "health", "data", "seed")}
+    return {"files": found, "history": repr(history.rows()), "ending": header["ending"], "record": kept}
+
+
+# ---------------------------------------------------------------- Ctrl-C
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory):
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run stopped by Ctrl-C after a few epochs, to be copied."""
     folder = tmp_path_factory.mktemp("stopped")
-    (folder / "patient.yaml").write_text("parameters: {patience: 1000}\n")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "topicnet", *OPTIONS],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    for line in process.stderr:
-        if line.startswith("training 1/"):
-            break
-    time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    (folder / "patient.yaml").write_text("parameters: {patience: 1000, batch_size: 20}\n")
+    with start(*OPTIONS, cwd=folder) as process:
+        wait_for(process, "training 1/")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
+    assert "the same command with --resume goes on" in said
     return folder
 
 
 @pytest.fixture
-def interrupted(stopped, tmp_path):
+def interrupted(stopped: Path, tmp_path: Path) -> Path:
     """A run of this test's own, stopped by Ctrl-C after a few epochs."""
     return shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
 
 
-def record(folder):
-    return json.loads((folder / "run" / "run.json").read_text())
-
-
-def test_an_interrupted_run_goes_on_to_its_end(interrupted, topicnet, warm):
-    before = record(interrupted)
-    assert before["status"] == "interrupted"
-    done = topicnet(*OPTIONS, "--resume", cwd=interrupted)
+def test_an_interrupted_run_goes_on_to_the_same_bits(interrupted: Path, warm: Warm) -> None:
+    assert record(interrupted / "run")["status"] == "interrupted"
+    assert warm(*OPTIONS[:-1], "whole", cwd=interrupted).returncode == 0
+    done = warm(*OPTIONS, "--resume", cwd=interrupted)
     assert done.returncode == 0, done.stderr
     assert "EM start" not in done.stderr
-    after = record(interrupted)
-    assert after["status"] == "complete"
-    history = pl.read_csv(interrupted / "run" / "history.csv")
-    assert history["epoch"].to_list() == list(range(1, 41))
-    assert after["fit"]["epochs"] == 40
-    again = warm(*OPTIONS, "--resume", cwd=interrupted)
-    assert again.returncode == 2
-    assert "complete" in again.stderr
+    assert contents(interrupted / "run") == contents(interrupted / "whole")
+    assert not (interrupted / "run.unfinished").exists()
+    assert_refused(warm(*OPTIONS, "--resume", cwd=interrupted), "'run' is complete: nothing is left to do")
 
 
 @pytest.mark.parametrize(
     ("changed", "word"), [(["-k", "6"], "topics=6"), (["--seed", "3"], "seed=3"), (["--epochs", "50"], "parameters")]
 )
-def test_other_options_are_refused_and_the_run_stays(interrupted, warm, changed, word):
-    done = warm(*OPTIONS, *changed, "--resume", cwd=interrupted)
-    assert done.returncode == 2
-    assert word in done.stderr
-    assert record(interrupted)["status"] == "interrupted"
+def test_other_options_are_refused_and_the_run_stays(
+    interrupted: Path, warm: Warm, changed: list[str], word: str
+) -> None:
+    before = snapshot(interrupted)
+    assert_refused(warm(*OPTIONS, *changed, "--resume", cwd=interrupted), word, "--overwrite")
+    assert snapshot(interrupted) == before
 
 
-def test_nothing_to_resume(warm, tmp_path):
-    done = warm("fit", "lee", "--out", "nowhere", "--resume", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "no run" in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_other_words_are_refused(interrupted, warm):
+def test_other_words_are_refused(interrupted: Path, warm: Warm) -> None:
     """The same texts under other stop words are other columns: weights would land on their neighbours' words."""
-    folder = interrupted / "run"
-    header = json.loads((folder / "run.json").read_text())
+    header = json.loads((interrupted / "run.unfinished/fit.json").read_text())
     header["config"]["stop_words"] = "mine.txt"
-    (folder / "run.json").write_text(json.dumps(header))
+    (interrupted / "run.unfinished/fit.json").write_text(json.dumps(header))
     (interrupted / "mine.txt").write_text("australia\n")
     done = warm(*OPTIONS, "--stop-words", "mine.txt", "--resume", cwd=interrupted)
     assert done.returncode == 2
-    assert "the words counted are not those" in done.stderr
+    assert "the words counted are not those of 'run'" in done.stderr
+
+
+def test_an_interrupted_run_without_its_checkpoints_is_refused(interrupted: Path, warm: Warm) -> None:
+    """As those of versions that wrote none."""
+    shutil.rmtree(interrupted / "run.unfinished")
+    before = snapshot(interrupted)
+    done = warm(*OPTIONS, "--resume", cwd=interrupted)
+    assert_refused(done, "run.unfinished', with the checkpoints of 'run', is not there: fit anew with --overwrite")
+    assert snapshot(interrupted) == before
+
+
+def test_an_interrupted_run_is_not_fitted_anew_unless_asked(interrupted: Path, warm: Warm) -> None:
+    before = snapshot(interrupted)
+    done = warm(*OPTIONS, cwd=interrupted)
+    assert_refused(done, "an unfinished fit of 'run' is there: go on with --resume, or begin anew with --overwrite")
+    assert snapshot(interrupted) == before
+    assert warm(*OPTIONS, "--epochs", "1", "--overwrite", cwd=interrupted).returncode == 0
+    assert (record(interrupted / "run")["status"], (interrupted / "run.unfinished").exists()) == ("complete", False)
+
+
+def test_nothing_to_resume(warm: Warm, tmp_path: Path) -> None:
+    assert_refused(warm("fit", "lee", "--out", "nowhere", "--resume", cwd=tmp_path), "no run")
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------- kill -9
+
+
+@pytest.fixture(scope="module")
+def killed(warm: Warm, themed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a fit that was killed at its third step, to be copied."""
+    folder = tmp_path_factory.mktemp("killed")
+    done = warm("fit", themed, *SHORT, "--out", "run", cwd=folder, env=ALWAYS, kill_when=f"{SAVED[:-1]}000003")
+    assert done.returncode == -9
+    assert [path.name for path in folder.iterdir()] == ["run.unfinished"]
+    return folder
+
+
+@pytest.fixture
+def leftovers(killed: Path, tmp_path: Path) -> Path:
+    """What a killed fit left, for this test's own."""
+    return shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
+
+
+def test_a_killed_fit_is_not_begun_anew_unless_asked(leftovers: Path, themed: Path, warm: Warm) -> None:
+    before = snapshot(leftovers)
+    fit = ("fit", themed, *SHORT, "--out", "run")
+    assert_refused(warm(*fit, cwd=leftovers), "an unfinished fit of 'run' is there: go on with --resume, or begin anew")
+    assert snapshot(leftovers) == before
+    done = warm(*fit, "--overwrite", cwd=leftovers)
+    assert done.returncode == 0, done.stderr
+    assert "EM start" in done.stderr
+    assert [path.name for path in leftovers.iterdir()] == ["run"]
+
+
+def test_a_damaged_checkpoint_is_passed_over(leftovers: Path, themed: Path, warm: Warm) -> None:
+    newest = max(leftovers.glob(SAVED)) / "state.safetensors"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    for arguments in (("run", "--resume"), ("whole",)):
+        done = warm("fit", themed, *SHORT, "--out", *arguments, cwd=leftovers)
+        assert done.returncode == 0, done.stderr
+        assert ("EM start" in done.stderr) == (arguments == ("whole",))
+    assert contents(leftovers / "run") == contents(leftovers / "whole")
+
+
+def test_a_fit_killed_during_its_start_begins_the_start_again(themed: Path, warm: Warm, tmp_path: Path) -> None:
+    fit = ("fit", themed, *SHORT, "--out")
+    started = "run.unfinished/.run.*.part/corpus/indptr.npy"
+    for arguments in ((), ("--resume",), ()):  # without checkpoints there is nothing to lose, either way
+        assert warm(*fit, "run", *arguments, cwd=tmp_path, kill_when=started).returncode == -9
+        assert not list(tmp_path.glob(SAVED))
+    for arguments in (("run", "--resume"), ("whole",)):
+        assert warm(*fit, *arguments, cwd=tmp_path).returncode == 0
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "whole"]
+
+
+def test_what_was_learned_is_kept_when_the_run_cannot_be_written(themed: Path, warm: Warm, tmp_path: Path) -> None:
+    fit = ("fit", themed, *SHORT, "--epochs", "1", "--quiet", "--out")
+    assert warm(*fit, "whole", cwd=tmp_path).returncode == 0
+    limit = (tmp_path / "whole/model/model.safetensors").stat().st_size * 5 // 2  # the first checkpoint is twice that
+    failed = warm(*fit, "run", cwd=tmp_path, env=ALWAYS, file_limit=limit)
+    assert_refused(failed, "cannot write", "File too large", "what was learned by then is kept, and --resume goes on")
+    assert len(list(tmp_path.glob(SAVED))) == 1
+    assert warm(*fit, "run", "--resume", cwd=tmp_path).returncode == 0
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+def test_two_fits_do_not_write_to_the_same_place_at_once(themed: Path, warm: Warm, tmp_path: Path) -> None:
+    fit = ("fit", str(themed), *SHORT, "--epochs", "100000", "--out", "run")
+    with start(*fit, cwd=tmp_path) as process:
+        wait_for(process, "training 1/")
+        for arguments in ((), ("--resume",), ("--overwrite",)):
+            assert_refused(warm(*fit, *arguments, cwd=tmp_path), "another process is writing in", "run.unfinished")
+        process.kill()
+
+
+def test_a_folder_of_the_user_s_own_is_left_alone(themed: Path, warm: Warm, tmp_path: Path) -> None:
+    (tmp_path / "run.unfinished").mkdir()
+    (tmp_path / "run.unfinished/thesis.txt").write_text("years of work")
+    before = snapshot(tmp_path)
+    for arguments in ((), ("--overwrite",)):
+        done = warm("fit", themed, *SHORT, "--out", "run", *arguments, cwd=tmp_path)
+        assert_refused(done, "run.unfinished' is nothing that topicnet wrote")
+    assert_refused(warm("fit", themed, *SHORT, "--out", "run", "--resume", cwd=tmp_path), "there is no run in 'run'")
+    assert snapshot(tmp_path) == before
+
+
+def killed_again_and_again(warm: Warm, arguments: tuple[object, ...], folder: Path, seed: int, most: int) -> int:
+    """Fit with kills at random moments until it is done; how many there were.
+
+    A moment is some time after the beginning, or a few steps and a little time further than the last.
+    """
+    assert warm(*arguments, "--out", "whole", cwd=folder, env=ALWAYS).returncode == 0
+    rng, kills = random.Random(seed), 0
+    while not (folder / "run").exists():
+        again = ("--resume",) if (folder / "run.unfinished").exists() else ()
+        last = max((int(path.name[-6:]) for path in folder.glob(SAVED)), default=0)
+        steps = rng.randrange(8) if kills < most else 10_000
+        when = f"{SAVED[:-1]}{last + steps:06}" if steps else None
+        after = rng.random() * (0.02 if steps else 0.5)
+        done = warm(
+            *arguments, "--out", "run", *again, cwd=folder, env=ALWAYS, kill_after=after, kill_when=when
+        )  # fmt: skip
+        assert done.returncode in (0, -9), done.stderr
+        kills += done.returncode == -9
+        assert {path.name for path in folder.iterdir()} <= {"whole", "run", "run.unfinished"}
+    assert record(folder / "run")["status"] == "complete"
+    shutil.rmtree(folder / "run.unfinished", ignore_errors=True)  # where the last kill came between run and removal
+    assert contents(folder / "run") == contents(folder / "whole")
+    return kills
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_fit_killed_at_random_moments_ends_as_if_it_had_not_been(
+    seed: int, warm: Warm, themed: Path, tmp_path: Path
+) -> None:
+    assert killed_again_and_again(warm, ("fit", themed, *SHORT), tmp_path, seed, most=4) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("model", MODELS)
+def test_a_fit_killed_more_often(model: str, seed: int, warm: Warm, tmp_path: Path) -> None:
+    """On a corpus with documents kept apart and topics begun anew."""
+    fit = ("fit", "lee", "--model", model, "-k", "12", "--epochs", "12", "--batch-size", "60")
+    assert killed_again_and_again(warm, fit, tmp_path, seed, most=12) > 2
+
+
+def test_a_real_process_killed_and_resumed(themed: Path, topicnet: Topicnet, warm: Warm, tmp_path: Path) -> None:
+    """As a user's: processes of their own, no wrapper."""
+    fit = ("fit", str(themed), *SHORT, "--out", "run")
+    process = subprocess.Popen([*COMMAND, *fit], cwd=tmp_path, env=ENVIRONMENT | ALWAYS, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + SECONDS
+    while not (tmp_path / f"{SAVED[:-1]}000003").exists() and time.monotonic() < until:
+        time.sleep(0.001)
+    process.kill()
+    assert process.wait() == -9
+    done = topicnet(*fit, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert warm(*fit[:-1], "whole", cwd=tmp_path).returncode == 0
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")

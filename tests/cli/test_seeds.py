@@ -20,7 +20,7 @@ from topicnet.results import FRAGILE, Run
 from topicnet.run import fit_seeds
 from topicnet.scorecard import STABILITY, topic_quality
 
-from .conftest import QUICK, Warm, assert_refused, snapshot, themed_documents
+from .conftest import QUICK, Warm, assert_refused, themed_documents
 from .test_evaluate import fit_here
 from .test_results import one_json
 
@@ -217,7 +217,7 @@ def test_ctrl_c_during_the_second_seed_keeps_the_first(
     assert [one["seed"] for one in record["seeds"]] == [record["seed"]] == [0]
     assert "stability" not in read(interrupted.run, "metrics")  # of one run there is none
     assert all("fragile" not in topic["scores"] for topic in read(interrupted.run, "topics"))
-    assert [path.name for path in interrupted.run.parent.iterdir()] == ["run"]
+    assert sorted(path.name for path in interrupted.run.parent.iterdir()) == ["run", "run.unfinished"]
     shown = warm("topics", interrupted.run, "--json", cwd=tmp_path)
     assert len(one_json(shown.stdout)["topics"]) == 4
     done = warm("transform", interrupted.run, themed, "--out", "theta.csv", cwd=tmp_path)
@@ -225,18 +225,23 @@ def test_ctrl_c_during_the_second_seed_keeps_the_first(
     assert (tmp_path / "theta.csv").read_bytes() == (interrupted.run / "doc_topic.csv").read_bytes()
 
 
-def test_several_seeds_are_not_resumed(
-    interrupted: SimpleNamespace, warm: Warm, themed: Path, run: Path, tmp_path: Path
+def test_several_seeds_go_on_to_the_same_run(
+    interrupted: SimpleNamespace, warm: Warm, themed: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(interrupted.run, tmp_path / "stopped")
-    shutil.copytree(run, tmp_path / "whole")
-    before = snapshot(tmp_path)
-    for name in ("stopped", "whole"):
-        again = ("fit", themed, *OPTIONS, "--seeds", "3", "--out", name, "--resume")
-        assert_refused(warm(*again, cwd=tmp_path), "--seeds 3", "--overwrite")
-    again = ("fit", themed, *OPTIONS, "--out", "stopped", "--resume")
-    assert_refused(warm(*again, cwd=tmp_path), "'stopped'", "--overwrite")
-    assert snapshot(tmp_path) == before
+    for name in ("run", "run.unfinished"):
+        shutil.copytree(interrupted.run.with_name(name), tmp_path / name)
+    fit = ("fit", themed, *OPTIONS, "--out")
+    assert_refused(warm(*fit, "run", "--resume", cwd=tmp_path), "seeds=1", "'run'", "--overwrite")
+    for arguments in (("run", "--resume"), ("whole",)):
+        done = warm(*fit, *arguments, "--seeds", "3", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "whole"]
+    resumed, whole = (read(tmp_path / name, "run") for name in ("run", "whole"))
+    assert resumed["seeds"] == whole["seeds"]
+    assert (resumed["seed"], resumed["status"]) == (whole["seed"], "complete")
+    for name in ("doc_topic.csv", "topics.json", "metrics.json", "model/model.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert_refused(warm(*fit, "run", "--seeds", "3", "--resume", cwd=tmp_path), "'run' is complete")
 
 
 # ---------------------------------------------------------------- the rule

@@ -4,11 +4,13 @@ A fresh interpreter spends seconds on importing torch; a fork of this one starts
 folder, standard streams, limits and exit status. Requests and answers are JSON, one a line.
 """
 
+import glob
 import json
 import os
 import resource
 import signal
 import sys
+import time
 import traceback
 from typing import Any
 
@@ -29,7 +31,15 @@ def serve() -> None:
         child = os.fork()
         if child == 0:
             run(request)
-        status = os.waitpid(child, 0)[1]
+        ended, status = 0, 0
+        while not ended and request["kill_when"] and not glob.glob(request["kill_when"], root_dir=request["cwd"]):
+            time.sleep(0.001)
+            ended, status = os.waitpid(child, os.WNOHANG)
+        if not ended and request["kill_after"] is not None:
+            time.sleep(request["kill_after"])
+            os.kill(child, signal.SIGKILL)
+        if not ended:
+            status = os.waitpid(child, 0)[1]
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
 

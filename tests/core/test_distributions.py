@@ -19,6 +19,7 @@ from topicnet.core.distributions import (
     SoftmaxMixture,
     StandardNormal,
 )
+from topicnet.core.noise import Noise
 
 
 def mixture(means, scales, weights):
@@ -149,8 +150,8 @@ def test_it_starts_as_a_standard_normal_but_for_noise_in_the_means():
 
 
 def drawn(prior, n_docs, dtype=torch.float32):
-    torch.manual_seed(0)
-    theta = prior.sample(n_docs, torch.zeros(1, dtype=dtype))
+    noise = Noise.of(0, np.arange(n_docs), torch.device("cpu"))
+    theta = prior.sample(noise, torch.zeros(n_docs, prior.n_topics, dtype=dtype))
     assert theta.dtype == dtype
     assert (theta >= 0).all()
     assert torch.allclose(theta.sum(-1), torch.ones(n_docs, dtype=dtype), atol=1e-5)
@@ -200,7 +201,6 @@ def test_the_softmax_mixture_is_the_softmax_of_gaussians_around_the_axes():
 
 @pytest.mark.parametrize("n_topics", [2, 5])
 def test_dirichlet_of_concentration_a_thousandth(n_topics):
-    torch.manual_seed(0)
-    theta = Dirichlet(n_topics, 0.001).sample(20_000, torch.zeros(1))
+    theta = drawn(Dirichlet(n_topics, 0.001), 20_000)
     expected = (n_topics - 1) / n_topics**2 / (0.001 * n_topics + 1)
     assert float(theta.var(0).mean()) == pytest.approx(expected, rel=0.02)

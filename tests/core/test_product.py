@@ -12,6 +12,7 @@ from tests.core.test_sparse import CPU, TOLERANCE, counts_matrix, relative_diffe
 from topicnet.core import product
 from topicnet.core.product import product_log_likelihood
 from topicnet.core.sparse import SparseBatch
+from topicnet.core.threads import chosen_threads
 
 N_DOCS, N_WORDS, K = 20, 150, 3
 THREE_DOCS = 3 * N_WORDS
@@ -51,6 +52,25 @@ def test_likelihood_and_gradients_equal_the_dense_ones(monkeypatch, dtype, entri
     assert relative_difference(sparse, dense) < TOLERANCE[dtype]
     for mine, other in zip(ours, theirs, strict=True):
         assert relative_difference(mine.grad, other.grad) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("entries", [product.SLICE_ENTRIES, THREE_DOCS], ids=["whole", "threes"])
+def test_pieces_in_threads_give_the_dense_gradients_and_always_the_same_bits(monkeypatch, entries, threads):
+    monkeypatch.setattr(product, "SLICE_ENTRIES", entries)
+    counts, upstream = counts_matrix(N_DOCS, N_WORDS), torch.randn(N_DOCS)
+    found = []
+    for least, workers in ((2**60, 1), (0, 1), (0, threads)):
+        monkeypatch.setattr(product, "LEAST_ENTRIES", least)
+        monkeypatch.setattr("topicnet.core.threads.worker_count", lambda workers=workers: workers)
+        with chosen_threads():
+            ours = parameters(torch.float32)
+            likelihood = product_log_likelihood(*ours, whole(counts, torch.float32))
+            (likelihood * upstream).sum().backward()
+        found.append([likelihood.detach(), *(part.grad for part in ours)])
+    for uncut, alone, in_threads in zip(*found, strict=True):
+        assert torch.equal(alone, in_threads)
+        assert relative_difference(uncut, alone) < 1e-5
 
 
 @pytest.mark.parametrize("entries", [product.SLICE_ENTRIES, 16], ids=["whole", "twos"])

@@ -1,5 +1,6 @@
 """The training loop on a network small enough to know the answer."""
 
+import json
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from topicnet.core.checkpoint import Saved
 from topicnet.core.outcome import Rollback
 from topicnet.core.schedule import Schedule
 from topicnet.core.train import CHECK_STEPS, MOST_ROLLBACKS, RUNAWAY, train, validation_loss
@@ -31,8 +33,9 @@ class Points:
     def __iter__(self):
         yield from self.values.split(self.batch_size)
 
-    def shuffled(self, rng):
-        yield from self.values[torch.as_tensor(rng.permutation(len(self.values)))].split(self.batch_size)
+    def shuffled(self, rng, skip=0):
+        order = torch.as_tensor(rng.permutation(len(self.values)))
+        yield from self.values[order].split(self.batch_size)[skip:]
 
 
 class Mean(nn.Module):
@@ -84,7 +87,7 @@ def test_the_best_weights_on_validation_are_restored_and_training_stops_early():
     assert result.best_epoch == int(np.argmin(losses)) + 1
     assert len(losses) == result.best_epoch + 4
     schedule = Schedule(1, 0.1, weights={"pull": 0.0})
-    restored = validation_loss(network, Points(np.full(5, 1.0, dtype=np.float32)), schedule, 0)
+    restored = validation_loss(network, Points(np.full(5, 1.0, dtype=np.float32)), schedule)
     assert restored == pytest.approx(min(losses), rel=1e-6)
     assert result.best_loss == pytest.approx(min(losses), rel=1e-6)
 
@@ -327,18 +330,6 @@ def test_a_parameter_may_have_a_share_of_the_rate():
         run(Mean(), threes(), rates={"other": 0.5})
 
 
-def test_rollbacks_of_an_earlier_run_count():
-    network = Stumbles(set(range(1, 100)), start=1.0)
-    result = run(network, threes(), rollbacks_done=MOST_ROLLBACKS - 2)
-    assert (result.stopped, len(result.rollbacks)) == ("diverged", 2)
-
-
-def test_a_run_goes_on_with_the_rate_its_rollbacks_led_to():
-    result = run(Mean(), threes(), epochs=10, epochs_done=7, rollbacks_done=2)
-    expected = 0.01 * run(Mean(), threes(), epochs=10).history[-1]["learning_rate"]
-    assert result.history[-1]["learning_rate"] == pytest.approx(expected)
-
-
 class Pair(nn.Module):
     """The same number twice: for each document, and for the batch."""
 
@@ -356,12 +347,6 @@ def test_a_scalar_term_weighs_as_much_as_one_of_each_document():
     row = result.history[0]
     assert row["each"] == row["whole"] == pytest.approx(2.0)
     assert row["loss"] == row["validation_loss"] == pytest.approx(0.75 * 2)
-
-
-def test_a_run_goes_on_from_earlier_epochs():
-    result = run(Mean(), threes(), epochs=10, epochs_done=7)
-    assert [row["epoch"] for row in result.history] == [8, 9, 10]
-    assert result.history[-1]["learning_rate"] == run(Mean(), threes(), epochs=10).history[-1]["learning_rate"]
 
 
 class Cliff(Mean):
@@ -397,3 +382,149 @@ def test_treated_weights_far_from_the_start_are_no_runaway_loss():
     network = Mean(start=1.0)
     result = run(network, threes(), threes(5), epochs=5, treat=change_to(network, 9.0, {3}))
     assert result.rollbacks == []
+
+
+# ---------------------------------------------------------------- going on
+
+
+class BrokenOffError(Exception):
+    """Ends a run as a kill would."""
+
+
+class Memory:
+    """Checkpoints in memory: the state at every step, copied as a disk would; ends the run at one of them."""
+
+    def __init__(self, last=None):
+        self.all, self.last = [], last
+
+    def due(self):
+        return True
+
+    def save(self, saved):
+        values = json.loads(json.dumps(saved.values))  # NaN and infinity as Python writes them
+        self.all.append(Saved({name: value.clone() for name, value in saved.tensors.items()}, values))
+        if len(self.all) == self.last:
+            raise BrokenOffError
+
+
+class Wandering(nn.Module):
+    """Two parameters, a running mean and a scalar term, so that all there is to remember matters."""
+
+    def __init__(self, lost=()):
+        super().__init__()
+        self.mean = nn.Parameter(torch.tensor([1.0, -1.0]))
+        self.scale = nn.Parameter(torch.tensor(0.5))
+        self.register_buffer("seen", torch.zeros(()))
+        self.lost = lost
+
+    def terms(self, batch):
+        if self.training:
+            self.seen.mul_(0.9).add_(batch.mean())
+        error = ((batch[:, None] - self.mean * self.scale) ** 2).sum(1) + 1e-3 * self.seen * self.scale
+        lost = self.training and float(batch.sum()) in self.lost
+        return {"fit": error * (math.nan if lost else 1.0), "pull": (self.mean**2).sum()}
+
+
+class Mover:
+    """A treatment that moves the mean at random, at the same epochs: a companion with a generator and a count."""
+
+    def __init__(self, network):
+        self.network, self.rng, self.left = network, np.random.default_rng(3), 2
+
+    def __call__(self, epoch, stopping):
+        if self.left == 0 or epoch % 3:
+            return False
+        self.left -= 1
+        with torch.no_grad():
+            self.network.mean += torch.as_tensor(self.rng.normal(size=2) / 10, dtype=torch.float32)
+        return True
+
+    def state(self):
+        return {"rng": self.rng.bit_generator.state, "left": self.left}
+
+    def load(self, state):
+        self.rng.bit_generator.state, self.left = state["rng"], state["left"]
+
+
+VALUES = np.random.default_rng(0).normal(3, 1, 22).astype(np.float32)
+
+
+def wander(checkpoints, saved=None, lost=(), validation=True, patience=1000, **options):
+    network = Wandering(lost)
+    mover = Mover(network)
+    kept = Points(np.array([2.0, 3.5], dtype=np.float32)) if validation else None
+    options = {"epochs": 10, "treat": mover, "companions": [mover], "rate": 0.05} | options
+    result = run(network, Points(VALUES), kept, checkpoints=checkpoints, saved=saved, patience=patience, **options)
+    return network, result
+
+
+def outcome(network, result):
+    """All of a run but its seconds, as bytes and text, where NaN equals NaN."""
+    rows = [{name: value for name, value in row.items() if name != "seconds"} for row in result.history]
+    weights = {name: value.numpy().tobytes() for name, value in network.state_dict().items()}
+    ending = (result.best_epoch, result.best_loss, result.stopped, result.rollbacks, result.treatments)
+    return weights, repr((rows, ending))
+
+
+def lost_batches(n):
+    """Sums of the first batches of some epochs: whoever meets them loses the loss."""
+    rng = np.random.default_rng(0)
+    orders = [VALUES[rng.permutation(len(VALUES))] for _ in range(6)]
+    return {float(torch.tensor(order[5:10]).sum()) for order in orders[2 : 2 + n]}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"lost": lost_batches(2)}, {"validation": False}, {"patience": 2, "rate": 0.5}],
+    ids=["treated", "rolled back", "no validation", "early"],
+)
+def test_a_run_broken_off_before_any_step_goes_on_to_the_same_bits(options):
+    memory = Memory()
+    whole = outcome(*wander(memory, **options))
+    if "lost" in options:
+        assert "Rollback" in whole[1]
+    if "patience" in options:
+        assert "early" in whole[1]
+    assert len(memory.all) > 20
+    assert outcome(*wander(None, **options)) == whole  # saving changes nothing
+    for saved in memory.all:
+        assert outcome(*wander(None, saved, **options)) == whole
+
+
+def test_a_run_broken_off_again_and_again_goes_on_to_the_same_bits():
+    whole = outcome(*wander(None))
+    saved, breaks = None, 0
+    while True:
+        memory = Memory(last=4)  # three steps further each time
+        try:
+            ended = wander(memory, saved)
+        except BrokenOffError:
+            saved, breaks = memory.all[-1], breaks + 1
+            continue
+        assert outcome(*ended) == whole
+        assert breaks == 10 * len(Points(VALUES)) // 3
+        return
+
+
+@pytest.mark.parametrize("last", [1, 5, 8, 30])
+def test_an_interrupted_run_is_saved_where_it_stood(last):
+    """Ctrl-C comes after so many steps; nothing was due."""
+    whole = outcome(*wander(None))
+    memory, asked = Memory(), iter(range(1000))
+    memory.due = lambda: False
+    _, result = wander(memory, interrupted=lambda: next(asked) >= last)
+    assert result.stopped == "interrupted"
+    assert len(memory.all) == 1
+    assert outcome(*wander(None, memory.all[0])) == whole
+
+
+def test_weights_of_a_treatment_that_ctrl_c_broke_off_are_not_saved():
+    memory, stop = Memory(), []
+    network = Wandering()
+
+    def treat(epoch, stopping):
+        stop.append(epoch)
+        return True
+
+    run(network, Points(VALUES), None, treat=treat, interrupted=lambda: bool(stop), checkpoints=memory)
+    assert [saved.values["epoch"] for saved in memory.all] == [1] * 5

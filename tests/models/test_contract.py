@@ -2,7 +2,6 @@
 
 import pickle
 import signal
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,9 +13,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from tests.core.test_em import matched_cosine, planted
+from topicnet.core.checkpoint import Checkpoints
 from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
-from topicnet.models import MODELS
+from topicnet.models import MODELS, WLDA, fitting
 
 pytestmark = pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS.keys())
 N_DOCS, N_WORDS, K = 300, 80, 5
@@ -84,40 +84,93 @@ def test_the_caller_s_random_state_and_data_are_left_alone(kind, corpus):
     assert (corpus != before[2]).nnz == 0
 
 
-def test_an_interrupted_fit_goes_on_to_its_end(kind, corpus):
-    """Nothing of the epochs that were done is lost, whatever the model's start is."""
+def everything(model, corpus):
+    """What a fit leaves, but for seconds; its weights as bytes."""
+    history = [{name: value for name, value in row.items() if name != "seconds"} for row in model.history_]
+    weights = {name: value.numpy().tobytes() for name, value in model.network_.state_dict().items()}
+    ending = model.ending()
+    return weights, repr((history, ending, model.score(corpus))), model.transform(corpus).tobytes()
+
+
+def press_in_epoch(epoch):
+    """A listener that presses Ctrl-C once the epoch before was reported."""
 
     def press(progress):
-        if progress.stage == "train" and progress.done == 2:
+        if progress.stage == "train" and progress.done == epoch - 1:
             signal.raise_signal(signal.SIGINT)
 
-    first = kind(K, max_epochs=5, random_state=0)
-    with pytest.raises(KeyboardInterrupt):
-        first.fit(corpus, listener=press)
-    assert (first.stopped_, first.start_complete_, len(first.history_)) == ("interrupted", True, 2)
-    again = kind(K, max_epochs=5, random_state=0).fit(corpus, go_on_from=first)
-    assert again.stopped_ == "done"
-    assert [row["epoch"] for row in again.history_] == [1, 2, 3, 4, 5]
-    assert again.history_[: first.best_epoch_] == first.history_[: first.best_epoch_]
-    assert np.isfinite(again.transform(corpus)).all()
+    return press
 
 
-def test_a_fit_that_goes_on_knows_what_went_wrong_before(kind, corpus):
-    def press(progress):
-        if progress.stage == "train" and progress.done == 2:
-            signal.raise_signal(signal.SIGINT)
-
+def test_an_interrupted_fit_goes_on_to_the_same_bits(kind, fitted, corpus, tmp_path):
     first = kind(K, max_epochs=4, random_state=0)
     with pytest.raises(KeyboardInterrupt):
-        first.fit(corpus, listener=press)
-    first.health_.rollbacks.append({"epoch": 1, "step": 1, "learning_rate": 1e-9})
-    first.health_ = replace(first.health_, reseeded=3)
-    again = kind(K, max_epochs=4, random_state=0).fit(corpus, go_on_from=first)
-    assert again.health_.reseeded == 3
-    assert again.health_.rollbacks == first.health_.rollbacks
-    assert "the loss ran away once, first in epoch 1" in again.health_.line()
-    highest = max(row["learning_rate"] for row in again.history_[first.best_epoch_ :])
-    assert highest <= 0.1 * again.PLANS["em"].rate
+        first.fit(corpus, listener=press_in_epoch(3), checkpoints=tmp_path)
+    assert (first.stopped_, first.start_complete_, len(first.history_)) == ("interrupted", True, 2)
+    stages = set()
+    again = kind(K, max_epochs=4, random_state=0)
+    again.fit(corpus.toarray(), listener=lambda progress: stages.add(progress.stage), checkpoints=tmp_path)
+    assert not stages & {"start", "pretrain"}
+    assert everything(again, corpus) == everything(fitted(kind), corpus)
+
+
+class KilledError(Exception):
+    """Ends a fit anywhere, as a kill would."""
+
+
+def killed_fits(monkeypatch, rng, folder, most, make, corpus):
+    """Fit, but for exceptions at random checkpoints, until it is done; the model and how often it was broken off."""
+    save, breaks = Checkpoints.save, 0
+    left = [0]
+
+    def save_or_break(self, saved):
+        if left[0] == 0:
+            raise KilledError
+        left[0] -= 1
+        save(self, saved)
+
+    monkeypatch.setattr(Checkpoints, "save", save_or_break)
+    monkeypatch.setenv("TOPICNET_CHECKPOINT_SECONDS", "0")
+    while True:
+        left[0] = int(rng.integers(most))
+        try:
+            return make().fit(corpus, checkpoints=folder), breaks
+        except KilledError:
+            breaks += 1
+
+
+@pytest.mark.parametrize("rate", [0.3, pytest.param(1.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("init", ["em", pytest.param("random", marks=pytest.mark.slow)])
+def test_a_fit_killed_again_and_again_ends_with_the_same_bits(kind, init, rate, monkeypatch, tmp_path):
+    """With more topics than there are, so that some are begun anew, and a rate so high that losses are lost."""
+    monkeypatch.setattr(fitting, "EM_PASSES", 5)
+    monkeypatch.setattr(fitting, "TEACH_STEPS", 10)
+    counts, _ = planted(200, 60, 3, seed=4)
+
+    def make():
+        return kind(8, init=init, learning_rate=rate, batch_size=60, max_epochs=6, random_state=1)
+
+    whole = make().fit(counts)
+    assert whole.health_.reseeded or whole.health_.rollbacks or kind is WLDA  # which fares well
+    again, breaks = killed_fits(monkeypatch, np.random.default_rng(0), tmp_path, 9, make, counts)
+    assert breaks > 2
+    assert everything(again, counts) == everything(whole, counts)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"), [({"n_topics": 4}, "n_topics"), ({"random_state": 1}, "seed"), ({"patience": 3}, "patience")]
+)
+def test_checkpoints_of_another_fit_are_refused(kind, changed, said, corpus, tmp_path):
+    given = {"n_topics": 2, "random_state": 0} | QUICK
+    kind(**given).fit(corpus, checkpoints=tmp_path)
+    with pytest.raises(InputError, match=f"checkpoints in .* are of a fit with another value of {said}"):
+        kind(**(given | changed)).fit(corpus, checkpoints=tmp_path)
+    other = corpus.copy()
+    other.data[5] += 1
+    with pytest.raises(InputError, match="another value of counts"):
+        kind(**given).fit(other, checkpoints=tmp_path)
+    with pytest.raises(InputError, match="random_state=None, expected a number"):
+        kind(2, **(QUICK | {"random_state": None})).fit(corpus, checkpoints=tmp_path)
 
 
 def test_an_empty_document_gets_the_prior_s_theta(kind, fitted, corpus):

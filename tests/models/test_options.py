@@ -7,6 +7,7 @@ from scipy.sparse import csr_matrix
 from sklearn.metrics import adjusted_rand_score
 
 from tests.core.test_em import matched_cosine, planted
+from topicnet.core.noise import Noise
 from topicnet.errors import InputError
 from topicnet.models import ETM, GMNTM, MODELS, NVDMGSM, WLDA
 
@@ -95,7 +96,7 @@ def test_noise_is_in_the_objective_and_not_in_what_is_inferred(corpus):
     model = WLDA(K, random_state=0, max_epochs=2).fit(counts)
     assert np.array_equal(model.transform(counts), model.transform(counts))
     theta = torch.full((4, K), 1 / K)
-    noisy = model.network_.noise(theta)
+    noisy = model.network_.theta_noise(theta, Noise.of(0, np.arange(4), torch.device("cpu")))
     assert torch.allclose(noisy.sum(-1), torch.ones(4), atol=1e-5)
     assert not torch.allclose(noisy, theta)
 

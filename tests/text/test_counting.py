@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 
+from topicnet.ahead import AHEAD, in_order, read_ahead
 from topicnet.blocks import is_mapped
 from topicnet.errors import CorpusError, InputError
 from topicnet.text import counting as counting_module
-from topicnet.text.ahead import BATCHES_AHEAD, in_order, read_ahead
 from topicnet.text.counting import Counting
 from topicnet.text.counts import Corpus
 from topicnet.text.options import TextOptions
@@ -420,9 +420,9 @@ def test_a_reader_reads_a_few_batches_ahead_and_no_more() -> None:
     ahead = read_ahead(read())
     assert asked == []  # nobody has asked for anything yet
     next(ahead)
-    assert until(lambda: len(asked) >= 1 + BATCHES_AHEAD)
+    assert until(lambda: len(asked) >= 1 + AHEAD)
     time.sleep(0.05)
-    assert len(asked) <= 2 + BATCHES_AHEAD
+    assert len(asked) <= 2 + AHEAD
     ahead.close()
 
 

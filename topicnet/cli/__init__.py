@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from types import FrameType
 from typing import NoReturn
 
 INPUT_AT_FAULT, UNFIT, INTERRUPTED = 2, 3, 130
@@ -30,8 +31,7 @@ def run(arguments: list[str]) -> int:
         from topicnet.errors import TopicnetError
     except KeyboardInterrupt:
         return _interrupted()
-    # A scheduler's SIGTERM is a Ctrl-C: what was learned is kept, what was half written is cleared away.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         outcome = app(arguments, standalone_mode=False)
     except TopicnetError as error:
@@ -51,6 +51,15 @@ def run(arguments: list[str]) -> int:
     if outcome == INTERRUPTED:  # typer's word for a KeyboardInterrupt that left the command
         return _interrupted()
     return {KEPT: INTERRUPTED, COLLAPSED: UNFIT}.get(outcome, 0)
+
+
+def _as_interrupt(signum: int, frame: FrameType | None) -> None:
+    """A scheduler's SIGTERM is a Ctrl-C: what was learned is kept, what was half written is cleared away.
+
+    A second one is no impatience: a scheduler and torchrun each send it to every process.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.raise_signal(signal.SIGINT)
 
 
 def _interrupted() -> int:

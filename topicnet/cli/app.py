@@ -102,7 +102,7 @@ def fit(
     examples: Annotated[int, typer.Option(min=0, help="Typical documents to show of each topic.")] = 1,
     overwrite: Overwrite = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run, given the same options.")
+        bool, typer.Option("--resume", help="Go on with a fit that was broken off, given the same options.")
     ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with status 3 when the health check finds the model unfit.")
@@ -113,6 +113,7 @@ def fit(
 ) -> str | None:
     """Fit a topic model to a corpus, print its topics and write a run folder."""
     began = time.perf_counter()
+    from topicnet.along import fit_along
     from topicnet.cli.describe import describe_corpus
     from topicnet.cli.progress import notice, show_progress
     from topicnet.cli.show import (
@@ -123,6 +124,8 @@ def fit(
         show_topics,
     )
     from topicnet.config import read_config
+    from topicnet.core.parallel import joined
+    from topicnet.errors import InputError
     from topicnet.run import fit_to_folder
 
     named = _named_values(parameters or [])
@@ -139,28 +142,47 @@ def fit(
         "parameters": named | options,
     }  # fmt: skip
     resolved = read_config(config, given)
-    with show_progress(quiet) as listener:
-        run, target = fit_to_folder(
-            resolved,
-            out,
-            overwrite=overwrite,
-            resume=resume,
-            on_corpus=lambda counted: notice(f"{describe_corpus(counted)}\n{device_notice(resolved.device)}", quiet),
-            on_notice=lambda line: notice(line, quiet),
-            listener=listener,
-            began=began,
-        )
-    notice(describe_fit(run), quiet)
-    notice(run.health.line(), quiet and not (strict and not run.health.fit_for_use))
-    if stable := describe_stability(run):
-        notice(stable, quiet)
-    show_topics(run, top, examples)
-    show_scores(run)
-    typer.echo(f"wrote {target}")
-    if run.interrupted:
-        notice("topicnet: interrupted; the best so far is kept, marked interrupted in run.json")
-        return KEPT
-    return COLLAPSED if strict and not run.health.fit_for_use else None
+
+    def fit_and_tell() -> str | None:
+        with show_progress(quiet) as listener:
+            run, target = fit_to_folder(
+                resolved,
+                out,
+                overwrite=overwrite,
+                resume=resume,
+                on_corpus=lambda counted: notice(
+                    f"{describe_corpus(counted)}\n{device_notice(resolved.device)}", quiet
+                ),
+                on_notice=lambda line: notice(line, quiet),
+                listener=listener,
+                began=began,
+            )
+        notice(describe_fit(run), quiet)
+        notice(run.health.line(), quiet and not (strict and not run.health.fit_for_use))
+        if stable := describe_stability(run):
+            notice(stable, quiet)
+        show_topics(run, top, examples)
+        show_scores(run)
+        typer.echo(f"wrote {target}")
+        if run.interrupted:
+            notice(
+                "topicnet: interrupted; the best so far is kept, marked interrupted in run.json; the same command with"
+                " --resume goes on"
+            )
+            return KEPT
+        return COLLAPSED if strict and not run.health.fit_for_use else None
+
+    with joined() as world:
+        if world is not None and resolved.corpus == "-":
+            raise InputError(f"- given to {world.size} processes, expected something each can read: write it to a file")
+        if world is None or world.leads:
+            outcome = fit_and_tell()
+        else:
+            interrupted, fit_for_use = fit_along(resolved)
+            outcome = KEPT if interrupted else COLLAPSED if strict and not fit_for_use else None
+        if world is not None and outcome is not None:
+            world.wait()  # torchrun stops all processes as soon as one ends with another status than 0
+        return outcome
 
 
 @app.command()
@@ -190,6 +212,14 @@ def transform(
     by_passage: Annotated[
         Path | None, typer.Option(help="File for the passages too, .csv or .parquet, of a model of --passages.")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole,
+            metavar="INTEGER",
+            help="Processes that cut the text into words.  [default: all cores, where it takes seconds]",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     *,
@@ -209,6 +239,7 @@ def transform(
         refine=refine,
         overwrite=overwrite,
         by_passage=by_passage,
+        workers=workers,
         on_notice=lambda line: notice(line, quiet),
     )
     written = str(out) if by_passage is None else f"{out} and {by_passage}"

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from topicnet.core.noise import COMPONENT, LATENT, PRIOR, Noise
 from topicnet.core.parameters import normal_parameter
 
 # Standard deviations of a mixture's components stay within [0.05, 20]: a component cannot shrink onto one document.
@@ -35,14 +36,18 @@ class Normal:
     ----------
     mean, log_var : Tensor
         (B, Z).
+    noise : Noise, optional
+        Random numbers of the documents; needed to draw.
     """
 
     mean: Tensor
     log_var: Tensor
+    noise: Noise | None = None
 
     def sample(self) -> Tensor:
-        """Draw z (B, Z) by reparameterisation (Kingma & Welling 2014)."""
-        return self.mean + torch.randn_like(self.mean) * (0.5 * self.log_var).exp()
+        """Draw z (B, Z) by reparameterisation (Kingma & Welling 2014), always the same with the same noise."""
+        assert self.noise is not None
+        return self.mean + self.noise.normal(LATENT, self.mean) * (0.5 * self.log_var).exp()
 
 
 @dataclass(frozen=True)
@@ -53,9 +58,12 @@ class Point:
     ----------
     mean : Tensor
         (B, Z).
+    noise : Noise, optional
+        Random numbers of the documents, for what else is drawn for them.
     """
 
     mean: Tensor
+    noise: Noise | None = None
 
     def sample(self) -> Tensor:
         """The point itself, (B, Z)."""
@@ -137,8 +145,8 @@ class GaussianMixture(nn.Module):
 class ThetaPrior(Protocol):
     """A distribution over topic proportions that can be drawn from."""
 
-    def sample(self, n_docs: int, like: Tensor) -> Tensor:
-        """Draw theta (n_docs, K) on the device and of the type of `like`."""
+    def sample(self, noise: Noise, like: Tensor, stream: int = PRIOR) -> Tensor:
+        """Draw theta of the shape (n_docs, K), device and type of `like`, from the stream of the noise."""
         ...
 
 
@@ -155,15 +163,12 @@ class Dirichlet:
     n_topics: int
     concentration: float
 
-    def sample(self, n_docs: int, like: Tensor) -> Tensor:
+    def sample(self, noise: Noise, like: Tensor, stream: int = PRIOR) -> Tensor:
         """Draw theta (n_docs, K): independent gammas, normalised.
 
-        In logs, as gamma(a) is gamma(a + 1) U^(1/a): at small concentrations all gammas of a row underflow together.
+        In logs: at small concentrations all gammas of a row underflow together.
         """
-        shape = like.new_full((n_docs, self.n_topics), self.concentration + 1.0)
-        uniform = torch.rand_like(shape).clamp_min(torch.finfo(shape.dtype).tiny)
-        log_gamma = torch._standard_gamma(shape).log() + uniform.log() / self.concentration
-        return log_gamma.softmax(-1)
+        return noise.log_gamma(stream, like, self.concentration).softmax(-1)
 
 
 @dataclass(frozen=True)
@@ -179,8 +184,8 @@ class SoftmaxMixture:
     n_topics: int
     distance: float
 
-    def sample(self, n_docs: int, like: Tensor) -> Tensor:
+    def sample(self, noise: Noise, like: Tensor, stream: int = PRIOR) -> Tensor:
         """Draw theta (n_docs, K)."""
-        z = torch.randn(n_docs, self.n_topics, dtype=like.dtype, device=like.device)
-        component = torch.randint(self.n_topics, (n_docs, 1), device=like.device)
-        return z.scatter_add(1, component, torch.full_like(z[:, :1], self.distance)).softmax(-1)
+        z = noise.normal(stream, like)
+        component = noise.choice(COMPONENT, self.n_topics)
+        return z.scatter_add_(1, component, torch.full_like(z[:, :1], self.distance)).softmax(-1)

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from topicnet.core.share import Share
+
 Kernel = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -26,29 +28,32 @@ def diffusion_kernel(a: Tensor, b: Tensor, bandwidth: float = 1.0) -> Tensor:
     Tensor
         (n, m) in (0, 1].
     """
-    squared: Tensor = _SquaredArc.apply(a @ b.T)  # type: ignore[no-untyped-call]
-    return (-squared / bandwidth).exp()
+    similarity: Tensor = _OfArc.apply(a @ b.T, bandwidth)  # type: ignore[no-untyped-call]
+    return similarity
 
 
-class _SquaredArc(torch.autograd.Function):
-    """arccos(c)^2 with its limit as derivative at c = 1, where autograd gives 0 times infinity."""
+class _OfArc(torch.autograd.Function):
+    """exp(-arccos(c)^2 / tau) with its limit as derivative at c = 1, where autograd gives 0 times infinity."""
 
-    NEAR = 1e-4  # of 1 - c: below it the series -2 (1 + (1 - c) / 3) is exact in single precision
+    NEAR = 1e-4  # of 1 - c: below it the series 2 (1 + (1 - c) / 3) is exact in single precision
 
     @staticmethod
-    def forward(ctx: Any, cosine: Tensor) -> Tensor:
+    def forward(ctx: Any, cosine: Tensor, bandwidth: float) -> Tensor:
         cosine = cosine.clamp(0.0, 1.0)
-        ctx.save_for_backward(cosine)
-        return cosine.arccos().square()
+        arc = cosine.arccos()
+        similarity = arc.square().mul_(-1 / bandwidth).exp_()
+        if ctx.needs_input_grad[0]:
+            # -d arccos(c)^2 / dc = 2 arccos(c) / sqrt(1 - c^2); made here, where the arc is at hand.
+            gap = 1.0 - cosine
+            slope = arc.mul_(2.0).div_((gap * cosine.add_(1.0)).clamp_min_(1e-12).sqrt_())
+            slope = torch.where(gap < _OfArc.NEAR, 2.0 + gap * (2.0 / 3.0), slope)
+            ctx.save_for_backward(slope.mul_(similarity).mul_(1 / bandwidth))
+        return similarity
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> Tensor:
-        (cosine,) = ctx.saved_tensors
-        gap = 1.0 - cosine
-        # d arccos(c)^2 / dc = -2 arccos(c) / sqrt(1 - c^2)
-        far = -2.0 * cosine.arccos() / (gap * (1.0 + cosine)).clamp_min(1e-12).sqrt()
-        near = -2.0 * (1.0 + gap / 3.0)
-        return upstream[0] * torch.where(gap < _SquaredArc.NEAR, near, far)
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
+        (slope,) = ctx.saved_tensors
+        return upstream[0] * slope, None
 
 
 def _squared_distance(a: Tensor, b: Tensor) -> Tensor:
@@ -74,13 +79,24 @@ KERNELS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
 }
 
 
-def mmd(a: Tensor, b: Tensor, kernel: Kernel) -> Tensor:
+def mmd(a: Tensor, b: Tensor, kernel: Kernel, share: Share | None = None) -> Tensor:
     """Unbiased squared maximum mean discrepancy of two samples (Gretton et al. 2012, eq. 3): a scalar.
 
     mean of k(a_i, a_j) and of k(b_i, b_j) over i != j, less twice the mean of k(a_i, b_j); it can be a little below 0.
-    A sample of one point has no pairs: their mean counts as 1 then.
+    A sample of one point has no pairs: their mean counts as 1 then. Given a share of a batch, a and b are this
+    process's points, as many of each: what it gives is the part of the discrepancy of all points that lies in the rows
+    of these, so scaled that its mean over the processes, weighted by their documents, is the whole.
     """
+    if share is not None:
+        return _part_of_mmd(a, b, kernel, share)
     return _mean_of_pairs(kernel(a, a)) + _mean_of_pairs(kernel(b, b)) - 2 * kernel(a, b).mean()
+
+
+def _part_of_mmd(a: Tensor, b: Tensor, kernel: Kernel, share: Share) -> Tensor:
+    all_a, all_b, n = share.gathered(a), share.gathered(b), share.n_docs
+    among = kernel(a, all_a), kernel(b, all_b)  # (b, B), the point itself among them
+    pairs = sum(k.sum() - k.diagonal(share.begin).sum() for k in among)
+    return (pairs / (n * max(1, n - 1)) - 2 * kernel(a, all_b).sum() / n**2) / share.weight
 
 
 def _mean_of_pairs(k: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
 from topicnet.core.sparse import SparseBatch, SparseBatches, mixture_probabilities
+from topicnet.core.threads import in_inference
 
 THETA_PSEUDO_COUNT = 0.3  # tokens added to every topic of a document
 BETA_PSEUDO_COUNT = 0.05  # tokens added to every word of a topic
@@ -51,7 +52,7 @@ class MixtureFit:
 def expected_topic_counts(theta: Tensor, beta_t: Tensor, batch: SparseBatch) -> tuple[Tensor, Tensor]:
     """Expected tokens of each topic in each document (B, K), and x / p at the nonzeros (nnz,)."""
     ratio = batch.counts / mixture_probabilities(theta, beta_t, batch.pattern)
-    return theta * batch.pattern.times(ratio, beta_t), ratio
+    return batch.pattern.times(ratio, beta_t).mul_(theta), ratio
 
 
 def belief(theta: Tensor, batch: SparseBatch) -> Tensor:
@@ -237,39 +238,56 @@ def _best_of_contexts(
 
 def _log_likelihood(theta: Tensor, beta_t: Tensor, batches: list[SparseBatch]) -> float:
     """Of all words together, nats."""
-    parts = [
-        (batch.counts * mixture_probabilities(theta[batch.index], beta_t, batch.pattern).log()).sum()
-        for batch in batches
-    ]
-    return float(torch.stack(parts).sum())
+
+    def of_batch(batch: SparseBatch) -> Tensor:
+        return (batch.counts * mixture_probabilities(theta[batch.index], beta_t, batch.pattern).log()).sum()
+
+    return float(torch.stack(list(in_inference(of_batch, batches, theta.device))).sum())
 
 
 def _infer(beta_t: Tensor, n_docs: int, batches: list[SparseBatch]) -> Tensor:
     """Theta (D, K) of documents under given topics."""
     beta = beta_t.t().contiguous()
     theta = beta_t.new_full((n_docs, beta_t.shape[1]), 1 / beta_t.shape[1])
-    for batch in batches:
-        theta[batch.index] = refine_theta(theta[batch.index], beta, batch, 3)
+
+    def of_batch(batch: SparseBatch) -> Tensor:
+        return refine_theta(theta[batch.index], beta, batch, 3)
+
+    for batch, refined in zip(batches, in_inference(of_batch, batches, theta.device), strict=True):
+        theta[batch.index] = refined
     return theta
 
 
 def _first_beta(theta: Tensor, batches: list[SparseBatch]) -> Tensor:
     """Topics as the theta-weighted sums of the documents' counts: (V, K)."""
-    total = sum(batch.transposed.times(batch.counts[batch.order], theta[batch.index]) for batch in batches)
-    return _normalise_topics(torch.as_tensor(total))
+
+    def of_batch(batch: SparseBatch) -> Tensor:
+        return batch.transposed.times(batch.counts.index_select(0, batch.order), theta.index_select(0, batch.index))
+
+    return _normalise_topics(_sum(in_inference(of_batch, batches, theta.device)))
+
+
+def _sum(parts: Iterable[Tensor]) -> Tensor:
+    """Added up one after another: in the same order whatever the number of threads."""
+    parts = iter(parts)
+    total = next(parts).clone()
+    for part in parts:
+        total += part
+    return total
 
 
 def _em_pass(theta: Tensor, beta_t: Tensor, batches: list[SparseBatch], pseudo_count: float) -> tuple[Tensor, Tensor]:
-    word_counts = torch.zeros_like(beta_t)
     new_theta = torch.empty_like(theta)
-    for batch in batches:
-        part = theta[batch.index]
+
+    def of_batch(batch: SparseBatch) -> Tensor:
+        part = theta.index_select(0, batch.index)
         counts, ratio = expected_topic_counts(part, beta_t, batch)
-        word_counts += batch.transposed.times(ratio[batch.order], part)
-        new_theta[batch.index] = normalise_rows(counts + pseudo_count)
-    return new_theta, _normalise_topics(beta_t * word_counts)
+        new_theta.index_copy_(0, batch.index, normalise_rows(counts.add_(pseudo_count)))
+        return batch.transposed.times(ratio.index_select(0, batch.order), part)
+
+    return new_theta, _normalise_topics(_sum(in_inference(of_batch, batches, theta.device)).mul_(beta_t))
 
 
 def _normalise_topics(word_counts: Tensor) -> Tensor:
-    smoothed = word_counts + BETA_PSEUDO_COUNT
-    return smoothed / smoothed.sum(0)
+    smoothed = word_counts.add_(BETA_PSEUDO_COUNT)
+    return smoothed.div_(smoothed.sum(0))

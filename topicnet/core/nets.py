@@ -1,11 +1,16 @@
 """Networks shared by the models."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from topicnet.core.distributions import Normal, Point
+from topicnet.core.noise import DROPOUT, Noise
 from topicnet.core.parameters import normal_parameter
+from topicnet.core.share import Share
 from topicnet.core.sparse import SparseBatch, sparse_linear
 
 # exp(log_var / 2) stays within [0.007, 7]: wider is a network that has lost its way.
@@ -27,7 +32,76 @@ class SparseLinear(nn.Module):
         """Map a batch to (B, H)."""
         values = batch.counts.log1p()
         length = batch.row_sums(values.square()).sqrt().clamp_min(1e-12)  # (B,)
-        return sparse_linear(batch, values / length[batch.rows], self.weight) + self.bias
+        return sparse_linear(batch, values.div_(length.index_select(0, batch.rows)), self.weight) + self.bias
+
+
+class Dropout(nn.Module):
+    """Drops a share of the hidden units of each document in training, and scales up the rest."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, hidden: Tensor, noise: Noise) -> Tensor:
+        """Units (B, H) of documents with this noise."""
+        if not self.training or self.share == 0:
+            return hidden
+        return hidden * noise.kept(DROPOUT, hidden, self.share).mul_(1 / (1 - self.share))
+
+
+def batch_normalised(norms: Sequence[nn.BatchNorm1d], inputs: Sequence[Tensor], share: Share | None) -> list[Tensor]:
+    """Normalise each input (b, n) by its own module.
+
+    In training on a share of a batch the statistics are those of the whole batch, for all inputs in one meeting of the
+    processes, and so is the gradient (Ioffe & Szegedy 2015, section 3). torch's own module for that needs a GPU.
+    """
+    if share is None or not norms[0].training:
+        return [norm(x) for norm, x in zip(norms, inputs, strict=True)]
+    weight, bias = torch.cat([norm.weight for norm in norms]), torch.cat([norm.bias for norm in norms])
+    normal, mean, var = _WholeBatchNorm.apply(torch.cat(list(inputs), 1), weight, bias, norms[0].eps, share)  # type: ignore[no-untyped-call]
+    widths = [norm.num_features for norm in norms]
+    for norm, its_mean, its_var in zip(norms, mean.split(widths), var.split(widths), strict=True):
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        assert norm.num_batches_tracked is not None
+        assert norm.momentum is not None
+        norm.running_mean.lerp_(its_mean, norm.momentum)
+        norm.running_var.lerp_(its_var, norm.momentum)
+        norm.num_batches_tracked.add_(1)
+    return list(normal.split(widths, 1))
+
+
+class _WholeBatchNorm(torch.autograd.Function):
+    """weight (x - mean) / sqrt(var + eps) + bias, and mean and unbiased variance (n,), of all processes' rows."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, share: Share
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        # Means and squares about them, of each process, are put together without cancellation (Chan et al. 1979).
+        my_mean = x.mean(0)
+        mine = torch.stack([my_mean, (x - my_mean).square().sum(0)])
+        means, squares = share.world.gather(mine[None], [1] * len(share.sizes)).unbind(1)  # (processes, n) each
+        sizes = x.new_tensor(share.sizes)[:, None]
+        mean = (sizes * means).sum(0) / share.n_docs
+        square = (squares + sizes * (means - mean).square()).sum(0)
+        scale = (square / share.n_docs + eps).rsqrt()
+        normal = (x - mean) * scale
+        var = square / max(1, share.n_docs - 1)
+        ctx.save_for_backward(normal, weight, scale)
+        ctx.share = share
+        ctx.mark_non_differentiable(mean, var)
+        return torch.addcmul(bias, normal, weight), mean, var
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        normal, weight, scale = ctx.saved_tensors
+        share: Share = ctx.share
+        given = upstream[0]
+        mine = torch.stack([given.sum(0), (given * normal).sum(0)])
+        means = share.world.sum(mine.clone()) / share.n_docs
+        # Those of weight and bias are this process's own: they are summed with all other gradients.
+        return (given - means[0] - normal * means[1]) * (weight * scale), mine[1], mine[0], None, None
 
 
 class SparseGaussianEncoder(nn.Module):
@@ -41,19 +115,24 @@ class SparseGaussianEncoder(nn.Module):
         super().__init__()
         self.input = SparseLinear(vocab_size, hidden_dim)
         self.hidden = nn.Linear(hidden_dim, hidden_dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.mean = nn.Linear(hidden_dim, latent_dim)
         self.log_var = nn.Linear(hidden_dim, latent_dim)
         self.mean_norm = nn.BatchNorm1d(latent_dim)
         self.log_var_norm = nn.BatchNorm1d(latent_dim)
         nn.init.constant_(self.log_var_norm.bias, -1.0)
+        for layer in (self.mean, self.log_var):
+            # What a bias adds, normalisation takes away: its gradient is rounding noise, by which Adam would move it as
+            # far as any other parameter, and the running means, which follow late, would be off by that in evaluation.
+            nn.init.zeros_(layer.bias).requires_grad_(False)
 
     def forward(self, batch: SparseBatch) -> Normal:
         """Posterior of each document: mean and log-variance (B, Z)."""
         h = functional.softplus(self.input(batch))
-        h = self.dropout(functional.softplus(self.hidden(h)))  # (B, H)
-        log_var = self.log_var_norm(self.log_var(h))
-        return Normal(self.mean_norm(self.mean(h)), log_var.clamp(-2 * LOG_VAR_RANGE, LOG_VAR_RANGE))
+        h = self.dropout(functional.softplus(self.hidden(h)), batch.noise)  # (B, H)
+        norms, inputs = (self.mean_norm, self.log_var_norm), (self.mean(h), self.log_var(h))
+        mean, log_var = batch_normalised(norms, inputs, batch.noise.share)
+        return Normal(mean, log_var.clamp(-2 * LOG_VAR_RANGE, LOG_VAR_RANGE), batch.noise)
 
 
 class SparsePointEncoder(nn.Module):
@@ -63,13 +142,14 @@ class SparsePointEncoder(nn.Module):
         super().__init__()
         self.input = SparseLinear(vocab_size, hidden_dim)
         self.hidden = nn.Linear(hidden_dim, hidden_dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.point = nn.Linear(hidden_dim, latent_dim)
 
     def forward(self, batch: SparseBatch) -> Point:
         """The point of each document, (B, Z)."""
         h = functional.softplus(self.input(batch))
-        return Point(self.point(self.dropout(functional.softplus(self.hidden(h)))))
+        h = self.dropout(functional.softplus(self.hidden(h)), batch.noise)
+        return Point(self.point(h), batch.noise)
 
 
 class Proportions(nn.Module):
@@ -85,7 +165,10 @@ class Proportions(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Map latent points (B, Z) to theta (B, K)."""
-        theta: Tensor = self.linear(z).softmax(-1)
+        # Topics as rows: in the usual order the product rounds by where in memory a document lies, and theta of the
+        # same document differs in its last bit.
+        logits = (self.linear.weight @ z.t()).t()
+        theta: Tensor = (logits if self.linear.bias is None else logits + self.linear.bias).softmax(-1)
         return theta
 
 

@@ -6,14 +6,19 @@ than `SLICE_ENTRIES` of it at once.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from topicnet.core.sparse import SparseBatch, sampled_products
+from topicnet.core.sparse import SMALLEST_PROBABILITY, SparseBatch
+from topicnet.core.threads import together
 
 SLICE_ENTRIES = 2**23  # 32 MB of float32
+SLICE_ENTRIES_OF_GPU = 2**28
+PIECES = 2  # of a batch on the CPU, each a thread's; always so many, for the same bits
+LEAST_ENTRIES = 2**18  # of a batch worth cutting
 
 
 def product_log_likelihood(theta: Tensor, weight: Tensor, bias: Tensor, batch: SparseBatch) -> Tensor:
@@ -37,41 +42,78 @@ def product_log_likelihood(theta: Tensor, weight: Tensor, bias: Tensor, batch: S
     return likelihood
 
 
-def _slices(n_docs: int, n_words: int) -> list[slice]:
-    step = max(1, SLICE_ENTRIES // n_words)
-    return [slice(begin, begin + step) for begin in range(0, n_docs, step)]
-
-
 class _ProductLogLikelihood(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, theta: Tensor, weight: Tensor, bias: Tensor, batch: SparseBatch) -> Tensor:
-        slices = _slices(*batch.pattern.shape)
-        logits = [torch.addmm(bias, theta[part], weight) for part in slices[:1]]
-        normaliser = [logits[0].logsumexp(-1)]
-        normaliser += [torch.addmm(bias, theta[part], weight).logsumexp(-1) for part in slices[1:]]
-        at_counts = sampled_products(theta, weight.t().contiguous(), batch.pattern) + bias[batch.pattern.columns]
-        n_tokens = batch.row_sums(batch.counts)  # (B,)
-        ctx.batch, ctx.n_tokens, ctx.normaliser = batch, n_tokens, torch.cat(normaliser)
-        # One slice is kept for the way back; of several, each is made again there.
-        ctx.logits = logits if len(slices) == 1 else []
+        pieces = _pieces(batch)
+
+        def of_piece(slices: list[slice]) -> tuple[Tensor, Tensor | None]:
+            parts = []
+            p = theta.new_empty(0)
+            for part in slices:
+                p = torch.addmm(bias, theta[part], weight).softmax(-1)
+                parts.append(_at(batch, part, p))
+            # One slice is kept for the way back; of several, each is made again there.
+            return torch.cat(parts), p if len(slices) == 1 else None
+
+        at_counts, made = zip(*together(of_piece, pieces), strict=True)
+        ctx.batch, ctx.pieces, ctx.made = batch, pieces, made
         ctx.save_for_backward(theta, weight, bias)
-        likelihood: Tensor = batch.row_sums(batch.counts * at_counts) - n_tokens * ctx.normaliser
-        return likelihood
+        return batch.row_sums(torch.cat(at_counts).clamp_min_(SMALLEST_PROBABILITY).log_().mul_(batch.counts))
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         theta, weight, bias = ctx.saved_tensors
         batch: SparseBatch = ctx.batch
-        ratio = upstream[0][batch.rows] * batch.counts  # (nnz,)
-        ratio_t = ratio[batch.order]
-        grad_theta = batch.pattern.times(ratio, weight.t())  # (B, K)
-        grad_weight = batch.transposed.times(ratio_t, theta).t().contiguous()  # (K, V)
-        grad_bias = torch.segment_reduce(ratio_t, "sum", offsets=batch.transposed.starts, axis=0, unsafe=True)
-        expected = upstream[0] * ctx.n_tokens  # (B,)
-        for part in _slices(*batch.pattern.shape):
-            logits = ctx.logits[0] if ctx.logits else torch.addmm(bias, theta[part], weight)
-            counts = (logits - ctx.normaliser[part, None]).exp() * expected[part, None]  # expected counts, (b, V)
-            grad_theta[part] -= counts @ weight.t()
-            grad_weight.addmm_(theta[part].t(), counts, alpha=-1.0)
-            grad_bias -= counts.sum(0)
+        weight_t = weight.t().contiguous()  # (V, K): a word's topics side by side
+        # Expected counts are the probabilities times this: scaling the narrow factor of each product in their place
+        # saves passes over (B, V).
+        scale = upstream[0] * batch.row_sums(batch.counts)  # (B,)
+        scaled = theta * scale[:, None]
+
+        def of_piece(number: int) -> tuple[Tensor, Tensor, Tensor]:
+            of_theta, of_weight, of_bias = [], torch.zeros_like(weight), torch.zeros_like(bias)
+            for part in ctx.pieces[number]:
+                p = ctx.made[number]
+                if p is None:
+                    p = torch.addmm(bias, theta[part], weight).softmax(-1)  # (b, V)
+                of_theta.append(p @ weight_t)
+                of_weight.addmm_(scaled[part].t(), p)
+                of_bias.addmv_(p.t(), scale[part])
+            return torch.cat(of_theta), of_weight, of_bias
+
+        expected = together(of_piece, range(len(ctx.pieces)))
+        given = upstream[0].index_select(0, batch.rows).mul_(batch.counts)  # (nnz,)
+        given_t = given.index_select(0, batch.order)
+        grad_theta = batch.pattern.times(given, weight_t)  # (B, K)
+        grad_weight = batch.transposed.times(given_t, theta).t().contiguous()  # (K, V)
+        grad_bias = torch.segment_reduce(given_t, "sum", offsets=batch.transposed.starts, axis=0, unsafe=True)
+        for _, of_weight, of_bias in expected:
+            grad_weight.sub_(of_weight)
+            grad_bias.sub_(of_bias)
+        grad_theta.addcmul_(torch.cat([of_theta for of_theta, _, _ in expected]), scale[:, None], value=-1.0)
         return grad_theta, grad_weight, grad_bias, None
+
+
+def _pieces(batch: SparseBatch) -> list[list[slice]]:
+    """The documents of a batch, in pieces for different threads, each in slices.
+
+    The slices made at a time have together no more entries than one slice may.
+    """
+    n_docs, n_words = batch.pattern.shape
+    on_cpu = batch.counts.device.type == "cpu"
+    n_pieces = PIECES if on_cpu and n_docs >= PIECES and n_docs * n_words >= LEAST_ENTRIES else 1
+    step = max(1, (SLICE_ENTRIES if on_cpu else SLICE_ENTRIES_OF_GPU) // n_words // n_pieces)
+    ends = [n_docs * number // n_pieces for number in range(n_pieces + 1)]
+    return [
+        [slice(start, min(start + step, end)) for start in range(begin, end, step)] for begin, end in pairwise(ends)
+    ]
+
+
+def _at(batch: SparseBatch, part: slice, p: Tensor) -> Tensor:
+    """Entries of p (b, V), the probabilities of some documents of the batch, at their nonzero counts."""
+    rows, columns = batch.rows, batch.pattern.columns
+    if len(p) < batch.n_docs:
+        first, last = batch.pattern.starts[[part.start, part.stop]].tolist()
+        rows, columns = rows[first:last] - part.start, columns[first:last]
+    return p.view(-1).index_select(0, rows.long() * p.shape[1] + columns)

@@ -4,45 +4,31 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sized
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from topicnet.core.adam import Adam
+from topicnet.core.checkpoint import Checkpoints, Saved
+from topicnet.core.keeper import Keeper
 from topicnet.core.outcome import Listener, Progress, Rollback, TrainResult
+from topicnet.core.parallel import World, agreed
+from topicnet.core.parts import Batches, Companion
 from topicnet.core.schedule import Schedule
-from topicnet.core.seeding import seeded
 
 CHECK_STEPS = 20  # how often the device is asked whether the loss is sound: each question waits for its answer
 SECONDS_OF_NEWS = 2.0  # between news from within an epoch
 RUNAWAY = 3.0  # a mean loss so many times that of the first step is no training
 ROLLBACK_FACTOR, MOST_ROLLBACKS = 0.1, 5
 TREATMENT_PRICE = 0.01  # share of the validation loss that a treatment may cost in the end
-
-
-class Network(Protocol):
-    """What the loop asks of a network: named loss terms, each (B,) or a scalar, in nats per document."""
-
-    def terms(self, batch: Any) -> dict[str, Tensor]:
-        """Loss terms of a batch."""
-        ...
-
-
-class Batches(Sized, Protocol):
-    """Batches of one data set, in order or shuffled."""
-
-    @property
-    def n_docs(self) -> int:
-        """Number of documents in all batches."""
-        ...
-
-    def __iter__(self) -> Iterator[Any]: ...
-
-    def shuffled(self, rng: np.random.Generator) -> Iterator[Any]:
-        """Every document once, in random order."""
-        ...
+# Of a run between two steps, beside its tensors.
+REMEMBERED = (
+    "epoch", "done", "drawn", "names", "history", "slowdown", "first_loss", "first_probe", "least_loss", "seconds",
+)  # fmt: skip
 
 
 def train(
@@ -57,13 +43,15 @@ def train(
     seed: int,
     device: torch.device,
     stage: str = "train",
-    epochs_done: int = 0,
-    rollbacks_done: int = 0,
     rates: Mapping[str, float] | None = None,
     measure: Callable[[], dict[str, float]] = dict,
     treat: Callable[[int, bool], bool] = lambda epoch, stopping: False,
     listener: Listener | None = None,
     interrupted: Callable[[], bool] = lambda: False,
+    checkpoints: Checkpoints | None = None,
+    saved: Saved | None = None,
+    companions: Sequence[Companion] = (),
+    world: World | None = None,
 ) -> TrainResult:
     """Minimise the weighted sum of the network's terms and leave the best weights in place.
 
@@ -75,10 +63,6 @@ def train(
     validation : Batches or None
         Documents kept apart: their loss picks the best epoch and stops the run after `patience` epochs without
         improvement. Without them the last epoch is the best.
-    epochs_done : int
-        Epochs of an earlier run that this one goes on from: the schedule and the count start after them.
-    rollbacks_done : int
-        Rollbacks of that run: this one goes on with the rate they led to.
     rates : mapping of str to float, optional
         Share of the learning rate for the parameters named; all others have the whole.
     measure : callable
@@ -89,51 +73,67 @@ def train(
         interrupted right then, or ends with a validation loss more than `TREATMENT_PRICE` above the least before.
     interrupted : callable
         Asked before each step; True stops the run cleanly.
+    checkpoints : Checkpoints, optional
+        Where the run is saved, between steps: before the first, whenever it is due, and when it is interrupted.
+    saved : Saved, optional
+        What an equal run saved: this one goes on from there, and ends as that one would have, to the bit.
+    companions : sequence of Companion
+        Saved with the run. What `measure` and `treat` remember from call to call belongs here.
+    world : World, optional
+        Processes that train together, each on its share of every batch. All have to be here, with the same weights, and
+        end with the same; the first alone validates, measures, and is given `checkpoints`.
 
     Returns
     -------
     TrainResult
     """
-    run = _Run(network, batches, validation, schedule, weight_decay, seed, rates or {}, rollbacks_done, interrupted)
-    rng = np.random.default_rng(seed)
-    began = time.perf_counter()
+    run = _Run(network, batches, validation, schedule, weight_decay, rates or {}, seed, interrupted, world)
+    if saved is None:
+        run.begin()
+    else:
+        run.load(saved, device)
+        for companion, state in zip(companions, saved.values["companions"], strict=True):
+            companion.load(state)
+    began = time.perf_counter() - run.seconds
     stopped = "done"
-    with seeded(seed, device):
-        run.begin(epochs_done)
-        epoch = epochs_done + 1
 
-        def on_way(share: float) -> None:
-            if listener is not None:
-                listener(Progress(stage, epoch - 1, max_epochs, time.perf_counter() - began, within=share))
+    def keep(at_once: bool) -> None:
+        if checkpoints is not None and (at_once or checkpoints.due()):
+            run.seconds = time.perf_counter() - began
+            checkpoints.save(run.saved([companion.state() for companion in companions]))
 
-        while epoch <= max_epochs:
-            epoch_began = time.perf_counter()
-            ending = run.epoch(epoch, rng, on_way)
-            if ending == "interrupted":
-                stopped = ending
+    def on_way(share: float) -> None:
+        if listener is not None:
+            listener(Progress(stage, run.epoch - 1, max_epochs, time.perf_counter() - began, within=share))
+
+    while run.epoch <= max_epochs:
+        epoch = run.epoch
+        ending = run.go_through(keep, on_way)
+        if ending == "interrupted":
+            stopped = ending
+            break
+        loss = math.nan if ending == "lost" else run.validation_loss()
+        if ending == "lost" or not run.sound(loss):
+            if not run.roll_back():
+                stopped = "diverged"
                 break
-            loss = math.nan if ending == "lost" else run.validation_loss()
-            if ending == "lost" or not run.sound(loss):
-                if not run.roll_back(epoch):
-                    stopped = "diverged"
-                    break
-                continue
-            row = {"epoch": float(epoch)} | run.averages()
-            row |= {"learning_rate": run.rate(), "validation_loss": loss} | measure()
-            row["seconds"] = time.perf_counter() - epoch_began
-            run.history.append(row)
-            if listener is not None:
-                listener(Progress(stage, epoch, max_epochs, time.perf_counter() - began, row))
-            run.keeper.offer(epoch, loss)
-            idle = run.idle_epochs(epoch, epochs_done) >= patience
-            if idle:
-                run.keeper.restore()
-            if epoch < max_epochs and treat(epoch, idle):
-                run.begin_anew(epoch)
-            elif idle and epoch < max_epochs:
-                stopped = "early"
-                break
-            epoch += 1
+            continue
+        row = {"epoch": float(epoch)} | run.averages()
+        row |= {"learning_rate": run.rate(), "validation_loss": loss} | agreed(world, measure)
+        row["seconds"] = time.perf_counter() - run.epoch_began
+        run.history.append(row)
+        if listener is not None:
+            listener(Progress(stage, epoch, max_epochs, time.perf_counter() - began, row))
+        run.keeper.offer(epoch, loss)
+        idle = run.idle_epochs() >= patience
+        if idle:
+            run.keeper.restore()
+        if epoch < max_epochs and treat(epoch, idle):
+            run.begin_anew()
+        elif idle and epoch < max_epochs:
+            stopped = "early"
+            break
+        run.epoch, run.done = epoch + 1, 0
     return run.finish(stopped)
 
 
@@ -147,57 +147,92 @@ class _Run:
         validation: Batches | None,
         schedule: Schedule,
         weight_decay: float,
-        seed: int,
         rates: Mapping[str, float],
-        rollbacks_done: int,
+        seed: int,
         interrupted: Callable[[], bool],
+        world: World | None,
     ) -> None:
         self.network = network
         self.batches = batches
         self.validation = validation
         self.schedule = schedule
         self.weight_decay = weight_decay
-        self.seed = seed
         self.rates = rates
-        self.interrupted = interrupted
+        self.world = world
+        self.interrupted = interrupted if world is None else lambda: world.any(interrupted())
+        self.rng = np.random.default_rng(seed)
         self.history: list[dict[str, float]] = []
         self.rollbacks: list[Rollback] = []
-        self.keeper = _Keeper(network, treatments=0)
-        self.before: _Keeper | None = None  # what the last treatment can be undone to
+        self.keeper = Keeper(network, treatments=0)
+        self.before: Keeper | None = None  # what the last treatment can be undone to
         self.least_loss = math.inf  # before any treatment
         self.treated_to_the_end = True
-        self.rollbacks_left = MOST_ROLLBACKS - rollbacks_done
-        self.slowdown = ROLLBACK_FACTOR**rollbacks_done
-        self.step = 0
-        self.done = 0  # steps of this epoch
-        self.sums: dict[str, Tensor] = {}
-        self.optimizer: torch.optim.Optimizer
+        self.slowdown = 1.0
+        self.epoch = 1  # the one that is run
+        self.done = 0  # steps of it
+        self.step = 0  # of the run
+        self.drawn: dict[str, Any] = {}  # the generator, before the order of the epoch was drawn
+        self.names: list[str] = []  # of the terms, and the loss
+        self.sums: Tensor  # of those over the documents of the epoch, on the device
+        self.optimizer: Adam
         self.first_loss = self.first_probe = math.nan  # where the run, and its probe, began
+        self.seconds = self.epoch_seconds = 0.0  # that went into the run, and its epoch, before they were saved
+        self.epoch_began = 0.0
 
-    @property
-    def best_epoch(self) -> int:
-        return self.keeper.epoch
+    def begin(self) -> None:
+        """Take the weights as they are for a start."""
+        self._begin(0)
 
-    def begin(self, epoch: int) -> None:
-        """Take the weights as they are for a start: Adam's moments do not speak of them."""
-        self.network.eval()
-        self.keeper.offer(epoch, self.validation_loss())
-        self.first_loss, self.first_probe = math.nan, self._probe()
-        self.optimizer = self._new_optimizer()
-
-    def begin_anew(self, epoch: int) -> None:
+    def begin_anew(self) -> None:
         """Take the weights a treatment left for a new start; those of before are kept beside."""
         if self.before is None or not self._too_dear(self.keeper):
             self.before = self.keeper
         self.least_loss = min(self.least_loss, self.keeper.loss)
-        self.keeper = _Keeper(self.network, self.keeper.treatments + 1)
-        self.begin(epoch)
+        self.keeper = Keeper(self.network, self.keeper.treatments + 1)
+        self._begin(self.epoch)
         self.treated_to_the_end = not self.interrupted()
 
-    def idle_epochs(self, epoch: int, epochs_done: int) -> int:
+    def _begin(self, epoch: int) -> None:
+        self.network.eval()
+        self.keeper.offer(epoch, self.validation_loss())
+        self.first_loss, self.first_probe = math.nan, self._probe()
+        self.optimizer = self._new_optimizer()  # Adam's moments do not speak of these weights
+
+    def saved(self, companions: list[dict[str, Any]]) -> Saved:
+        """All there is to remember between two steps."""
+        parts = {"network": self.network.state_dict(), "optimizer": self.optimizer.state()}
+        parts |= {"keeper": self.keeper.tensors, "before": {} if self.before is None else self.before.tensors}
+        parts |= {"epoch": {"sums": self.sums} if self.names else {}}
+        values = {name: getattr(self, name) for name in REMEMBERED} | {"companions": companions}
+        values |= {"keeper": self.keeper.values, "before": None if self.before is None else self.before.values}
+        values |= {"rollbacks": [asdict(rollback) for rollback in self.rollbacks]}
+        values |= {"epoch_seconds": time.perf_counter() - self.epoch_began}
+        return Saved({f"{part}.{name}": value for part, held in parts.items() for name, value in held.items()}, values)
+
+    def load(self, saved: Saved, device: torch.device) -> None:
+        """Remember it."""
+        parts: dict[str, dict[str, Tensor]] = {"before": {}, "epoch": {}}
+        for key, value in saved.tensors.items():
+            part, _, name = key.partition(".")
+            parts.setdefault(part, {})[name] = value
+        for name in REMEMBERED:
+            setattr(self, name, saved.values[name])
+        self.epoch_seconds = saved.values["epoch_seconds"]
+        self.rollbacks = [Rollback(**rollback) for rollback in saved.values["rollbacks"]]
+        self.rng.bit_generator.state = self.drawn
+        self.network.load_state_dict(parts["network"])
+        self.optimizer = self._new_optimizer()
+        self.optimizer.load(parts["optimizer"])
+        self.keeper = Keeper.of(self.network, saved.values["keeper"], parts["keeper"])
+        if parts["before"]:
+            self.before = Keeper.of(self.network, saved.values["before"], parts["before"])
+        if self.names:
+            self.sums = parts["epoch"]["sums"].to(device, copy=True)
+
+    def idle_epochs(self) -> int:
         """Epochs without improvement, not counting those in which rate and weights still rose."""
         risen = math.ceil(self.schedule.settled() * self.schedule.n_steps / len(self.batches))
-        return epoch - max(self.best_epoch, min(risen, epoch), epochs_done)
+        return self.epoch - max(self.keeper.epoch, min(risen, self.epoch))
 
     def sound(self, loss: float) -> bool:
         """Whether the weights an epoch ended with may be kept: its last step is seen by no later loss."""
@@ -207,17 +242,32 @@ class _Run:
     def rate(self) -> float:
         return self.slowdown * self.schedule.rate(self.step)
 
-    def epoch(self, epoch: int, rng: np.random.Generator, on_way: Callable[[float], None]) -> str:
-        """Run one epoch; "whole", "interrupted", or "lost" when the loss is no longer worth going on from.
+    def go_through(self, keep: Callable[[bool], None], on_way: Callable[[float], None]) -> str:
+        """Run the epoch, or what is left of it.
 
-        Of a long one `on_way` is told, every few seconds, what share is done.
+        `keep` is called before each step, with whether it is the last chance; of a long epoch `on_way` is told, every
+        few seconds, what share is done.
+
+        Returns
+        -------
+        str
+            "whole", "interrupted", or "lost" when the loss is no longer worth going on from.
         """
         self.network.train()
-        self.sums, self.done = {}, 0
-        self.step = (epoch - 1) * len(self.batches)
-        ending, told = "whole", time.perf_counter()
-        for batch in self.batches.shuffled(rng):
-            if self.interrupted():
+        told = time.perf_counter()
+        self.epoch_began = told - self.epoch_seconds
+        self.epoch_seconds = 0.0
+        if self.done == 0:
+            self.names = []
+        self.step = (self.epoch - 1) * len(self.batches) + self.done
+        self.drawn = self.rng.bit_generator.state  # type: ignore[assignment]
+        ending = "whole"
+        for batch in self.batches.shuffled(self.rng, self.done):
+            # Processes stop together, at steps in which they ask each other.
+            stop = (self.world is None or self.done % CHECK_STEPS == 0) and self.interrupted()
+            if self.treated_to_the_end:  # else these are not the weights of a run that goes through
+                keep(stop)
+            if stop:
                 ending = "interrupted"
                 break
             self._step(batch)
@@ -230,23 +280,23 @@ class _Run:
         self.network.eval()
         return ending
 
-    def roll_back(self, epoch: int) -> bool:
+    def roll_back(self) -> bool:
         """Go back to the best weights and slow down; False when that has been done often enough."""
         self.keeper.restore()
-        if self.rollbacks_left <= 0:
+        if len(self.rollbacks) >= MOST_ROLLBACKS:
             return False
-        self.rollbacks_left -= 1
         self.slowdown *= ROLLBACK_FACTOR
         self.optimizer = self._new_optimizer()
-        self.rollbacks.append(Rollback(epoch, self.done, self.slowdown * self.schedule.learning_rate))
+        self.rollbacks.append(Rollback(self.epoch, self.done, self.slowdown * self.schedule.learning_rate))
+        self.done = 0
         return True
 
     def averages(self) -> dict[str, float]:
         """Terms of the epoch, per document."""
-        return {name: float(value) / self.batches.n_docs for name, value in self.sums.items()}
+        return {name: value / self.batches.n_docs for name, value in zip(self.names, self.sums.tolist(), strict=True)}
 
     def validation_loss(self) -> float:
-        return validation_loss(self.network, self.validation, self.schedule, self.seed)
+        return agreed(self.world, lambda: validation_loss(self.network, self.validation, self.schedule))
 
     def finish(self, stopped: str) -> TrainResult:
         """Put the best weights in place."""
@@ -257,62 +307,67 @@ class _Run:
         loss = math.nan if self.validation is None else self.keeper.loss
         return TrainResult(self.history, self.keeper.epoch, loss, stopped, self.rollbacks, self.keeper.treatments)
 
-    def _too_dear(self, keeper: _Keeper) -> bool:
+    def _too_dear(self, keeper: Keeper) -> bool:
         # Without validation documents both are infinite: there is nothing to tell them apart by.
         return keeper.loss > self.least_loss + TREATMENT_PRICE * abs(self.least_loss)
 
     def _step(self, batch: Any) -> None:
         """One step of Adam; adds each term to `sums`, on the device, so that no step waits for a number."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["share"] * self.rate()
         terms = _terms(self.network, batch)
-        weights = {name: self.schedule.weight(name, self.step) for name in terms}
-        loss = torch.stack([weights[name] * value.mean() for name, value in terms.items()]).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        with torch.no_grad():
+        means = [value.mean() for value in terms.values()]
+        loss = sum(self.schedule.weight(name, self.step) * mean for name, mean in zip(terms, means, strict=True))
+        assert isinstance(loss, Tensor)
+        if not self.names:
+            self.names, self.sums = [*terms, "loss"], loss.new_zeros(len(terms) + 1)
+        if self.world is None:
+            loss.backward()  # type: ignore[no-untyped-call]
+            # A scalar term speaks of every document of its batch.
             n_docs = max((value.numel() for value in terms.values()), default=1)
-            for name, value in terms.items():
-                # A scalar term speaks of every document of its batch.
-                total = value.detach().sum() * (1 if value.numel() == n_docs else n_docs)
-                self.sums[name] = self.sums.get(name, 0.0) + total
-                self.sums["loss"] = self.sums.get("loss", 0.0) + weights[name] * total
+            self.sums.add_(torch.stack([*means, loss]).detach_(), alpha=n_docs)
+        else:
+            share = batch.noise.share
+            (loss * share.weight).backward()
+            tally = torch.stack([*means, loss]).detach_().mul_(share.weight)
+            self.sums.add_(self.world.sum_gradients(self.network, tally), alpha=share.n_docs)
+        self.optimizer.step(self.rate())
         self.step += 1
         self.done += 1
         if math.isnan(self.first_loss):
-            self.first_loss = self._yardstick(self.sums)
+            self.first_loss = self._yardstick(self.names, self.sums)
 
     def _lost(self) -> bool:
         """Whether the loss is not finite, or far above where the run began; asked of the device now and then."""
         if self.done % CHECK_STEPS and self.done < len(self.batches):
             return False
-        return not self._yardstick(self.sums) / self.done <= RUNAWAY * abs(self.first_loss)
+        return not self._yardstick(self.names, self.sums) / self.done <= RUNAWAY * abs(self.first_loss)
 
     def _probe(self) -> float:
         """The yardstick of one batch of the training data, the same at every call, in evaluation mode."""
-        with seeded(self.seed, _device_of(self.network)), torch.inference_mode():
-            terms = _terms(self.network, next(iter(self.batches)))
-            return self._yardstick({name: value.mean() for name, value in terms.items()})
+        with torch.inference_mode():
+            batch = next(iter(self.batches))
+            terms = _terms(self.network, batch)
+            means = torch.stack([value.mean() for value in terms.values()])
+            if self.world is not None:
+                means = self.world.sum(means * batch.noise.share.weight)
+            return self._yardstick([*terms], means)
 
-    def _yardstick(self, sums: dict[str, Tensor]) -> float:
+    def _yardstick(self, names: list[str], sums: Tensor) -> float:
         """Sum of the terms; none counts more than once, so that a weight alone is no runaway loss."""
-        weights = {name: min(1.0, self.schedule.full_weight(name)) for name in sums if name != "loss"}
-        values = [weight * sums[name] for name, weight in weights.items() if weight > 0]
-        # The loss itself is asked only whether it is finite.
-        return float(torch.stack([*values, *(0.0 * sums[name] for name in sums)]).sum())
+        values = dict(zip(names, sums.tolist(), strict=True))
+        if not all(map(math.isfinite, values.values())):
+            return math.nan  # the loss itself is asked only whether it is finite
+        return float(sum(min(1.0, self.schedule.full_weight(name)) * values[name] for name in names if name != "loss"))
 
-    def _new_optimizer(self) -> torch.optim.Optimizer:
-        groups = _parameter_groups(self.network, self.weight_decay, self.rates)
-        return torch.optim.Adam(groups, lr=self.schedule.learning_rate, fused=True)
+    def _new_optimizer(self) -> Adam:
+        return Adam(self.network, self.weight_decay, self.rates)
 
 
-def validation_loss(network: nn.Module, batches: Batches | None, schedule: Schedule, seed: int) -> float:
+def validation_loss(network: nn.Module, batches: Batches | None, schedule: Schedule) -> float:
     """Mean over documents of the fully weighted terms, under the same noise at every call; NaN for no batches."""
     if batches is None:
         return math.nan
     total = 0.0
-    with seeded(seed, _device_of(network)), torch.inference_mode():
+    with torch.inference_mode():
         for batch in batches:
             terms = _terms(network, batch)
             n_docs = max(value.numel() for value in terms.values())
@@ -325,48 +380,3 @@ def validation_loss(network: nn.Module, batches: Batches | None, schedule: Sched
 def _terms(network: nn.Module, batch: Any) -> dict[str, Tensor]:
     terms: dict[str, Tensor] = network.terms(batch)  # type: ignore[operator]
     return terms
-
-
-def _device_of(network: nn.Module) -> torch.device:
-    return next(network.parameters()).device
-
-
-def _parameter_groups(network: nn.Module, weight_decay: float, rates: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Decay weights, leave biases and normalisation alone; each with its share of the learning rate."""
-    unknown = rates.keys() - dict(network.named_parameters()).keys()
-    if unknown:
-        raise KeyError(f"no parameters {', '.join(sorted(unknown))}")
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
-        if parameter.requires_grad:
-            key = (rates.get(name, 1.0), weight_decay if parameter.ndim > 1 else 0.0)
-            groups.setdefault(key, []).append(parameter)
-    return [
-        {"params": parameters, "share": share, "weight_decay": decay} for (share, decay), parameters in groups.items()
-    ]
-
-
-class _Keeper:
-    """Holds the best weights seen, on the device."""
-
-    def __init__(self, network: nn.Module, treatments: int) -> None:
-        self.network = network
-        self.treatments = treatments
-        self.epoch = 0
-        self.loss = math.inf
-        self.state: dict[str, Tensor] = {}
-
-    def offer(self, epoch: int, loss: float) -> None:
-        """Keep the weights if their loss is the lowest so far; without one (NaN) the latest are the best."""
-        if self.state and loss >= self.loss:
-            return
-        self.epoch, self.loss = epoch, math.inf if math.isnan(loss) else loss
-        if not self.state:
-            self.state = {name: value.clone() for name, value in self.network.state_dict().items()}
-            return
-        for name, value in self.network.state_dict().items():
-            self.state[name].copy_(value)
-
-    def restore(self) -> None:
-        """Put the best weights back."""
-        self.network.load_state_dict(self.state)

@@ -6,7 +6,9 @@ import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NotRequired, TypedDict
 
 import numpy as np
@@ -19,18 +21,23 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 from torch import Tensor
 
+from topicnet import files
 from topicnet.blocks import give_back, row_blocks, row_sums, rows_between
+from topicnet.core.checkpoint import Checkpoints, checkpoint_seconds
 from topicnet.core.em import belief, refine_theta
 from topicnet.core.health import Verdict
 from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
-from topicnet.core.outcome import Listener, Rollback
+from topicnet.core.outcome import Listener
+from topicnet.core.parallel import leads
 from topicnet.core.rows import Rows
 from topicnet.core.seeding import seeded
 from topicnet.core.sparse import SparseBatch, SparseBatches
-from topicnet.core.threads import chosen_threads, thread_count
+from topicnet.core.threads import chosen_threads, in_inference, thread_count
 from topicnet.errors import InputError
-from topicnet.models.fitting import EVALUATION_BATCH, Earlier, Fitting, Plan, Settings, choose_device, likelihood_nats
+from topicnet.models.fitting import EVALUATION_BATCH, Fitting, choose_device, likelihood_nats
 from topicnet.models.network import TopicNetwork
+from topicnet.models.owner import owner_of
+from topicnet.models.settings import Plan, Settings
 
 LARGEST_EXPONENT = 700.0  # of e, in a float
 # Documents at a time, always so many: matrix products round otherwise for other numbers of rows, and a document's theta
@@ -57,7 +64,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     """
 
     PLANS: ClassVar[dict[str, Plan]] = {
-        "em": Plan(1_200, 0.002, diversity=0.003),
+        "em": Plan(400, 0.004, diversity=0.003),
         "random": Plan(3_000, 0.01, diversity=0.025, most_epochs=300),
     }
     DIVERGENCE: ClassVar[str] = "kl"  # names the parameters `kl_weight` and `kl_warm_up`
@@ -85,7 +92,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """Make an untrained network for V words."""
 
     def fit(
-        self, X: Any, y: Any = None, *, listener: Listener | None = None, go_on_from: TopicModel | None = None
+        self, X: Any, y: Any = None, *, listener: Listener | None = None, checkpoints: str | Path | None = None
     ) -> TopicModel:
         """Learn the topics of a corpus.
 
@@ -96,10 +103,10 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         y : ignored
         listener : callable, optional
             Called with a `Progress` after every pass and epoch.
-        go_on_from : TopicModel, optional
-            A model of the same parameters whose fit to the same counts was interrupted: training goes on from its
-            weights, for the epochs that were left. Adam's moments begin anew, so the result is near to that of a
-            fit that was never interrupted, not equal to it.
+        checkpoints : str or Path, optional
+            A folder to save the fit to as it goes, every 20 s or so. If it holds checkpoints of a fit that was broken
+            off, of the same model to the same counts, this one goes on from there and ends with the very same
+            weights. They stay there when the fit is done.
 
         Returns
         -------
@@ -108,9 +115,12 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Raises
         ------
         InputError
-            A parameter out of its range, or no words in any document.
+            A parameter out of its range, no words in any document, or checkpoints of another fit.
+        OutputError
+            The checkpoints cannot be written, or another process is writing there.
         FitInterrupted
-            Ctrl-C (a KeyboardInterrupt): the model is fitted with the best it had by then.
+            Ctrl-C (a KeyboardInterrupt): the model is fitted with the best it had by then, and saved if the folder
+            for it was given.
         """
         counts = self._check_counts(X, reset=True)
         if counts.shape[0] < 2:
@@ -126,14 +136,18 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if filled.n_docs == 0:
             raise InputError(f"all {counts.shape[0]} documents are empty; at least one must hold a known word")
         device = choose_device(self.device)
-        with deferred_interrupt() as interrupted, chosen_threads():
+        with ExitStack() as stack:
+            interrupted = stack.enter_context(deferred_interrupt())
+            stack.enter_context(chosen_threads())
+            kept = None
+            if checkpoints is not None and leads():
+                stack.enter_context(files.held(Path(checkpoints)))
+                kept = self._checkpoints(Path(checkpoints), counts, settings.seed)
             with seeded(settings.seed, device):
                 network = self.build_network(counts.shape[1]).to(device)
-            earlier = Earlier() if go_on_from is None else go_on_from.standing()
-            fitting = Fitting(network, filled, settings, device, listener, interrupted, earlier)
+            fitting = Fitting(network, filled, settings, device, listener, interrupted, kept)
             result = fitting.run()
-            before = [] if go_on_from is None else go_on_from.history_[: go_on_from.best_epoch_]
-            self._adopt(network, before + result.history)
+            self._adopt(network, result.history)
             self.validation_bound_ = fitting.validation_nats_per_token()
             self.health_ = fitting.verdict(result)
         self.device_ = str(device)
@@ -287,31 +301,34 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             "health": asdict(self.health_),
         }
 
-    def standing(self) -> Earlier:
-        """Where the fit stands, for one that goes on from it."""
-        check_is_fitted(self)
-        health = self.health_
-        rollbacks = tuple(Rollback(**rollback) for rollback in health.rollbacks)
-        return Earlier(self.network_.state_dict(), self.best_epoch_, rollbacks, health.reseeded)
+    def _checkpoints(self, folder: Path, counts: csr_matrix, seed: int) -> Checkpoints:
+        if self.random_state is None:
+            raise InputError("checkpoints given with random_state=None, expected a number: the same fit is known by it")
+        owner = owner_of(type(self).__name__, self.get_params(), seed, counts)
+        return Checkpoints(folder, owner, checkpoint_seconds())
 
     def _answer(self, X: Any, question: Callable[[Any, SparseBatch], Tensor]) -> NDArray[np.float32]:
         """Put a question to the network about each document, (D, n)."""
         check_is_fitted(self)
         counts = self._check_counts(X, reset=False)
-        network = self.network_
-        network.eval()
+        network = self.network_.eval()
         device = next(network.parameters()).device
-        with torch.inference_mode(), chosen_threads():
-            answers, every_row = torch.empty(0), np.arange(INFERENCE_BATCH)
-            for start in range(0, counts.shape[0], INFERENCE_BATCH):
-                block = _filled_up(rows_between(counts, start, min(start + INFERENCE_BATCH, counts.shape[0])))
-                part = question(network, SparseBatch.from_csr(block, every_row, device)).float().cpu()
+        n_docs = counts.shape[0]
+
+        def answer(start: int) -> Tensor:
+            block = _filled_up(rows_between(counts, start, min(start + INFERENCE_BATCH, n_docs)))
+            if start % HELD_DOCS == 0:
+                give_back(counts.data, counts.indices)
+            return question(network, SparseBatch.to_read(block, device)).float().cpu()
+
+        starts = range(0, n_docs, INFERENCE_BATCH)
+        answers = np.empty((0, 0), dtype=np.float32)
+        with chosen_threads():
+            for start, part in zip(starts, in_inference(answer, starts, device), strict=True):
                 if start == 0:
-                    answers = torch.empty(counts.shape[0], part.shape[1])
-                answers[start : start + INFERENCE_BATCH] = part[: counts.shape[0] - start]
-                if start % HELD_DOCS == 0:
-                    give_back(counts.data, counts.indices)
-        return answers.numpy()
+                    answers = np.empty((n_docs, part.shape[1]), dtype=np.float32)
+                answers[start : start + INFERENCE_BATCH] = part[: n_docs - start].numpy()
+        return answers
 
     def _adopt(self, network: TopicNetwork, history: list[dict[str, float]]) -> None:
         network.eval()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,11 +13,13 @@ from torch import Tensor
 from topicnet.core.em import BETA_PSEUDO_COUNT, cluster_documents
 from topicnet.core.health import ACTIVE, Verdict, duplicate_pairs, judge, largest_topics
 from topicnet.core.outcome import TrainResult
+from topicnet.core.parallel import World, agreed
 from topicnet.core.rows import Rows
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.models.network import TopicNetwork
 
-SAMPLE_DOCS = 4_000  # documents looked at after each epoch
+SAMPLE_DOCS, SAMPLE_PER_TOPIC = 2_000, 10  # documents looked at after each epoch: at least so many
+VERDICT_BATCH = 4_000
 ROUNDS = 5  # of treatment at most, all in the first two thirds of a run
 OWN_SHARE = 0.7  # of a badly explained document, for the topic made from it
 
@@ -36,6 +39,8 @@ class Doctor:
         Of the run.
     teach : callable
         Teaches the encoder the theta (n, K) of documents (n, V).
+    world : World, optional
+        Processes that train the network together: the first one's doctor decides, all teach.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class Doctor:
         rng: np.random.Generator,
         device: torch.device,
         teach: Teach,
+        world: World | None = None,
     ) -> None:
         self.network = network
         self.documents = documents
@@ -54,19 +60,29 @@ class Doctor:
         self.rng = rng
         self.device = device
         self.teach = teach
+        self.world = world
         self.reseeded: list[int] = []  # topics, by treatment
         self.rounds_left = ROUNDS
         self.last = max_epochs * 2 // 3
         self.every = max(1, self.last // ROUNDS)
-        n_sample = min(SAMPLE_DOCS, documents.n_docs)
+        n_sample = min(max(SAMPLE_DOCS, SAMPLE_PER_TOPIC * len(network.prior_theta())), documents.n_docs)
         self.sample = documents.at(np.sort(rng.choice(documents.n_docs, n_sample, replace=False))).matrix()
         self.batch = SparseBatch.from_csr(self.sample, np.arange(n_sample), device)
+
+    def state(self) -> dict[str, Any]:
+        """What there is to remember between epochs, as JSON values."""
+        return {"rng": self.rng.bit_generator.state, "rounds_left": self.rounds_left, "reseeded": self.reseeded}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Remember it."""
+        self.rng.bit_generator.state = state["rng"]
+        self.rounds_left, self.reseeded = state["rounds_left"], list(state["reseeded"])
 
     @torch.inference_mode()
     def measure(self) -> dict[str, float]:
         """Signs of collapse after an epoch, for the history."""
-        usage = self.network.usage(self.network.encode(self.batch))
-        largest = largest_topics(self.network.infer_theta(self.batch))
+        usage, theta = self._look()
+        largest = largest_topics(theta)
         return {
             "active_units": float((usage > ACTIVE).sum()),
             "least_used": float(usage.min()),
@@ -79,42 +95,55 @@ class Doctor:
         """Begin lost topics anew from badly explained documents; True when there were any."""
         if self.rounds_left == 0 or epoch > self.last or not (stopping or epoch % self.every == 0):
             return False
-        with torch.no_grad():
-            theta = self.network.infer_theta(self.batch)
-            twins = self._twins(theta)
-            dead = (largest_topics(theta) == 0).nonzero().ravel().tolist()
-        lost = sorted(set(twins) | set(dead))
-        if not lost or len(lost) == theta.shape[1] or self.documents.n_docs < 10 * theta.shape[1]:
+        begun = agreed(self.world, self._begin_anew)
+        if begun is None:
             return False
-        with torch.no_grad():
-            for topic, twin in twins.items():
-                theta[:, twin] += theta[:, topic]
-            theta[:, lost] = 0.0
-            theta = self._reseed(lost, theta)
-        self.teach(self.sample, theta)
+        if self.world is not None:
+            self.world.spread(self.network.state_dict().values())
+        n_lost, theta = begun
+        self.teach(self.sample, theta.to(self.device))
         self.network.eval()
-        self.reseeded.append(len(lost))
+        self.reseeded.append(n_lost)
         self.rounds_left -= 1
         return True
 
     @torch.inference_mode()
-    def verdict(self, result: TrainResult, reseeded_before: int = 0) -> Verdict:
-        """The verdict on the weights that were kept; topics may have been begun anew before this run too."""
+    def verdict(self, result: TrainResult) -> Verdict:
+        """The verdict on the weights that were kept."""
         network = self.network
         counts = torch.zeros(len(network.beta()), dtype=torch.int64, device=self.device)
-        for batch in SparseBatches(self.documents, SAMPLE_DOCS, self.device):
+        for batch in SparseBatches(self.documents, VERDICT_BATCH, self.device):
             counts += largest_topics(network.infer_theta(batch))
-        theta = network.infer_theta(self.batch)
+        usage, theta = self._look()
         return judge(
             network.beta(),
             counts,
-            network.usage(network.encode(self.batch)),
+            usage,
             float(theta.std(0, correction=0).max()),
             stopped=result.stopped,
             best_epoch=result.best_epoch,
             rollbacks=result.rollbacks,
-            reseeded=reseeded_before + sum(self.reseeded[: result.treatments]),
+            reseeded=sum(self.reseeded[: result.treatments]),
         )
+
+    def _look(self) -> tuple[Tensor, Tensor]:
+        """Usage (Z,) and theta (n, K) of the sample, which holds no empty document, from one pass of the encoder."""
+        q = self.network.encode(self.batch)
+        return self.network.usage(q), self.network.theta(q.mean)
+
+    @torch.no_grad()
+    def _begin_anew(self) -> tuple[int, Tensor] | None:
+        """Begin the lost topics anew: how many, and theta (n, K) of the sample with them; None if there are none."""
+        theta = self.network.infer_theta(self.batch)
+        twins = self._twins(theta)
+        dead = (largest_topics(theta) == 0).nonzero().ravel().tolist()
+        lost = sorted(set(twins) | set(dead))
+        if not lost or len(lost) == theta.shape[1] or self.documents.n_docs < 10 * theta.shape[1]:
+            return None
+        for topic, twin in twins.items():
+            theta[:, twin] += theta[:, topic]
+        theta[:, lost] = 0.0
+        return len(lost), self._reseed(lost, theta)
 
     def _twins(self, theta: Tensor) -> dict[int, int]:
         """The smaller of each pair that repeats itself, with the topic it repeats."""

@@ -18,8 +18,8 @@ from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fitting import Plan, check_count, check_share
 from topicnet.models.network import TopicNetwork
+from topicnet.models.settings import Plan, check_count, check_share
 
 
 class ETMNetwork(TopicNetwork):
@@ -180,7 +180,7 @@ class ETM(TopicModel):
     """
 
     PLANS: ClassVar[dict[str, Plan]] = {
-        "em": Plan(1_200, 0.001, diversity=0.01, care=4.0, care_of="network"),
+        "em": Plan(400, 0.004, diversity=0.01, care=4.0, care_of="network"),
         "random": Plan(3_000, 0.01, diversity=0.015, most_epochs=300),
     }
 
@@ -188,7 +188,7 @@ class ETM(TopicModel):
         self,
         n_topics: int = 20,
         *,
-        hidden_dim: int = 256,
+        hidden_dim: int = 128,
         embedding_dim: int | None = None,
         embeddings: NDArray[np.floating] | None = None,
         freeze_embeddings: bool = False,

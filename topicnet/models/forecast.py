@@ -11,6 +11,7 @@ import torch
 from scipy.sparse import csr_matrix
 
 from topicnet.blocks import readable_bytes, readable_seconds, resident_memory
+from topicnet.core.adam import Adam
 from topicnet.core.em import THETA_PSEUDO_COUNT, expected_topic_counts
 from topicnet.core.rows import Rows
 from topicnet.core.seeding import seeded
@@ -82,15 +83,14 @@ def forecast(model: TopicModel, counts: csr_matrix) -> Forecast:
 def _step_seconds(network: torch.nn.Module, batches: SparseBatches, batch_size: int) -> float:
     """Median seconds of a training step, tried on the first documents."""
     few = batches.documents.at(np.arange(min(batches.n_docs, TRIED_STEPS * batch_size)))
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-6, fused=True)
+    optimizer = Adam(network, 0.0, {})
     taken = []
     network.train()
     for batch in SparseBatches(few, batch_size, batches.device):
         began = time.perf_counter()
         terms = network.terms(batch)  # type: ignore[operator]
         torch.stack([value.mean() for value in terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.step(1e-6)
         if batches.device.type == "cuda":
             torch.cuda.synchronize(batches.device)
         taken.append(time.perf_counter() - began)

@@ -21,8 +21,8 @@ from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fitting import check_count, check_share
 from topicnet.models.network import TopicNetwork
+from topicnet.models.settings import check_count, check_share
 
 # Added to the variances of a mixture fitted to posterior means: the draws it is a prior for spread about them.
 MEANS_TO_DRAWS = 0.3
@@ -156,7 +156,7 @@ validation_fraction, patience, device, random_state
         n_topics: int = 20,
         *,
         n_components: int | None = None,
-        hidden_dim: int = 256,
+        hidden_dim: int = 128,
         latent_dim: int | None = None,
         decoder: Literal["mixture", "product"] = "mixture",
         assignment: Literal["optimal", "mean_posterior"] = "optimal",

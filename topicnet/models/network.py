@@ -29,7 +29,7 @@ class TopicNetwork(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.mean_length = 1.0
-        self.noise: nn.Module = nn.Identity()  # put on theta in the objective, never in what is inferred
+        self.theta_noise: nn.Module | None = None  # put on theta in the objective, never in what is inferred
 
     @abstractmethod
     def encode(self, batch: SparseBatch) -> Any:
@@ -94,7 +94,9 @@ class TopicNetwork(nn.Module, ABC):
         q = self.encode(batch)
         z = q.sample()
         topics = self.topics()
-        likelihood = self.decoder.log_likelihood(self.noise(self.theta(z)), topics, batch)
+        theta = self.theta(z)
+        noisy = theta if self.theta_noise is None else self.theta_noise(theta, batch.noise)
+        likelihood = self.decoder.log_likelihood(noisy, topics, batch)
         return {
             "reconstruction": -likelihood,
             self.divergence_name: self.divergence(q, z),

@@ -14,8 +14,8 @@ from topicnet.core.parameters import normal_parameter
 from topicnet.core.sparse import SparseBatch
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fitting import Plan, check_count, check_share
 from topicnet.models.network import TopicNetwork
+from topicnet.models.settings import Plan, check_count, check_share
 
 
 class NVDMGSMNetwork(TopicNetwork):
@@ -93,7 +93,7 @@ validation_fraction, patience, device, random_state
     """
 
     PLANS: ClassVar[dict[str, Plan]] = {
-        "em": Plan(1_200, 0.002, diversity=0.0075),
+        "em": Plan(400, 0.004, diversity=0.0075),
         "random": Plan(3_000, 0.01, diversity=0.025, most_epochs=300),
     }
 
@@ -101,7 +101,7 @@ validation_fraction, patience, device, random_state
         self,
         n_topics: int = 20,
         *,
-        hidden_dim: int = 256,
+        hidden_dim: int = 128,
         latent_dim: int | None = None,
         decoder: Literal["mixture", "product"] = "mixture",
         dropout: float = 0.1,

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from topicnet.core.distributions import Dirichlet, Point, SoftmaxMixture, ThetaPrior
 from topicnet.core.divergences import KERNELS, mmd
 from topicnet.core.nets import SparsePointEncoder
+from topicnet.core.noise import THETA, Noise
 from topicnet.core.parameters import normal_parameter
 from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fitting import Plan, check_count, check_number, check_share
 from topicnet.models.network import TopicNetwork, uniform_nats
+from topicnet.models.settings import Plan, check_count, check_number, check_share
 
 
 class DirichletNoise(nn.Module):
@@ -29,11 +30,11 @@ class DirichletNoise(nn.Module):
         self.distribution = Dirichlet(n_topics, concentration)
         self.share = share
 
-    def forward(self, theta: Tensor) -> Tensor:
+    def forward(self, theta: Tensor, noise: Noise) -> Tensor:
         """Mix theta (B, K) with noise."""
         if self.share == 0:
             return theta
-        return (1 - self.share) * theta + self.share * self.distribution.sample(len(theta), theta)
+        return theta.lerp(self.distribution.sample(noise, theta, THETA), self.share)
 
 
 class WLDANetwork(TopicNetwork):
@@ -57,7 +58,7 @@ class WLDANetwork(TopicNetwork):
         self.encoder = SparsePointEncoder(vocab_size, hidden_dim, n_topics, dropout)
         self.prior = prior
         self.kernel = KERNELS[kernel]
-        self.noise = noise
+        self.theta_noise = noise
         self.decoder = make_decoder(decoder, vocab_size)
         self.logits = normal_parameter(n_topics, vocab_size, std=0.1)  # (K, V)
 
@@ -85,9 +86,10 @@ class WLDANetwork(TopicNetwork):
         The paper divides the reconstruction by mean length and log V instead: here both terms stay in nats.
         """
         root_theta = (z.log_softmax(-1) / 2).exp()  # the square root of theta, with a gradient at 0
-        root_prior = self.prior.sample(len(z), z).sqrt()
+        assert q.noise is not None
+        root_prior = self.prior.sample(q.noise, z).sqrt()
         nats = self.mean_length * uniform_nats(self.logits.shape[1])
-        return nats * mmd(root_theta, root_prior, lambda a, b: self.kernel(a, b, 1.0))
+        return nats * mmd(root_theta, root_prior, lambda a, b: self.kernel(a, b, 1.0), q.noise.share)
 
     def usage(self, q: Point) -> Tensor:
         """Variance over documents of each dimension, (Z,) (Burda et al. 2016, section 5.2)."""
@@ -140,7 +142,7 @@ device, random_state
 
     DIVERGENCE: ClassVar[str] = "mmd"
     PLANS: ClassVar[dict[str, Plan]] = {
-        "em": Plan(1_900, 0.01, diversity=0.015, care=4.0, care_of="network"),
+        "em": Plan(600, 0.02, diversity=0.04, care=4.0, care_of="network"),
         "random": Plan(3_000, 0.008, diversity=0.03, most_epochs=300),
     }
 
@@ -152,7 +154,7 @@ device, random_state
         decoder: Literal["mixture", "product"] = "product",
         prior: Literal["dirichlet", "gaussian-mixture"] = "dirichlet",
         concentration: float = 0.1,
-        noise: float = 0.3,
+        noise: float = 0.5,
         kernel: Literal["diffusion", "gaussian", "imq"] = "diffusion",
         mmd_weight: float = 1.0,
         mmd_warm_up: float = 0.0,

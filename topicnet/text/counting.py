@@ -18,9 +18,9 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from topicnet.ahead import in_order
 from topicnet.blocks import give_back
 from topicnet.errors import CorpusError
-from topicnet.text.ahead import in_order
 from topicnet.text.options import TextOptions
 from topicnet.text.phrases import Joiner, find_phrases
 from topicnet.text.rows import Documents

@@ -41,6 +41,8 @@ class TextOptions:
         Whether to look for phrases, and count each as one word; or the phrases, each a tuple of words.
     vocabulary : tuple of str, optional
         Count just these words.
+    cutter : Tokenizer, optional
+        Cuts in place of the tokenizer, into the same words; see `topicnet.text.spread`.
     """
 
     lang: str = "en"
@@ -52,6 +54,7 @@ class TextOptions:
     cleaning: Cleaning = field(default_factory=Cleaning)
     phrases: bool | Phrases = False
     vocabulary: tuple[str, ...] | None = None
+    cutter: Tokenizer | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_language(self.lang)
@@ -62,6 +65,8 @@ class TextOptions:
     @cached_property
     def segmenter(self) -> Tokenizer:
         """What splits texts into words."""
+        if self.cutter is not None:
+            return self.cutter
         return choose_tokenizer(self.lang, self.tokenizer, self.lemmatize, numbers=self.cleaning.keep_numbers)
 
     def tokens(self, texts: pl.Series) -> pl.Series:

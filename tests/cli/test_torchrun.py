@@ -1,0 +1,103 @@
+"""`fit` on several processes: the first prints and writes, the others fit along."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.together import ended, started, surroundings
+
+from .conftest import SECONDS, THEMES, snapshot
+from .test_interrupt import wait_for
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 120 documents."""
+    rng = np.random.default_rng(0)
+    themes = [words.split() for words in THEMES.values()]
+    path = tmp_path_factory.mktemp("texts") / "texts.txt"
+    path.write_text("".join(" ".join(rng.choice(themes[n % 4], 15)) + "\n" for n in range(120)))
+    return path
+
+
+def theta(run: Path) -> np.ndarray:
+    with (run / "doc_topic.csv").open(newline="") as table:
+        return np.array([row[3:] for row in csv.reader(table)][1:], dtype=float)
+
+
+def torchrun(*arguments: str | Path, cwd: Path) -> subprocess.Popen[str]:
+    """Two processes on this machine; torchrun chooses the port."""
+    surrounding = surroundings(0, 2, 0, PYTHONPATH=Path(__file__).parents[2], PYTHONWARNINGS="default")
+    return subprocess.Popen(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "topicnet"]
+        + [str(argument) for argument in arguments],
+        cwd=cwd,
+        env={name: value for name, value in surrounding.items() if name not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def test_the_first_process_prints_and_writes(texts: Path, tmp_path: Path) -> None:
+    """Unfit under --strict: the others wait for it, lest torchrun stops it while it writes."""
+    run = tmp_path / "run"
+    # From nowhere, in two epochs, most of so many topics stay no document's largest.
+    options = ("-k", 30, "--batch-size", 20, "--init", "random", "--epochs", 2, "--strict", "--min-df", 1)
+    first, second = ended(started(2, ["-m", "topicnet", "fit", texts, *options, "--out", run]))
+    assert first[0] == second[0] == 3, first[2] + second[2]
+    assert first[1].endswith(f"wrote {run}\n")
+    assert "training 2/2" in first[2]
+    assert "unfit: " in first[2]
+    assert second[1:] == ("", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert json.loads((run / "run.json").read_text())["status"] == "complete"
+
+
+@pytest.mark.slow
+def test_torchrun_fits_what_one_process_fits_with_twice_the_batch(texts: Path, tmp_path: Path) -> None:
+    options = ("-k", "4", "--epochs", "8", "--param", "patience=100")
+    with torchrun("fit", texts, *options, "--batch-size", "20", "--out", "two", cwd=tmp_path) as process:
+        out, said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, said
+    assert out.count("wrote two") == 1
+    ((status, _, said),) = ended(
+        started(1, ["-m", "topicnet", "fit", texts, *options, "--batch-size", 40, "--out", tmp_path / "one"])
+    )
+    assert status == 0, said
+    assert np.allclose(theta(tmp_path / "two"), theta(tmp_path / "one"), atol=1e-3)
+
+
+@pytest.mark.slow
+def test_ctrl_c_on_torchrun_keeps_the_run_and_resume_ends_with_the_same_bits(texts: Path, tmp_path: Path) -> None:
+    options = ("fit", texts, "-k", "4", "--batch-size", "10", "--epochs", "200", "--param", "patience=1000")
+    with torchrun(*options, "--out", "whole", cwd=tmp_path) as process:
+        _, said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, said
+    with torchrun(*options, "--out", "broken", cwd=tmp_path) as process:
+        wait_for(process, "training 1/")
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=SECONDS)
+    assert "wrote broken" in out, said
+    assert json.loads((tmp_path / "broken/run.json").read_text())["status"] == "interrupted"
+    with torchrun(*options, "--out", "broken", "--resume", cwd=tmp_path) as process:
+        _, said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, said
+    whole, broken = snapshot(tmp_path / "whole"), snapshot(tmp_path / "broken")
+    for name in ("model/model.safetensors", "doc_topic.csv", "topic_word.csv"):
+        assert broken[name] == whole[name]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "whole"]
+
+
+@pytest.mark.slow
+def test_standard_input_cannot_be_shared(tmp_path: Path) -> None:
+    for status, out, said in ended(started(2, ["-m", "topicnet", "fit", "-", "--out", tmp_path / "run"])):
+        assert (status, out) == (2, "")
+        assert said == "topicnet: - given to 2 processes, expected something each can read: write it to a file\n"

@@ -1,0 +1,253 @@
+"""Checkpoints: whole or not at all, two kept, a damaged one passed over, another fit's refused."""
+
+import json
+import math
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors import SafetensorError
+
+from topicnet.core import checkpoint
+from topicnet.core.checkpoint import Checkpoints, Saved, checkpoint_seconds, exist
+from topicnet.errors import InputError, OutputError
+
+OWNER = {"model": "ETM", "seed": 7, "noise": math.nan}
+
+
+def saved(number, size=3):
+    tensors = {"network.a": torch.full((size, 2), number + 0.25), "b": torch.tensor(number)}
+    return Saved(tensors, {"number": number, "loss": math.inf, "rows": [{"x": math.nan, "y": 0.1}]})
+
+
+def checkpoints(folder, owner=OWNER, seconds=0.0):
+    return Checkpoints(folder, owner, seconds)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def three(tmp_path):
+    """A folder in which three were saved."""
+    kept = checkpoints(tmp_path)
+    for number in range(3):
+        kept.save(saved(number))
+    return tmp_path
+
+
+def test_the_newest_two_are_kept_and_the_newest_is_read(three):
+    assert names(three) == ["checkpoint-000002", "checkpoint-000003"]
+    assert names(three / "checkpoint-000003") == ["state.json", "state.safetensors"]
+    read = checkpoints(three).newest()
+    assert torch.equal(read.tensors["network.a"], saved(2).tensors["network.a"])
+    assert read.tensors["b"].dtype == torch.int64
+    assert repr(read.values) == repr(saved(2).values)  # NaN too
+    json.loads((three / "checkpoint-000003" / "state.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_nothing_saved(tmp_path):
+    assert checkpoints(tmp_path / "none").newest() is None
+    assert not exist(tmp_path / "none")
+    assert list(tmp_path.iterdir()) == []
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def change(path):
+    path.write_text(path.read_text().replace('"number": 2', '"number": 5'))
+
+
+def trade(path):
+    path.write_text("[]")
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("state.safetensors", cut), ("state.safetensors", flip), ("state.safetensors", os.remove),
+        ("state.json", cut), ("state.json", change), ("state.json", trade), ("state.json", os.remove),
+        ("state.json", lambda path: path.write_bytes(b"\xff\x00")), ("", shutil.rmtree),
+    ],
+)  # fmt: skip
+def test_a_damaged_newest_is_passed_over(three, name, damage):
+    damage(three / "checkpoint-000003" / name)
+    kept = checkpoints(three)
+    assert kept.newest().values["number"] == 1
+    kept.save(saved(8))
+    kept.save(saved(9))
+    assert len(names(three)) == 2
+    assert checkpoints(three).newest().values["number"] == 9
+
+
+def test_when_all_are_damaged_there_is_none(three):
+    for folder in three.iterdir():
+        cut(folder / "state.safetensors")
+    kept = checkpoints(three)
+    assert kept.newest() is None
+    assert exist(three)  # nothing is removed before there is something better
+    kept.save(saved(5))
+    assert names(three) == ["checkpoint-000004"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "said"), [(OWNER | {"seed": 8}, "seed"), (OWNER | {"extra": 1}, "extra"), ({"model": "ETM"}, "noise")]
+)
+def test_those_of_another_fit_are_refused_and_left(three, owner, said):
+    before = names(three)
+    with pytest.raises(InputError, match=f"another value of {said}"):
+        checkpoints(three, owner).newest()
+    assert names(three) == before
+
+
+def test_a_newer_format_is_refused(three, monkeypatch):
+    monkeypatch.setattr(checkpoint, "FORMAT", 0)
+    with pytest.raises(InputError, match="format 1, this version of topicnet reads up to 0: update"):
+        checkpoints(three).newest()
+
+
+def test_what_a_killed_process_left_is_removed(three):
+    (three / ".checkpoint-000004.abcdefgh.part").mkdir()
+    (three / ".checkpoint-000004.abcdefgh.part" / "state.safetensors").write_bytes(b"half")
+    checkpoints(three).newest()
+    assert names(three) == ["checkpoint-000002", "checkpoint-000003"]
+
+
+def test_they_are_due_at_once_and_then_after_a_while(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    kept = checkpoints(tmp_path, seconds=20.0)
+    assert kept.due()
+    kept.save(saved(0))
+    for passed, due in ((19.0, False), (20.0, True)):
+        now[0] = 100.0 + passed
+        assert kept.due() == due
+    again = checkpoints(tmp_path, seconds=20.0)
+    again.newest()
+    assert not again.due()  # what was just read need not be written again
+    always = checkpoints(tmp_path, seconds=0.0)
+    always.save(saved(1))
+    assert always.due()
+
+
+def test_saving_takes_no_more_than_its_share_of_the_time(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    write = checkpoint.save_file
+
+    def slowly(*arguments):
+        now[0] += 3.0
+        write(*arguments)
+
+    monkeypatch.setattr(checkpoint, "save_file", slowly)
+    kept = checkpoints(tmp_path, seconds=20.0)
+    kept.save(saved(0))
+    now[0] = 3.0 + 299.0
+    assert not kept.due()
+    now[0] = 3.0 + 300.0
+    assert kept.due()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "x"), SafetensorError("Error while serializing: I/O error: y (os error 28)")]
+)
+def test_a_disk_that_refuses_leaves_the_earlier_ones(three, monkeypatch, error):
+    def refuse(*arguments):
+        raise error
+
+    monkeypatch.setattr(checkpoint, "save_file", refuse)
+    with pytest.raises(OutputError, match="No space left on device; earlier ones are kept"):
+        checkpoints(three).save(saved(3))
+    monkeypatch.undo()
+    assert names(three) == ["checkpoint-000002", "checkpoint-000003"]
+    assert checkpoints(three).newest().values["number"] == 2
+
+
+@pytest.mark.parametrize("given", ["soon", "-1", "nan", "inf"])
+def test_the_interval_is_a_number_of_seconds(given, monkeypatch):
+    monkeypatch.setenv("TOPICNET_CHECKPOINT_SECONDS", given)
+    with pytest.raises(InputError, match=f"TOPICNET_CHECKPOINT_SECONDS='{given}' given, expected"):
+        checkpoint_seconds()
+    monkeypatch.setenv("TOPICNET_CHECKPOINT_SECONDS", "1.5")
+    assert checkpoint_seconds() == 1.5
+    monkeypatch.delenv("TOPICNET_CHECKPOINT_SECONDS")
+    assert checkpoint_seconds() == 20.0
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(st.text(), plain.filter(lambda value: value != {"float": "nan"})))
+def test_values_come_back_exactly(values):
+    there = json.loads(json.dumps(checkpoint._plain(values), allow_nan=False))
+    assert repr(checkpoint._back(there)) == repr(values)
+
+
+def test_a_generator_s_state_comes_back(tmp_path):
+    rng = np.random.default_rng(5)
+    rng.normal(size=3)
+    checkpoints(tmp_path).save(Saved({}, {"rng": rng.bit_generator.state}))
+    other = np.random.default_rng(0)
+    other.bit_generator.state = checkpoints(tmp_path).newest().values["rng"]
+    assert np.array_equal(other.normal(size=5), rng.normal(size=5))
+
+
+def _save_for_ever(folder):
+    # The tensors are too small for torch to share among threads, which a fork has lost.
+    kept = checkpoints(folder)
+    read = kept.newest()
+    number = 0 if read is None else read.values["number"] + 1
+    while True:
+        kept.save(saved(number, size=5_000))
+        number += 1
+
+
+def test_a_process_killed_while_it_saves_leaves_a_whole_one(tmp_path):
+    """Killed twenty times, at random moments, many of them within the writing."""
+    rng = np.random.default_rng(0)
+    context = multiprocessing.get_context("fork")
+    halves, newest = 0, -1
+    for _ in range(20):
+        before = set(names(tmp_path))
+        process = context.Process(target=_save_for_ever, args=(tmp_path,))
+        process.start()
+        until = time.monotonic() + 20
+        while not any(name.startswith("checkpoint-") for name in set(names(tmp_path)) - before):
+            assert time.monotonic() < until
+            time.sleep(0.001)
+        time.sleep(0.03 * rng.random())
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        halves += any(name.endswith(".part") for name in names(tmp_path))
+        read = checkpoints(tmp_path).newest()
+        number = read.values["number"]
+        assert number > newest
+        assert torch.equal(read.tensors["network.a"], saved(number, size=5_000).tensors["network.a"])
+        assert all(name.startswith("checkpoint-") for name in names(tmp_path))
+        newest = number
+    assert halves > 0
+    kept = checkpoints(tmp_path)
+    kept.newest()
+    kept.save(saved(newest + 1))  # old ones that a kill kept from being removed go now
+    assert len(names(tmp_path)) == 2

@@ -1,0 +1,87 @@
+"""Noise by key: distributions, independence, and that a document draws the same whatever stands beside it."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from topicnet.core.noise import DROPOUT, LATENT, PRIOR, THETA, Noise
+
+CPU = torch.device("cpu")
+
+
+def noise(seed=0, n=4_000):
+    return Noise.of(seed, np.arange(n), CPU)
+
+
+def test_a_document_draws_the_same_alone_and_among_others():
+    some = np.array([3, 17, 900])
+    alone, among = Noise.of(5, some, CPU), Noise.of(5, np.arange(1_000), CPU)
+    like = torch.zeros(3, 20), torch.zeros(1_000, 20)
+    assert torch.equal(alone.normal(LATENT, like[0]), among.normal(LATENT, like[1])[some])
+    assert torch.equal(alone.kept(DROPOUT, like[0], 0.3), among.kept(DROPOUT, like[1], 0.3)[some])
+    assert torch.equal(alone.log_gamma(PRIOR, like[0], 0.1), among.log_gamma(PRIOR, like[1], 0.1)[some])
+    assert torch.equal(alone.choice(THETA, 7), among.choice(THETA, 7)[some])
+
+
+@pytest.mark.parametrize("other", [Noise.of(1, np.arange(4_000), CPU), Noise.of(2**40, np.arange(4_000), CPU)])
+def test_other_seeds_and_other_uses_draw_otherwise(other):
+    like = torch.zeros(4_000, 5)
+    first = noise().normal(LATENT, like)
+    for second in (other.normal(LATENT, like), noise().normal(PRIOR, like)):
+        correlation = np.corrcoef(first.ravel(), second.ravel())[0, 1]
+        assert abs(correlation) < 0.03
+
+
+def test_normal_numbers_are_normal_and_finite():
+    drawn = noise(3).normal(LATENT, torch.zeros(4_000, 50)).double().numpy()
+    assert np.isfinite(drawn).all()
+    assert stats.kstest(drawn.ravel(), "norm").pvalue > 1e-3
+    assert abs(drawn).max() > 4
+
+
+def test_rows_and_columns_are_uncorrelated():
+    drawn = noise(4, 2_000).normal(LATENT, torch.zeros(2_000, 60)).double().numpy()
+    for table in (drawn, drawn.T[:, :500]):
+        correlation = np.corrcoef(table, rowvar=False)
+        off = correlation[~np.eye(len(correlation), dtype=bool)]
+        assert abs(off).max() < 6 / np.sqrt(len(table))
+        assert off.std() == pytest.approx(1 / np.sqrt(len(table)), rel=0.1)
+
+
+def test_bits_are_even():
+    bits = noise(6).bits(LATENT, 64).numpy().view(np.uint32)
+    for place in range(32):
+        assert ((bits >> np.uint32(place)) & np.uint32(1)).mean() == pytest.approx(0.5, abs=0.005)
+    counts = np.bincount((bits >> np.uint32(24)).ravel(), minlength=256)
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_share_is_dropped(share):
+    kept = noise().kept(DROPOUT, torch.zeros(4_000, 64), share)
+    assert set(kept.unique().tolist()) == {0.0, 1.0}
+    assert kept.mean().item() == pytest.approx(1 - share, abs=0.005)
+
+
+@pytest.mark.parametrize("concentration", [0.001, 0.1, 1.0, 7.5])
+def test_gammas_are_gammas(concentration):
+    logs = noise(7).log_gamma(PRIOR, torch.zeros(4_000, 20, dtype=torch.float64), concentration).numpy().ravel()
+    assert np.isfinite(logs).all()
+    # Where the gamma itself would underflow its law is that of U^(1/a) Gamma(a + 1)^(1/a).
+    uniform = stats.gamma(concentration).cdf(np.exp(np.maximum(logs, -700)))
+    seen = logs > -690
+    assert stats.kstest(uniform[seen], stats.uniform(uniform[seen].min(), 1 - uniform[seen].min()).cdf).pvalue > 1e-4
+
+
+def test_choices_are_even():
+    chosen = noise(8, 30_000).choice(THETA, 6)
+    assert chosen.shape == (30_000, 1)
+    assert stats.chisquare(np.bincount(chosen.ravel(), minlength=6)).pvalue > 1e-3
+
+
+def test_the_batch_order_and_large_document_numbers_do_not_matter():
+    far = np.array([2**33 + 5, 5, 2**32 + 5])
+    keys = Noise.of(0, far, CPU).keys
+    assert len(set(keys.tolist())) == 3
+    assert torch.equal(Noise.of(0, far[::-1].copy(), CPU).keys, keys.flip(0))

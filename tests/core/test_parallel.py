@@ -1,0 +1,269 @@
+"""Processes that train together compute what one computes alone: run as a module, this is one of them."""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import random as random_csr
+from torch import nn
+
+from tests.together import ended, started
+from topicnet.core import parallel
+from topicnet.core.divergences import KERNELS, mmd
+from topicnet.core.nets import batch_normalised
+from topicnet.core.noise import Noise
+from topicnet.core.parallel import World, agreed, current, joined, leads
+from topicnet.core.share import Share
+from topicnet.core.sparse import SparseBatches
+from topicnet.errors import InputError, ParallelError
+
+SIZE = 3
+N_DOCS, WIDTHS = 11, (4, 3)  # no multiple of the processes
+CPU = torch.device("cpu")
+
+
+def drawn(*shape):
+    return torch.as_tensor(np.random.default_rng(math.prod(shape)).normal(size=shape))
+
+
+def norms():
+    made = [nn.BatchNorm1d(width, dtype=torch.float64) for width in WIDTHS]
+    for norm in made:
+        nn.init.uniform_(norm.weight)
+        nn.init.normal_(norm.bias)
+    return made
+
+
+def normalised(share, mine):
+    """A loss over normalised rows, twice, and all that its gradient reaches."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made = norms()
+    # Far from zero, where squares would cancel.
+    inputs = [(1e4 + drawn(N_DOCS, width))[mine].requires_grad_() for width in WIDTHS]
+    weights = [drawn(N_DOCS, width)[mine] for width in WIDTHS]
+    for _ in range(2):
+        outputs = batch_normalised(made, inputs, share)
+        sum((out.square() * w).sum() for out, w in zip(outputs, weights, strict=True)).backward()
+    found = {f"out{i}": out.detach() for i, out in enumerate(outputs)}
+    found |= {f"input{i}": x.grad for i, x in enumerate(inputs)}
+    for i, norm in enumerate(made):
+        found |= {f"weight{i}": norm.weight.grad, f"bias{i}": norm.bias.grad}
+        found |= {f"state{i}.{name}": value for name, value in norm.state_dict().items()}
+    return found
+
+
+def discrepancies(share, mine):
+    """MMD of two samples under each kernel, and its gradient."""
+    points = [drawn(N_DOCS, 5, n)[..., 0].softmax(-1).sqrt()[mine] for n in (1, 2)]
+    found = {}
+    for name, kernel in KERNELS.items():
+        a, b = points[0].clone().requires_grad_(), points[1]
+        value = mmd(a, b, lambda x, y, k=kernel: k(x, y, 1.0), share)
+        (value * (1.0 if share is None else share.weight)).backward()
+        found |= {f"value {name}": value.detach(), f"gradient {name}": a.grad}
+    return found
+
+
+class Two(nn.Module):
+    """A large parameter whose gradient is sparse in rows, two that are dense, and one without a gradient."""
+
+    def __init__(self, rank):
+        super().__init__()
+        self.rows = nn.Parameter(torch.zeros(7, 2))
+        self.first, self.second, self.idle = (nn.Parameter(torch.zeros(n)) for n in (3, 2, 4))
+        own = torch.tensor([[rank, 2 * rank + 2]])
+        values = torch.tensor([[1.0, 10.0], [100.0, 1000.0]]) * (rank + 1)
+        self.rows.grad = torch.sparse_coo_tensor(own, values, (7, 2), is_coalesced=True, check_invariants=True)
+        self.first.grad, self.second.grad = torch.full((3,), rank + 1.0), torch.arange(2.0) * rank
+
+
+def summed(world):
+    """Gradients of all, in one piece and in many."""
+    found = {}
+    for entries in (parallel.BUCKET_ENTRIES, 2):
+        parallel.BUCKET_ENTRIES = entries
+        network = Two(world.rank)
+        tally = world.sum_gradients(network, torch.tensor([1.0, float(world.rank)]))
+        assert network.idle.grad is None
+        assert network.rows.grad.is_coalesced()
+        found[f"{entries} rows"] = network.rows.grad.to_dense()
+        found[f"{entries} touched"] = network.rows.grad.indices()[0]
+        found |= {f"{entries} first": network.first.grad, f"{entries} second": network.second.grad}
+        found[f"{entries} tally"] = tally
+    return found
+
+
+def told(world):
+    """What the first process makes comes to all as it was, and so do its errors."""
+
+    def make():
+        assert world.leads
+        big = {"state": 2**127 + 1, "loss": math.nan, "rate": 0.1, "none": None}
+        return {"values": big, "tensors": [torch.arange(6).reshape(2, 3), torch.tensor(1.5, dtype=torch.float64)]}
+
+    def fail():
+        raise InputError("7 given, expected 8")
+
+    made = world.from_first(make)
+    with pytest.raises(InputError, match=r"^7 given, expected 8$"):
+        world.from_first(fail)
+    world.check_same({"batch_size": 3}, "parameters")
+    with pytest.raises(InputError, match="process 2 of 3 was given other parameters than process 0"):
+        world.check_same({"batch_size": 3 + (world.rank == 2)}, "parameters")
+    flags = [world.any(False), world.any(world.rank == 1), agreed(world, lambda: world.rank == 0), leads()]
+    return repr(made), flags
+
+
+def work(out):
+    """One process: all of the above, on its share."""
+    assert current() is None
+    with joined() as world, joined() as again:
+        assert again is world is current()
+        share = Share.of(world, N_DOCS)
+        tensors = normalised(share, share.mine) | discrepancies(share, share.mine) | summed(world)
+        made, flags = told(world)
+        weights = nn.Linear(2, 2)
+        world.spread(weights.state_dict().values())
+        tensors |= {"spread": weights.weight.detach(), "gathered": share.gathered(drawn(N_DOCS, 2)[share.mine])}
+    assert current() is None
+    np.savez(out / f"{world.rank}.npz", **{name: value.numpy() for name, value in tensors.items()})
+    (out / f"{world.rank}.json").write_text(json.dumps([made, flags]))
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """What each process found."""
+    out = tmp_path_factory.mktemp("together")
+    for status, _, stderr in ended(started(SIZE, ["-m", "tests.core.test_parallel", out])):
+        assert status == 0, stderr
+    arrays = [dict(np.load(out / f"{rank}.npz")) for rank in range(SIZE)]
+    return arrays, [json.loads((out / f"{rank}.json").read_text()) for rank in range(SIZE)]
+
+
+def test_batch_normalisation_is_that_of_the_whole_batch(together):
+    parts, _ = together
+    for name, expected in normalised(None, slice(None)).items():
+        found = [part[name] for part in parts]
+        if name.startswith(("out", "input")):
+            whole = np.concatenate(found)
+        elif name.startswith("state"):
+            whole = found[0]
+            assert all(np.array_equal(one, whole) for one in found), name
+        else:  # of a parameter: summed with all other gradients
+            whole = sum(found)
+        assert np.allclose(whole, expected, rtol=1e-9, atol=1e-9), name
+
+
+def test_the_discrepancy_is_that_of_all_points(together):
+    parts, _ = together
+    sizes = Share.of(World(0, SIZE), N_DOCS).sizes
+    assert sizes == (4, 4, 3)
+    for name, expected in discrepancies(None, slice(None)).items():
+        found = [part[name] for part in parts]
+        is_value = name.startswith("value")
+        whole = np.average(found, weights=sizes) if is_value else np.concatenate(found)
+        assert np.allclose(whole, expected, rtol=1e-9, atol=1e-12), name
+
+
+@pytest.mark.parametrize("entries", [2**22, 2])
+def test_gradients_are_summed_and_rows_stay_rows(together, entries):
+    parts, _ = together
+    rows = np.zeros((7, 2))
+    for rank in range(SIZE):
+        rows[[rank, 2 * rank + 2]] += np.array([[1, 10], [100, 1000]]) * (rank + 1)
+    for part in parts:
+        assert part[f"{entries} touched"].tolist() == [0, 1, 2, 4, 6]
+        assert np.array_equal(part[f"{entries} rows"], rows)
+        assert part[f"{entries} first"].tolist() == [6.0] * 3
+        assert part[f"{entries} second"].tolist() == [0.0, 3.0]
+        assert part[f"{entries} tally"].tolist() == [3.0, 3.0]
+
+
+def test_what_the_first_makes_is_everyone_s(together):
+    parts, told_to = together
+    assert {made for made, _ in told_to} == {
+        f"{{'values': {{'state': {2**127 + 1}, 'loss': nan, 'rate': 0.1, 'none': None}}, 'tensors':"
+        " [tensor([[0, 1, 2],\n        [3, 4, 5]]), tensor(1.5000, dtype=torch.float64)]}"
+    }
+    assert [flags for _, flags in told_to] == [[False, True, True, rank == 0] for rank in range(SIZE)]
+    for part in parts:
+        assert np.array_equal(part["spread"], parts[0]["spread"])
+        assert np.array_equal(part["gathered"], drawn(N_DOCS, 2).numpy())
+
+
+@pytest.mark.parametrize(("n_docs", "batch_size"), [(103, 10), (7, 2), (3, 50)])
+def test_the_parts_of_a_batch_are_the_whole(n_docs, batch_size):
+    """Documents, counts and noise of the processes, put together, are those of one with so many times the batch."""
+    counts = random_csr(n_docs, 20, 0.3, format="csr", rng=np.random.default_rng(0), dtype=np.float32)
+    whole = SparseBatches(counts, batch_size * SIZE, CPU)
+    parts = [SparseBatches(counts, batch_size, CPU, World(rank, SIZE)) for rank in range(SIZE)]
+    assert {len(part) for part in parts} == {len(whole)}
+    cut = [list(part.shuffled(np.random.default_rng(1), skip=1 if len(whole) > 1 else 0)) for part in parts]
+    for batch, *shares in zip(list(whole.shuffled(np.random.default_rng(1)))[-len(cut[0]) :], *cut, strict=True):
+        assert torch.equal(torch.cat([share.index for share in shares]), batch.index)
+        assert torch.equal(torch.cat([share.counts for share in shares]), batch.counts)
+        assert torch.equal(torch.cat([share.noise.keys for share in shares]), batch.noise.keys)
+        assert sum(share.noise.share.weight for share in shares) == pytest.approx(1)
+        assert [share.n_docs for share in shares] == list(shares[0].noise.share.sizes)
+        assert batch.noise.share is None
+
+
+def test_more_processes_than_documents_are_refused():
+    counts = random_csr(2, 5, 1.0, format="csr", rng=np.random.default_rng(0))
+    with pytest.raises(InputError, match="2 documents given to 3 processes: start no more than one for each"):
+        SparseBatches(counts, 10, CPU, World(0, SIZE))
+
+
+def test_alone_nothing_changes(monkeypatch):
+    for name in parallel.LAUNCHED:
+        monkeypatch.delenv(name, raising=False)
+    with joined() as world:
+        assert world is current() is None
+        assert leads()
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")  # as some clusters set for all
+    with joined() as world:
+        assert world is None
+    for name, value in zip(parallel.LAUNCHED, ("0", "1", "127.0.0.1", "1"), strict=True):
+        monkeypatch.setenv(name, value)
+    with joined() as world:
+        assert world is None
+    assert Noise.of(0, np.arange(2), CPU).share is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"RANK": "1"}, "RANK is set in the environment, but WORLD_SIZE and MASTER_ADDR and MASTER_PORT not"),
+        ({"RANK": "2", "WORLD_SIZE": "2"}, "RANK=2 given, expected a number below WORLD_SIZE=2"),
+        ({"RANK": "-1", "WORLD_SIZE": "2"}, "RANK='-1' given, expected a whole number, 0 or more"),
+        ({"RANK": "0", "WORLD_SIZE": "two"}, "WORLD_SIZE='two' given, expected a whole number, 1 or more"),
+        ({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "x"}, "LOCAL_RANK='x' given, expected a whole number"),
+        ({"RANK": "0", "WORLD_SIZE": "2", parallel.VARIABLE: "-5"}, "TIMEOUT_SECONDS='-5' given, expected a number"),
+    ],
+)
+def test_an_environment_half_set_is_refused(monkeypatch, given, message):
+    for name in (*parallel.LAUNCHED, "LOCAL_RANK", parallel.VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    if "WORLD_SIZE" in given:
+        given = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"} | given
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=message), joined():
+        pass
+
+
+def test_processes_that_do_not_come_are_named(monkeypatch):
+    for name, value in zip(parallel.LAUNCHED, ("1", "2", "127.0.0.1", "9"), strict=True):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(parallel.VARIABLE, "0.5")
+    with pytest.raises(ParallelError, match=r"process 1 of 2 found no others at 127\.0\.0\.1:9"), joined():
+        pass
+
+
+if __name__ == "__main__":
+    work(Path(sys.argv[1]))

@@ -1,0 +1,149 @@
+"""Adam (Kingma & Ba 2015), with rows that no document of a batch touches left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adam import adam
+
+FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-8
+CHUNK_ENTRIES = 2**17  # of a parameter's rows at a time: four arrays of 512 KB, which the cache holds
+
+
+@dataclass
+class _Moments:
+    """What Adam remembers of one parameter."""
+
+    parameter: nn.Parameter
+    share: float
+    decay: float
+    first: Tensor = field(init=False)
+    second: Tensor = field(init=False)
+    steps: Tensor = field(init=False)  # a scalar; of a parameter with sparse gradients, the step each row last moved in
+
+    def __post_init__(self) -> None:
+        self.first = torch.zeros_like(self.parameter, memory_format=torch.contiguous_format)
+        self.second = torch.zeros_like(self.first)
+        self.steps = torch.zeros((), device=self.first.device)
+
+
+class Adam:
+    """Adam over the parameters of a network that have gradients.
+
+    A gradient that is sparse in rows moves only these rows. Their moments first decay for the steps they were not
+    touched in, as dense Adam's would; what dense Adam moves a row by momentum alone is left out ("lazy").
+
+    Parameters
+    ----------
+    weight_decay : float
+        L2 penalty on matrices; biases and normalisation are left alone.
+    rates : mapping of str to float
+        Share of the learning rate for the parameters named; all others have the whole.
+
+    Raises
+    ------
+    KeyError
+        A name in `rates` that is no parameter's.
+    """
+
+    def __init__(self, network: nn.Module, weight_decay: float, rates: Mapping[str, float]) -> None:
+        named = {name: value for name, value in network.named_parameters() if value.requires_grad}
+        if unknown := rates.keys() - dict(network.named_parameters()).keys():
+            raise KeyError(f"no parameters {', '.join(sorted(unknown))}")
+        self._names = {value: name for name, value in named.items()}
+        self._settings = {
+            name: (rates.get(name, 1.0), weight_decay if value.ndim > 1 else 0.0) for name, value in named.items()
+        }
+        self._moments: dict[str, _Moments] = {}
+        self.n_steps = 0
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Move every parameter that has a gradient, at this learning rate, and drop the gradients."""
+        self.n_steps += 1
+        groups: dict[tuple[float, float], list[_Moments]] = {}
+        for parameter, name in self._names.items():
+            if parameter.grad is None:
+                continue
+            moments = self._moments_of(name, parameter)
+            if parameter.grad.is_sparse:
+                self._move_rows(moments, parameter.grad, rate)
+                parameter.grad = None
+            else:
+                groups.setdefault((moments.share, moments.decay), []).append(moments)
+        for (share, decay), members in groups.items():
+            _adam(members, [m.parameter.grad for m in members], share * rate, decay)  # type: ignore[misc]
+            for moments in members:
+                moments.parameter.grad = None
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything remembered, by name, to go on from; the tensors are its own."""
+        remembered = {"n_steps": torch.tensor(self.n_steps)}
+        for name, moments in self._moments.items():
+            for kind in ("first", "second", "steps"):
+                remembered[f"{kind}.{name}"] = getattr(moments, kind)
+        return remembered
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Remember what `state` gave, copied to the device."""
+        self.n_steps = int(state["n_steps"])
+        parameters = {name: parameter for parameter, name in self._names.items()}
+        for key, value in state.items():
+            kind, _, name = key.partition(".")
+            if name:
+                moments = self._moments_of(name, parameters[name])
+                setattr(moments, kind, value.to(moments.first.device, copy=True))
+
+    def _moments_of(self, name: str, parameter: nn.Parameter) -> _Moments:
+        if name not in self._moments:
+            self._moments[name] = _Moments(parameter, *self._settings[name])
+        return self._moments[name]
+
+    def _move_rows(self, moments: _Moments, gradient: Tensor, rate: float) -> None:
+        """Move the rows of a gradient whose rows are each named once."""
+        whole = moments.parameter
+        if moments.steps.ndim == 0:
+            moments.steps = torch.zeros(len(whole), device=whole.device)
+        rows, values = gradient._indices()[0], gradient._values()
+        missed = self.n_steps - 1 - moments.steps.index_select(0, rows)  # (n,)
+        moments.steps.index_fill_(0, rows, float(self.n_steps))
+        for part in _chunks(len(rows), CHUNK_ENTRIES // max(1, whole.shape[1])):
+            some = rows[part]
+            few = _Moments.__new__(_Moments)
+            few.parameter = whole.index_select(0, some)  # type: ignore[assignment]
+            few.first = moments.first.index_select(0, some).mul_((FIRST_DECAY ** missed[part])[:, None])
+            few.second = moments.second.index_select(0, some).mul_((SECOND_DECAY ** missed[part])[:, None])
+            few.steps = torch.full((), self.n_steps - 1.0, device=whole.device)
+            _adam([few], [values[part]], moments.share * rate, moments.decay)
+            whole.index_copy_(0, some, few.parameter)
+            moments.first.index_copy_(0, some, few.first)
+            moments.second.index_copy_(0, some, few.second)
+
+
+def _adam(members: list[_Moments], gradients: list[Tensor], rate: float, decay: float) -> None:
+    """One step, in one pass over each array."""
+    # The function behind torch.optim.Adam: its class imports torch's compiler at the first step, a second and a half.
+    adam(
+        [m.parameter for m in members],
+        gradients,
+        [m.first for m in members],
+        [m.second for m in members],
+        [],
+        [m.steps for m in members],
+        fused=True,
+        amsgrad=False,
+        beta1=FIRST_DECAY,
+        beta2=SECOND_DECAY,
+        lr=rate,
+        weight_decay=decay,
+        eps=EPSILON,
+        maximize=False,
+    )
+
+
+def _chunks(n: int, size: int) -> Iterator[slice]:
+    for begin in range(0, n, max(1, size)):
+        yield slice(begin, min(n, begin + max(1, size)))

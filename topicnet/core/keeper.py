@@ -1,0 +1,55 @@
+"""The best weights of a training run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class Keeper:
+    """Holds the best weights seen, on the device.
+
+    Parameters
+    ----------
+    treatments : int
+        How many the weights have seen.
+    """
+
+    def __init__(self, network: nn.Module, treatments: int) -> None:
+        self.network = network
+        self.treatments = treatments
+        self.epoch = 0
+        self.loss = math.inf
+        self.tensors: dict[str, Tensor] = {}
+
+    @classmethod
+    def of(cls, network: nn.Module, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Keeper:
+        """One that holds what `values` and `tensors` of another gave."""
+        keeper = cls(network, values["treatments"])
+        keeper.epoch, keeper.loss = values["epoch"], values["loss"]
+        devices = {name: value.device for name, value in network.state_dict().items()}
+        keeper.tensors = {name: value.to(devices[name], copy=True) for name, value in tensors.items()}
+        return keeper
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What is known of the weights."""
+        return {"treatments": self.treatments, "epoch": self.epoch, "loss": self.loss}
+
+    def offer(self, epoch: int, loss: float) -> None:
+        """Keep the weights if their loss is the lowest so far; without one (NaN) the latest are the best."""
+        if self.tensors and loss >= self.loss:
+            return
+        self.epoch, self.loss = epoch, math.inf if math.isnan(loss) else loss
+        if not self.tensors:
+            self.tensors = {name: value.clone() for name, value in self.network.state_dict().items()}
+            return
+        for name, value in self.network.state_dict().items():
+            self.tensors[name].copy_(value)
+
+    def restore(self) -> None:
+        """Put the best weights back."""
+        self.network.load_state_dict(self.tensors)

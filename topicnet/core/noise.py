@@ -1,0 +1,112 @@
+"""Random numbers that a document's key names: the same whatever stands beside it, on whatever device or process.
+
+A training step draws from no generator. Each document of a batch has a key, made of the seed, the epoch and the
+document; every number is a hash of the key, of what it is for, and of its place. So a batch cut in two draws what it
+drew whole, and a run that goes on from a checkpoint has no generator to restore.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import gammainccinv, gammaincinv, gammaln
+from torch import Tensor
+
+from topicnet.core.share import Share
+
+# What numbers are for; each use of one batch has its own.
+LATENT, DROPOUT, THETA, PRIOR, COMPONENT = range(1, 6)
+
+WEYL = 0x9E3779B9  # 2^32 over the golden ratio: multiples of it are spread evenly
+# Multipliers of a 32-bit hash with low bias, found by search (C. Wellons, hash-prospector).
+FIRST, SECOND = 0x7FEB352D, 0x846CA68B
+QUANTILES = 1 << 16  # of a distribution drawn by its inverse
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Random numbers of the documents of a batch.
+
+    Attributes
+    ----------
+    keys : Tensor
+        (B,) int32.
+    share : Share, optional
+        Which documents these are of a batch that several processes have cut among them.
+    """
+
+    keys: Tensor
+    share: Share | None = None
+
+    @classmethod
+    def of(cls, seed: int, documents: NDArray[np.int64], device: torch.device) -> Noise:
+        """Keys of documents (B,), by their numbers in the corpus, under a seed."""
+        start = np.uint32(_mixed(np.array([seed & 0xFFFFFFFF, seed >> 32], dtype=np.uint32)).sum(dtype=np.uint32))
+        words = np.asarray(documents).astype(np.uint32) * np.uint32(WEYL)
+        keys = _mixed(_mixed(words + start) ^ (np.asarray(documents) >> 32).astype(np.uint32))
+        return cls(torch.as_tensor(keys.view(np.int32)).to(device, non_blocking=True))
+
+    def bits(self, stream: int, n: int) -> Tensor:
+        """Hashes (B, n) int32, all values equally likely."""
+        x = (self.keys ^ _signed(stream * FIRST))[:, None] + _places(n, self.keys.device)
+        # The shifts of int32 drag the sign along: what they bring in is masked away.
+        x.bitwise_xor_((x >> 16).bitwise_and_(0xFFFF)).mul_(_signed(FIRST))
+        x.bitwise_xor_((x >> 15).bitwise_and_(0x1FFFF)).mul_(_signed(SECOND))
+        return x.bitwise_xor_((x >> 16).bitwise_and_(0xFFFF))
+
+    def normal(self, stream: int, like: Tensor) -> Tensor:
+        """Standard normal numbers of the shape (B, n) and type of `like`."""
+        # 24 bits, in the middle of their intervals: never -1 or 1, whose quantiles are infinite.
+        centred = ((self.bits(stream, like.shape[1]) >> 8).to(like.dtype) + 0.5) * 2.0**-23
+        return centred.erfinv_() * math.sqrt(2.0)
+
+    def kept(self, stream: int, like: Tensor, share: float) -> Tensor:
+        """Ones where numbers are kept, zeros elsewhere, of the shape (B, n) and type of `like`."""
+        least = round((share - 0.5) * 2**32)  # of the signed hashes
+        return (self.bits(stream, like.shape[1]) >= least).to(like.dtype)
+
+    def log_gamma(self, stream: int, like: Tensor, concentration: float) -> Tensor:
+        """Logs of Gamma(concentration, 1) numbers, of the shape (B, n) and type of `like`."""
+        table = _log_gamma_quantiles(concentration, like.device, like.dtype)
+        places = (self.bits(stream, like.shape[1]) >> 16).bitwise_and_(QUANTILES - 1)
+        return table.index_select(0, places.view(-1)).view(places.shape)
+
+    def choice(self, stream: int, n: int) -> Tensor:
+        """A number from 0 to n - 1 for each document, (B, 1) int64."""
+        return ((self.bits(stream, 1).to(torch.int64) & 0xFFFFFFFF) * n) >> 32
+
+
+@lru_cache(maxsize=64)
+def _places(n: int, device: torch.device) -> Tensor:
+    places = (np.arange(n, dtype=np.uint32) * np.uint32(WEYL)).view(np.int32)
+    return torch.as_tensor(places).to(device)
+
+
+@lru_cache(maxsize=8)
+def _log_gamma_quantiles(concentration: float, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Log quantiles in the middle of `QUANTILES` equal shares."""
+    share = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.where(share < 0.5, gammaincinv(concentration, share), gammainccinv(concentration, 1 - share)))
+    # Where the quantile itself underflows: P(x) = x^a / Gamma(a + 1) near 0.
+    near_zero = (np.log(share) + gammaln(concentration + 1)) / concentration
+    logs = np.where(logs > -600.0, logs, near_zero)
+    return torch.as_tensor(logs).to(device=device, dtype=dtype)
+
+
+def _signed(x: int) -> int:
+    """A number below 2^32 as int32 has it."""
+    x &= 0xFFFFFFFF
+    return x - 2**32 if x >= 2**31 else x
+
+
+def _mixed(x: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    x = (x ^ (x >> np.uint32(16))) * np.uint32(FIRST)
+    x = (x ^ (x >> np.uint32(15))) * np.uint32(SECOND)
+    mixed: NDArray[np.uint32] = x ^ (x >> np.uint32(16))
+    return mixed

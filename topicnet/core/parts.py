@@ -1,0 +1,52 @@
+"""What the training loop asks of those that take part in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sized
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+
+class Network(Protocol):
+    """What the loop asks of a network: named loss terms, each (B,) or a scalar, in nats per document.
+
+    What is drawn at random comes from the batch's own `Noise`, never from a generator.
+    """
+
+    def terms(self, batch: Any) -> dict[str, Tensor]:
+        """Loss terms of a batch."""
+        ...
+
+
+class Batches(Sized, Protocol):
+    """Batches of one data set, in order or shuffled."""
+
+    @property
+    def n_docs(self) -> int:
+        """Number of documents in all batches."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]:
+        """Every document once, always in the same order and with the same noise."""
+        ...
+
+    def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[Any]:
+        """Every document once, in random order, with noise of its own; all randomness comes from the generator.
+
+        The first batches may be skipped: the others are as they would have been.
+        """
+        ...
+
+
+class Companion(Protocol):
+    """Whoever takes part in a run, with a state of his own that checkpoints keep, as JSON values."""
+
+    def state(self) -> dict[str, Any]:
+        """What there is to remember."""
+        ...
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Remember it."""
+        ...

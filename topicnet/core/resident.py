@@ -1,0 +1,97 @@
+"""A corpus that lies on the device whole: batches are cut there, and no step waits for the host.
+
+For a GPU: a batch cut on the host costs more time than a step on it. Sizes are known on the host beforehand (the
+starts of the rows are kept there too), so nothing has to be asked of the device.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from topicnet.blocks import BLOCK_NONZEROS, row_blocks
+from topicnet.core.noise import Noise
+from topicnet.core.parallel import World
+from topicnet.core.rows import Rows
+from topicnet.core.sparse import Pattern, SparseBatch, SparseBatches
+
+LARGEST_COUNT = 32_767  # of what 16 bits hold
+SHARE_OF_FREE = 0.5  # of the device's free memory that a corpus may take
+
+
+def bytes_needed(documents: Rows) -> int:
+    """Of the device's memory, for these documents: 16 bits a count, 32 a word, 64 a start."""
+    return 6 * documents.nonzeros + 8 * (documents.n_docs + 1)
+
+
+def fits(documents: Rows, device: torch.device) -> bool:
+    """Whether a corpus may lie on the device; false on a CPU, whose memory it is in already."""
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return bytes_needed(documents) < SHARE_OF_FREE * free
+
+
+def batches_of(
+    documents: csr_matrix | Rows, batch_size: int, device: torch.device, world: World | None = None
+) -> SparseBatches:
+    """Batches for training: cut on a GPU that has room for the corpus, else on the host as they are asked for."""
+    if not isinstance(documents, Rows):
+        documents = Rows(documents, np.arange(documents.shape[0]))
+    kind = ResidentBatches if fits(documents, device) else SparseBatches
+    return kind(documents, batch_size, device, world)
+
+
+class ResidentBatches(SparseBatches):
+    """Batches of documents that lie on the device; otherwise as `SparseBatches`, batch for batch."""
+
+    def __init__(
+        self, documents: csr_matrix | Rows, batch_size: int, device: torch.device, world: World | None = None
+    ) -> None:
+        super().__init__(documents, batch_size, device, world)
+        counts, rows = self.documents.counts, self.documents.rows
+        lengths = np.diff(counts.indptr)[rows].astype(np.int64)
+        self.starts_here = np.concatenate([[0], np.cumsum(lengths)])  # (n + 1,), on the host
+        self.starts = torch.as_tensor(self.starts_here, device=device)
+        n_nonzeros = int(self.starts_here[-1])
+        self.words = torch.empty(n_nonzeros, dtype=torch.int32, device=device)
+        small = counts.dtype.kind in "iu" and int(counts.data.max(initial=0)) <= LARGEST_COUNT
+        self.data = torch.empty(n_nonzeros, dtype=torch.int16 if small else torch.float32, device=device)
+        mine = np.zeros(counts.shape[0], dtype=bool)
+        mine[rows] = True
+        done = 0
+        for where, block in row_blocks(counts, BLOCK_NONZEROS):
+            held = np.repeat(mine[where], np.diff(block.indptr))
+            n_held = int(held.sum())
+            self.words[done : done + n_held] = torch.as_tensor(block.indices[held]).to(device)
+            self.data[done : done + n_held] = torch.as_tensor(block.data[held]).to(device)
+            done += n_held
+
+    def _batch(self, index: NDArray[np.int64], seed: int) -> SparseBatch:
+        n_docs, n_words = len(index), self.documents.vocab_size
+        lengths = self.starts_here[index + 1] - self.starts_here[index]
+        n_nonzeros = int(lengths.sum())
+        chosen = torch.as_tensor(index).to(self.device, non_blocking=True)
+        first = self.starts.index_select(0, chosen)
+        length = self.starts.index_select(0, chosen + 1) - first
+        starts = torch.cat([length.new_zeros(1), length.cumsum(0)])
+        rows = torch.repeat_interleave(length, output_size=n_nonzeros)
+        places = torch.arange(n_nonzeros, device=self.device) + (first - starts[:-1]).index_select(0, rows)
+        columns = self.words.index_select(0, places)
+        sorted_columns, order = columns.sort(stable=True)
+        ends = torch.searchsorted(sorted_columns, self._every_word(n_words))
+        return SparseBatch(
+            counts=self.data.index_select(0, places).to(torch.get_default_dtype()),
+            rows=rows.int(),
+            pattern=Pattern(starts.int(), columns, (n_docs, n_words)),
+            transposed=Pattern(ends.int(), rows.index_select(0, order).int(), (n_words, n_docs)),
+            order=order.int(),
+            index=chosen,
+            noise=Noise.of(seed, index, self.device),
+        )
+
+    def _every_word(self, n_words: int) -> Tensor:
+        return torch.arange(n_words + 1, dtype=torch.int32, device=self.device)

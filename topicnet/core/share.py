@@ -1,0 +1,68 @@
+"""A batch that several processes have cut among them, as one of them sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from topicnet.core.parallel import World
+
+
+@dataclass(frozen=True)
+class Share:
+    """This process's documents of a batch that all processes have cut among them.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        Documents of each process, in order; they differ by one at most.
+    """
+
+    world: World
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, world: World, n_docs: int) -> Share:
+        """That of a batch of so many documents in all."""
+        each, more = divmod(n_docs, world.size)
+        return cls(world, tuple(each + (rank < more) for rank in range(world.size)))
+
+    @property
+    def n_docs(self) -> int:
+        """Documents of all processes."""
+        return sum(self.sizes)
+
+    @property
+    def begin(self) -> int:
+        """Where this process's documents begin among them."""
+        return sum(self.sizes[: self.world.rank])
+
+    @property
+    def mine(self) -> slice:
+        """Which of them are this process's."""
+        return slice(self.begin, self.begin + self.sizes[self.world.rank])
+
+    @property
+    def weight(self) -> float:
+        """Part of them that is this process's: so much a mean over its documents counts in that over all."""
+        return self.sizes[self.world.rank] / self.n_docs
+
+    def gathered(self, rows: Tensor) -> Tensor:
+        """The rows (b, n) of all processes (B, n); the gradient of each row is the sum of what all found for it."""
+        everyone: Tensor = _Gathered.apply(rows, self)  # type: ignore[no-untyped-call]
+        return everyone
+
+
+class _Gathered(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, share: Share) -> Tensor:
+        ctx.share = share
+        return share.world.gather(rows, share.sizes)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
+        share: Share = ctx.share
+        return share.world.sum(upstream[0].clone(memory_format=torch.contiguous_format))[share.mine], None

@@ -1,0 +1,43 @@
+"""Whose a checkpoint is: all that decides the result of a fit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+import topicnet
+from topicnet.blocks import give_back
+from topicnet.core.parallel import current
+
+CHECKED_NUMBERS = 1 << 20  # at a time
+
+
+def owner_of(model: str, parameters: Mapping[str, Any], seed: int, counts: csr_matrix) -> dict[str, Any]:
+    """All that decides the result of a fit, as JSON values: whose a checkpoint is."""
+    given = {
+        name: value if isinstance(value, str | int | float | bool | None) else checksum(np.asarray(value), np.float64)
+        for name, value in parameters.items()
+        if name != "random_state"
+    }
+    arrays = ((counts.data, np.float32), (counts.indices, np.int32), (counts.indptr, np.int64))
+    numbers = [*counts.shape, *(checksum(array, dtype) for array, dtype in arrays)]
+    world = current()
+    processes = 1 if world is None else world.size
+    return given | {
+        "topicnet": topicnet.__version__, "processes": processes, "model": model, "seed": seed, "counts": numbers,
+    }  # fmt: skip
+
+
+def checksum(array: NDArray[Any], dtype: type[np.generic]) -> str:
+    """SHA-256 of the numbers of an array, of whatever type they were, a piece at a time."""
+    digest = hashlib.sha256(str(array.shape).encode())
+    flat = array.reshape(-1)
+    for begin in range(0, len(flat), CHECKED_NUMBERS):
+        digest.update(np.ascontiguousarray(flat[begin : begin + CHECKED_NUMBERS], dtype=dtype).data)
+        give_back(array)
+    return digest.hexdigest()

@@ -1,0 +1,138 @@
+"""The parameters of a fit, checked, and what holds where the user does not say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import numpy as np
+
+from topicnet.core.schedule import Schedule
+from topicnet.errors import InputError
+from topicnet.models.decoders import DECODERS
+
+# In a document, for the full learning rate after an EM start; and below which the rate falls no further.
+ENOUGH_TOKENS, LEAST_TOKENS = 20.0, 5.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast a model trains where the user does not say.
+
+    Attributes
+    ----------
+    steps : int
+        Of the whole run; a start by EM leaves less to learn.
+    rate : float
+        Peak of the one-cycle learning rate.
+    diversity : float
+        Weight of the overlap of topics, nats per token.
+    most_epochs : int
+        However few steps an epoch has.
+    care : float
+        How fast the learning rate after an EM start falls with the length of documents: a power of it.
+    care_of : {"topics", "network"}
+        Whose rate.
+    """
+
+    steps: int
+    rate: float
+    diversity: float
+    most_epochs: int = 100
+    care: float = 2.0
+    care_of: Literal["topics", "network"] = "topics"
+
+    def epochs(self, n_batches: int) -> int:
+        """Epochs that make so many steps, from 5 to the most."""
+        return min(self.most_epochs, max(5, round(self.steps / n_batches)))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The checked parameters of a fit; see the models for what each one means."""
+
+    n_topics: int
+    init: Literal["em", "random"]
+    decoder: str
+    batch_size: int
+    max_epochs: int | None
+    learning_rate: float | None
+    divergence_warm_up: float
+    divergence_weight: float
+    diversity_weight: float | None
+    weight_decay: float
+    validation_fraction: float
+    patience: int
+    plan: Plan
+    divergence: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in ("max_epochs", "learning_rate", "diversity_weight") and value is None:
+                continue
+            name = field.name.replace("divergence", self.divergence)
+            if field.name in ("n_topics", "batch_size", "max_epochs", "patience"):
+                check_count(name, value)
+            elif field.name not in ("init", "decoder", "plan", "divergence", "seed"):
+                check_number(name, value)
+        if self.batch_size < 2:
+            raise InputError(f"batch_size={self.batch_size} given, expected 2 or more documents")
+        if self.init not in ("em", "random"):
+            raise InputError(f'init={self.init!r} given, expected "em" or "random"')
+        if self.decoder not in DECODERS:
+            raise InputError(f"decoder={self.decoder!r} given, expected {' or '.join(DECODERS)}")
+        if self.learning_rate is not None and self.learning_rate == 0:
+            raise InputError("learning_rate=0 given, expected a number above 0")
+        check_share("validation_fraction", self.validation_fraction)
+
+    def epochs(self, n_batches: int) -> int:
+        """Epochs to run: those asked for, or as many as the plan allows."""
+        return self.plan.epochs(n_batches) if self.max_epochs is None else self.max_epochs
+
+    def rate(self, mean_length: float) -> float:
+        """Peak learning rate in documents of so many tokens."""
+        care = self._care(mean_length) if self.plan.care_of == "network" else 1.0
+        return care * self.plan.rate if self.learning_rate is None else self.learning_rate
+
+    def share_of_topics(self, mean_length: float) -> float:
+        """Share of that rate that the topics get."""
+        return self._care(mean_length) if self.plan.care_of == "topics" else 1.0
+
+    def _care(self, mean_length: float) -> float:
+        if self.init == "random" or self.learning_rate is not None:
+            return 1.0
+        # Adam moves the topics as fast however little a document says: from a good start, titles call for care.
+        return float(min(1.0, max(LEAST_TOKENS, mean_length) / ENOUGH_TOKENS) ** self.plan.care)
+
+    def schedule(self, n_steps: int, mean_length: float) -> Schedule:
+        """Learning rate and weights over a run of so many steps on documents of so many tokens."""
+        diversity = self.plan.diversity if self.diversity_weight is None else self.diversity_weight
+        return Schedule(
+            n_steps,
+            self.rate(mean_length),
+            warm_up={self.divergence: self.divergence_warm_up},
+            weights={self.divergence: self.divergence_weight, "overlap": diversity},
+        )
+
+
+def check_count(name: str, value: object, least: int = 1) -> None:
+    """Raise InputError unless value is a whole number, at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise InputError(f"{name}={value!r} given, expected a whole number, {least} or more")
+
+
+def check_number(name: str, value: object) -> None:
+    """Raise InputError unless value is a finite number, 0 or more."""
+    good = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not good or not math.isfinite(float(value)) or float(value) < 0:  # type: ignore[arg-type]
+        raise InputError(f"{name}={value!r} given, expected a number, 0 or more")
+
+
+def check_share(name: str, value: object) -> None:
+    """Raise InputError unless value is a number from 0 to below 1."""
+    check_number(name, value)
+    if float(value) >= 1:  # type: ignore[arg-type]
+        raise InputError(f"{name}={value!r} given, expected a share from 0 to below 1")
