@@ -36,6 +36,7 @@ EM_PASSES = 60
 # A start needs no more documents than this, nor more nonzeros, but always some documents.
 EM_DOCS, EM_NONZEROS, EM_LEAST_DOCS = 60_000, 3_000_000, 5_000
 TEACH_EPOCHS, TEACH_STEPS = 5, 200
+RETEACH_STEPS = 100  # after a treatment, of a network that knows all topics but a few
 TEACH_RATE = 0.01
 VALIDATION_DOCS = (10, 2_000)  # fewer measure nothing, more cost time
 EVALUATION_BATCH = 1_000
@@ -212,7 +213,7 @@ class Fitting:
             mixture = self._fit_mixture(counts)
             self.network.start_from(mixture)
             self._level()
-            self._teach(counts, mixture.theta)
+            self._teach(counts, mixture.theta, TEACH_STEPS)
         if self.network.pretrain_epochs and not self.interrupted():
             # Unlike the teacher the autoencoder moves the topics too: it goes no faster than the training.
             mean_length = self.network.mean_length
@@ -238,11 +239,11 @@ class Fitting:
         theta, beta, self.rng.bit_generator.state = agreed(self.world, fit)
         return MixtureFit(theta.to(self.device), beta.to(self.device))
 
-    def _teach(self, counts: csr_matrix, theta: Tensor) -> None:
+    def _teach(self, counts: csr_matrix, theta: Tensor, steps: int = RETEACH_STEPS) -> None:
         """Teach the encoder the theta (n, K) of documents (n, V)."""
         n_batches = len(self._batches(counts))
         # Without any teaching theta would mean nothing: after Ctrl-C one quick epoch is still done.
-        epochs = 1 if self.interrupted() else max(TEACH_EPOCHS, math.ceil(TEACH_STEPS / n_batches))
+        epochs = 1 if self.interrupted() else max(TEACH_EPOCHS, math.ceil(steps / n_batches))
         self._prepare("teach", Teacher(self.network, theta), counts, epochs, TEACH_RATE)
 
     def _prepare(self, stage: str, part: nn.Module, counts: csr_matrix, epochs: int, rate: float) -> None:

@@ -142,7 +142,7 @@ device, random_state
 
     DIVERGENCE: ClassVar[str] = "mmd"
     PLANS: ClassVar[dict[str, Plan]] = {
-        "em": Plan(600, 0.02, diversity=0.04, care=4.0, care_of="network"),
+        "em": Plan(480, 0.02, diversity=0.04, care=4.0, care_of="network"),
         "random": Plan(3_000, 0.008, diversity=0.03, most_epochs=300),
     }
 
