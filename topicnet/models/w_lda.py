@@ -142,7 +142,7 @@ device, random_state
 
     DIVERGENCE: ClassVar[str] = "mmd"
     PLANS: ClassVar[dict[str, Plan]] = {
-        "em": Plan(480, 0.02, diversity=0.04, care=4.0, care_of="network"),
+        "em": Plan(600, 0.02, diversity=0.015, care=4.0, care_of="network"),
         "random": Plan(3_000, 0.008, diversity=0.03, most_epochs=300),
     }
 
@@ -154,7 +154,7 @@ device, random_state
         decoder: Literal["mixture", "product"] = "product",
         prior: Literal["dirichlet", "gaussian-mixture"] = "dirichlet",
         concentration: float = 0.1,
-        noise: float = 0.5,
+        noise: float = 0.3,
         kernel: Literal["diffusion", "gaussian", "imq"] = "diffusion",
         mmd_weight: float = 1.0,
         mmd_warm_up: float = 0.0,
