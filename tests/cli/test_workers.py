@@ -166,6 +166,7 @@ def test_ctrl_c_ends_all_processes(made: Path, tmp_path: Path) -> None:
     assert_gone(cutters)
 
 
+@pytest.mark.slow
 def test_no_process_outlives_the_one_that_asks(made: Path, tmp_path: Path) -> None:
     with half_way(made, tmp_path) as (process, cutters):
         process.kill()
