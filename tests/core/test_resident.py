@@ -54,8 +54,10 @@ def test_batches_are_the_same(dtype, some):
 def test_large_counts_are_kept_whole():
     counts = corpus()
     counts.data[5] = LARGEST_COUNT + 1
-    for one, other in zip(SparseBatches(counts, 20, CPU), ResidentBatches(counts, 20, CPU), strict=True):
+    resident = list(ResidentBatches(counts, 20, CPU))
+    for one, other in zip(SparseBatches(counts, 20, CPU), resident, strict=True):
         same(one, other)
+    assert max(float(batch.counts.max()) for batch in resident) == LARGEST_COUNT + 1
 
 
 def test_what_is_needed_is_what_is_held():
