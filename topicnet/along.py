@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from topicnet.config import FitConfig
 from topicnet.core.interrupt import deferred_interrupt
-from topicnet.run import build_model, check_size, learn, of_seed
+from topicnet.learning import build_model, check_size, learn, of_seed
 from topicnet.sources import read_corpus
 
 

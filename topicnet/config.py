@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -51,6 +51,8 @@ class FitConfig(BaseModel):
     keep_corpus: bool = True
     keep_texts: bool = False
     passages: int | None = Field(default=None, ge=1, lt=1_000_000_000)
+    engine: Literal["local", "ray"] = "local"
+    workers: int | None = Field(default=None, ge=1)
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -92,6 +94,8 @@ def read_config(path: Path | None, given: dict[str, Any]) -> FitConfig:
 def _expected(problem: Any) -> str:
     """What pydantic's complaint asks for, in our words."""
     bounds = problem.get("ctx", {})
+    if problem["type"] == "literal_error":
+        return str(bounds["expected"]).replace("'", "")
     if "ge" in bounds:
         return f"{bounds['ge']} or more"
     if "lt" in bounds:

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from topicnet import files
 from topicnet.bundle import Bundle, check_reading_order
 from topicnet.config import FitConfig, read_config
-from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
+from topicnet.core.interrupt import deferred_interrupt
 from topicnet.core.outcome import Listener
-from topicnet.errors import CorpusError, InputError
+from topicnet.errors import InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.evaluate.stability import stability
-from topicnet.models import MODELS, TopicModel
+from topicnet.learning import HERE, Engine, build_model, check_size, of_seed
+from topicnet.models import TopicModel
 from topicnet.pipeline import with_vocabulary
 from topicnet.record import metrics_of, record_of, topic_coherence
 from topicnet.results import Run
@@ -38,10 +39,8 @@ from topicnet.sources import (
 from topicnet.text.cleaning import Cleaning
 from topicnet.text.counts import OK, Corpus
 from topicnet.text.options import TextOptions
-from topicnet.text.passages import in_passages
 from topicnet.text.vocabulary import Pruning
 from topicnet.unfinished import Unfinished, unfinished_fit
-from topicnet.word_vectors import check_embeddings, give_word_vectors
 
 
 def fit(
@@ -176,6 +175,7 @@ def fit_to_folder(
     on_notice: Callable[[str], None],
     listener: Listener | None,
     began: float,
+    engine: Engine = HERE,
 ) -> tuple[Run, Path]:
     """Read, count, fit and write; the place to write is tried before any work is done.
 
@@ -187,7 +187,7 @@ def fit_to_folder(
     model = build_model(config)
     target = out if out is not None else Path("runs") / f"{corpus_name(config)}-{config.model}"
     with unfinished_fit(target, config, overwrite=overwrite, resume=resume) as unfinished:
-        run = _fit_within(unfinished, config, model, overwrite or resume, on_corpus, on_notice, listener, began)
+        run = _fit_within(unfinished, config, model, overwrite or resume, on_corpus, on_notice, listener, began, engine)
         if not run.interrupted:
             unfinished.clear()
     return run, target
@@ -202,6 +202,7 @@ def _fit_within(
     on_notice: Callable[[str], None],
     listener: Listener | None,
     began: float,
+    engine: Engine,
 ) -> Run:
     target = unfinished.target
     with (
@@ -209,7 +210,7 @@ def _fit_within(
         _place_for_counts(folder, config) as place,
     ):
         with files.disk_errors(target):
-            corpus = read_corpus(config, place, on_notice)
+            corpus = read_corpus(config, place, on_notice, cutting=engine.cutting)
         check_size(corpus, config.topics)
         unfinished.check_corpus(corpus)
         if config.passages is not None:
@@ -219,9 +220,9 @@ def _fit_within(
         # From here on Ctrl-C ends the training, not the run: what was learned is written.
         with deferred_interrupt():
             if config.seeds > 1:
-                run = fit_seeds(corpus, config, listener, began, unfinished.checkpoints, on_notice)
+                run = fit_seeds(corpus, config, listener, began, unfinished.checkpoints, on_notice, engine)
             else:
-                run = fit_corpus(corpus, config, model, listener, began, unfinished.checkpoints, on_notice)
+                run = fit_corpus(corpus, config, model, listener, began, unfinished.checkpoints, on_notice, engine)
             run.write(folder, target)
     return run
 
@@ -246,12 +247,13 @@ def fit_corpus(
     began: float,
     checkpoints: Path | None = None,
     on_notice: Callable[[str], None] = silent,
+    engine: Engine = HERE,
 ) -> Run:
     """Fit the configured model to counts; an interrupted fit gives the run with the best it had.
 
     A fit whose checkpoints are there goes on from them.
     """
-    interrupted = learn(corpus, config, model, listener, checkpoints, on_notice)
+    interrupted = engine.learn(corpus, config, model, listener, checkpoints, on_notice)
     text = corpus.source["options"] | ({} if config.passages is None else {"passages": config.passages})
     bundle = Bundle(config.model, model, corpus.vocabulary, text)
     theta = bundle.theta(corpus)
@@ -274,32 +276,6 @@ def fit_corpus(
     )
 
 
-def learn(
-    corpus: Corpus,
-    config: FitConfig,
-    model: TopicModel,
-    listener: Listener | None = None,
-    checkpoints: Path | None = None,
-    on_notice: Callable[[str], None] = silent,
-) -> bool:
-    """Fit the configured model to counts, or to passages of them, and say whether it was interrupted."""
-    give_word_vectors(model, config, corpus, on_notice)
-    counts = corpus.counts
-    if config.passages is not None:
-        check_reading_order(corpus, f"passages of {config.passages} words")
-        counts = in_passages(corpus, config.passages).counts
-    try:
-        model.fit(counts, listener=listener, checkpoints=checkpoints)
-    except FitInterrupted:
-        return True
-    return False
-
-
-def of_seed(config: FitConfig, number: int) -> FitConfig:
-    """The configuration of the fit of this number, from 0, of those with several seeds."""
-    return config.model_copy(update={"seed": (config.seed + number) % 2**32})
-
-
 def fit_seeds(
     corpus: Corpus,
     config: FitConfig,
@@ -307,6 +283,7 @@ def fit_seeds(
     began: float,
     checkpoints: Path | None = None,
     on_notice: Callable[[str], None] = silent,
+    engine: Engine = HERE,
 ) -> Run:
     """Fit with `config.seeds` seeds from `config.seed` on and keep the best run, with how stable its topics are.
 
@@ -321,7 +298,7 @@ def fit_seeds(
         one = of_seed(config, number)
         on_notice(f"seed {one.seed}, {number + 1} of {config.seeds}")
         place = None if checkpoints is None else checkpoints / f"seed-{one.seed}"
-        run = fit_corpus(corpus, one, build_model(one), listener, began, place, on_notice)
+        run = fit_corpus(corpus, one, build_model(one), listener, began, place, on_notice, engine)
         if run.interrupted and finished:
             break
         quality = topic_quality(run.metrics["npmi"]["value"], run.metrics["topic_diversity"]["value"])
@@ -350,35 +327,3 @@ def fit_seeds(
         }
     }
     return replace(run, record=record, metrics=metrics, stability=agreement.topics[kept])
-
-
-def build_model(config: FitConfig) -> TopicModel:
-    """Make the configured estimator and check its parameters, before any work is done."""
-    kind = MODELS.get(config.model)
-    if kind is None:
-        raise InputError(f"--model {config.model!r} given, this version has: {', '.join(MODELS)}")
-    reserved = {"n_topics": config.topics, "random_state": config.seed, "device": config.device}
-    known = set(kind().get_params()) - set(reserved)
-    for name in config.parameters:
-        if name not in known:
-            raise InputError(f"parameter {name!r} given, {config.model} has: {', '.join(sorted(known))}")
-    check_embeddings(config)
-    if config.parameters.get("freeze_embeddings") is True and config.parameters.get("embeddings") in (None, "none"):
-        raise InputError("freeze_embeddings given without embeddings: give word vectors to freeze, or leave it out")
-    estimator = kind(**reserved, **{name: v for name, v in config.parameters.items() if name != "embeddings"})
-    estimator.check_parameters()
-    return estimator
-
-
-def check_size(corpus: Corpus, n_topics: int) -> None:
-    """Raise InputError unless the corpus can be fitted with so many topics."""
-    n_filled = int((corpus.status == OK).sum())
-    if n_filled < 2:
-        raise CorpusError(
-            f"{n_filled} of {corpus.n_docs} documents hold a known word, expected 2 or more: give more documents"
-        )
-    if n_topics > corpus.vocab_size:
-        raise InputError(
-            f"-k {n_topics} given, but only {corpus.vocab_size} words are left in the vocabulary: ask for fewer topics"
-            " or lower --min-df"
-        )

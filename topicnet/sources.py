@@ -16,6 +16,7 @@ from topicnet.errors import CorpusError, InputError
 from topicnet.pipeline import OF_COUNTING, OF_READING, refuse_options, settled_words, text_options
 from topicnet.text.bags import bag_format, bag_name, read_bag
 from topicnet.text.counts import Corpus
+from topicnet.text.cutting import Cutting, cut_here
 from topicnet.text.detect import LOOKED_AT, detect_language, needs_segmenter
 from topicnet.text.folders import named_sources
 from topicnet.text.forecast import CountForecast, forecast_counting
@@ -88,6 +89,7 @@ def read_corpus(
     *,
     excerpts: bool = True,
     columns: list[str] | None = None,
+    cutting: Cutting = cut_here,
 ) -> Corpus:
     """Read and count the corpus a configuration names, into a staged folder where one is given.
 
@@ -123,6 +125,7 @@ def read_corpus(
         on_notice,
         excerpts=excerpts,
         columns=columns,
+        cutting=cutting,
     )
     note_skipped(skipped, corpus, on_notice)
     _note_duplicates(corpus, on_notice)
@@ -171,6 +174,7 @@ def _count(
     every_word: bool = False,
     excerpts: bool = True,
     columns: list[str] | None = None,
+    cutting: Cutting = cut_here,
 ) -> Corpus:
     ahead = _first_batches(batches)
     batches = chain(ahead, batches)
@@ -205,6 +209,7 @@ def _count(
         folder=folder,
         excerpts=excerpts,
         columns=columns,
+        cutting=cutting,
     )
     check_columns(config, corpus.metadata.columns, "the documents have")
     if detected:

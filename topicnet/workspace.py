@@ -19,7 +19,7 @@ from topicnet import files
 from topicnet.config import FitConfig
 from topicnet.core.threads import thread_count
 from topicnet.errors import BundleError, CorpusError, InputError, OutputError
-from topicnet.run import check_size
+from topicnet.learning import check_size
 from topicnet.scorecard import check_halves, halves, values_of
 from topicnet.sources import Notice, count_every_word, read_corpus, silent
 from topicnet.text.counts import OK, Corpus

@@ -21,7 +21,7 @@ def serve() -> None:
     import topicnet.cli.progress
     import topicnet.cli.show  # noqa: F401
     from topicnet.config import FitConfig
-    from topicnet.run import build_model
+    from topicnet.learning import build_model
 
     build_model(FitConfig())  # torch imports more at the first network, and at the first step of an optimiser
     import torch._dynamo  # noqa: F401

@@ -23,6 +23,7 @@ from topicnet.ahead import AHEAD, in_order, read_ahead
 from topicnet.blocks import is_mapped
 from topicnet.errors import CorpusError, InputError
 from topicnet.text import counting as counting_module
+from topicnet.text import cutting as cutting_module
 from topicnet.text.counting import Counting
 from topicnet.text.counts import Corpus
 from topicnet.text.options import TextOptions
@@ -171,9 +172,9 @@ def test_large_batches_and_long_texts_are_cut_into_the_same_counts(given: list[s
     batches = in_batches([*spaced, " ".join(spaced)], [])
     whole = Corpus.from_documents(batches, options=options_for(""), every_word=True, keep_texts=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counting_module, "BATCH_DOCS", size)
+        patch.setattr(cutting_module, "BATCH_DOCS", size)
         longest = max(len(word) for text in batches[0].texts for word in text.split(" "))
-        patch.setattr(counting_module, "LONG_TEXT", longest + size)
+        patch.setattr(cutting_module, "LONG_TEXT", longest + size)
         parts = Corpus.from_documents(batches, options=options_for(""), every_word=True, keep_texts=True)
     assert_same(parts, whole)
     assert parts.excerpts == whole.excerpts

@@ -98,6 +98,15 @@ def fit(
         typer.Option("--keep-corpus/--no-keep-corpus", help="Save the counts in the run.  [default: keep]"),
     ] = None,
     keep_texts: Annotated[bool | None, typer.Option("--keep-texts", help="Save the texts with the counts.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="Who does the work: local, or ray for a Ray cluster.  [default: local]")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole, metavar="INTEGER", help="Workers of --engine ray.  [default: one for each GPU, or CPU]"
+        ),
+    ] = None,
     top: TopOption = 10,
     examples: Annotated[int, typer.Option(min=0, help="Typical documents to show of each topic.")] = 1,
     overwrite: Overwrite = False,
@@ -115,6 +124,7 @@ def fit(
     began = time.perf_counter()
     from topicnet.along import fit_along
     from topicnet.cli.describe import describe_corpus
+    from topicnet.cli.engines import engine_of
     from topicnet.cli.progress import notice, show_progress
     from topicnet.cli.show import (
         describe_fit,
@@ -126,6 +136,7 @@ def fit(
     from topicnet.config import read_config
     from topicnet.core.parallel import joined
     from topicnet.errors import InputError
+    from topicnet.learning import Engine
     from topicnet.run import fit_to_folder
 
     named = _named_values(parameters or [])
@@ -139,11 +150,11 @@ def fit(
     given |= {
         "corpus": one_or_several(corpus), "model": model, "topics": topics, "seed": seed, "seeds": seeds,
         "device": device, "keep_corpus": keep_corpus, "keep_texts": keep_texts, "passages": passages,
-        "parameters": named | options,
+        "engine": engine, "workers": workers, "parameters": named | options,
     }  # fmt: skip
     resolved = read_config(config, given)
 
-    def fit_and_tell() -> str | None:
+    def fit_and_tell(engine: Engine) -> str | None:
         with show_progress(quiet) as listener:
             run, target = fit_to_folder(
                 resolved,
@@ -156,6 +167,7 @@ def fit(
                 on_notice=lambda line: notice(line, quiet),
                 listener=listener,
                 began=began,
+                engine=engine,
             )
         notice(describe_fit(run), quiet)
         notice(run.health.line(), quiet and not (strict and not run.health.fit_for_use))
@@ -176,7 +188,8 @@ def fit(
         if world is not None and resolved.corpus == "-":
             raise InputError(f"- given to {world.size} processes, expected something each can read: write it to a file")
         if world is None or world.leads:
-            outcome = fit_and_tell()
+            with engine_of(resolved, world is not None) as chosen:
+                outcome = fit_and_tell(chosen)
         else:
             interrupted, fit_for_use = fit_along(resolved)
             outcome = KEPT if interrupted else COLLAPSED if strict and not fit_for_use else None

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 _noted: threading.Event | None = None  # of the block now open in the main thread
+_elsewhere = threading.local()  # in threads that are told of it from elsewhere: the event
 
 
 class FitInterrupted(KeyboardInterrupt):
@@ -22,6 +23,10 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
     block the two share one note.
     """
     global _noted
+    told: threading.Event | None = getattr(_elsewhere, "pressed", None)
+    if told is not None:
+        yield told.is_set
+        return
     if _noted is not None and threading.current_thread() is threading.main_thread():
         yield _noted.is_set
         return
@@ -45,3 +50,13 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
     finally:
         _noted = None
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def pressed_elsewhere(pressed: threading.Event) -> Iterator[None]:
+    """Let `deferred_interrupt`, in this thread and inside the block, look at an event that someone else sets."""
+    _elsewhere.pressed = pressed
+    try:
+        yield
+    finally:
+        del _elsewhere.pressed

@@ -21,6 +21,7 @@ from scipy.sparse import csr_matrix
 from topicnet.ahead import in_order
 from topicnet.blocks import give_back
 from topicnet.errors import CorpusError
+from topicnet.text.cutting import Cut, Cutting, cut_here
 from topicnet.text.options import TextOptions
 from topicnet.text.phrases import Joiner, find_phrases
 from topicnet.text.rows import Documents
@@ -29,8 +30,6 @@ from topicnet.text.tokens import count_tokens, only, starts_of
 from topicnet.text.vocabulary import Pruning
 
 EXCERPT_CHARACTERS = 120
-BATCH_DOCS = 10_000  # counted at a time
-LONG_TEXT = 8_000_000  # characters; a longer document is counted piece by piece
 EXCERPT_DOCS = 200_000  # of a larger corpus, those of the first documents would be all
 JOINT = "_"  # between the words of a phrase
 ROW_NUMBER = "\0row"  # no column of a table is called that
@@ -71,6 +70,8 @@ class Counting:
         Keep the first characters of each text.
     columns : list of str, optional
         Of the other columns, keep these alone.
+    cutting : Cutting
+        What cuts texts into words.
     """
 
     def __init__(
@@ -83,8 +84,10 @@ class Counting:
         folder: Path | None = None,
         excerpts: bool = True,
         columns: list[str] | None = None,
+        cutting: Cutting = cut_here,
     ) -> None:
         self.options = options
+        self.cutting = cutting
         self.every_word = every_word
         self.keep_excerpts = excerpts
         self.columns = columns
@@ -122,8 +125,8 @@ class Counting:
             self.results = {name: self._store(name) for name in ("data", "indices", "tokens")}
             with ThreadPoolExecutor(1) as worker:
                 pending: Future[None] | None = None
-                for documents in _small_batches(batches):
-                    codes, lengths = self._split(documents)
+                for documents, cuts in self.cutting(self.options, batches):
+                    codes, lengths = self._split(documents, cuts)
                     if pending is not None:
                         pending.result()
                     pending = worker.submit(self._take, documents, codes, lengths)
@@ -139,9 +142,9 @@ class Counting:
             self.open_files.callback(store.file.close)
         return store
 
-    def _split(self, documents: Documents) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    def _split(self, documents: Documents, cuts: Iterable[Cut]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Word numbers of a batch, documents end to end, and how many each document has."""
-        parts = [self._code(pieces) for pieces in _in_pieces(documents.texts)]
+        parts = [(self._code(one), one.lengths, one.blank) for one in cuts]
         self.ids.append(pl.Series(documents.ids, dtype=pl.String))
         self.metadata.append(_metadata_frame(documents, self.columns))
         if self.keep_excerpts and len(self.excerpts) < EXCERPT_DOCS:
@@ -159,13 +162,10 @@ class Counting:
         self.blank.append(blank)
         return codes, lengths
 
-    def _code(self, texts: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.bool_]]:
-        """Word numbers of texts, how many each has, and whether it is blank."""
-        series = pl.Series("token", texts, dtype=pl.String)
-        words = self.options.tokens(series)
-        codes = self.words.encode(words.explode(keep_nulls=False, empty_as_null=False))
-        blank = (series.str.strip_chars().str.len_bytes() == 0).to_numpy()
-        return codes, words.list.len().to_numpy().astype(np.int64), blank
+    def _code(self, cut: Cut) -> NDArray[np.int32]:
+        """Word numbers of texts, end to end."""
+        codes = self.words.encode(cut.words)
+        return codes if cut.numbers is None else codes[cut.numbers]
 
     def _take(self, documents: Documents, codes: NDArray[np.int32], lengths: NDArray[np.int64]) -> None:
         self.checksum.add(documents)
@@ -304,37 +304,6 @@ class Counting:
             sha256=self.checksum.hexdigest(),
             options=described,
         )
-
-
-def _small_batches(batches: Iterable[Documents]) -> Iterator[Documents]:
-    """The same documents, a bounded number at a time and a very long one alone: texts in memory come as one batch."""
-    for documents in batches:
-        begin, n_characters = 0, 0
-        for at, text in enumerate(documents.texts):
-            if at > begin and (at - begin == BATCH_DOCS or n_characters + len(text) > LONG_TEXT):
-                yield _part(documents, begin, at)
-                begin, n_characters = at, 0
-            n_characters += len(text)
-        yield _part(documents, begin, len(documents.texts)) if begin else documents
-
-
-def _part(documents: Documents, begin: int, end: int) -> Documents:
-    return Documents(documents.ids[begin:end], documents.texts[begin:end], documents.metadata[begin:end])
-
-
-def _in_pieces(texts: list[str]) -> Iterator[list[str]]:
-    """The texts; or, of a single text that is very long, its pieces one by one, cut at spaces where there are any."""
-    if len(texts) != 1 or len(texts[0]) <= LONG_TEXT:
-        yield texts
-        return
-    text, begin = texts[0], 0
-    while begin < len(text):
-        end = begin + LONG_TEXT
-        if end < len(text):
-            space = max(text.rfind(" ", begin + 1, end), text.rfind("\n", begin + 1, end))
-            end = space if space > 0 else end
-        yield [text[begin:end]]
-        begin = end
 
 
 def _metadata_frame(documents: Documents, columns: list[str] | None) -> pl.DataFrame:

@@ -19,6 +19,7 @@ from topicnet import files
 from topicnet.blocks import row_sums
 from topicnet.errors import CorpusError, InputError
 from topicnet.text.counting import Counting
+from topicnet.text.cutting import Cutting, cut_here
 from topicnet.text.frames import documents_of_frame, documents_of_texts
 from topicnet.text.options import TextOptions
 from topicnet.text.readers import Documents
@@ -144,6 +145,7 @@ class Corpus:
         folder: Path | None = None,
         excerpts: bool = True,
         columns: list[str] | None = None,
+        cutting: Cutting = cut_here,
     ) -> Corpus:
         """Count batches of documents as `read_documents` yields them; `every_word` prunes none, and allows for none.
 
@@ -158,6 +160,7 @@ class Corpus:
             folder=folder,
             excerpts=excerpts,
             columns=columns,
+            cutting=cutting,
         )
         found = counting.run(batches)
         n_words = len(found.vocabulary)

@@ -13,7 +13,7 @@ import polars as pl
 
 from topicnet.blocks import resident_memory
 from topicnet.errors import CorpusError
-from topicnet.text.counting import LONG_TEXT
+from topicnet.text.cutting import LONG_TEXT
 from topicnet.text.folders import files_of_folder, named_sources
 from topicnet.text.mallet import OCTIS_CORPUS, is_octis
 from topicnet.text.options import TextOptions

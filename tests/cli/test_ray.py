@@ -1,0 +1,229 @@
+"""`fit --engine ray`, on a cluster of this machine alone."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from topicnet.text.counts import Corpus
+from topicnet.text.options import TextOptions
+from topicnet.text.rows import Documents
+
+from .conftest import ENVIRONMENT, THEMES, Topicnet, snapshot
+
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'topicnet[ray]'")
+SECONDS = 300  # on a busy machine; Ray alone takes ten to start
+OPTIONS = ("-k", "4", "--epochs", "8", "--param", "patience=100")
+LEARNED = ("model/model.safetensors", "doc_topic.csv", "topic_word.csv")
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 400 documents."""
+    rng = np.random.default_rng(0)
+    themes = [words.split() for words in THEMES.values()]
+    path = tmp_path_factory.mktemp("texts") / "texts.txt"
+    path.write_text("".join(" ".join(rng.choice(themes[n % 4], 15)) + "\n" for n in range(400)))
+    return path
+
+
+def on_ray(cwd: Path, *arguments: str | Path, **more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "topicnet", "fit", "--engine", "ray", "--workers", "2", *map(str, arguments)],
+        cwd=cwd,
+        env=ENVIRONMENT | {"PYTHONPATH": str(Path(__file__).parents[2])} | more,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a fit printed, once it has ended well."""
+    with process:
+        try:
+            out, said = process.communicate(timeout=SECONDS)
+        finally:
+            process.kill()
+    assert process.returncode == 0, said
+    return out, said
+
+
+def wait_until(process: subprocess.Popen[str], so: Callable[[], object]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not so():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def losses(run: Path) -> list[float]:
+    with (run / "history.csv").open(newline="") as table:
+        return [float(row["loss"]) for row in csv.DictReader(table)]
+
+
+def workers_of(mark: str) -> list[int]:
+    """Processes that learn, told from those of other clusters by a variable of their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            named = b"RayTrainWorker" in (folder / "cmdline").read_bytes()
+            if named and mark.encode() in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+        except OSError:  # it has ended
+            continue
+    return sorted(found)
+
+
+@needs_ray
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray's, of itself
+def test_the_counts_are_those_of_one_process(texts: Path) -> None:
+    import ray
+
+    from topicnet.text.on_ray import cut_on_ray
+
+    lines = [
+        *texts.read_text().splitlines(),
+        "",
+        "   ",
+        "été 東京 naïve 🙂 www.site.example/a <b>bold</b>",
+        "a",
+        "word " * 9,
+    ]
+    batches = [
+        Documents([str(n) for n in range(begin, begin + len(some))], some, [{}] * len(some))
+        for begin in range(0, len(lines), 7)
+        if (some := lines[begin : begin + 7])
+    ]
+    options = TextOptions("en", phrases=True)
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="CRITICAL")
+    try:
+        there = Corpus.from_documents(batches, options=options, cutting=cut_on_ray)
+    finally:
+        ray.shutdown()
+    here = Corpus.from_documents(batches, options=options)
+    assert there.n_docs == len(lines)
+    assert there.vocabulary == here.vocabulary
+    assert there.status.tolist() == here.status.tolist()
+    assert np.array_equal(there.tokens, here.tokens)
+    assert np.array_equal(there.counts.indptr, here.counts.indptr)
+    assert np.array_equal(there.counts.toarray(), here.counts.toarray())
+    assert there.source == here.source
+
+
+@needs_ray
+@pytest.mark.slow
+def test_two_workers_fit_what_one_process_fits_with_twice_the_batch(
+    texts: Path, tmp_path: Path, topicnet: Topicnet
+) -> None:
+    out, said = ended(on_ray(tmp_path, texts, *OPTIONS, "--batch-size", "20", "--out", "two"))
+    assert out.endswith("wrote two\n")
+    assert "training 8/8" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["two"]
+    done = topicnet("fit", texts, *OPTIONS, "--batch-size", "40", "--out", "one", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    two, one = losses(tmp_path / "two"), losses(tmp_path / "one")
+    assert len(one) == 8
+    assert two == pytest.approx(one, rel=1e-3)
+    assert (tmp_path / "two/doc_topic.csv").read_text().count("\n") == 401
+    shown = topicnet("topics", "two", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_worker_that_is_killed_costs_nothing(texts: Path, tmp_path: Path, which: int) -> None:
+    long = ("-k", "4", "--epochs", "60", "--param", "patience=1000", "--batch-size", "10")
+    often = {"TOPICNET_CHECKPOINT_SECONDS": "0.05"}
+    ended(on_ray(tmp_path, texts, *long, "--out", "whole", **often))
+    mark = uuid.uuid4().hex
+    process = on_ray(tmp_path, texts, *long, "--out", "broken", TOPICNET_MARK=mark, **often)
+    wait_until(process, lambda: list(tmp_path.glob("broken.unfinished/checkpoints/checkpoint-*")))
+    workers = workers_of(mark)
+    assert len(workers) == 2
+    os.kill(workers[which], signal.SIGKILL)
+    _, said = ended(process)
+    assert "a worker was lost: all go on from the last checkpoint" in said
+    whole, broken = snapshot(tmp_path / "whole"), snapshot(tmp_path / "broken")
+    for name in LEARNED:
+        assert broken[name] == whole[name]
+    assert losses(tmp_path / "broken") == losses(tmp_path / "whole")
+
+
+@needs_ray
+@pytest.mark.slow
+def test_ctrl_c_keeps_the_best_and_resume_ends_with_the_same_bits(texts: Path, tmp_path: Path) -> None:
+    long = ("-k", "4", "--epochs", "60", "--param", "patience=1000", "--batch-size", "10")
+    ended(on_ray(tmp_path, texts, *long, "--out", "whole"))
+    process = on_ray(tmp_path, texts, *long, "--out", "broken")
+    wait_until(process, lambda: list(tmp_path.glob("broken.unfinished/checkpoints/checkpoint-*")))
+    process.send_signal(signal.SIGINT)
+    out, said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, said
+    assert "wrote broken" in out
+    assert json.loads((tmp_path / "broken/run.json").read_text())["status"] == "interrupted"
+    ended(on_ray(tmp_path, texts, *long, "--out", "broken", "--resume"))
+    whole, broken = snapshot(tmp_path / "whole"), snapshot(tmp_path / "broken")
+    for name in LEARNED:
+        assert broken[name] == whole[name]
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--workers", "500"), "--workers 500 given, but the cluster has "),
+        (("--topics", "900"), "-k 900 given, but only "),
+        (("--model", "etm", "--param", "embeddings=nowhere.txt"), "nowhere.txt"),
+    ],
+)
+def test_what_cannot_be_is_one_line(texts: Path, tmp_path: Path, options: tuple[str, ...], expected: str) -> None:
+    process = on_ray(tmp_path, texts, "-q", "--out", "run", *options)
+    out, said = process.communicate(timeout=SECONDS)
+    assert (process.returncode, out) == (2, ""), said
+    assert expected in said
+    assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--engine", "slurm"), "engine='slurm' given, expected local or ray"),
+        (
+            ("--workers", "2"),
+            "--workers 2 given without --engine ray: give both, or start with torchrun",
+        ),
+        (("--engine", "ray", "--workers", "0"), "workers=0 given, expected 1 or more"),
+    ],
+)
+def test_an_engine_that_is_none_is_one_line(
+    texts: Path, tmp_path: Path, topicnet: Topicnet, options: tuple[str, ...], said: str
+) -> None:
+    done = topicnet("fit", texts, *options, "--out", "run", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"topicnet: {said}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
+def test_without_ray_it_says_how_to_have_it(texts: Path, tmp_path: Path, topicnet: Topicnet) -> None:
+    done = topicnet("fit", texts, "--engine", "ray", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "pip install 'topicnet[ray]'" in done.stderr
+    assert done.stderr.count("\n") == 1

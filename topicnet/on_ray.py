@@ -1,0 +1,284 @@
+"""Fits on a Ray cluster: Ray Data cuts the texts, Ray Train's workers learn; this process reads, counts and writes.
+
+The workers find each other by torch.distributed and share one fit, as the processes of torchrun do. They read the
+counts from, and write checkpoints to, the folder of the unfinished run: every machine has to see it at the same path.
+When one is lost Ray Train starts them all again, and they go on from the last checkpoint, to the same bits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from topicnet import errors, files
+from topicnet.bundle import Bundle, load_bundle, save_bundle
+from topicnet.config import FitConfig
+from topicnet.core.interrupt import deferred_interrupt, pressed_elsewhere
+from topicnet.core.outcome import Listener, Progress
+from topicnet.core.parallel import joined
+from topicnet.errors import InputError, ParallelError, TopicnetError
+from topicnet.learning import Engine, build_model, learn
+from topicnet.models import TopicModel
+from topicnet.sources import Notice, silent
+from topicnet.text.counts import Corpus
+
+MOST_RESTARTS = 10
+ASKED_EVERY = 0.5  # seconds
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@contextlib.contextmanager
+def ray_engine(config: FitConfig) -> Iterator[Engine]:
+    """Connect to the cluster that RAY_ADDRESS names, or start one of this machine alone, which ends with the block.
+
+    Raises
+    ------
+    InputError
+        Ray is not installed, there is no such cluster, or it has fewer CPUs or GPUs than workers are asked for.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+        import ray.data
+        import ray.train.torch
+    except ImportError as error:
+        raise InputError(
+            f"--engine ray given, but Ray is not installed here ({error}): pip install 'topicnet[ray]'"
+        ) from error
+    from topicnet.text.on_ray import cut_on_ray
+
+    theirs = ray.is_initialized()
+    if not theirs:
+        _connect()
+    _hush()
+    try:
+        n_workers, with_gpu = _workers(config)
+        yield Engine(cut_on_ray, _Learning(n_workers, with_gpu))
+    finally:
+        if not theirs:
+            ray.shutdown()
+
+
+def _connect() -> None:
+    import ray
+
+    passed = {name: value for name, value in os.environ.items() if name.startswith("TOPICNET_")}
+    options: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.CRITICAL,
+        "runtime_env": {"env_vars": {**passed, "POLARS_MAX_THREADS": "1"}},
+    }
+    address = os.environ.get("RAY_ADDRESS")
+    ours = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(**options) if address else ray.init(include_dashboard=False, **options)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        no_cluster = (
+            f"no Ray cluster at RAY_ADDRESS={address!r} ({reason}): start one with `ray start --head`, or unset it"
+        )
+        no_start = f"Ray does not start on this machine ({reason}): fit without --engine ray"
+        raise InputError(no_cluster if address else no_start) from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, ours)  # Ray has put its own in the place
+
+
+def _hush() -> None:
+    """Ray's own news; what is wrong comes to us as errors."""
+    for name in ("ray", "ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _workers(config: FitConfig) -> tuple[int, bool]:
+    """How many workers learn, and whether each has a GPU."""
+    import ray
+
+    have = ray.cluster_resources()
+    with_gpu = config.device != "cpu" and have.get("GPU", 0) >= 1
+    most = int(have.get("GPU" if with_gpu else "CPU", 0))
+    n_workers = most if config.workers is None else config.workers
+    if not 1 <= n_workers <= most:
+        kind = "GPU" if with_gpu else "CPU"
+        raise InputError(
+            f"--workers {n_workers} given, but the cluster has {most} {kind}s, one for each worker: ask for fewer, or"
+            " let more machines join"
+        )
+    return n_workers, with_gpu
+
+
+class _Learning:
+    """Learns as `learn` does, in the workers of Ray Train."""
+
+    def __init__(self, n_workers: int, with_gpu: bool) -> None:
+        self.n_workers = n_workers
+        self.with_gpu = with_gpu
+
+    def __call__(
+        self,
+        corpus: Corpus,
+        config: FitConfig,
+        model: TopicModel,
+        listener: Listener | None = None,
+        checkpoints: Path | None = None,
+        on_notice: Notice = silent,
+    ) -> bool:
+        import ray
+
+        assert checkpoints is not None
+        place = checkpoints.absolute()
+        place.mkdir(parents=True, exist_ok=True)
+        desk = ray.remote(num_cpus=0)(_Desk).remote()
+        told = {
+            "config": config.model_dump(), "counts": str(_on_disk(corpus, place)), "checkpoints": str(place),
+            "fitted": str(place / "fitted"), "folder": str(Path.cwd()), "desk": desk,
+        }  # fmt: skip
+        ended: list[BaseException | None] = []
+
+        def run() -> None:
+            try:
+                _train_on_ray(told, self.n_workers, self.with_gpu, place / "ray")
+                ended.append(None)
+            except BaseException as error:  # handed over to who waits
+                ended.append(error)
+
+        with deferred_interrupt() as pressed:
+            thread = threading.Thread(target=run, daemon=True)
+            thread.start()
+            answer = _listen(thread, desk, pressed, listener, on_notice)
+        failure = ended[0] if ended else None
+        if answer.get("error"):
+            raise getattr(errors, answer["kind"], TopicnetError)(answer["error"])
+        if failure is not None or "device" not in answer:
+            raise ParallelError(
+                f"the workers were lost {MOST_RESTARTS + 1} times ({_first_line(failure)}): see the logs of Ray, and go"
+                " on with --resume"
+            ) from failure
+        # The estimator of this process becomes the one that was fitted elsewhere.
+        model.__dict__.update(vars(load_bundle(place / "fitted").model) | {"device_": answer["device"]})
+        for name in ("fitted", "ray", "counts"):
+            files.remove(place / name)
+        return bool(answer["interrupted"])
+
+
+class _Desk:
+    """An actor: what the workers tell whoever asked for the fit, and whether he wants them to stop."""
+
+    def __init__(self) -> None:
+        self.news: list[Any] = []
+        self.stop = False
+
+    def tell(self, news: Any) -> None:
+        self.news.append(news)
+
+    def ask(self, stop: bool) -> list[Any]:
+        """All the news since the last time."""
+        self.stop = stop
+        news, self.news = self.news, []
+        return news
+
+    def stopped(self) -> bool:
+        return self.stop
+
+
+def _listen(
+    thread: threading.Thread, desk: Any, pressed: Callable[[], bool], listener: Listener | None, on_notice: Notice
+) -> dict[str, Any]:
+    """Pass on what the workers tell until they are done; their last word."""
+    import ray
+
+    answer: dict[str, Any] = {}
+    starts = 0
+    while True:
+        thread.join(ASKED_EVERY)
+        done = not thread.is_alive()
+        for news in ray.get(desk.ask.remote(pressed())):
+            if isinstance(news, dict):
+                answer = news
+            elif isinstance(news, Progress) and listener is not None:
+                listener(news)
+            elif news == "start":
+                starts += 1
+                if starts > 1:
+                    on_notice("a worker was lost: all go on from the last checkpoint")
+        if done:
+            return answer
+
+
+def _train_on_ray(told: dict[str, Any], n_workers: int, with_gpu: bool, place: Path) -> None:
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    TorchTrainer(
+        _work,
+        train_loop_config=told,
+        scaling_config=ScalingConfig(num_workers=n_workers, use_gpu=with_gpu),
+        run_config=RunConfig(storage_path=str(place), failure_config=FailureConfig(max_failures=MOST_RESTARTS)),
+    ).fit()
+
+
+def _work(told: dict[str, Any]) -> None:
+    """What each worker does, in a process of its own."""
+    import ray
+
+    with contextlib.suppress(OSError):  # for word vectors that were named from there
+        os.chdir(told["folder"])
+    config = FitConfig(**told["config"])
+    desk, pressed = told["desk"], threading.Event()
+    with joined() as world, pressed_elsewhere(pressed):
+        leads = world is None or world.leads
+        listener: Listener | None = None
+        if leads:
+            ray.get(desk.tell.remote("start"))
+            threading.Thread(target=_watch, args=(desk, pressed), daemon=True).start()
+            listener = desk.tell.remote
+        try:
+            corpus = Corpus.load(told["counts"])
+            model = build_model(config)
+            interrupted = learn(corpus, config, model, listener, Path(told["checkpoints"]))
+            if leads:
+                with files.whole_folder(Path(told["fitted"]), overwrite=True) as folder:
+                    save_bundle(Bundle(config.model, model, corpus.vocabulary, corpus.source["options"]), folder)
+                ray.get(desk.tell.remote({"interrupted": interrupted, "device": model.device_}))
+        except ParallelError:  # another worker is lost: Ray Train starts all of us again
+            raise
+        except TopicnetError as error:  # of which no other start would make better
+            if leads:
+                ray.get(desk.tell.remote({"error": str(error), "kind": type(error).__name__}))
+
+
+def _watch(desk: Any, pressed: threading.Event) -> None:
+    """Note when whoever asked for the fit wants it to stop."""
+    import ray
+
+    with contextlib.suppress(ray.exceptions.RayError):  # he is gone, and so will we
+        while not ray.get(desk.stopped.remote()):
+            time.sleep(ASKED_EVERY)
+        pressed.set()
+
+
+def _on_disk(corpus: Corpus, place: Path) -> Path:
+    """A folder with the whole of a corpus, for the workers to map."""
+    if corpus.folder is None:
+        corpus.save(place / "counts")
+        return place / "counts"
+    if not (corpus.folder / "counts.json").is_file():
+        corpus.save(corpus.folder)
+    return corpus.folder.absolute()
+
+
+def _first_line(error: BaseException | None) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__

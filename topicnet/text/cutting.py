@@ -1,0 +1,87 @@
+"""From batches of documents to the words of each: what counting begins with, here or on other machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from topicnet.text.options import TextOptions
+from topicnet.text.rows import Documents
+
+BATCH_DOCS = 10_000  # counted at a time
+LONG_TEXT = 8_000_000  # characters; a longer document is counted piece by piece
+
+
+class Cut(NamedTuple):
+    """The words of some texts.
+
+    Attributes
+    ----------
+    words : polars.Series
+        Of all texts, end to end; or, with `numbers`, each different word once.
+    numbers : ndarray of int32, optional
+        Which of those words stands where, of all texts, end to end.
+    lengths : ndarray of int64
+        Words of each text.
+    blank : ndarray of bool
+        Texts with nothing but white space.
+    """
+
+    words: pl.Series
+    numbers: NDArray[np.int32] | None
+    lengths: NDArray[np.int64]
+    blank: NDArray[np.bool_]
+
+
+# Yields small batches with their words: one `Cut` a batch, or those of the pieces of a single text that is very long.
+Cutting = Callable[[TextOptions, Iterable[Documents]], Iterator[tuple[Documents, Iterable[Cut]]]]
+
+
+def cut(options: TextOptions, texts: list[str]) -> Cut:
+    """Cut texts into words."""
+    series = pl.Series("token", texts, dtype=pl.String)
+    words = options.tokens(series)
+    blank = (series.str.strip_chars().str.len_bytes() == 0).to_numpy()
+    flat = words.explode(keep_nulls=False, empty_as_null=False)
+    return Cut(flat, None, words.list.len().to_numpy().astype(np.int64), blank)
+
+
+def cut_here(options: TextOptions, batches: Iterable[Documents]) -> Iterator[tuple[Documents, Iterable[Cut]]]:
+    """Cut the texts of all batches in this process."""
+    for documents in small_batches(batches):
+        yield documents, (cut(options, piece) for piece in in_pieces(documents.texts))
+
+
+def small_batches(batches: Iterable[Documents]) -> Iterator[Documents]:
+    """The same documents, a bounded number at a time and a very long one alone: texts in memory come as one batch."""
+    for documents in batches:
+        begin, n_characters = 0, 0
+        for at, text in enumerate(documents.texts):
+            if at > begin and (at - begin == BATCH_DOCS or n_characters + len(text) > LONG_TEXT):
+                yield _part(documents, begin, at)
+                begin, n_characters = at, 0
+            n_characters += len(text)
+        yield _part(documents, begin, len(documents.texts)) if begin else documents
+
+
+def in_pieces(texts: list[str]) -> Iterator[list[str]]:
+    """The texts; or, of a single text that is very long, its pieces one by one, cut at spaces where there are any."""
+    if len(texts) != 1 or len(texts[0]) <= LONG_TEXT:
+        yield texts
+        return
+    text, begin = texts[0], 0
+    while begin < len(text):
+        end = begin + LONG_TEXT
+        if end < len(text):
+            space = max(text.rfind(" ", begin + 1, end), text.rfind("\n", begin + 1, end))
+            end = space if space > 0 else end
+        yield [text[begin:end]]
+        begin = end
+
+
+def _part(documents: Documents, begin: int, end: int) -> Documents:
+    return Documents(documents.ids[begin:end], documents.texts[begin:end], documents.metadata[begin:end])

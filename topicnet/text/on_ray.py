@@ -1,0 +1,65 @@
+"""Cutting texts into words on all machines of a Ray cluster, by Ray Data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import islice
+from typing import Any
+
+import polars as pl
+import ray
+
+from topicnet.text.cutting import Cut, cut, in_pieces, small_batches
+from topicnet.text.options import TextOptions
+from topicnet.text.rows import Documents
+from topicnet.text.stores import Words
+
+BATCHES_A_CORE = 4  # handed to the cluster at a time: this process holds no more of the texts
+
+
+def cut_on_ray(options: TextOptions, batches: Iterable[Documents]) -> Iterator[tuple[Documents, Iterable[Cut]]]:
+    """Cut the texts of all batches on the cluster this process is connected to.
+
+    This process reads; each task cuts one batch, and gives its different words and the number of each that stands
+    there. A task that is lost with its machine is done again by another.
+    """
+    here = TextOptions(
+        lang=options.lang, tokenizer=options.tokenizer, lemmatize=options.lemmatize, cleaning=options.cleaning
+    )
+    ray.data.DataContext.get_current().execution_options.preserve_order = True
+    small = small_batches(batches)
+    while window := list(islice(small, BATCHES_A_CORE * max(1, int(ray.cluster_resources().get("CPU", 1))))):
+        pieces = [list(in_pieces(documents.texts)) for documents in window]
+        tables = [pl.DataFrame({"text": pl.Series(piece, dtype=pl.String)}) for some in pieces for piece in some]
+        done = ray.data.from_arrow([table.to_arrow() for table in tables]).map_batches(
+            _cut_table, batch_size=None, batch_format="pyarrow", fn_args=(here,)
+        )
+        cuts = map(_cut_of, done.iter_batches(batch_size=None, batch_format="pyarrow"))
+        for documents, some in zip(window, pieces, strict=True):
+            found = list(islice(cuts, len(some)))
+            if sum(len(one.lengths) for one in found) != sum(map(len, some)):
+                raise RuntimeError("Ray Data gave the words of other texts than it was given")
+            yield documents, found
+
+
+def _cut_table(table: Any, options: TextOptions) -> Any:
+    """One row with all that a `Cut` of these texts holds; runs on any machine of the cluster."""
+    words, _, lengths, blank = cut(_with_tokenizer(options), pl.Series(table["text"]).to_list())
+    numbered = Words([])
+    numbers = numbered.encode(words)
+    row = {"words": [numbered.listed()], "numbers": [numbers], "lengths": [lengths], "blank": [blank]}
+    return pl.DataFrame(row).to_arrow()
+
+
+@cache
+def _with_tokenizer(options: TextOptions) -> TextOptions:
+    """Equal options, always the same: a tokenizer takes seconds to load."""
+    return options
+
+
+def _cut_of(table: Any) -> Cut:
+    row = pl.from_arrow(table)
+    assert isinstance(row, pl.DataFrame)
+    parts = {name: row[name][0] for name in row.columns}
+    return Cut(parts["words"], *(parts[name].to_numpy() for name in ("numbers", "lengths", "blank")))
