@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import topicnet
-from topicnet.bundle import FORMAT, HEADER, TENSORS, VOCABULARY, _checksum, load_bundle
+from topicnet.bundle import FORMAT, HEADER, TENSORS, VOCABULARY, load_bundle
 from topicnet.errors import BundleError, InputError
+from topicnet.files import json_checksum
 from topicnet.text.counts import Corpus
 from topicnet.text.frames import documents_of_texts
 from topicnet.text.readers import Documents
@@ -130,7 +131,7 @@ def rewrite(saved, tensors=None, **changes):
     header.pop("checksum")
     header["sha256"] = {name: sha256(folder / name) for name in (TENSORS, VOCABULARY)}
     header |= changes
-    (folder / HEADER).write_text(json.dumps(header | {"checksum": _checksum(header)}))
+    (folder / HEADER).write_text(json.dumps(header | {"checksum": json_checksum(header)}))
 
 
 class Bomb:

@@ -6,6 +6,7 @@ given back. Whoever walks over all of them gives back as he goes.
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import resource
 import sys
@@ -62,6 +63,14 @@ def column_sums(counts: csr_matrix) -> NDArray[np.float64]:
 def is_mapped(array: NDArray[Any]) -> bool:
     """Whether an array lies in a file that is mapped into memory."""
     return _map_of(array) is not None
+
+
+def feed(digest: hashlib._Hash, array: NDArray[Any], dtype: type[np.generic] | None = None) -> None:
+    """Give a checksum the numbers of an array, as they are or as another type, a piece at a time."""
+    flat = array.reshape(-1)
+    for begin in range(0, len(flat), BLOCK_NONZEROS):
+        digest.update(np.ascontiguousarray(flat[begin : begin + BLOCK_NONZEROS], dtype=dtype).data)
+        give_back(array)
 
 
 def give_back(*arrays: NDArray[Any]) -> None:

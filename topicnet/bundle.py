@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable
@@ -116,7 +115,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
         "sha256": {name: files.sha256(folder / name) for name in (TENSORS, VOCABULARY)},
     }
     header = json.loads(files.json_text(header))
-    files.write_json(folder / HEADER, header | {"checksum": _checksum(header)})
+    files.write_json(folder / HEADER, header | {"checksum": files.json_checksum(header)})
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -180,7 +179,7 @@ def _read_header(folder: Path) -> dict[str, Any]:
             f" to {FORMAT}: update topicnet"
         )
     checksum = header.pop("checksum", None)
-    if checksum != _checksum(header):
+    if checksum != files.json_checksum(header):
         raise BundleError(_damaged(folder, f"the checksum of {HEADER} differs"))
     if any(not isinstance(header.get(key), kind) for key, kind in HEADER_TYPES.items()):
         raise BundleError(_damaged(folder, f"{HEADER} lacks an entry"))
@@ -198,11 +197,6 @@ def _check_file(path: Path, expected: str | None) -> None:
 
 def _damaged(folder: Path, reason: str) -> str:
     return f"the model in {str(folder)!r} is damaged ({reason}): copy it again or fit anew"
-
-
-def _checksum(header: dict[str, Any]) -> str:
-    canonical = json.dumps(header, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
 def _json_parameters(model: TopicModel) -> dict[str, Any]:

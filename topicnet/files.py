@@ -324,6 +324,12 @@ def spreadsheet_safe(table: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame([cells.rename(name) for cells, name in zip(columns, names, strict=True)])
 
 
+def json_checksum(value: Any) -> str:
+    """Checksum of JSON values, in whatever order their names stand, in hexadecimal."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
 def sha256(path: Path) -> str:
     """Checksum of a file, in hexadecimal."""
     with path.open("rb") as handle:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import topicnet
-from topicnet.blocks import give_back
+from topicnet.blocks import feed
 from topicnet.config import FitConfig
 from topicnet.core.threads import thread_count
 from topicnet.evaluate.coherence import npmi
@@ -26,7 +26,6 @@ from topicnet.scorecard import CONVENTIONS
 from topicnet.text.counts import Corpus
 
 LARGEST_EXPONENT = 700.0
-PIECE = 1 << 22  # numbers looked at together
 
 ON_VALIDATION = (
     "evidence lower bound per token on documents kept apart from training, one sample of z a document; perplexity is"
@@ -91,9 +90,7 @@ def _checksum(*arrays: NDArray[Any]) -> str:
     """SHA-256 of the bytes of arrays, one behind the other, without copying them."""
     checksum = hashlib.sha256()
     for array in arrays:
-        for begin in range(0, len(array), PIECE):
-            checksum.update(np.ascontiguousarray(array[begin : begin + PIECE]).data)
-            give_back(array)
+        feed(checksum, array)
     return checksum.hexdigest()
 
 

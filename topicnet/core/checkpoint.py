@@ -11,7 +11,6 @@ from, and the same bits come later.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -113,7 +112,7 @@ class Checkpoints:
                 save_file(tensors, staged / TENSORS)
                 header = {"format": FORMAT, "owner": self.owner, "values": _plain(saved.values)}
                 header |= {"sha256": files.sha256(staged / TENSORS)}
-                files.write_json(staged / HEADER, header | {"checksum": _checksum(header)})
+                files.write_json(staged / HEADER, header | {"checksum": files.json_checksum(header)})
         except (OSError, SafetensorError) as error:
             raise OutputError(
                 f"cannot write a checkpoint in {str(self.folder)!r}: {_reason(error)}; earlier ones are kept: free"
@@ -156,7 +155,8 @@ class Checkpoints:
                     f"the checkpoints in {str(self.folder)!r} have format {header['format']}, this version of topicnet"
                     f" reads up to {FORMAT}: update topicnet"
                 )
-            if header.pop("checksum") != _checksum(header) or header["sha256"] != files.sha256(folder / TENSORS):
+            whole = header.pop("checksum") == files.json_checksum(header)
+            if not whole or header["sha256"] != files.sha256(folder / TENSORS):
                 return None
             self._check_owner(header["owner"])
             return Saved(load_file(folder / TENSORS), _back(header["values"]))
@@ -189,11 +189,6 @@ def _reason(error: Exception) -> str:
 
 def _number(folder: Path) -> int:
     return int(folder.name.removeprefix(PREFIX))
-
-
-def _checksum(header: dict[str, Any]) -> str:
-    canonical = json.dumps(_plain(header), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 import topicnet
-from topicnet.blocks import give_back
+from topicnet.blocks import feed
 from topicnet.core.parallel import current
-
-CHECKED_NUMBERS = 1 << 20  # at a time
 
 
 def owner_of(model: str, parameters: Mapping[str, Any], seed: int, counts: csr_matrix) -> dict[str, Any]:
@@ -34,10 +32,7 @@ def owner_of(model: str, parameters: Mapping[str, Any], seed: int, counts: csr_m
 
 
 def checksum(array: NDArray[Any], dtype: type[np.generic]) -> str:
-    """SHA-256 of the numbers of an array, of whatever type they were, a piece at a time."""
+    """SHA-256 of the numbers of an array, of whatever type they were."""
     digest = hashlib.sha256(str(array.shape).encode())
-    flat = array.reshape(-1)
-    for begin in range(0, len(flat), CHECKED_NUMBERS):
-        digest.update(np.ascontiguousarray(flat[begin : begin + CHECKED_NUMBERS], dtype=dtype).data)
-        give_back(array)
+    feed(digest, array, dtype)
     return digest.hexdigest()
