@@ -323,7 +323,9 @@ def test_clone_pickle_pipeline_and_grid_search(kind, fitted, corpus):
     assert search.best_params_["n_topics"] in (2, 3)
 
 
-def test_dense_float_and_integer_counts_give_the_same_model(kind, corpus):
+def test_dense_float_and_integer_counts_give_the_same_model(kind, corpus, monkeypatch):
+    monkeypatch.setattr(fitting, "EM_PASSES", 5)
+    monkeypatch.setattr(fitting, "TEACH_STEPS", 10)
     results = [
         kind(K, max_epochs=1, random_state=0).fit(x).components_
         for x in (corpus, corpus.toarray(), corpus.astype(np.int64), corpus.astype(np.float64).tocsc())
