@@ -35,7 +35,7 @@ from topicnet.models.settings import Settings
 EM_PASSES = 60
 # A start needs no more documents than this, nor more nonzeros, but always some documents.
 EM_DOCS, EM_NONZEROS, EM_LEAST_DOCS = 60_000, 3_000_000, 5_000
-TEACH_EPOCHS, TEACH_STEPS = 5, 200
+TEACH_STEPS = 200  # of a start, at least
 RETEACH_STEPS = 100  # after a treatment, of a network that knows all topics but a few
 TEACH_RATE = 0.01
 VALIDATION_DOCS = (10, 2_000)  # fewer measure nothing, more cost time
@@ -243,7 +243,7 @@ class Fitting:
         """Teach the encoder the theta (n, K) of documents (n, V)."""
         n_batches = len(self._batches(counts))
         # Without any teaching theta would mean nothing: after Ctrl-C one quick epoch is still done.
-        epochs = 1 if self.interrupted() else max(TEACH_EPOCHS, math.ceil(steps / n_batches))
+        epochs = 1 if self.interrupted() else max(self.settings.plan.teach_epochs, math.ceil(steps / n_batches))
         self._prepare("teach", Teacher(self.network, theta), counts, epochs, TEACH_RATE)
 
     def _prepare(self, stage: str, part: nn.Module, counts: csr_matrix, epochs: int, rate: float) -> None:

@@ -34,6 +34,8 @@ class Plan:
         How fast the learning rate after an EM start falls with the length of documents: a power of it.
     care_of : {"topics", "network"}
         Whose rate.
+    teach_epochs : int
+        Over the documents of an EM start, at least, in which the encoder is taught their theta.
     """
 
     steps: int
@@ -42,6 +44,7 @@ class Plan:
     most_epochs: int = 100
     care: float = 2.0
     care_of: Literal["topics", "network"] = "topics"
+    teach_epochs: int = 5
 
     def epochs(self, n_batches: int) -> int:
         """Epochs that make so many steps, from 5 to the most."""
