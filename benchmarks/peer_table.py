@@ -49,7 +49,7 @@ def _table(
     header = list(HEADER)
     header[2] = f"x {titles[fastest]}" if fastest else "ratio"
     references = [fastest]
-    if against:
+    if against and against != fastest:
         header.insert(3, f"x {titles[against]}")
         references.append(against)
     lines = [_heading(records), "", f"| {' | '.join(header)} |", "|" + "---|" * len(header)]

@@ -97,6 +97,7 @@ class Engine:
 
     cutting: Cutting = cut_here
     learn: Learn = learn
+    workers: int | None = None  # that learn together, where it starts them
 
 
 HERE = Engine()

@@ -23,7 +23,7 @@ from topicnet.config import FitConfig
 from topicnet.core.interrupt import deferred_interrupt, pressed_elsewhere
 from topicnet.core.outcome import Listener, Progress
 from topicnet.core.parallel import joined
-from topicnet.errors import InputError, ParallelError, TopicnetError
+from topicnet.errors import InputError, OutputError, ParallelError, TopicnetError
 from topicnet.learning import Engine, build_model, learn
 from topicnet.models import TopicModel
 from topicnet.sources import Notice, silent
@@ -31,6 +31,8 @@ from topicnet.text.counts import Corpus
 
 MOST_RESTARTS = 10
 ASKED_EVERY = 0.5  # seconds
+PLACED_WITHIN = 60.0  # seconds: that workers have not begun by then is worth saying
+LOCK_SECONDS = 120.0  # that the lock of a machine that was lost may outlive it on a network disk
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -66,7 +68,7 @@ def ray_engine(config: FitConfig) -> Iterator[Engine]:
     _hush()
     try:
         n_workers, with_gpu = _workers(config)
-        yield Engine(cut_on_ray, _Learning(n_workers, with_gpu))
+        yield Engine(cut_on_ray, _Learning(n_workers, with_gpu), n_workers)
     finally:
         if not theirs:
             ray.shutdown()
@@ -84,7 +86,10 @@ def _connect() -> None:
     address = os.environ.get("RAY_ADDRESS")
     ours = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(**options) if address else ray.init(include_dashboard=False, **options)
+        if address:
+            ray.init(**options)
+        else:  # not one that happens to run here
+            ray.init(address="local", include_dashboard=False, **options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         no_cluster = (
@@ -140,7 +145,9 @@ class _Learning:
         assert checkpoints is not None
         place = checkpoints.absolute()
         place.mkdir(parents=True, exist_ok=True)
-        desk = ray.remote(num_cpus=0)(_Desk).remote()
+        for name in ("fitted", "ray", "counts"):  # of a process that was killed
+            files.remove(place / name)
+        desk = ray.remote(num_cpus=0, scheduling_strategy=_this_machine())(_Desk).remote()
         told = {
             "config": config.model_dump(), "counts": str(_on_disk(corpus, place)), "checkpoints": str(place),
             "fitted": str(place / "fitted"), "folder": str(Path.cwd()), "desk": desk,
@@ -157,9 +164,14 @@ class _Learning:
         with deferred_interrupt() as pressed:
             thread = threading.Thread(target=run, daemon=True)
             thread.start()
-            answer = _listen(thread, desk, pressed, listener, on_notice)
+            try:
+                answer = _listen(thread, desk, pressed, listener, on_notice)
+            except ray.exceptions.RayError as error:
+                raise ParallelError(
+                    f"the cluster was lost ({_first_line(error)}): start it again, and go on with --resume"
+                ) from error
         failure = ended[0] if ended else None
-        if answer.get("error"):
+        if "error" in answer:
             raise getattr(errors, answer["kind"], TopicnetError)(answer["error"])
         if failure is not None or "device" not in answer:
             raise ParallelError(
@@ -183,7 +195,7 @@ class _Desk:
     def tell(self, news: Any) -> None:
         self.news.append(news)
 
-    def ask(self, stop: bool) -> list[Any]:
+    def exchange(self, stop: bool) -> list[Any]:
         """All the news since the last time."""
         self.stop = stop
         news, self.news = self.news, []
@@ -196,25 +208,33 @@ class _Desk:
 def _listen(
     thread: threading.Thread, desk: Any, pressed: Callable[[], bool], listener: Listener | None, on_notice: Notice
 ) -> dict[str, Any]:
-    """Pass on what the workers tell until they are done; their last word."""
+    """Pass on what the workers tell until they are done, or one of them knows that they cannot be; their last word."""
     import ray
 
     answer: dict[str, Any] = {}
-    starts = 0
+    starts, began, warned = 0, time.monotonic(), False
     while True:
         thread.join(ASKED_EVERY)
         done = not thread.is_alive()
-        for news in ray.get(desk.ask.remote(pressed())):
+        for news in ray.get(desk.exchange.remote(pressed())):
             if isinstance(news, dict):
                 answer = news
-            elif isinstance(news, Progress) and listener is not None:
-                listener(news)
-            elif news == "start":
+            elif isinstance(news, Progress):
+                if listener is not None:
+                    listener(news)
+            elif news is None:
                 starts += 1
                 if starts > 1:
                     on_notice("a worker was lost: all go on from the last checkpoint")
-        if done:
+            else:
+                on_notice(news)
+        if done or "error" in answer:
             return answer
+        if starts == 0 and pressed():
+            raise KeyboardInterrupt
+        if starts == 0 and not warned and time.monotonic() > began + PLACED_WITHIN:
+            warned = True
+            on_notice("the workers have not begun yet: the CPUs or GPUs of the cluster may be busy with other work")
 
 
 def _train_on_ray(told: dict[str, Any], n_workers: int, with_gpu: bool, place: Path) -> None:
@@ -225,7 +245,10 @@ def _train_on_ray(told: dict[str, Any], n_workers: int, with_gpu: bool, place: P
         _work,
         train_loop_config=told,
         scaling_config=ScalingConfig(num_workers=n_workers, use_gpu=with_gpu),
-        run_config=RunConfig(storage_path=str(place), failure_config=FailureConfig(max_failures=MOST_RESTARTS)),
+        run_config=RunConfig(
+            storage_path=str(place),
+            failure_config=FailureConfig(max_failures=MOST_RESTARTS, controller_failure_limit=MOST_RESTARTS),
+        ),
     ).fit()
 
 
@@ -235,28 +258,57 @@ def _work(told: dict[str, Any]) -> None:
 
     with contextlib.suppress(OSError):  # for word vectors that were named from there
         os.chdir(told["folder"])
-    config = FitConfig(**told["config"])
     desk, pressed = told["desk"], threading.Event()
-    with joined() as world, pressed_elsewhere(pressed):
-        leads = world is None or world.leads
-        listener: Listener | None = None
-        if leads:
-            ray.get(desk.tell.remote("start"))
-            threading.Thread(target=_watch, args=(desk, pressed), daemon=True).start()
-            listener = desk.tell.remote
+    try:
+        with joined() as world, pressed_elsewhere(pressed):
+            _learn_here(told, world is None or world.leads, pressed)
+    except ParallelError:  # another worker is lost: Ray Train starts all of us again
+        raise
+    except TopicnetError as error:  # of which another start would make no better
+        ray.get(desk.tell.remote({"error": str(error), "kind": type(error).__name__}))
+
+
+def _learn_here(told: dict[str, Any], leads: bool, pressed: threading.Event) -> None:
+    """Learn with the other workers; the first of them keeps the checkpoints, and what was learned."""
+    import ray
+
+    config, desk, place = FitConfig(**told["config"]), told["desk"], Path(told["checkpoints"])
+    listener: Listener | None = None
+    on_notice: Notice = silent
+    if leads:
+        ray.get(desk.tell.remote(None))
+        threading.Thread(target=_watch, args=(desk, pressed), daemon=True).start()
+        listener = on_notice = desk.tell.remote
+        _await_lock(place)
+    corpus = Corpus.load(told["counts"])
+    model = build_model(config)
+    interrupted = learn(corpus, config, model, listener, place, on_notice)
+    if leads:
+        files.remove(Path(told["fitted"]))  # of an earlier start
+        with files.whole_folder(Path(told["fitted"]), overwrite=False) as folder:
+            save_bundle(Bundle(config.model, model, corpus.vocabulary, corpus.source["options"]), folder)
+        ray.get(desk.tell.remote({"interrupted": interrupted, "device": model.device_}))
+
+
+def _await_lock(place: Path) -> None:
+    """Wait until the first worker of an earlier start holds the checkpoints no more."""
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
         try:
-            corpus = Corpus.load(told["counts"])
-            model = build_model(config)
-            interrupted = learn(corpus, config, model, listener, Path(told["checkpoints"]))
-            if leads:
-                with files.whole_folder(Path(told["fitted"]), overwrite=True) as folder:
-                    save_bundle(Bundle(config.model, model, corpus.vocabulary, corpus.source["options"]), folder)
-                ray.get(desk.tell.remote({"interrupted": interrupted, "device": model.device_}))
-        except ParallelError:  # another worker is lost: Ray Train starts all of us again
-            raise
-        except TopicnetError as error:  # of which no other start would make better
-            if leads:
-                ray.get(desk.tell.remote({"error": str(error), "kind": type(error).__name__}))
+            with files.held(place):
+                return
+        except OutputError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(ASKED_EVERY)
+
+
+def _this_machine() -> Any:
+    """Where an actor is to be that must not be lost with another machine."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 def _watch(desk: Any, pressed: threading.Event) -> None:

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pytest
@@ -39,11 +40,14 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def on_ray(cwd: Path, *arguments: str | Path, **more: str) -> subprocess.Popen[str]:
+def on_ray(
+    cwd: Path, *arguments: str | Path, stdin: TextIO | int = subprocess.DEVNULL, **more: str
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "topicnet", "fit", "--engine", "ray", "--workers", "2", *map(str, arguments)],
         cwd=cwd,
         env=ENVIRONMENT | {"PYTHONPATH": str(Path(__file__).parents[2])} | more,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -157,7 +161,10 @@ def test_a_worker_that_is_killed_costs_nothing(texts: Path, tmp_path: Path, whic
     assert len(workers) == 2
     os.kill(workers[which], signal.SIGKILL)
     _, said = ended(process)
-    assert "a worker was lost: all go on from the last checkpoint" in said
+    before, notice, after = said.partition("a worker was lost: all go on from the last checkpoint\n")
+    assert notice, said
+    assert "EM start" in before
+    assert "EM start" not in after  # which a fit that begins anew would make
     whole, broken = snapshot(tmp_path / "whole"), snapshot(tmp_path / "broken")
     for name in LEARNED:
         assert broken[name] == whole[name]
@@ -180,6 +187,39 @@ def test_ctrl_c_keeps_the_best_and_resume_ends_with_the_same_bits(texts: Path, t
     whole, broken = snapshot(tmp_path / "whole"), snapshot(tmp_path / "broken")
     for name in LEARNED:
         assert broken[name] == whole[name]
+
+
+@needs_ray
+@pytest.mark.slow
+def test_seeds_passages_and_standard_input(texts: Path, tmp_path: Path) -> None:
+    """And what a process that was killed at the very end has left is no hindrance."""
+    left = tmp_path / "run.unfinished" / "checkpoints" / "seed-0" / "fitted"
+    left.mkdir(parents=True)
+    (left / "model.json").write_text("{}")
+    (tmp_path / "run.unfinished" / "lock").touch()
+    arguments = (
+        "-",
+        "-k",
+        "3",
+        "--seeds",
+        "2",
+        "--passages",
+        "8",
+        "--epochs",
+        "2",
+        "--no-keep-corpus",
+        "--resume",
+        "--out",
+        "run",
+    )
+    with texts.open() as lines:
+        _, said = ended(on_ray(tmp_path, *arguments, stdin=lines))
+    assert "seed 1, 2 of 2" in said
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    assert [one["seed"] for one in record["seeds"]] == [0, 1]
+    assert record["config"]["workers"] == 2
+    assert (tmp_path / "run/doc_topic.csv").read_text().count("\n") == 401
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 @needs_ray

@@ -157,7 +157,7 @@ def fit(
     def fit_and_tell(engine: Engine) -> str | None:
         with show_progress(quiet) as listener:
             run, target = fit_to_folder(
-                resolved,
+                resolved.model_copy(update={"workers": engine.workers}),
                 out,
                 overwrite=overwrite,
                 resume=resume,

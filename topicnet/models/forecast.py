@@ -18,7 +18,7 @@ from topicnet.core.seeding import seeded
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.core.threads import chosen_threads
 from topicnet.models.base import TopicModel
-from topicnet.models.fitting import EM_PASSES, TEACH_STEPS, choose_device, start_docs
+from topicnet.models.fitting import EM_PASSES, choose_device, start_docs, teaching_steps
 
 TRIED_STEPS = 5  # the first two warm up
 EM_BATCH = 2_000
@@ -73,7 +73,7 @@ def forecast(model: TopicModel, counts: csr_matrix) -> Forecast:
         network.meet(torch.full((counts.shape[1],), 1 / counts.shape[1], device=device), mean_length)
         step = _step_seconds(network, batches, settings.batch_size)
         passing = _pass_seconds(model.n_topics, documents, n_start, device) if settings.init == "em" else 0.0
-    teaching = max(TEACH_STEPS, settings.plan.teach_epochs * n_start // settings.batch_size)
+    teaching = max(teaching_steps(model.n_topics), settings.plan.teach_epochs * n_start // settings.batch_size)
     start_steps = teaching if settings.init == "em" else 0
     seconds = CLUSTERING * EM_PASSES * passing + step * (epochs * len(batches) + TEACHING * start_steps)
     nonzeros = documents.nonzeros * n_start // documents.n_docs

@@ -10,12 +10,14 @@ from typing import Any
 import polars as pl
 import ray
 
+from topicnet.errors import ParallelError
 from topicnet.text.cutting import Cut, cut, in_pieces, small_batches
 from topicnet.text.options import TextOptions
 from topicnet.text.rows import Documents
 from topicnet.text.stores import Words
 
-BATCHES_A_CORE = 4  # handed to the cluster at a time: this process holds no more of the texts
+BATCHES_A_CORE = 4  # handed to the cluster at a time
+MOST_CHARACTERS = 200_000_000  # of these: this process holds no more of the texts
 
 
 def cut_on_ray(options: TextOptions, batches: Iterable[Documents]) -> Iterator[tuple[Documents, Iterable[Cut]]]:
@@ -28,19 +30,47 @@ def cut_on_ray(options: TextOptions, batches: Iterable[Documents]) -> Iterator[t
         lang=options.lang, tokenizer=options.tokenizer, lemmatize=options.lemmatize, cleaning=options.cleaning
     )
     ray.data.DataContext.get_current().execution_options.preserve_order = True
-    small = small_batches(batches)
-    while window := list(islice(small, BATCHES_A_CORE * max(1, int(ray.cluster_resources().get("CPU", 1))))):
+    for window in _windows(batches):
         pieces = [list(in_pieces(documents.texts)) for documents in window]
         tables = [pl.DataFrame({"text": pl.Series(piece, dtype=pl.String)}) for some in pieces for piece in some]
         done = ray.data.from_arrow([table.to_arrow() for table in tables]).map_batches(
             _cut_table, batch_size=None, batch_format="pyarrow", fn_args=(here,)
         )
-        cuts = map(_cut_of, done.iter_batches(batch_size=None, batch_format="pyarrow"))
+        cuts = map(_cut_of, _found(done.iter_batches(batch_size=None, batch_format="pyarrow")))
         for documents, some in zip(window, pieces, strict=True):
             found = list(islice(cuts, len(some)))
             if sum(len(one.lengths) for one in found) != sum(map(len, some)):
-                raise RuntimeError("Ray Data gave the words of other texts than it was given")
+                raise ParallelError(
+                    "Ray Data gave the words of other texts than it was given: fit without --engine ray"
+                )
             yield documents, found
+
+
+def _windows(batches: Iterable[Documents]) -> Iterator[list[Documents]]:
+    """As many small batches as keep the cluster busy, or as this process should hold at a time."""
+    most = BATCHES_A_CORE * max(1, int(ray.cluster_resources().get("CPU", 1)))
+    window: list[Documents] = []
+    n_characters = 0
+    for documents in small_batches(batches):
+        window.append(documents)
+        n_characters += sum(map(len, documents.texts))
+        if len(window) == most or n_characters > MOST_CHARACTERS:
+            yield window
+            window, n_characters = [], 0
+    if window:
+        yield window
+
+
+def _found(tables: Iterator[Any]) -> Iterator[Any]:
+    """The same, and one line where the cluster does not give them."""
+    try:
+        yield from tables
+    except ray.exceptions.RayError as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise ParallelError(
+            f"the cluster could not cut the texts ({lines[-1] if lines else type(error).__name__}): topicnet, and what"
+            " its tokenizer needs, have to be installed on every machine"
+        ) from error
 
 
 def _cut_table(table: Any, options: TextOptions) -> Any:
