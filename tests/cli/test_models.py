@@ -216,7 +216,10 @@ def test_strict_exits_0_when_the_model_is_fit(corpus: Path, warm: Warm, tmp_path
 # ---------------------------------------------------------------- interrupted
 
 
-@pytest.mark.parametrize("model", [name for name in MODELS if name != "etm"])  # test_interrupt.py, test_resume.py
+# ETM: test_interrupt.py, test_resume.py. The loop is the same for all.
+@pytest.mark.parametrize(
+    "model", ["gmntm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("nvdm-gsm", "w-lda"))]
+)
 def test_ctrl_c_leaves_a_run_that_can_be_read_and_goes_on(model: str, corpus: Path, warm: Warm, tmp_path: Path) -> None:
     given = ["fit", str(corpus), "--model", model, "--out", "run", *FAST, "--epochs", "150"]
     given += ["--param", "patience=1000"]

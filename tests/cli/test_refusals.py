@@ -21,7 +21,7 @@ CASES = {
 
 
 # These go through whole fresh processes too: one for each stage at which a fit is refused.
-FRESH = ("missing file", "K larger than V", "a run folder that exists")
+FRESH = ("a run folder that exists",)
 
 
 @pytest.fixture

@@ -146,6 +146,7 @@ def test_a_number_of_processes_that_cannot_be_is_refused(workers: str, warm: War
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_ends_it_all_in_one_line(made: Path, tmp_path: Path) -> None:
     with half_way(made, tmp_path) as (process, cutters):
         os.kill(cutters[0], signal.SIGKILL)
@@ -156,6 +157,7 @@ def test_a_process_that_is_killed_ends_it_all_in_one_line(made: Path, tmp_path: 
     assert_gone(cutters)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_all_processes(made: Path, tmp_path: Path) -> None:
     with half_way(made, tmp_path) as (process, cutters):
         process.send_signal(signal.SIGINT)
