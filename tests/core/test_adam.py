@@ -150,3 +150,45 @@ def test_rows_of_a_large_weight_are_what_a_batch_touches(monkeypatch):
     assert given[1].is_sparse
     assert given[1]._indices().tolist() == [[1, 3]]
     assert torch.equal(given[0], given[1].to_dense())
+
+
+def test_normalised_gradients_are_divided_by_their_length_parameter_by_parameter():
+    ours, theirs = Net(), Net()
+    adam = Adam(ours, 0.01, {"bias": 0.5}, normalise=True)
+    reference = torch.optim.Adam(
+        [{"params": [theirs.table], "weight_decay": 0.01}, {"params": [theirs.bias], "lr": 0.05}], lr=0.1
+    )
+    for step, (table, bias) in enumerate(zip(gradients(20, (6, 3)), gradients(20, (3,), 2), strict=True)):
+        ours.table.grad, ours.bias.grad = 10.0 ** (step / 4) * table, bias.clone()
+        theirs.table.grad, theirs.bias.grad = table / table.norm(), bias / bias.norm()
+        adam.step(0.1)
+        reference.step()
+    assert torch.allclose(ours.table, theirs.table, atol=1e-5)
+    assert torch.allclose(ours.bias, theirs.bias, atol=1e-5)
+
+
+def test_a_gradient_of_no_length_moves_nothing():
+    net = Net()
+    adam = Adam(net, 0.0, {}, normalise=True)
+    before = net.table.detach().clone()
+    net.table.grad = torch.zeros(6, 3)
+    adam.step(0.1)
+    assert torch.equal(net.table, before)
+
+
+def test_normalised_state_goes_on_to_the_same_bits():
+    whole, first = Net(), Net()
+    adam, half = (Adam(net, 0.01, {}, normalise=True) for net in (whole, first))
+    steps = gradients(6, (6, 3))
+    for table in steps:
+        whole.table.grad = table.clone()
+        adam.step(0.05)
+    for table in steps[:3]:
+        first.table.grad = table.clone()
+        half.step(0.05)
+    rest = Adam(first, 0.01, {}, normalise=True)
+    rest.load(half.state())
+    for table in steps[3:]:
+        first.table.grad = table.clone()
+        rest.step(0.05)
+    assert torch.equal(whole.table, first.table)

@@ -8,7 +8,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch.distributions import Categorical, Independent, MixtureSameFamily
+from scipy.stats import kstest, norm
+from torch.distributions import Categorical, Independent, MixtureSameFamily, kl_divergence
 from torch.distributions import Normal as TorchNormal
 
 from topicnet.core.distributions import (
@@ -16,10 +17,11 @@ from topicnet.core.distributions import (
     Dirichlet,
     GaussianMixture,
     Normal,
+    Point,
     SoftmaxMixture,
     StandardNormal,
 )
-from topicnet.core.noise import Noise
+from topicnet.core.noise import UPPER, Noise
 
 
 def mixture(means, scales, weights):
@@ -204,3 +206,137 @@ def test_dirichlet_of_concentration_a_thousandth(n_topics):
     theta = drawn(Dirichlet(n_topics, 0.001), 20_000)
     expected = (n_topics - 1) / n_topics**2 / (0.001 * n_topics + 1)
     assert float(theta.var(0).mean()) == pytest.approx(expected, rel=0.02)
+
+
+# ---------------------------------------------------------------- densities and draws
+
+
+def noise(n_docs, seed=0):
+    return Noise.of(seed, np.arange(n_docs), torch.device("cpu"))
+
+
+def unweighted(n_components=3, latent_dim=2):
+    """A mixture whose weights are not learned, in double precision."""
+    torch.manual_seed(1)
+    prior = GaussianMixture(n_components, latent_dim, learn_weights=False, spread=1.0).double()
+    with torch.no_grad():
+        prior.free_log_var.normal_()
+    return prior.requires_grad_(False)
+
+
+def test_densities_are_torch_s():
+    q, z = posterior(), posterior(seed=5).mean
+    assert torch.allclose(q.log_density(z), TorchNormal(q.mean, (0.5 * q.log_var).exp()).log_prob(z).sum(-1))
+    assert torch.allclose(StandardNormal(2).log_density(z), TorchNormal(0.0, 1.0).log_prob(z).sum(-1))
+    for prior in (random_mixture(), unweighted()):
+        reference = MixtureSameFamily(Categorical(logits=prior.logits), components(prior))
+        assert torch.allclose(prior.log_density(z), reference.log_prob(z))
+
+
+def test_a_mixture_s_density_is_the_log_of_the_mean_not_the_mean_of_the_logs():
+    prior, z = unweighted(), posterior().mean
+    each = components(prior).log_prob(z[:, None])  # (B, C)
+    assert torch.allclose(prior.log_density(z), each.exp().mean(-1).log())
+    assert (prior.log_density(z) > each.mean(-1) + 1e-3).all()
+
+
+@pytest.mark.parametrize("prior", [random_mixture(4, 1), unweighted(4, 1)], ids=["weighted", "unweighted"])
+def test_a_mixture_s_density_integrates_to_1(prior):
+    grid = torch.linspace(-40.0, 40.0, 200_001, dtype=torch.float64)
+    assert torch.trapezoid(prior.log_density(grid[:, None]).exp(), grid).item() == pytest.approx(1.0, abs=1e-9)
+
+
+def test_densities_of_points_far_away_are_finite():
+    z = torch.tensor([[1e3, -1e3], [0.0, 0.0]])
+    prior = unweighted().float()
+    assert torch.isfinite(prior.log_density(z)).all()
+    assert torch.isfinite(prior.log_responsibility(z)).all()
+
+
+def test_kl_from_another_gaussian_is_torch_s():
+    q, p = posterior(), posterior(seed=7)
+    expected = kl_divergence(*(TorchNormal(one.mean, (0.5 * one.log_var).exp()) for one in (q, p))).sum(-1)
+    assert torch.allclose(q.kl_from(p), expected)
+    assert torch.allclose(q.kl_from(q), torch.zeros(4, dtype=torch.float64), atol=1e-12)
+    zeros = torch.zeros(4, 2, dtype=torch.float64)
+    assert torch.allclose(q.kl_from(Normal(zeros, zeros)), StandardNormal(2).kl(q))
+
+
+def of_one(q, n_draws):
+    """The first posterior of a batch, once for each draw."""
+    return Normal(*(value[:1].expand(n_draws, -1) for value in (q.mean, q.log_var)), noise(n_draws))
+
+
+@pytest.mark.parametrize("pair", ["standard", "gaussian", "component"])
+def test_closed_forms_are_the_mean_over_draws(pair):
+    """Of log q - log p: within four standard errors of 1e5 draws."""
+    q = of_one(posterior(), 100_000)
+    z = q.sample()
+    if pair == "standard":
+        closed, log_p = StandardNormal(2).kl(q), StandardNormal(2).log_density(z)
+    else:
+        # A row of a mixture, or any Gaussian: the same closed form by two ways.
+        prior = random_mixture()
+        which = torch.tensor([[0.0, 1.0, 0.0]], dtype=torch.float64)
+        p = prior.component(which)
+        closed = q.kl_from(p) if pair == "gaussian" else prior.kl_by(q, which.expand(len(z), -1)).sum(-1)
+        log_p = p.log_density(z)
+    gap = q.log_density(z) - log_p - closed
+    assert abs(gap.mean()) < 4 * gap.std() / math.sqrt(len(gap))
+    assert closed[0] > 0.1
+
+
+def test_a_component_is_its_row_and_relaxed_categories_mix_rows():
+    prior = random_mixture()
+    for c in range(3):
+        p = prior.component(torch.eye(3, dtype=torch.float64)[[c]])
+        assert torch.equal(p.mean[0], prior.means[c])
+        assert torch.equal(p.log_var[0], prior.log_var[c])
+    half = prior.component(torch.tensor([[0.5, 0.5, 0.0]], dtype=torch.float64))
+    assert torch.allclose(half.mean[0], prior.means[:2].mean(0))
+
+
+def test_kl_by_weights_is_the_weighted_sum_of_components_and_weights_may_be_0():
+    prior, q = random_mixture(), posterior()
+    each = torch.stack(
+        [q.kl_from(Normal(m[None], v[None])) for m, v in zip(prior.means, prior.log_var, strict=True)], 1
+    )
+    for weights in ([0.2, 0.3, 0.5], [0.0, 1.0, 0.0], [0.7, 0.0, 0.3]):
+        given = torch.tensor(weights, dtype=torch.float64).expand(4, -1)
+        assert torch.allclose(prior.kl_by(q, given).sum(-1), (given * each).sum(-1))
+    certain = torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64).expand(4, -1)
+    assert torch.allclose(prior.kl_by(q, certain), prior.kl_per_dimension(q, certain.log()))
+
+
+def test_a_mixture_whose_weights_are_not_learned_has_none_among_its_parameters():
+    prior = GaussianMixture(5, 2, learn_weights=False)
+    assert {name for name, _ in prior.named_parameters()} == {"means", "free_log_var"}
+    assert torch.allclose(prior.log_weights().exp(), torch.full((5,), 0.2))
+    assert "logits" in {name for name, _ in GaussianMixture(5, 2).named_parameters()}
+    torch.manual_seed(0)
+    assert GaussianMixture(50, 20, spread=1.0).means.std().item() == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("prior", [random_mixture(4, 1), unweighted(4, 1)], ids=["weighted", "unweighted"])
+def test_draws_of_a_mixture_have_its_distribution(prior):
+    z = prior.sample(noise(20_000), torch.zeros(20_000, 1, dtype=torch.float64)).numpy().ravel()
+    scales, weights = (0.5 * prior.log_var).exp().numpy().ravel(), prior.log_weights().exp().numpy()
+
+    def cumulative(x):
+        return sum(w * norm.cdf(x, m, s) for w, m, s in zip(weights, prior.means.ravel().numpy(), scales, strict=True))
+
+    assert kstest(z, cumulative).pvalue > 1e-3
+
+
+def test_draws_of_the_standard_normal_are_of_no_other_use():
+    like = torch.zeros(20_000, 2)
+    drawn = StandardNormal(2).sample(noise(20_000), like)
+    assert kstest(drawn.double().numpy().ravel(), "norm").pvalue > 1e-3
+    q = Normal(like, like, noise(20_000))
+    assert abs(np.corrcoef(drawn.ravel(), q.sample().ravel())[0, 1]) < 0.03
+    assert abs(np.corrcoef(q.sample(UPPER).ravel(), q.sample().ravel())[0, 1]) < 0.03
+
+
+def test_a_point_is_drawn_as_it_is():
+    mean = posterior().mean
+    assert Point(mean).sample() is mean

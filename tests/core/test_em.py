@@ -15,10 +15,12 @@ from topicnet.core.em import (
     _n_candidates,
     _owners,
     belief,
+    divided,
     fit_mixture,
+    normalise_rows,
     refine_theta,
 )
-from topicnet.core.sparse import SparseBatch
+from topicnet.core.sparse import SparseBatch, SparseBatches
 
 CPU = torch.device("cpu")
 
@@ -141,3 +143,20 @@ def test_on_pass_stops_early():
         counts, 3, 50, np.random.default_rng(0), CPU, on_pass=lambda done, total: bool(seen.append(done)) or done < 4
     )
     assert seen == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("n_topics", "total"), [(20, 6.0), (100, 30.0), (1000, 30.0)])
+def test_many_topics_together_add_no_more_than_a_hundred_do(n_topics, total):
+    assert n_topics * divided(THETA_PSEUDO_COUNT, n_topics) == pytest.approx(total)
+
+
+def test_of_many_topics_a_document_still_has_few():
+    """300 pseudo-counts would outweigh its 40 words, and theta be nearly the same everywhere."""
+    n_topics, n_words = 1000, 40
+    beta = torch.full((n_topics, n_topics), 1e-6)
+    beta.fill_diagonal_(1.0)
+    beta = normalise_rows(beta)
+    counts = csr_matrix((np.full(2, n_words / 2, np.float32), [3, 700], [0, 2]), shape=(1, n_topics))
+    batch = next(iter(SparseBatches(counts, 1, torch.device("cpu"))))
+    theta = refine_theta(torch.full((1, n_topics), 1 / n_topics), beta, batch, 20)
+    assert theta[0, [3, 700]].sum() > 0.5

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from topicnet.core.noise import DROPOUT, LATENT, PRIOR, THETA, Noise
+from topicnet.core.noise import CATEGORY, COMPONENT, DROPOUT, LATENT, ORDER, PIXEL, PRIOR, THETA, UPPER, Noise
 
 CPU = torch.device("cpu")
 
@@ -85,3 +85,61 @@ def test_the_batch_order_and_large_document_numbers_do_not_matter():
     keys = Noise.of(0, far, CPU).keys
     assert len(set(keys.tolist())) == 3
     assert torch.equal(Noise.of(0, far[::-1].copy(), CPU).keys, keys.flip(0))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_uniform_numbers_are_uniform_and_never_0_or_1(dtype, monkeypatch):
+    drawn = noise(9).uniform(PIXEL, torch.zeros(4_000, 50, dtype=dtype))
+    assert drawn.dtype == dtype
+    assert stats.kstest(drawn.double().numpy().ravel(), "uniform").pvalue > 1e-3
+    ends = torch.tensor([[-(2**31), -(2**31) + 255, 2**31 - 1]], dtype=torch.int32)
+    monkeypatch.setattr(Noise, "bits", lambda self, stream, n: ends.clone())
+    like = torch.zeros(1, 3, dtype=dtype)
+    lowest, _, highest = noise().uniform(PIXEL, like)[0].tolist()
+    assert 0 < lowest < 1e-6
+    assert 1 - 1e-6 < highest < 1
+    assert torch.isfinite(noise().gumbel(CATEGORY, like)).all()
+
+
+def test_gumbel_numbers_are_gumbel():
+    drawn = noise(10).gumbel(CATEGORY, torch.zeros(4_000, 50)).double().numpy()
+    assert np.isfinite(drawn).all()
+    assert stats.kstest(drawn.ravel(), "gumbel_r").pvalue > 1e-3
+
+
+def test_the_largest_of_perturbed_logs_is_drawn_by_its_weight():
+    weights = torch.tensor([0.6, 0.3, 0.1])
+    chosen = (weights.log() + noise(11, 30_000).gumbel(CATEGORY, torch.zeros(30_000, 3))).argmax(-1)
+    counts = np.bincount(chosen, minlength=3)
+    assert stats.chisquare(counts, 30_000 * weights.double().numpy() / weights.double().sum().item()).pvalue > 1e-3
+
+
+def test_repeated_noise_begins_with_the_document_s_own_and_goes_on_otherwise():
+    like = torch.zeros(2_000, 20)
+    drawn = noise(12, 2_000).repeated(4).normal(LATENT, torch.zeros(8_000, 20)).view(4, 2_000, 20)
+    assert torch.equal(drawn[0], noise(12, 2_000).normal(LATENT, like))
+    correlation = np.corrcoef(drawn.reshape(4, -1).numpy())
+    assert abs(correlation[~np.eye(4, dtype=bool)]).max() < 5 / np.sqrt(40_000)
+    assert stats.kstest(drawn.double().numpy().ravel(), "norm").pvalue > 1e-3
+
+
+def test_repeated_noise_is_the_same_alone_and_among_others():
+    among = noise(13, 100).repeated(3).uniform(PIXEL, torch.zeros(300, 7)).view(3, 100, 7)
+    alone = Noise.of(13, np.array([42]), CPU).repeated(3).uniform(PIXEL, torch.zeros(3, 7))
+    assert torch.equal(alone, among[:, 42])
+
+
+@pytest.mark.parametrize(
+    "use", [lambda n, like: n.uniform(PIXEL, like), lambda n, like: n.gumbel(CATEGORY, like)], ids=["uniform", "gumbel"]
+)
+def test_other_draws_are_the_same_alone_and_among_others(use):
+    some = np.array([3, 17, 900])
+    alone = use(Noise.of(5, some, CPU), torch.zeros(3, 20))
+    assert torch.equal(alone, use(Noise.of(5, np.arange(1_000), CPU), torch.zeros(1_000, 20))[some])
+
+
+def test_every_use_of_a_batch_has_numbers_of_its_own():
+    uses = [LATENT, DROPOUT, THETA, PRIOR, COMPONENT, PIXEL, CATEGORY, UPPER, ORDER]
+    drawn = np.stack([noise(14).uniform(use, torch.zeros(4_000, 5)).numpy().ravel() for use in uses])
+    correlation = np.corrcoef(drawn)
+    assert abs(correlation[~np.eye(len(uses), dtype=bool)]).max() < 5 / np.sqrt(20_000)

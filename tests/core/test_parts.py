@@ -15,7 +15,7 @@ from torch.distributions import kl_divergence
 from topicnet.core.distributions import Normal, StandardNormal
 from topicnet.core.interrupt import deferred_interrupt
 from topicnet.core.noise import Noise
-from topicnet.core.schedule import Schedule
+from topicnet.core.schedule import Ramp, Schedule
 from topicnet.core.seeding import draw_seed, seeded
 
 
@@ -115,3 +115,55 @@ def test_a_handler_of_the_caller_s_own_is_left_alone():
             assert signal.getsignal(signal.SIGINT) is mine
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+# ---------------------------------------------------------------- drops, capacities
+
+
+def test_a_ramp_rises_to_its_most_and_stays_there():
+    ramp = Ramp(8.0, 0.5)
+    assert [ramp.at(done) for done in (0.0, 0.125, 0.25, 0.5, 0.75, 1.0)] == [0.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    assert Ramp(8.0, 0.0).at(0.0) == 8.0
+
+
+def test_drops_multiply_a_constant_rate():
+    schedule = Schedule(10, 0.1, drops=((0.3, 0.5), (0.5, 0.2)))
+    assert [schedule.rate(step) for step in range(10)] == pytest.approx([0.1] * 3 + [0.05] * 2 + [0.01] * 5)
+    constant = Schedule(10, 0.1, drops=())
+    assert {constant.rate(step) for step in range(10)} == {0.1}
+
+
+def test_a_target_counts_by_the_distance_of_the_mean_from_what_has_risen():
+    schedule = Schedule(10, 0.1, weights={"kl": 3.0}, targets={"kl": Ramp(4.0, 0.5)})
+    mean = torch.tensor(1.0, requires_grad=True)
+    # After the steps 1 to 5 the capacity is 0.8, 1.6, ... 4.
+    weighted = [schedule.weighted("kl", mean, step).item() for step in (0, 1, 4, 9)]
+    assert weighted == pytest.approx([3 * 0.2, 3 * 0.6, 3 * 3.0, 3 * 3.0])
+    for step, slope in ((0, 3.0), (4, -3.0)):  # above its capacity a term is drawn down, below it up
+        (gradient,) = torch.autograd.grad(schedule.weighted("kl", mean, step), mean)
+        assert gradient.item() == slope
+    assert schedule.fully_weighted("kl", 1.0) == schedule.fully_weighted("kl", 7.0) == 9.0
+
+
+def test_a_term_without_target_is_weighted_as_it_is():
+    schedule = Schedule(10, 0.1, warm_up={"kl": 0.5}, weights={"kl": 3.0}, targets={"other": Ramp(4.0, 0.5)})
+    assert float(schedule.weighted("kl", torch.tensor(-2.0), 0)) == pytest.approx(-6.0 * 0.2)
+    assert float(schedule.weighted("unnamed", torch.tensor(-2.0), 0)) == -2.0
+    assert schedule.fully_weighted("kl", -2.0) == -6.0
+
+
+@pytest.mark.parametrize(
+    ("options", "share"),
+    [
+        ({}, 0.1),
+        ({"rise": 0.25}, 0.25),
+        ({"drops": ()}, 0.0),
+        ({"drops": ((0.9, 0.5),)}, 0.0),  # what falls does not rise
+        ({"warm_up": {"kl": 0.4, "other": 0.2}}, 0.4),
+        ({"warm_up": {"kl": 0.05}}, 0.1),
+        ({"drops": (), "warm_up": {"kl": 0.05}}, 0.05),
+        ({"targets": {"kl": Ramp(25.0, 0.5)}, "warm_up": {"kl": 0.4}}, 0.5),
+    ],
+)
+def test_a_run_is_settled_once_nothing_rises_any_more(options, share):
+    assert Schedule(100, 0.01, **options).settled() == share

@@ -7,9 +7,9 @@ from typing import Any
 
 import typer
 
+from topicnet.core.devices import choose_device
 from topicnet.core.threads import thread_count
 from topicnet.files import json_text
-from topicnet.models.fitting import choose_device
 from topicnet.results import Run
 
 

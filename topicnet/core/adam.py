@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-8
+NO_LENGTH = 1e-7  # added to the length of a gradient that is divided by it
 CHUNK_ENTRIES = 2**17  # of a parameter's rows at a time: four arrays of 512 KB, which the cache holds
 
 
@@ -42,6 +43,9 @@ class Adam:
         L2 penalty on matrices; biases and normalisation are left alone.
     rates : mapping of str to float
         Share of the learning rate for the parameters named; all others have the whole.
+    normalise : bool
+        Divide the gradient of each parameter by its length first, as the reference code of the VampPrior does (Tomczak
+        & Welling 2018; AdamNormGrad). For dense gradients alone.
 
     Raises
     ------
@@ -49,7 +53,10 @@ class Adam:
         A name in `rates` that is no parameter's.
     """
 
-    def __init__(self, network: nn.Module, weight_decay: float, rates: Mapping[str, float]) -> None:
+    def __init__(
+        self, network: nn.Module, weight_decay: float, rates: Mapping[str, float], normalise: bool = False
+    ) -> None:
+        self._normalise = normalise
         named = {name: value for name, value in network.named_parameters() if value.requires_grad}
         if unknown := rates.keys() - dict(network.named_parameters()).keys():
             raise KeyError(f"no parameters {', '.join(sorted(unknown))}")
@@ -75,7 +82,12 @@ class Adam:
             else:
                 groups.setdefault((moments.share, moments.decay), []).append(moments)
         for (share, decay), members in groups.items():
-            _adam(members, [m.parameter.grad for m in members], share * rate, decay)  # type: ignore[misc]
+            gradients = [m.parameter.grad for m in members if m.parameter.grad is not None]
+            if self._normalise:
+                lengths = torch._foreach_norm(gradients)
+                torch._foreach_add_(lengths, NO_LENGTH)
+                torch._foreach_div_(gradients, lengths)
+            _adam(members, gradients, share * rate, decay)
             for moments in members:
                 moments.parameter.grad = None
 

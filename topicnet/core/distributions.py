@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from topicnet.core.parameters import normal_parameter
 
 # Standard deviations of a mixture's components stay within [0.05, 20]: a component cannot shrink onto one document.
 COMPONENT_LOG_VAR = 6.0
+LOG_2_PI = math.log(2 * math.pi)
 
 
 class Posterior(Protocol):
@@ -44,10 +46,20 @@ class Normal:
     log_var: Tensor
     noise: Noise | None = None
 
-    def sample(self) -> Tensor:
+    def sample(self, stream: int = LATENT) -> Tensor:
         """Draw z (B, Z) by reparameterisation (Kingma & Welling 2014), always the same with the same noise."""
         assert self.noise is not None
-        return self.mean + self.noise.normal(LATENT, self.mean) * (0.5 * self.log_var).exp()
+        return self.mean + self.noise.normal(stream, self.mean) * (0.5 * self.log_var).exp()
+
+    def log_density(self, z: Tensor) -> Tensor:
+        """log q(z | x) of points z (B, Z): (B,) nats."""
+        scaled = (z - self.mean).square() * (-self.log_var).exp()
+        return -0.5 * (LOG_2_PI + self.log_var + scaled).sum(-1)
+
+    def kl_from(self, other: Normal) -> Tensor:
+        """KL of this from another, row by row: (B,) nats."""
+        spread = (self.log_var - other.log_var).exp() + (self.mean - other.mean).square() * (-other.log_var).exp()
+        return 0.5 * (other.log_var - self.log_var + spread - 1.0).sum(-1)
 
 
 @dataclass(frozen=True)
@@ -84,17 +96,36 @@ class StandardNormal:
         """KL(q || N(0, I)): (B,) nats."""
         return self.kl_per_dimension(q).sum(-1)
 
+    def log_density(self, z: Tensor) -> Tensor:
+        """log p(z) of points z (B, Z): (B,) nats."""
+        return -0.5 * (LOG_2_PI + z.square()).sum(-1)
+
+    def sample(self, noise: Noise, like: Tensor) -> Tensor:
+        """Draw z of the shape (B, Z) and type of `like`."""
+        return noise.normal(PRIOR, like)
+
 
 class GaussianMixture(nn.Module):
     """The learned prior p(z) = sum_c pi_c N(z; mu_c, diag sigma_c^2) (Jiang et al. 2017, VaDE, eq. 1-3).
 
     It starts as N(0, I) in every component, but for a little noise in the means.
+
+    Parameters
+    ----------
+    learn_weights : bool
+        Whether pi is learned; else all components weigh the same.
+    spread : float
+        Standard deviation of the first means.
     """
 
-    def __init__(self, n_components: int, latent_dim: int) -> None:
+    def __init__(self, n_components: int, latent_dim: int, *, learn_weights: bool = True, spread: float = 0.1) -> None:
         super().__init__()
-        self.logits = nn.Parameter(torch.zeros(n_components))  # (C,)
-        self.means = normal_parameter(n_components, latent_dim, std=0.1)  # (C, Z)
+        logits = torch.zeros(n_components)  # (C,)
+        if learn_weights:
+            self.logits = nn.Parameter(logits)
+        else:
+            self.register_buffer("logits", logits)
+        self.means = normal_parameter(n_components, latent_dim, std=spread)  # (C, Z)
         self.free_log_var = nn.Parameter(torch.zeros(n_components, latent_dim))  # (C, Z)
 
     @property
@@ -115,13 +146,33 @@ class GaussianMixture(nn.Module):
         second_moment = q.mean.square() + q.log_var.exp()
         return (self.log_weights() + self._expected_log_density(q.mean, second_moment)).log_softmax(-1)
 
+    def log_density(self, z: Tensor) -> Tensor:
+        """log p(z) of points z (B, Z), the log of the mean over components, not the mean of the logs: (B,) nats."""
+        constant = 0.5 * z.shape[1] * LOG_2_PI
+        return (self.log_weights() + self._expected_log_density(z, z.square())).logsumexp(-1) - constant
+
+    def component(self, which: Tensor) -> Normal:
+        """N(mu_c, sigma_c^2) for categories c (B, C), one-hot or relaxed."""
+        return Normal(which @ self.means, which @ self.log_var)
+
+    def sample(self, noise: Noise, like: Tensor) -> Tensor:
+        """Draw z of the shape (B, Z) and type of `like`."""
+        ends = self.log_weights().exp().cumsum(0)
+        u = noise.uniform(COMPONENT, like[:, :1]) * ends[-1]
+        which = torch.searchsorted(ends, u.view(-1)).clamp_max(len(ends) - 1)
+        return self.means[which] + noise.normal(PRIOR, like) * (0.5 * self.log_var[which]).exp()
+
     def log_responsibility(self, z: Tensor) -> Tensor:
         """log p(c|z) (B, C) of points z (B, Z)."""
         return (self.log_weights() + self._expected_log_density(z, z.square())).log_softmax(-1)
 
     def kl_per_dimension(self, q: Normal, log_assignment: Tensor) -> Tensor:
         """sum_c q_c KL(q(z|x) || N(mu_c, sigma_c^2)) of each dimension: (B, Z) nats."""
-        assignment, precision = log_assignment.exp(), (-self.log_var).exp()  # (B, C), (C, Z)
+        return self.kl_by(q, log_assignment.exp())
+
+    def kl_by(self, q: Normal, assignment: Tensor) -> Tensor:
+        """The same for weights (B, C), which may be 0."""
+        precision = (-self.log_var).exp()  # (C, Z)
         second_moment = q.mean.square() + q.log_var.exp()
         distance = (
             second_moment * (assignment @ precision)
@@ -136,10 +187,14 @@ class GaussianMixture(nn.Module):
         return self.kl_per_dimension(q, log_assignment).sum(-1) + categorical
 
     def _expected_log_density(self, first: Tensor, second: Tensor) -> Tensor:
-        """E log N(z; mu_c, sigma_c^2) from the first two moments of z (B, Z), without 2 pi: (B, C)."""
-        precision = (-self.log_var).exp()
-        constant = (self.log_var + precision * self.means.square()).sum(-1)  # (C,)
-        return -0.5 * (second @ precision.T - 2 * first @ (precision * self.means).T + constant)
+        return expected_log_density(first, second, self.means, self.log_var)
+
+
+def expected_log_density(first: Tensor, second: Tensor, means: Tensor, log_var: Tensor) -> Tensor:
+    """E log N(z; mu_c, sigma_c^2) from the first two moments of z (B, Z), without 2 pi: (B, C)."""
+    precision = (-log_var).exp()
+    constant = (log_var + precision * means.square()).sum(-1)  # (C,)
+    return -0.5 * (second @ precision.T - 2 * first @ (precision * means).T + constant)
 
 
 class ThetaPrior(Protocol):

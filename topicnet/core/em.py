@@ -25,6 +25,7 @@ from topicnet.core.sparse import SparseBatch, SparseBatches, mixture_probabiliti
 from topicnet.core.threads import in_inference
 
 THETA_PSEUDO_COUNT = 0.3  # tokens added to every topic of a document
+MANY_TOPICS = 100  # of more, each has a smaller part of the tokens that so many have: else they outweigh the document's
 BETA_PSEUDO_COUNT = 0.05  # tokens added to every word of a topic
 # Refining an encoder's theta: tokens added to every topic, and to the encoder's topics for each token read.
 DOUBT, BELIEF = 0.1, 0.25
@@ -61,17 +62,24 @@ def belief(theta: Tensor, batch: SparseBatch) -> Tensor:
     Some of a token to every topic, and more to those of the encoder the longer the document is that it read.
     """
     own = BELIEF * batch.row_sums(batch.counts)  # (B,)
-    return DOUBT + own[:, None] * theta
+    return divided(DOUBT, theta.shape[1]) + own[:, None] * theta
+
+
+def divided(pseudo_count: float, n_topics: int) -> float:
+    """What is added to each topic, so that all together add no more than 100 topics do."""
+    return pseudo_count * min(1.0, MANY_TOPICS / n_topics)
 
 
 def refine_theta(
-    theta: Tensor, beta: Tensor, batch: SparseBatch, n_steps: int, pseudo_counts: Tensor | float = THETA_PSEUDO_COUNT
+    theta: Tensor, beta: Tensor, batch: SparseBatch, n_steps: int, pseudo_counts: Tensor | float | None = None
 ) -> Tensor:
     """Improve theta (B, K) by MAP-EM steps with beta (K, V) held fixed, a concave problem.
 
-    The prior over theta is a Dirichlet that adds the pseudo-counts, (B, K) or one for all. A document without words
-    keeps its theta.
+    The prior over theta is a Dirichlet that adds the pseudo-counts, (B, K) or one for all, by default those of a start.
+    A document without words keeps its theta.
     """
+    if pseudo_counts is None:
+        pseudo_counts = divided(THETA_PSEUDO_COUNT, theta.shape[1])
     beta_t = beta.t().contiguous()
     filled = batch.pattern.starts.diff() > 0
     refined = theta
@@ -148,14 +156,15 @@ def fit_mixture(
         theta, beta_t = _best_of_contexts(counts, n_topics, n_passes, rng, device, on_pass, documents)
     else:
         passes = _Passes(n_passes, on_pass)
+        pseudo_count = divided(THETA_PSEUDO_COUNT, n_topics)
         n_candidates = _n_candidates(n_topics, counts.shape[0])
         theta = _theta_of_clusters(cluster_documents(counts, n_candidates, rng), n_candidates, rng, device)
         beta_t = _first_beta(theta, documents)
         if n_candidates > n_topics:
-            theta, beta_t = passes.run(theta, beta_t, documents, THETA_PSEUDO_COUNT, n_passes // 3)
+            theta, beta_t = passes.run(theta, beta_t, documents, pseudo_count, n_passes // 3)
             theta = normalise_rows(theta[:, _owners(theta, n_topics)] + 1e-3)
             beta_t = _first_beta(theta, documents)
-        theta, beta_t = passes.run(theta, beta_t, documents, THETA_PSEUDO_COUNT, n_passes)
+        theta, beta_t = passes.run(theta, beta_t, documents, pseudo_count, n_passes)
     return MixtureFit(theta, beta_t.t().contiguous())
 
 
@@ -222,6 +231,7 @@ def _best_of_contexts(
     batches = list(SparseBatches(contexts, CONTEXT_BATCH, device))
     n_starts = max(1, min(SHORT_STARTS, WORK_OF_STARTS // max(1, contexts.nnz * n_topics)))
     passes = _Passes(n_starts * (of_contexts + of_documents), on_pass)
+    pseudo_count = divided(THETA_PSEUDO_COUNT, n_topics)
     best, highest = None, -math.inf
     while best is None or passes.done < passes.total:
         cluster = cluster_documents(contexts, n_topics, rng)
@@ -229,7 +239,7 @@ def _best_of_contexts(
         beta_t = _first_beta(theta, batches)
         _, beta_t = passes.run(theta, beta_t, batches, CONTEXT_PSEUDO_COUNT, passes.done + of_contexts)
         theta = _infer(beta_t, counts.shape[0], documents)
-        theta, beta_t = passes.run(theta, beta_t, documents, THETA_PSEUDO_COUNT, passes.done + of_documents)
+        theta, beta_t = passes.run(theta, beta_t, documents, pseudo_count, passes.done + of_documents)
         likelihood = _log_likelihood(theta, beta_t, documents)
         if best is None or likelihood > highest:
             best, highest = (theta, beta_t), likelihood

@@ -20,7 +20,7 @@ from torch import Tensor
 from topicnet.core.share import Share
 
 # What numbers are for; each use of one batch has its own.
-LATENT, DROPOUT, THETA, PRIOR, COMPONENT = range(1, 6)
+LATENT, DROPOUT, THETA, PRIOR, COMPONENT, PIXEL, CATEGORY, UPPER, ORDER = range(1, 10)
 
 WEYL = 0x9E3779B9  # 2^32 over the golden ratio: multiples of it are spread evenly
 # Multipliers of a 32-bit hash with low bias, found by search (C. Wellons, hash-prospector).
@@ -51,6 +51,12 @@ class Noise:
         keys = _mixed(_mixed(words + start) ^ (np.asarray(documents) >> 32).astype(np.uint32))
         return cls(torch.as_tensor(keys.view(np.int32)).to(device, non_blocking=True))
 
+    def repeated(self, n: int) -> Noise:
+        """Noise for `n` draws of every document, (n * B,): all documents, and all again; other numbers each time."""
+        turns = torch.arange(n, dtype=torch.int32, device=self.keys.device)[:, None]
+        # The first draw is that of the document itself.
+        return Noise((self.keys ^ turns.mul_(_signed(SECOND))).view(-1))
+
     def bits(self, stream: int, n: int) -> Tensor:
         """Hashes (B, n) int32, all values equally likely."""
         x = (self.keys ^ _signed(stream * FIRST))[:, None] + _places(n, self.keys.device)
@@ -64,6 +70,15 @@ class Noise:
         # 24 bits, in the middle of their intervals: never -1 or 1, whose quantiles are infinite.
         centred = ((self.bits(stream, like.shape[1]) >> 8).to(like.dtype) + 0.5) * 2.0**-23
         return centred.erfinv_() * math.sqrt(2.0)
+
+    def uniform(self, stream: int, like: Tensor) -> Tensor:
+        """Numbers between 0 and 1, never either, of the shape (B, n) and type of `like`."""
+        # 23 bits: single precision has the middle of every one of so many intervals, and rounds none to 0 or 1.
+        return ((self.bits(stream, like.shape[1]) >> 9).to(like.dtype) + (0.5 + 2.0**22)) * 2.0**-23
+
+    def gumbel(self, stream: int, like: Tensor) -> Tensor:
+        """Standard Gumbel numbers of the shape (B, n) and type of `like`."""
+        return -(-self.uniform(stream, like).log_()).log_()
 
     def kept(self, stream: int, like: Tensor, share: float) -> Tensor:
         """Ones where numbers are kept, zeros elsewhere, of the shape (B, n) and type of `like`."""

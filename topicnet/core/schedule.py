@@ -6,10 +6,24 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A number that rises linearly from 0 to `most` over a share of the run, and stays there."""
+
+    most: float
+    share: float
+
+    def at(self, done: float) -> float:
+        """Its value when so much of the run is done."""
+        return self.most * (min(1.0, done / self.share) if self.share > 0 else 1.0)
+
 
 @dataclass(frozen=True)
 class Schedule:
-    """One-cycle learning rate and a linear warm-up of named loss terms.
+    """The learning rate of each step, and how much each named loss term weighs in it.
 
     Attributes
     ----------
@@ -22,6 +36,11 @@ class Schedule:
         For each loss term that is phased in, the share of the run until its full weight.
     weights : mapping of str to float
         Full weight of each term; 1 where it is not named.
+    targets : mapping of str to Ramp
+        Terms that count by how far their mean over the batch is from a number that rises: their capacity (Burgess et
+        al. 2018, eq. 8).
+    drops : tuple of (float, float), optional
+        Instead of the one cycle: a constant rate, multiplied by each factor once its share of the run is done.
     """
 
     n_steps: int
@@ -29,10 +48,14 @@ class Schedule:
     rise: float = 0.1
     warm_up: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
+    targets: Mapping[str, Ramp] = field(default_factory=dict)
+    drops: tuple[tuple[float, float], ...] | None = None
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
         done = step / max(1, self.n_steps)
+        if self.drops is not None:
+            return self.learning_rate * math.prod(factor for share, factor in self.drops if done >= share)
         if done < self.rise:
             return self.learning_rate * (0.1 + 0.9 * done / self.rise)
         fallen = (done - self.rise) / (1 - self.rise)
@@ -40,7 +63,8 @@ class Schedule:
 
     def settled(self) -> float:
         """Share of the run after which no weight and no rate rises any more."""
-        return max([self.rise, *self.warm_up.values()])
+        rises = [self.rise] if self.drops is None else []
+        return max([0.0, *rises, *self.warm_up.values(), *(target.share for target in self.targets.values())])
 
     def full_weight(self, term: str) -> float:
         """Weight of a term once it is fully phased in."""
@@ -51,3 +75,14 @@ class Schedule:
         share = self.warm_up.get(term, 0.0)
         ramp = 1.0 if share <= 0 else min(1.0, (step + 1) / (share * self.n_steps))
         return self.full_weight(term) * ramp
+
+    def weighted(self, term: str, mean: Tensor, step: int) -> Tensor:
+        """What the mean of a term over a batch adds to the loss of a step."""
+        if term in self.targets:
+            mean = (mean - self.targets[term].at((step + 1) / max(1, self.n_steps))).abs()
+        return self.weight(term, step) * mean
+
+    def fully_weighted(self, term: str, mean: float) -> float:
+        """What the mean of a term over a data set adds to the loss at the end of the run."""
+        distance = abs(mean - self.targets[term].most) if term in self.targets else mean
+        return self.full_weight(term) * distance

@@ -28,8 +28,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def thread_count() -> int:
-    """Threads to use: `TOPICNET_THREADS`, or one.
+def thread_count(default: int = DEFAULT_THREADS) -> int:
+    """Threads to use: `TOPICNET_THREADS`, or one, or another default.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def thread_count() -> int:
     """
     given = os.environ.get(VARIABLE, "")
     if not given:
-        return DEFAULT_THREADS
+        return default
     if not given.isdecimal() or int(given) < 1:
         raise InputError(f"{VARIABLE}={given!r} given, expected a whole number of threads, 1 or more")
     return int(given)
@@ -94,9 +94,12 @@ if hasattr(os, "register_at_fork"):  # a forked process has the pool but none of
 
 
 @contextmanager
-def chosen_threads() -> Iterator[None]:
-    """Hold torch, BLAS and OpenMP to `thread_count` threads and give the caller's setting back."""
-    count = thread_count()
+def chosen_threads(most: int = DEFAULT_THREADS) -> Iterator[None]:
+    """Hold torch, BLAS and OpenMP to `thread_count` threads and give the caller's setting back.
+
+    Where nobody chose, one, or the processors up to `most`, for work whose products gain by it.
+    """
+    count = thread_count(min(most, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else most))
     before = torch.get_num_threads()
     with threadpool_limits(limits=count):
         torch.set_num_threads(count)

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from torch import Tensor, nn
 from topicnet.core.adam import Adam
 from topicnet.core.checkpoint import Checkpoints, Saved
 from topicnet.core.keeper import Keeper
+from topicnet.core.loss import named_terms, validation_loss
 from topicnet.core.outcome import Listener, Progress, Rollback, TrainResult
 from topicnet.core.parallel import World, agreed
 from topicnet.core.parts import Batches, Companion
+from topicnet.core.phases import Phase, Phases
 from topicnet.core.schedule import Schedule
 
 CHECK_STEPS = 20  # how often the device is asked whether the loss is sound: each question waits for its answer
@@ -52,6 +55,8 @@ def train(
     saved: Saved | None = None,
     companions: Sequence[Companion] = (),
     world: World | None = None,
+    phases: Sequence[Phase] = (),
+    normalise_gradients: bool = False,
 ) -> TrainResult:
     """Minimise the weighted sum of the network's terms and leave the best weights in place.
 
@@ -82,59 +87,66 @@ def train(
     world : World, optional
         Processes that train together, each on its share of every batch. All have to be here, with the same weights, and
         end with the same; the first alone validates, measures, and is given `checkpoints`.
+    phases : sequence of Phase
+        Further losses, each with a step of its own after every step. For one process alone.
+    normalise_gradients : bool
+        See `Adam`.
 
     Returns
     -------
     TrainResult
     """
-    run = _Run(network, batches, validation, schedule, weight_decay, rates or {}, seed, interrupted, world)
-    if saved is None:
-        run.begin()
-    else:
-        run.load(saved, device)
-        for companion, state in zip(companions, saved.values["companions"], strict=True):
-            companion.load(state)
-    began = time.perf_counter() - run.seconds
-    stopped = "done"
+    assert world is None or not phases, "the gradients of phases are not summed over processes"
+    run = _Run(network, batches, validation, schedule, seed, interrupted, world)
+    run.optimise(weight_decay, rates or {}, normalise_gradients, phases)
+    with run.phases.critics_alone():
+        if saved is None:
+            run.begin()
+        else:
+            run.load(saved, device)
+            for companion, state in zip(companions, saved.values["companions"], strict=True):
+                companion.load(state)
+        began = time.perf_counter() - run.seconds
+        stopped = "done"
 
-    def keep(at_once: bool) -> None:
-        if checkpoints is not None and (at_once or checkpoints.due()):
-            run.seconds = time.perf_counter() - began
-            checkpoints.save(run.saved([companion.state() for companion in companions]))
+        def keep(at_once: bool) -> None:
+            if checkpoints is not None and (at_once or checkpoints.due()):
+                run.seconds = time.perf_counter() - began
+                checkpoints.save(run.saved([companion.state() for companion in companions]))
 
-    def on_way(share: float) -> None:
-        if listener is not None:
-            listener(Progress(stage, run.epoch - 1, max_epochs, time.perf_counter() - began, within=share))
+        def on_way(share: float) -> None:
+            if listener is not None:
+                listener(Progress(stage, run.epoch - 1, max_epochs, time.perf_counter() - began, within=share))
 
-    while run.epoch <= max_epochs:
-        epoch = run.epoch
-        ending = run.go_through(keep, on_way)
-        if ending == "interrupted":
-            stopped = ending
-            break
-        loss = math.nan if ending == "lost" else run.validation_loss()
-        if ending == "lost" or not run.sound(loss):
-            if not run.roll_back():
-                stopped = "diverged"
+        while run.epoch <= max_epochs:
+            epoch = run.epoch
+            ending = run.go_through(keep, on_way)
+            if ending == "interrupted":
+                stopped = ending
                 break
-            continue
-        row = {"epoch": float(epoch)} | run.averages()
-        row |= {"learning_rate": run.rate(), "validation_loss": loss} | agreed(world, measure)
-        row["seconds"] = time.perf_counter() - run.epoch_began
-        run.history.append(row)
-        if listener is not None:
-            listener(Progress(stage, epoch, max_epochs, time.perf_counter() - began, row))
-        run.keeper.offer(epoch, loss)
-        idle = run.idle_epochs() >= patience
-        if idle:
-            run.keeper.restore()
-        if epoch < max_epochs and treat(epoch, idle):
-            run.begin_anew()
-        elif idle and epoch < max_epochs:
-            stopped = "early"
-            break
-        run.epoch, run.done = epoch + 1, 0
-    return run.finish(stopped)
+            loss = math.nan if ending == "lost" else run.validation_loss()
+            if ending == "lost" or not run.sound(loss):
+                if not run.roll_back():
+                    stopped = "diverged"
+                    break
+                continue
+            row = {"epoch": float(epoch)} | run.averages()
+            row |= {"learning_rate": run.rate(), "validation_loss": loss} | agreed(world, measure)
+            row["seconds"] = time.perf_counter() - run.epoch_began
+            run.history.append(row)
+            if listener is not None:
+                listener(Progress(stage, epoch, max_epochs, time.perf_counter() - began, row))
+            run.keeper.offer(epoch, loss)
+            idle = run.idle_epochs() >= patience
+            if idle:
+                run.keeper.restore()
+            if epoch < max_epochs and treat(epoch, idle):
+                run.begin_anew()
+            elif idle and epoch < max_epochs:
+                stopped = "early"
+                break
+            run.epoch, run.done = epoch + 1, 0
+        return run.finish(stopped)
 
 
 class _Run:
@@ -146,8 +158,6 @@ class _Run:
         batches: Batches,
         validation: Batches | None,
         schedule: Schedule,
-        weight_decay: float,
-        rates: Mapping[str, float],
         seed: int,
         interrupted: Callable[[], bool],
         world: World | None,
@@ -156,8 +166,6 @@ class _Run:
         self.batches = batches
         self.validation = validation
         self.schedule = schedule
-        self.weight_decay = weight_decay
-        self.rates = rates
         self.world = world
         self.interrupted = interrupted if world is None else lambda: world.any(interrupted())
         self.rng = np.random.default_rng(seed)
@@ -179,6 +187,14 @@ class _Run:
         self.seconds = self.epoch_seconds = 0.0  # that went into the run, and its epoch, before they were saved
         self.epoch_began = 0.0
 
+    def optimise(
+        self, weight_decay: float, rates: Mapping[str, float], normalise: bool, phases: Sequence[Phase]
+    ) -> None:
+        """Say how steps are made."""
+        # No lambda: one that knows this run would keep it, and its moments, from being forgotten at once.
+        self.new_optimizer = partial(Adam, self.network, weight_decay, rates, normalise)
+        self.phases = Phases(phases, lambda part: Adam(part, weight_decay, {}, normalise))
+
     def begin(self) -> None:
         """Take the weights as they are for a start."""
         self._begin(0)
@@ -196,13 +212,13 @@ class _Run:
         self.network.eval()
         self.keeper.offer(epoch, self.validation_loss())
         self.first_loss, self.first_probe = math.nan, self._probe()
-        self.optimizer = self._new_optimizer()  # Adam's moments do not speak of these weights
+        self._forget_moments()  # they do not speak of these weights
 
     def saved(self, companions: list[dict[str, Any]]) -> Saved:
         """All there is to remember between two steps."""
         parts = {"network": self.network.state_dict(), "optimizer": self.optimizer.state()}
         parts |= {"keeper": self.keeper.tensors, "before": {} if self.before is None else self.before.tensors}
-        parts |= {"epoch": {"sums": self.sums} if self.names else {}}
+        parts |= {"epoch": {"sums": self.sums} if self.names else {}, "phases": self.phases.state()}
         values = {name: getattr(self, name) for name in REMEMBERED} | {"companions": companions}
         values |= {"keeper": self.keeper.values, "before": None if self.before is None else self.before.values}
         values |= {"rollbacks": [asdict(rollback) for rollback in self.rollbacks]}
@@ -211,7 +227,7 @@ class _Run:
 
     def load(self, saved: Saved, device: torch.device) -> None:
         """Remember it."""
-        parts: dict[str, dict[str, Tensor]] = {"before": {}, "epoch": {}}
+        parts: dict[str, dict[str, Tensor]] = {"before": {}, "epoch": {}, "phases": {}}
         for key, value in saved.tensors.items():
             part, _, name = key.partition(".")
             parts.setdefault(part, {})[name] = value
@@ -221,8 +237,9 @@ class _Run:
         self.rollbacks = [Rollback(**rollback) for rollback in saved.values["rollbacks"]]
         self.rng.bit_generator.state = self.drawn
         self.network.load_state_dict(parts["network"])
-        self.optimizer = self._new_optimizer()
+        self.optimizer = self.new_optimizer()
         self.optimizer.load(parts["optimizer"])
+        self.phases.load(parts["phases"])
         self.keeper = Keeper.of(self.network, saved.values["keeper"], parts["keeper"])
         if parts["before"]:
             self.before = Keeper.of(self.network, saved.values["before"], parts["before"])
@@ -286,7 +303,7 @@ class _Run:
         if len(self.rollbacks) >= MOST_ROLLBACKS:
             return False
         self.slowdown *= ROLLBACK_FACTOR
-        self.optimizer = self._new_optimizer()
+        self._forget_moments()
         self.rollbacks.append(Rollback(self.epoch, self.done, self.slowdown * self.schedule.learning_rate))
         self.done = 0
         return True
@@ -313,23 +330,29 @@ class _Run:
 
     def _step(self, batch: Any) -> None:
         """One step of Adam; adds each term to `sums`, on the device, so that no step waits for a number."""
-        terms = _terms(self.network, batch)
+        terms = named_terms(self.network, batch)
         means = [value.mean() for value in terms.values()]
-        loss = sum(self.schedule.weight(name, self.step) * mean for name, mean in zip(terms, means, strict=True))
+        loss = sum(self.schedule.weighted(name, mean, self.step) for name, mean in zip(terms, means, strict=True))
         assert isinstance(loss, Tensor)
-        if not self.names:
-            self.names, self.sums = [*terms, "loss"], loss.new_zeros(len(terms) + 1)
+        rate = self.rate()
         if self.world is None:
             loss.backward()  # type: ignore[no-untyped-call]
             # A scalar term speaks of every document of its batch.
             n_docs = max((value.numel() for value in terms.values()), default=1)
-            self.sums.add_(torch.stack([*means, loss]).detach_(), alpha=n_docs)
+            tally = torch.stack([*means, loss]).detach_()
         else:
             share = batch.noise.share
             (loss * share.weight).backward()
             tally = torch.stack([*means, loss]).detach_().mul_(share.weight)
-            self.sums.add_(self.world.sum_gradients(self.network, tally), alpha=share.n_docs)
-        self.optimizer.step(self.rate())
+            tally, n_docs = self.world.sum_gradients(self.network, tally), share.n_docs
+        self.optimizer.step(rate)
+        names = [*terms, "loss"]
+        if self.phases.phases:
+            further = self.phases.step(batch, rate)
+            names, tally = [*names, *further], torch.stack([*tally, *further.values()])
+        if not self.names:
+            self.names, self.sums = names, torch.zeros_like(tally)
+        self.sums.add_(tally, alpha=n_docs)
         self.step += 1
         self.done += 1
         if math.isnan(self.first_loss):
@@ -345,7 +368,7 @@ class _Run:
         """The yardstick of one batch of the training data, the same at every call, in evaluation mode."""
         with torch.inference_mode():
             batch = next(iter(self.batches))
-            terms = _terms(self.network, batch)
+            terms = named_terms(self.network, batch)
             means = torch.stack([value.mean() for value in terms.values()])
             if self.world is not None:
                 means = self.world.sum(means * batch.noise.share.weight)
@@ -358,25 +381,6 @@ class _Run:
             return math.nan  # the loss itself is asked only whether it is finite
         return float(sum(min(1.0, self.schedule.full_weight(name)) * values[name] for name in names if name != "loss"))
 
-    def _new_optimizer(self) -> Adam:
-        return Adam(self.network, self.weight_decay, self.rates)
-
-
-def validation_loss(network: nn.Module, batches: Batches | None, schedule: Schedule) -> float:
-    """Mean over documents of the fully weighted terms, under the same noise at every call; NaN for no batches."""
-    if batches is None:
-        return math.nan
-    total = 0.0
-    with torch.inference_mode():
-        for batch in batches:
-            terms = _terms(network, batch)
-            n_docs = max(value.numel() for value in terms.values())
-            # A scalar term speaks of every document of its batch.
-            parts = [schedule.full_weight(name) * n_docs * value.mean() for name, value in terms.items()]
-            total += float(torch.stack(parts).sum())
-    return total / batches.n_docs
-
-
-def _terms(network: nn.Module, batch: Any) -> dict[str, Tensor]:
-    terms: dict[str, Tensor] = network.terms(batch)  # type: ignore[operator]
-    return terms
+    def _forget_moments(self) -> None:
+        self.optimizer = self.new_optimizer()
+        self.phases.begin()

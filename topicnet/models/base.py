@@ -24,6 +24,7 @@ from torch import Tensor
 from topicnet import files
 from topicnet.blocks import give_back, row_blocks, row_sums, rows_between
 from topicnet.core.checkpoint import Checkpoints, checkpoint_seconds
+from topicnet.core.devices import choose_device
 from topicnet.core.em import belief, refine_theta
 from topicnet.core.health import Verdict
 from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
@@ -34,7 +35,7 @@ from topicnet.core.seeding import seeded
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.core.threads import chosen_threads, in_inference, thread_count
 from topicnet.errors import InputError
-from topicnet.models.fitting import EVALUATION_BATCH, Fitting, choose_device, likelihood_nats
+from topicnet.models.fitting import EVALUATION_BATCH, Fitting, likelihood_nats
 from topicnet.models.network import TopicNetwork
 from topicnet.models.owner import owner_of
 from topicnet.models.settings import Plan, Settings
@@ -151,9 +152,8 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             self.validation_bound_ = fitting.validation_nats_per_token()
             self.health_ = fitting.verdict(result)
         self.device_ = str(device)
-        self.stopped_ = result.stopped
+        self.stopped_, self.best_epoch_ = result.stopped, result.best_epoch
         self.start_complete_ = fitting.start_complete
-        self.best_epoch_ = result.best_epoch
         if result.stopped == "interrupted":
             raise FitInterrupted
         return self

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from topicnet.core.checkpoint import Checkpoints, Saved
 from topicnet.core.em import MixtureFit, fit_mixture
 from topicnet.core.health import Verdict
+from topicnet.core.loss import validation_loss
 from topicnet.core.outcome import Listener, Progress, TrainResult
 from topicnet.core.parallel import agreed, current, leads
 from topicnet.core.resident import batches_of
@@ -24,8 +25,7 @@ from topicnet.core.rows import Rows
 from topicnet.core.schedule import Schedule
 from topicnet.core.seeding import draw_seed
 from topicnet.core.sparse import SparseBatches
-from topicnet.core.train import train, validation_loss
-from topicnet.errors import InputError
+from topicnet.core.train import train
 from topicnet.models.doctor import Doctor
 from topicnet.models.network import Autoencoder, Teacher, TopicNetwork
 from topicnet.models.owner import checksum
@@ -40,24 +40,6 @@ RETEACH_STEPS = 100  # after a treatment, of a network that knows all topics but
 TEACH_RATE = 0.01
 VALIDATION_DOCS = (10, 2_000)  # fewer measure nothing, more cost time
 EVALUATION_BATCH = 1_000
-
-
-def choose_device(name: str) -> torch.device:
-    """Resolve "auto", and refuse a device this machine does not have."""
-    try:
-        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-    except (RuntimeError, TypeError) as error:
-        raise InputError(f"device={name!r} given, expected auto, cpu, cuda or cuda:N") from error
-    if device.type not in ("cpu", "cuda"):
-        raise InputError(f"device={name!r} given, expected auto, cpu, cuda or cuda:N")
-    world = current()
-    if device.type == "cuda" and device.index is None and world is not None:
-        device, name = torch.device("cuda", world.local_rank), f"cuda:{world.local_rank}"
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(
-            f"device={name!r} given, but this machine shows {torch.cuda.device_count()} CUDA devices; use auto or cpu"
-        )
-    return device
 
 
 def start_docs(documents: Rows) -> int:

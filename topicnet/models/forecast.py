@@ -12,13 +12,14 @@ from scipy.sparse import csr_matrix
 
 from topicnet.blocks import readable_bytes, readable_seconds, resident_memory
 from topicnet.core.adam import Adam
+from topicnet.core.devices import choose_device
 from topicnet.core.em import THETA_PSEUDO_COUNT, expected_topic_counts
 from topicnet.core.rows import Rows
 from topicnet.core.seeding import seeded
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.core.threads import chosen_threads
 from topicnet.models.base import TopicModel
-from topicnet.models.fitting import EM_PASSES, choose_device, start_docs, teaching_steps
+from topicnet.models.fitting import EM_PASSES, start_docs, teaching_steps
 
 TRIED_STEPS = 5  # the first two warm up
 EM_BATCH = 2_000

@@ -1,0 +1,211 @@
+"""Steps between steps: who moves whom, and that a run with phases goes on to the same bits."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.core.test_train import Memory, Points, outcome
+from topicnet.core.adam import Adam
+from topicnet.core.outcome import Rollback
+from topicnet.core.phases import Phase, Phases
+from topicnet.core.schedule import Schedule
+from topicnet.core.train import train
+
+CPU = torch.device("cpu")
+VALUES = np.random.default_rng(0).normal(3, 1, 22).astype(np.float32)
+
+
+class Duel(nn.Module):
+    """A number that the critic measures, and that wants to be far from what the critic holds it for."""
+
+    def __init__(self, lost_at=()):
+        super().__init__()
+        self.player = nn.Linear(1, 1)
+        self.critic = nn.Linear(1, 1)
+        with torch.no_grad():
+            for value, start in zip(self.parameters(), (0.5, 0.0, 0.2, 0.1), strict=True):
+                value.fill_(start)
+        self.lost_at, self.taken = lost_at, 0
+
+    def terms(self, batch):
+        self.taken += self.training
+        made = self.player(batch[:, None])
+        lost = math.nan if self.training and self.taken in self.lost_at else 1.0
+        return {"fit": lost * (made - batch[:, None]).square().sum(-1), "judged": 0.1 * self.critic(made).sum(-1)}
+
+    def critic_terms(self, batch):
+        with torch.no_grad():
+            made = self.player(batch[:, None])
+        return {"critic": (self.critic(made) - made).square().sum(-1)}
+
+    def player_terms(self, batch):
+        return {"shy": self.critic(self.player(batch[:, None])).square().sum(-1)}
+
+    def phases(self, critic_rate=1.0):
+        return [
+            Phase(self.critic, self.critic_terms, critic_rate),
+            Phase(self.player, self.player_terms, critic=False),
+        ]
+
+
+def weights_of(part):
+    return torch.cat([value.detach().ravel().clone() for value in part.parameters()])
+
+
+def run(network, phases, *, epochs=4, rate=0.05, weights=None, **options):
+    batches = Points(VALUES)
+    schedule = Schedule(epochs * len(batches), rate, weights=weights or {})
+    settings = {"max_epochs": epochs, "patience": 1000, "weight_decay": 0.0, "seed": 0, "device": CPU} | options
+    return train(network, batches, None, schedule, phases=phases, **settings)
+
+
+def begun(phases):
+    made = Phases(phases, lambda part: Adam(part, 0.0, {}))
+    made.begin()
+    return made
+
+
+def test_the_critic_s_phase_moves_the_critic_alone():
+    network = Duel()
+    before = weights_of(network.player), weights_of(network.critic)
+    assert set(begun(network.phases()[:1]).step(torch.tensor([1.0, 2.0]), 0.1)) == {"critic"}
+    assert torch.equal(weights_of(network.player), before[0])
+    assert (weights_of(network.critic) != before[1]).all()
+    assert all(value.grad is None for value in network.parameters())
+
+
+def test_the_player_s_phase_goes_through_the_critic_and_leaves_it_alone():
+    network = Duel()
+    both = Phases(network.phases(critic_rate=0.0), lambda part: Adam(part, 0.0, {}))
+    with both.critics_alone():
+        both.begin()
+        before = weights_of(network.player), weights_of(network.critic)
+        told = both.step(torch.tensor([1.0, 2.0]), 0.1)
+    assert list(told) == ["critic", "shy"]
+    assert not any(mean.requires_grad for mean in told.values())
+    assert (weights_of(network.player) != before[0]).all()
+    assert torch.equal(weights_of(network.critic), before[1])
+    assert all(value.grad is None for value in network.parameters())
+
+
+def test_a_step_tells_the_means_before_it():
+    network, batch = Duel(), torch.tensor([1.0, 2.0, 4.0])
+    expected = network.critic_terms(batch)["critic"].mean()
+    assert torch.allclose(begun(network.phases()[:1]).step(batch, 0.1)["critic"], expected)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
+def test_a_phase_has_its_share_of_the_rate(share):
+    network = Duel()
+    before = weights_of(network.critic)
+    begun(network.phases(share)[:1]).step(torch.tensor([1.0, 2.0]), 0.1)
+    # Adam's first step is the rate, whatever the gradient.
+    assert (weights_of(network.critic) - before).abs().tolist() == pytest.approx([0.1 * share] * 2, rel=1e-4)
+
+
+def test_the_main_loss_leaves_critics_alone_and_flows_through_them():
+    alone, watched = Duel(), Duel()
+    run(alone, alone.phases()[:1], epochs=1, weights={"judged": 0.0})
+    run(watched, watched.phases()[:1], epochs=1)
+    assert not torch.equal(weights_of(alone.player), weights_of(watched.player))
+    still = Duel()
+    run(still, still.phases(critic_rate=0.0)[:1], epochs=2)
+    assert torch.equal(weights_of(still.critic), weights_of(Duel().critic))
+
+
+def test_a_critic_without_a_phase_is_a_part_like_any_other():
+    network = Duel()
+    run(network, [], epochs=1)
+    assert (weights_of(network.critic) != weights_of(Duel().critic)).all()
+
+
+class BrokenError(Exception):
+    """Ends a run anywhere."""
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_critics_can_be_trained_again_after_a_run_however_it_ended(breaks):
+    network = Duel()
+
+    def treat(epoch, stopping):
+        if breaks:
+            raise BrokenError
+        return False
+
+    try:
+        run(network, network.phases(), treat=treat)
+    except BrokenError:
+        assert breaks
+    assert all(value.requires_grad for value in network.parameters())
+
+
+def test_a_critic_that_learns_what_it_is_asked():
+    """The player stands still: the critic is a regression of its points on themselves."""
+    network = Duel()
+    network.player.requires_grad_(False)
+    phases, batch = begun(network.phases()[:1]), torch.as_tensor(VALUES)
+    losses = [float(phases.step(batch, 0.05)["critic"]) for _ in range(300)]
+    assert losses[-1] < 1e-3 * losses[0]
+
+
+def test_phases_are_told_in_the_history_but_are_no_part_of_the_loss():
+    network = Duel()
+    result = run(network, network.phases(), epochs=2, weights={"judged": 0.5})
+    row = result.history[-1]
+    assert {"fit", "judged", "critic", "shy", "loss"} <= set(row)
+    assert row["loss"] == pytest.approx(row["fit"] + 0.5 * row["judged"], rel=1e-5)
+
+
+def test_phases_are_for_one_process_alone():
+    network = Duel()
+    with pytest.raises(AssertionError, match="phases"):
+        run(network, network.phases(), world=object())
+
+
+@pytest.mark.parametrize("rate", [0.05, 100.0], ids=["smooth", "rolled back"])
+def test_a_run_with_phases_broken_off_before_any_step_goes_on_to_the_same_bits(rate):
+    def duel(checkpoints, saved=None):
+        network = Duel()
+        result = run(network, network.phases(0.5), rate=rate, checkpoints=checkpoints, saved=saved)
+        return outcome(network, result)
+
+    memory = Memory()
+    whole = duel(memory)
+    assert ("Rollback" in whole[1]) == (rate > 1)
+    assert duel(None) == whole
+    for saved in memory.all:
+        assert any(name.startswith("phases.1.first.") for name in saved.tensors) or saved.values["done"] == 0
+        assert duel(None, saved) == whole
+
+
+def test_a_rollback_forgets_the_moments_of_phases_too():
+    """One step an epoch: the critic's first step after the rollback is a tenth of the rate, as Adam's first is."""
+    network = Duel(lost_at={3})
+    seen = []
+    batches = Points(VALUES, batch_size=len(VALUES))
+    schedule = Schedule(4, 0.05, drops=())
+    result = train(
+        network, batches, None, schedule, max_epochs=4, patience=9, weight_decay=0.0, seed=0, device=CPU,
+        phases=network.phases()[:1], listener=lambda news: seen.append(weights_of(network.critic)),
+    )  # fmt: skip
+    assert result.rollbacks == [Rollback(epoch=3, step=1, learning_rate=pytest.approx(0.005))]
+    assert (seen[2] - seen[1]).abs().tolist() == pytest.approx([0.005] * 2, rel=1e-3)
+
+
+def test_state_of_many_phases_is_not_mixed_up():
+    """Of eleven, the second and the eleventh have names that begin alike."""
+    parts = [nn.Linear(1, 1) for _ in range(11)]
+    all_phases = [
+        Phase(part, lambda batch, part=part, i=i: {f"t{i}": ((i + 1) * part(batch[:, None])).square().sum(-1)})
+        for i, part in enumerate(parts)
+    ]
+    first = begun(all_phases)
+    for _ in range(3):
+        first.step(torch.tensor([1.0, 2.0]), 0.1)
+    second = Phases(all_phases, lambda part: Adam(part, 0.0, {}))
+    second.load(first.state())
+    assert second.state().keys() == first.state().keys()
+    assert all(torch.equal(value, first.state()[name]) for name, value in second.state().items())

@@ -1,0 +1,26 @@
+"""Which device a fit uses."""
+
+from __future__ import annotations
+
+import torch
+
+from topicnet.core.parallel import current
+from topicnet.errors import InputError
+
+
+def choose_device(name: str) -> torch.device:
+    """Resolve "auto", and refuse a device this machine does not have."""
+    try:
+        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"device={name!r} given, expected auto, cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"device={name!r} given, expected auto, cpu, cuda or cuda:N")
+    world = current()
+    if device.type == "cuda" and device.index is None and world is not None:
+        device, name = torch.device("cuda", world.local_rank), f"cuda:{world.local_rank}"
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"device={name!r} given, but this machine shows {torch.cuda.device_count()} CUDA devices; use auto or cpu"
+        )
+    return device

@@ -1,0 +1,34 @@
+"""The loss of a network: the weighted sum of the terms it names."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from topicnet.core.parts import Batches
+from topicnet.core.schedule import Schedule
+
+
+def named_terms(network: nn.Module, batch: Any) -> dict[str, Tensor]:
+    """Loss terms of a batch, each (B,) or a scalar."""
+    terms: dict[str, Tensor] = network.terms(batch)  # type: ignore[operator]
+    return terms
+
+
+def validation_loss(network: nn.Module, batches: Batches | None, schedule: Schedule) -> float:
+    """Mean over documents of the fully weighted terms, under the same noise at every call; NaN for no batches."""
+    if batches is None:
+        return math.nan
+    sums: dict[str, float] = {}
+    with torch.inference_mode():
+        for batch in batches:
+            terms = named_terms(network, batch)
+            n_docs = max(value.numel() for value in terms.values())
+            # A scalar term speaks of every document of its batch.
+            means = torch.stack([value.mean() for value in terms.values()])
+            for name, mean in zip(terms, means.tolist(), strict=True):
+                sums[name] = sums.get(name, 0.0) + n_docs * mean
+    return sum(schedule.fully_weighted(name, total / batches.n_docs) for name, total in sums.items())

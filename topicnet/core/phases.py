@@ -1,0 +1,100 @@
+"""Steps of their own between the steps of a training run: of critics, and of parts that are to fool one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from topicnet.core.adam import Adam
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A loss of its own, minimised by one step after each step of the main loss.
+
+    Attributes
+    ----------
+    part : nn.Module
+        A part of the network: what the phase moves.
+    terms : callable
+        Of a batch: the terms of its loss, each (B,) or a scalar. Nothing outside `part` should get a gradient.
+    rate : float
+        Share of the learning rate.
+    critic : bool
+        Whether the main loss, and other phases, leave the part alone: they look at it, and gradients flow through it.
+    """
+
+    part: nn.Module
+    terms: Callable[[Any], dict[str, Tensor]]
+    rate: float = 1.0
+    critic: bool = True
+
+
+class Phases:
+    """The phases of a run, each with an optimiser of its own."""
+
+    def __init__(self, phases: Sequence[Phase], optimizer: Callable[[nn.Module], Adam]) -> None:
+        self.phases = phases
+        self._new_optimizer = optimizer
+        self._optimizers: list[Adam] = []
+
+    @contextmanager
+    def critics_alone(self) -> Iterator[None]:
+        """Keep the critics from being moved by any loss but their own."""
+        for critic in self._critics():
+            critic.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for critic in self._critics():
+                critic.requires_grad_(True)
+
+    def begin(self) -> None:
+        """Forget all moments."""
+        self._optimizers = []
+        for phase in self.phases:
+            with _free(phase):
+                self._optimizers.append(self._new_optimizer(phase.part))
+
+    def step(self, batch: Any, rate: float) -> dict[str, Tensor]:
+        """One step of each; the means of their terms, detached."""
+        told: dict[str, Tensor] = {}
+        for phase, optimizer in zip(self.phases, self._optimizers, strict=True):
+            with _free(phase):
+                means = {name: value.mean() for name, value in phase.terms(batch).items()}
+                sum(means.values(), start=next(iter(means.values())).new_zeros(())).backward()  # type: ignore[no-untyped-call]
+                optimizer.step(phase.rate * rate)
+            told |= {name: mean.detach() for name, mean in means.items()}
+        return told
+
+    def state(self) -> dict[str, Tensor]:
+        """What the optimisers remember, by name."""
+        states = enumerate(optimizer.state() for optimizer in self._optimizers)
+        return {f"{i}.{name}": value for i, state in states for name, value in state.items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Remember it."""
+        self.begin()
+        for i, optimizer in enumerate(self._optimizers):
+            prefix = f"{i}."
+            mine = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+            optimizer.load(mine)
+
+    def _critics(self) -> list[nn.Module]:
+        return [phase.part for phase in self.phases if phase.critic]
+
+
+@contextmanager
+def _free(phase: Phase) -> Iterator[None]:
+    if not phase.critic:
+        yield
+        return
+    phase.part.requires_grad_(True)
+    try:
+        yield
+    finally:
+        phase.part.requires_grad_(False)
