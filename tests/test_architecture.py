@@ -96,6 +96,7 @@ ALLOWED = {
         "results",
         "config",
         "models",
+        "images",
         "core",
         "text",
     },

@@ -19,7 +19,8 @@ def serve() -> None:
     """Answer requests until standard input ends."""
     import topicnet.cli.app
     import topicnet.cli.progress
-    import topicnet.cli.show  # noqa: F401
+    import topicnet.cli.show
+    import topicnet.images.comparison  # noqa: F401
     from topicnet.config import FitConfig
     from topicnet.learning import build_model
 

@@ -26,6 +26,7 @@ def run(arguments: list[str]) -> int:
         from typer.exceptions import TyperException
 
         import topicnet.cli.corpus
+        import topicnet.cli.images
         import topicnet.cli.measure  # noqa: F401 - their commands join the app
         from topicnet.cli.app import app
         from topicnet.errors import TopicnetError

@@ -139,7 +139,7 @@ def fit(
     from topicnet.learning import Engine
     from topicnet.run import fit_to_folder
 
-    named = _named_values(parameters or [])
+    named = named_values(parameters or [])
     options = {
         "init": init, "max_epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
         "decoder": decoder, "embeddings": embeddings,
@@ -312,7 +312,7 @@ def one_or_several(corpus: list[str] | None) -> str | list[str] | None:
     return corpus[0] if corpus is not None and len(corpus) == 1 else corpus
 
 
-def _named_values(given: list[str]) -> dict[str, object]:
+def named_values(given: list[str]) -> dict[str, object]:
     """Read NAME=VALUE pairs; values as in YAML."""
     import yaml
 

@@ -1,0 +1,635 @@
+"""`topicnet images`: run folders, what is made of them, input at fault, Ctrl-C and kill -9, in real processes."""
+
+import gzip
+import json
+import math
+import shutil
+import signal
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from topicnet.images.data import ImageData, load_images
+from topicnet.images.storage import load_model
+
+from .conftest import ENVIRONMENT, PYTHON, SECONDS, Topicnet, Warm, assert_refused, snapshot
+from .test_help import HEAVY, LOADED
+from .test_interrupt import start, wait_for
+
+FIT = ("images", "fit")
+SMALL = ("--hidden-dim", "12", "--latent-dim", "3")
+QUICK = (*SMALL, "--epochs", "2", "--quiet")
+CP = ("--variant", "cp-vae", "--categories", "4")
+PNG = ("q_c.png", "categories.png", "labels.png", "samples.png", "reconstructions.png")
+TILE = 8 * 7 + 2  # 8 pixels enlarged, with a line around
+
+
+def read(path: Path) -> dict[str, object]:
+    """A JSON document."""
+    return dict(json.loads(path.read_text()))
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    """Width and height of a whole PNG."""
+    with Image.open(path) as image:
+        image.load()
+        return image.size
+
+
+@pytest.fixture(scope="module")
+def fitted(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A short fit of CP-VAE on digits: the run folder, and what was printed."""
+    folder = tmp_path_factory.mktemp("digits")
+    done = warm(*FIT, *CP, *SMALL, "--epochs", "2", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "runs" / "digits-cp-vae", done
+
+
+@pytest.fixture(scope="module")
+def run(fitted: tuple[Path, subprocess.CompletedProcess[str]]) -> Path:
+    """A run folder that tests read and never change."""
+    return fitted[0]
+
+
+@pytest.fixture(scope="module")
+def plain(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `points.npz`, vectors of one number, and a run of them without categories or labels."""
+    folder = tmp_path_factory.mktemp("plain")
+    np.savez(folder / "points.npz", x=np.random.default_rng(0).random((60, 1)))
+    done = warm(*FIT, "--data", "points.npz", "--likelihood", "gaussian", *QUICK, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("wrote runs/points-vae\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def digits() -> ImageData:
+    return load_images("digits")
+
+
+# ---------------------------------------------------------------- the run
+
+
+def test_a_run_is_whole_and_named(fitted: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    run, done = fitted
+    assert done.stdout.splitlines()[-1] == "wrote runs/digits-cp-vae"
+    assert "NELBO" in done.stdout
+    assert "of 4 categories in use" in done.stdout
+    assert "digits: 1,200 to train on, 200 to validate, 397 to test; 8 x 8 pixels" in done.stderr
+    assert "training 2/2" in done.stderr
+    record = read(run / "run.json")
+    written = {name: sum_ for name, sum_ in snapshot(run).items() if sum_ != "folder"}
+    assert written.keys() == {
+        "model/model.json", "model/model.safetensors", "codes.csv", "history.csv", "metrics.json", "run.json",
+        *(f"pictures/{name}" for name in PNG),
+    }  # fmt: skip
+    del written["run.json"]
+    assert record["files"] == written
+    assert record["status"] == "complete"
+    assert record["config"] == {
+        "variant": "cp-vae", "data": "digits", "categories": 4, "latent_dim": 3, "hidden_dim": 12, "layers": 2,
+        "likelihood": None, "estimator": None, "epochs": 2, "batch_size": 100, "learning_rate": 1e-3, "warm_up": None,
+        "schedule": "one-cycle", "optimizer": "adam", "patience": 50, "parameters": {}, "device": "auto", "seed": 0,
+    }  # fmt: skip
+    assert {"device", "versions", "seconds", "peak_memory_bytes", "fit", "seed"} <= record.keys()
+    assert [path.name for path in run.parent.iterdir()] == ["digits-cp-vae"]
+
+
+def test_the_record_names_its_images(run: Path, digits: ImageData) -> None:
+    told = read(run / "run.json")["data"]
+    assert told == {
+        "name": "digits", "source": "digits", "sha256": digits.checksum(), "pixels": 64, "shape": [8, 8],
+        "binary": False, "images": {"train": 1200, "validation": 200, "test": 397},
+        "labelled": {"train": True, "validation": True, "test": True},
+    }  # fmt: skip
+
+
+def test_codes_have_a_row_for_every_image(run: Path, digits: ImageData) -> None:
+    table = pl.read_csv(run / "codes.csv")
+    model = load_model(run).model
+    assert table.columns == ["image", "split", "label", "category", "z_0", "z_1", "z_2"]
+    assert table.height == 1797
+    begin = 0
+    for name, split in (("train", digits.train), ("validation", digits.validation), ("test", digits.test)):
+        part = table.slice(begin, len(split.pixels))
+        begin += len(split.pixels)
+        assert part["split"].unique().to_list() == [name]
+        assert part["image"].to_list() == list(range(len(split.pixels)))
+        assert split.labels is not None
+        assert part["label"].to_list() == split.labels.tolist()
+        assert part["category"].to_list() == model.category_probabilities(split.pixels).argmax(1).tolist()
+        z = part.select("z_0", "z_1", "z_2").cast(pl.Float32).to_numpy()
+        np.testing.assert_array_equal(z, model.transform(split.pixels))  # every digit of a float32 is written
+
+
+def test_history_and_scores(run: Path) -> None:
+    history = pl.read_csv(run / "history.csv")
+    assert history["epoch"].to_list() == [1, 2]
+    assert {"reconstruction", "kl_z", "kl_c", "loss", "validation_loss", "seconds"} <= set(history.columns)
+    metrics = read(run / "metrics.json")
+    bound = metrics["bound"]
+    assert isinstance(bound, dict)
+    assert bound["parts"].keys() == {"reconstruction", "kl_z", "kl_c"}
+    assert bound["nelbo"] == pytest.approx(sum(bound["parts"].values()))
+    assert metrics["validation_loss"]["value"] == pytest.approx(history["validation_loss"].min())  # type: ignore[index]
+    categories = metrics["categories"]
+    assert isinstance(categories, dict)
+    assert 0 <= categories["mutual_information"] <= math.log(4)
+    assert 0 < categories["hungarian_accuracy"] <= categories["majority_accuracy"] < 1
+
+
+def test_pictures_show_what_they_should(run: Path, digits: ImageData) -> None:
+    q_c = load_model(run).model.category_probabilities(digits.train.pixels).mean(0)
+    heights = {name: png_size(run / "pictures" / name)[1] for name in PNG}
+    one_row = heights["labels.png"] / 10
+    assert one_row > TILE
+    assert heights["categories.png"] == pytest.approx((q_c > 1 / 4).sum() * one_row, abs=2 * 12)
+    assert heights["samples.png"] > 8 * TILE
+    assert heights["reconstructions.png"] > 4 * TILE  # twenty pairs, ten beside one another
+
+
+def test_vectors_have_a_histogram(plain: Path) -> None:
+    run = plain / "runs" / "points-vae"
+    assert [path.name for path in (run / "pictures").iterdir()] == ["histogram.png"]
+    png_size(run / "pictures" / "histogram.png")
+    assert pl.read_csv(run / "codes.csv").columns == ["image", "split", "z_0", "z_1", "z_2"]
+    record = read(run / "run.json")
+    assert record["data"]["source"] == str(plain / "points.npz")  # type: ignore[index]
+    assert read(run / "metrics.json")["categories"] is None
+
+
+def test_labels_may_be_known_of_some_alone(warm: Warm, tmp_path: Path) -> None:
+    """Of an archive with labels to train on and none to test on; a category for every image all the same."""
+    rng = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "some.npz",
+        x_train=rng.random((30, 4, 4)), y_train=rng.integers(3, size=30), x_test=rng.random((8, 4, 4)),
+    )  # fmt: skip
+    done = warm(*FIT, "--data", "some.npz", "--variant", "indqp", "--categories", "2", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "runs" / "some-indqp"
+    table = pl.read_csv(run / "codes.csv")
+    assert table["label"].null_count() == 8
+    assert table.filter(pl.col("label").is_null())["split"].unique().to_list() == ["test"]
+    assert table["category"].null_count() == 0
+    assert (run / "pictures" / "labels.png").exists()
+
+
+def test_a_variant_without_bound_says_what_it_has(warm: Warm, tmp_path: Path) -> None:
+    done = warm(*FIT, "--variant", "wae-mmd", *QUICK, "--out", "run", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "NELBO" not in done.stdout
+    assert "squared error" in done.stdout
+    assert read(tmp_path / "run" / "metrics.json")["bound"] is None
+    done = warm("images", "evaluate", "run", "--importance", "2", "--json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["bound"] is None
+    assert warm("images", "evaluate", "run", "--importance", "2", cwd=tmp_path).returncode == 0
+
+
+def test_a_run_that_is_there_is_left_alone(run: Path, warm: Warm, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    before = snapshot(tmp_path)
+    done = warm(*FIT, *QUICK, "--out", "run", cwd=tmp_path)
+    assert_refused(done, "'run' exists already", "--overwrite")
+    assert_refused(warm(*FIT, *CP, *SMALL, "--out", "run", "--resume", cwd=tmp_path), "'run' is complete")
+    assert_refused(warm(*FIT, "--out", "nowhere", "--resume", cwd=tmp_path), "there is no run in 'nowhere'")
+    assert snapshot(tmp_path) == before
+    assert warm(*FIT, *QUICK, "--out", "run", "--overwrite", cwd=tmp_path).returncode == 0
+    assert read(tmp_path / "run" / "run.json")["config"]["variant"] == "vae"  # type: ignore[index]
+
+
+def test_options_stand_in_a_file_and_the_command_line_wins(warm: Warm, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "variant: beta-tcvae\nhidden_dim: 12\nlatent_dim: 3\nepochs: 1\nlearning_rate: 5e-4\nseed: 9\n"
+        "parameters: {beta: 3, tc_estimator: mws}\nexperiment: {data: [digits], published: {nelbo: 1}}\n"
+    )
+    done = warm(*FIT, "--config", "mine.yaml", "--seed", "4", "--param", "beta=8", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = read(tmp_path / "runs" / "digits-beta-tcvae" / "run.json")
+    config = record["config"]
+    assert isinstance(config, dict)
+    assert (config["seed"], config["learning_rate"], config["epochs"]) == (4, 5e-4, 1)
+    assert config["parameters"] == {"beta": 8, "tc_estimator": "mws"}
+    assert record["parameters"] == {"alpha": 1, "beta": 8, "gamma": 1, "tc_estimator": "mws"}
+    assert "experiment" not in config
+
+
+# ---------------------------------------------------------------- what is made of a run
+
+
+def test_samples(run: Path, warm: Warm, tmp_path: Path) -> None:
+    done = warm("images", "sample", run, "-n", "9", "--category", "2", "--out", "here", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "wrote here/samples.png\nwrote here/samples.csv\n"
+    width, height = png_size(tmp_path / "here" / "samples.png")
+    assert width == height
+    table = pl.read_csv(tmp_path / "here" / "samples.csv")
+    assert table.shape == (9, 64)
+    expected = load_model(run).model.sample(9, category=2)
+    np.testing.assert_array_equal(table.cast(pl.Float32).to_numpy(), expected)
+    shown = warm("images", "sample", run, "-n", "9", "--category", "2", "--json", cwd=tmp_path)
+    told = json.loads(shown.stdout)
+    np.testing.assert_array_equal(np.array(told["samples"], dtype=np.float32), expected)
+    assert (told["n"], told["category"], told["shape"]) == (9, 2, [8, 8])
+    other = json.loads(warm("images", "sample", run, "-n", "9", "--seed", "1", "--json", cwd=tmp_path).stdout)
+    assert other["samples"] != told["samples"]
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+    before = snapshot(tmp_path)
+    assert_refused(warm("images", "sample", run, "--out", "here", cwd=tmp_path), "exists already", "--overwrite")
+    assert snapshot(tmp_path) == before
+    assert warm("images", "sample", run, "--out", "here", "--overwrite", cwd=tmp_path).returncode == 0
+
+
+def test_pictures_go_beside_the_run(run: Path, warm: Warm, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    before = snapshot(tmp_path / "run")
+    for arguments in (("sample", "run"), ("reconstruct", "run", "-n", "5"), ("traverse", "run", "--dims", "2,0")):
+        done = warm("images", *arguments, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+    found = {path.parent.name: png_size(path) for path in sorted(tmp_path.glob("run-*/*.png"))}
+    assert found.keys() == {"run-samples", "run-reconstructions", "run-traversals"}
+    assert 2 * TILE < found["run-reconstructions"][1] < 3 * TILE
+    assert 2 * TILE < found["run-traversals"][1] < 3 * TILE
+    assert found["run-traversals"][0] > 9 * TILE
+    assert snapshot(tmp_path / "run") == before
+
+
+def test_a_traversal_of_an_image(run: Path, warm: Warm, tmp_path: Path) -> None:
+    arguments = ("--dims", "0", "--image", "396", "--category", "3", "--steps", "4", "--span", "1.5", "--out", "t")
+    done = warm("images", "traverse", run, *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "wrote t/traversal.png\ncategory 3 is held\n"
+    assert 4 * TILE < png_size(tmp_path / "t" / "traversal.png")[0] < 7 * TILE
+
+
+def test_vectors_are_drawn_as_charts(plain: Path, warm: Warm, tmp_path: Path) -> None:
+    run = shutil.copytree(plain / "runs" / "points-vae", tmp_path / "run")
+    for arguments in (("sample", run, "-n", "50"), ("reconstruct", run), ("traverse", run, "--dims", "0,1")):
+        done = warm("images", *arguments, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+    names = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("run-*/*.png"))
+    assert names == [
+        "run-reconstructions/histogram.png", "run-samples/histogram.png", "run-traversals/traversal.png",
+    ]  # fmt: skip
+
+
+def test_an_evaluation_is_printed_and_written_where_asked(run: Path, warm: Warm, tmp_path: Path) -> None:
+    asked = ("images", "evaluate", run, "--importance", "3", "--device", "cpu")
+    done = warm(*asked, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    for word in ("NELBO", "NLL by importance weighting", "I(c; x)", "accuracy, one to one", "label 9:", "Frechet"):
+        assert word in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    as_json = warm(*asked, "--json", "--out", "found.json", cwd=tmp_path)
+    found = json.loads(as_json.stdout)
+    assert found == read(tmp_path / "found.json")
+    assert found["bound"]["n_importance"] == 3
+    assert f"{found['bound']['nelbo']:.3f}" in done.stdout
+    before = snapshot(tmp_path)
+    assert_refused(warm(*asked, "--out", "found.json", cwd=tmp_path), "'found.json' exists already", "--overwrite")
+    assert snapshot(tmp_path) == before
+
+
+def test_other_images_are_evaluated_on_purpose_alone(plain: Path, warm: Warm, tmp_path: Path) -> None:
+    shutil.copytree(plain, tmp_path, dirs_exist_ok=True)
+    run = "runs/points-vae"
+    record = read(tmp_path / run / "run.json")
+    record["data"]["source"] = str(tmp_path / "points.npz")  # type: ignore[index]
+    (tmp_path / run / "run.json").write_text(json.dumps(record))
+    asked = ("images", "evaluate", run, "--importance", "2", "--json")
+    assert warm(*asked, cwd=tmp_path).returncode == 0
+    np.savez(tmp_path / "points.npz", x=np.random.default_rng(1).random((50, 1)))
+    for command in (asked, ("images", "reconstruct", run), ("images", "traverse", run, "--dims", "0", "--image", "0")):
+        assert_refused(warm(*command, cwd=tmp_path), "is not what the model was fitted to", "--data")
+    done = warm(*asked, "--data", "points.npz", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["data"]["n_images"] == 5
+    assert_refused(warm(*asked, "--data", "digits", cwd=tmp_path), "64 pixels", "images of 1: give such")
+    (tmp_path / "points.npz").unlink()
+    assert_refused(warm(*asked, cwd=tmp_path), "there is no", "points.npz")
+
+
+def test_variants_are_listed(warm: Warm, tmp_path: Path) -> None:
+    done = warm("images", "variants", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "beta=6" in done.stdout
+    listed = json.loads(warm("images", "variants", "--json", cwd=tmp_path).stdout)["variants"]
+    assert [one["name"] for one in listed if one["name"] in done.stdout] == [one["name"] for one in listed]
+    with_categories = {one["name"] for one in listed if one["categories"]}
+    assert with_categories == {"cp-vae", "indq", "indp", "indqp", "joint-vae", "vade", "gmvae", "vmi-c"}
+    assert next(one for one in listed if one["name"] == "beta-vae")["parameters"] == {"beta": 4.0}
+
+
+def test_a_comparison(warm: Warm, tmp_path: Path) -> None:
+    asked = ("images", "compare", "--variants", "beta-vae,cp-vae,wae-mmd", "--categories", "3", "--param", "beta=2")
+    asked = (*asked, *QUICK, "--seeds", "2", "--importance", "2")
+    done = warm(*asked, "--out", "table", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    for word in ("beta-vae", "cp-vae", "wae-mmd", "NELBO", "KL_c", "NLL", "I(c;x)", "accuracy", "±", "wrote table"):
+        assert word in done.stdout
+    table = pl.read_csv(tmp_path / "table" / "compare.csv")
+    assert table["variant"].to_list() == ["beta-vae", "cp-vae", "wae-mmd"]
+    assert table["fits"].to_list() == [2, 2, 2]
+    assert [value is None for value in table["nelbo"]] == [False, False, True]
+    assert [value is None for value in table["accuracy"]] == [True, False, True]
+    record = read(tmp_path / "table" / "compare.json")
+    assert record["status"] == "complete"
+    fits = record["fits"]
+    assert isinstance(fits, list)
+    assert [(fit["variant"], fit["seed"]) for fit in fits[2:4]] == [("wae-mmd", 0), ("beta-vae", 1)]
+    for fit in fits:
+        if fit["evaluation"]["bound"] is not None:
+            parts = fit["evaluation"]["bound"]["parts"]
+            assert fit["evaluation"]["bound"]["nelbo"] == pytest.approx(sum(parts.values()))
+    assert_refused(warm(*asked, "--out", "table", cwd=tmp_path), "exists already", "--overwrite")
+
+
+def test_a_comparison_as_json(warm: Warm, tmp_path: Path) -> None:
+    asked = ("images", "compare", "--variants", "dip-vae-i", *QUICK, "--importance", "1", "--json")
+    done = warm(*asked, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [row["variant"] for row in json.loads(done.stdout)["table"]] == ["dip-vae-i"]
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------- input at fault
+
+
+def idx(n: int, cut: int = 0) -> bytes:
+    """An idx file of n images of 4 x 4, the last bytes left out."""
+    content = struct.pack(">IIII", 0x803, n, 4, 4) + bytes(range(16)) * n
+    return content[: len(content) - cut]
+
+
+def png(size: int) -> Image.Image:
+    return Image.new("L", (size, size), 128)
+
+
+@pytest.fixture(scope="module")
+def wrong(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of data at fault, and of runs at fault."""
+    folder = tmp_path_factory.mktemp("wrong")
+    (folder / "cut-idx3-ubyte").write_bytes(idx(20, cut=5))
+    (folder / "cut-idx3-ubyte.gz").write_bytes(gzip.compress(idx(20))[:-9])
+    (folder / "few-idx3-ubyte").write_bytes(idx(3))
+    np.savez(folder / "nan.npz", x=np.full((20, 4), np.nan))
+    np.savez(folder / "levels.npz", x=np.full((20, 4), 200.0))
+    np.savez(folder / "odd.npz", pictures=np.zeros((20, 4)))
+    (folder / "cut.npz").write_bytes((folder / "nan.npz").read_bytes()[:200])
+    (folder / "hollow").mkdir()
+    (folder / "album").mkdir()
+    for i in range(12):
+        png(4).save(folder / "album" / f"{i:02}.png")
+    (folder / "album" / "07.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"?" * 40)
+    (folder / "sizes").mkdir()
+    for i in range(12):
+        png(4 + i // 11).save(folder / "sizes" / f"{i:02}.png")
+    (folder / "notes.txt").write_text("no images")
+    shutil.copytree(run, folder / "run")
+    damaged = shutil.copytree(run, folder / "damaged")
+    tensors = (damaged / "model" / "model.safetensors").read_bytes()
+    (damaged / "model" / "model.safetensors").write_bytes(tensors[:-1] + bytes([tensors[-1] ^ 1]))
+    newer = shutil.copytree(run, folder / "newer")
+    header = read(newer / "model" / "model.json")
+    (newer / "model" / "model.json").write_text(json.dumps(header | {"format": 7}))
+    bare = shutil.copytree(run, folder / "bare")
+    (bare / "run.json").unlink()
+    for name, content in (("unknown", "variante: vae"), ("kind", "patience: many"), ("unsafe", "x: !!python/name:os")):
+        (folder / f"{name}.yaml").write_text(content)
+    return folder
+
+
+DATA = {
+    "nonsense": ["there is no 'nonsense'", "digits, bimodal"],
+    "cut-idx3-ubyte": ["ends after"],
+    "cut-idx3-ubyte.gz": ["cut-idx3-ubyte.gz"],
+    "few-idx3-ubyte": ["3 images"],
+    "nan.npz": ["nan in image 0"],
+    "levels.npz": ["Divide by 255"],
+    "odd.npz": ["'pictures'", "x_train"],
+    "cut.npz": ["damaged or cut off"],
+    "hollow": ["is empty"],
+    "album": ["07.png"],
+    "sizes": ["5 x 5", "4 x 4"],
+    "notes.txt": ["notes.txt"],
+    "": ["there is no ''"],
+}
+OPTIONS = {
+    "variant": (["--variant", "nonsense"], ["'nonsense'", "expected one of vae, beta-vae"]),
+    "categories of none": (["--categories", "5"], ["5 categories given for vae", "cp-vae, indq"]),
+    "categories for a prior": (["--variant", "mog", "--categories", "5"], ["components=K"]),
+    "too many categories": ([*CP, "--categories", "70000"], ["categories=70000", "from 1 to 65536"]),
+    "categories in words": ([*CP, "--categories", "ten"], ["ten"]),
+    "likelihood": (["--likelihood", "poisson"], ["poisson", "bernoulli"]),
+    "estimator": ([*CP, "--estimator", "reinforce"], ["gumbel, straight-through, enumerate"]),
+    "unknown parameter": (["--param", "beta=2"], ["'beta'", "it has none"]),
+    "parameter out of range": (["--variant", "beta-vae", "--param", "beta=-1"], ["beta=-1"]),
+    "parameter of a wrong kind": (["--variant", "beta-vae", "--param", "beta=much"], ["beta='much'"]),
+    "parameter without value": (["--param", "beta"], ["--param beta"]),
+    "no epochs": (["--epochs", "0"], ["max_epochs=0"]),
+    "rate nan": (["--learning-rate", "nan"], ["learning_rate=nan"]),
+    "seed": (["--seed", "-1"], ["seed=-1"]),
+    "device": (["--device", "tpu"], ["tpu"]),
+    "cuda": (["--device", "cuda"], ["auto or cpu"]),
+    "option": (["--latents", "5"], ["--latents"]),
+    "argument": (["digits"], ["digits"]),
+    "config": (["--config", "none.yaml"], ["none.yaml"]),
+    "unknown entry": (["--config", "unknown.yaml"], ["'variante'", "expected one of: variant, data, categories"]),
+    "entry of a wrong kind": (["--config", "kind.yaml"], ["patience='many'", "a whole number"]),
+    "unsafe tag": (["--config", "unsafe.yaml"], ["not YAML"]),
+    "out below a file": (["--out", "notes.txt/run"], ["cannot write"]),
+    "out that cannot be made": (["--out", "/proc/no/run"], ["cannot write '/proc/no/run.unfinished'"]),
+    "out that is not ours": (["--out", "album", "--overwrite"], ["album' is nothing that topicnet wrote"]),
+}
+RUNS = {
+    "sample of nothing": (["sample", "nowhere"], ["no image model in 'nowhere'", "topicnet images fit"]),
+    "sample of a folder": (["sample", "hollow"], ["no image model in 'hollow'"]),
+    "sample of a damaged model": (["sample", "damaged"], ["checksum of model.safetensors differs"]),
+    "sample of a newer model": (["sample", "newer"], ["format 7", "update topicnet"]),
+    "sample without record": (["sample", "bare"], ["run.json in 'bare' cannot be read"]),
+    "no samples": (["sample", "run", "-n", "0"], ["-n"]),
+    "sample of a category": (["sample", "run", "--category", "4"], ["category 4 given", "from 0 to 3"]),
+    "sample to nowhere": (["sample", "run", "--out", "notes.txt/here"], ["cannot write"]),
+    "too many samples for a picture": (["sample", "run", "-n", "50000"], ["show less"]),
+    "traverse without dimensions": (["traverse", "run"], ["--dims"]),
+    "traverse a dimension it has not": (["traverse", "run", "--dims", "0,3"], ["no dimension 3", "0 to 2"]),
+    "traverse a dimension below 0": (["traverse", "run", "--dims", "-1"], ["numbers of dimensions"]),
+    "traverse a dimension twice": (["traverse", "run", "--dims", "1,1"], ["names 1 more than once"]),
+    "traverse words": (["traverse", "run", "--dims", "first"], ["'first'", "0,1"]),
+    "traverse nothing": (["traverse", "run", "--dims", ""], ["''"]),
+    "traverse an image it has not": (["traverse", "run", "--dims", "0", "--image", "397"], ["from 0 to 396"]),
+    "traverse an image below 0": (["traverse", "run", "--dims", "0", "--image", "-1"], ["--image -1"]),
+    "traverse no span": (["traverse", "run", "--dims", "0", "--span", "nan"], ["--span=nan"]),
+    "traverse one step": (["traverse", "run", "--dims", "0", "--steps", "1"], ["--steps=1"]),
+    "evaluate without draws": (["evaluate", "run", "--importance", "0"], ["--importance"]),
+    "evaluate on nothing": (["evaluate", "run", "--data", "nonsense"], ["'nonsense'"]),
+    "evaluate on a device": (["evaluate", "run", "--device", "tpu"], ["tpu"]),
+    "evaluate to a folder": (["evaluate", "run", "--importance", "1", "--out", "hollow"], ["'hollow'"]),
+    "compare nothing": (["compare", "--variants", ","], ["no variants given"]),
+    "compare unknown": (["compare", "--variants", "vae,nonsense"], ["'nonsense'"]),
+    "compare categories of none": (["compare", "--variants", "vae,hvae", "--categories", "3"], ["3 categories given"]),
+    "compare parameters of none": (["compare", "--variants", "vae,hvae", "--param", "beta=3"], ["'beta'"]),
+    "compare to a file": (["compare", "--variants", "vae", "--out", "notes.txt"], ["notes.txt"]),
+    "unknown command": (["frobnicate"], ["frobnicate"]),
+}
+
+
+@pytest.mark.parametrize("source", DATA)
+def test_data_at_fault(source: str, wrong: Path, warm: Warm) -> None:
+    before = snapshot(wrong)
+    assert_refused(warm(*FIT, *QUICK, "--data", source, cwd=wrong), *DATA[source])
+    assert snapshot(wrong) == before
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+def test_options_at_fault(case: str, wrong: Path, warm: Warm) -> None:
+    arguments, mentions = OPTIONS[case]
+    before = snapshot(wrong)
+    assert_refused(warm(*FIT, *QUICK, *arguments, cwd=wrong), *mentions)
+    assert snapshot(wrong) == before
+
+
+@pytest.mark.parametrize("case", RUNS)
+def test_runs_at_fault(case: str, wrong: Path, warm: Warm) -> None:
+    arguments, mentions = RUNS[case]
+    before = snapshot(wrong)
+    assert_refused(warm("images", *arguments, cwd=wrong), *mentions)
+    assert snapshot(wrong) == before
+
+
+def test_a_run_without_categories_draws_from_none(plain: Path, warm: Warm) -> None:
+    done = warm("images", "sample", "runs/points-vae", "--category", "0", cwd=plain)
+    assert_refused(done, "category 0 given for a run of vae, which has none", "cp-vae, indq, indp, indqp")
+
+
+def test_a_run_of_the_other_kind(run: Path, themed_run: Path, warm: Warm, tmp_path: Path) -> None:
+    for command in ("sample", "reconstruct", "evaluate"):
+        assert_refused(warm("images", command, themed_run, cwd=tmp_path), "is a topic model of `topicnet fit`")
+    assert_refused(warm("topics", run, cwd=tmp_path), "expected a run folder of `topicnet fit`")
+
+
+def test_a_disk_that_refuses_to_write(warm: Warm, tmp_path: Path) -> None:
+    done = warm(*FIT, *QUICK, "--out", "run", cwd=tmp_path, file_limit=4_000)
+    assert_refused(done, "cannot write", "free some space")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fresh_process_refuses_alike(topicnet: Topicnet, tmp_path: Path) -> None:
+    assert_refused(topicnet(*FIT, "--variant", "nonsense"), "'nonsense' given, expected one of vae, beta-vae")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["images"], ["images", "fit", "--help"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [*PYTHON, "-c", LOADED, json.dumps(arguments)],
+        capture_output=True, text=True, env=ENVIRONMENT, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stderr.splitlines()[-1])) & set(HEAVY) <= {"pydantic"}  # typer's own
+
+
+# ---------------------------------------------------------------- Ctrl-C and kill -9
+
+LONG = (*FIT, *CP, *SMALL, "--epochs", "40", "--batch-size", "300", "--patience", "1000", "--out")
+ALWAYS = {"TOPICNET_CHECKPOINT_SECONDS": "0"}
+SAVED = "run.unfinished/checkpoints/checkpoint-*"
+
+
+def contents(run: Path) -> dict[str, object]:
+    """All of a run that should not depend on how often it was broken off."""
+    found = snapshot(run)
+    for name in ("run.json", "model/model.json", "history.csv"):  # these hold seconds
+        del found[name]
+    header = read(run / "model" / "model.json")
+    record = read(run / "run.json")
+    history = pl.read_csv(run / "history.csv").drop("seconds").rows()
+    kept = {name: record[name] for name in ("status", "fit", "data", "config")}
+    return {"files": found, "history": repr(history), "ending": header["ending"], "record": kept}
+
+
+@pytest.fixture(scope="module")
+def whole(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that nothing broke off."""
+    folder = tmp_path_factory.mktemp("whole")
+    done = warm(*LONG, "run", "--quiet", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+def test_an_interrupted_fit_keeps_the_best_so_far_and_goes_on_to_the_same_bits(
+    whole: Path, warm: Warm, tmp_path: Path
+) -> None:
+    with start(*LONG, "run", cwd=tmp_path) as process:
+        wait_for(process, "training 1/")
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith("topicnet: interrupted; the best so far is kept")
+    assert out.endswith("wrote run\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "run.unfinished"]
+    assert read(tmp_path / "run" / "run.json")["status"] == "interrupted"
+    assert warm("images", "sample", "run", "-n", "4", "--json", cwd=tmp_path).returncode == 0
+    before = snapshot(tmp_path)
+    assert_refused(warm(*LONG, "run", cwd=tmp_path), "an unfinished fit of 'run' is there", "--resume", "--overwrite")
+    assert_refused(warm(*LONG, "run", "--seed", "1", "--resume", cwd=tmp_path), "seed=1", "has 0")
+    assert snapshot(tmp_path) == before
+    done = warm(*LONG, "run", "--resume", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert contents(tmp_path / "run") == contents(whole)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_killed_fit_goes_on_to_the_same_bits(whole: Path, warm: Warm, tmp_path: Path) -> None:
+    for again, step in (((), 2), (("--resume",), 9)):
+        done = warm(*LONG, "run", *again, cwd=tmp_path, env=ALWAYS, kill_when=f"{SAVED[:-1]}{step:06}")
+        assert done.returncode == -9
+        assert [path.name for path in tmp_path.iterdir()] == ["run.unfinished"]
+    assert_refused(warm(*LONG, "run", cwd=tmp_path), "an unfinished fit of 'run' is there")
+    done = warm(*LONG, "run", "--resume", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert contents(tmp_path / "run") == contents(whole)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_fit_does_not_go_on_with_other_images(warm: Warm, tmp_path: Path) -> None:
+    np.savez(tmp_path / "images.npz", x=np.random.default_rng(0).random((40, 4, 4)))
+    fit = (*FIT, *SMALL, "--data", "images.npz", "--epochs", "50", "--batch-size", "4", "--out", "run")
+    assert warm(*fit, cwd=tmp_path, env=ALWAYS, kill_when=f"{SAVED[:-1]}000003").returncode == -9
+    np.savez(tmp_path / "images.npz", x=np.random.default_rng(1).random((40, 4, 4)))
+    assert_refused(warm(*fit, "--quiet", "--resume", cwd=tmp_path), "the images are not those of 'run'")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["vade", "factor-vae", "aae", "vmi-c", "vmi-z", "hvp"])
+def test_other_variants_killed_go_on_to_the_same_bits(variant: str, warm: Warm, tmp_path: Path) -> None:
+    fit = (*FIT, "--variant", variant, *SMALL, "--epochs", "8", "--batch-size", "300", "--out")
+    for again, step in (((), 4), (("--resume",), 17)):
+        done = warm(*fit, "run", *again, cwd=tmp_path, env=ALWAYS, kill_when=f"{SAVED[:-1]}{step:06}")
+        assert done.returncode == -9
+    assert warm(*fit, "run", "--resume", cwd=tmp_path).returncode == 0
+    assert warm(*fit, "whole", cwd=tmp_path).returncode == 0
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+@pytest.mark.slow  # of its parts there are quick tests in tests/images/test_comparison.py
+def test_an_interrupted_comparison_shows_what_was_finished(tmp_path: Path) -> None:
+    asked = ("images", "compare", "--variants", "vae,wae-mmd", *SMALL, "--epochs", "400", "--patience", "1000")
+    with start(*asked, "--importance", "1", "--out", "table", cwd=tmp_path) as process:
+        wait_for(process, "wae-mmd, seed 0")
+        wait_for(process, "training 1/")
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "vae" in out
+    assert read(tmp_path / "table" / "compare.json")["status"] == "interrupted"
+    table = pl.read_csv(tmp_path / "table" / "compare.csv")
+    assert dict(zip(table["variant"], table["fits"], strict=True)) == {"vae": 1, "wae-mmd": 0}

@@ -1,0 +1,126 @@
+"""Variants beside one another: each gets what it knows, one that fails loses no other, and spreads are right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from topicnet.core.interrupt import FitInterrupted
+from topicnet.core.outcome import Listener
+from topicnet.errors import InputError
+from topicnet.images import comparison
+from topicnet.images.comparison import COLUMNS, compare, configs_of, table_csv
+from topicnet.images.config import ImageConfig
+from topicnet.images.estimator import ImageVAE
+
+CONFIG = ImageConfig(latent_dim=2, hidden_dim=8, epochs=1, batch_size=400, device="cpu", seed=3)
+
+
+@contextmanager
+def unheard() -> Iterator[Listener]:
+    yield lambda news: None
+
+
+def run(variants: list[str], seeds: int = 1, config: ImageConfig = CONFIG) -> tuple[dict[str, Any], list[str]]:
+    said: list[str] = []
+    record = compare(
+        config, variants, seeds, n_importance=2, on_data=lambda data: None, on_notice=said.append, progress=unheard
+    )
+    return record, said
+
+
+def test_each_variant_gets_what_it_knows() -> None:
+    config = CONFIG.model_copy(
+        update={
+            "categories": 4, "estimator": "enumerate", "likelihood": "gaussian",
+            "parameters": {"lambda": 3.0, "components": 7},
+        }
+    )  # fmt: skip
+    vae, vade, cp, wae, mog = configs_of(config, ["vae", "vade", "cp-vae", "wae-mmd", "mog"])
+    assert [one.categories for one in (vae, vade, cp, wae, mog)] == [None, 4, 4, None, None]
+    assert [one.estimator for one in (vae, vade, cp, wae, mog)] == [None, None, "enumerate", None, None]
+    assert [one.likelihood for one in (vae, wae)] == ["gaussian", None]
+    assert [one.parameters for one in (vae, wae, mog)] == [{}, {"lambda": 3.0}, {"components": 7}]
+    assert config.categories == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"categories": 4}, "4 categories given for vae, which has none"),
+        ({"estimator": "gumbel"}, "this variant draws no categories"),
+        ({"parameters": {"beta": 2.0}}, "parameter 'beta' given for vae: it has none"),
+        ({"epochs": 0}, "max_epochs=0"),
+    ],
+)
+def test_what_nobody_knows_is_refused_before_any_work(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        run(["vae", "hvae"], config=CONFIG.model_copy(update=given))
+
+
+def test_names_at_fault() -> None:
+    with pytest.raises(InputError, match="no variants given"):
+        run([])
+    with pytest.raises(InputError, match="'nonsense'"):
+        run(["vae", "nonsense"])
+
+
+def test_the_table_is_of_the_fits() -> None:
+    record, said = run(["hvae", "cp-vae", "hvae"], seeds=2)
+    assert record["status"] == "complete"
+    assert [(fit["variant"], fit["seed"]) for fit in record["fits"]] == [
+        ("hvae", 3), ("cp-vae", 3), ("hvae", 4), ("cp-vae", 4),
+    ]  # fmt: skip
+    assert [row["variant"] for row in record["table"]] == ["hvae", "cp-vae"]
+    for row in record["table"]:
+        found = [fit["evaluation"] for fit in record["fits"] if fit["variant"] == row["variant"]]
+        nelbo = [one["bound"]["nelbo"] for one in found]
+        assert row["nelbo"]["values"] == nelbo
+        assert row["nelbo"]["mean"] == pytest.approx(np.mean(nelbo))
+        assert row["nelbo"]["sd"] == pytest.approx(abs(nelbo[0] - nelbo[1]) / math.sqrt(2))
+        parts = [row[name]["mean"] for name in ("reconstruction", "kl_z", "kl_c") if row[name] is not None]
+        assert sum(parts) == pytest.approx(row["nelbo"]["mean"])  # the divergences of both levels count as one
+    assert record["table"][0]["kl_c"] is None
+    assert said[0] == "hvae, seed 3 (1 of 4)"
+    assert said[1].startswith("hvae: nelbo ")
+    lines = table_csv(record["table"]).splitlines()
+    assert lines[0].split(",") == ["variant", "fits", *(f"{name}{end}" for name in COLUMNS for end in ("", "_sd"))]
+    assert [line.split(",")[:2] for line in lines[1:]] == [["hvae", "2"], ["cp-vae", "2"]]
+    assert [line.count(",") for line in lines] == [1 + 2 * len(COLUMNS)] * 3
+
+
+def test_one_that_fails_loses_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(model: ImageVAE, *arguments: Any, **options: Any) -> dict[str, Any]:
+        if model.variant == "vae":
+            raise RuntimeError("no room\nleft")
+        return evaluate(model, *arguments, **options)
+
+    evaluate = comparison.evaluate
+    monkeypatch.setattr(comparison, "evaluate", failing)
+    record, said = run(["vae", "wae-mmd"])
+    assert record["status"] == "complete"
+    assert record["table"][0]["errors"] == ["RuntimeError: no room left"]
+    assert (record["table"][0]["fits"], record["table"][0]["nelbo"]) == (0, None)
+    assert record["table"][1]["fits"] == 1
+    assert "vae failed: RuntimeError: no room left" in said
+    assert table_csv(record["table"]).splitlines()[1] == "vae,0" + 2 * len(COLUMNS) * ","
+    with pytest.raises(InputError, match="none of the 2 fits succeeded: RuntimeError: no room left"):
+        run(["vae"], seeds=2)
+
+
+def test_ctrl_c_keeps_what_was_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: ImageVAE, *arguments: Any, **options: Any) -> ImageVAE:
+        if self.random_state == 4:
+            raise FitInterrupted
+        return fit(self, *arguments, **options)
+
+    fit = ImageVAE.fit
+    monkeypatch.setattr(ImageVAE, "fit", interrupted)
+    record, _ = run(["vae", "wae-mmd"], seeds=2)
+    assert record["status"] == "interrupted"
+    assert [row["fits"] for row in record["table"]] == [1, 1]

@@ -1,0 +1,460 @@
+"""Factorisations of q and p: closed forms against draws, priors that are densities, and the traps of categories.
+
+`made`, `stirred` and `some_images` serve the other tests of image models too.
+"""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare, kstest
+
+from topicnet.core.distributions import Normal
+from topicnet.core.noise import UPPER, Noise
+from topicnet.core.seeding import seeded
+from topicnet.core.threads import chosen_threads
+from topicnet.images.batches import ImageBatch
+from topicnet.images.building import build
+from topicnet.images.hierarchies import ClusteredLatents
+from topicnet.images.latents import COOLING, ESTIMATORS, TEMPERATURES, CategoricalLatents, GaussianLatents
+from topicnet.images.nets import LOG_VAR_RANGE
+from topicnet.images.settings import Sizes
+from topicnet.images.variants import VARIANTS, settled_parameters
+
+CPU = torch.device("cpu")
+P, Z, H, K = 6, 3, 8, 3
+# One of each: the others share their latents and prior with one of these.
+FACTORISATIONS = (
+    "vae", "mog", "vampprior", "hvae", "hvp", "cp-vae", "indq", "indp", "indqp", "vade", "gmvae",
+)  # fmt: skip
+CATEGORICAL = [name for name, variant in VARIANTS.items() if variant.latents == "categorical"]
+# q(c|x) that follows from z is averaged apart from z: a looser bound, not another one.
+LOOSE = ("vade", "gmvae")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Threads wait for each other on a busy machine; a fit has its own say."""
+    with chosen_threads():
+        yield
+
+
+def made(name, *, n_categories=K, estimator="gumbel", likelihood=None, n_images=20, seed=0, sizes=None, **parameters):
+    """An untrained model of a variant, small and in double precision."""
+    variant = VARIANTS[name]
+    small = {"components": 4.0} if "components" in variant.parameters else {}
+    with seeded(seed):
+        vae = build(
+            variant,
+            sizes or Sizes(P, Z, H, 2, n_categories if variant.has_categories else None),
+            settled_parameters(name, small | parameters),
+            likelihood=likelihood or variant.likelihood,
+            estimator=estimator,
+            n_images=n_images,
+        )
+    return vae.double()
+
+
+def stirred(module, seed=1, by=0.3):
+    """The same with all weights moved at random: a start has many zeros, and things that differ by them look alike."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for value in module.parameters():
+            value.add_(by * torch.randn(value.shape, generator=generator, dtype=value.dtype))
+    return module
+
+
+def some_noise(n, seed=0):
+    return Noise.of(seed, np.arange(n), CPU)
+
+
+def some_images(n=20, n_pixels=P, seed=0):
+    """A batch of black and white images in double precision."""
+    x = np.random.default_rng(seed).integers(0, 2, (n, n_pixels)).astype(np.float64)
+    return ImageBatch(torch.as_tensor(x), some_noise(n, seed))
+
+
+def one_image(n):
+    """One image, with noise for so many draws."""
+    return ImageBatch(some_images(1).pixels.expand(n, -1), some_noise(n, 5))
+
+
+def standard_errors(values):
+    """How many standard errors the mean is from 0."""
+    spread = float(values.std())
+    return 0.0 if spread < 1e-12 and abs(values.mean()) < 1e-12 else float(values.mean()) / spread * len(values) ** 0.5
+
+
+# ---------------------------------------------------------------- closed forms
+
+
+@pytest.mark.parametrize("name", FACTORISATIONS)
+@torch.no_grad()
+def test_divergences_are_on_average_what_draws_cost(name):
+    """E sum of terms = -E log p(latents) / q(latents|x), within four standard errors; or more, of loose bounds."""
+    vae = stirred(made(name)).eval()
+    batch = one_image(20_000)
+    draw = vae.latents.draw(batch.pixels, batch.noise)
+    told = sum(draw.terms.values())
+    spent = -vae.latents.weighted(batch.pixels, batch.noise).log_ratio
+    assert float(told.mean()) > 0.05
+    error = standard_errors(told - spent)
+    assert error > -4
+    assert error < 4 or name in LOOSE
+
+
+@pytest.mark.parametrize("name", ["cp-vae", "indq", "indp", "indqp"])
+@torch.no_grad()
+def test_enumerated_divergences_are_those_of_hard_draws(name):
+    exact, drawn = (stirred(made(name, estimator=estimator)).eval() for estimator in ("enumerate", "gumbel"))
+    batch = one_image(20_000)
+    told = exact.latents.draw(some_images(1).pixels, some_noise(1)).terms  # in closed form: no draw matters
+    sampled = drawn.latents.draw(batch.pixels, batch.noise).terms
+    assert abs(standard_errors(sampled["kl_z"] - told["kl_z"])) < 4
+    assert torch.allclose(sampled["kl_c"], told["kl_c"])
+
+
+@torch.no_grad()
+def test_the_divergence_of_categories_is_that_from_the_uniform():
+    vae = stirred(made("indqp"))
+    batch = some_images()
+    pi = vae.latents.log_categories(batch.pixels).exp()
+    expected = torch.distributions.kl_divergence(
+        torch.distributions.Categorical(probs=pi), torch.distributions.Categorical(logits=torch.zeros(K).double())
+    )
+    assert torch.allclose(vae.latents.draw(batch.pixels, batch.noise).terms["kl_c"], expected)
+
+
+@torch.no_grad()
+def test_vade_s_divergence_of_z_and_c_is_the_mean_over_draws_of_both():
+    vae = stirred(made("vade"))
+    batch = one_image(100_000)
+    draw, mixture = vae.latents.draw(batch.pixels, batch.noise), vae.latents.mixture
+    q_c = draw.log_q_c[0].exp()
+    assert q_c.min() > 0.01
+    each = [mixture.component(row.expand(1, -1)).log_density(draw.z) for row in torch.eye(K).double()]
+    log_p = torch.stack(each, 1) + mixture.log_weights()  # (n, K): log p(z, c)
+    log_ratio = draw.q.log_density(draw.z)[:, None] + q_c.log() - log_p
+    told = draw.terms["kl_z"] + draw.terms["kl_c"]
+    assert abs(standard_errors((log_ratio * q_c).sum(-1) - told)) < 4
+
+
+@torch.no_grad()
+def test_the_inner_divergence_of_two_levels_is_the_mean_over_draws_of_z1():
+    latents = stirred(made("hvae")).latents
+    x, z2 = some_images(1).pixels, torch.tensor([[0.3, -0.5, 1.0]]).double()
+    q, p = latents._lower(x, z2, None), latents._prior(z2)
+    n = 100_000
+    drawn = Normal(q.mean.expand(n, -1), q.log_var.expand(n, -1), some_noise(n)).sample()
+    gap = q.log_density(drawn) - p.log_density(drawn) - q.kl_from(p)
+    assert abs(standard_errors(gap)) < 4
+
+
+@torch.no_grad()
+def test_gmvae_s_divergences_given_w_and_c():
+    latents = stirred(made("gmvae")).latents
+    batch = some_images(1)
+    draw = latents.draw(batch.pixels, batch.noise)
+    w = latents._both(batch.pixels, batch.noise)[1].sample(UPPER)
+    p = latents._components(w)
+    log_joint = p.log_density(draw.z[:, None]) - math.log(K)
+    assert torch.allclose(draw.log_q_c, log_joint - log_joint.logsumexp(-1, keepdim=True))  # p(c|z,w) is exact
+    n = 100_000
+    z = Normal(draw.q.mean.expand(n, -1), draw.q.log_var.expand(n, -1), some_noise(n, 3)).sample()
+    ratio = draw.q.log_density(z)[:, None] - p.log_density(z[:, None])
+    assert abs(standard_errors((ratio * draw.log_q_c.exp()).sum(-1) - draw.terms["kl_z"])) < 4
+
+
+def test_little_divergence_of_clusters_costs_nothing_more():
+    free, held = (stirred(made("gmvae", least_kl_c=least)) for least in (0.0, 0.9))
+    batch = some_images()
+    costs = [vae.latents.draw(batch.pixels, batch.noise).terms["kl_c"] for vae in (free, held)]
+    assert (costs[0] < 0.9).any()
+    assert torch.equal(costs[1], costs[0].clamp_min(0.9))
+
+
+# ---------------------------------------------------------------- priors
+
+
+def flat_prior(name):
+    """The prior of a variant with one latent dimension."""
+    vae = stirred(made(name, sizes=Sizes(P, 1, H, 2, None)), by=0.8)
+    return vae.latents.prior
+
+
+@pytest.mark.parametrize("name", ["vae", "mog", "vampprior"])
+@torch.no_grad()
+def test_a_prior_is_a_density_and_is_drawn_from_as_such(name):
+    prior = flat_prior(name)
+    grid = torch.linspace(-30.0, 30.0, 60_001, dtype=torch.float64)
+    density = prior.log_density(grid[:, None]).exp()
+    assert torch.trapezoid(density, grid).item() == pytest.approx(1.0, abs=1e-6)
+    below = torch.cumulative_trapezoid(density, grid).numpy()
+    z = prior.sample(some_noise(20_000), torch.zeros(20_000, 1, dtype=torch.float64)).ravel().numpy()
+    assert kstest(z, lambda x: np.interp(x, grid[1:].numpy(), below)).pvalue > 1e-3
+
+
+@torch.no_grad()
+def test_a_mixture_prior_is_the_log_of_the_mean():
+    """Trap 4: the mean of the logs is the log of one Gaussian, not normalised."""
+    prior, z = flat_prior("mog"), torch.linspace(-2.0, 2.0, 7).double()[:, None]
+    rows = torch.eye(4).double()
+    each = torch.stack([prior.mixture.component(row.expand(7, -1)).log_density(z) for row in rows], 1)
+    assert torch.allclose(prior.log_density(z), each.exp().mean(1).log())
+    assert (prior.log_density(z) - each.mean(1) > 1e-3).all()
+
+
+@torch.no_grad()
+def test_a_vamp_prior_is_the_mean_of_its_encoded_inputs():
+    vae = stirred(made("vampprior"))
+    prior, z = vae.latents.prior, some_images(5, Z, seed=3).pixels
+    each = vae.latents.posterior(prior.inputs)  # (4, Z)
+    logs = Normal(each.mean[None], each.log_var[None]).log_density(z[:, None])  # (5, 4)
+    assert torch.allclose(prior.log_density(z), logs.exp().mean(1).log())
+    assert ((prior.inputs >= 0) & (prior.inputs <= 1)).all()
+
+
+def test_pseudo_inputs_start_at_images_again_where_there_are_too_few():
+    for n_images in (2, 9):
+        vae = made("vampprior")
+        pixels = some_images(n_images, seed=4).pixels
+        vae.latents.start_from(pixels)
+        nearest = torch.cdist(vae.latents.prior.free_inputs.detach(), pixels).min(1)
+        assert nearest.values.max() < 0.1
+        assert nearest.values.min() > 0  # with a little noise, so that equal ones part
+        assert len(set(nearest.indices.tolist())) == min(4, len(torch.unique(pixels, dim=0)))
+
+
+def test_what_has_no_pseudo_inputs_takes_no_note_of_images():
+    for name in ("vae", "cp-vae", "vade", "aae"):
+        vae = made(name)
+        before = {key: value.clone() for key, value in vae.state_dict().items()}
+        vae.latents.start_from(some_images().pixels)
+        assert all(torch.equal(value, before[key]) for key, value in vae.state_dict().items())
+
+
+# ---------------------------------------------------------------- categories
+
+
+@pytest.mark.parametrize(("name", "told"), [("cp-vae", True), ("indp", True), ("indq", False), ("indqp", False)])
+def test_the_mean_of_z_depends_on_the_category_drawn_where_the_variant_says_so(name, told):
+    """Trap 3: with pi(x) in place of c CP-VAE would be INDq."""
+    vae = stirred(made(name)).train()
+    batch = some_images()
+    draw = vae.latents.draw(batch.pixels, batch.noise)
+    c = torch.full((20, K), 1 / K, dtype=torch.float64, requires_grad=True)
+    mean = vae.latents.posterior(vae.latents.body(batch.pixels), c).mean
+    (slope,) = torch.autograd.grad(mean.sum(), c, allow_unused=True)
+    assert (slope is not None and bool((slope.abs() > 1e-3).any())) == told
+    (through,) = torch.autograd.grad(draw.q.mean.sum(), draw.c, allow_unused=True)
+    assert (through is not None) == told
+    # And the draw, not pi(x), is what it is told: other Gumbel noise, another mean.
+    other = vae.latents.draw(batch.pixels, some_noise(20, seed=9))
+    assert torch.equal(draw.log_q_c, other.log_q_c)
+    assert torch.equal(draw.q.mean, other.q.mean) != told
+
+
+@pytest.mark.parametrize("name", ["cp-vae", "indp"])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("training", [True, False])
+def test_encoder_decoder_and_divergence_are_told_one_category(name, estimator, training):
+    """Trap 4: public code draws another one for the decoder, and weighs the divergence by q(c|x)."""
+    vae = stirred(made(name, estimator=estimator)).train(training)
+    batch = some_images()
+    draw = vae.latents.draw(batch.pixels, batch.noise)
+    repeats = len(draw.c) // 20
+    hidden = vae.latents.body(batch.pixels).repeat(repeats, 1)
+    assert torch.equal(draw.code[0], torch.cat([draw.z, draw.c], -1))
+    assert torch.allclose(vae.latents.posterior(hidden, draw.c).mean, draw.q.mean)
+    mixture = vae.latents.mixture
+    each = draw.q.kl_from(Normal(torch.zeros(1).double(), torch.zeros(1).double()))
+    if mixture is not None:
+        pairs = zip(mixture.means, mixture.log_var, strict=True)
+        each = (draw.c * torch.stack([draw.q.kl_from(Normal(m[None], v[None])) for m, v in pairs], 1)).sum(1)
+    assert torch.allclose(draw.terms["kl_z"], draw.averaged(each))
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_categories_are_hard_where_a_bound_is_asked_for(estimator):
+    vae = made("cp-vae", estimator=estimator)
+    batch = some_images()
+    for training in (True, False):
+        c = vae.train(training).latents.draw(batch.pixels, batch.noise).c
+        hard = bool(((c == 0) | (c == 1)).all())
+        assert hard == (not training or estimator != "gumbel")
+        assert torch.allclose(c.sum(-1), torch.ones(len(c)).double())
+
+
+def test_straight_through_draws_are_hard_and_their_gradient_is_the_relaxed_one():
+    x, noise = some_images().pixels, some_noise(20)
+    gradients = []
+    for estimator in ("gumbel", "straight-through"):
+        latents = made("indqp", estimator=estimator).train().latents
+        draw = latents.draw(x, noise)
+        (draw.c * torch.arange(float(K))).sum().backward()
+        gradients.append(latents.category.weight.grad)
+    assert torch.allclose(*gradients)
+    assert gradients[0].abs().max() > 1e-6
+
+
+@torch.no_grad()
+def test_hard_categories_are_drawn_by_their_probability():
+    vae = stirred(made("cp-vae")).eval()
+    batch = one_image(30_000)
+    draw = vae.latents.draw(batch.pixels, batch.noise)
+    assert chisquare(draw.c.sum(0), 30_000 * draw.log_q_c[0].exp()).pvalue > 1e-3
+
+
+@torch.no_grad()
+def test_a_cold_relaxed_category_is_the_hard_one():
+    vae = made("cp-vae").train()
+    vae.latents.temperature.fill_(1e-3)
+    batch = some_images(200)
+    relaxed = vae.latents.draw(batch.pixels, batch.noise).c
+    hard = vae.eval().latents.draw(batch.pixels, batch.noise).c
+    assert ((relaxed - hard).abs().max(-1).values < 1e-6).double().mean() > 0.95
+
+
+def test_categories_cool_slowly_and_not_below_the_least():
+    latents = made("cp-vae").latents
+    seen = []
+    for epoch in range(1, 400):
+        latents.cool(epoch)
+        seen.append(latents.temperature.item())
+    expected = math.exp(-COOLING * sum(range(1, 101)))
+    assert seen[99] == pytest.approx(expected, rel=1e-6)
+    assert TEMPERATURES[0] > seen[99] > 0.85  # it stays near 1 for a hundred epochs
+    assert seen[-1] == TEMPERATURES[1]
+
+
+@pytest.mark.parametrize("name", ["cp-vae", "indqp", "vmi-c"])
+@torch.no_grad()
+def test_categories_are_drawn_from_those_of_the_training_images_and_z_given_them(name):
+    latents = stirred(made(name)).latents
+    weights = torch.tensor([0.7, 0.1, 0.2]).double()
+    latents.settle(weights)
+    (code,) = latents.sample(some_noise(20_000), 20_000)
+    z, c = code[:, :Z], code[:, Z:]
+    assert chisquare(c.sum(0), 20_000 * weights).pvalue > 1e-3
+    for k in range(K):
+        some = z[c[:, k] == 1]
+        expected = torch.zeros(Z).double() if latents.mixture is None else latents.mixture.means[k]
+        spread = 1.0 if latents.mixture is None else (0.5 * latents.mixture.log_var[k]).exp()
+        assert ((some.mean(0) - expected).abs() < 5 * spread / len(some) ** 0.5).all()
+        (named,) = latents.sample(some_noise(7), 7, k)
+        assert (named[:, Z:].argmax(-1) == k).all()
+
+
+@torch.no_grad()
+def test_clusters_are_drawn_by_their_weights():
+    latents = stirred(made("vade")).latents
+    latents.mixture.means.copy_(10.0 * torch.eye(K))
+    latents.mixture.logits.copy_(torch.tensor([0.7, 0.1, 0.2]).log())
+    (z,) = latents.sample(some_noise(20_000), 20_000)
+    assert chisquare(torch.bincount(z.argmax(-1), minlength=K), [14_000, 2_000, 4_000]).pvalue > 1e-3
+    assert (latents.sample(some_noise(50), 50, 1)[0].argmax(-1) == 1).all()
+
+
+# ---------------------------------------------------------------- VaDE's assignment
+
+
+def two_clusters(assignment):
+    """Components at +-1 with variance 0.16, and q(z|x) = N(0.4, 0.81) whatever x is."""
+    latents = ClusteredLatents(1, 1, 0, 1, 2, assignment).double()
+    with torch.no_grad():
+        latents.head.mean.weight.zero_()
+        latents.head.mean.bias.fill_(0.4)
+        latents.head.log_var.weight.zero_()
+        latents.head.log_var.bias.fill_(math.log(0.81))
+        latents.cluster(torch.tensor([[-1.0], [1.0]]), torch.full((2, 1), math.log(0.16)), torch.tensor([0.5, 0.5]))
+    return latents
+
+
+@torch.no_grad()
+def test_the_optimal_assignment_beats_the_mean_posterior():
+    """Trap 7: E log p(c|z) - log q(c), averaged by q, is -2.474 at its best and -3.494 where q(c|x) = E p(c|z)."""
+    best, paper = two_clusters("optimal"), two_clusters("mean-posterior")
+    n = 100_000
+    x, noise = torch.zeros(n, 1, dtype=torch.float64), some_noise(n)
+    draw = best.draw(x, noise)
+    log_p_c = best.mixture.log_responsibility(draw.z)
+    mean_posterior = log_p_c.exp().mean(0)
+    assert mean_posterior.tolist() == pytest.approx([0.331, 0.669], abs=0.005)
+    assert draw.log_q_c[0].exp().tolist() == pytest.approx([0.0067, 0.9933], abs=2e-4)
+    values = [float((q_c * (log_p_c.mean(0) - q_c.log())).sum()) for q_c in (draw.log_q_c[0].exp(), mean_posterior)]
+    assert values == pytest.approx([-2.474, -3.494], abs=0.05)
+    # What the model tells agrees: its divergence is log q(z|x) - log p(z) less that value.
+    told = float(sum(draw.terms.values()).mean())
+    apart = float((draw.q.log_density(draw.z) - best.mixture.log_density(draw.z)).mean())
+    assert apart - told == pytest.approx(values[0], abs=0.02)
+    assert float(sum(paper.draw(x, noise).terms.values()).mean()) > told + 0.3
+
+
+# ---------------------------------------------------------------- all of them
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@torch.no_grad()
+def test_codes_draws_and_samples_fit_together(name):
+    vae = stirred(made(name)).eval()
+    batch = some_images(7)
+    latents = vae.latents
+    z = latents.codes(batch.pixels)
+    assert z.shape == (7, latents.latent_dim)
+    draw = latents.draw(batch.pixels, batch.noise)
+    assert draw.z.shape == z.shape
+    assert tuple(part.shape[1] for part in draw.code) == latents.code_widths
+    assert all(value.shape == (7,) for value in draw.terms.values())
+    drawn = latents.sample(some_noise(5), 5)
+    assert tuple(part.shape for part in drawn) == tuple((5, width) for width in latents.code_widths)
+    assert vae.decode(drawn).shape == (5, P)
+    if latents.n_categories is None:
+        with pytest.raises(NotImplementedError):
+            latents.log_categories(batch.pixels)
+    else:
+        assert torch.allclose(latents.log_categories(batch.pixels).exp().sum(-1), torch.ones(7).double())
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@torch.no_grad()
+def test_an_image_is_drawn_the_same_alone_and_among_others(name):
+    vae = stirred(made(name)).eval()
+    batch = some_images(12)
+    among, alone = (
+        vae.latents.draw(x, noise)
+        for x, noise in (
+            (batch.pixels, batch.noise),
+            (batch.pixels[4:5], Noise(batch.noise.keys[4:5])),
+        )
+    )
+    assert torch.allclose(among.z[4:5], alone.z)
+    for term, value in alone.terms.items():
+        assert torch.allclose(among.terms[term][4:5], value)
+
+
+@pytest.mark.parametrize("name", ["vae", "cp-vae", "hvae", "gmvae", "vade"])
+@torch.no_grad()
+def test_a_linear_model_has_all_its_parts(name):
+    vae = made(name, sizes=Sizes(P, Z, H, 0, K if VARIANTS[name].has_categories else None))
+    batch = some_images()
+    assert all(torch.isfinite(value).all() for value in vae.terms(batch).values())
+    assert not any("both" in key for key in vae.state_dict() if "latents.body" in key)
+
+
+@torch.no_grad()
+def test_posteriors_are_neither_points_nor_boundless():
+    latents = stirred(made("vae"), by=30.0).latents
+    assert isinstance(latents, GaussianLatents)
+    q = latents.posterior(some_images().pixels)
+    assert q.log_var.min() == LOG_VAR_RANGE[0]
+    assert q.log_var.max() == LOG_VAR_RANGE[1]
+
+
+@pytest.mark.parametrize("name", CATEGORICAL)
+def test_the_table_says_what_the_latents_are(name):
+    latents, variant = made(name).latents, VARIANTS[name]
+    assert isinstance(latents, CategoricalLatents)
+    assert (latents.mixture is not None) == variant.learned
+    assert latents.head.mean.in_features == H + (K if variant.conditional else 0)
+    assert latents.decodes_categories

@@ -1,0 +1,200 @@
+"""Saved image models: the same bits for every variant; damaged, foreign and newer ones are refused in one line."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from topicnet import files
+from topicnet.errors import BundleError
+from topicnet.images.data import load_images
+from topicnet.images.estimator import ImageVAE
+from topicnet.images.storage import HEADER, TENSORS, SavedModel, load_model, save_model
+from topicnet.images.variants import VARIANTS
+
+SHAPE = (8, 8)
+N_IMAGES = 40
+
+
+def small_model(variant: str = "vae", **options: object) -> ImageVAE:
+    """A model of forty digits after an epoch."""
+    has_categories = VARIANTS[variant].has_categories
+    settings = {
+        "latent_dim": 3,
+        "hidden_dim": 12,
+        "max_epochs": 1,
+        "batch_size": 20,
+        "random_state": 0,
+        "device": "cpu",
+    }
+    settings |= {"n_categories": 3 if has_categories else None} | options
+    pixels = load_images("digits").train.pixels[:N_IMAGES]
+    return ImageVAE(variant, **settings).fit(pixels)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder to copy and to damage."""
+    folder = tmp_path_factory.mktemp("saved") / "run" / "model"
+    save_model(SavedModel(small_model("cp-vae"), SHAPE), folder)
+    return folder
+
+
+@pytest.fixture
+def folder(saved: Path, tmp_path: Path) -> Path:
+    """A model folder of this test's own."""
+    return shutil.copytree(saved, tmp_path / "model")
+
+
+def rewrite(folder: Path, **entries: object) -> None:
+    """Change the header and its checksum with it, as a foreign program would."""
+    header = json.loads((folder / HEADER).read_text())
+    header.pop("checksum")
+    header |= entries
+    (folder / HEADER).write_text(json.dumps(header | {"checksum": files.json_checksum(header)}))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_loaded_model_gives_the_same_bits(variant: str, tmp_path: Path) -> None:
+    model, test = small_model(variant), load_images("digits").test.pixels[:30]
+    save_model(SavedModel(model, SHAPE), tmp_path)
+    loaded = load_model(tmp_path)
+    again = loaded.model
+    assert loaded.shape == SHAPE
+    assert again.get_params() == model.get_params()
+    assert repr(again.history_) == repr(model.history_)
+    assert (again.best_epoch_, repr(again.best_loss_), again.stopped_) == (
+        model.best_epoch_, repr(model.best_loss_), model.stopped_,
+    )  # fmt: skip
+    np.testing.assert_array_equal(again.transform(test), model.transform(test))
+    np.testing.assert_array_equal(again.reconstruct(test), model.reconstruct(test))
+    np.testing.assert_array_equal(again.sample(7, draw=True), model.sample(7, draw=True))
+    if VARIANTS[variant].has_categories:
+        np.testing.assert_array_equal(again.category_probabilities(test), model.category_probabilities(test))
+        np.testing.assert_array_equal(again.sample(3, category=2), model.sample(3, category=2))
+    if VARIANTS[variant].has_bound:
+        assert again.score(test) == model.score(test)
+    state = model.network_.state_dict()
+    assert {name: value.dtype for name, value in again.network_.state_dict().items()} == {
+        name: value.dtype for name, value in state.items()
+    }
+
+
+def test_parameters_come_back_whatever_they_are(tmp_path: Path) -> None:
+    """JSON knows no endless capacity, numpy's numbers neither, nor a random state."""
+    parameters = {"gamma": np.float64(7.5), "capacity_c": math.inf}
+    model = small_model("joint-vae", parameters=parameters, hidden_dim=9, random_state=np.random.RandomState(0))
+    save_model(SavedModel(model, None), tmp_path)
+    loaded = load_model(tmp_path)
+    assert loaded.shape is None
+    assert loaded.model.parameters == parameters
+    assert loaded.model.parameters_ == model.parameters_
+    assert loaded.model.random_state is None
+    model = small_model("beta-tcvae", parameters={"tc_estimator": "mws", "beta": 2})
+    save_model(SavedModel(model, None), tmp_path)
+    assert load_model(tmp_path).model.parameters_ == model.parameters_
+
+
+def test_a_run_folder_and_its_model_folder_are_the_same(saved: Path) -> None:
+    assert load_model(saved.parent).model.get_params() == load_model(str(saved)).model.get_params()
+
+
+def test_a_saved_model_is_two_files_without_anything_to_run(saved: Path) -> None:
+    assert sorted(path.name for path in saved.iterdir()) == [HEADER, TENSORS]
+    header = json.loads((saved / HEADER).read_text())
+    assert header["format"] == 1
+    assert header["shape"] == list(SHAPE)
+    assert header["n_pixels"] == 64
+    assert header["sha256"] == {TENSORS: files.sha256(saved / TENSORS)}
+
+
+def test_a_loaded_model_can_be_fitted_anew(saved: Path) -> None:
+    model = load_model(saved).model
+    pixels = load_images("digits").train.pixels[:N_IMAGES]
+    np.testing.assert_array_equal(model.fit(pixels).transform(pixels), small_model("cp-vae").transform(pixels))
+
+
+def test_every_damaged_byte_is_noticed(saved: Path, tmp_path: Path) -> None:
+    """Of a sample: no file of a model may change a little and still be read as if nothing had happened."""
+    rng = np.random.default_rng(0)
+    for name in (HEADER, TENSORS):
+        content = (saved / name).read_bytes()
+        for place in rng.integers(len(content), size=25):
+            damaged = bytearray(content)
+            damaged[place] ^= 1 << int(rng.integers(8))
+            folder = shutil.copytree(saved, tmp_path / "model", dirs_exist_ok=True)
+            (folder / name).write_bytes(damaged)
+            if same_content(folder, saved):  # white space between entries says nothing
+                assert load_model(folder).model.get_params() == load_model(saved).model.get_params()
+            else:
+                with pytest.raises(BundleError):
+                    load_model(folder)
+
+
+def same_content(folder: Path, other: Path) -> bool:
+    """Whether two model folders hold the same tensors, and headers that mean the same."""
+    if files.sha256(folder / TENSORS) != files.sha256(other / TENSORS):
+        return False
+    try:
+        return bool(json.loads((folder / HEADER).read_text()) == json.loads((other / HEADER).read_text()))
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize("name", [HEADER, TENSORS])
+@pytest.mark.parametrize("length", [0, 1, 100])
+def test_a_file_cut_off_is_refused(name: str, length: int, folder: Path) -> None:
+    (folder / name).write_bytes((folder / name).read_bytes()[:length])
+    with pytest.raises(BundleError, match="damaged"):
+        load_model(folder)
+
+
+def test_tensors_that_are_gone_are_refused(folder: Path) -> None:
+    (folder / TENSORS).unlink()
+    with pytest.raises(BundleError, match=r"damaged \(model.safetensors cannot be read\): copy it again or fit anew"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ({"format": 2}, "has format 2, this version of topicnet .* reads up to 1: update topicnet"),
+        ({"kind": "sounds"}, "is no image model of topicnet: expected a run folder of `topicnet images fit`"),
+        ({"kind": None, "vocab_size": 5}, "is a topic model of `topicnet fit`: expected a run folder of"),
+        ({"n_pixels": 65}, "the tensors do not fit the model"),
+        ({"n_pixels": -3}, "damaged"),
+        ({"n_pixels": "64"}, "lacks an entry"),
+        ({"history": None}, "lacks an entry"),
+        ({"history": [5]}, "damaged"),
+        ({"ending": {}}, "damaged"),
+        ({"shape": 5}, "damaged"),
+        ({"parameters": {"variant": "nonsense"}}, "variant 'nonsense' given, expected one of vae"),
+        ({"parameters": {"depth": 3}}, "damaged"),
+        ({"parameters": {"parameters": [3]}}, "damaged"),
+        ({"parameters": {}}, "the tensors do not fit the model"),
+        ({"sha256": {}}, "the checksum of model.safetensors differs"),
+    ],
+)
+def test_a_header_that_says_something_else_is_refused(entries: dict[str, object], said: str, folder: Path) -> None:
+    rewrite(folder, **entries)
+    with pytest.raises(BundleError, match=said) as caught:
+        load_model(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "5", "null", "[" * 100_000, '{"format": 1}', "\udc80"])
+def test_what_is_no_header_is_refused(content: str, folder: Path) -> None:
+    (folder / HEADER).write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(BundleError, match=r"damaged|no image model"):
+        load_model(folder)
+
+
+def test_nothing_there_is_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(BundleError, match=r"no image model in .*: expected a run folder of `topicnet images fit`"):
+            load_model(path)

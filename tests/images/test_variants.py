@@ -1,0 +1,284 @@
+"""The table of variants: what each line says is what is built, and one step moves every parameter."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import argrelmax
+
+from tests.images.test_latents import CPU, H, K, P, Z, made, some_images
+from topicnet.core.schedule import Schedule
+from topicnet.core.threads import chosen_threads
+from topicnet.core.train import train
+from topicnet.errors import InputError
+from topicnet.images.batches import ImageBatches
+from topicnet.images.data import load_images
+from topicnet.images.latents import ESTIMATORS
+from topicnet.images.likelihoods import LIKELIHOODS
+from topicnet.images.penalties import TC_ESTIMATORS
+from topicnet.images.settings import (
+    DEFAULT_CATEGORIES,
+    settled_estimator,
+    settled_likelihood,
+    settled_sizes,
+)
+from topicnet.images.variants import (
+    CHOICES,
+    RAMP_SHARE,
+    VARIANTS,
+    WITH_CATEGORIES,
+    ramps,
+    settled_parameters,
+    variant_of,
+)
+
+DIVERGENCES = {"kl_z", "kl_c", "kl_z1", "kl_z2", "kl_w"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Threads wait for each other on a busy machine; a fit has its own say."""
+    with chosen_threads():
+        yield
+
+
+def numbers_of(name, **parameters):
+    settled = settled_parameters(name, parameters)
+    return {key: value for key, value in settled.items() if not isinstance(value, str)}
+
+
+def schedule_of(name, n_steps=1):
+    variant, numbers = VARIANTS[name], numbers_of(name)
+    return Schedule(n_steps, 1e-3, weights=variant.weights(numbers), targets=ramps(variant, numbers, K), drops=())
+
+
+def batches(n=40, size=40):
+    pixels = np.random.default_rng(0).random((n, P))
+    return ImageBatches(torch.as_tensor(pixels), size, CPU, binarise=True)
+
+
+def one_epoch(vae, name, data):
+    return train(
+        vae, data, None, schedule_of(name, len(data)), max_epochs=1, patience=1, weight_decay=0.0, seed=0, device=CPU,
+        phases=vae.phases(numbers_of(name).get("critic_rate", 1.0)),
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- one step
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_parameter_gets_a_gradient_in_one_step(name):
+    """Of the main loss or of a phase: Adam moves whatever has a gradient, and nothing else. No exceptions: what
+    is not used is not a parameter.
+    """
+    vae = made(name)
+    before = {key: value.detach().clone() for key, value in vae.named_parameters()}
+    result = one_epoch(vae, name, batches())
+    assert result.stopped == "done"
+    still = [key for key, value in vae.named_parameters() if torch.equal(value, before[key])]
+    assert still == []
+    assert all(value.grad is None and value.requires_grad for value in vae.parameters())
+
+
+@pytest.mark.parametrize("name", ["mog", "vampprior", "hvp", "cp-vae", "indq", "vade", "gmvae"])
+def test_every_component_of_a_prior_gets_a_gradient(name):
+    """Trap 4: public code never trains its priors. Not a tensor alone, every mean and variance of it."""
+    vae = made(name)
+    batch = some_images(40)
+    schedule = schedule_of(name)
+    loss = sum(schedule.weighted(term, value.mean(), 0) for term, value in vae.terms(batch).items())
+    loss.backward()
+    prior = {
+        key: value.grad
+        for key, value in vae.named_parameters()
+        if any(part in key for part in ("mixture", "free_inputs", "components.", "prior_head"))
+    }
+    assert prior
+    for key, gradient in prior.items():
+        rows = gradient.abs().flatten(1).sum(1) if gradient.ndim > 1 else gradient.abs()
+        assert (rows > 0).all(), key
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_its_weights_and_capacities_are_of_terms_it_has(name):
+    vae, data = made(name), batches(size=20)
+    row = one_epoch(vae, name, data).history[0]
+    variant = VARIANTS[name]
+    named = set(variant.weights(numbers_of(name))) | set(variant.targets(numbers_of(name), K))
+    assert named <= row.keys()
+    assert all(math.isfinite(value) for key, value in row.items() if key != "validation_loss")
+    assert ("kl_c" in row) == (variant.has_categories)
+    if variant.warms_up:
+        assert DIVERGENCES & row.keys()
+    if not variant.has_bound:
+        assert not DIVERGENCES & row.keys()
+
+
+def test_the_loss_of_an_adversarial_autoencoder_is_its_reconstruction_alone():
+    vae = made("aae")
+    assert set(vae.terms(some_images())) == {"reconstruction"}
+    row = one_epoch(vae, "aae", batches()).history[0]
+    assert row["loss"] == pytest.approx(row["reconstruction"])
+    assert {"critic", "fooling"} <= row.keys()
+
+
+@pytest.mark.parametrize("name", [name for name, variant in VARIANTS.items() if variant.has_bound])
+@torch.no_grad()
+def test_the_bound_is_reconstruction_and_divergences_whatever_the_loss(name):
+    bound = made(name).bound(some_images())
+    assert "reconstruction" in bound
+    assert bound.keys() - {"reconstruction"} <= DIVERGENCES
+    assert all(value.shape == (20,) for value in bound.values())
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "logistic"])
+@pytest.mark.parametrize("name", ["vae", "cp-vae", "aae"])
+def test_other_likelihoods_learn_their_spread(name, likelihood):
+    vae = made(name, likelihood=likelihood)
+    (spread,) = (value for value in vae.likelihood.parameters())
+    before = spread.item()
+    one_epoch(vae, name, batches())
+    assert spread.item() != before
+
+
+# ---------------------------------------------------------------- parameters
+
+
+def test_the_table_is_whole():
+    assert len(VARIANTS) == 25
+    assert {variant.likelihood for variant in VARIANTS.values()} <= LIKELIHOODS.keys()
+    assert CHOICES["tc_estimator"] == TC_ESTIMATORS
+    assert [name for name, variant in VARIANTS.items() if not variant.has_bound] == ["aae", "wae-mmd", "wae-gan"]
+    assert set(WITH_CATEGORIES) == {
+        "cp-vae", "indq", "indp", "indqp", "joint-vae", "vade", "gmvae", "vmi-c",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_defaults_are_within_their_range_and_are_kept(name):
+    defaults = dict(VARIANTS[name].parameters)
+    assert settled_parameters(name, {}) == defaults
+    assert settled_parameters(name, defaults) == defaults
+    for parameter, value in defaults.items():
+        other = next(choice for choice in CHOICES[parameter] if choice != value) if parameter in CHOICES else 1.0
+        assert settled_parameters(name, {parameter: other}) == defaults | {parameter: other}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "told"),
+    [
+        ("vae", {"beta": 1.0}, "parameter 'beta' given for vae: it has none"),
+        ("beta-vae", {"gamma": 1.0}, "it has beta"),
+        ("beta-vae", {"beta": -1.0}, "beta=-1 given, expected a finite number, 0 or more"),
+        ("beta-vae", {"beta": math.nan}, "expected a number"),
+        ("beta-vae", {"beta": math.inf}, "finite"),
+        ("beta-vae", {"beta": True}, "expected a number"),
+        ("beta-vae", {"beta": "4"}, "expected a number"),
+        ("beta-tcvae", {"tc_estimator": "msw"}, "mws or mss"),
+        ("vade", {"assignment": "best"}, "optimal or mean-posterior"),
+        ("iwae", {"draws": 2.5}, "a whole number, 1 or more"),
+        ("iwae", {"draws": 0.0}, "a whole number, 1 or more"),
+        ("mog", {"components": math.inf}, "a whole number"),
+        ("info-vae", {"lambda": 0.0}, "mmd would weigh -1"),
+        ("info-vae", {"alpha": 1.5}, "kl_z would weigh -0.5"),
+        ("no-vae", {}, "variant 'no-vae' given, expected one of vae, beta-vae"),
+    ],
+)
+def test_parameters_out_of_their_range_are_refused(name, given, told):
+    with pytest.raises(InputError) as caught:
+        settled_parameters(name, given)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_capacities_rise_over_half_a_run_to_what_was_asked():
+    variant = variant_of("joint-vae")
+    asked = ramps(variant, numbers_of("joint-vae", capacity_z=7.0), K)
+    assert {term: ramp.most for term, ramp in asked.items()} == {"kl_z": 7.0, "kl_c": math.log(K)}
+    assert ramps(variant, numbers_of("joint-vae", capacity_c=0.3), K)["kl_c"].most == 0.3
+    assert {ramp.share for ramp in asked.values()} == {RAMP_SHARE}
+    assert ramps(variant_of("capacity-vae"), numbers_of("capacity-vae"), 1)["kl_z"].most == 25.0
+
+
+def test_rates_drop_as_the_papers_say():
+    assert variant_of("wae-mmd").drops(100) == variant_of("wae-gan").drops(7) == ((0.3, 0.5), (0.5, 0.2))
+    vade = Schedule(35 * 4, 1.0, drops=variant_of("vade").drops(35))
+    rates = [vade.rate(4 * epoch) for epoch in range(35)]
+    assert rates == pytest.approx([0.9 ** (epoch // 10) for epoch in range(35)])
+    assert variant_of("vade").drops(5) == ()
+
+
+# ---------------------------------------------------------------- sizes and choices
+
+
+def test_sizes_have_defaults_by_the_number_of_pixels():
+    widths = [settled_sizes("vae", n, None, H, 2, None).latent_dim for n in (1, 16, 64, 784)]
+    assert widths == [2, 2, 8, 40]
+    assert settled_sizes("cp-vae", P, Z, H, 2, None).n_categories == DEFAULT_CATEGORIES
+    assert settled_sizes("vae", P, Z, H, 0, None).n_categories is None
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "told"),
+    [
+        ("vae", (P, 0, H, 2, None), "latent_dim=0 given, expected a whole number, 1 or more"),
+        ("vae", (P, 2.5, H, 2, None), "latent_dim=2.5"),
+        ("vae", (P, True, H, 2, None), "latent_dim=True"),
+        ("vae", (P, Z, 0, 2, None), "hidden_dim=0"),
+        ("vae", (P, Z, H, -1, None), "n_layers=-1 given, expected a whole number, 0 or more"),
+        ("vae", (P, Z, H, 2, 10), "10 categories given for vae, which has none: leave them out"),
+        ("mog", (P, Z, H, 2, 10), "components=K"),
+        ("cp-vae", (P, Z, H, 2, 0), "categories=0"),
+        ("cp-vae", (P, Z, H, 2, 2**17), "from 1 to 65536"),
+    ],
+)
+def test_sizes_out_of_their_range_are_refused(name, values, told):
+    with pytest.raises(InputError) as caught:
+        settled_sizes(name, *values)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_likelihoods_and_estimators_are_those_that_fit():
+    assert settled_likelihood(variant_of("vae"), None) == "bernoulli"
+    assert settled_likelihood(variant_of("wae-mmd"), None) == "squared-error"
+    assert settled_likelihood(variant_of("cp-vae"), "logistic") == "logistic"
+    assert [settled_estimator(variant_of("cp-vae"), estimator) for estimator in (None, *ESTIMATORS)] == [
+        "gumbel", *ESTIMATORS,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settle", "name", "given", "told"),
+    [
+        (settled_likelihood, "vae", "normal", "expected one of bernoulli"),
+        (settled_likelihood, "vae", "squared-error", "the cost of wae-mmd and wae-gan"),
+        (settled_likelihood, "wae-gan", "bernoulli", "leave it out"),
+        (settled_estimator, "cp-vae", "reinforce", "expected one of gumbel"),
+        (settled_estimator, "vade", "gumbel", "draws no categories"),
+        (settled_estimator, "vae", "enumerate", "draws no categories"),
+    ],
+)
+def test_likelihoods_and_estimators_that_do_not_fit_are_refused(settle, name, given, told):
+    with pytest.raises(InputError, match=told):
+        settle(variant_of(name), given)
+
+
+# ---------------------------------------------------------------- the toy
+
+
+def test_the_toy_has_two_modes():
+    """Trap 9: N(0.3, 0.05) is a standard deviation of 0.05; were it the variance, there would be one mode."""
+    train_split = load_images("bimodal").train
+    values = train_split.pixels.ravel()
+    counts, edges = np.histogram(values, bins=40, range=(0.0, 1.0))
+    smooth = np.convolve(counts, np.ones(5) / 5, "same")
+    (peaks,) = argrelmax(smooth, order=4)
+    middles = (edges[peaks] + edges[peaks + 1]) / 2
+    assert middles == pytest.approx([0.3, 0.7], abs=0.03)
+    assert smooth[np.argmin(abs(edges[:-1] - 0.5))] < 0.05 * smooth.max()
+    for mode, mean in enumerate((0.3, 0.7)):
+        some = values[train_split.labels == mode]
+        assert (some.mean(), some.std()) == (pytest.approx(mean, abs=2e-3), pytest.approx(0.05, abs=2e-3))

@@ -1,0 +1,156 @@
+"""What a fitted model is asked to show: traversals move one dimension alone, galleries fit, tables are whole."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from topicnet.errors import InputError
+from topicnet.images import album
+from topicnet.images.album import pictures_of
+from topicnet.images.data import ImageData, Split, load_images
+from topicnet.images.estimator import ImageVAE
+from topicnet.images.latents import CategoricalLatents
+from topicnet.images.runs import codes_table
+from topicnet.images.variants import VARIANTS
+from topicnet.images.views import Traversal, check_category, read_dims, traverse
+
+
+@pytest.fixture(scope="module")
+def digits() -> ImageData:
+    return load_images("digits")
+
+
+def fitted(variant: str, data: ImageData, **options: object) -> ImageVAE:
+    settings: dict[str, object] = {"latent_dim": 3, "hidden_dim": 12, "max_epochs": 1, "random_state": 0}
+    settings |= {"n_categories": 4 if VARIANTS[variant].has_categories else None, "device": "cpu"} | options
+    return ImageVAE(variant, **settings).fit(data.train.pixels[:60])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("variant", ["vae", "cp-vae", "vade", "gmvae", "hvp", "wae-mmd"])
+def test_a_traversal_moves_one_dimension_alone(variant: str, digits: ImageData) -> None:
+    model, image = fitted(variant, digits), digits.test.pixels[5]
+    moved = traverse(model, [2, 0], image=image, span=2.0, steps=5)
+    assert moved.values.shape == (2, 5)
+    assert moved.images.shape == (2, 5, 64)
+    z = model.transform(image[None]).repeat(5, 0)
+    one_hot = None
+    if model.network_.latents.decodes_categories:
+        k = int(model.category_probabilities(image[None])[0].argmax())
+        assert moved.category == k
+        one_hot = np.eye(4, dtype=np.float32)[[k] * 5]
+    for row, dim in enumerate((2, 0)):
+        there = z.copy()
+        there[:, dim] = moved.values[row]
+        np.testing.assert_allclose(moved.images[row], model.decode(there, one_hot), atol=1e-6)
+        gaps = np.diff(moved.values[row])
+        np.testing.assert_allclose(gaps, gaps[0], rtol=1e-4)
+
+
+def test_a_traversal_spans_the_prior(digits: ImageData) -> None:
+    """Of N(0, I) from -3 to 3; and of a category's own Gaussian."""
+    moved = traverse(fitted("vae", digits), [0, 1, 2])
+    np.testing.assert_allclose(moved.values, np.linspace(-3, 3, 9)[None].repeat(3, 0), atol=0.15)
+    model = fitted("cp-vae", digits)
+    latents = model.network_.latents
+    assert isinstance(latents, CategoricalLatents)
+    assert latents.mixture is not None
+    moved = traverse(model, [1], category=3, span=1.0, steps=3)
+    mean = latents.mixture.means[3, 1].item()
+    sd = (0.5 * latents.mixture.free_log_var[3, 1]).exp().item()
+    np.testing.assert_allclose(moved.values[0], [mean - sd, mean, mean + sd], atol=0.05)
+    assert moved.category == 3
+
+
+def test_a_category_that_is_not_the_image_s_own(digits: ImageData) -> None:
+    """Its code is taken from q(z|x, c) of that category, and it is decoded with it."""
+    model, image = fitted("cp-vae", digits), digits.test.pixels[0]
+    own = int(model.category_probabilities(image[None])[0].argmax())
+    others = [traverse(model, [0], image=image, category=k).images for k in range(4)]
+    np.testing.assert_array_equal(others[own], traverse(model, [0], image=image).images)
+    assert all(np.abs(others[k] - others[own]).max() > 1e-4 for k in range(4) if k != own)
+
+
+def test_numbers_at_fault(digits: ImageData) -> None:
+    model = fitted("vae", digits)
+    for options, said in (
+        ({"category": 0}, "has none: leave it out, or fit one of cp-vae"),
+        ({"steps": 1}, "--steps=1 given, expected a whole number, from 2"),
+        ({"span": 0.0}, "--span=0.0 given"),
+        ({"span": float("inf")}, "--span=inf given"),
+    ):
+        with pytest.raises(InputError, match=said):
+            traverse(model, [0], **options)
+    check_category(model, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("3", "no dimension 3: the model has 0 to 2"), ("0,0", "names 0 more than once"), ("", "numbers of dimensions"),
+        ("1,", "numbers of dimensions"), ("1.0", "numbers of dimensions"), ("-1", "numbers of dimensions"),
+        ("²", "numbers of dimensions"), ("9" * 5000, "numbers of dimensions"), ("0, 01,1", "names 1 more than once"),
+    ],
+)  # fmt: skip
+def test_dimensions_at_fault(text: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_dims(text, 3)
+
+
+def test_dimensions_are_read() -> None:
+    assert read_dims("2, 0", 3) == [2, 0]
+
+
+def test_vectors_are_drawn_as_curves() -> None:
+    moved = Traversal([1, 4], np.zeros((2, 3), np.float32), np.zeros((2, 3, 2), np.float32), None)
+    assert moved.picture(None, "title").startswith(b"\x89PNG")
+    many = Traversal([0], np.zeros((1, 3), np.float32), np.zeros((1, 3, 40), np.float32), None)
+    with pytest.raises(InputError, match="40 series"):
+        many.picture(None, "title")
+
+
+def vectors(n_pixels: int, shape: tuple[int, int] | None, labels: bool = False, n: int = 60) -> ImageData:
+    rng = np.random.default_rng(0)
+    train, validation, test = (
+        Split(rng.random((size, n_pixels), dtype=np.float32), rng.integers(5, size=size) if labels else None)
+        for size in (n, 10, 12)
+    )
+    return ImageData("made", train, validation, test, shape, False)
+
+
+@pytest.mark.parametrize("n_categories", [1, 3, 1500])
+def test_the_album_of_any_number_of_categories(n_categories: int) -> None:
+    data = vectors(16, (4, 4), labels=True)
+    model = fitted("indqp", data, n_categories=n_categories)
+    found = dict(pictures_of(model, data))
+    assert [*found] == ["samples.png", "reconstructions.png", "q_c.png", "categories.png", "labels.png"]
+    for png in found.values():
+        Image.open(io.BytesIO(png)).load()
+
+
+def test_the_album_of_vectors_has_a_histogram_for_the_categories_used_most() -> None:
+    data = vectors(3, None)
+    model = fitted("cp-vae", data, likelihood="gaussian", n_categories=30)
+    assert [name for name, _ in pictures_of(model, data)] == ["histogram.png", "q_c.png"]
+
+
+def test_large_images_are_few_in_a_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gallery too large to be drawn would end a fit without its run."""
+    monkeypatch.setattr(album, "MOST_TILE_PIXELS", 1500)
+    data = vectors(400, (20, 20), labels=True)
+    for name, png in pictures_of(fitted("cp-vae", data), data):
+        if name != "q_c.png":
+            width, height = Image.open(io.BytesIO(png)).size
+            assert width * height < 200_000, name
+
+
+def test_codes_of_labels_that_nobody_knows(tmp_path: Path) -> None:
+    data = vectors(9, (3, 3))
+    table = codes_table(fitted("hvae", data), data)
+    assert table.columns == ["image", "split", *(f"z_{j}" for j in range(6))]
+    assert table["split"].to_list() == ["train"] * 60 + ["validation"] * 10 + ["test"] * 12
+    assert table["image"].to_list() == [*range(60), *range(10), *range(12)]

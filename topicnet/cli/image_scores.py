@@ -1,0 +1,232 @@
+"""How image models, their scores and their comparisons read on the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+
+from topicnet.core.devices import choose_device
+from topicnet.images.data import ImageData
+from topicnet.images.runs import ImageRun
+from topicnet.images.variants import CHOICES, VARIANTS
+
+PARTS = {
+    "reconstruction": "reconstruction",
+    "kl_z": "KL of z",
+    "kl_z1": "KL of z1",
+    "kl_z2": "KL of z2",
+    "kl_w": "KL of w",
+    "kl_c": "KL of c",
+}
+TOP_SHOWN = 10  # categories in use, or labels, that are listed
+LEAST_SHOWN = 0.005  # q(c | label)
+
+
+def describe_data(data: ImageData) -> str:
+    """One line about images."""
+    size = f"{data.shape[0]} x {data.shape[1]} pixels" if data.shape is not None else f"vectors of {data.n_pixels}"
+    counts = f"{len(data.train.pixels):,} to train on, {len(data.validation.pixels):,} to validate"
+    return f"{data.name}: {counts}, {len(data.test.pixels):,} to test; {size}"
+
+
+def describe_device(name: str) -> str:
+    """One line that says which device is used and why."""
+    chosen = choose_device(name)
+    found = "a CUDA GPU is there" if chosen.type == "cuda" else "no CUDA GPU found"
+    return f"device: {chosen} ({found if name == 'auto' else 'as asked'})"
+
+
+def describe_fit(run: ImageRun) -> str:
+    """One line about how training ended."""
+    fitted = run.record["fit"]
+    ending = {
+        "done": "trained",
+        "early": "stopped early, as validation images gained nothing more: trained",
+        "interrupted": "interrupted: trained",
+        "diverged": "the loss was lost again and again and training was ended: trained",
+    }[fitted["stopped"]]
+    return f"{ending} {fitted['epochs']} epochs, kept the weights of epoch {fitted['best_epoch']}"
+
+
+def show_metrics(run: ImageRun) -> None:
+    """Print the scores of metrics.json."""
+    found = run.metrics
+    bound, categories = found["bound"], found["categories"]
+    if bound is not None:
+        parts = ", ".join(f"{PARTS.get(name, name)} {value:.2f}" for name, value in bound["parts"].items())
+        typer.echo(f"NELBO {bound['nelbo']:.2f} nats a test image ({parts})")
+    typer.echo(
+        f"squared error {found['squared_error']:.3f} a test image, {found['active_units']} of {found['dimensions']}"
+        " dimensions in use"
+    )
+    if categories is not None:
+        line = f"{categories['in_use']} of {categories['categories']} categories in use"
+        line += f", I(c;x) {categories['mutual_information']:.2f} nats"
+        if "hungarian_accuracy" in categories:
+            line += f", accuracy one to one {categories['hungarian_accuracy']:.3f}"
+        typer.echo(line)
+
+
+def show_evaluation(found: Mapping[str, Any]) -> None:
+    """Print what `evaluate` found."""
+    data = found["data"]
+    seen = ", binarised once" if data["binarised"] else ""
+    typer.echo(f"{found['run']}: {found['variant']} on {data['n_images']:,} test images of {data['name']}{seen}")
+    if found["bound"] is not None:
+        _bound(found["bound"])
+    wrong = found["reconstruction"]
+    typer.echo("\nreconstruction")
+    _line("squared error an image", wrong["per_image"])
+    _line("squared error a pixel", wrong["per_pixel"], digits=5)
+    _codes(found["codes"])
+    if found["categories"] is not None:
+        _categories(found["categories"])
+    if found["prior_match"] is not None:
+        _prior_match(found["prior_match"])
+    if found["samples"] is not None:
+        _samples(found["samples"])
+
+
+def _bound(bound: Mapping[str, Any]) -> None:
+    typer.echo("\nbound, nats an image")
+    spread = "" if bound["spread"] is None else f"  ± {bound['spread']:.3f} over {bound['n_resamplings']} resamplings"
+    _line("NELBO", bound["nelbo"], spread)
+    for name, value in bound["parts"].items():
+        _line(f"  {PARTS.get(name, name)}", value)
+    _line("NLL by importance weighting", bound["nll"], f"  {bound['n_importance']} draws")
+
+
+def _codes(codes: Mapping[str, Any]) -> None:
+    typer.echo("\ncodes")
+    _line("dimensions in use", codes["active_units"], f"  of {codes['n_dimensions']}")
+    split = codes["split"]
+    if split is not None:
+        _line(
+            "I(x; z), at most log N",
+            split["mutual_information"],
+            f"  of {split['of']}; log N {split['log_n_images']:.3f}",
+        )
+        _line("KL(q(z) || p(z))", split["marginal_kl"])
+        _line("sum of both", split["mean_kl"])
+
+
+def _categories(found: Mapping[str, Any]) -> None:
+    typer.echo("\ncategories, nats")
+    used = ", ".join(map(str, found["in_use"][:TOP_SHOWN])) + (", ..." if len(found["in_use"]) > TOP_SHOWN else "")
+    _line("in use, q(c) > 1/K", found["n_in_use"], f"  of {found['n_categories']}: {used}")
+    titles = {
+        "mutual_information": "I(c; x)",
+        "entropy": "H(q(c))",
+        "conditional_entropy": "E H(q(c|x))",
+        "marginal_kl": "KL(q(c) || p(c))",
+        "mean_kl": "E KL(q(c|x) || p(c))",
+    }
+    for name, title in titles.items():
+        _line(title, found[name])
+    labels = found["labels"]
+    if labels is None:
+        return
+    typer.echo("\ncategories and labels")
+    _line("accuracy, one to one", labels["hungarian_accuracy"])
+    _line("accuracy, by majority", labels["majority_accuracy"])
+    _line("normalised information", labels["nmi"])
+    _line("categories in a label's top 5", labels["n_distinct_top"], f"  {len(labels['shared_top'])} of several labels")
+    for row in labels["top"][:TOP_SHOWN]:
+        pairs = [pair for pair in zip(row["categories"], row["shares"], strict=True) if pair[1] >= LEAST_SHOWN]
+        typer.echo(f"  label {row['label']}: " + ", ".join(f"{k} ({share:.2f})" for k, share in pairs))
+    if len(labels["top"]) > TOP_SHOWN:
+        typer.echo(f"  and {len(labels['top']) - TOP_SHOWN} labels more: see --json")
+
+
+def _prior_match(found: Mapping[str, Any]) -> None:
+    typer.echo(f"\nq(z) beside the prior, {found['n_points']:,} draws of each")
+    _line("MMD squared", found["mmd"], f"  p = {found['p_value']:.3f} of {found['n_permutations']} permutations", 4)
+    _line("sliced W2 squared", found["sliced_w2"], digits=4)
+
+
+def _samples(found: Mapping[str, Any]) -> None:
+    typer.echo(f"\nsamples beside test images, in {found['features']}")
+    _line("Frechet distance squared", found["frechet_distance"])
+    _line("the same of training images", found["frechet_distance_of_training_images"])
+
+
+def _line(title: str, value: Any, after: str = "", digits: int = 3) -> None:
+    text = f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+    typer.echo(f"  {title:30}{text:>10}{after}")
+
+
+def show_comparison(record: Mapping[str, Any]) -> None:
+    """Print the table of a comparison: mean over the seeds, and spread."""
+    shown = {
+        "nelbo": "NELBO", "reconstruction": "reconstr.", "kl_z": "KL_z", "kl_c": "KL_c", "nll": "NLL",
+        "squared_error": "sq. error", "active_units": "active", "information": "I(c;x)", "accuracy": "accuracy",
+        "seconds": "seconds",
+    }  # fmt: skip
+    rows = record["table"]
+    names = [name for name in shown if any(row[name] for row in rows)]
+    lines = [["variant", *(shown[name] for name in names)]]
+    lines += [[row["variant"], *(_mean_and_spread(name, row[name]) for name in names)] for row in rows]
+    seeds = "1 seed" if record["seeds"] == 1 else f"{record['seeds']} seeds: mean ± standard deviation"
+    typer.echo(f"{record['data']['name']}, {record['data']['test_images']:,} test images, {seeds}\n")
+    for line in _aligned(lines):
+        typer.echo(line)
+    typer.echo(
+        f"\nnats an image; NLL by {record['n_importance']} importance draws; accuracy one to one; - where a variant has"
+        " no such number"
+    )
+    for row in rows:
+        for error in row["errors"]:
+            typer.echo(f"{row['variant']} failed: {error}")
+
+
+def _mean_and_spread(name: str, score: Mapping[str, Any] | None) -> str:
+    if score is None:
+        return "-"
+    digits = 1 if name in ("seconds", "active_units") else 2
+    spread = "" if score["sd"] is None or name == "seconds" else f" ± {score['sd']:.{digits}f}"
+    return f"{score['mean']:,.{digits}f}{spread}"
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    rows = [[cell.rjust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
+    return ["  ".join([line[0].ljust(widths[0]), *row[1:]]).rstrip() for line, row in zip(lines, rows, strict=True)]
+
+
+def variants_record() -> dict[str, Any]:
+    """The variants as JSON values: {"variants": [...]}."""
+    return {
+        "variants": [
+            {
+                "name": name,
+                "summary": variant.summary,
+                "categories": variant.has_categories,
+                "bound": variant.has_bound,
+                "likelihood": variant.likelihood,
+                # A capacity without end is no number of JSON: null.
+                "parameters": dict(variant.parameters),
+                "choices": {one: list(CHOICES[one]) for one in variant.parameters if one in CHOICES},
+            }
+            for name, variant in VARIANTS.items()
+        ]
+    }
+
+
+def show_variants() -> None:
+    """Print a line a variant, its parameters with their defaults below."""
+    width = max(map(len, VARIANTS))
+    for name, variant in VARIANTS.items():
+        marks = " [categories]" if variant.has_categories else ""
+        typer.echo(f"{name:{width}}  {variant.summary}{marks}")
+        if variant.parameters:
+            told = ", ".join(f"{one}={_default(one, value)}" for one, value in variant.parameters.items())
+            typer.echo(f"{'':{width}}  --param {told}")
+
+
+def _default(name: str, value: float | str) -> str:
+    if name in CHOICES:
+        return "|".join([str(value), *(other for other in CHOICES[name] if other != value)])
+    return str(value) if isinstance(value, str) or math.isinf(value) else f"{value:g}"

@@ -1,0 +1,280 @@
+"""The commands about images; heavy imports happen inside them, so that help stays quick."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from topicnet.cli import KEPT
+from topicnet.cli.app import AsJson, Overwrite, Quiet, app, named_values
+from topicnet.cli.image_options import FITTING, Category, Importance, RunArgument, Seed
+from topicnet.cli.options import takes
+
+images = typer.Typer(help="Variational autoencoders of images.", rich_markup_mode=None)
+app.add_typer(images, name="images")
+
+
+@images.callback(invoke_without_command=True)
+def root(context: typer.Context) -> None:
+    """Variational autoencoders of images."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _configured(given: dict[str, Any], **further: Any) -> Any:
+    from topicnet.images.config import read_config
+
+    named = named_values(given.pop("parameters") or [])
+    return read_config(given.pop("config"), given | further | {"parameters": named})
+
+
+@images.command()
+@takes(FITTING)
+def fit(
+    variant: Annotated[str | None, typer.Option(help="A name from `topicnet images variants`.  [default: vae]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder to write.  [default: runs/NAME-VARIANT]")] = None,
+    overwrite: Overwrite = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a fit that was broken off, given the same options.")
+    ] = False,
+    quiet: Quiet = False,
+    *,
+    given: dict[str, Any],
+) -> str | None:
+    """Fit an image model, print its scores and write a run folder with its pictures."""
+    began = time.perf_counter()
+    config = _configured(given, variant=variant)
+    from topicnet.cli.image_scores import describe_data, describe_device, describe_fit, show_metrics
+    from topicnet.cli.progress import notice, show_progress
+    from topicnet.images.runs import fit_to_folder
+
+    with show_progress(quiet) as listener:
+        run, target = fit_to_folder(
+            config,
+            out,
+            overwrite=overwrite,
+            resume=resume,
+            on_data=lambda data: notice(f"{describe_data(data)}\n{describe_device(config.device)}", quiet),
+            on_notice=notice,
+            listener=listener,
+            began=began,
+        )
+    notice(describe_fit(run), quiet)
+    show_metrics(run)
+    typer.echo(f"wrote {target}")
+    if run.interrupted:
+        notice(
+            "topicnet: interrupted; the best so far is kept, marked interrupted in run.json; the same command with"
+            " --resume goes on"
+        )
+        return KEPT
+    return None
+
+
+@images.command()
+def sample(
+    run: RunArgument,
+    n: Annotated[int, typer.Option("-n", min=1, max=100_000, help="Samples.")] = 64,
+    category: Category = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the picture and a table.  [default: RUN-samples]")
+    ] = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the samples as one JSON document.")] = False,
+) -> None:
+    """Draw new images: their means, or of vectors draws from the likelihood."""
+    from topicnet.files import json_text
+    from topicnet.images.runs import load_run
+    from topicnet.images.views import samples, samples_picture, samples_table
+
+    loaded = load_run(run)
+    drawn = samples(loaded, n, category, seed)
+    folder = out if out is not None or as_json else _beside(run, "samples")
+    if folder is not None:
+        title = f"{n} samples of {loaded.model.variant}"
+        picture = folder / ("samples.png" if loaded.shape is not None else "histogram.png")
+        contents = {picture: samples_picture(drawn, loaded.shape, title), folder / "samples.csv": samples_table(drawn)}
+        _write(contents, overwrite, told=not as_json)
+    if as_json:
+        told = {"run": str(run), "n": n, "category": category, "seed": seed, "shape": loaded.shape}
+        typer.echo(json_text(told | {"samples": drawn.tolist()}))
+
+
+@images.command()
+def reconstruct(
+    run: RunArgument,
+    n: Annotated[int, typer.Option("-n", min=1, help="Test images, from the first on.")] = 16,
+    out: Annotated[Path | None, typer.Option(help="Folder for the picture.  [default: RUN-reconstructions]")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw test images over what the model makes of them."""
+    from topicnet.images.runs import load_run
+    from topicnet.images.views import reconstructions, reconstructions_picture
+
+    loaded = load_run(run)
+    data = loaded.images()
+    given, back = reconstructions(loaded, data, n)
+    folder = out if out is not None else _beside(run, "reconstructions")
+    picture = folder / ("reconstructions.png" if loaded.shape is not None else "histogram.png")
+    title = f"{data.name}: {loaded.model.variant}"
+    _write({picture: reconstructions_picture(given, back, loaded.shape, title)}, overwrite)
+    error = ((given - back) ** 2).mean()
+    typer.echo(f"{len(given)} test images, mean squared error {error:.5f} a pixel")
+
+
+@images.command()
+def traverse(
+    run: RunArgument,
+    dims: Annotated[str, typer.Option(help="Latent dimensions with commas between, from 0: 0,1.")],
+    image: Annotated[
+        int | None, typer.Option(help="Test image, from 0, to start from.  [default: the middle of the prior]")
+    ] = None,
+    span: Annotated[float, typer.Option(help="So many standard deviations of the prior to both sides.")] = 3.0,
+    steps: Annotated[int, typer.Option(help="Images in a row.")] = 9,
+    category: Annotated[
+        int | None, typer.Option(help="Category to hold.  [default: the image's, or the one used most]")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the picture.  [default: RUN-traversals]")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw what happens as one latent dimension moves and all else is held: a row for each."""
+    from topicnet.images.runs import load_run
+    from topicnet.images.views import check_category, image_of, read_dims
+    from topicnet.images.views import traverse as traverse_model
+
+    loaded = load_run(run)
+    numbers = read_dims(dims, loaded.model.network_.latents.latent_dim)
+    check_category(loaded.model, category)
+    start = None if image is None else image_of(loaded.images(), image)
+    moved = traverse_model(loaded.model, numbers, image=start, span=span, steps=steps, category=category)
+    folder = out if out is not None else _beside(run, "traversals")
+    title = f"{loaded.model.variant}: decoded, as one dimension moves"
+    _write({folder / "traversal.png": moved.picture(loaded.shape, title)}, overwrite)
+    if moved.category is not None:
+        typer.echo(f"category {moved.category} is held")
+
+
+@images.command()
+def evaluate(
+    run: RunArgument,
+    data: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="Other images, to test on.  [default: those of the fit]")
+    ] = None,
+    importance: Importance = 500,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="JSON file to write, too.")] = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score a run on test images: bound, likelihood, codes, categories, fit of prior and samples."""
+    from topicnet.cli.image_scores import show_evaluation
+    from topicnet.core.devices import choose_device
+    from topicnet.files import json_text, refuse_existing, whole_file, write_json
+    from topicnet.images.evaluation import evaluate as evaluate_model
+    from topicnet.images.runs import load_run
+
+    if out is not None and not overwrite:
+        refuse_existing(out)
+    chosen = choose_device(device)
+    loaded = load_run(run)
+    tested = loaded.images(data)
+    loaded.model.network_.to(chosen)
+    found = {"run": str(run), "variant": loaded.model.variant, "seed": seed}
+    found |= evaluate_model(loaded.model, tested, n_importance=importance, seed=seed)
+    if out is not None:
+        with whole_file(out, overwrite=overwrite) as part:
+            write_json(part, found)
+    if as_json:
+        typer.echo(json_text(found))
+    else:
+        show_evaluation(found)
+
+
+@images.command()
+@takes(FITTING)
+def compare(
+    variants: Annotated[str, typer.Option(help="Names with commas between, see `topicnet images variants`.")],
+    seeds: Annotated[int, typer.Option(min=1, help="Fits of each variant.")] = 1,
+    importance: Importance = 500,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for compare.csv and compare.json.  [default: none is written]")
+    ] = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    *,
+    given: dict[str, Any],
+) -> str | None:
+    """Fit several variants to the same images and put their scores in one table."""
+    config = _configured(given)
+    from contextlib import ExitStack
+
+    from topicnet.cli.image_scores import describe_data, show_comparison
+    from topicnet.cli.progress import notice, show_progress
+    from topicnet.files import json_text, whole_file, write_json, write_text
+    from topicnet.images.comparison import compare as compare_variants
+    from topicnet.images.comparison import table_csv
+
+    with ExitStack() as stack:  # the place to write is tried before any work is done
+        names = () if out is None else (out / "compare.csv", out / "compare.json")
+        parts = [stack.enter_context(whole_file(path, overwrite=overwrite)) for path in names]
+        record = compare_variants(
+            config,
+            [name.strip() for name in variants.split(",") if name.strip()],
+            seeds,
+            n_importance=importance,
+            on_data=lambda data: notice(describe_data(data), quiet),
+            on_notice=lambda line: notice(line, quiet),
+            progress=lambda: show_progress(quiet),
+        )
+        if parts:
+            write_text(parts[0], table_csv(record["table"]))
+            write_json(parts[1], record)
+    if as_json:
+        typer.echo(json_text(record))
+    else:
+        show_comparison(record)
+        if out is not None:
+            typer.echo(f"wrote {out}")
+    if record["status"] == "interrupted":
+        notice("topicnet: interrupted; the table shows what was finished")
+        return KEPT
+    return None
+
+
+@images.command()
+def variants(as_json: AsJson = False) -> None:
+    """List the variants: what they are, their parameters, and which have categories."""
+    from topicnet.cli.image_scores import show_variants, variants_record
+    from topicnet.files import json_text
+
+    if as_json:
+        typer.echo(json_text(variants_record()))
+    else:
+        show_variants()
+
+
+def _beside(run: Path, what: str) -> Path:
+    """The folder of what is drawn of a run, beside it: a run stays as it was written."""
+    return (
+        Path(f"{run}-{what}") if run.name not in ("", "..") else run.resolve().with_name(f"{run.resolve().name}-{what}")
+    )
+
+
+def _write(contents: dict[Path, Any], overwrite: bool, told: bool = True) -> None:
+    """Write pictures and tables, whole; none if one is there already."""
+    from topicnet.files import refuse_existing, whole_file, write_bytes, write_table
+
+    if not overwrite:
+        for path in contents:
+            refuse_existing(path)
+    for path, content in contents.items():
+        with whole_file(path, overwrite=overwrite) as part:
+            write_bytes(part, content) if isinstance(content, bytes) else write_table(part, content)
+        if told:
+            typer.echo(f"wrote {path}")

@@ -1,0 +1,29 @@
+"""Variational autoencoders of images, and of any vectors in [0, 1]: one model, one loop, a table of variants.
+
+The names below are imported when first used: the readers of images need no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from topicnet.images.data import ImageData, load_images
+    from topicnet.images.estimator import ImageVAE
+    from topicnet.images.evaluation import evaluate
+    from topicnet.images.variants import VARIANTS
+
+__all__ = ["VARIANTS", "ImageData", "ImageVAE", "evaluate", "load_images"]
+
+_HOMES = {
+    "ImageData": "topicnet.images.data",
+    "load_images": "topicnet.images.data",
+    "ImageVAE": "topicnet.images.estimator",
+    "evaluate": "topicnet.images.evaluation",
+    "VARIANTS": "topicnet.images.variants",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,136 @@
+"""The pictures of a run: what the model draws, how it gives images back, and what its categories are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from topicnet.images.charts import bars, histograms
+from topicnet.images.data import ImageData, Split, gray
+from topicnet.images.estimator import ImageVAE
+from topicnet.images.pictures import gallery, labelled_gallery, pairs_gallery
+
+SAMPLES, PAIRS, ROW = 64, 20, 10  # tiles of the galleries, and of a row
+WIDEST = 20  # tiles beside one another, of a square
+MOST_ROWS = 60  # of a gallery: the categories used most, or the first labels
+MOST_SERIES = 6  # of a histogram: one colour each
+MOST_BARS = 1_000
+MOST_VALUES = 50_000  # in a histogram
+MOST_TILE_PIXELS = 16_000_000  # of all tiles of a gallery, before they are enlarged
+
+Images = NDArray[np.float32]
+
+
+def pictures_of(model: ImageVAE, data: ImageData) -> Iterator[tuple[str, bytes]]:
+    """Draw what belongs into pictures/: names with PNGs.
+
+    ::
+
+        samples.png reconstructions.png                   of pictures
+        histogram.png                                     of vectors, in their place
+        q_c.png, and of pictures categories.png labels.png    of a model with categories; labels where they are known
+
+    Raises
+    ------
+    InputError
+        A model that puts out no numbers, or too large a picture.
+    """
+    q_c = None if model.network_.latents.n_categories is None else category_shares(model, data.train)
+    if data.shape is None:
+        yield "histogram.png", _histogram(model, data, q_c)
+    else:
+        n = affordable(data.n_pixels, SAMPLES)
+        yield "samples.png", samples_gallery(model.sample(n), data.shape)
+        test = data.test.pixels[: affordable(data.n_pixels, PAIRS)]
+        yield "reconstructions.png", pairs_gallery(gray(test), shown(model.reconstruct(test)), data.shape)
+    if q_c is None:
+        return
+    yield "q_c.png", _shares_chart(q_c)
+    if data.shape is not None:
+        yield "categories.png", labelled_gallery(_rows_of_categories(model, q_c), data.shape)
+        if data.train.labels is not None:
+            yield "labels.png", labelled_gallery(_rows_of_labels(model, data.train), data.shape)
+
+
+def category_shares(model: ImageVAE, split: Split) -> NDArray[np.float64]:
+    """q(c) over some images, (K,)."""
+    shares: NDArray[np.float64] = model.category_probabilities(split.pixels).mean(0, dtype=np.float64)
+    return shares
+
+
+def affordable(n_pixels: int, wanted: int) -> int:
+    """How many tiles of images of P pixels a gallery has room for, at least one."""
+    return max(1, min(wanted, MOST_TILE_PIXELS // n_pixels))
+
+
+def samples_gallery(images: Images, shape: tuple[int, int]) -> bytes:
+    """Samples (n, P) as a square where their number is one: a PNG."""
+    side = math.isqrt(len(images))
+    return gallery(shown(images), shape, side if side * side == len(images) and side <= WIDEST else None)
+
+
+def shown(images: Images) -> Images:
+    """Levels of gray within [0, 1]: a Gaussian likelihood's mean may lie outside."""
+    return images.clip(0.0, 1.0)
+
+
+def _used_most(q_c: NDArray[np.float64], most: int) -> list[int]:
+    """The categories with q(c) > 1/K, or the likeliest where none is above; in ascending order."""
+    order = np.argsort(-q_c, kind="stable")[:most]
+    used = [int(k) for k in order if q_c[k] > 1 / len(q_c)]
+    return sorted(used or [int(order[0])])
+
+
+def _rows_of_categories(model: ImageVAE, q_c: NDArray[np.float64]) -> list[tuple[str, Images]]:
+    n, rows = _grid(model)
+    return [
+        (f"{k}: q(c) = {q_c[k]:.3f}", shown(model.sample(n, category=k, random_state=k))) for k in _used_most(q_c, rows)
+    ]
+
+
+def _rows_of_labels(model: ImageVAE, split: Split) -> list[tuple[str, Images]]:
+    """Samples for each label: c ~ q(c | label), then z and the image."""
+    assert split.labels is not None
+    n, most = _grid(model)
+    q = model.category_probabilities(split.pixels)
+    rows = []
+    for label in np.unique(split.labels)[:most].tolist():
+        q_of_label = q[split.labels == label].mean(0, dtype=np.float64)
+        drawn = np.random.default_rng(label % 2**32).choice(len(q_of_label), n, p=q_of_label / q_of_label.sum())
+        images = np.empty((n, model.n_features_in_), dtype=np.float32)
+        for k in np.unique(drawn).tolist():
+            images[drawn == k] = model.sample(n, category=k, random_state=label % 2**32)[drawn == k]
+        rows.append((f"label {label}", shown(images)))
+    return rows
+
+
+def _grid(model: ImageVAE) -> tuple[int, int]:
+    """Tiles of a row, and rows, that a gallery has room for."""
+    tiles = affordable(model.n_features_in_, ROW * MOST_ROWS)
+    return min(ROW, tiles), max(1, tiles // ROW)
+
+
+def _shares_chart(q_c: NDArray[np.float64]) -> bytes:
+    n_categories = len(q_c)
+    title, names = f"q(c) of the training images, and 1/K = 1/{n_categories}", [str(k) for k in range(n_categories)]
+    if n_categories > MOST_BARS:
+        order = np.argsort(-q_c, kind="stable")[:MOST_BARS]
+        title, names, q_c = f"{title}: the {MOST_BARS} largest", [str(k) for k in order], q_c[order]
+    return bars(names, q_c, title, "q(c)", threshold=1 / n_categories)
+
+
+def _histogram(model: ImageVAE, data: ImageData, q_c: NDArray[np.float64] | None) -> bytes:
+    values: list[tuple[str, NDArray[Any]]] = [("test data", gray(data.test.pixels))]
+    n = max(1, min(len(data.test.pixels) * 2, MOST_VALUES // data.n_pixels))
+    values.append(("samples", model.sample(n, draw=True)))
+    if q_c is not None:
+        used = np.argsort(-q_c, kind="stable")[: MOST_SERIES - len(values)]
+        for k in _used_most(q_c, len(used)):
+            values.append((f"c = {k}, q(c) = {q_c[k]:.3f}", model.sample(n, category=k, random_state=k, draw=True)))
+    what = "value" if data.n_pixels == 1 else f"all {data.n_pixels} values of a vector"
+    series = [(name, table[:n].ravel()) for name, table in values]
+    return histograms(series, None, f"{data.name}: {model.variant}", what)

@@ -1,0 +1,86 @@
+"""Batches of images that lie on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from topicnet.core.noise import PIXEL, Noise
+from topicnet.core.seeding import draw_seed
+
+GRAY_LEVELS = 255.0  # of images of bytes
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Some images of a data set.
+
+    Attributes
+    ----------
+    pixels : Tensor
+        (B, P) in [0, 1].
+    noise : Noise
+        Random numbers of these images.
+    """
+
+    pixels: Tensor
+    noise: Noise
+
+
+class ImageBatches:
+    """Images cut into batches of nearly equal size, no larger than `batch_size`.
+
+    Parameters
+    ----------
+    pixels : ndarray or Tensor
+        (n, P), bytes or numbers in [0, 1]; they are held on the device as they are.
+    binarise : bool
+        Draw each pixel from a Bernoulli of its gray value, anew in each epoch (Burda et al. 2016, section 5).
+    """
+
+    def __init__(
+        self, pixels: NDArray[np.generic] | Tensor, batch_size: int, device: torch.device, *, binarise: bool
+    ) -> None:
+        self.pixels = torch.as_tensor(pixels).to(device)
+        self.device = device
+        self.binarise = binarise
+        self.n_batches = max(1, -(-len(self.pixels) // batch_size))
+
+    @property
+    def n_docs(self) -> int:
+        """Number of images; the training loop calls what it learns from documents."""
+        return len(self.pixels)
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[ImageBatch]:
+        """Every image once, in order, always with the same noise."""
+        yield from self._cut(np.arange(self.n_docs), seed=0)
+
+    def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[ImageBatch]:
+        """Every image once, in random order; the first batches may be skipped."""
+        yield from self._cut(rng.permutation(self.n_docs), draw_seed(rng), skip)
+
+    def repeat(self, seed: int) -> Iterator[ImageBatch]:
+        """Every image once, in order, with the noise of a seed."""
+        yield from self._cut(np.arange(self.n_docs), seed)
+
+    def _cut(self, order: NDArray[np.int64], seed: int, skip: int = 0) -> Iterator[ImageBatch]:
+        for index in np.array_split(order, self.n_batches)[skip:]:
+            noise = Noise.of(seed, index, self.device)
+            rows = torch.as_tensor(index).to(self.device, non_blocking=True)
+            pixels = as_shares(self.pixels.index_select(0, rows))
+            if self.binarise:
+                pixels = (noise.uniform(PIXEL, pixels) < pixels).to(pixels.dtype)
+            yield ImageBatch(pixels, noise)
+
+
+def as_shares(pixels: Tensor) -> Tensor:
+    """Pixels in [0, 1], whatever they are held as."""
+    return pixels.float() * (1 / GRAY_LEVELS) if pixels.dtype == torch.uint8 else pixels

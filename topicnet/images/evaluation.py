@@ -1,0 +1,204 @@
+"""What a fitted image model is worth on test images: its bound, its codes, its categories, its prior, its samples."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from topicnet.core.seeding import draw_seed
+from topicnet.core.threads import chosen_threads
+from topicnet.errors import InputError
+from topicnet.images.aggregated import active_units, aggregated_split
+from topicnet.images.batches import ImageBatches
+from topicnet.images.data import ImageData
+from topicnet.images.encoded import encoded
+from topicnet.images.estimator import MOST_THREADS, ROWS, ImageVAE
+from topicnet.images.hierarchies import ClusteredLatents
+from topicnet.images.latents import CategoricalLatents, Latents
+from topicnet.images.likeness import prior_match, sample_likeness
+from topicnet.images.measures import category_report, importance_nll, label_report
+from topicnet.images.settings import check_count
+from topicnet.images.vae import Vae
+from topicnet.images.variants import variant_of
+
+MOST_ENUMERATED = 10_000  # images of which all pairs are looked at
+WEIGHTED_IMAGES, DRAWS_AT_ONCE = 100, 50
+
+
+def evaluate(
+    model: ImageVAE, data: ImageData, *, n_importance: int = 500, n_resamplings: int = 10, seed: int = 0
+) -> dict[str, Any]:
+    """Measure a fitted model on the test images, as it sees them: gray ones binarised once, if it learned binarised.
+
+    Parameters
+    ----------
+    n_importance : int
+        Draws for each image by which its log-likelihood is estimated (Burda et al. 2016, eq. 8).
+    n_resamplings : int
+        How often the noise of the bound is drawn anew. Categories are drawn hard: a relaxed one gives no bound.
+    seed : int
+        Of all draws: the same seed gives the same numbers.
+
+    Returns
+    -------
+    dict
+        Values as JSON has them, by section; a section that the variant cannot have is None.
+
+        - ``data``: name, number of images and pixels, whether they were binarised
+        - ``bound``: ``nelbo``, nats per image, its ``spread`` over the resamplings (standard deviation; None of one),
+          its ``parts`` by name, and ``nll`` by importance weighting
+        - ``reconstruction``: squared error of images decoded from the posterior means, ``per_image`` and ``per_pixel``
+        - ``codes``: active units, and ``split``, the mean divergence E log q - log p of one draw for each image in two:
+          what the latents named by ``of`` tell of the image, at most log N, and how far their aggregated posterior is
+          from the prior; over at most 10,000 images. ``residual`` is by how much the two, enumerated in double
+          precision, miss the divergence that the model itself gives the same draws
+        - ``categories``: entropies, I(c; x), the divergences of q(c|x) and q(c) from p(c), categories above 1/K and,
+          with ``labels``, how both meet
+        - ``prior_match``: MMD^2 between draws of q(z) and p(z), its permutation p-value, and the squared sliced W2
+        - ``samples``: squared Frechet distance of drawn samples from the test images, in the first 20 principal
+          components of the training pixels; the same of training images, which is as near as samples can come. No FID:
+          that has features of a network trained on other images
+
+    Raises
+    ------
+    InputError
+        Images of another size than the model's, or a number out of its range.
+    """
+    check_is_fitted(model)
+    check_count("n_importance", n_importance)
+    check_count("n_resamplings", n_resamplings)
+    check_count("seed", seed, least=0)
+    if data.n_pixels != model.n_features_in_:
+        raise InputError(f"images of {data.n_pixels} pixels given, expected {model.n_features_in_}, as the model has")
+    network, pixels = model.network_.eval(), model.fixed(data.test.pixels)
+    device = next(network.parameters()).device
+    rng = np.random.default_rng(seed)
+    seeds = {name: draw_seed(rng) for name in ("bound", "nll", "codes", "match", "samples")}
+    batches = ImageBatches(pixels, _rows(network.latents), device, binarise=False)
+    with torch.inference_mode(), chosen_threads(MOST_THREADS):
+        bound = None
+        if variant_of(model.variant).has_bound:
+            bound = _bound(network, batches, n_resamplings, seeds["bound"])
+            few = ImageBatches(pixels, WEIGHTED_IMAGES, device, binarise=False)
+            bound |= {"nll": _nll(network, few, n_importance, seeds["nll"]), "n_importance": n_importance}
+        return {
+            "data": {
+                "name": data.name,
+                "n_images": len(pixels),
+                "n_pixels": data.n_pixels,
+                "binarised": model.binarises,
+            },
+            "bound": bound,
+            "reconstruction": _reconstruction(network, batches),
+            "codes": _codes(network.latents, batches, pixels, seeds["codes"]),
+            "categories": _categories(network.latents, batches, data.test.labels),
+            "prior_match": prior_match(network.latents, batches, seeds["match"]),
+            "samples": sample_likeness(
+                network, model.fixed(data.train.pixels[:MOST_ENUMERATED]), batches, seeds["samples"]
+            ),
+        }
+
+
+def _rows(latents: Latents) -> int:
+    """Images at a time: of those whose categories are enumerated there are K decodings each."""
+    enumerates = isinstance(latents, CategoricalLatents) and latents.estimator == "enumerate"
+    return max(1, ROWS // (latents.n_categories or 1)) if enumerates else ROWS
+
+
+def _bound(network: Vae, batches: ImageBatches, n_resamplings: int, seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    tables = []
+    for _ in range(n_resamplings):
+        parts = [network.bound(batch) for batch in batches.repeat(draw_seed(rng))]
+        names = [*parts[0]]
+        tables.append([float(torch.cat([part[name] for part in parts]).double().mean()) for name in names])
+    table = np.array(tables)  # (resamplings, parts)
+    nelbo = table.sum(1)
+    return {
+        "nelbo": float(nelbo.mean()),
+        "spread": float(nelbo.std(ddof=1)) if n_resamplings > 1 else None,
+        "n_resamplings": n_resamplings,
+        "parts": dict(zip(names, table.mean(0).tolist(), strict=True)),
+    }
+
+
+def _nll(network: Vae, batches: ImageBatches, n_draws: int, seed: int) -> float:
+    rng = np.random.default_rng(seed)
+    counts = [min(DRAWS_AT_ONCE, n_draws - begin) for begin in range(0, n_draws, DRAWS_AT_ONCE)]
+    repeats = [batches.repeat(draw_seed(rng)) for _ in counts]
+    nats = []
+    for same_images in zip(*repeats, strict=True):
+        log_w = [network.log_weights(batch, n) for batch, n in zip(same_images, counts, strict=True)]
+        nats.append(importance_nll(torch.cat(log_w)))
+    return float(torch.cat(nats).mean())
+
+
+def _reconstruction(network: Vae, batches: ImageBatches) -> dict[str, float]:
+    errors = torch.cat([(network.reconstruct(x) - x).square().sum(-1) for x in (batch.pixels for batch in batches)])
+    per_image = float(errors.double().mean())
+    return {"per_image": per_image, "per_pixel": per_image / batches.pixels.shape[1]}
+
+
+def _codes(latents: Latents, batches: ImageBatches, pixels: NDArray[Any], seed: int) -> dict[str, Any]:
+    means = torch.cat([latents.codes(batch.pixels) for batch in batches])
+    told = {"active_units": active_units(means), "n_dimensions": means.shape[1]}
+    few = ImageBatches(pixels[:MOST_ENUMERATED], ROWS, batches.device, binarise=False)
+    draws = encoded(latents, few.repeat(seed))
+    if draws is None:
+        return told | {"split": None}
+    split = aggregated_split(draws.points, draws.log_q_given, draws.log_prior)
+    return told | {
+        "split": {
+            "of": draws.of,
+            "n_images": few.n_docs,
+            "log_n_images": math.log(few.n_docs),
+            "mutual_information": split.mutual_information,
+            "marginal_kl": split.marginal_kl,
+            "mean_kl": split.mean_kl,
+            "residual": split.mutual_information + split.marginal_kl - draws.mean_kl,
+        }
+    }
+
+
+def _categories(latents: Latents, batches: ImageBatches, labels: NDArray[np.int64] | None) -> dict[str, Any] | None:
+    if latents.n_categories is None:
+        return None
+    log_q = torch.cat([latents.log_categories(batch.pixels) for batch in batches]).double().log_softmax(-1)
+    report = category_report(log_q)
+    marginal_kl, mean_kl = report.marginal_kl, report.mean_kl
+    if isinstance(latents, ClusteredLatents):  # the others have p(c) = 1/K
+        q, log_p = log_q.exp(), latents.mixture.log_weights().double()
+        q_c = q.mean(0)
+        marginal_kl = float((torch.special.xlogy(q_c, q_c) - q_c * log_p).sum())
+        mean_kl = float((torch.special.xlogy(q, q) - q * log_p).sum(-1).mean())
+    return {
+        "n_categories": latents.n_categories,
+        "entropy": report.entropy,
+        "conditional_entropy": report.conditional_entropy,
+        "mutual_information": report.mutual_information,
+        "marginal_kl": marginal_kl,
+        "mean_kl": mean_kl,
+        "marginal": list(report.marginal),
+        "n_in_use": len(report.in_use),
+        "in_use": list(report.in_use),
+        "labels": None if labels is None else _labels(log_q, labels),
+    }
+
+
+def _labels(log_q: Tensor, labels: NDArray[np.int64]) -> dict[str, Any]:
+    report = label_report(log_q, labels)
+    rows = zip(report.labels, report.top, report.table, strict=True)
+    return {
+        "hungarian_accuracy": report.hungarian_accuracy,
+        "majority_accuracy": report.majority_accuracy,
+        "nmi": report.nmi,
+        "n_distinct_top": report.n_distinct_top,
+        "shared_top": list(report.shared_top),
+        "top": [{"label": name, "categories": list(top), "shares": row[list(top)].tolist()} for name, top, row in rows],
+    }

@@ -1,0 +1,242 @@
+"""Latents in levels: HVAE and HVP, VaDE, GMVAE."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from topicnet.core.distributions import GaussianMixture, Normal, StandardNormal
+from topicnet.core.noise import PRIOR, UPPER, Noise
+from topicnet.images.latents import Draw, GaussianLatents, Latents, Weighted, chosen_categories
+from topicnet.images.nets import Body, GaussianHead
+
+
+class TwoLevelLatents(Latents):
+    """q(z2 | x) q(z1 | x, z2) and p(z1 | z2) p(z2), z1 and z2 of one size (Tomczak & Welling 2018, section 4)."""
+
+    def __init__(
+        self, n_pixels: int, hidden_dim: int, n_layers: int, latent_dim: int, prior: str, n_components: int
+    ) -> None:
+        super().__init__()
+        few = min(1, n_layers)
+        self.upper = GaussianLatents(n_pixels, hidden_dim, n_layers, latent_dim, prior, n_components)
+        self.from_pixels = Body(n_pixels, hidden_dim, few)
+        self.from_upper = Body(latent_dim, hidden_dim, few)
+        self.meeting = Body(self.from_pixels.width + self.from_upper.width, hidden_dim, n_layers - few)
+        self.lower = GaussianHead(self.meeting.width, latent_dim)
+        self.prior_body = Body(latent_dim, hidden_dim, n_layers)
+        self.prior_head = GaussianHead(self.prior_body.width, latent_dim)
+        self.latent_dim = 2 * latent_dim
+        self.level_dim = latent_dim
+        self.code_widths = (latent_dim, latent_dim)
+
+    def _lower(self, x: Tensor, z2: Tensor, noise: Noise | None) -> Normal:
+        """q(z1 | x, z2)."""
+        q: Normal = self.lower(self.meeting(torch.cat([self.from_pixels(x), self.from_upper(z2)], -1)), noise)
+        return q
+
+    def _prior(self, z2: Tensor) -> Normal:
+        """p(z1 | z2)."""
+        p: Normal = self.prior_head(self.prior_body(z2))
+        return p
+
+    def draw(self, x: Tensor, noise: Noise) -> Draw:
+        """The inner divergence is in closed form given z2."""
+        q2 = self.upper.posterior(x, noise)
+        z2 = q2.sample(UPPER)
+        q1 = self._lower(x, z2, noise)
+        z1 = q1.sample()
+        terms = {"kl_z1": q1.kl_from(self._prior(z2)), "kl_z2": self.upper.prior.kl(q2, z2)}
+        both = Normal(torch.cat([q1.mean, q2.mean], -1), torch.cat([q1.log_var, q2.log_var], -1), noise)
+        return Draw(both, torch.cat([z1, z2], -1), (z1, z2), terms)
+
+    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
+        """Both levels drawn."""
+        q2 = self.upper.posterior(x, noise)
+        z2 = q2.sample(UPPER)
+        q1 = self._lower(x, z2, noise)
+        z1 = q1.sample()
+        log_p = self._prior(z2).log_density(z1) + self.upper.prior.log_density(z2)
+        return Weighted((z1, z2), log_p - q1.log_density(z1) - q2.log_density(z2))
+
+    def sample(self, noise: Noise, n: int, category: int | None = None) -> tuple[Tensor, ...]:
+        """z2, then z1 given it."""
+        (z2,) = self.upper.sample(noise, n)
+        p = self._prior(z2)
+        return Normal(p.mean, p.log_var, noise).sample(), z2
+
+    def codes(self, x: Tensor) -> Tensor:
+        """Means of z1, given the mean of z2, and of z2: (B, 2 Z)."""
+        z2 = self.upper.codes(x)
+        return torch.cat([self._lower(x, z2, None).mean, z2], -1)
+
+    def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
+        """z1 and z2."""
+        return z[:, : self.level_dim], z[:, self.level_dim :]
+
+    def start_from(self, pixels: Tensor) -> None:
+        """Of pseudo-inputs."""
+        self.upper.start_from(pixels)
+
+
+class ClusteredLatents(Latents):
+    """VaDE: q(z | x), a mixture with learned weights for prior, and q(c | x) that follows from both.
+
+    Jiang et al. (2017), eq. 11-16, with the optimal q(c | x) in place of E p(c | z), which is none (specification A6).
+
+    Parameters
+    ----------
+    assignment : {"optimal", "mean-posterior"}
+        q(c|x) proportional to exp E log p(c|z), or p(c|z) at the draw, as in the paper.
+    """
+
+    def __init__(
+        self,
+        n_pixels: int,
+        hidden_dim: int,
+        n_layers: int,
+        latent_dim: int,
+        n_categories: int,
+        assignment: Literal["optimal", "mean-posterior"],
+    ) -> None:
+        super().__init__()
+        self.body = Body(n_pixels, hidden_dim, n_layers)
+        self.head = GaussianHead(self.body.width, latent_dim)
+        self.mixture = GaussianMixture(n_categories, latent_dim, spread=1.0)
+        self.assignment = assignment
+        self.latent_dim, self.n_categories = latent_dim, n_categories
+        self.code_widths = (latent_dim,)
+
+    def posterior(self, x: Tensor, noise: Noise | None = None) -> Normal:
+        """q(z | x)."""
+        q: Normal = self.head(self.body(x), noise)
+        return q
+
+    def _log_assignment(self, q: Normal, z: Tensor) -> Tensor:
+        if self.assignment == "optimal":
+            return self.mixture.log_assignment(q)
+        return self.mixture.log_responsibility(z)
+
+    def draw(self, x: Tensor, noise: Noise) -> Draw:
+        """One z each."""
+        q = self.posterior(x, noise)
+        z = q.sample()
+        log_q_c = self._log_assignment(q, z)
+        kl_z = self.mixture.kl_per_dimension(q, log_q_c).sum(-1)
+        kl_c = (log_q_c.exp() * (log_q_c - self.mixture.log_weights())).sum(-1)
+        return Draw(q, z, (z,), {"kl_z": kl_z, "kl_c": kl_c}, log_q_c)
+
+    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
+        """One z each, categories summed out."""
+        q = self.posterior(x, noise)
+        z = q.sample()
+        return Weighted((z,), self.mixture.log_density(z) - q.log_density(z))
+
+    def sample(self, noise: Noise, n: int, category: int | None = None) -> tuple[Tensor, ...]:
+        """c ~ pi, z ~ p(z | c)."""
+        given = self.mixture.component(chosen_categories(self.mixture.log_weights().exp(), noise, n, category))
+        return (given.mean + noise.normal(PRIOR, given.mean) * (0.5 * given.log_var).exp(),)
+
+    def codes(self, x: Tensor) -> Tensor:
+        """(B, Z)."""
+        return self.posterior(x).mean
+
+    def log_categories(self, x: Tensor) -> Tensor:
+        """Of the posterior mean's assignment, (B, K)."""
+        q = self.posterior(x)
+        return self._log_assignment(q, q.mean)
+
+    def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
+        """The point alone: the decoder is not told the category."""
+        return (z,)
+
+    @torch.no_grad()
+    def cluster(self, means: Tensor, log_var: Tensor, weights: Tensor) -> None:
+        """Start the mixture from clusters: means and log-variances (K, Z), weights (K,)."""
+        self.mixture.means.copy_(means)
+        self.mixture.free_log_var.copy_(log_var)
+        assert isinstance(self.mixture.logits, nn.Parameter)
+        self.mixture.logits.copy_(weights.log())
+
+
+class WeightedLatents(Latents):
+    """GMVAE: w ~ N(0, I), c uniform, z | w, c Gaussian by a network (Dilokthanakul et al. 2016, eq. 1-4).
+
+    Parameters
+    ----------
+    least_kl_c : float
+        Below so many nats the divergence of c costs nothing more: clusters do not merge at once (section 3.3).
+    """
+
+    def __init__(
+        self, n_pixels: int, hidden_dim: int, n_layers: int, latent_dim: int, n_categories: int, least_kl_c: float
+    ) -> None:
+        super().__init__()
+        self.body = Body(n_pixels, hidden_dim, n_layers)
+        self.head = GaussianHead(self.body.width, latent_dim)
+        self.w_head = GaussianHead(self.body.width, latent_dim)
+        self.components_body = Body(latent_dim, hidden_dim, min(1, n_layers))
+        self.components = GaussianHead(self.components_body.width, n_categories * latent_dim)
+        self.standard = StandardNormal(latent_dim)
+        self.least_kl_c = least_kl_c
+        self.latent_dim, self.n_categories = latent_dim, n_categories
+        self.code_widths = (latent_dim,)
+
+    def _components(self, w: Tensor) -> Normal:
+        """p(z | w, c) of all c: (B, K, Z)."""
+        flat = self.components(self.components_body(w))
+        shape = (len(w), -1, self.latent_dim)
+        return Normal(flat.mean.view(shape), flat.log_var.view(shape))
+
+    def _both(self, x: Tensor, noise: Noise | None) -> tuple[Normal, Normal]:
+        hidden = self.body(x)
+        return self.head(hidden, noise), self.w_head(hidden, noise)
+
+    def draw(self, x: Tensor, noise: Noise) -> Draw:
+        """One z and one w each; p(c | z, w) is exact."""
+        q, q_w = self._both(x, noise)
+        z, w = q.sample(), q_w.sample(UPPER)
+        p = self._components(w)
+        log_p_c = p.log_density(z[:, None]).log_softmax(-1)  # (B, K)
+        posterior = Normal(q.mean[:, None], q.log_var[:, None])
+        kl_c = (log_p_c.exp() * log_p_c).sum(-1) + math.log(log_p_c.shape[1])
+        terms = {
+            "kl_z": (log_p_c.exp() * posterior.kl_from(p)).sum(-1),
+            "kl_w": self.standard.kl(q_w),
+            "kl_c": kl_c.clamp_min(self.least_kl_c),
+        }
+        return Draw(q, z, (z,), terms, log_p_c)
+
+    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
+        """z and w drawn, categories summed out."""
+        q, q_w = self._both(x, noise)
+        z, w = q.sample(), q_w.sample(UPPER)
+        logs = self._components(w).log_density(z[:, None])  # (B, K)
+        log_p = logs.logsumexp(-1) - math.log(logs.shape[1]) + self.standard.log_density(w)
+        return Weighted((z,), log_p - q.log_density(z) - q_w.log_density(w))
+
+    def sample(self, noise: Noise, n: int, category: int | None = None) -> tuple[Tensor, ...]:
+        """w, c and z in turn."""
+        weight = self.head.mean.weight
+        w = noise.normal(UPPER, weight.new_empty(n, self.latent_dim))
+        p = self._components(w)
+        uniform = weight.new_full((p.mean.shape[1],), 1 / p.mean.shape[1])
+        c = chosen_categories(uniform, noise, n, category)[:, :, None]
+        mean, log_var = (c * p.mean).sum(1), (c * p.log_var).sum(1)
+        return (mean + noise.normal(PRIOR, mean) * (0.5 * log_var).exp(),)
+
+    def codes(self, x: Tensor) -> Tensor:
+        """Means of z, (B, Z)."""
+        return self._both(x, None)[0].mean
+
+    def log_categories(self, x: Tensor) -> Tensor:
+        """log p(c | z, w) at the posterior means, (B, K)."""
+        q, q_w = self._both(x, None)
+        return self._components(q_w.mean).log_density(q.mean[:, None]).log_softmax(-1)
+
+    def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
+        """The point alone."""
+        return (z,)

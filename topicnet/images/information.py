@@ -1,0 +1,269 @@
+"""What the decoded image of a fitted model tells of its code, bounded from below (specification A7).
+
+E log Q(c | image) + H(q(c)) <= I(c; image), for x' of the test images, c and z of q(. | x') and the mean image decoded
+from both (Barber & Agakov 2003). This is information about what is decoded, not about x': I(c; x') is exact, and is
+that of `evaluate`. A mean image has no noise, so about a continuous code it may tell any number of nats.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from topicnet.core.distributions import Normal
+from topicnet.core.schedule import Schedule
+from topicnet.core.seeding import draw_seed, seeded
+from topicnet.core.threads import chosen_threads
+from topicnet.core.train import train
+from topicnet.errors import InputError
+from topicnet.images.aggregated import gaussian_log_density_matrix
+from topicnet.images.batches import ImageBatch, ImageBatches
+from topicnet.images.building import GUESS_LAYERS
+from topicnet.images.data import ImageData
+from topicnet.images.estimator import MOST_THREADS, ROWS, ImageVAE
+from topicnet.images.latents import CategoricalLatents, GaussianLatents
+from topicnet.images.measures import mean_and_interval
+from topicnet.images.nets import Critic, GaussianHead
+from topicnet.images.penalties import PointInformation
+from topicnet.images.settings import check_count
+from topicnet.images.vae import Vae
+from topicnet.images.variants import WITH_CATEGORIES
+
+LEAST_IMAGES, MOST_IMAGES = 20, 10_000
+LEAST_DRAWS = 10_000  # of each half, in an epoch: of few images there are several of each
+HELD = 5  # one image in so many of the first half says when the guesses get no better
+BATCH, LEARNING_RATE, PATIENCE = 200, 2e-3, 8
+LEAST_WIDTH = 128  # of Q: a small model is no reason for poor guesses
+
+
+def information_bound(model: ImageVAE, data: ImageData, *, seed: int = 0, epochs: int = 30) -> dict[str, Any]:
+    """Bound the information of decoded images about the code of a fitted model, which stays as it is.
+
+    A network Q learns to guess the code from the image, on fresh draws in every epoch from one half of the test images
+    (at most 10,000); draws from the other half are what is reported.
+
+    Parameters
+    ----------
+    epochs : int
+        Most epochs, of 10,000 draws or more, that Q learns for; it stops when guesses of images kept apart get no
+        better.
+
+    Returns
+    -------
+    dict
+        ``of``: what the code is, "c", or two dimensions of z for vmi-z. ``bound``: nats, in [0, H(q(c))], with its 95 %
+        interval over images from ``low`` to ``high``, both cut to that range. ``log_q``: E log Q. ``entropy``:
+        H(q(c)), or that of the aggregated posterior of the two dimensions. ``n_images``, ``n_draws``, ``epochs``.
+
+    Raises
+    ------
+    InputError
+        A variant without categories that is not vmi-z either, fewer than 20 test images, or images of another size.
+    """
+    check_is_fitted(model)
+    check_count("epochs", epochs)
+    check_count("seed", seed, least=0)
+    pixels = _test_pixels(model, data)
+    code = _code_of(model)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(pixels))
+    first, second = pixels[order[len(order) // 2 :]], pixels[order[: len(order) // 2]]
+    with chosen_threads(MOST_THREADS):
+        guesser, ran = _taught(model, code, first, rng, epochs)
+        return {"of": code.of} | _measured(guesser, code, second, draw_seed(rng)) | {"epochs": ran}
+
+
+class Code(ABC):
+    """Something discrete or continuous that a decoded image is to tell of."""
+
+    of: str
+
+    def __init__(self, network: Vae) -> None:
+        self.network = network
+
+    @abstractmethod
+    def head(self, n_pixels: int, hidden_dim: int) -> nn.Module:
+        """A network that guesses it from an image."""
+
+    @abstractmethod
+    def draw(self, batch: ImageBatch) -> tuple[Tensor, Tensor]:
+        """Decoded images (B, P) and what is to be guessed, (B, n)."""
+
+    @abstractmethod
+    def log_guess(self, out: Any, target: Tensor) -> Tensor:
+        """log Q(target | image), (B,), of what the head puts out."""
+
+    @abstractmethod
+    def surprise(self, batches: ImageBatches, seed: int, n_images: int) -> Tensor:
+        """Of rows that are `n_images` images again and again: numbers (n,) whose mean is the entropy of the code.
+
+        They are also by how much each image moves it, so that intervals take in that the entropy is estimated.
+        """
+
+
+class Categories(Code):
+    """c, drawn with the image or, where the decoder is not told it, what q says of it."""
+
+    of = "c"
+
+    def head(self, n_pixels: int, hidden_dim: int) -> nn.Module:
+        """Logits of the categories."""
+        return Critic(n_pixels, hidden_dim, GUESS_LAYERS, self.network.latents.n_categories or 1)
+
+    def draw(self, batch: ImageBatch) -> tuple[Tensor, Tensor]:
+        """One-hot categories, or probabilities (B, K)."""
+        latents = self.network.latents
+        if isinstance(latents, CategoricalLatents):
+            code = latents.weighted(batch.pixels, batch.noise).code
+            return self.network.decode(code), code[0][:, latents.latent_dim :]
+        draw = latents.draw(batch.pixels, batch.noise)
+        assert draw.log_q_c is not None
+        return self.network.decode(draw.code), draw.log_q_c.exp()
+
+    def log_guess(self, out: Any, target: Tensor) -> Tensor:
+        """Less the cross-entropy."""
+        logits: Tensor = out
+        nats: Tensor = (target * logits.log_softmax(-1)).sum(-1)
+        return nats
+
+    def surprise(self, batches: ImageBatches, seed: int, n_images: int) -> Tensor:
+        """-sum_k q(k | x) log q(k)."""
+        latents = self.network.latents
+        if isinstance(latents, CategoricalLatents):
+            shares = [latents.log_categories(batch.pixels).exp() for batch in batches]
+        else:
+            shares = [self.draw(batch)[1] for batch in batches.repeat(seed)]
+        q = torch.cat(shares).double().view(-1, n_images, shares[0].shape[1]).mean(0)  # (n, K)
+        surprise: Tensor = -torch.special.xlogy(q, q.mean(0)).sum(-1)
+        return surprise
+
+
+class Dimensions(Code):
+    """Some dimensions of z, those that vmi-z has chosen."""
+
+    def __init__(self, network: Vae, latents: GaussianLatents, chosen: Tensor) -> None:
+        super().__init__(network)
+        self.latents, self.chosen = latents, chosen
+        self.of = " and ".join(f"z_{j}" for j in chosen.tolist())
+
+    def head(self, n_pixels: int, hidden_dim: int) -> nn.Module:
+        """A Gaussian, as in the training."""
+        body = Critic(n_pixels, hidden_dim, GUESS_LAYERS, hidden_dim)
+        return nn.Sequential(body, nn.LeakyReLU(Critic.SLOPE), GaussianHead(hidden_dim, len(self.chosen)))
+
+    def draw(self, batch: ImageBatch) -> tuple[Tensor, Tensor]:
+        """The values drawn."""
+        draw = self.latents.draw(batch.pixels, batch.noise)
+        return self.network.decode(draw.code), draw.z[:, self.chosen]
+
+    def log_guess(self, out: Any, target: Tensor) -> Tensor:
+        """Log density."""
+        guess: Normal = out
+        return guess.log_density(target)
+
+    def surprise(self, batches: ImageBatches, seed: int, n_images: int) -> Tensor:
+        """-log of the aggregated posterior's density at the draws."""
+        posteriors = [self.latents.posterior(batch.pixels, batch.noise) for batch in batches.repeat(seed)]
+        z = torch.cat([q.sample()[:, self.chosen] for q in posteriors])
+        mean = torch.cat([q.mean[:, self.chosen] for q in posteriors])[:n_images]
+        log_var = torch.cat([q.log_var[:, self.chosen] for q in posteriors])[:n_images]
+        logs = [gaussian_log_density_matrix(rows, mean, log_var).logsumexp(1) for rows in torch.split(z, ROWS // 4)]
+        return (math.log(n_images) - torch.cat(logs)).view(-1, n_images).mean(0)
+
+
+class Guesser(nn.Module):
+    """What is taught. The model is kept out of its parts: training would train it, and draw its categories relaxed."""
+
+    def __init__(self, code: Code, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+        self._draw, self._log_guess = code.draw, code.log_guess
+
+    def log_guess(self, batch: ImageBatch) -> Tensor:
+        """log Q of fresh draws, (B,)."""
+        with torch.no_grad():
+            image, target = self._draw(batch)
+        return self._log_guess(self.head(image), target)
+
+    def terms(self, batch: ImageBatch) -> dict[str, Tensor]:
+        """-log Q, (B,) nats."""
+        return {"nats": -self.log_guess(batch)}
+
+
+def _test_pixels(model: ImageVAE, data: ImageData) -> NDArray[Any]:
+    if data.n_pixels != model.n_features_in_:
+        raise InputError(f"images of {data.n_pixels} pixels given, expected {model.n_features_in_}, as the model has")
+    if len(data.test.pixels) < LEAST_IMAGES:
+        raise InputError(
+            f"{len(data.test.pixels)} test images given, expected {LEAST_IMAGES} or more: Q learns on half"
+        )
+    return model.fixed(data.test.pixels[:MOST_IMAGES])
+
+
+def _code_of(model: ImageVAE) -> Code:
+    network = model.network_.eval()
+    if network.latents.n_categories is not None:
+        return Categories(network)
+    if isinstance(network.penalty, PointInformation) and isinstance(network.latents, GaussianLatents):
+        return Dimensions(network, network.latents, network.penalty.chosen)
+    raise InputError(f"{model.variant} has no code to bound, expected vmi-z or one of {', '.join(WITH_CATEGORIES)}")
+
+
+def _taught(
+    model: ImageVAE, code: Code, pixels: NDArray[Any], rng: np.random.Generator, epochs: int
+) -> tuple[Guesser, int]:
+    device = next(model.network_.parameters()).device
+    init_seed, train_seed = draw_seed(rng), draw_seed(rng)
+    with seeded(init_seed, device):
+        guesser = Guesser(code, code.head(model.n_features_in_, max(LEAST_WIDTH, model.sizes_.hidden_dim))).to(device)
+    n_held = len(pixels) // HELD
+    shown = ImageBatches(_repeated(pixels[n_held:]), BATCH, device, binarise=False)
+    held = ImageBatches(_repeated(pixels[:n_held]), ROWS, device, binarise=False)
+    result = train(
+        guesser,
+        shown,
+        held,
+        Schedule(epochs * len(shown), LEARNING_RATE),
+        max_epochs=epochs,
+        patience=PATIENCE,
+        weight_decay=0.0,
+        seed=train_seed,
+        device=device,
+        stage="guess",
+    )
+    return guesser, len(result.history)
+
+
+def _repeated(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Images again and again, until there are enough to draw for."""
+    return np.tile(pixels, (math.ceil(LEAST_DRAWS / len(pixels)), 1))
+
+
+@torch.inference_mode()
+def _measured(guesser: Guesser, code: Code, pixels: NDArray[Any], seed: int) -> dict[str, Any]:
+    device = next(guesser.parameters()).device
+    rows = _repeated(pixels)
+    batches = ImageBatches(rows, ROWS, device, binarise=False)
+    logs = torch.cat([guesser.log_guess(batch) for batch in batches.repeat(seed)]).double()
+    log_q = logs.view(-1, len(pixels)).mean(0)  # (n,)
+    surprise = code.surprise(batches, seed, len(pixels))
+    mean, low, high = mean_and_interval(log_q + surprise, seed)
+    entropy = float(surprise.mean())
+    most = entropy if isinstance(code, Categories) else math.inf  # a density can be above 1, and its log above 0
+    bound, low, high = (min(max(value, 0.0), most) for value in (mean, low, high))
+    return {
+        "bound": bound,
+        "low": low,
+        "high": high,
+        "log_q": float(log_q.mean()),
+        "entropy": entropy,
+        "n_images": len(pixels),
+        "n_draws": len(rows),
+    }

@@ -1,0 +1,360 @@
+"""What an image model does not see: how it is inferred, what it costs in nats, and how it is drawn.
+
+Each class here is one factorisation of q(. | x) and p(.); the others are in `hierarchies`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from topicnet.core.distributions import GaussianMixture, Normal, Point, StandardNormal
+from topicnet.core.noise import CATEGORY, Noise
+from topicnet.images.nets import Body, GaussianHead, dense
+from topicnet.images.priors import MixturePrior, Prior, StandardPrior, VampPrior
+
+TEMPERATURES = (1.0, 0.5)  # of relaxed categories, at the start and at the least
+COOLING = 3e-5  # per epoch, times the epoch, in the exponent (reference code of Chen & Li's CP-VAE experiments)
+
+Estimator = Literal["gumbel", "straight-through", "enumerate"]
+ESTIMATORS = ("gumbel", "straight-through", "enumerate")
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One draw of everything latent, for a batch of B images.
+
+    Attributes
+    ----------
+    q : Normal or Point
+        Posterior of `z`.
+    z : Tensor
+        (R B, Z) what penalties and critics look at.
+    code : tuple of Tensor
+        (R B, n) each: what the decoder is given.
+    terms : dict of str to Tensor
+        Divergences by name, (B,) nats each.
+    log_q_c : Tensor, optional
+        (B, K) log q(c | x).
+    c : Tensor, optional
+        (R B, K) the categories drawn: relaxed, or one-hot.
+    weights : Tensor, optional
+        (R, B) by which the R decodings of each image count; one alone counts whole.
+    """
+
+    q: Normal | Point
+    z: Tensor
+    code: tuple[Tensor, ...]
+    terms: dict[str, Tensor]
+    log_q_c: Tensor | None = None
+    c: Tensor | None = None
+    weights: Tensor | None = None
+
+    def averaged(self, values: Tensor) -> Tensor:
+        """Mean over the decodings (R B,) of each image: (B,)."""
+        return values if self.weights is None else (self.weights * values.view_as(self.weights)).sum(0)
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A draw from q, all of it discrete where the model is, and its weight.
+
+    Attributes
+    ----------
+    code : tuple of Tensor
+    log_ratio : Tensor
+        (B,) log p(latents) - log q(latents | x).
+    """
+
+    code: tuple[Tensor, ...]
+    log_ratio: Tensor
+
+
+class Latents(nn.Module, ABC):
+    """The latent half of a model. In evaluation mode categories are drawn hard: a relaxed one gives no bound."""
+
+    n_categories: int | None = None
+    decodes_categories = False  # whether the decoder is told c
+    code_widths: tuple[int, ...]
+    latent_dim: int
+
+    @abstractmethod
+    def draw(self, x: Tensor, noise: Noise) -> Draw:
+        """Infer and draw for images (B, P)."""
+
+    @abstractmethod
+    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
+        """A draw with its importance weight (Burda et al. 2016, eq. 8, but for the likelihood)."""
+
+    @abstractmethod
+    def sample(self, noise: Noise, n: int, category: int | None = None) -> tuple[Tensor, ...]:
+        """Codes of `n` ancestral draws, of one category if it is named."""
+
+    @abstractmethod
+    def codes(self, x: Tensor) -> Tensor:
+        """Posterior mean of each image, (B, Z)."""
+
+    def log_categories(self, x: Tensor) -> Tensor:
+        """log q(c | x), (B, K)."""
+        raise NotImplementedError("these latents have no categories")
+
+    @abstractmethod
+    def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
+        """What the decoder is given for latent points (B, Z) and categories (B, K)."""
+
+    def start_from(self, pixels: Tensor) -> None:
+        """Start from training images (n, P), drawn at random, where something is made of such."""
+
+    def cool(self, epoch: int) -> None:
+        """Lower the temperature of relaxed categories after an epoch."""
+
+    def settle(self, weights: Tensor) -> None:
+        """Take note of q(c) (K,) over the training images, from which categories are drawn later."""
+
+
+def make_prior(kind: str, n_components: int, n_pixels: int, latent_dim: int, encoder: GaussianLatents) -> Prior:
+    """A prior by name: standard, mixture or vamp."""
+    if kind == "standard":
+        return StandardPrior(latent_dim)
+    if kind == "mixture":
+        return MixturePrior(n_components, latent_dim)
+    return VampPrior(n_components, n_pixels, encoder.posterior)
+
+
+class GaussianLatents(Latents):
+    """q(z | x) Gaussian, and a prior by name (Kingma & Welling 2014, section 3)."""
+
+    def __init__(
+        self, n_pixels: int, hidden_dim: int, n_layers: int, latent_dim: int, prior: str, n_components: int
+    ) -> None:
+        super().__init__()
+        self.body = Body(n_pixels, hidden_dim, n_layers)
+        self.head = GaussianHead(self.body.width, latent_dim)
+        self.prior = make_prior(prior, n_components, n_pixels, latent_dim, self)
+        self.latent_dim = latent_dim
+        self.code_widths = (latent_dim,)
+
+    def posterior(self, x: Tensor, noise: Noise | None = None) -> Normal:
+        """q(z | x)."""
+        q: Normal = self.head(self.body(x), noise)
+        return q
+
+    def draw(self, x: Tensor, noise: Noise) -> Draw:
+        """One z each."""
+        q = self.posterior(x, noise)
+        z = q.sample()
+        return Draw(q, z, (z,), {"kl_z": self.prior.kl(q, z)})
+
+    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
+        """One z each."""
+        q = self.posterior(x, noise)
+        z = q.sample()
+        return Weighted((z,), self.prior.log_density(z) - q.log_density(z))
+
+    def sample(self, noise: Noise, n: int, category: int | None = None) -> tuple[Tensor, ...]:
+        """From the prior."""
+        return (self.prior.sample(noise, self.head.mean.weight.new_empty(n, self.latent_dim)),)
+
+    def codes(self, x: Tensor) -> Tensor:
+        """Means, (B, Z)."""
+        return self.posterior(x).mean
+
+    def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
+        """The point itself."""
+        return (z,)
+
+    def start_from(self, pixels: Tensor) -> None:
+        """Of pseudo-inputs."""
+        self.prior.start_from(pixels)
+
+
+class PointLatents(Latents):
+    """A deterministic encoder, as Wasserstein and adversarial autoencoders have it (Tolstikhin et al. 2018)."""
+
+    def __init__(self, n_pixels: int, hidden_dim: int, n_layers: int, latent_dim: int) -> None:
+        super().__init__()
+        self.body = Body(n_pixels, hidden_dim, n_layers)
+        self.head = dense(self.body.width, latent_dim)
+        self.prior = StandardNormal(latent_dim)
+        self.latent_dim = latent_dim
+        self.code_widths = (latent_dim,)
+
+    def draw(self, x: Tensor, noise: Noise) -> Draw:
+        """The points."""
+        z = self.codes(x)
+        return Draw(Point(z, noise), z, (z,), {})
+
+    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
+        """There is none: a point has no density."""
+        raise NotImplementedError("a deterministic encoder gives no importance weights")
+
+    def sample(self, noise: Noise, n: int, category: int | None = None) -> tuple[Tensor, ...]:
+        """From N(0, I), to which the points are drawn."""
+        return (self.prior.sample(noise, self.head.weight.new_empty(n, self.latent_dim)),)
+
+    def codes(self, x: Tensor) -> Tensor:
+        """(B, Z)."""
+        z: Tensor = self.head(self.body(x))
+        return z
+
+    def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
+        """The point itself."""
+        return (z,)
+
+
+class CategoricalLatents(Latents):
+    """q(c | x) q(z | x, c) or q(z | x), and p(c) = 1/K with p(z | c) = N(mu_c, sigma_c^2) or N(0, I).
+
+    What CP-VAE, INDq, INDp and INDqp have in common (specification A4; the corrected forms).
+
+    Parameters
+    ----------
+    conditional : bool
+        Whether q(z | x, c) is given the category that was **drawn**; given pi(x) instead it would be q(z | x).
+    learned : bool
+        Whether p(z | c) is learned, one Gaussian a category.
+    estimator : {"gumbel", "straight-through", "enumerate"}
+        How gradients pass categories. The same draw goes to the encoder of z, to the decoder and into the divergence.
+    """
+
+    decodes_categories = True
+    temperature: Tensor
+    category_weights: Tensor
+
+    def __init__(
+        self,
+        n_pixels: int,
+        hidden_dim: int,
+        n_layers: int,
+        latent_dim: int,
+        n_categories: int,
+        *,
+        conditional: bool,
+        learned: bool,
+        estimator: Estimator,
+    ) -> None:
+        super().__init__()
+        self.body = Body(n_pixels, hidden_dim, n_layers)
+        self.category = dense(self.body.width, n_categories)
+        self.head = GaussianHead(self.body.width + (n_categories if conditional else 0), latent_dim)
+        self.mixture = GaussianMixture(n_categories, latent_dim, learn_weights=False, spread=1.0) if learned else None
+        self.standard = StandardNormal(latent_dim)
+        self.conditional = conditional
+        self.estimator = estimator
+        self.latent_dim, self.n_categories = latent_dim, n_categories
+        self.code_widths = (latent_dim + n_categories,)
+        self.register_buffer("temperature", torch.tensor(TEMPERATURES[0]))
+        self.register_buffer("category_weights", torch.full((n_categories,), 1 / n_categories))
+
+    def posterior(self, hidden: Tensor, c: Tensor, noise: Noise | None = None) -> Normal:
+        """q(z | x, c) for features (B, H) and categories (B, K)."""
+        q: Normal = self.head(torch.cat([hidden, c], -1) if self.conditional else hidden, noise)
+        return q
+
+    def draw(self, x: Tensor, noise: Noise) -> Draw:
+        """One z and c each, or one z for each of all c."""
+        hidden = self.body(x)
+        log_q_c = self.category(hidden).log_softmax(-1)
+        if self.estimator == "enumerate":
+            return self._enumerated(hidden, log_q_c, noise)
+        c = self._drawn(log_q_c, noise, hard=not self.training)
+        q = self.posterior(hidden, c, noise)
+        z = q.sample()
+        # Without condition q(z|x) is the same for all c, and the weights q(c|x) are exact.
+        kl_z = self._kl_z(q, c if self.conditional else log_q_c.exp())
+        return Draw(q, z, self.code_of(z, c), {"kl_z": kl_z, "kl_c": self._kl_c(log_q_c)}, log_q_c, c)
+
+    def _enumerated(self, hidden: Tensor, log_q_c: Tensor, noise: Noise) -> Draw:
+        """Every category in turn, weighed by q(c|x): exact in c."""
+        n, k = log_q_c.shape
+        c = torch.eye(k, dtype=hidden.dtype, device=hidden.device).repeat_interleave(n, 0)  # (K B, K)
+        weights = log_q_c.exp().t()  # (K, B)
+        # The same numbers for every category of an image: what differs is the category.
+        q = self.posterior(hidden.repeat(k, 1), c, Noise(noise.keys.repeat(k)))
+        z = q.sample()
+        kl_z = (weights * self._kl_z(q, c).view(k, n)).sum(0)
+        terms = {"kl_z": kl_z, "kl_c": self._kl_c(log_q_c)}
+        return Draw(q, z, self.code_of(z, c), terms, log_q_c, c, weights)
+
+    def _drawn(self, log_q_c: Tensor, noise: Noise, hard: bool) -> Tensor:
+        """Categories (B, K) by the Gumbel trick (Jang et al. 2017; Maddison et al. 2017)."""
+        perturbed = log_q_c + noise.gumbel(CATEGORY, log_q_c)
+        one_hot = torch.zeros_like(perturbed).scatter_(-1, perturbed.argmax(-1, keepdim=True), 1.0)
+        if hard:
+            return one_hot
+        relaxed = (perturbed / self.temperature).softmax(-1)
+        # In brackets: what is added to the hard draw is 0 then, exactly.
+        return relaxed if self.estimator == "gumbel" else one_hot + (relaxed - relaxed.detach())
+
+    def _kl_z(self, q: Normal, weights: Tensor) -> Tensor:
+        if self.mixture is None:
+            return self.standard.kl(q)
+        return self.mixture.kl_by(q, weights).sum(-1)
+
+    def _kl_c(self, log_q_c: Tensor) -> Tensor:
+        """KL(q(c|x) || 1/K), in closed form from pi: (B,)."""
+        return (log_q_c.exp() * log_q_c).sum(-1) + math.log(log_q_c.shape[1])
+
+    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
+        """A category drawn from q(c|x), and z given it."""
+        hidden = self.body(x)
+        log_q_c = self.category(hidden).log_softmax(-1)
+        c = self._drawn(log_q_c, noise, hard=True)
+        q = self.posterior(hidden, c, noise)
+        z = q.sample()
+        prior = self.standard if self.mixture is None else self.mixture.component(c)
+        log_p_c = -math.log(log_q_c.shape[1])
+        log_ratio = prior.log_density(z) + log_p_c - q.log_density(z) - (c * log_q_c).sum(-1)
+        return Weighted(self.code_of(z, c), log_ratio)
+
+    def sample(self, noise: Noise, n: int, category: int | None = None) -> tuple[Tensor, ...]:
+        """c ~ q(c) over the training images, z ~ p(z | c)."""
+        like = self.category_weights.new_empty(n, self.latent_dim)
+        c = chosen_categories(self.category_weights, noise, n, category)
+        z = self.standard.sample(noise, like)
+        if self.mixture is not None:
+            given = self.mixture.component(c)
+            z = given.mean + z * (0.5 * given.log_var).exp()
+        return self.code_of(z, c)
+
+    def codes(self, x: Tensor) -> Tensor:
+        """Mean of z given the most probable category, (B, Z)."""
+        hidden = self.body(x)
+        logits = self.category(hidden)
+        return self.posterior(hidden, one_hot(logits.argmax(-1), logits)).mean
+
+    def log_categories(self, x: Tensor) -> Tensor:
+        """(B, K)."""
+        log_q_c: Tensor = self.category(self.body(x)).log_softmax(-1)
+        return log_q_c
+
+    def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
+        """Both, side by side."""
+        assert c is not None
+        return (torch.cat([z, c], -1),)
+
+    def cool(self, epoch: int) -> None:
+        """tau <- max(tau exp(-3e-5 epoch), 0.5)."""
+        self.temperature.mul_(math.exp(-COOLING * epoch)).clamp_min_(TEMPERATURES[1])
+
+    def settle(self, weights: Tensor) -> None:
+        """Keep q(c)."""
+        self.category_weights.copy_(weights)
+
+
+def one_hot(which: Tensor, like: Tensor) -> Tensor:
+    """Rows (B, K) of the shape and type of `like` with a one at `which` (B,)."""
+    return torch.zeros_like(like).scatter_(-1, which[:, None], 1.0)
+
+
+def chosen_categories(weights: Tensor, noise: Noise, n: int, category: int | None) -> Tensor:
+    """(n, K) one-hot: the category named, or drawn by weights (K,)."""
+    like = weights.new_zeros(n, len(weights))
+    if category is not None:
+        return one_hot(torch.full((n,), category, device=weights.device), like)
+    return one_hot((weights.clamp_min(1e-30).log() + noise.gumbel(CATEGORY, like)).argmax(-1), like)

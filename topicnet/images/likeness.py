@@ -1,0 +1,103 @@
+"""How like one another draws are: those of q(z) to those of p(z), and a model's samples to images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from topicnet.core.noise import Noise
+from topicnet.core.seeding import draw_seed, seeded
+from topicnet.images.aggregated import mmd_permutation, sliced_w2
+from topicnet.images.batches import ImageBatches, as_shares
+from topicnet.images.latents import CategoricalLatents, Latents, PointLatents
+from topicnet.images.measures import frechet_distance
+from topicnet.images.vae import Vae
+
+MATCHED, PERMUTATIONS, DIRECTIONS = 1_000, 200, 200
+COMPONENTS = 20  # principal components that samples are compared in
+SPARE, PASSES = 10, 6  # of the randomised decomposition
+ROWS, MOST_SAMPLES = 1_000, 10_000
+
+
+def prior_match(latents: Latents, batches: ImageBatches, seed: int) -> dict[str, Any] | None:
+    """MMD^2 and squared sliced W2 between at most 1,000 draws of q(z) and as many of p(z); None for a single image."""
+    n = min(MATCHED, batches.n_docs)
+    if n < 2:
+        return None
+    rng = np.random.default_rng(seed)
+    few = ImageBatches(batches.pixels[:n], ROWS, batches.device, binarise=False)
+    of_q = torch.cat([_posterior_draws(latents, batch.pixels, batch.noise) for batch in few.repeat(draw_seed(rng))])
+    of_p = _prior_draws(latents, Noise.of(draw_seed(rng), np.arange(n), batches.device), of_q)
+    mmd, p_value = mmd_permutation(of_q, of_p, PERMUTATIONS, draw_seed(rng))
+    return {
+        "mmd": mmd,
+        "p_value": p_value,
+        "sliced_w2": sliced_w2(of_q, of_p, DIRECTIONS, draw_seed(rng)),
+        "n_points": n,
+        "n_permutations": PERMUTATIONS,
+    }
+
+
+def sample_likeness(network: Vae, train: NDArray[Any], batches: ImageBatches, seed: int) -> dict[str, Any] | None:
+    """Frechet distance of samples, and of training images, from test images in principal components; None for one.
+
+    Parameters
+    ----------
+    train : ndarray
+        (n, P) training images, which the components are those of.
+    batches : ImageBatches
+        The test images.
+    """
+    n = min(batches.n_docs, len(train), MOST_SAMPLES)
+    if n < 2:
+        return None
+    rng = np.random.default_rng(seed)
+    shown = as_shares(torch.as_tensor(train).to(batches.device))
+    centre = shown.mean(0)
+    axes = _principal_axes(shown - centre, draw_seed(rng))
+    tested, sampled = as_shares(batches.pixels[:n]), _samples(network, n, rng)
+    features = [(images - centre) @ axes for images in (tested, sampled, shown[:n])]
+    return {
+        "frechet_distance": frechet_distance(features[1], features[0]),
+        "frechet_distance_of_training_images": frechet_distance(features[2], features[0]),
+        "features": f"the first {axes.shape[1]} principal components of the training pixels",
+        "n_images": n,
+    }
+
+
+def _posterior_draws(latents: Latents, x: Tensor, noise: Noise) -> Tensor:
+    """z of q(z) (B, Z), both levels of it where there are two."""
+    if isinstance(latents, PointLatents):
+        return latents.codes(x)
+    return torch.cat(latents.weighted(x, noise).code, -1)[:, : latents.latent_dim]
+
+
+def _prior_draws(latents: Latents, noise: Noise, like: Tensor) -> Tensor:
+    """z of p(z), with p(c) for categories and not the q(c) that samples are drawn by: (B, Z)."""
+    if isinstance(latents, CategoricalLatents):
+        prior = latents.standard if latents.mixture is None else latents.mixture
+        return prior.sample(noise, like)
+    return torch.cat(latents.sample(noise, len(like)), -1)
+
+
+def _samples(network: Vae, n: int, rng: np.random.Generator) -> Tensor:
+    """Images drawn from the model, (n, P)."""
+    device = next(network.parameters()).device
+    drawn = []
+    for begin in range(0, n, ROWS):
+        size = min(ROWS, n - begin)
+        noise = Noise.of(draw_seed(rng), np.arange(size), device)
+        drawn.append(network.likelihood.sample(network.decoder(network.latents.sample(noise, size)), noise))
+    return torch.cat(drawn)
+
+
+def _principal_axes(centred: Tensor, seed: int) -> Tensor:
+    """The first principal axes (P, F) of rows (n, P), by a randomised decomposition (Halko et al. 2011)."""
+    most = min(centred.shape)
+    with seeded(seed, centred.device):
+        axes: Tensor = torch.svd_lowrank(centred, q=min(COMPONENTS + SPARE, most), niter=PASSES)[2]
+    return axes[:, : min(COMPONENTS, most)]

@@ -1,0 +1,106 @@
+"""Networks of the image models: gated layers, heads, and critics' layers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from topicnet.core.distributions import Normal
+from topicnet.core.noise import Noise
+
+# Standard deviations of a posterior stay within [0.05, 2.7] (Tomczak & Welling 2018, reference code).
+LOG_VAR_RANGE = (-6.0, 2.0)
+
+
+class GatedDense(nn.Module):
+    """(W x + b) * sigmoid(V x + e), and nothing else (Dauphin et al. 2017; Tomczak & Welling 2018, section 4)."""
+
+    def __init__(self, n_inputs: int, n_outputs: int) -> None:
+        super().__init__()
+        # One product for both halves.
+        self.both = nn.Linear(n_inputs, 2 * n_outputs)
+        for half in torch.split(self.both.weight, n_outputs):
+            nn.init.xavier_uniform_(half)
+        nn.init.zeros_(self.both.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, n) to (B, m)."""
+        return functional.glu(self.both(x), -1)
+
+
+class Body(nn.Sequential):
+    """Gated layers one after another; none leaves its input as it is, which makes a linear model.
+
+    Attributes
+    ----------
+    width : int
+        Of what comes out.
+    """
+
+    def __init__(self, n_inputs: int, hidden_dim: int, n_layers: int) -> None:
+        widths = [n_inputs, *[hidden_dim] * n_layers]
+        super().__init__(*(GatedDense(a, b) for a, b in pairwise(widths)))
+        self.width = widths[-1]
+
+
+class GaussianHead(nn.Module):
+    """Mean and log-variance (B, Z) of a Gaussian."""
+
+    def __init__(self, n_inputs: int, latent_dim: int) -> None:
+        super().__init__()
+        self.mean = dense(n_inputs, latent_dim)
+        self.log_var = dense(n_inputs, latent_dim)
+
+    def forward(self, hidden: Tensor, noise: Noise | None = None) -> Normal:
+        """The Gaussian of hidden units (B, H)."""
+        return Normal(self.mean(hidden), functional.hardtanh(self.log_var(hidden), *LOG_VAR_RANGE), noise)
+
+
+class Critic(nn.Sequential):
+    """Layers of leaky rectifiers, then `n_outputs` numbers (Kim & Mnih 2018, appendix A)."""
+
+    SLOPE = 0.2
+
+    def __init__(self, n_inputs: int, hidden_dim: int, n_layers: int, n_outputs: int) -> None:
+        widths = [n_inputs, *[hidden_dim] * n_layers]
+        layers: list[nn.Module] = []
+        for a, b in pairwise(widths):
+            layers += [dense(a, b), nn.LeakyReLU(self.SLOPE)]
+        super().__init__(*layers, dense(widths[-1], n_outputs))
+
+
+def dense(n_inputs: int, n_outputs: int) -> nn.Linear:
+    """A linear layer that starts as Glorot & Bengio (2010) have it."""
+    layer = nn.Linear(n_inputs, n_outputs)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Decoder(nn.Module):
+    """From a code to what the likelihood needs of it.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Of the parts of the code; each of several has a gated layer of its own, and they meet in the last (Tomczak &
+        Welling 2018, section 4.2).
+    """
+
+    def __init__(self, widths: tuple[int, ...], hidden_dim: int, n_layers: int, n_outputs: int) -> None:
+        super().__init__()
+        alone = len(widths) == 1
+        branch_layers = n_layers if alone else min(1, n_layers)
+        self.branches = nn.ModuleList(Body(width, hidden_dim, branch_layers) for width in widths)
+        width = sum(branch.width for branch in self.branches if isinstance(branch, Body))
+        self.meeting = Body(width, hidden_dim, 0 if alone else n_layers - branch_layers)
+        self.out = dense(self.meeting.width, n_outputs)
+
+    def forward(self, code: tuple[Tensor, ...]) -> Tensor:
+        """Map the parts of a code, (B, n) each, to (B, n_outputs)."""
+        parts = [branch(part) for branch, part in zip(self.branches, code, strict=True)]
+        out: Tensor = self.out(self.meeting(parts[0] if len(parts) == 1 else torch.cat(parts, -1)))
+        return out

@@ -1,0 +1,141 @@
+"""Galleries of images as PNG, and pictures written to a file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from topicnet import files
+from topicnet.errors import InputError
+from topicnet.images.canvas import EDGE, TEXT, checked_numbers, font, plain, png_bytes, refuse_huge, text_width
+
+Shape = tuple[int, int] | None
+
+GAP, FRAME = 2, 160  # between tiles, and the level of gray of the line around each
+TILE = 56  # pixels that the longer side of a small image is enlarged to, as far as whole factors go
+
+
+def write_picture(path: Path, png: bytes, *, overwrite: bool) -> None:
+    """Write the bytes of a picture, whole or not at all (OutputError)."""
+    with files.whole_file(path, overwrite=overwrite) as part:
+        files.write_bytes(part, png)
+
+
+def gallery(images: NDArray[Any], shape: Shape, columns: int | None = None, scale: int | None = None) -> bytes:
+    """A grid of gray tiles, row by row.
+
+    Parameters
+    ----------
+    images : (n, P) array
+        Levels of gray in [0, 1], 0 drawn black.
+    shape : (int, int)
+        Height and width, P pixels.
+    columns : int, optional
+        Tiles beside one another; as a rule a square, of 10 to 20 columns.
+    scale : int, optional
+        Whole factor of enlargement; as a rule the one that brings the longer side to about 56 pixels.
+
+    Returns
+    -------
+    bytes
+        A PNG.
+
+    Raises
+    ------
+    InputError
+        No images, no shape or another one, values outside [0, 1], a count below 1, or too large a picture.
+    """
+    tiles = _framed(_tiles(images, shape, "images"), scale)
+    n = len(tiles)
+    wanted = max(10, min(20, math.isqrt(n - 1) + 1)) if columns is None else _at_least_one(columns, "columns")
+    columns = min(n, wanted)
+    bands = [_band(tiles[i : i + columns], columns) for i in range(0, n, columns)]
+    return _sheet(bands, [""] * len(bands), [GAP] * len(bands))
+
+
+def labelled_gallery(rows: Sequence[tuple[str, NDArray[Any]]], shape: Shape) -> bytes:
+    """One row of tiles for each pair of a label and (n, P) levels of gray in [0, 1]: a PNG, see `gallery`."""
+    if not rows:
+        raise InputError("a labelled gallery was given no rows; expected at least one label with its images")
+    tiles = [_framed(_tiles(images, shape, f"the images of {label!r}"), None) for label, images in rows]
+    columns = max(len(row) for row in tiles)
+    bands = [_band(row, columns) for row in tiles]
+    return _sheet(bands, [label for label, _ in rows], [3 * GAP] * len(bands))
+
+
+def pairs_gallery(originals: NDArray[Any], reconstructions: NDArray[Any], shape: Shape) -> bytes:
+    """Originals (n, P) above their reconstructions (n, P), ten pairs beside one another: a PNG, see `gallery`."""
+    pairs = [
+        _framed(_tiles(given, shape, name), None)
+        for given, name in ((originals, "originals"), (reconstructions, "reconstructions"))
+    ]
+    n = len(pairs[0])
+    if n != len(pairs[1]):
+        raise InputError(f"{n} originals and {len(pairs[1])} reconstructions were given; expected as many of each")
+    starts, columns = range(0, n, 10), min(n, 10)
+    bands = [_band(tiles[i : i + columns], columns) for i in starts for tiles in pairs]
+    return _sheet(bands, ["original", "reconstruction"] * len(starts), [GAP, 8 * GAP] * len(starts))
+
+
+def _tiles(images: NDArray[Any], shape: Shape, what: str) -> NDArray[np.uint8]:
+    """(n, height, width) levels from 0 to 255."""
+    if shape is None:
+        raise InputError(f"{what} have no height and width; expected pictures: draw vectors as histograms instead")
+    pixels = checked_numbers(images, what, 2)
+    if min(shape) < 1 or pixels.shape[1] != shape[0] * shape[1]:
+        raise InputError(
+            f"{what} have {pixels.shape[1]} values each; expected {shape[0]} x {shape[1]} of shape {shape}"
+        )
+    if pixels.min() < -1e-6 or pixels.max() > 1 + 1e-6:  # as much as rounding in single precision explains
+        raise InputError(
+            f"{what} reach from {pixels.min():g} to {pixels.max():g}; expected [0, 1]: divide 8-bit levels by 255"
+        )
+    levels: NDArray[np.uint8] = np.rint(pixels.clip(0, 1) * 255).astype(np.uint8).reshape(-1, *shape)
+    return levels
+
+
+def _at_least_one(count: int, what: str) -> int:
+    if count < 1:
+        raise InputError(f"{what} is {count}; expected a whole number of at least 1")
+    return count
+
+
+def _framed(tiles: NDArray[np.uint8], scale: int | None) -> NDArray[np.uint8]:
+    """Tiles enlarged, with a line around each."""
+    scale = max(1, round(TILE / max(tiles.shape[1:]))) if scale is None else _at_least_one(scale, "scale")
+    refuse_huge(len(tiles) * tiles.shape[1] * scale, tiles.shape[2] * scale, "L")
+    large = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
+    return np.pad(large, ((0, 0), (1, 1), (1, 1)), constant_values=FRAME)
+
+
+def _band(tiles: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
+    """(height, width) of a row of tiles, white where there are fewer than columns; at least as high as a text."""
+    n, height, width = tiles.shape
+    band = np.full((max(height, TEXT + 6), columns, width + GAP), 255, dtype=np.uint8)
+    band[:height, :n, :width] = tiles.transpose(1, 0, 2)
+    return band.reshape(len(band), -1)[:, :-GAP]
+
+
+def _sheet(bands: Sequence[NDArray[np.uint8]], labels: Sequence[str], gaps: Sequence[int]) -> bytes:
+    """Bands below one another, each with a label at the left and a gap below."""
+    from PIL import Image, ImageDraw
+
+    names = [plain(label) for label in labels]
+    indent = EDGE + (max(map(text_width, names)) + 10 if any(names) else 0)
+    width = indent + bands[0].shape[1] + EDGE
+    height = 2 * EDGE + sum(len(band) for band in bands) + sum(gaps[:-1])
+    refuse_huge(width, height, "L")
+    page = np.full((height, width), 255, dtype=np.uint8)
+    tops = EDGE + np.cumsum([0, *(len(band) + gap for band, gap in zip(bands, gaps, strict=True))])
+    for top, band in zip(tops[:-1], bands, strict=True):
+        page[top : top + len(band), indent : width - EDGE] = band
+    image = Image.fromarray(page)
+    pen = ImageDraw.Draw(image)
+    for top, band, name in zip(tops[:-1], bands, names, strict=True):
+        pen.text((EDGE, top + len(band) / 2), name, 0, font(TEXT), "lm")
+    return png_bytes(image)

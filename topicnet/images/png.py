@@ -1,0 +1,151 @@
+"""A folder of PNG images as gray levels.
+
+Colour becomes gray by its luma (ITU-R 601), 16 bits become their upper 8, and what is transparent shows white, as
+it would on a page. Of an animation the first picture counts.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from topicnet.errors import InputError
+from topicnet.images.stored import Stored, damaged, reading
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_MOST_PIXELS = 1 << 24  # of one image: no network here takes more, and a small file can promise billions
+
+
+def png_files(folder: Path) -> list[Path]:
+    """The PNG files in a folder and in those below it, sorted by path; names that begin with a dot do not count.
+
+    Raises
+    ------
+    InputError
+        A folder may not be read.
+    """
+    found: list[Path] = []
+    with reading(folder):
+        for where, folders, names in os.walk(folder, onerror=_raise):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            found += [Path(where, name) for name in names if name.lower().endswith(".png") and name[0] != "."]
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def read_png_files(folder: Path, paths: list[Path]) -> Stored:
+    """Read images of one size; the folder that each lies in is its label, where all lie in folders below.
+
+    Parameters
+    ----------
+    folder : Path
+        What the labels are counted from: the folders below it that hold images, in sorted order.
+    paths : list of Path
+        Its images, at least one.
+
+    Returns
+    -------
+    Stored
+        (n, h, w) uint8, and labels or None.
+
+    Raises
+    ------
+    InputError
+        Images of different sizes, a damaged one, one of no or too many pixels, or Pillow is not installed.
+    """
+    with reading(folder):
+        height, width = _size(_content(paths[0]), paths[0])
+        pixels = np.empty((len(paths), height, width), dtype=np.uint8)
+        for row, path in zip(pixels, paths, strict=True):
+            content = _content(path)
+            if (size := _size(content, path)) != (height, width):
+                raise InputError(
+                    f"{str(path)!r} is {size[0]} x {size[1]} (height x width) and {str(paths[0])!r} is {height} x "
+                    f"{width}; expected images of one size. Scale or remove those that differ"
+                )
+            _check_sums(content, path)
+            row[:] = _gray_levels(content, path)
+    return Stored(pixels, _labels(folder, paths))
+
+
+def _labels(folder: Path, paths: list[Path]) -> NDArray[np.int64] | None:
+    folders = [path.parent.relative_to(folder).as_posix() for path in paths]
+    if "." in folders:  # an image beside the folders belongs to none of them
+        return None
+    numbers = {name: number for number, name in enumerate(sorted(set(folders)))}
+    return np.array([numbers[name] for name in folders], dtype=np.int64)
+
+
+def _content(path: Path) -> bytes:
+    with reading(path):
+        content = path.read_bytes()
+    if len(content) < 24 or content[:8] != _SIGNATURE or content[12:16] != b"IHDR":
+        raise InputError(f"{str(path)!r} begins with {content[:8]!r} and is no PNG image. Write it again, or remove it")
+    return content
+
+
+def _size(content: bytes, path: Path) -> tuple[int, int]:
+    """Height and width from the header, before anything is unpacked."""
+    width, height = struct.unpack_from(">2I", content, 16)
+    if not 0 < height * width <= _MOST_PIXELS:
+        raise InputError(
+            f"{str(path)!r} is {height} x {width} pixels; expected 1 to {_MOST_PIXELS:,}. Scale it down, or remove it"
+        )
+    return height, width
+
+
+def _check_sums(content: bytes, path: Path) -> None:
+    """Hold every chunk against its checksum up to the last, which Pillow does not where pixels are concerned."""
+    begin, kind = len(_SIGNATURE), b""
+    while kind != b"IEND":
+        if len(content) < begin + 12:
+            raise damaged(path, "it ends early")
+        length, kind = struct.unpack_from(">I4s", content, begin)
+        end = begin + 8 + length
+        if zlib.crc32(content[begin + 4 : end]).to_bytes(4) != content[end : end + 4]:
+            raise damaged(path, f"wrong checksum of the chunk {kind!r}")
+        begin = end + 4
+
+
+def _gray_levels(content: bytes, path: Path) -> NDArray[np.uint8]:
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError as error:
+        raise InputError(f"cannot read {str(path)!r} without Pillow: install pillow") from error
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            return _flat_gray(image)
+    except MemoryError:
+        raise
+    except UnidentifiedImageError as error:  # its message shows an address in memory
+        raise damaged(path, "no kind of PNG that Pillow knows") from error
+    except Exception as error:  # its decoders raise nearly anything on damaged bytes, SyntaxError among them
+        raise damaged(path, error) from error
+
+
+def _flat_gray(image: Image) -> NDArray[np.uint8]:
+    from PIL import Image as Pillow
+
+    if image.mode.startswith("I"):  # 16 bits
+        values = np.asarray(image)
+        levels = (values >> 8).astype(np.uint8)
+        levels[values == image.info.get("transparency", -1)] = 255
+        return levels
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        page = Pillow.new("RGBA", image.size, "white")
+        image = Pillow.alpha_composite(page, image)
+    return np.asarray(image.convert("L"))

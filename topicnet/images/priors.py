@@ -1,0 +1,120 @@
+"""Priors p(z) of the image models, each with its divergence from a posterior."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from topicnet.core.distributions import LOG_2_PI, GaussianMixture, Normal, StandardNormal, expected_log_density
+from topicnet.core.noise import COMPONENT, PRIOR, Noise
+
+PSEUDO_SPREAD = 0.01  # about the images that pseudo-inputs start at
+
+
+class Prior(nn.Module, ABC):
+    """A distribution over latent points (Z,)."""
+
+    @abstractmethod
+    def kl(self, q: Normal, z: Tensor) -> Tensor:
+        """KL(q || p), (B,) nats: in closed form, or as it is at the draw z (B, Z) of q."""
+
+    @abstractmethod
+    def log_density(self, z: Tensor) -> Tensor:
+        """log p(z), (B,)."""
+
+    @abstractmethod
+    def sample(self, noise: Noise, like: Tensor) -> Tensor:
+        """Draw z of the shape (B, Z) and type of `like`."""
+
+    def start_from(self, pixels: Tensor) -> None:
+        """Start from training images (n, P), where the prior is made of such."""
+
+
+class StandardPrior(Prior):
+    """N(0, I)."""
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.normal = StandardNormal(latent_dim)
+
+    def kl(self, q: Normal, z: Tensor) -> Tensor:
+        """In closed form (Kingma & Welling 2014, appendix B)."""
+        return self.normal.kl(q)
+
+    def log_density(self, z: Tensor) -> Tensor:
+        """(B,)."""
+        return self.normal.log_density(z)
+
+    def sample(self, noise: Noise, like: Tensor) -> Tensor:
+        """(B, Z)."""
+        return self.normal.sample(noise, like)
+
+
+class MixturePrior(Prior):
+    """1/K sum_k N(mu_k, diag sigma_k^2), learned."""
+
+    def __init__(self, n_components: int, latent_dim: int) -> None:
+        super().__init__()
+        self.mixture = GaussianMixture(n_components, latent_dim, learn_weights=False, spread=1.0)
+
+    def kl(self, q: Normal, z: Tensor) -> Tensor:
+        """log q(z|x) - log p(z) at the draw."""
+        return q.log_density(z) - self.mixture.log_density(z)
+
+    def log_density(self, z: Tensor) -> Tensor:
+        """(B,)."""
+        return self.mixture.log_density(z)
+
+    def sample(self, noise: Noise, like: Tensor) -> Tensor:
+        """(B, Z)."""
+        return self.mixture.sample(noise, like)
+
+
+class VampPrior(Prior):
+    """1/K sum_k q(z | u_k) of learned pseudo-inputs u_k (Tomczak & Welling 2018, eq. 9).
+
+    Parameters
+    ----------
+    posterior : callable
+        The encoder's q(z | x) of images (n, P).
+    """
+
+    def __init__(self, n_components: int, n_pixels: int, posterior: Callable[[Tensor], Normal]) -> None:
+        super().__init__()
+        self.free_inputs = nn.Parameter(torch.empty(n_components, n_pixels))
+        if not self.free_inputs.is_meta:
+            nn.init.normal_(self.free_inputs, 0.05, PSEUDO_SPREAD)
+        self._posterior = posterior
+
+    @property
+    def inputs(self) -> Tensor:
+        """u (K, P), within [0, 1]."""
+        return self.free_inputs.clamp(0.0, 1.0)
+
+    @torch.no_grad()
+    def start_from(self, pixels: Tensor) -> None:
+        """Begin at images; further ones, where there are too few, are those again."""
+        chosen = pixels[torch.arange(len(self.free_inputs), device=pixels.device) % len(pixels)]
+        noise = Noise.of(0, np.arange(len(chosen)), pixels.device)  # torch's own state is the caller's
+        self.free_inputs.copy_(chosen + PSEUDO_SPREAD * noise.normal(PRIOR, chosen))
+
+    def kl(self, q: Normal, z: Tensor) -> Tensor:
+        """log q(z|x) - log p(z) at the draw."""
+        return q.log_density(z) - self.log_density(z)
+
+    def log_density(self, z: Tensor) -> Tensor:
+        """(B,)."""
+        p = self._posterior(self.inputs)
+        logs = expected_log_density(z, z.square(), p.mean, p.log_var)  # (B, K)
+        return logs.logsumexp(-1) - math.log(len(p.mean)) - 0.5 * z.shape[1] * LOG_2_PI
+
+    def sample(self, noise: Noise, like: Tensor) -> Tensor:
+        """(B, Z)."""
+        p = self._posterior(self.inputs)
+        which = noise.choice(COMPONENT, len(p.mean)).view(-1)
+        return p.mean[which] + noise.normal(PRIOR, like) * (0.5 * p.log_var[which]).exp()

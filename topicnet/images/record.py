@@ -1,0 +1,107 @@
+"""What metrics.json and run.json of an image run hold: quick scores, and how the run came about."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import resource
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import topicnet
+from topicnet.core.threads import chosen_threads, thread_count
+from topicnet.images.aggregated import active_units
+from topicnet.images.data import ImageData
+from topicnet.images.estimator import MOST_THREADS, ImageVAE
+from topicnet.images.measures import category_report, label_report
+from topicnet.images.variants import variant_of
+
+LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "polars", "pillow")
+ON_TEST = (
+    "of the test images, gray ones binarised once where the model learns them so. bound: nats per image, one draw each"
+    " with fixed noise, categories drawn hard; squared error per image, of images decoded from posterior means; a"
+    " category is in use if q(c) > 1/K; mutual information I(c; x) in nats. `topicnet images evaluate` takes more care"
+)
+ON_VALIDATION = "weighted sum of the terms of the loss per validation image, of the weights that were kept"
+
+
+def metrics_of(model: ImageVAE, data: ImageData) -> dict[str, Any]:
+    """What metrics.json holds: scores on the test images that take seconds."""
+    network = model.network_
+    bounds, errors, codes, log_q = [], [], [], []
+    with torch.inference_mode(), chosen_threads(MOST_THREADS):
+        for batch in model.batches(data.test.pixels):
+            if variant_of(model.variant).has_bound:
+                bounds.append(network.bound(batch))
+            errors.append((network.reconstruct(batch.pixels) - batch.pixels).square().sum(-1))
+            codes.append(network.latents.codes(batch.pixels))
+            if network.latents.n_categories is not None:
+                log_q.append(network.latents.log_categories(batch.pixels))
+    return {
+        "validation_loss": {"value": model.best_loss_, "convention": ON_VALIDATION},
+        "test_images": len(data.test.pixels),
+        "convention": ON_TEST,
+        "bound": _bound(bounds) if bounds else None,
+        "squared_error": float(torch.cat(errors).double().mean()),
+        "active_units": active_units(torch.cat(codes)),
+        "dimensions": network.latents.latent_dim,
+        "categories": _categories(torch.cat(log_q), data.test.labels) if log_q else None,
+    }
+
+
+def _bound(parts: list[dict[str, Tensor]]) -> dict[str, Any]:
+    means = {name: float(torch.cat([part[name] for part in parts]).double().mean()) for name in parts[0]}
+    return {"nelbo": sum(means.values()), "parts": means}
+
+
+def _categories(log_q_c: Tensor, labels: NDArray[np.int64] | None) -> dict[str, Any]:
+    report = category_report(log_q_c)
+    found = {
+        "categories": log_q_c.shape[1],
+        "in_use": len(report.in_use),
+        "mutual_information": report.mutual_information,
+    }
+    if labels is None:
+        return found
+    known = label_report(log_q_c, labels)
+    return found | {"hungarian_accuracy": known.hungarian_accuracy, "majority_accuracy": known.majority_accuracy}
+
+
+def record_of(config: dict[str, Any], model: ImageVAE, data: ImageData, source: str, status: str) -> dict[str, Any]:
+    """What run.json holds, but for the seconds and the checksums of the files."""
+    splits = {"train": data.train, "validation": data.validation, "test": data.test}
+    return {
+        "kind": "images",
+        "status": status,
+        "config": config,
+        "parameters": model.parameters_,
+        "seed": config["seed"],
+        "data": {
+            "name": data.name,
+            "source": source,
+            "sha256": data.checksum(),
+            "images": {name: len(split.pixels) for name, split in splits.items()},
+            "labelled": {name: split.labels is not None for name, split in splits.items()},
+            "pixels": data.n_pixels,
+            "shape": data.shape,
+            "binary": data.binary,
+        },
+        "fit": {"stopped": model.stopped_, "best_epoch": model.best_epoch_, "epochs": len(model.history_)},
+        "device": str(next(model.network_.parameters()).device),
+        "threads": thread_count(min(MOST_THREADS, os.cpu_count() or 1)),
+        "peak_memory_bytes": _peak_memory_bytes(),
+        "versions": {"python": platform.python_version(), "topicnet": topicnet.__version__}
+        | {name: importlib.metadata.version(name) for name in LIBRARIES},
+    }
+
+
+def _peak_memory_bytes() -> int:
+    """Largest resident size of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,240 @@
+"""One image run end to end: configuration -> images -> fit -> run folder; and the run folder, loaded again.
+
+::
+
+    RUN/model/         the model (topicnet.images.storage)
+        codes.csv      image, split, label, category, z_0, ...: a row an image
+        history.csv    metrics.json    run.json
+        pictures/      (topicnet.images.album)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from topicnet import files
+from topicnet.core.devices import choose_device
+from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
+from topicnet.core.outcome import Listener
+from topicnet.errors import BundleError, InputError
+from topicnet.images.album import pictures_of
+from topicnet.images.config import ImageConfig
+from topicnet.images.data import ImageData, load_images
+from topicnet.images.estimator import ImageVAE
+from topicnet.images.record import metrics_of, record_of
+from topicnet.images.storage import SavedModel, load_model, save_model
+from topicnet.images.unfinished import unfinished_fit
+
+NAMED = ("digits", "bimodal")  # sources that are no paths
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class ImageRun:
+    """A fitted image model and how it came about.
+
+    Attributes
+    ----------
+    model : ImageVAE
+    shape : (int, int) or None
+        Height and width of an image; None for vectors.
+    metrics, record : dict
+        What metrics.json and run.json hold.
+    """
+
+    model: ImageVAE
+    shape: tuple[int, int] | None
+    metrics: dict[str, Any]
+    record: dict[str, Any]
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the fit."""
+        return bool(self.record["status"] == "interrupted")
+
+    def images(self, source: str | None = None) -> ImageData:
+        """Read the images of the fit again, or others on purpose.
+
+        Raises
+        ------
+        InputError
+            They cannot be read, have another size, or, where none were named, are not those of the fit.
+        """
+        told = self.record["data"]
+        data = load_images(told["source"] if source is None else source)
+        if data.n_pixels != self.model.n_features_in_:
+            raise InputError(
+                f"{data.name!r} holds images of {data.n_pixels} pixels, the model has learned images of"
+                f" {self.model.n_features_in_}: give such"
+            )
+        if source is None and data.checksum() != told["sha256"]:
+            raise InputError(
+                f"{told['source']!r} is not what the model was fitted to (its checksum differs): bring the images back,"
+                " or name what to look at with --data"
+            )
+        return data
+
+
+def estimator_of(config: ImageConfig) -> ImageVAE:
+    """Make the configured estimator and check its parameters, before any work is done."""
+    model = ImageVAE(
+        config.variant,
+        latent_dim=config.latent_dim,
+        n_categories=config.categories,
+        hidden_dim=config.hidden_dim,
+        n_layers=config.layers,
+        likelihood=config.likelihood,
+        estimator=config.estimator,
+        parameters=dict(config.parameters),
+        batch_size=config.batch_size,
+        max_epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        warm_up=config.warm_up,
+        schedule=config.schedule,  # type: ignore[arg-type]  # checked below
+        optimizer=config.optimizer,  # type: ignore[arg-type]
+        patience=config.patience,
+        device=config.device,
+        random_state=config.seed,
+    )
+    model.check_parameters()
+    choose_device(config.device)
+    return model
+
+
+def run_name(config: ImageConfig) -> str:
+    """How the folder of a run is called, unless it is named: NAME-VARIANT."""
+    name = Path(os.path.realpath(config.data)).name if config.data not in NAMED else config.data
+    return f"{name.removesuffix('.gz').removesuffix('.npz') or 'images'}-{config.variant}"
+
+
+def fit_to_folder(
+    config: ImageConfig,
+    out: Path | None,
+    *,
+    overwrite: bool,
+    resume: bool,
+    on_data: Callable[[ImageData], None],
+    on_notice: Callable[[str], None],
+    listener: Listener | None,
+    began: float,
+) -> tuple[ImageRun, Path]:
+    """Read, fit and write; the place to write is tried before any work is done.
+
+    Returns
+    -------
+    ImageRun, Path
+        The run, and the folder it was written to. After Ctrl-C it is marked interrupted, has the best weights by then,
+        and what it needs to go on lies beside it.
+
+    Raises
+    ------
+    TopicnetError
+        Something given cannot be used, or the disk refuses.
+    """
+    model = estimator_of(config)
+    target = out if out is not None else Path("runs") / run_name(config)
+    with unfinished_fit(target, config.model_dump(), overwrite=overwrite, resume=resume) as unfinished:
+        with files.whole_folder(target, overwrite=overwrite or resume, within=unfinished.folder) as folder:
+            data = load_images(config.data)
+            unfinished.check_met({"images": data.checksum()})
+            on_data(data)
+            # From here on Ctrl-C ends the training, not the run: what was learned is written.
+            with deferred_interrupt():
+                run = _fitted(model, data, config, unfinished.checkpoints, listener, began)
+                with files.disk_errors(target):
+                    _write(run, data, folder, on_notice)
+        if not run.interrupted:
+            unfinished.clear()
+    return run, target
+
+
+def _fitted(
+    model: ImageVAE,
+    data: ImageData,
+    config: ImageConfig,
+    checkpoints: Path,
+    listener: Listener | None,
+    began: float,
+) -> ImageRun:
+    status = "complete"
+    try:
+        model.fit(data.train.pixels, validation=data.validation.pixels, listener=listener, checkpoints=checkpoints)
+    except FitInterrupted:
+        status = "interrupted"
+    metrics = metrics_of(model, data)
+    source = config.data if config.data in NAMED else os.path.abspath(config.data)
+    record = record_of(config.model_dump(), model, data, source, status)
+    return ImageRun(model, data.shape, metrics, record | {"seconds": time.perf_counter() - began})
+
+
+def _write(run: ImageRun, data: ImageData, folder: Path, on_notice: Callable[[str], None]) -> None:
+    save_model(SavedModel(run.model, run.shape), folder / "model")
+    files.write_table(folder / "codes.csv", codes_table(run.model, data))
+    if run.model.history_:
+        files.write_table(folder / "history.csv", pl.DataFrame(run.model.history_))
+    else:
+        files.write_text(folder / "history.csv", "epoch\n")
+    files.write_json(folder / "metrics.json", run.metrics)
+    try:
+        for name, png in pictures_of(run.model, data):
+            files.write_bytes(folder / "pictures" / name, png)
+    except InputError as error:  # what was learned in hours is not lost for a picture
+        on_notice(f"some pictures are left out: {error}")
+    sums = {
+        path.relative_to(folder).as_posix(): files.sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+    files.write_json(folder / "run.json", run.record | {"files": sums})
+
+
+def codes_table(model: ImageVAE, data: ImageData) -> pl.DataFrame:
+    """The table of codes.csv: a row an image, numbered from 0 within each split, splits one behind the other.
+
+    `label` stands where labels are known, `category` (the most probable) where the variant has some; z are posterior
+    means.
+    """
+    tables = []
+    for name in SPLITS:
+        split = getattr(data, name)
+        n = len(split.pixels)
+        columns = [pl.Series("image", range(n), dtype=pl.Int64), pl.Series("split", [name]).new_from_index(0, n)]
+        if any(getattr(data, other).labels is not None for other in SPLITS):
+            labels = [None] * n if split.labels is None else split.labels
+            columns.append(pl.Series("label", labels, dtype=pl.Int64))
+        if model.network_.latents.n_categories is not None:
+            columns.append(pl.Series("category", model.category_probabilities(split.pixels).argmax(1), dtype=pl.Int64))
+        z = model.transform(split.pixels)
+        columns += [pl.Series(f"z_{j}", z[:, j]) for j in range(z.shape[1])]
+        tables.append(pl.DataFrame(columns))
+    return pl.concat(tables)
+
+
+def load_run(path: str | Path) -> ImageRun:
+    """Load a run folder of `topicnet images fit`.
+
+    Raises
+    ------
+    BundleError
+        There is none, or it is damaged, foreign or too new.
+    """
+    folder = Path(path)
+    saved = load_model(folder)
+    record = _read_json(folder, "run.json")
+    told = record.get("data")
+    if not isinstance(told, dict) or not {"source", "sha256"} <= told.keys() or "status" not in record:
+        raise BundleError(f"run.json in {str(folder)!r} is damaged: copy the run again or fit anew")
+    return ImageRun(saved.model, saved.shape, _read_json(folder, "metrics.json"), record)
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / name).read_text("utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise BundleError(f"{name} in {str(folder)!r} cannot be read: copy the run again or fit anew") from error

@@ -1,0 +1,122 @@
+"""What an image model is asked to be, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from topicnet.errors import InputError
+from topicnet.images.latents import ESTIMATORS
+from topicnet.images.likelihoods import LIKELIHOODS
+from topicnet.images.variants import WITH_CATEGORIES, Variant, variant_of
+
+DEFAULT_CATEGORIES = 10
+MOST_CATEGORIES = 2**16  # of what is drawn by hashes of 32 bits, without bias that could be seen
+OPTIMIZERS = ("adam", "adam_normgrad")
+COURSES = ("one-cycle", "constant")
+BINARISATIONS = ("auto", "never")
+WIDEST_LATENT, PIXELS_A_DIMENSION = 40, 8
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of a model's layers.
+
+    Attributes
+    ----------
+    n_layers : int
+        Of encoder and decoder, beside the last; 0 makes a linear model.
+    n_categories : int or None
+        K, of variants that have categories.
+    """
+
+    n_pixels: int
+    latent_dim: int
+    hidden_dim: int
+    n_layers: int
+    n_categories: int | None
+
+
+def settled_sizes(
+    variant: str, n_pixels: int, latent_dim: int | None, hidden_dim: int, n_layers: int, n_categories: int | None
+) -> Sizes:
+    """Sizes with their defaults: one latent dimension for 8 pixels, from 2 to 40.
+
+    Raises
+    ------
+    InputError
+        A number out of its range, or categories for a variant without them.
+    """
+    has = variant_of(variant).has_categories
+    if n_categories is not None and not has:
+        more = " (its prior has components: components=K)" if "components" in variant_of(variant).parameters else ""
+        raise InputError(
+            f"{n_categories} categories given for {variant}, which has none{more}: leave them out, or name one of"
+            f" {', '.join(WITH_CATEGORIES)}"
+        )
+    if latent_dim is None:
+        latent_dim = min(WIDEST_LATENT, max(2, n_pixels // PIXELS_A_DIMENSION))
+    check_count("latent_dim", latent_dim)
+    check_count("hidden_dim", hidden_dim)
+    check_count("n_layers", n_layers, least=0)
+    if has:
+        n_categories = DEFAULT_CATEGORIES if n_categories is None else n_categories
+        check_count("categories", n_categories, most=MOST_CATEGORIES)
+    return Sizes(n_pixels, latent_dim, hidden_dim, n_layers, n_categories)
+
+
+def settled_likelihood(variant: Variant, given: str | None) -> str:
+    """The likelihood asked for, or the variant's own."""
+    if given is None:
+        return variant.likelihood
+    check_name("likelihood", given, tuple(LIKELIHOODS))
+    if (given == "squared-error") != (variant.likelihood == "squared-error"):
+        raise InputError(
+            f"likelihood={given!r} given, but squared-error is the cost of wae-mmd and wae-gan, and theirs alone: leave"
+            " it out"
+        )
+    return given
+
+
+def settled_estimator(variant: Variant, given: str | None) -> str:
+    """The estimator of categories asked for."""
+    if given is None:
+        return "gumbel"
+    check_name("estimator", given, ESTIMATORS)
+    if variant.latents != "categorical":
+        raise InputError(f"estimator={given!r} given, but this variant draws no categories: leave it out")
+    return given
+
+
+def check_course(given: Mapping[str, Any]) -> None:
+    """Raise InputError for an estimator's parameter, of those that say how it learns, out of its range."""
+    check_name("binarise", given["binarise"], BINARISATIONS)
+    check_name("schedule", given["schedule"], COURSES)
+    check_name("optimizer", given["optimizer"], OPTIMIZERS)
+    check_count("batch_size", given["batch_size"])
+    check_count("patience", given["patience"])
+    check_number("learning_rate", given["learning_rate"], above=0.0, most=1.0)
+    if given["max_epochs"] is not None:
+        check_count("max_epochs", given["max_epochs"])
+    if given["warm_up"] is not None:
+        check_count("warm_up", given["warm_up"], least=0)
+
+
+def check_name(name: str, given: object, known: tuple[str, ...]) -> None:
+    """Raise InputError for a name that is none of those known."""
+    if given not in known:
+        raise InputError(f"{name}={given!r} given, expected one of {', '.join(known)}")
+
+
+def check_count(name: str, given: object, *, least: int = 1, most: int | None = None) -> None:
+    """Raise InputError for what is no whole number in a range."""
+    if isinstance(given, bool) or not isinstance(given, int) or given < least or (most is not None and given > most):
+        span = f"from {least} to {most}" if most is not None else f"{least} or more"
+        raise InputError(f"{name}={given!r} given, expected a whole number, {span}")
+
+
+def check_number(name: str, given: object, *, above: float, most: float) -> None:
+    """Raise InputError for what is no number above one and at most another."""
+    if isinstance(given, bool) or not isinstance(given, int | float) or not above < given <= most:
+        raise InputError(f"{name}={given!r} given, expected a number above {above:g} and at most {most:g}")

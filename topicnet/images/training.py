@@ -1,0 +1,214 @@
+"""How an image model is trained: a start where it needs one, then the loop of `core.train`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from topicnet.core.checkpoint import Checkpoints
+from topicnet.core.distributions import StandardNormal
+from topicnet.core.outcome import Listener, TrainResult
+from topicnet.core.schedule import Schedule
+from topicnet.core.seeding import draw_seed
+from topicnet.core.train import train
+from topicnet.images.batches import ImageBatch, ImageBatches
+from topicnet.images.hierarchies import ClusteredLatents
+from topicnet.images.latents import GaussianLatents
+from topicnet.images.penalties import PointInformation
+from topicnet.images.vae import Reconstruction, Vae
+from topicnet.images.variants import Variant, ramps
+
+ACTIVE = 0.01  # variance of a posterior mean over images, above which a dimension is in use (Burda et al. 2016)
+STEPS, LEAST_EPOCHS = 6_000, 5  # of a run whose epochs nobody named
+START_IMAGES = 10_000  # most that a start looks at
+
+
+@dataclass(frozen=True)
+class Course:
+    """How long and how fast a model learns.
+
+    Attributes
+    ----------
+    warm_up : int
+        Epochs in which divergences are phased in.
+    falls : bool
+        Whether the rate rises and falls in one cycle; else it is constant, as in the papers.
+    """
+
+    max_epochs: int
+    patience: int
+    learning_rate: float
+    warm_up: int
+    falls: bool
+    normalise: bool
+
+
+def epochs_of(n_batches: int) -> int:
+    """Epochs of a run whose length nobody named: a budget of steps."""
+    return max(LEAST_EPOCHS, math.ceil(STEPS / n_batches))
+
+
+class PlainBound(nn.Module):
+    """A model with its bound for the whole loss."""
+
+    def __init__(self, vae: Vae) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def terms(self, batch: ImageBatch) -> dict[str, Tensor]:
+        """Of the bound, (B,) each."""
+        return self.vae.bound(batch)
+
+
+class Training:
+    """One training of one model."""
+
+    def __init__(
+        self,
+        vae: Vae,
+        variant: Variant,
+        parameters: Mapping[str, float],
+        course: Course,
+        batches: ImageBatches,
+        validation: ImageBatches | None,
+        seed: int,
+        listener: Listener,
+        interrupted: Callable[[], bool],
+    ) -> None:
+        self.vae = vae
+        self.variant = variant
+        self.parameters = parameters
+        self.course = course
+        self.batches = batches
+        self.validation = validation
+        self.rng = np.random.default_rng(seed)
+        self.listener = listener
+        self.interrupted = interrupted
+
+    def run(self, checkpoints: Checkpoints | None) -> TrainResult:
+        """Train, from the newest checkpoint if there is one, and leave the best weights in place."""
+        start_seed, train_seed = draw_seed(self.rng), draw_seed(self.rng)
+        saved = None if checkpoints is None else checkpoints.newest()
+        if saved is None:
+            self._start(np.random.default_rng(start_seed))
+        finished = not self.interrupted()
+        result = train(
+            self.vae,
+            self.batches,
+            self.validation,
+            self._schedule(),
+            max_epochs=self.course.max_epochs,
+            patience=self.course.patience,
+            weight_decay=0.0,
+            seed=train_seed,
+            device=self.batches.device,
+            measure=self._measure,
+            treat=self._treat,
+            listener=self.listener,
+            interrupted=self.interrupted,
+            checkpoints=checkpoints if finished else None,
+            saved=saved,
+            phases=self.vae.phases(self.parameters.get("critic_rate", 1.0)),
+            normalise_gradients=self.course.normalise,
+        )
+        self._settle()
+        return result
+
+    def _schedule(self) -> Schedule:
+        course, n_categories = self.course, self.vae.latents.n_categories or 1
+        drops: tuple[tuple[float, float], ...] | None = None if course.falls else ()
+        if self.variant.drops is not None:
+            drops = self.variant.drops(course.max_epochs)
+        share = course.warm_up / course.max_epochs
+        divergences = ("kl_z", "kl_c", "kl_z1", "kl_z2", "kl_w")
+        return Schedule(
+            course.max_epochs * len(self.batches),
+            course.learning_rate,
+            warm_up=dict.fromkeys(divergences, share) if share else {},
+            weights=self.variant.weights(self.parameters),
+            targets=ramps(self.variant, self.parameters, n_categories),
+            drops=drops,
+        )
+
+    def _start(self, rng: np.random.Generator) -> None:
+        """Pseudo-inputs from images; clusters from an autoencoder; the dimensions that say least."""
+        pixels = self._some_pixels(rng)
+        self.vae.latents.start_from(pixels)
+        epochs = math.ceil(self.variant.pretrained * self.course.max_epochs)
+        if not epochs:
+            return
+        latents = self.vae.latents
+        clustered = isinstance(latents, ClusteredLatents)
+        self._pretrain(Reconstruction(self.vae) if clustered else PlainBound(self.vae), epochs, draw_seed(rng))
+        with torch.inference_mode():
+            if isinstance(latents, ClusteredLatents):
+                cluster(latents, latents.codes(pixels), draw_seed(rng))
+            if isinstance(self.vae.penalty, PointInformation) and isinstance(latents, GaussianLatents):
+                q = latents.posterior(pixels)
+                self.vae.penalty.choose(StandardNormal(latents.latent_dim).kl_per_dimension(q).mean(0))
+
+    def _pretrain(self, part: nn.Module, epochs: int, seed: int) -> None:
+        schedule = Schedule(epochs * len(self.batches), self.course.learning_rate)
+        train(
+            part,
+            self.batches,
+            None,
+            schedule,
+            max_epochs=epochs,
+            patience=epochs,
+            weight_decay=0.0,
+            seed=seed,
+            device=self.batches.device,
+            stage="pretrain",
+            listener=self.listener,
+            interrupted=self.interrupted,
+        )
+
+    def _some_pixels(self, rng: np.random.Generator) -> Tensor:
+        """Some training images (n, P), in random order."""
+        n = self.batches.n_docs
+        chosen = rng.permutation(n)[:START_IMAGES]
+        return torch.cat([batch.pixels for batch in self.batches])[torch.as_tensor(chosen, device=self.batches.device)]
+
+    def _measure(self) -> dict[str, float]:
+        latents = self.vae.latents
+        watched = self.batches if self.validation is None else self.validation
+        with torch.inference_mode():
+            codes = latents.codes(next(iter(watched)).pixels)
+        told = {"active_units": float((codes.var(0) > ACTIVE).sum())} if len(codes) > 1 else {}
+        temperature = getattr(latents, "temperature", None)
+        return told if temperature is None else told | {"temperature": float(temperature)}
+
+    def _treat(self, epoch: int, stopping: bool) -> bool:
+        self.vae.latents.cool(epoch)
+        return False
+
+    def _settle(self) -> None:
+        """Take q(c) over the training images."""
+        latents = self.vae.latents
+        if latents.n_categories is None:
+            return
+        with torch.inference_mode():
+            sums = torch.stack([latents.log_categories(batch.pixels).exp().sum(0) for batch in self.batches])
+            latents.settle(sums.sum(0) / self.batches.n_docs)
+
+
+def cluster(latents: ClusteredLatents, points: Tensor, seed: int) -> None:
+    """Start the mixture of clustered latents from a mixture fitted to points (n, Z) by EM."""
+    from sklearn.mixture import GaussianMixture
+
+    n_clusters = latents.n_categories or 1
+    values: NDArray[np.float64] = points.double().cpu().numpy()
+    fitted = GaussianMixture(n_clusters, covariance_type="diag", random_state=seed, reg_covar=1e-3, max_iter=200)
+    fitted.fit(values)
+    means, variances, weights = (
+        torch.as_tensor(value, dtype=points.dtype, device=points.device)
+        for value in (fitted.means_, fitted.covariances_, fitted.weights_)
+    )
+    latents.cluster(means, variances.log(), weights)

@@ -1,0 +1,123 @@
+"""The one image model: latents, a decoder, a likelihood, and penalties."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from topicnet.core.phases import Phase
+from topicnet.images.batches import ImageBatch
+from topicnet.images.latents import Draw, Latents
+from topicnet.images.likelihoods import Likelihood
+from topicnet.images.nets import Decoder
+from topicnet.images.penalties import Penalty
+
+
+class Vae(nn.Module):
+    """A variational autoencoder, or what descends from one.
+
+    Parameters
+    ----------
+    penalty : Penalty, optional
+        Further terms.
+    n_draws : int
+        Above 1 the loss is the importance-weighted bound of so many draws (Burda et al. 2016, eq. 8).
+    two_phases : bool
+        Whether the encoder fools the critic in a step of its own, as an adversarial autoencoder's does.
+    """
+
+    def __init__(
+        self,
+        latents: Latents,
+        decoder: Decoder,
+        likelihood: Likelihood,
+        penalty: Penalty | None = None,
+        *,
+        n_draws: int = 1,
+        two_phases: bool = False,
+    ) -> None:
+        super().__init__()
+        self.latents = latents
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.penalty = penalty
+        self.n_draws = n_draws
+        self.two_phases = two_phases
+
+    def terms(self, batch: ImageBatch) -> dict[str, Tensor]:
+        """Loss by term: nats per image, or what stands in their place."""
+        if self.n_draws > 1:
+            log_w = self.log_weights(batch, self.n_draws)
+            return {"importance_bound": math.log(self.n_draws) - log_w.logsumexp(0)}
+        draw = self.latents.draw(batch.pixels, batch.noise)
+        out = self.decoder(draw.code)
+        terms = {"reconstruction": self._reconstruction(batch.pixels, draw, out)} | draw.terms
+        if self.penalty is None:
+            return terms
+        image = self.likelihood.mean(out) if self.penalty.sees_images else out
+        further = {} if self.two_phases else self.penalty.terms(draw, image)
+        return {name: value for name, value in terms.items() if name not in self.penalty.replaces} | further
+
+    def bound(self, batch: ImageBatch) -> dict[str, Tensor]:
+        """The parts of the negative evidence lower bound, whatever the loss is: (B,) nats each."""
+        draw = self.latents.draw(batch.pixels, batch.noise)
+        return {"reconstruction": self._reconstruction(batch.pixels, draw, self.decoder(draw.code))} | draw.terms
+
+    def log_weights(self, batch: ImageBatch, n_draws: int) -> Tensor:
+        """log p(x, latents) - log q(latents | x) of draws from q: (n_draws, B)."""
+        x = batch.pixels.repeat(n_draws, 1)
+        drawn = self.latents.weighted(x, batch.noise.repeated(n_draws))
+        return (drawn.log_ratio - self.likelihood.nats(x, self.decoder(drawn.code))).view(n_draws, -1)
+
+    def decode(self, code: tuple[Tensor, ...]) -> Tensor:
+        """Mean images (B, P) of codes."""
+        return self.likelihood.mean(self.decoder(code))
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Mean images (B, P) of the posterior means, and most probable categories, of images."""
+        z = self.latents.codes(x)
+        c = None
+        if self.latents.n_categories is not None:
+            log_q_c = self.latents.log_categories(x)
+            c = torch.zeros_like(log_q_c).scatter_(-1, log_q_c.argmax(-1, keepdim=True), 1.0)
+        return self.decode(self.latents.code_of(z, c))
+
+    def phases(self, critic_rate: float) -> list[Phase]:
+        """The steps of the critic, and of an encoder that fools it on its own."""
+        penalty = self.penalty
+        if penalty is None or penalty.critic is None:
+            return []
+        critic = Phase(penalty.critic, self._critic_terms, critic_rate)
+        return [critic, Phase(self.latents, self._fooling, critic=False)] if self.two_phases else [critic]
+
+    def _critic_terms(self, batch: ImageBatch) -> dict[str, Tensor]:
+        assert self.penalty is not None
+        with torch.no_grad():
+            draw = self.latents.draw(batch.pixels, batch.noise)
+            image = self.decode(draw.code) if self.penalty.sees_images else draw.z
+        return self.penalty.critic_terms(draw, image)
+
+    def _fooling(self, batch: ImageBatch) -> dict[str, Tensor]:
+        assert self.penalty is not None
+        draw = self.latents.draw(batch.pixels, batch.noise)
+        return self.penalty.terms(draw, draw.z)
+
+    def _reconstruction(self, x: Tensor, draw: Draw, out: Tensor) -> Tensor:
+        repeats = len(out) // len(x)
+        return draw.averaged(self.likelihood.nats(x if repeats == 1 else x.repeat(repeats, 1), out))
+
+
+class Reconstruction(nn.Module):
+    """A model without its divergence: an autoencoder, for a start of encoder and decoder."""
+
+    def __init__(self, vae: Vae) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def terms(self, batch: ImageBatch) -> dict[str, Tensor]:
+        """Reconstruction of the posterior means, (B,)."""
+        latents = self.vae.latents
+        out = self.vae.decoder(latents.code_of(latents.codes(batch.pixels), None))
+        return {"reconstruction": self.vae.likelihood.nats(batch.pixels, out)}

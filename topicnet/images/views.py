@@ -1,0 +1,216 @@
+"""What a fitted run is asked to show: samples, reconstructions, and what one latent dimension does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from topicnet.core.noise import Noise
+from topicnet.core.threads import chosen_threads
+from topicnet.errors import InputError
+from topicnet.images.album import samples_gallery, shown
+from topicnet.images.batches import as_shares
+from topicnet.images.charts import curves, histograms
+from topicnet.images.data import ImageData, gray
+from topicnet.images.estimator import MOST_THREADS, ImageVAE
+from topicnet.images.latents import CategoricalLatents, one_hot
+from topicnet.images.pictures import labelled_gallery, pairs_gallery
+from topicnet.images.runs import ImageRun
+from topicnet.images.settings import check_count, check_number
+from topicnet.images.variants import WITH_CATEGORIES
+
+PRIOR_DRAWS = 10_000  # by which the middle and spread of a prior are known
+MOST_STEPS, WIDEST_SPAN = 100, 100.0
+
+Shape = tuple[int, int] | None
+
+
+def check_category(model: ImageVAE, category: int | None) -> None:
+    """Raise InputError for a category that a model does not have."""
+    n_categories = model.network_.latents.n_categories
+    if category is None:
+        return
+    if n_categories is None:
+        raise InputError(
+            f"category {category} given for a run of {model.variant}, which has none: leave it out, or fit one of"
+            f" {', '.join(WITH_CATEGORIES)}"
+        )
+    if not 0 <= category < n_categories:
+        raise InputError(f"category {category} given, expected one from 0 to {n_categories - 1}")
+
+
+def samples(run: ImageRun, n: int, category: int | None, seed: int) -> NDArray[np.float32]:
+    """Ancestral samples (n, P): mean images, or of vectors draws from the likelihood.
+
+    Raises
+    ------
+    InputError
+        A category that the model does not have, or no number of samples.
+    """
+    check_category(run.model, category)
+    return run.model.sample(n, category=category, random_state=seed, draw=run.shape is None)
+
+
+def samples_picture(images: NDArray[np.float32], shape: Shape, title: str) -> bytes:
+    """A gallery of samples, or the histogram of vectors: a PNG."""
+    if shape is not None:
+        return samples_gallery(images, shape)
+    return histograms([("samples", images.ravel())], None, title, "value")
+
+
+def samples_table(images: NDArray[np.float32]) -> pl.DataFrame:
+    """A row a sample, a column a pixel."""
+    return pl.DataFrame({f"pixel_{j}": images[:, j] for j in range(images.shape[1])})
+
+
+def reconstructions(run: ImageRun, data: ImageData, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The first n test images (n, P), or all where there are fewer, and the same decoded from their posterior means."""
+    test = data.test.pixels[:n]
+    return gray(test), run.model.reconstruct(test)
+
+
+def reconstructions_picture(given: NDArray[np.float32], back: NDArray[np.float32], shape: Shape, title: str) -> bytes:
+    """Images over their reconstructions, or histograms of both, of vectors: a PNG."""
+    if shape is not None:
+        return pairs_gallery(given, shown(back), shape)
+    return histograms([("test data", given.ravel()), ("reconstructions", back.ravel())], None, title, "value")
+
+
+def read_dims(text: str, latent_dim: int) -> list[int]:
+    """Read dimensions such as 0,1.
+
+    Raises
+    ------
+    InputError
+        No numbers, one twice, or one that the model does not have.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdecimal() and len(word) < 10 for word in words):
+        raise InputError(f"--dims {text!r} given, expected numbers of dimensions with commas between, such as 0,1")
+    dims = [int(word) for word in words]
+    for dim in dims:
+        if dim >= latent_dim:
+            raise InputError(
+                f"--dims {text!r} given, but there is no dimension {dim}: the model has 0 to {latent_dim - 1}"
+            )
+        if dims.count(dim) > 1:
+            raise InputError(f"--dims {text!r} given, which names {dim} more than once: name it once")
+    return dims
+
+
+@dataclass(frozen=True)
+class Traversal:
+    """Images decoded as one latent dimension after the other goes through its values, all else held.
+
+    Attributes
+    ----------
+    dims : list of int
+    values : ndarray of shape (n_dims, n_steps)
+        Of the dimension that moves.
+    images : ndarray of shape (n_dims, n_steps, P)
+    category : int or None
+        That all are decoded with, where the decoder is told one.
+    """
+
+    dims: list[int]
+    values: NDArray[np.float32]
+    images: NDArray[np.float32]
+    category: int | None
+
+    def picture(self, shape: Shape, title: str) -> bytes:
+        """A row of images for each dimension, or of vectors a curve of each value: a PNG."""
+        if shape is not None:
+            rows = zip(self.dims, self.values, self.images, strict=True)
+            return labelled_gallery([(f"z_{j}: {v[0]:.2g} to {v[-1]:.2g}", shown(x)) for j, v, x in rows], shape)
+        n_values = self.images.shape[-1]
+        series = [
+            (f"z_{j}" if n_values == 1 else f"z_{j}: x_{p}", self.values[row], self.images[row, :, p])
+            for row, j in enumerate(self.dims)
+            for p in range(n_values)
+        ]
+        return curves(series, "value of the dimension", "decoded value", title)
+
+
+def traverse(
+    model: ImageVAE,
+    dims: Sequence[int],
+    *,
+    image: NDArray[Any] | None = None,
+    span: float = 3.0,
+    steps: int = 9,
+    category: int | None = None,
+) -> Traversal:
+    """Let latent dimensions go from so many standard deviations of the prior below its mean to as many above.
+
+    Parameters
+    ----------
+    dims : sequence of int
+    image : ndarray of shape (P,), optional
+        Whose code the other dimensions are held at; by default the prior's mean.
+    category : int, optional
+        By default the image's most probable one; without an image, the one used most in training.
+
+    Raises
+    ------
+    InputError
+        A category the model does not have, or a number out of its range.
+    """
+    check_category(model, category)
+    check_count("--steps", steps, least=2, most=MOST_STEPS)
+    check_number("--span", span, above=0.0, most=WIDEST_SPAN)
+    latents = model.network_.latents
+    device = next(model.network_.parameters()).device
+    with torch.inference_mode(), chosen_threads(MOST_THREADS):
+        x = None if image is None else as_shares(torch.as_tensor(image[None]).to(device))
+        if category is None and isinstance(latents, CategoricalLatents):
+            shares = latents.category_weights if x is None else latents.log_categories(x)[0]
+            category = int(shares.argmax())
+        noise = Noise.of(0, np.arange(PRIOR_DRAWS), device)
+        prior = torch.cat(latents.sample(noise, PRIOR_DRAWS, category), -1)[:, : latents.latent_dim]
+        base = prior.mean(0) if x is None else _code(model, x, category)
+        ways = torch.linspace(-span, span, steps, device=device)
+        values = prior.mean(0)[list(dims), None] + prior.std(0)[list(dims), None] * ways  # (n_dims, n_steps)
+        z = base.repeat(len(dims), steps, 1)
+        for row, dim in enumerate(dims):
+            z[row, :, dim] = values[row]
+        c = None
+        if isinstance(latents, CategoricalLatents):
+            c = z.new_zeros(len(dims) * steps, latents.n_categories or 1)
+            c[:, category] = 1.0
+        images = model.network_.decode(latents.code_of(z.flatten(0, 1), c))
+    shape = (len(dims), steps, images.shape[-1])
+    told = category if c is not None else None
+    return Traversal(list(dims), values.cpu().numpy(), images.view(shape).cpu().numpy(), told)
+
+
+def _code(model: ImageVAE, x: Tensor, category: int | None) -> Tensor:
+    """Posterior mean (Z,) of an image (1, P), given the category that it is to be decoded with."""
+    latents = model.network_.latents
+    if not isinstance(latents, CategoricalLatents):
+        return latents.codes(x)[0]
+    hidden = latents.body(x)
+    logits = latents.category(hidden)
+    q = latents.posterior(hidden, one_hot(torch.full_like(logits[:, 0], category or 0, dtype=torch.long), logits))
+    return q.mean[0]
+
+
+def image_of(data: ImageData, number: int) -> NDArray[Any]:
+    """A test image (P,) by its number.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    n = len(data.test.pixels)
+    if not 0 <= number < n:
+        raise InputError(f"--image {number} given, expected a test image from 0 to {n - 1}")
+    image: NDArray[Any] = data.test.pixels[number]
+    return image
