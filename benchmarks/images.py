@@ -6,11 +6,12 @@ DIR holds the four idx files of MNIST (by default `../shared/data/mnist` beside 
 process of its own, ours and pythae's in turn, and medians are printed.
 
 Five epochs: 50,000 images, batches of 100, rate 1e-3, no warm-up, dynamic binarisation, the default network
-(784-300-300 gated, 40 latent dimensions); the bound is that of the 10,000 test images, binarised once, mean of ten draws.
+(784-300-300 gated, 40 latent dimensions); the bound is that of the 10,000 test images, binarised once, mean of ten
+draws.
 
 Beside pythae (0.1.2, needs `pip install pythae`): the same network (made of the same layers), the same gray
-images, Bernoulli likelihood, batches of 100, Adam at 1e-3, as many threads, no validation images, no checkpoints; seconds
-of training an epoch, as each tells them. pythae trains through its `BaseTrainer` with its defaults.
+images, Bernoulli likelihood, batches of 100, Adam at 1e-3, as many threads, no validation images, no checkpoints;
+seconds of training an epoch, as each tells them. pythae trains through its `BaseTrainer` with its defaults.
 """
 
 from __future__ import annotations

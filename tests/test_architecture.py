@@ -30,13 +30,11 @@ ALLOWED = {
     "preparing": {"pipeline", "config", "sources", "text"},
     "exports": {"bundle", "config", "core", "models", "results", "sources", "tables", "text"},
     "room": {"config", "models", "sources", "text"},
-    "unfinished": {"results", "config", "core", "text"},
     "learning": {"bundle", "config", "core", "models", "sources", "text", "word_vectors"},
     "on_ray": {"bundle", "config", "core", "learning", "models", "sources", "text"},
     "run": {
         "learning",
         "room",
-        "unfinished",
         "pipeline",
         "record",
         "results",

@@ -171,6 +171,8 @@ def _read_header(folder: Path) -> dict[str, Any]:
         header = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(_damaged(folder, f"{HEADER} cannot be read")) from error
+    if isinstance(header, dict) and header.get("kind") == "images":
+        raise BundleError(f"{str(folder)!r} holds an image model: read it with the commands of `topicnet images`")
     if not isinstance(header, dict) or not isinstance(header.get("format"), int) or "model" not in header:
         raise BundleError(f"{str(path)!r} is not a model of topicnet: expected a run folder of `topicnet fit`")
     if header["format"] > FORMAT:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import topicnet
+from topicnet import files
 from topicnet.blocks import feed
 from topicnet.config import FitConfig
 from topicnet.core.threads import thread_count
@@ -105,3 +106,10 @@ def peak_memory_bytes() -> int:
     """Largest resident size of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def met(corpus: Corpus) -> dict[str, str]:
+    """Checksums of what a fit meets, by what they are of: a fit that is resumed has to meet the same."""
+    words = files.json_text([corpus.vocabulary, corpus.source["options"]])
+    checksum = hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()
+    return {"documents": corpus.source["sha256"], "words counted": checksum}

@@ -18,13 +18,14 @@ from topicnet.bundle import Bundle, check_reading_order
 from topicnet.config import FitConfig, read_config
 from topicnet.core.interrupt import deferred_interrupt
 from topicnet.core.outcome import Listener
+from topicnet.core.unfinished import Unfinished, unfinished_fit
 from topicnet.errors import InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.evaluate.stability import stability
 from topicnet.learning import HERE, Engine, build_model, check_size, of_seed
 from topicnet.models import TopicModel
 from topicnet.pipeline import with_vocabulary
-from topicnet.record import metrics_of, record_of, topic_coherence
+from topicnet.record import met, metrics_of, record_of, topic_coherence
 from topicnet.results import Run
 from topicnet.room import check_room
 from topicnet.scorecard import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
@@ -40,7 +41,6 @@ from topicnet.text.cleaning import Cleaning
 from topicnet.text.counts import OK, Corpus
 from topicnet.text.options import TextOptions
 from topicnet.text.vocabulary import Pruning
-from topicnet.unfinished import Unfinished, unfinished_fit
 
 
 def fit(
@@ -186,7 +186,7 @@ def fit_to_folder(
     """
     model = build_model(config)
     target = out if out is not None else Path("runs") / f"{corpus_name(config)}-{config.model}"
-    with unfinished_fit(target, config, overwrite=overwrite, resume=resume) as unfinished:
+    with unfinished_fit(target, config.model_dump(), overwrite=overwrite, resume=resume) as unfinished:
         run = _fit_within(unfinished, config, model, overwrite or resume, on_corpus, on_notice, listener, began, engine)
         if not run.interrupted:
             unfinished.clear()
@@ -212,7 +212,7 @@ def _fit_within(
         with files.disk_errors(target):
             corpus = read_corpus(config, place, on_notice, cutting=engine.cutting)
         check_size(corpus, config.topics)
-        unfinished.check_corpus(corpus)
+        unfinished.check_met(met(corpus))
         if config.passages is not None:
             check_reading_order(corpus, f"passages of {config.passages} words")
         on_corpus(corpus)

@@ -434,6 +434,7 @@ OPTIONS = {
     "parameter without value": (["--param", "beta"], ["--param beta"]),
     "no epochs": (["--epochs", "0"], ["max_epochs=0"]),
     "rate nan": (["--learning-rate", "nan"], ["learning_rate=nan"]),
+    "no room": (["--hidden-dim", "100000000000"], ["more memory than there is", "--hidden-dim"]),
     "seed": (["--seed", "-1"], ["seed=-1"]),
     "device": (["--device", "tpu"], ["tpu"]),
     "cuda": (["--device", "cuda"], ["auto or cpu"]),

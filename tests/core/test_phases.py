@@ -116,6 +116,18 @@ def test_the_main_loss_leaves_critics_alone_and_flows_through_them():
     assert torch.equal(weights_of(still.critic), weights_of(Duel().critic))
 
 
+def test_critics_are_held_before_any_step_and_between_steps():
+    network = Duel()
+    phases = Phases(network.phases(), lambda part: Adam(part, 0.0, {}))
+    with phases.critics_alone():
+        held = [not any(value.requires_grad for value in network.critic.parameters())]
+        phases.begin()
+        phases.step(torch.tensor([1.0, 2.0]), 0.1)
+        held.append(not any(value.requires_grad for value in network.critic.parameters()))
+        assert all(value.requires_grad for value in network.player.parameters())
+    assert held == [True, True]
+
+
 def test_a_critic_without_a_phase_is_a_part_like_any_other():
     network = Duel()
     run(network, [], epochs=1)

@@ -114,7 +114,7 @@ def test_categories_are_probabilities_or_refused(name, fitted, images):
         assert q_c.shape == (N, K)
         assert np.allclose(q_c.sum(1), 1, atol=1e-5)
         assert is_image(model.sample(5, category=K - 1), 5)
-        told = "expected one from 0 to 2"
+        told = "expected a whole number, from 0 to 2"
     else:
         with pytest.raises(InputError, match="has no categories"):
             model.category_probabilities(images)

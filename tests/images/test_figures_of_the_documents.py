@@ -6,6 +6,7 @@ the means of three against those of the specification.
 
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,13 @@ import torch
 from scipy.stats import norm, wasserstein_distance
 
 from topicnet.images import building
+from topicnet.images.config import read_config
 from topicnet.images.data import ImageData, load_images
 from topicnet.images.estimator import ImageVAE
 from topicnet.images.evaluation import evaluate
 from topicnet.images.penalties import CategoryInformation
+from topicnet.images.runs import estimator_of
+from topicnet.images.variants import VARIANTS
 
 SEEDS = (0, 1, 2)
 WITH_CATEGORIES = ("cp-vae", "indq", "indp", "indqp")
@@ -209,6 +213,58 @@ def test_a_hundred_and_fifty_categories_are_two_modes_too(bimodal):
     for category in np.argsort(-q_c)[:10]:
         share = float((samples(model, 500, category=int(category)) > 0.5).mean())
         assert min(share, 1 - share) < 0.05
+
+
+# The experiments that are too long for a test, and their configurations
+
+CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs" / "images").glob("*.yaml"))
+AXES = {"categories", "components", "lambda", "variants"}
+
+
+def test_there_is_a_configuration_for_every_experiment():
+    table_3 = {"vae", "mog", "vampprior", "hvae", "hvp", *WITH_CATEGORIES}
+    others = {"bimodal-2", "bimodal-150", "shared-categories", "information", "manipulation"}
+    assert table_3 | others <= {path.stem for path in CONFIGS}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_configuration_can_be_fitted(path):
+    config = read_config(path, {})
+    estimator_of(config).check_parameters(n_pixels=784)
+    experiment = config.experiment
+    assert experiment is not None
+    assert experiment["title"]
+    assert set(experiment["data"]) <= {"digits", "bimodal", "mnist", "fashion_mnist", "omniglot"}
+    assert config.data in experiment["data"]
+    axes = AXES & set(experiment)
+    assert set(experiment) <= {"title", "data", "measures", "published"} | axes
+    assert len(axes) <= 1
+    assert set(experiment.get("variants", [])) <= set(VARIANTS)
+    assert {"components", "lambda"} & axes <= set(VARIANTS[config.variant].parameters)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_published_figure_is_of_a_setting_that_is_run(path):
+    experiment = read_config(path, {}).experiment
+    (axis,) = AXES & set(experiment) or {None}
+    for data, measures in experiment.get("published", {}).items():
+        assert data in experiment["data"]
+        values = experiment.get(axis, [])
+        values = values[data] if isinstance(values, dict) else values
+        for figures in measures.values():
+            assert set(figures) <= set(values) if isinstance(figures, dict) else not values
+
+
+def test_table_3_is_that_of_the_document():
+    """Its sum: a figure that slips shows."""
+    figures = []
+    for path in CONFIGS:
+        experiment = read_config(path, {}).experiment
+        if experiment["title"].startswith("Table 3"):
+            cells = [cell["nelbo"] for cell in experiment["published"].values()]
+            figures += [value for cell in cells for value in (cell.values() if isinstance(cell, dict) else [cell])]
+    assert len(figures) == 7 * 8 + 2 * 3
+    assert sum(figures) == pytest.approx(9390.46)
 
 
 # What no figure can replace: a network that trains at all

@@ -94,7 +94,7 @@ def standard_errors(values):
 def test_divergences_are_on_average_what_draws_cost(name):
     """E sum of terms = -E log p(latents) / q(latents|x), within four standard errors; or more, of loose bounds."""
     vae = stirred(made(name)).eval()
-    batch = one_image(20_000)
+    batch = one_image(100_000)
     draw = vae.latents.draw(batch.pixels, batch.noise)
     told = sum(draw.terms.values())
     spent = -vae.latents.weighted(batch.pixels, batch.noise).log_ratio
@@ -144,7 +144,7 @@ def test_vade_s_divergence_of_z_and_c_is_the_mean_over_draws_of_both():
 def test_the_inner_divergence_of_two_levels_is_the_mean_over_draws_of_z1():
     latents = stirred(made("hvae")).latents
     x, z2 = some_images(1).pixels, torch.tensor([[0.3, -0.5, 1.0]]).double()
-    q, p = latents._lower(x, z2, None), latents._prior(z2)
+    q, p = latents._lower(latents.from_pixels(x), z2, None), latents._prior(z2)
     n = 100_000
     drawn = Normal(q.mean.expand(n, -1), q.log_var.expand(n, -1), some_noise(n)).sample()
     gap = q.log_density(drawn) - p.log_density(drawn) - q.kl_from(p)
@@ -172,6 +172,20 @@ def test_little_divergence_of_clusters_costs_nothing_more():
     costs = [vae.latents.draw(batch.pixels, batch.noise).terms["kl_c"] for vae in (free, held)]
     assert (costs[0] < 0.9).any()
     assert torch.equal(costs[1], costs[0].clamp_min(0.9))
+
+
+@pytest.mark.parametrize("name", FACTORISATIONS)
+@torch.no_grad()
+def test_of_many_weighted_draws_each_is_one_of_its_own(name):
+    """The first is that of the image's own noise, the others are other ones, and none depends on other images."""
+    vae = stirred(made(name)).eval()
+    batch = some_images(7)
+    weights = vae.log_weights(batch, 3)
+    assert weights.shape == (3, 7)
+    assert torch.allclose(weights[0], vae.log_weights(batch, 1)[0])
+    alone = ImageBatch(batch.pixels[4:5], Noise(batch.noise.keys[4:5]))
+    assert torch.allclose(weights[:, 4:5], vae.log_weights(alone, 3))
+    assert (weights[0] != weights[1]).all()
 
 
 # ---------------------------------------------------------------- priors
@@ -431,6 +445,15 @@ def test_an_image_is_drawn_the_same_alone_and_among_others(name):
     assert torch.allclose(among.z[4:5], alone.z)
     for term, value in alone.terms.items():
         assert torch.allclose(among.terms[term][4:5], value)
+
+
+@pytest.mark.parametrize("name", ["vae", "cp-vae", "hvae", "hvp"])
+@torch.no_grad()
+def test_dimensions_are_drawn_apart(name):
+    """Both levels, too: given their posteriors, z1 and z2 have nothing in common."""
+    draw = stirred(made(name)).eval().latents.draw(one_image(20_000).pixels, some_noise(20_000))
+    standard = ((draw.z - draw.q.mean) * (-0.5 * draw.q.log_var).exp()).T
+    assert (torch.corrcoef(standard) - torch.eye(len(standard))).abs().max() < 5 / 20_000**0.5
 
 
 @pytest.mark.parametrize("name", ["vae", "cp-vae", "hvae", "gmvae", "vade"])

@@ -33,7 +33,7 @@ FITTING: dict[str, Any] = {
         str | None,
         typer.Option(help="How gradients pass categories: gumbel, straight-through, enumerate.  [default: gumbel]"),
     ],
-    "epochs": _integer("Passes over the images.  [default: about 6000 steps]"),
+    "epochs": _integer("Passes over the images.  [default: a budget of steps]"),
     "batch_size": _integer("Images per step.  [default: 100]"),
     "learning_rate": Annotated[float | None, typer.Option(help="Highest rate.  [default: 0.001]")],
     "warm_up": _integer("Epochs in which divergences are phased in.  [default: by the variant]"),

@@ -51,6 +51,11 @@ class Normal:
         assert self.noise is not None
         return self.mean + self.noise.normal(stream, self.mean) * (0.5 * self.log_var).exp()
 
+    def repeated(self, noise: Noise) -> Normal:
+        """The same Gaussians (n B, Z), all and all again, for `n` draws of each with this noise (`Noise.repeated`)."""
+        n_draws = len(noise.keys) // len(self.mean)
+        return Normal(self.mean.repeat(n_draws, 1), self.log_var.repeat(n_draws, 1), noise)
+
     def log_density(self, z: Tensor) -> Tensor:
         """log q(z | x) of points z (B, Z): (B,) nats."""
         scaled = (z - self.mean).square() * (-self.log_var).exp()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +17,6 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from topicnet import files
-from topicnet.core.checkpoint import Checkpoints, checkpoint_seconds
 from topicnet.core.devices import choose_device
 from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.core.noise import Noise
@@ -29,13 +27,17 @@ from topicnet.errors import InputError
 from topicnet.images.batches import ImageBatches, as_shares
 from topicnet.images.building import build
 from topicnet.images.data import fixed_binarisation
+from topicnet.images.owner import checkpoints_of
 from topicnet.images.settings import (
+    DEFAULT_CATEGORIES,
     Sizes,
     check_count,
     check_course,
+    checked_rows,
     settled_estimator,
     settled_likelihood,
     settled_sizes,
+    threads_for,
 )
 from topicnet.images.stored import checked_images
 from topicnet.images.training import Course, Training, epochs_of
@@ -43,9 +45,6 @@ from topicnet.images.vae import Vae
 from topicnet.images.variants import Value, settled_parameters, variant_of
 
 ROWS = 1_000  # images at a time, where nothing is learned
-# Threads, unless TOPICNET_THREADS says otherwise: small products gain nothing by a second, and lose much beside other
-# work, as each then waits for a scheduler's turn.
-MOST_THREADS, LEAST_PRODUCT = 4, 10**7
 
 
 class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -72,7 +71,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         The variant's own, such as {"beta": 8}.
     batch_size : int
     max_epochs : int, optional
-        By default about 6,000 steps.
+        By default about 3,000 steps, and at least 10 epochs.
     learning_rate : float
         The highest.
     warm_up : int, optional
@@ -199,7 +198,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             saved = None
             if checkpoints is not None:
                 stack.enter_context(files.held(Path(checkpoints)))
-                saved = self._checkpoints(Path(checkpoints), pixels, seed)
+                saved = checkpoints_of(self, Path(checkpoints), pixels, kept, seed)
             with seeded(seed, device):
                 network = self._network(sizes, len(pixels)).to(device)
             result = self._training(network, pixels, kept, seed, device, listener, interrupted).run(saved)
@@ -233,10 +232,11 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         takes = self.network_.latents.decodes_categories
         if takes != (categories is not None):
             raise InputError(f"{self.variant} decodes {'z and categories: give both' if takes else 'z alone'}")
+        latents = self.network_.latents
         device = next(self.network_.parameters()).device
         with torch.inference_mode(), chosen_threads(threads_for(ROWS, self.sizes_)):
-            points = torch.as_tensor(np.asarray(z, dtype=np.float32), device=device)
-            c = None if categories is None else torch.as_tensor(np.asarray(categories, dtype=np.float32), device=device)
+            points = checked_rows("z", z, latents.latent_dim).to(device)
+            c = None if categories is None else checked_rows("categories", categories, latents.n_categories).to(device)
             images: NDArray[np.float32] = self.network_.decode(self.network_.latents.code_of(points, c)).cpu().numpy()
         return images
 
@@ -249,11 +249,10 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         check_count("n_samples", n_samples)
+        check_count("random_state", random_state, least=0)
         if category is not None:
             self._check_categories()
-            n_categories = self.network_.latents.n_categories or 1
-            if not 0 <= category < n_categories:
-                raise InputError(f"category {category} given, expected one from 0 to {n_categories - 1}")
+            check_count("category", category, least=0, most=(self.network_.latents.n_categories or 1) - 1)
         network = self.network_.eval()
         device = next(network.parameters()).device
         noise = Noise.of(random_state, np.arange(n_samples), device)
@@ -280,7 +279,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Images as the model is evaluated on them, in batches on its device."""
         check_is_fitted(self)
         device = next(self.network_.parameters()).device
-        return ImageBatches(self.fixed(self._pixels(X, "X")), ROWS, device, binarise=False)
+        return ImageBatches(self.fixed(self._known_pixels(X)), self._rows(), device, binarise=False)
 
     def fixed(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Pixels (n, P) binarised once, where the model learns binarised ones."""
@@ -290,6 +289,10 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def binarises(self) -> bool:
         """Whether gray values are taken for probabilities of ones."""
         return self.binarise == "auto" and settled_likelihood(variant_of(self.variant), self.likelihood) == "bernoulli"
+
+    def _rows(self) -> int:
+        """Images at a time: of enumerated categories each is decoded K times."""
+        return max(1, ROWS // (self.n_categories or DEFAULT_CATEGORIES)) if self.estimator == "enumerate" else ROWS
 
     def restore(self, n_pixels: int, tensors: Mapping[str, Tensor], ending: Mapping[str, Any]) -> None:
         """Take over saved weights, as `fit` would leave them, on the CPU.
@@ -333,7 +336,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Training:
         variant = variant_of(self.variant)
         batches = ImageBatches(pixels, self.batch_size, device, binarise=self.binarises)
-        validation = None if kept is None else ImageBatches(self.fixed(kept), ROWS, device, binarise=False)
+        validation = None if kept is None else ImageBatches(self.fixed(kept), self._rows(), device, binarise=False)
         epochs = epochs_of(len(batches)) if self.max_epochs is None else self.max_epochs
         warm_up = self.warm_up
         if warm_up is None:
@@ -355,13 +358,6 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             network, variant, numbers, course, batches, validation, seed, listener or (lambda news: None), interrupted
         )
 
-    def _checkpoints(self, folder: Path, pixels: NDArray[Any], seed: int) -> Checkpoints:
-        if self.random_state is None:
-            raise InputError("checkpoints given with random_state=None, expected a number: the same fit is known by it")
-        owner = {"estimator": type(self).__name__, "seed": seed, "pixels": hashlib.sha256(pixels.tobytes()).hexdigest()}
-        owner |= {name: value for name, value in self.get_params().items() if name not in ("device", "random_state")}
-        return Checkpoints(folder, owner, checkpoint_seconds())
-
     def _adopt(self, network: Vae, sizes: Sizes, result: TrainResult) -> None:
         self.network_ = network.eval()
         self.sizes_ = sizes
@@ -372,13 +368,20 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _pixels(self, X: Any, where: str) -> NDArray[Any]:
         pixels = checked_images(np.asarray(X), where)
+        if len(pixels) == 0:
+            raise InputError(f"{where} holds no images, expected at least 1")
         return np.ascontiguousarray(pixels.reshape(len(pixels), -1))
 
-    def _answer(self, X: Any, question: Any) -> NDArray[np.float32]:
+    def _known_pixels(self, X: Any) -> NDArray[Any]:
+        """Those of images like the ones of the fit."""
         check_is_fitted(self)
         pixels = self._pixels(X, "X")
         if pixels.shape[1] != self.n_features_in_:
             raise InputError(f"images of {pixels.shape[1]} pixels given, expected {self.n_features_in_}")
+        return pixels
+
+    def _answer(self, X: Any, question: Any) -> NDArray[np.float32]:
+        pixels = self._known_pixels(X)
         self.network_.eval()
         device = next(self.network_.parameters()).device
         with torch.inference_mode(), chosen_threads(threads_for(ROWS, self.sizes_)):
@@ -393,8 +396,3 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if self.network_.latents.n_categories is None:
             raise InputError(f"{self.variant} has no categories")
-
-
-def threads_for(n_images: int, sizes: Sizes) -> int:
-    """Most threads that the products of so many images at a time are worth."""
-    return MOST_THREADS if n_images * sizes.n_pixels * max(sizes.hidden_dim, 1) >= LEAST_PRODUCT else 1

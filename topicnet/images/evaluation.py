@@ -18,12 +18,12 @@ from topicnet.images.aggregated import active_units, aggregated_split
 from topicnet.images.batches import ImageBatches
 from topicnet.images.data import ImageData
 from topicnet.images.encoded import encoded
-from topicnet.images.estimator import MOST_THREADS, ROWS, ImageVAE
+from topicnet.images.estimator import ROWS, ImageVAE
 from topicnet.images.hierarchies import ClusteredLatents
 from topicnet.images.latents import CategoricalLatents, Latents
 from topicnet.images.likeness import prior_match, sample_likeness
 from topicnet.images.measures import category_report, importance_nll, label_report
-from topicnet.images.settings import check_count
+from topicnet.images.settings import MOST_THREADS, check_count
 from topicnet.images.vae import Vae
 from topicnet.images.variants import variant_of
 

@@ -33,9 +33,9 @@ class TwoLevelLatents(Latents):
         self.level_dim = latent_dim
         self.code_widths = (latent_dim, latent_dim)
 
-    def _lower(self, x: Tensor, z2: Tensor, noise: Noise | None) -> Normal:
-        """q(z1 | x, z2)."""
-        q: Normal = self.lower(self.meeting(torch.cat([self.from_pixels(x), self.from_upper(z2)], -1)), noise)
+    def _lower(self, features: Tensor, z2: Tensor, noise: Noise | None) -> Normal:
+        """q(z1 | x, z2) for features of x (B, H)."""
+        q: Normal = self.lower(self.meeting(torch.cat([features, self.from_upper(z2)], -1)), noise)
         return q
 
     def _prior(self, z2: Tensor) -> Normal:
@@ -47,7 +47,7 @@ class TwoLevelLatents(Latents):
         """The inner divergence is in closed form given z2."""
         q2 = self.upper.posterior(x, noise)
         z2 = q2.sample(UPPER)
-        q1 = self._lower(x, z2, noise)
+        q1 = self._lower(self.from_pixels(x), z2, noise)
         z1 = q1.sample()
         terms = {"kl_z1": q1.kl_from(self._prior(z2)), "kl_z2": self.upper.prior.kl(q2, z2)}
         both = Normal(torch.cat([q1.mean, q2.mean], -1), torch.cat([q1.log_var, q2.log_var], -1), noise)
@@ -55,9 +55,10 @@ class TwoLevelLatents(Latents):
 
     def weighted(self, x: Tensor, noise: Noise) -> Weighted:
         """Both levels drawn."""
-        q2 = self.upper.posterior(x, noise)
+        q2 = self.upper.posterior(x).repeated(noise)
         z2 = q2.sample(UPPER)
-        q1 = self._lower(x, z2, noise)
+        features = self.from_pixels(x)
+        q1 = self._lower(features.repeat(len(z2) // len(features), 1), z2, noise)
         z1 = q1.sample()
         log_p = self._prior(z2).log_density(z1) + self.upper.prior.log_density(z2)
         return Weighted((z1, z2), log_p - q1.log_density(z1) - q2.log_density(z2))
@@ -71,7 +72,7 @@ class TwoLevelLatents(Latents):
     def codes(self, x: Tensor) -> Tensor:
         """Means of z1, given the mean of z2, and of z2: (B, 2 Z)."""
         z2 = self.upper.codes(x)
-        return torch.cat([self._lower(x, z2, None).mean, z2], -1)
+        return torch.cat([self._lower(self.from_pixels(x), z2, None).mean, z2], -1)
 
     def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
         """z1 and z2."""
@@ -130,8 +131,8 @@ class ClusteredLatents(Latents):
         return Draw(q, z, (z,), {"kl_z": kl_z, "kl_c": kl_c}, log_q_c)
 
     def weighted(self, x: Tensor, noise: Noise) -> Weighted:
-        """One z each, categories summed out."""
-        q = self.posterior(x, noise)
+        """z from q(z | x), categories summed out."""
+        q = self.posterior(x).repeated(noise)
         z = q.sample()
         return Weighted((z,), self.mixture.log_density(z) - q.log_density(z))
 
@@ -212,7 +213,7 @@ class WeightedLatents(Latents):
 
     def weighted(self, x: Tensor, noise: Noise) -> Weighted:
         """z and w drawn, categories summed out."""
-        q, q_w = self._both(x, noise)
+        q, q_w = (part.repeated(noise) for part in self._both(x, None))
         z, w = q.sample(), q_w.sample(UPPER)
         logs = self._components(w).log_density(z[:, None])  # (B, K)
         log_p = logs.logsumexp(-1) - math.log(logs.shape[1]) + self.standard.log_density(w)

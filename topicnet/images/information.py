@@ -27,12 +27,12 @@ from topicnet.images.aggregated import gaussian_log_density_matrix
 from topicnet.images.batches import ImageBatch, ImageBatches
 from topicnet.images.building import GUESS_LAYERS
 from topicnet.images.data import ImageData
-from topicnet.images.estimator import MOST_THREADS, ROWS, ImageVAE
+from topicnet.images.estimator import ROWS, ImageVAE
 from topicnet.images.latents import CategoricalLatents, GaussianLatents
 from topicnet.images.measures import mean_and_interval
 from topicnet.images.nets import Critic, GaussianHead
 from topicnet.images.penalties import PointInformation
-from topicnet.images.settings import check_count
+from topicnet.images.settings import MOST_THREADS, check_count
 from topicnet.images.vae import Vae
 from topicnet.images.variants import WITH_CATEGORIES
 

@@ -89,7 +89,10 @@ class Latents(nn.Module, ABC):
 
     @abstractmethod
     def weighted(self, x: Tensor, noise: Noise) -> Weighted:
-        """A draw with its importance weight (Burda et al. 2016, eq. 8, but for the likelihood)."""
+        """Draws with their importance weights (Burda et al. 2016, eq. 8, but for the likelihood).
+
+        Of each image (B, P) so many, all and all again, as the noise is for; it is encoded once.
+        """
 
     @abstractmethod
     def sample(self, noise: Noise, n: int, category: int | None = None) -> tuple[Tensor, ...]:
@@ -151,8 +154,8 @@ class GaussianLatents(Latents):
         return Draw(q, z, (z,), {"kl_z": self.prior.kl(q, z)})
 
     def weighted(self, x: Tensor, noise: Noise) -> Weighted:
-        """One z each."""
-        q = self.posterior(x, noise)
+        """z from q(z | x)."""
+        q = self.posterior(x).repeated(noise)
         z = q.sample()
         return Weighted((z,), self.prior.log_density(z) - q.log_density(z))
 
@@ -303,6 +306,7 @@ class CategoricalLatents(Latents):
     def weighted(self, x: Tensor, noise: Noise) -> Weighted:
         """A category drawn from q(c|x), and z given it."""
         hidden = self.body(x)
+        hidden = hidden.repeat(len(noise.keys) // len(hidden), 1)
         log_q_c = self.category(hidden).log_softmax(-1)
         c = self._drawn(log_q_c, noise, hard=True)
         q = self.posterior(hidden, c, noise)

@@ -67,7 +67,8 @@ class Gaussian(Likelihood):
 
     def __init__(self, n_pixels: int) -> None:
         super().__init__(n_pixels)
-        self.log_var = nn.Parameter(torch.tensor(-2.0))
+        # Narrow at first: a wide one explains the images without their codes, and stays so.
+        self.log_var = nn.Parameter(torch.tensor(-4.0))
 
     def nats(self, x: Tensor, out: Tensor) -> Tensor:
         """Of a normal density: can be below 0, (B,)."""

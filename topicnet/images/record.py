@@ -18,8 +18,9 @@ import topicnet
 from topicnet.core.threads import chosen_threads, thread_count
 from topicnet.images.aggregated import active_units
 from topicnet.images.data import ImageData
-from topicnet.images.estimator import MOST_THREADS, ImageVAE
+from topicnet.images.estimator import ImageVAE
 from topicnet.images.measures import category_report, label_report
+from topicnet.images.settings import MOST_THREADS
 from topicnet.images.variants import variant_of
 
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "polars", "pillow")

@@ -13,17 +13,20 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import torch
 
 from topicnet import files
 from topicnet.core.devices import choose_device
 from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.core.outcome import Listener
+from topicnet.core.unfinished import unfinished_fit
 from topicnet.errors import BundleError, InputError
 from topicnet.images.album import pictures_of
 from topicnet.images.config import ImageConfig
@@ -31,7 +34,6 @@ from topicnet.images.data import ImageData, load_images
 from topicnet.images.estimator import ImageVAE
 from topicnet.images.record import metrics_of, record_of
 from topicnet.images.storage import SavedModel, load_model, save_model
-from topicnet.images.unfinished import unfinished_fit
 
 NAMED = ("digits", "bimodal")  # sources that are no paths
 SPLITS = ("train", "validation", "test")
@@ -165,14 +167,31 @@ def _fitted(
     began: float,
 ) -> ImageRun:
     status = "complete"
-    try:
-        model.fit(data.train.pixels, validation=data.validation.pixels, listener=listener, checkpoints=checkpoints)
-    except FitInterrupted:
-        status = "interrupted"
-    metrics = metrics_of(model, data)
+    with _memory_errors():
+        try:
+            model.fit(data.train.pixels, validation=data.validation.pixels, listener=listener, checkpoints=checkpoints)
+        except FitInterrupted:
+            status = "interrupted"
+        metrics = metrics_of(model, data)
     source = config.data if config.data in NAMED else os.path.abspath(config.data)
     record = record_of(config.model_dump(), model, data, source, status)
     return ImageRun(model, data.shape, metrics, record | {"seconds": time.perf_counter() - began})
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Turn what torch says where there is no room into one InputError."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # On the CPU it is a plain RuntimeError.
+        full = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+        if not full:
+            raise
+        raise InputError(
+            "the model and its batches need more memory than there is: lower --hidden-dim, --latent-dim, --categories"
+            " or --batch-size"
+        ) from error
 
 
 def _write(run: ImageRun, data: ImageData, folder: Path, on_notice: Callable[[str], None]) -> None:

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from topicnet.errors import InputError
 from topicnet.images.latents import ESTIMATORS
 from topicnet.images.likelihoods import LIKELIHOODS
@@ -16,6 +20,9 @@ MOST_CATEGORIES = 2**16  # of what is drawn by hashes of 32 bits, without bias t
 OPTIMIZERS = ("adam", "adam_normgrad")
 COURSES = ("one-cycle", "constant")
 BINARISATIONS = ("auto", "never")
+# Threads, unless TOPICNET_THREADS says otherwise: small products gain nothing by a second, and lose much beside other
+# work, as each then waits for a scheduler's turn.
+MOST_THREADS, LEAST_PRODUCT = 4, 10**7
 WIDEST_LATENT, PIXELS_A_DIMENSION = 40, 8
 
 
@@ -111,7 +118,12 @@ def check_name(name: str, given: object, known: tuple[str, ...]) -> None:
 
 def check_count(name: str, given: object, *, least: int = 1, most: int | None = None) -> None:
     """Raise InputError for what is no whole number in a range."""
-    if isinstance(given, bool) or not isinstance(given, int) or given < least or (most is not None and given > most):
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, int | np.integer)
+        or given < least
+        or (most is not None and given > most)
+    ):
         span = f"from {least} to {most}" if most is not None else f"{least} or more"
         raise InputError(f"{name}={given!r} given, expected a whole number, {span}")
 
@@ -120,3 +132,24 @@ def check_number(name: str, given: object, *, above: float, most: float) -> None
     """Raise InputError for what is no number above one and at most another."""
     if isinstance(given, bool) or not isinstance(given, int | float) or not above < given <= most:
         raise InputError(f"{name}={given!r} given, expected a number above {above:g} and at most {most:g}")
+
+
+def threads_for(n_images: int, sizes: Sizes) -> int:
+    """Most threads that the products of so many images at a time are worth."""
+    return MOST_THREADS if n_images * sizes.n_pixels * max(sizes.hidden_dim, 1) >= LEAST_PRODUCT else 1
+
+
+def checked_rows(name: str, given: Any, width: int | None) -> Tensor:
+    """Finite numbers (n, width), as float32.
+
+    Raises
+    ------
+    InputError
+        Another shape, or numbers that are not finite.
+    """
+    values = np.asarray(given, dtype=np.float32)
+    if values.ndim != 2 or values.shape[1] != width:
+        raise InputError(f"{name} of shape {values.shape} given, expected (n, {width})")
+    if not np.isfinite(values).all():
+        raise InputError(f"{name} holds numbers that are not finite, expected none")
+    return torch.as_tensor(values)

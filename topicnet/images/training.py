@@ -17,6 +17,7 @@ from topicnet.core.outcome import Listener, TrainResult
 from topicnet.core.schedule import Schedule
 from topicnet.core.seeding import draw_seed
 from topicnet.core.train import train
+from topicnet.errors import InputError
 from topicnet.images.batches import ImageBatch, ImageBatches
 from topicnet.images.hierarchies import ClusteredLatents
 from topicnet.images.latents import GaussianLatents
@@ -25,7 +26,7 @@ from topicnet.images.vae import Reconstruction, Vae
 from topicnet.images.variants import Variant, ramps
 
 ACTIVE = 0.01  # variance of a posterior mean over images, above which a dimension is in use (Burda et al. 2016)
-STEPS, LEAST_EPOCHS = 6_000, 5  # of a run whose epochs nobody named
+STEPS, LEAST_EPOCHS = 3_000, 10  # of a run whose epochs nobody named
 START_IMAGES = 10_000  # most that a start looks at
 
 
@@ -204,6 +205,8 @@ def cluster(latents: ClusteredLatents, points: Tensor, seed: int) -> None:
     from sklearn.mixture import GaussianMixture
 
     n_clusters = latents.n_categories or 1
+    if n_clusters > len(points):
+        raise InputError(f"{n_clusters} categories given, expected at most one for each of the {len(points)} images")
     values: NDArray[np.float64] = points.double().cpu().numpy()
     fitted = GaussianMixture(n_clusters, covariance_type="diag", random_state=seed, reg_covar=1e-3, max_iter=200)
     fitted.fit(values)

@@ -67,9 +67,9 @@ class Vae(nn.Module):
 
     def log_weights(self, batch: ImageBatch, n_draws: int) -> Tensor:
         """log p(x, latents) - log q(latents | x) of draws from q: (n_draws, B)."""
-        x = batch.pixels.repeat(n_draws, 1)
-        drawn = self.latents.weighted(x, batch.noise.repeated(n_draws))
-        return (drawn.log_ratio - self.likelihood.nats(x, self.decoder(drawn.code))).view(n_draws, -1)
+        drawn = self.latents.weighted(batch.pixels, batch.noise.repeated(n_draws))
+        nats = self.likelihood.nats(batch.pixels.repeat(n_draws, 1), self.decoder(drawn.code))
+        return (drawn.log_ratio - nats).view(n_draws, -1)
 
     def decode(self, code: tuple[Tensor, ...]) -> Tensor:
         """Mean images (B, P) of codes."""

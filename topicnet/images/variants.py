@@ -211,7 +211,6 @@ VARIANTS: dict[str, Variant] = {
 WITH_CATEGORIES = [name for name, variant in VARIANTS.items() if variant.has_categories]
 CHOICES = {"tc_estimator": ("mws", "mss"), "assignment": ("optimal", "mean-posterior")}
 COUNTS = ("draws", "components")
-FROM_ZERO = ("lambda", "lambda_od", "lambda_d", "beta", "gamma", "alpha", "capacity", "capacity_z", "capacity_c")
 
 
 def variant_of(name: str) -> Variant:

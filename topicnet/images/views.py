@@ -19,11 +19,11 @@ from topicnet.images.album import samples_gallery, shown
 from topicnet.images.batches import as_shares
 from topicnet.images.charts import curves, histograms
 from topicnet.images.data import ImageData, gray
-from topicnet.images.estimator import MOST_THREADS, ImageVAE
+from topicnet.images.estimator import ImageVAE
 from topicnet.images.latents import CategoricalLatents, one_hot
 from topicnet.images.pictures import labelled_gallery, pairs_gallery
 from topicnet.images.runs import ImageRun
-from topicnet.images.settings import check_count, check_number
+from topicnet.images.settings import MOST_THREADS, check_count, check_number
 from topicnet.images.variants import WITH_CATEGORIES
 
 PRIOR_DRAWS = 10_000  # by which the middle and spread of a prior are known

@@ -2,7 +2,7 @@
 
 ::
 
-    RUN.unfinished/fit.json       the configuration, and which documents and words it met
+    RUN.unfinished/fit.json       the configuration, and checksums of what it met
                    checkpoints/   what was learned (topicnet.core.checkpoint)
                    lock           held by the process that is at work
                    .RUN.*.part    the run as it is being written, which is nothing worth once that process has ended
@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -20,11 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from topicnet import files
-from topicnet.config import FitConfig
 from topicnet.core.checkpoint import checkpoint_seconds, exist
 from topicnet.errors import BundleError, InputError, OutputError
-from topicnet.results import read_record
-from topicnet.text.counts import Corpus
 
 RECORD, CHECKPOINTS = "fit.json", "checkpoints"
 
@@ -54,27 +50,21 @@ class Unfinished:
         """Whether there is anything to go on from."""
         return exist(self.checkpoints)
 
-    def check_corpus(self, corpus: Corpus) -> None:
-        """Note the corpus of the fit.
+    def check_met(self, met: dict[str, str]) -> None:
+        """Note what the fit has met, as checksums by name.
 
         Raises
         ------
         InputError
-            The fit that this one goes on from had met another.
+            The fit that this one goes on from had met something else.
         """
-        record = self._read()
-        words = files.json_text([corpus.vocabulary, corpus.source["options"]])
-        checksum = hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()
-        now = {"documents": corpus.source["sha256"], "words counted": checksum}
-        before = record.get("corpus", now)
-        for what, value in now.items():
-            if value != before.get(what):
-                raise InputError(
-                    f"--resume given, but the {what} are not those of {str(self.target)!r}: fit anew with --overwrite"
-                )
-        self._write(record | {"corpus": now})
+        other = self._other("met", met)
+        if other is not None:
+            raise InputError(
+                f"--resume given, but the {other} are not those of {str(self.target)!r}: fit anew with --overwrite"
+            )
 
-    def check_config(self, config: FitConfig) -> None:
+    def check_config(self, config: dict[str, Any]) -> None:
         """Note the configuration of the fit.
 
         Raises
@@ -82,21 +72,29 @@ class Unfinished:
         InputError
             The fit that this one goes on from had another.
         """
-        record, now = self._read(), json.loads(files.json_text(config.model_dump()))
-        before = record.get("config", now)
-        for name in now:
-            if before.get(name) != now[name]:
-                raise InputError(
-                    f"--resume given with {name}={now[name]!r}, but {str(self.target)!r} has {before.get(name)!r}: give"
-                    " the same options, or fit anew with --overwrite"
-                )
-        self._write(record | {"config": now})
+        before = self._read().get("config", {})
+        other = self._other("config", config)
+        if other is not None:
+            raise InputError(
+                f"--resume given with {other}={config[other]!r}, but {str(self.target)!r} has {before.get(other)!r}:"
+                " give the same options, or fit anew with --overwrite"
+            )
 
     def clear(self, *names: str) -> None:
         """Remove all but the lock and what is named."""
         for path in self.folder.iterdir():
             if path.name not in (files.LOCK, *names):
                 files.remove(path)
+
+    def _other(self, part: str, values: dict[str, Any]) -> str | None:
+        """Name a value that an earlier fit had otherwise; where there is none, note them."""
+        record, now = self._read(), json.loads(files.json_text(values))
+        before = record.get(part, now)
+        other = next((name for name in now if before.get(name) != now[name]), None)
+        if other is None:
+            with files.whole_file(self.folder / RECORD, overwrite=True) as written:
+                files.write_json(written, record | {part: now})
+        return other
 
     def _read(self) -> dict[str, Any]:
         if not (self.folder / RECORD).exists():
@@ -106,13 +104,9 @@ class Unfinished:
         except (OSError, ValueError, TypeError) as error:
             raise BundleError(f"{str(self.folder / RECORD)!r} is damaged: fit anew with --overwrite") from error
 
-    def _write(self, record: dict[str, Any]) -> None:
-        with files.whole_file(self.folder / RECORD, overwrite=True) as part:
-            files.write_json(part, record)
-
 
 @contextmanager
-def unfinished_fit(target: Path, config: FitConfig, *, overwrite: bool, resume: bool) -> Iterator[Unfinished]:
+def unfinished_fit(target: Path, config: dict[str, Any], *, overwrite: bool, resume: bool) -> Iterator[Unfinished]:
     """Hold the folder of a fit that will write a run; if the fit saved anything it stays until it is cleared.
 
     Raises
@@ -154,7 +148,7 @@ def unfinished_fit(target: Path, config: FitConfig, *, overwrite: bool, resume: 
 
 def _check_resumable(fit: Unfinished) -> None:
     if fit.target.exists():
-        if read_record(fit.target)["status"] != "interrupted":
+        if _status(fit.target) != "interrupted":
             if _ours(fit.folder):  # a process was killed while it cleared it away
                 with files.held(fit.folder):
                     fit.clear()
@@ -166,6 +160,13 @@ def _check_resumable(fit: Unfinished) -> None:
             )
     elif not _ours(fit.folder):
         raise InputError(f"--resume given, but there is no run in {str(fit.target)!r}: leave --resume out")
+
+
+def _status(run: Path) -> str:
+    try:
+        return str(json.loads((run / "run.json").read_text("utf-8"))["status"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise BundleError(f"run.json in {str(run)!r} cannot be read: fit anew with --overwrite") from error
 
 
 def _ours(folder: Path) -> bool:

@@ -1,0 +1,202 @@
+"""The experiments of the image models' documents: our figures beside the published ones, one row a setting.
+
+Usage: python benchmarks/image_experiments.py [--experiments digits-categories,bimodal-2,mnist-vae,...] [--epochs 20]
+       [--seeds 1] [--data DIR] [--device auto] [--importance 100]
+
+Experiments are the files of configs/images; one that is for several data sets has a name for each, such as mnist-cp-vae
+or fashion_mnist-shared-categories. Patterns work: 'mnist-*'. By default those that need no data folder. Prints a
+Markdown table for each file; settings that were not asked for are there too, as "not run".
+
+All fits stop by the validation images and are measured on the test images, binarised once: nats per image, categories
+drawn hard. NELBO is the mean over 10 draws of the noise, NLL by importance weighting, I(c; x) exact over the test set,
+accuracy Hungarian, "decoded I" a lower bound of the information of decoded images about the code, "distinct" and
+"shared" count the five likeliest categories of each label. Means over the seeds, with the standard deviation of two or
+more. Epochs: those run, of those configured; fewer by --epochs, which is then marked, or because the validation loss
+stood still. Seconds are those of a fit, the median. Published figures are one run each; Omniglot's are of another split
+than ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import topicnet
+from topicnet.core.threads import thread_count
+from topicnet.images.config import ImageConfig, read_config
+from topicnet.images.data import ImageData, load_images
+from topicnet.images.estimator import ImageVAE
+from topicnet.images.evaluation import evaluate
+from topicnet.images.information import information_bound
+from topicnet.images.runs import estimator_of
+from topicnet.images.variants import variant_of
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = ROOT / "configs" / "images"
+IN_FOLDER = {"mnist": "mnist", "fashion_mnist": "fashion_mnist", "omniglot": "omniglot/omniglot28.npz"}
+DEFAULT = "digits-*,bimodal-*"
+AXES = ("categories", "components", "lambda", "variants")
+SYMBOLS = {"categories": "K = ", "components": "K = ", "lambda": "lambda = ", "variants": ""}
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    model: ImageVAE
+    data: ImageData
+    report: Report
+    seconds: float
+
+
+MEASURES: dict[str, tuple[str, Callable[[Fitted], float]]] = {
+    "nelbo": ("NELBO", lambda fit: fit.report["bound"]["nelbo"]),
+    "nll": ("NLL", lambda fit: fit.report["bound"]["nll"]),
+    "kl_c": ("KL(c)", lambda fit: fit.report["categories"]["mean_kl"]),
+    "information": ("I(c; x)", lambda fit: fit.report["categories"]["mutual_information"]),
+    "in_use": ("in use", lambda fit: fit.report["categories"]["n_in_use"]),
+    "accuracy": ("accuracy", lambda fit: fit.report["categories"]["labels"]["hungarian_accuracy"]),
+    "distinct_top": ("distinct", lambda fit: fit.report["categories"]["labels"]["n_distinct_top"]),
+    "shared_top": ("shared", lambda fit: len(fit.report["categories"]["labels"]["shared_top"])),
+    "active_units": ("active units", lambda fit: fit.report["codes"]["active_units"]),
+    "decoded_information": ("decoded I", lambda fit: information_bound(fit.model, fit.data)["bound"]),
+}
+OF_CATEGORIES = ("kl_c", "information", "in_use", "accuracy", "distinct_top", "shared_top")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One setting of an experiment, and what was published of it."""
+
+    title: str
+    experiment: str
+    setting: str
+    config: ImageConfig
+    measures: list[str]
+    published: dict[str, float]
+
+
+def cells_of(path: Path) -> Iterator[Cell]:
+    config = read_config(path, {})
+    told = config.experiment or {}
+    axis = next((name for name in AXES if name in told), None)
+    for data in told["data"]:
+        name = path.stem if len(told["data"]) == 1 else f"{data}-{path.stem}"
+        values = [None] if axis is None else told[axis]
+        known = told.get("published", {}).get(data, {})
+        for value in values[data] if isinstance(values, dict) else values:
+            one = varied(config, axis, value).model_copy(update={"data": data})
+            published = {
+                measure: given[value] if isinstance(given, dict) else given
+                for measure, given in known.items()
+                if not isinstance(given, dict) or value in given
+            }
+            measures = told.get("measures", ["nelbo", "nll"])
+            if not variant_of(one.variant).has_categories:
+                measures = [measure for measure in measures if measure not in OF_CATEGORIES]
+            setting = data if axis is None else f"{data}, {SYMBOLS[axis]}{value}"
+            yield Cell(told["title"], name, setting, one, measures, published)
+
+
+def varied(config: ImageConfig, axis: str | None, value: Any) -> ImageConfig:
+    if axis is None:
+        return config
+    if axis == "categories":
+        return config.model_copy(update={"categories": value})
+    if axis == "variants":
+        categories = config.categories if variant_of(value).has_categories else None
+        return config.model_copy(update={"variant": value, "categories": categories})
+    return config.model_copy(update={"parameters": config.parameters | {axis: value}})
+
+
+def shortened(config: ImageConfig, epochs: int | None) -> ImageConfig:
+    """Fewer epochs, of which as large a share is warm-up."""
+    if epochs is None or config.epochs is None or epochs >= config.epochs:
+        return config
+    warm_up = None if config.warm_up is None else math.ceil(config.warm_up * epochs / config.epochs)
+    return config.model_copy(update={"epochs": epochs, "warm_up": warm_up})
+
+
+def fit(config: ImageConfig, data: ImageData, importance: int) -> Fitted:
+    model = estimator_of(config)
+    began = time.perf_counter()
+    model.fit(data.train.pixels, validation=data.validation.pixels)
+    seconds = time.perf_counter() - began
+    return Fitted(model, data, evaluate(model, data, n_importance=importance, seed=config.seed), seconds)
+
+
+def row(cell: Cell, config: ImageConfig, fits: list[Fitted]) -> str:
+    ours = [f"{MEASURES[name][0]} {shown([MEASURES[name][1](one) for one in fits])}" for name in cell.measures]
+    ran = statistics.mean(len(one.model.history_) for one in fits)
+    mark = ", --epochs" if config.epochs != cell.config.epochs else ""
+    epochs = f"{ran:.0f} of {cell.config.epochs}{mark}"
+    seconds = f"{statistics.median(one.seconds for one in fits):.0f}"
+    return line(cell, "; ".join(ours), epochs, seconds)
+
+
+def line(cell: Cell, ours: str, epochs: str = "", seconds: str = "") -> str:
+    published = "; ".join(f"{MEASURES[name][0]} {value:g}" for name, value in cell.published.items())
+    return f"| {cell.experiment} | {cell.setting} | {ours} | {published} | {epochs} | {seconds} |"
+
+
+def shown(values: list[float]) -> str:
+    digits = 0 if all(value == int(value) for value in values) and len(values) == 1 else 2
+    mean = f"{statistics.mean(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {np.std(values, ddof=1):.2f}"
+
+
+def run(cell: Cell, sources: dict[str, str], arguments: argparse.Namespace) -> str:
+    source = sources.get(cell.config.data, cell.config.data)
+    if cell.config.data in IN_FOLDER and not Path(source).exists():
+        return line(cell, f"not run: no {source}")
+    config = shortened(cell.config, arguments.epochs).model_copy(update={"device": arguments.device})
+    data = load_images(source)
+    seeds = range(config.seed, config.seed + arguments.seeds)
+    fits = [fit(config.model_copy(update={"seed": seed}), data, arguments.importance) for seed in seeds]
+    return row(cell, config, fits)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    beside = ROOT.parent / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", beside)))
+    parser.add_argument("--experiments", default=DEFAULT)
+    parser.add_argument("--epochs", type=int, help="fewer than configured; marked in the table")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--importance", type=int, default=100)
+    arguments = parser.parse_args()
+    tables = {path: list(cells_of(path)) for path in sorted(CONFIGS.glob("*.yaml"))}
+    names = {cell.experiment for cells in tables.values() for cell in cells}
+    patterns = arguments.experiments.split(",")
+    for pattern in patterns:
+        if not any(fnmatch(name, pattern) for name in names):
+            raise SystemExit(f"no experiment {pattern!r}, expected some of: {', '.join(sorted(names))}")
+    sources = {name: str(arguments.data / place) for name, place in IN_FOLDER.items()}
+    print(
+        f"{os.cpu_count()} cores, topicnet {topicnet.__version__} on {thread_count()} thread(s), torch"
+        f" {torch.__version__}, device {arguments.device}, Python {platform.python_version()};"
+        f" {arguments.seeds} seed(s)"
+    )
+    for path, cells in tables.items():
+        print(f"\n{cells[0].title} (configs/images/{path.name})\n")
+        print("| experiment | setting | ours | published | epochs | fit, s |\n|---|---|---|---|---|---|")
+        for cell in cells:
+            asked = any(fnmatch(cell.experiment, pattern) for pattern in patterns)
+            print(run(cell, sources, arguments) if asked else line(cell, "not run"), flush=True)
+
+
+if __name__ == "__main__":
+    main()
