@@ -1,7 +1,8 @@
 """The experiments of the image models' documents: our figures beside the published ones, one row a setting.
 
 Usage: python benchmarks/image_experiments.py [--experiments digits-categories,bimodal-2,mnist-vae,...] [--epochs 20]
-       [--seeds 1] [--data DIR] [--device auto] [--importance 100]
+       [--settings '*K = 10'] [--seeds 1] [--data DIR] [--device auto] [--importance 100]
+       [--schedule one-cycle --learning-rate 2e-3 --optimizer adam]
 
 Experiments are the files of configs/images; one that is for several data sets has a name for each, such as mnist-cp-vae
 or fashion_mnist-shared-categories. Patterns work: 'mnist-*'. By default those that need no data folder. Prints a
@@ -47,6 +48,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "configs" / "images"
 IN_FOLDER = {"mnist": "mnist", "fashion_mnist": "fashion_mnist", "omniglot": "omniglot/omniglot28.npz"}
 DEFAULT = "digits-*,bimodal-*"
+OTHERWISE = ("schedule", "learning_rate", "optimizer")  # what may be given in place of what is configured
 AXES = ("categories", "components", "lambda", "variants")
 SYMBOLS = {"categories": "K = ", "components": "K = ", "lambda": "lambda = ", "variants": ""}
 
@@ -129,6 +131,12 @@ def shortened(config: ImageConfig, epochs: int | None) -> ImageConfig:
     return config.model_copy(update={"epochs": epochs, "warm_up": warm_up})
 
 
+def changed(config: ImageConfig, arguments: argparse.Namespace) -> ImageConfig:
+    """With what was given in place of what is configured."""
+    given = {name: getattr(arguments, name) for name in OTHERWISE if getattr(arguments, name) is not None}
+    return shortened(config, arguments.epochs).model_copy(update=given)
+
+
 def fit(config: ImageConfig, data: ImageData, importance: int) -> Fitted:
     model = estimator_of(config)
     began = time.perf_counter()
@@ -161,7 +169,7 @@ def run(cell: Cell, sources: dict[str, str], arguments: argparse.Namespace) -> s
     source = sources.get(cell.config.data, cell.config.data)
     if cell.config.data in IN_FOLDER and not Path(source).exists():
         return line(cell, f"not run: no {source}")
-    config = shortened(cell.config, arguments.epochs).model_copy(update={"device": arguments.device})
+    config = changed(cell.config, arguments).model_copy(update={"device": arguments.device})
     data = load_images(source)
     seeds = range(config.seed, config.seed + arguments.seeds)
     fits = [fit(config.model_copy(update={"seed": seed}), data, arguments.importance) for seed in seeds]
@@ -174,6 +182,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", beside)))
     parser.add_argument("--experiments", default=DEFAULT)
     parser.add_argument("--epochs", type=int, help="fewer than configured; marked in the table")
+    parser.add_argument("--schedule", help="other than configured, as the next two; told above the tables")
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--optimizer")
+    parser.add_argument("--settings", default="*", help="only settings of this pattern")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--importance", type=int, default=100)
@@ -190,11 +202,15 @@ def main() -> None:
         f" {torch.__version__}, device {arguments.device}, Python {platform.python_version()};"
         f" {arguments.seeds} seed(s)"
     )
+    otherwise = [f"{name} {getattr(arguments, name)}" for name in OTHERWISE if getattr(arguments, name) is not None]
+    if otherwise:
+        print(f"Not as configured: {', '.join(otherwise)}.")
     for path, cells in tables.items():
         print(f"\n{cells[0].title} (configs/images/{path.name})\n")
         print("| experiment | setting | ours | published | epochs | fit, s |\n|---|---|---|---|---|---|")
         for cell in cells:
             asked = any(fnmatch(cell.experiment, pattern) for pattern in patterns)
+            asked = asked and fnmatch(cell.setting, arguments.settings)
             print(run(cell, sources, arguments) if asked else line(cell, "not run"), flush=True)
 
 

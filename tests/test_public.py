@@ -110,6 +110,7 @@ def test_ctrl_c_leaves_a_fitted_model_and_still_raises():
     assert model.transform(corpus.counts).shape == (90, 3)
 
 
+@pytest.mark.slow
 def test_a_run_repeats_to_the_bit_in_another_process(run, tmp_path):
     script = (
         "import sys, json, topicnet; texts = json.load(sys.stdin);"

@@ -302,6 +302,7 @@ def resumed(interrupted: SimpleNamespace, warm: Warm) -> subprocess.CompletedPro
     return done
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_finished(interrupted: SimpleNamespace) -> None:
     assert interrupted.status == 130, interrupted.said
     assert "Traceback" not in interrupted.said
@@ -329,6 +330,7 @@ def test_ctrl_c_leaves_no_process_behind(interrupted: SimpleNamespace) -> None:
     assert interrupted.left == []
 
 
+@pytest.mark.slow
 def test_resume_fits_what_is_missing_and_nothing_again(
     interrupted: SimpleNamespace, resumed: subprocess.CompletedProcess[str]
 ) -> None:

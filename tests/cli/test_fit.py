@@ -294,6 +294,7 @@ def test_every_kind_of_corpus_gives_the_same_topics(ending: str, warm: Warm, the
     assert first == ("00.txt" if ending == "folder" else "0")
 
 
+@pytest.mark.slow
 def test_a_terminal_with_an_ascii_encoding_gets_its_topics(topicnet: Topicnet, tmp_path: Path) -> None:
     words = ["málaga", "über", "naïve", "façade", "señor", "déjà"]
     (tmp_path / "accents.txt").write_text("".join(f"{' '.join(words[d % 3 :])}\n" for d in range(30)), "utf-8")

@@ -350,6 +350,7 @@ def test_a_comparison(warm: Warm, tmp_path: Path) -> None:
     assert_refused(warm(*asked, "--out", "table", cwd=tmp_path), "exists already", "--overwrite")
 
 
+@pytest.mark.slow
 def test_a_comparison_as_json(warm: Warm, tmp_path: Path) -> None:
     asked = ("images", "compare", "--variants", "dip-vae-i", *QUICK, "--importance", "1", "--json")
     done = warm(*asked, cwd=tmp_path)
@@ -512,7 +513,7 @@ def test_a_run_without_categories_draws_from_none(plain: Path, warm: Warm) -> No
 def test_a_run_of_the_other_kind(run: Path, themed_run: Path, warm: Warm, tmp_path: Path) -> None:
     for command in ("sample", "reconstruct", "evaluate"):
         assert_refused(warm("images", command, themed_run, cwd=tmp_path), "is a topic model of `topicnet fit`")
-    assert_refused(warm("topics", run, cwd=tmp_path), "expected a run folder of `topicnet fit`")
+    assert_refused(warm("topics", run, cwd=tmp_path), "holds an image model")
 
 
 def test_a_disk_that_refuses_to_write(warm: Warm, tmp_path: Path) -> None:
@@ -521,6 +522,7 @@ def test_a_disk_that_refuses_to_write(warm: Warm, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_fresh_process_refuses_alike(topicnet: Topicnet, tmp_path: Path) -> None:
     assert_refused(topicnet(*FIT, "--variant", "nonsense"), "'nonsense' given, expected one of vae, beta-vae")
     assert list(tmp_path.iterdir()) == []

@@ -38,7 +38,10 @@ def wait_for(process: subprocess.Popen[str], beginning: str) -> None:
     pytest.fail(f"no line {beginning!r} in: {''.join(seen)}")
 
 
-@pytest.mark.parametrize(("stage", "options"), [("EM start 1/", ()), ("training 1/", ("--init", "random"))])
+@pytest.mark.parametrize(
+    ("stage", "options"),
+    [("EM start 1/", ()), pytest.param("training 1/", ("--init", "random"), marks=pytest.mark.slow)],
+)
 def test_an_interrupted_fit_keeps_the_best_so_far(
     stage: str, options: tuple[str, ...], warm: Warm, tmp_path: Path
 ) -> None:
@@ -67,8 +70,10 @@ def test_an_interrupted_fit_keeps_the_best_so_far(
 
 @pytest.mark.parametrize(
     "arguments",
-    [("fit", "-", "--out", "run"), ("transform", "RUN", "-", "--out", "theta.csv")],
-    ids=["fit", "transform"],
+    [
+        pytest.param(("fit", "-", "--out", "run"), id="fit", marks=pytest.mark.slow),
+        pytest.param(("transform", "RUN", "-", "--out", "theta.csv"), id="transform"),
+    ],
 )
 def test_an_interrupted_reading_leaves_nothing(arguments: tuple[str, ...], lee_run: Path, tmp_path: Path) -> None:
     given = [str(lee_run) if word == "RUN" else word for word in arguments]

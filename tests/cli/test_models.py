@@ -217,6 +217,7 @@ def test_strict_exits_0_when_the_model_is_fit(corpus: Path, warm: Warm, tmp_path
 
 
 # ETM: test_interrupt.py, test_resume.py. The loop is the same for all.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model", ["gmntm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("nvdm-gsm", "w-lda"))]
 )

@@ -245,9 +245,10 @@ def test_what_cannot_be_is_one_line(texts: Path, tmp_path: Path, options: tuple[
     ("options", "said"),
     [
         (("--engine", "slurm"), "engine='slurm' given, expected local or ray"),
-        (
+        pytest.param(
             ("--workers", "2"),
             "--workers 2 given without --engine ray: give both, or start with torchrun",
+            marks=pytest.mark.slow,
         ),
         (("--engine", "ray", "--workers", "0"), "workers=0 given, expected 1 or more"),
     ],

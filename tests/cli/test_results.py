@@ -63,6 +63,7 @@ def test_topics_json_is_one_document(top: int, warm: Warm, lee_run: Path) -> Non
         assert topic["npmi"] == pytest.approx(record["scores"]["npmi"])
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_is_no_error(lee_run: Path) -> None:
     """As `topicnet topics RUN | head -1`: far more is printed than a pipe holds."""
     with subprocess.Popen(

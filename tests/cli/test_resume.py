@@ -61,6 +61,7 @@ def interrupted(stopped: Path, tmp_path: Path) -> Path:
     return shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_to_the_same_bits(interrupted: Path, warm: Warm) -> None:
     assert record(interrupted / "run")["status"] == "interrupted"
     assert warm(*OPTIONS[:-1], "whole", cwd=interrupted).returncode == 0
@@ -225,7 +226,7 @@ def killed_again_and_again(warm: Warm, arguments: tuple[object, ...], folder: Pa
     return kills
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_fit_killed_at_random_moments_ends_as_if_it_had_not_been(
     seed: int, warm: Warm, themed: Path, tmp_path: Path
 ) -> None:

@@ -225,6 +225,7 @@ def test_ctrl_c_during_the_second_seed_keeps_the_first(
     assert (tmp_path / "theta.csv").read_bytes() == (interrupted.run / "doc_topic.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_several_seeds_go_on_to_the_same_run(
     interrupted: SimpleNamespace, warm: Warm, themed: Path, tmp_path: Path
 ) -> None:

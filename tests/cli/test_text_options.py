@@ -77,7 +77,9 @@ PIPELINES: dict[str, tuple[str, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", PIPELINES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "lemmas and phrases" else []) for name in PIPELINES]
+)
 def test_every_pipeline_is_the_same_in_fit_prepare_and_transform(
     name: str, warm: Warm, texts: Path, tmp_path: Path
 ) -> None:
@@ -112,7 +114,7 @@ def test_every_pipeline_is_the_same_in_fit_prepare_and_transform(
     [
         ("zh", {"lang": "zh", "phrases": True, "passages": 3}),
         ("ja", {"lang": "auto", "lemmatize": True}),
-        ("ko", {"lang": "auto"}),
+        pytest.param("ko", {"lang": "auto"}, marks=pytest.mark.slow),
         ("de", {"lang": "de", "tokenizer": "spacy", "lemmatize": True}),
     ],
 )

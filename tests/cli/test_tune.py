@@ -68,6 +68,7 @@ def test_the_figure_opens_without_a_network(tuned):
     assert 'src="http' not in page
 
 
+@pytest.mark.slow
 def test_resume_keeps_what_was_fitted(tuned, corpus, warm):
     folder = tuned[0]
     cells = sorted((folder / "out/cells").glob("*.json"))

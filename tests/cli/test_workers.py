@@ -101,7 +101,11 @@ def assert_gone(pids: list[int]) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("workers", [("--workers", "2"), ("--workers", "3"), ()], ids=["2", "3", "default"])
+@pytest.mark.parametrize(
+    "workers",
+    [("--workers", "2"), pytest.param(("--workers", "3"), marks=pytest.mark.slow), ()],
+    ids=["2", "3", "default"],
+)
 def test_the_number_of_processes_changes_no_byte(
     workers: tuple[str, ...], warm: Warm, made: Path, tmp_path: Path
 ) -> None:

@@ -76,6 +76,7 @@ def accuracy(report) -> float:
 QUICK, WHOLE = 25, 80  # epochs
 
 
+@pytest.mark.slow
 def test_bound_and_information_on_digits(report):
     """Measured: VAE 24.0, CP 24.4 with 1.0 nats, INDqp 24.1 with 0.02: all go on falling."""
     plain, conditional, independent = (report(name, epochs=QUICK) for name in ("vae", "cp-vae", "indqp"))

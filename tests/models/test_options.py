@@ -42,7 +42,7 @@ def test_clear_clusters_are_found(kind, seed):
 
 
 @SEEDS
-@pytest.mark.parametrize("assignment", ["optimal", "mean_posterior"])
+@pytest.mark.parametrize("assignment", ["optimal", pytest.param("mean_posterior", marks=pytest.mark.slow)])
 def test_components_of_gmntm_are_the_clusters(assignment, seed):
     counts, truth, cluster = clusters(seed)
     model = GMNTM(8, assignment=assignment, random_state=seed).fit(counts)

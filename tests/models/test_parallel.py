@@ -152,6 +152,7 @@ def test_an_interrupt_of_one_stops_all_and_a_checkpoint_goes_on_to_the_same_bits
     assert found[0]["resumed"] == found[0]["gmntm"]
 
 
+@pytest.mark.slow
 def test_a_process_that_is_silent_or_gone_ends_the_others(tmp_path):
     arguments = ["-m", "tests.models.test_parallel", "lose", tmp_path]
     (killed, *_), (status, _, stderr) = ended(started(2, arguments, TOPICNET_TIMEOUT_SECONDS=4))

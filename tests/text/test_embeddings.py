@@ -331,6 +331,7 @@ def test_documents_do_not_run_into_each_other():
     assert similar[0, 1] < joined[0, 1] - 0.3
 
 
+@pytest.mark.slow
 def test_a_document_longer_than_gensim_takes_is_used_to_its_end():
     rare = 20 + np.arange(10_500) % 2000
     tail, _ = planted(n_docs=250, length=12)

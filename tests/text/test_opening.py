@@ -56,6 +56,7 @@ def test_a_zstandard_file_of_no_bytes_yields_nothing(tmp_path):
     assert list(read_documents(tmp_path / "a.jsonl.zst")) == []
 
 
+@pytest.mark.slow
 def test_a_large_zstandard_file_is_streamed(tmp_path):
     path = packed(tmp_path / "a.txt.zst", (b"x" * 99 + b"\n") * 400_000)  # 40 MB
     tracemalloc.start()
