@@ -20,3 +20,8 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the real corpora in {folder} (set TOPICNET_DATA to name another place)")
     return folder
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are named by their length: they may hold the time, as gzip's do, and workers have to agree on all names."""
+    return f"{argname}-{len(val)}-bytes" if isinstance(val, bytes) else None

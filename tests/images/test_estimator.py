@@ -438,3 +438,13 @@ def test_images_of_another_size_are_refused(fitted, images):
         fitted("vae").transform(images[:, 1:])
     with pytest.raises(InputError, match="validation images of 63 pixels given"):
         small("vae").fit(images, validation=images[:, 1:])
+
+
+@pytest.mark.parametrize("name", ["wae-gan", "vmi-c"])
+def test_what_a_critic_says_does_not_choose_the_epoch(name):
+    """It is least against a critic that has learned nothing yet, and the weights would be those of the start."""
+    digits = load_images("digits")
+    model = ImageVAE(name, latent_dim=4, hidden_dim=16, max_epochs=4, random_state=0)
+    model.fit(digits.train.pixels[:200], validation=digits.validation.pixels)
+    assert model.best_epoch_ == 4
+    assert "active_units" in model.history_[-1]

@@ -23,6 +23,7 @@ PARTS = {
 }
 TOP_SHOWN = 10  # categories in use, or labels, that are listed
 LEAST_SHOWN = 0.005  # q(c | label)
+LEAST_INFORMATION = 0.05  # nats that categories tell of images
 
 
 def describe_data(data: ImageData) -> str:
@@ -67,6 +68,8 @@ def show_metrics(run: ImageRun) -> None:
         line += f", I(c;x) {categories['mutual_information']:.2f} nats"
         if "hungarian_accuracy" in categories:
             line += f", accuracy one to one {categories['hungarian_accuracy']:.3f}"
+        if categories["mutual_information"] < LEAST_INFORMATION:
+            line += ": the categories tell nothing of the images"
         typer.echo(line)
 
 
@@ -88,6 +91,15 @@ def show_evaluation(found: Mapping[str, Any]) -> None:
         _prior_match(found["prior_match"])
     if found["samples"] is not None:
         _samples(found["samples"])
+    if "information" in found:
+        _information(found["information"])
+
+
+def _information(found: Mapping[str, Any]) -> None:
+    typer.echo(f"\ninformation of decoded images about {found['of']}, nats")
+    _line("lower bound", found["bound"], f"  95 % interval {found['low']:.3f} to {found['high']:.3f}")
+    # That of points is a differential entropy, which is no bound.
+    _line("entropy, the most it can be" if found["of"] == "c" else "differential entropy", found["entropy"])
 
 
 def _bound(bound: Mapping[str, Any]) -> None:

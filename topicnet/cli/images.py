@@ -165,6 +165,10 @@ def evaluate(
         str | None, typer.Option(metavar="SOURCE", help="Other images, to test on.  [default: those of the fit]")
     ] = None,
     importance: Importance = 500,
+    information: Annotated[
+        bool,
+        typer.Option("--information", help="Bound what decoded images tell of the code; a network learns to guess it."),
+    ] = False,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="JSON file to write, too.")] = None,
@@ -186,6 +190,10 @@ def evaluate(
     loaded.model.network_.to(chosen)
     found = {"run": str(run), "variant": loaded.model.variant, "seed": seed}
     found |= evaluate_model(loaded.model, tested, n_importance=importance, seed=seed)
+    if information:
+        from topicnet.images.information import information_bound
+
+        found["information"] = information_bound(loaded.model, tested, seed=seed)
     if out is not None:
         with whole_file(out, overwrite=overwrite) as part:
             write_json(part, found)

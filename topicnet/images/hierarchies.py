@@ -182,7 +182,7 @@ class WeightedLatents(Latents):
         self.components_body = Body(latent_dim, hidden_dim, min(1, n_layers))
         self.components = GaussianHead(self.components_body.width, n_categories * latent_dim)
         self.standard = StandardNormal(latent_dim)
-        self.least_kl_c = least_kl_c
+        self.least = {"kl_c": least_kl_c}
         self.latent_dim, self.n_categories = latent_dim, n_categories
         self.code_widths = (latent_dim,)
 
@@ -207,7 +207,7 @@ class WeightedLatents(Latents):
         terms = {
             "kl_z": (log_p_c.exp() * posterior.kl_from(p)).sum(-1),
             "kl_w": self.standard.kl(q_w),
-            "kl_c": kl_c.clamp_min(self.least_kl_c),
+            "kl_c": kl_c,
         }
         return Draw(q, z, (z,), terms, log_p_c)
 

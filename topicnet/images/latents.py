@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -80,6 +82,7 @@ class Latents(nn.Module, ABC):
 
     n_categories: int | None = None
     decodes_categories = False  # whether the decoder is told c
+    least: Mapping[str, float] = MappingProxyType({})  # terms that cost so much in training, however small they are
     code_widths: tuple[int, ...]
     latent_dim: int
 

@@ -99,10 +99,13 @@ class Training:
         if saved is None:
             self._start(np.random.default_rng(start_seed))
         finished = not self.interrupted()
+        penalty = self.vae.penalty
+        # What a critic says falls and rises with the critic: it is no measure of which epoch was the best.
+        judged = self.validation if penalty is None or penalty.critic is None else None
         result = train(
             self.vae,
             self.batches,
-            self.validation,
+            judged,
             self._schedule(),
             max_epochs=self.course.max_epochs,
             patience=self.course.patience,

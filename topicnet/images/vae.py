@@ -54,6 +54,7 @@ class Vae(nn.Module):
         draw = self.latents.draw(batch.pixels, batch.noise)
         out = self.decoder(draw.code)
         terms = {"reconstruction": self._reconstruction(batch.pixels, draw, out)} | draw.terms
+        terms |= {name: terms[name].clamp_min(least) for name, least in self.latents.least.items()}
         if self.penalty is None:
             return terms
         image = self.likelihood.mean(out) if self.penalty.sees_images else out
