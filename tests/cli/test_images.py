@@ -566,6 +566,7 @@ def whole(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_an_interrupted_fit_keeps_the_best_so_far_and_goes_on_to_the_same_bits(
     whole: Path, warm: Warm, tmp_path: Path
 ) -> None:

@@ -85,6 +85,7 @@ def test_resume_keeps_what_was_fitted(tuned, corpus, warm):
     assert all((folder / "out/cells" / name).stat().st_mtime_ns == stamp for name, stamp in before.items())
 
 
+@pytest.mark.slow
 def test_a_budget_that_ends_before_the_first_fit(corpus, tmp_path):
     config = read_config(None, {"corpus": str(corpus)})
     with pytest.raises(InputError, match="before one fit was done: give more with --budget"):

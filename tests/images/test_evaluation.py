@@ -375,11 +375,13 @@ def test_a_decoder_that_shows_the_category_tells_all_of_it(quick, fitted, digits
     assert told["bound"] == pytest.approx(math.log(10), abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_decoder_that_hides_the_category_tells_nothing(quick, fitted, digits):
     told = information_bound(categorical(fitted, seen=0.0), digits, epochs=10)
     assert told["bound"] < 0.01
 
 
+@pytest.mark.slow
 def test_a_category_that_is_always_the_same_tells_nothing(quick, fitted, digits):
     """Trap 5: with log K for H this would be a bound of 2.3 nats."""
     told = information_bound(categorical(fitted, seen=8.0, certain=30.0), digits, epochs=15)
@@ -388,6 +390,7 @@ def test_a_category_that_is_always_the_same_tells_nothing(quick, fitted, digits)
     assert told["log_q"] > -0.1
 
 
+@pytest.mark.slow
 def test_two_dimensions_that_the_decoder_shows_noise_free_are_told_well(quick, fitted, digits):
     """Against a decoder that shows nothing."""
     model = fitted("vmi-z", epochs=2)
