@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from topicnet.errors import ConfigError
+from topicnet.files import read_yaml
 
 
 class FitConfig(BaseModel):
@@ -70,7 +70,7 @@ def read_config(path: Path | None, given: dict[str, Any]) -> FitConfig:
     ConfigError
         The file cannot be read, or an entry is unknown or impossible.
     """
-    entries = _read_yaml(path) if path is not None else {}
+    entries = read_yaml(path, "topics: 20") if path is not None else {}
     parameters = {} if entries.get("parameters") is None else entries["parameters"]
     if not isinstance(parameters, dict):
         raise ConfigError(f"{path}: parameters is {type(parameters).__name__}, expected names with values")
@@ -109,20 +109,3 @@ def _expected(problem: Any) -> str:
         "list": "a list",
     }
     return next((word for kind, word in kinds.items() if problem["type"].startswith(kind)), str(problem["msg"]))
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        entries = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {str(path)!r}: {error.strerror}") from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"the configuration {str(path)!r} is not YAML: {reason}") from error
-    if entries is None:
-        return {}
-    if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries):
-        raise ConfigError(
-            f"the configuration {str(path)!r} holds no named entries, expected lines such as `topics: 20`"
-        )
-    return entries

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from topicnet.errors import OutputError
+from topicnet.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -365,3 +365,32 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def read_yaml(path: Path, example: str) -> dict[str, Any]:
+    """Read the named entries of a YAML file by the safe loader; none of an empty one.
+
+    Parameters
+    ----------
+    example : str
+        An entry as it is expected, for who gave something else.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read, or is something else.
+    """
+    import yaml
+
+    try:
+        entries = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {str(path)!r}: {error.strerror}") from error
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"the configuration {str(path)!r} is not YAML: {reason}") from error
+    if entries is None:
+        return {}
+    if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries):
+        raise ConfigError(f"the configuration {str(path)!r} holds no named entries, expected lines such as `{example}`")
+    return entries

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from topicnet.errors import ConfigError
+from topicnet.files import read_yaml
 
 
 class ImageConfig(BaseModel):
@@ -60,7 +60,7 @@ def read_config(path: Path | None, given: dict[str, Any]) -> ImageConfig:
         The file cannot be read, or an entry is unknown or of a wrong kind.
     """
     place = "" if path is None else f"{path}: "
-    entries = {} if path is None else _read_yaml(path)
+    entries = {} if path is None else read_yaml(path, "variant: cp-vae")
     named = entries.get("parameters") or {}
     if not isinstance(named, dict) or not all(isinstance(name, str) for name in named):
         raise ConfigError(f"{place}parameters is {named!r}, expected names with values, such as beta: 8")
@@ -97,20 +97,3 @@ def _complaint(error: ValidationError) -> str:
     if "lt" in bounds:
         expected = f"less than {bounds['lt']}"
     return f"{where}={first['input']!r} given, expected {expected}"
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        entries = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {str(path)!r}: {error.strerror}") from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"the configuration {str(path)!r} is not YAML: {reason}") from error
-    if entries is None:
-        return {}
-    if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries):
-        raise ConfigError(
-            f"the configuration {str(path)!r} holds no named entries, expected lines such as `variant: cp-vae`"
-        )
-    return entries
