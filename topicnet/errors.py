@@ -8,7 +8,8 @@
     |   `-- ConfigError           a configuration file with an unknown or impossible entry
     |-- BundleError               a saved model that is damaged, foreign or too new
     |-- OutputError               a place that cannot be written to, or that already holds something
-    `-- ParallelError             another process of a fit that several share has ended, or is silent
+    |-- ParallelError             another process of a fit that several share has ended, or is silent
+    `-- StoppedError              Ctrl-C ended a fit before its run was written; the exit status is 130
 
 A message names what was given, what was expected and what to do, in that order.
 """
@@ -40,3 +41,7 @@ class OutputError(TopicnetError):
 
 class ParallelError(TopicnetError):
     """Another process of a fit that several share has ended, or is silent."""
+
+
+class StoppedError(TopicnetError):
+    """Ctrl-C ended a fit before its run was written; what it had saved by then is kept."""

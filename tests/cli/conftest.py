@@ -75,6 +75,8 @@ def topicnet(tmp_path: Path) -> Topicnet:
 class Warm:
     """Runs `topicnet` in forks of a process that has imported it already (`warm.py`).
 
+    Models are taught in a few steps, unless they are to be `taught` as in a process of their own.
+
     A call may be killed (SIGKILL, status -9) so many seconds after it began, or after a file of this pattern was there.
     """
 
@@ -98,6 +100,7 @@ class Warm:
         stdout: str | None = None,
         kill_after: float | None = None,
         kill_when: str | None = None,
+        taught: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         streams = {name: self.folder / name for name in ("stdin", "stdout", "stderr")}
         given = stdin.encode() if isinstance(stdin, str) else stdin or b""
@@ -110,6 +113,7 @@ class Warm:
             "file_limit": file_limit,
             "kill_after": 0.0 if kill_when is not None and kill_after is None else kill_after,
             "kill_when": kill_when,
+            "taught": taught,
         }
         if stdout is not None:
             request["stdout"] = stdout

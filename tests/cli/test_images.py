@@ -85,7 +85,8 @@ def test_a_run_is_whole_and_named(fitted: tuple[Path, subprocess.CompletedProces
     record = read(run / "run.json")
     written = {name: sum_ for name, sum_ in snapshot(run).items() if sum_ != "folder"}
     assert written.keys() == {
-        "model/model.json", "model/model.safetensors", "codes.csv", "history.csv", "metrics.json", "run.json",
+        "model/model.json", "model/model.safetensors", "categories.csv", "codes.csv", "history.csv", "metrics.json",
+        "run.json",
         *(f"pictures/{name}" for name in PNG),
     }  # fmt: skip
     del written["run.json"]
@@ -236,7 +237,7 @@ def test_samples(run: Path, warm: Warm, tmp_path: Path) -> None:
     shown = warm("images", "sample", run, "-n", "9", "--category", "2", "--json", cwd=tmp_path)
     told = json.loads(shown.stdout)
     np.testing.assert_array_equal(np.array(told["samples"], dtype=np.float32), expected)
-    assert (told["n"], told["category"], told["shape"]) == (9, 2, [8, 8])
+    assert (told["n"], told["category"], told["label"], told["shape"]) == (9, 2, None, [8, 8])
     other = json.loads(warm("images", "sample", run, "-n", "9", "--seed", "1", "--json", cwd=tmp_path).stdout)
     assert other["samples"] != told["samples"]
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
@@ -244,6 +245,36 @@ def test_samples(run: Path, warm: Warm, tmp_path: Path) -> None:
     assert_refused(warm("images", "sample", run, "--out", "here", cwd=tmp_path), "exists already", "--overwrite")
     assert snapshot(tmp_path) == before
     assert warm("images", "sample", run, "--out", "here", "--overwrite", cwd=tmp_path).returncode == 0
+
+
+def test_galleries_of_categories_and_labels(run: Path, warm: Warm, tmp_path: Path) -> None:
+    """Without one category, what each that is used looks like, and each label: as the fit has drawn it."""
+    done = warm("images", "sample", run, "--out", "here", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    names = ("samples.png", "samples.csv", "categories.png", "labels.png")
+    assert done.stdout == "".join(f"wrote here/{name}\n" for name in names)
+    for name in ("categories.png", "labels.png"):
+        assert (tmp_path / "here" / name).read_bytes() == (run / "pictures" / name).read_bytes()
+    assert warm("images", "sample", run, "--seed", "7", "--out", "other", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "other" / "labels.png").read_bytes() != (run / "pictures" / "labels.png").read_bytes()
+    table = pl.read_csv(run / "categories.csv")
+    assert table.columns == ["category", "q_c", *(f"label_{label}" for label in range(10))]
+    assert table.height == 4
+    of_label = warm("images", "sample", run, "-n", "4", "--label", "7", "--out", "seven", cwd=tmp_path)
+    assert of_label.stdout == "wrote seven/samples.png\nwrote seven/samples.csv\n"
+    shutil.copytree(run, tmp_path / "older")
+    (tmp_path / "older" / "categories.csv").unlink()
+    plain = warm("images", "sample", "older", "-n", "4", cwd=tmp_path)
+    assert (plain.returncode, plain.stdout.count("wrote")) == (0, 2)
+
+
+def test_a_category_that_is_hardly_used_is_told(run: Path, warm: Warm, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "categories.csv").write_text("category,q_c\n0,0.5\n1,0.5\n2,0\n3,0\n")
+    done = warm("images", "sample", "run", "-n", "4", "--category", "2", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "category 2 is hardly used" in done.stderr
+    assert warm("images", "sample", "run", "-n", "4", "--category", "1", "--out", "b", cwd=tmp_path).stderr == ""
 
 
 def test_pictures_go_beside_the_run(run: Path, warm: Warm, tmp_path: Path) -> None:
@@ -457,6 +488,8 @@ RUNS = {
     "sample without record": (["sample", "bare"], ["run.json in 'bare' cannot be read"]),
     "no samples": (["sample", "run", "-n", "0"], ["-n"]),
     "sample of a category": (["sample", "run", "--category", "4"], ["category 4 given", "from 0 to 3"]),
+    "sample of a label": (["sample", "run", "--label", "12"], ["label 12 given", "0, 1, 2"]),
+    "sample of both": (["sample", "run", "--label", "1", "--category", "1"], ["category 1 and label 1", "one of them"]),
     "sample to nowhere": (["sample", "run", "--out", "notes.txt/here"], ["cannot write"]),
     "too many samples for a picture": (["sample", "run", "-n", "50000"], ["show less"]),
     "traverse without dimensions": (["traverse", "run"], ["--dims"]),

@@ -64,7 +64,7 @@ def interrupted(stopped: Path, tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_an_interrupted_run_goes_on_to_the_same_bits(interrupted: Path, warm: Warm) -> None:
     assert record(interrupted / "run")["status"] == "interrupted"
-    assert warm(*OPTIONS[:-1], "whole", cwd=interrupted).returncode == 0
+    assert warm(*OPTIONS[:-1], "whole", cwd=interrupted, taught=True).returncode == 0
     done = warm(*OPTIONS, "--resume", cwd=interrupted)
     assert done.returncode == 0, done.stderr
     assert "EM start" not in done.stderr
@@ -253,5 +253,5 @@ def test_a_real_process_killed_and_resumed(themed: Path, topicnet: Topicnet, war
     assert process.wait() == -9
     done = topicnet(*fit, "--resume")
     assert done.returncode == 0, done.stderr
-    assert warm(*fit[:-1], "whole", cwd=tmp_path).returncode == 0
+    assert warm(*fit[:-1], "whole", cwd=tmp_path, taught=True).returncode == 0
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")

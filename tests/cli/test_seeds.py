@@ -112,18 +112,18 @@ def test_vague_topics_are_named(vague: tuple[str, Path]) -> None:
     assert topicnet.load(folder).fragile == fragile
 
 
-def test_a_fit_of_the_kept_seed_alone_is_the_same(themed: Path, run: Path, tmp_path: Path) -> None:
+def test_a_fit_of_the_kept_seed_alone_is_the_same(themed: Path, run: Path, warm: Warm, tmp_path: Path) -> None:
     kept = read(run, "metrics")["stability"]["kept"]
     options = (*OPTIONS, "--seed", str(kept), "--seeds", "1")
-    status, _, said = fit_here(themed, *options, "--out", "alone", cwd=tmp_path)
-    assert status == 0
+    done = warm("fit", themed, *options, "--out", "alone", cwd=tmp_path)
+    assert done.returncode == 0
     alone = tmp_path / "alone"
     for name in ("doc_topic.csv", "topic_word.csv", "model/model.safetensors"):
         assert (alone / name).read_bytes() == (run / name).read_bytes(), name
     assert "stability" not in read(alone, "metrics")
     assert "seeds" not in read(alone, "run")
     assert all(topic["scores"].keys() == {"npmi"} for topic in read(alone, "topics"))
-    assert "fragile" not in said
+    assert "fragile" not in done.stderr
     assert topicnet.load(alone).fragile == []
     quality = next(one["quality"] for one in read(run, "run")["seeds"] if one["seed"] == kept)
     metrics = read(alone, "metrics")

@@ -482,3 +482,32 @@ def test_the_table_says_what_the_latents_are(name):
     assert (latents.mixture is not None) == variant.learned
     assert latents.head.mean.in_features == H + (K if variant.conditional else 0)
     assert latents.decodes_categories
+
+
+@pytest.mark.parametrize(("condition", "depends"), [("draw", True), ("probabilities", False)])
+@torch.no_grad()
+def test_told_the_probabilities_the_code_does_not_depend_on_the_category(condition, depends):
+    """Trap 3: pi(x) is a function of x alone, and q(z|x,pi(x)) is q(z|x)."""
+    vae = stirred(made("cp-vae", condition=condition))
+    latents, hidden = vae.latents, vae.latents.body(some_images().pixels)
+    one, other = (latents.posterior(hidden, torch.eye(K).double()[k].expand(len(hidden), K)) for k in (0, 1))
+    assert torch.equal(one.mean, other.mean) != depends
+    assert torch.equal(one.log_var, other.log_var) != depends
+    assert latents.conditional == depends
+
+
+@torch.no_grad()
+def test_told_the_probabilities_it_is_indq_with_a_skip_connection():
+    """Its weights of pi(x) at nothing, all terms are those of INDq."""
+    first, second = stirred(made("cp-vae", condition="probabilities")).train(), made("indq").train()
+    for layer in (first.latents.head.mean, first.latents.head.log_var):
+        layer.weight[:, -K:] = 0
+    theirs = first.state_dict()
+    for key, value in second.state_dict().items():
+        value.copy_(theirs[key][:, : value.shape[1]] if value.ndim == 2 else theirs[key])
+    batch = some_images()
+    for name, value in second.terms(batch).items():
+        assert torch.allclose(first.terms(batch)[name], value, rtol=1e-12), name
+    for vae in (first, second):
+        vae.eval()
+    assert torch.allclose(first.log_weights(batch, 4), second.log_weights(batch, 4), rtol=1e-12)

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from topicnet.errors import InputError
+from topicnet.errors import BundleError, InputError
 from topicnet.images import album
 from topicnet.images.album import pictures_of
 from topicnet.images.data import ImageData, Split, load_images
 from topicnet.images.estimator import ImageVAE
 from topicnet.images.latents import CategoricalLatents
 from topicnet.images.runs import codes_table
+from topicnet.images.shares import read_shares, shares_of
 from topicnet.images.variants import VARIANTS
 from topicnet.images.views import Traversal, check_category, read_dims, traverse
 
@@ -126,7 +127,7 @@ def vectors(n_pixels: int, shape: tuple[int, int] | None, labels: bool = False, 
 def test_the_album_of_any_number_of_categories(n_categories: int) -> None:
     data = vectors(16, (4, 4), labels=True)
     model = fitted("indqp", data, n_categories=n_categories)
-    found = dict(pictures_of(model, data))
+    found = dict(pictures_of(model, data, shares_of(model, data.train)))
     assert [*found] == ["samples.png", "reconstructions.png", "q_c.png", "categories.png", "labels.png"]
     for png in found.values():
         Image.open(io.BytesIO(png)).load()
@@ -135,17 +136,68 @@ def test_the_album_of_any_number_of_categories(n_categories: int) -> None:
 def test_the_album_of_vectors_has_a_histogram_for_the_categories_used_most() -> None:
     data = vectors(3, None)
     model = fitted("cp-vae", data, likelihood="gaussian", n_categories=30)
-    assert [name for name, _ in pictures_of(model, data)] == ["histogram.png", "q_c.png"]
+    assert [name for name, _ in pictures_of(model, data, shares_of(model, data.train))] == ["histogram.png", "q_c.png"]
 
 
 def test_large_images_are_few_in_a_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gallery too large to be drawn would end a fit without its run."""
     monkeypatch.setattr(album, "MOST_TILE_PIXELS", 1500)
     data = vectors(400, (20, 20), labels=True)
-    for name, png in pictures_of(fitted("cp-vae", data), data):
+    model = fitted("cp-vae", data)
+    for name, png in pictures_of(model, data, shares_of(model, data.train)):
         if name != "q_c.png":
             width, height = Image.open(io.BytesIO(png)).size
             assert width * height < 200_000, name
+
+
+def test_shares_are_means_of_what_the_model_says(tmp_path: Path) -> None:
+    data = vectors(9, (3, 3), labels=True)
+    model = fitted("indq", data)
+    shares = shares_of(model, data.train)
+    assert shares is not None
+    assert data.train.labels is not None
+    q, labels = model.category_probabilities(data.train.pixels), data.train.labels
+    np.testing.assert_allclose(shares.q_c, q.mean(0), atol=1e-6)
+    assert shares.labels == sorted(set(labels.tolist()))
+    counts = np.bincount(labels)[shares.labels]
+    np.testing.assert_allclose(shares.of_labels[1], q[labels == shares.labels[1]].mean(0), atol=1e-6)
+    np.testing.assert_allclose(
+        counts @ shares.of_labels / len(q), shares.q_c, atol=1e-6
+    )  # q(c) = sum q(label) q(c|label)
+    path = tmp_path / "categories.csv"
+    shares.table().write_csv(path)
+    again = read_shares(path, 4)
+    assert again is not None
+    np.testing.assert_array_equal(again.q_c, shares.q_c)
+    np.testing.assert_array_equal(again.of_labels, shares.of_labels)
+    assert again.labels == shares.labels
+    assert read_shares(tmp_path / "none.csv", 4) is None
+    assert shares_of(fitted("vae", data), data.train) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "category,q_c\n", "category,q_c\n0,0.5\n", "category,q_c\n0,0.5\n1,0.6\n", "category,q_c\n0,1.5\n1,-0.5\n",
+        "category,q_c\n0,a\n1,b\n", "category,q_c,label_x\n0,0.5,0.5\n1,0.5,0.5\n", "q_c,category\n0.5,0\n0.5,1\n",
+        "category,q_c\n0,nan\n1,0.5\n", "category,q_c,3\n0,0.5,0.5\n1,0.5,0.5\n", "\0\n", "q_c\n0.5\n0.5\n",
+    ],
+)  # fmt: skip
+def test_shares_at_fault(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "categories.csv"
+    path.write_text(text)
+    with pytest.raises(BundleError, match=r"categories\.csv in .* is damaged"):
+        read_shares(path, 2)
+
+
+def test_samples_of_a_label_are_of_its_categories(digits: ImageData) -> None:
+    model = fitted("cp-vae", digits)
+    of_two = album.samples_of_label(model, np.array([0.0, 0.4, 0.0, 0.6]), 30, seed=3)
+    one, three = (model.sample(30, category=k, random_state=3) for k in (1, 3))
+    from_one = (of_two == one).all(1)
+    np.testing.assert_array_equal(of_two[~from_one], three[~from_one])
+    assert 3 < from_one.sum() < 20
+    np.testing.assert_array_equal(album.samples_of_label(model, np.eye(4)[3], 30, seed=3), three)
 
 
 def test_codes_of_labels_that_nobody_knows(tmp_path: Path) -> None:

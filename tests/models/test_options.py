@@ -35,6 +35,7 @@ def clusters(seed):
 
 
 @SEEDS
+@pytest.mark.taught
 @pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS.keys())
 def test_clear_clusters_are_found(kind, seed):
     counts, truth, _ = clusters(seed)
@@ -81,6 +82,7 @@ def test_w_lda_trains_under_each_option(corpus, options):
     assert np.isfinite([row["mmd"] for row in model.history_]).all()
 
 
+@pytest.mark.taught
 def test_w_lda_matches_theta_to_its_prior(corpus):
     """The discrepancy is what training with a large weight brings down."""
     counts, _ = corpus

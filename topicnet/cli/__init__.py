@@ -29,12 +29,14 @@ def run(arguments: list[str]) -> int:
         import topicnet.cli.images
         import topicnet.cli.measure  # noqa: F401 - their commands join the app
         from topicnet.cli.app import app
-        from topicnet.errors import TopicnetError
+        from topicnet.errors import StoppedError, TopicnetError
     except KeyboardInterrupt:
         return _interrupted()
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         outcome = app(arguments, standalone_mode=False)
+    except StoppedError as error:
+        return _refuse(str(error), INTERRUPTED)
     except TopicnetError as error:
         return _refuse(str(error))
     except TyperException as error:
@@ -68,7 +70,7 @@ def _interrupted() -> int:
     return INTERRUPTED
 
 
-def _refuse(message: str) -> int:
+def _refuse(message: str, status: int = INPUT_AT_FAULT) -> int:
     line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
     print(f"topicnet: {line}", file=sys.stderr)
-    return INPUT_AT_FAULT
+    return status

@@ -50,5 +50,9 @@ FITTING: dict[str, Any] = {
 }
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `topicnet images fit`.")]
 Category = Annotated[int | None, typer.Option(parser=whole, metavar="INTEGER", help="Draw from this category alone.")]
+Label = Annotated[
+    int | None,
+    typer.Option(parser=whole, metavar="INTEGER", help="Draw from the categories of images of this label."),
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same result.")]
 Importance = Annotated[int, typer.Option(min=1, help="Draws an image for the estimate of its likelihood.")]

@@ -10,7 +10,7 @@ import typer
 
 from topicnet.cli import KEPT
 from topicnet.cli.app import AsJson, Overwrite, Quiet, app, named_values
-from topicnet.cli.image_options import FITTING, Category, Importance, RunArgument, Seed
+from topicnet.cli.image_options import FITTING, Category, Importance, Label, RunArgument, Seed
 from topicnet.cli.options import takes
 
 images = typer.Typer(help="Variational autoencoders of images.", rich_markup_mode=None)
@@ -79,28 +79,34 @@ def sample(
     run: RunArgument,
     n: Annotated[int, typer.Option("-n", min=1, max=100_000, help="Samples.")] = 64,
     category: Category = None,
+    label: Label = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the picture and a table.  [default: RUN-samples]")
+        Path | None, typer.Option(help="Folder for the pictures and a table.  [default: RUN-samples]")
     ] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the samples as one JSON document.")] = False,
 ) -> None:
-    """Draw new images: their means, or of vectors draws from the likelihood."""
+    """Draw new images: their means, or of vectors draws from the likelihood; and what each category looks like."""
+    from topicnet.cli.progress import notice
     from topicnet.files import json_text
     from topicnet.images.runs import load_run
-    from topicnet.images.views import samples, samples_picture, samples_table
+    from topicnet.images.views import doubt_of, sample_galleries, samples, samples_picture, samples_table
 
     loaded = load_run(run)
-    drawn = samples(loaded, n, category, seed)
+    drawn = samples(loaded, n, category, label, seed)
+    if doubt := doubt_of(loaded, category):
+        notice(doubt)
     folder = out if out is not None or as_json else _beside(run, "samples")
     if folder is not None:
         title = f"{n} samples of {loaded.model.variant}"
         picture = folder / ("samples.png" if loaded.shape is not None else "histogram.png")
         contents = {picture: samples_picture(drawn, loaded.shape, title), folder / "samples.csv": samples_table(drawn)}
+        if category is None and label is None:
+            contents |= {folder / name: png for name, png in sample_galleries(loaded, seed)}
         _write(contents, overwrite, told=not as_json)
     if as_json:
-        told = {"run": str(run), "n": n, "category": category, "seed": seed, "shape": loaded.shape}
+        told = {"run": str(run), "n": n, "category": category, "label": label, "seed": seed, "shape": loaded.shape}
         typer.echo(json_text(told | {"samples": drawn.tolist()}))
 
 

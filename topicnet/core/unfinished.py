@@ -20,7 +20,7 @@ from typing import Any
 
 from topicnet import files
 from topicnet.core.checkpoint import checkpoint_seconds, exist
-from topicnet.errors import BundleError, InputError, OutputError
+from topicnet.errors import BundleError, InputError, OutputError, StoppedError
 
 RECORD, CHECKPOINTS = "fit.json", "checkpoints"
 
@@ -116,6 +116,8 @@ def unfinished_fit(target: Path, config: dict[str, Any], *, overwrite: bool, res
     OutputError
         An unfinished fit is there that is neither resumed nor overwritten; another process is at work; the disk
         refuses.
+    StoppedError
+        Ctrl-C was pressed inside the block, when something was saved.
     """
     checkpoint_seconds()
     named = target.name not in ("", "..") and not target.is_symlink()
@@ -141,6 +143,11 @@ def unfinished_fit(target: Path, config: dict[str, Any], *, overwrite: bool, res
         except BaseException as error:
             if fit.saved and isinstance(error, OutputError):
                 raise OutputError(f"{error}; what was learned by then is kept, and --resume goes on from it") from error
+            if fit.saved and isinstance(error, KeyboardInterrupt):
+                raise StoppedError(
+                    f"interrupted; {str(target)!r} was not written, but what was learned is kept, and the same command"
+                    " with --resume goes on from it"
+                ) from error
             if not resume and not fit.saved:
                 fit.clear()
             raise

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.images.charts import bars, histograms
-from topicnet.images.data import ImageData, Split, gray
+from topicnet.images.data import ImageData, gray
 from topicnet.images.estimator import ImageVAE
 from topicnet.images.pictures import gallery, labelled_gallery, pairs_gallery
+from topicnet.images.shares import Shares
 
 SAMPLES, PAIRS, ROW = 64, 20, 10  # tiles of the galleries, and of a row
 WIDEST = 20  # tiles beside one another, of a square
@@ -25,8 +26,8 @@ MOST_TILE_PIXELS = 16_000_000  # of all tiles of a gallery, before they are enla
 Images = NDArray[np.float32]
 
 
-def pictures_of(model: ImageVAE, data: ImageData) -> Iterator[tuple[str, bytes]]:
-    """Draw what belongs into pictures/: names with PNGs.
+def pictures_of(model: ImageVAE, data: ImageData, shares: Shares | None) -> Iterator[tuple[str, bytes]]:
+    """Draw what belongs into pictures/: names with PNGs; `shares` where the model has categories.
 
     ::
 
@@ -39,27 +40,48 @@ def pictures_of(model: ImageVAE, data: ImageData) -> Iterator[tuple[str, bytes]]
     InputError
         A model that puts out no numbers, or too large a picture.
     """
-    q_c = None if model.network_.latents.n_categories is None else category_shares(model, data.train)
     if data.shape is None:
-        yield "histogram.png", _histogram(model, data, q_c)
+        yield "histogram.png", _histogram(model, data, shares)
     else:
         n = affordable(data.n_pixels, SAMPLES)
         yield "samples.png", samples_gallery(model.sample(n), data.shape)
         test = data.test.pixels[: affordable(data.n_pixels, PAIRS)]
         yield "reconstructions.png", pairs_gallery(gray(test), shown(model.reconstruct(test)), data.shape)
-    if q_c is None:
+    if shares is None:
         return
-    yield "q_c.png", _shares_chart(q_c)
+    yield "q_c.png", _shares_chart(shares.q_c)
     if data.shape is not None:
-        yield "categories.png", labelled_gallery(_rows_of_categories(model, q_c), data.shape)
-        if data.train.labels is not None:
-            yield "labels.png", labelled_gallery(_rows_of_labels(model, data.train), data.shape)
+        yield from category_galleries(model, shares, data.shape)
 
 
-def category_shares(model: ImageVAE, split: Split) -> NDArray[np.float64]:
-    """q(c) over some images, (K,)."""
-    shares: NDArray[np.float64] = model.category_probabilities(split.pixels).mean(0, dtype=np.float64)
-    return shares
+def category_galleries(
+    model: ImageVAE, shares: Shares, shape: tuple[int, int], seed: int = 0
+) -> Iterator[tuple[str, bytes]]:
+    """Draw samples of each category with q(c) > 1/K, and where labels are known of each through q(c | label).
+
+    In a column the noise is the same, so that what differs is of the category.
+    """
+    n, most = _grid(model)
+    rows = [
+        (f"{k}: q(c) = {shares.q_c[k]:.3f}", shown(model.sample(n, category=k, random_state=seed)))
+        for k in _used_most(shares.q_c, most)
+    ]
+    yield "categories.png", labelled_gallery(rows, shape)
+    if shares.labels:
+        rows = [
+            (f"label {label}", shown(samples_of_label(model, q, n, seed)))
+            for label, q in zip(shares.labels[:most], shares.of_labels, strict=False)
+        ]
+        yield "labels.png", labelled_gallery(rows, shape)
+
+
+def samples_of_label(model: ImageVAE, q: NDArray[np.float64], n: int, seed: int, *, draw: bool = False) -> Images:
+    """Draw c ~ q(c | label), then z and the image: (n, P)."""
+    drawn = np.random.default_rng(seed).choice(len(q), n, p=q / q.sum())
+    images = np.empty((n, model.n_features_in_), dtype=np.float32)
+    for k in np.unique(drawn).tolist():
+        images[drawn == k] = model.sample(n, category=k, random_state=seed, draw=draw)[drawn == k]
+    return images
 
 
 def affordable(n_pixels: int, wanted: int) -> int:
@@ -85,29 +107,6 @@ def _used_most(q_c: NDArray[np.float64], most: int) -> list[int]:
     return sorted(used or [int(order[0])])
 
 
-def _rows_of_categories(model: ImageVAE, q_c: NDArray[np.float64]) -> list[tuple[str, Images]]:
-    n, rows = _grid(model)
-    return [
-        (f"{k}: q(c) = {q_c[k]:.3f}", shown(model.sample(n, category=k, random_state=k))) for k in _used_most(q_c, rows)
-    ]
-
-
-def _rows_of_labels(model: ImageVAE, split: Split) -> list[tuple[str, Images]]:
-    """Samples for each label: c ~ q(c | label), then z and the image."""
-    assert split.labels is not None
-    n, most = _grid(model)
-    q = model.category_probabilities(split.pixels)
-    rows = []
-    for label in np.unique(split.labels)[:most].tolist():
-        q_of_label = q[split.labels == label].mean(0, dtype=np.float64)
-        drawn = np.random.default_rng(label % 2**32).choice(len(q_of_label), n, p=q_of_label / q_of_label.sum())
-        images = np.empty((n, model.n_features_in_), dtype=np.float32)
-        for k in np.unique(drawn).tolist():
-            images[drawn == k] = model.sample(n, category=k, random_state=label % 2**32)[drawn == k]
-        rows.append((f"label {label}", shown(images)))
-    return rows
-
-
 def _grid(model: ImageVAE) -> tuple[int, int]:
     """Tiles of a row, and rows, that a gallery has room for."""
     tiles = affordable(model.n_features_in_, ROW * MOST_ROWS)
@@ -123,13 +122,13 @@ def _shares_chart(q_c: NDArray[np.float64]) -> bytes:
     return bars(names, q_c, title, "q(c)", threshold=1 / n_categories)
 
 
-def _histogram(model: ImageVAE, data: ImageData, q_c: NDArray[np.float64] | None) -> bytes:
+def _histogram(model: ImageVAE, data: ImageData, shares: Shares | None) -> bytes:
     values: list[tuple[str, NDArray[Any]]] = [("test data", gray(data.test.pixels))]
     n = max(1, min(len(data.test.pixels) * 2, MOST_VALUES // data.n_pixels))
     values.append(("samples", model.sample(n, draw=True)))
-    if q_c is not None:
-        used = np.argsort(-q_c, kind="stable")[: MOST_SERIES - len(values)]
-        for k in _used_most(q_c, len(used)):
+    if shares is not None:
+        q_c = shares.q_c
+        for k in _used_most(q_c, MOST_SERIES - len(values)):
             values.append((f"c = {k}, q(c) = {q_c[k]:.3f}", model.sample(n, category=k, random_state=k, draw=True)))
     what = "value" if data.n_pixels == 1 else f"all {data.n_pixels} values of a vector"
     series = [(name, table[:n].ravel()) for name, table in values]

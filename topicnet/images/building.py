@@ -7,7 +7,7 @@ from typing import cast
 
 from topicnet.errors import InputError
 from topicnet.images.hierarchies import ClusteredLatents, TwoLevelLatents, WeightedLatents
-from topicnet.images.latents import CategoricalLatents, Estimator, GaussianLatents, Latents, PointLatents
+from topicnet.images.latents import CategoricalLatents, Estimator, GaussianLatents, Given, Latents, PointLatents
 from topicnet.images.likelihoods import LIKELIHOODS, Likelihood
 from topicnet.images.nets import Decoder
 from topicnet.images.penalties import (
@@ -71,7 +71,7 @@ def _latents(variant: Variant, sizes: Sizes, parameters: Mapping[str, Value], es
     return CategoricalLatents(
         *shape,
         sizes.n_categories,
-        conditional=variant.conditional,
+        given=cast(Given, parameters.get("condition", "draw") if variant.conditional else "nothing"),
         learned=variant.learned,
         estimator=cast(Estimator, estimator),
     )

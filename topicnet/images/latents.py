@@ -24,6 +24,7 @@ TEMPERATURES = (1.0, 0.5)  # of relaxed categories, at the start and at the leas
 COOLING = 3e-5  # per epoch, times the epoch, in the exponent (reference code of Chen & Li's CP-VAE experiments)
 
 Estimator = Literal["gumbel", "straight-through", "enumerate"]
+Given = Literal["nothing", "draw", "probabilities"]
 ESTIMATORS = ("gumbel", "straight-through", "enumerate")
 
 
@@ -220,8 +221,9 @@ class CategoricalLatents(Latents):
 
     Parameters
     ----------
-    conditional : bool
-        Whether q(z | x, c) is given the category that was **drawn**; given pi(x) instead it would be q(z | x).
+    given : {"nothing", "draw", "probabilities"}
+        What the encoder of z is told of the category. The **draw** makes it q(z | x, c); the probabilities pi(x), of
+        which the document speaks, leave it at q(z | x).
     learned : bool
         Whether p(z | c) is learned, one Gaussian a category.
     estimator : {"gumbel", "straight-through", "enumerate"}
@@ -240,17 +242,18 @@ class CategoricalLatents(Latents):
         latent_dim: int,
         n_categories: int,
         *,
-        conditional: bool,
+        given: Given,
         learned: bool,
         estimator: Estimator,
     ) -> None:
         super().__init__()
         self.body = Body(n_pixels, hidden_dim, n_layers)
         self.category = dense(self.body.width, n_categories)
-        self.head = GaussianHead(self.body.width + (n_categories if conditional else 0), latent_dim)
+        self.head = GaussianHead(self.body.width + (0 if given == "nothing" else n_categories), latent_dim)
         self.mixture = GaussianMixture(n_categories, latent_dim, learn_weights=False, spread=1.0) if learned else None
         self.standard = StandardNormal(latent_dim)
-        self.conditional = conditional
+        self.given = given
+        self.conditional = given == "draw"  # whether q(z | x, c) depends on c
         self.estimator = estimator
         self.latent_dim, self.n_categories = latent_dim, n_categories
         self.code_widths = (latent_dim + n_categories,)
@@ -259,7 +262,10 @@ class CategoricalLatents(Latents):
 
     def posterior(self, hidden: Tensor, c: Tensor, noise: Noise | None = None) -> Normal:
         """q(z | x, c) for features (B, H) and categories (B, K)."""
-        q: Normal = self.head(torch.cat([hidden, c], -1) if self.conditional else hidden, noise)
+        told = [hidden]
+        if self.given != "nothing":
+            told.append(c if self.given == "draw" else self.category(hidden).softmax(-1))
+        q: Normal = self.head(torch.cat(told, -1), noise)
         return q
 
     def draw(self, x: Tensor, noise: Noise) -> Draw:
@@ -271,7 +277,7 @@ class CategoricalLatents(Latents):
         c = self._drawn(log_q_c, noise, hard=not self.training)
         q = self.posterior(hidden, c, noise)
         z = q.sample()
-        # Without condition q(z|x) is the same for all c, and the weights q(c|x) are exact.
+        # Where c is not told q(z|x) is the same for all c, and the weights q(c|x) are exact.
         kl_z = self._kl_z(q, c if self.conditional else log_q_c.exp())
         return Draw(q, z, self.code_of(z, c), {"kl_z": kl_z, "kl_c": self._kl_c(log_q_c)}, log_q_c, c)
 

@@ -4,6 +4,7 @@
 
     RUN/model/         the model (topicnet.images.storage)
         codes.csv      image, split, label, category, z_0, ...: a row an image
+        categories.csv category, q_c, label_0, ...: a row a category, of variants with categories
         history.csv    metrics.json    run.json
         pictures/      (topicnet.images.album)
 """
@@ -33,6 +34,8 @@ from topicnet.images.config import ImageConfig
 from topicnet.images.data import ImageData, load_images
 from topicnet.images.estimator import ImageVAE
 from topicnet.images.record import metrics_of, record_of
+from topicnet.images.shares import FILE as SHARES
+from topicnet.images.shares import Shares, read_shares, shares_of
 from topicnet.images.storage import SavedModel, load_model, save_model
 
 NAMED = ("digits", "bimodal")  # sources that are no paths
@@ -50,12 +53,15 @@ class ImageRun:
         Height and width of an image; None for vectors.
     metrics, record : dict
         What metrics.json and run.json hold.
+    shares : Shares or None
+        q(c) and q(c | label) over the training images; None without categories.
     """
 
     model: ImageVAE
     shape: tuple[int, int] | None
     metrics: dict[str, Any]
     record: dict[str, Any]
+    shares: Shares | None
 
     @property
     def interrupted(self) -> bool:
@@ -172,10 +178,10 @@ def _fitted(
             model.fit(data.train.pixels, validation=data.validation.pixels, listener=listener, checkpoints=checkpoints)
         except FitInterrupted:
             status = "interrupted"
-        metrics = metrics_of(model, data)
+        metrics, shares = metrics_of(model, data), shares_of(model, data.train)
     source = config.data if config.data in NAMED else os.path.abspath(config.data)
     record = record_of(config.model_dump(), model, data, source, status)
-    return ImageRun(model, data.shape, metrics, record | {"seconds": time.perf_counter() - began})
+    return ImageRun(model, data.shape, metrics, record | {"seconds": time.perf_counter() - began}, shares)
 
 
 @contextmanager
@@ -201,9 +207,11 @@ def _write(run: ImageRun, data: ImageData, folder: Path, on_notice: Callable[[st
         files.write_table(folder / "history.csv", pl.DataFrame(run.model.history_))
     else:
         files.write_text(folder / "history.csv", "epoch\n")
+    if run.shares is not None:
+        files.write_table(folder / SHARES, run.shares.table())
     files.write_json(folder / "metrics.json", run.metrics)
     try:
-        for name, png in pictures_of(run.model, data):
+        for name, png in pictures_of(run.model, data, run.shares):
             files.write_bytes(folder / "pictures" / name, png)
     except InputError as error:  # what was learned in hours is not lost for a picture
         on_notice(f"some pictures are left out: {error}")
@@ -249,7 +257,9 @@ def load_run(path: str | Path) -> ImageRun:
     told = record.get("data")
     if not isinstance(told, dict) or not {"source", "sha256"} <= told.keys() or "status" not in record:
         raise BundleError(f"run.json in {str(folder)!r} is damaged: copy the run again or fit anew")
-    return ImageRun(saved.model, saved.shape, _read_json(folder, "metrics.json"), record)
+    n_categories = saved.model.network_.latents.n_categories
+    shares = None if n_categories is None else read_shares(folder / SHARES, n_categories)
+    return ImageRun(saved.model, saved.shape, _read_json(folder, "metrics.json"), record, shares)
 
 
 def _read_json(folder: Path, name: str) -> dict[str, Any]:

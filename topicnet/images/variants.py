@@ -27,7 +27,7 @@ class Variant:
     prior : str
         standard, mixture or vamp.
     conditional, learned : bool
-        Of categorical latents: whether q(z | x, c) and p(z | c) depend on c.
+        Of categorical latents: whether the encoder of z is told the category, and whether p(z | c) is learned.
     likelihood : str
         Unless another is asked for.
     penalty : str or None
@@ -168,7 +168,12 @@ VARIANTS: dict[str, Variant] = {
         warms_up=True,
     ),
     "cp-vae": Variant(
-        "q(z|x,c) and p(z|c): a conditional prior", latents="categorical", conditional=True, learned=True, warms_up=True
+        "q(z|x,c) and p(z|c): a conditional prior",
+        latents="categorical",
+        conditional=True,
+        learned=True,
+        parameters={"condition": "draw"},
+        warms_up=True,
     ),
     "indq": Variant("q(z|x) and p(z|c)", latents="categorical", learned=True, warms_up=True),
     "indp": Variant("q(z|x,c) and p(z)", latents="categorical", conditional=True, warms_up=True),
@@ -209,7 +214,11 @@ VARIANTS: dict[str, Variant] = {
     ),
 }
 WITH_CATEGORIES = [name for name, variant in VARIANTS.items() if variant.has_categories]
-CHOICES = {"tc_estimator": ("mws", "mss"), "assignment": ("optimal", "mean-posterior")}
+CHOICES = {
+    "tc_estimator": ("mws", "mss"),
+    "assignment": ("optimal", "mean-posterior"),
+    "condition": ("draw", "probabilities"),
+}
 COUNTS = ("draws", "components")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from topicnet.core.noise import Noise
 from topicnet.core.threads import chosen_threads
 from topicnet.errors import InputError
-from topicnet.images.album import samples_gallery, shown
+from topicnet.images.album import category_galleries, samples_gallery, samples_of_label, shown
 from topicnet.images.batches import as_shares
 from topicnet.images.charts import curves, histograms
 from topicnet.images.data import ImageData, gray
@@ -46,16 +46,50 @@ def check_category(model: ImageVAE, category: int | None) -> None:
         raise InputError(f"category {category} given, expected one from 0 to {n_categories - 1}")
 
 
-def samples(run: ImageRun, n: int, category: int | None, seed: int) -> NDArray[np.float32]:
-    """Ancestral samples (n, P): mean images, or of vectors draws from the likelihood.
+def samples(run: ImageRun, n: int, category: int | None, label: int | None, seed: int) -> NDArray[np.float32]:
+    """Ancestral samples (n, P), of one category or through q(c | label): mean images, or of vectors draws.
 
     Raises
     ------
     InputError
-        A category that the model does not have, or no number of samples.
+        A category or label that the run does not have, or both.
     """
     check_category(run.model, category)
-    return run.model.sample(n, category=category, random_state=seed, draw=run.shape is None)
+    draw = run.shape is None
+    if label is None:
+        return run.model.sample(n, category=category, random_state=seed, draw=draw)
+    if category is not None:
+        raise InputError(f"category {category} and label {label} given, expected one of them")
+    return samples_of_label(run.model, _share_of(run, label), n, seed, draw=draw)
+
+
+def _share_of(run: ImageRun, label: int) -> NDArray[np.float64]:
+    """q(c | label), (K,)."""
+    if run.shares is None or not run.shares.labels:
+        why = "has no categories" if run.shares is None else "knows no labels of its images"
+        raise InputError(f"label {label} given for a run of {run.model.variant} that {why}: leave it out")
+    labels = run.shares.labels
+    if label not in labels:
+        some = ", ".join(str(known) for known in labels[:20]) + (", ..." if len(labels) > 20 else "")
+        raise InputError(f"label {label} given, expected one of {some}")
+    share: NDArray[np.float64] = run.shares.of_labels[labels.index(label)]
+    return share
+
+
+def doubt_of(run: ImageRun, category: int | None) -> str | None:
+    """A line on a category that training has hardly taught anything, or nothing."""
+    if category is None or run.shares is None:
+        return None
+    q, even = run.shares.q_c[category], 1 / len(run.shares.q_c)
+    if q >= even / 10:
+        return None
+    return f"category {category} is hardly used (q(c) = {q:.2g}, 1/K = {even:.2g}): little was learned of what it draws"
+
+
+def sample_galleries(run: ImageRun, seed: int) -> Iterator[tuple[str, bytes]]:
+    """Names with PNGs of what each category, and each label, looks like; none of vectors or without categories."""
+    if run.shares is not None and run.shape is not None:
+        yield from category_galleries(run.model, run.shares, run.shape, seed)
 
 
 def samples_picture(images: NDArray[np.float32], shape: Shape, title: str) -> bytes:
