@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import topicnet
-from topicnet.bundle import FORMAT, HEADER, TENSORS, VOCABULARY, load_bundle
+from topicnet.bundle import FORMAT, VOCABULARY, load_bundle
 from topicnet.errors import BundleError, InputError
 from topicnet.files import json_checksum
+from topicnet.model_folder import HEADER, TENSORS
 from topicnet.text.counts import Corpus
 from topicnet.text.frames import documents_of_texts
 from topicnet.text.readers import Documents

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,9 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import topicnet
 from topicnet import files
 from topicnet.errors import BundleError, InputError
+from topicnet.model_folder import (
+    TENSORS,
+    checked_file,
+    damaged,
+    model_folder,
+    read_header,
+    write_header,
+    write_tensors,
+)
 from topicnet.models import GMNTM, MODELS, TopicModel
 from topicnet.text.counts import Corpus
 from topicnet.text.options import options_of
@@ -32,7 +39,7 @@ from topicnet.text.spread import spread
 FORMAT = 2
 # What format 2 added: versions that read format 1 alone would cut text without these, and say nothing.
 SINCE_2 = {"tokenizer_kind", "lemmatize", "cleaning", "phrases", "passages"}
-TENSORS, HEADER, VOCABULARY = "model.safetensors", "model.json", "vocabulary.txt"
+VOCABULARY = "vocabulary.txt"
 HEADER_TYPES = {
     "ending": dict,
     "model": str,
@@ -40,7 +47,6 @@ HEADER_TYPES = {
     "vocab_size": int,
     "text": dict,
     "history": list,
-    "sha256": dict,
 }
 
 
@@ -96,26 +102,18 @@ def check_reading_order(corpus: Corpus, what: str) -> None:
 
 def save_bundle(bundle: Bundle, folder: Path) -> None:
     """Write a bundle into a staged folder."""
-    from safetensors.torch import save
-
-    folder.mkdir(parents=True, exist_ok=True)
-    state = bundle.model.network_.state_dict()
-    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    files.write_bytes(folder / TENSORS, save(tensors))
+    write_tensors(folder, bundle.model.network_.state_dict())
     files.write_text(folder / VOCABULARY, "".join(f"{word}\n" for word in bundle.vocabulary))
     header = {
         "format": FORMAT if SINCE_2 & bundle.text.keys() else 1,
-        "topicnet": topicnet.__version__,
         "model": bundle.name,
         "parameters": _json_parameters(bundle.model),
         "vocab_size": len(bundle.vocabulary),
         "text": bundle.text,
         "history": bundle.model.history_,
         "ending": bundle.model.ending(),
-        "sha256": {name: files.sha256(folder / name) for name in (TENSORS, VOCABULARY)},
     }
-    header = json.loads(files.json_text(header))
-    files.write_json(folder / HEADER, header | {"checksum": files.json_checksum(header)})
+    write_header(folder, header, (TENSORS, VOCABULARY))
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -126,18 +124,25 @@ def load_bundle(path: str | Path) -> Bundle:
     BundleError
         There is none, or it is damaged, foreign or of a newer format.
     """
-    folder = Path(path)
-    if not (folder / HEADER).is_file() and (folder / "model" / HEADER).is_file():
-        folder = folder / "model"
-    header = _read_header(folder)
-    for name in (TENSORS, VOCABULARY):
-        _check_file(folder / name, header["sha256"].get(name))
-    vocabulary = (folder / VOCABULARY).read_text("utf-8").split("\n")[:-1]
+    folder = model_folder(path)
+    header = read_header(
+        folder, what="model", command="topicnet fit", newest=FORMAT, refuse=_other_than_topics, types=HEADER_TYPES
+    )
+    checked_file(folder, header, TENSORS)
+    vocabulary = checked_file(folder, header, VOCABULARY).read_text("utf-8").split("\n")[:-1]
     if len(vocabulary) != header["vocab_size"] or len(set(vocabulary)) != len(vocabulary):
-        raise BundleError(_damaged(folder, "its vocabulary is not the one it names"))
+        raise damaged(folder, "its vocabulary is not the one it names")
     if not isinstance(header["text"].get("tokenizer"), str):
-        raise BundleError(_damaged(folder, "it does not say how its text was cut"))
+        raise damaged(folder, "it does not say how its text was cut")
     return Bundle(header["model"], _build_model(folder, header), vocabulary, header["text"])
+
+
+def _other_than_topics(header: Any) -> str | None:
+    if isinstance(header, dict) and header.get("kind") == "images":
+        return "holds an image model: read it with the commands of `topicnet images`"
+    if not isinstance(header, dict) or not isinstance(header.get("format"), int) or "model" not in header:
+        return "holds no model of topicnet: expected a run folder of `topicnet fit`"
+    return None
 
 
 def _build_model(folder: Path, header: dict[str, Any]) -> TopicModel:
@@ -157,48 +162,8 @@ def _build_model(folder: Path, header: dict[str, Any]) -> TopicModel:
         ending = header["ending"] | {"validation_bound": header["ending"].get("validation_bound") or math.nan}
         model.restore(header["vocab_size"], tensors, history, ending)
     except (SafetensorError, InputError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise BundleError(_damaged(folder, str(error).splitlines()[0])) from error
+        raise damaged(folder, str(error).splitlines()[0]) from error
     return model
-
-
-def _read_header(folder: Path) -> dict[str, Any]:
-    path = folder / HEADER
-    if not path.is_file():
-        raise BundleError(
-            f"no model in {str(folder)!r}: expected a run folder of `topicnet fit`, with model/{HEADER} in it"
-        )
-    try:
-        header = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BundleError(_damaged(folder, f"{HEADER} cannot be read")) from error
-    if isinstance(header, dict) and header.get("kind") == "images":
-        raise BundleError(f"{str(folder)!r} holds an image model: read it with the commands of `topicnet images`")
-    if not isinstance(header, dict) or not isinstance(header.get("format"), int) or "model" not in header:
-        raise BundleError(f"{str(path)!r} is not a model of topicnet: expected a run folder of `topicnet fit`")
-    if header["format"] > FORMAT:
-        raise BundleError(
-            f"{str(folder)!r} has format {header['format']}, this version of topicnet ({topicnet.__version__}) reads up"
-            f" to {FORMAT}: update topicnet"
-        )
-    checksum = header.pop("checksum", None)
-    if checksum != files.json_checksum(header):
-        raise BundleError(_damaged(folder, f"the checksum of {HEADER} differs"))
-    if any(not isinstance(header.get(key), kind) for key, kind in HEADER_TYPES.items()):
-        raise BundleError(_damaged(folder, f"{HEADER} lacks an entry"))
-    return header
-
-
-def _check_file(path: Path, expected: str | None) -> None:
-    try:
-        found = files.sha256(path)
-    except OSError as error:
-        raise BundleError(_damaged(path.parent, f"{path.name} cannot be read")) from error
-    if found != expected:
-        raise BundleError(_damaged(path.parent, f"the checksum of {path.name} differs"))
-
-
-def _damaged(folder: Path, reason: str) -> str:
-    return f"the model in {str(folder)!r} is damaged ({reason}): copy it again or fit anew"
 
 
 def _json_parameters(model: TopicModel) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def test_a_run_is_whole_and_named(fitted: tuple[Path, subprocess.CompletedProces
     assert record["status"] == "complete"
     assert record["config"] == {
         "variant": "cp-vae", "data": "digits", "categories": 4, "latent_dim": 3, "hidden_dim": 12, "layers": 2,
-        "likelihood": None, "estimator": None, "epochs": 2, "batch_size": 100, "learning_rate": 1e-3, "warm_up": None,
+        "likelihood": None, "estimator": None, "epochs": 2, "batch_size": 100, "learning_rate": None, "warm_up": None,
         "schedule": "one-cycle", "optimizer": "adam", "patience": 50, "parameters": {}, "device": "auto", "seed": 0,
     }  # fmt: skip
     assert {"device", "versions", "seconds", "peak_memory_bytes", "fit", "seed"} <= record.keys()

@@ -14,8 +14,9 @@ from topicnet import files
 from topicnet.errors import BundleError
 from topicnet.images.data import load_images
 from topicnet.images.estimator import ImageVAE
-from topicnet.images.storage import HEADER, TENSORS, SavedModel, load_model, save_model
+from topicnet.images.storage import SavedModel, load_model, save_model
 from topicnet.images.variants import VARIANTS
+from topicnet.model_folder import HEADER, TENSORS
 
 SHAPE = (8, 8)
 N_IMAGES = 40

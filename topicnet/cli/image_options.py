@@ -35,7 +35,9 @@ FITTING: dict[str, Any] = {
     ],
     "epochs": _integer("Passes over the images.  [default: a budget of steps]"),
     "batch_size": _integer("Images per step.  [default: 100]"),
-    "learning_rate": Annotated[float | None, typer.Option(help="Highest rate.  [default: 0.001]")],
+    "learning_rate": Annotated[
+        float | None, typer.Option(help="Highest rate.  [default: by the schedule, 0.003 or 0.001]")
+    ],
     "warm_up": _integer("Epochs in which divergences are phased in.  [default: by the variant]"),
     "schedule": Annotated[str | None, typer.Option(help="one-cycle or constant.  [default: one-cycle]")],
     "optimizer": Annotated[str | None, typer.Option(help="adam or adam_normgrad.  [default: adam]")],

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from topicnet.core.devices import choose_device
+from topicnet.cli.fits import ending_line
 from topicnet.images.data import ImageData
 from topicnet.images.runs import ImageRun
 from topicnet.images.variants import CHOICES, VARIANTS
@@ -33,23 +33,9 @@ def describe_data(data: ImageData) -> str:
     return f"{data.name}: {counts}, {len(data.test.pixels):,} to test; {size}"
 
 
-def describe_device(name: str) -> str:
-    """One line that says which device is used and why."""
-    chosen = choose_device(name)
-    found = "a CUDA GPU is there" if chosen.type == "cuda" else "no CUDA GPU found"
-    return f"device: {chosen} ({found if name == 'auto' else 'as asked'})"
-
-
 def describe_fit(run: ImageRun) -> str:
     """One line about how training ended."""
-    fitted = run.record["fit"]
-    ending = {
-        "done": "trained",
-        "early": "stopped early, as validation images gained nothing more: trained",
-        "interrupted": "interrupted: trained",
-        "diverged": "the loss was lost again and again and training was ended: trained",
-    }[fitted["stopped"]]
-    return f"{ending} {fitted['epochs']} epochs, kept the weights of epoch {fitted['best_epoch']}"
+    return ending_line(run.record["fit"], "validation images")
 
 
 def show_metrics(run: ImageRun) -> None:

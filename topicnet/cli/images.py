@@ -47,7 +47,8 @@ def fit(
     """Fit an image model, print its scores and write a run folder with its pictures."""
     began = time.perf_counter()
     config = _configured(given, variant=variant)
-    from topicnet.cli.image_scores import describe_data, describe_device, describe_fit, show_metrics
+    from topicnet.cli.fits import device_line
+    from topicnet.cli.image_scores import describe_data, describe_fit, show_metrics
     from topicnet.cli.progress import notice, show_progress
     from topicnet.images.runs import fit_to_folder
 
@@ -57,7 +58,7 @@ def fit(
             out,
             overwrite=overwrite,
             resume=resume,
-            on_data=lambda data: notice(f"{describe_data(data)}\n{describe_device(config.device)}", quiet),
+            on_data=lambda data: notice(f"{describe_data(data)}\n{device_line(config.device)}", quiet),
             on_notice=notice,
             listener=listener,
             began=began,

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from topicnet.core.devices import choose_device
+from topicnet.cli.fits import device_line, ending_line
 from topicnet.core.threads import thread_count
 from topicnet.files import json_text
 from topicnet.results import Run
@@ -67,19 +67,9 @@ def _number(value: float | None) -> str:
 
 def describe_fit(run: Run) -> str:
     """One line about how training ended."""
-    fitted = run.record["fit"]
-    ending = {
-        "done": "trained",
-        "early": "stopped early, as documents kept apart gained nothing more: trained",
-        "interrupted": "interrupted: trained",
-        "diverged": "the loss was lost again and again and training was ended: trained",
-    }[fitted["stopped"]]
-    return f"{ending} {fitted['epochs']} epochs, kept the weights of epoch {fitted['best_epoch']}"
+    return ending_line(run.record["fit"], "documents kept apart")
 
 
 def device_notice(device: str) -> str:
-    """One line that says which device is used and why."""
-    chosen = choose_device(device)
-    found = "a CUDA GPU is there" if chosen.type == "cuda" else "no CUDA GPU found"
-    why = found if device == "auto" else "as asked"
-    return f"device: {chosen} ({why}), {thread_count()} CPU thread(s)"
+    """One line that says which device is used, why, and with how many threads."""
+    return f"{device_line(device)}, {thread_count()} CPU thread(s)"

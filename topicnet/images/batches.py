@@ -71,8 +71,15 @@ class ImageBatches:
         """Every image once, in order, with the noise of a seed."""
         yield from self._cut(np.arange(self.n_docs), seed)
 
-    def _cut(self, order: NDArray[np.int64], seed: int, skip: int = 0) -> Iterator[ImageBatch]:
-        for index in np.array_split(order, self.n_batches)[skip:]:
+    def at(self, index: NDArray[np.int64]) -> Iterator[ImageBatch]:
+        """Some images, in this order; each with the noise that it has among all."""
+        n_batches = max(1, -(-len(index) * self.n_batches // self.n_docs))
+        yield from self._cut(index, 0, n_batches=n_batches)
+
+    def _cut(
+        self, order: NDArray[np.int64], seed: int, skip: int = 0, n_batches: int | None = None
+    ) -> Iterator[ImageBatch]:
+        for index in np.array_split(order, n_batches or self.n_batches)[skip:]:
             noise = Noise.of(seed, index, self.device)
             rows = torch.as_tensor(index).to(self.device, non_blocking=True)
             pixels = as_shares(self.pixels.index_select(0, rows))

@@ -34,7 +34,7 @@ class ImageConfig(BaseModel):
     estimator: str | None = None
     epochs: int | None = None
     batch_size: int = 100
-    learning_rate: float = 1e-3
+    learning_rate: float | None = None
     warm_up: int | None = None
     schedule: str = "one-cycle"
     optimizer: str = "adam"

@@ -36,6 +36,7 @@ from topicnet.images.settings import (
     checked_rows,
     settled_estimator,
     settled_likelihood,
+    settled_rate,
     settled_sizes,
     threads_for,
 )
@@ -72,8 +73,8 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     batch_size : int
     max_epochs : int, optional
         By default about 3,000 steps, and at least 10 epochs.
-    learning_rate : float
-        The highest.
+    learning_rate : float, optional
+        The highest; by default 0.003 where it rises and falls in one cycle, else 0.001.
     warm_up : int, optional
         Epochs in which divergences are phased in: a tenth of all, at most 100, for variants that have a warm-up.
     schedule : {"one-cycle", "constant"}
@@ -111,7 +112,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         parameters: Mapping[str, Value] | None = None,
         batch_size: int = 100,
         max_epochs: int | None = None,
-        learning_rate: float = 1e-3,
+        learning_rate: float | None = None,
         warm_up: int | None = None,
         schedule: Literal["one-cycle", "constant"] = "one-cycle",
         optimizer: Literal["adam", "adam_normgrad"] = "adam",
@@ -344,7 +345,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         course = Course(
             max_epochs=epochs,
             patience=self.patience,
-            learning_rate=self.learning_rate,
+            learning_rate=settled_rate(self.learning_rate, variant_of(self.variant), self.schedule),
             warm_up=min(warm_up, epochs),
             falls=self.schedule == "one-cycle",
             normalise=self.optimizer == "adam_normgrad",

@@ -19,6 +19,7 @@ DEFAULT_CATEGORIES = 10
 MOST_CATEGORIES = 2**16  # of what is drawn by hashes of 32 bits, without bias that could be seen
 OPTIMIZERS = ("adam", "adam_normgrad")
 COURSES = ("one-cycle", "constant")
+RATE_OF_A_CYCLE, RATE = 3e-3, 1e-3
 BINARISATIONS = ("auto", "never")
 # Threads, unless TOPICNET_THREADS says otherwise: small products gain nothing by a second, and lose much beside other
 # work, as each then waits for a scheduler's turn.
@@ -96,6 +97,13 @@ def settled_estimator(variant: Variant, given: str | None) -> str:
     return given
 
 
+def settled_rate(given: float | None, variant: Variant, schedule: str) -> float:
+    """The highest learning rate: the one given, or one by how it goes on from there."""
+    if given is not None:
+        return given
+    return RATE_OF_A_CYCLE if schedule == "one-cycle" and variant.drops is None else RATE
+
+
 def check_course(given: Mapping[str, Any]) -> None:
     """Raise InputError for an estimator's parameter, of those that say how it learns, out of its range."""
     check_name("binarise", given["binarise"], BINARISATIONS)
@@ -103,7 +111,8 @@ def check_course(given: Mapping[str, Any]) -> None:
     check_name("optimizer", given["optimizer"], OPTIMIZERS)
     check_count("batch_size", given["batch_size"])
     check_count("patience", given["patience"])
-    check_number("learning_rate", given["learning_rate"], above=0.0, most=1.0)
+    if given["learning_rate"] is not None:
+        check_number("learning_rate", given["learning_rate"], above=0.0, most=1.0)
     if given["max_epochs"] is not None:
         check_count("max_epochs", given["max_epochs"])
     if given["warm_up"] is not None:

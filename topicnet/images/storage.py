@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,15 +16,22 @@ from typing import Any
 
 import numpy as np
 
-import topicnet
-from topicnet import files
-from topicnet.errors import BundleError, InputError
+from topicnet.errors import InputError
 from topicnet.images.estimator import ImageVAE
+from topicnet.model_folder import (
+    HEADER,
+    TENSORS,
+    checked_file,
+    damaged,
+    model_folder,
+    read_header,
+    write_header,
+    write_tensors,
+)
 
 FORMAT = 1
 KIND = "images"  # by which the header of an image model is told from that of a topic model
-TENSORS, HEADER = "model.safetensors", "model.json"
-HEADER_TYPES = {"parameters": dict, "n_pixels": int, "history": list, "ending": dict, "sha256": dict}
+HEADER_TYPES = {"parameters": dict, "n_pixels": int, "history": list, "ending": dict}
 ENDLESS = ("inf", "-inf")  # JSON has no such numbers: parameters that are, are written as words
 
 
@@ -47,16 +53,11 @@ class SavedModel:
 
 def save_model(saved: SavedModel, folder: Path) -> None:
     """Write a fitted model into a staged folder."""
-    from safetensors.torch import save
-
     model = saved.model
-    state = model.network_.state_dict()
-    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    files.write_bytes(folder / TENSORS, save(tensors))
+    write_tensors(folder, model.network_.state_dict())
     header = {
         "format": FORMAT,
         "kind": KIND,
-        "topicnet": topicnet.__version__,
         "parameters": _json_parameters(model),
         "n_pixels": model.n_features_in_,
         "shape": saved.shape,
@@ -67,10 +68,8 @@ def save_model(saved: SavedModel, folder: Path) -> None:
             "stopped": model.stopped_,
             "n_images": model.n_images_,
         },
-        "sha256": {TENSORS: files.sha256(folder / TENSORS)},
     }
-    header = json.loads(files.json_text(header))
-    files.write_json(folder / HEADER, header | {"checksum": files.json_checksum(header)})
+    write_header(folder, header)
 
 
 def load_model(path: str | Path) -> SavedModel:
@@ -81,18 +80,26 @@ def load_model(path: str | Path) -> SavedModel:
     BundleError
         There is none, or it is damaged, foreign or of a newer format.
     """
-    folder = Path(path)
-    if not (folder / HEADER).is_file() and (folder / "model" / HEADER).is_file():
-        folder = folder / "model"
-    header = _read_header(folder)
-    try:
-        content = (folder / TENSORS).read_bytes()
-        changed = files.sha256(folder / TENSORS) != header["sha256"].get(TENSORS)
-    except OSError as error:
-        raise BundleError(_damaged(folder, f"{TENSORS} cannot be read")) from error
-    if changed:
-        raise BundleError(_damaged(folder, f"the checksum of {TENSORS} differs"))
-    return _restored(folder, header, content)
+    folder = model_folder(path)
+    header = read_header(
+        folder,
+        what="image model",
+        command="topicnet images fit",
+        newest=FORMAT,
+        refuse=_other_than_images,
+        types=HEADER_TYPES,
+    )
+    if "shape" not in header:  # null, of vectors
+        raise damaged(folder, f"{HEADER} lacks an entry")
+    return _restored(folder, header, checked_file(folder, header, TENSORS).read_bytes())
+
+
+def _other_than_images(header: Any) -> str | None:
+    if isinstance(header, dict) and header.get("kind") == KIND and isinstance(header.get("format"), int):
+        return None
+    topics = isinstance(header, dict) and "vocab_size" in header
+    what = "a topic model of `topicnet fit`" if topics else "no image model of topicnet"
+    return f"is {what}: expected a run folder of `topicnet images fit`"
 
 
 def _restored(folder: Path, header: dict[str, Any], content: bytes) -> SavedModel:
@@ -110,40 +117,8 @@ def _restored(folder: Path, header: dict[str, Any], content: bytes) -> SavedMode
         shape = None if height_width is None else (int(height_width[0]), int(height_width[1]))
     except (SafetensorError, InputError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise BundleError(_damaged(folder, reason)) from error
+        raise damaged(folder, reason) from error
     return SavedModel(model, shape)
-
-
-def _read_header(folder: Path) -> dict[str, Any]:
-    path = folder / HEADER
-    if not path.is_file():
-        raise BundleError(
-            f"no image model in {str(folder)!r}: expected a run folder of `topicnet images fit`, with model/{HEADER}"
-            " in it"
-        )
-    try:
-        header = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BundleError(_damaged(folder, f"{HEADER} cannot be read")) from error
-    if not isinstance(header, dict) or header.get("kind") != KIND or not isinstance(header.get("format"), int):
-        topics = isinstance(header, dict) and "vocab_size" in header
-        what = "a topic model of `topicnet fit`" if topics else "no image model of topicnet"
-        raise BundleError(f"{str(path)!r} is {what}: expected a run folder of `topicnet images fit`")
-    if header["format"] > FORMAT:
-        raise BundleError(
-            f"{str(folder)!r} has format {header['format']}, this version of topicnet ({topicnet.__version__}) reads up"
-            f" to {FORMAT}: update topicnet"
-        )
-    checksum = header.pop("checksum", None)
-    if checksum != files.json_checksum(header):
-        raise BundleError(_damaged(folder, f"the checksum of {HEADER} differs"))
-    if "shape" not in header or any(not isinstance(header.get(key), kind) for key, kind in HEADER_TYPES.items()):
-        raise BundleError(_damaged(folder, f"{HEADER} lacks an entry"))
-    return header
-
-
-def _damaged(folder: Path, reason: str) -> str:
-    return f"the model in {str(folder)!r} is damaged ({reason}): copy it again or fit anew"
 
 
 def _json_parameters(model: ImageVAE) -> dict[str, Any]:

@@ -158,7 +158,8 @@ class Training:
                 self.vae.penalty.choose(StandardNormal(latents.latent_dim).kl_per_dimension(q).mean(0))
 
     def _pretrain(self, part: nn.Module, epochs: int, seed: int) -> None:
-        schedule = Schedule(epochs * len(self.batches), self.course.learning_rate)
+        drops = None if self.course.falls else ()
+        schedule = Schedule(epochs * len(self.batches), self.course.learning_rate, drops=drops)
         train(
             part,
             self.batches,
@@ -172,13 +173,13 @@ class Training:
             stage="pretrain",
             listener=self.listener,
             interrupted=self.interrupted,
+            normalise_gradients=self.course.normalise,
         )
 
     def _some_pixels(self, rng: np.random.Generator) -> Tensor:
         """Some training images (n, P), in random order."""
-        n = self.batches.n_docs
-        chosen = rng.permutation(n)[:START_IMAGES]
-        return torch.cat([batch.pixels for batch in self.batches])[torch.as_tensor(chosen, device=self.batches.device)]
+        chosen = rng.permutation(self.batches.n_docs)[:START_IMAGES]
+        return torch.cat([batch.pixels for batch in self.batches.at(chosen)])
 
     def _measure(self) -> dict[str, float]:
         latents = self.vae.latents

@@ -1,0 +1,120 @@
+"""What the folders of saved models have in common: tensors, and a header whose every entry is checked.
+
+::
+
+    model/model.safetensors   tensors
+    model/model.json          format, entries, checksums of the other files and of itself
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import topicnet
+from topicnet import files
+from topicnet.errors import BundleError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TENSORS, HEADER = "model.safetensors", "model.json"
+
+
+def write_tensors(folder: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write them where `read_tensors` looks; the folder is made if it is not there."""
+    from safetensors.torch import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files.write_bytes(
+        folder / TENSORS, save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
+    )
+
+
+def write_header(folder: Path, entries: Mapping[str, Any], others: Iterable[str] = (TENSORS,)) -> None:
+    """Write the header, with the version, and checksums of the files that are there."""
+    told = {"topicnet": topicnet.__version__, "sha256": {name: files.sha256(folder / name) for name in others}}
+    header = json.loads(files.json_text({**entries, **told}))
+    files.write_json(folder / HEADER, header | {"checksum": files.json_checksum(header)})
+
+
+def model_folder(path: str | Path) -> Path:
+    """The folder of the model, given that of its run or itself."""
+    folder = Path(path)
+    inner = folder / "model"
+    return inner if not (folder / HEADER).is_file() and (inner / HEADER).is_file() else folder
+
+
+def read_header(
+    folder: Path,
+    *,
+    what: str,
+    command: str,
+    newest: int,
+    refuse: Callable[[Any], str | None],
+    types: Mapping[str, type],
+) -> dict[str, Any]:
+    """Read and check the header, and that the files it names are those it was written with.
+
+    Parameters
+    ----------
+    what, command : str
+        Of models of this kind, and that writes their runs, for messages.
+    newest : int
+        Format that this version reads.
+    refuse : callable
+        Says of a header of something else what it is, and what was expected; else it has a whole number as format.
+    types : mapping of str to type
+        Of entries that have to be there.
+
+    Raises
+    ------
+    BundleError
+        There is none, or it is damaged, foreign or of a newer format.
+    """
+    path = folder / HEADER
+    if not path.is_file():
+        raise BundleError(
+            f"no {what} in {str(folder)!r}: expected a run folder of `{command}`, with model/{HEADER} in it"
+        )
+    try:
+        header = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged(folder, f"{HEADER} cannot be read") from error
+    if (instead := refuse(header)) is not None:
+        raise BundleError(f"{str(folder)!r} {instead}")
+    if header["format"] > newest:
+        raise BundleError(
+            f"{str(folder)!r} has format {header['format']}, this version of topicnet ({topicnet.__version__}) reads up"
+            f" to {newest}: update topicnet"
+        )
+    checksum = header.pop("checksum", None)
+    if checksum != files.json_checksum(header):
+        raise damaged(folder, f"the checksum of {HEADER} differs")
+    if any(not isinstance(header.get(name), kind) for name, kind in ({"sha256": dict} | dict(types)).items()):
+        raise damaged(folder, f"{HEADER} lacks an entry")
+    return dict(header)
+
+
+def checked_file(folder: Path, header: Mapping[str, Any], name: str) -> Path:
+    """A file of the folder, once it is known to be that which the header names.
+
+    Raises
+    ------
+    BundleError
+        It is another, or cannot be read.
+    """
+    try:
+        found = files.sha256(folder / name)
+    except OSError as error:
+        raise damaged(folder, f"{name} cannot be read") from error
+    if found != header["sha256"].get(name):
+        raise damaged(folder, f"the checksum of {name} differs")
+    return folder / name
+
+
+def damaged(folder: Path, reason: str) -> BundleError:
+    """The error of a model that is not what it was."""
+    return BundleError(f"the model in {str(folder)!r} is damaged ({reason}): copy it again or fit anew")
