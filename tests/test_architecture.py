@@ -82,6 +82,7 @@ ALLOWED = {
         "evaluate",
     },
     "cli": {
+        "model_folder",
         "along",
         "learning",
         "on_ray",

@@ -47,6 +47,14 @@ def model_folder(path: str | Path) -> Path:
     return inner if not (folder / HEADER).is_file() and (inner / HEADER).is_file() else folder
 
 
+def check_there(folder: Path, what: str = "model", command: str = "topicnet fit") -> None:
+    """Raise BundleError if a folder holds no saved model; `what` and `command` are for the message."""
+    if not (folder / HEADER).is_file():
+        raise BundleError(
+            f"no {what} in {str(folder)!r}: expected a run folder of `{command}`, with model/{HEADER} in it"
+        )
+
+
 def read_header(
     folder: Path,
     *,
@@ -74,13 +82,9 @@ def read_header(
     BundleError
         There is none, or it is damaged, foreign or of a newer format.
     """
-    path = folder / HEADER
-    if not path.is_file():
-        raise BundleError(
-            f"no {what} in {str(folder)!r}: expected a run folder of `{command}`, with model/{HEADER} in it"
-        )
+    check_there(folder, what, command)
     try:
-        header = json.loads(path.read_text("utf-8"))
+        header = json.loads((folder / HEADER).read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise damaged(folder, f"{HEADER} cannot be read") from error
     if (instead := refuse(header)) is not None:

@@ -23,7 +23,7 @@ from topicnet.text.forecast import CountForecast, forecast_counting
 from topicnet.text.frames import documents_in_batches, documents_of_texts
 from topicnet.text.named import Recipe, recipes
 from topicnet.text.options import TextOptions
-from topicnet.text.readers import read_documents, source_name
+from topicnet.text.readers import check_there, read_documents, source_name
 from topicnet.text.rows import Documents, SkippedRows
 
 Notice = Callable[[str], None]
@@ -47,6 +47,16 @@ def corpus_name(config: FitConfig) -> str:
     if recipe:
         return recipe.name
     return bag_name(config.corpus) if holds_counts(config) else source_name(config.corpus)
+
+
+def check_corpus_there(config: FitConfig) -> None:
+    """Raise InputError if no corpus is named, or one that is not there: what can be told at once."""
+    corpus_name(config)
+    given = config.corpus
+    if given is None or given == "-" or holds_counts(config) or (isinstance(given, str) and named_recipe(given)):
+        return
+    for source in named_sources(given):
+        check_there(Path(source))
 
 
 def counted_folder(config: FitConfig) -> Path | None:

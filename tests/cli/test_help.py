@@ -55,8 +55,8 @@ def test_version(topicnet: Topicnet) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"topicnet {package.__version__}\n", "")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], *([name, "--help"] for name in OPTIONS), ["fti"]])
-def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+def loaded_by(arguments: list[str], cwd: Path) -> tuple[int, str, set[str]]:
+    """Status, what was said, and the heavy libraries that a command imports."""
     done = subprocess.run(
         [*PYTHON, "-c", LOADED, json.dumps(arguments)],
         capture_output=True,
@@ -64,9 +64,33 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         env=ENVIRONMENT,
         timeout=SECONDS,
         check=False,
+        cwd=cwd,
     )
-    assert done.returncode == (2 if arguments == ["fti"] else 0), done.stderr
-    loaded = set(json.loads(done.stderr.splitlines()[-1]))
+    *said, last = done.stderr.splitlines()
+    return done.returncode, "\n".join(said), set(json.loads(last)) & set(HEAVY)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], *([name, "--help"] for name in OPTIONS), ["fti"]])
+def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    status, said, loaded = loaded_by(arguments, tmp_path)
+    assert status == (2 if arguments == ["fti"] else 0), said
     # typer itself reads a command's arguments with pydantic.
-    allowed = set() if arguments in (["--help"], ["--version"]) else {"pydantic"}
-    assert loaded & set(HEAVY) <= allowed
+    assert loaded <= (set() if arguments in (["--help"], ["--version"]) else {"pydantic"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["fit"], "no corpus was given"),
+        (["fit", "nowhere.txt"], "no such file or folder: nowhere.txt"),
+        (["fit", "lee", "--topics", "0"], "topics=0 given"),
+        (["fit", "lee", "--engine", "slurm"], "engine='slurm' given"),
+        (["topics", "nowhere"], "no model in 'nowhere'"),
+        (["images", "evaluate", "nowhere"], "no image model in 'nowhere'"),
+    ],
+)
+def test_a_slip_is_told_before_torch_is_imported(arguments: list[str], told: str, tmp_path: Path) -> None:
+    status, said, loaded = loaded_by(arguments, tmp_path)
+    assert status == 2
+    assert told in said
+    assert not loaded & {"torch", "sklearn", "pandas"}

@@ -29,7 +29,17 @@ def whole(given: str) -> int:
 
 
 CorpusArgument = Annotated[list[str], typer.Argument(metavar="CORPUS", help=CORPUS_HELP)]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `topicnet fit`.")]
+
+
+def _there(run: Path) -> Path:
+    """Refuse what is no run at once, before seconds of imports."""
+    from topicnet.model_folder import check_there, model_folder
+
+    check_there(model_folder(run))
+    return run
+
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `topicnet fit`.", callback=_there)]
 TopOption = Annotated[int, typer.Option("--top", min=1, help="Words to show of each topic.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Topics = Annotated[
@@ -122,22 +132,8 @@ def fit(
 ) -> str | None:
     """Fit a topic model to a corpus, print its topics and write a run folder."""
     began = time.perf_counter()
-    from topicnet.along import fit_along
-    from topicnet.cli.describe import describe_corpus
-    from topicnet.cli.engines import engine_of
-    from topicnet.cli.progress import notice, show_progress
-    from topicnet.cli.show import (
-        describe_fit,
-        describe_stability,
-        device_notice,
-        show_scores,
-        show_topics,
-    )
     from topicnet.config import read_config
-    from topicnet.core.parallel import joined
-    from topicnet.errors import InputError
-    from topicnet.learning import Engine
-    from topicnet.run import fit_to_folder
+    from topicnet.sources import check_corpus_there
 
     named = named_values(parameters or [])
     options = {
@@ -153,6 +149,22 @@ def fit(
         "engine": engine, "workers": workers, "parameters": named | options,
     }  # fmt: skip
     resolved = read_config(config, given)
+    check_corpus_there(resolved)  # a slip is told at once, before seconds of imports
+    from topicnet.along import fit_along
+    from topicnet.cli.describe import describe_corpus
+    from topicnet.cli.engines import engine_of
+    from topicnet.cli.progress import notice, show_progress
+    from topicnet.cli.show import (
+        describe_fit,
+        describe_stability,
+        device_notice,
+        show_scores,
+        show_topics,
+    )
+    from topicnet.core.parallel import joined
+    from topicnet.errors import InputError
+    from topicnet.learning import Engine
+    from topicnet.run import fit_to_folder
 
     def fit_and_tell(engine: Engine) -> str | None:
         with show_progress(quiet) as listener:
@@ -261,7 +273,7 @@ def transform(
 
 @app.command()
 def export(
-    run: RunArgument,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `topicnet fit`, or counts of `prepare`.")],
     doc_topic: Annotated[Path | None, typer.Option(help="File for the document-topic table.")] = None,
     topic_word: Annotated[Path | None, typer.Option(help="File for the topic-word table.")] = None,
     doc_component: Annotated[Path | None, typer.Option(help="File for the document-component table (gmntm).")] = None,

@@ -50,7 +50,19 @@ FITTING: dict[str, Any] = {
     "seed": _integer("Same seed, same result.  [default: 0]"),
     "config": Annotated[Path | None, typer.Option(help="YAML file of options; those given here win.")],
 }
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `topicnet images fit`.")]
+
+
+def _there(run: Path) -> Path:
+    """Refuse what is no run at once, before seconds of imports."""
+    from topicnet.model_folder import check_there, model_folder
+
+    check_there(model_folder(run), "image model", "topicnet images fit")
+    return run
+
+
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run folder of `topicnet images fit`.", callback=_there)
+]
 Category = Annotated[int | None, typer.Option(parser=whole, metavar="INTEGER", help="Draw from this category alone.")]
 Label = Annotated[
     int | None,

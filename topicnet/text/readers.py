@@ -121,6 +121,14 @@ def source_name(source: str | Path | Sequence[str | Path]) -> str:
     return split_ending(path.name)[0] or path.name
 
 
+def check_there(path: Path) -> None:
+    """Raise CorpusError where there is neither a file nor a folder."""
+    name = shown(str(path))
+    with reading(name):
+        if not path.exists():
+            raise CorpusError(f"no such file or folder: {name}; expected {KNOWN}. Check the path")
+
+
 @dataclass(frozen=True)
 class _Opener:
     """Chooses the reader of each source."""
@@ -137,9 +145,8 @@ class _Opener:
             return self._file_rows(None, self.file_format or "txt")
         path = Path(source)
         name = shown(str(path))
+        check_there(path)
         with reading(name):
-            if not path.exists():
-                raise CorpusError(f"no such file or folder: {name}; expected {KNOWN}. Check the path")
             if path.is_dir():
                 return self._folder_rows(path, name)
         file_format = self.file_format or split_ending(path.name)[1]
