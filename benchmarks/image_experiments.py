@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/image_experiments.py [--experiments digits-categories,bimodal-2,mnist-vae,...] [--epochs 20]
        [--settings '*K = 10'] [--seeds 1] [--data DIR] [--device auto] [--importance 100]
-       [--schedule one-cycle --learning-rate 2e-3 --optimizer adam]
+       [--schedule one-cycle --learning-rate 2e-3 --optimizer adam --warm-up 10]
 
 Experiments are the files of configs/images; one that is for several data sets has a name for each, such as mnist-cp-vae
 or fashion_mnist-shared-categories. Patterns work: 'mnist-*'. By default those that need no data folder. Prints a
@@ -48,7 +48,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "configs" / "images"
 IN_FOLDER = {"mnist": "mnist", "fashion_mnist": "fashion_mnist", "omniglot": "omniglot/omniglot28.npz"}
 DEFAULT = "digits-*,bimodal-*"
-OTHERWISE = ("schedule", "learning_rate", "optimizer")  # what may be given in place of what is configured
+OTHERWISE = ("schedule", "learning_rate", "optimizer", "warm_up")  # what may be given in place of what is configured
 AXES = ("categories", "components", "lambda", "variants")
 SYMBOLS = {"categories": "K = ", "components": "K = ", "lambda": "lambda = ", "variants": ""}
 
@@ -182,9 +182,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", beside)))
     parser.add_argument("--experiments", default=DEFAULT)
     parser.add_argument("--epochs", type=int, help="fewer than configured; marked in the table")
-    parser.add_argument("--schedule", help="other than configured, as the next two; told above the tables")
+    parser.add_argument("--schedule", help="other than configured, as the next three; told above the tables")
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--optimizer")
+    parser.add_argument("--warm-up", type=int, help="epochs; by default as large a share of them as configured")
     parser.add_argument("--settings", default="*", help="only settings of this pattern")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--device", default="auto")

@@ -95,6 +95,7 @@ def test_an_interrupted_reading_leaves_nothing(arguments: tuple[str, ...], lee_r
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_scheduler_s_sigterm_keeps_the_best_so_far(tmp_path: Path) -> None:
     (tmp_path / "patient.yaml").write_text("parameters: {patience: 100000}\n")
     process = subprocess.Popen(

@@ -289,25 +289,25 @@ LEVELS = np.array([1.0, 2.0])
 
 
 @pytest.mark.parametrize(
-    "png",
+    "draw",
     [
-        histograms([(WIDE, BIMODAL)] * 18, (WIDE, bimodal_density), WIDE, WIDE),
-        histograms([("wide axis", np.array([-1e30, 1e30]))], None, "", ""),
-        bars([WIDE] * 3, np.array([1e-9, 2e-9, 3e-9]), WIDE, WIDE, threshold=1.23456e-9),
-        bars([WIDE] * 30, np.arange(30.0), "", "", threshold=100.0),
-        bars([WIDE] * 100, np.zeros(100), WIDE, ""),
-        bars(["one"], np.array([5]), "", "count"),
-        heat_map(np.eye(30), [WIDE] * 30, [WIDE] * 30, WIDE),
-        heat_map(np.full((1, 1), -123456.0), ["r"], ["c"], WIDE),
-        heat_map(np.zeros((50, 200)), ["r"] * 50, [WIDE] * 200, "t"),
-        curves([(WIDE, LEVELS, LEVELS)] * 18, WIDE, WIDE, WIDE),
-        curves([("x", 1e9 + LEVELS, 1e-9 * LEVELS)], "x", "y", "t"),
-        curves([("x", LEVELS, np.full(2, 1 / 3))], "x", "y", "t"),
-        labelled_gallery([(WIDE, DIGITS)], (8, 8)),
+        lambda: histograms([(WIDE, BIMODAL)] * 18, (WIDE, bimodal_density), WIDE, WIDE),
+        lambda: histograms([("wide axis", np.array([-1e30, 1e30]))], None, "", ""),
+        lambda: bars([WIDE] * 3, np.array([1e-9, 2e-9, 3e-9]), WIDE, WIDE, threshold=1.23456e-9),
+        lambda: bars([WIDE] * 30, np.arange(30.0), "", "", threshold=100.0),
+        lambda: bars([WIDE] * 100, np.zeros(100), WIDE, ""),
+        lambda: bars(["one"], np.array([5]), "", "count"),
+        lambda: heat_map(np.eye(30), [WIDE] * 30, [WIDE] * 30, WIDE),
+        lambda: heat_map(np.full((1, 1), -123456.0), ["r"], ["c"], WIDE),
+        lambda: heat_map(np.zeros((50, 200)), ["r"] * 50, [WIDE] * 200, "t"),
+        lambda: curves([(WIDE, LEVELS, LEVELS)] * 18, WIDE, WIDE, WIDE),
+        lambda: curves([("x", 1e9 + LEVELS, 1e-9 * LEVELS)], "x", "y", "t"),
+        lambda: curves([("x", LEVELS, np.full(2, 1 / 3))], "x", "y", "t"),
+        lambda: labelled_gallery([(WIDE, DIGITS)], (8, 8)),
     ],
 )
-def test_nothing_is_clipped(png):
-    assert_white_around(pixels(png))
+def test_nothing_is_clipped(draw):
+    assert_white_around(pixels(draw()))
 
 
 def test_letters_the_font_lacks_are_spelled():

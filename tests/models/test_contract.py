@@ -13,10 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from tests.core.test_em import matched_cosine, planted
-from topicnet.core.checkpoint import Checkpoints
 from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
-from topicnet.models import MODELS, WLDA, fitting
+from topicnet.models import MODELS, fitting
 
 pytestmark = pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS.keys())
 N_DOCS, N_WORDS, K = 300, 80, 5
@@ -112,49 +111,6 @@ def test_an_interrupted_fit_goes_on_to_the_same_bits(kind, fitted, corpus, tmp_p
     again.fit(corpus.toarray(), listener=lambda progress: stages.add(progress.stage), checkpoints=tmp_path)
     assert not stages & {"start", "pretrain"}
     assert everything(again, corpus) == everything(fitted(kind), corpus)
-
-
-class KilledError(Exception):
-    """Ends a fit anywhere, as a kill would."""
-
-
-def killed_fits(monkeypatch, rng, folder, most, make, corpus):
-    """Fit, but for exceptions at random checkpoints, until it is done; the model and how often it was broken off."""
-    save, breaks = Checkpoints.save, 0
-    left = [0]
-
-    def save_or_break(self, saved):
-        if left[0] == 0:
-            raise KilledError
-        left[0] -= 1
-        save(self, saved)
-
-    monkeypatch.setattr(Checkpoints, "save", save_or_break)
-    monkeypatch.setenv("TOPICNET_CHECKPOINT_SECONDS", "0")
-    while True:
-        left[0] = int(rng.integers(most))
-        try:
-            return make().fit(corpus, checkpoints=folder), breaks
-        except KilledError:
-            breaks += 1
-
-
-@pytest.mark.parametrize("rate", [0.3, pytest.param(1.0, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("init", ["em", pytest.param("random", marks=pytest.mark.slow)])
-def test_a_fit_killed_again_and_again_ends_with_the_same_bits(kind, init, rate, monkeypatch, tmp_path):
-    """With more topics than there are, so that some are begun anew, and a rate so high that losses are lost."""
-    monkeypatch.setattr(fitting, "EM_PASSES", 5)
-    monkeypatch.setattr(fitting, "TEACH_STEPS", 10)
-    counts, _ = planted(200, 60, 3, seed=4)
-
-    def make():
-        return kind(8, init=init, learning_rate=rate, batch_size=60, max_epochs=6, random_state=1)
-
-    whole = make().fit(counts)
-    assert whole.health_.reseeded or whole.health_.rollbacks or kind is WLDA  # which fares well
-    again, breaks = killed_fits(monkeypatch, np.random.default_rng(0), tmp_path, 9, make, counts)
-    assert breaks > 2
-    assert everything(again, counts) == everything(whole, counts)
 
 
 @pytest.mark.parametrize(

@@ -250,7 +250,12 @@ class CategoricalLatents(Latents):
         self.body = Body(n_pixels, hidden_dim, n_layers)
         self.category = dense(self.body.width, n_categories)
         self.head = GaussianHead(self.body.width + (0 if given == "nothing" else n_categories), latent_dim)
-        self.mixture = GaussianMixture(n_categories, latent_dim, learn_weights=False, spread=1.0) if learned else None
+        # Far from one another, as draws of N(0, I) are in many dimensions, a category costs more nats than it can save at
+        # first, and all but one are given up (MNIST, Z = 40): their distance is the same in any number of dimensions.
+        spread = latent_dim**-0.5
+        self.mixture = (
+            GaussianMixture(n_categories, latent_dim, learn_weights=False, spread=spread) if learned else None
+        )
         self.standard = StandardNormal(latent_dim)
         self.given = given
         self.conditional = given == "draw"  # whether q(z | x, c) depends on c
