@@ -318,12 +318,14 @@ def test_ctrl_c_keeps_what_was_finished(interrupted: SimpleNamespace) -> None:
     assert "NMF" in interrupted.printed
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_fit_that_runs(interrupted: SimpleNamespace) -> None:
     """At once: a fit takes seconds here, and may take an hour."""
     cells = {name for name in interrupted.files if name.startswith("cells/")}
     assert cells == {"cells/nmf-3-0.json", "cells/nmf-3-0.npy"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cmdline").is_file(), reason="looks for processes in /proc")
 def test_ctrl_c_leaves_no_process_behind(interrupted: SimpleNamespace) -> None:
     assert interrupted.fitting != []
@@ -348,6 +350,7 @@ def test_resume_fits_what_is_missing_and_nothing_again(
         assert workers_on(interrupted.out) == []
 
 
+@pytest.mark.slow
 def test_a_neural_model_stands_beside_the_baselines(
     interrupted: SimpleNamespace, resumed: subprocess.CompletedProcess[str]
 ) -> None:
@@ -366,6 +369,7 @@ def test_a_neural_model_stands_beside_the_baselines(
     assert resumed.stdout.splitlines()[-1] == f"wrote {interrupted.out}"
 
 
+@pytest.mark.slow
 def test_json_is_one_document_and_the_record(
     interrupted: SimpleNamespace, resumed: subprocess.CompletedProcess[str], warm: Warm
 ) -> None:
@@ -452,6 +456,7 @@ def test_a_damaged_record_is_not_resumed(warm: Warm, corpus: Path, place: Path) 
 # ---------------------------------------------------------------- what is fitted, and what cannot be
 
 
+@pytest.mark.slow
 def test_the_same_seeds_give_the_same_scores(
     two_seeds: Compared, corpus: Path, interrupted: SimpleNamespace, resumed: subprocess.CompletedProcess[str]
 ) -> None:

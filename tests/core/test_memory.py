@@ -50,6 +50,7 @@ def measured(hidden_dim, embedding_dim):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/statm")
 def test_a_narrow_network_stays_within_300_mb_beyond_parameters_and_optimiser_state():
     """Adam holds two moments for each parameter: 3 times the parameters in all."""

@@ -70,6 +70,7 @@ def test_names_at_fault() -> None:
         run(["vae", "nonsense"])
 
 
+@pytest.mark.slow
 def test_the_table_is_of_the_fits() -> None:
     record, said = run(["hvae", "cp-vae", "hvae"], seeds=2)
     assert record["status"] == "complete"

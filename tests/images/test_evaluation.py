@@ -369,6 +369,7 @@ def categorical(fitted, seen: float, certain: float = 0.0) -> ImageVAE:
     return model
 
 
+@pytest.mark.slow
 def test_a_decoder_that_shows_the_category_tells_all_of_it(quick, fitted, digits):
     told = information_bound(categorical(fitted, seen=8.0), digits, epochs=15)
     assert told["entropy"] == pytest.approx(math.log(10), abs=1e-6)

@@ -26,7 +26,8 @@ def test_a_corpus_of_one_repeated_document_is_unfit(kind, corpus):
     assert "4 of 5 topics are no document's largest" in health.line()
 
 
-@pytest.mark.parametrize("name", ["nvdm-gsm", *(pytest.param(n, marks=pytest.mark.slow) for n in ("etm", "gmntm"))])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nvdm-gsm", "etm", "gmntm"])
 def test_an_enormous_kl_weight_from_a_random_start_is_seen(name, corpus):
     counts, _ = corpus
     model = MODELS[name](K, init="random", kl_weight=1e6, kl_warm_up=0.0, max_epochs=40, random_state=0).fit(counts)

@@ -62,7 +62,7 @@ def test_texts_of_one_length_make_pieces_of_one_length() -> None:
     assert [len(piece) for piece in pieces] == [30] * 8
 
 
-@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.slow if k == "spacy" else []) for k in OPTIONS])
 def test_several_processes_find_the_words_of_one(kind: str) -> None:
     options = OPTIONS[kind]
     texts = many(options.lang)
