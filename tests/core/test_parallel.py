@@ -145,6 +145,7 @@ def together(tmp_path_factory):
     return arrays, [json.loads((out / f"{rank}.json").read_text()) for rank in range(SIZE)]
 
 
+@pytest.mark.slow  # fits of two processes meet all of it, in tests/models
 def test_batch_normalisation_is_that_of_the_whole_batch(together):
     parts, _ = together
     for name, expected in normalised(None, slice(None)).items():
@@ -159,6 +160,7 @@ def test_batch_normalisation_is_that_of_the_whole_batch(together):
         assert np.allclose(whole, expected, rtol=1e-9, atol=1e-9), name
 
 
+@pytest.mark.slow  # fits of two processes meet all of it, in tests/models
 def test_the_discrepancy_is_that_of_all_points(together):
     parts, _ = together
     sizes = Share.of(World(0, SIZE), N_DOCS).sizes
@@ -170,6 +172,7 @@ def test_the_discrepancy_is_that_of_all_points(together):
         assert np.allclose(whole, expected, rtol=1e-9, atol=1e-12), name
 
 
+@pytest.mark.slow  # fits of two processes meet all of it, in tests/models
 @pytest.mark.parametrize("entries", [2**22, 2])
 def test_gradients_are_summed_and_rows_stay_rows(together, entries):
     parts, _ = together
@@ -184,6 +187,7 @@ def test_gradients_are_summed_and_rows_stay_rows(together, entries):
         assert part[f"{entries} tally"].tolist() == [3.0, 3.0]
 
 
+@pytest.mark.slow  # fits of two processes meet all of it, in tests/models
 def test_what_the_first_makes_is_everyone_s(together):
     parts, told_to = together
     assert {made for made, _ in told_to} == {
