@@ -18,17 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from topicnet import files
+from topicnet import files, model_folder
 from topicnet.errors import BundleError, InputError
-from topicnet.model_folder import (
-    TENSORS,
-    checked_file,
-    damaged,
-    model_folder,
-    read_header,
-    write_header,
-    write_tensors,
-)
+from topicnet.model_folder import TENSORS, damaged, history_of
 from topicnet.models import GMNTM, MODELS, TopicModel
 from topicnet.text.counts import Corpus
 from topicnet.text.options import options_of
@@ -102,7 +94,7 @@ def check_reading_order(corpus: Corpus, what: str) -> None:
 
 def save_bundle(bundle: Bundle, folder: Path) -> None:
     """Write a bundle into a staged folder."""
-    write_tensors(folder, bundle.model.network_.state_dict())
+    model_folder.write_tensors(folder, bundle.model.network_.state_dict())
     files.write_text(folder / VOCABULARY, "".join(f"{word}\n" for word in bundle.vocabulary))
     header = {
         "format": FORMAT if SINCE_2 & bundle.text.keys() else 1,
@@ -113,7 +105,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
         "history": bundle.model.history_,
         "ending": bundle.model.ending(),
     }
-    write_header(folder, header, (TENSORS, VOCABULARY))
+    model_folder.write_header(folder, header, (TENSORS, VOCABULARY))
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -124,12 +116,11 @@ def load_bundle(path: str | Path) -> Bundle:
     BundleError
         There is none, or it is damaged, foreign or of a newer format.
     """
-    folder = model_folder(path)
-    header = read_header(
+    folder = model_folder.folder_of(path)
+    header = model_folder.read_header(
         folder, what="model", command="topicnet fit", newest=FORMAT, refuse=_other_than_topics, types=HEADER_TYPES
     )
-    checked_file(folder, header, TENSORS)
-    vocabulary = checked_file(folder, header, VOCABULARY).read_text("utf-8").split("\n")[:-1]
+    vocabulary = model_folder.checked_file(folder, header, VOCABULARY).read_text("utf-8").split("\n")[:-1]
     if len(vocabulary) != header["vocab_size"] or len(set(vocabulary)) != len(vocabulary):
         raise damaged(folder, "its vocabulary is not the one it names")
     if not isinstance(header["text"].get("tokenizer"), str):
@@ -146,22 +137,17 @@ def _other_than_topics(header: Any) -> str | None:
 
 
 def _build_model(folder: Path, header: dict[str, Any]) -> TopicModel:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
     kind = MODELS.get(header["model"])
     if kind is None:
         raise BundleError(
             f"{str(folder)!r} holds a model {header['model']!r}, this version has {', '.join(MODELS)}: update topicnet"
         )
+    tensors = model_folder.read_tensors(folder, header)
     try:
-        tensors = load((folder / TENSORS).read_bytes())
         model = kind(**header["parameters"])
-        # JSON has no NaN: a bound that was not measured was written as null.
-        history = [{k: math.nan if v is None else v for k, v in row.items()} for row in header["history"]]
         ending = header["ending"] | {"validation_bound": header["ending"].get("validation_bound") or math.nan}
-        model.restore(header["vocab_size"], tensors, history, ending)
-    except (SafetensorError, InputError, AttributeError, KeyError, TypeError, ValueError) as error:
+        model.restore(header["vocab_size"], tensors, history_of(header), ending)
+    except (InputError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise damaged(folder, str(error).splitlines()[0]) from error
     return model
 

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ TENSORS, HEADER = "model.safetensors", "model.json"
 
 
 def write_tensors(folder: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write them where `read_tensors` looks; the folder is made if it is not there."""
+    """Write them as safetensors; the folder is made if it is not there."""
     from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,7 +41,7 @@ def write_header(folder: Path, entries: Mapping[str, Any], others: Iterable[str]
     files.write_json(folder / HEADER, header | {"checksum": files.json_checksum(header)})
 
 
-def model_folder(path: str | Path) -> Path:
+def folder_of(path: str | Path) -> Path:
     """The folder of the model, given that of its run or itself."""
     folder = Path(path)
     inner = folder / "model"
@@ -64,7 +65,7 @@ def read_header(
     refuse: Callable[[Any], str | None],
     types: Mapping[str, type],
 ) -> dict[str, Any]:
-    """Read and check the header, and that the files it names are those it was written with.
+    """Read the header and check it; `checked_file` checks the files that it names.
 
     Parameters
     ----------
@@ -117,6 +118,28 @@ def checked_file(folder: Path, header: Mapping[str, Any], name: str) -> Path:
     if found != header["sha256"].get(name):
         raise damaged(folder, f"the checksum of {name} differs")
     return folder / name
+
+
+def read_tensors(folder: Path, header: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Read the tensors.
+
+    Raises
+    ------
+    BundleError
+        They are others than were written, or no safetensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(checked_file(folder, header, TENSORS).read_bytes())
+    except SafetensorError as error:
+        raise damaged(folder, str(error).splitlines()[0]) from error
+
+
+def history_of(header: Mapping[str, Any]) -> list[dict[str, float]]:
+    """Rows of the history; JSON has no NaN, and what was not measured was written as null."""
+    return [{name: math.nan if value is None else value for name, value in row.items()} for row in header["history"]]
 
 
 def damaged(folder: Path, reason: str) -> BundleError:

@@ -18,6 +18,7 @@ from tests.images.test_latents import (
     some_noise,
     standard_errors,
     stirred,
+    without_the_weights_of_c,
 )
 from topicnet.core.schedule import Schedule
 from topicnet.core.threads import chosen_threads
@@ -296,13 +297,7 @@ def test_clusters_of_a_network_that_are_all_standard_are_the_vae(n_categories):
 
 @pytest.mark.parametrize(("conditional", "other"), [("indp", "indqp"), ("cp-vae", "indq")])
 def test_a_head_that_does_not_weigh_c_is_that_of_the_model_without(conditional, other):
-    first, second = stirred(made(conditional)).train(), made(other).train()
-    with torch.no_grad():
-        for layer in (first.latents.head.mean, first.latents.head.log_var):
-            layer.weight[:, -K:] = 0
-        theirs = first.state_dict()
-        for key, value in second.state_dict().items():
-            value.copy_(theirs[key][:, : value.shape[1]] if value.ndim == 2 else theirs[key])
+    first, second = without_the_weights_of_c(conditional, other)
     batch = some_images()
     terms = first.terms(batch), second.terms(batch)
     assert torch.allclose(terms[0]["reconstruction"], terms[1]["reconstruction"], rtol=1e-12)

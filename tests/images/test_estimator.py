@@ -114,6 +114,13 @@ def test_categories_are_probabilities_or_refused(name, fitted, images):
         assert q_c.shape == (N, K)
         assert np.allclose(q_c.sum(1), 1, atol=1e-5)
         assert is_image(model.sample(5, category=K - 1), 5)
+        mixed = model.sample(5, category=np.array([0, 1, 0, 2, 1]))
+        for k in range(K):
+            rows = np.array([0, 1, 0, 2, 1]) == k
+            assert np.allclose(mixed[rows], model.sample(5, category=k)[rows], atol=1e-6)
+        for wrong in (np.array([0, 1]), np.array([0, 1, 0, K, 1]), np.zeros(5), np.array([-1, 0, 0, 0, 0])):
+            with pytest.raises(InputError, match=r"expected \(5,\) whole numbers from 0 to 2"):
+                model.sample(5, category=wrong)
         told = "expected a whole number, from 0 to 2"
     else:
         with pytest.raises(InputError, match="has no categories"):

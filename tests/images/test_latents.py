@@ -65,6 +65,18 @@ def stirred(module, seed=1, by=0.3):
     return module
 
 
+@torch.no_grad()
+def without_the_weights_of_c(conditional, other, **options):
+    """Two variants with the same weights, those of q(z | c, x) for c, which `other` has not, at nothing."""
+    first, second = stirred(made(conditional, **options)).train(), made(other).train()
+    for layer in (first.latents.head.mean, first.latents.head.log_var):
+        layer.weight[:, -K:] = 0
+    theirs = first.state_dict()
+    for key, value in second.state_dict().items():
+        value.copy_(theirs[key][:, : value.shape[1]] if value.ndim == 2 else theirs[key])
+    return first, second
+
+
 def some_noise(n, seed=0):
     return Noise.of(seed, np.arange(n), CPU)
 
@@ -499,12 +511,7 @@ def test_told_the_probabilities_the_code_does_not_depend_on_the_category(conditi
 @torch.no_grad()
 def test_told_the_probabilities_it_is_indq_with_a_skip_connection():
     """Its weights of pi(x) at nothing, all terms are those of INDq."""
-    first, second = stirred(made("cp-vae", condition="probabilities")).train(), made("indq").train()
-    for layer in (first.latents.head.mean, first.latents.head.log_var):
-        layer.weight[:, -K:] = 0
-    theirs = first.state_dict()
-    for key, value in second.state_dict().items():
-        value.copy_(theirs[key][:, : value.shape[1]] if value.ndim == 2 else theirs[key])
+    first, second = without_the_weights_of_c("cp-vae", "indq", condition="probabilities")
     batch = some_images()
     for name, value in second.terms(batch).items():
         assert torch.allclose(first.terms(batch)[name], value, rtol=1e-12), name

@@ -33,9 +33,9 @@ CorpusArgument = Annotated[list[str], typer.Argument(metavar="CORPUS", help=CORP
 
 def _there(run: Path) -> Path:
     """Refuse what is no run at once, before seconds of imports."""
-    from topicnet.model_folder import check_there, model_folder
+    from topicnet.model_folder import check_there, folder_of
 
-    check_there(model_folder(run))
+    check_there(folder_of(run))
     return run
 
 

@@ -54,9 +54,9 @@ FITTING: dict[str, Any] = {
 
 def _there(run: Path) -> Path:
     """Refuse what is no run at once, before seconds of imports."""
-    from topicnet.model_folder import check_there, model_folder
+    from topicnet.model_folder import check_there, folder_of
 
-    check_there(model_folder(run), "image model", "topicnet images fit")
+    check_there(folder_of(run), "image model", "topicnet images fit")
     return run
 
 

@@ -78,10 +78,7 @@ def category_galleries(
 def samples_of_label(model: ImageVAE, q: NDArray[np.float64], n: int, seed: int, *, draw: bool = False) -> Images:
     """Draw c ~ q(c | label), then z and the image: (n, P)."""
     drawn = np.random.default_rng(seed).choice(len(q), n, p=q / q.sum())
-    images = np.empty((n, model.n_features_in_), dtype=np.float32)
-    for k in np.unique(drawn).tolist():
-        images[drawn == k] = model.sample(n, category=k, random_state=seed, draw=draw)[drawn == k]
-    return images
+    return model.sample(n, category=drawn, random_state=seed, draw=draw)
 
 
 def affordable(n_pixels: int, wanted: int) -> int:

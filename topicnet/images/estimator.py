@@ -30,9 +30,11 @@ from topicnet.images.data import fixed_binarisation
 from topicnet.images.owner import checkpoints_of
 from topicnet.images.settings import (
     DEFAULT_CATEGORIES,
+    Categories,
     Sizes,
     check_count,
     check_course,
+    checked_categories,
     checked_rows,
     settled_estimator,
     settled_likelihood,
@@ -238,30 +240,29 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         with torch.inference_mode(), chosen_threads(threads_for(ROWS, self.sizes_)):
             points = checked_rows("z", z, latents.latent_dim).to(device)
             c = None if categories is None else checked_rows("categories", categories, latents.n_categories).to(device)
-            images: NDArray[np.float32] = self.network_.decode(self.network_.latents.code_of(points, c)).cpu().numpy()
-        return images
+            return np.asarray(self.network_.decode(latents.code_of(points, c)).cpu().numpy())
 
     def sample(
-        self, n_samples: int = 1, *, category: int | None = None, random_state: int = 0, draw: bool = False
+        self, n_samples: int = 1, *, category: Categories | None = None, random_state: int = 0, draw: bool = False
     ) -> NDArray[np.float32]:
         """Ancestral samples: mean images (n, P), or pixels drawn from the likelihood.
 
-        Categories are drawn from q(c) over the training images, unless one is named.
+        Categories are drawn from q(c) over the training images, unless one is named, or (n,) one for each.
         """
         check_is_fitted(self)
         check_count("n_samples", n_samples)
         check_count("random_state", random_state, least=0)
+        chosen = None
         if category is not None:
             self._check_categories()
-            check_count("category", category, least=0, most=(self.network_.latents.n_categories or 1) - 1)
+            chosen = checked_categories(category, n_samples, self.network_.latents.n_categories or 1)
         network = self.network_.eval()
         device = next(network.parameters()).device
         noise = Noise.of(random_state, np.arange(n_samples), device)
         with torch.inference_mode(), chosen_threads(threads_for(ROWS, self.sizes_)):
-            out = network.decoder(network.latents.sample(noise, n_samples, category))
+            out = network.decoder(network.latents.sample(noise, n_samples, chosen))
             images = network.likelihood.sample(out, noise) if draw else network.likelihood.mean(out)
-        sampled: NDArray[np.float32] = images.cpu().numpy()
-        return sampled
+        return np.asarray(images.cpu().numpy())
 
     def score(self, X: Any, y: Any = None) -> float:
         """Evidence lower bound per image, nats (one draw each, fixed noise); higher is better.
@@ -345,7 +346,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         course = Course(
             max_epochs=epochs,
             patience=self.patience,
-            learning_rate=settled_rate(self.learning_rate, variant_of(self.variant), self.schedule),
+            learning_rate=settled_rate(self.learning_rate, variant, self.schedule),
             warm_up=min(warm_up, epochs),
             falls=self.schedule == "one-cycle",
             normalise=self.optimizer == "adam_normgrad",
@@ -390,8 +391,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 question(as_shares(torch.as_tensor(pixels[begin : begin + ROWS]).to(device))).float().cpu()
                 for begin in range(0, max(1, len(pixels)), ROWS)
             ]
-        answers: NDArray[np.float32] = torch.cat(parts).numpy()
-        return answers
+        return np.asarray(torch.cat(parts).numpy())
 
     def _check_categories(self) -> None:
         check_is_fitted(self)

@@ -63,7 +63,7 @@ class TwoLevelLatents(Latents):
         log_p = self._prior(z2).log_density(z1) + self.upper.prior.log_density(z2)
         return Weighted((z1, z2), log_p - q1.log_density(z1) - q2.log_density(z2))
 
-    def sample(self, noise: Noise, n: int, category: int | None = None) -> tuple[Tensor, ...]:
+    def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
         """z2, then z1 given it."""
         (z2,) = self.upper.sample(noise, n)
         p = self._prior(z2)
@@ -136,7 +136,7 @@ class ClusteredLatents(Latents):
         z = q.sample()
         return Weighted((z,), self.mixture.log_density(z) - q.log_density(z))
 
-    def sample(self, noise: Noise, n: int, category: int | None = None) -> tuple[Tensor, ...]:
+    def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
         """c ~ pi, z ~ p(z | c)."""
         given = self.mixture.component(chosen_categories(self.mixture.log_weights().exp(), noise, n, category))
         return (given.mean + noise.normal(PRIOR, given.mean) * (0.5 * given.log_var).exp(),)
@@ -219,7 +219,7 @@ class WeightedLatents(Latents):
         log_p = logs.logsumexp(-1) - math.log(logs.shape[1]) + self.standard.log_density(w)
         return Weighted((z,), log_p - q.log_density(z) - q_w.log_density(w))
 
-    def sample(self, noise: Noise, n: int, category: int | None = None) -> tuple[Tensor, ...]:
+    def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
         """w, c and z in turn."""
         weight = self.head.mean.weight
         w = noise.normal(UPPER, weight.new_empty(n, self.latent_dim))

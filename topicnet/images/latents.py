@@ -103,8 +103,8 @@ class Latents(nn.Module, ABC):
         """
 
     @abstractmethod
-    def sample(self, noise: Noise, n: int, category: int | None = None) -> tuple[Tensor, ...]:
-        """Codes of `n` ancestral draws, of one category if it is named."""
+    def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
+        """Codes of `n` ancestral draws, of one category if it is named, or of one each (n,)."""
 
     @abstractmethod
     def codes(self, x: Tensor) -> Tensor:
@@ -167,7 +167,7 @@ class GaussianLatents(Latents):
         z = q.sample()
         return Weighted((z,), self.prior.log_density(z) - q.log_density(z))
 
-    def sample(self, noise: Noise, n: int, category: int | None = None) -> tuple[Tensor, ...]:
+    def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
         """From the prior."""
         return (self.prior.sample(noise, self.head.mean.weight.new_empty(n, self.latent_dim)),)
 
@@ -204,7 +204,7 @@ class PointLatents(Latents):
         """There is none: a point has no density."""
         raise NotImplementedError("a deterministic encoder gives no importance weights")
 
-    def sample(self, noise: Noise, n: int, category: int | None = None) -> tuple[Tensor, ...]:
+    def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
         """From N(0, I), to which the points are drawn."""
         return (self.prior.sample(noise, self.head.weight.new_empty(n, self.latent_dim)),)
 
@@ -332,7 +332,7 @@ class CategoricalLatents(Latents):
         log_ratio = prior.log_density(z) + log_p_c - q.log_density(z) - (c * log_q_c).sum(-1)
         return Weighted(self.code_of(z, c), log_ratio)
 
-    def sample(self, noise: Noise, n: int, category: int | None = None) -> tuple[Tensor, ...]:
+    def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
         """c ~ q(c) over the training images, z ~ p(z | c)."""
         like = self.category_weights.new_empty(n, self.latent_dim)
         c = chosen_categories(self.category_weights, noise, n, category)
@@ -372,9 +372,9 @@ def one_hot(which: Tensor, like: Tensor) -> Tensor:
     return torch.zeros_like(like).scatter_(-1, which[:, None], 1.0)
 
 
-def chosen_categories(weights: Tensor, noise: Noise, n: int, category: int | None) -> Tensor:
-    """(n, K) one-hot: the category named, or drawn by weights (K,)."""
+def chosen_categories(weights: Tensor, noise: Noise, n: int, category: int | Tensor | None) -> Tensor:
+    """(n, K) one-hot: the category named, or one named for each (n,), or drawn by weights (K,)."""
     like = weights.new_zeros(n, len(weights))
     if category is not None:
-        return one_hot(torch.full((n,), category, device=weights.device), like)
+        return one_hot(torch.as_tensor(category, device=weights.device).expand(n), like)
     return one_hot((weights.clamp_min(1e-30).log() + noise.gumbel(CATEGORY, like)).argmax(-1), like)

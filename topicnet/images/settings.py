@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from topicnet.errors import InputError
@@ -25,6 +26,8 @@ BINARISATIONS = ("auto", "never")
 # work, as each then waits for a scheduler's turn.
 MOST_THREADS, LEAST_PRODUCT = 4, 10**7
 WIDEST_LATENT, PIXELS_A_DIMENSION = 40, 8
+
+Categories = int | NDArray[np.integer[Any]]  # one of all samples, or (n,) of each
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,25 @@ def check_number(name: str, given: object, *, above: float, most: float) -> None
     """Raise InputError for what is no number above one and at most another."""
     if isinstance(given, bool) or not isinstance(given, int | float) or not above < given <= most:
         raise InputError(f"{name}={given!r} given, expected a number above {above:g} and at most {most:g}")
+
+
+def checked_categories(given: Categories, n: int, n_categories: int) -> int | Tensor:
+    """A category, or one for each of n samples.
+
+    Raises
+    ------
+    InputError
+        Another number of them, or one that the model does not have.
+    """
+    if not isinstance(given, np.ndarray):
+        check_count("category", given, least=0, most=n_categories - 1)
+        return int(given)
+    if given.shape != (n,) or given.dtype.kind not in "iu" or not ((given >= 0) & (given < n_categories)).all():
+        raise InputError(
+            f"categories of shape {given.shape} and type {given.dtype} given, expected ({n},) whole numbers from 0 to"
+            f" {n_categories - 1}"
+        )
+    return torch.as_tensor(given.astype(np.int64))
 
 
 def threads_for(n_images: int, sizes: Sizes) -> int:

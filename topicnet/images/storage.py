@@ -16,18 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from topicnet import model_folder
 from topicnet.errors import InputError
 from topicnet.images.estimator import ImageVAE
-from topicnet.model_folder import (
-    HEADER,
-    TENSORS,
-    checked_file,
-    damaged,
-    model_folder,
-    read_header,
-    write_header,
-    write_tensors,
-)
+from topicnet.model_folder import HEADER, damaged, history_of
 
 FORMAT = 1
 KIND = "images"  # by which the header of an image model is told from that of a topic model
@@ -54,7 +46,7 @@ class SavedModel:
 def save_model(saved: SavedModel, folder: Path) -> None:
     """Write a fitted model into a staged folder."""
     model = saved.model
-    write_tensors(folder, model.network_.state_dict())
+    model_folder.write_tensors(folder, model.network_.state_dict())
     header = {
         "format": FORMAT,
         "kind": KIND,
@@ -69,7 +61,7 @@ def save_model(saved: SavedModel, folder: Path) -> None:
             "n_images": model.n_images_,
         },
     }
-    write_header(folder, header)
+    model_folder.write_header(folder, header)
 
 
 def load_model(path: str | Path) -> SavedModel:
@@ -80,8 +72,8 @@ def load_model(path: str | Path) -> SavedModel:
     BundleError
         There is none, or it is damaged, foreign or of a newer format.
     """
-    folder = model_folder(path)
-    header = read_header(
+    folder = model_folder.folder_of(path)
+    header = model_folder.read_header(
         folder,
         what="image model",
         command="topicnet images fit",
@@ -91,7 +83,7 @@ def load_model(path: str | Path) -> SavedModel:
     )
     if "shape" not in header:  # null, of vectors
         raise damaged(folder, f"{HEADER} lacks an entry")
-    return _restored(folder, header, checked_file(folder, header, TENSORS).read_bytes())
+    return _restored(folder, header)
 
 
 def _other_than_images(header: Any) -> str | None:
@@ -102,20 +94,16 @@ def _other_than_images(header: Any) -> str | None:
     return f"is {what}: expected a run folder of `topicnet images fit`"
 
 
-def _restored(folder: Path, header: dict[str, Any], content: bytes) -> SavedModel:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
+def _restored(folder: Path, header: dict[str, Any]) -> SavedModel:
+    tensors = model_folder.read_tensors(folder, header)
     try:
         height_width = header["shape"]
         model = ImageVAE(**_back(header["parameters"]))
-        # JSON has no NaN: a loss that was not measured was written as null.
-        history = [{name: math.nan if v is None else v for name, v in row.items()} for row in header["history"]]
         loss = header["ending"].get("best_loss")
-        ending = header["ending"] | {"best_loss": math.nan if loss is None else loss, "history": history}
-        model.restore(header["n_pixels"], load(content), ending)
+        ending = header["ending"] | {"best_loss": math.nan if loss is None else loss, "history": history_of(header)}
+        model.restore(header["n_pixels"], tensors, ending)
         shape = None if height_width is None else (int(height_width[0]), int(height_width[1]))
-    except (SafetensorError, InputError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+    except (InputError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise damaged(folder, reason) from error
     return SavedModel(model, shape)
