@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.together import ended, started, surroundings
+from topicnet import cli
 
 from .conftest import SECONDS, THEMES, snapshot
 from .test_interrupt import wait_for
@@ -59,6 +60,30 @@ def test_the_first_process_prints_and_writes(texts: Path, tmp_path: Path) -> Non
     assert second[1:] == ("", "")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert json.loads((run / "run.json").read_text())["status"] == "complete"
+
+
+@pytest.mark.parametrize("local", ["0", "1"])
+def test_bad_input_is_told_by_the_first_process_of_a_machine(
+    local: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others wait for torchrun to end them, and say it themselves if it does not."""
+    told: list[str] = []
+    monkeypatch.setattr(cli.time, "sleep", lambda seconds: told.append(capsys.readouterr().err))
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    for name, value in {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": local}.items():
+        monkeypatch.setenv(name, value)
+    assert cli.run(["fit", "nowhere.txt"]) == 2
+    assert told == ([] if local == "0" else [""])
+    assert capsys.readouterr().err.count("nowhere.txt") == 1
+
+
+@pytest.mark.slow
+def test_bad_input_to_torchrun_is_told_once(tmp_path: Path) -> None:
+    with torchrun("fit", "nowhere.txt", cwd=tmp_path) as process:
+        told = process.communicate(timeout=SECONDS)[1]
+    assert process.returncode != 0
+    assert told.count("topicnet: ") == 1
+    assert "nowhere.txt" in told
 
 
 @pytest.mark.slow

@@ -3,12 +3,14 @@
 import os
 import signal
 import sys
+import time
 from types import FrameType
 from typing import NoReturn
 
 INPUT_AT_FAULT, UNFIT, INTERRUPTED = 2, 3, 130
 KEPT = "kept"  # what `fit` returns when it was interrupted and wrote the best it had
 COLLAPSED = "collapsed"  # what it returns under --strict when the health check found the model unfit
+TURN_SECONDS = 10.0  # that a machine's other processes of torchrun leave its first one to say what is wrong
 
 
 def main() -> NoReturn:
@@ -70,7 +72,19 @@ def _interrupted() -> int:
     return INTERRUPTED
 
 
+def _leave_it_to_the_first() -> None:
+    """Wait to be ended by torchrun, as it does once a machine's first process has said the same and gone.
+
+    What that one does not find wrong is said after all.
+    """
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, signal.SIG_DFL)
+    time.sleep(TURN_SECONDS)
+
+
 def _refuse(message: str, status: int = INPUT_AT_FAULT) -> int:
+    if status == INPUT_AT_FAULT and "RANK" in os.environ and os.environ.get("LOCAL_RANK", "0") != "0":
+        _leave_it_to_the_first()
     line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
     print(f"topicnet: {line}", file=sys.stderr)
     return status
