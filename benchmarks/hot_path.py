@@ -15,7 +15,7 @@ For each corpus, K = 50, batches and sizes by default, weights as at random star
   as many threads. "With gathers" adds the rows gathered at the nonzeros, which mostly come from the cache.
   Page faults are those that the system answered with fresh memory: each takes a microsecond or two.
 - Before and after: with --package, a folder that holds another checkout's `topicnet` (as `git archive` gives it), whole
-  steps of both in processes of their own that take turns.
+  steps of both in processes of their own that take turns, in batches of as many documents.
 
 `--clock cpu` counts processor time, of all threads, in place of seconds: on a machine with other work to do, where a
 step waits for its turn, it says more. Memory and caches are shared with that work all the same.
@@ -91,9 +91,10 @@ def untrained(name: str, counts: csr_matrix) -> Any:
     return network.train()
 
 
-def endless(name: str, counts: csr_matrix) -> Iterator[Any]:
-    """Shuffled batches, epoch after epoch."""
-    batches, rng = SparseBatches(counts, MODELS[name](N_TOPICS).batch_size, CPU), np.random.default_rng(0)
+def endless(name: str, counts: csr_matrix, size: int | None = None) -> Iterator[Any]:
+    """Shuffled batches, epoch after epoch, of so many documents or as many as the model takes by default."""
+    batches = SparseBatches(counts, size or MODELS[name](N_TOPICS).batch_size, CPU)
+    rng = np.random.default_rng(0)
     while True:
         yield from batches.shuffled(rng)
 
@@ -130,7 +131,7 @@ def whole_steps(request: dict[str, Any]) -> dict[str, Any]:
     now = CLOCKS[request["clock"]]
     seconds, nonzeros, faults = [], [], []
     with chosen_threads():
-        network, batches = untrained(name, counts), endless(name, counts)
+        network, batches = untrained(name, counts), endless(name, counts, request["batch"])
         move = optimiser(name, network)
         for _ in range(WARM_STEPS + request["steps"]):
             faults_before, began = page_faults(), now()
@@ -358,7 +359,10 @@ def show_limits(
     """Two tables: whole steps beside the machine's limits, and beside another checkout's."""
     now = CLOCKS[request["clock"]]
     limits = [machine_limits(now)]
-    found = {name: take_turns(request | {"model": name}, packages, rounds) for name in names}
+    found = {
+        name: take_turns(request | {"model": name, "batch": MODELS[name](N_TOPICS).batch_size}, packages, rounds)
+        for name in names
+    }
     limits.append(machine_limits(now))
     copied, multiplied = (max(values) for values in zip(*limits, strict=True))
     print(

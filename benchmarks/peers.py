@@ -20,12 +20,13 @@ fit, TD of the top 25, perplexity of second halves of test documents given the f
 ("refined" after 20 EM steps of topicnet's on theta where p(w|d) is theta @ beta, whoever fitted it), NMI of the top
 topic with the labels; each mean ± standard deviation over seeds.
 
-Settings. topicnet: defaults, on one thread. The peers have all cores, torch its default threads. tomotopy: 1,000
-iterations, 2 workers. gensim: LdaMulticore, chunks of 2,000, 20 passes, 400 iterations (its tutorial's), a worker for
-each core but one. scikit-learn: online, 10 passes, batches of 1,000 (its default, 128, is far worse here). TopMost:
-BasicTrainer's defaults (200 epochs, Adam at 0.002, batches of 200) and its models' own; GloVe, which it takes for ETM
-and ECRTM, is not to be had offline: skip-gram vectors of the fitted documents stand in, their seconds not counted. ETM
-holds them still by default; the other row lets it train them on.
+Settings. topicnet: defaults (steps on one thread, EM and large products on all cores). The peers have all cores,
+torch its default threads. tomotopy: 1,000 iterations, 2 workers. gensim: LdaMulticore, chunks of 2,000, 20 passes, 400
+iterations (its tutorial's), a worker for each core but one. scikit-learn: online, 10 passes, batches of 1,000 (its
+default, 128, is far worse here), on one core, its default. TopMost: BasicTrainer's defaults (200 epochs, Adam at 0.002,
+batches of 200) and its models' own; GloVe, which it takes for ETM and ECRTM, is not to be had offline: skip-gram
+vectors of the fitted documents stand in, their seconds not counted. ETM holds them still by default; the other row
+lets it train them on.
 contextualized-topic-models: CombinedTM, defaults (100 epochs); its advice of at most 2,000 words is not followed, so
 that all have one vocabulary. BERTopic: defaults, nr_topics such that K topics are left beside the outliers; its words
 are ranked by c-TF-IDF, it has no p(w|d) and no perplexity. Both embed with all-MiniLM-L6-v2, and that counts as fit;

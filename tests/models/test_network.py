@@ -5,6 +5,8 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
+from topicnet.core.adam import Adam
+from topicnet.core.resident import ResidentBatches
 from topicnet.core.sparse import SparseBatch
 from topicnet.models import MODELS
 from topicnet.models.base import INFERENCE_BATCH, _filled_up
@@ -195,3 +197,23 @@ def test_documents_are_filled_up_to_whole_batches(n_docs):
     assert filled.shape == (INFERENCE_BATCH, 6)
     assert (filled[:n_docs].toarray() == counts.toarray()).all()
     assert filled[n_docs:].nnz == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@decoders
+@models
+def test_no_step_waits_for_a_gpu(kind, decoder):
+    device = torch.device("cuda")
+    counts = csr_matrix(np.random.default_rng(0).poisson(0.7, (60, N_WORDS)).astype(np.int32))
+    network = network_of(kind, decoder).to(device).train()
+    optimizer = Adam(network, 1e-6, {})
+    batches = ResidentBatches(counts, 10, device)
+    for n, batch in enumerate(batches.shuffled(np.random.default_rng(0))):
+        torch.cuda.set_sync_debug_mode("error" if n else "default")  # the first step sets things up
+        try:
+            sum(value.mean() for value in network.terms(batch).values()).backward()
+            optimizer.step(1e-3)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    assert all(bool(value.isfinite().all()) for value in network.parameters())

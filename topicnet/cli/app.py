@@ -90,7 +90,7 @@ def fit(
     ] = None,
     init: Annotated[str | None, typer.Option(help="Start of the training: em or random.  [default: em]")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the corpus.  [default: a budget of steps]")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Documents per step.  [default: 200]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Documents per step.  [default: 200, of w-lda 100]")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest rate.  [default: by the start]")] = None,
     decoder: Annotated[
         str | None, typer.Option(help="How topics become words: mixture or product.  [default: by the model]")

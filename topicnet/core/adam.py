@@ -28,7 +28,7 @@ class _Moments:
     def __post_init__(self) -> None:
         self.first = torch.zeros_like(self.parameter, memory_format=torch.contiguous_format)
         self.second = torch.zeros_like(self.first)
-        self.steps = torch.zeros((), device=self.first.device)
+        self.steps = torch.zeros((), dtype=torch.float32, device=self.first.device)  # as the kernel of a GPU reads it
 
 
 class Adam:
@@ -118,7 +118,7 @@ class Adam:
         """Move the rows of a gradient whose rows are each named once."""
         whole = moments.parameter
         if moments.steps.ndim == 0:
-            moments.steps = torch.zeros(len(whole), device=whole.device)
+            moments.steps = torch.zeros(len(whole), dtype=torch.float32, device=whole.device)
         rows, values = gradient._indices()[0], gradient._values()
         missed = self.n_steps - 1 - moments.steps.index_select(0, rows)  # (n,)
         moments.steps.index_fill_(0, rows, float(self.n_steps))
@@ -128,7 +128,7 @@ class Adam:
             few.parameter = whole.index_select(0, some)  # type: ignore[assignment]
             few.first = moments.first.index_select(0, some).mul_((FIRST_DECAY ** missed[part])[:, None])
             few.second = moments.second.index_select(0, some).mul_((SECOND_DECAY ** missed[part])[:, None])
-            few.steps = torch.full((), self.n_steps - 1.0, device=whole.device)
+            few.steps = torch.full((), self.n_steps - 1.0, dtype=torch.float32, device=whole.device)
             _adam([few], [values[part]], moments.share * rate, moments.decay)
             whole.index_copy_(0, some, few.parameter)
             moments.first.index_copy_(0, some, few.first)

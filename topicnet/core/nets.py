@@ -82,7 +82,7 @@ class _WholeBatchNorm(torch.autograd.Function):
         my_mean = x.mean(0)
         mine = torch.stack([my_mean, (x - my_mean).square().sum(0)])
         means, squares = share.world.gather(mine[None], [1] * len(share.sizes)).unbind(1)  # (processes, n) each
-        sizes = x.new_tensor(share.sizes)[:, None]
+        sizes = share.counts(x)
         mean = (sizes * means).sum(0) / share.n_docs
         square = (squares + sizes * (means - mean).square()).sum(0)
         scale = (square / share.n_docs + eps).rsqrt()

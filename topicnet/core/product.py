@@ -18,7 +18,7 @@ from topicnet.core.threads import together
 SLICE_ENTRIES = 2**23  # 32 MB of float32
 SLICE_ENTRIES_OF_GPU = 2**28
 PIECES = 2  # of a batch on the CPU, each a thread's; always so many, for the same bits
-LEAST_ENTRIES = 2**18  # of a batch worth cutting
+LEAST_ENTRIES = 2**19  # of a batch worth cutting: below it the other thread saves no time
 
 
 def product_log_likelihood(theta: Tensor, weight: Tensor, bias: Tensor, batch: SparseBatch) -> Tensor:

@@ -22,9 +22,14 @@ LARGEST_COUNT = 32_767  # of what 16 bits hold
 SHARE_OF_FREE = 0.5  # of the device's free memory that a corpus may take
 
 
+def is_small(counts: csr_matrix) -> bool:
+    """Whether 16 bits hold every count."""
+    return counts.dtype.kind in "iu" and int(counts.data.max(initial=0)) <= LARGEST_COUNT
+
+
 def bytes_needed(documents: Rows) -> int:
-    """Of the device's memory, for these documents: 16 bits a count, 32 a word, 64 a start."""
-    return 6 * documents.nonzeros + 8 * (documents.n_docs + 1)
+    """Of the device's memory, for these documents: 16 or 32 bits a count, 32 a word, 64 a start."""
+    return (6 if is_small(documents.counts) else 8) * documents.nonzeros + 8 * (documents.n_docs + 1)
 
 
 def fits(documents: Rows, device: torch.device) -> bool:
@@ -58,8 +63,7 @@ class ResidentBatches(SparseBatches):
         self.starts = torch.as_tensor(self.starts_here, device=device)
         n_nonzeros = int(self.starts_here[-1])
         self.words = torch.empty(n_nonzeros, dtype=torch.int32, device=device)
-        small = counts.dtype.kind in "iu" and int(counts.data.max(initial=0)) <= LARGEST_COUNT
-        self.data = torch.empty(n_nonzeros, dtype=torch.int16 if small else torch.float32, device=device)
+        self.data = torch.empty(n_nonzeros, dtype=torch.int16 if is_small(counts) else torch.float32, device=device)
         mine = np.zeros(counts.shape[0], dtype=bool)
         mine[rows] = True
         done = 0

@@ -30,6 +30,12 @@ class Share:
         each, more = divmod(n_docs, world.size)
         return cls(world, tuple(each + (rank < more) for rank in range(world.size)))
 
+    def counts(self, like: Tensor) -> Tensor:
+        """The sizes, (processes, 1), made where `like` is: nothing is copied there."""
+        sizes = like.new_full((len(self.sizes), 1), self.sizes[-1])
+        sizes[: self.n_docs % len(self.sizes)] += 1
+        return sizes
+
     @property
     def n_docs(self) -> int:
         """Documents of all processes."""

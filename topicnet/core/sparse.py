@@ -153,8 +153,10 @@ class SparseBatch:
 
 def _moved(array: NDArray[Any], dtype: torch.dtype, device: torch.device) -> Tensor:
     # torch warns of arrays it could write to but must not: counts mapped from a file.
-    writable = array if array.flags.writeable else array.copy()
-    return torch.as_tensor(writable).to(device=device, dtype=dtype, non_blocking=True)
+    here = torch.as_tensor(array if array.flags.writeable else array.copy())
+    # Only from pinned memory does a copy go on while the host does.
+    there = (here.pin_memory() if device.type == "cuda" else here).to(device, non_blocking=True)
+    return there.to(dtype)
 
 
 def _pattern(counts: csr_matrix, device: torch.device) -> Pattern:
@@ -310,6 +312,8 @@ def mixture_probabilities(theta: Tensor, beta_t: Tensor, pattern: Pattern) -> Te
 
 def sampled_products(rows: Tensor, columns_t: Tensor, pattern: Pattern) -> Tensor:
     """Entries of rows (B, K) @ columns_t.T (K, V) at the nonzeros of a pattern only: (nnz,)."""
+    if len(pattern.columns) == 0:  # which not every library for GPUs allows
+        return rows.new_zeros(0)
     zeros = pattern.matrix(rows.new_zeros(len(pattern.columns)))
     sampled: Tensor = torch.sparse.sampled_addmm(zeros, rows.contiguous(), columns_t.t(), beta=0.0)
     return sampled.values()

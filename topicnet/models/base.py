@@ -304,8 +304,8 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _checkpoints(self, folder: Path, counts: csr_matrix, seed: int) -> Checkpoints:
         if self.random_state is None:
             raise InputError("checkpoints given with random_state=None, expected a number: the same fit is known by it")
-        owner = owner_of(type(self).__name__, self.get_params(), seed, counts)
-        return Checkpoints(folder, owner, checkpoint_seconds())
+        given = self.get_params() | {"device": choose_device(self.device).type}  # other kinds give other bits
+        return Checkpoints(folder, owner_of(type(self).__name__, given, seed, counts), checkpoint_seconds())
 
     def _answer(self, X: Any, question: Callable[[Any, SparseBatch], Tensor]) -> NDArray[np.float32]:
         """Put a question to the network about each document, (D, n)."""

@@ -29,9 +29,9 @@ from topicnet.core.train import train
 from topicnet.models.doctor import Doctor
 from topicnet.models.network import Autoencoder, Teacher, TopicNetwork
 from topicnet.models.owner import checksum
-from topicnet.models.settings import Settings
+from topicnet.models.settings import Plan, Settings
 
-# More passes part the topics better and fit held-out text worse: the table is in README, "Choices".
+# More passes part the topics better and fit held-out text worse: README, quality against seconds.
 EM_PASSES = 60
 # A start needs no more documents than this, nor more nonzeros, but always some documents.
 EM_DOCS, EM_NONZEROS, EM_LEAST_DOCS = 60_000, 3_000_000, 5_000
@@ -47,9 +47,9 @@ def start_docs(documents: Rows) -> int:
     return min(EM_DOCS, max(EM_LEAST_DOCS, EM_NONZEROS * documents.n_docs // documents.nonzeros))
 
 
-def teaching_steps(n_topics: int) -> int:
+def teaching_steps(plan: Plan, n_topics: int) -> int:
     """Fewest steps in which an encoder learns what an EM start found: with 200, of 300 topics it uses 43."""
-    return max(TEACH_STEPS, MORE_A_TOPIC * (n_topics - FEW_TOPICS))
+    return max(round(plan.teaching * TEACH_STEPS), MORE_A_TOPIC * (n_topics - FEW_TOPICS))
 
 
 def likelihood_nats(network: TopicNetwork, counts: csr_matrix) -> float:
@@ -200,7 +200,7 @@ class Fitting:
             mixture = self._fit_mixture(counts)
             self.network.start_from(mixture)
             self._level()
-            self._teach(counts, mixture.theta, teaching_steps(self.settings.n_topics))
+            self._teach(counts, mixture.theta, teaching_steps(self.settings.plan, self.settings.n_topics))
         if self.network.pretrain_epochs and not self.interrupted():
             # Unlike the teacher the autoencoder moves the topics too: it goes no faster than the training.
             mean_length = self.network.mean_length
@@ -228,7 +228,7 @@ class Fitting:
 
     def _teach(self, counts: csr_matrix, theta: Tensor, steps: int = RETEACH_STEPS) -> None:
         """Teach the encoder the theta (n, K) of documents (n, V)."""
-        n_batches = len(self._batches(counts))
+        n_batches = len(SparseBatches(counts, self.settings.batch_size, self.device, self.world))
         # Without any teaching theta would mean nothing: after Ctrl-C one quick epoch is still done.
         epochs = 1 if self.interrupted() else max(self.settings.plan.teach_epochs, math.ceil(steps / n_batches))
         self._prepare("teach", Teacher(self.network, theta), counts, epochs, TEACH_RATE)

@@ -26,6 +26,7 @@ EM_BATCH = 2_000
 # Of every parameter: itself, its gradient, two moments, the best weights, those of before a treatment.
 COPIES = 6
 START_BYTES = 60  # of each nonzero of the start, in its batches
+START_COPIES = 5  # of theta of its documents
 DOCUMENT_BYTES = 200  # of ids, status and tables, beside theta
 TABLE_COPIES = 3  # of theta, while its table is written
 CLUSTERING = 1.5  # of the time of EM: k-means before it
@@ -52,8 +53,8 @@ class Forecast:
         return f"this takes about {readable_seconds(self.seconds)} at most, and {readable_bytes(self.memory_bytes)}"
 
 
-def forecast(model: TopicModel, counts: csr_matrix) -> Forecast:
-    """Say what fitting a model to counts (D, V) will take; nothing of the model changes.
+def forecast(model: TopicModel, counts: csr_matrix, *, tables: bool = True) -> Forecast:
+    """Say what fitting a model to counts (D, V), and writing its tables, will take; nothing of the model changes.
 
     Raises
     ------
@@ -74,12 +75,14 @@ def forecast(model: TopicModel, counts: csr_matrix) -> Forecast:
         network.meet(torch.full((counts.shape[1],), 1 / counts.shape[1], device=device), mean_length)
         step = _step_seconds(network, batches, settings.batch_size)
         passing = _pass_seconds(model.n_topics, documents, n_start, device) if settings.init == "em" else 0.0
-    teaching = max(teaching_steps(model.n_topics), settings.plan.teach_epochs * n_start // settings.batch_size)
+    plan = settings.plan
+    teaching = max(teaching_steps(plan, model.n_topics), plan.teach_epochs * n_start // settings.batch_size)
     start_steps = teaching if settings.init == "em" else 0
     seconds = CLUSTERING * EM_PASSES * passing + step * (epochs * len(batches) + TEACHING * start_steps)
     nonzeros = documents.nonzeros * n_start // documents.n_docs
-    beside = START_BYTES * nonzeros + counts.shape[0] * (DOCUMENT_BYTES + 4 * TABLE_COPIES * model.n_topics)
-    return Forecast(seconds, resident_memory() + 4 * COPIES * n_parameters + beside)
+    start = START_BYTES * nonzeros + 4 * START_COPIES * model.n_topics * n_start
+    written = counts.shape[0] * (DOCUMENT_BYTES + 4 * TABLE_COPIES * model.n_topics) if tables else 0
+    return Forecast(seconds, resident_memory() + 4 * COPIES * n_parameters + max(start, written))
 
 
 def _step_seconds(network: torch.nn.Module, batches: SparseBatches, batch_size: int) -> float:
@@ -93,10 +96,15 @@ def _step_seconds(network: torch.nn.Module, batches: SparseBatches, batch_size: 
         terms = network.terms(batch)  # type: ignore[operator]
         torch.stack([value.mean() for value in terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step(1e-6)
-        if batches.device.type == "cuda":
-            torch.cuda.synchronize(batches.device)
+        _wait_for(batches.device)
         taken.append(time.perf_counter() - began)
     return statistics.median(taken[2:] or taken)
+
+
+def _wait_for(device: torch.device) -> None:
+    """Until it has done what it was given, which a GPU does later."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _pass_seconds(n_topics: int, documents: Rows, n_start: int, device: torch.device) -> float:
@@ -111,5 +119,6 @@ def _pass_seconds(n_topics: int, documents: Rows, n_start: int, device: torch.de
         expected, ratio = expected_topic_counts(theta, beta_t, batch)
         theta = (expected + THETA_PSEUDO_COUNT) / (expected + THETA_PSEUDO_COUNT).sum(-1, keepdim=True)
         batch.transposed.times(ratio[batch.order], theta)
+        _wait_for(device)
         taken.append(time.perf_counter() - began)
     return min(taken) * n_start / few.n_docs

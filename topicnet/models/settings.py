@@ -28,27 +28,31 @@ class Plan:
         Peak of the one-cycle learning rate.
     diversity : float
         Weight of the overlap of topics, nats per token.
-    most_epochs : int
-        However few steps an epoch has.
+    least_epochs, most_epochs : int
+        However many, or few, steps an epoch has.
     care : float
         How fast the learning rate after an EM start falls with the length of documents: a power of it.
     care_of : {"topics", "network"}
         Whose rate.
     teach_epochs : int
         Over the documents of an EM start, at least, in which the encoder is taught their theta.
+    teaching : float
+        Its steps, at least, in place of the usual number: a multiple of it.
     """
 
     steps: int
     rate: float
     diversity: float
+    least_epochs: int = 5
     most_epochs: int = 100
     care: float = 2.0
     care_of: Literal["topics", "network"] = "topics"
     teach_epochs: int = 5
+    teaching: float = 1.0
 
     def epochs(self, n_batches: int) -> int:
-        """Epochs that make so many steps, from 5 to the most."""
-        return min(self.most_epochs, max(5, round(self.steps / n_batches)))
+        """Epochs that make so many steps, from the least to the most."""
+        return min(self.most_epochs, max(self.least_epochs, round(self.steps / n_batches)))
 
 
 @dataclass(frozen=True)

@@ -124,8 +124,11 @@ class WLDA(TopicModel):
         Weight of the discrepancy (lambda of the paper), and the share of the run over which it grows to that.
     dropout : float
         Share of hidden units dropped in training.
-    init, batch_size, max_epochs, learning_rate, diversity_weight, weight_decay, validation_fraction, patience, \
-device, random_state
+    batch_size : int
+        Documents per step; what the topics gain comes by the step, so that small ones take half the time.
+    max_epochs : int, optional
+        Passes over the corpus; by default as many as the steps of `PLANS` allow, from 2 to 100 (300 of random weights).
+    init, learning_rate, diversity_weight, weight_decay, validation_fraction, patience, device, random_state
         As in `ETM`.
 
     Attributes
@@ -143,8 +146,10 @@ device, random_state
     DIVERGENCE: ClassVar[str] = "mmd"
     PLANS: ClassVar[dict[str, Plan]] = {
         # Topics that the encoder has not learned to use are lost in the first epochs: it is taught for longer.
-        "em": Plan(450, 0.03, diversity=0.015, care=4.0, care_of="network", teach_epochs=10),
-        "random": Plan(3_000, 0.012, diversity=0.03, most_epochs=300),
+        "em": Plan(
+            320, 0.04, diversity=0.015, least_epochs=2, care=4.0, care_of="network", teach_epochs=2, teaching=2.0
+        ),
+        "random": Plan(5_000, 0.012, diversity=0.03, most_epochs=300),
     }
 
     def __init__(
@@ -161,7 +166,7 @@ device, random_state
         mmd_warm_up: float = 0.0,
         dropout: float = 0.0,
         init: Literal["em", "random"] = "em",
-        batch_size: int = 200,
+        batch_size: int = 100,
         max_epochs: int | None = None,
         learning_rate: float | None = None,
         diversity_weight: float | None = None,
