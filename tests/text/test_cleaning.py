@@ -4,7 +4,7 @@ import json
 
 import polars as pl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from topicnet.text.cleaning import TOKEN_PATTERN_WITH_NUMBERS, Cleaning, tokenize_with_numbers
@@ -126,7 +126,10 @@ def test_a_cleaning_is_told_in_json() -> None:
 
 @settings(max_examples=200)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Nd"]), max_size=30))
+@example("A\U0001e5f1")
 def test_a_text_without_digits_is_cut_as_ever(text: str) -> None:
+    # Polars knows a newer Unicode than Python, with more digits.
+    assume(not pl.Series([text], dtype=pl.String).str.contains(r"\p{Nd}").any())
     assert words(text) == tokenize(pl.Series([text], dtype=pl.String))[0].to_list()
 
 
