@@ -25,7 +25,7 @@ TRIED_STEPS = 5  # the first two warm up
 EM_BATCH = 2_000
 # Of every parameter: itself, its gradient, two moments, the best weights, those of before a treatment.
 COPIES = 6
-START_BYTES = 60  # of each nonzero of the start, in its batches
+START_BYTES = 110  # of each nonzero of the start: its batches, and copies for clustering
 START_COPIES = 5  # of theta of its documents
 DOCUMENT_BYTES = 200  # of ids, status and tables, beside theta
 TABLE_COPIES = 3  # of theta, while its table is written
