@@ -23,8 +23,7 @@ from topicnet.core.threads import chosen_threads
 from topicnet.evaluate.coherence import npmi, top_words
 from topicnet.evaluate.diversity import topic_diversity
 from topicnet.models import MODELS
-
-EM_PASSES = 20
+from topicnet.models.fitting import em_passes
 
 
 def main() -> None:
@@ -43,7 +42,9 @@ def main() -> None:
             if name == "em":
                 with chosen_threads():
                     rng = np.random.default_rng(0)
-                    mixture = fit_mixture(counts.astype(np.float32), n_topics, EM_PASSES, rng, torch.device("cpu"))
+                    mixture = fit_mixture(
+                        counts.astype(np.float32), n_topics, em_passes(n_topics), rng, torch.device("cpu")
+                    )
                 used, repeating, active = int((largest_topics(mixture.theta) > 0).sum()), "", ""
                 beta = mixture.beta.numpy()
             else:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -32,9 +33,9 @@ def theta(run: Path) -> np.ndarray:
         return np.array([row[3:] for row in csv.reader(table)][1:], dtype=float)
 
 
-def torchrun(*arguments: str | Path, cwd: Path) -> subprocess.Popen[str]:
+def torchrun(*arguments: str | Path, cwd: Path, **more: str) -> subprocess.Popen[str]:
     """Two processes on this machine; torchrun chooses the port."""
-    surrounding = surroundings(0, 2, 0, PYTHONPATH=Path(__file__).parents[2], PYTHONWARNINGS="default")
+    surrounding = surroundings(0, 2, 0, PYTHONPATH=Path(__file__).parents[2], PYTHONWARNINGS="default", **more)
     return subprocess.Popen(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "topicnet"]
         + [str(argument) for argument in arguments],
@@ -45,6 +46,11 @@ def torchrun(*arguments: str | Path, cwd: Path) -> subprocess.Popen[str]:
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def children(pid: int) -> list[str]:
+    """Processes that a process has started."""
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 def test_the_first_process_prints_and_writes(texts: Path, tmp_path: Path) -> None:
@@ -112,6 +118,33 @@ def test_ctrl_c_on_torchrun_keeps_the_run_and_resume_ends_with_the_same_bits(tex
         out, said = process.communicate(timeout=SECONDS)
     assert "wrote broken" in out, said
     assert json.loads((tmp_path / "broken/run.json").read_text())["status"] == "interrupted"
+    with torchrun(*options, "--out", "broken", "--resume", cwd=tmp_path) as process:
+        _, said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, said
+    whole, broken = snapshot(tmp_path / "whole"), snapshot(tmp_path / "broken")
+    for name in ("model/model.safetensors", "doc_topic.csv", "topic_word.csv"):
+        assert broken[name] == whole[name]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "whole"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", ["one", "all"])
+def test_torchrun_killed_and_resumed_ends_with_the_same_bits(killed: str, texts: Path, tmp_path: Path) -> None:
+    """One worker, upon which torchrun ends the other, or all at once: twice, then left to end."""
+    options = ("fit", texts, "-k", "4", "--batch-size", "10", "--epochs", "200", "--param", "patience=1000")
+    with torchrun(*options, "--out", "whole", cwd=tmp_path) as process:
+        _, said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, said
+    for again, reached in (((), "training 1/"), (("--resume",), "training ")):
+        with torchrun(*options, "--out", "broken", *again, cwd=tmp_path, TOPICNET_CHECKPOINT_SECONDS="0") as process:
+            wait_for(process, reached)
+            workers = [int(pid) for pid in children(process.pid)]
+            assert len(workers) == 2
+            for pid in workers[1:] if killed == "one" else [process.pid, *workers]:
+                os.kill(pid, signal.SIGKILL)
+            process.communicate(timeout=SECONDS)
+        assert process.returncode != 0
+        assert not (tmp_path / "broken").exists()
     with torchrun(*options, "--out", "broken", "--resume", cwd=tmp_path) as process:
         _, said = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, said

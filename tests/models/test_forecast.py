@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from topicnet.models import MODELS
+from topicnet.models import MODELS, fitting
 from topicnet.models import forecast as module
+from topicnet.models.fitting import em_passes
 from topicnet.models.forecast import COPIES, START_COPIES, forecast
 
 HERE = 10**8  # bytes that the process is said to hold
@@ -44,3 +45,9 @@ def test_a_fit_does_not_change_by_it(counts: csr_matrix) -> None:
     alone = model.fit(counts).components_
     forecast(model, counts)
     assert (model.fit(counts).components_ == alone).all()
+
+
+def test_many_topics_start_from_fewer_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [em_passes(k) for k in (1, 50, 100, 150, 300, 5_000)] == [60, 60, 60, 40, 20, 20]
+    monkeypatch.setattr(fitting, "EM_PASSES", 5)
+    assert [em_passes(k) for k in (2, 300)] == [5, 5]

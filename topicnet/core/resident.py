@@ -6,6 +6,8 @@ starts of the rows are kept there too), so nothing has to be asked of the device
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -73,6 +75,9 @@ class ResidentBatches(SparseBatches):
             self.words[done : done + n_held] = torch.as_tensor(block.indices[held]).to(device)
             self.data[done : done + n_held] = torch.as_tensor(block.data[held]).to(device)
             done += n_held
+
+    def _batches(self, indexes: Sequence[NDArray[np.int64]], seed: int) -> Iterator[SparseBatch]:
+        return (self._batch(index, seed) for index in indexes)
 
     def _batch(self, index: NDArray[np.int64], seed: int) -> SparseBatch:
         n_docs, n_words = len(index), self.documents.vocab_size

@@ -7,7 +7,7 @@ both directions of every product run over contiguous rows and give the same sums
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from topicnet.blocks import BYTES_HELD, ROW_BYTES, give_back
+from topicnet.core.cutting import Cut, cut
 from topicnet.core.noise import Noise
 from topicnet.core.parallel import World
 from topicnet.core.rows import Rows
@@ -107,7 +108,7 @@ class SparseBatch:
         return cls(
             counts=_moved(counts.data, torch.get_default_dtype(), device),
             rows=_moved(rows, torch.int32, device),
-            pattern=_pattern(counts, device),
+            pattern=_pattern(counts.indptr, counts.indices, (int(counts.shape[0]), int(counts.shape[1])), device),
             transposed=Pattern(nothing, nothing, (0, 0)),
             order=nothing,
             index=nothing,
@@ -120,23 +121,21 @@ class SparseBatch:
         counts: csr_matrix,
         index: NDArray[np.int64],
         device: torch.device,
-        rows_of: NDArray[np.int64] | None = None,
-        seed: int = 0,
     ) -> SparseBatch:
-        """Move the rows `index` of the counts (D, V) to the device, or the rows `rows_of[index]`.
+        """Move the rows `index` of the counts (D, V) to the device."""
+        (only,) = cut(counts, [index])
+        return cls.of(only, index, device)
 
-        The seed is that of the noise.
-        """
-        part = counts[index if rows_of is None else rows_of[index]]
-        places = np.arange(part.nnz, dtype=np.int32)
-        positions = csr_matrix((places, part.indices, part.indptr), shape=part.shape).tocsc()
-        rows = np.repeat(np.arange(len(index), dtype=np.int32), np.diff(part.indptr))
+    @classmethod
+    def of(cls, part: Cut, index: NDArray[np.int64], device: torch.device, seed: int = 0) -> SparseBatch:
+        """Move what was cut to the device, the documents `index` of the corpus; the seed is that of the noise."""
+        n_docs, n_words = len(part.starts) - 1, len(part.word_starts) - 1
         return cls(
-            counts=_moved(part.data, torch.get_default_dtype(), device),
-            rows=_moved(rows, torch.int32, device),
-            pattern=_pattern(part, device),
-            transposed=_pattern(positions.T, device),
-            order=_moved(positions.data, torch.int32, device),
+            counts=_moved(part.counts, torch.get_default_dtype(), device),
+            rows=_moved(part.rows, torch.int32, device),
+            pattern=_pattern(part.starts, part.columns, (n_docs, n_words), device),
+            transposed=_pattern(part.word_starts, part.rows_by_word, (n_words, n_docs), device),
+            order=_moved(part.order, torch.int32, device),
             index=_moved(index, torch.int64, device),
             noise=Noise.of(seed, index, device),
         )
@@ -159,10 +158,9 @@ def _moved(array: NDArray[Any], dtype: torch.dtype, device: torch.device) -> Ten
     return there.to(dtype)
 
 
-def _pattern(counts: csr_matrix, device: torch.device) -> Pattern:
-    """Where the nonzeros of the counts lie; 32 bits are enough for a batch."""
-    starts, columns = _moved(counts.indptr, torch.int32, device), _moved(counts.indices, torch.int32, device)
-    return Pattern(starts, columns, (int(counts.shape[0]), int(counts.shape[1])))
+def _pattern(starts: NDArray[Any], columns: NDArray[Any], shape: tuple[int, int], device: torch.device) -> Pattern:
+    """Move where nonzeros lie to the device; 32 bits are enough for a batch."""
+    return Pattern(_moved(starts, torch.int32, device), _moved(columns, torch.int32, device), shape)
 
 
 class SparseBatches:
@@ -223,21 +221,21 @@ class SparseBatches:
 
     def _cut(self, order: NDArray[np.int64], seed: int, skip: int = 0) -> Iterator[SparseBatch]:
         counts = self.documents.counts
+        indexes = np.array_split(order, self.n_batches)[skip:]
+        shares = [None if self.world is None else Share.of(self.world, len(index)) for index in indexes]
+        mine = [index if share is None else index[share.mine] for index, share in zip(indexes, shares, strict=True)]
         touched = 0
-        for index in np.array_split(order, self.n_batches)[skip:]:
-            yield self._batch(index, seed) if self.world is None else self._part(index, seed, self.world)
-            touched += len(index)
+        for batch, share in zip(self._batches(mine, seed), shares, strict=True):
+            yield batch if share is None else replace(batch, noise=replace(batch.noise, share=share))
+            touched += batch.n_docs
             if touched * ROW_BYTES > BYTES_HELD:
                 give_back(counts.data, counts.indices)
                 touched = 0
 
-    def _part(self, index: NDArray[np.int64], seed: int, world: World) -> SparseBatch:
-        share = Share.of(world, len(index))
-        batch = self._batch(index[share.mine], seed)
-        return replace(batch, noise=replace(batch.noise, share=share))
-
-    def _batch(self, index: NDArray[np.int64], seed: int) -> SparseBatch:
-        return SparseBatch.from_csr(self.documents.counts, index, self.device, self.documents.rows, seed)
+    def _batches(self, indexes: Sequence[NDArray[np.int64]], seed: int) -> Iterator[SparseBatch]:
+        parts = cut(self.documents.counts, indexes, self.documents.rows)
+        for part, index in zip(parts, indexes, strict=True):
+            yield SparseBatch.of(part, index, self.device, seed)
 
 
 def _near_order(n_docs: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
+from topicnet.core.allocation import kept_memory
 from topicnet.core.checkpoint import Checkpoints, Saved
-from topicnet.core.em import MixtureFit, fit_mixture
+from topicnet.core.em import MANY_TOPICS, MixtureFit, fit_mixture
 from topicnet.core.health import Verdict
 from topicnet.core.loss import validation_loss
 from topicnet.core.outcome import Listener, Progress, TrainResult
@@ -31,8 +32,9 @@ from topicnet.models.network import Autoencoder, Teacher, TopicNetwork
 from topicnet.models.owner import checksum
 from topicnet.models.settings import Plan, Settings
 
-# More passes part the topics better and fit held-out text worse: README, quality against seconds.
-EM_PASSES = 60
+# More passes part the topics better and fit held-out text worse: README, quality against seconds. Topics beyond a
+# hundred have few documents each, which as many passes narrow to a handful of words that no encoder learns to tell.
+EM_PASSES, LEAST_EM_PASSES = 60, 20
 # A start needs no more documents than this, nor more nonzeros, but always some documents.
 EM_DOCS, EM_NONZEROS, EM_LEAST_DOCS = 60_000, 3_000_000, 5_000
 TEACH_STEPS, MORE_A_TOPIC, FEW_TOPICS = 200, 6, 20  # of a start, at least; and more for each topic beyond a few
@@ -45,6 +47,11 @@ EVALUATION_BATCH = 1_000
 def start_docs(documents: Rows) -> int:
     """Most documents that a start looks at."""
     return min(EM_DOCS, max(EM_LEAST_DOCS, EM_NONZEROS * documents.n_docs // documents.nonzeros))
+
+
+def em_passes(n_topics: int) -> int:
+    """Passes of an EM start."""
+    return min(EM_PASSES, max(LEAST_EM_PASSES, EM_PASSES * MANY_TOPICS // n_topics))
 
 
 def teaching_steps(plan: Plan, n_topics: int) -> int:
@@ -87,6 +94,7 @@ class Fitting:
         self.interrupted = interrupted if world is None else lambda: world.any(interrupted())
         self.checkpoints = checkpoints
         self.start_complete = False
+        self.tidy: Callable[[], None] = lambda: None  # gives freed memory back
         self.doctor: Doctor
         self.rng = np.random.default_rng(agreed(world, lambda: settings.seed))
         self.training, self.validation = self._split(documents)
@@ -95,6 +103,11 @@ class Fitting:
 
     def run(self) -> TrainResult:
         """Start, teach and train, or go on from a checkpoint; the network holds the best weights afterwards."""
+        largest = max(value.numel() * value.element_size() for value in self.network.parameters())
+        with kept_memory(largest if self.device.type == "cpu" else 0) as self.tidy:
+            return self._run()
+
+    def _run(self) -> TrainResult:
         totals = self.training.column_sums()
         self._check_same(totals)
         saved = self._saved()
@@ -120,7 +133,7 @@ class Fitting:
             seed=self.train_seed,
             device=self.device,
             rates=dict.fromkeys(self.network.topic_parameters(), self.settings.share_of_topics(mean_length)),
-            measure=self.doctor.measure,
+            measure=self._measure,
             treat=self.doctor.treat,
             listener=self.listener,
             interrupted=self.pressed,
@@ -200,6 +213,7 @@ class Fitting:
             mixture = self._fit_mixture(counts)
             self.network.start_from(mixture)
             self._level()
+            self.tidy()
             self._teach(counts, mixture.theta, teaching_steps(self.settings.plan, self.settings.n_topics))
         if self.network.pretrain_epochs and not self.interrupted():
             # Unlike the teacher the autoencoder moves the topics too: it goes no faster than the training.
@@ -220,7 +234,8 @@ class Fitting:
             return not self.pressed()
 
         def fit() -> tuple[Tensor, Tensor, Any]:
-            found = fit_mixture(counts, self.settings.n_topics, EM_PASSES, self.rng, self.device, on_pass)
+            n_topics = self.settings.n_topics
+            found = fit_mixture(counts, n_topics, em_passes(n_topics), self.rng, self.device, on_pass)
             return found.theta, found.beta, self.rng.bit_generator.state
 
         theta, beta, self.rng.bit_generator.state = agreed(self.world, fit)
@@ -252,6 +267,12 @@ class Fitting:
             interrupted=(lambda: False) if hurried else self.pressed,
             world=self.world,
         )
+        self.tidy()
+
+    def _measure(self) -> dict[str, float]:
+        """What the doctor has to say of an epoch."""
+        self.tidy()
+        return self.doctor.measure()
 
     def _latent_means(self, counts: csr_matrix) -> Tensor:
         self.network.eval()

@@ -19,7 +19,7 @@ from topicnet.core.seeding import seeded
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.core.threads import chosen_threads
 from topicnet.models.base import TopicModel
-from topicnet.models.fitting import EM_PASSES, start_docs, teaching_steps
+from topicnet.models.fitting import em_passes, start_docs, teaching_steps
 
 TRIED_STEPS = 5  # the first two warm up
 EM_BATCH = 2_000
@@ -78,7 +78,9 @@ def forecast(model: TopicModel, counts: csr_matrix, *, tables: bool = True) -> F
     plan = settings.plan
     teaching = max(teaching_steps(plan, model.n_topics), plan.teach_epochs * n_start // settings.batch_size)
     start_steps = teaching if settings.init == "em" else 0
-    seconds = CLUSTERING * EM_PASSES * passing + step * (epochs * len(batches) + TEACHING * start_steps)
+    seconds = CLUSTERING * em_passes(settings.n_topics) * passing + step * (
+        epochs * len(batches) + TEACHING * start_steps
+    )
     nonzeros = documents.nonzeros * n_start // documents.n_docs
     start = START_BYTES * nonzeros + 4 * START_COPIES * model.n_topics * n_start
     written = counts.shape[0] * (DOCUMENT_BYTES + 4 * TABLE_COPIES * model.n_topics) if tables else 0

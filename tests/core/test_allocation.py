@@ -1,0 +1,87 @@
+"""Freed memory is kept for what is made next, and given back at the end: measured in processes of their own."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from topicnet.core import allocation
+
+SCRIPT = """
+import contextlib, json, resource, sys
+import torch
+from topicnet.core.allocation import kept_memory
+
+largest = int(sys.argv[1])
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+
+def step():
+    arrays = [torch.ones(12_000_000) for _ in range(3)]  # 48 MB each
+
+def pages(steps):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(steps):
+        step()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / steps
+
+step()
+without = pages(3)
+before = resident()
+with kept_memory(largest) as tidy:
+    [step() for _ in range(8)]  # it takes some, until every array has found its place
+    with kept_memory(largest):
+        inside = pages(3)
+    still = pages(3)  # the one inside has ended
+    kept = resident()
+    tidy()
+    tidied = resident()
+afterwards = pages(3)
+print(json.dumps({name: value for name, value in globals().items() if isinstance(value, int | float)}))
+"""
+
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
+
+
+def measured(largest, **more):
+    surrounding = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")} | more
+    command = [sys.executable, "-c", SCRIPT, str(largest)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=surrounding)
+    return json.loads(done.stdout)
+
+
+def test_large_arrays_are_made_of_what_was_freed():
+    found = measured(allocation.LEAST_ARRAY)
+    assert found["without"] > 1_000
+    assert found["inside"] < found["without"] / 20
+    assert found["still"] < found["without"] / 20
+    assert found["kept"] > found["before"] + 140e6  # all three arrays, after they were freed
+    assert found["tidied"] < found["before"] + 20e6
+    assert found["afterwards"] > found["without"] / 2  # as it was before
+
+
+@pytest.mark.parametrize(
+    ("largest", "environment"), [(allocation.LEAST_ARRAY - 1, {}), (1 << 30, {"MALLOC_ARENA_MAX": "4"})]
+)
+def test_nothing_is_done_for_small_arrays_or_against_the_environment(largest, environment):
+    found = measured(largest, **environment)
+    assert found["inside"] > found["without"] / 2
+    assert found["kept"] < found["before"] + 20e6
+
+
+def test_systems_with_another_c_library_are_left_alone(monkeypatch):
+    class Other:
+        """Knows nothing of glibc."""
+
+    monkeypatch.setattr(allocation.ctypes, "CDLL", lambda name: Other())
+    allocation._library.cache_clear()
+    try:
+        assert allocation._library() is None
+        with allocation.kept_memory(1 << 30) as tidy:
+            tidy()
+    finally:
+        allocation._library.cache_clear()
