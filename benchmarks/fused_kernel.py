@@ -23,6 +23,7 @@ from hot_path import CPU, corpora
 from measuring import add_data, chosen, in_turn, load, low, machine
 from torch import Tensor
 
+from topicnet.core.allocation import kept_memory
 from topicnet.core.sparse import SMALLEST_PROBABILITY, SparseBatch, SparseBatches, mixture_log_likelihood
 from topicnet.core.threads import chosen_threads
 
@@ -145,7 +146,7 @@ def main() -> None:
             drawn = torch.Generator().manual_seed(0)
             beta = torch.randn(n_topics, counts.shape[1], generator=drawn).mul(2).softmax(-1)
             found = Found()
-            with chosen_threads():
+            with chosen_threads(), kept_memory(beta.numel() * beta.element_size()):
                 for batch in batches:
                     theta = torch.randn(batch.n_docs, n_topics, generator=drawn).mul(2).softmax(-1)
                     found.add(fused, theta, beta, batch, given.rounds)

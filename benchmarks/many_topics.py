@@ -1,10 +1,12 @@
-"""Hundreds of topics: how many of them a fit uses.
+"""Hundreds of topics: how many of them a fit uses, and how well it predicts.
 
-Usage: python benchmarks/many_topics.py [--topics 300,1000] [--models nvdm-gsm,etm] [--data DIR]
+Usage: python benchmarks/many_topics.py [--topics 300,1000] [--models nvdm-gsm,etm] [--passes 60,20] [--data DIR]
 
 Fits `20ng_etm_bow` (11,214 documents) with default settings and prints, for each model and K, the topics that are some
 document's largest, those that repeat another, latent dimensions in use, NPMI over the training documents, topic
-diversity and seconds. For what EM alone finds, "em".
+diversity, perplexity of second halves of test documents given the first, as inferred and with 20 MAP-EM steps on theta
+("refined"), and seconds. For what EM alone finds, "em". With --passes the EM start makes so many passes, in place of
+its own choice.
 """
 
 from __future__ import annotations
@@ -13,17 +15,42 @@ import argparse
 import time
 
 import numpy as np
-import torch
-from measuring import add_data, check_data, machine
-from tasks import read_20ng
+from measuring import add_data, check_data, chosen, machine
+from tasks import Task, read_20ng
 
 from topicnet.core.em import fit_mixture
 from topicnet.core.health import largest_topics
 from topicnet.core.threads import chosen_threads
 from topicnet.evaluate.coherence import npmi, top_words
 from topicnet.evaluate.diversity import topic_diversity
-from topicnet.models import MODELS
-from topicnet.models.fitting import em_passes
+from topicnet.evaluate.perplexity import document_completion
+from topicnet.models import MODELS, fitting
+
+TITLES = (
+    "system", "K", "passes of EM", "in use", "repeating", "latent dimensions", "NPMI", "TD", "perplexity", "refined",
+    "seconds",
+)  # fmt: skip
+
+
+def em(task: Task, n_topics: int) -> tuple[list[str], np.ndarray]:
+    """Topics in use, and beta, of EM alone."""
+    import torch
+
+    counts, rng = task.train.astype(np.float32), np.random.default_rng(0)
+    with chosen_threads():
+        mixture = fit_mixture(counts, n_topics, fitting.em_passes(n_topics), rng, torch.device("cpu"))
+    return [str(int((largest_topics(mixture.theta) > 0).sum())), "", "", "", ""], mixture.beta.numpy()
+
+
+def neural(name: str, task: Task, n_topics: int) -> tuple[list[str], np.ndarray]:
+    """Topics in use, repeating, latent dimensions and perplexities, and beta, of a model."""
+    model = MODELS[name](n_topics, random_state=0, device="cpu").fit(task.train)
+    health, beta = model.health_, model.components_.astype(np.float64)
+    cells = [n_topics - len(health.dead), len({j for _, j in health.duplicates}), health.active_units]
+    for refine in (0, 20) if model.network_.decoder.mixes else ():
+        theta = model.transform(task.first, refine=refine).astype(np.float64)
+        cells.append(round(document_completion(theta, beta, task.first, task.second).perplexity))
+    return [*map(str, cells), "", ""][:5], model.components_
 
 
 def main() -> None:
@@ -31,36 +58,25 @@ def main() -> None:
     add_data(parser)
     parser.add_argument("--topics", default="300,1000")
     parser.add_argument("--models", default="em,nvdm-gsm,etm")
+    parser.add_argument("--passes", help="Of the EM start, one or several numbers.  [default: the start's own choice]")
     given = parser.parse_args()
-    counts = read_20ng(check_data(given.data)).train
+    names = chosen(given.models, ("em", *MODELS), "--models")
+    task = read_20ng(check_data(given.data))
     print(machine())
-    print("| system | K | in use | repeating | latent dimensions | NPMI | TD | seconds |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name in given.models.split(","):
-        for n_topics in map(int, given.topics.split(",")):
-            began = time.perf_counter()
-            if name == "em":
-                with chosen_threads():
-                    rng = np.random.default_rng(0)
-                    mixture = fit_mixture(
-                        counts.astype(np.float32), n_topics, em_passes(n_topics), rng, torch.device("cpu")
-                    )
-                used, repeating, active = int((largest_topics(mixture.theta) > 0).sum()), "", ""
-                beta = mixture.beta.numpy()
-            else:
-                model = MODELS[name](n_topics, random_state=0, device="cpu").fit(counts)
-                health = model.health_
-                used, repeating = n_topics - len(health.dead), str(len({j for _, j in health.duplicates}))
-                active, beta = str(health.active_units), model.components_
-            seconds = time.perf_counter() - began
-            words = top_words(beta, 25)
-            coherence = float(np.mean(npmi(words[:, :10], counts)))
-            diversity = topic_diversity(words)
-            print(
-                f"| {name} | {n_topics} | {used} | {repeating} | {active} | {coherence:.3f} | {diversity:.2f} |"
-                f" {seconds:.1f} |",
-                flush=True,
-            )
+    print(f"| {' | '.join(TITLES)} |\n|{'---|' * len(TITLES)}")
+    topics = [int(n_topics) for n_topics in given.topics.split(",")]
+    own = {n_topics: str(fitting.em_passes(n_topics)) for n_topics in topics}
+    for name in names:
+        for n_topics in topics:
+            for passes in map(int, (given.passes or own[n_topics]).split(",")):
+                fitting.EM_PASSES = fitting.LEAST_EM_PASSES = passes
+                began = time.perf_counter()
+                cells, beta = em(task, n_topics) if name == "em" else neural(name, task, n_topics)
+                seconds = time.perf_counter() - began
+                words = top_words(beta, 25)
+                coherence, diversity = float(np.mean(npmi(words[:, :10], task.train))), topic_diversity(words)
+                row = [name, str(n_topics), str(passes), *cells[:3], f"{coherence:.3f}", f"{diversity:.2f}", *cells[3:]]
+                print(f"| {' | '.join([*row, f'{seconds:.1f}'])} |", flush=True)
 
 
 if __name__ == "__main__":
