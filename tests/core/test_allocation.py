@@ -61,7 +61,7 @@ def test_large_arrays_are_made_of_what_was_freed():
     assert found["still"] < found["without"] / 20
     assert found["kept"] > found["before"] + 140e6  # all three arrays, after they were freed
     assert found["tidied"] < found["before"] + 20e6
-    assert found["afterwards"] > found["without"] / 2  # as it was before
+    assert found["afterwards"] > found["without"] / 10  # fetched anew, all or in part
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from topicnet.blocks import BYTES_HELD, ROW_BYTES, is_mapped
 
 # Of the batches cut together: what a second-level cache holds, and the starts of all words in each of them.
 NONZEROS_AT_ONCE, WORDS_AT_ONCE = 2**16, 2**19
-MAPPED_DOCS = BYTES_HELD // ROW_BYTES
+MAPPED_DOCS = BYTES_HELD // ROW_BYTES // 2  # what was cut before may not have been given back yet
 
 
 class Cut(NamedTuple):

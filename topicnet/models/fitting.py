@@ -33,7 +33,7 @@ from topicnet.models.owner import checksum
 from topicnet.models.settings import Plan, Settings
 
 # More passes part the topics better and fit held-out text worse: README, quality against seconds. Topics beyond a
-# hundred have few documents each, which as many passes narrow to a handful of words that no encoder learns to tell.
+# hundred have few documents each, which as many passes narrow to a handful of words: a thousand no encoder tells apart.
 EM_PASSES, LEAST_EM_PASSES = 60, 20
 # A start needs no more documents than this, nor more nonzeros, but always some documents.
 EM_DOCS, EM_NONZEROS, EM_LEAST_DOCS = 60_000, 3_000_000, 5_000
@@ -52,6 +52,12 @@ def start_docs(documents: Rows) -> int:
 def em_passes(n_topics: int) -> int:
     """Passes of an EM start."""
     return min(EM_PASSES, max(LEAST_EM_PASSES, EM_PASSES * MANY_TOPICS // n_topics))
+
+
+def array_bytes(network: nn.Module) -> int:
+    """Bytes of the largest array that a step makes on the CPU, about: that of a gradient."""
+    sizes = [p.numel() * p.element_size() for p in network.parameters() if p.device.type == "cpu"]
+    return max(sizes, default=0)
 
 
 def teaching_steps(plan: Plan, n_topics: int) -> int:
@@ -103,8 +109,7 @@ class Fitting:
 
     def run(self) -> TrainResult:
         """Start, teach and train, or go on from a checkpoint; the network holds the best weights afterwards."""
-        largest = max(value.numel() * value.element_size() for value in self.network.parameters())
-        with kept_memory(largest if self.device.type == "cpu" else 0) as self.tidy:
+        with kept_memory(array_bytes(self.network)) as self.tidy:
             return self._run()
 
     def _run(self) -> TrainResult:

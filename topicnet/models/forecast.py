@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 
 from topicnet.blocks import readable_bytes, readable_seconds, resident_memory
 from topicnet.core.adam import Adam
+from topicnet.core.allocation import kept_memory
 from topicnet.core.devices import choose_device
 from topicnet.core.em import THETA_PSEUDO_COUNT, expected_topic_counts
 from topicnet.core.rows import Rows
@@ -19,7 +20,7 @@ from topicnet.core.seeding import seeded
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.core.threads import chosen_threads
 from topicnet.models.base import TopicModel
-from topicnet.models.fitting import em_passes, start_docs, teaching_steps
+from topicnet.models.fitting import array_bytes, em_passes, start_docs, teaching_steps
 
 TRIED_STEPS = 5  # the first two warm up
 EM_BATCH = 2_000
@@ -73,8 +74,9 @@ def forecast(model: TopicModel, counts: csr_matrix, *, tables: bool = True) -> F
         tokens = float(documents.at(np.arange(min(1_000, documents.n_docs))).column_sums().sum())
         mean_length = max(1.0, tokens / min(1_000, documents.n_docs))
         network.meet(torch.full((counts.shape[1],), 1 / counts.shape[1], device=device), mean_length)
-        step = _step_seconds(network, batches, settings.batch_size)
-        passing = _pass_seconds(model.n_topics, documents, n_start, device) if settings.init == "em" else 0.0
+        with kept_memory(array_bytes(network)):  # as the fit will
+            step = _step_seconds(network, batches, settings.batch_size)
+            passing = _pass_seconds(model.n_topics, documents, n_start, device) if settings.init == "em" else 0.0
     plan = settings.plan
     teaching = max(teaching_steps(plan, model.n_topics), plan.teach_epochs * n_start // settings.batch_size)
     start_steps = teaching if settings.init == "em" else 0
