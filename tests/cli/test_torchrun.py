@@ -106,35 +106,38 @@ def test_torchrun_fits_what_one_process_fits_with_twice_the_batch(texts: Path, t
     assert np.allclose(theta(tmp_path / "two"), theta(tmp_path / "one"), atol=1e-3)
 
 
+LONG = ("-k", "4", "--batch-size", "10", "--epochs", "200", "--param", "patience=1000")
+
+
+def ends_as_if_unbroken(options: tuple[str | Path, ...], folder: Path) -> None:
+    """The run "broken" goes on, and ends with the bits of one that goes through."""
+    for run in (("broken", "--resume"), ("whole",)):
+        with torchrun(*options, "--out", *run, cwd=folder) as process:
+            _, said = process.communicate(timeout=SECONDS)
+        assert process.returncode == 0, said
+    whole, broken = snapshot(folder / "whole"), snapshot(folder / "broken")
+    for name in ("model/model.safetensors", "doc_topic.csv", "topic_word.csv"):
+        assert broken[name] == whole[name]
+    assert sorted(path.name for path in folder.iterdir()) == ["broken", "whole"]
+
+
 @pytest.mark.slow
 def test_ctrl_c_on_torchrun_keeps_the_run_and_resume_ends_with_the_same_bits(texts: Path, tmp_path: Path) -> None:
-    options = ("fit", texts, "-k", "4", "--batch-size", "10", "--epochs", "200", "--param", "patience=1000")
-    with torchrun(*options, "--out", "whole", cwd=tmp_path) as process:
-        _, said = process.communicate(timeout=SECONDS)
-    assert process.returncode == 0, said
+    options = ("fit", texts, *LONG)
     with torchrun(*options, "--out", "broken", cwd=tmp_path) as process:
         wait_for(process, "training 1/")
         process.send_signal(signal.SIGINT)
         out, said = process.communicate(timeout=SECONDS)
     assert "wrote broken" in out, said
     assert json.loads((tmp_path / "broken/run.json").read_text())["status"] == "interrupted"
-    with torchrun(*options, "--out", "broken", "--resume", cwd=tmp_path) as process:
-        _, said = process.communicate(timeout=SECONDS)
-    assert process.returncode == 0, said
-    whole, broken = snapshot(tmp_path / "whole"), snapshot(tmp_path / "broken")
-    for name in ("model/model.safetensors", "doc_topic.csv", "topic_word.csv"):
-        assert broken[name] == whole[name]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "whole"]
+    ends_as_if_unbroken(options, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", ["one", "all"])
 def test_torchrun_killed_and_resumed_ends_with_the_same_bits(killed: str, texts: Path, tmp_path: Path) -> None:
     """One worker, upon which torchrun ends the other, or all at once: twice, then left to end."""
-    options = ("fit", texts, "-k", "4", "--batch-size", "10", "--epochs", "200", "--param", "patience=1000")
-    with torchrun(*options, "--out", "whole", cwd=tmp_path) as process:
-        _, said = process.communicate(timeout=SECONDS)
-    assert process.returncode == 0, said
+    options = ("fit", texts, *LONG)
     for again, reached in (((), "training 1/"), (("--resume",), "training ")):
         with torchrun(*options, "--out", "broken", *again, cwd=tmp_path, TOPICNET_CHECKPOINT_SECONDS="0") as process:
             wait_for(process, reached)
@@ -145,13 +148,7 @@ def test_torchrun_killed_and_resumed_ends_with_the_same_bits(killed: str, texts:
             process.communicate(timeout=SECONDS)
         assert process.returncode != 0
         assert not (tmp_path / "broken").exists()
-    with torchrun(*options, "--out", "broken", "--resume", cwd=tmp_path) as process:
-        _, said = process.communicate(timeout=SECONDS)
-    assert process.returncode == 0, said
-    whole, broken = snapshot(tmp_path / "whole"), snapshot(tmp_path / "broken")
-    for name in ("model/model.safetensors", "doc_topic.csv", "topic_word.csv"):
-        assert broken[name] == whole[name]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "whole"]
+    ends_as_if_unbroken(options, tmp_path)
 
 
 @pytest.mark.slow

@@ -63,7 +63,7 @@ def _count(library: Any, change: int) -> None:
 @cache
 def _library() -> Any:
     """The C library, if its allocator can be told and nobody else has."""
-    told = any(name.startswith("MALLOC_") for name in os.environ)
+    told = any(name.startswith(("MALLOC_MMAP_", "MALLOC_TRIM_", "MALLOC_TOP_")) for name in os.environ)
     if told or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):
         return None
     try:
