@@ -23,11 +23,11 @@ from tasks import read_titles
 import topicnet
 from topicnet.core.em import fit_mixture, refine_theta
 from topicnet.core.sparse import SparseBatch
-from topicnet.core.threads import VARIABLE, chosen_threads
 from topicnet.evaluate.coherence import npmi, top_words
 from topicnet.evaluate.diversity import topic_diversity
 from topicnet.evaluate.perplexity import document_completion
 from topicnet.models import MODELS, TopicModel
+from topicnet.runtime.threads import VARIABLE, chosen_threads
 
 Data = tuple[csr_matrix, csr_matrix, csr_matrix]  # training documents, first and second halves of test documents
 CPU = torch.device("cpu")

@@ -26,11 +26,11 @@ from gensim.corpora import Dictionary
 from gensim.models import CoherenceModel
 
 from topicnet.core.em import fit_mixture
-from topicnet.core.threads import chosen_threads
 from topicnet.evaluate.coherence import c_npmi, c_uci, c_v, npmi, top_words, u_mass
 from topicnet.evaluate.occurrences import TokenStream
-from topicnet.text.counts import Corpus
-from topicnet.text.readers import read_documents
+from topicnet.runtime.threads import chosen_threads
+from topicnet.text.corpus import Corpus
+from topicnet.text.readers.read import read_documents
 
 TOPICS = 50
 

@@ -24,10 +24,10 @@ LETTERS = r"(?u)[^\W\d_]{2,}"
 
 
 def ours(files: list[Path], out: Path) -> None:
-    from topicnet.ahead import read_ahead
-    from topicnet.text.counts import Corpus
-    from topicnet.text.options import TextOptions
-    from topicnet.text.readers import read_documents
+    from topicnet.runtime.prefetch import read_ahead
+    from topicnet.text.corpus import Corpus
+    from topicnet.text.readers.read import read_documents
+    from topicnet.text.tokens.options import TextOptions
     from topicnet.text.vocabulary import Pruning
 
     options = TextOptions(lang="none", pruning=Pruning(min_df=2, max_df=1.0, max_vocab=10**9))
@@ -55,7 +55,7 @@ def compare(first: Path, second: Path) -> str:
     import numpy as np
     from scipy.sparse import load_npz
 
-    from topicnet.text.counts import Corpus
+    from topicnet.text.corpus import Corpus
 
     corpus = Corpus.load(first)
     words = (second / "vocabulary.txt").read_text("utf-8").split("\n")[:-1]

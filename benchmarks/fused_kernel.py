@@ -23,9 +23,9 @@ from hot_path import CPU, corpora
 from measuring import add_data, chosen, in_turn, load, low, machine
 from torch import Tensor
 
-from topicnet.core.allocation import kept_memory
 from topicnet.core.sparse import SMALLEST_PROBABILITY, SparseBatch, SparseBatches, mixture_log_likelihood
-from topicnet.core.threads import chosen_threads
+from topicnet.runtime.allocator import kept_memory
+from topicnet.runtime.threads import chosen_threads
 
 BATCHES = 40
 

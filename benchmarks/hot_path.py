@@ -56,8 +56,8 @@ from scipy.sparse import csr_matrix, load_npz, save_npz
 from torch import Tensor, nn
 
 from topicnet.core.sparse import SparseBatches
-from topicnet.core.threads import chosen_threads
 from topicnet.models import MODELS
+from topicnet.runtime.threads import chosen_threads
 
 Now = Callable[[], float]
 
@@ -103,7 +103,7 @@ def optimiser(name: str, network: nn.Module) -> Callable[[], None]:
     """What moves the weights, as the checkout at hand does it, and drops the gradients."""
     decay = MODELS[name](N_TOPICS).weight_decay
     try:
-        from topicnet.core.adam import Adam
+        from topicnet.training.optimizer import Adam
     except ImportError:  # a checkout that used torch's own
         groups = [
             {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": decay},

@@ -35,14 +35,14 @@ import numpy as np
 import torch
 
 import topicnet
-from topicnet.core.threads import thread_count
-from topicnet.images.config import ImageConfig, read_config
-from topicnet.images.data import ImageData, load_images
-from topicnet.images.estimator import ImageVAE
-from topicnet.images.evaluation import evaluate
-from topicnet.images.information import information_bound
-from topicnet.images.runs import estimator_of
-from topicnet.images.variants import variant_of
+from topicnet.images.data.load import ImageData, load_images
+from topicnet.images.evaluation.evaluate import evaluate
+from topicnet.images.evaluation.information import information_bound
+from topicnet.images.model.estimator import ImageVAE
+from topicnet.images.model.variants import variant_of
+from topicnet.images.workflows.config import ImageConfig, read_config
+from topicnet.images.workflows.fit import estimator_of
+from topicnet.runtime.threads import thread_count
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "configs" / "images"

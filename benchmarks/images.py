@@ -38,8 +38,8 @@ def five_epochs(data: Path) -> dict[str, float]:
     """Fit as a user would; seconds of the whole fit, and the bound on the test images."""
     import torch
 
-    from topicnet.images.data import load_images
-    from topicnet.images.estimator import ImageVAE
+    from topicnet.images.data.load import load_images
+    from topicnet.images.model.estimator import ImageVAE
 
     images = load_images(data)
     began = time.perf_counter()
@@ -56,8 +56,8 @@ def five_epochs(data: Path) -> dict[str, float]:
 
 
 def ours(data: Path, epochs: int) -> dict[str, float]:
-    from topicnet.images.data import load_images
-    from topicnet.images.estimator import ImageVAE
+    from topicnet.images.data.load import load_images
+    from topicnet.images.model.estimator import ImageVAE
 
     pixels = load_images(data).train.pixels
     model = ImageVAE(
@@ -78,8 +78,8 @@ def pythaes(data: Path, epochs: int) -> dict[str, float]:
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
     from pythae.trainers.training_callbacks import TrainingCallback
 
-    from topicnet.images.data import gray, load_images
-    from topicnet.images.nets import Body, dense
+    from topicnet.images.data.load import gray, load_images
+    from topicnet.images.model.nets import Body, dense
 
     class Encoder(BaseEncoder):
         def __init__(self) -> None:

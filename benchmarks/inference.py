@@ -4,8 +4,9 @@ Usage: python benchmarks/inference.py [--documents 100000] [--peer-documents 200
 
 The documents have 50 tokens each and are drawn from topics that EM finds in `20ng_etm_bow`; every model is fitted to
 that corpus, K = 50, for two epochs (`transform` takes as long after more). topicnet's time is that of the whole call:
-counts in, theta out. tomotopy's is that of `infer` alone (100 iterations as in `topicnet.baselines`, 2 workers),
-without the making of its documents; its documents, and those of scikit-learn, are fewer, as they take much longer.
+counts in, theta out. tomotopy's is that of `infer` alone (100 iterations as in
+`topicnet.experiments.baselines`, 2 workers), without the making of its documents; its documents,
+ and those of scikit-learn, are fewer, as they take much longer.
 All take turns. Medians of the repeats, with the slowest and the quickest.
 """
 
@@ -25,8 +26,8 @@ from scipy.sparse import csr_matrix
 from tasks import read_20ng
 
 from topicnet.core.em import fit_mixture
-from topicnet.core.threads import chosen_threads
 from topicnet.models import MODELS
+from topicnet.runtime.threads import chosen_threads
 
 TOKENS, REFINED = 50, 20
 EPOCHS, EM_PASSES = 2, 20

@@ -21,9 +21,9 @@ from pathlib import Path
 import polars as pl
 
 import topicnet
-from topicnet.text.languages import SEGMENTED
-from topicnet.text.segmenters import Sudachi
-from topicnet.text.tokenizers import choose_tokenizer
+from topicnet.text.tokens.languages import SEGMENTED
+from topicnet.text.tokens.segmenters import Sudachi
+from topicnet.text.tokens.tokenizer import choose_tokenizer
 
 GOLD = "wikipedia_ja_gold_tokens/wikipedia_ja.jsonl.gz"
 CORPORA = {"zh": "zh_ntm/cnews10k_lines.jsonl.gz", "ko": "nsmc_ko/movies_long.jsonl.gz", "ja": GOLD}

@@ -19,12 +19,12 @@ from measuring import add_data, check_data, chosen, machine
 from tasks import Task, read_20ng
 
 from topicnet.core.em import fit_mixture
-from topicnet.core.health import largest_topics
-from topicnet.core.threads import chosen_threads
 from topicnet.evaluate.coherence import npmi, top_words
 from topicnet.evaluate.diversity import topic_diversity
 from topicnet.evaluate.perplexity import document_completion
 from topicnet.models import MODELS, fitting
+from topicnet.runtime.threads import chosen_threads
+from topicnet.training.collapse import largest_topics
 
 TITLES = (
     "system", "K", "passes of EM", "in use", "repeating", "latent dimensions", "NPMI", "TD", "perplexity", "refined",

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
-from topicnet.core.threads import thread_count
+from topicnet.runtime.threads import thread_count
 
 DRAWN_DOCS = 10_000  # documents drawn at a time
 TOPICS_OF_A_DOCUMENT = 3.0  # sum of the Dirichlet's concentrations: so many topics share most of a document
@@ -27,7 +27,7 @@ RESULT = "result: "  # before the line a process of its own answers with
 
 def machine(*packages: str) -> str:
     """Cores, load, threads and versions in one line."""
-    from topicnet.core import threads
+    from topicnet.runtime import threads
 
     # Earlier versions gave no whole threads to blocks of documents.
     blocks = getattr(threads, "worker_count", thread_count)()

@@ -34,11 +34,11 @@ from tasks import CORPORA, Fitted, Task, measured
 import topicnet
 from topicnet.core.em import fit_mixture, refine_theta
 from topicnet.core.sparse import SparseBatches
-from topicnet.core.threads import chosen_threads, thread_count
 from topicnet.evaluate.coherence import npmi, top_words
 from topicnet.evaluate.diversity import duplicate_topics, topic_diversity
 from topicnet.evaluate.perplexity import document_completion, summarise_completion, unigram_perplexity
 from topicnet.models import MODELS
+from topicnet.runtime.threads import chosen_threads, thread_count
 
 CPU = torch.device("cpu")
 EM_PASSES = 60

@@ -19,7 +19,7 @@ from tasks import Cost, Fitted, Task, measured
 from torch import Tensor
 
 from topicnet.evaluate.perplexity import document_completion, summarise_completion
-from topicnet.text.embeddings import train_word_vectors
+from topicnet.text.word_vectors import train_word_vectors
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 SCORED = 500  # documents whose probabilities (n, V) are worked out at a time

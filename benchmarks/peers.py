@@ -60,11 +60,11 @@ from tasks import CORPORA, Fitted, Task
 
 from topicnet.core.em import belief, refine_theta
 from topicnet.core.sparse import SparseBatches
-from topicnet.core.threads import chosen_threads, thread_count
 from topicnet.evaluate.coherence import npmi, top_words
 from topicnet.evaluate.diversity import topic_diversity
 from topicnet.evaluate.perplexity import document_completion, unigram_perplexity
 from topicnet.models import MODELS
+from topicnet.runtime.threads import chosen_threads, thread_count
 
 Record = dict[str, Any]
 

@@ -6,7 +6,8 @@ The corpora are drawn from LDA with as many topics as are fitted, 50 tokens a do
 10^4 to 10^6 (V = 5,000, K = 50), V from 2,000 to 200,000 and K from 10 to 1,000 (D = 20,000, V = 5,000). Each fit is a
 process of its own, for two epochs, and repeats go round all the points of a law. Medians of the repeats: seconds of the
 EM start (its clustering included), of the teaching, of an epoch (its validation included) and of it per nonzero of the
-corpus, of the whole fit; the peak of the process' memory beside what `topicnet.models.forecast` says before the fit.
+corpus, of the whole fit; the peak of the process' memory beside what `topicnet.models.cost_estimate` says before the
+fit.
 
 Time is to be linear in the nonzeros within 20 %: the largest deviation of an epoch's seconds, over the law of D, from
 the line through the origin that fits best in ratio. K = 1,000 is to train: the loss falls and stays finite.
@@ -29,8 +30,8 @@ from measuring import answer, ask, chosen, draw_documents, load, machine, plante
 from scipy.sparse import load_npz, save_npz
 from tasks import measured
 
-from topicnet.core.outcome import Progress
 from topicnet.models import MODELS
+from topicnet.training.progress import Progress
 
 EPOCHS, TOKENS, WITHIN = 2, 50, 0.20
 MANY_TOPICS = 1_000
@@ -64,7 +65,7 @@ QUICK_LAWS = {
 
 def fit(request: Mapping[str, Any]) -> dict[str, Any]:
     """What one fit takes, in this process."""
-    from topicnet.models.forecast import forecast
+    from topicnet.models.cost_estimate import forecast
 
     counts = load_npz(request["corpus"]).tocsr()
     model = MODELS[request["model"]](request["K"], max_epochs=EPOCHS, random_state=request["seed"], device="cpu")
@@ -166,7 +167,7 @@ def draw(
     """Seconds of the stages, beside them memory measured and stated, over what grows."""
     from plotly.subplots import make_subplots
 
-    from topicnet.figures import COLOURS, LAYOUT, write_figure
+    from topicnet.experiments.figures import COLOURS, LAYOUT, write_figure
 
     titles = ["seconds: EM start, teaching, an epoch", "peak memory, MB (dotted: forecast)"]
     figure = make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=0.1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, load_npz
 
 from topicnet.evaluate.perplexity import split_documents
-from topicnet.text.counts import Corpus
+from topicnet.text.corpus import Corpus
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -121,7 +121,7 @@ def read_titles(folder: Path, name: str) -> Task:
 
 
 def read_20ng_text(folder: Path) -> Task:
-    from topicnet.text.readers import read_documents
+    from topicnet.text.readers.read import read_documents
 
     train = Corpus.from_documents(read_documents(folder / "20ng/train.jsonl.gz"), keep_texts=True)
     test = Corpus.from_documents(read_documents(folder / "20ng/test.jsonl.gz"), vocabulary=train.vocabulary)

@@ -33,12 +33,12 @@ from tasks import Cost, Fitted, Task, measured, read_20ng
 
 from topicnet.core.em import belief, fit_mixture, refine_theta
 from topicnet.core.sparse import SparseBatches
-from topicnet.core.threads import chosen_threads
 from topicnet.evaluate.coherence import npmi, top_words
 from topicnet.evaluate.diversity import topic_diversity
 from topicnet.evaluate.perplexity import document_completion
 from topicnet.models import MODELS
 from topicnet.models.fitting import VALIDATION_DOCS
+from topicnet.runtime.threads import chosen_threads
 
 EPOCHS, LONGER = (1, 2, 4), 3
 EM_PASSES = (5, 10, 20, 40, 60, 100)
@@ -122,7 +122,7 @@ def completion(theta: NDArray[np.float64], beta: NDArray[np.float64], task: Task
 
 
 def refined(theta: NDArray[np.float64], beta: NDArray[np.float64], counts: csr_matrix) -> NDArray[np.float64]:
-    """Theta after EM steps from there, as `topicnet.baselines` takes them."""
+    """Theta after EM steps from there, as `topicnet.experiments.baselines` takes them."""
     topics = torch.as_tensor(beta, dtype=torch.float32)
     parts = []
     with torch.inference_mode(), chosen_threads():
@@ -285,7 +285,7 @@ def draw(path: Path, found: Mapping[tuple[str, str], list[Point]], fronts: Seque
     """Both scores against seconds: a line a system, small points the seeds, filled large ones the front."""
     from plotly.subplots import make_subplots
 
-    from topicnet.figures import COLOURS, LAYOUT, write_figure
+    from topicnet.experiments.figures import COLOURS, LAYOUT, write_figure
 
     panels = [("NPMI x TD (higher is better)", "quality"), ("perplexity (lower is better)", "perplexity")]
     figure = make_subplots(1, 2, subplot_titles=[title for title, _ in panels], horizontal_spacing=0.1)

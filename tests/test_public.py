@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 import topicnet
-from tests.test_bundle import texts
-from topicnet.core.interrupt import FitInterrupted
+from tests.workflows.test_bundle import texts
 from topicnet.errors import InputError, OutputError
+from topicnet.runtime.interrupt import FitInterrupted
 
 QUICK = {"max_df": 1.0, "hidden_dim": 8, "embedding_dim": 4, "max_epochs": 2}
 

@@ -15,16 +15,17 @@ The names below are imported when first used, so that `import topicnet` and the 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from topicnet._version import __version__
+
 if TYPE_CHECKING:
     from topicnet.models import ETM, GMNTM, MODELS, NVDMGSM, WLDA, TopicModel
-    from topicnet.results import Run, load
-    from topicnet.run import fit
-    from topicnet.text.cleaning import Cleaning
-    from topicnet.text.counts import Corpus
-    from topicnet.text.options import TextOptions
+    from topicnet.text.corpus import Corpus
+    from topicnet.text.tokens.cleaning import Cleaning
+    from topicnet.text.tokens.options import TextOptions
     from topicnet.text.vocabulary import Pruning
+    from topicnet.workflows.fit import fit
+    from topicnet.workflows.run import Run, load
 
-__version__ = "0.1.0"
 __all__ = [
     "ETM",
     "GMNTM",
@@ -49,13 +50,13 @@ _HOMES = {
     "WLDA": "topicnet.models",
     "MODELS": "topicnet.models",
     "TopicModel": "topicnet.models",
-    "Corpus": "topicnet.text.counts",
-    "Cleaning": "topicnet.text.cleaning",
-    "TextOptions": "topicnet.text.options",
+    "Corpus": "topicnet.text.corpus",
+    "Cleaning": "topicnet.text.tokens.cleaning",
+    "TextOptions": "topicnet.text.tokens.options",
     "Pruning": "topicnet.text.vocabulary",
-    "Run": "topicnet.results",
-    "fit": "topicnet.run",
-    "load": "topicnet.results",
+    "Run": "topicnet.workflows.run",
+    "fit": "topicnet.workflows.fit",
+    "load": "topicnet.workflows.run",
 }
 
 

@@ -83,7 +83,7 @@ class Warm:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.server = subprocess.Popen(
-            [*PYTHON, Path(__file__).with_name("warm.py")],
+            [*PYTHON, Path(__file__).parents[1] / "support" / "warm.py"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=ENVIRONMENT,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import QUICK, Topicnet, Warm, assert_refused, snapshot, themed_documents
+from tests.cli.conftest import QUICK, Topicnet, Warm, assert_refused, snapshot, themed_documents
 
 GOOD = "".join(f"{text}\n" for text in themed_documents()).encode()
 ROWS = "".join(f"{d},{text}\n" for d, text in enumerate(themed_documents())).encode()

@@ -21,23 +21,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from topicnet import worker
-from topicnet.baselines import NMF
-from topicnet.cli.scores import show_comparison
-from topicnet.config import read_config
+from tests.cli.conftest import SECONDS, THEMES, Warm, assert_refused, snapshot, themed_documents
+from tests.cli.test_interrupt import start, wait_for
+from tests.cli.test_results import one_json
+from topicnet.cli.printing.scores import show_comparison
 from topicnet.errors import InputError, TopicnetError
 from topicnet.evaluate.perplexity import unigram_perplexity
 from topicnet.evaluate.stability import stability
-from topicnet.experiments import compare
-from topicnet.scorecard import CONVENTIONS, halves
-from topicnet.text.counts import Corpus
-from topicnet.text.options import TextOptions
-from topicnet.worker import Cell, Workers
-from topicnet.workspace import split
-
-from .conftest import SECONDS, THEMES, Warm, assert_refused, snapshot, themed_documents
-from .test_interrupt import start, wait_for
-from .test_results import one_json
+from topicnet.experiments import worker
+from topicnet.experiments.baselines import NMF
+from topicnet.experiments.compare import compare
+from topicnet.experiments.worker import Cell, Workers
+from topicnet.experiments.workspace import split
+from topicnet.text.corpus import Corpus
+from topicnet.text.tokens.options import TextOptions
+from topicnet.workflows.config import read_config
+from topicnet.workflows.scores import CONVENTIONS, halves
 
 TOMOTOPY = importlib.util.find_spec("tomotopy") is not None
 ALWAYS = ["lda", *["lda-tomotopy"] * TOMOTOPY]  # the baselines of every table
@@ -88,11 +87,11 @@ class Compared:
         self.fitted.clear()
         self.said.clear()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("topicnet.workspace.workers", self.workers)
-            patch.setattr("topicnet.experiments.installed", lambda name: name != "lda-tomotopy")
+            patch.setattr("topicnet.experiments.workspace.workers", self.workers)
+            patch.setattr("topicnet.experiments.compare.installed", lambda name: name != "lda-tomotopy")
             if not self.in_full:  # the figure and the intervals take longer than the fits
-                patch.setattr("topicnet.experiments.quality_against_time", lambda rows, unigram, corpus: None)
-                patch.setattr("topicnet.experiments.write_figure", lambda path, figure: None)
+                patch.setattr("topicnet.experiments.compare.quality_against_time", lambda rows, unigram, corpus: None)
+                patch.setattr("topicnet.experiments.compare.write_figure", lambda path, figure: None)
                 patch.setattr("topicnet.evaluate.bootstrap.RESAMPLES", 10)
             record, target = compare(
                 config, models.split(","), seeds, self.folder / "out", test=tested, on_notice=self.said.append, **more
@@ -267,7 +266,7 @@ def workers_on(out: Path) -> list[int]:
             words = path.read_bytes().split(b"\0")
         except OSError:  # it ended meanwhile
             continue
-        if b"topicnet.worker" in words and os.fsencode(out) in words:
+        if b"topicnet.experiments.worker" in words and os.fsencode(out) in words:
             found.append(int(path.parent.name))
     return found
 
@@ -611,7 +610,7 @@ def test_documents_that_leave_nothing_to_predict_are_refused_before_the_first_fi
 def test_a_model_whose_library_is_missing_is_refused(
     compared: Compared, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("topicnet.baselines.installed", lambda name: name != "lda-tomotopy")
+    monkeypatch.setattr("topicnet.experiments.baselines.installed", lambda name: name != "lda-tomotopy")
     with pytest.raises(InputError, match="tomotopy"):
         compared(corpus, models="lda-tomotopy")
     assert not (compared.folder / "out").exists()

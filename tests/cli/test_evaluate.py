@@ -20,18 +20,12 @@ import pytest
 
 import topicnet
 import topicnet.cli
-from topicnet.evaluate.perplexity import (
-    document_completion,
-    split_documents,
-    summarise_completion,
-    unigram_perplexity,
-)
-from topicnet.results import Run
-from topicnet.scorecard import CONVENTIONS
-from topicnet.text.counts import Corpus
-
-from .conftest import QUICK, THEMES, Warm, assert_refused, snapshot, themed_documents
-from .test_results import one_json
+from tests.cli.conftest import QUICK, THEMES, Warm, assert_refused, snapshot, themed_documents
+from tests.cli.test_results import one_json
+from topicnet.evaluate.perplexity import document_completion, split_documents, summarise_completion, unigram_perplexity
+from topicnet.text.corpus import Corpus
+from topicnet.workflows.run import Run
+from topicnet.workflows.scores import CONVENTIONS
 
 COHERENCE = {"npmi", "c_v", "c_npmi", "c_uci", "u_mass"}
 DIVERSITY = {"topic_diversity", "topic_uniqueness", "inverted_rbo", "js_diversity"}

@@ -11,9 +11,8 @@ import pytest
 import zstandard
 from scipy.sparse import csr_matrix, save_npz
 
-from tests.text.workbooks import write_xlsx
-
-from .conftest import QUICK, THEMES, Warm, assert_refused, snapshot, themed_documents
+from tests.cli.conftest import QUICK, THEMES, Warm, assert_refused, snapshot, themed_documents
+from tests.support.workbooks import write_xlsx
 
 TEXTS = themed_documents(40)
 ROWS: list[dict[str, Any]] = [

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 import topicnet as package
-
-from .conftest import ENVIRONMENT, PYTHON, SECONDS, Topicnet, Warm
+from tests.cli.conftest import ENVIRONMENT, PYTHON, SECONDS, Topicnet, Warm
 
 OPTIONS = {
     "fit": "CORPUS --model --topics -k --out --config --seed --device --lang --stop-words --text-column --id-column"

@@ -14,12 +14,11 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from topicnet.images.data import ImageData, load_images
-from topicnet.images.storage import load_model
-
-from .conftest import ENVIRONMENT, PYTHON, SECONDS, Topicnet, Warm, assert_refused, snapshot
-from .test_help import HEAVY, LOADED
-from .test_interrupt import start, wait_for
+from tests.cli.conftest import ENVIRONMENT, PYTHON, SECONDS, Topicnet, Warm, assert_refused, snapshot
+from tests.cli.test_help import HEAVY, LOADED
+from tests.cli.test_interrupt import start, wait_for
+from topicnet.images.data.load import ImageData, load_images
+from topicnet.images.workflows.storage import load_model
 
 FIT = ("images", "fit")
 SMALL = ("--hidden-dim", "12", "--latent-dim", "3")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import COMMAND, ENVIRONMENT, SECONDS, Warm, snapshot
+from tests.cli.conftest import COMMAND, ENVIRONMENT, SECONDS, Warm, snapshot
 
 LONG = ("-k", "5", "--epochs", "100000", "--config", "patient.yaml")
 

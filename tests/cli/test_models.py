@@ -10,9 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.cli.conftest import COMMAND, ENVIRONMENT, SECONDS, Warm, snapshot, themed_documents
 from topicnet.models import MODELS
-
-from .conftest import COMMAND, ENVIRONMENT, SECONDS, Warm, snapshot, themed_documents
 
 ALL = pytest.mark.parametrize("model", MODELS)
 FAST = ["--epochs", "4", "--min-df", "1", "--max-df", "1.0", "-k", "4", "--param", "hidden_dim=16"]

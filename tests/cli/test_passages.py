@@ -8,9 +8,8 @@ import polars as pl
 import pytest
 
 import topicnet
+from tests.cli.conftest import Warm, assert_refused, snapshot, themed_documents
 from topicnet.errors import InputError
-
-from .conftest import Warm, assert_refused, snapshot, themed_documents
 
 FAST = ("-k", "3", "--epochs", "1", "--init", "random", "--quiet")
 BODIES = themed_documents(30)

@@ -12,10 +12,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from topicnet.text.counts import Corpus
-
-from .conftest import QUICK, Warm, assert_refused, snapshot, themed_documents
-from .test_interrupt import start
+from tests.cli.conftest import QUICK, Warm, assert_refused, snapshot, themed_documents
+from tests.cli.test_interrupt import start
+from topicnet.text.corpus import Corpus
 
 FAST = ("-k", "3", "--epochs", "1", "--init", "random", "--quiet")
 TEXTS = [*themed_documents(40), "", "12 !"]
@@ -247,7 +246,7 @@ def test_a_reference_leaves_out_bad_rows_when_told(warm: Warm, tmp_path: Path) -
 
 # ---------------------------------------------------------------- refusals
 
-# `test_sources.py` has them all.
+# `workflows/test_corpus.py` has them all.
 SETTLED = {"--lang": "en", "--phrases": None, "--vocabulary": "words.txt", "--max-df": "0.9", "--format": "csv"}
 
 

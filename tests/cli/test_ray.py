@@ -18,11 +18,10 @@ from typing import TextIO
 import numpy as np
 import pytest
 
-from topicnet.text.counts import Corpus
-from topicnet.text.options import TextOptions
-from topicnet.text.rows import Documents
-
-from .conftest import ENVIRONMENT, THEMES, Topicnet, snapshot
+from tests.cli.conftest import ENVIRONMENT, THEMES, Topicnet, snapshot
+from topicnet.text.corpus import Corpus
+from topicnet.text.readers.documents import Documents
+from topicnet.text.tokens.options import TextOptions
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'topicnet[ray]'")
 SECONDS = 300  # on a busy machine; Ray alone takes ten to start
@@ -97,7 +96,7 @@ def workers_of(mark: str) -> list[int]:
 def test_the_counts_are_those_of_one_process(texts: Path) -> None:
     import ray
 
-    from topicnet.text.on_ray import cut_on_ray
+    from topicnet.text.tokenize_on_ray import cut_on_ray
 
     lines = [
         *texts.read_text().splitlines(),

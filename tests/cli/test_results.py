@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from .conftest import COMMAND, ENVIRONMENT, SECONDS, Topicnet, Warm, snapshot, themed_documents
+from tests.cli.conftest import COMMAND, ENVIRONMENT, SECONDS, Topicnet, Warm, snapshot, themed_documents
 
 
 def one_json(text: str) -> Any:

@@ -11,10 +11,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from topicnet.files import held
-
-from .conftest import COMMAND, ENVIRONMENT, SECONDS, Topicnet, Warm, assert_refused, snapshot
-from .test_interrupt import start, wait_for
+from tests.cli.conftest import COMMAND, ENVIRONMENT, SECONDS, Topicnet, Warm, assert_refused, snapshot
+from tests.cli.test_interrupt import start, wait_for
+from topicnet.storage.atomic import held
 
 OPTIONS = ("fit", "lee", "-k", "5", "--epochs", "40", "--config", "patient.yaml", "--out", "run")
 ALWAYS = {"TOPICNET_CHECKPOINT_SECONDS": "0"}

@@ -13,16 +13,15 @@ import numpy as np
 import pytest
 
 import topicnet
-import topicnet.run
-from topicnet.config import FitConfig
+import topicnet.workflows.fit
+from tests.cli.conftest import QUICK, Warm, assert_refused, themed_documents
+from tests.cli.test_evaluate import fit_here
+from tests.cli.test_results import one_json
 from topicnet.evaluate.stability import stability
-from topicnet.results import FRAGILE, Run
-from topicnet.run import fit_seeds
-from topicnet.scorecard import STABILITY, topic_quality
-
-from .conftest import QUICK, Warm, assert_refused, themed_documents
-from .test_evaluate import fit_here
-from .test_results import one_json
+from topicnet.workflows.config import FitConfig
+from topicnet.workflows.fit import fit_seeds
+from topicnet.workflows.run import FRAGILE, Run
+from topicnet.workflows.scores import STABILITY, topic_quality
 
 OPTIONS = ("-k", "4", "--epochs", "1")
 
@@ -198,7 +197,7 @@ def interrupted(themed: Path, tmp_path_factory: pytest.TempPathFactory) -> Simpl
 
     on_sigint = signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("topicnet.run.fit_corpus", press_ctrl_c)
+        patch.setattr("topicnet.workflows.fit.fit_corpus", press_ctrl_c)
         status, printed, said = fit_here(themed, *OPTIONS, "--seeds", "3", "--out", "run", cwd=folder)
     signal.signal(signal.SIGINT, on_sigint)
     return SimpleNamespace(run=folder / "run", status=status, printed=printed, said=said)
@@ -271,7 +270,7 @@ def kept_of(monkeypatch: pytest.MonkeyPatch, *runs: Run, seed: int = 0) -> Run:
         run.record["seed"] = config.seed
         return run
 
-    monkeypatch.setattr("topicnet.run.fit_corpus", fit_corpus)
+    monkeypatch.setattr("topicnet.workflows.fit.fit_corpus", fit_corpus)
     config = FitConfig(seed=seed, seeds=len(runs), topics=3)
     nothing: Any = None
     return fit_seeds(nothing, config, None, 0.0)

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.together import ended, started, surroundings
+from tests.cli.conftest import SECONDS, THEMES, snapshot
+from tests.cli.test_interrupt import wait_for
+from tests.support.processes import ended, started, surroundings
 from topicnet import cli
-
-from .conftest import SECONDS, THEMES, snapshot
-from .test_interrupt import wait_for
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,10 @@ import time
 
 import pytest
 
-from topicnet.config import read_config
+from tests.cli.conftest import assert_refused, themed_documents
 from topicnet.errors import InputError
-from topicnet.tuning import tune
-
-from .conftest import assert_refused, themed_documents
+from topicnet.experiments.tune import tune
+from topicnet.workflows.config import read_config
 
 pytest.importorskip("optuna", reason="tune needs optuna")
 BUDGET = 14.0

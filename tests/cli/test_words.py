@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Warm, assert_refused, snapshot, themed_documents
+from tests.cli.conftest import Warm, assert_refused, snapshot, themed_documents
 
 FAST = ("-k", "2", "--epochs", "1", "--init", "random", "--quiet")
 HEADER, FOOTER = "received forwarded", "unsubscribe newsletter preferences account"

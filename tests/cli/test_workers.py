@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from .conftest import COMMAND, ENVIRONMENT, SECONDS, Warm, assert_refused
+from tests.cli.conftest import COMMAND, ENVIRONMENT, SECONDS, Warm, assert_refused
 
 SENTENCES = [
     "我们在北京的公司开发了新的机器学习系统",
@@ -67,7 +67,9 @@ def processes() -> dict[int, tuple[int, str]]:
 def cutters_of(pid: int) -> list[int]:
     """The processes that cut text for another."""
     found = processes().items()
-    return sorted(child for child, (parent, command) in found if parent == pid and "topicnet.text.spread" in command)
+    return sorted(
+        child for child, (parent, command) in found if parent == pid and "topicnet.text.tokens.multiprocess" in command
+    )
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from topicnet.core.noise import CATEGORY, COMPONENT, DROPOUT, LATENT, ORDER, PIXEL, PRIOR, THETA, UPPER, Noise
+from topicnet.core.counter_rng import CATEGORY, COMPONENT, DROPOUT, LATENT, ORDER, PIXEL, PRIOR, THETA, UPPER, Noise
 
 CPU = torch.device("cpu")
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from scipy.sparse import csr_matrix, random_array
 
-from topicnet.core import cutting
-from topicnet.core.cutting import cut
+from topicnet.core import csr_slices
+from topicnet.core.csr_slices import cut
 
 
 def counts_of(n_docs, n_words, seed):
@@ -45,8 +45,8 @@ def test_every_batch_is_cut_as_if_alone(n_words, sizes, at_once, some, seed):
     rows = np.sort(rng.choice(30, 20, replace=False)) if some else None
     batches = [rng.integers(0, 20, size) for size in sizes]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cutting, "NONZEROS_AT_ONCE", at_once)
-        patch.setattr(cutting, "WORDS_AT_ONCE", at_once)
+        patch.setattr(csr_slices, "NONZEROS_AT_ONCE", at_once)
+        patch.setattr(csr_slices, "WORDS_AT_ONCE", at_once)
         parts = list(cut(counts, batches, rows))
     assert len(parts) == len(batches)
     for part, batch in zip(parts, batches, strict=True):
@@ -63,9 +63,9 @@ def test_counts_without_a_word_are_cut():
 def test_no_more_is_cut_than_is_asked_for(monkeypatch):
     """A run that stops early, or asks for one batch alone, does not wait for all of them."""
     done = []
-    together = cutting._cut_together
-    monkeypatch.setattr(cutting, "_cut_together", lambda part, sizes: done.append(sizes) or together(part, sizes))
-    monkeypatch.setattr(cutting, "WORDS_AT_ONCE", 10)
+    together = csr_slices._cut_together
+    monkeypatch.setattr(csr_slices, "_cut_together", lambda part, sizes: done.append(sizes) or together(part, sizes))
+    monkeypatch.setattr(csr_slices, "WORDS_AT_ONCE", 10)
     batches = [np.arange(4) + 4 * number for number in range(7)]
     parts = cut(counts_of(28, 5, 0), batches)
     next(parts)

@@ -12,6 +12,7 @@ from scipy.stats import kstest, norm
 from torch.distributions import Categorical, Independent, MixtureSameFamily, kl_divergence
 from torch.distributions import Normal as TorchNormal
 
+from topicnet.core.counter_rng import UPPER, Noise
 from topicnet.core.distributions import (
     COMPONENT_LOG_VAR,
     Dirichlet,
@@ -21,7 +22,6 @@ from topicnet.core.distributions import (
     SoftmaxMixture,
     StandardNormal,
 )
-from topicnet.core.noise import UPPER, Noise
 
 
 def mixture(means, scales, weights):

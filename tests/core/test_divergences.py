@@ -9,13 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from topicnet.core.divergences import (
-    KERNELS,
-    diffusion_kernel,
-    gaussian_kernel,
-    inverse_multiquadratic_kernel,
-    mmd,
-)
+from topicnet.core.divergences import KERNELS, diffusion_kernel, gaussian_kernel, inverse_multiquadratic_kernel, mmd
 
 kernels = pytest.mark.parametrize("name", KERNELS)
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix, random_array
 
-from topicnet.core.noise import Noise
-from topicnet.core.resident import LARGEST_COUNT, ResidentBatches, bytes_needed, fits
-from topicnet.core.rows import Rows
+from topicnet.core.counter_rng import Noise
+from topicnet.core.gpu_resident import LARGEST_COUNT, ResidentBatches, bytes_needed, fits
+from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import Pattern, SparseBatches
 
 CPU = torch.device("cpu")

@@ -9,17 +9,19 @@ from scipy.sparse import csr_matrix
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.core.test_sparse import CPU, TOLERANCE, counts_matrix, relative_difference, twin
-from topicnet.core import product
-from topicnet.core.product import product_log_likelihood
+from topicnet.core import product_likelihood
+from topicnet.core.product_likelihood import product_log_likelihood
 from topicnet.core.sparse import SparseBatch
-from topicnet.core.threads import chosen_threads
+from topicnet.runtime.threads import chosen_threads
 
 N_DOCS, N_WORDS, K = 20, 150, 3
 THREE_DOCS = 3 * N_WORDS
 
 dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 # A slice of fewer entries than words holds one document.
-slices = pytest.mark.parametrize("entries", [product.SLICE_ENTRIES, THREE_DOCS, 7], ids=["whole", "threes", "ones"])
+slices = pytest.mark.parametrize(
+    "entries", [product_likelihood.SLICE_ENTRIES, THREE_DOCS, 7], ids=["whole", "threes", "ones"]
+)
 
 
 def whole(counts, dtype):
@@ -40,7 +42,7 @@ def dense_log_likelihood(theta, weight, bias, counts):
 @dtypes
 @slices
 def test_likelihood_and_gradients_equal_the_dense_ones(monkeypatch, dtype, entries):
-    monkeypatch.setattr(product, "SLICE_ENTRIES", entries)
+    monkeypatch.setattr(product_likelihood, "SLICE_ENTRIES", entries)
     counts = counts_matrix(N_DOCS, N_WORDS)
     ours = parameters(dtype)
     theirs = [twin(part) for part in ours]
@@ -55,14 +57,14 @@ def test_likelihood_and_gradients_equal_the_dense_ones(monkeypatch, dtype, entri
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("entries", [product.SLICE_ENTRIES, THREE_DOCS], ids=["whole", "threes"])
+@pytest.mark.parametrize("entries", [product_likelihood.SLICE_ENTRIES, THREE_DOCS], ids=["whole", "threes"])
 def test_pieces_in_threads_give_the_dense_gradients_and_always_the_same_bits(monkeypatch, entries, threads):
-    monkeypatch.setattr(product, "SLICE_ENTRIES", entries)
+    monkeypatch.setattr(product_likelihood, "SLICE_ENTRIES", entries)
     counts, upstream = counts_matrix(N_DOCS, N_WORDS), torch.randn(N_DOCS)
     found = []
     for least, workers in ((2**60, 1), (0, 1), (0, threads)):
-        monkeypatch.setattr(product, "LEAST_ENTRIES", least)
-        monkeypatch.setattr("topicnet.core.threads.worker_count", lambda workers=workers: workers)
+        monkeypatch.setattr(product_likelihood, "LEAST_ENTRIES", least)
+        monkeypatch.setattr("topicnet.runtime.threads.worker_count", lambda workers=workers: workers)
         with chosen_threads():
             ours = parameters(torch.float32)
             likelihood = product_log_likelihood(*ours, whole(counts, torch.float32))
@@ -73,9 +75,9 @@ def test_pieces_in_threads_give_the_dense_gradients_and_always_the_same_bits(mon
         assert relative_difference(uncut, alone) < 1e-5
 
 
-@pytest.mark.parametrize("entries", [product.SLICE_ENTRIES, 16], ids=["whole", "twos"])
+@pytest.mark.parametrize("entries", [product_likelihood.SLICE_ENTRIES, 16], ids=["whole", "twos"])
 def test_gradients_pass_finite_differences(monkeypatch, entries):
-    monkeypatch.setattr(product, "SLICE_ENTRIES", entries)
+    monkeypatch.setattr(product_likelihood, "SLICE_ENTRIES", entries)
     batch = whole(counts_matrix(5, 8, density=0.4), torch.float64)
     inputs = parameters(torch.float64, 5, 8)
     assert torch.autograd.gradcheck(lambda *parts: product_log_likelihood(*parts, batch), inputs)
@@ -83,7 +85,7 @@ def test_gradients_pass_finite_differences(monkeypatch, entries):
 
 @slices
 def test_an_empty_document_has_likelihood_zero_and_no_gradient(monkeypatch, entries):
-    monkeypatch.setattr(product, "SLICE_ENTRIES", entries)
+    monkeypatch.setattr(product_likelihood, "SLICE_ENTRIES", entries)
     theta, weight, bias = parameters(torch.float32)
     likelihood = product_log_likelihood(theta, weight, bias, whole(counts_matrix(N_DOCS, N_WORDS), torch.float32))
     likelihood.sum().backward()
@@ -122,10 +124,12 @@ class Largest(TorchDispatchMode):
         return made
 
 
-@pytest.mark.parametrize(("entries", "largest"), [(product.SLICE_ENTRIES, N_DOCS * N_WORDS), (THREE_DOCS, THREE_DOCS)])
+@pytest.mark.parametrize(
+    ("entries", "largest"), [(product_likelihood.SLICE_ENTRIES, N_DOCS * N_WORDS), (THREE_DOCS, THREE_DOCS)]
+)
 def test_no_array_is_larger_than_a_slice(monkeypatch, entries, largest):
     """Nor than the topics (K, V), which are three rows here too."""
-    monkeypatch.setattr(product, "SLICE_ENTRIES", entries)
+    monkeypatch.setattr(product_likelihood, "SLICE_ENTRIES", entries)
     batch = whole(counts_matrix(N_DOCS, N_WORDS), torch.float32)
     parts = parameters(torch.float32)
     assert len(batch.counts) < largest

@@ -17,8 +17,8 @@ from topicnet.errors import InputError
 from topicnet.evaluate import coherence
 from topicnet.evaluate.coherence import MEASURES, c_npmi, c_uci, c_v, coherences, npmi, u_mass, unseen
 from topicnet.evaluate.occurrences import TokenStream
-from topicnet.text.counts import Corpus
-from topicnet.text.named import recipes
+from topicnet.text.corpus import Corpus
+from topicnet.text.readers.named_corpora import recipes
 
 WINDOWED = [c_uci, c_npmi, c_v]
 V = 6

@@ -10,12 +10,12 @@ import pytest
 from scipy.sparse import csr_matrix, vstack
 
 from tests.core.test_em import matched_cosine, planted
-from topicnet import baselines
-from topicnet.baselines import BASELINES, Baseline, check_installed, installed
 from topicnet.errors import InputError
 from topicnet.evaluate.perplexity import document_completion, split_documents
-from topicnet.scorecard import completion_scores, topic_scores
+from topicnet.experiments import baselines
+from topicnet.experiments.baselines import BASELINES, Baseline, check_installed, installed
 from topicnet.text.reference import Reference
+from topicnet.workflows.scores import completion_scores, topic_scores
 
 try:
     with warnings.catch_warnings():

@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from topicnet.curve import csv_of, recommendation, scores_of
 from topicnet.errors import InputError
-from topicnet.scorecard import topic_quality
-from topicnet.tuning import _far_apart_first, _Search, seconds_of, topics_of
-from topicnet.worker import Cell
+from topicnet.experiments.recommendation import csv_of, recommendation, scores_of
+from topicnet.experiments.tune import _far_apart_first, _Search, seconds_of, topics_of
+from topicnet.experiments.worker import Cell
+from topicnet.workflows.scores import topic_quality
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from topicnet.models import MODELS, fitting
-from topicnet.models import forecast as module
+from topicnet.models import cost_estimate as module
+from topicnet.models.cost_estimate import COPIES, START_COPIES, forecast
 from topicnet.models.fitting import em_passes
-from topicnet.models.forecast import COPIES, START_COPIES, forecast
 
 HERE = 10**8  # bytes that the process is said to hold
 

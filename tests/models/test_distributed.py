@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from tests.core.test_em import planted
-from tests.together import ended, started
+from tests.support.processes import ended, started
 from topicnet.core import sparse
-from topicnet.core.interrupt import FitInterrupted
-from topicnet.core.parallel import joined
 from topicnet.errors import InputError, ParallelError
 from topicnet.models import MODELS, fitting
+from topicnet.runtime.distributed import joined
+from topicnet.runtime.interrupt import FitInterrupted
 
 SIZE, BATCH, K = 2, 40, 5
 QUICK = {"max_epochs": 4, "random_state": 0}
@@ -111,7 +111,7 @@ def lose(out):
 def together(tmp_path_factory):
     """What each process found, and where the weights lie."""
     out = tmp_path_factory.mktemp("together")
-    for status, _, stderr in ended(started(SIZE, ["-m", "tests.models.test_parallel", "work", out])):
+    for status, _, stderr in ended(started(SIZE, ["-m", "tests.models.test_distributed", "work", out])):
         assert status == 0, stderr
     return [json.loads((out / f"{rank}.json").read_text()) for rank in range(SIZE)], out
 
@@ -154,7 +154,7 @@ def test_an_interrupt_of_one_stops_all_and_a_checkpoint_goes_on_to_the_same_bits
 
 @pytest.mark.slow
 def test_a_process_that_is_silent_or_gone_ends_the_others(tmp_path):
-    arguments = ["-m", "tests.models.test_parallel", "lose", tmp_path]
+    arguments = ["-m", "tests.models.test_distributed", "lose", tmp_path]
     (killed, *_), (status, _, stderr) = ended(started(2, arguments, TOPICNET_TIMEOUT_SECONDS=4))
     assert killed == -signal.SIGKILL
     assert status == 0, stderr

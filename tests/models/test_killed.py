@@ -5,8 +5,8 @@ import pytest
 
 from tests.core.test_em import planted
 from tests.models.test_contract import everything
-from topicnet.core.checkpoint import Checkpoints
 from topicnet.models import MODELS, WLDA, fitting
+from topicnet.training.checkpoint import Checkpoints
 
 
 class KilledError(Exception):

@@ -5,13 +5,13 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
-from topicnet.core.adam import Adam
-from topicnet.core.resident import ResidentBatches
+from topicnet.core.gpu_resident import ResidentBatches
 from topicnet.core.sparse import SparseBatch
 from topicnet.models import MODELS
 from topicnet.models.base import INFERENCE_BATCH, _filled_up
 from topicnet.models.decoders import DECODERS, make_decoder
 from topicnet.models.network import Autoencoder, Teacher, topic_overlap, uniform_nats
+from topicnet.training.optimizer import Adam
 
 N_DOCS, N_WORDS, K = 12, 30, 4
 

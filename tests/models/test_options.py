@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix
 from sklearn.metrics import adjusted_rand_score
 
 from tests.core.test_em import matched_cosine, planted
-from topicnet.core.noise import Noise
+from topicnet.core.counter_rng import Noise
 from topicnet.errors import InputError
 from topicnet.models import ETM, GMNTM, MODELS, NVDMGSM, WLDA
 

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from topicnet.core import allocation
+from topicnet.runtime import allocator
 
 SCRIPT = """
 import contextlib, json, resource, sys
 import torch
-from topicnet.core.allocation import kept_memory
+from topicnet.runtime.allocator import kept_memory
 
 largest = int(sys.argv[1])
 
@@ -55,7 +55,7 @@ def measured(largest, **more):
 
 
 def test_large_arrays_are_made_of_what_was_freed():
-    found = measured(allocation.LEAST_ARRAY)
+    found = measured(allocator.LEAST_ARRAY)
     assert found["without"] > 1_000
     assert found["inside"] < found["without"] / 20
     assert found["still"] < found["without"] / 20
@@ -65,7 +65,7 @@ def test_large_arrays_are_made_of_what_was_freed():
 
 
 @pytest.mark.parametrize(
-    ("largest", "environment"), [(allocation.LEAST_ARRAY - 1, {}), (1 << 30, {"MALLOC_MMAP_MAX_": "65536"})]
+    ("largest", "environment"), [(allocator.LEAST_ARRAY - 1, {}), (1 << 30, {"MALLOC_MMAP_MAX_": "65536"})]
 )
 def test_nothing_is_done_for_small_arrays_or_against_the_environment(largest, environment):
     found = measured(largest, **environment)
@@ -77,11 +77,11 @@ def test_systems_with_another_c_library_are_left_alone(monkeypatch):
     class Other:
         """Knows nothing of glibc."""
 
-    monkeypatch.setattr(allocation.ctypes, "CDLL", lambda name: Other())
-    allocation._library.cache_clear()
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: Other())
+    allocator._library.cache_clear()
     try:
-        assert allocation._library() is None
-        with allocation.kept_memory(1 << 30) as tidy:
+        assert allocator._library() is None
+        with allocator.kept_memory(1 << 30) as tidy:
             tidy()
     finally:
-        allocation._library.cache_clear()
+        allocator._library.cache_clear()

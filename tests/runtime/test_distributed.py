@@ -11,15 +11,15 @@ import torch
 from scipy.sparse import random as random_csr
 from torch import nn
 
-from tests.together import ended, started
-from topicnet.core import parallel
+from tests.support.processes import ended, started
+from topicnet.core.counter_rng import Noise
 from topicnet.core.divergences import KERNELS, mmd
 from topicnet.core.nets import batch_normalised
-from topicnet.core.noise import Noise
-from topicnet.core.parallel import World, agreed, current, joined, leads
-from topicnet.core.share import Share
 from topicnet.core.sparse import SparseBatches
 from topicnet.errors import InputError, ParallelError
+from topicnet.runtime import distributed
+from topicnet.runtime.distributed import World, agreed, current, joined, leads
+from topicnet.runtime.shard import Share
 
 SIZE = 3
 N_DOCS, WIDTHS = 11, (4, 3)  # no multiple of the processes
@@ -85,8 +85,8 @@ class Two(nn.Module):
 def summed(world):
     """Gradients of all, in one piece and in many."""
     found = {}
-    for entries in (parallel.BUCKET_ENTRIES, 2):
-        parallel.BUCKET_ENTRIES = entries
+    for entries in (distributed.BUCKET_ENTRIES, 2):
+        distributed.BUCKET_ENTRIES = entries
         network = Two(world.rank)
         tally = world.sum_gradients(network, torch.tensor([1.0, float(world.rank)]))
         assert network.idle.grad is None
@@ -139,7 +139,7 @@ def work(out):
 def together(tmp_path_factory):
     """What each process found."""
     out = tmp_path_factory.mktemp("together")
-    for status, _, stderr in ended(started(SIZE, ["-m", "tests.core.test_parallel", out])):
+    for status, _, stderr in ended(started(SIZE, ["-m", "tests.runtime.test_distributed", out])):
         assert status == 0, stderr
     arrays = [dict(np.load(out / f"{rank}.npz")) for rank in range(SIZE)]
     return arrays, [json.loads((out / f"{rank}.json").read_text()) for rank in range(SIZE)]
@@ -224,7 +224,7 @@ def test_more_processes_than_documents_are_refused():
 
 
 def test_alone_nothing_changes(monkeypatch):
-    for name in parallel.LAUNCHED:
+    for name in distributed.LAUNCHED:
         monkeypatch.delenv(name, raising=False)
     with joined() as world:
         assert world is current() is None
@@ -232,7 +232,7 @@ def test_alone_nothing_changes(monkeypatch):
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")  # as some clusters set for all
     with joined() as world:
         assert world is None
-    for name, value in zip(parallel.LAUNCHED, ("0", "1", "127.0.0.1", "1"), strict=True):
+    for name, value in zip(distributed.LAUNCHED, ("0", "1", "127.0.0.1", "1"), strict=True):
         monkeypatch.setenv(name, value)
     with joined() as world:
         assert world is None
@@ -247,11 +247,11 @@ def test_alone_nothing_changes(monkeypatch):
         ({"RANK": "-1", "WORLD_SIZE": "2"}, "RANK='-1' given, expected a whole number, 0 or more"),
         ({"RANK": "0", "WORLD_SIZE": "two"}, "WORLD_SIZE='two' given, expected a whole number, 1 or more"),
         ({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "x"}, "LOCAL_RANK='x' given, expected a whole number"),
-        ({"RANK": "0", "WORLD_SIZE": "2", parallel.VARIABLE: "-5"}, "TIMEOUT_SECONDS='-5' given, expected a number"),
+        ({"RANK": "0", "WORLD_SIZE": "2", distributed.VARIABLE: "-5"}, "TIMEOUT_SECONDS='-5' given, expected a number"),
     ],
 )
 def test_an_environment_half_set_is_refused(monkeypatch, given, message):
-    for name in (*parallel.LAUNCHED, "LOCAL_RANK", parallel.VARIABLE):
+    for name in (*distributed.LAUNCHED, "LOCAL_RANK", distributed.VARIABLE):
         monkeypatch.delenv(name, raising=False)
     if "WORLD_SIZE" in given:
         given = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"} | given
@@ -262,9 +262,9 @@ def test_an_environment_half_set_is_refused(monkeypatch, given, message):
 
 
 def test_processes_that_do_not_come_are_named(monkeypatch):
-    for name, value in zip(parallel.LAUNCHED, ("1", "2", "127.0.0.1", "9"), strict=True):
+    for name, value in zip(distributed.LAUNCHED, ("1", "2", "127.0.0.1", "9"), strict=True):
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv(parallel.VARIABLE, "0.5")
+    monkeypatch.setenv(distributed.VARIABLE, "0.5")
     with pytest.raises(ParallelError, match=r"process 1 of 2 found no others at 127\.0\.0\.1:9"), joined():
         pass
 

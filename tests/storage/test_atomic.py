@@ -22,8 +22,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from topicnet import files
 from topicnet.errors import OutputError
+from topicnet.storage import atomic, formats
 
 STOPS = [ValueError, OSError, KeyboardInterrupt, SystemExit, GeneratorExit]
 Whole = Callable[..., AbstractContextManager[Path]]
@@ -70,7 +70,7 @@ def one_line(caught: "pytest.ExceptionInfo[BaseException]") -> str:
 
 
 both = pytest.mark.parametrize(
-    ("whole", "existing"), [(files.whole_folder, old_run), (files.whole_file, old_file)], ids=["folder", "file"]
+    ("whole", "existing"), [(atomic.whole_folder, old_run), (atomic.whole_file, old_file)], ids=["folder", "file"]
 )
 
 
@@ -86,7 +86,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(files, "_sync_file", full)
+    monkeypatch.setattr(atomic, "_sync_file", full)
 
 
 # ---------------------------------------------------------------- whole or not at all
@@ -94,7 +94,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_folder_appears_whole(tmp_path: Path) -> None:
     target = tmp_path / "runs" / "one"
-    with files.whole_folder(target, overwrite=False) as part:
+    with atomic.whole_folder(target, overwrite=False) as part:
         fill(part)
         assert part.parent == target.parent  # beside it, so that the rename stays on one disk
         assert not target.exists()
@@ -109,7 +109,7 @@ def test_a_folder_appears_whole(tmp_path: Path) -> None:
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
     target = tmp_path / "tables" / "theta.csv"
-    with files.whole_file(target, overwrite=False) as part:
+    with atomic.whole_file(target, overwrite=False) as part:
         fill(part)
         assert part.parent == target.parent
         assert not target.exists()
@@ -160,7 +160,7 @@ def test_when_a_rename_fails_the_old_folder_is_back(tmp_path: Path, monkeypatch,
     monkeypatch.setattr(Path, "rename", refuse)
     with (
         pytest.raises(OutputError, match="Permission denied"),
-        files.whole_folder(tmp_path / "target", overwrite=True) as part,
+        atomic.whole_folder(tmp_path / "target", overwrite=True) as part,
     ):
         fill(part)
     assert listing(tmp_path) == before
@@ -200,7 +200,7 @@ def test_what_is_no_run_is_never_overwritten_by_one(tmp_path: Path, make: Callab
     before = listing(tmp_path)
     with (
         pytest.raises(OutputError, match="nothing that topicnet wrote") as caught,
-        files.whole_folder(tmp_path / "target", overwrite=True),
+        atomic.whole_folder(tmp_path / "target", overwrite=True),
     ):
         pytest.fail("the block was entered")
     one_line(caught)
@@ -209,7 +209,7 @@ def test_what_is_no_run_is_never_overwritten_by_one(tmp_path: Path, make: Callab
 
 def test_an_empty_folder_may_be_overwritten_by_a_run(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
-    with files.whole_folder(tmp_path / "target", overwrite=True) as part:
+    with atomic.whole_folder(tmp_path / "target", overwrite=True) as part:
         fill(part)
     assert (tmp_path / "target" / "run.json").read_text() == "new"
 
@@ -228,7 +228,7 @@ def test_a_file_does_not_replace_a_folder(tmp_path: Path) -> None:
     precious(tmp_path / "target")
     with (
         pytest.raises(OutputError, match="is a folder, expected a file name") as caught,
-        files.whole_file(tmp_path / "target", overwrite=True),
+        atomic.whole_file(tmp_path / "target", overwrite=True),
     ):
         pytest.fail("the block was entered")
     one_line(caught)
@@ -256,7 +256,7 @@ def test_a_name_too_long_for_the_disk_is_one_line(tmp_path: Path, whole: Whole, 
 def test_overwriting_a_run_behind_a_link_leaves_nothing_beside_it(tmp_path: Path) -> None:
     old_run(tmp_path / "elsewhere" / "run")
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "run")
-    with files.whole_folder(tmp_path / "link", overwrite=True) as part:
+    with atomic.whole_folder(tmp_path / "link", overwrite=True) as part:
         fill(part)
     assert (tmp_path / "link" / "run.json").read_text() == "new"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "link"]
@@ -267,9 +267,9 @@ def test_overwriting_a_run_behind_a_link_leaves_nothing_beside_it(tmp_path: Path
 )
 def test_permissions_honour_the_umask(tmp_path: Path, umask, mask: int, folder_mode: int, file_mode: int) -> None:
     umask(mask)
-    with files.whole_folder(tmp_path / "run", overwrite=False) as part:
-        files.write_text(part / "inner.txt", "x")
-    with files.whole_file(tmp_path / "table.csv", overwrite=False) as part:
+    with atomic.whole_folder(tmp_path / "run", overwrite=False) as part:
+        formats.write_text(part / "inner.txt", "x")
+    with atomic.whole_file(tmp_path / "table.csv", overwrite=False) as part:
         part.write_text("x")
     assert os.umask(mask) == mask  # and it is as it was
     assert (tmp_path / "run").stat().st_mode & 0o777 == folder_mode
@@ -278,9 +278,9 @@ def test_permissions_honour_the_umask(tmp_path: Path, umask, mask: int, folder_m
 
 
 def test_refuse_existing(tmp_path: Path) -> None:
-    files.refuse_existing(tmp_path / "free")
+    atomic.refuse_existing(tmp_path / "free")
     with pytest.raises(OutputError, match="--overwrite"):
-        files.refuse_existing(tmp_path)
+        atomic.refuse_existing(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -292,14 +292,14 @@ def test_refuse_existing(tmp_path: Path) -> None:
     ],
 )
 def test_what_the_disk_says_is_one_line(error: OSError, said: str) -> None:
-    with pytest.raises(OutputError) as caught, files.disk_errors(Path("place")):
+    with pytest.raises(OutputError) as caught, atomic.disk_errors(Path("place")):
         raise error
     assert one_line(caught).startswith(f"cannot write 'place': {said}")
     assert caught.value.__cause__ is error
 
 
 def test_other_errors_are_not_of_the_disk() -> None:
-    with pytest.raises(KeyError), files.disk_errors(Path("place")):
+    with pytest.raises(KeyError), atomic.disk_errors(Path("place")):
         raise KeyError("ours")
 
 
@@ -321,7 +321,7 @@ def test_json_has_null_for_what_is_not_finite(tmp_path: Path) -> None:
         "none": None,
         "yes": True,
     }
-    files.write_json(tmp_path / "x.json", content)
+    formats.write_json(tmp_path / "x.json", content)
     text = (tmp_path / "x.json").read_bytes().decode("utf-8")
     assert text.endswith("}\n")
     assert "é" in text
@@ -353,32 +353,32 @@ def finite(value: object) -> object:
 
 @given(values)
 def test_any_json_comes_back_but_for_what_is_not_finite(content: object) -> None:
-    text = files.json_text(content)
+    text = formats.json_text(content)
     assert strict(text) == finite(content)
     assert text.encode("utf-8").decode("utf-8") == text
 
 
 def test_what_json_does_not_have_is_an_error_not_a_text() -> None:
     with pytest.raises(TypeError):
-        files.json_text({"path": Path("x")})
+        formats.json_text({"path": Path("x")})
 
 
 def test_text_is_written_as_it_is_and_folders_are_made(tmp_path: Path) -> None:
-    files.write_text(tmp_path / "a" / "b.txt", "é\r\nx\n")
+    formats.write_text(tmp_path / "a" / "b.txt", "é\r\nx\n")
     assert (tmp_path / "a" / "b.txt").read_bytes() == "é\r\nx\n".encode()
 
 
 @pytest.mark.parametrize("content", [b"", b"abc", bytes(range(256)) * 5000])
 def test_sha256(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
-    assert files.sha256(tmp_path / "x") == hashlib.sha256(content).hexdigest()
+    assert formats.sha256(tmp_path / "x") == hashlib.sha256(content).hexdigest()
 
 
 # ---------------------------------------------------------------- tables
 
 
 def safe(*cells: str | None) -> list[str | None]:
-    return files.spreadsheet_safe(pl.DataFrame({"a": cells}, schema={"a": pl.String}))["a"].to_list()
+    return formats.spreadsheet_safe(pl.DataFrame({"a": cells}, schema={"a": pl.String}))["a"].to_list()
 
 
 @pytest.mark.parametrize(
@@ -415,14 +415,14 @@ def test_signed_numbers_and_plain_text_are_untouched(cell: str | None) -> None:
 
 def test_only_text_columns_are_touched() -> None:
     table = pl.DataFrame({"n": [-1, 2], "x": [-0.5, 1.0], "s": ["=a", "b"], "e": [None, None]})
-    assert files.spreadsheet_safe(table).to_dict(as_series=False) == table.to_dict(as_series=False) | {
+    assert formats.spreadsheet_safe(table).to_dict(as_series=False) == table.to_dict(as_series=False) | {
         "s": ["'=a", "b"]
     }
 
 
 def csv_rows(table: pl.DataFrame) -> list[list[str]]:
     with tempfile.TemporaryDirectory() as folder:
-        files.write_table(Path(folder, "t.csv"), table)
+        formats.write_table(Path(folder, "t.csv"), table)
         content = Path(folder, "t.csv").read_bytes().decode("utf-8")
     return list(csv.reader(io.StringIO(content, newline="")))
 
@@ -447,15 +447,15 @@ def test_no_cell_of_a_csv_file_is_a_formula(texts: list[str]) -> None:
 @pytest.mark.parametrize("slice_rows", [1, 2, 3, 6, 7, 8])
 def test_a_csv_file_written_in_slices_is_the_one_written_at_once(tmp_path: Path, monkeypatch, slice_rows: int) -> None:
     table = pl.DataFrame({"id": ["a", "=b", "c,d", 'e"f', "g\nh", "", None], "x": np.arange(7, dtype=np.float32) / 3})
-    files.write_table(tmp_path / "whole.csv", table)
-    monkeypatch.setattr(files, "CSV_SLICE", slice_rows)
-    files.write_table(tmp_path / "slices.csv", table)
+    formats.write_table(tmp_path / "whole.csv", table)
+    monkeypatch.setattr(formats, "CSV_SLICE", slice_rows)
+    formats.write_table(tmp_path / "slices.csv", table)
     assert (tmp_path / "slices.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert (tmp_path / "whole.csv").read_bytes().count(b"id,x\n") == 1
 
 
 def test_a_table_of_no_rows_has_its_header(tmp_path: Path) -> None:
-    files.write_table(tmp_path / "t.csv", pl.DataFrame(schema={"doc_id": pl.String, "x": pl.Float32}))
+    formats.write_table(tmp_path / "t.csv", pl.DataFrame(schema={"doc_id": pl.String, "x": pl.Float32}))
     assert (tmp_path / "t.csv").read_bytes() == b"doc_id,x\n"
 
 
@@ -474,7 +474,7 @@ def test_theta_comes_back_from_csv_bit_for_bit(numbers: list[float]) -> None:
 
 def test_parquet_keeps_cells_as_they_are(tmp_path: Path) -> None:
     table = pl.DataFrame({"id": ["=a", None, ""], "x": np.array([0.1, np.nan, 1], dtype=np.float32)})
-    files.write_table(tmp_path / "t.parquet", table, parquet=True)
+    formats.write_table(tmp_path / "t.parquet", table, parquet=True)
     assert_frame_equal(pl.read_parquet(tmp_path / "t.parquet"), table)
 
 
@@ -484,8 +484,8 @@ def test_parquet_keeps_cells_as_they_are(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from topicnet import files
-with files.held(Path(sys.argv[1])):
+from topicnet.storage import atomic
+with atomic.held(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -503,25 +503,25 @@ def hold(folder: Path) -> "subprocess.Popen[str]":
 
 def test_a_held_folder_is_made_and_removed_again_where_it_stays_empty(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "one"
-    with files.held(folder):
+    with atomic.held(folder):
         assert listing(tmp_path) == {"runs": "", "runs/one": "", "runs/one/lock": ""}
     assert listing(tmp_path) == {}
-    with files.held(folder):
+    with atomic.held(folder):
         (folder / "kept.txt").write_text("kept")
     assert (folder / "kept.txt").read_text() == "kept"
-    with files.held(folder):
-        files.remove(folder / "kept.txt")
+    with atomic.held(folder):
+        atomic.remove(folder / "kept.txt")
     assert not folder.exists()
 
 
 def test_a_held_folder_is_refused_to_others_until_its_holder_ends(tmp_path: Path) -> None:
     folder = tmp_path / "one"
     with hold(folder) as process:
-        with pytest.raises(OutputError, match="another process is writing in") as caught, files.held(folder):
+        with pytest.raises(OutputError, match="another process is writing in") as caught, atomic.held(folder):
             pytest.fail("the block was entered")
         one_line(caught)
         process.kill()
-    with files.held(folder):
+    with atomic.held(folder):
         pass
     assert listing(tmp_path) == {}
 
@@ -529,7 +529,7 @@ def test_a_held_folder_is_refused_to_others_until_its_holder_ends(tmp_path: Path
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for folder in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "new" / ("x" * 300)):
-        with pytest.raises(OutputError, match="cannot write") as caught, files.held(folder):
+        with pytest.raises(OutputError, match="cannot write") as caught, atomic.held(folder):
             pytest.fail("the block was entered")
         one_line(caught)
     assert listing(tmp_path) == {"file": "x"}
@@ -537,7 +537,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 
 def test_a_folder_may_be_staged_within_another(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
-    with files.whole_folder(tmp_path / "run", overwrite=False, within=tmp_path / "work") as part:
+    with atomic.whole_folder(tmp_path / "run", overwrite=False, within=tmp_path / "work") as part:
         fill(part)
         assert part.parent == tmp_path / "work"
     assert [path.name for path in (tmp_path / "work").iterdir()] == []

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_matrix
 
-from topicnet.blocks import column_sums, give_back, is_mapped, row_blocks, row_sums, rows_between
 from topicnet.models import MODELS
+from topicnet.storage.mapped import column_sums, give_back, is_mapped, row_blocks, row_sums, rows_between
 
 PARTS = ("data", "indices", "indptr")
 dense_counts = st.tuples(st.integers(0, 8), st.integers(0, 5)).flatmap(

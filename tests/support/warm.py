@@ -18,11 +18,11 @@ from typing import Any
 def serve() -> None:
     """Answer requests until standard input ends."""
     import topicnet.cli.app
-    import topicnet.cli.progress
-    import topicnet.cli.show
-    import topicnet.images.comparison  # noqa: F401
-    from topicnet.config import FitConfig
-    from topicnet.learning import build_model
+    import topicnet.cli.printing.progress
+    import topicnet.cli.printing.topics
+    import topicnet.images.workflows.comparison  # noqa: F401
+    from topicnet.workflows.config import FitConfig
+    from topicnet.workflows.engine import build_model
 
     build_model(FitConfig())  # torch imports more at the first network, and at the first step of an optimiser
     import torch._dynamo  # noqa: F401

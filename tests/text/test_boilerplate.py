@@ -11,15 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from topicnet.cli.words import records, show_words, write_words
+from topicnet.cli.printing.words import records, show_words, write_words
 from topicnet.errors import InputError, OutputError
-from topicnet.text import boilerplate, repeated
+from topicnet.text import boilerplate
+from topicnet.text import repeated_lines as repeated
 from topicnet.text.boilerplate import Suggestion, suggest
-from topicnet.text.counts import Corpus
-from topicnet.text.options import TextOptions
-from topicnet.text.repeated import repeated_lines
+from topicnet.text.corpus import Corpus
+from topicnet.text.repeated_lines import repeated_lines
+from topicnet.text.tokens.options import TextOptions
+from topicnet.text.tokens.word_lists import read_words
 from topicnet.text.vocabulary import Pruning
-from topicnet.text.wordlists import read_words
 
 EVERY_WORD = TextOptions(lang="none", pruning=Pruning(min_df=1, max_df=1.0))
 SUBJECTS = [[f"{name}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"] for name in ("sport", "law", "music")]

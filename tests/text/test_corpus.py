@@ -20,11 +20,11 @@ from polars.testing import assert_frame_equal
 from sklearn.feature_extraction.text import CountVectorizer
 
 from topicnet.errors import CorpusError, InputError
-from topicnet.text import counts as counts_module
-from topicnet.text.counts import COUNTS_FORMAT, Corpus
-from topicnet.text.languages import stop_words, tokenize
-from topicnet.text.options import TextOptions
-from topicnet.text.readers import Documents
+from topicnet.text import corpus as counts_module
+from topicnet.text.corpus import COUNTS_FORMAT, Corpus
+from topicnet.text.readers.read import Documents
+from topicnet.text.tokens.languages import stop_words, tokenize
+from topicnet.text.tokens.options import TextOptions
 from topicnet.text.vocabulary import Pruning
 
 EVERY_WORD = TextOptions(lang="none", pruning=Pruning(min_df=1, max_df=1.0))

@@ -19,16 +19,16 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 
-from topicnet.ahead import AHEAD, in_order, read_ahead
-from topicnet.blocks import is_mapped
 from topicnet.errors import CorpusError, InputError
+from topicnet.runtime.prefetch import AHEAD, in_order, read_ahead
+from topicnet.storage.mapped import is_mapped
 from topicnet.text import counting as counting_module
-from topicnet.text import cutting as cutting_module
+from topicnet.text.corpus import Corpus
 from topicnet.text.counting import Counting
-from topicnet.text.counts import Corpus
-from topicnet.text.options import TextOptions
-from topicnet.text.rows import Documents
-from topicnet.text.stores import Checksum, Store, Words
+from topicnet.text.growing_arrays import Checksum, Store, Words
+from topicnet.text.readers.documents import Documents
+from topicnet.text.tokens import tokenize as cutting_module
+from topicnet.text.tokens.options import TextOptions
 from topicnet.text.vocabulary import Pruning
 
 EVERY = Pruning(min_df=1, max_df=1.0)

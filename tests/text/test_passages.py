@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from topicnet.errors import InputError
 from topicnet.text import passages as passages_module
-from topicnet.text.counts import Corpus
-from topicnet.text.options import TextOptions
+from topicnet.text.corpus import Corpus
 from topicnet.text.passages import Passages, document_theta, in_passages
+from topicnet.text.tokens.options import TextOptions
 from topicnet.text.vocabulary import Pruning
 
 EVERY_WORD = TextOptions(lang="none", pruning=Pruning(min_df=1, max_df=1.0))

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from topicnet.errors import CorpusError
 from topicnet.evaluate.coherence import c_npmi
 from topicnet.evaluate.occurrences import TokenStream
-from topicnet.text.counts import Corpus
-from topicnet.text.options import TextOptions
+from topicnet.text.corpus import Corpus
 from topicnet.text.reference import Reference, reference_over
+from topicnet.text.tokens.options import TextOptions
 from topicnet.text.vocabulary import Pruning
 
 EVERY_WORD = TextOptions(lang="none", pruning=Pruning(min_df=1, max_df=1.0))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from topicnet.errors import InputError
-from topicnet.text.embeddings import WordVectors, read_word_vectors, train_word_vectors
+from topicnet.text.word_vectors import WordVectors, read_word_vectors, train_word_vectors
 
 WORDS = ["apple", "été", "हिन्दी", "zebra", "new_york"]
 DIM = 6

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from tests.core.test_train import Memory, Points, outcome
-from topicnet.core.adam import Adam
-from topicnet.core.outcome import Rollback
-from topicnet.core.phases import Phase, Phases
-from topicnet.core.schedule import Schedule
-from topicnet.core.train import train
+from tests.training.test_loop import Memory, Points, outcome
+from topicnet.training.alternating import Phase, Phases
+from topicnet.training.loop import train
+from topicnet.training.optimizer import Adam
+from topicnet.training.progress import Rollback
+from topicnet.training.schedule import Schedule
 
 CPU = torch.device("cpu")
 VALUES = np.random.default_rng(0).normal(3, 1, 22).astype(np.float32)

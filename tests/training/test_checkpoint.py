@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import SafetensorError
 
-from topicnet.core import checkpoint
-from topicnet.core.checkpoint import Checkpoints, Saved, checkpoint_seconds, exist
 from topicnet.errors import InputError, OutputError
+from topicnet.training import checkpoint
+from topicnet.training.checkpoint import Checkpoints, Saved, checkpoint_seconds, exist
 
 OWNER = {"model": "ETM", "seed": 7, "noise": math.nan}
 

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from topicnet.core.health import Verdict, duplicate_pairs, judge, largest_topics
-from topicnet.core.outcome import Rollback
+from topicnet.training.collapse import Verdict, duplicate_pairs, judge, largest_topics
+from topicnet.training.progress import Rollback
 
 
 def topics_with(lists, vocab_size):

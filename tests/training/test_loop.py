@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from topicnet.core.checkpoint import Saved
-from topicnet.core.outcome import Rollback
-from topicnet.core.schedule import Schedule
-from topicnet.core.train import CHECK_STEPS, MOST_ROLLBACKS, RUNAWAY, train, validation_loss
+from topicnet.training.checkpoint import Saved
+from topicnet.training.loop import CHECK_STEPS, MOST_ROLLBACKS, RUNAWAY, train, validation_loss
+from topicnet.training.progress import Rollback
+from topicnet.training.schedule import Schedule
 
 CPU = torch.device("cpu")
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from topicnet.core.adam import FIRST_DECAY, Adam
+from topicnet.training.optimizer import FIRST_DECAY, Adam
 
 
 class Net(nn.Module):
@@ -55,7 +55,7 @@ def test_a_sparse_gradient_of_all_rows_is_a_dense_one():
 
 
 def test_rows_without_a_gradient_stand_still_and_their_moments_decay(monkeypatch):
-    monkeypatch.setattr("topicnet.core.adam.CHUNK_ENTRIES", 6)  # two rows at a time
+    monkeypatch.setattr("topicnet.training.optimizer.CHUNK_ENTRIES", 6)  # two rows at a time
     net = Net()
     adam = Adam(net, 0.0, {})
     start = net.table.detach().clone()

@@ -12,11 +12,11 @@ import torch
 from torch.distributions import Normal as TorchNormal
 from torch.distributions import kl_divergence
 
+from topicnet.core.counter_rng import Noise
 from topicnet.core.distributions import Normal, StandardNormal
-from topicnet.core.interrupt import deferred_interrupt
-from topicnet.core.noise import Noise
-from topicnet.core.schedule import Ramp, Schedule
-from topicnet.core.seeding import draw_seed, seeded
+from topicnet.runtime.interrupt import deferred_interrupt
+from topicnet.runtime.seeding import draw_seed, seeded
+from topicnet.training.schedule import Ramp, Schedule
 
 
 def test_kl_equals_torch_s():

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from topicnet import cli
-from topicnet.cli import corpus, images, measure  # noqa: F401 - their commands are in the app before it is replaced
-from topicnet.core.checkpoint import Checkpoints, Saved
-from topicnet.core.unfinished import unfinished_fit
+from topicnet.cli.commands import corpora, experiments, images  # noqa: F401 - their commands are in the app before it is replaced
 from topicnet.errors import StoppedError
+from topicnet.training.checkpoint import Checkpoints, Saved
+from topicnet.training.resumable import unfinished_fit
 
 
 def broken_off(target, *, save, resume=False):

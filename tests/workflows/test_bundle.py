@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 import topicnet
-from topicnet.bundle import FORMAT, VOCABULARY, load_bundle
 from topicnet.errors import BundleError, InputError
-from topicnet.files import json_checksum
-from topicnet.model_folder import HEADER, TENSORS
-from topicnet.text.counts import Corpus
-from topicnet.text.frames import documents_of_texts
-from topicnet.text.readers import Documents
+from topicnet.storage.formats import json_checksum
+from topicnet.storage.model_files import HEADER, TENSORS
+from topicnet.text.corpus import Corpus
+from topicnet.text.readers.in_memory import documents_of_texts
+from topicnet.text.readers.read import Documents
+from topicnet.workflows.bundle import FORMAT, VOCABULARY, load_bundle
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 THEMES = ("cat dog horse sheep goat", "bread butter cheese milk honey", "engine wheel brake gear clutch")
 
 
@@ -123,7 +123,7 @@ def test_a_missing_file_is_found(saved, name):
 
 def rewrite(saved, tensors=None, **changes):
     """Change the header and make its checksums right again, as a hostile writer would."""
-    from topicnet.files import sha256
+    from topicnet.storage.formats import sha256
 
     folder = saved / "model"
     if tensors is not None:

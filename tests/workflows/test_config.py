@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from topicnet.config import FitConfig, read_config
 from topicnet.errors import ConfigError
 from topicnet.models import MODELS
-from topicnet.text.named import recipes
+from topicnet.text.readers.named_corpora import recipes
+from topicnet.workflows.config import FitConfig, read_config
 
-CONFIGS = sorted((Path(__file__).resolve().parent.parent / "configs").glob("*.yaml"))
+CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
 
 
 @pytest.fixture

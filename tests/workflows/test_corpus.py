@@ -10,12 +10,16 @@ import pytest
 
 import topicnet
 from tests.cli.conftest import themed_documents
-from topicnet.blocks import is_mapped
-from topicnet.config import FitConfig, read_config
 from topicnet.errors import CorpusError, InputError, TopicnetError
-from topicnet.evaluation import _counted
-from topicnet.pipeline import OF_COUNTING, text_options, with_vocabulary
-from topicnet.sources import (
+from topicnet.experiments.workspace import read_parts
+from topicnet.storage.mapped import is_mapped
+from topicnet.text.corpus import Corpus
+from topicnet.text.interchange.bags import write_ldac
+from topicnet.text.readers.documents import Documents, SkippedRows
+from topicnet.text.readers.in_memory import documents_of_texts
+from topicnet.text.tokens.options import TextOptions
+from topicnet.workflows.config import FitConfig, read_config
+from topicnet.workflows.corpus import (
     corpus_in_memory,
     corpus_name,
     count_every_word,
@@ -26,12 +30,8 @@ from topicnet.sources import (
     read_corpus,
     silent,
 )
-from topicnet.text.bags import write_ldac
-from topicnet.text.counts import Corpus
-from topicnet.text.frames import documents_of_texts
-from topicnet.text.options import TextOptions
-from topicnet.text.rows import Documents, SkippedRows
-from topicnet.workspace import read_parts
+from topicnet.workflows.evaluate import _counted
+from topicnet.workflows.text_options import OF_COUNTING, text_options, with_vocabulary
 
 TEXTS = themed_documents(40)
 ROWS = [{"id": f"d{n}", "text": text, "theme": n % 4} for n, text in enumerate(TEXTS)]

@@ -11,14 +11,15 @@ import pytest
 
 import topicnet
 from tests.cli.conftest import snapshot, themed_documents
-from topicnet.config import read_config
 from topicnet.errors import CorpusError, InputError, TopicnetError
-from topicnet.exports import export_tables, transform_to_file
-from topicnet.preparing import prepare
-from topicnet.results import Run
-from topicnet.sources import counts_of
-from topicnet.text.bags import read_bag
-from topicnet.text.counts import Corpus
+from topicnet.text.corpus import Corpus
+from topicnet.text.interchange.bags import read_bag
+from topicnet.workflows.config import read_config
+from topicnet.workflows.corpus import counts_of
+from topicnet.workflows.export import export_tables
+from topicnet.workflows.prepare import prepare
+from topicnet.workflows.run import Run
+from topicnet.workflows.transform import transform_to_file
 
 ROWS = [{"id": f"d{n}", "text": text, "theme": n % 4, "note": f"n{n}"} for n, text in enumerate(themed_documents(40))]
 NEW = [{"id": "a", "text": "team goal orbit zebra"}, {"id": "b", "text": ""}, {"id": "c", "text": "zebra"}]

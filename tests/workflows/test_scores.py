@@ -14,8 +14,10 @@ from topicnet.evaluate.bootstrap import interval_of_mean
 from topicnet.evaluate.coherence import coherences, top_words
 from topicnet.evaluate.occurrences import TokenStream
 from topicnet.evaluate.perplexity import document_completion, log_likelihood, unigram_perplexity
-from topicnet.files import json_text
-from topicnet.scorecard import (
+from topicnet.storage.formats import json_text
+from topicnet.text.corpus import Corpus
+from topicnet.text.reference import Reference, reference_over
+from topicnet.workflows.scores import (
     CONVENTIONS,
     REFINE_STEPS,
     completion_scores,
@@ -26,8 +28,6 @@ from topicnet.scorecard import (
     topic_scores,
     values_of,
 )
-from topicnet.text.counts import Corpus
-from topicnet.text.reference import Reference, reference_over
 
 
 class Mixture:

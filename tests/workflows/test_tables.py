@@ -11,9 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from topicnet import files, tables
 from topicnet.errors import BundleError, InputError, OutputError
-from topicnet.tables import (
+from topicnet.storage import formats
+from topicnet.workflows import tables
+from topicnet.workflows.tables import (
     FORMATS,
     choose_format,
     doc_topic_table,
@@ -32,7 +33,7 @@ BETA = np.array([[0.1, 0.2, 0.3, 0.4], [0.4, 0.1, 0.4, 0.1]], dtype=np.float32)
 
 def round_trip(ids: list[str], status: list[str], theta: Any) -> pl.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
-        files.write_table(Path(folder, "doc_topic.csv"), doc_topic_table(ids, status, theta))
+        formats.write_table(Path(folder, "doc_topic.csv"), doc_topic_table(ids, status, theta))
         return read_doc_topic(Path(folder), theta.shape[1])
 
 
@@ -142,7 +143,7 @@ def test_a_damaged_table_is_one_line(tmp_path: Path, content: bytes | None) -> N
 
 @pytest.mark.parametrize("lost", [5, 6, 10])
 def test_a_table_cut_off_within_a_row_is_refused(tmp_path: Path, lost: int) -> None:
-    files.write_table(tmp_path / "doc_topic.csv", doc_topic_table(IDS, STATUS, THETA))
+    formats.write_table(tmp_path / "doc_topic.csv", doc_topic_table(IDS, STATUS, THETA))
     content = (tmp_path / "doc_topic.csv").read_bytes()
     assert content.endswith(b",0.6,0.4\n")
     (tmp_path / "doc_topic.csv").write_bytes(content[:-lost])
@@ -337,7 +338,7 @@ def test_whatever_is_kept_theta_ids_and_status_come_back(kept: dict[str, list[st
     frame = pl.DataFrame(kept, schema=dict.fromkeys(kept, pl.String))
     with tempfile.TemporaryDirectory() as folder:
         table = doc_topic_table(IDS, STATUS, THETA, kept=frame)
-        files.write_table(Path(folder, "doc_topic.csv"), table)
+        formats.write_table(Path(folder, "doc_topic.csv"), table)
         assert read_doc_topic(Path(folder), 2).equals(doc_topic_table(IDS, STATUS, THETA))
 
 

@@ -27,10 +27,8 @@ def run(arguments: list[str]) -> int:
     try:
         from typer.exceptions import TyperException
 
-        import topicnet.cli.corpus
-        import topicnet.cli.images
-        import topicnet.cli.measure  # noqa: F401 - their commands join the app
         from topicnet.cli.app import app
+        from topicnet.cli.commands import corpora, experiments, images  # noqa: F401 - their commands join the app
         from topicnet.errors import StoppedError, TopicnetError
     except KeyboardInterrupt:
         return _interrupted()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from topicnet.cli import COLLAPSED, KEPT
-from topicnet.cli.options import COLUMNS, CORPUS_HELP, COUNTING, READING, takes
+from topicnet.cli.options.text import COLUMNS, CORPUS_HELP, COUNTING, READING, takes
 
 app = typer.Typer(
     help="Neural topic models on real text.",
@@ -33,7 +33,7 @@ CorpusArgument = Annotated[list[str], typer.Argument(metavar="CORPUS", help=CORP
 
 def _there(run: Path) -> Path:
     """Refuse what is no run at once, before seconds of imports."""
-    from topicnet.model_folder import check_there, folder_of
+    from topicnet.storage.model_files import check_there, folder_of
 
     check_there(folder_of(run))
     return run
@@ -52,7 +52,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no n
 
 def _version(asked: bool) -> None:
     if asked:
-        from topicnet import __version__
+        from topicnet._version import __version__
 
         typer.echo(f"topicnet {__version__}")
         raise typer.Exit
@@ -132,8 +132,8 @@ def fit(
 ) -> str | None:
     """Fit a topic model to a corpus, print its topics and write a run folder."""
     began = time.perf_counter()
-    from topicnet.config import read_config
-    from topicnet.sources import check_corpus_there
+    from topicnet.workflows.config import read_config
+    from topicnet.workflows.corpus import check_corpus_there
 
     named = named_values(parameters or [])
     options = {
@@ -150,21 +150,15 @@ def fit(
     }  # fmt: skip
     resolved = read_config(config, given)
     check_corpus_there(resolved)  # a slip is told at once, before seconds of imports
-    from topicnet.along import fit_along
-    from topicnet.cli.describe import describe_corpus
     from topicnet.cli.engines import engine_of
-    from topicnet.cli.progress import notice, show_progress
-    from topicnet.cli.show import (
-        describe_fit,
-        describe_stability,
-        device_notice,
-        show_scores,
-        show_topics,
-    )
-    from topicnet.core.parallel import joined
+    from topicnet.cli.printing.corpus import describe_corpus
+    from topicnet.cli.printing.progress import notice, show_progress
+    from topicnet.cli.printing.topics import describe_fit, describe_stability, device_notice, show_scores, show_topics
     from topicnet.errors import InputError
-    from topicnet.learning import Engine
-    from topicnet.run import fit_to_folder
+    from topicnet.runtime.distributed import joined
+    from topicnet.workflows.engine import Engine
+    from topicnet.workflows.fit import fit_to_folder
+    from topicnet.workflows.follower import fit_along
 
     def fit_and_tell(engine: Engine) -> str | None:
         with show_progress(quiet) as listener:
@@ -217,8 +211,8 @@ def topics(
     as_json: AsJson = False,
 ) -> None:
     """Print each topic's top words."""
-    from topicnet.cli.show import show_topics, topics_json
-    from topicnet.results import load
+    from topicnet.cli.printing.topics import show_topics, topics_json
+    from topicnet.workflows.run import load
 
     loaded = load(run)
     if as_json:
@@ -251,10 +245,10 @@ def transform(
     given: dict[str, Any],
 ) -> None:
     """Write the topic proportions of new documents, one row each."""
-    from topicnet.cli.describe import describe_corpus
-    from topicnet.cli.progress import notice
-    from topicnet.config import read_config
-    from topicnet.exports import transform_to_file
+    from topicnet.cli.printing.corpus import describe_corpus
+    from topicnet.cli.printing.progress import notice
+    from topicnet.workflows.config import read_config
+    from topicnet.workflows.transform import transform_to_file
 
     config = read_config(None, given | {"corpus": one_or_several(documents)})
     corpus = transform_to_file(
@@ -289,8 +283,8 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Write the tables of a run as CSV, Parquet or NPZ, and its counts as LDA-C or Matrix Market."""
-    from topicnet.cli.progress import notice
-    from topicnet.exports import export_tables
+    from topicnet.cli.printing.progress import notice
+    from topicnet.workflows.export import export_tables
 
     targets = {
         "doc-topic": doc_topic, "topic-word": topic_word, "doc-component": doc_component,
@@ -307,8 +301,8 @@ def corpora(
     """List the named corpora."""
     from dataclasses import asdict
 
-    from topicnet.files import json_text
-    from topicnet.text.named import recipes
+    from topicnet.storage.formats import json_text
+    from topicnet.text.readers.named_corpora import recipes
 
     found = recipes().values()
     if as_json:

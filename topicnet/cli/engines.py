@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from topicnet.config import FitConfig
 from topicnet.errors import InputError
-from topicnet.learning import HERE, Engine
+from topicnet.workflows.config import FitConfig
+from topicnet.workflows.engine import HERE, Engine
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def engine_of(config: FitConfig, among_others: bool = False) -> Iterator[Engine]
         return
     if among_others:
         raise InputError("--engine ray given to a process of torchrun: start it alone, Ray starts its workers itself")
-    from topicnet.on_ray import ray_engine
+    from topicnet.workflows.ray_engine import ray_engine
 
     with ray_engine(config) as engine:
         yield engine

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import gammainccinv, gammaincinv, gammaln
 from torch import Tensor
 
-from topicnet.core.share import Share
+from topicnet.runtime.shard import Share
 
 # What numbers are for; each use of one batch has its own.
 LATENT, DROPOUT, THETA, PRIOR, COMPONENT, PIXEL, CATEGORY, UPPER, ORDER = range(1, 10)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from topicnet.blocks import BYTES_HELD, ROW_BYTES, is_mapped
+from topicnet.storage.mapped import BYTES_HELD, ROW_BYTES, is_mapped
 
 # Of the batches cut together: what a second-level cache holds, and the starts of all words in each of them.
 NONZEROS_AT_ONCE, WORDS_AT_ONCE = 2**16, 2**19

@@ -9,8 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from topicnet.core.noise import COMPONENT, LATENT, PRIOR, Noise
-from topicnet.core.parameters import normal_parameter
+from topicnet.core.counter_rng import COMPONENT, LATENT, PRIOR, Noise
+from topicnet.core.init import normal_parameter
 
 # Standard deviations of a mixture's components stay within [0.05, 20]: a component cannot shrink onto one document.
 COMPONENT_LOG_VAR = 6.0

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from topicnet.core.share import Share
+from topicnet.runtime.shard import Share
 
 Kernel = Callable[[Tensor, Tensor], Tensor]
 

@@ -22,7 +22,7 @@ from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
 from topicnet.core.sparse import SparseBatch, SparseBatches, mixture_probabilities
-from topicnet.core.threads import in_inference
+from topicnet.runtime.threads import in_inference
 
 THETA_PSEUDO_COUNT = 0.3  # tokens added to every topic of a document
 MANY_TOPICS = 100  # of more, each has a smaller part of the tokens that so many have: else they outweigh the document's

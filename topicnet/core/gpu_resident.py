@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from topicnet.blocks import BLOCK_NONZEROS, row_blocks
-from topicnet.core.noise import Noise
-from topicnet.core.parallel import World
-from topicnet.core.rows import Rows
+from topicnet.core.counter_rng import Noise
+from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import Pattern, SparseBatch, SparseBatches
+from topicnet.runtime.distributed import World
+from topicnet.storage.mapped import BLOCK_NONZEROS, row_blocks
 
 LARGEST_COUNT = 32_767  # of what 16 bits hold
 SHARE_OF_FREE = 0.5  # of the device's free memory that a corpus may take

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from topicnet.core.counter_rng import DROPOUT, Noise
 from topicnet.core.distributions import Normal, Point
-from topicnet.core.noise import DROPOUT, Noise
-from topicnet.core.parameters import normal_parameter
-from topicnet.core.share import Share
+from topicnet.core.init import normal_parameter
 from topicnet.core.sparse import SparseBatch, sparse_linear
+from topicnet.runtime.shard import Share
 
 # exp(log_var / 2) stays within [0.007, 7]: wider is a network that has lost its way.
 LOG_VAR_RANGE = 4.0

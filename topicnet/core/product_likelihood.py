@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from topicnet.core.sparse import SMALLEST_PROBABILITY, SparseBatch
-from topicnet.core.threads import together
+from topicnet.runtime.threads import together
 
 SLICE_ENTRIES = 2**23  # 32 MB of float32
 SLICE_ENTRIES_OF_GPU = 2**28

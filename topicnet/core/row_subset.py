@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
-from topicnet.blocks import BYTES_HELD, ROW_BYTES, give_back, is_mapped, row_blocks
+from topicnet.storage.mapped import BYTES_HELD, ROW_BYTES, give_back, is_mapped, row_blocks
 
 MAPPED_ROWS = BYTES_HELD // ROW_BYTES  # rows here and there, until their pages are given back
 

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from topicnet.blocks import BYTES_HELD, ROW_BYTES, give_back
-from topicnet.core.cutting import Cut, cut
-from topicnet.core.noise import Noise
-from topicnet.core.parallel import World
-from topicnet.core.rows import Rows
-from topicnet.core.seeding import draw_seed
-from topicnet.core.share import Share
+from topicnet.core.counter_rng import Noise
+from topicnet.core.csr_slices import Cut, cut
+from topicnet.core.row_subset import Rows
 from topicnet.errors import InputError
+from topicnet.runtime.distributed import World
+from topicnet.runtime.seeding import draw_seed
+from topicnet.runtime.shard import Share
+from topicnet.storage.mapped import BYTES_HELD, ROW_BYTES, give_back
 
 # Larger corpora are shuffled in runs of neighbours, so many runs at a time: a disk reads runs, not rows.
 SHUFFLED_NONZEROS = 100_000_000

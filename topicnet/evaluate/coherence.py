@@ -24,12 +24,7 @@ from scipy.sparse import csr_array, issparse
 
 from topicnet.errors import InputError
 from topicnet.evaluate import measures
-from topicnet.evaluate.occurrences import (
-    Counts,
-    TokenStream,
-    document_occurrences,
-    window_occurrences,
-)
+from topicnet.evaluate.occurrences import Counts, TokenStream, document_occurrences, window_occurrences
 
 NOT_IN_REFERENCE = -1  # the id of a topic word that the reference's vocabulary does not hold
 NARROW_WINDOW, WIDE_WINDOW = 10, 110  # tokens: of C_UCI and C_NPMI, of C_V

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, csr_matrix
 
-from topicnet.blocks import row_blocks
 from topicnet.errors import InputError
+from topicnet.storage.mapped import row_blocks
 
 Counts: TypeAlias = csr_matrix | csr_array
 _Sets: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64] | None]  # words as bits, and how often; None is once

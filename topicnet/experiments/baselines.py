@@ -15,9 +15,9 @@ from scipy.sparse import csr_matrix
 
 from topicnet.core.em import belief, refine_theta
 from topicnet.core.sparse import SparseBatches
-from topicnet.core.threads import chosen_threads, thread_count
 from topicnet.errors import InputError
 from topicnet.evaluate.perplexity import log_likelihood
+from topicnet.runtime.threads import chosen_threads, thread_count
 
 REFINE_BATCH = 1_000
 FEW = 5_000  # documents

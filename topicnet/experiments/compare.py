@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from topicnet import files
-from topicnet.baselines import BASELINES, check_installed, installed
-from topicnet.config import FitConfig
 from topicnet.errors import InputError
 from topicnet.evaluate.perplexity import unigram_perplexity
 from topicnet.evaluate.stability import stability
-from topicnet.figures import quality_against_time, write_figure
+from topicnet.experiments.baselines import BASELINES, check_installed, installed
+from topicnet.experiments.figures import quality_against_time, write_figure
+from topicnet.experiments.worker import Cell
+from topicnet.experiments.workspace import COLUMNS, Workspace, begin, fit_cells, values_of_cell
 from topicnet.models import MODELS
-from topicnet.scorecard import halves
-from topicnet.sources import corpus_name
-from topicnet.text.counts import Corpus
-from topicnet.worker import Cell
-from topicnet.workspace import COLUMNS, Workspace, begin, fit_cells, values_of_cell
+from topicnet.storage import atomic, formats
+from topicnet.text.corpus import Corpus
+from topicnet.workflows.config import FitConfig
+from topicnet.workflows.corpus import corpus_name
+from topicnet.workflows.scores import halves
 
 
 def check_models(names: Sequence[str]) -> list[str]:
@@ -115,8 +115,8 @@ def compare(
         "cells": list(found.values()),
     }
     space.write_json("compare.json", record)
-    with files.whole_file(target / "compare.csv", overwrite=True) as part:
-        files.write_text(part, _csv(rows, record["unigram_perplexity"]))
+    with atomic.whole_file(target / "compare.csv", overwrite=True) as part:
+        formats.write_text(part, _csv(rows, record["unigram_perplexity"]))
     figure = quality_against_time(rows, record["unigram_perplexity"], str(record["corpus"]["name"]))
     write_figure(target / "compare.html", figure)
     return record, target

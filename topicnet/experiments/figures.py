@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from topicnet import files
+from topicnet.storage import atomic, formats
 
 # Told apart in print, too.
 COLOURS = ("#1b6ca8", "#d1495b", "#2a9d5c", "#8e5ea2", "#e08e1b", "#555555", "#00a3a3", "#b07aa1")
@@ -75,5 +75,5 @@ def scores_by_topics(rows: Sequence[Mapping[str, Any]], names: Sequence[str], co
 
 def write_figure(path: Path, figure: Any) -> None:
     """Write a figure with all it needs inside."""
-    with files.whole_file(path, overwrite=True) as part:
-        files.write_text(part, figure.to_html(include_plotlyjs=True, full_html=True))
+    with atomic.whole_file(path, overwrite=True) as part:
+        formats.write_text(part, figure.to_html(include_plotlyjs=True, full_html=True))

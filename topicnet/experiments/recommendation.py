@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from topicnet.evaluate.bootstrap import LEVEL, RESAMPLES, SEED, interval_of_mean
 from topicnet.evaluate.stability import stability
-from topicnet.scorecard import topic_quality
+from topicnet.workflows.scores import topic_quality
 
 SCORES = ("quality", "npmi", "topic_diversity", "perplexity", "stability")
 

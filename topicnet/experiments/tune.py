@@ -16,16 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from topicnet import files
-from topicnet.config import FitConfig
-from topicnet.curve import SCORES, csv_of, quality_of, recommendation, scores_of
 from topicnet.errors import InputError
-from topicnet.figures import scores_by_topics, write_figure
+from topicnet.experiments.figures import scores_by_topics, write_figure
+from topicnet.experiments.recommendation import SCORES, csv_of, quality_of, recommendation, scores_of
+from topicnet.experiments.worker import Cell, Workers, workers
+from topicnet.experiments.workspace import Workspace, begin, told
 from topicnet.models import MODELS
-from topicnet.sources import corpus_name
-from topicnet.text.counts import OK
-from topicnet.worker import Cell, Workers, workers
-from topicnet.workspace import Workspace, begin, told
+from topicnet.storage import atomic, formats
+from topicnet.text.corpus import OK
+from topicnet.workflows.config import FitConfig
+from topicnet.workflows.corpus import corpus_name
 
 GRID = 7  # values of K to begin with
 SEEDS = 3  # of the finalists
@@ -153,8 +153,8 @@ def tune(
     record |= {"table": rows, "not_tried": missed, "recommendation": recommendation(rows, missed)}
     record |= {"seconds": time.perf_counter() - began}
     space.write_json("tune.json", record)
-    with files.whole_file(target / "tune.csv", overwrite=True) as part:
-        files.write_text(part, csv_of(rows))
+    with atomic.whole_file(target / "tune.csv", overwrite=True) as part:
+        formats.write_text(part, csv_of(rows))
     write_figure(target / "tune.html", scores_by_topics(rows, SCORES, str(record["corpus"]["name"])))
     return record, target
 

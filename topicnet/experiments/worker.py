@@ -1,7 +1,7 @@
 """A process that fits and scores models on request, each in a fork of its own: so that peak memory is one model's.
 
-Run as ``python -m topicnet.worker``; a request is a line of JSON on standard input, the answer a line on standard
-output. Importing what a fit needs takes seconds, and is done once.
+Run as ``python -m topicnet.experiments.worker``; a request is a line of JSON on standard input, the answer a
+line on standard output. Importing what a fit needs takes seconds, and is done once.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Workers:
         self.ready = self.ended = False
         # A session of its own: Ctrl-C is for the parent, which then ends this.
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "topicnet.worker", str(self.folder)],
+            [sys.executable, "-P", "-m", "topicnet.experiments.worker", str(self.folder)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
@@ -151,13 +151,13 @@ def fit_cell(folder: Path, cell: Cell) -> dict[str, Any]:
     """
     import numpy as np
 
-    from topicnet import files
-    from topicnet.baselines import BASELINES
+    from topicnet.experiments.baselines import BASELINES
     from topicnet.models import MODELS, TopicModel
-    from topicnet.record import peak_memory_bytes
-    from topicnet.scorecard import any_label, completion_scores, halves, label_scores, topic_scores
-    from topicnet.text.counts import Corpus
+    from topicnet.storage import atomic
+    from topicnet.text.corpus import Corpus
     from topicnet.text.reference import reference_over
+    from topicnet.workflows.record import peak_memory_bytes
+    from topicnet.workflows.scores import any_label, completion_scores, halves, label_scores, topic_scores
 
     train, test = (Corpus.load(folder / name) for name in ("train", "test"))
     model: Any
@@ -175,7 +175,7 @@ def fit_cell(folder: Path, cell: Cell) -> dict[str, Any]:
     if any_label(train.counts, labels):
         given = (model.transform(train.counts), train.counts, labels)
         scores["labels"] = label_scores(given, None, classify=False)
-    with files.whole_file(folder / "cells" / f"{cell.name}.npy", overwrite=True) as part, part.open("wb") as handle:
+    with atomic.whole_file(folder / "cells" / f"{cell.name}.npy", overwrite=True) as part, part.open("wb") as handle:
         np.save(handle, np.asarray(model.components_, dtype=np.float32), allow_pickle=False)
     neural = isinstance(model, TopicModel)
     return {
@@ -190,7 +190,7 @@ def fit_cell(folder: Path, cell: Cell) -> dict[str, Any]:
 
 
 def _answer(folder: Path, request: str) -> str:
-    from topicnet.files import json_text
+    from topicnet.storage.formats import json_text
 
     try:
         answer = fit_cell(folder, Cell(**json.loads(request)))
@@ -205,11 +205,6 @@ def _answer(folder: Path, request: str) -> str:
 def _serve(folder: Path) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
-
-    import topicnet.baselines
-    import topicnet.models
-    import topicnet.scorecard
-    import topicnet.text.counts  # noqa: F401
 
     answers.write("ready\n")
     answers.flush()

@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import topicnet
-from topicnet import files
-from topicnet.config import FitConfig
-from topicnet.core.threads import thread_count
+from topicnet._version import __version__
 from topicnet.errors import BundleError, CorpusError, InputError, OutputError
-from topicnet.learning import check_size
-from topicnet.scorecard import check_halves, halves, values_of
-from topicnet.sources import Notice, count_every_word, read_corpus, silent
-from topicnet.text.counts import OK, Corpus
-from topicnet.text.options import options_of
+from topicnet.experiments.worker import Cell, Workers, workers
+from topicnet.runtime.threads import thread_count
+from topicnet.storage import atomic, formats
+from topicnet.text.corpus import OK, Corpus
 from topicnet.text.reference import reference_over
-from topicnet.worker import Cell, Workers, workers
+from topicnet.text.tokens.options import options_of
+from topicnet.workflows.config import FitConfig
+from topicnet.workflows.corpus import Notice, count_every_word, read_corpus, silent
+from topicnet.workflows.engine import check_size
+from topicnet.workflows.scores import check_halves, halves, values_of
 
 FORMAT = 1  # of compare.json and tune.json
 HELD_OUT = 0.1  # share of the documents that no model sees, unless a test corpus is given
@@ -56,12 +56,12 @@ class Workspace:
         """
         train, held_out = (corpus, test) if test is not None else split(corpus)
         check_halves(*halves(held_out.counts), str(held_out.source["name"]))
-        with files.disk_errors(self.folder):
+        with atomic.disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         self.write_json(f"{record}.json", {"status": "interrupted"})
         shutil.rmtree(self.folder / "cells", ignore_errors=True)
         for name, part in (("train", train), ("test", held_out)):
-            with files.whole_folder(self.folder / name, overwrite=True) as staged, files.disk_errors(self.folder):
+            with atomic.whole_folder(self.folder / name, overwrite=True) as staged, atomic.disk_errors(self.folder):
                 part.save(staged)
         (self.folder / "cells").mkdir(exist_ok=True)
 
@@ -90,8 +90,8 @@ class Workspace:
 
     def write_json(self, name: str, content: Any) -> None:
         """Write one of the folder's JSON files, whole."""
-        with files.whole_file(self.folder / name, overwrite=True) as part:
-            files.write_json(part, content)
+        with atomic.whole_file(self.folder / name, overwrite=True) as part:
+            formats.write_json(part, content)
 
 
 def split(corpus: Corpus) -> tuple[Corpus, Corpus]:
@@ -230,7 +230,7 @@ def about_machine() -> dict[str, Any]:
     """Where an experiment ran, for its record."""
     return {
         "machine": {"cores": os.cpu_count(), "threads": thread_count(), "platform": platform.machine()},
-        "versions": {"topicnet": topicnet.__version__, "python": platform.python_version()},
+        "versions": {"topicnet": __version__, "python": platform.python_version()},
     }
 
 

@@ -7,19 +7,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from topicnet.images.data import ImageData, load_images
-    from topicnet.images.estimator import ImageVAE
-    from topicnet.images.evaluation import evaluate
-    from topicnet.images.variants import VARIANTS
+    from topicnet.images.data.load import ImageData, load_images
+    from topicnet.images.evaluation.evaluate import evaluate
+    from topicnet.images.model.estimator import ImageVAE
+    from topicnet.images.model.variants import VARIANTS
 
 __all__ = ["VARIANTS", "ImageData", "ImageVAE", "evaluate", "load_images"]
 
 _HOMES = {
-    "ImageData": "topicnet.images.data",
-    "load_images": "topicnet.images.data",
-    "ImageVAE": "topicnet.images.estimator",
-    "evaluate": "topicnet.images.evaluation",
-    "VARIANTS": "topicnet.images.variants",
+    "ImageData": "topicnet.images.data.load",
+    "load_images": "topicnet.images.data.load",
+    "ImageVAE": "topicnet.images.model.estimator",
+    "evaluate": "topicnet.images.evaluation.evaluate",
+    "VARIANTS": "topicnet.images.model.variants",
 }
 
 

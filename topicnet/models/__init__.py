@@ -1,11 +1,11 @@
 """The topic models, one file each, behind one interface."""
 
-from topicnet.core.health import Verdict
 from topicnet.models.base import TopicModel
 from topicnet.models.etm import ETM
 from topicnet.models.gmntm import GMNTM
 from topicnet.models.nvdm_gsm import NVDMGSM
 from topicnet.models.w_lda import WLDA
+from topicnet.training.collapse import Verdict
 
 MODELS: dict[str, type[TopicModel]] = {"etm": ETM, "nvdm-gsm": NVDMGSM, "w-lda": WLDA, "gmntm": GMNTM}
 

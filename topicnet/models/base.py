@@ -21,24 +21,24 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 from torch import Tensor
 
-from topicnet import files
-from topicnet.blocks import give_back, row_blocks, row_sums, rows_between
-from topicnet.core.checkpoint import Checkpoints, checkpoint_seconds
-from topicnet.core.devices import choose_device
 from topicnet.core.em import belief, refine_theta
-from topicnet.core.health import Verdict
-from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
-from topicnet.core.outcome import Listener
-from topicnet.core.parallel import leads
-from topicnet.core.rows import Rows
-from topicnet.core.seeding import seeded
+from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import SparseBatch, SparseBatches
-from topicnet.core.threads import chosen_threads, in_inference, thread_count
 from topicnet.errors import InputError
+from topicnet.models.fingerprint import owner_of
+from topicnet.models.fit_settings import Plan, Settings
 from topicnet.models.fitting import EVALUATION_BATCH, Fitting, likelihood_nats
 from topicnet.models.network import TopicNetwork
-from topicnet.models.owner import owner_of
-from topicnet.models.settings import Plan, Settings
+from topicnet.runtime.devices import choose_device
+from topicnet.runtime.distributed import leads
+from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
+from topicnet.runtime.seeding import seeded
+from topicnet.runtime.threads import chosen_threads, in_inference, thread_count
+from topicnet.storage import atomic
+from topicnet.storage.mapped import give_back, row_blocks, row_sums, rows_between
+from topicnet.training.checkpoint import Checkpoints, checkpoint_seconds
+from topicnet.training.collapse import Verdict
+from topicnet.training.progress import Listener
 
 LARGEST_EXPONENT = 700.0  # of e, in a float
 # Documents at a time, always so many: matrix products round otherwise for other numbers of rows, and a document's theta
@@ -142,7 +142,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             stack.enter_context(chosen_threads())
             kept = None
             if checkpoints is not None and leads():
-                stack.enter_context(files.held(Path(checkpoints)))
+                stack.enter_context(atomic.held(Path(checkpoints)))
                 kept = self._checkpoints(Path(checkpoints), counts, settings.seed)
             with seeded(settings.seed, device):
                 network = self.build_network(counts.shape[1]).to(device)

@@ -11,12 +11,12 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from topicnet.core.em import BETA_PSEUDO_COUNT, cluster_documents
-from topicnet.core.health import ACTIVE, Verdict, duplicate_pairs, judge, largest_topics
-from topicnet.core.outcome import TrainResult
-from topicnet.core.parallel import World, agreed
-from topicnet.core.rows import Rows
+from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.models.network import TopicNetwork
+from topicnet.runtime.distributed import World, agreed
+from topicnet.training.collapse import ACTIVE, Verdict, duplicate_pairs, judge, largest_topics
+from topicnet.training.progress import TrainResult
 
 SAMPLE_DOCS, SAMPLE_PER_TOPIC = 2_000, 10  # documents looked at after each epoch: at least so many
 VERDICT_BATCH = 4_000

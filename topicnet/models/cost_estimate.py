@@ -10,17 +10,17 @@ import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 
-from topicnet.blocks import readable_bytes, readable_seconds, resident_memory
-from topicnet.core.adam import Adam
-from topicnet.core.allocation import kept_memory
-from topicnet.core.devices import choose_device
 from topicnet.core.em import THETA_PSEUDO_COUNT, expected_topic_counts
-from topicnet.core.rows import Rows
-from topicnet.core.seeding import seeded
+from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import SparseBatch, SparseBatches
-from topicnet.core.threads import chosen_threads
 from topicnet.models.base import TopicModel
 from topicnet.models.fitting import array_bytes, em_passes, start_docs, teaching_steps
+from topicnet.runtime.allocator import kept_memory
+from topicnet.runtime.devices import choose_device
+from topicnet.runtime.memory import readable_bytes, readable_seconds, resident_memory
+from topicnet.runtime.seeding import seeded
+from topicnet.runtime.threads import chosen_threads
+from topicnet.training.optimizer import Adam
 
 TRIED_STEPS = 5  # the first two warm up
 EM_BATCH = 2_000

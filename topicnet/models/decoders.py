@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from topicnet.core.product import product_log_likelihood
+from topicnet.core.product_likelihood import product_log_likelihood
 from topicnet.core.sparse import SparseBatch, mixture_log_likelihood
 
 

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from topicnet.core.distributions import Normal, StandardNormal
+from topicnet.core.init import normal_parameter
 from topicnet.core.nets import Proportions, SparseGaussianEncoder
-from topicnet.core.parameters import normal_parameter
 from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
+from topicnet.models.fit_settings import Plan, check_count, check_share
 from topicnet.models.network import TopicNetwork
-from topicnet.models.settings import Plan, check_count, check_share
 
 
 class ETMNetwork(TopicNetwork):

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-import topicnet
-from topicnet.blocks import feed
-from topicnet.core.parallel import current
+from topicnet._version import __version__
+from topicnet.runtime.distributed import current
+from topicnet.storage.mapped import feed
 
 
 def owner_of(model: str, parameters: Mapping[str, Any], seed: int, counts: csr_matrix) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def owner_of(model: str, parameters: Mapping[str, Any], seed: int, counts: csr_m
     world = current()
     processes = 1 if world is None else world.size
     return given | {
-        "topicnet": topicnet.__version__, "processes": processes, "model": model, "seed": seed, "counts": numbers,
+        "topicnet": __version__, "processes": processes, "model": model, "seed": seed, "counts": numbers,
     }  # fmt: skip
 
 

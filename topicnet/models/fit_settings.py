@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from topicnet.core.schedule import Schedule
 from topicnet.errors import InputError
 from topicnet.models.decoders import DECODERS
+from topicnet.training.schedule import Schedule
 
 # In a document, for the full learning rate after an EM start; and below which the rate falls no further.
 ENOUGH_TOKENS, LEAST_TOKENS = 20.0, 5.0

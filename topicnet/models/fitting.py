@@ -14,23 +14,23 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from topicnet.core.allocation import kept_memory
-from topicnet.core.checkpoint import Checkpoints, Saved
 from topicnet.core.em import MANY_TOPICS, MixtureFit, fit_mixture
-from topicnet.core.health import Verdict
-from topicnet.core.loss import validation_loss
-from topicnet.core.outcome import Listener, Progress, TrainResult
-from topicnet.core.parallel import agreed, current, leads
-from topicnet.core.resident import batches_of
-from topicnet.core.rows import Rows
-from topicnet.core.schedule import Schedule
-from topicnet.core.seeding import draw_seed
+from topicnet.core.gpu_resident import batches_of
+from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import SparseBatches
-from topicnet.core.train import train
-from topicnet.models.doctor import Doctor
+from topicnet.models.collapse_monitor import Doctor
+from topicnet.models.fingerprint import checksum
+from topicnet.models.fit_settings import Plan, Settings
 from topicnet.models.network import Autoencoder, Teacher, TopicNetwork
-from topicnet.models.owner import checksum
-from topicnet.models.settings import Plan, Settings
+from topicnet.runtime.allocator import kept_memory
+from topicnet.runtime.distributed import agreed, current, leads
+from topicnet.runtime.seeding import draw_seed
+from topicnet.training.checkpoint import Checkpoints, Saved
+from topicnet.training.collapse import Verdict
+from topicnet.training.loop import train
+from topicnet.training.loss import validation_loss
+from topicnet.training.progress import Listener, Progress, TrainResult
+from topicnet.training.schedule import Schedule
 
 # More passes part the topics better and fit held-out text worse: README, quality against seconds. Topics beyond a
 # hundred have few documents each, which as many passes narrow to a handful of words: a thousand no encoder tells apart.

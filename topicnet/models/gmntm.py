@@ -15,14 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from topicnet.core.distributions import GaussianMixture, Normal
+from topicnet.core.init import normal_parameter
 from topicnet.core.nets import Proportions, SparseGaussianEncoder
-from topicnet.core.parameters import normal_parameter
 from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
+from topicnet.models.fit_settings import check_count, check_share
 from topicnet.models.network import TopicNetwork
-from topicnet.models.settings import check_count, check_share
 
 # Added to the variances of a mixture fitted to posterior means: the draws it is a prior for spread about them.
 MEANS_TO_DRAWS = 0.3

@@ -9,17 +9,17 @@ import torch
 from numpy.random import RandomState
 from torch import Tensor, nn
 
+from topicnet.core.counter_rng import THETA, Noise
 from topicnet.core.distributions import Dirichlet, Point, SoftmaxMixture, ThetaPrior
 from topicnet.core.divergences import KERNELS, mmd
+from topicnet.core.init import normal_parameter
 from topicnet.core.nets import SparsePointEncoder
-from topicnet.core.noise import THETA, Noise
-from topicnet.core.parameters import normal_parameter
 from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
+from topicnet.models.fit_settings import Plan, check_count, check_number, check_share
 from topicnet.models.network import TopicNetwork, uniform_nats
-from topicnet.models.settings import Plan, check_count, check_number, check_share
 
 
 class DirichletNoise(nn.Module):

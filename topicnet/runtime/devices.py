@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from topicnet.core.parallel import current
 from topicnet.errors import InputError
+from topicnet.runtime.distributed import current
 
 
 def choose_device(name: str) -> torch.device:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from topicnet.core.parallel import World
+from topicnet.runtime.distributed import World
 
 
 @dataclass(frozen=True)

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
-import io
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from topicnet.errors import ConfigError, OutputError
+from topicnet.errors import OutputError
 
 if TYPE_CHECKING:
-    import polars as pl
-    from numpy.typing import NDArray
+    pass
 
 OURS = ("run.json", "counts.json")  # a folder with one of these was written by topicnet, and may be replaced
 LOCK = "lock"  # in a folder that a process holds
-CSV_SLICE = 50_000  # rows turned into text at a time
-# A cell that starts like this is run as a formula by spreadsheets, unless it is only a signed number. Quotes
-# before it count, so that reading can tell a guard from a text that had one.
-FORMULA_START = r"^'*[=@\t\r+\-]"
-SIGNED_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
 
 
 @contextmanager
@@ -216,57 +207,6 @@ def _remove_empty(folders: list[Path]) -> None:
             return
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file of a staged folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-
-
-def write_text(path: Path, content: str) -> None:
-    """Write a UTF-8 text file of a staged folder."""
-    write_bytes(path, content.encode("utf-8", "replace"))  # file names need not be Unicode
-
-
-class ArrayFile:
-    """A one-dimensional .npy file that is written piece by piece.
-
-    Parameters
-    ----------
-    path : Path
-        In a staged folder; the file is whole once `close` was called.
-    dtype : str or type
-        Of all pieces.
-    """
-
-    def __init__(self, path: Path, dtype: Any) -> None:
-        import numpy as np
-
-        self.path, self.dtype, self.length = path, np.dtype(dtype), 0
-        self._handle = path.open("wb")
-        self._write_header()
-
-    def append(self, part: NDArray[Any]) -> None:
-        """Add the values of a piece."""
-        self._handle.write(part.astype(self.dtype, copy=False).data)
-        self.length += len(part)
-
-    def close(self) -> None:
-        """Write the length into the header, for which numpy leaves room to grow; once is enough."""
-        if self._handle.closed:
-            return
-        self._handle.seek(0)
-        self._write_header()
-        self._handle.close()
-
-    def _write_header(self) -> None:
-        from numpy.lib import format as npy
-
-        shape = (self.length,)
-        npy.write_array_header_1_0(
-            self._handle, {"descr": npy.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
-        )
-
-
 def link_or_copy(source: Path, target: Path) -> None:
     """Give a file that is never changed in place a second name, or copy it where the disk has no links."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -274,66 +214,6 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON document of a staged folder; a number that is not finite becomes null."""
-    write_text(path, json_text(content) + "\n")
-
-
-def json_text(content: Any) -> str:
-    """Render valid JSON: NaN and the infinities, which JSON does not have, become null."""
-    return json.dumps(_finite(content), ensure_ascii=False, indent=2, allow_nan=False)
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    if isinstance(content, float) and (content != content or content in (float("inf"), float("-inf"))):
-        return None
-    return content
-
-
-def write_table(path: Path, table: pl.DataFrame, *, parquet: bool = False) -> None:
-    """Write a table as CSV, or as Parquet."""
-    if parquet:
-        buffer = io.BytesIO()
-        table.write_parquet(buffer)
-        path.write_bytes(buffer.getbuffer())
-        return
-    with path.open("wb") as handle:
-        for begin in range(0, max(1, table.height), CSV_SLICE):
-            part = spreadsheet_safe(table.slice(begin, CSV_SLICE))
-            handle.write(part.write_csv(include_header=begin == 0).encode("utf-8"))
-
-
-def spreadsheet_safe(table: pl.DataFrame) -> pl.DataFrame:
-    """Put a quote before every text cell, and every name of a column, that a spreadsheet would run as a formula."""
-    import polars as pl
-
-    def quoted(cells: pl.Series) -> pl.Series:
-        cell = pl.col("cell")
-        risky = cell.str.contains(FORMULA_START) & ~cell.str.contains(SIGNED_NUMBER)
-        safe = pl.when(risky).then("'" + cell).otherwise(cell)
-        return cells.rename("cell").to_frame().select(safe).to_series().rename(cells.name)
-
-    columns = [quoted(cells) if cells.dtype == pl.String else cells for cells in table.get_columns()]
-    names = quoted(pl.Series("name", table.columns, dtype=pl.String)).to_list()
-    return pl.DataFrame([cells.rename(name) for cells, name in zip(columns, names, strict=True)])
-
-
-def json_checksum(value: Any) -> str:
-    """Checksum of JSON values, in whatever order their names stand, in hexadecimal."""
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
-
-
-def sha256(path: Path) -> str:
-    """Checksum of a file, in hexadecimal."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _umask() -> int:
@@ -365,32 +245,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def read_yaml(path: Path, example: str) -> dict[str, Any]:
-    """Read the named entries of a YAML file by the safe loader; none of an empty one.
-
-    Parameters
-    ----------
-    example : str
-        An entry as it is expected, for who gave something else.
-
-    Raises
-    ------
-    ConfigError
-        It cannot be read, or is something else.
-    """
-    import yaml
-
-    try:
-        entries = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {str(path)!r}: {error.strerror}") from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"the configuration {str(path)!r} is not YAML: {reason}") from error
-    if entries is None:
-        return {}
-    if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries):
-        raise ConfigError(f"the configuration {str(path)!r} holds no named entries, expected lines such as `{example}`")
-    return entries

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-import resource
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,41 +78,49 @@ def give_back(*arrays: NDArray[Any]) -> None:
             mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def available_memory() -> int | None:
-    """Bytes this process may still take without others being pushed out; None where the system does not say."""
-    found = []
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
-    with suppress(OSError, ValueError):  # a container's limit
-        limit, used = (int(Path("/sys/fs/cgroup", name).read_text()) for name in ("memory.max", "memory.current"))
-        found.append(limit - used)
-    return min(found, default=None)
-
-
-def resident_memory() -> int:
-    """Bytes of memory this process has now, or has had at most where the system does not say."""
-    with suppress(OSError, ValueError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
-
-
-def readable_seconds(seconds: float) -> str:
-    """Seconds, minutes or hours, roughly."""
-    if seconds < 100:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3_600:.1f} h"
-
-
-def readable_bytes(n_bytes: float) -> str:
-    """Megabytes or gigabytes, roughly."""
-    return f"{n_bytes / 1e9:.1f} GB" if n_bytes > 1e9 else f"{n_bytes / 1e6:.0f} MB"
-
-
 def _map_of(array: Any) -> mmap.mmap | None:
     while array is not None:
         if isinstance(array, mmap.mmap):
             return array
         array = getattr(array, "base", None) if isinstance(array, np.ndarray) else None
     return None
+
+
+class ArrayFile:
+    """A one-dimensional .npy file that is written piece by piece.
+
+    Parameters
+    ----------
+    path : Path
+        In a staged folder; the file is whole once `close` was called.
+    dtype : str or type
+        Of all pieces.
+    """
+
+    def __init__(self, path: Path, dtype: Any) -> None:
+        import numpy as np
+
+        self.path, self.dtype, self.length = path, np.dtype(dtype), 0
+        self._handle = path.open("wb")
+        self._write_header()
+
+    def append(self, part: NDArray[Any]) -> None:
+        """Add the values of a piece."""
+        self._handle.write(part.astype(self.dtype, copy=False).data)
+        self.length += len(part)
+
+    def close(self) -> None:
+        """Write the length into the header, for which numpy leaves room to grow; once is enough."""
+        if self._handle.closed:
+            return
+        self._handle.seek(0)
+        self._write_header()
+        self._handle.close()
+
+    def _write_header(self) -> None:
+        from numpy.lib import format as npy
+
+        shape = (self.length,)
+        npy.write_array_header_1_0(
+            self._handle, {"descr": npy.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
+        )

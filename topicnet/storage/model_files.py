@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import topicnet
-from topicnet import files
+from topicnet._version import __version__
 from topicnet.errors import BundleError
+from topicnet.storage import formats
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,16 +29,16 @@ def write_tensors(folder: Path, tensors: Mapping[str, Tensor]) -> None:
     from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
-    files.write_bytes(
+    formats.write_bytes(
         folder / TENSORS, save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
     )
 
 
 def write_header(folder: Path, entries: Mapping[str, Any], others: Iterable[str] = (TENSORS,)) -> None:
     """Write the header, with the version, and checksums of the files that are there."""
-    told = {"topicnet": topicnet.__version__, "sha256": {name: files.sha256(folder / name) for name in others}}
-    header = json.loads(files.json_text({**entries, **told}))
-    files.write_json(folder / HEADER, header | {"checksum": files.json_checksum(header)})
+    told = {"topicnet": __version__, "sha256": {name: formats.sha256(folder / name) for name in others}}
+    header = json.loads(formats.json_text({**entries, **told}))
+    formats.write_json(folder / HEADER, header | {"checksum": formats.json_checksum(header)})
 
 
 def folder_of(path: str | Path) -> Path:
@@ -92,11 +92,11 @@ def read_header(
         raise BundleError(f"{str(folder)!r} {instead}")
     if header["format"] > newest:
         raise BundleError(
-            f"{str(folder)!r} has format {header['format']}, this version of topicnet ({topicnet.__version__}) reads up"
+            f"{str(folder)!r} has format {header['format']}, this version of topicnet ({__version__}) reads up"
             f" to {newest}: update topicnet"
         )
     checksum = header.pop("checksum", None)
-    if checksum != files.json_checksum(header):
+    if checksum != formats.json_checksum(header):
         raise damaged(folder, f"the checksum of {HEADER} differs")
     if any(not isinstance(header.get(name), kind) for name, kind in ({"sha256": dict} | dict(types)).items()):
         raise damaged(folder, f"{HEADER} lacks an entry")
@@ -112,7 +112,7 @@ def checked_file(folder: Path, header: Mapping[str, Any], name: str) -> Path:
         It is another, or cannot be read.
     """
     try:
-        found = files.sha256(folder / name)
+        found = formats.sha256(folder / name)
     except OSError as error:
         raise damaged(folder, f"{name} cannot be read") from error
     if found != header["sha256"].get(name):

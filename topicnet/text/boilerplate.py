@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 from scipy.special import gammaln
 
 from topicnet.errors import InputError
-from topicnet.text.counts import Corpus
+from topicnet.text.corpus import Corpus
 
 TOKENS_AT_ONCE = 4_000_000
 LEAST_SHARE, LEAST_DOCUMENTS = 0.01, 3  # a word in fewer documents is no boilerplate

@@ -15,16 +15,16 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from topicnet import files
-from topicnet.blocks import row_sums
 from topicnet.errors import CorpusError, InputError
+from topicnet.storage import atomic, formats
+from topicnet.storage.mapped import row_sums
 from topicnet.text.counting import Counting
-from topicnet.text.cutting import Cutting, cut_here
-from topicnet.text.frames import documents_of_frame, documents_of_texts
-from topicnet.text.options import TextOptions
-from topicnet.text.readers import Documents
-from topicnet.text.soundness import are_below, check_counts, check_parts, whole_counts
-from topicnet.text.tokens import count_tokens, only
+from topicnet.text.readers.in_memory import documents_of_frame, documents_of_texts
+from topicnet.text.readers.read import Documents
+from topicnet.text.token_counts import count_tokens, only
+from topicnet.text.tokens.options import TextOptions
+from topicnet.text.tokens.tokenize import Cutting, cut_here
+from topicnet.text.validation import are_below, check_counts, check_parts, whole_counts
 
 COUNTS_FORMAT = 1
 ARRAYS = ("data", "indices", "indptr", "tokens")
@@ -265,8 +265,8 @@ class Corpus:
                 array = self.tokens if name == "tokens" else getattr(self.counts, name)
                 np.save(folder / f"{name}.npy", array, allow_pickle=False)
             elif self.folder != folder:
-                files.link_or_copy(self.folder / f"{name}.npy", folder / f"{name}.npy")
-        files.write_text(folder / "vocabulary.txt", "".join(f"{word}\n" for word in self.vocabulary))
+                atomic.link_or_copy(self.folder / f"{name}.npy", folder / f"{name}.npy")
+        formats.write_text(folder / "vocabulary.txt", "".join(f"{word}\n" for word in self.vocabulary))
         columns = {
             "doc_id": pl.Series(self.ids, dtype=pl.String),
             "status": pl.Series(self.status.tolist(), dtype=pl.String),
@@ -276,8 +276,8 @@ class Corpus:
             columns["text"] = pl.Series(self.texts, dtype=pl.String)
         free = _free_names(self.metadata.columns)
         table = pl.DataFrame(columns).with_columns(self.metadata[column].alias(name) for column, name in free.items())
-        files.write_table(folder / "documents.parquet", table, parquet=True)
-        files.write_json(
+        formats.write_table(folder / "documents.parquet", table, parquet=True)
+        formats.write_json(
             folder / "counts.json",
             {
                 "format": COUNTS_FORMAT,

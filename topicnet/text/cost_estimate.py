@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from topicnet.blocks import resident_memory
 from topicnet.errors import CorpusError
-from topicnet.text.cutting import LONG_TEXT
-from topicnet.text.folders import files_of_folder, named_sources
-from topicnet.text.mallet import OCTIS_CORPUS, is_octis
-from topicnet.text.options import TextOptions
-from topicnet.text.rows import Documents
+from topicnet.runtime.memory import resident_memory
+from topicnet.text.readers.documents import Documents
+from topicnet.text.readers.folders import files_of_folder, named_sources
+from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis
+from topicnet.text.tokens.options import TextOptions
+from topicnet.text.tokens.tokenize import LONG_TEXT
 
 LOOKED_AT, CHARACTERS = 1_000, 20_000  # documents, and of each
 PACKED = 3.0  # bytes of text to a byte of an archive that does not say

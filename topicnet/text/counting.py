@@ -18,15 +18,15 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from topicnet.ahead import in_order
-from topicnet.blocks import give_back
 from topicnet.errors import CorpusError
-from topicnet.text.cutting import Cut, Cutting, cut_here
-from topicnet.text.options import TextOptions
+from topicnet.runtime.prefetch import in_order
+from topicnet.storage.mapped import give_back
+from topicnet.text.growing_arrays import Checksum, Store, Words
 from topicnet.text.phrases import Joiner, find_phrases
-from topicnet.text.rows import Documents
-from topicnet.text.stores import Checksum, Store, Words
-from topicnet.text.tokens import count_tokens, only, starts_of
+from topicnet.text.readers.documents import Documents
+from topicnet.text.token_counts import count_tokens, only, starts_of
+from topicnet.text.tokens.options import TextOptions
+from topicnet.text.tokens.tokenize import Cut, Cutting, cut_here
 from topicnet.text.vocabulary import Pruning
 
 EXCERPT_CHARACTERS = 120

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from topicnet import files
-from topicnet.text.rows import Documents
+from topicnet.storage import mapped
+from topicnet.text.readers.documents import Documents
 
 
 class Words:
@@ -59,7 +59,7 @@ class Store:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.parts: list[NDArray[np.int32]] = []
-        self.file = None if path is None else files.ArrayFile(path, np.int32)
+        self.file = None if path is None else mapped.ArrayFile(path, np.int32)
 
     def append(self, part: NDArray[np.int32]) -> None:
         if self.file is None:

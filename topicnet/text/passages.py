@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicnet.errors import InputError
-from topicnet.text.counts import Corpus
-from topicnet.text.tokens import count_tokens
+from topicnet.text.corpus import Corpus
+from topicnet.text.token_counts import count_tokens
 
 TOKENS_AT_ONCE = 4_000_000  # tokens counted in one go; beside them only the counts are held
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicnet.errors import CorpusError
-from topicnet.text.counts import Corpus, numbers_of
+from topicnet.text.corpus import Corpus, numbers_of
 
 
 @dataclass(frozen=True, eq=False)

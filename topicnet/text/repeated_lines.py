@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
-from topicnet.text.counts import Corpus
+from topicnet.text.corpus import Corpus
 
 TOKENS_AT_ONCE = 4_000_000
 SHARE, DOCUMENTS, LARGE_SHARE, FEWEST = 0.05, 20, 0.001, 3  # see `repeated_lines`

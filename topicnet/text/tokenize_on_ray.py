@@ -11,10 +11,10 @@ import polars as pl
 import ray
 
 from topicnet.errors import ParallelError
-from topicnet.text.cutting import Cut, cut, in_pieces, small_batches
-from topicnet.text.options import TextOptions
-from topicnet.text.rows import Documents
-from topicnet.text.stores import Words
+from topicnet.text.growing_arrays import Words
+from topicnet.text.readers.documents import Documents
+from topicnet.text.tokens.options import TextOptions
+from topicnet.text.tokens.tokenize import Cut, cut, in_pieces, small_batches
 
 BATCHES_A_CORE = 4  # handed to the cluster at a time
 MOST_CHARACTERS = 200_000_000  # of these: this process holds no more of the texts

@@ -9,8 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from topicnet.blocks import give_back, row_blocks
 from topicnet.errors import InputError
+from topicnet.storage.mapped import give_back, row_blocks
 
 
 def whole_counts(counts: Any) -> csr_matrix:

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from topicnet.core.adam import Adam
+from topicnet.training.optimizer import Adam
 
 
 @dataclass(frozen=True)

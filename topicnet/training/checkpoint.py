@@ -25,8 +25,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from topicnet import files
 from topicnet.errors import InputError, OutputError
+from topicnet.storage import atomic, formats
 
 FORMAT = 1
 TENSORS, HEADER = "state.safetensors", "state.json"
@@ -107,12 +107,12 @@ class Checkpoints:
         found = self._found()
         folder = self.folder / f"{PREFIX}{_number(found[-1]) + 1 if found else 1:06}"
         try:
-            with files.whole_folder(folder, overwrite=False) as staged:
+            with atomic.whole_folder(folder, overwrite=False) as staged:
                 tensors = {name: value.detach().cpu().contiguous() for name, value in saved.tensors.items()}
                 save_file(tensors, staged / TENSORS)
                 header = {"format": FORMAT, "owner": self.owner, "values": _plain(saved.values)}
-                header |= {"sha256": files.sha256(staged / TENSORS)}
-                files.write_json(staged / HEADER, header | {"checksum": files.json_checksum(header)})
+                header |= {"sha256": formats.sha256(staged / TENSORS)}
+                formats.write_json(staged / HEADER, header | {"checksum": formats.json_checksum(header)})
         except (OSError, SafetensorError) as error:
             raise OutputError(
                 f"cannot write a checkpoint in {str(self.folder)!r}: {_reason(error)}; earlier ones are kept: free"
@@ -121,7 +121,7 @@ class Checkpoints:
         self._whole = [*self._whole, folder][-KEPT:]
         for old in found:
             if old not in self._whole:
-                files.remove(old)
+                atomic.remove(old)
         now = time.monotonic()
         self._next = now + (max(self.seconds, (now - began) / MOST_SHARE) if self.seconds else 0.0)
 
@@ -134,7 +134,7 @@ class Checkpoints:
             It is another owner's, or of a newer format.
         """
         for part in self.folder.glob(f".{PREFIX}*"):  # a process was killed while it wrote
-            files.remove(part)
+            atomic.remove(part)
         for folder in reversed(self._found()):
             saved = self._read(folder)
             if saved is not None:
@@ -155,8 +155,8 @@ class Checkpoints:
                     f"the checkpoints in {str(self.folder)!r} have format {header['format']}, this version of topicnet"
                     f" reads up to {FORMAT}: update topicnet"
                 )
-            whole = header.pop("checksum") == files.json_checksum(header)
-            if not whole or header["sha256"] != files.sha256(folder / TENSORS):
+            whole = header.pop("checksum") == formats.json_checksum(header)
+            if not whole or header["sha256"] != formats.sha256(folder / TENSORS):
                 return None
             self._check_owner(header["owner"])
             return Saved(load_file(folder / TENSORS), _back(header["values"]))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from topicnet.core.outcome import Rollback
+from topicnet.training.progress import Rollback
 
 TOP_WORDS, SHARED_WORDS = 10, 8  # two topics are the same that share so many of so many top words
 ACTIVE = 0.01  # a latent dimension says something above this: nats of KL per document, or variance where there is none

@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from topicnet.core.adam import Adam
-from topicnet.core.checkpoint import Checkpoints, Saved
-from topicnet.core.keeper import Keeper
-from topicnet.core.loss import named_terms, validation_loss
-from topicnet.core.outcome import Listener, Progress, Rollback, TrainResult
-from topicnet.core.parallel import World, agreed
-from topicnet.core.parts import Batches, Companion
-from topicnet.core.phases import Phase, Phases
-from topicnet.core.schedule import Schedule
+from topicnet.runtime.distributed import World, agreed
+from topicnet.training.alternating import Phase, Phases
+from topicnet.training.best_weights import Keeper
+from topicnet.training.checkpoint import Checkpoints, Saved
+from topicnet.training.loss import named_terms, validation_loss
+from topicnet.training.optimizer import Adam
+from topicnet.training.progress import Listener, Progress, Rollback, TrainResult
+from topicnet.training.protocols import Batches, Companion
+from topicnet.training.schedule import Schedule
 
 CHECK_STEPS = 20  # how often the device is asked whether the loss is sound: each question waits for its answer
 SECONDS_OF_NEWS = 2.0  # between news from within an epoch

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from topicnet.core.parts import Batches
-from topicnet.core.schedule import Schedule
+from topicnet.training.protocols import Batches
+from topicnet.training.schedule import Schedule
 
 
 def named_terms(network: nn.Module, batch: Any) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 ::
 
     RUN.unfinished/fit.json       the configuration, and checksums of what it met
-                   checkpoints/   what was learned (topicnet.core.checkpoint)
+                   checkpoints/   what was learned (topicnet.training.checkpoint)
                    lock           held by the process that is at work
                    .RUN.*.part    the run as it is being written, which is nothing worth once that process has ended
 """
@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from topicnet import files
-from topicnet.core.checkpoint import checkpoint_seconds, exist
 from topicnet.errors import BundleError, InputError, OutputError, StoppedError
+from topicnet.storage import atomic, formats
+from topicnet.training.checkpoint import checkpoint_seconds, exist
 
 RECORD, CHECKPOINTS = "fit.json", "checkpoints"
 
@@ -83,17 +83,17 @@ class Unfinished:
     def clear(self, *names: str) -> None:
         """Remove all but the lock and what is named."""
         for path in self.folder.iterdir():
-            if path.name not in (files.LOCK, *names):
-                files.remove(path)
+            if path.name not in (atomic.LOCK, *names):
+                atomic.remove(path)
 
     def _other(self, part: str, values: dict[str, Any]) -> str | None:
         """Name a value that an earlier fit had otherwise; where there is none, note them."""
-        record, now = self._read(), json.loads(files.json_text(values))
+        record, now = self._read(), json.loads(formats.json_text(values))
         before = record.get(part, now)
         other = next((name for name in now if before.get(name) != now[name]), None)
         if other is None:
-            with files.whole_file(self.folder / RECORD, overwrite=True) as written:
-                files.write_json(written, record | {part: now})
+            with atomic.whole_file(self.folder / RECORD, overwrite=True) as written:
+                formats.write_json(written, record | {part: now})
         return other
 
     def _read(self) -> dict[str, Any]:
@@ -130,14 +130,14 @@ def unfinished_fit(target: Path, config: dict[str, Any], *, overwrite: bool, res
             f"{str(fit.folder)!r} is nothing that topicnet wrote, and the fit needs that name for a while: name another"
             " place with --out"
         )
-    with files.held(fit.folder):
+    with atomic.held(fit.folder):
         if not resume and not overwrite and fit.saved:
             raise OutputError(
                 f"an unfinished fit of {str(target)!r} is there: go on with --resume, or begin anew with --overwrite"
             )
         fit.clear(*((RECORD, CHECKPOINTS) if resume else ()))
         try:
-            with files.disk_errors(target):
+            with atomic.disk_errors(target):
                 fit.check_config(config)
             yield fit
         except BaseException as error:
@@ -157,7 +157,7 @@ def _check_resumable(fit: Unfinished) -> None:
     if fit.target.exists():
         if _status(fit.target) != "interrupted":
             if _ours(fit.folder):  # a process was killed while it cleared it away
-                with files.held(fit.folder):
+                with atomic.held(fit.folder):
                     fit.clear()
             raise InputError(f"--resume given, but {str(fit.target)!r} is complete: nothing is left to do")
         if not _ours(fit.folder):
@@ -178,4 +178,4 @@ def _status(run: Path) -> str:
 
 def _ours(folder: Path) -> bool:
     """Whether a folder is one that a fit has worked in, or empty."""
-    return folder.is_dir() and ((folder / files.LOCK).exists() or not any(folder.iterdir()))
+    return folder.is_dir() and ((folder / atomic.LOCK).exists() or not any(folder.iterdir()))

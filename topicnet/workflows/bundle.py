@@ -18,15 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from topicnet import files, model_folder
 from topicnet.errors import BundleError, InputError
-from topicnet.model_folder import TENSORS, damaged, history_of
 from topicnet.models import GMNTM, MODELS, TopicModel
-from topicnet.text.counts import Corpus
-from topicnet.text.options import options_of
+from topicnet.storage import formats, model_files
+from topicnet.storage.model_files import TENSORS, damaged, history_of
+from topicnet.text.corpus import Corpus
 from topicnet.text.passages import document_theta, in_passages
-from topicnet.text.readers import Documents
-from topicnet.text.spread import spread
+from topicnet.text.readers.read import Documents
+from topicnet.text.tokens.multiprocess import spread
+from topicnet.text.tokens.options import options_of
 
 FORMAT = 2
 # What format 2 added: versions that read format 1 alone would cut text without these, and say nothing.
@@ -94,8 +94,8 @@ def check_reading_order(corpus: Corpus, what: str) -> None:
 
 def save_bundle(bundle: Bundle, folder: Path) -> None:
     """Write a bundle into a staged folder."""
-    model_folder.write_tensors(folder, bundle.model.network_.state_dict())
-    files.write_text(folder / VOCABULARY, "".join(f"{word}\n" for word in bundle.vocabulary))
+    model_files.write_tensors(folder, bundle.model.network_.state_dict())
+    formats.write_text(folder / VOCABULARY, "".join(f"{word}\n" for word in bundle.vocabulary))
     header = {
         "format": FORMAT if SINCE_2 & bundle.text.keys() else 1,
         "model": bundle.name,
@@ -105,7 +105,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
         "history": bundle.model.history_,
         "ending": bundle.model.ending(),
     }
-    model_folder.write_header(folder, header, (TENSORS, VOCABULARY))
+    model_files.write_header(folder, header, (TENSORS, VOCABULARY))
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -116,11 +116,11 @@ def load_bundle(path: str | Path) -> Bundle:
     BundleError
         There is none, or it is damaged, foreign or of a newer format.
     """
-    folder = model_folder.folder_of(path)
-    header = model_folder.read_header(
+    folder = model_files.folder_of(path)
+    header = model_files.read_header(
         folder, what="model", command="topicnet fit", newest=FORMAT, refuse=_other_than_topics, types=HEADER_TYPES
     )
-    vocabulary = model_folder.checked_file(folder, header, VOCABULARY).read_text("utf-8").split("\n")[:-1]
+    vocabulary = model_files.checked_file(folder, header, VOCABULARY).read_text("utf-8").split("\n")[:-1]
     if len(vocabulary) != header["vocab_size"] or len(set(vocabulary)) != len(vocabulary):
         raise damaged(folder, "its vocabulary is not the one it names")
     if not isinstance(header["text"].get("tokenizer"), str):
@@ -142,7 +142,7 @@ def _build_model(folder: Path, header: dict[str, Any]) -> TopicModel:
         raise BundleError(
             f"{str(folder)!r} holds a model {header['model']!r}, this version has {', '.join(MODELS)}: update topicnet"
         )
-    tensors = model_folder.read_tensors(folder, header)
+    tensors = model_files.read_tensors(folder, header)
     try:
         model = kind(**header["parameters"])
         ending = header["ending"] | {"validation_bound": header["ending"].get("validation_bound") or math.nan}

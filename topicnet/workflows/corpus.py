@@ -9,22 +9,22 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from topicnet.ahead import read_ahead
-from topicnet.blocks import available_memory, readable_bytes, readable_seconds, resident_memory
-from topicnet.config import FitConfig
 from topicnet.errors import CorpusError, InputError
-from topicnet.pipeline import OF_COUNTING, OF_READING, refuse_options, settled_words, text_options
-from topicnet.text.bags import bag_format, bag_name, read_bag
-from topicnet.text.counts import Corpus
-from topicnet.text.cutting import Cutting, cut_here
-from topicnet.text.detect import LOOKED_AT, detect_language, needs_segmenter
-from topicnet.text.folders import named_sources
-from topicnet.text.forecast import CountForecast, forecast_counting
-from topicnet.text.frames import documents_in_batches, documents_of_texts
-from topicnet.text.named import Recipe, recipes
-from topicnet.text.options import TextOptions
-from topicnet.text.readers import check_there, read_documents, source_name
-from topicnet.text.rows import Documents, SkippedRows
+from topicnet.runtime.memory import available_memory, readable_bytes, readable_seconds, resident_memory
+from topicnet.runtime.prefetch import read_ahead
+from topicnet.text.corpus import Corpus
+from topicnet.text.cost_estimate import CountForecast, forecast_counting
+from topicnet.text.interchange.bags import bag_format, bag_name, read_bag
+from topicnet.text.readers.documents import Documents, SkippedRows
+from topicnet.text.readers.folders import named_sources
+from topicnet.text.readers.in_memory import documents_in_batches, documents_of_texts
+from topicnet.text.readers.named_corpora import Recipe, recipes
+from topicnet.text.readers.read import check_there, read_documents, source_name
+from topicnet.text.tokens.language_detection import LOOKED_AT, detect_language, needs_segmenter
+from topicnet.text.tokens.options import TextOptions
+from topicnet.text.tokens.tokenize import Cutting, cut_here
+from topicnet.workflows.config import FitConfig
+from topicnet.workflows.text_options import OF_COUNTING, OF_READING, refuse_options, settled_words, text_options
 
 Notice = Callable[[str], None]
 MakeOptions = Callable[[str], TextOptions]  # for a language

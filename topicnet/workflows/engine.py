@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from topicnet.bundle import check_reading_order
-from topicnet.config import FitConfig
-from topicnet.core.interrupt import FitInterrupted
-from topicnet.core.outcome import Listener
 from topicnet.errors import CorpusError, InputError
 from topicnet.models import MODELS, TopicModel
-from topicnet.sources import Notice, silent
-from topicnet.text.counts import OK, Corpus
-from topicnet.text.cutting import Cutting, cut_here
+from topicnet.runtime.interrupt import FitInterrupted
+from topicnet.text.corpus import OK, Corpus
 from topicnet.text.passages import in_passages
-from topicnet.word_vectors import check_embeddings, give_word_vectors
+from topicnet.text.tokens.tokenize import Cutting, cut_here
+from topicnet.training.progress import Listener
+from topicnet.workflows.bundle import check_reading_order
+from topicnet.workflows.config import FitConfig
+from topicnet.workflows.corpus import Notice, silent
+from topicnet.workflows.word_vectors import check_embeddings, give_word_vectors
 
 
 def build_model(config: FitConfig) -> TopicModel:

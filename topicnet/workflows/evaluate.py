@@ -7,17 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from topicnet.bundle import Bundle
-from topicnet.config import FitConfig
 from topicnet.errors import CorpusError, InputError
 from topicnet.evaluate.bootstrap import LEVEL
-from topicnet.exports import with_columns_of
-from topicnet.results import Run, load
-from topicnet.scorecard import any_label, check_halves, completion_scores, halves, label_scores, score, topic_scores
-from topicnet.sources import Notice, count_every_word, silent
-from topicnet.text.counts import Corpus
-from topicnet.text.options import options_of
+from topicnet.text.corpus import Corpus
 from topicnet.text.reference import Reference, reference_over
+from topicnet.text.tokens.options import options_of
+from topicnet.workflows.bundle import Bundle
+from topicnet.workflows.config import FitConfig
+from topicnet.workflows.corpus import Notice, count_every_word, silent
+from topicnet.workflows.run import Run, load
+from topicnet.workflows.scores import (
+    any_label,
+    check_halves,
+    completion_scores,
+    halves,
+    label_scores,
+    score,
+    topic_scores,
+)
+from topicnet.workflows.transform import with_columns_of
 
 LABELS = "label"  # the column that holds them, unless another is named
 

@@ -13,34 +13,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from topicnet import files
-from topicnet.bundle import Bundle, check_reading_order
-from topicnet.config import FitConfig, read_config
-from topicnet.core.interrupt import deferred_interrupt
-from topicnet.core.outcome import Listener
-from topicnet.core.unfinished import Unfinished, unfinished_fit
 from topicnet.errors import InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.evaluate.stability import stability
-from topicnet.learning import HERE, Engine, build_model, check_size, of_seed
 from topicnet.models import TopicModel
-from topicnet.pipeline import with_vocabulary
-from topicnet.record import met, metrics_of, record_of, topic_coherence
-from topicnet.results import Run
-from topicnet.room import check_room
-from topicnet.scorecard import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
-from topicnet.sources import (
-    check_columns,
-    corpus_in_memory,
-    corpus_name,
-    kept_columns,
-    read_corpus,
-    silent,
-)
-from topicnet.text.cleaning import Cleaning
-from topicnet.text.counts import OK, Corpus
-from topicnet.text.options import TextOptions
+from topicnet.runtime.interrupt import deferred_interrupt
+from topicnet.storage import atomic
+from topicnet.text.corpus import OK, Corpus
+from topicnet.text.tokens.cleaning import Cleaning
+from topicnet.text.tokens.options import TextOptions
 from topicnet.text.vocabulary import Pruning
+from topicnet.training.progress import Listener
+from topicnet.training.resumable import Unfinished, unfinished_fit
+from topicnet.workflows.bundle import Bundle, check_reading_order
+from topicnet.workflows.config import FitConfig, read_config
+from topicnet.workflows.corpus import check_columns, corpus_in_memory, corpus_name, kept_columns, read_corpus, silent
+from topicnet.workflows.engine import HERE, Engine, build_model, check_size, of_seed
+from topicnet.workflows.memory_check import check_room
+from topicnet.workflows.record import met, metrics_of, record_of, topic_coherence
+from topicnet.workflows.run import Run
+from topicnet.workflows.scores import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
+from topicnet.workflows.text_options import with_vocabulary
 
 
 def fit(
@@ -206,10 +199,10 @@ def _fit_within(
 ) -> Run:
     target = unfinished.target
     with (
-        files.whole_folder(target, overwrite=overwrite, within=unfinished.folder) as folder,
+        atomic.whole_folder(target, overwrite=overwrite, within=unfinished.folder) as folder,
         _place_for_counts(folder, config) as place,
     ):
-        with files.disk_errors(target):
+        with atomic.disk_errors(target):
             corpus = read_corpus(config, place, on_notice, cutting=engine.cutting)
         check_size(corpus, config.topics)
         unfinished.check_met(met(corpus))

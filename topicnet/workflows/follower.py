@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from topicnet.config import FitConfig
-from topicnet.core.interrupt import deferred_interrupt
-from topicnet.learning import build_model, check_size, learn, of_seed
-from topicnet.sources import read_corpus
+from topicnet.runtime.interrupt import deferred_interrupt
+from topicnet.workflows.config import FitConfig
+from topicnet.workflows.corpus import read_corpus
+from topicnet.workflows.engine import build_model, check_size, learn, of_seed
 
 
 def fit_along(config: FitConfig) -> tuple[bool, bool]:

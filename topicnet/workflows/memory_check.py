@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from topicnet.blocks import available_memory, readable_bytes, resident_memory
-from topicnet.config import FitConfig
 from topicnet.errors import InputError
 from topicnet.models import TopicModel
-from topicnet.models.forecast import forecast
-from topicnet.sources import Notice
-from topicnet.text.counts import Corpus
+from topicnet.models.cost_estimate import forecast
+from topicnet.runtime.memory import available_memory, readable_bytes, resident_memory
+from topicnet.text.corpus import Corpus
 from topicnet.text.passages import in_passages
+from topicnet.workflows.config import FitConfig
+from topicnet.workflows.corpus import Notice
 
 MEMORY_SLACK = 1.5
 

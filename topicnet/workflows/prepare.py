@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from topicnet import files
-from topicnet.config import FitConfig
 from topicnet.errors import CorpusError
-from topicnet.pipeline import OF_CHOOSING, refuse_options, text_options
-from topicnet.sources import Notice, count_every_word, kept_columns, read_corpus, silent
-from topicnet.text.counts import Corpus
+from topicnet.storage import atomic
+from topicnet.text.corpus import Corpus
+from topicnet.workflows.config import FitConfig
+from topicnet.workflows.corpus import Notice, count_every_word, kept_columns, read_corpus, silent
+from topicnet.workflows.text_options import OF_CHOOSING, refuse_options, text_options
 
 
 def prepare(config: FitConfig, out: Path, *, overwrite: bool, on_notice: Notice = silent) -> Corpus:
@@ -19,7 +19,7 @@ def prepare(config: FitConfig, out: Path, *, overwrite: bool, on_notice: Notice 
     Of the other columns those that are named for keeping are kept, or all where none is. Memory holds the ids and
     these columns, every different word, and one batch; the rest is on disk from the start.
     """
-    with files.whole_folder(out, overwrite=overwrite) as folder, files.disk_errors(out):
+    with atomic.whole_folder(out, overwrite=overwrite) as folder, atomic.disk_errors(out):
         corpus = read_corpus(config, folder, on_notice, excerpts=False, columns=kept_columns(config) or None)
         corpus.save(folder)
     return corpus
@@ -32,8 +32,8 @@ def prepare_reference(config: FitConfig, out: Path, *, overwrite: bool, on_notic
     which only the pages that are looked at are read.
     """
     refuse_options(config, (*OF_CHOOSING, "vocabulary"), str(config.corpus), "--reference keeps every word")
-    with files.whole_folder(out, overwrite=overwrite) as folder:
-        with files.disk_errors(out):
+    with atomic.whole_folder(out, overwrite=overwrite) as folder:
+        with atomic.disk_errors(out):
             corpus = count_every_word(
                 config, lambda lang: replace(text_options(config, lang), stop_words=()), folder, on_notice
             )
@@ -46,6 +46,6 @@ def prepare_reference(config: FitConfig, out: Path, *, overwrite: bool, on_notic
                 f"none of the {corpus.n_docs} documents of {str(config.corpus)!r} holds a word (two letters or more):"
                 " check the file and --text-column"
             )
-        with files.disk_errors(out):
+        with atomic.disk_errors(out):
             corpus.save(folder)
     return corpus

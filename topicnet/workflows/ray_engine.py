@@ -17,17 +17,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from topicnet import errors, files
-from topicnet.bundle import Bundle, load_bundle, save_bundle
-from topicnet.config import FitConfig
-from topicnet.core.interrupt import deferred_interrupt, pressed_elsewhere
-from topicnet.core.outcome import Listener, Progress
-from topicnet.core.parallel import joined
+from topicnet import errors
 from topicnet.errors import InputError, OutputError, ParallelError, TopicnetError
-from topicnet.learning import Engine, build_model, learn
 from topicnet.models import TopicModel
-from topicnet.sources import Notice, silent
-from topicnet.text.counts import Corpus
+from topicnet.runtime.distributed import joined
+from topicnet.runtime.interrupt import deferred_interrupt, pressed_elsewhere
+from topicnet.storage import atomic
+from topicnet.text.corpus import Corpus
+from topicnet.training.progress import Listener, Progress
+from topicnet.workflows.bundle import Bundle, load_bundle, save_bundle
+from topicnet.workflows.config import FitConfig
+from topicnet.workflows.corpus import Notice, silent
+from topicnet.workflows.engine import Engine, build_model, learn
 
 MOST_RESTARTS = 10
 ASKED_EVERY = 0.5  # seconds
@@ -60,7 +61,7 @@ def ray_engine(config: FitConfig) -> Iterator[Engine]:
         raise InputError(
             f"--engine ray given, but Ray is not installed here ({error}): pip install 'topicnet[ray]'"
         ) from error
-    from topicnet.text.on_ray import cut_on_ray
+    from topicnet.text.tokenize_on_ray import cut_on_ray
 
     theirs = ray.is_initialized()
     if not theirs:
@@ -146,7 +147,7 @@ class _Learning:
         place = checkpoints.absolute()
         place.mkdir(parents=True, exist_ok=True)
         for name in ("fitted", "ray", "counts"):  # of a process that was killed
-            files.remove(place / name)
+            atomic.remove(place / name)
         desk = ray.remote(num_cpus=0, scheduling_strategy=_this_machine())(_Desk).remote()
         told = {
             "config": config.model_dump(), "counts": str(_on_disk(corpus, place)), "checkpoints": str(place),
@@ -181,7 +182,7 @@ class _Learning:
         # The estimator of this process becomes the one that was fitted elsewhere.
         model.__dict__.update(vars(load_bundle(place / "fitted").model) | {"device_": answer["device"]})
         for name in ("fitted", "ray", "counts"):
-            files.remove(place / name)
+            atomic.remove(place / name)
         return bool(answer["interrupted"])
 
 
@@ -284,8 +285,8 @@ def _learn_here(told: dict[str, Any], leads: bool, pressed: threading.Event) -> 
     model = build_model(config)
     interrupted = learn(corpus, config, model, listener, place, on_notice)
     if leads:
-        files.remove(Path(told["fitted"]))  # of an earlier start
-        with files.whole_folder(Path(told["fitted"]), overwrite=False) as folder:
+        atomic.remove(Path(told["fitted"]))  # of an earlier start
+        with atomic.whole_folder(Path(told["fitted"]), overwrite=False) as folder:
             save_bundle(Bundle(config.model, model, corpus.vocabulary, corpus.source["options"]), folder)
         ray.get(desk.tell.remote({"interrupted": interrupted, "device": model.device_}))
 
@@ -295,7 +296,7 @@ def _await_lock(place: Path) -> None:
     until = time.monotonic() + LOCK_SECONDS
     while True:
         try:
-            with files.held(place):
+            with atomic.held(place):
                 return
         except OutputError:
             if time.monotonic() > until:

@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import topicnet
-from topicnet import files
-from topicnet.blocks import feed
-from topicnet.config import FitConfig
-from topicnet.core.threads import thread_count
+from topicnet._version import __version__
 from topicnet.evaluate.coherence import npmi
 from topicnet.evaluate.diversity import topic_diversity
 from topicnet.models import TopicModel
-from topicnet.scorecard import CONVENTIONS
-from topicnet.text.counts import Corpus
+from topicnet.runtime.threads import thread_count
+from topicnet.storage import formats
+from topicnet.storage.mapped import feed
+from topicnet.text.corpus import Corpus
+from topicnet.workflows.config import FitConfig
+from topicnet.workflows.scores import CONVENTIONS
 
 LARGEST_EXPONENT = 700.0
 
@@ -82,7 +82,7 @@ def record_of(config: FitConfig, corpus: Corpus, model: TopicModel, status: str,
         "threads": thread_count(),
         "seconds": time.perf_counter() - began,
         "peak_memory_bytes": peak_memory_bytes(),
-        "versions": {"python": platform.python_version(), "topicnet": topicnet.__version__}
+        "versions": {"python": platform.python_version(), "topicnet": __version__}
         | {name: importlib.metadata.version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", "polars")},
     }
 
@@ -110,6 +110,6 @@ def peak_memory_bytes() -> int:
 
 def met(corpus: Corpus) -> dict[str, str]:
     """Checksums of what a fit meets, by what they are of: a fit that is resumed has to meet the same."""
-    words = files.json_text([corpus.vocabulary, corpus.source["options"]])
+    words = formats.json_text([corpus.vocabulary, corpus.source["options"]])
     checksum = hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()
     return {"documents": corpus.source["sha256"], "words counted": checksum}

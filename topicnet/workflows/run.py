@@ -12,14 +12,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from topicnet import files
-from topicnet.bundle import Bundle, load_bundle, save_bundle
 from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.models import GMNTM, TopicModel, Verdict
-from topicnet.tables import doc_topic_table, passage_table, read_doc_topic, read_kept, topic_word_table
-from topicnet.text.counts import OK, Corpus
-from topicnet.text.frames import documents_of_texts
+from topicnet.storage import atomic, formats
+from topicnet.text.corpus import OK, Corpus
+from topicnet.text.readers.in_memory import documents_of_texts
+from topicnet.workflows.bundle import Bundle, load_bundle, save_bundle
+from topicnet.workflows.tables import doc_topic_table, passage_table, read_doc_topic, read_kept, topic_word_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,40 +167,40 @@ class Run:
             It exists and is not to be overwritten, or the disk refuses.
         """
         target = Path(path)
-        with files.whole_folder(target, overwrite=overwrite) as folder:
+        with atomic.whole_folder(target, overwrite=overwrite) as folder:
             self.write(folder, target)
         return target
 
     def write(self, folder: Path, target: Path) -> None:
         """Write the files of the run into a staged folder that will become `target`."""
-        with files.disk_errors(target):
+        with atomic.disk_errors(target):
             save_bundle(self.bundle, folder / "model")
             table = doc_topic_table(self.ids, self.status, self.theta, kept=self.kept)
-            files.write_table(folder / "doc_topic.csv", table)
+            formats.write_table(folder / "doc_topic.csv", table)
             if "passages" in self.bundle.text and self.corpus is not None:
-                files.write_table(folder / "passages.csv", self.passages())
-            files.write_table(
+                formats.write_table(folder / "passages.csv", self.passages())
+            formats.write_table(
                 folder / "topic_word.csv", topic_word_table(self.model.components_, self.vocabulary, TABLE_WORDS)
             )
             if self.components is not None and isinstance(self.model, GMNTM):
                 table = doc_topic_table(self.ids, self.status, self.components, "component")
-                files.write_table(folder / "doc_component.csv", table)
+                formats.write_table(folder / "doc_component.csv", table)
                 table = topic_word_table(self.model.component_word_, self.vocabulary, TABLE_WORDS, "component")
-                files.write_table(folder / "component_word.csv", table)
-            files.write_json(folder / "topics.json", self._topic_records())
-            files.write_json(folder / "metrics.json", self.metrics)
+                formats.write_table(folder / "component_word.csv", table)
+            formats.write_json(folder / "topics.json", self._topic_records())
+            formats.write_json(folder / "metrics.json", self.metrics)
             if self.model.history_:
-                files.write_table(folder / "history.csv", pl.DataFrame(self.model.history_))
+                formats.write_table(folder / "history.csv", pl.DataFrame(self.model.history_))
             else:
-                files.write_text(folder / "history.csv", "epoch\n")
+                formats.write_text(folder / "history.csv", "epoch\n")
             if self.corpus is not None and self.keep_corpus:
                 self.corpus.save(folder / "corpus")
             sums = {
-                path.relative_to(folder).as_posix(): files.sha256(path)
+                path.relative_to(folder).as_posix(): formats.sha256(path)
                 for path in sorted(folder.rglob("*"))
                 if path.is_file()
             }
-            files.write_json(folder / "run.json", self.record | {"files": sums})
+            formats.write_json(folder / "run.json", self.record | {"files": sums})
 
     def _topic_records(self) -> list[dict[str, Any]]:
         return [
@@ -294,7 +294,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 def _check_unchanged(path: Path, expected: str | None) -> None:
     """Raise BundleError if a file of a run is not the one that was written."""
     try:
-        found = files.sha256(path)
+        found = formats.sha256(path)
     except OSError as error:
         raise BundleError(f"{str(path)!r} cannot be read: copy the run again or fit anew") from error
     if found != expected:

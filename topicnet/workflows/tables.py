@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from topicnet import files
-from topicnet.bundle import Bundle, check_reading_order
 from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
-from topicnet.text.counts import OK, Corpus
+from topicnet.storage import atomic, formats
+from topicnet.text.corpus import OK, Corpus
 from topicnet.text.passages import in_passages
+from topicnet.workflows.bundle import Bundle, check_reading_order
 
 FORMATS = ("csv", "parquet", "npz")
 ARRAY_SLICE = 1_000_000  # characters of an array of strings made at a time
@@ -94,7 +94,7 @@ def _unguarded(cells: pl.Series) -> pl.Series:
     """Cells without the quote that keeps a spreadsheet from running them."""
     cell = pl.col("cell")
     bare = cell.str.strip_prefix("'")
-    guarded = cell.str.starts_with("'") & bare.str.contains(files.FORMULA_START)
+    guarded = cell.str.starts_with("'") & bare.str.contains(formats.FORMULA_START)
     table = cells.rename("cell").to_frame()
     return table.select(pl.when(guarded).then(bare).otherwise(cell)).to_series().rename(cells.name)
 
@@ -183,15 +183,15 @@ def write_passage_table(
 
 
 def _write_table(path: Path, table: pl.DataFrame, file_format: str, overwrite: bool) -> None:
-    with files.whole_file(path, overwrite=overwrite) as part, files.disk_errors(path):
-        files.write_table(part, table, parquet=file_format == "parquet")
+    with atomic.whole_file(path, overwrite=overwrite) as part, atomic.disk_errors(path):
+        formats.write_table(part, table, parquet=file_format == "parquet")
 
 
 def _write_arrays(path: Path, overwrite: bool, arrays: dict[str, NDArray[Any] | pl.Series]) -> None:
     """Write an NPZ; not with numpy's savez, whose own arguments (`file`) no array may be named after."""
     with (
-        files.whole_file(path, overwrite=overwrite) as part,
-        files.disk_errors(path),
+        atomic.whole_file(path, overwrite=overwrite) as part,
+        atomic.disk_errors(path),
         zipfile.ZipFile(part, "w", compression=zipfile.ZIP_DEFLATED) as archive,
     ):
         for name, array in arrays.items():

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import polars as pl
 
-from topicnet.config import FitConfig
 from topicnet.errors import InputError
-from topicnet.text.cleaning import Cleaning
-from topicnet.text.options import TextOptions
 from topicnet.text.phrases import JOINT
-from topicnet.text.readers import octis_vocabulary
+from topicnet.text.readers.read import octis_vocabulary
+from topicnet.text.tokens.cleaning import Cleaning
+from topicnet.text.tokens.options import TextOptions
+from topicnet.text.tokens.word_lists import read_words
 from topicnet.text.vocabulary import Pruning
-from topicnet.text.wordlists import read_words
+from topicnet.workflows.config import FitConfig
 
 # Options that say how text is cut and which words are counted: settled for a corpus that is counted already.
 OF_CHOOSING = ("phrases", "stop_words", "add_stop_words", "min_df", "max_df", "max_vocab")

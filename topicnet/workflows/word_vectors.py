@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from topicnet.config import FitConfig
 from topicnet.errors import InputError
 from topicnet.models import TopicModel
-from topicnet.text.counts import Corpus
-from topicnet.text.embeddings import read_word_vectors, train_word_vectors
+from topicnet.text.corpus import Corpus
+from topicnet.text.word_vectors import read_word_vectors, train_word_vectors
+from topicnet.workflows.config import FitConfig
 
 
 def check_embeddings(config: FitConfig) -> None:

@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from topicnet.errors import InputError
-from topicnet.images.data import ImageData, Split, fixed_binarisation, gray, load_images
-from topicnet.images.stored import read_promised
+from topicnet.images.data.checks import read_promised
+from topicnet.images.data.load import ImageData, Split, fixed_binarisation, gray, load_images
 
 HEIGHT, WIDTH = 3, 4
 
@@ -558,7 +558,7 @@ def test_without_pillow(tmp_path, monkeypatch):
 
 
 def test_heavy_libraries_stay_out_until_they_are_needed():
-    code = "import sys, topicnet.images.data; print([n for n in ('torch', 'sklearn', 'PIL') if n in sys.modules])"
+    code = "import sys, topicnet.images.data.load; print([n for n in ('torch', 'sklearn', 'PIL') if n in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from topicnet.errors import InputError, OutputError
-from topicnet.images.charts import bars, curves, heat_map, histograms
-from topicnet.images.pictures import gallery, labelled_gallery, pairs_gallery, write_picture
+from topicnet.images.drawing.charts import bars, curves, heat_map, histograms
+from topicnet.images.drawing.galleries import gallery, labelled_gallery, pairs_gallery, write_picture
 
 EDGE, PITCH = 12, 7 * 8 + 2 + 2  # white around a sheet; from one 8 x 8 tile to the next: enlarged, framed, spaced
 BLUE, ORANGE, GREEN, BELOW = (0, 114, 178), (213, 94, 0), (0, 158, 115), (168, 180, 191)

@@ -10,17 +10,18 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
-from topicnet.core.noise import Noise
+from topicnet.core.counter_rng import Noise
 from topicnet.errors import InputError
-from topicnet.images import evaluation, information, likeness
-from topicnet.images.aggregated import aggregated_split
-from topicnet.images.batches import ImageBatches
-from topicnet.images.data import ImageData, Split, load_images
-from topicnet.images.encoded import encoded
-from topicnet.images.estimator import ImageVAE
-from topicnet.images.evaluation import evaluate
-from topicnet.images.information import information_bound
-from topicnet.images.variants import VARIANTS, WITH_CATEGORIES
+from topicnet.images.data.load import ImageData, Split, load_images
+from topicnet.images.evaluation import evaluate as evaluation
+from topicnet.images.evaluation import information, sample_distance
+from topicnet.images.evaluation.aggregated import aggregated_split
+from topicnet.images.evaluation.encoded import encoded
+from topicnet.images.evaluation.evaluate import evaluate
+from topicnet.images.evaluation.information import information_bound
+from topicnet.images.model.batches import ImageBatches
+from topicnet.images.model.estimator import ImageVAE
+from topicnet.images.model.variants import VARIANTS, WITH_CATEGORIES
 
 CPU = torch.device("cpu")
 WITH_BOUND = ["vae", "iwae", "vampprior", "hvae", "cp-vae", "indqp", "vade", "gmvae"]
@@ -292,7 +293,7 @@ def test_prior_draws_of_categorical_latents_follow_the_prior_and_not_q_of_c(fitt
         latents.mixture.means.zero_()[:, 0] = torch.arange(10.0)
         latents.mixture.free_log_var.fill_(-6)
     like = torch.empty(2_000, 3)
-    drawn = likeness._prior_draws(latents, Noise.of(0, np.arange(2_000), CPU), like)
+    drawn = sample_distance._prior_draws(latents, Noise.of(0, np.arange(2_000), CPU), like)
     shares = np.bincount(drawn[:, 0].detach().round().long().clamp(0, 9), minlength=10) / 2_000
     assert shares == pytest.approx([0.1] * 10, abs=0.03)
 
@@ -310,7 +311,7 @@ def test_principal_axes_are_those_of_an_exact_decomposition():
     rng = np.random.default_rng(0)
     rows = torch.tensor(rng.standard_normal((300, 40)) * np.geomspace(10, 0.1, 40), dtype=torch.float32)
     centred = rows - rows.mean(0)
-    axes = likeness._principal_axes(centred, seed=0)
+    axes = sample_distance._principal_axes(centred, seed=0)
     exact = torch.linalg.svd(centred)[2][:20]
     assert axes.shape == (40, 20)
     assert torch.allclose((exact @ axes).abs(), torch.eye(20), atol=1e-2)

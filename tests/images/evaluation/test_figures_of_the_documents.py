@@ -13,14 +13,14 @@ import pytest
 import torch
 from scipy.stats import norm, wasserstein_distance
 
-from topicnet.images import building
-from topicnet.images.config import read_config
-from topicnet.images.data import ImageData, load_images
-from topicnet.images.estimator import ImageVAE
-from topicnet.images.evaluation import evaluate
-from topicnet.images.penalties import CategoryInformation
-from topicnet.images.runs import estimator_of
-from topicnet.images.variants import VARIANTS
+from topicnet.images.data.load import ImageData, load_images
+from topicnet.images.evaluation.evaluate import evaluate
+from topicnet.images.model import building
+from topicnet.images.model.estimator import ImageVAE
+from topicnet.images.model.penalties import CategoryInformation
+from topicnet.images.model.variants import VARIANTS
+from topicnet.images.workflows.config import read_config
+from topicnet.images.workflows.fit import estimator_of
 
 SEEDS = (0, 1, 2)
 WITH_CATEGORIES = ("cp-vae", "indq", "indp", "indqp")
@@ -218,7 +218,7 @@ def test_a_hundred_and_fifty_categories_are_two_modes_too(bimodal):
 
 # The experiments that are too long for a test, and their configurations
 
-CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs" / "images").glob("*.yaml"))
+CONFIGS = sorted((Path(__file__).resolve().parents[3] / "configs" / "images").glob("*.yaml"))
 AXES = {"categories", "components", "lambda", "variants"}
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from topicnet.core.divergences import mmd
 from topicnet.errors import InputError
-from topicnet.images.aggregated import (
+from topicnet.images.evaluation.aggregated import (
     active_units,
     aggregated_decomposition,
     aggregated_split,
@@ -20,7 +20,7 @@ from topicnet.images.aggregated import (
     mmd_permutation,
     sliced_w2,
 )
-from topicnet.images.measures import (
+from topicnet.images.evaluation.measures import (
     category_report,
     frechet_distance,
     hungarian_accuracy,
@@ -82,7 +82,7 @@ def test_the_halves_add_up(n_images):
 
 def test_slices_do_not_change_the_split(monkeypatch):
     whole, parts = split_of(*posteriors(23)), aggregated_decomposition(*posteriors(23))
-    monkeypatch.setattr("topicnet.images.aggregated._ENTRIES_AT_ONCE", 100)
+    monkeypatch.setattr("topicnet.images.evaluation.aggregated._ENTRIES_AT_ONCE", 100)
     assert split_of(*posteriors(23)).mutual_information == pytest.approx(whole.mutual_information, abs=1e-12)
     sliced = aggregated_decomposition(*posteriors(23))
     assert sliced.total_correlation == pytest.approx(parts.total_correlation, abs=1e-12)

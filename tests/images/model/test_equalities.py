@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.images.test_latents import (
+from tests.images.model.test_latents import (
     CATEGORICAL,
     CPU,
     K,
@@ -20,13 +20,13 @@ from tests.images.test_latents import (
     stirred,
     without_the_weights_of_c,
 )
-from topicnet.core.schedule import Schedule
-from topicnet.core.threads import chosen_threads
-from topicnet.images.batches import ImageBatch, ImageBatches
-from topicnet.images.settings import Sizes
-from topicnet.images.training import Course, Training
-from topicnet.images.vae import Vae
-from topicnet.images.variants import VARIANTS, ramps, settled_parameters
+from topicnet.images.model.batches import ImageBatch, ImageBatches
+from topicnet.images.model.settings import Sizes
+from topicnet.images.model.training import Course, Training
+from topicnet.images.model.vae import Vae
+from topicnet.images.model.variants import VARIANTS, ramps, settled_parameters
+from topicnet.runtime.threads import chosen_threads
+from topicnet.training.schedule import Schedule
 
 N_STEPS = 10
 

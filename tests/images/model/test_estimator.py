@@ -12,13 +12,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from topicnet.core.checkpoint import Checkpoints
 from topicnet.errors import InputError
-from topicnet.images.data import load_images
-from topicnet.images.estimator import ImageVAE
-from topicnet.images.latents import ESTIMATORS
-from topicnet.images.vae import Vae
-from topicnet.images.variants import VARIANTS, WITH_CATEGORIES
+from topicnet.images.data.load import load_images
+from topicnet.images.model.estimator import ImageVAE
+from topicnet.images.model.latents import ESTIMATORS
+from topicnet.images.model.vae import Vae
+from topicnet.images.model.variants import VARIANTS, WITH_CATEGORIES
+from topicnet.training.checkpoint import Checkpoints
 
 N, P, Z, K = 60, 64, 3, 3
 every_variant = pytest.mark.parametrize("name", VARIANTS)

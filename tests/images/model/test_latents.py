@@ -10,17 +10,17 @@ import pytest
 import torch
 from scipy.stats import chisquare, kstest
 
+from topicnet.core.counter_rng import UPPER, Noise
 from topicnet.core.distributions import Normal
-from topicnet.core.noise import UPPER, Noise
-from topicnet.core.seeding import seeded
-from topicnet.core.threads import chosen_threads
-from topicnet.images.batches import ImageBatch
-from topicnet.images.building import build
-from topicnet.images.hierarchies import ClusteredLatents
-from topicnet.images.latents import COOLING, ESTIMATORS, TEMPERATURES, CategoricalLatents, GaussianLatents
-from topicnet.images.nets import LOG_VAR_RANGE
-from topicnet.images.settings import Sizes
-from topicnet.images.variants import VARIANTS, settled_parameters
+from topicnet.images.model.batches import ImageBatch
+from topicnet.images.model.building import build
+from topicnet.images.model.hierarchies import ClusteredLatents
+from topicnet.images.model.latents import COOLING, ESTIMATORS, TEMPERATURES, CategoricalLatents, GaussianLatents
+from topicnet.images.model.nets import LOG_VAR_RANGE
+from topicnet.images.model.settings import Sizes
+from topicnet.images.model.variants import VARIANTS, settled_parameters
+from topicnet.runtime.seeding import seeded
+from topicnet.runtime.threads import chosen_threads
 
 CPU = torch.device("cpu")
 P, Z, H, K = 6, 3, 8, 3

@@ -9,10 +9,9 @@ from scipy.stats import kstest
 from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import Normal as TorchNormal
 
-from tests.images.test_latents import some_noise
-from topicnet.core.threads import chosen_threads
-from topicnet.images.batches import ImageBatches
-from topicnet.images.likelihoods import (
+from tests.images.model.test_latents import some_noise
+from topicnet.images.model.batches import ImageBatches
+from topicnet.images.model.likelihoods import (
     LEAST_SHARE,
     LIKELIHOODS,
     LOG_SCALE_RANGE,
@@ -21,6 +20,7 @@ from topicnet.images.likelihoods import (
     Logistic,
     SquaredError,
 )
+from topicnet.runtime.threads import chosen_threads
 
 P = 5
 LEVELS = np.arange(256)

@@ -8,15 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from tests.images.test_latents import CPU, made, some_images, some_noise, standard_errors, stirred
-from topicnet.core.adam import Adam
+from tests.images.model.test_latents import CPU, made, some_images, some_noise, standard_errors, stirred
+from topicnet.core.counter_rng import Noise
 from topicnet.core.distributions import Normal, Point
-from topicnet.core.noise import Noise
-from topicnet.core.schedule import Schedule
-from topicnet.core.seeding import seeded
-from topicnet.core.threads import chosen_threads
-from topicnet.images.latents import Draw
-from topicnet.images.penalties import (
+from topicnet.images.model.latents import Draw
+from topicnet.images.model.penalties import (
     CategoryInformation,
     Decomposition,
     Discrepancy,
@@ -26,7 +22,11 @@ from topicnet.images.penalties import (
     PriorCritic,
     RatioCritic,
 )
-from topicnet.images.variants import VARIANTS, settled_parameters
+from topicnet.images.model.variants import VARIANTS, settled_parameters
+from topicnet.runtime.seeding import seeded
+from topicnet.runtime.threads import chosen_threads
+from topicnet.training.optimizer import Adam
+from topicnet.training.schedule import Schedule
 
 PENALISED = [name for name, variant in VARIANTS.items() if variant.penalty is not None]
 

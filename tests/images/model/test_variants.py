@@ -7,23 +7,15 @@ import pytest
 import torch
 from scipy.signal import argrelmax
 
-from tests.images.test_latents import CPU, H, K, P, Z, made, some_images
-from topicnet.core.schedule import Schedule
-from topicnet.core.threads import chosen_threads
-from topicnet.core.train import train
+from tests.images.model.test_latents import CPU, H, K, P, Z, made, some_images
 from topicnet.errors import InputError
-from topicnet.images.batches import ImageBatches
-from topicnet.images.data import load_images
-from topicnet.images.latents import ESTIMATORS
-from topicnet.images.likelihoods import LIKELIHOODS
-from topicnet.images.penalties import TC_ESTIMATORS
-from topicnet.images.settings import (
-    DEFAULT_CATEGORIES,
-    settled_estimator,
-    settled_likelihood,
-    settled_sizes,
-)
-from topicnet.images.variants import (
+from topicnet.images.data.load import load_images
+from topicnet.images.model.batches import ImageBatches
+from topicnet.images.model.latents import ESTIMATORS
+from topicnet.images.model.likelihoods import LIKELIHOODS
+from topicnet.images.model.penalties import TC_ESTIMATORS
+from topicnet.images.model.settings import DEFAULT_CATEGORIES, settled_estimator, settled_likelihood, settled_sizes
+from topicnet.images.model.variants import (
     CHOICES,
     RAMP_SHARE,
     VARIANTS,
@@ -32,6 +24,9 @@ from topicnet.images.variants import (
     settled_parameters,
     variant_of,
 )
+from topicnet.runtime.threads import chosen_threads
+from topicnet.training.loop import train
+from topicnet.training.schedule import Schedule
 
 DIVERGENCES = {"kl_z", "kl_c", "kl_z1", "kl_z2", "kl_w"}
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from topicnet.core.interrupt import FitInterrupted
-from topicnet.core.outcome import Listener
 from topicnet.errors import InputError
-from topicnet.images import comparison
-from topicnet.images.comparison import COLUMNS, compare, configs_of, table_csv
-from topicnet.images.config import ImageConfig
-from topicnet.images.estimator import ImageVAE
+from topicnet.images.model.estimator import ImageVAE
+from topicnet.images.workflows import comparison
+from topicnet.images.workflows.comparison import COLUMNS, compare, configs_of, table_csv
+from topicnet.images.workflows.config import ImageConfig
+from topicnet.runtime.interrupt import FitInterrupted
+from topicnet.training.progress import Listener
 
 CONFIG = ImageConfig(latent_dim=2, hidden_dim=8, epochs=1, batch_size=400, device="cpu", seed=3)
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from topicnet import files
 from topicnet.errors import BundleError
-from topicnet.images.data import load_images
-from topicnet.images.estimator import ImageVAE
-from topicnet.images.storage import SavedModel, load_model, save_model
-from topicnet.images.variants import VARIANTS
-from topicnet.model_folder import HEADER, TENSORS
+from topicnet.images.data.load import load_images
+from topicnet.images.model.estimator import ImageVAE
+from topicnet.images.model.variants import VARIANTS
+from topicnet.images.workflows.storage import SavedModel, load_model, save_model
+from topicnet.storage import formats
+from topicnet.storage.model_files import HEADER, TENSORS
 
 SHAPE = (8, 8)
 N_IMAGES = 40
@@ -57,7 +57,7 @@ def rewrite(folder: Path, **entries: object) -> None:
     header = json.loads((folder / HEADER).read_text())
     header.pop("checksum")
     header |= entries
-    (folder / HEADER).write_text(json.dumps(header | {"checksum": files.json_checksum(header)}))
+    (folder / HEADER).write_text(json.dumps(header | {"checksum": formats.json_checksum(header)}))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -111,7 +111,7 @@ def test_a_saved_model_is_two_files_without_anything_to_run(saved: Path) -> None
     assert header["format"] == 1
     assert header["shape"] == list(SHAPE)
     assert header["n_pixels"] == 64
-    assert header["sha256"] == {TENSORS: files.sha256(saved / TENSORS)}
+    assert header["sha256"] == {TENSORS: formats.sha256(saved / TENSORS)}
 
 
 def test_a_loaded_model_can_be_fitted_anew(saved: Path) -> None:
@@ -139,7 +139,7 @@ def test_every_damaged_byte_is_noticed(saved: Path, tmp_path: Path) -> None:
 
 def same_content(folder: Path, other: Path) -> bool:
     """Whether two model folders hold the same tensors, and headers that mean the same."""
-    if files.sha256(folder / TENSORS) != files.sha256(other / TENSORS):
+    if formats.sha256(folder / TENSORS) != formats.sha256(other / TENSORS):
         return False
     try:
         return bool(json.loads((folder / HEADER).read_text()) == json.loads((other / HEADER).read_text()))

@@ -10,15 +10,15 @@ import pytest
 from PIL import Image
 
 from topicnet.errors import BundleError, InputError
-from topicnet.images import album
-from topicnet.images.album import pictures_of
-from topicnet.images.data import ImageData, Split, load_images
-from topicnet.images.estimator import ImageVAE
-from topicnet.images.latents import CategoricalLatents
-from topicnet.images.runs import codes_table
-from topicnet.images.shares import read_shares, shares_of
-from topicnet.images.variants import VARIANTS
-from topicnet.images.views import Traversal, check_category, read_dims, traverse
+from topicnet.images.data.load import ImageData, Split, load_images
+from topicnet.images.model.estimator import ImageVAE
+from topicnet.images.model.latents import CategoricalLatents
+from topicnet.images.model.variants import VARIANTS
+from topicnet.images.workflows import pictures
+from topicnet.images.workflows.category_usage import read_shares, shares_of
+from topicnet.images.workflows.fit import codes_table
+from topicnet.images.workflows.pictures import pictures_of
+from topicnet.images.workflows.views import Traversal, check_category, read_dims, traverse
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_the_album_of_vectors_has_a_histogram_for_the_categories_used_most() -> 
 
 def test_large_images_are_few_in_a_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gallery too large to be drawn would end a fit without its run."""
-    monkeypatch.setattr(album, "MOST_TILE_PIXELS", 1500)
+    monkeypatch.setattr(pictures, "MOST_TILE_PIXELS", 1500)
     data = vectors(400, (20, 20), labels=True)
     model = fitted("cp-vae", data)
     for name, png in pictures_of(model, data, shares_of(model, data.train)):
@@ -192,12 +192,12 @@ def test_shares_at_fault(text: str, tmp_path: Path) -> None:
 
 def test_samples_of_a_label_are_of_its_categories(digits: ImageData) -> None:
     model = fitted("cp-vae", digits)
-    of_two = album.samples_of_label(model, np.array([0.0, 0.4, 0.0, 0.6]), 30, seed=3)
+    of_two = pictures.samples_of_label(model, np.array([0.0, 0.4, 0.0, 0.6]), 30, seed=3)
     one, three = (model.sample(30, category=k, random_state=3) for k in (1, 3))
     from_one = (of_two == one).all(1)
     np.testing.assert_array_equal(of_two[~from_one], three[~from_one])
     assert 3 < from_one.sum() < 20
-    np.testing.assert_array_equal(album.samples_of_label(model, np.eye(4)[3], 30, seed=3), three)
+    np.testing.assert_array_equal(pictures.samples_of_label(model, np.eye(4)[3], 30, seed=3), three)
 
 
 def test_codes_of_labels_that_nobody_knows(tmp_path: Path) -> None:

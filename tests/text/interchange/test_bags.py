@@ -18,8 +18,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from topicnet.errors import CorpusError, InputError, OutputError
-from topicnet.text import bag_files, bag_text, bags
-from topicnet.text.bags import BAG_FORMATS, Bag, bag_format, read_bag, write_ldac, write_matrix_market
+from topicnet.text.interchange import bag_files, bag_text, bags
+from topicnet.text.interchange.bags import BAG_FORMATS, Bag, bag_format, read_bag, write_ldac, write_matrix_market
 
 WORDS = ["apple", "new york", "été", "=bit"]
 ROWS = np.array([[0, 2, 0, 1], [0, 0, 0, 0], [3, 0, 0, 0], [0, 0, 2**31 - 1, 4], [0, 0, 0, 0]], dtype=np.int32)

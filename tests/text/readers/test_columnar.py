@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.text.test_readers import anything, numbers, read, refusal
-from tests.text.workbooks import write_xlsx
-from topicnet.text import columnar
-from topicnet.text.readers import Documents, read_documents
+from tests.support.workbooks import write_xlsx
+from tests.text.readers.test_read import anything, numbers, read, refusal
+from topicnet.text.readers import columnar
+from topicnet.text.readers.read import Documents, read_documents
 
 
 def parquet(path: Path, columns: dict[str, Any], **options: Any) -> Path:

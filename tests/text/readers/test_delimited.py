@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.text.test_readers import anything, numbers, read, refusal, write
-from topicnet.text import delimited
-from topicnet.text.readers import Documents, SkippedRows, read_documents
+from tests.text.readers.test_read import anything, numbers, read, refusal, write
+from topicnet.text.readers import delimited
+from topicnet.text.readers.read import Documents, SkippedRows, read_documents
 
 TRIED = "(commas, semicolons and tabs were tried)"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from topicnet.errors import CorpusError
-from topicnet.text import download
-from topicnet.text.download import CachedDownload, cache_folder
+from topicnet.text.readers import download
+from topicnet.text.readers.download import CachedDownload, cache_folder
 
 CONTENT = b"one cat\ttrain\t0\ntwo dogs\ttest\t1\n"
 ANOTHER = b"three birds\ttrain\t0\n"
@@ -203,7 +203,7 @@ def test_ctrl_c_leaves_nothing_half_written(upstream: Upstream, tmp_path: Path) 
     path = tmp_path / "cache" / "short.tsv"
     script = (
         "import pathlib, signal, polars\n"  # polars has system calls restarted after a signal
-        "from topicnet.text.download import CachedDownload\n"
+        "from topicnet.text.readers.download import CachedDownload\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a runner in the background ignores it
         f"CachedDownload('short', {upstream.url!r}, '0' * 64, pathlib.Path({str(path)!r})).content()\n"
     )

@@ -7,10 +7,10 @@ import os
 import polars as pl
 import pytest
 
-from tests.text.test_readers import numbers, read, refusal, write
+from tests.text.readers.test_read import numbers, read, refusal, write
 from topicnet.errors import CorpusError
-from topicnet.text.folders import split_ending
-from topicnet.text.readers import Documents, SkippedRows, read_documents
+from topicnet.text.readers.folders import split_ending
+from topicnet.text.readers.read import Documents, SkippedRows, read_documents
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from topicnet.errors import CorpusError, InputError
-from topicnet.text.frames import documents_in_batches, documents_of_frame, documents_of_texts
-from topicnet.text.rows import Documents
+from topicnet.text.readers.documents import Documents
+from topicnet.text.readers.in_memory import documents_in_batches, documents_of_frame, documents_of_texts
 
 DAY = datetime.date(1999, 1, 2)
 COLUMNS: dict[str, list[Any]] = {

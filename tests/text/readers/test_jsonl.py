@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.text.test_readers import anything, read, refusal, write
-from topicnet.text.readers import Documents, SkippedRows
+from tests.text.readers.test_read import anything, read, refusal, write
+from topicnet.text.readers.read import Documents, SkippedRows
 
 BAD_LINES = [
     ('{"text": "a"', "not JSON (Expecting ',' delimiter: line 1 column 13 (char 12))"),

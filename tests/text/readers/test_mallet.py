@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.text.test_readers import numbers, read, refusal, write
-from topicnet.text.mallet import is_octis
-from topicnet.text.readers import Documents, SkippedRows, octis_vocabulary
+from tests.text.readers.test_read import numbers, read, refusal, write
+from topicnet.text.readers.mallet import is_octis
+from topicnet.text.readers.read import Documents, SkippedRows, octis_vocabulary
 
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\n\r\t "), min_size=1, max_size=6)
 gaps = st.text(" \t", min_size=1, max_size=3)

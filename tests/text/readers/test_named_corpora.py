@@ -17,11 +17,12 @@ import pytest
 import sklearn.datasets
 
 from topicnet.errors import CorpusError, InputError
-from topicnet.text import languages, named
-from topicnet.text.named import Recipe, recipes
-from topicnet.text.readers import Documents
+from topicnet.text.readers import named_corpora
+from topicnet.text.readers.named_corpora import Recipe, recipes
+from topicnet.text.readers.read import Documents
+from topicnet.text.tokens import languages
 
-RECIPES = sorted(named._folder().glob("*.yaml"))
+RECIPES = sorted(named_corpora._folder().glob("*.yaml"))
 
 
 def altered(recipe: Recipe, **source: Any) -> Recipe:
@@ -66,10 +67,10 @@ def test_recipes_are_found_installed_before_those_of_a_checkout(monkeypatch, tmp
     package = tmp_path / "topicnet"
     for place in (tmp_path / "corpora", package / "corpora"):
         place.mkdir(parents=True)
-    monkeypatch.setattr(named, "__file__", str(package / "text" / "named.py"))
-    assert named._folder() == package / "corpora"
+    monkeypatch.setattr(named_corpora, "__file__", str(package / "text" / "readers" / "named_corpora.py"))
+    assert named_corpora._folder() == package / "corpora"
     (package / "corpora").rmdir()
-    assert named._folder() == tmp_path / "corpora"
+    assert named_corpora._folder() == tmp_path / "corpora"
 
 
 def test_lee_is_300_documents_numbered_from_1() -> None:
@@ -149,7 +150,7 @@ def test_20newsgroups_asks_for_the_training_split_stripped_and_gives_labels(monk
 def test_documents_come_in_batches_that_are_numbered_through(monkeypatch) -> None:
     data = SimpleNamespace(data=list("abcde"), target=[0, 1, 0, 1, 0], target_names=["x", "y"])
     monkeypatch.setattr(sklearn.datasets, "fetch_20newsgroups", loader(data)[0])
-    monkeypatch.setattr(named, "BATCH_DOCS", 2)
+    monkeypatch.setattr(named_corpora, "BATCH_DOCS", 2)
     batches = list(recipes()["20newsgroups"].read())
     assert [batch.ids for batch in batches] == [["1", "2"], ["3", "4"], ["5"]]
     assert [batch.texts for batch in batches] == [["a", "b"], ["c", "d"], ["e"]]
@@ -255,8 +256,8 @@ def test_the_real_file_is_the_one_of_the_recipe(
 
 
 def test_a_name_that_is_also_a_path_is_asked_about(tmp_path, monkeypatch):
-    from topicnet.config import read_config
-    from topicnet.sources import read_corpus
+    from topicnet.workflows.config import read_config
+    from topicnet.workflows.corpus import read_corpus
 
     (tmp_path / "lee.txt").write_text("one cat\ntwo cats\n")
     monkeypatch.chdir(tmp_path)

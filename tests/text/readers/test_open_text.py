@@ -13,11 +13,11 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.text.test_readers import numbers, read, refusal
+from tests.text.readers.test_read import numbers, read, refusal
 from topicnet.errors import CorpusError
-from topicnet.text import opening
-from topicnet.text.opening import File, check_encoding, installed
-from topicnet.text.readers import SkippedRows, read_documents
+from topicnet.text.readers import open_text
+from topicnet.text.readers.open_text import File, check_encoding, installed
+from topicnet.text.readers.read import SkippedRows, read_documents
 
 MB = 1_000_000
 
@@ -38,7 +38,7 @@ def test_zstandard_frames_are_read_end_to_end(tmp_path_factory, texts, chunk_byt
     path = tmp_path_factory.mktemp("zst") / "a.txt.zst"
     path.write_bytes(b"".join(zstandard.compress(f"{text}\n".encode()) for text in texts))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening, "_CHUNK_BYTES", chunk_bytes)
+        patch.setattr(open_text, "_CHUNK_BYTES", chunk_bytes)
         assert read(path).texts == texts
 
 
@@ -115,7 +115,7 @@ def test_lines_are_those_of_a_split_at_newlines(tmp_path_factory, text, chunk_by
     path = packed(tmp_path_factory.mktemp("lines") / "a.txt", text.encode())
     *ended, rest = text.split("\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening, "_CHUNK_BYTES", chunk_bytes)
+        patch.setattr(open_text, "_CHUNK_BYTES", chunk_bytes)
         assert list(File(path).lines()) == [line.removesuffix("\r") for line in ended] + ([rest] if rest else [])
         assert "".join(File(path).lines(ends=True)) == text
 
@@ -170,7 +170,7 @@ def test_a_bad_byte_in_the_middle_of_a_large_file_is_named_with_its_line(tmp_pat
 
 @pytest.mark.parametrize("chunk_bytes", [1, 3, 1 << 18])
 def test_lines_of_bad_bytes_can_be_skipped(tmp_path, monkeypatch, chunk_bytes):
-    monkeypatch.setattr(opening, "_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(open_text, "_CHUNK_BYTES", chunk_bytes)
     path = packed(tmp_path / "a.txt", "one é\n".encode() + b"tw\xe9\nthr\0ee\nfour\n\xf0\x9f\x98\nsix\xc3")
     skipped = SkippedRows()
     docs = read(path, skipped=skipped)

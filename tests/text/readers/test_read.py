@@ -17,10 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.text.workbooks import write_xlsx
+from tests.support.workbooks import write_xlsx
 from topicnet.errors import CorpusError, InputError
-from topicnet.text import opening, readers
-from topicnet.text.readers import FORMATS, Documents, SkippedRows, read_documents, source_name
+from topicnet.text.readers import open_text
+from topicnet.text.readers import read as readers
+from topicnet.text.readers.read import FORMATS, Documents, SkippedRows, read_documents, source_name
 
 UNICODE_BREAKS = "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 
@@ -92,7 +93,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read_in_chunks(path: Path, chunk_bytes: int, **options: Any) -> Documents:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening, "_CHUNK_BYTES", chunk_bytes)
+        patch.setattr(open_text, "_CHUNK_BYTES", chunk_bytes)
         return read(path, **options)
 
 
@@ -238,7 +239,7 @@ def test_memory_stays_flat_and_a_huge_line_is_joined_once(tmp_path, monkeypatch)
     tracemalloc.stop()
     assert n_docs == 200_000
     assert peak_bytes < 4_000_000
-    monkeypatch.setattr(opening, "_CHUNK_BYTES", 100)  # 100,000 parts: a minute if each were joined to the last
+    monkeypatch.setattr(open_text, "_CHUNK_BYTES", 100)  # 100,000 parts: a minute if each were joined to the last
     assert read(write(tmp_path / "long.txt", "y" * 10_000_000)).texts == ["y" * 10_000_000]
 
 
@@ -467,7 +468,7 @@ def test_a_json_row_without_a_column_is_refused_with_the_keys_it_has(tmp_path):
 @pytest.mark.parametrize("chunk_bytes", [1, 5, 1 << 18])
 @pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl", "a.txt.gz"])
 def test_bytes_outside_the_encoding_are_refused_with_line_and_byte(tmp_path, monkeypatch, name, chunk_bytes):
-    monkeypatch.setattr(opening, "_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(open_text, "_CHUNK_BYTES", chunk_bytes)
     path = write(tmp_path / name, b"\n\n\n \xe9 \n" if "jsonl" in name else b"\n\n\nca\xc3\xa9 f\xe9 \n")
     message = refusal(path)
     assert f"line 4 of {path} has the byte 0xe9, expected text in 'utf-8'" in message
@@ -493,7 +494,7 @@ def test_a_sequence_cut_off_at_the_end_is_refused(tmp_path):
     ],
 )
 def test_the_line_of_a_bad_byte_is_right_in_any_encoding(tmp_path, monkeypatch, encoding, bad, chunk_bytes):
-    monkeypatch.setattr(opening, "_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(open_text, "_CHUNK_BYTES", chunk_bytes)
     text = "one\ntwo \u0a0a\n" if encoding.startswith("utf") else "one\ntwo\n"  # U+0A0A holds two bytes 0x0a
     path = write(tmp_path / "a.txt", text.encode(encoding) + bad)
     assert f"line 3 of {path} has the byte 0x{bad[0]:02x}" in refusal(path, encoding=encoding)

@@ -14,10 +14,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.text.workbooks import write_xlsx
+from tests.support.workbooks import write_xlsx
 from topicnet.errors import CorpusError
-from topicnet.text import opening, readers
-from topicnet.text.readers import FORMATS, SkippedRows, read_documents
+from topicnet.text.readers import open_text, read
+from topicnet.text.readers.read import FORMATS, SkippedRows, read_documents
 
 PLAIN = ["a.txt", "a.csv", "a.tsv", "a.jsonl", "a.mallet"]
 FRAGMENTS = [
@@ -66,7 +66,7 @@ def test_any_bytes_are_read_or_refused(folder, data, name, ending, packed, given
     path = folder / f"{name}{ending}"
     path.write_bytes(pack(data))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening, "_CHUNK_BYTES", chunk_bytes)
+        patch.setattr(open_text, "_CHUNK_BYTES", chunk_bytes)
         assert read_or_refused(path, **given_options) <= data.count(b"\n") + 1
 
 
@@ -77,7 +77,7 @@ def test_where_rows_may_be_skipped_no_row_is_refused(folder, data, name, given_o
     path.write_bytes(data)
     skipped = SkippedRows()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening, "_CHUNK_BYTES", chunk_bytes)
+        patch.setattr(open_text, "_CHUNK_BYTES", chunk_bytes)
         lenient = read_or_refused(path, **given_options, skipped=skipped)
         assert all(line.isprintable() for line in skipped.listed)
         assert len(skipped.listed) == min(skipped.count, 20)
@@ -172,4 +172,4 @@ def test_rows_in_are_documents_out(tmp_path, name, n_rows):
     assert [i for batch in batches for i in batch.ids] == ids
     assert [text for batch in batches for text in batch.texts] == texts
     assert all(len(batch.ids) == 10_000 for batch in batches[:-1])
-    assert readers._BATCH_CHARACTERS == 8_000_000
+    assert read._BATCH_CHARACTERS == 8_000_000

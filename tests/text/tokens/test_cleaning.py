@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from topicnet.text.cleaning import TOKEN_PATTERN_WITH_NUMBERS, Cleaning, tokenize_with_numbers
-from topicnet.text.languages import tokenize
+from topicnet.text.tokens.cleaning import TOKEN_PATTERN_WITH_NUMBERS, Cleaning, tokenize_with_numbers
+from topicnet.text.tokens.languages import tokenize
 
 PARTS = ["http://", "https://a.b/c?d=1", "www.", "WWW.x.org", "ftp://f", "@", "me@x.org", ".", ",", ")", "'", '"', " "]
 MARKUP = ["<", ">", "<b>", "</b>", "<br/>", "<!--", "-->", "<script>", "</script>", "&", ";", "&lt;", "&amp;", "amp;"]

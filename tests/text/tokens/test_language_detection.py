@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from topicnet.errors import InputError
-from topicnet.text.detect import _COMMON, LOOKED_AT, Detection, _languages, detect_language
+from topicnet.text.tokens.language_detection import _COMMON, LOOKED_AT, Detection, _languages, detect_language
 
 SENTENCES = {
     "en": ["The cat sat on the mat and looked at us.", "It was not what they had hoped for.", "Where have you been?"],

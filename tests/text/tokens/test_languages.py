@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from topicnet.errors import InputError
-from topicnet.text import languages
-from topicnet.text.languages import (
+from topicnet.text.tokens import languages
+from topicnet.text.tokens.languages import (
     NEED_SEGMENTER,
     NO_STOP_WORDS,
     SEGMENTED,
@@ -259,7 +259,8 @@ def test_stop_words_are_also_dropped_as_another_tokenizer_cuts_them() -> None:
 
 
 def test_no_stop_word_costs_the_import_of_spacy() -> None:
-    code = "import sys; from topicnet.text.languages import stop_words; stop_words('de'); print('spacy' in sys.modules)"
+    code = "import sys; from topicnet.text.tokens import languages; languages.stop_words('de'); "
+    code += "print('spacy' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert found.stdout.strip() == "False"
 

@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from topicnet.errors import InputError
-from topicnet.text import lemmas
-from topicnet.text.languages import TOKEN_PATTERN
-from topicnet.text.lemmas import LEMMA_LANGUAGES, Lemmas, load_lemmas
+from topicnet.text.tokens import lemmas
+from topicnet.text.tokens.languages import TOKEN_PATTERN
+from topicnet.text.tokens.lemmas import LEMMA_LANGUAGES, Lemmas, load_lemmas
 
 PAIRS = {
     "de": "häuser haus, kindern kind, städte stadt, neue neu, neues neu, politischen politisch, gefunden finden,"

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topicnet.errors import InputError
-from topicnet.text import spread as spreading
-from topicnet.text.counts import Corpus
-from topicnet.text.options import TextOptions
-from topicnet.text.spread import SpreadTokenizer, check_workers, is_worth_spreading, spread
+from topicnet.text.corpus import Corpus
+from topicnet.text.tokens import multiprocess as spreading
+from topicnet.text.tokens.multiprocess import SpreadTokenizer, check_workers, is_worth_spreading, spread
+from topicnet.text.tokens.options import TextOptions
 from topicnet.text.vocabulary import Pruning
 
 SENTENCES = {
@@ -155,7 +155,7 @@ def test_a_number_of_processes_that_cannot_be(workers: object) -> None:
 
 
 def test_a_process_ends_when_who_asks_has_gone(tmp_path: Path) -> None:
-    command = [sys.executable, "-P", "-m", "topicnet.text.spread", '["zh", null, false, false]']
+    command = [sys.executable, "-P", "-m", "topicnet.text.tokens.multiprocess", '["zh", null, false, false]']
     half = spreading._HEAD.pack(True, 100) + b"half"
     done = subprocess.run(command, input=half, capture_output=True, timeout=60, check=False, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topicnet.errors import InputError
-from topicnet.text import segmenters
-from topicnet.text.cleaning import Cleaning
-from topicnet.text.options import TextOptions, options_of
+from topicnet.text.tokens import segmenters
+from topicnet.text.tokens.cleaning import Cleaning
+from topicnet.text.tokens.options import TextOptions, options_of
 from topicnet.text.vocabulary import Pruning
 
 KNOWN = {"tokenizer", "lang", "stop_words", "min_df", "max_df", "max_vocab"}  # to every version

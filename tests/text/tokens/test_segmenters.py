@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from topicnet.errors import InputError
-from topicnet.text import segmenters
-from topicnet.text.languages import stop_words
-from topicnet.text.segmenters import SEGMENTERS, SUDACHI_CHARACTERS, Sudachi, load_segmenter, sentences
+from topicnet.text.tokens import segmenters
+from topicnet.text.tokens.languages import stop_words
+from topicnet.text.tokens.segmenters import SEGMENTERS, SUDACHI_CHARACTERS, Sudachi, load_segmenter, sentences
 
 TEXTS = {
     "jieba": "中华女子学院：本科层次仅1专业招男生，iPhone降价三千元。\n我们在北京大学学习了两年！",
@@ -178,7 +178,7 @@ def test_chinese_writes_nothing_and_warns_of_nothing(tmp_path) -> None:
     before = sorted(tmp_path.iterdir())
     code = (
         "import warnings; warnings.simplefilter('error')\n"
-        "from topicnet.text.segmenters import load_segmenter\n"
+        "from topicnet.text.tokens.segmenters import load_segmenter\n"
         "print(*next(iter(load_segmenter('jieba').words(['北京大学的学生']))))"
     )
     found = subprocess.run(

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topicnet.errors import InputError
-from topicnet.text import tokenizers
-from topicnet.text.languages import tokenize
-from topicnet.text.tokenizers import KINDS, SPACY_LANGUAGES, choose_tokenizer, stop_words
+from topicnet.text.tokens import tokenizer as tokenizers
+from topicnet.text.tokens.languages import tokenize
+from topicnet.text.tokens.tokenizer import KINDS, SPACY_LANGUAGES, choose_tokenizer, stop_words
 
 VERSION = importlib.metadata.version
 EVERY = [

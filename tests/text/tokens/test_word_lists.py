@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topicnet.errors import InputError
-from topicnet.text.languages import tokenize
-from topicnet.text.wordlists import read_words
+from topicnet.text.tokens.languages import tokenize
+from topicnet.text.tokens.word_lists import read_words
 
 entries = st.text("abc déя", min_size=1, max_size=8).map(lambda text: " ".join(text.split())).filter(bool)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from topicnet.cli.app import AsJson, CorpusArgument, Overwrite, Quiet, app, one_or_several  # the commands join it
-from topicnet.cli.options import COLUMNS, COUNTING, READING, takes
+from topicnet.cli.options.text import COLUMNS, COUNTING, READING, takes
 
 KEEP_HELP = "Of the other columns, store these alone, with commas between.  [default: all]"
 STORED = {name: COLUMNS[name] for name in ("label_column", "time_column")} | {
@@ -31,11 +31,11 @@ def prepare(
     given: dict[str, Any],
 ) -> None:
     """Count a corpus once, for `fit` and later commands; it may be larger than memory."""
-    from topicnet.cli.describe import describe_corpus
-    from topicnet.cli.progress import notice
-    from topicnet.config import read_config
-    from topicnet.preparing import prepare as prepare_counts
-    from topicnet.preparing import prepare_reference
+    from topicnet.cli.printing.corpus import describe_corpus
+    from topicnet.cli.printing.progress import notice
+    from topicnet.workflows.config import read_config
+    from topicnet.workflows.prepare import prepare as prepare_counts
+    from topicnet.workflows.prepare import prepare_reference
 
     config = read_config(None, given | {"corpus": one_or_several(corpus), "keep_texts": keep_texts})
     count = prepare_reference if reference else prepare_counts
@@ -53,12 +53,13 @@ def words(
     as_json: AsJson = False,
 ) -> None:
     """Suggest words that may be boilerplate, with the evidence: in many documents, and little said by them."""
-    from topicnet.cli.progress import notice
-    from topicnet.cli.words import records, show_words, write_words
-    from topicnet.files import json_text, refuse_existing
-    from topicnet.sources import counts_of
+    from topicnet.cli.printing.progress import notice
+    from topicnet.cli.printing.words import records, show_words, write_words
+    from topicnet.storage.atomic import refuse_existing
+    from topicnet.storage.formats import json_text
     from topicnet.text.boilerplate import suggest
-    from topicnet.text.repeated import repeated_lines
+    from topicnet.text.repeated_lines import repeated_lines
+    from topicnet.workflows.corpus import counts_of
 
     if out is not None and not overwrite:
         refuse_existing(out)

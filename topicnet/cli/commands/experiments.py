@@ -9,17 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from topicnet.cli import KEPT
-from topicnet.cli.app import (  # the commands below join it
-    AsJson,
-    CorpusArgument,
-    Overwrite,
-    Quiet,
-    RunArgument,
-    Topics,
-    app,
-    one_or_several,
-)
-from topicnet.cli.options import COUNTING, READING, takes
+from topicnet.cli.app import AsJson, CorpusArgument, Overwrite, Quiet, RunArgument, Topics, app, one_or_several
+from topicnet.cli.options.text import COUNTING, READING, takes
 
 # Of test documents, which are read as the corpus is.
 READ = {name: READING[name] for name in ("text_column", "id_column", "encoding", "file_format", "skip_bad_rows")}
@@ -47,11 +38,11 @@ def evaluate(
     given: dict[str, Any],
 ) -> None:
     """Score a run: coherence, diversity, perplexity and agreement with labels."""
-    from topicnet.cli.progress import notice
-    from topicnet.cli.scores import show_scorecard
-    from topicnet.config import read_config
-    from topicnet.evaluation import evaluate_run
-    from topicnet.files import json_text
+    from topicnet.cli.printing.progress import notice
+    from topicnet.cli.printing.scores import show_scorecard
+    from topicnet.storage.formats import json_text
+    from topicnet.workflows.config import read_config
+    from topicnet.workflows.evaluate import evaluate_run
 
     found = evaluate_run(
         run,
@@ -87,11 +78,11 @@ def compare(
     given: dict[str, Any],
 ) -> str | None:
     """Fit several models with several seeds and put their scores in one table, LDA and unigram always among them."""
-    from topicnet.cli.progress import notice
-    from topicnet.cli.scores import show_comparison
-    from topicnet.config import read_config
-    from topicnet.experiments import compare as compare_models
-    from topicnet.files import json_text
+    from topicnet.cli.printing.progress import notice
+    from topicnet.cli.printing.scores import show_comparison
+    from topicnet.experiments.compare import compare as compare_models
+    from topicnet.storage.formats import json_text
+    from topicnet.workflows.config import read_config
 
     columns = {name: given[name] for name in READ}
     given |= {"corpus": one_or_several(corpus), "topics": topics}
@@ -136,12 +127,12 @@ def tune(
 ) -> str | None:
     """Look for a good number of topics, and a model where several are named, within a budget of time."""
     began = time.perf_counter()
-    from topicnet.cli.progress import notice
-    from topicnet.cli.scores import show_tuning
-    from topicnet.config import read_config
-    from topicnet.files import json_text
-    from topicnet.tuning import seconds_of, topics_of
-    from topicnet.tuning import tune as tune_topics
+    from topicnet.cli.printing.progress import notice
+    from topicnet.cli.printing.scores import show_tuning
+    from topicnet.experiments.tune import seconds_of, topics_of
+    from topicnet.experiments.tune import tune as tune_topics
+    from topicnet.storage.formats import json_text
+    from topicnet.workflows.config import read_config
 
     seconds, values = seconds_of(budget), topics_of(topics)
     columns = {name: given[name] for name in READ}

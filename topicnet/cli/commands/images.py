@@ -10,8 +10,8 @@ import typer
 
 from topicnet.cli import KEPT
 from topicnet.cli.app import AsJson, Overwrite, Quiet, app, named_values
-from topicnet.cli.image_options import FITTING, Category, Importance, Label, RunArgument, Seed
-from topicnet.cli.options import takes
+from topicnet.cli.options.images import FITTING, Category, Importance, Label, RunArgument, Seed
+from topicnet.cli.options.text import takes
 
 images = typer.Typer(help="Variational autoencoders of images.", rich_markup_mode=None)
 app.add_typer(images, name="images")
@@ -25,7 +25,7 @@ def root(context: typer.Context) -> None:
 
 
 def _configured(given: dict[str, Any], **further: Any) -> Any:
-    from topicnet.images.config import read_config
+    from topicnet.images.workflows.config import read_config
 
     named = named_values(given.pop("parameters") or [])
     return read_config(given.pop("config"), given | further | {"parameters": named})
@@ -47,10 +47,10 @@ def fit(
     """Fit an image model, print its scores and write a run folder with its pictures."""
     began = time.perf_counter()
     config = _configured(given, variant=variant)
-    from topicnet.cli.fits import device_line
-    from topicnet.cli.image_scores import describe_data, describe_fit, show_metrics
-    from topicnet.cli.progress import notice, show_progress
-    from topicnet.images.runs import fit_to_folder
+    from topicnet.cli.printing.fits import device_line
+    from topicnet.cli.printing.image_scores import describe_data, describe_fit, show_metrics
+    from topicnet.cli.printing.progress import notice, show_progress
+    from topicnet.images.workflows.fit import fit_to_folder
 
     with show_progress(quiet) as listener:
         run, target = fit_to_folder(
@@ -89,10 +89,10 @@ def sample(
     as_json: Annotated[bool, typer.Option("--json", help="Print the samples as one JSON document.")] = False,
 ) -> None:
     """Draw new images: their means, or of vectors draws from the likelihood; and what each category looks like."""
-    from topicnet.cli.progress import notice
-    from topicnet.files import json_text
-    from topicnet.images.runs import load_run
-    from topicnet.images.views import doubt_of, sample_galleries, samples, samples_picture, samples_table
+    from topicnet.cli.printing.progress import notice
+    from topicnet.images.workflows.fit import load_run
+    from topicnet.images.workflows.views import doubt_of, sample_galleries, samples, samples_picture, samples_table
+    from topicnet.storage.formats import json_text
 
     loaded = load_run(run)
     drawn = samples(loaded, n, category, label, seed)
@@ -119,8 +119,8 @@ def reconstruct(
     overwrite: Overwrite = False,
 ) -> None:
     """Draw test images over what the model makes of them."""
-    from topicnet.images.runs import load_run
-    from topicnet.images.views import reconstructions, reconstructions_picture
+    from topicnet.images.workflows.fit import load_run
+    from topicnet.images.workflows.views import reconstructions, reconstructions_picture
 
     loaded = load_run(run)
     data = loaded.images()
@@ -149,9 +149,9 @@ def traverse(
     overwrite: Overwrite = False,
 ) -> None:
     """Draw what happens as one latent dimension moves and all else is held: a row for each."""
-    from topicnet.images.runs import load_run
-    from topicnet.images.views import check_category, image_of, read_dims
-    from topicnet.images.views import traverse as traverse_model
+    from topicnet.images.workflows.fit import load_run
+    from topicnet.images.workflows.views import check_category, image_of, read_dims
+    from topicnet.images.workflows.views import traverse as traverse_model
 
     loaded = load_run(run)
     numbers = read_dims(dims, loaded.model.network_.latents.latent_dim)
@@ -183,11 +183,12 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score a run on test images: bound, likelihood, codes, categories, fit of prior and samples."""
-    from topicnet.cli.image_scores import show_evaluation
-    from topicnet.core.devices import choose_device
-    from topicnet.files import json_text, refuse_existing, whole_file, write_json
-    from topicnet.images.evaluation import evaluate as evaluate_model
-    from topicnet.images.runs import load_run
+    from topicnet.cli.printing.image_scores import show_evaluation
+    from topicnet.images.evaluation.evaluate import evaluate as evaluate_model
+    from topicnet.images.workflows.fit import load_run
+    from topicnet.runtime.devices import choose_device
+    from topicnet.storage.atomic import refuse_existing, whole_file
+    from topicnet.storage.formats import json_text, write_json
 
     if out is not None and not overwrite:
         refuse_existing(out)
@@ -198,7 +199,7 @@ def evaluate(
     found = {"run": str(run), "variant": loaded.model.variant, "seed": seed}
     found |= evaluate_model(loaded.model, tested, n_importance=importance, seed=seed)
     if information:
-        from topicnet.images.information import information_bound
+        from topicnet.images.evaluation.information import information_bound
 
         found["information"] = information_bound(loaded.model, tested, seed=seed)
     if out is not None:
@@ -229,11 +230,12 @@ def compare(
     config = _configured(given)
     from contextlib import ExitStack
 
-    from topicnet.cli.image_scores import describe_data, show_comparison
-    from topicnet.cli.progress import notice, show_progress
-    from topicnet.files import json_text, whole_file, write_json, write_text
-    from topicnet.images.comparison import compare as compare_variants
-    from topicnet.images.comparison import table_csv
+    from topicnet.cli.printing.image_scores import describe_data, show_comparison
+    from topicnet.cli.printing.progress import notice, show_progress
+    from topicnet.images.workflows.comparison import compare as compare_variants
+    from topicnet.images.workflows.comparison import table_csv
+    from topicnet.storage.atomic import whole_file
+    from topicnet.storage.formats import json_text, write_json, write_text
 
     with ExitStack() as stack:  # the place to write is tried before any work is done
         names = () if out is None else (out / "compare.csv", out / "compare.json")
@@ -265,8 +267,8 @@ def compare(
 @images.command()
 def variants(as_json: AsJson = False) -> None:
     """List the variants: what they are, their parameters, and which have categories."""
-    from topicnet.cli.image_scores import show_variants, variants_record
-    from topicnet.files import json_text
+    from topicnet.cli.printing.image_scores import show_variants, variants_record
+    from topicnet.storage.formats import json_text
 
     if as_json:
         typer.echo(json_text(variants_record()))
@@ -283,7 +285,8 @@ def _beside(run: Path, what: str) -> Path:
 
 def _write(contents: dict[Path, Any], overwrite: bool, told: bool = True) -> None:
     """Write pictures and tables, whole; none if one is there already."""
-    from topicnet.files import refuse_existing, whole_file, write_bytes, write_table
+    from topicnet.storage.atomic import refuse_existing, whole_file
+    from topicnet.storage.formats import write_bytes, write_table
 
     if not overwrite:
         for path in contents:

@@ -54,7 +54,7 @@ FITTING: dict[str, Any] = {
 
 def _there(run: Path) -> Path:
     """Refuse what is no run at once, before seconds of imports."""
-    from topicnet.model_folder import check_there, folder_of
+    from topicnet.storage.model_files import check_there, folder_of
 
     check_there(folder_of(run), "image model", "topicnet images fit")
     return run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from topicnet.text.counts import EMPTY, OOV, Corpus
+from topicnet.text.corpus import EMPTY, OOV, Corpus
 
 
 def describe_corpus(corpus: Corpus) -> str:

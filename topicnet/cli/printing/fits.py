@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from topicnet.core.devices import choose_device
+from topicnet.runtime.devices import choose_device
 
 
 def device_line(name: str) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 
 import typer
 
-from topicnet.cli.fits import ending_line
-from topicnet.images.data import ImageData
-from topicnet.images.runs import ImageRun
-from topicnet.images.variants import CHOICES, VARIANTS
+from topicnet.cli.printing.fits import ending_line
+from topicnet.images.data.load import ImageData
+from topicnet.images.model.variants import CHOICES, VARIANTS
+from topicnet.images.workflows.fit import ImageRun
 
 PARTS = {
     "reconstruction": "reconstruction",

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from topicnet.core.outcome import Listener, Progress
+from topicnet.training.progress import Listener, Progress
 
 TITLES = {"start": "EM start", "teach": "teaching the encoder", "pretrain": "pre-training", "train": "training"}
 NUMBERS = {"loss": "loss", "validation_loss": "validation", "kl": "KL", "active_units": "active units"}

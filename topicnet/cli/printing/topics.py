@@ -7,10 +7,10 @@ from typing import Any
 
 import typer
 
-from topicnet.cli.fits import device_line, ending_line
-from topicnet.core.threads import thread_count
-from topicnet.files import json_text
-from topicnet.results import Run
+from topicnet.cli.printing.fits import device_line, ending_line
+from topicnet.runtime.threads import thread_count
+from topicnet.storage.formats import json_text
+from topicnet.workflows.run import Run
 
 
 def show_topics(run: Run, top: int, examples: int) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import typer
 
-from topicnet.files import whole_file, write_text
+from topicnet.storage.atomic import whole_file
+from topicnet.storage.formats import write_text
 from topicnet.text.boilerplate import Suggestion
-from topicnet.text.repeated import RepeatedLine
+from topicnet.text.repeated_lines import RepeatedLine
 
 HOW_TO = (
     "keep in a file, one a line, the words that tell you nothing, and give it to prepare or fit: --add-stop-words FILE"

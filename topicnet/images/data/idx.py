@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
-from topicnet.images.stored import Readable, Stored, checked_images, checked_labels, read_promised, reading
+from topicnet.images.data.checks import Readable, Stored, checked_images, checked_labels, read_promised, reading
 
 _GZIP = b"\x1f\x8b"
 _UNSIGNED_BYTES = 8

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
-from topicnet.images.idx import is_idx_folder, read_idx_folder, read_idx_images
-from topicnet.images.npz import read_npz
-from topicnet.images.png import png_files, read_png_files
-from topicnet.images.stored import Pixels, Stored, reading
+from topicnet.images.data.checks import Pixels, Stored, reading
+from topicnet.images.data.idx import is_idx_folder, read_idx_folder, read_idx_images
+from topicnet.images.data.npz import read_npz
+from topicnet.images.data.png import png_files, read_png_files
 
 KNOWN = "digits, bimodal, a folder with the idx files of MNIST, an idx file, an .npz file, or a folder of PNG images"
 LEAST = 10  # images, so that each part of a split has one

@@ -21,7 +21,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
-from topicnet.images.stored import Stored, checked_images, checked_labels, damaged, read_promised, reading
+from topicnet.images.data.checks import Stored, checked_images, checked_labels, damaged, read_promised, reading
 
 SPLIT_KEYS = (("x_train", "y_train", "x_test", "y_test"), ("train", "train_labels", "test", "test_labels"))
 IMAGE_KEYS, LABEL_KEYS = ("x", "images", "data"), ("y", "labels")

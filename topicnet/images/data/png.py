@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
-from topicnet.images.stored import Stored, damaged, reading
+from topicnet.images.data.checks import Stored, damaged, reading
 
 if TYPE_CHECKING:
     from PIL.Image import Image

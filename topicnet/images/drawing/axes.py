@@ -9,7 +9,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from topicnet.errors import InputError
-from topicnet.images.canvas import EDGE, GRAY, TEXT, TITLE, Array, Canvas, ascii_line, plain, text_width, wrapped
+from topicnet.images.drawing.canvas import (
+    EDGE,
+    GRAY,
+    TEXT,
+    TITLE,
+    Array,
+    Canvas,
+    ascii_line,
+    plain,
+    text_width,
+    wrapped,
+)
 
 # Okabe & Ito's colours, which the colour-blind tell apart; their yellow is too pale on white, black is for the truth.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")

@@ -11,8 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
-from topicnet.images.axes import COLOURS, DASHES, PLOT, Axis, Chart, Style, across, axis_of_names, styles_of, upward
-from topicnet.images.canvas import INK, Array, checked_numbers, matching_names, text_width
+from topicnet.images.drawing.axes import (
+    COLOURS,
+    DASHES,
+    PLOT,
+    Axis,
+    Chart,
+    Style,
+    across,
+    axis_of_names,
+    styles_of,
+    upward,
+)
+from topicnet.images.drawing.canvas import INK, Array, checked_numbers, matching_names, text_width
 
 BELOW = "#a8b4bf"  # of bars up to the threshold
 BLUES = ((255, 255, 255), (107, 174, 214), (8, 48, 107))  # from the least to the most of a heat map

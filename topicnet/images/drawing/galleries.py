@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from topicnet import files
 from topicnet.errors import InputError
-from topicnet.images.canvas import EDGE, TEXT, checked_numbers, font, plain, png_bytes, refuse_huge, text_width
+from topicnet.images.drawing.canvas import EDGE, TEXT, checked_numbers, font, plain, png_bytes, refuse_huge, text_width
+from topicnet.storage import atomic, formats
 
 Shape = tuple[int, int] | None
 
@@ -22,8 +22,8 @@ TILE = 56  # pixels that the longer side of a small image is enlarged to, as far
 
 def write_picture(path: Path, png: bytes, *, overwrite: bool) -> None:
     """Write the bytes of a picture, whole or not at all (OutputError)."""
-    with files.whole_file(path, overwrite=overwrite) as part:
-        files.write_bytes(part, png)
+    with atomic.whole_file(path, overwrite=overwrite) as part:
+        formats.write_bytes(part, png)
 
 
 def gallery(images: NDArray[Any], shape: Shape, columns: int | None = None, scale: int | None = None) -> bytes:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from topicnet.errors import InputError
-from topicnet.images.measures import Numbers, doubles, finite_doubles, imq_kernel_sum, same_width
+from topicnet.images.evaluation.measures import Numbers, doubles, finite_doubles, imq_kernel_sum, same_width
 
 LOG_2PI = math.log(2 * math.pi)
 _ENTRIES_AT_ONCE = 2**19  # float64 of a slice of the N x N table: 4 MB, which a cache holds

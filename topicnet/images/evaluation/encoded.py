@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from topicnet.core.counter_rng import UPPER
 from topicnet.core.distributions import Normal
-from topicnet.core.noise import UPPER
-from topicnet.images.aggregated import gaussian_log_density_matrix, joint_log_density_matrix
-from topicnet.images.batches import ImageBatch
-from topicnet.images.hierarchies import ClusteredLatents, TwoLevelLatents, WeightedLatents
-from topicnet.images.latents import CategoricalLatents, GaussianLatents, Latents, one_hot
+from topicnet.images.evaluation.aggregated import gaussian_log_density_matrix, joint_log_density_matrix
+from topicnet.images.model.batches import ImageBatch
+from topicnet.images.model.hierarchies import ClusteredLatents, TwoLevelLatents, WeightedLatents
+from topicnet.images.model.latents import CategoricalLatents, GaussianLatents, Latents, one_hot
 
 
 @dataclass(frozen=True)

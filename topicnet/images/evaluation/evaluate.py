@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from topicnet.core.seeding import draw_seed
-from topicnet.core.threads import chosen_threads
 from topicnet.errors import InputError
-from topicnet.images.aggregated import active_units, aggregated_split
-from topicnet.images.batches import ImageBatches
-from topicnet.images.data import ImageData
-from topicnet.images.encoded import encoded
-from topicnet.images.estimator import ROWS, ImageVAE
-from topicnet.images.hierarchies import ClusteredLatents
-from topicnet.images.latents import CategoricalLatents, Latents
-from topicnet.images.likeness import prior_match, sample_likeness
-from topicnet.images.measures import category_report, importance_nll, label_report
-from topicnet.images.settings import MOST_THREADS, check_count
-from topicnet.images.vae import Vae
-from topicnet.images.variants import variant_of
+from topicnet.images.data.load import ImageData
+from topicnet.images.evaluation.aggregated import active_units, aggregated_split
+from topicnet.images.evaluation.encoded import encoded
+from topicnet.images.evaluation.measures import category_report, importance_nll, label_report
+from topicnet.images.evaluation.sample_distance import prior_match, sample_likeness
+from topicnet.images.model.batches import ImageBatches
+from topicnet.images.model.estimator import ROWS, ImageVAE
+from topicnet.images.model.hierarchies import ClusteredLatents
+from topicnet.images.model.latents import CategoricalLatents, Latents
+from topicnet.images.model.settings import MOST_THREADS, check_count
+from topicnet.images.model.vae import Vae
+from topicnet.images.model.variants import variant_of
+from topicnet.runtime.seeding import draw_seed
+from topicnet.runtime.threads import chosen_threads
 
 MOST_ENUMERATED = 10_000  # images of which all pairs are looked at
 WEIGHTED_IMAGES, DRAWS_AT_ONCE = 100, 50

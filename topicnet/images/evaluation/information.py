@@ -18,23 +18,23 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from topicnet.core.distributions import Normal
-from topicnet.core.schedule import Schedule
-from topicnet.core.seeding import draw_seed, seeded
-from topicnet.core.threads import chosen_threads
-from topicnet.core.train import train
 from topicnet.errors import InputError
-from topicnet.images.aggregated import gaussian_log_density_matrix
-from topicnet.images.batches import ImageBatch, ImageBatches
-from topicnet.images.building import GUESS_LAYERS
-from topicnet.images.data import ImageData
-from topicnet.images.estimator import ROWS, ImageVAE
-from topicnet.images.latents import CategoricalLatents, GaussianLatents
-from topicnet.images.measures import mean_and_interval
-from topicnet.images.nets import Critic, GaussianHead
-from topicnet.images.penalties import PointInformation
-from topicnet.images.settings import MOST_THREADS, check_count
-from topicnet.images.vae import Vae
-from topicnet.images.variants import WITH_CATEGORIES
+from topicnet.images.data.load import ImageData
+from topicnet.images.evaluation.aggregated import gaussian_log_density_matrix
+from topicnet.images.evaluation.measures import mean_and_interval
+from topicnet.images.model.batches import ImageBatch, ImageBatches
+from topicnet.images.model.building import GUESS_LAYERS
+from topicnet.images.model.estimator import ROWS, ImageVAE
+from topicnet.images.model.latents import CategoricalLatents, GaussianLatents
+from topicnet.images.model.nets import Critic, GaussianHead
+from topicnet.images.model.penalties import PointInformation
+from topicnet.images.model.settings import MOST_THREADS, check_count
+from topicnet.images.model.vae import Vae
+from topicnet.images.model.variants import WITH_CATEGORIES
+from topicnet.runtime.seeding import draw_seed, seeded
+from topicnet.runtime.threads import chosen_threads
+from topicnet.training.loop import train
+from topicnet.training.schedule import Schedule
 
 LEAST_IMAGES, MOST_IMAGES = 20, 10_000
 LEAST_DRAWS = 10_000  # of each half, in an epoch: of few images there are several of each

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from topicnet.core.noise import Noise
-from topicnet.core.seeding import draw_seed, seeded
-from topicnet.images.aggregated import mmd_permutation, sliced_w2
-from topicnet.images.batches import ImageBatches, as_shares
-from topicnet.images.latents import CategoricalLatents, Latents, PointLatents
-from topicnet.images.measures import frechet_distance
-from topicnet.images.vae import Vae
+from topicnet.core.counter_rng import Noise
+from topicnet.images.evaluation.aggregated import mmd_permutation, sliced_w2
+from topicnet.images.evaluation.measures import frechet_distance
+from topicnet.images.model.batches import ImageBatches, as_shares
+from topicnet.images.model.latents import CategoricalLatents, Latents, PointLatents
+from topicnet.images.model.vae import Vae
+from topicnet.runtime.seeding import draw_seed, seeded
 
 MATCHED, PERMUTATIONS, DIRECTIONS = 1_000, 200, 200
 COMPONENTS = 20  # principal components that samples are compared in

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from topicnet.core.noise import PIXEL, Noise
-from topicnet.core.seeding import draw_seed
+from topicnet.core.counter_rng import PIXEL, Noise
+from topicnet.runtime.seeding import draw_seed
 
 GRAY_LEVELS = 255.0  # of images of bytes
 

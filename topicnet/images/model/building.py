@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import cast
 
 from topicnet.errors import InputError
-from topicnet.images.hierarchies import ClusteredLatents, TwoLevelLatents, WeightedLatents
-from topicnet.images.latents import CategoricalLatents, Estimator, GaussianLatents, Given, Latents, PointLatents
-from topicnet.images.likelihoods import LIKELIHOODS, Likelihood
-from topicnet.images.nets import Decoder
-from topicnet.images.penalties import (
+from topicnet.images.model.hierarchies import ClusteredLatents, TwoLevelLatents, WeightedLatents
+from topicnet.images.model.latents import CategoricalLatents, Estimator, GaussianLatents, Given, Latents, PointLatents
+from topicnet.images.model.likelihoods import LIKELIHOODS, Likelihood
+from topicnet.images.model.nets import Decoder
+from topicnet.images.model.penalties import (
     CategoryInformation,
     Decomposition,
     Discrepancy,
@@ -21,9 +21,9 @@ from topicnet.images.penalties import (
     RatioCritic,
     TcEstimator,
 )
-from topicnet.images.settings import Sizes
-from topicnet.images.vae import Vae
-from topicnet.images.variants import Value, Variant
+from topicnet.images.model.settings import Sizes
+from topicnet.images.model.vae import Vae
+from topicnet.images.model.variants import Value, Variant
 
 CRITIC_LAYERS = 5  # of a critic of z (Kim & Mnih 2018, appendix A)
 GUESS_LAYERS = 2  # of a network that guesses c or z from an image

@@ -16,19 +16,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from topicnet import files
-from topicnet.core.devices import choose_device
-from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
-from topicnet.core.noise import Noise
-from topicnet.core.outcome import Listener, TrainResult
-from topicnet.core.seeding import seeded
-from topicnet.core.threads import chosen_threads
+from topicnet.core.counter_rng import Noise
 from topicnet.errors import InputError
-from topicnet.images.batches import ImageBatches, as_shares
-from topicnet.images.building import build
-from topicnet.images.data import fixed_binarisation
-from topicnet.images.owner import checkpoints_of
-from topicnet.images.settings import (
+from topicnet.images.data.checks import checked_images
+from topicnet.images.data.load import fixed_binarisation
+from topicnet.images.model.batches import ImageBatches, as_shares
+from topicnet.images.model.building import build
+from topicnet.images.model.fingerprint import checkpoints_of
+from topicnet.images.model.settings import (
     DEFAULT_CATEGORIES,
     Categories,
     Sizes,
@@ -42,10 +37,15 @@ from topicnet.images.settings import (
     settled_sizes,
     threads_for,
 )
-from topicnet.images.stored import checked_images
-from topicnet.images.training import Course, Training, epochs_of
-from topicnet.images.vae import Vae
-from topicnet.images.variants import Value, settled_parameters, variant_of
+from topicnet.images.model.training import Course, Training, epochs_of
+from topicnet.images.model.vae import Vae
+from topicnet.images.model.variants import Value, settled_parameters, variant_of
+from topicnet.runtime.devices import choose_device
+from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
+from topicnet.runtime.seeding import seeded
+from topicnet.runtime.threads import chosen_threads
+from topicnet.storage import atomic
+from topicnet.training.progress import Listener, TrainResult
 
 ROWS = 1_000  # images at a time, where nothing is learned
 
@@ -200,7 +200,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             stack.enter_context(chosen_threads(threads_for(self.batch_size, sizes)))
             saved = None
             if checkpoints is not None:
-                stack.enter_context(files.held(Path(checkpoints)))
+                stack.enter_context(atomic.held(Path(checkpoints)))
                 saved = checkpoints_of(self, Path(checkpoints), pixels, kept, seed)
             with seeded(seed, device):
                 network = self._network(sizes, len(pixels)).to(device)

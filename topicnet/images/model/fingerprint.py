@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from topicnet.core.checkpoint import Checkpoints, checkpoint_seconds
 from topicnet.errors import InputError
+from topicnet.training.checkpoint import Checkpoints, checkpoint_seconds
 
 UNDECISIVE = ("device", "random_state")  # the seed is known by its number
 

@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from topicnet.core.counter_rng import PRIOR, UPPER, Noise
 from topicnet.core.distributions import GaussianMixture, Normal, StandardNormal
-from topicnet.core.noise import PRIOR, UPPER, Noise
-from topicnet.images.latents import Draw, GaussianLatents, Latents, Weighted, chosen_categories
-from topicnet.images.nets import Body, GaussianHead
+from topicnet.images.model.latents import Draw, GaussianLatents, Latents, Weighted, chosen_categories
+from topicnet.images.model.nets import Body, GaussianHead
 
 
 class TwoLevelLatents(Latents):

@@ -15,10 +15,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from topicnet.core.counter_rng import CATEGORY, Noise
 from topicnet.core.distributions import GaussianMixture, Normal, Point, StandardNormal
-from topicnet.core.noise import CATEGORY, Noise
-from topicnet.images.nets import Body, GaussianHead, dense
-from topicnet.images.priors import MixturePrior, Prior, StandardPrior, VampPrior
+from topicnet.images.model.nets import Body, GaussianHead, dense
+from topicnet.images.model.priors import MixturePrior, Prior, StandardPrior, VampPrior
 
 TEMPERATURES = (1.0, 0.5)  # of relaxed categories, at the start and at the least
 COOLING = 3e-5  # per epoch, times the epoch, in the exponent (reference code of Chen & Li's CP-VAE experiments)

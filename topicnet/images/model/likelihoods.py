@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from topicnet.core.noise import PIXEL, Noise
+from topicnet.core.counter_rng import PIXEL, Noise
 
 LOG_2_PI = math.log(2 * math.pi)
 LEVELS = 256.0  # of gray in a discretised logistic

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from topicnet.core.counter_rng import Noise
 from topicnet.core.distributions import Normal
-from topicnet.core.noise import Noise
 
 # Standard deviations of a posterior stay within [0.05, 2.7] (Tomczak & Welling 2018, reference code).
 LOG_VAR_RANGE = (-6.0, 2.0)

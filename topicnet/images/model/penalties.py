@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from topicnet.core.counter_rng import ORDER, PRIOR
 from topicnet.core.distributions import LOG_2_PI, Normal
 from topicnet.core.divergences import mmd
-from topicnet.core.noise import ORDER, PRIOR
-from topicnet.images.latents import Draw
-from topicnet.images.measures import imq_kernel_sum
-from topicnet.images.nets import Critic, GaussianHead
+from topicnet.images.evaluation.measures import imq_kernel_sum
+from topicnet.images.model.latents import Draw
+from topicnet.images.model.nets import Critic, GaussianHead
 
 TcEstimator = Literal["mws", "mss"]
 TC_ESTIMATORS = ("mws", "mss")

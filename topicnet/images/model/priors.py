@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from topicnet.core.counter_rng import COMPONENT, PRIOR, Noise
 from topicnet.core.distributions import LOG_2_PI, GaussianMixture, Normal, StandardNormal, expected_log_density
-from topicnet.core.noise import COMPONENT, PRIOR, Noise
 
 PSEUDO_SPREAD = 0.01  # about the images that pseudo-inputs start at
 

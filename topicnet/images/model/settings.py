@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from topicnet.errors import InputError
-from topicnet.images.latents import ESTIMATORS
-from topicnet.images.likelihoods import LIKELIHOODS
-from topicnet.images.variants import WITH_CATEGORIES, Variant, variant_of
+from topicnet.images.model.latents import ESTIMATORS
+from topicnet.images.model.likelihoods import LIKELIHOODS
+from topicnet.images.model.variants import WITH_CATEGORIES, Variant, variant_of
 
 DEFAULT_CATEGORIES = 10
 MOST_CATEGORIES = 2**16  # of what is drawn by hashes of 32 bits, without bias that could be seen

@@ -11,19 +11,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from topicnet.core.checkpoint import Checkpoints
 from topicnet.core.distributions import StandardNormal
-from topicnet.core.outcome import Listener, TrainResult
-from topicnet.core.schedule import Schedule
-from topicnet.core.seeding import draw_seed
-from topicnet.core.train import train
 from topicnet.errors import InputError
-from topicnet.images.batches import ImageBatch, ImageBatches
-from topicnet.images.hierarchies import ClusteredLatents
-from topicnet.images.latents import GaussianLatents
-from topicnet.images.penalties import PointInformation
-from topicnet.images.vae import Reconstruction, Vae
-from topicnet.images.variants import Variant, ramps
+from topicnet.images.model.batches import ImageBatch, ImageBatches
+from topicnet.images.model.hierarchies import ClusteredLatents
+from topicnet.images.model.latents import GaussianLatents
+from topicnet.images.model.penalties import PointInformation
+from topicnet.images.model.vae import Reconstruction, Vae
+from topicnet.images.model.variants import Variant, ramps
+from topicnet.runtime.seeding import draw_seed
+from topicnet.training.checkpoint import Checkpoints
+from topicnet.training.loop import train
+from topicnet.training.progress import Listener, TrainResult
+from topicnet.training.schedule import Schedule
 
 ACTIVE = 0.01  # variance of a posterior mean over images, above which a dimension is in use (Burda et al. 2016)
 STEPS, LEAST_EPOCHS = 3_000, 10  # of a run whose epochs nobody named

@@ -7,12 +7,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from topicnet.core.phases import Phase
-from topicnet.images.batches import ImageBatch
-from topicnet.images.latents import Draw, Latents
-from topicnet.images.likelihoods import Likelihood
-from topicnet.images.nets import Decoder
-from topicnet.images.penalties import Penalty
+from topicnet.images.model.batches import ImageBatch
+from topicnet.images.model.latents import Draw, Latents
+from topicnet.images.model.likelihoods import Likelihood
+from topicnet.images.model.nets import Decoder
+from topicnet.images.model.penalties import Penalty
+from topicnet.training.alternating import Phase
 
 
 class Vae(nn.Module):

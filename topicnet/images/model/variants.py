@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from topicnet.core.schedule import Ramp
 from topicnet.errors import InputError
+from topicnet.training.schedule import Ramp
 
 Value = float | str
 Values = Mapping[str, Value]

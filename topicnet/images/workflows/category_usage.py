@@ -10,8 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from topicnet.errors import BundleError
-from topicnet.images.data import Split
-from topicnet.images.estimator import ImageVAE
+from topicnet.images.data.load import Split
+from topicnet.images.model.estimator import ImageVAE
 
 FILE = "categories.csv"
 LABEL = "label_"  # begins the name of a label's column

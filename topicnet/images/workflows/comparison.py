@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
-from topicnet.core.outcome import Listener
 from topicnet.errors import InputError, TopicnetError
-from topicnet.images.config import ImageConfig
-from topicnet.images.data import ImageData, load_images
-from topicnet.images.evaluation import evaluate
-from topicnet.images.runs import estimator_of
-from topicnet.images.variants import variant_of
+from topicnet.images.data.load import ImageData, load_images
+from topicnet.images.evaluation.evaluate import evaluate
+from topicnet.images.model.variants import variant_of
+from topicnet.images.workflows.config import ImageConfig
+from topicnet.images.workflows.fit import estimator_of
+from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
+from topicnet.training.progress import Listener
 
 COLUMNS = (
     "nelbo", "reconstruction", "kl_z", "kl_c", "nll", "squared_error", "active_units", "information", "accuracy",

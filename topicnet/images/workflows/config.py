@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from topicnet.errors import ConfigError
-from topicnet.files import read_yaml
+from topicnet.storage.formats import read_yaml
 
 
 class ImageConfig(BaseModel):

@@ -2,11 +2,11 @@
 
 ::
 
-    RUN/model/         the model (topicnet.images.storage)
+    RUN/model/         the model (topicnet.images.workflows.storage)
         codes.csv      image, split, label, category, z_0, ...: a row an image
         categories.csv category, q_c, label_0, ...: a row a category, of variants with categories
         history.csv    metrics.json    run.json
-        pictures/      (topicnet.images.album)
+        pictures/      (topicnet.images.workflows.pictures)
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from typing import Any
 import polars as pl
 import torch
 
-from topicnet import files
-from topicnet.core.devices import choose_device
-from topicnet.core.interrupt import FitInterrupted, deferred_interrupt
-from topicnet.core.outcome import Listener
-from topicnet.core.unfinished import unfinished_fit
 from topicnet.errors import BundleError, InputError
-from topicnet.images.album import pictures_of
-from topicnet.images.config import ImageConfig
-from topicnet.images.data import ImageData, load_images
-from topicnet.images.estimator import ImageVAE
-from topicnet.images.record import metrics_of, record_of
-from topicnet.images.shares import FILE as SHARES
-from topicnet.images.shares import Shares, read_shares, shares_of
-from topicnet.images.storage import SavedModel, load_model, save_model
+from topicnet.images.data.load import ImageData, load_images
+from topicnet.images.model.estimator import ImageVAE
+from topicnet.images.workflows.category_usage import FILE as SHARES
+from topicnet.images.workflows.category_usage import Shares, read_shares, shares_of
+from topicnet.images.workflows.config import ImageConfig
+from topicnet.images.workflows.pictures import pictures_of
+from topicnet.images.workflows.record import metrics_of, record_of
+from topicnet.images.workflows.storage import SavedModel, load_model, save_model
+from topicnet.runtime.devices import choose_device
+from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
+from topicnet.storage import atomic, formats
+from topicnet.training.progress import Listener
+from topicnet.training.resumable import unfinished_fit
 
 NAMED = ("digits", "bimodal")  # sources that are no paths
 SPLITS = ("train", "validation", "test")
@@ -150,14 +150,14 @@ def fit_to_folder(
     model = estimator_of(config)
     target = out if out is not None else Path("runs") / run_name(config)
     with unfinished_fit(target, config.model_dump(), overwrite=overwrite, resume=resume) as unfinished:
-        with files.whole_folder(target, overwrite=overwrite or resume, within=unfinished.folder) as folder:
+        with atomic.whole_folder(target, overwrite=overwrite or resume, within=unfinished.folder) as folder:
             data = load_images(config.data)
             unfinished.check_met({"images": data.checksum()})
             on_data(data)
             # From here on Ctrl-C ends the training, not the run: what was learned is written.
             with deferred_interrupt():
                 run = _fitted(model, data, config, unfinished.checkpoints, listener, began)
-                with files.disk_errors(target):
+                with atomic.disk_errors(target):
                     _write(run, data, folder, on_notice)
         if not run.interrupted:
             unfinished.clear()
@@ -202,23 +202,25 @@ def _memory_errors() -> Iterator[None]:
 
 def _write(run: ImageRun, data: ImageData, folder: Path, on_notice: Callable[[str], None]) -> None:
     save_model(SavedModel(run.model, run.shape), folder / "model")
-    files.write_table(folder / "codes.csv", codes_table(run.model, data))
+    formats.write_table(folder / "codes.csv", codes_table(run.model, data))
     if run.model.history_:
-        files.write_table(folder / "history.csv", pl.DataFrame(run.model.history_))
+        formats.write_table(folder / "history.csv", pl.DataFrame(run.model.history_))
     else:
-        files.write_text(folder / "history.csv", "epoch\n")
+        formats.write_text(folder / "history.csv", "epoch\n")
     if run.shares is not None:
-        files.write_table(folder / SHARES, run.shares.table())
-    files.write_json(folder / "metrics.json", run.metrics)
+        formats.write_table(folder / SHARES, run.shares.table())
+    formats.write_json(folder / "metrics.json", run.metrics)
     try:
         for name, png in pictures_of(run.model, data, run.shares):
-            files.write_bytes(folder / "pictures" / name, png)
+            formats.write_bytes(folder / "pictures" / name, png)
     except InputError as error:  # what was learned in hours is not lost for a picture
         on_notice(f"some pictures are left out: {error}")
     sums = {
-        path.relative_to(folder).as_posix(): files.sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()
+        path.relative_to(folder).as_posix(): formats.sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
     }
-    files.write_json(folder / "run.json", run.record | {"files": sums})
+    formats.write_json(folder / "run.json", run.record | {"files": sums})
 
 
 def codes_table(model: ImageVAE, data: ImageData) -> pl.DataFrame:

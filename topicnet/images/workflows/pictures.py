@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from topicnet.images.charts import bars, histograms
-from topicnet.images.data import ImageData, gray
-from topicnet.images.estimator import ImageVAE
-from topicnet.images.pictures import gallery, labelled_gallery, pairs_gallery
-from topicnet.images.shares import Shares
+from topicnet.images.data.load import ImageData, gray
+from topicnet.images.drawing.charts import bars, histograms
+from topicnet.images.drawing.galleries import gallery, labelled_gallery, pairs_gallery
+from topicnet.images.model.estimator import ImageVAE
+from topicnet.images.workflows.category_usage import Shares
 
 SAMPLES, PAIRS, ROW = 64, 20, 10  # tiles of the galleries, and of a row
 WIDEST = 20  # tiles beside one another, of a square

@@ -14,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-import topicnet
-from topicnet.core.threads import chosen_threads, thread_count
-from topicnet.images.aggregated import active_units
-from topicnet.images.data import ImageData
-from topicnet.images.estimator import ImageVAE
-from topicnet.images.measures import category_report, label_report
-from topicnet.images.settings import MOST_THREADS
-from topicnet.images.variants import variant_of
+from topicnet._version import __version__
+from topicnet.images.data.load import ImageData
+from topicnet.images.evaluation.aggregated import active_units
+from topicnet.images.evaluation.measures import category_report, label_report
+from topicnet.images.model.estimator import ImageVAE
+from topicnet.images.model.settings import MOST_THREADS
+from topicnet.images.model.variants import variant_of
+from topicnet.runtime.threads import chosen_threads, thread_count
 
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "polars", "pillow")
 ON_TEST = (
@@ -97,7 +97,7 @@ def record_of(config: dict[str, Any], model: ImageVAE, data: ImageData, source: 
         "device": str(next(model.network_.parameters()).device),
         "threads": thread_count(min(MOST_THREADS, os.cpu_count() or 1)),
         "peak_memory_bytes": _peak_memory_bytes(),
-        "versions": {"python": platform.python_version(), "topicnet": topicnet.__version__}
+        "versions": {"python": platform.python_version(), "topicnet": __version__}
         | {name: importlib.metadata.version(name) for name in LIBRARIES},
     }
 

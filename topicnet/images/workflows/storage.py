@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from topicnet import model_folder
 from topicnet.errors import InputError
-from topicnet.images.estimator import ImageVAE
-from topicnet.model_folder import HEADER, damaged, history_of
+from topicnet.images.model.estimator import ImageVAE
+from topicnet.storage import model_files
+from topicnet.storage.model_files import HEADER, damaged, history_of
 
 FORMAT = 1
 KIND = "images"  # by which the header of an image model is told from that of a topic model
@@ -46,7 +46,7 @@ class SavedModel:
 def save_model(saved: SavedModel, folder: Path) -> None:
     """Write a fitted model into a staged folder."""
     model = saved.model
-    model_folder.write_tensors(folder, model.network_.state_dict())
+    model_files.write_tensors(folder, model.network_.state_dict())
     header = {
         "format": FORMAT,
         "kind": KIND,
@@ -61,7 +61,7 @@ def save_model(saved: SavedModel, folder: Path) -> None:
             "n_images": model.n_images_,
         },
     }
-    model_folder.write_header(folder, header)
+    model_files.write_header(folder, header)
 
 
 def load_model(path: str | Path) -> SavedModel:
@@ -72,8 +72,8 @@ def load_model(path: str | Path) -> SavedModel:
     BundleError
         There is none, or it is damaged, foreign or of a newer format.
     """
-    folder = model_folder.folder_of(path)
-    header = model_folder.read_header(
+    folder = model_files.folder_of(path)
+    header = model_files.read_header(
         folder,
         what="image model",
         command="topicnet images fit",
@@ -95,7 +95,7 @@ def _other_than_images(header: Any) -> str | None:
 
 
 def _restored(folder: Path, header: dict[str, Any]) -> SavedModel:
-    tensors = model_folder.read_tensors(folder, header)
+    tensors = model_files.read_tensors(folder, header)
     try:
         height_width = header["shape"]
         model = ImageVAE(**_back(header["parameters"]))

@@ -12,19 +12,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from topicnet.core.noise import Noise
-from topicnet.core.threads import chosen_threads
+from topicnet.core.counter_rng import Noise
 from topicnet.errors import InputError
-from topicnet.images.album import category_galleries, samples_gallery, samples_of_label, shown
-from topicnet.images.batches import as_shares
-from topicnet.images.charts import curves, histograms
-from topicnet.images.data import ImageData, gray
-from topicnet.images.estimator import ImageVAE
-from topicnet.images.latents import CategoricalLatents, one_hot
-from topicnet.images.pictures import labelled_gallery, pairs_gallery
-from topicnet.images.runs import ImageRun
-from topicnet.images.settings import MOST_THREADS, check_count, check_number
-from topicnet.images.variants import WITH_CATEGORIES
+from topicnet.images.data.load import ImageData, gray
+from topicnet.images.drawing.charts import curves, histograms
+from topicnet.images.drawing.galleries import labelled_gallery, pairs_gallery
+from topicnet.images.model.batches import as_shares
+from topicnet.images.model.estimator import ImageVAE
+from topicnet.images.model.latents import CategoricalLatents, one_hot
+from topicnet.images.model.settings import MOST_THREADS, check_count, check_number
+from topicnet.images.model.variants import WITH_CATEGORIES
+from topicnet.images.workflows.fit import ImageRun
+from topicnet.images.workflows.pictures import category_galleries, samples_gallery, samples_of_label, shown
+from topicnet.runtime.threads import chosen_threads
 
 PRIOR_DRAWS = 10_000  # by which the middle and spread of a prior are known
 MOST_STEPS, WIDEST_SPAN = 100, 100.0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicnet.errors import CorpusError
-from topicnet.text.bag_files import MOST, CheckShape, Handle, canonical, canonical_of_places, opened
+from topicnet.text.interchange.bag_files import MOST, CheckShape, Handle, canonical, canonical_of_places, opened
 
 Whole = NDArray[np.int64]
 

@@ -12,11 +12,11 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_matrix
 
-from topicnet import files
-from topicnet.blocks import row_blocks
 from topicnet.errors import CorpusError, InputError
-from topicnet.text.bag_files import Handle, find_vocabulary, read_npz, read_vocabulary
-from topicnet.text.bag_text import read_ldac, read_matrix_market
+from topicnet.storage import atomic, formats
+from topicnet.storage.mapped import row_blocks
+from topicnet.text.interchange.bag_files import Handle, find_vocabulary, read_npz, read_vocabulary
+from topicnet.text.interchange.bag_text import read_ldac, read_matrix_market
 
 BAG_FORMATS = ("ldac", "mm", "npz")
 BLOCK_NONZEROS = 1_000_000  # counts, or documents, turned into text at a time
@@ -175,10 +175,10 @@ def _write(
         raise InputError(f"file {str(path)!r} given, which the vocabulary takes: expected an ending such as {ending}")
     with ExitStack() as stack:
         # Left in reverse: the vocabulary appears first, so that counts never stand without their words.
-        part = stack.enter_context(files.whole_file(path, overwrite=overwrite))
-        words = stack.enter_context(files.whole_file(beside, overwrite=overwrite))
-        with files.disk_errors(path):
-            files.write_text(words, "".join(f"{word}\n" for word in vocabulary))
+        part = stack.enter_context(atomic.whole_file(path, overwrite=overwrite))
+        words = stack.enter_context(atomic.whole_file(beside, overwrite=overwrite))
+        with atomic.disk_errors(path):
+            formats.write_text(words, "".join(f"{word}\n" for word in vocabulary))
             with _open_to_write(part, packed=plain != path) as handle:
                 write(handle, counts)
     return path, beside

@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 
 from topicnet.errors import CorpusError
-from topicnet.text.frames import plain
-from topicnet.text.opening import File, installed, reading
-from topicnet.text.rows import Columns, Row, no_column, shown
+from topicnet.text.readers.documents import Columns, Row, no_column, shown
+from topicnet.text.readers.in_memory import plain
+from topicnet.text.readers.open_text import File, installed, reading
 
 _FIRST_ROWS, _MOST_ROWS = 100, 20_000  # of a slice
 _SLICE_BYTES = 1 << 24

@@ -11,8 +11,8 @@ from itertools import chain, islice
 from typing import Any
 
 from topicnet.errors import CorpusError
-from topicnet.text.opening import File
-from topicnet.text.rows import Columns, Row, no_column, shown
+from topicnet.text.readers.documents import Columns, Row, no_column, shown
+from topicnet.text.readers.open_text import File
 
 _FIELD_LIMIT = 2**31 - 1  # csv's, in characters: what fits a C long on every platform
 _DELIMITERS, _TRIED = ",;\t", " (commas, semicolons and tabs were tried)"

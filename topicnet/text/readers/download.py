@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-from topicnet import files
 from topicnet.errors import CorpusError, OutputError
+from topicnet.storage import atomic, formats
 
 TIMEOUT_SECONDS = 30.0  # for an answer, and between two parts of it
 MAX_BYTES = 64 * 2**20  # what no file of a recipe comes near
@@ -70,10 +70,10 @@ class CachedDownload:
         if kept is not None and self._is_expected(kept):
             return kept
         try:
-            with files.whole_file(self.path, overwrite=True) as part:  # first, so that no download is in vain
+            with atomic.whole_file(self.path, overwrite=True) as part:  # first, so that no download is in vain
                 fetched = self._fetched()
-                with files.disk_errors(self.path):
-                    files.write_bytes(part, fetched)
+                with atomic.disk_errors(self.path):
+                    formats.write_bytes(part, fetched)
         except OutputError as error:
             raise self._unusable_cache(error.__cause__ or error) from error
         return fetched

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from topicnet.errors import CorpusError
-from topicnet.text.opening import COMPRESSIONS, File, reading
-from topicnet.text.rows import LONE_SURROGATE, Reading, Row, SkippedRows, shown
+from topicnet.text.readers.documents import LONE_SURROGATE, Reading, Row, SkippedRows, shown
+from topicnet.text.readers.open_text import COMPRESSIONS, File, reading
 
 ENDINGS = {
     ".txt": "txt", ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".mallet": "mallet",

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from topicnet.errors import CorpusError, InputError
-from topicnet.text.rows import Documents
+from topicnet.text.readers.documents import Documents
 
 _Columns = dict[str, list[Any]]
 

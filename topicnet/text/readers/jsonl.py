@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from topicnet.text.opening import File
-from topicnet.text.rows import LONE_SURROGATE, Columns, Row, Value, no_column, shown
+from topicnet.text.readers.documents import LONE_SURROGATE, Columns, Row, Value, no_column, shown
+from topicnet.text.readers.open_text import File
 
 _KINDS = {
     dict: "an object", list: "an array", str: "a string", int: "a number", float: "a number",

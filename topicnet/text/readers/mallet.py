@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from topicnet.errors import CorpusError
-from topicnet.text.delimited import unquoted
-from topicnet.text.opening import File
-from topicnet.text.rows import Row
+from topicnet.text.readers.delimited import unquoted
+from topicnet.text.readers.documents import Row
+from topicnet.text.readers.open_text import File
 
 OCTIS_CORPUS, OCTIS_VOCABULARY = "corpus.tsv", "vocabulary.txt"
 _OCTIS_COLUMNS = ["text", "split", "label"]

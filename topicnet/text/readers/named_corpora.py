@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from topicnet.errors import CorpusError
-from topicnet.text.download import CachedDownload, cache_folder
-from topicnet.text.readers import Documents, Value
+from topicnet.text.readers.download import CachedDownload, cache_folder
+from topicnet.text.readers.read import Documents, Value
 
 BATCH_DOCS = 10_000
 
@@ -108,7 +108,7 @@ def recipes() -> dict[str, Recipe]:
 
 
 def _folder() -> Path:
-    package = Path(__file__).resolve().parent.parent
+    package = Path(__file__).resolve().parents[2]
     installed = package / "corpora"
     return installed if installed.is_dir() else package.parent / "corpora"
 

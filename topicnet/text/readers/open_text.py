@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Protocol
 
 from topicnet.errors import CorpusError
-from topicnet.text.rows import Reading, SkippedRows, shown
+from topicnet.text.readers.documents import Reading, SkippedRows, shown
 
 COMPRESSIONS = (".gz", ".zst")
 _CHUNK_BYTES = 1 << 18

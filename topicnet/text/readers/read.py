@@ -15,13 +15,13 @@ from itertools import chain
 from pathlib import Path
 
 from topicnet.errors import CorpusError, InputError
-from topicnet.text.columnar import parquet_rows, xlsx_rows
-from topicnet.text.delimited import csv_rows, tsv_rows
-from topicnet.text.folders import KNOWN, files_of_folder, folder_rows, named_sources, split_ending
-from topicnet.text.jsonl import json_rows
-from topicnet.text.mallet import OCTIS_CORPUS, is_octis, mallet_rows, octis_rows, octis_vocabulary
-from topicnet.text.opening import File, check_encoding, reading
-from topicnet.text.rows import Columns, Documents, Reading, Row, SkippedRows, Value, shown
+from topicnet.text.readers.columnar import parquet_rows, xlsx_rows
+from topicnet.text.readers.delimited import csv_rows, tsv_rows
+from topicnet.text.readers.documents import Columns, Documents, Reading, Row, SkippedRows, Value, shown
+from topicnet.text.readers.folders import KNOWN, files_of_folder, folder_rows, named_sources, split_ending
+from topicnet.text.readers.jsonl import json_rows
+from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis, mallet_rows, octis_rows, octis_vocabulary
+from topicnet.text.readers.open_text import File, check_encoding, reading
 
 __all__ = [
     "Documents", "FORMATS", "SkippedRows", "Value", "octis_vocabulary", "read_documents", "source_name",

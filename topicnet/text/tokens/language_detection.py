@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from topicnet.errors import InputError
-from topicnet.text.languages import tokenize
+from topicnet.text.tokens.languages import tokenize
 
 LOOKED_AT = 1_000
 CHARACTERS = 2_000

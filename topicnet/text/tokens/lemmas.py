@@ -20,7 +20,7 @@ from typing import Any
 import polars as pl
 
 from topicnet.errors import InputError
-from topicnet.text.languages import TOKEN_PATTERN
+from topicnet.text.tokens.languages import TOKEN_PATTERN
 
 Lookup = Callable[[str], str]
 

@@ -1,8 +1,8 @@
 """Cutting text into words in several processes, for tokenizers that keep one core busy.
 
-Each process is ``python -m topicnet.text.spread``: it loads the tokenizer, reads texts on standard input and writes
-their words on standard output, as Arrow tables. The caller reads, counts and infers; it gets the very words its own
-tokenizer would find, in the same order.
+Each process is ``python -m topicnet.text.tokens.multiprocess``: it loads the tokenizer, reads texts on standard
+input and writes their words on standard output, as Arrow tables. The caller reads, counts and infers; it gets the
+very words its own tokenizer would find, in the same order.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ import numpy as np
 import polars as pl
 
 from topicnet.errors import InputError, TopicnetError
-from topicnet.text.options import TextOptions
-from topicnet.text.tokenizers import Tokenizer, choose_tokenizer
+from topicnet.text.tokens.options import TextOptions
+from topicnet.text.tokens.tokenizer import Tokenizer, choose_tokenizer
 
 MOST_WORKERS = 256
 # What these cut, they cut in one thread; letters are found by polars and Korean by kiwi, both on all cores already.
@@ -163,7 +163,7 @@ class SpreadTokenizer:
                 raise InputError("the text is not cut any more: ask within the block of spread()")
             # A session of its own: Ctrl-C is for this process, which then ends the others.
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "topicnet.text.spread", json.dumps(self._arguments)],
+                [sys.executable, "-P", "-m", "topicnet.text.tokens.multiprocess", json.dumps(self._arguments)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True,
             )  # fmt: skip
             self.processes.append(process)

@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 
 from topicnet.errors import InputError
-from topicnet.text.cleaning import Cleaning
-from topicnet.text.languages import check_language
-from topicnet.text.tokenizers import Tokenizer, choose_tokenizer, stop_words
+from topicnet.text.tokens.cleaning import Cleaning
+from topicnet.text.tokens.languages import check_language
+from topicnet.text.tokens.tokenizer import Tokenizer, choose_tokenizer, stop_words
 from topicnet.text.vocabulary import Pruning
 
 Phrases = tuple[tuple[str, ...], ...]
@@ -42,7 +42,7 @@ class TextOptions:
     vocabulary : tuple of str, optional
         Count just these words.
     cutter : Tokenizer, optional
-        Cuts in place of the tokenizer, into the same words; see `topicnet.text.spread`.
+        Cuts in place of the tokenizer, into the same words; see `topicnet.text.tokens.multiprocess`.
     """
 
     lang: str = "en"

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from topicnet.text.options import TextOptions
-from topicnet.text.rows import Documents
+from topicnet.text.readers.documents import Documents
+from topicnet.text.tokens.options import TextOptions
 
 BATCH_DOCS = 10_000  # counted at a time
 LONG_TEXT = 8_000_000  # characters; a longer document is counted piece by piece

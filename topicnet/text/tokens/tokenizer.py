@@ -9,17 +9,10 @@ from typing import Any, Protocol
 import polars as pl
 
 from topicnet.errors import InputError
-from topicnet.text.cleaning import tokenize_with_numbers
-from topicnet.text.languages import (
-    SEGMENTED,
-    TOKEN_PATTERN,
-    TOKENIZER,
-    check_language,
-    stop_words,
-    tokenize,
-)
-from topicnet.text.lemmas import LEMMA_LANGUAGES, Lemmas, load_lemmas
-from topicnet.text.segmenters import SEGMENTERS, Segmenter, load_segmenter, quiet_import
+from topicnet.text.tokens.cleaning import tokenize_with_numbers
+from topicnet.text.tokens.languages import SEGMENTED, TOKEN_PATTERN, TOKENIZER, check_language, stop_words, tokenize
+from topicnet.text.tokens.lemmas import LEMMA_LANGUAGES, Lemmas, load_lemmas
+from topicnet.text.tokens.segmenters import SEGMENTERS, Segmenter, load_segmenter, quiet_import
 
 __all__ = ["KINDS", "Tokenizer", "choose_tokenizer", "stop_words"]
 
@@ -135,7 +128,7 @@ def _check_kind(code: str, kind: str) -> None:
 
 
 class Letters:
-    """Two or more letters in a row; see `topicnet.text.languages.tokenize`."""
+    """Two or more letters in a row; see `topicnet.text.tokens.languages.tokenize`."""
 
     name = TOKENIZER
 
@@ -145,7 +138,7 @@ class Letters:
 
 
 class LettersAndDigits:
-    """Letters and digits in a row; see `topicnet.text.cleaning.tokenize_with_numbers`."""
+    """Letters and digits in a row; see `topicnet.text.tokens.cleaning.tokenize_with_numbers`."""
 
     name = "unicode-letters-digits-1"
 

@@ -1,0 +1,1 @@
+"""Many fits: comparisons, searches for K and baselines."""

@@ -1,0 +1,1 @@
+"""Fit, compare, save and show image models."""

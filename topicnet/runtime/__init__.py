@@ -1,0 +1,1 @@
+"""How a process uses its machine: memory, threads, devices, processes and signals."""

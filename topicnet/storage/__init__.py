@@ -1,0 +1,1 @@
+"""Bytes on disk: atomic writes, formats, memory-mapped arrays and saved models."""

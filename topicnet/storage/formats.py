@@ -1,0 +1,122 @@
+"""JSON without NaN, spreadsheet-safe CSV, Parquet, YAML and checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from topicnet.errors import ConfigError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+CSV_SLICE = 50_000  # rows turned into text at a time
+
+# A cell that starts like this is run as a formula by spreadsheets, unless it is only a signed number. Quotes
+# before it count, so that reading can tell a guard from a text that had one.
+FORMULA_START = r"^'*[=@\t\r+\-]"
+
+SIGNED_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file of a staged folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a UTF-8 text file of a staged folder."""
+    write_bytes(path, content.encode("utf-8", "replace"))  # file names need not be Unicode
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON document of a staged folder; a number that is not finite becomes null."""
+    write_text(path, json_text(content) + "\n")
+
+
+def json_text(content: Any) -> str:
+    """Render valid JSON: NaN and the infinities, which JSON does not have, become null."""
+    return json.dumps(_finite(content), ensure_ascii=False, indent=2, allow_nan=False)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, float) and (content != content or content in (float("inf"), float("-inf"))):
+        return None
+    return content
+
+
+def write_table(path: Path, table: pl.DataFrame, *, parquet: bool = False) -> None:
+    """Write a table as CSV, or as Parquet."""
+    if parquet:
+        buffer = io.BytesIO()
+        table.write_parquet(buffer)
+        path.write_bytes(buffer.getbuffer())
+        return
+    with path.open("wb") as handle:
+        for begin in range(0, max(1, table.height), CSV_SLICE):
+            part = spreadsheet_safe(table.slice(begin, CSV_SLICE))
+            handle.write(part.write_csv(include_header=begin == 0).encode("utf-8"))
+
+
+def spreadsheet_safe(table: pl.DataFrame) -> pl.DataFrame:
+    """Put a quote before every text cell, and every name of a column, that a spreadsheet would run as a formula."""
+    import polars as pl
+
+    def quoted(cells: pl.Series) -> pl.Series:
+        cell = pl.col("cell")
+        risky = cell.str.contains(FORMULA_START) & ~cell.str.contains(SIGNED_NUMBER)
+        safe = pl.when(risky).then("'" + cell).otherwise(cell)
+        return cells.rename("cell").to_frame().select(safe).to_series().rename(cells.name)
+
+    columns = [quoted(cells) if cells.dtype == pl.String else cells for cells in table.get_columns()]
+    names = quoted(pl.Series("name", table.columns, dtype=pl.String)).to_list()
+    return pl.DataFrame([cells.rename(name) for cells, name in zip(columns, names, strict=True)])
+
+
+def json_checksum(value: Any) -> str:
+    """Checksum of JSON values, in whatever order their names stand, in hexadecimal."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def read_yaml(path: Path, example: str) -> dict[str, Any]:
+    """Read the named entries of a YAML file by the safe loader; none of an empty one.
+
+    Parameters
+    ----------
+    example : str
+        An entry as it is expected, for who gave something else.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read, or is something else.
+    """
+    import yaml
+
+    try:
+        entries = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {str(path)!r}: {error.strerror}") from error
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"the configuration {str(path)!r} is not YAML: {reason}") from error
+    if entries is None:
+        return {}
+    if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries):
+        raise ConfigError(f"the configuration {str(path)!r} holds no named entries, expected lines such as `{example}`")
+    return entries

@@ -1,0 +1,1 @@
+"""Read files, folders, tables and standard input to batches of documents."""

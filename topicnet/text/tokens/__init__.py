@@ -1,0 +1,1 @@
+"""Tokenise documents to words."""

@@ -1,0 +1,1 @@
+"""One verb a file: the verbs of the command line."""
