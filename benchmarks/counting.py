@@ -24,14 +24,14 @@ LETTERS = r"(?u)[^\W\d_]{2,}"
 
 
 def ours(files: list[Path], out: Path) -> None:
-    from topicnet.runtime.prefetch import read_ahead
+    from topicnet.runtime.prefetch import prefetch
     from topicnet.text.corpus import Corpus
     from topicnet.text.readers.read import read_documents
     from topicnet.text.tokens.options import TextOptions
     from topicnet.text.vocabulary import Pruning
 
     options = TextOptions(lang="none", pruning=Pruning(min_df=2, max_df=1.0, max_vocab=10**9))
-    documents = read_ahead(read_documents(files))
+    documents = prefetch(read_documents(files))
     corpus = Corpus.from_documents(documents, options=options, folder=out, excerpts=False)
     corpus.save(out)
 

@@ -24,7 +24,7 @@ from measuring import add_data, chosen, in_turn, load, low, machine
 from torch import Tensor
 
 from topicnet.core.sparse import SMALLEST_PROBABILITY, SparseBatch, SparseBatches, mixture_log_likelihood
-from topicnet.runtime.allocator import kept_memory
+from topicnet.runtime.allocator import keep_freed_memory
 from topicnet.runtime.threads import chosen_threads
 
 BATCHES = 40
@@ -146,7 +146,7 @@ def main() -> None:
             drawn = torch.Generator().manual_seed(0)
             beta = torch.randn(n_topics, counts.shape[1], generator=drawn).mul(2).softmax(-1)
             found = Found()
-            with chosen_threads(), kept_memory(beta.numel() * beta.element_size()):
+            with chosen_threads(), keep_freed_memory(beta.numel() * beta.element_size()):
                 for batch in batches:
                     theta = torch.randn(batch.n_docs, n_topics, generator=drawn).mul(2).softmax(-1)
                     found.add(fused, theta, beta, batch, given.rounds)

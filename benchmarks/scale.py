@@ -37,7 +37,7 @@ EPOCHS, TOKENS, WITHIN = 2, 50, 0.20
 MANY_TOPICS = 1_000
 TITLES = {"D": "documents", "V": "words", "K": "topics"}
 SCORES = {
-    "start": "EM start, s", "teach": "teaching, s", "epoch": "an epoch, s", "nanoseconds": "ns a nonzero",
+    "start": "EM start, s", "warm_up": "encoder warm-up, s", "epoch": "an epoch, s", "nanoseconds": "ns a nonzero",
     "seconds": "whole fit, s", "peak_mb": "peak, MB", "forecast_mb": "forecast, MB",
 }  # fmt: skip
 
@@ -85,7 +85,7 @@ def fit(request: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "nonzeros": counts.nnz,
         "start": stages["start"],
-        "teach": stages["teach"],
+        "warm_up": stages["warm-up"],
         "epoch": statistics.median(epochs),
         "nanoseconds": 1e9 * statistics.median(epochs) / counts.nnz,
         "seconds": cost.seconds,
@@ -171,7 +171,11 @@ def draw(
 
     titles = ["seconds: EM start, teaching, an epoch", "peak memory, MB (dotted: forecast)"]
     figure = make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=0.1)
-    lines = [("an epoch", "epoch", 1, "solid"), ("EM start", "start", 1, "dash"), ("teaching", "teach", 1, "dot")]
+    lines = [
+        ("an epoch", "epoch", 1, "solid"),
+        ("EM start", "start", 1, "dash"),
+        ("encoder warm-up", "warm_up", 1, "dot"),
+    ]
     lines += [("peak", "peak_mb", 2, "solid"), ("forecast", "forecast_mb", 2, "dot")]
     for colour, (name, points) in zip(COLOURS, found.items(), strict=False):
         x = [

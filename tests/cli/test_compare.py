@@ -161,8 +161,8 @@ def test_lda_is_in_every_table_and_each_fit_is_told(two_seeds: Compared, out: Pa
     assert all(row["errors"] == [] for row in record["table"])
     cells = [(seed, name) for seed in (0, 1) for name in ("nmf", "lda")]
     for number, (seed, name) in enumerate(cells, 1):
-        begun, ended = two_seeds.said[2 * number - 2 : 2 * number]
-        assert begun == f"{number}/4 {name}, seed {seed}: fitting"
+        reseeded, ended = two_seeds.said[2 * number - 2 : 2 * number]
+        assert reseeded == f"{number}/4 {name}, seed {seed}: fitting"
         assert ended.startswith(f"{number}/4 {name}, seed {seed}: NPMI ")
     assert {path.name for path in out.iterdir()} == {
         "train", "test", "cells", "compare.json", "compare.csv", "compare.html"

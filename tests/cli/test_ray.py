@@ -96,7 +96,7 @@ def workers_of(mark: str) -> list[int]:
 def test_the_counts_are_those_of_one_process(texts: Path) -> None:
     import ray
 
-    from topicnet.text.tokenize_on_ray import cut_on_ray
+    from topicnet.text.tokenize_on_ray import tokenize_on_ray
 
     lines = [
         *texts.read_text().splitlines(),
@@ -114,7 +114,7 @@ def test_the_counts_are_those_of_one_process(texts: Path) -> None:
     options = TextOptions("en", phrases=True)
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="CRITICAL")
     try:
-        there = Corpus.from_documents(batches, options=options, cutting=cut_on_ray)
+        there = Corpus.from_documents(batches, options=options, cutting=tokenize_on_ray)
     finally:
         ray.shutdown()
     here = Corpus.from_documents(batches, options=options)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.conftest import COMMAND, ENVIRONMENT, SECONDS, Topicnet, Warm, assert_refused, snapshot
 from tests.cli.test_interrupt import start, wait_for
-from topicnet.storage.atomic import held
+from topicnet.storage.atomic import folder_lock
 
 OPTIONS = ("fit", "lee", "-k", "5", "--epochs", "40", "--config", "patient.yaml", "--out", "run")
 ALWAYS = {"TOPICNET_CHECKPOINT_SECONDS": "0"}
@@ -184,7 +184,7 @@ def test_what_was_learned_is_kept_when_the_run_cannot_be_written(themed: Path, w
 
 def test_two_fits_do_not_write_to_the_same_place_at_once(themed: Path, warm: Warm, tmp_path: Path) -> None:
     fit = ("fit", str(themed), *SHORT, "--out", "run")
-    with held(tmp_path / "run.unfinished"):  # as a fit does, for as long as it takes
+    with folder_lock(tmp_path / "run.unfinished"):  # as a fit does, for as long as it takes
         for arguments in ((), ("--resume",), ("--overwrite",)):
             assert_refused(warm(*fit, *arguments, cwd=tmp_path), "another process is writing in", "run.unfinished")
     assert warm(*fit, cwd=tmp_path).returncode == 0

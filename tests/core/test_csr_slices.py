@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from scipy.sparse import csr_matrix, random_array
 
 from topicnet.core import csr_slices
-from topicnet.core.csr_slices import cut
+from topicnet.core.csr_slices import slice_rows
 
 
 def counts_of(n_docs, n_words, seed):
@@ -47,14 +47,14 @@ def test_every_batch_is_cut_as_if_alone(n_words, sizes, at_once, some, seed):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csr_slices, "NONZEROS_AT_ONCE", at_once)
         patch.setattr(csr_slices, "WORDS_AT_ONCE", at_once)
-        parts = list(cut(counts, batches, rows))
+        parts = list(slice_rows(counts, batches, rows))
     assert len(parts) == len(batches)
     for part, batch in zip(parts, batches, strict=True):
         check(part, counts[batch if rows is None else rows[batch]].toarray())
 
 
 def test_counts_without_a_word_are_cut():
-    parts = list(cut(csr_matrix((4, 3), dtype=np.int32), [np.array([0, 1]), np.array([2, 3])]))
+    parts = list(slice_rows(csr_matrix((4, 3), dtype=np.int32), [np.array([0, 1]), np.array([2, 3])]))
     for part in parts:
         check(part, np.zeros((2, 3)))
     assert len(parts) == 2
@@ -63,11 +63,11 @@ def test_counts_without_a_word_are_cut():
 def test_no_more_is_cut_than_is_asked_for(monkeypatch):
     """A run that stops early, or asks for one batch alone, does not wait for all of them."""
     done = []
-    together = csr_slices._cut_together
-    monkeypatch.setattr(csr_slices, "_cut_together", lambda part, sizes: done.append(sizes) or together(part, sizes))
+    together = csr_slices._slice_together
+    monkeypatch.setattr(csr_slices, "_slice_together", lambda part, sizes: done.append(sizes) or together(part, sizes))
     monkeypatch.setattr(csr_slices, "WORDS_AT_ONCE", 10)
     batches = [np.arange(4) + 4 * number for number in range(7)]
-    parts = cut(counts_of(28, 5, 0), batches)
+    parts = slice_rows(counts_of(28, 5, 0), batches)
     next(parts)
     assert done == [[4, 4]]
     assert sum(1 for _ in parts) == 6

@@ -9,5 +9,5 @@ from topicnet.models import fitting
 def little_teaching(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of the steps, but for tests marked `taught`, where topics have to be found."""
     if "taught" not in request.keywords:
-        monkeypatch.setattr(fitting, "TEACH_STEPS", 20)
-        monkeypatch.setattr(fitting, "RETEACH_STEPS", 20)
+        monkeypatch.setattr(fitting, "WARM_UP_STEPS", 20)
+        monkeypatch.setattr(fitting, "RESEED_WARM_UP_STEPS", 20)

@@ -210,7 +210,7 @@ def test_the_topics_are_made_of_the_parameters_that_say_so(kind, decoder):
 def test_short_documents_slow_the_topics_down_after_an_em_start(kind):
     def speed(length, **options):
         settings = kind(K, **options).settings(0)
-        return settings.rate(length) * settings.share_of_topics(length)
+        return settings.rate(length) * settings.topic_lr_scale(length)
 
     full = kind.PLANS["em"].rate
     assert speed(20) == speed(200) == pytest.approx(full)
@@ -282,7 +282,7 @@ def test_clone_pickle_pipeline_and_grid_search(kind, fitted, corpus):
 
 def test_dense_float_and_integer_counts_give_the_same_model(kind, corpus, monkeypatch):
     monkeypatch.setattr(fitting, "EM_PASSES", 5)
-    monkeypatch.setattr(fitting, "TEACH_STEPS", 10)
+    monkeypatch.setattr(fitting, "WARM_UP_STEPS", 10)
     results = [
         kind(K, max_epochs=1, random_state=0).fit(x).components_
         for x in (corpus, corpus.toarray(), corpus.astype(np.int64), corpus.astype(np.float64).tocsc())

@@ -17,7 +17,7 @@ from tests.support.processes import ended, started
 from topicnet.core import sparse
 from topicnet.errors import InputError, ParallelError
 from topicnet.models import MODELS, fitting
-from topicnet.runtime.distributed import joined
+from topicnet.runtime.distributed import distributed
 from topicnet.runtime.interrupt import FitInterrupted
 
 SIZE, BATCH, K = 2, 40, 5
@@ -46,7 +46,7 @@ def model_of(case, batch_size):
 def fit(model, counts, **options):
     """Fit, with little teaching, and with gradients sparse in rows where the first layer is as small as in one case."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "TEACH_STEPS", 20)
+        patch.setattr(fitting, "WARM_UP_STEPS", 20)
         if model.hidden_dim == 32:
             patch.setattr(sparse, "ROW_SPARSE_ENTRIES", 100)
         return model.fit(counts, **options)
@@ -63,10 +63,10 @@ def told_of(model):
 def work(out):
     """One process: every case, then a fit that is interrupted in one process, and gone on with."""
     counts, found = corpus(), {}
-    with joined() as world:
+    with distributed() as world:
         for case in CASES:
             found[case], weights = told_of(fit(model_of(case, BATCH), counts))
-            if world.leads:
+            if world.is_rank_zero:
                 np.savez(out / f"{case}.npz", **weights)
 
         def press(progress):
@@ -96,13 +96,13 @@ def lose(out):
                 time.sleep(0.05)
             os.kill(int((out / "gone").read_text()), signal.SIGKILL)
 
-    with joined() as world:
+    with distributed() as world:
         try:
             model = model_of("w-lda of a mixture, imq", BATCH)
             fit(model, corpus(), listener=pause if world.rank else None)
         except ParallelError as error:
             (out / f"{world.rank}.txt").write_text(f"{time.monotonic() - began} {error}")
-            if world.leads:
+            if world.is_rank_zero:
                 (out / "gone").write_text(str(os.getpid()))
                 time.sleep(60)  # until it is killed
 

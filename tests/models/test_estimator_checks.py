@@ -28,7 +28,7 @@ def test_check_every_estimator(estimator, check):
 def checked(estimator, check):
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "EM_PASSES", 5)
-        patch.setattr(fitting, "TEACH_STEPS", 10)
+        patch.setattr(fitting, "WARM_UP_STEPS", 10)
         # Some checks fit on fewer words than topics, which a model warns of.
         warnings.filterwarnings("ignore", message="n_topics=.* exceeds")
         warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")

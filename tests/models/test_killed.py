@@ -44,7 +44,7 @@ QUICK = ("etm", "em", 0.3)
 def test_a_fit_killed_again_and_again_ends_with_the_same_bits(name, init, rate, monkeypatch, tmp_path):
     """With more topics than there are, so that some are begun anew, and a rate so high that losses are lost."""
     monkeypatch.setattr(fitting, "EM_PASSES", 5)
-    monkeypatch.setattr(fitting, "TEACH_STEPS", 10)
+    monkeypatch.setattr(fitting, "WARM_UP_STEPS", 10)
     kind = MODELS[name]
     counts, _ = planted(200, 60, 3, seed=4)
 

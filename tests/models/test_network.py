@@ -10,7 +10,7 @@ from topicnet.core.sparse import SparseBatch
 from topicnet.models import MODELS
 from topicnet.models.base import INFERENCE_BATCH, _filled_up
 from topicnet.models.decoders import DECODERS, make_decoder
-from topicnet.models.network import Autoencoder, Teacher, topic_overlap, uniform_nats
+from topicnet.models.network import Autoencoder, EncoderWarmUp, topic_overlap, uniform_nats
 from topicnet.training.optimizer import Adam
 
 N_DOCS, N_WORDS, K = 12, 30, 4
@@ -139,7 +139,7 @@ def test_the_teacher_compares_each_document_with_its_own_theta(kind):
     batch = batch_of(index)
     theta = network.theta(network.encode(batch).mean)
     expected = -10 * (target[index] * theta.log()).sum(-1)
-    terms = Teacher(network, target).terms(batch)
+    terms = EncoderWarmUp(network, target).terms(batch)
     assert set(terms) == {"cross_entropy", "divergence"}
     assert torch.allclose(terms["cross_entropy"], expected, rtol=1e-5)
 
@@ -151,28 +151,28 @@ def test_the_teacher_holds_a_tenth_of_the_divergence(kind):
     torch.manual_seed(1)
     expected = network.divergence(q, q.mean) / 10
     torch.manual_seed(1)  # the prior of a Wasserstein autoencoder is drawn
-    terms = Teacher(network, torch.full((N_DOCS, K), 1 / K)).terms(batch)
+    terms = EncoderWarmUp(network, torch.full((N_DOCS, K), 1 / K)).terms(batch)
     assert torch.allclose(terms["divergence"], expected, rtol=1e-5)
 
 
 def test_the_teacher_assigns_components_to_the_mean_not_to_a_draw():
     network, batch = network_of(MODELS["gmntm"], assignment="mean_posterior"), batch_of()
-    terms = [Teacher(network, torch.full((N_DOCS, K), 1 / K)).terms(batch) for _ in range(2)]
+    terms = [EncoderWarmUp(network, torch.full((N_DOCS, K), 1 / K)).terms(batch) for _ in range(2)]
     assert torch.equal(terms[0]["divergence"], terms[1]["divergence"])
 
 
 @models
 def test_the_teacher_s_loss_is_lowest_where_the_encoder_agrees(kind):
     network, batch = network_of(kind), batch_of()
-    agreed = network.theta(network.encode(batch).mean).detach()
-    entropy = -10 * (agreed * agreed.log()).sum(-1)
-    assert torch.allclose(Teacher(network, agreed).terms(batch)["cross_entropy"], entropy, rtol=1e-5)
+    on_rank_zero = network.theta(network.encode(batch).mean).detach()
+    entropy = -10 * (on_rank_zero * on_rank_zero.log()).sum(-1)
+    assert torch.allclose(EncoderWarmUp(network, on_rank_zero).terms(batch)["cross_entropy"], entropy, rtol=1e-5)
 
 
 @models
 def test_the_teacher_does_not_touch_the_topics(kind):
     network = network_of(kind)
-    taught = Teacher(network, torch.full((N_DOCS, K), 1 / K))
+    taught = EncoderWarmUp(network, torch.full((N_DOCS, K), 1 / K))
     sum(term.sum() for term in taught.terms(batch_of()).values()).backward()
     moved = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}
     assert "encoder" in moved
@@ -181,7 +181,7 @@ def test_the_teacher_does_not_touch_the_topics(kind):
 
 def test_a_taught_theta_is_not_part_of_what_is_saved():
     network = network_of(MODELS["w-lda"])
-    taught = Teacher(network, torch.full((N_DOCS, K), 1 / K))
+    taught = EncoderWarmUp(network, torch.full((N_DOCS, K), 1 / K))
     assert {name.removeprefix("network.") for name in taught.state_dict()} == set(network.state_dict())
 
 

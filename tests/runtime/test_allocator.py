@@ -81,7 +81,7 @@ def test_systems_with_another_c_library_are_left_alone(monkeypatch):
     allocator._library.cache_clear()
     try:
         assert allocator._library() is None
-        with allocator.kept_memory(1 << 30) as tidy:
+        with allocator.keep_freed_memory(1 << 30) as tidy:
             tidy()
     finally:
         allocator._library.cache_clear()

@@ -17,9 +17,9 @@ from topicnet.core.divergences import KERNELS, mmd
 from topicnet.core.nets import batch_normalised
 from topicnet.core.sparse import SparseBatches
 from topicnet.errors import InputError, ParallelError
-from topicnet.runtime import distributed
-from topicnet.runtime.distributed import World, agreed, current, joined, leads
-from topicnet.runtime.shard import Share
+from topicnet.runtime import distributed as module
+from topicnet.runtime.distributed import World, current, distributed, is_rank_zero, on_rank_zero
+from topicnet.runtime.shard import Shard
 
 SIZE = 3
 N_DOCS, WIDTHS = 11, (4, 3)  # no multiple of the processes
@@ -85,8 +85,8 @@ class Two(nn.Module):
 def summed(world):
     """Gradients of all, in one piece and in many."""
     found = {}
-    for entries in (distributed.BUCKET_ENTRIES, 2):
-        distributed.BUCKET_ENTRIES = entries
+    for entries in (module.BUCKET_ENTRIES, 2):
+        module.BUCKET_ENTRIES = entries
         network = Two(world.rank)
         tally = world.sum_gradients(network, torch.tensor([1.0, float(world.rank)]))
         assert network.idle.grad is None
@@ -102,7 +102,7 @@ def told(world):
     """What the first process makes comes to all as it was, and so do its errors."""
 
     def make():
-        assert world.leads
+        assert world.is_rank_zero
         big = {"state": 2**127 + 1, "loss": math.nan, "rate": 0.1, "none": None}
         return {"values": big, "tensors": [torch.arange(6).reshape(2, 3), torch.tensor(1.5, dtype=torch.float64)]}
 
@@ -115,20 +115,20 @@ def told(world):
     world.check_same({"batch_size": 3}, "parameters")
     with pytest.raises(InputError, match="process 2 of 3 was given other parameters than process 0"):
         world.check_same({"batch_size": 3 + (world.rank == 2)}, "parameters")
-    flags = [world.any(False), world.any(world.rank == 1), agreed(world, lambda: world.rank == 0), leads()]
+    flags = [world.any(False), world.any(world.rank == 1), on_rank_zero(world, lambda: world.rank == 0), is_rank_zero()]
     return repr(made), flags
 
 
 def work(out):
     """One process: all of the above, on its share."""
     assert current() is None
-    with joined() as world, joined() as again:
+    with distributed() as world, distributed() as again:
         assert again is world is current()
-        share = Share.of(world, N_DOCS)
+        share = Shard.of(world, N_DOCS)
         tensors = normalised(share, share.mine) | discrepancies(share, share.mine) | summed(world)
         made, flags = told(world)
         weights = nn.Linear(2, 2)
-        world.spread(weights.state_dict().values())
+        world.broadcast(weights.state_dict().values())
         tensors |= {"spread": weights.weight.detach(), "gathered": share.gathered(drawn(N_DOCS, 2)[share.mine])}
     assert current() is None
     np.savez(out / f"{world.rank}.npz", **{name: value.numpy() for name, value in tensors.items()})
@@ -163,7 +163,7 @@ def test_batch_normalisation_is_that_of_the_whole_batch(together):
 @pytest.mark.slow  # fits of two processes meet all of it, in tests/models
 def test_the_discrepancy_is_that_of_all_points(together):
     parts, _ = together
-    sizes = Share.of(World(0, SIZE), N_DOCS).sizes
+    sizes = Shard.of(World(0, SIZE), N_DOCS).sizes
     assert sizes == (4, 4, 3)
     for name, expected in discrepancies(None, slice(None)).items():
         found = [part[name] for part in parts]
@@ -224,17 +224,17 @@ def test_more_processes_than_documents_are_refused():
 
 
 def test_alone_nothing_changes(monkeypatch):
-    for name in distributed.LAUNCHED:
+    for name in module.LAUNCHED:
         monkeypatch.delenv(name, raising=False)
-    with joined() as world:
+    with distributed() as world:
         assert world is current() is None
-        assert leads()
+        assert is_rank_zero()
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")  # as some clusters set for all
-    with joined() as world:
+    with distributed() as world:
         assert world is None
-    for name, value in zip(distributed.LAUNCHED, ("0", "1", "127.0.0.1", "1"), strict=True):
+    for name, value in zip(module.LAUNCHED, ("0", "1", "127.0.0.1", "1"), strict=True):
         monkeypatch.setenv(name, value)
-    with joined() as world:
+    with distributed() as world:
         assert world is None
     assert Noise.of(0, np.arange(2), CPU).share is None
 
@@ -247,25 +247,25 @@ def test_alone_nothing_changes(monkeypatch):
         ({"RANK": "-1", "WORLD_SIZE": "2"}, "RANK='-1' given, expected a whole number, 0 or more"),
         ({"RANK": "0", "WORLD_SIZE": "two"}, "WORLD_SIZE='two' given, expected a whole number, 1 or more"),
         ({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "x"}, "LOCAL_RANK='x' given, expected a whole number"),
-        ({"RANK": "0", "WORLD_SIZE": "2", distributed.VARIABLE: "-5"}, "TIMEOUT_SECONDS='-5' given, expected a number"),
+        ({"RANK": "0", "WORLD_SIZE": "2", module.VARIABLE: "-5"}, "TIMEOUT_SECONDS='-5' given, expected a number"),
     ],
 )
 def test_an_environment_half_set_is_refused(monkeypatch, given, message):
-    for name in (*distributed.LAUNCHED, "LOCAL_RANK", distributed.VARIABLE):
+    for name in (*module.LAUNCHED, "LOCAL_RANK", module.VARIABLE):
         monkeypatch.delenv(name, raising=False)
     if "WORLD_SIZE" in given:
         given = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"} | given
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(InputError, match=message), joined():
+    with pytest.raises(InputError, match=message), distributed():
         pass
 
 
 def test_processes_that_do_not_come_are_named(monkeypatch):
-    for name, value in zip(distributed.LAUNCHED, ("1", "2", "127.0.0.1", "9"), strict=True):
+    for name, value in zip(module.LAUNCHED, ("1", "2", "127.0.0.1", "9"), strict=True):
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv(distributed.VARIABLE, "0.5")
-    with pytest.raises(ParallelError, match=r"process 1 of 2 found no others at 127\.0\.0\.1:9"), joined():
+    monkeypatch.setenv(module.VARIABLE, "0.5")
+    with pytest.raises(ParallelError, match=r"process 1 of 2 found no others at 127\.0\.0\.1:9"), distributed():
         pass
 
 

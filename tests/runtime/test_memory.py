@@ -13,7 +13,7 @@ import numpy as np, scipy.sparse as sp
 from topicnet import ETM
 from topicnet.models import fitting
 
-fitting.EM_PASSES, fitting.TEACH_STEPS = 5, 10  # more of the same takes time and no more memory
+fitting.EM_PASSES, fitting.WARM_UP_STEPS = 5, 10  # more of the same takes time and no more memory
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096

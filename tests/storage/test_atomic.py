@@ -30,7 +30,7 @@ Whole = Callable[..., AbstractContextManager[Path]]
 
 
 def fill(part: Path, content: str = "new") -> None:
-    """Write into what `whole_folder` or `whole_file` yields."""
+    """Write into what `atomic_folder` or `atomic_file` yields."""
     if part.is_dir():
         (part / "model").mkdir()
         (part / "model" / "deep.txt").write_text(content)
@@ -70,7 +70,7 @@ def one_line(caught: "pytest.ExceptionInfo[BaseException]") -> str:
 
 
 both = pytest.mark.parametrize(
-    ("whole", "existing"), [(atomic.whole_folder, old_run), (atomic.whole_file, old_file)], ids=["folder", "file"]
+    ("whole", "existing"), [(atomic.atomic_folder, old_run), (atomic.atomic_file, old_file)], ids=["folder", "file"]
 )
 
 
@@ -94,7 +94,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_folder_appears_whole(tmp_path: Path) -> None:
     target = tmp_path / "runs" / "one"
-    with atomic.whole_folder(target, overwrite=False) as part:
+    with atomic.atomic_folder(target, overwrite=False) as part:
         fill(part)
         assert part.parent == target.parent  # beside it, so that the rename stays on one disk
         assert not target.exists()
@@ -109,7 +109,7 @@ def test_a_folder_appears_whole(tmp_path: Path) -> None:
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
     target = tmp_path / "tables" / "theta.csv"
-    with atomic.whole_file(target, overwrite=False) as part:
+    with atomic.atomic_file(target, overwrite=False) as part:
         fill(part)
         assert part.parent == target.parent
         assert not target.exists()
@@ -160,7 +160,7 @@ def test_when_a_rename_fails_the_old_folder_is_back(tmp_path: Path, monkeypatch,
     monkeypatch.setattr(Path, "rename", refuse)
     with (
         pytest.raises(OutputError, match="Permission denied"),
-        atomic.whole_folder(tmp_path / "target", overwrite=True) as part,
+        atomic.atomic_folder(tmp_path / "target", overwrite=True) as part,
     ):
         fill(part)
     assert listing(tmp_path) == before
@@ -200,7 +200,7 @@ def test_what_is_no_run_is_never_overwritten_by_one(tmp_path: Path, make: Callab
     before = listing(tmp_path)
     with (
         pytest.raises(OutputError, match="nothing that topicnet wrote") as caught,
-        atomic.whole_folder(tmp_path / "target", overwrite=True),
+        atomic.atomic_folder(tmp_path / "target", overwrite=True),
     ):
         pytest.fail("the block was entered")
     one_line(caught)
@@ -209,7 +209,7 @@ def test_what_is_no_run_is_never_overwritten_by_one(tmp_path: Path, make: Callab
 
 def test_an_empty_folder_may_be_overwritten_by_a_run(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
-    with atomic.whole_folder(tmp_path / "target", overwrite=True) as part:
+    with atomic.atomic_folder(tmp_path / "target", overwrite=True) as part:
         fill(part)
     assert (tmp_path / "target" / "run.json").read_text() == "new"
 
@@ -228,7 +228,7 @@ def test_a_file_does_not_replace_a_folder(tmp_path: Path) -> None:
     precious(tmp_path / "target")
     with (
         pytest.raises(OutputError, match="is a folder, expected a file name") as caught,
-        atomic.whole_file(tmp_path / "target", overwrite=True),
+        atomic.atomic_file(tmp_path / "target", overwrite=True),
     ):
         pytest.fail("the block was entered")
     one_line(caught)
@@ -256,7 +256,7 @@ def test_a_name_too_long_for_the_disk_is_one_line(tmp_path: Path, whole: Whole, 
 def test_overwriting_a_run_behind_a_link_leaves_nothing_beside_it(tmp_path: Path) -> None:
     old_run(tmp_path / "elsewhere" / "run")
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "run")
-    with atomic.whole_folder(tmp_path / "link", overwrite=True) as part:
+    with atomic.atomic_folder(tmp_path / "link", overwrite=True) as part:
         fill(part)
     assert (tmp_path / "link" / "run.json").read_text() == "new"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "link"]
@@ -267,9 +267,9 @@ def test_overwriting_a_run_behind_a_link_leaves_nothing_beside_it(tmp_path: Path
 )
 def test_permissions_honour_the_umask(tmp_path: Path, umask, mask: int, folder_mode: int, file_mode: int) -> None:
     umask(mask)
-    with atomic.whole_folder(tmp_path / "run", overwrite=False) as part:
+    with atomic.atomic_folder(tmp_path / "run", overwrite=False) as part:
         formats.write_text(part / "inner.txt", "x")
-    with atomic.whole_file(tmp_path / "table.csv", overwrite=False) as part:
+    with atomic.atomic_file(tmp_path / "table.csv", overwrite=False) as part:
         part.write_text("x")
     assert os.umask(mask) == mask  # and it is as it was
     assert (tmp_path / "run").stat().st_mode & 0o777 == folder_mode
@@ -485,7 +485,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from topicnet.storage import atomic
-with atomic.held(Path(sys.argv[1])):
+with atomic.folder_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -503,13 +503,13 @@ def hold(folder: Path) -> "subprocess.Popen[str]":
 
 def test_a_held_folder_is_made_and_removed_again_where_it_stays_empty(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "one"
-    with atomic.held(folder):
+    with atomic.folder_lock(folder):
         assert listing(tmp_path) == {"runs": "", "runs/one": "", "runs/one/lock": ""}
     assert listing(tmp_path) == {}
-    with atomic.held(folder):
+    with atomic.folder_lock(folder):
         (folder / "kept.txt").write_text("kept")
     assert (folder / "kept.txt").read_text() == "kept"
-    with atomic.held(folder):
+    with atomic.folder_lock(folder):
         atomic.remove(folder / "kept.txt")
     assert not folder.exists()
 
@@ -517,11 +517,11 @@ def test_a_held_folder_is_made_and_removed_again_where_it_stays_empty(tmp_path: 
 def test_a_held_folder_is_refused_to_others_until_its_holder_ends(tmp_path: Path) -> None:
     folder = tmp_path / "one"
     with hold(folder) as process:
-        with pytest.raises(OutputError, match="another process is writing in") as caught, atomic.held(folder):
+        with pytest.raises(OutputError, match="another process is writing in") as caught, atomic.folder_lock(folder):
             pytest.fail("the block was entered")
         one_line(caught)
         process.kill()
-    with atomic.held(folder):
+    with atomic.folder_lock(folder):
         pass
     assert listing(tmp_path) == {}
 
@@ -529,7 +529,7 @@ def test_a_held_folder_is_refused_to_others_until_its_holder_ends(tmp_path: Path
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for folder in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "new" / ("x" * 300)):
-        with pytest.raises(OutputError, match="cannot write") as caught, atomic.held(folder):
+        with pytest.raises(OutputError, match="cannot write") as caught, atomic.folder_lock(folder):
             pytest.fail("the block was entered")
         one_line(caught)
     assert listing(tmp_path) == {"file": "x"}
@@ -537,7 +537,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 
 def test_a_folder_may_be_staged_within_another(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
-    with atomic.whole_folder(tmp_path / "run", overwrite=False, within=tmp_path / "work") as part:
+    with atomic.atomic_folder(tmp_path / "run", overwrite=False, within=tmp_path / "work") as part:
         fill(part)
         assert part.parent == tmp_path / "work"
     assert [path.name for path in (tmp_path / "work").iterdir()] == []

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_matrix
 
 from topicnet.models import MODELS
-from topicnet.storage.mapped import column_sums, give_back, is_mapped, row_blocks, row_sums, rows_between
+from topicnet.storage.mapped import column_sums, is_mapped, release_pages, row_blocks, row_sums, rows_between
 
 PARTS = ("data", "indices", "indptr")
 dense_counts = st.tuples(st.integers(0, 8), st.integers(0, 5)).flatmap(
@@ -67,7 +67,7 @@ def test_a_block_is_not_emptied_by_the_pages_given_back(sample: csr_matrix) -> N
     """Who keeps a block while the walk goes on reads from the file again."""
     dense = sample.toarray()
     kept = [(where, block) for where, block in row_blocks(sample, 20)]
-    give_back(sample.data, sample.indices, sample.indptr)
+    release_pages(sample.data, sample.indices, sample.indptr)
     assert len(kept) > 3
     for where, block in kept:
         np.testing.assert_array_equal(block.toarray(), dense[where])
@@ -99,8 +99,8 @@ def test_pages_given_back_are_read_again(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.arange(100_000))
     array, own = np.load(tmp_path / "a.npy", mmap_mode="r"), np.arange(5)
     assert array.sum() == 4_999_950_000
-    give_back(array, array[5:], own)
-    give_back()
+    release_pages(array, array[5:], own)
+    release_pages()
     assert array.sum() == 4_999_950_000
     assert own.tolist() == [0, 1, 2, 3, 4]
 

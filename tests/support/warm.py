@@ -61,7 +61,7 @@ def run(request: dict[str, Any]) -> None:
     if not request["taught"]:  # half of a small fit is teaching, and little of what is tried depends on it
         from topicnet.models import fitting
 
-        fitting.TEACH_STEPS = 20
+        fitting.WARM_UP_STEPS = 20
     signal.alarm(120)
     sys.argv = ["topicnet", *(os.fsdecode(bytes.fromhex(argument)) for argument in request["arguments"])]
     status: Any = 1

@@ -20,7 +20,7 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 
 from topicnet.errors import CorpusError, InputError
-from topicnet.runtime.prefetch import AHEAD, in_order, read_ahead
+from topicnet.runtime.prefetch import AHEAD, map_in_order, prefetch
 from topicnet.storage.mapped import is_mapped
 from topicnet.text import counting as counting_module
 from topicnet.text.corpus import Corpus
@@ -371,12 +371,12 @@ class Threads:
     def __init__(self) -> None:
         self.before = set(threading.enumerate())
 
-    def begun(self) -> int:
+    def reseeded(self) -> int:
         return len(set(threading.enumerate()) - self.before)
 
     def end(self, seconds: float = 5) -> bool:
         """Whether all of them end in time."""
-        return until(lambda: self.begun() == 0, seconds)
+        return until(lambda: self.reseeded() == 0, seconds)
 
 
 def until(true: Callable[[], bool], seconds: float = 5) -> bool:
@@ -390,7 +390,7 @@ def until(true: Callable[[], bool], seconds: float = 5) -> bool:
 @pytest.mark.parametrize("n_batches", [0, 1, 2, 3, 20])
 def test_batches_read_ahead_are_the_same_in_order(n_batches: int) -> None:
     threads = Threads()
-    assert list(read_ahead(map(documents, range(n_batches)))) == [documents(n) for n in range(n_batches)]
+    assert list(prefetch(map(documents, range(n_batches)))) == [documents(n) for n in range(n_batches)]
     assert threads.end()
 
 
@@ -402,7 +402,7 @@ def test_what_the_reader_raises_is_handed_over_after_the_batches_before(error: B
         raise error
 
     threads, seen = Threads(), []
-    ahead = read_ahead(read())
+    ahead = prefetch(read())
     with pytest.raises(type(error)) as caught:
         seen.extend(ahead)
     assert caught.value is error
@@ -418,7 +418,7 @@ def test_a_reader_reads_a_few_batches_ahead_and_no_more() -> None:
             asked.append(number)
             yield documents(number)
 
-    ahead = read_ahead(read())
+    ahead = prefetch(read())
     assert asked == []  # nobody has asked for anything yet
     next(ahead)
     assert until(lambda: len(asked) >= 1 + AHEAD)
@@ -430,10 +430,10 @@ def test_a_reader_reads_a_few_batches_ahead_and_no_more() -> None:
 @pytest.mark.parametrize("taken", [1, 2, 5])
 def test_a_reader_given_up_ends_its_thread(taken: int) -> None:
     threads = Threads()
-    ahead = read_ahead(map(documents, range(10**9)))
+    ahead = prefetch(map(documents, range(10**9)))
     for _ in range(taken):
         next(ahead)
-    assert threads.begun() == 1
+    assert threads.reseeded() == 1
     ahead.close()
     assert threads.end()
 
@@ -443,7 +443,7 @@ def test_a_count_that_fails_ends_the_reading(tmp_path: Path) -> None:
     endless = (Documents([str(n)], ["aa bb"], [{}]) for n in range(10**9))
 
     def failing() -> Iterator[Documents]:
-        for number, batch in enumerate(read_ahead(endless)):
+        for number, batch in enumerate(prefetch(endless)):
             if number == 3:
                 raise CorpusError("broken")
             yield batch
@@ -460,7 +460,7 @@ def test_work_in_order_keeps_the_order_and_hands_over_what_fails() -> None:
             raise CorpusError("seven")
         return number * number
 
-    assert list(in_order(slow, range(6))) == [0, 1, 4, 9, 16, 25]
-    assert list(in_order(slow, [])) == []
+    assert list(map_in_order(slow, range(6))) == [0, 1, 4, 9, 16, 25]
+    assert list(map_in_order(slow, [])) == []
     with pytest.raises(CorpusError, match="seven"):
-        list(in_order(slow, range(20)))
+        list(map_in_order(slow, range(20)))

@@ -62,7 +62,7 @@ def run(network, phases, *, epochs=4, rate=0.05, weights=None, **options):
     return train(network, batches, None, schedule, phases=phases, **settings)
 
 
-def begun(phases):
+def reseeded(phases):
     made = Phases(phases, lambda part: Adam(part, 0.0, {}))
     made.begin()
     return made
@@ -71,7 +71,7 @@ def begun(phases):
 def test_the_critic_s_phase_moves_the_critic_alone():
     network = Duel()
     before = weights_of(network.player), weights_of(network.critic)
-    assert set(begun(network.phases()[:1]).step(torch.tensor([1.0, 2.0]), 0.1)) == {"critic"}
+    assert set(reseeded(network.phases()[:1]).step(torch.tensor([1.0, 2.0]), 0.1)) == {"critic"}
     assert torch.equal(weights_of(network.player), before[0])
     assert (weights_of(network.critic) != before[1]).all()
     assert all(value.grad is None for value in network.parameters())
@@ -94,14 +94,14 @@ def test_the_player_s_phase_goes_through_the_critic_and_leaves_it_alone():
 def test_a_step_tells_the_means_before_it():
     network, batch = Duel(), torch.tensor([1.0, 2.0, 4.0])
     expected = network.critic_terms(batch)["critic"].mean()
-    assert torch.allclose(begun(network.phases()[:1]).step(batch, 0.1)["critic"], expected)
+    assert torch.allclose(reseeded(network.phases()[:1]).step(batch, 0.1)["critic"], expected)
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
 def test_a_phase_has_its_share_of_the_rate(share):
     network = Duel()
     before = weights_of(network.critic)
-    begun(network.phases(share)[:1]).step(torch.tensor([1.0, 2.0]), 0.1)
+    reseeded(network.phases(share)[:1]).step(torch.tensor([1.0, 2.0]), 0.1)
     # Adam's first step is the rate, whatever the gradient.
     assert (weights_of(network.critic) - before).abs().tolist() == pytest.approx([0.1 * share] * 2, rel=1e-4)
 
@@ -142,13 +142,13 @@ class BrokenError(Exception):
 def test_critics_can_be_trained_again_after_a_run_however_it_ended(breaks):
     network = Duel()
 
-    def treat(epoch, stopping):
+    def intervene(epoch, stopping):
         if breaks:
             raise BrokenError
         return False
 
     try:
-        run(network, network.phases(), treat=treat)
+        run(network, network.phases(), intervene=intervene)
     except BrokenError:
         assert breaks
     assert all(value.requires_grad for value in network.parameters())
@@ -158,7 +158,7 @@ def test_a_critic_that_learns_what_it_is_asked():
     """The player stands still: the critic is a regression of its points on themselves."""
     network = Duel()
     network.player.requires_grad_(False)
-    phases, batch = begun(network.phases()[:1]), torch.as_tensor(VALUES)
+    phases, batch = reseeded(network.phases()[:1]), torch.as_tensor(VALUES)
     losses = [float(phases.step(batch, 0.05)["critic"]) for _ in range(300)]
     assert losses[-1] < 1e-3 * losses[0]
 
@@ -214,7 +214,7 @@ def test_state_of_many_phases_is_not_mixed_up():
         Phase(part, lambda batch, part=part, i=i: {f"t{i}": ((i + 1) * part(batch[:, None])).square().sum(-1)})
         for i, part in enumerate(parts)
     ]
-    first = begun(all_phases)
+    first = reseeded(all_phases)
     for _ in range(3):
         first.step(torch.tensor([1.0, 2.0]), 0.1)
     second = Phases(all_phases, lambda part: Adam(part, 0.0, {}))

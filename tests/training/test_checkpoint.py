@@ -19,7 +19,7 @@ from topicnet.errors import InputError, OutputError
 from topicnet.training import checkpoint
 from topicnet.training.checkpoint import Checkpoints, Saved, checkpoint_seconds, exist
 
-OWNER = {"model": "ETM", "seed": 7, "noise": math.nan}
+FINGERPRINT = {"model": "ETM", "seed": 7, "noise": math.nan}
 
 
 def saved(number, size=3):
@@ -27,8 +27,8 @@ def saved(number, size=3):
     return Saved(tensors, {"number": number, "loss": math.inf, "rows": [{"x": math.nan, "y": 0.1}]})
 
 
-def checkpoints(folder, owner=OWNER, seconds=0.0):
-    return Checkpoints(folder, owner, seconds)
+def checkpoints(folder, fingerprint=FINGERPRINT, seconds=0.0):
+    return Checkpoints(folder, fingerprint, seconds)
 
 
 def names(folder):
@@ -107,12 +107,13 @@ def test_when_all_are_damaged_there_is_none(three):
 
 
 @pytest.mark.parametrize(
-    ("owner", "said"), [(OWNER | {"seed": 8}, "seed"), (OWNER | {"extra": 1}, "extra"), ({"model": "ETM"}, "noise")]
+    ("owner", "said"),
+    [(FINGERPRINT | {"seed": 8}, "seed"), (FINGERPRINT | {"extra": 1}, "extra"), ({"model": "ETM"}, "noise")],
 )
-def test_those_of_another_fit_are_refused_and_left(three, owner, said):
+def test_those_of_another_fit_are_refused_and_left(three, fingerprint, said):
     before = names(three)
     with pytest.raises(InputError, match=f"another value of {said}"):
-        checkpoints(three, owner).newest()
+        checkpoints(three, fingerprint).newest()
     assert names(three) == before
 
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from topicnet.training.collapse import Verdict, duplicate_pairs, judge, largest_topics
+from topicnet.training.collapse import HealthReport, duplicate_pairs, judge, largest_topics
 from topicnet.training.progress import Rollback
 
 
@@ -61,7 +61,7 @@ def test_the_largest_topic_of_each_document_is_counted():
     assert largest_topics(theta).tolist() == [2, 1, 0, 0]
 
 
-def verdict(n_topics=50, twins=(), dead=(), usage=(1.0,) * 10, theta_spread=0.2, **training):
+def verdict(n_topics=50, twins=(), dead=(), kl_per_dimension=(1.0,) * 10, theta_spread=0.2, **training):
     """A verdict on topics of ten words each, but for these pairs of twins."""
     lists = [list(range(10 * k, 10 * k + 10)) for k in range(n_topics)]
     for i, j in twins:
@@ -69,12 +69,14 @@ def verdict(n_topics=50, twins=(), dead=(), usage=(1.0,) * 10, theta_spread=0.2,
     largest = torch.full((n_topics,), 5)
     largest[list(dead)] = 0
     training = {"stopped": "done", "best_epoch": 3, "rollbacks": [], "reseeded": 0} | training
-    return judge(topics_with(lists, 10 * n_topics), largest, torch.tensor(usage), theta_spread, **training)
+    return judge(topics_with(lists, 10 * n_topics), largest, torch.tensor(kl_per_dimension), theta_spread, **training)
 
 
 def test_a_healthy_fit():
-    found = verdict(usage=(0.5, 0.02, 0.0), reseeded=2)
-    assert found == Verdict(fit_for_use=True, usage=pytest.approx([0.5, 0.02, 0.0]), active_units=2, reseeded=2)
+    found = verdict(kl_per_dimension=(0.5, 0.02, 0.0), reseeded=2)
+    assert found == HealthReport(
+        fit_for_use=True, kl_per_dimension=pytest.approx([0.5, 0.02, 0.0]), active_units=2, reseeded=2
+    )
     assert found.line() == ("healthy: no topic repeats another, none is dead, 2 of 3 latent dimensions are in use")
 
 
@@ -110,7 +112,7 @@ def test_five_are_listed_whole():
 
 @pytest.mark.parametrize(("n_active", "fit_for_use"), [(0, False), (2, False), (3, True)])
 def test_most_of_the_latent_space_must_not_be_lost(n_active, fit_for_use):
-    found = verdict(usage=(0.02,) * n_active + (0.009,) * (20 - n_active))
+    found = verdict(kl_per_dimension=(0.02,) * n_active + (0.009,) * (20 - n_active))
     assert found.fit_for_use == fit_for_use
     assert found.active_units == n_active
     said = [f"{n_active} of 20 latent dimensions say anything of the documents"]
@@ -123,7 +125,7 @@ def test_documents_that_are_all_alike_are_unfit():
 
 
 def test_of_one_topic_nothing_more_is_asked():
-    assert verdict(1, usage=(0.0,), theta_spread=0.0).findings == []
+    assert verdict(1, kl_per_dimension=(0.0,), theta_spread=0.0).findings == []
 
 
 @pytest.mark.parametrize(("best_epoch", "kept"), [(0, "the start"), (7, "epoch 7")])
@@ -149,7 +151,7 @@ def test_stopping_early_is_no_fault(stopped):
 
 
 def test_findings_stand_in_one_line():
-    found = verdict(10, twins=[(0, 1), (2, 3)], dead=[4], usage=(0.0,) * 10, theta_spread=0.0)
+    found = verdict(10, twins=[(0, 1), (2, 3)], dead=[4], kl_per_dimension=(0.0,) * 10, theta_spread=0.0)
     assert found.line() == (
         "unfit: 2 of 10 topics repeat another: 0~1, 2~3; 1 of 10 topics is no document's largest: 4;"
         " 0 of 10 latent dimensions say anything of the documents; every document has the same topics, or nearly"
@@ -157,4 +159,6 @@ def test_findings_stand_in_one_line():
 
 
 def test_one_dimension_says():
-    assert verdict(usage=(1.0,) + (0.0,) * 9).findings == ["1 of 10 latent dimensions says anything of the documents"]
+    assert verdict(kl_per_dimension=(1.0,) + (0.0,) * 9).findings == [
+        "1 of 10 latent dimensions says anything of the documents"
+    ]

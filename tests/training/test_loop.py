@@ -211,22 +211,22 @@ def test_a_term_of_great_weight_is_no_runaway_loss():
 def change_to(network, value, at):
     """A treatment that sets the mean at these epochs."""
 
-    def treat(epoch, stopping):
+    def intervene(epoch, stopping):
         if epoch in at:
             with torch.no_grad():
                 network.mean.fill_(value)
         return epoch in at
 
-    return treat
+    return intervene
 
 
 @pytest.mark.parametrize(("value", "kept"), [(1.2, True), (2.0, False)])
 def test_a_treatment_may_cost_a_little_and_is_undone_where_it_costs_more(value, kept):
     """The validation loss is 9 + (mean - 1)^2: a hundredth more is reached at 1.3."""
     network, validation = Mean(start=1.0), Points(np.array([-2.0, 4.0], dtype=np.float32))
-    result = run(network, threes(), validation, epochs=5, rate=1e-6, treat=change_to(network, value, {3}))
+    result = run(network, threes(), validation, epochs=5, rate=1e-6, intervene=change_to(network, value, {3}))
     assert network.mean.item() == pytest.approx(value if kept else 1.0, abs=1e-3)
-    assert (result.treatments, result.best_epoch) == ((1, 3) if kept else (0, 0))
+    assert (result.interventions, result.best_epoch) == ((1, 3) if kept else (0, 0))
     assert result.best_loss == pytest.approx(9 + (network.mean.item() - 1) ** 2, rel=1e-4)
 
 
@@ -234,52 +234,52 @@ def test_a_treatment_may_cost_a_little_and_is_undone_where_it_costs_more(value, 
     ("first", "second", "left", "treatments"),
     [(2.0, 2.0, 1.0, 0), (1.2, 2.0, 1.2, 1), (1.2, 1.25, 1.25, 2), (2.0, 1.2, 1.2, 2), (1.25, 1.35, 1.25, 1)],
 )
-def test_of_two_treatments_those_too_dear_are_undone(first, second, left, treatments):
+def test_of_two_treatments_those_too_dear_are_undone(first, second, left, interventions):
     """The price is of the least loss before any of them: two cheap ones do not add up to a dear one."""
     network, validation = Mean(start=1.0), Points(np.array([-2.0, 4.0], dtype=np.float32))
 
-    def treat(epoch, stopping):
+    def intervene(epoch, stopping):
         if epoch in (2, 4):
             with torch.no_grad():
                 network.mean.fill_(first if epoch == 2 else second)
         return epoch in (2, 4)
 
-    result = run(network, threes(), validation, epochs=6, rate=1e-6, treat=treat)
+    result = run(network, threes(), validation, epochs=6, rate=1e-6, intervene=intervene)
     assert network.mean.item() == pytest.approx(left, abs=1e-3)
-    assert result.treatments == treatments
+    assert result.interventions == interventions
 
 
 @pytest.mark.parametrize("validation", [None, threes(5)], ids=["none", "validation"])
 def test_a_treatment_that_ctrl_c_broke_off_is_undone(validation):
     network, stop = Mean(start=1.0), []
 
-    def treat(epoch, stopping):
+    def intervene(epoch, stopping):
         with torch.no_grad():
             network.mean.fill_(3.0)
         stop.append(epoch)
         return True
 
-    result = run(network, threes(), validation, rate=1e-6, treat=treat, interrupted=lambda: bool(stop))
-    assert (result.stopped, result.treatments, len(result.history)) == ("interrupted", 0, 1)
+    result = run(network, threes(), validation, rate=1e-6, intervene=intervene, interrupted=lambda: bool(stop))
+    assert (result.stopped, result.interventions, len(result.history)) == ("interrupted", 0, 1)
     assert network.mean.item() == pytest.approx(1.0, abs=1e-3)
 
 
 def test_after_a_treatment_patience_begins_anew():
     network, validation = Mean(start=1.0), threes(5, value=1.0)
-    result = run(network, threes(), validation, epochs=10, patience=4, treat=change_to(network, 1.0, {3}))
+    result = run(network, threes(), validation, epochs=10, patience=4, intervene=change_to(network, 1.0, {3}))
     assert len(result.history) == 3 + 4
     assert (result.stopped, result.best_epoch, network.mean.item()) == ("early", 3, 1.0)
 
 
 def test_after_a_treatment_adam_s_moments_are_forgotten():
     network = Mean()
-    run(network, threes(batch_size=20), epochs=4, treat=change_to(network, 6.0, {3}))
+    run(network, threes(batch_size=20), epochs=4, intervene=change_to(network, 6.0, {3}))
     assert network.mean.item() == pytest.approx(6.0 - Schedule(4, 0.1).rate(3), rel=1e-5)
 
 
 def test_a_rollback_does_not_undo_a_treatment():
     network = Stumbles({13}, start=1.0)  # the first step after the third epoch
-    result = run(network, threes(), threes(5), epochs=4, rate=1e-6, treat=change_to(network, 2.5, {3}))
+    result = run(network, threes(), threes(5), epochs=4, rate=1e-6, intervene=change_to(network, 2.5, {3}))
     assert [back.epoch for back in result.rollbacks] == [4]
     assert network.mean.item() == pytest.approx(2.5, abs=1e-3)
 
@@ -287,12 +287,12 @@ def test_a_rollback_does_not_undo_a_treatment():
 def test_a_treatment_is_told_when_the_run_is_about_to_stop_and_may_keep_it_going():
     asked = []
 
-    def treat(epoch, stopping):
+    def intervene(epoch, stopping):
         asked.append((epoch, stopping))
         return epoch == 4
 
     # The rate rises for one epoch of ten: patience is counted after it.
-    result = run(Mean(start=1.0), threes(), threes(5, value=1.0), epochs=10, patience=3, treat=treat)
+    result = run(Mean(start=1.0), threes(), threes(5, value=1.0), epochs=10, patience=3, intervene=intervene)
     assert asked == [(1, False), (2, False), (3, False), (4, True), (5, False), (6, False), (7, True)]
     assert (result.stopped, len(result.history)) == ("early", 7)
 
@@ -309,7 +309,7 @@ def test_patience_is_counted_after_the_warm_up():
 
 def test_there_is_no_treatment_after_the_last_epoch():
     asked = []
-    run(Mean(), threes(), epochs=3, treat=lambda epoch, stopping: bool(asked.append(epoch)))
+    run(Mean(), threes(), epochs=3, intervene=lambda epoch, stopping: bool(asked.append(epoch)))
     assert asked == [1, 2]
 
 
@@ -380,7 +380,7 @@ def test_a_rate_far_too_large_without_validation(rate, batch_size):
 
 def test_treated_weights_far_from_the_start_are_no_runaway_loss():
     network = Mean(start=1.0)
-    result = run(network, threes(), threes(5), epochs=5, treat=change_to(network, 9.0, {3}))
+    result = run(network, threes(), threes(5), epochs=5, intervene=change_to(network, 9.0, {3}))
     assert result.rollbacks == []
 
 
@@ -462,7 +462,7 @@ def outcome(network, result):
     """All of a run but its seconds, as bytes and text, where NaN equals NaN."""
     rows = [{name: value for name, value in row.items() if name != "seconds"} for row in result.history]
     weights = {name: value.numpy().tobytes() for name, value in network.state_dict().items()}
-    ending = (result.best_epoch, result.best_loss, result.stopped, result.rollbacks, result.treatments)
+    ending = (result.best_epoch, result.best_loss, result.stopped, result.rollbacks, result.interventions)
     return weights, repr((rows, ending))
 
 
@@ -522,9 +522,9 @@ def test_weights_of_a_treatment_that_ctrl_c_broke_off_are_not_saved():
     memory, stop = Memory(), []
     network = Wandering()
 
-    def treat(epoch, stopping):
+    def intervene(epoch, stopping):
         stop.append(epoch)
         return True
 
-    run(network, Points(VALUES), None, treat=treat, interrupted=lambda: bool(stop), checkpoints=memory)
+    run(network, Points(VALUES), None, intervene=intervene, interrupted=lambda: bool(stop), checkpoints=memory)
     assert [saved.values["epoch"] for saved in memory.all] == [1] * 5

@@ -155,10 +155,10 @@ def fit(
     from topicnet.cli.printing.progress import notice, show_progress
     from topicnet.cli.printing.topics import describe_fit, describe_stability, device_notice, show_scores, show_topics
     from topicnet.errors import InputError
-    from topicnet.runtime.distributed import joined
+    from topicnet.runtime.distributed import distributed
     from topicnet.workflows.engine import Engine
     from topicnet.workflows.fit import fit_to_folder
-    from topicnet.workflows.follower import fit_along
+    from topicnet.workflows.follower import follow_fit
 
     def fit_and_tell(engine: Engine) -> str | None:
         with show_progress(quiet) as listener:
@@ -190,14 +190,14 @@ def fit(
             return KEPT
         return COLLAPSED if strict and not run.health.fit_for_use else None
 
-    with joined() as world:
+    with distributed() as world:
         if world is not None and resolved.corpus == "-":
             raise InputError(f"- given to {world.size} processes, expected something each can read: write it to a file")
-        if world is None or world.leads:
+        if world is None or world.is_rank_zero:
             with engine_of(resolved, world is not None) as chosen:
                 outcome = fit_and_tell(chosen)
         else:
-            interrupted, fit_for_use = fit_along(resolved)
+            interrupted, fit_for_use = follow_fit(resolved)
             outcome = KEPT if interrupted else COLLAPSED if strict and not fit_for_use else None
         if world is not None and outcome is not None:
             world.wait()  # torchrun stops all processes as soon as one ends with another status than 0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import gammainccinv, gammaincinv, gammaln
 from torch import Tensor
 
-from topicnet.runtime.shard import Share
+from topicnet.runtime.shard import Shard
 
 # What numbers are for; each use of one batch has its own.
 LATENT, DROPOUT, THETA, PRIOR, COMPONENT, PIXEL, CATEGORY, UPPER, ORDER = range(1, 10)
@@ -41,7 +41,7 @@ class Noise:
     """
 
     keys: Tensor
-    share: Share | None = None
+    share: Shard | None = None
 
     @classmethod
     def of(cls, seed: int, documents: NDArray[np.int64], device: torch.device) -> Noise:
@@ -80,7 +80,7 @@ class Noise:
         """Standard Gumbel numbers of the shape (B, n) and type of `like`."""
         return -(-self.uniform(stream, like).log_()).log_()
 
-    def kept(self, stream: int, like: Tensor, share: float) -> Tensor:
+    def dropout_mask(self, stream: int, like: Tensor, share: float) -> Tensor:
         """Ones where numbers are kept, zeros elsewhere, of the shape (B, n) and type of `like`."""
         least = round((share - 0.5) * 2**32)  # of the signed hashes
         return (self.bits(stream, like.shape[1]) >= least).to(like.dtype)

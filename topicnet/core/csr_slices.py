@@ -16,7 +16,7 @@ NONZEROS_AT_ONCE, WORDS_AT_ONCE = 2**16, 2**19
 MAPPED_DOCS = BYTES_HELD // ROW_BYTES // 2  # what was cut before may not have been given back yet
 
 
-class Cut(NamedTuple):
+class CsrSlice(NamedTuple):
     """The nonzeros of some documents, by row and by column; all but the counts int32.
 
     Attributes
@@ -40,9 +40,9 @@ class Cut(NamedTuple):
     word_starts: NDArray[np.int32]
 
 
-def cut(
+def slice_rows(
     counts: csr_matrix, batches: Sequence[NDArray[np.int64]], rows: NDArray[np.int64] | None = None
-) -> Iterator[Cut]:
+) -> Iterator[CsrSlice]:
     """Cut the counts (D, V) of each batch, given by its rows, or by where these stand in `rows`."""
     n_docs, n_words = counts.shape
     n_at_once = WORDS_AT_ONCE // max(1, n_words)
@@ -55,10 +55,10 @@ def cut(
     for begin in range(0, len(batches), step):
         together = batches[begin : begin + step]
         index = np.concatenate(together)
-        yield from _cut_together(counts[index if rows is None else rows[index]], [len(batch) for batch in together])
+        yield from _slice_together(counts[index if rows is None else rows[index]], [len(batch) for batch in together])
 
 
-def _cut_together(part: csr_matrix, sizes: Sequence[int]) -> Iterator[Cut]:
+def _slice_together(part: csr_matrix, sizes: Sequence[int]) -> Iterator[CsrSlice]:
     """Cut counts that are those of several batches, one after the other, of so many documents."""
     n_words = part.shape[1]
     bounds = np.cumsum([0, *sizes])  # of the batches among these documents
@@ -73,7 +73,7 @@ def _cut_together(part: csr_matrix, sizes: Sequence[int]) -> Iterator[Cut]:
     by_word = wide.tocsc()
     for number, (begin, end) in enumerate(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)):
         first, last = ends[number : number + 2].tolist()
-        yield Cut(
+        yield CsrSlice(
             counts=part.data[first:last],
             rows=rows[first:last],
             columns=columns[first:last],

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from topicnet.runtime.shard import Share
+from topicnet.runtime.shard import Shard
 
 Kernel = Callable[[Tensor, Tensor], Tensor]
 
@@ -79,7 +79,7 @@ KERNELS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
 }
 
 
-def mmd(a: Tensor, b: Tensor, kernel: Kernel, share: Share | None = None) -> Tensor:
+def mmd(a: Tensor, b: Tensor, kernel: Kernel, share: Shard | None = None) -> Tensor:
     """Unbiased squared maximum mean discrepancy of two samples (Gretton et al. 2012, eq. 3): a scalar.
 
     mean of k(a_i, a_j) and of k(b_i, b_j) over i != j, less twice the mean of k(a_i, b_j); it can be a little below 0.
@@ -92,7 +92,7 @@ def mmd(a: Tensor, b: Tensor, kernel: Kernel, share: Share | None = None) -> Ten
     return _mean_of_pairs(kernel(a, a)) + _mean_of_pairs(kernel(b, b)) - 2 * kernel(a, b).mean()
 
 
-def _part_of_mmd(a: Tensor, b: Tensor, kernel: Kernel, share: Share) -> Tensor:
+def _part_of_mmd(a: Tensor, b: Tensor, kernel: Kernel, share: Shard) -> Tensor:
     all_a, all_b, n = share.gathered(a), share.gathered(b), share.n_docs
     among = kernel(a, all_a), kernel(b, all_b)  # (b, B), the point itself among them
     pairs = sum(k.sum() - k.diagonal(share.begin).sum() for k in among)

@@ -53,7 +53,7 @@ class MixtureFit:
 def expected_topic_counts(theta: Tensor, beta_t: Tensor, batch: SparseBatch) -> tuple[Tensor, Tensor]:
     """Expected tokens of each topic in each document (B, K), and x / p at the nonzeros (nnz,)."""
     ratio = batch.counts / mixture_probabilities(theta, beta_t, batch.pattern)
-    return batch.pattern.times(ratio, beta_t).mul_(theta), ratio
+    return batch.pattern.matmul(ratio, beta_t).mul_(theta), ratio
 
 
 def belief(theta: Tensor, batch: SparseBatch) -> Tensor:
@@ -272,7 +272,7 @@ def _first_beta(theta: Tensor, batches: list[SparseBatch]) -> Tensor:
     """Topics as the theta-weighted sums of the documents' counts: (V, K)."""
 
     def of_batch(batch: SparseBatch) -> Tensor:
-        return batch.transposed.times(batch.counts.index_select(0, batch.order), theta.index_select(0, batch.index))
+        return batch.transposed.matmul(batch.counts.index_select(0, batch.order), theta.index_select(0, batch.index))
 
     return _normalise_topics(_sum(in_inference(of_batch, batches, theta.device)))
 
@@ -293,7 +293,7 @@ def _em_pass(theta: Tensor, beta_t: Tensor, batches: list[SparseBatch], pseudo_c
         part = theta.index_select(0, batch.index)
         counts, ratio = expected_topic_counts(part, beta_t, batch)
         new_theta.index_copy_(0, batch.index, normalise_rows(counts.add_(pseudo_count)))
-        return batch.transposed.times(ratio.index_select(0, batch.order), part)
+        return batch.transposed.matmul(ratio.index_select(0, batch.order), part)
 
     return new_theta, _normalise_topics(_sum(in_inference(of_batch, batches, theta.device)).mul_(beta_t))
 

@@ -11,7 +11,7 @@ from topicnet.core.counter_rng import DROPOUT, Noise
 from topicnet.core.distributions import Normal, Point
 from topicnet.core.init import normal_parameter
 from topicnet.core.sparse import SparseBatch, sparse_linear
-from topicnet.runtime.shard import Share
+from topicnet.runtime.shard import Shard
 
 # exp(log_var / 2) stays within [0.007, 7]: wider is a network that has lost its way.
 LOG_VAR_RANGE = 4.0
@@ -46,10 +46,10 @@ class Dropout(nn.Module):
         """Units (B, H) of documents with this noise."""
         if not self.training or self.share == 0:
             return hidden
-        return hidden * noise.kept(DROPOUT, hidden, self.share).mul_(1 / (1 - self.share))
+        return hidden * noise.dropout_mask(DROPOUT, hidden, self.share).mul_(1 / (1 - self.share))
 
 
-def batch_normalised(norms: Sequence[nn.BatchNorm1d], inputs: Sequence[Tensor], share: Share | None) -> list[Tensor]:
+def batch_normalised(norms: Sequence[nn.BatchNorm1d], inputs: Sequence[Tensor], share: Shard | None) -> list[Tensor]:
     """Normalise each input (b, n) by its own module.
 
     In training on a share of a batch the statistics are those of the whole batch, for all inputs in one meeting of the
@@ -76,7 +76,7 @@ class _WholeBatchNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, share: Share
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, share: Shard
     ) -> tuple[Tensor, Tensor, Tensor]:
         # Means and squares about them, of each process, are put together without cancellation (Chan et al. 1979).
         my_mean = x.mean(0)
@@ -96,7 +96,7 @@ class _WholeBatchNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         normal, weight, scale = ctx.saved_tensors
-        share: Share = ctx.share
+        share: Shard = ctx.share
         given = upstream[0]
         mine = torch.stack([given.sum(0), (given * normal).sum(0)])
         means = share.world.sum(mine.clone()) / share.n_docs

@@ -85,8 +85,8 @@ class _ProductLogLikelihood(torch.autograd.Function):
         expected = together(of_piece, range(len(ctx.pieces)))
         given = upstream[0].index_select(0, batch.rows).mul_(batch.counts)  # (nnz,)
         given_t = given.index_select(0, batch.order)
-        grad_theta = batch.pattern.times(given, weight_t)  # (B, K)
-        grad_weight = batch.transposed.times(given_t, theta).t().contiguous()  # (K, V)
+        grad_theta = batch.pattern.matmul(given, weight_t)  # (B, K)
+        grad_weight = batch.transposed.matmul(given_t, theta).t().contiguous()  # (K, V)
         grad_bias = torch.segment_reduce(given_t, "sum", offsets=batch.transposed.starts, axis=0, unsafe=True)
         for _, of_weight, of_bias in expected:
             grad_weight.sub_(of_weight)

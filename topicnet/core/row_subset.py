@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
-from topicnet.storage.mapped import BYTES_HELD, ROW_BYTES, give_back, is_mapped, row_blocks
+from topicnet.storage.mapped import BYTES_HELD, ROW_BYTES, is_mapped, release_pages, row_blocks
 
 MAPPED_ROWS = BYTES_HELD // ROW_BYTES  # rows here and there, until their pages are given back
 
@@ -49,7 +49,7 @@ class Rows:
         indptr = self.counts.indptr
         return int((indptr[self.rows + 1].astype(np.int64) - indptr[self.rows]).sum())
 
-    def at(self, positions: NDArray[np.int64]) -> Rows:
+    def take(self, positions: NDArray[np.int64]) -> Rows:
         """Those of these documents, by their positions in `rows`."""
         return Rows(self.counts, self.rows[positions])
 
@@ -60,7 +60,7 @@ class Rows:
         parts = []
         for begin in range(0, max(1, self.n_docs), MAPPED_ROWS):
             parts.append(self.counts[self.rows[begin : begin + MAPPED_ROWS]].astype(np.float32))
-            give_back(self.counts.data, self.counts.indices)
+            release_pages(self.counts.data, self.counts.indices)
         taken: csr_matrix = vstack(parts, format="csr")
         return taken
 

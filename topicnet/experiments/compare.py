@@ -115,7 +115,7 @@ def compare(
         "cells": list(found.values()),
     }
     space.write_json("compare.json", record)
-    with atomic.whole_file(target / "compare.csv", overwrite=True) as part:
+    with atomic.atomic_file(target / "compare.csv", overwrite=True) as part:
         formats.write_text(part, _csv(rows, record["unigram_perplexity"]))
     figure = quality_against_time(rows, record["unigram_perplexity"], str(record["corpus"]["name"]))
     write_figure(target / "compare.html", figure)

@@ -75,5 +75,5 @@ def scores_by_topics(rows: Sequence[Mapping[str, Any]], names: Sequence[str], co
 
 def write_figure(path: Path, figure: Any) -> None:
     """Write a figure with all it needs inside."""
-    with atomic.whole_file(path, overwrite=True) as part:
+    with atomic.atomic_file(path, overwrite=True) as part:
         formats.write_text(part, figure.to_html(include_plotlyjs=True, full_html=True))

@@ -153,7 +153,7 @@ def tune(
     record |= {"table": rows, "not_tried": missed, "recommendation": recommendation(rows, missed)}
     record |= {"seconds": time.perf_counter() - began}
     space.write_json("tune.json", record)
-    with atomic.whole_file(target / "tune.csv", overwrite=True) as part:
+    with atomic.atomic_file(target / "tune.csv", overwrite=True) as part:
         formats.write_text(part, csv_of(rows))
     write_figure(target / "tune.html", scores_by_topics(rows, SCORES, str(record["corpus"]["name"])))
     return record, target

@@ -175,7 +175,7 @@ def fit_cell(folder: Path, cell: Cell) -> dict[str, Any]:
     if any_label(train.counts, labels):
         given = (model.transform(train.counts), train.counts, labels)
         scores["labels"] = label_scores(given, None, classify=False)
-    with atomic.whole_file(folder / "cells" / f"{cell.name}.npy", overwrite=True) as part, part.open("wb") as handle:
+    with atomic.atomic_file(folder / "cells" / f"{cell.name}.npy", overwrite=True) as part, part.open("wb") as handle:
         np.save(handle, np.asarray(model.components_, dtype=np.float32), allow_pickle=False)
     neural = isinstance(model, TopicModel)
     return {

@@ -61,7 +61,7 @@ class Workspace:
         self.write_json(f"{record}.json", {"status": "interrupted"})
         shutil.rmtree(self.folder / "cells", ignore_errors=True)
         for name, part in (("train", train), ("test", held_out)):
-            with atomic.whole_folder(self.folder / name, overwrite=True) as staged, atomic.disk_errors(self.folder):
+            with atomic.atomic_folder(self.folder / name, overwrite=True) as staged, atomic.disk_errors(self.folder):
                 part.save(staged)
         (self.folder / "cells").mkdir(exist_ok=True)
 
@@ -90,7 +90,7 @@ class Workspace:
 
     def write_json(self, name: str, content: Any) -> None:
         """Write one of the folder's JSON files, whole."""
-        with atomic.whole_file(self.folder / name, overwrite=True) as part:
+        with atomic.atomic_file(self.folder / name, overwrite=True) as part:
             formats.write_json(part, content)
 
 

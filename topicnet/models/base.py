@@ -25,19 +25,19 @@ from topicnet.core.em import belief, refine_theta
 from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.errors import InputError
-from topicnet.models.fingerprint import owner_of
+from topicnet.models.fingerprint import fingerprint_of
 from topicnet.models.fit_settings import Plan, Settings
 from topicnet.models.fitting import EVALUATION_BATCH, Fitting, likelihood_nats
 from topicnet.models.network import TopicNetwork
 from topicnet.runtime.devices import choose_device
-from topicnet.runtime.distributed import leads
+from topicnet.runtime.distributed import is_rank_zero
 from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.runtime.seeding import seeded
 from topicnet.runtime.threads import chosen_threads, in_inference, thread_count
 from topicnet.storage import atomic
-from topicnet.storage.mapped import give_back, row_blocks, row_sums, rows_between
+from topicnet.storage.mapped import release_pages, row_blocks, row_sums, rows_between
 from topicnet.training.checkpoint import Checkpoints, checkpoint_seconds
-from topicnet.training.collapse import Verdict
+from topicnet.training.collapse import HealthReport
 from topicnet.training.progress import Listener
 
 LARGEST_EXPONENT = 700.0  # of e, in a float
@@ -86,7 +86,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     stopped_: str
     start_complete_: bool
     validation_bound_: float
-    health_: Verdict
+    health_: HealthReport
 
     @abstractmethod
     def build_network(self, vocab_size: int) -> TopicNetwork:
@@ -141,8 +141,8 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             interrupted = stack.enter_context(deferred_interrupt())
             stack.enter_context(chosen_threads())
             kept = None
-            if checkpoints is not None and leads():
-                stack.enter_context(atomic.held(Path(checkpoints)))
+            if checkpoints is not None and is_rank_zero():
+                stack.enter_context(atomic.folder_lock(Path(checkpoints)))
                 kept = self._checkpoints(Path(checkpoints), counts, settings.seed)
             with seeded(settings.seed, device):
                 network = self.build_network(counts.shape[1]).to(device)
@@ -150,7 +150,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             result = fitting.run()
             self._adopt(network, result.history)
             self.validation_bound_ = fitting.validation_nats_per_token()
-            self.health_ = fitting.verdict(result)
+            self.health_ = fitting.health_report(result)
         self.device_ = str(device)
         self.stopped_, self.best_epoch_ = result.stopped, result.best_epoch
         self.start_complete_ = fitting.start_complete
@@ -287,7 +287,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self.device_ = "cpu"
         self.stopped_, self.best_epoch_ = ending["stopped"], ending["best_epoch"]
         self.start_complete_, self.validation_bound_ = ending["start_complete"], ending["validation_bound"]
-        self.health_ = Verdict.read(ending["health"]) if "health" in ending else Verdict(True)
+        self.health_ = HealthReport.read(ending["health"]) if "health" in ending else HealthReport(True)
         self._adopt(network, history)
 
     def ending(self) -> FitEnding:
@@ -305,7 +305,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if self.random_state is None:
             raise InputError("checkpoints given with random_state=None, expected a number: the same fit is known by it")
         given = self.get_params() | {"device": choose_device(self.device).type}  # other kinds give other bits
-        return Checkpoints(folder, owner_of(type(self).__name__, given, seed, counts), checkpoint_seconds())
+        return Checkpoints(folder, fingerprint_of(type(self).__name__, given, seed, counts), checkpoint_seconds())
 
     def _answer(self, X: Any, question: Callable[[Any, SparseBatch], Tensor]) -> NDArray[np.float32]:
         """Put a question to the network about each document, (D, n)."""
@@ -318,8 +318,8 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         def answer(start: int) -> Tensor:
             block = _filled_up(rows_between(counts, start, min(start + INFERENCE_BATCH, n_docs)))
             if start % HELD_DOCS == 0:
-                give_back(counts.data, counts.indices)
-            return question(network, SparseBatch.to_read(block, device)).float().cpu()
+                release_pages(counts.data, counts.indices)
+            return question(network, SparseBatch.for_inference(block, device)).float().cpu()
 
         starts = range(0, n_docs, INFERENCE_BATCH)
         answers = np.empty((0, 0), dtype=np.float32)

@@ -14,19 +14,19 @@ from topicnet.core.em import BETA_PSEUDO_COUNT, cluster_documents
 from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.models.network import TopicNetwork
-from topicnet.runtime.distributed import World, agreed
-from topicnet.training.collapse import ACTIVE, Verdict, duplicate_pairs, judge, largest_topics
+from topicnet.runtime.distributed import World, on_rank_zero
+from topicnet.training.collapse import ACTIVE, HealthReport, duplicate_pairs, judge, largest_topics
 from topicnet.training.progress import TrainResult
 
 SAMPLE_DOCS, SAMPLE_PER_TOPIC = 2_000, 10  # documents looked at after each epoch: at least so many
-VERDICT_BATCH = 4_000
+REPORT_BATCH = 4_000
 ROUNDS = 5  # of treatment at most, all in the first two thirds of a run
 OWN_SHARE = 0.7  # of a badly explained document, for the topic made from it
 
-Teach = Callable[[csr_matrix, Tensor], None]
+WarmUpEncoder = Callable[[csr_matrix, Tensor], None]
 
 
-class Doctor:
+class CollapseMonitor:
     """Looks after one network in training.
 
     Parameters
@@ -51,7 +51,7 @@ class Doctor:
         max_epochs: int,
         rng: np.random.Generator,
         device: torch.device,
-        teach: Teach,
+        warm_up_encoder: WarmUpEncoder,
         world: World | None = None,
     ) -> None:
         self.network = network
@@ -59,14 +59,14 @@ class Doctor:
         self.unigram = unigram
         self.rng = rng
         self.device = device
-        self.teach = teach
+        self.warm_up_encoder = warm_up_encoder
         self.world = world
         self.reseeded: list[int] = []  # topics, by treatment
         self.rounds_left = ROUNDS
         self.last = max_epochs * 2 // 3
         self.every = max(1, self.last // ROUNDS)
         n_sample = min(max(SAMPLE_DOCS, SAMPLE_PER_TOPIC * len(network.prior_theta())), documents.n_docs)
-        self.sample = documents.at(np.sort(rng.choice(documents.n_docs, n_sample, replace=False))).matrix()
+        self.sample = documents.take(np.sort(rng.choice(documents.n_docs, n_sample, replace=False))).matrix()
         self.batch = SparseBatch.from_csr(self.sample, np.arange(n_sample), device)
 
     def state(self) -> dict[str, Any]:
@@ -81,58 +81,58 @@ class Doctor:
     @torch.inference_mode()
     def measure(self) -> dict[str, float]:
         """Signs of collapse after an epoch, for the history."""
-        usage, theta = self._look()
+        kl_per_dimension, theta = self._look()
         largest = largest_topics(theta)
         return {
-            "active_units": float((usage > ACTIVE).sum()),
-            "least_used": float(usage.min()),
-            "most_used": float(usage.max()),
+            "active_units": float((kl_per_dimension > ACTIVE).sum()),
+            "least_used": float(kl_per_dimension.min()),
+            "most_used": float(kl_per_dimension.max()),
             "duplicate_pairs": float(len(duplicate_pairs(self.network.beta()))),
             "dead_topics": float((largest == 0).sum()),
         }
 
-    def treat(self, epoch: int, stopping: bool) -> bool:
+    def intervene(self, epoch: int, stopping: bool) -> bool:
         """Begin lost topics anew from badly explained documents; True when there were any."""
         if self.rounds_left == 0 or epoch > self.last or not (stopping or epoch % self.every == 0):
             return False
-        begun = agreed(self.world, self._begin_anew)
-        if begun is None:
+        reseeded = on_rank_zero(self.world, self._reseed_lost)
+        if reseeded is None:
             return False
         if self.world is not None:
-            self.world.spread(self.network.state_dict().values())
-        n_lost, theta = begun
-        self.teach(self.sample, theta.to(self.device))
+            self.world.broadcast(self.network.state_dict().values())
+        n_lost, theta = reseeded
+        self.warm_up_encoder(self.sample, theta.to(self.device))
         self.network.eval()
         self.reseeded.append(n_lost)
         self.rounds_left -= 1
         return True
 
     @torch.inference_mode()
-    def verdict(self, result: TrainResult) -> Verdict:
+    def health_report(self, result: TrainResult) -> HealthReport:
         """The verdict on the weights that were kept."""
         network = self.network
         counts = torch.zeros(len(network.beta()), dtype=torch.int64, device=self.device)
-        for batch in SparseBatches(self.documents, VERDICT_BATCH, self.device):
+        for batch in SparseBatches(self.documents, REPORT_BATCH, self.device):
             counts += largest_topics(network.infer_theta(batch))
-        usage, theta = self._look()
+        kl_per_dimension, theta = self._look()
         return judge(
             network.beta(),
             counts,
-            usage,
+            kl_per_dimension,
             float(theta.std(0, correction=0).max()),
             stopped=result.stopped,
             best_epoch=result.best_epoch,
             rollbacks=result.rollbacks,
-            reseeded=sum(self.reseeded[: result.treatments]),
+            reseeded=sum(self.reseeded[: result.interventions]),
         )
 
     def _look(self) -> tuple[Tensor, Tensor]:
         """Usage (Z,) and theta (n, K) of the sample, which holds no empty document, from one pass of the encoder."""
         q = self.network.encode(self.batch)
-        return self.network.usage(q), self.network.theta(q.mean)
+        return self.network.kl_per_dimension(q), self.network.theta(q.mean)
 
     @torch.no_grad()
-    def _begin_anew(self) -> tuple[int, Tensor] | None:
+    def _reseed_lost(self) -> tuple[int, Tensor] | None:
         """Begin the lost topics anew: how many, and theta (n, K) of the sample with them; None if there are none."""
         theta = self.network.infer_theta(self.batch)
         twins = self._twins(theta)

@@ -14,8 +14,8 @@ from topicnet.core.em import THETA_PSEUDO_COUNT, expected_topic_counts
 from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.models.base import TopicModel
-from topicnet.models.fitting import array_bytes, em_passes, start_docs, teaching_steps
-from topicnet.runtime.allocator import kept_memory
+from topicnet.models.fitting import array_bytes, em_passes, start_docs, warm_up_steps
+from topicnet.runtime.allocator import keep_freed_memory
 from topicnet.runtime.devices import choose_device
 from topicnet.runtime.memory import readable_bytes, readable_seconds, resident_memory
 from topicnet.runtime.seeding import seeded
@@ -31,7 +31,7 @@ START_COPIES = 5  # of theta of its documents
 DOCUMENT_BYTES = 200  # of ids, status and tables, beside theta
 TABLE_COPIES = 3  # of theta, while its table is written
 CLUSTERING = 1.5  # of the time of EM: k-means before it
-TEACHING = 0.5  # of a training step: the encoder alone
+WARM_UP_COST = 0.5  # of a training step: the encoder alone
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,17 @@ def forecast(model: TopicModel, counts: csr_matrix, *, tables: bool = True) -> F
     with chosen_threads(), seeded(0, device):
         network = model.build_network(counts.shape[1]).to(device)
         n_parameters = sum(parameter.numel() for parameter in network.parameters())
-        tokens = float(documents.at(np.arange(min(1_000, documents.n_docs))).column_sums().sum())
+        tokens = float(documents.take(np.arange(min(1_000, documents.n_docs))).column_sums().sum())
         mean_length = max(1.0, tokens / min(1_000, documents.n_docs))
         network.meet(torch.full((counts.shape[1],), 1 / counts.shape[1], device=device), mean_length)
-        with kept_memory(array_bytes(network)):  # as the fit will
+        with keep_freed_memory(array_bytes(network)):  # as the fit will
             step = _step_seconds(network, batches, settings.batch_size)
             passing = _pass_seconds(model.n_topics, documents, n_start, device) if settings.init == "em" else 0.0
     plan = settings.plan
-    teaching = max(teaching_steps(plan, model.n_topics), plan.teach_epochs * n_start // settings.batch_size)
-    start_steps = teaching if settings.init == "em" else 0
+    warm_up = max(warm_up_steps(plan, model.n_topics), plan.encoder_warm_up_epochs * n_start // settings.batch_size)
+    start_steps = warm_up if settings.init == "em" else 0
     seconds = CLUSTERING * em_passes(settings.n_topics) * passing + step * (
-        epochs * len(batches) + TEACHING * start_steps
+        epochs * len(batches) + WARM_UP_COST * start_steps
     )
     nonzeros = documents.nonzeros * n_start // documents.n_docs
     start = START_BYTES * nonzeros + 4 * START_COPIES * model.n_topics * n_start
@@ -91,7 +91,7 @@ def forecast(model: TopicModel, counts: csr_matrix, *, tables: bool = True) -> F
 
 def _step_seconds(network: torch.nn.Module, batches: SparseBatches, batch_size: int) -> float:
     """Median seconds of a training step, tried on the first documents."""
-    few = batches.documents.at(np.arange(min(batches.n_docs, TRIED_STEPS * batch_size)))
+    few = batches.documents.take(np.arange(min(batches.n_docs, TRIED_STEPS * batch_size)))
     optimizer = Adam(network, 0.0, {})
     taken = []
     network.train()
@@ -113,7 +113,7 @@ def _wait_for(device: torch.device) -> None:
 
 def _pass_seconds(n_topics: int, documents: Rows, n_start: int, device: torch.device) -> float:
     """Seconds of a pass of EM over so many documents, tried on a few."""
-    few = documents.at(np.arange(min(EM_BATCH, documents.n_docs)))
+    few = documents.take(np.arange(min(EM_BATCH, documents.n_docs)))
     batch = SparseBatch.from_csr(few.matrix(), np.arange(few.n_docs), device)
     theta = torch.full((few.n_docs, n_topics), 1 / n_topics, device=device)
     beta_t = torch.full((documents.vocab_size, n_topics), 1 / documents.vocab_size, device=device)
@@ -122,7 +122,7 @@ def _pass_seconds(n_topics: int, documents: Rows, n_start: int, device: torch.de
         began = time.perf_counter()
         expected, ratio = expected_topic_counts(theta, beta_t, batch)
         theta = (expected + THETA_PSEUDO_COUNT) / (expected + THETA_PSEUDO_COUNT).sum(-1, keepdim=True)
-        batch.transposed.times(ratio[batch.order], theta)
+        batch.transposed.matmul(ratio[batch.order], theta)
         _wait_for(device)
         taken.append(time.perf_counter() - began)
     return min(taken) * n_start / few.n_docs

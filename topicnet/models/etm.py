@@ -18,7 +18,7 @@ from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fit_settings import Plan, check_count, check_share
+from topicnet.models.fit_settings import Plan, check_count, check_fraction
 from topicnet.models.network import TopicNetwork
 
 
@@ -66,7 +66,7 @@ class ETMNetwork(TopicNetwork):
         """KL from the standard normal, (B,)."""
         return self.prior.kl(q)
 
-    def usage(self, q: Normal) -> Tensor:
+    def kl_per_dimension(self, q: Normal) -> Tensor:
         """Mean KL of each dimension, (Z,)."""
         return self.prior.kl_per_dimension(q).mean(0)
 
@@ -167,7 +167,7 @@ class ETM(TopicModel):
         beta, rows sum to 1.
     history_ : list of dict
         Per epoch: loss terms in nats per document, validation loss, signs of collapse, seconds.
-    health_ : Verdict
+    health_ : HealthReport
         What was seen and done about collapse, and whether the model is fit for use.
     device_ : str
         The device the model was trained on.
@@ -180,7 +180,7 @@ class ETM(TopicModel):
     """
 
     PLANS: ClassVar[dict[str, Plan]] = {
-        "em": Plan(400, 0.004, diversity=0.01, care=4.0, care_of="network"),
+        "em": Plan(400, 0.004, diversity=0.01, short_document_lr_decay=4.0, short_document_lr_decay_of="network"),
         "random": Plan(3_000, 0.01, diversity=0.015, most_epochs=300),
     }
 
@@ -232,7 +232,7 @@ class ETM(TopicModel):
     def build_network(self, vocab_size: int) -> ETMNetwork:
         """Make an untrained network for V words."""
         check_count("hidden_dim", self.hidden_dim)
-        check_share("dropout", self.dropout)
+        check_fraction("dropout", self.dropout)
         if self.latent_dim is not None:
             check_count("latent_dim", self.latent_dim)
         if not isinstance(self.freeze_embeddings, bool):

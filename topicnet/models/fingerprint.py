@@ -12,10 +12,10 @@ from scipy.sparse import csr_matrix
 
 from topicnet._version import __version__
 from topicnet.runtime.distributed import current
-from topicnet.storage.mapped import feed
+from topicnet.storage.mapped import update_digest
 
 
-def owner_of(model: str, parameters: Mapping[str, Any], seed: int, counts: csr_matrix) -> dict[str, Any]:
+def fingerprint_of(model: str, parameters: Mapping[str, Any], seed: int, counts: csr_matrix) -> dict[str, Any]:
     """All that decides the result of a fit, as JSON values: whose a checkpoint is."""
     given = {
         name: value if isinstance(value, str | int | float | bool | None) else checksum(np.asarray(value), np.float64)
@@ -34,5 +34,5 @@ def owner_of(model: str, parameters: Mapping[str, Any], seed: int, counts: csr_m
 def checksum(array: NDArray[Any], dtype: type[np.generic]) -> str:
     """SHA-256 of the numbers of an array, of whatever type they were."""
     digest = hashlib.sha256(str(array.shape).encode())
-    feed(digest, array, dtype)
+    update_digest(digest, array, dtype)
     return digest.hexdigest()

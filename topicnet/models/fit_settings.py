@@ -30,13 +30,13 @@ class Plan:
         Weight of the overlap of topics, nats per token.
     least_epochs, most_epochs : int
         However many, or few, steps an epoch has.
-    care : float
+    short_document_lr_decay : float
         How fast the learning rate after an EM start falls with the length of documents: a power of it.
-    care_of : {"topics", "network"}
+    short_document_lr_decay_of : {"topics", "network"}
         Whose rate.
-    teach_epochs : int
+    encoder_warm_up_epochs : int
         Over the documents of an EM start, at least, in which the encoder is taught their theta.
-    teaching : float
+    encoder_warm_up_factor : float
         Its steps, at least, in place of the usual number: a multiple of it.
     """
 
@@ -45,10 +45,10 @@ class Plan:
     diversity: float
     least_epochs: int = 5
     most_epochs: int = 100
-    care: float = 2.0
-    care_of: Literal["topics", "network"] = "topics"
-    teach_epochs: int = 5
-    teaching: float = 1.0
+    short_document_lr_decay: float = 2.0
+    short_document_lr_decay_of: Literal["topics", "network"] = "topics"
+    encoder_warm_up_epochs: int = 5
+    encoder_warm_up_factor: float = 1.0
 
     def epochs(self, n_batches: int) -> int:
         """Epochs that make so many steps, from the least to the most."""
@@ -93,7 +93,7 @@ class Settings:
             raise InputError(f"decoder={self.decoder!r} given, expected {' or '.join(DECODERS)}")
         if self.learning_rate is not None and self.learning_rate == 0:
             raise InputError("learning_rate=0 given, expected a number above 0")
-        check_share("validation_fraction", self.validation_fraction)
+        check_fraction("validation_fraction", self.validation_fraction)
 
     def epochs(self, n_batches: int) -> int:
         """Epochs to run: those asked for, or as many as the plan allows."""
@@ -101,18 +101,19 @@ class Settings:
 
     def rate(self, mean_length: float) -> float:
         """Peak learning rate in documents of so many tokens."""
-        care = self._care(mean_length) if self.plan.care_of == "network" else 1.0
-        return care * self.plan.rate if self.learning_rate is None else self.learning_rate
+        whole = self.plan.short_document_lr_decay_of == "network"
+        scale = self._short_document_lr_scale(mean_length) if whole else 1.0
+        return scale * self.plan.rate if self.learning_rate is None else self.learning_rate
 
-    def share_of_topics(self, mean_length: float) -> float:
+    def topic_lr_scale(self, mean_length: float) -> float:
         """Share of that rate that the topics get."""
-        return self._care(mean_length) if self.plan.care_of == "topics" else 1.0
+        return self._short_document_lr_scale(mean_length) if self.plan.short_document_lr_decay_of == "topics" else 1.0
 
-    def _care(self, mean_length: float) -> float:
+    def _short_document_lr_scale(self, mean_length: float) -> float:
         if self.init == "random" or self.learning_rate is not None:
             return 1.0
         # Adam moves the topics as fast however little a document says: from a good start, titles call for care.
-        return float(min(1.0, max(LEAST_TOKENS, mean_length) / ENOUGH_TOKENS) ** self.plan.care)
+        return float(min(1.0, max(LEAST_TOKENS, mean_length) / ENOUGH_TOKENS) ** self.plan.short_document_lr_decay)
 
     def schedule(self, n_steps: int, mean_length: float) -> Schedule:
         """Learning rate and weights over a run of so many steps on documents of so many tokens."""
@@ -138,7 +139,7 @@ def check_number(name: str, value: object) -> None:
         raise InputError(f"{name}={value!r} given, expected a number, 0 or more")
 
 
-def check_share(name: str, value: object) -> None:
+def check_fraction(name: str, value: object) -> None:
     """Raise InputError unless value is a number from 0 to below 1."""
     check_number(name, value)
     if float(value) >= 1:  # type: ignore[arg-type]

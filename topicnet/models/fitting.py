@@ -18,15 +18,15 @@ from topicnet.core.em import MANY_TOPICS, MixtureFit, fit_mixture
 from topicnet.core.gpu_resident import batches_of
 from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import SparseBatches
-from topicnet.models.collapse_monitor import Doctor
+from topicnet.models.collapse_monitor import CollapseMonitor
 from topicnet.models.fingerprint import checksum
 from topicnet.models.fit_settings import Plan, Settings
-from topicnet.models.network import Autoencoder, Teacher, TopicNetwork
-from topicnet.runtime.allocator import kept_memory
-from topicnet.runtime.distributed import agreed, current, leads
+from topicnet.models.network import Autoencoder, EncoderWarmUp, TopicNetwork
+from topicnet.runtime.allocator import keep_freed_memory
+from topicnet.runtime.distributed import current, is_rank_zero, on_rank_zero
 from topicnet.runtime.seeding import draw_seed
 from topicnet.training.checkpoint import Checkpoints, Saved
-from topicnet.training.collapse import Verdict
+from topicnet.training.collapse import HealthReport
 from topicnet.training.loop import train
 from topicnet.training.loss import validation_loss
 from topicnet.training.progress import Listener, Progress, TrainResult
@@ -37,9 +37,9 @@ from topicnet.training.schedule import Schedule
 EM_PASSES, LEAST_EM_PASSES = 60, 20
 # A start needs no more documents than this, nor more nonzeros, but always some documents.
 EM_DOCS, EM_NONZEROS, EM_LEAST_DOCS = 60_000, 3_000_000, 5_000
-TEACH_STEPS, MORE_A_TOPIC, FEW_TOPICS = 200, 6, 20  # of a start, at least; and more for each topic beyond a few
-RETEACH_STEPS = 100  # after a treatment, of a network that knows all topics but a few
-TEACH_RATE = 0.01
+WARM_UP_STEPS, MORE_A_TOPIC, FEW_TOPICS = 200, 6, 20  # of a start, at least; and more for each topic beyond a few
+RESEED_WARM_UP_STEPS = 100  # after a treatment, of a network that knows all topics but a few
+WARM_UP_RATE = 0.01
 VALIDATION_DOCS = (10, 2_000)  # fewer measure nothing, more cost time
 EVALUATION_BATCH = 1_000
 
@@ -60,9 +60,9 @@ def array_bytes(network: nn.Module) -> int:
     return max(sizes, default=0)
 
 
-def teaching_steps(plan: Plan, n_topics: int) -> int:
+def warm_up_steps(plan: Plan, n_topics: int) -> int:
     """Fewest steps in which an encoder learns what an EM start found: with 200, of 300 topics it uses 43."""
-    return max(round(plan.teaching * TEACH_STEPS), MORE_A_TOPIC * (n_topics - FEW_TOPICS))
+    return max(round(plan.encoder_warm_up_factor * WARM_UP_STEPS), MORE_A_TOPIC * (n_topics - FEW_TOPICS))
 
 
 def likelihood_nats(network: TopicNetwork, counts: csr_matrix) -> float:
@@ -77,7 +77,7 @@ def likelihood_nats(network: TopicNetwork, counts: csr_matrix) -> float:
 class Fitting:
     """One fit of one network to the filled documents of a corpus.
 
-    Inside `parallel.joined` several processes share it: the first makes the start and looks after the network, all
+    Inside `parallel.distributed` several processes share it: the first makes the start and looks after the network, all
     teach and train. Each is given the same documents and settings, and a network of the same shape.
     """
 
@@ -101,15 +101,15 @@ class Fitting:
         self.checkpoints = checkpoints
         self.start_complete = False
         self.tidy: Callable[[], None] = lambda: None  # gives freed memory back
-        self.doctor: Doctor
-        self.rng = np.random.default_rng(agreed(world, lambda: settings.seed))
+        self.monitor: CollapseMonitor
+        self.rng = np.random.default_rng(on_rank_zero(world, lambda: settings.seed))
         self.training, self.validation = self._split(documents)
-        self.train_seed, doctor_seed = draw_seed(self.rng), draw_seed(self.rng)
-        self.doctor_rng = np.random.default_rng(doctor_seed)
+        self.train_seed, monitor_seed = draw_seed(self.rng), draw_seed(self.rng)
+        self.monitor_rng = np.random.default_rng(monitor_seed)
 
     def run(self) -> TrainResult:
         """Start, teach and train, or go on from a checkpoint; the network holds the best weights afterwards."""
-        with kept_memory(array_bytes(self.network)) as self.tidy:
+        with keep_freed_memory(array_bytes(self.network)) as self.tidy:
             return self._run()
 
     def _run(self) -> TrainResult:
@@ -124,8 +124,15 @@ class Fitting:
         epochs = self.settings.epochs(len(batches))
         mean_length = self.network.mean_length
         unigram = torch.as_tensor(totals, device=self.device)
-        self.doctor = Doctor(
-            self.network, self.training, unigram, epochs, self.doctor_rng, self.device, self._teach, self.world
+        self.monitor = CollapseMonitor(
+            self.network,
+            self.training,
+            unigram,
+            epochs,
+            self.monitor_rng,
+            self.device,
+            self._warm_up_encoder,
+            self.world,
         )
         return train(
             self.network,
@@ -137,14 +144,14 @@ class Fitting:
             weight_decay=self.settings.weight_decay,
             seed=self.train_seed,
             device=self.device,
-            rates=dict.fromkeys(self.network.topic_parameters(), self.settings.share_of_topics(mean_length)),
+            rates=dict.fromkeys(self.network.topic_parameters(), self.settings.topic_lr_scale(mean_length)),
             measure=self._measure,
-            treat=self.doctor.treat,
+            intervene=self.monitor.intervene,
             listener=self.listener,
             interrupted=self.pressed,
             checkpoints=self.checkpoints if self.start_complete else None,
             saved=saved,
-            companions=(self, self.doctor),
+            companions=(self, self.monitor),
             world=self.world,
         )
 
@@ -156,16 +163,16 @@ class Fitting:
         """Go on from there."""
         self.rng.bit_generator.state = state["rng"]
 
-    def verdict(self, result: TrainResult) -> Verdict:
+    def health_report(self, result: TrainResult) -> HealthReport:
         """What the doctor says of the weights that were kept."""
-        return Verdict.read(agreed(self.world, lambda: asdict(self.doctor.verdict(result))))
+        return HealthReport.read(on_rank_zero(self.world, lambda: asdict(self.monitor.health_report(result))))
 
     def validation_nats_per_token(self) -> float:
         """Negative bound per token on the documents kept apart; NaN where there are none, or no bound."""
         if self.validation is None or not self.network.has_bound:
             return math.nan
         kept = self.validation
-        return agreed(self.world, lambda: likelihood_nats(self.network, kept) / float(kept.sum()))
+        return on_rank_zero(self.world, lambda: likelihood_nats(self.network, kept) / float(kept.sum()))
 
     def _check_same(self, totals: NDArray[np.float64]) -> None:
         if self.world is not None:
@@ -181,7 +188,7 @@ class Fitting:
             newest = None if self.checkpoints is None else self.checkpoints.newest()
             return None if newest is None else {"tensors": newest.tensors, "values": newest.values}
 
-        found = agreed(self.world, read)
+        found = on_rank_zero(self.world, read)
         return None if found is None else Saved(**found)
 
     def _batches(self, documents: Rows | csr_matrix) -> SparseBatches:
@@ -190,7 +197,7 @@ class Fitting:
     def _level(self) -> None:
         """Give every process the first one's weights."""
         if self.world is not None:
-            self.world.spread(self.network.state_dict().values())
+            self.world.broadcast(self.network.state_dict().values())
 
     def _summary(self, totals: NDArray[np.float64]) -> tuple[Tensor, float]:
         """Word frequencies (V,), smoothed, and tokens per document."""
@@ -204,7 +211,7 @@ class Fitting:
         if n_kept < least:
             return documents, None
         order = self.rng.permutation(documents.n_docs)
-        return documents.at(np.sort(order[n_kept:])), documents.at(np.sort(order[:n_kept])).matrix()
+        return documents.take(np.sort(order[n_kept:])), documents.take(np.sort(order[:n_kept])).matrix()
 
     def _start(self) -> None:
         """EM and its teaching where asked for, then whatever the model's prior needs."""
@@ -212,22 +219,22 @@ class Fitting:
         n_all, n_docs = self.training.n_docs, start_docs(self.training)
         few = self.training
         if n_all > n_docs:
-            few = few.at(np.sort(self.rng.choice(n_all, n_docs, replace=False)))
+            few = few.take(np.sort(self.rng.choice(n_all, n_docs, replace=False)))
         counts = few.matrix()
         if self.settings.init == "em":
             mixture = self._fit_mixture(counts)
             self.network.start_from(mixture)
             self._level()
             self.tidy()
-            self._teach(counts, mixture.theta, teaching_steps(self.settings.plan, self.settings.n_topics))
+            self._warm_up_encoder(counts, mixture.theta, warm_up_steps(self.settings.plan, self.settings.n_topics))
         if self.network.pretrain_epochs and not self.interrupted():
             # Unlike the teacher the autoencoder moves the topics too: it goes no faster than the training.
             mean_length = self.network.mean_length
-            rate = self.settings.share_of_topics(mean_length) * self.settings.rate(mean_length)
+            rate = self.settings.topic_lr_scale(mean_length) * self.settings.rate(mean_length)
             self._prepare("pretrain", Autoencoder(self.network), counts, self.network.pretrain_epochs, rate)
         if not self.interrupted():
             seed = draw_seed(self.rng)
-            if leads():
+            if is_rank_zero():
                 self.network.initialise(self._latent_means(counts), seed)
             self._level()
 
@@ -243,15 +250,17 @@ class Fitting:
             found = fit_mixture(counts, n_topics, em_passes(n_topics), self.rng, self.device, on_pass)
             return found.theta, found.beta, self.rng.bit_generator.state
 
-        theta, beta, self.rng.bit_generator.state = agreed(self.world, fit)
+        theta, beta, self.rng.bit_generator.state = on_rank_zero(self.world, fit)
         return MixtureFit(theta.to(self.device), beta.to(self.device))
 
-    def _teach(self, counts: csr_matrix, theta: Tensor, steps: int = RETEACH_STEPS) -> None:
+    def _warm_up_encoder(self, counts: csr_matrix, theta: Tensor, steps: int = RESEED_WARM_UP_STEPS) -> None:
         """Teach the encoder the theta (n, K) of documents (n, V)."""
         n_batches = len(SparseBatches(counts, self.settings.batch_size, self.device, self.world))
         # Without any teaching theta would mean nothing: after Ctrl-C one quick epoch is still done.
-        epochs = 1 if self.interrupted() else max(self.settings.plan.teach_epochs, math.ceil(steps / n_batches))
-        self._prepare("teach", Teacher(self.network, theta), counts, epochs, TEACH_RATE)
+        epochs = (
+            1 if self.interrupted() else max(self.settings.plan.encoder_warm_up_epochs, math.ceil(steps / n_batches))
+        )
+        self._prepare("warm-up", EncoderWarmUp(self.network, theta), counts, epochs, WARM_UP_RATE)
 
     def _prepare(self, stage: str, part: nn.Module, counts: csr_matrix, epochs: int, rate: float) -> None:
         """Train on another objective before, or between, the epochs of the real one."""
@@ -277,7 +286,7 @@ class Fitting:
     def _measure(self) -> dict[str, float]:
         """What the doctor has to say of an epoch."""
         self.tidy()
-        return self.doctor.measure()
+        return self.monitor.measure()
 
     def _latent_means(self, counts: csr_matrix) -> Tensor:
         self.network.eval()

@@ -21,7 +21,7 @@ from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fit_settings import check_count, check_share
+from topicnet.models.fit_settings import check_count, check_fraction
 from topicnet.models.network import TopicNetwork
 
 # Added to the variances of a mixture fitted to posterior means: the draws it is a prior for spread about them.
@@ -78,7 +78,7 @@ class GMNTMNetwork(TopicNetwork):
         """KL of q(z|x) q(c|x) from the mixture, (B,) (Jiang et al. 2017, eq. 12)."""
         return self.prior.kl(q, self.log_assignment(q, z))
 
-    def usage(self, q: Normal) -> Tensor:
+    def kl_per_dimension(self, q: Normal) -> Tensor:
         """Mean KL of each dimension given the component, (Z,)."""
         return self.prior.kl_per_dimension(q, self.log_assignment(q, q.mean)).mean(0)
 
@@ -199,7 +199,7 @@ validation_fraction, patience, device, random_state
     def build_network(self, vocab_size: int) -> GMNTMNetwork:
         """Make an untrained network for V words."""
         check_count("hidden_dim", self.hidden_dim)
-        check_share("dropout", self.dropout)
+        check_fraction("dropout", self.dropout)
         check_count("pretrain_epochs", self.pretrain_epochs, least=0)
         n_components = self.n_topics if self.n_components is None else self.n_components
         latent_dim = self.n_topics if self.latent_dim is None else self.latent_dim

@@ -52,7 +52,7 @@ class TopicNetwork(nn.Module, ABC):
         """Divergence from the prior, (B,) nats or a scalar for the batch."""
 
     @abstractmethod
-    def usage(self, q: Any) -> Tensor:
+    def kl_per_dimension(self, q: Any) -> Tensor:
         """How much each latent dimension says (Z,): mean KL in nats per document, or its variance over documents."""
 
     @abstractmethod
@@ -138,7 +138,7 @@ class _Overlap(torch.autograd.Function):
         return gradient
 
 
-class Teacher(nn.Module):
+class EncoderWarmUp(nn.Module):
     """Teaches an encoder the theta an EM start found, so that training begins where EM ended."""
 
     # Weights chosen on 20 Newsgroups: theta is matched, and the posterior kept near enough to the prior.

@@ -14,7 +14,7 @@ from topicnet.core.nets import Proportions, SparseGaussianEncoder
 from topicnet.core.sparse import SparseBatch
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fit_settings import Plan, check_count, check_share
+from topicnet.models.fit_settings import Plan, check_count, check_fraction
 from topicnet.models.network import TopicNetwork
 
 
@@ -54,7 +54,7 @@ class NVDMGSMNetwork(TopicNetwork):
         """KL from the standard normal, (B,)."""
         return self.prior.kl(q)
 
-    def usage(self, q: Normal) -> Tensor:
+    def kl_per_dimension(self, q: Normal) -> Tensor:
         """Mean KL of each dimension, (Z,)."""
         return self.prior.kl_per_dimension(q).mean(0)
 
@@ -139,7 +139,7 @@ validation_fraction, patience, device, random_state
     def build_network(self, vocab_size: int) -> NVDMGSMNetwork:
         """Make an untrained network for V words."""
         check_count("hidden_dim", self.hidden_dim)
-        check_share("dropout", self.dropout)
+        check_fraction("dropout", self.dropout)
         latent_dim = self.n_topics if self.latent_dim is None else self.latent_dim
         check_count("latent_dim", latent_dim)
         return NVDMGSMNetwork(vocab_size, self.n_topics, self.hidden_dim, latent_dim, self.dropout, self.decoder)

@@ -18,7 +18,7 @@ from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fit_settings import Plan, check_count, check_number, check_share
+from topicnet.models.fit_settings import Plan, check_count, check_fraction, check_number
 from topicnet.models.network import TopicNetwork, uniform_nats
 
 
@@ -91,7 +91,7 @@ class WLDANetwork(TopicNetwork):
         nats = self.mean_length * uniform_nats(self.logits.shape[1])
         return nats * mmd(root_theta, root_prior, lambda a, b: self.kernel(a, b, 1.0), q.noise.share)
 
-    def usage(self, q: Point) -> Tensor:
+    def kl_per_dimension(self, q: Point) -> Tensor:
         """Variance over documents of each dimension, (Z,) (Burda et al. 2016, section 5.2)."""
         return q.mean.var(0, correction=0)
 
@@ -147,7 +147,14 @@ class WLDA(TopicModel):
     PLANS: ClassVar[dict[str, Plan]] = {
         # Topics that the encoder has not learned to use are lost in the first epochs: it is taught for longer.
         "em": Plan(
-            320, 0.04, diversity=0.015, least_epochs=2, care=4.0, care_of="network", teach_epochs=2, teaching=2.0
+            320,
+            0.04,
+            diversity=0.015,
+            least_epochs=2,
+            short_document_lr_decay=4.0,
+            short_document_lr_decay_of="network",
+            encoder_warm_up_epochs=2,
+            encoder_warm_up_factor=2.0,
         ),
         "random": Plan(5_000, 0.012, diversity=0.03, most_epochs=300),
     }
@@ -200,8 +207,8 @@ class WLDA(TopicModel):
     def build_network(self, vocab_size: int) -> WLDANetwork:
         """Make an untrained network for V words."""
         check_count("hidden_dim", self.hidden_dim)
-        check_share("dropout", self.dropout)
-        check_share("noise", self.noise)
+        check_fraction("dropout", self.dropout)
+        check_fraction("noise", self.noise)
         check_number("concentration", self.concentration)
         if self.concentration == 0:
             raise InputError("concentration=0 given, expected a number above 0")

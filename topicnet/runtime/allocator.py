@@ -26,7 +26,7 @@ _users = 0
 
 
 @contextmanager
-def kept_memory(largest: int) -> Iterator[Callable[[], None]]:
+def keep_freed_memory(largest: int) -> Iterator[Callable[[], None]]:
     """Have memory that is freed inside kept for what is made next, where arrays of so many bytes are made.
 
     What it gives, called when much has been freed that is not made again soon, gives that back; so does the end.

@@ -55,13 +55,13 @@ class World:
     group: Any = None
 
     @property
-    def leads(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Whether this is the process that decides, prints and writes."""
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:
         """Add up the values of all processes, in their place, and return them."""
-        with self._meeting():
+        with self._collective():
             dist.all_reduce(values, group=self.group)
         return values
 
@@ -80,14 +80,14 @@ class World:
         padded = rows.new_zeros(longest, *rows.shape[1:])
         padded[: len(rows)] = rows
         parts = [torch.empty_like(padded) for _ in sizes]
-        with self._meeting():
+        with self._collective():
             dist.all_gather(parts, padded, group=self.group)
         return torch.cat([part[:n] for part, n in zip(parts, sizes, strict=True)])
 
     @torch.no_grad()
-    def spread(self, tensors: Iterable[Tensor]) -> None:
+    def broadcast(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite the tensors by those of the first process."""
-        with self._meeting():
+        with self._collective():
             for tensor in tensors:
                 dist.broadcast(tensor, self._first, group=self.group)
 
@@ -100,12 +100,12 @@ class World:
             Called on the first process alone; gives JSON values, with tensors among them if need be, which come to the
             others on the CPU. A `TopicnetError` it raises is raised on all.
         """
-        if not self.leads:
+        if not self.is_rank_zero:
             message = json.loads(bytes(self._told().tolist()))
             if "error" in message:
                 raise getattr(errors, message["kind"], TopicnetError)(message["error"])
             came = [torch.empty(shape, dtype=getattr(torch, kind)) for kind, shape in message["tensors"]]
-            self.spread(came)
+            self.broadcast(came)
             made: T = _unpacked(message["value"], came)
             return made
         try:
@@ -116,7 +116,7 @@ class World:
         tensors: list[Tensor] = []
         packed = _packed(value, tensors)
         self._tell({"value": packed, "tensors": [_kind_and_shape(tensor) for tensor in tensors]})
-        self.spread(tensors)
+        self.broadcast(tensors)
         return value
 
     def check_same(self, given: Any, what: str) -> None:
@@ -163,7 +163,7 @@ class World:
         mine, values = gradient._indices()[0], gradient._values()
         touched = torch.zeros(gradient.shape[0], dtype=torch.uint8, device=gradient.device)
         touched[mine] = 1
-        with self._meeting():
+        with self._collective():
             dist.all_reduce(touched, op=dist.ReduceOp.MAX, group=self.group)
         rows = touched.nonzero().ravel()
         spaced = values.new_zeros(len(rows), values.shape[1])
@@ -178,7 +178,7 @@ class World:
                 buckets.append([])
             buckets[-1].append(value)
         sums = []
-        with self._meeting():
+        with self._collective():
             flats, works = [], []
             for members in buckets:
                 flat = [value.reshape(-1) for value in members]
@@ -197,17 +197,17 @@ class World:
 
     def _tell(self, message: dict[str, Any]) -> None:
         told = torch.tensor(list(json.dumps(message).encode()), dtype=torch.uint8)
-        self.spread([torch.tensor(len(told)), told])
+        self.broadcast([torch.tensor(len(told)), told])
 
     def _told(self) -> Tensor:
         length = torch.tensor(0)
-        self.spread([length])
+        self.broadcast([length])
         told = torch.empty(int(length), dtype=torch.uint8)
-        self.spread([told])
+        self.broadcast([told])
         return told
 
     @contextmanager
-    def _meeting(self) -> Iterator[None]:
+    def _collective(self) -> Iterator[None]:
         try:
             yield
         except RuntimeError as error:  # of torch and of its back ends, whatever is the matter
@@ -218,22 +218,22 @@ class World:
 
 
 def current() -> World | None:
-    """The processes that a fit begun now is shared with; None outside `joined`, or where there is one process."""
+    """The processes that a fit begun now is shared with; None outside `distributed`, or where there is one process."""
     return _joined
 
 
-def leads() -> bool:
+def is_rank_zero() -> bool:
     """Whether this process prints and writes: where several share a fit, the first alone."""
-    return _joined is None or _joined.leads
+    return _joined is None or _joined.is_rank_zero
 
 
-def agreed(world: World | None, make: Callable[[], T]) -> T:
+def on_rank_zero(world: World | None, make: Callable[[], T]) -> T:
     """What the first process makes, for all of them (`World.from_first`); without others, what this one makes."""
     return make() if world is None else world.from_first(make)
 
 
 @contextmanager
-def joined() -> Iterator[World | None]:
+def distributed() -> Iterator[World | None]:
     """Share the fits inside the block with the other processes that torchrun started.
 
     Every process has to make the same fits of the same documents, in the same order. Without torchrun, or with one

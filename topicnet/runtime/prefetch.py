@@ -15,7 +15,7 @@ AHEAD = 2  # items read while others are worked on
 WORKERS = 2
 
 
-def read_ahead(items: Iterator[T]) -> Iterator[T]:
+def prefetch(items: Iterator[T]) -> Iterator[T]:
     """The same items, read by a thread of its own while those before are worked on."""
     queue: Queue[tuple[T] | BaseException | None] = Queue(AHEAD)
     given_up = threading.Event()
@@ -42,7 +42,7 @@ def read_ahead(items: Iterator[T]) -> Iterator[T]:
             queue.get_nowait()
 
 
-def in_order(
+def map_in_order(
     work: Callable[[T], R], items: Iterable[T], workers: int = WORKERS, prepare: Callable[[], None] | None = None
 ) -> Iterator[R]:
     """What the work makes of each item, in order; as many are worked on at a time as there are workers.

@@ -12,7 +12,7 @@ from topicnet.runtime.distributed import World
 
 
 @dataclass(frozen=True)
-class Share:
+class Shard:
     """This process's documents of a batch that all processes have cut among them.
 
     Attributes
@@ -25,7 +25,7 @@ class Share:
     sizes: tuple[int, ...]
 
     @classmethod
-    def of(cls, world: World, n_docs: int) -> Share:
+    def of(cls, world: World, n_docs: int) -> Shard:
         """That of a batch of so many documents in all."""
         each, more = divmod(n_docs, world.size)
         return cls(world, tuple(each + (rank < more) for rank in range(world.size)))
@@ -64,11 +64,11 @@ class Share:
 
 class _Gathered(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, share: Share) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, share: Shard) -> Tensor:
         ctx.share = share
         return share.world.gather(rows, share.sizes)
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
-        share: Share = ctx.share
+        share: Shard = ctx.share
         return share.world.sum(upstream[0].clone(memory_format=torch.contiguous_format))[share.mine], None

@@ -35,7 +35,7 @@ def disk_errors(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole_folder(target: Path, *, overwrite: bool, within: Path | None = None) -> Iterator[Path]:
+def atomic_folder(target: Path, *, overwrite: bool, within: Path | None = None) -> Iterator[Path]:
     """Yield an empty folder that becomes the target when the block succeeds.
 
     It lies beside the target, or within another folder of the same disk.
@@ -77,7 +77,7 @@ def whole_folder(target: Path, *, overwrite: bool, within: Path | None = None) -
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Iterator[None]:
     """Make a folder where there is none, and keep other processes out of it until the block ends.
 
     A process that is killed lets go of it. A folder that is left empty is removed again.
@@ -152,7 +152,7 @@ def _replace_folder(staging: Path, target: Path) -> None:
 
 
 @contextmanager
-def whole_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
+def atomic_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """Yield a path beside the target that becomes the target when the block succeeds.
 
     Raises

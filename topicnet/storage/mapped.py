@@ -29,7 +29,7 @@ def row_blocks(counts: csr_matrix, nonzeros: int = BLOCK_NONZEROS) -> Iterator[t
         reach = int(counts.indptr[begin]) + nonzeros
         end = max(begin + 1, int(np.searchsorted(counts.indptr, reach, side="right")) - 1)
         yield slice(begin, end), rows_between(counts, begin, end)
-        give_back(counts.data, counts.indices)
+        release_pages(counts.data, counts.indices)
         begin = end
 
 
@@ -62,15 +62,15 @@ def is_mapped(array: NDArray[Any]) -> bool:
     return _map_of(array) is not None
 
 
-def feed(digest: hashlib._Hash, array: NDArray[Any], dtype: type[np.generic] | None = None) -> None:
+def update_digest(digest: hashlib._Hash, array: NDArray[Any], dtype: type[np.generic] | None = None) -> None:
     """Give a checksum the numbers of an array, as they are or as another type, a piece at a time."""
     flat = array.reshape(-1)
     for begin in range(0, len(flat), BLOCK_NONZEROS):
         digest.update(np.ascontiguousarray(flat[begin : begin + BLOCK_NONZEROS], dtype=dtype).data)
-        give_back(array)
+        release_pages(array)
 
 
-def give_back(*arrays: NDArray[Any]) -> None:
+def release_pages(*arrays: NDArray[Any]) -> None:
     """Let go of the pages of mapped arrays: they are read from the file when touched again. Others are left alone."""
     for array in arrays:
         mapped = _map_of(array)

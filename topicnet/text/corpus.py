@@ -23,7 +23,7 @@ from topicnet.text.readers.in_memory import documents_of_frame, documents_of_tex
 from topicnet.text.readers.read import Documents
 from topicnet.text.token_counts import count_tokens, only
 from topicnet.text.tokens.options import TextOptions
-from topicnet.text.tokens.tokenize import Cutting, cut_here
+from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
 from topicnet.text.validation import are_below, check_counts, check_parts, whole_counts
 
 COUNTS_FORMAT = 1
@@ -145,7 +145,7 @@ class Corpus:
         folder: Path | None = None,
         excerpts: bool = True,
         columns: list[str] | None = None,
-        cutting: Cutting = cut_here,
+        tokenization: Tokenization = tokenize_locally,
     ) -> Corpus:
         """Count batches of documents as `read_documents` yields them; `every_word` prunes none, and allows for none.
 
@@ -160,7 +160,7 @@ class Corpus:
             folder=folder,
             excerpts=excerpts,
             columns=columns,
-            cutting=cutting,
+            tokenization=tokenization,
         )
         found = counting.run(batches)
         n_words = len(found.vocabulary)

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicnet.errors import CorpusError
-from topicnet.runtime.prefetch import in_order
-from topicnet.storage.mapped import give_back
+from topicnet.runtime.prefetch import map_in_order
+from topicnet.storage.mapped import release_pages
 from topicnet.text.growing_arrays import Checksum, Store, Words
 from topicnet.text.phrases import Joiner, find_phrases
 from topicnet.text.readers.documents import Documents
 from topicnet.text.token_counts import count_tokens, only, starts_of
 from topicnet.text.tokens.options import TextOptions
-from topicnet.text.tokens.tokenize import Cut, Cutting, cut_here
+from topicnet.text.tokens.tokenize import Tokenization, Tokenized, tokenize_locally
 from topicnet.text.vocabulary import Pruning
 
 EXCERPT_CHARACTERS = 120
@@ -84,10 +84,10 @@ class Counting:
         folder: Path | None = None,
         excerpts: bool = True,
         columns: list[str] | None = None,
-        cutting: Cutting = cut_here,
+        tokenization: Tokenization = tokenize_locally,
     ) -> None:
         self.options = options
-        self.cutting = cutting
+        self.tokenization = tokenization
         self.every_word = every_word
         self.keep_excerpts = excerpts
         self.columns = columns
@@ -125,7 +125,7 @@ class Counting:
             self.results = {name: self._store(name) for name in ("data", "indices", "tokens")}
             with ThreadPoolExecutor(1) as worker:
                 pending: Future[None] | None = None
-                for documents, cuts in self.cutting(self.options, batches):
+                for documents, cuts in self.tokenization(self.options, batches):
                     codes, lengths = self._split(documents, cuts)
                     if pending is not None:
                         pending.result()
@@ -142,7 +142,7 @@ class Counting:
             self.open_files.callback(store.file.close)
         return store
 
-    def _split(self, documents: Documents, cuts: Iterable[Cut]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    def _split(self, documents: Documents, cuts: Iterable[Tokenized]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Word numbers of a batch, documents end to end, and how many each document has."""
         parts = [(self._code(one), one.lengths, one.blank) for one in cuts]
         self.ids.append(pl.Series(documents.ids, dtype=pl.String))
@@ -162,7 +162,7 @@ class Counting:
         self.blank.append(blank)
         return codes, lengths
 
-    def _code(self, cut: Cut) -> NDArray[np.int32]:
+    def _code(self, cut: Tokenized) -> NDArray[np.int32]:
         """Word numbers of texts, end to end."""
         codes = self.words.encode(cut.words)
         return codes if cut.numbers is None else codes[cut.numbers]
@@ -213,9 +213,9 @@ class Counting:
             known, lengths = only(renumbered, batch[1], renumbered >= 0)
             return count_tokens(known, lengths, len(chosen)), known
 
-        for counts, known in in_order(count, self._batches(tokens)):
+        for counts, known in map_in_order(count, self._batches(tokens)):
             self._keep(counts, known)
-            give_back(tokens)
+            release_pages(tokens)
         del tokens
         spill.discard()
         if self.finds_phrases and self.folder is not None:

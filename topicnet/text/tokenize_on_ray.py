@@ -14,13 +14,15 @@ from topicnet.errors import ParallelError
 from topicnet.text.growing_arrays import Words
 from topicnet.text.readers.documents import Documents
 from topicnet.text.tokens.options import TextOptions
-from topicnet.text.tokens.tokenize import Cut, cut, in_pieces, small_batches
+from topicnet.text.tokens.tokenize import Tokenized, in_pieces, small_batches, tokenize_texts
 
 BATCHES_A_CORE = 4  # handed to the cluster at a time
 MOST_CHARACTERS = 200_000_000  # of these: this process holds no more of the texts
 
 
-def cut_on_ray(options: TextOptions, batches: Iterable[Documents]) -> Iterator[tuple[Documents, Iterable[Cut]]]:
+def tokenize_on_ray(
+    options: TextOptions, batches: Iterable[Documents]
+) -> Iterator[tuple[Documents, Iterable[Tokenized]]]:
     """Cut the texts of all batches on the cluster this process is connected to.
 
     This process reads; each task cuts one batch, and gives its different words and the number of each that stands
@@ -34,9 +36,9 @@ def cut_on_ray(options: TextOptions, batches: Iterable[Documents]) -> Iterator[t
         pieces = [list(in_pieces(documents.texts)) for documents in window]
         tables = [pl.DataFrame({"text": pl.Series(piece, dtype=pl.String)}) for some in pieces for piece in some]
         done = ray.data.from_arrow([table.to_arrow() for table in tables]).map_batches(
-            _cut_table, batch_size=None, batch_format="pyarrow", fn_args=(here,)
+            _tokenize_table, batch_size=None, batch_format="pyarrow", fn_args=(here,)
         )
-        cuts = map(_cut_of, _found(done.iter_batches(batch_size=None, batch_format="pyarrow")))
+        cuts = map(_tokenized_of, _found(done.iter_batches(batch_size=None, batch_format="pyarrow")))
         for documents, some in zip(window, pieces, strict=True):
             found = list(islice(cuts, len(some)))
             if sum(len(one.lengths) for one in found) != sum(map(len, some)):
@@ -73,9 +75,9 @@ def _found(tables: Iterator[Any]) -> Iterator[Any]:
         ) from error
 
 
-def _cut_table(table: Any, options: TextOptions) -> Any:
-    """One row with all that a `Cut` of these texts holds; runs on any machine of the cluster."""
-    words, _, lengths, blank = cut(_with_tokenizer(options), pl.Series(table["text"]).to_list())
+def _tokenize_table(table: Any, options: TextOptions) -> Any:
+    """One row with all that a `Tokenized` of these texts holds; runs on any machine of the cluster."""
+    words, _, lengths, blank = tokenize_texts(_with_tokenizer(options), pl.Series(table["text"]).to_list())
     numbered = Words([])
     numbers = numbered.encode(words)
     row = {"words": [numbered.listed()], "numbers": [numbers], "lengths": [lengths], "blank": [blank]}
@@ -88,8 +90,8 @@ def _with_tokenizer(options: TextOptions) -> TextOptions:
     return options
 
 
-def _cut_of(table: Any) -> Cut:
+def _tokenized_of(table: Any) -> Tokenized:
     row = pl.from_arrow(table)
     assert isinstance(row, pl.DataFrame)
     parts = {name: row[name][0] for name in row.columns}
-    return Cut(parts["words"], *(parts[name].to_numpy() for name in ("numbers", "lengths", "blank")))
+    return Tokenized(parts["words"], *(parts[name].to_numpy() for name in ("numbers", "lengths", "blank")))

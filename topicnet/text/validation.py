@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicnet.errors import InputError
-from topicnet.storage.mapped import give_back, row_blocks
+from topicnet.storage.mapped import release_pages, row_blocks
 
 
 def whole_counts(counts: Any) -> csr_matrix:
@@ -66,5 +66,5 @@ def are_below(ids: NDArray[np.integer], limit: int) -> bool:
         part = ids[begin : begin + step]
         if part.min() < 0 or part.max() >= limit:
             return False
-        give_back(ids)
+        release_pages(ids)
     return True

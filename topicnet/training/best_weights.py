@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 
-class Keeper:
+class BestWeights:
     """Holds the best weights seen, on the device.
 
     Parameters
@@ -18,26 +18,26 @@ class Keeper:
         How many the weights have seen.
     """
 
-    def __init__(self, network: nn.Module, treatments: int) -> None:
+    def __init__(self, network: nn.Module, interventions: int) -> None:
         self.network = network
-        self.treatments = treatments
+        self.interventions = interventions
         self.epoch = 0
         self.loss = math.inf
         self.tensors: dict[str, Tensor] = {}
 
     @classmethod
-    def of(cls, network: nn.Module, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Keeper:
+    def of(cls, network: nn.Module, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> BestWeights:
         """One that holds what `values` and `tensors` of another gave."""
-        keeper = cls(network, values["treatments"])
-        keeper.epoch, keeper.loss = values["epoch"], values["loss"]
+        best_weights = cls(network, values["treatments"])
+        best_weights.epoch, best_weights.loss = values["epoch"], values["loss"]
         devices = {name: value.device for name, value in network.state_dict().items()}
-        keeper.tensors = {name: value.to(devices[name], copy=True) for name, value in tensors.items()}
-        return keeper
+        best_weights.tensors = {name: value.to(devices[name], copy=True) for name, value in tensors.items()}
+        return best_weights
 
     @property
     def values(self) -> dict[str, Any]:
         """What is known of the weights."""
-        return {"treatments": self.treatments, "epoch": self.epoch, "loss": self.loss}
+        return {"treatments": self.interventions, "epoch": self.epoch, "loss": self.loss}
 
     def offer(self, epoch: int, loss: float) -> None:
         """Keep the weights if their loss is the lowest so far; without one (NaN) the latest are the best."""

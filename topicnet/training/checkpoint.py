@@ -77,16 +77,16 @@ class Checkpoints:
     Parameters
     ----------
     folder : Path
-        Made when first needed. Whoever writes there holds it (`files.held`).
+        Made when first needed. Whoever writes there holds it (`folder_lock`).
     owner : dict
         What decides the result, as JSON values: checkpoints of another owner are refused.
     seconds : float
         Least time between two; 0 saves at every occasion.
     """
 
-    def __init__(self, folder: Path, owner: dict[str, Any], seconds: float) -> None:
+    def __init__(self, folder: Path, fingerprint: dict[str, Any], seconds: float) -> None:
         self.folder = folder
-        self.owner = _plain(owner)
+        self.fingerprint = _plain(fingerprint)
         self.seconds = seconds
         self._next = -math.inf  # when the next one is due
         self._whole: list[Path] = []  # those known to be
@@ -107,10 +107,10 @@ class Checkpoints:
         found = self._found()
         folder = self.folder / f"{PREFIX}{_number(found[-1]) + 1 if found else 1:06}"
         try:
-            with atomic.whole_folder(folder, overwrite=False) as staged:
+            with atomic.atomic_folder(folder, overwrite=False) as staged:
                 tensors = {name: value.detach().cpu().contiguous() for name, value in saved.tensors.items()}
                 save_file(tensors, staged / TENSORS)
-                header = {"format": FORMAT, "owner": self.owner, "values": _plain(saved.values)}
+                header = {"format": FORMAT, "owner": self.fingerprint, "values": _plain(saved.values)}
                 header |= {"sha256": formats.sha256(staged / TENSORS)}
                 formats.write_json(staged / HEADER, header | {"checksum": formats.json_checksum(header)})
         except (OSError, SafetensorError) as error:
@@ -158,16 +158,16 @@ class Checkpoints:
             whole = header.pop("checksum") == formats.json_checksum(header)
             if not whole or header["sha256"] != formats.sha256(folder / TENSORS):
                 return None
-            self._check_owner(header["owner"])
+            self._check_fingerprint(header["owner"])
             return Saved(load_file(folder / TENSORS), _back(header["values"]))
         except InputError:
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError):
             return None
 
-    def _check_owner(self, owner: dict[str, Any]) -> None:
-        mine = json.loads(json.dumps(self.owner))
-        other = [name for name in sorted(owner.keys() | mine.keys()) if owner.get(name) != mine.get(name)]
+    def _check_fingerprint(self, fingerprint: dict[str, Any]) -> None:
+        mine = json.loads(json.dumps(self.fingerprint))
+        other = [name for name in sorted(fingerprint.keys() | mine.keys()) if fingerprint.get(name) != mine.get(name)]
         if other:
             raise InputError(
                 f"the checkpoints in {str(self.folder)!r} are of a fit with another value of {other[0]}: give what that"

@@ -37,7 +37,7 @@ def largest_topics(theta: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class HealthReport:
     """What was seen of collapse in a fit.
 
     Attributes
@@ -70,7 +70,7 @@ class Verdict:
     rollbacks: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def read(cls, saved: Mapping[str, Any]) -> Verdict:
+    def read(cls, saved: Mapping[str, Any]) -> HealthReport:
         """The verdict as it was before it was written as JSON, which has no tuples."""
         pairs = [(int(i), int(j)) for i, j in saved["duplicates"]]
         return cls(**(dict(saved) | {"duplicates": pairs}))
@@ -90,14 +90,14 @@ class Verdict:
 def judge(
     beta: Tensor,
     largest: Tensor,
-    usage: Tensor,
+    kl_per_dimension: Tensor,
     theta_spread: float,
     *,
     stopped: str,
     best_epoch: int,
     rollbacks: list[Rollback],
     reseeded: int,
-) -> Verdict:
+) -> HealthReport:
     """Weigh the signs at the end of a fit.
 
     Parameters
@@ -106,8 +106,8 @@ def judge(
         (K, V).
     largest : Tensor
         (K,) documents of which each topic is the largest.
-    usage : Tensor
-        (Z,) see `Verdict`.
+    kl_per_dimension : Tensor
+        (Z,) see `HealthReport`.
     theta_spread : float
         Largest standard deviation of a topic's proportion over documents.
     stopped, best_epoch, rollbacks
@@ -119,7 +119,7 @@ def judge(
     duplicates = duplicate_pairs(beta)
     repeating = {j for _, j in duplicates}
     dead = [int(k) for k in (largest == 0).nonzero().ravel().tolist()]
-    active = int((usage > ACTIVE).sum())
+    active = int((kl_per_dimension > ACTIVE).sum())
     findings = []
     unfit = stopped == "diverged" or len(repeating) > TOLERATED * n_topics or len(dead) > TOLERATED * n_topics
     if stopped == "diverged":
@@ -137,19 +137,19 @@ def judge(
     if dead:
         verb = "is" if len(dead) == 1 else "are"
         findings.append(f"{len(dead)} of {n_topics} topics {verb} no document's largest: {_listed(map(str, dead))}")
-    if n_topics > 1 and active <= TOLERATED * len(usage):
+    if n_topics > 1 and active <= TOLERATED * len(kl_per_dimension):
         unfit = True
         verb = "says" if active == 1 else "say"
-        findings.append(f"{active} of {len(usage)} latent dimensions {verb} anything of the documents")
+        findings.append(f"{active} of {len(kl_per_dimension)} latent dimensions {verb} anything of the documents")
     if n_topics > 1 and theta_spread < LEAST_SPREAD:
         unfit = True
         findings.append("every document has the same topics, or nearly")
-    return Verdict(
+    return HealthReport(
         fit_for_use=not unfit,
         findings=findings,
         duplicates=duplicates,
         dead=dead,
-        usage=[float(value) for value in usage.tolist()],
+        usage=[float(value) for value in kl_per_dimension.tolist()],
         active_units=active,
         reseeded=reseeded,
         rollbacks=[{"epoch": r.epoch, "step": r.step, "learning_rate": r.learning_rate} for r in rollbacks],

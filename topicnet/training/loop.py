@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from topicnet.runtime.distributed import World, agreed
+from topicnet.runtime.distributed import World, on_rank_zero
 from topicnet.training.alternating import Phase, Phases
-from topicnet.training.best_weights import Keeper
+from topicnet.training.best_weights import BestWeights
 from topicnet.training.checkpoint import Checkpoints, Saved
 from topicnet.training.loss import named_terms, validation_loss
 from topicnet.training.optimizer import Adam
@@ -27,7 +27,7 @@ CHECK_STEPS = 20  # how often the device is asked whether the loss is sound: eac
 SECONDS_OF_NEWS = 2.0  # between news from within an epoch
 RUNAWAY = 3.0  # a mean loss so many times that of the first step is no training
 ROLLBACK_FACTOR, MOST_ROLLBACKS = 0.1, 5
-TREATMENT_PRICE = 0.01  # share of the validation loss that a treatment may cost in the end
+INTERVENTION_PRICE = 0.01  # share of the validation loss that a treatment may cost in the end
 # Of a run between two steps, beside its tensors.
 REMEMBERED = (
     "epoch", "done", "drawn", "names", "history", "slowdown", "first_loss", "first_probe", "least_loss", "seconds",
@@ -48,7 +48,7 @@ def train(
     stage: str = "train",
     rates: Mapping[str, float] | None = None,
     measure: Callable[[], dict[str, float]] = dict,
-    treat: Callable[[int, bool], bool] = lambda epoch, stopping: False,
+    intervene: Callable[[int, bool], bool] = lambda epoch, stopping: False,
     listener: Listener | None = None,
     interrupted: Callable[[], bool] = lambda: False,
     checkpoints: Checkpoints | None = None,
@@ -75,7 +75,7 @@ def train(
     treat : callable
         Called after that with the epoch and whether the run is about to stop early; True when it has changed the
         weights, which then count as a new start. The best weights of before are returned to if the run is
-        interrupted right then, or ends with a validation loss more than `TREATMENT_PRICE` above the least before.
+        interrupted right then, or ends with a validation loss more than `INTERVENTION_PRICE` above the least before.
     interrupted : callable
         Asked before each step; True stops the run cleanly.
     checkpoints : Checkpoints, optional
@@ -83,7 +83,7 @@ def train(
     saved : Saved, optional
         What an equal run saved: this one goes on from there, and ends as that one would have, to the bit.
     companions : sequence of Companion
-        Saved with the run. What `measure` and `treat` remember from call to call belongs here.
+        Saved with the run. What `measure` and `intervene` remember from call to call belongs here.
     world : World, optional
         Processes that train together, each on its share of every batch. All have to be here, with the same weights, and
         end with the same; the first alone validates, measures, and is given `checkpoints`.
@@ -131,17 +131,17 @@ def train(
                     break
                 continue
             row = {"epoch": float(epoch)} | run.averages()
-            row |= {"learning_rate": run.rate(), "validation_loss": loss} | agreed(world, measure)
+            row |= {"learning_rate": run.rate(), "validation_loss": loss} | on_rank_zero(world, measure)
             row["seconds"] = time.perf_counter() - run.epoch_began
             run.history.append(row)
             if listener is not None:
                 listener(Progress(stage, epoch, max_epochs, time.perf_counter() - began, row))
-            run.keeper.offer(epoch, loss)
+            run.best_weights.offer(epoch, loss)
             idle = run.idle_epochs() >= patience
             if idle:
-                run.keeper.restore()
-            if epoch < max_epochs and treat(epoch, idle):
-                run.begin_anew()
+                run.best_weights.restore()
+            if epoch < max_epochs and intervene(epoch, idle):
+                run.restart()
             elif idle and epoch < max_epochs:
                 stopped = "early"
                 break
@@ -171,8 +171,8 @@ class _Run:
         self.rng = np.random.default_rng(seed)
         self.history: list[dict[str, float]] = []
         self.rollbacks: list[Rollback] = []
-        self.keeper = Keeper(network, treatments=0)
-        self.before: Keeper | None = None  # what the last treatment can be undone to
+        self.best_weights = BestWeights(network, interventions=0)
+        self.before: BestWeights | None = None  # what the last treatment can be undone to
         self.least_loss = math.inf  # before any treatment
         self.treated_to_the_end = True
         self.slowdown = 1.0
@@ -199,28 +199,28 @@ class _Run:
         """Take the weights as they are for a start."""
         self._begin(0)
 
-    def begin_anew(self) -> None:
+    def restart(self) -> None:
         """Take the weights a treatment left for a new start; those of before are kept beside."""
-        if self.before is None or not self._too_dear(self.keeper):
-            self.before = self.keeper
-        self.least_loss = min(self.least_loss, self.keeper.loss)
-        self.keeper = Keeper(self.network, self.keeper.treatments + 1)
+        if self.before is None or not self._too_dear(self.best_weights):
+            self.before = self.best_weights
+        self.least_loss = min(self.least_loss, self.best_weights.loss)
+        self.best_weights = BestWeights(self.network, self.best_weights.interventions + 1)
         self._begin(self.epoch)
         self.treated_to_the_end = not self.interrupted()
 
     def _begin(self, epoch: int) -> None:
         self.network.eval()
-        self.keeper.offer(epoch, self.validation_loss())
+        self.best_weights.offer(epoch, self.validation_loss())
         self.first_loss, self.first_probe = math.nan, self._probe()
         self._forget_moments()  # they do not speak of these weights
 
     def saved(self, companions: list[dict[str, Any]]) -> Saved:
         """All there is to remember between two steps."""
         parts = {"network": self.network.state_dict(), "optimizer": self.optimizer.state()}
-        parts |= {"keeper": self.keeper.tensors, "before": {} if self.before is None else self.before.tensors}
+        parts |= {"keeper": self.best_weights.tensors, "before": {} if self.before is None else self.before.tensors}
         parts |= {"epoch": {"sums": self.sums} if self.names else {}, "phases": self.phases.state()}
         values = {name: getattr(self, name) for name in REMEMBERED} | {"companions": companions}
-        values |= {"keeper": self.keeper.values, "before": None if self.before is None else self.before.values}
+        values |= {"keeper": self.best_weights.values, "before": None if self.before is None else self.before.values}
         values |= {"rollbacks": [asdict(rollback) for rollback in self.rollbacks]}
         values |= {"epoch_seconds": time.perf_counter() - self.epoch_began}
         return Saved({f"{part}.{name}": value for part, held in parts.items() for name, value in held.items()}, values)
@@ -240,16 +240,16 @@ class _Run:
         self.optimizer = self.new_optimizer()
         self.optimizer.load(parts["optimizer"])
         self.phases.load(parts["phases"])
-        self.keeper = Keeper.of(self.network, saved.values["keeper"], parts["keeper"])
+        self.best_weights = BestWeights.of(self.network, saved.values["keeper"], parts["keeper"])
         if parts["before"]:
-            self.before = Keeper.of(self.network, saved.values["before"], parts["before"])
+            self.before = BestWeights.of(self.network, saved.values["before"], parts["before"])
         if self.names:
             self.sums = parts["epoch"]["sums"].to(device, copy=True)
 
     def idle_epochs(self) -> int:
         """Epochs without improvement, not counting those in which rate and weights still rose."""
         risen = math.ceil(self.schedule.settled() * self.schedule.n_steps / len(self.batches))
-        return self.epoch - max(self.keeper.epoch, min(risen, self.epoch))
+        return self.epoch - max(self.best_weights.epoch, min(risen, self.epoch))
 
     def sound(self, loss: float) -> bool:
         """Whether the weights an epoch ended with may be kept: its last step is seen by no later loss."""
@@ -299,7 +299,7 @@ class _Run:
 
     def roll_back(self) -> bool:
         """Go back to the best weights and slow down; False when that has been done often enough."""
-        self.keeper.restore()
+        self.best_weights.restore()
         if len(self.rollbacks) >= MOST_ROLLBACKS:
             return False
         self.slowdown *= ROLLBACK_FACTOR
@@ -313,20 +313,22 @@ class _Run:
         return {name: value / self.batches.n_docs for name, value in zip(self.names, self.sums.tolist(), strict=True)}
 
     def validation_loss(self) -> float:
-        return agreed(self.world, lambda: validation_loss(self.network, self.validation, self.schedule))
+        return on_rank_zero(self.world, lambda: validation_loss(self.network, self.validation, self.schedule))
 
     def finish(self, stopped: str) -> TrainResult:
         """Put the best weights in place."""
         self.network.eval()
-        if self.before is not None and (self._too_dear(self.keeper) or not self.treated_to_the_end):
-            self.keeper = self.before
-        self.keeper.restore()
-        loss = math.nan if self.validation is None else self.keeper.loss
-        return TrainResult(self.history, self.keeper.epoch, loss, stopped, self.rollbacks, self.keeper.treatments)
+        if self.before is not None and (self._too_dear(self.best_weights) or not self.treated_to_the_end):
+            self.best_weights = self.before
+        self.best_weights.restore()
+        loss = math.nan if self.validation is None else self.best_weights.loss
+        return TrainResult(
+            self.history, self.best_weights.epoch, loss, stopped, self.rollbacks, self.best_weights.interventions
+        )
 
-    def _too_dear(self, keeper: Keeper) -> bool:
+    def _too_dear(self, best_weights: BestWeights) -> bool:
         # Without validation documents both are infinite: there is nothing to tell them apart by.
-        return keeper.loss > self.least_loss + TREATMENT_PRICE * abs(self.least_loss)
+        return best_weights.loss > self.least_loss + INTERVENTION_PRICE * abs(self.least_loss)
 
     def _step(self, batch: Any) -> None:
         """One step of Adam; adds each term to `sums`, on the device, so that no step waits for a number."""

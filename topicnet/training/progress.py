@@ -13,7 +13,7 @@ class Progress:
     Attributes
     ----------
     stage : str
-        "start", "teach" or "train".
+        "start", "warm-up", "pretrain" or "train".
     done, total : int
         Passes or epochs.
     seconds : float
@@ -77,4 +77,4 @@ class TrainResult:
     best_loss: float
     stopped: str
     rollbacks: list[Rollback]
-    treatments: int
+    interventions: int

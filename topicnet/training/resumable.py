@@ -92,7 +92,7 @@ class Unfinished:
         before = record.get(part, now)
         other = next((name for name in now if before.get(name) != now[name]), None)
         if other is None:
-            with atomic.whole_file(self.folder / RECORD, overwrite=True) as written:
+            with atomic.atomic_file(self.folder / RECORD, overwrite=True) as written:
                 formats.write_json(written, record | {part: now})
         return other
 
@@ -130,7 +130,7 @@ def unfinished_fit(target: Path, config: dict[str, Any], *, overwrite: bool, res
             f"{str(fit.folder)!r} is nothing that topicnet wrote, and the fit needs that name for a while: name another"
             " place with --out"
         )
-    with atomic.held(fit.folder):
+    with atomic.folder_lock(fit.folder):
         if not resume and not overwrite and fit.saved:
             raise OutputError(
                 f"an unfinished fit of {str(target)!r} is there: go on with --resume, or begin anew with --overwrite"
@@ -157,7 +157,7 @@ def _check_resumable(fit: Unfinished) -> None:
     if fit.target.exists():
         if _status(fit.target) != "interrupted":
             if _ours(fit.folder):  # a process was killed while it cleared it away
-                with atomic.held(fit.folder):
+                with atomic.folder_lock(fit.folder):
                     fit.clear()
             raise InputError(f"--resume given, but {str(fit.target)!r} is complete: nothing is left to do")
         if not _ours(fit.folder):

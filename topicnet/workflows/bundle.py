@@ -25,7 +25,7 @@ from topicnet.storage.model_files import TENSORS, damaged, history_of
 from topicnet.text.corpus import Corpus
 from topicnet.text.passages import document_theta, in_passages
 from topicnet.text.readers.read import Documents
-from topicnet.text.tokens.multiprocess import spread
+from topicnet.text.tokens.multiprocess import tokenize_in_processes
 from topicnet.text.tokens.options import options_of
 
 FORMAT = 2
@@ -63,10 +63,10 @@ class Bundle:
     text: dict[str, Any]
 
     def count(self, documents: Iterable[Documents], workers: int = 1, *, at_once: bool = True) -> Corpus:
-        """Count the known words of documents, cut in several processes where `spread` says so; no excerpts are kept."""
+        """Count the known words of documents, tokenised in up to `workers` processes; no excerpts are kept."""
         options = options_of(self.text)  # stop words are not in the vocabulary, so none need dropping
-        with spread(options, workers, at_once=at_once) as spread_options:
-            return Corpus.from_documents(documents, options=spread_options, vocabulary=self.vocabulary, excerpts=False)
+        with tokenize_in_processes(options, workers, at_once=at_once) as in_processes:
+            return Corpus.from_documents(documents, options=in_processes, vocabulary=self.vocabulary, excerpts=False)
 
     def theta(self, corpus: Corpus, refine: int = 0) -> NDArray[np.float32]:
         """Infer theta (D, K) of counted documents."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from topicnet.errors import CorpusError, InputError
 from topicnet.runtime.memory import available_memory, readable_bytes, readable_seconds, resident_memory
-from topicnet.runtime.prefetch import read_ahead
+from topicnet.runtime.prefetch import prefetch
 from topicnet.text.corpus import Corpus
 from topicnet.text.cost_estimate import CountForecast, forecast_counting
 from topicnet.text.interchange.bags import bag_format, bag_name, read_bag
@@ -22,9 +22,15 @@ from topicnet.text.readers.named_corpora import Recipe, recipes
 from topicnet.text.readers.read import check_there, read_documents, source_name
 from topicnet.text.tokens.language_detection import LOOKED_AT, detect_language, needs_segmenter
 from topicnet.text.tokens.options import TextOptions
-from topicnet.text.tokens.tokenize import Cutting, cut_here
+from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.text_options import OF_COUNTING, OF_READING, refuse_options, settled_words, text_options
+from topicnet.workflows.text_options import (
+    OF_COUNTING,
+    OF_READING,
+    refuse_options,
+    resolve_octis_vocabulary,
+    text_options,
+)
 
 Notice = Callable[[str], None]
 MakeOptions = Callable[[str], TextOptions]  # for a language
@@ -89,7 +95,7 @@ def documents_of(config: FitConfig, skipped: SkippedRows | None = None) -> Itera
         skipped=skipped,
     )
     # A thread that waits for standard input would outlive Ctrl-C.
-    return documents if config.corpus == "-" else read_ahead(documents)
+    return documents if config.corpus == "-" else prefetch(documents)
 
 
 def read_corpus(
@@ -99,7 +105,7 @@ def read_corpus(
     *,
     excerpts: bool = True,
     columns: list[str] | None = None,
-    cutting: Cutting = cut_here,
+    tokenization: Tokenization = tokenize_locally,
 ) -> Corpus:
     """Read and count the corpus a configuration names, into a staged folder where one is given.
 
@@ -121,7 +127,7 @@ def read_corpus(
         refuse_options(config, OF_READING, recipe.name, "a named corpus is read as its recipe says")
     lang = config.lang or (recipe.language if recipe else "en")
     if lang == "auto":
-        settled_words(config)
+        resolve_octis_vocabulary(config)
     else:
         text_options(config, lang)  # what cannot be is refused before anything is read
     skipped = SkippedRows() if config.skip_bad_rows else None
@@ -135,7 +141,7 @@ def read_corpus(
         on_notice,
         excerpts=excerpts,
         columns=columns,
-        cutting=cutting,
+        tokenization=tokenization,
     )
     note_skipped(skipped, corpus, on_notice)
     _note_duplicates(corpus, on_notice)
@@ -184,7 +190,7 @@ def _count(
     every_word: bool = False,
     excerpts: bool = True,
     columns: list[str] | None = None,
-    cutting: Cutting = cut_here,
+    tokenization: Tokenization = tokenize_locally,
 ) -> Corpus:
     ahead = _first_batches(batches)
     batches = chain(ahead, batches)
@@ -208,7 +214,7 @@ def _count(
     if first is not None and folder is not None and config.corpus is not None:
         expected = forecast_counting(first, config.corpus, options)
         if expected is not None:
-            _check_room(expected, folder, on_notice)
+            _check_resources(expected, folder, on_notice)
     name = corpus_name(config) if config.corpus is not None else "texts"
     corpus = Corpus.from_documents(
         batches,
@@ -219,7 +225,7 @@ def _count(
         folder=folder,
         excerpts=excerpts,
         columns=columns,
-        cutting=cutting,
+        tokenization=tokenization,
     )
     check_columns(config, corpus.metadata.columns, "the documents have")
     if detected:
@@ -316,7 +322,7 @@ def _is_table(texts: Any) -> bool:
     return type(texts).__name__ in ("DataFrame", "LazyFrame", "Dataset", "DatasetDict")
 
 
-def _check_room(expected: CountForecast, folder: Path, on_notice: Notice) -> None:
+def _check_resources(expected: CountForecast, folder: Path, on_notice: Notice) -> None:
     """Say what counting will take if it is much, and refuse what cannot fit: half as much again as there is."""
     seconds, memory, disk = expected.seconds, expected.memory_bytes, expected.disk_bytes
     if seconds > WORTH_SAYING:

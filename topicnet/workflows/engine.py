@@ -11,7 +11,7 @@ from topicnet.models import MODELS, TopicModel
 from topicnet.runtime.interrupt import FitInterrupted
 from topicnet.text.corpus import OK, Corpus
 from topicnet.text.passages import in_passages
-from topicnet.text.tokens.tokenize import Cutting, cut_here
+from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
 from topicnet.training.progress import Listener
 from topicnet.workflows.bundle import check_reading_order
 from topicnet.workflows.config import FitConfig
@@ -95,7 +95,7 @@ class Learn(Protocol):
 class Engine:
     """Who does the work of a fit: what cuts its texts, and what learns from their counts."""
 
-    cutting: Cutting = cut_here
+    tokenization: Tokenization = tokenize_locally
     learn: Learn = learn
     workers: int | None = None  # that learn together, where it starts them
 

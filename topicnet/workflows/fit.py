@@ -29,7 +29,7 @@ from topicnet.workflows.bundle import Bundle, check_reading_order
 from topicnet.workflows.config import FitConfig, read_config
 from topicnet.workflows.corpus import check_columns, corpus_in_memory, corpus_name, kept_columns, read_corpus, silent
 from topicnet.workflows.engine import HERE, Engine, build_model, check_size, of_seed
-from topicnet.workflows.memory_check import check_room
+from topicnet.workflows.memory_check import check_memory
 from topicnet.workflows.record import met, metrics_of, record_of, topic_coherence
 from topicnet.workflows.run import Run
 from topicnet.workflows.scores import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
@@ -199,17 +199,17 @@ def _fit_within(
 ) -> Run:
     target = unfinished.target
     with (
-        atomic.whole_folder(target, overwrite=overwrite, within=unfinished.folder) as folder,
+        atomic.atomic_folder(target, overwrite=overwrite, within=unfinished.folder) as folder,
         _place_for_counts(folder, config) as place,
     ):
         with atomic.disk_errors(target):
-            corpus = read_corpus(config, place, on_notice, cutting=engine.cutting)
+            corpus = read_corpus(config, place, on_notice, tokenization=engine.tokenization)
         check_size(corpus, config.topics)
         unfinished.check_met(met(corpus))
         if config.passages is not None:
             check_reading_order(corpus, f"passages of {config.passages} words")
         on_corpus(corpus)
-        check_room(model, corpus, config, on_notice)
+        check_memory(model, corpus, config, on_notice)
         # From here on Ctrl-C ends the training, not the run: what was learned is written.
         with deferred_interrupt():
             if config.seeds > 1:

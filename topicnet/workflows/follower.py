@@ -11,7 +11,7 @@ from topicnet.workflows.corpus import read_corpus
 from topicnet.workflows.engine import build_model, check_size, learn, of_seed
 
 
-def fit_along(config: FitConfig) -> tuple[bool, bool]:
+def follow_fit(config: FitConfig) -> tuple[bool, bool]:
     """Make the fits that the first process makes with `run.fit_to_folder`, and write nothing.
 
     The corpus is read, and where it is text counted, by each process for itself.

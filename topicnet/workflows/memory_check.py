@@ -16,7 +16,7 @@ from topicnet.workflows.corpus import Notice
 MEMORY_SLACK = 1.5
 
 
-def check_room(model: TopicModel, corpus: Corpus, config: FitConfig, on_notice: Notice) -> None:
+def check_memory(model: TopicModel, corpus: Corpus, config: FitConfig, on_notice: Notice) -> None:
     """Say what the fit will take, and refuse what cannot fit into memory.
 
     Raises

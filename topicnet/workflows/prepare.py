@@ -19,7 +19,7 @@ def prepare(config: FitConfig, out: Path, *, overwrite: bool, on_notice: Notice 
     Of the other columns those that are named for keeping are kept, or all where none is. Memory holds the ids and
     these columns, every different word, and one batch; the rest is on disk from the start.
     """
-    with atomic.whole_folder(out, overwrite=overwrite) as folder, atomic.disk_errors(out):
+    with atomic.atomic_folder(out, overwrite=overwrite) as folder, atomic.disk_errors(out):
         corpus = read_corpus(config, folder, on_notice, excerpts=False, columns=kept_columns(config) or None)
         corpus.save(folder)
     return corpus
@@ -32,7 +32,7 @@ def prepare_reference(config: FitConfig, out: Path, *, overwrite: bool, on_notic
     which only the pages that are looked at are read.
     """
     refuse_options(config, (*OF_CHOOSING, "vocabulary"), str(config.corpus), "--reference keeps every word")
-    with atomic.whole_folder(out, overwrite=overwrite) as folder:
+    with atomic.atomic_folder(out, overwrite=overwrite) as folder:
         with atomic.disk_errors(out):
             corpus = count_every_word(
                 config, lambda lang: replace(text_options(config, lang), stop_words=()), folder, on_notice

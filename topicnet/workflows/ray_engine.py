@@ -20,7 +20,7 @@ from typing import Any
 from topicnet import errors
 from topicnet.errors import InputError, OutputError, ParallelError, TopicnetError
 from topicnet.models import TopicModel
-from topicnet.runtime.distributed import joined
+from topicnet.runtime.distributed import distributed
 from topicnet.runtime.interrupt import deferred_interrupt, pressed_elsewhere
 from topicnet.storage import atomic
 from topicnet.text.corpus import Corpus
@@ -61,7 +61,7 @@ def ray_engine(config: FitConfig) -> Iterator[Engine]:
         raise InputError(
             f"--engine ray given, but Ray is not installed here ({error}): pip install 'topicnet[ray]'"
         ) from error
-    from topicnet.text.tokenize_on_ray import cut_on_ray
+    from topicnet.text.tokenize_on_ray import tokenize_on_ray
 
     theirs = ray.is_initialized()
     if not theirs:
@@ -69,7 +69,7 @@ def ray_engine(config: FitConfig) -> Iterator[Engine]:
     _hush()
     try:
         n_workers, with_gpu = _workers(config)
-        yield Engine(cut_on_ray, _Learning(n_workers, with_gpu), n_workers)
+        yield Engine(tokenize_on_ray, _Learning(n_workers, with_gpu), n_workers)
     finally:
         if not theirs:
             ray.shutdown()
@@ -261,22 +261,22 @@ def _work(told: dict[str, Any]) -> None:
         os.chdir(told["folder"])
     desk, pressed = told["desk"], threading.Event()
     try:
-        with joined() as world, pressed_elsewhere(pressed):
-            _learn_here(told, world is None or world.leads, pressed)
+        with distributed() as world, pressed_elsewhere(pressed):
+            _learn_here(told, world is None or world.is_rank_zero, pressed)
     except ParallelError:  # another worker is lost: Ray Train starts all of us again
         raise
     except TopicnetError as error:  # of which another start would make no better
         ray.get(desk.tell.remote({"error": str(error), "kind": type(error).__name__}))
 
 
-def _learn_here(told: dict[str, Any], leads: bool, pressed: threading.Event) -> None:
+def _learn_here(told: dict[str, Any], is_rank_zero: bool, pressed: threading.Event) -> None:
     """Learn with the other workers; the first of them keeps the checkpoints, and what was learned."""
     import ray
 
     config, desk, place = FitConfig(**told["config"]), told["desk"], Path(told["checkpoints"])
     listener: Listener | None = None
     on_notice: Notice = silent
-    if leads:
+    if is_rank_zero:
         ray.get(desk.tell.remote(None))
         threading.Thread(target=_watch, args=(desk, pressed), daemon=True).start()
         listener = on_notice = desk.tell.remote
@@ -284,9 +284,9 @@ def _learn_here(told: dict[str, Any], leads: bool, pressed: threading.Event) -> 
     corpus = Corpus.load(told["counts"])
     model = build_model(config)
     interrupted = learn(corpus, config, model, listener, place, on_notice)
-    if leads:
+    if is_rank_zero:
         atomic.remove(Path(told["fitted"]))  # of an earlier start
-        with atomic.whole_folder(Path(told["fitted"]), overwrite=False) as folder:
+        with atomic.atomic_folder(Path(told["fitted"]), overwrite=False) as folder:
             save_bundle(Bundle(config.model, model, corpus.vocabulary, corpus.source["options"]), folder)
         ray.get(desk.tell.remote({"interrupted": interrupted, "device": model.device_}))
 
@@ -296,7 +296,7 @@ def _await_lock(place: Path) -> None:
     until = time.monotonic() + LOCK_SECONDS
     while True:
         try:
-            with atomic.held(place):
+            with atomic.folder_lock(place):
                 return
         except OutputError:
             if time.monotonic() > until:

@@ -21,7 +21,7 @@ from topicnet.evaluate.diversity import topic_diversity
 from topicnet.models import TopicModel
 from topicnet.runtime.threads import thread_count
 from topicnet.storage import formats
-from topicnet.storage.mapped import feed
+from topicnet.storage.mapped import update_digest
 from topicnet.text.corpus import Corpus
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.scores import CONVENTIONS
@@ -91,7 +91,7 @@ def _checksum(*arrays: NDArray[Any]) -> str:
     """SHA-256 of the bytes of arrays, one behind the other, without copying them."""
     checksum = hashlib.sha256()
     for array in arrays:
-        feed(checksum, array)
+        update_digest(checksum, array)
     return checksum.hexdigest()
 
 

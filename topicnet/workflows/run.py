@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
-from topicnet.models import GMNTM, TopicModel, Verdict
+from topicnet.models import GMNTM, HealthReport, TopicModel
 from topicnet.storage import atomic, formats
 from topicnet.text.corpus import OK, Corpus
 from topicnet.text.readers.in_memory import documents_of_texts
@@ -87,7 +87,7 @@ class Run:
         return self.bundle.vocabulary
 
     @property
-    def health(self) -> Verdict:
+    def health(self) -> HealthReport:
         """What was seen of collapse, and whether the model is fit for use."""
         return self.model.health_
 
@@ -167,7 +167,7 @@ class Run:
             It exists and is not to be overwritten, or the disk refuses.
         """
         target = Path(path)
-        with atomic.whole_folder(target, overwrite=overwrite) as folder:
+        with atomic.atomic_folder(target, overwrite=overwrite) as folder:
             self.write(folder, target)
         return target
 

@@ -183,14 +183,14 @@ def write_passage_table(
 
 
 def _write_table(path: Path, table: pl.DataFrame, file_format: str, overwrite: bool) -> None:
-    with atomic.whole_file(path, overwrite=overwrite) as part, atomic.disk_errors(path):
+    with atomic.atomic_file(path, overwrite=overwrite) as part, atomic.disk_errors(path):
         formats.write_table(part, table, parquet=file_format == "parquet")
 
 
 def _write_arrays(path: Path, overwrite: bool, arrays: dict[str, NDArray[Any] | pl.Series]) -> None:
     """Write an NPZ; not with numpy's savez, whose own arguments (`file`) no array may be named after."""
     with (
-        atomic.whole_file(path, overwrite=overwrite) as part,
+        atomic.atomic_file(path, overwrite=overwrite) as part,
         atomic.disk_errors(path),
         zipfile.ZipFile(part, "w", compression=zipfile.ZIP_DEFLATED) as archive,
     ):

@@ -46,11 +46,11 @@ def text_options(config: FitConfig, lang: str) -> TextOptions:
         refuse_options(config, OF_CHOOSING, config.vocabulary, "--vocabulary settles which words are counted")
         words = read_words(Path(config.vocabulary), "vocabulary", options.segmenter, one_a_line=True)
         return _counting_just(options, words)
-    octis = settled_words(config)
+    octis = resolve_octis_vocabulary(config)
     return options if octis is None else with_vocabulary(replace(options, lang="none", tokenizer="spaces"), octis)
 
 
-def settled_words(config: FitConfig) -> list[str] | None:
+def resolve_octis_vocabulary(config: FitConfig) -> list[str] | None:
     """The vocabulary of an OCTIS folder, which leaves no room for options; None for any other corpus."""
     octis = None if not isinstance(config.corpus, str) else octis_vocabulary(Path(config.corpus))
     if octis is not None:

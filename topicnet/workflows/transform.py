@@ -10,7 +10,7 @@ from topicnet.runtime.threads import worker_count
 from topicnet.storage import atomic
 from topicnet.text.corpus import Corpus
 from topicnet.text.readers.documents import SkippedRows
-from topicnet.text.tokens.multiprocess import check_workers, is_worth_spreading
+from topicnet.text.tokens.multiprocess import check_workers, is_worth_multiprocessing
 from topicnet.text.tokens.options import options_of
 from topicnet.workflows.bundle import Bundle, load_bundle
 from topicnet.workflows.config import FitConfig
@@ -116,7 +116,7 @@ def _count_new(bundle: Bundle, config: FitConfig, workers: int | None, on_notice
     if bundle.text.get("counted_elsewhere"):
         on_notice(f"the model was fitted to counts made elsewhere: the text is cut by {bundle.text['tokenizer']}")
     skipped = SkippedRows() if config.skip_bad_rows else None
-    if workers is not None and workers > 1 and not is_worth_spreading(options_of(bundle.text)):
+    if workers is not None and workers > 1 and not is_worth_multiprocessing(options_of(bundle.text)):
         cut = bundle.text["tokenizer"]
         on_notice(f"--workers {workers} given, but {cut} uses all cores in one process: no other is started")
     documents = documents_of(config, skipped)

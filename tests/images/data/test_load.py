@@ -192,9 +192,9 @@ class TestPng:
     def test_a_folder_in_the_order_of_its_paths(self, tmp_path):
         names = [f"{'b' if n % 2 else 'a'}/{n:02}.{'PNG' if n % 3 else 'png'}" for n in range(20)]
         data = load_images(png_folder(tmp_path / "pictures", images(20), names))
-        in_order = [*range(0, 20, 2), *range(1, 20, 2)]
+        map_in_order = [*range(0, 20, 2), *range(1, 20, 2)]
         order = np.random.default_rng(0).permutation(20)
-        assert in_all(data) == [in_order[n] for n in order]
+        assert in_all(data) == [map_in_order[n] for n in order]
         for split in splits(data):
             assert split.labels.tolist() == [n % 2 for n in numbers(split)]
         assert (data.name, data.shape) == ("pictures", (HEIGHT, WIDTH))

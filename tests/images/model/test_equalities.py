@@ -24,7 +24,7 @@ from topicnet.images.model.batches import ImageBatch, ImageBatches
 from topicnet.images.model.settings import Sizes
 from topicnet.images.model.training import Course, Training
 from topicnet.images.model.vae import Vae
-from topicnet.images.model.variants import VARIANTS, ramps, settled_parameters
+from topicnet.images.model.variants import VARIANTS, ramps, resolve_parameters
 from topicnet.runtime.threads import chosen_threads
 from topicnet.training.schedule import Schedule
 
@@ -64,7 +64,7 @@ def standard_mixture(mixture):
 
 def schedule_of(name, **parameters):
     """That of a fit, without warm-up."""
-    variant, numbers = VARIANTS[name], settled_parameters(name, parameters)
+    variant, numbers = VARIANTS[name], resolve_parameters(name, parameters)
     numbers = {key: value for key, value in numbers.items() if not isinstance(value, str)}
     return Schedule(N_STEPS, 1.0, weights=variant.weights(numbers), targets=ramps(variant, numbers, K))
 

@@ -18,7 +18,7 @@ from topicnet.images.model.hierarchies import ClusteredLatents
 from topicnet.images.model.latents import COOLING, ESTIMATORS, TEMPERATURES, CategoricalLatents, GaussianLatents
 from topicnet.images.model.nets import LOG_VAR_RANGE
 from topicnet.images.model.settings import Sizes
-from topicnet.images.model.variants import VARIANTS, settled_parameters
+from topicnet.images.model.variants import VARIANTS, resolve_parameters
 from topicnet.runtime.seeding import seeded
 from topicnet.runtime.threads import chosen_threads
 
@@ -48,7 +48,7 @@ def made(name, *, n_categories=K, estimator="gumbel", likelihood=None, n_images=
         vae = build(
             variant,
             sizes or Sizes(P, Z, H, 2, n_categories if variant.has_categories else None),
-            settled_parameters(name, small | parameters),
+            resolve_parameters(name, small | parameters),
             likelihood=likelihood or variant.likelihood,
             estimator=estimator,
             n_images=n_images,

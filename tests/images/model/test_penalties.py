@@ -22,7 +22,7 @@ from topicnet.images.model.penalties import (
     PriorCritic,
     RatioCritic,
 )
-from topicnet.images.model.variants import VARIANTS, settled_parameters
+from topicnet.images.model.variants import VARIANTS, resolve_parameters
 from topicnet.runtime.seeding import seeded
 from topicnet.runtime.threads import chosen_threads
 from topicnet.training.optimizer import Adam
@@ -412,7 +412,7 @@ def test_points_are_guessed_in_the_dimensions_that_said_least():
 
 def weighted_loss(name, terms):
     """As the training loop has it at the end of a run."""
-    numbers = {key: value for key, value in settled_parameters(name, {}).items() if not isinstance(value, str)}
+    numbers = {key: value for key, value in resolve_parameters(name, {}).items() if not isinstance(value, str)}
     schedule = Schedule(1, 1.0, weights=VARIANTS[name].weights(numbers))
     return float(sum(schedule.weighted(term, value.mean(), 0) for term, value in terms.items()))
 
@@ -437,7 +437,7 @@ def test_points_further_from_the_prior_raise_the_loss(name):
 
 @pytest.mark.parametrize("name", PENALISED)
 def test_weights_of_penalties_are_not_below_0(name):
-    numbers = {key: value for key, value in settled_parameters(name, {}).items() if not isinstance(value, str)}
+    numbers = {key: value for key, value in resolve_parameters(name, {}).items() if not isinstance(value, str)}
     assert all(weight >= 0 for weight in VARIANTS[name].weights(numbers).values())
 
 

@@ -14,14 +14,14 @@ from topicnet.images.model.batches import ImageBatches
 from topicnet.images.model.latents import ESTIMATORS
 from topicnet.images.model.likelihoods import LIKELIHOODS
 from topicnet.images.model.penalties import TC_ESTIMATORS
-from topicnet.images.model.settings import DEFAULT_CATEGORIES, settled_estimator, settled_likelihood, settled_sizes
+from topicnet.images.model.settings import DEFAULT_CATEGORIES, resolve_estimator, resolve_likelihood, resolve_sizes
 from topicnet.images.model.variants import (
     CHOICES,
     RAMP_SHARE,
     VARIANTS,
     WITH_CATEGORIES,
     ramps,
-    settled_parameters,
+    resolve_parameters,
     variant_of,
 )
 from topicnet.runtime.threads import chosen_threads
@@ -39,7 +39,7 @@ def _one_thread():
 
 
 def numbers_of(name, **parameters):
-    settled = settled_parameters(name, parameters)
+    settled = resolve_parameters(name, parameters)
     return {key: value for key, value in settled.items() if not isinstance(value, str)}
 
 
@@ -154,11 +154,11 @@ def test_the_table_is_whole():
 @pytest.mark.parametrize("name", VARIANTS)
 def test_defaults_are_within_their_range_and_are_kept(name):
     defaults = dict(VARIANTS[name].parameters)
-    assert settled_parameters(name, {}) == defaults
-    assert settled_parameters(name, defaults) == defaults
+    assert resolve_parameters(name, {}) == defaults
+    assert resolve_parameters(name, defaults) == defaults
     for parameter, value in defaults.items():
         other = next(choice for choice in CHOICES[parameter] if choice != value) if parameter in CHOICES else 1.0
-        assert settled_parameters(name, {parameter: other}) == defaults | {parameter: other}
+        assert resolve_parameters(name, {parameter: other}) == defaults | {parameter: other}
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_defaults_are_within_their_range_and_are_kept(name):
 )
 def test_parameters_out_of_their_range_are_refused(name, given, told):
     with pytest.raises(InputError) as caught:
-        settled_parameters(name, given)
+        resolve_parameters(name, given)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -209,10 +209,10 @@ def test_rates_drop_as_the_papers_say():
 
 
 def test_sizes_have_defaults_by_the_number_of_pixels():
-    widths = [settled_sizes("vae", n, None, H, 2, None).latent_dim for n in (1, 16, 64, 784)]
+    widths = [resolve_sizes("vae", n, None, H, 2, None).latent_dim for n in (1, 16, 64, 784)]
     assert widths == [2, 2, 8, 40]
-    assert settled_sizes("cp-vae", P, Z, H, 2, None).n_categories == DEFAULT_CATEGORIES
-    assert settled_sizes("vae", P, Z, H, 0, None).n_categories is None
+    assert resolve_sizes("cp-vae", P, Z, H, 2, None).n_categories == DEFAULT_CATEGORIES
+    assert resolve_sizes("vae", P, Z, H, 0, None).n_categories is None
 
 
 @pytest.mark.parametrize(
@@ -231,16 +231,16 @@ def test_sizes_have_defaults_by_the_number_of_pixels():
 )
 def test_sizes_out_of_their_range_are_refused(name, values, told):
     with pytest.raises(InputError) as caught:
-        settled_sizes(name, *values)
+        resolve_sizes(name, *values)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_likelihoods_and_estimators_are_those_that_fit():
-    assert settled_likelihood(variant_of("vae"), None) == "bernoulli"
-    assert settled_likelihood(variant_of("wae-mmd"), None) == "squared-error"
-    assert settled_likelihood(variant_of("cp-vae"), "logistic") == "logistic"
-    assert [settled_estimator(variant_of("cp-vae"), estimator) for estimator in (None, *ESTIMATORS)] == [
+    assert resolve_likelihood(variant_of("vae"), None) == "bernoulli"
+    assert resolve_likelihood(variant_of("wae-mmd"), None) == "squared-error"
+    assert resolve_likelihood(variant_of("cp-vae"), "logistic") == "logistic"
+    assert [resolve_estimator(variant_of("cp-vae"), estimator) for estimator in (None, *ESTIMATORS)] == [
         "gumbel", *ESTIMATORS,
     ]  # fmt: skip
 
@@ -248,12 +248,12 @@ def test_likelihoods_and_estimators_are_those_that_fit():
 @pytest.mark.parametrize(
     ("settle", "name", "given", "told"),
     [
-        (settled_likelihood, "vae", "normal", "expected one of bernoulli"),
-        (settled_likelihood, "vae", "squared-error", "the cost of wae-mmd and wae-gan"),
-        (settled_likelihood, "wae-gan", "bernoulli", "leave it out"),
-        (settled_estimator, "cp-vae", "reinforce", "expected one of gumbel"),
-        (settled_estimator, "vade", "gumbel", "draws no categories"),
-        (settled_estimator, "vae", "enumerate", "draws no categories"),
+        (resolve_likelihood, "vae", "normal", "expected one of bernoulli"),
+        (resolve_likelihood, "vae", "squared-error", "the cost of wae-mmd and wae-gan"),
+        (resolve_likelihood, "wae-gan", "bernoulli", "leave it out"),
+        (resolve_estimator, "cp-vae", "reinforce", "expected one of gumbel"),
+        (resolve_estimator, "vade", "gumbel", "draws no categories"),
+        (resolve_estimator, "vae", "enumerate", "draws no categories"),
     ],
 )
 def test_likelihoods_and_estimators_that_do_not_fit_are_refused(settle, name, given, told):

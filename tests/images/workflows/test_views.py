@@ -15,7 +15,7 @@ from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.model.latents import CategoricalLatents
 from topicnet.images.model.variants import VARIANTS
 from topicnet.images.workflows import pictures
-from topicnet.images.workflows.category_usage import read_shares, shares_of
+from topicnet.images.workflows.category_usage import category_usage_of, read_category_usage
 from topicnet.images.workflows.fit import codes_table
 from topicnet.images.workflows.pictures import pictures_of
 from topicnet.images.workflows.views import Traversal, check_category, read_dims, traverse
@@ -127,7 +127,7 @@ def vectors(n_pixels: int, shape: tuple[int, int] | None, labels: bool = False, 
 def test_the_album_of_any_number_of_categories(n_categories: int) -> None:
     data = vectors(16, (4, 4), labels=True)
     model = fitted("indqp", data, n_categories=n_categories)
-    found = dict(pictures_of(model, data, shares_of(model, data.train)))
+    found = dict(pictures_of(model, data, category_usage_of(model, data.train)))
     assert [*found] == ["samples.png", "reconstructions.png", "q_c.png", "categories.png", "labels.png"]
     for png in found.values():
         Image.open(io.BytesIO(png)).load()
@@ -136,7 +136,10 @@ def test_the_album_of_any_number_of_categories(n_categories: int) -> None:
 def test_the_album_of_vectors_has_a_histogram_for_the_categories_used_most() -> None:
     data = vectors(3, None)
     model = fitted("cp-vae", data, likelihood="gaussian", n_categories=30)
-    assert [name for name, _ in pictures_of(model, data, shares_of(model, data.train))] == ["histogram.png", "q_c.png"]
+    assert [name for name, _ in pictures_of(model, data, category_usage_of(model, data.train))] == [
+        "histogram.png",
+        "q_c.png",
+    ]
 
 
 def test_large_images_are_few_in_a_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +147,7 @@ def test_large_images_are_few_in_a_gallery(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(pictures, "MOST_TILE_PIXELS", 1500)
     data = vectors(400, (20, 20), labels=True)
     model = fitted("cp-vae", data)
-    for name, png in pictures_of(model, data, shares_of(model, data.train)):
+    for name, png in pictures_of(model, data, category_usage_of(model, data.train)):
         if name != "q_c.png":
             width, height = Image.open(io.BytesIO(png)).size
             assert width * height < 200_000, name
@@ -153,7 +156,7 @@ def test_large_images_are_few_in_a_gallery(monkeypatch: pytest.MonkeyPatch) -> N
 def test_shares_are_means_of_what_the_model_says(tmp_path: Path) -> None:
     data = vectors(9, (3, 3), labels=True)
     model = fitted("indq", data)
-    shares = shares_of(model, data.train)
+    shares = category_usage_of(model, data.train)
     assert shares is not None
     assert data.train.labels is not None
     q, labels = model.category_probabilities(data.train.pixels), data.train.labels
@@ -166,13 +169,13 @@ def test_shares_are_means_of_what_the_model_says(tmp_path: Path) -> None:
     )  # q(c) = sum q(label) q(c|label)
     path = tmp_path / "categories.csv"
     shares.table().write_csv(path)
-    again = read_shares(path, 4)
+    again = read_category_usage(path, 4)
     assert again is not None
     np.testing.assert_array_equal(again.q_c, shares.q_c)
     np.testing.assert_array_equal(again.of_labels, shares.of_labels)
     assert again.labels == shares.labels
-    assert read_shares(tmp_path / "none.csv", 4) is None
-    assert shares_of(fitted("vae", data), data.train) is None
+    assert read_category_usage(tmp_path / "none.csv", 4) is None
+    assert category_usage_of(fitted("vae", data), data.train) is None
 
 
 @pytest.mark.parametrize(
@@ -187,7 +190,7 @@ def test_shares_at_fault(text: str, tmp_path: Path) -> None:
     path = tmp_path / "categories.csv"
     path.write_text(text)
     with pytest.raises(BundleError, match=r"categories\.csv in .* is damaged"):
-        read_shares(path, 2)
+        read_category_usage(path, 2)
 
 
 def test_samples_of_a_label_are_of_its_categories(digits: ImageData) -> None:

@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 from topicnet.errors import InputError
 from topicnet.text.corpus import Corpus
 from topicnet.text.tokens import multiprocess as spreading
-from topicnet.text.tokens.multiprocess import SpreadTokenizer, check_workers, is_worth_spreading, spread
+from topicnet.text.tokens.multiprocess import (
+    MultiprocessTokenizer,
+    check_workers,
+    is_worth_multiprocessing,
+    tokenize_in_processes,
+)
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.vocabulary import Pruning
 
@@ -37,12 +42,12 @@ def many(lang: str, n_texts: int = 400) -> pl.Series:
     return pl.Series("token", [None, "", *texts, "?!", ""], dtype=pl.String)
 
 
-def are_gone(cutter: SpreadTokenizer) -> bool:
+def are_gone(cutter: MultiprocessTokenizer) -> bool:
     return all(process.returncode is not None for process in cutter.processes)
 
 
-def cutter_of(options: TextOptions) -> SpreadTokenizer:
-    assert isinstance(options.cutter, SpreadTokenizer)
+def cutter_of(options: TextOptions) -> MultiprocessTokenizer:
+    assert isinstance(options.cutter, MultiprocessTokenizer)
     return options.cutter
 
 
@@ -68,7 +73,7 @@ def test_several_processes_find_the_words_of_one(kind: str) -> None:
     texts = many(options.lang)
     expected = options.tokens(texts)
     assert expected.list.len().max() > 3
-    with spread(options, 2) as several:
+    with tokenize_in_processes(options, 2) as several:
         assert several.segmenter.name == options.segmenter.name
         for _ in range(2):
             found = several.tokens(texts)
@@ -84,7 +89,7 @@ def test_counts_are_the_same_to_the_bit() -> None:
     texts = [text or "" for text in many("zh")]
     every = TextOptions("zh", pruning=Pruning(1, 1.0))
     whole = Corpus.from_texts(texts, options=every)
-    with spread(every, 3) as options:
+    with tokenize_in_processes(every, 3) as options:
         found = Corpus.from_texts(texts, options=options)
     assert found.source == whole.source
     assert found.vocabulary == whole.vocabulary
@@ -98,26 +103,26 @@ def test_counts_are_the_same_to_the_bit() -> None:
     ("options", "workers"), [(TextOptions("en"), 4), (TextOptions("en", tokenizer="spaces"), 4), (TextOptions("zh"), 1)]
 )
 def test_no_process_is_started_where_none_would_help(options: TextOptions, workers: int) -> None:
-    assert is_worth_spreading(options) == (workers == 1)
-    with spread(options, workers) as several:
+    assert is_worth_multiprocessing(options) == (workers == 1)
+    with tokenize_in_processes(options, workers) as several:
         assert several is options
 
 
 def test_processes_of_our_own_choice_wait_until_they_are_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = many("zh")
     expected = TextOptions("zh").tokens(texts)
-    with spread(TextOptions("zh"), 2, at_once=False) as options:
+    with tokenize_in_processes(TextOptions("zh"), 2, at_once=False) as options:
         assert options.tokens(texts[:100]).equals(expected[:100])
         assert cutter_of(options).processes == []
     monkeypatch.setattr(spreading, "WORTH_STARTING", 1e-9)
-    with spread(TextOptions("zh"), 2, at_once=False) as options:
+    with tokenize_in_processes(TextOptions("zh"), 2, at_once=False) as options:
         assert options.tokens(texts).equals(expected)  # the first piece here, the others there
         assert cutter_of(options).processes
 
 
 def test_a_process_that_is_killed_is_said_in_one_line() -> None:
     texts = many("ja")
-    with spread(TextOptions("ja"), 2) as options:
+    with tokenize_in_processes(TextOptions("ja"), 2) as options:
         options.tokens(texts)
         cutter = cutter_of(options)
         os.kill(cutter.processes[0].pid, signal.SIGKILL)
@@ -136,7 +141,7 @@ def test_a_process_that_is_killed_is_said_in_one_line() -> None:
     ],
 )
 def test_what_goes_wrong_there_is_said_here(arguments: list[object], said: str) -> None:
-    with spread(TextOptions("zh"), 2) as options:
+    with tokenize_in_processes(TextOptions("zh"), 2) as options:
         cutter = cutter_of(options)
         cutter._arguments = arguments
         with pytest.raises(InputError) as caught:
@@ -150,7 +155,7 @@ def test_what_goes_wrong_there_is_said_here(arguments: list[object], said: str) 
 def test_a_number_of_processes_that_cannot_be(workers: object) -> None:
     with pytest.raises(InputError, match="expected a number of processes from 1 to 256"):
         check_workers(workers)  # type: ignore[arg-type]
-    with pytest.raises(InputError), spread(TextOptions(), workers):  # type: ignore[arg-type]
+    with pytest.raises(InputError), tokenize_in_processes(TextOptions(), workers):  # type: ignore[arg-type]
         pass
 
 

@@ -187,7 +187,7 @@ def evaluate(
     from topicnet.images.evaluation.evaluate import evaluate as evaluate_model
     from topicnet.images.workflows.fit import load_run
     from topicnet.runtime.devices import choose_device
-    from topicnet.storage.atomic import refuse_existing, whole_file
+    from topicnet.storage.atomic import atomic_file, refuse_existing
     from topicnet.storage.formats import json_text, write_json
 
     if out is not None and not overwrite:
@@ -203,7 +203,7 @@ def evaluate(
 
         found["information"] = information_bound(loaded.model, tested, seed=seed)
     if out is not None:
-        with whole_file(out, overwrite=overwrite) as part:
+        with atomic_file(out, overwrite=overwrite) as part:
             write_json(part, found)
     if as_json:
         typer.echo(json_text(found))
@@ -234,12 +234,12 @@ def compare(
     from topicnet.cli.printing.progress import notice, show_progress
     from topicnet.images.workflows.comparison import compare as compare_variants
     from topicnet.images.workflows.comparison import table_csv
-    from topicnet.storage.atomic import whole_file
+    from topicnet.storage.atomic import atomic_file
     from topicnet.storage.formats import json_text, write_json, write_text
 
     with ExitStack() as stack:  # the place to write is tried before any work is done
         names = () if out is None else (out / "compare.csv", out / "compare.json")
-        parts = [stack.enter_context(whole_file(path, overwrite=overwrite)) for path in names]
+        parts = [stack.enter_context(atomic_file(path, overwrite=overwrite)) for path in names]
         record = compare_variants(
             config,
             [name.strip() for name in variants.split(",") if name.strip()],
@@ -285,14 +285,14 @@ def _beside(run: Path, what: str) -> Path:
 
 def _write(contents: dict[Path, Any], overwrite: bool, told: bool = True) -> None:
     """Write pictures and tables, whole; none if one is there already."""
-    from topicnet.storage.atomic import refuse_existing, whole_file
+    from topicnet.storage.atomic import atomic_file, refuse_existing
     from topicnet.storage.formats import write_bytes, write_table
 
     if not overwrite:
         for path in contents:
             refuse_existing(path)
     for path, content in contents.items():
-        with whole_file(path, overwrite=overwrite) as part:
+        with atomic_file(path, overwrite=overwrite) as part:
             write_bytes(part, content) if isinstance(content, bytes) else write_table(part, content)
         if told:
             typer.echo(f"wrote {path}")

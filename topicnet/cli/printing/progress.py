@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from topicnet.training.progress import Listener, Progress
 
-TITLES = {"start": "EM start", "teach": "teaching the encoder", "pretrain": "pre-training", "train": "training"}
+TITLES = {"start": "EM start", "warm-up": "encoder warm-up", "pretrain": "pre-training", "train": "training"}
 NUMBERS = {"loss": "loss", "validation_loss": "validation", "kl": "KL", "active_units": "active units"}
 SECONDS_BETWEEN_LINES = 5.0
 

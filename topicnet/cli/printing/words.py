@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from topicnet.storage.atomic import whole_file
+from topicnet.storage.atomic import atomic_file
 from topicnet.storage.formats import write_text
 from topicnet.text.boilerplate import Suggestion
 from topicnet.text.repeated_lines import RepeatedLine
@@ -54,7 +54,7 @@ def write_words(suggestions: Sequence[Suggestion], path: Path, *, overwrite: boo
     OutputError
         The file exists and `overwrite` is false, or cannot be written.
     """
-    with whole_file(path, overwrite=overwrite) as part:
+    with atomic_file(path, overwrite=overwrite) as part:
         write_text(part, "".join(f"{found.word}\n" for found in suggestions))
 
 

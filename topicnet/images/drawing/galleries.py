@@ -22,7 +22,7 @@ TILE = 56  # pixels that the longer side of a small image is enlarged to, as far
 
 def write_picture(path: Path, png: bytes, *, overwrite: bool) -> None:
     """Write the bytes of a picture, whole or not at all (OutputError)."""
-    with atomic.whole_file(path, overwrite=overwrite) as part:
+    with atomic.atomic_file(path, overwrite=overwrite) as part:
         formats.write_bytes(part, png)
 
 

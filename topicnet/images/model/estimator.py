@@ -31,15 +31,15 @@ from topicnet.images.model.settings import (
     check_course,
     checked_categories,
     checked_rows,
-    settled_estimator,
-    settled_likelihood,
-    settled_rate,
-    settled_sizes,
+    resolve_estimator,
+    resolve_learning_rate,
+    resolve_likelihood,
+    resolve_sizes,
     threads_for,
 )
 from topicnet.images.model.training import Course, Training, epochs_of
 from topicnet.images.model.vae import Vae
-from topicnet.images.model.variants import Value, settled_parameters, variant_of
+from topicnet.images.model.variants import Value, resolve_parameters, variant_of
 from topicnet.runtime.devices import choose_device
 from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.runtime.seeding import seeded
@@ -150,11 +150,11 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             A parameter out of its range, or that the variant does not have.
         """
         variant = variant_of(self.variant)
-        settled_parameters(self.variant, self.parameters or {})
-        settled_likelihood(variant, self.likelihood)
-        settled_estimator(variant, self.estimator)
+        resolve_parameters(self.variant, self.parameters or {})
+        resolve_likelihood(variant, self.likelihood)
+        resolve_estimator(variant, self.estimator)
         check_course(self.get_params())
-        return settled_sizes(self.variant, n_pixels, self.latent_dim, self.hidden_dim, self.n_layers, self.n_categories)
+        return resolve_sizes(self.variant, n_pixels, self.latent_dim, self.hidden_dim, self.n_layers, self.n_categories)
 
     def fit(
         self,
@@ -200,7 +200,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             stack.enter_context(chosen_threads(threads_for(self.batch_size, sizes)))
             saved = None
             if checkpoints is not None:
-                stack.enter_context(atomic.held(Path(checkpoints)))
+                stack.enter_context(atomic.folder_lock(Path(checkpoints)))
                 saved = checkpoints_of(self, Path(checkpoints), pixels, kept, seed)
             with seeded(seed, device):
                 network = self._network(sizes, len(pixels)).to(device)
@@ -290,7 +290,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def binarises(self) -> bool:
         """Whether gray values are taken for probabilities of ones."""
-        return self.binarise == "auto" and settled_likelihood(variant_of(self.variant), self.likelihood) == "bernoulli"
+        return self.binarise == "auto" and resolve_likelihood(variant_of(self.variant), self.likelihood) == "bernoulli"
 
     def _rows(self) -> int:
         """Images at a time: of enumerated categories each is decoded K times."""
@@ -320,9 +320,9 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return build(
             variant,
             sizes,
-            settled_parameters(self.variant, self.parameters or {}),
-            likelihood=settled_likelihood(variant, self.likelihood),
-            estimator=settled_estimator(variant, self.estimator),
+            resolve_parameters(self.variant, self.parameters or {}),
+            likelihood=resolve_likelihood(variant, self.likelihood),
+            estimator=resolve_estimator(variant, self.estimator),
             n_images=n_images,
         )
 
@@ -346,14 +346,14 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         course = Course(
             max_epochs=epochs,
             patience=self.patience,
-            learning_rate=settled_rate(self.learning_rate, variant, self.schedule),
+            learning_rate=resolve_learning_rate(self.learning_rate, variant, self.schedule),
             warm_up=min(warm_up, epochs),
             falls=self.schedule == "one-cycle",
             normalise=self.optimizer == "adam_normgrad",
         )
         numbers = {
             name: float(value)
-            for name, value in settled_parameters(self.variant, self.parameters or {}).items()
+            for name, value in resolve_parameters(self.variant, self.parameters or {}).items()
             if not isinstance(value, str)
         }
         return Training(
@@ -363,7 +363,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _adopt(self, network: Vae, sizes: Sizes, result: TrainResult) -> None:
         self.network_ = network.eval()
         self.sizes_ = sizes
-        self.parameters_ = settled_parameters(self.variant, self.parameters or {})
+        self.parameters_ = resolve_parameters(self.variant, self.parameters or {})
         self.n_features_in_ = sizes.n_pixels
         self.history_ = result.history
         self.best_epoch_, self.best_loss_, self.stopped_ = result.best_epoch, result.best_loss, result.stopped

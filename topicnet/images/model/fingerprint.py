@@ -28,10 +28,10 @@ def checkpoints_of(
     """
     if estimator.random_state is None:
         raise InputError("checkpoints given with random_state=None, expected a number: the same fit is known by it")
-    owner = {"estimator": type(estimator).__name__, "seed": seed}
-    owner |= {"images": checksum(pixels), "validation": checksum(kept)}
-    owner |= {name: value for name, value in estimator.get_params().items() if name not in UNDECISIVE}
-    return Checkpoints(folder, owner, checkpoint_seconds())
+    fingerprint = {"estimator": type(estimator).__name__, "seed": seed}
+    fingerprint |= {"images": checksum(pixels), "validation": checksum(kept)}
+    fingerprint |= {name: value for name, value in estimator.get_params().items() if name not in UNDECISIVE}
+    return Checkpoints(folder, fingerprint, checkpoint_seconds())
 
 
 def checksum(pixels: NDArray[Any] | None) -> str:

@@ -49,7 +49,7 @@ class Sizes:
     n_categories: int | None
 
 
-def settled_sizes(
+def resolve_sizes(
     variant: str, n_pixels: int, latent_dim: int | None, hidden_dim: int, n_layers: int, n_categories: int | None
 ) -> Sizes:
     """Sizes with their defaults: one latent dimension for 8 pixels, from 2 to 40.
@@ -77,7 +77,7 @@ def settled_sizes(
     return Sizes(n_pixels, latent_dim, hidden_dim, n_layers, n_categories)
 
 
-def settled_likelihood(variant: Variant, given: str | None) -> str:
+def resolve_likelihood(variant: Variant, given: str | None) -> str:
     """The likelihood asked for, or the variant's own."""
     if given is None:
         return variant.likelihood
@@ -90,7 +90,7 @@ def settled_likelihood(variant: Variant, given: str | None) -> str:
     return given
 
 
-def settled_estimator(variant: Variant, given: str | None) -> str:
+def resolve_estimator(variant: Variant, given: str | None) -> str:
     """The estimator of categories asked for."""
     if given is None:
         return "gumbel"
@@ -100,7 +100,7 @@ def settled_estimator(variant: Variant, given: str | None) -> str:
     return given
 
 
-def settled_rate(given: float | None, variant: Variant, schedule: str) -> float:
+def resolve_learning_rate(given: float | None, variant: Variant, schedule: str) -> float:
     """The highest learning rate: the one given, or one by how it goes on from there."""
     if given is not None:
         return given

@@ -113,7 +113,7 @@ class Training:
             seed=train_seed,
             device=self.batches.device,
             measure=self._measure,
-            treat=self._treat,
+            intervene=self._intervene,
             listener=self.listener,
             interrupted=self.interrupted,
             checkpoints=checkpoints if finished else None,
@@ -190,7 +190,7 @@ class Training:
         temperature = getattr(latents, "temperature", None)
         return told if temperature is None else told | {"temperature": float(temperature)}
 
-    def _treat(self, epoch: int, stopping: bool) -> bool:
+    def _intervene(self, epoch: int, stopping: bool) -> bool:
         self.vae.latents.cool(epoch)
         return False
 

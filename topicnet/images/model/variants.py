@@ -235,7 +235,7 @@ def variant_of(name: str) -> Variant:
     return VARIANTS[name]
 
 
-def settled_parameters(name: str, given: Values) -> dict[str, Value]:
+def resolve_parameters(name: str, given: Values) -> dict[str, Value]:
     """Parameters of a variant: its defaults, and those given in their place.
 
     Raises

@@ -18,7 +18,7 @@ LABEL = "label_"  # begins the name of a label's column
 
 
 @dataclass(frozen=True)
-class Shares:
+class CategoryUsage:
     """How probable categories are.
 
     Attributes
@@ -43,7 +43,7 @@ class Shares:
         )
 
 
-def shares_of(model: ImageVAE, split: Split) -> Shares | None:
+def category_usage_of(model: ImageVAE, split: Split) -> CategoryUsage | None:
     """Take the means of q(c | x) over some images; nothing of a model without categories."""
     if model.network_.latents.n_categories is None:
         return None
@@ -52,10 +52,10 @@ def shares_of(model: ImageVAE, split: Split) -> Shares | None:
         return None
     labels = [] if split.labels is None else np.unique(split.labels).tolist()
     of_labels = [q[split.labels == label].mean(0, dtype=np.float64) for label in labels]
-    return Shares(q.mean(0, dtype=np.float64), labels, np.array(of_labels).reshape(len(labels), q.shape[1]))
+    return CategoryUsage(q.mean(0, dtype=np.float64), labels, np.array(of_labels).reshape(len(labels), q.shape[1]))
 
 
-def read_shares(path: Path, n_categories: int) -> Shares | None:
+def read_category_usage(path: Path, n_categories: int) -> CategoryUsage | None:
     """Read categories.csv; nothing where there is none, as in runs of older versions.
 
     Raises
@@ -75,7 +75,7 @@ def read_shares(path: Path, n_categories: int) -> Shares | None:
     whole = table.columns == columns and q.shape == (1 + len(labels), n_categories)
     if not (whole and (q >= 0).all() and np.abs(q.sum(1) - 1).max() < 1e-3):
         raise _damaged(path)
-    return Shares(q[0], labels, q[1:])
+    return CategoryUsage(q[0], labels, q[1:])
 
 
 def _damaged(path: Path) -> BundleError:

@@ -27,7 +27,7 @@ from topicnet.errors import BundleError, InputError
 from topicnet.images.data.load import ImageData, load_images
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.workflows.category_usage import FILE as SHARES
-from topicnet.images.workflows.category_usage import Shares, read_shares, shares_of
+from topicnet.images.workflows.category_usage import CategoryUsage, category_usage_of, read_category_usage
 from topicnet.images.workflows.config import ImageConfig
 from topicnet.images.workflows.pictures import pictures_of
 from topicnet.images.workflows.record import metrics_of, record_of
@@ -61,7 +61,7 @@ class ImageRun:
     shape: tuple[int, int] | None
     metrics: dict[str, Any]
     record: dict[str, Any]
-    shares: Shares | None
+    shares: CategoryUsage | None
 
     @property
     def interrupted(self) -> bool:
@@ -150,7 +150,7 @@ def fit_to_folder(
     model = estimator_of(config)
     target = out if out is not None else Path("runs") / run_name(config)
     with unfinished_fit(target, config.model_dump(), overwrite=overwrite, resume=resume) as unfinished:
-        with atomic.whole_folder(target, overwrite=overwrite or resume, within=unfinished.folder) as folder:
+        with atomic.atomic_folder(target, overwrite=overwrite or resume, within=unfinished.folder) as folder:
             data = load_images(config.data)
             unfinished.check_met({"images": data.checksum()})
             on_data(data)
@@ -178,7 +178,7 @@ def _fitted(
             model.fit(data.train.pixels, validation=data.validation.pixels, listener=listener, checkpoints=checkpoints)
         except FitInterrupted:
             status = "interrupted"
-        metrics, shares = metrics_of(model, data), shares_of(model, data.train)
+        metrics, shares = metrics_of(model, data), category_usage_of(model, data.train)
     source = config.data if config.data in NAMED else os.path.abspath(config.data)
     record = record_of(config.model_dump(), model, data, source, status)
     return ImageRun(model, data.shape, metrics, record | {"seconds": time.perf_counter() - began}, shares)
@@ -260,7 +260,7 @@ def load_run(path: str | Path) -> ImageRun:
     if not isinstance(told, dict) or not {"source", "sha256"} <= told.keys() or "status" not in record:
         raise BundleError(f"run.json in {str(folder)!r} is damaged: copy the run again or fit anew")
     n_categories = saved.model.network_.latents.n_categories
-    shares = None if n_categories is None else read_shares(folder / SHARES, n_categories)
+    shares = None if n_categories is None else read_category_usage(folder / SHARES, n_categories)
     return ImageRun(saved.model, saved.shape, _read_json(folder, "metrics.json"), record, shares)
 
 

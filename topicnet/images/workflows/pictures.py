@@ -13,7 +13,7 @@ from topicnet.images.data.load import ImageData, gray
 from topicnet.images.drawing.charts import bars, histograms
 from topicnet.images.drawing.galleries import gallery, labelled_gallery, pairs_gallery
 from topicnet.images.model.estimator import ImageVAE
-from topicnet.images.workflows.category_usage import Shares
+from topicnet.images.workflows.category_usage import CategoryUsage
 
 SAMPLES, PAIRS, ROW = 64, 20, 10  # tiles of the galleries, and of a row
 WIDEST = 20  # tiles beside one another, of a square
@@ -26,7 +26,7 @@ MOST_TILE_PIXELS = 16_000_000  # of all tiles of a gallery, before they are enla
 Images = NDArray[np.float32]
 
 
-def pictures_of(model: ImageVAE, data: ImageData, shares: Shares | None) -> Iterator[tuple[str, bytes]]:
+def pictures_of(model: ImageVAE, data: ImageData, shares: CategoryUsage | None) -> Iterator[tuple[str, bytes]]:
     """Draw what belongs into pictures/: names with PNGs; `shares` where the model has categories.
 
     ::
@@ -55,7 +55,7 @@ def pictures_of(model: ImageVAE, data: ImageData, shares: Shares | None) -> Iter
 
 
 def category_galleries(
-    model: ImageVAE, shares: Shares, shape: tuple[int, int], seed: int = 0
+    model: ImageVAE, shares: CategoryUsage, shape: tuple[int, int], seed: int = 0
 ) -> Iterator[tuple[str, bytes]]:
     """Draw samples of each category with q(c) > 1/K, and where labels are known of each through q(c | label).
 
@@ -119,7 +119,7 @@ def _shares_chart(q_c: NDArray[np.float64]) -> bytes:
     return bars(names, q_c, title, "q(c)", threshold=1 / n_categories)
 
 
-def _histogram(model: ImageVAE, data: ImageData, shares: Shares | None) -> bytes:
+def _histogram(model: ImageVAE, data: ImageData, shares: CategoryUsage | None) -> bytes:
     values: list[tuple[str, NDArray[Any]]] = [("test data", gray(data.test.pixels))]
     n = max(1, min(len(data.test.pixels) * 2, MOST_VALUES // data.n_pixels))
     values.append(("samples", model.sample(n, draw=True)))

@@ -175,8 +175,8 @@ def _write(
         raise InputError(f"file {str(path)!r} given, which the vocabulary takes: expected an ending such as {ending}")
     with ExitStack() as stack:
         # Left in reverse: the vocabulary appears first, so that counts never stand without their words.
-        part = stack.enter_context(atomic.whole_file(path, overwrite=overwrite))
-        words = stack.enter_context(atomic.whole_file(beside, overwrite=overwrite))
+        part = stack.enter_context(atomic.atomic_file(path, overwrite=overwrite))
+        words = stack.enter_context(atomic.atomic_file(beside, overwrite=overwrite))
         with atomic.disk_errors(path):
             formats.write_text(words, "".join(f"{word}\n" for word in vocabulary))
             with _open_to_write(part, packed=plain != path) as handle:

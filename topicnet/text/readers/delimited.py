@@ -80,7 +80,7 @@ class _Lines:
         self._size = 0
         return self.number + 1
 
-    def give_back(self, keep: int = 0) -> None:
+    def release_pages(self, keep: int = 0) -> None:
         """Give back the lines of the record, but the first ones."""
         lines = self.taken[keep:]
         self._back.extendleft(reversed(lines))
@@ -109,7 +109,7 @@ def _table(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> It
 
 def _table_without_header(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> Iterator[Row]:
     first = _first_bare(lines) if dialect.is_tsv else _top(file, lines, dialect)
-    lines.give_back()
+    lines.release_pages()
     if not first:
         return iter(())
     header, columns = _numbered_columns(file, first, columns)
@@ -145,7 +145,7 @@ def _told_dialect(lines: _Lines, columns: Columns) -> _Dialect:
     if lines.taken and (declared := _DECLARED.fullmatch(lines.taken[-1])):
         lines.begin()
         return _Dialect(declared[1])
-    lines.give_back()
+    lines.release_pages()
     number = int(columns.text) if _is_number(columns.text) else 0
 
     def has_text(delimiter: str) -> bool:
@@ -170,7 +170,7 @@ def _peek(lines: _Lines, delimiter: str) -> list[str]:
     except csv.Error:
         return []
     finally:
-        lines.give_back()
+        lines.release_pages()
 
 
 def _first(lines: _Lines, delimiter: str) -> list[str]:
@@ -261,7 +261,7 @@ def _lenient_records(file: File, lines: _Lines, delimiter: str) -> Iterator[Reco
         try:
             fields = next(reader, None)
         except csv.Error as error:
-            lines.give_back(keep=1)
+            lines.release_pages(keep=1)
             file.refuse(line, f"not well-formed ({shown(str(error))})", "")
             continue
         if fields is None:

@@ -70,7 +70,7 @@ class CachedDownload:
         if kept is not None and self._is_expected(kept):
             return kept
         try:
-            with atomic.whole_file(self.path, overwrite=True) as part:  # first, so that no download is in vain
+            with atomic.atomic_file(self.path, overwrite=True) as part:  # first, so that no download is in vain
                 fetched = self._fetched()
                 with atomic.disk_errors(self.path):
                     formats.write_bytes(part, fetched)

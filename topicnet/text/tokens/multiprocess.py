@@ -42,7 +42,7 @@ WAIT = 0.1  # seconds
 _HEAD = struct.Struct("<?Q")  # of a message: whether all went well, and how many bytes follow
 
 
-def is_worth_spreading(options: TextOptions) -> bool:
+def is_worth_multiprocessing(options: TextOptions) -> bool:
     """Whether the tokenizer of these options would leave other cores idle."""
     return options.segmenter.name.startswith(IN_ONE_THREAD)
 
@@ -55,14 +55,14 @@ def check_workers(workers: int) -> None:
 
 
 @contextmanager
-def spread(options: TextOptions, workers: int, *, at_once: bool = True) -> Iterator[TextOptions]:
+def tokenize_in_processes(options: TextOptions, workers: int, *, at_once: bool = True) -> Iterator[TextOptions]:
     """Yield options that cut text into the same words in several processes, which end with the block.
 
     Parameters
     ----------
     options : TextOptions
     workers : int
-        Processes to cut text in, at most; with 1, and where `is_worth_spreading` says no, there are none but this.
+        Most processes to tokenise in; with 1, or where `is_worth_multiprocessing` is false, this process alone.
     at_once : bool
         Whether they are started with the first text; else once this process has been cutting for 3 seconds.
 
@@ -72,17 +72,17 @@ def spread(options: TextOptions, workers: int, *, at_once: bool = True) -> Itera
         A number of processes that cannot be; while cutting, one of them that was ended from outside.
     """
     check_workers(workers)
-    if workers == 1 or not is_worth_spreading(options):
+    if workers == 1 or not is_worth_multiprocessing(options):
         yield options
         return
-    cutter = SpreadTokenizer(options, int(workers), at_once=at_once)
+    cutter = MultiprocessTokenizer(options, int(workers), at_once=at_once)
     try:
         yield replace(options, cutter=cutter)
     finally:
         cutter.close()
 
 
-class SpreadTokenizer:
+class MultiprocessTokenizer:
     """A tokenizer that has its texts cut by processes of their own.
 
     Parameters
@@ -92,7 +92,7 @@ class SpreadTokenizer:
     workers : int
         Processes, at most: one more is started when a piece of text finds all others busy.
     at_once : bool
-        See `spread`.
+        See `tokenize_in_processes`.
     """
 
     def __init__(self, options: TextOptions, workers: int, *, at_once: bool = True) -> None:

@@ -16,7 +16,7 @@ BATCH_DOCS = 10_000  # counted at a time
 LONG_TEXT = 8_000_000  # characters; a longer document is counted piece by piece
 
 
-class Cut(NamedTuple):
+class Tokenized(NamedTuple):
     """The words of some texts.
 
     Attributes
@@ -37,23 +37,25 @@ class Cut(NamedTuple):
     blank: NDArray[np.bool_]
 
 
-# Yields small batches with their words: one `Cut` a batch, or those of the pieces of a single text that is very long.
-Cutting = Callable[[TextOptions, Iterable[Documents]], Iterator[tuple[Documents, Iterable[Cut]]]]
+# Yields small batches with their words: one `Tokenized` a batch, or one for each piece of a single very long text.
+Tokenization = Callable[[TextOptions, Iterable[Documents]], Iterator[tuple[Documents, Iterable[Tokenized]]]]
 
 
-def cut(options: TextOptions, texts: list[str]) -> Cut:
+def tokenize_texts(options: TextOptions, texts: list[str]) -> Tokenized:
     """Cut texts into words."""
     series = pl.Series("token", texts, dtype=pl.String)
     words = options.tokens(series)
     blank = (series.str.strip_chars().str.len_bytes() == 0).to_numpy()
     flat = words.explode(keep_nulls=False, empty_as_null=False)
-    return Cut(flat, None, words.list.len().to_numpy().astype(np.int64), blank)
+    return Tokenized(flat, None, words.list.len().to_numpy().astype(np.int64), blank)
 
 
-def cut_here(options: TextOptions, batches: Iterable[Documents]) -> Iterator[tuple[Documents, Iterable[Cut]]]:
+def tokenize_locally(
+    options: TextOptions, batches: Iterable[Documents]
+) -> Iterator[tuple[Documents, Iterable[Tokenized]]]:
     """Cut the texts of all batches in this process."""
     for documents in small_batches(batches):
-        yield documents, (cut(options, piece) for piece in in_pieces(documents.texts))
+        yield documents, (tokenize_texts(options, piece) for piece in in_pieces(documents.texts))
 
 
 def small_batches(batches: Iterable[Documents]) -> Iterator[Documents]:
