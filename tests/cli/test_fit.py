@@ -104,7 +104,7 @@ def test_results_go_to_stdout_and_progress_to_stderr(lee_fit: tuple[Path, Comple
     assert done.stdout.endswith("wrote run\n")
     for topic in topics:
         assert " ".join(topic["words"]) in done.stdout
-    for word in ("training", "teaching", "EM start", "device", " left\n", "epochs"):
+    for word in ("training", "encoder warm-up", "EM start", "device", " left\n", "epochs"):
         assert word not in done.stdout
         assert word in done.stderr
     assert "wrote" not in done.stderr

@@ -31,7 +31,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a corpus, its counts and a run, which tests read and never change."""
     folder = tmp_path_factory.mktemp("made")
     pl.DataFrame(ROWS).write_parquet(folder / "corpus.parquet")
-    prepare(read_config(None, {"corpus": str(folder / "corpus.parquet")}), folder / "counts", overwrite=False)
+    prepare(
+        read_config(None, {"corpus": str(folder / "corpus.parquet")}), folder / "counts", Reporter(), overwrite=False
+    )
     fitted = topicnet.fit(Corpus.load(folder / "counts"), n_topics=3, max_epochs=1, init="random", device="cpu")
     fitted.save(folder / "run")
     return folder
