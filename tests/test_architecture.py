@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "topicnet"
+TESTS = Path(__file__).resolve().parent
 # A part may import the parts of lower layers, and its own. `errors` and `files` may be imported by all.
 ALLOWED = {
     "errors": set(),
@@ -163,3 +164,9 @@ def test_nothing_executes_what_it_loads(path):
 def test_files_can_be_read_in_one_sitting():
     long = {path.name: n for path in FILES if (n := path.read_text("utf-8").count("\n")) > 400}
     assert not long
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS)))
+def test_tests_import_shared_builders_from_support_alone(path):
+    ours = {name for name in imported(path) if name.split(".")[0] in {"tests", "conftest"}}
+    assert all(name.startswith("tests.support.") for name in ours), ours

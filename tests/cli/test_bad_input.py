@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import QUICK, Topicnet, Warm, assert_refused, snapshot, themed_documents
+from tests.support.command_line import QUICK, Topicnet, Warm, assert_refused, snapshot
+from tests.support.corpora import themed_documents
 
 GOOD = "".join(f"{text}\n" for text in themed_documents()).encode()
 ROWS = "".join(f"{d},{text}\n" for d, text in enumerate(themed_documents())).encode()

@@ -1,14 +1,12 @@
 """Help: every command has it, it names its options, and it comes without the heavy imports."""
 
-import json
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 import topicnet as package
-from tests.cli.conftest import ENVIRONMENT, PYTHON, SECONDS, Topicnet, Warm
+from tests.support.command_line import Topicnet, Warm, loaded_by
 
 OPTIONS = {
     "fit": "CORPUS --model --topics -k --out --config --seed --device --lang --stop-words --text-column --id-column"
@@ -19,17 +17,6 @@ OPTIONS = {
     "export": "RUN --doc-topic --topic-word --doc-component --component-word --format --top --overwrite --quiet",
     "corpora": "--json",
 }
-HEAVY = ("torch", "sklearn", "polars", "pandas", "gensim", "spacy", "scipy", "pydantic", "numpy")
-LOADED = """
-import json, sys
-from topicnet import cli
-arguments = json.loads(sys.argv[1])
-try:
-    status = cli.run(arguments)
-finally:
-    print(json.dumps(sorted(name for name in sys.modules if "." not in name)), file=sys.stderr)
-sys.exit(status)
-"""
 
 
 @pytest.mark.parametrize("command", OPTIONS)
@@ -52,21 +39,6 @@ def test_help_lists_every_command(arguments: list[str], topicnet: Topicnet) -> N
 def test_version(topicnet: Topicnet) -> None:
     done = topicnet("--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"topicnet {package.__version__}\n", "")
-
-
-def loaded_by(arguments: list[str], cwd: Path) -> tuple[int, str, set[str]]:
-    """Status, what was said, and the heavy libraries that a command imports."""
-    done = subprocess.run(
-        [*PYTHON, "-c", LOADED, json.dumps(arguments)],
-        capture_output=True,
-        text=True,
-        env=ENVIRONMENT,
-        timeout=SECONDS,
-        check=False,
-        cwd=cwd,
-    )
-    *said, last = done.stderr.splitlines()
-    return done.returncode, "\n".join(said), set(json.loads(last)) & set(HEAVY)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], *([name, "--help"] for name in OPTIONS), ["fti"]])

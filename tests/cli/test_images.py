@@ -14,9 +14,19 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tests.cli.conftest import ENVIRONMENT, PYTHON, SECONDS, Topicnet, Warm, assert_refused, snapshot
-from tests.cli.test_help import HEAVY, LOADED
-from tests.cli.test_interrupt import start, wait_for
+from tests.support.command_line import (
+    ENVIRONMENT,
+    HEAVY,
+    LOADED,
+    PYTHON,
+    SECONDS,
+    Topicnet,
+    Warm,
+    assert_refused,
+    snapshot,
+    start,
+    wait_for,
+)
 from topicnet.images.data.load import ImageData, load_images
 from topicnet.images.workflows.storage import load_model
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.core.test_em import planted
+from tests.support.corpora import planted
 from tests.support.processes import ended, started
 from topicnet.core import sparse
 from topicnet.errors import InputError, ParallelError
