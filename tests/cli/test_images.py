@@ -15,10 +15,6 @@ import pytest
 from PIL import Image
 
 from tests.support.command_line import (
-    ENVIRONMENT,
-    HEAVY,
-    LOADED,
-    PYTHON,
     SECONDS,
     Topicnet,
     Warm,
@@ -568,16 +564,6 @@ def test_a_disk_that_refuses_to_write(warm: Warm, tmp_path: Path) -> None:
 def test_a_fresh_process_refuses_alike(topicnet: Topicnet, tmp_path: Path) -> None:
     assert_refused(topicnet(*FIT, "--variant", "nonsense"), "'nonsense' given, expected one of vae, beta-vae")
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("arguments", [["images"], ["images", "fit", "--help"]])
-def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    done = subprocess.run(
-        [*PYTHON, "-c", LOADED, json.dumps(arguments)],
-        capture_output=True, text=True, env=ENVIRONMENT, timeout=SECONDS, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert set(json.loads(done.stderr.splitlines()[-1])) & set(HEAVY) <= {"pydantic"}  # typer's own
 
 
 # ---------------------------------------------------------------- Ctrl-C and kill -9

@@ -2,9 +2,11 @@
 
 import contextlib
 import hashlib
+import importlib
 import io
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -13,8 +15,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+import typer.main
 
 import topicnet.cli
+import topicnet.cli.commands
 
 SECONDS = 120
 # One thread: on two shared cores torch's threads mostly wait for each other. A warning is an error here too.
@@ -25,14 +29,13 @@ QUICK = ("-k", "4", "--epochs", "2", "--init", "random")  # a fit of a second
 
 HEAVY = ("torch", "sklearn", "polars", "pandas", "gensim", "spacy", "scipy", "pydantic", "numpy")
 LOADED = """
-import json, sys
+import contextlib, io, json, sys
 from topicnet import cli
-arguments = json.loads(sys.argv[1])
-try:
-    status = cli.run(arguments)
-finally:
-    print(json.dumps(sorted(name for name in sys.modules if "." not in name)), file=sys.stderr)
-sys.exit(status)
+for arguments in json.loads(sys.argv[1]):
+    out, messages = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(messages):
+        status = cli.run(arguments)
+    print(json.dumps([status, messages.getvalue(), sorted(name for name in sys.modules if "." not in name)]))
 """
 
 
@@ -166,10 +169,12 @@ def wait_for(process: subprocess.Popen[str], beginning: str) -> None:
     pytest.fail(f"no line {beginning!r} in: {''.join(seen)}")
 
 
-def loaded_by(arguments: list[str], cwd: Path) -> tuple[int, str, set[str]]:
-    """Run a command; returns its status, its messages and the heavy libraries that it imports."""
+def loaded_by(commands: list[list[str]], cwd: Path) -> list[tuple[int, str, set[str]]]:
+    """Run commands one after the other in a new process; returns each one's status and messages, and the heavy
+    libraries that are imported after it.
+    """
     done = subprocess.run(
-        [*PYTHON, "-c", LOADED, json.dumps(arguments)],
+        [*PYTHON, "-c", LOADED, json.dumps(commands)],
         capture_output=True,
         text=True,
         env=ENVIRONMENT,
@@ -177,8 +182,25 @@ def loaded_by(arguments: list[str], cwd: Path) -> tuple[int, str, set[str]]:
         check=False,
         cwd=cwd,
     )
-    *said, last = done.stderr.splitlines()
-    return done.returncode, "\n".join(said), set(json.loads(last)) & set(HEAVY)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    return [(status, messages, set(loaded) & set(HEAVY)) for status, messages, loaded in rows]
+
+
+def commands() -> dict[tuple[str, ...], Any]:
+    """Every command of the app and of its groups, by the words that call it."""
+    for module in pkgutil.iter_modules(topicnet.cli.commands.__path__):
+        importlib.import_module(f"topicnet.cli.commands.{module.name}")  # each adds its commands to the app
+    return _walk((), typer.main.get_command(importlib.import_module("topicnet.cli.app").app))
+
+
+def _walk(names: tuple[str, ...], command: Any) -> dict[tuple[str, ...], Any]:
+    found = {names: command}
+    if hasattr(command, "list_commands"):
+        context = typer.Context(command)
+        for name in command.list_commands(context):
+            found |= _walk((*names, name), command.get_command(context, name))
+    return found
 
 
 def snapshot(folder: Path) -> dict[str, str]:
