@@ -44,7 +44,7 @@ def model_of(case, batch_size):
 
 
 def fit(model, counts, **options):
-    """Fit with short encoder warm-ups, and with row-sparse gradients where the first layer is as small as in one case."""
+    """Fit with short encoder warm-ups, and row-sparse gradients if the first layer is as small as in one case."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "WARM_UP_STEPS", 20)
         patch.setattr(fitting, "RESEED_WARM_UP_STEPS", 20)
