@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.cli.conftest import QUICK, Topicnet, Warm, snapshot, themed_documents
+from tests.support.command_line import QUICK, Topicnet, Warm, snapshot
+from tests.support.corpora import themed_documents
 
 MODEL = {"model/model.safetensors", "model/model.json", "model/vocabulary.txt"}
 TABLES = {"doc_topic.csv", "topic_word.csv", "topics.json", "metrics.json", "history.csv", "run.json"}

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import topicnet
-from tests.cli.conftest import themed_documents
+from tests.support.corpora import themed_documents
 from topicnet.errors import CorpusError, InputError, TopicnetError
 from topicnet.experiments.workspace import read_parts
 from topicnet.runtime.reporter import Reporter

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 import topicnet
-from tests.cli.conftest import snapshot, themed_documents
+from tests.support.command_line import snapshot
+from tests.support.corpora import themed_documents
 from topicnet.errors import CorpusError, InputError, TopicnetError
 from topicnet.runtime.reporter import Reporter
 from topicnet.text.corpus import Corpus
