@@ -120,14 +120,14 @@ def heat_map(matrix: NDArray[Any], row_names: Sequence[str], column_names: Seque
     InputError
         No cells, names of another number, a value that is not finite, or too large a picture.
     """
-    from matplotlib.colors import LinearSegmentedColormap
-
     cells = checked_numbers(matrix, "matrix", 2)
     n_rows, n_columns = cells.shape
     columns = matching_names(column_names, n_columns, "column names", "columns")
     rows = matching_names(row_names, n_rows, "row names", "rows")
     slot = max(6, min(56, 900 // n_columns))
     axes = _axes(title, "", "", n_columns * slot, n_rows * max(28 if n_rows <= 40 else 18, 60 // n_rows))
+    from matplotlib.colors import LinearSegmentedColormap  # where `_axes` has seen that there is matplotlib
+
     low, high = min(0.0, cells.min()), max(0.0, cells.max())
     high = high if high > low else low + 1.0
     blues = LinearSegmentedColormap.from_list("blues", BLUES, N=257)  # an odd number: the middle is exact
@@ -176,9 +176,7 @@ def _axes(title: str, x_label: str, y_label: str, width: int = PLOT[0], height: 
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise InputError("charts are drawn by matplotlib, which is not installed: pip install 'topicnet[plots]'") from (
-            error
-        )
+        raise InputError("a chart needs matplotlib, which is not installed: pip install 'topicnet[plots]'") from (error)
     figure = Figure((width / DPI, height / DPI), dpi=DPI, facecolor="white")
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), facecolor="white", axisbelow=True)
     lines = textwrap.wrap(ascii_line(title), max(40, width // LETTER))

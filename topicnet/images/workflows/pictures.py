@@ -38,7 +38,7 @@ def pictures_of(model: ImageVAE, data: ImageData, shares: CategoryUsage | None) 
     Raises
     ------
     InputError
-        A model that puts out no numbers, or too large a picture.
+        A model that puts out no numbers, too large a picture, or a chart without matplotlib.
     """
     if data.shape is None:
         yield "histogram.png", _histogram(model, data, shares)
