@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -91,7 +91,7 @@ def rows_json(rows: Sequence[ComparisonRow], kind: str, *, titles: bool = False)
         | {"fits": row.fits}
         | ({} if row.unfit is None else {"unfit": row.unfit})
         | {"errors": list(row.errors)}
-        | {name: None if summary is None else asdict(summary) for name, summary in row.scores.items()}
+        | {name: None if one is None else vars(one) | {"values": list(one.values)} for name, one in row.scores.items()}
         for row in rows
     ]
 
