@@ -21,8 +21,8 @@ from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fit_settings import check_count, check_fraction
 from topicnet.models.network import TopicNetwork
+from topicnet.training.checks import check_count, check_fraction
 
 # Added to the variances of a mixture fitted to posterior means: the draws it is a prior for spread about them.
 MEANS_TO_DRAWS = 0.3

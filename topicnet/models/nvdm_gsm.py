@@ -14,8 +14,9 @@ from topicnet.core.nets import Proportions, SparseGaussianEncoder
 from topicnet.core.sparse import SparseBatch
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fit_settings import Plan, check_count, check_fraction
+from topicnet.models.fit_settings import Plan
 from topicnet.models.network import TopicNetwork
+from topicnet.training.checks import check_count, check_fraction
 
 
 class NVDMGSMNetwork(TopicNetwork):

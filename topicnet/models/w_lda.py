@@ -18,8 +18,9 @@ from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fit_settings import Plan, check_count, check_fraction, check_number
+from topicnet.models.fit_settings import Plan
 from topicnet.models.network import TopicNetwork, uniform_nats
+from topicnet.training.checks import check_count, check_fraction, check_number
 
 
 class DirichletNoise(nn.Module):
