@@ -79,29 +79,29 @@ def compare(
 ) -> str | None:
     """Fit several models with several seeds and put their scores in one table, LDA and unigram always among them."""
     from topicnet.cli.printing.progress import notice
-    from topicnet.cli.printing.scores import show_comparison
+    from topicnet.cli.printing.scores import show_model_comparison
     from topicnet.experiments.compare import compare as compare_models
+    from topicnet.experiments.workspace import ExperimentJob
+    from topicnet.runtime.reporter import Reporter
     from topicnet.storage.formats import json_text
+    from topicnet.storage.run_folder import Destination
     from topicnet.workflows.config import read_config
 
     columns = {name: given[name] for name in READ}
     given |= {"corpus": one_or_several(corpus), "topics": topics}
-    record, target = compare_models(
+    job = ExperimentJob(
         read_config(None, given),
         [name.strip() for name in models.split(",") if name.strip()],
-        seeds,
-        out,
-        test=None if test is None else read_config(None, {"corpus": test} | columns),
-        overwrite=overwrite,
-        resume=resume,
-        on_notice=lambda line: notice(line, quiet),
+        None if test is None else read_config(None, {"corpus": test} | columns),
+        Destination(out, overwrite, resume),
     )
+    found = compare_models(job, seeds, Reporter(lambda line: notice(line, quiet)))
     if as_json:
-        typer.echo(json_text(record))
+        typer.echo(json_text(found.json()))
     else:
-        show_comparison(record)
-        typer.echo(f"wrote {target}")
-    if record["status"] == "interrupted":
+        show_model_comparison(found)
+        typer.echo(f"wrote {found.folder}")
+    if found.status == "interrupted":
         notice("topicnet: interrupted; what was finished is kept: the same command with --resume goes on")
         return KEPT
     return None
@@ -131,30 +131,28 @@ def tune(
     from topicnet.cli.printing.scores import show_tuning
     from topicnet.experiments.tune import seconds_of, topics_of
     from topicnet.experiments.tune import tune as tune_topics
+    from topicnet.experiments.workspace import ExperimentJob
+    from topicnet.runtime.reporter import Reporter
     from topicnet.storage.formats import json_text
+    from topicnet.storage.run_folder import Destination
     from topicnet.workflows.config import read_config
 
     seconds, values = seconds_of(budget), topics_of(topics)
     columns = {name: given[name] for name in READ}
     given |= {"corpus": one_or_several(corpus)}
-    record, target = tune_topics(
+    job = ExperimentJob(
         read_config(None, given),
         [name.strip() for name in models.split(",") if name.strip()],
-        values,
-        seconds,
-        out,
-        began=began,
-        test=None if test is None else read_config(None, {"corpus": test} | columns),
-        overwrite=overwrite,
-        resume=resume,
-        on_notice=lambda line: notice(line, quiet),
+        None if test is None else read_config(None, {"corpus": test} | columns),
+        Destination(out, overwrite, resume),
     )
+    found = tune_topics(job, values, seconds, Reporter(lambda line: notice(line, quiet), began=began))
     if as_json:
-        typer.echo(json_text(record))
+        typer.echo(json_text(found.json()))
     else:
-        show_tuning(record)
-        typer.echo(f"wrote {target}")
-    if record["status"] == "interrupted":
+        show_tuning(found)
+        typer.echo(f"wrote {found.folder}")
+    if found.status == "interrupted":
         notice("topicnet: interrupted; what was finished is kept: the same command with --resume goes on")
         return KEPT
     return None
