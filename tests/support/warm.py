@@ -22,9 +22,9 @@ def serve() -> None:
     import topicnet.cli.printing.topics
     import topicnet.images.workflows.comparison  # noqa: F401
     from topicnet.workflows.config import FitConfig
-    from topicnet.workflows.engine import build_model
+    from topicnet.workflows.engine import resolve_model
 
-    build_model(FitConfig())  # torch imports more at the first network, and at the first step of an optimiser
+    resolve_model(FitConfig())  # torch imports more at the first network, and at the first step of an optimiser
     import torch._dynamo  # noqa: F401
 
     for line in sys.stdin:
@@ -58,10 +58,10 @@ def run(request: dict[str, Any]) -> None:
     os.environ.update(request["env"])
     if request["file_limit"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_limit"],) * 2)
-    if not request["taught"]:  # half of a small fit is teaching, and little of what is tried depends on it
+    if not request["taught"]:  # half of a small fit is the warm-up of its encoder, and few checks depend on it
         from topicnet.models import fitting
 
-        fitting.WARM_UP_STEPS = 20
+        fitting.WARM_UP_STEPS = fitting.RESEED_WARM_UP_STEPS = 20
     signal.alarm(120)
     sys.argv = ["topicnet", *(os.fsdecode(bytes.fromhex(argument)) for argument in request["arguments"])]
     status: Any = 1

@@ -149,7 +149,8 @@ def _read_scores(entries: dict[str, Any]) -> Scores:
     read = {}
     for name, one in entries.items():
         null = math.inf if one.get("infinite") else math.nan  # JSON has neither
-        read[name] = Score(**{key: null if value is None else value for key, value in one.items()})
+        finite: dict[str, Any] = {key: null if value is None else value for key, value in one.items()}
+        read[name] = Score(**finite)
     return read
 
 

@@ -25,7 +25,7 @@ from topicnet.text.corpus import OK, Corpus
 from topicnet.text.reference import reference_over
 from topicnet.text.tokens.options import options_of
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import corpus_name, count_every_word, read_corpus
+from topicnet.workflows.corpus import CorpusRequest, count_every_word, read_corpus, resolve_corpus
 from topicnet.workflows.engine import check_size
 from topicnet.workflows.scores import check_halves, halves
 
@@ -172,14 +172,14 @@ def open_workspace(out: Path, name: str, destination: Destination) -> tuple[Work
 
 
 def read_parts(
-    config: FitConfig, test: FitConfig | None, n_topics: int, reporter: Reporter
+    request: CorpusRequest, test: FitConfig | None, n_topics: int, reporter: Reporter | None = None
 ) -> tuple[Corpus, Corpus | None]:
     """Read the corpus, and test documents in its words."""
-    corpus = read_corpus(config, on_notice=reporter.notice)
+    corpus = read_corpus(request, reporter)
     check_size(corpus, n_topics)
     if test is None:
         return corpus, None
-    given = count_every_word(test, lambda _: options_of(corpus.source["options"]), on_notice=reporter.notice)
+    given = count_every_word(resolve_corpus(test), lambda _: options_of(corpus.source["options"]), reporter)
     try:
         counts = reference_over(given, corpus.vocabulary)
     except CorpusError:
@@ -269,9 +269,10 @@ def begin(job: ExperimentJob, name: str, reporter: Reporter, topics: int | None,
     TopicnetError
         The folder or the corpus cannot be used, or it is another one.
     """
-    out = job.destination.folder(f"{corpus_name(job.config)}-{name}")
+    request = resolve_corpus(job.config)
+    out = job.destination.folder(f"{request.source.name}-{name}")
     space, earlier = open_workspace(out, name, job.destination)
-    corpus, tested = read_parts(job.config, job.test, most_topics, reporter)
+    corpus, tested = read_parts(request, job.test, most_topics, reporter)
     source = corpus.source
     test = None if tested is None else tested.source["sha256"]
     begun = Experiment(space, corpus, CorpusRecord(source["name"], source["sha256"], source["options"], test), topics)
