@@ -23,15 +23,18 @@ import pytest
 
 from tests.support.command_line import SECONDS, Warm, assert_refused, one_json, snapshot, start, wait_for
 from tests.support.corpora import THEMES, themed_documents
-from topicnet.cli.printing.scores import show_comparison
+from topicnet.cli.printing.scores import show_model_comparison
 from topicnet.errors import InputError, TopicnetError
 from topicnet.evaluate.perplexity import unigram_perplexity
 from topicnet.evaluate.stability import stability
 from topicnet.experiments import worker
 from topicnet.experiments.baselines import NMF
-from topicnet.experiments.compare import compare
-from topicnet.experiments.worker import Cell, Workers
-from topicnet.experiments.workspace import split
+from topicnet.experiments.compare import Comparison, compare
+from topicnet.experiments.worker import Cell, FailedCell, FittedCell, Workers, read_answer
+from topicnet.experiments.workspace import ExperimentJob, split
+from topicnet.runtime.reporter import Reporter
+from topicnet.storage.formats import json_text
+from topicnet.storage.run_folder import Destination
 from topicnet.text.corpus import Corpus
 from topicnet.text.tokens.options import TextOptions
 from topicnet.workflows.config import read_config
@@ -70,10 +73,9 @@ class Compared:
 
     @contextmanager
     def workers(self, folder: Path) -> Iterator[SimpleNamespace]:
-        def run(cell: Cell, seconds: float | None = None) -> dict[str, Any]:
+        def run(cell: Cell, seconds: float | None = None) -> FittedCell | FailedCell:
             self.fitted.append(cell.name)
-            found: dict[str, Any] = json.loads(worker._answer(folder, json.dumps(asdict(cell))))
-            return found
+            return read_answer(cell, worker._answer(folder, json.dumps(asdict(cell))))
 
         yield SimpleNamespace(run=run)
 
@@ -92,17 +94,17 @@ class Compared:
                 patch.setattr("topicnet.experiments.compare.quality_against_time", lambda rows, unigram, corpus: None)
                 patch.setattr("topicnet.experiments.compare.write_figure", lambda path, figure: None)
                 patch.setattr("topicnet.evaluate.bootstrap.RESAMPLES", 10)
-            record, target = compare(
-                config, models.split(","), seeds, self.folder / "out", test=tested, on_notice=self.said.append, **more
-            )
-        assert record_of(target)["table"] == record["table"]
+            job = ExperimentJob(config, models.split(","), tested, Destination(self.folder / "out", **more))
+            self.comparison = compare(job, seeds, Reporter(self.said.append))
+        record: dict[str, Any] = json.loads(json_text(self.comparison.json()))
+        assert record_of(self.comparison.folder)["table"] == record["table"]
         return record
 
 
-def printed(record: dict[str, Any]) -> str:
+def printed(comparison: Comparison) -> str:
     """The table of a comparison."""
     with contextlib.redirect_stdout(io.StringIO()) as stdout:
-        show_comparison(record)
+        show_model_comparison(comparison)
     return stdout.getvalue()
 
 
@@ -213,9 +215,9 @@ def test_the_csv_says_the_same_with_a_line_for_the_unigram(out: Path) -> None:
     assert filled == {"model": "unigram", "inferred": str(record["unigram_perplexity"])}
 
 
-def test_the_printed_table_says_the_same(out: Path) -> None:
+def test_the_printed_table_says_the_same(two_seeds: Compared, out: Path) -> None:
     record = record_of(out)
-    heading, *lines = (line for line in printed(record).splitlines()[1:] if line)
+    heading, *lines = (line for line in printed(two_seeds.comparison).splitlines()[1:] if line)
     assert heading.split()[0] == "model"
     for name in ("NPMI", "C_V", "diversity", "perplexity", "seconds"):
         assert name in heading
@@ -514,7 +516,7 @@ def test_a_fit_that_fails_is_told_and_tried_again(
     assert (row["fits"], row["errors"]) == (0, ["too little of everything: give more"])
     assert all(row[name] is None for name in (*NUMBERS, *MEASURED))
     assert row_of(record, "lda")["fits"] == 1
-    shown = printed(record)
+    shown = printed(compared.comparison)
     assert "NMF (scikit-learn) failed: too little of everything" in shown
     line = next(line for line in shown.splitlines() if line.startswith("NMF (scikit-learn)  "))
     assert "0" not in line  # no score of 0 for a failure
@@ -541,7 +543,7 @@ def test_an_infinite_perplexity_is_null_and_said_to_be_infinite(compared: Compar
         assert ("low" in one) == (cell["model"] != "nmf")
     table = csv_of(compared.folder / "out")["nmf"]
     assert table["inferred"] in ("", "inf")
-    line = next(line for line in printed(record).splitlines() if line.startswith("NMF"))
+    line = next(line for line in printed(compared.comparison).splitlines() if line.startswith("NMF"))
     assert line.count("infinite") == 2
 
 
@@ -581,7 +583,7 @@ def test_a_vocabulary_of_one_word(compared: Compared, tmp_path: Path) -> None:
     for row in record["table"]:
         assert (row["fits"], row["npmi"]) == (2, None)
         assert row["inferred"]["mean"] == pytest.approx(1)
-    assert "nan" not in printed(record)
+    assert "nan" not in printed(compared.comparison)
 
 
 def test_four_documents_are_enough(compared: Compared, tmp_path: Path) -> None:
@@ -683,5 +685,5 @@ def test_a_worker_ended_from_outside_is_an_error_and_no_hang(tmp_path: Path) -> 
         found = by.run(Cell("lda", 2, 0))
     finally:
         by.end()
-    assert found is not None
-    assert "ended from outside" in found["error"]
+    assert isinstance(found, FailedCell)
+    assert "ended from outside" in found.error

@@ -10,6 +10,8 @@ from tests.support.command_line import assert_refused
 from tests.support.corpora import themed_documents
 from topicnet.errors import InputError
 from topicnet.experiments.tune import tune
+from topicnet.experiments.workspace import ExperimentJob
+from topicnet.storage.run_folder import Destination
 from topicnet.workflows.config import read_config
 
 pytest.importorskip("optuna", reason="tune needs optuna")
@@ -89,7 +91,7 @@ def test_resume_keeps_what_was_fitted(tuned, corpus, warm):
 def test_a_budget_that_ends_before_the_first_fit(corpus, tmp_path):
     config = read_config(None, {"corpus": str(corpus)})
     with pytest.raises(InputError, match="before one fit was done: give more with --budget"):
-        tune(config, ["etm"], [3], 0.5, tmp_path / "out", began=time.perf_counter())
+        tune(ExperimentJob(config, ["etm"], destination=Destination(tmp_path / "out")), [3], 0.5)
 
 
 @pytest.mark.parametrize(

@@ -128,12 +128,12 @@ def test_better_than_the_unigram_on_documents_it_has_not_seen(
 ) -> None:
     held_out = planted(n_docs=650)[0][600:]  # of the same topics
     first, second = split_documents(held_out, 0)
-    scores = completion_scores(fitted, corpus[0], first, second)["scores"]
+    scores = completion_scores(fitted, corpus[0], first, second).scores
     assert scores.keys() == {"inferred", "refined", "unigram"}
-    assert scores["inferred"]["value"] < 0.7 * scores["unigram"]["value"]
+    assert scores["inferred"].value < 0.7 * scores["unigram"].value
     expected = document_completion(fitted.transform(first, refine=20), fitted.components_, first, second)
     if fitted.TITLE != "LDA (tomotopy)":  # samples theta anew
-        assert scores["refined"]["value"] == pytest.approx(expected.perplexity)
+        assert scores["refined"].value == pytest.approx(expected.perplexity)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -201,8 +201,8 @@ def test_the_scorecard_takes_a_baseline(fitted: Baseline, corpus: tuple[csr_matr
     tokens = np.repeat(counts.indices, counts.data)
     starts = np.concatenate([[0], np.cumsum(np.asarray(counts.sum(1)).ravel())])
     found = topic_scores(fitted.components_, Reference("planted", counts, tokens, starts))
-    assert found["coherence"]["npmi"]["value"] > 0.05
-    assert all(math.isfinite(one["value"]) for one in found["coherence"].values())
+    assert found.coherence["npmi"].value > 0.05
+    assert all(math.isfinite(one.value) for one in found.coherence.values())
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

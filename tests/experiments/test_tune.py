@@ -1,14 +1,16 @@
 """How many topics: what is asked for, in which order it is tried, and what is made of the curve."""
 
 import math
+from dataclasses import asdict
 
 import pytest
 
 from topicnet.errors import InputError
-from topicnet.experiments.recommendation import csv_of, recommendation, scores_of
+from topicnet.experiments.recommendation import Estimate, TuningRow, csv_of, recommendation, summarise_fits
 from topicnet.experiments.tune import _far_apart_first, _Search, seconds_of, topics_of
-from topicnet.experiments.worker import Cell
-from topicnet.workflows.scores import topic_quality
+from topicnet.experiments.worker import Cell, CellScores, FittedCell
+from topicnet.runtime.reporter import Reporter
+from topicnet.workflows.scores import Completion, ReferenceSummary, Score, score, topic_quality
 
 
 @pytest.mark.parametrize(
@@ -58,11 +60,11 @@ def test_a_budget_in_which_nothing_is_fitted_is_refused(given):
 
 
 def row(topics, mean, low, high, *, model="etm", short=False, fits=2, perplexity=None):
-    predicted = None if perplexity is None else {"mean": perplexity, "low": perplexity, "high": perplexity}
-    return {
-        "model": model, "topics": topics, "short": short, "fits": fits, "perplexity": predicted,
-        "quality": {"mean": mean, "low": low, "high": high},
-    }  # fmt: skip
+    predicted = None if perplexity is None else Estimate(perplexity, perplexity, perplexity)
+    return TuningRow(
+        model=model, topics=topics, short=short, fits=fits, seconds=1.0, topic_diversity=Estimate(1.0, 1.0, 1.0),
+        perplexity=predicted, npmi=None, stability=None, quality=Estimate(mean, low, high),
+    )  # fmt: skip
 
 
 class TestRecommendation:
@@ -126,30 +128,35 @@ def test_quality_rises_with_coherence_and_with_diversity_on_both_sides_of_0():
 
 
 def fit(values, diversity, perplexity):
-    scores = {
-        "coherence": {"npmi": {"value": sum(values) / len(values), "per_topic": values}},
-        "diversity": {"topic_diversity": {"value": diversity}},
-        "perplexity": {"scores": {"inferred": perplexity}},
-    }
-    return {"scores": scores, "seconds": 2.0}
+    scores = CellScores(
+        reference=ReferenceSummary(name="planted", documents=2, tokens=9, known_tokens=9),
+        coherence={"npmi": score("npmi", sum(values) / len(values), per_topic=values)},
+        diversity={"topic_diversity": score("topic_diversity", diversity)},
+        perplexity=Completion(documents=2, left_out=0, tokens=9, scores={"inferred": perplexity}),
+        labels=None,
+    )
+    return FittedCell(
+        cell=Cell("etm", 5, 0), seconds=2.0, peak_memory_bytes=1, verdict=None, fit_for_use=None, epochs=None,
+        scores=scores,
+    )  # fmt: skip
 
 
 def test_scores_of_several_fits_are_pooled():
-    finite = {"value": 100.0, "low": 90.0, "high": 110.0}
-    found = scores_of([fit([0.1, 0.3], 0.5, finite), fit([0.2, 0.2], 0.7, finite)], [])
-    assert found["npmi"]["mean"] == pytest.approx(0.2)
-    assert 0.1 <= found["npmi"]["low"] <= 0.2 <= found["npmi"]["high"] <= 0.3
-    assert found["quality"]["low"] <= found["quality"]["mean"] <= found["quality"]["high"]
-    assert found["topic_diversity"] == pytest.approx({"mean": 0.6, "low": 0.5, "high": 0.7})
-    assert found["perplexity"] == pytest.approx({"mean": 100, "low": 90, "high": 110})
-    assert found["quality"]["mean"] == pytest.approx((0.2 * 0.5 + 0.2 * 0.7) / 2)
-    assert found["stability"] is None
+    finite = Score(value=100.0, low=90.0, high=110.0, convention="")
+    found = summarise_fits([fit([0.1, 0.3], 0.5, finite), fit([0.2, 0.2], 0.7, finite)], [], short=False)
+    assert found.npmi.mean == pytest.approx(0.2)
+    assert 0.1 <= found.npmi.low <= 0.2 <= found.npmi.high <= 0.3
+    assert found.quality.low <= found.quality.mean <= found.quality.high
+    assert asdict(found.topic_diversity) == pytest.approx({"mean": 0.6, "low": 0.5, "high": 0.7})
+    assert asdict(found.perplexity) == pytest.approx({"mean": 100, "low": 90, "high": 110})
+    assert found.quality.mean == pytest.approx((0.2 * 0.5 + 0.2 * 0.7) / 2)
+    assert found.stability is None
 
 
 def test_an_infinite_perplexity_is_no_number():
-    found = scores_of([fit([0.1, 0.3], 0.5, {"value": None})], [])
-    assert found["perplexity"] is None
-    line = csv_of([{"model": "etm", "topics": 5, "short": False} | found]).splitlines()
+    found = summarise_fits([fit([0.1, 0.3], 0.5, score("inferred", math.inf))], [], short=False)
+    assert found.perplexity is None
+    line = csv_of([found]).splitlines()
     assert len(line) == 2
     named = dict(zip(line[0].split(","), line[1].split(","), strict=True))
     assert named["perplexity_mean"] == named["stability_mean"] == ""
@@ -158,7 +165,7 @@ def test_an_infinite_perplexity_is_no_number():
 
 class TestExpectedSeconds:
     def search(self, *took):
-        return _Search(None, 0.0, 60.0, 1_000, lambda line: None, None, took=list(took))
+        return _Search(None, 60.0, 1_000, Reporter(began=0.0), None, took=list(took))
 
     def test_nothing_is_known_at_first(self):
         assert self.search().expected(Cell("etm", 10, 0)) == 0

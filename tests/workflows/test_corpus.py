@@ -402,13 +402,15 @@ def test_test_documents_are_put_into_the_words_of_the_corpus(here: Path) -> None
     """As `compare` and `tune` read them: cut as the corpus, lemmas and phrases too."""
     Path("train.txt").write_text("Die Häuser in New York sind alt\nDas Haus am Berg\n" * 12)
     Path("test.txt").write_text("Ein Haus in New York\n\nunbekannt\nBerge\n")
-    corpus, test = read_parts(of("train.txt", lang="auto", lemmatize=True, phrases=True, max_df=1.0), of("test.txt"), 2)
+    corpus, test = read_parts(
+        resolve_corpus(of("train.txt", lang="auto", lemmatize=True, phrases=True, max_df=1.0)), of("test.txt"), 2
+    )
     assert test is not None
     assert test.vocabulary == corpus.vocabulary == ["alt", "berg", "haus", "new_york"]
     assert test.counts.toarray().tolist() == [[0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]]
     assert test.tokens.tolist() == [2, 3, 1]
     with pytest.raises(InputError, match="none of the 40 documents"):
-        read_parts(of("train.txt", lang="de"), of("corpus.jsonl"), 2)
+        read_parts(resolve_corpus(of("train.txt", lang="de")), of("corpus.jsonl"), 2)
 
 
 def test_documents_are_read_once_and_in_order(here: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -67,9 +68,11 @@ def counts_of(*rows: list[int]) -> csr_matrix:
 
 def test_a_score_has_value_interval_and_convention() -> None:
     found = score("npmi", np.float32(0.5), interval_of_mean(np.array([0.0, 1.0])), per_topic=[0.0, 1.0])
-    assert found == {"value": 0.5, "low": 0.0, "high": 1.0, "per_topic": [0.0, 1.0], "convention": CONVENTIONS["npmi"]}
-    assert type(found["value"]) is float
-    assert score("unigram", 7.0).keys() == {"value", "convention"}
+    assert json.loads(json_text(found)) == {
+        "value": 0.5, "low": 0.0, "high": 1.0, "per_topic": [0.0, 1.0], "convention": CONVENTIONS["npmi"]
+    }  # fmt: skip
+    assert type(found.value) is float
+    assert json.loads(json_text(score("unigram", 7.0))).keys() == {"value", "convention"}
     with pytest.raises(KeyError):  # a score without a stated convention is none
         score("goodness", 1.0)
 
@@ -91,16 +94,16 @@ def test_topic_scores_are_those_of_the_measures() -> None:
     found = topic_scores(beta, judged_on)
     few = top_words(beta, 10)
     expected = coherences(few, judged_on.counts, TokenStream(judged_on.tokens, judged_on.starts))
-    assert found["coherence"].keys() == expected.keys() == {"npmi", "c_v", "c_npmi", "c_uci", "u_mass"}
+    assert found.coherence.keys() == expected.keys() == {"npmi", "c_v", "c_npmi", "c_uci", "u_mass"}
     for name, values in expected.items():
-        one = found["coherence"][name]
-        assert one["per_topic"] == values.tolist()
-        assert one["value"] == pytest.approx(values.mean())
-        assert values.min() <= one["low"] < one["value"] < one["high"] <= values.max()
-        assert one["convention"] == CONVENTIONS[name]
-    assert found["diversity"].keys() == {"topic_diversity", "topic_uniqueness", "inverted_rbo", "js_diversity"}
-    assert found["diversity"]["topic_diversity"]["value"] == len(set(top_words(beta, 25).ravel())) / (3 * 25)
-    assert found["diversity"]["topic_uniqueness"]["value"] == pytest.approx(len(set(few.ravel())) / (3 * 10))
+        one = found.coherence[name]
+        assert one.per_topic == values.tolist()
+        assert one.value == pytest.approx(values.mean())
+        assert values.min() <= one.low < one.value < one.high <= values.max()
+        assert one.convention == CONVENTIONS[name]
+    assert found.diversity.keys() == {"topic_diversity", "topic_uniqueness", "inverted_rbo", "js_diversity"}
+    assert found.diversity["topic_diversity"].value == len(set(top_words(beta, 25).ravel())) / (3 * 25)
+    assert found.diversity["topic_uniqueness"].value == pytest.approx(len(set(few.ravel())) / (3 * 10))
 
 
 def test_what_the_reference_never_saw_is_counted() -> None:
@@ -108,8 +111,8 @@ def test_what_the_reference_never_saw_is_counted() -> None:
     counts = counts_of([1, 0, 1, 1, 1, 0, 0, 0, 0, 0], [0, 2, 1, 1, 1, 0, 0, 0, 0, 0])
     tokens = np.array([0, 2, 3, 4, 1, 1, 2, 3, 4])
     found = topic_scores(np.full((1, 10), 0.1), Reference("small", counts, tokens, np.array([0, 4, 9])))
-    about = found["reference"]
-    assert about == {
+    about = found.reference
+    assert asdict(about) == {
         "name": "small", "documents": 2, "tokens": 9, "known_tokens": 9, "unseen_words": 5, "unseen_pairs": 35 + 1,
         "pairs": 45,
     }  # fmt: skip
@@ -117,25 +120,25 @@ def test_what_the_reference_never_saw_is_counted() -> None:
 
 def test_one_topic_has_a_coherence_without_spread_and_full_diversity() -> None:
     found = topic_scores(random_beta(1, 40), reference())
-    assert found["coherence"]
-    for one in found["coherence"].values():
-        assert "low" not in one  # one value says nothing of its spread
-        assert math.isfinite(one["value"])
-    assert set(values_of(found["diversity"]).values()) == {1.0}
+    assert found.coherence
+    for one in found.coherence.values():
+        assert one.low is None  # one value says nothing of its spread
+        assert math.isfinite(one.value)
+    assert set(values_of(found.diversity).values()) == {1.0}
 
 
 def test_topics_of_fewer_words_than_the_top_are_judged_on_those_they_have() -> None:
     found = topic_scores(random_beta(2, 4), reference(n_words=4))
-    assert found["reference"]["pairs"] == 2 * 6
-    assert found["diversity"]["topic_diversity"]["value"] == 0.5  # both topics have all 4 words
-    assert all(math.isfinite(value) for value in values_of(found["coherence"]).values())
+    assert found.reference.pairs == 2 * 6
+    assert found.diversity["topic_diversity"].value == 0.5  # both topics have all 4 words
+    assert all(math.isfinite(value) for value in values_of(found.coherence).values())
 
 
 def test_a_topic_of_one_word_has_no_coherence_rather_than_one_of_0() -> None:
     found = topic_scores(np.ones((1, 1)), reference(n_words=1))
-    assert found["coherence"] == {}
-    assert "pairs" not in found["reference"]
-    assert found["diversity"]["topic_diversity"]["value"] == 1.0
+    assert found.coherence == {}
+    assert found.reference.pairs is None
+    assert found.diversity["topic_diversity"].value == 1.0
 
 
 @pytest.mark.parametrize(
@@ -175,50 +178,50 @@ def test_completion_scores_are_those_of_document_completion() -> None:
     ]  # fmt: skip
     for name, share in (("inferred", theta), ("refined", np.full(3, 1 / 3))):
         expected = document_completion(np.tile(share, (30, 1)), beta, first, second)
-        one = found["scores"][name]
-        assert one["value"] == pytest.approx(expected.perplexity)
-        assert one["per_document_mean"] == pytest.approx(expected.perplexity_doc_mean)
-        assert one["low"] < one["value"] < one["high"]
-        assert one["convention"] == CONVENTIONS[name]
-    assert found["documents"] == expected.n_docs
-    assert found["left_out"] == expected.n_left_out >= 1  # the empty one
-    assert found["tokens"] == expected.n_tokens
-    assert found["scores"]["unigram"]["value"] == pytest.approx(unigram_perplexity(train, second))
+        one = found.scores[name]
+        assert one.value == pytest.approx(expected.perplexity)
+        assert one.per_document_mean == pytest.approx(expected.perplexity_doc_mean)
+        assert one.low < one.value < one.high
+        assert one.convention == CONVENTIONS[name]
+    assert found.documents == expected.n_docs
+    assert found.left_out == expected.n_left_out >= 1  # the empty one
+    assert found.tokens == expected.n_tokens
+    assert found.scores["unigram"].value == pytest.approx(unigram_perplexity(train, second))
 
 
 def test_the_unigram_is_asked_the_same_documents_as_the_model() -> None:
     first, second = counts_of([2, 0], [0, 0]), counts_of([1, 0], [0, 5])
     found = completion_scores(Mixture(np.full((1, 2), 0.5), np.ones(1)), counts_of([9, 0]), first, second)
-    assert (found["documents"], found["left_out"], found["tokens"]) == (1, 1, 1)
-    assert found["scores"]["unigram"]["value"] == pytest.approx(11 / 10)  # (9 + 1) / (9 + 2), the first word alone
+    assert (found.documents, found.left_out, found.tokens) == (1, 1, 1)
+    assert found.scores["unigram"].value == pytest.approx(11 / 10)  # (9 + 1) / (9 + 2), the first word alone
 
 
 def test_without_the_training_documents_there_is_no_unigram() -> None:
     found = completion_scores(Mixture(random_beta(2, 40), np.array([0.5, 0.5])), None, *halves(reference().counts))
-    assert found["scores"].keys() == {"inferred", "refined"}
+    assert found.scores.keys() == {"inferred", "refined"}
 
 
 def test_a_model_that_is_no_mixture_is_not_refined() -> None:
     model = Mixture(random_beta(2, 40), np.array([0.5, 0.5]), mixes=False)
     found = completion_scores(model, None, *halves(reference().counts))
-    assert found["scores"].keys() == {"inferred"}
+    assert found.scores.keys() == {"inferred"}
     assert [steps for _, steps in model.asked] == [0]
 
 
 def test_a_word_held_impossible_gives_an_infinite_perplexity_without_an_interval() -> None:
     beta = np.array([[1.0, 0.0]])
     found = completion_scores(Mixture(beta, np.ones(1)), None, counts_of([3, 0], [1, 1]), counts_of([2, 0], [1, 1]))
-    for one in found["scores"].values():
-        assert one["value"] == math.inf
-        assert "low" not in one
+    for one in found.scores.values():
+        assert one.value == math.inf
+        assert one.low is None
     assert json.loads(json_text(found))["scores"]["inferred"]["value"] is None
 
 
 def test_an_impossible_word_in_a_document_that_is_left_out_does_not_count() -> None:
     beta = np.array([[1.0, 0.0]])
     found = completion_scores(Mixture(beta, np.ones(1)), None, counts_of([3, 0], [0, 0]), counts_of([2, 0], [0, 1]))
-    assert found["scores"]["inferred"]["value"] == 1.0
-    assert found["scores"]["inferred"]["high"] == 1.0
+    assert found.scores["inferred"].value == 1.0
+    assert found.scores["inferred"].high == 1.0
 
 
 def test_documents_of_one_token_leave_nothing_to_predict() -> None:
@@ -239,39 +242,39 @@ def labelled(labels: list[Any], topics: list[int], n_topics: int = 2) -> Any:
 
 def test_topics_that_are_the_labels_agree_with_them_in_full() -> None:
     found = label_scores(labelled(["a", "b"] * 10, [1, 0] * 10), None)
-    assert (found["documents"], found["without_label"], found["labels"]) == (20, 0, 2)
-    assert values_of(found["scores"]) == {"purity": 1.0, "nmi": 1.0, "ari": 1.0, "accuracy": 1.0}
-    told = found["scores"]["accuracy"]
-    assert (told["tfidf"], told["commonest"]) == (1.0, 0.5)
-    assert "fold" in told["how"]
+    assert (found.documents, found.without_label, found.labels) == (20, 0, 2)
+    assert values_of(found.scores) == {"purity": 1.0, "nmi": 1.0, "ari": 1.0, "accuracy": 1.0}
+    told = found.scores["accuracy"]
+    assert (told.tfidf, told.commonest) == (1.0, 0.5)
+    assert "fold" in told.how
 
 
 def test_topics_that_know_nothing_of_the_labels() -> None:
     found = label_scores(labelled(["a", "a", "b", "b"] * 5, [0, 1] * 10), None)
-    assert values_of(found["scores"])["nmi"] == pytest.approx(0, abs=1e-9)
-    assert values_of(found["scores"])["purity"] == 0.5
-    assert values_of(found["scores"])["ari"] < 0.05
+    assert values_of(found.scores)["nmi"] == pytest.approx(0, abs=1e-9)
+    assert values_of(found.scores)["purity"] == 0.5
+    assert values_of(found.scores)["ari"] < 0.05
 
 
 def test_documents_without_a_label_are_left_out_and_counted() -> None:
     labels = ["a", None, "b", "", "a", "  ", "b", "c"]
     found = label_scores(labelled(labels, [0, 1, 1, 0, 0, 0, 1, 1]), None, classify=False)
-    assert (found["documents"], found["without_label"], found["labels"]) == (5, 3, 3)
-    assert found["scores"]["purity"]["value"] == pytest.approx(4 / 5)
+    assert (found.documents, found.without_label, found.labels) == (5, 3, 3)
+    assert found.scores["purity"].value == pytest.approx(4 / 5)
 
 
 def test_documents_without_words_are_left_out() -> None:
     theta, counts, labels = labelled(["a", "b", "b", None], [0, 1, 0, 1])
     counts = csr_matrix(counts.toarray() * np.array([[1], [1], [0], [0]]))
     found = label_scores((theta, counts, labels), None, classify=False)
-    assert (found["documents"], found["without_label"]) == (2, 0)
-    assert found["scores"]["purity"]["value"] == 1.0
+    assert (found.documents, found.without_label) == (2, 0)
+    assert found.scores["purity"].value == 1.0
 
 
 def test_labels_may_be_numbers() -> None:
     found = label_scores(labelled([0, 1] * 5, [1, 0] * 5), None)
-    assert found["labels"] == 2
-    assert found["scores"]["accuracy"]["value"] == 1.0
+    assert found.labels == 2
+    assert found.scores["accuracy"].value == 1.0
 
 
 @pytest.mark.parametrize("labels", [[None] * 4, ["", " ", "", ""], [None, "", None, ""]])
@@ -282,53 +285,53 @@ def test_no_label_at_all_is_an_error(labels: list[Any]) -> None:
 
 def test_too_few_of_a_label_have_no_accuracy() -> None:
     found = label_scores(labelled(["a"] * 8 + ["b"] * 4, [0, 1] * 6), None)
-    assert found["scores"].keys() == {"purity", "nmi", "ari"}
-    assert "fewer documents" in found["undefined"]
-    assert all(math.isfinite(value) for value in values_of(found["scores"]).values())
+    assert found.scores.keys() == {"purity", "nmi", "ari"}
+    assert "fewer documents" in found.undefined
+    assert all(math.isfinite(value) for value in values_of(found.scores).values())
 
 
 def test_one_label_tells_nothing() -> None:
     found = label_scores(labelled(["a"] * 12, [0, 1] * 6), None)
-    assert found["scores"] == {}
-    assert "same label" in found["undefined"]
+    assert found.scores == {}
+    assert "same label" in found.undefined
 
 
 def test_labels_that_were_never_learned_are_no_failure_of_the_topics() -> None:
     fit = labelled(["a", "b"] * 5, [0, 1] * 5)
     found = label_scores(labelled(["c", "d"] * 5, [0, 1] * 5), fit)
-    assert "accuracy" not in found["scores"]
-    assert "none of these labels" in found["undefined"]
+    assert "accuracy" not in found.scores
+    assert "none of these labels" in found.undefined
     found = label_scores(labelled(["a", "d"] * 5, [0, 1] * 5), fit)
-    assert found["never_learned"] == 5
-    assert found["scores"]["accuracy"]["value"] == 0.5
+    assert found.never_learned == 5
+    assert found.scores["accuracy"].value == 0.5
 
 
 def test_labels_of_a_column_of_numbers_with_gaps() -> None:
     """As pandas writes one: 0.0 is 0, and nan is none."""
     fit = labelled(["0", "1"] * 5, [0, 1] * 5)
     found = label_scores(labelled(["0.0", "1.0", "nan", float("nan")] * 3, [0, 1, 0, 1] * 3), fit)
-    assert found["without_label"] == 6
-    assert found["labels"] == 2
-    assert found["scores"]["accuracy"]["value"] == 1.0
+    assert found.without_label == 6
+    assert found.labels == 2
+    assert found.scores["accuracy"].value == 1.0
 
 
 def test_the_classifier_learns_from_the_documents_of_the_fit() -> None:
     judged = labelled(["a", "b", "c"], [0, 1, 1])
     found = label_scores(judged, labelled(["a", "b", None] * 5, [0, 1, 1] * 5))
-    told = found["scores"]["accuracy"]
-    assert told["value"] == pytest.approx(2 / 3)  # nobody told it of c
-    assert told["tfidf"] == pytest.approx(2 / 3)
-    assert told["commonest"] == pytest.approx(1 / 3)
-    assert "fit" in told["how"]
+    told = found.scores["accuracy"]
+    assert told.value == pytest.approx(2 / 3)  # nobody told it of c
+    assert told.tfidf == pytest.approx(2 / 3)
+    assert told.commonest == pytest.approx(1 / 3)
+    assert "fit" in told.how
 
 
 @pytest.mark.parametrize("known", [["a"] * 10, [None] * 10])
 def test_labels_of_the_fit_that_teach_nothing_are_not_learned_from(known: list[Any]) -> None:
     found = label_scores(labelled(["a", "b"] * 5, [0, 1] * 5), labelled(known, [0, 1] * 5))
-    assert found["scores"]["accuracy"]["value"] == 1.0
-    assert "fold" in found["scores"]["accuracy"]["how"]
+    assert found.scores["accuracy"].value == 1.0
+    assert "fold" in found.scores["accuracy"].how
 
 
 def test_no_classifier_is_trained_unless_asked() -> None:
     found = label_scores(labelled(["a", "b"] * 10, [1, 0] * 10), None, classify=False)
-    assert found["scores"].keys() == {"purity", "nmi", "ari"}
+    assert found.scores.keys() == {"purity", "nmi", "ari"}

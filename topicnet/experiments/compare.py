@@ -1,10 +1,10 @@
-"""Many fits on one corpus: `compare` puts models beside each other, in one table, on one machine."""
+"""Fit several models with several seeds on one corpus, and put their scores in one table."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,18 @@ from topicnet.evaluate.perplexity import unigram_perplexity
 from topicnet.evaluate.stability import stability
 from topicnet.experiments.baselines import BASELINES, check_installed, installed
 from topicnet.experiments.figures import quality_against_time, write_figure
-from topicnet.experiments.worker import Cell
-from topicnet.experiments.workspace import COLUMNS, Workspace, begin, fit_cells, values_of_cell
+from topicnet.experiments.worker import Cell, FailedCell, FittedCell
+from topicnet.experiments.workspace import COLUMNS, Experiment, ExperimentJob, Workspace, begin, fit_cells
 from topicnet.models import MODELS
+from topicnet.runtime.reporter import Reporter
 from topicnet.storage import atomic, formats
+from topicnet.storage.comparison import ComparisonRow, Summary, csv_of, rows_json, summarise_columns
 from topicnet.text.corpus import Corpus
-from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import resolve_source
 from topicnet.workflows.scores import halves
 
 
 def check_models(names: Sequence[str]) -> list[str]:
-    """The models to compare: those named, then the baselines that every table has.
+    """Return the models to compare: those named, then the baselines that every table has.
 
     Raises
     ------
@@ -43,113 +43,100 @@ def check_models(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*names, *always]))
 
 
-def compare(
-    config: FitConfig,
-    models: Sequence[str],
-    seeds: int,
-    out: Path | None,
-    *,
-    test: FitConfig | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    on_notice: Callable[[str], None] = lambda line: None,
-) -> tuple[dict[str, Any], Path]:
-    """Fit every model with every seed, score all alike, and write the tables and the figure.
+@dataclass(frozen=True)
+class Comparison:
+    """Several models side by side, and the fits behind the table; no rows before the first fit is done."""
 
-    Every fit has a process of its own, one after another, so that seconds and memory can be compared.
+    experiment: Experiment
+    seeds: int
+    models: list[str]
+    status: str = "interrupted"
+    unigram_perplexity: float = math.nan
+    rows: Sequence[ComparisonRow] = ()
+    cells: Sequence[FittedCell | FailedCell] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where it is written."""
+        return self.experiment.space.folder
+
+    def json(self) -> dict[str, Any]:
+        """The JSON values of compare.json."""
+        begun = self.experiment.record() | {"seeds": self.seeds, "models": self.models, "status": self.status}
+        if not self.rows:
+            return begun
+        return begun | {
+            "unigram_perplexity": self.unigram_perplexity,
+            "table": rows_json(self.rows, "model", titles=True),
+            "cells": [cell.json() for cell in self.cells],
+        }
+
+
+def compare(job: ExperimentJob, seeds: int, reporter: Reporter | None = None) -> Comparison:
+    """Fit every model with seeds 0, 1, ..., score all alike, and write the tables and the figure.
+
+    Every fit has its own process, one after another, so that seconds and memory can be compared. After Ctrl-C the
+    comparison is marked interrupted, with the tables of the fits that were finished.
 
     Parameters
     ----------
-    config : FitConfig
-        The corpus, its text options and K; its model and parameters are not looked at.
-    models : sequence of str
-        Names in `MODELS` and `BASELINES`.
-    seeds : int
-        Seeds 0, 1, ... of each.
-    out : Path, optional
-        By default runs/NAME-compare.
-    test : FitConfig, optional
-        Names the documents to predict; by default a tenth of the corpus is kept apart.
-
-    Returns
-    -------
-    dict, Path
-        What compare.json holds, and the folder.
+    job : ExperimentJob
+        Its models are names in `MODELS` and `BASELINES`; by default it is written to runs/NAME-compare.
 
     Raises
     ------
     TopicnetError
         Something given cannot be used.
-
-    After Ctrl-C the record is marked interrupted, with the tables of what was finished by then.
     """
-    names = check_models(models)
+    reporter = reporter or Reporter()
+    names = check_models(job.models)
     if seeds < 1:
         raise InputError(f"--seeds {seeds} given, expected 1 or more")
-    target = out if out is not None else Path("runs") / f"{resolve_source(config).name}-compare"
-    space, _, record = begin(
-        target,
-        "compare",
-        config,
-        test,
-        overwrite=overwrite,
-        resume=resume,
-        same={"topics": config.topics},
-        on_notice=on_notice,
-    )
-    record |= {"seeds": seeds, "models": names}
-    space.write_json("compare.json", record | {"status": "interrupted"})
-    cells = [Cell(name, config.topics, seed) for seed in range(seeds) for name in names]
-    found, whole = fit_cells(space, cells, on_notice)
-    rows = [
-        _row(space, name, [found[cell.name] for cell in cells if cell.model == name and cell.name in found])
-        for name in names
-    ]
-    failed = [cell["error"] for cell in found.values() if "error" in cell]
+    experiment = begin(job, "compare", reporter, job.config.topics, job.config.topics)
+    space = experiment.space
+    begun = Comparison(experiment, seeds, names)
+    space.write_json("compare.json", begun.json())
+    cells = [Cell(name, job.config.topics, seed) for seed in range(seeds) for name in names]
+    found, whole = fit_cells(space, cells, reporter)
+    failed = [cell for cell in found.values() if isinstance(cell, FailedCell)]
     if whole and len(failed) == len(cells):
-        raise InputError(f"none of the {len(cells)} fits succeeded: {failed[0]}")
-    record |= {
-        "status": "complete" if whole else "interrupted",
-        "unigram_perplexity": _unigram(space),
-        "table": rows,
-        "cells": list(found.values()),
-    }
-    space.write_json("compare.json", record)
-    with atomic.atomic_file(target / "compare.csv", overwrite=True) as part:
-        formats.write_text(part, _csv(rows, record["unigram_perplexity"]))
-    figure = quality_against_time(rows, record["unigram_perplexity"], str(record["corpus"]["name"]))
-    write_figure(target / "compare.html", figure)
-    return record, target
+        raise InputError(f"none of the {len(cells)} fits succeeded: {failed[0].error}")
+    comparison = replace(
+        begun,
+        status="complete" if whole else "interrupted",
+        unigram_perplexity=_unigram(space),
+        rows=[_row(space, name, [cell for cell in found.values() if cell.cell.model == name]) for name in names],
+        cells=list(found.values()),
+    )
+    _write(comparison)
+    return comparison
 
 
-def _row(space: Workspace, model: str, cells: list[dict[str, Any]]) -> dict[str, Any]:
-    """A model's line of the table: mean and spread over its seeds."""
-    good = [cell for cell in cells if "error" not in cell]
-    row: dict[str, Any] = {
-        "model": model,
-        "title": BASELINES[model].TITLE if model in BASELINES else model,
-        "fits": len(good),
-        "unfit": sum(cell["fit_for_use"] is False for cell in good),
-        "errors": sorted({cell["error"] for cell in cells if "error" in cell}),
-    }
-    table = [values_of_cell(cell) for cell in good]
-    for name in COLUMNS:
-        values = [one[name] for one in table if name in one]
-        if name == "stability" and len(good) > 1 and good[0]["n_topics"] > 1:
-            topics = [space.topics(Cell(cell["model"], cell["n_topics"], cell["seed"])) for cell in good]
-            agreement = stability(topics)
-            row[name] = {"mean": agreement.value, "sd": None, "values": agreement.runs.tolist()}
-        elif values and None not in values:
-            numbers = np.array(values, dtype=np.float64)
-            row[name] = {
-                "mean": float(numbers.mean()),
-                "sd": float(numbers.std(ddof=1)) if len(values) > 1 else None,
-                "values": values,
-            }
-        else:
-            # Null where the model has no such score; a mean of null where it is infinite.
-            row[name] = {"mean": None, "sd": None, "values": values} if values else None
-    return row
+def _write(found: Comparison) -> None:
+    """Write compare.json, compare.csv and compare.html."""
+    space, unigram = found.experiment.space, found.unigram_perplexity
+    space.write_json("compare.json", found.json())
+    with atomic.atomic_file(space.folder / "compare.csv", overwrite=True) as part:
+        formats.write_text(part, csv_of(found.rows, "model", {"unigram": {"inferred": str(unigram)}}))
+    figure = quality_against_time(found.rows, unigram, found.experiment.about.name)
+    write_figure(space.folder / "compare.html", figure)
+
+
+def _row(space: Workspace, model: str, cells: Sequence[FittedCell | FailedCell]) -> ComparisonRow:
+    """Summarise the fits of a model over its seeds."""
+    fitted = [cell for cell in cells if isinstance(cell, FittedCell)]
+    scores = summarise_columns([cell.values for cell in fitted], COLUMNS)
+    if len(fitted) > 1 and fitted[0].cell.n_topics > 1:
+        agreement = stability([space.topics(cell.cell) for cell in fitted])
+        scores["stability"] = Summary(agreement.value, None, tuple(agreement.runs.tolist()))
+    return ComparisonRow(
+        name=model,
+        title=BASELINES[model].TITLE if model in BASELINES else model,
+        fits=len(fitted),
+        unfit=sum(cell.fit_for_use is False for cell in fitted),
+        errors=tuple(sorted({cell.error for cell in cells if isinstance(cell, FailedCell)})),
+        scores=scores,
+    )
 
 
 def _unigram(space: Workspace) -> float:
@@ -158,26 +145,3 @@ def _unigram(space: Workspace) -> float:
     first, second = halves(test)
     both = (np.diff(first.indptr) > 0) & (np.diff(second.indptr) > 0)
     return unigram_perplexity(train, second[both])
-
-
-def _mean_and_sd(score: dict[str, Any] | None) -> tuple[Any, Any]:
-    """Empty where there is no such score, inf where it is infinite."""
-    if score is None:
-        return "", ""
-    if score["mean"] is None:
-        return "inf", ""
-    return score["mean"], "" if score["sd"] is None else score["sd"]
-
-
-def _csv(rows: list[dict[str, Any]], unigram: float) -> str:
-    """A line a model: mean and standard deviation of each score; empty where there is none."""
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(["model", "fits", "unfit", *(f"{name}{end}" for name in COLUMNS for end in ("", "_sd"))])
-    for row in rows:
-        pairs = [_mean_and_sd(row[name]) for name in COLUMNS]
-        table.writerow([row["model"], row["fits"], row["unfit"], *(value for pair in pairs for value in pair)])
-    empty = [""] * (2 * len(COLUMNS))
-    empty[2 * COLUMNS.index("inferred")] = str(unigram)
-    table.writerow(["unigram", "", "", *empty])
-    return out.getvalue()

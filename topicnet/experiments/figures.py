@@ -1,21 +1,25 @@
-"""Figures as one HTML file each, which opens without a network."""
+"""Figures of experiments, each one HTML file that opens without a network."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from topicnet.storage import atomic, formats
+from topicnet.storage.comparison import ComparisonRow
 
-# Told apart in print, too.
+if TYPE_CHECKING:
+    from topicnet.experiments.recommendation import TuningRow
+
+# Distinct in print, too.
 COLOURS = ("#1b6ca8", "#d1495b", "#2a9d5c", "#8e5ea2", "#e08e1b", "#555555", "#00a3a3", "#b07aa1")
 LAYOUT = {"template": "plotly_white", "font": {"size": 14}, "height": 520, "margin": {"t": 70}}
 
 
-def quality_against_time(rows: Sequence[Mapping[str, Any]], unigram: float, corpus: str) -> Any:
-    """Coherence, and perplexity as inferred, of each model against seconds; a point a seed, a cross the mean."""
+def quality_against_time(rows: Sequence[ComparisonRow], unigram: float, corpus: str) -> Any:
+    """Plot coherence and inferred perplexity of each model against seconds: a point per seed, a cross for the mean."""
     from plotly.subplots import make_subplots
 
     shown = [("npmi", "NPMI (higher is better)"), ("inferred", "perplexity as inferred (lower is better)")]
@@ -23,15 +27,14 @@ def quality_against_time(rows: Sequence[Mapping[str, Any]], unigram: float, corp
     for number, row in enumerate(rows):
         colour = COLOURS[number % len(COLOURS)]
         for column, (name, _) in enumerate(shown, 1):
-            score = row[name]
-            if score is None or score["mean"] is None or row["seconds"] is None:
+            score, seconds = row.scores[name], row.scores["seconds"]
+            if score is None or score.mean is None or seconds is None:
                 continue
-            seconds = row["seconds"]
             figure.add_scatter(
-                x=[*seconds["values"], seconds["mean"]], y=[*score["values"], score["mean"]], row=1, col=column,
-                mode="markers", name=row["title"], legendgroup=row["title"], showlegend=column == 1,
-                marker={"color": colour, "size": [7] * len(seconds["values"]) + [14],
-                        "symbol": ["circle"] * len(seconds["values"]) + ["cross"]},
+                x=[*seconds.values, seconds.mean], y=[*score.values, score.mean], row=1, col=column,
+                mode="markers", name=row.title, legendgroup=row.title, showlegend=column == 1,
+                marker={"color": colour, "size": [7] * len(seconds.values) + [14],
+                        "symbol": ["circle"] * len(seconds.values) + ["cross"]},
             )  # fmt: skip
     figure.add_hline(y=unigram, row=1, col=2, line_dash="dot", annotation_text="unigram")
     figure.update_xaxes(type="log", title_text="seconds of the fit", matches="x")
@@ -40,8 +43,8 @@ def quality_against_time(rows: Sequence[Mapping[str, Any]], unigram: float, corp
     return figure
 
 
-def scores_by_topics(rows: Sequence[Mapping[str, Any]], names: Sequence[str], corpus: str) -> Any:
-    """Each score against K, with its interval; a line a model, open points where only a short fit was made."""
+def scores_by_topics(rows: Sequence[TuningRow], names: Sequence[str], corpus: str) -> Any:
+    """Plot each score against K with its interval: a line per model, open points for short fits."""
     from plotly.subplots import make_subplots
 
     titles = {
@@ -50,20 +53,20 @@ def scores_by_topics(rows: Sequence[Mapping[str, Any]], names: Sequence[str], co
     }  # fmt: skip
     n_columns = -(-len(names) // 2)
     figure = make_subplots(2, n_columns, subplot_titles=[titles[name] for name in names], horizontal_spacing=0.07)
-    for number, model in enumerate(dict.fromkeys(row["model"] for row in rows)):
+    for number, model in enumerate(dict.fromkeys(row.model for row in rows)):
         colour = COLOURS[number % len(COLOURS)]
         for at, name in enumerate(names):
-            shown = [row for row in rows if row["model"] == model and row[name] is not None]
-            middle = [row[name]["mean"] for row in shown]
+            found = [(row, getattr(row, name)) for row in rows if row.model == model]
+            shown = [(row, score) for row, score in found if score is not None]
             figure.add_scatter(
-                x=[row["topics"] for row in shown], y=middle, mode="lines+markers",
+                x=[row.topics for row, _ in shown], y=[score.mean for _, score in shown], mode="lines+markers",
                 row=at // n_columns + 1, col=at % n_columns + 1,
                 name=model, legendgroup=model, showlegend=at == 0, line={"color": colour},
-                marker={"size": 8, "symbol": ["circle-open" if row["short"] else "circle" for row in shown]},
-                error_y={"array": [row[name]["high"] - row[name]["mean"] for row in shown],
-                         "arrayminus": [row[name]["mean"] - row[name]["low"] for row in shown]},
+                marker={"size": 8, "symbol": ["circle-open" if row.short else "circle" for row, _ in shown]},
+                error_y={"array": [score.high - score.mean for _, score in shown],
+                         "arrayminus": [score.mean - score.low for _, score in shown]},
             )  # fmt: skip
-    values = sorted({row["topics"] for row in rows})
+    values = sorted({row.topics for row in rows})
     ends = [math.log10(values[0]) - 0.05, math.log10(values[-1]) + 0.05]
     figure.update_xaxes(type="log", title_text="topics, K", tickvals=values, range=ends)
     title = (
@@ -74,6 +77,6 @@ def scores_by_topics(rows: Sequence[Mapping[str, Any]], names: Sequence[str], co
 
 
 def write_figure(path: Path, figure: Any) -> None:
-    """Write a figure with all it needs inside."""
+    """Write a figure with everything it needs inside."""
     with atomic.atomic_file(path, overwrite=True) as part:
         formats.write_text(part, figure.to_html(include_plotlyjs=True, full_html=True))

@@ -1,4 +1,4 @@
-"""Scores against K: what the fits of each K say together, and what to make of the curve."""
+"""Scores against K: summarise the fits of each K, and recommend one."""
 
 from __future__ import annotations
 
@@ -6,107 +6,136 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.evaluate.bootstrap import LEVEL, RESAMPLES, SEED, interval_of_mean
 from topicnet.evaluate.stability import stability
+from topicnet.experiments.worker import FittedCell
 from topicnet.workflows.scores import topic_quality
 
 SCORES = ("quality", "npmi", "topic_diversity", "perplexity", "stability")
 
 
-def recommendation(rows: Sequence[dict[str, Any]], not_tried: Sequence[str] = ()) -> str:
-    """One sentence: the least K as good as the best within the uncertainty of both, and whether the curve is flat.
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and its 95 % interval; NaN ends where there is none."""
 
-    It recommends only what was fitted at full length; short fits tell which K are worse, or as good. Two are as good
-    when the interval of their difference holds 0; it is had from both intervals (Zou & Donner 2008).
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningRow:
+    """The fits of one model and K; scores are None where they cannot be had."""
+
+    model: str
+    topics: int
+    short: bool
+    fits: int
+    seconds: float
+    topic_diversity: Estimate
+    perplexity: Estimate | None
+    npmi: Estimate | None
+    stability: Estimate | None
+    quality: Estimate
+
+
+def recommendation(rows: Sequence[TuningRow], not_tried: Sequence[str] = ()) -> str:
+    """Recommend in one sentence the least K as good as the best within the uncertainty of both.
+
+    Only fits of full length are recommended; short fits show which K are worse, or as good. Two are as good when the
+    interval of their difference includes 0; it is computed from both intervals (Zou & Donner 2008).
     """
-    several = len({row["model"] for row in rows}) > 1
-    full = [row for row in rows if not row["short"]] or list(rows)
-    best = max(full, key=lambda row: row["quality"]["mean"])
-    of_best = f"topic quality {_with_interval(best['quality'])} in {_fits(best)}"
+    several = len({row.model for row in rows}) > 1
+    full = [row for row in rows if not row.short] or list(rows)
+    best = max(full, key=lambda row: row.quality.mean)
+    of_best = f"topic quality {_with_interval(best.quality)} in {_fits(best)}"
     rest = f"; not tried within the budget: {', '.join(not_tried)}" if not_tried else ""
     if len(rows) == 1:
-        return f"K = {best['topics']} ({best['model']}) alone was measured, with {of_best}{rest}."
-    near = [row for row in rows if row is best or not _worse(row["quality"], best["quality"])]
-    least = min((row for row in full if row in near), key=lambda row: (row["topics"], -row["quality"]["mean"]))
-    tried = f"{len(rows)} tried, K from {min(row['topics'] for row in rows)} to {max(row['topics'] for row in rows)}"
+        return f"K = {best.topics} ({best.model}) alone was measured, with {of_best}{rest}."
+    near = [row for row in rows if row is best or not _worse(row.quality, best.quality)]
+    least = min((row for row in full if row in near), key=lambda row: (row.topics, -row.quality.mean))
+    tried = f"{len(rows)} tried, K from {min(row.topics for row in rows)} to {max(row.topics for row in rows)}"
     as_good = [row for row in near if row is not least and row is not best]
-    predicts = [row for row in full if row["perplexity"] is not None]
+    predicted = [(row.perplexity.mean, row) for row in full if row.perplexity is not None]
     end = rest
-    if predicts:
-        likeliest = min(predicts, key=lambda row: row["perplexity"]["mean"])
+    if predicted:
+        likeliest = min(predicted, key=lambda pair: pair[0])[1]
         if likeliest is not least:
             end = f"; held-out documents are predicted best at {_named([likeliest], several)}{rest}"
     if len(near) == len(rows):
-        take = f"take the smallest, K = {least['topics']} ({least['model']})"
+        take = f"take the smallest, K = {least.topics} ({least.model})"
         if least is best:
             return (
                 f"The curve is flat: all {tried}, are alike within the uncertainty; {take}, also the best by"
                 f" {of_best}{end}."
             )
         return (
-            f"The curve is flat: all {tried}, are as good within the uncertainty as the best, K = {best['topics']}"
-            f" ({best['model']}, {of_best}); {take}, or whatever suits the purpose{end}."
+            f"The curve is flat: all {tried}, are as good within the uncertainty as the best, K = {best.topics}"
+            f" ({best.model}, {of_best}); {take}, or whatever suits the purpose{end}."
         )
     if least is best:
         others = f"; as good within the uncertainty: {_named(as_good, several)}" if as_good else ""
-        return f"Take K = {best['topics']} ({best['model']}), the best of {tried}, by {of_best}{others}{end}."
+        return f"Take K = {best.topics} ({best.model}), the best of {tried}, by {of_best}{others}{end}."
     others = f", and so are {_named(as_good, several)}" if as_good else ""
     return (
-        f"Take K = {least['topics']} ({least['model']}, topic quality {least['quality']['mean']:.3f}): within the"
-        f" uncertainty it is as good as the best of {tried}, K = {best['topics']} ({best['model']},"
+        f"Take K = {least.topics} ({least.model}, topic quality {least.quality.mean:.3f}): within the"
+        f" uncertainty it is as good as the best of {tried}, K = {best.topics} ({best.model},"
         f" {of_best}){others}{end}."
     )
 
 
-def _fits(row: dict[str, Any]) -> str:
-    return "one fit" if row["fits"] == 1 else f"{row['fits']} fits"
+def _fits(row: TuningRow) -> str:
+    return "one fit" if row.fits == 1 else f"{row.fits} fits"
 
 
-def _worse(one: dict[str, float], best: dict[str, float]) -> bool:
+def _worse(one: Estimate, best: Estimate) -> bool:
     """Whether the interval of the difference of two qualities lies above 0."""
-    difference = best["mean"] - one["mean"]
-    if any(math.isnan(end) for end in (best["low"], one["high"])):
+    difference = best.mean - one.mean
+    if any(math.isnan(end) for end in (best.low, one.high)):
         return difference > 0
-    return difference > math.hypot(best["mean"] - best["low"], one["high"] - one["mean"])
+    return difference > math.hypot(best.mean - best.low, one.high - one.mean)
 
 
-def _named(rows: Sequence[dict[str, Any]], several: bool) -> str:
+def _named(rows: Sequence[TuningRow], several: bool) -> str:
     """K of rows, with the model where several were tried."""
-    return ", ".join(f"K = {row['topics']}{' (' + row['model'] + ')' if several else ''}" for row in rows)
+    return ", ".join(f"K = {row.topics}{' (' + row.model + ')' if several else ''}" for row in rows)
 
 
-def scores_of(fits: list[dict[str, Any]], topics: list[NDArray[np.float32]]) -> dict[str, Any]:
-    """Mean and interval of each score: of coherence and stability over topics, of diversity over seeds."""
-    diversity = [found["scores"]["diversity"]["topic_diversity"]["value"] for found in fits]
-    completions = [found["scores"]["perplexity"]["scores"] for found in fits]
-    predicted = [one.get("refined", one["inferred"]) for one in completions]
-    row: dict[str, Any] = {
-        "fits": len(fits),
-        "seconds": float(np.mean([found["seconds"] for found in fits])),
-        "topic_diversity": _summary(diversity, min(diversity), max(diversity)),
-        "perplexity": None,
-        "npmi": None,
-        "stability": None,
-    }
+def summarise_fits(fits: Sequence[FittedCell], topics: list[NDArray[np.float32]], *, short: bool) -> TuningRow:
+    """Return mean and interval of each score: of coherence and stability over topics, of diversity over seeds."""
+    scores = [found.scores for found in fits]
+    diversity = [one.diversity["topic_diversity"].value for one in scores]
+    predicted = [found.predicted for found in fits]
+    npmi, perplexity, agreement = None, None, None
     ends_of_quality = np.full(2, math.nan)
-    if all(one["value"] is not None for one in predicted):
-        means = {end: float(np.mean([one[end] for one in predicted])) for end in ("value", "low", "high")}
-        row["perplexity"] = _summary([means["value"]], means["low"], means["high"])
-    if all(found["scores"]["coherence"] for found in fits):
-        drawn = _resampled([np.array(found["scores"]["coherence"]["npmi"]["per_topic"]) for found in fits], diversity)
-        row["npmi"] = _summary([found["scores"]["coherence"]["npmi"]["value"] for found in fits], *drawn[0])
-        ends_of_quality = drawn[1]
+    if all(math.isfinite(one.value) for one in predicted):
+        ends = [np.array([getattr(one, end) for one in predicted]).mean() for end in ("value", "low", "high")]
+        perplexity = Estimate(*map(float, ends))
+    if all(one.coherence for one in scores):
+        of_topics = [np.array(one.coherence["npmi"].per_topic) for one in scores]
+        drawn, ends_of_quality = _resampled(of_topics, diversity)
+        npmi = _estimate([one.coherence["npmi"].value for one in scores], *drawn)
     if len(topics) > 1 and len(topics[0]) > 1:
-        agreement = stability(topics).topics.ravel()
-        ends = interval_of_mean(agreement)
-        row["stability"] = _summary(agreement, ends.low, ends.high)
-    row["quality"] = _summary([quality_of(found) for found in fits], *ends_of_quality)
-    return row
+        matched = stability(topics).topics.ravel()
+        interval = interval_of_mean(matched)
+        agreement = _estimate(matched, interval.low, interval.high)
+    return TuningRow(
+        model=fits[0].cell.model,
+        topics=fits[0].cell.n_topics,
+        short=short,
+        fits=len(fits),
+        seconds=float(np.mean([found.seconds for found in fits])),
+        topic_diversity=_estimate(diversity, min(diversity), max(diversity)),
+        perplexity=perplexity,
+        npmi=npmi,
+        stability=agreement,
+        quality=_estimate([one.quality for one in scores], *ends_of_quality),
+    )
 
 
 def _resampled(per_topic: list[NDArray[np.float64]], diversity: list[float]) -> NDArray[np.float64]:
@@ -124,16 +153,16 @@ def _resampled(per_topic: list[NDArray[np.float64]], diversity: list[float]) -> 
     return ends
 
 
-def _summary(values: Sequence[float] | NDArray[np.floating], low: float, high: float) -> dict[str, float]:
-    return {"mean": float(np.mean(values)), "low": float(low), "high": float(high)}
+def _estimate(values: Sequence[float] | NDArray[np.floating], low: float, high: float) -> Estimate:
+    return Estimate(float(np.mean(values)), float(low), float(high))
 
 
-def _with_interval(score: dict[str, float]) -> str:
-    return f"{score['mean']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
+def _with_interval(score: Estimate) -> str:
+    return f"{score.mean:.3f} [{score.low:.3f}, {score.high:.3f}]"
 
 
-def csv_of(rows: list[dict[str, Any]]) -> str:
-    """The rows as CSV; empty where there is no score."""
+def csv_of(rows: Sequence[TuningRow]) -> str:
+    """Return the rows as CSV; empty where there is no score."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     ends = ("mean", "low", "high")
@@ -141,13 +170,7 @@ def csv_of(rows: list[dict[str, Any]]) -> str:
         ["model", "topics", "fits", "short", "seconds", *(f"{name}_{end}" for name in SCORES for end in ends)]
     )
     for row in rows:
-        values = ["" if row[name] is None else row[name][end] for name in SCORES for end in ends]
-        table.writerow([row["model"], row["topics"], row["fits"], row["short"], row["seconds"], *values])
+        scores = [getattr(row, name) for name in SCORES]
+        values = ["" if score is None else getattr(score, end) for score in scores for end in ends]
+        table.writerow([row.model, row.topics, row.fits, row.short, row.seconds, *values])
     return out.getvalue()
-
-
-def quality_of(found: dict[str, Any]) -> float:
-    """Topic quality of one fit."""
-    scores = found["scores"]
-    npmi = scores["coherence"]["npmi"]["value"] if scores["coherence"] else math.nan
-    return topic_quality(npmi, scores["diversity"]["topic_diversity"]["value"])

@@ -1,4 +1,4 @@
-"""How many topics, and which model: successive halving over K within a budget of time.
+"""Search for a number of topics, and a model, within a budget of time: successive halving over K.
 
 Many short fits, one each, over a grid of K; the better half again at full length; the best of those with more seeds,
 which shows how stable they are. Time that is left goes to values of K in between, which optuna suggests (TPE).
@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,13 @@ import numpy as np
 
 from topicnet.errors import InputError
 from topicnet.experiments.figures import scores_by_topics, write_figure
-from topicnet.experiments.recommendation import SCORES, csv_of, quality_of, recommendation, scores_of
-from topicnet.experiments.worker import Cell, Workers, workers
-from topicnet.experiments.workspace import Workspace, begin, told
+from topicnet.experiments.recommendation import SCORES, TuningRow, csv_of, recommendation, summarise_fits
+from topicnet.experiments.worker import Cell, FailedCell, FittedCell, Workers, workers
+from topicnet.experiments.workspace import Experiment, ExperimentJob, Workspace, begin
 from topicnet.models import MODELS
+from topicnet.runtime.reporter import Reporter
 from topicnet.storage import atomic, formats
 from topicnet.text.corpus import OK
-from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import resolve_source
 
 GRID = 7  # values of K to begin with
 SEEDS = 3  # of the finalists
@@ -78,85 +77,83 @@ def topics_of(given: str) -> list[int]:
     raise InputError(f"--topics {given!r} given, expected a range such as 10:100 or numbers such as 10,20,50")
 
 
-def tune(
-    config: FitConfig,
-    models: Sequence[str],
-    topics: Sequence[int],
-    budget: float,
-    out: Path | None,
-    *,
-    began: float,
-    test: FitConfig | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    on_notice: Callable[[str], None] = lambda line: None,
-) -> tuple[dict[str, Any], Path]:
-    """Look for a number of topics, and a model where several are named, within a budget.
+@dataclass(frozen=True)
+class Tuning:
+    """A search for K, and its recommendation; no seconds before it has ended, no rows before one fit is done."""
+
+    experiment: Experiment
+    models: list[str]
+    topics: list[int]
+    budget: float
+    status: str = "interrupted"
+    rows: Sequence[TuningRow] = ()
+    not_tried: Sequence[str] = ()
+    recommendation: str = "Interrupted before one fit was done."
+    seconds: float | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where it is written."""
+        return self.experiment.space.folder
+
+    def json(self) -> dict[str, Any]:
+        """The JSON values of tune.json."""
+        record = self.experiment.record() | {"models": self.models, "topics": self.topics}
+        record |= {"budget_seconds": self.budget, "status": self.status}
+        if self.seconds is None:
+            return record
+        record["table"] = [asdict(row) for row in self.rows]
+        if self.rows:
+            record["not_tried"] = self.not_tried
+        return record | {"recommendation": self.recommendation, "seconds": self.seconds}
+
+
+def tune(job: ExperimentJob, topics: Sequence[int], budget: float, reporter: Reporter | None = None) -> Tuning:
+    """Search for a number of topics, and a model where several are named, within a budget.
 
     Parameters
     ----------
-    config : FitConfig
-        The corpus and its text options.
-    models : sequence of str
-        Names in `MODELS`.
+    job : ExperimentJob
+        Its models are names in `MODELS`; by default it is written to runs/NAME-tune.
     topics : sequence of int
         Values of K, from the least to the most.
     budget : float
-        Seconds from `began` on (`time.perf_counter`); a fit that would overrun it is ended.
-    out : Path, optional
-        By default runs/NAME-tune.
-    test : FitConfig, optional
-        Names the documents to predict; by default a tenth of the corpus is kept apart.
-
-    Returns
-    -------
-    dict, Path
-        What tune.json holds, and the folder.
+        Seconds since the reporter began; a fit that would overrun it is ended.
 
     Raises
     ------
     TopicnetError
         Something given cannot be used, or the budget ended before one fit was done.
     """
-    _check(models)
-    target = out if out is not None else Path("runs") / f"{resolve_source(config).name}-tune"
-    space, corpus, record = begin(
-        target,
-        "tune",
-        config,
-        test,
-        overwrite=overwrite,
-        resume=resume,
-        n_topics=max(topics),
-        on_notice=on_notice,
-    )
-    record |= {"models": list(models), "topics": list(topics), "budget_seconds": budget}
-    space.write_json("tune.json", record | {"status": "interrupted"})
-    n_docs = int((corpus.status == OK).sum())
-    with workers(target) as by:
-        search = _Search(space, began, max(budget - ENDING, budget / 2), n_docs, on_notice, by)
+    reporter = reporter or Reporter()
+    _check(job.models)
+    experiment = begin(job, "tune", reporter, None, max(topics))
+    space = experiment.space
+    tuning = Tuning(experiment, list(job.models), list(topics), budget)
+    space.write_json("tune.json", tuning.json())
+    n_docs = int((experiment.corpus.status == OK).sum())
+    with workers(space.folder) as by:
+        search = _Search(space, max(budget - ENDING, budget / 2), n_docs, reporter, by)
         try:
-            search.run(models, topics)
-            record["status"] = "complete"
+            search.run(job.models, topics)
+            tuning = replace(tuning, status="complete")
         except KeyboardInterrupt:
-            record["status"] = "interrupted"
-    rows = search.table()
-    if not rows and record["status"] == "interrupted":
-        record |= {"table": [], "recommendation": "Interrupted before one fit was done."}
-        return record | {"seconds": time.perf_counter() - began}, target
+            pass
+    rows, missed = search.table(), search.not_tried()
+    if not rows and tuning.status == "interrupted":
+        return replace(tuning, seconds=time.perf_counter() - reporter.began)
     if not rows:
         raise InputError(
             f"the budget of {budget:.0f} s ended before one fit was done: give more with --budget, and --resume to keep"
             " what is prepared"
         )
-    missed = search.not_tried()
-    record |= {"table": rows, "not_tried": missed, "recommendation": recommendation(rows, missed)}
-    record |= {"seconds": time.perf_counter() - began}
-    space.write_json("tune.json", record)
-    with atomic.atomic_file(target / "tune.csv", overwrite=True) as part:
+    tuning = replace(tuning, rows=rows, not_tried=missed, recommendation=recommendation(rows, missed))
+    tuning = replace(tuning, seconds=time.perf_counter() - reporter.began)
+    space.write_json("tune.json", tuning.json())
+    with atomic.atomic_file(space.folder / "tune.csv", overwrite=True) as part:
         formats.write_text(part, csv_of(rows))
-    write_figure(target / "tune.html", scores_by_topics(rows, SCORES, str(record["corpus"]["name"])))
-    return record, target
+    write_figure(space.folder / "tune.html", scores_by_topics(rows, SCORES, experiment.about.name))
+    return tuning
 
 
 Pair = tuple[str, int]  # a model and its K
@@ -167,12 +164,11 @@ class _Search:
     """The fits of one call, as long as the budget lasts."""
 
     space: Workspace
-    began: float
     budget: float
     n_docs: int
-    on_notice: Callable[[str], None]
+    reporter: Reporter
     workers: Workers
-    found: dict[str, dict[str, Any]] = field(default_factory=dict)
+    found: dict[str, FittedCell | FailedCell] = field(default_factory=dict)
     pairs: list[Pair] = field(default_factory=list)
     took: list[tuple[Cell, float]] = field(default_factory=list)  # wall seconds of what was fitted in this call
 
@@ -250,27 +246,29 @@ class _Search:
     def fit(self, cell: Cell, by: float) -> bool:
         """Fit a cell if it can be done by this share of the budget; whether its scores are at hand."""
         if cell.name in self.found:
-            return "error" not in self.found[cell.name]
+            return isinstance(self.found[cell.name], FittedCell)
         kept = self.space.result(cell)
         if kept is not None:
             self.found[cell.name] = kept
             return True
-        left = by * self.budget - (time.perf_counter() - self.began)
+        started = self.spent()
         length = "short fit" if cell.parameters else f"seed {cell.seed}"
-        if left <= self.expected(cell):
+        place = f"{cell.model}, {cell.n_topics} topics, {length}"
+        if by * self.budget - started <= self.expected(cell):
             return False
-        started = time.perf_counter()
-        found = self.space.run(cell, self.workers, DONE_BY * self.budget - (started - self.began))
+        found = self.space.run(cell, self.workers, DONE_BY * self.budget - started)
+        spent = self.spent()
         if found is None:
-            self.on_notice(f"{cell.model}, {cell.n_topics} topics, {length}: ended with the budget")
+            self.reporter.notice(f"{place}: ended with the budget")
             return False
-        self.took.append((cell, time.perf_counter() - started))
+        self.took.append((cell, spent - started))
         self.found[cell.name] = found
-        spent = time.perf_counter() - self.began
-        self.on_notice(
-            f"{cell.model}, {cell.n_topics} topics, {length}: {told(found)}; {spent:.0f} of {self.budget:.0f} s"
-        )
-        return "error" not in found
+        self.reporter.notice(f"{place}: {found.line()}; {spent:.0f} of {self.budget:.0f} s")
+        return isinstance(found, FittedCell)
+
+    def spent(self) -> float:
+        """Seconds since the search was asked for."""
+        return time.perf_counter() - self.reporter.began
 
     def expected(self, cell: Cell) -> float:
         """Seconds that a fit will take, from those that were made; 0 before any."""
@@ -284,41 +282,38 @@ class _Search:
             longer = SHORT / 2 if other.parameters else 1.0  # the start costs both the same
         return seconds * longer * (K_FREE + cell.n_topics) / (K_FREE + other.n_topics)
 
-    def fits_of(self, pair: Pair, *, short: bool = False) -> list[dict[str, Any]]:
-        """What the fits of a model and K gave."""
-        return [
-            found
-            for found in self.found.values()
-            if (found["model"], found["n_topics"]) == pair
-            and bool(found["parameters"]) == short
-            and "error" not in found
-        ]
+    def fits_of(self, pair: Pair, *, short: bool = False) -> list[FittedCell]:
+        """Return the successful fits of a model and K."""
+        fitted = (found for found in self.found.values() if isinstance(found, FittedCell))
+        return [found for found in fitted if _pair(found.cell) == pair and bool(found.cell.parameters) == short]
 
     def measured(self) -> list[Pair]:
-        """Models and values of K with a fit of full length."""
-        pairs = ((found["model"], found["n_topics"]) for found in self.found.values())
+        """Return models and values of K with a fit of full length."""
+        pairs = (_pair(found.cell) for found in self.found.values())
         return [pair for pair in dict.fromkeys(pairs) if self.fits_of(pair)]
 
     def quality(self, pair: Pair) -> float:
         """Mean over the full fits, or of the short one."""
         fits = self.fits_of(pair) or self.fits_of(pair, short=True)
-        return float(np.mean([quality_of(found) for found in fits]))
+        return float(np.mean([found.scores.quality for found in fits]))
 
     def best(self, pairs: Sequence[Pair], n: int) -> list[Pair]:
         """The n pairs of the highest quality."""
         return sorted(pairs, key=self.quality, reverse=True)[:n]
 
-    def table(self) -> list[dict[str, Any]]:
-        """A row for each model and K that was fitted, by model and K."""
-        pairs = sorted({(found["model"], found["n_topics"]) for found in self.found.values()})
+    def table(self) -> list[TuningRow]:
+        """Return a row for each model and K that was fitted, by model and K."""
         rows = []
-        for pair in pairs:
+        for pair in sorted({_pair(found.cell) for found in self.found.values()}):
             full = self.fits_of(pair)
             fits = full or self.fits_of(pair, short=True)
             if fits:
-                topics = [self.space.topics(self.full(pair, found["seed"])) for found in full]
-                rows.append({"model": pair[0], "topics": pair[1], "short": not full} | scores_of(fits, topics))
+                rows.append(summarise_fits(fits, [self.space.topics(found.cell) for found in full], short=not full))
         return rows
+
+
+def _pair(cell: Cell) -> Pair:
+    return cell.model, cell.n_topics
 
 
 def _check(models: Sequence[str]) -> None:

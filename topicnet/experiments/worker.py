@@ -1,4 +1,4 @@
-"""A process that fits and scores models on request, each in a fork of its own: so that peak memory is one model's.
+"""A process that fits and scores models on request, each in its own fork, so that peak memory is that of one fit.
 
 Run as ``python -m topicnet.experiments.worker``; a request is a line of JSON on standard input, the answer a
 line on standard output. Importing what a fit needs takes seconds, and is done once.
@@ -18,11 +18,13 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from topicnet.errors import TopicnetError
+from topicnet.runtime.memory import peak_memory_bytes
+from topicnet.workflows.scores import Completion, LabelScores, ReferenceSummary, Score, Scores, TopicScores, values_of
 
 WAIT = 0.1  # seconds
 
@@ -52,6 +54,106 @@ class Cell:
         return f"{self.model}-{self.n_topics}-{self.seed}" + (f"-{epochs}" if epochs else "")
 
 
+@dataclass(frozen=True, kw_only=True)
+class CellScores(TopicScores):
+    """Scores of a fit on its own documents and on held-out ones; labels None where no document has one."""
+
+    perplexity: Completion
+    labels: LabelScores | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedCell:
+    """A successful fit and its scores; verdict, fitness and epochs are None for a baseline."""
+
+    cell: Cell
+    seconds: float
+    peak_memory_bytes: int
+    verdict: str | None
+    fit_for_use: bool | None
+    epochs: int | None
+    scores: CellScores
+
+    @property
+    def values(self) -> dict[str, float | None]:
+        """The numbers that tables show: None for one that is infinite, no entry for one that is missing."""
+        found = self.scores
+        labels = {} if found.labels is None else found.labels.scores
+        values = values_of(found.coherence | found.diversity | found.perplexity.scores | labels)
+        values |= {"seconds": self.seconds, "peak_memory_mb": self.peak_memory_bytes / 2**20}
+        return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+    @property
+    def predicted(self) -> Score:
+        """Perplexity of held-out halves: refined, if the model can."""
+        scores = self.scores.perplexity.scores
+        return scores.get("refined", scores["inferred"])
+
+    def json(self) -> dict[str, Any]:
+        """The JSON values of ``cells/NAME.json``."""
+        return asdict(self.cell) | {name: value for name, value in vars(self).items() if name != "cell"}
+
+    def line(self) -> str:
+        """One line about the fit."""
+        coherence, best = self.scores.coherence, self.predicted.value
+        parts = [
+            f"NPMI {coherence['npmi'].value:.3f}" if coherence else "NPMI undefined",
+            f"diversity {self.scores.diversity['topic_diversity'].value:.2f}",
+            f"perplexity {best:,.0f}" if math.isfinite(best) else "perplexity infinite",
+            f"{self.seconds:.1f} s",
+        ]
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class FailedCell:
+    """A fit that failed, and why."""
+
+    cell: Cell
+    error: str
+
+    def json(self) -> dict[str, Any]:
+        """Its JSON values in the record of an experiment."""
+        return asdict(self.cell) | {"error": self.error}
+
+    def line(self) -> str:
+        """One line about the failure."""
+        return f"failed: {self.error}"
+
+
+def read_cell(entries: dict[str, Any]) -> FittedCell:
+    """Read the JSON values of ``cells/NAME.json``.
+
+    Raises
+    ------
+    KeyError, TypeError
+        They are something else.
+    """
+    found = entries["scores"]
+    completion, labels = found["perplexity"], found.get("labels")
+    names = ("seconds", "peak_memory_bytes", "verdict", "fit_for_use", "epochs")
+    return FittedCell(
+        cell=Cell(**{one.name: entries[one.name] for one in fields(Cell)}),
+        **{name: entries[name] for name in names},
+        scores=CellScores(
+            reference=ReferenceSummary(**found["reference"]),
+            coherence=_read_scores(found["coherence"]),
+            diversity=_read_scores(found["diversity"]),
+            perplexity=Completion(**completion | {"scores": _read_scores(completion["scores"])}),
+            labels=None if labels is None else LabelScores(**labels | {"scores": _read_scores(labels["scores"])}),
+        ),
+    )
+
+
+def _read_scores(entries: dict[str, Any]) -> Scores:
+    read = {}
+    for name, one in entries.items():
+        null = math.inf if one.get("infinite") else math.nan  # JSON has neither
+        finite: dict[str, Any] = {key: null if value is None else value for key, value in one.items()}
+        read[name] = Score(**finite)
+    return read
+
+
 class Workers:
     """The process that cells are sent to."""
 
@@ -68,8 +170,8 @@ class Workers:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
-    def run(self, cell: Cell, seconds: float | None = None) -> dict[str, Any] | None:
-        """Fit and score a cell; the answer has "error" when that failed, and is None when the time was over before."""
+    def run(self, cell: Cell, seconds: float | None = None) -> FittedCell | FailedCell | None:
+        """Fit and score a cell; None when the time ran out first."""
         self.wait()
         lines: list[str] = []
         self.reader = threading.Thread(target=lambda: lines.append(self._ask(cell)), daemon=True)
@@ -80,12 +182,8 @@ class Workers:
             return None
         if not lines[0]:
             self.end()
-            return {"error": "the process that fits was ended from outside"}
-        try:
-            answer: dict[str, Any] = json.loads(lines[0])
-        except ValueError:
-            answer = {"error": f"the process that fits said {lines[0].strip()[:80]!r}, no answer"}
-        return answer
+            return FailedCell(cell, "the process that fits was ended from outside")
+        return read_answer(cell, lines[0])
 
     def wait(self) -> None:
         """Wait until it has imported what a fit needs: seconds that are no fit's. One that was ended begins anew."""
@@ -141,19 +239,21 @@ def workers(folder: Path) -> Iterator[Workers]:
         started.end()
 
 
-def fit_cell(folder: Path, cell: Cell) -> dict[str, Any]:
-    """Fit a cell to ``folder/train``, score it there and on ``folder/test``, and keep its topics in ``folder/cells``.
+def read_answer(cell: Cell, line: str) -> FittedCell | FailedCell:
+    """Read the line that the process answered to a cell."""
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        return FailedCell(cell, f"the process that fits said {line.strip()[:80]!r}, no answer")
+    return FailedCell(cell, answer["error"]) if "error" in answer else read_cell(answer)
 
-    Returns
-    -------
-    dict
-        The cell, its scores, seconds of the fit, peak memory, verdict.
-    """
+
+def fit_cell(folder: Path, cell: Cell) -> FittedCell:
+    """Fit a cell to ``folder/train``, score it there and on ``folder/test``, and save its topics."""
     import numpy as np
 
     from topicnet.experiments.baselines import BASELINES
     from topicnet.models import MODELS, TopicModel
-    from topicnet.runtime.memory import peak_memory_bytes
     from topicnet.storage import atomic
     from topicnet.text.corpus import Corpus
     from topicnet.text.reference import reference_over
@@ -169,31 +269,31 @@ def fit_cell(folder: Path, cell: Cell) -> dict[str, Any]:
     model.fit(train.counts)
     seconds = time.perf_counter() - began
     memory = peak_memory_bytes()
-    scores = topic_scores(model.components_, reference_over(train, train.vocabulary))
-    scores["perplexity"] = completion_scores(model, train.counts, *halves(test.counts))
+    found = topic_scores(model.components_, reference_over(train, train.vocabulary))
+    completion = completion_scores(model, train.counts, *halves(test.counts))
     labels = train.metadata["label"].to_list() if "label" in train.metadata.columns else []
+    judged = None
     if any_label(train.counts, labels):
-        given = (model.transform(train.counts), train.counts, labels)
-        scores["labels"] = label_scores(given, None, classify=False)
+        judged = label_scores((model.transform(train.counts), train.counts, labels), None, classify=False)
     with atomic.atomic_file(folder / "cells" / f"{cell.name}.npy", overwrite=True) as part, part.open("wb") as handle:
         np.save(handle, np.asarray(model.components_, dtype=np.float32), allow_pickle=False)
     neural = isinstance(model, TopicModel)
-    return {
-        **asdict(cell),
-        "seconds": seconds,
-        "peak_memory_bytes": memory,
-        "verdict": model.health_.line() if neural else None,
-        "fit_for_use": model.health_.fit_for_use if neural else None,
-        "epochs": len(model.history_) if neural else None,
-        "scores": scores,
-    }
+    return FittedCell(
+        cell=cell,
+        seconds=seconds,
+        peak_memory_bytes=memory,
+        verdict=model.health_.line() if neural else None,
+        fit_for_use=model.health_.fit_for_use if neural else None,
+        epochs=len(model.history_) if neural else None,
+        scores=CellScores(**vars(found), perplexity=completion, labels=judged),
+    )
 
 
 def _answer(folder: Path, request: str) -> str:
     from topicnet.storage.formats import json_text
 
     try:
-        answer = fit_cell(folder, Cell(**json.loads(request)))
+        answer = fit_cell(folder, Cell(**json.loads(request))).json()
     except TopicnetError as error:
         answer = {"error": str(error)}
     except Exception as error:
@@ -206,8 +306,9 @@ def _serve(folder: Path) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
 
-    from topicnet.experiments import baselines  # noqa: F401 - imported once, for every fork
-    from topicnet.workflows import record  # noqa: F401
+    from topicnet import models  # noqa: F401 - imported once, for every fork
+    from topicnet.experiments import baselines  # noqa: F401
+    from topicnet.text import corpus, reference  # noqa: F401
 
     answers.write("ready\n")
     answers.flush()

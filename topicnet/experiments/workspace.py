@@ -1,4 +1,4 @@
-"""The folder of an experiment: the corpus cut once, and what every fit gave, so that nothing is fitted twice."""
+"""The folder of an experiment: the corpus, split once, and the result of each fit, so that nothing is fitted twice."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,21 @@ from numpy.typing import NDArray
 
 from topicnet._version import __version__
 from topicnet.errors import BundleError, CorpusError, InputError, OutputError
-from topicnet.experiments.worker import Cell, Workers, workers
-from topicnet.runtime.reporter import Reporter, silent
+from topicnet.experiments.worker import Cell, FailedCell, FittedCell, Workers, read_cell, workers
+from topicnet.runtime.reporter import Reporter
 from topicnet.runtime.threads import thread_count
 from topicnet.storage import atomic, formats
+from topicnet.storage.run_folder import Destination
 from topicnet.text.corpus import OK, Corpus
 from topicnet.text.reference import reference_over
 from topicnet.text.tokens.options import options_of
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import count_every_word, read_corpus, resolve_corpus
+from topicnet.workflows.corpus import CorpusRequest, count_every_word, read_corpus, resolve_corpus
 from topicnet.workflows.engine import check_size
-from topicnet.workflows.scores import check_halves, halves, values_of
+from topicnet.workflows.scores import check_halves, halves
 
 FORMAT = 1  # of compare.json and tune.json
-HELD_OUT = 0.1  # share of the documents that no model sees, unless a test corpus is given
+HELD_OUT = 0.1  # fraction of the documents that no model sees, unless a test corpus is given
 LEAST_HELD_OUT, MOST_HELD_OUT = 2, 20_000
 HELD_OUT_SEED = 0
 COLUMNS = (
@@ -37,8 +38,28 @@ COLUMNS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class ExperimentJob:
+    """The corpus of an experiment, its models, and where it writes.
+
+    Attributes
+    ----------
+    config : FitConfig
+        The corpus and its text options; its model and parameters are not used.
+    models : sequence of str
+    test : FitConfig, optional
+        Names the documents to predict; by default a tenth of the corpus is held out.
+    destination : Destination
+    """
+
+    config: FitConfig
+    models: Sequence[str]
+    test: FitConfig | None = None
+    destination: Destination = field(default_factory=Destination)
+
+
 class Workspace:
-    """The folder of an experiment: the corpus, cut once; what each fit gave; the tables.
+    """The folder of an experiment: the corpus, split once; the result of each fit; the tables.
 
     ::
 
@@ -51,9 +72,9 @@ class Workspace:
         self.folder = folder
 
     def prepare(self, corpus: Corpus, test: Corpus | None, record: str) -> None:
-        """Cut the corpus and write both parts, whole; what an earlier experiment left is removed first.
+        """Split the corpus and write both parts; those of an earlier experiment are removed first.
 
-        Until that is done, the record says nothing of a corpus.
+        Until that is done, the record names no corpus.
         """
         train, held_out = (corpus, test) if test is not None else split(corpus)
         check_halves(*halves(held_out.counts), str(held_out.source["name"]))
@@ -66,37 +87,35 @@ class Workspace:
                 part.save(staged)
         (self.folder / "cells").mkdir(exist_ok=True)
 
-    def result(self, cell: Cell) -> dict[str, Any] | None:
-        """What an earlier call found, or None; a failure is tried again."""
+    def result(self, cell: Cell) -> FittedCell | None:
+        """Return the result of an earlier call, or None; a failure is tried again."""
         path = self.folder / "cells" / f"{cell.name}.json"
         try:
-            found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
+            found = read_cell(json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, KeyError, TypeError):
             return None
-        same = all(found.get(name) == value for name, value in asdict(cell).items())
-        return found if same and (self.folder / "cells" / f"{cell.name}.npy").is_file() else None
+        return found if found.cell == cell and path.with_name(f"{cell.name}.npy").is_file() else None
 
-    def run(self, cell: Cell, by: Workers, seconds: float | None = None) -> dict[str, Any] | None:
-        """Fit a cell and keep what it gave; None when the time was over before."""
+    def run(self, cell: Cell, by: Workers, seconds: float | None = None) -> FittedCell | FailedCell | None:
+        """Fit a cell and keep its result; None when the time ran out first."""
         found = by.run(cell, seconds)
-        if found is None or "error" in found:
-            return None if found is None else asdict(cell) | found
-        self.write_json(f"cells/{cell.name}.json", found)
+        if isinstance(found, FittedCell):
+            self.write_json(f"cells/{cell.name}.json", found.json())
         return found
 
     def topics(self, cell: Cell) -> NDArray[np.float32]:
-        """The topics (K, V) of a cell that was fitted."""
+        """Read the topics (K, V) of a fitted cell."""
         found: NDArray[np.float32] = np.load(self.folder / "cells" / f"{cell.name}.npy", allow_pickle=False)
         return found
 
     def write_json(self, name: str, content: Any) -> None:
-        """Write one of the folder's JSON files, whole."""
+        """Write one of the folder's JSON files."""
         with atomic.atomic_file(self.folder / name, overwrite=True) as part:
             formats.write_json(part, content)
 
 
 def split(corpus: Corpus) -> tuple[Corpus, Corpus]:
-    """Keep a tenth of the documents with words apart, at random, always the same ones.
+    """Hold out a tenth of the documents with words, at random, always the same ones.
 
     Raises
     ------
@@ -115,13 +134,13 @@ def split(corpus: Corpus) -> tuple[Corpus, Corpus]:
     return corpus.take(np.flatnonzero(~held), name), corpus.take(np.flatnonzero(held), f"{name}, a part kept apart")
 
 
-def open_workspace(out: Path, name: str, *, overwrite: bool, resume: bool) -> tuple[Workspace, dict[str, Any] | None]:
-    """Name the folder of an experiment, or open it to go on; nothing is written or removed yet.
+def open_workspace(out: Path, name: str, destination: Destination) -> tuple[Workspace, dict[str, Any] | None]:
+    """Name the folder of an experiment, or open it to resume; nothing is written or removed yet.
 
     Returns
     -------
     Workspace, dict or None
-        What NAME.json of the folder holds, where an experiment goes on with what it prepared.
+        The values of NAME.json, where an experiment is resumed whose corpus is prepared.
 
     Raises
     ------
@@ -131,7 +150,7 @@ def open_workspace(out: Path, name: str, *, overwrite: bool, resume: bool) -> tu
         There is nothing to resume.
     """
     record = out / f"{name}.json"
-    if resume:
+    if destination.resume:
         if not record.is_file():
             raise InputError(f"--resume given, but there is no {name}.json in {str(out)!r}: leave --resume out")
         try:
@@ -142,7 +161,7 @@ def open_workspace(out: Path, name: str, *, overwrite: bool, resume: bool) -> tu
             raise BundleError(f"{str(record)!r} is damaged: begin anew with --overwrite")
         return Workspace(out), earlier if "corpus" in earlier else None  # without one it was cut short at its start
     if out.exists() and any(out.iterdir()):
-        if not overwrite:
+        if not destination.overwrite:
             raise OutputError(
                 f"{str(out)!r} exists already: name another folder with --out, go on with --resume, or replace it with"
                 " --overwrite"
@@ -153,14 +172,14 @@ def open_workspace(out: Path, name: str, *, overwrite: bool, resume: bool) -> tu
 
 
 def read_parts(
-    config: FitConfig, test: FitConfig | None, n_topics: int, on_notice: Callable[[str], None] = silent
+    request: CorpusRequest, test: FitConfig | None, n_topics: int, reporter: Reporter | None = None
 ) -> tuple[Corpus, Corpus | None]:
     """Read the corpus, and test documents in its words."""
-    corpus = read_corpus(resolve_corpus(config), Reporter(on_notice))
+    corpus = read_corpus(request, reporter)
     check_size(corpus, n_topics)
     if test is None:
         return corpus, None
-    given = count_every_word(resolve_corpus(test), lambda _: options_of(corpus.source["options"]), Reporter(on_notice))
+    given = count_every_word(resolve_corpus(test), lambda _: options_of(corpus.source["options"]), reporter)
     try:
         counts = reference_over(given, corpus.vocabulary)
     except CorpusError:
@@ -174,112 +193,94 @@ def read_parts(
 
 
 def fit_cells(
-    space: Workspace, cells: Sequence[Cell], on_notice: Callable[[str], None]
-) -> tuple[dict[str, dict[str, Any]], bool]:
-    """Fit the cells that earlier calls have not; after Ctrl-C, those that were finished.
+    space: Workspace, cells: Sequence[Cell], reporter: Reporter
+) -> tuple[dict[str, FittedCell | FailedCell], bool]:
+    """Fit the cells that earlier calls have not; after Ctrl-C, return those that were finished.
 
     Returns
     -------
-    dict of str to dict, bool
-        What each cell gave, by its name, and whether all are there.
+    dict of str to FittedCell or FailedCell, bool
+        The result of each cell, by its name, and whether all are there.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, FittedCell | FailedCell] = {}
     try:
         with workers(space.folder) as by:
             for number, cell in enumerate(cells, 1):
                 place = f"{number}/{len(cells)} {cell.model}, seed {cell.seed}"
                 kept = space.result(cell)
                 if kept is None:
-                    on_notice(f"{place}: fitting")
+                    reporter.notice(f"{place}: fitting")
                 fitted = kept or space.run(cell, by)
                 assert fitted is not None
                 found[cell.name] = fitted
-                on_notice(f"{place}: {told(fitted)}{' (kept)' if kept else ''}")
+                reporter.notice(f"{place}: {fitted.line()}{' (kept)' if kept else ''}")
     except KeyboardInterrupt:
         return found, False
     return found, True
 
 
-def values_of_cell(cell: dict[str, Any]) -> dict[str, float | None]:
-    """The numbers of a fit that tables show: None for an infinite one, no entry for what it does not have."""
-    scores = cell["scores"]
-    values: dict[str, float | None] = {**values_of(scores["coherence"]), **values_of(scores["diversity"])}
-    values |= values_of(scores["perplexity"]["scores"])
-    if "labels" in scores:
-        values["nmi"] = scores["labels"]["scores"]["nmi"]["value"]
-    values["seconds"] = cell["seconds"]
-    values["peak_memory_mb"] = cell["peak_memory_bytes"] / 2**20
-    return {name: values[name] for name in COLUMNS if name in values}
+@dataclass(frozen=True)
+class CorpusRecord:
+    """The corpus of an experiment: its name, checksums of it and of the test documents, and its text options."""
+
+    name: str
+    sha256: str
+    text: dict[str, Any]
+    test: str | None
 
 
-def told(cell: dict[str, Any]) -> str:
-    """One line about a fit."""
-    if "error" in cell:
-        return f"failed: {cell['error']}"
-    values = values_of_cell(cell)
-    best = values["refined" if "refined" in values else "inferred"]
-    parts = [
-        f"NPMI {values['npmi']:.3f}" if "npmi" in values else "NPMI undefined",
-        f"diversity {values['topic_diversity']:.2f}",
-        "perplexity infinite" if best is None else f"perplexity {best:,.0f}",
-        f"{cell['seconds']:.1f} s",
-    ]
-    return ", ".join(parts)
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment whose corpus is read and whose folder is prepared; topics None where it tries several K."""
+
+    space: Workspace
+    corpus: Corpus
+    about: CorpusRecord
+    topics: int | None
+
+    def record(self) -> dict[str, Any]:
+        """The first JSON values of its record."""
+        fixed = {"corpus": asdict(self.about)} | ({} if self.topics is None else {"topics": self.topics})
+        return {"format": FORMAT} | fixed | about_machine()
 
 
 def about_machine() -> dict[str, Any]:
-    """Where an experiment ran, for its record."""
+    """Describe where an experiment ran, for its record."""
     return {
         "machine": {"cores": os.cpu_count(), "threads": thread_count(), "platform": platform.machine()},
         "versions": {"topicnet": __version__, "python": platform.python_version()},
     }
 
 
-def begin(
-    out: Path,
-    name: str,
-    config: FitConfig,
-    test: FitConfig | None,
-    *,
-    overwrite: bool,
-    resume: bool,
-    n_topics: int | None = None,
-    same: dict[str, Any] | None = None,
-    on_notice: Callable[[str], None] = silent,
-) -> tuple[Workspace, Corpus, dict[str, Any]]:
-    """Read the corpus and prepare the folder of an experiment, or check that it is the one that goes on.
+def begin(job: ExperimentJob, name: str, reporter: Reporter, topics: int | None, most_topics: int) -> Experiment:
+    """Read the corpus and prepare the folder of an experiment, or check that it is the one to resume.
 
     Parameters
     ----------
-    n_topics : int, optional
-        The most topics that will be fitted; by default K of the configuration.
-    same : dict, optional
-        Entries of the record, beside the corpus, that must not have changed.
-
-    Returns
-    -------
-    Workspace, Corpus, dict
-        The corpus as it was read, and the beginning of the record.
+    name : str
+        The name of its record: NAME.json.
+    topics : int or None
+        K, where it must not change.
+    most_topics : int
+        The most topics that will be fitted.
 
     Raises
     ------
     TopicnetError
         The folder or the corpus cannot be used, or it is another one.
     """
-    space, earlier = open_workspace(out, name, overwrite=overwrite, resume=resume)
-    corpus, tested = read_parts(config, test, n_topics or config.topics, on_notice)
-    about = {
-        "name": corpus.source["name"],
-        "sha256": corpus.source["sha256"],
-        "text": corpus.source["options"],
-        "test": None if tested is None else tested.source["sha256"],
-    }
-    fixed = {"corpus": about} | (same or {})
-    if earlier is not None and any(earlier.get(entry) != value for entry, value in fixed.items()):
+    request = resolve_corpus(job.config)
+    out = job.destination.folder(f"{request.source.name}-{name}")
+    space, earlier = open_workspace(out, name, job.destination)
+    corpus, tested = read_parts(request, job.test, most_topics, reporter)
+    source = corpus.source
+    test = None if tested is None else tested.source["sha256"]
+    begun = Experiment(space, corpus, CorpusRecord(source["name"], source["sha256"], source["options"], test), topics)
+    if earlier is None:
+        space.prepare(corpus, tested, name)
+    elif earlier["corpus"] != asdict(begun.about) or topics not in (None, earlier.get("topics")):
         raise InputError(
             f"--resume given, but {str(out)!r} was made on another corpus, or with another -k or text options: give the"
             " same, or begin anew with --overwrite"
         )
-    if earlier is None:
-        space.prepare(corpus, tested, name)
-    return space, corpus, {"format": FORMAT} | fixed | about_machine()
+    return begun

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import re
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +41,13 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def json_text(content: Any) -> str:
-    """Render valid JSON: NaN and the infinities, which JSON does not have, become null."""
+    """Render valid JSON: NaN and the infinities become null; of dataclasses, fields that are None are left out."""
     return json.dumps(_finite(content), ensure_ascii=False, indent=2, allow_nan=False)
 
 
 def _finite(content: Any) -> Any:
+    if is_dataclass(content):
+        content = {name: value for name, value in vars(content).items() if value is not None}
     if isinstance(content, dict):
         return {key: _finite(value) for key, value in content.items()}
     if isinstance(content, list | tuple):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from topicnet.errors import CorpusError, InputError
 from topicnet.evaluate.bootstrap import LEVEL
@@ -18,6 +17,10 @@ from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import count_every_word, resolve_corpus
 from topicnet.workflows.run import Run, load
 from topicnet.workflows.scores import (
+    LabelScores,
+    ReferenceSummary,
+    Scores,
+    SeedStability,
     any_label,
     check_halves,
     completion_scores,
@@ -31,6 +34,64 @@ from topicnet.workflows.transform import with_columns_of
 LABELS = "label"  # the column that holds them, unless another is named
 
 
+@dataclass(frozen=True, kw_only=True)
+class ValidationBound:
+    """The bound on the documents of the fit that were held out."""
+
+    corpus: str
+    scores: Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOutPerplexity:
+    """Perplexity of documents the model has not seen, with how many of them, and of their tokens, were scored."""
+
+    corpus: str
+    given: int
+    same_as_fit: bool
+    documents: int
+    left_out: int
+    tokens: int
+    scores: Scores
+    unknown_share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredTopic:
+    """One topic: its share of the documents, its top words, and its part in the scores."""
+
+    topic: int
+    size: float
+    words: list[str]
+    npmi: float | None = None
+    c_v: float | None = None
+    c_npmi: float | None = None
+    c_uci: float | None = None
+    u_mass: float | None = None
+    topic_uniqueness: float
+    stability: float | None = None
+    fragile: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scorecard:
+    """All scores of a run, in the order of `topicnet evaluate --json`."""
+
+    run: str
+    model: str
+    topics: int
+    interval: float
+    status: str
+    verdict: str
+    reference: ReferenceSummary
+    coherence: Scores
+    diversity: Scores
+    perplexity: HeldOutPerplexity | ValidationBound
+    labels: LabelScores | None
+    stability: SeedStability | None
+    per_topic: list[ScoredTopic]
+
+
 def evaluate_run(
     folder: Path,
     *,
@@ -38,7 +99,7 @@ def evaluate_run(
     reference: FitConfig | None = None,
     label_column: str | None = None,
     reporter: Reporter | None = None,
-) -> dict[str, Any]:
+) -> Scorecard:
     """Score a run.
 
     Parameters
@@ -55,8 +116,7 @@ def evaluate_run(
 
     Returns
     -------
-    dict
-        What `topicnet evaluate --json` prints.
+    Scorecard
 
     Raises
     ------
@@ -67,29 +127,34 @@ def evaluate_run(
     run = load(folder)
     judged_on = _reference(run, folder, reference, reporter)
     tested = None if test is None else _counted(run.bundle, with_columns_of(folder, test), reporter)
-    found: dict[str, Any] = {
-        "run": str(folder),
-        "model": run.bundle.name,
-        "topics": run.model.n_topics,
-        "interval": LEVEL,
-        "status": run.record["status"],
-        "verdict": run.health.line(),
-        **topic_scores(run.model.components_, judged_on),
-    }
-    found["perplexity"] = _on_validation(run) if tested is None else _on_test(run, tested)
-    labels = _labels(run, tested, label_column)
-    if labels is not None:
-        found["labels"] = labels
-    measures = {**found["coherence"], "topic_uniqueness": found["diversity"]["topic_uniqueness"]}.items()
-    if run.stability is not None:
-        found["stability"] = run.metrics["stability"]
-    found["per_topic"] = [
-        {"topic": k, "size": float(run.sizes[k]), "words": words}
-        | {name: one["per_topic"][k] for name, one in measures}
-        | ({} if run.stability is None else {"stability": float(run.stability[k]), "fragile": k in run.fragile})
+    found = topic_scores(run.model.components_, judged_on)
+    return Scorecard(
+        run=str(folder),
+        model=run.bundle.name,
+        topics=run.model.n_topics,
+        interval=LEVEL,
+        status=run.record["status"],
+        verdict=run.health.line(),
+        **vars(found),
+        perplexity=_on_validation(run) if tested is None else _on_test(run, tested),
+        labels=_labels(run, tested, label_column),
+        stability=None if run.stability is None else SeedStability(**run.metrics["stability"]),
+        per_topic=_per_topic(run, found.coherence | {"topic_uniqueness": found.diversity["topic_uniqueness"]}),
+    )
+
+
+def _per_topic(run: Run, measures: Scores) -> list[ScoredTopic]:
+    return [
+        ScoredTopic(
+            topic=k,
+            size=float(run.sizes[k]),
+            words=words,
+            **{name: one.per_topic[k] for name, one in measures.items() if one.per_topic is not None},
+            stability=None if run.stability is None else float(run.stability[k]),
+            fragile=None if run.stability is None else k in run.fragile,
+        )
         for k, words in enumerate(run.top_words(10))
     ]
-    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,26 +195,30 @@ def _counted(bundle: Bundle, config: FitConfig, reporter: Reporter) -> _Counted:
         ) from None
 
 
-def _on_validation(run: Run) -> dict[str, Any]:
+def _on_validation(run: Run) -> ValidationBound:
     bound = float(run.metrics["validation_bound"]["perplexity"] or math.nan)
-    return {"corpus": "documents of the fit that were kept apart", "scores": {"bound": score("bound", bound)}}
+    return ValidationBound(corpus="documents of the fit that were kept apart", scores={"bound": score("bound", bound)})
 
 
-def _on_test(run: Run, test: _Counted) -> dict[str, Any]:
+def _on_test(run: Run, test: _Counted) -> HeldOutPerplexity:
     counts = test.over.counts
-    train = None if run.corpus is None else run.corpus.counts
     first, second = halves(counts)
     check_halves(first, second, test.over.name)
-    found = completion_scores(run.model, train, first, second)
-    if run.model.network_.has_bound:
-        found["scores"]["bound"] = score("bound", run.model.perplexity(counts))
-    n_tokens = len(test.over.tokens)
-    found["unknown_share"] = float((test.over.tokens < 0).sum() / n_tokens)
-    same = run.record["data"]["sha256"] == test.corpus.source["sha256"]
-    return {"corpus": test.over.name, "given": int(counts.shape[0]), "same_as_fit": same} | found
+    found = completion_scores(run.model, None if run.corpus is None else run.corpus.counts, first, second)
+    bound = {"bound": score("bound", run.model.perplexity(counts))} if run.model.network_.has_bound else {}
+    return HeldOutPerplexity(
+        corpus=test.over.name,
+        given=int(counts.shape[0]),
+        same_as_fit=run.record["data"]["sha256"] == test.corpus.source["sha256"],
+        documents=found.documents,
+        left_out=found.left_out,
+        tokens=found.tokens,
+        scores=found.scores | bound,
+        unknown_share=float((test.over.tokens < 0).sum() / len(test.over.tokens)),
+    )
 
 
-def _labels(run: Run, test: _Counted | None, column: str | None) -> dict[str, Any] | None:
+def _labels(run: Run, test: _Counted | None, column: str | None) -> LabelScores | None:
     corpus = run.corpus if test is None else test.corpus
     columns = [] if corpus is None else corpus.metadata.columns
     name = column or run.record["config"].get("label_column") or LABELS
@@ -168,7 +237,7 @@ def _labels(run: Run, test: _Counted | None, column: str | None) -> dict[str, An
         own = (run.theta, fitted.counts, fitted.metadata[name].to_list())
     if test is None:
         assert own is not None
-        return {"corpus": str(corpus.source["name"]), "column": name} | label_scores(own, None)
+        return replace(label_scores(own, None), corpus=str(corpus.source["name"]), column=name)
     theta = run.bundle.theta(corpus.over(run.vocabulary))
     judged = (theta, test.over.counts, corpus.metadata[name].to_list())
-    return {"corpus": test.over.name, "column": name} | label_scores(judged, own)
+    return replace(label_scores(judged, own), corpus=test.over.name, column=name)

@@ -1,10 +1,11 @@
-"""The scores of one fitted model, each with its convention and an interval: for `evaluate`, `compare` and `tune`."""
+"""Scores of one fitted model, each with its convention and an interval."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -54,6 +55,123 @@ STABILITY = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One score of a model; what it does not have is None, and missing in JSON.
+
+    Attributes
+    ----------
+    value : float
+    low, high : float, optional
+        Its 95 % interval.
+    infinite : bool, optional
+        True where the value is infinite, which JSON writes as null.
+    per_topic : list of float, optional
+        Its value for each topic.
+    how : str, optional
+        How the classifier behind an accuracy was judged.
+    tfidf, commonest : float, optional
+        The accuracy of the same classifier on TF-IDF, and of the commonest label.
+    convention : str
+        How it is computed.
+    per_document_mean : float, optional
+        Of a perplexity per token: the mean over documents of theirs.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    infinite: bool | None = None
+    per_topic: list[float] | None = None
+    how: str | None = None
+    tfidf: float | None = None
+    commonest: float | None = None
+    convention: str
+    per_document_mean: float | None = None
+
+
+Scores = dict[str, Score]
+Labelled = tuple[NDArray[np.floating], csr_matrix, Any]  # theta (D, K), counts (D, V), labels (D,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceSummary:
+    """Size of a reference corpus, and what it never saw of the topics; None for topics of one word."""
+
+    name: str
+    documents: int
+    tokens: int
+    known_tokens: int
+    unseen_words: int | None = None
+    unseen_pairs: int | None = None
+    pairs: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicScores:
+    """Coherence on a reference, and diversity, of the topics of a model."""
+
+    reference: ReferenceSummary
+    coherence: Scores
+    diversity: Scores
+
+    @property
+    def quality(self) -> float:
+        """Topic quality: NPMI times diversity."""
+        npmi = self.coherence["npmi"].value if self.coherence else math.nan
+        return topic_quality(npmi, self.diversity["topic_diversity"].value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """Perplexity of one half of each document given the other, and how many were left out."""
+
+    documents: int
+    left_out: int
+    tokens: int
+    scores: Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelScores:
+    """Agreement of topics with the labels of documents.
+
+    Attributes
+    ----------
+    corpus, column : str, optional
+        Where the labels are from.
+    documents, without_label : int
+        Documents with words and a label, and those with words alone.
+    labels : int
+        Number of distinct labels.
+    scores : dict of str to Score
+    undefined : str, optional
+        Why scores are missing.
+    never_learned : int, optional
+        Documents with a label that no document of the fit has.
+    """
+
+    corpus: str | None = None
+    column: str | None = None
+    documents: int
+    without_label: int
+    labels: int
+    scores: Scores
+    undefined: str | None = None
+    never_learned: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedStability:
+    """Agreement of the topics of several seeds, as metrics.json has it."""
+
+    value: float
+    of_the_model: float
+    seeds: list[int]
+    kept: int
+    convention: str
+
+
 class Model(Protocol):
     """What is scored: a `TopicModel`, or a baseline."""
 
@@ -72,47 +190,39 @@ class Model(Protocol):
         """Nats of each document (D,)."""
 
 
-def topic_scores(beta: NDArray[np.floating], reference: Reference) -> dict[str, Any]:
-    """Coherence on a reference, and diversity, of topics (K, V) in the words of the reference.
+def topic_scores(beta: NDArray[np.floating], reference: Reference) -> TopicScores:
+    """Score topics (K, V) in the words of a reference: coherence on it, with a value for each topic, and diversity.
 
-    Returns
-    -------
-    dict
-        "reference", "coherence" and "diversity"; scores as `score` makes them, coherences with a value per topic.
-        Of one word a topic has no coherence: its entries are missing; without reading order there are no windows.
+    Topics of one word have no coherence; without reading order there are no windows.
     """
     words = top_words(beta, DIVERSITY_WORDS)
     few = words[:, :COHERENCE_WORDS]
-    about = {
-        "name": reference.name,
-        "documents": int(reference.counts.shape[0]),
-        "tokens": len(reference.tokens),
-        "known_tokens": int((reference.tokens >= 0).sum()),
-    }
     unique = uniqueness_of_each(few)
-    coherence: dict[str, Any] = {}
+    coherence: Scores = {}
     if few.shape[1] > 1:
-        missed = unseen(few, reference.counts)
-        about |= {"unseen_words": missed.words, "unseen_pairs": missed.pairs}
-        about |= {"pairs": len(few) * few.shape[1] * (few.shape[1] - 1) // 2}
         stream = TokenStream(reference.tokens, reference.starts) if reference.ordered else None
-        found = coherences(few, reference.counts, stream)
-        coherence = {
-            name: score(
-                name, values.mean(), interval_of_mean(values) if len(values) > 1 else None, per_topic=values.tolist()
-            )
-            for name, values in found.items()
-        }
-    return {
-        "reference": about,
-        "coherence": coherence,
-        "diversity": {
+        for name, values in coherences(few, reference.counts, stream).items():
+            interval = interval_of_mean(values) if len(values) > 1 else None
+            coherence[name] = score(name, values.mean(), interval, per_topic=values.tolist())
+    missed = unseen(few, reference.counts) if coherence else None
+    return TopicScores(
+        reference=ReferenceSummary(
+            name=reference.name,
+            documents=int(reference.counts.shape[0]),
+            tokens=len(reference.tokens),
+            known_tokens=int((reference.tokens >= 0).sum()),
+            unseen_words=None if missed is None else missed.words,
+            unseen_pairs=None if missed is None else missed.pairs,
+            pairs=None if missed is None else len(few) * few.shape[1] * (few.shape[1] - 1) // 2,
+        ),
+        coherence=coherence,
+        diversity={
             "topic_diversity": score("topic_diversity", topic_diversity(words)),
             "topic_uniqueness": score("topic_uniqueness", unique.mean(), per_topic=unique.tolist()),
             "inverted_rbo": score("inverted_rbo", inverted_rbo(few)),
             "js_diversity": score("js_diversity", js_diversity(beta)),
         },
-    }
+    )
 
 
 def check_halves(first: csr_matrix, second: csr_matrix, name: str) -> None:
@@ -124,28 +234,29 @@ def check_halves(first: csr_matrix, second: csr_matrix, name: str) -> None:
         )
 
 
-def completion_scores(model: Model, train: csr_matrix | None, first: csr_matrix, second: csr_matrix) -> dict[str, Any]:
-    """Perplexity of the second halves of documents given the first, beside the unigram's where `train` is at hand.
+def completion_scores(model: Model, train: csr_matrix | None, first: csr_matrix, second: csr_matrix) -> Completion:
+    """Score the second halves of documents given the first, beside the unigram if `train` is given.
 
     Raises
     ------
     InputError
         No document has tokens in both halves.
     """
-    scores: dict[str, Any] = {}
+    scores: Scores = {}
     for name, steps in (("inferred", 0), ("refined", REFINE_STEPS)):
         if steps and not model.mixes:
             continue
         theta = model.transform(first, refine=steps)
         nats = model.log_likelihood(second, theta)
         summary = summarise_completion(nats, first, second)
-        scores[name] = score(name, summary.perplexity, _interval(nats, first, second))
-        scores[name] |= {"per_document_mean": summary.perplexity_doc_mean}
+        interval = _interval(nats, first, second)
+        scores[name] = score(name, summary.perplexity, interval, per_document_mean=summary.perplexity_doc_mean)
     if train is not None:
         kept = _in_both_halves(first, second)
         scores["unigram"] = score("unigram", unigram_perplexity(train, second[kept]))
-    about = {"documents": summary.n_docs, "left_out": summary.n_left_out, "tokens": int(summary.n_tokens)}
-    return about | {"scores": scores}
+    return Completion(
+        documents=summary.n_docs, left_out=summary.n_left_out, tokens=int(summary.n_tokens), scores=scores
+    )
 
 
 def topic_quality(npmi: float, diversity: float) -> float:
@@ -164,12 +275,12 @@ def halves(counts: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
 
 
 def label_scores(
-    test: tuple[NDArray[np.floating], csr_matrix, list[Any]],
-    train: tuple[NDArray[np.floating], csr_matrix, list[Any]] | None,
+    test: Labelled,
+    train: Labelled | None,
     *,
     classify: bool = True,
-) -> dict[str, Any]:
-    """Agreement of topics with labels.
+) -> LabelScores:
+    """Score how topics agree with labels.
 
     Parameters
     ----------
@@ -188,27 +299,32 @@ def label_scores(
     theta, counts, labels, n_without = _labelled(*test)
     if len(labels) == 0:
         raise InputError("none of the documents has a label: name the column that holds them with --label-column")
-    scores: dict[str, Any] = {}
-    counted = {"documents": len(labels), "without_label": n_without, "labels": len(np.unique(labels)), "scores": scores}
-    if counted["labels"] == 1:
-        return counted | {"undefined": "all documents have the same label"}
-    found = agreement(theta.argmax(1), labels)
-    scores |= {name: score(name, getattr(found, name)) for name in ("purity", "nmi", "ari")}
-    if not classify:
-        return counted
-    learn_from = None if train is None else _labelled(*train)
-    told: Accuracy | None
+    found = LabelScores(documents=len(labels), without_label=n_without, labels=len(np.unique(labels)), scores={})
+    if found.labels == 1:
+        return replace(found, undefined="all documents have the same label")
+    agreed = agreement(theta.argmax(1), labels)
+    found = replace(found, scores={name: score(name, getattr(agreed, name)) for name in ("purity", "nmi", "ari")})
+    return _classified(found, (theta, counts, labels), train) if classify else found
+
+
+def _classified(found: LabelScores, test: Labelled, train: Labelled | None) -> LabelScores:
+    """Add the accuracy of a classifier on theta, learned from `train` if that has two labels or more."""
+    labels = test[2]
+    learn_from = None if train is None else _labelled(*train)[:3]
+    judged: Accuracy | None
     if learn_from is not None and len(np.unique(learn_from[2])) > 1:
-        if not np.isin(labels, learn_from[2]).any():
-            return counted | {"undefined": "accuracy: none of these labels is among those of the documents of the fit"}
-        counted["never_learned"] = int((~np.isin(labels, learn_from[2])).sum())
-        told, how = accuracy(learn_from[:3], (theta, counts, labels)), "learned from the documents of the fit"
+        known = np.isin(labels, learn_from[2])
+        if not known.any():
+            why = "accuracy: none of these labels is among those of the documents of the fit"
+            return replace(found, undefined=why)
+        found = replace(found, never_learned=int((~known).sum()))
+        judged, how = accuracy(learn_from, test), "learned from the documents of the fit"
     else:
-        told, how = cross_validated_accuracy(theta, counts, labels), "five-fold cross-validation"
-        if told is None:
-            return counted | {"undefined": "accuracy: a label has fewer documents than there are folds, 5"}
-    scores["accuracy"] = score("accuracy", told.theta, how=how, tfidf=told.tfidf, commonest=told.commonest)
-    return counted
+        judged, how = cross_validated_accuracy(*test), "five-fold cross-validation"
+        if judged is None:
+            return replace(found, undefined="accuracy: a label has fewer documents than there are folds, 5")
+    shown = score("accuracy", judged.theta, how=how, tfidf=judged.tfidf, commonest=judged.commonest)
+    return replace(found, scores=found.scores | {"accuracy": shown})
 
 
 def any_label(counts: csr_matrix, labels: list[Any]) -> bool:
@@ -216,22 +332,21 @@ def any_label(counts: csr_matrix, labels: list[Any]) -> bool:
     return len(labels) > 0 and bool(_named(counts, labels).any())
 
 
-def score(name: str, value: float, interval: Interval | None = None, **more: Any) -> dict[str, Any]:
-    """One score: value, 95 % interval where there is one, and convention; an infinite one is marked, in JSON null."""
-    ends = {} if interval is None else {"low": interval.low, "high": interval.high}
-    if math.isinf(value):
-        more = {"infinite": True} | more
-    return {"value": float(value)} | ends | more | {"convention": CONVENTIONS[name]}
+def score(name: str, value: float, interval: Interval | None = None, **more: Any) -> Score:
+    """Make a score with its 95 % interval, if it has one, and its convention."""
+    return Score(
+        value=float(value),
+        low=None if interval is None else interval.low,
+        high=None if interval is None else interval.high,
+        infinite=math.isinf(value) or None,
+        convention=CONVENTIONS[name],
+        **more,
+    )
 
 
-def values_of(scores: Mapping[str, Any]) -> dict[str, float]:
-    """The bare values of a table of scores."""
-    return {name: one["value"] for name, one in scores.items()}
-
-
-def _over_topics(values: NDArray[np.float64]) -> Interval | None:
-    """Interval of a mean over topics; of one topic there is none."""
-    return interval_of_mean(values) if len(values) > 1 else None
+def values_of(scores: Mapping[str, Score]) -> dict[str, float]:
+    """Return the bare values of a table of scores."""
+    return {name: one.value for name, one in scores.items()}
 
 
 def _interval(nats: NDArray[np.float64], first: csr_matrix, second: csr_matrix) -> Interval | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -107,31 +108,27 @@ def evaluate(
 @takes(READING, TEST, COUNTING, COMPARED, MODEL.only("topics"), REPEATED, OUTPUT)
 def compare(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
     """Fit several models with several seeds and put their scores in one table, LDA and unigram always among them."""
-    from topicnet.cli.printing.progress import notice
-    from topicnet.cli.printing.scores import show_comparison
+    from topicnet.cli.printing.progress import reporter_of
+    from topicnet.cli.printing.scores import show_model_comparison
     from topicnet.experiments.compare import compare as compare_models
+    from topicnet.experiments.workspace import ExperimentJob
     from topicnet.storage.formats import json_text
+    from topicnet.storage.run_folder import Destination
     from topicnet.workflows.config import read_config
 
     test = _test_config(given)
     shown = {name: given.pop(name) for name in ("as_json", "quiet")}
     models, seeds = names_in(given.pop("models")), given.pop("seeds")
     where = {name: given.pop(name) for name in ("out", "overwrite", "resume")}
-    record, target = compare_models(
-        read_config(None, given | {"corpus": one_or_several(corpus)}),
-        models,
-        seeds,
-        where.pop("out"),
-        test=test,
-        on_notice=lambda line: notice(line, shown["quiet"]),
-        **where,
-    )
+    config = read_config(None, given | {"corpus": one_or_several(corpus)})
+    job = ExperimentJob(config, models, test, Destination(**where))
+    found = compare_models(job, seeds, reporter_of(shown["quiet"]))
     if shown["as_json"]:
-        typer.echo(json_text(record))
+        typer.echo(json_text(found.json()))
     else:
-        show_comparison(record)
-        typer.echo(f"wrote {target}")
-    return _ending_of(record)
+        show_model_comparison(found)
+        typer.echo(f"wrote {found.folder}")
+    return _ending_of(found.status)
 
 
 @app.command(cls=Command, epilog=TUNE_EXAMPLES)
@@ -139,11 +136,13 @@ def compare(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
 def tune(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
     """Look for a good number of topics, and a model where several are named, within a budget of time."""
     began = time.perf_counter()
-    from topicnet.cli.printing.progress import notice
+    from topicnet.cli.printing.progress import reporter_of
     from topicnet.cli.printing.scores import show_tuning
     from topicnet.experiments.tune import seconds_of, topics_of
     from topicnet.experiments.tune import tune as tune_topics
+    from topicnet.experiments.workspace import ExperimentJob
     from topicnet.storage.formats import json_text
+    from topicnet.storage.run_folder import Destination
     from topicnet.workflows.config import read_config
 
     seconds, values = seconds_of(given.pop("budget")), topics_of(given.pop("topics"))
@@ -151,23 +150,15 @@ def tune(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
     shown = {name: given.pop(name) for name in ("as_json", "quiet")}
     models = names_in(given.pop("models"))
     where = {name: given.pop(name) for name in ("out", "overwrite", "resume")}
-    record, target = tune_topics(
-        read_config(None, given | {"corpus": one_or_several(corpus)}),
-        models,
-        values,
-        seconds,
-        where.pop("out"),
-        began=began,
-        test=test,
-        on_notice=lambda line: notice(line, shown["quiet"]),
-        **where,
-    )
+    config = read_config(None, given | {"corpus": one_or_several(corpus)})
+    job = ExperimentJob(config, models, test, Destination(**where))
+    found = tune_topics(job, values, seconds, replace(reporter_of(shown["quiet"]), began=began))
     if shown["as_json"]:
-        typer.echo(json_text(record))
+        typer.echo(json_text(found.json()))
     else:
-        show_tuning(record)
-        typer.echo(f"wrote {target}")
-    return _ending_of(record)
+        show_tuning(found)
+        typer.echo(f"wrote {found.folder}")
+    return _ending_of(found.status)
 
 
 def _test_config(given: dict[str, Any]) -> Any:
@@ -179,10 +170,10 @@ def _test_config(given: dict[str, Any]) -> Any:
     return None if test is None else read_config(None, {"corpus": test} | reading)
 
 
-def _ending_of(record: dict[str, Any]) -> str | None:
+def _ending_of(status: str) -> str | None:
     from topicnet.cli.printing.progress import notice
 
-    if record["status"] != "interrupted":
+    if status != "interrupted":
         return None
     notice("topicnet: interrupted; what was finished is kept: the same command with --resume goes on")
     return KEPT
