@@ -195,8 +195,8 @@ def _n_candidates(n_topics: int, n_rows: int) -> int:
 def _owners(theta: Tensor, n_topics: int) -> Tensor:
     """The topics that own their documents: those with most of their mass where they are the largest."""
     mine = torch.nn.functional.one_hot(theta.argmax(1), theta.shape[1]).to(theta.dtype)
-    share = (theta * mine).sum(0) / theta.sum(0)
-    return share.argsort(descending=True, stable=True)[:n_topics].sort().values
+    owned = (theta * mine).sum(0) / theta.sum(0)
+    return owned.argsort(descending=True, stable=True)[:n_topics].sort().values
 
 
 def _theta_of_clusters(

@@ -21,7 +21,7 @@ from topicnet.runtime.distributed import World
 from topicnet.storage.mapped import BLOCK_NONZEROS, row_blocks
 
 LARGEST_COUNT = 32_767  # of what 16 bits hold
-SHARE_OF_FREE = 0.5  # of the device's free memory that a corpus may take
+FRACTION_OF_FREE = 0.5  # of the device's free memory that a corpus may take
 
 
 def is_small(counts: csr_matrix) -> bool:
@@ -39,7 +39,7 @@ def fits(documents: Rows, device: torch.device) -> bool:
     if device.type != "cuda":
         return False
     free, _ = torch.cuda.mem_get_info(device)
-    return bytes_needed(documents) < SHARE_OF_FREE * free
+    return bytes_needed(documents) < FRACTION_OF_FREE * free
 
 
 def batches_of(

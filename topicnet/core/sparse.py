@@ -90,6 +90,8 @@ class SparseBatch:
         (B,) which documents of the corpus these are.
     noise : Noise
         Random numbers of these documents in this epoch.
+    shard : Shard, optional
+        Which documents of a batch these are that is divided over several processes.
     """
 
     counts: Tensor
@@ -99,6 +101,7 @@ class SparseBatch:
     order: Tensor
     index: Tensor
     noise: Noise
+    shard: Shard | None = None
 
     @classmethod
     def for_inference(cls, counts: csr_matrix, device: torch.device) -> SparseBatch:
@@ -222,11 +225,11 @@ class SparseBatches:
     def _cut(self, order: NDArray[np.int64], seed: int, skip: int = 0) -> Iterator[SparseBatch]:
         counts = self.documents.counts
         indexes = np.array_split(order, self.n_batches)[skip:]
-        shares = [None if self.world is None else Shard.of(self.world, len(index)) for index in indexes]
-        mine = [index if share is None else index[share.mine] for index, share in zip(indexes, shares, strict=True)]
+        shards = [None if self.world is None else Shard.of(self.world, len(index)) for index in indexes]
+        mine = [index if shard is None else index[shard.mine] for index, shard in zip(indexes, shards, strict=True)]
         touched = 0
-        for batch, share in zip(self._batches(mine, seed), shares, strict=True):
-            yield batch if share is None else replace(batch, noise=replace(batch.noise, share=share))
+        for batch, shard in zip(self._batches(mine, seed), shards, strict=True):
+            yield batch if shard is None else replace(batch, shard=shard)
             touched += batch.n_docs
             if touched * ROW_BYTES > BYTES_HELD:
                 release_pages(counts.data, counts.indices)

@@ -21,7 +21,7 @@ from topicnet.training.progress import TrainResult
 SAMPLE_DOCS, SAMPLE_PER_TOPIC = 2_000, 10  # documents looked at after each epoch: at least so many
 REPORT_BATCH = 4_000
 ROUNDS = 5  # of treatment at most, all in the first two thirds of a run
-OWN_SHARE = 0.7  # of a badly explained document, for the topic made from it
+OWN_FRACTION = 0.7  # of a badly explained document, for the topic made from it
 
 WarmUpEncoder = Callable[[csr_matrix, Tensor], None]
 
@@ -167,8 +167,8 @@ class CollapseMonitor:
         topics = torch.as_tensor(lost, device=self.device)
         self.network.set_topic_logits(logits, topics)
         rows = torch.as_tensor(bad, device=self.device)
-        theta[rows] *= (1 - OWN_SHARE) / theta[rows].sum(-1, keepdim=True).clamp_min(1e-12)
-        theta[rows, topics[torch.as_tensor(cluster, device=self.device)]] += OWN_SHARE
+        theta[rows] *= (1 - OWN_FRACTION) / theta[rows].sum(-1, keepdim=True).clamp_min(1e-12)
+        theta[rows, topics[torch.as_tensor(cluster, device=self.device)]] += OWN_FRACTION
         return theta / theta.sum(-1, keepdim=True).clamp_min(1e-12)
 
     def _gain(self, theta: Tensor) -> np.ndarray:

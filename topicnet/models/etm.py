@@ -62,7 +62,7 @@ class ETMNetwork(TopicNetwork):
         """alpha_k . rho_v, (K, V)."""
         return functional.linear(self.alpha, self.rho)
 
-    def divergence(self, q: Normal, z: Tensor) -> Tensor:
+    def divergence(self, q: Normal, z: Tensor, batch: SparseBatch) -> Tensor:
         """KL from the standard normal, (B,)."""
         return self.prior.kl(q)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from topicnet.training.checkpoint import Checkpoints, Saved
 from topicnet.training.collapse import HealthReport
 from topicnet.training.loop import train
 from topicnet.training.loss import validation_loss
+from topicnet.training.options import TrainHooks, TrainOptions
 from topicnet.training.progress import Listener, Progress, TrainResult
 from topicnet.training.schedule import Schedule
 
@@ -139,20 +140,24 @@ class Fitting:
             batches,
             self._validation_batches(),
             self.settings.schedule(epochs * len(batches), mean_length),
-            max_epochs=epochs,
-            patience=self.settings.patience,
-            weight_decay=self.settings.weight_decay,
-            seed=self.train_seed,
-            device=self.device,
-            rates=dict.fromkeys(self.network.topic_parameters(), self.settings.topic_lr_scale(mean_length)),
-            measure=self._measure,
-            intervene=self.monitor.intervene,
-            listener=self.listener,
-            interrupted=self.pressed,
-            checkpoints=self.checkpoints if self.start_complete else None,
-            saved=saved,
-            companions=(self, self.monitor),
-            world=self.world,
+            TrainOptions(
+                epochs,
+                self.settings.patience,
+                self.settings.weight_decay,
+                self.train_seed,
+                self.device,
+                lr_scales=dict.fromkeys(self.network.topic_parameters(), self.settings.topic_lr_scale(mean_length)),
+                world=self.world,
+            ),
+            TrainHooks(
+                self._measure,
+                self.monitor.intervene,
+                self.listener,
+                self.pressed,
+                checkpoints=self.checkpoints if self.start_complete else None,
+                saved=saved,
+                companions=(self, self.monitor),
+            ),
         )
 
     def state(self) -> dict[str, Any]:
@@ -265,22 +270,11 @@ class Fitting:
     def _prepare(self, stage: str, part: nn.Module, counts: csr_matrix, epochs: int, rate: float) -> None:
         """Train on another objective before, or between, the epochs of the real one."""
         batches = self._batches(counts)
-        hurried = self.interrupted()
-        train(
-            part,
-            batches,
-            None,
-            Schedule(epochs * len(batches), rate),
-            max_epochs=epochs,
-            patience=epochs,
-            weight_decay=0.0,
-            seed=draw_seed(self.rng),
-            device=self.device,
-            stage=stage,
-            listener=self.listener,
-            interrupted=(lambda: False) if hurried else self.pressed,
-            world=self.world,
-        )
+        hooks = TrainHooks(listener=self.listener)
+        if not self.interrupted():
+            hooks = replace(hooks, interrupted=self.pressed)
+        options = TrainOptions(epochs, epochs, 0.0, draw_seed(self.rng), self.device, stage, world=self.world)
+        train(part, batches, None, Schedule(epochs * len(batches), rate), options, hooks)
         self.tidy()
 
     def _measure(self) -> dict[str, float]:

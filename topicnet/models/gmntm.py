@@ -74,7 +74,7 @@ class GMNTMNetwork(TopicNetwork):
         """log q(c|x) (B, C): the optimum in closed form, or p(c|z) of the sample."""
         return self.prior.log_assignment(q) if self.assignment == "optimal" else self.prior.log_responsibility(z)
 
-    def divergence(self, q: Normal, z: Tensor) -> Tensor:
+    def divergence(self, q: Normal, z: Tensor, batch: SparseBatch) -> Tensor:
         """KL of q(z|x) q(c|x) from the mixture, (B,) (Jiang et al. 2017, eq. 12)."""
         return self.prior.kl(q, self.log_assignment(q, z))
 

@@ -48,8 +48,8 @@ class TopicNetwork(nn.Module, ABC):
         """Set the logits of the named topics (n,), or of all K, as nearly as the parameters can."""
 
     @abstractmethod
-    def divergence(self, q: Any, z: Tensor) -> Tensor:
-        """Divergence from the prior, (B,) nats or a scalar for the batch."""
+    def divergence(self, q: Any, z: Tensor, batch: SparseBatch) -> Tensor:
+        """Divergence of q(z | x) and its sample z from the prior, (B,) nats or a scalar for the batch."""
 
     @abstractmethod
     def kl_per_dimension(self, q: Any) -> Tensor:
@@ -99,7 +99,7 @@ class TopicNetwork(nn.Module, ABC):
         likelihood = self.decoder.log_likelihood(noisy, topics, batch)
         return {
             "reconstruction": -likelihood,
-            self.divergence_name: self.divergence(q, z),
+            self.divergence_name: self.divergence(q, z, batch),
             "overlap": self.mean_length * topic_overlap(topics.beta),
         }
 
@@ -157,7 +157,7 @@ class EncoderWarmUp(nn.Module):
         log_theta = self.network.theta(q.mean).clamp_min(1e-30).log()
         return {
             "cross_entropy": -self.CROSS_ENTROPY_WEIGHT * (taught * log_theta).sum(-1),
-            "divergence": self.DIVERGENCE_WEIGHT * self.network.divergence(q, q.mean),
+            "divergence": self.DIVERGENCE_WEIGHT * self.network.divergence(q, q.mean, batch),
         }
 
 

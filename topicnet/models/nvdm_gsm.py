@@ -50,7 +50,7 @@ class NVDMGSMNetwork(TopicNetwork):
         """Copy them."""
         self.logits[slice(None) if topics is None else topics] = logits
 
-    def divergence(self, q: Normal, z: Tensor) -> Tensor:
+    def divergence(self, q: Normal, z: Tensor, batch: SparseBatch) -> Tensor:
         """KL from the standard normal, (B,)."""
         return self.prior.kl(q)
 

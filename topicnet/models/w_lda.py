@@ -25,16 +25,16 @@ from topicnet.models.network import TopicNetwork, uniform_nats
 class DirichletNoise(nn.Module):
     """theta' = (1 - a) theta + a Dirichlet noise, in the objective alone (Nan et al. 2019, section 4.2)."""
 
-    def __init__(self, n_topics: int, concentration: float, share: float) -> None:
+    def __init__(self, n_topics: int, concentration: float, fraction: float) -> None:
         super().__init__()
         self.distribution = Dirichlet(n_topics, concentration)
-        self.share = share
+        self.fraction = fraction
 
     def forward(self, theta: Tensor, noise: Noise) -> Tensor:
         """Mix theta (B, K) with noise."""
-        if self.share == 0:
+        if self.fraction == 0:
             return theta
-        return theta.lerp(self.distribution.sample(noise, theta, THETA), self.share)
+        return theta.lerp(self.distribution.sample(noise, theta, THETA), self.fraction)
 
 
 class WLDANetwork(TopicNetwork):
@@ -80,16 +80,15 @@ class WLDANetwork(TopicNetwork):
         """Copy them."""
         self.logits[slice(None) if topics is None else topics] = logits
 
-    def divergence(self, q: Point, z: Tensor) -> Tensor:
+    def divergence(self, q: Point, z: Tensor, batch: SparseBatch) -> Tensor:
         """MMD^2 from the prior over theta, a scalar.
 
         The paper divides the reconstruction by mean length and log V instead: here both terms stay in nats.
         """
         root_theta = (z.log_softmax(-1) / 2).exp()  # the square root of theta, with a gradient at 0
-        assert q.noise is not None
-        root_prior = self.prior.sample(q.noise, z).sqrt()
+        root_prior = self.prior.sample(batch.noise, z).sqrt()
         nats = self.mean_length * uniform_nats(self.logits.shape[1])
-        return nats * mmd(root_theta, root_prior, lambda a, b: self.kernel(a, b, 1.0), q.noise.share)
+        return nats * mmd(root_theta, root_prior, lambda a, b: self.kernel(a, b, 1.0), batch.shard)
 
     def kl_per_dimension(self, q: Point) -> Tensor:
         """Variance over documents of each dimension, (Z,) (Burda et al. 2016, section 5.2)."""
