@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
@@ -40,6 +41,9 @@ TOKENS_OF_A_PASS, MOST_DOCUMENT_PASSES = 55, 3
 # Starts on short documents, of which the likeliest is kept: so many at most, and fewer where a pass over the contexts
 # is long (nonzeros times topics).
 SHORT_STARTS, WORK_OF_STARTS = 5, 500_000_000
+
+# Added to the variances of Gaussians fitted to posterior means: the draws that they are a prior for spread about them.
+MEANS_TO_DRAWS = 0.3
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,26 @@ def cluster_documents(counts: csr_matrix, n_clusters: int, rng: np.random.Genera
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different documents than clusters: some stay empty
         clusters: NDArray[np.intp] = means.fit_predict(reduced).astype(np.intp)
     return clusters
+
+
+def fit_gaussians(means: Tensor, n_components: int, seed: int) -> tuple[Tensor, Tensor] | None:
+    """Fit a mixture of diagonal Gaussians, the prior of posteriors with these means (D, Z), by EM.
+
+    Returns
+    -------
+    tuple of Tensor, or None
+        Means and log-variances, (C, Z) each; None for fewer different points than components.
+    """
+    points = means.double().cpu().numpy()
+    if len(np.unique(points, axis=0)) < n_components:
+        return None
+    mixture = GaussianMixture(
+        n_components, covariance_type="diag", reg_covar=MEANS_TO_DRAWS, max_iter=100, tol=1e-2, random_state=seed
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # training goes on from here in any case
+        mixture.fit(points)
+    return torch.as_tensor(mixture.means_), torch.as_tensor(np.log(mixture.covariances_))
 
 
 def fit_mixture(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from topicnet.errors import InputError
 from topicnet.models.decoders import DECODERS
@@ -60,6 +61,8 @@ class Settings:
     """The checked parameters of a fit; see the models for what each one means."""
 
     n_topics: int
+    hidden_dim: int
+    dropout: float
     init: Literal["em", "random"]
     decoder: str
     batch_size: int
@@ -81,7 +84,7 @@ class Settings:
             if field.name in ("max_epochs", "learning_rate", "diversity_weight") and value is None:
                 continue
             name = field.name.replace("divergence", self.divergence)
-            if field.name in ("n_topics", "batch_size", "max_epochs", "patience"):
+            if field.name in ("n_topics", "hidden_dim", "batch_size", "max_epochs", "patience"):
                 check_count(name, value)
             elif field.name not in ("init", "decoder", "plan", "divergence", "seed"):
                 check_number(name, value)
@@ -93,6 +96,7 @@ class Settings:
             raise InputError(f"decoder={self.decoder!r} given, expected {' or '.join(DECODERS)}")
         if self.learning_rate is not None and self.learning_rate == 0:
             raise InputError("learning_rate=0 given, expected a number above 0")
+        check_fraction("dropout", self.dropout)
         check_fraction("validation_fraction", self.validation_fraction)
 
     def epochs(self, n_batches: int) -> int:
@@ -144,3 +148,18 @@ def check_fraction(name: str, value: object) -> None:
     check_number(name, value)
     if float(value) >= 1:  # type: ignore[arg-type]
         raise InputError(f"{name}={value!r} given, expected a share from 0 to below 1")
+
+
+def check_vectors(embeddings: object, embedding_dim: int | None) -> NDArray[np.float32]:
+    """Return word vectors as an array (V, L), or raise InputError unless they are finite numbers of this width."""
+    if isinstance(embeddings, str):
+        raise InputError(
+            f"embeddings={embeddings!r} given, expected an array with a row for each word: a file's vectors are aligned"
+            " to the words by topicnet.fit and the command line"
+        )
+    vectors = np.asarray(embeddings, dtype=np.float32)
+    if vectors.ndim != 2 or not vectors.size or not np.isfinite(vectors).all():
+        raise InputError(f"embeddings of shape {vectors.shape} given, expected finite numbers, (vocab_size, L)")
+    if embedding_dim is not None and embedding_dim != vectors.shape[1]:
+        raise InputError(f"embedding_dim={embedding_dim} given with embeddings of {vectors.shape[1]}: leave it out")
+    return vectors

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import BundleError, InputError
-from topicnet.models import GMNTM, MODELS, TopicModel
+from topicnet.models import MODELS, TopicModel
 from topicnet.storage import formats, model_files
 from topicnet.storage.model_files import TENSORS, damaged, history_of
 from topicnet.text.corpus import Corpus
@@ -78,9 +78,9 @@ class Bundle:
         passages = in_passages(corpus, self.text["passages"])
         return document_theta(self.model.transform(passages.counts, refine=refine), passages)
 
-    def components(self, corpus: Corpus) -> NDArray[np.float32] | None:
-        """Infer q(c|x) (D, C) of counted documents; None for a model without components."""
-        return self.model.predict_component(corpus.counts) if isinstance(self.model, GMNTM) else None
+    def extra_documents(self, corpus: Corpus) -> dict[str, NDArray[np.float32]]:
+        """Infer the model's extra tables of counted documents: (D, n) for each unit, such as q(c|x) for "component"."""
+        return {extra.unit: extra.of_documents(corpus.counts) for extra in self.model.extra_tables()}
 
 
 def check_reading_order(corpus: Corpus, what: str) -> None:

@@ -24,7 +24,7 @@ def build_model(config: FitConfig) -> TopicModel:
     kind = MODELS.get(config.model)
     if kind is None:
         raise InputError(f"--model {config.model!r} given, this version has: {', '.join(MODELS)}")
-    reserved = {"n_topics": config.topics, "random_state": config.seed, "device": config.device}
+    reserved: dict[str, Any] = {"n_topics": config.topics, "random_state": config.seed, "device": config.device}
     known = set(kind().get_params()) - set(reserved)
     for name in config.parameters:
         if name not in known:

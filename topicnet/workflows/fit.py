@@ -264,7 +264,7 @@ def fit_corpus(
         record=record_of(config, corpus, model, "interrupted" if interrupted else "complete", began),
         corpus=corpus,
         keep_corpus=config.keep_corpus,
-        components=bundle.components(corpus),
+        extra=bundle.extra_documents(corpus),
         kept=corpus.metadata.select(kept_columns(config)),
     )
 
