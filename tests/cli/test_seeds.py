@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 import topicnet
-import topicnet.workflows.fit
 from tests.cli.conftest import QUICK, Warm, assert_refused, themed_documents
 from tests.cli.test_evaluate import fit_here
 from tests.cli.test_results import one_json
 from topicnet.evaluate.stability import stability
+from topicnet.runtime.reporter import Reporter
+from topicnet.workflows import fit as workflow
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.fit import fit_seeds
+from topicnet.workflows.fit import FitJob, fit_seeds, resolve_job
 from topicnet.workflows.run import FRAGILE, Run
 from topicnet.workflows.scores import STABILITY, topic_quality
 
@@ -187,7 +188,7 @@ def test_no_seeds_are_refused(
 def interrupted(themed: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """A fit that Ctrl-C stopped while it fitted its second seed."""
     folder = tmp_path_factory.mktemp("interrupted")
-    fit_corpus, calls = topicnet.run.fit_corpus, []
+    fit_corpus, calls = workflow.fit_corpus, []
 
     def press_ctrl_c(*arguments: Any) -> Run:
         calls.append(arguments)
@@ -265,15 +266,15 @@ def kept_of(monkeypatch: pytest.MonkeyPatch, *runs: Run, seed: int = 0) -> Run:
     """The run kept of these, fitted one after the other."""
     waiting = list(runs)
 
-    def fit_corpus(corpus: Any, config: FitConfig, *rest: Any) -> Run:
+    def fit_corpus(job: FitJob, *rest: Any) -> Run:
         run = waiting.pop(0)
-        run.record["seed"] = config.seed
+        run.record["seed"] = job.model.seed
         return run
 
     monkeypatch.setattr("topicnet.workflows.fit.fit_corpus", fit_corpus)
-    config = FitConfig(seed=seed, seeds=len(runs), topics=3)
+    job = resolve_job(FitConfig(corpus="lee", seed=seed, seeds=len(runs), topics=3))
     nothing: Any = None
-    return fit_seeds(nothing, config, None, 0.0)
+    return fit_seeds(job, nothing, None, Reporter())
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ def serve() -> None:
     import topicnet.cli.printing.topics
     import topicnet.images.workflows.comparison  # noqa: F401
     from topicnet.workflows.config import FitConfig
-    from topicnet.workflows.engine import build_model
+    from topicnet.workflows.engine import resolve_model
 
-    build_model(FitConfig())  # torch imports more at the first network, and at the first step of an optimiser
+    resolve_model(FitConfig())  # torch imports more at the first network, and at the first step of an optimiser
     import torch._dynamo  # noqa: F401
 
     for line in sys.stdin:

@@ -12,6 +12,7 @@ import topicnet
 from tests.cli.conftest import themed_documents
 from topicnet.errors import CorpusError, InputError, TopicnetError
 from topicnet.experiments.workspace import read_parts
+from topicnet.runtime.reporter import Reporter
 from topicnet.storage.mapped import is_mapped
 from topicnet.text.corpus import Corpus
 from topicnet.text.interchange.bags import write_ldac
@@ -20,18 +21,19 @@ from topicnet.text.readers.in_memory import documents_of_texts
 from topicnet.text.tokens.options import TextOptions
 from topicnet.workflows.config import FitConfig, read_config
 from topicnet.workflows.corpus import (
-    corpus_in_memory,
-    corpus_name,
+    CorpusRequest,
+    Counting,
+    InMemory,
+    SavedCounts,
+    TextFiles,
     count_every_word,
-    counted_corpus,
-    counted_folder,
-    documents_of,
     kept_columns,
     read_corpus,
-    silent,
+    resolve_corpus,
+    resolve_source,
 )
 from topicnet.workflows.evaluate import _counted
-from topicnet.workflows.text_options import OF_COUNTING, text_options, with_vocabulary
+from topicnet.workflows.text_options import OF_COUNTING, TextPlan, resolve_text, with_vocabulary
 
 TEXTS = themed_documents(40)
 ROWS = [{"id": f"d{n}", "text": text, "theme": n % 4} for n, text in enumerate(TEXTS)]
@@ -42,7 +44,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in, with a corpus and its counts."""
     monkeypatch.chdir(tmp_path)
     write_rows("corpus.jsonl", ROWS)
-    counts = read_corpus(of("corpus.jsonl"), Path("."))
+    counts = read(of("corpus.jsonl"), Path("."))
     counts.save(tmp_path / "counts")
     for path in tmp_path.glob("*.npy"):
         path.unlink()
@@ -58,10 +60,22 @@ def of(corpus: str | list[str] | None, **given: Any) -> FitConfig:
     return read_config(None, {"corpus": corpus, **given})
 
 
+def read(
+    config: FitConfig, folder: Path | None = None, *, excerpts: bool = True, said: list[str] | None = None
+) -> Corpus:
+    """Read the corpus a configuration names; what is reported goes to `said`."""
+    reporter = Reporter() if said is None else Reporter(said.append)
+    return read_corpus(resolve_corpus(config), reporter, Counting(folder, excerpts=excerpts))
+
+
+def every_word(config: FitConfig, make: Any) -> Corpus:
+    return count_every_word(resolve_corpus(config), make)
+
+
 def refused(config: FitConfig) -> str:
     """What is said, in one line, when the corpus is read."""
     with pytest.raises(TopicnetError) as caught:
-        read_corpus(config)
+        read(config)
     assert str(caught.value).isprintable()
     return str(caught.value)
 
@@ -81,13 +95,13 @@ def refused(config: FitConfig) -> str:
     ],
 )
 def test_a_corpus_is_called_for_its_source(corpus: str | list[str], name: str) -> None:
-    assert corpus_name(of(corpus)) == name
+    assert resolve_source(of(corpus)).name == name
 
 
 @pytest.mark.parametrize("corpus", [None, "", []])
 def test_no_corpus_has_no_name(corpus: Any) -> None:
     with pytest.raises(InputError, match="no corpus was given"):
-        corpus_name(of(corpus))
+        resolve_source(of(corpus)).name
 
 
 def test_a_name_that_is_also_a_file_here_is_refused(here: Path) -> None:
@@ -95,24 +109,24 @@ def test_a_name_that_is_also_a_file_here_is_refused(here: Path) -> None:
     assert "./lee" in refused(of("lee"))
     (here / "lee" / "a.txt").write_text("planet orbit\n")
     (here / "lee" / "b.txt").write_text("oven butter\n")
-    assert read_corpus(of("./lee")).ids == ["a.txt", "b.txt"]
+    assert read(of("./lee")).ids == ["a.txt", "b.txt"]
 
 
 def test_counts_are_told_from_texts(here: Path) -> None:
-    assert counted_folder(of("counts")) == Path("counts")
+    found = resolve_source(of("counts"))
+    assert isinstance(found, SavedCounts)
+    assert found.folder == Path("counts")
     for corpus in ("corpus.jsonl", ".", "-", "none"):
-        assert counted_folder(of(corpus)) is None
-    assert counted_corpus(of("corpus.jsonl")) is None
-    assert counted_corpus(of("-", file_format="ldac")) is None
-    counted = counted_corpus(of("counts"))
-    assert counted is not None
+        assert isinstance(resolve_source(of(corpus)), TextFiles)
+    assert isinstance(resolve_source(of("-", file_format="ldac")), TextFiles)
+    counted = found.load()
     assert counted.folder == Path("counts")
     assert is_mapped(counted.counts.data)
 
 
 @pytest.mark.parametrize("corpus", [["counts", "corpus.jsonl"], ["corpus.jsonl", "bag.ldac"], ["counts", "counts"]])
 def test_counts_among_others_are_refused(corpus: list[str], here: Path) -> None:
-    counted = read_corpus(of("counts"))
+    counted = read(of("counts"))
     write_ldac("bag.ldac", counted.counts, counted.vocabulary)
     said = refused(of(corpus))
     assert "holds counts" in said
@@ -120,16 +134,16 @@ def test_counts_among_others_are_refused(corpus: list[str], here: Path) -> None:
 
 
 def test_the_language_is_that_of_the_corpus_named_or_else_english(here: Path) -> None:
-    assert read_corpus(of("corpus.jsonl")).source["options"]["lang"] == "en"
-    assert read_corpus(of("corpus.jsonl", lang="de")).source["options"]["lang"] == "de"
-    assert read_corpus(of("lee")).source["options"]["lang"] == "en"
+    assert read(of("corpus.jsonl")).source["options"]["lang"] == "en"
+    assert read(of("corpus.jsonl", lang="de")).source["options"]["lang"] == "de"
+    assert read(of("lee")).source["options"]["lang"] == "en"
 
 
 # ---------------------------------------------------------------- counted
 
 
 def test_texts_and_their_counts_are_the_same_corpus(here: Path) -> None:
-    texts, counts = read_corpus(of("corpus.jsonl")), read_corpus(of("counts"))
+    texts, counts = read(of("corpus.jsonl")), read(of("counts"))
     np.testing.assert_array_equal(texts.counts.toarray(), counts.counts.toarray())
     np.testing.assert_array_equal(texts.tokens, counts.tokens)
     assert texts.vocabulary == counts.vocabulary
@@ -143,7 +157,7 @@ def test_texts_and_their_counts_are_the_same_corpus(here: Path) -> None:
 def test_counts_go_to_the_folder_given(excerpts: bool, here: Path) -> None:
     place = here / "place"
     place.mkdir()
-    corpus = read_corpus(of("corpus.jsonl"), place, excerpts=excerpts)
+    corpus = read(of("corpus.jsonl"), place, excerpts=excerpts)
     assert is_mapped(corpus.counts.data)
     assert is_mapped(corpus.tokens)
     assert {path.name for path in place.iterdir()} == {"data.npy", "indices.npy", "indptr.npy", "tokens.npy"}
@@ -162,13 +176,13 @@ def test_what_is_settled_for_counts_cannot_be_given(name: str, here: Path) -> No
 
 @pytest.mark.parametrize("name", OF_COUNTING)
 def test_nor_for_counts_of_another_tool(name: str, here: Path) -> None:
-    corpus = read_corpus(of("counts"))
+    corpus = read(of("counts"))
     write_ldac("bag.ldac", corpus.counts, corpus.vocabulary)
     values = {"min_df": 2, "max_df": 0.5, "max_vocab": 7, "lang": "de"}
     kind = FitConfig.model_fields[name].annotation
     said = refused(of("bag.ldac", **{name: values.get(name, True if kind is bool else "words.txt")}))
     assert "--" + name.replace("_", "-") in said
-    bag = read_corpus(of("bag.ldac", vocabulary="bag.vocab"))
+    bag = read(of("bag.ldac", vocabulary="bag.vocab"))
     np.testing.assert_array_equal(bag.counts.toarray(), corpus.counts.toarray())
     assert bag.source["reading_order"] is False
     assert bag.source["options"]["counted_elsewhere"] is True
@@ -178,7 +192,7 @@ def test_an_octis_folder_is_counted_in_its_own_words(here: Path) -> None:
     (here / "octis").mkdir()
     Path("octis/corpus.tsv").write_text("the b2b cat\ttrain\t0\ncat unknown\tval\t1\n\ttest\t1\n")
     Path("octis/vocabulary.txt").write_text("the\ncat\nb2b\n")
-    corpus = read_corpus(of("octis"))
+    corpus = read(of("octis"))
     assert corpus.vocabulary == ["b2b", "cat", "the"]
     assert corpus.counts.toarray().tolist() == [[1, 1, 1], [0, 1, 0], [0, 0, 0]]
     assert corpus.status.tolist() == ["ok", "ok", "empty"]
@@ -195,13 +209,13 @@ def test_the_words_of_an_octis_folder_are_settled(given: dict[str, Any], here: P
 
 def test_every_word_is_counted_without_pruning(here: Path) -> None:
     Path("few.txt").write_text("the cat\nthe dog\n\nthe\n" + "rest\n" * 30)
-    every = count_every_word(of("few.txt"), TextOptions)
+    every = every_word(of("few.txt"), TextOptions)
     assert every.vocabulary == ["cat", "dog", "rest", "the"]
     assert every.status.tolist()[:4] == ["ok", "ok", "empty", "ok"]
-    dropped = count_every_word(of("few.txt"), lambda lang: TextOptions(lang, stop_words=("the",)))
+    dropped = every_word(of("few.txt"), lambda lang: TextOptions(lang, stop_words=("the",)))
     assert dropped.vocabulary == ["cat", "dog", "rest"]
     assert dropped.status.tolist()[:4] == ["ok", "ok", "empty", "oov"]
-    assert count_every_word(of("counts"), TextOptions).vocabulary == read_corpus(of("counts")).vocabulary
+    assert every_word(of("counts"), TextOptions).vocabulary == read(of("counts")).vocabulary
 
 
 # ---------------------------------------------------------------- notices
@@ -211,7 +225,7 @@ def test_rows_left_out_are_told_listed_and_kept_with_the_counts(here: Path) -> N
     write_rows("bad.jsonl", [*ROWS[:2], "not json", *ROWS[2:], {"text": 5}])
     assert "line 3 of bad.jsonl" in refused(of("bad.jsonl"))
     said: list[str] = []
-    corpus = read_corpus(of("bad.jsonl", skip_bad_rows=True), on_notice=said.append)
+    corpus = read(of("bad.jsonl", skip_bad_rows=True), said=said)
     assert corpus.ids == [row["id"] for row in ROWS]
     assert len(said) == 1
     assert said[0].startswith("left out 2 rows that could not be read: line 3 of bad.jsonl")
@@ -229,18 +243,18 @@ def test_rows_left_out_are_told_listed_and_kept_with_the_counts(here: Path) -> N
 def test_of_many_rows_left_out_the_first_are_listed(here: Path) -> None:
     write_rows("bad.jsonl", [*ROWS, *["{"] * 50])
     said: list[str] = []
-    corpus = read_corpus(of("bad.jsonl", skip_bad_rows=True), on_notice=said.append)
+    corpus = read(of("bad.jsonl", skip_bad_rows=True), said=said)
     assert corpus.source["skipped"]["rows"] == 50
     assert len(corpus.source["skipped"]["listed"]) == 20
     assert said[0].endswith("and 30 more")
     write_rows("one.jsonl", [*ROWS, "{"])
-    read_corpus(of("one.jsonl", skip_bad_rows=True), on_notice=said.append)
+    read(of("one.jsonl", skip_bad_rows=True), said=said)
     assert said[1].startswith("left out 1 row that")
 
 
 def test_no_row_left_out_is_no_news(here: Path) -> None:
     said: list[str] = []
-    corpus = read_corpus(of("corpus.jsonl", skip_bad_rows=True), on_notice=said.append)
+    corpus = read(of("corpus.jsonl", skip_bad_rows=True), said=said)
     assert said == []
     assert "skipped" not in corpus.source
 
@@ -248,19 +262,19 @@ def test_no_row_left_out_is_no_news(here: Path) -> None:
 def test_ids_that_stand_twice_are_told_and_all_rows_kept(here: Path) -> None:
     write_rows("twice.jsonl", [row | {"id": f"d{n // 2}"} for n, row in enumerate(ROWS)])
     said: list[str] = []
-    corpus = read_corpus(of("twice.jsonl"), here, on_notice=said.append)
+    corpus = read(of("twice.jsonl"), here, said=said)
     assert corpus.ids == [f"d{n // 2}" for n in range(len(ROWS))]
     assert said == ["20 documents have an id that another has too (such as 'd0'): all are kept, in input order"]
     corpus.save(here / "twice")
-    assert read_corpus(of("twice"), on_notice=said.append).ids == corpus.ids
+    assert read(of("twice"), said=said).ids == corpus.ids
     assert said[1] == said[0]  # a fit of the counts says it too
 
 
 def test_the_language_found_is_told_and_kept(here: Path) -> None:
     Path("de.txt").write_text("Der Hund und die Katze sind in dem Haus\nDie Stadt ist nicht weit von der Küste\n" * 5)
     said: list[str] = []
-    found = read_corpus(of("de.txt", lang="auto"), on_notice=said.append)
-    told = read_corpus(of("de.txt", lang="de"))
+    found = read(of("de.txt", lang="auto"), said=said)
+    told = read(of("de.txt", lang="de"))
     assert said == ["language: de (100 % of 10 documents looked at agree)"]
     assert found.source["language"] == said[0]
     assert found.vocabulary == told.vocabulary
@@ -280,8 +294,8 @@ def test_a_language_that_cannot_be_found_is_asked_for(here: Path) -> None:
 
 def test_columns_are_kept_in_the_order_they_were_named_each_once() -> None:
     config = of("x", label_column="label", time_column="year", keep_columns=["note", "label", "year", "a"])
-    assert kept_columns(config) == ["label", "year", "note", "a"]
-    assert kept_columns(of("x")) == []
+    assert kept_columns(config) == ("label", "year", "note", "a")
+    assert kept_columns(of("x")) == ()
 
 
 @pytest.mark.parametrize("corpus", ["corpus.jsonl", "counts"])
@@ -294,7 +308,7 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are(
     said = refused(of(corpus, **given))
     assert repr(next(iter(given.values()))).strip("[]").rpartition(", ")[2] in said
     assert "theme" in said
-    read_corpus(of(corpus, label_column="theme"))
+    read(of(corpus, label_column="theme"))
 
 
 def test_a_corpus_without_columns_says_so(here: Path) -> None:
@@ -313,7 +327,7 @@ def test_options_say_all_that_was_configured(here: Path) -> None:
         "x", stop_words="stop.txt", add_stop_words="more.txt", min_df=3, max_df=0.4, max_vocab=9, tokenizer="letters",
         **given,
     )  # fmt: skip
-    options = text_options(config, "de")
+    options = resolve_text(config).options("de")
     assert options.lang == "de"
     assert options.stop_words == ("Team", "goal")
     assert options.more_stop_words == ("planet",)
@@ -322,18 +336,18 @@ def test_options_say_all_that_was_configured(here: Path) -> None:
     assert options.lemmatize
     assert options.phrases is True
     assert all(options.cleaning.describe().values())
-    assert text_options(of("x"), "en") == TextOptions("en")
+    assert resolve_text(of("x")).options("en") == TextOptions("en")
 
 
 def test_words_to_count_are_cut_as_the_text_and_lines_of_several_are_phrases(here: Path) -> None:
     Path("words.txt").write_text("Häuser\nNew York\nprime_minister\n\n# no word\nHÄUSER\n", "utf-8")
-    options = text_options(of("x", vocabulary="words.txt"), "none")
+    options = resolve_text(of("x", vocabulary="words.txt")).options("none")
     assert options.vocabulary == ("häuser", "new_york", "prime_minister")
     assert options.phrases == (("new", "york"), ("prime", "minister"))
-    lemmas = text_options(of("x", vocabulary="words.txt", lemmatize=True), "de")
+    lemmas = resolve_text(of("x", vocabulary="words.txt", lemmatize=True)).options("de")
     assert lemmas.vocabulary is not None
     assert lemmas.vocabulary[0] == "haus"
-    spaced = text_options(of("x", vocabulary="words.txt", tokenizer="spaces"), "none")
+    spaced = resolve_text(of("x", vocabulary="words.txt", tokenizer="spaces")).options("none")
     assert spaced.phrases is False
 
 
@@ -346,7 +360,7 @@ def test_a_list_of_words_that_cannot_be_read_is_named(name: str, here: Path) -> 
 
 def test_a_vocabulary_is_counted_and_nothing_else(here: Path) -> None:
     Path("words.txt").write_text("team\nGOAL\nnew york\nzebra\n")
-    corpus = read_corpus(of("corpus.jsonl", vocabulary="words.txt"))
+    corpus = read(of("corpus.jsonl", vocabulary="words.txt"))
     assert corpus.vocabulary == ["goal", "new_york", "team", "zebra"]
     expected = [[text.split().count("goal"), 0, text.split().count("team"), 0] for text in TEXTS]
     assert corpus.counts.toarray().tolist() == expected
@@ -364,12 +378,13 @@ def test_words_given_in_python_make_phrases_too() -> None:
 
 
 def test_tables_and_texts_in_memory_are_counted_alike() -> None:
-    config = of(None, text_column="body", id_column="key")
     table = pl.DataFrame({"key": ["a", "b"], "body": ["aa bb", None], "label": [1, 2]})
-    options = TextOptions("none")
-    from_table = corpus_in_memory(table, config, lambda _: options, None)
-    from_pandas = corpus_in_memory(table.to_pandas(), config, lambda _: options, None)
-    from_texts = corpus_in_memory(["aa bb", ""], config, lambda _: options, ["a", "b"])
+
+    def counted(texts: Any, ids: list[str] | None = None, columns: tuple[str, ...] = ()) -> Corpus:
+        return read_corpus(CorpusRequest(InMemory(texts, ids, "body", "key"), TextPlan("none"), columns))
+
+    from_table, from_pandas = counted(table), counted(table.to_pandas())
+    from_texts = counted(["aa bb", ""], ["a", "b"])
     for corpus in (from_table, from_pandas, from_texts):
         assert corpus.ids == ["a", "b"]
         assert corpus.counts.toarray().tolist() == [[1, 1], [0, 0]]
@@ -378,9 +393,9 @@ def test_tables_and_texts_in_memory_are_counted_alike() -> None:
         assert corpus.source["sha256"] == from_table.source["sha256"]
     assert from_table.metadata["label"].to_list() == [1, 2]
     with pytest.raises(InputError, match="id_column"):
-        corpus_in_memory(table, config, lambda _: options, ["a", "b"])
-    with pytest.raises(CorpusError, match="label"):
-        corpus_in_memory(table, config.model_copy(update={"label_column": "topic"}), lambda _: options, None)
+        counted(table, ["a", "b"])
+    with pytest.raises(CorpusError, match="topic"):
+        counted(table, None, ("label", "topic"))
 
 
 def test_test_documents_are_put_into_the_words_of_the_corpus(here: Path) -> None:
@@ -399,11 +414,11 @@ def test_test_documents_are_put_into_the_words_of_the_corpus(here: Path) -> None
 def test_documents_are_read_once_and_in_order(here: Path) -> None:
     write_rows("second.jsonl", [{"text": "more"}, {"text": "and more"}, "{"])
     skipped = SkippedRows()
-    batches = list(documents_of(of(["corpus.jsonl", "second.jsonl"]), skipped))
+    batches = list(resolve_source(of(["corpus.jsonl", "second.jsonl"])).documents(skipped))
     assert all(isinstance(batch, Documents) for batch in batches)
     assert [i for batch in batches for i in batch.ids] == [*(row["id"] for row in ROWS), "41", "42"]
     assert skipped.count == 1
-    lee = [text for batch in documents_of(of("lee")) for text in batch.texts]
+    lee = [text for batch in resolve_source(of("lee")).documents(None) for text in batch.texts]
     assert len(lee) == 300
 
 
@@ -412,7 +427,7 @@ def test_test_documents_are_counted_as_transform_counts_them(here: Path) -> None
     texts = ["better meetings left the best leaves", "was leaving better teams meeting", "dogs and better leaves"] * 8
     run = topicnet.fit(texts, n_topics=2, max_epochs=1, init="random", lemmatize=True, max_df=1.0)
     (here / "test.txt").write_text("\n".join(texts) + "\n")
-    counted = _counted(run.bundle, of("test.txt"), silent)
+    counted = _counted(run.bundle, of("test.txt"), Reporter())
     assert np.array_equal(
         counted.over.counts.toarray(), run.bundle.count([documents_of_texts(texts, None)]).counts.toarray()
     )

@@ -12,6 +12,7 @@ import pytest
 import topicnet
 from tests.cli.conftest import snapshot, themed_documents
 from topicnet.errors import CorpusError, InputError, TopicnetError
+from topicnet.runtime.reporter import Reporter
 from topicnet.text.corpus import Corpus
 from topicnet.text.interchange.bags import read_bag
 from topicnet.workflows.config import read_config
@@ -150,7 +151,9 @@ def test_a_model_of_counts_made_elsewhere_says_how_it_cuts_text(made: Path, here
     topicnet.fit(corpus, n_topics=3, max_epochs=1, init="random", device="cpu").save("theirs")
     notices: list[str] = []
     config = read_config(None, {"corpus": str(made / "corpus.parquet")})
-    transform_to_file(Path("theirs"), config, Path("t.csv"), refine=0, overwrite=False, on_notice=notices.append)
+    transform_to_file(
+        Path("theirs"), config, Path("t.csv"), refine=0, overwrite=False, reporter=Reporter(notices.append)
+    )
     assert notices == ["the model was fitted to counts made elsewhere: the text is cut by unicode-letters-1"]
     assert Path("t.csv").read_bytes() == (made / "run" / "doc_topic.csv").read_bytes()
 

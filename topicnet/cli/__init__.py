@@ -4,13 +4,15 @@ import os
 import signal
 import sys
 import time
+from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
 INPUT_AT_FAULT, UNFIT, INTERRUPTED = 2, 3, 130
 KEPT = "kept"  # what `fit` returns when it was interrupted and wrote the best it had
 COLLAPSED = "collapsed"  # what it returns under --strict when the health check found the model unfit
-TURN_SECONDS = 10.0  # that a machine's other processes of torchrun leave its first one to say what is wrong
+TURN_SECONDS = 10.0  # that a machine's other processes of torchrun leave its first one to report what is wrong
+COMMANDS = ("fit", "runs", "corpora", "experiments", "images")  # modules whose commands join the app, in this order
 
 
 def main() -> NoReturn:
@@ -24,24 +26,30 @@ def run(arguments: list[str]) -> int:
     0 done; 2 the user's input is at fault; 3 unfit, under --strict; 130 interrupted. A bug keeps its traceback and
     gives 1.
     """
+    taken = [one for one in arguments if one not in ("--debug", "--no-color")]
+    if "--no-color" in arguments:
+        os.environ["NO_COLOR"] = "1"
+    debug = "--debug" in arguments
     try:
         from typer.exceptions import TyperException
 
         from topicnet.cli.app import app
-        from topicnet.cli.commands import corpora, experiments, images  # noqa: F401 - their commands join the app
         from topicnet.errors import StoppedError, TopicnetError
+
+        for name in COMMANDS:
+            import_module(f"topicnet.cli.commands.{name}")
     except KeyboardInterrupt:
         return _interrupted()
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
-        outcome = app(arguments, standalone_mode=False)
+        outcome = app(taken, standalone_mode=False)
     except StoppedError as error:
-        return _refuse(str(error), INTERRUPTED)
+        return _refuse(str(error), INTERRUPTED, debug)
     except TopicnetError as error:
-        return _refuse(str(error))
+        return _refuse(str(error), debug=debug)
     except TyperException as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
-        return _refuse(f"{message.rstrip('.')}: see topicnet --help")
+        return _refuse(f"{message.rstrip('.')}: see topicnet --help", debug=debug)
     except SystemExit as error:
         # typer leaves so when the reader of our output has gone (`topicnet topics RUN | head`): nothing is left to say.
         if not isinstance(error.__context__, BrokenPipeError):
@@ -50,7 +58,12 @@ def run(arguments: list[str]) -> int:
         return 0
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _refuse(f"cannot write the output: {error.strerror or error}; free some space or write elsewhere")
+        message = f"cannot write the output: {error.strerror or error}; free some space or write elsewhere"
+        return _refuse(message, debug=debug)
+    except Exception:
+        if debug:
+            _print_versions()
+        raise
     if outcome == INTERRUPTED:  # typer's word for a KeyboardInterrupt that left the command
         return _interrupted()
     return {KEPT: INTERRUPTED, COLLAPSED: UNFIT}.get(outcome, 0)
@@ -71,18 +84,39 @@ def _interrupted() -> int:
 
 
 def _leave_it_to_the_first() -> None:
-    """Wait to be ended by torchrun, as it does once a machine's first process has said the same and gone.
+    """Wait to be ended by torchrun, as it does once a machine's first process has reported the same and ended.
 
-    What that one does not find wrong is said after all.
+    What that one does not find wrong is reported after all.
     """
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, signal.SIG_DFL)
     time.sleep(TURN_SECONDS)
 
 
-def _refuse(message: str, status: int = INPUT_AT_FAULT) -> int:
+def _refuse(message: str, status: int = INPUT_AT_FAULT, debug: bool = False) -> int:
     if status == INPUT_AT_FAULT and "RANK" in os.environ and os.environ.get("LOCAL_RANK", "0") != "0":
         _leave_it_to_the_first()
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+        _print_versions()
     line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
     print(f"topicnet: {line}", file=sys.stderr)
     return status
+
+
+def _print_versions() -> None:
+    """Print the versions of topicnet, Python and the libraries it stands on, for a report of a bug."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    from topicnet._version import __version__
+
+    found = [f"topicnet {__version__}", f"Python {platform.python_version()}", platform.platform()]
+    for name in ("torch", "numpy", "scipy", "scikit-learn", "polars", "typer"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} missing")
+    print(", ".join(found), file=sys.stderr)

@@ -21,7 +21,7 @@ from topicnet.models import MODELS
 from topicnet.storage import atomic, formats
 from topicnet.text.corpus import Corpus
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import corpus_name
+from topicnet.workflows.corpus import resolve_source
 from topicnet.workflows.scores import halves
 
 
@@ -86,7 +86,7 @@ def compare(
     names = check_models(models)
     if seeds < 1:
         raise InputError(f"--seeds {seeds} given, expected 1 or more")
-    target = out if out is not None else Path("runs") / f"{corpus_name(config)}-compare"
+    target = out if out is not None else Path("runs") / f"{resolve_source(config).name}-compare"
     space, _, record = begin(
         target,
         "compare",

@@ -25,7 +25,7 @@ from topicnet.models import MODELS
 from topicnet.storage import atomic, formats
 from topicnet.text.corpus import OK
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import corpus_name
+from topicnet.workflows.corpus import resolve_source
 
 GRID = 7  # values of K to begin with
 SEEDS = 3  # of the finalists
@@ -119,7 +119,7 @@ def tune(
         Something given cannot be used, or the budget ended before one fit was done.
     """
     _check(models)
-    target = out if out is not None else Path("runs") / f"{corpus_name(config)}-tune"
+    target = out if out is not None else Path("runs") / f"{resolve_source(config).name}-tune"
     space, corpus, record = begin(
         target,
         "tune",

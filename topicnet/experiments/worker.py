@@ -153,10 +153,10 @@ def fit_cell(folder: Path, cell: Cell) -> dict[str, Any]:
 
     from topicnet.experiments.baselines import BASELINES
     from topicnet.models import MODELS, TopicModel
+    from topicnet.runtime.memory import peak_memory_bytes
     from topicnet.storage import atomic
     from topicnet.text.corpus import Corpus
     from topicnet.text.reference import reference_over
-    from topicnet.workflows.record import peak_memory_bytes
     from topicnet.workflows.scores import any_label, completion_scores, halves, label_scores, topic_scores
 
     train, test = (Corpus.load(folder / name) for name in ("train", "test"))

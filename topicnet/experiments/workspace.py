@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from topicnet._version import __version__
 from topicnet.errors import BundleError, CorpusError, InputError, OutputError
 from topicnet.experiments.worker import Cell, Workers, workers
+from topicnet.runtime.reporter import Reporter, silent
 from topicnet.runtime.threads import thread_count
 from topicnet.storage import atomic, formats
 from topicnet.text.corpus import OK, Corpus
 from topicnet.text.reference import reference_over
 from topicnet.text.tokens.options import options_of
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import Notice, count_every_word, read_corpus, silent
+from topicnet.workflows.corpus import count_every_word, read_corpus, resolve_corpus
 from topicnet.workflows.engine import check_size
 from topicnet.workflows.scores import check_halves, halves, values_of
 
@@ -152,14 +153,14 @@ def open_workspace(out: Path, name: str, *, overwrite: bool, resume: bool) -> tu
 
 
 def read_parts(
-    config: FitConfig, test: FitConfig | None, n_topics: int, on_notice: Notice = silent
+    config: FitConfig, test: FitConfig | None, n_topics: int, on_notice: Callable[[str], None] = silent
 ) -> tuple[Corpus, Corpus | None]:
     """Read the corpus, and test documents in its words."""
-    corpus = read_corpus(config, on_notice=on_notice)
+    corpus = read_corpus(resolve_corpus(config), Reporter(on_notice))
     check_size(corpus, n_topics)
     if test is None:
         return corpus, None
-    given = count_every_word(test, lambda _: options_of(corpus.source["options"]), on_notice=on_notice)
+    given = count_every_word(resolve_corpus(test), lambda _: options_of(corpus.source["options"]), Reporter(on_notice))
     try:
         counts = reference_over(given, corpus.vocabulary)
     except CorpusError:
@@ -244,7 +245,7 @@ def begin(
     resume: bool,
     n_topics: int | None = None,
     same: dict[str, Any] | None = None,
-    on_notice: Notice = silent,
+    on_notice: Callable[[str], None] = silent,
 ) -> tuple[Workspace, Corpus, dict[str, Any]]:
     """Read the corpus and prepare the folder of an experiment, or check that it is the one that goes on.
 

@@ -24,3 +24,10 @@ def choose_device(name: str) -> torch.device:
             f"device={name!r} given, but this machine shows {torch.cuda.device_count()} CUDA devices; use auto or cpu"
         )
     return device
+
+
+def describe_device(name: str) -> str:
+    """Say in one line which device is used, and why."""
+    chosen = choose_device(name)
+    found = "a CUDA GPU is there" if chosen.type == "cuda" else "no CUDA GPU found"
+    return f"device: {chosen} ({found if name == 'auto' else 'as asked'})"

@@ -25,6 +25,11 @@ def resident_memory() -> int:
     """Bytes of memory this process has now, or has had at most where the system does not say."""
     with suppress(OSError, ValueError):
         return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+    return peak_memory_bytes()
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident size of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,12 @@ def spreadsheet_safe(table: pl.DataFrame) -> pl.DataFrame:
     columns = [quoted(cells) if cells.dtype == pl.String else cells for cells in table.get_columns()]
     names = quoted(pl.Series("name", table.columns, dtype=pl.String)).to_list()
     return pl.DataFrame([cells.rename(name) for cells, name in zip(columns, names, strict=True)])
+
+
+def unguarded(cell: str) -> str:
+    """Remove the quote that `spreadsheet_safe` put before a text cell."""
+    bare = cell.removeprefix("'")
+    return bare if bare != cell and re.match(FORMULA_START, bare) else cell
 
 
 def json_checksum(value: Any) -> str:

@@ -81,6 +81,13 @@ class Corpus:
         """Number of words, V."""
         return len(self.vocabulary)
 
+    def summary(self) -> str:
+        """Describe the corpus in one line: documents, how many are empty, words and tokens."""
+        unread = [f"{n} {name}" for name in (EMPTY, OOV) if (n := int((self.status == name).sum()))]
+        note = f" ({', '.join(unread)})" if unread else ""
+        documents = "1 document" if self.n_docs == 1 else f"{self.n_docs:,} documents"
+        return f"{documents}{note}, {self.vocab_size:,} words, {len(self.tokens):,} tokens"
+
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each document that were counted, (D,)."""

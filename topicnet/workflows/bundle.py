@@ -13,13 +13,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import BundleError, InputError
-from topicnet.models import MODELS, TopicModel
+from topicnet.models import MODELS
 from topicnet.storage import formats, model_files
 from topicnet.storage.model_files import TENSORS, damaged, history_of
 from topicnet.text.corpus import Corpus
@@ -27,6 +27,9 @@ from topicnet.text.passages import document_theta, in_passages
 from topicnet.text.readers.read import Documents
 from topicnet.text.tokens.multiprocess import tokenize_in_processes
 from topicnet.text.tokens.options import options_of
+
+if TYPE_CHECKING:
+    from topicnet.models import TopicModel
 
 FORMAT = 2
 # What format 2 added: versions that read format 1 alone would cut text without these, and say nothing.

@@ -1,14 +1,13 @@
-"""The configuration of a run, from a YAML file and the command line; estimators check their own arguments."""
+"""The configuration of a run; estimators check their own arguments."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from topicnet.errors import ConfigError
-from topicnet.storage.formats import read_yaml
+from topicnet.storage.config_file import read_config_file
 
 
 class FitConfig(BaseModel):
@@ -57,55 +56,5 @@ class FitConfig(BaseModel):
 
 
 def read_config(path: Path | None, given: dict[str, Any]) -> FitConfig:
-    """Combine a YAML file with what was given on the command line, which wins.
-
-    Parameters
-    ----------
-    path : Path, optional
-    given : dict
-        Field values; None stands for "not given". `parameters` are merged one by one.
-
-    Raises
-    ------
-    ConfigError
-        The file cannot be read, or an entry is unknown or impossible.
-    """
-    entries = read_yaml(path, "topics: 20") if path is not None else {}
-    parameters = {} if entries.get("parameters") is None else entries["parameters"]
-    if not isinstance(parameters, dict):
-        raise ConfigError(f"{path}: parameters is {type(parameters).__name__}, expected names with values")
-    given = dict(given)
-    extra = {name: value for name, value in (given.pop("parameters", None) or {}).items() if value is not None}
-    entries = entries | {name: value for name, value in given.items() if value is not None}
-    try:
-        return FitConfig(**(entries | {"parameters": parameters | extra}))
-    except ValidationError as error:
-        first = error.errors()[0]
-        # Of what may be one of two kinds, pydantic names the kind too.
-        where = ".".join(str(part) for part in first["loc"] if part not in ("str", "list[str]", "int", "float"))
-        place = f"{path}: " if path is not None else ""
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(FitConfig.model_fields)
-            raise ConfigError(f"{place}there is no entry {where!r}, expected one of: {known}") from error
-        expected = _expected(first)
-        raise ConfigError(f"{place}{where}={first['input']!r} given, expected {expected}".replace("\n", " ")) from error
-
-
-def _expected(problem: Any) -> str:
-    """What pydantic's complaint asks for, in our words."""
-    bounds = problem.get("ctx", {})
-    if problem["type"] == "literal_error":
-        return str(bounds["expected"]).replace("'", "")
-    if "ge" in bounds:
-        return f"{bounds['ge']} or more"
-    if "lt" in bounds:
-        return f"less than {bounds['lt']}"
-    kinds = {
-        "int": "a whole number",
-        "float": "a number",
-        "string": "text",
-        "bool": "true or false",
-        "dict": "names",
-        "list": "a list",
-    }
-    return next((word for kind, word in kinds.items() if problem["type"].startswith(kind)), str(problem["msg"]))
+    """Read a YAML file of options, overridden by those given; see `read_config_file`."""
+    return read_config_file(FitConfig, path, given, "topics: 20")

@@ -1,49 +1,84 @@
-"""What a configuration has learned: its estimator, and the fit of it to a corpus, in this process or elsewhere."""
+"""The model a configuration names: its estimator, and the fit of it to a corpus, in this process or elsewhere."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from topicnet.errors import CorpusError, InputError
 from topicnet.models import MODELS, TopicModel
 from topicnet.runtime.interrupt import FitInterrupted
+from topicnet.runtime.reporter import Reporter
 from topicnet.text.corpus import OK, Corpus
 from topicnet.text.passages import in_passages
 from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
-from topicnet.training.progress import Listener
 from topicnet.workflows.bundle import check_reading_order
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import Notice, silent
-from topicnet.workflows.word_vectors import check_embeddings, give_word_vectors
+from topicnet.workflows.word_vectors import check_embeddings, load_word_vectors
 
 
-def build_model(config: FitConfig) -> TopicModel:
-    """Make the configured estimator and check its parameters, before any work is done."""
+@dataclass(frozen=True)
+class ModelPlan:
+    """A model to fit: its name, its parameters and its seed, all checked.
+
+    Attributes
+    ----------
+    name : str
+        A name in `MODELS`.
+    n_topics, seed, device
+        As `FitConfig` has them.
+    parameters : dict
+        The other parameters, under the names of the estimator; `embeddings` is "none", "train" or a file.
+    passages : int, optional
+        Cut documents into passages of about this many counted words, and learn from these.
+    """
+
+    name: str
+    n_topics: int
+    seed: int
+    device: str = "auto"
+    parameters: dict[str, Any] = field(default_factory=dict)
+    passages: int | None = None
+
+    @property
+    def embeddings(self) -> str:
+        """Where word vectors come from: "none", "train" or a file."""
+        return self.parameters.get("embeddings") or "none"
+
+    def build(self) -> TopicModel:
+        """Make the estimator; word vectors are loaded once there is a corpus."""
+        own = {name: value for name, value in self.parameters.items() if name != "embeddings"}
+        return MODELS[self.name](n_topics=self.n_topics, random_state=self.seed, device=self.device, **own)
+
+    def with_seed(self, number: int) -> ModelPlan:
+        """Plan the fit of this number, from 0, of those with several seeds."""
+        return replace(self, seed=(self.seed + number) % 2**32)
+
+
+def resolve_model(config: FitConfig) -> ModelPlan:
+    """Resolve the model that a configuration names and check its parameters, before any work is done.
+
+    Raises
+    ------
+    InputError
+        The model or a parameter is unknown, out of its range, or needs word vectors that are not there.
+    """
     kind = MODELS.get(config.model)
     if kind is None:
         raise InputError(f"--model {config.model!r} given, this version has: {', '.join(MODELS)}")
-    reserved: dict[str, Any] = {"n_topics": config.topics, "random_state": config.seed, "device": config.device}
-    known = set(kind().get_params()) - set(reserved)
+    known = set(kind().get_params()) - {"n_topics", "random_state", "device"}
     for name in config.parameters:
         if name not in known:
             raise InputError(f"parameter {name!r} given, {config.model} has: {', '.join(sorted(known))}")
-    check_embeddings(config)
-    if config.parameters.get("freeze_embeddings") is True and config.parameters.get("embeddings") in (None, "none"):
-        raise InputError("freeze_embeddings given without embeddings: give word vectors to freeze, or leave it out")
-    estimator = kind(**reserved, **{name: v for name, v in config.parameters.items() if name != "embeddings"})
-    estimator.check_parameters()
-    return estimator
-
-
-def of_seed(config: FitConfig, number: int) -> FitConfig:
-    """The configuration of the fit of this number, from 0, of those with several seeds."""
-    return config.model_copy(update={"seed": (config.seed + number) % 2**32})
+    plan = ModelPlan(config.model, config.topics, config.seed, config.device, dict(config.parameters), config.passages)
+    check_embeddings(plan.parameters)
+    plan.build().check_parameters()
+    return plan
 
 
 def check_size(corpus: Corpus, n_topics: int) -> None:
-    """Raise InputError unless the corpus can be fitted with so many topics."""
+    """Raise InputError unless the corpus can be fitted with this many topics."""
     n_filled = int((corpus.status == OK).sum())
     if n_filled < 2:
         raise CorpusError(
@@ -56,48 +91,38 @@ def check_size(corpus: Corpus, n_topics: int) -> None:
         )
 
 
-def learn(
-    corpus: Corpus,
-    config: FitConfig,
-    model: TopicModel,
-    listener: Listener | None = None,
-    checkpoints: Path | None = None,
-    on_notice: Notice = silent,
-) -> bool:
-    """Fit the configured model to counts, or to passages of them, and say whether it was interrupted."""
-    give_word_vectors(model, config, corpus, on_notice)
+def learn(plan: ModelPlan, model: TopicModel, corpus: Corpus, checkpoints: Path | None, reporter: Reporter) -> bool:
+    """Fit a model to counts, or to passages of them; return whether the fit was interrupted."""
+    if plan.embeddings != "none":
+        vectors = load_word_vectors(plan.embeddings, plan.parameters.get("embedding_dim"), corpus, model)
+        reporter.notice(f"word vectors: {vectors.report(corpus.vocabulary)}")
+        model.set_params(embeddings=vectors.vectors, embedding_dim=vectors.vectors.shape[1])
     counts = corpus.counts
-    if config.passages is not None:
-        check_reading_order(corpus, f"passages of {config.passages} words")
-        counts = in_passages(corpus, config.passages).counts
+    if plan.passages is not None:
+        check_reading_order(corpus, f"passages of {plan.passages} words")
+        counts = in_passages(corpus, plan.passages).counts
     try:
-        model.fit(counts, listener=listener, checkpoints=checkpoints)
+        model.fit(counts, listener=reporter.listener, checkpoints=checkpoints)
     except FitInterrupted:
         return True
     return False
 
 
 class Learn(Protocol):
-    """As `learn`, which is one."""
+    """The signature of `learn`."""
 
     def __call__(
-        self,
-        corpus: Corpus,
-        config: FitConfig,
-        model: TopicModel,
-        listener: Listener | None = None,
-        checkpoints: Path | None = None,
-        on_notice: Notice = silent,
+        self, plan: ModelPlan, model: TopicModel, corpus: Corpus, checkpoints: Path | None, reporter: Reporter
     ) -> bool: ...
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Who does the work of a fit: what cuts its texts, and what learns from their counts."""
+    """Where the work of a fit is done: what tokenises its texts, and what learns from their counts."""
 
     tokenization: Tokenization = tokenize_locally
     learn: Learn = learn
-    workers: int | None = None  # that learn together, where it starts them
+    workers: int | None = None  # processes that learn together, where the engine starts them
 
 
 HERE = Engine()

@@ -9,12 +9,13 @@ from typing import Any
 
 from topicnet.errors import CorpusError, InputError
 from topicnet.evaluate.bootstrap import LEVEL
+from topicnet.runtime.reporter import Reporter
 from topicnet.text.corpus import Corpus
 from topicnet.text.reference import Reference, reference_over
 from topicnet.text.tokens.options import options_of
 from topicnet.workflows.bundle import Bundle
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import Notice, count_every_word, silent
+from topicnet.workflows.corpus import count_every_word, resolve_corpus
 from topicnet.workflows.run import Run, load
 from topicnet.workflows.scores import (
     any_label,
@@ -36,7 +37,7 @@ def evaluate_run(
     test: FitConfig | None = None,
     reference: FitConfig | None = None,
     label_column: str | None = None,
-    on_notice: Notice = silent,
+    reporter: Reporter | None = None,
 ) -> dict[str, Any]:
     """Score a run.
 
@@ -62,9 +63,10 @@ def evaluate_run(
     TopicnetError
         The run, the test documents or the reference cannot be used.
     """
+    reporter = reporter or Reporter()
     run = load(folder)
-    judged_on = _reference(run, folder, reference, on_notice)
-    tested = None if test is None else _counted(run.bundle, with_columns_of(folder, test), on_notice)
+    judged_on = _reference(run, folder, reference, reporter)
+    tested = None if test is None else _counted(run.bundle, with_columns_of(folder, test), reporter)
     found: dict[str, Any] = {
         "run": str(folder),
         "model": run.bundle.name,
@@ -98,10 +100,10 @@ class _Counted:
     corpus: Corpus
 
 
-def _reference(run: Run, folder: Path, config: FitConfig | None, on_notice: Notice) -> Reference:
+def _reference(run: Run, folder: Path, config: FitConfig | None, reporter: Reporter) -> Reference:
     if config is not None:
-        named = with_columns_of(folder, config)
-        counted = count_every_word(named, lambda _: options_of(run.bundle.text), on_notice=on_notice)
+        request = resolve_corpus(with_columns_of(folder, config))
+        counted = count_every_word(request, lambda _: options_of(run.bundle.text), reporter)
         return reference_over(counted, run.vocabulary)
     if run.corpus is None:
         raise InputError(
@@ -111,9 +113,9 @@ def _reference(run: Run, folder: Path, config: FitConfig | None, on_notice: Noti
     return reference_over(run.corpus, run.vocabulary)
 
 
-def _counted(bundle: Bundle, config: FitConfig, on_notice: Notice) -> _Counted:
+def _counted(bundle: Bundle, config: FitConfig, reporter: Reporter) -> _Counted:
     # Stop words go as they were stored: cut again, some would be others. Counts need no cutting.
-    counted = count_every_word(config, lambda _: options_of(bundle.text), on_notice=on_notice)
+    counted = count_every_word(resolve_corpus(config), lambda _: options_of(bundle.text), reporter)
     dropped = set(bundle.text["stop_words"])
     corpus = counted.over([word for word in counted.vocabulary if word not in dropped])
     name = corpus.source["name"]

@@ -30,8 +30,8 @@ def export_tables(
     run : Path
         A run folder; for the counts alone, a folder of `topicnet prepare` too.
     targets : mapping of str to Path
-        Where to write "doc-topic", "topic-word", "counts", and "doc-UNIT" and "UNIT-word" for a unit of the extra tables
-        of a model, such as "component".
+        Where to write "doc-topic", "topic-word", "counts", and for a unit of a model's extra tables, such as
+        "component", "doc-component" and "component-word".
 
     Raises
     ------

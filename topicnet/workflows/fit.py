@@ -1,11 +1,11 @@
-"""One run end to end: configuration -> corpus -> fit -> tables, scores and the run folder."""
+"""Fit topic models: a job resolved from a configuration -> corpus -> fit -> tables, scores and the run folder."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,24 +16,70 @@ from numpy.typing import NDArray
 from topicnet.errors import InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.evaluate.stability import stability
-from topicnet.models import TopicModel
+from topicnet.models.cost_estimate import forecast
+from topicnet.runtime.devices import describe_device
 from topicnet.runtime.interrupt import deferred_interrupt
+from topicnet.runtime.memory import available_memory, readable_bytes, resident_memory
+from topicnet.runtime.reporter import Reporter
+from topicnet.runtime.threads import thread_count
 from topicnet.storage import atomic
+from topicnet.storage.run_folder import Destination
 from topicnet.text.corpus import OK, Corpus
+from topicnet.text.passages import in_passages
 from topicnet.text.tokens.cleaning import Cleaning
-from topicnet.text.tokens.options import TextOptions
 from topicnet.text.vocabulary import Pruning
 from topicnet.training.progress import Listener
 from topicnet.training.resumable import Unfinished, unfinished_fit
 from topicnet.workflows.bundle import Bundle, check_reading_order
 from topicnet.workflows.config import FitConfig, read_config
-from topicnet.workflows.corpus import check_columns, corpus_in_memory, corpus_name, kept_columns, read_corpus, silent
-from topicnet.workflows.engine import HERE, Engine, build_model, check_size, of_seed
-from topicnet.workflows.memory_check import check_memory
+from topicnet.workflows.corpus import CorpusRequest, Counting, InMemory, kept_columns, read_corpus, resolve_corpus
+from topicnet.workflows.engine import HERE, Engine, ModelPlan, check_size, resolve_model
 from topicnet.workflows.record import met, metrics_of, record_of, topic_coherence
 from topicnet.workflows.run import Run
 from topicnet.workflows.scores import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
-from topicnet.workflows.text_options import with_vocabulary
+from topicnet.workflows.text_options import TextPlan
+
+MEMORY_SLACK = 1.5  # estimates are rough
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """A fit, resolved from its configuration: nothing in it has to be looked up again.
+
+    Attributes
+    ----------
+    corpus : CorpusRequest
+    model : ModelPlan
+    seeds : int
+        How many seeds to fit, from that of the model on.
+    keep_corpus : bool
+        Save the counts in the run.
+    record : dict
+        The configuration, as run.json keeps it.
+    """
+
+    corpus: CorpusRequest
+    model: ModelPlan
+    seeds: int
+    keep_corpus: bool
+    record: dict[str, Any]
+
+    def with_seed(self, number: int) -> FitJob:
+        """The job of a single fit, of this number from 0."""
+        model = self.model.with_seed(number)
+        return replace(self, model=model, seeds=1, record=self.record | {"seed": model.seed})
+
+
+def resolve_job(config: FitConfig) -> FitJob:
+    """Resolve a configuration into the job it asks for; nothing is read or fitted yet.
+
+    Raises
+    ------
+    InputError
+        Something that the configuration names is not there, unknown or out of its range.
+    """
+    model = resolve_model(config)
+    return FitJob(resolve_corpus(config), model, config.seeds, config.keep_corpus, config.model_dump())
 
 
 def fit(
@@ -108,14 +154,18 @@ def fit(
     InputError
         Texts, options or parameters that cannot be used.
     """
-    began = time.perf_counter()
-    stop_words, vocabulary = (None if given is None else _listed(given) for given in (stop_words, vocabulary))
-    add_stop_words = _listed(add_stop_words)
-    for name, words in (("stop_words", stop_words), ("add_stop_words", add_stop_words), ("vocabulary", vocabulary)):
-        if isinstance(words, str):
-            raise InputError(f"{name}={words!r} given, expected a list of words: put it in brackets")
-        if words is not None and (odd := next((word for word in words if not isinstance(word, str)), None)) is not None:
-            raise InputError(f"{name} holds {odd!r}, expected words")
+    reporter = Reporter(listener=listener)
+    text = TextPlan(
+        lang=lang,
+        tokenizer=tokenizer,
+        lemmatize=lemmatize,
+        phrases=phrases,
+        stop_words=_checked_words("stop_words", stop_words),
+        add_stop_words=_checked_words("add_stop_words", add_stop_words),
+        vocabulary=_checked_words("vocabulary", vocabulary),
+        pruning=Pruning(min_df, max_df, max_vocab),
+        cleaning=cleaning or Cleaning(),
+    )
     if isinstance(keep_columns, str):
         raise InputError(f"keep_columns={keep_columns!r} given, expected a list of names: put it in brackets")
     given = {
@@ -126,50 +176,33 @@ def fit(
     }  # fmt: skip
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
     config = read_config(None, plain)
-    estimator = build_model(config)
-    if isinstance(texts, Corpus):
-        corpus = texts
-    else:
-
-        def options_for(lang: str) -> TextOptions:
-            options = TextOptions(
-                lang,
-                None if stop_words is None else tuple(stop_words),
-                Pruning(min_df, max_df, max_vocab),
-                tuple(add_stop_words),
-                tokenizer,
-                lemmatize,
-                cleaning or Cleaning(),
-                phrases,
-            )
-            return options if vocabulary is None else with_vocabulary(options, vocabulary)
-
-        corpus = corpus_in_memory(texts, config, options_for, ids)
-    check_columns(config, corpus.metadata.columns, "the table has")
+    plan = resolve_model(config)
+    request = CorpusRequest(InMemory(texts, ids, text_column, id_column), text, kept_columns(config), keep_texts)
+    job = FitJob(request, plan, config.seeds, config.keep_corpus, config.model_dump())
+    corpus = read_corpus(request, reporter)
     check_size(corpus, n_topics)
-    place = None if checkpoints is None else Path(checkpoints)
-    if config.seeds > 1:
-        return fit_seeds(corpus, config, listener, began, place)
-    return fit_corpus(corpus, config, estimator, listener, began, place)
+    return fit_job(job, corpus, None if checkpoints is None else Path(checkpoints), reporter)
 
 
-def _listed(words: Iterable[str]) -> Iterable[str]:
-    """Words that can be gone through more than once."""
-    return words if isinstance(words, str) else list(words)
+def _checked_words(name: str, words: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Take a list of words that a caller gave.
+
+    Raises
+    ------
+    InputError
+        It is one string, or holds something else than strings.
+    """
+    if words is None:
+        return None
+    if isinstance(words, str):
+        raise InputError(f"{name}={words!r} given, expected a list of words: put it in brackets")
+    listed = tuple(words)
+    if (odd := next((word for word in listed if not isinstance(word, str)), None)) is not None:
+        raise InputError(f"{name} holds {odd!r}, expected words")
+    return listed
 
 
-def fit_to_folder(
-    config: FitConfig,
-    out: Path | None,
-    *,
-    overwrite: bool,
-    resume: bool,
-    on_corpus: Callable[[Corpus], None],
-    on_notice: Callable[[str], None],
-    listener: Listener | None,
-    began: float,
-    engine: Engine = HERE,
-) -> tuple[Run, Path]:
+def fit_to_folder(job: FitJob, destination: Destination, reporter: Reporter, engine: Engine = HERE) -> tuple[Run, Path]:
     """Read, count, fit and write; the place to write is tried before any work is done.
 
     Returns
@@ -177,53 +210,41 @@ def fit_to_folder(
     Run, Path
         The run, and the folder it was written to.
     """
-    model = build_model(config)
-    target = out if out is not None else Path("runs") / f"{corpus_name(config)}-{config.model}"
-    with unfinished_fit(target, config.model_dump(), overwrite=overwrite, resume=resume) as unfinished:
-        run = _fit_within(unfinished, config, model, overwrite or resume, on_corpus, on_notice, listener, began, engine)
+    job = replace(job, record=job.record | {"workers": engine.workers})
+    target = destination.folder(f"{job.corpus.source.name}-{job.model.name}")
+    overwrite, resume = destination.overwrite, destination.resume
+    with unfinished_fit(target, job.record, overwrite=overwrite, resume=resume) as unfinished:
+        with atomic.atomic_folder(target, overwrite=overwrite or resume, within=unfinished.folder) as folder:
+            run = _fit_within(job, unfinished, folder, reporter, engine)
         if not run.interrupted:
             unfinished.clear()
     return run, target
 
 
-def _fit_within(
-    unfinished: Unfinished,
-    config: FitConfig,
-    model: TopicModel,
-    overwrite: bool,
-    on_corpus: Callable[[Corpus], None],
-    on_notice: Callable[[str], None],
-    listener: Listener | None,
-    began: float,
-    engine: Engine,
-) -> Run:
+def _fit_within(job: FitJob, unfinished: Unfinished, folder: Path, reporter: Reporter, engine: Engine) -> Run:
+    """Fit and write into a staged folder."""
     target = unfinished.target
-    with (
-        atomic.atomic_folder(target, overwrite=overwrite, within=unfinished.folder) as folder,
-        _place_for_counts(folder, config) as place,
-    ):
+    with _place_for_counts(folder, job.keep_corpus) as place:
         with atomic.disk_errors(target):
-            corpus = read_corpus(config, place, on_notice, tokenization=engine.tokenization)
-        check_size(corpus, config.topics)
+            corpus = read_corpus(job.corpus, reporter, Counting(place, tokenization=engine.tokenization))
+        check_size(corpus, job.model.n_topics)
         unfinished.check_met(met(corpus))
-        if config.passages is not None:
-            check_reading_order(corpus, f"passages of {config.passages} words")
-        on_corpus(corpus)
-        check_memory(model, corpus, config, on_notice)
+        if job.model.passages is not None:
+            check_reading_order(corpus, f"passages of {job.model.passages} words")
+        reporter.notice(corpus.summary())
+        reporter.notice(f"{describe_device(job.model.device)}, {thread_count()} CPU thread(s)")
+        _check_memory(job, corpus, reporter)
         # From here on Ctrl-C ends the training, not the run: what was learned is written.
         with deferred_interrupt():
-            if config.seeds > 1:
-                run = fit_seeds(corpus, config, listener, began, unfinished.checkpoints, on_notice, engine)
-            else:
-                run = fit_corpus(corpus, config, model, listener, began, unfinished.checkpoints, on_notice, engine)
+            run = fit_job(job, corpus, unfinished.checkpoints, reporter, engine)
             run.write(folder, target)
     return run
 
 
 @contextmanager
-def _place_for_counts(folder: Path, config: FitConfig) -> Iterator[Path]:
-    """Where the counts are written as they are made: into the run, or, if it shall not keep them, beside it for now."""
-    if config.keep_corpus:
+def _place_for_counts(folder: Path, keep: bool) -> Iterator[Path]:
+    """Make a folder for the counts: in the run, or, if it is not to keep them, beside it for now."""
+    if keep:
         place = folder / "corpus"
         place.mkdir()
         yield place
@@ -232,27 +253,48 @@ def _place_for_counts(folder: Path, config: FitConfig) -> Iterator[Path]:
             yield Path(beside)
 
 
-def fit_corpus(
-    corpus: Corpus,
-    config: FitConfig,
-    model: TopicModel,
-    listener: Listener | None,
-    began: float,
-    checkpoints: Path | None = None,
-    on_notice: Callable[[str], None] = silent,
-    engine: Engine = HERE,
-) -> Run:
-    """Fit the configured model to counts; an interrupted fit gives the run with the best it had.
+def _check_memory(job: FitJob, corpus: Corpus, reporter: Reporter) -> None:
+    """Report what the fit will take, and refuse what exceeds the free memory by half.
 
-    A fit whose checkpoints are there goes on from them.
+    Raises
+    ------
+    InputError
+        The fit needs more memory than there is.
     """
-    interrupted = engine.learn(corpus, config, model, listener, checkpoints, on_notice)
-    text = corpus.source["options"] | ({} if config.passages is None else {"passages": config.passages})
-    bundle = Bundle(config.model, model, corpus.vocabulary, text)
+    passages = job.model.passages
+    counts = corpus.counts if passages is None else in_passages(corpus, passages).counts
+    expected = forecast(job.model.build(), counts)
+    reporter.notice(replace(expected, seconds=job.seeds * expected.seconds).line())
+    free = available_memory()
+    more = expected.memory_bytes - resident_memory()
+    if free is not None and more > MEMORY_SLACK * free:
+        raise InputError(
+            f"this fit needs about {readable_bytes(more)} more memory, and {readable_bytes(free)} are free: lower"
+            " --max-vocab, --param hidden_dim or -k, or use a larger machine"
+        )
+
+
+def fit_job(job: FitJob, corpus: Corpus, checkpoints: Path | None, reporter: Reporter, engine: Engine = HERE) -> Run:
+    """Fit the job's model to a corpus, with one seed or several."""
+    fit_all = fit_seeds if job.seeds > 1 else fit_corpus
+    return fit_all(job, corpus, checkpoints, reporter, engine)
+
+
+def fit_corpus(job: FitJob, corpus: Corpus, checkpoints: Path | None, reporter: Reporter, engine: Engine = HERE) -> Run:
+    """Fit the job's model with one seed; an interrupted fit gives the run with the best it had.
+
+    If checkpoints of the same fit are there, it continues from them.
+    """
+    model = job.model.build()
+    interrupted = engine.learn(job.model, model, corpus, checkpoints, reporter)
+    passages = job.model.passages
+    text = corpus.source["options"] | ({} if passages is None else {"passages": passages})
+    bundle = Bundle(job.model.name, model, corpus.vocabulary, text)
     theta = bundle.theta(corpus)
     words = top_words(model.components_, max(COHERENCE_WORDS, DIVERSITY_WORDS))
     coherence = topic_coherence(words[:, :COHERENCE_WORDS], corpus)
     filled = corpus.status == OK
+    status = "interrupted" if interrupted else "complete"
     return Run(
         bundle=bundle,
         theta=theta,
@@ -261,53 +303,45 @@ def fit_corpus(
         sizes=theta.mean(0, where=filled[:, None], dtype=np.float64),
         coherence=coherence,
         metrics=metrics_of(model, coherence, words[:, :DIVERSITY_WORDS]),
-        record=record_of(config, corpus, model, "interrupted" if interrupted else "complete", began),
+        record=record_of(job.record, corpus, model, status, time.perf_counter() - reporter.began),
         corpus=corpus,
-        keep_corpus=config.keep_corpus,
+        keep_corpus=job.keep_corpus,
         extra=bundle.extra_documents(corpus),
-        kept=corpus.metadata.select(kept_columns(config)),
+        kept=corpus.metadata.select(job.corpus.columns),
     )
 
 
-def fit_seeds(
-    corpus: Corpus,
-    config: FitConfig,
-    listener: Listener | None,
-    began: float,
-    checkpoints: Path | None = None,
-    on_notice: Callable[[str], None] = silent,
-    engine: Engine = HERE,
-) -> Run:
-    """Fit with `config.seeds` seeds from `config.seed` on and keep the best run, with how stable its topics are.
+def fit_seeds(job: FitJob, corpus: Corpus, checkpoints: Path | None, reporter: Reporter, engine: Engine = HERE) -> Run:
+    """Fit with `job.seeds` seeds, keep the best run and measure how stable its topics are.
 
     The best is the first among those fit for use by `topic_quality`; where none is, among all. After Ctrl-C the runs
-    that were finished count, and the run kept is marked interrupted. The checkpoints of each seed lie in a folder of
-    its own: one that was finished goes through its last steps again, to the same bits.
+    that were finished count, and the run kept is marked interrupted. Each seed has its own folder of checkpoints; one
+    that was finished repeats its last steps, to the same bits.
     """
     best: tuple[tuple[bool, float], int, Run] | None = None
     finished: list[dict[str, Any]] = []
     topics: list[NDArray[np.float32]] = []
-    for number in range(config.seeds):
-        one = of_seed(config, number)
-        on_notice(f"seed {one.seed}, {number + 1} of {config.seeds}")
-        place = None if checkpoints is None else checkpoints / f"seed-{one.seed}"
-        run = fit_corpus(corpus, one, build_model(one), listener, began, place, on_notice, engine)
+    for number in range(job.seeds):
+        one = job.with_seed(number)
+        seed = one.model.seed
+        reporter.notice(f"seed {seed}, {number + 1} of {job.seeds}")
+        run = fit_corpus(one, corpus, None if checkpoints is None else checkpoints / f"seed-{seed}", reporter, engine)
         if run.interrupted and finished:
             break
         quality = topic_quality(run.metrics["npmi"]["value"], run.metrics["topic_diversity"]["value"])
         rank = (run.health.fit_for_use, quality)
         if best is None or rank > best[0]:
             best = rank, number, run
-        finished.append({"seed": one.seed, "quality": quality, "fit_for_use": run.health.fit_for_use})
+        finished.append({"seed": seed, "quality": quality, "fit_for_use": run.health.fit_for_use})
         topics.append(run.model.components_)
         if run.interrupted:
             break
     assert best is not None
     _, kept, run = best
-    whole = len(finished) == config.seeds and not run.interrupted
-    record = run.record | {"config": config.model_dump(), "status": "complete" if whole else "interrupted"}
-    record |= {"seeds": finished, "seconds": time.perf_counter() - began}
-    if len(finished) < 2 or config.topics == 1:
+    whole = len(finished) == job.seeds and not run.interrupted
+    record = run.record | {"config": job.record, "status": "complete" if whole else "interrupted"}
+    record |= {"seeds": finished, "seconds": time.perf_counter() - reporter.began}
+    if len(finished) < 2 or job.model.n_topics == 1:
         return replace(run, record=record)
     agreement = stability(topics)
     metrics = run.metrics | {

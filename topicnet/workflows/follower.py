@@ -1,18 +1,55 @@
-"""Taking part in a fit that another process prints and writes."""
+"""Who does the work of a fit: this process, the processes of torchrun, or a Ray cluster."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from topicnet.errors import InputError
+from topicnet.runtime.distributed import distributed
 from topicnet.runtime.interrupt import deferred_interrupt
+from topicnet.runtime.reporter import Reporter
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import read_corpus
-from topicnet.workflows.engine import build_model, check_size, learn, of_seed
+from topicnet.workflows.corpus import Counting, read_corpus
+from topicnet.workflows.engine import HERE, Engine, check_size, learn
+from topicnet.workflows.fit import FitJob
 
 
-def follow_fit(config: FitConfig) -> tuple[bool, bool]:
-    """Make the fits that the first process makes with `run.fit_to_folder`, and write nothing.
+@contextmanager
+def engine_of(config: FitConfig) -> Iterator[Engine | None]:
+    """Yield the engine of a configuration, or None where another process of torchrun prints and writes.
+
+    Raises
+    ------
+    InputError
+        The engine cannot be had, or was asked for where torchrun has started this process among others.
+    """
+    if config.engine == "local" and config.workers is not None:
+        raise InputError(f"--workers {config.workers} given without --engine ray: give both, or start with torchrun")
+    with distributed() as world:
+        if world is not None and config.corpus == "-":
+            raise InputError(f"- given to {world.size} processes, expected something each can read: write it to a file")
+        if world is not None and not world.is_rank_zero:
+            yield None
+        elif config.engine == "local":
+            yield HERE
+        elif world is not None:
+            raise InputError(
+                "--engine ray given to a process of torchrun: start it alone, Ray starts its workers itself"
+            )
+        else:
+            from topicnet.workflows.ray_engine import ray_engine
+
+            with ray_engine(config.device, config.workers) as engine:
+                yield engine
+        if world is not None:
+            world.wait()  # torchrun stops all processes as soon as one ends with another status than 0
+
+
+def follow_fit(job: FitJob) -> tuple[bool, bool]:
+    """Make the fits that the first process makes with `fit_to_folder`, and write nothing.
 
     The corpus is read, and where it is text counted, by each process for itself.
 
@@ -21,16 +58,16 @@ def follow_fit(config: FitConfig) -> tuple[bool, bool]:
     bool, bool
         Whether a fit was interrupted, and whether any that counts is fit for use.
     """
-    build_model(config)
+    reporter = Reporter()
     interrupted = fit_for_use = False
     with TemporaryDirectory(prefix="topicnet.counts.") as place:
-        corpus = read_corpus(config, Path(place))
-        check_size(corpus, config.topics)
+        corpus = read_corpus(job.corpus, reporter, Counting(Path(place)))
+        check_size(corpus, job.model.n_topics)
         with deferred_interrupt():
-            for number in range(config.seeds):
-                one = of_seed(config, number)
-                model = build_model(one)
-                interrupted = learn(corpus, one, model)
+            for number in range(job.seeds):
+                plan = job.model.with_seed(number)
+                model = plan.build()
+                interrupted = learn(plan, model, corpus, None, reporter)
                 if number == 0 or not interrupted:
                     fit_for_use = fit_for_use or model.health_.fit_for_use
                 if interrupted:

@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,12 @@ from topicnet.errors import InputError, OutputError, ParallelError, TopicnetErro
 from topicnet.models import TopicModel
 from topicnet.runtime.distributed import distributed
 from topicnet.runtime.interrupt import deferred_interrupt, pressed_elsewhere
+from topicnet.runtime.reporter import Reporter
 from topicnet.storage import atomic
 from topicnet.text.corpus import Corpus
-from topicnet.training.progress import Listener, Progress
+from topicnet.training.progress import Progress
 from topicnet.workflows.bundle import Bundle, load_bundle, save_bundle
-from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import Notice, silent
-from topicnet.workflows.engine import Engine, build_model, learn
+from topicnet.workflows.engine import Engine, ModelPlan, learn
 
 MOST_RESTARTS = 10
 ASKED_EVERY = 0.5  # seconds
@@ -43,7 +43,7 @@ ENVIRONMENT = {
 
 
 @contextlib.contextmanager
-def ray_engine(config: FitConfig) -> Iterator[Engine]:
+def ray_engine(device: str, workers: int | None) -> Iterator[Engine]:
     """Connect to the cluster that RAY_ADDRESS names, or start one of this machine alone, which ends with the block.
 
     Raises
@@ -68,7 +68,7 @@ def ray_engine(config: FitConfig) -> Iterator[Engine]:
         _connect()
     _hush()
     try:
-        n_workers, with_gpu = _workers(config)
+        n_workers, with_gpu = _workers(device, workers)
         yield Engine(tokenize_on_ray, _Learning(n_workers, with_gpu), n_workers)
     finally:
         if not theirs:
@@ -108,14 +108,14 @@ def _hush() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def _workers(config: FitConfig) -> tuple[int, bool]:
+def _workers(device: str, workers: int | None) -> tuple[int, bool]:
     """How many workers learn, and whether each has a GPU."""
     import ray
 
     have = ray.cluster_resources()
-    with_gpu = config.device != "cpu" and have.get("GPU", 0) >= 1
+    with_gpu = device != "cpu" and have.get("GPU", 0) >= 1
     most = int(have.get("GPU" if with_gpu else "CPU", 0))
-    n_workers = most if config.workers is None else config.workers
+    n_workers = most if workers is None else workers
     if not 1 <= n_workers <= most:
         kind = "GPU" if with_gpu else "CPU"
         raise InputError(
@@ -133,13 +133,7 @@ class _Learning:
         self.with_gpu = with_gpu
 
     def __call__(
-        self,
-        corpus: Corpus,
-        config: FitConfig,
-        model: TopicModel,
-        listener: Listener | None = None,
-        checkpoints: Path | None = None,
-        on_notice: Notice = silent,
+        self, plan: ModelPlan, model: TopicModel, corpus: Corpus, checkpoints: Path | None, reporter: Reporter
     ) -> bool:
         import ray
 
@@ -150,7 +144,7 @@ class _Learning:
             atomic.remove(place / name)
         desk = ray.remote(num_cpus=0, scheduling_strategy=_this_machine())(_Desk).remote()
         told = {
-            "config": config.model_dump(), "counts": str(_on_disk(corpus, place)), "checkpoints": str(place),
+            "plan": asdict(plan), "counts": str(_on_disk(corpus, place)), "checkpoints": str(place),
             "fitted": str(place / "fitted"), "folder": str(Path.cwd()), "desk": desk,
         }  # fmt: skip
         ended: list[BaseException | None] = []
@@ -166,7 +160,7 @@ class _Learning:
             thread = threading.Thread(target=run, daemon=True)
             thread.start()
             try:
-                answer = _listen(thread, desk, pressed, listener, on_notice)
+                answer = _listen(thread, desk, pressed, reporter)
             except ray.exceptions.RayError as error:
                 raise ParallelError(
                     f"the cluster was lost ({_first_line(error)}): start it again, and go on with --resume"
@@ -206,9 +200,7 @@ class _Desk:
         return self.stop
 
 
-def _listen(
-    thread: threading.Thread, desk: Any, pressed: Callable[[], bool], listener: Listener | None, on_notice: Notice
-) -> dict[str, Any]:
+def _listen(thread: threading.Thread, desk: Any, pressed: Callable[[], bool], reporter: Reporter) -> dict[str, Any]:
     """Pass on what the workers tell until they are done, or one of them knows that they cannot be; their last word."""
     import ray
 
@@ -221,21 +213,23 @@ def _listen(
             if isinstance(news, dict):
                 answer = news
             elif isinstance(news, Progress):
-                if listener is not None:
-                    listener(news)
+                if reporter.listener is not None:
+                    reporter.listener(news)
             elif news is None:
                 starts += 1
                 if starts > 1:
-                    on_notice("a worker was lost: all go on from the last checkpoint")
+                    reporter.notice("a worker was lost: all go on from the last checkpoint")
             else:
-                on_notice(news)
+                reporter.notice(news)
         if done or "error" in answer:
             return answer
         if starts == 0 and pressed():
             raise KeyboardInterrupt
         if starts == 0 and not warned and time.monotonic() > began + PLACED_WITHIN:
             warned = True
-            on_notice("the workers have not begun yet: the CPUs or GPUs of the cluster may be busy with other work")
+            reporter.notice(
+                "the workers have not begun yet: the CPUs or GPUs of the cluster may be busy with other work"
+            )
 
 
 def _train_on_ray(told: dict[str, Any], n_workers: int, with_gpu: bool, place: Path) -> None:
@@ -273,21 +267,20 @@ def _learn_here(told: dict[str, Any], is_rank_zero: bool, pressed: threading.Eve
     """Learn with the other workers; the first of them keeps the checkpoints, and what was learned."""
     import ray
 
-    config, desk, place = FitConfig(**told["config"]), told["desk"], Path(told["checkpoints"])
-    listener: Listener | None = None
-    on_notice: Notice = silent
+    plan, desk, place = ModelPlan(**told["plan"]), told["desk"], Path(told["checkpoints"])
+    reporter = Reporter()
     if is_rank_zero:
         ray.get(desk.tell.remote(None))
         threading.Thread(target=_watch, args=(desk, pressed), daemon=True).start()
-        listener = on_notice = desk.tell.remote
+        reporter = Reporter(notice=desk.tell.remote, listener=desk.tell.remote)
         _await_lock(place)
     corpus = Corpus.load(told["counts"])
-    model = build_model(config)
-    interrupted = learn(corpus, config, model, listener, place, on_notice)
+    model = plan.build()
+    interrupted = learn(plan, model, corpus, place, reporter)
     if is_rank_zero:
         atomic.remove(Path(told["fitted"]))  # of an earlier start
         with atomic.atomic_folder(Path(told["fitted"]), overwrite=False) as folder:
-            save_bundle(Bundle(config.model, model, corpus.vocabulary, corpus.source["options"]), folder)
+            save_bundle(Bundle(plan.name, model, corpus.vocabulary, corpus.source["options"]), folder)
         ray.get(desk.tell.remote({"interrupted": interrupted, "device": model.device_}))
 
 

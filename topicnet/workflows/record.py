@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import math
-import platform
-import resource
-import sys
-import time
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from topicnet._version import __version__
 from topicnet.evaluate.coherence import npmi
 from topicnet.evaluate.diversity import topic_diversity
 from topicnet.models import TopicModel
 from topicnet.runtime.threads import thread_count
 from topicnet.storage import formats
 from topicnet.storage.mapped import update_digest
+from topicnet.storage.run_folder import environment
 from topicnet.text.corpus import Corpus
-from topicnet.workflows.config import FitConfig
 from topicnet.workflows.scores import CONVENTIONS
 
 LARGEST_EXPONENT = 700.0
+LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "polars")
 
 ON_VALIDATION = (
     "evidence lower bound per token on documents kept apart from training, one sample of z a document; perplexity is"
@@ -56,15 +51,15 @@ def metrics_of(model: TopicModel, coherence: NDArray[np.float64], words: NDArray
     }
 
 
-def record_of(config: FitConfig, corpus: Corpus, model: TopicModel, status: str, began: float) -> dict[str, Any]:
+def record_of(config: dict[str, Any], corpus: Corpus, model: TopicModel, status: str, seconds: float) -> dict[str, Any]:
     """What run.json holds, but for the checksums of the files."""
     counts = {name: int((corpus.status == name).sum()) for name in ("ok", "empty", "oov")}
     fitted = {"stopped": model.stopped_, "best_epoch": model.best_epoch_, "epochs": len(model.history_)}
     return {
         "status": status,
-        "config": config.model_dump(),
-        "model_parameters": {k: v for k, v in _parameters(model, config).items() if k != "random_state"},
-        "seed": config.seed,
+        "config": config,
+        "model_parameters": {k: v for k, v in _parameters(model, config["parameters"]).items() if k != "random_state"},
+        "seed": config["seed"],
         "text": corpus.source["options"],
         "data": {
             "name": corpus.source["name"],
@@ -78,12 +73,7 @@ def record_of(config: FitConfig, corpus: Corpus, model: TopicModel, status: str,
         | {name: corpus.source[name] for name in ("language", "skipped") if name in corpus.source},
         "fit": fitted,
         "health": {"verdict": model.health_.line()} | asdict(model.health_),
-        "device": model.device_,
-        "threads": thread_count(),
-        "seconds": time.perf_counter() - began,
-        "peak_memory_bytes": peak_memory_bytes(),
-        "versions": {"python": platform.python_version(), "topicnet": __version__}
-        | {name: importlib.metadata.version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", "polars")},
+        **environment(model.device_, thread_count(), seconds, LIBRARIES),
     }
 
 
@@ -95,17 +85,11 @@ def _checksum(*arrays: NDArray[Any]) -> str:
     return checksum.hexdigest()
 
 
-def _parameters(model: TopicModel, config: FitConfig) -> dict[str, Any]:
+def _parameters(model: TopicModel, asked: dict[str, Any]) -> dict[str, Any]:
     """The model's parameters; word vectors by where they came from."""
-    given = {name: config.parameters[name] for name in ("embeddings",) if name in config.parameters}
+    given = {name: asked[name] for name in ("embeddings",) if name in asked}
     parameters: dict[str, Any] = model.get_params()
     return parameters | given
-
-
-def peak_memory_bytes() -> int:
-    """Largest resident size of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def met(corpus: Corpus) -> dict[str, str]:

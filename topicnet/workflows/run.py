@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
-from topicnet.models import HealthReport, TopicModel
 from topicnet.storage import atomic, formats
 from topicnet.text.corpus import OK, Corpus
 from topicnet.text.readers.in_memory import documents_of_texts
@@ -23,6 +22,8 @@ from topicnet.workflows.tables import doc_topic_table, passage_table, read_doc_t
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from topicnet.models import HealthReport, TopicModel
 
 TABLE_WORDS = 50  # words of each topic in topic_word.csv
 TOPIC_WORDS = 10  # words of each topic in topics.json

@@ -1,9 +1,9 @@
-"""The text pipeline that a configuration asks for: its options, and which of them make sense together."""
+"""How the text of a corpus becomes counted words, resolved from a configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -17,52 +17,107 @@ from topicnet.text.tokens.word_lists import read_words
 from topicnet.text.vocabulary import Pruning
 from topicnet.workflows.config import FitConfig
 
-# Options that say how text is cut and which words are counted: settled for a corpus that is counted already.
+# Options that decide how text is tokenised and which words are counted: fixed for a corpus that is counted already.
 OF_CHOOSING = ("phrases", "stop_words", "add_stop_words", "min_df", "max_df", "max_vocab")
 OF_COUNTING = (
     "lang", "tokenizer", "lemmatize", *OF_CHOOSING, "drop_urls", "drop_emails", "strip_html", "keep_numbers",
 )  # fmt: skip
 OF_READING = ("text_column", "id_column", "encoding", "file_format", "skip_bad_rows")
 
+Words = str | tuple[str, ...] | None  # the name of a file of words, the words themselves, or none
 
-def text_options(config: FitConfig, lang: str) -> TextOptions:
-    """How the text of a configuration's corpus becomes counted words."""
-    options = TextOptions(
-        lang=lang,
-        stop_words=_stop_words(config.stop_words),
-        more_stop_words=_stop_words(config.add_stop_words) or (),
-        pruning=Pruning(config.min_df, config.max_df, config.max_vocab),
+
+@dataclass(frozen=True)
+class TextPlan:
+    """All that decides how text becomes counted words, except the language, which may be detected.
+
+    Attributes
+    ----------
+    lang : str, optional
+        The language asked for, "auto" to detect it, None for that of the corpus.
+    stop_words, add_stop_words, vocabulary : str or tuple of str, optional
+        A file of words, or the words.
+    octis : Path, optional
+        The OCTIS folder whose vocabulary decides everything.
+    """
+
+    lang: str | None = None
+    tokenizer: str | None = None
+    lemmatize: bool = False
+    phrases: bool = False
+    stop_words: Words = None
+    add_stop_words: Words = None
+    vocabulary: Words = None
+    pruning: Pruning = field(default_factory=Pruning)
+    cleaning: Cleaning = field(default_factory=Cleaning)
+    octis: Path | None = None
+
+    def options(self, lang: str) -> TextOptions:
+        """Read the lists of words and give the options for a language.
+
+        Raises
+        ------
+        InputError
+            A list of words cannot be read, or an option does not suit the language.
+        """
+        options = TextOptions(
+            lang=lang,
+            stop_words=_stop_words(self.stop_words),
+            more_stop_words=_stop_words(self.add_stop_words) or (),
+            pruning=self.pruning,
+            tokenizer=self.tokenizer,
+            lemmatize=self.lemmatize,
+            cleaning=self.cleaning,
+            phrases=self.phrases,
+        )
+        if isinstance(self.vocabulary, str):
+            words = read_words(Path(self.vocabulary), "vocabulary", options.segmenter, one_a_line=True)
+            return _counting_only(options, words)
+        if self.vocabulary is not None:
+            return with_vocabulary(options, self.vocabulary)
+        octis = None if self.octis is None else octis_vocabulary(self.octis)
+        return options if octis is None else with_vocabulary(replace(options, lang="none", tokenizer="spaces"), octis)
+
+
+def resolve_text(config: FitConfig) -> TextPlan:
+    """Resolve how the text of a configuration's corpus becomes counted words.
+
+    Raises
+    ------
+    InputError
+        Options were given that exclude one another.
+    """
+    octis = Path(config.corpus) if isinstance(config.corpus, str) else None
+    if octis is not None and octis_vocabulary(octis) is None:
+        octis = None
+    if config.vocabulary is not None:
+        refuse_options(config, OF_CHOOSING, config.vocabulary, "--vocabulary settles which words are counted")
+    elif octis is not None:
+        refuse_options(config, OF_COUNTING, str(octis))
+    return TextPlan(
+        lang=config.lang,
         tokenizer=config.tokenizer,
         lemmatize=config.lemmatize,
+        phrases=config.phrases,
+        stop_words=config.stop_words,
+        add_stop_words=config.add_stop_words,
+        vocabulary=config.vocabulary,
+        pruning=Pruning(config.min_df, config.max_df, config.max_vocab),
         cleaning=Cleaning(
             drop_urls=config.drop_urls,
             drop_emails=config.drop_emails,
             strip_html=config.strip_html,
             keep_numbers=config.keep_numbers,
         ),
-        phrases=config.phrases,
+        octis=octis,
     )
-    if config.vocabulary is not None:
-        refuse_options(config, OF_CHOOSING, config.vocabulary, "--vocabulary settles which words are counted")
-        words = read_words(Path(config.vocabulary), "vocabulary", options.segmenter, one_a_line=True)
-        return _counting_just(options, words)
-    octis = resolve_octis_vocabulary(config)
-    return options if octis is None else with_vocabulary(replace(options, lang="none", tokenizer="spaces"), octis)
-
-
-def resolve_octis_vocabulary(config: FitConfig) -> list[str] | None:
-    """The vocabulary of an OCTIS folder, which leaves no room for options; None for any other corpus."""
-    octis = None if not isinstance(config.corpus, str) else octis_vocabulary(Path(config.corpus))
-    if octis is not None:
-        refuse_options(config, OF_COUNTING, str(config.corpus))
-    return octis
 
 
 def with_vocabulary(options: TextOptions, words: Iterable[str]) -> TextOptions:
-    """Options that count just these words, cut as the text is; one of several words is a phrase."""
+    """Count only these words, tokenised as the text is; one of several words is a phrase."""
     split = [word if options.tokenizer == "spaces" else word.replace(JOINT, " ") for word in words]
-    cut = options.segmenter(pl.Series(split, dtype=pl.String)).to_list()
-    return _counting_just(options, [JOINT.join(parts) for parts in cut if parts])
+    tokens = options.segmenter(pl.Series(split, dtype=pl.String)).to_list()
+    return _counting_only(options, [JOINT.join(parts) for parts in tokens if parts])
 
 
 def refuse_options(config: FitConfig, names: Iterable[str], where: str, why: str = "") -> None:
@@ -75,10 +130,10 @@ def refuse_options(config: FitConfig, names: Iterable[str], where: str, why: str
         raise InputError(f"{option} given, but {reason}: leave it out, or give the text alone")
 
 
-def _counting_just(options: TextOptions, words: list[str]) -> TextOptions:
+def _counting_only(options: TextOptions, words: list[str]) -> TextOptions:
     phrases = tuple(tuple(word.split(JOINT)) for word in words if JOINT in word and options.tokenizer != "spaces")
     return replace(options, vocabulary=tuple(dict.fromkeys(words)), phrases=phrases or False)
 
 
-def _stop_words(path: str | None) -> tuple[str, ...] | None:
-    return None if path is None else tuple(read_words(path, "stop words", may_be_empty=True))
+def _stop_words(words: Words) -> tuple[str, ...] | None:
+    return tuple(read_words(words, "stop words", may_be_empty=True)) if isinstance(words, str) else words

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from topicnet.errors import CorpusError, InputError
+from topicnet.runtime.reporter import Reporter
 from topicnet.runtime.threads import worker_count
 from topicnet.storage import atomic
 from topicnet.text.corpus import Corpus
@@ -14,16 +15,7 @@ from topicnet.text.tokens.multiprocess import check_workers, is_worth_multiproce
 from topicnet.text.tokens.options import options_of
 from topicnet.workflows.bundle import Bundle, load_bundle
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import (
-    Notice,
-    check_columns,
-    counted_corpus,
-    documents_of,
-    holds_counts,
-    kept_columns,
-    note_skipped,
-    silent,
-)
+from topicnet.workflows.corpus import Counts, Texts, check_columns, report_skipped, resolve_corpus, resolve_source
 from topicnet.workflows.run import read_record
 from topicnet.workflows.tables import choose_format, write_doc_table, write_passage_table
 
@@ -39,7 +31,7 @@ def transform_to_file(
     overwrite: bool,
     by_passage: Path | None = None,
     workers: int | None = None,
-    on_notice: Notice = silent,
+    reporter: Reporter | None = None,
 ) -> Corpus:
     """Infer theta of new documents, write it, and return the documents as they were counted.
 
@@ -53,12 +45,12 @@ def transform_to_file(
     bundle = load_bundle(run)
     if by_passage is not None:
         passage_format = _format_of_passages(by_passage, out, bundle, overwrite)
-    resolved = with_columns_of(run, config)
-    corpus = _count_new(bundle, resolved, workers, on_notice)
+    request = resolve_corpus(with_columns_of(run, config))
+    corpus = _count_new(bundle, request.source, workers, reporter or Reporter())
     if corpus.n_docs == 0:
         raise CorpusError(f"{config.corpus!r} holds no documents: expected one document a line, a row or a file")
-    check_columns(resolved, corpus.metadata.columns, "the documents")
-    kept = corpus.metadata.select(kept_columns(resolved))
+    check_columns(request.columns, corpus.metadata.columns, "the documents")
+    kept = corpus.metadata.select(request.columns)
     theta = bundle.theta(corpus, refine)
     status = corpus.status.tolist()
     write_doc_table(out, corpus.ids, status, theta, file_format, kept=kept, overwrite=overwrite)
@@ -67,7 +59,7 @@ def transform_to_file(
     return corpus
 
 
-def _in_words_of(bundle: Bundle, counted: Corpus, on_notice: Notice) -> Corpus:
+def _in_words_of(bundle: Bundle, counted: Corpus, reporter: Reporter) -> Corpus:
     """Counts in the words of a model, if they were cut as its text was.
 
     Raises
@@ -84,7 +76,7 @@ def _in_words_of(bundle: Bundle, counted: Corpus, on_notice: Notice) -> Corpus:
         )
     missing = len(set(bundle.vocabulary) - set(counted.vocabulary))
     if missing:
-        on_notice(
+        reporter.notice(
             f"{missing:,} of the model's {len(bundle.vocabulary):,} words are not in the vocabulary of these counts: if"
             " they were left out there, give the text"
         )
@@ -106,29 +98,28 @@ def _format_of_passages(path: Path, out: Path, bundle: Bundle, overwrite: bool) 
     return found
 
 
-def _count_new(bundle: Bundle, config: FitConfig, workers: int | None, on_notice: Notice) -> Corpus:
+def _count_new(bundle: Bundle, source: Texts | Counts, workers: int | None, reporter: Reporter) -> Corpus:
     """New documents in the words of a model: texts, or counts whose columns have names."""
-    counted = counted_corpus(config)
-    if counted is not None:
+    if isinstance(source, Counts):
         if workers is not None and workers > 1:
-            on_notice(f"--workers {workers} given, but these are counts: there is no text to cut")
-        return _in_words_of(bundle, counted, on_notice)
+            reporter.notice(f"--workers {workers} given, but these are counts: there is no text to cut")
+        return _in_words_of(bundle, source.load(), reporter)
     if bundle.text.get("counted_elsewhere"):
-        on_notice(f"the model was fitted to counts made elsewhere: the text is cut by {bundle.text['tokenizer']}")
-    skipped = SkippedRows() if config.skip_bad_rows else None
+        reporter.notice(f"the model was fitted to counts made elsewhere: the text is cut by {bundle.text['tokenizer']}")
+    skipped = SkippedRows() if source.skips else None
     if workers is not None and workers > 1 and not is_worth_multiprocessing(options_of(bundle.text)):
         cut = bundle.text["tokenizer"]
-        on_notice(f"--workers {workers} given, but {cut} uses all cores in one process: no other is started")
-    documents = documents_of(config, skipped)
+        reporter.notice(f"--workers {workers} given, but {cut} uses all cores in one process: no other is started")
+    documents = source.documents(skipped)
     corpus = bundle.count(documents, worker_count() if workers is None else workers, at_once=workers is not None)
-    note_skipped(skipped, corpus, on_notice)
+    report_skipped(skipped, corpus, reporter)
     return corpus
 
 
 def with_columns_of(run: Path, config: FitConfig) -> FitConfig:
     """The configuration with the columns of the fit, where the user has named none."""
     named = {"text_column", "id_column"} & config.model_fields_set
-    if named or holds_counts(config) or not (run / "run.json").is_file():
+    if named or isinstance(resolve_source(config), Counts) or not (run / "run.json").is_file():
         return config
     before = read_record(run)["config"]
     return config.model_copy(

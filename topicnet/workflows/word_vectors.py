@@ -1,23 +1,25 @@
-"""Word vectors for a run: read or trained, aligned to the words of its corpus, handed to the model."""
+"""Word vectors for a run: read or trained, and aligned to the words of its corpus."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from topicnet.errors import InputError
 from topicnet.models import TopicModel
 from topicnet.text.corpus import Corpus
-from topicnet.text.word_vectors import read_word_vectors, train_word_vectors
-from topicnet.workflows.config import FitConfig
+from topicnet.text.word_vectors import WordVectors, read_word_vectors, train_word_vectors
 
 
-def check_embeddings(config: FitConfig) -> None:
+def check_embeddings(parameters: Mapping[str, Any]) -> None:
     """Raise InputError for word vectors that cannot be had, before any work is done."""
-    given = config.parameters.get("embeddings", "none")
+    given = parameters.get("embeddings", "none")
     if given is None or given in ("none", "train"):
+        if parameters.get("freeze_embeddings") is True and given != "train":
+            raise InputError("freeze_embeddings given without embeddings: give word vectors to freeze, or leave it out")
         return
     if not isinstance(given, str):
         raise InputError(
@@ -28,19 +30,16 @@ def check_embeddings(config: FitConfig) -> None:
         raise InputError(f"embeddings {given!r} given, expected none, train or a file of word vectors: check the path")
 
 
-def give_word_vectors(model: TopicModel, config: FitConfig, corpus: Corpus, on_notice: Callable[[str], None]) -> None:
-    """Read or train the configured word vectors, aligned to the corpus' words."""
-    given = config.parameters.get("embeddings") or "none"
-    if given == "none":
-        return
+def load_word_vectors(given: str, asked_dim: int | None, corpus: Corpus, model: TopicModel) -> WordVectors:
+    """Read word vectors from a file, or train them if `given` is "train", aligned to the corpus' words."""
+    seed = model.random_state
+    assert isinstance(seed, int)
     if given == "train":
-        dim = model.get_params()["embedding_dim"] or max(100, config.topics)
+        dim = model.get_params()["embedding_dim"] or max(100, model.n_topics)
         lengths = np.asarray(corpus.counts.sum(1)).ravel()
-        vectors = train_word_vectors(corpus.tokens, lengths, corpus.vocab_size, dim, config.seed)
+        vectors = train_word_vectors(corpus.tokens, lengths, corpus.vocab_size, dim, seed)
     else:
-        vectors = read_word_vectors(given, corpus.vocabulary, config.seed)
-    asked = config.parameters.get("embedding_dim")
-    if asked is not None and asked != vectors.vectors.shape[1]:
-        raise InputError(f"embedding_dim={asked} given, but {given!r} has {vectors.vectors.shape[1]}: leave it out")
-    on_notice(f"word vectors: {vectors.report(corpus.vocabulary)}")
-    model.set_params(embeddings=vectors.vectors, embedding_dim=vectors.vectors.shape[1])
+        vectors = read_word_vectors(given, corpus.vocabulary, seed)
+    if asked_dim is not None and asked_dim != vectors.vectors.shape[1]:
+        raise InputError(f"embedding_dim={asked_dim} given, but {given!r} has {vectors.vectors.shape[1]}: leave it out")
+    return vectors

@@ -257,12 +257,12 @@ def test_the_real_file_is_the_one_of_the_recipe(
 
 def test_a_name_that_is_also_a_path_is_asked_about(tmp_path, monkeypatch):
     from topicnet.workflows.config import read_config
-    from topicnet.workflows.corpus import read_corpus
+    from topicnet.workflows.corpus import read_corpus, resolve_corpus
 
     (tmp_path / "lee.txt").write_text("one cat\ntwo cats\n")
     monkeypatch.chdir(tmp_path)
-    assert read_corpus(read_config(None, {"corpus": "lee.txt", "lang": "none"})).n_docs == 2
-    assert read_corpus(read_config(None, {"corpus": "lee"})).n_docs == 300
+    assert read_corpus(resolve_corpus(read_config(None, {"corpus": "lee.txt", "lang": "none"}))).n_docs == 2
+    assert read_corpus(resolve_corpus(read_config(None, {"corpus": "lee"}))).n_docs == 300
     (tmp_path / "lee").mkdir()
     with pytest.raises(InputError, match=r"write \./lee"):
-        read_corpus(read_config(None, {"corpus": "lee"}))
+        read_corpus(resolve_corpus(read_config(None, {"corpus": "lee"})))

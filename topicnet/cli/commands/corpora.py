@@ -1,4 +1,4 @@
-"""The commands about a corpus: prepare and words."""
+"""The commands about a corpus: corpora, prepare and words."""
 
 from __future__ import annotations
 
@@ -7,17 +7,33 @@ from typing import Annotated, Any
 
 import typer
 
-from topicnet.cli.app import AsJson, CorpusArgument, Overwrite, Quiet, app, one_or_several  # the commands join it
-from topicnet.cli.options.text import COLUMNS, COUNTING, READING, takes
+from topicnet.cli.app import Command, app
+from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, group, one_or_several, takes
+from topicnet.cli.options.text import COLUMNS, COUNTING, READING, CorpusArgument
 
 KEEP_HELP = "Of the other columns, store these alone, with commas between.  [default: all]"
-STORED = {name: COLUMNS[name] for name in ("label_column", "time_column")} | {
-    "keep_columns": Annotated[str | None, typer.Option(help=KEEP_HELP)]
-}
+STORED = group("Corpus", {"keep_columns": Annotated[str | None, typer.Option(help=KEEP_HELP)]})
 
 
-@app.command()
-@takes(READING, STORED, COUNTING)
+@app.command(cls=Command)
+def corpora(as_json: AsJson = False) -> None:
+    """List the named corpora."""
+    from dataclasses import asdict
+
+    from topicnet.storage.formats import json_text
+    from topicnet.text.readers.named_corpora import recipes
+
+    found = recipes().values()
+    if as_json:
+        typer.echo(json_text({"corpora": [asdict(recipe) for recipe in found]}))
+        return
+    for recipe in found:
+        origin = "downloaded when first named" if recipe.download else "no download"
+        typer.echo(f"{recipe.name:16} {recipe.documents:7,} documents, {recipe.language}, {origin}: {recipe.title}")
+
+
+@app.command(cls=Command)
+@takes(READING, COLUMNS.only("label_column", "time_column"), STORED, COUNTING)
 def prepare(
     corpus: CorpusArgument,
     out: Annotated[Path, typer.Option(help="Folder to write the counts to.")],
@@ -31,19 +47,18 @@ def prepare(
     given: dict[str, Any],
 ) -> None:
     """Count a corpus once, for `fit` and later commands; it may be larger than memory."""
-    from topicnet.cli.printing.corpus import describe_corpus
-    from topicnet.cli.printing.progress import notice
+    from topicnet.cli.printing.progress import notice, reporter_of
     from topicnet.workflows.config import read_config
     from topicnet.workflows.prepare import prepare as prepare_counts
     from topicnet.workflows.prepare import prepare_reference
 
     config = read_config(None, given | {"corpus": one_or_several(corpus), "keep_texts": keep_texts})
     count = prepare_reference if reference else prepare_counts
-    counted = count(config, out, overwrite=overwrite, on_notice=lambda line: notice(line, quiet))
-    notice(f"{describe_corpus(counted)}; wrote {out}", quiet)
+    counted = count(config, out, reporter_of(quiet), overwrite=overwrite)
+    notice(f"{counted.summary()}; wrote {out}", quiet)
 
 
-@app.command()
+@app.command(cls=Command)
 def words(
     counts: Annotated[Path, typer.Argument(metavar="COUNTS", help="Counts of `topicnet prepare`, or a run folder.")],
     top: Annotated[int, typer.Option("--top", min=1, help="Words to suggest.")] = 30,

@@ -9,15 +9,68 @@ from typing import Annotated, Any
 import typer
 
 from topicnet.cli import KEPT
-from topicnet.cli.app import AsJson, CorpusArgument, Overwrite, Quiet, RunArgument, Topics, app, one_or_several
-from topicnet.cli.options.text import COUNTING, READING, takes
+from topicnet.cli.app import Command, app
+from topicnet.cli.options.shared import (
+    AsJson,
+    Overwrite,
+    Quiet,
+    RunArgument,
+    group,
+    names_in,
+    one_or_several,
+    takes,
+)
+from topicnet.cli.options.text import COUNTING, MODEL, READING, CorpusArgument
 
-# Of test documents, which are read as the corpus is.
-READ = {name: READING[name] for name in ("text_column", "id_column", "encoding", "file_format", "skip_bad_rows")}
+MODELS_HELP = "Names of models with commas between: also lda, lda-tomotopy, nmf."
+TEST = group(
+    "Corpus",
+    {
+        "test": Annotated[
+            str | None, typer.Option(metavar="CORPUS", help="Documents to predict.  [default: a tenth of the corpus]")
+        ]
+    },
+)
+OUTPUT = group(
+    "Output",
+    {
+        "out": Annotated[Path | None, typer.Option(help="Folder to write.  [default: runs/NAME-COMMAND]")],
+        "overwrite": Overwrite,
+        "resume": Annotated[bool, typer.Option("--resume", help="Keep the fits of an earlier, interrupted call.")],
+        "as_json": AsJson,
+        "quiet": Quiet,
+    },
+    overwrite=False,
+    resume=False,
+    as_json=False,
+    quiet=False,
+)
+COMPARED = group(
+    "Model", {"models": Annotated[str, typer.Option(help=MODELS_HELP)]}, models="etm,nvdm-gsm,w-lda,gmntm,lda"
+)
+REPEATED = group("Training", {"seeds": Annotated[int, typer.Option(min=1, help="Fits of each model.")]}, seeds=3)
+SEARCHED = group(
+    "Model",
+    {
+        "models": Annotated[str, typer.Option(help="Names of models with commas between.")],
+        "topics": Annotated[str, typer.Option(help="A range of K, 10:100, or values, 10,20,50.")],
+    },
+    models="etm",
+    topics="10:100",
+)
+BUDGET = group("Training", {"budget": Annotated[str, typer.Option(help="Time to spend: 90s, 10m, 1h.")]}, budget="10m")
+COMPARE_EXAMPLES = """
+topicnet compare lee -k 10 --seeds 3
+topicnet compare posts.csv --models etm,w-lda,lda-tomotopy -k 50 --test new.csv --out runs/models
+"""
+TUNE_EXAMPLES = """
+topicnet tune lee --topics 5:40 --budget 5m
+topicnet tune posts.csv --models etm,nvdm-gsm --topics 10,20,50 --budget 1h --resume
+"""
 
 
-@app.command()
-@takes(READ)
+@app.command(cls=Command)
+@takes(READING)
 def evaluate(
     run: RunArgument,
     test: Annotated[
@@ -38,7 +91,7 @@ def evaluate(
     given: dict[str, Any],
 ) -> None:
     """Score a run: coherence, diversity, perplexity and agreement with labels."""
-    from topicnet.cli.printing.progress import notice
+    from topicnet.cli.printing.progress import reporter_of
     from topicnet.cli.printing.scores import show_scorecard
     from topicnet.storage.formats import json_text
     from topicnet.workflows.config import read_config
@@ -49,7 +102,7 @@ def evaluate(
         test=None if test is None else read_config(None, {"corpus": test} | given),
         reference=None if reference is None else read_config(None, {"corpus": reference} | given),
         label_column=label_column,
-        on_notice=notice,
+        reporter=reporter_of(),
     )
     if as_json:
         typer.echo(json_text(found))
@@ -57,26 +110,9 @@ def evaluate(
         show_scorecard(found, per_topic)
 
 
-@app.command()
-@takes(READ, COUNTING)
-def compare(
-    corpus: CorpusArgument,
-    models: Annotated[
-        str, typer.Option(help="Names of models with commas between: also lda, lda-tomotopy, nmf.")
-    ] = "etm,nvdm-gsm,w-lda,gmntm,lda",
-    topics: Topics = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Fits of each model.")] = 3,
-    test: Annotated[
-        str | None, typer.Option(metavar="CORPUS", help="Documents to predict.  [default: a tenth of the corpus]")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to write.  [default: runs/NAME-compare]")] = None,
-    overwrite: Overwrite = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted comparison was.")] = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    *,
-    given: dict[str, Any],
-) -> str | None:
+@app.command(cls=Command, epilog=COMPARE_EXAMPLES)
+@takes(READING, TEST, COUNTING, COMPARED, MODEL.only("topics"), REPEATED, OUTPUT)
+def compare(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
     """Fit several models with several seeds and put their scores in one table, LDA and unigram always among them."""
     from topicnet.cli.printing.progress import notice
     from topicnet.cli.printing.scores import show_comparison
@@ -84,47 +120,30 @@ def compare(
     from topicnet.storage.formats import json_text
     from topicnet.workflows.config import read_config
 
-    columns = {name: given[name] for name in READ}
-    given |= {"corpus": one_or_several(corpus), "topics": topics}
+    test = _test_config(given)
+    shown = {name: given.pop(name) for name in ("as_json", "quiet")}
+    models, seeds = names_in(given.pop("models")), given.pop("seeds")
+    where = {name: given.pop(name) for name in ("out", "overwrite", "resume")}
     record, target = compare_models(
-        read_config(None, given),
-        [name.strip() for name in models.split(",") if name.strip()],
+        read_config(None, given | {"corpus": one_or_several(corpus)}),
+        models,
         seeds,
-        out,
-        test=None if test is None else read_config(None, {"corpus": test} | columns),
-        overwrite=overwrite,
-        resume=resume,
-        on_notice=lambda line: notice(line, quiet),
+        where.pop("out"),
+        test=test,
+        on_notice=lambda line: notice(line, shown["quiet"]),
+        **where,
     )
-    if as_json:
+    if shown["as_json"]:
         typer.echo(json_text(record))
     else:
         show_comparison(record)
         typer.echo(f"wrote {target}")
-    if record["status"] == "interrupted":
-        notice("topicnet: interrupted; what was finished is kept: the same command with --resume goes on")
-        return KEPT
-    return None
+    return _ending_of(record)
 
 
-@app.command()
-@takes(READ, COUNTING)
-def tune(
-    corpus: CorpusArgument,
-    topics: Annotated[str, typer.Option(help="A range of K, 10:100, or values, 10,20,50.")] = "10:100",
-    budget: Annotated[str, typer.Option(help="Time to spend: 90s, 10m, 1h.")] = "10m",
-    models: Annotated[str, typer.Option(help="Names of models with commas between.")] = "etm",
-    test: Annotated[
-        str | None, typer.Option(metavar="CORPUS", help="Documents to predict.  [default: a tenth of the corpus]")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to write.  [default: runs/NAME-tune]")] = None,
-    overwrite: Overwrite = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep the fits of an earlier call.")] = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    *,
-    given: dict[str, Any],
-) -> str | None:
+@app.command(cls=Command, epilog=TUNE_EXAMPLES)
+@takes(READING, TEST, COUNTING, SEARCHED, BUDGET, OUTPUT)
+def tune(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
     """Look for a good number of topics, and a model where several are named, within a budget of time."""
     began = time.perf_counter()
     from topicnet.cli.printing.progress import notice
@@ -134,27 +153,43 @@ def tune(
     from topicnet.storage.formats import json_text
     from topicnet.workflows.config import read_config
 
-    seconds, values = seconds_of(budget), topics_of(topics)
-    columns = {name: given[name] for name in READ}
-    given |= {"corpus": one_or_several(corpus)}
+    seconds, values = seconds_of(given.pop("budget")), topics_of(given.pop("topics"))
+    test = _test_config(given)
+    shown = {name: given.pop(name) for name in ("as_json", "quiet")}
+    models = names_in(given.pop("models"))
+    where = {name: given.pop(name) for name in ("out", "overwrite", "resume")}
     record, target = tune_topics(
-        read_config(None, given),
-        [name.strip() for name in models.split(",") if name.strip()],
+        read_config(None, given | {"corpus": one_or_several(corpus)}),
+        models,
         values,
         seconds,
-        out,
+        where.pop("out"),
         began=began,
-        test=None if test is None else read_config(None, {"corpus": test} | columns),
-        overwrite=overwrite,
-        resume=resume,
-        on_notice=lambda line: notice(line, quiet),
+        test=test,
+        on_notice=lambda line: notice(line, shown["quiet"]),
+        **where,
     )
-    if as_json:
+    if shown["as_json"]:
         typer.echo(json_text(record))
     else:
         show_tuning(record)
         typer.echo(f"wrote {target}")
-    if record["status"] == "interrupted":
-        notice("topicnet: interrupted; what was finished is kept: the same command with --resume goes on")
-        return KEPT
-    return None
+    return _ending_of(record)
+
+
+def _test_config(given: dict[str, Any]) -> Any:
+    """The configuration of the test documents, which are read as the corpus is; None without any."""
+    from topicnet.workflows.config import read_config
+
+    test = given.pop("test")
+    reading = {name: given[name] for name in READING.options}
+    return None if test is None else read_config(None, {"corpus": test} | reading)
+
+
+def _ending_of(record: dict[str, Any]) -> str | None:
+    from topicnet.cli.printing.progress import notice
+
+    if record["status"] != "interrupted":
+        return None
+    notice("topicnet: interrupted; what was finished is kept: the same command with --resume goes on")
+    return KEPT

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from topicnet.cli import KEPT
-from topicnet.cli.app import AsJson, Overwrite, Quiet, app, named_values
+from topicnet.cli.app import Command, Commands, app
 from topicnet.cli.options.images import FITTING, Category, Importance, Label, RunArgument, Seed
-from topicnet.cli.options.text import takes
+from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, named_values, takes
 
-images = typer.Typer(help="Variational autoencoders of images.", rich_markup_mode=None)
+images = typer.Typer(help="Variational autoencoders of images.", cls=Commands, rich_markup_mode=None)
 app.add_typer(images, name="images")
 
 
@@ -31,7 +31,7 @@ def _configured(given: dict[str, Any], **further: Any) -> Any:
     return read_config(given.pop("config"), given | further | {"parameters": named})
 
 
-@images.command()
+@images.command(cls=Command)
 @takes(FITTING)
 def fit(
     variant: Annotated[str | None, typer.Option(help="A name from `topicnet images variants`.  [default: vae]")] = None,
@@ -47,20 +47,20 @@ def fit(
     """Fit an image model, print its scores and write a run folder with its pictures."""
     began = time.perf_counter()
     config = _configured(given, variant=variant)
-    from topicnet.cli.printing.fits import device_line
     from topicnet.cli.printing.image_scores import describe_data, describe_fit, show_metrics
     from topicnet.cli.printing.progress import notice, show_progress
     from topicnet.images.workflows.fit import fit_to_folder
+    from topicnet.runtime.devices import describe_device
 
-    with show_progress(quiet) as listener:
+    with show_progress(quiet) as reporter:
         run, target = fit_to_folder(
             config,
             out,
             overwrite=overwrite,
             resume=resume,
-            on_data=lambda data: notice(f"{describe_data(data)}\n{device_line(config.device)}", quiet),
+            on_data=lambda data: notice(f"{describe_data(data)}\n{describe_device(config.device)}", quiet),
             on_notice=notice,
-            listener=listener,
+            listener=reporter.listener,
             began=began,
         )
     notice(describe_fit(run), quiet)
@@ -75,7 +75,7 @@ def fit(
     return None
 
 
-@images.command()
+@images.command(cls=Command)
 def sample(
     run: RunArgument,
     n: Annotated[int, typer.Option("-n", min=1, max=100_000, help="Samples.")] = 64,
@@ -111,7 +111,7 @@ def sample(
         typer.echo(json_text(told | {"samples": drawn.tolist()}))
 
 
-@images.command()
+@images.command(cls=Command)
 def reconstruct(
     run: RunArgument,
     n: Annotated[int, typer.Option("-n", min=1, help="Test images, from the first on.")] = 16,
@@ -133,7 +133,7 @@ def reconstruct(
     typer.echo(f"{len(given)} test images, mean squared error {error:.5f} a pixel")
 
 
-@images.command()
+@images.command(cls=Command)
 def traverse(
     run: RunArgument,
     dims: Annotated[str, typer.Option(help="Latent dimensions with commas between, from 0: 0,1.")],
@@ -165,7 +165,7 @@ def traverse(
         typer.echo(f"category {moved.category} is held")
 
 
-@images.command()
+@images.command(cls=Command)
 def evaluate(
     run: RunArgument,
     data: Annotated[
@@ -211,7 +211,7 @@ def evaluate(
         show_evaluation(found)
 
 
-@images.command()
+@images.command(cls=Command)
 @takes(FITTING)
 def compare(
     variants: Annotated[str, typer.Option(help="Names with commas between, see `topicnet images variants`.")],
@@ -264,7 +264,7 @@ def compare(
     return None
 
 
-@images.command()
+@images.command(cls=Command)
 def variants(as_json: AsJson = False) -> None:
     """List the variants: what they are, their parameters, and which have categories."""
     from topicnet.cli.printing.image_scores import show_variants, variants_record

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from topicnet.cli.app import whole
+from topicnet.cli.options.shared import group, integer, whole
 
 DATA_HELP = (
     "digits, bimodal, a folder with the idx files of MNIST, an idx file, an .npz file, or a folder of PNG images."
@@ -15,41 +15,39 @@ DATA_HELP = (
 )
 
 
-def _integer(text: str) -> Any:
-    """An option that takes a whole number, and says what it was given instead."""
-    return Annotated[int | None, typer.Option(parser=whole, metavar="INTEGER", help=text)]
-
-
-FITTING: dict[str, Any] = {
-    "data": Annotated[str | None, typer.Option(metavar="SOURCE", help=DATA_HELP)],
-    "categories": _integer("K of the discrete code, of variants that have one.  [default: 10]"),
-    "latent_dim": _integer("Latent dimensions.  [default: by the pixels, 2 to 40]"),
-    "hidden_dim": _integer("Width of the layers.  [default: 300]"),
-    "layers": _integer("Gated layers of encoder and decoder.  [default: 2]"),
-    "likelihood": Annotated[
-        str | None, typer.Option(help="bernoulli, gaussian or logistic.  [default: the variant's own]")
-    ],
-    "estimator": Annotated[
-        str | None,
-        typer.Option(help="How gradients pass categories: gumbel, straight-through, enumerate.  [default: gumbel]"),
-    ],
-    "epochs": _integer("Passes over the images.  [default: a budget of steps]"),
-    "batch_size": _integer("Images per step.  [default: 100]"),
-    "learning_rate": Annotated[
-        float | None, typer.Option(help="Highest rate.  [default: by the schedule, 0.003 or 0.001]")
-    ],
-    "warm_up": _integer("Epochs in which divergences are phased in.  [default: by the variant]"),
-    "schedule": Annotated[str | None, typer.Option(help="one-cycle or constant.  [default: one-cycle]")],
-    "optimizer": Annotated[str | None, typer.Option(help="adam or adam_normgrad.  [default: adam]")],
-    "patience": _integer("Epochs without a better validation loss before it ends.  [default: 50]"),
-    "parameters": Annotated[
-        list[str] | None,
-        typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the variant; may be repeated."),
-    ],
-    "device": Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.  [default: auto]")],
-    "seed": _integer("Same seed, same result.  [default: 0]"),
-    "config": Annotated[Path | None, typer.Option(help="YAML file of options; those given here win.")],
-}
+FITTING = group(
+    "Fit",
+    {
+        "data": Annotated[str | None, typer.Option(metavar="SOURCE", help=DATA_HELP)],
+        "categories": integer("K of the discrete code, of variants that have one.  [default: 10]"),
+        "latent_dim": integer("Latent dimensions.  [default: by the pixels, 2 to 40]"),
+        "hidden_dim": integer("Width of the layers.  [default: 300]"),
+        "layers": integer("Gated layers of encoder and decoder.  [default: 2]"),
+        "likelihood": Annotated[
+            str | None, typer.Option(help="bernoulli, gaussian or logistic.  [default: the variant's own]")
+        ],
+        "estimator": Annotated[
+            str | None,
+            typer.Option(help="How gradients pass categories: gumbel, straight-through, enumerate.  [default: gumbel]"),
+        ],
+        "epochs": integer("Passes over the images.  [default: a budget of steps]"),
+        "batch_size": integer("Images per step.  [default: 100]"),
+        "learning_rate": Annotated[
+            float | None, typer.Option(help="Highest rate.  [default: by the schedule, 0.003 or 0.001]")
+        ],
+        "warm_up": integer("Epochs in which divergences are phased in.  [default: by the variant]"),
+        "schedule": Annotated[str | None, typer.Option(help="one-cycle or constant.  [default: one-cycle]")],
+        "optimizer": Annotated[str | None, typer.Option(help="adam or adam_normgrad.  [default: adam]")],
+        "patience": integer("Epochs without a better validation loss before it ends.  [default: 50]"),
+        "parameters": Annotated[
+            list[str] | None,
+            typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the variant; may be repeated."),
+        ],
+        "device": Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.  [default: auto]")],
+        "seed": integer("Same seed, same result.  [default: 0]"),
+        "config": Annotated[Path | None, typer.Option(help="YAML file of options; those given here win.")],
+    },
+)
 
 
 def _there(run: Path) -> Path:

@@ -1,18 +1,9 @@
-"""Lines about any fit, of text or of images: what it runs on, and how it ended."""
+"""How a fit ended, of text or of images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-
-from topicnet.runtime.devices import choose_device
-
-
-def device_line(name: str) -> str:
-    """Which device is used, and why."""
-    chosen = choose_device(name)
-    found = "a CUDA GPU is there" if chosen.type == "cuda" else "no CUDA GPU found"
-    return f"device: {chosen} ({found if name == 'auto' else 'as asked'})"
 
 
 def ending_line(fitted: Mapping[str, Any], kept_apart: str) -> str:

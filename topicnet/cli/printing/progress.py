@@ -7,7 +7,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
+from topicnet.runtime.reporter import Reporter
 from topicnet.training.progress import Listener, Progress
 
 TITLES = {"start": "EM start", "warm-up": "encoder warm-up", "pretrain": "pre-training", "train": "training"}
@@ -16,15 +18,21 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 @contextmanager
-def show_progress(quiet: bool) -> Iterator[Listener]:
-    """Yield a listener for `fit` that shows how far it is."""
+def show_progress(quiet: bool, began: float | None = None) -> Iterator[Reporter]:
+    """Yield a reporter for a job that began at `began`; it shows how far the job has come."""
+    reporter = replace(reporter_of(quiet), began=time.perf_counter() if began is None else began)
     if quiet:
-        yield lambda progress: None
+        yield reporter
     elif sys.stderr.isatty():
         with _bars() as listener:
-            yield listener
+            yield replace(reporter, listener=listener)
     else:
-        yield _Lines()
+        yield replace(reporter, listener=_Lines())
+
+
+def reporter_of(quiet: bool = False) -> Reporter:
+    """Make a reporter of notices alone."""
+    return Reporter(lambda line: notice(line, quiet))
 
 
 def notice(message: str, quiet: bool = False) -> None:

@@ -1,30 +1,45 @@
-"""How results read on stdout."""
+"""Print a run that has just been fitted."""
 
 from __future__ import annotations
 
-import shutil
-from typing import Any
+from pathlib import Path
 
 import typer
 
-from topicnet.cli.printing.fits import device_line, ending_line
-from topicnet.runtime.threads import thread_count
-from topicnet.storage.formats import json_text
+from topicnet.cli import COLLAPSED, KEPT
+from topicnet.cli.printing.fits import ending_line
+from topicnet.cli.printing.progress import notice
+from topicnet.cli.printing.topic_table import print_topics
 from topicnet.workflows.run import Run
+from topicnet.workflows.topics import TopicTable
+
+RESUMABLE = (
+    "topicnet: interrupted; the best so far is kept, marked interrupted in run.json; the same command with --resume"
+    " goes on"
+)
 
 
-def show_topics(run: Run, top: int, examples: int) -> None:
-    """Print each topic's share, words and, where the texts are at hand, its most typical documents."""
-    width = shutil.get_terminal_size((100, 24)).columns
-    typer.echo("topic  share  top words")
-    for k, words in enumerate(run.top_words(top)):
-        typer.echo(f"{k:5d} {run.sizes[k]:6.1%}  {' '.join(words)}")
-        for row in run.typical_documents(k, examples) if run.corpus is not None and examples else []:
-            line = f"{'':14}[{run.ids[row]}] {run.corpus.excerpts[row] if run.corpus else ''}"
-            typer.echo(line if len(line) <= width else line[: width - 1] + "…")
+def print_fit(run: Run, target: Path, *, top: int, examples: int, strict: bool, quiet: bool) -> None:
+    """Print how a fit ended, its topics and scores, and where it was written."""
+    notice(ending_line(run.record["fit"], "documents kept apart"), quiet)
+    notice(run.health.line(), quiet and not (strict and not run.health.fit_for_use))
+    if stable := describe_stability(run):
+        notice(stable, quiet)
+    print_topics(TopicTable.of(run, top), _typical(run, examples))
+    print_scores(run)
+    typer.echo(f"wrote {target}")
+    if run.interrupted:
+        notice(RESUMABLE)
 
 
-def show_scores(run: Run) -> None:
+def ending_of(interrupted: bool, fit_for_use: bool, *, strict: bool) -> str | None:
+    """Name the ending of a fit, which decides the exit status."""
+    if interrupted:
+        return KEPT
+    return COLLAPSED if strict and not fit_for_use else None
+
+
+def print_scores(run: Run) -> None:
     """Print the scores of metrics.json in one line."""
     metrics = run.metrics
     parts = [
@@ -40,7 +55,7 @@ def show_scores(run: Run) -> None:
 
 
 def describe_stability(run: Run) -> str:
-    """One line about what came again in the runs of other seeds; empty where there was one seed."""
+    """Say in one line which topics other seeds reproduce; empty for a single seed."""
     if run.stability is None:
         return ""
     found = run.metrics["stability"]
@@ -52,24 +67,16 @@ def describe_stability(run: Run) -> str:
     return f"{kept}: {len(run.fragile)} of its {len(run.stability)} topics {are} fragile, not found again: {named}"
 
 
-def topics_json(run: Run, top: int) -> str:
-    """The topics as one JSON document."""
-    table: list[dict[str, Any]] = [
-        {"topic": k, "size": float(run.sizes[k]), "npmi": float(run.coherence[k]), "words": words}
-        for k, words in enumerate(run.top_words(top))
-    ]
-    return json_text({"topics": table})
+def _typical(run: Run, examples: int) -> dict[int, list[tuple[str, str]]]:
+    """Ids and excerpts of the typical documents of each topic."""
+    corpus = run.corpus
+    if corpus is None or not examples:
+        return {}
+    return {
+        k: [(run.ids[row], corpus.excerpts[row]) for row in run.typical_documents(k, examples)]
+        for k in range(len(run.sizes))
+    }
 
 
 def _number(value: float | None) -> str:
     return "undefined" if value is None or value != value else f"{value:.3f}"
-
-
-def describe_fit(run: Run) -> str:
-    """One line about how training ended."""
-    return ending_line(run.record["fit"], "documents kept apart")
-
-
-def device_notice(device: str) -> str:
-    """One line that says which device is used, why, and with how many threads."""
-    return f"{device_line(device)}, {thread_count()} CPU thread(s)"

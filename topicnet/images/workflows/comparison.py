@@ -18,7 +18,7 @@ from topicnet.images.model.variants import variant_of
 from topicnet.images.workflows.config import ImageConfig
 from topicnet.images.workflows.fit import estimator_of
 from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
-from topicnet.training.progress import Listener
+from topicnet.runtime.reporter import Reporter
 
 COLUMNS = (
     "nelbo", "reconstruction", "kl_z", "kl_c", "nll", "squared_error", "active_units", "information", "accuracy",
@@ -26,7 +26,7 @@ COLUMNS = (
 )  # fmt: skip
 OF_Z = ("kl_z", "kl_z1", "kl_z2", "kl_w")  # divergences of all that is continuous
 
-Progress = Callable[[], AbstractContextManager[Listener]]
+Progress = Callable[[], AbstractContextManager[Reporter]]
 
 
 def compare(
@@ -130,8 +130,8 @@ def _fit(config: ImageConfig, data: ImageData, n_importance: int, progress: Prog
     began = time.perf_counter()
     try:
         model = estimator_of(config)
-        with progress() as listener:
-            model.fit(data.train.pixels, validation=data.validation.pixels, listener=listener)
+        with progress() as reporter:
+            model.fit(data.train.pixels, validation=data.validation.pixels, listener=reporter.listener)
         seconds = time.perf_counter() - began
         evaluation = evaluate(model, data, n_importance=n_importance, seed=config.seed)
     except FitInterrupted:

@@ -1,0 +1,92 @@
+"""The commands about a finished run: topics, transform and export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from topicnet.cli.app import Command, app
+from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, RunArgument, TopOption, integer, one_or_several, takes
+from topicnet.cli.options.text import COLUMNS, COUNTING, READING
+
+
+@app.command(cls=Command)
+def topics(run: RunArgument, top: TopOption = 10, as_json: AsJson = False) -> None:
+    """Print each topic's top words."""
+    from topicnet.cli.printing.topic_table import print_topics, topics_json
+    from topicnet.workflows.topics import read_topics
+
+    table = read_topics(run, top)
+    if as_json:
+        typer.echo(topics_json(table))
+    else:
+        print_topics(table)
+
+
+@app.command(cls=Command)
+@takes(READING, COLUMNS, COUNTING.only("vocabulary"))
+def transform(
+    run: RunArgument,
+    documents: Annotated[list[str], typer.Argument(metavar="NEW_DOCUMENTS", help="As CORPUS of `fit`.")],
+    out: Annotated[Path, typer.Option(help="File to write: .csv, .parquet or .npz.")],
+    refine: Annotated[int, typer.Option(min=0, help="EM steps on theta after the encoder: better, slower.")] = 0,
+    by_passage: Annotated[
+        Path | None, typer.Option(help="File for the passages too, .csv or .parquet, of a model of --passages.")
+    ] = None,
+    workers: integer(  # type: ignore[valid-type]
+        "Processes that tokenise the text.  [default: all cores, where it takes seconds]"
+    ) = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    *,
+    given: dict[str, Any],
+) -> None:
+    """Write the topic proportions of new documents, one row each."""
+    from topicnet.cli.printing.progress import notice, reporter_of
+    from topicnet.workflows.config import read_config
+    from topicnet.workflows.transform import transform_to_file
+
+    config = read_config(None, given | {"corpus": one_or_several(documents)})
+    corpus = transform_to_file(
+        run,
+        config,
+        out,
+        refine=refine,
+        overwrite=overwrite,
+        by_passage=by_passage,
+        workers=workers,
+        reporter=reporter_of(quiet),
+    )
+    written = str(out) if by_passage is None else f"{out} and {by_passage}"
+    notice(f"{corpus.summary()}; wrote {written}", quiet)
+
+
+@app.command(cls=Command)
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `topicnet fit`, or counts of `prepare`.")],
+    doc_topic: Annotated[Path | None, typer.Option(help="File for the document-topic table.")] = None,
+    topic_word: Annotated[Path | None, typer.Option(help="File for the topic-word table.")] = None,
+    doc_component: Annotated[Path | None, typer.Option(help="File for the document-component table (gmntm).")] = None,
+    component_word: Annotated[Path | None, typer.Option(help="File for the component-word table (gmntm).")] = None,
+    counts: Annotated[
+        Path | None, typer.Option(help="File for the counts, .ldac or .mm; their words go beside it, as .vocab.")
+    ] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="csv, parquet, npz, ldac or mm.  [default: by the file's ending]")
+    ] = None,
+    top: Annotated[int, typer.Option(min=0, help="Words of each topic in the table; 0 for all.")] = 50,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the tables of a run as CSV, Parquet or NPZ, and its counts as LDA-C or Matrix Market."""
+    from topicnet.cli.printing.progress import notice
+    from topicnet.workflows.export import export_tables
+
+    targets = {
+        "doc-topic": doc_topic, "topic-word": topic_word, "doc-component": doc_component,
+        "component-word": component_word, "counts": counts,
+    }  # fmt: skip
+    for line in export_tables(run, targets, file_format, top, overwrite=overwrite):
+        notice(line, quiet)

@@ -1,0 +1,151 @@
+"""Options and arguments that several commands share, and how a command takes groups of options."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+
+
+def whole(given: str) -> int:
+    """Read a whole number."""
+    try:
+        return int(given)
+    except ValueError:
+        raise typer.BadParameter(f"{given!r} given, expected a whole number") from None
+
+
+def integer(text: str, *names: str) -> Any:
+    """Make an option that takes a whole number, and names what it was given instead."""
+    return Annotated[int | None, typer.Option(*names, parser=whole, metavar="INTEGER", help=text)]
+
+
+def document_frequency(option: str, value: str | None) -> int | float | None:
+    """Read a document frequency: 5 is a number of documents, 0.01 a share of them."""
+    if value is None:
+        return None
+    try:
+        return float(value) if set(value) & set(".eE") else int(value)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{option} {value} given, expected a number such as 5, or a share such as 0.01"
+        ) from None
+
+
+def one_or_several(corpus: list[str] | None) -> str | list[str] | None:
+    """Give a corpus as a configuration has it: one name, or a list where there are several."""
+    return corpus[0] if corpus is not None and len(corpus) == 1 else corpus
+
+
+def names_in(given: str) -> list[str]:
+    """Split names with commas between them."""
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
+def named_values(given: list[str]) -> dict[str, object]:
+    """Read NAME=VALUE pairs; values as in YAML."""
+    import yaml
+
+    values = {}
+    for pair in given:
+        name, equals, text = pair.partition("=")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = None
+        if isinstance(value, str):  # YAML takes 1e-3 for a word
+            with contextlib.suppress(ValueError):
+                value = float(value)
+        if not name or not equals or value is None:
+            raise typer.BadParameter(f"--param {pair} given, expected NAME=VALUE such as noise=0.2")
+        values[name] = value
+    return values
+
+
+def _there(run: Path) -> Path:
+    """Refuse a folder without a model at once, before seconds of imports."""
+    from topicnet.storage.model_files import check_there, folder_of
+
+    check_there(folder_of(run))
+    return run
+
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `topicnet fit`.", callback=_there)]
+TopOption = Annotated[int, typer.Option("--top", min=1, help="Words to show of each topic.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notices.")]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Options of one kind, shown under one heading in the help of a command.
+
+    Attributes
+    ----------
+    heading : str
+    options : dict
+        Annotated types by parameter name, as typer takes them.
+    defaults : dict
+        Defaults of parameters; None for the others.
+    """
+
+    heading: str
+    options: dict[str, Any]
+    defaults: dict[str, Any]
+
+    def only(self, *names: str) -> Group:
+        """The group with these options alone."""
+        return Group(self.heading, {name: self.options[name] for name in names}, self.defaults)
+
+
+def group(heading: str, options: dict[str, Any], **defaults: Any) -> Group:
+    """Make a group, and write its heading into its options."""
+    for name, kind in options.items():
+        typed, option = get_args(kind)
+        option = copy.copy(option)
+        option.rich_help_panel = heading
+        options[name] = Annotated[typed, option]
+    return Group(heading, options, defaults)
+
+
+def takes(*groups: Group) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the options of some groups; it gets their values, as a configuration has them, as `given`."""
+    options = {name: kind for one in groups for name, kind in one.options.items()}
+    defaults = {name: value for one in groups for name, value in one.defaults.items()}
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        own = inspect.signature(command, eval_str=True).parameters
+        first = [p for p in own.values() if p.name != "given" and p.kind is not p.KEYWORD_ONLY]
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=kind)
+            for name, kind in options.items()
+        ]
+        last = [p for p in own.values() if p.kind is p.KEYWORD_ONLY and p.name != "given"]
+
+        def call(**values: Any) -> Any:
+            given = {name: values.pop(name) for name in options}
+            return command(**values, given=_as_configured(given))
+
+        parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in [*first, *added, *last]]
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        call.__annotations__ = {p.name: p.annotation for p in parameters}
+        call.__name__, call.__doc__ = command.__name__, command.__doc__
+        return call
+
+    return decorate
+
+
+def _as_configured(given: dict[str, Any]) -> dict[str, Any]:
+    for name in ("min_df", "max_df"):
+        if name in given:
+            given[name] = document_frequency("--" + name.replace("_", "-"), given[name])
+    if given.get("keep_columns") is not None:
+        given["keep_columns"] = names_in(given["keep_columns"])
+    return given

@@ -1,0 +1,129 @@
+"""The folder of a run, of text or of images: run.json with its environment and the checksum of every file.
+
+Files are written into a staged folder (`storage.atomic.atomic_folder`), `write_record` comes last, and whoever reads a
+file of a run checks it against the record first.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from topicnet._version import __version__
+from topicnet.errors import BundleError
+from topicnet.runtime.memory import peak_memory_bytes
+from topicnet.storage import formats
+
+RECORD, HISTORY = "run.json", "history.csv"
+MEND = "copy the run again or fit anew"
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a job writes its folder, and what may be there already.
+
+    Attributes
+    ----------
+    out : Path, optional
+        The folder to write; by default one in runs/ that is named after the job.
+    overwrite : bool
+        Replace a folder that topicnet wrote earlier.
+    resume : bool
+        Continue a job that was interrupted there.
+    """
+
+    out: Path | None = None
+    overwrite: bool = False
+    resume: bool = False
+
+    def folder(self, name: str) -> Path:
+        """The folder to write, given the default name of the job."""
+        return self.out if self.out is not None else Path("runs") / name
+
+
+def environment(device: str, threads: int, seconds: float, libraries: Iterable[str]) -> dict[str, Any]:
+    """Describe how a run came about: device, CPU threads, seconds, peak memory and versions."""
+    return {
+        "device": device,
+        "threads": threads,
+        "seconds": seconds,
+        "peak_memory_bytes": peak_memory_bytes(),
+        "versions": {"python": platform.python_version(), "topicnet": __version__}
+        | {name: importlib.metadata.version(name) for name in libraries},
+    }
+
+
+def write_history(folder: Path, history: list[dict[str, float]]) -> None:
+    """Write history.csv, one row per epoch; only its header when no epoch was completed."""
+    import polars as pl
+
+    if history:
+        formats.write_table(folder / HISTORY, pl.DataFrame(history))
+    else:
+        formats.write_text(folder / HISTORY, "epoch\n")
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write run.json with the checksum of every file that is in the staged folder."""
+    sums = {
+        path.relative_to(folder).as_posix(): formats.sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    formats.write_json(folder / RECORD, {**record, "files": sums})
+
+
+def read_json(folder: Path, name: str) -> Any:
+    """Read a JSON file of a run.
+
+    Raises
+    ------
+    BundleError
+        It is not there, or holds no JSON.
+    """
+    try:
+        return json.loads((folder / name).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BundleError(f"{name} in {str(folder)!r} cannot be read: {MEND}") from error
+
+
+def read_record(folder: Path, entries: Mapping[str, type]) -> dict[str, Any]:
+    """Read run.json and check that it has these entries, each of its type.
+
+    Raises
+    ------
+    BundleError
+        It cannot be read, or is not what a fit wrote.
+    """
+    record = read_json(folder, RECORD)
+    if not isinstance(record, dict) or any(not isinstance(record.get(name), kind) for name, kind in entries.items()):
+        raise damaged(folder, RECORD)
+    return record
+
+
+def check_unchanged(folder: Path, name: str, record: Mapping[str, Any]) -> Path:
+    """Return the path of a file of the run once its checksum is that in the record.
+
+    Raises
+    ------
+    BundleError
+        It cannot be read, or is not the file that was written.
+    """
+    path = folder / name
+    try:
+        found = formats.sha256(path)
+    except OSError as error:
+        raise BundleError(f"{str(path)!r} cannot be read: {MEND}") from error
+    if found != record["files"].get(name):
+        raise BundleError(f"{str(path)!r} is not as it was written (its checksum in run.json differs): {MEND}")
+    return path
+
+
+def damaged(folder: Path, name: str) -> BundleError:
+    """Make the error of a file of a run that holds something else than was written."""
+    return BundleError(f"{name} in {str(folder)!r} is damaged: {MEND}")

@@ -1,0 +1,87 @@
+"""The topics of a run, read from its tables alone: no model is loaded, so that torch is not needed."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from topicnet.storage.formats import unguarded
+from topicnet.storage.run_folder import RECORD, check_unchanged, damaged, read_json, read_record
+
+if TYPE_CHECKING:
+    from topicnet.workflows.run import Run
+
+TABLE_WORDS = 50  # words of each topic in topic_word.csv
+ENTRIES = {"files": dict, "config": dict}  # that run.json has at least
+
+
+@dataclass(frozen=True)
+class TopicTable:
+    """What is printed of the topics of a run.
+
+    Attributes
+    ----------
+    sizes : sequence of float
+        Mean theta of each topic, (K,).
+    npmi : sequence of float
+        Coherence of each topic, (K,); NaN where a topic has a single word.
+    words : list of list of str
+        The most probable words of each topic, the first the most probable.
+    """
+
+    sizes: Sequence[float]
+    npmi: Sequence[float]
+    words: list[list[str]]
+
+    @classmethod
+    def of(cls, run: Run, top: int) -> TopicTable:
+        """The topics of a run in memory, with `top` words each."""
+        return cls([float(size) for size in run.sizes], [float(npmi) for npmi in run.coherence], run.top_words(top))
+
+
+def read_topics(folder: Path, top: int) -> TopicTable:
+    """Read the topics of a run folder, with `top` words each.
+
+    Raises
+    ------
+    BundleError
+        There is no run, or one of run.json, topics.json and topic_word.csv is damaged.
+    """
+    if not (folder / RECORD).is_file():
+        return _of_model(folder, top)  # a model without a run is refused as any other command does
+    record = read_record(folder, ENTRIES)
+    for name in ("topics.json", "topic_word.csv"):
+        check_unchanged(folder, name, record)
+    topics = read_json(folder, "topics.json")
+    try:
+        sizes = [float(topic["size"]) for topic in topics]
+        npmi = [math.nan if (score := topic["scores"]["npmi"]) is None else float(score) for topic in topics]
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(folder, "topics.json") from error
+    words = _read_words(folder)
+    if len(words) != len(sizes):
+        raise damaged(folder, "topic_word.csv")
+    if top > TABLE_WORDS and len(words[0]) == TABLE_WORDS:
+        return _of_model(folder, top)
+    return TopicTable(sizes, npmi, [row[:top] for row in words])
+
+
+def _of_model(folder: Path, top: int) -> TopicTable:
+    from topicnet.workflows.run import load
+
+    return TopicTable.of(load(folder), top)
+
+
+def _read_words(folder: Path) -> list[list[str]]:
+    """Read the words of each topic from topic_word.csv."""
+    try:
+        with (folder / "topic_word.csv").open(encoding="utf-8", newline="") as file:
+            rows = [(row["topic"], unguarded(row["word"])) for row in csv.DictReader(file)]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise damaged(folder, "topic_word.csv") from error
+    return [[word for _, word in group] for _, group in groupby(rows, key=lambda row: row[0])]
