@@ -101,7 +101,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     batch_size : int
         Documents per step.
     max_epochs : int, optional
-        Passes over the corpus; by default as many as the steps of `PLANS` allow, within its bounds.
+        Passes over the corpus; by default as many as the steps of `PLANS` allow, from its least to its most.
     learning_rate : float, optional
         Peak of the one-cycle schedule; by default that of `PLANS`, less after an EM start on documents of fewer than
         20 tokens.
