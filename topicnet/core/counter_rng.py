@@ -1,8 +1,8 @@
 """Counter-based random numbers: each document's are the same in any batch, on any device and in any process.
 
-A training step draws from no generator. Each document of a batch has a key, made of the seed, the epoch and the
-document; every number is a hash of the key, of what it is for, and of its place. So a batch cut in two draws what it
-drew whole, and a run that goes on from a checkpoint has no generator to restore.
+A training step uses no generator. Each document of a batch has a key, made of the seed, the epoch and the document;
+every number is a hash of the key, its purpose and its position. So the parts of a batch draw what the whole batch
+drew, and a resumed run has no generator to restore.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import gammainccinv, gammaincinv, gammaln
 from torch import Tensor
 
-# What numbers are for; each use of one batch has its own.
+# Streams: each use of random numbers in a batch has its own.
 LATENT, DROPOUT, THETA, PRIOR, COMPONENT, PIXEL, CATEGORY, UPPER, ORDER = range(1, 10)
 
 WEYL = 0x9E3779B9  # 2^32 over the golden ratio: multiples of it are spread evenly
@@ -68,7 +68,7 @@ class Noise:
 
     def uniform(self, stream: int, like: Tensor) -> Tensor:
         """Numbers between 0 and 1, never either, of the shape (B, n) and type of `like`."""
-        # 23 bits: single precision has the middle of every one of so many intervals, and rounds none to 0 or 1.
+        # 23 bits: single precision represents the middle of each interval, and rounds none to 0 or 1.
         return ((self.bits(stream, like.shape[1]) >> 9).to(like.dtype) + (0.5 + 2.0**22)) * 2.0**-23
 
     def gumbel(self, stream: int, like: Tensor) -> Tensor:

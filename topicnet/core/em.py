@@ -26,7 +26,7 @@ from topicnet.core.sparse import SparseBatch, SparseBatches, mixture_probabiliti
 from topicnet.runtime.threads import in_inference
 
 THETA_PSEUDO_COUNT = 0.3  # tokens added to every topic of a document
-MANY_TOPICS = 100  # of more, each has a smaller part of the tokens that so many have: else they outweigh the document's
+MANY_TOPICS = 100  # beyond these, pseudo-counts are divided among the topics: else they outweigh the document's tokens
 BETA_PSEUDO_COUNT = 0.05  # tokens added to every word of a topic
 # Refining an encoder's theta: tokens added to every topic, and to the encoder's topics for each token read.
 DOUBT, BELIEF = 0.1, 0.25
@@ -38,7 +38,7 @@ CONTEXT_PSEUDO_COUNT = 20.0  # a word's context holds hundreds of tokens
 CONTEXT_BATCH = 2_000
 # After the contexts: the more tokens a word has, the more passes over documents its topics bear and still hold.
 TOKENS_OF_A_PASS, MOST_DOCUMENT_PASSES = 55, 3
-# Starts on short documents, of which the likeliest is kept: so many at most, and fewer where a pass over the contexts
+# Starts on short documents, of which the likeliest is kept: at most, and fewer where a pass over the contexts
 # is long (nonzeros times topics).
 SHORT_STARTS, WORK_OF_STARTS = 5, 500_000_000
 
@@ -245,7 +245,7 @@ def _best_of_contexts(
 ) -> tuple[Tensor, Tensor]:
     """The likeliest of several starts, which differ much on short documents and cost little: theta, and beta (V, K).
 
-    Each begins with the words, which stand for documents of the words they occur with.
+    Each starts from the words, as documents made of the words they occur with.
     """
     of_documents = min(MOST_DOCUMENT_PASSES, round(counts.sum() / counts.shape[1] / TOKENS_OF_A_PASS))
     of_contexts = math.ceil(n_passes / 2)

@@ -1,4 +1,4 @@
-"""A corpus that lies on the device whole: batches are cut there, and no step waits for the host.
+"""A corpus held on the GPU: batches are cut there, and no step waits for the host.
 
 For a GPU: a batch cut on the host costs more time than a step on it. Sizes are known on the host beforehand (the
 starts of the rows are kept there too), so nothing has to be asked of the device.
@@ -35,7 +35,7 @@ def bytes_needed(documents: Rows) -> int:
 
 
 def fits(documents: Rows, device: torch.device) -> bool:
-    """Whether a corpus may lie on the device; false on a CPU, whose memory it is in already."""
+    """Whether a corpus fits on the device; false on a CPU, whose memory it is in already."""
     if device.type != "cuda":
         return False
     free, _ = torch.cuda.mem_get_info(device)
@@ -53,7 +53,7 @@ def batches_of(
 
 
 class ResidentBatches(SparseBatches):
-    """Batches of documents that lie on the device; otherwise as `SparseBatches`, batch for batch."""
+    """Batches of documents held on the device; otherwise as `SparseBatches`, batch for batch."""
 
     def __init__(
         self, documents: csr_matrix | Rows, batch_size: int, device: torch.device, world: World | None = None

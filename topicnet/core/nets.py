@@ -165,7 +165,7 @@ class Proportions(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Map latent points (B, Z) to theta (B, K)."""
-        # Topics as rows: in the usual order the product rounds by where in memory a document lies, and theta of the
+        # Topics as rows: in the usual order the product rounds by the address of a document, and theta of the
         # same document differs in its last bit.
         logits = (self.linear.weight @ z.t()).t()
         theta: Tensor = (logits if self.linear.bias is None else logits + self.linear.bias).softmax(-1)

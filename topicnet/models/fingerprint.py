@@ -1,4 +1,4 @@
-"""Whose a checkpoint is: all that decides the result of a fit."""
+"""Fingerprint of a fit: everything that determines its result. Checkpoints with another fingerprint are rejected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from topicnet.storage.mapped import update_digest
 
 
 def fingerprint_of(model: str, parameters: Mapping[str, Any], seed: int, counts: csr_matrix) -> dict[str, Any]:
-    """All that decides the result of a fit, as JSON values: whose a checkpoint is."""
+    """Everything that determines the result of a fit, as JSON values."""
     given = {
         name: value if isinstance(value, str | int | float | bool | None) else checksum(np.asarray(value), np.float64)
         for name, value in parameters.items()
@@ -32,7 +32,7 @@ def fingerprint_of(model: str, parameters: Mapping[str, Any], seed: int, counts:
 
 
 def checksum(array: NDArray[Any], dtype: type[np.generic]) -> str:
-    """SHA-256 of the numbers of an array, of whatever type they were."""
+    """SHA-256 of the numbers of an array, whatever their type."""
     digest = hashlib.sha256(str(array.shape).encode())
     update_digest(digest, array, dtype)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The parameters of a fit, checked, and what holds where the user does not say."""
+"""Checked parameters of a fit, and its defaults."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from topicnet.errors import InputError
 from topicnet.models.decoders import DECODERS
 from topicnet.training.schedule import Schedule
 
-# In a document, for the full learning rate after an EM start; and below which the rate falls no further.
+# Tokens of a document for the full learning rate after an EM start, and those below which it falls no further.
 ENOUGH_TOKENS, LEAST_TOKENS = 20.0, 5.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast a model trains where the user does not say.
+    """Default length and learning rate of a training run.
 
     Attributes
     ----------
     steps : int
-        Of the whole run; a start by EM leaves less to learn.
+        Of the whole run; after an EM start there is less to learn.
     rate : float
         Peak of the one-cycle learning rate.
     diversity : float
         Weight of the overlap of topics, nats per token.
     least_epochs, most_epochs : int
-        However many, or few, steps an epoch has.
+        Bounds, whatever the number of steps in an epoch.
     short_document_lr_decay : float
-        How fast the learning rate after an EM start falls with the length of documents: a power of it.
+        After an EM start the learning rate falls with this power of the length of documents.
     short_document_lr_decay_of : {"topics", "network"}
-        Whose rate.
+        The parameters this applies to.
     encoder_warm_up_epochs : int
-        Over the documents of an EM start, at least, in which the encoder is taught their theta.
+        Least number of passes over the documents of an EM start in which the encoder is fitted to their theta.
     encoder_warm_up_factor : float
-        Its steps, at least, in place of the usual number: a multiple of it.
+        Multiple of the usual least number of warm-up steps.
     """
 
     steps: int
@@ -52,7 +52,7 @@ class Plan:
     encoder_warm_up_factor: float = 1.0
 
     def epochs(self, n_batches: int) -> int:
-        """Epochs that make so many steps, from the least to the most."""
+        """Number of epochs that take about `steps` steps, from the least to the most."""
         return min(self.most_epochs, max(self.least_epochs, round(self.steps / n_batches)))
 
 
@@ -104,23 +104,23 @@ class Settings:
         return self.plan.epochs(n_batches) if self.max_epochs is None else self.max_epochs
 
     def rate(self, mean_length: float) -> float:
-        """Peak learning rate in documents of so many tokens."""
+        """Peak learning rate for documents of this mean length in tokens."""
         whole = self.plan.short_document_lr_decay_of == "network"
         scale = self._short_document_lr_scale(mean_length) if whole else 1.0
         return scale * self.plan.rate if self.learning_rate is None else self.learning_rate
 
     def topic_lr_scale(self, mean_length: float) -> float:
-        """Share of that rate that the topics get."""
+        """Factor of that rate for the topics."""
         return self._short_document_lr_scale(mean_length) if self.plan.short_document_lr_decay_of == "topics" else 1.0
 
     def _short_document_lr_scale(self, mean_length: float) -> float:
         if self.init == "random" or self.learning_rate is not None:
             return 1.0
-        # Adam moves the topics as fast however little a document says: from a good start, titles call for care.
+        # Adam moves the topics as fast however little a document says: from a good start, titles need a lower rate.
         return float(min(1.0, max(LEAST_TOKENS, mean_length) / ENOUGH_TOKENS) ** self.plan.short_document_lr_decay)
 
     def schedule(self, n_steps: int, mean_length: float) -> Schedule:
-        """Learning rate and weights over a run of so many steps on documents of so many tokens."""
+        """Schedule of a run of `n_steps` steps on documents of this mean length in tokens."""
         diversity = self.plan.diversity if self.diversity_weight is None else self.diversity_weight
         return Schedule(
             n_steps,

@@ -18,7 +18,7 @@ class TopicNetwork(nn.Module, ABC):
     """An encoder, a map from latent points to theta, and a decoder chosen by name; the loss is assembled here."""
 
     divergence_name: ClassVar[str] = "kl"
-    has_bound: ClassVar[bool] = True  # whether reconstruction and divergence together bound the likelihood
+    has_bound: ClassVar[bool] = True  # reconstruction and divergence together bound the likelihood
     topic_logits_from: ClassVar[tuple[str, ...]]  # names of parameters
     pretrain_epochs: int = 0
     encoder: nn.Module
@@ -28,7 +28,7 @@ class TopicNetwork(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.mean_length = 1.0
-        self.theta_noise: nn.Module | None = None  # put on theta in the objective, never in what is inferred
+        self.theta_noise: nn.Module | None = None  # added to theta in the objective, never in inference
 
     @abstractmethod
     def topic_logits(self) -> Tensor:
@@ -63,7 +63,7 @@ class TopicNetwork(nn.Module, ABC):
         """Start the prior from the latent means (D, Z) of the corpus, after pre-training."""
 
     def meet(self, unigram: Tensor, mean_length: float) -> None:
-        """Take note of a corpus before training: word frequencies (V,) that sum to 1, and tokens per document."""
+        """Set what depends on the corpus: word frequencies (V,) that sum to 1, and tokens per document."""
         self.mean_length = mean_length
         self.decoder.start(unigram)
 

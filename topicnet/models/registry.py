@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Registration:
-    """Where a model is defined, and what can be told about it without importing it.
+    """Where a model is defined, and a description to show without importing it.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ MOST_LISTED = 5
 
 
 def duplicate_pairs(beta: Tensor) -> list[tuple[int, int]]:
-    """Pairs of topics of beta (K, V) that share 8 of their 10 most probable words; of fewer words, the same fraction."""
+    """Pairs of topics of beta (K, V) that share 8 of their top 10 words; with fewer words, the same fraction."""
     n_topics, vocab_size = beta.shape
     # Of a tiny vocabulary every topic lists most words: half of it is the most that can tell topics apart.
     n_words = max(1, min(TOP_WORDS, vocab_size // 2))

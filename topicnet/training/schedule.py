@@ -1,4 +1,4 @@
-"""How learning rate and term weights move over a training run."""
+"""Schedule of learning rate and term weights over a training run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Ramp:
     fraction: float
 
     def at(self, done: float) -> float:
-        """Its value when so much of the run is done."""
+        """Value when this fraction of the run is done."""
         return self.most * (min(1.0, done / self.fraction) if self.fraction > 0 else 1.0)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The learning rate of each step, and how much each named loss term weighs in it.
+    """Learning rate of each step, and weight of each named loss term.
 
     Attributes
     ----------
@@ -77,12 +77,12 @@ class Schedule:
         return self.full_weight(term) * ramp
 
     def weighted(self, term: str, mean: Tensor, step: int) -> Tensor:
-        """What the mean of a term over a batch adds to the loss of a step."""
+        """Contribution of a term's mean over a batch to the loss of a step."""
         if term in self.targets:
             mean = (mean - self.targets[term].at((step + 1) / max(1, self.n_steps))).abs()
         return self.weight(term, step) * mean
 
     def fully_weighted(self, term: str, mean: float) -> float:
-        """What the mean of a term over a data set adds to the loss at the end of the run."""
+        """Contribution of a term's mean over a data set to the loss at the end of the run."""
         distance = abs(mean - self.targets[term].most) if term in self.targets else mean
         return self.full_weight(term) * distance

@@ -87,7 +87,7 @@ class Bundle:
 
 
 def check_reading_order(corpus: Corpus, what: str) -> None:
-    """Raise InputError if no one knows in which order the words of a corpus stood."""
+    """Raise InputError if the reading order of a corpus is unknown."""
     if not corpus.source.get("reading_order", True):
         raise InputError(
             f"{what} need the order of the words, which no one knows of the counts {corpus.source['name']!r}: give the"

@@ -60,7 +60,7 @@ class Run:
     stability : ndarray of shape (n_topics,), optional
         How close each topic comes to its counterparts in the runs of other seeds, of a fit with several.
     kept : polars.DataFrame, optional
-        (D, ...) columns of the source that stand in doc_topic.csv.
+        (D, ...) columns of the source that doc_topic.csv keeps.
     """
 
     bundle: Bundle
@@ -89,7 +89,7 @@ class Run:
 
     @property
     def health(self) -> HealthReport:
-        """What was seen of collapse, and whether the model is fit for use."""
+        """Signs of collapse, and whether the model is fit for use."""
         return self.model.health_
 
     @property
@@ -113,7 +113,7 @@ class Run:
         return [[self.vocabulary[i] for i in row] for row in table]
 
     def topics(self, n: int = 10) -> pd.DataFrame:
-        """Table of topics: share of the corpus, NPMI and the n most probable words."""
+        """Table of topics: proportion of the corpus, NPMI and the n most probable words."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -137,8 +137,8 @@ class Run:
     def transform(self, texts: Iterable[str], refine: int = 0, workers: int = 1) -> NDArray[np.float32]:
         """Infer theta (n_docs, n_topics) of new raw texts, one row each.
 
-        With `workers`, text that only one core at a time could cut (Chinese, Japanese, by spaCy) is cut in so many
-        processes: the same theta, sooner where it took more than a few seconds.
+        With `workers`, text that is tokenised on one core (Chinese, Japanese, by spaCy) is tokenised in this number of
+        processes: the same theta, sooner where it takes more than a few seconds.
         """
         return self.bundle.theta(self.bundle.count([documents_of_texts(texts, None)], workers), refine)
 
