@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,6 @@ from tests.core.test_em import planted
 from tests.models import toy
 from topicnet.cli import run as command
 from topicnet.models import MODELS
-from topicnet.models.docstrings import parameters_of
 from topicnet.models.registry import REGISTRY, Registration, extra_units
 from topicnet.workflows.export import export_tables
 
@@ -63,14 +63,15 @@ def test_the_units_of_the_registration_are_those_of_the_extra_tables(registered,
 
 @pytest.mark.parametrize("kind", [*MODELS.values(), toy.Toy], ids=lambda kind: kind.__name__)
 def test_every_parameter_of_a_model_is_described(kind):
-    described = parameters_of(kind.__doc__)
-    assert described.keys() == inspect.signature(kind).parameters.keys()
-    for name, entry in described.items():
-        heading, *description = entry.split("\n")
-        assert heading.startswith(f"{name} : "), "each has an entry of its own"
+    section = re.search(r"^Parameters\n-+\n(.*?)\n\n", kind.__doc__, re.DOTALL | re.MULTILINE).group(1)
+    entries = [entry.split("\n") for entry in re.split(r"\n(?=\S)", section)]
+    described = [heading.partition(" : ")[0] for heading, *_ in entries]
+    assert sorted(described) == sorted(inspect.signature(kind).parameters)
+    for heading, *description in entries:
+        assert re.fullmatch(r"\w+ : .+", heading), "each has an entry of its own"
         assert all(line.startswith("    ") for line in description)
         assert "".join(description).strip()
-    assert next(iter(described)) == "n_topics"
+    assert described[0] == "n_topics"
 
 
 def test_only_the_number_of_topics_is_positional():

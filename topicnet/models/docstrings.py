@@ -24,11 +24,6 @@ def inherit_entries(own: str, base: str) -> str:
     return "\n\n".join([summary.strip(), *parts]) + "\n"
 
 
-def parameters_of(docstring: str) -> dict[str, str]:
-    """Entry of each parameter in a numpydoc docstring, by name."""
-    return _entries(_sections(docstring).get("Parameters", ""))
-
-
 def _sections(docstring: str) -> dict[str, str]:
     """Text of each section, by heading; the text before the first under ""."""
     summary, *rest = _HEADING.split(cleandoc(docstring))
