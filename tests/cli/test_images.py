@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import os
 import shutil
 import signal
 import struct
@@ -14,9 +15,15 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tests.cli.conftest import ENVIRONMENT, PYTHON, SECONDS, Topicnet, Warm, assert_refused, snapshot
-from tests.cli.test_help import HEAVY, LOADED
-from tests.cli.test_interrupt import start, wait_for
+from tests.support.command_line import (
+    SECONDS,
+    Topicnet,
+    Warm,
+    assert_refused,
+    snapshot,
+    start,
+    wait_for,
+)
 from topicnet.images.data.load import ImageData, load_images
 from topicnet.images.workflows.storage import load_model
 
@@ -548,6 +555,20 @@ def test_a_run_of_the_other_kind(run: Path, themed_run: Path, warm: Warm, tmp_pa
     assert_refused(warm("topics", run, cwd=tmp_path), "holds an image model")
 
 
+def test_without_matplotlib_charts_are_left_out_or_refused(plain: Path, topicnet: Topicnet, tmp_path: Path) -> None:
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "matplotlib.py").write_text("raise ModuleNotFoundError(__name__)")
+    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "without"), os.environ.get("PYTHONPATH", "")])}
+    done = topicnet(*FIT, *CP, *QUICK, "--out", "run", env=env)
+    assert done.returncode == 0, done.stderr
+    left_out = "some pictures are left out: a chart needs matplotlib, which is not installed: pip install"
+    assert done.stderr == f"{left_out} 'topicnet[plots]'\n"
+    assert {path.name for path in (tmp_path / "run" / "pictures").iterdir()} == {*PNG} - {"q_c.png"}
+    asked = ("images", "sample", plain / "runs" / "points-vae", "--out", "here")
+    assert_refused(topicnet(*asked, env=env), "a chart needs matplotlib", "pip install 'topicnet[plots]'")
+    assert not (tmp_path / "here").exists()
+
+
 def test_a_disk_that_refuses_to_write(warm: Warm, tmp_path: Path) -> None:
     done = warm(*FIT, *QUICK, "--out", "run", cwd=tmp_path, file_limit=4_000)
     assert_refused(done, "cannot write", "free some space")
@@ -558,16 +579,6 @@ def test_a_disk_that_refuses_to_write(warm: Warm, tmp_path: Path) -> None:
 def test_a_fresh_process_refuses_alike(topicnet: Topicnet, tmp_path: Path) -> None:
     assert_refused(topicnet(*FIT, "--variant", "nonsense"), "'nonsense' given, expected one of vae, beta-vae")
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("arguments", [["images"], ["images", "fit", "--help"]])
-def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    done = subprocess.run(
-        [*PYTHON, "-c", LOADED, json.dumps(arguments)],
-        capture_output=True, text=True, env=ENVIRONMENT, timeout=SECONDS, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert set(json.loads(done.stderr.splitlines()[-1])) & set(HEAVY) <= {"pydantic"}  # typer's own
 
 
 # ---------------------------------------------------------------- Ctrl-C and kill -9

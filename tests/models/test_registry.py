@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 import topicnet
-from tests.core.test_em import planted
 from tests.models import toy
+from tests.support.corpora import planted
 from topicnet.cli import run as command
 from topicnet.models import MODELS
 from topicnet.models.registry import REGISTRY, Registration, extra_units

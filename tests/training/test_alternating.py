@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.support.training import trained
-from tests.training.test_loop import Memory, Points, outcome
+from tests.support.training import Memory, Points, outcome, trained
 from topicnet.training.alternating import Phase, Phases
 from topicnet.training.optimizer import Adam
 from topicnet.training.progress import Rollback

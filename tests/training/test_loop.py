@@ -1,6 +1,5 @@
 """The training loop on a network small enough to know the answer."""
 
-import json
 import math
 
 import numpy as np
@@ -8,35 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from tests.support.training import trained
-from topicnet.training.checkpoint import Saved
+from tests.support.training import BrokenOffError, Memory, Points, outcome, trained
 from topicnet.training.loop import CHECK_STEPS, DIVERGENCE_FACTOR, MOST_ROLLBACKS, validation_loss
 from topicnet.training.progress import Rollback
 from topicnet.training.schedule import Schedule
 
 CPU = torch.device("cpu")
-
-
-class Points:
-    """Batches of numbers."""
-
-    def __init__(self, values, batch_size=5):
-        self.values = torch.tensor(values)
-        self.batch_size = batch_size
-
-    @property
-    def n_docs(self):
-        return len(self.values)
-
-    def __len__(self):
-        return -(-len(self.values) // self.batch_size)
-
-    def __iter__(self):
-        yield from self.values.split(self.batch_size)
-
-    def shuffled(self, rng, skip=0):
-        order = torch.as_tensor(rng.permutation(len(self.values)))
-        yield from self.values[order].split(self.batch_size)[skip:]
 
 
 class Mean(nn.Module):
@@ -384,26 +360,6 @@ def test_treated_weights_far_from_the_start_are_no_runaway_loss():
 # ---------------------------------------------------------------- going on
 
 
-class BrokenOffError(Exception):
-    """Ends a run as a kill would."""
-
-
-class Memory:
-    """Checkpoints in memory: the state at every step, copied as a disk would; ends the run at one of them."""
-
-    def __init__(self, last=None):
-        self.all, self.last = [], last
-
-    def due(self):
-        return True
-
-    def save(self, saved):
-        values = json.loads(json.dumps(saved.values))  # NaN and infinity as Python writes them
-        self.all.append(Saved({name: value.clone() for name, value in saved.tensors.items()}, values))
-        if len(self.all) == self.last:
-            raise BrokenOffError
-
-
 class Wandering(nn.Module):
     """Two parameters, a running mean and a scalar term, so that all there is to remember matters."""
 
@@ -453,14 +409,6 @@ def wander(checkpoints, saved=None, lost=(), validation=True, patience=1000, **o
     options = {"epochs": 10, "intervene": mover, "companions": [mover], "rate": 0.05} | options
     result = run(network, Points(VALUES), kept, checkpoints=checkpoints, saved=saved, patience=patience, **options)
     return network, result
-
-
-def outcome(network, result):
-    """All of a run but its seconds, as bytes and text, where NaN equals NaN."""
-    rows = [{name: value for name, value in row.items() if name != "seconds"} for row in result.history]
-    weights = {name: value.numpy().tobytes() for name, value in network.state_dict().items()}
-    ending = (result.best_epoch, result.best_loss, result.stopped, result.rollbacks, result.interventions)
-    return weights, repr((rows, ending))
 
 
 def lost_batches(n):

@@ -206,6 +206,9 @@ def _serve(folder: Path) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
 
+    from topicnet.experiments import baselines  # noqa: F401 - imported once, for every fork
+    from topicnet.workflows import record  # noqa: F401
+
     answers.write("ready\n")
     answers.flush()
     for request in sys.stdin:

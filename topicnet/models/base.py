@@ -27,7 +27,7 @@ from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.errors import InputError
 from topicnet.models.docstrings import inherit_entries
 from topicnet.models.fingerprint import fingerprint_of
-from topicnet.models.fit_settings import Plan, Settings, check_count
+from topicnet.models.fit_settings import Plan, Settings
 from topicnet.models.fitting import EVALUATION_BATCH, Fitting, likelihood_nats
 from topicnet.models.input_counts import check_counts, padded
 from topicnet.models.network import TopicNetwork
@@ -39,6 +39,7 @@ from topicnet.runtime.threads import chosen_threads, in_inference, thread_count
 from topicnet.storage import atomic
 from topicnet.storage.mapped import release_pages, row_sums, rows_between
 from topicnet.training.checkpoint import Checkpoints, checkpoint_seconds
+from topicnet.training.checks import check_count
 from topicnet.training.collapse import HealthReport
 from topicnet.training.progress import Listener
 

@@ -18,8 +18,9 @@ from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import VariationalModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fit_settings import Plan, check_count, check_vectors
+from topicnet.models.fit_settings import Plan, check_vectors
 from topicnet.models.network import TopicNetwork
+from topicnet.training.checks import check_count
 
 
 class ETMNetwork(TopicNetwork):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from topicnet.errors import InputError
 from topicnet.models.decoders import DECODERS
+from topicnet.training.checks import check_count, check_fraction, check_number
 from topicnet.training.schedule import Schedule
 
 # Tokens of a document for the full learning rate after an EM start, and those below which it falls no further.
@@ -128,26 +128,6 @@ class Settings:
             warm_up={self.divergence: self.divergence_warm_up},
             weights={self.divergence: self.divergence_weight, "overlap": diversity},
         )
-
-
-def check_count(name: str, value: object, least: int = 1) -> None:
-    """Raise InputError unless value is a whole number, at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(f"{name}={value!r} given, expected a whole number, {least} or more")
-
-
-def check_number(name: str, value: object) -> None:
-    """Raise InputError unless value is a finite number, 0 or more."""
-    good = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not good or not math.isfinite(float(value)) or float(value) < 0:  # type: ignore[arg-type]
-        raise InputError(f"{name}={value!r} given, expected a number, 0 or more")
-
-
-def check_fraction(name: str, value: object) -> None:
-    """Raise InputError unless value is a number from 0 to below 1."""
-    check_number(name, value)
-    if float(value) >= 1:  # type: ignore[arg-type]
-        raise InputError(f"{name}={value!r} given, expected a share from 0 to below 1")
 
 
 def check_vectors(embeddings: object, embedding_dim: int | None) -> NDArray[np.float32]:

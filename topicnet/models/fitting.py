@@ -19,12 +19,12 @@ from topicnet.core.gpu_resident import batches_of
 from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import SparseBatches
 from topicnet.models.collapse_monitor import CollapseMonitor
-from topicnet.models.fingerprint import checksum
 from topicnet.models.fit_settings import Plan, Settings
 from topicnet.models.network import Autoencoder, EncoderWarmUp, TopicNetwork
 from topicnet.runtime.allocator import keep_freed_memory
 from topicnet.runtime.distributed import current, is_rank_zero, on_rank_zero
 from topicnet.runtime.seeding import draw_seed
+from topicnet.storage.mapped import array_checksum
 from topicnet.training.checkpoint import Checkpoints, Saved
 from topicnet.training.collapse import HealthReport
 from topicnet.training.loop import train
@@ -183,7 +183,7 @@ class Fitting:
         if self.world is not None:
             shapes = {name: list(value.shape) for name, value in self.network.state_dict().items()}
             settings = {name: str(value) for name, value in asdict(self.settings).items() if name != "seed"}
-            given = [self.training.n_docs, self.training.nonzeros, checksum(totals, np.float64)]
+            given = [self.training.n_docs, self.training.nonzeros, array_checksum(totals, np.float64)]
             self.world.check_same([shapes, settings, given], "documents or parameters")
 
     def _saved(self) -> Saved | None:
@@ -258,8 +258,9 @@ class Fitting:
         theta, beta, self.rng.bit_generator.state = on_rank_zero(self.world, fit)
         return MixtureFit(theta.to(self.device), beta.to(self.device))
 
-    def _warm_up_encoder(self, counts: csr_matrix, theta: Tensor, steps: int = RESEED_WARM_UP_STEPS) -> None:
-        """Fit the encoder to the theta (n, K) of documents (n, V)."""
+    def _warm_up_encoder(self, counts: csr_matrix, theta: Tensor, steps: int | None = None) -> None:
+        """Fit the encoder to the theta (n, K) of documents (n, V); by default for as long as after a reseeding."""
+        steps = RESEED_WARM_UP_STEPS if steps is None else steps
         n_batches = len(SparseBatches(counts, self.settings.batch_size, self.device, self.world))
         # Without any warm-up theta would be arbitrary: after Ctrl-C one quick epoch is still run.
         epochs = (

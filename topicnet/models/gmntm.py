@@ -19,8 +19,8 @@ from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import ExtraTables, VariationalModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fit_settings import check_count
 from topicnet.models.network import FreeTopicsNetwork
+from topicnet.training.checks import check_count
 
 ASSIGNMENTS = ("optimal", "mean_posterior")
 

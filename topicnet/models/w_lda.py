@@ -17,8 +17,9 @@ from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fit_settings import Plan, check_fraction, check_number
+from topicnet.models.fit_settings import Plan
 from topicnet.models.network import FreeTopicsNetwork, uniform_nats
+from topicnet.training.checks import check_fraction, check_number
 
 
 class DirichletNoise(nn.Module):

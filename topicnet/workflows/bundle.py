@@ -102,7 +102,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     header = {
         "format": FORMAT if SINCE_2 & bundle.text.keys() else 1,
         "model": bundle.name,
-        "parameters": _json_parameters(bundle.model),
+        "parameters": model_files.json_parameters(bundle.model.get_params(deep=False)),
         "vocab_size": len(bundle.vocabulary),
         "text": bundle.text,
         "history": bundle.model.history_,
@@ -153,12 +153,3 @@ def _build_model(folder: Path, header: dict[str, Any]) -> TopicModel:
     except (InputError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise damaged(folder, str(error).splitlines()[0]) from error
     return model
-
-
-def _json_parameters(model: TopicModel) -> dict[str, Any]:
-    """The parameters as JSON values; a RandomState object has none and is left out."""
-    kept: dict[str, Any] = {}
-    for name, value in model.get_params(deep=False).items():
-        plain = value.item() if isinstance(value, np.generic) else value
-        kept[name] = plain if isinstance(plain, str | int | float | bool | None) else None
-    return kept

@@ -68,15 +68,22 @@ def named_values(given: list[str]) -> dict[str, object]:
     return values
 
 
-def _there(run: Path) -> Path:
+def run_there(what: str, command: str) -> Callable[[Path], Path]:
     """Refuse a folder without a model at once, before seconds of imports."""
-    from topicnet.storage.model_files import check_there, folder_of
 
-    check_there(folder_of(run))
-    return run
+    def check(run: Path) -> Path:
+        from topicnet.storage.model_files import check_there, folder_of
+
+        check_there(folder_of(run), what, command)
+        return run
+
+    return check
 
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `topicnet fit`.", callback=_there)]
+RunArgument = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="A run folder of `topicnet fit`.", callback=run_there("model", "topicnet fit")),
+]
 TopOption = Annotated[int, typer.Option("--top", min=1, help="Words to show of each topic.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]

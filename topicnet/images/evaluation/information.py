@@ -28,11 +28,12 @@ from topicnet.images.model.estimator import ROWS, ImageVAE
 from topicnet.images.model.latents import CategoricalLatents, GaussianLatents
 from topicnet.images.model.nets import Critic, GaussianHead
 from topicnet.images.model.penalties import PointInformation
-from topicnet.images.model.settings import MOST_THREADS, check_count
+from topicnet.images.model.settings import MOST_THREADS
 from topicnet.images.model.vae import Vae
 from topicnet.images.model.variants import WITH_CATEGORIES
 from topicnet.runtime.seeding import draw_seed, seeded
 from topicnet.runtime.threads import chosen_threads
+from topicnet.training.checks import check_count
 from topicnet.training.loop import train
 from topicnet.training.options import TrainOptions
 from topicnet.training.schedule import Schedule
