@@ -1,4 +1,4 @@
-"""Whose a checkpoint is: all that decides the result of a fit."""
+"""Fingerprint of a fit: everything that determines its result. Checkpoints with another fingerprint are rejected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from topicnet.storage.mapped import array_checksum
 
 
 def fingerprint_of(model: str, parameters: Mapping[str, Any], seed: int, counts: csr_matrix) -> dict[str, Any]:
-    """All that decides the result of a fit, as JSON values: whose a checkpoint is."""
+    """Everything that determines the result of a fit, as JSON values."""
     given = {
         name: value
         if isinstance(value, str | int | float | bool | None)
