@@ -1,4 +1,4 @@
-"""The shape of the design: imports point one way, heavy libraries stay where they belong."""
+"""The shape of the design: imports point one way, heavy libraries stay where they belong, functions stay short."""
 
 import ast
 from pathlib import Path
@@ -6,160 +6,127 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "topicnet"
-# A part may import the parts of lower layers, and its own. `errors` and `files` may be imported by all.
+TESTS = Path(__file__).resolve().parent
+# A package may import itself, those in its row, and all that these may import; `errors` and `_version` may be
+# imported by every package. Each package of the tree has a row.
 ALLOWED = {
     "errors": set(),
-    "files": set(),
-    "ahead": set(),
-    "model_folder": set(),
-    "blocks": set(),
-    "config": set(),
-    "text": set(),
-    "evaluate": set(),
-    "core": set(),
-    "models": {"core"},
-    "images": {"core", "model_folder"},
-    "bundle": {"model_folder", "models", "text"},
-    "tables": {"bundle", "text", "evaluate"},
-    "results": {"bundle", "tables", "models", "text", "evaluate"},
-    "scorecard": {"text", "evaluate"},
-    "baselines": {"core", "evaluate"},
-    "pipeline": {"config", "text"},
-    "sources": {"pipeline", "config", "text"},
-    "record": {"config", "models", "core", "text", "evaluate", "scorecard"},
-    "word_vectors": {"config", "models", "text"},
-    "preparing": {"pipeline", "config", "sources", "text"},
-    "exports": {"bundle", "config", "core", "models", "results", "sources", "tables", "text"},
-    "room": {"config", "models", "sources", "text"},
-    "learning": {"bundle", "config", "core", "models", "sources", "text", "word_vectors"},
-    "on_ray": {"bundle", "config", "core", "learning", "models", "sources", "text"},
-    "run": {
-        "learning",
-        "room",
-        "pipeline",
-        "record",
-        "results",
-        "bundle",
-        "tables",
-        "config",
-        "models",
-        "core",
-        "text",
-        "evaluate",
-        "scorecard",
-        "sources",
-    },
-    "along": {"learning", "sources", "config", "core"},
-    "evaluation": {"exports", "results", "bundle", "config", "sources", "scorecard", "text", "evaluate"},
-    "worker": {"baselines", "models", "record", "scorecard", "text"},
-    "figures": set(),
-    "workspace": {"learning", "worker", "scorecard", "sources", "config", "core", "text"},
-    "experiments": {
-        "workspace",
-        "worker",
-        "figures",
-        "run",
-        "baselines",
-        "models",
-        "scorecard",
-        "sources",
-        "config",
-        "core",
-        "text",
-        "evaluate",
-    },
-    "curve": {"scorecard", "evaluate"},
-    "tuning": {
-        "curve",
-        "workspace",
-        "worker",
-        "figures",
-        "models",
-        "scorecard",
-        "sources",
-        "config",
-        "text",
-        "evaluate",
-    },
-    "cli": {
-        "model_folder",
-        "along",
-        "learning",
-        "on_ray",
-        "experiments",
-        "tuning",
-        "evaluation",
-        "preparing",
-        "exports",
-        "run",
-        "sources",
-        "results",
-        "config",
-        "models",
-        "images",
-        "core",
-        "text",
-    },
-    "__init__": {"models", "results", "run", "text"},
+    "_version": set(),
+    "runtime": set(),
+    "storage": {"runtime.memory"},
+    "text": {"storage", "runtime"},
+    "evaluate": {"storage", "runtime"},
+    "core": {"storage", "runtime"},
+    "training": {"core"},
+    "models": {"training", "core"},
+    "images": {"training", "core"},
+    "workflows": {"models", "text", "evaluate"},
+    "experiments": {"workflows"},
+    "cli": {"experiments", "images"},
+    "__init__": {"workflows"},
     "__main__": {"cli"},
 }
-EVERYWHERE = {"errors", "files", "blocks", "ahead"}
+EVERYWHERE = {"errors", "_version"}
 FORBIDDEN = {
-    "text": {"torch", "pandas.core"},
+    "errors": {"torch", "numpy", "polars"},
+    "runtime": {"pandas", "polars", "gensim", "typer", "rich"},
+    "text": {"torch"},
     "evaluate": {"torch", "sklearn", "pandas", "polars"},
     "core": {"pandas", "polars", "gensim", "typer", "rich"},
+    "training": {"pandas", "polars", "gensim", "typer", "rich"},
     "models": {"pandas", "polars", "typer", "rich"},
-    "errors": {"torch", "numpy", "polars"},
 }
-FILES = sorted(PACKAGE.rglob("*.py"))
+LONGEST_FUNCTION = 60  # lines, from `def` to the end, without the docstring
 
 
-def part_of(path: Path) -> str:
-    first = path.relative_to(PACKAGE).parts[0]
-    return first.removesuffix(".py")
+def files_of(package):
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if part_of(path) == package]
 
 
-def imported(path: Path) -> list[str]:
+def part_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path):
+    """Full names of what a file imports: of `from a import b`, a.b."""
     names = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name}: relative import"
-            names += [node.module or ""]
-            if node.module == "topicnet":
-                names += [f"topicnet.{alias.name}" for alias in node.names]
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
     return names
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_one_way(path):
-    part = part_of(path)
-    ours = {name.split(".")[1] for name in imported(path) if name.startswith("topicnet.") and name != "topicnet"}
-    ours -= {"__version__"}
-    allowed = ALLOWED[part] | EVERYWHERE | {part}
-    assert ours <= allowed, f"{part} may not import {ours - allowed}"
+def importable(package):
+    """A row of the table, with the rows of the packages in it."""
+    row = ALLOWED.get(package, set())
+    return {package} | EVERYWHERE | row.union(*map(importable, row))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_heavy_libraries_stay_where_they_belong(path):
-    foreign = {name.split(".")[0] for name in imported(path)}
-    if path.name == "downstream.py":  # classifiers on theta are scikit-learn's
-        foreign -= {"sklearn"}
-    assert not foreign & FORBIDDEN.get(part_of(path), set())
+def test_every_package_has_a_row():
+    here = {part_of(path) for path in PACKAGE.rglob("*.py")}
+    assert here == set(ALLOWED)
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {"__init__", "__main__", "_version", "errors"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_nothing_executes_what_it_loads(path):
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Call):
-            called = ast.unparse(node.func)
-            assert called not in {"eval", "exec", "torch.load", "yaml.load", "pickle.load", "pickle.loads"}
-            if called == "torch.manual_seed":
-                assert path.name == "seeding.py"
-            assert called != "np.random.seed"
+@pytest.mark.parametrize("package", ALLOWED)
+def test_imports_point_one_way(package):
+    allowed = tuple(f"topicnet.{name}." for name in importable(package))
+    wrong = [
+        f"{path.relative_to(PACKAGE)} imports {name}"
+        for path in files_of(package)
+        for name in imported(path)
+        if name.split(".")[0] == "topicnet" and not f"{name}.".startswith(allowed)
+    ]
+    assert not wrong
 
 
-def test_files_can_be_read_in_one_sitting():
-    long = {path.name: n for path in FILES if (n := path.read_text("utf-8").count("\n")) > 400}
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_heavy_libraries_stay_where_they_belong(package):
+    for path in files_of(package):
+        foreign = {name.split(".")[0] for name in imported(path)}
+        if path.name == "downstream.py":  # classifiers on theta are scikit-learn's
+            foreign -= {"sklearn"}
+        assert not foreign & FORBIDDEN[package], path.relative_to(PACKAGE)
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_nothing_executes_what_it_loads(package):
+    for path in files_of(package):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called not in {"eval", "exec", "torch.load", "yaml.load", "pickle.load", "pickle.loads"}
+                if called == "torch.manual_seed":
+                    assert path.name == "seeding.py"
+                assert called != "np.random.seed"
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_functions_are_short(package):
+    long = {
+        f"{path.relative_to(PACKAGE)}: {node.name}": n_lines
+        for path in files_of(package)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (n_lines := length(node)) > LONGEST_FUNCTION
+    }
     assert not long
+
+
+def length(function):
+    """Lines of a function without its docstring."""
+    docstring = function.body[0] if ast.get_docstring(function) is not None else None
+    lines = function.end_lineno - function.lineno + 1
+    return lines - (docstring.end_lineno - docstring.lineno + 1 if docstring else 0)
+
+
+def test_tests_import_shared_builders_from_support_alone():
+    wrong = [
+        f"{path.relative_to(TESTS)} imports {name}"
+        for path in sorted(TESTS.rglob("*.py"))
+        for name in imported(path)
+        if name.split(".")[0] in {"tests", "conftest"} and not name.startswith("tests.support.")
+    ]
+    assert not wrong

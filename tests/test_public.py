@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import topicnet
-from tests.workflows.test_bundle import texts
+from tests.support.corpora import texts
 from topicnet.errors import InputError, OutputError
 from topicnet.runtime.interrupt import FitInterrupted
 

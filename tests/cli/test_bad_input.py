@@ -3,11 +3,13 @@
 import gzip
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import QUICK, Topicnet, Warm, assert_refused, snapshot, themed_documents
+from tests.support.command_line import QUICK, Topicnet, Warm, assert_refused, snapshot
+from tests.support.corpora import themed_documents
 
 GOOD = "".join(f"{text}\n" for text in themed_documents()).encode()
 ROWS = "".join(f"{d},{text}\n" for d, text in enumerate(themed_documents())).encode()
@@ -286,13 +288,59 @@ def test_a_damaged_run_is_refused(name: str, warm: Warm, peopled: Path) -> None:
     assert not (peopled / "a.csv").exists()
 
 
-@pytest.mark.parametrize("name", ["topics.json", "metrics.json", "run.json"])
+# The files of a run that `topics` reads, and what it names when one holds something else. It needs no other.
+NEEDED_BY_TOPICS = {
+    "run.json": "run.json",
+    "topics.json": "topics.json",
+    "metrics.json": "metrics.json",
+    "doc_topic.csv": "doc_topic.csv",
+    "model/model.json": "run/model",
+    "model/model.safetensors": "model.safetensors",
+    "model/vocabulary.txt": "vocabulary.txt",
+    "corpus/counts.json": "run/corpus",
+    "corpus/data.npy": "run/corpus",
+    "corpus/documents.parquet": "run/corpus",
+    "corpus/indices.npy": "run/corpus",
+    "corpus/indptr.npy": "run/corpus",
+    "corpus/tokens.npy": "run/corpus",
+    "corpus/vocabulary.txt": "run/corpus",
+}
+
+
+def assert_needed_or_not(name: str, done: subprocess.CompletedProcess[str], printed: str) -> None:
+    """Assert that `topics` refused the changed file by name if it needs it, and printed the same if it does not."""
+    if name in NEEDED_BY_TOPICS:
+        assert_refused(done, NEEDED_BY_TOPICS[name])
+    else:
+        assert (done.returncode, done.stdout, done.stderr) == (0, printed, ""), name
+
+
+@pytest.fixture(scope="module")
+def printed(warm: Warm, themed_run: Path) -> str:
+    """What `topics` prints of the run."""
+    return warm("topics", themed_run, cwd=themed_run).stdout
+
+
 @pytest.mark.parametrize("content", [b"5", b"null", b"[1]", b'{"a": 1}', NOISE])
-def test_a_run_whose_json_holds_something_else_is_refused(name: str, content: bytes, warm: Warm, peopled: Path) -> None:
+@pytest.mark.parametrize("name", ["topics.json", "metrics.json", "run.json"])
+def test_json_of_something_else_is_refused_by_topics_if_it_needs_it(
+    name: str, content: bytes, printed: str, warm: Warm, peopled: Path
+) -> None:
     (peopled / "run" / name).write_bytes(content)
-    done = warm("topics", "run", cwd=peopled)
-    if done.returncode:  # what `topics` does not need may be anything
-        assert_refused(done, name)
+    assert_needed_or_not(name, warm("topics", "run", cwd=peopled), printed)
+
+
+def test_topics_needs_these_files_of_a_run_and_no_others(printed: str, warm: Warm, peopled: Path) -> None:
+    files = {path.relative_to(peopled / "run").as_posix(): path for path in (peopled / "run").rglob("*.*")}
+    assert files.keys() > NEEDED_BY_TOPICS.keys()
+    for name, path in files.items():
+        content = path.read_bytes()
+        path.write_bytes(b"5")
+        assert_needed_or_not(name, warm("topics", "run", cwd=peopled), printed)
+        path.write_bytes(content)
+    for name in files.keys() - NEEDED_BY_TOPICS.keys():
+        files[name].unlink()
+    assert warm("topics", "run", cwd=peopled).stdout == printed
 
 
 def test_a_full_standard_output_is_reported(warm: Warm, themed_run: Path) -> None:

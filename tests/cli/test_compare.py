@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.cli.conftest import SECONDS, THEMES, Warm, assert_refused, snapshot, themed_documents
-from tests.cli.test_interrupt import start, wait_for
-from tests.cli.test_results import one_json
+from tests.support.command_line import SECONDS, Warm, assert_refused, one_json, snapshot, start, wait_for
+from tests.support.corpora import THEMES, themed_documents
 from topicnet.cli.printing.scores import show_comparison
 from topicnet.errors import InputError, TopicnetError
 from topicnet.evaluate.perplexity import unigram_perplexity

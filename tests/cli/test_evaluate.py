@@ -1,14 +1,11 @@
 """`evaluate` and `prepare --reference`: scores with their conventions, the same whatever form the documents have."""
 
-import contextlib
-import io
 import itertools
 import json
 import math
 import random
 import re
 import shutil
-import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +17,8 @@ import pytest
 
 import topicnet
 import topicnet.cli
-from tests.cli.conftest import QUICK, THEMES, Warm, assert_refused, snapshot, themed_documents
-from tests.cli.test_results import one_json
+from tests.support.command_line import QUICK, Warm, assert_refused, fit_here, one_json, snapshot
+from tests.support.corpora import THEMES, themed_documents
 from topicnet.evaluate.perplexity import document_completion, split_documents, summarise_completion, unigram_perplexity
 from topicnet.text.corpus import Corpus
 from topicnet.workflows.run import Run
@@ -38,16 +35,6 @@ _draw = random.Random(1)
 _themes = [words.split() for words in THEMES.values()]
 _mixed = [2 * _themes[d % 4] + _themes[(d + 1) % 4] + ["zyzzyva"] for d in range(24)]
 TEST = [*(" ".join(_draw.choices(words, k=15)) for words in _mixed), "", "zyzzyva quux"]
-
-
-def fit_here(*arguments: str | Path, cwd: Path) -> tuple[int, str, str]:
-    """`topicnet fit` in this process: status, stdout and stderr. A fork spends a second on importing optimizers."""
-    on_sigterm = signal.getsignal(signal.SIGTERM)
-    stdout, stderr = io.StringIO(), io.StringIO()
-    with contextlib.chdir(cwd), contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-        status = topicnet.cli.run(["fit", *map(str, arguments)])
-    signal.signal(signal.SIGTERM, on_sigterm)
-    return status, stdout.getvalue(), stderr.getvalue()
 
 
 def label_of(d: int) -> str | None:

@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.cli.conftest import QUICK, Topicnet, Warm, snapshot, themed_documents
+from tests.support.command_line import QUICK, Topicnet, Warm, snapshot
+from tests.support.corpora import themed_documents
 
 MODEL = {"model/model.safetensors", "model/model.json", "model/vocabulary.txt"}
 TABLES = {"doc_topic.csv", "topic_word.csv", "topics.json", "metrics.json", "history.csv", "run.json"}
@@ -104,7 +105,7 @@ def test_results_go_to_stdout_and_progress_to_stderr(lee_fit: tuple[Path, Comple
     assert done.stdout.endswith("wrote run\n")
     for topic in topics:
         assert " ".join(topic["words"]) in done.stdout
-    for word in ("training", "teaching", "EM start", "device", " left\n", "epochs"):
+    for word in ("training", "encoder warm-up", "EM start", "device", " left\n", "epochs"):
         assert word not in done.stdout
         assert word in done.stderr
     assert "wrote" not in done.stderr

@@ -11,7 +11,8 @@ import pytest
 import zstandard
 from scipy.sparse import csr_matrix, save_npz
 
-from tests.cli.conftest import QUICK, THEMES, Warm, assert_refused, snapshot, themed_documents
+from tests.support.command_line import QUICK, Warm, assert_refused, snapshot
+from tests.support.corpora import THEMES, themed_documents
 from tests.support.workbooks import write_xlsx
 
 TEXTS = themed_documents(40)

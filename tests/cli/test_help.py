@@ -1,43 +1,57 @@
 """Help: every command has it, it names its options, and it comes without the heavy imports."""
 
-import json
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 import topicnet as package
-from tests.cli.conftest import ENVIRONMENT, PYTHON, SECONDS, Topicnet, Warm
+from tests.support.command_line import Topicnet, Warm, commands, loaded_by
 
-OPTIONS = {
-    "fit": "CORPUS --model --topics -k --out --config --seed --device --lang --stop-words --text-column --id-column"
-    " --encoding --min-df --max-df --max-vocab --init --epochs --batch-size --learning-rate --decoder --embeddings"
-    " --param --keep-corpus --no-keep-corpus --keep-texts --top --examples --overwrite --resume --strict --quiet",
-    "topics": "RUN --top --json",
-    "transform": "RUN NEW_DOCUMENTS --out --refine --text-column --id-column --encoding --overwrite --quiet",
-    "export": "RUN --doc-topic --topic-word --doc-component --component-word --format --top --overwrite --quiet",
-    "corpora": "--json",
-}
-HEAVY = ("torch", "sklearn", "polars", "pandas", "gensim", "spacy", "scipy", "pydantic", "numpy")
-LOADED = """
-import json, sys
-from topicnet import cli
-arguments = json.loads(sys.argv[1])
-try:
-    status = cli.run(arguments)
-finally:
-    print(json.dumps(sorted(name for name in sys.modules if "." not in name)), file=sys.stderr)
-sys.exit(status)
-"""
+COMMANDS = commands()
+BARE = [["--help"], ["--version"]]
+HELPS = [[], *([*names, "--help"] for names in COMMANDS if names), ["images"], ["fti"]]
+SLIPS = [
+    (["fit"], "no corpus was given"),
+    (["fit", "nowhere.txt"], "no such file or folder: nowhere.txt"),
+    (["fit", "lee", "--topics", "0"], "topics=0 given"),
+    (["fit", "lee", "--engine", "slurm"], "engine='slurm' given"),
+    (["topics", "nowhere"], "no model in 'nowhere'"),
+    (["images", "evaluate", "nowhere"], "no image model in 'nowhere'"),
+]
 
 
-@pytest.mark.parametrize("command", OPTIONS)
-def test_help_of_a_command_names_its_options(command: str, warm: Warm, tmp_path: Path) -> None:
-    done = warm(command, "--help", cwd=tmp_path)
+def words_of(text: str) -> str:
+    """The words of a text between single spaces, wherever its lines are broken."""
+    return f" {' '.join(re.findall(r'[a-zA-Z0-9_]+', text))} "
+
+
+def shown(names: tuple[str, ...], warm: Warm, cwd: Path) -> str:
+    """The help of a command."""
+    done = warm(*names, "--help", cwd=cwd)
     assert (done.returncode, done.stderr) == (0, "")
-    words = set(re.findall(r"[\w-]+", done.stdout))
-    assert set(OPTIONS[command].split()) <= words
+    return done.stdout
+
+
+@pytest.mark.parametrize("names", COMMANDS, ids=lambda names: " ".join(names) or "topicnet")
+def test_help_of_a_command_describes_each_of_its_options(names: tuple[str, ...], warm: Warm, tmp_path: Path) -> None:
+    text = shown(names, warm, tmp_path)
+    command = COMMANDS[names]
+    assert words_of(command.help) in words_of(text)
+    for parameter in command.params:
+        for option in [*parameter.opts, *parameter.secondary_opts]:
+            named = option if option.startswith("-") else parameter.metavar
+            assert re.search(rf"(?<![\w-]){re.escape(named)}(?![\w-])", text), named
+        assert re.search(r"\.(\s+\[.*\])?$", parameter.help or ""), f"{parameter.name} has no help sentence"
+        assert words_of(parameter.help) in words_of(text), parameter.name
+
+
+@pytest.mark.parametrize("group", [names for names in COMMANDS if hasattr(COMMANDS[names], "list_commands")])
+def test_help_of_a_group_lists_its_commands(group: tuple[str, ...], warm: Warm, tmp_path: Path) -> None:
+    text = shown(group, warm, tmp_path)
+    for names, command in COMMANDS.items():
+        if names and names[:-1] == group:
+            assert re.search(rf"^\W*{names[-1]}\s+{re.escape(command.help.split()[0])}", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"]])
@@ -45,8 +59,9 @@ def test_help_lists_every_command(arguments: list[str], topicnet: Topicnet) -> N
     done = topicnet(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Usage:" in done.stdout
-    for command in OPTIONS:
-        assert re.search(rf"^\s+{command}\s", done.stdout, re.MULTILINE)
+    for names in COMMANDS:
+        if len(names) == 1:
+            assert re.search(rf"^\W*{names[0]}\s", done.stdout, re.MULTILINE)
 
 
 def test_version(topicnet: Topicnet) -> None:
@@ -54,42 +69,16 @@ def test_version(topicnet: Topicnet) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"topicnet {package.__version__}\n", "")
 
 
-def loaded_by(arguments: list[str], cwd: Path) -> tuple[int, str, set[str]]:
-    """Status, what was said, and the heavy libraries that a command imports."""
-    done = subprocess.run(
-        [*PYTHON, "-c", LOADED, json.dumps(arguments)],
-        capture_output=True,
-        text=True,
-        env=ENVIRONMENT,
-        timeout=SECONDS,
-        check=False,
-        cwd=cwd,
-    )
-    *said, last = done.stderr.splitlines()
-    return done.returncode, "\n".join(said), set(json.loads(last)) & set(HEAVY)
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    for arguments, (status, messages, loaded) in zip(BARE + HELPS, loaded_by(BARE + HELPS, tmp_path), strict=True):
+        assert status == (2 if arguments == ["fti"] else 0), messages
+        # typer itself reads a command's arguments with pydantic.
+        assert loaded <= (set() if arguments in BARE else {"pydantic"}), arguments
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], *([name, "--help"] for name in OPTIONS), ["fti"]])
-def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
-    status, said, loaded = loaded_by(arguments, tmp_path)
-    assert status == (2 if arguments == ["fti"] else 0), said
-    # typer itself reads a command's arguments with pydantic.
-    assert loaded <= (set() if arguments in (["--help"], ["--version"]) else {"pydantic"})
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["fit"], "no corpus was given"),
-        (["fit", "nowhere.txt"], "no such file or folder: nowhere.txt"),
-        (["fit", "lee", "--topics", "0"], "topics=0 given"),
-        (["fit", "lee", "--engine", "slurm"], "engine='slurm' given"),
-        (["topics", "nowhere"], "no model in 'nowhere'"),
-        (["images", "evaluate", "nowhere"], "no image model in 'nowhere'"),
-    ],
-)
-def test_a_slip_is_told_before_torch_is_imported(arguments: list[str], told: str, tmp_path: Path) -> None:
-    status, said, loaded = loaded_by(arguments, tmp_path)
-    assert status == 2
-    assert told in said
-    assert not loaded & {"torch", "sklearn", "pandas"}
+def test_input_errors_are_reported_before_torch_is_imported(tmp_path: Path) -> None:
+    results = loaded_by([arguments for arguments, _ in SLIPS], tmp_path)
+    for (arguments, message), (status, messages, loaded) in zip(SLIPS, results, strict=True):
+        assert status == 2, arguments
+        assert message in messages
+        assert not loaded & {"torch", "sklearn", "pandas"}, arguments

@@ -15,9 +15,15 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tests.cli.conftest import ENVIRONMENT, PYTHON, SECONDS, Topicnet, Warm, assert_refused, snapshot
-from tests.cli.test_help import HEAVY, LOADED
-from tests.cli.test_interrupt import start, wait_for
+from tests.support.command_line import (
+    SECONDS,
+    Topicnet,
+    Warm,
+    assert_refused,
+    snapshot,
+    start,
+    wait_for,
+)
 from topicnet.images.data.load import ImageData, load_images
 from topicnet.images.workflows.storage import load_model
 
@@ -573,16 +579,6 @@ def test_a_disk_that_refuses_to_write(warm: Warm, tmp_path: Path) -> None:
 def test_a_fresh_process_refuses_alike(topicnet: Topicnet, tmp_path: Path) -> None:
     assert_refused(topicnet(*FIT, "--variant", "nonsense"), "'nonsense' given, expected one of vae, beta-vae")
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("arguments", [["images"], ["images", "fit", "--help"]])
-def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    done = subprocess.run(
-        [*PYTHON, "-c", LOADED, json.dumps(arguments)],
-        capture_output=True, text=True, env=ENVIRONMENT, timeout=SECONDS, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert set(json.loads(done.stderr.splitlines()[-1])) & {*HEAVY, "matplotlib"} <= {"pydantic"}  # typer's own
 
 
 # ---------------------------------------------------------------- Ctrl-C and kill -9

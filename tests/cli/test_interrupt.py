@@ -8,34 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import COMMAND, ENVIRONMENT, SECONDS, Warm, snapshot
+from tests.support.command_line import COMMAND, ENVIRONMENT, SECONDS, Warm, snapshot, start, wait_for
 
 LONG = ("-k", "5", "--epochs", "100000", "--config", "patient.yaml")
-
-
-def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    """Start `topicnet` with Ctrl-C as a terminal leaves it, whatever this process was started with."""
-    return subprocess.Popen(
-        [*COMMAND, *arguments],
-        cwd=cwd,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def wait_for(process: subprocess.Popen[str], beginning: str) -> None:
-    """Read stderr up to a line that begins so."""
-    assert process.stderr is not None
-    seen = []
-    for line in process.stderr:
-        if line.startswith(beginning):
-            return
-        seen.append(line)
-    pytest.fail(f"no line {beginning!r} in: {''.join(seen)}")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.cli.conftest import COMMAND, ENVIRONMENT, SECONDS, Warm, snapshot, themed_documents
+from tests.support.command_line import COMMAND, ENVIRONMENT, SECONDS, Warm, snapshot
+from tests.support.corpora import themed_documents
 from topicnet.models import MODELS
 
 ALL = pytest.mark.parametrize("model", MODELS)

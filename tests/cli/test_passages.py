@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 import topicnet
-from tests.cli.conftest import Warm, assert_refused, snapshot, themed_documents
+from tests.support.command_line import Warm, assert_refused, snapshot
+from tests.support.corpora import themed_documents
 from topicnet.errors import InputError
 
 FAST = ("-k", "3", "--epochs", "1", "--init", "random", "--quiet")

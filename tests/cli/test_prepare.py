@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.cli.conftest import QUICK, Warm, assert_refused, snapshot, themed_documents
-from tests.cli.test_interrupt import start
+from tests.support.command_line import QUICK, Warm, assert_refused, snapshot, start
+from tests.support.corpora import themed_documents
 from topicnet.text.corpus import Corpus
 
 FAST = ("-k", "3", "--epochs", "1", "--init", "random", "--quiet")

@@ -18,7 +18,8 @@ from typing import TextIO
 import numpy as np
 import pytest
 
-from tests.cli.conftest import ENVIRONMENT, THEMES, Topicnet, snapshot
+from tests.support.command_line import ENVIRONMENT, Topicnet, snapshot
+from tests.support.corpora import THEMES
 from topicnet.text.corpus import Corpus
 from topicnet.text.readers.documents import Documents
 from topicnet.text.tokens.options import TextOptions

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cli.conftest import themed_documents
+from tests.support.corpora import themed_documents
 
 CASES = {
     "missing file": (["fit", "nosuch.txt"], "no such file"),

@@ -1,21 +1,15 @@
 """`topics`, `transform`, `export` and `corpora`: the tables of a run, in every format the same numbers."""
 
 import csv
-import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from tests.cli.conftest import COMMAND, ENVIRONMENT, SECONDS, Topicnet, Warm, snapshot, themed_documents
-
-
-def one_json(text: str) -> Any:
-    """The JSON document that is the whole text."""
-    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+from tests.support.command_line import COMMAND, ENVIRONMENT, SECONDS, Topicnet, Warm, one_json, snapshot
+from tests.support.corpora import themed_documents
 
 
 def read_theta(path: Path) -> tuple[list[str], list[str], np.ndarray]:

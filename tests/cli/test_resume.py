@@ -11,8 +11,17 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.cli.conftest import COMMAND, ENVIRONMENT, SECONDS, Topicnet, Warm, assert_refused, snapshot
-from tests.cli.test_interrupt import start, wait_for
+from tests.support.command_line import (
+    COMMAND,
+    ENVIRONMENT,
+    SECONDS,
+    Topicnet,
+    Warm,
+    assert_refused,
+    snapshot,
+    start,
+    wait_for,
+)
 from topicnet.storage.atomic import folder_lock
 
 OPTIONS = ("fit", "lee", "-k", "5", "--epochs", "40", "--config", "patient.yaml", "--out", "run")

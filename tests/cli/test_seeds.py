@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 import topicnet
-from tests.cli.conftest import QUICK, Warm, assert_refused, themed_documents
-from tests.cli.test_evaluate import fit_here
-from tests.cli.test_results import one_json
+from tests.support.command_line import QUICK, Warm, assert_refused, fit_here, one_json
+from tests.support.corpora import themed_documents
 from topicnet.evaluate.stability import stability
 from topicnet.runtime.reporter import Reporter
 from topicnet.workflows import fit as workflow

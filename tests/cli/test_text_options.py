@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 import topicnet
-from tests.cli.conftest import THEMES, Warm, assert_refused, snapshot, themed_documents
+from tests.support.command_line import Warm, assert_refused, snapshot
+from tests.support.corpora import THEMES, themed_documents
 
 FAST = ("-k", "3", "--epochs", "1", "--init", "random", "--quiet")
 DIRT = "see https://example.org/path?q=1 or www.foo.com, mail me@home.org <b>bold&nbsp;text</b> covid19 1990"

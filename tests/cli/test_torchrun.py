@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.conftest import SECONDS, THEMES, snapshot
-from tests.cli.test_interrupt import wait_for
+from tests.support.command_line import SECONDS, snapshot, wait_for
+from tests.support.corpora import THEMES
 from tests.support.processes import ended, started, surroundings
 from topicnet import cli
 

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from tests.cli.conftest import assert_refused, themed_documents
+from tests.support.command_line import assert_refused
+from tests.support.corpora import themed_documents
 from topicnet.errors import InputError
 from topicnet.experiments.tune import tune
 from topicnet.workflows.config import read_config

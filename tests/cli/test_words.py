@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Warm, assert_refused, snapshot, themed_documents
+from tests.support.command_line import Warm, assert_refused, snapshot
+from tests.support.corpora import themed_documents
 
 FAST = ("-k", "2", "--epochs", "1", "--init", "random", "--quiet")
 HEADER, FOOTER = "received forwarded", "unsubscribe newsletter preferences account"

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.cli.conftest import COMMAND, ENVIRONMENT, SECONDS, Warm, assert_refused
+from tests.support.command_line import COMMAND, ENVIRONMENT, SECONDS, Warm, assert_refused
 
 SENTENCES = [
     "我们在北京的公司开发了新的机器学习系统",

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix
 
+from tests.support.corpora import matched_cosine, planted
 from topicnet.core.em import (
     BELIEF,
     DOUBT,
@@ -23,21 +23,6 @@ from topicnet.core.em import (
 from topicnet.core.sparse import SparseBatch, SparseBatches
 
 CPU = torch.device("cpu")
-
-
-def planted(n_docs=600, n_words=120, n_topics=6, length=60, seed=0):
-    """Counts sampled from LDA, and the topics they came from."""
-    rng = np.random.default_rng(seed)
-    beta = rng.dirichlet(np.full(n_words, 0.05), n_topics)
-    theta = rng.dirichlet(np.full(n_topics, 0.1), n_docs)
-    counts = np.stack([rng.multinomial(length, p / p.sum()) for p in theta @ beta])
-    return csr_matrix(counts.astype(np.float32)), beta
-
-
-def matched_cosine(found, truth):
-    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (found, truth)]
-    similarity = unit[0] @ unit[1].T
-    return similarity[linear_sum_assignment(-similarity)].mean()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -8,7 +8,8 @@ import torch
 from scipy.sparse import csr_matrix
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.core.test_sparse import CPU, TOLERANCE, counts_matrix, relative_difference, twin
+from tests.support.corpora import counts_matrix
+from tests.support.tensors import CPU, TOLERANCE, relative_difference, twin
 from topicnet.core import product_likelihood
 from topicnet.core.product_likelihood import product_log_likelihood
 from topicnet.core.sparse import SparseBatch

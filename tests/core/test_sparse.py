@@ -5,12 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import csr_matrix, random_array
+from scipy.sparse import csr_matrix
 
+from tests.support.corpora import counts_matrix
+from tests.support.tensors import CPU, TOLERANCE, relative_difference, twin
 from topicnet.core.sparse import SparseBatch, SparseBatches, mixture_log_likelihood, sparse_linear
-
-CPU = torch.device("cpu")
-TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
 
 
 @pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
@@ -21,23 +20,8 @@ def dtype(request):
     torch.set_default_dtype(before)
 
 
-def counts_matrix(n_docs=40, n_words=300, density=0.05, seed=0):
-    dense = np.ceil(random_array((n_docs, n_words), density=density, rng=np.random.default_rng(seed)).toarray() * 5)
-    dense[3] = 0  # one document is empty
-    return csr_matrix(dense)
-
-
 def whole(counts):
     return SparseBatch.from_csr(counts, np.arange(counts.shape[0]), CPU)
-
-
-def twin(tensor):
-    return tensor.detach().clone().requires_grad_()
-
-
-def relative_difference(a, b):
-    """Largest difference, as a share of the largest entry: sums of terms that cancel keep only so many digits."""
-    return float((a - b).detach().abs().max() / b.detach().abs().max())
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix, vstack
 
-from tests.core.test_em import matched_cosine, planted
+from tests.support.corpora import matched_cosine, planted
 from topicnet.errors import InputError
 from topicnet.evaluate.perplexity import document_completion, split_documents
 from topicnet.experiments import baselines

@@ -1,4 +1,4 @@
-"""Little teaching: most of a small fit is spent on it, and few checks need an encoder that has learned its lesson."""
+"""Short encoder warm-ups: they take most of a small fit, and few checks need an encoder that is warmed up well."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from topicnet.models import fitting
 
 
 @pytest.fixture(autouse=True)
-def little_teaching(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenth of the steps, but for tests marked `taught`, where topics have to be found."""
+def short_warm_ups(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warm encoders up for 20 steps, except in tests marked `taught`, which have to find topics."""
     if "taught" not in request.keywords:
         monkeypatch.setattr(fitting, "WARM_UP_STEPS", 20)
         monkeypatch.setattr(fitting, "RESEED_WARM_UP_STEPS", 20)

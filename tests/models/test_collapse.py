@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from tests.core.test_em import matched_cosine, planted
+from tests.support.corpora import matched_cosine, planted
 from topicnet.models import MODELS
 
 KINDS = pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS.keys())

@@ -12,7 +12,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from tests.core.test_em import matched_cosine, planted
+from tests.support.corpora import matched_cosine, planted
+from tests.support.models import everything
 from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models import MODELS, fitting
@@ -81,14 +82,6 @@ def test_the_caller_s_random_state_and_data_are_left_alone(kind, corpus):
     assert np.array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), before[1])
     assert (corpus != before[2]).nnz == 0
-
-
-def everything(model, corpus):
-    """What a fit leaves, but for seconds; its weights as bytes."""
-    history = [{name: value for name, value in row.items() if name != "seconds"} for row in model.history_]
-    weights = {name: value.numpy().tobytes() for name, value in model.network_.state_dict().items()}
-    ending = model.ending()
-    return weights, repr((history, ending, model.score(corpus))), model.transform(corpus).tobytes()
 
 
 def press_in_epoch(epoch):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.core.test_em import planted
+from tests.support.corpora import planted
 from tests.support.processes import ended, started
 from topicnet.core import sparse
 from topicnet.errors import InputError, ParallelError
@@ -44,9 +44,10 @@ def model_of(case, batch_size):
 
 
 def fit(model, counts, **options):
-    """Fit, with little teaching, and with gradients sparse in rows where the first layer is as small as in one case."""
+    """Fit with short encoder warm-ups, and row-sparse gradients if the first layer is as small as in one case."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "WARM_UP_STEPS", 20)
+        patch.setattr(fitting, "RESEED_WARM_UP_STEPS", 20)
         if model.hidden_dim == 32:
             patch.setattr(sparse, "ROW_SPARSE_ENTRIES", 100)
         return model.fit(counts, **options)

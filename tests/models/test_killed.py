@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.core.test_em import planted
-from tests.models.test_contract import everything
+from tests.support.corpora import planted
+from tests.support.models import everything
 from topicnet.models import MODELS, WLDA, fitting
 from topicnet.training.checkpoint import Checkpoints
 

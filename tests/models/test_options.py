@@ -6,7 +6,7 @@ import torch
 from scipy.sparse import csr_matrix
 from sklearn.metrics import adjusted_rand_score
 
-from tests.core.test_em import matched_cosine, planted
+from tests.support.corpora import matched_cosine, planted
 from topicnet.core.counter_rng import Noise
 from topicnet.errors import InputError
 from topicnet.models import ETM, GMNTM, MODELS, NVDMGSM, WLDA

@@ -14,10 +14,9 @@ from scipy import stats
 from topicnet.cli.printing.words import records, show_words, write_words
 from topicnet.errors import InputError, OutputError
 from topicnet.text import boilerplate
-from topicnet.text import repeated_lines as repeated
 from topicnet.text.boilerplate import Suggestion, suggest
 from topicnet.text.corpus import Corpus
-from topicnet.text.repeated_lines import repeated_lines
+from topicnet.text.repeated_lines import FEWEST, repeated_lines
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.word_lists import read_words
 from topicnet.text.vocabulary import Pruning
@@ -127,7 +126,7 @@ def test_blocks_leave_no_trace(at_once: int, monkeypatch: pytest.MonkeyPatch) ->
     words, lines = suggest(corpus, 20), repeated_lines(corpus, 5, length=3)
     monkeypatch.setattr(boilerplate, "TOKENS_AT_ONCE", at_once)
     monkeypatch.setattr(boilerplate, "COMPANY_NUMBERS", at_once)
-    monkeypatch.setattr(repeated, "TOKENS_AT_ONCE", at_once)
+    monkeypatch.setattr("topicnet.text.repeated_lines.TOKENS_AT_ONCE", at_once)
     parts = suggest(corpus, 20)
     assert [found.word for found in parts] == [found.word for found in words]
     assert [found.reason for found in parts] == [found.reason for found in words]
@@ -180,7 +179,7 @@ def windows_by_counting(corpus: Corpus, length: int) -> dict[tuple[str, ...], in
 def test_lines_hold_only_what_many_documents_hold_and_miss_nothing(texts: list[str], length: int) -> None:
     corpus = Corpus.from_texts(texts, vocabulary=["aa", "bb"])
     held = windows_by_counting(corpus, length)
-    many = {window for window, documents in held.items() if documents >= repeated.FEWEST}
+    many = {window for window, documents in held.items() if documents >= FEWEST}
     lines = repeated_lines(corpus, 100, length=length)
     parts = [[line.words[i : i + length] for i in range(len(line.words) - length + 1)] for line in lines]
     assert {window for windows in parts for window in windows} == many

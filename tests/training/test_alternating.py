@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.training.test_loop import Memory, Points, outcome
+from tests.support.training import Memory, Points, outcome
 from topicnet.training.alternating import Phase, Phases
 from topicnet.training.loop import train
 from topicnet.training.optimizer import Adam

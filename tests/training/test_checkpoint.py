@@ -107,7 +107,7 @@ def test_when_all_are_damaged_there_is_none(three):
 
 
 @pytest.mark.parametrize(
-    ("owner", "said"),
+    ("fingerprint", "said"),
     [(FINGERPRINT | {"seed": 8}, "seed"), (FINGERPRINT | {"extra": 1}, "extra"), ({"model": "ETM"}, "noise")],
 )
 def test_those_of_another_fit_are_refused_and_left(three, fingerprint, said):

@@ -1,6 +1,5 @@
 """The training loop on a network small enough to know the answer."""
 
-import json
 import math
 
 import numpy as np
@@ -8,34 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from topicnet.training.checkpoint import Saved
+from tests.support.training import BrokenOffError, Memory, Points, outcome
 from topicnet.training.loop import CHECK_STEPS, MOST_ROLLBACKS, RUNAWAY, train, validation_loss
 from topicnet.training.progress import Rollback
 from topicnet.training.schedule import Schedule
 
 CPU = torch.device("cpu")
-
-
-class Points:
-    """Batches of numbers."""
-
-    def __init__(self, values, batch_size=5):
-        self.values = torch.tensor(values)
-        self.batch_size = batch_size
-
-    @property
-    def n_docs(self):
-        return len(self.values)
-
-    def __len__(self):
-        return -(-len(self.values) // self.batch_size)
-
-    def __iter__(self):
-        yield from self.values.split(self.batch_size)
-
-    def shuffled(self, rng, skip=0):
-        order = torch.as_tensor(rng.permutation(len(self.values)))
-        yield from self.values[order].split(self.batch_size)[skip:]
 
 
 class Mean(nn.Module):
@@ -231,7 +208,7 @@ def test_a_treatment_may_cost_a_little_and_is_undone_where_it_costs_more(value, 
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "left", "treatments"),
+    ("first", "second", "left", "interventions"),
     [(2.0, 2.0, 1.0, 0), (1.2, 2.0, 1.2, 1), (1.2, 1.25, 1.25, 2), (2.0, 1.2, 1.2, 2), (1.25, 1.35, 1.25, 1)],
 )
 def test_of_two_treatments_those_too_dear_are_undone(first, second, left, interventions):
@@ -387,26 +364,6 @@ def test_treated_weights_far_from_the_start_are_no_runaway_loss():
 # ---------------------------------------------------------------- going on
 
 
-class BrokenOffError(Exception):
-    """Ends a run as a kill would."""
-
-
-class Memory:
-    """Checkpoints in memory: the state at every step, copied as a disk would; ends the run at one of them."""
-
-    def __init__(self, last=None):
-        self.all, self.last = [], last
-
-    def due(self):
-        return True
-
-    def save(self, saved):
-        values = json.loads(json.dumps(saved.values))  # NaN and infinity as Python writes them
-        self.all.append(Saved({name: value.clone() for name, value in saved.tensors.items()}, values))
-        if len(self.all) == self.last:
-            raise BrokenOffError
-
-
 class Wandering(nn.Module):
     """Two parameters, a running mean and a scalar term, so that all there is to remember matters."""
 
@@ -456,14 +413,6 @@ def wander(checkpoints, saved=None, lost=(), validation=True, patience=1000, **o
     options = {"epochs": 10, "treat": mover, "companions": [mover], "rate": 0.05} | options
     result = run(network, Points(VALUES), kept, checkpoints=checkpoints, saved=saved, patience=patience, **options)
     return network, result
-
-
-def outcome(network, result):
-    """All of a run but its seconds, as bytes and text, where NaN equals NaN."""
-    rows = [{name: value for name, value in row.items() if name != "seconds"} for row in result.history]
-    weights = {name: value.numpy().tobytes() for name, value in network.state_dict().items()}
-    ending = (result.best_epoch, result.best_loss, result.stopped, result.rollbacks, result.interventions)
-    return weights, repr((rows, ending))
 
 
 def lost_batches(n):

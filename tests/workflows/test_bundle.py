@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import topicnet
+from tests.support.corpora import THREE_THEMES, texts
 from topicnet.errors import BundleError, InputError
 from topicnet.storage.formats import json_checksum
 from topicnet.storage.model_files import HEADER, TENSORS
@@ -20,12 +21,6 @@ from topicnet.text.readers.read import Documents
 from topicnet.workflows.bundle import FORMAT, VOCABULARY, load_bundle
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-THEMES = ("cat dog horse sheep goat", "bread butter cheese milk honey", "engine wheel brake gear clutch")
-
-
-def texts(n=90):
-    rng = np.random.default_rng(0)
-    return [" ".join(rng.choice(THEMES[i % 3].split(), 8)) for i in range(n)]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +57,7 @@ def test_transform_takes_raw_text(run, saved):
     theta = topicnet.load(saved).transform(["The CAT, the dog -- and a Goat!", "", "zzz qqq"])
     assert theta.shape == (3, 3)
     assert np.allclose(theta.sum(1), 1, atol=1e-5)
-    animals = [k for k, words in enumerate(run.top_words(3)) if set(words) <= set(THEMES[0].split())]
+    animals = [k for k, words in enumerate(run.top_words(3)) if set(words) <= set(THREE_THEMES[0].split())]
     assert theta[0].argmax() in animals
     assert np.array_equal(theta[1], theta[2])
 

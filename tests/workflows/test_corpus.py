@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import topicnet
-from tests.cli.conftest import themed_documents
+from tests.support.corpora import themed_documents
 from topicnet.errors import CorpusError, InputError, TopicnetError
 from topicnet.experiments.workspace import read_parts
 from topicnet.runtime.reporter import Reporter
@@ -101,7 +101,7 @@ def test_a_corpus_is_called_for_its_source(corpus: str | list[str], name: str) -
 @pytest.mark.parametrize("corpus", [None, "", []])
 def test_no_corpus_has_no_name(corpus: Any) -> None:
     with pytest.raises(InputError, match="no corpus was given"):
-        resolve_source(of(corpus)).name
+        resolve_source(of(corpus))
 
 
 def test_a_name_that_is_also_a_file_here_is_refused(here: Path) -> None:

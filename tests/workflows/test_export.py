@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 import topicnet
-from tests.cli.conftest import snapshot, themed_documents
+from tests.support.command_line import snapshot
+from tests.support.corpora import themed_documents
 from topicnet.errors import CorpusError, InputError, TopicnetError
 from topicnet.runtime.reporter import Reporter
 from topicnet.text.corpus import Corpus
@@ -31,7 +32,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a corpus, its counts and a run, which tests read and never change."""
     folder = tmp_path_factory.mktemp("made")
     pl.DataFrame(ROWS).write_parquet(folder / "corpus.parquet")
-    prepare(read_config(None, {"corpus": str(folder / "corpus.parquet")}), folder / "counts", overwrite=False)
+    prepare(
+        read_config(None, {"corpus": str(folder / "corpus.parquet")}), folder / "counts", Reporter(), overwrite=False
+    )
     fitted = topicnet.fit(Corpus.load(folder / "counts"), n_topics=3, max_epochs=1, init="random", device="cpu")
     fitted.save(folder / "run")
     return folder

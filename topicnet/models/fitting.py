@@ -253,8 +253,9 @@ class Fitting:
         theta, beta, self.rng.bit_generator.state = on_rank_zero(self.world, fit)
         return MixtureFit(theta.to(self.device), beta.to(self.device))
 
-    def _warm_up_encoder(self, counts: csr_matrix, theta: Tensor, steps: int = RESEED_WARM_UP_STEPS) -> None:
-        """Teach the encoder the theta (n, K) of documents (n, V)."""
+    def _warm_up_encoder(self, counts: csr_matrix, theta: Tensor, steps: int | None = None) -> None:
+        """Train the encoder to give theta (n, K) for documents (n, V); by default for as long as after a reseeding."""
+        steps = RESEED_WARM_UP_STEPS if steps is None else steps
         n_batches = len(SparseBatches(counts, self.settings.batch_size, self.device, self.world))
         # Without any teaching theta would mean nothing: after Ctrl-C one quick epoch is still done.
         epochs = (

@@ -83,7 +83,15 @@ class TextFiles:
                 check_there(Path(source))
 
     def documents(self, skipped: SkippedRows | None) -> Iterator[Documents]:
-        """Read the documents in batches; rows that cannot be read go to `skipped` if it is given."""
+        """Read the documents in batches; rows that cannot be read go to `skipped` if it is given.
+
+        Raises
+        ------
+        InputError
+            Something cannot be read, or counts are among the files.
+        """
+        if self.given != "-":
+            _refuse_counts_among_texts(self.given)
         documents = read_documents(
             self.given,
             text_column=self.text_column,
@@ -225,8 +233,6 @@ def resolve_source(config: FitConfig) -> NamedCorpus | TextFiles | Counts:
             refuse_options(config, (*OF_COUNTING, "text_column", "id_column", "skip_bad_rows"), given)
             vocabulary = None if config.vocabulary is None else Path(config.vocabulary)
             return ForeignCounts(given, kind, vocabulary, config.encoding)
-    if given != "-":
-        _refuse_counts_among_texts(given)
     return TextFiles(
         given, config.text_column, config.id_column, config.encoding, config.file_format, config.skip_bad_rows
     )

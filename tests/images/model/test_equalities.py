@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.images.model.test_latents import (
+from tests.support.images import (
     CATEGORICAL,
     CPU,
     K,

@@ -1,7 +1,4 @@
-"""Factorisations of q and p: closed forms against draws, priors that are densities, and the traps of categories.
-
-`made`, `stirred` and `some_images` serve the other tests of image models too.
-"""
+"""Factorisations of q and p: closed forms against draws, priors that are densities, and the traps of categories."""
 
 import math
 
@@ -10,25 +7,34 @@ import pytest
 import torch
 from scipy.stats import chisquare, kstest
 
+from tests.support.images import (
+    CATEGORICAL,
+    H,
+    K,
+    P,
+    Z,
+    made,
+    one_image,
+    some_images,
+    some_noise,
+    standard_errors,
+    stirred,
+    without_the_weights_of_c,
+)
 from topicnet.core.counter_rng import UPPER, Noise
 from topicnet.core.distributions import Normal
 from topicnet.images.model.batches import ImageBatch
-from topicnet.images.model.building import build
 from topicnet.images.model.hierarchies import ClusteredLatents
 from topicnet.images.model.latents import COOLING, ESTIMATORS, TEMPERATURES, CategoricalLatents, GaussianLatents
 from topicnet.images.model.nets import LOG_VAR_RANGE
 from topicnet.images.model.settings import Sizes
-from topicnet.images.model.variants import VARIANTS, resolve_parameters
-from topicnet.runtime.seeding import seeded
+from topicnet.images.model.variants import VARIANTS
 from topicnet.runtime.threads import chosen_threads
 
-CPU = torch.device("cpu")
-P, Z, H, K = 6, 3, 8, 3
 # One of each: the others share their latents and prior with one of these.
 FACTORISATIONS = (
     "vae", "mog", "vampprior", "hvae", "hvp", "cp-vae", "indq", "indp", "indqp", "vade", "gmvae",
 )  # fmt: skip
-CATEGORICAL = [name for name, variant in VARIANTS.items() if variant.latents == "categorical"]
 # q(c|x) that follows from z is averaged apart from z: a looser bound, not another one.
 LOOSE = ("vade", "gmvae")
 
@@ -38,64 +44,6 @@ def _one_thread():
     """Threads wait for each other on a busy machine; a fit has its own say."""
     with chosen_threads():
         yield
-
-
-def made(name, *, n_categories=K, estimator="gumbel", likelihood=None, n_images=20, seed=0, sizes=None, **parameters):
-    """An untrained model of a variant, small and in double precision."""
-    variant = VARIANTS[name]
-    small = {"components": 4.0} if "components" in variant.parameters else {}
-    with seeded(seed):
-        vae = build(
-            variant,
-            sizes or Sizes(P, Z, H, 2, n_categories if variant.has_categories else None),
-            resolve_parameters(name, small | parameters),
-            likelihood=likelihood or variant.likelihood,
-            estimator=estimator,
-            n_images=n_images,
-        )
-    return vae.double()
-
-
-def stirred(module, seed=1, by=0.3):
-    """The same with all weights moved at random: a start has many zeros, and things that differ by them look alike."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for value in module.parameters():
-            value.add_(by * torch.randn(value.shape, generator=generator, dtype=value.dtype))
-    return module
-
-
-@torch.no_grad()
-def without_the_weights_of_c(conditional, other, **options):
-    """Two variants with the same weights, those of q(z | c, x) for c, which `other` has not, at nothing."""
-    first, second = stirred(made(conditional, **options)).train(), made(other).train()
-    for layer in (first.latents.head.mean, first.latents.head.log_var):
-        layer.weight[:, -K:] = 0
-    theirs = first.state_dict()
-    for key, value in second.state_dict().items():
-        value.copy_(theirs[key][:, : value.shape[1]] if value.ndim == 2 else theirs[key])
-    return first, second
-
-
-def some_noise(n, seed=0):
-    return Noise.of(seed, np.arange(n), CPU)
-
-
-def some_images(n=20, n_pixels=P, seed=0):
-    """A batch of black and white images in double precision."""
-    x = np.random.default_rng(seed).integers(0, 2, (n, n_pixels)).astype(np.float64)
-    return ImageBatch(torch.as_tensor(x), some_noise(n, seed))
-
-
-def one_image(n):
-    """One image, with noise for so many draws."""
-    return ImageBatch(some_images(1).pixels.expand(n, -1), some_noise(n, 5))
-
-
-def standard_errors(values):
-    """How many standard errors the mean is from 0."""
-    spread = float(values.std())
-    return 0.0 if spread < 1e-12 and abs(values.mean()) < 1e-12 else float(values.mean()) / spread * len(values) ** 0.5
 
 
 # ---------------------------------------------------------------- closed forms

@@ -9,7 +9,7 @@ from scipy.stats import kstest
 from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import Normal as TorchNormal
 
-from tests.images.model.test_latents import some_noise
+from tests.support.images import some_noise
 from topicnet.images.model.batches import ImageBatches
 from topicnet.images.model.likelihoods import (
     LEAST_SHARE,

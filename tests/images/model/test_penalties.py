@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.images.model.test_latents import CPU, made, some_images, some_noise, standard_errors, stirred
+from tests.support.images import CPU, made, some_images, some_noise, standard_errors, stirred
 from topicnet.core.counter_rng import Noise
 from topicnet.core.distributions import Normal, Point
 from topicnet.images.model.latents import Draw

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.signal import argrelmax
 
-from tests.images.model.test_latents import CPU, H, K, P, Z, made, some_images
+from tests.support.images import CPU, H, K, P, Z, made, some_images
 from topicnet.errors import InputError
 from topicnet.images.data.load import load_images
 from topicnet.images.model.batches import ImageBatches

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.readers import anything, numbers, read, refusal
 from tests.support.workbooks import write_xlsx
-from tests.text.readers.test_read import anything, numbers, read, refusal
 from topicnet.text.readers import columnar
 from topicnet.text.readers.read import Documents, read_documents
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.text.readers.test_read import anything, numbers, read, refusal, write
+from tests.support.readers import anything, numbers, read, refusal, write
 from topicnet.text.readers import delimited
 from topicnet.text.readers.read import Documents, SkippedRows, read_documents
 

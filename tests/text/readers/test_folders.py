@@ -7,7 +7,7 @@ import os
 import polars as pl
 import pytest
 
-from tests.text.readers.test_read import numbers, read, refusal, write
+from tests.support.readers import numbers, read, refusal, write
 from topicnet.errors import CorpusError
 from topicnet.text.readers.folders import split_ending
 from topicnet.text.readers.read import Documents, SkippedRows, read_documents

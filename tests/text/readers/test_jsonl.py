@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.text.readers.test_read import anything, read, refusal, write
+from tests.support.readers import anything, read, refusal, write
 from topicnet.text.readers.read import Documents, SkippedRows
 
 BAD_LINES = [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.text.readers.test_read import numbers, read, refusal, write
+from tests.support.readers import numbers, read, refusal, write
 from topicnet.text.readers.mallet import is_octis
 from topicnet.text.readers.read import Documents, SkippedRows, octis_vocabulary
 

@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.text.readers.test_read import numbers, read, refusal
+from tests.support.readers import numbers, read, refusal
 from topicnet.errors import CorpusError
 from topicnet.text.readers import open_text
 from topicnet.text.readers.open_text import File, check_encoding, installed

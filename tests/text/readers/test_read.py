@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,55 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.readers import anything, batches_are_sound, numbers, read, refusal, write
 from tests.support.workbooks import write_xlsx
 from topicnet.errors import CorpusError, InputError
+from topicnet.text import readers
 from topicnet.text.readers import open_text
-from topicnet.text.readers import read as readers
 from topicnet.text.readers.read import FORMATS, Documents, SkippedRows, read_documents, source_name
 
 UNICODE_BREAKS = "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
-
-
-def write(path: Path, content: str | bytes, encoding: str = "utf-8") -> Path:
-    data = content if isinstance(content, bytes) else content.encode(encoding)
-    path.write_bytes(gzip.compress(data, 1) if path.name.lower().endswith(".gz") else data)
-    return path
-
-
-def read(path: str | Path, **options: Any) -> Documents:
-    """All batches as one."""
-    batches = list(read_documents(path, **options))
-    assert all(batches_are_sound(batches, options.get("batch_docs", 10_000)))
-    return Documents(
-        [i for b in batches for i in b.ids],
-        [t for b in batches for t in b.texts],
-        [m for b in batches for m in b.metadata],
-    )
-
-
-def batches_are_sound(batches: list[Documents], batch_docs: int) -> Iterable[bool]:
-    for i, batch in enumerate(batches):
-        yield len(batch.ids) == len(batch.texts) == len(batch.metadata)
-        yield 1 <= len(batch.ids) <= batch_docs
-        yield len(batch.ids) == batch_docs or i == len(batches) - 1 or is_full(batch, batches[i + 1])
-
-
-def is_full(batch: Documents, following: Documents) -> bool:
-    """Whether one more document would have been too many characters."""
-    return sum(map(len, [*batch.texts, following.texts[0]])) > readers._BATCH_CHARACTERS
-
-
-def refusal(path: str | Path, **options: Any) -> str:
-    """Message of the CorpusError that reading raises."""
-    with pytest.raises(CorpusError) as caught:
-        list(read_documents(path, **options))
-    message = str(caught.value)
-    assert message.isprintable()  # so: one line
-    return message
-
-
-def numbers(n: int) -> list[str]:
-    return [str(i) for i in range(1, n + 1)]
 
 
 def stdin_of(data: bytes) -> SimpleNamespace:
@@ -77,7 +36,6 @@ def stdin_of(data: bytes) -> SimpleNamespace:
 awkward = st.sampled_from(
     [*UNICODE_BREAKS, "\ufeff", "\r\n", "\n", '"', '""', ",", "\t", "\\", "é", "日本", "😀", " ", "'"]
 )
-anything = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 free_texts = st.lists(st.one_of(anything, st.lists(awkward, max_size=6).map("".join)), max_size=12)
 line_texts = free_texts.map(lambda texts: [t.replace("\n", "").rstrip("\r") for t in texts])
 batch_sizes = st.integers(1, 7)
@@ -218,7 +176,7 @@ def test_batches_are_full_but_the_last_and_numbers_run_on(tmp_path):
 def test_batches_are_bounded_by_characters_too(folder, lengths, batch_docs):
     path = write(folder / "b.txt", "".join("x" * n + "\n" for n in lengths))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readers, "_BATCH_CHARACTERS", 25)
+        patch.setattr(readers.read, "_BATCH_CHARACTERS", 25)
         batches = list(read_documents(path, batch_docs=batch_docs))
         assert all(batches_are_sound(batches, batch_docs))
     assert [len(text) for batch in batches for text in batch.texts] == lengths

@@ -1,6 +1,7 @@
 """Choosing a tokenizer, its name, and what each makes of a text."""
 
 import importlib.metadata
+import importlib.util
 import unicodedata
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topicnet.errors import InputError
-from topicnet.text.tokens import tokenizer as tokenizers
 from topicnet.text.tokens.languages import tokenize
 from topicnet.text.tokens.tokenizer import KINDS, SPACY_LANGUAGES, choose_tokenizer, stop_words
 
@@ -177,7 +177,7 @@ def test_digits_are_refused_where_words_are_letters(kind: str) -> None:
 
 
 def test_without_spacy_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokenizers.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="--tokenizer spacy needs spaCy: pip install spacy"):
         choose_tokenizer("de", "spacy")
 

@@ -1,0 +1,74 @@
+"""Small image models and batches of images."""
+
+import numpy as np
+import torch
+
+from tests.support.tensors import CPU
+from topicnet.core.counter_rng import Noise
+from topicnet.images.model.batches import ImageBatch
+from topicnet.images.model.building import build
+from topicnet.images.model.settings import Sizes
+from topicnet.images.model.variants import VARIANTS, resolve_parameters
+from topicnet.runtime.seeding import seeded
+
+P, Z, H, K = 6, 3, 8, 3  # pixels, latent and hidden dimensions, categories
+CATEGORICAL = [name for name, variant in VARIANTS.items() if variant.latents == "categorical"]
+
+
+def made(name, *, n_categories=K, estimator="gumbel", likelihood=None, n_images=20, seed=0, sizes=None, **parameters):
+    """Build a small untrained model of a variant in double precision."""
+    variant = VARIANTS[name]
+    small = {"components": 4.0} if "components" in variant.parameters else {}
+    with seeded(seed):
+        vae = build(
+            variant,
+            sizes or Sizes(P, Z, H, 2, n_categories if variant.has_categories else None),
+            resolve_parameters(name, small | parameters),
+            likelihood=likelihood or variant.likelihood,
+            estimator=estimator,
+            n_images=n_images,
+        )
+    return vae.double()
+
+
+def stirred(module, seed=1, by=0.3):
+    """Perturb all weights at random: many start at zero, which hides differences between models."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for value in module.parameters():
+            value.add_(by * torch.randn(value.shape, generator=generator, dtype=value.dtype))
+    return module
+
+
+@torch.no_grad()
+def without_the_weights_of_c(conditional, other, **options):
+    """Two variants with the same weights; those of q(z | c, x) for c, which `other` lacks, are zero."""
+    first, second = stirred(made(conditional, **options)).train(), made(other).train()
+    for layer in (first.latents.head.mean, first.latents.head.log_var):
+        layer.weight[:, -K:] = 0
+    theirs = first.state_dict()
+    for key, value in second.state_dict().items():
+        value.copy_(theirs[key][:, : value.shape[1]] if value.ndim == 2 else theirs[key])
+    return first, second
+
+
+def some_noise(n, seed=0):
+    """Noise of n documents."""
+    return Noise.of(seed, np.arange(n), CPU)
+
+
+def some_images(n=20, n_pixels=P, seed=0):
+    """A batch of black and white images in double precision."""
+    x = np.random.default_rng(seed).integers(0, 2, (n, n_pixels)).astype(np.float64)
+    return ImageBatch(torch.as_tensor(x), some_noise(n, seed))
+
+
+def one_image(n):
+    """One image n times, each with its own noise."""
+    return ImageBatch(some_images(1).pixels.expand(n, -1), some_noise(n, 5))
+
+
+def standard_errors(values):
+    """Distance of the mean from 0 in standard errors."""
+    spread = float(values.std())
+    return 0.0 if spread < 1e-12 and abs(values.mean()) < 1e-12 else float(values.mean()) / spread * len(values) ** 0.5

@@ -1,0 +1,9 @@
+"""Comparisons of fitted topic models."""
+
+
+def everything(model, corpus):
+    """Everything that a fit produces except seconds, with its weights as bytes."""
+    history = [{name: value for name, value in row.items() if name != "seconds"} for row in model.history_]
+    weights = {name: value.numpy().tobytes() for name, value in model.network_.state_dict().items()}
+    ending = model.ending()
+    return weights, repr((history, ending, model.score(corpus))), model.transform(corpus).tobytes()

@@ -1,0 +1,60 @@
+"""Read whole sources, and the messages of those that are refused."""
+
+import gzip
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from topicnet.errors import CorpusError
+from topicnet.text import readers
+from topicnet.text.readers.read import Documents, read_documents
+
+anything = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+
+
+def write(path: Path, content: str | bytes, encoding: str = "utf-8") -> Path:
+    """Write a file, compressed if its name ends in .gz."""
+    data = content if isinstance(content, bytes) else content.encode(encoding)
+    path.write_bytes(gzip.compress(data, 1) if path.name.lower().endswith(".gz") else data)
+    return path
+
+
+def read(path: str | Path, **options: Any) -> Documents:
+    """Read a source; returns its batches joined."""
+    batches = list(read_documents(path, **options))
+    assert all(batches_are_sound(batches, options.get("batch_docs", 10_000)))
+    return Documents(
+        [i for b in batches for i in b.ids],
+        [t for b in batches for t in b.texts],
+        [m for b in batches for m in b.metadata],
+    )
+
+
+def batches_are_sound(batches: list[Documents], batch_docs: int) -> Iterable[bool]:
+    """Check that batches are aligned, not empty, and full except the last."""
+    for i, batch in enumerate(batches):
+        yield len(batch.ids) == len(batch.texts) == len(batch.metadata)
+        yield 1 <= len(batch.ids) <= batch_docs
+        yield len(batch.ids) == batch_docs or i == len(batches) - 1 or is_full(batch, batches[i + 1])
+
+
+def is_full(batch: Documents, following: Documents) -> bool:
+    """Check that one more document would have been too many characters."""
+    return sum(map(len, [*batch.texts, following.texts[0]])) > readers.read._BATCH_CHARACTERS
+
+
+def refusal(path: str | Path, **options: Any) -> str:
+    """Message of the CorpusError that reading raises."""
+    with pytest.raises(CorpusError) as caught:
+        list(read_documents(path, **options))
+    message = str(caught.value)
+    assert message.isprintable()  # so: one line
+    return message
+
+
+def numbers(n: int) -> list[str]:
+    """Ids of n documents that have none."""
+    return [str(i) for i in range(1, n + 1)]
