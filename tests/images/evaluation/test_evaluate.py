@@ -16,10 +16,10 @@ from topicnet.images.data.load import ImageData, Split, load_images
 from topicnet.images.evaluation import information, sample_distance
 from topicnet.images.evaluation.aggregated import aggregated_split
 from topicnet.images.evaluation.encoded import encoded
-from topicnet.images.evaluation.evaluate import _rows, evaluate
+from topicnet.images.evaluation.evaluate import evaluate
 from topicnet.images.evaluation.information import information_bound
 from topicnet.images.model.batches import ImageBatches
-from topicnet.images.model.estimator import ImageVAE
+from topicnet.images.model.estimator import ImageVAE, rows_at_once
 from topicnet.images.model.variants import VARIANTS, WITH_CATEGORIES
 
 CPU = torch.device("cpu")
@@ -177,7 +177,7 @@ def test_enumerated_categories_agree_with_drawn_ones_and_fit_in_memory(fitted, d
     assert abs(exact["nelbo"] - drawn["nelbo"]) < 4 * error
     assert exact["parts"]["kl_c"] == pytest.approx(drawn["parts"]["kl_c"], abs=1e-5)
     model.network_.latents.n_categories = 500
-    assert _rows(model.network_.latents) == 2
+    assert rows_at_once(model.network_.latents) == 2
 
 
 # The codes

@@ -171,7 +171,7 @@ def curves(series: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], x_label: st
 
 
 def _axes(title: str, x_label: str, y_label: str, width: int = PLOT[0], height: int = PLOT[1]) -> Axes:
-    """Axes that enclose this many pixels; the picture grows with what is written around them."""
+    """Make axes that enclose this many pixels; the picture grows with the text around them."""
     refuse_huge(width + AROUND[0], height + AROUND[1], "chart")
     try:
         from matplotlib.figure import Figure
@@ -191,7 +191,7 @@ def _axes(title: str, x_label: str, y_label: str, width: int = PLOT[0], height: 
 
 
 def _png(axes: Axes, handles: Sequence[Artist] = (), names: Sequence[str] = ()) -> bytes:
-    """Add a legend at the right and print the figure with all that is around its axes."""
+    """Add a legend at the right and print the figure with all the text around its axes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     if handles:
@@ -223,12 +223,12 @@ def _line_styles(n: int) -> list[tuple[str, str]]:
 
 
 def _literal(text: str) -> str:
-    """A text in which matplotlib finds no formulas."""
+    """Escape a text so that matplotlib reads no formula in it."""
     return text.replace("$", r"\$")
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:
-    """Return an interval, or one around what is as good as one value."""
+    """Return an interval, widened where its ends are practically equal."""
     if high - low > 1e-9 * max(abs(low), abs(high)):
         return low, high
     room = 0.5 * abs(low) or 0.5

@@ -78,25 +78,23 @@ def evaluate(
     if data.n_pixels != model.n_features_in_:
         raise InputError(f"images of {data.n_pixels} pixels given, expected {model.n_features_in_}, as the model has")
     network, batches = model.network_.eval(), model.batches(data.test.pixels)
-    pixels, device = batches.pixels, batches.device
     rng = np.random.default_rng(seed)
     seeds = {name: draw_seed(rng) for name in ("bound", "nll", "codes", "match", "samples")}
     with torch.inference_mode(), chosen_threads(MOST_THREADS):
         bound = None
         if variant_of(model.variant).has_bound:
             bound = _bound(network, batches, n_resamplings, seeds["bound"])
-            few = ImageBatches(pixels, WEIGHTED_IMAGES, device, binarise=False)
-            bound |= {"nll": _nll(network, few, n_importance, seeds["nll"]), "n_importance": n_importance}
+            bound |= _nll(network, batches, n_importance, seeds["nll"])
         return {
             "data": {
                 "name": data.name,
-                "n_images": len(pixels),
+                "n_images": batches.n_docs,
                 "n_pixels": data.n_pixels,
                 "binarised": model.binarises,
             },
             "bound": bound,
             "reconstruction": _reconstruction(network, batches),
-            "codes": _codes(network.latents, batches, pixels, seeds["codes"]),
+            "codes": _codes(network.latents, batches, seeds["codes"]),
             "categories": _categories(network.latents, batches, data.test.labels),
             "prior_match": prior_match(network.latents, batches, seeds["match"]),
             "samples": sample_likeness(
@@ -122,15 +120,16 @@ def _bound(network: Vae, batches: ImageBatches, n_resamplings: int, seed: int) -
     }
 
 
-def _nll(network: Vae, batches: ImageBatches, n_draws: int, seed: int) -> float:
+def _nll(network: Vae, batches: ImageBatches, n_draws: int, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
+    few = ImageBatches(batches.pixels, WEIGHTED_IMAGES, batches.device, binarise=False)
     counts = [min(DRAWS_AT_ONCE, n_draws - begin) for begin in range(0, n_draws, DRAWS_AT_ONCE)]
-    repeats = [batches.repeat(draw_seed(rng)) for _ in counts]
+    repeats = [few.repeat(draw_seed(rng)) for _ in counts]
     nats = []
     for same_images in zip(*repeats, strict=True):
         log_w = [network.log_weights(batch, n) for batch, n in zip(same_images, counts, strict=True)]
         nats.append(importance_nll(torch.cat(log_w)))
-    return float(torch.cat(nats).mean())
+    return {"nll": float(torch.cat(nats).mean()), "n_importance": n_draws}
 
 
 def _reconstruction(network: Vae, batches: ImageBatches) -> dict[str, float]:
@@ -139,10 +138,10 @@ def _reconstruction(network: Vae, batches: ImageBatches) -> dict[str, float]:
     return {"per_image": per_image, "per_pixel": per_image / batches.pixels.shape[1]}
 
 
-def _codes(latents: Latents, batches: ImageBatches, pixels: Tensor, seed: int) -> dict[str, Any]:
+def _codes(latents: Latents, batches: ImageBatches, seed: int) -> dict[str, Any]:
     means = torch.cat([latents.codes(batch.pixels) for batch in batches])
     told = {"active_units": active_units(means), "n_dimensions": means.shape[1]}
-    few = ImageBatches(pixels[:MOST_ENUMERATED], ROWS, batches.device, binarise=False)
+    few = ImageBatches(batches.pixels[:MOST_ENUMERATED], ROWS, batches.device, binarise=False)
     draws = encoded(latents, few.repeat(seed))
     if draws is None:
         return told | {"split": None}

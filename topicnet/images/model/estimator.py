@@ -23,8 +23,8 @@ from topicnet.images.data.load import fixed_binarisation
 from topicnet.images.model.batches import ImageBatches, as_shares
 from topicnet.images.model.building import build
 from topicnet.images.model.fingerprint import checkpoints_of
+from topicnet.images.model.latents import CategoricalLatents, Latents
 from topicnet.images.model.settings import (
-    DEFAULT_CATEGORIES,
     Categories,
     Sizes,
     check_course,
@@ -48,6 +48,12 @@ from topicnet.training.checks import check_count
 from topicnet.training.progress import Listener, TrainResult
 
 ROWS = 1_000  # images at a time, where nothing is learned
+
+
+def rows_at_once(latents: Latents) -> int:
+    """Return how many images are evaluated at a time: with enumerated categories, each is decoded K times."""
+    enumerates = isinstance(latents, CategoricalLatents) and latents.estimator == "enumerate"
+    return max(1, ROWS // (latents.n_categories or 1)) if enumerates else ROWS
 
 
 class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -281,7 +287,8 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Images as the model is evaluated on them, in batches on its device."""
         check_is_fitted(self)
         device = next(self.network_.parameters()).device
-        return ImageBatches(self.fixed(self._known_pixels(X)), self._rows(), device, binarise=False)
+        rows = rows_at_once(self.network_.latents)
+        return ImageBatches(self.fixed(self._known_pixels(X)), rows, device, binarise=False)
 
     def fixed(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Pixels (n, P) binarised once, where the model learns binarised ones."""
@@ -291,10 +298,6 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def binarises(self) -> bool:
         """Whether gray values are taken for probabilities of ones."""
         return self.binarise == "auto" and resolve_likelihood(variant_of(self.variant), self.likelihood) == "bernoulli"
-
-    def _rows(self) -> int:
-        """Images at a time: of enumerated categories each is decoded K times."""
-        return max(1, ROWS // (self.n_categories or DEFAULT_CATEGORIES)) if self.estimator == "enumerate" else ROWS
 
     def restore(self, n_pixels: int, tensors: Mapping[str, Tensor], ending: Mapping[str, Any]) -> None:
         """Take over saved weights, as `fit` would leave them, on the CPU.
@@ -338,7 +341,8 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Training:
         variant = variant_of(self.variant)
         batches = ImageBatches(pixels, self.batch_size, device, binarise=self.binarises)
-        validation = None if kept is None else ImageBatches(self.fixed(kept), self._rows(), device, binarise=False)
+        rows = rows_at_once(network.latents)
+        validation = None if kept is None else ImageBatches(self.fixed(kept), rows, device, binarise=False)
         epochs = epochs_of(len(batches)) if self.max_epochs is None else self.max_epochs
         warm_up = self.warm_up
         if warm_up is None:

@@ -1,4 +1,4 @@
-"""Many fits on the same images: variants beside one another in one table."""
+"""Many fits on the same images: variants side by side in one table."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ComparedFit:
     error: str | None = None
 
     def scores(self) -> dict[str, float]:
-        """Those of `COLUMNS` that the fit has."""
+        """Return the scores of `COLUMNS` that the fit has."""
         found = self.found["evaluation"]
         scores = {
             "squared_error": found["reconstruction"]["per_image"],
@@ -74,7 +74,7 @@ class ComparedFit:
         return f"{self.variant}: {first.replace('_', ' ')} {scores[first]:.2f}, {scores['seconds']:.1f} s"
 
     def record(self) -> dict[str, Any]:
-        """The fit as JSON values."""
+        """Return the fit as JSON values."""
         ending = self.found if self.error is None else {"error": self.error}
         return {"variant": self.variant, "seed": self.seed, **ending}
 
@@ -107,7 +107,7 @@ class Comparison:
     fits: list[ComparedFit]
 
     def record(self) -> dict[str, Any]:
-        """What compare.json holds."""
+        """Return the content of compare.json."""
         table, fits = rows_json(self.rows, "variant"), [fit.record() for fit in self.fits]
         plain = {name: getattr(self, name) for name in ("status", "data", "config", "seeds", "n_importance")}
         return plain | {"table": table, "fits": fits}

@@ -1,4 +1,4 @@
-"""What metrics.json and run.json of an image run hold: quick scores, and how the run came about."""
+"""Contents of metrics.json and run.json of an image run: quick scores, and how the run came about."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ON_VALIDATION = "weighted sum of the terms of the loss per validation image, of 
 
 
 def metrics_of(model: ImageVAE, data: ImageData) -> dict[str, Any]:
-    """What metrics.json holds: scores on the test images that take seconds."""
+    """Compute the scores of metrics.json: those on the test images that take seconds."""
     network = model.network_
     bounds, errors, codes, log_q = [], [], [], []
     with torch.inference_mode(), chosen_threads(MOST_THREADS):
@@ -72,7 +72,7 @@ def _categories(log_q_c: Tensor, labels: NDArray[np.int64] | None) -> dict[str, 
 
 
 def record_of(config: ImageConfig, model: ImageVAE, data: ImageData, status: str, seconds: float) -> dict[str, Any]:
-    """What run.json holds, but for the checksums of the files."""
+    """Describe a run for run.json, all but the checksums of its files."""
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     device = str(next(model.network_.parameters()).device)
     return {
