@@ -14,8 +14,7 @@ from topicnet.core.em import THETA_PSEUDO_COUNT, expected_topic_counts
 from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.models.base import TopicModel
-from topicnet.models.fitting import array_bytes, em_passes, start_docs, warm_up_steps
-from topicnet.runtime.allocator import keep_freed_memory
+from topicnet.models.fitting import em_passes, start_docs, warm_up_steps
 from topicnet.runtime.devices import choose_device
 from topicnet.runtime.memory import readable_bytes, readable_seconds, resident_memory
 from topicnet.runtime.seeding import seeded
@@ -74,9 +73,8 @@ def forecast(model: TopicModel, counts: csr_matrix, *, tables: bool = True) -> F
         tokens = float(documents.take(np.arange(min(1_000, documents.n_docs))).column_sums().sum())
         mean_length = max(1.0, tokens / min(1_000, documents.n_docs))
         network.meet(torch.full((counts.shape[1],), 1 / counts.shape[1], device=device), mean_length)
-        with keep_freed_memory(array_bytes(network)):  # as the fit will
-            step = _step_seconds(network, batches, settings.batch_size)
-            passing = _pass_seconds(model.n_topics, documents, n_start, device) if settings.init == "em" else 0.0
+        step = _step_seconds(network, batches, settings.batch_size)
+        passing = _pass_seconds(model.n_topics, documents, n_start, device) if settings.init == "em" else 0.0
     plan = settings.plan
     warm_up = max(warm_up_steps(plan, model.n_topics), plan.encoder_warm_up_epochs * n_start // settings.batch_size)
     start_steps = warm_up if settings.init == "em" else 0

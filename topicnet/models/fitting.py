@@ -21,7 +21,6 @@ from topicnet.core.sparse import SparseBatches
 from topicnet.models.collapse_monitor import CollapseMonitor
 from topicnet.models.fit_settings import Plan, Settings
 from topicnet.models.network import Autoencoder, EncoderWarmUp, TopicNetwork
-from topicnet.runtime.allocator import keep_freed_memory
 from topicnet.runtime.distributed import current, is_rank_zero, on_rank_zero
 from topicnet.runtime.seeding import draw_seed
 from topicnet.storage.mapped import array_checksum
@@ -53,12 +52,6 @@ def start_docs(documents: Rows) -> int:
 def em_passes(n_topics: int) -> int:
     """Passes of an EM start."""
     return min(EM_PASSES, max(LEAST_EM_PASSES, EM_PASSES * MANY_TOPICS // n_topics))
-
-
-def array_bytes(network: nn.Module) -> int:
-    """Approximate bytes of the largest array that a step makes on the CPU: a gradient."""
-    sizes = [p.numel() * p.element_size() for p in network.parameters() if p.device.type == "cpu"]
-    return max(sizes, default=0)
 
 
 def warm_up_steps(plan: Plan, n_topics: int) -> int:
@@ -101,7 +94,6 @@ class Fitting:
         self.interrupted = interrupted if world is None else lambda: world.any(interrupted())
         self.checkpoints = checkpoints
         self.start_complete = False
-        self.tidy: Callable[[], None] = lambda: None  # returns freed memory to the system
         self.monitor: CollapseMonitor
         self.rng = np.random.default_rng(on_rank_zero(world, lambda: settings.seed))
         self.training, self.validation = self._split(documents)
@@ -110,10 +102,6 @@ class Fitting:
 
     def run(self) -> TrainResult:
         """Start, warm up and train, or resume from a checkpoint; the network holds the best weights afterwards."""
-        with keep_freed_memory(array_bytes(self.network)) as self.tidy:
-            return self._run()
-
-    def _run(self) -> TrainResult:
         totals = self.training.column_sums()
         self._check_same(totals)
         saved = self._saved()
@@ -150,7 +138,7 @@ class Fitting:
                 world=self.world,
             ),
             TrainHooks(
-                self._measure,
+                self.monitor.measure,
                 self.monitor.intervene,
                 self.listener,
                 self.pressed,
@@ -230,7 +218,6 @@ class Fitting:
             mixture = self._fit_mixture(counts)
             self.network.start_from(mixture)
             self._level()
-            self.tidy()
             self._warm_up_encoder(counts, mixture.theta, warm_up_steps(self.settings.plan, self.settings.n_topics))
         if self.network.pretrain_epochs and not self.interrupted():
             # Unlike the warm-up the autoencoder moves the topics too: its rate is that of training.
@@ -276,12 +263,6 @@ class Fitting:
             hooks = replace(hooks, interrupted=self.pressed)
         options = TrainOptions(epochs, epochs, 0.0, draw_seed(self.rng), self.device, stage, world=self.world)
         train(part, batches, None, Schedule(epochs * len(batches), rate), options, hooks)
-        self.tidy()
-
-    def _measure(self) -> dict[str, float]:
-        """The monitor's numbers of an epoch."""
-        self.tidy()
-        return self.monitor.measure()
 
     def _latent_means(self, counts: csr_matrix) -> Tensor:
         self.network.eval()

@@ -10,12 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from topicnet.errors import OutputError
-
-if TYPE_CHECKING:
-    pass
 
 OURS = ("run.json", "counts.json")  # a folder with one of these was written by topicnet, and may be replaced
 LOCK = "lock"  # in a folder that a process holds
@@ -59,7 +55,7 @@ def atomic_folder(target: Path, *, overwrite: bool, within: Path | None = None) 
             )
         made = _make_parents(target)
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=within or target.parent))
-        staging.chmod(0o777 & ~_umask())
+        staging.chmod(0o777 & ~umask())
     try:
         yield staging
         with disk_errors(target):
@@ -73,7 +69,7 @@ def atomic_folder(target: Path, *, overwrite: bool, within: Path | None = None) 
             _replace_folder(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-        _remove_empty(made)
+        remove_empty(made)
 
 
 @contextmanager
@@ -100,7 +96,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
             if folder.is_dir() and [path.name for path in folder.iterdir()] == [LOCK]:
                 (folder / LOCK).unlink()
             os.close(handle)
-        _remove_empty([one for one in made if os.path.isdir(one)])  # the folder first
+        remove_empty([one for one in made if os.path.isdir(one)])  # the folder first
 
 
 def _lock(path: Path) -> int | None:
@@ -169,7 +165,7 @@ def atomic_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
         made = _make_parents(target)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         os.close(handle)
-        os.chmod(name, 0o666 & ~_umask())
+        os.chmod(name, 0o666 & ~umask())
     part = Path(name)
     try:
         yield part
@@ -181,7 +177,7 @@ def atomic_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
             _sync_folder(target.parent)
     finally:
         part.unlink(missing_ok=True)
-        _remove_empty(made)
+        remove_empty(made)
 
 
 def refuse_existing(target: Path) -> None:
@@ -198,7 +194,7 @@ def _make_parents(target: Path) -> list[Path]:
     return missing
 
 
-def _remove_empty(folders: list[Path]) -> None:
+def remove_empty(folders: list[Path]) -> None:
     """Remove folders made for a target that never came; one that holds something stays."""
     for folder in folders:
         try:
@@ -216,7 +212,7 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _umask() -> int:
+def umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -477,6 +477,14 @@ def test_damaged_archives(tmp_path):
         assert "damaged or cut off" in refusal(tmp_path / "a.npz")
 
 
+def test_an_archive_larger_than_memory_is_not_unpacked(tmp_path, monkeypatch):
+    path = npz(tmp_path / "a.npz", x=np.zeros((40, 100, 100), np.uint8))
+    monkeypatch.setattr("topicnet.images.data.npz.available_memory", lambda: 400_000)
+    assert "needs more memory than there is" in refusal(path)
+    monkeypatch.setattr("topicnet.images.data.npz.available_memory", lambda: 401_000)
+    assert load_images(path).n_pixels == 10_000
+
+
 def test_archives_packed_otherwise(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("x.npy", npy(header((10, 12)), bytes(120)))

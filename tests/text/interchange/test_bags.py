@@ -440,6 +440,11 @@ def test_a_dense_archive_is_told_from_counts(tmp_path: Path) -> None:
     )
 
 
+def test_an_archive_larger_than_memory_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bag_files, "available_memory", lambda: 100)
+    assert "it says that it holds more than fits in memory" in refusal(tmp_path, "a.npz", saved(CSR))
+
+
 class Dangerous:
     def __reduce__(self) -> tuple[Any, ...]:
         return Path.touch, (Path(tempfile.gettempdir()) / "topicnet-was-run",)

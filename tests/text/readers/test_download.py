@@ -142,7 +142,7 @@ def test_a_connection_that_is_cut_off_is_no_wrong_checksum(upstream: Upstream, t
     upstream.promised = 1
     message = refusal(file_of(upstream.url, tmp_path / "short.tsv"))
     assert "could not be downloaded" in message
-    assert "check the network" in message
+    assert "(the connection was cut off): check the network" in message
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,7 +1,7 @@
-"""Images in an archive of numpy arrays (.npz), read without numpy.load.
+"""Read images from an archive of numpy arrays (.npz).
 
-Nothing is run from the archive: arrays of Python objects are refused. numpy.load makes room for what a header
-promises before it looks for the data, so the arrays are read here.
+Sizes are checked before anything is loaded, because numpy.load allocates whatever a header promises. Arrays of Python
+objects are refused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
-from topicnet.images.data.checks import Stored, checked_images, checked_labels, damaged, read_promised, reading
+from topicnet.images.data.checks import Stored, checked_images, checked_labels, damaged, reading
+from topicnet.runtime.memory import available_memory
 
 SPLIT_KEYS = (("x_train", "y_train", "x_test", "y_test"), ("train", "train_labels", "test", "test_labels"))
 IMAGE_KEYS, LABEL_KEYS = ("x", "images", "data"), ("y", "labels")
@@ -115,21 +116,29 @@ class _Arrays:
                 f"{self._where(name)} is packed by method {member.compress_type}; expected what numpy writes. "
                 "Write it with numpy.savez_compressed"
             )
+        if member.file_size > (available_memory() or math.inf):
+            raise MemoryError
         with self._archive.open(member) as file:
-            return _read_array(file, self._where(name))
+            _check_header(file, member.file_size, self._where(name))
+            file.seek(0)
+            array: NDArray[Any] = np.load(file, allow_pickle=False)
+        return array
 
 
-def _read_array(file: IO[bytes], where: str) -> NDArray[Any]:
+def _check_header(file: IO[bytes], size: int, where: str) -> None:
+    """Raise InputError unless an array of `size` bytes in all holds numbers, and as many as its header promises."""
     version = npy.read_magic(file)
     if version not in ((1, 0), (2, 0)):  # 3.0 is for names of fields, which no image has
         raise InputError(f"{where} is of version {version} of the npy format; expected 1.0 or 2.0. Write it again")
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, is_fortran, dtype = read_header(file)
+    shape, _, dtype = read_header(file)
     if dtype.hasobject:
         raise InputError(f"{where} holds pickled Python objects, which are never read; expected numbers. Convert it")
     if dtype.kind not in "biuf":
         raise InputError(f"{where} holds {dtype}; expected numbers (uint8, bool or floats for images). Convert it")
     if min(shape, default=0) < 0:
         raise InputError(f"{where} has the shape {shape}; expected no negative size. Write it again")
-    data = read_promised(file, math.prod(shape) * dtype.itemsize, where)
-    return np.ndarray(shape, dtype=dtype, buffer=data, order="F" if is_fortran else "C")
+    promised, held = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if promised != held:
+        fault = "goes on after them" if held > promised else f"ends after {held:,}"
+        raise InputError(f"{where} promises {promised:,} bytes of data and {fault}. Fetch or write it again")

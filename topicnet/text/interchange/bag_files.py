@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import re
 import struct
 import tokenize
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 
 from topicnet.errors import CorpusError
+from topicnet.runtime.memory import available_memory
 
 CheckShape = Callable[[int, int], None]  # of rows and columns, before the counts are read
 Handle = IO[bytes] | gzip.GzipFile
@@ -223,6 +225,8 @@ def _npz_arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with opened(path) as handle, np.load(handle, allow_pickle=False) as archive:
             names = list(archive.files)
+            if sum(member.file_size for member in archive.zip.infolist()) > (available_memory() or math.inf):
+                raise MemoryError
             parts = {name: archive[name] for name in known if name in names and "format" in names}
     except CorpusError:
         raise

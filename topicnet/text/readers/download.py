@@ -1,29 +1,30 @@
-"""A file of a named corpus from the network: fetched once, kept in the user's cache, checked at every use."""
+"""Download the file of a named corpus once with pooch, keep it in the user's cache and verify it at every use."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import IncompleteRead
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from topicnet.errors import CorpusError, OutputError
-from topicnet.storage import atomic, formats
+from topicnet.errors import CorpusError
+from topicnet.storage import atomic
+
+if TYPE_CHECKING:
+    from requests import RequestException
 
 TIMEOUT_SECONDS = 30.0  # for an answer, and between two parts of it
-MAX_BYTES = 64 * 2**20  # what no file of a recipe comes near
+MAX_BYTES = 64 * 2**20  # far above the largest file of a recipe
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: TOPICNET_CACHE, else topicnet in XDG_CACHE_HOME, else ~/.cache/topicnet.
+    """Return the folder of downloads: TOPICNET_CACHE, else topicnet in XDG_CACHE_HOME, else ~/.cache/topicnet.
 
     Raises
     ------
     CorpusError
-        None of the three names a place: there is no home folder.
+        None of the three is set, and there is no home folder.
     """
     try:
         if chosen := os.environ.get("TOPICNET_CACHE"):
@@ -39,15 +40,15 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True)
 class CachedDownload:
-    """A file that lies at `url` and, once it was used, at `path`.
+    """A file at `url` and, after its first use, at `path`.
 
     Attributes
     ----------
     corpus : str
-        The named corpus it belongs to, for the messages.
+        The named corpus that it belongs to, for messages.
     url : str
     sha256 : str
-        Of the whole file, in hexadecimal.
+        Checksum of the whole file, in hexadecimal.
     path : Path
         The user may put the file there by hand.
     """
@@ -58,79 +59,79 @@ class CachedDownload:
     path: Path
 
     def content(self) -> bytes:
-        """Give the bytes with the expected checksum, from the cache or else from the network.
+        """Return the bytes with the expected checksum, from the cache or else from the network.
 
         Raises
         ------
         CorpusError
-            The network or the cache cannot be used, or `url` has another file. Nothing is left half-written, and
-            what was in the cache stays as it was.
+            The network or the cache cannot be used, or `url` has another file. Nothing half-written stays, and
+            the cache is left as it was.
         """
-        kept = self._kept()
-        if kept is not None and self._is_expected(kept):
-            return kept
-        try:
-            with atomic.atomic_file(self.path, overwrite=True) as part:  # first, so that no download is in vain
-                fetched = self._fetched()
-                with atomic.disk_errors(self.path):
-                    formats.write_bytes(part, fetched)
-        except OutputError as error:
-            raise self._unusable_cache(error.__cause__ or error) from error
-        return fetched
+        import pooch
 
-    def _is_expected(self, content: bytes) -> bool:
-        return hashlib.sha256(content).hexdigest() == self.sha256
-
-    def _kept(self) -> bytes | None:
+        missing = [folder for folder in self.path.parents if not folder.exists()]
         try:
-            with self.path.open("rb") as handle:
-                return handle.read(MAX_BYTES + 1)
-        except FileNotFoundError:
-            return None
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            pooch.get_logger().setLevel("WARNING")  # by default it prints each download
+            pooch.retrieve(self.url, self.sha256, self.path.name, self.path.parent, downloader=self._download)
+            return self.path.read_bytes()
         except OSError as error:
-            raise self._unusable_cache(error) from error
+            raise CorpusError(
+                f"the corpus {self.corpus!r} cannot be kept in {str(self.path)!r} ({_reason(error)}): mend that place,"
+                " or set TOPICNET_CACHE to a folder that can be written to"
+            ) from error
+        finally:
+            atomic.remove_empty(missing)
 
-    def _fetched(self) -> bytes:
+    def _download(self, url: str, output_file: str, pooch: object) -> None:
+        """Fetch the file for pooch, up to MAX_BYTES, and verify it."""
+        import requests
+        from pooch import file_hash
+
+        os.chmod(output_file, 0o666 & ~atomic.umask())
+        headers = {"Accept-Encoding": "identity"}  # the bytes as they are stored
         try:
-            with urllib.request.urlopen(self.url, timeout=TIMEOUT_SECONDS) as response:
-                content: bytes = response.read(MAX_BYTES + 1)
-                missing = response.length  # bytes still to come, where the server said how many there are
-        except (OSError, HTTPException) as error:
-            if isinstance(error, urllib.error.HTTPError):
-                error.close()
-            raise self._unreachable(_reason(error)) from error
-        if missing and len(content) <= MAX_BYTES:
-            raise self._unreachable("the connection was cut off")
-        if not self._is_expected(content):
-            raise self._another(content)
-        return content
+            with (
+                requests.get(url, stream=True, timeout=TIMEOUT_SECONDS, headers=headers) as response,
+                open(output_file, "wb") as handle,
+            ):
+                response.raise_for_status()
+                for chunk in response.iter_content(1 << 16):
+                    handle.write(chunk)
+                    if handle.tell() > MAX_BYTES:
+                        raise self._another(f"over {MAX_BYTES:,} bytes")
+        except requests.RequestException as error:
+            raise self._unreachable(error) from error
+        if (found := file_hash(output_file)) != self.sha256:
+            raise self._another(f"sha256 {found}")
 
-    def _unreachable(self, reason: str) -> CorpusError:
+    def _unreachable(self, error: RequestException) -> CorpusError:
+        reason = _reason(error)
+        if error.response is not None:
+            reason = _printable(f"HTTP Error {error.response.status_code}: {error.response.reason}")
         place = f"{str(self.path)!r}{', where another one is now' if self.path.exists() else ''}"
         return CorpusError(
             f"the corpus {self.corpus!r} could not be downloaded from {self.url} ({reason}): check the network, or"
             f" fetch the file elsewhere (sha256 {self.sha256}) and put it at {place}"
         )
 
-    def _another(self, content: bytes) -> CorpusError:
-        size = len(content)
-        given = f"sha256 {hashlib.sha256(content).hexdigest()}" if size <= MAX_BYTES else f"over {MAX_BYTES:,} bytes"
+    def _another(self, found: str) -> CorpusError:
         return CorpusError(
-            f"{self.url} is not the corpus {self.corpus!r} the recipe knows ({given}, expected sha256 {self.sha256}):"
+            f"{self.url} is not the corpus {self.corpus!r} the recipe knows ({found}, expected sha256 {self.sha256}):"
             f" try again, update topicnet, or put the expected file at {str(self.path)!r}"
-        )
-
-    def _unusable_cache(self, error: BaseException) -> CorpusError:
-        return CorpusError(
-            f"the corpus {self.corpus!r} cannot be kept in {str(self.path)!r} ({_reason(error)}): mend that place, or"
-            " set TOPICNET_CACHE to a folder that can be written to"
         )
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong, in one printable line, without the names of Python's exceptions and error numbers."""
-    cause = error
-    if isinstance(error, urllib.error.URLError) and isinstance(error.reason, OSError):
-        cause = error.reason
-    text = (cause.strerror if isinstance(cause, OSError) else None) or str(cause)
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split()) or type(cause).__name__
+    """Describe the first cause of an error in one printable line, without the names and numbers of exceptions."""
+    from urllib3.exceptions import HTTPError
+
+    while isinstance(cause := error.__cause__ or error.__context__, OSError | HTTPError):
+        error = cause
+    if isinstance(error, IncompleteRead):
+        return "the connection was cut off"
+    return _printable((error.strerror if isinstance(error, OSError) else None) or str(error)) or type(error).__name__
+
+
+def _printable(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
