@@ -34,12 +34,21 @@ MOST_AHEAD = 5  # batches read before the first is counted
 SLACK = 1.5  # estimates are rough
 
 
+class _Source:
+    """What every kind of source has by default."""
+
+    language = "en"
+    skips = False  # rows that cannot be read
+
+    def check_there(self) -> None:
+        """Raise CorpusError where there is nothing; what can only be seen while reading is not looked for."""
+
+
 @dataclass(frozen=True)
-class NamedCorpus:
+class NamedCorpus(_Source):
     """A corpus that topicnet has a recipe for."""
 
     recipe: Recipe
-    skips: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -47,12 +56,9 @@ class NamedCorpus:
         return self.recipe.name
 
     @property
-    def language(self) -> str:
+    def language(self) -> str:  # type: ignore[override]
         """The language of its texts."""
         return self.recipe.language
-
-    def check_there(self) -> None:
-        """Do nothing: a recipe is always there."""
 
     def documents(self, skipped: SkippedRows | None) -> Iterator[Documents]:
         """Read its documents in batches."""
@@ -60,7 +66,7 @@ class NamedCorpus:
 
 
 @dataclass(frozen=True)
-class TextFiles:
+class TextFiles(_Source):
     """Files, folders and patterns of texts, or standard input."""
 
     given: str | list[str]
@@ -69,7 +75,6 @@ class TextFiles:
     encoding: str = "utf-8"
     file_format: str | None = None
     skips: bool = False
-    language: ClassVar[str] = "en"
 
     @property
     def name(self) -> str:
@@ -105,7 +110,7 @@ class TextFiles:
 
 
 @dataclass(frozen=True)
-class InMemory:
+class InMemory(_Source):
     """Texts, or a table of pandas, polars or Hugging Face."""
 
     texts: Any
@@ -113,11 +118,6 @@ class InMemory:
     text_column: str = "text"
     id_column: str | None = None
     name: ClassVar[str] = "texts"
-    language: ClassVar[str] = "en"
-    skips: ClassVar[bool] = False
-
-    def check_there(self) -> None:
-        """Do nothing: it is in memory."""
 
     def documents(self, skipped: SkippedRows | None) -> Iterator[Documents]:
         """Take the documents from the list or table."""
@@ -130,7 +130,7 @@ class InMemory:
 
 
 @dataclass(frozen=True)
-class SavedCounts:
+class SavedCounts(_Source):
     """A folder that `topicnet prepare` or a fit has counted."""
 
     folder: Path
@@ -140,16 +140,13 @@ class SavedCounts:
         """The name of the folder."""
         return bag_name(self.folder)
 
-    def check_there(self) -> None:
-        """Do nothing: it was found when it was resolved."""
-
     def load(self) -> Corpus:
         """Map the counts into memory."""
         return Corpus.load(self.folder)
 
 
 @dataclass(frozen=True)
-class ForeignCounts:
+class ForeignCounts(_Source):
     """A file of counts that another tool has made."""
 
     path: str
@@ -161,9 +158,6 @@ class ForeignCounts:
     def name(self) -> str:
         """The name of the file, without its ending."""
         return bag_name(self.path)
-
-    def check_there(self) -> None:
-        """Do nothing: reading it says at once when it is not there."""
 
     def load(self) -> Corpus:
         """Read the counts."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +14,25 @@ from numpy.typing import NDArray
 from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.storage import atomic, formats
+from topicnet.storage.run_folder import (
+    check_unchanged,
+    damaged,
+    read_json,
+    read_record,
+    write_history,
+    write_record,
+)
 from topicnet.text.corpus import OK, Corpus
 from topicnet.text.readers.in_memory import documents_of_texts
 from topicnet.workflows.bundle import Bundle, load_bundle, save_bundle
 from topicnet.workflows.tables import doc_topic_table, passage_table, read_doc_topic, read_kept, topic_word_table
+from topicnet.workflows.topics import ENTRIES, TABLE_WORDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from topicnet.models import HealthReport, TopicModel
 
-TABLE_WORDS = 50  # words of each topic in topic_word.csv
 TOPIC_WORDS = 10  # words of each topic in topics.json
 # Of stability. On 20 Newsgroups and Lee, a topic below it shares fewer than five of its top ten words with its
 # counterpart, one above it more; chance gives 0.25.
@@ -181,32 +188,25 @@ class Run:
         """Write the files of the run into a staged folder that will become `target`."""
         with atomic.disk_errors(target):
             save_bundle(self.bundle, folder / "model")
-            table = doc_topic_table(self.ids, self.status, self.theta, kept=self.kept)
-            formats.write_table(folder / "doc_topic.csv", table)
-            if "passages" in self.bundle.text and self.corpus is not None:
-                formats.write_table(folder / "passages.csv", self.passages())
-            formats.write_table(
-                folder / "topic_word.csv", topic_word_table(self.model.components_, self.vocabulary, TABLE_WORDS)
-            )
-            for extra in self.model.extra_tables() if self.extra else []:
-                table = doc_topic_table(self.ids, self.status, self.extra[extra.unit], extra.unit)
-                formats.write_table(folder / f"doc_{extra.unit}.csv", table)
-                table = topic_word_table(extra.words, self.vocabulary, TABLE_WORDS, extra.unit)
-                formats.write_table(folder / f"{extra.unit}_word.csv", table)
+            for name, table in self._tables():
+                formats.write_table(folder / f"{name}.csv", table)
+            write_history(folder, self.model.history_)
             formats.write_json(folder / "topics.json", self._topic_records())
             formats.write_json(folder / "metrics.json", self.metrics)
-            if self.model.history_:
-                formats.write_table(folder / "history.csv", pl.DataFrame(self.model.history_))
-            else:
-                formats.write_text(folder / "history.csv", "epoch\n")
             if self.corpus is not None and self.keep_corpus:
                 self.corpus.save(folder / "corpus")
-            sums = {
-                path.relative_to(folder).as_posix(): formats.sha256(path)
-                for path in sorted(folder.rglob("*"))
-                if path.is_file()
-            }
-            formats.write_json(folder / "run.json", self.record | {"files": sums})
+            write_record(folder, self.record)
+
+    def _tables(self) -> Iterator[tuple[str, pl.DataFrame]]:
+        """Yield the tables of the run, by name."""
+        yield "doc_topic", doc_topic_table(self.ids, self.status, self.theta, kept=self.kept)
+        if "passages" in self.bundle.text and self.corpus is not None:
+            yield "passages", self.passages()
+        yield "topic_word", topic_word_table(self.model.components_, self.vocabulary, TABLE_WORDS)
+        for extra in self.model.extra_tables() if self.extra else []:
+            unit = extra.unit
+            yield f"doc_{unit}", doc_topic_table(self.ids, self.status, self.extra[unit], unit)
+            yield f"{unit}_word", topic_word_table(extra.words, self.vocabulary, TABLE_WORDS, unit)
 
     def _topic_records(self) -> list[dict[str, Any]]:
         return [
@@ -239,24 +239,24 @@ def load(path: str | Path) -> Run:
     bundle = load_bundle(folder)
     if not (folder / "run.json").is_file():
         raise BundleError(f"{str(folder)!r} holds a model but no run.json: expected a run folder of `topicnet fit`")
-    record = read_record(folder)
+    record = read_record(folder, ENTRIES)
     for name in ("doc_topic.csv", "topics.json", "metrics.json"):
-        _check_unchanged(folder / name, record["files"].get(name))
+        check_unchanged(folder, name, record)
     table = read_doc_topic(folder, bundle.model.n_topics)
     extra = {}
     for described in bundle.model.extra_tables():
         unit = described.unit
-        _check_unchanged(folder / f"doc_{unit}.csv", record["files"].get(f"doc_{unit}.csv"))
+        check_unchanged(folder, f"doc_{unit}.csv", record)
         read = read_doc_topic(folder, len(described.words), unit)
         extra[unit] = read.select(pl.col(f"^{unit}_.*$")).to_numpy().astype(np.float32)
-    topics = _read_json(folder, "topics.json")
+    topics = read_json(folder, "topics.json")
     try:
         sizes = np.array([topic["size"] for topic in topics], dtype=np.float64)
         coherence = np.array([topic["scores"]["npmi"] for topic in topics], dtype=np.float64)
         found = [topic["scores"].get("stability") for topic in topics]
         stability = None if None in found else np.array(found, dtype=np.float64)
     except (KeyError, TypeError) as error:
-        raise BundleError(f"topics.json in {str(folder)!r} is damaged: copy the run again or fit anew") from error
+        raise damaged(folder, "topics.json") from error
     corpus = Corpus.load(folder / "corpus") if (folder / "corpus").is_dir() else None
     return Run(
         bundle=bundle,
@@ -265,7 +265,7 @@ def load(path: str | Path) -> Run:
         status=table["status"].to_list(),
         sizes=sizes,
         coherence=coherence,
-        metrics=_read_json(folder, "metrics.json"),
+        metrics=read_json(folder, "metrics.json"),
         record={key: value for key, value in record.items() if key != "files"},
         corpus=corpus,
         extra=extra,
@@ -281,37 +281,3 @@ def _kept(folder: Path, config: dict[str, Any], corpus: Corpus | None, n_topics:
     if corpus is not None and set(columns) <= set(corpus.metadata.columns):
         return corpus.metadata.select(columns)
     return read_kept(folder, n_topics)
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """What run.json of a run folder holds.
-
-    Raises
-    ------
-    BundleError
-        It is not what `fit` wrote.
-    """
-    record = _read_json(folder, "run.json")
-    good = isinstance(record, dict) and isinstance(record.get("files"), dict) and isinstance(record.get("config"), dict)
-    if not good:
-        raise BundleError(f"run.json in {str(folder)!r} is damaged: copy the run again or fit anew")
-    return dict(record)
-
-
-def _check_unchanged(path: Path, expected: str | None) -> None:
-    """Raise BundleError if a file of a run is not the one that was written."""
-    try:
-        found = formats.sha256(path)
-    except OSError as error:
-        raise BundleError(f"{str(path)!r} cannot be read: copy the run again or fit anew") from error
-    if found != expected:
-        raise BundleError(
-            f"{str(path)!r} is not as it was written (its checksum in run.json differs): copy the run again or fit anew"
-        )
-
-
-def _read_json(folder: Path, name: str) -> Any:
-    try:
-        return json.loads((folder / name).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{name} in {str(folder)!r} cannot be read: copy the run again or fit anew") from error

@@ -9,6 +9,7 @@ from topicnet.errors import CorpusError, InputError
 from topicnet.runtime.reporter import Reporter
 from topicnet.runtime.threads import worker_count
 from topicnet.storage import atomic
+from topicnet.storage.run_folder import read_record
 from topicnet.text.corpus import Corpus
 from topicnet.text.readers.documents import SkippedRows
 from topicnet.text.tokens.multiprocess import check_workers, is_worth_multiprocessing
@@ -16,8 +17,8 @@ from topicnet.text.tokens.options import options_of
 from topicnet.workflows.bundle import Bundle, load_bundle
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import Counts, Texts, check_columns, report_skipped, resolve_corpus, resolve_source
-from topicnet.workflows.run import read_record
 from topicnet.workflows.tables import choose_format, write_doc_table, write_passage_table
+from topicnet.workflows.topics import ENTRIES
 
 COUNT_FORMATS = ("ldac", "mm")
 
@@ -121,7 +122,7 @@ def with_columns_of(run: Path, config: FitConfig) -> FitConfig:
     named = {"text_column", "id_column"} & config.model_fields_set
     if named or isinstance(resolve_source(config), Counts) or not (run / "run.json").is_file():
         return config
-    before = read_record(run)["config"]
+    before = read_record(run, ENTRIES)["config"]
     return config.model_copy(
         update={name: before.get(name) or getattr(config, name) for name in ("text_column", "id_column")}
     )
