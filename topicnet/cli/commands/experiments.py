@@ -24,6 +24,7 @@ from topicnet.cli.options.shared import (
     word,
 )
 from topicnet.cli.options.text import COUNTING, MODEL, READING, CorpusArgument
+from topicnet.models.registry import REGISTRY
 
 TEST = group("Corpus", {"test": word("Documents to predict.  [default: a tenth of the corpus]", metavar="CORPUS")})
 OUTPUT = group(
@@ -40,7 +41,7 @@ OUTPUT = group(
 COMPARED = group(
     "Model",
     {"models": option(str, "Names of models with commas between: also lda, lda-tomotopy, nmf.")},
-    models="etm,nvdm-gsm,w-lda,gmntm,lda",
+    models=",".join([*REGISTRY, "lda"]),
 )
 REPEATED = group("Training", {"seeds": option(int, "Fits of each model.", min=1)}, seeds=3)
 SEARCHED = group(

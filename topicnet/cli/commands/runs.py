@@ -8,8 +8,22 @@ from typing import Annotated, Any
 import typer
 
 from topicnet.cli.app import Command, app
-from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, RunArgument, TopOption, integer, one_or_several, takes
-from topicnet.cli.options.text import COLUMNS, COUNTING, READING
+from topicnet.cli.options.shared import (
+    AsJson,
+    Overwrite,
+    Quiet,
+    RunArgument,
+    TopOption,
+    group,
+    integer,
+    one_or_several,
+    takes,
+)
+from topicnet.cli.options.text import COLUMNS, COUNTING, READING, TABLES
+
+WORKERS = group(
+    "Text", {"workers": integer("Processes that tokenise the text.  [default: all cores, where it takes seconds]")}
+)
 
 
 @app.command(cls=Command)
@@ -26,7 +40,7 @@ def topics(run: RunArgument, top: TopOption = 10, as_json: AsJson = False) -> No
 
 
 @app.command(cls=Command)
-@takes(READING, COLUMNS, COUNTING.only("vocabulary"))
+@takes(READING, COLUMNS, COUNTING.only("vocabulary"), WORKERS)
 def transform(
     run: RunArgument,
     documents: Annotated[list[str], typer.Argument(metavar="NEW_DOCUMENTS", help="As CORPUS of `fit`.")],
@@ -35,9 +49,6 @@ def transform(
     by_passage: Annotated[
         Path | None, typer.Option(help="File for the passages too, .csv or .parquet, of a model of --passages.")
     ] = None,
-    workers: integer(  # type: ignore[valid-type]
-        "Processes that tokenise the text.  [default: all cores, where it takes seconds]"
-    ) = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     *,
@@ -48,6 +59,7 @@ def transform(
     from topicnet.workflows.config import read_config
     from topicnet.workflows.transform import transform_to_file
 
+    workers = given.pop("workers")
     config = read_config(None, given | {"corpus": one_or_several(documents)})
     corpus = transform_to_file(
         run,
@@ -64,29 +76,22 @@ def transform(
 
 
 @app.command(cls=Command)
+@takes(TABLES)
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `topicnet fit`, or counts of `prepare`.")],
-    doc_topic: Annotated[Path | None, typer.Option(help="File for the document-topic table.")] = None,
-    topic_word: Annotated[Path | None, typer.Option(help="File for the topic-word table.")] = None,
-    doc_component: Annotated[Path | None, typer.Option(help="File for the document-component table (gmntm).")] = None,
-    component_word: Annotated[Path | None, typer.Option(help="File for the component-word table (gmntm).")] = None,
-    counts: Annotated[
-        Path | None, typer.Option(help="File for the counts, .ldac or .mm; their words go beside it, as .vocab.")
-    ] = None,
     file_format: Annotated[
         str | None, typer.Option("--format", help="csv, parquet, npz, ldac or mm.  [default: by the file's ending]")
     ] = None,
     top: Annotated[int, typer.Option(min=0, help="Words of each topic in the table; 0 for all.")] = 50,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
+    *,
+    given: dict[str, Any],
 ) -> None:
     """Write the tables of a run as CSV, Parquet or NPZ, and its counts as LDA-C or Matrix Market."""
     from topicnet.cli.printing.progress import notice
     from topicnet.workflows.export import export_tables
 
-    targets = {
-        "doc-topic": doc_topic, "topic-word": topic_word, "doc-component": doc_component,
-        "component-word": component_word, "counts": counts,
-    }  # fmt: skip
+    targets = {name.replace("_", "-"): path for name, path in given.items()}
     for line in export_tables(run, targets, file_format, top, overwrite=overwrite):
         notice(line, quiet)

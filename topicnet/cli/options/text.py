@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from topicnet.cli.options.shared import Overwrite, Quiet, TopOption, flag, group, integer, option, word
+from topicnet.models.registry import REGISTRY, extra_units
 
 CORPUS_HELP = (
     "A .txt (a document a line), .csv, .tsv, .jsonl, .parquet, .xlsx or .mallet file (text also as .gz or .zst),"
@@ -20,6 +21,7 @@ TEXT_COLUMN = "Column or key that holds the text, or its number in a table witho
 VOCABULARY = "File of the words to count, one a line; for counts, the names of their columns."
 EMBEDDINGS = "For etm: a word2vec or GloVe file, train (on the corpus) or none.  [default: none]"
 SEEDS = "Fit with this many seeds, keep the best run, flag topics that other seeds do not reproduce."
+NAMES = " or ".join(", ".join(REGISTRY).rsplit(", ", 1))
 CorpusArgument = Annotated[list[str], typer.Argument(metavar="CORPUS", help=CORPUS_HELP)]
 
 READING = group(
@@ -70,7 +72,7 @@ PASSAGES = group(
 MODEL = group(
     "Model",
     {
-        "model": word("The model: etm, nvdm-gsm, w-lda or gmntm.  [default: etm]"),
+        "model": word(f"The model: {NAMES}.  [default: etm]"),
         "topics": integer("Number of topics.  [default: 20]", "--topics", "-k"),
         "decoder": word("How topics become words: mixture or product.  [default: by the model]"),
         "embeddings": word(EMBEDDINGS),
@@ -111,3 +113,16 @@ OUTPUT = group(
     },
     overwrite=False, resume=False, top=10, examples=1, strict=False, quiet=False,
 )  # fmt: skip
+TABLES = group(
+    "Tables",
+    {
+        "doc_topic": option(Path | None, "File for the document-topic table."),
+        "topic_word": option(Path | None, "File for the topic-word table."),
+    }
+    | {
+        name: option(Path | None, f"File for the {title} table ({', '.join(models)}).")
+        for unit, models in extra_units().items()
+        for name, title in ((f"doc_{unit}", f"document-{unit}"), (f"{unit}_word", f"{unit}-word"))
+    }
+    | {"counts": option(Path | None, "File for the counts, .ldac or .mm; their words go beside it, as .vocab.")},
+)
