@@ -55,6 +55,8 @@ def read_topics(folder: Path, top: int) -> TopicTable:
     if not (folder / RECORD).is_file():
         return _of_model(folder, top)  # a model without a run is refused as any other command does
     record = read_record(folder, ENTRIES)
+    if record.get("kind") == "images":
+        return _of_model(folder, top)
     for name in ("topics.json", "topic_word.csv"):
         check_unchanged(folder, name, record)
     topics = read_json(folder, "topics.json")
