@@ -1,4 +1,4 @@
-"""What every model promises, run for each entry of MODELS."""
+"""What every model promises, run for each entry of MODELS and for a toy that only a test registers."""
 
 import pickle
 import signal
@@ -14,11 +14,12 @@ from sklearn.preprocessing import FunctionTransformer
 
 from tests.support.corpora import matched_cosine, planted
 from tests.support.models import everything
+from tests.support.toy_model import Toy
 from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models import MODELS, fitting
 
-pytestmark = pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS.keys())
+pytestmark = pytest.mark.parametrize("kind", [*MODELS.values(), Toy], ids=[*MODELS, "toy"])
 N_DOCS, N_WORDS, K = 300, 80, 5
 QUICK = {"max_epochs": 1, "init": "random", "random_state": 0}
 

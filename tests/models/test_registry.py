@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import topicnet
-from tests.models import toy
+from tests.support import toy_model
 from tests.support.corpora import planted
 from topicnet.cli import run as command
 from topicnet.models import MODELS
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 K, N_FAMILIES = 3, 2
 THEMES = ["sea ship sail wind wave port", "bread flour oven yeast crust dough", "court judge law trial jury crime"]
 TEXTS = [" ".join(np.random.default_rng(d).choice(THEMES[d % 3].split(), 20)) for d in range(60)]
-TOY = Registration("tests.models.toy", "Toy", "a plain VAE", ("family",))
+TOY = Registration("tests.support.toy_model", "Toy", "a plain VAE", ("family",))
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_the_units_of_the_registration_are_those_of_the_extra_tables(registered,
         assert extra.of_documents(counts).shape == (60, len(extra.words))
 
 
-@pytest.mark.parametrize("kind", [*MODELS.values(), toy.Toy], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*MODELS.values(), toy_model.Toy], ids=lambda kind: kind.__name__)
 def test_every_parameter_of_a_model_is_described(kind):
     section = re.search(r"^Parameters\n-+\n(.*?)\n\n", kind.__doc__, re.DOTALL | re.MULTILINE).group(1)
     entries = [entry.split("\n") for entry in re.split(r"\n(?=\S)", section)]
@@ -97,8 +97,8 @@ def test_the_readme_lists_the_registered_models():
 
 
 def test_a_toy_takes_sixty_lines_and_a_registration(registered):
-    assert len(Path(toy.__file__).read_text("utf-8").splitlines()) <= 60
-    assert MODELS["toy"] is toy.Toy
+    assert len(Path(toy_model.__file__).read_text("utf-8").splitlines()) <= 60
+    assert MODELS["toy"] is toy_model.Toy
     assert extra_units() == {"component": ["gmntm"], "family": ["toy"]}
 
 

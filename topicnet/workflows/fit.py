@@ -32,7 +32,15 @@ from topicnet.training.progress import Listener
 from topicnet.training.resumable import Unfinished, unfinished_fit
 from topicnet.workflows.bundle import Bundle, check_reading_order
 from topicnet.workflows.config import FitConfig, read_config
-from topicnet.workflows.corpus import CorpusRequest, Counting, InMemory, kept_columns, read_corpus, resolve_corpus
+from topicnet.workflows.corpus import (
+    CorpusRequest,
+    Counting,
+    InMemory,
+    check_columns,
+    kept_columns,
+    read_corpus,
+    resolve_corpus,
+)
 from topicnet.workflows.engine import HERE, Engine, ModelPlan, check_size, resolve_model
 from topicnet.workflows.record import met, metrics_of, record_of, topic_coherence
 from topicnet.workflows.run import Run
@@ -179,7 +187,8 @@ def fit(
     plan = resolve_model(config)
     request = CorpusRequest(InMemory(texts, ids, text_column, id_column), text, kept_columns(config), keep_texts)
     job = FitJob(request, plan, config.seeds, config.keep_corpus, config.model_dump())
-    corpus = read_corpus(request, reporter)
+    corpus = texts if isinstance(texts, Corpus) else read_corpus(request, reporter)
+    check_columns(request.columns, corpus.metadata.columns, "the table has")
     check_size(corpus, n_topics)
     return fit_job(job, corpus, None if checkpoints is None else Path(checkpoints), reporter)
 
