@@ -17,19 +17,6 @@ COMPONENT_LOG_VAR = 6.0
 LOG_2_PI = math.log(2 * math.pi)
 
 
-class Posterior(Protocol):
-    """q(z | x) of a batch: a mean (B, Z), and draws."""
-
-    @property
-    def mean(self) -> Tensor:
-        """(B, Z)."""
-        ...
-
-    def sample(self) -> Tensor:
-        """Draw z (B, Z)."""
-        ...
-
-
 @dataclass(frozen=True)
 class Normal:
     """A diagonal Gaussian posterior, one row a document.

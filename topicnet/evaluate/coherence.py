@@ -288,7 +288,7 @@ def _checked_pairs(topics: NDArray[np.integer], counts: Counts) -> tuple[NDArray
 
 
 def _checked_stream(topics: NDArray[np.integer], stream: TokenStream) -> tuple[NDArray[np.intp], TokenStream]:
-    table = _checked_topics(topics)
+    table = checked_topics(topics)
     _check_pairs(table)
     if table.min() < NOT_IN_REFERENCE:
         raise InputError(f"topics holds ids from {table.min()}; expected word ids, {NOT_IN_REFERENCE} for unknown ones")
@@ -304,7 +304,7 @@ def _check_pairs(topics: NDArray[np.intp]) -> None:
 
 def _checked(topics: NDArray[np.integer], counts: Counts) -> tuple[NDArray[np.intp], csr_array]:
     """Topics and reference, ready for use and fitting each other."""
-    reference, table = _checked_reference(counts), _checked_topics(topics)
+    reference, table = _checked_reference(counts), checked_topics(topics)
     n_words = reference.shape[1]
     if table.min() < NOT_IN_REFERENCE or table.max() >= n_words:
         raise InputError(
@@ -314,7 +314,8 @@ def _checked(topics: NDArray[np.integer], counts: Counts) -> tuple[NDArray[np.in
     return table, reference
 
 
-def _checked_topics(topics: NDArray[np.integer]) -> NDArray[np.intp]:
+def checked_topics(topics: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Return top words as (K, N) word ids; raise InputError for anything else."""
     table = np.asarray(topics)
     if table.ndim != 2 or 0 in table.shape:
         raise InputError(f"topics has shape {table.shape}; expected (K, N) word ids, at least one of each")

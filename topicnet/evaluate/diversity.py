@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from topicnet.errors import InputError
+from topicnet.evaluate.coherence import checked_topics
 from topicnet.evaluate.distance import js_divergence
 
 
@@ -25,7 +26,7 @@ def topic_diversity(topics: NDArray[np.integer]) -> float:
     InputError
         If ``topics`` is not a table of integer ids, or a topic repeats a word.
     """
-    topics = _checked_topics(topics)
+    topics = _distinct_words(topics)
     return np.unique(topics).size / topics.size
 
 
@@ -67,7 +68,7 @@ def uniqueness_of_each(topics: NDArray[np.integer]) -> NDArray[np.float64]:
     InputError
         If ``topics`` is not a table of integer ids, or a topic repeats a word.
     """
-    topics = _checked_topics(topics)
+    topics = _distinct_words(topics)
     _, position, n_topics = np.unique(topics, return_inverse=True, return_counts=True)
     means: NDArray[np.float64] = (1.0 / n_topics[position.reshape(topics.shape)]).mean(axis=1)
     return means
@@ -96,7 +97,7 @@ def inverted_rbo(topics: NDArray[np.integer], weight: float = 0.9) -> float:
     InputError
         If ``topics`` is not a table of integer ids, a topic repeats a word, or ``weight`` is outside (0, 1).
     """
-    topics = _checked_topics(topics)
+    topics = _distinct_words(topics)
     if not 0.0 < weight < 1.0:
         raise InputError(f"weight is {weight}; expected a number between 0 and 1, both excluded")
     n_topics, n_words = topics.shape
@@ -153,7 +154,7 @@ def duplicate_topics(topics: NDArray[np.integer], overlap: int = 8) -> list[tupl
     InputError
         If ``topics`` is not a table of integer ids, a topic repeats a word, or ``overlap`` is not in 1 to N.
     """
-    topics = _checked_topics(topics)
+    topics = _distinct_words(topics)
     if not 1 <= overlap <= topics.shape[1]:
         raise InputError(f"overlap is {overlap}; expected 1 to {topics.shape[1]}, the words given per topic")
     first, second = np.nonzero(np.triu(_shared_words(topics) >= overlap, k=1))
@@ -170,13 +171,9 @@ def _shared_words(topics: NDArray[np.intp]) -> NDArray[np.int64]:
     return (member @ member.T).toarray()
 
 
-def _checked_topics(topics: NDArray[np.integer]) -> NDArray[np.intp]:
-    table = np.asarray(topics)
-    if table.ndim != 2 or 0 in table.shape:
-        raise InputError(f"topics has shape {table.shape}; expected (K, N) word ids, at least one of each")
-    if not np.issubdtype(table.dtype, np.integer):
-        raise InputError(f"topics holds {table.dtype}; expected integer word ids, as top_words gives them")
+def _distinct_words(topics: NDArray[np.integer]) -> NDArray[np.intp]:
+    table = checked_topics(topics)
     repeats = (np.diff(np.sort(table, axis=1), axis=1) == 0).any(axis=1)
     if repeats.any():
         raise InputError(f"topic {int(repeats.argmax())} repeats a word; expected distinct ids in a topic")
-    return table.astype(np.intp, copy=False)
+    return table

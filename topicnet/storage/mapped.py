@@ -49,14 +49,6 @@ def row_sums(counts: csr_matrix) -> NDArray[np.float64]:
     return sums
 
 
-def column_sums(counts: csr_matrix) -> NDArray[np.float64]:
-    """Sum of each column of the counts: (V,)."""
-    sums = np.zeros(counts.shape[1])
-    for _, block in row_blocks(counts):
-        sums += np.bincount(block.indices, weights=block.data, minlength=counts.shape[1])
-    return sums
-
-
 def is_mapped(array: NDArray[Any]) -> bool:
     """Whether an array lies in a file that is mapped into memory."""
     return _map_of(array) is not None

@@ -20,8 +20,6 @@ from topicnet.workflows.corpus import Counts, Texts, check_columns, report_skipp
 from topicnet.workflows.tables import choose_format, write_doc_table, write_passage_table
 from topicnet.workflows.topics import ENTRIES
 
-COUNT_FORMATS = ("ldac", "mm")
-
 
 def transform_to_file(
     run: Path,
