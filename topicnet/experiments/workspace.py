@@ -40,21 +40,11 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class ExperimentJob:
-    """The corpus of an experiment, its models, and where it writes.
+    """The corpus of an experiment, its models, and where it writes."""
 
-    Attributes
-    ----------
-    config : FitConfig
-        The corpus and its text options; its model and parameters are not used.
-    models : sequence of str
-    test : FitConfig, optional
-        Names the documents to predict; by default a tenth of the corpus is held out.
-    destination : Destination
-    """
-
-    config: FitConfig
+    config: FitConfig  # its model and parameters are not used
     models: Sequence[str]
-    test: FitConfig | None = None
+    test: FitConfig | None = None  # the documents to predict; by default a tenth of the corpus is held out
     destination: Destination = field(default_factory=Destination)
 
 
