@@ -189,7 +189,7 @@ def apart(network: Any, batch: Any, clock: Clock) -> dict[str, Tensor]:
     clock("topics")
     reconstruction = -network.decoder.log_likelihood(noisy, topics, batch)
     clock("decoder")
-    divergence = network.divergence(q, z)
+    divergence = network.divergence(q, z, batch)
     clock("divergence")
     overlap = network.mean_length * topic_overlap(topics.beta)
     clock("overlap")

@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import os
 import shutil
 import signal
 import struct
@@ -552,6 +553,20 @@ def test_a_run_of_the_other_kind(run: Path, themed_run: Path, warm: Warm, tmp_pa
     for command in ("sample", "reconstruct", "evaluate"):
         assert_refused(warm("images", command, themed_run, cwd=tmp_path), "is a topic model of `topicnet fit`")
     assert_refused(warm("topics", run, cwd=tmp_path), "holds an image model")
+
+
+def test_without_matplotlib_charts_are_left_out_or_refused(plain: Path, topicnet: Topicnet, tmp_path: Path) -> None:
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "matplotlib.py").write_text("raise ModuleNotFoundError(__name__)")
+    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "without"), os.environ.get("PYTHONPATH", "")])}
+    done = topicnet(*FIT, *CP, *QUICK, "--out", "run", env=env)
+    assert done.returncode == 0, done.stderr
+    left_out = "some pictures are left out: a chart needs matplotlib, which is not installed: pip install"
+    assert done.stderr == f"{left_out} 'topicnet[plots]'\n"
+    assert {path.name for path in (tmp_path / "run" / "pictures").iterdir()} == {*PNG} - {"q_c.png"}
+    asked = ("images", "sample", plain / "runs" / "points-vae", "--out", "here")
+    assert_refused(topicnet(*asked, env=env), "a chart needs matplotlib", "pip install 'topicnet[plots]'")
+    assert not (tmp_path / "here").exists()
 
 
 def test_a_disk_that_refuses_to_write(warm: Warm, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def test_a_document_draws_the_same_alone_and_among_others():
     alone, among = Noise.of(5, some, CPU), Noise.of(5, np.arange(1_000), CPU)
     like = torch.zeros(3, 20), torch.zeros(1_000, 20)
     assert torch.equal(alone.normal(LATENT, like[0]), among.normal(LATENT, like[1])[some])
-    assert torch.equal(alone.kept(DROPOUT, like[0], 0.3), among.kept(DROPOUT, like[1], 0.3)[some])
+    assert torch.equal(alone.dropout_mask(DROPOUT, like[0], 0.3), among.dropout_mask(DROPOUT, like[1], 0.3)[some])
     assert torch.equal(alone.log_gamma(PRIOR, like[0], 0.1), among.log_gamma(PRIOR, like[1], 0.1)[some])
     assert torch.equal(alone.choice(THETA, 7), among.choice(THETA, 7)[some])
 
@@ -59,7 +59,7 @@ def test_bits_are_even():
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_a_share_is_dropped(share):
-    kept = noise().kept(DROPOUT, torch.zeros(4_000, 64), share)
+    kept = noise().dropout_mask(DROPOUT, torch.zeros(4_000, 64), share)
     assert set(kept.unique().tolist()) == {0.0, 1.0}
     assert kept.mean().item() == pytest.approx(1 - share, abs=0.005)
 

@@ -8,8 +8,9 @@ from scipy.sparse import csr_matrix
 from topicnet.core.gpu_resident import ResidentBatches
 from topicnet.core.sparse import SparseBatch
 from topicnet.models import MODELS
-from topicnet.models.base import INFERENCE_BATCH, _filled_up
+from topicnet.models.base import INFERENCE_BATCH
 from topicnet.models.decoders import DECODERS, make_decoder
+from topicnet.models.input_counts import padded
 from topicnet.models.network import Autoencoder, EncoderWarmUp, topic_overlap, uniform_nats
 from topicnet.training.optimizer import Adam
 
@@ -149,7 +150,7 @@ def test_the_teacher_holds_a_tenth_of_the_divergence(kind):
     network, batch = network_of(kind), batch_of()
     q = network.encode(batch)
     torch.manual_seed(1)
-    expected = network.divergence(q, q.mean) / 10
+    expected = network.divergence(q, q.mean, batch) / 10
     torch.manual_seed(1)  # the prior of a Wasserstein autoencoder is drawn
     terms = EncoderWarmUp(network, torch.full((N_DOCS, K), 1 / K)).terms(batch)
     assert torch.allclose(terms["divergence"], expected, rtol=1e-5)
@@ -193,7 +194,7 @@ def test_a_model_that_knows_nothing_spreads_over_all_words():
 @pytest.mark.parametrize("n_docs", [0, 1, INFERENCE_BATCH])
 def test_documents_are_filled_up_to_whole_batches(n_docs):
     counts = csr_matrix(np.random.default_rng(0).poisson(0.5, (n_docs, 6)).astype(np.float32).reshape(n_docs, 6))
-    filled = _filled_up(counts)
+    filled = padded(counts, INFERENCE_BATCH)
     assert filled.shape == (INFERENCE_BATCH, 6)
     assert (filled[:n_docs].toarray() == counts.toarray()).all()
     assert filled[n_docs:].nnz == 0

@@ -126,7 +126,7 @@ def test_a_latent_space_of_another_size_than_k(kind, corpus, latent_dim):
     counts, _ = corpus
     model = kind(K, latent_dim=latent_dim, random_state=0, max_epochs=3).fit(counts)
     assert model.transform(counts).shape == (300, K)
-    assert len(model.health_.kl_per_dimension) == latent_dim
+    assert len(model.health_.usage) == latent_dim
     with pytest.raises(InputError, match="latent_dim"):
         kind(K, latent_dim=0).fit(counts)
 

@@ -12,7 +12,6 @@ from scipy.sparse import random as random_csr
 from torch import nn
 
 from tests.support.processes import ended, started
-from topicnet.core.counter_rng import Noise
 from topicnet.core.divergences import KERNELS, mmd
 from topicnet.core.nets import batch_normalised
 from topicnet.core.sparse import SparseBatches
@@ -38,7 +37,7 @@ def norms():
     return made
 
 
-def normalised(share, mine):
+def normalised(shard, mine):
     """A loss over normalised rows, twice, and all that its gradient reaches."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -47,7 +46,7 @@ def normalised(share, mine):
     inputs = [(1e4 + drawn(N_DOCS, width))[mine].requires_grad_() for width in WIDTHS]
     weights = [drawn(N_DOCS, width)[mine] for width in WIDTHS]
     for _ in range(2):
-        outputs = batch_normalised(made, inputs, share)
+        outputs = batch_normalised(made, inputs, shard)
         sum((out.square() * w).sum() for out, w in zip(outputs, weights, strict=True)).backward()
     found = {f"out{i}": out.detach() for i, out in enumerate(outputs)}
     found |= {f"input{i}": x.grad for i, x in enumerate(inputs)}
@@ -57,14 +56,14 @@ def normalised(share, mine):
     return found
 
 
-def discrepancies(share, mine):
+def discrepancies(shard, mine):
     """MMD of two samples under each kernel, and its gradient."""
     points = [drawn(N_DOCS, 5, n)[..., 0].softmax(-1).sqrt()[mine] for n in (1, 2)]
     found = {}
     for name, kernel in KERNELS.items():
         a, b = points[0].clone().requires_grad_(), points[1]
-        value = mmd(a, b, lambda x, y, k=kernel: k(x, y, 1.0), share)
-        (value * (1.0 if share is None else share.weight)).backward()
+        value = mmd(a, b, lambda x, y, k=kernel: k(x, y, 1.0), shard)
+        (value * (1.0 if shard is None else shard.weight)).backward()
         found |= {f"value {name}": value.detach(), f"gradient {name}": a.grad}
     return found
 
@@ -120,16 +119,16 @@ def told(world):
 
 
 def work(out):
-    """One process: all of the above, on its share."""
+    """One process: all of the above, on its shard."""
     assert current() is None
     with distributed() as world, distributed() as again:
         assert again is world is current()
-        share = Shard.of(world, N_DOCS)
-        tensors = normalised(share, share.mine) | discrepancies(share, share.mine) | summed(world)
+        shard = Shard.of(world, N_DOCS)
+        tensors = normalised(shard, shard.mine) | discrepancies(shard, shard.mine) | summed(world)
         made, flags = told(world)
         weights = nn.Linear(2, 2)
         world.broadcast(weights.state_dict().values())
-        tensors |= {"spread": weights.weight.detach(), "gathered": share.gathered(drawn(N_DOCS, 2)[share.mine])}
+        tensors |= {"spread": weights.weight.detach(), "gathered": shard.gathered(drawn(N_DOCS, 2)[shard.mine])}
     assert current() is None
     np.savez(out / f"{world.rank}.npz", **{name: value.numpy() for name, value in tensors.items()})
     (out / f"{world.rank}.json").write_text(json.dumps([made, flags]))
@@ -208,13 +207,13 @@ def test_the_parts_of_a_batch_are_the_whole(n_docs, batch_size):
     parts = [SparseBatches(counts, batch_size, CPU, World(rank, SIZE)) for rank in range(SIZE)]
     assert {len(part) for part in parts} == {len(whole)}
     cut = [list(part.shuffled(np.random.default_rng(1), skip=1 if len(whole) > 1 else 0)) for part in parts]
-    for batch, *shares in zip(list(whole.shuffled(np.random.default_rng(1)))[-len(cut[0]) :], *cut, strict=True):
-        assert torch.equal(torch.cat([share.index for share in shares]), batch.index)
-        assert torch.equal(torch.cat([share.counts for share in shares]), batch.counts)
-        assert torch.equal(torch.cat([share.noise.keys for share in shares]), batch.noise.keys)
-        assert sum(share.noise.share.weight for share in shares) == pytest.approx(1)
-        assert [share.n_docs for share in shares] == list(shares[0].noise.share.sizes)
-        assert batch.noise.share is None
+    for batch, *shards in zip(list(whole.shuffled(np.random.default_rng(1)))[-len(cut[0]) :], *cut, strict=True):
+        assert torch.equal(torch.cat([shard.index for shard in shards]), batch.index)
+        assert torch.equal(torch.cat([shard.counts for shard in shards]), batch.counts)
+        assert torch.equal(torch.cat([shard.noise.keys for shard in shards]), batch.noise.keys)
+        assert sum(shard.shard.weight for shard in shards) == pytest.approx(1)
+        assert [shard.n_docs for shard in shards] == list(shards[0].shard.sizes)
+        assert batch.shard is None
 
 
 def test_more_processes_than_documents_are_refused():
@@ -236,7 +235,8 @@ def test_alone_nothing_changes(monkeypatch):
         monkeypatch.setenv(name, value)
     with distributed() as world:
         assert world is None
-    assert Noise.of(0, np.arange(2), CPU).share is None
+    batches = SparseBatches(random_csr(4, 3, 1.0, format="csr", rng=np.random.default_rng(0)), 2, CPU, current())
+    assert [batch.shard for batch in batches] == [None, None]
 
 
 @pytest.mark.parametrize(

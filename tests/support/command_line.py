@@ -27,7 +27,7 @@ PYTHON = [sys.executable, "-W", "error"]
 COMMAND = [*PYTHON, "-m", "topicnet"]
 QUICK = ("-k", "4", "--epochs", "2", "--init", "random")  # a fit of a second
 
-HEAVY = ("torch", "sklearn", "polars", "pandas", "gensim", "spacy", "scipy", "pydantic", "numpy")
+HEAVY = ("torch", "sklearn", "polars", "pandas", "gensim", "spacy", "scipy", "pydantic", "numpy", "matplotlib")
 LOADED = """
 import contextlib, io, json, sys
 from topicnet import cli

@@ -1,10 +1,15 @@
 """Data for the training loop, checkpoints in memory, and what a training run leaves."""
 
 import json
+from dataclasses import fields
 
 import torch
 
 from topicnet.training.checkpoint import Saved
+from topicnet.training.loop import train
+from topicnet.training.options import TrainHooks, TrainOptions
+
+QUIET = {"patience": 1000, "weight_decay": 0.0, "seed": 0}
 
 
 class Points:
@@ -55,3 +60,9 @@ def outcome(network, result):
     weights = {name: value.numpy().tobytes() for name, value in network.state_dict().items()}
     ending = (result.best_epoch, result.best_loss, result.stopped, result.rollbacks, result.interventions)
     return weights, repr((rows, ending))
+
+
+def trained(network, batches, validation, schedule, **given):
+    """Train with options and hooks given side by side; by default without patience and weight decay, with seed 0."""
+    hooks = {field.name: given.pop(field.name) for field in fields(TrainHooks) if field.name in given}
+    return train(network, batches, validation, schedule, TrainOptions(**(QUIET | given)), TrainHooks(**hooks))

@@ -17,6 +17,8 @@ from typing import Any
 
 def serve() -> None:
     """Answer requests until standard input ends."""
+    import matplotlib.backends.backend_agg  # noqa: F401
+
     import topicnet.cli.app
     import topicnet.cli.printing.progress
     import topicnet.cli.printing.topics

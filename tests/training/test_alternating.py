@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.support.training import Memory, Points, outcome
+from tests.support.training import Memory, Points, outcome, trained
 from topicnet.training.alternating import Phase, Phases
-from topicnet.training.loop import train
 from topicnet.training.optimizer import Adam
 from topicnet.training.progress import Rollback
 from topicnet.training.schedule import Schedule
@@ -58,8 +57,7 @@ def weights_of(part):
 def run(network, phases, *, epochs=4, rate=0.05, weights=None, **options):
     batches = Points(VALUES)
     schedule = Schedule(epochs * len(batches), rate, weights=weights or {})
-    settings = {"max_epochs": epochs, "patience": 1000, "weight_decay": 0.0, "seed": 0, "device": CPU} | options
-    return train(network, batches, None, schedule, phases=phases, **settings)
+    return trained(network, batches, None, schedule, max_epochs=epochs, device=CPU, phases=phases, **options)
 
 
 def reseeded(phases):
@@ -199,8 +197,8 @@ def test_a_rollback_forgets_the_moments_of_phases_too():
     seen = []
     batches = Points(VALUES, batch_size=len(VALUES))
     schedule = Schedule(4, 0.05, drops=())
-    result = train(
-        network, batches, None, schedule, max_epochs=4, patience=9, weight_decay=0.0, seed=0, device=CPU,
+    result = trained(
+        network, batches, None, schedule, max_epochs=4, patience=9, device=CPU,
         phases=network.phases()[:1], listener=lambda news: seen.append(weights_of(network.critic)),
     )  # fmt: skip
     assert result.rollbacks == [Rollback(epoch=3, step=1, learning_rate=pytest.approx(0.005))]

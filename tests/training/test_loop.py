@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.support.training import BrokenOffError, Memory, Points, outcome
-from topicnet.training.loop import CHECK_STEPS, MOST_ROLLBACKS, RUNAWAY, train, validation_loss
+from tests.support.training import BrokenOffError, Memory, Points, outcome, trained
+from topicnet.training.loop import CHECK_STEPS, DIVERGENCE_FACTOR, MOST_ROLLBACKS, validation_loss
 from topicnet.training.progress import Rollback
 from topicnet.training.schedule import Schedule
 
@@ -28,8 +28,7 @@ class Mean(nn.Module):
 
 def run(network, batches, validation=None, *, epochs=50, rate=0.1, weights=None, **options):
     schedule = Schedule(epochs * len(batches), rate, weights=weights or {"pull": 0.0})
-    settings = {"max_epochs": epochs, "patience": 1000, "weight_decay": 0.0, "seed": 0, "device": CPU} | options
-    return train(network, batches, validation, schedule, **settings)
+    return trained(network, batches, validation, schedule, max_epochs=epochs, device=CPU, **options)
 
 
 def test_it_finds_the_minimum_and_logs_every_term():
@@ -181,7 +180,7 @@ def test_a_loss_lost_too_often_ends_the_run_with_the_best_weights():
 def test_a_term_of_great_weight_is_no_runaway_loss():
     """Its own growth is what the run was asked for; none counts more than once."""
     result = run(Mean(), threes(), weights={"pull": 1000.0}, epochs=5, rate=1.0)
-    assert result.history[0]["loss"] > RUNAWAY * 9  # the first loss is 9
+    assert result.history[0]["loss"] > DIVERGENCE_FACTOR * 9  # the first loss is 9
     assert result.rollbacks == []
 
 
@@ -277,10 +276,7 @@ def test_a_treatment_is_told_when_the_run_is_about_to_stop_and_may_keep_it_going
 def test_patience_is_counted_after_the_warm_up():
     schedule = Schedule(20 * 4, 0.1, warm_up={"pull": 0.5}, weights={"pull": 0.0})
     network = Mean(start=1.0)
-    result = train(
-        network, threes(), threes(5, value=1.0), schedule,
-        max_epochs=20, patience=3, weight_decay=0.0, seed=0, device=CPU,
-    )  # fmt: skip
+    result = trained(network, threes(), threes(5, value=1.0), schedule, max_epochs=20, patience=3, device=CPU)
     assert (result.stopped, result.best_epoch, len(result.history)) == ("early", 0, 10 + 3)
 
 
@@ -300,11 +296,11 @@ def test_adam_s_first_step_is_the_rate_whatever_the_gradient(value):
 def test_a_parameter_may_have_a_share_of_the_rate():
     whole, tenth, still = Mean(), Mean(), Mean()
     for network, rates in ((whole, {}), (tenth, {"mean": 0.1}), (still, {"mean": 0.0})):
-        run(network, threes(batch_size=20), epochs=1, rate=0.02, rates=rates)
+        run(network, threes(batch_size=20), epochs=1, rate=0.02, lr_scales=rates)
     assert whole.mean.item() == pytest.approx(10 * tenth.mean.item(), rel=1e-4)
     assert (still.mean.item(), whole.mean.item() > 0) == (0.0, True)
     with pytest.raises(KeyError, match="other"):
-        run(Mean(), threes(), rates={"other": 0.5})
+        run(Mean(), threes(), lr_scales={"other": 0.5})
 
 
 class Pair(nn.Module):
@@ -410,7 +406,7 @@ def wander(checkpoints, saved=None, lost=(), validation=True, patience=1000, **o
     network = Wandering(lost)
     mover = Mover(network)
     kept = Points(np.array([2.0, 3.5], dtype=np.float32)) if validation else None
-    options = {"epochs": 10, "treat": mover, "companions": [mover], "rate": 0.05} | options
+    options = {"epochs": 10, "intervene": mover, "companions": [mover], "rate": 0.05} | options
     result = run(network, Points(VALUES), kept, checkpoints=checkpoints, saved=saved, patience=patience, **options)
     return network, result
 

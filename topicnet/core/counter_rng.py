@@ -1,8 +1,8 @@
-"""Random numbers that a document's key names: the same whatever stands beside it, on whatever device or process.
+"""Counter-based random numbers: each document's are the same in any batch, on any device and in any process.
 
-A training step draws from no generator. Each document of a batch has a key, made of the seed, the epoch and the
-document; every number is a hash of the key, of what it is for, and of its place. So a batch cut in two draws what it
-drew whole, and a run that goes on from a checkpoint has no generator to restore.
+A training step uses no generator. Each document of a batch has a key, made of the seed, the epoch and the document;
+every number is a hash of the key, its purpose and its position. So the parts of a batch draw what the whole batch
+drew, and a resumed run has no generator to restore.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import gammainccinv, gammaincinv, gammaln
 from torch import Tensor
 
-from topicnet.runtime.shard import Shard
-
-# What numbers are for; each use of one batch has its own.
+# Streams: each use of random numbers in a batch has its own.
 LATENT, DROPOUT, THETA, PRIOR, COMPONENT, PIXEL, CATEGORY, UPPER, ORDER = range(1, 10)
 
 WEYL = 0x9E3779B9  # 2^32 over the golden ratio: multiples of it are spread evenly
@@ -36,12 +34,9 @@ class Noise:
     ----------
     keys : Tensor
         (B,) int32.
-    share : Share, optional
-        Which documents these are of a batch that several processes have cut among them.
     """
 
     keys: Tensor
-    share: Shard | None = None
 
     @classmethod
     def of(cls, seed: int, documents: NDArray[np.int64], device: torch.device) -> Noise:
@@ -73,16 +68,16 @@ class Noise:
 
     def uniform(self, stream: int, like: Tensor) -> Tensor:
         """Numbers between 0 and 1, never either, of the shape (B, n) and type of `like`."""
-        # 23 bits: single precision has the middle of every one of so many intervals, and rounds none to 0 or 1.
+        # 23 bits: single precision represents the middle of each interval, and rounds none to 0 or 1.
         return ((self.bits(stream, like.shape[1]) >> 9).to(like.dtype) + (0.5 + 2.0**22)) * 2.0**-23
 
     def gumbel(self, stream: int, like: Tensor) -> Tensor:
         """Standard Gumbel numbers of the shape (B, n) and type of `like`."""
         return -(-self.uniform(stream, like).log_()).log_()
 
-    def dropout_mask(self, stream: int, like: Tensor, share: float) -> Tensor:
-        """Ones where numbers are kept, zeros elsewhere, of the shape (B, n) and type of `like`."""
-        least = round((share - 0.5) * 2**32)  # of the signed hashes
+    def dropout_mask(self, stream: int, like: Tensor, rate: float) -> Tensor:
+        """Mask of the shape (B, n) and type of `like`: zeros at this rate, ones elsewhere."""
+        least = round((rate - 0.5) * 2**32)  # of the signed hashes
         return (self.bits(stream, like.shape[1]) >= least).to(like.dtype)
 
     def log_gamma(self, stream: int, like: Tensor, concentration: float) -> Tensor:
@@ -104,12 +99,12 @@ def _places(n: int, device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _log_gamma_quantiles(concentration: float, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Log quantiles in the middle of `QUANTILES` equal shares."""
-    share = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    """Log quantiles in the middle of `QUANTILES` equal intervals of probability."""
+    p = (np.arange(QUANTILES) + 0.5) / QUANTILES
     with np.errstate(divide="ignore"):
-        logs = np.log(np.where(share < 0.5, gammaincinv(concentration, share), gammainccinv(concentration, 1 - share)))
+        logs = np.log(np.where(p < 0.5, gammaincinv(concentration, p), gammainccinv(concentration, 1 - p)))
     # Where the quantile itself underflows: P(x) = x^a / Gamma(a + 1) near 0.
-    near_zero = (np.log(share) + gammaln(concentration + 1)) / concentration
+    near_zero = (np.log(p) + gammaln(concentration + 1)) / concentration
     logs = np.where(logs > -600.0, logs, near_zero)
     return torch.as_tensor(logs).to(device=device, dtype=dtype)
 

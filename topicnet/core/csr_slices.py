@@ -1,4 +1,4 @@
-"""Batches cut from counts on the host, several at a time: alone, a small one costs more in calls than in work."""
+"""Cut mini-batches from CSR counts on the host, several at a time: one alone costs more in calls than in work."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class CsrSlice(NamedTuple):
 def slice_rows(
     counts: csr_matrix, batches: Sequence[NDArray[np.int64]], rows: NDArray[np.int64] | None = None
 ) -> Iterator[CsrSlice]:
-    """Cut the counts (D, V) of each batch, given by its rows, or by where these stand in `rows`."""
+    """Cut the counts (D, V) of each batch, given by its rows, or by their positions in `rows`."""
     n_docs, n_words = counts.shape
     n_at_once = WORDS_AT_ONCE // max(1, n_words)
     if batches:
@@ -59,7 +59,7 @@ def slice_rows(
 
 
 def _slice_together(part: csr_matrix, sizes: Sequence[int]) -> Iterator[CsrSlice]:
-    """Cut counts that are those of several batches, one after the other, of so many documents."""
+    """Cut the counts of several batches, one after the other, with these numbers of documents."""
     n_words = part.shape[1]
     bounds = np.cumsum([0, *sizes])  # of the batches among these documents
     ends = part.indptr[bounds]  # and among their nonzeros

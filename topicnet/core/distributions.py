@@ -138,6 +138,13 @@ class GaussianMixture(nn.Module):
         """(C, Z), within +-`COMPONENT_LOG_VAR`."""
         return self.free_log_var.clamp(-COMPONENT_LOG_VAR, COMPONENT_LOG_VAR)
 
+    @torch.no_grad()
+    def start_from(self, means: Tensor, log_var: Tensor) -> None:
+        """Set means and log-variances, (C, Z) each, with equal weights."""
+        self.means.copy_(means)
+        self.free_log_var.copy_(log_var)
+        self.logits.zero_()
+
     def log_weights(self) -> Tensor:
         """log pi, (C,)."""
         return self.logits.log_softmax(-1)

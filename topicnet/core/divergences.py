@@ -43,7 +43,7 @@ class _OfArc(torch.autograd.Function):
         arc = cosine.arccos()
         similarity = arc.square().mul_(-1 / bandwidth).exp_()
         if ctx.needs_input_grad[0]:
-            # -d arccos(c)^2 / dc = 2 arccos(c) / sqrt(1 - c^2); made here, where the arc is at hand.
+            # -d arccos(c)^2 / dc = 2 arccos(c) / sqrt(1 - c^2); made here, from the arc just computed.
             gap = 1.0 - cosine
             slope = arc.mul_(2.0).div_((gap * cosine.add_(1.0)).clamp_min_(1e-12).sqrt_())
             slope = torch.where(gap < _OfArc.NEAR, 2.0 + gap * (2.0 / 3.0), slope)
@@ -79,24 +79,24 @@ KERNELS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
 }
 
 
-def mmd(a: Tensor, b: Tensor, kernel: Kernel, share: Shard | None = None) -> Tensor:
+def mmd(a: Tensor, b: Tensor, kernel: Kernel, shard: Shard | None = None) -> Tensor:
     """Unbiased squared maximum mean discrepancy of two samples (Gretton et al. 2012, eq. 3): a scalar.
 
     mean of k(a_i, a_j) and of k(b_i, b_j) over i != j, less twice the mean of k(a_i, b_j); it can be a little below 0.
-    A sample of one point has no pairs: their mean counts as 1 then. Given a share of a batch, a and b are this
-    process's points, as many of each: what it gives is the part of the discrepancy of all points that lies in the rows
-    of these, so scaled that its mean over the processes, weighted by their documents, is the whole.
+    A sample of one point has no pairs: their mean counts as 1 then. Given a shard of a batch, a and b are this
+    process's points, as many of each: the result is the part of the discrepancy of all points in these rows, scaled so
+    that its mean over the processes, weighted by their documents, is the whole.
     """
-    if share is not None:
-        return _part_of_mmd(a, b, kernel, share)
+    if shard is not None:
+        return _part_of_mmd(a, b, kernel, shard)
     return _mean_of_pairs(kernel(a, a)) + _mean_of_pairs(kernel(b, b)) - 2 * kernel(a, b).mean()
 
 
-def _part_of_mmd(a: Tensor, b: Tensor, kernel: Kernel, share: Shard) -> Tensor:
-    all_a, all_b, n = share.gathered(a), share.gathered(b), share.n_docs
+def _part_of_mmd(a: Tensor, b: Tensor, kernel: Kernel, shard: Shard) -> Tensor:
+    all_a, all_b, n = shard.gathered(a), shard.gathered(b), shard.n_docs
     among = kernel(a, all_a), kernel(b, all_b)  # (b, B), the point itself among them
-    pairs = sum(k.sum() - k.diagonal(share.begin).sum() for k in among)
-    return (pairs / (n * max(1, n - 1)) - 2 * kernel(a, all_b).sum() / n**2) / share.weight
+    pairs = sum(k.sum() - k.diagonal(shard.begin).sum() for k in among)
+    return (pairs / (n * max(1, n - 1)) - 2 * kernel(a, all_b).sum() / n**2) / shard.weight
 
 
 def _mean_of_pairs(k: Tensor) -> Tensor:

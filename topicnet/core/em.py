@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
@@ -25,7 +26,7 @@ from topicnet.core.sparse import SparseBatch, SparseBatches, mixture_probabiliti
 from topicnet.runtime.threads import in_inference
 
 THETA_PSEUDO_COUNT = 0.3  # tokens added to every topic of a document
-MANY_TOPICS = 100  # of more, each has a smaller part of the tokens that so many have: else they outweigh the document's
+MANY_TOPICS = 100  # beyond these, pseudo-counts are divided among the topics: else they outweigh the document's tokens
 BETA_PSEUDO_COUNT = 0.05  # tokens added to every word of a topic
 # Refining an encoder's theta: tokens added to every topic, and to the encoder's topics for each token read.
 DOUBT, BELIEF = 0.1, 0.25
@@ -37,9 +38,12 @@ CONTEXT_PSEUDO_COUNT = 20.0  # a word's context holds hundreds of tokens
 CONTEXT_BATCH = 2_000
 # After the contexts: the more tokens a word has, the more passes over documents its topics bear and still hold.
 TOKENS_OF_A_PASS, MOST_DOCUMENT_PASSES = 55, 3
-# Starts on short documents, of which the likeliest is kept: so many at most, and fewer where a pass over the contexts
+# Starts on short documents, of which the likeliest is kept: at most, and fewer where a pass over the contexts
 # is long (nonzeros times topics).
 SHORT_STARTS, WORK_OF_STARTS = 5, 500_000_000
+
+# Added to the variances of Gaussians fitted to posterior means: the draws that they are a prior for spread about them.
+MEANS_TO_DRAWS = 0.3
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,26 @@ def cluster_documents(counts: csr_matrix, n_clusters: int, rng: np.random.Genera
     return clusters
 
 
+def fit_gaussians(means: Tensor, n_components: int, seed: int) -> tuple[Tensor, Tensor] | None:
+    """Fit a mixture of diagonal Gaussians, the prior of posteriors with these means (D, Z), by EM.
+
+    Returns
+    -------
+    tuple of Tensor, or None
+        Means and log-variances, (C, Z) each; None for fewer different points than components.
+    """
+    points = means.double().cpu().numpy()
+    if len(np.unique(points, axis=0)) < n_components:
+        return None
+    mixture = GaussianMixture(
+        n_components, covariance_type="diag", reg_covar=MEANS_TO_DRAWS, max_iter=100, tol=1e-2, random_state=seed
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # training goes on from here in any case
+        mixture.fit(points)
+    return torch.as_tensor(mixture.means_), torch.as_tensor(np.log(mixture.covariances_))
+
+
 def fit_mixture(
     counts: csr_matrix,
     n_topics: int,
@@ -195,8 +219,8 @@ def _n_candidates(n_topics: int, n_rows: int) -> int:
 def _owners(theta: Tensor, n_topics: int) -> Tensor:
     """The topics that own their documents: those with most of their mass where they are the largest."""
     mine = torch.nn.functional.one_hot(theta.argmax(1), theta.shape[1]).to(theta.dtype)
-    share = (theta * mine).sum(0) / theta.sum(0)
-    return share.argsort(descending=True, stable=True)[:n_topics].sort().values
+    owned = (theta * mine).sum(0) / theta.sum(0)
+    return owned.argsort(descending=True, stable=True)[:n_topics].sort().values
 
 
 def _theta_of_clusters(
@@ -221,7 +245,7 @@ def _best_of_contexts(
 ) -> tuple[Tensor, Tensor]:
     """The likeliest of several starts, which differ much on short documents and cost little: theta, and beta (V, K).
 
-    Each begins with the words, which stand for documents of the words they occur with.
+    Each starts from the words, as documents made of the words they occur with.
     """
     of_documents = min(MOST_DOCUMENT_PASSES, round(counts.sum() / counts.shape[1] / TOKENS_OF_A_PASS))
     of_contexts = math.ceil(n_passes / 2)

@@ -1,4 +1,4 @@
-"""A corpus that lies on the device whole: batches are cut there, and no step waits for the host.
+"""A corpus held on the GPU: batches are cut there, and no step waits for the host.
 
 For a GPU: a batch cut on the host costs more time than a step on it. Sizes are known on the host beforehand (the
 starts of the rows are kept there too), so nothing has to be asked of the device.
@@ -21,7 +21,7 @@ from topicnet.runtime.distributed import World
 from topicnet.storage.mapped import BLOCK_NONZEROS, row_blocks
 
 LARGEST_COUNT = 32_767  # of what 16 bits hold
-SHARE_OF_FREE = 0.5  # of the device's free memory that a corpus may take
+FRACTION_OF_FREE = 0.5  # of the device's free memory that a corpus may take
 
 
 def is_small(counts: csr_matrix) -> bool:
@@ -35,11 +35,11 @@ def bytes_needed(documents: Rows) -> int:
 
 
 def fits(documents: Rows, device: torch.device) -> bool:
-    """Whether a corpus may lie on the device; false on a CPU, whose memory it is in already."""
+    """Whether a corpus fits on the device; false on a CPU, whose memory it is in already."""
     if device.type != "cuda":
         return False
     free, _ = torch.cuda.mem_get_info(device)
-    return bytes_needed(documents) < SHARE_OF_FREE * free
+    return bytes_needed(documents) < FRACTION_OF_FREE * free
 
 
 def batches_of(
@@ -53,7 +53,7 @@ def batches_of(
 
 
 class ResidentBatches(SparseBatches):
-    """Batches of documents that lie on the device; otherwise as `SparseBatches`, batch for batch."""
+    """Batches of documents held on the device; otherwise as `SparseBatches`, batch for batch."""
 
     def __init__(
         self, documents: csr_matrix | Rows, batch_size: int, device: torch.device, world: World | None = None

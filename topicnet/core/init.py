@@ -1,14 +1,36 @@
-"""How free parameters are drawn."""
+"""First values of parameters: drawn, or fitted to the topics of a start."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def normal_parameter(rows: int, columns: int, std: float) -> nn.Parameter:
-    """A parameter (rows, columns) drawn from N(0, std^2).
+    """Draw a parameter (rows, columns) from N(0, std^2).
 
     On the meta device, where a model to be loaded is laid out, nothing is drawn: torch would import its compiler
     for it, which takes longer than the rest of the loading.
     """
     values = torch.empty(rows, columns)
     return nn.Parameter(values if values.is_meta else values.normal_(std=std))
+
+
+@torch.no_grad()
+def factorise(logits: Tensor, left: nn.Parameter, right: nn.Parameter) -> None:
+    """Set left (K, L) and right (V, L) so that left @ right.T is near the logits (K, V), by truncated SVD."""
+    topics, scale, words = torch.linalg.svd(logits, full_matrices=False)
+    rank = min(len(scale), right.shape[1])
+    root = scale[:rank].sqrt()
+    # The dimensions the logits do not need stay small, free to be used in training.
+    for parameter in (right, left):
+        parameter.mul_(0.01 / parameter.std().clamp_min(1e-12))
+    right[:, :rank] = words[:rank].T * root
+    left[:, :rank] = topics[:, :rank] * root
+
+
+def nearest_rows(right: Tensor, logits: Tensor) -> Tensor:
+    """Rows (n, L) whose products with right (V, L) are nearest to the logits (n, V), by ridge regression."""
+    gram = right.T @ right
+    ridge = 1e-3 * gram.diagonal().mean().clamp_min(1e-12)
+    eye = torch.eye(len(gram), device=right.device, dtype=right.dtype)
+    solution: Tensor = torch.linalg.solve(gram + ridge * eye, right.T @ logits.T).T
+    return solution

@@ -36,29 +36,29 @@ class SparseLinear(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Drops a share of the hidden units of each document in training, and scales up the rest."""
+    """Dropout: in training, zero each document's hidden units at a rate and scale up the rest."""
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, rate: float) -> None:
         super().__init__()
-        self.share = share
+        self.rate = rate
 
     def forward(self, hidden: Tensor, noise: Noise) -> Tensor:
         """Units (B, H) of documents with this noise."""
-        if not self.training or self.share == 0:
+        if not self.training or self.rate == 0:
             return hidden
-        return hidden * noise.dropout_mask(DROPOUT, hidden, self.share).mul_(1 / (1 - self.share))
+        return hidden * noise.dropout_mask(DROPOUT, hidden, self.rate).mul_(1 / (1 - self.rate))
 
 
-def batch_normalised(norms: Sequence[nn.BatchNorm1d], inputs: Sequence[Tensor], share: Shard | None) -> list[Tensor]:
+def batch_normalised(norms: Sequence[nn.BatchNorm1d], inputs: Sequence[Tensor], shard: Shard | None) -> list[Tensor]:
     """Normalise each input (b, n) by its own module.
 
-    In training on a share of a batch the statistics are those of the whole batch, for all inputs in one meeting of the
-    processes, and so is the gradient (Ioffe & Szegedy 2015, section 3). torch's own module for that needs a GPU.
+    In training on a shard of a batch the statistics are those of the whole batch, for all inputs in one collective, and
+    so is the gradient (Ioffe & Szegedy 2015, section 3). torch's own module for that needs a GPU.
     """
-    if share is None or not norms[0].training:
+    if shard is None or not norms[0].training:
         return [norm(x) for norm, x in zip(norms, inputs, strict=True)]
     weight, bias = torch.cat([norm.weight for norm in norms]), torch.cat([norm.bias for norm in norms])
-    normal, mean, var = _WholeBatchNorm.apply(torch.cat(list(inputs), 1), weight, bias, norms[0].eps, share)  # type: ignore[no-untyped-call]
+    normal, mean, var = _WholeBatchNorm.apply(torch.cat(list(inputs), 1), weight, bias, norms[0].eps, shard)  # type: ignore[no-untyped-call]
     widths = [norm.num_features for norm in norms]
     for norm, its_mean, its_var in zip(norms, mean.split(widths), var.split(widths), strict=True):
         assert norm.running_mean is not None
@@ -76,30 +76,30 @@ class _WholeBatchNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, share: Shard
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, shard: Shard
     ) -> tuple[Tensor, Tensor, Tensor]:
         # Means and squares about them, of each process, are put together without cancellation (Chan et al. 1979).
         my_mean = x.mean(0)
         mine = torch.stack([my_mean, (x - my_mean).square().sum(0)])
-        means, squares = share.world.gather(mine[None], [1] * len(share.sizes)).unbind(1)  # (processes, n) each
-        sizes = share.counts(x)
-        mean = (sizes * means).sum(0) / share.n_docs
+        means, squares = shard.world.gather(mine[None], [1] * len(shard.sizes)).unbind(1)  # (processes, n) each
+        sizes = shard.counts(x)
+        mean = (sizes * means).sum(0) / shard.n_docs
         square = (squares + sizes * (means - mean).square()).sum(0)
-        scale = (square / share.n_docs + eps).rsqrt()
+        scale = (square / shard.n_docs + eps).rsqrt()
         normal = (x - mean) * scale
-        var = square / max(1, share.n_docs - 1)
+        var = square / max(1, shard.n_docs - 1)
         ctx.save_for_backward(normal, weight, scale)
-        ctx.share = share
+        ctx.shard = shard
         ctx.mark_non_differentiable(mean, var)
         return torch.addcmul(bias, normal, weight), mean, var
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         normal, weight, scale = ctx.saved_tensors
-        share: Shard = ctx.share
+        shard: Shard = ctx.shard
         given = upstream[0]
         mine = torch.stack([given.sum(0), (given * normal).sum(0)])
-        means = share.world.sum(mine.clone()) / share.n_docs
+        means = shard.world.sum(mine.clone()) / shard.n_docs
         # Those of weight and bias are this process's own: they are summed with all other gradients.
         return (given - means[0] - normal * means[1]) * (weight * scale), mine[1], mine[0], None, None
 
@@ -131,7 +131,7 @@ class SparseGaussianEncoder(nn.Module):
         h = functional.softplus(self.input(batch))
         h = self.dropout(functional.softplus(self.hidden(h)), batch.noise)  # (B, H)
         norms, inputs = (self.mean_norm, self.log_var_norm), (self.mean(h), self.log_var(h))
-        mean, log_var = batch_normalised(norms, inputs, batch.noise.share)
+        mean, log_var = batch_normalised(norms, inputs, batch.shard)
         return Normal(mean, log_var.clamp(-2 * LOG_VAR_RANGE, LOG_VAR_RANGE), batch.noise)
 
 
@@ -149,7 +149,7 @@ class SparsePointEncoder(nn.Module):
         """The point of each document, (B, Z)."""
         h = functional.softplus(self.input(batch))
         h = self.dropout(functional.softplus(self.hidden(h)), batch.noise)
-        return Point(self.point(h), batch.noise)
+        return Point(self.point(h))
 
 
 class Proportions(nn.Module):
@@ -165,7 +165,7 @@ class Proportions(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Map latent points (B, Z) to theta (B, K)."""
-        # Topics as rows: in the usual order the product rounds by where in memory a document lies, and theta of the
+        # Topics as rows: in the usual order the product rounds by the address of a document, and theta of the
         # same document differs in its last bit.
         logits = (self.linear.weight @ z.t()).t()
         theta: Tensor = (logits if self.linear.bias is None else logits + self.linear.bias).softmax(-1)

@@ -17,7 +17,7 @@ from topicnet.runtime.threads import together
 
 SLICE_ENTRIES = 2**23  # 32 MB of float32
 SLICE_ENTRIES_OF_GPU = 2**28
-PIECES = 2  # of a batch on the CPU, each a thread's; always so many, for the same bits
+PIECES = 2  # of a batch on the CPU, one per thread; always this number, for the same bits
 LEAST_ENTRIES = 2**19  # of a batch worth cutting: below it the other thread saves no time
 
 

@@ -1,4 +1,4 @@
-"""Some documents of a corpus, by the rows they stand in: nothing is copied until a batch is cut."""
+"""Some documents of a corpus, by row number: nothing is copied until a batch is cut."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from topicnet.storage.mapped import BYTES_HELD, ROW_BYTES, is_mapped, release_pages, row_blocks
 
-MAPPED_ROWS = BYTES_HELD // ROW_BYTES  # rows here and there, until their pages are given back
+MAPPED_ROWS = BYTES_HELD // ROW_BYTES  # scattered rows, until their pages are released
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Rows:
         return taken
 
     def column_sums(self) -> NDArray[np.float64]:
-        """How often each word stands in these documents: (V,)."""
+        """Count each word in these documents: (V,)."""
         mine = np.zeros(self.counts.shape[0], dtype=bool)
         mine[self.rows] = True
         sums = np.zeros(self.vocab_size)

@@ -26,7 +26,7 @@ from topicnet.runtime.seeding import draw_seed
 from topicnet.runtime.shard import Shard
 from topicnet.storage.mapped import BYTES_HELD, ROW_BYTES, release_pages
 
-# Larger corpora are shuffled in runs of neighbours, so many runs at a time: a disk reads runs, not rows.
+# Larger corpora are shuffled in runs of neighbours, some runs at a time: a disk reads runs, not rows.
 SHUFFLED_NONZEROS = 100_000_000
 RUN_DOCS, RUNS_MIXED = 64, 512
 # Weights of more entries get gradients that are sparse in rows, on the CPU: all rows of a smaller one are moved sooner
@@ -48,7 +48,7 @@ _announce_once()
 
 
 class Pattern(NamedTuple):
-    """Where the nonzeros of one orientation lie: row starts (rows + 1,) and column ids (nnz,)."""
+    """Positions of the nonzeros in one orientation: row starts (rows + 1,) and column ids (nnz,)."""
 
     starts: Tensor
     columns: Tensor
@@ -83,13 +83,15 @@ class SparseBatch:
     rows : Tensor
         (nnz,) the row of each count, in [0, B).
     pattern, transposed : Pattern
-        Where the counts lie in (B, V) and in (V, B).
+        Positions of the counts in (B, V) and in (V, B).
     order : Tensor
         (nnz,) position in `counts` of each nonzero of the transpose.
     index : Tensor
         (B,) which documents of the corpus these are.
     noise : Noise
         Random numbers of these documents in this epoch.
+    shard : Shard, optional
+        Which part of a batch this is that is divided over several processes.
     """
 
     counts: Tensor
@@ -99,6 +101,7 @@ class SparseBatch:
     order: Tensor
     index: Tensor
     noise: Noise
+    shard: Shard | None = None
 
     @classmethod
     def for_inference(cls, counts: csr_matrix, device: torch.device) -> SparseBatch:
@@ -159,12 +162,12 @@ def _moved(array: NDArray[Any], dtype: torch.dtype, device: torch.device) -> Ten
 
 
 def _pattern(starts: NDArray[Any], columns: NDArray[Any], shape: tuple[int, int], device: torch.device) -> Pattern:
-    """Move where nonzeros lie to the device; 32 bits are enough for a batch."""
+    """Move a pattern of nonzeros to the device; 32 bits are enough for a batch."""
     return Pattern(_moved(starts, torch.int32, device), _moved(columns, torch.int32, device), shape)
 
 
 class SparseBatches:
-    """Documents cut into batches of about `batch_size`.
+    """Batches of about `batch_size` documents.
 
     The batches are of nearly equal size, so that none is left with the single document that batch
     normalisation cannot use.
@@ -174,8 +177,8 @@ class SparseBatches:
     documents : csr_matrix or Rows
         (D, V) counts, or some of the documents of a corpus; `SparseBatch.index` then counts among these.
     world : World, optional
-        Processes that cut each batch among them, with about `batch_size` documents for each: only this one's part is
-        built. Batches and noise are those of one process that takes as many documents at a time as all of these.
+        Processes that divide each batch, with about `batch_size` documents for each: only this rank's shard is built.
+        Batches and noise are those of one process that takes as many documents at a time as all of these.
 
     Raises
     ------
@@ -222,11 +225,11 @@ class SparseBatches:
     def _cut(self, order: NDArray[np.int64], seed: int, skip: int = 0) -> Iterator[SparseBatch]:
         counts = self.documents.counts
         indexes = np.array_split(order, self.n_batches)[skip:]
-        shares = [None if self.world is None else Shard.of(self.world, len(index)) for index in indexes]
-        mine = [index if share is None else index[share.mine] for index, share in zip(indexes, shares, strict=True)]
+        shards = [None if self.world is None else Shard.of(self.world, len(index)) for index in indexes]
+        mine = [index if shard is None else index[shard.mine] for index, shard in zip(indexes, shards, strict=True)]
         touched = 0
-        for batch, share in zip(self._batches(mine, seed), shares, strict=True):
-            yield batch if share is None else replace(batch, noise=replace(batch.noise, share=share))
+        for batch, shard in zip(self._batches(mine, seed), shards, strict=True):
+            yield batch if shard is None else replace(batch, shard=shard)
             touched += batch.n_docs
             if touched * ROW_BYTES > BYTES_HELD:
                 release_pages(counts.data, counts.indices)
@@ -253,7 +256,7 @@ def sparse_linear(batch: SparseBatch, values: Tensor, weight: Tensor) -> Tensor:
     Parameters
     ----------
     batch : SparseBatch
-        Where the input's nonzeros lie.
+        Positions of the input's nonzeros.
     values : Tensor
         (nnz,) the input's nonzero values; no gradient flows to them.
     weight : Tensor
@@ -263,7 +266,7 @@ def sparse_linear(batch: SparseBatch, values: Tensor, weight: Tensor) -> Tensor:
     -------
     Tensor
         (B, H); an empty document gives a row of zeros. The gradient of a weight of more than `ROW_SPARSE_ENTRIES`
-        entries is sparse: the rows of the words that stand in the batch, each once.
+        entries is sparse: the rows of the words in the batch, each once.
     """
     product: Tensor = _SparseLinear.apply(weight, values, batch)  # type: ignore[no-untyped-call]
     return product

@@ -1,12 +1,48 @@
-"""The topic models, one file each, behind one interface."""
+"""The topic models, one file each, behind one interface; their classes are imported when first used."""
 
-from topicnet.models.base import TopicModel
-from topicnet.models.etm import ETM
-from topicnet.models.gmntm import GMNTM
-from topicnet.models.nvdm_gsm import NVDMGSM
-from topicnet.models.w_lda import WLDA
-from topicnet.training.collapse import HealthReport
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-MODELS: dict[str, type[TopicModel]] = {"etm": ETM, "nvdm-gsm": NVDMGSM, "w-lda": WLDA, "gmntm": GMNTM}
+from topicnet.models.registry import REGISTRY
+
+if TYPE_CHECKING:
+    from topicnet.models.base import TopicModel
+    from topicnet.models.etm import ETM
+    from topicnet.models.gmntm import GMNTM
+    from topicnet.models.nvdm_gsm import NVDMGSM
+    from topicnet.models.w_lda import WLDA
+    from topicnet.training.collapse import HealthReport
+
+
+class _Models(Mapping[str, "type[TopicModel]"]):
+    """Class of each registered model, by name."""
+
+    def __getitem__(self, name: str) -> "type[TopicModel]":
+        return REGISTRY[name].load()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(REGISTRY)
+
+    def __len__(self) -> int:
+        return len(REGISTRY)
+
+    def __contains__(self, name: object) -> bool:
+        return name in REGISTRY
+
+
+MODELS: Mapping[str, "type[TopicModel]"] = _Models()
+_HOMES = {"TopicModel": "topicnet.models.base", "HealthReport": "topicnet.training.collapse"}
 
 __all__ = ["ETM", "GMNTM", "HealthReport", "MODELS", "NVDMGSM", "TopicModel", "WLDA"]
+
+
+def __getattr__(name: str) -> Any:
+    homes = _HOMES | {registration.class_name: registration.module for registration in REGISTRY.values()}
+    if name not in homes:
+        raise AttributeError(f"module 'topicnet.models' has no attribute {name!r}")
+    return getattr(import_module(homes[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

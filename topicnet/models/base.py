@@ -7,7 +7,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import KW_ONLY, asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NotRequired, TypedDict
 
@@ -15,19 +15,21 @@ import numpy as np
 import torch
 from numpy.random import RandomState
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, csr_matrix
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from topicnet.core.em import belief, refine_theta
 from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.errors import InputError
+from topicnet.models.docstrings import inherit_entries
 from topicnet.models.fingerprint import fingerprint_of
 from topicnet.models.fit_settings import Plan, Settings
 from topicnet.models.fitting import EVALUATION_BATCH, Fitting, likelihood_nats
+from topicnet.models.input_counts import check_counts, padded
 from topicnet.models.network import TopicNetwork
 from topicnet.runtime.devices import choose_device
 from topicnet.runtime.distributed import is_rank_zero
@@ -35,16 +37,17 @@ from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.runtime.seeding import seeded
 from topicnet.runtime.threads import chosen_threads, in_inference, thread_count
 from topicnet.storage import atomic
-from topicnet.storage.mapped import release_pages, row_blocks, row_sums, rows_between
+from topicnet.storage.mapped import release_pages, row_sums, rows_between
 from topicnet.training.checkpoint import Checkpoints, checkpoint_seconds
+from topicnet.training.checks import check_count
 from topicnet.training.collapse import HealthReport
 from topicnet.training.progress import Listener
 
 LARGEST_EXPONENT = 700.0  # of e, in a float
-# Documents at a time, always so many: matrix products round otherwise for other numbers of rows, and a document's theta
-# should not depend on what documents come with it. A multiple of 48 leaves most kernels no remainder.
+# Documents of every inference batch: matrix products round differently for other numbers of rows, and a document's
+# theta should not depend on the documents with it. A multiple of 48 leaves most kernels no remainder.
 INFERENCE_BATCH = 480
-HELD_DOCS = 100 * INFERENCE_BATCH  # of mapped counts, until their pages are given back
+HELD_DOCS = 100 * INFERENCE_BATCH  # of mapped counts, until their pages are released
 
 
 class FitEnding(TypedDict):
@@ -53,15 +56,83 @@ class FitEnding(TypedDict):
     stopped: str
     best_epoch: int
     start_complete: bool
-    validation_bound: float  # nats per token on documents kept apart; NaN without them, or without a bound
-    health: NotRequired[dict[str, Any]]  # the verdict; models saved by 0.1.0 have none
+    validation_bound: float  # nats per token on held-out documents; NaN without them, or without a bound
+    health: NotRequired[dict[str, Any]]  # the report; models saved by 0.1.0 have none
 
 
+@dataclass(frozen=True)
+class ExtraTables:
+    """Two tables about a unit beside the topics: of documents, and of words.
+
+    Attributes
+    ----------
+    unit : str
+        Its name, which files and columns take: doc_component.csv, component_0.
+    words : ndarray of shape (n, V), float32
+        Probability of each word in each unit; rows sum to 1.
+    of_documents : callable
+        Infers the weight of each unit in each document, (D, n) float32, from counts (D, V).
+    """
+
+    unit: str
+    words: NDArray[np.float32]
+    of_documents: Callable[[Any], NDArray[np.float32]]
+
+
+@dataclass(eq=False, repr=False)
 class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """A neural topic model over counts.
 
-    Abstract: a subclass names its parameters in `__init__` and builds its network in `build_network`; nothing
-    else is overridden. Parameters are stored untouched and checked in `fit`.
+    Abstract: a subclass is a keyword-only dataclass whose fields are its further parameters, builds its network in
+    `build_network`, and may have `extra_tables`. Parameters are stored untouched and checked in `fit`; those described
+    here are described in every subclass.
+
+    Parameters
+    ----------
+    n_topics : int
+        K.
+    hidden_dim : int
+        Width H of the encoder's layers.
+    decoder : {"mixture", "product"}
+        p(w|d) as a mixture of topics, or as their normalised product.
+    dropout : float
+        Fraction of hidden units dropped in training.
+    init : {"em", "random"}
+        Start from k-means and MAP-EM, with the encoder warmed up on EM's theta, or from random weights.
+    batch_size : int
+        Documents per step.
+    max_epochs : int, optional
+        Passes over the corpus; by default as many as the steps of `PLANS` allow, from its least to its most.
+    learning_rate : float, optional
+        Peak of the one-cycle schedule; by default that of `PLANS`, less after an EM start on documents of fewer than
+        20 tokens.
+    diversity_weight : float, optional
+        Nats per token that one unit of overlap between topics costs in training (mean over topics of the cosines with
+        all others); by default that of `PLANS`, 0 is the objective of the paper. No part of the bound, the score or the
+        perplexity.
+    weight_decay : float
+        Of Adam, on weight matrices.
+    validation_fraction : float
+        Fraction of the documents held out to choose the best epoch and to stop early; 0 holds out none.
+    patience : int
+        Epochs without improvement on them before the run stops.
+    device : str
+        "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1".
+    random_state : int, RandomState or None
+        Seed; the same seed gives the same bits on one machine and thread count.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (K, V), float32
+        beta, rows sum to 1.
+    history_ : list of dict
+        Per epoch: loss terms in nats per document, validation loss, signs of collapse, seconds.
+    health_ : HealthReport
+        Signs of collapse, what was done about them, and whether the model is fit for use.
+    device_ : str
+        The device the model was trained on.
+    n_features_in_ : int
+        V.
     """
 
     PLANS: ClassVar[dict[str, Plan]] = {
@@ -70,27 +141,35 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     }
     DIVERGENCE: ClassVar[str] = "kl"  # names the parameters `kl_weight` and `kl_warm_up`
 
-    n_topics: int
-    init: Literal["em", "random"]
-    decoder: Literal["mixture", "product"]
-    batch_size: int
-    max_epochs: int | None
-    learning_rate: float | None
-    diversity_weight: float | None
-    weight_decay: float
-    validation_fraction: float
-    patience: int
-    device: str
-    random_state: int | RandomState | None
-    best_epoch_: int
-    stopped_: str
-    start_complete_: bool
-    validation_bound_: float
-    health_: HealthReport
+    n_topics: int = 20
+    _: KW_ONLY
+    hidden_dim: int = 128
+    decoder: Literal["mixture", "product"] = "mixture"
+    dropout: float = 0.1
+    init: Literal["em", "random"] = "em"
+    batch_size: int = 200
+    max_epochs: int | None = None
+    learning_rate: float | None = None
+    diversity_weight: float | None = None
+    weight_decay: float = 1.2e-6
+    validation_fraction: float = 0.05
+    patience: int = 10
+    device: str = "auto"
+    random_state: int | RandomState | None = None
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        inherited = cls.__mro__[1].__doc__
+        if cls.__doc__ and inherited:  # neither is there under python -OO
+            cls.__doc__ = inherit_entries(cls.__doc__, inherited)
 
     @abstractmethod
     def build_network(self, vocab_size: int) -> TopicNetwork:
         """Make an untrained network for V words."""
+
+    def extra_tables(self) -> list[ExtraTables]:
+        """Tables beside those of topics that a run of this model has."""
+        return []
 
     def fit(
         self, X: Any, y: Any = None, *, listener: Listener | None = None, checkpoints: str | Path | None = None
@@ -100,14 +179,14 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Parameters
         ----------
         X : array or sparse matrix of shape (n_docs, vocab_size)
-            Non-negative counts. Documents without words are allowed and teach nothing.
+            Non-negative counts. Documents without words are allowed and ignored.
         y : ignored
         listener : callable, optional
             Called with a `Progress` after every pass and epoch.
         checkpoints : str or Path, optional
-            A folder to save the fit to as it goes, every 20 s or so. If it holds checkpoints of a fit that was broken
-            off, of the same model to the same counts, this one goes on from there and ends with the very same
-            weights. They stay there when the fit is done.
+            A folder to save the fit to every 20 s or so. If it holds checkpoints of an interrupted fit of the same
+            model to the same counts, this one resumes it and ends with the very same weights. They stay there when the
+            fit is done.
 
         Returns
         -------
@@ -120,10 +199,10 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         OutputError
             The checkpoints cannot be written, or another process is writing there.
         FitInterrupted
-            Ctrl-C (a KeyboardInterrupt): the model is fitted with the best it had by then, and saved if the folder
+            Ctrl-C (a KeyboardInterrupt): the model is fitted with the best weights so far, and saved if the folder
             for it was given.
         """
-        counts = self._check_counts(X, reset=True)
+        counts = check_counts(self, X, reset=True)
         if counts.shape[0] < 2:
             raise InputError("n_samples=1 document was given, expected 2 or more to fit")
         self.check_parameters()
@@ -133,6 +212,12 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                 f"n_topics={self.n_topics} exceeds the {counts.shape[1]} words of the vocabulary: topics will repeat",
                 stacklevel=2,
             )
+        self._fit(counts, settings, listener, None if checkpoints is None else Path(checkpoints))
+        if self.stopped_ == "interrupted":
+            raise FitInterrupted
+        return self
+
+    def _fit(self, counts: csr_matrix, settings: Settings, listener: Listener | None, folder: Path | None) -> None:
         filled = Rows.filled(counts)
         if filled.n_docs == 0:
             raise InputError(f"all {counts.shape[0]} documents are empty; at least one must hold a known word")
@@ -140,13 +225,13 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         with ExitStack() as stack:
             interrupted = stack.enter_context(deferred_interrupt())
             stack.enter_context(chosen_threads())
-            kept = None
-            if checkpoints is not None and is_rank_zero():
-                stack.enter_context(atomic.folder_lock(Path(checkpoints)))
-                kept = self._checkpoints(Path(checkpoints), counts, settings.seed)
+            checkpoints = None
+            if folder is not None and is_rank_zero():
+                stack.enter_context(atomic.folder_lock(folder))
+                checkpoints = self._checkpoints(folder, counts, settings.seed)
             with seeded(settings.seed, device):
                 network = self.build_network(counts.shape[1]).to(device)
-            fitting = Fitting(network, filled, settings, device, listener, interrupted, kept)
+            fitting = Fitting(network, filled, settings, device, listener, interrupted, checkpoints)
             result = fitting.run()
             self._adopt(network, result.history)
             self.validation_bound_ = fitting.validation_nats_per_token()
@@ -154,9 +239,6 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self.device_ = str(device)
         self.stopped_, self.best_epoch_ = result.stopped, result.best_epoch
         self.start_complete_ = fitting.start_complete
-        if result.stopped == "interrupted":
-            raise FitInterrupted
-        return self
 
     def transform(self, X: Any, refine: int = 0) -> NDArray[np.float32]:
         """Infer theta, deterministically, from the posterior mean.
@@ -189,7 +271,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             theta = network.infer_theta(batch)
             return refine_theta(theta, beta, batch, refine, belief(theta, batch)) if refine else theta
 
-        return self._answer(X, infer)
+        return self._apply(X, infer)
 
     def perplexity(self, X: Any) -> float:
         """exp(-bound per token): an upper bound on the perplexity of these documents, from the ELBO.
@@ -214,7 +296,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         A model without a bound gives the log-likelihood per token at the theta it infers from the same words.
         """
         check_is_fitted(self)
-        counts = self._check_counts(X, reset=False)
+        counts = check_counts(self, X, reset=False)
         n_tokens = float(row_sums(counts).sum())
         if n_tokens == 0:
             raise InputError("no known words in any document: there is nothing to score")
@@ -242,7 +324,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             Nats; 0 for a document without words. The multinomial coefficient is left out.
         """
         check_is_fitted(self)
-        counts = self._check_counts(X, reset=False)
+        counts = check_counts(self, X, reset=False)
         if np.shape(theta) != (counts.shape[0], self.n_topics):
             raise InputError(f"theta of shape {np.shape(theta)} given, expected {(counts.shape[0], self.n_topics)}")
         network = self.network_
@@ -307,19 +389,20 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         given = self.get_params() | {"device": choose_device(self.device).type}  # other kinds give other bits
         return Checkpoints(folder, fingerprint_of(type(self).__name__, given, seed, counts), checkpoint_seconds())
 
-    def _answer(self, X: Any, question: Callable[[Any, SparseBatch], Tensor]) -> NDArray[np.float32]:
-        """Put a question to the network about each document, (D, n)."""
+    def _apply(self, X: Any, function: Callable[[Any, SparseBatch], Tensor]) -> NDArray[np.float32]:
+        """Apply `function` to every document in batches; returns (D, n)."""
         check_is_fitted(self)
-        counts = self._check_counts(X, reset=False)
+        counts = check_counts(self, X, reset=False)
         network = self.network_.eval()
         device = next(network.parameters()).device
         n_docs = counts.shape[0]
 
         def answer(start: int) -> Tensor:
-            block = _filled_up(rows_between(counts, start, min(start + INFERENCE_BATCH, n_docs)))
+            block = rows_between(counts, start, min(start + INFERENCE_BATCH, n_docs))
             if start % HELD_DOCS == 0:
                 release_pages(counts.data, counts.indices)
-            return question(network, SparseBatch.for_inference(block, device)).float().cpu()
+            batch = SparseBatch.for_inference(padded(block, INFERENCE_BATCH), device)
+            return function(network, batch).float().cpu()
 
         starts = range(0, n_docs, INFERENCE_BATCH)
         answers = np.empty((0, 0), dtype=np.float32)
@@ -338,38 +421,12 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             self.components_: NDArray[np.float32] = network.beta().cpu().numpy()
         self._n_features_out = self.n_topics
 
-    def _check_counts(self, X: Any, reset: bool) -> csr_matrix:
-        if isinstance(X, csr_matrix | csr_array) and X.dtype.kind in "iu" and min(X.shape) > 0:
-            counts = csr_matrix(X, copy=False)
-            if self._in_order(counts):  # whole numbers as a corpus has them, which may be larger than memory
-                validate_data(self, X, reset=reset, skip_check_array=True)
-                return counts
-        X = validate_data(
-            self,
-            X,
-            reset=reset,
-            accept_sparse="csr",
-            accept_large_sparse=False,
-            dtype=np.float32,
-        )
-        check_non_negative(X, f"{type(self).__name__} (counts)")
-        counts = csr_matrix(X, copy=True)
-        counts.sum_duplicates()
-        counts.eliminate_zeros()
-        return counts
-
-    def _in_order(self, counts: csr_matrix) -> bool:
-        """Whether each row has its words once and in order, with positive counts; looks at a block at a time."""
-        sound = True
-        for _, block in row_blocks(counts):
-            check_non_negative(block, f"{type(self).__name__} (counts)")
-            sound = sound and block.has_canonical_format and bool((block.data > 0).all())
-        return sound
-
     def settings(self, seed: int) -> Settings:
         """The parameters of a fit, checked."""
         return Settings(
             n_topics=self.n_topics,
+            hidden_dim=self.hidden_dim,
+            dropout=self.dropout,
             init=self.init,
             decoder=self.decoder,
             batch_size=self.batch_size,
@@ -394,7 +451,26 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return tags
 
 
-def _filled_up(counts: csr_matrix) -> csr_matrix:
-    """Counts of at most `INFERENCE_BATCH` documents, with empty ones added up to that."""
-    starts = np.append(counts.indptr, np.full(INFERENCE_BATCH - counts.shape[0], counts.indptr[-1]))
-    return csr_matrix((counts.data, counts.indices, starts), shape=(INFERENCE_BATCH, counts.shape[1]))
+@dataclass(eq=False, repr=False, kw_only=True)
+class VariationalModel(TopicModel):
+    """A topic model trained on the evidence lower bound; abstract.
+
+    Parameters
+    ----------
+    latent_dim : int, optional
+        Size Z of the latent Gaussian; by default K.
+    kl_warm_up : float
+        Fraction of the run over which the KL term grows to its full weight.
+    kl_weight : float
+        Full weight of the KL term; 1 is the evidence lower bound.
+    """
+
+    latent_dim: int | None = None
+    kl_warm_up: float = 0.2
+    kl_weight: float = 1.0
+
+    def latent_size(self) -> int:
+        """Z, checked: `latent_dim`, or K without one."""
+        latent_dim = self.n_topics if self.latent_dim is None else self.latent_dim
+        check_count("latent_dim", latent_dim)
+        return latent_dim

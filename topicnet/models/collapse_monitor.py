@@ -1,4 +1,4 @@
-"""Watches a fit for collapse, begins lost topics anew, and gives the verdict."""
+"""Collapse monitor: watch a fit, reseed lost topics, report on the result."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from topicnet.runtime.distributed import World, on_rank_zero
 from topicnet.training.collapse import ACTIVE, HealthReport, duplicate_pairs, judge, largest_topics
 from topicnet.training.progress import TrainResult
 
-SAMPLE_DOCS, SAMPLE_PER_TOPIC = 2_000, 10  # documents looked at after each epoch: at least so many
+SAMPLE_DOCS, SAMPLE_PER_TOPIC = 2_000, 10  # documents looked at after each epoch, at least
 REPORT_BATCH = 4_000
-ROUNDS = 5  # of treatment at most, all in the first two thirds of a run
-OWN_SHARE = 0.7  # of a badly explained document, for the topic made from it
+ROUNDS = 5  # of reseeding at most, all in the first two thirds of a run
+OWN_FRACTION = 0.7  # of a badly explained document, for the topic made from it
 
 WarmUpEncoder = Callable[[csr_matrix, Tensor], None]
 
 
 class CollapseMonitor:
-    """Looks after one network in training.
+    """Monitor of one network in training.
 
     Parameters
     ----------
     documents : Rows
         Those trained on, none of them empty.
     unigram : Tensor
-        (V,) how often each word stands in them.
+        (V,) count of each word in them.
     max_epochs : int
         Of the run.
-    teach : callable
-        Teaches the encoder the theta (n, K) of documents (n, V).
+    warm_up_encoder : callable
+        Fits the encoder to the theta (n, K) of documents (n, V).
     world : World, optional
-        Processes that train the network together: the first one's doctor decides, all teach.
+        Processes that train the network together: rank zero decides, all warm up the encoder.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class CollapseMonitor:
         self.device = device
         self.warm_up_encoder = warm_up_encoder
         self.world = world
-        self.reseeded: list[int] = []  # topics, by treatment
+        self.reseeded: list[int] = []  # topics, by round
         self.rounds_left = ROUNDS
         self.last = max_epochs * 2 // 3
         self.every = max(1, self.last // ROUNDS)
@@ -70,11 +70,11 @@ class CollapseMonitor:
         self.batch = SparseBatch.from_csr(self.sample, np.arange(n_sample), device)
 
     def state(self) -> dict[str, Any]:
-        """What there is to remember between epochs, as JSON values."""
+        """State between epochs, as JSON values."""
         return {"rng": self.rng.bit_generator.state, "rounds_left": self.rounds_left, "reseeded": self.reseeded}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Remember it."""
+        """Restore a saved state."""
         self.rng.bit_generator.state = state["rng"]
         self.rounds_left, self.reseeded = state["rounds_left"], list(state["reseeded"])
 
@@ -92,7 +92,7 @@ class CollapseMonitor:
         }
 
     def intervene(self, epoch: int, stopping: bool) -> bool:
-        """Begin lost topics anew from badly explained documents; True when there were any."""
+        """Reseed lost topics from badly explained documents; True when there were any."""
         if self.rounds_left == 0 or epoch > self.last or not (stopping or epoch % self.every == 0):
             return False
         reseeded = on_rank_zero(self.world, self._reseed_lost)
@@ -109,7 +109,7 @@ class CollapseMonitor:
 
     @torch.inference_mode()
     def health_report(self, result: TrainResult) -> HealthReport:
-        """The verdict on the weights that were kept."""
+        """Report on the weights that were kept."""
         network = self.network
         counts = torch.zeros(len(network.beta()), dtype=torch.int64, device=self.device)
         for batch in SparseBatches(self.documents, REPORT_BATCH, self.device):
@@ -127,13 +127,13 @@ class CollapseMonitor:
         )
 
     def _look(self) -> tuple[Tensor, Tensor]:
-        """Usage (Z,) and theta (n, K) of the sample, which holds no empty document, from one pass of the encoder."""
+        """KL per dimension (Z,) and theta (n, K) of the sample, which has no empty document, from one pass."""
         q = self.network.encode(self.batch)
         return self.network.kl_per_dimension(q), self.network.theta(q.mean)
 
     @torch.no_grad()
     def _reseed_lost(self) -> tuple[int, Tensor] | None:
-        """Begin the lost topics anew: how many, and theta (n, K) of the sample with them; None if there are none."""
+        """Reseed the lost topics: their number, and theta (n, K) of the sample with them; None if there are none."""
         theta = self.network.infer_theta(self.batch)
         twins = self._twins(theta)
         dead = (largest_topics(theta) == 0).nonzero().ravel().tolist()
@@ -146,7 +146,7 @@ class CollapseMonitor:
         return len(lost), self._reseed(lost, theta)
 
     def _twins(self, theta: Tensor) -> dict[int, int]:
-        """The smaller of each pair that repeats itself, with the topic it repeats."""
+        """The smaller topic of each duplicate pair, with the one it duplicates."""
         size = theta.sum(0).tolist()
         twins: dict[int, int] = {}
         for pair in duplicate_pairs(self.network.beta()):
@@ -156,7 +156,7 @@ class CollapseMonitor:
         return twins
 
     def _reseed(self, lost: list[int], theta: Tensor) -> Tensor:
-        """Make topics of the documents explained worst, and say which theta (n, K) goes with them."""
+        """Make topics of the documents explained worst; returns theta (n, K) of the sample with them."""
         gain = self._gain(theta / theta.sum(-1, keepdim=True).clamp_min(1e-12))
         n_bad = min(len(gain), max(10 * len(lost), int(len(lost) / theta.shape[1] * len(gain))))
         bad = np.sort(np.argsort(gain, kind="stable")[:n_bad])
@@ -167,8 +167,8 @@ class CollapseMonitor:
         topics = torch.as_tensor(lost, device=self.device)
         self.network.set_topic_logits(logits, topics)
         rows = torch.as_tensor(bad, device=self.device)
-        theta[rows] *= (1 - OWN_SHARE) / theta[rows].sum(-1, keepdim=True).clamp_min(1e-12)
-        theta[rows, topics[torch.as_tensor(cluster, device=self.device)]] += OWN_SHARE
+        theta[rows] *= (1 - OWN_FRACTION) / theta[rows].sum(-1, keepdim=True).clamp_min(1e-12)
+        theta[rows, topics[torch.as_tensor(cluster, device=self.device)]] += OWN_FRACTION
         return theta / theta.sum(-1, keepdim=True).clamp_min(1e-12)
 
     def _gain(self, theta: Tensor) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a fit will take, before it starts: memory from the sizes of its arrays, time from a few steps tried out."""
+"""Estimate time and memory of a fit: memory from the sizes of its arrays, time from a few steps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from topicnet.training.optimizer import Adam
 
 TRIED_STEPS = 5  # the first two warm up
 EM_BATCH = 2_000
-# Of every parameter: itself, its gradient, two moments, the best weights, those of before a treatment.
+# Of every parameter: itself, its gradient, two moments, the best weights, those before an intervention.
 COPIES = 6
 START_BYTES = 110  # of each nonzero of the start: its batches, and copies for clustering
 START_COPIES = 5  # of theta of its documents
@@ -36,7 +36,7 @@ WARM_UP_COST = 0.5  # of a training step: the encoder alone
 
 @dataclass(frozen=True)
 class Forecast:
-    """About what a fit takes.
+    """Estimated cost of a fit.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ def _wait_for(device: torch.device) -> None:
 
 
 def _pass_seconds(n_topics: int, documents: Rows, n_start: int, device: torch.device) -> float:
-    """Seconds of a pass of EM over so many documents, tried on a few."""
+    """Estimate the seconds of a pass of EM over `n_start` documents from a few."""
     few = documents.take(np.arange(min(EM_BATCH, documents.n_docs)))
     batch = SparseBatch.from_csr(few.matrix(), np.arange(few.n_docs), device)
     theta = torch.full((few.n_docs, n_topics), 1 / n_topics, device=device)

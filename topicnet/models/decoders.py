@@ -1,4 +1,4 @@
-"""How topics become words: the mixture and the product decoder, chosen by name."""
+"""Decoders from topic proportions to words: mixture and product, chosen by name."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def start(self, unigram: Tensor) -> None:
-        """Take note of the corpus' word frequencies (V,), which sum to 1."""
+        """Set what depends on the corpus' word frequencies (V,), which sum to 1."""
 
 
 class MixtureDecoder(Decoder):
@@ -81,7 +81,7 @@ class MixtureDecoder(Decoder):
 
 
 class ProductDecoder(Decoder):
-    """p(w|d) = softmax(theta_d @ logits + bias), bias begun at the word frequencies (Nan et al. 2019, section 3)."""
+    """p(w|d) = softmax(theta_d @ logits + bias), bias starting at the word frequencies (Nan et al. 2019, section 3)."""
 
     mixes = False
 
@@ -107,7 +107,7 @@ class ProductDecoder(Decoder):
 
     @torch.no_grad()
     def start(self, unigram: Tensor) -> None:
-        """Begin the background at the log of the word frequencies."""
+        """Set the background to the log of the word frequencies."""
         self.bias.copy_(unigram.log())
 
 

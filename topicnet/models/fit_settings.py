@@ -1,43 +1,44 @@
-"""The parameters of a fit, checked, and what holds where the user does not say."""
+"""Checked parameters of a fit, and its defaults."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from topicnet.errors import InputError
 from topicnet.models.decoders import DECODERS
+from topicnet.training.checks import check_count, check_fraction, check_number
 from topicnet.training.schedule import Schedule
 
-# In a document, for the full learning rate after an EM start; and below which the rate falls no further.
+# Tokens of a document for the full learning rate after an EM start, and those below which it falls no further.
 ENOUGH_TOKENS, LEAST_TOKENS = 20.0, 5.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast a model trains where the user does not say.
+    """Default length and learning rate of a training run.
 
     Attributes
     ----------
     steps : int
-        Of the whole run; a start by EM leaves less to learn.
+        Of the whole run; after an EM start there is less to learn.
     rate : float
         Peak of the one-cycle learning rate.
     diversity : float
         Weight of the overlap of topics, nats per token.
     least_epochs, most_epochs : int
-        However many, or few, steps an epoch has.
+        Bounds, whatever the number of steps in an epoch.
     short_document_lr_decay : float
-        How fast the learning rate after an EM start falls with the length of documents: a power of it.
+        After an EM start the learning rate falls with this power of the length of documents.
     short_document_lr_decay_of : {"topics", "network"}
-        Whose rate.
+        The parameters this applies to.
     encoder_warm_up_epochs : int
-        Over the documents of an EM start, at least, in which the encoder is taught their theta.
+        Least number of passes over the documents of an EM start in which the encoder is fitted to their theta.
     encoder_warm_up_factor : float
-        Its steps, at least, in place of the usual number: a multiple of it.
+        Multiple of the usual least number of warm-up steps.
     """
 
     steps: int
@@ -51,7 +52,7 @@ class Plan:
     encoder_warm_up_factor: float = 1.0
 
     def epochs(self, n_batches: int) -> int:
-        """Epochs that make so many steps, from the least to the most."""
+        """Number of epochs that take about `steps` steps, from the least to the most."""
         return min(self.most_epochs, max(self.least_epochs, round(self.steps / n_batches)))
 
 
@@ -60,6 +61,8 @@ class Settings:
     """The checked parameters of a fit; see the models for what each one means."""
 
     n_topics: int
+    hidden_dim: int
+    dropout: float
     init: Literal["em", "random"]
     decoder: str
     batch_size: int
@@ -81,7 +84,7 @@ class Settings:
             if field.name in ("max_epochs", "learning_rate", "diversity_weight") and value is None:
                 continue
             name = field.name.replace("divergence", self.divergence)
-            if field.name in ("n_topics", "batch_size", "max_epochs", "patience"):
+            if field.name in ("n_topics", "hidden_dim", "batch_size", "max_epochs", "patience"):
                 check_count(name, value)
             elif field.name not in ("init", "decoder", "plan", "divergence", "seed"):
                 check_number(name, value)
@@ -93,6 +96,7 @@ class Settings:
             raise InputError(f"decoder={self.decoder!r} given, expected {' or '.join(DECODERS)}")
         if self.learning_rate is not None and self.learning_rate == 0:
             raise InputError("learning_rate=0 given, expected a number above 0")
+        check_fraction("dropout", self.dropout)
         check_fraction("validation_fraction", self.validation_fraction)
 
     def epochs(self, n_batches: int) -> int:
@@ -100,23 +104,23 @@ class Settings:
         return self.plan.epochs(n_batches) if self.max_epochs is None else self.max_epochs
 
     def rate(self, mean_length: float) -> float:
-        """Peak learning rate in documents of so many tokens."""
+        """Peak learning rate for documents of this mean length in tokens."""
         whole = self.plan.short_document_lr_decay_of == "network"
         scale = self._short_document_lr_scale(mean_length) if whole else 1.0
         return scale * self.plan.rate if self.learning_rate is None else self.learning_rate
 
     def topic_lr_scale(self, mean_length: float) -> float:
-        """Share of that rate that the topics get."""
+        """Factor of that rate for the topics."""
         return self._short_document_lr_scale(mean_length) if self.plan.short_document_lr_decay_of == "topics" else 1.0
 
     def _short_document_lr_scale(self, mean_length: float) -> float:
         if self.init == "random" or self.learning_rate is not None:
             return 1.0
-        # Adam moves the topics as fast however little a document says: from a good start, titles call for care.
+        # Adam moves the topics as fast however little a document says: from a good start, titles need a lower rate.
         return float(min(1.0, max(LEAST_TOKENS, mean_length) / ENOUGH_TOKENS) ** self.plan.short_document_lr_decay)
 
     def schedule(self, n_steps: int, mean_length: float) -> Schedule:
-        """Learning rate and weights over a run of so many steps on documents of so many tokens."""
+        """Schedule of a run of `n_steps` steps on documents of this mean length in tokens."""
         diversity = self.plan.diversity if self.diversity_weight is None else self.diversity_weight
         return Schedule(
             n_steps,
@@ -126,21 +130,16 @@ class Settings:
         )
 
 
-def check_count(name: str, value: object, least: int = 1) -> None:
-    """Raise InputError unless value is a whole number, at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(f"{name}={value!r} given, expected a whole number, {least} or more")
-
-
-def check_number(name: str, value: object) -> None:
-    """Raise InputError unless value is a finite number, 0 or more."""
-    good = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not good or not math.isfinite(float(value)) or float(value) < 0:  # type: ignore[arg-type]
-        raise InputError(f"{name}={value!r} given, expected a number, 0 or more")
-
-
-def check_fraction(name: str, value: object) -> None:
-    """Raise InputError unless value is a number from 0 to below 1."""
-    check_number(name, value)
-    if float(value) >= 1:  # type: ignore[arg-type]
-        raise InputError(f"{name}={value!r} given, expected a share from 0 to below 1")
+def check_vectors(embeddings: object, embedding_dim: int | None) -> NDArray[np.float32]:
+    """Return word vectors as an array (V, L), or raise InputError unless they are finite numbers of this width."""
+    if isinstance(embeddings, str):
+        raise InputError(
+            f"embeddings={embeddings!r} given, expected an array with a row for each word: a file's vectors are aligned"
+            " to the words by topicnet.fit and the command line"
+        )
+    vectors = np.asarray(embeddings, dtype=np.float32)
+    if vectors.ndim != 2 or not vectors.size or not np.isfinite(vectors).all():
+        raise InputError(f"embeddings of shape {vectors.shape} given, expected finite numbers, (vocab_size, L)")
+    if embedding_dim is not None and embedding_dim != vectors.shape[1]:
+        raise InputError(f"embedding_dim={embedding_dim} given with embeddings of {vectors.shape[1]}: leave it out")
+    return vectors

@@ -1,11 +1,11 @@
-"""How a topic model is fitted: documents kept apart, an EM start, teaching, training."""
+"""Fit a topic model: held-out documents, EM start, encoder warm-up, training."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -19,16 +19,17 @@ from topicnet.core.gpu_resident import batches_of
 from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import SparseBatches
 from topicnet.models.collapse_monitor import CollapseMonitor
-from topicnet.models.fingerprint import checksum
 from topicnet.models.fit_settings import Plan, Settings
 from topicnet.models.network import Autoencoder, EncoderWarmUp, TopicNetwork
 from topicnet.runtime.allocator import keep_freed_memory
 from topicnet.runtime.distributed import current, is_rank_zero, on_rank_zero
 from topicnet.runtime.seeding import draw_seed
+from topicnet.storage.mapped import array_checksum
 from topicnet.training.checkpoint import Checkpoints, Saved
 from topicnet.training.collapse import HealthReport
 from topicnet.training.loop import train
 from topicnet.training.loss import validation_loss
+from topicnet.training.options import TrainHooks, TrainOptions
 from topicnet.training.progress import Listener, Progress, TrainResult
 from topicnet.training.schedule import Schedule
 
@@ -37,15 +38,15 @@ from topicnet.training.schedule import Schedule
 EM_PASSES, LEAST_EM_PASSES = 60, 20
 # A start needs no more documents than this, nor more nonzeros, but always some documents.
 EM_DOCS, EM_NONZEROS, EM_LEAST_DOCS = 60_000, 3_000_000, 5_000
-WARM_UP_STEPS, MORE_A_TOPIC, FEW_TOPICS = 200, 6, 20  # of a start, at least; and more for each topic beyond a few
-RESEED_WARM_UP_STEPS = 100  # after a treatment, of a network that knows all topics but a few
+WARM_UP_STEPS, MORE_A_TOPIC, FEW_TOPICS = 200, 6, 20  # at least; and MORE_A_TOPIC for each topic beyond FEW_TOPICS
+RESEED_WARM_UP_STEPS = 100  # after reseeding, of a network that knows all topics but a few
 WARM_UP_RATE = 0.01
 VALIDATION_DOCS = (10, 2_000)  # fewer measure nothing, more cost time
 EVALUATION_BATCH = 1_000
 
 
 def start_docs(documents: Rows) -> int:
-    """Most documents that a start looks at."""
+    """Number of documents that a start looks at, at most."""
     return min(EM_DOCS, max(EM_LEAST_DOCS, EM_NONZEROS * documents.n_docs // documents.nonzeros))
 
 
@@ -55,13 +56,13 @@ def em_passes(n_topics: int) -> int:
 
 
 def array_bytes(network: nn.Module) -> int:
-    """Bytes of the largest array that a step makes on the CPU, about: that of a gradient."""
+    """Approximate bytes of the largest array that a step makes on the CPU: a gradient."""
     sizes = [p.numel() * p.element_size() for p in network.parameters() if p.device.type == "cpu"]
     return max(sizes, default=0)
 
 
 def warm_up_steps(plan: Plan, n_topics: int) -> int:
-    """Fewest steps in which an encoder learns what an EM start found: with 200, of 300 topics it uses 43."""
+    """Least number of steps in which an encoder learns an EM start: after 200, it uses 43 of 300 topics."""
     return max(round(plan.encoder_warm_up_factor * WARM_UP_STEPS), MORE_A_TOPIC * (n_topics - FEW_TOPICS))
 
 
@@ -77,8 +78,8 @@ def likelihood_nats(network: TopicNetwork, counts: csr_matrix) -> float:
 class Fitting:
     """One fit of one network to the filled documents of a corpus.
 
-    Inside `parallel.distributed` several processes share it: the first makes the start and looks after the network, all
-    teach and train. Each is given the same documents and settings, and a network of the same shape.
+    Inside `distributed` several processes fit together: rank zero makes the start and monitors the network, all warm up
+    and train. Each is given the same documents and settings, and a network of the same shape.
     """
 
     def __init__(
@@ -96,11 +97,11 @@ class Fitting:
         self.device = device
         self.listener = listener or (lambda progress: None)
         self.world = world = current()
-        self.pressed = interrupted  # of this process
+        self.pressed = interrupted  # in this process
         self.interrupted = interrupted if world is None else lambda: world.any(interrupted())
         self.checkpoints = checkpoints
         self.start_complete = False
-        self.tidy: Callable[[], None] = lambda: None  # gives freed memory back
+        self.tidy: Callable[[], None] = lambda: None  # returns freed memory to the system
         self.monitor: CollapseMonitor
         self.rng = np.random.default_rng(on_rank_zero(world, lambda: settings.seed))
         self.training, self.validation = self._split(documents)
@@ -108,7 +109,7 @@ class Fitting:
         self.monitor_rng = np.random.default_rng(monitor_seed)
 
     def run(self) -> TrainResult:
-        """Start, teach and train, or go on from a checkpoint; the network holds the best weights afterwards."""
+        """Start, warm up and train, or resume from a checkpoint; the network holds the best weights afterwards."""
         with keep_freed_memory(array_bytes(self.network)) as self.tidy:
             return self._run()
 
@@ -139,36 +140,40 @@ class Fitting:
             batches,
             self._validation_batches(),
             self.settings.schedule(epochs * len(batches), mean_length),
-            max_epochs=epochs,
-            patience=self.settings.patience,
-            weight_decay=self.settings.weight_decay,
-            seed=self.train_seed,
-            device=self.device,
-            rates=dict.fromkeys(self.network.topic_parameters(), self.settings.topic_lr_scale(mean_length)),
-            measure=self._measure,
-            intervene=self.monitor.intervene,
-            listener=self.listener,
-            interrupted=self.pressed,
-            checkpoints=self.checkpoints if self.start_complete else None,
-            saved=saved,
-            companions=(self, self.monitor),
-            world=self.world,
+            TrainOptions(
+                epochs,
+                self.settings.patience,
+                self.settings.weight_decay,
+                self.train_seed,
+                self.device,
+                lr_scales=dict.fromkeys(self.network.topic_parameters(), self.settings.topic_lr_scale(mean_length)),
+                world=self.world,
+            ),
+            TrainHooks(
+                self._measure,
+                self.monitor.intervene,
+                self.listener,
+                self.pressed,
+                checkpoints=self.checkpoints if self.start_complete else None,
+                saved=saved,
+                companions=(self, self.monitor),
+            ),
         )
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps beside the training and the doctor: seeds of what is taught are drawn from here."""
+        """State of the generator that the seeds of encoder warm-ups are drawn from."""
         return {"rng": self.rng.bit_generator.state}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
+        """Restore a saved state."""
         self.rng.bit_generator.state = state["rng"]
 
     def health_report(self, result: TrainResult) -> HealthReport:
-        """What the doctor says of the weights that were kept."""
+        """The monitor's report on the weights that were kept."""
         return HealthReport.read(on_rank_zero(self.world, lambda: asdict(self.monitor.health_report(result))))
 
     def validation_nats_per_token(self) -> float:
-        """Negative bound per token on the documents kept apart; NaN where there are none, or no bound."""
+        """Negative bound per token on the held-out documents; NaN without any, or without a bound."""
         if self.validation is None or not self.network.has_bound:
             return math.nan
         kept = self.validation
@@ -178,11 +183,11 @@ class Fitting:
         if self.world is not None:
             shapes = {name: list(value.shape) for name, value in self.network.state_dict().items()}
             settings = {name: str(value) for name, value in asdict(self.settings).items() if name != "seed"}
-            given = [self.training.n_docs, self.training.nonzeros, checksum(totals, np.float64)]
+            given = [self.training.n_docs, self.training.nonzeros, array_checksum(totals, np.float64)]
             self.world.check_same([shapes, settings, given], "documents or parameters")
 
     def _saved(self) -> Saved | None:
-        """What the first process finds to go on from."""
+        """The checkpoint that rank zero finds, if any."""
 
         def read() -> dict[str, Any] | None:
             newest = None if self.checkpoints is None else self.checkpoints.newest()
@@ -195,7 +200,7 @@ class Fitting:
         return batches_of(documents, self.settings.batch_size, self.device, self.world)
 
     def _level(self) -> None:
-        """Give every process the first one's weights."""
+        """Give every process the weights of rank zero."""
         if self.world is not None:
             self.world.broadcast(self.network.state_dict().values())
 
@@ -214,7 +219,7 @@ class Fitting:
         return documents.take(np.sort(order[n_kept:])), documents.take(np.sort(order[:n_kept])).matrix()
 
     def _start(self) -> None:
-        """EM and its teaching where asked for, then whatever the model's prior needs."""
+        """Run EM and the encoder warm-up if `init` is "em", then start the model's prior."""
         self._level()
         n_all, n_docs = self.training.n_docs, start_docs(self.training)
         few = self.training
@@ -228,7 +233,7 @@ class Fitting:
             self.tidy()
             self._warm_up_encoder(counts, mixture.theta, warm_up_steps(self.settings.plan, self.settings.n_topics))
         if self.network.pretrain_epochs and not self.interrupted():
-            # Unlike the teacher the autoencoder moves the topics too: it goes no faster than the training.
+            # Unlike the warm-up the autoencoder moves the topics too: its rate is that of training.
             mean_length = self.network.mean_length
             rate = self.settings.topic_lr_scale(mean_length) * self.settings.rate(mean_length)
             self._prepare("pretrain", Autoencoder(self.network), counts, self.network.pretrain_epochs, rate)
@@ -254,10 +259,10 @@ class Fitting:
         return MixtureFit(theta.to(self.device), beta.to(self.device))
 
     def _warm_up_encoder(self, counts: csr_matrix, theta: Tensor, steps: int | None = None) -> None:
-        """Train the encoder to give theta (n, K) for documents (n, V); by default for as long as after a reseeding."""
+        """Fit the encoder to the theta (n, K) of documents (n, V); by default for as long as after a reseeding."""
         steps = RESEED_WARM_UP_STEPS if steps is None else steps
         n_batches = len(SparseBatches(counts, self.settings.batch_size, self.device, self.world))
-        # Without any teaching theta would mean nothing: after Ctrl-C one quick epoch is still done.
+        # Without any warm-up theta would be arbitrary: after Ctrl-C one quick epoch is still run.
         epochs = (
             1 if self.interrupted() else max(self.settings.plan.encoder_warm_up_epochs, math.ceil(steps / n_batches))
         )
@@ -266,26 +271,15 @@ class Fitting:
     def _prepare(self, stage: str, part: nn.Module, counts: csr_matrix, epochs: int, rate: float) -> None:
         """Train on another objective before, or between, the epochs of the real one."""
         batches = self._batches(counts)
-        hurried = self.interrupted()
-        train(
-            part,
-            batches,
-            None,
-            Schedule(epochs * len(batches), rate),
-            max_epochs=epochs,
-            patience=epochs,
-            weight_decay=0.0,
-            seed=draw_seed(self.rng),
-            device=self.device,
-            stage=stage,
-            listener=self.listener,
-            interrupted=(lambda: False) if hurried else self.pressed,
-            world=self.world,
-        )
+        hooks = TrainHooks(listener=self.listener)
+        if not self.interrupted():
+            hooks = replace(hooks, interrupted=self.pressed)
+        options = TrainOptions(epochs, epochs, 0.0, draw_seed(self.rng), self.device, stage, world=self.world)
+        train(part, batches, None, Schedule(epochs * len(batches), rate), options, hooks)
         self.tidy()
 
     def _measure(self) -> dict[str, float]:
-        """What the doctor has to say of an epoch."""
+        """The monitor's numbers of an epoch."""
         self.tidy()
         return self.monitor.measure()
 

@@ -1,4 +1,4 @@
-"""What a topic model's network answers, and how it is taught and watched."""
+"""Networks of topic models, and the objectives that prepare them for training."""
 
 from __future__ import annotations
 
@@ -15,55 +15,55 @@ from topicnet.models.decoders import Decoder, Topics
 
 
 class TopicNetwork(nn.Module, ABC):
-    """A topic model with a decoder chosen by name.
-
-    A subclass answers what differs: `encode`, `theta`, `topic_logits`, `divergence`; the loss is assembled here.
-    """
+    """An encoder, a map from latent points to theta, and a decoder chosen by name; the loss is assembled here."""
 
     divergence_name: ClassVar[str] = "kl"
-    has_bound: ClassVar[bool] = True  # whether reconstruction and divergence together bound the likelihood
-    topic_logits_from: ClassVar[tuple[str, ...]] = ("logits",)  # names of parameters
+    has_bound: ClassVar[bool] = True  # reconstruction and divergence together bound the likelihood
+    topic_logits_from: ClassVar[tuple[str, ...]]  # names of parameters
     pretrain_epochs: int = 0
+    encoder: nn.Module
+    proportions: nn.Module
     decoder: Decoder
 
     def __init__(self) -> None:
         super().__init__()
         self.mean_length = 1.0
-        self.theta_noise: nn.Module | None = None  # put on theta in the objective, never in what is inferred
-
-    @abstractmethod
-    def encode(self, batch: SparseBatch) -> Any:
-        """Posterior q(z | x) of a batch, (B, Z)."""
-
-    @abstractmethod
-    def theta(self, z: Tensor) -> Tensor:
-        """Topic proportions (B, K) of latent points (B, Z)."""
+        self.theta_noise: nn.Module | None = None  # added to theta in the objective, never in inference
 
     @abstractmethod
     def topic_logits(self) -> Tensor:
-        """What the decoder turns into topics, (K, V)."""
+        """Logits (K, V) that the decoder turns into topics."""
 
     @abstractmethod
     def set_topic_logits(self, logits: Tensor, topics: Tensor | None) -> None:
         """Set the logits of the named topics (n,), or of all K, as nearly as the parameters can."""
 
     @abstractmethod
-    def divergence(self, q: Any, z: Tensor) -> Tensor:
-        """Divergence from the prior, (B,) nats or a scalar for the batch."""
+    def divergence(self, q: Any, z: Tensor, batch: SparseBatch) -> Tensor:
+        """Divergence of q(z | x) and its sample z from the prior, (B,) nats or a scalar for the batch."""
 
     @abstractmethod
     def kl_per_dimension(self, q: Any) -> Tensor:
-        """How much each latent dimension says (Z,): mean KL in nats per document, or its variance over documents."""
+        """Mean KL of each latent dimension (Z,), nats per document; without a KL, its variance over documents."""
 
     @abstractmethod
     def prior_theta(self) -> Tensor:
-        """Theta (K,) of a document that says nothing."""
+        """Theta (K,) of a document without words."""
+
+    def encode(self, batch: SparseBatch) -> Any:
+        """Posterior q(z | x) of a batch, (B, Z)."""
+        return self.encoder(batch)
+
+    def theta(self, z: Tensor) -> Tensor:
+        """Topic proportions (B, K) of latent points (B, Z)."""
+        theta: Tensor = self.proportions(z)
+        return theta
 
     def initialise(self, means: Tensor, seed: int) -> None:
         """Start the prior from the latent means (D, Z) of the corpus, after pre-training."""
 
     def meet(self, unigram: Tensor, mean_length: float) -> None:
-        """Take note of a corpus before training: word frequencies (V,) that sum to 1, and tokens per document."""
+        """Set what depends on the corpus: word frequencies (V,) that sum to 1, and tokens per document."""
         self.mean_length = mean_length
         self.decoder.start(unigram)
 
@@ -99,7 +99,7 @@ class TopicNetwork(nn.Module, ABC):
         likelihood = self.decoder.log_likelihood(noisy, topics, batch)
         return {
             "reconstruction": -likelihood,
-            self.divergence_name: self.divergence(q, z),
+            self.divergence_name: self.divergence(q, z, batch),
             "overlap": self.mean_length * topic_overlap(topics.beta),
         }
 
@@ -108,6 +108,22 @@ class TopicNetwork(nn.Module, ABC):
         theta = self.theta(self.encode(batch).mean)
         filled = batch.pattern.starts.diff() > 0
         return torch.where(filled[:, None], theta, self.prior_theta())
+
+
+class FreeTopicsNetwork(TopicNetwork):
+    """A network whose topics are free logits over words."""
+
+    topic_logits_from: ClassVar[tuple[str, ...]] = ("logits",)
+    logits: nn.Parameter  # (K, V)
+
+    def topic_logits(self) -> Tensor:
+        """The parameter itself, (K, V)."""
+        return self.logits
+
+    @torch.no_grad()
+    def set_topic_logits(self, logits: Tensor, topics: Tensor | None) -> None:
+        """Copy them."""
+        self.logits[slice(None) if topics is None else topics] = logits
 
 
 def topic_overlap(beta: Tensor) -> Tensor:
@@ -139,7 +155,7 @@ class _Overlap(torch.autograd.Function):
 
 
 class EncoderWarmUp(nn.Module):
-    """Teaches an encoder the theta an EM start found, so that training begins where EM ended."""
+    """Objective that fits an encoder to the theta of an EM start, so that training begins where EM ended."""
 
     # Weights chosen on 20 Newsgroups: theta is matched, and the posterior kept near enough to the prior.
     CROSS_ENTROPY_WEIGHT = 10.0
@@ -151,18 +167,18 @@ class EncoderWarmUp(nn.Module):
         self.register_buffer("target", theta, persistent=False)
 
     def terms(self, batch: SparseBatch) -> dict[str, Tensor]:
-        """Cross-entropy from the taught theta to the encoder's, and the divergence, (B,) each."""
+        """Cross-entropy from the target theta to the encoder's, and the divergence, (B,) each."""
         q = self.network.encode(batch)
-        taught = self.get_buffer("target")[batch.index]
+        target = self.get_buffer("target")[batch.index]
         log_theta = self.network.theta(q.mean).clamp_min(1e-30).log()
         return {
-            "cross_entropy": -self.CROSS_ENTROPY_WEIGHT * (taught * log_theta).sum(-1),
-            "divergence": self.DIVERGENCE_WEIGHT * self.network.divergence(q, q.mean),
+            "cross_entropy": -self.CROSS_ENTROPY_WEIGHT * (target * log_theta).sum(-1),
+            "divergence": self.DIVERGENCE_WEIGHT * self.network.divergence(q, q.mean, batch),
         }
 
 
 class Autoencoder(nn.Module):
-    """The network without its prior: reconstruction from the posterior mean alone."""
+    """Objective of the network without its prior: reconstruction from the posterior mean alone."""
 
     def __init__(self, network: TopicNetwork) -> None:
         super().__init__()
@@ -176,5 +192,5 @@ class Autoencoder(nn.Module):
 
 
 def uniform_nats(vocab_size: int) -> float:
-    """Nats per token of a model that knows nothing."""
+    """Nats per token of the uniform distribution over words."""
     return math.log(max(2, vocab_size))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
-from numpy.random import RandomState
 from torch import Tensor, nn
 
 from topicnet.core.counter_rng import THETA, Noise
@@ -18,26 +17,27 @@ from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fit_settings import Plan, check_count, check_fraction, check_number
-from topicnet.models.network import TopicNetwork, uniform_nats
+from topicnet.models.fit_settings import Plan
+from topicnet.models.network import FreeTopicsNetwork, uniform_nats
+from topicnet.training.checks import check_fraction, check_number
 
 
 class DirichletNoise(nn.Module):
     """theta' = (1 - a) theta + a Dirichlet noise, in the objective alone (Nan et al. 2019, section 4.2)."""
 
-    def __init__(self, n_topics: int, concentration: float, share: float) -> None:
+    def __init__(self, n_topics: int, concentration: float, fraction: float) -> None:
         super().__init__()
         self.distribution = Dirichlet(n_topics, concentration)
-        self.share = share
+        self.fraction = fraction
 
     def forward(self, theta: Tensor, noise: Noise) -> Tensor:
         """Mix theta (B, K) with noise."""
-        if self.share == 0:
+        if self.fraction == 0:
             return theta
-        return theta.lerp(self.distribution.sample(noise, theta, THETA), self.share)
+        return theta.lerp(self.distribution.sample(noise, theta, THETA), self.fraction)
 
 
-class WLDANetwork(TopicNetwork):
+class WLDANetwork(FreeTopicsNetwork):
     """A deterministic encoder to theta = softmax(z), matched to the prior over theta by MMD."""
 
     divergence_name: ClassVar[str] = "mmd"
@@ -56,40 +56,22 @@ class WLDANetwork(TopicNetwork):
     ) -> None:
         super().__init__()
         self.encoder = SparsePointEncoder(vocab_size, hidden_dim, n_topics, dropout)
+        self.proportions = nn.Softmax(-1)
         self.prior = prior
         self.kernel = KERNELS[kernel]
         self.theta_noise = noise
         self.decoder = make_decoder(decoder, vocab_size)
         self.logits = normal_parameter(n_topics, vocab_size, std=0.1)  # (K, V)
 
-    def encode(self, batch: SparseBatch) -> Point:
-        """The point z of each document, (B, K)."""
-        point: Point = self.encoder(batch)
-        return point
-
-    def theta(self, z: Tensor) -> Tensor:
-        """softmax(z), (B, K)."""
-        return z.softmax(-1)
-
-    def topic_logits(self) -> Tensor:
-        """Free, (K, V)."""
-        return self.logits
-
-    @torch.no_grad()
-    def set_topic_logits(self, logits: Tensor, topics: Tensor | None) -> None:
-        """Copy them."""
-        self.logits[slice(None) if topics is None else topics] = logits
-
-    def divergence(self, q: Point, z: Tensor) -> Tensor:
+    def divergence(self, q: Point, z: Tensor, batch: SparseBatch) -> Tensor:
         """MMD^2 from the prior over theta, a scalar.
 
         The paper divides the reconstruction by mean length and log V instead: here both terms stay in nats.
         """
         root_theta = (z.log_softmax(-1) / 2).exp()  # the square root of theta, with a gradient at 0
-        assert q.noise is not None
-        root_prior = self.prior.sample(q.noise, z).sqrt()
+        root_prior = self.prior.sample(batch.noise, z).sqrt()
         nats = self.mean_length * uniform_nats(self.logits.shape[1])
-        return nats * mmd(root_theta, root_prior, lambda a, b: self.kernel(a, b, 1.0), q.noise.share)
+        return nats * mmd(root_theta, root_prior, lambda a, b: self.kernel(a, b, 1.0), batch.shard)
 
     def kl_per_dimension(self, q: Point) -> Tensor:
         """Variance over documents of each dimension, (Z,) (Burda et al. 2016, section 5.2)."""
@@ -101,15 +83,14 @@ class WLDANetwork(TopicNetwork):
         return self.logits.new_full((n_topics,), 1.0 / n_topics)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class WLDA(TopicModel):
     """Wasserstein autoencoder with a prior over topic proportions.
 
+    There is no likelihood bound: `score` is the likelihood at the inferred theta, and `perplexity` refuses.
+
     Parameters
     ----------
-    n_topics : int
-        K.
-    hidden_dim : int
-        Width H of the encoder's layers.
     decoder : {"product", "mixture"}
         p(w|d) as the normalised product of topics, as in the paper, or as their mixture.
     prior : {"dirichlet", "gaussian-mixture"}
@@ -117,25 +98,15 @@ class WLDA(TopicModel):
     concentration : float
         Of the Dirichlet, and of the noise.
     noise : float
-        Share a of Dirichlet noise in theta before decoding, while training. The paper's 0.2 is less coherent here.
+        Fraction a of Dirichlet noise in theta before decoding, while training. The paper's 0.2 is less coherent here.
     kernel : {"diffusion", "gaussian", "imq"}
         Of the discrepancy: information diffusion as in the paper, Gaussian or inverse multiquadratic.
-    mmd_weight, mmd_warm_up : float
-        Weight of the discrepancy (lambda of the paper), and the share of the run over which it grows to that.
-    dropout : float
-        Share of hidden units dropped in training.
+    mmd_weight : float
+        Weight of the discrepancy (lambda of the paper).
+    mmd_warm_up : float
+        Fraction of the run over which the discrepancy grows to its full weight.
     batch_size : int
-        Documents per step; what the topics gain comes by the step, so that small ones take half the time.
-    max_epochs : int, optional
-        Passes over the corpus; by default as many as the steps of `PLANS` allow, from 2 to 100 (300 of random weights).
-    init, learning_rate, diversity_weight, weight_decay, validation_fraction, patience, device, random_state
-        As in `ETM`.
-
-    Attributes
-    ----------
-    components_, history_, health_, device_, n_features_in_
-        As in `ETM`. There is no likelihood bound: `score` is the likelihood at the inferred theta, and `perplexity`
-        refuses.
+        Documents per step; the topics improve by the step, so small batches take half the time.
 
     References
     ----------
@@ -145,7 +116,7 @@ class WLDA(TopicModel):
 
     DIVERGENCE: ClassVar[str] = "mmd"
     PLANS: ClassVar[dict[str, Plan]] = {
-        # Topics that the encoder has not learned to use are lost in the first epochs: it is taught for longer.
+        # Topics that the encoder has not learned to use are lost in the first epochs: its warm-up is longer.
         "em": Plan(
             320,
             0.04,
@@ -159,55 +130,19 @@ class WLDA(TopicModel):
         "random": Plan(5_000, 0.012, diversity=0.03, most_epochs=300),
     }
 
-    def __init__(
-        self,
-        n_topics: int = 20,
-        *,
-        hidden_dim: int = 100,
-        decoder: Literal["mixture", "product"] = "product",
-        prior: Literal["dirichlet", "gaussian-mixture"] = "dirichlet",
-        concentration: float = 0.1,
-        noise: float = 0.3,
-        kernel: Literal["diffusion", "gaussian", "imq"] = "diffusion",
-        mmd_weight: float = 1.0,
-        mmd_warm_up: float = 0.0,
-        dropout: float = 0.0,
-        init: Literal["em", "random"] = "em",
-        batch_size: int = 100,
-        max_epochs: int | None = None,
-        learning_rate: float | None = None,
-        diversity_weight: float | None = None,
-        weight_decay: float = 1.2e-6,
-        validation_fraction: float = 0.05,
-        patience: int = 10,
-        device: str = "auto",
-        random_state: int | RandomState | None = None,
-    ) -> None:
-        self.n_topics = n_topics
-        self.hidden_dim = hidden_dim
-        self.decoder = decoder
-        self.prior = prior
-        self.concentration = concentration
-        self.noise = noise
-        self.kernel = kernel
-        self.mmd_weight = mmd_weight
-        self.mmd_warm_up = mmd_warm_up
-        self.dropout = dropout
-        self.init = init
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.learning_rate = learning_rate
-        self.diversity_weight = diversity_weight
-        self.weight_decay = weight_decay
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.device = device
-        self.random_state = random_state
+    hidden_dim: int = 100
+    decoder: Literal["mixture", "product"] = "product"
+    prior: Literal["dirichlet", "gaussian-mixture"] = "dirichlet"
+    concentration: float = 0.1
+    noise: float = 0.3
+    kernel: Literal["diffusion", "gaussian", "imq"] = "diffusion"
+    mmd_weight: float = 1.0
+    mmd_warm_up: float = 0.0
+    dropout: float = 0.0
+    batch_size: int = 100
 
     def build_network(self, vocab_size: int) -> WLDANetwork:
         """Make an untrained network for V words."""
-        check_count("hidden_dim", self.hidden_dim)
-        check_fraction("dropout", self.dropout)
         check_fraction("noise", self.noise)
         check_number("concentration", self.concentration)
         if self.concentration == 0:

@@ -1,4 +1,4 @@
-"""A batch that several processes have cut among them, as one of them sees it."""
+"""One rank's part of a batch that is divided over the processes of a fit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from topicnet.runtime.distributed import World
 
 @dataclass(frozen=True)
 class Shard:
-    """This process's documents of a batch that all processes have cut among them.
+    """This rank's documents of a batch that is divided over all ranks.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Shard:
 
     @classmethod
     def of(cls, world: World, n_docs: int) -> Shard:
-        """That of a batch of so many documents in all."""
+        """This rank's shard of a batch of `n_docs` documents."""
         each, more = divmod(n_docs, world.size)
         return cls(world, tuple(each + (rank < more) for rank in range(world.size)))
 
@@ -53,7 +53,7 @@ class Shard:
 
     @property
     def weight(self) -> float:
-        """Part of them that is this process's: so much a mean over its documents counts in that over all."""
+        """This rank's fraction of the documents: the weight of its mean in the mean over all."""
         return self.sizes[self.world.rank] / self.n_docs
 
     def gathered(self, rows: Tensor) -> Tensor:
@@ -64,11 +64,11 @@ class Shard:
 
 class _Gathered(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, share: Shard) -> Tensor:
-        ctx.share = share
-        return share.world.gather(rows, share.sizes)
+    def forward(ctx: Any, rows: Tensor, shard: Shard) -> Tensor:
+        ctx.shard = shard
+        return shard.world.gather(rows, shard.sizes)
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
-        share: Shard = ctx.share
-        return share.world.sum(upstream[0].clone(memory_format=torch.contiguous_format))[share.mine], None
+        shard: Shard = ctx.shard
+        return shard.world.sum(upstream[0].clone(memory_format=torch.contiguous_format))[shard.mine], None

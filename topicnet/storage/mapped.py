@@ -70,6 +70,13 @@ def update_digest(digest: hashlib._Hash, array: NDArray[Any], dtype: type[np.gen
         release_pages(array)
 
 
+def array_checksum(array: NDArray[Any], dtype: type[np.generic] | None = None) -> str:
+    """SHA-256 of the shape and the numbers of an array, as they are or as another type."""
+    digest = hashlib.sha256(str(array.shape).encode())
+    update_digest(digest, array, dtype)
+    return digest.hexdigest()
+
+
 def release_pages(*arrays: NDArray[Any]) -> None:
     """Let go of the pages of mapped arrays: they are read from the file when touched again. Others are left alone."""
     for array in arrays:

@@ -41,6 +41,20 @@ def write_header(folder: Path, entries: Mapping[str, Any], others: Iterable[str]
     formats.write_json(folder / HEADER, header | {"checksum": formats.json_checksum(header)})
 
 
+def json_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of an estimator as JSON values; one that has none, such as a RandomState, becomes null."""
+    return {name: _json_value(value) for name, value in parameters.items()}
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return json_parameters(value)
+    plain = value.item() if hasattr(value, "dtype") and value.ndim == 0 else value  # a number of numpy's
+    if isinstance(plain, float) and math.isinf(plain):
+        return str(plain)  # JSON has no such numbers: they are written as words
+    return plain if isinstance(plain, str | int | float | bool | None) else None
+
+
 def folder_of(path: str | Path) -> Path:
     """The folder of the model, given that of its run or itself."""
     folder = Path(path)

@@ -1,4 +1,4 @@
-"""Steps of their own between the steps of a training run: of critics, and of parts that are to fool one."""
+"""Alternating losses: critics, and parts that learn to fool one, with a step after each step of the main loss."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from topicnet.training.optimizer import Adam
 
 @dataclass(frozen=True)
 class Phase:
-    """A loss of its own, minimised by one step after each step of the main loss.
+    """A further loss, minimised by one step after each step of the main loss.
 
     Attributes
     ----------
@@ -22,15 +22,15 @@ class Phase:
         A part of the network: what the phase moves.
     terms : callable
         Of a batch: the terms of its loss, each (B,) or a scalar. Nothing outside `part` should get a gradient.
-    rate : float
-        Share of the learning rate.
+    lr_scale : float
+        Factor of the learning rate.
     critic : bool
         Whether the main loss, and other phases, leave the part alone: they look at it, and gradients flow through it.
     """
 
     part: nn.Module
     terms: Callable[[Any], dict[str, Tensor]]
-    rate: float = 1.0
+    lr_scale: float = 1.0
     critic: bool = True
 
 
@@ -62,14 +62,14 @@ class Phases:
 
     def step(self, batch: Any, rate: float) -> dict[str, Tensor]:
         """One step of each; the means of their terms, detached."""
-        told: dict[str, Tensor] = {}
+        found: dict[str, Tensor] = {}
         for phase, optimizer in zip(self.phases, self._optimizers, strict=True):
             with _free(phase):
                 means = {name: value.mean() for name, value in phase.terms(batch).items()}
                 sum(means.values(), start=next(iter(means.values())).new_zeros(())).backward()  # type: ignore[no-untyped-call]
-                optimizer.step(phase.rate * rate)
-            told |= {name: mean.detach() for name, mean in means.items()}
-        return told
+                optimizer.step(phase.lr_scale * rate)
+            found |= {name: mean.detach() for name, mean in means.items()}
+        return found
 
     def state(self) -> dict[str, Tensor]:
         """What the optimisers remember, by name."""

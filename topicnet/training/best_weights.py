@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 
 class BestWeights:
-    """Holds the best weights seen, on the device.
+    """The best weights so far, on the device.
 
     Parameters
     ----------
-    treatments : int
-        How many the weights have seen.
+    interventions : int
+        Interventions that the weights have had.
     """
 
     def __init__(self, network: nn.Module, interventions: int) -> None:
@@ -27,7 +27,7 @@ class BestWeights:
 
     @classmethod
     def of(cls, network: nn.Module, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> BestWeights:
-        """One that holds what `values` and `tensors` of another gave."""
+        """Restore from `values` and `tensors` of another."""
         best_weights = cls(network, values["treatments"])
         best_weights.epoch, best_weights.loss = values["epoch"], values["loss"]
         devices = {name: value.device for name, value in network.state_dict().items()}
@@ -36,7 +36,7 @@ class BestWeights:
 
     @property
     def values(self) -> dict[str, Any]:
-        """What is known of the weights."""
+        """Epoch, loss and interventions of the weights."""
         return {"treatments": self.interventions, "epoch": self.epoch, "loss": self.loss}
 
     def offer(self, epoch: int, loss: float) -> None:

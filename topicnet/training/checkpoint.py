@@ -34,7 +34,7 @@ PREFIX = "checkpoint-"
 KEPT = 2
 VARIABLE = "TOPICNET_CHECKPOINT_SECONDS"
 DEFAULT_SECONDS = 20.0
-MOST_SHARE = 0.01  # of the time, that saving may take: large states are saved more seldom
+MOST_FRACTION = 0.01  # of the time, that saving may take: large states are saved more seldom
 
 
 def checkpoint_seconds() -> float:
@@ -123,7 +123,7 @@ class Checkpoints:
             if old not in self._whole:
                 atomic.remove(old)
         now = time.monotonic()
-        self._next = now + (max(self.seconds, (now - began) / MOST_SHARE) if self.seconds else 0.0)
+        self._next = now + (max(self.seconds, (now - began) / MOST_FRACTION) if self.seconds else 0.0)
 
     def newest(self) -> Saved | None:
         """Read the newest that is whole; None if there is none.

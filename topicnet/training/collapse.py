@@ -1,4 +1,4 @@
-"""Signs of collapse, and the plain verdict on them: what was seen, what was done, whether the model is fit for use."""
+"""Signs of collapse in a fitted model, and the report on them: findings, remedies, fitness for use."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor
 
 from topicnet.training.progress import Rollback
 
-TOP_WORDS, SHARED_WORDS = 10, 8  # two topics are the same that share so many of so many top words
-ACTIVE = 0.01  # a latent dimension says something above this: nats of KL per document, or variance where there is none
-TOLERATED = 0.1  # share of topics, or of latent dimensions, that may be lost before a model is unfit
+TOP_WORDS, SHARED_WORDS = 10, 8  # topics are duplicates when they share 8 of their top 10 words
+ACTIVE = 0.01  # a latent dimension is in use above this: nats of KL per document, or variance where there is none
+TOLERATED = 0.1  # fraction of topics, or of latent dimensions in use, at which a model becomes unfit
 LEAST_SPREAD = 0.02  # of the topic that differs most between documents: its standard deviation
 MOST_LISTED = 5
 
 
 def duplicate_pairs(beta: Tensor) -> list[tuple[int, int]]:
-    """Pairs of topics of beta (K, V) that share 8 of their 10 most probable words; of fewer words, the same share."""
+    """Pairs of topics of beta (K, V) that share 8 of their top 10 words; with fewer words, the same fraction."""
     n_topics, vocab_size = beta.shape
     # Of a tiny vocabulary every topic lists most words: half of it is the most that can tell topics apart.
     n_words = max(1, min(TOP_WORDS, vocab_size // 2))
@@ -32,32 +32,32 @@ def duplicate_pairs(beta: Tensor) -> list[tuple[int, int]]:
 
 
 def largest_topics(theta: Tensor) -> Tensor:
-    """How many documents of theta (D, K) have each topic for their largest: (K,)."""
+    """Count the documents of theta (D, K) whose largest topic is each: (K,)."""
     return torch.bincount(theta.argmax(-1), minlength=theta.shape[1])
 
 
 @dataclass(frozen=True)
 class HealthReport:
-    """What was seen of collapse in a fit.
+    """Signs of collapse in a fit, and what was done about them.
 
     Attributes
     ----------
     fit_for_use : bool
         False when training failed, or more than a tenth of the topics or nine tenths of the latent space are lost.
     findings : list of str
-        Each thing that is not as it should be, in plain words.
+        Each fault, in plain words.
     duplicates : list of pairs of int
         Topics that share 8 of their top 10 words.
     dead : list of int
-        Topics that are no training document's largest.
+        Unused topics: the largest of no training document.
     usage : list of float
-        Of each latent dimension: mean KL in nats per document, or the variance of its points where there is no KL.
+        For each latent dimension: mean KL in nats per document, or the variance of its points where there is no KL.
     active_units : int
-        How many of those exceed 0.01.
+        Number of those above 0.01.
     reseeded : int
-        Topics that were begun anew from badly explained documents.
+        Topics that were restarted from badly explained documents.
     rollbacks : list of dict
-        Epoch and step at which the loss was lost, and the learning rate from there on.
+        Epoch and step at which the loss diverged, and the learning rate from there on.
     """
 
     fit_for_use: bool
@@ -71,12 +71,12 @@ class HealthReport:
 
     @classmethod
     def read(cls, saved: Mapping[str, Any]) -> HealthReport:
-        """The verdict as it was before it was written as JSON, which has no tuples."""
+        """Read a report back from JSON, which has no tuples."""
         pairs = [(int(i), int(j)) for i, j in saved["duplicates"]]
         return cls(**(dict(saved) | {"duplicates": pairs}))
 
     def line(self) -> str:
-        """The verdict in one line."""
+        """Summarise the report in one line."""
         if not self.usage:
             return "not examined: saved by a version that did not look for collapse"
         if not self.findings:
@@ -98,14 +98,14 @@ def judge(
     rollbacks: list[Rollback],
     reseeded: int,
 ) -> HealthReport:
-    """Weigh the signs at the end of a fit.
+    """Judge the signs of collapse at the end of a fit.
 
     Parameters
     ----------
     beta : Tensor
         (K, V).
     largest : Tensor
-        (K,) documents of which each topic is the largest.
+        (K,) documents whose largest topic is each.
     kl_per_dimension : Tensor
         (Z,) see `HealthReport`.
     theta_spread : float
@@ -113,34 +113,19 @@ def judge(
     stopped, best_epoch, rollbacks
         Of the training.
     reseeded : int
-        Topics begun anew.
+        Topics restarted.
     """
-    n_topics = len(beta)
+    n_topics, n_dimensions = len(beta), len(kl_per_dimension)
     duplicates = duplicate_pairs(beta)
-    repeating = {j for _, j in duplicates}
     dead = [int(k) for k in (largest == 0).nonzero().ravel().tolist()]
     active = int((kl_per_dimension > ACTIVE).sum())
-    findings = []
-    unfit = stopped == "diverged" or len(repeating) > TOLERATED * n_topics or len(dead) > TOLERATED * n_topics
-    if stopped == "diverged":
-        kept = "the start is kept" if best_epoch == 0 else f"epoch {best_epoch} is kept"
-        findings.append(f"the loss ran away however small the learning rate was made, and {kept}")
-    elif rollbacks:
-        findings.append(
-            f"the loss ran away {_times(len(rollbacks))}, first in epoch {rollbacks[0].epoch}, and training went back"
-            f" and on with a learning rate of at most {rollbacks[-1].learning_rate:.2g}"
-        )
-    if duplicates:
-        pairs = _listed(f"{i}~{j}" for i, j in duplicates)
-        verb = "repeats" if len(repeating) == 1 else "repeat"
-        findings.append(f"{len(repeating)} of {n_topics} topics {verb} another: {pairs}")
-    if dead:
-        verb = "is" if len(dead) == 1 else "are"
-        findings.append(f"{len(dead)} of {n_topics} topics {verb} no document's largest: {_listed(map(str, dead))}")
-    if n_topics > 1 and active <= TOLERATED * len(kl_per_dimension):
+    findings = _of_training(stopped, best_epoch, rollbacks) + _of_topics(n_topics, duplicates, dead)
+    n_lost = max(_n_repeating(duplicates), len(dead))
+    unfit = stopped == "diverged" or n_lost > TOLERATED * n_topics
+    if n_topics > 1 and active <= TOLERATED * n_dimensions:
         unfit = True
         verb = "says" if active == 1 else "say"
-        findings.append(f"{active} of {len(kl_per_dimension)} latent dimensions {verb} anything of the documents")
+        findings.append(f"{active} of {n_dimensions} latent dimensions {verb} anything of the documents")
     if n_topics > 1 and theta_spread < LEAST_SPREAD:
         unfit = True
         findings.append("every document has the same topics, or nearly")
@@ -156,8 +141,35 @@ def judge(
     )
 
 
-def _times(n: int) -> str:
-    return "once" if n == 1 else f"{n} times"
+def _of_training(stopped: str, best_epoch: int, rollbacks: list[Rollback]) -> list[str]:
+    """Findings about the loss."""
+    if stopped == "diverged":
+        kept = "the start is kept" if best_epoch == 0 else f"epoch {best_epoch} is kept"
+        return [f"the loss ran away however small the learning rate was made, and {kept}"]
+    if not rollbacks:
+        return []
+    times = "once" if len(rollbacks) == 1 else f"{len(rollbacks)} times"
+    return [
+        f"the loss ran away {times}, first in epoch {rollbacks[0].epoch}, and training went back"
+        f" and on with a learning rate of at most {rollbacks[-1].learning_rate:.2g}"
+    ]
+
+
+def _of_topics(n_topics: int, duplicates: list[tuple[int, int]], dead: list[int]) -> list[str]:
+    """Findings about duplicate topics and unused ones."""
+    findings = []
+    if duplicates:
+        pairs, n_repeating = _listed(f"{i}~{j}" for i, j in duplicates), _n_repeating(duplicates)
+        verb = "repeats" if n_repeating == 1 else "repeat"
+        findings.append(f"{n_repeating} of {n_topics} topics {verb} another: {pairs}")
+    if dead:
+        verb = "is" if len(dead) == 1 else "are"
+        findings.append(f"{len(dead)} of {n_topics} topics {verb} no document's largest: {_listed(map(str, dead))}")
+    return findings
+
+
+def _n_repeating(duplicates: list[tuple[int, int]]) -> int:
+    return len({j for _, j in duplicates})
 
 
 def _listed(items: Iterable[str]) -> str:

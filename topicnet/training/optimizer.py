@@ -19,7 +19,7 @@ class _Moments:
     """What Adam remembers of one parameter."""
 
     parameter: nn.Parameter
-    share: float
+    lr_scale: float
     decay: float
     first: Tensor = field(init=False)
     second: Tensor = field(init=False)
@@ -41,8 +41,8 @@ class Adam:
     ----------
     weight_decay : float
         L2 penalty on matrices; biases and normalisation are left alone.
-    rates : mapping of str to float
-        Share of the learning rate for the parameters named; all others have the whole.
+    lr_scales : mapping of str to float
+        Factor of the learning rate for each parameter named; 1 for all others.
     normalise : bool
         Divide the gradient of each parameter by its length first, as the reference code of the VampPrior does (Tomczak
         & Welling 2018; AdamNormGrad). For dense gradients alone.
@@ -50,19 +50,19 @@ class Adam:
     Raises
     ------
     KeyError
-        A name in `rates` that is no parameter's.
+        A name in `lr_scales` that is not a parameter's.
     """
 
     def __init__(
-        self, network: nn.Module, weight_decay: float, rates: Mapping[str, float], normalise: bool = False
+        self, network: nn.Module, weight_decay: float, lr_scales: Mapping[str, float], normalise: bool = False
     ) -> None:
         self._normalise = normalise
         named = {name: value for name, value in network.named_parameters() if value.requires_grad}
-        if unknown := rates.keys() - dict(network.named_parameters()).keys():
+        if unknown := lr_scales.keys() - dict(network.named_parameters()).keys():
             raise KeyError(f"no parameters {', '.join(sorted(unknown))}")
         self._names = {value: name for name, value in named.items()}
         self._settings = {
-            name: (rates.get(name, 1.0), weight_decay if value.ndim > 1 else 0.0) for name, value in named.items()
+            name: (lr_scales.get(name, 1.0), weight_decay if value.ndim > 1 else 0.0) for name, value in named.items()
         }
         self._moments: dict[str, _Moments] = {}
         self.n_steps = 0
@@ -80,14 +80,14 @@ class Adam:
                 self._move_rows(moments, parameter.grad, rate)
                 parameter.grad = None
             else:
-                groups.setdefault((moments.share, moments.decay), []).append(moments)
-        for (share, decay), members in groups.items():
+                groups.setdefault((moments.lr_scale, moments.decay), []).append(moments)
+        for (lr_scale, decay), members in groups.items():
             gradients = [m.parameter.grad for m in members if m.parameter.grad is not None]
             if self._normalise:
                 lengths = torch._foreach_norm(gradients)
                 torch._foreach_add_(lengths, NO_LENGTH)
                 torch._foreach_div_(gradients, lengths)
-            _adam(members, gradients, share * rate, decay)
+            _adam(members, gradients, lr_scale * rate, decay)
             for moments in members:
                 moments.parameter.grad = None
 
@@ -129,7 +129,7 @@ class Adam:
             few.first = moments.first.index_select(0, some).mul_((FIRST_DECAY ** missed[part])[:, None])
             few.second = moments.second.index_select(0, some).mul_((SECOND_DECAY ** missed[part])[:, None])
             few.steps = torch.full((), self.n_steps - 1.0, dtype=torch.float32, device=whole.device)
-            _adam([few], [values[part]], moments.share * rate, moments.decay)
+            _adam([few], [values[part]], moments.lr_scale * rate, moments.decay)
             whole.index_copy_(0, some, few.parameter)
             moments.first.index_copy_(0, some, few.first)
             moments.second.index_copy_(0, some, few.second)

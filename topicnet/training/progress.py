@@ -1,4 +1,4 @@
-"""How a training run goes and how it ended."""
+"""Progress and result of a training run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a fit stands, for whoever shows it.
+    """Progress of a fit, for display.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class Progress:
     values : dict
         Numbers of the last epoch, by name.
     within : float
-        Share of the next epoch that is done: of a long one there is news before its end.
+        Fraction of the next epoch that is done: a long one is reported before its end.
     """
 
     stage: str
@@ -37,13 +37,13 @@ Listener = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Rollback:
-    """Where a loss was no longer finite, or had run away, and the highest learning rate from there on.
+    """Where a loss was not finite or had diverged, and the highest learning rate from there on.
 
     Attributes
     ----------
     epoch : int
     step : int
-        Step of the epoch at which it was seen; the step at fault is among the last `CHECK_STEPS`.
+        Step of the epoch at which it was noticed; the step at fault is among the last `CHECK_STEPS`.
     learning_rate : float
     """
 
@@ -54,7 +54,7 @@ class Rollback:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a training run ended; the network holds the best weights.
+    """Result of a training run; the network holds the best weights.
 
     Attributes
     ----------
@@ -67,9 +67,9 @@ class TrainResult:
     stopped : str
         "done", "early", "interrupted" or "diverged".
     rollbacks : list of Rollback
-        Every time the loss was lost and the run went back to its best weights with a smaller rate.
-    treatments : int
-        How many treatments the weights kept have seen: those that were broken off or cost too much are undone.
+        Each time the loss diverged and the run went back to its best weights with a smaller rate.
+    interventions : int
+        Interventions that the weights kept have had: those that were interrupted or cost too much are undone.
     """
 
     history: list[dict[str, float]]

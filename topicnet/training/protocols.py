@@ -1,4 +1,4 @@
-"""What the training loop asks of those that take part in it."""
+"""Protocols of the training loop: networks, batches and companions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Network(Protocol):
-    """What the loop asks of a network: named loss terms, each (B,) or a scalar, in nats per document.
+    """A network that gives named loss terms, each (B,) or a scalar, in nats per document.
 
     What is drawn at random comes from the batch's own `Noise`, never from a generator.
     """
@@ -21,7 +21,10 @@ class Network(Protocol):
 
 
 class Batches(Sized, Protocol):
-    """Batches of one data set, in order or shuffled."""
+    """Batches of one data set, in order or shuffled.
+
+    Where several processes train together, each batch holds the documents of one of them, and its `shard` says which.
+    """
 
     @property
     def n_docs(self) -> int:
@@ -41,12 +44,12 @@ class Batches(Sized, Protocol):
 
 
 class Companion(Protocol):
-    """Whoever takes part in a run, with a state of his own that checkpoints keep, as JSON values."""
+    """Part of a run whose state checkpoints keep, as JSON values."""
 
     def state(self) -> dict[str, Any]:
-        """What there is to remember."""
+        """State to save."""
         ...
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Remember it."""
+        """Restore a saved state."""
         ...

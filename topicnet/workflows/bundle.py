@@ -13,13 +13,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import BundleError, InputError
-from topicnet.models import GMNTM, MODELS, TopicModel
+from topicnet.models import MODELS
 from topicnet.storage import formats, model_files
 from topicnet.storage.model_files import TENSORS, damaged, history_of
 from topicnet.text.corpus import Corpus
@@ -27,6 +27,9 @@ from topicnet.text.passages import document_theta, in_passages
 from topicnet.text.readers.read import Documents
 from topicnet.text.tokens.multiprocess import tokenize_in_processes
 from topicnet.text.tokens.options import options_of
+
+if TYPE_CHECKING:
+    from topicnet.models import TopicModel
 
 FORMAT = 2
 # What format 2 added: versions that read format 1 alone would cut text without these, and say nothing.
@@ -78,13 +81,13 @@ class Bundle:
         passages = in_passages(corpus, self.text["passages"])
         return document_theta(self.model.transform(passages.counts, refine=refine), passages)
 
-    def components(self, corpus: Corpus) -> NDArray[np.float32] | None:
-        """Infer q(c|x) (D, C) of counted documents; None for a model without components."""
-        return self.model.predict_component(corpus.counts) if isinstance(self.model, GMNTM) else None
+    def extra_documents(self, corpus: Corpus) -> dict[str, NDArray[np.float32]]:
+        """Infer the model's extra tables of counted documents: (D, n) for each unit, such as q(c|x) for "component"."""
+        return {extra.unit: extra.of_documents(corpus.counts) for extra in self.model.extra_tables()}
 
 
 def check_reading_order(corpus: Corpus, what: str) -> None:
-    """Raise InputError if no one knows in which order the words of a corpus stood."""
+    """Raise InputError if the reading order of a corpus is unknown."""
     if not corpus.source.get("reading_order", True):
         raise InputError(
             f"{what} need the order of the words, which no one knows of the counts {corpus.source['name']!r}: give the"
@@ -99,7 +102,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     header = {
         "format": FORMAT if SINCE_2 & bundle.text.keys() else 1,
         "model": bundle.name,
-        "parameters": _json_parameters(bundle.model),
+        "parameters": model_files.json_parameters(bundle.model.get_params(deep=False)),
         "vocab_size": len(bundle.vocabulary),
         "text": bundle.text,
         "history": bundle.model.history_,
@@ -150,12 +153,3 @@ def _build_model(folder: Path, header: dict[str, Any]) -> TopicModel:
     except (InputError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise damaged(folder, str(error).splitlines()[0]) from error
     return model
-
-
-def _json_parameters(model: TopicModel) -> dict[str, Any]:
-    """The parameters as JSON values; a RandomState object has none and is left out."""
-    kept: dict[str, Any] = {}
-    for name, value in model.get_params(deep=False).items():
-        plain = value.item() if isinstance(value, np.generic) else value
-        kept[name] = plain if isinstance(plain, str | int | float | bool | None) else None
-    return kept

@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
-from topicnet.models import GMNTM
+from topicnet.models.registry import extra_units
 from topicnet.storage import atomic
 from topicnet.text.interchange.bags import bag_format, write_ldac, write_matrix_market
-from topicnet.workflows.corpus import (
-    counts_of,
-)
+from topicnet.workflows.corpus import counts_of
 from topicnet.workflows.run import Run, load
 from topicnet.workflows.tables import choose_format, write_doc_table, write_word_table
 
@@ -32,7 +30,8 @@ def export_tables(
     run : Path
         A run folder; for the counts alone, a folder of `topicnet prepare` too.
     targets : mapping of str to Path
-        Where to write "doc-topic", "topic-word", "doc-component", "component-word" and "counts".
+        Where to write "doc-topic", "topic-word", "counts", and for a unit of a model's extra tables, such as
+        "component", "doc-component" and "component-word".
 
     Raises
     ------
@@ -63,7 +62,9 @@ def export_tables(
         writers = export_writers(loaded, top)
         for name in asked:
             if name not in writers:
-                raise InputError(f"--{name} given, but {loaded.bundle.name} has no components: only gmntm has")
+                unit = name.removeprefix("doc-").removesuffix("-word")
+                having = " and ".join(extra_units()[unit])
+                raise InputError(f"--{name} given, but {loaded.bundle.name} has no {unit}s: only {having} has")
         for name, path in asked.items():
             writers[name](path, formats[name], overwrite)
     return [f"wrote {path}" for path in [*written, *asked.values()]]
@@ -92,9 +93,9 @@ def export_writers(run: Run, top: int) -> dict[str, Callable[[Path, str, bool], 
     """For each table a run has, what writes it to a file in a format."""
     words = run.vocabulary
 
-    def of_documents(unit: str, shares: NDArray[np.float32]) -> Callable[[Path, str, bool], None]:
+    def of_documents(unit: str, theta: NDArray[np.float32]) -> Callable[[Path, str, bool], None]:
         return lambda path, file_format, overwrite: write_doc_table(
-            path, run.ids, run.status, shares, file_format, unit=unit, kept=run.kept, overwrite=overwrite
+            path, run.ids, run.status, theta, file_format, unit=unit, kept=run.kept, overwrite=overwrite
         )
 
     def of_words(unit: str, beta: NDArray[np.float32]) -> Callable[[Path, str, bool], None]:
@@ -103,7 +104,7 @@ def export_writers(run: Run, top: int) -> dict[str, Callable[[Path, str, bool], 
         )
 
     writers = {"doc-topic": of_documents("topic", run.theta), "topic-word": of_words("topic", run.model.components_)}
-    if run.components is not None and isinstance(run.model, GMNTM):
-        writers["doc-component"] = of_documents("component", run.components)
-        writers["component-word"] = of_words("component", run.model.component_word_)
+    for extra in run.model.extra_tables() if run.extra else []:
+        writers[f"doc-{extra.unit}"] = of_documents(extra.unit, run.extra[extra.unit])
+        writers[f"{extra.unit}-word"] = of_words(extra.unit, extra.words)
     return writers

@@ -306,7 +306,7 @@ def fit_corpus(job: FitJob, corpus: Corpus, checkpoints: Path | None, reporter: 
         record=record_of(job.record, corpus, model, status, time.perf_counter() - reporter.began),
         corpus=corpus,
         keep_corpus=job.keep_corpus,
-        components=bundle.components(corpus),
+        extra=bundle.extra_documents(corpus),
         kept=corpus.metadata.select(job.corpus.columns),
     )
 

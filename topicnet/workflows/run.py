@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
-from topicnet.models import GMNTM, HealthReport, TopicModel
 from topicnet.storage import atomic, formats
 from topicnet.text.corpus import OK, Corpus
 from topicnet.text.readers.in_memory import documents_of_texts
@@ -23,6 +22,8 @@ from topicnet.workflows.tables import doc_topic_table, passage_table, read_doc_t
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from topicnet.models import HealthReport, TopicModel
 
 TABLE_WORDS = 50  # words of each topic in topic_word.csv
 TOPIC_WORDS = 10  # words of each topic in topics.json
@@ -54,12 +55,12 @@ class Run:
         What metrics.json and run.json hold.
     corpus : Corpus, optional
         The counts; None for a run that was saved without them.
-    components : ndarray of shape (n_docs, n_components), optional
-        q(c|x) of the documents, for a model whose prior has components (GMNTM).
+    extra : dict of str to ndarray of shape (n_docs, n)
+        The model's extra tables of the documents, by unit: q(c|x) of "component" for GMNTM.
     stability : ndarray of shape (n_topics,), optional
         How close each topic comes to its counterparts in the runs of other seeds, of a fit with several.
     kept : polars.DataFrame, optional
-        (D, ...) columns of the source that stand in doc_topic.csv.
+        (D, ...) columns of the source that doc_topic.csv keeps.
     """
 
     bundle: Bundle
@@ -72,7 +73,7 @@ class Run:
     record: dict[str, Any]
     corpus: Corpus | None = None
     keep_corpus: bool = True
-    components: NDArray[np.float32] | None = None
+    extra: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     stability: NDArray[np.float64] | None = None
     kept: pl.DataFrame | None = None
 
@@ -88,8 +89,13 @@ class Run:
 
     @property
     def health(self) -> HealthReport:
-        """What was seen of collapse, and whether the model is fit for use."""
+        """Signs of collapse, and whether the model is fit for use."""
         return self.model.health_
+
+    @property
+    def components(self) -> NDArray[np.float32] | None:
+        """q(c|x) of the documents (n_docs, n_components), for a model whose prior has components."""
+        return self.extra.get("component")
 
     @property
     def interrupted(self) -> bool:
@@ -107,7 +113,7 @@ class Run:
         return [[self.vocabulary[i] for i in row] for row in table]
 
     def topics(self, n: int = 10) -> pd.DataFrame:
-        """Table of topics: share of the corpus, NPMI and the n most probable words."""
+        """Table of topics: proportion of the corpus, NPMI and the n most probable words."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -131,8 +137,8 @@ class Run:
     def transform(self, texts: Iterable[str], refine: int = 0, workers: int = 1) -> NDArray[np.float32]:
         """Infer theta (n_docs, n_topics) of new raw texts, one row each.
 
-        With `workers`, text that only one core at a time could cut (Chinese, Japanese, by spaCy) is cut in so many
-        processes: the same theta, sooner where it took more than a few seconds.
+        With `workers`, text that is tokenised on one core (Chinese, Japanese, by spaCy) is tokenised in this number of
+        processes: the same theta, sooner where it takes more than a few seconds.
         """
         return self.bundle.theta(self.bundle.count([documents_of_texts(texts, None)], workers), refine)
 
@@ -182,11 +188,11 @@ class Run:
             formats.write_table(
                 folder / "topic_word.csv", topic_word_table(self.model.components_, self.vocabulary, TABLE_WORDS)
             )
-            if self.components is not None and isinstance(self.model, GMNTM):
-                table = doc_topic_table(self.ids, self.status, self.components, "component")
-                formats.write_table(folder / "doc_component.csv", table)
-                table = topic_word_table(self.model.component_word_, self.vocabulary, TABLE_WORDS, "component")
-                formats.write_table(folder / "component_word.csv", table)
+            for extra in self.model.extra_tables() if self.extra else []:
+                table = doc_topic_table(self.ids, self.status, self.extra[extra.unit], extra.unit)
+                formats.write_table(folder / f"doc_{extra.unit}.csv", table)
+                table = topic_word_table(extra.words, self.vocabulary, TABLE_WORDS, extra.unit)
+                formats.write_table(folder / f"{extra.unit}_word.csv", table)
             formats.write_json(folder / "topics.json", self._topic_records())
             formats.write_json(folder / "metrics.json", self.metrics)
             if self.model.history_:
@@ -237,11 +243,12 @@ def load(path: str | Path) -> Run:
     for name in ("doc_topic.csv", "topics.json", "metrics.json"):
         _check_unchanged(folder / name, record["files"].get(name))
     table = read_doc_topic(folder, bundle.model.n_topics)
-    components = None
-    if isinstance(bundle.model, GMNTM):
-        _check_unchanged(folder / "doc_component.csv", record["files"].get("doc_component.csv"))
-        read = read_doc_topic(folder, len(bundle.model.component_word_), "component")
-        components = read.select(pl.col("^component_.*$")).to_numpy().astype(np.float32)
+    extra = {}
+    for described in bundle.model.extra_tables():
+        unit = described.unit
+        _check_unchanged(folder / f"doc_{unit}.csv", record["files"].get(f"doc_{unit}.csv"))
+        read = read_doc_topic(folder, len(described.words), unit)
+        extra[unit] = read.select(pl.col(f"^{unit}_.*$")).to_numpy().astype(np.float32)
     topics = _read_json(folder, "topics.json")
     try:
         sizes = np.array([topic["size"] for topic in topics], dtype=np.float64)
@@ -261,7 +268,7 @@ def load(path: str | Path) -> Run:
         metrics=_read_json(folder, "metrics.json"),
         record={key: value for key, value in record.items() if key != "files"},
         corpus=corpus,
-        components=components,
+        extra=extra,
         stability=stability,
         kept=_kept(folder, record["config"], corpus, bundle.model.n_topics),
     )

@@ -31,7 +31,7 @@ def doc_topic_table(
 ) -> pl.DataFrame:
     """The table of doc_topic.csv, or of doc_component.csv; top_topic is null for a document without known words.
 
-    Columns of `kept` (D, ...) stand after the last topic, in their order; one named like a column of ours gets "_"
+    Columns of `kept` (D, ...) come after the last topic, in their order; one named like a column of ours gets "_"
     appended until its name is free.
 
     Raises

@@ -8,6 +8,7 @@ import torch
 from scipy.signal import argrelmax
 
 from tests.support.images import CPU, H, K, P, Z, made, some_images
+from tests.support.training import trained
 from topicnet.errors import InputError
 from topicnet.images.data.load import load_images
 from topicnet.images.model.batches import ImageBatches
@@ -25,7 +26,6 @@ from topicnet.images.model.variants import (
     variant_of,
 )
 from topicnet.runtime.threads import chosen_threads
-from topicnet.training.loop import train
 from topicnet.training.schedule import Schedule
 
 DIVERGENCES = {"kl_z", "kl_c", "kl_z1", "kl_z2", "kl_w"}
@@ -54,10 +54,8 @@ def batches(n=40, size=40):
 
 
 def one_epoch(vae, name, data):
-    return train(
-        vae, data, None, schedule_of(name, len(data)), max_epochs=1, patience=1, weight_decay=0.0, seed=0, device=CPU,
-        phases=vae.phases(numbers_of(name).get("critic_rate", 1.0)),
-    )  # fmt: skip
+    phases = vae.phases(numbers_of(name).get("critic_rate", 1.0))
+    return trained(vae, data, None, schedule_of(name, len(data)), max_epochs=1, patience=1, device=CPU, phases=phases)
 
 
 # ---------------------------------------------------------------- one step
@@ -193,7 +191,7 @@ def test_capacities_rise_over_half_a_run_to_what_was_asked():
     asked = ramps(variant, numbers_of("joint-vae", capacity_z=7.0), K)
     assert {term: ramp.most for term, ramp in asked.items()} == {"kl_z": 7.0, "kl_c": math.log(K)}
     assert ramps(variant, numbers_of("joint-vae", capacity_c=0.3), K)["kl_c"].most == 0.3
-    assert {ramp.share for ramp in asked.values()} == {RAMP_SHARE}
+    assert {ramp.fraction for ramp in asked.values()} == {RAMP_SHARE}
     assert ramps(variant_of("capacity-vae"), numbers_of("capacity-vae"), 1)["kl_z"].most == 25.0
 
 

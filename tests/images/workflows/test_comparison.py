@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,25 +12,27 @@ import pytest
 from topicnet.errors import InputError
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.workflows import comparison
-from topicnet.images.workflows.comparison import COLUMNS, compare, configs_of, table_csv
+from topicnet.images.workflows.comparison import COLUMNS, Comparison, compare, configs_of
 from topicnet.images.workflows.config import ImageConfig
 from topicnet.runtime.interrupt import FitInterrupted
-from topicnet.training.progress import Listener
+from topicnet.runtime.reporter import Reporter
+from topicnet.storage.comparison import csv_of
 
 CONFIG = ImageConfig(latent_dim=2, hidden_dim=8, epochs=1, batch_size=400, device="cpu", seed=3)
 
 
-@contextmanager
-def unheard() -> Iterator[Listener]:
-    yield lambda news: None
-
-
-def run(variants: list[str], seeds: int = 1, config: ImageConfig = CONFIG) -> tuple[dict[str, Any], list[str]]:
+def run(variants: list[str], seeds: int = 1, config: ImageConfig = CONFIG) -> tuple[Comparison, list[str]]:
     said: list[str] = []
-    record = compare(
-        config, variants, seeds, n_importance=2, on_data=lambda data: None, on_notice=said.append, progress=unheard
+    found = compare(
+        config,
+        variants,
+        seeds,
+        n_importance=2,
+        reporter=Reporter(said.append),
+        progress=lambda: nullcontext(Reporter()),
     )
-    return record, said
+    assert said[0].startswith("digits: 1,200 to train on")
+    return found, said[1:]
 
 
 def test_each_variant_gets_what_it_knows() -> None:
@@ -72,7 +73,8 @@ def test_names_at_fault() -> None:
 
 @pytest.mark.slow
 def test_the_table_is_of_the_fits() -> None:
-    record, said = run(["hvae", "cp-vae", "hvae"], seeds=2)
+    compared, said = run(["hvae", "cp-vae", "hvae"], seeds=2)
+    record = compared.record()
     assert record["status"] == "complete"
     assert [(fit["variant"], fit["seed"]) for fit in record["fits"]] == [
         ("hvae", 3), ("cp-vae", 3), ("hvae", 4), ("cp-vae", 4),
@@ -89,7 +91,7 @@ def test_the_table_is_of_the_fits() -> None:
     assert record["table"][0]["kl_c"] is None
     assert said[0] == "hvae, seed 3 (1 of 4)"
     assert said[1].startswith("hvae: nelbo ")
-    lines = table_csv(record["table"]).splitlines()
+    lines = csv_of(compared.rows, "variant").splitlines()
     assert lines[0].split(",") == ["variant", "fits", *(f"{name}{end}" for name in COLUMNS for end in ("", "_sd"))]
     assert [line.split(",")[:2] for line in lines[1:]] == [["hvae", "2"], ["cp-vae", "2"]]
     assert [line.count(",") for line in lines] == [1 + 2 * len(COLUMNS)] * 3
@@ -103,13 +105,14 @@ def test_one_that_fails_loses_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
 
     evaluate = comparison.evaluate
     monkeypatch.setattr(comparison, "evaluate", failing)
-    record, said = run(["vae", "wae-mmd"])
+    compared, said = run(["vae", "wae-mmd"])
+    record = compared.record()
     assert record["status"] == "complete"
     assert record["table"][0]["errors"] == ["RuntimeError: no room left"]
     assert (record["table"][0]["fits"], record["table"][0]["nelbo"]) == (0, None)
     assert record["table"][1]["fits"] == 1
     assert "vae failed: RuntimeError: no room left" in said
-    assert table_csv(record["table"]).splitlines()[1] == "vae,0" + 2 * len(COLUMNS) * ","
+    assert csv_of(compared.rows, "variant").splitlines()[1] == "vae,0" + 2 * len(COLUMNS) * ","
     with pytest.raises(InputError, match="none of the 2 fits succeeded: RuntimeError: no room left"):
         run(["vae"], seeds=2)
 
@@ -122,6 +125,7 @@ def test_ctrl_c_keeps_what_was_finished(monkeypatch: pytest.MonkeyPatch) -> None
 
     fit = ImageVAE.fit
     monkeypatch.setattr(ImageVAE, "fit", interrupted)
-    record, _ = run(["vae", "wae-mmd"], seeds=2)
+    compared, _ = run(["vae", "wae-mmd"], seeds=2)
+    record = compared.record()
     assert record["status"] == "interrupted"
     assert [row["fits"] for row in record["table"]] == [1, 1]

@@ -128,7 +128,7 @@ def test_the_album_of_any_number_of_categories(n_categories: int) -> None:
     data = vectors(16, (4, 4), labels=True)
     model = fitted("indqp", data, n_categories=n_categories)
     found = dict(pictures_of(model, data, category_usage_of(model, data.train)))
-    assert [*found] == ["samples.png", "reconstructions.png", "q_c.png", "categories.png", "labels.png"]
+    assert [*found] == ["samples.png", "reconstructions.png", "categories.png", "labels.png", "q_c.png"]
     for png in found.values():
         Image.open(io.BytesIO(png)).load()
 

@@ -19,7 +19,9 @@ from topicnet.cli.options.shared import (
     group,
     names_in,
     one_or_several,
+    option,
     takes,
+    word,
 )
 from topicnet.cli.options.text import COUNTING, MODEL, READING, CorpusArgument
 
@@ -27,43 +29,34 @@ if TYPE_CHECKING:
     from topicnet.experiments.compare import Comparison
     from topicnet.experiments.tune import Tuning
 
-MODELS_HELP = "Names of models with commas between: also lda, lda-tomotopy, nmf."
-TEST = group(
-    "Corpus",
-    {
-        "test": Annotated[
-            str | None, typer.Option(metavar="CORPUS", help="Documents to predict.  [default: a tenth of the corpus]")
-        ]
-    },
-)
+TEST = group("Corpus", {"test": word("Documents to predict.  [default: a tenth of the corpus]", metavar="CORPUS")})
 OUTPUT = group(
     "Output",
     {
-        "out": Annotated[Path | None, typer.Option(help="Folder to write.  [default: runs/NAME-COMMAND]")],
+        "out": option(Path | None, "Folder to write.  [default: runs/NAME-COMMAND]"),
         "overwrite": Overwrite,
-        "resume": Annotated[bool, typer.Option("--resume", help="Keep the fits of an earlier, interrupted call.")],
+        "resume": option(bool, "Keep the fits of an earlier, interrupted call.", "--resume"),
         "as_json": AsJson,
         "quiet": Quiet,
     },
-    overwrite=False,
-    resume=False,
-    as_json=False,
-    quiet=False,
-)
+    overwrite=False, resume=False, as_json=False, quiet=False,
+)  # fmt: skip
 COMPARED = group(
-    "Model", {"models": Annotated[str, typer.Option(help=MODELS_HELP)]}, models="etm,nvdm-gsm,w-lda,gmntm,lda"
+    "Model",
+    {"models": option(str, "Names of models with commas between: also lda, lda-tomotopy, nmf.")},
+    models="etm,nvdm-gsm,w-lda,gmntm,lda",
 )
-REPEATED = group("Training", {"seeds": Annotated[int, typer.Option(min=1, help="Fits of each model.")]}, seeds=3)
+REPEATED = group("Training", {"seeds": option(int, "Fits of each model.", min=1)}, seeds=3)
 SEARCHED = group(
     "Model",
     {
-        "models": Annotated[str, typer.Option(help="Names of models with commas between.")],
-        "topics": Annotated[str, typer.Option(help="A range of K, 10:100, or values, 10,20,50.")],
+        "models": option(str, "Names of models with commas between."),
+        "topics": option(str, "A range of K, 10:100, or values, 10,20,50."),
     },
     models="etm",
     topics="10:100",
 )
-BUDGET = group("Training", {"budget": Annotated[str, typer.Option(help="Time to spend: 90s, 10m, 1h.")]}, budget="10m")
+BUDGET = group("Training", {"budget": option(str, "Time to spend: 90s, 10m, 1h.")}, budget="10m")
 COMPARE_EXAMPLES = """
 topicnet compare lee -k 10 --seeds 3
 topicnet compare posts.csv --models etm,w-lda,lda-tomotopy -k 50 --test new.csv --out runs/models

@@ -11,7 +11,7 @@ import typer
 from topicnet.cli import KEPT
 from topicnet.cli.app import Command, Commands, app
 from topicnet.cli.options.images import FITTING, Category, Importance, Label, RunArgument, Seed
-from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, named_values, takes
+from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, named_values, names_in, takes
 
 images = typer.Typer(help="Variational autoencoders of images.", cls=Commands, rich_markup_mode=None)
 app.add_typer(images, name="images")
@@ -47,30 +47,21 @@ def fit(
     """Fit an image model, print its scores and write a run folder with its pictures."""
     began = time.perf_counter()
     config = _configured(given, variant=variant)
-    from topicnet.cli.printing.image_scores import describe_data, describe_fit, show_metrics
+    from topicnet.cli.printing.fits import RESUMABLE, ending_line
+    from topicnet.cli.printing.image_scores import show_metrics
     from topicnet.cli.printing.progress import notice, show_progress
     from topicnet.images.workflows.fit import fit_to_folder
-    from topicnet.runtime.devices import describe_device
+    from topicnet.storage.run_folder import Destination
 
-    with show_progress(quiet) as reporter:
-        run, target = fit_to_folder(
-            config,
-            out,
-            overwrite=overwrite,
-            resume=resume,
-            on_data=lambda data: notice(f"{describe_data(data)}\n{describe_device(config.device)}", quiet),
-            on_notice=notice,
-            listener=reporter.listener,
-            began=began,
-        )
-    notice(describe_fit(run), quiet)
+    with show_progress(quiet, began) as reporter:
+        run, target = fit_to_folder(config, Destination(out, overwrite, resume), reporter)
+    if run.left_out is not None:
+        notice(f"some pictures are left out: {run.left_out}")
+    notice(ending_line(run.record["fit"], "validation images"), quiet)
     show_metrics(run)
     typer.echo(f"wrote {target}")
     if run.interrupted:
-        notice(
-            "topicnet: interrupted; the best so far is kept, marked interrupted in run.json; the same command with"
-            " --resume goes on"
-        )
+        notice(RESUMABLE)
         return KEPT
     return None
 
@@ -230,35 +221,34 @@ def compare(
     config = _configured(given)
     from contextlib import ExitStack
 
-    from topicnet.cli.printing.image_scores import describe_data, show_comparison
-    from topicnet.cli.printing.progress import notice, show_progress
+    from topicnet.cli.printing.image_scores import print_comparison
+    from topicnet.cli.printing.progress import notice, reporter_of, show_progress
     from topicnet.images.workflows.comparison import compare as compare_variants
-    from topicnet.images.workflows.comparison import table_csv
     from topicnet.storage.atomic import atomic_file
+    from topicnet.storage.comparison import csv_of
     from topicnet.storage.formats import json_text, write_json, write_text
 
     with ExitStack() as stack:  # the place to write is tried before any work is done
         names = () if out is None else (out / "compare.csv", out / "compare.json")
         parts = [stack.enter_context(atomic_file(path, overwrite=overwrite)) for path in names]
-        record = compare_variants(
+        found = compare_variants(
             config,
-            [name.strip() for name in variants.split(",") if name.strip()],
+            names_in(variants),
             seeds,
             n_importance=importance,
-            on_data=lambda data: notice(describe_data(data), quiet),
-            on_notice=lambda line: notice(line, quiet),
+            reporter=reporter_of(quiet),
             progress=lambda: show_progress(quiet),
         )
         if parts:
-            write_text(parts[0], table_csv(record["table"]))
-            write_json(parts[1], record)
+            write_text(parts[0], csv_of(found.rows, "variant"))
+            write_json(parts[1], found.record())
     if as_json:
-        typer.echo(json_text(record))
+        typer.echo(json_text(found.record()))
     else:
-        show_comparison(record)
+        print_comparison(found)
         if out is not None:
             typer.echo(f"wrote {out}")
-    if record["status"] == "interrupted":
+    if found.status == "interrupted":
         notice("topicnet: interrupted; the table shows what was finished")
         return KEPT
     return None

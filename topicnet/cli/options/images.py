@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from topicnet.cli.options.shared import group, integer, whole
+from topicnet.cli.options.shared import group, integer, run_there, whole
 
 DATA_HELP = (
     "digits, bimodal, a folder with the idx files of MNIST, an idx file, an .npz file, or a folder of PNG images."
@@ -50,16 +50,13 @@ FITTING = group(
 )
 
 
-def _there(run: Path) -> Path:
-    """Refuse what is no run at once, before seconds of imports."""
-    from topicnet.storage.model_files import check_there, folder_of
-
-    check_there(folder_of(run), "image model", "topicnet images fit")
-    return run
-
-
 RunArgument = Annotated[
-    Path, typer.Argument(metavar="RUN", help="A run folder of `topicnet images fit`.", callback=_there)
+    Path,
+    typer.Argument(
+        metavar="RUN",
+        help="A run folder of `topicnet images fit`.",
+        callback=run_there("image model", "topicnet images fit"),
+    ),
 ]
 Category = Annotated[int | None, typer.Option(parser=whole, metavar="INTEGER", help="Draw from this category alone.")]
 Label = Annotated[

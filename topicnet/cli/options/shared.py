@@ -21,9 +21,24 @@ def whole(given: str) -> int:
         raise typer.BadParameter(f"{given!r} given, expected a whole number") from None
 
 
+def option(kind: Any, text: str, *names: str, **further: Any) -> Any:
+    """Make an option of a type; its names are those of the parameter unless given."""
+    return Annotated[kind, typer.Option(*names, help=text, **further)]
+
+
+def word(text: str, *names: str, **further: Any) -> Any:
+    """Make an option that takes a word, None where it is not given."""
+    return option(str | None, text, *names, **further)
+
+
+def flag(text: str, name: str) -> Any:
+    """Make an option that is given or not, None where it is not."""
+    return option(bool | None, text, name)
+
+
 def integer(text: str, *names: str) -> Any:
     """Make an option that takes a whole number, and names what it was given instead."""
-    return Annotated[int | None, typer.Option(*names, parser=whole, metavar="INTEGER", help=text)]
+    return option(int | None, text, *names, parser=whole, metavar="INTEGER")
 
 
 def document_frequency(option: str, value: str | None) -> int | float | None:
@@ -68,15 +83,22 @@ def named_values(given: list[str]) -> dict[str, object]:
     return values
 
 
-def _there(run: Path) -> Path:
+def run_there(what: str, command: str) -> Callable[[Path], Path]:
     """Refuse a folder without a model at once, before seconds of imports."""
-    from topicnet.storage.model_files import check_there, folder_of
 
-    check_there(folder_of(run))
-    return run
+    def check(run: Path) -> Path:
+        from topicnet.storage.model_files import check_there, folder_of
+
+        check_there(folder_of(run), what, command)
+        return run
+
+    return check
 
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `topicnet fit`.", callback=_there)]
+RunArgument = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="A run folder of `topicnet fit`.", callback=run_there("model", "topicnet fit")),
+]
 TopOption = Annotated[int, typer.Option("--top", min=1, help="Words to show of each topic.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
@@ -108,10 +130,10 @@ class Group:
 def group(heading: str, options: dict[str, Any], **defaults: Any) -> Group:
     """Make a group, and write its heading into its options."""
     for name, kind in options.items():
-        typed, option = get_args(kind)
-        option = copy.copy(option)
-        option.rich_help_panel = heading
-        options[name] = Annotated[typed, option]
+        typed, given = get_args(kind)
+        given = copy.copy(given)
+        given.rich_help_panel = heading
+        options[name] = Annotated[typed, given]
     return Group(heading, options, defaults)
 
 

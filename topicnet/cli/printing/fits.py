@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+RESUMABLE = (
+    "topicnet: interrupted; the best so far is kept, marked interrupted in run.json; the same command with --resume"
+    " goes on"
+)
+
 
 def ending_line(fitted: Mapping[str, Any], kept_apart: str) -> str:
     """How training ended, as run.json has it; `kept_apart` names what it was watched by."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import typer
 
-from topicnet.cli.printing.fits import ending_line
-from topicnet.images.data.load import ImageData
+from topicnet.cli.printing.tables import Column, ComparisonLayout, show_comparison
 from topicnet.images.model.variants import CHOICES, VARIANTS
+from topicnet.images.workflows.comparison import Comparison
 from topicnet.images.workflows.fit import ImageRun
 
 PARTS = {
@@ -21,21 +21,21 @@ PARTS = {
     "kl_w": "KL of w",
     "kl_c": "KL of c",
 }
+COLUMNS = {
+    "nelbo": Column("NELBO", 2),
+    "reconstruction": Column("reconstr.", 2),
+    "kl_z": Column("KL_z", 2),
+    "kl_c": Column("KL_c", 2),
+    "nll": Column("NLL", 2),
+    "squared_error": Column("sq. error", 2),
+    "active_units": Column("active", 1),
+    "information": Column("I(c;x)", 2),
+    "accuracy": Column("accuracy", 2),
+    "seconds": Column("seconds", 1, spread=False),
+}
 TOP_SHOWN = 10  # categories in use, or labels, that are listed
 LEAST_SHOWN = 0.005  # q(c | label)
 LEAST_INFORMATION = 0.05  # nats that categories tell of images
-
-
-def describe_data(data: ImageData) -> str:
-    """One line about images."""
-    size = f"{data.shape[0]} x {data.shape[1]} pixels" if data.shape is not None else f"vectors of {data.n_pixels}"
-    counts = f"{len(data.train.pixels):,} to train on, {len(data.validation.pixels):,} to validate"
-    return f"{data.name}: {counts}, {len(data.test.pixels):,} to test; {size}"
-
-
-def describe_fit(run: ImageRun) -> str:
-    """One line about how training ended."""
-    return ending_line(run.record["fit"], "validation images")
 
 
 def show_metrics(run: ImageRun) -> None:
@@ -156,42 +156,18 @@ def _line(title: str, value: Any, after: str = "", digits: int = 3) -> None:
     typer.echo(f"  {title:30}{text:>10}{after}")
 
 
-def show_comparison(record: Mapping[str, Any]) -> None:
-    """Print the table of a comparison: mean over the seeds, and spread."""
-    shown = {
-        "nelbo": "NELBO", "reconstruction": "reconstr.", "kl_z": "KL_z", "kl_c": "KL_c", "nll": "NLL",
-        "squared_error": "sq. error", "active_units": "active", "information": "I(c;x)", "accuracy": "accuracy",
-        "seconds": "seconds",
-    }  # fmt: skip
-    rows = record["table"]
-    names = [name for name in shown if any(row[name] for row in rows)]
-    lines = [["variant", *(shown[name] for name in names)]]
-    lines += [[row["variant"], *(_mean_and_spread(name, row[name]) for name in names)] for row in rows]
-    seeds = "1 seed" if record["seeds"] == 1 else f"{record['seeds']} seeds: mean ± standard deviation"
-    typer.echo(f"{record['data']['name']}, {record['data']['test_images']:,} test images, {seeds}\n")
-    for line in _aligned(lines):
-        typer.echo(line)
-    typer.echo(
-        f"\nnats an image; NLL by {record['n_importance']} importance draws; accuracy one to one; - where a variant has"
-        " no such number"
+def print_comparison(found: Comparison) -> None:
+    """Print the table of a comparison."""
+    seeds = "1 seed" if found.seeds == 1 else f"{found.seeds} seeds: mean ± standard deviation"
+    layout = ComparisonLayout(
+        kind="variant",
+        columns=COLUMNS,
+        heading=f"{found.data['name']}, {found.data['test_images']:,} test images, {seeds}",
+        note=f"nats an image; NLL by {found.n_importance} importance draws; accuracy one to one; - where a variant has"
+        " no such number",
+        extra={},
     )
-    for row in rows:
-        for error in row["errors"]:
-            typer.echo(f"{row['variant']} failed: {error}")
-
-
-def _mean_and_spread(name: str, score: Mapping[str, Any] | None) -> str:
-    if score is None:
-        return "-"
-    digits = 1 if name in ("seconds", "active_units") else 2
-    spread = "" if score["sd"] is None or name == "seconds" else f" ± {score['sd']:.{digits}f}"
-    return f"{score['mean']:,.{digits}f}{spread}"
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    rows = [[cell.rjust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
-    return ["  ".join([line[0].ljust(widths[0]), *row[1:]]).rstrip() for line, row in zip(lines, rows, strict=True)]
+    show_comparison(found.rows, layout)
 
 
 def variants_record() -> dict[str, Any]:

@@ -7,16 +7,11 @@ from pathlib import Path
 import typer
 
 from topicnet.cli import COLLAPSED, KEPT
-from topicnet.cli.printing.fits import ending_line
+from topicnet.cli.printing.fits import RESUMABLE, ending_line
 from topicnet.cli.printing.progress import notice
 from topicnet.cli.printing.topic_table import print_topics
 from topicnet.workflows.run import Run
 from topicnet.workflows.topics import TopicTable
-
-RESUMABLE = (
-    "topicnet: interrupted; the best so far is kept, marked interrupted in run.json; the same command with --resume"
-    " goes on"
-)
 
 
 def print_fit(run: Run, target: Path, *, top: int, examples: int, strict: bool, quiet: bool) -> None:

@@ -17,6 +17,7 @@ from topicnet.images.data.idx import is_idx_folder, read_idx_folder, read_idx_im
 from topicnet.images.data.npz import read_npz
 from topicnet.images.data.png import png_files, read_png_files
 
+NAMED = ("digits", "bimodal")  # sources that are no paths
 KNOWN = "digits, bimodal, a folder with the idx files of MNIST, an idx file, an .npz file, or a folder of PNG images"
 LEAST = 10  # images, so that each part of a split has one
 _SEED = 0  # of every permutation and of the toy: one source is one data set
@@ -65,6 +66,12 @@ class ImageData:
     def n_pixels(self) -> int:
         """P, pixels of one image."""
         return int(self.train.pixels.shape[1])
+
+    def summary(self) -> str:
+        """Describe the images in one line: how many there are for what, and their size."""
+        size = f"{self.shape[0]} x {self.shape[1]} pixels" if self.shape is not None else f"vectors of {self.n_pixels}"
+        n_train, n_validation, n_test = (len(split.pixels) for split in (self.train, self.validation, self.test))
+        return f"{self.name}: {n_train:,} to train on, {n_validation:,} to validate, {n_test:,} to test; {size}"
 
     def checksum(self) -> str:
         """SHA-256 of all pixels and labels and of how they are split, in hexadecimal."""

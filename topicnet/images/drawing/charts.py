@@ -1,32 +1,34 @@
-"""Charts as PNG: histograms, bars, heat maps and curves of the numbers about a model of images."""
+"""Charts as PNG by matplotlib: histograms, bars, heat maps and curves of the numbers about a model of images."""
 
 from __future__ import annotations
 
+import io
 import math
+import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
-from topicnet.images.drawing.axes import (
-    COLOURS,
-    DASHES,
-    PLOT,
-    Axis,
-    Chart,
-    Style,
-    across,
-    axis_of_names,
-    styles_of,
-    upward,
-)
-from topicnet.images.drawing.canvas import INK, Array, checked_numbers, matching_names, text_width
+from topicnet.images.drawing.checks import Array, ascii_line, checked_numbers, matching_names, plain, refuse_huge
 
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+# Okabe & Ito's colours, which the colour-blind can tell apart; their yellow is too pale on white, black is the truth's.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+DASHES = ("-", "--", ":")
+MARKERS = "os^D"
+MOST_SERIES = len(COLOURS) * len(DASHES)
 BELOW = "#a8b4bf"  # of bars up to the threshold
-BLUES = ((255, 255, 255), (107, 174, 214), (8, 48, 107))  # from the least to the most of a heat map
+BLUES = ("#ffffff", "#6baed6", "#08306b")  # from the least to the most of a heat map
+INK, GRAY, GRID = "#222222", "#666666", "#e4e4e4"
+DPI, TEXT, LETTER = 100, 10, 10  # pixels per inch; size of the text in points; pixels of a broad letter
+PLOT = (640, 360)  # pixels that the axes enclose, by default
+AROUND = (90, 130)  # pixels beside and above the axes, at least: titles, ticks and labels
 
 
 def histograms(
@@ -35,7 +37,7 @@ def histograms(
     title: str,
     x_label: str,
 ) -> bytes:
-    """Outlines of samples in one dimension over common bins, each scaled to enclose an area of 1.
+    """Draw outlines of samples in one dimension over common bins, each scaled to enclose an area of 1.
 
     Parameters
     ----------
@@ -55,30 +57,33 @@ def histograms(
     InputError
         No series or too many to tell apart, no or no finite numbers, or a truth that is no density.
     """
-    styles = styles_of([name for name, _ in series])
+    styles = _line_styles(len(series))
     samples = [checked_numbers(values, f"{name!r}", 1) for name, values in series]
-    x = across(min(s.min() for s in samples), max(s.max() for s in samples), x_label)
-    n_bins = min(80, max(10, math.isqrt(max(len(s) for s in samples))))
-    edges = np.linspace(x.low, x.high, n_bins + 1)
-    outlines = [_outline(np.histogram(s, edges, density=True)[0], edges) for s in samples]
-    drawn = list(zip(styles, outlines, strict=True))
+    low, high = _widened(min(s.min() for s in samples), max(s.max() for s in samples))
+    edges = np.linspace(low, high, min(80, max(10, math.isqrt(max(map(len, samples))))) + 1)
+    heights = [np.histogram(sample, edges, density=True)[0] for sample in samples]
+    top = max(float(one.max()) for one in heights)
+    axes = _axes(title, x_label, "density")
+    handles: list[Artist] = []
+    for one, (colour, dash) in zip(heights, styles, strict=True):
+        first, last = np.flatnonzero(one)[[0, -1]]  # no line along the ground where there are no samples
+        one, its_edges = one[first : last + 1], edges[first : last + 2]
+        axes.stairs(one, its_edges, fill=True, color=colour, alpha=min(0.19, 0.75 / len(series)))
+        handles.append(axes.stairs(one, its_edges, linewidth=1.5, color=colour, linestyle=dash))
     if truth is not None:
-        drawn.append(((truth[0], Style("#000000", DASHES[1], None)), _density(truth, x)))
-    y = upward(0.0, 1.05 * max(float(line[:, 1].max()) for _, line in drawn), "density")
-    chart = Chart(title, x, y, [(name, replace(style, corners=None)) for (name, style), _ in drawn])
-    for (_, style), outline in drawn[: len(samples)]:
-        chart.canvas.area(chart.at(outline), f"{style.colour}{min(48, 192 // len(samples)):02x}")
-    for (_, style), line in drawn:
-        chart.canvas.line(chart.at(line), style.colour, 2, style.dash)
-    return chart.canvas.png()
+        points, densities = _density(truth, low, high)
+        top = max(top, float(densities.max()))
+        handles += axes.plot(points, densities, "--", color="black", linewidth=1.5)
+    axes.set(xlim=(low, high), ylim=(0.0, 1.05 * top))
+    return _png(axes, handles, [name for name, _ in (*series, *([] if truth is None else [truth]))])
 
 
 def bars(
     labels: Sequence[str], values: NDArray[Any], title: str, y_label: str, threshold: float | None = None
 ) -> bytes:
-    """One bar for each label and its (n,) value, gray up to the threshold and blue above it: a PNG.
+    """Draw a bar for each label and its (n,) value, gray up to the threshold and blue above it: a PNG.
 
-    Labels that do not fit beside one another stand upright; of more than about 40, only the first and the last are
+    Labels that do not fit side by side are turned upright; of more than about 40, only the first and the last are
     named.
 
     Raises
@@ -87,23 +92,26 @@ def bars(
         No bars, labels of another number, a value that is not finite, or too large a picture.
     """
     heights = checked_numbers(values, "values", 1)
+    names = matching_names(labels, len(heights), "labels", "values")
     lines = [] if threshold is None else [float(checked_numbers(np.array([threshold]), "threshold", 1)[0])]
-    x = axis_of_names(matching_names(labels, len(heights), "labels", "values"), max(2.0, PLOT[0] / len(heights)))
-    y = upward(min(0.0, heights.min(), *lines), 1.05 * max(0.0, heights.max(), *lines), y_label)
-    chart = Chart(title, x, y, beside=max((6 + text_width(f"{level:.3g}") for level in lines), default=0))
-    room = 0.1 if x.length >= 6 * len(heights) else 0.0  # between bars that are wide enough to leave some
-    for i, height in enumerate(heights):
-        one, other = chart.at(np.array([[i + room, 0.0], [i + 1 - room, height]]))
-        chart.canvas.box(one, other, COLOURS[0] if all(height > level for level in lines) else BELOW)
+    slot = max(2.0, PLOT[0] / len(heights))
+    axes = _axes(title, "", y_label, round(slot * len(heights)))
+    colours = [COLOURS[0] if all(height > level for level in lines) else BELOW for height in heights]
+    axes.bar(range(len(heights)), heights, 0.8 if slot >= 6 else 1.0, color=colours)
     for level in lines:
-        ends = chart.at(np.array([[x.low, level], [x.high, level]]))
-        chart.canvas.line(ends, COLOURS[1], 2, DASHES[1])
-        chart.canvas.text(ends[1] + (6, 0), f"{level:.3g}", "lm", COLOURS[1])
-    return chart.canvas.png()
+        axes.axhline(level, linestyle="--", color=COLOURS[1])
+        axes.annotate(
+            f"{level:.3g}", (1, level), (6, 0), ("axes fraction", "data"), "offset points", va="center",
+            color=COLOURS[1],
+        )  # fmt: skip
+    low, high = min(0.0, heights.min(), *lines), 1.05 * max(0.0, heights.max(), *lines)
+    axes.set(xlim=(-0.5, len(heights) - 0.5), ylim=_widened(low, high))
+    _name_columns(axes, names, slot)
+    return _png(axes)
 
 
 def heat_map(matrix: NDArray[Any], row_names: Sequence[str], column_names: Sequence[str], title: str) -> bytes:
-    """A table (R, C) as cells from white (0, or the least below it) to blue (the most): a PNG.
+    """Draw a table (R, C) as cells from white (0, or the least below it) to blue (the most): a PNG.
 
     The numbers are written where there is room; columns are named as the bars of `bars`.
 
@@ -114,58 +122,123 @@ def heat_map(matrix: NDArray[Any], row_names: Sequence[str], column_names: Seque
     """
     cells = checked_numbers(matrix, "matrix", 2)
     n_rows, n_columns = cells.shape
+    columns = matching_names(column_names, n_columns, "column names", "columns")
+    rows = matching_names(row_names, n_rows, "row names", "rows")
+    slot = max(6, min(56, 900 // n_columns))
+    axes = _axes(title, "", "", n_columns * slot, n_rows * max(28 if n_rows <= 40 else 18, 60 // n_rows))
+    from matplotlib.colors import LinearSegmentedColormap  # where `_axes` has seen that there is matplotlib
+
     low, high = min(0.0, cells.min()), max(0.0, cells.max())
-    ends = f"{low:.3g}", f"{high:.3g}"
-    height = max(28 if n_rows <= 40 else 18, 60 // n_rows)
-    x = axis_of_names(
-        matching_names(column_names, n_columns, "column names", "columns"), max(6, min(56, 900 // n_columns))
-    )
-    names = matching_names(row_names, n_rows, "row names", "rows")
-    y = Axis(0.0, n_rows, n_rows * height, tuple((n_rows - i - 0.5, name) for i, name in enumerate(names)))
-    chart = Chart(title, x, y, beside=40 + max(map(text_width, ends)))
-    _draw_cells(chart, cells, (cells - low) / (high - low or 1.0))
-    _draw_scale(chart, ends)
-    return chart.canvas.png()
+    high = high if high > low else low + 1.0
+    blues = LinearSegmentedColormap.from_list("blues", BLUES, N=257)  # an odd number: the middle is exact
+    image = axes.imshow(cells, blues, aspect="auto", interpolation="nearest", vmin=low, vmax=high)
+    axes.set_yticks(range(n_rows), [_literal(name) for name in rows])
+    axes.tick_params(left=False)
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+    _name_columns(axes, columns, slot)
+    strip = 16 / (n_columns * slot)
+    bar = axes.inset_axes((1 + strip, 0.0, strip, 1.0))
+    axes.figure.colorbar(image, bar, ticks=[low, high], format="%.3g")
+    form = ".2f" if np.abs(cells).max() < 100 else ".0f"
+    numbers = {where: f"{value:{form}}" for where, value in np.ndenumerate(cells)}
+    if LETTER * max(map(len, numbers.values())) <= slot:
+        for (i, j), number in numbers.items():
+            dark = cells[i, j] - low > 0.6 * (high - low)
+            axes.text(j, i, number, ha="center", va="center", color="white" if dark else INK)
+    return _png(axes)
 
 
 def curves(series: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], x_label: str, y_label: str, title: str) -> bytes:
-    """Lines with a marker at each point, one for each name with its (n,) x and (n,) y, in the order given: a PNG.
+    """Draw a line with a marker at each point for each name with its (n,) x and (n,) y, in the order given: a PNG.
 
     Raises
     ------
     InputError
         No series or too many to tell apart, an x for which there is no y, or a value that is not finite.
     """
-    styles = styles_of([name for name, _, _ in series])
-    paths = []
-    for name, *both in series:
+    styles = _line_styles(len(series))
+    axes = _axes(title, x_label, y_label)
+    axes.margins(0.04)
+    handles: list[Artist] = []
+    for i, ((name, *both), (colour, dash)) in enumerate(zip(series, styles, strict=True)):
         x, y = (checked_numbers(values, f"{axis} of {name!r}", 1) for values, axis in zip(both, "xy", strict=True))
         if len(x) != len(y):
             raise InputError(f"{name!r} has {len(x)} x and {len(y)} y; expected as many of each")
-        paths.append(np.stack([x, y], axis=1))
-    points = np.concatenate(paths)
-    least, most = points.min(axis=0), points.max(axis=0)
-    room = 0.04 * (most - least)
-    (left, low), (right, high) = least - room, most + room
-    chart = Chart(title, across(left, right, x_label), upward(low, high, y_label), styles)
-    for (_, style), path in zip(styles, paths, strict=True):
-        chart.canvas.line(chart.at(path), style.colour, 2, style.dash)
-        for point in chart.at(path):
-            chart.canvas.marker(point, style.corners, style.colour)
-    return chart.canvas.png()
+        handles += axes.plot(x, y, color=colour, linestyle=dash, marker=MARKERS[i % len(MARKERS)], linewidth=1.5)
+    return _png(axes, handles, [name for name, _, _ in series])
 
 
-def _outline(heights: Array, edges: Array) -> Array:
-    """(2 n_bins + 2, 2) corners of a histogram from the ground to the ground, without the empty bins at its ends."""
-    first, last = np.flatnonzero(heights)[[0, -1]]
-    heights, edges = heights[first : last + 1], edges[first : last + 2]
-    return np.stack([edges.repeat(2), np.concatenate([[0.0], heights.repeat(2), [0.0]])], axis=1)
+def _axes(title: str, x_label: str, y_label: str, width: int = PLOT[0], height: int = PLOT[1]) -> Axes:
+    """Axes that enclose this many pixels; the picture grows with what is written around them."""
+    refuse_huge(width + AROUND[0], height + AROUND[1], "chart")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise InputError("a chart needs matplotlib, which is not installed: pip install 'topicnet[plots]'") from (error)
+    figure = Figure((width / DPI, height / DPI), dpi=DPI, facecolor="white")
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), facecolor="white", axisbelow=True)
+    lines = textwrap.wrap(ascii_line(title), max(40, width // LETTER))
+    axes.set_title(_literal("\n".join(lines)), loc="left", size=TEXT + 3, color=INK)
+    axes.set_xlabel(_literal(plain(x_label)), size=TEXT, color=GRAY)
+    axes.set_ylabel(_literal(plain(y_label)), size=TEXT, color=GRAY)
+    axes.tick_params(color=GRAY, labelcolor=INK, labelsize=TEXT)
+    axes.grid(axis="y", color=GRID)
+    for side, spine in axes.spines.items():
+        spine.set(color=GRAY, visible=side in ("left", "bottom"))
+    return axes
 
 
-def _density(truth: tuple[str, Callable[[Array], Array] | Array], x: Axis) -> Array:
-    """(m, 2) points of the true density, one or more for each pixel."""
+def _png(axes: Axes, handles: Sequence[Artist] = (), names: Sequence[str] = ()) -> bytes:
+    """Add a legend at the right and print the figure with all that is around its axes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    if handles:
+        key = [_literal(plain(name)) for name in names]
+        axes.legend(handles, key, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=TEXT)
+    stream = io.BytesIO()
+    FigureCanvasAgg(axes.get_figure(root=True)).print_figure(
+        stream, format="png", dpi=DPI, bbox_inches="tight", pad_inches=12 / DPI, metadata={"Software": None}
+    )
+    return stream.getvalue()
+
+
+def _name_columns(axes: Axes, names: Sequence[str], slot: float) -> None:
+    """Name columns of this many pixels: level, upright, or the first and the last alone."""
+    level = LETTER * max(map(len, names)) <= slot
+    if level or slot >= 16:
+        axes.set_xticks(range(len(names)), [_literal(name) for name in names], rotation=0 if level else 90)
+    else:
+        axes.set_xticks([])
+        axes.set_xlabel(_literal(f"{len(names)} in all, from {names[0]} to {names[-1]}"))
+
+
+def _line_styles(n: int) -> list[tuple[str, str]]:
+    """Return a colour and a dash for each of n series."""
+    if not 1 <= n <= MOST_SERIES:
+        raise InputError(f"{n} series were given; expected 1 to {MOST_SERIES}, which can be told apart")
+    colours = len(COLOURS)
+    return [(COLOURS[i % colours], DASHES[i // colours]) for i in range(n)]
+
+
+def _literal(text: str) -> str:
+    """A text in which matplotlib finds no formulas."""
+    return text.replace("$", r"\$")
+
+
+def _widened(low: float, high: float) -> tuple[float, float]:
+    """Return an interval, or one around what is as good as one value."""
+    if high - low > 1e-9 * max(abs(low), abs(high)):
+        return low, high
+    room = 0.5 * abs(low) or 0.5
+    return low - room, high + room
+
+
+def _density(truth: tuple[str, Callable[[Array], Array] | Array], low: float, high: float) -> tuple[Array, Array]:
+    """Return points, two a pixel, and the true density there."""
     name, given = truth
-    points = np.linspace(x.low, x.high, 2 * x.length + 1)
+    points = np.linspace(low, high, 2 * PLOT[0] + 1)
     if callable(given):
         densities = checked_numbers(given(points), f"{name!r}", 1)
         if len(densities) != len(points):
@@ -177,34 +250,4 @@ def _density(truth: tuple[str, Callable[[Array], Array] | Array], x: Axis) -> Ar
         raise InputError(
             f"{name!r} is no density; expected a function of points, or (2, m) ascending points and densities from 0 on"
         )
-    return np.stack([points, np.interp(points, curve[0], curve[1], left=0.0, right=0.0)], axis=1)
-
-
-def _draw_cells(chart: Chart, cells: Array, shares: Array) -> None:
-    """Cells in blue, with their numbers if all of them fit."""
-    n_rows, n_columns = cells.shape
-    form = ".2f" if np.abs(cells).max() < 100 else ".0f"
-    numbers = [[f"{value:{form}}" for value in row] for row in cells]
-    fit = max(text_width(number) for row in numbers for number in row) + 6 <= chart.x.length / n_columns
-    for i, j in np.ndindex(cells.shape):
-        one, other = chart.at(np.array([[j, n_rows - i], [j + 1, n_rows - i - 1]], dtype=np.float64))
-        chart.canvas.box(one, other, _blue(float(shares[i, j])))
-        if fit:
-            chart.canvas.text((one + other) / 2, numbers[i][j], colour="#ffffff" if shares[i, j] > 0.6 else INK)
-    chart.canvas.frame(*chart.at(np.array([[0, n_rows], [n_columns, 0]], dtype=np.float64)))
-
-
-def _draw_scale(chart: Chart, ends: tuple[str, str]) -> None:
-    """A strip of the colours at the right, the least below, with the values at its ends."""
-    left, top, height = chart.left + chart.x.length + 16, chart.top, chart.y.length
-    for step in range(height):
-        one, other = np.array([[left, top + step], [left + 16, top + step + 1]], dtype=np.float64)
-        chart.canvas.box(one, other, _blue(1 - (step + 0.5) / height))
-    chart.canvas.frame(*np.array([[left, top], [left + 16, top + height]], dtype=np.float64))
-    chart.canvas.text((left + 24, top + height), ends[0], "ls")
-    chart.canvas.text((left + 24, top), ends[1], "lt")
-
-
-def _blue(share: float) -> str:
-    levels = [round(float(np.interp(share, (0, 0.5, 1), stops))) for stops in zip(*BLUES, strict=True)]
-    return "#{:02x}{:02x}{:02x}".format(*levels)
+    return points, np.interp(points, curve[0], curve[1], left=0.0, right=0.0)

@@ -1,29 +1,23 @@
-"""Galleries of images as PNG, and pictures written to a file."""
+"""Galleries of images as PNG: tiles of numpy arrays, labels by Pillow."""
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
-from topicnet.images.drawing.canvas import EDGE, TEXT, checked_numbers, font, plain, png_bytes, refuse_huge, text_width
-from topicnet.storage import atomic, formats
+from topicnet.images.drawing.checks import checked_numbers, plain, refuse_huge
 
 Shape = tuple[int, int] | None
 
+EDGE, TEXT = 12, 14  # white around a sheet, and the size of the labels
 GAP, FRAME = 2, 160  # between tiles, and the level of gray of the line around each
 TILE = 56  # pixels that the longer side of a small image is enlarged to, as far as whole factors go
-
-
-def write_picture(path: Path, png: bytes, *, overwrite: bool) -> None:
-    """Write the bytes of a picture, whole or not at all (OutputError)."""
-    with atomic.atomic_file(path, overwrite=overwrite) as part:
-        formats.write_bytes(part, png)
 
 
 def gallery(images: NDArray[Any], shape: Shape, columns: int | None = None, scale: int | None = None) -> bytes:
@@ -108,7 +102,7 @@ def _at_least_one(count: int, what: str) -> int:
 def _framed(tiles: NDArray[np.uint8], scale: int | None) -> NDArray[np.uint8]:
     """Tiles enlarged, with a line around each."""
     scale = max(1, round(TILE / max(tiles.shape[1:]))) if scale is None else _at_least_one(scale, "scale")
-    refuse_huge(len(tiles) * tiles.shape[1] * scale, tiles.shape[2] * scale, "L")
+    refuse_huge(len(tiles) * tiles.shape[1] * scale, tiles.shape[2] * scale, "gallery")
     large = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
     return np.pad(large, ((0, 0), (1, 1), (1, 1)), constant_values=FRAME)
 
@@ -122,14 +116,15 @@ def _band(tiles: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
 
 
 def _sheet(bands: Sequence[NDArray[np.uint8]], labels: Sequence[str], gaps: Sequence[int]) -> bytes:
-    """Bands below one another, each with a label at the left and a gap below."""
-    from PIL import Image, ImageDraw
+    """Stack bands, each with a label at the left and a gap below."""
+    from PIL import Image, ImageDraw, ImageFont
 
+    font = ImageFont.load_default(TEXT)
     names = [plain(label) for label in labels]
-    indent = EDGE + (max(map(text_width, names)) + 10 if any(names) else 0)
+    indent = EDGE + (math.ceil(max(font.getbbox(name)[2] for name in names)) + 10 if any(names) else 0)
     width = indent + bands[0].shape[1] + EDGE
     height = 2 * EDGE + sum(len(band) for band in bands) + sum(gaps[:-1])
-    refuse_huge(width, height, "L")
+    refuse_huge(width, height, "gallery")
     page = np.full((height, width), 255, dtype=np.uint8)
     tops = EDGE + np.cumsum([0, *(len(band) + gap for band, gap in zip(bands, gaps, strict=True))])
     for top, band in zip(tops[:-1], bands, strict=True):
@@ -137,5 +132,7 @@ def _sheet(bands: Sequence[NDArray[np.uint8]], labels: Sequence[str], gaps: Sequ
     image = Image.fromarray(page)
     pen = ImageDraw.Draw(image)
     for top, band, name in zip(tops[:-1], bands, names, strict=True):
-        pen.text((EDGE, top + len(band) / 2), name, 0, font(TEXT), "lm")
-    return png_bytes(image)
+        pen.text((EDGE, top + len(band) / 2), name, 0, font, "lm")
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()

@@ -20,12 +20,13 @@ from topicnet.images.evaluation.sample_distance import prior_match, sample_liken
 from topicnet.images.model.batches import ImageBatches
 from topicnet.images.model.estimator import ROWS, ImageVAE
 from topicnet.images.model.hierarchies import ClusteredLatents
-from topicnet.images.model.latents import CategoricalLatents, Latents
-from topicnet.images.model.settings import MOST_THREADS, check_count
+from topicnet.images.model.latents import Latents
+from topicnet.images.model.settings import MOST_THREADS
 from topicnet.images.model.vae import Vae
 from topicnet.images.model.variants import variant_of
 from topicnet.runtime.seeding import draw_seed
 from topicnet.runtime.threads import chosen_threads
+from topicnet.training.checks import check_count
 
 MOST_ENUMERATED = 10_000  # images of which all pairs are looked at
 WEIGHTED_IMAGES, DRAWS_AT_ONCE = 100, 50
@@ -76,11 +77,10 @@ def evaluate(
     check_count("seed", seed, least=0)
     if data.n_pixels != model.n_features_in_:
         raise InputError(f"images of {data.n_pixels} pixels given, expected {model.n_features_in_}, as the model has")
-    network, pixels = model.network_.eval(), model.fixed(data.test.pixels)
-    device = next(network.parameters()).device
+    network, batches = model.network_.eval(), model.batches(data.test.pixels)
+    pixels, device = batches.pixels, batches.device
     rng = np.random.default_rng(seed)
     seeds = {name: draw_seed(rng) for name in ("bound", "nll", "codes", "match", "samples")}
-    batches = ImageBatches(pixels, _rows(network.latents), device, binarise=False)
     with torch.inference_mode(), chosen_threads(MOST_THREADS):
         bound = None
         if variant_of(model.variant).has_bound:
@@ -103,12 +103,6 @@ def evaluate(
                 network, model.fixed(data.train.pixels[:MOST_ENUMERATED]), batches, seeds["samples"]
             ),
         }
-
-
-def _rows(latents: Latents) -> int:
-    """Images at a time: of those whose categories are enumerated there are K decodings each."""
-    enumerates = isinstance(latents, CategoricalLatents) and latents.estimator == "enumerate"
-    return max(1, ROWS // (latents.n_categories or 1)) if enumerates else ROWS
 
 
 def _bound(network: Vae, batches: ImageBatches, n_resamplings: int, seed: int) -> dict[str, Any]:
@@ -145,7 +139,7 @@ def _reconstruction(network: Vae, batches: ImageBatches) -> dict[str, float]:
     return {"per_image": per_image, "per_pixel": per_image / batches.pixels.shape[1]}
 
 
-def _codes(latents: Latents, batches: ImageBatches, pixels: NDArray[Any], seed: int) -> dict[str, Any]:
+def _codes(latents: Latents, batches: ImageBatches, pixels: Tensor, seed: int) -> dict[str, Any]:
     means = torch.cat([latents.codes(batch.pixels) for batch in batches])
     told = {"active_units": active_units(means), "n_dimensions": means.shape[1]}
     few = ImageBatches(pixels[:MOST_ENUMERATED], ROWS, batches.device, binarise=False)

@@ -28,12 +28,14 @@ from topicnet.images.model.estimator import ROWS, ImageVAE
 from topicnet.images.model.latents import CategoricalLatents, GaussianLatents
 from topicnet.images.model.nets import Critic, GaussianHead
 from topicnet.images.model.penalties import PointInformation
-from topicnet.images.model.settings import MOST_THREADS, check_count
+from topicnet.images.model.settings import MOST_THREADS
 from topicnet.images.model.vae import Vae
 from topicnet.images.model.variants import WITH_CATEGORIES
 from topicnet.runtime.seeding import draw_seed, seeded
 from topicnet.runtime.threads import chosen_threads
+from topicnet.training.checks import check_count
 from topicnet.training.loop import train
+from topicnet.training.options import TrainOptions
 from topicnet.training.schedule import Schedule
 
 LEAST_IMAGES, MOST_IMAGES = 20, 10_000
@@ -226,18 +228,8 @@ def _taught(
     n_held = len(pixels) // HELD
     shown = ImageBatches(_repeated(pixels[n_held:]), BATCH, device, binarise=False)
     held = ImageBatches(_repeated(pixels[:n_held]), ROWS, device, binarise=False)
-    result = train(
-        guesser,
-        shown,
-        held,
-        Schedule(epochs * len(shown), LEARNING_RATE),
-        max_epochs=epochs,
-        patience=PATIENCE,
-        weight_decay=0.0,
-        seed=train_seed,
-        device=device,
-        stage="guess",
-    )
+    options = TrainOptions(epochs, PATIENCE, 0.0, train_seed, device, stage="guess")
+    result = train(guesser, shown, held, Schedule(epochs * len(shown), LEARNING_RATE), options)
     return guesser, len(result.history)
 
 

@@ -27,7 +27,6 @@ from topicnet.images.model.settings import (
     DEFAULT_CATEGORIES,
     Categories,
     Sizes,
-    check_count,
     check_course,
     checked_categories,
     checked_rows,
@@ -45,6 +44,7 @@ from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.runtime.seeding import seeded
 from topicnet.runtime.threads import chosen_threads
 from topicnet.storage import atomic
+from topicnet.training.checks import check_count
 from topicnet.training.progress import Listener, TrainResult
 
 ROWS = 1_000  # images at a time, where nothing is learned

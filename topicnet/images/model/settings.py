@@ -15,6 +15,7 @@ from topicnet.errors import InputError
 from topicnet.images.model.latents import ESTIMATORS
 from topicnet.images.model.likelihoods import LIKELIHOODS
 from topicnet.images.model.variants import WITH_CATEGORIES, Variant, variant_of
+from topicnet.training.checks import check_count, check_number
 
 DEFAULT_CATEGORIES = 10
 MOST_CATEGORIES = 2**16  # of what is drawn by hashes of 32 bits, without bias that could be seen
@@ -126,24 +127,6 @@ def check_name(name: str, given: object, known: tuple[str, ...]) -> None:
     """Raise InputError for a name that is none of those known."""
     if given not in known:
         raise InputError(f"{name}={given!r} given, expected one of {', '.join(known)}")
-
-
-def check_count(name: str, given: object, *, least: int = 1, most: int | None = None) -> None:
-    """Raise InputError for what is no whole number in a range."""
-    if (
-        isinstance(given, bool)
-        or not isinstance(given, int | np.integer)
-        or given < least
-        or (most is not None and given > most)
-    ):
-        span = f"from {least} to {most}" if most is not None else f"{least} or more"
-        raise InputError(f"{name}={given!r} given, expected a whole number, {span}")
-
-
-def check_number(name: str, given: object, *, above: float, most: float) -> None:
-    """Raise InputError for what is no number above one and at most another."""
-    if isinstance(given, bool) or not isinstance(given, int | float) or not above < given <= most:
-        raise InputError(f"{name}={given!r} given, expected a number above {above:g} and at most {most:g}")
 
 
 def checked_categories(given: Categories, n: int, n_categories: int) -> int | Tensor:

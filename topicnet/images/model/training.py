@@ -22,6 +22,7 @@ from topicnet.images.model.variants import Variant, ramps
 from topicnet.runtime.seeding import draw_seed
 from topicnet.training.checkpoint import Checkpoints
 from topicnet.training.loop import train
+from topicnet.training.options import TrainHooks, TrainOptions
 from topicnet.training.progress import Listener, TrainResult
 from topicnet.training.schedule import Schedule
 
@@ -107,19 +108,23 @@ class Training:
             self.batches,
             judged,
             self._schedule(),
-            max_epochs=self.course.max_epochs,
-            patience=self.course.patience,
-            weight_decay=0.0,
-            seed=train_seed,
-            device=self.batches.device,
-            measure=self._measure,
-            intervene=self._intervene,
-            listener=self.listener,
-            interrupted=self.interrupted,
-            checkpoints=checkpoints if finished else None,
-            saved=saved,
-            phases=self.vae.phases(self.parameters.get("critic_rate", 1.0)),
-            normalise_gradients=self.course.normalise,
+            TrainOptions(
+                self.course.max_epochs,
+                self.course.patience,
+                0.0,
+                train_seed,
+                self.batches.device,
+                normalise_gradients=self.course.normalise,
+                phases=self.vae.phases(self.parameters.get("critic_rate", 1.0)),
+            ),
+            TrainHooks(
+                self._measure,
+                self._intervene,
+                self.listener,
+                self.interrupted,
+                checkpoints=checkpoints if finished else None,
+                saved=saved,
+            ),
         )
         self._settle()
         return result
@@ -129,12 +134,12 @@ class Training:
         drops: tuple[tuple[float, float], ...] | None = None if course.falls else ()
         if self.variant.drops is not None:
             drops = self.variant.drops(course.max_epochs)
-        share = course.warm_up / course.max_epochs
+        fraction = course.warm_up / course.max_epochs
         divergences = ("kl_z", "kl_c", "kl_z1", "kl_z2", "kl_w")
         return Schedule(
             course.max_epochs * len(self.batches),
             course.learning_rate,
-            warm_up=dict.fromkeys(divergences, share) if share else {},
+            warm_up=dict.fromkeys(divergences, fraction) if fraction else {},
             weights=self.variant.weights(self.parameters),
             targets=ramps(self.variant, self.parameters, n_categories),
             drops=drops,
@@ -160,21 +165,12 @@ class Training:
     def _pretrain(self, part: nn.Module, epochs: int, seed: int) -> None:
         drops = None if self.course.falls else ()
         schedule = Schedule(epochs * len(self.batches), self.course.learning_rate, drops=drops)
-        train(
-            part,
-            self.batches,
-            None,
-            schedule,
-            max_epochs=epochs,
-            patience=epochs,
-            weight_decay=0.0,
-            seed=seed,
-            device=self.batches.device,
-            stage="pretrain",
-            listener=self.listener,
-            interrupted=self.interrupted,
-            normalise_gradients=self.course.normalise,
+        normalise = self.course.normalise
+        options = TrainOptions(
+            epochs, epochs, 0.0, seed, self.batches.device, stage="pretrain", normalise_gradients=normalise
         )
+        hooks = TrainHooks(listener=self.listener, interrupted=self.interrupted)
+        train(part, self.batches, None, schedule, options, hooks)
 
     def _some_pixels(self, rng: np.random.Generator) -> Tensor:
         """Some training images (n, P), in random order."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from topicnet.errors import InputError, TopicnetError
 from topicnet.images.data.load import ImageData, load_images
@@ -19,6 +16,7 @@ from topicnet.images.workflows.config import ImageConfig
 from topicnet.images.workflows.fit import estimator_of
 from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.runtime.reporter import Reporter
+from topicnet.storage.comparison import ComparisonRow, rows_json, summarise_columns
 
 COLUMNS = (
     "nelbo", "reconstruction", "kl_z", "kl_c", "nll", "squared_error", "active_units", "information", "accuracy",
@@ -29,16 +27,101 @@ OF_Z = ("kl_z", "kl_z1", "kl_z2", "kl_w")  # divergences of all that is continuo
 Progress = Callable[[], AbstractContextManager[Reporter]]
 
 
+@dataclass(frozen=True)
+class ComparedFit:
+    """One fit of a comparison.
+
+    Attributes
+    ----------
+    variant : str
+    seed : int
+    found : dict
+        Seconds, how training ended, and what `evaluate` found; empty for a fit that failed.
+    error : str or None
+        Why it failed.
+    """
+
+    variant: str
+    seed: int
+    found: dict[str, Any]
+    error: str | None = None
+
+    def scores(self) -> dict[str, float]:
+        """Those of `COLUMNS` that the fit has."""
+        found = self.found["evaluation"]
+        scores = {
+            "squared_error": found["reconstruction"]["per_image"],
+            "active_units": found["codes"]["active_units"],
+            "seconds": self.found["seconds"],
+        }
+        if found["bound"] is not None:
+            parts = found["bound"]["parts"]
+            scores |= {name: found["bound"][name] for name in ("nelbo", "nll")}
+            scores |= {name: parts[name] for name in ("reconstruction", "kl_c") if name in parts}
+            scores["kl_z"] = sum(parts[name] for name in OF_Z if name in parts)
+        if found["categories"] is not None:
+            scores["information"] = found["categories"]["mutual_information"]
+            if found["categories"]["labels"] is not None:
+                scores["accuracy"] = found["categories"]["labels"]["hungarian_accuracy"]
+        return scores
+
+    def line(self) -> str:
+        """Report in one line how the fit ended."""
+        if self.error is not None:
+            return f"{self.variant} failed: {self.error}"
+        scores = self.scores()
+        first = "nelbo" if "nelbo" in scores else "squared_error"
+        return f"{self.variant}: {first.replace('_', ' ')} {scores[first]:.2f}, {scores['seconds']:.1f} s"
+
+    def record(self) -> dict[str, Any]:
+        """The fit as JSON values."""
+        ending = self.found if self.error is None else {"error": self.error}
+        return {"variant": self.variant, "seed": self.seed, **ending}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Variants side by side.
+
+    Attributes
+    ----------
+    status : str
+        "complete", or "interrupted" after Ctrl-C: it holds what was finished by then.
+    data : dict
+        Name and checksum of the images, and how many test images there are.
+    config : dict
+        The configuration of all fits.
+    seeds, n_importance : int
+        Fits of each variant, and draws for each image.
+    rows : list of ComparisonRow
+        A row a variant: each of `COLUMNS`, None where the variant has no such number.
+    fits : list of ComparedFit
+    """
+
+    status: str
+    data: dict[str, Any]
+    config: dict[str, Any]
+    seeds: int
+    n_importance: int
+    rows: list[ComparisonRow]
+    fits: list[ComparedFit]
+
+    def record(self) -> dict[str, Any]:
+        """What compare.json holds."""
+        table, fits = rows_json(self.rows, "variant"), [fit.record() for fit in self.fits]
+        plain = {name: getattr(self, name) for name in ("status", "data", "config", "seeds", "n_importance")}
+        return plain | {"table": table, "fits": fits}
+
+
 def compare(
     config: ImageConfig,
     variants: Sequence[str],
     seeds: int,
     *,
     n_importance: int,
-    on_data: Callable[[ImageData], None],
-    on_notice: Callable[[str], None],
+    reporter: Reporter,
     progress: Progress,
-) -> dict[str, Any]:
+) -> Comparison:
     """Fit every variant with every seed and evaluate all alike; one that fails does not lose the others.
 
     Parameters
@@ -48,15 +131,10 @@ def compare(
         to the variants that know them.
     seeds : int
         Of each variant, from `config.seed` on.
+    reporter : Reporter
+        For notices between the fits.
     progress : callable
-        Opens a listener for each fit.
-
-    Returns
-    -------
-    dict
-        status, data, seeds, `table` (a row a variant: mean, sd and values of each of `COLUMNS`, None where the variant
-        has no such number) and `fits`, with all that `evaluate` found. After Ctrl-C its status is "interrupted", and
-        it holds what was finished by then.
+        Opens a reporter of the progress of one fit.
 
     Raises
     ------
@@ -68,30 +146,32 @@ def compare(
     for one in configs:
         estimator_of(one)
     data = load_images(config.data)
-    on_data(data)
-    cells = [(one, (config.seed + number) % 2**32) for number in range(seeds) for one in configs]
-    found: list[dict[str, Any]] = []
+    reporter.notice(data.summary())
+    cells = [
+        one.model_copy(update={"seed": (config.seed + number) % 2**32}) for number in range(seeds) for one in configs
+    ]
+    found: list[ComparedFit] = []
     with deferred_interrupt() as interrupted:
-        for number, (one, seed) in enumerate(cells, start=1):
-            on_notice(f"{one.variant}, seed {seed} ({number} of {len(cells)})")
-            fit = _fit(one.model_copy(update={"seed": seed}), data, n_importance, progress)
+        for number, cell in enumerate(cells, start=1):
+            reporter.notice(f"{cell.variant}, seed {cell.seed} ({number} of {len(cells)})")
+            fit = _fit(cell, data, n_importance, progress)
             if fit is None or interrupted():
                 break
-            on_notice(_told(fit))
+            reporter.notice(fit.line())
             found.append(fit)
     whole = len(found) == len(cells)
-    failed = [fit["error"] for fit in found if "error" in fit]
+    failed = [fit.error for fit in found if fit.error is not None]
     if whole and len(failed) == len(cells):
         raise InputError(f"none of the {len(cells)} fits succeeded: {failed[0]}")
-    return {
-        "status": "complete" if whole else "interrupted",
-        "data": {"name": data.name, "sha256": data.checksum(), "test_images": len(data.test.pixels)},
-        "config": config.model_dump(exclude={"variant"}),
-        "seeds": seeds,
-        "n_importance": n_importance,
-        "table": [_row(name, [fit for fit in found if fit["variant"] == name]) for name in names],
-        "fits": found,
-    }
+    return Comparison(
+        status="complete" if whole else "interrupted",
+        data={"name": data.name, "sha256": data.checksum(), "test_images": len(data.test.pixels)},
+        config=config.model_dump(exclude={"variant"}),
+        seeds=seeds,
+        n_importance=n_importance,
+        rows=[_row(name, [fit for fit in found if fit.variant == name]) for name in names],
+        fits=found,
+    )
 
 
 def configs_of(config: ImageConfig, variants: Sequence[str]) -> list[ImageConfig]:
@@ -124,9 +204,8 @@ def _keeps(knows: list[bool], i: int) -> bool:
     return knows[i] or (i == 0 and not any(knows))
 
 
-def _fit(config: ImageConfig, data: ImageData, n_importance: int, progress: Progress) -> dict[str, Any] | None:
+def _fit(config: ImageConfig, data: ImageData, n_importance: int, progress: Progress) -> ComparedFit | None:
     """Fit and evaluate one; None where Ctrl-C ended the fit."""
-    told: dict[str, Any] = {"variant": config.variant, "seed": config.seed}
     began = time.perf_counter()
     try:
         model = estimator_of(config)
@@ -136,60 +215,15 @@ def _fit(config: ImageConfig, data: ImageData, n_importance: int, progress: Prog
         evaluation = evaluate(model, data, n_importance=n_importance, seed=config.seed)
     except FitInterrupted:
         return None
-    except Exception as error:  # whatever goes wrong with one of many hours' fits is told, and the others go on
+    except Exception as error:  # whatever goes wrong with one of many hours' fits is reported, and the others go on
         kind = "" if isinstance(error, TopicnetError) else f"{type(error).__name__}: "
-        return told | {"error": kind + " ".join(str(error).split())}
+        return ComparedFit(config.variant, config.seed, {}, kind + " ".join(str(error).split()))
     fitted = {"stopped": model.stopped_, "epochs": len(model.history_), "best_epoch": model.best_epoch_}
-    return told | {"seconds": seconds, "fit": fitted, "evaluation": evaluation}
+    return ComparedFit(config.variant, config.seed, {"seconds": seconds, "fit": fitted, "evaluation": evaluation})
 
 
-def _told(fit: dict[str, Any]) -> str:
-    """One line about a fit that has ended."""
-    if "error" in fit:
-        return f"{fit['variant']} failed: {fit['error']}"
-    numbers = _numbers(fit)
-    first = "nelbo" if "nelbo" in numbers else "squared_error"
-    return f"{fit['variant']}: {first.replace('_', ' ')} {numbers[first]:.2f}, {fit['seconds']:.1f} s"
-
-
-def _numbers(fit: dict[str, Any]) -> dict[str, float]:
-    """Those of `COLUMNS` that a fit has."""
-    found = fit["evaluation"]
-    numbers = {
-        "squared_error": found["reconstruction"]["per_image"],
-        "active_units": found["codes"]["active_units"],
-        "seconds": fit["seconds"],
-    }
-    if found["bound"] is not None:
-        parts = found["bound"]["parts"]
-        numbers |= {name: found["bound"][name] for name in ("nelbo", "nll")}
-        numbers |= {name: parts[name] for name in ("reconstruction", "kl_c") if name in parts}
-        numbers["kl_z"] = sum(parts[name] for name in OF_Z if name in parts)
-    if found["categories"] is not None:
-        numbers["information"] = found["categories"]["mutual_information"]
-        if found["categories"]["labels"] is not None:
-            numbers["accuracy"] = found["categories"]["labels"]["hungarian_accuracy"]
-    return numbers
-
-
-def _row(variant: str, fits: list[dict[str, Any]]) -> dict[str, Any]:
-    """A variant's line of the table: mean and spread over its seeds."""
-    table = [_numbers(fit) for fit in fits if "error" not in fit]
-    row: dict[str, Any] = {"variant": variant, "fits": len(table)}
-    row["errors"] = sorted({fit["error"] for fit in fits if "error" in fit})
-    for name in COLUMNS:
-        values = [numbers[name] for numbers in table if name in numbers]
-        sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        row[name] = {"mean": float(np.mean(values)), "sd": sd, "values": values} if values else None
-    return row
-
-
-def table_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """A line a variant: mean and standard deviation of each number; empty where there is none."""
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(["variant", "fits", *(f"{name}{end}" for name in COLUMNS for end in ("", "_sd"))])
-    for row in rows:
-        pairs = [("", "") if row[name] is None else (row[name]["mean"], row[name]["sd"]) for name in COLUMNS]
-        table.writerow([row["variant"], row["fits"], *("" if v is None else v for pair in pairs for v in pair)])
-    return out.getvalue()
+def _row(variant: str, fits: Sequence[ComparedFit]) -> ComparisonRow:
+    """Summarise a variant over its seeds."""
+    table = [fit.scores() for fit in fits if fit.error is None]
+    errors = tuple(sorted({fit.error for fit in fits if fit.error is not None}))
+    return ComparisonRow(variant, variant, len(table), None, errors, summarise_columns(table, COLUMNS))

@@ -11,20 +11,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import torch
 
-from topicnet.errors import BundleError, InputError
-from topicnet.images.data.load import ImageData, load_images
+from topicnet.errors import InputError
+from topicnet.images.data.load import NAMED, ImageData, load_images
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.workflows.category_usage import FILE as SHARES
 from topicnet.images.workflows.category_usage import CategoryUsage, category_usage_of, read_category_usage
@@ -32,13 +31,21 @@ from topicnet.images.workflows.config import ImageConfig
 from topicnet.images.workflows.pictures import pictures_of
 from topicnet.images.workflows.record import metrics_of, record_of
 from topicnet.images.workflows.storage import SavedModel, load_model, save_model
-from topicnet.runtime.devices import choose_device
+from topicnet.runtime.devices import choose_device, describe_device
 from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
+from topicnet.runtime.reporter import Reporter
 from topicnet.storage import atomic, formats
-from topicnet.training.progress import Listener
+from topicnet.storage.run_folder import (
+    RECORD,
+    Destination,
+    damaged,
+    read_json,
+    read_record,
+    write_history,
+    write_record,
+)
 from topicnet.training.resumable import unfinished_fit
 
-NAMED = ("digits", "bimodal")  # sources that are no paths
 SPLITS = ("train", "validation", "test")
 
 
@@ -53,8 +60,10 @@ class ImageRun:
         Height and width of an image; None for vectors.
     metrics, record : dict
         What metrics.json and run.json hold.
-    shares : Shares or None
+    shares : CategoryUsage or None
         q(c) and q(c | label) over the training images; None without categories.
+    left_out : str or None
+        Why some pictures were not drawn, of a run that was just written.
     """
 
     model: ImageVAE
@@ -62,6 +71,7 @@ class ImageRun:
     metrics: dict[str, Any]
     record: dict[str, Any]
     shares: CategoryUsage | None
+    left_out: str | None = None
 
     @property
     def interrupted(self) -> bool:
@@ -123,24 +133,14 @@ def run_name(config: ImageConfig) -> str:
     return f"{name.removesuffix('.gz').removesuffix('.npz') or 'images'}-{config.variant}"
 
 
-def fit_to_folder(
-    config: ImageConfig,
-    out: Path | None,
-    *,
-    overwrite: bool,
-    resume: bool,
-    on_data: Callable[[ImageData], None],
-    on_notice: Callable[[str], None],
-    listener: Listener | None,
-    began: float,
-) -> tuple[ImageRun, Path]:
+def fit_to_folder(config: ImageConfig, destination: Destination, reporter: Reporter) -> tuple[ImageRun, Path]:
     """Read, fit and write; the place to write is tried before any work is done.
 
     Returns
     -------
     ImageRun, Path
         The run, and the folder it was written to. After Ctrl-C it is marked interrupted, has the best weights by then,
-        and what it needs to go on lies beside it.
+        and what it needs to continue is in a folder beside it.
 
     Raises
     ------
@@ -148,40 +148,34 @@ def fit_to_folder(
         Something given cannot be used, or the disk refuses.
     """
     model = estimator_of(config)
-    target = out if out is not None else Path("runs") / run_name(config)
+    target = destination.folder(run_name(config))
+    overwrite, resume = destination.overwrite, destination.resume
     with unfinished_fit(target, config.model_dump(), overwrite=overwrite, resume=resume) as unfinished:
         with atomic.atomic_folder(target, overwrite=overwrite or resume, within=unfinished.folder) as folder:
             data = load_images(config.data)
             unfinished.check_met({"images": data.checksum()})
-            on_data(data)
+            reporter.notice(data.summary())
+            reporter.notice(describe_device(config.device))
             # From here on Ctrl-C ends the training, not the run: what was learned is written.
             with deferred_interrupt():
-                run = _fitted(model, data, config, unfinished.checkpoints, listener, began)
+                run = _fitted(model, data, config, unfinished.checkpoints, reporter)
                 with atomic.disk_errors(target):
-                    _write(run, data, folder, on_notice)
+                    run = _write(run, data, folder)
         if not run.interrupted:
             unfinished.clear()
     return run, target
 
 
-def _fitted(
-    model: ImageVAE,
-    data: ImageData,
-    config: ImageConfig,
-    checkpoints: Path,
-    listener: Listener | None,
-    began: float,
-) -> ImageRun:
-    status = "complete"
+def _fitted(model: ImageVAE, data: ImageData, config: ImageConfig, checkpoints: Path, reporter: Reporter) -> ImageRun:
+    status, pixels, validation = "complete", data.train.pixels, data.validation.pixels
     with _memory_errors():
         try:
-            model.fit(data.train.pixels, validation=data.validation.pixels, listener=listener, checkpoints=checkpoints)
+            model.fit(pixels, validation=validation, listener=reporter.listener, checkpoints=checkpoints)
         except FitInterrupted:
             status = "interrupted"
         metrics, shares = metrics_of(model, data), category_usage_of(model, data.train)
-    source = config.data if config.data in NAMED else os.path.abspath(config.data)
-    record = record_of(config.model_dump(), model, data, source, status)
-    return ImageRun(model, data.shape, metrics, record | {"seconds": time.perf_counter() - began}, shares)
+    record = record_of(config, model, data, status, time.perf_counter() - reporter.began)
+    return ImageRun(model, data.shape, metrics, record, shares)
 
 
 @contextmanager
@@ -200,13 +194,11 @@ def _memory_errors() -> Iterator[None]:
         ) from error
 
 
-def _write(run: ImageRun, data: ImageData, folder: Path, on_notice: Callable[[str], None]) -> None:
+def _write(run: ImageRun, data: ImageData, folder: Path) -> ImageRun:
+    """Write a run into a staged folder; returns it with the reason why pictures are missing, if some are."""
     save_model(SavedModel(run.model, run.shape), folder / "model")
     formats.write_table(folder / "codes.csv", codes_table(run.model, data))
-    if run.model.history_:
-        formats.write_table(folder / "history.csv", pl.DataFrame(run.model.history_))
-    else:
-        formats.write_text(folder / "history.csv", "epoch\n")
+    write_history(folder, run.model.history_)
     if run.shares is not None:
         formats.write_table(folder / SHARES, run.shares.table())
     formats.write_json(folder / "metrics.json", run.metrics)
@@ -214,13 +206,9 @@ def _write(run: ImageRun, data: ImageData, folder: Path, on_notice: Callable[[st
         for name, png in pictures_of(run.model, data, run.shares):
             formats.write_bytes(folder / "pictures" / name, png)
     except InputError as error:  # what was learned in hours is not lost for a picture
-        on_notice(f"some pictures are left out: {error}")
-    sums = {
-        path.relative_to(folder).as_posix(): formats.sha256(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-    formats.write_json(folder / "run.json", run.record | {"files": sums})
+        run = replace(run, left_out=str(error))
+    write_record(folder, run.record)
+    return run
 
 
 def codes_table(model: ImageVAE, data: ImageData) -> pl.DataFrame:
@@ -255,17 +243,12 @@ def load_run(path: str | Path) -> ImageRun:
     """
     folder = Path(path)
     saved = load_model(folder)
-    record = _read_json(folder, "run.json")
-    told = record.get("data")
-    if not isinstance(told, dict) or not {"source", "sha256"} <= told.keys() or "status" not in record:
-        raise BundleError(f"run.json in {str(folder)!r} is damaged: copy the run again or fit anew")
+    record = read_record(folder, {"data": dict, "status": str})
+    if not {"source", "sha256"} <= record["data"].keys():
+        raise damaged(folder, RECORD)
+    metrics = read_json(folder, "metrics.json")
+    if not isinstance(metrics, dict):
+        raise damaged(folder, "metrics.json")
     n_categories = saved.model.network_.latents.n_categories
     shares = None if n_categories is None else read_category_usage(folder / SHARES, n_categories)
-    return ImageRun(saved.model, saved.shape, _read_json(folder, "metrics.json"), record, shares)
-
-
-def _read_json(folder: Path, name: str) -> dict[str, Any]:
-    try:
-        return dict(json.loads((folder / name).read_text("utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise BundleError(f"{name} in {str(folder)!r} cannot be read: copy the run again or fit anew") from error
+    return ImageRun(saved.model, saved.shape, metrics, record, shares)

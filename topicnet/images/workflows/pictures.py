@@ -38,7 +38,7 @@ def pictures_of(model: ImageVAE, data: ImageData, shares: CategoryUsage | None) 
     Raises
     ------
     InputError
-        A model that puts out no numbers, or too large a picture.
+        A model that puts out no numbers, too large a picture, or a chart without matplotlib.
     """
     if data.shape is None:
         yield "histogram.png", _histogram(model, data, shares)
@@ -49,9 +49,9 @@ def pictures_of(model: ImageVAE, data: ImageData, shares: CategoryUsage | None) 
         yield "reconstructions.png", pairs_gallery(gray(test), shown(model.reconstruct(test)), data.shape)
     if shares is None:
         return
-    yield "q_c.png", _shares_chart(shares.q_c)
     if data.shape is not None:
         yield from category_galleries(model, shares, data.shape)
+    yield "q_c.png", _shares_chart(shares.q_c)
 
 
 def category_galleries(

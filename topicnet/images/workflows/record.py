@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import platform
-import resource
-import sys
 from typing import Any
 
 import numpy as np
@@ -14,14 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from topicnet._version import __version__
-from topicnet.images.data.load import ImageData
+from topicnet.images.data.load import NAMED, ImageData
 from topicnet.images.evaluation.aggregated import active_units
 from topicnet.images.evaluation.measures import category_report, label_report
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.model.settings import MOST_THREADS
 from topicnet.images.model.variants import variant_of
+from topicnet.images.workflows.config import ImageConfig
 from topicnet.runtime.threads import chosen_threads, thread_count
+from topicnet.storage.run_folder import environment
 
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "polars", "pillow")
 ON_TEST = (
@@ -74,18 +71,19 @@ def _categories(log_q_c: Tensor, labels: NDArray[np.int64] | None) -> dict[str, 
     return found | {"hungarian_accuracy": known.hungarian_accuracy, "majority_accuracy": known.majority_accuracy}
 
 
-def record_of(config: dict[str, Any], model: ImageVAE, data: ImageData, source: str, status: str) -> dict[str, Any]:
-    """What run.json holds, but for the seconds and the checksums of the files."""
+def record_of(config: ImageConfig, model: ImageVAE, data: ImageData, status: str, seconds: float) -> dict[str, Any]:
+    """What run.json holds, but for the checksums of the files."""
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
+    device = str(next(model.network_.parameters()).device)
     return {
         "kind": "images",
         "status": status,
-        "config": config,
+        "config": config.model_dump(),
         "parameters": model.parameters_,
-        "seed": config["seed"],
+        "seed": config.seed,
         "data": {
             "name": data.name,
-            "source": source,
+            "source": config.data if config.data in NAMED else os.path.abspath(config.data),
             "sha256": data.checksum(),
             "images": {name: len(split.pixels) for name, split in splits.items()},
             "labelled": {name: split.labels is not None for name, split in splits.items()},
@@ -94,15 +92,5 @@ def record_of(config: dict[str, Any], model: ImageVAE, data: ImageData, source: 
             "binary": data.binary,
         },
         "fit": {"stopped": model.stopped_, "best_epoch": model.best_epoch_, "epochs": len(model.history_)},
-        "device": str(next(model.network_.parameters()).device),
-        "threads": thread_count(min(MOST_THREADS, os.cpu_count() or 1)),
-        "peak_memory_bytes": _peak_memory_bytes(),
-        "versions": {"python": platform.python_version(), "topicnet": __version__}
-        | {name: importlib.metadata.version(name) for name in LIBRARIES},
+        **environment(device, thread_count(min(MOST_THREADS, os.cpu_count() or 1)), seconds, LIBRARIES),
     }
-
-
-def _peak_memory_bytes() -> int:
-    """Largest resident size of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -9,12 +9,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from topicnet.errors import InputError
 from topicnet.images.model.estimator import ImageVAE
@@ -24,7 +21,7 @@ from topicnet.storage.model_files import HEADER, damaged, history_of
 FORMAT = 1
 KIND = "images"  # by which the header of an image model is told from that of a topic model
 HEADER_TYPES = {"parameters": dict, "n_pixels": int, "history": list, "ending": dict}
-ENDLESS = ("inf", "-inf")  # JSON has no such numbers: parameters that are, are written as words
+ENDLESS = ("inf", "-inf")  # as `json_parameters` writes them
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ def save_model(saved: SavedModel, folder: Path) -> None:
     header = {
         "format": FORMAT,
         "kind": KIND,
-        "parameters": _json_parameters(model),
+        "parameters": model_files.json_parameters(model.get_params(deep=False)),
         "n_pixels": model.n_features_in_,
         "shape": saved.shape,
         "history": model.history_,
@@ -107,22 +104,6 @@ def _restored(folder: Path, header: dict[str, Any]) -> SavedModel:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise damaged(folder, reason) from error
     return SavedModel(model, shape)
-
-
-def _json_parameters(model: ImageVAE) -> dict[str, Any]:
-    """The parameters as JSON values; a RandomState object has none and is left out."""
-    kept = {name: _plain(value) for name, value in model.get_params(deep=False).items()}
-    if not isinstance(kept["random_state"], int | None):
-        kept["random_state"] = None
-    return kept
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and math.isinf(value):
-        return str(value)
-    return {name: _plain(one) for name, one in value.items()} if isinstance(value, Mapping) else value
 
 
 def _back(parameters: dict[str, Any]) -> dict[str, Any]:

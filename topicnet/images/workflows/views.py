@@ -20,11 +20,12 @@ from topicnet.images.drawing.galleries import labelled_gallery, pairs_gallery
 from topicnet.images.model.batches import as_shares
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.model.latents import CategoricalLatents, one_hot
-from topicnet.images.model.settings import MOST_THREADS, check_count, check_number
+from topicnet.images.model.settings import MOST_THREADS
 from topicnet.images.model.variants import WITH_CATEGORIES
 from topicnet.images.workflows.fit import ImageRun
 from topicnet.images.workflows.pictures import category_galleries, samples_gallery, samples_of_label, shown
 from topicnet.runtime.threads import chosen_threads
+from topicnet.training.checks import check_count, check_number
 
 PRIOR_DRAWS = 10_000  # by which the middle and spread of a prior are known
 MOST_STEPS, WIDEST_SPAN = 100, 100.0

@@ -1,0 +1,42 @@
+"""Check the counts that an estimator is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array, csr_matrix
+from sklearn.utils.validation import check_non_negative, validate_data
+
+from topicnet.storage.mapped import row_blocks
+
+
+def check_counts(model: Any, X: Any, reset: bool) -> csr_matrix:
+    """Return non-negative counts (D, V) as canonical CSR; those of a corpus, which may be mapped, uncopied."""
+    whose = f"{type(model).__name__} (counts)"
+    if isinstance(X, csr_matrix | csr_array) and X.dtype.kind in "iu" and min(X.shape) > 0:
+        counts = csr_matrix(X, copy=False)
+        if _is_canonical(counts, whose):
+            validate_data(model, X, reset=reset, skip_check_array=True)
+            return counts
+    X = validate_data(model, X, reset=reset, accept_sparse="csr", accept_large_sparse=False, dtype=np.float32)
+    check_non_negative(X, whose)
+    counts = csr_matrix(X, copy=True)
+    counts.sum_duplicates()
+    counts.eliminate_zeros()
+    return counts
+
+
+def _is_canonical(counts: csr_matrix, whose: str) -> bool:
+    """Whether each row has its words once and in order, with positive counts; read a block at a time."""
+    sound = True
+    for _, block in row_blocks(counts):
+        check_non_negative(block, whose)
+        sound = sound and block.has_canonical_format and bool((block.data > 0).all())
+    return sound
+
+
+def padded(counts: csr_matrix, n_docs: int) -> csr_matrix:
+    """Add empty documents to counts, up to `n_docs`."""
+    starts = np.append(counts.indptr, np.full(n_docs - counts.shape[0], counts.indptr[-1]))
+    return csr_matrix((counts.data, counts.indices, starts), shape=(n_docs, counts.shape[1]))

@@ -1,0 +1,34 @@
+"""Checks of the numbers that estimators are given."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from topicnet.errors import InputError
+
+
+def check_count(name: str, value: object, *, least: int = 1, most: int | None = None) -> None:
+    """Raise InputError unless value is a whole number, at least `least` and at most `most`."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
+        span = f"from {least} to {most}" if most is not None else f"{least} or more"
+        raise InputError(f"{name}={value!r} given, expected a whole number, {span}")
+
+
+def check_number(name: str, value: object, *, above: float | None = None, most: float = math.inf) -> None:
+    """Raise InputError unless value is a finite number, 0 or more; or above one number and at most another."""
+    number = math.nan
+    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+        number = float(value)
+    if not math.isfinite(number) or not (number >= 0 if above is None else above < number <= most):
+        span = ", 0 or more" if above is None else f" above {above:g} and at most {most:g}"
+        raise InputError(f"{name}={value!r} given, expected a number{span}")
+
+
+def check_fraction(name: str, value: object) -> None:
+    """Raise InputError unless value is a number from 0 to below 1."""
+    check_number(name, value)
+    if float(value) >= 1:  # type: ignore[arg-type]
+        raise InputError(f"{name}={value!r} given, expected a share from 0 to below 1")
