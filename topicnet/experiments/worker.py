@@ -186,7 +186,7 @@ class Workers:
         return read_answer(cell, lines[0])
 
     def wait(self) -> None:
-        """Wait until it has imported what a fit needs: seconds that are no fit's. One that was ended begins anew."""
+        """Wait until it has imported what a fit needs, which no fit is charged for; restart it if it was ended."""
         if self.ended:
             self.process = self._start()
         assert self.process.stdout is not None
@@ -197,7 +197,7 @@ class Workers:
             self.ready = True
 
     def _join(self, seconds: float | None) -> None:
-        """Wait for the reader, so long at most."""
+        """Wait for the reader, at most this long."""
         until = math.inf if seconds is None else time.monotonic() + seconds
         while self.reader.is_alive() and time.monotonic() < until:
             # Under polars a wait is not ended by Ctrl-C, only taken up again: many short ones let it through.
@@ -214,7 +214,7 @@ class Workers:
             return ""
 
     def end(self) -> None:
-        """End the process and whatever it is fitting."""
+        """End the process and the fit in it."""
         if self.ended:
             return
         self.ended = True
@@ -306,9 +306,11 @@ def _serve(folder: Path) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
 
-    from topicnet import models  # noqa: F401 - imported once, for every fork
-    from topicnet.experiments import baselines  # noqa: F401
+    from topicnet.experiments import baselines  # noqa: F401 - imported once, for every fork
+    from topicnet.models import MODELS
     from topicnet.text import corpus, reference  # noqa: F401
+
+    list(MODELS.values())  # a model is imported when it is first looked up
 
     answers.write("ready\n")
     answers.flush()

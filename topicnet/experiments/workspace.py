@@ -40,21 +40,11 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class ExperimentJob:
-    """The corpus of an experiment, its models, and where it writes.
+    """The corpus of an experiment, its models, and where it writes."""
 
-    Attributes
-    ----------
-    config : FitConfig
-        The corpus and its text options; its model and parameters are not used.
-    models : sequence of str
-    test : FitConfig, optional
-        Names the documents to predict; by default a tenth of the corpus is held out.
-    destination : Destination
-    """
-
-    config: FitConfig
+    config: FitConfig  # its model and parameters are not used
     models: Sequence[str]
-    test: FitConfig | None = None
+    test: FitConfig | None = None  # the documents to predict; by default a tenth of the corpus is held out
     destination: Destination = field(default_factory=Destination)
 
 
@@ -92,7 +82,7 @@ class Workspace:
         path = self.folder / "cells" / f"{cell.name}.json"
         try:
             found = read_cell(json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return found if found.cell == cell and path.with_name(f"{cell.name}.npy").is_file() else None
 
@@ -126,7 +116,7 @@ def split(corpus: Corpus) -> tuple[Corpus, Corpus]:
     n_held = min(MOST_HELD_OUT, max(LEAST_HELD_OUT, round(HELD_OUT * len(filled))))
     if len(filled) < 2 * LEAST_HELD_OUT:
         raise InputError(
-            f"{len(filled)} documents hold known words, expected {2 * LEAST_HELD_OUT} or more: some are kept apart"
+            f"{len(filled)} documents hold known words, expected {2 * LEAST_HELD_OUT} or more: some are held out"
         )
     held = np.zeros(corpus.n_docs, dtype=bool)
     held[np.random.default_rng(HELD_OUT_SEED).permutation(filled)[:n_held]] = True
@@ -158,7 +148,7 @@ def open_workspace(out: Path, name: str, destination: Destination) -> tuple[Work
         except ValueError:
             earlier = None
         if not isinstance(earlier, dict) or "status" not in earlier:
-            raise BundleError(f"{str(record)!r} is damaged: begin anew with --overwrite")
+            raise BundleError(f"{str(record)!r} is damaged: start over with --overwrite")
         return Workspace(out), earlier if "corpus" in earlier else None  # without one it was cut short at its start
     if out.exists() and any(out.iterdir()):
         if not destination.overwrite:
@@ -281,6 +271,6 @@ def begin(job: ExperimentJob, name: str, reporter: Reporter, topics: int | None,
     elif earlier["corpus"] != asdict(begun.about) or topics not in (None, earlier.get("topics")):
         raise InputError(
             f"--resume given, but {str(out)!r} was made on another corpus, or with another -k or text options: give the"
-            " same, or begin anew with --overwrite"
+            " same, or start over with --overwrite"
         )
     return begun

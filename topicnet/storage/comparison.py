@@ -15,16 +15,9 @@ Cells = Mapping[str, str | float]  # of a row, by column
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean and spread of one score over several fits.
+    """Mean and spread of one score over several fits, and its value in each, None where it is infinite.
 
-    Attributes
-    ----------
-    mean : float or None
-        None where a fit has an infinite score.
-    sd : float or None
-        Standard deviation (n - 1); None where there is one fit, or no mean.
-    values : tuple of float or None
-        The score of each fit, None where it is infinite.
+    The mean is None where a value is; the standard deviation (n - 1) also where there is one fit.
     """
 
     mean: float | None
@@ -34,29 +27,14 @@ class Summary:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One model, or variant, of a comparison.
-
-    Attributes
-    ----------
-    name : str
-    title : str
-        The name in a printed table.
-    fits : int
-        Number of successful fits.
-    unfit : int or None
-        Number of these that are unfit for use; None where that is not judged.
-    errors : tuple of str
-        Messages of the failed fits, each once.
-    scores : mapping of str to Summary or None
-        None where it has no such score.
-    """
+    """One model, or variant, of a comparison."""
 
     name: str
-    title: str
-    fits: int
-    unfit: int | None
-    errors: tuple[str, ...]
-    scores: Mapping[str, Summary | None]
+    title: str  # its name in a printed table
+    fits: int  # successful ones
+    unfit: int | None  # fits that are unfit for use; None where that is not judged
+    errors: tuple[str, ...]  # of the failed fits, each once
+    scores: Mapping[str, Summary | None]  # None where it has no such score
 
 
 def summarise(values: Sequence[float | None]) -> Summary | None:

@@ -1,4 +1,4 @@
-"""A run judged: its topics on a reference, its perplexity and its labels on test documents."""
+"""Score a run: its topics on a reference, its perplexity and its labels on test documents."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def evaluate_run(
         A run folder.
     test : FitConfig, optional
         Names a corpus the model has not seen: perplexity, and agreement with its labels. Without it there is only the
-        bound on the documents the fit kept apart, and the labels of the corpus of the fit.
+        bound on the documents the fit held out, and the labels of the corpus of the fit.
     reference : FitConfig, optional
         Names the corpus to count co-occurrences in; by default that of the fit.
     label_column : str, optional

@@ -57,37 +57,18 @@ STABILITY = (
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One score of a model; what it does not have is None, and missing in JSON.
-
-    Attributes
-    ----------
-    value : float
-    low, high : float, optional
-        Its 95 % interval.
-    infinite : bool, optional
-        True where the value is infinite, which JSON writes as null.
-    per_topic : list of float, optional
-        Its value for each topic.
-    how : str, optional
-        How the classifier behind an accuracy was judged.
-    tfidf, commonest : float, optional
-        The accuracy of the same classifier on TF-IDF, and of the commonest label.
-    convention : str
-        How it is computed.
-    per_document_mean : float, optional
-        Of a perplexity per token: the mean over documents of theirs.
-    """
+    """One score of a model, in the order of its JSON; what it does not have is None, and missing there."""
 
     value: float
-    low: float | None = None
+    low: float | None = None  # of the 95 % interval
     high: float | None = None
-    infinite: bool | None = None
+    infinite: bool | None = None  # True where JSON has null for an infinite value
     per_topic: list[float] | None = None
-    how: str | None = None
+    how: str | None = None  # an accuracy was judged, with that of TF-IDF and of the commonest label
     tfidf: float | None = None
     commonest: float | None = None
     convention: str
-    per_document_mean: float | None = None
+    per_document_mean: float | None = None  # of perplexities
 
 
 Scores = dict[str, Score]
@@ -134,31 +115,16 @@ class Completion:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelScores:
-    """Agreement of topics with the labels of documents.
-
-    Attributes
-    ----------
-    corpus, column : str, optional
-        Where the labels are from.
-    documents, without_label : int
-        Documents with words and a label, and those with words alone.
-    labels : int
-        Number of distinct labels.
-    scores : dict of str to Score
-    undefined : str, optional
-        Why scores are missing.
-    never_learned : int, optional
-        Documents with a label that no document of the fit has.
-    """
+    """Agreement of topics with the labels of documents."""
 
     corpus: str | None = None
     column: str | None = None
-    documents: int
-    without_label: int
-    labels: int
+    documents: int  # with words and a label
+    without_label: int  # with words alone
+    labels: int  # distinct ones
     scores: Scores
-    undefined: str | None = None
-    never_learned: int | None = None
+    undefined: str | None = None  # why scores are missing
+    never_learned: int | None = None  # documents with a label that no document of the fit has
 
 
 @dataclass(frozen=True, kw_only=True)

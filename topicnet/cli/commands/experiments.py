@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,10 @@ from topicnet.cli.options.shared import (
 )
 from topicnet.cli.options.text import COUNTING, MODEL, READING, CorpusArgument
 from topicnet.models.registry import REGISTRY
+
+if TYPE_CHECKING:
+    from topicnet.experiments.compare import Comparison
+    from topicnet.experiments.tune import Tuning
 
 TEST = group("Corpus", {"test": word("Documents to predict.  [default: a tenth of the corpus]", metavar="CORPUS")})
 OUTPUT = group(
@@ -113,7 +117,6 @@ def compare(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
     from topicnet.cli.printing.scores import show_model_comparison
     from topicnet.experiments.compare import compare as compare_models
     from topicnet.experiments.workspace import ExperimentJob
-    from topicnet.storage.formats import json_text
     from topicnet.storage.run_folder import Destination
     from topicnet.workflows.config import read_config
 
@@ -124,12 +127,9 @@ def compare(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
     config = read_config(None, given | {"corpus": one_or_several(corpus)})
     job = ExperimentJob(config, models, test, Destination(**where))
     found = compare_models(job, seeds, reporter_of(shown["quiet"]))
-    if shown["as_json"]:
-        typer.echo(json_text(found.json()))
-    else:
+    if not shown["as_json"]:
         show_model_comparison(found)
-        typer.echo(f"wrote {found.folder}")
-    return _ending_of(found.status)
+    return _end(found, shown["as_json"])
 
 
 @app.command(cls=Command, epilog=TUNE_EXAMPLES)
@@ -142,7 +142,6 @@ def tune(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
     from topicnet.experiments.tune import seconds_of, topics_of
     from topicnet.experiments.tune import tune as tune_topics
     from topicnet.experiments.workspace import ExperimentJob
-    from topicnet.storage.formats import json_text
     from topicnet.storage.run_folder import Destination
     from topicnet.workflows.config import read_config
 
@@ -154,12 +153,9 @@ def tune(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
     config = read_config(None, given | {"corpus": one_or_several(corpus)})
     job = ExperimentJob(config, models, test, Destination(**where))
     found = tune_topics(job, values, seconds, replace(reporter_of(shown["quiet"]), began=began))
-    if shown["as_json"]:
-        typer.echo(json_text(found.json()))
-    else:
+    if not shown["as_json"]:
         show_tuning(found)
-        typer.echo(f"wrote {found.folder}")
-    return _ending_of(found.status)
+    return _end(found, shown["as_json"])
 
 
 def _test_config(given: dict[str, Any]) -> Any:
@@ -171,10 +167,13 @@ def _test_config(given: dict[str, Any]) -> Any:
     return None if test is None else read_config(None, {"corpus": test} | reading)
 
 
-def _ending_of(status: str) -> str | None:
+def _end(found: Comparison | Tuning, as_json: bool) -> str | None:
+    """Print the record, or where it is, and report an interruption."""
     from topicnet.cli.printing.progress import notice
+    from topicnet.storage.formats import json_text
 
-    if status != "interrupted":
+    typer.echo(json_text(found.json()) if as_json else f"wrote {found.folder}")
+    if found.status != "interrupted":
         return None
     notice("topicnet: interrupted; what was finished is kept: the same command with --resume goes on")
     return KEPT

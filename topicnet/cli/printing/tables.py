@@ -21,25 +21,13 @@ class Column:
 
 @dataclass(frozen=True)
 class ComparisonLayout:
-    """How a comparison is printed.
+    """How a comparison is printed; columns that no row has are left out."""
 
-    Attributes
-    ----------
-    kind : str
-        Heading of the names.
-    columns : mapping of str to Column
-        By score; those that no row has are left out.
-    heading, note : str
-        The lines before and after the table.
-    extra : mapping of str to mapping
-        Further rows, by name: the text of a few columns.
-    """
-
-    kind: str
+    kind: str  # heading of the names
     columns: Mapping[str, Column]
-    heading: str
-    note: str
-    extra: Mapping[str, Mapping[str, str]]
+    heading: str  # before the table
+    note: str  # after the table
+    extra: Mapping[str, Mapping[str, str]]  # further rows: the text of a few columns, by name
 
 
 def print_table(lines: Sequence[Sequence[str]]) -> None:
