@@ -5,8 +5,10 @@ folder, standard streams, limits and exit status. Requests and answers are JSON,
 """
 
 import glob
+import importlib
 import json
 import os
+import pkgutil
 import resource
 import signal
 import sys
@@ -17,18 +19,7 @@ from typing import Any
 
 def serve() -> None:
     """Answer requests until standard input ends."""
-    import matplotlib.backends.backend_agg  # noqa: F401
-
-    import topicnet.cli.app
-    import topicnet.cli.printing.progress
-    import topicnet.cli.printing.topics
-    import topicnet.images.workflows.comparison  # noqa: F401
-    from topicnet.workflows.config import FitConfig
-    from topicnet.workflows.engine import resolve_model
-
-    resolve_model(FitConfig())  # torch imports more at the first network, and at the first step of an optimiser
-    import torch._dynamo  # noqa: F401
-
+    import_everything()
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()
@@ -45,6 +36,23 @@ def serve() -> None:
             status = os.waitpid(child, 0)[1]
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
+
+
+def import_everything() -> None:
+    """Import what any command imports, so that no child has to."""
+    import PIL.Image
+
+    import topicnet
+    from topicnet.workflows.config import FitConfig
+    from topicnet.workflows.engine import resolve_model
+
+    for name in ("matplotlib.backends.backend_agg", "scipy.io", "sklearn.datasets", "torch._dynamo"):
+        importlib.import_module(name)
+    for module in pkgutil.walk_packages(topicnet.__path__, "topicnet."):
+        if not module.name.endswith(("__main__", "_on_ray")):  # Ray need not be installed
+            importlib.import_module(module.name)
+    PIL.Image.preinit()
+    resolve_model(FitConfig())  # torch imports more at the first network
 
 
 def run(request: dict[str, Any]) -> None:
