@@ -4,6 +4,7 @@ A fresh interpreter spends seconds on importing torch; a fork of this one starts
 folder, standard streams, limits and exit status. Requests and answers are JSON, one a line.
 """
 
+import gc
 import glob
 import importlib
 import json
@@ -20,6 +21,8 @@ from typing import Any
 def serve() -> None:
     """Answer requests until standard input ends."""
     import_everything()
+    gc.collect()
+    gc.freeze()  # else the collections of each child would touch, and so copy, all of the parent's memory
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()
