@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import coo_matrix, csr_matrix
 
 from topicnet.errors import CorpusError
 from topicnet.text.interchange.bag_files import MOST, CheckShape, Handle, canonical, canonical_of_places, opened
@@ -54,7 +54,7 @@ def read_ldac(path: Path, n_words: int) -> csr_matrix:
             line += len(pairs[2])
     ids, counts, lengths = (np.frombuffer(kept, np.int32) for kept in grown)
     indptr = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    return canonical(counts, ids, indptr, (len(lengths), n_words), path)
+    return canonical(csr_matrix((counts, ids, indptr), shape=(len(lengths), n_words)), path)
 
 
 def read_matrix_market(path: Path, check_shape: CheckShape) -> csr_matrix:
@@ -90,7 +90,7 @@ def read_matrix_market(path: Path, check_shape: CheckShape) -> csr_matrix:
     rows, columns, counts = (np.frombuffer(kept, np.int32) for kept in grown)
     rows -= 1  # from 1 in the file
     columns -= 1
-    return canonical_of_places(counts, (rows, columns), (n_rows, n_columns), path)
+    return canonical_of_places(coo_matrix((counts, (rows, columns)), shape=(n_rows, n_columns)), path)
 
 
 def _blocks(handle: Handle) -> Iterator[bytes]:
