@@ -6,7 +6,6 @@ import gzip
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,7 +15,7 @@ from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 
 from topicnet.errors import CorpusError, InputError
 from topicnet.storage.npz import open_npz
-from topicnet.text.readers.open_text import reading
+from topicnet.text.readers.open_text import check_encoding, reading
 
 CheckShape = Callable[[int, int], None]  # of rows and columns, before the counts are read
 Handle = IO[bytes] | gzip.GzipFile
@@ -41,33 +40,6 @@ def opened(path: Path) -> Iterator[Handle]:
         yield handle
 
 
-@dataclass(frozen=True)
-class Vocabulary:
-    """The words of a bag-of-words file, and where they were read.
-
-    Attributes
-    ----------
-    path : Path
-    words : list of str
-        (V,) in the order of their ids.
-    """
-
-    path: Path
-    words: list[str]
-
-    def check_shape(self, source: Path, n_rows: int, n_columns: int) -> None:
-        """Raise CorpusError unless a matrix has a column for each word."""
-        n_words = len(self.words)
-        if n_columns == n_words:
-            return
-        given = f"{str(source)!r} has {n_rows} rows and {n_columns} columns, and {str(self.path)!r} {n_words} words"
-        if n_rows == n_words:
-            raise CorpusError(
-                f"{given}: it looks transposed, expected documents as rows and words as columns. Turn it and save it"
-            )
-        raise CorpusError(f"{given}: expected a column for each word. Name the right vocabulary with --vocabulary")
-
-
 def find_vocabulary(source: Path) -> Path:
     """The vocabulary that lies beside a bag-of-words file.
 
@@ -89,8 +61,8 @@ def find_vocabulary(source: Path) -> Path:
     )
 
 
-def read_vocabulary(path: Path, encoding: str = "utf-8") -> Vocabulary:
-    """Read a word a line, the first having id 0, or a gensim Dictionary saved as text.
+def read_vocabulary(path: Path, encoding: str) -> list[str]:
+    """Read (V,) words: one a line, the first having id 0, or a gensim Dictionary saved as text.
 
     Raises
     ------
@@ -103,10 +75,10 @@ def read_vocabulary(path: Path, encoding: str = "utf-8") -> Vocabulary:
     if not lines:
         raise CorpusError(f"{str(path)!r} is empty, expected a word a line: name another with --vocabulary")
     if _ENTRY.fullmatch(lines[skipped]):
-        return Vocabulary(path, _words_of_dictionary(lines[skipped:], path, skipped + 1))
+        return _words_of_dictionary(lines[skipped:], path, skipped + 1)
     words = [line.strip() for line in lines]
     _check_words(words, path, 1)
-    return Vocabulary(path, words)
+    return words
 
 
 def _words_of_dictionary(lines: list[str], path: Path, begin: int) -> list[str]:
@@ -143,14 +115,11 @@ def _check_words(words: list[str], path: Path, begin: int) -> None:
 
 
 def _text(path: Path, encoding: str) -> str:
+    check_encoding(encoding)
     with opened(path) as handle:
         content = handle.read()
     try:
         text = content.decode(encoding)
-    except LookupError as error:
-        raise CorpusError(
-            f"unknown encoding {encoding!r}, expected one such as utf-8, latin-1 or utf-16. Use --encoding"
-        ) from error
     except UnicodeError as error:
         begin = error.start if isinstance(error, UnicodeDecodeError) else 0
         line = content.count(b"\n", 0, begin) + 1
