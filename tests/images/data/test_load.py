@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from topicnet.errors import InputError
-from topicnet.images.data.checks import read_promised
-from topicnet.images.data.load import ImageData, Split, fixed_binarisation, gray, load_images
+from topicnet.images.data.checks import Split, read_promised
+from topicnet.images.data.load import ImageData, fixed_binarisation, gray, load_images
 
 HEIGHT, WIDTH = 3, 4
 

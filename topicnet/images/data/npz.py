@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from topicnet.errors import InputError
-from topicnet.images.data.checks import Stored, checked_images, checked_labels, reading
+from topicnet.images.data.checks import Split, checked_images, checked_labels, reading
 from topicnet.storage.npz import Archive, open_npz
 
 SPLIT_KEYS = (("x_train", "y_train", "x_test", "y_test"), ("train", "train_labels", "test", "test_labels"))
@@ -16,7 +16,7 @@ _UNDERSTOOD = (
 )
 
 
-def read_npz(path: Path) -> tuple[Stored, Stored | None]:
+def read_npz(path: Path) -> tuple[Split, Split | None]:
     """Read the images of an archive: those to train on and those to test on, or all and None.
 
     Raises
@@ -51,9 +51,9 @@ def read_npz(path: Path) -> tuple[Stored, Stored | None]:
     return train, test
 
 
-def _stored(archive: Archive, images: str, labels: str = "") -> Stored:
+def _stored(archive: Archive, images: str, labels: str = "") -> Split:
     """Read images and, where there are any, their labels."""
     pixels = checked_images(archive.read(images), archive.where(images))
     if labels not in archive.names:
-        return Stored(pixels, None)
-    return Stored(pixels, checked_labels(archive.read(labels), len(pixels), archive.where(labels)))
+        return Split(pixels, None)
+    return Split(pixels, checked_labels(archive.read(labels), len(pixels), archive.where(labels)))
