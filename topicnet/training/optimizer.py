@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -57,10 +57,10 @@ class Adam:
         self, network: nn.Module, weight_decay: float, lr_scales: Mapping[str, float], normalise: bool = False
     ) -> None:
         self._normalise = normalise
-        named = {name: value for name, value in network.named_parameters() if value.requires_grad}
-        if unknown := lr_scales.keys() - dict(network.named_parameters()).keys():
+        named = dict(network.named_parameters())
+        if unknown := lr_scales.keys() - named.keys():
             raise KeyError(f"no parameters {', '.join(sorted(unknown))}")
-        self._names = {value: name for name, value in named.items()}
+        self._names = {value: name for name, value in named.items() if value.requires_grad}
         self._settings = {
             name: (lr_scales.get(name, 1.0), weight_decay if value.ndim > 1 else 0.0) for name, value in named.items()
         }
@@ -122,7 +122,8 @@ class Adam:
         rows, values = gradient._indices()[0], gradient._values()
         missed = self.n_steps - 1 - moments.steps.index_select(0, rows)  # (n,)
         moments.steps.index_fill_(0, rows, float(self.n_steps))
-        for part in _chunks(len(rows), CHUNK_ENTRIES // max(1, whole.shape[1])):
+        n_rows = max(1, CHUNK_ENTRIES // max(1, whole.shape[1]))
+        for part in (slice(begin, begin + n_rows) for begin in range(0, len(rows), n_rows)):
             some = rows[part]
             few = _Moments.__new__(_Moments)
             few.parameter = whole.index_select(0, some)  # type: ignore[assignment]
@@ -154,8 +155,3 @@ def _adam(members: list[_Moments], gradients: list[Tensor], rate: float, decay: 
         eps=EPSILON,
         maximize=False,
     )
-
-
-def _chunks(n: int, size: int) -> Iterator[slice]:
-    for begin in range(0, n, max(1, size)):
-        yield slice(begin, min(n, begin + max(1, size)))
