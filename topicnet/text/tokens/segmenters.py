@@ -63,13 +63,9 @@ def load_segmenter(kind: str, normalize: bool = False) -> Segmenter:
     lang, module, package = SEGMENTERS[kind]
     if importlib.util.find_spec(module) is None:
         raise InputError(f"--lang {lang} needs the segmenter {package}: install topicnet[{lang}]")
-    match kind:
-        case "jieba":
-            return Jieba()
-        case "sudachi":
-            return Sudachi(normalize)
-        case _:
-            return Kiwi()
+    if kind == "sudachi":
+        return Sudachi(normalize)
+    return Jieba() if kind == "jieba" else Kiwi()
 
 
 # Numbers, dates, amounts and rows of things: "第三", "两年", "十多家", "百分之五", "三十万美元".
@@ -153,9 +149,9 @@ class Sudachi:
     def _word(self, token: Any) -> str:
         """The word a token counts as; empty when it carries no topic."""
         number = token.part_of_speech_id()
-        kind = self._kinds.get(number)
-        if kind is None:
-            kind = self._kinds[number] = _japanese_kind(token.part_of_speech())
+        if number not in self._kinds:
+            self._kinds[number] = _japanese_kind(token.part_of_speech())
+        kind = self._kinds[number]
         if not kind:
             return ""
         word: str = token.normalized_form() if self._normalize else token.dictionary_form()
@@ -167,16 +163,13 @@ class Sudachi:
 
 def sentences(text: str, longest: int = SUDACHI_CHARACTERS) -> Iterator[str]:
     """A text in parts of at most so many characters, cut at ends of sentences where there are any."""
-    if len(text) <= longest:
-        yield text
-        return
-    part = ""
+    parts = [""]
     for sentence in _SENTENCE_END.split(text):
-        if len(part) + len(sentence) > longest:
-            yield from (part[begin : begin + longest] for begin in range(0, len(part), longest))
-            part = ""
-        part += sentence
-    yield from (part[begin : begin + longest] for begin in range(0, len(part), longest))
+        if len(parts[-1]) + len(sentence) <= longest:
+            parts[-1] += sentence
+        else:
+            parts.append(sentence)
+    return (part[begin : begin + longest] for part in parts for begin in range(0, len(part), longest))
 
 
 def _japanese_kind(part_of_speech: tuple[str, ...]) -> str:
