@@ -24,7 +24,7 @@ import polars as pl
 
 from topicnet.errors import InputError, TopicnetError
 from topicnet.text.tokens.options import TextOptions
-from topicnet.text.tokens.tokenizer import Tokenizer, choose_tokenizer
+from topicnet.text.tokens.tokenizer import choose_tokenizer
 
 MOST_WORKERS = 256
 # These tokenise in one thread; polars finds letters and kiwi tokenises Korean on all cores already.
