@@ -194,7 +194,4 @@ _LOOKUPS: dict[str, Callable[[], Lookup]] = {
 LEMMA_LANGUAGES = sorted(_LOOKUPS)
 
 
-@functools.cache
-def load_lemmas(lang: str) -> Lemmas:
-    """The dictionary forms of a language, read once; raises as `Lemmas` does."""
-    return Lemmas(lang)
+load_lemmas = functools.cache(Lemmas)  # read once

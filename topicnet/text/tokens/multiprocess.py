@@ -24,7 +24,7 @@ import polars as pl
 
 from topicnet.errors import InputError, TopicnetError
 from topicnet.text.tokens.options import TextOptions
-from topicnet.text.tokens.tokenizer import choose_tokenizer
+from topicnet.text.tokens.tokenizer import Tokenizer, choose_tokenizer
 
 MOST_WORKERS = 256
 # These tokenise in one thread; polars finds letters and kiwi tokenises Korean on all cores already.
@@ -72,7 +72,7 @@ def tokenize_in_processes(options: TextOptions, workers: int, *, at_once: bool =
         return
     tokenizer = MultiprocessTokenizer(options, int(workers), at_once)
     try:
-        yield replace(options, cutter=tokenizer)
+        yield replace(options, cutter=Tokenizer(options.segmenter.name, tokenizer))
     finally:
         tokenizer.close()
 
@@ -81,7 +81,6 @@ class MultiprocessTokenizer:
     """The tokenizer of some options in a pool of processes; `tokenize_in_processes` explains the parameters."""
 
     def __init__(self, options: TextOptions, workers: int, at_once: bool) -> None:
-        self.name = options.segmenter.name
         self._here = options.segmenter
         self._arguments: Arguments = (
             options.lang, options.tokenizer, options.lemmatize, options.cleaning.keep_numbers,

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
@@ -15,8 +15,6 @@ from topicnet.text.tokens.cleaning import tokenize_with_numbers
 from topicnet.text.tokens.languages import SEGMENTED, TOKEN_PATTERN, TOKENIZER, check_language, stop_words, tokenize
 from topicnet.text.tokens.lemmas import LEMMA_LANGUAGES, load_lemmas
 from topicnet.text.tokens.segmenters import SEGMENTERS, load_segmenter, quiet_import
-
-__all__ = ["KINDS", "Tokenizer", "choose_tokenizer", "stop_words"]
 
 KINDS = ("letters", "spacy", "spaces", *SEGMENTERS)
 # Languages whose spaCy rules were tried on topic words. They are no default: "letters" takes an elision apart as well
@@ -27,7 +25,8 @@ _WORD = f"^{TOKEN_PATTERN}$"
 _SEGMENTER_OF = {lang: kind for kind, (lang, _, _) in SEGMENTERS.items()}
 
 
-class Tokenizer(Protocol):
+@dataclass(frozen=True)
+class Tokenizer:
     """Splits texts into words.
 
     Attributes
@@ -35,12 +34,12 @@ class Tokenizer(Protocol):
     name : str
         What a saved model remembers, with the versions of what may cut otherwise in another version:
         "unicode-letters-1", "jieba-0.42.1", "spacy-de-3.8.18+lemmas-de-1.0.5".
+    function : callable
+        From texts to lists of words.
     """
 
-    @property
-    def name(self) -> str:
-        """What a saved model remembers."""
-        ...
+    name: str
+    function: Callable[[pl.Series], pl.Series]
 
     def __call__(self, texts: pl.Series) -> pl.Series:
         """The words of each text.
@@ -54,7 +53,7 @@ class Tokenizer(Protocol):
         polars Series of list of str
             One list a text, in order; words in lower case and in Unicode's composed form (NFC). None for None.
         """
-        ...
+        return self.function(texts)
 
 
 def choose_tokenizer(lang: str, kind: str | None = None, lemmatize: bool = False, numbers: bool = False) -> Tokenizer:
@@ -119,26 +118,14 @@ def _check_kind(code: str, kind: str) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Named:
-    """A function that splits texts into words, with the name a saved model remembers."""
-
-    name: str
-    function: Callable[[pl.Series], pl.Series]
-
-    def __call__(self, texts: pl.Series) -> pl.Series:
-        """The words of each text."""
-        return self.function(texts)
-
-
 def _at_spaces(texts: pl.Series) -> pl.Series:
     return texts.str.to_lowercase().str.normalize("NFC").str.extract_all(r"\S+")
 
 
 _PLAIN = {
-    "letters": _Named(TOKENIZER, tokenize),
-    "digits": _Named("unicode-letters-digits-1", tokenize_with_numbers),
-    "spaces": _Named("spaces-1", _at_spaces),
+    "letters": Tokenizer(TOKENIZER, tokenize),
+    "digits": Tokenizer("unicode-letters-digits-1", tokenize_with_numbers),
+    "spaces": Tokenizer("spaces-1", _at_spaces),
 }
 
 
@@ -151,7 +138,7 @@ def _spacy_rules(lang: str) -> Tokenizer:
             tokens = [[token.text for token in document] for document in nlp.tokenizer.pipe(texts.drop_nulls())]
         return _words(texts, tokens, _WORD)
 
-    return _Named(f"spacy-{lang}-{version('spacy')}", cut)
+    return Tokenizer(f"spacy-{lang}-{version('spacy')}", cut)
 
 
 def _spacy_lemmas(model: str) -> Tokenizer:
@@ -166,7 +153,7 @@ def _spacy_lemmas(model: str) -> Tokenizer:
             tokens = [[_lemma(token) for token in document] for document in nlp.pipe(given)]
         return _words(texts, tokens, _WORD)
 
-    return _Named(f"spacy-{model}-{version(model)}-{version('spacy')}", cut)
+    return Tokenizer(f"spacy-{model}-{version(model)}-{version('spacy')}", cut)
 
 
 def _segmented(code: str, kind: str, lemmatize: bool) -> Tokenizer:
@@ -174,7 +161,7 @@ def _segmented(code: str, kind: str, lemmatize: bool) -> Tokenizer:
     if lemmatize and code == "zh":
         raise InputError("--lemmatize given with --lang zh: Chinese words have one form; leave it away")
     segmenter = load_segmenter(kind, True) if lemmatize and code == "ja" else load_segmenter(kind)
-    return _Named(segmenter.name, lambda texts: _words(texts, list(segmenter.words(texts.drop_nulls().to_list()))))
+    return Tokenizer(segmenter.name, lambda texts: _words(texts, list(segmenter.words(texts.drop_nulls().to_list()))))
 
 
 def _lemmatized(plain: Tokenizer, code: str) -> Tokenizer:
@@ -192,7 +179,7 @@ def _lemmatized(plain: Tokenizer, code: str) -> Tokenizer:
         other = lemmas != distinct
         return words.list.eval(pl.element().replace(distinct.filter(other), lemmas.filter(other)))
 
-    return _Named(f"{plain.name}+{table.name}", cut)
+    return Tokenizer(f"{plain.name}+{table.name}", cut)
 
 
 def _spacy() -> Any:
