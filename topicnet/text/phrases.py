@@ -154,9 +154,6 @@ class Joiner:
         self, codes: NDArray[np.int32], starts: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
         """Where a phrase could begin, how many words the longest one there has, and the joined word."""
-        none = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32)
-        if not self._levels or len(codes) < 2:
-            return none
         last = len(self._begins) - 1
         at = np.flatnonzero(self._begins[np.where((codes >= 0) & (codes < last), codes, last)])
         ends = starts[np.searchsorted(starts, at, side="right")]  # of the document of each

@@ -10,7 +10,7 @@ import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
@@ -24,30 +24,12 @@ SEGMENTERS = {
 }
 
 
-class Segmenter(Protocol):
-    """Cuts text into words.
-
-    Attributes
-    ----------
-    name : str
-        With the versions of the segmenter and of its dictionary: another version may cut otherwise. What is kept of
-        its tokens is named along: a later topicnet that keeps others, or cuts in another mode, adds to the name.
-    """
-
-    name: str
-
-    def cut(self, text: str) -> list[str]:
-        """Every token of a text, in order, as it stands there; spaces may be left out."""
-        ...
-
-    def words(self, texts: Sequence[str]) -> Iterator[list[str]]:
-        """The words of each text that can carry a topic, in dictionary form where the language inflects."""
-        ...
-
-
 @functools.cache
-def load_segmenter(kind: str, normalize: bool = False) -> Segmenter:
+def load_segmenter(kind: str, normalize: bool = False) -> Jieba | Sudachi | Kiwi:
     """Load a segmenter, once: a dictionary takes a second or two.
+
+    Its `name` has its version and its dictionary's, since another may cut otherwise. A later topicnet that keeps
+    other tokens, or cuts in another mode, adds to the name.
 
     Parameters
     ----------
