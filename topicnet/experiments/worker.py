@@ -16,15 +16,15 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from topicnet.errors import TopicnetError
 from topicnet.runtime.memory import peak_memory_bytes
-from topicnet.workflows.scores import Completion, LabelScores, ReferenceSummary, Score, Scores, TopicScores, values_of
+from topicnet.workflows.scores import Completion, LabelScores, Score, TopicScores, values_of
 
 WAIT = 0.1  # seconds
 
@@ -59,7 +59,7 @@ class CellScores(TopicScores):
     """Scores of a fit on its own documents and on held-out ones; labels None where no document has one."""
 
     perplexity: Completion
-    labels: LabelScores | None
+    labels: LabelScores | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,36 +121,26 @@ class FailedCell:
         return f"failed: {self.error}"
 
 
-def read_cell(entries: dict[str, Any]) -> FittedCell:
-    """Read the JSON values of ``cells/NAME.json``.
+def read_cell(text: str) -> FittedCell:
+    """Read the text of ``cells/NAME.json``.
 
     Raises
     ------
-    KeyError, TypeError
-        They are something else.
+    ValueError, TypeError
+        It is something else.
     """
-    found = entries["scores"]
-    completion, labels = found["perplexity"], found.get("labels")
-    names = ("seconds", "peak_memory_bytes", "verdict", "fit_for_use", "epochs")
-    return FittedCell(
-        cell=Cell(**{one.name: entries[one.name] for one in fields(Cell)}),
-        **{name: entries[name] for name in names},
-        scores=CellScores(
-            reference=ReferenceSummary(**found["reference"]),
-            coherence=_read_scores(found["coherence"]),
-            diversity=_read_scores(found["diversity"]),
-            perplexity=Completion(**completion | {"scores": _read_scores(completion["scores"])}),
-            labels=None if labels is None else LabelScores(**labels | {"scores": _read_scores(labels["scores"])}),
-        ),
-    )
+    entries = json.loads(text, object_hook=_with_infinities)
+    return TypeAdapter(FittedCell).validate_python(entries | {"cell": entries})
 
 
-def _read_scores(entries: dict[str, Any]) -> Scores:
-    read = {}
-    for name, one in entries.items():
-        null = math.inf if one.get("infinite") else math.nan  # JSON has neither
-        finite: dict[str, Any] = {key: null if value is None else value for key, value in one.items()}
-        read[name] = Score(**finite)
+def _with_infinities(entries: dict[str, Any]) -> dict[str, Any]:
+    """Put infinity or NaN, which JSON has not, in the place of null in a score."""
+    if "convention" not in entries:
+        return entries
+    null = math.inf if entries.get("infinite") else math.nan
+    read: dict[str, Any] = {name: null if value is None else value for name, value in entries.items()}
+    if "per_topic" in read:
+        read["per_topic"] = [null if value is None else value for value in read["per_topic"]]
     return read
 
 
@@ -178,10 +168,10 @@ class Workers:
         self.reader.start()
         self._join(seconds)
         if self.reader.is_alive():
-            self.end()
+            self.close()
             return None
         if not lines[0]:
-            self.end()
+            self.close()
             return FailedCell(cell, "the process that fits was ended from outside")
         return read_answer(cell, lines[0])
 
@@ -213,7 +203,7 @@ class Workers:
         except (BrokenPipeError, ValueError):
             return ""
 
-    def end(self) -> None:
+    def close(self) -> None:
         """End the process and whatever it is fitting."""
         if self.ended:
             return
@@ -229,23 +219,13 @@ class Workers:
                 stream.close()
 
 
-@contextmanager
-def workers(folder: Path) -> Iterator[Workers]:
-    """Yield a worker on the corpus of a folder; it ends with the block."""
-    started = Workers(folder)
-    try:
-        yield started
-    finally:
-        started.end()
-
-
 def read_answer(cell: Cell, line: str) -> FittedCell | FailedCell:
     """Read the line that the process answered to a cell."""
     try:
         answer = json.loads(line)
     except ValueError:
         return FailedCell(cell, f"the process that fits said {line.strip()[:80]!r}, no answer")
-    return FailedCell(cell, answer["error"]) if "error" in answer else read_cell(answer)
+    return FailedCell(cell, answer["error"]) if "error" in answer else read_cell(line)
 
 
 def fit_cell(folder: Path, cell: Cell) -> FittedCell:
@@ -260,11 +240,8 @@ def fit_cell(folder: Path, cell: Cell) -> FittedCell:
     from topicnet.workflows.scores import any_label, completion_scores, halves, label_scores, topic_scores
 
     train, test = (Corpus.load(folder / name) for name in ("train", "test"))
-    model: Any
-    if cell.model in MODELS:
-        model = MODELS[cell.model](cell.n_topics, random_state=cell.seed, **cell.parameters)
-    else:
-        model = BASELINES[cell.model](cell.n_topics, random_state=cell.seed)
+    kind: Any = MODELS[cell.model] if cell.model in MODELS else BASELINES[cell.model]
+    model = kind(cell.n_topics, random_state=cell.seed, **cell.parameters)
     began = time.perf_counter()
     model.fit(train.counts)
     seconds = time.perf_counter() - began

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from topicnet._version import __version__
 from topicnet.errors import BundleError, CorpusError, InputError, OutputError
-from topicnet.experiments.worker import Cell, FailedCell, FittedCell, Workers, read_cell, workers
+from topicnet.experiments.worker import Cell, FailedCell, FittedCell, Workers, read_cell
 from topicnet.runtime.reporter import Reporter
 from topicnet.runtime.threads import thread_count
 from topicnet.storage import atomic, formats
@@ -91,8 +92,8 @@ class Workspace:
         """Return the result of an earlier call, or None; a failure is tried again."""
         path = self.folder / "cells" / f"{cell.name}.json"
         try:
-            found = read_cell(json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, KeyError, TypeError):
+            found = read_cell(path.read_text("utf-8"))
+        except (OSError, ValueError, TypeError):
             return None
         return found if found.cell == cell and path.with_name(f"{cell.name}.npy").is_file() else None
 
@@ -204,7 +205,7 @@ def fit_cells(
     """
     found: dict[str, FittedCell | FailedCell] = {}
     try:
-        with workers(space.folder) as by:
+        with closing(Workers(space.folder)) as by:
             for number, cell in enumerate(cells, 1):
                 place = f"{number}/{len(cells)} {cell.model}, seed {cell.seed}"
                 kept = space.result(cell)
@@ -241,15 +242,12 @@ class Experiment:
     def record(self) -> dict[str, Any]:
         """The first JSON values of its record."""
         fixed = {"corpus": asdict(self.about)} | ({} if self.topics is None else {"topics": self.topics})
-        return {"format": FORMAT} | fixed | about_machine()
-
-
-def about_machine() -> dict[str, Any]:
-    """Describe where an experiment ran, for its record."""
-    return {
-        "machine": {"cores": os.cpu_count(), "threads": thread_count(), "platform": platform.machine()},
-        "versions": {"topicnet": __version__, "python": platform.python_version()},
-    }
+        return {
+            "format": FORMAT,
+            **fixed,
+            "machine": {"cores": os.cpu_count(), "threads": thread_count(), "platform": platform.machine()},
+            "versions": {"topicnet": __version__, "python": platform.python_version()},
+        }
 
 
 def begin(job: ExperimentJob, name: str, reporter: Reporter, topics: int | None, most_topics: int) -> Experiment:
