@@ -201,7 +201,7 @@ class _Search:
     def not_tried(self) -> list[str]:
         """What was asked for and has no fit."""
         several = len({model for model, _ in self.pairs}) > 1
-        missed = [pair for pair in self.pairs if not self.fits_of(pair) and not self.fits_of(pair, short=True)]
+        missed = [pair for pair in self.pairs if not self.fits_of(pair)]
         return [f"K = {k}" + (f" ({model})" if several else "") for model, k in sorted(missed)]
 
     def look_between(self, models: Sequence[str], low: int, high: int) -> None:
@@ -278,20 +278,19 @@ class _Search:
         longer = SHORT / 2 if other.parameters and not cell.parameters else 1.0
         return seconds * longer * (K_FREE + cell.n_topics) / (K_FREE + other.n_topics)
 
-    def fits_of(self, pair: Pair, *, short: bool = False) -> list[FittedCell]:
-        """Return the successful fits of a model and K."""
-        fitted = (found for found in self.found.values() if isinstance(found, FittedCell))
-        return [found for found in fitted if _pair(found.cell) == pair and bool(found.cell.parameters) == short]
+    def fits_of(self, pair: Pair) -> list[FittedCell]:
+        """Return the successful fits of a model and K: those of full length, or else the short one."""
+        fitted = [one for one in self.found.values() if isinstance(one, FittedCell) and _pair(one.cell) == pair]
+        return [one for one in fitted if not one.cell.parameters] or fitted
 
     def measured(self) -> list[Pair]:
         """Return models and values of K with a fit of full length."""
-        pairs = (_pair(found.cell) for found in self.found.values())
-        return [pair for pair in dict.fromkeys(pairs) if self.fits_of(pair)]
+        pairs = dict.fromkeys(_pair(found.cell) for found in self.found.values())
+        return [pair for pair in pairs if any(not found.cell.parameters for found in self.fits_of(pair))]
 
     def quality(self, pair: Pair) -> float:
         """Mean over the full fits, or of the short one."""
-        fits = self.fits_of(pair) or self.fits_of(pair, short=True)
-        return float(np.mean([found.scores.quality for found in fits]))
+        return float(np.mean([found.scores.quality for found in self.fits_of(pair)]))
 
     def best(self, pairs: Sequence[Pair], n: int) -> list[Pair]:
         """The n pairs of the highest quality."""
@@ -301,10 +300,9 @@ class _Search:
         """Return a row for each model and K that was fitted, by model and K."""
         rows = []
         for pair in sorted({_pair(found.cell) for found in self.found.values()}):
-            full = self.fits_of(pair)
-            fits = full or self.fits_of(pair, short=True)
-            if fits:
-                rows.append(summarise_fits(fits, [self.space.topics(found.cell) for found in full], short=not full))
+            if fits := self.fits_of(pair):
+                full = [self.space.topics(found.cell) for found in fits if not found.cell.parameters]
+                rows.append(summarise_fits(fits, full, short=not full))
         return rows
 
 

@@ -13,18 +13,34 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import traceback
 from dataclasses import asdict, dataclass, field
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter
 
 from topicnet.errors import TopicnetError
 from topicnet.runtime.memory import peak_memory_bytes
-from topicnet.workflows.scores import Completion, LabelScores, Score, TopicScores, values_of
+from topicnet.storage import atomic
+from topicnet.storage.formats import json_text
+from topicnet.text.corpus import Corpus
+from topicnet.text.reference import reference_over
+from topicnet.workflows.scores import (
+    Completion,
+    LabelScores,
+    Score,
+    TopicScores,
+    any_label,
+    completion_scores,
+    halves,
+    label_scores,
+    topic_scores,
+    values_of,
+)
 
 WAIT = 0.1  # seconds
 
@@ -150,7 +166,6 @@ class Workers:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.process = self._start()
-        self.reader = threading.Thread()
 
     def _start(self) -> subprocess.Popen[str]:
         self.ready = self.ended = False
@@ -163,60 +178,44 @@ class Workers:
     def run(self, cell: Cell, seconds: float | None = None) -> FittedCell | FailedCell | None:
         """Fit and score a cell; None when the time ran out first."""
         self.wait()
-        lines: list[str] = []
-        self.reader = threading.Thread(target=lambda: lines.append(self._ask(cell)), daemon=True)
-        self.reader.start()
-        self._join(seconds)
-        if self.reader.is_alive():
-            self.close()
-            return None
-        if not lines[0]:
-            self.close()
-            return FailedCell(cell, "the process that fits was ended from outside")
-        return read_answer(cell, lines[0])
+        assert self.process.stdin is not None
+        answer: str | None = ""
+        with contextlib.suppress(BrokenPipeError, ValueError):
+            self.process.stdin.write(json.dumps(asdict(cell)) + "\n")
+            self.process.stdin.flush()
+            answer = self._line(seconds)
+        if answer:
+            return read_answer(cell, answer)
+        self.close()
+        return None if answer is None else FailedCell(cell, "the process that fits was ended from outside")
 
     def wait(self) -> None:
         """Wait until it has imported what a fit needs: seconds that are no fit's. One that was ended begins anew."""
         if self.ended:
             self.process = self._start()
-        assert self.process.stdout is not None
         if not self.ready:
-            self.reader = threading.Thread(target=self.process.stdout.readline, daemon=True)
-            self.reader.start()
-            self._join(None)
+            self._line(None)
             self.ready = True
 
-    def _join(self, seconds: float | None) -> None:
-        """Wait for the reader, so long at most."""
+    def _line(self, seconds: float | None) -> str | None:
+        """The next line it writes, empty where it has ended; None when the time ran out first."""
+        stdout = self.process.stdout
+        assert stdout is not None
         until = math.inf if seconds is None else time.monotonic() + seconds
-        while self.reader.is_alive() and time.monotonic() < until:
-            # Under polars a wait is not ended by Ctrl-C, only taken up again: many short ones let it through.
-            self.reader.join(min(WAIT, max(0.0, until - time.monotonic())))
-
-    def _ask(self, cell: Cell) -> str:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        try:
-            self.process.stdin.write(json.dumps(asdict(cell)) + "\n")
-            self.process.stdin.flush()
-            return self.process.stdout.readline()
-        except (BrokenPipeError, ValueError):
-            return ""
+        # Under polars a wait is not ended by Ctrl-C, only taken up again: many short ones let it through.
+        while (left := until - time.monotonic()) > 0:
+            if connection.wait([stdout.fileno()], min(WAIT, left)):
+                return stdout.readline()
+        return None
 
     def close(self) -> None:
         """End the process and whatever it is fitting."""
         if self.ended:
             return
         self.ended = True
-        with contextlib.suppress(ProcessLookupError):  # nobody is left of it
+        # Nobody may be left of it, nor anyone to read what it was last sent.
+        with contextlib.suppress(ProcessLookupError, BrokenPipeError), self.process:
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        if self.reader.is_alive():  # Ctrl-C while it waited: there is nothing more to read
-            self.reader.join()
-        for stream in (self.process.stdin, self.process.stdout):
-            assert stream is not None
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
 
 
 def read_answer(cell: Cell, line: str) -> FittedCell | FailedCell:
@@ -230,14 +229,8 @@ def read_answer(cell: Cell, line: str) -> FittedCell | FailedCell:
 
 def fit_cell(folder: Path, cell: Cell) -> FittedCell:
     """Fit a cell to ``folder/train``, score it there and on ``folder/test``, and save its topics."""
-    import numpy as np
-
     from topicnet.experiments.baselines import BASELINES
     from topicnet.models import MODELS, TopicModel
-    from topicnet.storage import atomic
-    from topicnet.text.corpus import Corpus
-    from topicnet.text.reference import reference_over
-    from topicnet.workflows.scores import any_label, completion_scores, halves, label_scores, topic_scores
 
     train, test = (Corpus.load(folder / name) for name in ("train", "test"))
     kind: Any = MODELS[cell.model] if cell.model in MODELS else BASELINES[cell.model]
@@ -267,8 +260,6 @@ def fit_cell(folder: Path, cell: Cell) -> FittedCell:
 
 
 def _answer(folder: Path, request: str) -> str:
-    from topicnet.storage.formats import json_text
-
     try:
         answer = fit_cell(folder, Cell(**json.loads(request))).json()
     except TopicnetError as error:
@@ -285,22 +276,19 @@ def _serve(folder: Path) -> None:
 
     from topicnet import models  # noqa: F401 - imported once, for every fork
     from topicnet.experiments import baselines  # noqa: F401
-    from topicnet.text import corpus, reference  # noqa: F401
 
     answers.write("ready\n")
     answers.flush()
     for request in sys.stdin:
-        child = os.fork() if hasattr(os, "fork") else -1
-        if child <= 0:
+        child = os.fork()
+        if child == 0:
             status = 1
             try:
                 answers.write(_answer(folder, request) + "\n")
                 answers.flush()
                 status = 0
             finally:
-                if child == 0:
-                    os._exit(status)
-            continue
+                os._exit(status)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status:
             how = "ran out of memory or was killed" if status == -signal.SIGKILL else f"ended with status {status}"

@@ -59,6 +59,7 @@ class ExperimentJob:
     destination: Destination = field(default_factory=Destination)
 
 
+@dataclass(frozen=True)
 class Workspace:
     """The folder of an experiment: the corpus, split once; the result of each fit; the tables.
 
@@ -69,8 +70,7 @@ class Workspace:
         NAME.json .csv .html
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    folder: Path
 
     def prepare(self, corpus: Corpus, test: Corpus | None, record: str) -> None:
         """Split the corpus and write both parts; those of an earlier experiment are removed first.
@@ -135,13 +135,8 @@ def split(corpus: Corpus) -> tuple[Corpus, Corpus]:
     return corpus.take(np.flatnonzero(~held), name), corpus.take(np.flatnonzero(held), f"{name}, a part kept apart")
 
 
-def open_workspace(out: Path, name: str, destination: Destination) -> tuple[Workspace, dict[str, Any] | None]:
-    """Name the folder of an experiment, or open it to resume; nothing is written or removed yet.
-
-    Returns
-    -------
-    Workspace, dict or None
-        The values of NAME.json, where an experiment is resumed whose corpus is prepared.
+def earlier_record(out: Path, name: str, destination: Destination) -> dict[str, Any] | None:
+    """The values of NAME.json of an experiment that is resumed and whose corpus is prepared; nothing is written yet.
 
     Raises
     ------
@@ -160,7 +155,7 @@ def open_workspace(out: Path, name: str, destination: Destination) -> tuple[Work
             earlier = None
         if not isinstance(earlier, dict) or "status" not in earlier:
             raise BundleError(f"{str(record)!r} is damaged: begin anew with --overwrite")
-        return Workspace(out), earlier if "corpus" in earlier else None  # without one it was cut short at its start
+        return earlier if "corpus" in earlier else None  # without one it was cut short at its start
     if out.exists() and any(out.iterdir()):
         if not destination.overwrite:
             raise OutputError(
@@ -169,7 +164,7 @@ def open_workspace(out: Path, name: str, destination: Destination) -> tuple[Work
             )
         if not record.is_file():
             raise OutputError(f"{str(out)!r} holds no {name}.json and will not be overwritten: name another with --out")
-    return Workspace(out), None
+    return None
 
 
 def read_parts(
@@ -269,7 +264,7 @@ def begin(job: ExperimentJob, name: str, reporter: Reporter, topics: int | None,
     """
     request = resolve_corpus(job.config)
     out = job.destination.folder(f"{request.source.name}-{name}")
-    space, earlier = open_workspace(out, name, job.destination)
+    space, earlier = Workspace(out), earlier_record(out, name, job.destination)
     corpus, tested = read_parts(request, job.test, most_topics, reporter)
     source = corpus.source
     test = None if tested is None else tested.source["sha256"]

@@ -150,8 +150,7 @@ def _per_topic(run: Run, measures: Scores) -> list[ScoredTopic]:
             size=float(run.sizes[k]),
             words=words,
             **{name: one.per_topic[k] for name, one in measures.items() if one.per_topic is not None},
-            stability=None if run.stability is None else float(run.stability[k]),
-            fragile=None if run.stability is None else k in run.fragile,
+            **run.stability_of(k),
         )
         for k, words in enumerate(run.top_words(10))
     ]

@@ -43,9 +43,8 @@ def export_tables(
         options = ", ".join(f"--{name} FILE" for name in targets)
         raise InputError(f"nothing to export was named: give one or more of {options}")
     places = [os.path.realpath(path) for path in asked.values()]
-    if len(set(places)) < len(places):
-        twice = next(path for path in asked.values() if places.count(os.path.realpath(path)) > 1)
-        raise InputError(f"{str(twice)!r} was named for two tables: give each a file of its own")
+    if twice := [path for path in asked.values() if places.count(os.path.realpath(path)) > 1]:
+        raise InputError(f"{str(twice[0])!r} was named for two tables: give each a file of its own")
     formats = {name: _format_of(name, path, file_format) for name, path in asked.items()}
     if not overwrite:
         for path in asked.values():

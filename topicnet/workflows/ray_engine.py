@@ -86,12 +86,11 @@ def _connect() -> None:
         "runtime_env": {"env_vars": {**passed, "POLARS_MAX_THREADS": "1"}},
     }
     address = os.environ.get("RAY_ADDRESS")
+    if not address:  # not one that happens to run here
+        options |= {"address": "local", "include_dashboard": False}
     ours = signal.getsignal(signal.SIGTERM)
     try:
-        if address:
-            ray.init(**options)
-        else:  # not one that happens to run here
-            ray.init(address="local", include_dashboard=False, **options)
+        ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         no_cluster = (

@@ -210,13 +210,14 @@ class Run:
                 "label": " ".join(words[:3]),
                 "words": words,
                 "size": float(self.sizes[k]),
-                "scores": {"npmi": float(self.coherence[k])} | self._stability_of(k),
+                "scores": {"npmi": float(self.coherence[k])} | self.stability_of(k),
                 "typical_documents": [self.ids[row] for row in self.typical_documents(k)] if self.corpus else [],
             }
             for k, words in enumerate(self.top_words(TOPIC_WORDS))
         ]
 
-    def _stability_of(self, k: int) -> dict[str, Any]:
+    def stability_of(self, k: int) -> dict[str, Any]:
+        """The stability of a topic, and whether it is fragile; empty where one seed was fitted."""
         if self.stability is None:
             return {}
         return {"stability": float(self.stability[k]), "fragile": k in self.fragile}

@@ -103,8 +103,7 @@ def read_kept(folder: Path, n_topics: int) -> pl.DataFrame:
     if not names:
         return pl.DataFrame()
     table = pl.read_csv(folder / "doc_topic.csv", columns=names, infer_schema=False)
-    bare = {name: _unguarded(pl.Series([name]))[0] for name in names}
-    return pl.DataFrame([_unguarded(cells).rename(bare[cells.name]) for cells in table.get_columns()])
+    return pl.DataFrame([_unguarded(cells).rename(formats.unguarded(cells.name)) for cells in table.get_columns()])
 
 
 def choose_format(path: Path, asked: str | None) -> str:
