@@ -149,8 +149,8 @@ def _per_topic(run: Run, measures: Scores) -> list[ScoredTopic]:
             topic=k,
             size=float(run.sizes[k]),
             words=words,
-            **{name: one.per_topic[k] for name, one in measures.items() if one.per_topic is not None},
-            **run.stability_of(k),
+            **run.stability_of(k)
+            | {name: one.per_topic[k] for name, one in measures.items() if one.per_topic is not None},
         )
         for k, words in enumerate(run.top_words(10))
     ]
