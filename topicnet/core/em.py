@@ -242,10 +242,7 @@ def _best_of_contexts(
     on_pass: Callable[[int, int], bool],
     documents: list[SparseBatch],
 ) -> tuple[Tensor, Tensor]:
-    """The likeliest of several starts, which differ much on short documents and cost little: theta, and beta (V, K).
-
-    Each starts from the words, as documents made of the words they occur with.
-    """
+    """The likeliest of several starts from words, each a document of the words beside it: theta, and beta (V, K)."""
     of_documents = min(MOST_DOCUMENT_PASSES, round(counts.sum() / counts.shape[1] / TOKENS_OF_A_PASS))
     of_contexts = math.ceil(n_passes / 2)
     contexts = (counts.T @ counts).tocsr().astype(np.float32)

@@ -102,13 +102,14 @@ class Fitting:
         totals = self.training.column_sums()
         self._check_same(totals)
         saved = self._saved()
-        self.network.meet(*self._summary(totals))
+        mean_length = float(totals.sum()) / self.training.n_docs
+        smoothed = (totals + 0.5) / (totals + 0.5).sum()
+        self.network.meet(torch.as_tensor(smoothed, dtype=torch.float32, device=self.device), mean_length)
         if saved is None:
             self._start()
         self.start_complete = saved is not None or not self.interrupted()
         batches = self._batches(self.training)
         epochs = self.settings.epochs(len(batches))
-        mean_length = self.network.mean_length
         unigram = torch.as_tensor(totals, device=self.device)
         self.monitor = CollapseMonitor(
             self.network,
@@ -188,12 +189,6 @@ class Fitting:
         """Give every process the weights of rank zero."""
         if self.world is not None:
             self.world.broadcast(self.network.state_dict().values())
-
-    def _summary(self, totals: NDArray[np.float64]) -> tuple[Tensor, float]:
-        """Word frequencies (V,), smoothed, and tokens per document."""
-        unigram = (totals + 0.5) / (totals + 0.5).sum()
-        mean_length = float(totals.sum()) / self.training.n_docs
-        return torch.as_tensor(unigram, dtype=torch.float32, device=self.device), mean_length
 
     def _split(self, documents: Rows) -> tuple[Rows, csr_matrix | None]:
         least, most = VALIDATION_DOCS

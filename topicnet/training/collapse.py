@@ -88,12 +88,7 @@ class HealthReport:
 
 
 def judge(
-    beta: Tensor,
-    largest: Tensor,
-    kl_per_dimension: Tensor,
-    theta_spread: float,
-    training: TrainResult,
-    reseeded: int,
+    beta: Tensor, largest: Tensor, kl_per_dimension: Tensor, theta_spread: float, training: TrainResult, reseeded: int
 ) -> HealthReport:
     """Judge the signs of collapse at the end of a fit.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -18,17 +18,12 @@ CHUNK_ENTRIES = 2**17  # of a parameter's rows at a time: four arrays of 512 KB,
 class _Moments:
     """What Adam remembers of one parameter."""
 
-    parameter: nn.Parameter
+    parameter: Tensor
     lr_scale: float
     decay: float
-    first: Tensor = field(init=False)
-    second: Tensor = field(init=False)
-    steps: Tensor = field(init=False)  # a scalar; of a parameter with sparse gradients, the step each row last moved in
-
-    def __post_init__(self) -> None:
-        self.first = torch.zeros_like(self.parameter, memory_format=torch.contiguous_format)
-        self.second = torch.zeros_like(self.first)
-        self.steps = torch.zeros((), dtype=torch.float32, device=self.first.device)  # as the kernel of a GPU reads it
+    first: Tensor
+    second: Tensor
+    steps: Tensor  # a scalar; of a parameter with sparse gradients, the step each row last moved in
 
 
 class Adam:
@@ -111,7 +106,9 @@ class Adam:
 
     def _moments_of(self, name: str, parameter: nn.Parameter) -> _Moments:
         if name not in self._moments:
-            self._moments[name] = _Moments(parameter, *self._settings[name])
+            first = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
+            steps = torch.zeros((), dtype=torch.float32, device=first.device)  # as the kernel of a GPU reads it
+            self._moments[name] = _Moments(parameter, *self._settings[name], first, torch.zeros_like(first), steps)
         return self._moments[name]
 
     def _move_rows(self, moments: _Moments, gradient: Tensor, rate: float) -> None:
@@ -125,11 +122,10 @@ class Adam:
         n_rows = max(1, CHUNK_ENTRIES // max(1, whole.shape[1]))
         for part in (slice(begin, begin + n_rows) for begin in range(0, len(rows), n_rows)):
             some = rows[part]
-            few = _Moments.__new__(_Moments)
-            few.parameter = whole.index_select(0, some)  # type: ignore[assignment]
-            few.first = moments.first.index_select(0, some).mul_((FIRST_DECAY ** missed[part])[:, None])
-            few.second = moments.second.index_select(0, some).mul_((SECOND_DECAY ** missed[part])[:, None])
-            few.steps = torch.full((), self.n_steps - 1.0, dtype=torch.float32, device=whole.device)
+            first = moments.first.index_select(0, some).mul_((FIRST_DECAY ** missed[part])[:, None])
+            second = moments.second.index_select(0, some).mul_((SECOND_DECAY ** missed[part])[:, None])
+            steps = torch.full((), self.n_steps - 1.0, dtype=torch.float32, device=whole.device)
+            few = replace(moments, parameter=whole.index_select(0, some), first=first, second=second, steps=steps)
             _adam([few], [values[part]], moments.lr_scale * rate, moments.decay)
             whole.index_copy_(0, some, few.parameter)
             moments.first.index_copy_(0, some, few.first)
