@@ -18,7 +18,7 @@ from typing import TextIO
 import numpy as np
 import pytest
 
-from tests.support.command_line import ENVIRONMENT, Topicnet, snapshot
+from tests.support.command_line import ENVIRONMENT, Topicnet, Warm, snapshot
 from tests.support.corpora import THEMES
 from topicnet.text.corpus import Corpus
 from topicnet.text.readers.documents import Documents
@@ -254,17 +254,17 @@ def test_what_cannot_be_is_one_line(texts: Path, tmp_path: Path, options: tuple[
     ],
 )
 def test_an_engine_that_is_none_is_one_line(
-    texts: Path, tmp_path: Path, topicnet: Topicnet, options: tuple[str, ...], said: str
+    texts: Path, tmp_path: Path, warm: Warm, options: tuple[str, ...], said: str
 ) -> None:
-    done = topicnet("fit", texts, *options, "--out", "run", cwd=tmp_path)
+    done = warm("fit", texts, *options, "--out", "run", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"topicnet: {said}\n"
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
-def test_without_ray_it_says_how_to_have_it(texts: Path, tmp_path: Path, topicnet: Topicnet) -> None:
-    done = topicnet("fit", texts, "--engine", "ray", "--out", "run", cwd=tmp_path)
+def test_without_ray_it_says_how_to_have_it(texts: Path, tmp_path: Path, warm: Warm) -> None:
+    done = warm("fit", texts, "--engine", "ray", "--out", "run", cwd=tmp_path)
     assert done.returncode == 2
     assert "pip install 'topicnet[ray]'" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -20,8 +20,8 @@ CASES = {
 }
 
 
-# These go through whole fresh processes too: one for each stage at which a fit is refused.
-FRESH = ("a run folder that exists",)
+# After torch was imported, in a new process; test_bad_input.py has one before that.
+FRESH = (pytest.param("a run folder that exists", marks=pytest.mark.slow),)
 
 
 @pytest.fixture

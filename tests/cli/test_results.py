@@ -127,8 +127,8 @@ def test_refining_changes_theta_and_keeps_it_a_distribution(warm: Warm, lee_run:
     assert abs(refined - read_theta(lee_run / "doc_topic.csv")[2]).max() > 0.01
 
 
-def test_export_writes_the_tables_of_the_run_in_every_format(topicnet: Topicnet, lee_run: Path, tmp_path: Path) -> None:
-    done = topicnet("export", lee_run, "--doc-topic", "d.csv", "--topic-word", "w.csv")
+def test_export_writes_the_tables_of_the_run_in_every_format(warm: Warm, lee_run: Path, tmp_path: Path) -> None:
+    done = warm("export", lee_run, "--doc-topic", "d.csv", "--topic-word", "w.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert (tmp_path / "d.csv").read_bytes() == (lee_run / "doc_topic.csv").read_bytes()

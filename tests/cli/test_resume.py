@@ -19,8 +19,6 @@ from tests.support.command_line import (
     Warm,
     assert_refused,
     snapshot,
-    start,
-    wait_for,
 )
 from topicnet.storage.atomic import folder_lock
 
@@ -52,16 +50,14 @@ def contents(run: Path) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stopped(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run stopped by Ctrl-C after a few epochs, to be copied."""
     folder = tmp_path_factory.mktemp("stopped")
     (folder / "patient.yaml").write_text("parameters: {patience: 1000, batch_size: 20}\n")
-    with start(*OPTIONS, cwd=folder) as process:
-        wait_for(process, "training 1/")
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "the same command with --resume goes on" in said
+    trained = f"{SAVED[:-1]}000020"  # the second epoch has begun
+    done = warm(*OPTIONS, cwd=folder, env=ALWAYS, kill_when=trained, kill_with=signal.SIGINT, taught=True)
+    assert done.returncode == 130, done.stderr
+    assert "the same command with --resume goes on" in done.stderr
     return folder
 
 

@@ -1,5 +1,7 @@
 """Options that belong to one model: priors, kernels, embeddings, latent sizes, components."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -31,6 +33,12 @@ def clusters(seed):
     return csr_matrix(counts), beta, cluster
 
 
+@cache
+def fitted_to_clusters(kind, seed, **options):
+    """Fit a model once for all tests that use it."""
+    return kind(8, random_state=seed, **options).fit(clusters(seed)[0])
+
+
 # ---------------------------------------------------------------- planted truth
 
 
@@ -38,15 +46,17 @@ def clusters(seed):
 @pytest.mark.taught
 @pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS.keys())
 def test_clear_clusters_are_found(kind, seed):
-    counts, truth, _ = clusters(seed)
-    assert matched_cosine(kind(8, random_state=seed).fit(counts).components_, truth) >= 0.9
+    _, truth, _ = clusters(seed)
+    assert matched_cosine(fitted_to_clusters(kind, seed).components_, truth) >= 0.9
 
 
 @SEEDS
+@pytest.mark.taught
 @pytest.mark.parametrize("assignment", ["optimal", pytest.param("mean_posterior", marks=pytest.mark.slow)])
 def test_components_of_gmntm_are_the_clusters(assignment, seed):
     counts, truth, cluster = clusters(seed)
-    model = GMNTM(8, assignment=assignment, random_state=seed).fit(counts)
+    model = fitted_to_clusters(GMNTM, seed, **({} if assignment == "optimal" else {"assignment": assignment}))
+    assert model.assignment == assignment
     found = model.predict_component(counts)
     assert found.shape == (800, 8)
     assert np.allclose(found.sum(1), 1, atol=1e-5)

@@ -86,8 +86,8 @@ class Warm:
 
     Encoders are warmed up for a few steps only, unless `taught` asks for the default number.
 
-    A call can be killed (SIGKILL, status -9) a number of seconds after its start, or after a file matching a pattern
-    appears.
+    A call can be killed a number of seconds after its start, or after a file matching a pattern appears; with SIGKILL
+    (status -9) or another signal.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -110,6 +110,7 @@ class Warm:
         stdout: str | None = None,
         kill_after: float | None = None,
         kill_when: str | None = None,
+        kill_with: signal.Signals = signal.SIGKILL,
         taught: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         streams = {name: self.folder / name for name in ("stdin", "stdout", "stderr")}
@@ -123,6 +124,7 @@ class Warm:
             "file_limit": file_limit,
             "kill_after": 0.0 if kill_when is not None and kill_after is None else kill_after,
             "kill_when": kill_when,
+            "kill_with": kill_with,
             "taught": taught,
         }
         if stdout is not None:

@@ -34,7 +34,7 @@ def serve() -> None:
             ended, status = os.waitpid(child, os.WNOHANG)
         if not ended and request["kill_after"] is not None:
             time.sleep(request["kill_after"])
-            os.kill(child, signal.SIGKILL)
+            os.kill(child, request["kill_with"])
         if not ended:
             status = os.waitpid(child, 0)[1]
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
