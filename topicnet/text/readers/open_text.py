@@ -15,9 +15,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Protocol
+from typing import Any
 
 from topicnet.errors import CorpusError
 from topicnet.text.readers.documents import Reading, SkippedRows, shown
@@ -28,12 +28,6 @@ _ZSTD_BYTES = 1 << 8  # read at a time: at worst they stand for 30,000 times as 
 _ZSTD_WINDOW_BYTES = 1 << 31  # the most there is: large public archives are packed with it
 _MARKED = "topicnet.marked"
 _MARK = 0xD800  # a byte that is no text becomes this surrogate plus the byte, which no sound text holds
-
-
-class _Opened(Protocol):
-    """What is asked of an open file."""
-
-    def read(self, size: int, /) -> bytes: ...
 
 
 class _DamagedError(Exception):
@@ -133,10 +127,9 @@ class File:
         """Decoded text in order, without a byte order mark."""
         strict = self.skipped is None
         decoder = codecs.getincrementaldecoder(self.encoding)("strict" if strict else _MARKED)
-        line, at_start, data = 1, True, b"..."
-        with reading(self.name), self._open() as file:
-            while data:
-                data = file.read(_CHUNK_BYTES)
+        line, at_start = 1, True
+        with reading(self.name):
+            for data in chain(self._unpacked(), [b""]):
                 self.progress.n_bytes += len(data)
                 text = self._decode(decoder, data, line)
                 if strict and (nul := text.find("\0")) >= 0:
@@ -150,16 +143,20 @@ class File:
                     yield text.removeprefix("\ufeff") if at_start else text
                     at_start = False
 
-    @contextmanager
-    def _open(self) -> Iterator[_Opened]:
+    def _unpacked(self) -> Iterator[bytes]:
+        """The bytes of the file, about a chunk at a time."""
         if self.path is None:
             if sys.stdin is None:
                 raise CorpusError("standard input is closed, expected documents. Pipe some in or name a file")
             _let_ctrl_c_through()
-            yield sys.stdin.buffer
+            yield from iter(lambda: sys.stdin.buffer.read(_CHUNK_BYTES), b"")
             return
-        with _opened(self.path) as file:
-            yield file
+        ending = self.path.suffix.lower()
+        if ending == ".zst":
+            yield from _zstandard_chunks(self.path)
+            return
+        with gzip.open(self.path, "rb") if ending == ".gz" else self.path.open("rb") as file:
+            yield from iter(lambda: file.read(_CHUNK_BYTES), b"")
 
     def _decode(self, decoder: codecs.IncrementalDecoder, data: bytes, line: int) -> str:
         flags = decoder.getstate()[1]
@@ -179,52 +176,28 @@ class File:
             ) from error
 
 
-def _opened(path: Path) -> BinaryIO | gzip.GzipFile | _Zstandard:
-    match path.suffix.lower():
-        case ".gz":
-            return gzip.open(path, "rb")
-        case ".zst":
-            return _Zstandard(path)
-    return path.open("rb")
-
-
-class _Zstandard:
-    """A file of Zstandard frames, which may not end within one: the reader of the library takes that for its end."""
-
-    def __init__(self, path: Path) -> None:
-        self._library = installed("zstandard", shown(str(path)), "zstandard")
-        self._frames = self._library.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
-        self._frame: Any = None
-        self._file = path.open("rb")
-        self._left = b""  # read, and beyond the end of the last frame
-
-    def __enter__(self) -> _Zstandard:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._file.close()
-
-    def read(self, size: int, /) -> bytes:
-        """At least as many bytes as asked for (a block is whole), fewer at the end only."""
-        parts: list[bytes] = []
-        n_bytes = 0
-        while n_bytes < size and (data := self._left or self._file.read(_ZSTD_BYTES)):
-            parts.append(self._decompress(data))
+def _zstandard_chunks(path: Path) -> Iterator[bytes]:
+    """Unpack Zstandard frames, which may not end within one: the reader of the library takes that for the end."""
+    library = installed("zstandard", shown(str(path)), "zstandard")
+    frames = library.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
+    frame, left = None, b""  # left: read, and beyond the end of the last frame
+    parts: list[bytes] = []
+    n_bytes = 0
+    with path.open("rb") as file:
+        while data := left or file.read(_ZSTD_BYTES):
+            frame = frame or frames.decompressobj()
+            try:
+                parts.append(frame.decompress(data))
+            except library.ZstdError as error:
+                raise _DamagedError(str(error)) from error
+            frame, left = (None, frame.unused_data) if frame.eof else (frame, b"")
             n_bytes += len(parts[-1])
-        if n_bytes < size and self._frame is not None:
-            raise _DamagedError("it ends too early")
-        return b"".join(parts)
-
-    def _decompress(self, data: bytes) -> bytes:
-        self._frame = self._frame or self._frames.decompressobj()
-        try:
-            part: bytes = self._frame.decompress(data)
-        except self._library.ZstdError as error:
-            raise _DamagedError(str(error)) from error
-        self._left = b""
-        if self._frame.eof:
-            self._left, self._frame = self._frame.unused_data, None
-        return part
+            if n_bytes >= _CHUNK_BYTES:
+                yield b"".join(parts)
+                parts, n_bytes = [], 0
+    if frame is not None:
+        raise _DamagedError("it ends too early")
+    yield b"".join(parts)
 
 
 @contextmanager
