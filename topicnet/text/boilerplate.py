@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 from scipy.special import gammaln
 
 from topicnet.errors import InputError
+from topicnet.storage.mapped import row_blocks
 from topicnet.text.corpus import Corpus
 from topicnet.text.token_counts import TOKENS_AT_ONCE, token_blocks
 
@@ -240,13 +241,10 @@ def _company_of(corpus: Corpus, rows: NDArray[np.intp], words: NDArray[np.intp])
 def _examples(corpus: Corpus, words: NDArray[np.intp]) -> list[list[int]]:
     """Rows of the first documents that hold each word."""
     rows: list[list[int]] = [[] for _ in words]
-    counts = corpus.counts
-    for begin in range(0, counts.nnz, TOKENS_AT_ONCE):
-        indices = counts.indices[begin : begin + TOKENS_AT_ONCE]
-        for word, own in zip(words, rows, strict=True):
-            if len(own) < EXAMPLES:
-                cells = begin + np.flatnonzero(indices == word)[: EXAMPLES - len(own)]
-                own.extend((np.searchsorted(counts.indptr, cells, side="right") - 1).tolist())
+    for at, block in row_blocks(corpus.counts):
+        columns = block[:, words].tocsc()
+        for own, begin, end in zip(rows, columns.indptr, columns.indptr[1:], strict=False):
+            own.extend((at.start + columns.indices[begin:end][: EXAMPLES - len(own)]).tolist())
         if all(len(own) == EXAMPLES for own in rows):
             break
     return rows

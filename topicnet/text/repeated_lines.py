@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
@@ -69,9 +70,9 @@ def repeated_lines(corpus: Corpus, top: int = 10, *, length: int = 4) -> list[Re
     filled = int((lengths > 0).sum())
     fewest = max(FEWEST, min(math.ceil(SHARE * filled), max(DOCUMENTS, math.ceil(LARGE_SHARE * filled))))
     windows = _frequent(corpus.tokens, lengths, length, fewest)
-    words = np.asarray(corpus.tokens)[windows.first[:, None] + np.arange(length)]
-    lines = _put_together([tuple(row) for row in words.tolist()], windows.documents.tolist(), top)
-    starts = [windows.hashes[i] for i, _, _ in lines]
+    words = np.asarray(corpus.tokens)[windows["first"].to_numpy()[:, None] + np.arange(length)]
+    lines = _put_together([tuple(row) for row in words.tolist()], windows["documents"].to_list(), top)
+    starts = [windows["hash"][i] for i, _, _ in lines]
     examples = _examples(corpus.tokens, lengths, length, starts)
     return [
         RepeatedLine(
@@ -82,15 +83,6 @@ def repeated_lines(corpus: Corpus, top: int = 10, *, length: int = 4) -> list[Re
         )
         for (_, line, documents), rows in zip(lines, examples, strict=True)
     ]
-
-
-@dataclass(frozen=True)
-class _Windows:
-    """Different stretches of `length` words."""
-
-    hashes: NDArray[np.uint64]
-    documents: NDArray[np.int64]  # that hold each
-    first: NDArray[np.int64]  # where each stands first
 
 
 def _windows(
@@ -111,8 +103,8 @@ def _windows(
         begin += len(part)
 
 
-def _frequent(tokens: NDArray[np.int32], lengths: NDArray[np.int64], length: int, fewest: int) -> _Windows:
-    """The windows that `fewest` documents or more hold.
+def _frequent(tokens: NDArray[np.int32], lengths: NDArray[np.int64], length: int, fewest: int) -> pl.DataFrame:
+    """The windows that `fewest` documents or more hold: their hash, their documents, and where each stands first.
 
     A first pass counts them in bins that several may share, so that the second needs to hold only those that can be
     frequent.
@@ -122,26 +114,14 @@ def _frequent(tokens: NDArray[np.int32], lengths: NDArray[np.int64], length: int
     for hashes, _, _ in _windows(tokens, lengths, length):
         where, often = np.unique(hashes % n_bins, return_counts=True)
         bins[where] += often.astype(np.uint32)
-    found = _Windows(np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+    found = pl.DataFrame(schema={"hash": pl.UInt64, "documents": pl.UInt32, "first": pl.Int64})
     for hashes, places, documents in _windows(tokens, lengths, length):
-        likely = np.flatnonzero(bins[hashes % n_bins] >= fewest)
-        likely = likely[np.lexsort((documents[likely], hashes[likely]))]
-        likely = likely[_changes(hashes[likely], documents[likely])]  # once a document
-        hashes = np.concatenate([found.hashes, hashes[likely]])
-        weights = np.concatenate([found.documents, np.ones(len(likely), dtype=np.int64)])
-        places = np.concatenate([found.first, places[likely]])
-        distinct, at, which = np.unique(hashes, return_index=True, return_inverse=True)
-        found = _Windows(distinct, np.bincount(which, weights, len(distinct)).astype(np.int64), places[at])
-    kept = np.flatnonzero(found.documents >= fewest)
-    kept = kept[np.lexsort((found.first[kept], -found.documents[kept]))][:MOST_WINDOWS]
-    return _Windows(found.hashes[kept], found.documents[kept], found.first[kept])
-
-
-def _changes(hashes: NDArray[np.uint64], documents: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of sorted pairs differ from the one before."""
-    new = np.ones(len(hashes), dtype=bool)
-    new[1:] = (hashes[1:] != hashes[:-1]) | (documents[1:] != documents[:-1])
-    return new
+        likely = bins[hashes % n_bins] >= fewest
+        block = pl.DataFrame({"hash": hashes[likely], "documents": documents[likely], "first": places[likely]})
+        block = block.group_by("hash").agg(pl.col("documents").n_unique(), pl.col("first").min())
+        found = pl.concat([found, block]).group_by("hash").agg(pl.col("documents").sum(), pl.col("first").min())
+    kept = found.filter(pl.col("documents") >= fewest)
+    return kept.sort("documents", "first", descending=[True, False]).head(MOST_WINDOWS)
 
 
 def _put_together(
@@ -180,15 +160,13 @@ def _put_together(
     return sorted(lines, key=lambda line: -line[2])
 
 
-def _examples(
-    tokens: NDArray[np.int32], lengths: NDArray[np.int64], length: int, wanted: list[np.uint64]
-) -> list[list[int]]:
+def _examples(tokens: NDArray[np.int32], lengths: NDArray[np.int64], length: int, wanted: list[int]) -> list[list[int]]:
     """The first documents that hold each window."""
     rows: list[list[int]] = [[] for _ in wanted]
     for hashes, _, documents in _windows(tokens, lengths, length) if wanted else []:
         for one, own in zip(wanted, rows, strict=True):
             if len(own) < EXAMPLES:
-                own.extend(np.unique(documents[hashes == one])[: EXAMPLES - len(own)].tolist())
+                own.extend(np.unique(documents[hashes == np.uint64(one)])[: EXAMPLES - len(own)].tolist())
         if all(len(own) == EXAMPLES for own in rows):
             break
     return rows
