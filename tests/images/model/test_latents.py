@@ -115,7 +115,7 @@ def test_gmvae_s_divergences_given_w_and_c():
     latents = stirred(made("gmvae")).latents
     batch = some_images(1)
     draw = latents.draw(batch.pixels, batch.noise)
-    w = latents._both(batch.pixels, batch.noise)[1].sample(UPPER)
+    w = latents.posteriors(batch.pixels, batch.noise)[1].sample(UPPER)
     p = latents._components(w)
     log_joint = p.log_density(draw.z[:, None]) - math.log(K)
     assert torch.allclose(draw.log_q_c, log_joint - log_joint.logsumexp(-1, keepdim=True))  # p(c|z,w) is exact

@@ -20,27 +20,18 @@ from topicnet.images.model.latents import CategoricalLatents, GaussianLatents, L
 
 @dataclass(frozen=True)
 class Encoded:
-    """Draws of q(. | x) for N images, as `aggregated_split` asks for them.
+    """Draws of q(. | x) for N images, as `aggregated_split` asks for them."""
 
-    Attributes
-    ----------
-    of : str
-        What of the latents it speaks of.
-    points : tuple of Tensor
-        (N, ...) each: row i drawn from q(. | x_i).
-    log_q_given : callable
-        Rows of the points -> (b, N): log q(point_i | x_j).
-    log_prior : callable
-        Rows of the points -> (b,): log p(point_i).
-    mean_kl : float
-        E log q(point | x) - log p(point) of the same draws, as the model itself weighs them: nats per image.
-    """
+    of: str  # what of the latents it speaks of
+    points: tuple[Tensor, ...]  # (N, ...) each: row i drawn from q(. | x_i)
+    log_q_given: Callable[..., Tensor]  # rows of the points -> (b, N): log q(point_i | x_j)
+    log_prior: Callable[..., Tensor]  # rows of the points -> (b,): log p(point_i)
+    log_ratio: Tensor  # (N,) log p(point_i) - log q(point_i | x_i), as the model itself weighs the draws
 
-    of: str
-    points: tuple[Tensor, ...]
-    log_q_given: Callable[..., Tensor]
-    log_prior: Callable[..., Tensor]
-    mean_kl: float
+    @property
+    def mean_kl(self) -> float:
+        """E log q(point | x) - log p(point): nats per image."""
+        return -float(self.log_ratio.double().mean())
 
 
 def encoded(latents: Latents, batches: Iterable[ImageBatch]) -> Encoded | None:
@@ -58,35 +49,30 @@ def encoded(latents: Latents, batches: Iterable[ImageBatch]) -> Encoded | None:
 
 
 def _points(latents: GaussianLatents | ClusteredLatents, batches: Iterable[ImageBatch], of: str) -> Encoded:
-    z, means, log_vars, ratios = [], [], [], []
-    for batch in batches:
-        q = latents.posterior(batch.pixels, batch.noise)
-        drawn = latents.weighted(batch.pixels, batch.noise)
-        z.append(drawn.code[0])
-        means.append(q.mean)
-        log_vars.append(q.log_var)
-        ratios.append(drawn.log_ratio)
-    mean, log_var = torch.cat(means), torch.cat(log_vars)
+    def tables(batch: ImageBatch) -> tuple[Tensor, ...]:
+        q, drawn = latents.posterior(batch.pixels), latents.weighted(batch.pixels, batch.noise)
+        return drawn.code[0], q.mean, q.log_var, drawn.log_ratio
+
+    z, mean, log_var, log_ratio = _of_all(map(tables, batches))
     prior = latents.prior if isinstance(latents, GaussianLatents) else latents.mixture
 
     def log_q_given(rows: Tensor) -> Tensor:
         return gaussian_log_density_matrix(rows, mean, log_var)
 
-    return Encoded(of, (torch.cat(z),), log_q_given, prior.log_density, _mean_kl(ratios))
+    return Encoded(of, (z,), log_q_given, prior.log_density, log_ratio)
 
 
 def _with_categories(latents: CategoricalLatents, batches: Iterable[ImageBatch]) -> Encoded:
     width = latents.latent_dim
-    codes, features, ratios = [], [], []
-    for batch in batches:
+
+    def tables(batch: ImageBatch) -> tuple[Tensor, ...]:
         drawn = latents.weighted(batch.pixels, batch.noise)
-        codes.append(drawn.code[0])
-        features.append(latents.body(batch.pixels))
-        ratios.append(drawn.log_ratio)
-    code = torch.cat(codes)  # (N, Z + K)
+        return drawn.code[0], latents.body(batch.pixels), drawn.log_ratio
+
+    code, features, log_ratio = _of_all(map(tables, batches))  # (N, Z + K), (N, H), (N,)
     order = code[:, width:].argmax(1).argsort(stable=True)  # by category: a slice then has few of them
     z, c = code[order, :width], code[order, width:].argmax(1)
-    hidden = torch.cat(features)[order]
+    hidden = features[order]
     log_q_c = latents.category(hidden).log_softmax(-1)  # (N, K)
 
     def given_category(k: int) -> Normal:
@@ -109,32 +95,27 @@ def _with_categories(latents: CategoricalLatents, batches: Iterable[ImageBatch])
         chosen = latents.mixture.component(one_hot(of_rows, log_q_c[: len(rows)]))
         return chosen.log_density(rows) + log_p_c
 
-    return Encoded("z and c", (z, c), log_q_given, log_prior, _mean_kl(ratios))
+    return Encoded("z and c", (z, c), log_q_given, log_prior, log_ratio)
 
 
 def _with_weights(latents: WeightedLatents, batches: Iterable[ImageBatch]) -> Encoded:
-    points, means, log_vars, priors, ratios = [], [], [], [], []
-    for batch in batches:
-        hidden = latents.body(batch.pixels)
-        q, q_w = latents.head(hidden, batch.noise), latents.w_head(hidden, batch.noise)
+    def tables(batch: ImageBatch) -> tuple[Tensor, ...]:
+        q, q_w = latents.posteriors(batch.pixels, batch.noise)
         z, w = q.sample(), q_w.sample(UPPER)  # those of `weighted`
-        drawn = latents.weighted(batch.pixels, batch.noise)
-        points.append(torch.cat([z, w], -1))
-        means.append(torch.cat([q.mean, q_w.mean], -1))
-        log_vars.append(torch.cat([q.log_var, q_w.log_var], -1))
-        priors.append(drawn.log_ratio + q.log_density(z) + q_w.log_density(w))
-        ratios.append(drawn.log_ratio)
-    point, mean, log_var, log_p = torch.cat(points), torch.cat(means), torch.cat(log_vars), torch.cat(priors)
+        log_ratio = latents.weighted(batch.pixels, batch.noise).log_ratio
+        log_p = log_ratio + q.log_density(z) + q_w.log_density(w)
+        pairs = (z, w), (q.mean, q_w.mean), (q.log_var, q_w.log_var)
+        return *(torch.cat(pair, -1) for pair in pairs), log_p, log_ratio
+
+    point, mean, log_var, log_p, log_ratio = _of_all(map(tables, batches))
+    numbers = torch.arange(len(point), device=point.device)
 
     def log_q_given(rows: Tensor, index: Tensor) -> Tensor:
         return gaussian_log_density_matrix(rows, mean, log_var)
 
-    def log_prior(rows: Tensor, index: Tensor) -> Tensor:
-        return log_p[index]
-
-    numbers = torch.arange(len(point), device=point.device)
-    return Encoded("z and w", (point, numbers), log_q_given, log_prior, _mean_kl(ratios))
+    return Encoded("z and w", (point, numbers), log_q_given, lambda rows, index: log_p[index], log_ratio)
 
 
-def _mean_kl(log_ratios: list[Tensor]) -> float:
-    return -float(torch.cat(log_ratios).double().mean())
+def _of_all(tables: Iterable[tuple[Tensor, ...]]) -> list[Tensor]:
+    """Join tables given batch by batch."""
+    return [torch.cat(parts) for parts in zip(*tables, strict=True)]

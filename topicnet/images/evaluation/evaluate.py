@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from topicnet.images.evaluation.aggregated import active_units, aggregated_split
 from topicnet.images.evaluation.encoded import encoded
 from topicnet.images.evaluation.measures import category_report, importance_nll, label_report
 from topicnet.images.evaluation.sample_distance import prior_match, sample_likeness
-from topicnet.images.model.batches import ImageBatches
+from topicnet.images.model.batches import ImageBatch, ImageBatches
 from topicnet.images.model.estimator import ROWS, ImageVAE
 from topicnet.images.model.hierarchies import ClusteredLatents
 from topicnet.images.model.latents import Latents
@@ -85,6 +87,7 @@ def evaluate(
         if variant_of(model.variant).has_bound:
             bound = _bound(network, batches, n_resamplings, seeds["bound"])
             bound |= _nll(network, batches, n_importance, seeds["nll"])
+        error = squared_error(network, batches)
         return {
             "data": {
                 "name": data.name,
@@ -93,7 +96,7 @@ def evaluate(
                 "binarised": model.binarises,
             },
             "bound": bound,
-            "reconstruction": _reconstruction(network, batches),
+            "reconstruction": {"per_image": error, "per_pixel": error / data.n_pixels},
             "codes": _codes(network.latents, batches, seeds["codes"]),
             "categories": _categories(network.latents, batches, data.test.labels),
             "prior_match": prior_match(network.latents, batches, seeds["match"]),
@@ -105,19 +108,21 @@ def evaluate(
 
 def _bound(network: Vae, batches: ImageBatches, n_resamplings: int, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
-    tables = []
-    for _ in range(n_resamplings):
-        parts = [network.bound(batch) for batch in batches.repeat(draw_seed(rng))]
-        names = [*parts[0]]
-        tables.append([float(torch.cat([part[name] for part in parts]).double().mean()) for name in names])
-    table = np.array(tables)  # (resamplings, parts)
+    tables = [mean_bound(network, batches.repeat(draw_seed(rng))) for _ in range(n_resamplings)]
+    table = np.array([[*parts.values()] for parts in tables])  # (resamplings, parts)
     nelbo = table.sum(1)
     return {
         "nelbo": float(nelbo.mean()),
         "spread": float(nelbo.std(ddof=1)) if n_resamplings > 1 else None,
         "n_resamplings": n_resamplings,
-        "parts": dict(zip(names, table.mean(0).tolist(), strict=True)),
+        "parts": dict(zip(tables[0], table.mean(0).tolist(), strict=True)),
     }
+
+
+def mean_bound(network: Vae, batches: Iterable[ImageBatch]) -> dict[str, float]:
+    """The parts of the negative evidence lower bound, by name: nats per image."""
+    parts = [network.bound(batch) for batch in batches]
+    return {name: float(torch.cat([part[name] for part in parts]).double().mean()) for name in parts[0]}
 
 
 def _nll(network: Vae, batches: ImageBatches, n_draws: int, seed: int) -> dict[str, Any]:
@@ -132,10 +137,10 @@ def _nll(network: Vae, batches: ImageBatches, n_draws: int, seed: int) -> dict[s
     return {"nll": float(torch.cat(nats).mean()), "n_importance": n_draws}
 
 
-def _reconstruction(network: Vae, batches: ImageBatches) -> dict[str, float]:
-    errors = torch.cat([(network.reconstruct(x) - x).square().sum(-1) for x in (batch.pixels for batch in batches)])
-    per_image = float(errors.double().mean())
-    return {"per_image": per_image, "per_pixel": per_image / batches.pixels.shape[1]}
+def squared_error(network: Vae, batches: ImageBatches) -> float:
+    """Squared error of images decoded from their posterior means, per image."""
+    errors = [(network.reconstruct(x) - x).square().sum(-1) for x in (batch.pixels for batch in batches)]
+    return float(torch.cat(errors).double().mean())
 
 
 def _codes(latents: Latents, batches: ImageBatches, seed: int) -> dict[str, Any]:
@@ -151,9 +156,7 @@ def _codes(latents: Latents, batches: ImageBatches, seed: int) -> dict[str, Any]
             "of": draws.of,
             "n_images": few.n_docs,
             "log_n_images": math.log(few.n_docs),
-            "mutual_information": split.mutual_information,
-            "marginal_kl": split.marginal_kl,
-            "mean_kl": split.mean_kl,
+            **asdict(split),
             "residual": split.mutual_information + split.marginal_kl - draws.mean_kl,
         }
     }

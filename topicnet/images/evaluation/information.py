@@ -8,8 +8,8 @@ that of `evaluate`. A mean image has no noise, so about a continuous code it may
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -26,10 +26,10 @@ from topicnet.images.model.batches import ImageBatch, ImageBatches
 from topicnet.images.model.building import GUESS_LAYERS
 from topicnet.images.model.estimator import ROWS, ImageVAE
 from topicnet.images.model.latents import CategoricalLatents, GaussianLatents
-from topicnet.images.model.nets import Critic, GaussianHead
+from topicnet.images.model.nets import Critic, gaussian_critic
 from topicnet.images.model.penalties import PointInformation
 from topicnet.images.model.settings import MOST_THREADS
-from topicnet.images.model.vae import Vae
+from topicnet.images.model.vae import Objective, Vae
 from topicnet.images.model.variants import WITH_CATEGORIES
 from topicnet.runtime.seeding import draw_seed, seeded
 from topicnet.runtime.threads import chosen_threads
@@ -82,45 +82,19 @@ def information_bound(model: ImageVAE, data: ImageData, *, seed: int = 0, epochs
         return {"of": code.of} | _measured(guesser, code, second, draw_seed(rng)) | {"epochs": ran}
 
 
-class Code(ABC):
-    """Something discrete or continuous that a decoded image is to tell of."""
-
-    of: str
-
-    def __init__(self, network: Vae) -> None:
-        self.network = network
-
-    @abstractmethod
-    def head(self, n_pixels: int, hidden_dim: int) -> nn.Module:
-        """A network that guesses it from an image."""
-
-    @abstractmethod
-    def draw(self, batch: ImageBatch) -> tuple[Tensor, Tensor]:
-        """Decoded images (B, P) and what is to be guessed, (B, n)."""
-
-    @abstractmethod
-    def log_guess(self, out: Any, target: Tensor) -> Tensor:
-        """log Q(target | image), (B,), of what the head puts out."""
-
-    @abstractmethod
-    def surprise(self, batches: ImageBatches, seed: int, n_images: int) -> Tensor:
-        """Of rows that are `n_images` images again and again: numbers (n,) whose mean is the entropy of the code.
-
-        They are also by how much each image moves it, so that intervals take in that the entropy is estimated.
-        """
-
-
-class Categories(Code):
+@dataclass(frozen=True)
+class Categories:
     """c, drawn with the image or, where the decoder is not told it, what q says of it."""
 
+    network: Vae
     of = "c"
 
-    def head(self, n_pixels: int, hidden_dim: int) -> nn.Module:
-        """Logits of the categories."""
+    def guesser(self, n_pixels: int, hidden_dim: int) -> nn.Module:
+        """A network that guesses it from an image: logits of the categories."""
         return Critic(n_pixels, hidden_dim, GUESS_LAYERS, self.network.latents.n_categories or 1)
 
     def draw(self, batch: ImageBatch) -> tuple[Tensor, Tensor]:
-        """One-hot categories, or probabilities (B, K)."""
+        """Decoded images (B, P) and what is to be guessed: one-hot categories, or probabilities (B, K)."""
         latents = self.network.latents
         if isinstance(latents, CategoricalLatents):
             code = latents.weighted(batch.pixels, batch.noise).code
@@ -129,49 +103,52 @@ class Categories(Code):
         assert draw.log_q_c is not None
         return self.network.decode(draw.code), draw.log_q_c.exp()
 
-    def log_guess(self, out: Any, target: Tensor) -> Tensor:
-        """Less the cross-entropy."""
-        logits: Tensor = out
-        nats: Tensor = (target * logits.log_softmax(-1)).sum(-1)
-        return nats
+    def log_guess(self, logits: Tensor, target: Tensor) -> Tensor:
+        """log Q(target | image), (B,), of what the guesser puts out: less the cross-entropy."""
+        return (target * logits.log_softmax(-1)).sum(-1)
 
     def surprise(self, batches: ImageBatches, seed: int, n_images: int) -> Tensor:
-        """-sum_k q(k | x) log q(k)."""
+        """Of rows that are `n_images` images again and again: numbers (n,) whose mean is the entropy of the code.
+
+        They are also by how much each image moves it, so that intervals take in that the entropy is estimated. Here
+        -sum_k q(k | x) log q(k).
+        """
         latents = self.network.latents
         if isinstance(latents, CategoricalLatents):
             shares = [latents.log_categories(batch.pixels).exp() for batch in batches]
         else:
             shares = [self.draw(batch)[1] for batch in batches.repeat(seed)]
         q = torch.cat(shares).double().view(-1, n_images, shares[0].shape[1]).mean(0)  # (n, K)
-        surprise: Tensor = -torch.special.xlogy(q, q.mean(0)).sum(-1)
-        return surprise
+        return cast(Tensor, -torch.special.xlogy(q, q.mean(0)).sum(-1))
 
 
-class Dimensions(Code):
-    """Some dimensions of z, those that vmi-z has chosen."""
+@dataclass(frozen=True)
+class Dimensions:
+    """Some dimensions of z, those that vmi-z has chosen: the same of them."""
 
-    def __init__(self, network: Vae, latents: GaussianLatents, chosen: Tensor) -> None:
-        super().__init__(network)
-        self.latents, self.chosen = latents, chosen
-        self.of = " and ".join(f"z_{j}" for j in chosen.tolist())
+    network: Vae
+    latents: GaussianLatents
+    chosen: Tensor
 
-    def head(self, n_pixels: int, hidden_dim: int) -> nn.Module:
+    @property
+    def of(self) -> str:
+        return " and ".join(f"z_{j}" for j in self.chosen.tolist())
+
+    def guesser(self, n_pixels: int, hidden_dim: int) -> nn.Module:
         """A Gaussian, as in the training."""
-        body = Critic(n_pixels, hidden_dim, GUESS_LAYERS, hidden_dim)
-        return nn.Sequential(body, nn.LeakyReLU(Critic.SLOPE), GaussianHead(hidden_dim, len(self.chosen)))
+        return gaussian_critic(n_pixels, hidden_dim, GUESS_LAYERS, len(self.chosen))
 
     def draw(self, batch: ImageBatch) -> tuple[Tensor, Tensor]:
-        """The values drawn."""
+        """Decoded images (B, P) and the values drawn (B, n)."""
         draw = self.latents.draw(batch.pixels, batch.noise)
         return self.network.decode(draw.code), draw.z[:, self.chosen]
 
-    def log_guess(self, out: Any, target: Tensor) -> Tensor:
-        """Log density."""
-        guess: Normal = out
+    def log_guess(self, guess: Normal, target: Tensor) -> Tensor:
+        """Log density, (B,)."""
         return guess.log_density(target)
 
     def surprise(self, batches: ImageBatches, seed: int, n_images: int) -> Tensor:
-        """-log of the aggregated posterior's density at the draws."""
+        """-log of the aggregated posterior's density at the draws, (n,)."""
         posteriors = [self.latents.posterior(batch.pixels, batch.noise) for batch in batches.repeat(seed)]
         z = torch.cat([q.sample()[:, self.chosen] for q in posteriors])
         mean = torch.cat([q.mean[:, self.chosen] for q in posteriors])[:n_images]
@@ -180,23 +157,7 @@ class Dimensions(Code):
         return (math.log(n_images) - torch.cat(logs)).view(-1, n_images).mean(0)
 
 
-class Guesser(nn.Module):
-    """What is taught. The model is kept out of its parts: training would train it, and draw its categories relaxed."""
-
-    def __init__(self, code: Code, head: nn.Module) -> None:
-        super().__init__()
-        self.head = head
-        self._draw, self._log_guess = code.draw, code.log_guess
-
-    def log_guess(self, batch: ImageBatch) -> Tensor:
-        """log Q of fresh draws, (B,)."""
-        with torch.no_grad():
-            image, target = self._draw(batch)
-        return self._log_guess(self.head(image), target)
-
-    def terms(self, batch: ImageBatch) -> dict[str, Tensor]:
-        """-log Q, (B,) nats."""
-        return {"nats": -self.log_guess(batch)}
+Code = Categories | Dimensions
 
 
 def _test_pixels(model: ImageVAE, data: ImageData) -> NDArray[Any]:
@@ -220,17 +181,26 @@ def _code_of(model: ImageVAE) -> Code:
 
 def _taught(
     model: ImageVAE, code: Code, pixels: NDArray[Any], rng: np.random.Generator, epochs: int
-) -> tuple[Guesser, int]:
-    device = next(model.network_.parameters()).device
+) -> tuple[nn.Module, int]:
+    """A guesser and the epochs that it learned for; the model is no part of it, so that training leaves it alone."""
+    device = model.network_.device
     init_seed, train_seed = draw_seed(rng), draw_seed(rng)
     with seeded(init_seed, device):
-        guesser = Guesser(code, code.head(model.n_features_in_, max(LEAST_WIDTH, model.sizes_.hidden_dim))).to(device)
+        guesser = code.guesser(model.n_features_in_, max(LEAST_WIDTH, model.sizes_.hidden_dim)).to(device)
     n_held = len(pixels) // HELD
     shown = ImageBatches(_repeated(pixels[n_held:]), BATCH, device, binarise=False)
     held = ImageBatches(_repeated(pixels[:n_held]), ROWS, device, binarise=False)
+    objective = Objective(guesser, lambda batch: {"nats": -_log_guess(guesser, code, batch)})
     options = TrainOptions(epochs, PATIENCE, 0.0, train_seed, device, stage="guess")
-    result = train(guesser, shown, held, Schedule(epochs * len(shown), LEARNING_RATE), options)
+    result = train(objective, shown, held, Schedule(epochs * len(shown), LEARNING_RATE), options)
     return guesser, len(result.history)
+
+
+def _log_guess(guesser: nn.Module, code: Code, batch: ImageBatch) -> Tensor:
+    """log Q of fresh draws, (B,)."""
+    with torch.no_grad():
+        image, target = code.draw(batch)
+    return code.log_guess(guesser(image), target)
 
 
 def _repeated(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -239,11 +209,10 @@ def _repeated(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 @torch.inference_mode()
-def _measured(guesser: Guesser, code: Code, pixels: NDArray[Any], seed: int) -> dict[str, Any]:
-    device = next(guesser.parameters()).device
+def _measured(guesser: nn.Module, code: Code, pixels: NDArray[Any], seed: int) -> dict[str, Any]:
     rows = _repeated(pixels)
-    batches = ImageBatches(rows, ROWS, device, binarise=False)
-    logs = torch.cat([guesser.log_guess(batch) for batch in batches.repeat(seed)]).double()
+    batches = ImageBatches(rows, ROWS, code.network.device, binarise=False)
+    logs = torch.cat([_log_guess(guesser, code, batch) for batch in batches.repeat(seed)]).double()
     log_q = logs.view(-1, len(pixels)).mean(0)  # (n,)
     surprise = code.surprise(batches, seed, len(pixels))
     mean, low, high = mean_and_interval(log_q + surprise, seed)

@@ -86,11 +86,10 @@ def _prior_draws(latents: Latents, noise: Noise, like: Tensor) -> Tensor:
 
 def _samples(network: Vae, n: int, rng: np.random.Generator) -> Tensor:
     """Images drawn from the model, (n, P)."""
-    device = next(network.parameters()).device
     drawn = []
     for begin in range(0, n, ROWS):
         size = min(ROWS, n - begin)
-        noise = Noise.of(draw_seed(rng), np.arange(size), device)
+        noise = Noise.of(draw_seed(rng), np.arange(size), network.device)
         drawn.append(network.likelihood.sample(network.decoder(network.latents.sample(noise, size)), noise))
     return torch.cat(drawn)
 

@@ -178,13 +178,14 @@ class WeightedLatents(Latents):
         shape = (len(w), -1, self.latent_dim)
         return Normal(flat.mean.view(shape), flat.log_var.view(shape))
 
-    def _both(self, x: Tensor, noise: Noise | None) -> tuple[Normal, Normal]:
+    def posteriors(self, x: Tensor, noise: Noise | None) -> tuple[Normal, Normal]:
+        """q(z | x) and q(w | x)."""
         hidden = self.body(x)
         return self.head(hidden, noise), self.w_head(hidden, noise)
 
     def draw(self, x: Tensor, noise: Noise) -> Draw:
         """One z and one w each; p(c | z, w) is exact."""
-        q, q_w = self._both(x, noise)
+        q, q_w = self.posteriors(x, noise)
         z, w = q.sample(), q_w.sample(UPPER)
         p = self._components(w)
         log_p_c = p.log_density(z[:, None]).log_softmax(-1)  # (B, K)
@@ -195,7 +196,7 @@ class WeightedLatents(Latents):
 
     def weighted(self, x: Tensor, noise: Noise) -> Weighted:
         """z and w drawn, categories summed out."""
-        q, q_w = (part.repeated(noise) for part in self._both(x, None))
+        q, q_w = (part.repeated(noise) for part in self.posteriors(x, None))
         z, w = q.sample(), q_w.sample(UPPER)
         logs = self._components(w).log_density(z[:, None])  # (B, K)
         log_p = logs.logsumexp(-1) - math.log(logs.shape[1]) + self.standard.log_density(w)
@@ -213,9 +214,9 @@ class WeightedLatents(Latents):
 
     def codes(self, x: Tensor) -> Tensor:
         """Means of z, (B, Z)."""
-        return self._both(x, None)[0].mean
+        return self.posteriors(x, None)[0].mean
 
     def log_categories(self, x: Tensor) -> Tensor:
         """log p(c | z, w) at the posterior means, (B, K)."""
-        q, q_w = self._both(x, None)
+        q, q_w = self.posteriors(x, None)
         return self._components(q_w.mean).log_density(q.mean[:, None]).log_softmax(-1)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from topicnet.images.data.load import NAMED, ImageData
 from topicnet.images.evaluation.aggregated import active_units
+from topicnet.images.evaluation.evaluate import mean_bound, squared_error
 from topicnet.images.evaluation.measures import category_report, label_report
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.model.settings import MOST_THREADS
@@ -31,31 +32,27 @@ ON_VALIDATION = "weighted sum of the terms of the loss per validation image, of 
 
 def metrics_of(model: ImageVAE, data: ImageData) -> dict[str, Any]:
     """Compute the scores of metrics.json: those on the test images that take seconds."""
-    network = model.network_
-    bounds, errors, codes, log_q = [], [], [], []
+    network, batches = model.network_, model.batches(data.test.pixels)
+    bound = categories = None
     with torch.inference_mode(), chosen_threads(MOST_THREADS):
-        for batch in model.batches(data.test.pixels):
-            if variant_of(model.variant).has_bound:
-                bounds.append(network.bound(batch))
-            errors.append((network.reconstruct(batch.pixels) - batch.pixels).square().sum(-1))
-            codes.append(network.latents.codes(batch.pixels))
-            if network.latents.n_categories is not None:
-                log_q.append(network.latents.log_categories(batch.pixels))
+        if variant_of(model.variant).has_bound:
+            parts = mean_bound(network, batches)
+            bound = {"nelbo": sum(parts.values()), "parts": parts}
+        error = squared_error(network, batches)
+        codes = torch.cat([network.latents.codes(batch.pixels) for batch in batches])
+        if network.latents.n_categories is not None:
+            log_q_c = torch.cat([network.latents.log_categories(batch.pixels) for batch in batches])
+            categories = _categories(log_q_c, data.test.labels)
     return {
         "validation_loss": {"value": model.best_loss_, "convention": ON_VALIDATION},
         "test_images": len(data.test.pixels),
         "convention": ON_TEST,
-        "bound": _bound(bounds) if bounds else None,
-        "squared_error": float(torch.cat(errors).double().mean()),
-        "active_units": active_units(torch.cat(codes)),
+        "bound": bound,
+        "squared_error": error,
+        "active_units": active_units(codes),
         "dimensions": network.latents.latent_dim,
-        "categories": _categories(torch.cat(log_q), data.test.labels) if log_q else None,
+        "categories": categories,
     }
-
-
-def _bound(parts: list[dict[str, Tensor]]) -> dict[str, Any]:
-    means = {name: float(torch.cat([part[name] for part in parts]).double().mean()) for name in parts[0]}
-    return {"nelbo": sum(means.values()), "parts": means}
 
 
 def _categories(log_q_c: Tensor, labels: NDArray[np.int64] | None) -> dict[str, Any]:
@@ -74,7 +71,6 @@ def _categories(log_q_c: Tensor, labels: NDArray[np.int64] | None) -> dict[str, 
 def record_of(config: ImageConfig, model: ImageVAE, data: ImageData, status: str, seconds: float) -> dict[str, Any]:
     """Describe a run for run.json, all but the checksums of its files."""
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
-    device = str(next(model.network_.parameters()).device)
     return {
         "kind": "images",
         "status": status,
@@ -92,5 +88,7 @@ def record_of(config: ImageConfig, model: ImageVAE, data: ImageData, status: str
             "binary": data.binary,
         },
         "fit": {"stopped": model.stopped_, "best_epoch": model.best_epoch_, "epochs": len(model.history_)},
-        **environment(device, thread_count(min(MOST_THREADS, os.cpu_count() or 1)), seconds, LIBRARIES),
+        **environment(
+            str(model.network_.device), thread_count(min(MOST_THREADS, os.cpu_count() or 1)), seconds, LIBRARIES
+        ),
     }

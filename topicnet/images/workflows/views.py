@@ -200,8 +200,7 @@ def traverse(
     check_category(model, category)
     check_count("--steps", steps, least=2, most=MOST_STEPS)
     check_number("--span", span, above=0.0, most=WIDEST_SPAN)
-    latents = model.network_.latents
-    device = next(model.network_.parameters()).device
+    latents, device = model.network_.latents, model.network_.device
     with torch.inference_mode(), chosen_threads(MOST_THREADS):
         x = None if image is None else as_shares(torch.as_tensor(image[None]).to(device))
         if category is None and isinstance(latents, CategoricalLatents):
