@@ -12,14 +12,14 @@ K, N_BATCHES = 5, 3
 
 def warm_up_epochs(init):
     """Numbers of epochs of all warm-ups of one fit; a fit from random parameters has only those after reseedings."""
-    counts, _ = planted(600, 100, K, seed=1)
+    counts, _ = planted(300, 60, K, seed=1)
     found = set()
 
     def listen(progress):
         if progress.stage == "warm-up":
             found.add(progress.total)
 
-    model = MODELS["gmntm"](K, init=init, random_state=0, batch_size=200, max_epochs=15)
+    model = MODELS["gmntm"](K, init=init, random_state=0, batch_size=100, max_epochs=1 if init == "em" else 2)
     model.fit(counts, listener=listen)
     assert init == "em" or model.health_.reseeded
     return found
