@@ -35,10 +35,11 @@ import topicnet
 from topicnet.core.em import fit_mixture, refine_theta
 from topicnet.core.sparse import SparseBatches
 from topicnet.evaluate.coherence import npmi, top_words
-from topicnet.evaluate.diversity import duplicate_topics, topic_diversity
+from topicnet.evaluate.diversity import topic_diversity
 from topicnet.evaluate.perplexity import document_completion, summarise_completion, unigram_perplexity
 from topicnet.models import MODELS
 from topicnet.runtime.threads import chosen_threads, thread_count
+from topicnet.training.collapse import duplicate_pairs
 
 CPU = torch.device("cpu")
 EM_PASSES = 60
@@ -147,7 +148,7 @@ def scores(task: Task, fitted: Fitted) -> list[float]:
     return [
         float(npmi(words[:, :10], task.train).mean()),
         topic_diversity(words),
-        len(duplicate_topics(words[:, :10])),
+        len(duplicate_pairs(torch.as_tensor(fitted.beta))),
         task.n_topics - len(np.unique(top[filled])),
         fitted.perplexity,
         fitted.refined,

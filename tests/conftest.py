@@ -12,6 +12,9 @@ settings.load_profile("no deadline")
 
 pytest.register_assert_rewrite("tests.support")
 
+# The many processes that tests start need not compile the package anew each.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

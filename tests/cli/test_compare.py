@@ -11,8 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,13 +70,12 @@ class Compared:
         self.fitted: list[str] = []
         self.said: list[str] = []
 
-    @contextmanager
-    def workers(self, folder: Path) -> Iterator[SimpleNamespace]:
+    def workers(self, folder: Path) -> SimpleNamespace:
         def run(cell: Cell, seconds: float | None = None) -> FittedCell | FailedCell:
             self.fitted.append(cell.name)
             return read_answer(cell, worker._answer(folder, json.dumps(asdict(cell))))
 
-        yield SimpleNamespace(run=run)
+        return SimpleNamespace(run=run, close=lambda: None)
 
     def __call__(
         self, corpus: Path, models: str = "nmf", seeds: int = 1, topics: int = 3, test: Path | None = None, **more: Any
@@ -88,7 +86,7 @@ class Compared:
         self.fitted.clear()
         self.said.clear()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("topicnet.experiments.workspace.workers", self.workers)
+            patch.setattr("topicnet.experiments.workspace.Workers", self.workers)
             patch.setattr("topicnet.experiments.compare.installed", lambda name: name != "lda-tomotopy")
             if not self.in_full:  # the figure and the intervals take longer than the fits
                 patch.setattr("topicnet.experiments.compare.quality_against_time", lambda rows, unigram, corpus: None)
@@ -684,6 +682,6 @@ def test_a_worker_ended_from_outside_is_an_error_and_no_hang(tmp_path: Path) -> 
         by.process.wait(timeout=SECONDS)
         found = by.run(Cell("lda", 2, 0))
     finally:
-        by.end()
+        by.close()
     assert isinstance(found, FailedCell)
     assert "ended from outside" in found.error

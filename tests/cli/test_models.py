@@ -112,7 +112,7 @@ def test_a_changed_component_table_is_refused(corpus: Path, warm: Warm, tmp_path
     assert done.returncode == 0, done.stderr
     table = tmp_path / "run/doc_component.csv"
     table.write_bytes(table.read_bytes().replace(b"ok", b"xx", 1))
-    done = warm("topics", "run", cwd=tmp_path)
+    done = warm("export", "run", "--doc-topic", "d.csv", cwd=tmp_path)
     assert done.returncode == 2
     assert "doc_component.csv" in done.stderr
 

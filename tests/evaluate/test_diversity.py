@@ -1,4 +1,4 @@
-"""Diversity: topic diversity, topic uniqueness, rank-biased overlap, Jensen-Shannon and duplicate topics."""
+"""Diversity: topic diversity, topic uniqueness, rank-biased overlap and Jensen-Shannon."""
 
 from itertools import combinations
 from math import log2
@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from topicnet.errors import InputError
-from topicnet.evaluate.diversity import (
-    duplicate_topics,
-    inverted_rbo,
-    js_diversity,
-    topic_diversity,
-    topic_uniqueness,
-    uniqueness_of_each,
-)
+from topicnet.evaluate.diversity import inverted_rbo, js_diversity, topic_diversity, uniqueness_of_each
+
+
+def topic_uniqueness(topics):
+    return float(uniqueness_of_each(topics).mean())
+
 
 SCORES = [topic_diversity, topic_uniqueness, inverted_rbo]
 
@@ -169,7 +167,7 @@ class TestAllScores:
     def test_those_of_sets_ignore_the_order_of_words(self, score, topics):
         assert score(topics[:, ::-1]) == pytest.approx(score(topics))
 
-    @pytest.mark.parametrize("score", [*SCORES, duplicate_topics])
+    @pytest.mark.parametrize("score", SCORES)
     @pytest.mark.parametrize(
         ("topics", "says"),
         [
@@ -184,31 +182,3 @@ class TestAllScores:
         with pytest.raises(InputError, match=says) as caught:
             score(topics)
         assert "\n" not in str(caught.value)
-
-
-class TestDuplicateTopics:
-    def test_names_each_pair_once(self):
-        topics = np.array([[0, 1, 2], [7, 8, 9], [2, 0, 1], [1, 2, 5]])
-        assert duplicate_topics(topics, 3) == [(0, 2)]
-        assert duplicate_topics(topics, 2) == [(0, 2), (0, 3), (2, 3)]
-
-    def test_eight_of_ten_by_default(self):
-        eight_in_common = np.array([np.arange(10), np.arange(2, 12)])
-        seven_in_common = np.array([np.arange(10), np.arange(3, 13)])
-        assert duplicate_topics(eight_in_common) == [(0, 1)]
-        assert duplicate_topics(seven_in_common) == []
-
-    def test_one_topic_has_no_duplicate(self):
-        assert duplicate_topics(np.arange(10)[None]) == []
-
-    @given(word_lists(), st.data())
-    def test_equals_the_intersection_of_sets(self, topics, data):
-        overlap = data.draw(st.integers(1, topics.shape[1]))
-        pairs = combinations(range(len(topics)), 2)
-        expected = [(i, j) for i, j in pairs if len({*topics[i]} & {*topics[j]}) >= overlap]
-        assert duplicate_topics(topics, overlap) == expected
-
-    @pytest.mark.parametrize("overlap", [0, 4])
-    def test_refuses_an_overlap_no_pair_or_every_pair_would_meet(self, overlap):
-        with pytest.raises(InputError, match=f"overlap is {overlap}; expected 1 to 3"):
-            duplicate_topics(SAME, overlap)

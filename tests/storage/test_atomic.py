@@ -86,7 +86,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(atomic, "_sync_file", full)
+    monkeypatch.setattr(atomic, "_sync", full)
 
 
 # ---------------------------------------------------------------- whole or not at all

@@ -7,7 +7,7 @@ from tests.support.tensors import CPU
 from topicnet.core.counter_rng import Noise
 from topicnet.images.model.batches import ImageBatch
 from topicnet.images.model.building import build
-from topicnet.images.model.settings import Sizes
+from topicnet.images.model.nets import Sizes
 from topicnet.images.model.variants import VARIANTS, resolve_parameters
 from topicnet.runtime.seeding import seeded
 

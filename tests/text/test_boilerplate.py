@@ -126,7 +126,7 @@ def test_blocks_leave_no_trace(at_once: int, monkeypatch: pytest.MonkeyPatch) ->
     words, lines = suggest(corpus, 20), repeated_lines(corpus, 5, length=3)
     monkeypatch.setattr(boilerplate, "TOKENS_AT_ONCE", at_once)
     monkeypatch.setattr(boilerplate, "COMPANY_NUMBERS", at_once)
-    monkeypatch.setattr("topicnet.text.repeated_lines.TOKENS_AT_ONCE", at_once)
+    monkeypatch.setattr("topicnet.text.token_counts.TOKENS_AT_ONCE", at_once)
     parts = suggest(corpus, 20)
     assert [found.word for found in parts] == [found.word for found in words]
     assert [found.reason for found in parts] == [found.reason for found in words]

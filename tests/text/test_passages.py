@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topicnet.errors import InputError
-from topicnet.text import passages as passages_module
+from topicnet.text import token_counts
 from topicnet.text.corpus import Corpus
 from topicnet.text.passages import Passages, document_theta, in_passages
 from topicnet.text.tokens.options import TextOptions
@@ -84,7 +84,7 @@ def test_a_document_without_words_is_one_passage_without_words() -> None:
 def test_blocks_leave_no_trace(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = counted(["aa bb cc aa bb", "", "cc cc", "aa " * 9, ""])
     whole = in_passages(corpus, 3).counts
-    monkeypatch.setattr(passages_module, "TOKENS_AT_ONCE", at_once)
+    monkeypatch.setattr(token_counts, "TOKENS_AT_ONCE", at_once)
     parts = in_passages(corpus, 3).counts
     np.testing.assert_array_equal(parts.toarray(), whole.toarray())
     parts.check_format(full_check=True)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topicnet.training.collapse import HealthReport, duplicate_pairs, judge, largest_topics
-from topicnet.training.progress import Rollback
+from topicnet.training.progress import Rollback, TrainResult
 
 
 def topics_with(lists, vocab_size):
@@ -61,15 +61,17 @@ def test_the_largest_topic_of_each_document_is_counted():
     assert largest_topics(theta).tolist() == [2, 1, 0, 0]
 
 
-def verdict(n_topics=50, twins=(), dead=(), kl_per_dimension=(1.0,) * 10, theta_spread=0.2, **training):
+def verdict(n_topics=50, twins=(), dead=(), kl_per_dimension=(1.0,) * 10, theta_spread=0.2, reseeded=0, **training):
     """A verdict on topics of ten words each, but for these pairs of twins."""
     lists = [list(range(10 * k, 10 * k + 10)) for k in range(n_topics)]
     for i, j in twins:
         lists[j] = lists[i]
     largest = torch.full((n_topics,), 5)
     largest[list(dead)] = 0
-    training = {"stopped": "done", "best_epoch": 3, "rollbacks": [], "reseeded": 0} | training
-    return judge(topics_with(lists, 10 * n_topics), largest, torch.tensor(kl_per_dimension), theta_spread, **training)
+    given = {"history": [], "best_epoch": 3, "best_loss": 1.0, "stopped": "done", "rollbacks": [], "interventions": 0}
+    result = TrainResult(**(given | training))
+    beta, usage = topics_with(lists, 10 * n_topics), torch.tensor(kl_per_dimension)
+    return judge(beta, largest, usage, theta_spread, result, reseeded)
 
 
 def test_a_healthy_fit():

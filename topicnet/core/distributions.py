@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -196,14 +195,6 @@ def expected_log_density(first: Tensor, second: Tensor, means: Tensor, log_var: 
     return -0.5 * (second @ precision.T - 2 * first @ (precision * means).T + constant)
 
 
-class ThetaPrior(Protocol):
-    """A distribution over topic proportions that can be drawn from."""
-
-    def sample(self, noise: Noise, like: Tensor, stream: int = PRIOR) -> Tensor:
-        """Draw theta of the shape (n_docs, K), device and type of `like`, from the stream of the noise."""
-        ...
-
-
 @dataclass(frozen=True)
 class Dirichlet:
     """The symmetric Dirichlet over K topics.
@@ -218,7 +209,7 @@ class Dirichlet:
     concentration: float
 
     def sample(self, noise: Noise, like: Tensor, stream: int = PRIOR) -> Tensor:
-        """Draw theta (n_docs, K): independent gammas, normalised.
+        """Draw theta of the shape (n_docs, K) and type of `like`: independent gammas, normalised.
 
         In logs: at small concentrations all gammas of a row underflow together.
         """
@@ -238,8 +229,8 @@ class SoftmaxMixture:
     n_topics: int
     distance: float
 
-    def sample(self, noise: Noise, like: Tensor, stream: int = PRIOR) -> Tensor:
-        """Draw theta (n_docs, K)."""
-        z = noise.normal(stream, like)
+    def sample(self, noise: Noise, like: Tensor) -> Tensor:
+        """Draw theta of the shape (n_docs, K) and type of `like`."""
+        z = noise.normal(PRIOR, like)
         component = noise.choice(COMPONENT, self.n_topics)
         return z.scatter_add_(1, component, torch.full_like(z[:, :1], self.distance)).softmax(-1)

@@ -30,12 +30,12 @@ MANY_TOPICS = 100  # beyond these, pseudo-counts are divided among the topics: e
 BETA_PSEUDO_COUNT = 0.05  # tokens added to every word of a topic
 # Refining an encoder's theta: tokens added to every topic, and to the encoder's topics for each token read.
 DOUBT, BELIEF = 0.1, 0.25
+BATCH = 2_000  # documents at a time, or contexts
 CLUSTER_WORDS = 20_000  # the most frequent words, by which documents are clustered
 CANDIDATES = 1.5  # topics to begin with, for each one wanted: the best of more are better
 # Documents of fewer tokens on average are short: EM starts from words in context there.
 SHORT_DOCUMENT = 15
 CONTEXT_PSEUDO_COUNT = 20.0  # a word's context holds hundreds of tokens
-CONTEXT_BATCH = 2_000
 # After the contexts: the more tokens a word has, the more passes over documents its topics bear and still hold.
 TOKENS_OF_A_PASS, MOST_DOCUMENT_PASSES = 55, 3
 # Starts on short documents, of which the likeliest is kept: at most, and fewer where a pass over the contexts
@@ -152,7 +152,6 @@ def fit_mixture(
     rng: np.random.Generator,
     device: torch.device,
     on_pass: Callable[[int, int], bool] = lambda done, total: True,
-    batch_size: int = 2000,
 ) -> MixtureFit:
     """Fit theta and beta by MAP-EM.
 
@@ -175,7 +174,7 @@ def fit_mixture(
     MixtureFit
         theta (D, K) and beta (K, V) on the device.
     """
-    documents = list(SparseBatches(counts, batch_size, device))
+    documents = list(SparseBatches(counts, BATCH, device))
     if counts.sum() < SHORT_DOCUMENT * counts.shape[0]:
         theta, beta_t = _best_of_contexts(counts, n_topics, n_passes, rng, device, on_pass, documents)
     else:
@@ -243,16 +242,13 @@ def _best_of_contexts(
     on_pass: Callable[[int, int], bool],
     documents: list[SparseBatch],
 ) -> tuple[Tensor, Tensor]:
-    """The likeliest of several starts, which differ much on short documents and cost little: theta, and beta (V, K).
-
-    Each starts from the words, as documents made of the words they occur with.
-    """
+    """The likeliest of several starts from words, each a document of the words beside it: theta, and beta (V, K)."""
     of_documents = min(MOST_DOCUMENT_PASSES, round(counts.sum() / counts.shape[1] / TOKENS_OF_A_PASS))
     of_contexts = math.ceil(n_passes / 2)
     contexts = (counts.T @ counts).tocsr().astype(np.float32)
     contexts.setdiag(0)
     contexts.eliminate_zeros()
-    batches = list(SparseBatches(contexts, CONTEXT_BATCH, device))
+    batches = list(SparseBatches(contexts, BATCH, device))
     n_starts = max(1, min(SHORT_STARTS, WORK_OF_STARTS // max(1, contexts.nnz * n_topics)))
     passes = _Passes(n_starts * (of_contexts + of_documents), on_pass)
     pseudo_count = divided(THETA_PSEUDO_COUNT, n_topics)

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from torch import Tensor
 
 from topicnet.core.counter_rng import Noise
 from topicnet.core.row_subset import Rows
@@ -91,7 +90,8 @@ class ResidentBatches(SparseBatches):
         places = torch.arange(n_nonzeros, device=self.device) + (first - starts[:-1]).index_select(0, rows)
         columns = self.words.index_select(0, places)
         sorted_columns, order = columns.sort(stable=True)
-        ends = torch.searchsorted(sorted_columns, self._every_word(n_words))
+        every_word = torch.arange(n_words + 1, dtype=torch.int32, device=self.device)
+        ends = torch.searchsorted(sorted_columns, every_word)
         return SparseBatch(
             counts=self.data.index_select(0, places).to(torch.get_default_dtype()),
             rows=rows.int(),
@@ -101,6 +101,3 @@ class ResidentBatches(SparseBatches):
             index=chosen,
             noise=Noise.of(seed, index, self.device),
         )
-
-    def _every_word(self, n_words: int) -> Tensor:
-        return torch.arange(n_words + 1, dtype=torch.int32, device=self.device)

@@ -104,7 +104,23 @@ class _WholeBatchNorm(torch.autograd.Function):
         return (given - means[0] - normal * means[1]) * (weight * scale), mine[1], mine[0], None, None
 
 
-class SparseGaussianEncoder(nn.Module):
+class SparseEncoder(nn.Module):
+    """First layers of an encoder: a sparse layer and a dense one, then dropout."""
+
+    def __init__(self, vocab_size: int, hidden_dim: int, dropout: float) -> None:
+        super().__init__()
+        self.input = SparseLinear(vocab_size, hidden_dim)
+        self.hidden = nn.Linear(hidden_dim, hidden_dim)
+        self.dropout = Dropout(dropout)
+
+    def units(self, batch: SparseBatch) -> Tensor:
+        """Hidden units (B, H) of each document."""
+        h = functional.softplus(self.hidden(functional.softplus(self.input(batch))))
+        units: Tensor = self.dropout(h, batch.noise)
+        return units
+
+
+class SparseGaussianEncoder(SparseEncoder):
     """q(z | x): sparse layer, one dense layer, then mean and log-variance, each batch-normalised.
 
     Batch normalisation keeps every latent dimension in use early on, which is what holds the KL up
@@ -112,10 +128,7 @@ class SparseGaussianEncoder(nn.Module):
     """
 
     def __init__(self, vocab_size: int, hidden_dim: int, latent_dim: int, dropout: float) -> None:
-        super().__init__()
-        self.input = SparseLinear(vocab_size, hidden_dim)
-        self.hidden = nn.Linear(hidden_dim, hidden_dim)
-        self.dropout = Dropout(dropout)
+        super().__init__(vocab_size, hidden_dim, dropout)
         self.mean = nn.Linear(hidden_dim, latent_dim)
         self.log_var = nn.Linear(hidden_dim, latent_dim)
         self.mean_norm = nn.BatchNorm1d(latent_dim)
@@ -128,28 +141,22 @@ class SparseGaussianEncoder(nn.Module):
 
     def forward(self, batch: SparseBatch) -> Normal:
         """Posterior of each document: mean and log-variance (B, Z)."""
-        h = functional.softplus(self.input(batch))
-        h = self.dropout(functional.softplus(self.hidden(h)), batch.noise)  # (B, H)
+        h = self.units(batch)
         norms, inputs = (self.mean_norm, self.log_var_norm), (self.mean(h), self.log_var(h))
         mean, log_var = batch_normalised(norms, inputs, batch.shard)
         return Normal(mean, log_var.clamp(-2 * LOG_VAR_RANGE, LOG_VAR_RANGE), batch.noise)
 
 
-class SparsePointEncoder(nn.Module):
+class SparsePointEncoder(SparseEncoder):
     """A deterministic encoder: sparse layer, one dense layer, then a point (Nan et al. 2019, section 4.1)."""
 
     def __init__(self, vocab_size: int, hidden_dim: int, latent_dim: int, dropout: float) -> None:
-        super().__init__()
-        self.input = SparseLinear(vocab_size, hidden_dim)
-        self.hidden = nn.Linear(hidden_dim, hidden_dim)
-        self.dropout = Dropout(dropout)
+        super().__init__(vocab_size, hidden_dim, dropout)
         self.point = nn.Linear(hidden_dim, latent_dim)
 
     def forward(self, batch: SparseBatch) -> Point:
         """The point of each document, (B, Z)."""
-        h = functional.softplus(self.input(batch))
-        h = self.dropout(functional.softplus(self.hidden(h)), batch.noise)
-        return Point(self.point(h))
+        return Point(self.point(self.units(batch)))
 
 
 class Proportions(nn.Module):

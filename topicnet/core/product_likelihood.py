@@ -96,10 +96,7 @@ class _ProductLogLikelihood(torch.autograd.Function):
 
 
 def _pieces(batch: SparseBatch) -> list[list[slice]]:
-    """The documents of a batch, in pieces for different threads, each in slices.
-
-    The slices made at a time have together no more entries than one slice may.
-    """
+    """The documents of a batch in pieces for different threads, each in slices no larger together than one may be."""
     n_docs, n_words = batch.pattern.shape
     on_cpu = batch.counts.device.type == "cpu"
     n_pieces = PIECES if on_cpu and n_docs >= PIECES and n_docs * n_words >= LEAST_ENTRIES else 1

@@ -36,15 +36,10 @@ ROW_SPARSE_ENTRIES = 2**23
 SMALLEST_PROBABILITY = 1e-30
 
 
-def _announce_once() -> None:
-    """Take torch's one notice per process that CSR tensors are in beta; the three operations used are tested here."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
-        one = torch.tensor([0])
-        torch.sparse_csr_tensor(torch.tensor([0, 1]), one, one, size=(1, 1), check_invariants=False)
-
-
-_announce_once()
+# Take torch's one notice per process that CSR tensors are in beta; the three operations used are tested here.
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
+    torch.sparse_csr_tensor(torch.tensor([0, 1]), torch.tensor([0]), torch.tensor([0]), (1, 1), check_invariants=False)
 
 
 class Pattern(NamedTuple):
@@ -119,12 +114,7 @@ class SparseBatch:
         )
 
     @classmethod
-    def from_csr(
-        cls,
-        counts: csr_matrix,
-        index: NDArray[np.int64],
-        device: torch.device,
-    ) -> SparseBatch:
+    def from_csr(cls, counts: csr_matrix, index: NDArray[np.int64], device: torch.device) -> SparseBatch:
         """Move the rows `index` of the counts (D, V) to the device."""
         (only,) = slice_rows(counts, [index])
         return cls.of(only, index, device)
@@ -308,16 +298,11 @@ def mixture_probabilities(theta: Tensor, beta_t: Tensor, pattern: Pattern) -> Te
     Tensor
         (nnz,), at least `SMALLEST_PROBABILITY`.
     """
-    return sampled_products(theta, beta_t, pattern).clamp_min(SMALLEST_PROBABILITY)
-
-
-def sampled_products(rows: Tensor, columns_t: Tensor, pattern: Pattern) -> Tensor:
-    """Entries of rows (B, K) @ columns_t.T (K, V) at the nonzeros of a pattern only: (nnz,)."""
     if len(pattern.columns) == 0:  # which not every library for GPUs allows
-        return rows.new_zeros(0)
-    zeros = pattern.matrix(rows.new_zeros(len(pattern.columns)))
-    sampled: Tensor = torch.sparse.sampled_addmm(zeros, rows.contiguous(), columns_t.t(), beta=0.0)
-    return sampled.values()
+        return theta.new_zeros(0)
+    zeros = pattern.matrix(theta.new_zeros(len(pattern.columns)))
+    sampled: Tensor = torch.sparse.sampled_addmm(zeros, theta.contiguous(), beta_t.t(), beta=0.0)
+    return sampled.values().clamp_min(SMALLEST_PROBABILITY)
 
 
 def mixture_log_likelihood(theta: Tensor, beta: Tensor, batch: SparseBatch) -> Tensor:

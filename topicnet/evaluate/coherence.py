@@ -20,10 +20,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
 from topicnet.errors import InputError
 from topicnet.evaluate import measures
+from topicnet.evaluate.checks import checked_counts, checked_topics
 from topicnet.evaluate.occurrences import Counts, TokenStream, document_occurrences, window_occurrences
 
 NOT_IN_REFERENCE = -1  # the id of a topic word that the reference's vocabulary does not hold
@@ -109,7 +110,7 @@ def npmi(topics: NDArray[np.integer], counts: Counts) -> NDArray[np.float64]:
     scores 1, the limit. Measure: Bouma 2009; its mean over topic words: Lau, Newman & Baldwin 2014; the
     convention: Dieng, Ruiz & Blei 2020.
     """
-    return measures.npmi(document_occurrences(*_checked_pairs(topics, counts)))
+    return measures.npmi(document_occurrences(*_checked(_paired(topics), counts)))
 
 
 def u_mass(topics: NDArray[np.integer], counts: Counts) -> NDArray[np.float64]:
@@ -137,7 +138,7 @@ def u_mass(topics: NDArray[np.integer], counts: Counts) -> NDArray[np.float64]:
     -----
     Measure: Mimno, Wallach, Talley, Leenders & McCallum 2011; their 1 in the numerator is gensim's 1e-12 here.
     """
-    return measures.u_mass(document_occurrences(*_checked_pairs(topics, counts)))
+    return measures.u_mass(document_occurrences(*_checked(_paired(topics), counts)))
 
 
 def c_uci(
@@ -236,7 +237,7 @@ def coherences(
     InputError
         As the measures.
     """
-    together = document_occurrences(*_checked_pairs(topics, counts))
+    together = document_occurrences(*_checked(_paired(topics), counts))
     scores = {"npmi": measures.npmi(together)}
     if stream is not None:
         table, stream = _checked_stream(topics, stream)
@@ -281,15 +282,8 @@ def _best(weights: NDArray[np.float64], n: int) -> NDArray[np.intp]:
     return candidates[np.argsort(-weights[candidates], kind="stable")[:n]]
 
 
-def _checked_pairs(topics: NDArray[np.integer], counts: Counts) -> tuple[NDArray[np.intp], csr_array]:
-    table, reference = _checked(topics, counts)
-    _check_pairs(table)
-    return table, reference
-
-
 def _checked_stream(topics: NDArray[np.integer], stream: TokenStream) -> tuple[NDArray[np.intp], TokenStream]:
-    table = checked_topics(topics)
-    _check_pairs(table)
+    table = _paired(topics)
     if table.min() < NOT_IN_REFERENCE:
         raise InputError(f"topics holds ids from {table.min()}; expected word ids, {NOT_IN_REFERENCE} for unknown ones")
     if len(stream.tokens) == 0:
@@ -297,36 +291,23 @@ def _checked_stream(topics: NDArray[np.integer], stream: TokenStream) -> tuple[N
     return table, stream
 
 
-def _check_pairs(topics: NDArray[np.intp]) -> None:
-    if topics.shape[1] < 2:
-        raise InputError(f"topics has shape {topics.shape}; a pair needs at least two words per topic")
+def _paired(topics: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Topics of two words or more."""
+    table = checked_topics(topics)
+    if table.shape[1] < 2:
+        raise InputError(f"topics has shape {table.shape}; a pair needs at least two words per topic")
+    return table
 
 
 def _checked(topics: NDArray[np.integer], counts: Counts) -> tuple[NDArray[np.intp], csr_array]:
     """Topics and reference, ready for use and fitting each other."""
-    reference, table = _checked_reference(counts), checked_topics(topics)
-    n_words = reference.shape[1]
+    reference = checked_counts(counts)
+    if 0 in reference.shape:
+        raise InputError(f"counts has shape {reference.shape}; expected at least one document and one word")
+    table, n_words = checked_topics(topics), reference.shape[1]
     if table.min() < NOT_IN_REFERENCE or table.max() >= n_words:
         raise InputError(
             f"topics holds ids from {table.min()} to {table.max()}; expected 0 to {n_words - 1} for words of "
             f"the reference, {NOT_IN_REFERENCE} for others"
         )
     return table, reference
-
-
-def checked_topics(topics: NDArray[np.integer]) -> NDArray[np.intp]:
-    """Return top words as (K, N) word ids; raise InputError for anything else."""
-    table = np.asarray(topics)
-    if table.ndim != 2 or 0 in table.shape:
-        raise InputError(f"topics has shape {table.shape}; expected (K, N) word ids, at least one of each")
-    if not np.issubdtype(table.dtype, np.integer):
-        raise InputError(f"topics holds {table.dtype}; expected integer word ids, as top_words gives them")
-    return table.astype(np.intp, copy=False)
-
-
-def _checked_reference(counts: Counts) -> csr_array:
-    if not issparse(counts) or counts.ndim != 2:
-        raise InputError(f"counts is a {type(counts).__name__}; expected a scipy sparse matrix (D, V)")
-    if 0 in counts.shape:
-        raise InputError(f"counts has shape {counts.shape}; expected at least one document and one word")
-    return csr_array(counts)

@@ -5,8 +5,7 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from topicnet.errors import InputError
-
-SUM_TOLERANCE = 1e-3  # how far from 1 a row of probabilities may sum: float32 softmax over a large vocabulary
+from topicnet.evaluate.checks import checked_rows
 
 
 def js_divergence(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -28,9 +27,10 @@ def js_divergence(first: NDArray[np.floating], second: NDArray[np.floating]) -> 
     InputError
         The numbers of words differ, or a row is no distribution.
     """
-    p, q = _checked(first), _checked(second)
+    p, q = checked_rows(first, "topics", 1), checked_rows(second, "topics", 1)
     if p.shape[1] != q.shape[1]:
         raise InputError(f"topics over {p.shape[1]} and {q.shape[1]} words given; expected one vocabulary")
+    p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
     mixed = np.stack([_entropy((row + q) / 2) for row in p])  # (K, L)
     apart = mixed - (_entropy(p)[:, None] + _entropy(q)) / 2
     bits: NDArray[np.float64] = np.clip(apart, 0.0, 1.0)  # what rounding carries past the ends
@@ -41,14 +41,3 @@ def _entropy(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Bits, of each row."""
     bits: NDArray[np.float64] = -xlogy(rows, rows).sum(axis=1) / np.log(2.0)
     return bits
-
-
-def _checked(table: NDArray[np.floating]) -> NDArray[np.float64]:
-    rows = np.asarray(table, dtype=np.float64)
-    if rows.ndim != 2 or 0 in rows.shape:
-        raise InputError(f"topics of shape {rows.shape} given; expected (K, V), at least one topic and one word")
-    sums = rows.sum(axis=1, keepdims=True)
-    if not ((rows >= 0).all() and (np.abs(sums - 1.0) <= SUM_TOLERANCE).all()):
-        raise InputError("a topic is no distribution; expected rows of probabilities that sum to 1")
-    probabilities: NDArray[np.float64] = rows / sums
-    return probabilities

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from topicnet.errors import InputError
-from topicnet.evaluate.coherence import checked_topics
+from topicnet.evaluate.checks import checked_topics
 from topicnet.evaluate.distance import js_divergence
 
 
@@ -26,33 +26,12 @@ def topic_diversity(topics: NDArray[np.integer]) -> float:
     InputError
         If ``topics`` is not a table of integer ids, or a topic repeats a word.
     """
-    topics = _distinct_words(topics)
+    topics = checked_topics(topics, distinct=True)
     return np.unique(topics).size / topics.size
 
 
-def topic_uniqueness(topics: NDArray[np.integer]) -> float:
-    """Mean of 1 / (number of topics that list the word) over all top words (TU; Nan et al. 2019).
-
-    Parameters
-    ----------
-    topics : (K, N) integer array
-        Word ids, each topic's top words; by custom N = 10.
-
-    Returns
-    -------
-    In [1/K, 1]: 1 when no two topics share a word. A word in c lists adds 1/c to each of them, 1 in all, so
-    TU equals :func:`topic_diversity` at the same N: the two differ by their customary N (10 and 25) alone.
-
-    Raises
-    ------
-    InputError
-        If ``topics`` is not a table of integer ids, or a topic repeats a word.
-    """
-    return float(uniqueness_of_each(topics).mean())
-
-
 def uniqueness_of_each(topics: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Topic uniqueness of each topic: the mean over its words of 1 / (number of topics that list the word).
+    """Topic uniqueness (TU; Nan et al. 2019): mean over a topic's words of 1 / (number of topics that list the word).
 
     Parameters
     ----------
@@ -61,14 +40,16 @@ def uniqueness_of_each(topics: NDArray[np.integer]) -> NDArray[np.float64]:
 
     Returns
     -------
-    (K,) array, each in [1/K, 1]: 1 when no other topic has any of its words.
+    (K,) array, each in [1/K, 1]: 1 when no other topic has any of its words. A word in c lists adds 1/c to each of
+    them, 1 in all, so their mean equals :func:`topic_diversity` at the same N: the two differ by their customary N
+    (10 and 25) alone.
 
     Raises
     ------
     InputError
         If ``topics`` is not a table of integer ids, or a topic repeats a word.
     """
-    topics = _distinct_words(topics)
+    topics = checked_topics(topics, distinct=True)
     _, position, n_topics = np.unique(topics, return_inverse=True, return_counts=True)
     means: NDArray[np.float64] = (1.0 / n_topics[position.reshape(topics.shape)]).mean(axis=1)
     return means
@@ -97,7 +78,7 @@ def inverted_rbo(topics: NDArray[np.integer], weight: float = 0.9) -> float:
     InputError
         If ``topics`` is not a table of integer ids, a topic repeats a word, or ``weight`` is outside (0, 1).
     """
-    topics = _distinct_words(topics)
+    topics = checked_topics(topics, distinct=True)
     if not 0.0 < weight < 1.0:
         raise InputError(f"weight is {weight}; expected a number between 0 and 1, both excluded")
     n_topics, n_words = topics.shape
@@ -135,32 +116,6 @@ def js_diversity(beta: NDArray[np.floating]) -> float:
     return float(apart[np.triu_indices(len(apart), k=1)].mean())
 
 
-def duplicate_topics(topics: NDArray[np.integer], overlap: int = 8) -> list[tuple[int, int]]:
-    """Pairs of topics that share at least ``overlap`` of their top words, in whatever order.
-
-    Parameters
-    ----------
-    topics : (K, N) integer array
-        Word ids, each topic's top words; by custom N = 10.
-    overlap : int
-        Words in common from which on a pair counts as duplicate, 1 to N.
-
-    Returns
-    -------
-    Pairs (i, j) of topic numbers with i < j, in ascending order.
-
-    Raises
-    ------
-    InputError
-        If ``topics`` is not a table of integer ids, a topic repeats a word, or ``overlap`` is not in 1 to N.
-    """
-    topics = _distinct_words(topics)
-    if not 1 <= overlap <= topics.shape[1]:
-        raise InputError(f"overlap is {overlap}; expected 1 to {topics.shape[1]}, the words given per topic")
-    first, second = np.nonzero(np.triu(_shared_words(topics) >= overlap, k=1))
-    return list(zip(first.tolist(), second.tolist(), strict=True))
-
-
 def _shared_words(topics: NDArray[np.intp]) -> NDArray[np.int64]:
     """(K, K) number of words that two topics' lists have in common."""
     n_topics, n_words = topics.shape
@@ -169,11 +124,3 @@ def _shared_words(topics: NDArray[np.intp]) -> NDArray[np.int64]:
     ones = np.ones(topics.size, dtype=np.int64)
     member = csr_array((ones, position.reshape(-1), rows), shape=(n_topics, words.size))
     return (member @ member.T).toarray()
-
-
-def _distinct_words(topics: NDArray[np.integer]) -> NDArray[np.intp]:
-    table = checked_topics(topics)
-    repeats = (np.diff(np.sort(table, axis=1), axis=1) == 0).any(axis=1)
-    if repeats.any():
-        raise InputError(f"topic {int(repeats.argmax())} repeats a word; expected distinct ids in a topic")
-    return table

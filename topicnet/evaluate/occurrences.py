@@ -6,6 +6,7 @@ stretches of windows that hold it, and only where a stretch opens or closes does
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -91,14 +92,12 @@ def _joint_in(topics: NDArray[np.integer], counts: csr_matrix) -> NDArray[np.int
     word_at = np.where(counts.data > 0, _numbers(words, counts.shape[1])[counts.indices], -1)
     places = _word_by_word(word_at)
     docs = np.searchsorted(counts.indptr, places, side="right") - 1
-    rows = np.searchsorted(word_at[places], np.arange(words.size + 1))
+    docs_of = _of_each(words, word_at[places], docs)
 
     def present(few: NDArray[np.integer]) -> _Sets:
         sets = np.zeros(counts.shape[0], dtype=np.int64)
-        for bit, word in enumerate(few):
-            if word >= 0:
-                at = int(np.searchsorted(words, word))
-                sets[docs[rows[at] : rows[at + 1]]] |= 1 << bit
+        for bit, word in enumerate(few.tolist()):
+            sets[docs_of[word]] |= 1 << bit
         return sets, None
 
     return _joint(topics, present)
@@ -154,8 +153,8 @@ def window_occurrences(topics: NDArray[np.integer], stream: TokenStream, size: i
     last = n_windows[doc] - 1
     opens = first_window[doc] + np.minimum(enters, last)
     closes = first_window[doc] + np.minimum(leaves, last) + 1
-    spans = _Spans(words, word_of, opens, closes, int(first_window[-1]))
-    return Occurrences(int(first_window[-1]), _joint(topics, spans.present))
+    n_places = int(first_window[-1])
+    return Occurrences(n_places, _joint(topics, _present_in_windows(words, word_of, opens, closes, n_places)))
 
 
 def _numbers(words: NDArray[np.integer], n_ids: int) -> NDArray[Any]:
@@ -171,46 +170,37 @@ def _word_by_word(word_at: NDArray[np.integer]) -> NDArray[np.intp]:
     return places[np.argsort(word_at[places], kind="stable")]
 
 
-class _Spans:
-    """For each word the stretches of places that hold it, none of them touching another."""
+def _of_each(words: NDArray[np.integer], word_of: NDArray[np.integer], places: NDArray[Any]) -> dict[int, NDArray[Any]]:
+    """The places of each word, which lie word by word; none under -1, which stands for all other words."""
+    parts = np.split(places, np.searchsorted(word_of, np.arange(1, words.size)))
+    return defaultdict(lambda: places[:0], zip(words.tolist(), parts, strict=False))
 
-    def __init__(
-        self,
-        words: NDArray[np.integer],
-        word_of: NDArray[np.int64],
-        opens: NDArray[np.integer],
-        closes: NDArray[np.integer],
-        n_places: int,
-    ) -> None:
-        # Each word on an axis of its own, one behind the other, so that one pass joins the stretches of all.
-        axis = word_of * (n_places + 1)
-        ends = np.maximum.accumulate(axis + closes)
-        fresh = np.ones(len(opens), dtype=bool)
-        fresh[1:] = (axis + opens)[1:] > ends[:-1]
-        self.words = words
-        self.opens = opens[fresh]
-        self.closes = (ends - axis)[np.append(fresh[1:], True)[: len(fresh)]]
-        self.rows = np.searchsorted(word_of[fresh], np.arange(words.size + 1))
 
-    def of(self, word: int) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-        """Where the stretches of a word open and close."""
-        if word < 0:
-            return self.opens[:0], self.closes[:0]
-        at = int(np.searchsorted(self.words, word))
-        rows = slice(self.rows[at], self.rows[at + 1])
-        return self.opens[rows], self.closes[rows]
+def _present_in_windows(
+    words: NDArray[np.integer],
+    word_of: NDArray[np.int64],
+    opens: NDArray[np.integer],
+    closes: NDArray[np.integer],
+    n_places: int,
+) -> Callable[[NDArray[np.integer]], _Sets]:
+    """The sets of words present from each change to the next, and for how many places each holds."""
+    # Each word on an axis of its own, one behind the other, so that one pass joins the stretches of all that touch.
+    axis = word_of * (n_places + 1)
+    ends = np.maximum.accumulate(axis + closes)
+    fresh = np.ones(len(opens), dtype=bool)
+    fresh[1:] = (axis + opens)[1:] > ends[:-1]
+    last = np.append(fresh[1:], True)[: len(fresh)]
+    bounds = _of_each(words, word_of[fresh], np.stack([opens[fresh], (ends - axis)[last]], axis=1).astype(np.int64))
 
-    def present(self, few: NDArray[np.integer]) -> _Sets:
-        """The sets of words present from each change to the next, and for how many places each holds."""
+    def present(few: NDArray[np.integer]) -> _Sets:
         # Place, word and whether it comes or goes in one number: numbers sort faster than their order is found.
-        events: list[NDArray[np.int64]] = []
-        for bit, word in enumerate(few):
-            for goes, place in enumerate(self.of(int(word))):
-                events.append(place.astype(np.int64) << EVENT_BITS | (2 * bit + goes))
-        event = np.sort(np.concatenate(events))
+        events = [bounds[word] << EVENT_BITS | [2 * bit, 2 * bit + 1] for bit, word in enumerate(few.tolist())]
+        event = np.sort(np.concatenate(events), axis=None)
         places, code = event >> EVENT_BITS, event & ((1 << EVENT_BITS) - 1)
         change = np.array([sign * (1 << bit) for bit in range(len(few)) for sign in (1, -1)])
         return np.cumsum(change[code])[:-1], np.diff(places)
+
+    return present
 
 
 def _joint(topics: NDArray[np.integer], present: Callable[[NDArray[np.integer]], _Sets]) -> NDArray[np.int64]:

@@ -1,21 +1,18 @@
 """Perplexity by document completion: read half of a document's tokens, predict the other half."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, csr_matrix, issparse
+from scipy.sparse import csr_array, csr_matrix
 from scipy.special import xlogy
 
 from topicnet.errors import InputError
-
-Counts: TypeAlias = csr_matrix | csr_array
+from topicnet.evaluate.checks import checked_counts, checked_rows
+from topicnet.evaluate.occurrences import Counts
 
 CHUNK_ELEMENTS = 2**17  # float64 numbers gathered at a time, from theta and from beta each: 1 MiB
 UNIGRAM_PSEUDO_COUNT = 1.0  # tokens added to every word of the vocabulary (Laplace)
-SUM_TOLERANCE = 1e-3  # how far from 1 a row of probabilities may sum: float32 softmax over a large vocabulary
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def split_documents(counts: Counts, seed: int) -> tuple[csr_matrix, csr_matrix]:
         If a count is negative or not a whole number, or the seed is negative.
     """
     # A copy in canonical order: the halves depend on the counts, not on how they happen to be stored.
-    whole = csr_matrix(_checked_counts(counts, "counts"), copy=True)
+    whole = csr_matrix(_checked_tokens(counts, "counts"), copy=True)
     whole.sum_duplicates()
     whole.eliminate_zeros()
     n_tokens = whole.data.astype(np.int64)
@@ -102,21 +99,22 @@ def log_likelihood(theta: NDArray[np.floating], beta: NDArray[np.floating], coun
     InputError
         If the shapes do not fit, a row of ``theta`` or ``beta`` is no distribution, or a count is negative.
     """
-    x = _checked_counts(counts, "counts")
-    theta, beta = _checked_rows(theta, "theta"), _checked_rows(beta, "beta")
+    x = _checked_tokens(counts, "counts")
+    theta, beta = checked_rows(theta, "theta"), checked_rows(beta, "beta")
     if theta.shape != (x.shape[0], beta.shape[0]) or beta.shape[1] != x.shape[1]:
         raise InputError(
             f"theta {theta.shape}, beta {beta.shape}, counts {x.shape} do not fit; expected (D, K), (K, V), (D, V)"
         )
     words = np.ascontiguousarray(beta.T)  # (V, K), so that a word's row lies in one piece
     nats = np.zeros(x.shape[0])
-    for chunk in _chunks(x.nnz, max(1, CHUNK_ELEMENTS // theta.shape[1])):
-        docs = _document_of(x, chunk)  # (C,) ascending
+    size = max(1, CHUNK_ELEMENTS // theta.shape[1])
+    for begin in range(0, x.nnz, size):
+        chunk = slice(begin, min(begin + size, x.nnz))
+        docs = np.searchsorted(x.indptr, np.arange(chunk.start, chunk.stop), side="right") - 1  # (C,) ascending
         p = np.einsum("ck,ck->c", theta[docs], words[x.indices[chunk]])  # (C,) p(w|d)
         with np.errstate(divide="ignore"):
             terms = xlogy(x.data[chunk].astype(np.float64), p)  # a stored 0 adds 0, even where p is 0
-        sums = np.bincount(docs - docs[0], weights=terms)
-        nats[docs[0] : docs[-1] + 1] += sums
+        nats[docs[0] : docs[-1] + 1] += np.bincount(docs - docs[0], weights=terms)
     return nats
 
 
@@ -165,7 +163,7 @@ def summarise_completion(nats: NDArray[np.float64], first: Counts, second: Count
     InputError
         If the shapes do not fit, ``nats`` holds NaN, or no document has tokens in both halves.
     """
-    given, asked = _checked_counts(first, "first"), _checked_counts(second, "second")
+    given, asked = _checked_tokens(first, "first"), _checked_tokens(second, "second")
     if given.shape != asked.shape or nats.shape != asked.shape[:1]:
         raise InputError(f"first {given.shape}, second {asked.shape}, nats {nats.shape}; expected (D, V), (D, V), (D,)")
     if not (np.isfinite(nats) | np.isneginf(nats)).all():
@@ -206,7 +204,7 @@ def unigram_perplexity(train: Counts, test: Counts) -> float:
     InputError
         If the vocabularies differ in size, or one of the corpora has no token.
     """
-    known, asked = _checked_counts(train, "train"), _checked_counts(test, "test")
+    known, asked = _checked_tokens(train, "train"), _checked_tokens(test, "test")
     if known.shape[1] != asked.shape[1]:
         raise InputError(f"train has {known.shape[1]} words, test {asked.shape[1]}; expected one vocabulary")
     n_known, n_asked = _tokens(known, axis=0), _tokens(asked, axis=0)  # (V,)
@@ -215,15 +213,6 @@ def unigram_perplexity(train: Counts, test: Counts) -> float:
             raise InputError(f"{name} holds no token; a unigram perplexity needs some in train and test")
     p = n_known + UNIGRAM_PSEUDO_COUNT
     return _exp(-float(n_asked @ np.log(p / p.sum())) / float(n_asked.sum()))
-
-
-def _chunks(n: int, size: int) -> Iterator[slice]:
-    return (slice(start, min(start + size, n)) for start in range(0, n, size))
-
-
-def _document_of(x: csr_array, entries: slice) -> NDArray[np.intp]:
-    """The row of each of a run of stored entries."""
-    return np.searchsorted(x.indptr, np.arange(entries.start, entries.stop), side="right") - 1
 
 
 def _tokens(x: csr_array, axis: int) -> NDArray[np.float64]:
@@ -243,20 +232,8 @@ def _with_data(x: csr_matrix, data: NDArray[np.int64]) -> csr_matrix:
     return other
 
 
-def _checked_counts(counts: Counts, name: str) -> csr_array:
-    if not issparse(counts) or counts.ndim != 2:
-        raise InputError(f"{name} is a {type(counts).__name__}; expected a scipy sparse matrix (D, V)")
-    x = csr_array(counts)
+def _checked_tokens(counts: Counts, name: str) -> csr_array:
+    x = checked_counts(counts, name)
     if not (np.isfinite(x.data) & (x.data >= 0)).all():
         raise InputError(f"{name} holds a negative or non-finite number; expected counts from 0 on")
     return x
-
-
-def _checked_rows(table: NDArray[np.floating], name: str) -> NDArray[np.float64]:
-    rows = np.asarray(table, dtype=np.float64)
-    if rows.ndim != 2 or rows.shape[1] == 0:
-        raise InputError(f"{name} has shape {rows.shape}; expected a table with a distribution in each row")
-    valid = (rows >= 0).all(axis=1) & (np.abs(rows.sum(axis=1) - 1.0) <= SUM_TOLERANCE)
-    if not valid.all():
-        raise InputError(f"row {int(valid.argmin())} of {name} is no distribution; expected rows that sum to 1")
-    return rows

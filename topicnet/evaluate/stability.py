@@ -1,6 +1,7 @@
 """Would I get the same topics again: topics of several runs matched one to one."""
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,11 +93,10 @@ def stability(runs: list[NDArray[np.floating]]) -> Stability:
     if n_topics == 1:
         raise InputError("one topic was given; a single topic is the corpus itself, whatever the seed")
     agreement = np.zeros((n_runs, n_topics))
-    for i in range(n_runs):
-        for j in range(i + 1, n_runs):
-            counterpart, distance = match_topics(runs[i], runs[j])
-            agreement[i] += 1.0 - distance
-            agreement[j, counterpart] += 1.0 - distance
+    for i, j in combinations(range(n_runs), 2):
+        counterpart, distance = match_topics(runs[i], runs[j])
+        agreement[i] += 1.0 - distance
+        agreement[j, counterpart] += 1.0 - distance
     agreement /= n_runs - 1
     return Stability(agreement, agreement.mean(axis=1), float(agreement.mean()))
 

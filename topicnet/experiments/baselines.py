@@ -51,9 +51,7 @@ class Baseline(ABC):
         theta = np.full((X.shape[0], self.n_topics), 1.0 / self.n_topics)
         filled = np.flatnonzero(np.diff(X.indptr) > 0)
         if filled.size:
-            found = self.infer(X[filled])
-            sums = found.sum(axis=1, keepdims=True)
-            theta[filled] = np.where(sums > 0, found / np.where(sums > 0, sums, 1.0), 1.0 / self.n_topics)
+            theta[filled] = _rows(self.infer(X[filled]))
         return self._refined(theta, X, refine) if refine else theta
 
     def log_likelihood(self, X: csr_matrix, theta: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from topicnet.errors import InputError
 from topicnet.evaluate.perplexity import unigram_perplexity
 from topicnet.evaluate.stability import stability
@@ -22,7 +20,7 @@ from topicnet.runtime.reporter import Reporter
 from topicnet.storage import atomic, formats
 from topicnet.storage.comparison import ComparisonRow, Summary, csv_of, rows_json, summarise_columns
 from topicnet.text.corpus import Corpus
-from topicnet.workflows.scores import halves
+from topicnet.workflows.scores import halves, in_both_halves
 
 
 def check_models(names: Sequence[str]) -> list[str]:
@@ -143,5 +141,4 @@ def _unigram(space: Workspace) -> float:
     """Perplexity of the second halves under the word frequencies of the training documents."""
     train, test = (Corpus.load(space.folder / name).counts for name in ("train", "test"))
     first, second = halves(test)
-    both = (np.diff(first.indptr) > 0) & (np.diff(second.indptr) > 0)
-    return unigram_perplexity(train, second[both])
+    return unigram_perplexity(train, second[in_both_halves(first, second)])

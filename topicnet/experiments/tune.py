@@ -10,6 +10,7 @@ import math
 import re
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 from topicnet.errors import InputError
 from topicnet.experiments.figures import scores_by_topics, write_figure
 from topicnet.experiments.recommendation import SCORES, TuningRow, csv_of, recommendation, summarise_fits
-from topicnet.experiments.worker import Cell, FailedCell, FittedCell, Workers, workers
+from topicnet.experiments.worker import Cell, FailedCell, FittedCell, Workers
 from topicnet.experiments.workspace import Experiment, ExperimentJob, Workspace, begin
 from topicnet.models import MODELS
 from topicnet.runtime.reporter import Reporter
@@ -132,7 +133,7 @@ def tune(job: ExperimentJob, topics: Sequence[int], budget: float, reporter: Rep
     tuning = Tuning(experiment, list(job.models), list(topics), budget)
     space.write_json("tune.json", tuning.json())
     n_docs = int((experiment.corpus.status == OK).sum())
-    with workers(space.folder) as by:
+    with closing(Workers(space.folder)) as by:
         search = _Search(space, max(budget - ENDING, budget / 2), n_docs, reporter, by)
         try:
             search.run(job.models, topics)
@@ -177,10 +178,10 @@ class _Search:
         self.workers.wait()
         self.pairs = [(model, k) for k in _far_apart_first(topics) for model in models]
         for pair in self.screened():
-            self.fit(self.full(pair), MEASURED_BY if self.measured() else DONE_BY)
+            self.fit(Cell(*pair, 0), MEASURED_BY if self.measured() else DONE_BY)
         self.repeat()
         for pair in self.pairs:
-            self.fit(self.full(pair), DONE_BY)
+            self.fit(Cell(*pair, 0), DONE_BY)
         self.repeat()
         if len(self.measured()) == len(self.pairs) and min(topics) < max(topics):
             self.look_between(models, min(topics), max(topics))
@@ -188,7 +189,7 @@ class _Search:
     def screened(self) -> list[Pair]:
         """The better half of all pairs by a short fit of each; all, where that is not worth its time."""
         first = self.pairs[0]
-        if len(self.pairs) <= FINALISTS or not self.fit(self.full(first), DONE_BY):
+        if len(self.pairs) <= FINALISTS or not self.fit(Cell(*first, 0), DONE_BY):
             return self.pairs
         long = self.took[-1][1] if self.took else math.inf
         if not self.fit(self.short(first), SCREENED_BY) or not self.took or self.took[-1][1] > WORTH * long:
@@ -200,7 +201,7 @@ class _Search:
     def not_tried(self) -> list[str]:
         """What was asked for and has no fit."""
         several = len({model for model, _ in self.pairs}) > 1
-        missed = [pair for pair in self.pairs if not self.fits_of(pair) and not self.fits_of(pair, short=True)]
+        missed = [pair for pair in self.pairs if not self.fits_of(pair)]
         return [f"K = {k}" + (f" ({model})" if several else "") for model, k in sorted(missed)]
 
     def look_between(self, models: Sequence[str], low: int, high: int) -> None:
@@ -221,7 +222,7 @@ class _Search:
         for _ in range(MOST_SUGGESTED):
             asked = study.ask(space)
             pair = (str(asked.params["model"]), int(asked.params["topics"]))
-            if not self.fit(self.full(pair), DONE_BY):
+            if not self.fit(Cell(*pair, 0), DONE_BY):
                 return
             self.repeat()
             study.tell(asked, self.quality(pair))
@@ -230,18 +231,14 @@ class _Search:
         """The best few again, with more seeds."""
         for seed in range(1, SEEDS):
             for pair in self.best(self.measured(), FINALISTS):
-                self.fit(self.full(pair, seed), DONE_BY)
-
-    def full(self, pair: Pair, seed: int = 0) -> Cell:
-        """A fit as `topicnet fit` makes it."""
-        return Cell(pair[0], pair[1], seed)
+                self.fit(Cell(*pair, seed), DONE_BY)
 
     def short(self, pair: Pair) -> Cell:
         """A fit of a quarter of the epochs."""
         kind = MODELS[pair[0]]
         n_batches = max(1, math.ceil(self.n_docs / kind().batch_size))
         epochs = kind.PLANS["em"].epochs(n_batches)
-        return Cell(pair[0], pair[1], 0, {"max_epochs": max(2, math.ceil(epochs / SHORT))})
+        return Cell(*pair, 0, {"max_epochs": max(2, math.ceil(epochs / SHORT))})
 
     def fit(self, cell: Cell, by: float) -> bool:
         """Fit a cell if it can be done by this share of the budget; whether its scores are at hand."""
@@ -277,25 +274,23 @@ class _Search:
         if not alike:
             return 0.0
         other, seconds = min(alike, key=lambda pair: abs(math.log(pair[0].n_topics / cell.n_topics)))
-        longer = 1.0
-        if bool(other.parameters) != bool(cell.parameters):
-            longer = SHORT / 2 if other.parameters else 1.0  # the start costs both the same
+        # The start costs both the same.
+        longer = SHORT / 2 if other.parameters and not cell.parameters else 1.0
         return seconds * longer * (K_FREE + cell.n_topics) / (K_FREE + other.n_topics)
 
-    def fits_of(self, pair: Pair, *, short: bool = False) -> list[FittedCell]:
-        """Return the successful fits of a model and K."""
-        fitted = (found for found in self.found.values() if isinstance(found, FittedCell))
-        return [found for found in fitted if _pair(found.cell) == pair and bool(found.cell.parameters) == short]
+    def fits_of(self, pair: Pair) -> list[FittedCell]:
+        """Return the successful fits of a model and K: those of full length, or else the short one."""
+        fitted = [one for one in self.found.values() if isinstance(one, FittedCell) and _pair(one.cell) == pair]
+        return [one for one in fitted if not one.cell.parameters] or fitted
 
     def measured(self) -> list[Pair]:
         """Return models and values of K with a fit of full length."""
-        pairs = (_pair(found.cell) for found in self.found.values())
-        return [pair for pair in dict.fromkeys(pairs) if self.fits_of(pair)]
+        pairs = dict.fromkeys(_pair(found.cell) for found in self.found.values())
+        return [pair for pair in pairs if any(not found.cell.parameters for found in self.fits_of(pair))]
 
     def quality(self, pair: Pair) -> float:
         """Mean over the full fits, or of the short one."""
-        fits = self.fits_of(pair) or self.fits_of(pair, short=True)
-        return float(np.mean([found.scores.quality for found in fits]))
+        return float(np.mean([found.scores.quality for found in self.fits_of(pair)]))
 
     def best(self, pairs: Sequence[Pair], n: int) -> list[Pair]:
         """The n pairs of the highest quality."""
@@ -305,10 +300,9 @@ class _Search:
         """Return a row for each model and K that was fitted, by model and K."""
         rows = []
         for pair in sorted({_pair(found.cell) for found in self.found.values()}):
-            full = self.fits_of(pair)
-            fits = full or self.fits_of(pair, short=True)
-            if fits:
-                rows.append(summarise_fits(fits, [self.space.topics(found.cell) for found in full], short=not full))
+            if fits := self.fits_of(pair):
+                full = [self.space.topics(found.cell) for found in fits if not found.cell.parameters]
+                rows.append(summarise_fits(fits, full, short=not full))
         return rows
 
 

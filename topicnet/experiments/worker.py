@@ -13,18 +13,34 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from pydantic import TypeAdapter
+
 from topicnet.errors import TopicnetError
 from topicnet.runtime.memory import peak_memory_bytes
-from topicnet.workflows.scores import Completion, LabelScores, ReferenceSummary, Score, Scores, TopicScores, values_of
+from topicnet.storage import atomic
+from topicnet.storage.formats import json_text
+from topicnet.text.corpus import Corpus
+from topicnet.text.reference import reference_over
+from topicnet.workflows.scores import (
+    Completion,
+    LabelScores,
+    Score,
+    TopicScores,
+    any_label,
+    completion_scores,
+    halves,
+    label_scores,
+    topic_scores,
+    values_of,
+)
 
 WAIT = 0.1  # seconds
 
@@ -59,7 +75,7 @@ class CellScores(TopicScores):
     """Scores of a fit on its own documents and on held-out ones; labels None where no document has one."""
 
     perplexity: Completion
-    labels: LabelScores | None
+    labels: LabelScores | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,36 +137,26 @@ class FailedCell:
         return f"failed: {self.error}"
 
 
-def read_cell(entries: dict[str, Any]) -> FittedCell:
-    """Read the JSON values of ``cells/NAME.json``.
+def read_cell(text: str) -> FittedCell:
+    """Read the text of ``cells/NAME.json``.
 
     Raises
     ------
-    KeyError, TypeError
-        They are something else.
+    ValueError, TypeError
+        It is something else.
     """
-    found = entries["scores"]
-    completion, labels = found["perplexity"], found.get("labels")
-    names = ("seconds", "peak_memory_bytes", "verdict", "fit_for_use", "epochs")
-    return FittedCell(
-        cell=Cell(**{one.name: entries[one.name] for one in fields(Cell)}),
-        **{name: entries[name] for name in names},
-        scores=CellScores(
-            reference=ReferenceSummary(**found["reference"]),
-            coherence=_read_scores(found["coherence"]),
-            diversity=_read_scores(found["diversity"]),
-            perplexity=Completion(**completion | {"scores": _read_scores(completion["scores"])}),
-            labels=None if labels is None else LabelScores(**labels | {"scores": _read_scores(labels["scores"])}),
-        ),
-    )
+    entries = json.loads(text, object_hook=_with_infinities)
+    return TypeAdapter(FittedCell).validate_python(entries | {"cell": entries})
 
 
-def _read_scores(entries: dict[str, Any]) -> Scores:
-    read = {}
-    for name, one in entries.items():
-        null = math.inf if one.get("infinite") else math.nan  # JSON has neither
-        finite: dict[str, Any] = {key: null if value is None else value for key, value in one.items()}
-        read[name] = Score(**finite)
+def _with_infinities(entries: dict[str, Any]) -> dict[str, Any]:
+    """Put infinity or NaN, which JSON has not, in the place of null in a score."""
+    if "convention" not in entries:
+        return entries
+    null = math.inf if entries.get("infinite") else math.nan
+    read: dict[str, Any] = {name: null if value is None else value for name, value in entries.items()}
+    if "per_topic" in read:
+        read["per_topic"] = [null if value is None else value for value in read["per_topic"]]
     return read
 
 
@@ -160,7 +166,6 @@ class Workers:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.process = self._start()
-        self.reader = threading.Thread()
 
     def _start(self) -> subprocess.Popen[str]:
         self.ready = self.ended = False
@@ -173,70 +178,44 @@ class Workers:
     def run(self, cell: Cell, seconds: float | None = None) -> FittedCell | FailedCell | None:
         """Fit and score a cell; None when the time ran out first."""
         self.wait()
-        lines: list[str] = []
-        self.reader = threading.Thread(target=lambda: lines.append(self._ask(cell)), daemon=True)
-        self.reader.start()
-        self._join(seconds)
-        if self.reader.is_alive():
-            self.end()
-            return None
-        if not lines[0]:
-            self.end()
-            return FailedCell(cell, "the process that fits was ended from outside")
-        return read_answer(cell, lines[0])
+        assert self.process.stdin is not None
+        answer: str | None = ""
+        with contextlib.suppress(BrokenPipeError, ValueError):
+            self.process.stdin.write(json.dumps(asdict(cell)) + "\n")
+            self.process.stdin.flush()
+            answer = self._line(seconds)
+        if answer:
+            return read_answer(cell, answer)
+        self.close()
+        return None if answer is None else FailedCell(cell, "the process that fits was ended from outside")
 
     def wait(self) -> None:
         """Wait until it has imported what a fit needs, which no fit is charged for; restart it if it was ended."""
         if self.ended:
             self.process = self._start()
-        assert self.process.stdout is not None
         if not self.ready:
-            self.reader = threading.Thread(target=self.process.stdout.readline, daemon=True)
-            self.reader.start()
-            self._join(None)
+            self._line(None)
             self.ready = True
 
-    def _join(self, seconds: float | None) -> None:
-        """Wait for the reader, at most this long."""
+    def _line(self, seconds: float | None) -> str | None:
+        """The next line it writes, empty where it has ended; None when the time ran out first."""
+        stdout = self.process.stdout
+        assert stdout is not None
         until = math.inf if seconds is None else time.monotonic() + seconds
-        while self.reader.is_alive() and time.monotonic() < until:
-            # Under polars a wait is not ended by Ctrl-C, only taken up again: many short ones let it through.
-            self.reader.join(min(WAIT, max(0.0, until - time.monotonic())))
+        # Under polars a wait is not ended by Ctrl-C, only taken up again: many short ones let it through.
+        while (left := until - time.monotonic()) > 0:
+            if connection.wait([stdout.fileno()], min(WAIT, left)):
+                return stdout.readline()
+        return None
 
-    def _ask(self, cell: Cell) -> str:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        try:
-            self.process.stdin.write(json.dumps(asdict(cell)) + "\n")
-            self.process.stdin.flush()
-            return self.process.stdout.readline()
-        except (BrokenPipeError, ValueError):
-            return ""
-
-    def end(self) -> None:
-        """End the process and the fit in it."""
+    def close(self) -> None:
+        """End the process and whatever it is fitting."""
         if self.ended:
             return
         self.ended = True
-        with contextlib.suppress(ProcessLookupError):  # nobody is left of it
+        # Nobody may be left of it, nor anyone to read what it was last sent.
+        with contextlib.suppress(ProcessLookupError, BrokenPipeError), self.process:
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        if self.reader.is_alive():  # Ctrl-C while it waited: there is nothing more to read
-            self.reader.join()
-        for stream in (self.process.stdin, self.process.stdout):
-            assert stream is not None
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
-
-
-@contextmanager
-def workers(folder: Path) -> Iterator[Workers]:
-    """Yield a worker on the corpus of a folder; it ends with the block."""
-    started = Workers(folder)
-    try:
-        yield started
-    finally:
-        started.end()
 
 
 def read_answer(cell: Cell, line: str) -> FittedCell | FailedCell:
@@ -245,26 +224,17 @@ def read_answer(cell: Cell, line: str) -> FittedCell | FailedCell:
         answer = json.loads(line)
     except ValueError:
         return FailedCell(cell, f"the process that fits said {line.strip()[:80]!r}, no answer")
-    return FailedCell(cell, answer["error"]) if "error" in answer else read_cell(answer)
+    return FailedCell(cell, answer["error"]) if "error" in answer else read_cell(line)
 
 
 def fit_cell(folder: Path, cell: Cell) -> FittedCell:
     """Fit a cell to ``folder/train``, score it there and on ``folder/test``, and save its topics."""
-    import numpy as np
-
     from topicnet.experiments.baselines import BASELINES
     from topicnet.models import MODELS, TopicModel
-    from topicnet.storage import atomic
-    from topicnet.text.corpus import Corpus
-    from topicnet.text.reference import reference_over
-    from topicnet.workflows.scores import any_label, completion_scores, halves, label_scores, topic_scores
 
     train, test = (Corpus.load(folder / name) for name in ("train", "test"))
-    model: Any
-    if cell.model in MODELS:
-        model = MODELS[cell.model](cell.n_topics, random_state=cell.seed, **cell.parameters)
-    else:
-        model = BASELINES[cell.model](cell.n_topics, random_state=cell.seed)
+    kind: Any = MODELS[cell.model] if cell.model in MODELS else BASELINES[cell.model]
+    model = kind(cell.n_topics, random_state=cell.seed, **cell.parameters)
     began = time.perf_counter()
     model.fit(train.counts)
     seconds = time.perf_counter() - began
@@ -290,8 +260,6 @@ def fit_cell(folder: Path, cell: Cell) -> FittedCell:
 
 
 def _answer(folder: Path, request: str) -> str:
-    from topicnet.storage.formats import json_text
-
     try:
         answer = fit_cell(folder, Cell(**json.loads(request))).json()
     except TopicnetError as error:
@@ -315,17 +283,15 @@ def _serve(folder: Path) -> None:
     answers.write("ready\n")
     answers.flush()
     for request in sys.stdin:
-        child = os.fork() if hasattr(os, "fork") else -1
-        if child <= 0:
+        child = os.fork()
+        if child == 0:
             status = 1
             try:
                 answers.write(_answer(folder, request) + "\n")
                 answers.flush()
                 status = 0
             finally:
-                if child == 0:
-                    os._exit(status)
-            continue
+                os._exit(status)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status:
             how = "ran out of memory or was killed" if status == -signal.SIGKILL else f"ended with status {status}"

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from topicnet._version import __version__
 from topicnet.errors import BundleError, CorpusError, InputError, OutputError
-from topicnet.experiments.worker import Cell, FailedCell, FittedCell, Workers, read_cell, workers
+from topicnet.experiments.worker import Cell, FailedCell, FittedCell, Workers, read_cell
 from topicnet.runtime.reporter import Reporter
 from topicnet.runtime.threads import thread_count
 from topicnet.storage import atomic, formats
@@ -48,6 +49,7 @@ class ExperimentJob:
     destination: Destination = field(default_factory=Destination)
 
 
+@dataclass(frozen=True)
 class Workspace:
     """The folder of an experiment: the corpus, split once; the result of each fit; the tables.
 
@@ -58,8 +60,7 @@ class Workspace:
         NAME.json .csv .html
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    folder: Path
 
     def prepare(self, corpus: Corpus, test: Corpus | None, record: str) -> None:
         """Split the corpus and write both parts; those of an earlier experiment are removed first.
@@ -81,8 +82,8 @@ class Workspace:
         """Return the result of an earlier call, or None; a failure is tried again."""
         path = self.folder / "cells" / f"{cell.name}.json"
         try:
-            found = read_cell(json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            found = read_cell(path.read_text("utf-8"))
+        except (OSError, ValueError, TypeError):
             return None
         return found if found.cell == cell and path.with_name(f"{cell.name}.npy").is_file() else None
 
@@ -124,13 +125,8 @@ def split(corpus: Corpus) -> tuple[Corpus, Corpus]:
     return corpus.take(np.flatnonzero(~held), name), corpus.take(np.flatnonzero(held), f"{name}, a part kept apart")
 
 
-def open_workspace(out: Path, name: str, destination: Destination) -> tuple[Workspace, dict[str, Any] | None]:
-    """Name the folder of an experiment, or open it to resume; nothing is written or removed yet.
-
-    Returns
-    -------
-    Workspace, dict or None
-        The values of NAME.json, where an experiment is resumed whose corpus is prepared.
+def earlier_record(out: Path, name: str, destination: Destination) -> dict[str, Any] | None:
+    """The values of NAME.json of an experiment that is resumed and whose corpus is prepared; nothing is written yet.
 
     Raises
     ------
@@ -148,8 +144,8 @@ def open_workspace(out: Path, name: str, destination: Destination) -> tuple[Work
         except ValueError:
             earlier = None
         if not isinstance(earlier, dict) or "status" not in earlier:
-            raise BundleError(f"{str(record)!r} is damaged: start over with --overwrite")
-        return Workspace(out), earlier if "corpus" in earlier else None  # without one it was cut short at its start
+            raise BundleError(f"{str(record)!r} is damaged: begin anew with --overwrite")
+        return earlier if "corpus" in earlier else None  # without one it was cut short at its start
     if out.exists() and any(out.iterdir()):
         if not destination.overwrite:
             raise OutputError(
@@ -158,7 +154,7 @@ def open_workspace(out: Path, name: str, destination: Destination) -> tuple[Work
             )
         if not record.is_file():
             raise OutputError(f"{str(out)!r} holds no {name}.json and will not be overwritten: name another with --out")
-    return Workspace(out), None
+    return None
 
 
 def read_parts(
@@ -194,7 +190,7 @@ def fit_cells(
     """
     found: dict[str, FittedCell | FailedCell] = {}
     try:
-        with workers(space.folder) as by:
+        with closing(Workers(space.folder)) as by:
             for number, cell in enumerate(cells, 1):
                 place = f"{number}/{len(cells)} {cell.model}, seed {cell.seed}"
                 kept = space.result(cell)
@@ -231,15 +227,12 @@ class Experiment:
     def record(self) -> dict[str, Any]:
         """The first JSON values of its record."""
         fixed = {"corpus": asdict(self.about)} | ({} if self.topics is None else {"topics": self.topics})
-        return {"format": FORMAT} | fixed | about_machine()
-
-
-def about_machine() -> dict[str, Any]:
-    """Describe where an experiment ran, for its record."""
-    return {
-        "machine": {"cores": os.cpu_count(), "threads": thread_count(), "platform": platform.machine()},
-        "versions": {"topicnet": __version__, "python": platform.python_version()},
-    }
+        return {
+            "format": FORMAT,
+            **fixed,
+            "machine": {"cores": os.cpu_count(), "threads": thread_count(), "platform": platform.machine()},
+            "versions": {"topicnet": __version__, "python": platform.python_version()},
+        }
 
 
 def begin(job: ExperimentJob, name: str, reporter: Reporter, topics: int | None, most_topics: int) -> Experiment:
@@ -261,7 +254,7 @@ def begin(job: ExperimentJob, name: str, reporter: Reporter, topics: int | None,
     """
     request = resolve_corpus(job.config)
     out = job.destination.folder(f"{request.source.name}-{name}")
-    space, earlier = open_workspace(out, name, job.destination)
+    space, earlier = Workspace(out), earlier_record(out, name, job.destination)
     corpus, tested = read_parts(request, job.test, most_topics, reporter)
     source = corpus.source
     test = None if tested is None else tested.source["sha256"]

@@ -7,7 +7,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import KW_ONLY, asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NotRequired, TypedDict
 
@@ -212,12 +212,13 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                 f"n_topics={self.n_topics} exceeds the {counts.shape[1]} words of the vocabulary: topics will repeat",
                 stacklevel=2,
             )
-        self._fit(counts, settings, listener, None if checkpoints is None else Path(checkpoints))
+        folder = None if checkpoints is None else Path(checkpoints)
+        self._fit(counts, settings, listener or (lambda progress: None), folder)
         if self.stopped_ == "interrupted":
             raise FitInterrupted
         return self
 
-    def _fit(self, counts: csr_matrix, settings: Settings, listener: Listener | None, folder: Path | None) -> None:
+    def _fit(self, counts: csr_matrix, settings: Settings, listener: Listener, folder: Path | None) -> None:
         filled = Rows.filled(counts)
         if filled.n_docs == 0:
             raise InputError(f"all {counts.shape[0]} documents are empty; at least one must hold a known word")
@@ -423,21 +424,11 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def settings(self, seed: int) -> Settings:
         """The parameters of a fit, checked."""
+        names = {field.name for field in fields(Settings)}
         return Settings(
-            n_topics=self.n_topics,
-            hidden_dim=self.hidden_dim,
-            dropout=self.dropout,
-            init=self.init,
-            decoder=self.decoder,
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-            learning_rate=self.learning_rate,
+            **{name: value for name, value in self.get_params(deep=False).items() if name in names},
             divergence_warm_up=getattr(self, f"{self.DIVERGENCE}_warm_up"),
             divergence_weight=getattr(self, f"{self.DIVERGENCE}_weight"),
-            diversity_weight=self.diversity_weight,
-            weight_decay=self.weight_decay,
-            validation_fraction=self.validation_fraction,
-            patience=self.patience,
             plan=self.PLANS["random" if self.init == "random" else "em"],
             divergence=self.DIVERGENCE,
             seed=seed,

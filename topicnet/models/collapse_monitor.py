@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,8 @@ REPORT_BATCH = 4_000
 ROUNDS = 5  # of reseeding at most, all in the first two thirds of a run
 OWN_FRACTION = 0.7  # of a badly explained document, for the topic made from it
 
-WarmUpEncoder = Callable[[csr_matrix, Tensor], None]
 
-
+@dataclass(eq=False)
 class CollapseMonitor:
     """Monitor of one network in training.
 
@@ -43,31 +43,24 @@ class CollapseMonitor:
         Processes that train the network together: rank zero decides, all warm up the encoder.
     """
 
-    def __init__(
-        self,
-        network: TopicNetwork,
-        documents: Rows,
-        unigram: Tensor,
-        max_epochs: int,
-        rng: np.random.Generator,
-        device: torch.device,
-        warm_up_encoder: WarmUpEncoder,
-        world: World | None = None,
-    ) -> None:
-        self.network = network
-        self.documents = documents
-        self.unigram = unigram
-        self.rng = rng
-        self.device = device
-        self.warm_up_encoder = warm_up_encoder
-        self.world = world
+    network: TopicNetwork
+    documents: Rows
+    unigram: Tensor
+    max_epochs: int
+    rng: np.random.Generator
+    device: torch.device
+    warm_up_encoder: Callable[[csr_matrix, Tensor], None]
+    world: World | None
+
+    def __post_init__(self) -> None:
         self.reseeded: list[int] = []  # topics, by round
         self.rounds_left = ROUNDS
-        self.last = max_epochs * 2 // 3
+        self.last = self.max_epochs * 2 // 3
         self.every = max(1, self.last // ROUNDS)
-        n_sample = min(max(SAMPLE_DOCS, SAMPLE_PER_TOPIC * len(network.prior_theta())), documents.n_docs)
-        self.sample = documents.take(np.sort(rng.choice(documents.n_docs, n_sample, replace=False))).matrix()
-        self.batch = SparseBatch.from_csr(self.sample, np.arange(n_sample), device)
+        n_docs = self.documents.n_docs
+        n_sample = min(max(SAMPLE_DOCS, SAMPLE_PER_TOPIC * len(self.network.prior_theta())), n_docs)
+        self.sample = self.documents.take(np.sort(self.rng.choice(n_docs, n_sample, replace=False))).matrix()
+        self.batch = SparseBatch.from_csr(self.sample, np.arange(n_sample), self.device)
 
     def state(self) -> dict[str, Any]:
         """State between epochs, as JSON values."""
@@ -120,9 +113,7 @@ class CollapseMonitor:
             counts,
             kl_per_dimension,
             float(theta.std(0, correction=0).max()),
-            stopped=result.stopped,
-            best_epoch=result.best_epoch,
-            rollbacks=result.rollbacks,
+            result,
             reseeded=sum(self.reseeded[: result.interventions]),
         )
 

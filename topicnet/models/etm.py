@@ -11,19 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from topicnet.core.distributions import Normal, StandardNormal
+from topicnet.core.distributions import StandardNormal
 from topicnet.core.init import factorise, nearest_rows, normal_parameter
 from topicnet.core.nets import Proportions, SparseGaussianEncoder
-from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import VariationalModel
 from topicnet.models.decoders import make_decoder
 from topicnet.models.fit_settings import Plan, check_vectors
-from topicnet.models.network import TopicNetwork
+from topicnet.models.network import StandardNormalNetwork
 from topicnet.training.checks import check_count
 
 
-class ETMNetwork(TopicNetwork):
+class ETMNetwork(StandardNormalNetwork):
     """Encoder to N(delta; mu, Sigma), theta = softmax(W delta + b), topic logits rho alpha_k."""
 
     topic_logits_from: ClassVar[tuple[str, ...]] = ("rho", "alpha")
@@ -52,18 +51,6 @@ class ETMNetwork(TopicNetwork):
     def topic_logits(self) -> Tensor:
         """alpha_k . rho_v, (K, V)."""
         return functional.linear(self.alpha, self.rho)
-
-    def divergence(self, q: Normal, z: Tensor, batch: SparseBatch) -> Tensor:
-        """KL from the standard normal, (B,)."""
-        return self.prior.kl(q)
-
-    def kl_per_dimension(self, q: Normal) -> Tensor:
-        """Mean KL of each dimension, (Z,)."""
-        return self.prior.kl_per_dimension(q).mean(0)
-
-    def prior_theta(self) -> Tensor:
-        """Theta of delta = 0, (K,)."""
-        return self.theta(self.rho.new_zeros(1, self.prior.latent_dim))[0]
 
     @torch.no_grad()
     def set_topic_logits(self, logits: Tensor, topics: Tensor | None) -> None:

@@ -87,15 +87,13 @@ class Settings:
             if field.name in ("n_topics", "hidden_dim", "batch_size", "max_epochs", "patience"):
                 check_count(name, value)
             elif field.name not in ("init", "decoder", "plan", "divergence", "seed"):
-                check_number(name, value)
+                check_number(name, value, above=0.0 if name == "learning_rate" else None)
         if self.batch_size < 2:
             raise InputError(f"batch_size={self.batch_size} given, expected 2 or more documents")
         if self.init not in ("em", "random"):
             raise InputError(f'init={self.init!r} given, expected "em" or "random"')
         if self.decoder not in DECODERS:
             raise InputError(f"decoder={self.decoder!r} given, expected {' or '.join(DECODERS)}")
-        if self.learning_rate is not None and self.learning_rate == 0:
-            raise InputError("learning_rate=0 given, expected a number above 0")
         check_fraction("dropout", self.dropout)
         check_fraction("validation_fraction", self.validation_fraction)
 

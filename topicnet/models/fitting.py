@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,7 @@ def likelihood_nats(network: TopicNetwork, counts: csr_matrix) -> float:
     return validation_loss(scored, batches, schedule) * batches.n_docs
 
 
+@dataclass(eq=False)
 class Fitting:
     """One fit of one network to the filled documents of a corpus.
 
@@ -75,43 +76,40 @@ class Fitting:
     and train. Each is given the same documents and settings, and a network of the same shape.
     """
 
-    def __init__(
-        self,
-        network: TopicNetwork,
-        documents: Rows,
-        settings: Settings,
-        device: torch.device,
-        listener: Listener | None,
-        interrupted: Callable[[], bool],
-        checkpoints: Checkpoints | None,
-    ) -> None:
-        self.network = network
-        self.settings = settings
-        self.device = device
-        self.listener = listener or (lambda progress: None)
-        self.world = world = current()
-        self.pressed = interrupted  # in this process
-        self.interrupted = interrupted if world is None else lambda: world.any(interrupted())
-        self.checkpoints = checkpoints
+    network: TopicNetwork
+    documents: Rows
+    settings: Settings
+    device: torch.device
+    listener: Listener
+    pressed: Callable[[], bool]  # Ctrl-C, in this process
+    checkpoints: Checkpoints | None
+
+    def __post_init__(self) -> None:
+        self.world = current()
         self.start_complete = False
         self.monitor: CollapseMonitor
-        self.rng = np.random.default_rng(on_rank_zero(world, lambda: settings.seed))
-        self.training, self.validation = self._split(documents)
+        self.rng = np.random.default_rng(on_rank_zero(self.world, lambda: self.settings.seed))
+        self.training, self.validation = self._split(self.documents)
         self.train_seed, monitor_seed = draw_seed(self.rng), draw_seed(self.rng)
         self.monitor_rng = np.random.default_rng(monitor_seed)
+
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C was pressed in any process."""
+        return self.pressed() if self.world is None else self.world.any(self.pressed())
 
     def run(self) -> TrainResult:
         """Start, warm up and train, or resume from a checkpoint; the network holds the best weights afterwards."""
         totals = self.training.column_sums()
         self._check_same(totals)
         saved = self._saved()
-        self.network.meet(*self._summary(totals))
+        mean_length = float(totals.sum()) / self.training.n_docs
+        smoothed = (totals + 0.5) / (totals + 0.5).sum()
+        self.network.meet(torch.as_tensor(smoothed, dtype=torch.float32, device=self.device), mean_length)
         if saved is None:
             self._start()
         self.start_complete = saved is not None or not self.interrupted()
         batches = self._batches(self.training)
         epochs = self.settings.epochs(len(batches))
-        mean_length = self.network.mean_length
         unigram = torch.as_tensor(totals, device=self.device)
         self.monitor = CollapseMonitor(
             self.network,
@@ -126,7 +124,7 @@ class Fitting:
         return train(
             self.network,
             batches,
-            self._validation_batches(),
+            None if self.validation is None else SparseBatches(self.validation, EVALUATION_BATCH, self.device),
             self.settings.schedule(epochs * len(batches), mean_length),
             TrainOptions(
                 epochs,
@@ -179,7 +177,7 @@ class Fitting:
 
         def read() -> dict[str, Any] | None:
             newest = None if self.checkpoints is None else self.checkpoints.newest()
-            return None if newest is None else {"tensors": newest.tensors, "values": newest.values}
+            return None if newest is None else vars(newest)
 
         found = on_rank_zero(self.world, read)
         return None if found is None else Saved(**found)
@@ -191,12 +189,6 @@ class Fitting:
         """Give every process the weights of rank zero."""
         if self.world is not None:
             self.world.broadcast(self.network.state_dict().values())
-
-    def _summary(self, totals: NDArray[np.float64]) -> tuple[Tensor, float]:
-        """Word frequencies (V,), smoothed, and tokens per document."""
-        unigram = (totals + 0.5) / (totals + 0.5).sum()
-        mean_length = float(totals.sum()) / self.training.n_docs
-        return torch.as_tensor(unigram, dtype=torch.float32, device=self.device), mean_length
 
     def _split(self, documents: Rows) -> tuple[Rows, csr_matrix | None]:
         least, most = VALIDATION_DOCS
@@ -269,8 +261,3 @@ class Fitting:
         with torch.inference_mode():
             batches = SparseBatches(counts, EVALUATION_BATCH, self.device)
             return torch.cat([self.network.encode(batch).mean for batch in batches])
-
-    def _validation_batches(self) -> SparseBatches | None:
-        if self.validation is None:
-            return None
-        return SparseBatches(self.validation, EVALUATION_BATCH, self.device)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from topicnet.core.distributions import Normal, StandardNormal
 from topicnet.core.em import MixtureFit
 from topicnet.core.sparse import SparseBatch
 from topicnet.models.decoders import Decoder, Topics
@@ -108,6 +109,24 @@ class TopicNetwork(nn.Module, ABC):
         theta = self.theta(self.encode(batch).mean)
         filled = batch.pattern.starts.diff() > 0
         return torch.where(filled[:, None], theta, self.prior_theta())
+
+
+class StandardNormalNetwork(TopicNetwork):
+    """A network with the prior N(0, I)."""
+
+    prior: StandardNormal
+
+    def divergence(self, q: Normal, z: Tensor, batch: SparseBatch) -> Tensor:
+        """KL from the standard normal, (B,)."""
+        return self.prior.kl(q)
+
+    def kl_per_dimension(self, q: Normal) -> Tensor:
+        """Mean KL of each dimension, (Z,)."""
+        return self.prior.kl_per_dimension(q).mean(0)
+
+    def prior_theta(self) -> Tensor:
+        """Theta of z = 0, (K,)."""
+        return self.theta(next(self.parameters()).new_zeros(1, self.prior.latent_dim))[0]
 
 
 class FreeTopicsNetwork(TopicNetwork):

@@ -5,19 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
-from topicnet.core.distributions import Normal, StandardNormal
+from topicnet.core.distributions import StandardNormal
 from topicnet.core.init import normal_parameter
 from topicnet.core.nets import Proportions, SparseGaussianEncoder
-from topicnet.core.sparse import SparseBatch
 from topicnet.models.base import VariationalModel
 from topicnet.models.decoders import make_decoder
 from topicnet.models.fit_settings import Plan
-from topicnet.models.network import FreeTopicsNetwork
+from topicnet.models.network import FreeTopicsNetwork, StandardNormalNetwork
 
 
-class NVDMGSMNetwork(FreeTopicsNetwork):
+class NVDMGSMNetwork(FreeTopicsNetwork, StandardNormalNetwork):
     """z ~ N(mu(x), diag sigma^2(x)), theta = softmax(W z) (Miao et al. 2017, section 3.1), topics as free logits."""
 
     def __init__(
@@ -29,18 +26,6 @@ class NVDMGSMNetwork(FreeTopicsNetwork):
         self.proportions = Proportions(latent_dim, n_topics, bias=False)
         self.decoder = make_decoder(decoder, vocab_size)
         self.logits = normal_parameter(n_topics, vocab_size, std=0.1)  # (K, V)
-
-    def divergence(self, q: Normal, z: Tensor, batch: SparseBatch) -> Tensor:
-        """KL from the standard normal, (B,)."""
-        return self.prior.kl(q)
-
-    def kl_per_dimension(self, q: Normal) -> Tensor:
-        """Mean KL of each dimension, (Z,)."""
-        return self.prior.kl_per_dimension(q).mean(0)
-
-    def prior_theta(self) -> Tensor:
-        """softmax(W 0): uniform, (K,)."""
-        return self.theta(self.logits.new_zeros(1, self.prior.latent_dim))[0]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

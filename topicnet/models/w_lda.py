@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from topicnet.core.counter_rng import THETA, Noise
-from topicnet.core.distributions import Dirichlet, Point, SoftmaxMixture, ThetaPrior
+from topicnet.core.distributions import Dirichlet, Point, SoftmaxMixture
 from topicnet.core.divergences import KERNELS, mmd
 from topicnet.core.init import normal_parameter
 from topicnet.core.nets import SparsePointEncoder
@@ -50,7 +50,7 @@ class WLDANetwork(FreeTopicsNetwork):
         hidden_dim: int,
         dropout: float,
         decoder: str,
-        prior: ThetaPrior,
+        prior: Dirichlet | SoftmaxMixture,
         kernel: str,
         noise: DirichletNoise,
     ) -> None:
@@ -144,9 +144,7 @@ class WLDA(TopicModel):
     def build_network(self, vocab_size: int) -> WLDANetwork:
         """Make an untrained network for V words."""
         check_fraction("noise", self.noise)
-        check_number("concentration", self.concentration)
-        if self.concentration == 0:
-            raise InputError("concentration=0 given, expected a number above 0")
+        check_number("concentration", self.concentration, above=0.0)
         if self.kernel not in KERNELS:
             raise InputError(f"kernel={self.kernel!r} given, expected one of {', '.join(KERNELS)}")
         if self.prior not in ("dirichlet", "gaussian-mixture"):
@@ -154,7 +152,7 @@ class WLDA(TopicModel):
         noise = DirichletNoise(self.n_topics, self.concentration, self.noise)
         # At this distance a component gives its topic about two thirds of a document, as concentration 0.1 does.
         mixture = SoftmaxMixture(self.n_topics, math.log(max(2, self.n_topics)) + 1.5)
-        prior: ThetaPrior = noise.distribution if self.prior == "dirichlet" else mixture
+        prior = noise.distribution if self.prior == "dirichlet" else mixture
         return WLDANetwork(
             vocab_size, self.n_topics, self.hidden_dim, self.dropout, self.decoder, prior, self.kernel, noise
         )

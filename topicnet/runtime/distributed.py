@@ -76,8 +76,7 @@ class World:
 
     def gather(self, rows: Tensor, sizes: Sequence[int]) -> Tensor:
         """The rows (sizes[rank], ...) of all processes, one below another; no gradient flows."""
-        longest = max(sizes)
-        padded = rows.new_zeros(longest, *rows.shape[1:])
+        padded = rows.new_zeros(max(sizes), *rows.shape[1:])
         padded[: len(rows)] = rows
         parts = [torch.empty_like(padded) for _ in sizes]
         with self._collective():
@@ -100,22 +99,30 @@ class World:
             Called on the first process alone; gives JSON values, with tensors among them if need be, which come to the
             others on the CPU. A `TopicnetError` it raises is raised on all.
         """
+        tensors: list[Tensor] = []
+
+        def pack(tensor: Tensor) -> dict[str, int]:
+            tensors.append(tensor.detach().cpu().contiguous())
+            return {"tensor": len(tensors) - 1}
+
+        def unpack(entries: dict[str, Any]) -> Any:
+            return tensors[entries["tensor"]] if entries.keys() == {"tensor"} else entries
+
         if not self.is_rank_zero:
-            message = json.loads(bytes(self._told().tolist()))
-            if "error" in message:
-                raise getattr(errors, message["kind"], TopicnetError)(message["error"])
-            came = [torch.empty(shape, dtype=getattr(torch, kind)) for kind, shape in message["tensors"]]
-            self.broadcast(came)
-            made: T = _unpacked(message["value"], came)
+            kind, text, forms = self._announce(None)
+            if kind is not None:
+                raise getattr(errors, kind, TopicnetError)(text)
+            tensors += [torch.empty(shape, dtype=getattr(torch, dtype)) for dtype, shape in forms]
+            self.broadcast(tensors)
+            made: T = json.loads(text, object_hook=unpack)
             return made
         try:
             value = make()
         except TopicnetError as error:
-            self._tell({"error": str(error), "kind": type(error).__name__})
+            self._announce((type(error).__name__, str(error), []))
             raise
-        tensors: list[Tensor] = []
-        packed = _packed(value, tensors)
-        self._tell({"value": packed, "tensors": [_kind_and_shape(tensor) for tensor in tensors]})
+        text = json.dumps(value, default=pack)
+        self._announce((None, text, [(str(tensor.dtype).removeprefix("torch."), tensor.shape) for tensor in tensors]))
         self.broadcast(tensors)
         return value
 
@@ -195,16 +202,14 @@ class World:
     def _first(self) -> int:
         return 0 if self.group is None else dist.get_global_rank(self.group, 0)
 
-    def _tell(self, message: dict[str, Any]) -> None:
-        told = torch.tensor(list(json.dumps(message).encode()), dtype=torch.uint8)
-        self.broadcast([torch.tensor(len(told)), told])
-
-    def _told(self) -> Tensor:
-        length = torch.tensor(0)
+    def _announce(self, message: Any) -> Any:
+        """Return the JSON values of rank zero on all ranks; those of the others are ignored."""
+        own = torch.tensor(list(json.dumps(message).encode()), dtype=torch.uint8)
+        length = torch.tensor(len(own))
         self.broadcast([length])
-        told = torch.empty(int(length), dtype=torch.uint8)
-        self.broadcast([told])
-        return told
+        sent = own if self.is_rank_zero else own.new_empty(int(length))
+        self.broadcast([sent])
+        return json.loads(bytes(sent.tolist()))
 
     @contextmanager
     def _collective(self) -> Iterator[None]:
@@ -287,8 +292,7 @@ def _place() -> tuple[int, int] | None:
     """Rank and number of processes, as torchrun gives them; None if this process was started alone."""
     if not any(os.environ.get(name) for name in LAUNCHED[:2]):
         return None
-    missing = [name for name in LAUNCHED if not os.environ.get(name)]
-    if missing:
+    if missing := [name for name in LAUNCHED if not os.environ.get(name)]:
         given = next(name for name in LAUNCHED if name not in missing)
         raise InputError(
             f"{given} is set in the environment, but {' and '.join(missing)} not: start with torchrun, which sets all"
@@ -316,28 +320,6 @@ def _timeout_seconds() -> float:
     if not 0 < seconds < 1e9:
         raise InputError(f"{VARIABLE}={given!r} given, expected a number of seconds above 0")
     return seconds
-
-
-def _packed(value: Any, tensors: list[Tensor]) -> Any:
-    """JSON values, with a number in the place of each tensor."""
-    if isinstance(value, Tensor):
-        tensors.append(value.detach().cpu().contiguous())
-        return {"tensor": len(tensors) - 1}
-    if isinstance(value, dict):
-        return {name: _packed(one, tensors) for name, one in value.items()}
-    return [_packed(one, tensors) for one in value] if isinstance(value, list | tuple) else value
-
-
-def _kind_and_shape(tensor: Tensor) -> tuple[str, list[int]]:
-    return str(tensor.dtype).removeprefix("torch."), list(tensor.shape)
-
-
-def _unpacked(value: Any, tensors: list[Tensor]) -> Any:
-    if isinstance(value, dict):
-        if value.keys() == {"tensor"}:
-            return tensors[value["tensor"]]
-        return {name: _unpacked(one, tensors) for name, one in value.items()}
-    return [_unpacked(one, tensors) for one in value] if isinstance(value, list) else value
 
 
 def _first_line(error: Exception) -> str:

@@ -23,26 +23,18 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
     block the two share one note.
     """
     global _noted
-    told: threading.Event | None = getattr(_elsewhere, "pressed", None)
-    if told is not None:
-        yield told.is_set
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    shared: threading.Event | None = getattr(_elsewhere, "pressed", _noted if in_main_thread else None)
+    pressed = shared or threading.Event()
+    ours = in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if shared is not None or not ours:
+        yield pressed.is_set
         return
-    if _noted is not None and threading.current_thread() is threading.main_thread():
-        yield _noted.is_set
-        return
-    pressed = threading.Event()
 
     def note(signum: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         pressed.set()
 
-    ours = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )
-    if not ours:
-        yield pressed.is_set
-        return
     signal.signal(signal.SIGINT, note)
     _noted = pressed
     try:

@@ -49,7 +49,8 @@ def atomic_folder(target: Path, *, overwrite: bool, within: Path | None = None) 
             raise OutputError(
                 f"{str(target)!r} exists already: name another folder with --out, or replace it with --overwrite"
             )
-        if overwrite and target.exists() and not _replaceable(target):
+        ours = any((target / name).is_file() for name in OURS)
+        if target.exists() and not (target.is_dir() and (ours or not any(target.iterdir()))):
             raise OutputError(
                 f"{str(target)!r} is nothing that topicnet wrote and will not be overwritten: name another with --out"
             )
@@ -59,7 +60,8 @@ def atomic_folder(target: Path, *, overwrite: bool, within: Path | None = None) 
     try:
         yield staging
         with disk_errors(target):
-            _sync_tree(staging)
+            for path in [*sorted(staging.rglob("*")), staging]:
+                _sync(path)
             if target.exists() and not overwrite:
                 free = next(p for n in range(2, 10_000) if not (p := target.with_name(f"{target.name}-{n}")).exists())
                 staging.rename(free)
@@ -128,11 +130,6 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _replaceable(target: Path) -> bool:
-    ours = any((target / name).is_file() for name in OURS)
-    return target.is_dir() and (ours or not any(target.iterdir()))
-
-
 def _replace_folder(staging: Path, target: Path) -> None:
     aside = staging.with_suffix(".old")
     if target.exists():
@@ -143,7 +140,7 @@ def _replace_folder(staging: Path, target: Path) -> None:
         if aside.exists():
             aside.rename(target)
         raise
-    _sync_folder(target.parent)
+    _sync(target.parent)
     shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -170,11 +167,11 @@ def atomic_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
     try:
         yield part
         with disk_errors(target):
-            _sync_file(part)
+            _sync(part)
             if not overwrite:
                 refuse_existing(target)
             part.replace(target)
-            _sync_folder(target.parent)
+            _sync(target.parent)
     finally:
         part.unlink(missing_ok=True)
         remove_empty(made)
@@ -218,25 +215,9 @@ def umask() -> int:
     return mask
 
 
-def _sync_tree(folder: Path) -> None:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            _sync_file(path)
-        else:
-            _sync_folder(path)
-    _sync_folder(folder)
-
-
-def _sync_file(path: Path) -> None:
+def _sync(path: Path) -> None:
+    """Have the disk write a file or a folder's list of names now."""
     handle = os.open(path, os.O_RDONLY)  # a linked file may be one that may not be written
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

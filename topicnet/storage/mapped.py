@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
@@ -78,11 +79,9 @@ def release_pages(*arrays: NDArray[Any]) -> None:
 
 
 def _map_of(array: Any) -> mmap.mmap | None:
-    while array is not None:
-        if isinstance(array, mmap.mmap):
-            return array
-        array = getattr(array, "base", None) if isinstance(array, np.ndarray) else None
-    return None
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return array if isinstance(array, mmap.mmap) else None
 
 
 class ArrayFile:
@@ -97,8 +96,6 @@ class ArrayFile:
     """
 
     def __init__(self, path: Path, dtype: Any) -> None:
-        import numpy as np
-
         self.path, self.dtype, self.length = path, np.dtype(dtype), 0
         self._handle = path.open("wb")
         self._write_header()
@@ -117,9 +114,5 @@ class ArrayFile:
         self._handle.close()
 
     def _write_header(self) -> None:
-        from numpy.lib import format as npy
-
-        shape = (self.length,)
-        npy.write_array_header_1_0(
-            self._handle, {"descr": npy.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
-        )
+        header = {"descr": npy.dtype_to_descr(self.dtype), "fortran_order": False, "shape": (self.length,)}
+        npy.write_array_header_1_0(self._handle, header)

@@ -28,10 +28,8 @@ def write_tensors(folder: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write them as safetensors; the folder is made if it is not there."""
     from safetensors.torch import save
 
-    folder.mkdir(parents=True, exist_ok=True)
-    formats.write_bytes(
-        folder / TENSORS, save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
-    )
+    content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
+    formats.write_bytes(folder / TENSORS, content)
 
 
 def write_header(folder: Path, entries: Mapping[str, Any], others: Iterable[str] = (TENSORS,)) -> None:

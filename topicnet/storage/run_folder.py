@@ -62,10 +62,7 @@ def write_history(folder: Path, history: list[dict[str, float]]) -> None:
     """Write history.csv, one row per epoch; only its header when no epoch was completed."""
     import polars as pl
 
-    if history:
-        formats.write_table(folder / HISTORY, pl.DataFrame(history))
-    else:
-        formats.write_text(folder / HISTORY, "epoch\n")
+    formats.write_table(folder / HISTORY, pl.DataFrame(history or {"epoch": []}))
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:

@@ -7,7 +7,6 @@ others have. That it always stands at one place, as in a header or a signature, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,8 +17,8 @@ from scipy.special import gammaln
 
 from topicnet.errors import InputError
 from topicnet.text.corpus import Corpus
+from topicnet.text.token_counts import TOKENS_AT_ONCE, token_blocks
 
-TOKENS_AT_ONCE = 4_000_000
 LEAST_SHARE, LEAST_DOCUMENTS = 0.01, 3  # a word in fewer documents is no boilerplate
 CANDIDATES = 8  # words looked at closely, for each that is asked for
 COMPANY_DOCUMENTS = 50_000  # so many, evenly chosen, tell what stands beside a word
@@ -156,7 +155,7 @@ def _tally(corpus: Corpus) -> _Tally:
     lengths = np.asarray(counts.sum(1), dtype=np.int64).ravel()
     documents = np.zeros(n_words, dtype=np.int64)
     tokens, bits, place, squared, chance = (np.zeros(n_words) for _ in range(5))
-    for rows, stream in _blocks(lengths, corpus.tokens):
+    for rows, stream in token_blocks(corpus.tokens, lengths):
         cells = slice(int(counts.indptr[rows.start]), int(counts.indptr[rows.stop]))
         words, often = counts.indices[cells], np.asarray(counts.data[cells], dtype=np.float64)
         documents += np.bincount(words, minlength=n_words)
@@ -169,17 +168,6 @@ def _tally(corpus: Corpus) -> _Tally:
         squared += np.bincount(stream, at**2, minlength=n_words)
         chance += np.bincount(stream, (1 - 1.0 / length**2) / 12, minlength=n_words)
     return _Tally(lengths, documents, tokens, bits, place, squared, chance)
-
-
-def _blocks(lengths: NDArray[np.int64], tokens: NDArray[np.int32]) -> Iterator[tuple[slice, NDArray[np.int32]]]:
-    """Rows of documents and their tokens, a few million tokens (and at least a document) at a time."""
-    ends = np.cumsum(lengths)
-    row = 0
-    while row < len(lengths):
-        begin = int(ends[row - 1]) if row else 0
-        stop = max(row + 1, int(np.searchsorted(ends, begin + TOKENS_AT_ONCE, side="right")))
-        yield slice(row, stop), np.asarray(tokens[begin : int(ends[stop - 1])])
-        row = stop
 
 
 def _spread(found: _Tally, words: NDArray[np.intp]) -> NDArray[np.float64]:

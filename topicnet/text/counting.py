@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,6 +54,7 @@ class Counted(NamedTuple):
     options: dict[str, Any]
 
 
+@dataclass(eq=False)
 class Counting:
     """The counts of a corpus in the making.
 
@@ -70,37 +72,31 @@ class Counting:
         Keep the first characters of each text.
     columns : list of str, optional
         Of the other columns, keep these alone.
-    cutting : Cutting
+    tokenization : Tokenization
         What cuts texts into words.
     """
 
-    def __init__(
-        self,
-        options: TextOptions,
-        *,
-        vocabulary: list[str] | None = None,
-        every_word: bool = False,
-        keep_texts: bool = False,
-        folder: Path | None = None,
-        excerpts: bool = True,
-        columns: list[str] | None = None,
-        tokenization: Tokenization = tokenize_locally,
-    ) -> None:
-        self.options = options
-        self.tokenization = tokenization
-        self.every_word = every_word
-        self.keep_excerpts = excerpts
-        self.columns = columns
-        self.vocabulary = vocabulary if options.vocabulary is None else sorted(set(options.vocabulary))
-        self.phrases = options.phrases if isinstance(options.phrases, tuple) else ()
-        self.finds_phrases = options.phrases is True
+    options: TextOptions
+    _: KW_ONLY
+    vocabulary: list[str] | None = None
+    every_word: bool = False
+    keep_texts: bool = False
+    folder: Path | None = None
+    excerpts: bool = True
+    columns: list[str] | None = None
+    tokenization: Tokenization = tokenize_locally
+
+    def __post_init__(self) -> None:
+        if self.options.vocabulary is not None:
+            self.vocabulary = sorted(set(self.options.vocabulary))
+        self.phrases = self.options.phrases if isinstance(self.options.phrases, tuple) else ()
+        self.finds_phrases = self.options.phrases is True
         # Words with known numbers: the vocabulary, or the stop words, which are dropped by their number.
-        self.first = options.dropped() if self.vocabulary is None else self.vocabulary
+        self.first = self.options.dropped() if self.vocabulary is None else self.vocabulary
         parts = {word for phrase in self.phrases for word in (*phrase, JOINT.join(phrase))}
         known = [*self.first, *sorted(parts - set(self.first))]
         self.words = Words(known)
         self.joiner = Joiner(list(self.phrases), {word: code for code, word in enumerate(known)})
-        self.folder = folder
         self.starts = [np.zeros(1, dtype=np.int64)]
         self.nonzeros = 0
         self.lengths: list[NDArray[np.int64]] = []  # of the batches' documents, in the tokens spilled
@@ -108,8 +104,8 @@ class Counting:
         self.ids: list[pl.Series] = []
         self.blank: list[NDArray[np.bool_]] = []
         self.metadata: list[pl.DataFrame] = []
-        self.excerpts: list[str] = []
-        self.texts: list[str] | None = [] if keep_texts else None
+        self.beginnings: list[str] = []
+        self.texts: list[str] = []
         self.checksum = Checksum()
 
     def run(self, batches: Iterable[Documents]) -> Counted:
@@ -147,11 +143,11 @@ class Counting:
         parts = [(self._code(one), one.lengths, one.blank) for one in cuts]
         self.ids.append(pl.Series(documents.ids, dtype=pl.String))
         self.metadata.append(_metadata_frame(documents, self.columns))
-        if self.keep_excerpts and len(self.excerpts) < EXCERPT_DOCS:
+        if self.excerpts and len(self.beginnings) < EXCERPT_DOCS:
             start = pl.Series([text[: 4 * EXCERPT_CHARACTERS] for text in documents.texts], dtype=pl.String)
             start = start.str.replace_all(r"[\s\p{C}]+", " ").str.strip_chars().str.slice(0, EXCERPT_CHARACTERS)
-            self.excerpts.extend(start.to_list())
-        if self.texts is not None:
+            self.beginnings.extend(start.to_list())
+        if self.keep_texts:
             self.texts.extend(documents.texts)
         if len(parts) == 1:
             codes, lengths, blank = parts[0]
@@ -299,8 +295,8 @@ class Counting:
             ids=pl.concat([pl.Series([], dtype=pl.String), *self.ids]),
             blank=np.concatenate([np.zeros(0, dtype=bool), *self.blank]),
             metadata=_one_table(self.metadata),
-            excerpts=self.excerpts if len(self.excerpts) == sum(map(len, self.ids)) else [],
-            texts=self.texts,
+            excerpts=self.beginnings if len(self.beginnings) == sum(map(len, self.ids)) else [],
+            texts=self.texts if self.keep_texts else None,
             sha256=self.checksum.hexdigest(),
             options=described,
         )

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
 from topicnet.errors import InputError
 from topicnet.text.corpus import Corpus
-from topicnet.text.token_counts import count_tokens
-
-TOKENS_AT_ONCE = 4_000_000  # tokens counted in one go; beside them only the counts are held
+from topicnet.text.token_counts import count_tokens, token_blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +65,10 @@ def in_passages(corpus: Corpus, size: int) -> Passages:
     number = np.arange(len(document)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     begins = number * lengths[document] // pieces[document]
     n_tokens = (number + 1) * lengths[document] // pieces[document] - begins
-    return Passages(_counts(corpus.tokens, n_tokens, corpus.vocab_size), document, number + 1, n_tokens)
+    parts = [count_tokens(corpus.tokens[:0], n_tokens[:0], corpus.vocab_size)]  # with no passage, that of none
+    for rows, tokens in token_blocks(corpus.tokens, n_tokens):
+        parts.append(count_tokens(tokens, n_tokens[rows], corpus.vocab_size))
+    return Passages(csr_matrix(vstack(parts, format="csr")), document, number + 1, n_tokens)
 
 
 def document_theta(
@@ -109,19 +110,3 @@ def document_theta(
     if prior is not None:
         mean[silent] = prior
     return mean
-
-
-def _counts(tokens: NDArray[np.int32], lengths: NDArray[np.int64], n_words: int) -> csr_matrix:
-    """Count the tokens of each stretch; tokens may be memory-mapped. Returns (P, V)."""
-    ends = np.cumsum(lengths)
-    parts: list[csr_matrix] = []
-    row = 0
-    while row < len(lengths):
-        begin = int(ends[row - 1]) if row else 0
-        stop = max(row + 1, int(np.searchsorted(ends, begin + TOKENS_AT_ONCE, side="right")))
-        parts.append(count_tokens(tokens[begin : int(ends[stop - 1])], lengths[row:stop], n_words))
-        row = stop
-    data = np.concatenate([np.zeros(0, dtype=np.int32), *(part.data for part in parts)])
-    indices = np.concatenate([np.zeros(0, dtype=np.int32), *(part.indices for part in parts)])
-    filled = np.concatenate([np.zeros(1, dtype=np.int64), *(np.diff(part.indptr) for part in parts)])
-    return csr_matrix((data, indices, np.cumsum(filled)), shape=(len(lengths), n_words))

@@ -12,7 +12,7 @@ from topicnet.errors import InputError
 
 JOINT = "_"  # "new_york"
 FEWEST, MOST = 5, 20  # times a phrase must stand in the text, by default: MOST from a million words on
-TOKENS_A_TIME = 50_000
+BREAKS_A_TIME = 1_000
 BREAK = -1  # between documents, and in place of a stop word
 _INSIDE, _BETWEEN = "\x1f", "\x1e"  # gensim writes phrases as text; these two stand in no word
 
@@ -154,9 +154,6 @@ class Joiner:
         self, codes: NDArray[np.int32], starts: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
         """Where a phrase could begin, how many words the longest one there has, and the joined word."""
-        none = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32)
-        if not self._levels or len(codes) < 2:
-            return none
         last = len(self._begins) - 1
         at = np.flatnonzero(self._begins[np.where((codes >= 0) & (codes < last), codes, last)])
         ends = starts[np.searchsorted(starts, at, side="right")]  # of the document of each
@@ -258,13 +255,12 @@ def _runs(stream: NDArray[np.int32], names: list[str]) -> Iterator[list[str]]:
     table = np.array([*names, ""], dtype=object)  # the last is that of BREAK
     breaks = np.flatnonzero(stream == BREAK)
     begin = 0
-    while begin < len(stream):  # every part ends with a break, as the stream does
-        last = min(int(np.searchsorted(breaks, begin + TOKENS_A_TIME)), len(breaks) - 1)
-        first = int(np.searchsorted(breaks, begin))
-        part = table[stream[begin : breaks[last] + 1]].tolist()
+    for at in range(0, len(breaks), BREAKS_A_TIME):  # the last token of the stream is a break
+        ends = breaks[at : at + BREAKS_A_TIME] - begin
+        part = table[stream[begin : begin + ends[-1]]].tolist()
         past = 0
-        for end in (breaks[first : last + 1] - begin).tolist():
+        for end in ends.tolist():
             if end > past:
                 yield part[past:end]
             past = end + 1
-        begin = int(breaks[last]) + 1
+        begin += past

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from topicnet.errors import InputError
 from topicnet.text.corpus import Corpus
+from topicnet.text.token_counts import token_blocks
 
-TOKENS_AT_ONCE = 4_000_000
 SHARE, DOCUMENTS, LARGE_SHARE, FEWEST = 0.05, 20, 0.001, 3  # see `repeated_lines`
 MOST_BINS = 2**25
 MOST_WINDOWS = 20_000  # different ones put together to lines
@@ -65,14 +65,14 @@ def repeated_lines(corpus: Corpus, top: int = 10, *, length: int = 4) -> list[Re
     """
     if top < 1 or length < 2:
         raise InputError(f"{top} lines of {length} words asked for, expected 1 or more, of 2 words or more")
-    ends = np.cumsum(np.asarray(corpus.counts.sum(1), dtype=np.int64).ravel())
-    filled = int((np.diff(ends, prepend=0) > 0).sum())
+    lengths = np.asarray(corpus.counts.sum(1), dtype=np.int64).ravel()
+    filled = int((lengths > 0).sum())
     fewest = max(FEWEST, min(math.ceil(SHARE * filled), max(DOCUMENTS, math.ceil(LARGE_SHARE * filled))))
-    windows = _frequent(corpus.tokens, ends, length, fewest)
+    windows = _frequent(corpus.tokens, lengths, length, fewest)
     words = np.asarray(corpus.tokens)[windows.first[:, None] + np.arange(length)]
     lines = _put_together([tuple(row) for row in words.tolist()], windows.documents.tolist(), top)
     starts = [windows.hashes[i] for i, _, _ in lines]
-    examples = _examples(corpus.tokens, ends, length, starts)
+    examples = _examples(corpus.tokens, lengths, length, starts)
     return [
         RepeatedLine(
             words=tuple(corpus.vocabulary[word] for word in line),
@@ -94,16 +94,12 @@ class _Windows:
 
 
 def _windows(
-    tokens: NDArray[np.int32], ends: NDArray[np.int64], length: int
+    tokens: NDArray[np.int32], lengths: NDArray[np.int64], length: int
 ) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]]:
     """Every window of `length` words inside a document, in blocks: its hash, its place and its document."""
-    row = 0
-    while row < len(ends):
-        begin = int(ends[row - 1]) if row else 0
-        stop = max(row + 1, int(np.searchsorted(ends, begin + TOKENS_AT_ONCE, side="right")))
-        part = np.asarray(tokens[begin : int(ends[stop - 1])]).astype(np.uint64)
-        own = np.diff(ends[row:stop], prepend=begin)
-        documents = np.repeat(np.arange(row, stop), own)
+    begin = 0
+    for rows, block in token_blocks(tokens, lengths):
+        part, documents = block.astype(np.uint64), np.repeat(np.arange(rows.start, rows.stop), lengths[rows])
         if len(part) >= length:
             last = len(part) - length + 1
             hashes = np.zeros(last, dtype=np.uint64)
@@ -112,10 +108,10 @@ def _windows(
                 hashes ^= hashes >> np.uint64(29)
             inside = np.flatnonzero(documents[:last] == documents[length - 1 :])
             yield hashes[inside], begin + inside, documents[inside]
-        row = stop
+        begin += len(part)
 
 
-def _frequent(tokens: NDArray[np.int32], ends: NDArray[np.int64], length: int, fewest: int) -> _Windows:
+def _frequent(tokens: NDArray[np.int32], lengths: NDArray[np.int64], length: int, fewest: int) -> _Windows:
     """The windows that `fewest` documents or more hold.
 
     A first pass counts them in bins that several may share, so that the second needs to hold only those that can be
@@ -123,11 +119,11 @@ def _frequent(tokens: NDArray[np.int32], ends: NDArray[np.int64], length: int, f
     """
     n_bins = np.uint64(min(MOST_BINS, 2 ** max(10, len(tokens).bit_length())))
     bins = np.zeros(int(n_bins), dtype=np.uint32)
-    for hashes, _, _ in _windows(tokens, ends, length):
+    for hashes, _, _ in _windows(tokens, lengths, length):
         where, often = np.unique(hashes % n_bins, return_counts=True)
         bins[where] += often.astype(np.uint32)
     found = _Windows(np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
-    for hashes, places, documents in _windows(tokens, ends, length):
+    for hashes, places, documents in _windows(tokens, lengths, length):
         likely = np.flatnonzero(bins[hashes % n_bins] >= fewest)
         likely = likely[np.lexsort((documents[likely], hashes[likely]))]
         likely = likely[_changes(hashes[likely], documents[likely])]  # once a document
@@ -185,11 +181,11 @@ def _put_together(
 
 
 def _examples(
-    tokens: NDArray[np.int32], ends: NDArray[np.int64], length: int, wanted: list[np.uint64]
+    tokens: NDArray[np.int32], lengths: NDArray[np.int64], length: int, wanted: list[np.uint64]
 ) -> list[list[int]]:
     """The first documents that hold each window."""
     rows: list[list[int]] = [[] for _ in wanted]
-    for hashes, _, documents in _windows(tokens, ends, length) if wanted else []:
+    for hashes, _, documents in _windows(tokens, lengths, length) if wanted else []:
         for one, own in zip(wanted, rows, strict=True):
             if len(own) < EXAMPLES:
                 own.extend(np.unique(documents[hashes == one])[: EXAMPLES - len(own)].tolist())

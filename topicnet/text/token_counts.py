@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+
+TOKENS_AT_ONCE = 4_000_000
+
+
+def token_blocks(tokens: NDArray[np.int32], lengths: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[np.int32]]]:
+    """Rows of documents and their tokens, a few million tokens (and at least a document) at a time."""
+    starts = starts_of(lengths)
+    row = 0
+    while row < len(lengths):
+        stop = max(row + 1, int(np.searchsorted(starts, starts[row] + TOKENS_AT_ONCE, side="right")) - 1)
+        yield slice(row, stop), np.asarray(tokens[starts[row] : starts[stop]])
+        row = stop
 
 
 def only(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import re
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from topicnet.errors import InputError
+from topicnet.text.readers.open_text import reading
 
 _Entry = tuple[int, str, bytes]  # its number in the file, the word, its vector as it stands there
 
@@ -196,27 +196,13 @@ def _check_corpus(tokens: NDArray[np.int32], lengths: NDArray[np.int64], vocab_s
 
 @dataclass(frozen=True)
 class _Layout:
-    """What the first bytes of a file of word vectors tell.
+    """What the first bytes of a file of word vectors show."""
 
-    Attributes
-    ----------
-    name : str
-        The path as messages show it.
-    start : int
-        Byte at which the first word stands.
-    dim : int
-        Numbers in a vector, L.
-    n_words : int, optional
-        Words the header promises; GloVe's format has no header.
-    binary : bool
-        Whether vectors are raw float32, not text.
-    """
-
-    name: str
-    start: int
-    dim: int
-    n_words: int | None = None
-    binary: bool = False
+    name: str  # the path as messages show it
+    start: int  # byte at which the first word begins
+    dim: int  # numbers in a vector, L
+    n_words: int | None = None  # that the header promises; GloVe's format has no header
+    binary: bool = False  # vectors are raw float32, not text
 
     def __post_init__(self) -> None:
         if not 1 <= self.dim <= _MAX_DIM:
@@ -248,20 +234,11 @@ class _Layout:
 @contextmanager
 def _opened(path: Path) -> Iterator[io.BufferedIOBase]:
     """Open a file, gzipped or not, and turn what reading it raises into an InputError."""
-    name = repr(str(path))
-    try:
-        with path.open("rb") as plain:
-            zipped = plain.read(len(_GZIP)) == _GZIP
-            plain.seek(0)
-            with gzip.GzipFile(fileobj=plain) if zipped else nullcontext(plain) as file:
-                yield file
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{name} is a damaged or cut-off gzip file ({error}). Fetch or compress it again") from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"cannot read {name}: {reason}, expected a file of word vectors ({_FORMATS}). Check the path"
-        ) from error
+    with reading(repr(str(path)), f", expected a file of word vectors ({_FORMATS})"), path.open("rb") as plain:
+        zipped = plain.read(len(_GZIP)) == _GZIP
+        plain.seek(0)
+        with gzip.GzipFile(fileobj=plain) if zipped else nullcontext(plain) as file:
+            yield file
 
 
 def _detect_layout(file: io.BufferedIOBase, name: str) -> _Layout:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,29 +42,22 @@ class Phases:
         self._new_optimizer = optimizer
         self._optimizers: list[Adam] = []
 
-    @contextmanager
-    def critics_alone(self) -> Iterator[None]:
+    def critics_alone(self) -> AbstractContextManager[None]:
         """Keep the critics from being moved by any loss but their own."""
-        for critic in self._critics():
-            critic.requires_grad_(False)
-        try:
-            yield
-        finally:
-            for critic in self._critics():
-                critic.requires_grad_(True)
+        return _requires_grad(False, *self.phases)
 
     def begin(self) -> None:
         """Forget all moments."""
         self._optimizers = []
         for phase in self.phases:
-            with _free(phase):
+            with _requires_grad(True, phase):
                 self._optimizers.append(self._new_optimizer(phase.part))
 
     def step(self, batch: Any, rate: float) -> dict[str, Tensor]:
         """One step of each; the means of their terms, detached."""
         found: dict[str, Tensor] = {}
         for phase, optimizer in zip(self.phases, self._optimizers, strict=True):
-            with _free(phase):
+            with _requires_grad(True, phase):
                 means = {name: value.mean() for name, value in phase.terms(batch).items()}
                 sum(means.values(), start=next(iter(means.values())).new_zeros(())).backward()  # type: ignore[no-untyped-call]
                 optimizer.step(phase.lr_scale * rate)
@@ -84,17 +77,15 @@ class Phases:
             mine = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
             optimizer.load(mine)
 
-    def _critics(self) -> list[nn.Module]:
-        return [phase.part for phase in self.phases if phase.critic]
-
 
 @contextmanager
-def _free(phase: Phase) -> Iterator[None]:
-    if not phase.critic:
-        yield
-        return
-    phase.part.requires_grad_(True)
+def _requires_grad(wanted: bool, *phases: Phase) -> Iterator[None]:
+    """Let the critics among the phases require gradients inside the block, or not; the other way afterwards."""
+    critics = [phase.part for phase in phases if phase.critic]
+    for critic in critics:
+        critic.requires_grad_(wanted)
     try:
         yield
     finally:
-        phase.part.requires_grad_(False)
+        for critic in critics:
+            critic.requires_grad_(not wanted)

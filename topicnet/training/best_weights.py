@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 
 
+@dataclass(eq=False)
 class BestWeights:
     """The best weights so far, on the device.
 
@@ -18,21 +20,18 @@ class BestWeights:
         Interventions that the weights have had.
     """
 
-    def __init__(self, network: nn.Module, interventions: int) -> None:
-        self.network = network
-        self.interventions = interventions
-        self.epoch = 0
-        self.loss = math.inf
-        self.tensors: dict[str, Tensor] = {}
+    network: nn.Module
+    interventions: int
+    epoch: int = 0
+    loss: float = math.inf
+    tensors: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(cls, network: nn.Module, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> BestWeights:
         """Restore from `values` and `tensors` of another."""
-        best_weights = cls(network, values["treatments"])
-        best_weights.epoch, best_weights.loss = values["epoch"], values["loss"]
         devices = {name: value.device for name, value in network.state_dict().items()}
-        best_weights.tensors = {name: value.to(devices[name], copy=True) for name, value in tensors.items()}
-        return best_weights
+        copies = {name: value.to(devices[name], copy=True) for name, value in tensors.items()}
+        return cls(network, values["treatments"], values["epoch"], values["loss"], copies)
 
     @property
     def values(self) -> dict[str, Any]:

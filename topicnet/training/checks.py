@@ -18,12 +18,13 @@ def check_count(name: str, value: object, *, least: int = 1, most: int | None = 
 
 
 def check_number(name: str, value: object, *, above: float | None = None, most: float = math.inf) -> None:
-    """Raise InputError unless value is a finite number, 0 or more; or above one number and at most another."""
+    """Raise InputError unless value is a finite number, 0 or more; or above one number, and at most another."""
     number = math.nan
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
         number = float(value)
     if not math.isfinite(number) or not (number >= 0 if above is None else above < number <= most):
-        span = ", 0 or more" if above is None else f" above {above:g} and at most {most:g}"
+        bound = f" and at most {most:g}" if math.isfinite(most) else ""
+        span = ", 0 or more" if above is None else f" above {above:g}{bound}"
         raise InputError(f"{name}={value!r} given, expected a number{span}")
 
 

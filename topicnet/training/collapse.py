@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from topicnet.training.progress import Rollback
+from topicnet.training.progress import TrainResult
 
 TOP_WORDS, SHARED_WORDS = 10, 8  # topics are duplicates when they share 8 of their top 10 words
 ACTIVE = 0.01  # a latent dimension is in use above this: nats of KL per document, or variance where there is none
@@ -88,15 +88,7 @@ class HealthReport:
 
 
 def judge(
-    beta: Tensor,
-    largest: Tensor,
-    kl_per_dimension: Tensor,
-    theta_spread: float,
-    *,
-    stopped: str,
-    best_epoch: int,
-    rollbacks: list[Rollback],
-    reseeded: int,
+    beta: Tensor, largest: Tensor, kl_per_dimension: Tensor, theta_spread: float, training: TrainResult, reseeded: int
 ) -> HealthReport:
     """Judge the signs of collapse at the end of a fit.
 
@@ -110,18 +102,17 @@ def judge(
         (Z,) see `HealthReport`.
     theta_spread : float
         Largest standard deviation of a topic's proportion over documents.
-    stopped, best_epoch, rollbacks
-        Of the training.
+    training : TrainResult
     reseeded : int
         Topics restarted.
     """
     n_topics, n_dimensions = len(beta), len(kl_per_dimension)
     duplicates = duplicate_pairs(beta)
-    dead = [int(k) for k in (largest == 0).nonzero().ravel().tolist()]
+    dead = (largest == 0).nonzero().ravel().tolist()
     active = int((kl_per_dimension > ACTIVE).sum())
-    findings = _of_training(stopped, best_epoch, rollbacks) + _of_topics(n_topics, duplicates, dead)
+    findings = _of_training(training) + _of_topics(n_topics, duplicates, dead)
     n_lost = max(_n_repeating(duplicates), len(dead))
-    unfit = stopped == "diverged" or n_lost > TOLERATED * n_topics
+    unfit = training.stopped == "diverged" or n_lost > TOLERATED * n_topics
     if n_topics > 1 and active <= TOLERATED * n_dimensions:
         unfit = True
         verb = "says" if active == 1 else "say"
@@ -134,17 +125,18 @@ def judge(
         findings=findings,
         duplicates=duplicates,
         dead=dead,
-        usage=[float(value) for value in kl_per_dimension.tolist()],
+        usage=kl_per_dimension.tolist(),
         active_units=active,
         reseeded=reseeded,
-        rollbacks=[{"epoch": r.epoch, "step": r.step, "learning_rate": r.learning_rate} for r in rollbacks],
+        rollbacks=[asdict(rollback) for rollback in training.rollbacks],
     )
 
 
-def _of_training(stopped: str, best_epoch: int, rollbacks: list[Rollback]) -> list[str]:
+def _of_training(training: TrainResult) -> list[str]:
     """Findings about the loss."""
-    if stopped == "diverged":
-        kept = "the start is kept" if best_epoch == 0 else f"epoch {best_epoch} is kept"
+    rollbacks = training.rollbacks
+    if training.stopped == "diverged":
+        kept = "the start is kept" if training.best_epoch == 0 else f"epoch {training.best_epoch} is kept"
         return [f"the loss ran away however small the learning rate was made, and {kept}"]
     if not rollbacks:
         return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -66,24 +66,19 @@ def train(
         return run.finish(stopped or "done")
 
 
+@dataclass(eq=False)
 class _Run:
     """The moving parts of one training run."""
 
-    def __init__(
-        self,
-        network: nn.Module,
-        batches: Batches,
-        validation: Batches | None,
-        schedule: Schedule,
-        options: TrainOptions,
-        hooks: TrainHooks,
-    ) -> None:
-        self.network = network
-        self.batches = batches
-        self.validation = validation
-        self.schedule = schedule
-        self.options = options
-        self.hooks = hooks
+    network: nn.Module
+    batches: Batches
+    validation: Batches | None
+    schedule: Schedule
+    options: TrainOptions
+    hooks: TrainHooks
+
+    def __post_init__(self) -> None:
+        options, network = self.options, self.network
         self.world = options.world
         self.rng = np.random.default_rng(options.seed)
         self.history: list[dict[str, float]] = []
@@ -120,12 +115,15 @@ class _Run:
         """Run the epoch, or the rest of it; returns why the run stops, or None to go on."""
         epoch, last = self.epoch, self.options.max_epochs
         ending = self._run_steps()
+        self.network.eval()
         if ending == "interrupted":
             return ending
         loss = math.nan if ending == "lost" else self._validation_loss()
         if ending == "lost" or not self._sound(loss):
             return None if self._roll_back() else "diverged"
-        row = {"epoch": float(epoch)} | self._averages()
+        row = {"epoch": float(epoch)} | {
+            name: total / self.batches.n_docs for name, total in zip(self.names, self.sums.tolist(), strict=True)
+        }
         row |= {"learning_rate": self._rate(), "validation_loss": loss} | on_rank_zero(self.world, self.hooks.measure)
         row["seconds"] = time.perf_counter() - self.epoch_began
         self.history.append(row)
@@ -168,8 +166,8 @@ class _Run:
         self._forget_moments()  # they belong to other weights
 
     def _interrupted(self) -> bool:
-        asked = self.hooks.interrupted()
-        return asked if self.world is None else self.world.any(asked)
+        pressed = self.hooks.interrupted()
+        return pressed if self.world is None else self.world.any(pressed)
 
     def _report(self, done: int, row: dict[str, float], within: float = 0.0) -> None:
         seconds = time.perf_counter() - self.began
@@ -240,24 +238,20 @@ class _Run:
             self.names = []
         self.step = (self.epoch - 1) * len(self.batches) + self.done
         self.drawn = self.rng.bit_generator.state  # type: ignore[assignment]
-        ending = "whole"
         for batch in self.batches.shuffled(self.rng, self.done):
             # Processes stop together, at steps in which they ask each other.
             stop = (self.world is None or self.done % CHECK_STEPS == 0) and self._interrupted()
             if self.intervention_complete:  # else an uninterrupted run would have other weights
                 self._save(at_once=stop)
             if stop:
-                ending = "interrupted"
-                break
+                return "interrupted"
             self._step(batch)
             if self._lost():
-                ending = "lost"
-                break
+                return "lost"
             if self.done % CHECK_STEPS == 0 and time.perf_counter() - reported > SECONDS_OF_NEWS:
                 reported = time.perf_counter()
                 self._report(self.epoch - 1, {}, self.done / len(self.batches))
-        self.network.eval()
-        return ending
+        return "whole"
 
     def _roll_back(self) -> bool:
         """Go back to the best weights and slow down; False when that has been done often enough."""
@@ -269,10 +263,6 @@ class _Run:
         self.rollbacks.append(Rollback(self.epoch, self.done, self.slowdown * self.schedule.learning_rate))
         self.done = 0
         return True
-
-    def _averages(self) -> dict[str, float]:
-        """Terms of the epoch, per document."""
-        return {name: value / self.batches.n_docs for name, value in zip(self.names, self.sums.tolist(), strict=True)}
 
     def _validation_loss(self) -> float:
         return on_rank_zero(self.world, lambda: validation_loss(self.network, self.validation, self.schedule))

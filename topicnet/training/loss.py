@@ -13,7 +13,10 @@ from topicnet.training.schedule import Schedule
 
 
 def named_terms(network: nn.Module, batch: Any) -> dict[str, Tensor]:
-    """Loss terms of a batch, each (B,) or a scalar."""
+    """Loss terms of a batch, each (B,) or a scalar, in nats per document.
+
+    What a network draws at random for them comes from the batch's own `Noise`, never from a generator.
+    """
     terms: dict[str, Tensor] = network.terms(batch)  # type: ignore[operator]
     return terms
 

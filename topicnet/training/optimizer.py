@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -18,17 +18,12 @@ CHUNK_ENTRIES = 2**17  # of a parameter's rows at a time: four arrays of 512 KB,
 class _Moments:
     """What Adam remembers of one parameter."""
 
-    parameter: nn.Parameter
+    parameter: Tensor
     lr_scale: float
     decay: float
-    first: Tensor = field(init=False)
-    second: Tensor = field(init=False)
-    steps: Tensor = field(init=False)  # a scalar; of a parameter with sparse gradients, the step each row last moved in
-
-    def __post_init__(self) -> None:
-        self.first = torch.zeros_like(self.parameter, memory_format=torch.contiguous_format)
-        self.second = torch.zeros_like(self.first)
-        self.steps = torch.zeros((), dtype=torch.float32, device=self.first.device)  # as the kernel of a GPU reads it
+    first: Tensor
+    second: Tensor
+    steps: Tensor  # a scalar; of a parameter with sparse gradients, the step each row last moved in
 
 
 class Adam:
@@ -57,10 +52,10 @@ class Adam:
         self, network: nn.Module, weight_decay: float, lr_scales: Mapping[str, float], normalise: bool = False
     ) -> None:
         self._normalise = normalise
-        named = {name: value for name, value in network.named_parameters() if value.requires_grad}
-        if unknown := lr_scales.keys() - dict(network.named_parameters()).keys():
+        named = dict(network.named_parameters())
+        if unknown := lr_scales.keys() - named.keys():
             raise KeyError(f"no parameters {', '.join(sorted(unknown))}")
-        self._names = {value: name for name, value in named.items()}
+        self._names = {value: name for name, value in named.items() if value.requires_grad}
         self._settings = {
             name: (lr_scales.get(name, 1.0), weight_decay if value.ndim > 1 else 0.0) for name, value in named.items()
         }
@@ -111,7 +106,9 @@ class Adam:
 
     def _moments_of(self, name: str, parameter: nn.Parameter) -> _Moments:
         if name not in self._moments:
-            self._moments[name] = _Moments(parameter, *self._settings[name])
+            first = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
+            steps = torch.zeros((), dtype=torch.float32, device=first.device)  # as the kernel of a GPU reads it
+            self._moments[name] = _Moments(parameter, *self._settings[name], first, torch.zeros_like(first), steps)
         return self._moments[name]
 
     def _move_rows(self, moments: _Moments, gradient: Tensor, rate: float) -> None:
@@ -122,13 +119,13 @@ class Adam:
         rows, values = gradient._indices()[0], gradient._values()
         missed = self.n_steps - 1 - moments.steps.index_select(0, rows)  # (n,)
         moments.steps.index_fill_(0, rows, float(self.n_steps))
-        for part in _chunks(len(rows), CHUNK_ENTRIES // max(1, whole.shape[1])):
+        n_rows = max(1, CHUNK_ENTRIES // max(1, whole.shape[1]))
+        for part in (slice(begin, begin + n_rows) for begin in range(0, len(rows), n_rows)):
             some = rows[part]
-            few = _Moments.__new__(_Moments)
-            few.parameter = whole.index_select(0, some)  # type: ignore[assignment]
-            few.first = moments.first.index_select(0, some).mul_((FIRST_DECAY ** missed[part])[:, None])
-            few.second = moments.second.index_select(0, some).mul_((SECOND_DECAY ** missed[part])[:, None])
-            few.steps = torch.full((), self.n_steps - 1.0, dtype=torch.float32, device=whole.device)
+            first = moments.first.index_select(0, some).mul_((FIRST_DECAY ** missed[part])[:, None])
+            second = moments.second.index_select(0, some).mul_((SECOND_DECAY ** missed[part])[:, None])
+            steps = torch.full((), self.n_steps - 1.0, dtype=torch.float32, device=whole.device)
+            few = replace(moments, parameter=whole.index_select(0, some), first=first, second=second, steps=steps)
             _adam([few], [values[part]], moments.lr_scale * rate, moments.decay)
             whole.index_copy_(0, some, few.parameter)
             moments.first.index_copy_(0, some, few.first)
@@ -154,8 +151,3 @@ def _adam(members: list[_Moments], gradients: list[Tensor], rate: float, decay: 
         eps=EPSILON,
         maximize=False,
     )
-
-
-def _chunks(n: int, size: int) -> Iterator[slice]:
-    for begin in range(0, n, max(1, size)):
-        yield slice(begin, min(n, begin + max(1, size)))

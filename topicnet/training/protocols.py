@@ -1,4 +1,4 @@
-"""Protocols of the training loop: networks, batches and companions."""
+"""Protocols of the training loop: batches and companions."""
 
 from __future__ import annotations
 
@@ -6,18 +6,6 @@ from collections.abc import Iterator, Mapping, Sized
 from typing import Any, Protocol
 
 import numpy as np
-from torch import Tensor
-
-
-class Network(Protocol):
-    """A network that gives named loss terms, each (B,) or a scalar, in nats per document.
-
-    What is drawn at random comes from the batch's own `Noise`, never from a generator.
-    """
-
-    def terms(self, batch: Any) -> dict[str, Tensor]:
-        """Loss terms of a batch."""
-        ...
 
 
 class Batches(Sized, Protocol):

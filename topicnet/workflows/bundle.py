@@ -35,14 +35,7 @@ FORMAT = 2
 # What format 2 added: versions that read format 1 alone would cut text without these, and say nothing.
 SINCE_2 = {"tokenizer_kind", "lemmatize", "cleaning", "phrases", "passages"}
 VOCABULARY = "vocabulary.txt"
-HEADER_TYPES = {
-    "ending": dict,
-    "model": str,
-    "parameters": dict,
-    "vocab_size": int,
-    "text": dict,
-    "history": list,
-}
+HEADER_TYPES = {"ending": dict, "model": str, "parameters": dict, "vocab_size": int, "text": dict, "history": list}
 
 
 @dataclass(frozen=True)

@@ -414,6 +414,15 @@ def _check_first(request: CorpusRequest, first_batches: list[Documents]) -> None
         check_columns(request.columns, list(found), f"the first {len(first_batches[0].ids):,} documents have")
 
 
+def check_memory(what: str, memory_bytes: float, advice: str) -> None:
+    """Raise InputError if something needs more memory than is free, by half."""
+    free, more = available_memory(), memory_bytes - resident_memory()
+    if free is not None and more > SLACK * free:
+        raise InputError(
+            f"{what} needs about {readable_bytes(more)} more memory, and {readable_bytes(free)} are free: {advice}"
+        )
+
+
 def _check_resources(expected: CountForecast, folder: Path, reporter: Reporter) -> None:
     """Report what counting will take if it is much, and refuse what exceeds what is free by half."""
     seconds, memory, disk = expected.seconds, expected.memory_bytes, expected.disk_bytes
@@ -422,13 +431,8 @@ def _check_resources(expected: CountForecast, folder: Path, reporter: Reporter) 
             f"counting about {expected.n_docs:,} documents: {readable_seconds(seconds)}, {readable_bytes(memory)} of"
             f" memory and {readable_bytes(disk)} on disk"
         )
-    free, space = available_memory(), shutil.disk_usage(folder).free
-    more = memory - resident_memory()
-    if free is not None and more > SLACK * free:
-        raise InputError(
-            f"counting this corpus needs about {readable_bytes(more)} more memory, and {readable_bytes(free)} are free:"
-            " count a part of it, or use a larger machine"
-        )
+    check_memory("counting this corpus", memory, "count a part of it, or use a larger machine")
+    space = shutil.disk_usage(folder).free
     if disk > SLACK * space:
         raise InputError(
             f"the counts of this corpus need about {readable_bytes(disk)}, and {readable_bytes(space)} are free on the"
@@ -438,11 +442,11 @@ def _check_resources(expected: CountForecast, folder: Path, reporter: Reporter) 
 
 def _report_duplicates(corpus: Corpus, reporter: Reporter) -> None:
     """Report ids that do not tell documents apart; the rows keep their input order."""
-    if len(set(corpus.ids)) == corpus.n_docs:
+    n_more = corpus.n_docs - len(set(corpus.ids))
+    if n_more == 0:
         return
     seen: set[str] = set()
     twice = next(i for i in corpus.ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
-    n_more = corpus.n_docs - len(set(corpus.ids))
     reporter.notice(
         f"{n_more:,} documents have an id that another has too (such as {twice!r}): all are kept, in input order"
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from topicnet.errors import CorpusError, InputError
 from topicnet.models import MODELS, TopicModel
@@ -108,12 +109,7 @@ def learn(plan: ModelPlan, model: TopicModel, corpus: Corpus, checkpoints: Path 
     return False
 
 
-class Learn(Protocol):
-    """The signature of `learn`."""
-
-    def __call__(
-        self, plan: ModelPlan, model: TopicModel, corpus: Corpus, checkpoints: Path | None, reporter: Reporter
-    ) -> bool: ...
+Learn = Callable[[ModelPlan, TopicModel, Corpus, Path | None, Reporter], bool]  # the signature of `learn`
 
 
 @dataclass(frozen=True)

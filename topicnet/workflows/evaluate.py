@@ -149,9 +149,8 @@ def _per_topic(run: Run, measures: Scores) -> list[ScoredTopic]:
             topic=k,
             size=float(run.sizes[k]),
             words=words,
-            **{name: one.per_topic[k] for name, one in measures.items() if one.per_topic is not None},
-            stability=None if run.stability is None else float(run.stability[k]),
-            fragile=None if run.stability is None else k in run.fragile,
+            **run.stability_of(k)
+            | {name: one.per_topic[k] for name, one in measures.items() if one.per_topic is not None},
         )
         for k, words in enumerate(run.top_words(10))
     ]
@@ -210,10 +209,7 @@ def _on_test(run: Run, test: _Counted) -> HeldOutPerplexity:
         corpus=test.over.name,
         given=int(counts.shape[0]),
         same_as_fit=run.record["data"]["sha256"] == test.corpus.source["sha256"],
-        documents=found.documents,
-        left_out=found.left_out,
-        tokens=found.tokens,
-        scores=found.scores | bound,
+        **vars(found) | {"scores": found.scores | bound},
         unknown_share=float((test.over.tokens < 0).sum() / len(test.over.tokens)),
     )
 
@@ -228,16 +224,13 @@ def _labels(run: Run, test: _Counted | None, column: str | None) -> LabelScores 
         has = f"it has: {', '.join(columns)}" if columns else "it has none"
         raise InputError(f"--label-column {column!r} given, but there is no such column beside the text; {has}")
     assert corpus is not None
-    counts = corpus.counts if test is None else test.over.counts
-    if column is None and not any_label(counts, corpus.metadata[name].to_list()):
+    counts, labels = corpus.counts if test is None else test.over.counts, corpus.metadata[name].to_list()
+    if column is None and not any_label(counts, labels):
         return None
+    learn_from = None
     fitted = run.corpus
-    own = None
-    if fitted is not None and name in fitted.metadata.columns:
-        own = (run.theta, fitted.counts, fitted.metadata[name].to_list())
-    if test is None:
-        assert own is not None
-        return replace(label_scores(own, None), corpus=str(corpus.source["name"]), column=name)
-    theta = run.bundle.theta(corpus.over(run.vocabulary))
-    judged = (theta, test.over.counts, corpus.metadata[name].to_list())
-    return replace(label_scores(judged, own), corpus=test.over.name, column=name)
+    if test is not None and fitted is not None and name in fitted.metadata.columns:
+        learn_from = (run.theta, fitted.counts, fitted.metadata[name].to_list())
+    theta = run.theta if test is None else run.bundle.theta(corpus.over(run.vocabulary))
+    found = label_scores((theta, counts, labels), learn_from)
+    return replace(found, corpus=str(corpus.source["name"]), column=name)

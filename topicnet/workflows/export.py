@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from topicnet.errors import InputError
 from topicnet.models.registry import extra_units
@@ -45,9 +43,8 @@ def export_tables(
         options = ", ".join(f"--{name} FILE" for name in targets)
         raise InputError(f"nothing to export was named: give one or more of {options}")
     places = [os.path.realpath(path) for path in asked.values()]
-    if len(set(places)) < len(places):
-        twice = next(path for path in asked.values() if places.count(os.path.realpath(path)) > 1)
-        raise InputError(f"{str(twice)!r} was named for two tables: give each a file of its own")
+    if twice := [path for path in asked.values() if places.count(os.path.realpath(path)) > 1]:
+        raise InputError(f"{str(twice[0])!r} was named for two tables: give each a file of its own")
     formats = {name: _format_of(name, path, file_format) for name, path in asked.items()}
     if not overwrite:
         for path in asked.values():
@@ -66,18 +63,12 @@ def export_tables(
                 having = " and ".join(extra_units()[unit])
                 raise InputError(f"--{name} given, but {loaded.bundle.name} has no {unit}s: only {having} has")
         for name, path in asked.items():
-            writers[name](path, formats[name], overwrite)
+            writers[name](path, file_format=formats[name], overwrite=overwrite)
     return [f"wrote {path}" for path in [*written, *asked.values()]]
 
 
 def _format_of(name: str, path: Path, asked: str | None) -> str:
-    """The format to write a target in.
-
-    Raises
-    ------
-    InputError
-        None that such a thing can be written in is asked for or named by the file's ending.
-    """
+    """The format to write a target in; InputError if none that it can be written in is named."""
     if name != "counts":
         if asked in COUNT_FORMATS:
             raise InputError(f"--format {asked} given for --{name}: {asked} is a format of counts, give --counts FILE")
@@ -89,22 +80,15 @@ def _format_of(name: str, path: Path, asked: str | None) -> str:
     return found
 
 
-def export_writers(run: Run, top: int) -> dict[str, Callable[[Path, str, bool], None]]:
-    """For each table a run has, what writes it to a file in a format."""
-    words = run.vocabulary
-
-    def of_documents(unit: str, theta: NDArray[np.float32]) -> Callable[[Path, str, bool], None]:
-        return lambda path, file_format, overwrite: write_doc_table(
-            path, run.ids, run.status, theta, file_format, unit=unit, kept=run.kept, overwrite=overwrite
+def export_writers(run: Run, top: int) -> dict[str, Callable[..., None]]:
+    """For each table a run has, what writes it to a file, given `file_format` and `overwrite`."""
+    tables = [("topic", run.theta, run.model.components_)]
+    if run.extra:
+        tables += [(extra.unit, run.extra[extra.unit], extra.words) for extra in run.model.extra_tables()]
+    writers: dict[str, Callable[..., None]] = {}
+    for unit, theta, beta in tables:
+        writers[f"doc-{unit}"] = partial(
+            write_doc_table, ids=run.ids, status=run.status, theta=theta, unit=unit, kept=run.kept
         )
-
-    def of_words(unit: str, beta: NDArray[np.float32]) -> Callable[[Path, str, bool], None]:
-        return lambda path, file_format, overwrite: write_word_table(
-            path, beta, words, top, file_format, unit=unit, overwrite=overwrite
-        )
-
-    writers = {"doc-topic": of_documents("topic", run.theta), "topic-word": of_words("topic", run.model.components_)}
-    for extra in run.model.extra_tables() if run.extra else []:
-        writers[f"doc-{extra.unit}"] = of_documents(extra.unit, run.extra[extra.unit])
-        writers[f"{extra.unit}-word"] = of_words(extra.unit, extra.words)
+        writers[f"{unit}-word"] = partial(write_word_table, beta=beta, vocabulary=run.vocabulary, top=top, unit=unit)
     return writers

@@ -19,7 +19,6 @@ from topicnet.evaluate.stability import stability
 from topicnet.models.cost_estimate import forecast
 from topicnet.runtime.devices import describe_device
 from topicnet.runtime.interrupt import deferred_interrupt
-from topicnet.runtime.memory import available_memory, readable_bytes, resident_memory
 from topicnet.runtime.reporter import Reporter
 from topicnet.runtime.threads import thread_count
 from topicnet.storage import atomic
@@ -37,6 +36,7 @@ from topicnet.workflows.corpus import (
     Counting,
     InMemory,
     check_columns,
+    check_memory,
     kept_columns,
     read_corpus,
     resolve_corpus,
@@ -46,8 +46,6 @@ from topicnet.workflows.record import met, metrics_of, record_of, topic_coherenc
 from topicnet.workflows.run import Run
 from topicnet.workflows.scores import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
 from topicnet.workflows.text_options import TextPlan
-
-MEMORY_SLACK = 1.5  # estimates are rough
 
 
 @dataclass(frozen=True)
@@ -194,13 +192,7 @@ def fit(
 
 
 def _checked_words(name: str, words: Iterable[str] | None) -> tuple[str, ...] | None:
-    """Take a list of words that a caller gave.
-
-    Raises
-    ------
-    InputError
-        It is one string, or holds something else than strings.
-    """
+    """Raise InputError if a list of words is one string, or holds something else than strings."""
     if words is None:
         return None
     if isinstance(words, str):
@@ -263,24 +255,13 @@ def _place_for_counts(folder: Path, keep: bool) -> Iterator[Path]:
 
 
 def _check_memory(job: FitJob, corpus: Corpus, reporter: Reporter) -> None:
-    """Report what the fit will take, and refuse what exceeds the free memory by half.
-
-    Raises
-    ------
-    InputError
-        The fit needs more memory than there is.
-    """
+    """Report what the fit will take, and refuse what exceeds the free memory by half."""
     passages = job.model.passages
     counts = corpus.counts if passages is None else in_passages(corpus, passages).counts
     expected = forecast(job.model.build(), counts)
     reporter.notice(replace(expected, seconds=job.seeds * expected.seconds).line())
-    free = available_memory()
-    more = expected.memory_bytes - resident_memory()
-    if free is not None and more > MEMORY_SLACK * free:
-        raise InputError(
-            f"this fit needs about {readable_bytes(more)} more memory, and {readable_bytes(free)} are free: lower"
-            " --max-vocab, --param hidden_dim or -k, or use a larger machine"
-        )
+    advice = "lower --max-vocab, --param hidden_dim or -k, or use a larger machine"
+    check_memory("this fit", expected.memory_bytes, advice)
 
 
 def fit_job(job: FitJob, corpus: Corpus, checkpoints: Path | None, reporter: Reporter, engine: Engine = HERE) -> Run:
@@ -296,20 +277,18 @@ def fit_corpus(job: FitJob, corpus: Corpus, checkpoints: Path | None, reporter: 
     """
     model = job.model.build()
     interrupted = engine.learn(job.model, model, corpus, checkpoints, reporter)
-    passages = job.model.passages
-    text = corpus.source["options"] | ({} if passages is None else {"passages": passages})
-    bundle = Bundle(job.model.name, model, corpus.vocabulary, text)
+    passages = {} if job.model.passages is None else {"passages": job.model.passages}
+    bundle = Bundle(job.model.name, model, corpus.vocabulary, corpus.source["options"] | passages)
     theta = bundle.theta(corpus)
     words = top_words(model.components_, max(COHERENCE_WORDS, DIVERSITY_WORDS))
     coherence = topic_coherence(words[:, :COHERENCE_WORDS], corpus)
-    filled = corpus.status == OK
     status = "interrupted" if interrupted else "complete"
     return Run(
         bundle=bundle,
         theta=theta,
         ids=corpus.ids,
         status=corpus.status.tolist(),
-        sizes=theta.mean(0, where=filled[:, None], dtype=np.float64),
+        sizes=theta.mean(0, where=(corpus.status == OK)[:, None], dtype=np.float64),
         coherence=coherence,
         metrics=metrics_of(model, coherence, words[:, :DIVERSITY_WORDS]),
         record=record_of(job.record, corpus, model, status, time.perf_counter() - reporter.began),

@@ -35,12 +35,9 @@ def prepare_reference(config: FitConfig, out: Path, reporter: Reporter, *, overw
     """
     refuse_options(config, (*OF_CHOOSING, "vocabulary"), str(config.corpus), "--reference keeps every word")
     request, name = resolve_corpus(config), repr(str(config.corpus))
-    with atomic.atomic_folder(out, overwrite=overwrite) as folder:
-        with atomic.disk_errors(out):
-            text = request.text
-            corpus = count_every_word(
-                request, lambda lang: replace(text.options(lang), stop_words=()), reporter, folder
-            )
+    with atomic.atomic_folder(out, overwrite=overwrite) as folder, atomic.disk_errors(out):
+        text = request.text
+        corpus = count_every_word(request, lambda lang: replace(text.options(lang), stop_words=()), reporter, folder)
         if corpus.n_docs == 0:
             raise CorpusError(f"{name} holds no documents: expected one document a line, a row or a file")
         if corpus.counts.nnz == 0:
@@ -48,6 +45,5 @@ def prepare_reference(config: FitConfig, out: Path, reporter: Reporter, *, overw
                 f"none of the {corpus.n_docs} documents of {name} holds a word (two letters or more): check the file"
                 " and --text-column"
             )
-        with atomic.disk_errors(out):
-            corpus.save(folder)
+        corpus.save(folder)
     return corpus

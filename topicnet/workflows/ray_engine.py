@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,8 @@ def ray_engine(device: str, workers: int | None) -> Iterator[Engine]:
     theirs = ray.is_initialized()
     if not theirs:
         _connect()
-    _hush()
+    for library in ("ray", "ray.data", "ray.train"):  # what is wrong comes to us as errors
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     try:
         n_workers, with_gpu = _workers(device, workers)
         yield Engine(tokenize_on_ray, _Learning(n_workers, with_gpu), n_workers)
@@ -85,12 +86,11 @@ def _connect() -> None:
         "runtime_env": {"env_vars": {**passed, "POLARS_MAX_THREADS": "1"}},
     }
     address = os.environ.get("RAY_ADDRESS")
+    if not address:  # not one that happens to run here
+        options |= {"address": "local", "include_dashboard": False}
     ours = signal.getsignal(signal.SIGTERM)
     try:
-        if address:
-            ray.init(**options)
-        else:  # not one that happens to run here
-            ray.init(address="local", include_dashboard=False, **options)
+        ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         no_cluster = (
@@ -100,12 +100,6 @@ def _connect() -> None:
         raise InputError(no_cluster if address else no_start) from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, ours)  # Ray has put its own in the place
-
-
-def _hush() -> None:
-    """Ray's own news; what is wrong comes to us as errors."""
-    for name in ("ray", "ray.data", "ray.train"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _workers(device: str, workers: int | None) -> tuple[int, bool]:
@@ -125,12 +119,12 @@ def _workers(device: str, workers: int | None) -> tuple[int, bool]:
     return n_workers, with_gpu
 
 
+@dataclass(frozen=True)
 class _Learning:
     """Learns as `learn` does, in the workers of Ray Train."""
 
-    def __init__(self, n_workers: int, with_gpu: bool) -> None:
-        self.n_workers = n_workers
-        self.with_gpu = with_gpu
+    n_workers: int
+    with_gpu: bool
 
     def __call__(
         self, plan: ModelPlan, model: TopicModel, corpus: Corpus, checkpoints: Path | None, reporter: Reporter

@@ -54,11 +54,13 @@ def metrics_of(model: TopicModel, coherence: NDArray[np.float64], words: NDArray
 def record_of(config: dict[str, Any], corpus: Corpus, model: TopicModel, status: str, seconds: float) -> dict[str, Any]:
     """What run.json holds, but for the checksums of the files."""
     counts = {name: int((corpus.status == name).sum()) for name in ("ok", "empty", "oov")}
+    # Word vectors by where they came from.
+    parameters = model.get_params() | {k: v for k, v in config["parameters"].items() if k == "embeddings"}
     fitted = {"stopped": model.stopped_, "best_epoch": model.best_epoch_, "epochs": len(model.history_)}
     return {
         "status": status,
         "config": config,
-        "model_parameters": {k: v for k, v in _parameters(model, config["parameters"]).items() if k != "random_state"},
+        "model_parameters": {name: value for name, value in parameters.items() if name != "random_state"},
         "seed": config["seed"],
         "text": corpus.source["options"],
         "data": {
@@ -83,13 +85,6 @@ def _checksum(*arrays: NDArray[Any]) -> str:
     for array in arrays:
         update_digest(checksum, array)
     return checksum.hexdigest()
-
-
-def _parameters(model: TopicModel, asked: dict[str, Any]) -> dict[str, Any]:
-    """The model's parameters; word vectors by where they came from."""
-    given = {name: asked[name] for name in ("embeddings",) if name in asked}
-    parameters: dict[str, Any] = model.get_params()
-    return parameters | given
 
 
 def met(corpus: Corpus) -> dict[str, str]:

@@ -14,17 +14,12 @@ from numpy.typing import NDArray
 from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.storage import atomic, formats
-from topicnet.storage.run_folder import (
-    check_unchanged,
-    damaged,
-    read_json,
-    read_record,
-    write_history,
-    write_record,
-)
+from topicnet.storage.run_folder import check_unchanged, damaged, read_json, read_record, write_history, write_record
 from topicnet.text.corpus import OK, Corpus
 from topicnet.text.readers.in_memory import documents_of_texts
 from topicnet.workflows.bundle import Bundle, load_bundle, save_bundle
+from topicnet.workflows.config import FitConfig
+from topicnet.workflows.corpus import kept_columns
 from topicnet.workflows.tables import doc_topic_table, passage_table, read_doc_topic, read_kept, topic_word_table
 from topicnet.workflows.topics import ENTRIES, TABLE_WORDS
 
@@ -215,13 +210,14 @@ class Run:
                 "label": " ".join(words[:3]),
                 "words": words,
                 "size": float(self.sizes[k]),
-                "scores": {"npmi": float(self.coherence[k])} | self._stability_of(k),
+                "scores": {"npmi": float(self.coherence[k])} | self.stability_of(k),
                 "typical_documents": [self.ids[row] for row in self.typical_documents(k)] if self.corpus else [],
             }
             for k, words in enumerate(self.top_words(TOPIC_WORDS))
         ]
 
-    def _stability_of(self, k: int) -> dict[str, Any]:
+    def stability_of(self, k: int) -> dict[str, Any]:
+        """The stability of a topic, and whether it is fragile; empty where one seed was fitted."""
         if self.stability is None:
             return {}
         return {"stability": float(self.stability[k]), "fragile": k in self.fragile}
@@ -276,8 +272,7 @@ def load(path: str | Path) -> Run:
 
 def _kept(folder: Path, config: dict[str, Any], corpus: Corpus | None, n_topics: int) -> pl.DataFrame:
     """The kept columns: of the corpus, where they have kept their kinds, or as doc_topic.csv writes them."""
-    named = [config.get("label_column"), config.get("time_column"), *config.get("keep_columns", [])]
-    columns = list(dict.fromkeys(name for name in named if name is not None))
+    columns = kept_columns(FitConfig.model_construct(**config))
     if corpus is not None and set(columns) <= set(corpus.metadata.columns):
         return corpus.metadata.select(columns)
     return read_kept(folder, n_topics)

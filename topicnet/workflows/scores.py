@@ -165,21 +165,22 @@ def topic_scores(beta: NDArray[np.floating], reference: Reference) -> TopicScore
     few = words[:, :COHERENCE_WORDS]
     unique = uniqueness_of_each(few)
     coherence: Scores = {}
+    missed: dict[str, int] = {}
     if few.shape[1] > 1:
         stream = TokenStream(reference.tokens, reference.starts) if reference.ordered else None
         for name, values in coherences(few, reference.counts, stream).items():
             interval = interval_of_mean(values) if len(values) > 1 else None
             coherence[name] = score(name, values.mean(), interval, per_topic=values.tolist())
-    missed = unseen(few, reference.counts) if coherence else None
+        never = unseen(few, reference.counts)
+        pairs = len(few) * math.comb(few.shape[1], 2)
+        missed = {"unseen_words": never.words, "unseen_pairs": never.pairs, "pairs": pairs}
     return TopicScores(
         reference=ReferenceSummary(
             name=reference.name,
             documents=int(reference.counts.shape[0]),
             tokens=len(reference.tokens),
             known_tokens=int((reference.tokens >= 0).sum()),
-            unseen_words=None if missed is None else missed.words,
-            unseen_pairs=None if missed is None else missed.pairs,
-            pairs=None if missed is None else len(few) * few.shape[1] * (few.shape[1] - 1) // 2,
+            **missed,
         ),
         coherence=coherence,
         diversity={
@@ -193,7 +194,7 @@ def topic_scores(beta: NDArray[np.floating], reference: Reference) -> TopicScore
 
 def check_halves(first: csr_matrix, second: csr_matrix, name: str) -> None:
     """Raise InputError if there is nothing to predict."""
-    if not _in_both_halves(first, second).any():
+    if not in_both_halves(first, second).any():
         raise InputError(
             f"none of the {first.shape[0]} documents of {name!r} has known words in both of its halves, so there is"
             " nothing to predict: give longer documents, or more, with --test"
@@ -218,8 +219,7 @@ def completion_scores(model: Model, train: csr_matrix | None, first: csr_matrix,
         interval = _interval(nats, first, second)
         scores[name] = score(name, summary.perplexity, interval, per_document_mean=summary.perplexity_doc_mean)
     if train is not None:
-        kept = _in_both_halves(first, second)
-        scores["unigram"] = score("unigram", unigram_perplexity(train, second[kept]))
+        scores["unigram"] = score("unigram", unigram_perplexity(train, second[in_both_halves(first, second)]))
     return Completion(
         documents=summary.n_docs, left_out=summary.n_left_out, tokens=int(summary.n_tokens), scores=scores
     )
@@ -240,12 +240,7 @@ def halves(counts: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
     return split_documents(counts, SPLIT_SEED)
 
 
-def label_scores(
-    test: Labelled,
-    train: Labelled | None,
-    *,
-    classify: bool = True,
-) -> LabelScores:
+def label_scores(test: Labelled, train: Labelled | None, *, classify: bool = True) -> LabelScores:
     """Score how topics agree with labels.
 
     Parameters
@@ -295,19 +290,13 @@ def _classified(found: LabelScores, test: Labelled, train: Labelled | None) -> L
 
 def any_label(counts: csr_matrix, labels: list[Any]) -> bool:
     """Whether a document with words has a label."""
-    return len(labels) > 0 and bool(_named(counts, labels).any())
+    return len(labels) > 0 and bool(((np.diff(counts.indptr) > 0) & (_texts(labels) != "")).any())
 
 
 def score(name: str, value: float, interval: Interval | None = None, **more: Any) -> Score:
     """Make a score with its 95 % interval, if it has one, and its convention."""
-    return Score(
-        value=float(value),
-        low=None if interval is None else interval.low,
-        high=None if interval is None else interval.high,
-        infinite=math.isinf(value) or None,
-        convention=CONVENTIONS[name],
-        **more,
-    )
+    ends = {} if interval is None else vars(interval)
+    return Score(value=float(value), **ends, infinite=math.isinf(value) or None, convention=CONVENTIONS[name], **more)
 
 
 def values_of(scores: Mapping[str, Score]) -> dict[str, float]:
@@ -317,7 +306,7 @@ def values_of(scores: Mapping[str, Score]) -> dict[str, float]:
 
 def _interval(nats: NDArray[np.float64], first: csr_matrix, second: csr_matrix) -> Interval | None:
     """Of the perplexity per token, over documents; none where it is infinite."""
-    kept = _in_both_halves(first, second)
+    kept = in_both_halves(first, second)
     loss, n_tokens = -nats[kept], np.asarray(second[kept].sum(1), dtype=np.float64).ravel()
     if not np.isfinite(loss).all():
         return None
@@ -325,15 +314,14 @@ def _interval(nats: NDArray[np.float64], first: csr_matrix, second: csr_matrix) 
     return Interval(math.exp(ends.low), math.exp(ends.high))
 
 
-def _label(given: Any) -> str:
-    """A label as text, empty where there is none; 1.0 is 1, as a column of whole numbers with gaps is written."""
-    text = "" if given is None else str(given).strip()
-    if text.lower() == "nan":
-        return ""
-    return text.removesuffix(".0") if re.fullmatch(r"-?\d+\.0", text) else text
+def _texts(labels: list[Any]) -> NDArray[np.str_]:
+    """Labels as text, empty where there is none; 1.0 is 1, as a column of whole numbers with gaps is written."""
+    texts = ("" if label is None else str(label).strip() for label in labels)
+    return np.array(["" if one.lower() == "nan" else re.sub(r"^(-?\d+)\.0$", r"\1", one) for one in texts], np.str_)
 
 
-def _in_both_halves(first: csr_matrix, second: csr_matrix) -> NDArray[np.bool_]:
+def in_both_halves(first: csr_matrix, second: csr_matrix) -> NDArray[np.bool_]:
+    """(D,) which documents have tokens in both halves."""
     held: NDArray[np.bool_] = (np.diff(first.indptr) > 0) & (np.diff(second.indptr) > 0)
     return held
 
@@ -342,13 +330,6 @@ def _labelled(
     theta: NDArray[np.floating], counts: csr_matrix, labels: list[Any]
 ) -> tuple[NDArray[np.floating], csr_matrix, NDArray[np.str_], int]:
     """The documents with words and a label, and how many with words have none."""
-    filled, kept = np.diff(counts.indptr) > 0, _named(counts, labels)
-    texts = np.array([_label(label) for label in labels], dtype=np.str_)[kept]
-    return theta[kept], counts[kept], texts, int((filled & ~kept).sum())
-
-
-def _named(counts: csr_matrix, labels: list[Any]) -> NDArray[np.bool_]:
-    """(D,) which documents have words and a label."""
-    named = np.array([_label(label) != "" for label in labels], dtype=bool)
-    held: NDArray[np.bool_] = named & (np.diff(counts.indptr) > 0)
-    return held
+    filled, texts = np.diff(counts.indptr) > 0, _texts(labels)
+    kept = filled & (texts != "")
+    return theta[kept], counts[kept], texts[kept], int((filled & ~kept).sum())

@@ -92,11 +92,8 @@ def read_doc_topic(folder: Path, n_topics: int, unit: str = "topic") -> pl.DataF
 
 def _unguarded(cells: pl.Series) -> pl.Series:
     """Cells without the quote that keeps a spreadsheet from running them."""
-    cell = pl.col("cell")
-    bare = cell.str.strip_prefix("'")
-    guarded = cell.str.starts_with("'") & bare.str.contains(formats.FORMULA_START)
-    table = cells.rename("cell").to_frame()
-    return table.select(pl.when(guarded).then(bare).otherwise(cell)).to_series().rename(cells.name)
+    bare = cells.str.strip_prefix("'")
+    return bare.zip_with(cells.str.starts_with("'") & bare.str.contains(formats.FORMULA_START), cells)
 
 
 def read_kept(folder: Path, n_topics: int) -> pl.DataFrame:
@@ -106,8 +103,7 @@ def read_kept(folder: Path, n_topics: int) -> pl.DataFrame:
     if not names:
         return pl.DataFrame()
     table = pl.read_csv(folder / "doc_topic.csv", columns=names, infer_schema=False)
-    bare = {name: _unguarded(pl.Series([name]))[0] for name in names}
-    return pl.DataFrame([_unguarded(cells).rename(bare[cells.name]) for cells in table.get_columns()])
+    return pl.DataFrame([_unguarded(cells).rename(formats.unguarded(cells.name)) for cells in table.get_columns()])
 
 
 def choose_format(path: Path, asked: str | None) -> str:
@@ -142,7 +138,7 @@ def write_doc_table(
     arrays of numbers or strings; there a missing number is NaN and any other missing value the empty string.
     """
     if file_format != "npz":
-        _write_table(path, doc_topic_table(ids, status, theta, unit, kept), file_format, overwrite)
+        write_table(path, doc_topic_table(ids, status, theta, unit, kept), file_format, overwrite=overwrite)
         return
     name = "theta" if unit == "topic" else unit
     columns = _kept_columns(kept, len(ids), rf"doc_id|status|{name}")
@@ -172,17 +168,13 @@ def write_word_table(
         arrays = {"beta" if unit == "topic" else f"{unit}_word": beta}
         _write_arrays(path, overwrite, {"vocabulary": pl.Series(vocabulary, dtype=pl.String)} | arrays)
     else:
-        _write_table(path, topic_word_table(beta, vocabulary, top or len(vocabulary), unit), file_format, overwrite)
+        write_table(
+            path, topic_word_table(beta, vocabulary, top or len(vocabulary), unit), file_format, overwrite=overwrite
+        )
 
 
-def write_passage_table(
-    path: Path, bundle: Bundle, corpus: Corpus, refine: int, file_format: str, *, overwrite: bool
-) -> None:
-    """Write the table of passages as CSV or Parquet."""
-    _write_table(path, passage_table(bundle, corpus, refine), file_format, overwrite)
-
-
-def _write_table(path: Path, table: pl.DataFrame, file_format: str, overwrite: bool) -> None:
+def write_table(path: Path, table: pl.DataFrame, file_format: str, *, overwrite: bool) -> None:
+    """Write a table as CSV or Parquet, whole or not at all."""
     with atomic.atomic_file(path, overwrite=overwrite) as part, atomic.disk_errors(path):
         formats.write_table(part, table, parquet=file_format == "parquet")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -94,23 +95,13 @@ def resolve_text(config: FitConfig) -> TextPlan:
         refuse_options(config, OF_CHOOSING, config.vocabulary, "--vocabulary settles which words are counted")
     elif octis is not None:
         refuse_options(config, OF_COUNTING, str(octis))
-    return TextPlan(
-        lang=config.lang,
-        tokenizer=config.tokenizer,
-        lemmatize=config.lemmatize,
-        phrases=config.phrases,
-        stop_words=config.stop_words,
-        add_stop_words=config.add_stop_words,
-        vocabulary=config.vocabulary,
-        pruning=Pruning(config.min_df, config.max_df, config.max_vocab),
-        cleaning=Cleaning(
-            drop_urls=config.drop_urls,
-            drop_emails=config.drop_emails,
-            strip_html=config.strip_html,
-            keep_numbers=config.keep_numbers,
-        ),
-        octis=octis,
-    )
+    pruning, cleaning = Pruning(**_same(Pruning, config)), Cleaning(**_same(Cleaning, config))
+    return TextPlan(**_same(TextPlan, config), pruning=pruning, cleaning=cleaning, octis=octis)
+
+
+def _same(kind: type, config: FitConfig) -> dict[str, Any]:
+    """What a configuration has under the names of the fields of a dataclass."""
+    return config.model_dump(include={one.name for one in fields(kind)})
 
 
 def with_vocabulary(options: TextOptions, words: Iterable[str]) -> TextOptions:

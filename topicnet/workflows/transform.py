@@ -17,7 +17,7 @@ from topicnet.text.tokens.options import options_of
 from topicnet.workflows.bundle import Bundle, load_bundle
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import Counts, Texts, check_columns, report_skipped, resolve_corpus, resolve_source
-from topicnet.workflows.tables import choose_format, write_doc_table, write_passage_table
+from topicnet.workflows.tables import choose_format, passage_table, write_doc_table, write_table
 from topicnet.workflows.topics import ENTRIES
 
 
@@ -54,18 +54,12 @@ def transform_to_file(
     status = corpus.status.tolist()
     write_doc_table(out, corpus.ids, status, theta, file_format, kept=kept, overwrite=overwrite)
     if by_passage is not None:
-        write_passage_table(by_passage, bundle, corpus, refine, passage_format, overwrite=overwrite)
+        write_table(by_passage, passage_table(bundle, corpus, refine), passage_format, overwrite=overwrite)
     return corpus
 
 
 def _in_words_of(bundle: Bundle, counted: Corpus, reporter: Reporter) -> Corpus:
-    """Counts in the words of a model, if they were cut as its text was.
-
-    Raises
-    ------
-    InputError
-        Another tokenizer cut them.
-    """
+    """Counts in the words of a model; InputError if another tokenizer cut them than its text."""
     mine, theirs = counted.source["options"], bundle.text
     elsewhere = mine.get("counted_elsewhere") or theirs.get("counted_elsewhere")
     if not elsewhere and mine["tokenizer"] != theirs["tokenizer"]:

@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from topicnet.errors import InputError
-from topicnet.images.data.checks import read_promised
-from topicnet.images.data.load import ImageData, Split, fixed_binarisation, gray, load_images
+from topicnet.images.data.checks import Split, read_promised
+from topicnet.images.data.load import ImageData, fixed_binarisation, gray, load_images
 
 HEIGHT, WIDTH = 3, 4
 
@@ -479,9 +479,9 @@ def test_damaged_archives(tmp_path):
 
 def test_an_archive_larger_than_memory_is_not_unpacked(tmp_path, monkeypatch):
     path = npz(tmp_path / "a.npz", x=np.zeros((40, 100, 100), np.uint8))
-    monkeypatch.setattr("topicnet.images.data.npz.available_memory", lambda: 400_000)
+    monkeypatch.setattr("topicnet.storage.npz.available_memory", lambda: 400_000)
     assert "needs more memory than there is" in refusal(path)
-    monkeypatch.setattr("topicnet.images.data.npz.available_memory", lambda: 401_000)
+    monkeypatch.setattr("topicnet.storage.npz.available_memory", lambda: 401_000)
     assert load_images(path).n_pixels == 10_000
 
 

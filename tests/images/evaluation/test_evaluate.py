@@ -12,7 +12,8 @@ from torch.distributions import Independent, Normal
 
 from topicnet.core.counter_rng import Noise
 from topicnet.errors import InputError
-from topicnet.images.data.load import ImageData, Split, load_images
+from topicnet.images.data.checks import Split
+from topicnet.images.data.load import ImageData, load_images
 from topicnet.images.evaluation import information, sample_distance
 from topicnet.images.evaluation.aggregated import aggregated_split
 from topicnet.images.evaluation.encoded import encoded

@@ -21,7 +21,7 @@ from tests.support.images import (
     without_the_weights_of_c,
 )
 from topicnet.images.model.batches import ImageBatch, ImageBatches
-from topicnet.images.model.settings import Sizes
+from topicnet.images.model.nets import Sizes
 from topicnet.images.model.training import Course, Training
 from topicnet.images.model.vae import Vae
 from topicnet.images.model.variants import VARIANTS, ramps, resolve_parameters

@@ -26,8 +26,7 @@ from topicnet.core.distributions import Normal
 from topicnet.images.model.batches import ImageBatch
 from topicnet.images.model.hierarchies import ClusteredLatents
 from topicnet.images.model.latents import COOLING, ESTIMATORS, TEMPERATURES, CategoricalLatents, GaussianLatents
-from topicnet.images.model.nets import LOG_VAR_RANGE
-from topicnet.images.model.settings import Sizes
+from topicnet.images.model.nets import LOG_VAR_RANGE, Sizes
 from topicnet.images.model.variants import VARIANTS
 from topicnet.runtime.threads import chosen_threads
 
@@ -336,7 +335,7 @@ def test_clusters_are_drawn_by_their_weights():
 
 def two_clusters(assignment):
     """Components at +-1 with variance 0.16, and q(z|x) = N(0.4, 0.81) whatever x is."""
-    latents = ClusteredLatents(1, 1, 0, 1, 2, assignment).double()
+    latents = ClusteredLatents(Sizes(1, 1, 1, 0, 2), assignment).double()
     with torch.no_grad():
         latents.head.mean.weight.zero_()
         latents.head.mean.bias.fill_(0.4)

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from topicnet.errors import BundleError, InputError
-from topicnet.images.data.load import ImageData, Split, load_images
+from topicnet.images.data.checks import Split
+from topicnet.images.data.load import ImageData, load_images
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.model.latents import CategoricalLatents
 from topicnet.images.model.variants import VARIANTS

@@ -18,6 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from topicnet.errors import CorpusError, InputError, OutputError
+from topicnet.storage import npz
 from topicnet.text.interchange import bag_files, bag_text, bags
 from topicnet.text.interchange.bags import BAG_FORMATS, Bag, bag_format, read_bag, write_ldac, write_matrix_market
 
@@ -441,7 +442,7 @@ def test_a_dense_archive_is_told_from_counts(tmp_path: Path) -> None:
 
 
 def test_an_archive_larger_than_memory_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bag_files, "available_memory", lambda: 100)
+    monkeypatch.setattr(npz, "available_memory", lambda: 100)
     assert "it says that it holds more than fits in memory" in refusal(tmp_path, "a.npz", saved(CSR))
 
 

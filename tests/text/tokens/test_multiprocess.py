@@ -50,8 +50,9 @@ def processes() -> list[int]:
 
 
 def cutter_of(options: TextOptions) -> MultiprocessTokenizer:
-    assert isinstance(options.cutter, MultiprocessTokenizer)
-    return options.cutter
+    assert options.cutter is not None
+    assert isinstance(options.cutter.function, MultiprocessTokenizer)
+    return options.cutter.function
 
 
 @given(st.lists(st.one_of(st.none(), st.text(max_size=6)), max_size=30), st.integers(1, 12), st.integers(1, 20))

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topicnet.errors import InputError
-from topicnet.text.tokens.languages import tokenize
-from topicnet.text.tokens.tokenizer import KINDS, SPACY_LANGUAGES, choose_tokenizer, stop_words
+from topicnet.text.tokens.languages import stop_words, tokenize
+from topicnet.text.tokens.tokenizer import KINDS, SPACY_LANGUAGES, choose_tokenizer
 
 VERSION = importlib.metadata.version
 EVERY = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,8 +28,7 @@ from topicnet.cli.options.text import COUNTING, MODEL, READING, CorpusArgument
 from topicnet.models.registry import REGISTRY
 
 if TYPE_CHECKING:
-    from topicnet.experiments.compare import Comparison
-    from topicnet.experiments.tune import Tuning
+    from topicnet.experiments.workspace import ExperimentJob
 
 TEST = group("Corpus", {"test": word("Documents to predict.  [default: a tenth of the corpus]", metavar="CORPUS")})
 OUTPUT = group(
@@ -116,20 +116,10 @@ def compare(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
     from topicnet.cli.printing.progress import reporter_of
     from topicnet.cli.printing.scores import show_model_comparison
     from topicnet.experiments.compare import compare as compare_models
-    from topicnet.experiments.workspace import ExperimentJob
-    from topicnet.storage.run_folder import Destination
-    from topicnet.workflows.config import read_config
 
-    test = _test_config(given)
-    shown = {name: given.pop(name) for name in ("as_json", "quiet")}
-    models, seeds = names_in(given.pop("models")), given.pop("seeds")
-    where = {name: given.pop(name) for name in ("out", "overwrite", "resume")}
-    config = read_config(None, given | {"corpus": one_or_several(corpus)})
-    job = ExperimentJob(config, models, test, Destination(**where))
-    found = compare_models(job, seeds, reporter_of(shown["quiet"]))
-    if not shown["as_json"]:
-        show_model_comparison(found)
-    return _end(found, shown["as_json"])
+    as_json, quiet, seeds = (given.pop(name) for name in ("as_json", "quiet", "seeds"))
+    found = compare_models(_job(corpus, given), seeds, reporter_of(quiet))
+    return _shown(found, show_model_comparison, as_json)
 
 
 @app.command(cls=Command, epilog=TUNE_EXAMPLES)
@@ -141,38 +131,36 @@ def tune(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
     from topicnet.cli.printing.scores import show_tuning
     from topicnet.experiments.tune import seconds_of, topics_of
     from topicnet.experiments.tune import tune as tune_topics
+
+    seconds, values = seconds_of(given.pop("budget")), topics_of(given.pop("topics"))
+    as_json, quiet = given.pop("as_json"), given.pop("quiet")
+    found = tune_topics(_job(corpus, given), values, seconds, replace(reporter_of(quiet), began=began))
+    return _shown(found, show_tuning, as_json)
+
+
+def _job(corpus: list[str], given: dict[str, Any]) -> ExperimentJob:
+    """The job of an experiment; test documents are read as the corpus is."""
     from topicnet.experiments.workspace import ExperimentJob
     from topicnet.storage.run_folder import Destination
     from topicnet.workflows.config import read_config
 
-    seconds, values = seconds_of(given.pop("budget")), topics_of(given.pop("topics"))
-    test = _test_config(given)
-    shown = {name: given.pop(name) for name in ("as_json", "quiet")}
-    models = names_in(given.pop("models"))
-    where = {name: given.pop(name) for name in ("out", "overwrite", "resume")}
-    config = read_config(None, given | {"corpus": one_or_several(corpus)})
-    job = ExperimentJob(config, models, test, Destination(**where))
-    found = tune_topics(job, values, seconds, replace(reporter_of(shown["quiet"]), began=began))
-    if not shown["as_json"]:
-        show_tuning(found)
-    return _end(found, shown["as_json"])
-
-
-def _test_config(given: dict[str, Any]) -> Any:
-    """The configuration of the test documents, which are read as the corpus is; None without any."""
-    from topicnet.workflows.config import read_config
-
-    test = given.pop("test")
+    test, models = given.pop("test"), names_in(given.pop("models"))
     reading = {name: given[name] for name in READING.options}
-    return None if test is None else read_config(None, {"corpus": test} | reading)
+    tested = None if test is None else read_config(None, {"corpus": test} | reading)
+    destination = Destination(given.pop("out"), given.pop("overwrite"), given.pop("resume"))
+    return ExperimentJob(read_config(None, given | {"corpus": one_or_several(corpus)}), models, tested, destination)
 
 
-def _end(found: Comparison | Tuning, as_json: bool) -> str | None:
-    """Print the record, or where it is, and report an interruption."""
+def _shown(found: Any, show: Callable[[Any], None], as_json: bool) -> str | None:
+    """Print a comparison or a search for K, and name its ending, which decides the exit status."""
     from topicnet.cli.printing.progress import notice
     from topicnet.storage.formats import json_text
 
-    typer.echo(json_text(found.json()) if as_json else f"wrote {found.folder}")
+    if as_json:
+        typer.echo(json_text(found.json()))
+    else:
+        show(found)
+        typer.echo(f"wrote {found.folder}")
     if found.status != "interrupted":
         return None
     notice("topicnet: interrupted; what was finished is kept: the same command with --resume goes on")

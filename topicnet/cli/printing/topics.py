@@ -37,10 +37,7 @@ def ending_of(interrupted: bool, fit_for_use: bool, *, strict: bool) -> str | No
 def print_scores(run: Run) -> None:
     """Print the scores of metrics.json in one line."""
     metrics = run.metrics
-    parts = [
-        f"NPMI {_number(metrics['npmi']['value'])}",
-        f"diversity {_number(metrics['topic_diversity']['value'])}",
-    ]
+    parts = [f"NPMI {_number(metrics['npmi']['value'])}", f"diversity {_number(metrics['topic_diversity']['value'])}"]
     perplexity = metrics["validation_bound"]["perplexity"]
     if perplexity is not None and perplexity == perplexity:
         parts.append(f"validation perplexity (bound) {perplexity:.0f}")

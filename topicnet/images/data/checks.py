@@ -25,11 +25,20 @@ class Readable(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
-    """The images of one file or folder, in its order."""
+class Split:
+    """Images with one purpose, or those of one file or folder in its order.
 
-    pixels: Pixels  # (n, h, w), or (n, P)
-    labels: NDArray[np.int64] | None  # (n,)
+    Attributes
+    ----------
+    pixels : array
+        (n, P), or (n, height, width) as readers give pictures: uint8 levels of gray from 0 to 255 (`gray` divides them
+        by 255), or float32 from 0 to 1.
+    labels : array or None
+        (n,) classes, None where nobody knows them.
+    """
+
+    pixels: Pixels
+    labels: NDArray[np.int64] | None
 
 
 @contextmanager

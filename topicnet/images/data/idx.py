@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
-from topicnet.images.data.checks import Readable, Stored, checked_images, checked_labels, read_promised, reading
+from topicnet.images.data.checks import Readable, Split, checked_images, checked_labels, read_promised, reading
 
 _GZIP = b"\x1f\x8b"
 _UNSIGNED_BYTES = 8
@@ -72,7 +72,7 @@ def _read_shape(file: Readable, n_dimensions: int, path: Path) -> tuple[int, ...
     return struct.unpack(f">{n_dimensions}I", sizes)
 
 
-def read_idx_images(path: Path) -> Stored:
+def read_idx_images(path: Path) -> Split:
     """Read one idx file of images, without labels.
 
     Raises
@@ -80,7 +80,7 @@ def read_idx_images(path: Path) -> Stored:
     InputError
         See `read_idx`.
     """
-    return Stored(checked_images(read_idx(path, 3), repr(str(path))), None)
+    return Split(checked_images(read_idx(path, 3), repr(str(path))), None)
 
 
 def is_idx_folder(folder: Path) -> bool:
@@ -88,7 +88,7 @@ def is_idx_folder(folder: Path) -> bool:
     return any(_named(folder, part, kind) for part in (TRAIN, TEST) for kind in (IMAGES, LABELS))
 
 
-def read_idx_folder(folder: Path) -> tuple[Stored, Stored]:
+def read_idx_folder(folder: Path) -> tuple[Split, Split]:
     """Read the train and the test images of a folder with the names of MNIST; the labels may be missing.
 
     Raises
@@ -99,7 +99,7 @@ def read_idx_folder(folder: Path) -> tuple[Stored, Stored]:
     return _read_part(folder, TRAIN), _read_part(folder, TEST)
 
 
-def _read_part(folder: Path, part: str) -> Stored:
+def _read_part(folder: Path, part: str) -> Split:
     images, labels = _named(folder, part, IMAGES), _named(folder, part, LABELS)
     if images is None:
         raise InputError(
@@ -108,8 +108,8 @@ def _read_part(folder: Path, part: str) -> Stored:
         )
     pixels = read_idx_images(images).pixels
     if labels is None:
-        return Stored(pixels, None)
-    return Stored(pixels, checked_labels(read_idx(labels, 1), len(pixels), repr(str(labels))))
+        return Split(pixels, None)
+    return Split(pixels, checked_labels(read_idx(labels, 1), len(pixels), repr(str(labels))))
 
 
 def _named(folder: Path, part: str, kind: str) -> Path | None:

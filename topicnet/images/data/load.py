@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
-from topicnet.images.data.checks import Pixels, Stored, reading
+from topicnet.images.data.checks import Pixels, Split, reading
 from topicnet.images.data.idx import is_idx_folder, read_idx_folder, read_idx_images
 from topicnet.images.data.npz import read_npz
 from topicnet.images.data.png import png_files, read_png_files
@@ -24,22 +24,6 @@ _SEED = 0  # of every permutation and of the toy: one source is one data set
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
-    """Images with one purpose.
-
-    Attributes
-    ----------
-    pixels : array
-        (n, P): uint8 levels of gray from 0 to 255 (`gray` divides them by 255), or float32 from 0 to 1.
-    labels : array or None
-        (n,) classes, None where nobody knows them.
-    """
-
-    pixels: Pixels
-    labels: NDArray[np.int64] | None
-
-
-@dataclass(frozen=True, eq=False)
 class ImageData:
     """Images to train on, to stop by, and to test on.
 
@@ -48,7 +32,7 @@ class ImageData:
     name : str
         "digits", "bimodal", or the name of the file or folder.
     train, validation, test : Split
-        All of the same P and the same type of pixels.
+        All of the same P and the same type of pixels, (n, P).
     shape : (int, int) or None
         Height and width, P in all; None for vectors that are no pictures.
     binary : bool
@@ -162,7 +146,7 @@ def _digits() -> ImageData:
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
-    stored = Stored((pixels / 16).astype(np.float32).reshape(-1, 8, 8), labels.astype(np.int64))
+    stored = Split((pixels / 16).astype(np.float32).reshape(-1, 8, 8), labels.astype(np.int64))
     return _made("digits", *_parts(stored, _permutation(len(labels)), 1_200, 200))
 
 
@@ -171,7 +155,7 @@ def _bimodal() -> ImageData:
     modes = generator.integers(0, 2, size=60_000)
     # 0 and 1 are six standard deviations from a mode: the few such values of other seeds would be left as they are.
     values = generator.normal(np.where(modes == 1, 0.7, 0.3), 0.05)
-    stored = Stored(values.astype(np.float32)[:, None], modes.astype(np.int64))
+    stored = Split(values.astype(np.float32)[:, None], modes.astype(np.int64))
     return _made("bimodal", *_parts(stored, np.arange(60_000), 50_000, 5_000))
 
 
@@ -179,7 +163,7 @@ def _permutation(n_images: int) -> NDArray[np.intp]:
     return np.random.default_rng(_SEED).permutation(n_images)
 
 
-def _cut(name: str, stored: Stored) -> ImageData:
+def _cut(name: str, stored: Split) -> ImageData:
     """Split images that come in one piece: 80, 10 and 10 %."""
     n_images = len(stored.pixels)
     _check_number(name, n_images)
@@ -187,7 +171,7 @@ def _cut(name: str, stored: Stored) -> ImageData:
     return _made(name, *_parts(stored, _permutation(n_images), n_images - 2 * held, held))
 
 
-def _held_out(name: str, train: Stored, test: Stored, order: NDArray[np.intp], share: int) -> ImageData:
+def _held_out(name: str, train: Split, test: Split, order: NDArray[np.intp], share: int) -> ImageData:
     """Take one of so many train images, the last in the order, for validation."""
     n_images = len(train.pixels)
     _check_number(name, n_images, "to train on")
@@ -206,24 +190,23 @@ def _check_number(name: str, n_images: int, purpose: str = "in all", least: int 
         raise InputError(f"{name!r} holds {n_images} images {purpose}; expected at least {least}. Add some")
 
 
-def _size(stored: Stored) -> str:
+def _size(stored: Split) -> str:
     return " x ".join(map(str, stored.pixels.shape[1:]))
 
 
-def _parts(stored: Stored, order: NDArray[np.intp], n_first: int, n_second: int) -> list[Stored]:
+def _parts(stored: Split, order: NDArray[np.intp], n_first: int, n_second: int) -> list[Split]:
     """Cut images into three, in the given order."""
     cuts = np.split(order, [n_first, n_first + n_second])
-    return [Stored(stored.pixels[ids], None if stored.labels is None else stored.labels[ids]) for ids in cuts]
+    return [Split(stored.pixels[ids], None if stored.labels is None else stored.labels[ids]) for ids in cuts]
 
 
-def _made(name: str, train: Stored, validation: Stored, test: Stored) -> ImageData:
+def _made(name: str, train: Split, validation: Split, test: Split) -> ImageData:
     shape = _picture_shape(train.pixels)
     pixels = [part.pixels.reshape(len(part.pixels), -1) for part in (train, validation, test)]
     if all(part.dtype == np.uint8 and part.max() <= 1 for part in pixels):
         pixels = [part * np.uint8(255) for part in pixels]  # else they would all be next to black
     binary = all(bool(np.isin(part, (0, _white(part))).all()) for part in pixels)
-    labels = (train.labels, validation.labels, test.labels)
-    first, second, third = (Split(part, known) for part, known in zip(pixels, labels, strict=True))
+    first, second, third = map(Split, pixels, (train.labels, validation.labels, test.labels))
     return ImageData(name, first, second, third, shape, binary)
 
 

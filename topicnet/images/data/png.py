@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
-from topicnet.images.data.checks import Stored, damaged, reading
+from topicnet.images.data.checks import Split, damaged, reading
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -46,7 +46,7 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def read_png_files(folder: Path, paths: list[Path]) -> Stored:
+def read_png_files(folder: Path, paths: list[Path]) -> Split:
     """Read images of one size; the folder that each lies in is its label, where all lie in folders below.
 
     Parameters
@@ -58,7 +58,7 @@ def read_png_files(folder: Path, paths: list[Path]) -> Stored:
 
     Returns
     -------
-    Stored
+    Split
         (n, h, w) uint8, and labels or None.
 
     Raises
@@ -78,7 +78,7 @@ def read_png_files(folder: Path, paths: list[Path]) -> Stored:
                 )
             _check_sums(content, path)
             row[:] = _gray_levels(content, path)
-    return Stored(pixels, _labels(folder, paths))
+    return Split(pixels, _labels(folder, paths))
 
 
 def _labels(folder: Path, paths: list[Path]) -> NDArray[np.int64] | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from topicnet.errors import InputError
 from topicnet.images.model.hierarchies import ClusteredLatents, TwoLevelLatents, WeightedLatents
 from topicnet.images.model.latents import CategoricalLatents, Estimator, GaussianLatents, Given, Latents, PointLatents
 from topicnet.images.model.likelihoods import LIKELIHOODS, Likelihood
-from topicnet.images.model.nets import Decoder
+from topicnet.images.model.nets import Decoder, Sizes
 from topicnet.images.model.penalties import (
     CategoryInformation,
     Decomposition,
@@ -21,7 +21,6 @@ from topicnet.images.model.penalties import (
     RatioCritic,
     TcEstimator,
 )
-from topicnet.images.model.settings import Sizes
 from topicnet.images.model.vae import Vae
 from topicnet.images.model.variants import Value, Variant
 
@@ -54,48 +53,37 @@ def build(
 
 
 def _latents(variant: Variant, sizes: Sizes, parameters: Mapping[str, Value], estimator: str) -> Latents:
-    shape = (sizes.n_pixels, sizes.hidden_dim, sizes.n_layers, sizes.latent_dim)
     n_components = int(parameters.get("components", 1))
     if variant.latents == "gaussian":
-        return GaussianLatents(*shape, variant.prior, n_components)
+        return GaussianLatents(sizes, variant.prior, n_components)
     if variant.latents == "point":
-        return PointLatents(*shape)
+        return PointLatents(sizes)
     if variant.latents == "two-level":
-        return TwoLevelLatents(*shape, variant.prior, n_components)
+        return TwoLevelLatents(sizes, variant.prior, n_components)
     if sizes.n_categories is None:
         raise InputError("categories are needed, none given")
     if variant.latents == "clustered":
-        return ClusteredLatents(*shape, sizes.n_categories, parameters["assignment"])  # type: ignore[arg-type]
+        return ClusteredLatents(sizes, parameters["assignment"])  # type: ignore[arg-type]
     if variant.latents == "weighted":
-        return WeightedLatents(*shape, sizes.n_categories, float(parameters["least_kl_c"]))
-    return CategoricalLatents(
-        *shape,
-        sizes.n_categories,
-        given=cast(Given, parameters.get("condition", "draw") if variant.conditional else "nothing"),
-        learned=variant.learned,
-        estimator=cast(Estimator, estimator),
-    )
+        return WeightedLatents(sizes, float(parameters["least_kl_c"]))
+    given = cast(Given, parameters.get("condition", "draw") if variant.conditional else "nothing")
+    return CategoricalLatents(sizes, given=given, learned=variant.learned, estimator=cast(Estimator, estimator))
 
 
 def _penalty(
     variant: Variant, sizes: Sizes, parameters: Mapping[str, Value], latents: Latents, n_images: int
 ) -> Penalty | None:
-    width = sizes.hidden_dim
-    if variant.penalty is None:
-        return None
-    if variant.penalty == "decomposition":
-        return Decomposition(cast(TcEstimator, parameters["tc_estimator"]), n_images)
-    if variant.penalty == "ratio":
-        return RatioCritic(latents.latent_dim, width, CRITIC_LAYERS)
-    if variant.penalty == "moments-i":
-        return Moments("i")
-    if variant.penalty == "moments-ii":
-        return Moments("ii")
-    if variant.penalty == "mmd":
-        return Discrepancy()
-    if variant.penalty == "prior-critic":
-        return PriorCritic(latents.latent_dim, width, CRITIC_LAYERS)
-    if variant.penalty == "point-information":
-        return PointInformation(sizes.n_pixels, width, GUESS_LAYERS, latents.latent_dim)
-    assert sizes.n_categories is not None
-    return CategoryInformation(sizes.n_pixels, width, GUESS_LAYERS, sizes.n_categories)
+    of_z = (latents.latent_dim, sizes.hidden_dim, CRITIC_LAYERS)
+    of_images = (sizes.n_pixels, sizes.hidden_dim, GUESS_LAYERS)
+    penalties: dict[str | None, Callable[[], Penalty | None]] = {
+        None: lambda: None,
+        "decomposition": lambda: Decomposition(cast(TcEstimator, parameters["tc_estimator"]), n_images),
+        "ratio": lambda: RatioCritic(*of_z),
+        "moments-i": lambda: Moments("i"),
+        "moments-ii": lambda: Moments("ii"),
+        "mmd": Discrepancy,
+        "prior-critic": lambda: PriorCritic(*of_z),
+        "point-information": lambda: PointInformation(*of_images, latents.latent_dim),
+        "category-information": lambda: CategoryInformation(*of_images, sizes.n_categories or 1),
+    }
+    return penalties[variant.penalty]()

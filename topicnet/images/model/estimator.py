@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -24,21 +24,22 @@ from topicnet.images.model.batches import ImageBatches, as_shares
 from topicnet.images.model.building import build
 from topicnet.images.model.fingerprint import checkpoints_of
 from topicnet.images.model.latents import CategoricalLatents, Latents
+from topicnet.images.model.nets import Sizes
 from topicnet.images.model.settings import (
+    RATE,
+    RATE_OF_A_CYCLE,
     Categories,
-    Sizes,
     check_course,
     checked_categories,
     checked_rows,
     resolve_estimator,
-    resolve_learning_rate,
     resolve_likelihood,
     resolve_sizes,
     threads_for,
 )
 from topicnet.images.model.training import Course, Training, epochs_of
 from topicnet.images.model.vae import Vae
-from topicnet.images.model.variants import Value, resolve_parameters, variant_of
+from topicnet.images.model.variants import Value, numbers_in, resolve_parameters, variant_of
 from topicnet.runtime.devices import choose_device
 from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.runtime.seeding import seeded
@@ -210,7 +211,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 saved = checkpoints_of(self, Path(checkpoints), pixels, kept, seed)
             with seeded(seed, device):
                 network = self._network(sizes, len(pixels)).to(device)
-            result = self._training(network, pixels, kept, seed, device, listener, interrupted).run(saved)
+            result = self._training(network, pixels, kept, seed, listener, interrupted).run(saved)
         self._adopt(network, sizes, result)
         if result.stopped == "interrupted":
             raise FitInterrupted
@@ -241,8 +242,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         takes = self.network_.latents.decodes_categories
         if takes != (categories is not None):
             raise InputError(f"{self.variant} decodes {'z and categories: give both' if takes else 'z alone'}")
-        latents = self.network_.latents
-        device = next(self.network_.parameters()).device
+        latents, device = self.network_.latents, self.network_.device
         with torch.inference_mode(), chosen_threads(threads_for(ROWS, self.sizes_)):
             points = checked_rows("z", z, latents.latent_dim).to(device)
             c = None if categories is None else checked_rows("categories", categories, latents.n_categories).to(device)
@@ -263,8 +263,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self._check_categories()
             chosen = checked_categories(category, n_samples, self.network_.latents.n_categories or 1)
         network = self.network_.eval()
-        device = next(network.parameters()).device
-        noise = Noise.of(random_state, np.arange(n_samples), device)
+        noise = Noise.of(random_state, np.arange(n_samples), network.device)
         with torch.inference_mode(), chosen_threads(threads_for(ROWS, self.sizes_)):
             out = network.decoder(network.latents.sample(noise, n_samples, chosen))
             images = network.likelihood.sample(out, noise) if draw else network.likelihood.mean(out)
@@ -286,8 +285,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def batches(self, X: Any) -> ImageBatches:
         """Images as the model is evaluated on them, in batches on its device."""
         check_is_fitted(self)
-        device = next(self.network_.parameters()).device
-        rows = rows_at_once(self.network_.latents)
+        rows, device = rows_at_once(self.network_.latents), self.network_.device
         return ImageBatches(self.fixed(self._known_pixels(X)), rows, device, binarise=False)
 
     def fixed(self, pixels: NDArray[Any]) -> NDArray[Any]:
@@ -335,34 +333,24 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         pixels: NDArray[Any],
         kept: NDArray[Any] | None,
         seed: int,
-        device: torch.device,
         listener: Listener | None,
-        interrupted: Any,
+        interrupted: Callable[[], bool],
     ) -> Training:
-        variant = variant_of(self.variant)
-        batches = ImageBatches(pixels, self.batch_size, device, binarise=self.binarises)
+        variant, falls = variant_of(self.variant), self.schedule == "one-cycle"
+        batches = ImageBatches(pixels, self.batch_size, network.device, binarise=self.binarises)
         rows = rows_at_once(network.latents)
-        validation = None if kept is None else ImageBatches(self.fixed(kept), rows, device, binarise=False)
+        validation = None if kept is None else ImageBatches(self.fixed(kept), rows, network.device, binarise=False)
         epochs = epochs_of(len(batches)) if self.max_epochs is None else self.max_epochs
-        warm_up = self.warm_up
+        warm_up, rate = self.warm_up, self.learning_rate
         if warm_up is None:
             warm_up = min(100, epochs // 10) if variant.warms_up else 0
-        course = Course(
-            max_epochs=epochs,
-            patience=self.patience,
-            learning_rate=resolve_learning_rate(self.learning_rate, variant, self.schedule),
-            warm_up=min(warm_up, epochs),
-            falls=self.schedule == "one-cycle",
-            normalise=self.optimizer == "adam_normgrad",
-        )
-        numbers = {
-            name: float(value)
-            for name, value in resolve_parameters(self.variant, self.parameters or {}).items()
-            if not isinstance(value, str)
-        }
-        return Training(
-            network, variant, numbers, course, batches, validation, seed, listener or (lambda news: None), interrupted
-        )
+        if rate is None:
+            rate = RATE_OF_A_CYCLE if falls and variant.drops is None else RATE
+        normalise = self.optimizer == "adam_normgrad"
+        course = Course(epochs, self.patience, rate, min(warm_up, epochs), falls, normalise)
+        numbers = numbers_in(resolve_parameters(self.variant, self.parameters or {}))
+        listener = listener or (lambda news: None)
+        return Training(network, variant, numbers, course, batches, validation, seed, listener, interrupted)
 
     def _adopt(self, network: Vae, sizes: Sizes, result: TrainResult) -> None:
         self.network_ = network.eval()
@@ -388,8 +376,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _answer(self, X: Any, question: Any) -> NDArray[np.float32]:
         pixels = self._known_pixels(X)
-        self.network_.eval()
-        device = next(self.network_.parameters()).device
+        device = self.network_.eval().device
         with torch.inference_mode(), chosen_threads(threads_for(ROWS, self.sizes_)):
             parts = [
                 question(as_shares(torch.as_tensor(pixels[begin : begin + ROWS]).to(device))).float().cpu()

@@ -3,45 +3,48 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from topicnet.core.counter_rng import PRIOR, UPPER, Noise
 from topicnet.core.distributions import GaussianMixture, Normal, StandardNormal
-from topicnet.images.model.latents import Draw, GaussianLatents, Latents, Weighted, chosen_categories
-from topicnet.images.model.nets import Body, GaussianHead
+from topicnet.images.model.latents import (
+    Draw,
+    GaussianLatents,
+    Latents,
+    Weighted,
+    chosen_categories,
+    kl_from_uniform,
+)
+from topicnet.images.model.nets import Body, GaussianHead, Sizes
 
 
 class TwoLevelLatents(Latents):
     """q(z2 | x) q(z1 | x, z2) and p(z1 | z2) p(z2), z1 and z2 of one size (Tomczak & Welling 2018, section 4)."""
 
-    def __init__(
-        self, n_pixels: int, hidden_dim: int, n_layers: int, latent_dim: int, prior: str, n_components: int
-    ) -> None:
-        super().__init__()
+    def __init__(self, sizes: Sizes, prior: str, n_components: int) -> None:
+        super().__init__(sizes)
+        latent_dim, hidden_dim, n_layers = sizes.latent_dim, sizes.hidden_dim, sizes.n_layers
         few = min(1, n_layers)
-        self.upper = GaussianLatents(n_pixels, hidden_dim, n_layers, latent_dim, prior, n_components)
-        self.from_pixels = Body(n_pixels, hidden_dim, few)
+        self.upper = GaussianLatents(sizes, prior, n_components)
+        self.from_pixels = Body(sizes.n_pixels, hidden_dim, few)
         self.from_upper = Body(latent_dim, hidden_dim, few)
         self.meeting = Body(self.from_pixels.width + self.from_upper.width, hidden_dim, n_layers - few)
         self.lower = GaussianHead(self.meeting.width, latent_dim)
         self.prior_body = Body(latent_dim, hidden_dim, n_layers)
         self.prior_head = GaussianHead(self.prior_body.width, latent_dim)
         self.latent_dim = 2 * latent_dim
-        self.level_dim = latent_dim
         self.code_widths = (latent_dim, latent_dim)
 
     def _lower(self, features: Tensor, z2: Tensor, noise: Noise | None) -> Normal:
         """q(z1 | x, z2) for features of x (B, H)."""
-        q: Normal = self.lower(self.meeting(torch.cat([features, self.from_upper(z2)], -1)), noise)
-        return q
+        return cast(Normal, self.lower(self.meeting(torch.cat([features, self.from_upper(z2)], -1)), noise))
 
     def _prior(self, z2: Tensor) -> Normal:
         """p(z1 | z2)."""
-        p: Normal = self.prior_head(self.prior_body(z2))
-        return p
+        return cast(Normal, self.prior_head(self.prior_body(z2)))
 
     def draw(self, x: Tensor, noise: Noise) -> Draw:
         """The inner divergence is in closed form given z2."""
@@ -76,7 +79,8 @@ class TwoLevelLatents(Latents):
 
     def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
         """z1 and z2."""
-        return z[:, : self.level_dim], z[:, self.level_dim :]
+        z1, z2 = z.chunk(2, -1)
+        return z1, z2
 
     def start_from(self, pixels: Tensor) -> None:
         """Of pseudo-inputs."""
@@ -94,27 +98,16 @@ class ClusteredLatents(Latents):
         q(c|x) proportional to exp E log p(c|z), or p(c|z) at the draw, as in the paper.
     """
 
-    def __init__(
-        self,
-        n_pixels: int,
-        hidden_dim: int,
-        n_layers: int,
-        latent_dim: int,
-        n_categories: int,
-        assignment: Literal["optimal", "mean-posterior"],
-    ) -> None:
-        super().__init__()
-        self.body = Body(n_pixels, hidden_dim, n_layers)
-        self.head = GaussianHead(self.body.width, latent_dim)
-        self.mixture = GaussianMixture(n_categories, latent_dim, spread=1.0)
+    def __init__(self, sizes: Sizes, assignment: Literal["optimal", "mean-posterior"]) -> None:
+        super().__init__(sizes)
+        self.body = Body(sizes.n_pixels, sizes.hidden_dim, sizes.n_layers)
+        self.head = GaussianHead(self.body.width, sizes.latent_dim)
+        self.mixture = GaussianMixture(sizes.n_categories or 1, sizes.latent_dim, spread=1.0)
         self.assignment = assignment
-        self.latent_dim, self.n_categories = latent_dim, n_categories
-        self.code_widths = (latent_dim,)
 
     def posterior(self, x: Tensor, noise: Noise | None = None) -> Normal:
         """q(z | x)."""
-        q: Normal = self.head(self.body(x), noise)
-        return q
+        return cast(Normal, self.head(self.body(x), noise))
 
     def _log_assignment(self, q: Normal, z: Tensor) -> Tensor:
         if self.assignment == "optimal":
@@ -150,10 +143,6 @@ class ClusteredLatents(Latents):
         q = self.posterior(x)
         return self._log_assignment(q, q.mean)
 
-    def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
-        """The point alone: the decoder is not told the category."""
-        return (z,)
-
     @torch.no_grad()
     def cluster(self, means: Tensor, log_var: Tensor, weights: Tensor) -> None:
         """Start the mixture from clusters: means and log-variances (K, Z), weights (K,)."""
@@ -172,19 +161,16 @@ class WeightedLatents(Latents):
         Below so many nats the divergence of c costs nothing more: clusters do not merge at once (section 3.3).
     """
 
-    def __init__(
-        self, n_pixels: int, hidden_dim: int, n_layers: int, latent_dim: int, n_categories: int, least_kl_c: float
-    ) -> None:
-        super().__init__()
-        self.body = Body(n_pixels, hidden_dim, n_layers)
+    def __init__(self, sizes: Sizes, least_kl_c: float) -> None:
+        super().__init__(sizes)
+        latent_dim = sizes.latent_dim
+        self.body = Body(sizes.n_pixels, sizes.hidden_dim, sizes.n_layers)
         self.head = GaussianHead(self.body.width, latent_dim)
         self.w_head = GaussianHead(self.body.width, latent_dim)
-        self.components_body = Body(latent_dim, hidden_dim, min(1, n_layers))
-        self.components = GaussianHead(self.components_body.width, n_categories * latent_dim)
+        self.components_body = Body(latent_dim, sizes.hidden_dim, min(1, sizes.n_layers))
+        self.components = GaussianHead(self.components_body.width, (sizes.n_categories or 1) * latent_dim)
         self.standard = StandardNormal(latent_dim)
         self.least = {"kl_c": least_kl_c}
-        self.latent_dim, self.n_categories = latent_dim, n_categories
-        self.code_widths = (latent_dim,)
 
     def _components(self, w: Tensor) -> Normal:
         """p(z | w, c) of all c: (B, K, Z)."""
@@ -203,12 +189,8 @@ class WeightedLatents(Latents):
         p = self._components(w)
         log_p_c = p.log_density(z[:, None]).log_softmax(-1)  # (B, K)
         posterior = Normal(q.mean[:, None], q.log_var[:, None])
-        kl_c = (log_p_c.exp() * log_p_c).sum(-1) + math.log(log_p_c.shape[1])
-        terms = {
-            "kl_z": (log_p_c.exp() * posterior.kl_from(p)).sum(-1),
-            "kl_w": self.standard.kl(q_w),
-            "kl_c": kl_c,
-        }
+        kl_z = (log_p_c.exp() * posterior.kl_from(p)).sum(-1)
+        terms = {"kl_z": kl_z, "kl_w": self.standard.kl(q_w), "kl_c": kl_from_uniform(log_p_c)}
         return Draw(q, z, (z,), terms, log_p_c)
 
     def weighted(self, x: Tensor, noise: Noise) -> Weighted:
@@ -237,7 +219,3 @@ class WeightedLatents(Latents):
         """log p(c | z, w) at the posterior means, (B, K)."""
         q, q_w = self._both(x, None)
         return self._components(q_w.mean).log_density(q.mean[:, None]).log_softmax(-1)
-
-    def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
-        """The point alone."""
-        return (z,)

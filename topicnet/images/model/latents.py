@@ -10,14 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
 
 from topicnet.core.counter_rng import CATEGORY, Noise
 from topicnet.core.distributions import GaussianMixture, Normal, Point, StandardNormal
-from topicnet.images.model.nets import Body, GaussianHead, dense
+from topicnet.images.model.nets import Body, GaussianHead, Sizes, dense
 from topicnet.images.model.priors import MixturePrior, Prior, StandardPrior, VampPrior
 
 TEMPERATURES = (1.0, 0.5)  # of relaxed categories, at the start and at the least
@@ -29,38 +29,20 @@ Given = Literal["nothing", "draw", "probabilities"]
 # many dimensions that a category costs more nats than it saves at first, and all but one are given up. Of 0.1, 0.16,
 # 0.3 and 1, 0.16 was best on MNIST (Z = 40); on digits (Z = 8) larger ones are better than smaller ones.
 FIRST_SPREAD = 40**0.5
-ESTIMATORS = ("gumbel", "straight-through", "enumerate")
+ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One draw of everything latent, for a batch of B images.
+    """One draw of everything latent, for a batch of B images."""
 
-    Attributes
-    ----------
-    q : Normal or Point
-        Posterior of `z`.
-    z : Tensor
-        (R B, Z) what penalties and critics look at.
-    code : tuple of Tensor
-        (R B, n) each: what the decoder is given.
-    terms : dict of str to Tensor
-        Divergences by name, (B,) nats each.
-    log_q_c : Tensor, optional
-        (B, K) log q(c | x).
-    c : Tensor, optional
-        (R B, K) the categories drawn: relaxed, or one-hot.
-    weights : Tensor, optional
-        (R, B) by which the R decodings of each image count; one alone counts whole.
-    """
-
-    q: Normal | Point
-    z: Tensor
-    code: tuple[Tensor, ...]
-    terms: dict[str, Tensor]
-    log_q_c: Tensor | None = None
-    c: Tensor | None = None
-    weights: Tensor | None = None
+    q: Normal | Point  # posterior of z
+    z: Tensor  # (R B, Z), what penalties and critics look at
+    code: tuple[Tensor, ...]  # (R B, n) each, what the decoder is given
+    terms: dict[str, Tensor]  # divergences by name, (B,) nats each
+    log_q_c: Tensor | None = None  # (B, K) log q(c | x)
+    c: Tensor | None = None  # (R B, K) the categories drawn: relaxed, or one-hot
+    weights: Tensor | None = None  # (R, B) by which the R decodings of each image count; one alone counts whole
 
     def averaged(self, values: Tensor) -> Tensor:
         """Mean over the decodings (R B,) of each image: (B,)."""
@@ -69,27 +51,23 @@ class Draw:
 
 @dataclass(frozen=True)
 class Weighted:
-    """A draw from q, all of it discrete where the model is, and its weight.
-
-    Attributes
-    ----------
-    code : tuple of Tensor
-    log_ratio : Tensor
-        (B,) log p(latents) - log q(latents | x).
-    """
+    """A draw from q, all of it discrete where the model is, and its weight."""
 
     code: tuple[Tensor, ...]
-    log_ratio: Tensor
+    log_ratio: Tensor  # (B,) log p(latents) - log q(latents | x)
 
 
 class Latents(nn.Module, ABC):
     """The latent half of a model. In evaluation mode categories are drawn hard: a relaxed one gives no bound."""
 
-    n_categories: int | None = None
     decodes_categories = False  # whether the decoder is told c
     least: Mapping[str, float] = MappingProxyType({})  # terms that cost so much in training, however small they are
     code_widths: tuple[int, ...]
-    latent_dim: int
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.latent_dim, self.n_categories = sizes.latent_dim, sizes.n_categories
+        self.code_widths = (sizes.latent_dim,)
 
     @abstractmethod
     def draw(self, x: Tensor, noise: Noise) -> Draw:
@@ -114,9 +92,9 @@ class Latents(nn.Module, ABC):
         """log q(c | x), (B, K)."""
         raise NotImplementedError("these latents have no categories")
 
-    @abstractmethod
     def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
-        """What the decoder is given for latent points (B, Z) and categories (B, K)."""
+        """What the decoder is given for latent points (B, Z) and categories (B, K): as a rule the point alone."""
+        return (z,)
 
     def start_from(self, pixels: Tensor) -> None:
         """Start from training images (n, P), drawn at random, where something is made of such."""
@@ -128,32 +106,25 @@ class Latents(nn.Module, ABC):
         """Take note of q(c) (K,) over the training images, from which categories are drawn later."""
 
 
-def make_prior(kind: str, n_components: int, n_pixels: int, latent_dim: int, encoder: GaussianLatents) -> Prior:
-    """A prior by name: standard, mixture or vamp."""
-    if kind == "standard":
-        return StandardPrior(latent_dim)
-    if kind == "mixture":
-        return MixturePrior(n_components, latent_dim)
-    return VampPrior(n_components, n_pixels, encoder.posterior)
-
-
 class GaussianLatents(Latents):
     """q(z | x) Gaussian, and a prior by name (Kingma & Welling 2014, section 3)."""
 
-    def __init__(
-        self, n_pixels: int, hidden_dim: int, n_layers: int, latent_dim: int, prior: str, n_components: int
-    ) -> None:
-        super().__init__()
-        self.body = Body(n_pixels, hidden_dim, n_layers)
-        self.head = GaussianHead(self.body.width, latent_dim)
-        self.prior = make_prior(prior, n_components, n_pixels, latent_dim, self)
-        self.latent_dim = latent_dim
-        self.code_widths = (latent_dim,)
+    prior: Prior
+
+    def __init__(self, sizes: Sizes, prior: str, n_components: int) -> None:
+        super().__init__(sizes)
+        self.body = Body(sizes.n_pixels, sizes.hidden_dim, sizes.n_layers)
+        self.head = GaussianHead(self.body.width, sizes.latent_dim)
+        if prior == "vamp":
+            self.prior = VampPrior(n_components, sizes.n_pixels, self.posterior)
+        elif prior == "mixture":
+            self.prior = MixturePrior(n_components, sizes.latent_dim)
+        else:
+            self.prior = StandardPrior(sizes.latent_dim)
 
     def posterior(self, x: Tensor, noise: Noise | None = None) -> Normal:
         """q(z | x)."""
-        q: Normal = self.head(self.body(x), noise)
-        return q
+        return cast(Normal, self.head(self.body(x), noise))
 
     def draw(self, x: Tensor, noise: Noise) -> Draw:
         """One z each."""
@@ -175,10 +146,6 @@ class GaussianLatents(Latents):
         """Means, (B, Z)."""
         return self.posterior(x).mean
 
-    def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
-        """The point itself."""
-        return (z,)
-
     def start_from(self, pixels: Tensor) -> None:
         """Of pseudo-inputs."""
         self.prior.start_from(pixels)
@@ -187,13 +154,11 @@ class GaussianLatents(Latents):
 class PointLatents(Latents):
     """A deterministic encoder, as Wasserstein and adversarial autoencoders have it (Tolstikhin et al. 2018)."""
 
-    def __init__(self, n_pixels: int, hidden_dim: int, n_layers: int, latent_dim: int) -> None:
-        super().__init__()
-        self.body = Body(n_pixels, hidden_dim, n_layers)
-        self.head = dense(self.body.width, latent_dim)
-        self.prior = StandardNormal(latent_dim)
-        self.latent_dim = latent_dim
-        self.code_widths = (latent_dim,)
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__(sizes)
+        self.body = Body(sizes.n_pixels, sizes.hidden_dim, sizes.n_layers)
+        self.head = dense(self.body.width, sizes.latent_dim)
+        self.prior = StandardNormal(sizes.latent_dim)
 
     def draw(self, x: Tensor, noise: Noise) -> Draw:
         """The points."""
@@ -210,12 +175,7 @@ class PointLatents(Latents):
 
     def codes(self, x: Tensor) -> Tensor:
         """(B, Z)."""
-        z: Tensor = self.head(self.body(x))
-        return z
-
-    def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
-        """The point itself."""
-        return (z,)
+        return cast(Tensor, self.head(self.body(x)))
 
 
 class CategoricalLatents(Latents):
@@ -238,20 +198,10 @@ class CategoricalLatents(Latents):
     temperature: Tensor
     category_weights: Tensor
 
-    def __init__(
-        self,
-        n_pixels: int,
-        hidden_dim: int,
-        n_layers: int,
-        latent_dim: int,
-        n_categories: int,
-        *,
-        given: Given,
-        learned: bool,
-        estimator: Estimator,
-    ) -> None:
-        super().__init__()
-        self.body = Body(n_pixels, hidden_dim, n_layers)
+    def __init__(self, sizes: Sizes, *, given: Given, learned: bool, estimator: Estimator) -> None:
+        super().__init__(sizes)
+        latent_dim, n_categories = sizes.latent_dim, sizes.n_categories or 1
+        self.body = Body(sizes.n_pixels, sizes.hidden_dim, sizes.n_layers)
         self.category = dense(self.body.width, n_categories)
         self.head = GaussianHead(self.body.width + (0 if given == "nothing" else n_categories), latent_dim)
         self.mixture = None
@@ -262,7 +212,6 @@ class CategoricalLatents(Latents):
         self.given = given
         self.conditional = given == "draw"  # whether q(z | x, c) depends on c
         self.estimator = estimator
-        self.latent_dim, self.n_categories = latent_dim, n_categories
         self.code_widths = (latent_dim + n_categories,)
         self.register_buffer("temperature", torch.tensor(TEMPERATURES[0]))
         self.register_buffer("category_weights", torch.full((n_categories,), 1 / n_categories))
@@ -272,8 +221,7 @@ class CategoricalLatents(Latents):
         told = [hidden]
         if self.given != "nothing":
             told.append(c if self.given == "draw" else self.category(hidden).softmax(-1))
-        q: Normal = self.head(torch.cat(told, -1), noise)
-        return q
+        return cast(Normal, self.head(torch.cat(told, -1), noise))
 
     def draw(self, x: Tensor, noise: Noise) -> Draw:
         """One z and c each, or one z for each of all c."""
@@ -286,7 +234,7 @@ class CategoricalLatents(Latents):
         z = q.sample()
         # Where c is not told q(z|x) is the same for all c, and the weights q(c|x) are exact.
         kl_z = self._kl_z(q, c if self.conditional else log_q_c.exp())
-        return Draw(q, z, self.code_of(z, c), {"kl_z": kl_z, "kl_c": self._kl_c(log_q_c)}, log_q_c, c)
+        return Draw(q, z, self.code_of(z, c), {"kl_z": kl_z, "kl_c": kl_from_uniform(log_q_c)}, log_q_c, c)
 
     def _enumerated(self, hidden: Tensor, log_q_c: Tensor, noise: Noise) -> Draw:
         """Every category in turn, weighed by q(c|x): exact in c."""
@@ -297,27 +245,23 @@ class CategoricalLatents(Latents):
         q = self.posterior(hidden.repeat(k, 1), c, Noise(noise.keys.repeat(k)))
         z = q.sample()
         kl_z = (weights * self._kl_z(q, c).view(k, n)).sum(0)
-        terms = {"kl_z": kl_z, "kl_c": self._kl_c(log_q_c)}
+        terms = {"kl_z": kl_z, "kl_c": kl_from_uniform(log_q_c)}
         return Draw(q, z, self.code_of(z, c), terms, log_q_c, c, weights)
 
     def _drawn(self, log_q_c: Tensor, noise: Noise, hard: bool) -> Tensor:
         """Categories (B, K) by the Gumbel trick (Jang et al. 2017; Maddison et al. 2017)."""
         perturbed = log_q_c + noise.gumbel(CATEGORY, log_q_c)
-        one_hot = torch.zeros_like(perturbed).scatter_(-1, perturbed.argmax(-1, keepdim=True), 1.0)
+        drawn = one_hot(perturbed.argmax(-1), perturbed)
         if hard:
-            return one_hot
+            return drawn
         relaxed = (perturbed / self.temperature).softmax(-1)
         # In brackets: what is added to the hard draw is 0 then, exactly.
-        return relaxed if self.estimator == "gumbel" else one_hot + (relaxed - relaxed.detach())
+        return relaxed if self.estimator == "gumbel" else drawn + (relaxed - relaxed.detach())
 
     def _kl_z(self, q: Normal, weights: Tensor) -> Tensor:
         if self.mixture is None:
             return self.standard.kl(q)
         return self.mixture.kl_by(q, weights).sum(-1)
-
-    def _kl_c(self, log_q_c: Tensor) -> Tensor:
-        """KL(q(c|x) || 1/K), in closed form from pi: (B,)."""
-        return (log_q_c.exp() * log_q_c).sum(-1) + math.log(log_q_c.shape[1])
 
     def weighted(self, x: Tensor, noise: Noise) -> Weighted:
         """A category drawn from q(c|x), and z given it."""
@@ -350,8 +294,7 @@ class CategoricalLatents(Latents):
 
     def log_categories(self, x: Tensor) -> Tensor:
         """(B, K)."""
-        log_q_c: Tensor = self.category(self.body(x)).log_softmax(-1)
-        return log_q_c
+        return cast(Tensor, self.category(self.body(x)).log_softmax(-1))
 
     def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
         """Both, side by side."""
@@ -365,6 +308,11 @@ class CategoricalLatents(Latents):
     def settle(self, weights: Tensor) -> None:
         """Keep q(c)."""
         self.category_weights.copy_(weights)
+
+
+def kl_from_uniform(log_q_c: Tensor) -> Tensor:
+    """KL(q(c|x) || 1/K), in closed form from log q(c|x) (B, K): (B,)."""
+    return (log_q_c.exp() * log_q_c).sum(-1) + math.log(log_q_c.shape[1])
 
 
 def one_hot(which: Tensor, like: Tensor) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,17 @@ from topicnet.core.distributions import Normal
 
 # Standard deviations of a posterior stay within [0.05, 2.7] (Tomczak & Welling 2018, reference code).
 LOG_VAR_RANGE = (-6.0, 2.0)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of a model's layers."""
+
+    n_pixels: int
+    latent_dim: int
+    hidden_dim: int
+    n_layers: int  # of encoder and decoder, beside the last; 0 makes a linear model
+    n_categories: int | None  # K, of variants that have categories
 
 
 class GatedDense(nn.Module):
@@ -32,13 +45,7 @@ class GatedDense(nn.Module):
 
 
 class Body(nn.Sequential):
-    """Gated layers one after another; none leaves its input as it is, which makes a linear model.
-
-    Attributes
-    ----------
-    width : int
-        Of what comes out.
-    """
+    """Gated layers one after another, `width` wide at the end; none leaves its input as it is: a linear model."""
 
     def __init__(self, n_inputs: int, hidden_dim: int, n_layers: int) -> None:
         widths = [n_inputs, *[hidden_dim] * n_layers]
@@ -72,6 +79,12 @@ class Critic(nn.Sequential):
         super().__init__(*layers, dense(widths[-1], n_outputs))
 
 
+def gaussian_critic(n_inputs: int, hidden_dim: int, n_layers: int, n_outputs: int) -> nn.Sequential:
+    """A critic that guesses numbers: the mean and log-variance of each."""
+    body = Critic(n_inputs, hidden_dim, n_layers, hidden_dim)
+    return nn.Sequential(body, nn.LeakyReLU(Critic.SLOPE), GaussianHead(hidden_dim, n_outputs))
+
+
 def dense(n_inputs: int, n_outputs: int) -> nn.Linear:
     """A linear layer that starts as Glorot & Bengio (2010) have it."""
     layer = nn.Linear(n_inputs, n_outputs)
@@ -102,5 +115,4 @@ class Decoder(nn.Module):
     def forward(self, code: tuple[Tensor, ...]) -> Tensor:
         """Map the parts of a code, (B, n) each, to (B, n_outputs)."""
         parts = [branch(part) for branch, part in zip(self.branches, code, strict=True)]
-        out: Tensor = self.out(self.meeting(parts[0] if len(parts) == 1 else torch.cat(parts, -1)))
-        return out
+        return cast(Tensor, self.out(self.meeting(parts[0] if len(parts) == 1 else torch.cat(parts, -1))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,31 +15,20 @@ from topicnet.core.distributions import LOG_2_PI, Normal
 from topicnet.core.divergences import mmd
 from topicnet.images.evaluation.measures import imq_kernel_sum
 from topicnet.images.model.latents import Draw
-from topicnet.images.model.nets import Critic, GaussianHead
+from topicnet.images.model.nets import Critic, gaussian_critic
 
 TcEstimator = Literal["mws", "mss"]
-TC_ESTIMATORS = ("mws", "mss")
 
 
 class Penalty(nn.Module, ABC):
-    """Further terms of a loss, and perhaps a critic of its own.
+    """Further terms of a loss, and perhaps a critic that is trained on `critic_terms` and left alone by the loss."""
 
-    Attributes
-    ----------
-    replaces : tuple of str
-        Terms of the draw that these stand for.
-    critic : nn.Module or None
-        What is trained on `critic_terms`, and left alone by the loss itself.
-    sees_images : bool
-        Whether it looks at what is decoded.
-    """
+    replaces: tuple[str, ...] = ()  # terms of the draw that these stand for
+    sees_images = False  # whether it looks at what is decoded
 
-    replaces: tuple[str, ...] = ()
-    sees_images = False
-
-    def __init__(self) -> None:
+    def __init__(self, critic: nn.Module | None = None) -> None:
         super().__init__()
-        self.critic: nn.Module | None = None
+        self.critic = critic
 
     def ask(self, points: Tensor) -> Any:
         """What the critic says."""
@@ -139,8 +128,7 @@ class RatioCritic(Penalty):
     """
 
     def __init__(self, latent_dim: int, hidden_dim: int, n_layers: int) -> None:
-        super().__init__()
-        self.critic = Critic(latent_dim, hidden_dim, n_layers, 1)
+        super().__init__(Critic(latent_dim, hidden_dim, n_layers, 1))
 
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
         """log D(z) - log(1 - D(z)), (B,)."""
@@ -150,19 +138,17 @@ class RatioCritic(Penalty):
         """Cross-entropy on one half of the batch as it is, and the other with each dimension shuffled: (B / 2,)."""
         assert draw.q.noise is not None
         n = max(1, len(draw.z) // 2)
-        joint, other = draw.z[:n], draw.z[-n:]
         order = draw.q.noise.bits(ORDER, draw.z.shape[1])[-n:].argsort(0)
-        margins = other.gather(0, order)
-        logits = self.ask(torch.cat([joint, margins])).view(2, n)
-        return {"critic": 0.5 * (functional.softplus(-logits[0]) + functional.softplus(logits[1]))}
+        margins = draw.z[-n:].gather(0, order)
+        joint, apart = self.ask(torch.cat([draw.z[:n], margins])).view(2, n)
+        return {"critic": 0.5 * (functional.softplus(-joint) + functional.softplus(apart))}
 
 
 class PriorCritic(Penalty):
     """A critic that tells q(z) from the prior, and is to be fooled (Makhzani et al. 2015; WAE-GAN)."""
 
     def __init__(self, latent_dim: int, hidden_dim: int, n_layers: int) -> None:
-        super().__init__()
-        self.critic = Critic(latent_dim, hidden_dim, n_layers, 1)
+        super().__init__(Critic(latent_dim, hidden_dim, n_layers, 1))
 
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
         """-log D(z): what the encoder is to make small, (B,)."""
@@ -186,8 +172,7 @@ class CategoryInformation(Penalty):
     sees_images = True
 
     def __init__(self, n_pixels: int, hidden_dim: int, n_layers: int, n_categories: int) -> None:
-        super().__init__()
-        self.critic = Critic(n_pixels, hidden_dim, n_layers, n_categories)
+        super().__init__(Critic(n_pixels, hidden_dim, n_layers, n_categories))
 
     def _nats(self, draw: Draw, image: Tensor) -> Tensor:
         """-log Q(c | image), as cross-entropy where c is relaxed: (B,)."""
@@ -217,10 +202,8 @@ class PointInformation(Penalty):
     chosen: Tensor
 
     def __init__(self, n_pixels: int, hidden_dim: int, n_layers: int, latent_dim: int) -> None:
-        super().__init__()
-        body = Critic(n_pixels, hidden_dim, n_layers, hidden_dim)
         n_chosen = min(self.N_CHOSEN, latent_dim)
-        self.critic = nn.Sequential(body, nn.LeakyReLU(Critic.SLOPE), GaussianHead(hidden_dim, n_chosen))
+        super().__init__(gaussian_critic(n_pixels, hidden_dim, n_layers, n_chosen))
         self.register_buffer("chosen", torch.arange(n_chosen))
 
     def choose(self, usage: Tensor) -> None:
@@ -228,8 +211,7 @@ class PointInformation(Penalty):
         self.chosen.copy_(usage.argsort()[: len(self.chosen)])
 
     def _nats(self, draw: Draw, image: Tensor) -> Tensor:
-        guess: Normal = self.ask(image)
-        return -guess.log_density(draw.z[:, self.chosen])
+        return -cast(Normal, self.ask(image)).log_density(draw.z[:, self.chosen])
 
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
         """Less the bound, (B,)."""

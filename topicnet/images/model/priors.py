@@ -19,9 +19,9 @@ PSEUDO_SPREAD = 0.01  # about the images that pseudo-inputs start at
 class Prior(nn.Module, ABC):
     """A distribution over latent points (Z,)."""
 
-    @abstractmethod
     def kl(self, q: Normal, z: Tensor) -> Tensor:
-        """KL(q || p), (B,) nats: in closed form, or as it is at the draw z (B, Z) of q."""
+        """KL(q || p), (B,) nats: at the draw z (B, Z) of q, log q(z|x) - log p(z), or in closed form."""
+        return q.log_density(z) - self.log_density(z)
 
     @abstractmethod
     def log_density(self, z: Tensor) -> Tensor:
@@ -62,10 +62,6 @@ class MixturePrior(Prior):
         super().__init__()
         self.mixture = GaussianMixture(n_components, latent_dim, learn_weights=False, spread=1.0)
 
-    def kl(self, q: Normal, z: Tensor) -> Tensor:
-        """log q(z|x) - log p(z) at the draw."""
-        return q.log_density(z) - self.mixture.log_density(z)
-
     def log_density(self, z: Tensor) -> Tensor:
         """(B,)."""
         return self.mixture.log_density(z)
@@ -102,10 +98,6 @@ class VampPrior(Prior):
         chosen = pixels[torch.arange(len(self.free_inputs), device=pixels.device) % len(pixels)]
         noise = Noise.of(0, np.arange(len(chosen)), pixels.device)  # torch's own state is the caller's
         self.free_inputs.copy_(chosen + PSEUDO_SPREAD * noise.normal(PRIOR, chosen))
-
-    def kl(self, q: Normal, z: Tensor) -> Tensor:
-        """log q(z|x) - log p(z) at the draw."""
-        return q.log_density(z) - self.log_density(z)
 
     def log_density(self, z: Tensor) -> Tensor:
         """(B,)."""

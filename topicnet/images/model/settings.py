@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,40 +13,20 @@ from torch import Tensor
 from topicnet.errors import InputError
 from topicnet.images.model.latents import ESTIMATORS
 from topicnet.images.model.likelihoods import LIKELIHOODS
+from topicnet.images.model.nets import Sizes
 from topicnet.images.model.variants import WITH_CATEGORIES, Variant, variant_of
 from topicnet.training.checks import check_count, check_number
 
 DEFAULT_CATEGORIES = 10
 MOST_CATEGORIES = 2**16  # of what is drawn by hashes of 32 bits, without bias that could be seen
-OPTIMIZERS = ("adam", "adam_normgrad")
-COURSES = ("one-cycle", "constant")
+NAMES = {"binarise": ("auto", "never"), "schedule": ("one-cycle", "constant"), "optimizer": ("adam", "adam_normgrad")}
 RATE_OF_A_CYCLE, RATE = 3e-3, 1e-3
-BINARISATIONS = ("auto", "never")
 # Threads, unless TOPICNET_THREADS says otherwise: small products gain nothing by a second, and lose much beside other
 # work, as each then waits for a scheduler's turn.
 MOST_THREADS, LEAST_PRODUCT = 4, 10**7
 WIDEST_LATENT, PIXELS_A_DIMENSION = 40, 8
 
 Categories = int | NDArray[np.integer[Any]]  # one of all samples, or (n,) of each
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Of a model's layers.
-
-    Attributes
-    ----------
-    n_layers : int
-        Of encoder and decoder, beside the last; 0 makes a linear model.
-    n_categories : int or None
-        K, of variants that have categories.
-    """
-
-    n_pixels: int
-    latent_dim: int
-    hidden_dim: int
-    n_layers: int
-    n_categories: int | None
 
 
 def resolve_sizes(
@@ -101,18 +80,10 @@ def resolve_estimator(variant: Variant, given: str | None) -> str:
     return given
 
 
-def resolve_learning_rate(given: float | None, variant: Variant, schedule: str) -> float:
-    """The highest learning rate: the one given, or one by how it goes on from there."""
-    if given is not None:
-        return given
-    return RATE_OF_A_CYCLE if schedule == "one-cycle" and variant.drops is None else RATE
-
-
 def check_course(given: Mapping[str, Any]) -> None:
     """Raise InputError for an estimator's parameter, of those that say how it learns, out of its range."""
-    check_name("binarise", given["binarise"], BINARISATIONS)
-    check_name("schedule", given["schedule"], COURSES)
-    check_name("optimizer", given["optimizer"], OPTIMIZERS)
+    for name, known in NAMES.items():
+        check_name(name, given[name], known)
     check_count("batch_size", given["batch_size"])
     check_count("patience", given["patience"])
     if given["learning_rate"] is not None:

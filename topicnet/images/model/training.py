@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from topicnet.core.distributions import StandardNormal
 from topicnet.errors import InputError
-from topicnet.images.model.batches import ImageBatch, ImageBatches
+from topicnet.images.model.batches import ImageBatches
 from topicnet.images.model.hierarchies import ClusteredLatents
 from topicnet.images.model.latents import GaussianLatents
 from topicnet.images.model.penalties import PointInformation
-from topicnet.images.model.vae import Reconstruction, Vae
+from topicnet.images.model.vae import Objective, Vae
 from topicnet.images.model.variants import Variant, ramps
 from topicnet.runtime.seeding import draw_seed
 from topicnet.training.checkpoint import Checkpoints
@@ -33,21 +33,13 @@ START_IMAGES = 10_000  # most that a start looks at
 
 @dataclass(frozen=True)
 class Course:
-    """How long and how fast a model learns.
-
-    Attributes
-    ----------
-    warm_up : int
-        Epochs in which divergences are phased in.
-    falls : bool
-        Whether the rate rises and falls in one cycle; else it is constant, as in the papers.
-    """
+    """How long and how fast a model learns."""
 
     max_epochs: int
     patience: int
     learning_rate: float
-    warm_up: int
-    falls: bool
+    warm_up: int  # epochs in which divergences are phased in
+    falls: bool  # the rate rises and falls in one cycle; else it is constant, as in the papers
     normalise: bool
 
 
@@ -56,46 +48,24 @@ def epochs_of(n_batches: int) -> int:
     return max(LEAST_EPOCHS, math.ceil(STEPS / n_batches))
 
 
-class PlainBound(nn.Module):
-    """A model with its bound for the whole loss."""
-
-    def __init__(self, vae: Vae) -> None:
-        super().__init__()
-        self.vae = vae
-
-    def terms(self, batch: ImageBatch) -> dict[str, Tensor]:
-        """Of the bound, (B,) each."""
-        return self.vae.bound(batch)
-
-
+@dataclass(frozen=True)
 class Training:
     """One training of one model."""
 
-    def __init__(
-        self,
-        vae: Vae,
-        variant: Variant,
-        parameters: Mapping[str, float],
-        course: Course,
-        batches: ImageBatches,
-        validation: ImageBatches | None,
-        seed: int,
-        listener: Listener,
-        interrupted: Callable[[], bool],
-    ) -> None:
-        self.vae = vae
-        self.variant = variant
-        self.parameters = parameters
-        self.course = course
-        self.batches = batches
-        self.validation = validation
-        self.rng = np.random.default_rng(seed)
-        self.listener = listener
-        self.interrupted = interrupted
+    vae: Vae
+    variant: Variant
+    parameters: Mapping[str, float]
+    course: Course
+    batches: ImageBatches
+    validation: ImageBatches | None
+    seed: int
+    listener: Listener
+    interrupted: Callable[[], bool]
 
     def run(self, checkpoints: Checkpoints | None) -> TrainResult:
         """Train, from the newest checkpoint if there is one, and leave the best weights in place."""
-        start_seed, train_seed = draw_seed(self.rng), draw_seed(self.rng)
+        rng = np.random.default_rng(self.seed)
+        start_seed, train_seed = draw_seed(rng), draw_seed(rng)
         saved = None if checkpoints is None else checkpoints.newest()
         if saved is None:
             self._start(np.random.default_rng(start_seed))
@@ -147,14 +117,14 @@ class Training:
 
     def _start(self, rng: np.random.Generator) -> None:
         """Pseudo-inputs from images; clusters from an autoencoder; the dimensions that say least."""
-        pixels = self._some_pixels(rng)
-        self.vae.latents.start_from(pixels)
+        latents, chosen = self.vae.latents, rng.permutation(self.batches.n_docs)[:START_IMAGES]
+        pixels = torch.cat([batch.pixels for batch in self.batches.at(chosen)])
+        latents.start_from(pixels)
         epochs = math.ceil(self.variant.pretrained * self.course.max_epochs)
         if not epochs:
             return
-        latents = self.vae.latents
-        clustered = isinstance(latents, ClusteredLatents)
-        self._pretrain(Reconstruction(self.vae) if clustered else PlainBound(self.vae), epochs, draw_seed(rng))
+        terms = self.vae.reconstruction if isinstance(latents, ClusteredLatents) else self.vae.bound
+        self._pretrain(Objective(self.vae, terms), epochs, draw_seed(rng))
         with torch.inference_mode():
             if isinstance(latents, ClusteredLatents):
                 cluster(latents, latents.codes(pixels), draw_seed(rng))
@@ -163,19 +133,13 @@ class Training:
                 self.vae.penalty.choose(StandardNormal(latents.latent_dim).kl_per_dimension(q).mean(0))
 
     def _pretrain(self, part: nn.Module, epochs: int, seed: int) -> None:
-        drops = None if self.course.falls else ()
-        schedule = Schedule(epochs * len(self.batches), self.course.learning_rate, drops=drops)
-        normalise = self.course.normalise
+        course, device = self.course, self.batches.device
+        schedule = Schedule(epochs * len(self.batches), course.learning_rate, drops=None if course.falls else ())
         options = TrainOptions(
-            epochs, epochs, 0.0, seed, self.batches.device, stage="pretrain", normalise_gradients=normalise
+            epochs, epochs, 0.0, seed, device, stage="pretrain", normalise_gradients=course.normalise
         )
         hooks = TrainHooks(listener=self.listener, interrupted=self.interrupted)
         train(part, self.batches, None, schedule, options, hooks)
-
-    def _some_pixels(self, rng: np.random.Generator) -> Tensor:
-        """Some training images (n, P), in random order."""
-        chosen = rng.permutation(self.batches.n_docs)[:START_IMAGES]
-        return torch.cat([batch.pixels for batch in self.batches.at(chosen)])
 
     def _measure(self) -> dict[str, float]:
         latents = self.vae.latents

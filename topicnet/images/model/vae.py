@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from topicnet.images.model.batches import ImageBatch
-from topicnet.images.model.latents import Draw, Latents
+from topicnet.images.model.latents import Draw, Latents, one_hot
 from topicnet.images.model.likelihoods import Likelihood
 from topicnet.images.model.nets import Decoder
 from topicnet.images.model.penalties import Penalty
@@ -46,6 +47,11 @@ class Vae(nn.Module):
         self.n_draws = n_draws
         self.two_phases = two_phases
 
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
     def terms(self, batch: ImageBatch) -> dict[str, Tensor]:
         """Loss by term: nats per image, or what stands in their place."""
         if self.n_draws > 1:
@@ -66,6 +72,11 @@ class Vae(nn.Module):
         draw = self.latents.draw(batch.pixels, batch.noise)
         return {"reconstruction": self._reconstruction(batch.pixels, draw, self.decoder(draw.code))} | draw.terms
 
+    def reconstruction(self, batch: ImageBatch) -> dict[str, Tensor]:
+        """The loss of a plain autoencoder, (B,): that of the posterior means, of latents that decode z alone."""
+        out = self.decoder(self.latents.code_of(self.latents.codes(batch.pixels), None))
+        return {"reconstruction": self.likelihood.nats(batch.pixels, out)}
+
     def log_weights(self, batch: ImageBatch, n_draws: int) -> Tensor:
         """log p(x, latents) - log q(latents | x) of draws from q: (n_draws, B)."""
         drawn = self.latents.weighted(batch.pixels, batch.noise.repeated(n_draws))
@@ -82,7 +93,7 @@ class Vae(nn.Module):
         c = None
         if self.latents.n_categories is not None:
             log_q_c = self.latents.log_categories(x)
-            c = torch.zeros_like(log_q_c).scatter_(-1, log_q_c.argmax(-1, keepdim=True), 1.0)
+            c = one_hot(log_q_c.argmax(-1), log_q_c)
         return self.decode(self.latents.code_of(z, c))
 
     def phases(self, critic_rate: float) -> list[Phase]:
@@ -110,15 +121,10 @@ class Vae(nn.Module):
         return draw.averaged(self.likelihood.nats(x if repeats == 1 else x.repeat(repeats, 1), out))
 
 
-class Reconstruction(nn.Module):
-    """A model without its divergence: an autoencoder, for a start of encoder and decoder."""
+class Objective(nn.Module):
+    """A network that learns by other terms than its own: those of a batch, (B,) each."""
 
-    def __init__(self, vae: Vae) -> None:
+    def __init__(self, network: nn.Module, terms: Callable[[ImageBatch], dict[str, Tensor]]) -> None:
         super().__init__()
-        self.vae = vae
-
-    def terms(self, batch: ImageBatch) -> dict[str, Tensor]:
-        """Reconstruction of the posterior means, (B,)."""
-        latents = self.vae.latents
-        out = self.vae.decoder(latents.code_of(latents.codes(batch.pixels), None))
-        return {"reconstruction": self.vae.likelihood.nats(batch.pixels, out)}
+        self.network = network
+        self.terms = terms

@@ -71,15 +71,6 @@ class Variant:
         return self.latents != "point"
 
 
-def _steps(every: int, factor: float) -> Callable[[int], tuple[tuple[float, float], ...]]:
-    """The rate times a factor, every so many epochs."""
-    return lambda epochs: tuple((done / epochs, factor) for done in range(every, epochs, every))
-
-
-def _at(*drops: tuple[float, float]) -> Callable[[int], tuple[tuple[float, float], ...]]:
-    return lambda epochs: drops
-
-
 VARIANTS: dict[str, Variant] = {
     "vae": Variant("the variational autoencoder (Kingma & Welling 2014)", warms_up=True),
     "beta-vae": Variant(
@@ -135,7 +126,7 @@ VARIANTS: dict[str, Variant] = {
         penalty="mmd",
         parameters={"lambda": 200.0},
         weights=lambda p: {"mmd": p["lambda"]},
-        drops=_at((0.3, 0.5), (0.5, 0.2)),
+        drops=lambda epochs: ((0.3, 0.5), (0.5, 0.2)),
     ),
     "wae-gan": Variant(
         "squared error and a critic of q(z) (Tolstikhin et al. 2018)",
@@ -144,7 +135,7 @@ VARIANTS: dict[str, Variant] = {
         penalty="prior-critic",
         parameters={"lambda": 10.0, "critic_rate": 0.5},
         weights=lambda p: {"fooling": p["lambda"]},
-        drops=_at((0.3, 0.5), (0.5, 0.2)),
+        drops=lambda epochs: ((0.3, 0.5), (0.5, 0.2)),
     ),
     "iwae": Variant("the importance-weighted bound (Burda et al. 2016)", parameters={"draws": 5.0}),
     "mog": Variant(
@@ -190,7 +181,7 @@ VARIANTS: dict[str, Variant] = {
         latents="clustered",
         parameters={"assignment": "optimal"},
         pretrained=0.3,
-        drops=_steps(10, 0.9),
+        drops=lambda epochs: tuple((done / epochs, 0.9) for done in range(10, epochs, 10)),
     ),
     "gmvae": Variant(
         "clusters of a network's making (Dilokthanakul et al. 2016)",
@@ -250,12 +241,17 @@ def resolve_parameters(name: str, given: Values) -> dict[str, Value]:
             raise InputError(f"parameter {parameter!r} given for {name}: {has}")
         _check_value(parameter, value)
     settled = {**known, **given}
-    numbers = {parameter: value for parameter, value in settled.items() if not isinstance(value, str)}
+    numbers = numbers_in(settled)
     for term, weight in variant_of(name).weights(numbers).items():
         if weight < 0:  # of info-vae alone: it would be made large, not small
             told = ", ".join(f"{parameter}={value:g}" for parameter, value in numbers.items())
             raise InputError(f"{told} given for {name}: {term} would weigh {weight:g}, expected 0 or more")
     return settled
+
+
+def numbers_in(parameters: Values) -> dict[str, float]:
+    """Those that are numbers."""
+    return {name: float(value) for name, value in parameters.items() if not isinstance(value, str)}
 
 
 def _check_value(name: str, value: Value) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from topicnet.errors import BundleError
-from topicnet.images.data.load import Split
+from topicnet.images.data.checks import Split
 from topicnet.images.model.estimator import ImageVAE
 
 FILE = "categories.csv"

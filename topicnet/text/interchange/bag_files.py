@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import math
 import re
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 
-from topicnet.errors import CorpusError
-from topicnet.runtime.memory import available_memory
+from topicnet.errors import CorpusError, InputError
+from topicnet.storage.npz import open_npz
+from topicnet.text.readers.open_text import check_encoding, reading
 
 CheckShape = Callable[[int, int], None]  # of rows and columns, before the counts are read
 Handle = IO[bytes] | gzip.GzipFile
 
 MOST = 2**31 - 1  # counts, and ids, are int32
 _SLICE = 1 << 20  # numbers of an NPZ looked at together
+_FORMS: dict[str, Callable[..., Any]] = {"csr": csr_matrix, "csc": csc_matrix, "coo": coo_matrix}
 _ENTRY = re.compile(r"(\d{1,18})\t(.*)\t\d+", re.ASCII)  # of a gensim Dictionary saved as text: id, word, documents
 
 
@@ -39,43 +35,9 @@ def opened(path: Path) -> Iterator[Handle]:
     CorpusError
         It cannot be opened or read, in the block too.
     """
-    try:
-        with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb") as handle:
-            yield handle
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise CorpusError(
-            f"{str(path)!r} is a damaged or cut-off gzip file, expected a whole one. Fetch or compress it again"
-        ) from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise CorpusError(f"cannot read {str(path)!r}: {reason}. Check the path and its permissions") from error
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The words of a bag-of-words file, and where they were read.
-
-    Attributes
-    ----------
-    path : Path
-    words : list of str
-        (V,) in the order of their ids.
-    """
-
-    path: Path
-    words: list[str]
-
-    def check_shape(self, source: Path, n_rows: int, n_columns: int) -> None:
-        """Raise CorpusError unless a matrix has a column for each word."""
-        n_words = len(self.words)
-        if n_columns == n_words:
-            return
-        given = f"{str(source)!r} has {n_rows} rows and {n_columns} columns, and {str(self.path)!r} {n_words} words"
-        if n_rows == n_words:
-            raise CorpusError(
-                f"{given}: it looks transposed, expected documents as rows and words as columns. Turn it and save it"
-            )
-        raise CorpusError(f"{given}: expected a column for each word. Name the right vocabulary with --vocabulary")
+    packed = path.name.lower().endswith(".gz")
+    with reading(repr(str(path))), gzip.open(path, "rb") if packed else path.open("rb") as handle:
+        yield handle
 
 
 def find_vocabulary(source: Path) -> Path:
@@ -99,8 +61,8 @@ def find_vocabulary(source: Path) -> Path:
     )
 
 
-def read_vocabulary(path: Path, encoding: str = "utf-8") -> Vocabulary:
-    """Read a word a line, the first having id 0, or a gensim Dictionary saved as text.
+def read_vocabulary(path: Path, encoding: str) -> list[str]:
+    """Read (V,) words: one a line, the first having id 0, or a gensim Dictionary saved as text.
 
     Raises
     ------
@@ -113,10 +75,10 @@ def read_vocabulary(path: Path, encoding: str = "utf-8") -> Vocabulary:
     if not lines:
         raise CorpusError(f"{str(path)!r} is empty, expected a word a line: name another with --vocabulary")
     if _ENTRY.fullmatch(lines[skipped]):
-        return Vocabulary(path, _words_of_dictionary(lines[skipped:], path, skipped + 1))
+        return _words_of_dictionary(lines[skipped:], path, skipped + 1)
     words = [line.strip() for line in lines]
     _check_words(words, path, 1)
-    return Vocabulary(path, words)
+    return words
 
 
 def _words_of_dictionary(lines: list[str], path: Path, begin: int) -> list[str]:
@@ -153,14 +115,11 @@ def _check_words(words: list[str], path: Path, begin: int) -> None:
 
 
 def _text(path: Path, encoding: str) -> str:
+    check_encoding(encoding)
     with opened(path) as handle:
         content = handle.read()
     try:
         text = content.decode(encoding)
-    except LookupError as error:
-        raise CorpusError(
-            f"unknown encoding {encoding!r}, expected one such as utf-8, latin-1 or utf-16. Use --encoding"
-        ) from error
     except UnicodeError as error:
         begin = error.start if isinstance(error, UnicodeDecodeError) else 0
         line = content.count(b"\n", 0, begin) + 1
@@ -182,67 +141,59 @@ def read_npz(path: Path, check_shape: CheckShape) -> csr_matrix:
         Another kind of file, one that holds pickles, damaged parts, a count that is negative, no whole number or
         above 2**31 - 1; whatever `check_shape` refuses.
     """
-    parts = _npz_arrays(path)
-    kind, shape, data = parts["format"].item(), parts["shape"], parts["data"]
-    kind = kind.decode("ascii", "replace") if isinstance(kind, bytes) else kind
-    if shape.shape != (2,) or shape.dtype.kind not in "iu" or not 0 <= shape[0] <= MOST or not 0 <= shape[1] <= MOST:
-        raise _damaged(path, f"its shape is {shape.tolist()}")
-    n_rows, n_columns = int(shape[0]), int(shape[1])
+    form, shape, data, places = _npz_parts(path)
+    if data.ndim != 1 or shape.shape != (2,) or not 0 <= shape.min() <= shape.max() <= MOST:
+        raise _damaged(path, f"its shape is {shape.tolist()}, its data have {data.ndim} dimensions")
+    n_rows, n_columns = shape.tolist()
     check_shape(n_rows, n_columns)
-    if kind == "coo":
-        places = _npz_places(parts, path)
-        for axis, (place, bound) in enumerate(zip(places, (n_rows, n_columns), strict=True)):
-            if place.size != data.size or (place.size and not (place.min() >= 0 and place.max() < bound)):
-                raise _damaged(path, f"its {'columns' if axis else 'rows'} do not fit its shape")
-        counts = _whole_counts(data, lambda k: (int(places[0][k]), int(places[1][k])), path)
-        return canonical_of_places(counts, places, (n_rows, n_columns), path)
-    if kind not in ("csr", "csc"):
-        raise CorpusError(f"{str(path)!r} holds a matrix in {kind!r} form, expected csr, csc or coo. Save it as csr")
-    indices, indptr = _npz_index(parts, "indices", path), _npz_index(parts, "indptr", path)
-    n_lines, bound = (n_rows, n_columns) if kind == "csr" else (n_columns, n_rows)
-    _check_compressed(data, indices, indptr, n_lines, bound, path)
-
-    def place_of(k: int) -> tuple[int, int]:
-        line, other = int(np.searchsorted(indptr, k, side="right")) - 1, int(indices[k])
-        return (line, other) if kind == "csr" else (other, line)
-
-    counts = _whole_counts(data, place_of, path)
-    if kind == "csc":
-        turned = csc_matrix((counts, indices, indptr), shape=(n_rows, n_columns)).tocsr()
-        counts, indices, indptr = turned.data, turned.indices, turned.indptr
-    return canonical(counts, indices, indptr, (n_rows, n_columns), path)
-
-
-# What zipfile, zlib and numpy say of bytes that are no archive of arrays; an encrypted member is a RuntimeError.
-_NO_ARCHIVE = (
-    OSError, EOFError, ValueError, KeyError, TypeError, IndexError, RuntimeError, SyntaxError, OverflowError,
-    struct.error, zlib.error, zipfile.BadZipFile, tokenize.TokenError,
-)  # fmt: skip
-
-
-def _npz_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    known = ("format", "shape", "data", "indices", "indptr", "row", "col", "coords")
+    counts, wrong = _whole_counts(data)
     try:
-        with opened(path) as handle, np.load(handle, allow_pickle=False) as archive:
-            names = list(archive.files)
-            if sum(member.file_size for member in archive.zip.infolist()) > (available_memory() or math.inf):
-                raise MemoryError
-            parts = {name: archive[name] for name in known if name in names and "format" in names}
+        parts = (counts, places) if form == "coo" else (counts, *places)
+        matrix = _FORMS[form](parts, shape=(n_rows, n_columns))
+        if form != "coo":
+            matrix.check_format()
+            if matrix.nnz != len(data) or (np.diff(matrix.indptr) < 0).any():
+                raise ValueError("its parts do not agree")
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
+    if wrong is not None:
+        place = matrix.tocoo(copy=False)
+        raise CorpusError(
+            f"{str(path)!r} has {data[wrong].item()!r} in row {place.row[wrong]}, column {place.col[wrong]} (from 0),"
+            f" expected counts that are whole numbers from 0 to {MOST}. Give counts, not weights"
+        )
+    return canonical_of_places(matrix, path) if form == "coo" else canonical(matrix.tocsr(), path)
+
+
+def _npz_parts(path: Path) -> tuple[str, NDArray[Any], NDArray[Any], tuple[NDArray[Any], ...]]:
+    """Form, shape and data of a matrix, and the arrays of their places."""
+    try:
+        with opened(path) as handle, open_npz(path, handle) as archive:
+            names = archive.names
+            if not {"format", "shape", "data"} <= set(names):
+                listed = ", ".join(map(repr, names[:5])) or "nothing"
+                raise CorpusError(
+                    f"{str(path)!r} holds {listed}, expected a sparse matrix of counts. Save one with"
+                    " scipy.sparse.save_npz"
+                )
+            form = archive.read("format", "SU").astype(str).item()
+            if form not in _FORMS:
+                raise CorpusError(
+                    f"{str(path)!r} holds a matrix in {form!r} form, expected csr, csc or coo. Save it as csr"
+                )
+            if form == "coo" and "coords" in names:
+                places = tuple(archive.read("coords", "iu"))
+            else:
+                kinds = ("row", "col") if form == "coo" else ("indices", "indptr")
+                places = tuple(archive.read(name, "iu") for name in kinds)
+            return form, archive.read("shape", "iu"), archive.read("data"), places
     except CorpusError:
         raise
     except MemoryError as error:
         raise _damaged(path, "it says that it holds more than fits in memory") from error
-    except _NO_ARCHIVE as error:
+    except InputError as error:
         reason = "it is no archive of arrays, or holds pickles, which are never loaded"
         raise _damaged(path, reason) from error
-    if not {"format", "shape", "data"} <= parts.keys() or parts["format"].size != 1:
-        listed = ", ".join(repr(name) for name in names[:5]) or "nothing"
-        raise CorpusError(
-            f"{str(path)!r} holds {listed}, expected a sparse matrix of counts. Save one with scipy.sparse.save_npz"
-        )
-    if parts["data"].ndim != 1 or parts["data"].dtype.kind not in "biuf":
-        raise _damaged(path, f"its data are {parts['data'].dtype} of {parts['data'].ndim} dimensions")
-    return parts
 
 
 def _damaged(path: Path, reason: str) -> CorpusError:
@@ -252,31 +203,8 @@ def _damaged(path: Path, reason: str) -> CorpusError:
     )
 
 
-def _npz_index(parts: dict[str, NDArray[Any]], name: str, path: Path) -> NDArray[Any]:
-    index = parts.get(name)
-    if index is None or index.ndim != 1 or index.dtype.kind not in "iu":
-        raise _damaged(path, f"its {name} are missing or no whole numbers")
-    return index
-
-
-def _npz_places(parts: dict[str, NDArray[Any]], path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
-    coords = parts.get("coords")
-    if coords is not None and coords.ndim == 2 and len(coords) == 2:
-        parts = {"row": coords[0], "col": coords[1]}
-    return _npz_index(parts, "row", path), _npz_index(parts, "col", path)
-
-
-def _check_compressed(
-    data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], n_lines: int, bound: int, path: Path
-) -> None:
-    sound = len(indptr) == n_lines + 1 and len(indices) == len(data) == indptr[-1] and indptr[0] == 0
-    if not sound or (indptr[1:] < indptr[:-1]).any():
-        raise _damaged(path, "its parts do not agree")
-    if len(indices) and not (indices.min() >= 0 and indices.max() < bound):
-        raise _damaged(path, "its indices do not fit its shape")
-
-
-def _whole_counts(data: NDArray[Any], place_of: Callable[[int], tuple[int, int]], path: Path) -> NDArray[np.int32]:
+def _whole_counts(data: NDArray[Any]) -> tuple[NDArray[np.int32], int | None]:
+    """Data as counts, and where the first stands that is none."""
     counts = np.empty(len(data), dtype=np.int32)
     for begin in range(0, len(data), _SLICE):
         part = data[begin : begin + _SLICE]
@@ -285,40 +213,29 @@ def _whole_counts(data: NDArray[Any], place_of: Callable[[int], tuple[int, int]]
         if part.dtype.kind == "f":
             fine &= np.floor(part) == part
         if not fine.all():
-            k = begin + int(np.argmin(fine))
-            row, column = place_of(k)
-            raise CorpusError(
-                f"{str(path)!r} has {data[k].item()!r} in row {row}, column {column} (from 0), expected counts that are"
-                f" whole numbers from 0 to {MOST}. Give counts, not weights"
-            )
+            return counts, begin + int(np.argmin(fine))
         counts[begin : begin + _SLICE] = part
-    return counts
+    return counts, None
 
 
-def canonical_of_places(
-    counts: NDArray[np.int32], places: tuple[NDArray[Any], NDArray[Any]], shape: tuple[int, int], path: Path
-) -> csr_matrix:
-    rows, columns = (place.astype(np.int32, copy=False) for place in places)
+def canonical_of_places(matrix: coo_matrix, path: Path) -> csr_matrix:
+    rows = matrix.row
     if (rows[1:] >= rows[:-1]).all():  # as most files have them: no copy is needed
-        starts = np.searchsorted(rows, np.arange(shape[0], dtype=np.int32))
-        return canonical(counts, columns, np.append(starts, len(rows)), shape, path)
-    matrix = coo_matrix((counts, (rows, columns)), shape=shape)
+        starts = np.searchsorted(rows, np.arange(matrix.shape[0], dtype=np.int32))
+        parts = (matrix.data, matrix.col, np.append(starts, len(rows)))
+        return canonical(csr_matrix(parts, shape=matrix.shape), path)
     matrix.has_canonical_format = True  # so that tocsr leaves duplicates, whose sums may not fit 32 bits, to us
-    turned = matrix.tocsr()
-    return canonical(turned.data, turned.indices, turned.indptr, shape, path)
+    return canonical(matrix.tocsr(), path)
 
 
-def canonical(
-    counts: NDArray[np.int32], indices: NDArray[Any], indptr: NDArray[Any], shape: tuple[int, int], path: Path
-) -> csr_matrix:
+def canonical(matrix: csr_matrix, path: Path) -> csr_matrix:
     """The counts with sorted columns, each once, and without zeros."""
-    matrix = csr_matrix((counts, indices, indptr), shape=shape)
     matrix.sort_indices()
     if not matrix.has_canonical_format:
-        wide = csr_matrix((matrix.data.astype(np.int64), matrix.indices, matrix.indptr), shape=shape)
-        wide.sum_duplicates()
-        if wide.data.max() > MOST:
+        matrix = csr_matrix((matrix.data.astype(np.int64), matrix.indices, matrix.indptr), shape=matrix.shape)
+        matrix.sum_duplicates()
+        if matrix.data.max() > MOST:
             raise CorpusError(f"{str(path)!r} counts a word of a document more than {MOST} times in all: mend it")
-        matrix = csr_matrix((wide.data.astype(np.int32), wide.indices, wide.indptr), shape=shape)
+        matrix.data = matrix.data.astype(np.int32)
     matrix.eliminate_zeros()
     return matrix

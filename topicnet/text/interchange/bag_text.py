@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import coo_matrix, csr_matrix
 
 from topicnet.errors import CorpusError
 from topicnet.text.interchange.bag_files import MOST, CheckShape, Handle, canonical, canonical_of_places, opened
@@ -24,10 +23,10 @@ Whole = NDArray[np.int64]
 _BLOCK_BYTES = 1 << 22
 _HEADER_BYTES = 1 << 16
 _BOM = b"\xef\xbb\xbf"
-_SPACE, _NEWLINE, _COLON, _NUMBER, _OTHER = range(5)
-_KINDS = np.full(256, _OTHER, dtype=np.uint8)
-for _kind, _bytes in ((_SPACE, b" \t\r"), (_NEWLINE, b"\n"), (_COLON, b":"), (_NUMBER, b"0123456789.eE+-")):
-    _KINDS[list(_bytes)] = _kind
+_RUN, _GAP = "[0-9.eE+-]++", "[ \t\r]"  # characters of numbers, which may be none; white space
+_LDAC_LINES = re.compile(rf"(?:{_GAP}*+(?:{_RUN}(?:{_GAP}++{_RUN}:{_RUN})*+)?+{_GAP}*+\n)*+".encode())
+_MM_LINES = re.compile(rf"(?:{_GAP}*+(?:{_RUN}{_GAP}++{_RUN}{_GAP}++{_RUN})?+{_GAP}*+\n)*+".encode())
+_BLANK_LINE = re.compile(rb"\n[ \t\r]*+(?=\n)")
 _REAL = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _BANNER = re.compile(r"%%MatrixMarket\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s*", re.IGNORECASE)
 _MM_FIELDS = ("integer", "unsigned-integer", "real", "double")
@@ -44,17 +43,18 @@ def read_ldac(path: Path, n_words: int) -> csr_matrix:
         A line that is something else, an id of `n_words` or above, a count that is negative, no whole number or
         above 2**31 - 1.
     """
-    ids, counts, lengths = _Growing(), _Growing(), _Growing()
+    grown = [bytearray() for _ in range(3)]  # of int32: pieces in a list would be held twice when they are joined
     line = 1
     with opened(path) as handle:
         for block in _blocks(handle):
             block = block.removeprefix(_BOM) if line == 1 else block
             pairs = _ldac_block(block, n_words) or _ldac_lines(block, n_words, path, line)
-            for kept, part in zip((ids, counts, lengths), pairs, strict=True):
-                kept.append(part)
+            for kept, part in zip(grown, pairs, strict=True):
+                kept += part.astype(np.int32).data
             line += len(pairs[2])
-    indptr = np.concatenate([[0], np.cumsum(lengths.whole(), dtype=np.int64)])
-    return canonical(counts.whole(), ids.whole(), indptr, (len(indptr) - 1, n_words), path)
+    ids, counts, lengths = (np.frombuffer(kept, np.int32) for kept in grown)
+    indptr = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    return canonical(csr_matrix((counts, ids, indptr), shape=(len(lengths), n_words)), path)
 
 
 def read_matrix_market(path: Path, check_shape: CheckShape) -> csr_matrix:
@@ -66,7 +66,7 @@ def read_matrix_market(path: Path, check_shape: CheckShape) -> csr_matrix:
         Another kind of file or of matrix, a place outside the matrix, a count that is negative, no whole number or
         above 2**31 - 1, another number of entries than the header says; whatever `check_shape` refuses.
     """
-    rows, columns, counts = _Growing(), _Growing(), _Growing()
+    grown = [bytearray() for _ in range(3)]  # of int32: pieces in a list would be held twice when they are joined
     with opened(path) as handle:
         (n_rows, n_columns, n_entries), line = _mm_header(handle, path)
         check_shape(n_rows, n_columns)
@@ -78,8 +78,8 @@ def read_matrix_market(path: Path, check_shape: CheckShape) -> csr_matrix:
             found += len(entries)
             if found > n_entries:
                 break
-            for kept, part in zip((rows, columns, counts), entries.T, strict=True):
-                kept.append(part)
+            for kept, part in zip(grown, entries.T, strict=True):
+                kept += part.astype(np.int32).data
             line += block.count(b"\n")
     if found != n_entries:
         number = f"more than {n_entries}" if found > n_entries else f"{found}"
@@ -87,30 +87,10 @@ def read_matrix_market(path: Path, check_shape: CheckShape) -> csr_matrix:
             f"{str(path)!r} has {number} entries, expected the {n_entries} of its header: it is cut off or damaged."
             " Fetch or write it again"
         )
-    places = (rows.whole(), columns.whole())
-    for place in places:
-        place -= 1  # from 1 in the file
-    return canonical_of_places(counts.whole(), places, (n_rows, n_columns), path)
-
-
-class _Growing:
-    """An array that grows in place: pieces in a list would be held twice when they are joined."""
-
-    def __init__(self) -> None:
-        self._room = np.zeros(0, dtype=np.int32)
-        self._length = 0
-
-    def append(self, part: Whole) -> None:
-        needed = self._length + len(part)
-        if needed > len(self._room):
-            self._room.resize(needed + needed // 4, refcheck=False)
-        self._room[self._length : needed] = part
-        self._length = needed
-
-    def whole(self) -> NDArray[np.int32]:
-        """The array; nothing can be appended any more."""
-        self._room.resize(self._length, refcheck=False)
-        return self._room
+    rows, columns, counts = (np.frombuffer(kept, np.int32) for kept in grown)
+    rows -= 1  # from 1 in the file
+    columns -= 1
+    return canonical_of_places(coo_matrix((counts, (rows, columns)), shape=(n_rows, n_columns)), path)
 
 
 def _blocks(handle: Handle) -> Iterator[bytes]:
@@ -124,40 +104,6 @@ def _blocks(handle: Handle) -> Iterator[bytes]:
         pending.append(data[end:])
     if last := b"".join(pending):
         yield last + b"\n"
-
-
-@dataclass(frozen=True)
-class _Tokens:
-    """The numbers of a block: their values, the line each stands on, and whether a colon stands beside it."""
-
-    values: Whole
-    line: NDArray[np.int64]
-    before_colon: NDArray[np.bool_]
-    after_colon: NDArray[np.bool_]
-    n_lines: int
-    n_colons: int
-
-
-def _tokens(block: bytes) -> _Tokens | None:
-    """Take a block apart; None where it holds anything but whole numbers from 0 to MOST, colons and white space."""
-    kinds = _KINDS[np.frombuffer(b"\n" + block, dtype=np.uint8)]
-    if kinds.max() == _OTHER:
-        return None
-    part = kinds == _NUMBER
-    edges = np.flatnonzero(part[1:] != part[:-1]) + 1
-    begins, ends = edges[::2], edges[1::2]
-    values = _whole_numbers(block.replace(b":", b" "), len(begins))
-    if values is None:
-        return None
-    newlines = np.cumsum(kinds == _NEWLINE, dtype=np.int32)
-    return _Tokens(
-        values=values,
-        line=newlines[begins].astype(np.int64) - 1,
-        before_colon=kinds[ends] == _COLON,
-        after_colon=kinds[begins - 1] == _COLON,
-        n_lines=int(newlines[-1]) - 1,
-        n_colons=int((kinds == _COLON).sum()),
-    )
 
 
 def _whole_numbers(text: bytes, n: int) -> Whole | None:
@@ -179,19 +125,18 @@ def _whole_numbers(text: bytes, n: int) -> Whole | None:
 
 def _ldac_block(block: bytes, n_words: int) -> tuple[Whole, Whole, Whole] | None:
     """Ids and counts of a block's pairs, end to end, and the number of pairs on each line; None where it is faulty."""
-    tokens = _tokens(block)
-    if tokens is None:
+    if not _LDAC_LINES.fullmatch(block):
         return None
-    is_id, is_count = tokens.before_colon, tokens.after_colon
-    first = np.diff(tokens.line, prepend=-1) != 0
-    between = tokens.n_colons == is_id.sum() == is_count.sum()  # every colon has a number on either side
-    if not between or (is_id & is_count).any() or (first != ~(is_id | is_count)).any():
+    lines = block.split(b"\n")[:-1]
+    lengths = np.array([line.count(b":") for line in lines], dtype=np.int64)
+    on_line = lengths[[bool(line.strip()) for line in lines]]
+    ends = np.cumsum(1 + 2 * on_line)
+    values = _whole_numbers(block.replace(b":", b" "), int(ends[-1]) if len(ends) else 0)
+    heads = ends - 1 - 2 * on_line
+    if values is None or (values[heads] != on_line).any():
         return None
-    lengths = np.bincount(tokens.line[is_id], minlength=tokens.n_lines)
-    ids = tokens.values[is_id]
-    if (lengths[tokens.line[first]] != tokens.values[first]).any() or (ids.size and ids.max() >= n_words):
-        return None
-    return ids, tokens.values[is_count], lengths
+    ids, counts = np.delete(values, heads).reshape(-1, 2).T
+    return (ids, counts, lengths) if (ids < n_words).all() else None
 
 
 def _ldac_lines(block: bytes, n_words: int, path: Path, begin: int) -> tuple[Whole, Whole, Whole]:
@@ -264,14 +209,15 @@ def _mm_header(handle: Handle, path: Path) -> tuple[tuple[int, int, int], int]:
 
 def _mm_block(block: bytes, n_rows: int, n_columns: int) -> Whole | None:
     """The (N, 3) row, column and count of a block's entries, from 1; None where it is faulty."""
-    tokens = _tokens(block)
-    if tokens is None or tokens.n_colons or len(tokens.values) % 3:
+    if not _MM_LINES.fullmatch(block):
         return None
-    lines = tokens.line.reshape(-1, 3)
-    new = np.diff(lines[:, 0], prepend=-1) != 0
-    entries = tokens.values.reshape(-1, 3)
-    inside = (entries[:, :2] >= 1).all() and (entries[:, 0] <= n_rows).all() and (entries[:, 1] <= n_columns).all()
-    return entries if inside and new.all() and (lines[:, 0] == lines[:, 2]).all() else None
+    n_entries = block.count(b"\n") - len(_BLANK_LINE.findall(b"\n" + block))
+    values = _whole_numbers(block, 3 * n_entries)
+    if values is None:
+        return None
+    entries = values.reshape(-1, 3)
+    places = entries[:, :2]
+    return entries if ((places >= 1) & (places <= (n_rows, n_columns))).all() else None
 
 
 def _mm_lines(block: bytes, n_rows: int, n_columns: int, path: Path, begin: int) -> Whole:

@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -90,20 +91,30 @@ def read_bag(
         raise InputError(f"format {file_format!r} given, expected one of {', '.join(BAG_FORMATS)}: give --format")
     if not path.is_file():
         raise CorpusError(f"no such file: {str(path)!r}, expected a bag-of-words file. Check the path")
-    known = read_vocabulary(find_vocabulary(path) if vocabulary is None else Path(vocabulary), encoding)
-
-    def check_shape(n_rows: int, n_columns: int) -> None:
-        known.check_shape(path, n_rows, n_columns)
-
+    beside = find_vocabulary(path) if vocabulary is None else Path(vocabulary)
+    words = read_vocabulary(beside, encoding)
+    check_shape = partial(_check_shape, path, beside, len(words))
     match file_format:
         case "ldac":
-            counts = read_ldac(path, len(known.words))
+            counts = read_ldac(path, len(words))
         case "mm":
             counts = read_matrix_market(path, check_shape)
         case _:
             counts = read_npz(path, check_shape)
     ids = pl.int_range(1, counts.shape[0] + 1, eager=True).cast(pl.String).to_list()
-    return Bag(counts, known.words, ids, bag_name(path))
+    return Bag(counts, words, ids, bag_name(path))
+
+
+def _check_shape(source: Path, vocabulary: Path, n_words: int, n_rows: int, n_columns: int) -> None:
+    """Raise CorpusError unless a matrix has a column for each word."""
+    if n_columns == n_words:
+        return
+    given = f"{str(source)!r} has {n_rows} rows and {n_columns} columns, and {str(vocabulary)!r} {n_words} words"
+    if n_rows == n_words:
+        raise CorpusError(
+            f"{given}: it looks transposed, expected documents as rows and words as columns. Turn it and save it"
+        )
+    raise CorpusError(f"{given}: expected a column for each word. Name the right vocabulary with --vocabulary")
 
 
 def write_ldac(

@@ -228,7 +228,7 @@ class _Zstandard:
 
 
 @contextmanager
-def reading(name: str) -> Iterator[None]:
+def reading(name: str, expected: str = "") -> Iterator[None]:
     """Turn what the operating system and the decompressors raise into a CorpusError."""
     try:
         yield
@@ -239,7 +239,7 @@ def reading(name: str) -> Iterator[None]:
         ) from error
     except OSError as error:
         reason = error.strerror or shown(str(error))
-        raise CorpusError(f"cannot read {name}: {reason}. Check the path and its permissions") from error
+        raise CorpusError(f"cannot read {name}: {reason}{expected}. Check the path and its permissions") from error
 
 
 def installed(module: str, name: str, what: str) -> Any:

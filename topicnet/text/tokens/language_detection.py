@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,6 +36,7 @@ _SCRIPTS = {
 }
 # The language a script stands for by itself.
 _ALONE = {"Greek": "el", "Hebrew": "he", "Devanagari": "hi", "Gujarati": "gu", "Thai": "th", "Hangul": "ko"}
+_ALONE |= {"Kana": "ja", "Han": "zh"}
 # One ideograph says about what two letters of an alphabet do.
 _WEIGHT = {"Han": 2, "Kana": 2, "Hangul": 2}
 # Forty to fifty of the commonest words of each language: lists of one length, unlike the stop words, so that none
@@ -101,16 +102,10 @@ _OF_SCRIPT["Latin"] = tuple(sorted(set(_COMMON) - {code for codes in _OF_SCRIPT.
 UNTOLD = ""
 
 
-def _having() -> dict[str, list[str]]:
-    """Of each common word the languages that have it."""
-    having: dict[str, list[str]] = {}
-    for lang, listed in _COMMON.items():
-        for word in sorted(set(listed.split())):
-            having.setdefault(word, []).append(lang)
-    return having
-
-
-_HAVING = _having()
+_HAVING: dict[str, list[str]] = defaultdict(list)  # of each common word the languages that have it
+for _lang, _listed in _COMMON.items():
+    for _word in set(_listed.split()):
+        _HAVING[_word].append(_lang)
 
 
 @dataclass(frozen=True)
@@ -141,11 +136,10 @@ class Detection:
         """One line to print, as "language: de (97 % of 1,000 documents looked at agree)"."""
         percent = int(100 * self.share)
         telling = round(self.agreeing / self.share)
-        if telling == self.n_docs:
-            return f"language: {self.lang} ({percent} % of {self.n_docs:,} documents looked at agree)"
-        return (
-            f"language: {self.lang} ({percent} % of {telling:,} documents that tell agree, {self.n_docs:,} looked at)"
-        )
+        documents = f"{self.n_docs:,} documents looked at agree"
+        if telling != self.n_docs:
+            documents = f"{telling:,} documents that tell agree, {self.n_docs:,} looked at"
+        return f"language: {self.lang} ({percent} % of {documents})"
 
 
 def needs_segmenter(texts: Sequence[str]) -> bool:
@@ -209,11 +203,8 @@ def _languages(texts: pl.Series) -> list[tuple[str, str]]:
         (pl.col("text").str.count_matches(pattern) * _WEIGHT.get(script, 1)).alias(script)
         for script, pattern in _SCRIPTS.items()
     )
-    words = tokenize(texts)
-    return [
-        _language(dict(zip(_SCRIPTS, row, strict=True)), tokens.to_list())
-        for row, tokens in zip(counts.iter_rows(), words, strict=True)
-    ]
+    words = tokenize(texts).to_list()
+    return [_language(row, found) for row, found in zip(counts.iter_rows(named=True), words, strict=True)]
 
 
 def _language(letters: dict[str, int], words: list[str]) -> tuple[str, str]:
@@ -223,8 +214,6 @@ def _language(letters: dict[str, int], words: list[str]) -> tuple[str, str]:
     script = max(by_script, key=lambda name: by_script[name])
     if not by_script[script]:
         return UNTOLD, ""
-    if script in ("Kana", "Han"):
-        return ("ja" if script == "Kana" else "zh"), script
     if script in _ALONE:
         return _ALONE[script], script
     return _by_common_words(words, _OF_SCRIPT[script]), script

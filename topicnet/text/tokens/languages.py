@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -289,14 +290,9 @@ def _of_spacy(code: str) -> frozenset[str]:
     if package is None or not package.submodule_search_locations:
         raise InputError(f"--lang {code} needs the stop words of spaCy: pip install spacy")
     path = Path(package.submodule_search_locations[0]) / "lang" / code / "stop_words.py"
-    spec = importlib.util.spec_from_file_location(f"spacy_stop_words_{code}", path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"--lang {code} needs the stop words of spaCy, which are not in {str(path)!r}")
-    module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        return frozenset(runpy.run_path(str(path))["STOP_WORDS"])
     except (ImportError, OSError) as error:
         raise InputError(
             f"--lang {code} needs the stop words of spaCy, which cannot be read: install spacy again"
         ) from error
-    return frozenset(module.STOP_WORDS)

@@ -12,7 +12,8 @@ import functools
 import gzip
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,15 +46,12 @@ class Lemmas:
 
     def __init__(self, lang: str) -> None:
         if lang not in _LOOKUPS:
-            known = ", ".join(LEMMA_LANGUAGES)
             raise InputError(
                 f"--lemmatize given with --lang {lang}, which has no table of dictionary forms: leave it away, or"
-                f" give one of: {known}"
+                f" give one of: {', '.join(LEMMA_LANGUAGES)}"
             )
-        if importlib.util.find_spec("spacy_lookups_data") is None:
-            raise InputError("--lemmatize needs the tables of spacy-lookups-data: pip install spacy-lookups-data")
-        self.name = f"lemmas-{lang}-{version('spacy-lookups-data')}"
         self._lookup = _LOOKUPS[lang]()
+        self.name = f"lemmas-{lang}-{version('spacy-lookups-data')}"
         self._known: dict[str, str] = {}
 
     def __call__(self, words: pl.Series) -> pl.Series:
@@ -92,70 +90,53 @@ def _lower(table: dict[str, Any]) -> dict[str, str]:
     return names | {word: form.lower() for word, form in first.items() if word.islower()}
 
 
-def _singular(word: str, rules: list[list[str]], nouns: set[str]) -> str | None:
+def _singular(rules: list[list[str]], nouns: Collection[str], word: str) -> str | None:
     """The noun that a rule (old ending, new ending) makes of a word."""
     made = (word[: len(word) - len(old)] + new for old, new in rules if word.endswith(old))
     return next((noun for noun in made if noun in nouns), None)
 
 
+def _first(*steps: Callable[[str], str | None]) -> Lookup:
+    """What the first step finds that finds a form; the word itself where none does."""
+    return lambda word: next(filter(None, (step(word) for step in steps)), word)
+
+
+def _steps(lang: str, rules: str) -> tuple[Callable[[str], str | None], ...]:
+    """Of a word: itself if it can be a noun, the noun that a rule makes of it, and its form in the table."""
+    nouns = {word: word for word in map(str.lower, _table(f"{lang}_lemma_index")["noun"])}
+    singular = partial(_singular, _table(f"{lang}_lemma_rules")[rules], nouns)
+    return nouns.get, singular, _lower(_table(f"{lang}_lemma_lookup")).get
+
+
 def _english() -> Lookup:
-    nouns = {word.lower() for word in _table("en_lemma_index")["noun"]}
-    irregular = _lower(_table("en_lemma_exc")["noun"])
-    rules = _table("en_lemma_rules")["noun"]
-    table = _lower(_table("en_lemma_lookup"))
-
-    def lookup(word: str) -> str:
-        if word in nouns:
-            return word
-        return irregular.get(word) or _singular(word, rules, nouns) or table.get(word, word)
-
-    return lookup
+    noun, singular, listed = _steps("en", "noun")
+    return _first(noun, _lower(_table("en_lemma_exc")["noun"]).get, singular, listed)
 
 
 def _spanish() -> Lookup:
-    nouns = {word.lower() for word in _table("es_lemma_index")["noun"]}
-    rules = _table("es_lemma_rules")["noun_plur"]
-    table = _lower(_table("es_lemma_lookup"))
-
-    def lookup(word: str) -> str:
-        return _singular(word, rules, nouns) or (word if word in nouns else table.get(word, word))
-
-    return lookup
+    noun, singular, listed = _steps("es", "noun_plur")
+    return _first(singular, noun, listed)
 
 
 def _dutch() -> Lookup:
-    nouns = {word.lower() for word in _table("nl_lemma_index")["noun"]}
-    irregular = _lower(_table("nl_lemma_exc")["noun"])
-    rules = _table("nl_lemma_rules")["noun"]
-    table = _lower(_table("nl_lemma_lookup"))
-
-    def lookup(word: str) -> str:
-        return irregular.get(word) or table.get(word) or _singular(word, rules, nouns) or word
-
-    return lookup
+    _, singular, listed = _steps("nl", "noun")
+    return _first(_lower(_table("nl_lemma_exc")["noun"]).get, listed, singular)
 
 
 def _italian() -> Lookup:
     names = ("it_lemma_lookup_noun", "it_lemma_lookup_adj", "it_lemma_lookup", "it_lemma_lookup_verb")
-    tables = [_lower(_table(name)) for name in names]
-
-    def lookup(word: str) -> str:
-        return next((table[word] for table in tables if word in table), word)
-
-    return lookup
+    return _first(*(_lower(_table(name)).get for name in names))
 
 
 def _french() -> Lookup:
-    table = _lower(_table("fr_lemma_lookup"))
-    return lambda word: table.get(word, word)
+    return _first(_lower(_table("fr_lemma_lookup")).get)
 
 
 def _russian() -> Lookup:
     entries: dict[str, str] = _table("ru_lemma_lookup")
     names = {word: form for word, form in entries.items() if not word.islower()}
     table = _lower(entries) | _lower(names)  # "индии" is India before indium
-    lemmas = set(table.values())
-    return lambda word: word if word in lemmas else table.get(word, word)
+    return _first({lemma: lemma for lemma in table.values()}.get, table.get)
 
 
 # Endings that nouns and adjectives share with verbs: casas, estado, nota, fale, animais.
@@ -173,7 +154,7 @@ def _portuguese() -> Lookup:
         verbal = form.endswith(("ar", "er", "ir", "or", "ôr")) and not word.endswith("ndo")
         if form != word and not (verbal and word.endswith(_PORTUGUESE_NOMINAL)):
             return form
-        return _singular(word, _PORTUGUESE_PLURALS, known) or word
+        return _singular(_PORTUGUESE_PLURALS, known, word) or word
 
     return lookup
 
@@ -213,7 +194,4 @@ _LOOKUPS: dict[str, Callable[[], Lookup]] = {
 LEMMA_LANGUAGES = sorted(_LOOKUPS)
 
 
-@functools.cache
-def load_lemmas(lang: str) -> Lemmas:
-    """The dictionary forms of a language, read once; raises as `Lemmas` does."""
-    return Lemmas(lang)
+load_lemmas = functools.cache(Lemmas)  # read once

@@ -70,33 +70,22 @@ def tokenize_in_processes(options: TextOptions, workers: int, *, at_once: bool =
     if workers == 1 or not is_worth_multiprocessing(options):
         yield options
         return
-    tokenizer = MultiprocessTokenizer(options, int(workers), at_once=at_once)
+    tokenizer = MultiprocessTokenizer(options, int(workers), at_once)
     try:
-        yield replace(options, cutter=tokenizer)
+        yield replace(options, cutter=Tokenizer(options.segmenter.name, tokenizer))
     finally:
         tokenizer.close()
 
 
 class MultiprocessTokenizer:
-    """A tokenizer that runs in a pool of processes.
+    """The tokenizer of some options in a pool of processes; `tokenize_in_processes` explains the parameters."""
 
-    Parameters
-    ----------
-    options : TextOptions
-        Their tokenizer runs in each process.
-    workers : int
-        Most processes.
-    at_once : bool
-        See `tokenize_in_processes`.
-    """
-
-    def __init__(self, options: TextOptions, workers: int, *, at_once: bool = True) -> None:
-        self.name = options.segmenter.name
+    def __init__(self, options: TextOptions, workers: int, at_once: bool) -> None:
         self._here = options.segmenter
         self._arguments: Arguments = (
             options.lang, options.tokenizer, options.lemmatize, options.cleaning.keep_numbers,
         )  # fmt: skip
-        self._seconds_here = 0.0 if not at_once else WORTH_STARTING
+        self._seconds_here = WORTH_STARTING if at_once else 0.0
         self._most = workers
         self._workers = 0
         self._pool: Executor | None = None
@@ -181,9 +170,7 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-@cache
-def _tokenizer(lang: str, kind: str | None, lemmatize: bool, numbers: bool) -> Tokenizer:
-    return choose_tokenizer(lang, kind, lemmatize, numbers=numbers)
+_tokenizer = cache(choose_tokenizer)
 
 
 def _tokenize(arguments: Arguments, texts: pl.Series) -> pl.Series:

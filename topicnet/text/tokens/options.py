@@ -10,8 +10,8 @@ import polars as pl
 
 from topicnet.errors import InputError
 from topicnet.text.tokens.cleaning import Cleaning
-from topicnet.text.tokens.languages import check_language
-from topicnet.text.tokens.tokenizer import Tokenizer, choose_tokenizer, stop_words
+from topicnet.text.tokens.languages import check_language, stop_words
+from topicnet.text.tokens.tokenizer import Tokenizer, choose_tokenizer
 from topicnet.text.vocabulary import Pruning
 
 Phrases = tuple[tuple[str, ...], ...]

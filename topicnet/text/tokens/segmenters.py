@@ -10,7 +10,7 @@ import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
@@ -24,30 +24,12 @@ SEGMENTERS = {
 }
 
 
-class Segmenter(Protocol):
-    """Cuts text into words.
-
-    Attributes
-    ----------
-    name : str
-        With the versions of the segmenter and of its dictionary: another version may cut otherwise. What is kept of
-        its tokens is named along: a later topicnet that keeps others, or cuts in another mode, adds to the name.
-    """
-
-    name: str
-
-    def cut(self, text: str) -> list[str]:
-        """Every token of a text, in order, as it stands there; spaces may be left out."""
-        ...
-
-    def words(self, texts: Sequence[str]) -> Iterator[list[str]]:
-        """The words of each text that can carry a topic, in dictionary form where the language inflects."""
-        ...
-
-
 @functools.cache
-def load_segmenter(kind: str, normalize: bool = False) -> Segmenter:
+def load_segmenter(kind: str, normalize: bool = False) -> Jieba | Sudachi | Kiwi:
     """Load a segmenter, once: a dictionary takes a second or two.
+
+    Its `name` has its version and its dictionary's, since another may cut otherwise. A later topicnet that keeps
+    other tokens, or cuts in another mode, adds to the name.
 
     Parameters
     ----------
@@ -63,13 +45,9 @@ def load_segmenter(kind: str, normalize: bool = False) -> Segmenter:
     lang, module, package = SEGMENTERS[kind]
     if importlib.util.find_spec(module) is None:
         raise InputError(f"--lang {lang} needs the segmenter {package}: install topicnet[{lang}]")
-    match kind:
-        case "jieba":
-            return Jieba()
-        case "sudachi":
-            return Sudachi(normalize)
-        case _:
-            return Kiwi()
+    if kind == "sudachi":
+        return Sudachi(normalize)
+    return Jieba() if kind == "jieba" else Kiwi()
 
 
 # Numbers, dates, amounts and rows of things: "第三", "两年", "十多家", "百分之五", "三十万美元".
@@ -153,9 +131,9 @@ class Sudachi:
     def _word(self, token: Any) -> str:
         """The word a token counts as; empty when it carries no topic."""
         number = token.part_of_speech_id()
-        kind = self._kinds.get(number)
-        if kind is None:
-            kind = self._kinds[number] = _japanese_kind(token.part_of_speech())
+        if number not in self._kinds:
+            self._kinds[number] = _japanese_kind(token.part_of_speech())
+        kind = self._kinds[number]
         if not kind:
             return ""
         word: str = token.normalized_form() if self._normalize else token.dictionary_form()
@@ -167,16 +145,13 @@ class Sudachi:
 
 def sentences(text: str, longest: int = SUDACHI_CHARACTERS) -> Iterator[str]:
     """A text in parts of at most so many characters, cut at ends of sentences where there are any."""
-    if len(text) <= longest:
-        yield text
-        return
-    part = ""
+    parts = [""]
     for sentence in _SENTENCE_END.split(text):
-        if len(part) + len(sentence) > longest:
-            yield from (part[begin : begin + longest] for begin in range(0, len(part), longest))
-            part = ""
-        part += sentence
-    yield from (part[begin : begin + longest] for begin in range(0, len(part), longest))
+        if len(parts[-1]) + len(sentence) <= longest:
+            parts[-1] += sentence
+        else:
+            parts.append(sentence)
+    return (part[begin : begin + longest] for part in parts for begin in range(0, len(part), longest))
 
 
 def _japanese_kind(part_of_speech: tuple[str, ...]) -> str:

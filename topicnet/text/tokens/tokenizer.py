@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
 from topicnet.errors import InputError
 from topicnet.text.tokens.cleaning import tokenize_with_numbers
 from topicnet.text.tokens.languages import SEGMENTED, TOKEN_PATTERN, TOKENIZER, check_language, stop_words, tokenize
-from topicnet.text.tokens.lemmas import LEMMA_LANGUAGES, Lemmas, load_lemmas
-from topicnet.text.tokens.segmenters import SEGMENTERS, Segmenter, load_segmenter, quiet_import
-
-__all__ = ["KINDS", "Tokenizer", "choose_tokenizer", "stop_words"]
+from topicnet.text.tokens.lemmas import LEMMA_LANGUAGES, load_lemmas
+from topicnet.text.tokens.segmenters import SEGMENTERS, load_segmenter, quiet_import
 
 KINDS = ("letters", "spacy", "spaces", *SEGMENTERS)
 # Languages whose spaCy rules were tried on topic words. They are no default: "letters" takes an elision apart as well
@@ -25,7 +25,8 @@ _WORD = f"^{TOKEN_PATTERN}$"
 _SEGMENTER_OF = {lang: kind for kind, (lang, _, _) in SEGMENTERS.items()}
 
 
-class Tokenizer(Protocol):
+@dataclass(frozen=True)
+class Tokenizer:
     """Splits texts into words.
 
     Attributes
@@ -33,12 +34,12 @@ class Tokenizer(Protocol):
     name : str
         What a saved model remembers, with the versions of what may cut otherwise in another version:
         "unicode-letters-1", "jieba-0.42.1", "spacy-de-3.8.18+lemmas-de-1.0.5".
+    function : callable
+        From texts to lists of words.
     """
 
-    @property
-    def name(self) -> str:
-        """What a saved model remembers."""
-        ...
+    name: str
+    function: Callable[[pl.Series], pl.Series]
 
     def __call__(self, texts: pl.Series) -> pl.Series:
         """The words of each text.
@@ -52,12 +53,10 @@ class Tokenizer(Protocol):
         polars Series of list of str
             One list a text, in order; words in lower case and in Unicode's composed form (NFC). None for None.
         """
-        ...
+        return self.function(texts)
 
 
-def choose_tokenizer(
-    lang: str, kind: str | None = None, lemmatize: bool = False, *, numbers: bool = False
-) -> Tokenizer:
+def choose_tokenizer(lang: str, kind: str | None = None, lemmatize: bool = False, numbers: bool = False) -> Tokenizer:
     """Choose what cuts the text of a language into words.
 
     Parameters
@@ -88,18 +87,10 @@ def choose_tokenizer(
         )
     if kind in SEGMENTERS:
         return _segmented(code, kind, lemmatize)
-    if kind == "spacy":
-        model = _spacy_model(code) if lemmatize else None
-        if model is not None:
-            return SpacyPipeline(model)
-    plain: Tokenizer
-    match kind:
-        case "spacy":
-            plain = SpacyRules(code)
-        case "spaces":
-            plain = Spaces()
-        case _:
-            plain = LettersAndDigits() if numbers else Letters()
+    model = _spacy_model(code) if kind == "spacy" and lemmatize else None
+    if model is not None:
+        return _spacy_lemmas(model)
+    plain = _spacy_rules(code) if kind == "spacy" else _PLAIN["digits" if numbers and kind == "letters" else kind]
     if not lemmatize:
         return plain
     if code == "none" or code in SEGMENTED:
@@ -107,7 +98,7 @@ def choose_tokenizer(
             f"--lemmatize given with --lang {code} and the tokenizer {kind}: leave it away, or give one"
             f" of the languages {', '.join(LEMMA_LANGUAGES)}"
         )
-    return Lemmatized(plain, load_lemmas(code), frozenset(stop_words(code)))
+    return _lemmatized(plain, code)
 
 
 def _check_kind(code: str, kind: str) -> None:
@@ -127,108 +118,68 @@ def _check_kind(code: str, kind: str) -> None:
         )
 
 
-class Letters:
-    """Two or more letters in a row; see `topicnet.text.tokens.languages.tokenize`."""
-
-    name = TOKENIZER
-
-    def __call__(self, texts: pl.Series) -> pl.Series:
-        """The words of each text."""
-        return tokenize(texts)
+def _at_spaces(texts: pl.Series) -> pl.Series:
+    return texts.str.to_lowercase().str.normalize("NFC").str.extract_all(r"\S+")
 
 
-class LettersAndDigits:
-    """Letters and digits in a row; see `topicnet.text.tokens.cleaning.tokenize_with_numbers`."""
-
-    name = "unicode-letters-digits-1"
-
-    def __call__(self, texts: pl.Series) -> pl.Series:
-        """The words of each text."""
-        return tokenize_with_numbers(texts)
+_PLAIN = {
+    "letters": Tokenizer(TOKENIZER, tokenize),
+    "digits": Tokenizer("unicode-letters-digits-1", tokenize_with_numbers),
+    "spaces": Tokenizer("spaces-1", _at_spaces),
+}
 
 
-class Spaces:
-    """Text that is parted already: a word is whatever stands between white space."""
-
-    name = "spaces-1"
-
-    def __call__(self, texts: pl.Series) -> pl.Series:
-        """The words of each text."""
-        return texts.str.to_lowercase().str.normalize("NFC").str.extract_all(r"\S+")
-
-
-class SpacyRules:
+def _spacy_rules(lang: str) -> Tokenizer:
     """The tokenizer of a blank spaCy pipeline; tokens of two or more letters are words."""
+    nlp = _spacy().blank(lang)
 
-    def __init__(self, lang: str) -> None:
-        spacy = _spacy()
-        self.name = f"spacy-{lang}-{version('spacy')}"
-        self._nlp = spacy.blank(lang)
-
-    def __call__(self, texts: pl.Series) -> pl.Series:
-        """The words of each text."""
-        with self._nlp.memory_zone():
-            documents = self._nlp.tokenizer.pipe(texts.drop_nulls())
-            tokens = [[token.text for token in document] for document in documents]
+    def cut(texts: pl.Series) -> pl.Series:
+        with nlp.memory_zone():
+            tokens = [[token.text for token in document] for document in nlp.tokenizer.pipe(texts.drop_nulls())]
         return _words(texts, tokens, _WORD)
 
+    return Tokenizer(f"spacy-{lang}-{version('spacy')}", cut)
 
-class SpacyPipeline:
+
+def _spacy_lemmas(model: str) -> Tokenizer:
     """The lemmas of a trained spaCy pipeline that the user has installed."""
+    nlp = _spacy().load(model, exclude=["parser", "ner"])
 
-    def __init__(self, model: str) -> None:
-        spacy = _spacy()
-        self.name = f"spacy-{model}-{version(model)}-{version('spacy')}"
-        self._nlp = spacy.load(model, exclude=["parser", "ner"])
-
-    def __call__(self, texts: pl.Series) -> pl.Series:
-        """The words of each text."""
+    def cut(texts: pl.Series) -> pl.Series:
         given = texts.drop_nulls()
         # The limit guards the memory of the parser and of entity recognition, which are left out.
-        self._nlp.max_length = max(self._nlp.max_length, int(given.str.len_chars().max() or 0) + 1)  # type: ignore[arg-type]
-        with self._nlp.memory_zone():
-            tokens = [[_lemma(token) for token in document] for document in self._nlp.pipe(given)]
+        nlp.max_length = max(nlp.max_length, int(given.str.len_chars().max() or 0) + 1)  # type: ignore[arg-type]
+        with nlp.memory_zone():
+            tokens = [[_lemma(token) for token in document] for document in nlp.pipe(given)]
         return _words(texts, tokens, _WORD)
 
+    return Tokenizer(f"spacy-{model}-{version(model)}-{version('spacy')}", cut)
 
-class Segmented:
+
+def _segmented(code: str, kind: str, lemmatize: bool) -> Tokenizer:
     """The content words that a segmenter finds."""
-
-    def __init__(self, segmenter: Segmenter) -> None:
-        self.name = segmenter.name
-        self._segmenter = segmenter
-
-    def __call__(self, texts: pl.Series) -> pl.Series:
-        """The words of each text."""
-        return _words(texts, list(self._segmenter.words(texts.drop_nulls().to_list())))
+    if lemmatize and code == "zh":
+        raise InputError("--lemmatize given with --lang zh: Chinese words have one form; leave it away")
+    segmenter = load_segmenter(kind, True) if lemmatize and code == "ja" else load_segmenter(kind)
+    return Tokenizer(segmenter.name, lambda texts: _words(texts, list(segmenter.words(texts.drop_nulls().to_list()))))
 
 
-class Lemmatized:
+def _lemmatized(plain: Tokenizer, code: str) -> Tokenizer:
     """The words of another tokenizer in dictionary form; stop words stay, so that each is known for one.
 
     Spanish "como" (as) would else become "comer" (to eat).
     """
+    table, kept = load_lemmas(code), pl.Series(stop_words(code), dtype=pl.String)
 
-    def __init__(self, plain: Tokenizer, lemmas: Lemmas, kept: frozenset[str]) -> None:
-        self.name = f"{plain.name}+{lemmas.name}"
-        self._plain = plain
-        self._lemmas = lemmas
-        self._kept = pl.Series(sorted(kept), dtype=pl.String)
-
-    def __call__(self, texts: pl.Series) -> pl.Series:
-        """The words of each text."""
-        words = self._plain(texts)
+    def cut(texts: pl.Series) -> pl.Series:
+        words = plain(texts)
         distinct = words.explode().drop_nulls().unique()
-        distinct = distinct.filter(~distinct.is_in(self._kept.implode()))
-        lemmas = self._lemmas(distinct)
+        distinct = distinct.filter(~distinct.is_in(kept.implode()))
+        lemmas = table(distinct)
         other = lemmas != distinct
         return words.list.eval(pl.element().replace(distinct.filter(other), lemmas.filter(other)))
 
-
-def _segmented(code: str, kind: str, lemmatize: bool) -> Tokenizer:
-    if lemmatize and code == "zh":
-        raise InputError("--lemmatize given with --lang zh: Chinese words have one form; leave it away")
-    return Segmented(load_segmenter(kind, True) if lemmatize and code == "ja" else load_segmenter(kind))
+    return Tokenizer(f"{plain.name}+{table.name}", cut)
 
 
 def _spacy() -> Any:

@@ -46,9 +46,7 @@ def read_words(
     entries = [(number, line) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
     if not one_a_line:
         entries = [(number, word) for number, line in entries for word in line.split()]
-    if not entries and may_be_empty:
-        return []
-    if not entries:
+    if not entries and not may_be_empty:
         raise InputError(f"the {what} {str(path)!r} hold no word: expected a text file of words, one a line")
     split = [entry.replace(JOINT, " ") if one_a_line else entry for _, entry in entries]
     if tokenizer is None:
@@ -61,8 +59,7 @@ def read_words(
                 f"line {number} of the {what} {str(path)!r} is {entry[:40]!r}, which is no word as the text is cut:"
                 " take it out, or begin the line with #"
             )
-    joined = [[JOINT.join(words)] if one_a_line else words for words in cut]
-    return list(dict.fromkeys(word for words in joined for word in words))
+    return list(dict.fromkeys(word for words in cut for word in ([JOINT.join(words)] if one_a_line else words)))
 
 
 def _text(path: Path, what: str) -> str:
