@@ -33,7 +33,7 @@ def test_a_fixture_shortens_warm_ups_after_a_start_and_after_a_reseeding():
     assert warm_up_epochs("em") == warm_up_epochs("random") == epochs_of(20)
 
 
-@pytest.mark.taught
+@pytest.mark.full_warm_up
 def test_warm_ups_are_long_by_default():
     assert warm_up_epochs("em") == epochs_of(fitting.WARM_UP_STEPS) == epochs_of(200)
     assert warm_up_epochs("random") == epochs_of(fitting.RESEED_WARM_UP_STEPS) == epochs_of(100)
