@@ -55,7 +55,7 @@ def stopped(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stopped")
     (folder / "patient.yaml").write_text("parameters: {patience: 1000, batch_size: 20}\n")
     trained = f"{SAVED[:-1]}000020"  # the second epoch has begun
-    done = warm(*OPTIONS, cwd=folder, env=ALWAYS, kill_when=trained, kill_with=signal.SIGINT, taught=True)
+    done = warm(*OPTIONS, cwd=folder, env=ALWAYS, kill_when=trained, kill_with=signal.SIGINT, full_warm_up=True)
     assert done.returncode == 130, done.stderr
     assert "the same command with --resume goes on" in done.stderr
     return folder
@@ -70,7 +70,7 @@ def interrupted(stopped: Path, tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_an_interrupted_run_goes_on_to_the_same_bits(interrupted: Path, warm: Warm) -> None:
     assert record(interrupted / "run")["status"] == "interrupted"
-    assert warm(*OPTIONS[:-1], "whole", cwd=interrupted, taught=True).returncode == 0
+    assert warm(*OPTIONS[:-1], "whole", cwd=interrupted, full_warm_up=True).returncode == 0
     done = warm(*OPTIONS, "--resume", cwd=interrupted)
     assert done.returncode == 0, done.stderr
     assert "EM start" not in done.stderr
@@ -259,5 +259,5 @@ def test_a_real_process_killed_and_resumed(themed: Path, topicnet: Topicnet, war
     assert process.wait() == -9
     done = topicnet(*fit, "--resume")
     assert done.returncode == 0, done.stderr
-    assert warm(*fit[:-1], "whole", cwd=tmp_path, taught=True).returncode == 0
+    assert warm(*fit[:-1], "whole", cwd=tmp_path, full_warm_up=True).returncode == 0
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")

@@ -214,7 +214,7 @@ def test_short_documents_slow_the_topics_down_after_an_em_start(kind):
     assert speed(5, init="random") == kind.PLANS["random"].rate
 
 
-@pytest.mark.taught
+@pytest.mark.full_warm_up
 @pytest.mark.parametrize("init", ["em", pytest.param("random", marks=pytest.mark.slow)])
 def test_planted_topics_are_found(kind, init):
     counts, truth = planted(800, 100, K, seed=2)
@@ -311,7 +311,7 @@ def test_a_run_that_diverges_keeps_its_start_and_says_so(kind, init, corpus):
 
 
 @pytest.mark.slow
-@pytest.mark.taught
+@pytest.mark.full_warm_up
 @pytest.mark.parametrize("seed", range(5))
 def test_planted_topics_at_full_size(kind, seed):
     """5 of 5 seeds: D 2,000, V 200, K 10, 60 words a document, concentrations 0.1 and 0.05."""
@@ -320,7 +320,7 @@ def test_planted_topics_at_full_size(kind, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.taught
+@pytest.mark.full_warm_up
 @pytest.mark.parametrize("seed", range(5))
 def test_planted_topics_at_full_size_from_a_random_start(kind, seed):
     """Here training alone finds the topics; ETM merges two of the ten under some seeds."""

@@ -43,7 +43,7 @@ def fitted_to_clusters(kind, seed, **options):
 
 
 @SEEDS
-@pytest.mark.taught
+@pytest.mark.full_warm_up
 @pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS.keys())
 def test_clear_clusters_are_found(kind, seed):
     _, truth, _ = clusters(seed)
@@ -51,7 +51,7 @@ def test_clear_clusters_are_found(kind, seed):
 
 
 @SEEDS
-@pytest.mark.taught
+@pytest.mark.full_warm_up
 @pytest.mark.parametrize("assignment", ["optimal", pytest.param("mean_posterior", marks=pytest.mark.slow)])
 def test_components_of_gmntm_are_the_clusters(assignment, seed):
     counts, truth, cluster = clusters(seed)
@@ -92,7 +92,7 @@ def test_w_lda_trains_under_each_option(corpus, options):
     assert np.isfinite([row["mmd"] for row in model.history_]).all()
 
 
-@pytest.mark.taught
+@pytest.mark.full_warm_up
 def test_w_lda_matches_theta_to_its_prior(corpus):
     """The discrepancy is what training with a large weight brings down."""
     counts, _ = corpus

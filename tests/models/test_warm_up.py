@@ -12,14 +12,14 @@ K, N_BATCHES = 5, 3
 
 def warm_up_epochs(init):
     """Numbers of epochs of all warm-ups of one fit; a fit from random parameters has only those after reseedings."""
-    counts, _ = planted(600, 100, K, seed=1)
+    counts, _ = planted(300, 60, K, seed=1)
     found = set()
 
     def listen(progress):
         if progress.stage == "warm-up":
             found.add(progress.total)
 
-    model = MODELS["gmntm"](K, init=init, random_state=0, batch_size=200, max_epochs=15)
+    model = MODELS["gmntm"](K, init=init, random_state=0, batch_size=100, max_epochs=1 if init == "em" else 2)
     model.fit(counts, listener=listen)
     assert init == "em" or model.health_.reseeded
     return found
@@ -33,7 +33,7 @@ def test_a_fixture_shortens_warm_ups_after_a_start_and_after_a_reseeding():
     assert warm_up_epochs("em") == warm_up_epochs("random") == epochs_of(20)
 
 
-@pytest.mark.taught
+@pytest.mark.full_warm_up
 def test_warm_ups_are_long_by_default():
     assert warm_up_epochs("em") == epochs_of(fitting.WARM_UP_STEPS) == epochs_of(200)
     assert warm_up_epochs("random") == epochs_of(fitting.RESEED_WARM_UP_STEPS) == epochs_of(100)

@@ -84,7 +84,7 @@ def fit_here(*arguments: str | Path, cwd: Path) -> tuple[int, str, str]:
 class Warm:
     """Run `topicnet` in forks of a process that has already imported it (`warm.py`).
 
-    Encoders are warmed up for a few steps only, unless `taught` asks for the default number.
+    Encoders are warmed up for a few steps only, unless `full_warm_up` asks for the default number.
 
     A call can be killed a number of seconds after its start, or after a file matching a pattern appears; with SIGKILL
     (status -9) or another signal.
@@ -111,7 +111,7 @@ class Warm:
         kill_after: float | None = None,
         kill_when: str | None = None,
         kill_with: signal.Signals = signal.SIGKILL,
-        taught: bool = False,
+        full_warm_up: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         streams = {name: self.folder / name for name in ("stdin", "stdout", "stderr")}
         given = stdin.encode() if isinstance(stdin, str) else stdin or b""
@@ -125,7 +125,7 @@ class Warm:
             "kill_after": 0.0 if kill_when is not None and kill_after is None else kill_after,
             "kill_when": kill_when,
             "kill_with": kill_with,
-            "taught": taught,
+            "full_warm_up": full_warm_up,
         }
         if stdout is not None:
             request["stdout"] = stdout

@@ -71,7 +71,7 @@ def run(request: dict[str, Any]) -> None:
     os.environ.update(request["env"])
     if request["file_limit"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_limit"],) * 2)
-    if not request["taught"]:  # half of a small fit is the warm-up of its encoder, and few checks depend on it
+    if not request["full_warm_up"]:  # half of a small fit is the warm-up of its encoder, and few checks depend on it
         from topicnet.models import fitting
 
         fitting.WARM_UP_STEPS = fitting.RESEED_WARM_UP_STEPS = 20
