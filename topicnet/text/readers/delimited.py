@@ -38,16 +38,16 @@ class _Dialect:
 def csv_rows(file: File, columns: Columns) -> Iterator[Row]:
     """Rows of a CSV file, cut at the delimiter that its first line names, or under which its header has the text."""
     lines = _Lines(file.lines(ends=True))
-    yield from _table(file, lines, columns, _told_dialect(lines, columns))
+    yield from _table(file, lines, columns, _find_dialect(lines, columns))
 
 
 def tsv_rows(file: File, columns: Columns) -> Iterator[Row]:
     """Rows of a TSV file, quoted as CSV is where it has a header line, and without any quoting where it has none."""
-    yield from _table(file, _Lines(file.lines(ends=True)), columns, _Dialect("\t", is_tsv=True))
+    return _table(file, _Lines(file.lines(ends=True)), columns, _Dialect("\t", is_tsv=True))
 
 
 class _Lines:
-    """Lines that can be given back.
+    """Lines that can be put back.
 
     An iterator of the lines of one record: it ends where the record has grown beyond `reach`, until `begin`.
     """
@@ -60,7 +60,7 @@ class _Lines:
         self.number = 0  # of the last line taken, from 1
         self.taken: list[str] = []  # those of the record
         self.reach = _FIELD_LIMIT  # in characters
-        self.in_vain = 0  # characters read and given back
+        self.in_vain = 0  # characters read and put back
 
     def __iter__(self) -> _Lines:
         return self
@@ -80,8 +80,8 @@ class _Lines:
         self._size = 0
         return self.number + 1
 
-    def release_pages(self, keep: int = 0) -> None:
-        """Give back the lines of the record, but the first ones."""
+    def put_back(self, keep: int = 0) -> None:
+        """Put the lines of the record back, but the first ones."""
         lines = self.taken[keep:]
         self._back.extendleft(reversed(lines))
         self.number -= len(lines)
@@ -91,33 +91,26 @@ class _Lines:
         self.begin()
 
     def rest(self) -> Iterator[str]:
-        """All lines not taken, for a faster loop; nothing can be given back afterwards."""
+        """All lines not taken, for a faster loop; nothing can be put back afterwards."""
         return chain(self._back, self._lines)
 
 
 def _table(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> Iterator[Row]:
-    if _is_number(columns.text) and not _is_header(_peek(lines, dialect.delimiter), columns.text):
-        return _table_without_header(file, lines, columns, dialect)
-    header = _header(file, lines, dialect)
+    if _NUMBER.fullmatch(columns.text) and not _is_header(_peek(lines, dialect.delimiter), columns.text):
+        header, columns = _numbered_columns(file, lines, columns, dialect)
+        first, is_quoted = "the first line", not dialect.is_tsv
+    else:
+        header = _header(file, lines, columns, dialect)
+        first, is_quoted = "the header", True
     if not header:
-        return iter(())
-    if not columns.are_in(header):
-        raise no_column(file.name + (dialect.tried if columns.text not in header else ""), header, columns)
-    expected = "as in the header. Quote fields that hold the delimiter, a quote or a newline"
-    return _rows(file, _quoted(file, lines, dialect), header, columns, expected)
-
-
-def _table_without_header(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> Iterator[Row]:
-    first = _first_bare(lines) if dialect.is_tsv else _top(file, lines, dialect)
-    lines.release_pages()
-    if not first:
-        return iter(())
-    header, columns = _numbered_columns(file, first, columns)
-    if dialect.is_tsv:
-        expected = "as in the first line. Part fields by single tabs: quotes are plain characters without a header"
-        return _rows(file, unquoted(file, lines.rest()), header, columns, expected)
-    expected = "as in the first line. Quote fields that hold the delimiter, a quote or a newline"
-    return _rows(file, _quoted(file, lines, dialect), header, columns, expected)
+        return
+    if is_quoted:
+        records = _strict_records if file.skipped is None else _lenient_records
+        expected = f"as in {first}. Quote fields that hold the delimiter, a quote or a newline"
+        yield from _rows(file, records(file, lines, dialect), header, columns, expected)
+    else:
+        expected = f"as in {first}. Part fields by single tabs: quotes are plain characters without a header"
+        yield from _rows(file, unquoted(file, lines.rest()), header, columns, expected)
 
 
 def _rows(file: File, records: Iterator[Record], header: list[str], columns: Columns, expected: str) -> Iterator[Row]:
@@ -139,14 +132,13 @@ def _rows(file: File, records: Iterator[Record], header: list[str], columns: Col
 # --- the delimiter and the header ---
 
 
-def _told_dialect(lines: _Lines, columns: Columns) -> _Dialect:
+def _find_dialect(lines: _Lines, columns: Columns) -> _Dialect:
     """The delimiter that the first line names, or the only one that shows the text column; else the comma."""
-    _skip_blank(lines)
-    if lines.taken and (declared := _DECLARED.fullmatch(lines.taken[-1])):
+    if declared := _DECLARED.fullmatch(_first_line(lines)):
         lines.begin()
         return _Dialect(declared[1])
-    lines.release_pages()
-    number = int(columns.text) if _is_number(columns.text) else 0
+    lines.put_back()
+    number = int(columns.text) if _NUMBER.fullmatch(columns.text) else 0
 
     def has_text(delimiter: str) -> bool:
         fields = _peek(lines, delimiter)
@@ -156,11 +148,9 @@ def _told_dialect(lines: _Lines, columns: Columns) -> _Dialect:
     return _Dialect(fitting[0]) if len(fitting) == 1 else _Dialect(",", tried=_TRIED)
 
 
-def _skip_blank(lines: _Lines) -> None:
+def _first_line(lines: _Lines) -> str:
     """Take blank lines and the first that is none."""
-    for line in lines:
-        if line.strip("\r\n"):
-            return
+    return next((line for line in lines if line.strip("\r\n")), "")
 
 
 def _peek(lines: _Lines, delimiter: str) -> list[str]:
@@ -170,17 +160,12 @@ def _peek(lines: _Lines, delimiter: str) -> list[str]:
     except csv.Error:
         return []
     finally:
-        lines.release_pages()
+        lines.put_back()
 
 
 def _first(lines: _Lines, delimiter: str) -> list[str]:
     reader = csv.reader(islice(lines, _HEADER_LINES), delimiter=delimiter, strict=True)
     return next((fields for fields in reader if fields), [])
-
-
-def _first_bare(lines: _Lines) -> list[str]:
-    _skip_blank(lines)
-    return _bare(lines.taken[-1]).split("\t") if lines.taken else []
 
 
 def _top(file: File, lines: _Lines, dialect: _Dialect) -> list[str]:
@@ -193,23 +178,22 @@ def _top(file: File, lines: _Lines, dialect: _Dialect) -> list[str]:
         raise CorpusError(_malformed(file, start, error, dialect)) from error
 
 
-def _header(file: File, lines: _Lines, dialect: _Dialect) -> list[str]:
+def _header(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> list[str]:
+    """Take the names of the columns, with those that were asked for among them; none of a file without lines."""
     start = lines.begin()
     header = _top(file, lines, dialect)
     for number, line in enumerate(lines.taken, start):
         if file.skipped is not None and (why := file.fault(line)):
             raise CorpusError(f"{file.at(number)} is the header and has {why}: expected names of columns. Mend it")
-    if len(set(header)) < len(header):
-        twice = next(name for i, name in enumerate(header) if name in header[:i])
+    twice = next((name for i, name in enumerate(header) if name in header[:i]), None)
+    if twice is not None:
         raise CorpusError(f"{file.name} has two columns {twice!r}, expected different names. Rename one")
+    if header and not columns.are_in(header):
+        raise no_column(file.name + (dialect.tried if columns.text not in header else ""), header, columns)
     return header
 
 
 # --- tables without a header ---
-
-
-def _is_number(column: str) -> bool:
-    return _NUMBER.fullmatch(column) is not None
 
 
 def _is_header(fields: list[str], column: str) -> bool:
@@ -221,22 +205,18 @@ def _is_header(fields: list[str], column: str) -> bool:
     return column in fields and not is_text
 
 
-def _numbered_columns(file: File, first: list[str], columns: Columns) -> tuple[list[str], Columns]:
-    """Names for the columns of a table without a header, and the asked for ones by these names."""
+def _numbered_columns(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> tuple[list[str], Columns]:
+    """Names for the columns of a table without a header, and the asked for ones by these names; takes no line."""
+    first = _bare(_first_line(lines)).split("\t") if dialect.is_tsv else _top(file, lines, dialect)
     numbers = [str(i) for i in range(1, len(first) + 1)]
-    if not columns.are_in(numbers):
+    if first and lines.taken and not columns.are_in(numbers):
         raise no_column(f"{file.name}, read without a header line", numbers, columns)
+    lines.put_back()
     key = None if columns.id is None else f"column_{columns.id}"
     return [f"column_{i}" for i in numbers], Columns(f"column_{columns.text}", key)
 
 
 # --- records ---
-
-
-def _quoted(file: File, lines: _Lines, dialect: _Dialect) -> Iterator[Record]:
-    if file.skipped is None:
-        return _strict_records(file, lines, dialect)
-    return _lenient_records(file, lines, dialect.delimiter)
 
 
 def _strict_records(file: File, lines: _Lines, dialect: _Dialect) -> Iterator[Record]:
@@ -252,16 +232,16 @@ def _strict_records(file: File, lines: _Lines, dialect: _Dialect) -> Iterator[Re
         raise CorpusError(_malformed(file, line, error, dialect)) from error
 
 
-def _lenient_records(file: File, lines: _Lines, delimiter: str) -> Iterator[Record]:
+def _lenient_records(file: File, lines: _Lines, dialect: _Dialect) -> Iterator[Record]:
     """Records but malformed ones: the line that one of these starts on is recorded, and reading goes on after it."""
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
     lines.reach = _REACH
     while True:
         line = lines.begin()
         try:
             fields = next(reader, None)
         except csv.Error as error:
-            lines.release_pages(keep=1)
+            lines.put_back(keep=1)
             file.refuse(line, f"not well-formed ({shown(str(error))})", "")
             continue
         if fields is None:
