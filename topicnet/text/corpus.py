@@ -159,7 +159,7 @@ class Corpus:
         Of the other columns all are kept, or those in `columns`. With a `folder`, the arrays are written there as they
         come and mapped: memory holds the ids, the other columns and one batch.
         """
-        counting = Counting(
+        found = Counting(
             options or TextOptions(),
             vocabulary=vocabulary,
             every_word=every_word,
@@ -168,16 +168,14 @@ class Corpus:
             excerpts=excerpts,
             columns=columns,
             tokenization=tokenization,
-        )
-        found = counting.run(batches)
-        n_words = len(found.vocabulary)
-        lengths = np.diff(found.indptr)
+        ).run(batches)
+        shape = (len(found.ids), len(found.vocabulary))
         return cls(
-            counts=csr_matrix((found.data, found.indices, found.indptr), shape=(len(found.ids), n_words), copy=False),
+            counts=csr_matrix((found.data, found.indices, found.indptr), shape=shape, copy=False),
             vocabulary=found.vocabulary,
             tokens=found.tokens,
             ids=found.ids.to_list(),
-            status=np.where(found.blank, EMPTY, np.where(lengths == 0, OOV, OK)),
+            status=np.where(found.blank, EMPTY, np.where(np.diff(found.indptr) == 0, OOV, OK)),
             metadata=found.metadata,
             excerpts=found.excerpts or [""] * len(found.ids),
             texts=found.texts,
@@ -239,12 +237,17 @@ class Corpus:
         """The same documents in the words of another vocabulary; other words are dropped."""
         if vocabulary == self.vocabulary:
             return self
-        number = numbers_of(vocabulary, self.vocabulary)
-        tokens = number[self.tokens] if number.size else np.zeros(0, dtype=np.int32)
+        tokens = self.tokens_over(vocabulary)
         known, lengths = only(tokens, self.lengths, tokens >= 0)
         counts = count_tokens(known, lengths, len(vocabulary))
         status = np.where((lengths == 0) & (self.status == OK), OOV, self.status)
         return replace(self, counts=counts, vocabulary=vocabulary, tokens=known, status=status, folder=None)
+
+    def tokens_over(self, vocabulary: list[str]) -> NDArray[np.int32]:
+        """All tokens, numbered in another vocabulary; -1 for the words it does not have."""
+        position = {word: i for i, word in enumerate(vocabulary)}
+        number = np.array([position.get(word, -1) for word in self.vocabulary], dtype=np.int32)
+        return number[self.tokens] if number.size else np.zeros(0, dtype=np.int32)
 
     def take(self, rows: NDArray[np.intp], name: str) -> Corpus:
         """The documents in these rows, in this order, over the same vocabulary."""
@@ -345,12 +348,6 @@ class Corpus:
             source=source,
             folder=folder,
         )
-
-
-def numbers_of(vocabulary: list[str], words: list[str]) -> NDArray[np.int32]:
-    """The number of each word in a vocabulary, -1 for those it does not have."""
-    position = {word: i for i, word in enumerate(vocabulary)}
-    return np.array([position.get(word, -1) for word in words], dtype=np.int32)
 
 
 def _free_names(columns: list[str]) -> dict[str, str]:

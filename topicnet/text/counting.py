@@ -23,7 +23,7 @@ from topicnet.errors import CorpusError
 from topicnet.runtime.prefetch import map_in_order
 from topicnet.storage.mapped import release_pages
 from topicnet.text.growing_arrays import Checksum, Store, Words
-from topicnet.text.phrases import Joiner, find_phrases
+from topicnet.text.phrases import JOINT, Joiner, find_phrases
 from topicnet.text.readers.documents import Documents
 from topicnet.text.token_counts import count_tokens, only, starts_of
 from topicnet.text.tokens.options import TextOptions
@@ -32,7 +32,6 @@ from topicnet.text.vocabulary import Pruning
 
 EXCERPT_CHARACTERS = 120
 EXCERPT_DOCS = 200_000  # of a larger corpus, those of the first documents would be all
-JOINT = "_"  # between the words of a phrase
 ROW_NUMBER = "\0row"  # no column of a table is called that
 MOST_NONZEROS = 2**31 - 1  # scipy's 32-bit indices
 

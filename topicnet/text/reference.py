@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicnet.errors import CorpusError
-from topicnet.text.corpus import Corpus, numbers_of
+from topicnet.text.corpus import Corpus
+from topicnet.text.token_counts import starts_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +52,12 @@ def reference_over(corpus: Corpus, vocabulary: list[str]) -> Reference:
     if corpus.n_docs == 0:
         raise CorpusError(f"the reference {name!r} holds no documents: expected one document a line, a row or a file")
     over = corpus.over(vocabulary)
-    counts, tokens, lengths = over.counts, over.tokens, over.lengths
-    if over is not corpus:
-        number = numbers_of(vocabulary, corpus.vocabulary)
-        # Words outside the vocabulary hold their places.
-        tokens = number[corpus.tokens] if number.size else np.zeros(0, dtype=np.int32)
-        lengths = corpus.lengths
-    if counts.nnz == 0:
+    # Words outside the vocabulary hold their places.
+    tokens = corpus.tokens if over is corpus else corpus.tokens_over(vocabulary)
+    if over.counts.nnz == 0:
         raise CorpusError(
             f"none of the {corpus.n_docs} documents of the reference {name!r} holds a word of the model:"
             " give documents in the language of the fit"
         )
     ordered = bool(corpus.source.get("reading_order", True))
-    return Reference(name, counts, tokens, np.concatenate([[0], np.cumsum(lengths)]), ordered)
+    return Reference(name, over.counts, tokens, starts_of(corpus.lengths), ordered)

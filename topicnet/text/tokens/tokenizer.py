@@ -150,7 +150,8 @@ def _spacy_lemmas(model: str) -> Tokenizer:
         # The limit guards the memory of the parser and of entity recognition, which are left out.
         nlp.max_length = max(nlp.max_length, int(given.str.len_chars().max() or 0) + 1)  # type: ignore[arg-type]
         with nlp.memory_zone():
-            tokens = [[_lemma(token) for token in document] for document in nlp.pipe(given)]
+            # A lemma of several words, or with other signs, is none.
+            tokens = [[t.lemma_ if t.lemma_.isalpha() else t.text for t in document] for document in nlp.pipe(given)]
         return _words(texts, tokens, _WORD)
 
     return Tokenizer(f"spacy-{model}-{version(model)}-{version('spacy')}", cut)
@@ -200,12 +201,6 @@ def _spacy_model(code: str) -> str | None:
                 continue
             return model
     return None
-
-
-def _lemma(token: Any) -> str:
-    """A token's lemma where it is one word, else the token."""
-    lemma: str = token.lemma_
-    return lemma if lemma.isalpha() else token.text
 
 
 def _words(texts: pl.Series, tokens: list[list[str]], pattern: str | None = None) -> pl.Series:
