@@ -6,8 +6,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from gzip import GzipFile
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,7 @@ from topicnet.errors import InputError
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]  # levels of gray 0 to 255, or gray from 0 to 1
 _CHUNK_BYTES = 1 << 20
-
-
-class Readable(Protocol):
-    """What is asked of an open file."""
-
-    def read(self, size: int, /) -> bytes: ...
+Readable = IO[bytes] | GzipFile
 
 
 @dataclass(frozen=True, eq=False)

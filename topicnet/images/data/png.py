@@ -90,8 +90,7 @@ def _labels(folder: Path, paths: list[Path]) -> NDArray[np.int64] | None:
 
 
 def _content(path: Path) -> bytes:
-    with reading(path):
-        content = path.read_bytes()
+    content = path.read_bytes()
     if len(content) < 24 or content[:8] != _SIGNATURE or content[12:16] != b"IHDR":
         raise InputError(f"{str(path)!r} begins with {content[:8]!r} and is no PNG image. Write it again, or remove it")
     return content

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -190,19 +190,12 @@ def _write(
         words = stack.enter_context(atomic.atomic_file(beside, overwrite=overwrite))
         with atomic.disk_errors(path):
             formats.write_text(words, "".join(f"{word}\n" for word in vocabulary))
-            with _open_to_write(part, packed=plain != path) as handle:
+            with (
+                part.open("wb") as file,
+                nullcontext(file) if plain == path else gzip.GzipFile("", "wb", 6, file, mtime=0) as handle,
+            ):
                 write(handle, counts)
     return path, beside
-
-
-@contextmanager
-def _open_to_write(path: Path, *, packed: bool) -> Iterator[Handle]:
-    with path.open("wb") as plain:
-        if not packed:
-            yield plain
-            return
-        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=plain, mtime=0) as handle:
-            yield handle
 
 
 def _check_words(counts: csr_matrix, vocabulary: list[str]) -> None:

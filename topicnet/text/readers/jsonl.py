@@ -18,16 +18,25 @@ _KINDS = {
 def json_rows(file: File, columns: Columns) -> Iterator[Row]:
     """Rows of a file of JSON objects; blank lines are skipped, nested values dropped."""
     text_column, key_column, needs_key = columns.text, columns.key, columns.id is not None
-    decode = json.JSONDecoder().raw_decode
+    decode = json.JSONDecoder().raw_decode  # twice as fast as json.loads
     for number, line in file.numbered():
         try:
             record, end = decode(line)
         except (ValueError, RecursionError):
-            record, end = None, -1
-        if end != len(line) or type(record) is not dict:  # white space around it, or no object at all
-            record = _object(file, number, line)
-            if record is None:
+            end = -1
+        if end != len(line):  # white space around it, or no object at all
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                if line and not line.isspace():
+                    why = f"not JSON ({shown(str(error))})"
+                    file.refuse(number, why, f"{file.at(number)} is {why}, expected an object. Mend or remove it")
                 continue
+        if type(record) is not dict:
+            found = _KINDS[type(record)]
+            message = f"{file.at(number)} holds {found}, expected an object. Mend or remove it"
+            file.refuse(number, f"{found}, expected an object", message)
+            continue
         if "\\" in line and ("\\ud" in line or "\\uD" in line):  # only an escape brings a lone surrogate in
             record = {_sound(key): _sound(value) for key, value in record.items()}
         if text_column not in record or (needs_key and key_column not in record):
@@ -47,24 +56,6 @@ def json_rows(file: File, columns: Columns) -> Iterator[Row]:
             )
             continue
         yield "" if key is None else str(key), text or "", _scalars(record)
-
-
-def _object(file: File, number: int, line: str) -> dict[str, Any] | None:
-    """The object of a line; None where it is blank, or is none and may be skipped."""
-    if not line or line.isspace():
-        return None
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        why = f"not JSON ({shown(str(error))})"
-        file.refuse(number, why, f"{file.at(number)} is {why}, expected an object. Mend or remove it")
-        return None
-    if isinstance(record, dict):
-        return record
-    found = _KINDS[type(record)]
-    message = f"{file.at(number)} holds {found}, expected an object. Mend or remove it"
-    file.refuse(number, f"{found}, expected an object", message)
-    return None
 
 
 def _sound(value: Any) -> Any:

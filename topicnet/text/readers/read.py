@@ -10,7 +10,7 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -171,22 +171,19 @@ class _Opener:
 
 
 def _batches(rows: Iterator[Row], batch_docs: int, opener: _Opener) -> Iterator[Documents]:
-    n_characters = 0
-    ids: list[str] = []
-    texts: list[str] = []
-    metadata: list[dict[str, Value]] = []
+    batch, n_characters = Documents([], [], []), 0
     left_out = opener.skipped or SkippedRows()
     already = left_out.count
     for number, (key, text, others) in enumerate(rows, 1):
-        if n_characters + len(text) > _BATCH_CHARACTERS and ids:
-            yield Documents(ids, texts, metadata, opener.progress.n_bytes)
-            ids, texts, metadata, n_characters = [], [], [], 0
-        ids.append(key or str(number + left_out.count - already))  # a row that was left out keeps its number
-        texts.append(text)
-        metadata.append(others)
+        if n_characters + len(text) > _BATCH_CHARACTERS and batch.ids:
+            yield replace(batch, n_bytes=opener.progress.n_bytes)
+            batch, n_characters = Documents([], [], []), 0
+        batch.ids.append(key or str(number + left_out.count - already))  # a row that was left out keeps its number
+        batch.texts.append(text)
+        batch.metadata.append(others)
         n_characters += len(text)
-        if len(ids) == batch_docs:
-            yield Documents(ids, texts, metadata, opener.progress.n_bytes)
-            ids, texts, metadata, n_characters = [], [], [], 0
-    if ids:
-        yield Documents(ids, texts, metadata, opener.progress.n_bytes)
+        if len(batch.ids) == batch_docs:
+            yield replace(batch, n_bytes=opener.progress.n_bytes)
+            batch, n_characters = Documents([], [], []), 0
+    if batch.ids:
+        yield replace(batch, n_bytes=opener.progress.n_bytes)
