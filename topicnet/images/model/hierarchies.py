@@ -83,7 +83,6 @@ class TwoLevelLatents(Latents):
         return z1, z2
 
     def start_from(self, pixels: Tensor) -> None:
-        """Of pseudo-inputs."""
         self.upper.start_from(pixels)
 
 
@@ -135,7 +134,6 @@ class ClusteredLatents(Latents):
         return (given.mean + noise.normal(PRIOR, given.mean) * (0.5 * given.log_var).exp(),)
 
     def codes(self, x: Tensor) -> Tensor:
-        """(B, Z)."""
         return self.posterior(x).mean
 
     def log_categories(self, x: Tensor) -> Tensor:

@@ -143,11 +143,9 @@ class GaussianLatents(Latents):
         return (self.prior.sample(noise, self.head.mean.weight.new_empty(n, self.latent_dim)),)
 
     def codes(self, x: Tensor) -> Tensor:
-        """Means, (B, Z)."""
         return self.posterior(x).mean
 
     def start_from(self, pixels: Tensor) -> None:
-        """Of pseudo-inputs."""
         self.prior.start_from(pixels)
 
 
@@ -174,7 +172,6 @@ class PointLatents(Latents):
         return (self.prior.sample(noise, self.head.weight.new_empty(n, self.latent_dim)),)
 
     def codes(self, x: Tensor) -> Tensor:
-        """(B, Z)."""
         return cast(Tensor, self.head(self.body(x)))
 
 
@@ -293,7 +290,6 @@ class CategoricalLatents(Latents):
         return self.posterior(hidden, one_hot(logits.argmax(-1), logits)).mean
 
     def log_categories(self, x: Tensor) -> Tensor:
-        """(B, K)."""
         return cast(Tensor, self.category(self.body(x)).log_softmax(-1))
 
     def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
@@ -306,7 +302,6 @@ class CategoricalLatents(Latents):
         self.temperature.mul_(math.exp(-COOLING * epoch)).clamp_min_(TEMPERATURES[1])
 
     def settle(self, weights: Tensor) -> None:
-        """Keep q(c)."""
         self.category_weights.copy_(weights)
 
 
