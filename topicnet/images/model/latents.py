@@ -62,12 +62,11 @@ class Latents(nn.Module, ABC):
 
     decodes_categories = False  # whether the decoder is told c
     least: Mapping[str, float] = MappingProxyType({})  # terms that cost so much in training, however small they are
-    code_widths: tuple[int, ...]
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.latent_dim, self.n_categories = sizes.latent_dim, sizes.n_categories
-        self.code_widths = (sizes.latent_dim,)
+        self.code_widths: tuple[int, ...] = (sizes.latent_dim,)
 
     @abstractmethod
     def draw(self, x: Tensor, noise: Noise) -> Draw:

@@ -23,9 +23,9 @@ class Likelihood(nn.Module, ABC):
     def nats(self, x: Tensor, out: Tensor) -> Tensor:
         """-log p(x | out) of images (B, P): (B,) nats."""
 
-    @abstractmethod
     def mean(self, out: Tensor) -> Tensor:
-        """Mean of the image, (B, P)."""
+        """Mean of the image, (B, P): as a rule the decoder gives its logit."""
+        return out.sigmoid()
 
     @abstractmethod
     def sample(self, out: Tensor, noise: Noise) -> Tensor:
@@ -38,10 +38,6 @@ class Bernoulli(Likelihood):
     def nats(self, x: Tensor, out: Tensor) -> Tensor:
         """Cross-entropy summed over pixels, (B,)."""
         return functional.binary_cross_entropy_with_logits(out, x, reduction="none").sum(-1)
-
-    def mean(self, out: Tensor) -> Tensor:
-        """Probabilities, (B, P)."""
-        return out.sigmoid()
 
     def sample(self, out: Tensor, noise: Noise) -> Tensor:
         """Zeros and ones, (B, P)."""
@@ -95,10 +91,6 @@ class Logistic(Likelihood):
         until = torch.where(bins < LEVELS - 1, upper.sigmoid(), 1.0)
         return -(until - below).clamp_min(LEAST_SHARE).log().sum(-1)
 
-    def mean(self, out: Tensor) -> Tensor:
-        """Means in (0, 1), (B, P)."""
-        return out.sigmoid()
-
     def sample(self, out: Tensor, noise: Noise) -> Tensor:
         """(B, P), within [0, 1]."""
         drawn = self.mean(out) + self.scale * noise.uniform(PIXEL, out).logit()
@@ -111,10 +103,6 @@ class SquaredError(Likelihood):
     def nats(self, x: Tensor, out: Tensor) -> Tensor:
         """Squared error, summed over pixels: (B,), no nats."""
         return (x - self.mean(out)).square().sum(-1)
-
-    def mean(self, out: Tensor) -> Tensor:
-        """Pixels in (0, 1), (B, P)."""
-        return out.sigmoid()
 
     def sample(self, out: Tensor, noise: Noise) -> Tensor:
         """The mean: the decoder is deterministic."""
