@@ -41,8 +41,8 @@ def grays(n=4, seed=1):
     return torch.as_tensor(np.random.default_rng(seed).integers(0, 256, (n, P)) / 255)
 
 
-def logistic(log_scale=-2.0, n_pixels=P):
-    likelihood = Logistic(n_pixels).double()
+def logistic(log_scale=-2.0):
+    likelihood = Logistic().double()
     with torch.no_grad():
         likelihood.free_log_scale.fill_(log_scale)
     return likelihood.requires_grad_(False)
@@ -50,15 +50,14 @@ def logistic(log_scale=-2.0, n_pixels=P):
 
 @pytest.mark.parametrize("kind", LIKELIHOODS.values(), ids=LIKELIHOODS)
 def test_shapes_and_gradients(kind):
-    likelihood = kind(P).double()
+    likelihood = kind().double()
     out = outputs().requires_grad_()
-    x = grays().round() if likelihood.binary else grays()
+    x = grays().round() if kind is Bernoulli else grays()
     nats = likelihood.nats(x, out)
     assert nats.shape == (4,)
     nats.sum().backward()
     assert (out.grad.abs() > 0).all()
     assert all(value.grad is not None and value.grad.abs() > 0 for value in likelihood.parameters())
-    assert likelihood.n_outputs == P
     with torch.no_grad():
         assert likelihood.mean(out).shape == likelihood.sample(out, some_noise(4)).shape == (4, P)
 
@@ -66,19 +65,18 @@ def test_shapes_and_gradients(kind):
 def test_bernoulli_is_torch_s_and_binary():
     out, x = outputs(), grays().round()
     expected = -TorchBernoulli(logits=out).log_prob(x).sum(-1)
-    assert torch.allclose(Bernoulli(P).nats(x, out), expected)
-    assert torch.equal(Bernoulli(P).mean(out), out.sigmoid())
-    assert [name for name, kind in LIKELIHOODS.items() if kind.binary] == ["bernoulli"]
+    assert torch.allclose(Bernoulli().nats(x, out), expected)
+    assert torch.equal(Bernoulli().mean(out), out.sigmoid())
 
 
 def test_bernoulli_s_nats_are_finite_at_extreme_logits():
     out = torch.tensor([[200.0, -200.0]])
-    assert Bernoulli(2).nats(torch.tensor([[1.0, 0.0]]), out).tolist() == [0.0]
-    assert Bernoulli(2).nats(torch.tensor([[0.0, 1.0]]), out).tolist() == [400.0]
+    assert Bernoulli().nats(torch.tensor([[1.0, 0.0]]), out).tolist() == [0.0]
+    assert Bernoulli().nats(torch.tensor([[0.0, 1.0]]), out).tolist() == [400.0]
 
 
 def test_bernoulli_s_draws_are_zeros_and_ones_by_their_probability():
-    drawn = Bernoulli(1).sample(torch.full((20_000, 1), math.log(0.3 / 0.7)), some_noise(20_000))
+    drawn = Bernoulli().sample(torch.full((20_000, 1), math.log(0.3 / 0.7)), some_noise(20_000))
     assert set(drawn.unique().tolist()) == {0.0, 1.0}
     assert drawn.mean().item() == pytest.approx(0.3, abs=0.015)
 
@@ -89,19 +87,19 @@ def test_gray_values_count_as_the_mean_of_their_binarisations():
     many = ImageBatches(x.expand(20_000, -1), 20_000, torch.device("cpu"), binarise=True)
     drawn = next(iter(many)).pixels
     assert set(drawn.unique().tolist()) == {0.0, 1.0}
-    nats = Bernoulli(P).nats(drawn, out.expand(20_000, -1))
+    nats = Bernoulli().nats(drawn, out.expand(20_000, -1))
     error = float(nats.std()) / math.sqrt(20_000)
-    assert abs(float(nats.mean()) - float(Bernoulli(P).nats(x, out))) < 4 * error
+    assert abs(float(nats.mean()) - float(Bernoulli().nats(x, out))) < 4 * error
 
 
 @pytest.mark.parametrize("log_var", [-4.0, -2.0, 1.0])
 def test_gaussian_is_torch_s_and_integrates_to_1(log_var):
-    likelihood = Gaussian(P).double()
+    likelihood = Gaussian().double()
     with torch.no_grad():
         likelihood.log_var.fill_(log_var)
         expected = -TorchNormal(outputs(), math.exp(0.5 * log_var)).log_prob(grays()).sum(-1)
         assert torch.allclose(likelihood.nats(grays(), outputs()), expected)
-        alone = Gaussian(1).double()
+        alone = Gaussian().double()
         alone.log_var.fill_(log_var)
         grid = torch.linspace(-30.0, 30.0, 60_001, dtype=torch.float64)
         density = (-alone.nats(grid[:, None], torch.full((60_001, 1), 0.7).double())).exp()
@@ -115,7 +113,7 @@ def test_gaussian_is_torch_s_and_integrates_to_1(log_var):
 def test_the_masses_of_256_grays_sum_to_1(log_scale, out):
     """Where the mass of a bin is next to nothing it counts as `LEAST_SHARE`."""
     x = torch.as_tensor(LEVELS / 255)[:, None]
-    masses = (-logistic(log_scale, 1).nats(x, torch.full((256, 1), out, dtype=torch.float64))).exp()
+    masses = (-logistic(log_scale).nats(x, torch.full((256, 1), out, dtype=torch.float64))).exp()
     assert masses.min() >= LEAST_SHARE * (1 - 1e-9)
     assert masses.sum().item() == pytest.approx(1.0, abs=256 * LEAST_SHARE)
 
@@ -128,7 +126,7 @@ def test_the_scale_of_a_logistic_stays_in_its_range():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_every_gray_of_a_byte_has_a_bin_of_its_own(dtype):
     """Level k / 255 lies in bin k of 256: for a narrow logistic about its middle it alone has mass."""
-    likelihood = logistic(-4.5, 1).to(dtype)
+    likelihood = logistic(-4.5).to(dtype)
     middles = torch.as_tensor((LEVELS + 0.5) / 256, dtype=dtype)
     bytes_ = torch.as_tensor(LEVELS.astype(np.uint8))[:, None]
     x = next(iter(ImageBatches(bytes_, 256, torch.device("cpu"), binarise=False))).pixels.to(dtype)
@@ -140,7 +138,7 @@ def test_every_gray_of_a_byte_has_a_bin_of_its_own(dtype):
 
 @pytest.mark.parametrize("log_scale", [-3.0, 0.0])
 def test_draws_of_a_logistic_are_grays_by_their_mass(log_scale):
-    likelihood, out = logistic(log_scale, 1), torch.full((20_000, 1), 0.8, dtype=torch.float64)
+    likelihood, out = logistic(log_scale), torch.full((20_000, 1), 0.8, dtype=torch.float64)
     drawn = likelihood.sample(out, some_noise(20_000))
     levels = drawn * 255
     assert torch.allclose(levels, levels.round(), atol=1e-9)
@@ -152,7 +150,7 @@ def test_draws_of_a_logistic_are_grays_by_their_mass(log_scale):
 
 
 def test_a_logistic_s_nats_and_gradients_are_finite_far_from_its_mean():
-    likelihood = Logistic(P)
+    likelihood = Logistic()
     out = torch.full((4, P), 30.0, requires_grad=True)
     nats = likelihood.nats(torch.zeros(4, P), out)
     nats.sum().backward()
@@ -162,7 +160,7 @@ def test_a_logistic_s_nats_and_gradients_are_finite_far_from_its_mean():
 
 
 def test_squared_error_is_that_of_the_mean_image_which_is_what_is_drawn():
-    likelihood, out, x = SquaredError(P), outputs(), grays()
+    likelihood, out, x = SquaredError(), outputs(), grays()
     assert torch.allclose(likelihood.nats(x, out), ((x - out.sigmoid()) ** 2).sum(-1))
     assert torch.equal(likelihood.sample(out, some_noise(4)), likelihood.mean(out))
     assert likelihood.nats(out.sigmoid(), out).tolist() == [0.0] * 4
@@ -170,5 +168,5 @@ def test_squared_error_is_that_of_the_mean_image_which_is_what_is_drawn():
 
 @pytest.mark.parametrize("kind", [Bernoulli, Logistic, SquaredError])
 def test_means_of_images_are_in_their_range(kind):
-    mean = kind(P).mean(20 * outputs())
+    mean = kind().mean(20 * outputs())
     assert ((mean >= 0) & (mean <= 1)).all()

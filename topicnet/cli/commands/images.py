@@ -268,9 +268,8 @@ def variants(as_json: AsJson = False) -> None:
 
 def _beside(run: Path, what: str) -> Path:
     """The folder of what is drawn of a run, beside it: a run stays as it was written."""
-    return (
-        Path(f"{run}-{what}") if run.name not in ("", "..") else run.resolve().with_name(f"{run.resolve().name}-{what}")
-    )
+    named = run if run.name not in ("", "..") else run.resolve()
+    return named.with_name(f"{named.name}-{what}")
 
 
 def _write(contents: dict[Path, Any], overwrite: bool, told: bool = True) -> None:

@@ -13,14 +13,6 @@ from topicnet.images.model.variants import CHOICES, VARIANTS
 from topicnet.images.workflows.comparison import Comparison
 from topicnet.images.workflows.fit import ImageRun
 
-PARTS = {
-    "reconstruction": "reconstruction",
-    "kl_z": "KL of z",
-    "kl_z1": "KL of z1",
-    "kl_z2": "KL of z2",
-    "kl_w": "KL of w",
-    "kl_c": "KL of c",
-}
 COLUMNS = {
     "nelbo": Column("NELBO", 2),
     "reconstruction": Column("reconstr.", 2),
@@ -43,7 +35,7 @@ def show_metrics(run: ImageRun) -> None:
     found = run.metrics
     bound, categories = found["bound"], found["categories"]
     if bound is not None:
-        parts = ", ".join(f"{PARTS.get(name, name)} {value:.2f}" for name, value in bound["parts"].items())
+        parts = ", ".join(f"{_title(name)} {value:.2f}" for name, value in bound["parts"].items())
         typer.echo(f"NELBO {bound['nelbo']:.2f} nats a test image ({parts})")
     typer.echo(
         f"squared error {found['squared_error']:.3f} a test image, {found['active_units']} of {found['dimensions']}"
@@ -93,8 +85,12 @@ def _bound(bound: Mapping[str, Any]) -> None:
     spread = "" if bound["spread"] is None else f"  ± {bound['spread']:.3f} over {bound['n_resamplings']} resamplings"
     _line("NELBO", bound["nelbo"], spread)
     for name, value in bound["parts"].items():
-        _line(f"  {PARTS.get(name, name)}", value)
+        _line(f"  {_title(name)}", value)
     _line("NLL by importance weighting", bound["nll"], f"  {bound['n_importance']} draws")
+
+
+def _title(part: str) -> str:
+    return part.replace("kl_", "KL of ")
 
 
 def _codes(codes: Mapping[str, Any]) -> None:

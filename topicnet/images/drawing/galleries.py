@@ -20,7 +20,7 @@ GAP, FRAME = 2, 160  # between tiles, and the level of gray of the line around e
 TILE = 56  # pixels that the longer side of a small image is enlarged to, as far as whole factors go
 
 
-def gallery(images: NDArray[Any], shape: Shape, columns: int | None = None, scale: int | None = None) -> bytes:
+def gallery(images: NDArray[Any], shape: Shape, columns: int | None = None) -> bytes:
     """A grid of gray tiles, row by row.
 
     Parameters
@@ -31,8 +31,6 @@ def gallery(images: NDArray[Any], shape: Shape, columns: int | None = None, scal
         Height and width, P pixels.
     columns : int, optional
         Tiles beside one another; as a rule a square, of 10 to 20 columns.
-    scale : int, optional
-        Whole factor of enlargement; as a rule the one that brings the longer side to about 56 pixels.
 
     Returns
     -------
@@ -44,10 +42,11 @@ def gallery(images: NDArray[Any], shape: Shape, columns: int | None = None, scal
     InputError
         No images, no shape or another one, values outside [0, 1], a count below 1, or too large a picture.
     """
-    tiles = _framed(_tiles(images, shape, "images"), scale)
+    tiles = _framed(_tiles(images, shape, "images"))
     n = len(tiles)
-    wanted = max(10, min(20, math.isqrt(n - 1) + 1)) if columns is None else _at_least_one(columns, "columns")
-    columns = min(n, wanted)
+    if columns is not None and columns < 1:
+        raise InputError(f"columns is {columns}; expected a whole number of at least 1")
+    columns = min(n, columns or max(10, min(20, math.isqrt(n - 1) + 1)))
     bands = [_band(tiles[i : i + columns], columns) for i in range(0, n, columns)]
     return _sheet(bands, [""] * len(bands), [GAP] * len(bands))
 
@@ -56,7 +55,7 @@ def labelled_gallery(rows: Sequence[tuple[str, NDArray[Any]]], shape: Shape) -> 
     """One row of tiles for each pair of a label and (n, P) levels of gray in [0, 1]: a PNG, see `gallery`."""
     if not rows:
         raise InputError("a labelled gallery was given no rows; expected at least one label with its images")
-    tiles = [_framed(_tiles(images, shape, f"the images of {label!r}"), None) for label, images in rows]
+    tiles = [_framed(_tiles(images, shape, f"the images of {label!r}")) for label, images in rows]
     columns = max(len(row) for row in tiles)
     bands = [_band(row, columns) for row in tiles]
     return _sheet(bands, [label for label, _ in rows], [3 * GAP] * len(bands))
@@ -64,15 +63,13 @@ def labelled_gallery(rows: Sequence[tuple[str, NDArray[Any]]], shape: Shape) -> 
 
 def pairs_gallery(originals: NDArray[Any], reconstructions: NDArray[Any], shape: Shape) -> bytes:
     """Originals (n, P) above their reconstructions (n, P), ten pairs beside one another: a PNG, see `gallery`."""
-    pairs = [
-        _framed(_tiles(given, shape, name), None)
-        for given, name in ((originals, "originals"), (reconstructions, "reconstructions"))
-    ]
+    pairs = _tiles(originals, shape, "originals"), _tiles(reconstructions, shape, "reconstructions")
     n = len(pairs[0])
     if n != len(pairs[1]):
         raise InputError(f"{n} originals and {len(pairs[1])} reconstructions were given; expected as many of each")
     starts, columns = range(0, n, 10), min(n, 10)
-    bands = [_band(tiles[i : i + columns], columns) for i in starts for tiles in pairs]
+    framed = [_framed(tiles) for tiles in pairs]
+    bands = [_band(tiles[i : i + columns], columns) for i in starts for tiles in framed]
     return _sheet(bands, ["original", "reconstruction"] * len(starts), [GAP, 8 * GAP] * len(starts))
 
 
@@ -93,15 +90,9 @@ def _tiles(images: NDArray[Any], shape: Shape, what: str) -> NDArray[np.uint8]:
     return levels
 
 
-def _at_least_one(count: int, what: str) -> int:
-    if count < 1:
-        raise InputError(f"{what} is {count}; expected a whole number of at least 1")
-    return count
-
-
-def _framed(tiles: NDArray[np.uint8], scale: int | None) -> NDArray[np.uint8]:
-    """Tiles enlarged, with a line around each."""
-    scale = max(1, round(TILE / max(tiles.shape[1:]))) if scale is None else _at_least_one(scale, "scale")
+def _framed(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Tiles enlarged by a whole factor, which brings the longer side to about 56 pixels, with a line around each."""
+    scale = max(1, round(TILE / max(tiles.shape[1:])))
     refuse_huge(len(tiles) * tiles.shape[1] * scale, tiles.shape[2] * scale, "gallery")
     large = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
     return np.pad(large, ((0, 0), (1, 1), (1, 1)), constant_values=FRAME)

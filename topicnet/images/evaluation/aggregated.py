@@ -85,7 +85,10 @@ def gaussian_log_density_matrix(z: Numbers, means: Numbers, log_var: Numbers) ->
 
     An InputError refuses tables that do not fit together, or that are not finite.
     """
-    points, centres, log_v = _gaussians(z, means, log_var)
+    points, centres = same_width(z, means, "z", "means")
+    log_v = finite_doubles(log_var, "log_var", "N Z")
+    if centres.shape != log_v.shape:
+        raise InputError(f"means is {tuple(centres.shape)}, log_var {tuple(log_v.shape)}; expected (N, Z) of both")
     centre = centres.mean(0)  # both are moved there: the smaller the squares, the less they cancel
     points, centres, precision = points - centre, centres - centre, (-log_v).exp()
     largest = (points.abs().amax(0) + centres.abs().amax(0)).square() @ precision.amax(0)
@@ -204,14 +207,6 @@ def sliced_w2(a: Numbers, b: Numbers, n_directions: int, seed: int) -> float:
 def _slices(n_images: int) -> Iterator[slice]:
     at_once = max(1, _ENTRIES_AT_ONCE // n_images)
     return (slice(begin, min(begin + at_once, n_images)) for begin in range(0, n_images, at_once))
-
-
-def _gaussians(z: Numbers, means: Numbers, log_var: Numbers) -> tuple[Tensor, Tensor, Tensor]:
-    points, centres = same_width(z, means, "z", "means")
-    log_v = finite_doubles(log_var, "log_var", "N Z")
-    if centres.shape != log_v.shape:
-        raise InputError(f"means is {tuple(centres.shape)}, log_var {tuple(log_v.shape)}; expected (N, Z) of both")
-    return points, centres, log_v
 
 
 def _sum_of_dimensions(z: Tensor, means: Tensor, log_var: Tensor) -> Tensor:

@@ -18,18 +18,10 @@ GRAY_LEVELS = 255.0  # of images of bytes
 
 @dataclass(frozen=True)
 class ImageBatch:
-    """Some images of a data set.
+    """Some images of a data set."""
 
-    Attributes
-    ----------
-    pixels : Tensor
-        (B, P) in [0, 1].
-    noise : Noise
-        Random numbers of these images.
-    """
-
-    pixels: Tensor
-    noise: Noise
+    pixels: Tensor  # (B, P) in [0, 1]
+    noise: Noise  # random numbers of these images
 
 
 class ImageBatches:

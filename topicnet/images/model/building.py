@@ -8,7 +8,7 @@ from typing import cast
 from topicnet.errors import InputError
 from topicnet.images.model.hierarchies import ClusteredLatents, TwoLevelLatents, WeightedLatents
 from topicnet.images.model.latents import CategoricalLatents, Estimator, GaussianLatents, Given, Latents, PointLatents
-from topicnet.images.model.likelihoods import LIKELIHOODS, Likelihood
+from topicnet.images.model.likelihoods import LIKELIHOODS
 from topicnet.images.model.nets import Decoder, Sizes
 from topicnet.images.model.penalties import (
     CategoryInformation,
@@ -45,11 +45,10 @@ def build(
         N of the training set, which minibatch estimates of q(z) need.
     """
     latents = _latents(variant, sizes, parameters, estimator)
-    form: Likelihood = LIKELIHOODS[likelihood](sizes.n_pixels)
-    decoder = Decoder(latents.code_widths, sizes.hidden_dim, sizes.n_layers, form.n_outputs)
+    decoder = Decoder(latents.code_widths, sizes.hidden_dim, sizes.n_layers, sizes.n_pixels)
     penalty = _penalty(variant, sizes, parameters, latents, n_images)
     n_draws = int(parameters.get("draws", 1))
-    return Vae(latents, decoder, form, penalty, n_draws=n_draws, two_phases=variant.two_phases)
+    return Vae(latents, decoder, LIKELIHOODS[likelihood](), penalty, n_draws=n_draws, two_phases=variant.two_phases)
 
 
 def _latents(variant: Variant, sizes: Sizes, parameters: Mapping[str, Value], estimator: str) -> Latents:

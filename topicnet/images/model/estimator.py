@@ -39,7 +39,7 @@ from topicnet.images.model.settings import (
 )
 from topicnet.images.model.training import Course, Training, epochs_of
 from topicnet.images.model.vae import Vae
-from topicnet.images.model.variants import Value, numbers_in, resolve_parameters, variant_of
+from topicnet.images.model.variants import Value, Variant, numbers_in, resolve_parameters, variant_of
 from topicnet.runtime.devices import choose_device
 from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.runtime.seeding import seeded
@@ -211,7 +211,13 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 saved = checkpoints_of(self, Path(checkpoints), pixels, kept, seed)
             with seeded(seed, device):
                 network = self._network(sizes, len(pixels)).to(device)
-            result = self._training(network, pixels, kept, seed, listener, interrupted).run(saved)
+            variant, rows = variant_of(self.variant), rows_at_once(network.latents)
+            batches = ImageBatches(pixels, self.batch_size, device, binarise=self.binarises)
+            watched = None if kept is None else ImageBatches(self.fixed(kept), rows, device, binarise=False)
+            numbers = numbers_in(resolve_parameters(self.variant, self.parameters or {}))
+            course, listener = self._course(variant, len(batches)), listener or (lambda news: None)
+            training = Training(network, variant, numbers, course, batches, watched, seed, listener, interrupted)
+            result = training.run(saved)
         self._adopt(network, sizes, result)
         if result.stopped == "interrupted":
             raise FitInterrupted
@@ -327,30 +333,15 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             n_images=n_images,
         )
 
-    def _training(
-        self,
-        network: Vae,
-        pixels: NDArray[Any],
-        kept: NDArray[Any] | None,
-        seed: int,
-        listener: Listener | None,
-        interrupted: Callable[[], bool],
-    ) -> Training:
-        variant, falls = variant_of(self.variant), self.schedule == "one-cycle"
-        batches = ImageBatches(pixels, self.batch_size, network.device, binarise=self.binarises)
-        rows = rows_at_once(network.latents)
-        validation = None if kept is None else ImageBatches(self.fixed(kept), rows, network.device, binarise=False)
-        epochs = epochs_of(len(batches)) if self.max_epochs is None else self.max_epochs
-        warm_up, rate = self.warm_up, self.learning_rate
+    def _course(self, variant: Variant, n_batches: int) -> Course:
+        epochs = epochs_of(n_batches) if self.max_epochs is None else self.max_epochs
+        falls, warm_up, rate = self.schedule == "one-cycle", self.warm_up, self.learning_rate
         if warm_up is None:
             warm_up = min(100, epochs // 10) if variant.warms_up else 0
         if rate is None:
             rate = RATE_OF_A_CYCLE if falls and variant.drops is None else RATE
         normalise = self.optimizer == "adam_normgrad"
-        course = Course(epochs, self.patience, rate, min(warm_up, epochs), falls, normalise)
-        numbers = numbers_in(resolve_parameters(self.variant, self.parameters or {}))
-        listener = listener or (lambda news: None)
-        return Training(network, variant, numbers, course, batches, validation, seed, listener, interrupted)
+        return Course(epochs, self.patience, rate, min(warm_up, epochs), falls, normalise)
 
     def _adopt(self, network: Vae, sizes: Sizes, result: TrainResult) -> None:
         self.network_ = network.eval()
@@ -374,15 +365,13 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(f"images of {pixels.shape[1]} pixels given, expected {self.n_features_in_}")
         return pixels
 
-    def _answer(self, X: Any, question: Any) -> NDArray[np.float32]:
+    def _answer(self, X: Any, question: Callable[[Tensor], Tensor]) -> NDArray[np.float32]:
         pixels = self._known_pixels(X)
         device = self.network_.eval().device
         with torch.inference_mode(), chosen_threads(threads_for(ROWS, self.sizes_)):
-            parts = [
-                question(as_shares(torch.as_tensor(pixels[begin : begin + ROWS]).to(device))).float().cpu()
-                for begin in range(0, max(1, len(pixels)), ROWS)
-            ]
-        return np.asarray(torch.cat(parts).numpy())
+            parts = torch.split(torch.as_tensor(pixels), ROWS)
+            answers = [question(as_shares(part.to(device))).float().cpu() for part in parts]
+        return np.asarray(torch.cat(answers).numpy())
 
     def _check_categories(self) -> None:
         check_is_fitted(self)

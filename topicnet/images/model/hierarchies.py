@@ -83,7 +83,6 @@ class TwoLevelLatents(Latents):
         return z1, z2
 
     def start_from(self, pixels: Tensor) -> None:
-        """Of pseudo-inputs."""
         self.upper.start_from(pixels)
 
 
@@ -132,10 +131,9 @@ class ClusteredLatents(Latents):
     def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
         """c ~ pi, z ~ p(z | c)."""
         given = self.mixture.component(chosen_categories(self.mixture.log_weights().exp(), noise, n, category))
-        return (given.mean + noise.normal(PRIOR, given.mean) * (0.5 * given.log_var).exp(),)
+        return (Normal(given.mean, given.log_var, noise).sample(PRIOR),)
 
     def codes(self, x: Tensor) -> Tensor:
-        """(B, Z)."""
         return self.posterior(x).mean
 
     def log_categories(self, x: Tensor) -> Tensor:
@@ -209,8 +207,7 @@ class WeightedLatents(Latents):
         p = self._components(w)
         uniform = weight.new_full((p.mean.shape[1],), 1 / p.mean.shape[1])
         c = chosen_categories(uniform, noise, n, category)[:, :, None]
-        mean, log_var = (c * p.mean).sum(1), (c * p.log_var).sum(1)
-        return (mean + noise.normal(PRIOR, mean) * (0.5 * log_var).exp(),)
+        return (Normal((c * p.mean).sum(1), (c * p.log_var).sum(1), noise).sample(PRIOR),)
 
     def codes(self, x: Tensor) -> Tensor:
         """Means of z, (B, Z)."""

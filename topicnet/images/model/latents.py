@@ -62,12 +62,11 @@ class Latents(nn.Module, ABC):
 
     decodes_categories = False  # whether the decoder is told c
     least: Mapping[str, float] = MappingProxyType({})  # terms that cost so much in training, however small they are
-    code_widths: tuple[int, ...]
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.latent_dim, self.n_categories = sizes.latent_dim, sizes.n_categories
-        self.code_widths = (sizes.latent_dim,)
+        self.code_widths: tuple[int, ...] = (sizes.latent_dim,)
 
     @abstractmethod
     def draw(self, x: Tensor, noise: Noise) -> Draw:
@@ -143,11 +142,9 @@ class GaussianLatents(Latents):
         return (self.prior.sample(noise, self.head.mean.weight.new_empty(n, self.latent_dim)),)
 
     def codes(self, x: Tensor) -> Tensor:
-        """Means, (B, Z)."""
         return self.posterior(x).mean
 
     def start_from(self, pixels: Tensor) -> None:
-        """Of pseudo-inputs."""
         self.prior.start_from(pixels)
 
 
@@ -174,7 +171,6 @@ class PointLatents(Latents):
         return (self.prior.sample(noise, self.head.weight.new_empty(n, self.latent_dim)),)
 
     def codes(self, x: Tensor) -> Tensor:
-        """(B, Z)."""
         return cast(Tensor, self.head(self.body(x)))
 
 
@@ -293,7 +289,6 @@ class CategoricalLatents(Latents):
         return self.posterior(hidden, one_hot(logits.argmax(-1), logits)).mean
 
     def log_categories(self, x: Tensor) -> Tensor:
-        """(B, K)."""
         return cast(Tensor, self.category(self.body(x)).log_softmax(-1))
 
     def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
@@ -306,7 +301,6 @@ class CategoricalLatents(Latents):
         self.temperature.mul_(math.exp(-COOLING * epoch)).clamp_min_(TEMPERATURES[1])
 
     def settle(self, weights: Tensor) -> None:
-        """Keep q(c)."""
         self.category_weights.copy_(weights)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -10,34 +9,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from topicnet.core.counter_rng import PIXEL, Noise
+from topicnet.core.distributions import LOG_2_PI
 
-LOG_2_PI = math.log(2 * math.pi)
 LEVELS = 256.0  # of gray in a discretised logistic
 LOG_SCALE_RANGE = (-4.5, 0.0)
 LEAST_SHARE = 1e-7  # of a logistic's mass: what one gray level has at the least
 
 
 class Likelihood(nn.Module, ABC):
-    """A distribution over images of P pixels."""
-
-    binary = False  # whether it speaks of zeros and ones
-
-    def __init__(self, n_pixels: int) -> None:
-        super().__init__()
-        self.n_pixels = n_pixels
-
-    @property
-    def n_outputs(self) -> int:
-        """Numbers that it needs of the decoder, an image."""
-        return self.n_pixels
+    """A distribution over images of P pixels, given P numbers of the decoder for each."""
 
     @abstractmethod
     def nats(self, x: Tensor, out: Tensor) -> Tensor:
         """-log p(x | out) of images (B, P): (B,) nats."""
 
-    @abstractmethod
     def mean(self, out: Tensor) -> Tensor:
-        """Mean of the image, (B, P)."""
+        """Mean of the image, (B, P): as a rule the decoder gives its logit."""
+        return out.sigmoid()
 
     @abstractmethod
     def sample(self, out: Tensor, noise: Noise) -> Tensor:
@@ -47,15 +35,9 @@ class Likelihood(nn.Module, ABC):
 class Bernoulli(Likelihood):
     """Pixels that are one with a probability; the decoder gives its logit."""
 
-    binary = True
-
     def nats(self, x: Tensor, out: Tensor) -> Tensor:
         """Cross-entropy summed over pixels, (B,)."""
         return functional.binary_cross_entropy_with_logits(out, x, reduction="none").sum(-1)
-
-    def mean(self, out: Tensor) -> Tensor:
-        """Probabilities, (B, P)."""
-        return out.sigmoid()
 
     def sample(self, out: Tensor, noise: Noise) -> Tensor:
         """Zeros and ones, (B, P)."""
@@ -65,22 +47,21 @@ class Bernoulli(Likelihood):
 class Gaussian(Likelihood):
     """Normal pixels about the decoder's output, with one variance for all, which is learned."""
 
-    def __init__(self, n_pixels: int) -> None:
-        super().__init__(n_pixels)
+    def __init__(self) -> None:
+        super().__init__()
         # Narrow at first: a wide one explains the images without their codes, and stays so.
         self.log_var = nn.Parameter(torch.tensor(-4.0))
 
     def nats(self, x: Tensor, out: Tensor) -> Tensor:
         """Of a normal density: can be below 0, (B,)."""
         scaled = (x - out).square().sum(-1) * (-self.log_var).exp()
-        return 0.5 * (self.n_pixels * (LOG_2_PI + self.log_var) + scaled)
+        return 0.5 * (x.shape[-1] * (LOG_2_PI + self.log_var) + scaled)
 
     def mean(self, out: Tensor) -> Tensor:
         """The output itself, (B, P)."""
         return out
 
     def sample(self, out: Tensor, noise: Noise) -> Tensor:
-        """(B, P)."""
         return out + noise.normal(PIXEL, out) * (0.5 * self.log_var).exp()
 
 
@@ -90,8 +71,8 @@ class Logistic(Likelihood):
     Its scale is learned, one for all pixels (Tomczak & Welling 2018, reference code).
     """
 
-    def __init__(self, n_pixels: int) -> None:
-        super().__init__(n_pixels)
+    def __init__(self) -> None:
+        super().__init__()
         self.free_log_scale = nn.Parameter(torch.tensor(-2.0))
 
     @property
@@ -110,10 +91,6 @@ class Logistic(Likelihood):
         until = torch.where(bins < LEVELS - 1, upper.sigmoid(), 1.0)
         return -(until - below).clamp_min(LEAST_SHARE).log().sum(-1)
 
-    def mean(self, out: Tensor) -> Tensor:
-        """Means in (0, 1), (B, P)."""
-        return out.sigmoid()
-
     def sample(self, out: Tensor, noise: Noise) -> Tensor:
         """(B, P), within [0, 1]."""
         drawn = self.mean(out) + self.scale * noise.uniform(PIXEL, out).logit()
@@ -126,10 +103,6 @@ class SquaredError(Likelihood):
     def nats(self, x: Tensor, out: Tensor) -> Tensor:
         """Squared error, summed over pixels: (B,), no nats."""
         return (x - self.mean(out)).square().sum(-1)
-
-    def mean(self, out: Tensor) -> Tensor:
-        """Pixels in (0, 1), (B, P)."""
-        return out.sigmoid()
 
     def sample(self, out: Tensor, noise: Noise) -> Tensor:
         """The mean: the decoder is deterministic."""

@@ -47,11 +47,9 @@ class StandardPrior(Prior):
         return self.normal.kl(q)
 
     def log_density(self, z: Tensor) -> Tensor:
-        """(B,)."""
         return self.normal.log_density(z)
 
     def sample(self, noise: Noise, like: Tensor) -> Tensor:
-        """(B, Z)."""
         return self.normal.sample(noise, like)
 
 
@@ -63,11 +61,9 @@ class MixturePrior(Prior):
         self.mixture = GaussianMixture(n_components, latent_dim, learn_weights=False, spread=1.0)
 
     def log_density(self, z: Tensor) -> Tensor:
-        """(B,)."""
         return self.mixture.log_density(z)
 
     def sample(self, noise: Noise, like: Tensor) -> Tensor:
-        """(B, Z)."""
         return self.mixture.sample(noise, like)
 
 
@@ -100,13 +96,11 @@ class VampPrior(Prior):
         self.free_inputs.copy_(chosen + PSEUDO_SPREAD * noise.normal(PRIOR, chosen))
 
     def log_density(self, z: Tensor) -> Tensor:
-        """(B,)."""
         p = self._posterior(self.inputs)
         logs = expected_log_density(z, z.square(), p.mean, p.log_var)  # (B, K)
         return logs.logsumexp(-1) - math.log(len(p.mean)) - 0.5 * z.shape[1] * LOG_2_PI
 
     def sample(self, noise: Noise, like: Tensor) -> Tensor:
-        """(B, Z)."""
         p = self._posterior(self.inputs)
         which = noise.choice(COMPONENT, len(p.mean)).view(-1)
         return p.mean[which] + noise.normal(PRIOR, like) * (0.5 * p.log_var[which]).exp()

@@ -69,33 +69,16 @@ class Training:
         saved = None if checkpoints is None else checkpoints.newest()
         if saved is None:
             self._start(np.random.default_rng(start_seed))
-        finished = not self.interrupted()
-        penalty = self.vae.penalty
+        checkpoints = None if self.interrupted() else checkpoints
+        course, device, penalty = self.course, self.batches.device, self.vae.penalty
         # What a critic says falls and rises with the critic: it is no measure of which epoch was the best.
         judged = self.validation if penalty is None or penalty.critic is None else None
-        result = train(
-            self.vae,
-            self.batches,
-            judged,
-            self._schedule(),
-            TrainOptions(
-                self.course.max_epochs,
-                self.course.patience,
-                0.0,
-                train_seed,
-                self.batches.device,
-                normalise_gradients=self.course.normalise,
-                phases=self.vae.phases(self.parameters.get("critic_rate", 1.0)),
-            ),
-            TrainHooks(
-                self._measure,
-                self._intervene,
-                self.listener,
-                self.interrupted,
-                checkpoints=checkpoints if finished else None,
-                saved=saved,
-            ),
+        normalise, phases = course.normalise, self.vae.phases(self.parameters.get("critic_rate", 1.0))
+        options = TrainOptions(
+            course.max_epochs, course.patience, 0.0, train_seed, device, normalise_gradients=normalise, phases=phases
         )
+        hooks = TrainHooks(self._measure, self._intervene, self.listener, self.interrupted, checkpoints, saved)
+        result = train(self.vae, self.batches, judged, self._schedule(), options, hooks)
         self._settle()
         return result
 

@@ -16,48 +16,25 @@ RAMP_SHARE = 0.5  # of a run, until a capacity is whole
 
 @dataclass(frozen=True)
 class Variant:
-    """What makes a variant what it is.
+    """What makes a variant what it is."""
 
-    Attributes
-    ----------
-    summary : str
-        In a few words, with its source.
-    latents : str
-        gaussian, point, categorical, two-level, clustered or weighted.
-    prior : str
-        standard, mixture or vamp.
-    conditional, learned : bool
-        Of categorical latents: whether the encoder of z is told the category, and whether p(z | c) is learned.
-    likelihood : str
-        Unless another is asked for.
-    penalty : str or None
-    parameters : mapping of str to float or str
-        Their names and defaults.
-    weights : callable
-        From parameters to the weights of terms; those not named weigh 1.
-    targets : callable
-        From parameters and the number of categories to terms with a capacity: their most nats.
-    warms_up : bool
-        Whether the divergences are phased in.
-    pretrained : float
-        Share of the epochs spent on a start: an autoencoder for clustered latents, the plain bound before information.
-    drops : callable
-        From the number of epochs to the schedule's drops of the rate; None for the default course.
-    """
-
-    summary: str
-    latents: str = "gaussian"
-    prior: str = "standard"
-    conditional: bool = False
-    learned: bool = False
-    likelihood: str = "bernoulli"
-    penalty: str | None = None
-    parameters: Values = field(default_factory=dict)
+    summary: str  # in a few words, with its source
+    latents: str = "gaussian"  # or point, categorical, two-level, clustered, weighted
+    prior: str = "standard"  # or mixture, vamp
+    conditional: bool = False  # of categorical latents: the encoder of z is told the category
+    learned: bool = False  # of categorical latents: p(z | c) is
+    likelihood: str = "bernoulli"  # unless another is asked for
+    penalty: str | None = None  # see `building`
+    parameters: Values = field(default_factory=dict)  # their names and defaults
+    # From parameters to the weights of terms; those not named weigh 1.
     weights: Callable[[Mapping[str, float]], dict[str, float]] = lambda p: {}
+    # From parameters and the number of categories to terms with a capacity: their most nats.
     targets: Callable[[Mapping[str, float], int], dict[str, float]] = lambda p, k: {}
-    warms_up: bool = False
-    two_phases: bool = False
+    warms_up: bool = False  # the divergences are phased in
+    two_phases: bool = False  # the encoder fools its critic in a step of its own
+    # Share of the epochs spent on a start: an autoencoder for clustered latents, the plain bound before information.
     pretrained: float = 0.0
+    # From the number of epochs to the schedule's drops of the rate; None for the default course.
     drops: Callable[[int], tuple[tuple[float, float], ...]] | None = None
 
     @property

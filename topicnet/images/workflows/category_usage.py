@@ -19,21 +19,11 @@ LABEL = "label_"  # begins the name of a label's column
 
 @dataclass(frozen=True)
 class CategoryUsage:
-    """How probable categories are.
+    """How probable categories are."""
 
-    Attributes
-    ----------
-    q_c : ndarray of shape (K,)
-        q(c): the mean of q(c | x) over the training images.
-    labels : list of int
-        In ascending order; none where they are not known.
-    of_labels : ndarray of shape (L, K)
-        q(c | label): the mean of q(c | x) over the images of a label.
-    """
-
-    q_c: NDArray[np.float64]
-    labels: list[int]
-    of_labels: NDArray[np.float64]
+    q_c: NDArray[np.float64]  # (K,) q(c): the mean of q(c | x) over the training images
+    labels: list[int]  # (L,) in ascending order; none where they are not known
+    of_labels: NDArray[np.float64]  # (L, K) q(c | label): the mean of q(c | x) over the images of a label
 
     def table(self) -> pl.DataFrame:
         """The table of categories.csv: a row a category, a column for q(c) and one for each label."""

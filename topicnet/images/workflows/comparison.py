@@ -29,22 +29,12 @@ Progress = Callable[[], AbstractContextManager[Reporter]]
 
 @dataclass(frozen=True)
 class ComparedFit:
-    """One fit of a comparison.
-
-    Attributes
-    ----------
-    variant : str
-    seed : int
-    found : dict
-        Seconds, how training ended, and what `evaluate` found; empty for a fit that failed.
-    error : str or None
-        Why it failed.
-    """
+    """One fit of a comparison."""
 
     variant: str
     seed: int
-    found: dict[str, Any]
-    error: str | None = None
+    found: dict[str, Any]  # seconds, how training ended, and what `evaluate` found; empty for a fit that failed
+    error: str | None = None  # why it failed
 
     def scores(self) -> dict[str, float]:
         """Return the scores of `COLUMNS` that the fit has."""
@@ -81,29 +71,14 @@ class ComparedFit:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Variants side by side.
+    """Variants side by side."""
 
-    Attributes
-    ----------
-    status : str
-        "complete", or "interrupted" after Ctrl-C: it holds what was finished by then.
-    data : dict
-        Name and checksum of the images, and how many test images there are.
-    config : dict
-        The configuration of all fits.
-    seeds, n_importance : int
-        Fits of each variant, and draws for each image.
-    rows : list of ComparisonRow
-        A row a variant: each of `COLUMNS`, None where the variant has no such number.
-    fits : list of ComparedFit
-    """
-
-    status: str
-    data: dict[str, Any]
-    config: dict[str, Any]
-    seeds: int
-    n_importance: int
-    rows: list[ComparisonRow]
+    status: str  # "complete", or "interrupted" after Ctrl-C: it holds what was finished by then
+    data: dict[str, Any]  # name and checksum of the images, and how many test images there are
+    config: dict[str, Any]  # of all fits
+    seeds: int  # fits of each variant
+    n_importance: int  # draws for each image
+    rows: list[ComparisonRow]  # a row a variant: each of `COLUMNS`, None where the variant has no such number
     fits: list[ComparedFit]
 
     def record(self) -> dict[str, Any]:

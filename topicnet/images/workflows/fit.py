@@ -47,31 +47,20 @@ from topicnet.storage.run_folder import (
 from topicnet.training.resumable import unfinished_fit
 
 SPLITS = ("train", "validation", "test")
+# Options that are other parameters of the estimator by name.
+PARAMETERS = {"categories": "n_categories", "layers": "n_layers", "epochs": "max_epochs", "seed": "random_state"}
 
 
 @dataclass(frozen=True, eq=False)
 class ImageRun:
-    """A fitted image model and how it came about.
-
-    Attributes
-    ----------
-    model : ImageVAE
-    shape : (int, int) or None
-        Height and width of an image; None for vectors.
-    metrics, record : dict
-        What metrics.json and run.json hold.
-    shares : CategoryUsage or None
-        q(c) and q(c | label) over the training images; None without categories.
-    left_out : str or None
-        Why some pictures were not drawn, of a run that was just written.
-    """
+    """A fitted image model and how it came about."""
 
     model: ImageVAE
-    shape: tuple[int, int] | None
-    metrics: dict[str, Any]
-    record: dict[str, Any]
-    shares: CategoryUsage | None
-    left_out: str | None = None
+    shape: tuple[int, int] | None  # height and width of an image; None for vectors
+    metrics: dict[str, Any]  # what metrics.json holds
+    record: dict[str, Any]  # what run.json holds
+    shares: CategoryUsage | None  # q(c) and q(c | label) over the training images; None without categories
+    left_out: str | None = None  # why some pictures were not drawn, of a run that was just written
 
     @property
     def interrupted(self) -> bool:
@@ -103,25 +92,8 @@ class ImageRun:
 
 def estimator_of(config: ImageConfig) -> ImageVAE:
     """Make the configured estimator and check its parameters, before any work is done."""
-    model = ImageVAE(
-        config.variant,
-        latent_dim=config.latent_dim,
-        n_categories=config.categories,
-        hidden_dim=config.hidden_dim,
-        n_layers=config.layers,
-        likelihood=config.likelihood,
-        estimator=config.estimator,
-        parameters=dict(config.parameters),
-        batch_size=config.batch_size,
-        max_epochs=config.epochs,
-        learning_rate=config.learning_rate,
-        warm_up=config.warm_up,
-        schedule=config.schedule,  # type: ignore[arg-type]  # checked below
-        optimizer=config.optimizer,  # type: ignore[arg-type]
-        patience=config.patience,
-        device=config.device,
-        random_state=config.seed,
-    )
+    given = config.model_dump(exclude={"data"})
+    model = ImageVAE(**{PARAMETERS.get(option, option): value for option, value in given.items()})
     model.check_parameters()
     choose_device(config.device)
     return model

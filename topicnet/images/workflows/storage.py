@@ -26,18 +26,10 @@ ENDLESS = ("inf", "-inf")  # as `json_parameters` writes them
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A fitted model with the form of its images.
+    """A fitted model with the form of its images."""
 
-    Attributes
-    ----------
-    model : ImageVAE
-        Fitted; on the CPU once it is loaded.
-    shape : (int, int) or None
-        Height and width of an image; None for vectors.
-    """
-
-    model: ImageVAE
-    shape: tuple[int, int] | None
+    model: ImageVAE  # on the CPU once it is loaded
+    shape: tuple[int, int] | None  # height and width of an image; None for vectors
 
 
 def save_model(saved: SavedModel, folder: Path) -> None:

@@ -142,22 +142,12 @@ def read_dims(text: str, latent_dim: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Traversal:
-    """Images decoded as one latent dimension after the other goes through its values, all else held.
-
-    Attributes
-    ----------
-    dims : list of int
-    values : ndarray of shape (n_dims, n_steps)
-        Of the dimension that moves.
-    images : ndarray of shape (n_dims, n_steps, P)
-    category : int or None
-        That all are decoded with, where the decoder is told one.
-    """
+    """Images decoded as one latent dimension after the other goes through its values, all else held."""
 
     dims: list[int]
-    values: NDArray[np.float32]
-    images: NDArray[np.float32]
-    category: int | None
+    values: NDArray[np.float32]  # (n_dims, n_steps) of the dimension that moves
+    images: NDArray[np.float32]  # (n_dims, n_steps, P)
+    category: int | None  # that all are decoded with, where the decoder is told one
 
     def picture(self, shape: Shape, title: str) -> bytes:
         """A row of images for each dimension, or of vectors a curve of each value: a PNG."""
