@@ -146,7 +146,7 @@ def main() -> None:
             drawn = torch.Generator().manual_seed(0)
             beta = torch.randn(n_topics, counts.shape[1], generator=drawn).mul(2).softmax(-1)
             found = Found()
-            with chosen_threads(), keep_freed_memory():
+            with chosen_threads(), keep_freed_memory(beta.numel() * beta.element_size()):
                 for batch in batches:
                     theta = torch.randn(batch.n_docs, n_topics, generator=drawn).mul(2).softmax(-1)
                     found.add(fused, theta, beta, batch, given.rounds)

@@ -5,15 +5,21 @@ import os
 import platform
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from topicnet.runtime import allocator
+from topicnet.runtime.reporter import Reporter
+from topicnet.training.progress import Progress
+from topicnet.workflows.config import FitConfig
+from topicnet.workflows.engine import HERE, ModelPlan, learn, learn_tuned
+from topicnet.workflows.follower import engine_of
 
 SCRIPT = """
 import contextlib, json, resource, sys
 import torch
-from topicnet.runtime.allocator import kept_memory
+from topicnet.runtime.allocator import keep_freed_memory
 
 largest = int(sys.argv[1])
 
@@ -32,11 +38,9 @@ def pages(steps):
 step()
 without = pages(3)
 before = resident()
-with kept_memory(largest) as tidy:
+with keep_freed_memory(largest) as tidy:
     [step() for _ in range(8)]  # it takes some, until every array has found its place
-    with kept_memory(largest):
-        inside = pages(3)
-    still = pages(3)  # the one inside has ended
+    inside = pages(3)
     kept = resident()
     tidy()
     tidied = resident()
@@ -58,7 +62,6 @@ def test_large_arrays_are_made_of_what_was_freed():
     found = measured(allocator.LEAST_ARRAY)
     assert found["without"] > 1_000
     assert found["inside"] < found["without"] / 20
-    assert found["still"] < found["without"] / 20
     assert found["kept"] > found["before"] + 140e6  # all three arrays, after they were freed
     assert found["tidied"] < found["before"] + 20e6
     assert found["afterwards"] > found["without"] / 10  # fetched anew, all or in part
@@ -85,3 +88,39 @@ def test_systems_with_another_c_library_are_left_alone(monkeypatch):
             tidy()
     finally:
         allocator._library.cache_clear()
+
+
+def test_the_command_line_alone_tunes_it():
+    assert HERE.learn is learn  # of topicnet.fit
+    with engine_of(FitConfig(corpus="lee")) as engine:
+        assert engine.learn is learn_tuned
+
+
+@pytest.mark.parametrize(("tuned", "n_words"), [(learn, 1 << 22), (learn_tuned, 1 << 22), (learn_tuned, 10)])
+def test_memory_is_released_after_epochs_of_large_models(monkeypatch, tuned, n_words):
+    done = []
+
+    class Library:
+        def mallopt(self, option, value):
+            done.append("tuned")
+
+        def malloc_trim(self, left):
+            done.append("released")
+
+    class Model:
+        n_topics = hidden_dim = 1
+
+        def fit(self, counts, listener, checkpoints):
+            for progress in (Progress("start", 1, 2, 0.0), Progress("start", 2, 2, 0.0), Progress("train", 1, 9, 0.0)):
+                done.append(progress.stage)
+                if listener:
+                    listener(progress)
+
+    monkeypatch.setattr(allocator, "_library", Library)
+    corpus = SimpleNamespace(counts=None, vocab_size=n_words)
+    assert not tuned(ModelPlan("etm", 1, 0, "cpu", {}, None), Model(), corpus, None, Reporter())
+    stages = [what for what in done if what != "tuned"]
+    if tuned is learn or n_words == 10:
+        assert done == ["start", "start", "train"]
+    else:
+        assert stages == ["start", "start", "released", "train", "released", "released"]

@@ -24,6 +24,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from topicnet.errors import TopicnetError
+from topicnet.runtime.allocator import keep_freed_memory
 from topicnet.runtime.memory import peak_memory_bytes
 from topicnet.storage import atomic
 from topicnet.storage.formats import json_text
@@ -231,12 +232,15 @@ def fit_cell(folder: Path, cell: Cell) -> FittedCell:
     """Fit a cell to ``folder/train``, score it there and on ``folder/test``, and save its topics."""
     from topicnet.experiments.baselines import BASELINES
     from topicnet.models import MODELS, TopicModel
+    from topicnet.workflows.engine import largest_array
 
     train, test = (Corpus.load(folder / name) for name in ("train", "test"))
     kind: Any = MODELS[cell.model] if cell.model in MODELS else BASELINES[cell.model]
     model = kind(cell.n_topics, random_state=cell.seed, **cell.parameters)
+    neural = isinstance(model, TopicModel)
     began = time.perf_counter()
-    model.fit(train.counts)
+    with keep_freed_memory(largest_array(model, train.vocab_size) if neural else 0):
+        model.fit(train.counts)
     seconds = time.perf_counter() - began
     memory = peak_memory_bytes()
     found = topic_scores(model.components_, reference_over(train, train.vocabulary))
@@ -247,7 +251,6 @@ def fit_cell(folder: Path, cell: Cell) -> FittedCell:
         judged = label_scores((model.transform(train.counts), train.counts, labels), None, classify=False)
     with atomic.atomic_file(folder / "cells" / f"{cell.name}.npy", overwrite=True) as part, part.open("wb") as handle:
         np.save(handle, np.asarray(model.components_, dtype=np.float32), allow_pickle=False)
-    neural = isinstance(model, TopicModel)
     return FittedCell(
         cell=cell,
         seconds=seconds,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -18,23 +18,25 @@ from typing import Any
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
 # glibc's own values in a process that has freed a large array.
 LARGEST_THRESHOLD, USUAL_MMAPS = 32 << 20, 65_536
+LEAST_ARRAY = 8 << 20  # bytes: glibc keeps enough for smaller arrays
 KEPT = 2**31 - 1  # bytes at the end of the heap
 
 
 @contextmanager
-def keep_freed_memory() -> Iterator[None]:
+def keep_freed_memory(largest: int) -> Iterator[Callable[[], None]]:
     """Keep memory that is freed inside the block for the arrays that are made next; release it at the end.
 
-    Does nothing on systems other than Linux with glibc, or where the environment has settings for glibc's malloc.
+    Yields a function that releases it earlier. Does nothing where the largest array, of this many bytes, is small, on
+    systems other than Linux with glibc, or where the environment has settings for glibc's malloc.
     """
-    library = _library()
+    library = _library() if largest >= LEAST_ARRAY else None
     if library is None:
-        yield
+        yield lambda: None
         return
     library.mallopt(MMAP_MAX, 0)
     library.mallopt(TRIM_THRESHOLD, KEPT)
     try:
-        yield
+        yield lambda: library.malloc_trim(0)
     finally:
         # Once set, they no longer grow by themselves: set them to the values that they grow to.
         library.mallopt(MMAP_THRESHOLD, LARGEST_THRESHOLD)

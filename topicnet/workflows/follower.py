@@ -13,7 +13,7 @@ from topicnet.runtime.interrupt import deferred_interrupt
 from topicnet.runtime.reporter import Reporter
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import Counting, read_corpus
-from topicnet.workflows.engine import HERE, Engine, check_size, learn
+from topicnet.workflows.engine import Engine, check_size, learn_tuned
 from topicnet.workflows.fit import FitJob
 
 
@@ -34,7 +34,7 @@ def engine_of(config: FitConfig) -> Iterator[Engine | None]:
         if world is not None and not world.is_rank_zero:
             yield None
         elif config.engine == "local":
-            yield HERE
+            yield Engine(learn=learn_tuned)
         elif world is not None:
             raise InputError(
                 "--engine ray given to a process of torchrun: start it alone, Ray starts its workers itself"
@@ -67,7 +67,7 @@ def follow_fit(job: FitJob) -> tuple[bool, bool]:
             for number in range(job.seeds):
                 plan = job.model.with_seed(number)
                 model = plan.build()
-                interrupted = learn(plan, model, corpus, None, reporter)
+                interrupted = learn_tuned(plan, model, corpus, None, reporter)
                 if number == 0 or not interrupted:
                     fit_for_use = fit_for_use or model.health_.fit_for_use
                 if interrupted:

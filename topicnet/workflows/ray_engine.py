@@ -28,7 +28,7 @@ from topicnet.storage import atomic
 from topicnet.text.corpus import Corpus
 from topicnet.training.progress import Progress
 from topicnet.workflows.bundle import Bundle, load_bundle, save_bundle
-from topicnet.workflows.engine import Engine, ModelPlan, learn
+from topicnet.workflows.engine import Engine, ModelPlan, learn_tuned
 
 MOST_RESTARTS = 10
 ASKED_EVERY = 0.5  # seconds
@@ -270,7 +270,7 @@ def _learn_here(told: dict[str, Any], is_rank_zero: bool, pressed: threading.Eve
         _await_lock(place)
     corpus = Corpus.load(told["counts"])
     model = plan.build()
-    interrupted = learn(plan, model, corpus, place, reporter)
+    interrupted = learn_tuned(plan, model, corpus, place, reporter)
     if is_rank_zero:
         atomic.remove(Path(told["fitted"]))  # of an earlier start
         with atomic.atomic_folder(Path(told["fitted"]), overwrite=False) as folder:

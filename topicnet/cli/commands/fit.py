@@ -39,16 +39,14 @@ def fit(
     config = read_config(given.pop("config"), _merged_parameters(given) | {"corpus": one_or_several(corpus)})
     resolve_source(config).check_there()  # input errors are reported before seconds of imports
     from topicnet.cli.printing.topics import ending_of, print_fit
-    from topicnet.runtime.allocator import keep_freed_memory
     from topicnet.workflows.fit import fit_to_folder, resolve_job
     from topicnet.workflows.follower import engine_of, follow_fit
 
     with engine_of(config) as engine:
         job = resolve_job(config)
         if engine is None:  # another process prints and writes
-            with keep_freed_memory():
-                return ending_of(*follow_fit(job), strict=shown["strict"])
-        with keep_freed_memory(), show_progress(shown["quiet"], began) as reporter:
+            return ending_of(*follow_fit(job), strict=shown["strict"])
+        with show_progress(shown["quiet"], began) as reporter:
             run, target = fit_to_folder(job, destination, reporter, engine)
         print_fit(run, target, **shown)
         return ending_of(run.interrupted, run.health.fit_for_use, strict=shown["strict"])
