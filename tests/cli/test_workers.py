@@ -67,7 +67,9 @@ def processes() -> dict[int, tuple[int, str]]:
 def cutters_of(pid: int) -> list[int]:
     """The processes that cut text for another."""
     found = processes().items()
-    return sorted(child for child, (parent, command) in found if parent == pid and "LokyProcess" in command)
+    return sorted(
+        child for child, (parent, command) in found if parent == pid and "topicnet.text.tokens.multiprocess" in command
+    )
 
 
 @contextmanager

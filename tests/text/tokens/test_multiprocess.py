@@ -1,12 +1,12 @@
 """Cutting text in several processes gives the words that one gives, and leaves no process behind."""
 
-import multiprocessing
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
-import time
+from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 
 import polars as pl
@@ -44,9 +44,8 @@ def many(lang: str, n_texts: int = 400) -> pl.Series:
     return pl.Series("token", [None, "", *texts, "?!", ""], dtype=pl.String)
 
 
-def processes() -> list[int]:
-    """Return the processes of the pools of this process."""
-    return [child.pid for child in multiprocessing.active_children() if child.pid is not None]
+def are_gone(cutter: MultiprocessTokenizer) -> bool:
+    return all(process.popen.returncode is not None for process in cutter.processes)
 
 
 def cutter_of(options: TextOptions) -> MultiprocessTokenizer:
@@ -83,8 +82,10 @@ def test_several_processes_find_the_words_of_one(kind: str) -> None:
             found = several.tokens(texts)
             assert found.equals(expected, check_dtypes=True, check_names=True)
         assert several.tokens(texts[:0]).equals(expected[:0], check_dtypes=True)
-        assert len(processes()) == 2
-    assert processes() == []
+        cutter = cutter_of(several)
+        assert len(cutter.processes) == 2
+        assert not are_gone(cutter)
+    assert are_gone(cutter)
 
 
 def test_counts_are_the_same_to_the_bit() -> None:
@@ -115,40 +116,42 @@ def test_processes_of_our_own_choice_wait_until_they_are_worth_it(monkeypatch: p
     expected = TextOptions("zh").tokens(texts)
     with tokenize_in_processes(TextOptions("zh"), 2, at_once=False) as options:
         assert options.tokens(texts[:100]).equals(expected[:100])
-        assert processes() == []
+        assert cutter_of(options).processes == []
     monkeypatch.setattr(spreading, "WORTH_STARTING", 1e-9)
     with tokenize_in_processes(TextOptions("zh"), 2, at_once=False) as options:
         assert options.tokens(texts).equals(expected)  # the first piece here, the others there
-        assert processes()
+        assert cutter_of(options).processes
 
 
 def test_a_process_that_is_killed_is_said_in_one_line() -> None:
     texts = many("ja")
     with tokenize_in_processes(TextOptions("ja"), 2) as options:
         options.tokens(texts)
-        os.kill(processes()[0], signal.SIGKILL)
+        cutter = cutter_of(options)
+        os.kill(cutter.processes[0].popen.pid, signal.SIGKILL)
         with pytest.raises(InputError, match=r"one of the processes .* ended from outside by SIGKILL") as caught:
             options.tokens(texts)
     assert str(caught.value).isprintable()
     assert "--workers" in str(caught.value)
-    assert processes() == []
+    assert are_gone(cutter)
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("zh", "nonsense", False, False), "--tokenizer 'nonsense' given"),
-        ((), "could not be cut into words (TypeError: "),
+        ((), "could not be cut into words (ValueError: "),
     ],
 )
 def test_what_goes_wrong_there_is_said_here(arguments: tuple[object, ...], said: str) -> None:
     with tokenize_in_processes(TextOptions("zh"), 2) as options:
-        cutter_of(options)._arguments = arguments  # type: ignore[assignment]
+        cutter = cutter_of(options)
+        cutter._arguments = arguments
         with pytest.raises(InputError) as caught:
             options.tokens(many("zh"))
     assert said in str(caught.value)
     assert str(caught.value).isprintable()
-    assert processes() == []
+    assert are_gone(cutter)
 
 
 @pytest.mark.parametrize("workers", [0, -1, 257, 1.5, True, "2"])
@@ -159,51 +162,43 @@ def test_a_number_of_processes_that_cannot_be(workers: object) -> None:
         pass
 
 
-SCRIPT = """
-import multiprocessing, os, sys
-import polars as pl
-from topicnet.text.tokens.multiprocess import tokenize_in_processes
-from topicnet.text.tokens.options import TextOptions
-
-with tokenize_in_processes(TextOptions("zh"), 2) as options:
-    options.tokens(pl.Series(["银行提高了贷款利率" * 100] * 40))
-    print(*[child.pid for child in multiprocessing.active_children()], flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_processes_end_with_one_that_is_killed(tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "error", "-c", SCRIPT]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path) as parent:
-        assert parent.stdout is not None
-        pids = [int(pid) for pid in parent.stdout.readline().split()]
-        parent.kill()
-    assert len(pids) == 2
-    until = time.monotonic() + 20
-    while any(is_alive(pid) for pid in pids):
-        assert time.monotonic() < until, "processes were left behind"
-        time.sleep(0.05)
+@pytest.mark.parametrize("sent", [b"", b"\0\0", struct.pack("!i", 100) + b"half"])
+def test_a_process_ends_when_who_asks_has_gone(tmp_path: Path, sent: bytes) -> None:
+    here, there = Pipe()
+    with there:
+        fd = there.fileno()
+        command = [sys.executable, "-P", "-m", "topicnet.text.tokens.multiprocess", str(fd)]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, pass_fds=[fd]
+        )  # fmt: skip
+    os.write(here.fileno(), sent)
+    here.close()
+    assert process.communicate(timeout=60) == (b"", b"")
+    assert process.returncode == 0
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def test_processes_import_no_torch_and_print_nothing_there(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_process_that_is_killed_in_an_answer_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = many("zh", 20_000)
     with tokenize_in_processes(TextOptions("zh"), 2) as options:
-        options.tokens(many("zh"))
-        pool = cutter_of(options)._pool
-        assert pool is not None
-        assert not pool.submit(eval, "'torch' in __import__('sys').modules").result()
-        pool.submit(print, "printed by a library").result()
-    assert capfd.readouterr().out == ""
+        options.tokens(texts[:400])
+        victim = cutter_of(options).processes[0]
+        received = Connection.recv
 
+        def kill_then_receive(pipe: Connection) -> object:
+            if pipe is victim.pipe:
+                pipe.poll(None)  # the answer, more than a pipe holds, has begun to arrive
+                os.kill(victim.popen.pid, signal.SIGKILL)
+            return received(pipe)
 
-def test_more_text_finds_more_processes() -> None:
-    with tokenize_in_processes(TextOptions("zh"), 3) as options:
-        for n_processes, texts in ((1, many("zh", 100)), (3, many("zh", 2_000)), (3, many("zh", 100))):
+        monkeypatch.setattr(Connection, "recv", kill_then_receive)
+        with pytest.raises(InputError, match="ended from outside by SIGKILL"):
             options.tokens(texts)
-            assert len(processes()) == n_processes
+
+
+def test_processes_import_no_torch_and_print_nothing_here(tmp_path: Path) -> None:
+    script = (
+        "import sys, topicnet.text.tokens.multiprocess as m\n"
+        "m._tokenizer('zh', None, False, False); print([n for n in ('torch', 'joblib') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout == "[]\n"

@@ -1,23 +1,26 @@
-"""Tokenise in several processes with loky, for tokenizers that keep one core busy.
+"""Tokenise in several processes, for tokenizers that keep one core busy.
 
-The calling process reads, counts and infers. It gets the same words as from its own tokenizer, in the same order.
+Each process is ``python -m topicnet.text.tokens.multiprocess`` and has a pipe to itself, so that its end, even in the
+middle of an answer, is noticed. The calling process reads, counts and infers. It gets the same words as from its own
+tokenizer, in the same order.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import replace
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
-from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, Pipe
+from queue import Empty, SimpleQueue
 
 import numpy as np
 import polars as pl
@@ -33,7 +36,6 @@ WORTH_STARTING = 3.0  # seconds of tokenising before processes are started unask
 PIECES = 4  # of a batch, for each process: the others wait for the last to end
 LEAST_BYTES = 20_000  # of a piece
 WAIT = 0.1  # seconds
-ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}  # in the environment of each process
 Arguments = tuple[str, str | None, bool, bool]  # of choose_tokenizer
 
 
@@ -77,58 +79,90 @@ def tokenize_in_processes(options: TextOptions, workers: int, *, at_once: bool =
         tokenizer.close()
 
 
+@dataclass(frozen=True)
+class _Process:
+    """A process that tokenises, and the pipe to it."""
+
+    popen: subprocess.Popen[bytes]
+    pipe: Connection
+
+
 class MultiprocessTokenizer:
-    """The tokenizer of some options in a pool of processes; `tokenize_in_processes` explains the parameters."""
+    """The tokenizer of some options in several processes; `tokenize_in_processes` explains the parameters.
+
+    Another process is started when a piece of text finds all others busy.
+    """
 
     def __init__(self, options: TextOptions, workers: int, at_once: bool) -> None:
+        self.workers = workers
+        self.processes: list[_Process] = []
         self._here = options.segmenter
         self._arguments: Arguments = (
             options.lang, options.tokenizer, options.lemmatize, options.cleaning.keep_numbers,
         )  # fmt: skip
         self._seconds_here = WORTH_STARTING if at_once else 0.0
-        self._most = workers
-        self._workers = 0
-        self._pool: Executor | None = None
+        self._free: SimpleQueue[_Process] = SimpleQueue()
+        self._threads = ThreadPoolExecutor(workers)  # one waits for each process
+        self._starting = threading.Lock()
+        self._closed = False
 
     def __call__(self, texts: pl.Series) -> pl.Series:
         """Return the words of each text."""
-        pieces = _pieces(texts, self._most * PIECES)
+        pieces = _pieces(texts, self.workers * PIECES)
         words: list[pl.Series] = []
         while pieces and self._seconds_here < WORTH_STARTING:
             began = time.perf_counter()
             words.append(self._here(pieces.pop(0)))
             self._seconds_here += time.perf_counter() - began
-        try:
-            words += [_result(answer).rename(texts.name) for answer in self._submit(pieces)]
-        except BrokenProcessPool as error:
-            raise InputError(_ended(str(error))) from error
+        answers = [self._threads.submit(self._ask, piece) for piece in pieces]
+        words += [_result(answer) for answer in answers]
         return pl.concat(words) if len(words) > 1 else words[0]
 
     def close(self) -> None:
         """End the processes, whatever they are doing."""
-        if self._pool is not None:
-            self._pool.shutdown(kill_workers=True)  # type: ignore[call-arg]
+        with self._starting:
+            self._closed = True
+        for process in self.processes:
+            with suppress(ProcessLookupError):  # it has ended by itself
+                os.killpg(process.popen.pid, signal.SIGKILL)
+        self._threads.shutdown(cancel_futures=True)
+        for process in self.processes:
+            process.popen.wait()
+            process.pipe.close()
 
-    def _submit(self, pieces: list[pl.Series]) -> list[Future[pl.Series]]:
-        if not pieces:
-            return []
-        if min(self._most, len(pieces)) > self._workers:
-            self._start(self._most if self._workers else min(self._most, len(pieces)))
-        assert self._pool is not None
-        # Ctrl-C is for this process, which then ends the others: they begin with the signal blocked.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    def _ask(self, texts: pl.Series) -> pl.Series:
+        """Have one process tokenise texts."""
         try:
-            return [self._pool.submit(_tokenize, self._arguments, piece) for piece in pieces]
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            process = self._free.get_nowait()
+        except Empty:
+            process = self._start()
+        try:
+            process.pipe.send((self._arguments, texts))
+            answer: pl.Series | InputError = process.pipe.recv()
+        except (OSError, EOFError) as error:
+            raise InputError(_ended(process.popen)) from error
+        if isinstance(answer, InputError):
+            raise answer
+        self._free.put(process)
+        return answer.rename(texts.name)
 
-    def _start(self, workers: int) -> None:
-        from joblib.externals.loky import ProcessPoolExecutor
-
-        self.close()
-        resource_tracker.ensure_running()  # it would unblock the signal
-        self._workers = workers
-        self._pool = ProcessPoolExecutor(workers, initializer=_begin, initargs=(os.getpid(),), env=ONE_THREAD)
+    def _start(self) -> _Process:
+        environment = os.environ | {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        with self._starting:
+            if self._closed:
+                raise InputError("the text is not cut any more: ask within the block of tokenize_in_processes()")
+            here, there = Pipe()
+            with there:
+                # A session to itself: Ctrl-C is for this process, which then ends the others. Whatever a library
+                # prints goes to standard error.
+                popen = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "topicnet.text.tokens.multiprocess", str(there.fileno())],
+                    stdin=subprocess.DEVNULL, stdout=2, pass_fds=[there.fileno()], env=environment,
+                    start_new_session=True,
+                )  # fmt: skip
+            process = _Process(popen, here)
+            self.processes.append(process)
+        return process
 
 
 def _pieces(texts: pl.Series, most: int) -> list[pl.Series]:
@@ -148,39 +182,39 @@ def _result(answer: Future[pl.Series]) -> pl.Series:
     return answer.result()
 
 
-def _ended(reason: str) -> str:
-    """Describe the end of a process, from the exit codes in the message of loky."""
-    name = re.search(r"\bSIG[A-Z0-9]+", reason)
-    status = re.search(r"\bEXIT\((\d+)\)", reason)
-    how = f"was ended from outside by {name[0]}" if name else f"ended with status {status[1]}" if status else "ended"
-    hint = "; where memory is short, fewer --workers need less" if name and name[0] == "SIGKILL" else ""
+def _ended(process: subprocess.Popen[bytes]) -> str:
+    """Describe the end of a process."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(WAIT)
+    status = process.poll()
+    how = "ended" if status is None else f"ended with status {status}"
+    if status is not None and status < 0:
+        how = f"was ended from outside by {signal.Signals(-status).name}"
+    hint = "; where memory is short, fewer --workers need less" if status == -signal.SIGKILL else ""
     return f"one of the processes that cut the text into words {how}: start again{hint}"
-
-
-def _begin(parent: int) -> None:
-    """Prepare a process of the pool."""
-    os.setsid()  # out of reach of the terminal's signals
-    os.dup2(2, 1)  # standard output is for results alone
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
 
 
 _tokenizer = cache(choose_tokenizer)
 
 
-def _tokenize(arguments: Arguments, texts: pl.Series) -> pl.Series:
-    """Tokenise in a process of the pool."""
+def _answer(arguments: Arguments, texts: pl.Series) -> pl.Series | InputError:
     try:
-        return _tokenizer(*arguments)(texts)
-    except TopicnetError:
-        raise
+        lang, kind, lemmatize, numbers = arguments
+        return _tokenizer(lang, kind, lemmatize, numbers)(texts)
+    except TopicnetError as error:
+        return InputError(str(error))
     except (Exception, pl.exceptions.PanicException) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise InputError(
+        return InputError(
             f"the text could not be cut into words ({reason}): with one worker the whole of what is wrong is shown"
-        ) from None
+        )
+
+
+def _serve(pipe: Connection) -> None:
+    with pipe, suppress(EOFError, OSError):  # the calling process has ended
+        while True:
+            pipe.send(_answer(*pipe.recv()))
+
+
+if __name__ == "__main__":
+    _serve(Connection(int(sys.argv[1])))
