@@ -188,8 +188,9 @@ class WeightedLatents(Latents):
         p = self._components(w)
         log_p_c = p.log_density(z[:, None]).log_softmax(-1)  # (B, K)
         posterior = Normal(q.mean[:, None], q.log_var[:, None])
+        kl_c = kl_from_uniform(log_p_c)
         kl_z = (log_p_c.exp() * posterior.kl_from(p)).sum(-1)
-        terms = {"kl_z": kl_z, "kl_w": self.standard.kl(q_w), "kl_c": kl_from_uniform(log_p_c)}
+        terms = {"kl_z": kl_z, "kl_w": self.standard.kl(q_w), "kl_c": kl_c}
         return Draw(q, z, (z,), terms, log_p_c)
 
     def weighted(self, x: Tensor, noise: Noise) -> Weighted:
