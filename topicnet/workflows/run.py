@@ -21,7 +21,7 @@ from topicnet.workflows.bundle import Bundle, load_bundle, save_bundle
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import kept_columns
 from topicnet.workflows.tables import doc_topic_table, passage_table, read_doc_topic, read_kept, topic_word_table
-from topicnet.workflows.topics import ENTRIES, TABLE_WORDS
+from topicnet.workflows.topics import ENTRIES, TABLE_WORDS, TopicTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,6 +113,10 @@ class Run:
         """The n most probable words of each topic."""
         table = top_words(self.model.components_, n)
         return [[self.vocabulary[i] for i in row] for row in table]
+
+    def topic_table(self, n: int = 10) -> TopicTable:
+        """The topics as `topicnet topics` prints them, with their n most probable words."""
+        return TopicTable(self.sizes.tolist(), self.coherence.tolist(), self.top_words(n))
 
     def topics(self, n: int = 10) -> pd.DataFrame:
         """Table of topics: proportion of the corpus, NPMI and the n most probable words."""

@@ -8,13 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from topicnet.storage.formats import unguarded
 from topicnet.storage.run_folder import RECORD, check_unchanged, damaged, read_json, read_record
-
-if TYPE_CHECKING:
-    from topicnet.workflows.run import Run
 
 TABLE_WORDS = 50  # words of each topic in topic_word.csv
 ENTRIES = {"files": dict, "config": dict}  # that run.json has at least
@@ -38,14 +34,12 @@ class TopicTable:
     npmi: Sequence[float]
     words: list[list[str]]
 
-    @classmethod
-    def of(cls, run: Run, top: int) -> TopicTable:
-        """The topics of a run in memory, with `top` words each."""
-        return cls([float(size) for size in run.sizes], [float(npmi) for npmi in run.coherence], run.top_words(top))
 
+def read_topics(folder: Path, top: int) -> TopicTable | None:
+    """Read the topics of a run folder, with `top` words each; None where only the model can tell.
 
-def read_topics(folder: Path, top: int) -> TopicTable:
-    """Read the topics of a run folder, with `top` words each.
+    That is where more words are asked for than the table has, and where the folder holds something else than a run of
+    topics, which loading it refuses.
 
     Raises
     ------
@@ -53,10 +47,10 @@ def read_topics(folder: Path, top: int) -> TopicTable:
         There is no run, or one of run.json, topics.json and topic_word.csv is damaged.
     """
     if not (folder / RECORD).is_file():
-        return _of_model(folder, top)  # a model without a run is refused as any other command does
+        return None
     record = read_record(folder, ENTRIES)
     if record.get("kind") == "images":
-        return _of_model(folder, top)
+        return None
     for name in ("topics.json", "topic_word.csv"):
         check_unchanged(folder, name, record)
     topics = read_json(folder, "topics.json")
@@ -66,17 +60,11 @@ def read_topics(folder: Path, top: int) -> TopicTable:
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(folder, "topics.json") from error
     words = _read_words(folder)
-    if len(words) != len(sizes):
+    if not words or len(words) != len(sizes):
         raise damaged(folder, "topic_word.csv")
     if top > TABLE_WORDS and len(words[0]) == TABLE_WORDS:
-        return _of_model(folder, top)
+        return None
     return TopicTable(sizes, npmi, [row[:top] for row in words])
-
-
-def _of_model(folder: Path, top: int) -> TopicTable:
-    from topicnet.workflows.run import load
-
-    return TopicTable.of(load(folder), top)
 
 
 def _read_words(folder: Path) -> list[list[str]]:

@@ -33,6 +33,10 @@ def topics(run: RunArgument, top: TopOption = 10, as_json: AsJson = False) -> No
     from topicnet.workflows.topics import read_topics
 
     table = read_topics(run, top)
+    if table is None:
+        from topicnet.workflows.run import load
+
+        table = load(run).topic_table(top)
     if as_json:
         typer.echo(topics_json(table))
     else:

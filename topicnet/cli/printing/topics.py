@@ -11,7 +11,6 @@ from topicnet.cli.printing.fits import RESUMABLE, ending_line
 from topicnet.cli.printing.progress import notice
 from topicnet.cli.printing.topic_table import print_topics
 from topicnet.workflows.run import Run
-from topicnet.workflows.topics import TopicTable
 
 
 def print_fit(run: Run, target: Path, *, top: int, examples: int, strict: bool, quiet: bool) -> None:
@@ -20,7 +19,7 @@ def print_fit(run: Run, target: Path, *, top: int, examples: int, strict: bool, 
     notice(run.health.line(), quiet and not (strict and not run.health.fit_for_use))
     if stable := describe_stability(run):
         notice(stable, quiet)
-    print_topics(TopicTable.of(run, top), _typical(run, examples))
+    print_topics(run.topic_table(top), _typical(run, examples))
     print_scores(run)
     typer.echo(f"wrote {target}")
     if run.interrupted:
