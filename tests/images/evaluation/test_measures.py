@@ -12,6 +12,7 @@ from topicnet.core.divergences import mmd
 from topicnet.errors import InputError
 from topicnet.images.evaluation.aggregated import (
     active_units,
+    aggregated_decomposition,
     aggregated_split,
     gaussian_log_density_matrix,
     joint_log_density_matrix,
@@ -80,9 +81,14 @@ def test_the_halves_add_up(n_images):
 
 
 def test_slices_do_not_change_the_split(monkeypatch):
-    whole = split_of(*posteriors(23))
+    whole, parts = split_of(*posteriors(23)), aggregated_decomposition(*posteriors(23))
     monkeypatch.setattr("topicnet.images.evaluation.aggregated._ENTRIES_AT_ONCE", 100)
     assert split_of(*posteriors(23)).mutual_information == pytest.approx(whole.mutual_information, abs=1e-12)
+    sliced = aggregated_decomposition(*posteriors(23))
+    assert sliced.total_correlation == pytest.approx(parts.total_correlation, abs=1e-12)
+    assert sliced.dimension_kl == pytest.approx(parts.dimension_kl, abs=1e-12)
+    assert sliced.mutual_information == pytest.approx(parts.mutual_information, abs=1e-12)
+    assert sliced.mean_kl == pytest.approx(parts.mean_kl, abs=1e-12)
 
 
 def test_posteriors_apart_tell_all_and_equal_ones_nothing():
@@ -110,9 +116,10 @@ def test_single_precision_is_counted_in_double():
     assert gaussian_log_density_matrix(z.numpy(), means.numpy(), log_var).dtype == torch.float64
 
 
-def test_the_joint_split_equals_a_double_loop_and_adds_up():
+@pytest.mark.parametrize("depends_on_c", [True, False])
+def test_the_joint_split_equals_a_double_loop_and_adds_up(depends_on_c):
     n_images, n_categories, width = 7, 3, 2
-    shape = (n_images, width)
+    shape = (n_images, n_categories, width) if depends_on_c else (n_images, width)
     means, log_vars, log_q_c = normal(*shape), normal(*shape, seed=1), log_codes(n_images, n_categories)
     z, c = normal(n_images, width, seed=2), torch.tensor([0, 2, 2, 0, 1, 0, 2])
 
@@ -121,7 +128,8 @@ def test_the_joint_split_equals_a_double_loop_and_adds_up():
 
     for i in range(n_images):
         for j in range(n_images):
-            expected = by_hand(z[i], means[j], log_vars[j]) + float(log_q_c[j, c[i]])
+            at = (j, c[i]) if depends_on_c else j
+            expected = by_hand(z[i], means[at], log_vars[at]) + float(log_q_c[j, c[i]])
             assert float(log_q(z, c)[i, j]) == pytest.approx(expected, abs=1e-10)
     split = aggregated_split((z, c), log_q, lambda z, c: log_standard_normal(z) - math.log(n_categories))
     assert split.mutual_information + split.marginal_kl == pytest.approx(split.mean_kl, abs=1e-10)
@@ -137,6 +145,48 @@ def test_a_code_alone_has_the_information_of_its_report():
     assert float((log_q_c.exp().T * log_ratio).sum(0).mean()) == pytest.approx(
         category_report(log_q_c).mutual_information, abs=1e-12
     )
+
+
+# Total correlation
+
+
+def test_the_three_parts_equal_a_double_loop_and_add_up():
+    z, means, log_var = posteriors(5, 2)
+    found = aggregated_decomposition(z, means, log_var)
+    each = torch.stack(
+        [gaussian_log_density_matrix(z[:, [j]], means[:, [j]], log_var[:, [j]]) for j in range(2)]
+    )  # (Z, N, N)
+    log_q_j = np.log(np.exp(each.numpy()).mean(2))
+    log_q = np.log(np.exp(each.numpy().sum(0)).mean(1))
+    assert found.total_correlation == pytest.approx((log_q - log_q_j.sum(0)).mean(), abs=1e-10)
+    assert found.dimension_kl == pytest.approx(
+        [(q - stats.norm.logpdf(x)).mean() for q, x in zip(log_q_j, z.T, strict=True)]
+    )
+    parts = found.mutual_information + found.total_correlation + found.dimensionwise_kl
+    assert parts == pytest.approx(found.mean_kl, abs=1e-10)
+    split = split_of(z, means, log_var)
+    assert found.mutual_information == pytest.approx(split.mutual_information, abs=1e-10)
+    assert found.mean_kl == pytest.approx(split.mean_kl, abs=1e-10)
+
+
+def test_independent_dimensions_have_no_total_correlation():
+    """A product of two sets of points: q(z) = q(z_1) q(z_2) at every z."""
+    first, second = torch.meshgrid(normal(6), normal(5, seed=1), indexing="ij")
+    means = torch.stack([first.flatten(), second.flatten()], 1)
+    found = aggregated_decomposition(normal(30, 2, seed=2), means, torch.full((30, 2), -2.0))
+    assert found.total_correlation == pytest.approx(0, abs=1e-12)
+
+
+def test_a_correlated_gaussian_has_its_total_correlation():
+    """Narrow posteriors whose means fill N(0, S - v I): q(z) is near N(0, S), and TC near -log(1 - 0.8^2) / 2."""
+    quantiles = torch.from_numpy(stats.norm.ppf((np.arange(45) + 0.5) / 45))
+    grid = torch.cartesian_prod(quantiles, quantiles)
+    variance = 0.04
+    covariance = torch.tensor([[1, 0.8], [0.8, 1]], dtype=torch.float64) - variance * torch.eye(2)
+    means = grid @ torch.linalg.cholesky(covariance).T
+    z = means + math.sqrt(variance) * normal(2025, 2)
+    found = aggregated_decomposition(z, means, torch.full_like(means, math.log(variance)))
+    assert found.total_correlation == pytest.approx(-0.5 * math.log(1 - 0.8**2), abs=0.05)
 
 
 def test_active_units_are_those_whose_mean_moves():
@@ -351,6 +401,7 @@ def nothing(*shape):
         (lambda: active_units(nothing(2, 3), -1.0), "threshold is -1.0"),
         (lambda: gaussian_log_density_matrix(nothing(2, 3), nothing(2, 3), nothing(2, 2)), "log_var"),
         (lambda: gaussian_log_density_matrix(nothing(2, 3), nothing(2, 3) + math.inf, nothing(2, 3)), "infinity"),
+        (lambda: aggregated_decomposition(nothing(2, 3), nothing(4, 3), nothing(4, 3)), "one draw"),
         (lambda: aggregated_split((nothing(2, 3), nothing(3)), lambda z, c: z, lambda z, c: z), "one row"),
         (lambda: aggregated_split(nothing(2, 3), lambda z: z, log_standard_normal), r"expected \(2, 2\)"),
         (lambda: split_of(nothing(2, 1).double() + 1e200, nothing(2, 1), nothing(2, 1)), "at image 0"),

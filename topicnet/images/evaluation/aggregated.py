@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from topicnet.core.distributions import LOG_2_PI
 from topicnet.errors import InputError
 from topicnet.images.evaluation.measures import Numbers, doubles, finite_doubles, imq_kernel_sum, same_width
 
+LOG_2PI = math.log(2 * math.pi)
 _ENTRIES_AT_ONCE = 2**19  # float64 of a slice of the N x N table: 4 MB, which a cache holds
 _CANCELLED = 1e-8  # nats that a squared distance from a matrix product may be wrong by
 _TIE = 1e-12  # discrepancies nearer than this are one value: the order of a sum must not decide a p-value
@@ -96,18 +96,18 @@ def gaussian_log_density_matrix(z: Numbers, means: Numbers, log_var: Numbers) ->
         return _sum_of_dimensions(points, centres, log_v)
     squares = points.square() @ precision.T - 2 * points @ (centres * precision).T  # (n, N)
     distance = (squares + (centres.square() * precision).sum(1)).clamp_min(0.0)
-    return -0.5 * (distance + (log_v + LOG_2_PI).sum(1))
+    return -0.5 * (distance + (log_v + LOG_2PI).sum(1))
 
 
 def joint_log_density_matrix(z: Numbers, c: Tensor, means: Numbers, log_vars: Numbers, log_q_c: Numbers) -> Tensor:
-    """log q(z_i, c_i|x_j) = log q(c_i|x_j) + log q(z_i|x_j) for every pair, nats.
+    """log q(z_i, c_i|x_j) = log q(c_i|x_j) + log q(z_i|x_j, c_i) for every pair, nats.
 
     Parameters
     ----------
     z, c : (n, Z), and (n,) integer tensor
         Points and their categories, 0 to K - 1.
-    means, log_vars : (N, Z)
-        Of q(z|x), which does not depend on c.
+    means, log_vars : (N, Z) or (N, K, Z)
+        Of q(z|x), which does not depend on c, or of q(z|x, c).
     log_q_c : (N, K)
         log q(c|x), -inf allowed.
 
@@ -122,7 +122,67 @@ def joint_log_density_matrix(z: Numbers, c: Tensor, means: Numbers, log_vars: Nu
         raise InputError(f"{given}; expected ({len(z)},) integers from 0 to {n_categories - 1}, a category for each z")
     if len(means) != len(log_q):
         raise InputError(f"means has {len(means)} rows and log_q_c {len(log_q)}; expected one for each image in both")
-    return gaussian_log_density_matrix(z, means, log_vars) + log_q[:, c].T
+    log_q_of_c = log_q[:, c].T  # (n, N)
+    if means.ndim == 2:
+        return gaussian_log_density_matrix(z, means, log_vars) + log_q_of_c
+    centres, log_v = finite_doubles(means, "means", "N K Z"), finite_doubles(log_vars, "log_vars", "N K Z")
+    if centres.shape[1] != n_categories or log_v.shape != centres.shape:
+        given = f"means is {tuple(centres.shape)}, log_vars {tuple(log_v.shape)}"
+        raise InputError(f"{given}; expected (N, {n_categories}, Z) of both, as many categories as log_q_c has")
+    joint = torch.empty_like(log_q_of_c)
+    for k in np.unique(c.cpu().numpy()).tolist():
+        here = c == k
+        joint[here] = gaussian_log_density_matrix(z[here], centres[:, k], log_v[:, k]) + log_q_of_c[here]
+    return joint
+
+
+@dataclass(frozen=True)
+class AggregatedDecomposition:
+    """The three parts of the mean divergence from N(0, I), nats per image; they add up to ``mean_kl``."""
+
+    mutual_information: float  # I_q(x; z) over the set, at most log N
+    total_correlation: float  # KL(q(z) || prod_j q(z_j))
+    dimension_kl: tuple[float, ...]  # (Z,) KL(q(z_j) || N(0, 1))
+    mean_kl: float
+
+    @property
+    def dimensionwise_kl(self) -> float:
+        return sum(self.dimension_kl)
+
+
+def aggregated_decomposition(z: Numbers, means: Numbers, log_var: Numbers) -> AggregatedDecomposition:
+    """Mutual information, total correlation and dimension-wise divergence of Gaussian posteriors (Chen et al. 2018).
+
+    q(z) and each q(z_j) are enumerated over the N images; the outer mean is over one draw per image. Where no two
+    posteriors overlap, I = log N and the total correlation is (Z - 1) log N, whatever the density behind the images.
+
+    Parameters
+    ----------
+    z, means, log_var : (N, Z)
+        Row i of z is drawn from N(m_i, diag v_i). An InputError refuses tables that do not fit, or are not finite.
+    """
+    points, centres, log_v = _gaussians(z, means, log_var)
+    n_images = len(centres)
+    if len(points) != n_images:
+        raise InputError(f"z has {len(points)} rows and means {n_images}; expected one draw for each image")
+    given, joint, each = torch.empty_like(points[:, 0]), torch.empty_like(points[:, 0]), torch.empty_like(points)
+    for rows in _slices(n_images):
+        whole = points.new_zeros(len(points[rows]), n_images)  # (b, N)
+        for j in range(points.shape[1]):
+            of_dimension = _log_normal(points[rows, j, None], centres[:, j], log_v[:, j])
+            each[rows, j] = of_dimension.logsumexp(1)
+            whole += of_dimension
+        given[rows], joint[rows] = whole.diagonal(rows.start), whole.logsumexp(1)
+    joint -= math.log(n_images)
+    each -= math.log(n_images)
+    zero = points.new_zeros(())
+    prior = _log_normal(points, zero, zero)  # (N, Z)
+    return AggregatedDecomposition(
+        mutual_information=float((given - joint).mean()),
+        total_correlation=float((joint - each.sum(1)).mean()),
+        dimension_kl=tuple((each - prior).mean(0).tolist()),
+        mean_kl=float((given - prior.sum(1)).mean()),
+    )
 
 
 def active_units(means: Numbers, threshold: float = 0.01) -> int:
@@ -209,12 +269,24 @@ def _slices(n_images: int) -> Iterator[slice]:
     return (slice(begin, min(begin + at_once, n_images)) for begin in range(0, n_images, at_once))
 
 
+def _log_normal(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+    # In place, and from a contiguous row: all the time of a decomposition goes here.
+    squared = (z - mean.contiguous()).square_()
+    return squared.mul_(-0.5 * (-log_var).exp()).sub_(0.5 * (log_var + LOG_2PI))
+
+
+def _gaussians(z: Numbers, means: Numbers, log_var: Numbers) -> tuple[Tensor, Tensor, Tensor]:
+    points, centres = same_width(z, means, "z", "means")
+    log_v = finite_doubles(log_var, "log_var", "N Z")
+    if centres.shape != log_v.shape:
+        raise InputError(f"means is {tuple(centres.shape)}, log_var {tuple(log_v.shape)}; expected (N, Z) of both")
+    return points, centres, log_v
+
+
 def _sum_of_dimensions(z: Tensor, means: Tensor, log_var: Tensor) -> Tensor:
     total = z.new_zeros(len(z), len(means))
     for j in range(z.shape[1]):
-        # In place, and from a contiguous row: all the time goes here.
-        squared = (z[:, j, None] - means[:, j].contiguous()).square_()
-        total += squared.mul_(-0.5 * (-log_var[:, j]).exp()).sub_(0.5 * (log_var[:, j] + LOG_2_PI))
+        total += _log_normal(z[:, j, None], means[:, j], log_var[:, j])
     return total
 
 

@@ -291,8 +291,9 @@ def _integers(values: Numbers, name: str, n_images: int) -> NDArray[np.int64]:
 
 def _contingency(categories: Numbers, labels: Numbers) -> NDArray[np.int64]:
     """(K, L) number of images of each category and label, of those that occur."""
-    from sklearn.metrics.cluster import contingency_matrix
-
     found = _integers(categories, "categories", len(categories))
-    counts: NDArray[np.int64] = contingency_matrix(found, _integers(labels, "labels", len(found)))
+    _, row = np.unique(found, return_inverse=True)
+    _, column = np.unique(_integers(labels, "labels", len(found)), return_inverse=True)
+    counts = np.zeros((row.max() + 1, column.max() + 1), dtype=np.int64)
+    np.add.at(counts, (row, column), 1)
     return counts
