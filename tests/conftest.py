@@ -6,14 +6,17 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# A test process for each core: more threads would mostly wait for each other. Read when numpy and torch are imported.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+# Compiled modules are kept, for the many processes that tests start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A busy machine is no failure: timings belong in benchmarks.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 pytest.register_assert_rewrite("tests.support")
-
-# The many processes that tests start need not compile the package anew each.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 ROOT = Path(__file__).resolve().parent.parent
 
