@@ -1,7 +1,7 @@
 """Read whole sources, and the messages of those that are refused."""
 
 import gzip
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from topicnet.errors import CorpusError
 from topicnet.text import readers
-from topicnet.text.readers.read import Documents, read_documents
+from topicnet.text.readers.documents import Documents, ReadingLog, ReadingOptions, SkippedRows
+from topicnet.text.readers.read import read_documents
 
 anything = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 
@@ -22,9 +23,18 @@ def write(path: Path, content: str | bytes, encoding: str = "utf-8") -> Path:
     return path
 
 
+def batches_of(
+    source: Any, *, skipped: SkippedRows | None = None, batch_docs: int = 10_000, **options: Any
+) -> Iterator[Documents]:
+    """Batches of a source; malformed rows are skipped where a record of them is given."""
+    log = ReadingLog(SkippedRows() if skipped is None else skipped)
+    given = ReadingOptions(**options, skip_bad_rows=skipped is not None)
+    return read_documents(source, given, log, batch_docs=batch_docs)
+
+
 def read(path: str | Path, **options: Any) -> Documents:
     """Read a source; returns its batches joined."""
-    batches = list(read_documents(path, **options))
+    batches = list(batches_of(path, **options))
     assert all(batches_are_sound(batches, options.get("batch_docs", 10_000)))
     return Documents(
         [i for b in batches for i in b.ids],
@@ -49,7 +59,7 @@ def is_full(batch: Documents, following: Documents) -> bool:
 def refusal(path: str | Path, **options: Any) -> str:
     """Message of the CorpusError that reading raises."""
     with pytest.raises(CorpusError) as caught:
-        list(read_documents(path, **options))
+        list(batches_of(path, **options))
     message = str(caught.value)
     assert message.isprintable()  # so: one line
     return message

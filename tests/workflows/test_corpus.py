@@ -16,7 +16,7 @@ from topicnet.runtime.reporter import Reporter
 from topicnet.storage.mapped import is_mapped
 from topicnet.text.corpus import Corpus
 from topicnet.text.interchange.bags import write_ldac
-from topicnet.text.readers.documents import Documents, SkippedRows
+from topicnet.text.readers.documents import Documents, ReadingLog, ReadingOptions
 from topicnet.text.readers.in_memory import documents_of_texts
 from topicnet.text.tokens.options import TextOptions
 from topicnet.workflows.config import FitConfig, read_config
@@ -381,7 +381,9 @@ def test_tables_and_texts_in_memory_are_counted_alike() -> None:
     table = pl.DataFrame({"key": ["a", "b"], "body": ["aa bb", None], "label": [1, 2]})
 
     def counted(texts: Any, ids: list[str] | None = None, columns: tuple[str, ...] = ()) -> Corpus:
-        return read_corpus(CorpusRequest(InMemory(texts, ids, "body", "key"), TextPlan("none"), columns))
+        return read_corpus(
+            CorpusRequest(InMemory(texts, ids, ReadingOptions("body", "key")), TextPlan("none"), columns)
+        )
 
     from_table, from_pandas = counted(table), counted(table.to_pandas())
     from_texts = counted(["aa bb", ""], ["a", "b"])
@@ -415,12 +417,12 @@ def test_test_documents_are_put_into_the_words_of_the_corpus(here: Path) -> None
 
 def test_documents_are_read_once_and_in_order(here: Path) -> None:
     write_rows("second.jsonl", [{"text": "more"}, {"text": "and more"}, "{"])
-    skipped = SkippedRows()
-    batches = list(resolve_source(of(["corpus.jsonl", "second.jsonl"])).documents(skipped))
+    log = ReadingLog()
+    batches = list(resolve_source(of(["corpus.jsonl", "second.jsonl"], skip_bad_rows=True)).documents(log))
     assert all(isinstance(batch, Documents) for batch in batches)
     assert [i for batch in batches for i in batch.ids] == [*(row["id"] for row in ROWS), "41", "42"]
-    assert skipped.count == 1
-    lee = [text for batch in resolve_source(of("lee")).documents(None) for text in batch.texts]
+    assert log.skipped.count == 1
+    lee = [text for batch in resolve_source(of("lee")).documents(ReadingLog()) for text in batch.texts]
     assert len(lee) == 300
 
 

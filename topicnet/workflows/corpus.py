@@ -17,7 +17,7 @@ from topicnet.runtime.reporter import Reporter
 from topicnet.text.corpus import Corpus
 from topicnet.text.cost_estimate import CountForecast, forecast_counting
 from topicnet.text.interchange.bags import bag_format, bag_name, read_bag
-from topicnet.text.readers.documents import Documents, SkippedRows
+from topicnet.text.readers.documents import Documents, ReadingLog, ReadingOptions
 from topicnet.text.readers.folders import named_sources
 from topicnet.text.readers.in_memory import documents_in_batches, documents_of_texts
 from topicnet.text.readers.named_corpora import Recipe, recipes
@@ -26,7 +26,14 @@ from topicnet.text.tokens.language_detection import LOOKED_AT, detect_language, 
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.text_options import OF_COUNTING, OF_READING, TextPlan, refuse_options, resolve_text
+from topicnet.workflows.text_options import (
+    OF_COUNTING,
+    OF_READING,
+    TextPlan,
+    reading_options,
+    refuse_options,
+    resolve_text,
+)
 
 MakeOptions = Callable[[str], TextOptions]  # for a language
 WORTH_SAYING = 2.0  # seconds that counting must take for an estimate to be of use
@@ -38,7 +45,6 @@ class _Source:
     """What every kind of source has by default."""
 
     language = "en"
-    skips = False  # rows that cannot be read
 
     def check_there(self) -> None:
         """Raise CorpusError where there is nothing; what can only be seen while reading is not looked for."""
@@ -60,7 +66,7 @@ class NamedCorpus(_Source):
         """The language of its texts."""
         return self.recipe.language
 
-    def documents(self, skipped: SkippedRows | None) -> Iterator[Documents]:
+    def documents(self, log: ReadingLog) -> Iterator[Documents]:
         """Read its documents in batches."""
         return self.recipe.read()
 
@@ -70,11 +76,7 @@ class TextFiles(_Source):
     """Files, folders and patterns of texts, or standard input."""
 
     given: str | list[str]
-    text_column: str = "text"
-    id_column: str | None = None
-    encoding: str = "utf-8"
-    file_format: str | None = None
-    skips: bool = False
+    options: ReadingOptions = field(default_factory=ReadingOptions)
 
     @property
     def name(self) -> str:
@@ -87,8 +89,8 @@ class TextFiles(_Source):
             for source in named_sources(self.given):
                 check_there(Path(source))
 
-    def documents(self, skipped: SkippedRows | None) -> Iterator[Documents]:
-        """Read the documents in batches; rows that cannot be read go to `skipped` if it is given.
+    def documents(self, log: ReadingLog) -> Iterator[Documents]:
+        """Read the documents in batches; `log` notes what is found on the way.
 
         Raises
         ------
@@ -97,14 +99,7 @@ class TextFiles(_Source):
         """
         if self.given != "-":
             _refuse_counts_among_texts(self.given)
-        documents = read_documents(
-            self.given,
-            text_column=self.text_column,
-            id_column=self.id_column,
-            encoding=self.encoding,
-            file_format=self.file_format,
-            skipped=skipped,
-        )
+        documents = read_documents(self.given, self.options, log)
         # A thread that waits for standard input would outlive Ctrl-C.
         return documents if self.given == "-" else prefetch(documents)
 
@@ -115,18 +110,17 @@ class InMemory(_Source):
 
     texts: Any
     ids: Sequence[str] | None = None
-    text_column: str = "text"
-    id_column: str | None = None
+    options: ReadingOptions = field(default_factory=ReadingOptions)
     name: ClassVar[str] = "texts"
 
-    def documents(self, skipped: SkippedRows | None) -> Iterator[Documents]:
+    def documents(self, log: ReadingLog) -> Iterator[Documents]:
         """Take the documents from the list or table."""
         # Told by name: none of these libraries need be installed.
         if type(self.texts).__name__ not in ("DataFrame", "LazyFrame", "Dataset", "DatasetDict"):
             return iter([documents_of_texts(self.texts, self.ids)])
         if self.ids is not None:
             raise InputError("ids were given beside a table: name its column of ids with id_column")
-        return documents_in_batches(self.texts, self.text_column, self.id_column)
+        return documents_in_batches(self.texts, self.options.text_column, self.options.id_column)
 
 
 @dataclass(frozen=True)
@@ -227,9 +221,7 @@ def resolve_source(config: FitConfig) -> NamedCorpus | TextFiles | Counts:
             refuse_options(config, (*OF_COUNTING, "text_column", "id_column", "skip_bad_rows"), given)
             vocabulary = None if config.vocabulary is None else Path(config.vocabulary)
             return ForeignCounts(given, kind, vocabulary, config.encoding)
-    return TextFiles(
-        given, config.text_column, config.id_column, config.encoding, config.file_format, config.skip_bad_rows
-    )
+    return TextFiles(given, reading_options(config))
 
 
 def kept_columns(config: FitConfig) -> tuple[str, ...]:
@@ -341,9 +333,12 @@ def check_columns(columns: Sequence[str], found: list[str], where: str) -> None:
             raise CorpusError(f"no column {column!r} to keep: {where}: {has}; name one of them, or leave it out")
 
 
-def report_skipped(skipped: SkippedRows | None, corpus: Corpus, reporter: Reporter) -> None:
-    """Report which rows were left out, and keep the list with the corpus."""
-    if skipped is None or not skipped.count:
+def report_reading(log: ReadingLog, corpus: Corpus, reporter: Reporter) -> None:
+    """Report what was found out while the documents were read; the list of rows left out is kept with the corpus."""
+    for line in log.notices:
+        reporter.notice(line)
+    skipped = log.skipped
+    if not skipped.count:
         return
     corpus.source["skipped"] = {"rows": skipped.count, "listed": skipped.listed}
     more = f" and {skipped.count - len(skipped.listed):,} more" if skipped.count > len(skipped.listed) else ""
@@ -355,8 +350,8 @@ def _count(request: CorpusRequest, lang: str, make: MakeOptions, reporter: Repor
     """Count the texts of a request with the options for their language, detected if `lang` is "auto"."""
     source = request.source
     assert not isinstance(source, Counts)
-    skipped = SkippedRows() if source.skips else None
-    batches = source.documents(skipped)
+    log = ReadingLog()
+    batches = source.documents(log)
     first_batches = _first_batches(batches)
     _check_first(request, first_batches)
     texts = [text for documents in first_batches for text in documents.texts]
@@ -390,7 +385,7 @@ def _count(request: CorpusRequest, lang: str, make: MakeOptions, reporter: Repor
     check_columns(request.columns, corpus.metadata.columns, "the documents have")
     if detected:
         corpus.source["language"] = detected
-    report_skipped(skipped, corpus, reporter)
+    report_reading(log, corpus, reporter)
     return corpus
 
 

@@ -45,7 +45,7 @@ from topicnet.workflows.engine import HERE, Engine, ModelPlan, check_size, resol
 from topicnet.workflows.record import met, metrics_of, record_of, topic_coherence
 from topicnet.workflows.run import Run
 from topicnet.workflows.scores import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
-from topicnet.workflows.text_options import TextPlan
+from topicnet.workflows.text_options import TextPlan, reading_options
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def fit(
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
     config = read_config(None, plain)
     plan = resolve_model(config)
-    request = CorpusRequest(InMemory(texts, ids, text_column, id_column), text, kept_columns(config), keep_texts)
+    request = CorpusRequest(InMemory(texts, ids, reading_options(config)), text, kept_columns(config), keep_texts)
     job = FitJob(request, plan, config.seeds, config.keep_corpus, config.model_dump())
     corpus = texts if isinstance(texts, Corpus) else read_corpus(request, reporter)
     check_columns(request.columns, corpus.metadata.columns, "the table has")

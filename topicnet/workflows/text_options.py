@@ -11,6 +11,7 @@ import polars as pl
 
 from topicnet.errors import InputError
 from topicnet.text.phrases import JOINT
+from topicnet.text.readers.documents import ReadingOptions
 from topicnet.text.readers.read import octis_vocabulary
 from topicnet.text.tokens.cleaning import Cleaning
 from topicnet.text.tokens.options import TextOptions
@@ -23,7 +24,7 @@ OF_CHOOSING = ("phrases", "stop_words", "add_stop_words", "min_df", "max_df", "m
 OF_COUNTING = (
     "lang", "tokenizer", "lemmatize", *OF_CHOOSING, "drop_urls", "drop_emails", "strip_html", "keep_numbers",
 )  # fmt: skip
-OF_READING = ("text_column", "id_column", "encoding", "file_format", "skip_bad_rows")
+OF_READING = tuple(one.name for one in fields(ReadingOptions))
 
 Words = str | tuple[str, ...] | None  # the name of a file of words, the words themselves, or none
 
@@ -97,6 +98,11 @@ def resolve_text(config: FitConfig) -> TextPlan:
         refuse_options(config, OF_COUNTING, str(octis))
     pruning, cleaning = Pruning(**_same(Pruning, config)), Cleaning(**_same(Cleaning, config))
     return TextPlan(**_same(TextPlan, config), pruning=pruning, cleaning=cleaning, octis=octis)
+
+
+def reading_options(config: FitConfig) -> ReadingOptions:
+    """How a configuration's corpus is read."""
+    return ReadingOptions(**_same(ReadingOptions, config))
 
 
 def _same(kind: type, config: FitConfig) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from topicnet.runtime.threads import worker_count
 from topicnet.storage import atomic
 from topicnet.storage.run_folder import read_record
 from topicnet.text.corpus import Corpus
-from topicnet.text.readers.documents import SkippedRows
+from topicnet.text.readers.documents import ReadingLog
 from topicnet.text.tokens.multiprocess import check_workers, is_worth_multiprocessing
 from topicnet.text.tokens.options import options_of
 from topicnet.workflows.bundle import Bundle, load_bundle
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import Counts, Texts, check_columns, report_skipped, resolve_corpus, resolve_source
+from topicnet.workflows.corpus import Counts, Texts, check_columns, report_reading, resolve_corpus, resolve_source
 from topicnet.workflows.tables import choose_format, passage_table, write_doc_table, write_table
 from topicnet.workflows.topics import ENTRIES
 
@@ -99,13 +99,13 @@ def _count_new(bundle: Bundle, source: Texts | Counts, workers: int | None, repo
         return _in_words_of(bundle, source.load(), reporter)
     if bundle.text.get("counted_elsewhere"):
         reporter.notice(f"the model was fitted to counts made elsewhere: the text is cut by {bundle.text['tokenizer']}")
-    skipped = SkippedRows() if source.skips else None
+    log = ReadingLog()
     if workers is not None and workers > 1 and not is_worth_multiprocessing(options_of(bundle.text)):
         cut = bundle.text["tokenizer"]
         reporter.notice(f"--workers {workers} given, but {cut} uses all cores in one process: no other is started")
-    documents = source.documents(skipped)
+    documents = source.documents(log)
     corpus = bundle.count(documents, worker_count() if workers is None else workers, at_once=workers is not None)
-    report_skipped(skipped, corpus, reporter)
+    report_reading(log, corpus, reporter)
     return corpus
 
 

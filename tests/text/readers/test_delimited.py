@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tests.support.readers import anything, numbers, read, refusal, write
 from topicnet.text.readers import delimited
-from topicnet.text.readers.read import Documents, SkippedRows, read_documents
+from topicnet.text.readers.documents import Documents, ReadingOptions, SkippedRows
+from topicnet.text.readers.read import read_documents
 
 TRIED = "(commas, semicolons and tabs were tried)"
 
@@ -159,8 +160,8 @@ def test_what_is_no_plain_number_is_a_name(tmp_path, column):
 def test_blank_lines_without_a_header(tmp_path):
     assert read(write(tmp_path / "a.tsv", "\na\tb\n\nc\td\n"), text_column="1").texts == ["a", "c"]
     assert read(write(tmp_path / "b.tsv", "\na\n\nc\n"), text_column="1").texts == ["", "a", "", "c"]
-    assert list(read_documents(write(tmp_path / "c.tsv", ""), text_column="1")) == []
-    assert list(read_documents(write(tmp_path / "d.csv", "\n\n"), text_column="1")) == []
+    assert list(read_documents(write(tmp_path / "c.tsv", ""), ReadingOptions("1"))) == []
+    assert list(read_documents(write(tmp_path / "d.csv", "\n\n"), ReadingOptions("1"))) == []
 
 
 def test_a_row_of_another_length_without_a_header_is_refused(tmp_path):

@@ -9,8 +9,9 @@ import pytest
 
 from tests.support.readers import numbers, read, refusal, write
 from topicnet.errors import CorpusError
+from topicnet.text.readers.documents import Documents, SkippedRows
 from topicnet.text.readers.folders import split_ending
-from topicnet.text.readers.read import Documents, SkippedRows, read_documents
+from topicnet.text.readers.read import read_documents
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.readers import anything, read, refusal, write
-from topicnet.text.readers.read import Documents, SkippedRows
+from topicnet.text.readers.documents import Documents, SkippedRows
 
 BAD_LINES = [
     ('{"text": "a"', "not JSON (Expecting ',' delimiter: line 1 column 13 (char 12))"),

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.readers import numbers, read, refusal, write
+from topicnet.text.readers.documents import Documents, SkippedRows
 from topicnet.text.readers.mallet import is_octis
-from topicnet.text.readers.read import Documents, SkippedRows, octis_vocabulary
+from topicnet.text.readers.read import octis_vocabulary
 
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\n\r\t "), min_size=1, max_size=6)
 gaps = st.text(" \t", min_size=1, max_size=3)

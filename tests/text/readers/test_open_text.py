@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from tests.support.readers import numbers, read, refusal
 from topicnet.errors import CorpusError
 from topicnet.text.readers import open_text
+from topicnet.text.readers.documents import ReadingLog, ReadingOptions, SkippedRows
 from topicnet.text.readers.open_text import File, check_encoding, installed
-from topicnet.text.readers.read import SkippedRows, read_documents
+from topicnet.text.readers.read import read_documents
 
 MB = 1_000_000
 
@@ -244,6 +245,6 @@ def test_what_is_refused_is_raised_or_recorded():
     given: Any = CorpusError("as it is")
     with pytest.raises(CorpusError, match="as it is"):
         strict.refuse(3, "why", given)
-    skipped = SkippedRows()
-    File(Path("a\n.txt"), skipped=skipped).refuse(3, "why", "the message")
-    assert skipped == SkippedRows(1, ["line 3 of a\\n.txt: why"])
+    log = ReadingLog()
+    File(Path("a\n.txt"), ReadingOptions(skip_bad_rows=True), log).refuse(3, "why", "the message")
+    assert log.skipped == SkippedRows(1, ["line 3 of a\\n.txt: why"])

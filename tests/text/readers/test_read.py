@@ -22,7 +22,8 @@ from tests.support.workbooks import write_xlsx
 from topicnet.errors import CorpusError, InputError
 from topicnet.text import readers
 from topicnet.text.readers import open_text
-from topicnet.text.readers.read import FORMATS, Documents, SkippedRows, read_documents, source_name
+from topicnet.text.readers.documents import Documents, ReadingOptions, SkippedRows
+from topicnet.text.readers.read import FORMATS, read_documents, source_name
 
 UNICODE_BREAKS = "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 
@@ -472,7 +473,7 @@ def test_other_encodings_are_read(tmp_path, encoding, name):
 def test_an_unknown_encoding_is_refused_at_once(tmp_path, encoding):
     path = write(tmp_path / "a.txt", "a")
     with pytest.raises(CorpusError, match=r"unknown encoding '.*', expected one such as utf-8"):
-        read_documents(path, encoding=encoding)
+        read_documents(path, ReadingOptions(encoding=encoding))
 
 
 def test_utf_16_without_its_mark_is_refused(tmp_path):
@@ -630,7 +631,7 @@ def test_a_format_that_needs_a_file_refuses_standard_input(monkeypatch, file_for
 
 def test_an_unknown_format_is_refused_at_once_with_those_there_are(tmp_path):
     with pytest.raises(CorpusError, match=r"unknown format 'json', expected one of: txt, csv, .*octis"):
-        read_documents(write(tmp_path / "a.json", "{}"), file_format="json")
+        read_documents(write(tmp_path / "a.json", "{}"), ReadingOptions(file_format="json"))
 
 
 # --- every format alike ---

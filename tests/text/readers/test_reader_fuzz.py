@@ -14,10 +14,12 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.readers import batches_of
 from tests.support.workbooks import write_xlsx
 from topicnet.errors import CorpusError
 from topicnet.text.readers import open_text, read
-from topicnet.text.readers.read import FORMATS, SkippedRows, read_documents
+from topicnet.text.readers.documents import SkippedRows
+from topicnet.text.readers.read import FORMATS, read_documents
 
 PLAIN = ["a.txt", "a.csv", "a.tsv", "a.jsonl", "a.mallet"]
 FRAGMENTS = [
@@ -48,7 +50,7 @@ def read_or_refused(source: Any, **given_options: Any) -> int:
     """Number of documents; 0 where the source was refused, which must be one printable line."""
     n_docs, message = 0, ""
     try:
-        for batch in read_documents(source, **given_options):
+        for batch in batches_of(source, **given_options):
             assert 1 <= len(batch.ids) == len(batch.texts) == len(batch.metadata) <= given_options["batch_docs"]
             assert all(type(text) is str and type(key) is str for text, key in zip(batch.texts, batch.ids, strict=True))
             "".join((*batch.ids, *batch.texts)).encode()  # what no file could hold is not let through

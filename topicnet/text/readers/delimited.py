@@ -105,7 +105,7 @@ def _table(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> It
     if not header:
         return
     if is_quoted:
-        records = _strict_records if file.skipped is None else _lenient_records
+        records = _lenient_records if file.skips else _strict_records
         expected = f"as in {first}. Quote fields that hold the delimiter, a quote or a newline"
         yield from _rows(file, records(file, lines, dialect), header, columns, expected)
     else:
@@ -183,7 +183,7 @@ def _header(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> l
     start = lines.begin()
     header = _top(file, lines, dialect)
     for number, line in enumerate(lines.taken, start):
-        if file.skipped is not None and (why := file.fault(line)):
+        if file.skips and (why := file.fault(line)):
             raise CorpusError(f"{file.at(number)} is the header and has {why}: expected names of columns. Mend it")
     twice = next((name for i, name in enumerate(header) if name in header[:i]), None)
     if twice is not None:
@@ -253,7 +253,7 @@ def _lenient_records(file: File, lines: _Lines, dialect: _Dialect) -> Iterator[R
 def unquoted(file: File, lines: Iterable[str]) -> Iterator[Record]:
     """Records of tab-separated fields in which a quote is a character like any other."""
     for number, line in enumerate(map(_bare, lines), 1):
-        if file.skipped is None or file.is_sound(number, line):
+        if not file.skips or file.is_sound(number, line):
             yield number, line.split("\t") if line else []
 
 

@@ -40,21 +40,8 @@ class Documents:
 
 
 @dataclass
-class Reading:
-    """How far the reading of a source is.
-
-    Attributes
-    ----------
-    n_bytes : int
-        Of unpacked text, so far.
-    """
-
-    n_bytes: int = 0
-
-
-@dataclass
 class SkippedRows:
-    """Malformed rows that were left out; give one to `read_documents` to have them skipped instead of refused.
+    """Malformed rows that were left out.
 
     Attributes
     ----------
@@ -74,6 +61,33 @@ class SkippedRows:
             self.listed.append(f"{where}: {why}")
 
 
+@dataclass
+class ReadingLog:
+    """What is found out while a source is read; give one to `read_documents` and look at it afterwards.
+
+    Attributes
+    ----------
+    skipped : SkippedRows
+        Rows that were left out; none where malformed rows are refused.
+    n_bytes : int
+        Bytes of unpacked text read so far.
+    n_missing : int
+        Documents whose text is only a marker of a missing value.
+    notices : list of str
+        What the user should know about how the source was read, one line each, in order.
+    """
+
+    skipped: SkippedRows = field(default_factory=SkippedRows)
+    n_bytes: int = 0
+    n_missing: int = 0
+    notices: list[str] = field(default_factory=list)
+
+    def notice(self, line: str) -> None:
+        """Note a line for the user once, however often it is noted."""
+        if line not in self.notices:
+            self.notices.append(line)
+
+
 @dataclass(frozen=True)
 class Columns:
     """The columns that hold the text and the id; where `id` is None, one that is called ``id`` if there is one."""
@@ -89,6 +103,38 @@ class Columns:
     def are_in(self, names: Iterable[str]) -> bool:
         """Whether the columns that were asked for are among these."""
         return self.text in names and (self.id is None or self.id in names)
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How a source is read into documents; what a format has no use for is ignored.
+
+    Attributes
+    ----------
+    text_column : str
+        Column that holds the text; a whole number is the place of the column in a CSV or TSV without a header
+        line, from 1. Formats without columns ignore it, and `id_column` too.
+    id_column : str, optional
+        Column that holds the ids; by default ``id`` where there is one, else documents are numbered from 1.
+    encoding : str
+        Any text encoding Python knows. A byte order mark at the start of a file is dropped.
+    file_format : str, optional
+        One of `FORMATS` of `topicnet.text.readers.read`, whatever the ending; by default the ending decides.
+    skip_bad_rows : bool
+        Leave malformed rows out and record them instead of refusing them. A file that is missing, cut off or without
+        the columns is refused nevertheless.
+    """
+
+    text_column: str = "text"
+    id_column: str | None = None
+    encoding: str = "utf-8"
+    file_format: str | None = None
+    skip_bad_rows: bool = False
+
+    @property
+    def columns(self) -> Columns:
+        """The columns that hold the text and the id."""
+        return Columns(self.text_column, self.id_column)
 
 
 def no_column(where: str, names: Iterable[str], columns: Columns) -> CorpusError:

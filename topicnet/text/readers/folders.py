@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from topicnet.errors import CorpusError
-from topicnet.text.readers.documents import LONE_SURROGATE, Reading, Row, SkippedRows, shown
+from topicnet.text.readers.documents import LONE_SURROGATE, ReadingLog, ReadingOptions, Row, shown
 from topicnet.text.readers.open_text import COMPRESSIONS, File, reading
 
 ENDINGS = {
@@ -99,16 +99,14 @@ def _walk(folder: Path) -> list[tuple[str, Path]]:
     return sorted((path.relative_to(folder).as_posix(), path) for path in paths)
 
 
-def folder_rows(
-    files: list[tuple[str, Path]], encoding: str, skipped: SkippedRows | None, progress: Reading
-) -> Iterator[Row]:
+def folder_rows(files: list[tuple[str, Path]], options: ReadingOptions, log: ReadingLog) -> Iterator[Row]:
     """A document a file, its relative path the id; where there are sub-folders, the metadata says which it is in."""
     has_folders = any("/" in relative for relative, _ in files)
     for name, path in files:
-        file = File(path, encoding, skipped, progress)
+        file = File(path, options, log)
         relative = LONE_SURROGATE.sub("\ufffd", name)
         text = "".join(file.chunks())
-        if skipped is not None and (why := file.fault(text)):
-            skipped.add(file.name, why)
+        if file.skips and (why := file.fault(text)):
+            log.skipped.add(file.name, why)
             continue
         yield relative, text, {"folder": relative.rpartition("/")[0]} if has_folders else {}

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from topicnet.errors import CorpusError
-from topicnet.text.readers.documents import Reading, SkippedRows, shown
+from topicnet.text.readers.documents import ReadingLog, ReadingOptions, shown
 
 COMPRESSIONS = (".gz", ".zst")
 _CHUNK_BYTES = 1 << 18
@@ -49,14 +49,23 @@ def check_encoding(encoding: str) -> None:
 class File:
     """One file to read; standard input where `path` is None.
 
-    With `skipped`, bytes that are not text do not end the reading: they stay marked in the line they are in, and
-    who reads the line must ask `fault` about it.
+    Where malformed rows are skipped, bytes that are not text do not end the reading: they stay marked in the line they
+    are in, and the reader of the line must ask `fault` about it.
     """
 
     path: Path | None
-    encoding: str = "utf-8"
-    skipped: SkippedRows | None = None
-    progress: Reading = field(default_factory=Reading)
+    options: ReadingOptions = field(default_factory=ReadingOptions)
+    log: ReadingLog = field(default_factory=ReadingLog)
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of its text."""
+        return self.options.encoding
+
+    @property
+    def skips(self) -> bool:
+        """Whether malformed rows are skipped rather than refused."""
+        return self.options.skip_bad_rows
 
     @property
     def name(self) -> str:
@@ -75,9 +84,9 @@ class File:
         CorpusError
             Rows may not be skipped.
         """
-        if self.skipped is None:
+        if not self.skips:
             raise CorpusError(message) if isinstance(message, str) else message
-        self.skipped.add(self.at(line), why)
+        self.log.skipped.add(self.at(line), why)
 
     def fault(self, text: str) -> str | None:
         """What is wrong with the bytes of a line, or None: asked only where rows may be skipped."""
@@ -94,13 +103,13 @@ class File:
     def numbered(self) -> Iterator[tuple[int, str]]:
         """Lines without their endings, from 1; where rows may be skipped, without those whose bytes are not text."""
         lines = enumerate(self.lines(), 1)
-        return lines if self.skipped is None else (pair for pair in lines if self.is_sound(*pair))
+        return (pair for pair in lines if self.is_sound(*pair)) if self.skips else lines
 
     def is_sound(self, line: int, text: str) -> bool:
         """Whether a line is text; one that is not is recorded."""
         why = self.fault(text)
-        if why is not None and self.skipped is not None:
-            self.skipped.add(self.at(line), why)
+        if why is not None and self.skips:
+            self.log.skipped.add(self.at(line), why)
         return why is None
 
     def lines(self, *, ends: bool = False) -> Iterator[str]:
@@ -125,12 +134,12 @@ class File:
 
     def chunks(self) -> Iterator[str]:
         """Decoded text in order, without a byte order mark."""
-        strict = self.skipped is None
+        strict = not self.skips
         decoder = codecs.getincrementaldecoder(self.encoding)("strict" if strict else _MARKED)
         line, at_start = 1, True
         with reading(self.name):
             for data in chain(self._unpacked(), [b""]):
-                self.progress.n_bytes += len(data)
+                self.log.n_bytes += len(data)
                 text = self._decode(decoder, data, line)
                 if strict and (nul := text.find("\0")) >= 0:
                     line += text.count("\n", 0, nul)

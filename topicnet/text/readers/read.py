@@ -17,14 +17,15 @@ from pathlib import Path
 from topicnet.errors import CorpusError, InputError
 from topicnet.text.readers.columnar import parquet_rows, xlsx_rows
 from topicnet.text.readers.delimited import csv_rows, tsv_rows
-from topicnet.text.readers.documents import Columns, Documents, Reading, Row, SkippedRows, Value, shown
+from topicnet.text.readers.documents import Columns, Documents, ReadingLog, ReadingOptions, Row, Value, shown
 from topicnet.text.readers.folders import KNOWN, files_of_folder, folder_rows, named_sources, split_ending
 from topicnet.text.readers.jsonl import json_rows
 from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis, mallet_rows, octis_rows, octis_vocabulary
 from topicnet.text.readers.open_text import File, check_encoding, reading
 
 __all__ = [
-    "Documents", "FORMATS", "SkippedRows", "Value", "octis_vocabulary", "read_documents", "source_name",
+    "Documents", "FORMATS", "ReadingLog", "ReadingOptions", "Value", "octis_vocabulary", "read_documents",
+    "source_name",
 ]  # fmt: skip
 
 _BATCH_CHARACTERS = 8_000_000
@@ -50,13 +51,10 @@ FORMATS = tuple(_READERS)
 
 def read_documents(
     source: str | Path | Sequence[str | Path],
+    options: ReadingOptions | None = None,
+    log: ReadingLog | None = None,
     *,
-    text_column: str = "text",
-    id_column: str | None = None,
-    encoding: str = "utf-8",
     batch_docs: int = 10_000,
-    file_format: str | None = None,
-    skipped: SkippedRows | None = None,
 ) -> Iterator[Documents]:
     """Read documents in batches, in input order; a source without documents yields nothing.
 
@@ -67,21 +65,12 @@ def read_documents(
         ``.gz`` or ``.zst``; ``.parquet``; ``.xlsx`` (its first sheet); a folder of ``.txt`` files (each a document),
         of tables (read one after the other) or of OCTIS (``corpus.tsv`` beside ``vocabulary.txt``); a pattern such
         as ``posts/**/*.csv``, in sorted order; ``-`` for standard input (as ``.txt``). Several are one corpus.
-    text_column : str
-        Column that holds the text; a whole number is the place of the column in a CSV or TSV without a header
-        line, from 1. Formats without columns ignore it, and `id_column` too.
-    id_column : str, optional
-        Column that holds the ids; by default ``id`` where there is one, else documents are numbered from 1.
-    encoding : str
-        Any text encoding Python knows. A byte order mark at the start of a file is dropped.
+    options : ReadingOptions, optional
+    log : ReadingLog, optional
+        Filled while the documents are read.
     batch_docs : int
         Most documents in one batch; it has fewer where they hold more than 8 million characters, and a longer
         document is a batch alone.
-    file_format : str, optional
-        One of `FORMATS`, whatever the ending; by default the ending tells.
-    skipped : SkippedRows, optional
-        Given one, malformed rows are left out and recorded there instead of refused. A file that is missing, cut
-        off or without the columns is refused nevertheless.
 
     Raises
     ------
@@ -93,14 +82,16 @@ def read_documents(
     """
     if batch_docs < 1:
         raise InputError(f"batch_docs is {batch_docs}, expected at least 1. Give a larger number")
-    check_encoding(encoding)
-    if file_format is not None and file_format not in FORMATS:
+    options = options or ReadingOptions()
+    check_encoding(options.encoding)
+    if options.file_format is not None and options.file_format not in FORMATS:
         raise CorpusError(
-            f"unknown format {file_format!r}, expected one of: {', '.join(FORMATS)}. Name one of these with --format"
+            f"unknown format {options.file_format!r}, expected one of: {', '.join(FORMATS)}."
+            " Name one of these with --format"
         )
-    opener = _Opener(Columns(text_column, id_column), encoding, file_format, skipped, Reading())
+    opener = _Opener(options, log or ReadingLog())
     rows = [opener.rows(one) for one in named_sources(source)]
-    return _batches(chain.from_iterable(rows), batch_docs, opener)
+    return _batches(chain.from_iterable(rows), batch_docs, opener.log)
 
 
 def source_name(source: str | Path | Sequence[str | Path]) -> str:
@@ -133,23 +124,20 @@ def check_there(path: Path) -> None:
 class _Opener:
     """Chooses the reader of each source."""
 
-    columns: Columns
-    encoding: str
-    file_format: str | None
-    skipped: SkippedRows | None
-    progress: Reading
+    options: ReadingOptions
+    log: ReadingLog
 
     def rows(self, source: str | Path) -> Iterator[Row]:
         """Rows of one file, folder or standard input; what cannot be read at all is refused at once."""
         if str(source) == "-":
-            return self._file_rows(None, self.file_format or "txt")
+            return self._file_rows(None, self.options.file_format or "txt")
         path = Path(source)
         name = shown(str(path))
         check_there(path)
         with reading(name):
             if path.is_dir():
                 return self._folder_rows(path, name)
-        file_format = self.file_format or split_ending(path.name)[1]
+        file_format = self.options.file_format or split_ending(path.name)[1]
         if not file_format:
             raise CorpusError(
                 f"unknown format of {name}, expected {KNOWN}. Convert or rename it, or say what it is with --format"
@@ -157,33 +145,33 @@ class _Opener:
         return self._file_rows(path, file_format)
 
     def _file_rows(self, path: Path | None, file_format: str) -> Iterator[Row]:
-        return _READERS[file_format](File(path, self.encoding, self.skipped, self.progress), self.columns)
+        return _READERS[file_format](File(path, self.options, self.log), self.options.columns)
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:
         if (folder / "run.json").is_file() or (folder / "model.json").is_file():
             raise CorpusError(f"{name} is a run of topicnet, expected a corpus. Name the text it was fitted to")
-        if self.file_format == "octis" or (self.file_format is None and is_octis(folder)):
+        asked = self.options.file_format
+        if asked == "octis" or (asked is None and is_octis(folder)):
             return self._file_rows(folder / OCTIS_CORPUS, "octis")
-        kind, files = files_of_folder(folder, self.file_format)
+        kind, files = files_of_folder(folder, asked)
         if kind == "txt":
-            return folder_rows(files, self.encoding, self.skipped, self.progress)
+            return folder_rows(files, self.options, self.log)
         return chain.from_iterable(self._file_rows(path, split_ending(path.name)[1]) for _, path in files)
 
 
-def _batches(rows: Iterator[Row], batch_docs: int, opener: _Opener) -> Iterator[Documents]:
+def _batches(rows: Iterator[Row], batch_docs: int, log: ReadingLog) -> Iterator[Documents]:
     batch, n_characters = Documents([], [], []), 0
-    left_out = opener.skipped or SkippedRows()
-    already = left_out.count
+    already = log.skipped.count
     for number, (key, text, others) in enumerate(rows, 1):
         if n_characters + len(text) > _BATCH_CHARACTERS and batch.ids:
-            yield replace(batch, n_bytes=opener.progress.n_bytes)
+            yield replace(batch, n_bytes=log.n_bytes)
             batch, n_characters = Documents([], [], []), 0
-        batch.ids.append(key or str(number + left_out.count - already))  # a row that was left out keeps its number
+        batch.ids.append(key or str(number + log.skipped.count - already))  # a row that was left out keeps its number
         batch.texts.append(text)
         batch.metadata.append(others)
         n_characters += len(text)
         if len(batch.ids) == batch_docs:
-            yield replace(batch, n_bytes=opener.progress.n_bytes)
+            yield replace(batch, n_bytes=log.n_bytes)
             batch, n_characters = Documents([], [], []), 0
     if batch.ids:
-        yield replace(batch, n_bytes=opener.progress.n_bytes)
+        yield replace(batch, n_bytes=log.n_bytes)
