@@ -233,7 +233,7 @@ def test_several_seeds_go_on_to_the_same_run(
     fit = ("fit", themed, *OPTIONS, "--out")
     assert_refused(warm(*fit, "run", "--resume", cwd=tmp_path), "seeds=1", "'run'", "--overwrite")
     for arguments in (("run", "--resume"), ("whole",)):
-        done = warm(*fit, *arguments, "--seeds", "3", cwd=tmp_path)
+        done = warm(*fit, *arguments, "--seeds", "3", cwd=tmp_path, full_warm_up=True)  # as the interrupted fit was
         assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "whole"]
     resumed, whole = (read(tmp_path / name, "run") for name in ("run", "whole"))
