@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicnet.errors import CorpusError, InputError
+from topicnet.runtime.forking import check_can_use_polars
 from topicnet.storage import atomic, formats
 from topicnet.storage.mapped import row_sums
 from topicnet.text.counting import Counting
@@ -308,6 +309,7 @@ class Corpus:
             The folder does not hold counts this version can read.
         """
         folder = Path(folder)
+        check_can_use_polars("load counts")
         try:
             header = json.loads((folder / "counts.json").read_text("utf-8"))
             if header["format"] > COUNTS_FORMAT:
