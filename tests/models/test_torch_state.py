@@ -35,10 +35,12 @@ def bits(name: str = "etm", **given: Any) -> bytes:
 def state() -> list[Any]:
     """All that a fit could change for its caller, but grad and inference mode."""
     return [
-        torch.get_default_dtype(), torch.get_default_device(), torch.get_num_threads(), torch.is_autocast_enabled("cpu"),
+        torch.get_default_dtype(), torch.get_default_device(), torch.get_num_threads(),
+        torch.is_autocast_enabled("cpu"),
         torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled(),
         torch.get_float32_matmul_precision(), torch.is_anomaly_enabled(), torch.is_grad_enabled(),
-        torch.is_inference_mode_enabled(), torch.random.get_rng_state().tolist(), np.random.get_state()[1].tolist(),
+        torch.is_inference_mode_enabled(), torch.random.get_rng_state().tolist(),
+        np.random.get_state()[1].tolist(),  # noqa: NPY002
         random.getstate(), np.geterr(), list(warnings.filters),
         sorted((found["filepath"], found["num_threads"]) for found in threadpool_info()),
     ]  # fmt: skip

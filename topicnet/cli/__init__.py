@@ -114,7 +114,9 @@ def _refuse(message: str, status: int = INPUT_AT_FAULT, debug: bool = False) -> 
     if debug:
         import traceback
 
-        traceback.print_exc()
+        from topicnet.cli.printing.output import echo
+
+        echo(traceback.format_exc(), err=True, block=True)
         _print_versions()
     line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
     print(f"topicnet: {line}", file=sys.stderr)
