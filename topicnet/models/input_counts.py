@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_non_negative, validate_data
 from topicnet.errors import InputError
 from topicnet.storage.mapped import check_structure, row_blocks
 
-MOST = 2**31 - 1  # of a count, as in the files of counts
+MOST = 2**31  # of a count: those of files are below it
 
 
 def check_counts(model: Any, X: Any, reset: bool) -> csr_matrix:
@@ -41,7 +41,7 @@ def _check_size(counts: csr_matrix) -> None:
     """Raise InputError for counts so large that theta would not be finite."""
     largest = max((float(block.data.max(initial=0)) for _, block in row_blocks(counts)), default=0.0)
     if largest > MOST:
-        raise InputError(f"a count of {largest:g} given, expected at most 2^31 - 1: check the matrix, or scale it")
+        raise InputError(f"a count of {largest:g} given, expected at most 2^31: check the matrix, or scale it")
 
 
 def _is_canonical(counts: csr_matrix, whose: str) -> bool:

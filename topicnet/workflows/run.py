@@ -20,7 +20,7 @@ from topicnet.text.corpus import OK, Corpus
 from topicnet.text.readers.in_memory import documents_of_texts
 from topicnet.workflows.bundle import Bundle, load_bundle, save_bundle
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import kept_columns
+from topicnet.workflows.corpus import corpus_of_run, kept_columns
 from topicnet.workflows.tables import doc_topic_table, passage_table, read_doc_topic, read_kept, topic_word_table
 from topicnet.workflows.topics import ENTRIES, TABLE_WORDS, TopicTable
 
@@ -261,7 +261,9 @@ def load(path: str | Path) -> Run:
         stability = None if None in found else np.array(found, dtype=np.float64)
     except (KeyError, TypeError) as error:
         raise damaged(folder, "topics.json") from error
-    corpus = Corpus.load(folder / "corpus") if (folder / "corpus").is_dir() else None
+    corpus = corpus_of_run(folder, record) if (folder / "corpus").is_dir() else None
+    if corpus is not None and (corpus.n_docs != table.height or corpus.vocabulary != bundle.vocabulary):
+        raise damaged(folder, "corpus")
     return Run(
         bundle=bundle,
         theta=table.select(pl.col("^topic_.*$")).to_numpy().astype(np.float32),
