@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -34,6 +35,7 @@ from topicnet.models.network import TopicNetwork
 from topicnet.runtime.devices import choose_device
 from topicnet.runtime.distributed import is_rank_zero
 from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
+from topicnet.runtime.memory import available_memory
 from topicnet.runtime.seeding import seeded
 from topicnet.runtime.threads import chosen_threads, in_inference, thread_count
 from topicnet.runtime.torch_state import usual_gradients, usual_torch
@@ -352,8 +354,16 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self.settings(seed=0)
         thread_count()
         choose_device(self.device)
-        with torch.device("meta"):
-            self.build_network(1)
+        try:
+            with torch.device("meta"):
+                weights = sum(one.numel() for one in self.build_network(1).parameters())
+        except RuntimeError:  # torch cannot even number them
+            weights = sys.maxsize
+        if 4 * weights > (available_memory() or math.inf):
+            raise InputError(
+                f"a model of {weights:.3g} weights asked for, which do not fit in memory: choose fewer topics, or smaller"
+                " sizes"
+            )
 
     @usual_torch()
     @usual_gradients()

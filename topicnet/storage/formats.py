@@ -122,7 +122,10 @@ def parse_yaml(text: str) -> Any:
     import yaml
 
     _check_values(yaml.compose(text, Loader=yaml.SafeLoader), {})
-    return yaml.safe_load(text)
+    try:
+        return yaml.safe_load(text)
+    except (AttributeError, KeyError, TypeError, OverflowError) as error:  # of a tag beside what is no such value
+        raise ValueError("it has a value that is not of the kind its tag names") from error
 
 
 def _check_values(node: Any, counted: dict[int, int]) -> int:
