@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import COMMAND, ENVIRONMENT, SECONDS, Warm, snapshot, start, wait_for
+from topicnet import cli
 
 LONG = ("-k", "5", "--epochs", "100000", "--config", "patient.yaml")
 
@@ -70,19 +71,33 @@ def test_an_interrupted_reading_leaves_nothing(arguments: tuple[str, ...], lee_r
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
-def test_a_scheduler_s_sigterm_keeps_the_best_so_far(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
+def test_a_background_job_of_a_script_keeps_the_best_so_far(ending: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "patient.yaml").write_text("parameters: {patience: 100000}\n")
+
+    def as_a_script_starts_it() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # so the shell does, after `&`
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
     process = subprocess.Popen(
-        [*COMMAND, "fit", "lee", "-k", "3", "--epochs", "100000", "--config", "patient.yaml", "--out", "run"],
+        [*COMMAND, "fit", "lee", *LONG, "--init", "random", "--out", "run"], preexec_fn=as_a_script_starts_it,
         cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("training 1/"):
-            break
-    process.send_signal(signal.SIGTERM)
+    wait_for(process, "training 1/")
+    process.send_signal(ending)
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["patient.yaml", "run", "run.unfinished"]
+
+
+@pytest.mark.parametrize("inherited", [signal.SIG_DFL, signal.SIG_IGN])
+def test_a_hang_up_that_nohup_ignores_stays_ignored(
+    inherited: signal.Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_to = {signal.SIGHUP: inherited}
+    monkeypatch.setattr(signal, "getsignal", lambda one: set_to.get(one, signal.SIG_DFL))
+    monkeypatch.setattr(signal, "signal", lambda one, handler: set_to.update({one: handler}))
+    cli._end_on_signals()
+    assert callable(set_to[signal.SIGTERM])
+    assert (set_to[signal.SIGHUP] is signal.SIG_IGN) == (inherited is signal.SIG_IGN)

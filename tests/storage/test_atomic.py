@@ -383,7 +383,26 @@ def safe(*cells: str | None) -> list[str | None]:
 
 @pytest.mark.parametrize(
     "cell",
-    ["=1+1", "=cmd|' /C calc'!A0", "@SUM(A1)", "+cmd", "-2+3", "-", "+", "--1", "\tx", "\r=1", "-1-1", "-1\n", "-inf"],
+    [
+        "=1+1",
+        "=cmd|' /C calc'!A0",
+        "@SUM(A1)",
+        "+cmd",
+        "-2+3",
+        "-",
+        "+",
+        "--1",
+        "\tx",
+        "\r=1",
+        "-1-1",
+        "-1\n",
+        "-inf",
+        "\n=1",
+        "＝1+1",
+        "＠SUM(A1)",
+        "＋1",
+        "－1",
+    ],
 )
 def test_a_formula_is_quoted(cell: str) -> None:
     assert safe(cell) == [f"'{cell}"]

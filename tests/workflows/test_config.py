@@ -1,10 +1,15 @@
 """Configuration: the command line beats the file, the file beats the defaults, and nothing in a file is executed."""
 
+import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import typer
 
+from topicnet.cli.options.shared import named_values
 from topicnet.errors import ConfigError
 from topicnet.models import MODELS
 from topicnet.text.readers.named_corpora import recipes
@@ -177,3 +182,47 @@ def test_a_configuration_comes_back_from_its_own_values(config) -> None:
     """What run.json keeps of a run starts the same run again."""
     read = config("topics: 5\nmin_df: 2\nmax_df: 0.9\nparameters: {learning_rate: 0.001}")
     assert FitConfig(**read.model_dump()) == read
+
+
+LAUGHS = "\n".join(f"  {b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairwise("abcdefghi"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(f"parameters:\n  a: &a [x]\n{LAUGHS}\n", "more than 20,000 values", id="billion laughs"),
+        pytest.param("parameters: &a\n  x: *a\n", "more than 20,000 values", id="an alias of itself"),
+        pytest.param("# " + "x" * 300_000, "more than 250,000 bytes", id="a large file"),
+        pytest.param("a: " + "[" * 20_000, "is not YAML", id="nested"),
+        pytest.param("parameters: {x: !!bool x}", "is not YAML", id="a tag beside another value"),
+        pytest.param("parameters: {x: 2020-01-01}", "x=datetime.date(2020, 1, 1)", id="a date"),
+        pytest.param("parameters: {x: !!binary aGVsbG8=}", "x=b'hello'", id="bytes"),
+        pytest.param("parameters: {x: !!set {a}}", "x={'a'}", id="a set"),
+        pytest.param("parameters: {x: [1, [.inf]]}", "x=[1, [inf]]", id="infinity in a list"),
+        pytest.param("parameters: {x: .nan}", "x=nan", id="no number"),
+        pytest.param(f"parameters: {{x: {'9' * 40}}}", "x=99999", id="a huge number"),
+        pytest.param("corpus: !!binary aGVsbG8=", "corpus=b'hello'", id="a corpus of bytes"),
+    ],
+)
+def test_odd_values_are_refused_in_one_line(config, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config(text)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_few_aliases_are_read(config) -> None:
+    read = config("parameters:\n  x: &a [1, 2]\n  y: *a\n  z: [*a, *a]\n")
+    assert read.parameters == {"x": [1, 2], "y": [1, 2], "z": [[1, 2], [1, 2]]}
+
+
+@pytest.mark.parametrize("text", ["2020-01-01", "!!binary aGVsbG8=", "!!set {a}", ".inf", "!!timestamp x", "&a [*a]"])
+def test_odd_values_of_an_option_are_refused_in_one_line(text: str) -> None:
+    with pytest.raises((ConfigError, typer.BadParameter)) as caught:
+        read_config(None, {"parameters": named_values([f"hidden_dim={text}"])})
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_numpy_become_plain_ones() -> None:
+    read = read_config(None, {"parameters": {"hidden_dim": np.int64(4), "dropout": np.float32(0.5)}})
+    assert json.dumps(read.parameters) == '{"hidden_dim": 4, "dropout": 0.5}'

@@ -40,7 +40,7 @@ def run(arguments: list[str]) -> int:
             import_module(f"topicnet.cli.commands.{name}")
     except KeyboardInterrupt:
         return _interrupted()
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    _end_on_signals()
     try:
         outcome = app(taken, standalone_mode=False)
     except StoppedError as error:
@@ -69,13 +69,28 @@ def run(arguments: list[str]) -> int:
     return {KEPT: INTERRUPTED, COLLAPSED: UNFIT}.get(outcome, 0)
 
 
-def _as_interrupt(signum: int, frame: FrameType | None) -> None:
-    """A scheduler's SIGTERM is a Ctrl-C: what was learned is kept, what was half written is cleared away.
+def _end_on_signals() -> None:
+    """Let a scheduler's SIGTERM, and the SIGHUP of a terminal that is closed, act as Ctrl-C.
 
-    A second one is no impatience: a scheduler and torchrun each send it to every process.
+    What was learned is kept, what was half written is removed. A SIGHUP that nohup has had ignored stays ignored.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.raise_signal(signal.SIGINT)
+    from topicnet.runtime.interrupt import interrupt
+
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    signals = [one for one in signals if one == signal.SIGTERM or signal.getsignal(one) is not signal.SIG_IGN]
+    terminals = [stream for stream in (1, 2) if os.isatty(stream)]
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        # A second one is no impatience: a scheduler and torchrun each send it to every process.
+        for one in signals:
+            signal.signal(one, signal.SIG_IGN)
+        if signum != signal.SIGTERM:
+            for stream in terminals:  # nothing can be written to a terminal that is gone
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+        interrupt()
+
+    for one in signals:
+        signal.signal(one, end)
 
 
 def _interrupted() -> int:
@@ -99,7 +114,9 @@ def _refuse(message: str, status: int = INPUT_AT_FAULT, debug: bool = False) -> 
     if debug:
         import traceback
 
-        traceback.print_exc()
+        from topicnet.cli.printing.output import echo
+
+        echo(traceback.format_exc(), err=True, block=True)
         _print_versions()
     line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
     print(f"topicnet: {line}", file=sys.stderr)

@@ -7,7 +7,6 @@ section 2.2: MAP inference for LDA). Every pass costs O(nnz K) over sparse batch
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -24,6 +23,7 @@ from torch import Tensor
 
 from topicnet.core.sparse import SparseBatch, SparseBatches, mixture_probabilities
 from topicnet.runtime.threads import in_inference
+from topicnet.runtime.warnings import ignored
 
 THETA_PSEUDO_COUNT = 0.3  # tokens added to every topic of a document
 MANY_TOPICS = 100  # beyond these, pseudo-counts are divided among the topics: else they outweigh the document's tokens
@@ -119,8 +119,7 @@ def cluster_documents(counts: csr_matrix, n_clusters: int, rng: np.random.Genera
     left, scale, _ = randomized_svd(weighted, n_components, n_iter=2, random_state=seed)
     reduced = normalize(left * scale)
     means = KMeans(min(n_clusters, n_docs), n_init=1, max_iter=50, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different documents than clusters: some stay empty
+    with ignored(ConvergenceWarning):  # fewer different documents than clusters: some stay empty
         clusters: NDArray[np.intp] = means.fit_predict(reduced).astype(np.intp)
     return clusters
 
@@ -139,8 +138,7 @@ def fit_gaussians(means: Tensor, n_components: int, seed: int) -> tuple[Tensor, 
     mixture = GaussianMixture(
         n_components, covariance_type="diag", reg_covar=MEANS_TO_DRAWS, max_iter=100, tol=1e-2, random_state=seed
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # training goes on from here in any case
+    with ignored(ConvergenceWarning):  # training goes on from here in any case
         mixture.fit(points)
     return torch.as_tensor(mixture.means_), torch.as_tensor(np.log(mixture.covariances_))
 

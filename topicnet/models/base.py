@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -34,8 +35,10 @@ from topicnet.models.network import TopicNetwork
 from topicnet.runtime.devices import choose_device
 from topicnet.runtime.distributed import is_rank_zero
 from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
+from topicnet.runtime.memory import available_memory
 from topicnet.runtime.seeding import seeded
 from topicnet.runtime.threads import chosen_threads, in_inference, thread_count
+from topicnet.runtime.torch_state import usual_gradients, usual_torch
 from topicnet.storage import atomic
 from topicnet.storage.mapped import release_pages, row_sums, rows_between
 from topicnet.training.checkpoint import Checkpoints, checkpoint_seconds
@@ -171,6 +174,8 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """Tables beside those of topics that a run of this model has."""
         return []
 
+    @usual_torch()
+    @usual_gradients()
     def fit(
         self, X: Any, y: Any = None, *, listener: Listener | None = None, checkpoints: str | Path | None = None
     ) -> TopicModel:
@@ -224,13 +229,13 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             raise InputError(f"all {counts.shape[0]} documents are empty; at least one must hold a known word")
         device = choose_device(self.device)
         with ExitStack() as stack:
+            stack.enter_context(chosen_threads())  # may wait for other threads: Ctrl-C ends that at once
             interrupted = stack.enter_context(deferred_interrupt())
-            stack.enter_context(chosen_threads())
             checkpoints = None
             if folder is not None and is_rank_zero():
                 stack.enter_context(atomic.folder_lock(folder))
                 checkpoints = self._checkpoints(folder, counts, settings.seed)
-            with seeded(settings.seed, device):
+            with seeded(settings.seed):
                 network = self.build_network(counts.shape[1]).to(device)
             fitting = Fitting(network, filled, settings, device, listener, interrupted, checkpoints)
             result = fitting.run()
@@ -241,6 +246,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self.stopped_, self.best_epoch_ = result.stopped, result.best_epoch
         self.start_complete_ = fitting.start_complete
 
+    @usual_torch()
     def transform(self, X: Any, refine: int = 0) -> NDArray[np.float32]:
         """Infer theta, deterministically, from the posterior mean.
 
@@ -310,6 +316,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         check_is_fitted(self)
         return self.network_.decoder.mixes
 
+    @usual_torch()
     def log_likelihood(self, X: Any, theta: NDArray[np.floating]) -> NDArray[np.float64]:
         """Log-likelihood of documents at a given theta under the model's own decoder.
 
@@ -341,14 +348,25 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         nats: NDArray[np.float64] = torch.cat(parts).double().cpu().numpy()
         return nats
 
+    @usual_torch()
     def check_parameters(self) -> None:
         """Raise InputError for a parameter out of its range, without fitting anything."""
         self.settings(seed=0)
         thread_count()
         choose_device(self.device)
-        with torch.device("meta"):
-            self.build_network(1)
+        try:
+            with torch.device("meta"):
+                weights = sum(one.numel() for one in self.build_network(1).parameters())
+        except RuntimeError:  # torch cannot even number them
+            weights = sys.maxsize
+        if 4 * weights > (available_memory() or math.inf):
+            raise InputError(
+                f"a model of {weights:.3g} weights asked for, which do not fit in memory: choose fewer topics, or smaller"
+                " sizes"
+            )
 
+    @usual_torch()
+    @usual_gradients()
     def restore(
         self, vocab_size: int, tensors: Mapping[str, Tensor], history: list[dict[str, float]], ending: FitEnding
     ) -> None:

@@ -19,6 +19,7 @@ from topicnet.runtime.devices import choose_device
 from topicnet.runtime.memory import readable_bytes, readable_seconds, resident_memory
 from topicnet.runtime.seeding import seeded
 from topicnet.runtime.threads import chosen_threads
+from topicnet.runtime.torch_state import usual_gradients
 from topicnet.training.optimizer import Adam
 
 TRIED_STEPS = 5  # the first two warm up
@@ -67,8 +68,9 @@ def forecast(model: TopicModel, counts: csr_matrix, *, tables: bool = True) -> F
     batches = SparseBatches(documents, settings.batch_size, device)
     epochs = settings.epochs(len(batches))
     n_start = min(documents.n_docs, start_docs(documents))
-    with chosen_threads(), seeded(0, device):
-        network = model.build_network(counts.shape[1]).to(device)
+    with chosen_threads(), usual_gradients():
+        with seeded(0):
+            network = model.build_network(counts.shape[1]).to(device)
         n_parameters = sum(parameter.numel() for parameter in network.parameters())
         tokens = float(documents.take(np.arange(min(1_000, documents.n_docs))).column_sums().sum())
         mean_length = max(1.0, tokens / min(1_000, documents.n_docs))

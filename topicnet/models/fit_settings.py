@@ -135,7 +135,12 @@ def check_vectors(embeddings: object, embedding_dim: int | None) -> NDArray[np.f
             f"embeddings={embeddings!r} given, expected an array with a row for each word: a file's vectors are aligned"
             " to the words by topicnet.fit and the command line"
         )
-    vectors = np.asarray(embeddings, dtype=np.float32)
+    try:
+        vectors = np.asarray(embeddings, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"embeddings of the type {type(embeddings).__name__} given, expected finite numbers, (vocab_size, L)"
+        ) from error
     if vectors.ndim != 2 or not vectors.size or not np.isfinite(vectors).all():
         raise InputError(f"embeddings of shape {vectors.shape} given, expected finite numbers, (vocab_size, L)")
     if embedding_dim is not None and embedding_dim != vectors.shape[1]:

@@ -20,6 +20,7 @@ from topicnet.errors import InputError
 from topicnet.models.base import ExtraTables, VariationalModel
 from topicnet.models.decoders import make_decoder
 from topicnet.models.network import FreeTopicsNetwork
+from topicnet.runtime.torch_state import usual_torch
 from topicnet.training.checks import check_count
 
 ASSIGNMENTS = ("optimal", "mean_posterior")
@@ -125,6 +126,7 @@ class GMNTM(VariationalModel):
         return [ExtraTables("component", self.component_word_, self.predict_component)]
 
     @property
+    @usual_torch()
     def component_word_(self) -> NDArray[np.float32]:
         """The decoder at each component's theta, (C, V), rows sum to 1."""
         check_is_fitted(self)

@@ -145,7 +145,7 @@ class WLDA(TopicModel):
         """Make an untrained network for V words."""
         check_fraction("noise", self.noise)
         check_number("concentration", self.concentration, above=0.0)
-        if self.kernel not in KERNELS:
+        if not isinstance(self.kernel, str) or self.kernel not in KERNELS:
             raise InputError(f"kernel={self.kernel!r} given, expected one of {', '.join(KERNELS)}")
         if self.prior not in ("dirichlet", "gaussian-mixture"):
             raise InputError(f'prior={self.prior!r} given, expected "dirichlet" or "gaussian-mixture"')

@@ -20,14 +20,15 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
 
     The first press is only noted; a second one raises KeyboardInterrupt at once. Outside the main thread, where
     Python delivers no signals, and where the caller has a handler of its own, nothing is changed. Inside another such
-    block the two share one note.
+    block the two share one note. Where Ctrl-C is ignored, as by a job that a script starts in the background, the note
+    is made by `interrupt` alone.
     """
     global _noted
     in_main_thread = threading.current_thread() is threading.main_thread()
     shared: threading.Event | None = getattr(_elsewhere, "pressed", _noted if in_main_thread else None)
     pressed = shared or threading.Event()
-    ours = in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if shared is not None or not ours:
+    handler = signal.getsignal(signal.SIGINT)
+    if shared is not None or not in_main_thread or handler not in (signal.default_int_handler, signal.SIG_IGN):
         yield pressed.is_set
         return
 
@@ -35,13 +36,27 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         pressed.set()
 
-    signal.signal(signal.SIGINT, note)
+    if handler is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, note)
     _noted = pressed
     try:
         yield pressed.is_set
     finally:
         _noted = None
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, handler)
+
+
+def interrupt() -> None:
+    """Do in a signal handler as Ctrl-C would do: note it in a block of `deferred_interrupt`, else end what is running.
+
+    SIGINT itself does nothing in a process that inherited it as ignored.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.raise_signal(signal.SIGINT)
+    elif _noted is None:
+        raise KeyboardInterrupt
+    else:
+        _noted.set()
 
 
 @contextmanager

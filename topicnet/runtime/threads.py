@@ -13,10 +13,13 @@ from functools import cache
 from typing import TypeVar
 
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from topicnet.errors import InputError
+from topicnet.runtime.forking import is_forked
 from topicnet.runtime.prefetch import map_in_order
+from topicnet.runtime.shared_setting import SharedSetting
+from topicnet.runtime.torch_state import usual_torch
 
 VARIABLE = "TOPICNET_THREADS"
 # The sparse products of one step last microseconds. Measured on two cores: a second thread saves a quarter on a
@@ -95,15 +98,32 @@ if hasattr(os, "register_at_fork"):  # a forked process has the pool but none of
 
 @contextmanager
 def chosen_threads(most: int = DEFAULT_THREADS) -> Iterator[None]:
-    """Hold torch, BLAS and OpenMP to `thread_count` threads and give the caller's setting back.
+    """Compute in a block with `thread_count` threads of torch, BLAS and OpenMP, and with torch as a new process has it.
 
-    Where nobody chose, one, or the processors up to `most`, for work whose products gain by it.
+    Where nobody chose, one, or the processors up to `most`, for work whose products gain by it. A forked process takes
+    one: it would wait for the other threads of its parent without end. The caller's settings are restored afterwards,
+    when no other thread computes any more; while others compute with another number of threads, the block waits.
     """
     count = thread_count(min(most, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else most))
+    if is_forked():
+        count = 1
+    openmp = ThreadpoolController().select(user_api="openmp")
+    # OpenMP's settings are each thread's own: saved here and restored last. The others are the process's.
+    with openmp.limit(limits=None), _threads.held(count), openmp.limit(limits=count), usual_torch():
+        torch.set_num_threads(count)
+        yield
+
+
+@contextmanager
+def _limited(count: int) -> Iterator[None]:
+    """Hold the whole process to a number of threads."""
     before = torch.get_num_threads()
-    with threadpool_limits(limits=count):
+    with ThreadpoolController().select(user_api="blas").limit(limits=count):
         torch.set_num_threads(count)
         try:
             yield
         finally:
             torch.set_num_threads(before)
+
+
+_threads = SharedSetting(_limited)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,6 +50,13 @@ def read_config_file(kind: type[Config], path: Path | None, given: dict[str, Any
     for name, field in kind.model_fields.items():
         if name in entries and field.annotation == float | None:
             entries[name] = _number(entries[name])
+    named = {name: value.item() if getattr(value, "shape", None) == () else value for name, value in named.items()}
+    for name, value in named.items():
+        if not _is_plain(value):
+            raise ConfigError(
+                f"{place}{name}={' '.join(repr(value).split())[:60]} given, expected a finite number, a word, true or"
+                " false, or a list of these"
+            )
     entries["parameters"] = {name: _number(value) for name, value in named.items()}
     try:
         return kind(**entries)
@@ -62,6 +70,17 @@ def _number(value: Any) -> Any:
         return float(value) if isinstance(value, str) else value
     except ValueError:
         return value
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is one that JSON has too: no date, bytes, set or infinity, which YAML and Python know."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and _is_plain(one) for name, one in value.items())
+    if isinstance(value, int | float):
+        return math.isfinite(value) if isinstance(value, float) else abs(value) < 2**63
+    return value is None or isinstance(value, str) or hasattr(value, "dtype")  # the model looks at arrays itself
 
 
 def _complaint(error: ValidationError, kind: type[BaseModel]) -> str:

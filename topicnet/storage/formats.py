@@ -19,7 +19,10 @@ CSV_SLICE = 50_000  # rows turned into text at a time
 
 # A cell that starts like this is run as a formula by spreadsheets, unless it is only a signed number. Quotes
 # before it count, so that reading can tell a guard from a text that had one.
-FORMULA_START = r"^'*[=@\t\r+\-]"
+# Full-width signs are taken for the ASCII ones.
+FORMULA_START = r"^'*[=@\t\r\n+\-＝＠＋－]"
+
+YAML_BYTES, YAML_VALUES = 250_000, 20_000  # of a file, and of its values once all aliases are filled in
 
 SIGNED_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
 
@@ -103,6 +106,41 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def parse_yaml(text: str) -> Any:
+    """Parse YAML by the safe loader.
+
+    Raises
+    ------
+    ValueError
+        Its aliases refer to themselves, or would be filled in by more than 20,000 values: a line of text can name
+        billions.
+    yaml.YAMLError
+        It is no YAML.
+    RecursionError
+        It is nested too deeply.
+    """
+    import yaml
+
+    _check_values(yaml.compose(text, Loader=yaml.SafeLoader), {})
+    try:
+        return yaml.safe_load(text)
+    except (AttributeError, KeyError, TypeError, OverflowError) as error:  # of a tag beside what is no such value
+        raise ValueError("it has a value that is not of the kind its tag names") from error
+
+
+def _check_values(node: Any, counted: dict[int, int]) -> int:
+    """Number of values in a node of YAML, and in the nodes that its aliases name; raises ValueError for too many."""
+    if not isinstance(getattr(node, "value", None), list):
+        return 1
+    if id(node) not in counted:
+        counted[id(node)] = YAML_VALUES + 1  # until its own parts are counted: one that holds itself is too large
+        parts = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
+        counted[id(node)] = 1 + sum(_check_values(part, counted) for part in parts)
+    if counted[id(node)] > YAML_VALUES:
+        raise ValueError(f"it holds more than {YAML_VALUES:,} values once its aliases are filled in")
+    return counted[id(node)]
+
+
 def read_yaml(path: Path, example: str) -> dict[str, Any]:
     """Read the named entries of a YAML file by the safe loader; none of an empty one.
 
@@ -119,7 +157,16 @@ def read_yaml(path: Path, example: str) -> dict[str, Any]:
     import yaml
 
     try:
-        entries = yaml.safe_load(path.read_text("utf-8"))
+        with path.open("rb") as handle:
+            content = handle.read(YAML_BYTES + 1)
+        if len(content) > YAML_BYTES:
+            raise ConfigError(
+                f"the configuration {str(path)!r} has more than {YAML_BYTES:,} bytes, expected a few entries: check the"
+                " path"
+            )
+        entries = parse_yaml(content.decode("utf-8"))
+    except ConfigError:
+        raise
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {str(path)!r}: {error.strerror}") from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:

@@ -42,6 +42,40 @@ def rows_between(counts: csr_matrix, begin: int, end: int) -> csr_matrix:
     return csr_matrix(parts, shape=(end - begin, counts.shape[1]), copy=False)
 
 
+def check_structure(counts: Any) -> None:
+    """Raise ValueError unless the arrays of a sparse matrix name places within it.
+
+    scipy does not look when it is given them, and its compiled code reads and writes wherever they point. Mapped CSR
+    arrays are read a block at a time.
+    """
+    if counts.format == "coo":
+        for place, size in zip((counts.row, counts.col), counts.shape, strict=True):
+            _check_places(place, size)
+        return
+    if counts.format not in ("csr", "csc", "bsr"):
+        return
+    n_major = counts.shape[counts.format == "csc"]
+    n_minor = counts.shape[counts.format != "csc"]
+    if counts.format == "bsr":
+        n_major, n_minor = (size // block for size, block in zip(counts.shape, counts.blocksize, strict=True))
+    indptr = counts.indptr
+    if indptr.ndim != 1 or indptr.dtype.kind not in "iu" or len(indptr) != n_major + 1:
+        raise ValueError(f"indptr is no array of {n_major + 1} whole numbers")
+    if indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any():
+        raise ValueError("indptr descends, or does not begin with 0")
+    if counts.indices.ndim != 1 or not indptr[-1] <= min(len(counts.indices), len(counts.data)):
+        raise ValueError(f"indptr ends at {indptr[-1]}, but there are fewer counts or indices")
+    step = BLOCK_NONZEROS
+    for begin in range(0, int(indptr[-1]), step):
+        _check_places(counts.indices[begin : min(begin + step, int(indptr[-1]))], n_minor)
+        release_pages(counts.indices)
+
+
+def _check_places(places: NDArray[Any], size: int) -> None:
+    if len(places) and (places.dtype.kind not in "iu" or places.min() < 0 or places.max() >= size):
+        raise ValueError(f"indices are not whole numbers from 0 to {size - 1}")
+
+
 def row_sums(counts: csr_matrix) -> NDArray[np.float64]:
     """Sum of each row of the counts: (D,)."""
     sums = np.zeros(counts.shape[0])

@@ -140,11 +140,13 @@ def read_tensors(folder: Path, header: Mapping[str, Any]) -> dict[str, Tensor]:
     BundleError
         They are others than were written, or no safetensors.
     """
+    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
-        return load(checked_file(folder, header, TENSORS).read_bytes())
+        with torch.inference_mode(False):  # tensors made in a caller's would never learn
+            return load(checked_file(folder, header, TENSORS).read_bytes())
     except SafetensorError as error:
         raise damaged(folder, str(error).splitlines()[0]) from error
 

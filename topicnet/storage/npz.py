@@ -39,6 +39,10 @@ class Archive:
         self._members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
         self.names = list(self._members)
 
+    def size(self, name: str) -> int:
+        """Bytes of an array with its header, unpacked, as the archive says."""
+        return self._members[name].file_size
+
     def where(self, name: str) -> str:
         """How messages call an array."""
         return f"{name!r} of {str(self._path)!r}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tokenize
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicnet.errors import CorpusError, InputError
+from topicnet.runtime.forking import check_can_use_polars
 from topicnet.storage import atomic, formats
 from topicnet.storage.mapped import row_sums
 from topicnet.text.counting import Counting
@@ -30,6 +32,11 @@ COUNTS_FORMAT = 1
 ARRAYS = ("data", "indices", "indptr", "tokens")
 OK, EMPTY, OOV = "ok", "empty", "oov"
 _RESERVED = {"doc_id", "status", "n_tokens", "text"}
+# What numpy, polars and the JSON reader raise on files that are damaged or made to harm.
+_DAMAGE = (
+    OSError, EOFError, MemoryError, RecursionError, OverflowError, ValueError, KeyError, TypeError, AttributeError,
+    SyntaxError, tokenize.TokenError, pl.exceptions.PolarsError, pl.exceptions.PanicException,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -308,6 +315,7 @@ class Corpus:
             The folder does not hold counts this version can read.
         """
         folder = Path(folder)
+        check_can_use_polars("load counts")
         try:
             header = json.loads((folder / "counts.json").read_text("utf-8"))
             if header["format"] > COUNTS_FORMAT:
@@ -326,7 +334,8 @@ class Corpus:
             ids, status = documents["doc_id"].to_list(), documents["status"].to_numpy().astype(np.str_)
             source = dict(header["source"])
             check_parts(source, vocabulary, documents)
-        except (OSError, EOFError, RecursionError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+            metadata = documents.drop(*_RESERVED, strict=False).rename(dict(header.get("renamed", {})), strict=False)
+        except _DAMAGE as error:
             if isinstance(error, CorpusError):
                 raise
             raise CorpusError(f"{str(folder)!r} does not hold readable counts: {error}".splitlines()[0]) from error
@@ -340,9 +349,7 @@ class Corpus:
             tokens=tokens,
             ids=ids,
             status=status,
-            metadata=documents.drop("doc_id", "status", "n_tokens", "text", strict=False).rename(
-                header.get("renamed", {}), strict=False
-            ),
+            metadata=metadata,
             excerpts=[""] * shape[0],
             texts=documents["text"].to_list() if "text" in documents.columns else None,
             source=source,

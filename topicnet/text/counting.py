@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicnet.errors import CorpusError
+from topicnet.runtime.forking import check_can_use_polars
 from topicnet.runtime.prefetch import map_in_order
 from topicnet.storage.mapped import release_pages
 from topicnet.text.growing_arrays import Checksum, Store, Words
@@ -115,6 +116,7 @@ class Counting:
         CorpusError
             No word is left to count, or more of them than fit.
         """
+        check_can_use_polars()
         with ExitStack() as self.open_files:
             self.spill = self._store("spill") if self.vocabulary is None else None
             self.results = {name: self._store(name) for name in ("data", "indices", "tokens")}

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from topicnet.errors import BundleError, InputError
 from topicnet.models import MODELS
+from topicnet.runtime.forking import check_can_use_polars
 from topicnet.storage import formats, model_files
 from topicnet.storage.model_files import TENSORS, damaged, history_of
 from topicnet.text.corpus import Corpus
@@ -60,6 +61,7 @@ class Bundle:
 
     def count(self, documents: Iterable[Documents], workers: int = 1, *, at_once: bool = True) -> Corpus:
         """Count the known words of documents, tokenised in up to `workers` processes; no excerpts are kept."""
+        check_can_use_polars()
         options = options_of(self.text)  # stop words are not in the vocabulary, so none need dropping
         with tokenize_in_processes(options, workers, at_once=at_once) as in_processes:
             return Corpus.from_documents(documents, options=in_processes, vocabulary=self.vocabulary, excerpts=False)

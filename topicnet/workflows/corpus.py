@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from topicnet.errors import CorpusError, InputError
 from topicnet.runtime.memory import available_memory, readable_bytes, readable_seconds, resident_memory
 from topicnet.runtime.prefetch import prefetch
 from topicnet.runtime.reporter import Reporter
+from topicnet.storage.run_folder import check_unchanged, read_record
 from topicnet.text.corpus import Corpus
 from topicnet.text.cost_estimate import CountForecast, forecast_counting
 from topicnet.text.interchange.bags import bag_format, bag_name, read_bag
@@ -38,6 +39,7 @@ from topicnet.workflows.text_options import (
 MakeOptions = Callable[[str], TextOptions]  # for a language
 WORTH_SAYING = 2.0  # seconds that counting must take for an estimate to be of use
 MOST_AHEAD = 5  # batches read before the first is counted
+CHECKED_BYTES = 64 << 20  # largest file of a run's counts whose checksum is looked at: it takes a tenth of a second
 SLACK = 1.5  # estimates are rough
 
 
@@ -319,10 +321,31 @@ def counts_of(folder: Path) -> Corpus:
     if (folder / "counts.json").is_file():
         return Corpus.load(folder)
     if (folder / "corpus").is_dir():
-        return Corpus.load(folder / "corpus")
+        return corpus_of_run(folder, read_record(folder, {"files": dict}))
     if (folder / "run.json").is_file():
         raise InputError(f"{str(folder)!r} was saved without its corpus (--no-keep-corpus): there are no counts in it")
     raise InputError(f"{str(folder)!r} holds no counts: expected a folder of `topicnet prepare` or `topicnet fit`")
+
+
+def corpus_of_run(folder: Path, record: Mapping[str, Any]) -> Corpus:
+    """Load the counts of a run, if they are those it was fitted to.
+
+    Parameters
+    ----------
+    record : dict
+        What run.json holds.
+
+    Raises
+    ------
+    BundleError
+        A file of them is not there, or is another; of files above 64 MB, which take seconds to read, only what
+        `Corpus.load` checks.
+    """
+    for name in record["files"]:
+        path = folder / name
+        if name.startswith("corpus/") and not (path.is_file() and path.stat().st_size > CHECKED_BYTES):
+            check_unchanged(folder, name, record)
+    return Corpus.load(folder / "corpus")
 
 
 def check_columns(columns: Sequence[str], found: list[str], where: str) -> None:

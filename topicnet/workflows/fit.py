@@ -18,6 +18,7 @@ from topicnet.evaluate.coherence import top_words
 from topicnet.evaluate.stability import stability
 from topicnet.models.cost_estimate import forecast
 from topicnet.runtime.devices import describe_device
+from topicnet.runtime.forking import check_can_use_polars
 from topicnet.runtime.interrupt import deferred_interrupt
 from topicnet.runtime.reporter import Reporter
 from topicnet.runtime.threads import thread_count
@@ -160,6 +161,7 @@ def fit(
     InputError
         Texts, options or parameters that cannot be used.
     """
+    check_can_use_polars()
     reporter = Reporter(listener=listener)
     text = TextPlan(
         lang=lang,

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
+from topicnet.runtime.forking import check_can_use_polars
 from topicnet.storage import atomic, formats
 from topicnet.storage.run_folder import check_unchanged, damaged, read_json, read_record, write_history, write_record
 from topicnet.text.corpus import OK, Corpus
 from topicnet.text.readers.in_memory import documents_of_texts
 from topicnet.workflows.bundle import Bundle, load_bundle, save_bundle
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import kept_columns
+from topicnet.workflows.corpus import corpus_of_run, kept_columns
 from topicnet.workflows.tables import doc_topic_table, passage_table, read_doc_topic, read_kept, topic_word_table
 from topicnet.workflows.topics import ENTRIES, TABLE_WORDS, TopicTable
 
@@ -135,6 +136,7 @@ class Run:
         """Table of documents: doc_id, status, top_topic and theta, one row per input document."""
         import pandas as pd
 
+        check_can_use_polars("make a table")
         table = doc_topic_table(self.ids, self.status, self.theta)
         columns = {name: table[name].to_numpy() for name in table.columns if name.startswith("topic_")}
         top = pd.array(table["top_topic"].to_list(), dtype="Int64")
@@ -179,6 +181,7 @@ class Run:
             It exists and is not to be overwritten, or the disk refuses.
         """
         target = Path(path)
+        check_can_use_polars("write a run")
         with atomic.atomic_folder(target, overwrite=overwrite) as folder:
             self.write(folder, target)
         return target
@@ -236,6 +239,7 @@ def load(path: str | Path) -> Run:
         There is no run, or it is damaged, foreign or too new.
     """
     folder = Path(path)
+    check_can_use_polars("load a run")
     bundle = load_bundle(folder)
     if not (folder / "run.json").is_file():
         raise BundleError(f"{str(folder)!r} holds a model but no run.json: expected a run folder of `topicnet fit`")
@@ -257,7 +261,9 @@ def load(path: str | Path) -> Run:
         stability = None if None in found else np.array(found, dtype=np.float64)
     except (KeyError, TypeError) as error:
         raise damaged(folder, "topics.json") from error
-    corpus = Corpus.load(folder / "corpus") if (folder / "corpus").is_dir() else None
+    corpus = corpus_of_run(folder, record) if (folder / "corpus").is_dir() else None
+    if corpus is not None and (corpus.n_docs != table.height or corpus.vocabulary != bundle.vocabulary):
+        raise damaged(folder, "corpus")
     return Run(
         bundle=bundle,
         theta=table.select(pl.col("^topic_.*$")).to_numpy().astype(np.float32),

@@ -754,3 +754,36 @@ def test_20_newsgroups_as_the_etm_paper_counted_it(shared_data: Path, tmp_path: 
         assert (again.counts != read.counts).nnz == 0
         assert again.vocabulary == read.vocabulary
     np.testing.assert_array_equal(scipy.io.mmread(tmp_path / "tr.mm").tocsr().indices, read.counts.indices)
+
+
+def arrays(**parts: Any) -> bytes:
+    packed = io.BytesIO()
+    np.savez(packed, **parts)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.mm", HEAD + b"1000000000000 4 1\n1 1 1\n"),
+        ("b.mm", HEAD + b"2000000000 4 1\n1 1 1\n"),
+        ("c.mm", HEAD + b"2000000000 4 2000000000\n1 1 1\n"),
+        ("a.npz", arrays(format=b"coo", shape=[10**12, 4], data=[1], row=[0], col=[0])),
+        ("b.npz", arrays(format=b"coo", shape=[2 * 10**9, 4], data=[1], row=[0], col=[0])),
+        ("c.npz", arrays(format=[b"csr"] * 10_000, shape=[2, 4], data=[1], indices=[0], indptr=[0, 1, 1])),
+        ("a.ldac", b"1000000000000 0:1\n"),
+    ],
+)
+def test_a_header_that_promises_billions_is_refused_before_they_are_made(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    tracemalloc.start()
+    try:
+        refusal(tmp_path, name, content)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_more_empty_documents_than_others_are_read(tmp_path: Path) -> None:
+    assert bag(tmp_path, "a.mm", HEAD + b"30000 4 1\n7 1 1\n").counts.shape == (30_000, 4)

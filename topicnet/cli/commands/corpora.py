@@ -10,6 +10,7 @@ import typer
 from topicnet.cli.app import Command, app
 from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, group, one_or_several, takes
 from topicnet.cli.options.text import COLUMNS, COUNTING, READING, CorpusArgument
+from topicnet.cli.printing.output import echo
 
 KEEP_HELP = "Of the other columns, store these alone, with commas between.  [default: all]"
 STORED = group("Corpus", {"keep_columns": Annotated[str | None, typer.Option(help=KEEP_HELP)]})
@@ -25,11 +26,11 @@ def corpora(as_json: AsJson = False) -> None:
 
     found = recipes().values()
     if as_json:
-        typer.echo(json_text({"corpora": [asdict(recipe) for recipe in found]}))
+        echo(json_text({"corpora": [asdict(recipe) for recipe in found]}), block=True)
         return
     for recipe in found:
         origin = "downloaded when first named" if recipe.download else "no download"
-        typer.echo(f"{recipe.name:16} {recipe.documents:7,} documents, {recipe.language}, {origin}: {recipe.title}")
+        echo(f"{recipe.name:16} {recipe.documents:7,} documents, {recipe.language}, {origin}: {recipe.title}")
 
 
 @app.command(cls=Command)
@@ -84,7 +85,7 @@ def words(
         notice("another tool made these counts: nothing is known of where words stand, nor of lines that come again")
     found, repeated = suggest(corpus, top), repeated_lines(corpus, lines) if lines and ordered else []
     if as_json:
-        typer.echo(json_text(records(found, repeated)))
+        echo(json_text(records(found, repeated)), block=True)
     else:
         show_words(found, repeated)
     if out is not None:

@@ -25,6 +25,7 @@ from topicnet.cli.options.shared import (
     word,
 )
 from topicnet.cli.options.text import COUNTING, MODEL, READING, CorpusArgument
+from topicnet.cli.printing.output import echo
 from topicnet.models.registry import REGISTRY
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def evaluate(
         reporter=reporter_of(),
     )
     if as_json:
-        typer.echo(json_text(found))
+        echo(json_text(found), block=True)
     else:
         show_scorecard(found, per_topic)
 
@@ -157,10 +158,10 @@ def _shown(found: Any, show: Callable[[Any], None], as_json: bool) -> str | None
     from topicnet.storage.formats import json_text
 
     if as_json:
-        typer.echo(json_text(found.json()))
+        echo(json_text(found.json()), block=True)
     else:
         show(found)
-        typer.echo(f"wrote {found.folder}")
+        echo(f"wrote {found.folder}")
     if found.status != "interrupted":
         return None
     notice("topicnet: interrupted; what was finished is kept: the same command with --resume goes on")

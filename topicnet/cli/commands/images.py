@@ -12,6 +12,7 @@ from topicnet.cli import KEPT
 from topicnet.cli.app import Command, Commands, app
 from topicnet.cli.options.images import FITTING, Category, Importance, Label, RunArgument, Seed
 from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, named_values, names_in, takes
+from topicnet.cli.printing.output import echo
 
 images = typer.Typer(help="Variational autoencoders of images.", cls=Commands, rich_markup_mode=None)
 app.add_typer(images, name="images")
@@ -21,7 +22,7 @@ app.add_typer(images, name="images")
 def root(context: typer.Context) -> None:
     """Variational autoencoders of images."""
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        echo(context.get_help(), block=True)
 
 
 def _configured(given: dict[str, Any], **further: Any) -> Any:
@@ -59,7 +60,7 @@ def fit(
         notice(f"some pictures are left out: {run.left_out}")
     notice(ending_line(run.record["fit"], "validation images"), quiet)
     show_metrics(run)
-    typer.echo(f"wrote {target}")
+    echo(f"wrote {target}")
     if run.interrupted:
         notice(RESUMABLE)
         return KEPT
@@ -99,7 +100,7 @@ def sample(
         _write(contents, overwrite, told=not as_json)
     if as_json:
         told = {"run": str(run), "n": n, "category": category, "label": label, "seed": seed, "shape": loaded.shape}
-        typer.echo(json_text(told | {"samples": drawn.tolist()}))
+        echo(json_text(told | {"samples": drawn.tolist()}), block=True)
 
 
 @images.command(cls=Command)
@@ -121,7 +122,7 @@ def reconstruct(
     title = f"{data.name}: {loaded.model.variant}"
     _write({picture: reconstructions_picture(given, back, loaded.shape, title)}, overwrite)
     error = ((given - back) ** 2).mean()
-    typer.echo(f"{len(given)} test images, mean squared error {error:.5f} a pixel")
+    echo(f"{len(given)} test images, mean squared error {error:.5f} a pixel")
 
 
 @images.command(cls=Command)
@@ -153,7 +154,7 @@ def traverse(
     title = f"{loaded.model.variant}: decoded, as one dimension moves"
     _write({folder / "traversal.png": moved.picture(loaded.shape, title)}, overwrite)
     if moved.category is not None:
-        typer.echo(f"category {moved.category} is held")
+        echo(f"category {moved.category} is held")
 
 
 @images.command(cls=Command)
@@ -197,7 +198,7 @@ def evaluate(
         with atomic_file(out, overwrite=overwrite) as part:
             write_json(part, found)
     if as_json:
-        typer.echo(json_text(found))
+        echo(json_text(found), block=True)
     else:
         show_evaluation(found)
 
@@ -243,11 +244,11 @@ def compare(
             write_text(parts[0], csv_of(found.rows, "variant"))
             write_json(parts[1], found.record())
     if as_json:
-        typer.echo(json_text(found.record()))
+        echo(json_text(found.record()), block=True)
     else:
         print_comparison(found)
         if out is not None:
-            typer.echo(f"wrote {out}")
+            echo(f"wrote {out}")
     if found.status == "interrupted":
         notice("topicnet: interrupted; the table shows what was finished")
         return KEPT
@@ -261,7 +262,7 @@ def variants(as_json: AsJson = False) -> None:
     from topicnet.storage.formats import json_text
 
     if as_json:
-        typer.echo(json_text(variants_record()))
+        echo(json_text(variants_record()), block=True)
     else:
         show_variants()
 
@@ -284,4 +285,4 @@ def _write(contents: dict[Path, Any], overwrite: bool, told: bool = True) -> Non
         with atomic_file(path, overwrite=overwrite) as part:
             write_bytes(part, content) if isinstance(content, bytes) else write_table(part, content)
         if told:
-            typer.echo(f"wrote {path}")
+            echo(f"wrote {path}")

@@ -20,6 +20,7 @@ from topicnet.cli.options.shared import (
     takes,
 )
 from topicnet.cli.options.text import COLUMNS, COUNTING, READING, TABLES
+from topicnet.cli.printing.output import echo
 
 WORKERS = group(
     "Text", {"workers": integer("Processes that tokenise the text.  [default: all cores, where it takes seconds]")}
@@ -38,7 +39,7 @@ def topics(run: RunArgument, top: TopOption = 10, as_json: AsJson = False) -> No
 
         table = load(run).topic_table(top)
     if as_json:
-        typer.echo(topics_json(table))
+        echo(topics_json(table), block=True)
     else:
         print_topics(table)
 

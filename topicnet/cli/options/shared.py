@@ -67,12 +67,14 @@ def named_values(given: list[str]) -> dict[str, object]:
     """Read NAME=VALUE pairs; values as in YAML."""
     import yaml
 
+    from topicnet.storage.formats import parse_yaml
+
     values = {}
     for pair in given:
         name, equals, text = pair.partition("=")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
+            value = parse_yaml(text)
+        except (yaml.YAMLError, ValueError, RecursionError):
             value = None
         if isinstance(value, str):  # YAML takes 1e-3 for a word
             with contextlib.suppress(ValueError):

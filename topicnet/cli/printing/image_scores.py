@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import typer
-
+from topicnet.cli.printing.output import echo
 from topicnet.cli.printing.tables import Column, ComparisonLayout, show_comparison
 from topicnet.images.model.variants import CHOICES, VARIANTS
 from topicnet.images.workflows.comparison import Comparison
@@ -36,8 +35,8 @@ def show_metrics(run: ImageRun) -> None:
     bound, categories = found["bound"], found["categories"]
     if bound is not None:
         parts = ", ".join(f"{_title(name)} {value:.2f}" for name, value in bound["parts"].items())
-        typer.echo(f"NELBO {bound['nelbo']:.2f} nats a test image ({parts})")
-    typer.echo(
+        echo(f"NELBO {bound['nelbo']:.2f} nats a test image ({parts})")
+    echo(
         f"squared error {found['squared_error']:.3f} a test image, {found['active_units']} of {found['dimensions']}"
         " dimensions in use"
     )
@@ -48,18 +47,18 @@ def show_metrics(run: ImageRun) -> None:
             line += f", accuracy one to one {categories['hungarian_accuracy']:.3f}"
         if categories["mutual_information"] < LEAST_INFORMATION:
             line += ": the categories tell nothing of the images"
-        typer.echo(line)
+        echo(line)
 
 
 def show_evaluation(found: Mapping[str, Any]) -> None:
     """Print what `evaluate` found."""
     data = found["data"]
     seen = ", binarised once" if data["binarised"] else ""
-    typer.echo(f"{found['run']}: {found['variant']} on {data['n_images']:,} test images of {data['name']}{seen}")
+    echo(f"{found['run']}: {found['variant']} on {data['n_images']:,} test images of {data['name']}{seen}")
     if found["bound"] is not None:
         _bound(found["bound"])
     wrong = found["reconstruction"]
-    typer.echo("\nreconstruction")
+    echo("\nreconstruction")
     _line("squared error an image", wrong["per_image"])
     _line("squared error a pixel", wrong["per_pixel"], digits=5)
     _codes(found["codes"])
@@ -74,14 +73,14 @@ def show_evaluation(found: Mapping[str, Any]) -> None:
 
 
 def _information(found: Mapping[str, Any]) -> None:
-    typer.echo(f"\ninformation of decoded images about {found['of']}, nats")
+    echo(f"\ninformation of decoded images about {found['of']}, nats")
     _line("lower bound", found["bound"], f"  95 % interval {found['low']:.3f} to {found['high']:.3f}")
     # That of points is a differential entropy, which is no bound.
     _line("entropy, the most it can be" if found["of"] == "c" else "differential entropy", found["entropy"])
 
 
 def _bound(bound: Mapping[str, Any]) -> None:
-    typer.echo("\nbound, nats an image")
+    echo("\nbound, nats an image")
     spread = "" if bound["spread"] is None else f"  ± {bound['spread']:.3f} over {bound['n_resamplings']} resamplings"
     _line("NELBO", bound["nelbo"], spread)
     for name, value in bound["parts"].items():
@@ -94,7 +93,7 @@ def _title(part: str) -> str:
 
 
 def _codes(codes: Mapping[str, Any]) -> None:
-    typer.echo("\ncodes")
+    echo("\ncodes")
     _line("dimensions in use", codes["active_units"], f"  of {codes['n_dimensions']}")
     split = codes["split"]
     if split is not None:
@@ -108,7 +107,7 @@ def _codes(codes: Mapping[str, Any]) -> None:
 
 
 def _categories(found: Mapping[str, Any]) -> None:
-    typer.echo("\ncategories, nats")
+    echo("\ncategories, nats")
     used = ", ".join(map(str, found["in_use"][:TOP_SHOWN])) + (", ..." if len(found["in_use"]) > TOP_SHOWN else "")
     _line("in use, q(c) > 1/K", found["n_in_use"], f"  of {found['n_categories']}: {used}")
     titles = {
@@ -123,33 +122,33 @@ def _categories(found: Mapping[str, Any]) -> None:
     labels = found["labels"]
     if labels is None:
         return
-    typer.echo("\ncategories and labels")
+    echo("\ncategories and labels")
     _line("accuracy, one to one", labels["hungarian_accuracy"])
     _line("accuracy, by majority", labels["majority_accuracy"])
     _line("normalised information", labels["nmi"])
     _line("categories in a label's top 5", labels["n_distinct_top"], f"  {len(labels['shared_top'])} of several labels")
     for row in labels["top"][:TOP_SHOWN]:
         pairs = [pair for pair in zip(row["categories"], row["shares"], strict=True) if pair[1] >= LEAST_SHOWN]
-        typer.echo(f"  label {row['label']}: " + ", ".join(f"{k} ({share:.2f})" for k, share in pairs))
+        echo(f"  label {row['label']}: " + ", ".join(f"{k} ({share:.2f})" for k, share in pairs))
     if len(labels["top"]) > TOP_SHOWN:
-        typer.echo(f"  and {len(labels['top']) - TOP_SHOWN} labels more: see --json")
+        echo(f"  and {len(labels['top']) - TOP_SHOWN} labels more: see --json")
 
 
 def _prior_match(found: Mapping[str, Any]) -> None:
-    typer.echo(f"\nq(z) beside the prior, {found['n_points']:,} draws of each")
+    echo(f"\nq(z) beside the prior, {found['n_points']:,} draws of each")
     _line("MMD squared", found["mmd"], f"  p = {found['p_value']:.3f} of {found['n_permutations']} permutations", 4)
     _line("sliced W2 squared", found["sliced_w2"], digits=4)
 
 
 def _samples(found: Mapping[str, Any]) -> None:
-    typer.echo(f"\nsamples beside test images, in {found['features']}")
+    echo(f"\nsamples beside test images, in {found['features']}")
     _line("Frechet distance squared", found["frechet_distance"])
     _line("the same of training images", found["frechet_distance_of_training_images"])
 
 
 def _line(title: str, value: Any, after: str = "", digits: int = 3) -> None:
     text = f"{value:.{digits}f}" if isinstance(value, float) else str(value)
-    typer.echo(f"  {title:30}{text:>10}{after}")
+    echo(f"  {title:30}{text:>10}{after}")
 
 
 def print_comparison(found: Comparison) -> None:
@@ -190,10 +189,10 @@ def show_variants() -> None:
     width = max(map(len, VARIANTS))
     for name, variant in VARIANTS.items():
         marks = " [categories]" if variant.has_categories else ""
-        typer.echo(f"{name:{width}}  {variant.summary}{marks}")
+        echo(f"{name:{width}}  {variant.summary}{marks}")
         if variant.parameters:
             told = ", ".join(f"{one}={_default(one, value)}" for one, value in variant.parameters.items())
-            typer.echo(f"{'':{width}}  --param {told}")
+            echo(f"{'':{width}}  --param {told}")
 
 
 def _default(name: str, value: float | str) -> str:

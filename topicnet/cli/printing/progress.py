@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from topicnet.cli.printing.output import echo
 from topicnet.runtime.reporter import Reporter
 from topicnet.training.progress import Listener, Progress
 
@@ -38,7 +39,7 @@ def reporter_of(quiet: bool = False) -> Reporter:
 def notice(message: str, quiet: bool = False) -> None:
     """Say one thing on stderr."""
     if not quiet:
-        print(message, file=sys.stderr, flush=True)
+        echo(message, err=True)
 
 
 class _Lines:

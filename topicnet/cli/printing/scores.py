@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
+from topicnet.cli.printing.output import echo
 from topicnet.cli.printing.tables import Column, ComparisonLayout, print_table, show_comparison
 
 if TYPE_CHECKING:
@@ -52,25 +51,25 @@ COMPARED = {
 
 def show_scorecard(found: Scorecard, per_topic: bool) -> None:
     """Print the scores of a run."""
-    typer.echo(f"{found.run}: {found.model}, {found.topics} topics; [95 % intervals over topics, or documents]")
-    typer.echo(found.verdict if found.status == "complete" else f"interrupted; {found.verdict}")
+    echo(f"{found.run}: {found.model}, {found.topics} topics; [95 % intervals over topics, or documents]")
+    echo(found.verdict if found.status == "complete" else f"interrupted; {found.verdict}")
     about = found.reference
-    typer.echo(
+    echo(
         f"\ncoherence in {about.name}: {about.documents:,} documents, {about.tokens:,} tokens, of which"
         f" {about.known_tokens:,} are words of the model"
     )
     _lines(found.coherence)
     if about.pairs is not None:
-        typer.echo(
+        echo(
             f"  never seen there: {about.unseen_words} of the top words, together {about.unseen_pairs} of"
             f" {about.pairs:,} pairs"
         )
     else:
-        typer.echo("  undefined: topics of one word have no pairs")
-    typer.echo("\ndiversity")
+        echo("  undefined: topics of one word have no pairs")
+    echo("\ndiversity")
     _lines(found.diversity)
     if found.stability is not None:
-        typer.echo(
+        echo(
             f"\nstability over the seeds {', '.join(map(str, found.stability.seeds))}: {found.stability.value:.3f}, of"
             f" the model {found.stability.of_the_model:.3f}"
         )
@@ -85,42 +84,42 @@ def _perplexity(found: HeldOutPerplexity | ValidationBound) -> None:
     from topicnet.workflows.evaluate import ValidationBound
 
     if isinstance(found, ValidationBound):
-        typer.echo(f"\nperplexity of {found.corpus} to choose the epoch; for others give --test")
+        echo(f"\nperplexity of {found.corpus} to choose the epoch; for others give --test")
         _lines(found.scores)
         return
-    typer.echo(
+    echo(
         f"\nperplexity of {found.corpus}: {found.documents:,} of {found.given:,} documents, {found.tokens:,} tokens"
         f" predicted; {found.unknown_share:.0%} of all are no words of the model and not scored"
     )
     _lines(found.scores)
     if "unigram" not in found.scores:
-        typer.echo("  the unigram's is not known: the run was saved without its corpus")
+        echo("  the unigram's is not known: the run was saved without its corpus")
     if found.same_as_fit:
-        typer.echo("  these are the documents of the fit: new ones would be predicted worse")
+        echo("  these are the documents of the fit: new ones would be predicted worse")
 
 
 def _labels(found: LabelScores) -> None:
     without = f", {found.without_label:,} more without" if found.without_label else ""
-    typer.echo(
+    echo(
         f"\nlabels of {found.corpus} (column {found.column}): {found.labels} over {found.documents:,}"
         f" documents{without}"
     )
     _lines(found.scores)
     if found.undefined is not None:
-        typer.echo(f"  undefined: {found.undefined}")
+        echo(f"  undefined: {found.undefined}")
     if found.never_learned:
-        typer.echo(f"  {found.never_learned:,} documents have a label that no document of the fit has")
+        echo(f"  {found.never_learned:,} documents have a label that no document of the fit has")
     accuracy = found.scores.get("accuracy")
     if accuracy is not None:
-        typer.echo(f"  {'accuracy of TF-IDF':26}{accuracy.tfidf:9.3f}")
-        typer.echo(f"  {'commonest label alone':26}{accuracy.commonest:9.3f}")
+        echo(f"  {'accuracy of TF-IDF':26}{accuracy.tfidf:9.3f}")
+        echo(f"  {'commonest label alone':26}{accuracy.commonest:9.3f}")
 
 
 def _lines(scores: Scores) -> None:
     for name, one in scores.items():
         ends = [_number(name, end) for end in (one.low, one.high) if end is not None]
         interval = f"  [{', '.join(ends)}]" if ends else ""
-        typer.echo(f"  {TITLES[name]:26}{_number(name, one.value):>9}{interval}")
+        echo(f"  {TITLES[name]:26}{_number(name, one.value):>9}{interval}")
 
 
 def _number(name: str, value: float) -> str:
@@ -135,10 +134,10 @@ def _topics(topics: list[ScoredTopic]) -> None:
     titles = {"npmi": "NPMI", "c_v": "C_V", "topic_uniqueness": "unique", "stability": "stable"}
     measures = [name for name in titles if getattr(topics[0], name) is not None]
     heading = "".join(f"{titles[name]:>8}" for name in measures)
-    typer.echo(f"\ntopic  share{heading}  top words")
+    echo(f"\ntopic  share{heading}  top words")
     for topic in topics:
         values = "".join(f"{getattr(topic, name):8.3f}" for name in measures)
-        typer.echo(f"{topic.topic:5d} {topic.size:6.1%}{values}  {' '.join(topic.words)}")
+        echo(f"{topic.topic:5d} {topic.size:6.1%}{values}  {' '.join(topic.words)}")
 
 
 def show_model_comparison(found: Comparison) -> None:
@@ -162,9 +161,9 @@ def show_tuning(found: Tuning) -> None:
         scores += [_with_ends(row.perplexity, digits=0), _with_ends(row.stability)]
         fits = "short" if row.short else str(row.fits)
         lines.append([row.model, str(row.topics), fits, *scores, f"{row.seconds:.1f}"])
-    typer.echo(f"{found.experiment.about.name}: {found.seconds:.0f} of {found.budget:.0f} s\n")
+    echo(f"{found.experiment.about.name}: {found.seconds:.0f} of {found.budget:.0f} s\n")
     print_table(lines)
-    typer.echo(f"\n{found.recommendation}")
+    echo(f"\n{found.recommendation}")
 
 
 def _with_ends(score: Estimate | None, digits: int = 3) -> str:

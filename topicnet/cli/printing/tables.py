@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import typer
-
+from topicnet.cli.printing.output import echo
 from topicnet.storage.comparison import ComparisonRow, Summary
 
 
@@ -35,7 +34,7 @@ def print_table(lines: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
-        typer.echo("  ".join([line[0].ljust(widths[0]), *cells[1:]]).rstrip())
+        echo("  ".join([line[0].ljust(widths[0]), *cells[1:]]).rstrip())
 
 
 def mean_and_sd(summary: Summary | None, column: Column) -> str:
@@ -54,11 +53,11 @@ def show_comparison(rows: Sequence[ComparisonRow], layout: ComparisonLayout) -> 
     lines = [[layout.kind, *(column.title for column in columns.values())]]
     lines += [[row.title, *(mean_and_sd(row.scores[name], columns[name]) for name in columns)] for row in rows]
     lines += [[name, *(cells.get(column, "") for column in columns)] for name, cells in layout.extra.items()]
-    typer.echo(f"{layout.heading}\n")
+    echo(f"{layout.heading}\n")
     print_table(lines)
-    typer.echo(f"\n{layout.note}")
+    echo(f"\n{layout.note}")
     for row in rows:
         if row.unfit:
-            typer.echo(f"{row.title}: {row.unfit} of {row.fits} fits are unfit for use (see compare.json)")
+            echo(f"{row.title}: {row.unfit} of {row.fits} fits are unfit for use (see compare.json)")
         for error in row.errors:
-            typer.echo(f"{row.title} failed: {error}")
+            echo(f"{row.title} failed: {error}")

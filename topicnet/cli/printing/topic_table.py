@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 
-import typer
-
+from topicnet.cli.printing.output import echo
 from topicnet.storage.formats import json_text
 from topicnet.workflows.topics import TopicTable
 
@@ -14,12 +13,12 @@ from topicnet.workflows.topics import TopicTable
 def print_topics(table: TopicTable, examples: Mapping[int, Sequence[tuple[str, str]]] | None = None) -> None:
     """Print each topic's share and words, and below it ids and excerpts of its typical documents."""
     width = shutil.get_terminal_size((100, 24)).columns
-    typer.echo("topic  share  top words")
+    echo("topic  share  top words")
     for k, (size, words) in enumerate(zip(table.sizes, table.words, strict=True)):
-        typer.echo(f"{k:5d} {size:6.1%}  {' '.join(words)}")
+        echo(f"{k:5d} {size:6.1%}  {' '.join(words)}")
         for name, excerpt in (examples or {}).get(k, []):
             line = f"{'':14}[{name}] {excerpt}"
-            typer.echo(line if len(line) <= width else line[: width - 1] + "…")
+            echo(line if len(line) <= width else line[: width - 1] + "…")
 
 
 def topics_json(table: TopicTable) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
-
 from topicnet.cli import COLLAPSED, KEPT
 from topicnet.cli.printing.fits import RESUMABLE, ending_line
+from topicnet.cli.printing.output import echo
 from topicnet.cli.printing.progress import notice
 from topicnet.cli.printing.topic_table import print_topics
 from topicnet.workflows.run import Run
@@ -21,7 +20,7 @@ def print_fit(run: Run, target: Path, *, top: int, examples: int, strict: bool, 
         notice(stable, quiet)
     print_topics(run.topic_table(top), _typical(run, examples))
     print_scores(run)
-    typer.echo(f"wrote {target}")
+    echo(f"wrote {target}")
     if run.interrupted:
         notice(RESUMABLE)
 
@@ -42,7 +41,7 @@ def print_scores(run: Run) -> None:
         parts.append(f"validation perplexity (bound) {perplexity:.0f}")
     if "stability" in metrics:
         parts.append(f"stability {metrics['stability']['value']:.3f} over {len(metrics['stability']['seeds'])} seeds")
-    typer.echo(", ".join(parts))
+    echo(", ".join(parts))
 
 
 def describe_stability(run: Run) -> str:

@@ -8,8 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import typer
-
+from topicnet.cli.printing.output import echo
 from topicnet.storage.atomic import atomic_file
 from topicnet.storage.formats import write_text
 from topicnet.text.boilerplate import Suggestion
@@ -25,20 +24,20 @@ def show_words(suggestions: Sequence[Suggestion], lines: Sequence[RepeatedLine] 
     """Print a table of words with their evidence, and the lines that many documents hold; how to use it on stderr."""
     width = shutil.get_terminal_size((120, 24)).columns
     if not suggestions:
-        typer.echo("no word is in enough documents to be boilerplate")
+        echo("no word is in enough documents to be boilerplate")
     else:
         longest = min(24, max(4, *(len(found.word) for found in suggestions)))
-        typer.echo(f"{'word':{longest}}  documents     tokens  information  evidence")
+        echo(f"{'word':{longest}}  documents     tokens  information  evidence")
     for found in suggestions:
         evidence = f"{found.reason} [{', '.join(found.examples)}]"
         row = f"{found.word:{longest}}  {found.document_share:9.1%} {found.tokens:10,d}  {found.information:+11.2f}  "
-        typer.echo(_cut(row + evidence, width))
+        echo(_cut(row + evidence, width))
     if lines:
-        typer.echo("\ndocuments  words that stand in a row (stop words left out)")
+        echo("\ndocuments  words that stand in a row (stop words left out)")
     for line in lines:
-        typer.echo(_cut(f"{line.documents:9,d}  {' '.join(line.words)} [{', '.join(line.examples)}]", width))
+        echo(_cut(f"{line.documents:9,d}  {' '.join(line.words)} [{', '.join(line.examples)}]", width))
     if suggestions:
-        typer.echo(HOW_TO, err=True)
+        echo(HOW_TO, err=True)
 
 
 def records(suggestions: Sequence[Suggestion], lines: Sequence[RepeatedLine] = ()) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from topicnet.images.model.vae import Objective, Vae
 from topicnet.images.model.variants import WITH_CATEGORIES
 from topicnet.runtime.seeding import draw_seed, seeded
 from topicnet.runtime.threads import chosen_threads
+from topicnet.runtime.torch_state import usual_gradients
 from topicnet.training.checks import check_count
 from topicnet.training.loop import train
 from topicnet.training.options import TrainOptions
@@ -77,7 +78,7 @@ def information_bound(model: ImageVAE, data: ImageData, *, seed: int = 0, epochs
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(pixels))
     first, second = pixels[order[len(order) // 2 :]], pixels[order[: len(order) // 2]]
-    with chosen_threads(MOST_THREADS):
+    with chosen_threads(MOST_THREADS), usual_gradients():
         guesser, ran = _taught(model, code, first, rng, epochs)
         return {"of": code.of} | _measured(guesser, code, second, draw_seed(rng)) | {"epochs": ran}
 
@@ -185,7 +186,7 @@ def _taught(
     """A guesser and the epochs that it learned for; the model is no part of it, so that training leaves it alone."""
     device = model.network_.device
     init_seed, train_seed = draw_seed(rng), draw_seed(rng)
-    with seeded(init_seed, device):
+    with seeded(init_seed):
         guesser = code.guesser(model.n_features_in_, max(LEAST_WIDTH, model.sizes_.hidden_dim)).to(device)
     n_held = len(pixels) // HELD
     shown = ImageBatches(_repeated(pixels[n_held:]), BATCH, device, binarise=False)

@@ -97,6 +97,6 @@ def _samples(network: Vae, n: int, rng: np.random.Generator) -> Tensor:
 def _principal_axes(centred: Tensor, seed: int) -> Tensor:
     """The first principal axes (P, F) of rows (n, P), by a randomised decomposition (Halko et al. 2011)."""
     most = min(centred.shape)
-    with seeded(seed, centred.device):
+    with seeded(seed):
         axes: Tensor = torch.svd_lowrank(centred, q=min(COMPONENTS + SPARE, most), niter=PASSES)[2]
     return axes[:, : min(COMPONENTS, most)]

@@ -44,6 +44,7 @@ from topicnet.runtime.devices import choose_device
 from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.runtime.seeding import seeded
 from topicnet.runtime.threads import chosen_threads
+from topicnet.runtime.torch_state import usual_gradients, usual_torch
 from topicnet.storage import atomic
 from topicnet.training.checks import check_count
 from topicnet.training.progress import Listener, TrainResult
@@ -148,6 +149,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.device = device
         self.random_state = random_state
 
+    @usual_torch()
     def check_parameters(self, n_pixels: int = 1) -> Sizes:
         """Sizes for images of P pixels.
 
@@ -163,6 +165,8 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_course(self.get_params())
         return resolve_sizes(self.variant, n_pixels, self.latent_dim, self.hidden_dim, self.n_layers, self.n_categories)
 
+    @usual_torch()
+    @usual_gradients()
     def fit(
         self,
         X: Any,
@@ -203,13 +207,14 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         device = choose_device(self.device)
         with ExitStack() as stack:
-            interrupted = stack.enter_context(deferred_interrupt())
+            # May wait for other threads: Ctrl-C ends that at once.
             stack.enter_context(chosen_threads(threads_for(self.batch_size, sizes)))
+            interrupted = stack.enter_context(deferred_interrupt())
             saved = None
             if checkpoints is not None:
                 stack.enter_context(atomic.folder_lock(Path(checkpoints)))
                 saved = checkpoints_of(self, Path(checkpoints), pixels, kept, seed)
-            with seeded(seed, device):
+            with seeded(seed):
                 network = self._network(sizes, len(pixels)).to(device)
             variant, rows = variant_of(self.variant), rows_at_once(network.latents)
             batches = ImageBatches(pixels, self.batch_size, device, binarise=self.binarises)
@@ -254,6 +259,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             c = None if categories is None else checked_rows("categories", categories, latents.n_categories).to(device)
             return np.asarray(self.network_.decode(latents.code_of(points, c)).cpu().numpy())
 
+    @usual_torch()
     def sample(
         self, n_samples: int = 1, *, category: Categories | None = None, random_state: int = 0, draw: bool = False
     ) -> NDArray[np.float32]:
@@ -275,6 +281,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             images = network.likelihood.sample(out, noise) if draw else network.likelihood.mean(out)
         return np.asarray(images.cpu().numpy())
 
+    @usual_torch()
     def score(self, X: Any, y: Any = None) -> float:
         """Evidence lower bound per image, nats (one draw each, fixed noise); higher is better.
 
@@ -303,6 +310,8 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Whether gray values are taken for probabilities of ones."""
         return self.binarise == "auto" and resolve_likelihood(variant_of(self.variant), self.likelihood) == "bernoulli"
 
+    @usual_torch()
+    @usual_gradients()
     def restore(self, n_pixels: int, tensors: Mapping[str, Tensor], ending: Mapping[str, Any]) -> None:
         """Take over saved weights, as `fit` would leave them, on the CPU.
 
@@ -365,6 +374,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(f"images of {pixels.shape[1]} pixels given, expected {self.n_features_in_}")
         return pixels
 
+    @usual_torch()
     def _answer(self, X: Any, question: Callable[[Tensor], Tensor]) -> NDArray[np.float32]:
         pixels = self._known_pixels(X)
         device = self.network_.eval().device

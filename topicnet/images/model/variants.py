@@ -198,7 +198,7 @@ def variant_of(name: str) -> Variant:
     InputError
         There is none.
     """
-    if name not in VARIANTS:
+    if not isinstance(name, str) or name not in VARIANTS:
         raise InputError(f"variant {name!r} given, expected one of {', '.join(VARIANTS)}")
     return VARIANTS[name]
 
@@ -212,6 +212,8 @@ def resolve_parameters(name: str, given: Values) -> dict[str, Value]:
         One that the variant does not have, or a value out of its range.
     """
     known = variant_of(name).parameters
+    if not isinstance(given, Mapping):
+        raise InputError(f"parameters={given!r} given, expected names with values")
     for parameter, value in given.items():
         if parameter not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"

@@ -20,10 +20,24 @@ from topicnet.text.readers.open_text import check_encoding, reading
 CheckShape = Callable[[int, int], None]  # of rows and columns, before the counts are read
 Handle = IO[bytes] | gzip.GzipFile
 
+FORMAT_BYTES = 10_000  # of the entries "format" and "shape" of an NPZ
 MOST = 2**31 - 1  # counts, and ids, are int32
+PLAUSIBLE_ROWS, ROWS_FOR_EACH_ENTRY = 1_000_000, 20
 _SLICE = 1 << 20  # numbers of an NPZ looked at together
 _FORMS: dict[str, Callable[..., Any]] = {"csr": csr_matrix, "csc": csc_matrix, "coo": coo_matrix}
 _ENTRY = re.compile(r"(\d{1,18})\t(.*)\t\d+", re.ASCII)  # of a gensim Dictionary saved as text: id, word, documents
+
+
+def check_rows(path: Path, n_rows: int, n_entries: int) -> None:
+    """Raise CorpusError for a matrix of so many rows and so few entries that its header must be wrong.
+
+    An empty document is a row, too, and takes memory: a header of a few bytes can name billions.
+    """
+    if n_rows > PLAUSIBLE_ROWS and n_rows > ROWS_FOR_EACH_ENTRY * n_entries:
+        raise CorpusError(
+            f"{str(path)!r} names {n_rows:,} rows and has {n_entries:,} entries, expected most documents to have words:"
+            " correct the number of rows and save it again"
+        )
 
 
 @contextmanager
@@ -146,6 +160,7 @@ def read_npz(path: Path, check_shape: CheckShape) -> csr_matrix:
         raise _damaged(path, f"its shape is {shape.tolist()}, its data have {data.ndim} dimensions")
     n_rows, n_columns = shape.tolist()
     check_shape(n_rows, n_columns)
+    check_rows(path, n_rows, len(data))
     counts, wrong = _whole_counts(data)
     try:
         parts = (counts, places) if form == "coo" else (counts, *places)
@@ -176,6 +191,8 @@ def _npz_parts(path: Path) -> tuple[str, NDArray[Any], NDArray[Any], tuple[NDArr
                     f"{str(path)!r} holds {listed}, expected a sparse matrix of counts. Save one with"
                     " scipy.sparse.save_npz"
                 )
+            if archive.size("format") > FORMAT_BYTES or archive.size("shape") > FORMAT_BYTES:
+                raise InputError("the name of a form, or the shape, is an array")
             form = archive.read("format", "SU").astype(str).item()
             if form not in _FORMS:
                 raise CorpusError(

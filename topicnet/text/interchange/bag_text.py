@@ -7,7 +7,6 @@ block of text. A block that numpy cannot take as a whole is read line by line, w
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,16 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 
 from topicnet.errors import CorpusError
-from topicnet.text.interchange.bag_files import MOST, CheckShape, Handle, canonical, canonical_of_places, opened
+from topicnet.runtime.warnings import ignored
+from topicnet.text.interchange.bag_files import (
+    MOST,
+    CheckShape,
+    Handle,
+    canonical,
+    canonical_of_places,
+    check_rows,
+    opened,
+)
 
 Whole = NDArray[np.int64]
 
@@ -70,6 +78,7 @@ def read_matrix_market(path: Path, check_shape: CheckShape) -> csr_matrix:
     with opened(path) as handle:
         (n_rows, n_columns, n_entries), line = _mm_header(handle, path)
         check_shape(n_rows, n_columns)
+        check_rows(path, n_rows, n_entries)
         found = 0
         for block in _blocks(handle):
             entries = _mm_block(block, n_rows, n_columns)
@@ -87,6 +96,7 @@ def read_matrix_market(path: Path, check_shape: CheckShape) -> csr_matrix:
             f"{str(path)!r} has {number} entries, expected the {n_entries} of its header: it is cut off or damaged."
             " Fetch or write it again"
         )
+    check_rows(path, n_rows, found)
     rows, columns, counts = (np.frombuffer(kept, np.int32) for kept in grown)
     rows -= 1  # from 1 in the file
     columns -= 1
@@ -112,10 +122,9 @@ def _whole_numbers(text: bytes, n: int) -> Whole | None:
         return np.zeros(0, dtype=np.int64)
     plain = not text.translate(None, b"0123456789 \t\r\n")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # what older numpy says of text that is no number
+        with ignored(DeprecationWarning):  # older numpy warns of text that is no number, and gives what is before it
             values = np.fromstring(text, dtype=np.int64 if plain else np.float64, sep=" ")
-    except (ValueError, DeprecationWarning):
+    except ValueError:
         return None
     if len(values) != n or values.min() < 0 or values.max() > MOST:
         return None

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from topicnet.errors import CorpusError
+from topicnet.storage import formats
 from topicnet.text.readers.download import CachedDownload, cache_folder
 from topicnet.text.readers.read import Documents, Value
 
@@ -103,7 +102,7 @@ class Recipe:
 
 def recipes() -> dict[str, Recipe]:
     """All recipes by name, found in an installed package and in a checkout."""
-    found = [Recipe(**yaml.safe_load(path.read_text("utf-8"))) for path in sorted(_folder().glob("*.yaml"))]
+    found = [Recipe(**formats.read_yaml(path, "name: lee")) for path in sorted(_folder().glob("*.yaml"))]
     return {recipe.name: recipe for recipe in found}
 
 

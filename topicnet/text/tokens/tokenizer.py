@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from topicnet.errors import InputError
+from topicnet.runtime.forking import check_can_use_polars
 from topicnet.text.tokens.cleaning import tokenize_with_numbers
 from topicnet.text.tokens.languages import SEGMENTED, TOKEN_PATTERN, TOKENIZER, check_language, stop_words, tokenize
 from topicnet.text.tokens.lemmas import LEMMA_LANGUAGES, load_lemmas
@@ -77,6 +78,7 @@ def choose_tokenizer(lang: str, kind: str | None = None, lemmatize: bool = False
     InputError
         The language is not known, the kind does not cut it, or something has to be installed.
     """
+    check_can_use_polars()
     code = check_language(lang)
     kind = kind or _SEGMENTER_OF.get(code, "letters")
     _check_kind(code, kind)

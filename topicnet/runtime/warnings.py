@@ -1,0 +1,29 @@
+"""Warnings ignored for a block, in several threads at the same time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from topicnet.runtime.shared_setting import SharedSetting
+
+
+@contextmanager
+def ignored(category: type[Warning]) -> Iterator[None]:
+    """Ignore warnings of a category in a block.
+
+    `warnings.catch_warnings` in two threads at once can leave its filter behind for good.
+    """
+    with _filters.held(category):
+        yield
+
+
+@contextmanager
+def _ignoring(category: type[Warning]) -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", category)
+        yield
+
+
+_filters = SharedSetting(_ignoring)
