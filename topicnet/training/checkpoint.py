@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from topicnet.errors import InputError, OutputError
-from topicnet.storage import atomic, formats
+from topicnet.storage import atomic, formats, ownership
 
 FORMAT = 1
 TENSORS, HEADER = "state.safetensors", "state.json"
@@ -121,7 +121,7 @@ class Checkpoints:
         self._whole = [*self._whole, folder][-KEPT:]
         for old in found:
             if old not in self._whole:
-                atomic.remove(old)
+                _remove(old)
         now = time.monotonic()
         self._next = now + (max(self.seconds, (now - began) / MOST_FRACTION) if self.seconds else 0.0)
 
@@ -133,8 +133,7 @@ class Checkpoints:
         InputError
             It is another owner's, or of a newer format.
         """
-        for part in self.folder.glob(f".{PREFIX}*"):  # a process was killed while it wrote
-            atomic.remove(part)
+        _remove_staged(self.folder)
         for folder in reversed(self._found()):
             saved = self._read(folder)
             if saved is not None:
@@ -144,8 +143,7 @@ class Checkpoints:
         return None
 
     def _found(self) -> list[Path]:
-        found = [path for path in self.folder.glob(f"{PREFIX}*") if path.name.removeprefix(PREFIX).isdecimal()]
-        return sorted(found, key=_number)
+        return sorted(_checkpoints_in(self.folder), key=_number)
 
     def _read(self, folder: Path) -> Saved | None:
         try:
@@ -173,6 +171,33 @@ class Checkpoints:
                 f"the checkpoints in {str(self.folder)!r} are of a fit with another value of {other[0]}: give what that"
                 " fit was given, or name another folder"
             )
+
+
+def _checkpoints_in(folder: Path) -> list[Path]:
+    found = folder.glob(f"{PREFIX}*")
+    return [path for path in found if path.name.removeprefix(PREFIX).isdecimal() and path.is_dir()]
+
+
+def remove_all(folder: Path) -> None:
+    """Remove the checkpoints in a folder and in those of its seeds, and nothing else."""
+    for one in [*folder.glob("seed-*"), folder]:
+        for checkpoint in _checkpoints_in(one):
+            _remove(checkpoint)
+        _remove_staged(one)
+        atomic.remove_lock(one)
+        atomic.remove_empty([one])
+
+
+def _remove(checkpoint: Path) -> None:
+    """Remove a checkpoint; whatever else is in its folder stays."""
+    ownership.remove_files(checkpoint, (TENSORS, HEADER))
+
+
+def _remove_staged(folder: Path) -> None:
+    """Remove what a process was writing when it was killed."""
+    for part in folder.glob(f".{PREFIX}*"):
+        if ownership.is_staged(part.name):
+            atomic.remove_staged(part)
 
 
 def exist(folder: Path) -> bool:

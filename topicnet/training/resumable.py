@@ -20,9 +20,11 @@ from typing import Any
 
 from topicnet.errors import BundleError, InputError, OutputError, StoppedError
 from topicnet.storage import atomic, formats
-from topicnet.training.checkpoint import checkpoint_seconds, exist
+from topicnet.storage.ownership import is_staged
+from topicnet.training.checkpoint import checkpoint_seconds, exist, remove_all
 
 RECORD, CHECKPOINTS = "fit.json", "checkpoints"
+OF_ENGINES = ("fitted", "ray", "counts")  # folders that a fit elsewhere makes among the checkpoints, for a while
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,14 @@ class Unfinished:
                 " give the same options, or fit anew with --overwrite"
             )
 
-    def clear(self, *names: str) -> None:
-        """Remove all but the lock and what is named."""
-        for path in self.folder.iterdir():
-            if path.name not in (atomic.LOCK, *names):
-                atomic.remove(path)
+    def clear(self, *, keep_saved: bool = False) -> None:
+        """Remove what fits have left here, or only what they were writing when killed; others' files stay."""
+        for path in [*self.folder.iterdir(), *self.checkpoints.glob("*")]:
+            if is_staged(path.name) or (path.parent == self.checkpoints and path.name in OF_ENGINES):
+                atomic.remove_staged(path)
+        if not keep_saved:
+            remove_all(self.checkpoints)
+            (self.folder / RECORD).unlink(missing_ok=True)
 
     def _other(self, part: str, values: dict[str, Any]) -> str | None:
         """Name a value that an earlier fit had otherwise; where there is none, note them."""
@@ -120,6 +125,7 @@ def unfinished_fit(target: Path, config: dict[str, Any], *, overwrite: bool, res
         Ctrl-C was pressed inside the block, when something was saved.
     """
     checkpoint_seconds()
+    atomic.refuse_occupied(target)
     named = target.name not in ("", "..") and not target.is_symlink()
     real = target if named else Path(os.path.realpath(target))  # to be on the disk of what a link names
     fit = Unfinished(real.with_name(f"{real.name}.unfinished"), target)
@@ -135,7 +141,8 @@ def unfinished_fit(target: Path, config: dict[str, Any], *, overwrite: bool, res
             raise OutputError(
                 f"an unfinished fit of {str(target)!r} is there: go on with --resume, or begin anew with --overwrite"
             )
-        fit.clear(*((RECORD, CHECKPOINTS) if resume else ()))
+        atomic.check_folder(target, overwrite=overwrite or resume)  # before anything that was learned is removed
+        fit.clear(keep_saved=resume)
         try:
             with atomic.disk_errors(target):
                 fit.check_config(config)
