@@ -90,7 +90,7 @@ class Compared:
             patch.setattr("topicnet.experiments.compare.installed", lambda name: name != "lda-tomotopy")
             if not self.in_full:  # the figure and the intervals take longer than the fits
                 patch.setattr("topicnet.experiments.compare.quality_against_time", lambda rows, unigram, corpus: None)
-                patch.setattr("topicnet.experiments.compare.write_figure", lambda path, figure: None)
+                patch.setattr("topicnet.experiments.compare.html_of", lambda figure: "")
                 patch.setattr("topicnet.evaluate.bootstrap.RESAMPLES", 10)
             job = ExperimentJob(config, models.split(","), tested, Destination(self.folder / "out", **more))
             self.comparison = compare(job, seeds, Reporter(self.said.append))

@@ -175,6 +175,29 @@ def _lock(path: Path) -> int | None:
     return None
 
 
+def probe_file(target: Path, *, overwrite: bool) -> None:
+    """Raise OutputError if `atomic_file` would, before any work; nothing is left behind."""
+    if not overwrite:
+        refuse_existing(target)
+    with disk_errors(target):
+        _refuse_other_than_file(target)
+        made = _make_parents(target)
+        try:
+            handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+            os.close(handle)
+            os.unlink(name)
+        finally:
+            remove_empty(made)
+
+
+def _refuse_other_than_file(target: Path) -> None:
+    if str(target) == ".":
+        raise OutputError("no file name was given for the output: name a file, such as theta.csv")
+    if target.exists() and not target.is_file():
+        kind = "a folder" if target.is_dir() else "no plain file"
+        raise OutputError(f"{str(target)!r} is {kind}, expected a file name: name another place")
+
+
 def remove_staged(path: Path) -> None:
     """Remove a file or folder that was being written; one with a record may be an earlier target, and keeps others'."""
     if not path.is_dir() or path.is_symlink():
@@ -265,9 +288,7 @@ def atomic_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
     if not overwrite:
         refuse_existing(target)
     with disk_errors(target):
-        if target.exists() and not target.is_file():
-            kind = "a folder" if target.is_dir() else "no plain file"
-            raise OutputError(f"{str(target)!r} is {kind}, expected a file name: name another place")
+        _refuse_other_than_file(target)
         made = _make_parents(target)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         os.close(handle)

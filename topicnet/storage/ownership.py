@@ -50,10 +50,10 @@ class Contents:
 
 def contents_of(folder: Path) -> Contents:
     """Tell the files that topicnet wrote into a folder from all others, by the record in it."""
-    found, others = _walk(folder)
     for name, expected_of in ((RUN, _files_of_run), (COUNTS, _files_of_counts)):
-        if name in found and (expected := expected_of(folder)) is not None:
-            return _compared(folder, found, others, {**expected, name: None})
+        if (folder / name).is_file() and (expected := expected_of(folder)) is not None:
+            return compared(folder, {**expected, name: None})
+    found, others = _walk(folder)
     return Contents((), tuple(sorted([*found, *others])))
 
 
@@ -70,7 +70,7 @@ def file_checksum(path: Path) -> str:
     digest = hashlib.sha256(str(size).encode("ascii"))
     with path.open("rb") as handle:
         for number in range(N_BLOCKS):
-            handle.seek((size - BLOCK_BYTES) * number // (N_BLOCKS - 1))
+            handle.seek(max(0, size - BLOCK_BYTES) * number // (N_BLOCKS - 1))
             digest.update(handle.read(BLOCK_BYTES))
     return f"{SAMPLED}{digest.hexdigest()}"
 
@@ -142,9 +142,18 @@ def _walk(folder: Path) -> tuple[list[str], list[str]]:
     return files, others
 
 
-def _compared(folder: Path, found: list[str], others: list[str], expected: Mapping[str, str | None]) -> Contents:
-    """Hold the files of a folder against those expected; a checksum of None is not compared."""
-    files, strangers = [], list(others)
+def compared(folder: Path, expected: Mapping[str, str | None], empty: Iterable[str] = ()) -> Contents:
+    """Hold the files of a folder against those expected.
+
+    Parameters
+    ----------
+    expected : mapping of str to str
+        Checksums by relative path; one that is None is not compared.
+    empty : iterable of str
+        Folders that may be there and be empty.
+    """
+    found, others = _walk(folder)
+    files, strangers = [], [name for name in others if name not in empty]
     for name in found:
         checksum = expected.get(name)
         if name not in expected:

@@ -26,33 +26,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from topicnet.errors import InputError, OutputError
-from topicnet.storage import atomic, formats, ownership
+from topicnet.storage import atomic, formats
+from topicnet.training import checkpoint_files
+from topicnet.training.checkpoint_files import HEADER, PREFIX, TENSORS, checkpoint_seconds, checkpoints_in, exist
 
 FORMAT = 1
-TENSORS, HEADER = "state.safetensors", "state.json"
-PREFIX = "checkpoint-"
 KEPT = 2
-VARIABLE = "TOPICNET_CHECKPOINT_SECONDS"
-DEFAULT_SECONDS = 20.0
 MOST_FRACTION = 0.01  # of the time, that saving may take: large states are saved more seldom
 
 
-def checkpoint_seconds() -> float:
-    """Least seconds between two checkpoints: `TOPICNET_CHECKPOINT_SECONDS`, or 20; 0 saves at every step.
-
-    Raises
-    ------
-    InputError
-        The variable is not a number from 0.
-    """
-    given = os.environ.get(VARIABLE, "")
-    try:
-        seconds = float(given) if given else DEFAULT_SECONDS
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise InputError(f"{VARIABLE}={given!r} given, expected a number of seconds, 0 or more")
-    return seconds
+__all__ = ["Checkpoints", "Saved", "checkpoint_seconds", "exist"]
 
 
 @dataclass(frozen=True)
@@ -121,7 +104,7 @@ class Checkpoints:
         self._whole = [*self._whole, folder][-KEPT:]
         for old in found:
             if old not in self._whole:
-                _remove(old)
+                checkpoint_files.remove(old)
         now = time.monotonic()
         self._next = now + (max(self.seconds, (now - began) / MOST_FRACTION) if self.seconds else 0.0)
 
@@ -133,7 +116,7 @@ class Checkpoints:
         InputError
             It is another owner's, or of a newer format.
         """
-        _remove_staged(self.folder)
+        checkpoint_files.remove_staged(self.folder)
         for folder in reversed(self._found()):
             saved = self._read(folder)
             if saved is not None:
@@ -143,7 +126,7 @@ class Checkpoints:
         return None
 
     def _found(self) -> list[Path]:
-        return sorted(_checkpoints_in(self.folder), key=_number)
+        return sorted(checkpoints_in(self.folder), key=_number)
 
     def _read(self, folder: Path) -> Saved | None:
         try:
@@ -171,38 +154,6 @@ class Checkpoints:
                 f"the checkpoints in {str(self.folder)!r} are of a fit with another value of {other[0]}: give what that"
                 " fit was given, or name another folder"
             )
-
-
-def _checkpoints_in(folder: Path) -> list[Path]:
-    found = folder.glob(f"{PREFIX}*")
-    return [path for path in found if path.name.removeprefix(PREFIX).isdecimal() and path.is_dir()]
-
-
-def remove_all(folder: Path) -> None:
-    """Remove the checkpoints in a folder and in those of its seeds, and nothing else."""
-    for one in [*folder.glob("seed-*"), folder]:
-        for checkpoint in _checkpoints_in(one):
-            _remove(checkpoint)
-        _remove_staged(one)
-        atomic.remove_lock(one)
-        atomic.remove_empty([one])
-
-
-def _remove(checkpoint: Path) -> None:
-    """Remove a checkpoint; whatever else is in its folder stays."""
-    ownership.remove_files(checkpoint, (TENSORS, HEADER))
-
-
-def _remove_staged(folder: Path) -> None:
-    """Remove what a process was writing when it was killed."""
-    for part in folder.glob(f".{PREFIX}*"):
-        if ownership.is_staged(part.name):
-            atomic.remove_staged(part)
-
-
-def exist(folder: Path) -> bool:
-    """Whether a folder holds checkpoints, whole or damaged."""
-    return any(path.name.removeprefix(PREFIX).isdecimal() for path in folder.rglob(f"{PREFIX}*"))
 
 
 def _reason(error: Exception) -> str:

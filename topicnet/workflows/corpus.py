@@ -21,7 +21,7 @@ from topicnet.text.readers.documents import Documents, ReadingLog, ReadingOption
 from topicnet.text.readers.folders import named_sources
 from topicnet.text.readers.in_memory import documents_in_batches, documents_of_texts
 from topicnet.text.readers.named_corpora import Recipe, recipes
-from topicnet.text.readers.read import check_there, read_documents, source_name
+from topicnet.text.readers.read import check_options, check_there, read_documents, source_name
 from topicnet.text.tokens.language_detection import LOOKED_AT, detect_language, needs_segmenter
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
@@ -84,7 +84,8 @@ class TextFiles(_Source):
         return source_name(self.given)
 
     def check_there(self) -> None:
-        """Raise CorpusError for a path where there is nothing."""
+        """Raise CorpusError for a path where there is nothing, or options by which nothing can be read."""
+        check_options(self.options)
         if self.given != "-":
             for source in named_sources(self.given):
                 check_there(Path(source))

@@ -11,7 +11,7 @@ import typer
 from topicnet.cli import KEPT
 from topicnet.cli.app import Command, Commands, app
 from topicnet.cli.options.images import FITTING, Category, Importance, Label, RunArgument, Seed
-from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, named_values, names_in, takes
+from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, named_path, named_values, names_in, takes
 
 images = typer.Typer(help="Variational autoencoders of images.", cls=Commands, rich_markup_mode=None)
 app.add_typer(images, name="images")
@@ -35,7 +35,10 @@ def _configured(given: dict[str, Any], **further: Any) -> Any:
 @takes(FITTING)
 def fit(
     variant: Annotated[str | None, typer.Option(help="A name from `topicnet images variants`.  [default: vae]")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder to write.  [default: runs/NAME-VARIANT]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(parser=named_path, metavar="PATH", help="Run folder to write.  [default: runs/NAME-VARIANT]"),
+    ] = None,
     overwrite: Overwrite = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a fit that was broken off, given the same options.")
@@ -73,7 +76,10 @@ def sample(
     category: Category = None,
     label: Label = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the pictures and a table.  [default: RUN-samples]")
+        Path | None,
+        typer.Option(
+            parser=named_path, metavar="PATH", help="Folder for the pictures and a table.  [default: RUN-samples]"
+        ),
     ] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -106,7 +112,10 @@ def sample(
 def reconstruct(
     run: RunArgument,
     n: Annotated[int, typer.Option("-n", min=1, help="Test images, from the first on.")] = 16,
-    out: Annotated[Path | None, typer.Option(help="Folder for the picture.  [default: RUN-reconstructions]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(parser=named_path, metavar="PATH", help="Folder for the picture.  [default: RUN-reconstructions]"),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Draw test images over what the model makes of them."""
@@ -136,7 +145,10 @@ def traverse(
     category: Annotated[
         int | None, typer.Option(help="Category to hold.  [default: the image's, or the one used most]")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the picture.  [default: RUN-traversals]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(parser=named_path, metavar="PATH", help="Folder for the picture.  [default: RUN-traversals]"),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Draw what happens as one latent dimension moves and all else is held: a row for each."""
@@ -169,7 +181,9 @@ def evaluate(
     ] = False,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    out: Annotated[Path | None, typer.Option(help="JSON file to write, too.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(parser=named_path, metavar="PATH", help="JSON file to write, too.")
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -209,7 +223,12 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, help="Fits of each variant.")] = 1,
     importance: Importance = 500,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for compare.csv and compare.json.  [default: none is written]")
+        Path | None,
+        typer.Option(
+            parser=named_path,
+            metavar="PATH",
+            help="Folder for compare.csv and compare.json.  [default: none is written]",
+        ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
