@@ -76,7 +76,7 @@ def compare(job: ExperimentJob, seeds: int, reporter: Reporter | None = None) ->
     Parameters
     ----------
     job : ExperimentJob
-        Its models are names in `MODELS` and `BASELINES`; by default it is written to runs/NAME-compare.
+        Its models are names in `MODELS` and `BASELINES`; by default it is written to runs/NAME-compare-K.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from topicnet.storage import atomic
 from topicnet.storage.overlap import Named, check_apart
 from topicnet.storage.run_folder import Destination
 from topicnet.text.tokens.tokenizer import check_tokenizer
-from topicnet.training.resumable import check_place
+from topicnet.training.resumable import check_place, unfinished_of
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import Counts, NamedCorpus, TextFiles, resolve_corpus
 from topicnet.workflows.inputs import WORD_LISTS, inputs_of
@@ -47,7 +47,7 @@ def check_fit(config: FitConfig, destination: Destination, config_file: Path | N
     if os.environ.get("RANK", "0") != "0":  # another process writes
         return
     target = destination.folder(run_name(source.name, config.model, config.topics))
-    check_outputs([target, unfinished(target)], inputs_of(config), config_file)
+    check_outputs([target, unfinished_of(target).folder], inputs_of(config), config_file)
     check_place(target, overwrite=destination.overwrite, resume=destination.resume)
 
 
@@ -66,11 +66,6 @@ def check_workers(config: FitConfig) -> None:
         raise InputError(f"--workers {config.workers} given without --engine ray: give both, or start with torchrun")
 
 
-def unfinished(target: Path) -> Path:
-    """The folder of a fit that is not finished."""
-    return target.with_name(f"{target.name}.unfinished") if target.name else target
-
-
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Named], config_file: Path | None = None) -> None:
     """Refuse outputs among the inputs of a command, its configuration among them."""
     also = [] if config_file is None else [("the configuration", config_file)]
@@ -80,6 +75,7 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Named], confi
 def check_counting(config: FitConfig, out: Path, *, overwrite: bool) -> None:
     """Refuse counts that cannot be made or written."""
     check_corpus(config)
+    atomic.refuse_occupied(out)
     check_outputs([out], inputs_of(config))
     atomic.probe_folder(atomic.check_folder(out, overwrite=overwrite))
 

@@ -49,15 +49,20 @@ def fit(
 ) -> str | None:
     """Fit an image model, print its scores and write a run folder with its pictures."""
     began = time.perf_counter()
+    config_file = given["config"]
     config = _configured(given, variant=variant)
+    from topicnet.images.workflows.preflight import check_fit
+    from topicnet.storage.run_folder import Destination
+
+    destination = Destination(out, overwrite, resume)
+    check_fit(config, destination, config_file)  # refusals come before seconds of imports
     from topicnet.cli.printing.fits import RESUMABLE, ending_line
     from topicnet.cli.printing.image_scores import show_metrics
     from topicnet.cli.printing.progress import notice, show_progress
     from topicnet.images.workflows.fit import fit_to_folder
-    from topicnet.storage.run_folder import Destination
 
     with show_progress(quiet, began) as reporter:
-        run, target = fit_to_folder(config, Destination(out, overwrite, resume), reporter)
+        run, target = fit_to_folder(config, destination, reporter)
     if run.left_out is not None:
         notice(f"some pictures are left out: {run.left_out}")
     notice(ending_line(run.record["fit"], "validation images"), quiet)
@@ -86,6 +91,9 @@ def sample(
     as_json: Annotated[bool, typer.Option("--json", help="Print the samples as one JSON document.")] = False,
 ) -> None:
     """Draw new images: their means, or of vectors draws from the likelihood; and what each category looks like."""
+    folder = out if out is not None or as_json else _beside(run, "samples")
+    if folder is not None:
+        _check_folder(run, folder, "samples.csv", overwrite)
     from topicnet.cli.printing.progress import notice
     from topicnet.images.workflows.fit import load_run
     from topicnet.images.workflows.views import doubt_of, sample_galleries, samples, samples_picture, samples_table
@@ -95,7 +103,6 @@ def sample(
     drawn = samples(loaded, n, category, label, seed)
     if doubt := doubt_of(loaded, category):
         notice(doubt)
-    folder = out if out is not None or as_json else _beside(run, "samples")
     if folder is not None:
         title = f"{n} samples of {loaded.model.variant}"
         picture = folder / ("samples.png" if loaded.shape is not None else "histogram.png")
@@ -119,13 +126,14 @@ def reconstruct(
     overwrite: Overwrite = False,
 ) -> None:
     """Draw test images over what the model makes of them."""
+    folder = out if out is not None else _beside(run, "reconstructions")
+    _check_folder(run, folder, None, overwrite)
     from topicnet.images.workflows.fit import load_run
     from topicnet.images.workflows.views import reconstructions, reconstructions_picture
 
     loaded = load_run(run)
     data = loaded.images()
     given, back = reconstructions(loaded, data, n)
-    folder = out if out is not None else _beside(run, "reconstructions")
     picture = folder / ("reconstructions.png" if loaded.shape is not None else "histogram.png")
     title = f"{data.name}: {loaded.model.variant}"
     _write({picture: reconstructions_picture(given, back, loaded.shape, title)}, overwrite)
@@ -152,6 +160,8 @@ def traverse(
     overwrite: Overwrite = False,
 ) -> None:
     """Draw what happens as one latent dimension moves and all else is held: a row for each."""
+    folder = out if out is not None else _beside(run, "traversals")
+    _check_folder(run, folder, "traversal.png", overwrite)
     from topicnet.images.workflows.fit import load_run
     from topicnet.images.workflows.views import check_category, image_of, read_dims
     from topicnet.images.workflows.views import traverse as traverse_model
@@ -161,7 +171,6 @@ def traverse(
     check_category(loaded.model, category)
     start = None if image is None else image_of(loaded.images(), image)
     moved = traverse_model(loaded.model, numbers, image=start, span=span, steps=steps, category=category)
-    folder = out if out is not None else _beside(run, "traversals")
     title = f"{loaded.model.variant}: decoded, as one dimension moves"
     _write({folder / "traversal.png": moved.picture(loaded.shape, title)}, overwrite)
     if moved.category is not None:
@@ -188,15 +197,22 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score a run on test images: bound, likelihood, codes, categories, fit of prior and samples."""
+    from topicnet.images.workflows.preflight import check_outputs, check_source
+    from topicnet.runtime.device_names import check_device_name
+    from topicnet.storage.atomic import atomic_file, probe_file
+    from topicnet.storage.formats import json_text, write_json
+
+    check_device_name(device)
+    if data is not None:
+        check_source(data)
+    check_outputs(run, [out], data)
+    if out is not None:
+        probe_file(out, overwrite=overwrite)
     from topicnet.cli.printing.image_scores import show_evaluation
     from topicnet.images.evaluation.evaluate import evaluate as evaluate_model
     from topicnet.images.workflows.fit import load_run
     from topicnet.runtime.devices import choose_device
-    from topicnet.storage.atomic import atomic_file, refuse_existing
-    from topicnet.storage.formats import json_text, write_json
 
-    if out is not None and not overwrite:
-        refuse_existing(out)
     chosen = choose_device(device)
     loaded = load_run(run)
     tested = loaded.images(data)
@@ -237,30 +253,32 @@ def compare(
     given: dict[str, Any],
 ) -> str | None:
     """Fit several variants to the same images and put their scores in one table."""
+    config_file = given["config"]
     config = _configured(given)
-    from contextlib import ExitStack
+    from topicnet.images.workflows.preflight import check_comparison
+    from topicnet.storage.formats import json_text, write_json, write_text
+    from topicnet.storage.loose_files import check_files, write_files
 
+    names = [] if out is None else [out / "compare.csv", out / "compare.json"]
+    check_comparison(config, names_in(variants), out, config_file)
+    check_files(names, overwrite=overwrite)
     from topicnet.cli.printing.image_scores import print_comparison
     from topicnet.cli.printing.progress import notice, reporter_of, show_progress
     from topicnet.images.workflows.comparison import compare as compare_variants
-    from topicnet.storage.atomic import atomic_file
     from topicnet.storage.comparison import csv_of
-    from topicnet.storage.formats import json_text, write_json, write_text
 
-    with ExitStack() as stack:  # the place to write is tried before any work is done
-        names = () if out is None else (out / "compare.csv", out / "compare.json")
-        parts = [stack.enter_context(atomic_file(path, overwrite=overwrite)) for path in names]
-        found = compare_variants(
-            config,
-            names_in(variants),
-            seeds,
-            n_importance=importance,
-            reporter=reporter_of(quiet),
-            progress=lambda: show_progress(quiet),
-        )
-        if parts:
-            write_text(parts[0], csv_of(found.rows, "variant"))
-            write_json(parts[1], found.record())
+    found = compare_variants(
+        config,
+        names_in(variants),
+        seeds,
+        n_importance=importance,
+        reporter=reporter_of(quiet),
+        progress=lambda: show_progress(quiet),
+    )
+    if out is not None:
+        table, record = csv_of(found.rows, "variant"), found.record()
+        writers = (lambda part: write_text(part, table), lambda part: write_json(part, record))
+        write_files(dict(zip(names, writers, strict=True)), overwrite=overwrite)
     if as_json:
         typer.echo(json_text(found.record()))
     else:
@@ -291,16 +309,27 @@ def _beside(run: Path, what: str) -> Path:
     return named.with_name(f"{named.name}-{what}")
 
 
+def _check_folder(run: Path, folder: Path, name: str | None, overwrite: bool) -> None:
+    """Refuse a folder of pictures in the run, or one whose file of this name cannot be replaced."""
+    from topicnet.images.workflows.preflight import check_outputs
+    from topicnet.storage.loose_files import check_files
+
+    check_outputs(run, [folder])
+    check_files([] if name is None else [folder / name], overwrite=overwrite)
+
+
 def _write(contents: dict[Path, Any], overwrite: bool, told: bool = True) -> None:
     """Write pictures and tables, whole; none if one is there already."""
-    from topicnet.storage.atomic import atomic_file, refuse_existing
-    from topicnet.storage.formats import write_bytes, write_table
+    from functools import partial
 
-    if not overwrite:
+    from topicnet.storage.formats import write_bytes, write_table
+    from topicnet.storage.loose_files import write_files
+
+    writers = {
+        path: partial(write_bytes, content=one) if isinstance(one, bytes) else partial(write_table, table=one)
+        for path, one in contents.items()
+    }
+    write_files(writers, overwrite=overwrite)
+    if told:
         for path in contents:
-            refuse_existing(path)
-    for path, content in contents.items():
-        with atomic_file(path, overwrite=overwrite) as part:
-            write_bytes(part, content) if isinstance(content, bytes) else write_table(part, content)
-        if told:
             typer.echo(f"wrote {path}")
