@@ -200,7 +200,7 @@ def test_what_the_user_adds_in_the_meantime_is_kept_and_the_result_too(tmp_path:
 
 
 @pytest.mark.parametrize("steps", [False, True], ids=["exchanged", "in steps"])
-@pytest.mark.parametrize("at", range(40))
+@pytest.mark.parametrize("at", range(20))
 def test_a_kill_at_any_moment_leaves_one_whole_run(at: int, steps: bool, tmp_path: Path, monkeypatch) -> None:
     """A child replaces the run and ends at its n-th call that changes a name; the next command finds a whole run."""
     target = tmp_path / "run"

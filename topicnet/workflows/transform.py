@@ -6,7 +6,6 @@ from pathlib import Path
 
 from topicnet.errors import CorpusError, InputError
 from topicnet.runtime.reporter import Reporter
-from topicnet.runtime.threads import worker_count
 from topicnet.storage.run_folder import read_record
 from topicnet.text.corpus import Corpus
 from topicnet.text.readers.documents import ReadingLog
@@ -99,6 +98,8 @@ def _count_new(bundle: Bundle, source: Texts | Counts, workers: int | None, repo
         cut = bundle.text["tokenizer"]
         reporter.notice(f"--workers {workers} given, but {cut} uses all cores in one process: no other is started")
     documents = source.documents(log)
+    from topicnet.runtime.threads import worker_count  # imports torch, which no refusal waits for
+
     corpus = bundle.count(documents, worker_count() if workers is None else workers, at_once=workers is not None)
     report_reading(log, corpus, reporter)
     return corpus
