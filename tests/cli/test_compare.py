@@ -29,8 +29,9 @@ from topicnet.evaluate.stability import stability
 from topicnet.experiments import worker
 from topicnet.experiments.baselines import NMF
 from topicnet.experiments.compare import Comparison, compare
+from topicnet.experiments.job import ExperimentJob
 from topicnet.experiments.worker import Cell, FailedCell, FittedCell, Workers, read_answer
-from topicnet.experiments.workspace import ExperimentJob, split
+from topicnet.experiments.workspace import split
 from topicnet.runtime.reporter import Reporter
 from topicnet.storage.formats import json_text
 from topicnet.storage.run_folder import Destination
