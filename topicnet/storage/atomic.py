@@ -82,7 +82,7 @@ def check_folder(target: Path, *, overwrite: bool) -> Path:
             raise OutputError(
                 f"{str(target)!r} exists already: name another folder with --out, or replace it with --overwrite"
             )
-        contents = contents_of(target) if target.is_dir() else Contents((), ("",))
+        contents = _contents(target)
         if contents.strangers and not contents.recorded:
             raise OutputError(
                 f"{str(target)!r} is nothing that topicnet wrote and will not be overwritten: name another with --out"
@@ -212,12 +212,22 @@ def remove_staged(path: Path) -> None:
 
 def restore(target: Path) -> None:
     """Bring back a folder whose replacement was cut short by a kill, on a disk that cannot exchange two names."""
-    if os.path.lexists(target) or not target.name:
+    if os.path.lexists(target):
         return
-    for place in (target.parent, target.with_name(f"{target.name}.unfinished")):
-        for aside in sorted(place.glob(f".{glob.escape(target.name)}.*{ASIDE}")):
-            aside.rename(target)
-            return
+    for aside in _asides(target)[:1]:
+        aside.rename(target)
+
+
+def _asides(target: Path) -> list[Path]:
+    """Earlier targets that were moved aside, and left there by a kill."""
+    if target.name in ("", ".."):
+        return []
+    places = (target.parent, target.with_name(f"{target.name}.unfinished"))
+    return sorted(path for place in places for path in place.glob(f".{glob.escape(target.name)}.????????{ASIDE}"))
+
+
+def _contents(target: Path) -> Contents:
+    return contents_of(target) if target.is_dir() else Contents(strangers=(target.name,))
 
 
 def _put(staging: Path, target: Path, *, overwrite: bool) -> None:
@@ -226,7 +236,7 @@ def _put(staging: Path, target: Path, *, overwrite: bool) -> None:
         staging.rename(target)
         _sync(target.parent)
         return
-    contents = contents_of(target) if target.is_dir() else Contents((), ("",))
+    contents = _contents(target)
     if not overwrite or contents.strangers:
         free = _free_name(target)
         staging.rename(free)
@@ -239,6 +249,8 @@ def _put(staging: Path, target: Path, *, overwrite: bool) -> None:
     _sync(target.parent)
     if not remove_files(staging, contents.files):  # a file was added in this very moment
         _keep(staging)
+    for aside in _asides(target):  # of a process that was killed
+        remove_staged(aside)
 
 
 def _keep(staging: Path) -> None:

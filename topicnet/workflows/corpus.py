@@ -14,6 +14,7 @@ from topicnet.errors import CorpusError, InputError
 from topicnet.runtime.memory import available_memory, readable_bytes, readable_seconds, resident_memory
 from topicnet.runtime.prefetch import prefetch
 from topicnet.runtime.reporter import Reporter
+from topicnet.storage import atomic
 from topicnet.text.corpus import Corpus
 from topicnet.text.cost_estimate import CountForecast, forecast_counting
 from topicnet.text.interchange.bags import bag_format, bag_name, read_bag
@@ -214,6 +215,7 @@ def resolve_source(config: FitConfig) -> NamedCorpus | TextFiles | Counts:
         if recipe is not None:
             refuse_options(config, OF_READING, recipe.name, "a named corpus is read as its recipe says")
             return NamedCorpus(recipe)
+        atomic.restore(Path(given))
         if (Path(given) / "counts.json").is_file():
             refuse_options(config, (*OF_COUNTING, *OF_READING, "vocabulary"), given)
             return SavedCounts(Path(given))

@@ -89,13 +89,14 @@ def check_files(outputs: Iterable[Path | None], inputs: Iterable[Named], *, over
 
 
 def _check_text(plan: TextPlan, language: str) -> None:
-    """Read the lists of words and check language and tokenizer; of a language still to be found, the lists alone."""
+    """Check language, tokenizer and lists of words; these are read where the language is known."""
     lang = plan.lang or language
+    given = {name: one for name in WORD_LISTS if isinstance(one := getattr(plan, name), str)}
     if lang != "auto":
         check_tokenizer(lang, plan.tokenizer)
-        plan.options(lang)
+        if not any(Path(one).is_fifo() for one in given.values()):  # a pipe can be read only once
+            plan.options(lang)
         return
-    for name in WORD_LISTS:
-        given = getattr(plan, name)
-        if isinstance(given, str) and not os.path.isfile(given):
-            raise InputError(f"cannot read the file of --{name.replace('_', '-')} {given!r}: check the path")
+    for name, one in given.items():
+        if not os.path.exists(one):
+            raise InputError(f"cannot read the file of --{name.replace('_', '-')} {one!r}: check the path")
