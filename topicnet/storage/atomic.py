@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from topicnet.errors import OutputError
@@ -222,8 +222,11 @@ def _asides(target: Path) -> list[Path]:
     """Earlier targets that were moved aside, and left there by a kill."""
     if target.name in ("", ".."):
         return []
-    places = (target.parent, target.with_name(f"{target.name}.unfinished"))
-    return sorted(path for place in places for path in place.glob(f".{glob.escape(target.name)}.????????{ASIDE}"))
+    found = list[Path]()
+    for place in (target.parent, target.with_name(f"{target.name}.unfinished")):
+        with suppress(OSError, ValueError):  # a name that no disk takes
+            found += place.glob(f".{glob.escape(target.name)}.????????{ASIDE}")
+    return sorted(found)
 
 
 def _contents(target: Path) -> Contents:
