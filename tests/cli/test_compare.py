@@ -23,14 +23,15 @@ import pytest
 from tests.support.command_line import SECONDS, Warm, assert_refused, one_json, snapshot, start, wait_for
 from tests.support.corpora import THEMES, themed_documents
 from topicnet.cli.printing.scores import show_model_comparison
-from topicnet.errors import InputError, TopicnetError
+from topicnet.errors import InputError, OutputError, TopicnetError
 from topicnet.evaluate.perplexity import unigram_perplexity
 from topicnet.evaluate.stability import stability
 from topicnet.experiments import worker
 from topicnet.experiments.baselines import NMF
 from topicnet.experiments.compare import Comparison, compare
+from topicnet.experiments.job import ExperimentJob
 from topicnet.experiments.worker import Cell, FailedCell, FittedCell, Workers, read_answer
-from topicnet.experiments.workspace import ExperimentJob, split
+from topicnet.experiments.workspace import split
 from topicnet.runtime.reporter import Reporter
 from topicnet.storage.formats import json_text
 from topicnet.storage.run_folder import Destination
@@ -90,7 +91,7 @@ class Compared:
             patch.setattr("topicnet.experiments.compare.installed", lambda name: name != "lda-tomotopy")
             if not self.in_full:  # the figure and the intervals take longer than the fits
                 patch.setattr("topicnet.experiments.compare.quality_against_time", lambda rows, unigram, corpus: None)
-                patch.setattr("topicnet.experiments.compare.write_figure", lambda path, figure: None)
+                patch.setattr("topicnet.experiments.compare.html_of", lambda figure: "")
                 patch.setattr("topicnet.evaluate.bootstrap.RESAMPLES", 10)
             job = ExperimentJob(config, models.split(","), tested, Destination(self.folder / "out", **more))
             self.comparison = compare(job, seeds, Reporter(self.said.append))
@@ -448,7 +449,7 @@ def test_a_damaged_record_is_not_resumed(warm: Warm, corpus: Path, place: Path) 
     record = place / "out" / "compare.json"
     record.write_text(record.read_text()[:-20])
     again = ("compare", corpus, *TWO_SEEDS, "--out", "out", "--resume")
-    assert_refused(warm(*again, cwd=place), "compare.json", "damaged", "--overwrite")
+    assert_refused(warm(*again, cwd=place), "compare.json", "damaged", "--out")
 
 
 # ---------------------------------------------------------------- what is fitted, and what cannot be
@@ -499,6 +500,61 @@ def test_overwrite_fits_everything_anew(compared: Compared, corpus: Path) -> Non
     compared(corpus, models="lda", topics=2, overwrite=True)
     assert compared.fitted == ["lda-2-0"]
     assert {path.name for path in (compared.folder / "out" / "cells").iterdir()} == {"lda-2-0.json", "lda-2-0.npy"}
+
+
+def edit(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"mine")
+
+
+STRANGERS = {
+    "notes": (lambda out: (out / "notes.md").write_text("mine"), "'notes.md'"),
+    "notes among the cells": (lambda out: (out / "cells/notes.md").write_text("mine"), "'cells/notes.md'"),
+    "notes beside the counts": (lambda out: (out / "train/notes.md").write_text("mine"), "'train/notes.md'"),
+    "an edited table": (lambda out: edit(out / "compare.csv"), "'compare.csv (changed)'"),
+    "an edited cell": (lambda out: edit(out / "cells/nmf-3-0.json"), "'cells/nmf-3-0.json (changed)'"),
+    "edited words": (lambda out: edit(out / "test/vocabulary.txt"), "'test/vocabulary.txt'"),
+}
+
+
+@pytest.fixture
+def finished(two_seeds: Compared, tmp_path: Path) -> Compared:
+    """A finished comparison to add to."""
+    shutil.copytree(two_seeds.folder / "out", tmp_path / "out")
+    return Compared(tmp_path)
+
+
+@pytest.mark.parametrize("case", STRANGERS)
+def test_a_comparison_with_something_of_the_user_is_never_replaced(case: str, finished: Compared, corpus: Path) -> None:
+    change, mentions = STRANGERS[case]
+    change(finished.folder / "out")
+    before = snapshot(finished.folder)
+    with pytest.raises(OutputError, match="did not write") as caught:
+        finished(corpus, overwrite=True)
+    assert mentions in str(caught.value)
+    assert snapshot(finished.folder) == before
+
+
+def test_a_table_that_the_user_edited_is_not_lost_by_resume(finished: Compared, corpus: Path) -> None:
+    edit(finished.folder / "out/compare.csv")
+    before = snapshot(finished.folder)
+    with pytest.raises(OutputError, match="was changed"):
+        finished(corpus, seeds=2, resume=True)
+    assert snapshot(finished.folder) == before
+
+
+def test_a_killed_or_old_comparison_is_replaced(finished: Compared, corpus: Path) -> None:
+    """A kill leaves cells that no record lists; the record of 0.1.0 lists nothing and has no checksum."""
+    out = finished.folder / "out"
+    record = record_of(out)
+    for name in ("files", "checksum"):
+        record.pop(name)
+    (out / "compare.json").write_text(json.dumps(record))
+    (out / ".train.abcd1234.part").mkdir()
+    (out / ".train.abcd1234.part/data.npy").write_bytes(b"half")
+    (out / "cells/nmf-3-1.json").unlink()
+    finished(corpus, models="lda", topics=2, overwrite=True)
+    assert {path.name for path in (out / "cells").iterdir()} == {"lda-2-0.json", "lda-2-0.npy"}
+    assert not list(out.glob(".*"))
 
 
 def test_a_fit_that_fails_is_told_and_tried_again(

@@ -115,9 +115,9 @@ def test_results_go_to_stdout_and_progress_to_stderr(lee_fit: tuple[Path, Comple
 def test_quiet_leaves_stderr_empty(warm: Warm, themed: Path, tmp_path: Path) -> None:
     done = fitted(warm("fit", themed, *QUICK, "--quiet", cwd=tmp_path))
     assert done.stderr == ""
-    assert "wrote runs/themed-etm\n" in done.stdout
-    assert (tmp_path / "runs/themed-etm/run.json").is_file()
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["themed-etm"]
+    assert "wrote runs/themed-etm-4\n" in done.stdout
+    assert (tmp_path / "runs/themed-etm-4/run.json").is_file()
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["themed-etm-4"]
 
 
 def test_no_keep_corpus_leaves_the_corpus_out(warm: Warm, themed: Path, tmp_path: Path) -> None:
@@ -224,8 +224,8 @@ def test_stdin_and_gzip_give_what_the_plain_file_gives(
 ) -> None:
     fitted(warm("fit", themed.with_name("themed.txt.gz"), *QUICK, "--out", "zipped", cwd=tmp_path))
     done = fitted(warm("fit", "-", *QUICK, cwd=tmp_path, stdin=themed.read_bytes()))
-    assert done.stdout.endswith("wrote runs/stdin-etm\n")
-    for run in ("zipped", "runs/stdin-etm"):
+    assert done.stdout.endswith("wrote runs/stdin-etm-4\n")
+    for run in ("zipped", "runs/stdin-etm-4"):
         for name in SAME_BITS:
             assert (tmp_path / run / name).read_bytes() == (themed_run / name).read_bytes()
 

@@ -1,12 +1,13 @@
 """Help: every command has it, it names its options, and it comes without the heavy imports."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 import topicnet as package
-from tests.support.command_line import Topicnet, Warm, commands, loaded_by
+from tests.support.command_line import Topicnet, Warm, commands, loaded_by, snapshot
 
 COMMANDS = commands()
 BARE = [["--help"], ["--version"]]
@@ -18,6 +19,59 @@ SLIPS = [
     (["fit", "lee", "--engine", "slurm"], "engine='slurm' given"),
     (["topics", "nowhere"], "no model in 'nowhere'"),
     (["images", "evaluate", "nowhere"], "no image model in 'nowhere'"),
+    (["fit", "lee", "--model", "lda"], "--model 'lda' given"),
+    (["fit", "lee", "--param", "nose=1"], "parameter 'nose' given"),
+    (["fit", "lee", "--epochs", "0"], "max_epochs=0 given"),
+    (["fit", "lee", "--batch-size", "1"], "batch_size=1 given"),
+    (["fit", "lee", "--learning-rate", "0"], "learning_rate=0.0 given"),
+    (["fit", "lee", "--init", "lda"], "init='lda' given"),
+    (["fit", "lee", "--decoder", "sum"], "decoder='sum' given"),
+    (["fit", "lee", "--config", "no.yaml"], "cannot read the configuration 'no.yaml'"),
+    (["fit", "lee", "--stop-words", "no.txt"], "cannot read the stop words 'no.txt'"),
+    (["fit", "lee", "--lang", "auto", "--add-stop-words", "no.txt"], "--add-stop-words 'no.txt'"),
+    (["fit", "lee", "--vocabulary", "no.txt"], "cannot read the vocabulary 'no.txt'"),
+    (["fit", "lee", "--embeddings", "no.vec"], "embeddings 'no.vec' given"),
+    (["fit", "lee", "--device", "tpu"], "device='tpu' given"),
+    (["fit", "lee", "--lang", "xx"], "--lang 'xx' given"),
+    (["fit", "lee", "--tokenizer", "knife"], "--tokenizer 'knife' given"),
+    (["fit", "here.txt", "--encoding", "utf-9"], "unknown encoding 'utf-9'"),
+    (["fit", "here.txt", "--format", "doc"], "unknown format 'doc'"),
+    (["fit", "lee", "--workers", "2"], "--workers 2 given without --engine ray"),
+    (["fit", "lee", "--out", ""], "an empty name given"),
+    (["fit", "lee", "--out", "/"], "cannot be replaced"),
+    (["fit", "lee", "--out", "taken"], "'taken' exists already"),
+    (["fit", "lee", "--out", "taken", "--overwrite"], "nothing that topicnet wrote"),
+    (["fit", "lee", "--out", "/proc/run"], "cannot write '/proc/run'"),
+    (["fit", "lee", "--resume"], "there is no run in 'runs/lee-etm-20'"),
+    (["fit", "taken", "--format", "txt", "--out", "taken/run"], "lies within the corpus"),
+    (["prepare", "nowhere.txt", "--out", "counts"], "no such file or folder: nowhere.txt"),
+    (["prepare", "here.txt", "--out", "taken"], "'taken' exists already"),
+    (["words", "nowhere"], "holds no counts"),
+    (["compare", "lee", "--models", "bert"], "--models 'bert' given"),
+    (["compare", "lee", "-k", "0"], "topics=0 given"),
+    (["compare", "lee", "--test", "nowhere.txt"], "no such file or folder: nowhere.txt"),
+    (["compare", "lee", "--out", "taken"], "'taken' exists already"),
+    (["tune", "lee", "--models", "lda"], "--models 'lda' given"),
+    (["tune", "lee", "--topics", "0:5"], "--topics '0:5' given"),
+    (["tune", "lee", "--budget", "soon"], "--budget 'soon' given"),
+    (["tune", "lee", "--out", "/proc/tune"], "cannot write"),
+    (["images", "fit", "--variant", "gan"], "variant 'gan' given"),
+    (["images", "fit", "--param", "nose=1"], "parameter 'nose' given"),
+    (["images", "fit", "--data", "nowhere"], "there is no 'nowhere'"),
+    (["images", "fit", "--device", "tpu"], "device='tpu' given"),
+    (["images", "fit", "--out", "taken"], "'taken' exists already"),
+    (["images", "compare", "--variants", "vae,gan"], "variant 'gan' given"),
+]
+OF_A_RUN = [
+    (["transform", "run", "nowhere.txt", "--out", "theta.csv"], "no such file or folder: nowhere.txt"),
+    (["transform", "run", "here.txt", "--out", "theta.doc"], "'theta.doc' given"),
+    (["transform", "run", "here.txt", "--out", "taken.csv"], "'taken.csv' exists already"),
+    (["transform", "run", "here.txt", "--out", "run/theta.csv"], "lies within the run"),
+    (["transform", "run", "here.txt", "--out", "/proc/theta.csv"], "cannot write"),
+    (["export", "run"], "nothing to export was named"),
+    (["export", "run", "--doc-topic", "taken.csv"], "'taken.csv' exists already"),
+    (["evaluate", "run", "--test", "nowhere.txt"], "no such file or folder: nowhere.txt"),
+    (["evaluate", "run", "--reference", "nowhere.txt"], "no such file or folder: nowhere.txt"),
 ]
 
 
@@ -76,9 +130,18 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         assert loaded <= (set() if arguments in BARE else {"pydantic"}), arguments
 
 
-def test_input_errors_are_reported_before_torch_is_imported(tmp_path: Path) -> None:
-    results = loaded_by([arguments for arguments, _ in SLIPS], tmp_path)
-    for (arguments, message), (status, messages, loaded) in zip(SLIPS, results, strict=True):
+def test_input_errors_are_reported_before_torch_is_imported(tmp_path: Path, themed_run: Path) -> None:
+    shutil.copytree(themed_run, tmp_path / "run")
+    (tmp_path / "here.txt").write_text("planet orbit\n")
+    (tmp_path / "taken.csv").write_text("mine\n")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken/mine.txt").write_text("mine\n")
+    before = snapshot(tmp_path)
+    cases = SLIPS + OF_A_RUN
+    results = loaded_by([arguments for arguments, _ in cases], tmp_path)
+    for (arguments, message), (status, messages, loaded) in zip(cases, results, strict=True):
         assert status == 2, arguments
         assert message in messages
-        assert not loaded & {"torch", "sklearn", "pandas"}, arguments
+        assert messages.count("\n") == 1
+        assert not loaded & {"torch", "sklearn", "pandas", "spacy", "gensim"}, arguments
+    assert snapshot(tmp_path) == before

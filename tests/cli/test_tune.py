@@ -9,8 +9,8 @@ import pytest
 from tests.support.command_line import assert_refused
 from tests.support.corpora import themed_documents
 from topicnet.errors import InputError
+from topicnet.experiments.job import ExperimentJob
 from topicnet.experiments.tune import tune
-from topicnet.experiments.workspace import ExperimentJob
 from topicnet.storage.run_folder import Destination
 from topicnet.workflows.config import read_config
 

@@ -6,8 +6,9 @@ from dataclasses import asdict
 import pytest
 
 from topicnet.errors import InputError
+from topicnet.experiments.job import seconds_of, topics_of
 from topicnet.experiments.recommendation import Estimate, TuningRow, csv_of, recommendation, summarise_fits
-from topicnet.experiments.tune import _far_apart_first, _Search, seconds_of, topics_of
+from topicnet.experiments.tune import _far_apart_first, _Search
 from topicnet.experiments.worker import Cell, CellScores, FittedCell
 from topicnet.runtime.reporter import Reporter
 from topicnet.workflows.scores import Completion, ReferenceSummary, Score, score, topic_quality

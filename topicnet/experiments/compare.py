@@ -12,12 +12,11 @@ from topicnet.errors import InputError
 from topicnet.evaluate.perplexity import unigram_perplexity
 from topicnet.evaluate.stability import stability
 from topicnet.experiments.baselines import BASELINES, check_installed, installed
-from topicnet.experiments.figures import quality_against_time, write_figure
+from topicnet.experiments.figures import html_of, quality_against_time
+from topicnet.experiments.job import ExperimentJob, check_names
 from topicnet.experiments.worker import Cell, FailedCell, FittedCell
-from topicnet.experiments.workspace import COLUMNS, Experiment, ExperimentJob, Workspace, begin, fit_cells
-from topicnet.models import MODELS
+from topicnet.experiments.workspace import COLUMNS, Experiment, Workspace, begin, fit_cells
 from topicnet.runtime.reporter import Reporter
-from topicnet.storage import atomic, formats
 from topicnet.storage.comparison import ComparisonRow, Summary, csv_of, rows_json, summarise_columns
 from topicnet.text.corpus import Corpus
 from topicnet.workflows.scores import halves, in_both_halves
@@ -31,10 +30,8 @@ def check_models(names: Sequence[str]) -> list[str]:
     InputError
         A name is unknown, or its library is missing.
     """
-    known = [*MODELS, *BASELINES]
+    check_names(names, "compare", baselines=True)
     for name in names:
-        if name not in known:
-            raise InputError(f"--models {name!r} given, this version has: {', '.join(known)}")
         if name in BASELINES:
             check_installed(name)
     always = [name for name in ("lda", "lda-tomotopy") if installed(name)]
@@ -79,7 +76,7 @@ def compare(job: ExperimentJob, seeds: int, reporter: Reporter | None = None) ->
     Parameters
     ----------
     job : ExperimentJob
-        Its models are names in `MODELS` and `BASELINES`; by default it is written to runs/NAME-compare.
+        Its models are names in `MODELS` and `BASELINES`; by default it is written to runs/NAME-compare-K.
 
     Raises
     ------
@@ -93,7 +90,7 @@ def compare(job: ExperimentJob, seeds: int, reporter: Reporter | None = None) ->
     experiment = begin(job, "compare", reporter, job.config.topics, job.config.topics)
     space = experiment.space
     begun = Comparison(experiment, seeds, names)
-    space.write_json("compare.json", begun.json())
+    space.write_record("compare", begun.json())
     cells = [Cell(name, job.config.topics, seed) for seed in range(seeds) for name in names]
     found, whole = fit_cells(space, cells, reporter)
     failed = [cell for cell in found.values() if isinstance(cell, FailedCell)]
@@ -112,12 +109,10 @@ def compare(job: ExperimentJob, seeds: int, reporter: Reporter | None = None) ->
 
 def _write(found: Comparison) -> None:
     """Write compare.json, compare.csv and compare.html."""
-    space, unigram = found.experiment.space, found.unigram_perplexity
-    space.write_json("compare.json", found.json())
-    with atomic.atomic_file(space.folder / "compare.csv", overwrite=True) as part:
-        formats.write_text(part, csv_of(found.rows, "model", {"unigram": {"inferred": str(unigram)}}))
+    unigram = found.unigram_perplexity
+    table = csv_of(found.rows, "model", {"unigram": {"inferred": str(unigram)}})
     figure = quality_against_time(found.rows, unigram, found.experiment.about.name)
-    write_figure(space.folder / "compare.html", figure)
+    found.experiment.space.write_results("compare", found.json(), table, html_of(figure))
 
 
 def _row(space: Workspace, model: str, cells: Sequence[FittedCell | FailedCell]) -> ComparisonRow:

@@ -76,7 +76,12 @@ def scores_by_topics(rows: Sequence[TuningRow], names: Sequence[str], corpus: st
     return figure
 
 
+def html_of(figure: Any) -> str:
+    """A page with a figure and everything it needs inside."""
+    return str(figure.to_html(include_plotlyjs=True, full_html=True))
+
+
 def write_figure(path: Path, figure: Any) -> None:
-    """Write a figure with everything it needs inside."""
+    """Write the page of a figure."""
     with atomic.atomic_file(path, overwrite=True) as part:
-        formats.write_text(part, figure.to_html(include_plotlyjs=True, full_html=True))
+        formats.write_text(part, html_of(figure))

@@ -7,7 +7,6 @@ which shows how stable they are. Time that is left goes to values of K in betwee
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -18,64 +17,24 @@ from typing import Any
 import numpy as np
 
 from topicnet.errors import InputError
-from topicnet.experiments.figures import scores_by_topics, write_figure
+from topicnet.experiments.figures import html_of, scores_by_topics
+from topicnet.experiments.job import ExperimentJob, check_names
 from topicnet.experiments.recommendation import SCORES, TuningRow, csv_of, recommendation, summarise_fits
 from topicnet.experiments.worker import Cell, FailedCell, FittedCell, Workers
-from topicnet.experiments.workspace import Experiment, ExperimentJob, Workspace, begin
+from topicnet.experiments.workspace import Experiment, Workspace, begin
 from topicnet.models import MODELS
 from topicnet.runtime.reporter import Reporter
-from topicnet.storage import atomic, formats
 from topicnet.text.corpus import OK
 
-GRID = 7  # values of K to begin with
 SEEDS = 3  # of the finalists
 FINALISTS = 3
 SHORT = 4  # a short fit has a quarter of the epochs
 WORTH = 0.6  # of the seconds of a full fit: short fits that take longer are not worth theirs
-LEAST_BUDGET = 10.0  # seconds
 ENDING = 1.5  # seconds of it that the tables and the figure take
 # Shares of the budget by which the short fits, and the full ones of one seed, must have ended.
 SCREENED_BY, MEASURED_BY, DONE_BY = 0.45, 0.75, 0.96
 MOST_SUGGESTED = 24
 K_FREE = 30  # a fit of K topics takes about as long as K_FREE + K
-UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def seconds_of(budget: str) -> float:
-    """Read a budget: 600, 90s, 10m or 1.5h.
-
-    Raises
-    ------
-    InputError
-        It is none of these, or not above 0.
-    """
-    read = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([smh]?)", budget.strip().lower())
-    if read is None or float(read[1]) <= 0:
-        raise InputError(f"--budget {budget!r} given, expected a time such as 90s, 10m or 1h")
-    seconds = float(read[1]) * UNITS[read[2]]
-    if seconds < LEAST_BUDGET:
-        raise InputError(f"--budget {budget!r} given, expected {LEAST_BUDGET:.0f}s or more: nothing is fitted in less")
-    return seconds
-
-
-def topics_of(given: str) -> list[int]:
-    """Read values of K: 10:100 for a grid from 10 to 100, evenly spaced as ratios, or 10,20,50.
-
-    Raises
-    ------
-    InputError
-        It is neither, or a number is below 1.
-    """
-    bounds = re.fullmatch(r"\s*(\d+)\s*:\s*(\d+)\s*", given)
-    if bounds is not None:
-        low, high = int(bounds[1]), int(bounds[2])
-        if 1 <= low <= high:
-            return sorted({round(k) for k in np.geomspace(low, high, GRID)})
-    elif re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)*", given):
-        found = sorted({int(k) for k in given.split(",")})
-        if found[0] >= 1:
-            return found
-    raise InputError(f"--topics {given!r} given, expected a range such as 10:100 or numbers such as 10,20,50")
 
 
 @dataclass(frozen=True)
@@ -131,7 +90,7 @@ def tune(job: ExperimentJob, topics: Sequence[int], budget: float, reporter: Rep
     experiment = begin(job, "tune", reporter, None, max(topics))
     space = experiment.space
     tuning = Tuning(experiment, list(job.models), list(topics), budget)
-    space.write_json("tune.json", tuning.json())
+    space.write_record("tune", tuning.json())
     n_docs = int((experiment.corpus.status == OK).sum())
     with closing(Workers(space.folder)) as by:
         search = _Search(space, max(budget - ENDING, budget / 2), n_docs, reporter, by)
@@ -150,10 +109,8 @@ def tune(job: ExperimentJob, topics: Sequence[int], budget: float, reporter: Rep
         )
     tuning = replace(tuning, rows=rows, not_tried=missed, recommendation=recommendation(rows, missed))
     tuning = replace(tuning, seconds=time.perf_counter() - reporter.began)
-    space.write_json("tune.json", tuning.json())
-    with atomic.atomic_file(space.folder / "tune.csv", overwrite=True) as part:
-        formats.write_text(part, csv_of(rows))
-    write_figure(space.folder / "tune.html", scores_by_topics(rows, SCORES, experiment.about.name))
+    figure = scores_by_topics(rows, SCORES, experiment.about.name)
+    space.write_results("tune", tuning.json(), csv_of(rows), html_of(figure))
     return tuning
 
 
@@ -315,9 +272,7 @@ def _check(models: Sequence[str]) -> None:
         import optuna  # noqa: F401
     except ImportError:
         raise InputError("tune needs optuna, which is not installed: pip install 'topicnet[tune]'") from None
-    for name in models:
-        if name not in MODELS:
-            raise InputError(f"--models {name!r} given, tune has: {', '.join(MODELS)}")
+    check_names(models, "tune", baselines=False)
     if not models:
         raise InputError(f"no model was named, tune has: {', '.join(MODELS)}")
 

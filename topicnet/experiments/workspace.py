@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import shutil
 from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet._version import __version__
-from topicnet.errors import BundleError, CorpusError, InputError, OutputError
+from topicnet.errors import CorpusError, InputError
+from topicnet.experiments.folder import CELLS, clear, clear_tables, earlier_record, tables
+from topicnet.experiments.job import ExperimentJob, default_name
 from topicnet.experiments.worker import Cell, FailedCell, FittedCell, Workers, read_cell
 from topicnet.runtime.reporter import Reporter
 from topicnet.runtime.threads import thread_count
 from topicnet.storage import atomic, formats
-from topicnet.storage.run_folder import Destination
+from topicnet.storage.ownership import file_checksum, listed
 from topicnet.text.corpus import OK, Corpus
 from topicnet.text.reference import reference_over
 from topicnet.text.tokens.options import options_of
@@ -40,16 +40,6 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class ExperimentJob:
-    """The corpus of an experiment, its models, and where it writes."""
-
-    config: FitConfig  # its model and parameters are not used
-    models: Sequence[str]
-    test: FitConfig | None = None  # the documents to predict; by default a tenth of the corpus is held out
-    destination: Destination = field(default_factory=Destination)
-
-
-@dataclass(frozen=True)
 class Workspace:
     """The folder of an experiment: the corpus, split once; the result of each fit; the tables.
 
@@ -63,7 +53,7 @@ class Workspace:
     folder: Path
 
     def prepare(self, corpus: Corpus, test: Corpus | None, record: str) -> None:
-        """Split the corpus and write both parts; those of an earlier experiment are removed first.
+        """Split the corpus and write both parts; the files of an earlier experiment are removed first.
 
         Until that is done, the record names no corpus.
         """
@@ -71,8 +61,8 @@ class Workspace:
         check_halves(*halves(held_out.counts), str(held_out.source["name"]))
         with atomic.disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        self.write_json(f"{record}.json", {"status": "interrupted"})
-        shutil.rmtree(self.folder / "cells", ignore_errors=True)
+            clear(self.folder, record)
+        self.write_record(record, {"status": "interrupted"})
         for name, part in (("train", train), ("test", held_out)):
             with atomic.atomic_folder(self.folder / name, overwrite=True) as staged, atomic.disk_errors(self.folder):
                 part.save(staged)
@@ -99,6 +89,23 @@ class Workspace:
         found: NDArray[np.float32] = np.load(self.folder / "cells" / f"{cell.name}.npy", allow_pickle=False)
         return found
 
+    def write_record(self, name: str, content: dict[str, Any]) -> None:
+        """Write NAME.json, with its own checksum."""
+        self.write_json(f"{name}.json", formats.with_own_checksum(content))
+
+    def write_results(self, name: str, content: dict[str, Any], csv: str, figure: str) -> None:
+        """Write the table and the figure, and NAME.json, which lists them and the cells with their checksums."""
+        with ExitStack() as stack:
+            parts = {}
+            for file, text in zip(tables(name), (csv, figure), strict=True):
+                part = stack.enter_context(atomic.atomic_file(self.folder / file, overwrite=True))
+                with atomic.disk_errors(self.folder / file):
+                    formats.write_text(part, text)
+                parts[file] = file_checksum(part)
+            cells = sorted(f"{CELLS}/{path.name}" for path in (self.folder / CELLS).iterdir() if path.is_file())
+            # The record comes first: after a kill a table is missing, not unlisted.
+            self.write_record(name, content | {"files": parts | listed(self.folder, cells)})
+
     def write_json(self, name: str, content: Any) -> None:
         """Write one of the folder's JSON files."""
         with atomic.atomic_file(self.folder / name, overwrite=True) as part:
@@ -123,38 +130,6 @@ def split(corpus: Corpus) -> tuple[Corpus, Corpus]:
     held[np.random.default_rng(HELD_OUT_SEED).permutation(filled)[:n_held]] = True
     name = corpus.source["name"]
     return corpus.take(np.flatnonzero(~held), name), corpus.take(np.flatnonzero(held), f"{name}, a part kept apart")
-
-
-def earlier_record(out: Path, name: str, destination: Destination) -> dict[str, Any] | None:
-    """The values of NAME.json of an experiment that is resumed and whose corpus is prepared; nothing is written yet.
-
-    Raises
-    ------
-    OutputError
-        It exists and neither `overwrite` nor `resume` was given.
-    InputError
-        There is nothing to resume.
-    """
-    record = out / f"{name}.json"
-    if destination.resume:
-        if not record.is_file():
-            raise InputError(f"--resume given, but there is no {name}.json in {str(out)!r}: leave --resume out")
-        try:
-            earlier = json.loads(record.read_text("utf-8"))
-        except ValueError:
-            earlier = None
-        if not isinstance(earlier, dict) or "status" not in earlier:
-            raise BundleError(f"{str(record)!r} is damaged: begin anew with --overwrite")
-        return earlier if "corpus" in earlier else None  # without one it was cut short at its start
-    if out.exists() and any(out.iterdir()):
-        if not destination.overwrite:
-            raise OutputError(
-                f"{str(out)!r} exists already: name another folder with --out, go on with --resume, or replace it with"
-                " --overwrite"
-            )
-        if not record.is_file():
-            raise OutputError(f"{str(out)!r} holds no {name}.json and will not be overwritten: name another with --out")
-    return None
 
 
 def read_parts(
@@ -253,7 +228,7 @@ def begin(job: ExperimentJob, name: str, reporter: Reporter, topics: int | None,
         The folder or the corpus cannot be used, or it is another one.
     """
     request = resolve_corpus(job.config)
-    out = job.destination.folder(f"{request.source.name}-{name}")
+    out = job.destination.folder(default_name(request.source.name, name, topics))
     space, earlier = Workspace(out), earlier_record(out, name, job.destination)
     corpus, tested = read_parts(request, job.test, most_topics, reporter)
     source = corpus.source
@@ -266,4 +241,6 @@ def begin(job: ExperimentJob, name: str, reporter: Reporter, topics: int | None,
             f"--resume given, but {str(out)!r} was made on another corpus, or with another -k or text options: give the"
             " same, or start over with --overwrite"
         )
+    else:
+        clear_tables(out, name)
     return begun

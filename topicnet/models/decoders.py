@@ -111,9 +111,6 @@ class ProductDecoder(Decoder):
         self.bias.copy_(unigram.log())
 
 
-DECODERS = ("mixture", "product")
-
-
 def make_decoder(name: str, vocab_size: int) -> Decoder:
-    """A decoder by its name in `DECODERS`."""
+    """A decoder by its name in `parameter_values.DECODERS`."""
     return ProductDecoder(vocab_size) if name == "product" else MixtureDecoder()

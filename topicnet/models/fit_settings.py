@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
-from topicnet.models.decoders import DECODERS
-from topicnet.training.checks import check_count, check_fraction, check_number
+from topicnet.models.parameter_values import check_shared_values
 from topicnet.training.schedule import Schedule
 
 # Tokens of a document for the full learning rate after an EM start, and those below which it falls no further.
@@ -79,23 +78,8 @@ class Settings:
     seed: int
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name in ("max_epochs", "learning_rate", "diversity_weight") and value is None:
-                continue
-            name = field.name.replace("divergence", self.divergence)
-            if field.name in ("n_topics", "hidden_dim", "batch_size", "max_epochs", "patience"):
-                check_count(name, value)
-            elif field.name not in ("init", "decoder", "plan", "divergence", "seed"):
-                check_number(name, value, above=0.0 if name == "learning_rate" else None)
-        if self.batch_size < 2:
-            raise InputError(f"batch_size={self.batch_size} given, expected 2 or more documents")
-        if self.init not in ("em", "random"):
-            raise InputError(f'init={self.init!r} given, expected "em" or "random"')
-        if self.decoder not in DECODERS:
-            raise InputError(f"decoder={self.decoder!r} given, expected {' or '.join(DECODERS)}")
-        check_fraction("dropout", self.dropout)
-        check_fraction("validation_fraction", self.validation_fraction)
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        check_shared_values({name.replace("divergence", self.divergence): one for name, one in values.items()})
 
     def epochs(self, n_batches: int) -> int:
         """Epochs to run: those asked for, or as many as the plan allows."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from topicnet.errors import OutputError
+from topicnet.storage.ownership import Contents, contents_of, named, remove_files
 
-OURS = ("run.json", "counts.json")  # a folder with one of these was written by topicnet, and may be replaced
 LOCK = "lock"  # in a folder that a process holds
+ASIDE = ".old"  # ends the name of a folder that is being replaced in steps
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of renameat2(2); renamex_np of macOS has the same flag
 
 
 @contextmanager
@@ -34,26 +37,18 @@ def disk_errors(target: Path) -> Iterator[None]:
 def atomic_folder(target: Path, *, overwrite: bool, within: Path | None = None) -> Iterator[Path]:
     """Yield an empty folder that becomes the target when the block succeeds.
 
-    It lies beside the target, or within another folder of the same disk.
+    It is made in the folder of the target, or within another folder of the same disk. An earlier target is exchanged
+    for it in one step, then removed, and of that only files that its record lists; see `storage.ownership`.
 
     Raises
     ------
     OutputError
-        The target exists and `overwrite` is false (asked before the block, so before any work), or the disk
-        refuses. After an error nothing is left behind and an existing target is as it was; only a result whose
-        target appeared meanwhile is kept, beside it.
+        The target exists and `overwrite` is false, or it holds files that topicnet did not write (asked before the
+        block, so before any work), or the disk refuses. After an error nothing is left behind and an existing target
+        is as it was; only a result whose target appeared or changed in the meantime is kept, under a free name.
     """
+    target = check_folder(target, overwrite=overwrite)
     with disk_errors(target):
-        target = Path(os.path.realpath(target)) if overwrite else target
-        if target.exists() and not overwrite:
-            raise OutputError(
-                f"{str(target)!r} exists already: name another folder with --out, or replace it with --overwrite"
-            )
-        ours = any((target / name).is_file() for name in OURS)
-        if target.exists() and not (target.is_dir() and (ours or not any(target.iterdir()))):
-            raise OutputError(
-                f"{str(target)!r} is nothing that topicnet wrote and will not be overwritten: name another with --out"
-            )
         made = _make_parents(target)
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=within or target.parent))
         staging.chmod(0o777 & ~umask())
@@ -62,16 +57,68 @@ def atomic_folder(target: Path, *, overwrite: bool, within: Path | None = None) 
         with disk_errors(target):
             for path in [*sorted(staging.rglob("*")), staging]:
                 _sync(path)
-            if target.exists() and not overwrite:
-                free = next(p for n in range(2, 10_000) if not (p := target.with_name(f"{target.name}-{n}")).exists())
-                staging.rename(free)
-                raise OutputError(
-                    f"{str(target)!r} appeared while this ran and was left as it is: this result is in {str(free)!r}"
-                )
-            _replace_folder(staging, target)
+            _put(staging, target, overwrite=overwrite)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        remove_staged(staging)
         remove_empty(made)
+
+
+def check_folder(target: Path, *, overwrite: bool) -> Path:
+    """Return the folder to write, its links followed where it may be replaced; nothing is written.
+
+    Raises
+    ------
+    OutputError
+        It exists and `overwrite` is false; or it holds anything but the files that its record lists, unchanged; or it
+        can never be replaced: the folder of this process or one above it, a mounted disk, a file.
+    """
+    with disk_errors(target):
+        restore(target)
+        target = Path(os.path.realpath(target)) if overwrite else target
+        refuse_occupied(target)
+        if not os.path.lexists(target):
+            return target
+        if not overwrite:
+            raise OutputError(
+                f"{str(target)!r} exists already: name another folder with --out, or replace it with --overwrite"
+            )
+        contents = _contents(target)
+        if contents.strangers and not contents.recorded:
+            raise OutputError(
+                f"{str(target)!r} is nothing that topicnet wrote and will not be overwritten: name another with --out"
+            )
+        if contents.strangers:
+            raise OutputError(
+                f"{str(target)!r} holds files that topicnet did not write, or that were changed since:"
+                f" {named(contents.strangers)}; none will be deleted: move them away, or name another folder with --out"
+            )
+        return target
+
+
+def refuse_occupied(target: Path) -> None:
+    """Raise OutputError for a folder that no process can replace: its own, one above it, or a mounted disk."""
+    real = Path(os.path.realpath(target))
+    here = Path(os.path.realpath(os.curdir))
+    if real == here or real in here.parents:
+        raise OutputError(
+            f"{str(target)!r} is the folder that this command runs in, or one above it, and cannot be replaced: name"
+            " a new folder with --out, such as runs/mine"
+        )
+    if os.path.ismount(real):
+        raise OutputError(
+            f"{str(target)!r} is a mounted disk and cannot be replaced: name a folder on it with --out, such as"
+            f" {str(target / 'run')!r}"
+        )
+
+
+def probe_folder(target: Path) -> None:
+    """Raise OutputError if a folder cannot be made here; nothing is left behind."""
+    with disk_errors(target):
+        made = _make_parents(target)
+        try:
+            os.rmdir(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+        finally:
+            remove_empty(made)
 
 
 @contextmanager
@@ -95,10 +142,16 @@ def folder_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         if handle is not None:
-            if folder.is_dir() and [path.name for path in folder.iterdir()] == [LOCK]:
-                (folder / LOCK).unlink()
+            remove_lock(folder)
             os.close(handle)
         remove_empty([one for one in made if os.path.isdir(one)])  # the folder first
+
+
+def remove_lock(folder: Path) -> None:
+    """Remove the lock of a folder that holds nothing else."""
+    lock = folder / LOCK
+    if folder.is_dir() and [path.name for path in folder.iterdir()] == [LOCK] and not lock.stat().st_size:
+        lock.unlink()
 
 
 def _lock(path: Path) -> int | None:
@@ -122,26 +175,120 @@ def _lock(path: Path) -> int | None:
     return None
 
 
-def remove(path: Path) -> None:
-    """Remove a file, or a folder with all it holds; what cannot be removed stays."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
+def probe_file(target: Path, *, overwrite: bool) -> None:
+    """Raise OutputError if `atomic_file` would, before any work; nothing is left behind."""
+    if not overwrite:
+        refuse_existing(target)
+    with disk_errors(target):
+        _refuse_other_than_file(target)
+        made = _make_parents(target)
+        try:
+            handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+            os.close(handle)
+            os.unlink(name)
+        finally:
+            remove_empty(made)
+
+
+def _refuse_other_than_file(target: Path) -> None:
+    if str(target) == ".":
+        raise OutputError("no file name was given for the output: name a file, such as theta.csv")
+    if target.exists() and not target.is_file():
+        kind = "a folder" if target.is_dir() else "no plain file"
+        raise OutputError(f"{str(target)!r} is {kind}, expected a file name: name another place")
+
+
+def remove_staged(path: Path) -> None:
+    """Remove a file or folder that was being written; one with a record may be an earlier target, and keeps others'."""
+    if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
+        return
+    contents = contents_of(path)
+    if not contents.recorded:
+        shutil.rmtree(path, ignore_errors=True)
+    elif not remove_files(path, contents.files):
+        _keep(path)
 
 
-def _replace_folder(staging: Path, target: Path) -> None:
-    aside = staging.with_suffix(".old")
-    if target.exists():
-        target.rename(aside)
+def restore(target: Path) -> None:
+    """Bring back a folder whose replacement was cut short by a kill, on a disk that cannot exchange two names."""
+    if os.path.lexists(target):
+        return
+    for aside in _asides(target)[:1]:
+        aside.rename(target)
+
+
+def _asides(target: Path) -> list[Path]:
+    """Earlier targets that were moved aside, and left there by a kill."""
+    if target.name in ("", ".."):
+        return []
+    found = list[Path]()
+    for place in (target.parent, target.with_name(f"{target.name}.unfinished")):
+        with suppress(OSError, ValueError):  # a name that no disk takes
+            found += place.glob(f".{glob.escape(target.name)}.????????{ASIDE}")
+    return sorted(found)
+
+
+def _contents(target: Path) -> Contents:
+    return contents_of(target) if target.is_dir() else Contents(strangers=(target.name,))
+
+
+def _put(staging: Path, target: Path, *, overwrite: bool) -> None:
+    """Give a finished folder its name, in place of an earlier one that holds nothing of the user's."""
+    if not os.path.lexists(target):
+        staging.rename(target)
+        _sync(target.parent)
+        return
+    contents = _contents(target)
+    if not overwrite or contents.strangers:
+        free = _free_name(target)
+        staging.rename(free)
+        event = "appeared" if not overwrite else "was changed"
+        raise OutputError(
+            f"{str(target)!r} {event} while this ran and was left as it is: this result is in {str(free)!r}"
+        )
+    if not _exchange(staging, target):
+        _exchange_in_steps(staging, target)
+    _sync(target.parent)
+    if not remove_files(staging, contents.files):  # a file was added in this very moment
+        _keep(staging)
+    for aside in _asides(target):  # of a process that was killed
+        remove_staged(aside)
+
+
+def _keep(staging: Path) -> None:
+    """Give a visible name to a folder that holds something of the user's."""
+    staging.rename(staging.with_name(f"{staging.name.removeprefix('.').removesuffix('.part')}.kept"))
+
+
+def _free_name(target: Path) -> Path:
+    return next(p for n in range(2, 10_000) if not os.path.lexists(p := target.with_name(f"{target.name}-{n}")))
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one step; False where the system or the disk cannot."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(os.path.abspath(one)), os.fsencode(os.path.abspath(other))
+    if hasattr(libc, "renameat2"):  # Linux
+        return bool(libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0)
+    if hasattr(libc, "renamex_np"):  # macOS
+        return bool(libc.renamex_np(names[0], names[1], RENAME_EXCHANGE) == 0)
+    return False
+
+
+def _exchange_in_steps(staging: Path, target: Path) -> None:
+    """Exchange two folders by three renames; after a kill between them, `restore` brings the target back."""
+    aside = staging.with_suffix(ASIDE)
+    target.rename(aside)
     try:
         staging.rename(target)
-    except OSError:
-        if aside.exists():
+    except BaseException:
+        if aside.exists() and not target.exists():
             aside.rename(target)
         raise
-    _sync(target.parent)
-    shutil.rmtree(aside, ignore_errors=True)
+    aside.rename(staging)
 
 
 @contextmanager
@@ -156,9 +303,7 @@ def atomic_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
     if not overwrite:
         refuse_existing(target)
     with disk_errors(target):
-        if target.exists() and not target.is_file():
-            kind = "a folder" if target.is_dir() else "no plain file"
-            raise OutputError(f"{str(target)!r} is {kind}, expected a file name: name another place")
+        _refuse_other_than_file(target)
         made = _make_parents(target)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         os.close(handle)

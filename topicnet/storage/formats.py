@@ -100,6 +100,20 @@ def json_checksum(value: Any) -> str:
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
+def with_own_checksum(content: dict[str, Any]) -> dict[str, Any]:
+    """JSON values as they are read back, with a checksum of all of them under the name "checksum"."""
+    written = json.loads(json_text(content).encode("utf-8", "replace"))
+    written.pop("checksum", None)
+    return written | {"checksum": json_checksum(written)}
+
+
+def has_own_checksum(content: dict[str, Any], *, optional: bool = False) -> bool:
+    """Whether the checksum of `with_own_checksum` is that of the values; `optional` accepts values without one."""
+    if "checksum" not in content:
+        return optional
+    return bool(content["checksum"] == json_checksum({k: v for k, v in content.items() if k != "checksum"}))
+
+
 def sha256(path: Path) -> str:
     """Checksum of a file, in hexadecimal."""
     with path.open("rb") as handle:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from topicnet._version import __version__
 from topicnet.errors import BundleError
-from topicnet.storage import formats
+from topicnet.storage import atomic, formats
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,6 +56,7 @@ def _json_value(value: Any) -> Any:
 def folder_of(path: str | Path) -> Path:
     """The folder of the model, given that of its run or itself."""
     folder = Path(path)
+    atomic.restore(folder)
     inner = folder / "model"
     return inner if not (folder / HEADER).is_file() and (inner / HEADER).is_file() else folder
 

@@ -66,13 +66,13 @@ def write_history(folder: Path, history: list[dict[str, float]]) -> None:
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write run.json with the checksum of every file that is in the staged folder."""
+    """Write run.json with the checksum of every file that is in the staged folder, and its own."""
     sums = {
         path.relative_to(folder).as_posix(): formats.sha256(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    formats.write_json(folder / RECORD, {**record, "files": sums})
+    formats.write_json(folder / RECORD, formats.with_own_checksum({**record, "files": sums}))
 
 
 def read_json(folder: Path, name: str) -> Any:

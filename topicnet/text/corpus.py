@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix
 
 from topicnet.errors import CorpusError, InputError
 from topicnet.runtime.forking import check_can_use_polars
-from topicnet.storage import atomic, formats
+from topicnet.storage import atomic, formats, ownership
 from topicnet.storage.mapped import row_sums
 from topicnet.text.counting import Counting
 from topicnet.text.readers.in_memory import documents_of_frame, documents_of_texts
@@ -294,16 +294,15 @@ class Corpus:
         free = _free_names(self.metadata.columns)
         table = pl.DataFrame(columns).with_columns(self.metadata[column].alias(name) for column, name in free.items())
         formats.write_table(folder / "documents.parquet", table, parquet=True)
-        formats.write_json(
-            folder / "counts.json",
-            {
-                "format": COUNTS_FORMAT,
-                "n_docs": self.n_docs,
-                "vocab_size": self.vocab_size,
-                "source": self.source,
-                "renamed": {name: column for column, name in free.items() if name != column},
-            },
-        )
+        header = {
+            "format": COUNTS_FORMAT,
+            "n_docs": self.n_docs,
+            "vocab_size": self.vocab_size,
+            "source": self.source,
+            "renamed": {name: column for column, name in free.items() if name != column},
+            "files": ownership.listed(folder, ownership.COUNTS_FILES),
+        }
+        formats.write_json(folder / ownership.COUNTS, formats.with_own_checksum(header))
 
     @classmethod
     def load(cls, folder: str | Path) -> Corpus:

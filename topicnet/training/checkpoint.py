@@ -27,32 +27,15 @@ from torch import Tensor
 
 from topicnet.errors import InputError, OutputError
 from topicnet.storage import atomic, formats
+from topicnet.training import checkpoint_files
+from topicnet.training.checkpoint_files import HEADER, PREFIX, TENSORS, checkpoint_seconds, checkpoints_in, exist
 
 FORMAT = 1
-TENSORS, HEADER = "state.safetensors", "state.json"
-PREFIX = "checkpoint-"
 KEPT = 2
-VARIABLE = "TOPICNET_CHECKPOINT_SECONDS"
-DEFAULT_SECONDS = 20.0
 MOST_FRACTION = 0.01  # of the time, that saving may take: large states are saved more seldom
 
 
-def checkpoint_seconds() -> float:
-    """Least seconds between two checkpoints: `TOPICNET_CHECKPOINT_SECONDS`, or 20; 0 saves at every step.
-
-    Raises
-    ------
-    InputError
-        The variable is not a number from 0.
-    """
-    given = os.environ.get(VARIABLE, "")
-    try:
-        seconds = float(given) if given else DEFAULT_SECONDS
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise InputError(f"{VARIABLE}={given!r} given, expected a number of seconds, 0 or more")
-    return seconds
+__all__ = ["Checkpoints", "Saved", "checkpoint_seconds", "exist"]
 
 
 @dataclass(frozen=True)
@@ -121,7 +104,7 @@ class Checkpoints:
         self._whole = [*self._whole, folder][-KEPT:]
         for old in found:
             if old not in self._whole:
-                atomic.remove(old)
+                checkpoint_files.remove(old)
         now = time.monotonic()
         self._next = now + (max(self.seconds, (now - began) / MOST_FRACTION) if self.seconds else 0.0)
 
@@ -133,8 +116,7 @@ class Checkpoints:
         InputError
             It is another owner's, or of a newer format.
         """
-        for part in self.folder.glob(f".{PREFIX}*"):  # a process was killed while it wrote
-            atomic.remove(part)
+        checkpoint_files.remove_staged(self.folder)
         for folder in reversed(self._found()):
             saved = self._read(folder)
             if saved is not None:
@@ -144,8 +126,7 @@ class Checkpoints:
         return None
 
     def _found(self) -> list[Path]:
-        found = [path for path in self.folder.glob(f"{PREFIX}*") if path.name.removeprefix(PREFIX).isdecimal()]
-        return sorted(found, key=_number)
+        return sorted(checkpoints_in(self.folder), key=_number)
 
     def _read(self, folder: Path) -> Saved | None:
         try:
@@ -173,11 +154,6 @@ class Checkpoints:
                 f"the checkpoints in {str(self.folder)!r} are of a fit with another value of {other[0]}: give what that"
                 " fit was given, or name another folder"
             )
-
-
-def exist(folder: Path) -> bool:
-    """Whether a folder holds checkpoints, whole or damaged."""
-    return any(path.name.removeprefix(PREFIX).isdecimal() for path in folder.rglob(f"{PREFIX}*"))
 
 
 def _reason(error: Exception) -> str:

@@ -20,9 +20,11 @@ from typing import Any
 
 from topicnet.errors import BundleError, InputError, OutputError, StoppedError
 from topicnet.storage import atomic, formats
-from topicnet.training.checkpoint import checkpoint_seconds, exist
+from topicnet.storage.ownership import is_staged
+from topicnet.training.checkpoint_files import checkpoint_seconds, exist, remove_all
 
 RECORD, CHECKPOINTS = "fit.json", "checkpoints"
+OF_ENGINES = ("fitted", "ray", "counts")  # folders that a fit elsewhere makes among the checkpoints, for a while
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,14 @@ class Unfinished:
                 " give the same options, or fit anew with --overwrite"
             )
 
-    def clear(self, *names: str) -> None:
-        """Remove all but the lock and what is named."""
-        for path in self.folder.iterdir():
-            if path.name not in (atomic.LOCK, *names):
-                atomic.remove(path)
+    def clear(self, *, keep_saved: bool = False) -> None:
+        """Remove what fits have left here, or only what they were writing when killed; others' files stay."""
+        for path in [*self.folder.iterdir(), *self.checkpoints.glob("*")]:
+            if is_staged(path.name) or (path.parent == self.checkpoints and path.name in OF_ENGINES):
+                atomic.remove_staged(path)
+        if not keep_saved:
+            remove_all(self.checkpoints)
+            (self.folder / RECORD).unlink(missing_ok=True)
 
     def _other(self, part: str, values: dict[str, Any]) -> str | None:
         """Name a value that an earlier fit had otherwise; where there is none, note them."""
@@ -120,22 +125,12 @@ def unfinished_fit(target: Path, config: dict[str, Any], *, overwrite: bool, res
         Ctrl-C was pressed inside the block, when something was saved.
     """
     checkpoint_seconds()
-    named = target.name not in ("", "..") and not target.is_symlink()
-    real = target if named else Path(os.path.realpath(target))  # to be on the disk of what a link names
-    fit = Unfinished(real.with_name(f"{real.name}.unfinished"), target)
-    if resume:
-        _check_resumable(fit)
-    elif fit.folder.exists() and not _ours(fit.folder):
-        raise OutputError(
-            f"{str(fit.folder)!r} is nothing that topicnet wrote, and the fit needs that name for a while: name another"
-            " place with --out"
-        )
+    fit = unfinished_of(target)
+    _check_work_folder(fit, resume=resume)
     with atomic.folder_lock(fit.folder):
-        if not resume and not overwrite and fit.saved:
-            raise OutputError(
-                f"an unfinished fit of {str(target)!r} is there: go on with --resume, or begin anew with --overwrite"
-            )
-        fit.clear(*((RECORD, CHECKPOINTS) if resume else ()))
+        _check_saved(fit, overwrite=overwrite, resume=resume)
+        atomic.check_folder(target, overwrite=overwrite or resume)  # before anything that was learned is removed
+        fit.clear(keep_saved=resume)
         try:
             with atomic.disk_errors(target):
                 fit.check_config(config)
@@ -151,6 +146,53 @@ def unfinished_fit(target: Path, config: dict[str, Any], *, overwrite: bool, res
             if not resume and not fit.saved:
                 fit.clear()
             raise
+
+
+def unfinished_of(target: Path) -> Unfinished:
+    """Name the folder of the fit that will write a run.
+
+    Raises
+    ------
+    OutputError
+        The run can never be written there.
+    """
+    atomic.refuse_occupied(target)
+    named = target.name not in ("", "..") and not target.is_symlink()
+    real = target if named else Path(os.path.realpath(target))  # to be on the disk of what a link names
+    return Unfinished(real.with_name(f"{real.name}.unfinished"), target)
+
+
+def check_place(target: Path, *, overwrite: bool, resume: bool) -> None:
+    """Refuse what `unfinished_fit` would refuse of a place, in a moment and without torch; nothing is left behind.
+
+    Raises
+    ------
+    InputError, OutputError
+        As `unfinished_fit`.
+    """
+    fit = unfinished_of(target)
+    _check_work_folder(fit, resume=resume)
+    if fit.folder.exists():
+        with atomic.folder_lock(fit.folder):
+            _check_saved(fit, overwrite=overwrite, resume=resume)
+    atomic.probe_folder(atomic.check_folder(target, overwrite=overwrite or resume))
+
+
+def _check_work_folder(fit: Unfinished, *, resume: bool) -> None:
+    if resume:
+        _check_resumable(fit)
+    elif fit.folder.exists() and not _ours(fit.folder):
+        raise OutputError(
+            f"{str(fit.folder)!r} is nothing that topicnet wrote, and the fit needs that name for a while: name another"
+            " place with --out"
+        )
+
+
+def _check_saved(fit: Unfinished, *, overwrite: bool, resume: bool) -> None:
+    if not resume and not overwrite and fit.saved:
+        raise OutputError(
+            f"an unfinished fit of {str(fit.target)!r} is there: go on with --resume, or begin anew with --overwrite"
+        )
 
 
 def _check_resumable(fit: Unfinished) -> None:

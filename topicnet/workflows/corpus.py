@@ -14,6 +14,7 @@ from topicnet.errors import CorpusError, InputError
 from topicnet.runtime.memory import available_memory, readable_bytes, readable_seconds, resident_memory
 from topicnet.runtime.prefetch import prefetch
 from topicnet.runtime.reporter import Reporter
+from topicnet.storage import atomic
 from topicnet.storage.run_folder import check_unchanged, read_record
 from topicnet.text.corpus import Corpus
 from topicnet.text.cost_estimate import CountForecast, forecast_counting
@@ -22,7 +23,7 @@ from topicnet.text.readers.documents import Documents, ReadingLog, ReadingOption
 from topicnet.text.readers.folders import named_sources
 from topicnet.text.readers.in_memory import documents_in_batches, documents_of_texts
 from topicnet.text.readers.named_corpora import Recipe, recipes
-from topicnet.text.readers.read import check_there, read_documents, source_name
+from topicnet.text.readers.read import check_options, check_there, read_documents, source_name
 from topicnet.text.tokens.language_detection import LOOKED_AT, detect_language, needs_segmenter
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
@@ -86,7 +87,8 @@ class TextFiles(_Source):
         return source_name(self.given)
 
     def check_there(self) -> None:
-        """Raise CorpusError for a path where there is nothing."""
+        """Raise CorpusError for a path where there is nothing, or options by which nothing can be read."""
+        check_options(self.options)
         if self.given != "-":
             for source in named_sources(self.given):
                 check_there(Path(source))
@@ -215,6 +217,7 @@ def resolve_source(config: FitConfig) -> NamedCorpus | TextFiles | Counts:
         if recipe is not None:
             refuse_options(config, OF_READING, recipe.name, "a named corpus is read as its recipe says")
             return NamedCorpus(recipe)
+        atomic.restore(Path(given))
         if (Path(given) / "counts.json").is_file():
             refuse_options(config, (*OF_COUNTING, *OF_READING, "vocabulary"), given)
             return SavedCounts(Path(given))

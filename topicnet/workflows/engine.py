@@ -9,6 +9,7 @@ from typing import Any
 
 from topicnet.errors import CorpusError, InputError
 from topicnet.models import MODELS, TopicModel
+from topicnet.models.parameter_values import check_parameter_names
 from topicnet.runtime.allocator import keep_freed_memory
 from topicnet.runtime.interrupt import FitInterrupted
 from topicnet.runtime.reporter import Reporter
@@ -67,13 +68,7 @@ def resolve_model(config: FitConfig) -> ModelPlan:
     InputError
         The model or a parameter is unknown, out of its range, or needs word vectors that are not there.
     """
-    kind = MODELS.get(config.model)
-    if kind is None:
-        raise InputError(f"--model {config.model!r} given, this version has: {', '.join(MODELS)}")
-    known = set(kind().get_params()) - {"n_topics", "random_state", "device"}
-    for name in config.parameters:
-        if name not in known:
-            raise InputError(f"parameter {name!r} given, {config.model} has: {', '.join(sorted(known))}")
+    check_parameter_names(config.model, config.parameters)
     plan = ModelPlan(config.model, config.topics, config.seed, config.device, dict(config.parameters), config.passages)
     check_embeddings(plan.parameters)
     plan.build().check_parameters()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 from topicnet.errors import InputError
 from topicnet.models.registry import extra_units
-from topicnet.storage import atomic
-from topicnet.text.interchange.bags import bag_format, write_ldac, write_matrix_market
+from topicnet.storage.atomic import probe_file
+from topicnet.storage.overlap import check_apart
+from topicnet.text.interchange.bags import bag_format, places_of, write_ldac, write_matrix_market
 from topicnet.workflows.corpus import counts_of
 from topicnet.workflows.run import Run, load
 from topicnet.workflows.tables import choose_format, write_doc_table, write_word_table
@@ -42,14 +42,14 @@ def export_tables(
     if not asked:
         options = ", ".join(f"--{name} FILE" for name in targets)
         raise InputError(f"nothing to export was named: give one or more of {options}")
-    places = [os.path.realpath(path) for path in asked.values()]
-    if twice := [path for path in asked.values() if places.count(os.path.realpath(path)) > 1]:
-        raise InputError(f"{str(twice[0])!r} was named for two tables: give each a file of its own")
     formats = {name: _format_of(name, path, file_format) for name, path in asked.items()}
-    if not overwrite:
-        for path in asked.values():
-            atomic.refuse_existing(path)
     counts, written = asked.pop("counts", None), list[Path]()
+    bag = [] if counts is None else places_of(counts, f".{formats['counts']}")
+    check_apart([*asked.values(), *bag], [("the run", run)])
+    for path in [*asked.values(), *bag[:1]]:
+        probe_file(path, overwrite=overwrite)
+    for words in bag[1:]:
+        probe_file(words, overwrite=overwrite and bag[0].exists())
     if counts is not None:
         write = write_ldac if formats["counts"] == "ldac" else write_matrix_market
         corpus = counts_of(run)

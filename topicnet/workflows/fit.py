@@ -43,6 +43,7 @@ from topicnet.workflows.corpus import (
     resolve_corpus,
 )
 from topicnet.workflows.engine import HERE, Engine, ModelPlan, check_size, resolve_model
+from topicnet.workflows.preflight import run_name
 from topicnet.workflows.record import met, metrics_of, record_of, topic_coherence
 from topicnet.workflows.run import Run
 from topicnet.workflows.scores import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
@@ -214,7 +215,7 @@ def fit_to_folder(job: FitJob, destination: Destination, reporter: Reporter, eng
         The run, and the folder it was written to.
     """
     job = replace(job, record=job.record | {"workers": engine.workers})
-    target = destination.folder(f"{job.corpus.source.name}-{job.model.name}")
+    target = destination.folder(run_name(job.corpus.source.name, job.model.name, job.model.n_topics))
     overwrite, resume = destination.overwrite, destination.resume
     with unfinished_fit(target, job.record, overwrite=overwrite, resume=resume) as unfinished:
         with atomic.atomic_folder(target, overwrite=overwrite or resume, within=unfinished.folder) as folder:

@@ -15,6 +15,7 @@ from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import Counting, read_corpus
 from topicnet.workflows.engine import Engine, check_size, learn_tuned
 from topicnet.workflows.fit import FitJob
+from topicnet.workflows.preflight import check_workers
 
 
 @contextmanager
@@ -26,8 +27,7 @@ def engine_of(config: FitConfig) -> Iterator[Engine | None]:
     InputError
         The engine cannot be had, or was asked for where torchrun has started this process among others.
     """
-    if config.engine == "local" and config.workers is not None:
-        raise InputError(f"--workers {config.workers} given without --engine ray: give both, or start with torchrun")
+    check_workers(config)
     with distributed() as world:
         if world is not None and config.corpus == "-":
             raise InputError(f"- given to {world.size} processes, expected something each can read: write it to a file")

@@ -11,6 +11,7 @@ from topicnet.storage import atomic
 from topicnet.text.corpus import Corpus
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import Counting, count_every_word, read_corpus, resolve_corpus
+from topicnet.workflows.preflight import check_counting
 from topicnet.workflows.text_options import OF_CHOOSING, refuse_options
 
 
@@ -20,6 +21,7 @@ def prepare(config: FitConfig, out: Path, reporter: Reporter, *, overwrite: bool
     Of the other columns those that are named for keeping are kept, or all where none is. Memory holds the ids and
     these columns, every different word, and one batch; the rest is on disk from the start.
     """
+    check_counting(config, out, overwrite=overwrite)
     with atomic.atomic_folder(out, overwrite=overwrite) as folder, atomic.disk_errors(out):
         request = resolve_corpus(config)
         corpus = read_corpus(request, reporter, Counting(folder, excerpts=False, columns=request.columns or None))
@@ -34,6 +36,7 @@ def prepare_reference(config: FitConfig, out: Path, reporter: Reporter, *, overw
     which only the pages that are looked at are read.
     """
     refuse_options(config, (*OF_CHOOSING, "vocabulary"), str(config.corpus), "--reference keeps every word")
+    check_counting(config, out, overwrite=overwrite)
     request, name = resolve_corpus(config), repr(str(config.corpus))
     with atomic.atomic_folder(out, overwrite=overwrite) as folder, atomic.disk_errors(out):
         text = request.text

@@ -135,7 +135,7 @@ class _Learning:
         place = checkpoints.absolute()
         place.mkdir(parents=True, exist_ok=True)
         for name in ("fitted", "ray", "counts"):  # of a process that was killed
-            atomic.remove(place / name)
+            atomic.remove_staged(place / name)
         desk = ray.remote(num_cpus=0, scheduling_strategy=_this_machine())(_Desk).remote()
         told = {
             "plan": asdict(plan), "counts": str(_on_disk(corpus, place)), "checkpoints": str(place),
@@ -170,7 +170,7 @@ class _Learning:
         # The estimator of this process becomes the one that was fitted elsewhere.
         model.__dict__.update(vars(load_bundle(place / "fitted").model) | {"device_": answer["device"]})
         for name in ("fitted", "ray", "counts"):
-            atomic.remove(place / name)
+            atomic.remove_staged(place / name)
         return bool(answer["interrupted"])
 
 
@@ -272,7 +272,7 @@ def _learn_here(told: dict[str, Any], is_rank_zero: bool, pressed: threading.Eve
     model = plan.build()
     interrupted = learn_tuned(plan, model, corpus, place, reporter)
     if is_rank_zero:
-        atomic.remove(Path(told["fitted"]))  # of an earlier start
+        atomic.remove_staged(Path(told["fitted"]))  # of an earlier start
         with atomic.atomic_folder(Path(told["fitted"]), overwrite=False) as folder:
             save_bundle(Bundle(plan.name, model, corpus.vocabulary, corpus.source["options"]), folder)
         ray.get(desk.tell.remote({"interrupted": interrupted, "device": model.device_}))

@@ -272,7 +272,7 @@ def load(path: str | Path) -> Run:
         sizes=sizes,
         coherence=coherence,
         metrics=read_json(folder, "metrics.json"),
-        record={key: value for key, value in record.items() if key != "files"},
+        record={key: value for key, value in record.items() if key not in ("files", "checksum")},
         corpus=corpus,
         extra=extra,
         stability=stability,

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from topicnet.errors import CorpusError, InputError
 from topicnet.runtime.reporter import Reporter
-from topicnet.runtime.threads import worker_count
-from topicnet.storage import atomic
 from topicnet.storage.run_folder import read_record
 from topicnet.text.corpus import Corpus
 from topicnet.text.readers.documents import ReadingLog
@@ -17,6 +14,8 @@ from topicnet.text.tokens.options import options_of
 from topicnet.workflows.bundle import Bundle, load_bundle
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import Counts, Texts, check_columns, report_reading, resolve_corpus, resolve_source
+from topicnet.workflows.inputs import inputs_of
+from topicnet.workflows.preflight import check_corpus, check_files
 from topicnet.workflows.tables import choose_format, passage_table, write_doc_table, write_table
 from topicnet.workflows.topics import ENTRIES
 
@@ -39,11 +38,12 @@ def transform_to_file(
     file_format = choose_format(out, None)
     if workers is not None:
         check_workers(workers)
-    if not overwrite:
-        atomic.refuse_existing(out)
+    passage_format = "" if by_passage is None else _format_of_passages(by_passage)
+    check_corpus(config)
+    check_files([out, by_passage], [("the run", run), *inputs_of(config, "the documents")], overwrite=overwrite)
     bundle = load_bundle(run)
-    if by_passage is not None:
-        passage_format = _format_of_passages(by_passage, out, bundle, overwrite)
+    if by_passage is not None and "passages" not in bundle.text:
+        raise InputError("--by-passage given, but the model was fitted to whole documents: fit with --passages first")
     request = resolve_corpus(with_columns_of(run, config))
     corpus = _count_new(bundle, request.source, workers, reporter or Reporter())
     if corpus.n_docs == 0:
@@ -76,18 +76,12 @@ def _in_words_of(bundle: Bundle, counted: Corpus, reporter: Reporter) -> Corpus:
     return counted.over(bundle.vocabulary)
 
 
-def _format_of_passages(path: Path, out: Path, bundle: Bundle, overwrite: bool) -> str:
-    if os.path.realpath(path) == os.path.realpath(out):
-        raise InputError(f"{str(path)!r} was named for documents and passages: give each a file of its own")
+def _format_of_passages(path: Path) -> str:
     if path.parent.exists() and not path.parent.is_dir():
         raise InputError(f"--by-passage {str(path)!r} given, but {str(path.parent)!r} is no folder: name another place")
-    if "passages" not in bundle.text:
-        raise InputError("--by-passage given, but the model was fitted to whole documents: fit with --passages first")
     found = choose_format(path, None)
     if found == "npz":
         raise InputError(f"--by-passage {str(path)!r} given, expected .csv or .parquet: give such an ending")
-    if not overwrite:
-        atomic.refuse_existing(path)
     return found
 
 
@@ -104,6 +98,8 @@ def _count_new(bundle: Bundle, source: Texts | Counts, workers: int | None, repo
         cut = bundle.text["tokenizer"]
         reporter.notice(f"--workers {workers} given, but {cut} uses all cores in one process: no other is started")
     documents = source.documents(log)
+    from topicnet.runtime.threads import worker_count  # imports torch, which no refusal waits for
+
     corpus = bundle.count(documents, worker_count() if workers is None else workers, at_once=workers is not None)
     report_reading(log, corpus, reporter)
     return corpus

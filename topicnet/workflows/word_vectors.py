@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from topicnet.errors import InputError
-from topicnet.models import TopicModel
 from topicnet.text.corpus import Corpus
 from topicnet.text.word_vectors import WordVectors, read_word_vectors, train_word_vectors
+
+if TYPE_CHECKING:
+    from topicnet.models import TopicModel
 
 
 def check_embeddings(parameters: Mapping[str, Any]) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from topicnet.errors import ConfigError, InputError
 from topicnet.images.workflows.config import ImageConfig, read_config
-from topicnet.images.workflows.fit import estimator_of, run_name
+from topicnet.images.workflows.fit import estimator_of
+from topicnet.images.workflows.preflight import run_name
 
 
 def test_nothing_given_is_the_default() -> None:

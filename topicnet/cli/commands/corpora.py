@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from topicnet.cli.app import Command, app
-from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, group, one_or_several, takes
+from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, group, named_path, one_or_several, takes
 from topicnet.cli.options.text import COLUMNS, COUNTING, READING, CorpusArgument
 from topicnet.cli.printing.output import echo
 
@@ -37,7 +37,7 @@ def corpora(as_json: AsJson = False) -> None:
 @takes(READING, COLUMNS.only("label_column", "time_column"), STORED, COUNTING)
 def prepare(
     corpus: CorpusArgument,
-    out: Annotated[Path, typer.Option(help="Folder to write the counts to.")],
+    out: Annotated[Path, typer.Option(parser=named_path, metavar="PATH", help="Folder to write the counts to.")],
     reference: Annotated[
         bool, typer.Option("--reference", help="Keep every word, for `evaluate --reference`.")
     ] = False,
@@ -64,21 +64,26 @@ def words(
     counts: Annotated[Path, typer.Argument(metavar="COUNTS", help="Counts of `topicnet prepare`, or a run folder.")],
     top: Annotated[int, typer.Option("--top", min=1, help="Words to suggest.")] = 30,
     lines: Annotated[int, typer.Option(min=0, help="Repeated lines to show.")] = 10,
-    out: Annotated[Path | None, typer.Option(help="File for the words alone, one a line, to look through.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(parser=named_path, metavar="PATH", help="File for the words alone, one a line, to look through."),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Suggest words that may be boilerplate, with the evidence: in many documents, and little said by them."""
     from topicnet.cli.printing.progress import notice
     from topicnet.cli.printing.words import records, show_words, write_words
-    from topicnet.storage.atomic import refuse_existing
+    from topicnet.storage.atomic import probe_file
     from topicnet.storage.formats import json_text
+    from topicnet.storage.overlap import check_apart
     from topicnet.text.boilerplate import suggest
     from topicnet.text.repeated_lines import repeated_lines
     from topicnet.workflows.corpus import counts_of
 
-    if out is not None and not overwrite:
-        refuse_existing(out)
+    check_apart([out], [("the counts", counts)])
+    if out is not None:
+        probe_file(out, overwrite=overwrite)
     corpus = counts_of(counts)
     ordered = corpus.source.get("reading_order", True)
     if not ordered:

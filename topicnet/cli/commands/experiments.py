@@ -29,13 +29,13 @@ from topicnet.cli.printing.output import echo
 from topicnet.models.registry import REGISTRY
 
 if TYPE_CHECKING:
-    from topicnet.experiments.workspace import ExperimentJob
+    from topicnet.experiments.job import ExperimentJob
 
 TEST = group("Corpus", {"test": word("Documents to predict.  [default: a tenth of the corpus]", metavar="CORPUS")})
 OUTPUT = group(
     "Output",
     {
-        "out": option(Path | None, "Folder to write.  [default: runs/NAME-COMMAND]"),
+        "out": option(Path | None, "Folder to write.  [default: runs/NAME-compare-K or runs/NAME-tune]"),
         "overwrite": Overwrite,
         "resume": option(bool, "Keep the fits of an earlier, interrupted call.", "--resume"),
         "as_json": AsJson,
@@ -91,16 +91,22 @@ def evaluate(
     given: dict[str, Any],
 ) -> None:
     """Score a run: coherence, diversity, perplexity and agreement with labels."""
+    from topicnet.workflows.config import read_config
+    from topicnet.workflows.preflight import check_corpus
+
+    configs = [None if one is None else read_config(None, {"corpus": one} | given) for one in (test, reference)]
+    for config in configs:
+        if config is not None:
+            check_corpus(config)
     from topicnet.cli.printing.progress import reporter_of
     from topicnet.cli.printing.scores import show_scorecard
     from topicnet.storage.formats import json_text
-    from topicnet.workflows.config import read_config
     from topicnet.workflows.evaluate import evaluate_run
 
     found = evaluate_run(
         run,
-        test=None if test is None else read_config(None, {"corpus": test} | given),
-        reference=None if reference is None else read_config(None, {"corpus": reference} | given),
+        test=configs[0],
+        reference=configs[1],
         label_column=label_column,
         reporter=reporter_of(),
     )
@@ -114,12 +120,16 @@ def evaluate(
 @takes(READING, TEST, COUNTING, COMPARED, MODEL.only("topics"), REPEATED, OUTPUT)
 def compare(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
     """Fit several models with several seeds and put their scores in one table, LDA and unigram always among them."""
+    from topicnet.experiments.job import check_job
+
+    as_json, quiet, seeds = (given.pop(name) for name in ("as_json", "quiet", "seeds"))
+    job = _job(corpus, given)
+    check_job(job, "compare", job.config.topics)  # refusals come before seconds of imports
     from topicnet.cli.printing.progress import reporter_of
     from topicnet.cli.printing.scores import show_model_comparison
     from topicnet.experiments.compare import compare as compare_models
 
-    as_json, quiet, seeds = (given.pop(name) for name in ("as_json", "quiet", "seeds"))
-    found = compare_models(_job(corpus, given), seeds, reporter_of(quiet))
+    found = compare_models(job, seeds, reporter_of(quiet))
     return _shown(found, show_model_comparison, as_json)
 
 
@@ -128,20 +138,23 @@ def compare(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
 def tune(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
     """Look for a good number of topics, and a model where several are named, within a budget of time."""
     began = time.perf_counter()
-    from topicnet.cli.printing.progress import reporter_of
-    from topicnet.cli.printing.scores import show_tuning
-    from topicnet.experiments.tune import seconds_of, topics_of
-    from topicnet.experiments.tune import tune as tune_topics
+    from topicnet.experiments.job import check_job, seconds_of, topics_of
 
     seconds, values = seconds_of(given.pop("budget")), topics_of(given.pop("topics"))
     as_json, quiet = given.pop("as_json"), given.pop("quiet")
-    found = tune_topics(_job(corpus, given), values, seconds, replace(reporter_of(quiet), began=began))
+    job = _job(corpus, given)
+    check_job(job, "tune", None)
+    from topicnet.cli.printing.progress import reporter_of
+    from topicnet.cli.printing.scores import show_tuning
+    from topicnet.experiments.tune import tune as tune_topics
+
+    found = tune_topics(job, values, seconds, replace(reporter_of(quiet), began=began))
     return _shown(found, show_tuning, as_json)
 
 
 def _job(corpus: list[str], given: dict[str, Any]) -> ExperimentJob:
     """The job of an experiment; test documents are read as the corpus is."""
-    from topicnet.experiments.workspace import ExperimentJob
+    from topicnet.experiments.job import ExperimentJob
     from topicnet.storage.run_folder import Destination
     from topicnet.workflows.config import read_config
 

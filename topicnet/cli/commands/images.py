@@ -11,7 +11,7 @@ import typer
 from topicnet.cli import KEPT
 from topicnet.cli.app import Command, Commands, app
 from topicnet.cli.options.images import FITTING, Category, Importance, Label, RunArgument, Seed
-from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, named_values, names_in, takes
+from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, named_path, named_values, names_in, takes
 from topicnet.cli.printing.output import echo
 
 images = typer.Typer(help="Variational autoencoders of images.", cls=Commands, rich_markup_mode=None)
@@ -36,7 +36,10 @@ def _configured(given: dict[str, Any], **further: Any) -> Any:
 @takes(FITTING)
 def fit(
     variant: Annotated[str | None, typer.Option(help="A name from `topicnet images variants`.  [default: vae]")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder to write.  [default: runs/NAME-VARIANT]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(parser=named_path, metavar="PATH", help="Run folder to write.  [default: runs/NAME-VARIANT]"),
+    ] = None,
     overwrite: Overwrite = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a fit that was broken off, given the same options.")
@@ -47,15 +50,20 @@ def fit(
 ) -> str | None:
     """Fit an image model, print its scores and write a run folder with its pictures."""
     began = time.perf_counter()
+    config_file = given["config"]
     config = _configured(given, variant=variant)
+    from topicnet.images.workflows.preflight import check_fit
+    from topicnet.storage.run_folder import Destination
+
+    destination = Destination(out, overwrite, resume)
+    check_fit(config, destination, config_file)  # refusals come before seconds of imports
     from topicnet.cli.printing.fits import RESUMABLE, ending_line
     from topicnet.cli.printing.image_scores import show_metrics
     from topicnet.cli.printing.progress import notice, show_progress
     from topicnet.images.workflows.fit import fit_to_folder
-    from topicnet.storage.run_folder import Destination
 
     with show_progress(quiet, began) as reporter:
-        run, target = fit_to_folder(config, Destination(out, overwrite, resume), reporter)
+        run, target = fit_to_folder(config, destination, reporter)
     if run.left_out is not None:
         notice(f"some pictures are left out: {run.left_out}")
     notice(ending_line(run.record["fit"], "validation images"), quiet)
@@ -74,13 +82,19 @@ def sample(
     category: Category = None,
     label: Label = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the pictures and a table.  [default: RUN-samples]")
+        Path | None,
+        typer.Option(
+            parser=named_path, metavar="PATH", help="Folder for the pictures and a table.  [default: RUN-samples]"
+        ),
     ] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the samples as one JSON document.")] = False,
 ) -> None:
     """Draw new images: their means, or of vectors draws from the likelihood; and what each category looks like."""
+    folder = out if out is not None or as_json else _beside(run, "samples")
+    if folder is not None:
+        _check_folder(run, folder, "samples.csv", overwrite)
     from topicnet.cli.printing.progress import notice
     from topicnet.images.workflows.fit import load_run
     from topicnet.images.workflows.views import doubt_of, sample_galleries, samples, samples_picture, samples_table
@@ -90,7 +104,6 @@ def sample(
     drawn = samples(loaded, n, category, label, seed)
     if doubt := doubt_of(loaded, category):
         notice(doubt)
-    folder = out if out is not None or as_json else _beside(run, "samples")
     if folder is not None:
         title = f"{n} samples of {loaded.model.variant}"
         picture = folder / ("samples.png" if loaded.shape is not None else "histogram.png")
@@ -107,17 +120,21 @@ def sample(
 def reconstruct(
     run: RunArgument,
     n: Annotated[int, typer.Option("-n", min=1, help="Test images, from the first on.")] = 16,
-    out: Annotated[Path | None, typer.Option(help="Folder for the picture.  [default: RUN-reconstructions]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(parser=named_path, metavar="PATH", help="Folder for the picture.  [default: RUN-reconstructions]"),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Draw test images over what the model makes of them."""
+    folder = out if out is not None else _beside(run, "reconstructions")
+    _check_folder(run, folder, None, overwrite)
     from topicnet.images.workflows.fit import load_run
     from topicnet.images.workflows.views import reconstructions, reconstructions_picture
 
     loaded = load_run(run)
     data = loaded.images()
     given, back = reconstructions(loaded, data, n)
-    folder = out if out is not None else _beside(run, "reconstructions")
     picture = folder / ("reconstructions.png" if loaded.shape is not None else "histogram.png")
     title = f"{data.name}: {loaded.model.variant}"
     _write({picture: reconstructions_picture(given, back, loaded.shape, title)}, overwrite)
@@ -137,10 +154,15 @@ def traverse(
     category: Annotated[
         int | None, typer.Option(help="Category to hold.  [default: the image's, or the one used most]")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the picture.  [default: RUN-traversals]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(parser=named_path, metavar="PATH", help="Folder for the picture.  [default: RUN-traversals]"),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Draw what happens as one latent dimension moves and all else is held: a row for each."""
+    folder = out if out is not None else _beside(run, "traversals")
+    _check_folder(run, folder, "traversal.png", overwrite)
     from topicnet.images.workflows.fit import load_run
     from topicnet.images.workflows.views import check_category, image_of, read_dims
     from topicnet.images.workflows.views import traverse as traverse_model
@@ -150,7 +172,6 @@ def traverse(
     check_category(loaded.model, category)
     start = None if image is None else image_of(loaded.images(), image)
     moved = traverse_model(loaded.model, numbers, image=start, span=span, steps=steps, category=category)
-    folder = out if out is not None else _beside(run, "traversals")
     title = f"{loaded.model.variant}: decoded, as one dimension moves"
     _write({folder / "traversal.png": moved.picture(loaded.shape, title)}, overwrite)
     if moved.category is not None:
@@ -170,20 +191,29 @@ def evaluate(
     ] = False,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    out: Annotated[Path | None, typer.Option(help="JSON file to write, too.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(parser=named_path, metavar="PATH", help="JSON file to write, too.")
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a run on test images: bound, likelihood, codes, categories, fit of prior and samples."""
+    from topicnet.images.workflows.preflight import check_outputs, check_source
+    from topicnet.runtime.device_names import check_device_name
+    from topicnet.storage.atomic import atomic_file, probe_file
+    from topicnet.storage.formats import json_text, write_json
+
+    check_device_name(device)
+    if data is not None:
+        check_source(data)
+    check_outputs(run, [out], data)
+    if out is not None:
+        probe_file(out, overwrite=overwrite)
     from topicnet.cli.printing.image_scores import show_evaluation
     from topicnet.images.evaluation.evaluate import evaluate as evaluate_model
     from topicnet.images.workflows.fit import load_run
     from topicnet.runtime.devices import choose_device
-    from topicnet.storage.atomic import atomic_file, refuse_existing
-    from topicnet.storage.formats import json_text, write_json
 
-    if out is not None and not overwrite:
-        refuse_existing(out)
     chosen = choose_device(device)
     loaded = load_run(run)
     tested = loaded.images(data)
@@ -210,7 +240,12 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, help="Fits of each variant.")] = 1,
     importance: Importance = 500,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for compare.csv and compare.json.  [default: none is written]")
+        Path | None,
+        typer.Option(
+            parser=named_path,
+            metavar="PATH",
+            help="Folder for compare.csv and compare.json.  [default: none is written]",
+        ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -219,30 +254,32 @@ def compare(
     given: dict[str, Any],
 ) -> str | None:
     """Fit several variants to the same images and put their scores in one table."""
+    config_file = given["config"]
     config = _configured(given)
-    from contextlib import ExitStack
+    from topicnet.images.workflows.preflight import check_comparison
+    from topicnet.storage.formats import json_text, write_json, write_text
+    from topicnet.storage.loose_files import check_files, write_files
 
+    names = [] if out is None else [out / "compare.csv", out / "compare.json"]
+    check_comparison(config, names_in(variants), out, config_file)
+    check_files(names, overwrite=overwrite)
     from topicnet.cli.printing.image_scores import print_comparison
     from topicnet.cli.printing.progress import notice, reporter_of, show_progress
     from topicnet.images.workflows.comparison import compare as compare_variants
-    from topicnet.storage.atomic import atomic_file
     from topicnet.storage.comparison import csv_of
-    from topicnet.storage.formats import json_text, write_json, write_text
 
-    with ExitStack() as stack:  # the place to write is tried before any work is done
-        names = () if out is None else (out / "compare.csv", out / "compare.json")
-        parts = [stack.enter_context(atomic_file(path, overwrite=overwrite)) for path in names]
-        found = compare_variants(
-            config,
-            names_in(variants),
-            seeds,
-            n_importance=importance,
-            reporter=reporter_of(quiet),
-            progress=lambda: show_progress(quiet),
-        )
-        if parts:
-            write_text(parts[0], csv_of(found.rows, "variant"))
-            write_json(parts[1], found.record())
+    found = compare_variants(
+        config,
+        names_in(variants),
+        seeds,
+        n_importance=importance,
+        reporter=reporter_of(quiet),
+        progress=lambda: show_progress(quiet),
+    )
+    if out is not None:
+        table, record = csv_of(found.rows, "variant"), found.record()
+        writers = (lambda part: write_text(part, table), lambda part: write_json(part, record))
+        write_files(dict(zip(names, writers, strict=True)), overwrite=overwrite)
     if as_json:
         echo(json_text(found.record()), block=True)
     else:
@@ -273,16 +310,27 @@ def _beside(run: Path, what: str) -> Path:
     return named.with_name(f"{named.name}-{what}")
 
 
+def _check_folder(run: Path, folder: Path, name: str | None, overwrite: bool) -> None:
+    """Refuse a folder of pictures in the run, or one whose file of this name cannot be replaced."""
+    from topicnet.images.workflows.preflight import check_outputs
+    from topicnet.storage.loose_files import check_files
+
+    check_outputs(run, [folder])
+    check_files([] if name is None else [folder / name], overwrite=overwrite)
+
+
 def _write(contents: dict[Path, Any], overwrite: bool, told: bool = True) -> None:
     """Write pictures and tables, whole; none if one is there already."""
-    from topicnet.storage.atomic import atomic_file, refuse_existing
-    from topicnet.storage.formats import write_bytes, write_table
+    from functools import partial
 
-    if not overwrite:
+    from topicnet.storage.formats import write_bytes, write_table
+    from topicnet.storage.loose_files import write_files
+
+    writers = {
+        path: partial(write_bytes, content=one) if isinstance(one, bytes) else partial(write_table, table=one)
+        for path, one in contents.items()
+    }
+    write_files(writers, overwrite=overwrite)
+    if told:
         for path in contents:
-            refuse_existing(path)
-    for path, content in contents.items():
-        with atomic_file(path, overwrite=overwrite) as part:
-            write_bytes(part, content) if isinstance(content, bytes) else write_table(part, content)
-        if told:
             echo(f"wrote {path}")

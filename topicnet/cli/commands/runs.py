@@ -16,6 +16,7 @@ from topicnet.cli.options.shared import (
     TopOption,
     group,
     integer,
+    named_path,
     one_or_several,
     takes,
 )
@@ -49,10 +50,17 @@ def topics(run: RunArgument, top: TopOption = 10, as_json: AsJson = False) -> No
 def transform(
     run: RunArgument,
     documents: Annotated[list[str], typer.Argument(metavar="NEW_DOCUMENTS", help="As CORPUS of `fit`.")],
-    out: Annotated[Path, typer.Option(help="File to write: .csv, .parquet or .npz.")],
+    out: Annotated[
+        Path, typer.Option(parser=named_path, metavar="PATH", help="File to write: .csv, .parquet or .npz.")
+    ],
     refine: Annotated[int, typer.Option(min=0, help="EM steps on theta after the encoder: better, slower.")] = 0,
     by_passage: Annotated[
-        Path | None, typer.Option(help="File for the passages too, .csv or .parquet, of a model of --passages.")
+        Path | None,
+        typer.Option(
+            parser=named_path,
+            metavar="PATH",
+            help="File for the passages too, .csv or .parquet, of a model of --passages.",
+        ),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,

@@ -21,8 +21,17 @@ def whole(given: str) -> int:
         raise typer.BadParameter(f"{given!r} given, expected a whole number") from None
 
 
+def named_path(given: str) -> Path:
+    """Read the name of a file or folder."""
+    if not given.strip():
+        raise typer.BadParameter("an empty name given, expected a file or folder: name one, or leave the option out")
+    return Path(given)
+
+
 def option(kind: Any, text: str, *names: str, **further: Any) -> Any:
     """Make an option of a type; its names are those of the parameter unless given."""
+    if kind in (Path, Path | None):
+        further = {"parser": named_path, "metavar": "PATH"} | further
     return Annotated[kind, typer.Option(*names, help=text, **further)]
 
 

@@ -99,7 +99,7 @@ TRAINING = group(
 OUTPUT = group(
     "Output",
     {
-        "out": option(Path | None, "Run folder to write.  [default: runs/NAME-MODEL]"),
+        "out": option(Path | None, "Run folder to write.  [default: runs/NAME-MODEL-K]"),
         "overwrite": Overwrite,
         "resume": option(bool, "Continue an interrupted fit, given the same options.", "--resume"),
         "keep_corpus": option(

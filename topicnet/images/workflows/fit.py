@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,12 +22,13 @@ import polars as pl
 import torch
 
 from topicnet.errors import InputError
-from topicnet.images.data.load import NAMED, ImageData, load_images
+from topicnet.images.data.load import ImageData, load_images
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.workflows.category_usage import FILE as SHARES
 from topicnet.images.workflows.category_usage import CategoryUsage, category_usage_of, read_category_usage
 from topicnet.images.workflows.config import ImageConfig
 from topicnet.images.workflows.pictures import pictures_of
+from topicnet.images.workflows.preflight import run_name
 from topicnet.images.workflows.record import metrics_of, record_of
 from topicnet.images.workflows.storage import SavedModel, load_model, save_model
 from topicnet.runtime.devices import choose_device, describe_device
@@ -97,12 +97,6 @@ def estimator_of(config: ImageConfig) -> ImageVAE:
     model.check_parameters()
     choose_device(config.device)
     return model
-
-
-def run_name(config: ImageConfig) -> str:
-    """How the folder of a run is called, unless it is named: NAME-VARIANT."""
-    name = Path(os.path.realpath(config.data)).name if config.data not in NAMED else config.data
-    return f"{name.removesuffix('.gz').removesuffix('.npz') or 'images'}-{config.variant}"
 
 
 def fit_to_folder(config: ImageConfig, destination: Destination, reporter: Reporter) -> tuple[ImageRun, Path]:

@@ -179,15 +179,13 @@ def _write(
     overwrite: bool,
 ) -> tuple[Path, Path]:
     _check_words(counts, vocabulary)
-    path = path / f"corpus{ending}" if path.is_dir() else path
+    path, beside = places_of(path, ending)
     plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
-    beside = plain.with_suffix(".vocab")
-    if beside == path:
-        raise InputError(f"file {str(path)!r} given, which the vocabulary takes: expected an ending such as {ending}")
+    overwrite_words = overwrite and path.exists()  # without counts it may be the user's own list of words
     with ExitStack() as stack:
         # Left in reverse: the vocabulary appears first, so that counts never stand without their words.
         part = stack.enter_context(atomic.atomic_file(path, overwrite=overwrite))
-        words = stack.enter_context(atomic.atomic_file(beside, overwrite=overwrite))
+        words = stack.enter_context(atomic.atomic_file(beside, overwrite=overwrite_words))
         with atomic.disk_errors(path):
             formats.write_text(words, "".join(f"{word}\n" for word in vocabulary))
             with (
@@ -195,6 +193,24 @@ def _write(
                 nullcontext(file) if plain == path else gzip.GzipFile("", "wb", 6, file, mtime=0) as handle,
             ):
                 write(handle, counts)
+    return path, beside
+
+
+def places_of(path: Path, ending: str) -> tuple[Path, Path]:
+    """The files that counts and their words are written to.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or a folder for ``corpus.ldac``.
+    ending : str
+        Of the format: ``.ldac`` or ``.mm``.
+    """
+    path = path / f"corpus{ending}" if path.is_dir() else path
+    plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    beside = plain.with_suffix(".vocab")
+    if beside == path:
+        raise InputError(f"file {str(path)!r} given, which the vocabulary takes: expected an ending such as {ending}")
     return path, beside
 
 

@@ -83,15 +83,20 @@ def read_documents(
     if batch_docs < 1:
         raise InputError(f"batch_docs is {batch_docs}, expected at least 1. Give a larger number")
     options = options or ReadingOptions()
+    check_options(options)
+    opener = _Opener(options, log or ReadingLog())
+    rows = [opener.rows(one) for one in named_sources(source)]
+    return _batches(chain.from_iterable(rows), batch_docs, opener.log)
+
+
+def check_options(options: ReadingOptions) -> None:
+    """Raise CorpusError for an encoding or a format that there is not."""
     check_encoding(options.encoding)
     if options.file_format is not None and options.file_format not in FORMATS:
         raise CorpusError(
             f"unknown format {options.file_format!r}, expected one of: {', '.join(FORMATS)}."
             " Name one of these with --format"
         )
-    opener = _Opener(options, log or ReadingLog())
-    rows = [opener.rows(one) for one in named_sources(source)]
-    return _batches(chain.from_iterable(rows), batch_docs, opener.log)
 
 
 def source_name(source: str | Path | Sequence[str | Path]) -> str:

@@ -79,9 +79,7 @@ def choose_tokenizer(lang: str, kind: str | None = None, lemmatize: bool = False
         The language is not known, the kind does not cut it, or something has to be installed.
     """
     check_can_use_polars()
-    code = check_language(lang)
-    kind = kind or _SEGMENTER_OF.get(code, "letters")
-    _check_kind(code, kind)
+    code, kind = check_tokenizer(lang, kind)
     if numbers and kind not in ("letters", "spaces"):
         raise InputError(
             f"--keep-numbers given with the tokenizer {kind}, which counts words of letters: leave it away, or give"
@@ -101,6 +99,14 @@ def choose_tokenizer(lang: str, kind: str | None = None, lemmatize: bool = False
             f" of the languages {', '.join(LEMMA_LANGUAGES)}"
         )
     return _lemmatized(plain, code)
+
+
+def check_tokenizer(lang: str, kind: str | None) -> tuple[str, str]:
+    """Return the code of a language and its tokenizer, or raise InputError where one does not cut the other."""
+    code = check_language(lang)
+    kind = kind or _SEGMENTER_OF.get(code, "letters")
+    _check_kind(code, kind)
+    return code, kind
 
 
 def _check_kind(code: str, kind: str) -> None:

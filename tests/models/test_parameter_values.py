@@ -1,0 +1,40 @@
+"""Names and values of parameters, checked without a model, agree with the models."""
+
+import pytest
+
+from topicnet.errors import InputError
+from topicnet.experiments.baselines import BASELINES
+from topicnet.experiments.job import BASELINE_NAMES
+from topicnet.models import MODELS
+from topicnet.models.parameter_values import COUNTS, NOT_PARAMETERS, NUMBERS, check_shared_values, parameter_names
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_names_are_those_of_the_estimator(model: str) -> None:
+    assert {*parameter_names(model), *NOT_PARAMETERS} == set(MODELS[model]().get_params())
+
+
+def test_each_shared_parameter_is_one_of_a_model() -> None:
+    known = {name for model in MODELS for name in MODELS[model]().get_params()}
+    assert {*COUNTS, *NUMBERS} <= known
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_defaults_are_accepted(model: str) -> None:
+    check_shared_values(MODELS[model]().get_params())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("batch_size", 1), ("max_epochs", 0), ("dropout", 1.0), ("init", "lda"), ("decoder", []), ("kl_weight", "x")],
+)
+def test_the_values_that_models_refuse_are_refused_with_the_same_words(name: str, value: object) -> None:
+    with pytest.raises(InputError) as early:
+        check_shared_values({name: value})
+    with pytest.raises(InputError) as late:
+        MODELS["etm"](**{name: value}).check_parameters()
+    assert str(early.value) == str(late.value)
+
+
+def test_the_names_of_baselines_are_theirs() -> None:
+    assert tuple(BASELINES) == BASELINE_NAMES

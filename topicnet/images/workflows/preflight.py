@@ -1,0 +1,71 @@
+"""Refuse an image job that cannot be done before anything is read, and before torch is imported."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from topicnet.errors import InputError
+from topicnet.images.data.load import KNOWN, NAMED
+from topicnet.images.model.variants import resolve_parameters, variant_of
+from topicnet.images.workflows.config import ImageConfig
+from topicnet.runtime.device_names import check_device_name
+from topicnet.storage.overlap import Named, check_apart
+from topicnet.storage.run_folder import RECORD, Destination
+from topicnet.training.resumable import check_place, unfinished_of
+
+
+def run_name(config: ImageConfig) -> str:
+    """Name the folder of a run, unless it is given: NAME-VARIANT."""
+    name = Path(os.path.realpath(config.data)).name if config.data not in NAMED else config.data
+    return f"{name.removesuffix('.gz').removesuffix('.npz') or 'images'}-{config.variant}"
+
+
+def check_fit(config: ImageConfig, destination: Destination, config_file: Path | None) -> None:
+    """Refuse a fit whose variant, images, device or place cannot be used.
+
+    Raises
+    ------
+    TopicnetError
+        As the fit itself.
+    """
+    variant_of(config.variant)
+    resolve_parameters(config.variant, config.parameters)
+    check_device_name(config.device)
+    check_source(config.data)
+    target = destination.folder(run_name(config))
+    check_apart([target, unfinished_of(target).folder], inputs_of(config.data, config_file))
+    check_place(target, overwrite=destination.overwrite, resume=destination.resume)
+
+
+def check_comparison(config: ImageConfig, variants: Iterable[str], out: Path | None, config_file: Path | None) -> None:
+    """Refuse a comparison whose variants, images, device or place cannot be used."""
+    for name in variants:
+        variant_of(name)
+    check_device_name(config.device)
+    check_source(config.data)
+    check_apart([out], inputs_of(config.data, config_file))
+
+
+def check_source(data: str) -> None:
+    """Raise InputError if there are no images of this name."""
+    if data not in NAMED and (data == "" or not os.path.exists(data)):
+        raise InputError(f"there is no {data!r}; expected {KNOWN}. Check the name")
+
+
+def inputs_of(data: str, config_file: Path | None = None) -> list[Named]:
+    """What a fit or an evaluation reads."""
+    images = [] if data in NAMED else [("the images", Path(data))]
+    return images if config_file is None else [*images, ("the configuration", config_file)]
+
+
+def check_outputs(run: Path, outputs: Iterable[Path | None], data: str | None = None) -> None:
+    """Refuse outputs that lie in a finished run or among its images, or the images given in their place."""
+    if data is None:
+        try:
+            data = str(json.loads((run / RECORD).read_text("utf-8"))["data"]["source"])
+        except (OSError, ValueError, LookupError, TypeError):  # reported when the run is loaded
+            data = NAMED[0]
+    check_apart(outputs, [("the run", run), *inputs_of(data)])

@@ -1,0 +1,62 @@
+"""Files with fixed names in a folder that the user names: replaced only if topicnet wrote them.
+
+A hidden record in the folder lists the checksums of what was written there. A file that it does not list, or that was
+changed, is the user's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from topicnet._version import __version__
+from topicnet.errors import OutputError
+from topicnet.storage import atomic, formats
+from topicnet.storage.ownership import file_checksum, is_unchanged, read_own_record
+
+RECORD = ".topicnet.json"
+
+
+def check_files(paths: Iterable[Path], *, overwrite: bool) -> None:
+    """Raise OutputError for a file that is there, unless topicnet wrote it and it is to be replaced."""
+    for path in paths:
+        atomic.probe_file(path, overwrite=overwrite)
+        if path.exists() and not any(is_unchanged(path, one) for one in _listed(path.parent).get(path.name, [])):
+            raise OutputError(
+                f"{str(path)!r} was not written by topicnet, or was changed since, and will not be replaced: move it"
+                " away, or name another folder with --out"
+            )
+
+
+def write_files(contents: Mapping[Path, Callable[[Path], Any]], *, overwrite: bool) -> None:
+    """Write the files of one folder, all whole or none; `contents` has for each what writes it to a given path.
+
+    Raises
+    ------
+    OutputError
+        As `check_files`, or the disk refuses.
+    """
+    check_files(contents, overwrite=overwrite)
+    with ExitStack() as stack:
+        parts = {path: stack.enter_context(atomic.atomic_file(path, overwrite=overwrite)) for path in contents}
+        for path, part in parts.items():
+            with atomic.disk_errors(path):
+                contents[path](part)
+        for folder in {path.parent for path in contents}:
+            listed = _listed(folder)
+            # Those of the earlier content too: a kill may leave it there.
+            listed |= {
+                path.name: [file_checksum(part), *listed.get(path.name, [])[:1]]
+                for path, part in parts.items()
+                if path.parent == folder
+            }
+            record = formats.with_own_checksum({"versions": {"topicnet": __version__}, "files": listed})
+            with atomic.atomic_file(folder / RECORD, overwrite=True) as part, atomic.disk_errors(folder / RECORD):
+                formats.write_json(part, record)
+
+
+def _listed(folder: Path) -> dict[str, list[str]]:
+    record = read_own_record(folder / RECORD, {"files": dict})
+    return {} if record is None else dict(record["files"])

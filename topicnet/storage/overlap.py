@@ -1,0 +1,108 @@
+"""Refuse outputs that are, contain or lie within an input, before anything is read.
+
+Files are compared by device and inode, so links, `..`, hard links and names that differ only in case on a disk that
+ignores it are all seen.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from topicnet.errors import OutputError
+
+Place = tuple[int, int]  # device and inode
+Named = tuple[str, Path]  # what it is, for messages, and where
+STDIN = Path("/dev/stdin")
+
+
+def check_apart(outputs: Iterable[Path | None], inputs: Iterable[Named]) -> None:
+    """Check that outputs touch neither the inputs nor one another.
+
+    Parameters
+    ----------
+    outputs : iterable of Path
+        Files or folders to write, there already or not; None is left out.
+    inputs : iterable of (str, Path)
+        What is read, such as ("the corpus", path). Of a folder, all that is in it.
+
+    Raises
+    ------
+    OutputError
+        An output is an input or another name of it, contains one or lies within one; or two outputs are one file.
+    """
+    written = [path for path in outputs if path is not None]
+    _check_distinct(written)
+    places = [(path, _place(path), [_place(one) for one in _with_parents(path)]) for path in written]
+    linked = {place for path, place, _ in places if place is not None and _has_links(path)}
+    known: dict[Path, list[Place | None]] = {}  # places of the folders above the inputs
+    for what, given in inputs:
+        for path in [given, *_links_within(given, linked)]:
+            own, above = _place(path), [place for one in _real_parents(path) for place in _cached(one, known)]
+            for output, place, around in places:
+                if own is not None and own == place:
+                    relation = "is"
+                elif own is not None and own in around:
+                    relation = "lies within"
+                elif place is not None and place in above:
+                    relation = "contains"
+                else:
+                    continue
+                raise OutputError(
+                    f"the output {str(output)!r} {relation} {what} {str(given)!r}, which a command never changes: name"
+                    " another place for the output"
+                )
+
+
+def _check_distinct(outputs: list[Path]) -> None:
+    seen: dict[object, Path] = {}
+    for path in outputs:
+        for key in {os.path.realpath(path), _place(path) or path}:
+            if key in seen:
+                raise OutputError(
+                    f"{str(path)!r} was named for two outputs (also as {str(seen[key])!r}): give each a file of its own"
+                )
+        seen |= {os.path.realpath(path): path, _place(path) or path: path}
+
+
+def _place(path: Path) -> Place | None:
+    """Device and inode of what a path names, links followed; None where there is nothing."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _real_parents(path: Path) -> Iterator[Path]:
+    """The folders above a path, as it is written and behind its links."""
+    yield Path(os.path.abspath(path)).parent
+    yield Path(os.path.realpath(path)).parent
+
+
+def _with_parents(path: Path) -> Iterator[Path]:
+    """A path and all folders above it, as it is written and behind its links."""
+    for one in {Path(os.path.abspath(path)), Path(os.path.realpath(path))}:
+        yield from (one, *one.parents)
+
+
+def _cached(folder: Path, known: dict[Path, list[Place | None]]) -> list[Place | None]:
+    if folder not in known:
+        known[folder] = [_place(one) for one in (folder, *folder.parents)]
+    return known[folder]
+
+
+def _has_links(path: Path) -> bool:
+    return path.is_file() and path.stat().st_nlink > 1
+
+
+def _links_within(folder: Path, linked: set[Place]) -> Iterator[Path]:
+    """Files that a folder holds by a link, and those with the place of an output that has several names."""
+    if not folder.is_dir():
+        return
+    for top, _, names in os.walk(folder):
+        for name in names:
+            path = Path(top, name)
+            if path.is_symlink() or (linked and _place(path) in linked):
+                yield path

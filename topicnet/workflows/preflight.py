@@ -1,0 +1,102 @@
+"""Refuse what cannot be done before anything is read, and before torch is imported.
+
+What is checked here is checked again where it is used; these checks only come sooner.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from topicnet.errors import InputError
+from topicnet.models.parameter_values import check_parameter_names, check_shared_values
+from topicnet.runtime.device_names import check_device_name
+from topicnet.storage import atomic
+from topicnet.storage.overlap import Named, check_apart
+from topicnet.storage.run_folder import Destination
+from topicnet.text.tokens.tokenizer import check_tokenizer
+from topicnet.training.resumable import check_place, unfinished_of
+from topicnet.workflows.config import FitConfig
+from topicnet.workflows.corpus import Counts, NamedCorpus, TextFiles, resolve_corpus
+from topicnet.workflows.inputs import WORD_LISTS, inputs_of
+from topicnet.workflows.text_options import TextPlan
+from topicnet.workflows.word_vectors import check_embeddings
+
+
+def run_name(source: str, model: str, topics: int) -> str:
+    """The name of the folder of a run, unless it is given: NAME-MODEL-K."""
+    return f"{source}-{model}-{topics}"
+
+
+def check_fit(config: FitConfig, destination: Destination, config_file: Path | None = None) -> None:
+    """Refuse a fit whose corpus, options or place cannot be used.
+
+    Raises
+    ------
+    TopicnetError
+        As the fit itself.
+    """
+    source = check_corpus(config)
+    check_parameter_names(config.model, config.parameters)
+    check_embeddings(config.parameters)
+    check_shared_values({name: one for name, one in config.parameters.items() if name != "embeddings"})
+    check_device_name(config.device)
+    check_workers(config)
+    if os.environ.get("RANK", "0") != "0":  # another process writes
+        return
+    target = destination.folder(run_name(source.name, config.model, config.topics))
+    check_outputs([target, unfinished_of(target).folder], inputs_of(config), config_file)
+    check_place(target, overwrite=destination.overwrite, resume=destination.resume)
+
+
+def check_corpus(config: FitConfig) -> NamedCorpus | TextFiles | Counts | Any:
+    """Return the source of a corpus once it and its options are known to be usable; nothing of it is read."""
+    request = resolve_corpus(config)
+    request.source.check_there()
+    if not isinstance(request.source, Counts):
+        _check_text(request.text, request.source.language)
+    return request.source
+
+
+def check_workers(config: FitConfig) -> None:
+    """Raise InputError for a number of workers where none are started."""
+    if config.engine == "local" and config.workers is not None:
+        raise InputError(f"--workers {config.workers} given without --engine ray: give both, or start with torchrun")
+
+
+def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Named], config_file: Path | None = None) -> None:
+    """Refuse outputs among the inputs of a command, its configuration among them."""
+    also = [] if config_file is None else [("the configuration", config_file)]
+    check_apart(outputs, [*inputs, *also])
+
+
+def check_counting(config: FitConfig, out: Path, *, overwrite: bool) -> None:
+    """Refuse counts that cannot be made or written."""
+    check_corpus(config)
+    atomic.refuse_occupied(out)
+    check_outputs([out], inputs_of(config))
+    atomic.probe_folder(atomic.check_folder(out, overwrite=overwrite))
+
+
+def check_files(outputs: Iterable[Path | None], inputs: Iterable[Named], *, overwrite: bool) -> None:
+    """Refuse files that cannot be written, or are among the inputs of a command."""
+    written = [path for path in outputs if path is not None]
+    check_outputs(written, inputs)
+    for path in written:
+        atomic.probe_file(path, overwrite=overwrite)
+
+
+def _check_text(plan: TextPlan, language: str) -> None:
+    """Check language, tokenizer and lists of words; these are read where the language is known."""
+    lang = plan.lang or language
+    given = {name: one for name in WORD_LISTS if isinstance(one := getattr(plan, name), str)}
+    if lang != "auto":
+        check_tokenizer(lang, plan.tokenizer)
+        if not any(Path(one).is_fifo() for one in given.values()):  # a pipe can be read only once
+            plan.options(lang)
+        return
+    for name, one in given.items():
+        if not os.path.exists(one):
+            raise InputError(f"cannot read the file of --{name.replace('_', '-')} {one!r}: check the path")
