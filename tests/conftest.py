@@ -1,5 +1,6 @@
 """Fixtures shared by the whole suite."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -33,3 +34,9 @@ def shared_data() -> Path:
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes are named by their length: they may hold the time, as gzip's do, and workers have to agree on all names."""
     return f"{argname}-{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Leave what was imported out of all later garbage collections, which would walk through it again and again."""
+    gc.collect()
+    gc.freeze()

@@ -56,6 +56,17 @@ def import_everything() -> None:
             importlib.import_module(module.name)
     PIL.Image.preinit()
     resolve_model(FitConfig())  # torch imports more at the first network
+    keep_the_commands()
+
+
+def keep_the_commands() -> None:
+    """Build the parser of the command line once: typer builds it anew at each call, which takes longer than a fork."""
+    import typer.main
+
+    from topicnet.cli.app import app
+
+    command = typer.main.get_command(app)
+    typer.main.get_command = lambda asked: command
 
 
 def run(request: dict[str, Any]) -> None:
