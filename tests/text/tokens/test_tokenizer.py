@@ -213,7 +213,7 @@ def test_an_installed_pipeline_gives_its_lemmas(trained_pipeline: str) -> None:
     assert tokenizer.name == trained_pipeline
     texts = pl.Series([None, "The zebras saw 3 women.", ""], dtype=pl.String)
     assert tokenizer(texts).to_list() == [None, ["the", "quagga", "see", "woman"], []]
-    assert len(tokenizer(pl.Series(["zebras " * 200_000]))[0]) == 200_000
+    assert len(tokenizer(pl.Series(["zebras " * 145_000]))[0]) == 145_000  # more than a million characters
     assert choose_tokenizer("en", "spacy").name == f"spacy-en-{VERSION('spacy')}"
     assert choose_tokenizer("en", None, True).name.startswith("unicode-letters-1+lemmas-en")
 
