@@ -44,7 +44,7 @@ def model_of(case, batch_size):
 
 
 def fit(model, counts, **options):
-    """Fit with a short start and encoder warm-up, and row-sparse gradients if the first layer is as small as in one case."""
+    """Fit with a short start and warm-up, and row-sparse gradients if the first layer is as small as in one case."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "EM_PASSES", 20)
         patch.setattr(fitting, "WARM_UP_STEPS", 10)
