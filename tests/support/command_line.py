@@ -90,7 +90,7 @@ def fit_here(*arguments: str | Path, cwd: Path) -> tuple[int, str, str]:
 class Warm:
     """Run `topicnet` in forks of a process that has already imported it (`warm.py`).
 
-    EM starts and warm-ups of encoders are cut short, unless `full_warm_up` asks for their default lengths.
+    EM starts, warm-ups of encoders and bootstraps are cut short, unless `full_warm_up` asks for their default lengths.
 
     A call can be killed a number of seconds after its start, or after a file matching a pattern appears; with SIGKILL
     (status -9) or another signal.

@@ -58,17 +58,26 @@ def import_everything() -> None:
             importlib.import_module(module.name)
     PIL.Image.preinit()
     resolve_model(FitConfig())  # torch imports more at the first network
-    keep_the_commands()
+    keep_what_is_always_the_same()
 
 
-def keep_the_commands() -> None:
-    """Build the parser of the command line once: typer builds it anew at each call, which takes longer than a fork."""
+def keep_what_is_always_the_same() -> None:
+    """Find once what every command finds anew: each takes as long as a fork.
+
+    These are the parser of the command line, the recipes of the named corpora, and the libraries that have threads.
+    """
+    import threadpoolctl
     import typer.main
 
     from topicnet.cli.app import app
+    from topicnet.runtime import threads
+    from topicnet.text.readers.named_corpora import recipes
+    from topicnet.workflows import corpus
 
-    command = typer.main.get_command(app)
+    command, found, libraries = typer.main.get_command(app), recipes(), threadpoolctl.ThreadpoolController()
     typer.main.get_command = lambda asked: command
+    corpus.recipes = lambda: found
+    threads.threadpool_limits = libraries.limit
 
 
 def load_segmenters_of(arguments: list[str]) -> None:
@@ -94,8 +103,10 @@ def run(request: dict[str, Any], arguments: list[str]) -> None:
     if request["file_limit"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_limit"],) * 2)
     if not request["full_warm_up"]:  # most of a small fit is its start and warm-up, and few checks depend on them
+        from topicnet.evaluate import bootstrap
         from topicnet.models import fitting
 
+        bootstrap.RESAMPLES = 100  # most of a small evaluation
         fitting.EM_PASSES = 20
         fitting.WARM_UP_STEPS = fitting.RESEED_WARM_UP_STEPS = 10
     signal.alarm(120)
