@@ -1,5 +1,6 @@
 """Fixtures shared by the whole suite."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -12,11 +13,13 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # Compiled modules are kept, for the many processes that tests start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# A busy machine is no failure: timings belong in benchmarks.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
-
 pytest.register_assert_rewrite("tests.support")
+
+from tests.support.examples import BY_DEFAULT, examples  # noqa: E402 - once its assertions are rewritten
+
+# A busy machine is no failure: timings belong in benchmarks.
+settings.register_profile("topicnet", examples(BY_DEFAULT), deadline=None)
+settings.load_profile("topicnet")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -33,3 +36,9 @@ def shared_data() -> Path:
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes are named by their length: they may hold the time, as gzip's do, and workers have to agree on all names."""
     return f"{argname}-{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Leave what was imported out of all later garbage collections, which would walk through it again and again."""
+    gc.collect()
+    gc.freeze()

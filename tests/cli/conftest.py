@@ -42,10 +42,10 @@ def themed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def lee_fit(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A short fit on `lee` by a fresh process: the run folder, and what was printed."""
+def lee_fit(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A short fit on `lee`: the run folder, and what was printed."""
     folder = tmp_path_factory.mktemp("lee")
-    done = run_topicnet("fit", "lee", "-k", "5", "--epochs", "3", "--out", "run", cwd=folder)
+    done = warm("fit", "lee", "-k", "5", "--epochs", "3", "--out", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / "run", done
 

@@ -3,11 +3,11 @@
 import gzip
 import json
 import math
-import os
 import shutil
 import signal
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from tests.support.command_line import (
     Topicnet,
     Warm,
     assert_refused,
+    run_here,
     snapshot,
     start,
     wait_for,
@@ -555,17 +556,18 @@ def test_a_run_of_the_other_kind(run: Path, themed_run: Path, warm: Warm, tmp_pa
     assert_refused(warm("topics", run, cwd=tmp_path), "holds an image model")
 
 
-def test_without_matplotlib_charts_are_left_out_or_refused(plain: Path, topicnet: Topicnet, tmp_path: Path) -> None:
-    (tmp_path / "without").mkdir()
-    (tmp_path / "without" / "matplotlib.py").write_text("raise ModuleNotFoundError(__name__)")
-    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "without"), os.environ.get("PYTHONPATH", "")])}
-    done = topicnet(*FIT, *CP, *QUICK, "--out", "run", env=env)
+def test_without_matplotlib_charts_are_left_out_or_refused(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("matplotlib", *(name for name in sys.modules if name.startswith("matplotlib."))):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
+    done = run_here(*FIT, *CP, *QUICK, "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     left_out = "some pictures are left out: a chart needs matplotlib, which is not installed: pip install"
     assert done.stderr == f"{left_out} 'topicnet[plots]'\n"
     assert {path.name for path in (tmp_path / "run" / "pictures").iterdir()} == {*PNG} - {"q_c.png"}
     asked = ("images", "sample", plain / "runs" / "points-vae", "--out", "here")
-    assert_refused(topicnet(*asked, env=env), "a chart needs matplotlib", "pip install 'topicnet[plots]'")
+    assert_refused(run_here(*asked, cwd=tmp_path), "a chart needs matplotlib", "pip install 'topicnet[plots]'")
     assert not (tmp_path / "here").exists()
 
 

@@ -83,8 +83,8 @@ def test_reading_a_run_changes_nothing_in_it(warm: Warm, lee_run: Path, tmp_path
     assert snapshot(lee_run) == before
 
 
-def test_transform_of_the_training_corpus_is_doc_topic(topicnet: Topicnet, lee_run: Path, tmp_path: Path) -> None:
-    done = topicnet("transform", lee_run, "lee", "--out", "theta.csv")
+def test_transform_of_the_training_corpus_is_doc_topic(warm: Warm, lee_run: Path, tmp_path: Path) -> None:
+    done = warm("transform", lee_run, "lee", "--out", "theta.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert "wrote theta.csv" in done.stderr
@@ -177,8 +177,8 @@ def test_top_bounds_the_words_of_an_exported_topic(warm: Warm, lee_run: Path, tm
     assert pl.read_csv(tmp_path / "w.csv")["rank"].to_list() == [1, 2, 3] * 5
 
 
-def test_corpora_lists_the_named_corpora(topicnet: Topicnet) -> None:
-    done = topicnet("corpora")
+def test_corpora_lists_the_named_corpora(warm: Warm, tmp_path: Path) -> None:
+    done = warm("corpora", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stderr == ""
     assert {line.split()[0] for line in done.stdout.splitlines()} >= {"lee", "20newsgroups"}

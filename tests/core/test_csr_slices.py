@@ -3,9 +3,10 @@
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from scipy.sparse import csr_matrix, random_array
 
+from tests.support.examples import examples
 from topicnet.core import csr_slices
 from topicnet.core.csr_slices import slice_rows
 
@@ -31,7 +32,7 @@ def check(part, dense):
     np.testing.assert_array_equal(part.counts[part.order], dense.T[words, rows_by_word])
 
 
-@settings(deadline=None, max_examples=60)
+@examples(30)
 @given(
     n_words=st.integers(1, 12),
     sizes=st.lists(st.integers(1, 6), min_size=1, max_size=7),

@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tests.support.examples import examples
 from topicnet.core.divergences import KERNELS, diffusion_kernel, gaussian_kernel, inverse_multiquadratic_kernel, mmd
 
 kernels = pytest.mark.parametrize("name", KERNELS)
@@ -42,7 +43,7 @@ def formula(name, p, q, bandwidth):
 
 
 @kernels
-@settings(max_examples=60, deadline=None)
+@examples(30)
 @given(pairs_of_samples(), st.floats(0.1, 10))
 def test_kernels_equal_their_formulas(name, both, bandwidth):
     a, b = both
@@ -114,7 +115,7 @@ def looped(a, b, kernel):
 
 
 @kernels
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(pairs_of_samples(least=2))
 def test_mmd_equals_a_double_loop(name, both):
     a, b = (points.sqrt() for points in both)
@@ -123,7 +124,7 @@ def test_mmd_equals_a_double_loop(name, both):
 
 
 @kernels
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(pairs_of_samples(), st.randoms(use_true_random=False))
 def test_mmd_does_not_ask_for_the_order_of_points_or_samples(name, both, random):
     a, b = (points.sqrt() for points in both)

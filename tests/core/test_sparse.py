@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from tests.support.corpora import counts_matrix
+from tests.support.examples import examples
 from tests.support.tensors import CPU, TOLERANCE, relative_difference, twin
 from topicnet.core.sparse import SparseBatch, SparseBatches, mixture_log_likelihood, sparse_linear
 
@@ -85,7 +86,7 @@ def test_a_probability_of_zero_stays_finite():
     assert torch.isfinite(beta.grad).all()
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.integers(1, 60), st.integers(1, 40))
 def test_batches_hold_every_document_once_and_none_is_alone(n_docs, batch_size):
     counts = csr_matrix(np.arange(n_docs * 3, dtype=np.float32).reshape(n_docs, 3))

@@ -4,16 +4,17 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tests.support.examples import examples
 from topicnet.errors import InputError
 from topicnet.evaluate import bootstrap
 from topicnet.evaluate.bootstrap import MOST_UNITS, Interval, interval_of_mean, interval_of_ratio
 
 Z = NormalDist().inv_cdf(0.975)
-few_examples = settings(max_examples=25)  # each resamples a thousand times
+few_examples = examples(12)  # each resamples a thousand times
 
 
 def width(interval):

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from gensim.corpora import Dictionary
 from gensim.models import CoherenceModel
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from tests.support.examples import examples
 from topicnet.errors import InputError
 from topicnet.evaluate import coherence
 from topicnet.evaluate.coherence import MEASURES, c_npmi, c_uci, c_v, coherences, npmi, u_mass, unseen
@@ -26,7 +27,7 @@ TOPICS = np.array([[0, 1, 2, 3], [5, 3, 1, -1]])
 PAIR = np.array([[0, 1]])
 E = 1e-12  # what keeps the logarithm of a pair never together finite
 LEAST = log(E)
-few_examples = settings(max_examples=40)
+few_examples = examples(20)
 
 
 def stream_of(documents):

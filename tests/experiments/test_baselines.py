@@ -32,7 +32,7 @@ SIMPLEX = {"rtol": 0, "atol": 1e-6}
 @pytest.fixture(scope="module")
 def corpus() -> tuple[csr_matrix, np.ndarray]:
     """Counts as a corpus has them, and the 6 topics they were sampled from."""
-    counts, truth = planted()
+    counts, truth = planted(300)
     return counts.astype(np.int32), truth
 
 
@@ -54,7 +54,7 @@ def test_planted_topics_are_found(fitted: Baseline, corpus: tuple[csr_matrix, np
 
 
 def test_topics_and_shares_are_distributions(fitted: Baseline, corpus: tuple[csr_matrix, np.ndarray]) -> None:
-    for table, shape in ((fitted.components_, (6, 120)), (fitted.transform(corpus[0]), (600, 6))):
+    for table, shape in ((fitted.components_, (6, 120)), (fitted.transform(corpus[0]), (300, 6))):
         assert table.shape == shape
         assert (table >= 0).all()
         np.testing.assert_allclose(table.sum(1), 1, **SIMPLEX)
@@ -65,7 +65,7 @@ def test_theta_says_what_a_document_is_about(fitted: Baseline, corpus: tuple[csr
     counts = corpus[0].toarray()
     mixed = fitted.transform(corpus[0]) @ fitted.components_
     shares = counts / counts.sum(1, keepdims=True)
-    even = np.full((600, 6), 1 / 6) @ fitted.components_
+    even = np.full((300, 6), 1 / 6) @ fitted.components_
     assert abs(mixed - shares).sum() < 0.6 * abs(even - shares).sum()
 
 
@@ -126,7 +126,7 @@ def test_many_documents_are_refined_in_parts(
 def test_better_than_the_unigram_on_documents_it_has_not_seen(
     fitted: Baseline, corpus: tuple[csr_matrix, np.ndarray]
 ) -> None:
-    held_out = planted(n_docs=650)[0][600:]  # of the same topics
+    held_out = planted(n_docs=350)[0][300:]  # of the same topics
     first, second = split_documents(held_out, 0)
     scores = completion_scores(fitted, corpus[0], first, second).scores
     assert scores.keys() == {"inferred", "refined", "unigram"}

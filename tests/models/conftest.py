@@ -1,4 +1,4 @@
-"""Short encoder warm-ups: they take most of a small fit, and few checks need an encoder that is warmed up well."""
+"""Short starts and encoder warm-ups: they take most of a small fit, and few checks need them as long as by default."""
 
 import pytest
 
@@ -7,7 +7,8 @@ from topicnet.models import fitting
 
 @pytest.fixture(autouse=True)
 def short_warm_ups(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Warm encoders up for 20 steps, except in tests marked `full_warm_up`, which have to find topics."""
+    """Start with 20 passes and 10 warm-up steps, except in tests marked `full_warm_up`, which have to find topics."""
     if "full_warm_up" not in request.keywords:
-        monkeypatch.setattr(fitting, "WARM_UP_STEPS", 20)
-        monkeypatch.setattr(fitting, "RESEED_WARM_UP_STEPS", 20)
+        monkeypatch.setattr(fitting, "EM_PASSES", 20)
+        monkeypatch.setattr(fitting, "WARM_UP_STEPS", 10)
+        monkeypatch.setattr(fitting, "RESEED_WARM_UP_STEPS", 10)

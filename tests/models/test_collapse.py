@@ -65,9 +65,9 @@ def test_a_small_corpus_recovers_from_a_rate_too_large():
     assert np.isfinite(model.components_).all()
 
 
-def test_lost_topics_are_begun_anew_and_found(corpus):
+def test_lost_topics_are_begun_anew_and_found():
     """A random start loses topics; the doctor brings them back where there are documents that want them."""
-    counts, truth = corpus
+    counts, truth = planted(300, 80, K, seed=1)
     model = MODELS["gmntm"](K, init="random", random_state=0).fit(counts)
     assert model.health_.reseeded > 0
     assert model.health_.fit_for_use

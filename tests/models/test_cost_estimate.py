@@ -24,10 +24,10 @@ def counts() -> csr_matrix:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_it_counts_parameters_and_theta_of_the_start(name: str, counts: csr_matrix) -> None:
-    few, many = (MODELS[name](k, hidden_dim=16) for k in (10, 2_000))
+    few, many = (MODELS[name](k, hidden_dim=16) for k in (10, 800))
     said = [forecast(model, counts, tables=False) for model in (few, many)]
     parameters = [sum(p.numel() for p in model.build_network(60).parameters()) for model in (few, many)]
-    more = 4 * COPIES * (parameters[1] - parameters[0]) + 4 * START_COPIES * 1_990 * 400
+    more = 4 * COPIES * (parameters[1] - parameters[0]) + 4 * START_COPIES * 790 * 400
     assert said[1].memory_bytes - said[0].memory_bytes == more
     assert all(one.memory_bytes > HERE and one.seconds > 0 for one in said)
     assert said[1].line().startswith("this takes about ")
@@ -47,6 +47,7 @@ def test_a_fit_does_not_change_by_it(counts: csr_matrix) -> None:
     assert (model.fit(counts).components_ == alone).all()
 
 
+@pytest.mark.full_warm_up
 def test_many_topics_start_from_fewer_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [em_passes(k) for k in (1, 50, 100, 150, 300, 5_000)] == [60, 60, 60, 40, 20, 20]
     monkeypatch.setattr(fitting, "EM_PASSES", 5)

@@ -44,10 +44,11 @@ def model_of(case, batch_size):
 
 
 def fit(model, counts, **options):
-    """Fit with short encoder warm-ups, and row-sparse gradients if the first layer is as small as in one case."""
+    """Fit with a short start and warm-up, and row-sparse gradients if the first layer is as small as in one case."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "WARM_UP_STEPS", 20)
-        patch.setattr(fitting, "RESEED_WARM_UP_STEPS", 20)
+        patch.setattr(fitting, "EM_PASSES", 20)
+        patch.setattr(fitting, "WARM_UP_STEPS", 10)
+        patch.setattr(fitting, "RESEED_WARM_UP_STEPS", 10)
         if model.hidden_dim == 32:
             patch.setattr(sparse, "ROW_SPARSE_ENTRIES", 100)
         return model.fit(counts, **options)

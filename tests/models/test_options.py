@@ -27,8 +27,8 @@ SEEDS = pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.ma
 def clusters(seed):
     """Documents of one topic each: counts, topics, cluster of each."""
     rng = np.random.default_rng(seed)
-    beta = rng.dirichlet(np.full(200, 0.05), 8)
-    cluster = rng.integers(8, size=800)
+    beta = rng.dirichlet(np.full(120, 0.05), 8)
+    cluster = rng.integers(8, size=400)
     counts = np.stack([rng.multinomial(50, beta[c]) for c in cluster]).astype(np.float32)
     return csr_matrix(counts), beta, cluster
 
@@ -58,10 +58,10 @@ def test_components_of_gmntm_are_the_clusters(assignment, seed):
     model = fitted_to_clusters(GMNTM, seed, **({} if assignment == "optimal" else {"assignment": assignment}))
     assert model.assignment == assignment
     found = model.predict_component(counts)
-    assert found.shape == (800, 8)
+    assert found.shape == (400, 8)
     assert np.allclose(found.sum(1), 1, atol=1e-5)
     assert adjusted_rand_score(cluster, found.argmax(1)) >= 0.9
-    assert model.component_word_.shape == (8, 200)
+    assert model.component_word_.shape == (8, 120)
     assert np.allclose(model.component_word_.sum(1), 1, atol=1e-5)
     assert matched_cosine(model.component_word_, truth) >= 0.9
 
@@ -87,17 +87,16 @@ def test_w_lda_s_own_synthetic_check():
 )  # fmt: skip
 def test_w_lda_trains_under_each_option(corpus, options):
     counts, truth = corpus
-    model = WLDA(K, random_state=0, max_epochs=15, **options).fit(counts)
+    model = WLDA(K, random_state=0, max_epochs=8, **options).fit(counts)
     assert matched_cosine(model.components_, truth) > 0.8
     assert np.isfinite([row["mmd"] for row in model.history_]).all()
 
 
-@pytest.mark.full_warm_up
 def test_w_lda_matches_theta_to_its_prior(corpus):
     """The discrepancy is what training with a large weight brings down."""
     counts, _ = corpus
     loose, tight = (
-        WLDA(K, random_state=0, max_epochs=30, patience=30, mmd_weight=w).fit(counts).history_[-1]["mmd"]
+        WLDA(K, random_state=0, max_epochs=15, patience=15, mmd_weight=w).fit(counts).history_[-1]["mmd"]
         for w in (0.0, 20.0)
     )
     assert tight < loose

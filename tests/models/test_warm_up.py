@@ -7,19 +7,20 @@ import pytest
 from tests.support.corpora import planted
 from topicnet.models import MODELS, fitting
 
-K, N_BATCHES = 5, 3
+K, N_BATCHES = 5, 2
 
 
 def warm_up_epochs(init):
     """Numbers of epochs of all warm-ups of one fit; a fit from random parameters has only those after reseedings."""
-    counts, _ = planted(300, 60, K, seed=1)
+    counts, _ = planted(300, 40, K, length=30, seed=1)
     found = set()
 
     def listen(progress):
         if progress.stage == "warm-up":
             found.add(progress.total)
 
-    model = MODELS["gmntm"](K, init=init, random_state=0, batch_size=100, max_epochs=1 if init == "em" else 2)
+    epochs = 1 if init == "em" else 2
+    model = MODELS["gmntm"](K, init=init, random_state=0, batch_size=150, max_epochs=epochs, hidden_dim=16)
     model.fit(counts, listener=listen)
     assert init == "em" or model.health_.reseeded
     return found
@@ -30,7 +31,7 @@ def epochs_of(steps):
 
 
 def test_a_fixture_shortens_warm_ups_after_a_start_and_after_a_reseeding():
-    assert warm_up_epochs("em") == warm_up_epochs("random") == epochs_of(20)
+    assert warm_up_epochs("em") == warm_up_epochs("random") == epochs_of(10)
 
 
 @pytest.mark.full_warm_up

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_matrix
 
-from topicnet.models import MODELS
+from topicnet.models import MODELS, fitting
 from topicnet.storage.mapped import is_mapped, release_pages, row_blocks, row_sums, rows_between
 
 PARTS = ("data", "indices", "indptr")
@@ -104,7 +104,12 @@ def test_pages_given_back_are_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "init"), [("etm", "em"), ("gmntm", "random")])
-def test_a_fit_of_mapped_counts_gives_the_same_bits(name: str, init: str, tmp_path: Path) -> None:
+def test_a_fit_of_mapped_counts_gives_the_same_bits(
+    name: str, init: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "EM_PASSES", 20)
+    monkeypatch.setattr(fitting, "WARM_UP_STEPS", 10)
+    monkeypatch.setattr(fitting, "RESEED_WARM_UP_STEPS", 10)
     rng = np.random.default_rng(1)
     dense = rng.poisson(rng.gamma(0.3, 1.0, (120, 1)) * rng.gamma(0.5, 1.0, (1, 40)), (120, 40)).astype(np.int32)
     dense[3] = 0

@@ -71,20 +71,26 @@ def run_topicnet(
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def fit_here(*arguments: str | Path, cwd: Path) -> tuple[int, str, str]:
-    """Run `topicnet fit` in this process, which saves a fork's imports; returns status, stdout and stderr."""
+def run_here(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run `topicnet` in this process, so that a test can change what the command finds."""
     on_sigterm = signal.getsignal(signal.SIGTERM)
     stdout, stderr = io.StringIO(), io.StringIO()
     with contextlib.chdir(cwd), contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-        status = topicnet.cli.run(["fit", *map(str, arguments)])
+        status = topicnet.cli.run(list(map(str, arguments)))
     signal.signal(signal.SIGTERM, on_sigterm)
-    return status, stdout.getvalue(), stderr.getvalue()
+    return subprocess.CompletedProcess(list(map(str, arguments)), status, stdout.getvalue(), stderr.getvalue())
+
+
+def fit_here(*arguments: str | Path, cwd: Path) -> tuple[int, str, str]:
+    """Run `topicnet fit` in this process, which saves a fork's imports; returns status, stdout and stderr."""
+    done = run_here("fit", *arguments, cwd=cwd)
+    return done.returncode, done.stdout, done.stderr
 
 
 class Warm:
     """Run `topicnet` in forks of a process that has already imported it (`warm.py`).
 
-    Encoders are warmed up for a few steps only, unless `full_warm_up` asks for the default number.
+    EM starts, warm-ups of encoders and bootstraps are cut short, unless `full_warm_up` asks for their default lengths.
 
     A call can be killed a number of seconds after its start, or after a file matching a pattern appears; with SIGKILL
     (status -9) or another signal.

@@ -25,9 +25,11 @@ def serve() -> None:
     gc.freeze()  # else the collections of each child would touch, and so copy, all of the parent's memory
     for line in sys.stdin:
         request = json.loads(line)
+        arguments = [os.fsdecode(bytes.fromhex(argument)) for argument in request["arguments"]]
+        load_segmenters_of(arguments)
         child = os.fork()
         if child == 0:
-            run(request)
+            run(request, arguments)
         ended, status = 0, 0
         while not ended and request["kill_when"] and not glob.glob(request["kill_when"], root_dir=request["cwd"]):
             time.sleep(0.001)
@@ -56,9 +58,38 @@ def import_everything() -> None:
             importlib.import_module(module.name)
     PIL.Image.preinit()
     resolve_model(FitConfig())  # torch imports more at the first network
+    keep_what_is_always_the_same()
 
 
-def run(request: dict[str, Any]) -> None:
+def keep_what_is_always_the_same() -> None:
+    """Find once what every command finds anew: each takes as long as a fork.
+
+    These are the parser of the command line, the recipes of the named corpora, and the libraries that have threads.
+    """
+    import threadpoolctl
+    import typer.main
+
+    from topicnet.cli.app import app
+    from topicnet.runtime import threads
+    from topicnet.text.readers.named_corpora import recipes
+    from topicnet.workflows import corpus
+
+    command, found, libraries = typer.main.get_command(app), recipes(), threadpoolctl.ThreadpoolController()
+    typer.main.get_command = lambda asked: command
+    corpus.recipes = lambda: found
+    threads.threadpool_limits = libraries.limit
+
+
+def load_segmenters_of(arguments: list[str]) -> None:
+    """Load the segmenter of a language that a command names, for all commands after it: dictionaries take seconds."""
+    from topicnet.text.tokens.segmenters import load_segmenter
+
+    for lang, kind in (("zh", "jieba"), ("ja", "sudachi")):
+        if lang in arguments or f"{lang}.txt" in arguments:
+            load_segmenter(kind)
+
+
+def run(request: dict[str, Any], arguments: list[str]) -> None:
     """Become `topicnet` with the arguments, streams and limits of the request; never returns."""
     for stream, path, flags in (
         (0, request["stdin"], os.O_RDONLY),
@@ -71,12 +102,15 @@ def run(request: dict[str, Any]) -> None:
     os.environ.update(request["env"])
     if request["file_limit"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_limit"],) * 2)
-    if not request["full_warm_up"]:  # half of a small fit is the warm-up of its encoder, and few checks depend on it
+    if not request["full_warm_up"]:  # most of a small fit is its start and warm-up, and few checks depend on them
+        from topicnet.evaluate import bootstrap
         from topicnet.models import fitting
 
-        fitting.WARM_UP_STEPS = fitting.RESEED_WARM_UP_STEPS = 20
+        bootstrap.RESAMPLES = 100  # most of a small evaluation
+        fitting.EM_PASSES = 20
+        fitting.WARM_UP_STEPS = fitting.RESEED_WARM_UP_STEPS = 10
     signal.alarm(120)
-    sys.argv = ["topicnet", *(os.fsdecode(bytes.fromhex(argument)) for argument in request["arguments"])]
+    sys.argv = ["topicnet", *arguments]
     status: Any = 1
     try:
         from topicnet.cli import main

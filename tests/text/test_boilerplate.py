@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from tests.support.examples import examples
 from topicnet.cli.printing.words import records, show_words, write_words
 from topicnet.errors import InputError, OutputError
 from topicnet.text import boilerplate
@@ -141,7 +142,7 @@ def test_saved_counts_give_the_same(letters: Corpus, tmp_path: Path) -> None:
     assert repeated_lines(loaded, 5) == repeated_lines(letters, 5)
 
 
-@settings(max_examples=60)
+@examples(30)
 @given(st.lists(st.lists(st.sampled_from(["aa", "bb", "cc"]), max_size=6).map(" ".join), min_size=1, max_size=8))
 def test_any_corpus_gives_finite_evidence(texts: list[str]) -> None:
     corpus = Corpus.from_texts(texts, vocabulary=["aa", "bb", "cc"])
@@ -174,7 +175,7 @@ def windows_by_counting(corpus: Corpus, length: int) -> dict[tuple[str, ...], in
     return held
 
 
-@settings(max_examples=100)
+@examples(50)
 @given(st.lists(st.lists(st.sampled_from(["aa", "bb"]), max_size=9).map(" ".join), max_size=12), st.integers(2, 4))
 def test_lines_hold_only_what_many_documents_hold_and_miss_nothing(texts: list[str], length: int) -> None:
     corpus = Corpus.from_texts(texts, vocabulary=["aa", "bb"])

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from sklearn.feature_extraction.text import CountVectorizer
 
+from tests.support.examples import examples
 from topicnet.errors import CorpusError, InputError
 from topicnet.text import corpus as counts_module
 from topicnet.text.corpus import COUNTS_FORMAT, Corpus
@@ -75,7 +76,7 @@ def one_line(error: BaseException) -> str:
 # ---------------------------------------------------------------- counting
 
 
-@settings(max_examples=60)
+@examples(30)
 @given(documents, st.integers(1, 3), st.integers(1, 6), st.integers(1, 10), st.booleans())
 @example(["aa ab", "", "aa"], 1, 6, 10, True)
 def test_counts_are_those_of_scikit_learn(texts: list[str], low: int, high: int, most: int, grammar: bool) -> None:
@@ -113,7 +114,7 @@ def test_counts_over_a_given_vocabulary_are_those_of_scikit_learn(texts: list[st
         np.testing.assert_array_equal(corpus.counts.toarray(), peer.transform(texts).toarray())
 
 
-@settings(max_examples=100)
+@examples(50)
 @given(documents)
 def test_n_texts_give_n_rows_whose_tokens_are_theirs_in_reading_order(texts: list[str]) -> None:
     vocabulary = ["ab", "aa", "été"]
@@ -490,7 +491,7 @@ def test_a_corpus_comes_back_as_it_was(tmp_path: Path) -> None:
     assert again.excerpts == [""] * 5
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(documents.filter(bool), st.booleans())
 def test_any_corpus_comes_back_as_it_was(texts: list[str], keep_texts: bool) -> None:
     corpus = Corpus.from_texts(texts, vocabulary=["aa", "été"], keep_texts=keep_texts)

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 
+from tests.support.examples import examples
 from topicnet.errors import CorpusError, InputError
 from topicnet.runtime.prefetch import AHEAD, map_in_order, prefetch
 from topicnet.storage.mapped import is_mapped
@@ -89,7 +90,7 @@ def options_for(how: str) -> TextOptions:
 HOWS = ("every word", "stop words", "given vocabulary", "given phrases", "given vocabulary with phrases", "phrases")
 
 
-@settings(max_examples=12)
+@examples(12)
 @given(texts, st.lists(st.integers(0, 8), max_size=4), st.booleans())
 @example(["new york city"] * 6 + ["the", ""], [0, 0, 3], False)
 @pytest.mark.parametrize("how", HOWS)
@@ -165,7 +166,7 @@ def test_more_counts_than_fit_are_refused_in_one_line(monkeypatch: pytest.Monkey
     assert str(caught.value).isprintable()
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(texts, st.integers(1, 9))
 def test_large_batches_and_long_texts_are_cut_into_the_same_counts(given: list[str], size: int) -> None:
     spaced = [" ".join(text.split()) for text in given]
@@ -199,7 +200,7 @@ def peer_counts(given: list[str]) -> tuple[csr_matrix, list[str]]:
     return counts, list(peer.get_feature_names_out())
 
 
-@settings(max_examples=120)
+@examples(50)
 @given(ascii_texts)
 @example(["it's a_b c3po 10km U.S.A. don't", "\x1c\x0b\x00 ab"])
 def test_counts_of_ascii_text_are_those_of_scikit_learn(given: list[str]) -> None:
@@ -254,7 +255,7 @@ def test_counts_of_imdb_are_those_of_scikit_learn(shared_data: Path) -> None:
 # ---------------------------------------------------------------- other words, other tools
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(texts, st.lists(st.sampled_from(["york", "new", "city", "état", "zzz"]), unique=True))
 def test_over_gives_the_counts_of_these_words(given: list[str], vocabulary: list[str]) -> None:
     corpus = Corpus.from_texts(given, options=TextOptions("none", pruning=EVERY), vocabulary=["city", "new", "york"])

@@ -6,9 +6,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from gensim.models.phrases import FrozenPhrases, Phrases
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from topicnet.errors import InputError
 from topicnet.text.phrases import BREAK, Joiner, find_phrases
 
@@ -45,7 +46,7 @@ def read_from_the_left(phrases: Sequence[tuple[str, ...]], text: list[str]) -> l
     return joined
 
 
-@settings(max_examples=200)
+@examples(80)
 @given(phrase_lists, documents)
 @example([("a", "a")], [["a"] * 7, ["a"], [], ["a"] * 4])
 @example([("a", "b", "c"), ("b", "c"), ("c", "d", "a")], [list("abcda"), list("bcda"), list("ab"), list("cda")])
@@ -55,7 +56,7 @@ def test_phrases_are_joined_from_the_left_and_the_longest_first(
     assert join(phrases, texts) == [read_from_the_left(phrases, text) for text in texts]
 
 
-@settings(max_examples=100)
+@examples(50)
 @given(documents.filter(any), st.floats(-0.9, 0.6))
 def test_phrases_of_two_words_are_joined_as_gensim_joins_them(texts: list[list[str]], threshold: float) -> None:
     frozen = FrozenPhrases(Phrases(texts, min_count=1, threshold=threshold, scoring="npmi"))
@@ -127,7 +128,7 @@ def test_stop_words_are_in_no_phrase_and_part_their_neighbours() -> None:
     assert {("kingdom", "of"), ("of", "spain")} < set(find_phrases(texts, min_count=5, threshold=-0.5))
 
 
-@settings(max_examples=60)
+@examples(30)
 @given(documents, st.integers(1, 4), st.floats(-0.5, 0.9))
 def test_phrases_of_two_are_those_gensim_learns(texts: list[list[str]], min_count: int, threshold: float) -> None:
     learned = Phrases(min_count=min_count, threshold=threshold, scoring="npmi")

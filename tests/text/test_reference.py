@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from topicnet.errors import CorpusError
 from topicnet.evaluate.coherence import c_npmi
 from topicnet.evaluate.occurrences import TokenStream
@@ -42,7 +43,7 @@ def assert_counted(found: Reference, expected: Corpus) -> None:
 # ---------------------------------------------------------------- reference_over
 
 
-@settings(max_examples=80)
+@examples(40)
 @given(texts, vocabularies)
 @example(["aa bb", "", "dd", "bb the aa aa"], ["bb", "zz", "aa"])
 def test_other_words_are_as_if_counted_in_them(given_texts: list[str], vocabulary: list[str]) -> None:
@@ -154,7 +155,7 @@ def test_counts_over_no_words_are_refused() -> None:
 # ---------------------------------------------------------------- Corpus.take
 
 
-@settings(max_examples=80)
+@examples(40)
 @given(texts, st.data())
 def test_a_part_is_as_if_counted_alone(given_texts: list[str], data: st.DataObject) -> None:
     vocabulary = ["aa", "bb", "cc", "ee"]

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
+from tests.support.examples import examples
 from topicnet.errors import InputError
 from topicnet.text.word_vectors import WordVectors, read_word_vectors, train_word_vectors
 
@@ -75,7 +76,7 @@ def test_every_format_gives_back_what_was_written(path, form, compress):
     assert found.report(vocabulary) == "all 3 words have a vector"
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     st.lists(st.text("abcdé.,0123'-_中", min_size=1, max_size=12), min_size=1, max_size=30, unique_by=str.lower),
     st.integers(4, 60),
@@ -261,7 +262,7 @@ def test_gensims_own_format_is_refused_with_a_way_out(path):
     assert "save_word2vec_format" in message
 
 
-@settings(max_examples=200)
+@examples(80)
 @given(st.binary(max_size=200), st.sampled_from([b"", b"2 3\n", b"cat ", b"1 1\ncat ", b"\x1f\x8b\x08"]))
 def test_any_bytes_give_finite_vectors_or_one_line(tmp_path_factory, content, start):
     path = tmp_path_factory.getbasetemp() / "any-bytes"

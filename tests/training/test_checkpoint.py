@@ -11,10 +11,11 @@ import time
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import SafetensorError
 
+from tests.support.examples import examples
 from topicnet.errors import InputError, OutputError
 from topicnet.training import checkpoint
 from topicnet.training.checkpoint import Checkpoints, Saved, checkpoint_seconds, exist
@@ -198,7 +199,7 @@ plain = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.dictionaries(st.text(), plain.filter(lambda value: value != {"float": "nan"})))
 def test_values_come_back_exactly(values):
     there = json.loads(json.dumps(checkpoint._plain(values), allow_nan=False))

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from topicnet.training.collapse import HealthReport, duplicate_pairs, judge, largest_topics
 from topicnet.training.progress import Rollback, TrainResult
 
@@ -18,7 +19,7 @@ def topics_with(lists, vocab_size):
     return beta / beta.sum(-1, keepdim=True)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(50)
 @given(st.integers(1, 8), st.integers(1, 30), st.integers(0, 2**32 - 1))
 def test_pairs_equal_a_count_with_sets(n_topics, vocab_size, seed):
     rng = np.random.default_rng(seed)

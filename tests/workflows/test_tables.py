@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from topicnet.errors import BundleError, InputError, OutputError
 from topicnet.storage import formats
 from topicnet.workflows import tables
@@ -80,7 +81,7 @@ def test_the_file_is_the_one_of_the_design(tmp_path: Path) -> None:
 theta_rows = st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3)
 
 
-@settings(max_examples=150)
+@examples(60)
 @given(st.lists(st.tuples(st.sampled_from(["ok", "empty", "oov"]), theta_rows), max_size=8))
 @example([("ok", [0.1, 2.0**-149, 1 - 2.0**-24])])
 def test_theta_and_status_come_back_bit_for_bit(rows: list[tuple[str, list[float]]]) -> None:
@@ -112,7 +113,7 @@ def test_an_id_that_looks_quoted_by_us_already_comes_back(doc_id: str) -> None:
     assert round_trip([doc_id], ["ok"], THETA[:1])["doc_id"].to_list() == [doc_id]
 
 
-@settings(max_examples=150)
+@examples(60)
 @given(st.lists(st.text(st.sampled_from('=+-@\t\r\n",1e.a ') | st.characters(exclude_categories=("Cs",)))))
 def test_any_ids_come_back(ids: list[str]) -> None:
     ids = [doc_id.lstrip("'") for doc_id in ids]  # the test above has those
@@ -324,7 +325,7 @@ def test_a_table_with_kept_columns_is_read_back_without_them(tmp_path: Path, uni
     assert read_doc_topic(tmp_path, 2, unit).equals(doc_topic_table(IDS, STATUS, THETA, unit))
 
 
-@settings(max_examples=60)
+@examples(30)
 @given(
     st.dictionaries(
         st.text(st.characters(codec="utf-8", exclude_characters="\0*^"), min_size=1, max_size=6)
@@ -384,7 +385,7 @@ def test_kept_columns_are_arrays_of_an_npz(tmp_path: Path) -> None:
     assert found["price"].tolist() == ["1.10", "2.00", "3.00"]
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=9), max_size=12),
     st.integers(1, 30),

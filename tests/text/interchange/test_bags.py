@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse as sp
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from topicnet.errors import CorpusError, InputError, OutputError
 from topicnet.storage import npz
 from topicnet.text.interchange import bag_files, bag_text, bags
@@ -209,7 +210,7 @@ token = st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@examples(120)
 @given(st.lists(token, max_size=12).map(lambda tokens: "".join(tokens).encode() + b"\n"))
 @example(b"\n\n")
 def test_blocks_give_what_lines_give(block: bytes) -> None:
@@ -463,7 +464,7 @@ def test_pickles_are_refused_and_never_run(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-@settings(max_examples=150)
+@examples(60)
 @given(st.integers(0, len(saved(CSR)) - 1), st.integers(0, 255))
 def test_a_flipped_byte_is_refused_or_harmless(place: int, value: int) -> None:
     content = bytearray(saved(CSR))
@@ -634,7 +635,7 @@ def test_what_scipy_writes_is_read(tmp_path: Path) -> None:
         assert_canonical(read_bag(tmp_path / f"{n}.mtx", file_format="mm").counts, ROWS)
 
 
-@settings(max_examples=100)
+@examples(50)
 @given(tables, st.integers(1, 9), st.sampled_from(["a.ldac", "a.ldac.gz", "a.mm", "a.mtx.gz"]))
 @example(np.zeros((0, 2), dtype=np.int32), 1, "a.ldac")
 @example(np.zeros((0, 2), dtype=np.int32), 1, "a.mm")

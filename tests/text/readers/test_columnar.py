@@ -10,9 +10,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.readers import anything, numbers, read, refusal
 from tests.support.workbooks import write_xlsx
 from topicnet.text.readers import columnar
@@ -32,7 +33,7 @@ cells = st.one_of(st.none(), anything)
 @given(
     st.lists(st.tuples(cells, st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1))), max_size=30), st.integers(1, 9)
 )
-@settings(max_examples=40)
+@examples(40)
 def test_parquet_rows_come_back_as_written(tmp_path_factory, rows, group_rows):
     columns = {"n": [n for _, n in rows], "text": [text for text, _ in rows]}
     path = parquet(
@@ -178,7 +179,7 @@ def test_a_sheet_without_rows_yields_nothing(tmp_path, rows):
 
 
 @given(st.lists(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=9), max_size=8))
-@settings(max_examples=30)
+@examples(30)
 def test_rows_of_a_sheet_come_back_as_written(tmp_path_factory, texts):
     rows = [["text", "n"], *([text, i] for i, text in enumerate(texts))]
     assert read(write_xlsx(tmp_path_factory.mktemp("xlsx") / "a.xlsx", rows)).texts == texts

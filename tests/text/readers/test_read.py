@@ -14,9 +14,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.readers import anything, batches_are_sound, numbers, read, refusal, write
 from tests.support.workbooks import write_xlsx
 from topicnet.errors import CorpusError, InputError
@@ -102,7 +103,7 @@ def test_json_rows_come_back_as_written(folder, rows, ascii_only, gz, batch_docs
 
 
 @given(st.dictionaries(st.text("abcXYZ é", min_size=1), anything, min_size=1, max_size=5))
-@settings(max_examples=30)
+@examples(30)
 def test_files_of_a_folder_come_back_whole(tmp_path_factory, files):
     root = tmp_path_factory.mktemp("folder")
     for name, text in files.items():
@@ -173,7 +174,7 @@ def test_batches_are_full_but_the_last_and_numbers_run_on(tmp_path):
 
 
 @given(st.lists(st.integers(0, 30), max_size=20), batch_sizes)
-@settings(max_examples=50)
+@examples(50)
 def test_batches_are_bounded_by_characters_too(folder, lengths, batch_docs):
     path = write(folder / "b.txt", "".join("x" * n + "\n" for n in lengths))
     with pytest.MonkeyPatch.context() as patch:

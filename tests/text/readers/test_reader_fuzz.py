@@ -11,9 +11,10 @@ from typing import Any
 import polars as pl
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.readers import batches_of
 from tests.support.workbooks import write_xlsx
 from topicnet.errors import CorpusError
@@ -62,7 +63,7 @@ def read_or_refused(source: Any, **given_options: Any) -> int:
 
 
 @given(contents, st.sampled_from(PLAIN), st.sampled_from(["", ".gz", ".zst"]), st.booleans(), options, chunk_sizes)
-@settings(max_examples=600)
+@examples(200)
 def test_any_bytes_are_read_or_refused(folder, data, name, ending, packed, given_options, chunk_bytes):
     pack = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}[ending] if packed else bytes
     path = folder / f"{name}{ending}"
@@ -73,7 +74,7 @@ def test_any_bytes_are_read_or_refused(folder, data, name, ending, packed, given
 
 
 @given(contents, st.sampled_from(PLAIN), options, chunk_sizes)
-@settings(max_examples=400)
+@examples(133)
 def test_where_rows_may_be_skipped_no_row_is_refused(folder, data, name, given_options, chunk_bytes):
     path = folder / name
     path.write_bytes(data)
@@ -94,14 +95,14 @@ def test_where_rows_may_be_skipped_no_row_is_refused(folder, data, name, given_o
 
 
 @given(contents, st.sampled_from(FORMATS), options)
-@settings(max_examples=200)
+@examples(80)
 def test_any_bytes_in_any_format_are_read_or_refused(folder, data, file_format, given_options):
     (folder / "a.dat").write_bytes(data)
     assert read_or_refused(folder / "a.dat", file_format=file_format, **given_options) <= data.count(b"\n") + 1
 
 
 @given(st.integers(0, 2000), st.binary(min_size=1, max_size=3), st.booleans())
-@settings(max_examples=60)
+@examples(30)
 def test_a_changed_archive_is_read_or_refused(folder, place, put, cut):
     rows = "".join(json.dumps({"text": f"{i} {i**5}", "id": i}) + "\n" for i in range(40)).encode()
     for path, data in (
@@ -120,7 +121,7 @@ def workbook(folder: Path) -> bytes:
 
 
 @given(st.integers(0, 4000), st.binary(min_size=1, max_size=3), st.booleans())
-@settings(max_examples=60)
+@examples(30)
 def test_a_changed_workbook_is_read_or_refused(folder, workbook, place, put, cut):
     place %= len(workbook)
     path = folder / "c.xlsx"
@@ -129,7 +130,7 @@ def test_a_changed_workbook_is_read_or_refused(folder, workbook, place, put, cut
 
 
 @given(st.integers(0, 4000))
-@settings(max_examples=40)
+@examples(40)
 def test_a_cut_off_parquet_file_is_refused(folder, place):
     path = folder / "d.parquet"
     pl.DataFrame({"text": ["some text"] * 50, "n": range(50)}).write_parquet(path)
@@ -142,7 +143,7 @@ sources = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
 @given(st.one_of(sources, st.lists(sources, max_size=3)))
-@settings(max_examples=200)
+@examples(80)
 def test_any_name_is_found_or_refused(folder, source):
     def absolute(name: str) -> str:
         return f"{folder}/none/{name}"

@@ -4,9 +4,10 @@ import json
 
 import polars as pl
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from topicnet.text.tokens.cleaning import TOKEN_PATTERN_WITH_NUMBERS, Cleaning, tokenize_with_numbers
 from topicnet.text.tokens.languages import tokenize
 
@@ -27,7 +28,7 @@ def words(text: str) -> list[str]:
     return tokenize_with_numbers(pl.Series([text], dtype=pl.String))[0].to_list()
 
 
-@settings(max_examples=300)
+@examples(120)
 @given(st.lists(texts, max_size=3), cleanings)
 @example(["&amp;lt;b&gt;x", "&#38;amp;amp;lt;i>", "a&lt;<b>b&gt;c"], Cleaning(strip_html=True))
 @example(["http://a.b'www.c.d", "a@b.c@d.e"], Cleaning(True, True))
@@ -37,7 +38,7 @@ def test_a_second_time_changes_nothing(given: list[str], cleaning: Cleaning) -> 
     assert cleaning(once).to_list() == once.to_list()
 
 
-@settings(max_examples=200)
+@examples(80)
 @given(texts)
 def test_texts_without_the_thing_stay_as_they_are(text: str) -> None:
     assert clean(text) == text
@@ -124,7 +125,7 @@ def test_a_cleaning_is_told_in_json() -> None:
 # ---------------------------------------------------------------- numbers
 
 
-@settings(max_examples=200)
+@examples(80)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Nd"]), max_size=30))
 @example("A\U0001e5f1")
 def test_a_text_without_digits_is_cut_as_ever(text: str) -> None:

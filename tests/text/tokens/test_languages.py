@@ -6,9 +6,10 @@ import unicodedata
 
 import polars as pl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from topicnet.errors import InputError
 from topicnet.text.tokens import languages
 from topicnet.text.tokens.languages import (
@@ -51,7 +52,7 @@ def reference(text: str) -> list[str]:
     return found
 
 
-@settings(max_examples=300)
+@examples(120)
 @given(st.lists(LETTERS, max_size=5))
 @example(["ΑΣ'ΑΣ ΌΔΟΣ", "\u0301abc", "a\u0301b\u0301", ""])
 def test_tokens_are_those_of_a_plain_reference(texts: list[str]) -> None:
@@ -59,7 +60,7 @@ def test_tokens_are_those_of_a_plain_reference(texts: list[str]) -> None:
     assert found == [reference(text) for text in texts]
 
 
-@settings(max_examples=200)
+@examples(80)
 @given(LETTERS)
 def test_a_text_has_the_same_tokens_composed_and_decomposed(text: str) -> None:
     assert tokens(unicodedata.normalize("NFD", text)) == tokens(text)
@@ -70,7 +71,7 @@ def plain(texts: pl.Series) -> pl.Series:
     return texts.str.to_lowercase().str.normalize("NFC").str.extract_all(TOKEN_PATTERN)
 
 
-@settings(max_examples=400)
+@examples(133)
 @given(
     st.lists(st.none() | st.text(max_size=20) | LETTERS | st.text("aZ 'éñЖяё’…\u0301\u0483\u1100\uac00İ", max_size=30))
 )
@@ -160,7 +161,7 @@ def test_stop_words_are_words_as_the_tokenizer_cuts_them(lang: str) -> None:
     words = stop_words(lang)
     assert len(words) > 50
     assert words == sorted(set(words))
-    assert all(tokens(word) == [word] for word in words)
+    assert tokenize(pl.Series(words)).to_list() == [[word] for word in words]
 
 
 @pytest.mark.parametrize(

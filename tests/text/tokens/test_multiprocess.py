@@ -89,8 +89,8 @@ def test_several_processes_find_the_words_of_one(kind: str) -> None:
 
 
 def test_counts_are_the_same_to_the_bit() -> None:
-    texts = [text or "" for text in many("zh")]
-    every = TextOptions("zh", pruning=Pruning(1, 1.0))
+    texts = [text or "" for text in many("ja")]
+    every = TextOptions("ja", pruning=Pruning(1, 1.0))
     whole = Corpus.from_texts(texts, options=every)
     with tokenize_in_processes(every, 3) as options:
         found = Corpus.from_texts(texts, options=options)
@@ -112,13 +112,13 @@ def test_no_process_is_started_where_none_would_help(options: TextOptions, worke
 
 
 def test_processes_of_our_own_choice_wait_until_they_are_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = many("zh")
-    expected = TextOptions("zh").tokens(texts)
-    with tokenize_in_processes(TextOptions("zh"), 2, at_once=False) as options:
+    texts = many("ja")
+    expected = TextOptions("ja").tokens(texts)
+    with tokenize_in_processes(TextOptions("ja"), 2, at_once=False) as options:
         assert options.tokens(texts[:100]).equals(expected[:100])
         assert cutter_of(options).processes == []
     monkeypatch.setattr(spreading, "WORTH_STARTING", 1e-9)
-    with tokenize_in_processes(TextOptions("zh"), 2, at_once=False) as options:
+    with tokenize_in_processes(TextOptions("ja"), 2, at_once=False) as options:
         assert options.tokens(texts).equals(expected)  # the first piece here, the others there
         assert cutter_of(options).processes
 
@@ -178,8 +178,8 @@ def test_a_process_ends_when_who_asks_has_gone(tmp_path: Path, sent: bytes) -> N
 
 
 def test_a_process_that_is_killed_in_an_answer_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = many("zh", 20_000)
-    with tokenize_in_processes(TextOptions("zh"), 2) as options:
+    texts = many("ja", 4_000)
+    with tokenize_in_processes(TextOptions("ja"), 2) as options:
         options.tokens(texts[:400])
         victim = cutter_of(options).processes[0]
         received = Connection.recv

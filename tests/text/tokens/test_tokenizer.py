@@ -7,9 +7,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from topicnet.errors import InputError
 from topicnet.text.tokens.languages import stop_words, tokenize
 from topicnet.text.tokens.tokenizer import KINDS, SPACY_LANGUAGES, choose_tokenizer
@@ -68,14 +69,14 @@ def test_the_name_that_a_model_remembers(choice, name: str) -> None:
     assert choose_tokenizer(*choice).name == name
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(st.none() | st.text(max_size=30), max_size=4))
 def test_letters_are_the_tokenizer_of_saved_models(texts: list[str | None]) -> None:
     series = pl.Series(texts, dtype=pl.String)
     assert choose_tokenizer("en")(series).equals(tokenize(series))
 
 
-@settings(max_examples=100)
+@examples(50)
 @given(st.lists(st.text(st.characters(exclude_categories=("Z", "Cc", "Cs", "Cn")), min_size=1, max_size=8), max_size=6))
 def test_parted_text_comes_back_in_its_parts(parts: list[str]) -> None:
     expected = [unicodedata.normalize("NFC", part) for part in pl.Series(parts, dtype=pl.String).str.to_lowercase()]
@@ -213,7 +214,7 @@ def test_an_installed_pipeline_gives_its_lemmas(trained_pipeline: str) -> None:
     assert tokenizer.name == trained_pipeline
     texts = pl.Series([None, "The zebras saw 3 women.", ""], dtype=pl.String)
     assert tokenizer(texts).to_list() == [None, ["the", "quagga", "see", "woman"], []]
-    assert len(tokenizer(pl.Series(["zebras " * 200_000]))[0]) == 200_000
+    assert len(tokenizer(pl.Series(["zebras " * 145_000]))[0]) == 145_000  # more than a million characters
     assert choose_tokenizer("en", "spacy").name == f"spacy-en-{VERSION('spacy')}"
     assert choose_tokenizer("en", None, True).name.startswith("unicode-letters-1+lemmas-en")
 
