@@ -13,9 +13,10 @@ from topicnet.text.readers.open_text import COMPRESSIONS, File, reading
 
 ENDINGS = {
     ".txt": "txt", ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".mallet": "mallet",
-    ".parquet": "parquet", ".xlsx": "xlsx",
+    ".parquet": "parquet", ".xlsx": "xlsx", ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite",
+    ".duckdb": "duckdb", ".ris": "ris", ".nbib": "pubmed",
 }  # fmt: skip
-_TYPED = ("parquet", "xlsx")  # compressed inside
+_TYPED = ("parquet", "xlsx", "sqlite", "duckdb")  # compressed inside
 _COMPRESSED = ", ".join(ending for ending, kind in ENDINGS.items() if kind not in _TYPED)
 KNOWN = (
     f"{_COMPRESSED} (each also with .gz or .zst), .parquet, .xlsx, a folder of .txt files or of tables, "

@@ -16,12 +16,14 @@ from pathlib import Path
 
 from topicnet.errors import CorpusError, InputError
 from topicnet.text.readers.columnar import parquet_rows, xlsx_rows
+from topicnet.text.readers.databases import database_rows
 from topicnet.text.readers.delimited import csv_rows, tsv_rows
 from topicnet.text.readers.documents import Columns, Documents, ReadingLog, ReadingOptions, Row, Value, shown
 from topicnet.text.readers.folders import KNOWN, files_of_folder, folder_rows, named_sources, split_ending
 from topicnet.text.readers.jsonl import json_rows
 from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis, mallet_rows, octis_rows, octis_vocabulary
 from topicnet.text.readers.open_text import File, check_encoding, reading
+from topicnet.text.readers.tagged_records import pubmed_rows, ris_rows, wos_rows
 
 __all__ = [
     "Documents", "FORMATS", "ReadingLog", "ReadingOptions", "Value", "octis_vocabulary", "read_documents",
@@ -43,6 +45,11 @@ _READERS: dict[str, Callable[[File, Columns], Iterator[Row]]] = {
     "jsonl": json_rows,
     "parquet": parquet_rows,
     "xlsx": xlsx_rows,
+    "sqlite": database_rows,
+    "duckdb": database_rows,
+    "wos": wos_rows,
+    "ris": ris_rows,
+    "pubmed": pubmed_rows,
     "mallet": lambda file, _: mallet_rows(file),
     "octis": lambda file, _: octis_rows(file),
 }
