@@ -34,8 +34,8 @@ def regular_file(file: File) -> Path:
     return file.path
 
 
-def check_archive(file: File, path: Path, kind: str) -> None:
-    """Raise CorpusError for a zip archive whose directory promises more than a part may hold; others are let pass.
+def check_archive(file: File, path: Path, kind: str, most_bytes: int = MOST_PART_BYTES, remedy: str = "Save it as CSV") -> None:
+    """Raise CorpusError for what is no zip archive, and for one whose directory promises more than a part may hold.
 
     Only the directory is read, so that an archive of any size is judged at once.
     """
@@ -48,10 +48,16 @@ def check_archive(file: File, path: Path, kind: str) -> None:
             " --format"
         ) from error
     largest = max(parts, key=lambda part: part.file_size, default=None)
-    if largest is not None and largest.file_size > MOST_PART_BYTES:
+    if largest is not None and largest.file_size > most_bytes:
         raise CorpusError(
             f"{file.name} would unfold to {largest.file_size / 1e9:,.1f} GB ({shown(largest.filename)}), expected at"
-            f" most {MOST_PART_BYTES / 1e9:,.1f} GB. Save it as CSV"
+            f" most {most_bytes / 1e9:,.1f} GB. {remedy}"
+        )
+    total = sum(part.file_size for part in parts)
+    if total > 2 * MOST_PART_BYTES:
+        raise CorpusError(
+            f"{file.name} would unfold to {total / 1e9:,.1f} GB, expected at most {2 * MOST_PART_BYTES / 1e9:,.1f} GB."
+            f" {remedy}"
         )
     if len(parts) > _MOST_PARTS:
-        raise CorpusError(f"{file.name} has {len(parts):,} parts, expected at most {_MOST_PARTS:,}. Save it as CSV")
+        raise CorpusError(f"{file.name} has {len(parts):,} parts, expected at most {_MOST_PARTS:,}. {remedy}")

@@ -19,7 +19,15 @@ from topicnet.text.readers.columnar import parquet_rows, xlsx_rows
 from topicnet.text.readers.databases import database_rows
 from topicnet.text.readers.delimited import csv_rows, tsv_rows
 from topicnet.text.readers.documents import Columns, Documents, ReadingLog, ReadingOptions, Row, Value, shown
-from topicnet.text.readers.folders import KNOWN, files_of_folder, folder_rows, named_sources, split_ending
+from topicnet.text.readers.folders import (
+    KNOWN,
+    files_of_folder,
+    folder_rows,
+    named_sources,
+    office_files,
+    office_rows,
+    split_ending,
+)
 from topicnet.text.readers.jsonl import json_rows
 from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis, mallet_rows, octis_rows, octis_vocabulary
 from topicnet.text.readers.open_text import File, check_encoding, reading
@@ -50,10 +58,14 @@ _READERS: dict[str, Callable[[File, Columns], Iterator[Row]]] = {
     "wos": wos_rows,
     "ris": ris_rows,
     "pubmed": pubmed_rows,
+    "pdf": office_rows,
+    "docx": office_rows,
     "mallet": lambda file, _: mallet_rows(file),
     "octis": lambda file, _: octis_rows(file),
 }
 FORMATS = tuple(_READERS)
+_WORKBOOKS, _DATABASES = ("xlsx", "xls", "xlsb", "ods"), ("sqlite", "duckdb")
+_OPTIONS_OF = {"sheet": _WORKBOOKS, "query": _DATABASES, "table": _DATABASES}
 
 
 def read_documents(
@@ -97,7 +109,10 @@ def read_documents(
             " Name one of these with --format"
         )
     opener = _Opener(options, log or ReadingLog())
-    rows = [opener.rows(one) for one in named_sources(source)]
+    sources = named_sources(source)
+    if office := office_files(sources, options.file_format):
+        return _batches(folder_rows(office, options, opener.log), batch_docs, opener.log)
+    rows = [opener.rows(one) for one in sources]
     return _batches(chain.from_iterable(rows), batch_docs, opener.log)
 
 
@@ -152,7 +167,11 @@ class _Opener:
         return self._file_rows(path, file_format)
 
     def _file_rows(self, path: Path | None, file_format: str) -> Iterator[Row]:
-        return _READERS[file_format](File(path, self.options, self.log), self.options.columns)
+        file = File(path, self.options, self.log)
+        for option, kinds in _OPTIONS_OF.items():
+            if getattr(self.options, option) is not None and file_format not in kinds:
+                raise CorpusError(f"--{option} was given, but {file.name} is read as {file_format}. Leave it out")
+        return _READERS[file_format](file, self.options.columns)
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:
         if (folder / "run.json").is_file() or (folder / "model.json").is_file():
