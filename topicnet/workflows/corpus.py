@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -221,7 +221,7 @@ def resolve_source(config: FitConfig) -> NamedCorpus | TextFiles | Counts:
             refuse_options(config, (*OF_COUNTING, "text_column", "id_column", "skip_bad_rows"), given)
             vocabulary = None if config.vocabulary is None else Path(config.vocabulary)
             return ForeignCounts(given, kind, vocabulary, config.encoding)
-    return TextFiles(given, reading_options(config))
+    return TextFiles(given, replace(reading_options(config), kept=kept_columns(config)))
 
 
 def kept_columns(config: FitConfig) -> tuple[str, ...]:

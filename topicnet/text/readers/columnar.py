@@ -1,8 +1,7 @@
-"""Tables of typed columns: Parquet, read in slices, and the first sheet of an Excel workbook."""
+"""Tables of typed columns: Parquet, read in slices."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +11,7 @@ import polars as pl
 from topicnet.errors import CorpusError
 from topicnet.text.readers.documents import Columns, Row, no_column, shown
 from topicnet.text.readers.in_memory import plain
-from topicnet.text.readers.open_text import File, installed, reading
+from topicnet.text.readers.open_text import File, reading
 
 _FIRST_ROWS, _MOST_ROWS = 100, 20_000  # of a slice
 _SLICE_BYTES = 1 << 24
@@ -36,22 +35,9 @@ def parquet_rows(file: File, columns: Columns) -> Iterator[Row]:
             n_rows = min(max(_SLICE_BYTES // int(row_bytes), 1), _MOST_ROWS, 2 * n_rows)
 
 
-def xlsx_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Rows of the first sheet of a workbook; blank rows are skipped, as blank lines of a CSV are."""
-    library = installed("fastexcel", file.name, "fastexcel")
-    log = logging.getLogger("fastexcel")
-    if not log.handlers:
-        log.addHandler(logging.NullHandler())  # what it guesses about an empty column is no news to the user
-    with _damage(file, "Excel", library.FastExcelError):
-        as_text = dict.fromkeys((columns.text, columns.key), "string")
-        sheet = library.read_excel(_path(file)).load_sheet(0, dtypes=as_text, schema_sample_rows=None)
-        table: pl.DataFrame = sheet.to_polars()
-    if table.width:
-        table = _chosen(file, table.lazy(), dict(table.schema), columns).collect()
-    if table.width > 1:
-        table = table.filter(~pl.all_horizontal(pl.all().is_null()))
-    for part in table.iter_slices(_MOST_ROWS):
-        yield from _rows(part, columns)
+def table_rows(file: File, table: pl.DataFrame, columns: Columns) -> Iterator[Row]:
+    """Rows of a table in memory, as those of a Parquet file."""
+    yield from _rows(_chosen(file, table.lazy(), dict(table.schema), columns).collect(), columns)
 
 
 def _path(file: File) -> str:

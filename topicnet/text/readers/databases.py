@@ -18,6 +18,7 @@ from topicnet.text.readers.open_text import File, installed
 
 _MOST_ROWS = 256  # fetched at a time
 _MOST_EXACT = 2**53  # beyond it a float is no exact number
+_NO_SCALARS = (bytes, bytearray, list, dict, tuple)
 _MOST_LISTED = 20  # tables, in a message
 _SQLITE, _DUCKDB = b"SQLite format 3\0", b"DUCK"  # at the start of a file, and from its ninth byte
 _READS = frozenset(
@@ -124,9 +125,8 @@ def _rows(file: File, columns: Columns, names: list[str], records: Records) -> I
             continue
         file.log.n_bytes += len(text)
         key = None if key_at is None else _text(record[key_at])
-        yield LONE_SURROGATE.sub("\ufffd", key or ""), text, {
-            name: _cell(record[i]) for name, i in others.items() if not isinstance(record[i], bytes | list | dict | tuple)
-        }
+        cells = {name: _cell(record[i]) for name, i in others.items() if not isinstance(record[i], _NO_SCALARS)}
+        yield LONE_SURROGATE.sub("\ufffd", key or ""), text, cells
 
 
 def _text(cell: Any) -> str | None:
@@ -137,11 +137,11 @@ def _text(cell: Any) -> str | None:
         return ""
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < _MOST_EXACT:
         return str(int(cell))
-    return None if isinstance(cell, bytes | list | dict | tuple) else str(cell)
+    return None if isinstance(cell, _NO_SCALARS) else str(cell)
 
 
 def _fault(text: str | None, column: str) -> str | None:
-    if text is None or text.isascii() and len(text) <= MOST_CELL_BYTES:
+    if text is None or (text.isascii() and len(text) <= MOST_CELL_BYTES):
         return None
     if len(text) > MOST_CELL_BYTES:
         return f"more than {MOST_CELL_BYTES >> 20} MB in the column {column!r}"
@@ -195,7 +195,9 @@ def _is_alone(path: Path) -> bool:
 
 def _sqlite_tables(connection: sqlite3.Connection) -> tuple[dict[str, str], dict[str, str]]:
     """Queries that read the tables, in the order of their row ids, and the views."""
-    kinds = "select name, type, wr from pragma_table_list where schema = 'main' and type in ('table', 'view', 'virtual')"
+    kinds = (
+        "select name, type, wr from pragma_table_list where schema = 'main' and type in ('table', 'view', 'virtual')"
+    )
     try:
         found = connection.execute(kinds).fetchall()
     except sqlite3.OperationalError:  # SQLite before 3.37
@@ -232,11 +234,13 @@ def _sqlite_errors(file: File) -> Iterator[None]:
         reason = shown(str(error))
         if "not authorized" in reason or "one statement" in reason or "prohibited" in reason:
             raise CorpusError(
-                f"the query on {file.name} may do more than read ({reason}), expected one SELECT statement. Check --query"
+                f"the query on {file.name} may do more than read ({reason}), expected one SELECT statement. Check"
+                " --query"
             ) from error
         if "too big" in reason:
             raise CorpusError(
-                f"{file.name} has a cell of more than {MOST_CELL_BYTES >> 20} MB, expected texts. Leave it out with --query"
+                f"{file.name} has a cell of more than {MOST_CELL_BYTES >> 20} MB, expected texts. Leave it out with"
+                " --query"
             ) from error
         if isinstance(error, sqlite3.OperationalError) and file.options.query is not None:
             raise CorpusError(f"cannot run the query on {file.name} ({reason}). Check --query") from error

@@ -94,6 +94,7 @@ class Columns:
 
     text: str = "text"
     id: str | None = None
+    kept: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -132,7 +133,9 @@ class ReadingOptions:
     skip_rows : int
         Rows before the header to pass over.
     header_row : int, optional
-        Row that holds the header, from 1; what comes before it is passed over.
+        Row that holds the header, from 1, or 0 where there is none; what comes before it is passed over.
+    kept : tuple of str
+        Columns the user has named besides the text and the id.
     """
 
     text_column: str = "text"
@@ -145,11 +148,12 @@ class ReadingOptions:
     table: str | None = None
     skip_rows: int = 0
     header_row: int | None = None
+    kept: tuple[str, ...] = ()
 
     @property
     def columns(self) -> Columns:
         """The columns that hold the text and the id."""
-        return Columns(self.text_column, self.id_column)
+        return Columns(self.text_column, self.id_column, self.kept)
 
 
 def no_column(where: str, names: Iterable[str], columns: Columns) -> CorpusError:

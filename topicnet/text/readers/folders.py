@@ -15,15 +15,16 @@ from topicnet.text.readers.open_text import COMPRESSIONS, File, reading
 
 ENDINGS = {
     ".txt": "txt", ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".mallet": "mallet",
-    ".parquet": "parquet", ".xlsx": "xlsx", ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite",
-    ".duckdb": "duckdb", ".ris": "ris", ".nbib": "pubmed",
+    ".parquet": "parquet", ".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "xls", ".xlsb": "xlsb", ".ods": "ods",
+    ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".duckdb": "duckdb", ".ris": "ris", ".nbib": "pubmed",
     ".pdf": "pdf", ".docx": "docx",
 }  # fmt: skip
-_TYPED = ("parquet", "xlsx", "sqlite", "duckdb", *OFFICE)  # compressed inside
+_TYPED = ("parquet", "xlsx", "xls", "xlsb", "ods", "sqlite", "duckdb", *OFFICE)  # compressed inside
 DOCUMENTS = ("txt", *OFFICE)  # formats whose files are a document each in a folder
 _COMPRESSED = ", ".join(ending for ending, kind in ENDINGS.items() if kind not in _TYPED)
 KNOWN = (
-    f"{_COMPRESSED} (each also with .gz or .zst), .parquet, .xlsx, a folder of .txt files or of tables, "
+    f"{_COMPRESSED} (each also with .gz or .zst), {', '.join(one for one in ENDINGS if ENDINGS[one] in _TYPED)},"
+    " a folder of .txt, .pdf and .docx files or of tables, "
     "a pattern such as *.csv, or - for standard input"
 )
 
@@ -84,9 +85,9 @@ def files_of_folder(folder: Path, file_format: str | None) -> tuple[str, list[tu
     name = shown(str(folder))
     if texts and tables:
         raise CorpusError(
-            f"{name} holds {len(texts)} {texts[0][1].suffix} file(s), such as {shown(texts[0][0])}, and {len(tables)} table(s), such as"
-            f" {shown(tables[0][0])}, expected one kind. Name the files with a pattern, such as '{name}/*.csv', or"
-            " their format with --format"
+            f"{name} holds {len(texts)} {texts[0][1].suffix} file(s), such as {shown(texts[0][0])}, and {len(tables)}"
+            f" table(s), such as {shown(tables[0][0])}, expected one kind. Name the files with a pattern, such as"
+            f" '{name}/*.csv', or their format with --format"
         )
     if not texts and not tables:
         raise CorpusError(

@@ -13,6 +13,7 @@ from topicnet.text.readers.open_text import File, reading
 
 MOST_CELL_BYTES = 1 << 28  # of a cell, and of a page
 MOST_PART_BYTES = 1 << 31  # of a part of a workbook or a document: a sheet, its strings
+MOST_CELLS = 1 << 27  # that the rows and columns of a sheet span
 MOST_GROUP_BYTES = 1 << 33  # of a row group
 _MOST_PARTS = 50_000  # of an archive
 
@@ -34,7 +35,9 @@ def regular_file(file: File) -> Path:
     return file.path
 
 
-def check_archive(file: File, path: Path, kind: str, most_bytes: int = MOST_PART_BYTES, remedy: str = "Save it as CSV") -> None:
+def check_archive(
+    file: File, path: Path, kind: str, most_bytes: int = MOST_PART_BYTES, remedy: str = "Save it as CSV"
+) -> None:
     """Raise CorpusError for what is no zip archive, and for one whose directory promises more than a part may hold.
 
     Only the directory is read, so that an archive of any size is judged at once.

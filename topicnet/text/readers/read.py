@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 
 from topicnet.errors import CorpusError, InputError
-from topicnet.text.readers.columnar import parquet_rows, xlsx_rows
+from topicnet.text.readers.columnar import parquet_rows
 from topicnet.text.readers.databases import database_rows
 from topicnet.text.readers.delimited import csv_rows, tsv_rows
 from topicnet.text.readers.documents import Columns, Documents, ReadingLog, ReadingOptions, Row, Value, shown
@@ -32,6 +32,7 @@ from topicnet.text.readers.jsonl import json_rows
 from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis, mallet_rows, octis_rows, octis_vocabulary
 from topicnet.text.readers.open_text import File, check_encoding, reading
 from topicnet.text.readers.tagged_records import pubmed_rows, ris_rows, wos_rows
+from topicnet.text.readers.workbooks import WORKBOOKS, workbook_rows
 
 __all__ = [
     "Documents", "FORMATS", "ReadingLog", "ReadingOptions", "Value", "octis_vocabulary", "read_documents",
@@ -52,7 +53,7 @@ _READERS: dict[str, Callable[[File, Columns], Iterator[Row]]] = {
     "tsv": tsv_rows,
     "jsonl": json_rows,
     "parquet": parquet_rows,
-    "xlsx": xlsx_rows,
+    **dict.fromkeys(WORKBOOKS, workbook_rows),
     "sqlite": database_rows,
     "duckdb": database_rows,
     "wos": wos_rows,
@@ -64,8 +65,8 @@ _READERS: dict[str, Callable[[File, Columns], Iterator[Row]]] = {
     "octis": lambda file, _: octis_rows(file),
 }
 FORMATS = tuple(_READERS)
-_WORKBOOKS, _DATABASES = ("xlsx", "xls", "xlsb", "ods"), ("sqlite", "duckdb")
-_OPTIONS_OF = {"sheet": _WORKBOOKS, "query": _DATABASES, "table": _DATABASES}
+_DATABASES = ("sqlite", "duckdb")
+_OPTIONS_OF = {"sheet": WORKBOOKS, "query": _DATABASES, "table": _DATABASES}
 
 
 def read_documents(

@@ -202,7 +202,7 @@ def _records(file: File, layout: _Layout) -> Iterator[_Record]:
             continue
         if file.skips and (why := file.fault(line)):
             record.fault = record.fault or f"{why} on line {number}"
-        if tag == layout.end and tag or (not value and not tag and not layout.end):
+        if (tag == layout.end and tag) or (not value and not tag and not layout.end):
             yield from _closed(file, record, layout, at_end=True)
             record = None
         elif not record.fault:
