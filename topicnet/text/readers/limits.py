@@ -13,7 +13,7 @@ from topicnet.text.readers.open_text import File, reading
 
 MOST_CELL_BYTES = 1 << 28  # of a cell, and of a page
 MOST_PART_BYTES = 1 << 31  # of a part of a workbook or a document: a sheet, its strings
-MOST_CELLS = 1 << 27  # that the rows and columns of a sheet span
+MOST_CELLS = 1 << 26  # that the rows and columns of a sheet span
 MOST_GROUP_BYTES = 1 << 33  # of a row group
 _MOST_PARTS = 50_000  # of an archive
 

@@ -22,6 +22,7 @@ from topicnet.text.readers.documents import Columns
 from topicnet.text.readers.limits import MOST_CELL_BYTES, MOST_CELLS
 
 _CHUNK_BYTES = 1 << 20
+_MOST_ROWS = 50  # below the header, in which the columns are looked for
 _MOST_HEADER_BYTES = 1 << 24  # of the parts that list the sheets
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _ERROR = re.compile(rb"""<(?:\w+:)?c\s[^<>]*?\bt=["']e["']""")
@@ -41,6 +42,7 @@ class _Sheet:
     header: list[str]
     first_row: int
     table: Any
+    row: int | None = None  # another that holds the columns, from 1
 
 
 @dataclass
@@ -82,7 +84,8 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     scanned = _scan(request["path"], parts[sheet.name]) if sheet.name in parts else _Scan()
     sheet.table.slice(sheet.first_row).write_ipc(request["out"])
     return answer | {
-        "sheet": sheet.name, "header": sheet.header, "n_errors": scanned.n_errors, "example": scanned.example,
+        "sheet": sheet.name, "header": sheet.header, "row": sheet.row,
+        "n_errors": scanned.n_errors, "example": scanned.example,
     }  # fmt: skip
 
 
@@ -118,23 +121,28 @@ def _load(book: Any, name: str, request: dict[str, Any]) -> tuple[_Sheet, bool]:
     """The cells of a sheet as text: whole numbers without decimals, errors as missing cells."""
     loaded = book.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
     table = loaded.to_polars()
-    if request["header_row"] == 0:
-        header, first_row = [str(i) for i in range(1, table.width + 1)], request["skip_rows"]
-    else:
-        row = _header_row(table, request["skip_rows"], request["header_row"])
-        header = [] if row is None else ["" if cell is None else cell for cell in table.row(row)]
-        first_row = 0 if row is None else row + 1
-    return _Sheet(name, header, first_row, table), loaded.visible == "visible"
+    columns, skip_rows, header_row = Columns(**request["columns"]), request["skip_rows"], request["header_row"]
+    if header_row == 0:
+        return _Sheet(name, [str(i) for i in range(1, table.width + 1)], skip_rows, table), loaded.visible == "visible"
+    row = next((i for i in range(skip_rows, table.height) if not _is_blank(table, i)), table.height)
+    row = row if header_row is None else header_row - 1
+    if table.height and row >= table.height:
+        raise _RefusedError(
+            f"the sheet {name!r} ends with row {table.height}, expected a header after it. Check --header-row and"
+            " --skip-rows"
+        )
+    header = _names(table, row) if table.height else []
+    looked_at = range(row + 1, min(row + 1 + _MOST_ROWS, table.height)) if not columns.are_in(header) else ()
+    other = next((i + 1 for i in looked_at if columns.are_in(_names(table, i))), None)
+    return _Sheet(name, header, row + 1, table, other), loaded.visible == "visible"
 
 
-def _header_row(table: Any, skip_rows: int, header_row: int | None) -> int | None:
-    """The row that was named, or the first that is not blank."""
-    if header_row is not None:
-        return header_row - 1 if header_row <= table.height else None
-    for row in range(skip_rows, table.height):
-        if any(cell is not None for cell in table.row(row)):
-            return row
-    return None
+def _is_blank(table: Any, row: int) -> bool:
+    return all(cell is None for cell in table.row(row))
+
+
+def _names(table: Any, row: int) -> list[str]:
+    return ["" if cell is None else cell for cell in table.row(row)]
 
 
 # --- the archive of an .xlsx file, before the library opens it ---
@@ -159,7 +167,9 @@ def _sheet_parts(path: str) -> dict[str, str]:
 def _tree(archive: zipfile.ZipFile, name: str) -> ElementTree.Element:
     try:
         if archive.getinfo(name).file_size > _MOST_HEADER_BYTES:
-            raise _RefusedError(f"{name} has more than {_MOST_HEADER_BYTES >> 20} MB")
+            raise _RefusedError(
+                f"{name} has more than {_MOST_HEADER_BYTES >> 20} MB, expected less. Save the sheet as CSV"
+            )
         return ElementTree.fromstring(archive.read(name))
     except (KeyError, ElementTree.ParseError):
         return ElementTree.Element("none")  # the library finds its own way, or refuses the file
@@ -187,7 +197,8 @@ def _scan(path: str, part: str) -> _Scan:
     n_columns = max((_number(column) for column in columns), default=0)
     if n_rows * n_columns > MOST_CELLS:
         raise _RefusedError(
-            f"{part} spans {n_rows:,} rows and {n_columns:,} columns, expected at most {MOST_CELLS:,} cells"
+            f"{part} spans {n_rows:,} rows and {n_columns:,} columns, expected at most {MOST_CELLS:,}"
+            " cells. Save the sheet as CSV"
         )
     return found
 
@@ -204,7 +215,7 @@ def _pieces(path: str, part: str) -> Iterator[bytes]:
                 n_left += len(chunk)
                 if n_left > MOST_CELL_BYTES:
                     raise _RefusedError(
-                        f"{part} has a cell of more than {MOST_CELL_BYTES / 1e6:,.0f} MB, expected shorter texts"
+                        f"{part} has a cell of more than {MOST_CELL_BYTES / 1e6:,.0f} MB, expected shorter texts. Mend it"
                     )
                 continue
             yield b"".join((*left, chunk[:cut]))

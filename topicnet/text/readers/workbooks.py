@@ -26,7 +26,7 @@ WORKBOOKS = ("xlsx", "xls", "xlsb", "ods")
 _ZIPPED = b"PK\3\4"
 _MOST_ROWS = 20_000  # handed on at a time
 _LEAST_MEMORY, _MOST_MEMORY = 1 << 30, 1 << 33  # bytes that the process may take
-_SECONDS = 900.0  # most that it may run
+_SECONDS = 600.0  # most that it may run
 _MOST_LISTED = 20  # sheets, in a message
 _NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$"
 _DAY, _MOMENT = r"^\d{4}-\d\d-\d\d 00:00:00$", r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"
@@ -78,7 +78,7 @@ def _read(file: File, path: Path, columns: Columns, out: Path) -> dict[str, Any]
             f"{file.name} is no readable Excel file ({shown(reason)}). Write it again, or name its format with --format"
         )
     if reason := answer.get("refused"):
-        raise CorpusError(f"{file.name}: {shown(reason)}. Save the sheet as CSV")
+        raise CorpusError(f"{file.name}: {shown(reason)}")
     if "sheet" not in answer and options.sheet is not None:
         raise CorpusError(
             f"no sheet {options.sheet!r} in {file.name}; it has: {_listed(answer['sheets'])}. Name one with --sheet"
@@ -117,6 +117,11 @@ def _names(file: File, answer: dict[str, Any], columns: Columns) -> list[str]:
     """Different names for the columns of the sheet that was read; notices of what the user should know about it."""
     header, sheet, sheets = answer["header"], answer["sheet"], answer["sheets"]
     if not columns.are_in(header):
+        if answer["row"] is not None:
+            raise CorpusError(
+                f"no column {columns.text!r} in the header of {file.name}, but in row {answer['row']} of the sheet"
+                f" {sheet!r}. Give --header-row {answer['row']}"
+            )
         where = file.name if len(sheets) == 1 else f"sheet {sheet!r} of {file.name} (its sheets: {_listed(sheets)})"
         raise no_column(where, [name for name in header if name], columns)
     for asked in (columns.text, columns.key, *columns.kept):
