@@ -215,7 +215,7 @@ def _pieces(path: str, part: str) -> Iterator[bytes]:
                 n_left += len(chunk)
                 if n_left > MOST_CELL_BYTES:
                     raise _RefusedError(
-                        f"{part} has a cell of more than {MOST_CELL_BYTES / 1e6:,.0f} MB, expected shorter texts. Mend it"
+                        f"{part} has a cell of more than {MOST_CELL_BYTES / 1e6:,.0f} MB, expected less. Shorten it"
                     )
                 continue
             yield b"".join((*left, chunk[:cut]))
