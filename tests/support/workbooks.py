@@ -85,3 +85,28 @@ def _cell(value: Any, column: int, row: int) -> str:
     if isinstance(value, Error):
         return f'<c {at} t="e"><v>{escape(value)}</v></c>'
     return f'<c {at} t="inlineStr"><is><t xml:space="preserve">{escape(value)}</t></is></c>'
+
+
+def write_ods(path: Path, rows: list[list[Any]]) -> Path:
+    """One OpenDocument sheet of text and numbers."""
+    schema = "urn:oasis:names:tc:opendocument:xmlns"
+    kind = "application/vnd.oasis.opendocument.spreadsheet"
+    cells = "".join(f"<table:table-row>{''.join(map(_ods_cell, row))}</table:table-row>" for row in rows)
+    parts = {
+        "mimetype": kind,
+        "META-INF/manifest.xml": f'<manifest:manifest xmlns:manifest="{schema}:manifest:1.0"><manifest:file-entry '
+        f'manifest:full-path="/" manifest:media-type="{kind}"/></manifest:manifest>',
+        "content.xml": f'<office:document-content xmlns:office="{schema}:office:1.0" xmlns:table="{schema}:table:1.0" '
+        f'xmlns:text="{schema}:text:1.0"><office:body><office:spreadsheet><table:table table:name="S">{cells}'
+        "</table:table></office:spreadsheet></office:body></office:document-content>",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return path
+
+
+def _ods_cell(value: Any) -> str:
+    if isinstance(value, str):
+        return f'<table:table-cell office:value-type="string"><text:p>{escape(value)}</text:p></table:table-cell>'
+    return f'<table:table-cell office:value-type="float" office:value="{value}"/>'

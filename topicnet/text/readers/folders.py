@@ -129,7 +129,7 @@ def _document(file: File, kind: str, scans: Scans) -> str | None:
         except CorpusError as error:
             if not file.skips or isinstance(error.__cause__, ImportError | OSError):
                 raise
-            file.log.skipped.add(file.name, str(error).removeprefix(f"{file.name} ").split(", expected")[0])
+            file.log.skipped.add(file.name, _reason(file, error))
             return None
         file.log.n_bytes += len(text)
         return text
@@ -139,6 +139,11 @@ def _document(file: File, kind: str, scans: Scans) -> str | None:
         file.log.skipped.add(file.name, why)
         return None
     return text
+
+
+def _reason(file: File, error: CorpusError) -> str:
+    """The part of a message that says what is wrong with a file."""
+    return str(error).removeprefix(f"{file.name} ").rsplit(". ", 1)[0].split(", expected")[0].removeprefix("is ")
 
 
 def office_rows(file: File, _: Columns) -> Iterator[Row]:

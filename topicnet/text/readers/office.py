@@ -96,7 +96,7 @@ def _pdf_text(file: File, path: Path, scans: Scans) -> str:
         except Exception as error:  # a damaged file makes the library raise anything
             raise _damaged(file, "PDF", error) from error
     scans.note(file.name, sum(not page.strip() for page in pages), len(pages))
-    return _HYPHEN.sub(_joined, "\n".join(page.strip("\n") for page in pages))
+    return _HYPHEN.sub(_joined, "\n".join(page.strip("\n") for page in pages)).strip("\n")
 
 
 def _open_pdf(file: File, library: Any, data: Any) -> Any:

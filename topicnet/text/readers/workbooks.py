@@ -23,7 +23,7 @@ from topicnet.text.readers.limits import check_archive, regular_file
 from topicnet.text.readers.open_text import File, installed
 
 WORKBOOKS = ("xlsx", "xls", "xlsb", "ods")
-_ZIPPED = b"PK\3\4"
+_ZIPPED, _OLD = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # the containers of new and old workbooks
 _MOST_ROWS = 20_000  # handed on at a time
 _LEAST_MEMORY, _MOST_MEMORY = 1 << 30, 1 << 33  # bytes that the process may take
 _SECONDS = 600.0  # most that it may run
@@ -62,9 +62,15 @@ def _read(file: File, path: Path, columns: Columns, out: Path) -> dict[str, Any]
         The workbook cannot be read, or has not the sheet or the column.
     """
     with path.open("rb") as data:
-        is_zip = data.read(4) == _ZIPPED
+        start = data.read(8)
+    is_zip = start.startswith(_ZIPPED)
     if is_zip:
         check_archive(file, path, "Excel")
+    elif not start.startswith(_OLD):
+        reason = "it is HTML" if start.lstrip().startswith(b"<") else "it is text or another kind of file"
+        raise CorpusError(
+            f"{file.name} is no readable Excel file ({reason}). Save it as .xlsx, or name its format with --format"
+        )
     options = file.options
     most_bytes = min(max(_LEAST_MEMORY, (available_memory() or _MOST_MEMORY) * 4 // 5), _MOST_MEMORY)
     request = {
