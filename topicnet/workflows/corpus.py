@@ -404,7 +404,7 @@ def _check_first(request: CorpusRequest, first_batches: list[Documents]) -> None
     source = request.source
     if not first_batches or not isinstance(source, TextFiles):
         return
-    if str(source.given).endswith((".csv", ".tsv", ".parquet", ".xlsx")):
+    if str(source.given).endswith((".csv", ".tsv", ".parquet", ".xlsx", ".xls", ".xlsb", ".ods")):
         found = dict.fromkeys(column for row in first_batches[0].metadata for column in row)
         check_columns(request.columns, list(found), f"the first {len(first_batches[0].ids):,} documents have")
 

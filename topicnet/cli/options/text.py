@@ -11,7 +11,8 @@ from topicnet.cli.options.shared import Overwrite, Quiet, TopOption, flag, group
 from topicnet.models.registry import REGISTRY, extra_units
 
 CORPUS_HELP = (
-    "A .txt (a document a line), .csv, .tsv, .jsonl, .parquet, .xlsx or .mallet file (text also as .gz or .zst),"
+    "A .txt (a document a line), .csv, .tsv, .jsonl, .parquet, .xlsx, .ods, .db, .sqlite, .duckdb, .ris or .mallet file"
+    " (text also as .gz or .zst), .pdf or .docx files (a document each),"
     " several files or a glob in quotes, a folder of them, counts"
     " (of `topicnet prepare`, .ldac, .mm, .npz, an OCTIS folder),"
     " - for standard input, or a name from `topicnet corpora`."

@@ -82,7 +82,9 @@ def read_documents(
     ----------
     source : str, Path, or a sequence of them
         ``.txt`` (a document a line), ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` or ``.mallet``, each also with
-        ``.gz`` or ``.zst``; ``.parquet``; ``.xlsx`` (its first sheet); a folder of ``.txt`` files (each a document),
+        ``.gz`` or ``.zst``; ``.parquet``; a workbook (``.xlsx``, ``.xls``, ``.xlsb``, ``.ods``); a database (``.db``,
+        ``.sqlite``, ``.duckdb``); tagged records (``.ris``, ``.nbib``); ``.pdf`` or ``.docx`` (each a document); a
+        folder of ``.txt`` files (each a document),
         of tables (read one after the other) or of OCTIS (``corpus.tsv`` beside ``vocabulary.txt``); a pattern such
         as ``posts/**/*.csv``, in sorted order; ``-`` for standard input (as ``.txt``). Several are one corpus.
     options : ReadingOptions, optional
