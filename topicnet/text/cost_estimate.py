@@ -20,7 +20,7 @@ from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import LONG_TEXT
 
 LOOKED_AT, CHARACTERS = 1_000, 20_000  # documents, and of each
-COMPRESSED = (".gz", ".zst", ".parquet", ".xlsx", ".xlsm", ".xlsb", ".ods", ".docx")
+COMPRESSED = (".gz", ".zst", ".parquet", ".xlsx", ".xlsm", ".xlsb", ".ods")
 PACKED = 3.0  # bytes of text to a byte of an archive that does not say
 GZIP_LIMIT = 2**32  # a gzip file's last four bytes hold the size of its text up to here
 # Measured on two cores beside the tokenizer: reading, coding, sorting and writing.

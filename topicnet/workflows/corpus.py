@@ -218,7 +218,9 @@ def resolve_source(config: FitConfig) -> NamedCorpus | TextFiles | Counts:
             return SavedCounts(Path(given))
         kind = None if given == "-" else bag_format(given, config.file_format)
         if kind is not None:
-            refuse_options(config, (*OF_COUNTING, "text_column", "id_column", "skip_bad_rows"), given)
+            refuse_options(
+                config, (*OF_COUNTING, "text_column", "id_column", "skip_bad_rows", "sheet", "query", "table"), given
+            )
             vocabulary = None if config.vocabulary is None else Path(config.vocabulary)
             return ForeignCounts(given, kind, vocabulary, config.encoding)
     return TextFiles(given, replace(reading_options(config), kept=kept_columns(config)))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from topicnet.errors import CorpusError
@@ -16,14 +15,14 @@ from topicnet.text.readers.in_memory import plain
 from topicnet.text.readers.limits import MOST_CELL_BYTES, regular_file
 from topicnet.text.readers.open_text import File, installed
 
+if TYPE_CHECKING:
+    import sqlite3
+
 _MOST_ROWS = 256  # fetched at a time
 _MOST_EXACT = 2**53  # beyond it a float is no exact number
 _NO_SCALARS = (bytes, bytearray, list, dict, tuple)
 _MOST_LISTED = 20  # tables, in a message
 _SQLITE, _DUCKDB = b"SQLite format 3\0", b"DUCK"  # at the start of a file, and from its ninth byte
-_READS = frozenset(
-    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
-)  # fmt: skip
 _LOCKED_DOWN = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -123,7 +122,6 @@ def _rows(file: File, columns: Columns, names: list[str], records: Records) -> I
                 )
             file.log.skipped.add(where, why)
             continue
-        file.log.n_bytes += len(text)
         key = None if key_at is None else _text(record[key_at])
         cells = {name: _cell(record[i]) for name, i in others.items() if not isinstance(record[i], _NO_SCALARS)}
         yield LONE_SURROGATE.sub("\ufffd", key or ""), text, cells
@@ -162,16 +160,17 @@ def _cell(cell: Any) -> Value:
 
 @contextmanager
 def _sqlite(file: File, path: Path) -> Iterator[_Database]:
+    library = installed("sqlite3", file.name, "a Python that has it")
     unchanged = _is_alone(path)
     before = path.stat()
     uri = f"file:{quote(str(path.absolute()))}?mode=ro{'&immutable=1' if unchanged else ''}"
-    with _sqlite_errors(file), closing(sqlite3.connect(uri, uri=True, check_same_thread=False)) as connection:
+    with _sqlite_errors(file, library), closing(library.connect(uri, uri=True, check_same_thread=False)) as connection:
         connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_CELL_BYTES)
+        connection.setlimit(library.SQLITE_LIMIT_LENGTH, MOST_CELL_BYTES)
         connection.execute("pragma trusted_schema = off")
         connection.execute("pragma cell_size_check = on")
-        tables, views = _sqlite_tables(connection)
-        connection.set_authorizer(_authorize)
+        tables, views = _sqlite_tables(library, connection)
+        connection.set_authorizer(_authorizer(library))
 
         def run(query: str) -> tuple[list[str], Records]:
             cursor = connection.execute(query)
@@ -193,14 +192,14 @@ def _is_alone(path: Path) -> bool:
     return header[18:20] == b"\2\2" and not (log.exists() and log.stat().st_size)
 
 
-def _sqlite_tables(connection: sqlite3.Connection) -> tuple[dict[str, str], dict[str, str]]:
+def _sqlite_tables(library: Any, connection: sqlite3.Connection) -> tuple[dict[str, str], dict[str, str]]:
     """Queries that read the tables, in the order of their row ids, and the views."""
     kinds = (
         "select name, type, wr from pragma_table_list where schema = 'main' and type in ('table', 'view', 'virtual')"
     )
     try:
         found = connection.execute(kinds).fetchall()
-    except sqlite3.OperationalError:  # SQLite before 3.37
+    except library.OperationalError:  # SQLite before 3.37
         found = connection.execute("select name, type, 0 from sqlite_master where type in ('table', 'view')").fetchall()
     tables: dict[str, str] = {}
     views: dict[str, str] = {}
@@ -218,19 +217,24 @@ def _sqlite_tables(connection: sqlite3.Connection) -> tuple[dict[str, str], dict
     return tables, views
 
 
-def _authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+def _authorizer(library: Any) -> Callable[..., int]:
     """Let a query read, and nothing else."""
-    if action == sqlite3.SQLITE_FUNCTION and second == "load_extension":
-        return sqlite3.SQLITE_DENY
-    own = action == sqlite3.SQLITE_PRAGMA and first == "data_version"  # asked by full-text search itself
-    return sqlite3.SQLITE_OK if action in _READS or own else sqlite3.SQLITE_DENY
+    reads = {library.SQLITE_SELECT, library.SQLITE_READ, library.SQLITE_FUNCTION, library.SQLITE_RECURSIVE}
+
+    def authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+        if action == library.SQLITE_FUNCTION and second == "load_extension":
+            return int(library.SQLITE_DENY)
+        own = action == library.SQLITE_PRAGMA and first == "data_version"  # asked by full-text search itself
+        return int(library.SQLITE_OK if action in reads or own else library.SQLITE_DENY)
+
+    return authorize
 
 
 @contextmanager
-def _sqlite_errors(file: File) -> Iterator[None]:
+def _sqlite_errors(file: File, library: Any) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, sqlite3.Warning) as error:
+    except (library.Error, library.Warning) as error:
         reason = shown(str(error))
         if "authoriz" in reason or "one statement" in reason or "prohibited" in reason:
             raise CorpusError(
@@ -242,7 +246,7 @@ def _sqlite_errors(file: File) -> Iterator[None]:
                 f"{file.name} has a cell of more than {MOST_CELL_BYTES >> 20} MB, expected texts. Leave it out with"
                 " --query"
             ) from error
-        if isinstance(error, sqlite3.OperationalError) and file.options.query is not None:
+        if isinstance(error, library.OperationalError) and file.options.query is not None:
             raise CorpusError(f"cannot run the query on {file.name} ({reason}). Check --query") from error
         raise CorpusError(
             f"{file.name} is no readable SQLite database ({reason}). Close the program that uses it, or copy it again"

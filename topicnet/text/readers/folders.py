@@ -131,7 +131,7 @@ def _document(file: File, kind: str, scans: Scans) -> str | None:
                 raise
             file.log.skipped.add(file.name, _reason(file, error))
             return None
-        file.log.n_bytes += len(text)
+        file.log.n_bytes += regular_file(file).stat().st_size
         return text
     text = "".join(file.chunks())
     why = file.fault(text) if file.skips else None
