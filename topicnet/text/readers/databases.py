@@ -234,7 +234,7 @@ def _authorizer(library: Any) -> Callable[..., int]:
 def _sqlite_errors(file: File, library: Any) -> Iterator[None]:
     try:
         yield
-    except (library.Error, library.Warning) as error:
+    except (library.Error, library.Warning, UnicodeDecodeError) as error:  # the last of the text of an error
         reason = shown(str(error))
         if "authoriz" in reason or "one statement" in reason or "prohibited" in reason:
             raise CorpusError(
