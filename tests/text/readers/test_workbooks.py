@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -241,8 +242,23 @@ def test_a_cell_or_a_part_over_the_limit_is_refused(tmp_path):
     assert f"would unfold to 3.0 GB ({SHEET}), expected at most 2.1 GB" in refusal(path)
 
 
-def test_a_library_that_ends_its_process_ends_in_one_line(tmp_path, monkeypatch):
+def test_too_little_memory_ends_in_one_line(tmp_path, monkeypatch):
     path = write_xlsx(tmp_path / "a.xlsx", [["text"], *([["some text"]] * 1000)])
     monkeypatch.setattr(workbooks, "_MOST_MEMORY", 1 << 12)
     monkeypatch.setattr(workbooks, "_LEAST_MEMORY", 1 << 12)
     assert "or needs more than 0.0 GB of memory (" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("status", "printed", "reason"),
+    [
+        (-6, b"memory allocation of 99 bytes failed\n", "memory allocation of 99 bytes failed"),
+        (-11, b"", "its process ended with status -11"),
+        (1, b"Traceback\nMemoryError\n", "MemoryError"),
+    ],
+)
+def test_a_library_that_ends_its_process_ends_in_one_line(tmp_path, monkeypatch, status, printed, reason):
+    path = write_xlsx(tmp_path / "a.xlsx", [["text"], ["a"]])
+    ended = subprocess.CompletedProcess([], status, b"", printed)
+    monkeypatch.setattr(workbooks.subprocess, "run", lambda *_, **__: ended)
+    assert f"of memory ({reason}). Save the sheet as CSV" in refusal(path)

@@ -91,8 +91,8 @@ def files_of_folder(folder: Path, file_format: str | None) -> tuple[str, list[tu
         )
     if not texts and not tables:
         raise CorpusError(
-            f"no .txt or .txt.gz files in {name}, expected one a document (or .pdf, .docx), nor tables"
-            f" ({_COMPRESSED[6:]}, .parquet, .xlsx). Check the folder"
+            f"no .txt or .txt.gz files in {name}, expected one a document, nor tables ({_COMPRESSED[6:]}, .parquet,"
+            " .xlsx), nor .pdf or .docx files. Check the folder"
         )
     return ("txt", texts) if texts else ("", tables)
 

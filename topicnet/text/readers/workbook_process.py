@@ -63,6 +63,8 @@ def main() -> None:
         answer = {"refused": str(error)}
     except (SystemExit, KeyboardInterrupt):
         raise
+    except MemoryError:
+        sys.exit("memory allocation failed")
     except BaseException as error:  # a panic of the library is no Exception
         answer = {"damaged": str(error).split("\n")[0] or type(error).__name__}
     json.dump(answer, sys.stdout)
