@@ -53,7 +53,12 @@ _READERS: dict[str, Callable[[File, Columns], Iterator[Row]]] = {
     "tsv": tsv_rows,
     "jsonl": json_rows,
     "parquet": parquet_rows,
-    **dict.fromkeys(WORKBOOKS, workbook_rows),
+    "xlsx": workbook_rows,
+    "mallet": lambda file, _: mallet_rows(file),
+    "octis": lambda file, _: octis_rows(file),
+    "xls": workbook_rows,
+    "xlsb": workbook_rows,
+    "ods": workbook_rows,
     "sqlite": database_rows,
     "duckdb": database_rows,
     "wos": wos_rows,
@@ -61,8 +66,6 @@ _READERS: dict[str, Callable[[File, Columns], Iterator[Row]]] = {
     "pubmed": pubmed_rows,
     "pdf": office_rows,
     "docx": office_rows,
-    "mallet": lambda file, _: mallet_rows(file),
-    "octis": lambda file, _: octis_rows(file),
 }
 FORMATS = tuple(_READERS)
 _DATABASES = ("sqlite", "duckdb")
