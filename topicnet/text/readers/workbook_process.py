@@ -74,41 +74,43 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     import fastexcel
 
     parts = _sheet_parts(request["path"]) if request["is_zip"] else {}
-    for part in parts.values():  # before the library opens the file
-        _scan(request["path"], part)
+    scans = {name: _scan(request["path"], part) for name, part in parts.items()}  # before the library opens the file
     _limit_memory(request["most_bytes"])
     book = fastexcel.read_excel(request["path"])
     names = list(book.sheet_names)
-    sheet, is_hidden = _chosen(book, names, request)
-    answer: dict[str, Any] = {"sheets": names, "hidden": is_hidden}
+    sheet = _chosen(book, names, request)
     if sheet is None:
-        return answer
-    scanned = _scan(request["path"], parts[sheet.name]) if sheet.name in parts else _Scan()
+        return {"sheets": names}
+    if not sheet.header and sheet.table.height:
+        raise _RefusedError(
+            f"the sheet {sheet.name!r} ends with row {sheet.table.height}, expected a header after it. Check"
+            " --header-row and --skip-rows"
+        )
+    scan = scans.get(sheet.name, _Scan())
     sheet.table.slice(sheet.first_row).write_ipc(request["out"])
-    return answer | {
-        "sheet": sheet.name, "header": sheet.header, "row": sheet.row,
-        "n_errors": scanned.n_errors, "example": scanned.example,
+    return {
+        "sheets": names, "sheet": sheet.name, "header": sheet.header, "row": sheet.row,
+        "n_errors": scan.n_errors, "example": scan.example,
     }  # fmt: skip
 
 
-def _chosen(book: Any, names: list[str], request: dict[str, Any]) -> tuple[_Sheet | None, list[str]]:
-    """The sheet that was asked for, or the first that is not hidden and has the columns, or the first of all."""
+def _chosen(book: Any, names: list[str], request: dict[str, Any]) -> _Sheet | None:
+    """The sheet that was asked for, or the first that is not hidden and has the columns.
+
+    Where none has them, one that has them in another row, or that is not empty, or the first.
+    """
     columns, asked = Columns(**request["columns"]), request["sheet"]
     if asked is not None:
         found = _named(names, asked)
-        return (None if found is None else _load(book, found, request)[0]), []
-    first, hidden = None, []
+        return None if found is None else _load(book, found, request)[0]
+    other: _Sheet | None = None
     for name in names:
         sheet, is_visible = _load(book, name, request)
-        if not is_visible:
-            hidden.append(name)
-            continue
-        if columns.are_in(sheet.header):
-            return sheet, hidden
-        first = first or (sheet if sheet.header else None)
-    if first is None and names:
-        first = _load(book, names[0], request)[0]
-    return first, hidden
+        if is_visible and columns.are_in(sheet.header):
+            return sheet
+        if is_visible and (other is None or (other.row is None and sheet.row is not None) or not other.header):
+            other = sheet
+    return _load(book, names[0], request)[0] if other is None and names else other
 
 
 def _named(names: list[str], asked: str | int) -> str | None:
@@ -128,12 +130,7 @@ def _load(book: Any, name: str, request: dict[str, Any]) -> tuple[_Sheet, bool]:
         return _Sheet(name, [str(i) for i in range(1, table.width + 1)], skip_rows, table), loaded.visible == "visible"
     row = next((i for i in range(skip_rows, table.height) if not _is_blank(table, i)), table.height)
     row = row if header_row is None else header_row - 1
-    if table.height and row >= table.height:
-        raise _RefusedError(
-            f"the sheet {name!r} ends with row {table.height}, expected a header after it. Check --header-row and"
-            " --skip-rows"
-        )
-    header = _names(table, row) if table.height else []
+    header = _names(table, row) if row < table.height else []
     looked_at = range(row + 1, min(row + 1 + _MOST_ROWS, table.height)) if not columns.are_in(header) else ()
     other = next((i + 1 for i in looked_at if columns.are_in(_names(table, i))), None)
     return _Sheet(name, header, row + 1, table, other), loaded.visible == "visible"
