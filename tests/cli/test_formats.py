@@ -319,7 +319,7 @@ def test_doubled_ids_are_told_and_every_document_has_its_row(warm: Warm, tmp_pat
 REFUSED: dict[str, tuple[list[str], str]] = {
     "no file matches": (["none*.csv"], "no file matches none*.csv"),
     "one of several is missing": (["comma.csv", "none.csv"], "none.csv"),
-    "a run of the wrong format": (["comma.csv", "--format", "docx"], "'docx'"),
+    "a run of the wrong format": (["comma.csv", "--format", "rtf"], "'rtf'"),
     "csv called Parquet": (["comma.csv", "--format", "parquet"], "no readable Parquet"),
     "csv called Excel": (["comma.csv", "--format", "xlsx"], "no readable Excel"),
     "csv called Matrix Market": (["comma.csv", "--format", "mm", "--vocabulary", "words.txt"], "comma.csv"),
@@ -336,7 +336,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "a broken quote": (["quote.csv"], "line 3"),
     "wrong bytes": (["latin.csv"], "--encoding"),
     "NUL bytes": (["nul.jsonl"], "NUL"),
-    "an unknown ending": (["notes.docx"], "--format"),
+    "an unknown ending": (["notes.rtf"], "--format"),
     "a column of nulls": (["nulls.parquet"], "none of the 2 documents"),
     "only stop words": (["stop.txt"], "none of the 2 documents"),
     "only emoji": (["emoji.txt"], "none of the 2 documents"),
@@ -358,7 +358,7 @@ def broken(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "quote.csv").write_text('id,text\n1,planet\n2,"orbit\n3,rocket\n')
     (folder / "latin.csv").write_bytes("id,text\n1,état\n".encode("latin-1"))
     (folder / "nul.jsonl").write_bytes(b'{"text": "a\0b"}\n')
-    (folder / "notes.docx").write_text("planet")
+    (folder / "notes.rtf").write_text("planet")
     pl.DataFrame({"text": [None, None]}).write_parquet(folder / "nulls.parquet")
     (folder / "stop.txt").write_text("the and of\nthis is that\n")
     (folder / "emoji.txt").write_text("😀 👍🏽\n🚀🚀\n", "utf-8")

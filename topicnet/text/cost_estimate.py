@@ -20,6 +20,7 @@ from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import LONG_TEXT
 
 LOOKED_AT, CHARACTERS = 1_000, 20_000  # documents, and of each
+COMPRESSED = (".gz", ".zst", ".parquet", ".xlsx", ".xlsm", ".xlsb", ".ods")
 PACKED = 3.0  # bytes of text to a byte of an archive that does not say
 GZIP_LIMIT = 2**32  # a gzip file's last four bytes hold the size of its text up to here
 # Measured on two cores beside the tokenizer: reading, coding, sorting and writing.
@@ -123,4 +124,4 @@ def _unpacked(path: Path) -> int:
             file.seek(-4, 2)
             said = int(np.frombuffer(file.read(4), dtype="<u4")[0])
         return said if size / 2 <= said <= 50 * size else round(PACKED * size)  # of several members, the last one's
-    return round(PACKED * size) if kind in (".gz", ".zst", ".parquet", ".xlsx") else size
+    return round(PACKED * size) if kind in COMPRESSED else size

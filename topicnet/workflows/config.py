@@ -44,6 +44,11 @@ class FitConfig(BaseModel):
     encoding: str = "utf-8"
     file_format: str | None = None
     skip_bad_rows: bool = False
+    sheet: str | int | None = None
+    query: str | None = None
+    table: str | None = None
+    skip_rows: int = Field(default=0, ge=0)
+    header_row: int | None = Field(default=None, ge=0)
     min_df: int | float | None = None
     max_df: int | float | None = None
     max_vocab: int = Field(default=20_000, ge=1)

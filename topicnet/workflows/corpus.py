@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -223,10 +223,12 @@ def resolve_source(config: FitConfig) -> NamedCorpus | TextFiles | Counts:
             return SavedCounts(Path(given))
         kind = None if given == "-" else bag_format(given, config.file_format)
         if kind is not None:
-            refuse_options(config, (*OF_COUNTING, "text_column", "id_column", "skip_bad_rows"), given)
+            refuse_options(
+                config, (*OF_COUNTING, "text_column", "id_column", "skip_bad_rows", "sheet", "query", "table"), given
+            )
             vocabulary = None if config.vocabulary is None else Path(config.vocabulary)
             return ForeignCounts(given, kind, vocabulary, config.encoding)
-    return TextFiles(given, reading_options(config))
+    return TextFiles(given, replace(reading_options(config), kept=kept_columns(config)))
 
 
 def kept_columns(config: FitConfig) -> tuple[str, ...]:
@@ -430,7 +432,7 @@ def _check_first(request: CorpusRequest, first_batches: list[Documents]) -> None
     source = request.source
     if not first_batches or not isinstance(source, TextFiles):
         return
-    if str(source.given).endswith((".csv", ".tsv", ".parquet", ".xlsx")):
+    if str(source.given).endswith((".csv", ".tsv", ".parquet", ".xlsx", ".xls", ".xlsb", ".ods")):
         found = dict.fromkeys(column for row in first_batches[0].metadata for column in row)
         check_columns(request.columns, list(found), f"the first {len(first_batches[0].ids):,} documents have")
 

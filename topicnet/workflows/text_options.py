@@ -24,7 +24,7 @@ OF_CHOOSING = ("phrases", "stop_words", "add_stop_words", "min_df", "max_df", "m
 OF_COUNTING = (
     "lang", "tokenizer", "lemmatize", *OF_CHOOSING, "drop_urls", "drop_emails", "strip_html", "keep_numbers",
 )  # fmt: skip
-OF_READING = tuple(one.name for one in fields(ReadingOptions))
+OF_READING = tuple(one.name for one in fields(ReadingOptions) if one.name in FitConfig.model_fields)
 
 Words = str | tuple[str, ...] | None  # the name of a file of words, the words themselves, or none
 

@@ -1,10 +1,9 @@
-"""Parquet in slices and the first sheet of a workbook: typed columns as documents."""
+"""Parquet in slices: typed columns as documents."""
 
 from __future__ import annotations
 
 import datetime
 import decimal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests.support.examples import examples
 from tests.support.readers import anything, numbers, read, refusal
-from tests.support.workbooks import write_xlsx
 from topicnet.text.readers import columnar
+from topicnet.text.readers.parquet_footer import read_footer
 from topicnet.text.readers.read import Documents, read_documents
 
 
@@ -148,56 +147,50 @@ def test_a_damaged_parquet_file_is_refused(tmp_path, damage):
     assert f"{path} is no readable Parquet file (" in refusal(path)
 
 
-# --- workbooks ---
+# --- what a file may unfold to ---
 
 
-def test_a_sheet_becomes_documents(tmp_path):
-    rows = [["id", "text", "n", "empty"], [1, "a\nb", 2.5, None], [2.0, 5, 3, None], ["k", None, None, None]]
-    docs = read(write_xlsx(tmp_path / "a.xlsx", rows))
-    assert docs.ids == ["1", "2", "k"]
-    assert docs.texts == ["a\nb", "5", ""]
-    assert docs.metadata == [{"n": 2.5, "empty": None}, {"n": 3.0, "empty": None}, {"n": None, "empty": None}]
+def test_the_footer_states_rows_and_the_largest_group(tmp_path):
+    columns = {"text": ["some text"] * 90 + ["a" * 5000] * 10, "list": [[1, 2]] * 100, "f": [0.5] * 100}
+    footer = read_footer(parquet(tmp_path / "a.parquet", columns, row_group_size=10))
+    assert footer is not None
+    assert footer.n_rows == 100
+    alone = read_footer(parquet(tmp_path / "b.parquet", {name: cells[90:] for name, cells in columns.items()}))
+    assert alone is not None
+    assert footer.largest_group == alone.largest_group > 0
 
 
-def test_the_columns_of_a_sheet_can_be_named(tmp_path):
-    path = write_xlsx(tmp_path / "a.xlsx", [["id", "body", "key"], [1, "a", 7], [2, "b", None]])
-    docs = read(path, text_column="body", id_column="key")
-    assert docs == Documents(["7", "2"], ["a", "b"], [{"id": 1.0}, {"id": 2.0}])
-    assert refusal(path) == f"no column 'text' in {path}; it has: id, body, key. Name one with --text-column"
+@pytest.mark.parametrize(
+    ("limit", "value", "message"),
+    [
+        ("MOST_GROUP_BYTES", 10, "has a row group of 0.0 GB, expected at most"),
+        ("_MANY_ROWS", 10, "states 2,000,000 rows, expected at most"),
+        ("_MUCH_TEXT", 10, "of text, expected at most 1 times its size. Drop the repeated rows"),
+    ],
+)
+def test_a_file_that_unfolds_to_too_much_is_refused(tmp_path, monkeypatch, limit, value, message):
+    monkeypatch.setattr(columnar, limit, value)
+    monkeypatch.setattr(columnar, "_MOST_TIMES", 1)
+    text = "a" * 10_000 if limit == "_MUCH_TEXT" else ""
+    n_rows = 4_000 if limit == "_MUCH_TEXT" else 2_000_000
+    path = tmp_path / "a.parquet"
+    pl.select(text=pl.repeat(text, n_rows)).write_parquet(path)
+    refused = refusal(path)
+    assert f"{path} " in refused
+    assert message in refused
 
 
-def test_blank_rows_of_a_sheet_are_skipped_but_in_one_column(tmp_path):
-    blank = [None, None]
-    rows = [blank, ["text", "n"], ["a", 1], blank, [" ", 2], ["b", None], blank]
-    assert read(write_xlsx(tmp_path / "a.xlsx", rows)).texts == ["a", " ", "b"]
-    assert read(write_xlsx(tmp_path / "b.xlsx", [["text"], ["a"], [None], ["b"]])).texts == ["a", "", "b"]
-
-
-@pytest.mark.parametrize("rows", [[], [["text"]], [["text", "n"]]])
-def test_a_sheet_without_rows_yields_nothing(tmp_path, rows):
-    assert list(read_documents(write_xlsx(tmp_path / "a.xlsx", rows))) == []
-
-
-@given(st.lists(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=9), max_size=8))
-@examples(30)
-def test_rows_of_a_sheet_come_back_as_written(tmp_path_factory, texts):
-    rows = [["text", "n"], *([text, i] for i, text in enumerate(texts))]
-    assert read(write_xlsx(tmp_path_factory.mktemp("xlsx") / "a.xlsx", rows)).texts == texts
-
-
-def test_what_the_library_logs_is_not_shown(tmp_path, capfd, caplog):
-    read(write_xlsx(tmp_path / "a.xlsx", [["text", "empty"], ["a", None]]))
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize("damage", [lambda d: b"", lambda d: b"PK\3\4", lambda d: d[:-30], lambda d: b"text\na\n"])
-def test_a_damaged_workbook_is_refused(tmp_path, damage):
-    path = write_xlsx(tmp_path / "a.xlsx", [["text"], ["a"]])
-    path.write_bytes(damage(path.read_bytes()))
-    assert f"{path} is no readable Excel file (" in refusal(path)
-
-
-def test_without_fastexcel_the_message_says_what_to_install(tmp_path, monkeypatch):
-    path = write_xlsx(tmp_path / "a.xlsx", [["text"], ["a"]])
-    monkeypatch.setitem(sys.modules, "fastexcel", None)
-    assert refusal(path) == f"cannot read {path} without fastexcel: install fastexcel"
+@given(st.lists(st.tuples(st.integers(1, 250), st.integers(0, 255)), min_size=1, max_size=3))
+@examples(40)
+def test_a_changed_footer_is_read_or_refused(tmp_path_factory, changes):
+    path = parquet(tmp_path_factory.mktemp("pq") / "a.parquet", {"text": ["a", "b"], "n": [1, 2]})
+    data = bytearray(path.read_bytes())
+    for place, byte in changes:
+        data[-min(place, len(data))] = byte
+    path.write_bytes(data)
+    try:
+        footer = read_footer(path)
+    except ValueError:
+        assert "is no readable Parquet file (" in refusal(path)
+    else:
+        assert footer is None or min(footer.n_rows, footer.largest_group) >= 0

@@ -603,7 +603,8 @@ def test_a_blank_line_of_a_one_column_table_is_an_empty_document(tmp_path):
 
 
 def test_the_formats_are_those_that_were_promised():
-    assert FORMATS == ("txt", "csv", "tsv", "jsonl", "parquet", "xlsx", "mallet", "octis")
+    assert FORMATS[:8] == ("txt", "csv", "tsv", "jsonl", "parquet", "xlsx", "mallet", "octis")
+    assert FORMATS[8:] == ("xls", "xlsb", "ods", "sqlite", "duckdb", "wos", "ris", "pubmed", "pdf", "docx")
 
 
 @pytest.mark.parametrize(
@@ -624,7 +625,7 @@ def test_a_format_can_be_named_whatever_the_ending(tmp_path, monkeypatch, file_f
     assert read("-", file_format=file_format).texts == [text]
 
 
-@pytest.mark.parametrize("file_format", ["parquet", "xlsx"])
+@pytest.mark.parametrize("file_format", ["parquet", "xlsx", "ods", "sqlite", "duckdb", "pdf", "docx"])
 def test_a_format_that_needs_a_file_refuses_standard_input(monkeypatch, file_format):
     monkeypatch.setattr(sys, "stdin", stdin_of(b""))
     assert "standard input was given, expected a file" in refusal("-", file_format=file_format)

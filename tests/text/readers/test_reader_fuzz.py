@@ -121,7 +121,7 @@ def workbook(folder: Path) -> bytes:
 
 
 @given(st.integers(0, 4000), st.binary(min_size=1, max_size=3), st.booleans())
-@examples(30)
+@examples(16)
 def test_a_changed_workbook_is_read_or_refused(folder, workbook, place, put, cut):
     place %= len(workbook)
     path = folder / "c.xlsx"

@@ -11,12 +11,16 @@ from topicnet.cli.options.shared import Overwrite, Quiet, TopOption, flag, group
 from topicnet.models.registry import REGISTRY, extra_units
 
 CORPUS_HELP = (
-    "A .txt (a document a line), .csv, .tsv, .jsonl, .parquet, .xlsx or .mallet file (text also as .gz or .zst),"
+    "A .txt (a document a line), .csv, .tsv, .jsonl, .parquet, .xlsx, .ods, .db, .sqlite, .duckdb, .ris or .mallet file"
+    " (text also as .gz or .zst), .pdf or .docx files (a document each),"
     " several files or a glob in quotes, a folder of them, counts"
     " (of `topicnet prepare`, .ldac, .mm, .npz, an OCTIS folder),"
     " - for standard input, or a name from `topicnet corpora`."
 )
-FORMATS = "txt, csv, tsv, jsonl, parquet, xlsx, mallet, octis, ldac, mm or npz"
+FORMATS = (
+    "txt, csv, tsv, jsonl, parquet, xlsx, xls, xlsb, ods, sqlite, duckdb, wos, ris, pubmed, pdf, docx, mallet, octis,"
+    " ldac, mm or npz"
+)
 TEXT_COLUMN = "Column or key that holds the text, or its number in a table without header.  [default: text]"
 VOCABULARY = "File of the words to count, one a line; for counts, the names of their columns."
 EMBEDDINGS = "For etm: a word2vec or GloVe file, train (on the corpus) or none.  [default: none]"
@@ -32,6 +36,9 @@ READING = group(
         "encoding": word("Encoding of the text.  [default: utf-8]"),
         "file_format": word(f"Format of the corpus: {FORMATS}.  [default: by its ending]", "--format"),
         "skip_bad_rows": flag("Leave out rows that cannot be read, and list them.", "--skip-bad-rows"),
+        "sheet": word("Sheet of a workbook, by name or number.  [default: the first that has the text column]"),
+        "query": word("SELECT statement whose rows are the documents of a database file (.db, .sqlite, .duckdb)."),
+        "table": word("Table of a database file to read.  [default: its only one]"),
     },
 )
 COLUMNS = group(

@@ -1,10 +1,11 @@
-"""Tables of typed columns: Parquet, read in slices, and the first sheet of an Excel workbook."""
+"""Tables of typed columns: Parquet, read in slices."""
 
 from __future__ import annotations
 
-import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -12,10 +13,14 @@ import polars as pl
 from topicnet.errors import CorpusError
 from topicnet.text.readers.documents import Columns, Row, no_column, shown
 from topicnet.text.readers.in_memory import plain
-from topicnet.text.readers.open_text import File, installed, reading
+from topicnet.text.readers.limits import MOST_GROUP_BYTES, regular_file
+from topicnet.text.readers.open_text import File, reading
+from topicnet.text.readers.parquet_footer import read_footer
 
 _FIRST_ROWS, _MOST_ROWS = 100, 20_000  # of a slice
 _SLICE_BYTES = 1 << 24
+_MUCH_TEXT, _MANY_ROWS = 1 << 32, 100_000_000  # which a file may hold whatever its size
+_MOST_TIMES = 1000  # bytes of text, or rows, of each of its bytes beyond that
 _AS_THEY_ARE = (pl.Boolean, pl.String, pl.Null, pl.Date, pl.Datetime)
 _KEY = "\0id"  # no column of a file is called so
 _MOST_EXACT = 2**53  # beyond it a float is no exact number
@@ -24,40 +29,57 @@ _TEXT_KINDS = (pl.String, pl.Categorical, pl.Enum, pl.Null, pl.Binary)
 
 def parquet_rows(file: File, columns: Columns) -> Iterator[Row]:
     """Rows of a Parquet file, a slice at a time; nested and binary columns are dropped."""
+    path = regular_file(file)
+    with _damage(file, "Parquet", ValueError):
+        size = _check_footer(file, path)
     with _damage(file, "Parquet"):
-        table = pl.scan_parquet(_path(file), glob=False, hive_partitioning=False)
+        table = pl.scan_parquet(path, glob=False, hive_partitioning=False)
         schema = dict(table.collect_schema())
         table = _chosen(file, table, schema, columns)
-        start, n_rows = 0, _FIRST_ROWS
+        start, n_rows, n_bytes = 0, _FIRST_ROWS, 0
         while (part := table.slice(start, n_rows).collect()).height:
+            n_bytes += int(part[columns.text].str.len_bytes().sum())
+            if n_bytes > max(_MUCH_TEXT, _MOST_TIMES * size):
+                raise CorpusError(
+                    f"{file.name} of {size / 1e6:,.1f} MB holds more than {n_bytes / 1e9:,.1f} GB of text, expected at"
+                    f" most {_MOST_TIMES:,} times its size. Drop the repeated rows"
+                )
             yield from _rows(part, columns)
             start += part.height
             row_bytes = max(part.estimated_size() // part.height, 1)
             n_rows = min(max(_SLICE_BYTES // int(row_bytes), 1), _MOST_ROWS, 2 * n_rows)
 
 
-def xlsx_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Rows of the first sheet of a workbook; blank rows are skipped, as blank lines of a CSV are."""
-    library = installed("fastexcel", file.name, "fastexcel")
-    log = logging.getLogger("fastexcel")
-    if not log.handlers:
-        log.addHandler(logging.NullHandler())  # what it guesses about an empty column is no news to the user
-    with _damage(file, "Excel", library.FastExcelError):
-        as_text = dict.fromkeys((columns.text, columns.key), "string")
-        sheet = library.read_excel(_path(file)).load_sheet(0, dtypes=as_text, schema_sample_rows=None)
-        table: pl.DataFrame = sheet.to_polars()
-    if table.width:
-        table = _chosen(file, table.lazy(), dict(table.schema), columns).collect()
-    if table.width > 1:
-        table = table.filter(~pl.all_horizontal(pl.all().is_null()))
-    for part in table.iter_slices(_MOST_ROWS):
-        yield from _rows(part, columns)
+def _check_footer(file: File, path: Path) -> int:
+    """The size of a file that does not unfold to more than it may.
+
+    Raises
+    ------
+    CorpusError
+        A row group, or the number of rows, is over the limit.
+    ValueError
+        The footer is damaged.
+    """
+    with reading(file.name):
+        footer, size = read_footer(path), os.stat(path).st_size
+    if footer is None:
+        return size
+    if footer.largest_group > MOST_GROUP_BYTES:
+        raise CorpusError(
+            f"{file.name} has a row group of {footer.largest_group / 1e9:,.1f} GB, expected at most"
+            f" {MOST_GROUP_BYTES / 1e9:,.1f} GB. Write it with smaller row groups"
+        )
+    if footer.n_rows > max(_MANY_ROWS, _MOST_TIMES * size):
+        raise CorpusError(
+            f"{file.name} of {size / 1e6:,.1f} MB states {footer.n_rows:,} rows, expected at most"
+            f" {max(_MANY_ROWS, _MOST_TIMES * size):,}. Drop the repeated rows"
+        )
+    return size
 
 
-def _path(file: File) -> str:
-    if file.path is None:
-        raise CorpusError("standard input was given, expected a file for this format. Save it to one and name that")
-    return str(file.path)
+def table_rows(file: File, table: pl.DataFrame, columns: Columns) -> Iterator[Row]:
+    """Rows of a table in memory, as those of a Parquet file."""
+    yield from _rows(_chosen(file, table.lazy(), dict(table.schema), columns).collect(), columns)
 
 
 def _chosen(file: File, table: pl.LazyFrame, schema: dict[str, pl.DataType], columns: Columns) -> pl.LazyFrame:

@@ -94,6 +94,7 @@ class Columns:
 
     text: str = "text"
     id: str | None = None
+    kept: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -123,6 +124,18 @@ class ReadingOptions:
     skip_bad_rows : bool
         Leave malformed rows out and record them instead of refusing them. A file that is missing, cut off or without
         the columns is refused nevertheless.
+    sheet : str or int, optional
+        Sheet of a workbook, by name or by number from 1; by default the first that has the text column.
+    query : str, optional
+        SELECT statement whose rows are read from a database.
+    table : str, optional
+        Table of a database; not needed where it has one only.
+    skip_rows : int
+        Rows before the header to pass over.
+    header_row : int, optional
+        Row that holds the header, from 1, or 0 where there is none; what comes before it is passed over.
+    kept : tuple of str
+        Columns the user has named besides the text and the id.
     """
 
     text_column: str = "text"
@@ -130,11 +143,17 @@ class ReadingOptions:
     encoding: str = "utf-8"
     file_format: str | None = None
     skip_bad_rows: bool = False
+    sheet: str | int | None = None
+    query: str | None = None
+    table: str | None = None
+    skip_rows: int = 0
+    header_row: int | None = None
+    kept: tuple[str, ...] = ()
 
     @property
     def columns(self) -> Columns:
         """The columns that hold the text and the id."""
-        return Columns(self.text_column, self.id_column)
+        return Columns(self.text_column, self.id_column, self.kept)
 
 
 def no_column(where: str, names: Iterable[str], columns: Columns) -> CorpusError:
@@ -145,6 +164,11 @@ def no_column(where: str, names: Iterable[str], columns: Columns) -> CorpusError
     more = f", ... ({len(listed)} in all)" if len(listed) > _MAX_LISTED else ""
     first = ", ".join(_short(name) for name in listed[:_MAX_LISTED]) or "none"
     return CorpusError(f"no column {column!r} in {where}; it has: {first}{more}. Name one with {option}")
+
+
+def two_columns(where: str, name: str) -> CorpusError:
+    """Say that a column that was asked for is there twice."""
+    return CorpusError(f"{where} has two columns {name!r}, expected different names. Rename one")
 
 
 def _short(name: str) -> str:

@@ -8,17 +8,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from topicnet.errors import CorpusError
-from topicnet.text.readers.documents import LONE_SURROGATE, ReadingLog, ReadingOptions, Row, shown
+from topicnet.text.readers.documents import LONE_SURROGATE, Columns, ReadingLog, ReadingOptions, Row, shown
+from topicnet.text.readers.limits import regular_file
+from topicnet.text.readers.office import OFFICE, Scans, office_text
 from topicnet.text.readers.open_text import COMPRESSIONS, File, reading
 
 ENDINGS = {
     ".txt": "txt", ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".mallet": "mallet",
-    ".parquet": "parquet", ".xlsx": "xlsx",
+    ".parquet": "parquet", ".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "xls", ".xlsb": "xlsb", ".ods": "ods",
+    ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".duckdb": "duckdb", ".ris": "ris", ".nbib": "pubmed",
+    ".pdf": "pdf", ".docx": "docx",
 }  # fmt: skip
-_TYPED = ("parquet", "xlsx")  # compressed inside
+_TYPED = ("parquet", "xlsx", "xls", "xlsb", "ods", "sqlite", "duckdb", *OFFICE)  # compressed inside
+DOCUMENTS = ("txt", *OFFICE)  # formats whose files are a document each in a folder
 _COMPRESSED = ", ".join(ending for ending, kind in ENDINGS.items() if kind not in _TYPED)
 KNOWN = (
-    f"{_COMPRESSED} (each also with .gz or .zst), .parquet, .xlsx, a folder of .txt files or of tables, "
+    f"{_COMPRESSED} (each also with .gz or .zst), {', '.join(one for one in ENDINGS if ENDINGS[one] in _TYPED)},"
+    " a folder of .txt, .pdf and .docx files or of tables, "
     "a pattern such as *.csv, or - for standard input"
 )
 
@@ -74,19 +80,19 @@ def files_of_folder(folder: Path, file_format: str | None) -> tuple[str, list[tu
         found = [file for file in found if file[2] == file_format]
         if not found:
             raise CorpusError(f"no {file_format} files in {shown(str(folder))}, expected at least one. Check --format")
-    texts = [(relative, path) for relative, path, kind in found if kind == "txt"]
-    tables = [(relative, path) for relative, path, kind in found if kind not in ("", "txt")]
+    texts = [(relative, path) for relative, path, kind in found if kind in DOCUMENTS]
+    tables = [(relative, path) for relative, path, kind in found if kind and kind not in DOCUMENTS]
     name = shown(str(folder))
     if texts and tables:
         raise CorpusError(
-            f"{name} holds {len(texts)} .txt file(s), such as {shown(texts[0][0])}, and {len(tables)} table(s), such as"
-            f" {shown(tables[0][0])}, expected one kind. Name the files with a pattern, such as '{name}/*.csv', or"
-            " their format with --format"
+            f"{name} holds {len(texts)} {texts[0][1].suffix} file(s), such as {shown(texts[0][0])}, and {len(tables)}"
+            f" table(s), such as {shown(tables[0][0])}, expected one kind. Name the files with a pattern, such as"
+            f" '{name}/*.csv', or their format with --format"
         )
     if not texts and not tables:
         raise CorpusError(
             f"no .txt or .txt.gz files in {name}, expected one a document, nor tables ({_COMPRESSED[6:]}, .parquet,"
-            " .xlsx). Check the folder"
+            " .xlsx), nor .pdf or .docx files. Check the folder"
         )
     return ("txt", texts) if texts else ("", tables)
 
@@ -96,17 +102,60 @@ def _walk(folder: Path) -> list[tuple[str, Path]]:
         raise error  # else os.walk skips a folder it may not open, and its documents are lost
 
     paths = [Path(top, name) for top, _, names in os.walk(folder, onerror=fail) for name in names]
+    paths = [path for path in paths if not path.name.startswith("~$")]  # Word's note that a file is open
     return sorted((path.relative_to(folder).as_posix(), path) for path in paths)
 
 
 def folder_rows(files: list[tuple[str, Path]], options: ReadingOptions, log: ReadingLog) -> Iterator[Row]:
     """A document a file, its relative path the id; where there are sub-folders, the metadata says which it is in."""
     has_folders = any("/" in relative for relative, _ in files)
+    scans = Scans()
     for name, path in files:
         file = File(path, options, log)
         relative = LONE_SURROGATE.sub("\ufffd", name)
-        text = "".join(file.chunks())
-        if file.skips and (why := file.fault(text)):
-            log.skipped.add(file.name, why)
+        text = _document(file, options.file_format or split_ending(path.name)[1], scans)
+        if text is None:
             continue
+        scans.note_text(text)
         yield relative, text, {"folder": relative.rpartition("/")[0]} if has_folders else {}
+    scans.report(log)
+
+
+def _document(file: File, kind: str, scans: Scans) -> str | None:
+    """The text of a file that is one document; None for one that was left out."""
+    if kind in OFFICE:
+        try:
+            text = office_text(file, kind, scans)
+        except CorpusError as error:
+            if not file.skips or isinstance(error.__cause__, ImportError | OSError):
+                raise
+            file.log.skipped.add(file.name, _reason(file, error))
+            return None
+        file.log.n_bytes += regular_file(file).stat().st_size
+        return text
+    text = "".join(file.chunks())
+    why = file.fault(text) if file.skips else None
+    if why is not None:
+        file.log.skipped.add(file.name, why)
+        return None
+    return text
+
+
+def _reason(file: File, error: CorpusError) -> str:
+    """The part of a message that says what is wrong with a file."""
+    return str(error).removeprefix(f"{file.name} ").rsplit(". ", 1)[0].split(", expected")[0].removeprefix("is ")
+
+
+def office_rows(file: File, _: Columns) -> Iterator[Row]:
+    """The one document of a PDF or Word file, its name the id."""
+    return folder_rows([(regular_file(file).name, regular_file(file))], file.options, file.log)
+
+
+def office_files(sources: list[str | Path], file_format: str | None) -> list[tuple[str, Path]]:
+    """Names and paths of sources that are PDF or Word files, all of them, as of a folder; none otherwise."""
+    paths = [Path(source) for source in sources]
+    kinds = {file_format or split_ending(path.name)[1] for path in paths}
+    if not kinds <= set(OFFICE) or not all(path.is_file() for path in paths):
+        return []
+    top = Path(os.path.commonpath([path.absolute().parent for path in paths]))
+    return [(path.absolute().relative_to(top).as_posix(), path) for path in paths]

@@ -15,13 +15,24 @@ from itertools import chain
 from pathlib import Path
 
 from topicnet.errors import CorpusError, InputError
-from topicnet.text.readers.columnar import parquet_rows, xlsx_rows
+from topicnet.text.readers.columnar import parquet_rows
+from topicnet.text.readers.databases import database_rows
 from topicnet.text.readers.delimited import csv_rows, tsv_rows
 from topicnet.text.readers.documents import Columns, Documents, ReadingLog, ReadingOptions, Row, Value, shown
-from topicnet.text.readers.folders import KNOWN, files_of_folder, folder_rows, named_sources, split_ending
+from topicnet.text.readers.folders import (
+    KNOWN,
+    files_of_folder,
+    folder_rows,
+    named_sources,
+    office_files,
+    office_rows,
+    split_ending,
+)
 from topicnet.text.readers.jsonl import json_rows
 from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis, mallet_rows, octis_rows, octis_vocabulary
 from topicnet.text.readers.open_text import File, check_encoding, reading
+from topicnet.text.readers.tagged_records import pubmed_rows, ris_rows, wos_rows
+from topicnet.text.readers.workbooks import WORKBOOKS, workbook_rows
 
 __all__ = [
     "Documents", "FORMATS", "ReadingLog", "ReadingOptions", "Value", "octis_vocabulary", "read_documents",
@@ -42,11 +53,23 @@ _READERS: dict[str, Callable[[File, Columns], Iterator[Row]]] = {
     "tsv": tsv_rows,
     "jsonl": json_rows,
     "parquet": parquet_rows,
-    "xlsx": xlsx_rows,
+    "xlsx": workbook_rows,
     "mallet": lambda file, _: mallet_rows(file),
     "octis": lambda file, _: octis_rows(file),
+    "xls": workbook_rows,
+    "xlsb": workbook_rows,
+    "ods": workbook_rows,
+    "sqlite": database_rows,
+    "duckdb": database_rows,
+    "wos": wos_rows,
+    "ris": ris_rows,
+    "pubmed": pubmed_rows,
+    "pdf": office_rows,
+    "docx": office_rows,
 }
 FORMATS = tuple(_READERS)
+_DATABASES = ("sqlite", "duckdb")
+_OPTIONS_OF = {"sheet": WORKBOOKS, "query": _DATABASES, "table": _DATABASES}
 
 
 def read_documents(
@@ -62,7 +85,9 @@ def read_documents(
     ----------
     source : str, Path, or a sequence of them
         ``.txt`` (a document a line), ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` or ``.mallet``, each also with
-        ``.gz`` or ``.zst``; ``.parquet``; ``.xlsx`` (its first sheet); a folder of ``.txt`` files (each a document),
+        ``.gz`` or ``.zst``; ``.parquet``; a workbook (``.xlsx``, ``.xls``, ``.xlsb``, ``.ods``); a database (``.db``,
+        ``.sqlite``, ``.duckdb``); tagged records (``.ris``, ``.nbib``); ``.pdf`` or ``.docx`` (each a document); a
+        folder of ``.txt`` files (each a document),
         of tables (read one after the other) or of OCTIS (``corpus.tsv`` beside ``vocabulary.txt``); a pattern such
         as ``posts/**/*.csv``, in sorted order; ``-`` for standard input (as ``.txt``). Several are one corpus.
     options : ReadingOptions, optional
@@ -85,7 +110,10 @@ def read_documents(
     options = options or ReadingOptions()
     check_options(options)
     opener = _Opener(options, log or ReadingLog())
-    rows = [opener.rows(one) for one in named_sources(source)]
+    sources = named_sources(source)
+    if office := office_files(sources, options.file_format):
+        return _batches(folder_rows(office, options, opener.log), batch_docs, opener.log)
+    rows = [opener.rows(one) for one in sources]
     return _batches(chain.from_iterable(rows), batch_docs, opener.log)
 
 
@@ -150,7 +178,11 @@ class _Opener:
         return self._file_rows(path, file_format)
 
     def _file_rows(self, path: Path | None, file_format: str) -> Iterator[Row]:
-        return _READERS[file_format](File(path, self.options, self.log), self.options.columns)
+        file = File(path, self.options, self.log)
+        for option, kinds in _OPTIONS_OF.items():
+            if getattr(self.options, option) is not None and file_format not in kinds:
+                raise CorpusError(f"--{option} was given, but {file.name} is read as {file_format}. Leave it out")
+        return _READERS[file_format](file, self.options.columns)
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:
         if (folder / "run.json").is_file() or (folder / "model.json").is_file():

@@ -1,0 +1,66 @@
+"""Limits on what a file may unfold to, checked before a library is asked to read it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+from pathlib import Path
+
+from topicnet.errors import CorpusError
+from topicnet.text.readers.documents import shown
+from topicnet.text.readers.open_text import File, reading
+
+MOST_CELL_BYTES = 1 << 28  # of a cell, and of a page
+MOST_PART_BYTES = 1 << 31  # of a part of a workbook or a document: a sheet, its strings
+MOST_CELLS = 1 << 26  # that the rows and columns of a sheet span
+MOST_GROUP_BYTES = 1 << 33  # of a row group
+_MOST_PARTS = 50_000  # of an archive
+
+
+def regular_file(file: File) -> Path:
+    """The path of a file that a library opens by name.
+
+    Raises
+    ------
+    CorpusError
+        Standard input, a pipe or a device.
+    """
+    if file.path is None:
+        raise CorpusError("standard input was given, expected a file for this format. Save it to one and name that")
+    with reading(file.name):
+        mode = os.stat(file.path).st_mode
+    if not stat.S_ISREG(mode):
+        raise CorpusError(f"{file.name} is not a regular file, expected one for this format. Save it to a file")
+    return file.path
+
+
+def check_archive(
+    file: File, path: Path, kind: str, most_bytes: int = MOST_PART_BYTES, remedy: str = "Save it as CSV"
+) -> None:
+    """Raise CorpusError for what is no zip archive, and for one whose directory promises more than a part may hold.
+
+    Only the directory is read, so that an archive of any size is judged at once.
+    """
+    try:
+        with reading(file.name), zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise CorpusError(
+            f"{file.name} is no readable {kind} file ({shown(str(error))}). Write it again, or name its format with"
+            " --format"
+        ) from error
+    largest = max(parts, key=lambda part: part.file_size, default=None)
+    if largest is not None and largest.file_size > most_bytes:
+        raise CorpusError(
+            f"{file.name} would unfold to {largest.file_size / 1e9:,.1f} GB ({shown(largest.filename)}), expected at"
+            f" most {most_bytes / 1e9:,.1f} GB. {remedy}"
+        )
+    total = sum(part.file_size for part in parts)
+    if total > 2 * MOST_PART_BYTES:
+        raise CorpusError(
+            f"{file.name} would unfold to {total / 1e9:,.1f} GB, expected at most {2 * MOST_PART_BYTES / 1e9:,.1f} GB."
+            f" {remedy}"
+        )
+    if len(parts) > _MOST_PARTS:
+        raise CorpusError(f"{file.name} has {len(parts):,} parts, expected at most {_MOST_PARTS:,}. {remedy}")
