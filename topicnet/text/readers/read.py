@@ -21,6 +21,7 @@ from topicnet.text.readers.documents import Columns, Documents, ReadingLog, Read
 from topicnet.text.readers.folders import KNOWN, files_of_folder, folder_rows, named_sources, split_ending
 from topicnet.text.readers.jsonl import json_rows
 from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis, mallet_rows, octis_rows, octis_vocabulary
+from topicnet.text.readers.missing import MissingValues, missing_markers
 from topicnet.text.readers.open_text import File, check_encoding, reading
 
 __all__ = [
@@ -145,7 +146,8 @@ class _Opener:
         return self._file_rows(path, file_format)
 
     def _file_rows(self, path: Path | None, file_format: str) -> Iterator[Row]:
-        return _READERS[file_format](File(path, self.options, self.log), self.options.columns)
+        rows = _READERS[file_format](File(path, self.options, self.log), self.options.columns)
+        return MissingValues(missing_markers(self.options.missing), self.log).rows(rows)
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:
         if (folder / "run.json").is_file() or (folder / "model.json").is_file():
@@ -160,18 +162,20 @@ class _Opener:
 
 
 def _batches(rows: Iterator[Row], batch_docs: int, log: ReadingLog) -> Iterator[Documents]:
-    batch, n_characters = Documents([], [], []), 0
+    batch, numbered, n_characters = Documents([], [], []), list[int](), 0
     already = log.skipped.count
     for number, (key, text, others) in enumerate(rows, 1):
         if n_characters + len(text) > _BATCH_CHARACTERS and batch.ids:
-            yield replace(batch, n_bytes=log.n_bytes)
-            batch, n_characters = Documents([], [], []), 0
+            yield replace(batch, n_bytes=log.n_bytes, numbered=numbered)
+            batch, numbered, n_characters = Documents([], [], []), [], 0
+        if not key:
+            numbered.append(len(batch.ids))
         batch.ids.append(key or str(number + log.skipped.count - already))  # a row that was left out keeps its number
         batch.texts.append(text)
         batch.metadata.append(others)
         n_characters += len(text)
         if len(batch.ids) == batch_docs:
-            yield replace(batch, n_bytes=log.n_bytes)
-            batch, n_characters = Documents([], [], []), 0
+            yield replace(batch, n_bytes=log.n_bytes, numbered=numbered)
+            batch, numbered, n_characters = Documents([], [], []), [], 0
     if batch.ids:
-        yield replace(batch, n_bytes=log.n_bytes)
+        yield replace(batch, n_bytes=log.n_bytes, numbered=numbered)
