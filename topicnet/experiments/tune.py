@@ -25,7 +25,7 @@ from topicnet.experiments.workspace import Experiment, ExperimentJob, Workspace,
 from topicnet.models import MODELS
 from topicnet.runtime.reporter import Reporter
 from topicnet.storage import atomic, formats
-from topicnet.text.corpus import OK
+from topicnet.text.status import OK
 
 GRID = 7  # values of K to begin with
 SEEDS = 3  # of the finalists

@@ -22,7 +22,7 @@ from topicnet.text.counting import Counting
 from topicnet.text.readers.in_memory import are_word_lists, documents_of_frame, documents_of_texts, table_of
 from topicnet.text.readers.missing import MissingValues
 from topicnet.text.readers.read import Documents
-from topicnet.text.status import DUPLICATE, EMPTY, OK, OOV, SHORT, STATUSES, status_in_words
+from topicnet.text.status import EMPTY, OK, OOV, status_in_words
 from topicnet.text.token_counts import count_tokens, only
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
@@ -191,8 +191,7 @@ class Corpus:
             metadata=found.metadata,
             excerpts=found.excerpts or [""] * len(found.ids),
             texts=found.texts,
-            source={"name": name, "options": found.options, "sha256": found.sha256}
-            | ({"duplicates": found.duplicates._asdict()} if found.duplicates.count else {}),
+            source={"name": name, "options": found.options, "sha256": found.sha256} | found.duplicates,
             folder=folder,
         )
 

@@ -26,7 +26,7 @@ from topicnet.storage.mapped import release_pages
 from topicnet.text.growing_arrays import Checksum, Store, Words
 from topicnet.text.phrases import JOINT, Joiner, find_phrases
 from topicnet.text.readers.documents import Documents
-from topicnet.text.status import Duplicates, RepeatedTexts, free_row_ids, status_of
+from topicnet.text.status import RepeatedTexts, free_row_ids, status_of
 from topicnet.text.token_counts import count_tokens, only, starts_of
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import Tokenization, Tokenized, text_hashes, tokenize_locally
@@ -53,7 +53,7 @@ class Counted(NamedTuple):
     texts: list[str] | None
     sha256: str
     options: dict[str, Any]
-    duplicates: Duplicates
+    duplicates: dict[str, Any]
 
 
 @dataclass(eq=False)
@@ -345,7 +345,7 @@ class Counting:
             texts=self.texts if self.keep_texts else None,
             sha256=self.checksum.hexdigest(),
             options=described,
-            duplicates=self.repeated.found(),
+            duplicates=self.repeated.described(),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,20 +22,6 @@ def status_in_words(status: NDArray[np.str_]) -> str:
     """Describe how many documents have no counted words and why: " (3 empty, 2 with no known word)", or nothing."""
     found = [f"{n:,} {words}" for name, words in IN_WORDS.items() if (n := int((status == name).sum()))]
     return f" ({', '.join(found)})" if found else ""
-
-
-class Duplicates(NamedTuple):
-    """Documents that repeat the text of an earlier one.
-
-    Attributes
-    ----------
-    count : int
-    example : tuple of int, optional
-        The first of them and the one it repeats, numbered from 1.
-    """
-
-    count: int
-    example: tuple[int, int] | None
 
 
 class RepeatedTexts:
@@ -71,18 +57,23 @@ class RepeatedTexts:
         """Documents that were left out, (D,)."""
         return np.concatenate([np.zeros(0, dtype=bool), *self._dropped])
 
-    def found(self) -> Duplicates:
-        """Count the documents that repeat an earlier one, left out or not."""
+    def described(self) -> dict[str, Any]:
+        """Describe the documents that repeat an earlier one, left out or not, as JSON values; empty without any.
+
+        ``{"duplicates": {"count": 5, "example": [3, 1]}}``: the third document is the first of five, and repeats the
+        first.
+        """
         rows = np.flatnonzero(np.concatenate([np.zeros(0, dtype=bool), *self._filled]))
         if len(rows) == 0:
-            return Duplicates(0, None)
+            return {}
         hashes = np.concatenate(self._hashes)[rows]
         again = ~pl.Series(hashes).is_first_distinct().to_numpy()
         if not again.any():
-            return Duplicates(0, None)
+            return {}
         later = int(again.argmax())
         earlier = int((hashes == hashes[later]).argmax())
-        return Duplicates(int(again.sum()), (int(rows[later]) + 1, int(rows[earlier]) + 1))
+        example = [int(rows[later]) + 1, int(rows[earlier]) + 1]
+        return {"duplicates": {"count": int(again.sum()), "example": example}}
 
 
 def status_of(

@@ -51,10 +51,13 @@ def tokenize_on_ray(
                     "Ray Data gave the words of other texts than it was given: fit without --engine ray"
                 )
             # Hashed here: another machine's hashes may be others.
-            yield documents, [
-                one._replace(hashes=text_hashes(pl.Series(piece, dtype=pl.String)))
-                for one, piece in zip(found, some, strict=True)
-            ]
+            yield (
+                documents,
+                [
+                    one._replace(hashes=text_hashes(pl.Series(piece, dtype=pl.String)))
+                    for one, piece in zip(found, some, strict=True)
+                ],
+            )
 
 
 def _windows(batches: Iterable[Documents]) -> Iterator[list[Documents]]:

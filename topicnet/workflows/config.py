@@ -44,6 +44,9 @@ class FitConfig(BaseModel):
     encoding: str = "utf-8"
     file_format: str | None = None
     skip_bad_rows: bool = False
+    missing: str | list[str] | None = None
+    drop_duplicates: bool = False
+    min_tokens: int = Field(default=0, ge=0)
     min_df: int | float | None = None
     max_df: int | float | None = None
     max_vocab: int = Field(default=20_000, ge=1)

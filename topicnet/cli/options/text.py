@@ -20,6 +20,10 @@ FORMATS = "txt, csv, tsv, jsonl, parquet, xlsx, mallet, octis, ldac, mm or npz"
 TEXT_COLUMN = "Column or key that holds the text, or its number in a table without header.  [default: text]"
 VOCABULARY = "File of the words to count, one a line; for counts, the names of their columns."
 EMBEDDINGS = "For etm: a word2vec or GloVe file, train (on the corpus) or none.  [default: none]"
+MISSING = (
+    "Markers of a missing value beside NA, NaN, NULL, -, . and the like, with commas between; none for no marker, and"
+    " none,X for X alone."
+)
 SEEDS = "Fit with this many seeds, keep the best run, flag topics that other seeds do not reproduce."
 NAMES = " or ".join(", ".join(REGISTRY).rsplit(", ", 1))
 CorpusArgument = Annotated[list[str], typer.Argument(metavar="CORPUS", help=CORPUS_HELP)]
@@ -32,6 +36,7 @@ READING = group(
         "encoding": word("Encoding of the text.  [default: utf-8]"),
         "file_format": word(f"Format of the corpus: {FORMATS}.  [default: by its ending]", "--format"),
         "skip_bad_rows": flag("Leave out rows that cannot be read, and list them.", "--skip-bad-rows"),
+        "missing": word(MISSING),
     },
 )
 COLUMNS = group(
@@ -58,6 +63,8 @@ COUNTING = group(
         "drop_urls": flag("Leave out web addresses.", "--drop-urls"),
         "drop_emails": flag("Leave out e-mail addresses.", "--drop-emails"),
         "strip_html": flag("Leave out HTML tags and read entities.", "--strip-html"),
+        "drop_duplicates": flag("Count only the first of documents with the same text.", "--drop-duplicates"),
+        "min_tokens": option(int | None, "Leave out documents with fewer counted words than this.", min=0),
         "keep_numbers": flag("Count numbers too, and words with digits.", "--keep-numbers"),
     },
 )

@@ -167,9 +167,7 @@ def _documents(texts: Iterable[Any], ids: Sequence[Any] | None, first: int, miss
     numbered = [at for at, name in enumerate(names) if not name or missing.has(name)]
     for at in numbered:
         names[at] = str(first + at)
-    return Documents(
-        names, [missing.text(_unicode(text)) for text in listed], [{} for _ in listed], numbered=numbered
-    )
+    return Documents(names, [missing.text(_unicode(text)) for text in listed], [{} for _ in listed], numbered=numbered)
 
 
 def _as_id(cell: Any) -> str:

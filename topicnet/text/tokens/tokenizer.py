@@ -13,8 +13,8 @@ import polars as pl
 from topicnet.errors import InputError
 from topicnet.text.tokens.cleaning import tokenize_with_numbers
 from topicnet.text.tokens.languages import SEGMENTED, TOKEN_PATTERN, TOKENIZER, check_language, stop_words, tokenize
-from topicnet.text.tokens.letters import DOTLESS, FOLDED, JOINERS, beyond_ascii, fold_letters, lower_turkish
 from topicnet.text.tokens.lemmas import LEMMA_LANGUAGES, load_lemmas
+from topicnet.text.tokens.letters import DOTLESS, FOLDED, JOINERS, beyond_ascii, fold_letters, lower_turkish
 from topicnet.text.tokens.segmenters import SEGMENTERS, load_segmenter, quiet_import
 
 KINDS = ("letters", "spacy", "spaces", *SEGMENTERS)
