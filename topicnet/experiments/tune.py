@@ -24,7 +24,7 @@ from topicnet.experiments.worker import Cell, FailedCell, FittedCell, Workers
 from topicnet.experiments.workspace import Experiment, Workspace, begin
 from topicnet.models import MODELS
 from topicnet.runtime.reporter import Reporter
-from topicnet.text.corpus import OK
+from topicnet.text.status import OK
 
 SEEDS = 3  # of the finalists
 FINALISTS = 3

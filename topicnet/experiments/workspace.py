@@ -22,8 +22,9 @@ from topicnet.runtime.reporter import Reporter
 from topicnet.runtime.threads import thread_count
 from topicnet.storage import atomic, formats
 from topicnet.storage.ownership import file_checksum, listed
-from topicnet.text.corpus import OK, Corpus
+from topicnet.text.corpus import Corpus
 from topicnet.text.reference import reference_over
+from topicnet.text.status import OK
 from topicnet.text.tokens.options import options_of
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import CorpusRequest, count_every_word, read_corpus, resolve_corpus

@@ -21,8 +21,10 @@ from topicnet.runtime.forking import check_can_use_polars
 from topicnet.storage import atomic, formats, ownership
 from topicnet.storage.mapped import row_sums
 from topicnet.text.counting import Counting
-from topicnet.text.readers.in_memory import documents_of_frame, documents_of_texts
+from topicnet.text.readers.in_memory import are_word_lists, documents_of_frame, documents_of_texts, table_of
+from topicnet.text.readers.missing import MissingValues
 from topicnet.text.readers.read import Documents
+from topicnet.text.status import EMPTY, OK, OOV, status_in_words
 from topicnet.text.token_counts import count_tokens, only
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
@@ -30,7 +32,6 @@ from topicnet.text.validation import are_below, check_counts, check_parts, whole
 
 COUNTS_FORMAT = 1
 ARRAYS = ("data", "indices", "indptr", "tokens")
-OK, EMPTY, OOV = "ok", "empty", "oov"
 _RESERVED = {"doc_id", "status", "n_tokens", "text"}
 # What numpy, polars and the JSON reader raise on files that are damaged or made to harm.
 _DAMAGE = (
@@ -39,7 +40,7 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Corpus:
     """A corpus as counts; one row per input document, in input order.
 
@@ -54,7 +55,8 @@ class Corpus:
     ids : list of str
         (D,) ids, as the source gives them.
     status : ndarray of str
-        (D,) "ok", "empty" (no text) or "oov" (no known word).
+        (D,) "ok", or why a document has no counted words: "empty" (no text, or a marker of a missing value), "oov" (no
+        known word), "short" (fewer than `min_tokens`) or "duplicate" (repeats an earlier text, with `drop_duplicates`).
     metadata : polars.DataFrame
         (D, ...) other columns of the source.
     excerpts : list of str
@@ -65,6 +67,9 @@ class Corpus:
         Name and sha256 of what was read, and the text options.
     folder : Path, optional
         Where the arrays lie, when they are mapped from files.
+    table : object, optional
+        The kind of table the documents came from: the index of a pandas table or column, whose rows tables of
+        documents have too, or "polars"; never saved.
     """
 
     counts: csr_matrix
@@ -77,6 +82,10 @@ class Corpus:
     texts: list[str] | None
     source: dict[str, Any]
     folder: Path | None = None
+    table: Any = None
+
+    def __repr__(self) -> str:
+        return f"Corpus({str(self.source.get('name'))[:40]!r}: {self.summary()})"
 
     @property
     def n_docs(self) -> int:
@@ -90,8 +99,7 @@ class Corpus:
 
     def summary(self) -> str:
         """Describe the corpus in one line: documents, how many are empty, words and tokens."""
-        unread = [f"{n} {name}" for name in (EMPTY, OOV) if (n := int((self.status == name).sum()))]
-        note = f" ({', '.join(unread)})" if unread else ""
+        note = status_in_words(self.status)
         documents = "1 document" if self.n_docs == 1 else f"{self.n_docs:,} documents"
         return f"{documents}{note}, {self.vocab_size:,} words, {len(self.tokens):,} tokens"
 
@@ -103,7 +111,7 @@ class Corpus:
     @classmethod
     def from_texts(
         cls,
-        texts: Iterable[str],
+        texts: Iterable[str | list[str] | None],
         *,
         ids: Sequence[str] | None = None,
         options: TextOptions | None = None,
@@ -114,8 +122,9 @@ class Corpus:
 
         Parameters
         ----------
-        texts : iterable of str
-            None counts as an empty document.
+        texts : iterable of str or lists of str
+            None counts as an empty document. Lists of words are taken as they are, in lower case (the tokenizer
+            "spaces", unless the options name another).
         ids : sequence of str, optional
             By default "1", "2", ...
         vocabulary : list of str, optional
@@ -128,9 +137,10 @@ class Corpus:
         CorpusError
             No word is left to count.
         """
-        return cls.from_documents(
-            [documents_of_texts(texts, ids)], options=options, vocabulary=vocabulary, keep_texts=keep_texts
-        )
+        options = options_for(texts, "text", options or TextOptions())
+        documents = documents_of_texts(texts, ids, MissingValues(options.markers))
+        corpus = cls.from_documents([documents], options=options, vocabulary=vocabulary, keep_texts=keep_texts)
+        return replace(corpus, table=table_of(texts))
 
     @classmethod
     def from_frame(
@@ -143,8 +153,10 @@ class Corpus:
         keep_texts: bool = False,
     ) -> Corpus:
         """Count the words of one column of a pandas or polars table; the other columns become metadata."""
-        documents = documents_of_frame(frame, text_column, id_column)
-        return cls.from_documents([documents], options=options, keep_texts=keep_texts)
+        options = options_for(frame, text_column, options or TextOptions())
+        documents = documents_of_frame(frame, text_column, id_column, MissingValues(options.markers))
+        corpus = cls.from_documents([documents], options=options, keep_texts=keep_texts)
+        return replace(corpus, table=table_of(frame))
 
     @classmethod
     def from_documents(
@@ -182,11 +194,11 @@ class Corpus:
             vocabulary=found.vocabulary,
             tokens=found.tokens,
             ids=found.ids.to_list(),
-            status=np.where(found.blank, EMPTY, np.where(np.diff(found.indptr) == 0, OOV, OK)),
+            status=found.status,
             metadata=found.metadata,
             excerpts=found.excerpts or [""] * len(found.ids),
             texts=found.texts,
-            source={"name": name, "options": found.options, "sha256": found.sha256},
+            source={"name": name, "options": found.options, "sha256": found.sha256} | found.duplicates,
             folder=folder,
         )
 
@@ -272,6 +284,7 @@ class Corpus:
             texts=None if self.texts is None else [self.texts[row] for row in rows],
             source=self.source | {"name": name},
             folder=None,
+            table=self.table if self.table is None or isinstance(self.table, str) else self.table[rows],
         )
 
     def save(self, folder: Path) -> None:
@@ -354,6 +367,13 @@ class Corpus:
             source=source,
             folder=folder,
         )
+
+
+def options_for(texts: Any, text_column: str, options: TextOptions) -> TextOptions:
+    """The options for texts in memory: lists of words are parted already, unless a tokenizer is named."""
+    if options.tokenizer is None and are_word_lists(texts, text_column):
+        return replace(options, tokenizer="spaces")
+    return options
 
 
 def _free_names(columns: list[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import KW_ONLY, dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,9 +27,10 @@ from topicnet.storage.mapped import release_pages
 from topicnet.text.growing_arrays import Checksum, Store, Words
 from topicnet.text.phrases import JOINT, Joiner, find_phrases
 from topicnet.text.readers.documents import Documents
+from topicnet.text.status import RepeatedTexts, free_row_ids, status_of
 from topicnet.text.token_counts import count_tokens, only, starts_of
 from topicnet.text.tokens.options import TextOptions
-from topicnet.text.tokens.tokenize import Tokenization, Tokenized, tokenize_locally
+from topicnet.text.tokens.tokenize import Tokenization, Tokenized, text_hashes, tokenize_locally
 from topicnet.text.vocabulary import Pruning
 
 EXCERPT_CHARACTERS = 120
@@ -46,12 +48,13 @@ class Counted(NamedTuple):
     tokens: NDArray[np.int32]
     vocabulary: list[str]
     ids: pl.Series
-    blank: NDArray[np.bool_]
+    status: NDArray[np.str_]
     metadata: pl.DataFrame
     excerpts: list[str]
     texts: list[str] | None
     sha256: str
     options: dict[str, Any]
+    duplicates: dict[str, Any]
 
 
 @dataclass(eq=False)
@@ -102,7 +105,11 @@ class Counting:
         self.lengths: list[NDArray[np.int64]] = []  # of the batches' documents, in the tokens spilled
         self.document_frequency = np.zeros(0, dtype=np.int64)
         self.ids: list[pl.Series] = []
+        self.numbered: list[NDArray[np.bool_]] = []  # which of the ids are row numbers
         self.blank: list[NDArray[np.bool_]] = []
+        self.short: list[NDArray[np.bool_]] = []
+        self.repeated = RepeatedTexts(self.options.drop_duplicates and not self.every_word)
+        self.min_tokens = 0 if self.every_word else self.options.min_tokens
         self.metadata: list[pl.DataFrame] = []
         self.beginnings: list[str] = []
         self.texts: list[str] = []
@@ -141,8 +148,11 @@ class Counting:
 
     def _split(self, documents: Documents, cuts: Iterable[Tokenized]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Word numbers of a batch, documents end to end, and how many each document has."""
-        parts = [(self._code(one), one.lengths, one.blank) for one in cuts]
+        parts = [(self._code(one), one.lengths, one.blank, one.hashes) for one in cuts]
         self.ids.append(pl.Series(documents.ids, dtype=pl.String))
+        numbered = np.zeros(len(documents.ids), dtype=bool)
+        numbered[np.asarray(documents.numbered, dtype=np.intp)] = True
+        self.numbered.append(numbered)
         self.metadata.append(_metadata_frame(documents, self.columns))
         if self.excerpts and len(self.beginnings) < EXCERPT_DOCS:
             start = pl.Series([text[: 4 * EXCERPT_CHARACTERS] for text in documents.texts], dtype=pl.String)
@@ -151,13 +161,15 @@ class Counting:
         if self.keep_texts:
             self.texts.extend(documents.texts)
         if len(parts) == 1:
-            codes, lengths, blank = parts[0]
+            codes, lengths, blank, hashes = parts[0]
         else:  # the pieces of one long text
             codes = np.concatenate([part[0] for part in parts])
             lengths = np.array([len(codes)])
             blank = np.array([all(part[2].all() for part in parts)])
+            hashes = text_hashes(pl.Series(documents.texts, dtype=pl.String))
         self.blank.append(blank)
-        return codes, lengths
+        dropped = self.repeated.add(hashes, blank)
+        return _without(codes, lengths, dropped) if dropped.any() else (codes, lengths)
 
     def _code(self, cut: Tokenized) -> NDArray[np.int32]:
         """Word numbers of texts, end to end."""
@@ -171,6 +183,9 @@ class Counting:
             lengths = np.diff(starts)
         if self.spill is None:
             codes, lengths = only(codes, lengths, codes < len(self.first))
+            if self.min_tokens:
+                self.short.append(self._is_short(lengths))
+                codes, lengths = _without(codes, lengths, self.short[-1])
             self._keep(count_tokens(codes, lengths, len(self.first)), codes)
             return
         if not self.finds_phrases:  # which stop words part
@@ -202,21 +217,50 @@ class Counting:
         if self.finds_phrases:
             tokens, listed = self._with_phrases(tokens, listed)
         chosen = self._choose(listed[len(self.first) :], self.options.pruning)
+        if self.min_tokens:
+            chosen = self._without_short(tokens, chosen, len(listed))
         numbers = np.full(len(listed), -1, dtype=np.int32)
         numbers[chosen] = np.arange(len(chosen), dtype=np.int32)
 
-        def count(batch: tuple[NDArray[np.int32], NDArray[np.int64]]) -> tuple[csr_matrix, NDArray[np.int32]]:
-            renumbered = numbers[batch[0]]
-            known, lengths = only(renumbered, batch[1], renumbered >= 0)
+        def count(
+            batch: tuple[tuple[NDArray[np.int32], NDArray[np.int64]], NDArray[np.bool_] | None],
+        ) -> tuple[csr_matrix, NDArray[np.int32]]:
+            (codes, lengths), short = batch
+            renumbered = numbers[codes]
+            known, lengths = only(renumbered, lengths, renumbered >= 0)
+            if short is not None:
+                known, lengths = _without(known, lengths, short)
             return count_tokens(known, lengths, len(chosen)), known
 
-        for counts, known in map_in_order(count, self._batches(tokens)):
+        left_out = self.short if self.min_tokens else repeat(None)
+        for counts, known in map_in_order(count, zip(self._batches(tokens), left_out, strict=False)):
             self._keep(counts, known)
             release_pages(tokens)
         del tokens
         spill.discard()
         if self.finds_phrases and self.folder is not None:
             (self.folder / "joined.npy").unlink()
+
+    def _is_short(self, lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Documents with counted tokens, but too few, of a batch with these numbers of them."""
+        return (lengths > 0) & (lengths < self.min_tokens)
+
+    def _without_short(self, tokens: NDArray[np.int32], chosen: NDArray[np.intp], n_words: int) -> NDArray[np.intp]:
+        """Find the documents with too few counted tokens; of the chosen words, keep those of other documents."""
+        is_chosen, seen = np.zeros(n_words, dtype=bool), np.zeros(n_words, dtype=bool)
+        is_chosen[chosen] = True
+        for codes, lengths in self._batches(tokens):
+            known, lengths = only(codes, lengths, is_chosen[codes])
+            self.short.append(self._is_short(lengths))
+            seen[_without(known, lengths, self.short[-1])[0]] = True
+            release_pages(tokens)
+        if not seen.any():
+            raise CorpusError(
+                f"no document has {self.min_tokens} counted words or more: lower --min-tokens, or check --min-df"
+            )
+        kept = seen[chosen]
+        self.vocabulary = [word for word, keep in zip(self.vocabulary or [], kept, strict=True) if keep]
+        return chosen[kept]
 
     def _batches(self, tokens: NDArray[np.int32]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
         begin = 0
@@ -289,18 +333,29 @@ class Counting:
         described = self.options.describe()
         if self.finds_phrases:
             described |= {"phrases": [list(words) for words in self.phrases]}
+        blank = np.concatenate([np.zeros(0, dtype=bool), *self.blank])
+        short = np.concatenate([np.zeros(0, dtype=bool), *self.short]) if self.min_tokens else np.zeros_like(blank)
+        numbered = np.concatenate([np.zeros(0, dtype=bool), *self.numbered])
         return Counted(
             **{name: store.whole() for name, store in self.results.items()},
             indptr=indptr,
             vocabulary=self.vocabulary or [],
-            ids=pl.concat([pl.Series([], dtype=pl.String), *self.ids]),
-            blank=np.concatenate([np.zeros(0, dtype=bool), *self.blank]),
+            ids=free_row_ids(pl.concat([pl.Series([], dtype=pl.String), *self.ids]), numbered),
+            status=status_of(np.diff(indptr), blank, short, self.repeated.dropped()),
             metadata=_one_table(self.metadata),
             excerpts=self.beginnings if len(self.beginnings) == sum(map(len, self.ids)) else [],
             texts=self.texts if self.keep_texts else None,
             sha256=self.checksum.hexdigest(),
             options=described,
+            duplicates=self.repeated.described(),
         )
+
+
+def _without(
+    codes: NDArray[np.int32], lengths: NDArray[np.int64], left_out: NDArray[np.bool_]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The tokens of a batch without those of the documents left out, which have none then."""
+    return codes[~np.repeat(left_out, lengths)], np.where(left_out, 0, lengths)
 
 
 def _metadata_frame(documents: Documents, columns: list[str] | None) -> pl.DataFrame:

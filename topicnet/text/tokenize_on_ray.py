@@ -7,6 +7,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import polars as pl
 import ray
 
@@ -14,7 +15,7 @@ from topicnet.errors import ParallelError
 from topicnet.text.growing_arrays import Words
 from topicnet.text.readers.documents import Documents
 from topicnet.text.tokens.options import TextOptions
-from topicnet.text.tokens.tokenize import Tokenized, in_pieces, small_batches, tokenize_texts
+from topicnet.text.tokens.tokenize import Tokenized, in_pieces, small_batches, text_hashes, tokenize_texts
 
 BATCHES_A_CORE = 4  # handed to the cluster at a time
 MOST_CHARACTERS = 200_000_000  # of these: this process holds no more of the texts
@@ -29,7 +30,11 @@ def tokenize_on_ray(
     there. A task that is lost with its machine is done again by another.
     """
     here = TextOptions(
-        lang=options.lang, tokenizer=options.tokenizer, lemmatize=options.lemmatize, cleaning=options.cleaning
+        lang=options.lang,
+        tokenizer=options.tokenizer,
+        lemmatize=options.lemmatize,
+        cleaning=options.cleaning,
+        fold_letters=options.fold_letters,
     )
     ray.data.DataContext.get_current().execution_options.preserve_order = True
     for window in _windows(batches):
@@ -45,7 +50,14 @@ def tokenize_on_ray(
                 raise ParallelError(
                     "Ray Data gave the words of other texts than it was given: fit without --engine ray"
                 )
-            yield documents, found
+            # Hashed here: another machine's hashes may be others.
+            yield (
+                documents,
+                [
+                    one._replace(hashes=text_hashes(pl.Series(piece, dtype=pl.String)))
+                    for one, piece in zip(found, some, strict=True)
+                ],
+            )
 
 
 def _windows(batches: Iterable[Documents]) -> Iterator[list[Documents]]:
@@ -77,7 +89,7 @@ def _found(tables: Iterator[Any]) -> Iterator[Any]:
 
 def _tokenize_table(table: Any, options: TextOptions) -> Any:
     """One row with all that a `Tokenized` of these texts holds; runs on any machine of the cluster."""
-    words, _, lengths, blank = tokenize_texts(_with_tokenizer(options), pl.Series(table["text"]).to_list())
+    words, _, lengths, blank, _ = tokenize_texts(_with_tokenizer(options), pl.Series(table["text"]).to_list())
     numbered = Words([])
     numbers = numbered.encode(words)
     row = {"words": [numbered.listed()], "numbers": [numbers], "lengths": [lengths], "blank": [blank]}
@@ -94,4 +106,6 @@ def _tokenized_of(table: Any) -> Tokenized:
     row = pl.from_arrow(table)
     assert isinstance(row, pl.DataFrame)
     parts = {name: row[name][0] for name in row.columns}
-    return Tokenized(parts["words"], *(parts[name].to_numpy() for name in ("numbers", "lengths", "blank")))
+    return Tokenized(
+        parts["words"], *(parts[name].to_numpy() for name in ("numbers", "lengths", "blank")), np.zeros(0, np.uint64)
+    )

@@ -39,7 +39,7 @@ VOCABULARY = "vocabulary.txt"
 HEADER_TYPES = {"ending": dict, "model": str, "parameters": dict, "vocab_size": int, "text": dict, "history": list}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle:
     """A fitted model with all it needs to read raw text.
 
@@ -58,6 +58,10 @@ class Bundle:
     model: TopicModel
     vocabulary: list[str]
     text: dict[str, Any]
+
+    def __repr__(self) -> str:
+        cut = self.text.get("tokenizer")
+        return f"Bundle({self.name!r}: {self.model.n_topics} topics, {len(self.vocabulary):,} words, cut by {cut})"
 
     def count(self, documents: Iterable[Documents], workers: int = 1, *, at_once: bool = True) -> Corpus:
         """Count the known words of documents, tokenised in up to `workers` processes; no excerpts are kept."""

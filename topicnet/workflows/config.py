@@ -49,6 +49,9 @@ class FitConfig(BaseModel):
     table: str | None = None
     skip_rows: int = Field(default=0, ge=0)
     header_row: int | None = Field(default=None, ge=0)
+    missing: str | list[str] | None = None
+    drop_duplicates: bool = False
+    min_tokens: int = Field(default=0, ge=0)
     min_df: int | float | None = None
     max_df: int | float | None = None
     max_vocab: int = Field(default=20_000, ge=1)

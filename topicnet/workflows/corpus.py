@@ -19,9 +19,10 @@ from topicnet.storage.run_folder import check_unchanged, read_record
 from topicnet.text.corpus import Corpus
 from topicnet.text.cost_estimate import CountForecast, forecast_counting
 from topicnet.text.interchange.bags import bag_format, bag_name, read_bag
-from topicnet.text.readers.documents import Documents, ReadingLog, ReadingOptions
+from topicnet.text.readers.documents import Documents, ReadingLog, ReadingOptions, shown
 from topicnet.text.readers.folders import named_sources
-from topicnet.text.readers.in_memory import documents_in_batches, documents_of_texts
+from topicnet.text.readers.in_memory import documents_in_batches, documents_of_texts, is_table, table_of
+from topicnet.text.readers.missing import MissingValues, missing_markers
 from topicnet.text.readers.named_corpora import Recipe, recipes
 from topicnet.text.readers.read import check_options, check_there, read_documents, source_name
 from topicnet.text.tokens.language_detection import LOOKED_AT, detect_language, needs_segmenter
@@ -30,6 +31,7 @@ from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.text_options import (
     OF_COUNTING,
+    OF_DOCUMENTS,
     OF_READING,
     TextPlan,
     reading_options,
@@ -119,12 +121,12 @@ class InMemory(_Source):
 
     def documents(self, log: ReadingLog) -> Iterator[Documents]:
         """Take the documents from the list or table."""
-        # Told by name: none of these libraries need be installed.
-        if type(self.texts).__name__ not in ("DataFrame", "LazyFrame", "Dataset", "DatasetDict"):
-            return iter([documents_of_texts(self.texts, self.ids)])
+        missing = MissingValues(missing_markers(self.options.missing), log)
+        if not is_table(self.texts):
+            return iter([documents_of_texts(self.texts, self.ids, missing)])
         if self.ids is not None:
             raise InputError("ids were given beside a table: name its column of ids with id_column")
-        return documents_in_batches(self.texts, self.options.text_column, self.options.id_column)
+        return documents_in_batches(self.texts, self.options.text_column, self.options.id_column, missing=missing)
 
 
 @dataclass(frozen=True)
@@ -219,13 +221,12 @@ def resolve_source(config: FitConfig) -> NamedCorpus | TextFiles | Counts:
             return NamedCorpus(recipe)
         atomic.restore(Path(given))
         if (Path(given) / "counts.json").is_file():
-            refuse_options(config, (*OF_COUNTING, *OF_READING, "vocabulary"), given)
+            refuse_options(config, (*OF_COUNTING, *OF_DOCUMENTS, *OF_READING, "vocabulary"), given)
             return SavedCounts(Path(given))
         kind = None if given == "-" else bag_format(given, config.file_format)
         if kind is not None:
-            refuse_options(
-                config, (*OF_COUNTING, "text_column", "id_column", "skip_bad_rows", "sheet", "query", "table"), given
-            )
+            of_tables = ("text_column", "id_column", "skip_bad_rows", "sheet", "query", "table", "missing")
+            refuse_options(config, (*OF_COUNTING, *OF_DOCUMENTS, *of_tables), given)
             vocabulary = None if config.vocabulary is None else Path(config.vocabulary)
             return ForeignCounts(given, kind, vocabulary, config.encoding)
     return TextFiles(given, replace(reading_options(config), kept=kept_columns(config)))
@@ -307,6 +308,9 @@ def read_corpus(request: CorpusRequest, reporter: Reporter | None = None, counti
         if lang != "auto":
             text.options(lang)  # what cannot be is refused before anything is read
         corpus = _count(request, lang, text.options, reporter, counting)
+        _report_repeated_texts(corpus, text.drop_duplicates, reporter)
+        if isinstance(source, InMemory):
+            corpus = replace(corpus, table=table_of(source.texts))
     _report_duplicates(corpus, reporter)
     return corpus
 
@@ -365,6 +369,12 @@ def report_reading(log: ReadingLog, corpus: Corpus, reporter: Reporter) -> None:
     """Report what was found out while the documents were read; the list of rows left out is kept with the corpus."""
     for line in log.notices:
         reporter.notice(line)
+    if log.n_missing:
+        documents = "1 document is" if log.n_missing == 1 else f"{log.n_missing:,} documents are"
+        written = ", ".join(shown(marker) for marker in log.markers)
+        reporter.notice(
+            f"{documents} empty: the text is a marker of a missing value ({written}); --missing none reads it as text"
+        )
     skipped = log.skipped
     if not skipped.count:
         return
@@ -461,6 +471,18 @@ def _check_resources(expected: CountForecast, folder: Path, reporter: Reporter) 
             f"the counts of this corpus need about {readable_bytes(disk)}, and {readable_bytes(space)} are free on the"
             " disk of --out: name a place on another with --out"
         )
+
+
+def _report_repeated_texts(corpus: Corpus, dropped: bool, reporter: Reporter) -> None:
+    """Report documents that repeat the text of an earlier one."""
+    found = corpus.source.get("duplicates")
+    if found is None:
+        return
+    documents = "1 document repeats" if found["count"] == 1 else f"{found['count']:,} documents repeat"
+    later, earlier = found["example"]
+    such_as = f"{documents} the text of an earlier one (such as row {later:,}, which repeats row {earlier:,})"
+    what = "only the first of each is counted" if dropped else "--drop-duplicates counts only the first of each"
+    reporter.notice(f"{such_as}: {what}")
 
 
 def _report_duplicates(corpus: Corpus, reporter: Reporter) -> None:

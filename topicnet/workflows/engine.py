@@ -13,8 +13,9 @@ from topicnet.models.parameter_values import check_parameter_names
 from topicnet.runtime.allocator import keep_freed_memory
 from topicnet.runtime.interrupt import FitInterrupted
 from topicnet.runtime.reporter import Reporter
-from topicnet.text.corpus import OK, Corpus
+from topicnet.text.corpus import Corpus
 from topicnet.text.passages import in_passages
+from topicnet.text.status import OK
 from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
 from topicnet.training.progress import Progress
 from topicnet.workflows.bundle import check_reading_order

@@ -24,10 +24,11 @@ from topicnet.runtime.reporter import Reporter
 from topicnet.runtime.threads import thread_count
 from topicnet.storage import atomic
 from topicnet.storage.run_folder import Destination
-from topicnet.text.corpus import OK, Corpus
+from topicnet.text.corpus import Corpus
 from topicnet.text.passages import in_passages
+from topicnet.text.readers.in_memory import are_word_lists
+from topicnet.text.status import OK
 from topicnet.text.tokens.cleaning import Cleaning
-from topicnet.text.vocabulary import Pruning
 from topicnet.training.progress import Listener
 from topicnet.training.resumable import Unfinished, unfinished_fit
 from topicnet.workflows.bundle import Bundle, check_reading_order
@@ -47,7 +48,7 @@ from topicnet.workflows.preflight import run_name
 from topicnet.workflows.record import met, metrics_of, record_of, topic_coherence
 from topicnet.workflows.run import Run
 from topicnet.workflows.scores import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
-from topicnet.workflows.text_options import TextPlan, reading_options
+from topicnet.workflows.text_options import reading_options, resolve_text
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,9 @@ def fit(
     max_df: int | float | None = None,
     max_vocab: int = 20_000,
     cleaning: Cleaning | None = None,
+    missing: str | Sequence[str] | None = None,
+    drop_duplicates: bool = False,
+    min_tokens: int = 0,
     passages: int | None = None,
     random_state: int = 0,
     seeds: int = 1,
@@ -123,8 +127,9 @@ def fit(
 
     Parameters
     ----------
-    texts : iterable of str, table or Corpus
-        One document each; None is an empty document. Or a pandas or polars table, or a Hugging Face dataset, with the
+    texts : iterable of str or lists of str, table or Corpus
+        One document each; None is an empty document. Lists of words are taken as they are, in lower case (the
+        tokenizer "spaces", unless another is named). Or a pandas or polars table, or a Hugging Face dataset, with the
         texts in `text_column`; or a corpus that is counted already, for which the options of text are left out.
     model : str
         A name in `MODELS`.
@@ -138,6 +143,8 @@ def fit(
         See `TextOptions`; `lang="auto"` detects the language.
     min_df, max_df, max_vocab
         See `Pruning`.
+    missing, drop_duplicates, min_tokens
+        See `TextOptions`.
     passages : int, optional
         Cut documents into passages of about so many counted words, and learn from these; theta of a document is the
         mean over its passages.
@@ -164,17 +171,11 @@ def fit(
     """
     check_can_use_polars()
     reporter = Reporter(listener=listener)
-    text = TextPlan(
-        lang=lang,
-        tokenizer=tokenizer,
-        lemmatize=lemmatize,
-        phrases=phrases,
-        stop_words=_checked_words("stop_words", stop_words),
-        add_stop_words=_checked_words("add_stop_words", add_stop_words),
-        vocabulary=_checked_words("vocabulary", vocabulary),
-        pruning=Pruning(min_df, max_df, max_vocab),
-        cleaning=cleaning or Cleaning(),
-    )
+    if tokenizer is None and are_word_lists(texts, text_column):
+        tokenizer = "spaces"
+    missing = missing if isinstance(missing, str | None) else list(missing)
+    words = {"stop_words": stop_words, "add_stop_words": add_stop_words, "vocabulary": vocabulary}
+    checked = {name: _checked_words(name, given) for name, given in words.items()}
     if isinstance(keep_columns, str):
         raise InputError(f"keep_columns={keep_columns!r} given, expected a list of names: put it in brackets")
     given = {
@@ -182,9 +183,11 @@ def fit(
         "tokenizer": tokenizer, "lemmatize": lemmatize, "phrases": phrases, "passages": passages,
         "keep_columns": list(keep_columns), "text_column": text_column, "id_column": id_column,
         "min_df": min_df, "max_df": max_df, "max_vocab": max_vocab, "keep_texts": keep_texts, "parameters": parameters,
+        "missing": missing, "drop_duplicates": drop_duplicates, "min_tokens": min_tokens,
     }  # fmt: skip
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
     config = read_config(None, plain)
+    text = replace(resolve_text(config), **checked, cleaning=cleaning or Cleaning())
     plan = resolve_model(config)
     request = CorpusRequest(InMemory(texts, ids, reading_options(config)), text, kept_columns(config), keep_texts)
     job = FitJob(request, plan, config.seeds, config.keep_corpus, config.model_dump())

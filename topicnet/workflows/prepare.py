@@ -12,7 +12,7 @@ from topicnet.text.corpus import Corpus
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import Counting, count_every_word, read_corpus, resolve_corpus
 from topicnet.workflows.preflight import check_counting
-from topicnet.workflows.text_options import OF_CHOOSING, refuse_options
+from topicnet.workflows.text_options import OF_CHOOSING, OF_DOCUMENTS, refuse_options
 
 
 def prepare(config: FitConfig, out: Path, reporter: Reporter, *, overwrite: bool) -> Corpus:
@@ -35,7 +35,9 @@ def prepare_reference(config: FitConfig, out: Path, reporter: Reporter, *, overw
     Of any topic word the co-occurrences in documents and in windows of any width follow from this: 8 bytes a token, of
     which only the pages that are looked at are read.
     """
-    refuse_options(config, (*OF_CHOOSING, "vocabulary"), str(config.corpus), "--reference keeps every word")
+    refuse_options(
+        config, (*OF_CHOOSING, *OF_DOCUMENTS, "vocabulary"), str(config.corpus), "--reference keeps every word"
+    )
     check_counting(config, out, overwrite=overwrite)
     request, name = resolve_corpus(config), repr(str(config.corpus))
     with atomic.atomic_folder(out, overwrite=overwrite) as folder, atomic.disk_errors(out):

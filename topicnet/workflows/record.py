@@ -18,6 +18,7 @@ from topicnet.storage import formats
 from topicnet.storage.mapped import update_digest
 from topicnet.storage.run_folder import environment
 from topicnet.text.corpus import Corpus
+from topicnet.text.status import STATUSES
 from topicnet.workflows.scores import CONVENTIONS
 
 LARGEST_EXPONENT = 700.0
@@ -53,7 +54,7 @@ def metrics_of(model: TopicModel, coherence: NDArray[np.float64], words: NDArray
 
 def record_of(config: dict[str, Any], corpus: Corpus, model: TopicModel, status: str, seconds: float) -> dict[str, Any]:
     """What run.json holds, but for the checksums of the files."""
-    counts = {name: int((corpus.status == name).sum()) for name in ("ok", "empty", "oov")}
+    counts = {name: int((corpus.status == name).sum()) for name in STATUSES}
     # Word vectors by where they came from.
     parameters = model.get_params() | {k: v for k, v in config["parameters"].items() if k == "embeddings"}
     fitted = {"stopped": model.stopped_, "best_epoch": model.best_epoch_, "epochs": len(model.history_)}
@@ -72,7 +73,7 @@ def record_of(config: dict[str, Any], corpus: Corpus, model: TopicModel, status:
             "vocab_size": corpus.vocab_size,
             "tokens": len(corpus.tokens),
         }
-        | {name: corpus.source[name] for name in ("language", "skipped") if name in corpus.source},
+        | {name: corpus.source[name] for name in ("language", "skipped", "duplicates") if name in corpus.source},
         "fit": fitted,
         "health": {"verdict": model.health_.line()} | asdict(model.health_),
         **environment(model.device_, thread_count(), seconds, LIBRARIES),

@@ -16,8 +16,10 @@ from topicnet.evaluate.coherence import top_words
 from topicnet.runtime.forking import check_can_use_polars
 from topicnet.storage import atomic, formats
 from topicnet.storage.run_folder import check_unchanged, damaged, read_json, read_record, write_history, write_record
-from topicnet.text.corpus import OK, Corpus
+from topicnet.text.corpus import Corpus
 from topicnet.text.readers.in_memory import documents_of_texts
+from topicnet.text.readers.missing import MissingValues
+from topicnet.text.status import OK, status_in_words
 from topicnet.workflows.bundle import Bundle, load_bundle, save_bundle
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import corpus_of_run, kept_columns
@@ -38,7 +40,7 @@ TYPICAL_DOCS = 3
 TYPICAL_WORDS = 10
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """A fitted model with the corpus it was fitted to.
 
@@ -49,7 +51,7 @@ class Run:
     theta : ndarray of shape (n_docs, n_topics), float32
         Topic proportions of the documents it was fitted to, in input order.
     ids, status : list of str
-        Of each document: its id; "ok", "empty" or "oov".
+        Of each document: its id; "ok", "empty", "oov", "short" or "duplicate" (see `Corpus`).
     sizes : ndarray of shape (n_topics,)
         Mean theta over the documents that hold known words.
     coherence : ndarray of shape (n_topics,)
@@ -79,6 +81,12 @@ class Run:
     extra: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     stability: NDArray[np.float64] | None = None
     kept: pl.DataFrame | None = None
+
+    def __repr__(self) -> str:
+        note = status_in_words(np.array(self.status, dtype=np.str_))
+        topics, documents, words = self.model.n_topics, len(self.ids), len(self.vocabulary)
+        about = f"{topics} topics, {documents:,} documents{note}, {words:,} words, {self.record['status']}"
+        return f"Run({self.bundle.name!r}: {about})"
 
     @property
     def model(self) -> TopicModel:
@@ -132,23 +140,34 @@ class Run:
             index=pd.RangeIndex(len(self.sizes), name="topic"),
         )
 
-    def doc_topic(self) -> pd.DataFrame:
-        """Table of documents: doc_id, status, top_topic and theta, one row per input document."""
+    def doc_topic(self) -> pd.DataFrame | pl.DataFrame:
+        """Table of documents: doc_id, status, top_topic and theta, one row per input document, in input order.
+
+        A fit to a pandas table or column has its index here too, so that ``df["topic"] = run.doc_topic()["top_topic"]``
+        is right whatever the index; the table is a polars one after a fit to a polars table or column. The index is not
+        saved: a run that was loaded numbers the rows from 0.
+        """
         import pandas as pd
 
         check_can_use_polars("make a table")
         table = doc_topic_table(self.ids, self.status, self.theta)
+        like = None if self.corpus is None else self.corpus.table
+        if isinstance(like, str):
+            return table
         columns = {name: table[name].to_numpy() for name in table.columns if name.startswith("topic_")}
         top = pd.array(table["top_topic"].to_list(), dtype="Int64")
-        return pd.DataFrame({"doc_id": self.ids, "status": self.status, "top_topic": top, **columns})
+        return pd.DataFrame({"doc_id": self.ids, "status": self.status, "top_topic": top, **columns}, index=like)
 
-    def transform(self, texts: Iterable[str], refine: int = 0, workers: int = 1) -> NDArray[np.float32]:
-        """Infer theta (n_docs, n_topics) of new raw texts, one row each.
+    def transform(
+        self, texts: Iterable[str | list[str] | None], refine: int = 0, workers: int = 1
+    ) -> NDArray[np.float32]:
+        """Infer theta (n_docs, n_topics) of new raw texts, or lists of words, one row each.
 
         With `workers`, text that is tokenised on one core (Chinese, Japanese, by spaCy) is tokenised in this number of
         processes: the same theta, sooner where it takes more than a few seconds.
         """
-        return self.bundle.theta(self.bundle.count([documents_of_texts(texts, None)], workers), refine)
+        documents = documents_of_texts(texts, None, MissingValues(self.bundle.text.get("missing", ())))
+        return self.bundle.theta(self.bundle.count([documents], workers), refine)
 
     def passages(self) -> pl.DataFrame:
         """Table of the passages of a fit with `passages`: doc_id, passage, tokens, top_topic and theta, a row each."""

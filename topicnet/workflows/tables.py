@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.storage import atomic, formats
-from topicnet.text.corpus import OK, Corpus
+from topicnet.text.corpus import Corpus
 from topicnet.text.passages import in_passages
+from topicnet.text.status import OK
 from topicnet.workflows.bundle import Bundle, check_reading_order
 
 FORMATS = ("csv", "parquet", "npz")

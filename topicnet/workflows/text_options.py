@@ -25,6 +25,7 @@ OF_COUNTING = (
     "lang", "tokenizer", "lemmatize", *OF_CHOOSING, "drop_urls", "drop_emails", "strip_html", "keep_numbers",
 )  # fmt: skip
 OF_READING = tuple(one.name for one in fields(ReadingOptions) if one.name in FitConfig.model_fields)
+OF_DOCUMENTS = ("drop_duplicates", "min_tokens")  # options that decide which documents are counted
 
 Words = str | tuple[str, ...] | None  # the name of a file of words, the words themselves, or none
 
@@ -39,6 +40,8 @@ class TextPlan:
         The language asked for, "auto" to detect it, None for that of the corpus.
     stop_words, add_stop_words, vocabulary : str or tuple of str, optional
         A file of words, or the words.
+    min_tokens, drop_duplicates, missing
+        See `TextOptions`.
     octis : Path, optional
         The OCTIS folder whose vocabulary decides everything.
     """
@@ -50,6 +53,9 @@ class TextPlan:
     stop_words: Words = None
     add_stop_words: Words = None
     vocabulary: Words = None
+    min_tokens: int = 0
+    drop_duplicates: bool = False
+    missing: str | list[str] | None = None
     pruning: Pruning = field(default_factory=Pruning)
     cleaning: Cleaning = field(default_factory=Cleaning)
     octis: Path | None = None
@@ -71,6 +77,9 @@ class TextPlan:
             lemmatize=self.lemmatize,
             cleaning=self.cleaning,
             phrases=self.phrases,
+            min_tokens=self.min_tokens,
+            drop_duplicates=self.drop_duplicates,
+            missing=self.missing if isinstance(self.missing, str | None) else tuple(self.missing),
         )
         if isinstance(self.vocabulary, str):
             words = read_words(Path(self.vocabulary), "vocabulary", options.segmenter, one_a_line=True)

@@ -9,11 +9,20 @@ from topicnet.runtime.reporter import Reporter
 from topicnet.storage.run_folder import read_record
 from topicnet.text.corpus import Corpus
 from topicnet.text.readers.documents import ReadingLog
+from topicnet.text.readers.missing import NONE
 from topicnet.text.tokens.multiprocess import check_workers, is_worth_multiprocessing
 from topicnet.text.tokens.options import options_of
 from topicnet.workflows.bundle import Bundle, load_bundle
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import Counts, Texts, check_columns, report_reading, resolve_corpus, resolve_source
+from topicnet.workflows.corpus import (
+    Counts,
+    TextFiles,
+    Texts,
+    check_columns,
+    report_reading,
+    resolve_corpus,
+    resolve_source,
+)
 from topicnet.workflows.inputs import inputs_of
 from topicnet.workflows.preflight import check_corpus, check_files
 from topicnet.workflows.tables import choose_format, passage_table, write_doc_table, write_table
@@ -106,11 +115,13 @@ def _count_new(bundle: Bundle, source: Texts | Counts, workers: int | None, repo
 
 
 def with_columns_of(run: Path, config: FitConfig) -> FitConfig:
-    """The configuration with the columns of the fit, where the user has named none."""
-    named = {"text_column", "id_column"} & config.model_fields_set
-    if named or isinstance(resolve_source(config), Counts) or not (run / "run.json").is_file():
+    """The configuration with the columns and the missing markers of the fit, where the user has named none."""
+    if not isinstance(resolve_source(config), TextFiles) or not (run / "run.json").is_file():
         return config
-    before = read_record(run, ENTRIES)["config"]
-    return config.model_copy(
-        update={name: before.get(name) or getattr(config, name) for name in ("text_column", "id_column")}
-    )
+    record = read_record(run, ENTRIES)
+    before, update = record["config"], {}
+    if not {"text_column", "id_column"} & config.model_fields_set:
+        update = {name: before.get(name) or getattr(config, name) for name in ("text_column", "id_column")}
+    if "missing" not in config.model_fields_set:
+        update["missing"] = [NONE, *record["text"].get("missing", [])]
+    return config.model_copy(update=update)

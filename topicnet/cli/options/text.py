@@ -24,6 +24,10 @@ FORMATS = (
 TEXT_COLUMN = "Column or key that holds the text, or its number in a table without header.  [default: text]"
 VOCABULARY = "File of the words to count, one a line; for counts, the names of their columns."
 EMBEDDINGS = "For etm: a word2vec or GloVe file, train (on the corpus) or none.  [default: none]"
+MISSING = (
+    "Markers of a missing value beside NA, NaN, NULL, -, . and the like, with commas between; none for no marker, and"
+    " none,X for X alone."
+)
 SEEDS = "Fit with this many seeds, keep the best run, flag topics that other seeds do not reproduce."
 NAMES = " or ".join(", ".join(REGISTRY).rsplit(", ", 1))
 CorpusArgument = Annotated[list[str], typer.Argument(metavar="CORPUS", help=CORPUS_HELP)]
@@ -39,6 +43,7 @@ READING = group(
         "sheet": word("Sheet of a workbook, by name or number.  [default: the first that has the text column]"),
         "query": word("SELECT statement whose rows are the documents of a database file (.db, .sqlite, .duckdb)."),
         "table": word("Table of a database file to read.  [default: its only one]"),
+        "missing": word(MISSING),
     },
 )
 COLUMNS = group(
@@ -65,6 +70,8 @@ COUNTING = group(
         "drop_urls": flag("Leave out web addresses.", "--drop-urls"),
         "drop_emails": flag("Leave out e-mail addresses.", "--drop-emails"),
         "strip_html": flag("Leave out HTML tags and read entities.", "--strip-html"),
+        "drop_duplicates": flag("Count only the first of documents with the same text.", "--drop-duplicates"),
+        "min_tokens": option(int | None, "Leave out documents with fewer counted words than this.", min=0),
         "keep_numbers": flag("Count numbers too, and words with digits.", "--keep-numbers"),
     },
 )

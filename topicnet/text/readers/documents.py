@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from topicnet.errors import CorpusError
@@ -13,6 +13,7 @@ Row = tuple[str, str, dict[str, Value]]  # id ("" where the source has none), te
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MOST_CHARACTERS = 40  # of a column's name
+_MAX_MARKERS = 3  # of a missing value, named in the notice that counts them
 _MAX_LISTED = 20  # columns, or skipped rows, named one by one
 
 
@@ -31,12 +32,15 @@ class Documents:
     n_bytes : int
         Bytes of unpacked text read from the source by the end of this batch, or a little more; 0 where that is not
         counted.
+    numbered : sequence of int
+        Places in this batch of the documents without an id in the source, whose number is their id.
     """
 
     ids: list[str]
     texts: list[str]
     metadata: list[dict[str, Value]]
     n_bytes: int = 0
+    numbered: Sequence[int] = field(default=(), compare=False)
 
 
 @dataclass
@@ -73,6 +77,8 @@ class ReadingLog:
         Bytes of unpacked text read so far.
     n_missing : int
         Documents whose text is only a marker of a missing value.
+    markers : list of str
+        The first markers of these documents, each once, as they are written.
     notices : list of str
         What the user should know about how the source was read, one line each, in order.
     """
@@ -80,12 +86,19 @@ class ReadingLog:
     skipped: SkippedRows = field(default_factory=SkippedRows)
     n_bytes: int = 0
     n_missing: int = 0
+    markers: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
     def notice(self, line: str) -> None:
         """Note a line for the user once, however often it is noted."""
         if line not in self.notices:
             self.notices.append(line)
+
+    def missing(self, marker: str) -> None:
+        """Count a document whose text is only a marker of a missing value."""
+        self.n_missing += 1
+        if len(self.markers) < _MAX_MARKERS and marker not in self.markers:
+            self.markers.append(marker)
 
 
 @dataclass(frozen=True)
@@ -136,6 +149,9 @@ class ReadingOptions:
         Row that holds the header, from 1, or 0 where there is none; what comes before it is passed over.
     kept : tuple of str
         Columns the user has named besides the text and the id.
+    missing : str or list of str, optional
+        Markers of a missing value beside the usual ones, as `missing_markers` takes them. A cell that holds only a
+        marker is empty; the one text of a file is never taken for a marker.
     """
 
     text_column: str = "text"
@@ -149,6 +165,7 @@ class ReadingOptions:
     skip_rows: int = 0
     header_row: int | None = None
     kept: tuple[str, ...] = ()
+    missing: str | list[str] | None = None
 
     @property
     def columns(self) -> Columns:

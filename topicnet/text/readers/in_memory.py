@@ -5,23 +5,46 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from topicnet.errors import CorpusError, InputError
+from topicnet.text.phrases import JOINT
 from topicnet.text.readers.documents import Documents
+from topicnet.text.readers.missing import MissingValues
 
 _Columns = dict[str, list[Any]]
+_TABLES = ("DataFrame", "LazyFrame", "Dataset", "DatasetDict")
+_LOOKED_AT = 100  # rows of a LazyFrame, to see of what kind its texts are
+_NO_MARKERS = MissingValues(())
 
 
-def documents_of_frame(frame: Any, text_column: str, id_column: str | None) -> Documents:
+def is_table(texts: Any) -> bool:
+    """Return whether texts come as a table, recognised by name: none of these libraries need be installed."""
+    return type(texts).__name__ in _TABLES
+
+
+def table_of(texts: Any) -> Any:
+    """Return what tables of the same documents should be like: a pandas index, "polars", or None for any other."""
+    library = type(texts).__module__.partition(".")[0]
+    if library == "pandas" and type(texts).__name__ in ("DataFrame", "Series"):
+        return texts.index
+    return "polars" if library == "polars" else None
+
+
+def documents_of_frame(
+    frame: Any, text_column: str, id_column: str | None, missing: MissingValues = _NO_MARKERS
+) -> Documents:
     """Documents from a table; columns other than the text and the id become metadata.
 
     Parameters
     ----------
     frame : pandas.DataFrame, polars.DataFrame, polars.LazyFrame or datasets.Dataset
+    missing : MissingValues
+        Empties the cells that hold only a marker of a missing value.
 
     Raises
     ------
@@ -30,16 +53,22 @@ def documents_of_frame(frame: Any, text_column: str, id_column: str | None) -> D
     CorpusError
         A column that is not there, or two of one name.
     """
-    batches = list(documents_in_batches(frame, text_column, id_column))
+    batches = list(documents_in_batches(frame, text_column, id_column, missing=missing))
+    begins = np.cumsum([0, *(len(batch.ids) for batch in batches)]).tolist()
     return Documents(
         [i for batch in batches for i in batch.ids],
         [text for batch in batches for text in batch.texts],
         [row for batch in batches for row in batch.metadata],
+        numbered=[begin + at for begin, batch in zip(begins, batches, strict=False) for at in batch.numbered],
     )
 
 
 def documents_in_batches(
-    frame: Any, text_column: str, id_column: str | None, batch_docs: int = 10_000
+    frame: Any,
+    text_column: str,
+    id_column: str | None,
+    batch_docs: int = 10_000,
+    missing: MissingValues = _NO_MARKERS,
 ) -> Iterator[Documents]:
     """Documents from a table, `batch_docs` rows at a time; see `documents_of_frame`.
 
@@ -56,23 +85,30 @@ def documents_in_batches(
     for column in (text_column, *([id_column] if id_column else [])):
         if column not in names:
             raise CorpusError(f"no column {column!r} in the table; it has: {', '.join(names)}")
-    return _batches(slices, text_column, id_column)
+    return _batches(slices, text_column, id_column, missing)
 
 
-def _batches(slices: Iterator[_Columns], text_column: str, id_column: str | None) -> Iterator[Documents]:
+def _batches(
+    slices: Iterator[_Columns], text_column: str, id_column: str | None, missing: MissingValues
+) -> Iterator[Documents]:
     first = 1
     for columns in slices:
         ids = None if id_column is None else columns[id_column]
-        documents = _documents(columns[text_column], ids, first)
+        documents = _documents(columns[text_column], ids, first, missing)
         others = [name for name in columns if name not in (text_column, id_column)]
         cells = [[plain(cell) for cell in columns[name]] for name in others]
-        metadata = [dict(zip(others, row, strict=True)) for row in zip(*cells, strict=True)] or documents.metadata
-        yield Documents(documents.ids, documents.texts, metadata)
+        rows = (dict(zip(others, row, strict=True)) for row in zip(*cells, strict=True))
+        metadata = [missing.cells(row) for row in rows] or documents.metadata
+        yield replace(documents, metadata=metadata)
         first += len(documents.ids)
 
 
-def documents_of_texts(texts: Iterable[Any], ids: Sequence[Any] | None) -> Documents:
+def documents_of_texts(
+    texts: Iterable[Any], ids: Sequence[Any] | None, missing: MissingValues = _NO_MARKERS
+) -> Documents:
     """Documents from texts in memory; None, NaN and NA are empty documents.
+
+    A list of words is the words with spaces between; white space inside a word becomes "_", as in a phrase.
 
     Raises
     ------
@@ -86,20 +122,52 @@ def documents_of_texts(texts: Iterable[Any], ids: Sequence[Any] | None) -> Docum
         raise InputError(
             f"{type(texts).__name__} given, expected a list of texts: give one column of a table, as in table['text']"
         )
-    return _documents(texts, ids, 1)
+    return _documents(texts, ids, 1, missing)
 
 
-def _documents(texts: Iterable[Any], ids: Sequence[Any] | None, first: int) -> Documents:
+def are_word_lists(texts: Any, text_column: str) -> bool:
+    """Return whether the first text that is not missing is a list of words; an iterator is not looked into."""
+    if type(texts).__name__ == "LazyFrame":
+        texts = texts.head(_LOOKED_AT).collect()
+    if type(texts).__name__ == "DataFrame":
+        texts = texts[text_column] if text_column in texts.columns else ()
+    if isinstance(texts, str | bytes | Iterator) or not isinstance(texts, Iterable):
+        return False
+    return _is_word_list(next((text for text in texts if not _is_missing(text)), None))
+
+
+def _is_word_list(text: Any) -> bool:
+    return isinstance(text, list | tuple | np.ndarray | pl.Series)
+
+
+def _joined(number: int, words: Any) -> str:
+    """The words of a list with spaces between."""
+    listed = list(words)
+    for word in listed:
+        if not isinstance(word, str):
+            raise InputError(f"texts[{number}] is a list that holds {type(word).__name__}, expected words (str)")
+    return " ".join(word if word.isalnum() else JOINT.join(word.split()) for word in listed)
+
+
+def _documents(texts: Iterable[Any], ids: Sequence[Any] | None, first: int, missing: MissingValues) -> Documents:
     """Documents whose numbers begin at `first`."""
     listed = ["" if _is_missing(text) else text for text in texts]
     for number, text in enumerate(listed, first - 1):
-        if not isinstance(text, str):
-            raise InputError(f"texts[{number}] is {type(text).__name__}, expected str (None for an empty document)")
+        if _is_word_list(text):
+            listed[number - first + 1] = _joined(number, text)
+        elif not isinstance(text, str):
+            raise InputError(
+                f"texts[{number}] is {type(text).__name__}, expected str or a list of words (None for an empty"
+                " document)"
+            )
     given = [None] * len(listed) if ids is None else list(ids)
     if len(given) != len(listed):
         raise InputError(f"{len(given)} ids were given for {len(listed)} texts: expected one each")
-    names = [str(n) if _is_missing(i) else _unicode(_as_id(i)) for n, i in enumerate(given, first)]
-    return Documents(names, [_unicode(text) for text in listed], [{} for _ in listed])
+    names = ["" if _is_missing(i) else _unicode(_as_id(i)) for i in given]
+    numbered = [at for at, name in enumerate(names) if not name or missing.has(name)]
+    for at in numbered:
+        names[at] = str(first + at)
+    return Documents(names, [missing.text(_unicode(text)) for text in listed], [{} for _ in listed], numbered=numbered)
 
 
 def _as_id(cell: Any) -> str:

@@ -30,6 +30,7 @@ from topicnet.text.readers.folders import (
 )
 from topicnet.text.readers.jsonl import json_rows
 from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis, mallet_rows, octis_rows, octis_vocabulary
+from topicnet.text.readers.missing import MissingValues, missing_markers
 from topicnet.text.readers.open_text import File, check_encoding, reading
 from topicnet.text.readers.tagged_records import pubmed_rows, ris_rows, wos_rows
 from topicnet.text.readers.workbooks import WORKBOOKS, workbook_rows
@@ -182,7 +183,8 @@ class _Opener:
         for option, kinds in _OPTIONS_OF.items():
             if getattr(self.options, option) is not None and file_format not in kinds:
                 raise CorpusError(f"--{option} was given, but {file.name} is read as {file_format}. Leave it out")
-        return _READERS[file_format](file, self.options.columns)
+        rows = _READERS[file_format](file, self.options.columns)
+        return MissingValues(missing_markers(self.options.missing), self.log).rows(rows)
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:
         if (folder / "run.json").is_file() or (folder / "model.json").is_file():
@@ -197,18 +199,20 @@ class _Opener:
 
 
 def _batches(rows: Iterator[Row], batch_docs: int, log: ReadingLog) -> Iterator[Documents]:
-    batch, n_characters = Documents([], [], []), 0
+    batch, numbered, n_characters = Documents([], [], []), list[int](), 0
     already = log.skipped.count
     for number, (key, text, others) in enumerate(rows, 1):
         if n_characters + len(text) > _BATCH_CHARACTERS and batch.ids:
-            yield replace(batch, n_bytes=log.n_bytes)
-            batch, n_characters = Documents([], [], []), 0
+            yield replace(batch, n_bytes=log.n_bytes, numbered=numbered)
+            batch, numbered, n_characters = Documents([], [], []), [], 0
+        if not key:
+            numbered.append(len(batch.ids))
         batch.ids.append(key or str(number + log.skipped.count - already))  # a row that was left out keeps its number
         batch.texts.append(text)
         batch.metadata.append(others)
         n_characters += len(text)
         if len(batch.ids) == batch_docs:
-            yield replace(batch, n_bytes=log.n_bytes)
-            batch, n_characters = Documents([], [], []), 0
+            yield replace(batch, n_bytes=log.n_bytes, numbered=numbered)
+            batch, numbered, n_characters = Documents([], [], []), [], 0
     if batch.ids:
-        yield replace(batch, n_bytes=log.n_bytes)
+        yield replace(batch, n_bytes=log.n_bytes, numbered=numbered)

@@ -36,7 +36,7 @@ WORTH_STARTING = 3.0  # seconds of tokenising before processes are started unask
 PIECES = 4  # of a batch, for each process: the others wait for the last to end
 LEAST_BYTES = 20_000  # of a piece
 WAIT = 0.1  # seconds
-Arguments = tuple[str, str | None, bool, bool]  # of choose_tokenizer
+Arguments = tuple[str, str | None, bool, bool, bool]  # of choose_tokenizer
 
 
 def is_worth_multiprocessing(options: TextOptions) -> bool:
@@ -98,7 +98,7 @@ class MultiprocessTokenizer:
         self.processes: list[_Process] = []
         self._here = options.segmenter
         self._arguments: Arguments = (
-            options.lang, options.tokenizer, options.lemmatize, options.cleaning.keep_numbers,
+            options.lang, options.tokenizer, options.lemmatize, options.cleaning.keep_numbers, options.fold_letters,
         )  # fmt: skip
         self._seconds_here = WORTH_STARTING if at_once else 0.0
         self._free: SimpleQueue[_Process] = SimpleQueue()
@@ -199,8 +199,7 @@ _tokenizer = cache(choose_tokenizer)
 
 def _answer(arguments: Arguments, texts: pl.Series) -> pl.Series | InputError:
     try:
-        lang, kind, lemmatize, numbers = arguments
-        return _tokenizer(lang, kind, lemmatize, numbers)(texts)
+        return _tokenizer(*arguments)(texts)
     except TopicnetError as error:
         return InputError(str(error))
     except (Exception, pl.exceptions.PanicException) as error:

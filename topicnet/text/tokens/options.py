@@ -9,9 +9,10 @@ from typing import Any
 import polars as pl
 
 from topicnet.errors import InputError
+from topicnet.text.readers.missing import NONE, missing_markers
 from topicnet.text.tokens.cleaning import Cleaning
 from topicnet.text.tokens.languages import check_language, stop_words
-from topicnet.text.tokens.tokenizer import Tokenizer, choose_tokenizer
+from topicnet.text.tokens.tokenizer import Tokenizer, choose_tokenizer, folds_letters
 from topicnet.text.vocabulary import Pruning
 
 Phrases = tuple[tuple[str, ...], ...]
@@ -41,6 +42,15 @@ class TextOptions:
         Whether to look for phrases, and count each as one word; or the phrases, each a tuple of words.
     vocabulary : tuple of str, optional
         Count just these words.
+    min_tokens : int
+        Documents with fewer counted words count as if they had none (status "short").
+    drop_duplicates : bool
+        Documents that repeat the text of an earlier one count as if they had no words (status "duplicate").
+    missing : str or sequence of str, optional
+        Markers of a missing value beside the usual ones: see `missing_markers`. A text that is only a marker is empty.
+    fold_letters : bool
+        Fold ligatures and full-width letters and join soft hyphens: see `topicnet.text.tokens.letters`. Off for models
+        of version 0.1.0.
     cutter : Tokenizer, optional
         Cuts in place of the tokenizer, into the same words; see `topicnet.text.tokens.multiprocess`.
     """
@@ -54,6 +64,10 @@ class TextOptions:
     cleaning: Cleaning = field(default_factory=Cleaning)
     phrases: bool | Phrases = False
     vocabulary: tuple[str, ...] | None = None
+    min_tokens: int = 0
+    drop_duplicates: bool = False
+    missing: str | tuple[str, ...] | None = None
+    fold_letters: bool = True
     cutter: Tokenizer | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -61,13 +75,23 @@ class TextOptions:
         for name in ("stop_words", "more_stop_words", "vocabulary"):
             if isinstance(getattr(self, name), str):
                 raise InputError(f"{name}={getattr(self, name)!r} given, expected a list of words: put it in brackets")
+        if isinstance(self.min_tokens, bool) or not isinstance(self.min_tokens, int) or self.min_tokens < 0:
+            raise InputError(f"min_tokens={self.min_tokens!r} given, expected a whole number from 0, such as 5")
+        object.__setattr__(self, "missing", (NONE, *missing_markers(self.missing)))
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """All markers of a missing value, folded to one case."""
+        return missing_markers(self.missing)
 
     @cached_property
     def segmenter(self) -> Tokenizer:
         """What splits texts into words."""
         if self.cutter is not None:
             return self.cutter
-        return choose_tokenizer(self.lang, self.tokenizer, self.lemmatize, numbers=self.cleaning.keep_numbers)
+        return choose_tokenizer(
+            self.lang, self.tokenizer, self.lemmatize, numbers=self.cleaning.keep_numbers, fold=self.fold_letters
+        )
 
     def tokens(self, texts: pl.Series) -> pl.Series:
         """The words of each text, a list of str."""
@@ -101,6 +125,8 @@ class TextOptions:
             "cleaning": {name: on for name, on in self.cleaning.describe().items() if on},
             "phrases": [list(words) for words in self.phrases] if isinstance(self.phrases, tuple) else self.phrases,
             "vocabulary": "given" if self.vocabulary is not None else None,
+            "min_tokens": self.min_tokens,
+            "missing": list(self.markers),
         }
         return described | {name: value for name, value in extra.items() if value}
 
@@ -121,6 +147,9 @@ def options_of(described: dict[str, Any]) -> TextOptions:
         lemmatize=bool(described.get("lemmatize", False)),
         cleaning=Cleaning(**described.get("cleaning", {})),
         phrases=tuple(tuple(words) for words in phrases) if phrases else False,
+        min_tokens=described.get("min_tokens", 0),
+        missing=(NONE, *described.get("missing", ())),
+        fold_letters=folds_letters(described["tokenizer"]),
     )
     needed, found = described["tokenizer"], options.segmenter.name
     if needed != found:

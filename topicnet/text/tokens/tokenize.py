@@ -29,12 +29,15 @@ class Tokenized(NamedTuple):
         Words of each text.
     blank : ndarray of bool
         Texts with nothing but white space.
+    hashes : ndarray of uint64
+        Of each text without the white space around it: the same for the same text.
     """
 
     words: pl.Series
     numbers: NDArray[np.int32] | None
     lengths: NDArray[np.int64]
     blank: NDArray[np.bool_]
+    hashes: NDArray[np.uint64]
 
 
 # Yields small batches with their words: one `Tokenized` a batch, or one for each piece of a single very long text.
@@ -45,9 +48,15 @@ def tokenize_texts(options: TextOptions, texts: list[str]) -> Tokenized:
     """Cut texts into words."""
     series = pl.Series("token", texts, dtype=pl.String)
     words = options.tokens(series)
-    blank = (series.str.strip_chars().str.len_bytes() == 0).to_numpy()
+    stripped = series.str.strip_chars()
+    blank = (stripped.str.len_bytes() == 0).to_numpy()
     flat = words.explode(keep_nulls=False, empty_as_null=False)
-    return Tokenized(flat, None, words.list.len().to_numpy().astype(np.int64), blank)
+    return Tokenized(flat, None, words.list.len().to_numpy().astype(np.int64), blank, stripped.hash().to_numpy())
+
+
+def text_hashes(texts: pl.Series) -> NDArray[np.uint64]:
+    """Hash each text without the white space around it; only hashes of one process can be compared."""
+    return texts.str.strip_chars().hash().to_numpy()
 
 
 def tokenize_locally(
@@ -86,4 +95,6 @@ def in_pieces(texts: list[str]) -> Iterator[list[str]]:
 
 
 def _part(documents: Documents, begin: int, end: int) -> Documents:
-    return Documents(documents.ids[begin:end], documents.texts[begin:end], documents.metadata[begin:end])
+    numbered = [at - begin for at in documents.numbered if begin <= at < end]
+    ids, texts, metadata = documents.ids[begin:end], documents.texts[begin:end], documents.metadata[begin:end]
+    return Documents(ids, texts, metadata, numbered=numbered)

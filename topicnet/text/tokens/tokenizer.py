@@ -15,6 +15,7 @@ from topicnet.runtime.forking import check_can_use_polars
 from topicnet.text.tokens.cleaning import tokenize_with_numbers
 from topicnet.text.tokens.languages import SEGMENTED, TOKEN_PATTERN, TOKENIZER, check_language, stop_words, tokenize
 from topicnet.text.tokens.lemmas import LEMMA_LANGUAGES, load_lemmas
+from topicnet.text.tokens.letters import DOTLESS, FOLDED, JOINERS, beyond_ascii, fold_letters, lower_turkish
 from topicnet.text.tokens.segmenters import SEGMENTERS, load_segmenter, quiet_import
 
 KINDS = ("letters", "spacy", "spaces", *SEGMENTERS)
@@ -34,7 +35,7 @@ class Tokenizer:
     ----------
     name : str
         What a saved model remembers, with the versions of what may cut otherwise in another version:
-        "unicode-letters-1", "jieba-0.42.1", "spacy-de-3.8.18+lemmas-de-1.0.5".
+        "unicode-letters-2", "jieba-0.42.1+folded-1", "unicode-letters-2+lemmas-de-1.0.5".
     function : callable
         From texts to lists of words.
     """
@@ -57,7 +58,9 @@ class Tokenizer:
         return self.function(texts)
 
 
-def choose_tokenizer(lang: str, kind: str | None = None, lemmatize: bool = False, numbers: bool = False) -> Tokenizer:
+def choose_tokenizer(
+    lang: str, kind: str | None = None, lemmatize: bool = False, numbers: bool = False, fold: bool = True
+) -> Tokenizer:
     """Choose what cuts the text of a language into words.
 
     Parameters
@@ -72,6 +75,8 @@ def choose_tokenizer(lang: str, kind: str | None = None, lemmatize: bool = False
         (en_core_web_sm, de_core_news_sm, ...). For ja also one spelling of a word; ko is in dictionary form anyhow.
     numbers : bool
         Words may hold digits; only with "letters" ("spaces" keeps them anyhow).
+    fold : bool
+        Fold letters first, as `topicnet.text.tokens.letters` does; without it, words are those of version 0.1.0.
 
     Raises
     ------
@@ -85,12 +90,14 @@ def choose_tokenizer(lang: str, kind: str | None = None, lemmatize: bool = False
             f"--keep-numbers given with the tokenizer {kind}, which counts words of letters: leave it away, or give"
             " --tokenizer spaces for text that is parted already"
         )
+    wrapped = _folded if fold else lambda tokenizer, _: tokenizer
     if kind in SEGMENTERS:
-        return _segmented(code, kind, lemmatize)
+        return wrapped(_segmented(code, kind, lemmatize), code)
     model = _spacy_model(code) if kind == "spacy" and lemmatize else None
     if model is not None:
-        return _spacy_lemmas(model)
+        return wrapped(_spacy_lemmas(model), code)
     plain = _spacy_rules(code) if kind == "spacy" else _PLAIN["digits" if numbers and kind == "letters" else kind]
+    plain = wrapped(plain, code)
     if not lemmatize:
         return plain
     if code == "none" or code in SEGMENTED:
@@ -135,6 +142,38 @@ _PLAIN = {
     "digits": Tokenizer("unicode-letters-digits-1", tokenize_with_numbers),
     "spaces": Tokenizer("spaces-1", _at_spaces),
 }
+_FOLDED_NAMES = {one.name: one.name.removesuffix("1") + "2" for one in _PLAIN.values()}
+_WORDS_WITH_JOINERS = rf"\p{{L}}\p{{M}}*(?:[{JOINERS}]*\p{{L}}\p{{M}}*)+"
+
+
+def folds_letters(name: str) -> bool:
+    """Return whether a tokenizer, by the name in a saved model, folds letters first."""
+    base = name.partition("+")[0]
+    return FOLDED in name or (base not in _FOLDED_NAMES and base.startswith(("unicode-letters", "spaces")))
+
+
+def _folded(plain: Tokenizer, code: str) -> Tokenizer:
+    """The words of another tokenizer after letters were folded."""
+    cut = _with_joiners if plain is _PLAIN["letters"] else plain.function
+
+    def folded(texts: pl.Series) -> pl.Series:
+        texts = fold_letters(texts)
+        return cut(lower_turkish(texts) if code in DOTLESS else texts)
+
+    return Tokenizer(_FOLDED_NAMES.get(plain.name, plain.name + FOLDED), folded)
+
+
+def _with_joiners(texts: pl.Series) -> pl.Series:
+    """Words of letters; a joiner within a word of an Indic script is part of it. In Arabic script it parts affixes."""
+    words = tokenize(texts)
+    rows = beyond_ascii(texts)
+    rows = rows.filter(texts.gather(rows).str.contains(f"[{JOINERS}]"))
+    if len(rows) == 0:
+        return words
+    some = texts.gather(rows).str.replace_all(rf"(\p{{Arabic}}\p{{M}}*)[{JOINERS}]+", "${1} ")
+    other = some.str.to_lowercase().str.normalize("NFC").str.extract_all(_WORDS_WITH_JOINERS)
+    order = pl.Series(range(len(texts)), dtype=pl.UInt32).scatter(rows, pl.Series(range(len(rows))) + len(texts))
+    return pl.concat([words, other.rename(words.name)]).gather(order)
 
 
 def _spacy_rules(lang: str) -> Tokenizer:

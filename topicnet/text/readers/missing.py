@@ -1,0 +1,87 @@
+"""Markers of a missing value: cells such as NA, NULL and \\N, which other tools write where there is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from topicnet.errors import InputError
+from topicnet.text.readers.documents import ReadingLog, Row, Value
+
+# R, pandas, SQL dumps, Excel, SAS and Stata, and what people type; in any case. The word "none" is not among them: it
+# is an answer ("Anything else?") and a label. pandas writes None as an empty cell.
+MISSING = (
+    "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "<null>", "(null)", "\\n",
+    "-", "--", "–", "—", ".",
+)  # fmt: skip
+NONE = "none"  # before other markers, or alone: without those above
+_SPARE = 1000  # blanks around a marker that are looked behind
+
+
+def missing_markers(given: str | Iterable[str] | None = None) -> tuple[str, ...]:
+    """Resolve the markers of a missing value, folded to one case and sorted.
+
+    Parameters
+    ----------
+    given : str or iterable of str, optional
+        Markers beside `MISSING`; a string has them with commas between. Where the first is "none", those of `MISSING`
+        are left out; an empty string or list means no marker at all.
+
+    Raises
+    ------
+    InputError
+        Something that is not a string.
+    """
+    if given is None:
+        return tuple(sorted(MISSING))
+    listed = given.split(",") if isinstance(given, str) else list(given)
+    for marker in listed:
+        if not isinstance(marker, str):
+            raise InputError(f"{marker!r} given as a marker of a missing value, expected text, such as 'NA'")
+    more = [marker.strip().casefold() for marker in listed if marker.strip()]
+    if not more:
+        return ()
+    return tuple(sorted(set(more[1:] if more[0] == NONE else (*MISSING, *more))))
+
+
+@dataclass
+class MissingValues:
+    """Empties the cells that hold only a marker of a missing value, and counts the texts among them.
+
+    Parameters
+    ----------
+    markers : iterable of str
+        As `missing_markers` gives them.
+    log : ReadingLog, optional
+        Where texts are counted.
+    """
+
+    markers: Iterable[str]
+    log: ReadingLog = field(default_factory=ReadingLog)
+
+    def __post_init__(self) -> None:
+        self.markers = frozenset(self.markers)
+        self._longest = max(map(len, self.markers), default=-1) + _SPARE
+
+    def has(self, cell: str) -> bool:
+        """Return whether a cell is a marker, blanks around it and case aside."""
+        return len(cell) <= self._longest and cell.strip().casefold() in self.markers
+
+    def text(self, text: str) -> str:
+        """Return a text, or the empty text for a marker, which is counted."""
+        if not self.has(text):
+            return text
+        self.log.missing(text.strip())
+        return ""
+
+    def cells(self, metadata: dict[str, Value]) -> dict[str, Value]:
+        """Return the other cells of a row with None for each marker."""
+        for name, cell in metadata.items():
+            if type(cell) is str and self.has(cell):
+                metadata = metadata | {name: None}
+        return metadata
+
+    def rows(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield the same rows with markers emptied: in the text, the id and the other cells."""
+        for key, text, metadata in rows:
+            yield "" if self.has(key) else key, self.text(text), self.cells(metadata) if metadata else metadata
