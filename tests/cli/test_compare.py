@@ -93,6 +93,7 @@ class Compared:
                 patch.setattr("topicnet.experiments.compare.quality_against_time", lambda rows, unigram, corpus: None)
                 patch.setattr("topicnet.experiments.compare.html_of", lambda figure: "")
                 patch.setattr("topicnet.evaluate.bootstrap.RESAMPLES", 10)
+                patch.setattr("topicnet.experiments.baselines.FEW", 0)  # a fifth of the passes
             job = ExperimentJob(config, models.split(","), tested, Destination(self.folder / "out", **more))
             self.comparison = compare(job, seeds, Reporter(self.said.append))
         record: dict[str, Any] = json.loads(json_text(self.comparison.json()))

@@ -20,7 +20,7 @@ from topicnet.errors import InputError
 from topicnet.models import MODELS, fitting
 
 pytestmark = pytest.mark.parametrize("kind", [*MODELS.values(), Toy], ids=[*MODELS, "toy"])
-N_DOCS, N_WORDS, K = 300, 80, 5
+N_DOCS, N_WORDS, K = 220, 80, 5
 QUICK = {"max_epochs": 1, "init": "random", "random_state": 0}
 
 

@@ -405,7 +405,7 @@ def test_a_linear_model_learns_probabilistic_principal_components():
     with torch.no_grad():
         vae.likelihood.log_var.fill_(-2.0)  # these are no pixels, whose variance begins much smaller
     batches = ImageBatches(torch.as_tensor(np.tile(x, (20, 1))), 200, CPU, binarise=False)
-    course = Course(max_epochs=100, patience=100, learning_rate=0.1, warm_up=0, falls=True, normalise=False)
+    course = Course(max_epochs=200, patience=200, learning_rate=0.1, warm_up=0, falls=True, normalise=False)
     Training(
         vae, VARIANTS["vae"], {}, course, batches, None, 0, listener=lambda news: None, interrupted=lambda: False
     ).run(None)
