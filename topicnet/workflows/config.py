@@ -36,7 +36,7 @@ class FitConfig(BaseModel):
     drop_emails: bool = False
     strip_html: bool = False
     keep_numbers: bool = False
-    text_column: str = "text"
+    text_column: str | list[str] = "text"
     id_column: str | None = None
     label_column: str | None = None
     time_column: str | None = None
@@ -44,6 +44,11 @@ class FitConfig(BaseModel):
     encoding: str = "utf-8"
     file_format: str | None = None
     skip_bad_rows: bool = False
+    delimiter: str | None = None
+    quote: str | None = None
+    escape: str | None = None
+    skip_rows: int = Field(default=0, ge=0)
+    header_row: int | None = Field(default=None, ge=0)
     min_df: int | float | None = None
     max_df: int | float | None = None
     max_vocab: int = Field(default=20_000, ge=1)

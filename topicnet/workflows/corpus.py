@@ -30,6 +30,7 @@ from topicnet.workflows.text_options import (
     OF_COUNTING,
     OF_READING,
     TextPlan,
+    kept_columns,
     reading_options,
     refuse_options,
     resolve_text,
@@ -222,12 +223,6 @@ def resolve_source(config: FitConfig) -> NamedCorpus | TextFiles | Counts:
             vocabulary = None if config.vocabulary is None else Path(config.vocabulary)
             return ForeignCounts(given, kind, vocabulary, config.encoding)
     return TextFiles(given, reading_options(config))
-
-
-def kept_columns(config: FitConfig) -> tuple[str, ...]:
-    """Name the columns of the source that doc_topic.csv keeps, in the order they were named."""
-    named = [config.label_column, config.time_column, *config.keep_columns]
-    return tuple(dict.fromkeys(column for column in named if column is not None))
 
 
 def _named_recipe(corpus: str) -> Recipe | None:

@@ -19,8 +19,8 @@ from topicnet.text.corpus import OK, Corpus
 from topicnet.text.readers.in_memory import documents_of_texts
 from topicnet.workflows.bundle import Bundle, load_bundle, save_bundle
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import kept_columns
 from topicnet.workflows.tables import doc_topic_table, passage_table, read_doc_topic, read_kept, topic_word_table
+from topicnet.workflows.text_options import kept_columns
 from topicnet.workflows.topics import ENTRIES, TABLE_WORDS, TopicTable
 
 if TYPE_CHECKING:

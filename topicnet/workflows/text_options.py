@@ -24,7 +24,7 @@ OF_CHOOSING = ("phrases", "stop_words", "add_stop_words", "min_df", "max_df", "m
 OF_COUNTING = (
     "lang", "tokenizer", "lemmatize", *OF_CHOOSING, "drop_urls", "drop_emails", "strip_html", "keep_numbers",
 )  # fmt: skip
-OF_READING = tuple(one.name for one in fields(ReadingOptions))
+OF_READING = tuple(one.name for one in fields(ReadingOptions) if one.name != "kept")
 
 Words = str | tuple[str, ...] | None  # the name of a file of words, the words themselves, or none
 
@@ -102,7 +102,13 @@ def resolve_text(config: FitConfig) -> TextPlan:
 
 def reading_options(config: FitConfig) -> ReadingOptions:
     """How a configuration's corpus is read."""
-    return ReadingOptions(**_same(ReadingOptions, config))
+    return ReadingOptions(**_same(ReadingOptions, config), kept=kept_columns(config))
+
+
+def kept_columns(config: FitConfig) -> tuple[str, ...]:
+    """Name the columns of the source that doc_topic.csv keeps, in the order they were named."""
+    named = [config.label_column, config.time_column, *config.keep_columns]
+    return tuple(dict.fromkeys(column for column in named if column is not None))
 
 
 def _same(kind: type, config: FitConfig) -> dict[str, Any]:

@@ -323,7 +323,7 @@ def test_a_long_csv_field_is_read(tmp_path):
 
 def test_a_missing_column_is_named_with_those_there_are(tmp_path):
     path = write(tmp_path / "posts.csv", "id,title,text\n1,2,3\n")
-    tried = "(commas, semicolons and tabs were tried)"
+    tried = "(commas, semicolons, tabs and pipes were tried)"
     assert refusal(path, text_column="body") == (
         f"no column 'body' in {path} {tried}; it has: id, title, text. Name one with --text-column"
     )
@@ -343,8 +343,12 @@ def test_a_row_of_another_length_is_refused(tmp_path, row, found):
     assert f"line 5 of {path} has {found} field(s), expected 2" in refusal(path)
 
 
-def test_a_column_twice_is_refused(tmp_path):
-    assert "two columns 'n'" in refusal(write(tmp_path / "a.csv", "text,n,n\na,1,2\n"))
+def test_a_column_twice_is_refused_where_it_was_asked_for(tmp_path):
+    path = write(tmp_path / "a.csv", "text,n,n\na,1,2\n")
+    assert read(path).metadata == [{"n": "1", "n_2": "2"}]
+    for options in ({"text_column": "n"}, {"id_column": "n"}, {"kept": ("n",)}):
+        assert f"{path} has two columns 'n' (2 and 3), expected one" in refusal(path, **options)
+    assert read(path, text_column="3", header_row=1).texts == ["2"]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ def parquet_rows(file: File, columns: Columns) -> Iterator[Row]:
     with _damage(file, "Parquet"):
         table = pl.scan_parquet(_path(file), glob=False, hive_partitioning=False)
         schema = dict(table.collect_schema())
+        table, schema = _renamed(table, schema, columns)
         table = _chosen(file, table, schema, columns)
         start, n_rows = 0, _FIRST_ROWS
         while (part := table.slice(start, n_rows).collect()).height:
@@ -43,11 +44,11 @@ def xlsx_rows(file: File, columns: Columns) -> Iterator[Row]:
     if not log.handlers:
         log.addHandler(logging.NullHandler())  # what it guesses about an empty column is no news to the user
     with _damage(file, "Excel", library.FastExcelError):
-        as_text = dict.fromkeys((columns.text, columns.key), "string")
+        as_text = dict.fromkeys((*columns.texts, columns.key), "string")
         sheet = library.read_excel(_path(file)).load_sheet(0, dtypes=as_text, schema_sample_rows=None)
         table: pl.DataFrame = sheet.to_polars()
     if table.width:
-        table = _chosen(file, table.lazy(), dict(table.schema), columns).collect()
+        table = _chosen(file, *_renamed(table.lazy(), dict(table.schema), columns), columns).collect()
     if table.width > 1:
         table = table.filter(~pl.all_horizontal(pl.all().is_null()))
     for part in table.iter_slices(_MOST_ROWS):
@@ -58,6 +59,16 @@ def _path(file: File) -> str:
     if file.path is None:
         raise CorpusError("standard input was given, expected a file for this format. Save it to one and name that")
     return str(file.path)
+
+
+def _renamed(
+    table: pl.LazyFrame, schema: dict[str, pl.DataType], columns: Columns
+) -> tuple[pl.LazyFrame, dict[str, pl.DataType]]:
+    """A table with the columns asked for under the names they were asked by, whatever blanks are around them."""
+    names = columns.renaming(schema)
+    if not names:
+        return table, schema
+    return table.rename(names), {names.get(name, name): kind for name, kind in schema.items()}
 
 
 def _chosen(file: File, table: pl.LazyFrame, schema: dict[str, pl.DataType], columns: Columns) -> pl.LazyFrame:

@@ -17,7 +17,16 @@ from pathlib import Path
 from topicnet.errors import CorpusError, InputError
 from topicnet.text.readers.columnar import parquet_rows, xlsx_rows
 from topicnet.text.readers.delimited import csv_rows, tsv_rows
-from topicnet.text.readers.documents import Columns, Documents, ReadingLog, ReadingOptions, Row, Value, shown
+from topicnet.text.readers.documents import (
+    Columns,
+    Documents,
+    ReadingLog,
+    ReadingOptions,
+    Row,
+    Value,
+    shown,
+    with_joined_texts,
+)
 from topicnet.text.readers.folders import KNOWN, files_of_folder, folder_rows, named_sources, split_ending
 from topicnet.text.readers.jsonl import json_rows
 from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis, mallet_rows, octis_rows, octis_vocabulary
@@ -47,6 +56,7 @@ _READERS: dict[str, Callable[[File, Columns], Iterator[Row]]] = {
     "octis": lambda file, _: octis_rows(file),
 }
 FORMATS = tuple(_READERS)
+_WITHOUT_COLUMNS = ("txt", "mallet", "octis")
 
 
 def read_documents(
@@ -145,7 +155,9 @@ class _Opener:
         return self._file_rows(path, file_format)
 
     def _file_rows(self, path: Path | None, file_format: str) -> Iterator[Row]:
-        return _READERS[file_format](File(path, self.options, self.log), self.options.columns)
+        columns = self.options.columns
+        rows = _READERS[file_format](File(path, self.options, self.log), columns)
+        return with_joined_texts(rows, columns.more) if columns.more and file_format not in _WITHOUT_COLUMNS else rows
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:
         if (folder / "run.json").is_file() or (folder / "model.json").is_file():
