@@ -16,7 +16,15 @@ from topicnet.text.tokens.multiprocess import check_workers, is_worth_multiproce
 from topicnet.text.tokens.options import options_of
 from topicnet.workflows.bundle import Bundle, load_bundle
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import Counts, Texts, check_columns, report_reading, resolve_corpus, resolve_source
+from topicnet.workflows.corpus import (
+    Counts,
+    Texts,
+    check_any,
+    check_columns,
+    report_reading,
+    resolve_corpus,
+    resolve_source,
+)
 from topicnet.workflows.tables import choose_format, passage_table, write_doc_table, write_table
 from topicnet.workflows.topics import ENTRIES
 
@@ -105,6 +113,7 @@ def _count_new(bundle: Bundle, source: Texts | Counts, workers: int | None, repo
         reporter.notice(f"--workers {workers} given, but {cut} uses all cores in one process: no other is started")
     documents = source.documents(log)
     corpus = bundle.count(documents, worker_count() if workers is None else workers, at_once=workers is not None)
+    check_any(log, corpus.n_docs)
     report_reading(log, corpus, reporter)
     return corpus
 

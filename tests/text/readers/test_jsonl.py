@@ -22,7 +22,8 @@ BAD_LINES = [
     ("null", "null, expected an object"),
     ("3", "a number, expected an object"),
     ('{"body": "a"}', "no column 'text'"),
-    ('{"text": 3}', "a number in the column 'text', expected a string or null"),
+    ('{"text": true}', "a boolean in the column 'text', expected a string or null"),
+    ('{"text": [{"a": 1}]}', "an array in the column 'text', expected a string or null"),
     ('{"text": {}}', "an object in the column 'text', expected a string or null"),
 ]
 

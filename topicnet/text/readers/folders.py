@@ -13,7 +13,7 @@ from topicnet.text.readers.open_text import COMPRESSIONS, File, reading
 
 ENDINGS = {
     ".txt": "txt", ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".mallet": "mallet",
-    ".parquet": "parquet", ".xlsx": "xlsx",
+    ".parquet": "parquet", ".xlsx": "xlsx", ".json": "jsonl",
 }  # fmt: skip
 _TYPED = ("parquet", "xlsx")  # compressed inside
 _COMPRESSED = ", ".join(ending for ending, kind in ENDINGS.items() if kind not in _TYPED)
@@ -76,6 +76,9 @@ def files_of_folder(folder: Path, file_format: str | None) -> tuple[str, list[tu
             raise CorpusError(f"no {file_format} files in {shown(str(folder))}, expected at least one. Check --format")
     texts = [(relative, path) for relative, path, kind in found if kind == "txt"]
     tables = [(relative, path) for relative, path, kind in found if kind not in ("", "txt")]
+    objects = [table for table in tables if table[1].name.lower().endswith(".json")]
+    if texts or len(objects) < len(tables):  # beside other files they describe these
+        tables = [table for table in tables if table not in objects]
     name = shown(str(folder))
     if texts and tables:
         raise CorpusError(

@@ -23,7 +23,7 @@ _DATUM = re.compile(
     re.IGNORECASE,
 )
 _PLAIN = re.compile(r"[\w.\-]+")
-_NAMES = {
+USUAL_NAMES = {
     "text", "texts", "document", "documents", "doc", "docs", "title", "abstract", "body", "content", "comment",
     "comments", "message", "answer", "answers", "response", "review", "reviews", "tweet", "post", "description",
     "summary", "question", "sentence", "tokens", "words", "selftext", "headline", "article", "speech", "transcript",
@@ -67,7 +67,7 @@ def _evidence(cell: str, values: list[str], *, is_text: bool) -> int | None:
         return 0
     if cell in values or (values and _shape(cell) is not None and {_shape(cell)} == set(map(_shape, values))):
         return None
-    if cell.casefold() in _NAMES:
+    if cell.casefold() in USUAL_NAMES:
         return _ENOUGH if is_text else 1
     if is_text:
         asks = cell.endswith("?") and 2 * sum(value.endswith("?") for value in values) < len(values)
@@ -92,14 +92,14 @@ def _shape(cell: str) -> str | None:
 def is_split_header(first: Cells, below: Sequence[Cells], vocabulary: set[str]) -> bool:
     """Whether the first row of an OCTIS corpus (text, split, label) names its columns."""
     cells = [cell.strip().casefold() for cell in first]
-    if not cells or len(cells[0].split()) != 1 or cells[0] not in _NAMES or len(set(cells)) < len(cells):
+    if not cells or len(cells[0].split()) != 1 or cells[0] not in USUAL_NAMES or len(set(cells)) < len(cells):
         return False
     if len(cells) == 1:
         return cells[0] not in vocabulary
     splits = {row[1].strip().casefold() for row in below if len(row) == len(first)}
     if cells[1] in splits or cells[1] in _SPLITS:
         return False
-    return all(cell in _NAMES for cell in cells) or bool(splits and splits <= _SPLITS)
+    return all(cell in USUAL_NAMES for cell in cells) or bool(splits and splits <= _SPLITS)
 
 
 # --- its names ---
