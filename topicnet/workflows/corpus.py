@@ -405,7 +405,8 @@ def check_any(log: ReadingLog, n_documents: int) -> None:
     skipped = log.skipped
     if n_documents or not skipped.count:
         return
-    listed = "; ".join(skipped.listed[:SHOWN_ROWS]) + ("; ..." if skipped.count > SHOWN_ROWS else "")
+    further = skipped.count - SHOWN_ROWS
+    listed = "; ".join(skipped.listed[:SHOWN_ROWS]) + (f"; and {further:,} more" if further > 0 else "")
     rows = "the only row was" if skipped.count == 1 else f"all {skipped.count:,} rows were"
     raise CorpusError(f"no document is left: {rows} left out, as they could not be read: {listed}. Mend them")
 

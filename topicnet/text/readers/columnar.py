@@ -75,15 +75,18 @@ def _chosen(file: File, table: pl.LazyFrame, schema: dict[str, pl.DataType], col
     """The columns that documents can hold, those of the text and the id among them."""
     if not columns.are_in(schema):
         raise no_column(file.name, schema, columns)
-    kind = schema[columns.text]
-    if not isinstance(kind, _TEXT_KINDS):
-        raise CorpusError(
-            f"{file.name} has {kind} in the column {columns.text!r}, expected text. Convert it, or name another column"
-            " with --text-column"
-        )
+    kinds = {name: schema[name] for name in columns.texts}
+    for name, kind in kinds.items():
+        if not isinstance(kind, _TEXT_KINDS) and (name == columns.text or kind.is_nested()):
+            raise CorpusError(
+                f"{file.name} has {kind} in the column {name!r}, expected text. Convert it, or name another column"
+                " with --text-column"
+            )
     asked = (columns.text, columns.key)
     no_scalars = (pl.Binary, pl.Object)
     kept = [name for name, kind in schema.items() if not (kind.is_nested() or isinstance(kind, no_scalars))]
+    table = table.with_columns(pl.col(name).cast(pl.String) for name in columns.more)
+    kept += columns.more
     return table.select(
         pl.col(columns.text).cast(pl.String),
         *(pl.col(name) for name in schema if name in kept and name not in asked),

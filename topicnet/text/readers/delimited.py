@@ -232,9 +232,8 @@ def _rows(file: File, records: Iterator[Record], layout: _Layout) -> Iterator[Ro
         record.pop(key_name, None)
         yield key, text, record
     if repeats:
-        rows = f"{len(repeats):,} rows" if len(repeats) > 1 else "1 row"
-        where = f"line {repeats[0]}" if len(repeats) == 1 else f"lines {repeats[0]} to {repeats[-1]}"
-        file.log.notice(f"left out {rows} of {file.name} equal to its header ({where}): no documents")
+        rows, more = (f"{len(repeats):,} rows", ", ...") if len(repeats) > 1 else ("1 row", "")
+        file.log.notice(f"left out {rows} of {file.name} equal to its header (line {repeats[0]}{more}): no documents")
 
 
 def _is_header_again(fields: list[str], header: list[str]) -> bool:
@@ -361,7 +360,7 @@ def _layout(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> _
         hint = _header_below(ahead, start, columns, dialect)
         raise no_column(file.name + tried, header, found, hint)
     if by_number and set(by_number) - set(header):
-        _report_header(file, lines.number, names, found)
+        _report_header(file, lines.number, [header[names.index(text)] for text in found.texts], by_number)
     kind, more = extra_fields(header, below)
     if kind == "row names":
         names = [ROW_NAMES if ROW_NAMES not in names else "", *names]
@@ -462,11 +461,12 @@ def _is_header(fields: list[str], column: str) -> bool:
     return column in fields and not is_text
 
 
-def _report_header(file: File, line: int, names: list[str], columns: Columns) -> None:
-    texts = " and ".join(f"{names.index(text) + 1} ({shown(_excerpt(text))!r})" for text in columns.texts)
+def _report_header(file: File, line: int, names: list[str], columns: list[str]) -> None:
+    texts = ", ".join(repr(shown(_excerpt(name))) for name in names)
+    numbers = "column " + columns[0] if len(columns) == 1 else "columns " + ", ".join(columns)
     file.log.notice(
-        f"{file.name}: line {line} is taken for the header, and the texts from column {texts} below it; where it is a"
-        " document, give --header-row 0"
+        f"{file.name}: line {line} is taken for the header, and the texts from {numbers} ({texts}) below it; where it is"
+        " a document, give --header-row 0"
     )
 
 

@@ -11,17 +11,19 @@ import numpy as np
 import polars as pl
 
 from topicnet.errors import CorpusError, InputError
-from topicnet.text.readers.documents import Documents
+from topicnet.text.readers.documents import Columns, Documents, text_columns
 
 _Columns = dict[str, list[Any]]
 
 
-def documents_of_frame(frame: Any, text_column: str, id_column: str | None) -> Documents:
+def documents_of_frame(frame: Any, text_column: str | Sequence[str], id_column: str | None) -> Documents:
     """Documents from a table; columns other than the text and the id become metadata.
 
     Parameters
     ----------
     frame : pandas.DataFrame, polars.DataFrame, polars.LazyFrame or datasets.Dataset
+    text_column : str or sequence of str
+        Of several columns the texts are joined by newlines.
 
     Raises
     ------
@@ -39,7 +41,7 @@ def documents_of_frame(frame: Any, text_column: str, id_column: str | None) -> D
 
 
 def documents_in_batches(
-    frame: Any, text_column: str, id_column: str | None, batch_docs: int = 10_000
+    frame: Any, text_column: str | Sequence[str], id_column: str | None, batch_docs: int = 10_000
 ) -> Iterator[Documents]:
     """Documents from a table, `batch_docs` rows at a time; see `documents_of_frame`.
 
@@ -53,10 +55,28 @@ def documents_in_batches(
     if batch_docs < 1:
         raise InputError(f"batch_docs is {batch_docs}, expected at least 1. Give a larger number")
     names, slices = _table(frame, batch_docs)
-    for column in (text_column, *([id_column] if id_column else [])):
-        if column not in names:
+    texts = text_columns(text_column)
+    wanted = Columns(texts[0], id_column, texts[1:])
+    renaming = wanted.renaming(names)
+    found = [renaming.get(name, name) for name in names]
+    for column in (*texts, *([id_column] if id_column else [])):
+        if column not in found:
             raise CorpusError(f"no column {column!r} in the table; it has: {', '.join(names)}")
-    return _batches(slices, text_column, id_column)
+    if renaming:
+        slices = ({renaming.get(name, name): cells for name, cells in columns.items()} for columns in slices)
+    if wanted.more:
+        slices = (_with_joined_texts(columns, texts) for columns in slices)
+    return _batches(slices, texts[0], id_column)
+
+
+def _with_joined_texts(columns: _Columns, texts: tuple[str, ...]) -> _Columns:
+    """The columns with the text of each row joined in the first of its columns, the missing parts left out."""
+    joined = []
+    for row in zip(*(columns[name] for name in texts), strict=True):
+        parts = [part for part in row if not _is_missing(part) and part != ""]
+        odd = next((part for part in parts if not isinstance(part, str)), None)
+        joined.append("\n".join(parts) if odd is None else odd)
+    return {texts[0]: joined} | {name: cells for name, cells in columns.items() if name not in texts}
 
 
 def _batches(slices: Iterator[_Columns], text_column: str, id_column: str | None) -> Iterator[Documents]:

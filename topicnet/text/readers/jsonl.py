@@ -228,8 +228,8 @@ class _Values:
                 self._take(",")
             first = False
             self._following()
-            line, begin, (value, end) = self.line, self.at, self._decoded()
-            text = self.text[begin:end]
+            value, end = self._decoded()
+            line, text = self.line, self.text[self.at : end]
             self._move(end)
             yield line, text, value
         if is_array:
@@ -261,15 +261,13 @@ class _Values:
 
     def _more(self, n_characters: int = 1) -> bool:
         """Read on, by so many characters at least, and drop what was taken; False at the end of the file."""
-        parts = [self.text[self.at :]]
-        while n_characters > 0:
-            chunk = next(self.chunks, None)
-            if chunk is None:
-                break
+        parts: list[str] = []
+        while n_characters > 0 and (chunk := next(self.chunks, None)) is not None:
             parts.append(chunk)
             n_characters -= len(chunk)
-        self.text, self.at = "".join(parts), 0
-        return len(parts) > 1
+        if parts:
+            self.text, self.at = "".join((self.text[self.at :], *parts)), 0
+        return bool(parts)
 
     def _decoded(self) -> tuple[Any, int]:
         """The value that begins here and its end in the text, read on until it is whole."""
