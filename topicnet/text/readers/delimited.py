@@ -244,7 +244,7 @@ def _is_header_again(fields: list[str], header: list[str]) -> bool:
 def _without_padding(records: Iterator[Record], n: int) -> Iterator[Record]:
     """Records without the empty fields beyond the header."""
     for line, fields in records:
-        yield line, fields if any(field.strip() for field in fields[n:]) else fields[:n]
+        yield line, fields if any(fields[n:]) else fields[:n]
 
 
 # --- the lines before the table, and the delimiter ---
@@ -465,7 +465,7 @@ def _report_header(file: File, line: int, names: list[str], columns: list[str]) 
     texts = ", ".join(repr(shown(_excerpt(name))) for name in names)
     numbers = "column " + columns[0] if len(columns) == 1 else "columns " + ", ".join(columns)
     file.log.notice(
-        f"{file.name}: line {line} is taken for the header, and the texts from {numbers} ({texts}) below it; where it is"
+        f"{file.name}: line {line} is taken for the header, and the texts from {numbers} ({texts}); where it is"
         " a document, give --header-row 0"
     )
 

@@ -113,10 +113,11 @@ def unique_names(header: Cells, columns: Columns) -> list[str]:
     for number, given in enumerate(header, 1):
         name = renaming.get(given, given)
         if name not in asked:
-            name = _trimmed(name) or f"column_{number}"
-            name = given if name in asked or name in header[: number - 1] or name in header[number:] else name
+            bare = _trimmed(name)
+            is_other = bare in asked or bare in header[: number - 1] or bare in header[number:]
+            name = f"column_{number}" if not bare else given if is_other else bare
         unique, n = name, 1
-        while unique in taken or (n > 1 and unique in header):
+        while unique in taken or (unique != given and unique in header):
             n += 1
             unique = f"{name}_{n}"
         taken.add(unique)
@@ -156,17 +157,22 @@ def _is_of_surveymonkey(row: Cells, texts: Sequence[int]) -> bool:
 def extra_fields(header: Cells, below: Sequence[Cells]) -> tuple[str, int]:
     """How rows differ from their header where all do alike: "trailing" empty fields, or "row names", and how many.
 
-    A negative number of trailing fields: the header alone ends in delimiters.
+    A negative number of trailing fields: the header alone ends in delimiters. Where most rows end in empty fields, some
+    may have none.
     """
-    widths = {len(row) for row in below}
-    if len(widths) != 1:
+    rows = [row for row in below if list(row) != list(header)]
+    beyond = [row for row in rows if len(row) != len(header)]
+    widths = {len(row) for row in beyond}
+    if len(widths) != 1 or 2 * len(beyond) <= len(rows):
         return "", 0
     more = widths.pop() - len(header)
-    if more > 0 and not any(cell.strip() for row in below for cell in row[len(header) :]):
+    if more > 0 and not any(cell for row in beyond for cell in row[len(header) :]):
         return "trailing", more
-    if more < 0 and not any(cell.strip() for cell in header[more:]):
+    if len(beyond) < len(rows):
+        return "", 0
+    if more < 0 and not any(header[more:]):
         return "trailing", more
-    return ("row names", 1) if more == 1 and _are_row_names(header, below) else ("", 0)
+    return ("row names", 1) if more == 1 and _are_row_names(header, rows) else ("", 0)
 
 
 def _are_row_names(header: Cells, below: Sequence[Cells]) -> bool:
