@@ -27,13 +27,12 @@ from topicnet.workflows.corpus import (
     SavedCounts,
     TextFiles,
     count_every_word,
-    kept_columns,
     read_corpus,
     resolve_corpus,
     resolve_source,
 )
 from topicnet.workflows.evaluate import _counted
-from topicnet.workflows.text_options import OF_COUNTING, TextPlan, resolve_text, with_vocabulary
+from topicnet.workflows.text_options import OF_COUNTING, TextPlan, kept_columns, resolve_text, with_vocabulary
 
 TEXTS = themed_documents(40)
 ROWS = [{"id": f"d{n}", "text": text, "theme": n % 4} for n, text in enumerate(TEXTS)]

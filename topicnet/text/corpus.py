@@ -146,7 +146,7 @@ class Corpus:
     def from_frame(
         cls,
         frame: Any,
-        text_column: str = "text",
+        text_column: str | Sequence[str] = "text",
         id_column: str | None = None,
         *,
         options: TextOptions | None = None,

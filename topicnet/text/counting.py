@@ -102,6 +102,7 @@ class Counting:
         self.joiner = Joiner(list(self.phrases), {word: code for code, word in enumerate(known)})
         self.starts = [np.zeros(1, dtype=np.int64)]
         self.nonzeros = 0
+        self.n_stop_words = 0  # occurrences of stop words, which are dropped
         self.lengths: list[NDArray[np.int64]] = []  # of the batches' documents, in the tokens spilled
         self.document_frequency = np.zeros(0, dtype=np.int64)
         self.ids: list[pl.Series] = []
@@ -197,7 +198,9 @@ class Counting:
     def _without_stop_words(
         self, codes: NDArray[np.int32], lengths: NDArray[np.int64]
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        n_codes = len(codes)
         codes, lengths = only(codes, lengths, codes >= len(self.first))
+        self.n_stop_words += n_codes - len(codes)
         return codes - np.int32(len(self.first)), lengths
 
     def _add_frequencies(self, codes: NDArray[np.int32], lengths: NDArray[np.int64]) -> None:
@@ -305,8 +308,9 @@ class Counting:
         else:
             if not frequency.any():
                 raise CorpusError(
-                    f"none of the {n_docs} documents holds a word (two letters or more, not a stop word):"
-                    " check the file, --text-column and --lang"
+                    f"none of the {n_docs:,} documents holds a word (two letters or more, not a stop word);"
+                    f" {self.n_stop_words:,} stop words were left out: check the file, --text-column, --lang and"
+                    " --stop-words"
                 )
             n_filled = sum(int((lengths > 0).sum()) for lengths in self.lengths)
             chosen = pruning.keep(words, frequency, n_filled)

@@ -64,12 +64,18 @@ class Pruning:
         low, high = self.bounds(n_docs)
         kept = np.flatnonzero((document_frequency >= max(1, low)) & (document_frequency <= high))
         if len(kept) == 0:
-            raise CorpusError(
-                f"no word is left of {len(words)}: none is in at least {low} and at most {high} documents"
-                f" (of {n_docs} that hold words);"
-                " lower --min-df, raise --max-df, or check --lang and --stop-words"
-            )
+            raise CorpusError(_none_left(document_frequency, low, high, n_docs))
         names = pl.Series(words, dtype=pl.String).gather(kept)
         frequent = pl.DataFrame({"at": kept, "word": names, "documents": -document_frequency[kept]})
         chosen = frequent.sort("documents", "word").head(self.max_vocab).sort("word")
         return chosen["at"].to_numpy().astype(np.intp)
+
+
+def _none_left(document_frequency: NDArray[np.intp], low: int, high: int, n_docs: int) -> str:
+    """The message of a corpus of which no word is kept: which bound took how many."""
+    rare, common = int((document_frequency < max(1, low)).sum()), int((document_frequency > high).sum())
+    return (
+        f"no word is left of {len(document_frequency):,}: {rare:,} in fewer than {low} document(s) (--min-df) and"
+        f" {common:,} in more than {high} (--max-df), of {n_docs:,} documents that hold words; lower --min-df, raise"
+        " --max-df, or check --lang and --stop-words"
+    )

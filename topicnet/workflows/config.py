@@ -36,7 +36,7 @@ class FitConfig(BaseModel):
     drop_emails: bool = False
     strip_html: bool = False
     keep_numbers: bool = False
-    text_column: str = "text"
+    text_column: str | list[str] = "text"
     id_column: str | None = None
     label_column: str | None = None
     time_column: str | None = None
@@ -47,6 +47,9 @@ class FitConfig(BaseModel):
     sheet: str | int | None = None
     query: str | None = None
     table: str | None = None
+    delimiter: str | None = None
+    quote: str | None = None
+    escape: str | None = None
     skip_rows: int = Field(default=0, ge=0)
     header_row: int | None = Field(default=None, ge=0)
     missing: str | list[str] | None = None

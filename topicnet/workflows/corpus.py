@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -22,6 +23,7 @@ from topicnet.text.interchange.bags import bag_format, bag_name, read_bag
 from topicnet.text.readers.documents import Documents, ReadingLog, ReadingOptions, shown
 from topicnet.text.readers.folders import named_sources
 from topicnet.text.readers.in_memory import documents_in_batches, documents_of_texts, is_table, table_of
+from topicnet.text.readers.mallet import OCTIS_COLUMNS, OCTIS_CORPUS
 from topicnet.text.readers.missing import MissingValues, missing_markers
 from topicnet.text.readers.named_corpora import Recipe, recipes
 from topicnet.text.readers.read import check_options, check_there, read_documents, source_name
@@ -34,6 +36,7 @@ from topicnet.workflows.text_options import (
     OF_DOCUMENTS,
     OF_READING,
     TextPlan,
+    kept_columns,
     reading_options,
     refuse_options,
     resolve_text,
@@ -44,6 +47,7 @@ WORTH_SAYING = 2.0  # seconds that counting must take for an estimate to be of u
 MOST_AHEAD = 5  # batches read before the first is counted
 CHECKED_BYTES = 64 << 20  # largest file of a run's counts whose checksum is looked at: it takes a tenth of a second
 SLACK = 1.5  # estimates are rough
+SHOWN_ROWS, SHOWN_CHARACTERS = 3, 40  # of what a message shows of a corpus that cannot be used
 
 
 class _Source:
@@ -225,17 +229,11 @@ def resolve_source(config: FitConfig) -> NamedCorpus | TextFiles | Counts:
             return SavedCounts(Path(given))
         kind = None if given == "-" else bag_format(given, config.file_format)
         if kind is not None:
-            of_tables = ("text_column", "id_column", "skip_bad_rows", "sheet", "query", "table", "missing")
-            refuse_options(config, (*OF_COUNTING, *OF_DOCUMENTS, *of_tables), given)
+            of_texts = [name for name in OF_READING if name not in ("encoding", "file_format")]
+            refuse_options(config, (*OF_COUNTING, *OF_DOCUMENTS, *of_texts), given)
             vocabulary = None if config.vocabulary is None else Path(config.vocabulary)
             return ForeignCounts(given, kind, vocabulary, config.encoding)
-    return TextFiles(given, replace(reading_options(config), kept=kept_columns(config)))
-
-
-def kept_columns(config: FitConfig) -> tuple[str, ...]:
-    """Name the columns of the source that doc_topic.csv keeps, in the order they were named."""
-    named = [config.label_column, config.time_column, *config.keep_columns]
-    return tuple(dict.fromkeys(column for column in named if column is not None))
+    return TextFiles(given, reading_options(config))
 
 
 def _named_recipe(corpus: str) -> Recipe | None:
@@ -391,6 +389,7 @@ def _count(request: CorpusRequest, lang: str, make: MakeOptions, reporter: Repor
     log = ReadingLog()
     batches = source.documents(log)
     first_batches = _first_batches(batches)
+    check_any(log, len(first_batches))
     _check_first(request, first_batches)
     texts = [text for documents in first_batches for text in documents.texts]
     detected = None
@@ -421,6 +420,8 @@ def _count(request: CorpusRequest, lang: str, make: MakeOptions, reporter: Repor
         tokenization=counting.tokenization,
     )
     check_columns(request.columns, corpus.metadata.columns, "the documents have")
+    if options.vocabulary is not None and corpus.n_docs and not corpus.counts.nnz:
+        raise CorpusError(_none_known(request, set(options.vocabulary), corpus.n_docs, first_batches))
     if detected:
         corpus.source["language"] = detected
     report_reading(log, corpus, reporter)
@@ -435,6 +436,43 @@ def _first_batches(batches: Iterator[Documents]) -> list[Documents]:
         if sum(len(one.ids) for one in found) >= LOOKED_AT:
             break
     return found
+
+
+def check_any(log: ReadingLog, n_documents: int) -> None:
+    """Raise CorpusError if all rows of a source were left out, with what was wrong with the first."""
+    skipped = log.skipped
+    if n_documents or not skipped.count:
+        return
+    further = skipped.count - SHOWN_ROWS
+    listed = "; ".join(skipped.listed[:SHOWN_ROWS]) + (f"; and {further:,} more" if further > 0 else "")
+    rows = "the only row was" if skipped.count == 1 else f"all {skipped.count:,} rows were"
+    raise CorpusError(f"no document is left: {rows} left out, as they could not be read: {listed}. Mend them")
+
+
+def _none_known(request: CorpusRequest, vocabulary: set[str], n_docs: int, first_batches: list[Documents]) -> str:
+    """The message of documents without a word of the vocabulary: what they hold, and which column seems the text."""
+    texts = [text for documents in first_batches for text in documents.texts if text.strip()]
+    rows = [row for documents in first_batches for row in documents.metadata]
+    known = Counter(
+        name
+        for row in rows[:LOOKED_AT]
+        for name, value in row.items()
+        if isinstance(value, str) and not vocabulary.isdisjoint(value.lower().split())
+    )
+    read = "the texts" if request.text.octis is None else f"column 1 of {OCTIS_CORPUS}"
+    held = ", ".join(repr(shown(text[:SHOWN_CHARACTERS])) for text in texts[:SHOWN_ROWS]) or "nothing"
+    example = f" (such as {min(vocabulary)!r})" if vocabulary else ""
+    message = f"none of the {n_docs:,} documents holds a word of the vocabulary{example}: {read} hold(s) {held}, ..."
+    if not known:
+        return f"{message} Check the vocabulary, --text-column and --lang"
+    column = known.most_common(1)[0][0]
+    if request.text.octis is None:
+        return f"{message} The text seems to be the column {column!r}: name it with --text-column"
+    place = OCTIS_COLUMNS.index(column) + 1
+    return (
+        f"{message} The text seems to be column {place}: write it first, or give {OCTIS_CORPUS} with --format tsv and"
+        f" --text-column {place}"
+    )
 
 
 def _check_first(request: CorpusRequest, first_batches: list[Documents]) -> None:

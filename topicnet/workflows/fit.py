@@ -39,7 +39,6 @@ from topicnet.workflows.corpus import (
     InMemory,
     check_columns,
     check_memory,
-    kept_columns,
     read_corpus,
     resolve_corpus,
 )
@@ -48,7 +47,7 @@ from topicnet.workflows.preflight import run_name
 from topicnet.workflows.record import met, metrics_of, record_of, topic_coherence
 from topicnet.workflows.run import Run
 from topicnet.workflows.scores import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
-from topicnet.workflows.text_options import reading_options, resolve_text
+from topicnet.workflows.text_options import kept_columns, reading_options, resolve_text
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def fit(
     n_topics: int = 20,
     *,
     ids: Sequence[str] | None = None,
-    text_column: str = "text",
+    text_column: str | Sequence[str] = "text",
     id_column: str | None = None,
     keep_columns: Sequence[str] = (),
     lang: str = "en",
@@ -137,6 +136,8 @@ def fit(
         K.
     ids : sequence of str, optional
         By default "1", "2", ...; of a table, `id_column`.
+    text_column : str or sequence of str
+        Column of a table that holds the texts, or columns whose texts are joined by newlines.
     keep_columns : sequence of str
         Columns of a table that stand in `doc_topic.csv` too.
     lang, tokenizer, lemmatize, phrases, stop_words, add_stop_words, vocabulary, cleaning
@@ -178,10 +179,11 @@ def fit(
     checked = {name: _checked_words(name, given) for name, given in words.items()}
     if isinstance(keep_columns, str):
         raise InputError(f"keep_columns={keep_columns!r} given, expected a list of names: put it in brackets")
+    columns = text_column if isinstance(text_column, str) else list(text_column)
     given = {
         "model": model, "topics": n_topics, "seed": random_state, "seeds": seeds, "device": device, "lang": lang,
         "tokenizer": tokenizer, "lemmatize": lemmatize, "phrases": phrases, "passages": passages,
-        "keep_columns": list(keep_columns), "text_column": text_column, "id_column": id_column,
+        "keep_columns": list(keep_columns), "text_column": columns, "id_column": id_column,
         "min_df": min_df, "max_df": max_df, "max_vocab": max_vocab, "keep_texts": keep_texts, "parameters": parameters,
         "missing": missing, "drop_duplicates": drop_duplicates, "min_tokens": min_tokens,
     }  # fmt: skip

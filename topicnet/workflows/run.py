@@ -22,8 +22,9 @@ from topicnet.text.readers.missing import MissingValues
 from topicnet.text.status import OK, status_in_words
 from topicnet.workflows.bundle import Bundle, load_bundle, save_bundle
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.corpus import corpus_of_run, kept_columns
+from topicnet.workflows.corpus import corpus_of_run
 from topicnet.workflows.tables import doc_topic_table, passage_table, read_doc_topic, read_kept, topic_word_table
+from topicnet.workflows.text_options import kept_columns
 from topicnet.workflows.topics import ENTRIES, TABLE_WORDS, TopicTable
 
 if TYPE_CHECKING:

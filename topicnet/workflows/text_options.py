@@ -111,7 +111,13 @@ def resolve_text(config: FitConfig) -> TextPlan:
 
 def reading_options(config: FitConfig) -> ReadingOptions:
     """How a configuration's corpus is read."""
-    return ReadingOptions(**_same(ReadingOptions, config))
+    return ReadingOptions(**_same(ReadingOptions, config), kept=kept_columns(config))
+
+
+def kept_columns(config: FitConfig) -> tuple[str, ...]:
+    """Name the columns of the source that doc_topic.csv keeps, in the order they were named."""
+    named = [config.label_column, config.time_column, *config.keep_columns]
+    return tuple(dict.fromkeys(column for column in named if column is not None))
 
 
 def _same(kind: type, config: FitConfig) -> dict[str, Any]:

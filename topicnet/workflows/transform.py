@@ -18,6 +18,7 @@ from topicnet.workflows.corpus import (
     Counts,
     TextFiles,
     Texts,
+    check_any,
     check_columns,
     report_reading,
     resolve_corpus,
@@ -110,6 +111,7 @@ def _count_new(bundle: Bundle, source: Texts | Counts, workers: int | None, repo
     from topicnet.runtime.threads import worker_count  # imports torch, which no refusal waits for
 
     corpus = bundle.count(documents, worker_count() if workers is None else workers, at_once=workers is not None)
+    check_any(log, corpus.n_docs)
     report_reading(log, corpus, reporter)
     return corpus
 

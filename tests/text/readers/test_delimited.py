@@ -16,7 +16,7 @@ from topicnet.text.readers import delimited
 from topicnet.text.readers.documents import Documents, ReadingOptions, SkippedRows
 from topicnet.text.readers.read import read_documents
 
-TRIED = "(commas, semicolons and tabs were tried)"
+TRIED = "(commas, semicolons, tabs and pipes were tried)"
 
 
 def table(path: Path, rows: list[list[Any]], delimiter: str = ",") -> Path:
@@ -80,7 +80,7 @@ def test_lines_are_counted_from_the_line_that_names_the_delimiter(tmp_path):
 
 def test_where_no_delimiter_shows_the_text_the_message_says_what_was_tried(tmp_path):
     path = write(tmp_path / "a.csv", "nr;body\n1;x\n")
-    assert refusal(path) == f"no column 'text' in {path} {TRIED}; it has: nr;body. Name one with --text-column"
+    assert refusal(path) == f"no column 'text' in {path} {TRIED}; it has: nr, body. Name one with --text-column"
     assert refusal(path, text_column="body", id_column="k").startswith(f"no column 'k' in {path}; it has: nr, body.")
 
 
@@ -136,7 +136,7 @@ def test_a_csv_without_a_header_keeps_its_quoting(tmp_path, delimiter):
 def test_rows_without_a_header_come_back_as_written(tmp_path_factory, rows, column):
     rows = [("first document of three words", "id", "x"), *rows] if column == 1 else [("id", "a b c", "d e f"), *rows]
     path = table(tmp_path_factory.mktemp("plain") / "a.csv", [list(row) for row in rows])
-    docs = read(path, text_column=str(column))
+    docs = read(path, text_column=str(column), header_row=0)
     assert docs.texts == [row[column - 1] for row in rows]
     others = [number for number in (1, 2, 3) if number != column]
     assert docs.metadata == [{f"column_{number}": row[number - 1] for number in others} for row in rows]
@@ -181,7 +181,9 @@ def test_a_broken_quote_in_a_tsv_says_how_to_read_it_without_quoting(tmp_path):
     path = write(tmp_path / "a.tsv", 'text\tn\n"quoted" word\t1\n')
     message = refusal(path)
     assert f"line 2 of {path} is not well-formed" in message
-    assert 'write a quote inside them as ""; where quotes are plain characters, drop the header line' in message
+    assert 'write a quote inside them as ""' in message
+    assert message.endswith("where quotes are plain characters, --quote none")
+    assert read(path, quote="none").texts == ['"quoted" word']
 
 
 def skip(path: Path, **options: Any) -> tuple[Documents, SkippedRows]:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.readers import numbers, read, refusal, write
-from topicnet.text.readers.documents import Documents, SkippedRows
+from topicnet.text.readers.documents import Documents, ReadingLog, SkippedRows
 from topicnet.text.readers.mallet import is_octis
-from topicnet.text.readers.read import octis_vocabulary
+from topicnet.text.readers.read import octis_vocabulary, read_documents
 
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\n\r\t "), min_size=1, max_size=6)
 gaps = st.text(" \t", min_size=1, max_size=3)
@@ -68,6 +68,30 @@ def test_an_octis_folder_is_read_without_quoting(tmp_path):
 def test_an_octis_corpus_may_have_fewer_columns(tmp_path, row, metadata):
     docs = read(octis(tmp_path / "x", f"{row}\n{row}\n"))
     assert docs == Documents(["1", "2"], ["a b"] * 2, [metadata] * 2)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("text\tsplit\tlabel", "a b\ttrain\tx"),
+        ("documents\tpart", "a b\tval"),
+        ("Document\tset\tTopic number", "a b\ttest\t1"),
+        ("text", "a b"),
+    ],
+)
+def test_a_header_of_an_octis_corpus_is_no_document(tmp_path, header, row):
+    log = ReadingLog()
+    folder = octis(tmp_path / "x", f"{header}\n{row}\n{row}\n")
+    (batch,) = read_documents(folder, None, log)
+    assert (batch.ids, batch.texts) == (["1", "2"], ["a b", "a b"])
+    names = ", ".join(header.split("\t"))
+    assert log.notices == [f"line 1 of {folder / 'corpus.tsv'} names the columns and is no document: {names}"]
+
+
+@pytest.mark.parametrize("first", ["text\ttrain\tlabel", "text body\tsplit\tlabel", "words\tval\t3"])
+def test_a_document_of_such_words_is_one(tmp_path, first):
+    assert len(read(octis(tmp_path / "x", f"{first}\na b\ttrain\tx\n")).ids) == 2
+    assert read(octis(tmp_path / "y", "text\na b\n", "text\nb\n")).texts == ["text", "a b"]
 
 
 def test_octis_rows_of_another_length_are_refused_or_skipped(tmp_path):

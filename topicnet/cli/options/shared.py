@@ -176,6 +176,8 @@ def takes(*groups: Group) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 def _as_configured(given: dict[str, Any]) -> dict[str, Any]:
+    if "text_column" in given:
+        given["text_column"] = one_or_several(given["text_column"] or None)
     for name in ("min_df", "max_df"):
         if name in given:
             given[name] = document_frequency("--" + name.replace("_", "-"), given[name])

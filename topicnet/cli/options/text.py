@@ -21,7 +21,7 @@ FORMATS = (
     "txt, csv, tsv, jsonl, parquet, xlsx, xls, xlsb, ods, sqlite, duckdb, wos, ris, pubmed, pdf, docx, mallet, octis,"
     " ldac, mm or npz"
 )
-TEXT_COLUMN = "Column or key that holds the text, or its number in a table without header.  [default: text]"
+TEXT_COLUMN = "Column or key that holds the text, or its number; several, one option each, are joined.  [default: text]"
 VOCABULARY = "File of the words to count, one a line; for counts, the names of their columns."
 EMBEDDINGS = "For etm: a word2vec or GloVe file, train (on the corpus) or none.  [default: none]"
 MISSING = (
@@ -35,7 +35,7 @@ CorpusArgument = Annotated[list[str], typer.Argument(metavar="CORPUS", help=CORP
 READING = group(
     "Corpus",
     {
-        "text_column": word(TEXT_COLUMN),
+        "text_column": option(list[str] | None, TEXT_COLUMN, metavar="TEXT"),
         "id_column": word("Column or key that holds the ids.  [default: id, if there]"),
         "encoding": word("Encoding of the text.  [default: utf-8]"),
         "file_format": word(f"Format of the corpus: {FORMATS}.  [default: by its ending]", "--format"),
@@ -44,6 +44,11 @@ READING = group(
         "query": word("SELECT statement whose rows are the documents of a database file (.db, .sqlite, .duckdb)."),
         "table": word("Table of a database file to read.  [default: its only one]"),
         "missing": word(MISSING),
+        "delimiter": word("Delimiter of a .csv or .tsv: a character, tab, pipe or semicolon.  [default: detected]"),
+        "quote": word('Quote of a .csv or .tsv, or none.  [default: "]'),
+        "escape": word("Character that escapes a quote in a .csv or .tsv, such as backslash.  [default: none]"),
+        "skip_rows": integer("Lines of a .csv or .tsv before its header.  [default: 0]"),
+        "header_row": integer("Line of a .csv or .tsv that holds the column names; 0: none does."),
     },
 )
 COLUMNS = group(

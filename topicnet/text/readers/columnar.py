@@ -35,6 +35,7 @@ def parquet_rows(file: File, columns: Columns) -> Iterator[Row]:
     with _damage(file, "Parquet"):
         table = pl.scan_parquet(path, glob=False, hive_partitioning=False)
         schema = dict(table.collect_schema())
+        table, schema = _renamed(table, schema, columns)
         table = _chosen(file, table, schema, columns)
         start, n_rows, n_bytes = 0, _FIRST_ROWS, 0
         while (part := table.slice(start, n_rows).collect()).height:
@@ -82,19 +83,32 @@ def table_rows(file: File, table: pl.DataFrame, columns: Columns) -> Iterator[Ro
     yield from _rows(_chosen(file, table.lazy(), dict(table.schema), columns).collect(), columns)
 
 
+def _renamed(
+    table: pl.LazyFrame, schema: dict[str, pl.DataType], columns: Columns
+) -> tuple[pl.LazyFrame, dict[str, pl.DataType]]:
+    """A table with the columns asked for under the names they were asked by, whatever blanks are around them."""
+    names = columns.renaming(schema)
+    if not names:
+        return table, schema
+    return table.rename(names), {names.get(name, name): kind for name, kind in schema.items()}
+
+
 def _chosen(file: File, table: pl.LazyFrame, schema: dict[str, pl.DataType], columns: Columns) -> pl.LazyFrame:
     """The columns that documents can hold, those of the text and the id among them."""
     if not columns.are_in(schema):
         raise no_column(file.name, schema, columns)
-    kind = schema[columns.text]
-    if not isinstance(kind, _TEXT_KINDS):
-        raise CorpusError(
-            f"{file.name} has {kind} in the column {columns.text!r}, expected text. Convert it, or name another column"
-            " with --text-column"
-        )
+    kinds = {name: schema[name] for name in columns.texts}
+    for name, kind in kinds.items():
+        if not isinstance(kind, _TEXT_KINDS) and (name == columns.text or kind.is_nested()):
+            raise CorpusError(
+                f"{file.name} has {kind} in the column {name!r}, expected text. Convert it, or name another column"
+                " with --text-column"
+            )
     asked = (columns.text, columns.key)
     no_scalars = (pl.Binary, pl.Object)
     kept = [name for name, kind in schema.items() if not (kind.is_nested() or isinstance(kind, no_scalars))]
+    table = table.with_columns(pl.col(name).cast(pl.String) for name in columns.more)
+    kept += columns.more
     return table.select(
         pl.col(columns.text).cast(pl.String),
         *(pl.col(name) for name in schema if name in kept and name not in asked),

@@ -5,18 +5,29 @@ from __future__ import annotations
 import csv
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any
 
 from topicnet.errors import CorpusError
-from topicnet.text.readers.documents import Columns, Row, no_column, shown
+from topicnet.text.readers.documents import Columns, Row, folded, no_column, shown
+from topicnet.text.readers.header_rows import (
+    ROW_NAMES,
+    extra_fields,
+    is_datum,
+    looks_like_header,
+    survey_rows,
+    unique_names,
+)
 from topicnet.text.readers.open_text import File
 
 _FIELD_LIMIT = 2**31 - 1  # csv's, in characters: what fits a C long on every platform
-_DELIMITERS, _TRIED = ",;\t", " (commas, semicolons and tabs were tried)"
+_DELIMITERS, _TRIED = ",;\t|", " (commas, semicolons, tabs and pipes were tried)"
 _HEADER_LINES = 1000  # most lines a header may have: an open quote in it may not swallow the file
+_AHEAD_LINES, _AHEAD_CHARACTERS = 64, 1 << 20  # looked at to tell how a table is laid out
+_SEARCHED_LINES = 20  # for a header below other lines
+_EXCERPT = 80  # characters of a document shown in a notice
 _DECLARED = re.compile(r'"?sep=([^\w\s"]|\t)"?\r?\n?', re.IGNORECASE)  # the first line that Excel understands
 # Characters that an open quote is followed for where rows may be skipped: many, until this many were read in vain.
 _REACH, _SPARE_REACH, _READ_IN_VAIN = 1 << 24, 1 << 12, 1 << 28
@@ -28,22 +39,98 @@ Record = tuple[int, list[str]]  # the line it starts on, its fields
 
 @dataclass(frozen=True)
 class _Dialect:
-    """How records are cut; a TSV file without a header line has no quoting."""
+    """How lines become records.
+
+    Attributes
+    ----------
+    delimiter : str
+    quote, escape : str, optional
+        None where quotes are plain characters, and where nothing escapes one but another.
+    is_spaced : bool
+        A blank follows each delimiter.
+    unquotes : bool
+        Without a header line there is no quoting: a TSV of which nothing else was asked.
+    tried : str
+        For messages, where other delimiters did no better.
+    """
 
     delimiter: str
-    is_tsv: bool = False
-    tried: str = ""  # what a message says where other delimiters did no better
+    quote: str | None = '"'
+    escape: str | None = None
+    is_spaced: bool = False
+    unquotes: bool = False
+    tried: str = ""
+
+    def records(self, lines: Iterable[str]) -> Any:
+        """A strict reader: an open quote may not swallow the rest."""
+        return csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            quotechar=self.quote,
+            quoting=csv.QUOTE_NONE if self.quote is None else csv.QUOTE_MINIMAL,
+            escapechar=self.escape,
+            skipinitialspace=self.is_spaced,
+            strict=True,
+        )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether records are lines cut at each delimiter."""
+        return self.quote is None and self.escape is None
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How the records of a table become rows.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the columns, all different.
+    columns : Columns
+        Those asked for, under these names.
+    dialect : _Dialect
+    header : list of str
+        The header line as it is; empty where there is none.
+    no_data : list of list of str
+        Further rows of names below the header.
+    pads : bool
+        Rows end in empty fields beyond the header.
+    """
+
+    names: list[str]
+    columns: Columns
+    dialect: _Dialect
+    header: list[str]
+    no_data: list[list[str]]
+    pads: bool = False
+
+    @property
+    def expected(self) -> str:
+        """For messages: what a row of another length should have been."""
+        first = "the header" if self.header else "the first line"
+        if not self.dialect.is_plain:
+            return (
+                f"as in {first}. Quote fields that hold the delimiter, a quote or a newline, or say how the file is"
+                " written with --delimiter, --quote or --escape"
+            )
+        by = "single tabs" if self.dialect.delimiter == "\t" else f"single {self.dialect.delimiter!r}"
+        why = "with --quote none" if self.header else "without a header"
+        return f"as in {first}. Part fields by {by}: quotes are plain characters {why}"
 
 
 def csv_rows(file: File, columns: Columns) -> Iterator[Row]:
     """Rows of a CSV file, cut at the delimiter that its first line names, or under which its header has the text."""
     lines = _Lines(file.lines(ends=True))
-    yield from _table(file, lines, columns, _find_dialect(lines, columns))
+    return _table(file, lines, columns, lambda declared: _find_dialect(file, lines, columns, declared))
 
 
 def tsv_rows(file: File, columns: Columns) -> Iterator[Row]:
     """Rows of a TSV file, quoted as CSV is where it has a header line, and without any quoting where it has none."""
-    return _table(file, _Lines(file.lines(ends=True)), columns, _Dialect("\t", is_tsv=True))
+    delimiter, quote, escape = file.options.characters
+    unquotes = file.options.quote is None and escape is None
+    dialect = _Dialect(delimiter or "\t", quote, escape, unquotes=unquotes)
+    return _table(file, _Lines(file.lines(ends=True)), columns, lambda _: dialect)
 
 
 class _Lines:
@@ -74,6 +161,17 @@ class _Lines:
         self.taken.append(line)
         return line
 
+    def ahead(self) -> list[str]:
+        """The next lines, none of them taken."""
+        size = sum(map(len, self._back))
+        while len(self._back) < _AHEAD_LINES and size < _AHEAD_CHARACTERS:
+            line = next(self._lines, None)
+            if line is None:
+                break
+            self._back.append(line)
+            size += len(line)
+        return list(islice(self._back, _AHEAD_LINES))
+
     def begin(self) -> int:
         """Begin a record; the number of its first line."""
         self.taken.clear()
@@ -95,57 +193,110 @@ class _Lines:
         return chain(self._back, self._lines)
 
 
-def _table(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> Iterator[Row]:
-    if _NUMBER.fullmatch(columns.text) and not _is_header(_peek(lines, dialect.delimiter), columns.text):
-        header, columns = _numbered_columns(file, lines, columns, dialect)
-        first, is_quoted = "the first line", not dialect.is_tsv
-    else:
-        header = _header(file, lines, columns, dialect)
-        first, is_quoted = "the header", True
-    if not header:
+def _table(
+    file: File, lines: _Lines, columns: Columns, find_dialect: Callable[[str | None], _Dialect]
+) -> Iterator[Row]:
+    declared = _pass_over(file, lines)
+    layout = _layout(file, lines, columns, find_dialect(declared))
+    if not layout.names:
         return
-    if is_quoted:
-        records = _lenient_records if file.skips else _strict_records
-        expected = f"as in {first}. Quote fields that hold the delimiter, a quote or a newline"
-        yield from _rows(file, records(file, lines, dialect), header, columns, expected)
+    if layout.dialect.is_plain:
+        records = unquoted(file, lines.rest(), layout.dialect.delimiter, lines.number + 1)
     else:
-        expected = f"as in {first}. Part fields by single tabs: quotes are plain characters without a header"
-        yield from _rows(file, unquoted(file, lines.rest()), header, columns, expected)
+        records = (_lenient_records if file.skips else _strict_records)(file, lines, layout.dialect)
+    if layout.no_data:
+        records = (record for record in records if record[1] not in layout.no_data)
+    if layout.pads:
+        records = _without_padding(records, len(layout.names))
+    yield from _rows(file, records, layout)
 
 
-def _rows(file: File, records: Iterator[Record], header: list[str], columns: Columns, expected: str) -> Iterator[Row]:
+def _rows(file: File, records: Iterator[Record], layout: _Layout) -> Iterator[Row]:
+    names, n, text_name, key_name = layout.names, len(layout.names), layout.columns.text, layout.columns.key
+    last = layout.header[-1] if layout.header else None
+    repeats: list[int] = []
     for line, fields in records:
-        if not fields and len(header) > 1:
+        if not fields and n > 1:
             continue  # a blank line between rows; in a table of one column it is an empty cell
         fields = fields or [""]
-        if len(fields) != len(header):
-            why = f"{len(fields)} field(s), expected {len(header)}"
-            file.refuse(line, why, f"{file.at(line)} has {why} {expected}")
+        if fields[-1] == last and _is_header_again(fields, layout.header):
+            repeats.append(line)
             continue
-        record: dict[str, Any] = dict(zip(header, fields, strict=True))
-        key = record.get(columns.key, "")
-        text = record.pop(columns.text)
-        record.pop(columns.key, None)
+        if len(fields) != n:
+            why = f"{len(fields)} field(s), expected {n}"
+            file.refuse(line, why, f"{file.at(line)} has {why} {layout.expected}")
+            continue
+        record: dict[str, Any] = dict(zip(names, fields, strict=True))
+        key = record.get(key_name, "")
+        text = record.pop(text_name)
+        record.pop(key_name, None)
         yield key, text, record
+    if repeats:
+        rows, more = (f"{len(repeats):,} rows", ", ...") if len(repeats) > 1 else ("1 row", "")
+        file.log.notice(f"left out {rows} of {file.name} equal to its header (line {repeats[0]}{more}): no documents")
 
 
-# --- the delimiter and the header ---
+def _is_header_again(fields: list[str], header: list[str]) -> bool:
+    """Whether a row repeats the header, as in files put one after the other, each with its byte order mark."""
+    return fields[1:] == header[1:] and fields[0].strip('\ufeff"') == header[0].strip('"')
 
 
-def _find_dialect(lines: _Lines, columns: Columns) -> _Dialect:
-    """The delimiter that the first line names, or the only one that shows the text column; else the comma."""
-    if declared := _DECLARED.fullmatch(_first_line(lines)):
+def _without_padding(records: Iterator[Record], n: int) -> Iterator[Record]:
+    """Records without the empty fields beyond the header."""
+    for line, fields in records:
+        yield line, fields if any(fields[n:]) else fields[:n]
+
+
+# --- the lines before the table, and the delimiter ---
+
+
+def _pass_over(file: File, lines: _Lines) -> str | None:
+    """Take the lines before the header; the delimiter that the first of them names, if it does."""
+    options = file.options
+    n = (options.header_row - 1) if options.header_row else options.skip_rows
+    declared = None
+    for number in range(1, n + 1):
+        line = next(lines, None)
+        if line is None:
+            option = f"--header-row {options.header_row}" if options.header_row else f"--skip-rows {n}"
+            raise CorpusError(
+                f"{file.name} has {number - 1} line(s), expected more for {option}. Give a smaller number"
+            )
+        found = _DECLARED.fullmatch(line) if number == 1 else None
+        declared = found[1] if found else declared
         lines.begin()
-        return _Dialect(declared[1])
-    lines.put_back()
-    number = int(columns.text) if _NUMBER.fullmatch(columns.text) else 0
+    return declared
 
-    def has_text(delimiter: str) -> bool:
-        fields = _peek(lines, delimiter)
-        return columns.text in fields or 0 < number <= len(fields)
 
-    fitting = [delimiter for delimiter in _DELIMITERS if has_text(delimiter)]
-    return _Dialect(fitting[0]) if len(fitting) == 1 else _Dialect(",", tried=_TRIED)
+def _find_dialect(file: File, lines: _Lines, columns: Columns, declared: str | None) -> _Dialect:
+    """The delimiter asked for, or that the first line names, or the only one that shows the text; else the comma."""
+    delimiter, quote, escape = file.options.characters
+    if named := _DECLARED.fullmatch(_first_line(lines)):
+        lines.begin()
+        declared = named[1]
+    else:
+        lines.put_back()
+    if delimiter or declared:
+        return _Dialect(delimiter or declared or ",", quote, escape)
+    tried = [_Dialect(one, quote, escape) for one in _DELIMITERS if one not in (quote, escape)]
+    tops = [(_peek(lines, dialect), dialect) for dialect in tried]
+    if all(map(_NUMBER.fullmatch, columns.texts)) and not any(columns.are_in(top) for top, _ in tops):
+        return _most_even(lines, tried, max(map(int, columns.texts)))
+    alike = [dialect for top, dialect in tops if set(columns.texts) <= set(top)]
+    alike = alike or [dialect for top, dialect in tops if set(map(folded, columns.texts)) <= set(map(folded, top))]
+    if len(alike) == 1:
+        return alike[0]
+    best = tried[0] if alike else max(tops, key=lambda pair: len(pair[0]))[1]  # of equals, the first
+    return replace(best, tried=_TRIED)
+
+
+def _most_even(lines: _Lines, tried: list[_Dialect], number: int) -> _Dialect:
+    """The first dialect whose rows all have the same length, above 1 and with the column of this number."""
+    for dialect in tried:
+        widths = {len(row) for row in _sample(lines, dialect)}
+        if len(widths) == 1 and max(widths) > 1 and max(widths) >= number:
+            return dialect
+    return next((one for one in tried if len(_peek(lines, one)) >= max(number, 2)), tried[0])
 
 
 def _first_line(lines: _Lines) -> str:
@@ -153,47 +304,152 @@ def _first_line(lines: _Lines) -> str:
     return next((line for line in lines if line.strip("\r\n")), "")
 
 
-def _peek(lines: _Lines, delimiter: str) -> list[str]:
+def _peek(lines: _Lines, dialect: _Dialect) -> list[str]:
     """Fields of the first record that is not blank, or none where it is malformed; takes no line."""
     try:
-        return _first(lines, delimiter)
+        return _first(lines, dialect)
     except csv.Error:
         return []
     finally:
         lines.put_back()
 
 
-def _first(lines: _Lines, delimiter: str) -> list[str]:
-    reader = csv.reader(islice(lines, _HEADER_LINES), delimiter=delimiter, strict=True)
-    return next((fields for fields in reader if fields), [])
+def _first(lines: _Lines, dialect: _Dialect) -> list[str]:
+    return next((fields for fields in dialect.records(islice(lines, _HEADER_LINES)) if fields), [])
+
+
+def _sample(lines: _Lines, dialect: _Dialect) -> list[list[str]]:
+    """Fields of the records ahead that are well-formed and not blank; takes no line."""
+    ahead = lines.ahead()
+    if dialect.is_plain:
+        return [bare.split(dialect.delimiter) for line in ahead if (bare := _bare(line))]
+    found = []
+    try:
+        for fields in dialect.records(ahead):
+            if fields:
+                found.append(fields)
+    except csv.Error:
+        pass  # the last may be cut off; what is malformed is reported when it is read
+    return found
+
+
+# --- the header ---
+
+
+def _layout(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> _Layout:
+    """Take the header, if there is one, and the rows of names below it; an empty layout of a file without rows."""
+    by_number = [text for text in columns.texts if _NUMBER.fullmatch(text)]
+    has_header = _has_header(file, lines, columns, dialect, by_number)
+    if not has_header:
+        dialect = replace(dialect, quote=None) if dialect.unquotes else dialect
+        return _numbered_columns(file, lines, columns, dialect)
+    ahead, start = lines.ahead(), lines.number + 1
+    first = next((line for line in ahead if line.strip("\r\n")), "")
+    is_spaced = dialect.delimiter != " " and first.count(dialect.delimiter) == first.count(dialect.delimiter + " ") > 0
+    dialect = replace(dialect, is_spaced=is_spaced)
+    header = _top(file, lines, dialect)
+    below = _sample(lines, dialect)
+    for number, line in enumerate(lines.taken, start):
+        if file.skips and (why := file.fault(line)):
+            raise CorpusError(f"{file.at(number)} is the header and has {why}: expected names of columns. Mend it")
+    if not header:
+        return _Layout([], columns, dialect, [], [])
+    names, found = _named_columns(file, header, columns)
+    if not found.are_in(names):
+        tried = dialect.tried if not set(columns.texts) <= set(names) else ""
+        hint = _header_below(ahead, start, columns, dialect)
+        raise no_column(file.name + tried, header, found, hint)
+    if by_number and set(by_number) - set(header):
+        _report_header(file, lines.number, [header[names.index(text)] for text in found.texts], by_number)
+    kind, more = extra_fields(header, below)
+    if kind == "row names":
+        names = [ROW_NAMES if ROW_NAMES not in names else "", *names]
+        file.log.notice(
+            f"{file.name} has one field more in each row than in the header: the first is taken for the names of the"
+            " rows, as R writes them"
+        )
+    elif more < 0 and not set(names[more:]) & {*found.texts, found.key}:
+        names = names[:more]
+    no_data = _report_survey(file, below, [names.index(text) for text in found.texts])
+    return _Layout(names, found, dialect, header, no_data, pads=kind == "trailing")
 
 
 def _top(file: File, lines: _Lines, dialect: _Dialect) -> list[str]:
     """Take the first record; it cannot be skipped, as the others are read by it."""
     start = lines.begin()
     try:
-        return _first(lines, dialect.delimiter)
+        return _first(lines, dialect)
     except csv.Error as error:
         start += next((i for i, line in enumerate(lines.taken) if line.strip("\r\n")), 0)
-        raise CorpusError(_malformed(file, start, error, dialect)) from error
+        raise CorpusError(_malformed(file, start, error)) from error
 
 
-def _header(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> list[str]:
-    """Take the names of the columns, with those that were asked for among them; none of a file without lines."""
-    start = lines.begin()
-    header = _top(file, lines, dialect)
-    for number, line in enumerate(lines.taken, start):
-        if file.skips and (why := file.fault(line)):
-            raise CorpusError(f"{file.at(number)} is the header and has {why}: expected names of columns. Mend it")
-    twice = next((name for i, name in enumerate(header) if name in header[:i]), None)
-    if twice is not None:
-        raise CorpusError(f"{file.name} has two columns {twice!r}, expected different names. Rename one")
-    if header and not columns.are_in(header):
-        raise no_column(file.name + (dialect.tried if columns.text not in header else ""), header, columns)
-    return header
+def _named_columns(file: File, header: list[str], columns: Columns) -> tuple[list[str], Columns]:
+    """Names of all columns, each different, and the asked for ones by these names."""
+    names = unique_names(header, columns)
+    renaming = columns.renaming(header)
+    given = [renaming.get(name, name) for name in header]
+    key = () if columns.id is None else (columns.id,)
+    for asked in (*columns.texts, *key, *columns.kept):
+        places = [number for number, name in enumerate(given, 1) if name == asked]
+        if len(places) > 1:
+            raise CorpusError(
+                f"{file.name} has two columns {asked!r} ({places[0]} and {places[1]}), expected one of that name."
+                " Rename one, or name the column by its number"
+            )
+
+    def name_of(asked: str) -> str:
+        by_number = asked not in names and _NUMBER.fullmatch(asked) and int(asked) <= len(names)
+        return names[int(asked) - 1] if by_number else asked
+
+    texts = [name_of(text) for text in columns.texts]
+    if len(set(texts)) < len(texts):
+        raise CorpusError(f"a column of {file.name} was given twice as --text-column: name each once")
+    for name, asked in zip(texts[1:], columns.more, strict=True):  # further parts keep the names they were asked by
+        names = [asked if one == name else one for one in names]
+    return names, replace(columns, text=texts[0], id=None if columns.id is None else name_of(columns.id))
 
 
-# --- tables without a header ---
+def _header_below(ahead: list[str], start: int, columns: Columns, dialect: _Dialect) -> str:
+    """The remedy where a line below holds the names asked for, as a header below other lines does; else nothing."""
+    wanted = {folded(text) for text in columns.texts}
+    if any(map(is_datum, wanted)):
+        return ""
+    for number, line in enumerate(ahead[1:_SEARCHED_LINES], start + 1):
+        for delimiter in dict.fromkeys((dialect.delimiter, *_DELIMITERS)):
+            one = _Lines(iter([line]))
+            fields = next(iter(_sample(one, replace(dialect, delimiter=delimiter, is_spaced=True))), [])
+            if wanted <= set(map(folded, fields)) and not any(map(is_datum, fields)):
+                return f"Line {number} has it: if that is the header, give --skip-rows {number - 1}"
+    return ""
+
+
+def _report_survey(file: File, below: list[list[str]], texts: list[int]) -> list[list[str]]:
+    """The rows below the header that are no answers."""
+    n, program = survey_rows(below, texts)
+    if n:
+        rows = "1 row" if n == 1 else f"{n} rows"
+        file.log.notice(
+            f"left out {rows} below the header of {file.name}, which {program} writes there: names of the questions,"
+            " not answers"
+        )
+    return below[:n]
+
+
+# --- columns by number ---
+
+
+def _has_header(file: File, lines: _Lines, columns: Columns, dialect: _Dialect, by_number: list[str]) -> bool:
+    """Whether the table begins with the names of its columns, by what was asked for and by its first rows."""
+    if not by_number:
+        return True
+    if file.options.header_row is not None:
+        return file.options.header_row > 0
+    top = _peek(lines, dialect)
+    if any(_is_header(top, number) for number in by_number) or len(by_number) < len(columns.texts):
+        return True
+    rows = _sample(lines, replace(dialect, quote=None) if dialect.unquotes else dialect)
+    return bool(rows) and all(looks_like_header(rows[0], rows[1:], int(text) - 1) for text in by_number)
 
 
 def _is_header(fields: list[str], column: str) -> bool:
@@ -205,15 +461,37 @@ def _is_header(fields: list[str], column: str) -> bool:
     return column in fields and not is_text
 
 
-def _numbered_columns(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> tuple[list[str], Columns]:
-    """Names for the columns of a table without a header, and the asked for ones by these names; takes no line."""
-    first = _bare(_first_line(lines)).split("\t") if dialect.is_tsv else _top(file, lines, dialect)
+def _report_header(file: File, line: int, names: list[str], columns: list[str]) -> None:
+    texts = ", ".join(repr(shown(_excerpt(name))) for name in names)
+    numbers = "column " + columns[0] if len(columns) == 1 else "columns " + ", ".join(columns)
+    file.log.notice(
+        f"{file.name}: line {line} is taken for the header, and the texts from {numbers} ({texts}); where it is"
+        " a document, give --header-row 0"
+    )
+
+
+def _numbered_columns(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> _Layout:
+    """The layout of a table without a header, its columns named by their numbers; takes no line."""
+    first = _bare(_first_line(lines)).split(dialect.delimiter) if dialect.is_plain else _top(file, lines, dialect)
     numbers = [str(i) for i in range(1, len(first) + 1)]
-    if first and lines.taken and not columns.are_in(numbers):
+    if not first or not lines.taken:
+        return _Layout([], columns, dialect, [], [])
+    if not columns.are_in(numbers):
         raise no_column(f"{file.name}, read without a header line", numbers, columns)
     lines.put_back()
+    texts = " ".join(first[int(text) - 1] for text in columns.texts)
+    file.log.notice(
+        f"{file.name} is read as a table without a header line: its first row is document 1,"
+        f" {shown(_excerpt(texts))!r}; where it is the header, give --header-row 1"
+    )
+    names = [i if i in columns.more else f"column_{i}" for i in numbers]
     key = None if columns.id is None else f"column_{columns.id}"
-    return [f"column_{i}" for i in numbers], Columns(f"column_{columns.text}", key)
+    return _Layout(names, replace(columns, text=f"column_{columns.text}", id=key), dialect, [], [])
+
+
+def _excerpt(text: str) -> str:
+    short = " ".join(text.split())
+    return short if len(short) <= _EXCERPT else short[: _EXCERPT - 1] + "…"
 
 
 # --- records ---
@@ -222,19 +500,19 @@ def _numbered_columns(file: File, lines: _Lines, columns: Columns, dialect: _Dia
 def _strict_records(file: File, lines: _Lines, dialect: _Dialect) -> Iterator[Record]:
     """Records, blank ones too, each with the line it starts on. Strict: an open quote may not swallow the rest."""
     before = lines.number
-    reader = csv.reader(lines.rest(), delimiter=dialect.delimiter, strict=True)
+    reader = dialect.records(lines.rest())
     line = before + 1
     try:
         for fields in reader:
             yield line, fields
             line = before + reader.line_num + 1
     except csv.Error as error:
-        raise CorpusError(_malformed(file, line, error, dialect)) from error
+        raise CorpusError(_malformed(file, line, error)) from error
 
 
 def _lenient_records(file: File, lines: _Lines, dialect: _Dialect) -> Iterator[Record]:
     """Records but malformed ones: the line that one of these starts on is recorded, and reading goes on after it."""
-    reader = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
+    reader = dialect.records(lines)
     lines.reach = _REACH
     while True:
         line = lines.begin()
@@ -250,22 +528,20 @@ def _lenient_records(file: File, lines: _Lines, dialect: _Dialect) -> Iterator[R
             yield line, fields
 
 
-def unquoted(file: File, lines: Iterable[str]) -> Iterator[Record]:
-    """Records of tab-separated fields in which a quote is a character like any other."""
-    for number, line in enumerate(map(_bare, lines), 1):
+def unquoted(file: File, lines: Iterable[str], delimiter: str = "\t", start: int = 1) -> Iterator[Record]:
+    """Records of delimited fields in which a quote is a character like any other."""
+    for number, line in enumerate(map(_bare, lines), start):
         if not file.skips or file.is_sound(number, line):
-            yield number, line.split("\t") if line else []
+            yield number, line.split(delimiter) if line else []
 
 
 def _bare(line: str) -> str:
     return line[:-2] if line.endswith("\r\n") else line.removesuffix("\n")
 
 
-def _malformed(file: File, line: int, error: csv.Error, dialect: _Dialect) -> str:
-    advice = (
-        f"{file.at(line)} is not well-formed ({shown(str(error))}). Quote fields that hold "
-        'the delimiter, a quote or a newline, and write a quote inside them as ""'
+def _malformed(file: File, line: int, error: csv.Error) -> str:
+    return (
+        f"{file.at(line)} is not well-formed ({shown(str(error))}). Quote fields that hold the delimiter, a quote or a"
+        ' newline, and write a quote inside them as ""; where a backslash stands before it, give --escape backslash,'
+        " and where quotes are plain characters, --quote none"
     )
-    if not dialect.is_tsv:
-        return advice
-    return f"{advice}; where quotes are plain characters, drop the header line and use a number as --text-column"

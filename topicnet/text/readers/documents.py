@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from topicnet.errors import CorpusError
+from topicnet.errors import CorpusError, InputError
 
 Value = str | int | float | bool | None
 Row = tuple[str, str, dict[str, Value]]  # id ("" where the source has none), text, metadata
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_MOST_CHARACTERS = 40  # of a column's name
+_MOST_CHARACTERS = 300  # of a column's name: a question of a survey is one
 _MAX_MARKERS = 3  # of a missing value, named in the notice that counts them
 _MAX_LISTED = 20  # columns, or skipped rows, named one by one
+_UNSEEN = str.maketrans("", "", "\ufeff\u200b")  # characters of no width that exports leave around names
+_CHARACTERS = {
+    "tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " ", "backslash": "\\",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,10 +109,23 @@ class ReadingLog:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns that hold the text and the id; where `id` is None, one that is called ``id`` if there is one."""
+    """The columns that a document is made of.
+
+    Attributes
+    ----------
+    text : str
+        Column of the text, or of its first part.
+    id : str, optional
+        Column of the ids; where it is None, one that is called ``id`` if there is one.
+    more : tuple of str
+        Columns of the further parts of the text.
+    kept : tuple of str
+        Other columns that the user has named.
+    """
 
     text: str = "text"
     id: str | None = None
+    more: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
 
     @property
@@ -114,9 +133,25 @@ class Columns:
         """Column of the ids, there or not."""
         return "id" if self.id is None else self.id
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All columns of the text, in order."""
+        return (self.text, *self.more)
+
     def are_in(self, names: Iterable[str]) -> bool:
-        """Whether the columns that were asked for are among these."""
-        return self.text in names and (self.id is None or self.id in names)
+        """Whether the columns of the text and of the id, if one was named, are among these."""
+        return all(text in names for text in self.texts) and (self.id is None or self.id in names)
+
+    def renaming(self, names: Iterable[str]) -> dict[str, str]:
+        """The names that differ from those asked for by blanks or by the coding of accents alone, with the latter."""
+        wanted = [name for name in (*self.texts, self.key, *self.kept) if name not in names]
+        if not wanted:
+            return {}
+        found: dict[str, list[str]] = {}
+        for name in names:
+            found.setdefault(folded(name), []).append(name)
+        alike = {name: found.get(folded(name), []) for name in wanted if folded(name)}
+        return {given[0]: name for name, given in alike.items() if len(given) == 1 and given[0] not in self.texts}
 
 
 @dataclass(frozen=True)
@@ -125,9 +160,10 @@ class ReadingOptions:
 
     Attributes
     ----------
-    text_column : str
-        Column that holds the text; a whole number is the place of the column in a CSV or TSV without a header
-        line, from 1. Formats without columns ignore it, and `id_column` too.
+    text_column : str or sequence of str
+        Column that holds the text, or columns whose texts are joined by newlines; a whole number is the place of a
+        column in a CSV or TSV, from 1, with a header line or without. Nested keys of JSON are parted by dots. Formats
+        without columns ignore it, and `id_column` too.
     id_column : str, optional
         Column that holds the ids; by default ``id`` where there is one, else documents are numbered from 1.
     encoding : str
@@ -143,10 +179,13 @@ class ReadingOptions:
         SELECT statement whose rows are read from a database.
     table : str, optional
         Table of a database; not needed where it has one only.
+    delimiter, quote, escape : str, optional
+        Characters of a CSV or TSV, or their names: ``tab``, ``pipe``, ...; `quote` may be ``none``. By default the
+        delimiter is detected in a CSV, fields are quoted by ``"``, and nothing escapes a quote but another.
     skip_rows : int
-        Rows before the header to pass over.
+        Lines of a CSV or TSV, or rows of a sheet, to pass over at its beginning.
     header_row : int, optional
-        Row that holds the header, from 1, or 0 where there is none; what comes before it is passed over.
+        Line of a CSV or TSV, or row of a sheet, that holds the names of the columns, from 1; 0 where there is none.
     kept : tuple of str
         Columns the user has named besides the text and the id.
     missing : str or list of str, optional
@@ -154,7 +193,7 @@ class ReadingOptions:
         marker is empty; the one text of a file is never taken for a marker.
     """
 
-    text_column: str = "text"
+    text_column: str | Sequence[str] = "text"
     id_column: str | None = None
     encoding: str = "utf-8"
     file_format: str | None = None
@@ -162,25 +201,97 @@ class ReadingOptions:
     sheet: str | int | None = None
     query: str | None = None
     table: str | None = None
+    delimiter: str | None = None
+    quote: str | None = None
+    escape: str | None = None
     skip_rows: int = 0
     header_row: int | None = None
     kept: tuple[str, ...] = ()
     missing: str | list[str] | None = None
 
+    def __post_init__(self) -> None:
+        text_columns(self.text_column)
+        if self.skip_rows and self.header_row is not None:
+            raise InputError(
+                f"--skip-rows {self.skip_rows} and --header-row {self.header_row} given, expected one of them: the"
+                " lines before the header are passed over either way"
+            )
+        used = [one for one in self.characters if one is not None]
+        if len(set(used)) < len(used):
+            twice = next(shown(one) for one in used if used.count(one) > 1)
+            raise InputError(
+                f"{twice!r} given for two of --delimiter, --quote and --escape, expected different characters"
+            )
+
     @property
     def columns(self) -> Columns:
         """The columns that hold the text and the id."""
-        return Columns(self.text_column, self.id_column, self.kept)
+        first, *more = text_columns(self.text_column)
+        return Columns(first, self.id_column, tuple(more), self.kept)
+
+    @property
+    def characters(self) -> tuple[str | None, str | None, str | None]:
+        """Delimiter, quote and escape character; None for a delimiter to detect, and for no quote or escape."""
+        quote = '"' if self.quote is None else self.quote
+        return (
+            _character("delimiter", self.delimiter),
+            None if quote.lower() in ("none", "") else _character("quote", quote),
+            _character("escape", self.escape),
+        )
 
 
-def no_column(where: str, names: Iterable[str], columns: Columns) -> CorpusError:
+def text_columns(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Columns of the text as a tuple, however they were given.
+
+    Raises
+    ------
+    InputError
+        No column was given, or one of them twice.
+    """
+    names = (given,) if isinstance(given, str) else tuple(given)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InputError(f"text_column={given!r} given, expected the name of a column, or several names")
+    if len(set(names)) < len(names):
+        twice = Counter(names).most_common(1)[0][0]
+        raise InputError(f"the text column {twice!r} was given twice: name each column once")
+    return names
+
+
+def with_joined_texts(rows: Iterable[Row], more: Sequence[str]) -> Iterator[Row]:
+    """Join the texts of further columns to the first, by newlines; parts that are missing are left out."""
+    for key, text, others in rows:
+        parts = [text, *(others.pop(name, None) for name in more)]
+        yield key, "\n".join(str(part) for part in parts if part not in (None, "")), others
+
+
+def _character(option: str, given: str | None) -> str | None:
+    if given is None:
+        return None
+    found = _CHARACTERS.get(given.lower(), given)
+    if len(found) != 1 or found in "\r\n\0":
+        none = " or none" if option == "quote" else ""
+        raise InputError(
+            f"--{option} {given!r} given, expected one character (tab, pipe, comma, semicolon, space and backslash may"
+            f" be written as words){none}. Name one"
+        )
+    return found
+
+
+def folded(name: str) -> str:
+    """A column's name without what cannot be seen: composed accents, single blanks, none around it."""
+    return " ".join(unicodedata.normalize("NFC", name).translate(_UNSEEN).split())
+
+
+def no_column(where: str, names: Iterable[str], columns: Columns, remedy: str = "") -> CorpusError:
     """Say which column is missing where, and what columns there are."""
-    listed = [shown(name) for name in names]
-    no_text = columns.text not in names
-    column, option = (columns.text, "--text-column") if no_text else (columns.id, "--id-column")
-    more = f", ... ({len(listed)} in all)" if len(listed) > _MAX_LISTED else ""
-    first = ", ".join(_short(name) for name in listed[:_MAX_LISTED]) or "none"
-    return CorpusError(f"no column {column!r} in {where}; it has: {first}{more}. Name one with {option}")
+    names = list(names)
+    missing = next((text for text in columns.texts if text not in names), None)
+    column, option = (missing, "--text-column") if missing is not None else (columns.key, "--id-column")
+    more = f", ... ({len(names)} in all)" if len(names) > _MAX_LISTED else ""
+    listed = ", ".join(_listed(number, name) for number, name in enumerate(names[:_MAX_LISTED], 1)) or "none"
+    alike = next((name for name in names if folded(name).casefold() == folded(str(column)).casefold()), None)
+    named = f"Name one with {option}" + ("" if alike is None else f", such as {alike!r}")
+    return CorpusError(f"no column {column!r} in {where}; it has: {listed}{more}. {remedy or named}")
 
 
 def two_columns(where: str, name: str) -> CorpusError:
@@ -188,9 +299,11 @@ def two_columns(where: str, name: str) -> CorpusError:
     return CorpusError(f"{where} has two columns {name!r}, expected different names. Rename one")
 
 
-def _short(name: str) -> str:
-    """A column's name; of a row that is no header, a cell may be a whole text."""
-    return name if len(name) <= _MOST_CHARACTERS else name[: _MOST_CHARACTERS - 1] + "…"
+def _listed(number: int, name: str) -> str:
+    """A column's name, whole, so that it can be typed; in place of a whole text (no header) its number too."""
+    if len(name) > _MOST_CHARACTERS:
+        return f"{shown(name[: _MOST_CHARACTERS - 1])}… (column {number})"
+    return shown(name) if name == name.strip() and name else repr(name)
 
 
 def shown(name: str) -> str:

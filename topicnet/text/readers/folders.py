@@ -17,7 +17,7 @@ ENDINGS = {
     ".txt": "txt", ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".mallet": "mallet",
     ".parquet": "parquet", ".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "xls", ".xlsb": "xlsb", ".ods": "ods",
     ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".duckdb": "duckdb", ".ris": "ris", ".nbib": "pubmed",
-    ".pdf": "pdf", ".docx": "docx",
+    ".pdf": "pdf", ".docx": "docx", ".json": "jsonl",
 }  # fmt: skip
 _TYPED = ("parquet", "xlsx", "xls", "xlsb", "ods", "sqlite", "duckdb", *OFFICE)  # compressed inside
 DOCUMENTS = ("txt", *OFFICE)  # formats whose files are a document each in a folder
@@ -82,6 +82,9 @@ def files_of_folder(folder: Path, file_format: str | None) -> tuple[str, list[tu
             raise CorpusError(f"no {file_format} files in {shown(str(folder))}, expected at least one. Check --format")
     texts = [(relative, path) for relative, path, kind in found if kind in DOCUMENTS]
     tables = [(relative, path) for relative, path, kind in found if kind and kind not in DOCUMENTS]
+    objects = [table for table in tables if table[1].name.lower().endswith(".json")]
+    if texts or len(objects) < len(tables):  # beside other files they describe these
+        tables = [table for table in tables if table not in objects]
     name = shown(str(folder))
     if texts and tables:
         raise CorpusError(

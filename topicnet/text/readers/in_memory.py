@@ -13,7 +13,7 @@ import polars as pl
 
 from topicnet.errors import CorpusError, InputError
 from topicnet.text.phrases import JOINT
-from topicnet.text.readers.documents import Documents
+from topicnet.text.readers.documents import Columns, Documents, text_columns
 from topicnet.text.readers.missing import MissingValues
 
 _Columns = dict[str, list[Any]]
@@ -36,13 +36,15 @@ def table_of(texts: Any) -> Any:
 
 
 def documents_of_frame(
-    frame: Any, text_column: str, id_column: str | None, missing: MissingValues = _NO_MARKERS
+    frame: Any, text_column: str | Sequence[str], id_column: str | None, missing: MissingValues = _NO_MARKERS
 ) -> Documents:
     """Documents from a table; columns other than the text and the id become metadata.
 
     Parameters
     ----------
     frame : pandas.DataFrame, polars.DataFrame, polars.LazyFrame or datasets.Dataset
+    text_column : str or sequence of str
+        Of several columns the texts are joined by newlines.
     missing : MissingValues
         Empties the cells that hold only a marker of a missing value.
 
@@ -65,7 +67,7 @@ def documents_of_frame(
 
 def documents_in_batches(
     frame: Any,
-    text_column: str,
+    text_column: str | Sequence[str],
     id_column: str | None,
     batch_docs: int = 10_000,
     missing: MissingValues = _NO_MARKERS,
@@ -82,10 +84,29 @@ def documents_in_batches(
     if batch_docs < 1:
         raise InputError(f"batch_docs is {batch_docs}, expected at least 1. Give a larger number")
     names, slices = _table(frame, batch_docs)
-    for column in (text_column, *([id_column] if id_column else [])):
-        if column not in names:
+    texts = text_columns(text_column)
+    wanted = Columns(texts[0], id_column, texts[1:])
+    renaming = wanted.renaming(names)
+    found = [renaming.get(name, name) for name in names]
+    for column in (*texts, *([id_column] if id_column else [])):
+        if column not in found:
             raise CorpusError(f"no column {column!r} in the table; it has: {', '.join(names)}")
-    return _batches(slices, text_column, id_column, missing)
+    if renaming:
+        slices = ({renaming.get(name, name): cells for name, cells in columns.items()} for columns in slices)
+    if wanted.more:
+        slices = (_with_joined_texts(columns, texts, missing) for columns in slices)
+    return _batches(slices, texts[0], id_column, missing)
+
+
+def _with_joined_texts(columns: _Columns, texts: tuple[str, ...], missing: MissingValues) -> _Columns:
+    """The columns with the text of each row joined in the first of its columns, the missing parts left out."""
+    joined = []
+    for row in zip(*(columns[name] for name in texts), strict=True):
+        parts = [part for part in row if not _is_missing(part) and part != ""]
+        parts = [part for part in parts if not (isinstance(part, str) and missing.has(part))]
+        odd = next((part for part in parts if not isinstance(part, str)), None)
+        joined.append("\n".join(parts) if odd is None else odd)
+    return {texts[0]: joined} | {name: cells for name, cells in columns.items() if name not in texts}
 
 
 def _batches(

@@ -1,27 +1,73 @@
-"""JSON Lines: an object a line, the text under one of its keys."""
+"""JSON: an object a line, or an array of objects, the text under one of their keys."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
-from topicnet.text.readers.documents import LONE_SURROGATE, Columns, Row, Value, no_column, shown
+from topicnet.errors import CorpusError
+from topicnet.text.readers.documents import (
+    LONE_SURROGATE,
+    Columns,
+    Row,
+    Value,
+    folded,
+    no_column,
+    shown,
+)
 from topicnet.text.readers.open_text import File
 
 _KINDS = {
     dict: "an object", list: "an array", str: "a string", int: "a number", float: "a number",
     bool: "a boolean", type(None): "null",
 }  # fmt: skip
+_BLANKS = " \t\r\n"
+_MOST_CHARACTERS = 1 << 28  # of one object of an array
+_NEAR_THE_END = 16  # characters: a word or an escape may be cut off there
+_ABSENT = object()
+_decode = json.JSONDecoder().raw_decode  # twice as fast as json.loads
 
 
 def json_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Rows of a file of JSON objects; blank lines are skipped, nested values dropped."""
+    """Rows of a file of JSON objects: one a line, one after the other in several lines each, or in an array."""
+    chunks = file.chunks()
+    read: list[str] = []
+    start = ""
+    for chunk in chunks:
+        read.append(chunk)
+        start = (start + chunk).lstrip(_BLANKS)
+        if len(start) > 1 and start[1:].strip(_BLANKS):
+            break
+    begun = _Begun(file.path, file.options, file.log, chain(read, chunks))
+    if start.startswith("[") and start[1:].lstrip(_BLANKS)[:1] in ("{", "]", ""):
+        yield from _rows_of_values(begun, columns, is_array=True)
+    elif start.partition("\n")[0].strip(_BLANKS) == "{":
+        yield from _rows_of_values(begun, columns, is_array=False)
+    else:
+        yield from _rows_of_lines(begun, columns)
+
+
+@dataclass(frozen=True)
+class _Begun(File):
+    """A file of which something was read already, to see how it begins."""
+
+    begun: Iterator[str] = field(default_factory=lambda: iter(()))
+
+    def chunks(self) -> Iterator[str]:
+        """Decoded text in order, with what was read."""
+        return self.begun
+
+
+def _rows_of_lines(file: File, columns: Columns) -> Iterator[Row]:
+    """Rows of objects, one a line; blank lines are skipped."""
     text_column, key_column, needs_key = columns.text, columns.key, columns.id is not None
-    decode = json.JSONDecoder().raw_decode  # twice as fast as json.loads
+    is_simple = not columns.more and not any("." in name for name in columns.kept)
     for number, line in file.numbered():
         try:
-            record, end = decode(line)
+            record, end = _decode(line)
         except (ValueError, RecursionError):
             end = -1
         if end != len(line):  # white space around it, or no object at all
@@ -32,33 +78,106 @@ def json_rows(file: File, columns: Columns) -> Iterator[Row]:
                     why = f"not JSON ({shown(str(error))})"
                     file.refuse(number, why, f"{file.at(number)} is {why}, expected an object. Mend or remove it")
                 continue
-        if type(record) is not dict:
-            found = _KINDS[type(record)]
-            message = f"{file.at(number)} holds {found}, expected an object. Mend or remove it"
-            file.refuse(number, f"{found}, expected an object", message)
-            continue
-        if "\\" in line and ("\\ud" in line or "\\uD" in line):  # only an escape brings a lone surrogate in
-            record = {_sound(key): _sound(value) for key, value in record.items()}
-        if text_column not in record or (needs_key and key_column not in record):
-            missing = text_column if text_column not in record else key_column
-            file.refuse(number, f"no column {missing!r}", no_column(file.at(number), record, columns))
-            continue
-        key = record.get(key_column)
-        text = record.pop(text_column)
-        record.pop(key_column, None)
-        if text is not None and type(text) is not str:
-            found = f"{_KINDS[type(text)]} in the column {text_column!r}"
-            file.refuse(
-                number,
-                f"{found}, expected a string or null",
-                f"{file.at(number)} has {found}, expected a string or null. Convert it, or name another column with"
-                " --text-column",
+        if type(record) is dict and "\\" in line and ("\\ud" in line or "\\uD" in line):
+            record = _sound(record)  # only an escape brings a lone surrogate in
+        if (
+            not is_simple
+            or type(record) is not dict
+            or type(record.get(text_column)) is not str
+            or (needs_key and key_column not in record)
+        ):
+            yield from _row(file, number, record, columns)
+        else:
+            key = record.get(key_column)
+            text = record.pop(text_column)
+            record.pop(key_column, None)
+            yield "" if key is None else str(key), text, _scalars(record)
+
+
+def _row(file: File, number: int, record: Any, columns: Columns) -> Iterator[Row]:
+    """The row of a value, whatever it is; none where it is refused and rows may be left out."""
+    if type(record) is not dict:
+        found = _KINDS[type(record)]
+        message = f"{file.at(number)} holds {found}, expected an object. Mend or remove it"
+        file.refuse(number, f"{found}, expected an object", message)
+        return
+    values = {name: _value(record, name) for name in (*columns.texts, columns.key, *columns.kept)}
+    needed = (*columns.texts, *([columns.key] if columns.id is not None else []))
+    missing = next((name for name in needed if values[name] is _ABSENT), None)
+    if missing is not None:
+        asked = {name for name, value in values.items() if value is not _ABSENT}
+        error = no_column(file.at(number), dict.fromkeys((*asked, *record)), columns, _remedy(record, missing))
+        file.refuse(number, f"no column {missing!r}", error)
+        return
+    texts = {}
+    for name in columns.texts:
+        text = _text(file, number, name, values[name])
+        if text is None:
+            return
+        texts[name] = text
+    key = None if values[columns.key] is _ABSENT else values[columns.key]
+    others = {name: value for name, value in record.items() if name not in (*columns.texts, columns.key)}
+    others |= {name: values[name] for name in columns.kept if values[name] is not _ABSENT and name not in texts}
+    yield "" if key is None else str(key), texts.pop(columns.text), {**_scalars(others), **texts}
+
+
+def _value(record: dict[str, Any], name: str) -> Any:
+    """What a record has under a key, or under keys within keys parted by dots; `_ABSENT` where it has nothing."""
+    if name in record:
+        return record[name]
+    value: Any = record
+    for part in name.split("."):
+        if type(value) is not dict or part not in value:
+            break
+        value = value[part]
+    else:
+        return value
+    alike = [key for key in record if folded(key) == folded(name)]
+    return record[alike[0]] if len(alike) == 1 else _ABSENT
+
+
+def _text(file: File, number: int, column: str, value: Any) -> str | None:
+    """The text of a value: a number as it is written, the words of a list with spaces; None where it is refused."""
+    kind = type(value)
+    if value is None or kind is str:
+        return value or ""
+    if kind in (int, float):
+        return json.dumps(value)
+    if kind is list and all(type(word) in (str, int, float) for word in value):
+        file.log.notice(
+            f"the texts of {file.name} are lists of words, joined by spaces: give --tokenizer spaces to count each word"
+            " as it is"
+        )
+        return " ".join(map(str, value))
+    found = f"{_KINDS[kind]} in the column {column!r}"
+    file.refuse(
+        number,
+        f"{found}, expected a string or null",
+        f"{file.at(number)} has {found}, expected a string, a number, a list of words or null. Convert it, or name"
+        " another column with --text-column",
+    )
+    return None
+
+
+def _remedy(record: dict[str, Any], missing: str) -> str:
+    """For a message: where a record that lacks a key holds it deeper."""
+    for key, value in record.items():
+        if type(value) is dict and missing in value:
+            return f"It is within {key!r}: give {key}.{missing}"
+        if type(value) is list and value and type(value[0]) is dict:
+            return (
+                f"Its key {key!r} holds an array of {len(value):,} object(s): save that array alone, as in"
+                f" jq '.{key}' FILE > NEW.json"
             )
-            continue
-        yield "" if key is None else str(key), text or "", _scalars(record)
+    return ""
 
 
 def _sound(value: Any) -> Any:
+    """A value without lone surrogates, which no file can hold."""
+    if isinstance(value, dict):
+        return {_sound(key): _sound(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_sound(inner) for inner in value]
     return LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
@@ -69,3 +188,108 @@ def _scalars(record: dict[str, Any]) -> dict[str, Value]:
         for key, value in record.items()
         if type(value) is not dict and type(value) is not list
     }
+
+
+# --- values over several lines ---
+
+
+def _rows_of_values(file: File, columns: Columns, *, is_array: bool) -> Iterator[Row]:
+    """Rows of the objects of an array, or of objects one after the other, however they are cut into lines."""
+    for number, text, record in _Values(file).read(is_array=is_array):
+        if file.skips and not file.is_sound(number, text):
+            continue
+        escaped = "\\" in text and ("\\ud" in text or "\\uD" in text)
+        yield from _row(file, number, _sound(record) if escaped else record, columns)
+
+
+class _Values:
+    """JSON values decoded one after the other; memory holds a chunk of text and the value at hand."""
+
+    def __init__(self, file: File) -> None:
+        self.file, self.chunks = file, file.chunks()
+        self.text, self.at, self.line = "", 0, 1  # text read, the place reached in it, and the line of that place
+
+    def read(self, *, is_array: bool) -> Iterator[tuple[int, str, Any]]:
+        """Yield the line, the text and the value of each item.
+
+        Raises
+        ------
+        CorpusError
+            The text is not JSON, or ends within the array.
+        """
+        if is_array:
+            self._take("[")
+        first = True
+        while True:
+            following = self._following()
+            if following == ("]" if is_array else ""):
+                break
+            if is_array and not first:
+                self._take(",")
+            first = False
+            self._following()
+            value, end = self._decoded()
+            line, text = self.line, self.text[self.at : end]
+            self._move(end)
+            yield line, text, value
+        if is_array:
+            self._take("]")
+            if self._following():
+                raise self._damage("something after its array")
+
+    def _following(self) -> str:
+        """The next character that is not blank, or none at the end; moves to it."""
+        while True:
+            rest = len(self.text)
+            end = self.at
+            while end < rest and self.text[end] in _BLANKS:
+                end += 1
+            self._move(end)
+            if end < rest or not self._more():
+                return self.text[end : end + 1]
+
+    def _take(self, expected: str) -> None:
+        found = self._following()
+        if found != expected:
+            what = repr(found) if found else "its end"
+            raise self._damage(f"{what} where {expected!r} is expected")
+        self._move(self.at + 1)
+
+    def _move(self, end: int) -> None:
+        self.line += self.text.count("\n", self.at, end)
+        self.at = end
+
+    def _more(self, n_characters: int = 1) -> bool:
+        """Read on, by so many characters at least, and drop what was taken; False at the end of the file."""
+        parts: list[str] = []
+        while n_characters > 0 and (chunk := next(self.chunks, None)) is not None:
+            parts.append(chunk)
+            n_characters -= len(chunk)
+        if parts:
+            self.text, self.at = "".join((self.text[self.at :], *parts)), 0
+        return bool(parts)
+
+    def _decoded(self) -> tuple[Any, int]:
+        """The value that begins here and its end in the text, read on until it is whole."""
+        while True:
+            try:
+                value, end = _decode(self.text, self.at)
+                if end < len(self.text) or not self._more():  # a number may go on
+                    return value, end
+                continue
+            except RecursionError:
+                raise self._damage("arrays nested too deep") from None
+            except json.JSONDecodeError as error:
+                is_cut = error.msg.startswith("Unterminated string") or error.pos > len(self.text) - _NEAR_THE_END
+                size = len(self.text) - self.at
+                if size > _MOST_CHARACTERS:
+                    raise self._damage(f"an object of more than {_MOST_CHARACTERS:,} characters") from None
+                if not is_cut or not self._more(size):  # twice as much, so that a long value is not decoded often
+                    self._move(min(error.pos, len(self.text)))
+                    raise self._damage(error.msg) from None
+
+    def _damage(self, found: str) -> CorpusError:
+        return CorpusError(
+            f"{self.file.at(self.line)} is not JSON ({shown(found)}). Mend it, or write an object a line (.jsonl), of"
+            " which --skip-bad-rows leaves out those that are malformed"
+        )

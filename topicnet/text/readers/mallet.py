@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 from topicnet.errors import CorpusError
 from topicnet.text.readers.delimited import unquoted
 from topicnet.text.readers.documents import Row
+from topicnet.text.readers.header_rows import USUAL_NAMES, is_split_header
 from topicnet.text.readers.open_text import File
 
 OCTIS_CORPUS, OCTIS_VOCABULARY = "corpus.tsv", "vocabulary.txt"
-_OCTIS_COLUMNS = ["text", "split", "label"]
+OCTIS_COLUMNS = ["text", "split", "label"]
+_LOOKED_AT = 64  # lines, to see whether the first is a header
 _FIELDS = re.compile("[ \t]+")
 
 
@@ -30,20 +33,36 @@ def mallet_rows(file: File) -> Iterator[Row]:
 
 
 def octis_rows(file: File) -> Iterator[Row]:
-    """Rows of a ``corpus.tsv``: text, split and label, or the first of these; every line is one, its number the id."""
+    """Rows of a ``corpus.tsv``: text, split and label, or the first of these; every line is one, its number the id.
+
+    A first line that names the columns is no document.
+    """
+    records = unquoted(file, file.lines())
+    first = list(islice(records, _LOOKED_AT))
+    n_names = int(_has_header(file, [fields for _, fields in first]))
+    if n_names:
+        file.log.notice(f"line 1 of {file.name} names the columns and is no document: {', '.join(first[0][1])}")
     n_columns = 0
-    for line, fields in unquoted(file, file.lines()):
+    for line, fields in chain(first[n_names:], records):
         n_columns = n_columns or len(fields)
-        if n_columns > len(_OCTIS_COLUMNS):
+        if n_columns > len(OCTIS_COLUMNS):
             raise CorpusError(
-                f"{file.at(line)} has {n_columns} fields, expected 1 to 3: text, split, label. Read it as tsv instead"
+                f"{file.at(line)} has {n_columns} fields, expected 1 to 3: text, split, label. Read it as tsv instead,"
+                " with --text-column"
             )
         if fields and len(fields) != n_columns:
             why = f"{len(fields)} field(s), expected {n_columns}"
             file.refuse(line, why, f"{file.at(line)} has {why} as in the first line. Part them by single tabs")
             continue
         text, *rest = fields or [""]
-        yield str(line), text, dict(zip(_OCTIS_COLUMNS[1:], rest, strict=False))
+        yield str(line - n_names), text, dict(zip(OCTIS_COLUMNS[1:], rest, strict=False))
+
+
+def _has_header(file: File, rows: list[list[str]]) -> bool:
+    if not rows or not rows[0] or rows[0][0].strip().casefold() not in USUAL_NAMES:
+        return False
+    words = octis_vocabulary(file.path.parent) if file.path is not None and len(rows[0]) == 1 else None
+    return is_split_header(rows[0], rows[1:], set(words or ()))
 
 
 def is_octis(folder: Path) -> bool:

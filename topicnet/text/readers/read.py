@@ -18,7 +18,16 @@ from topicnet.errors import CorpusError, InputError
 from topicnet.text.readers.columnar import parquet_rows
 from topicnet.text.readers.databases import database_rows
 from topicnet.text.readers.delimited import csv_rows, tsv_rows
-from topicnet.text.readers.documents import Columns, Documents, ReadingLog, ReadingOptions, Row, Value, shown
+from topicnet.text.readers.documents import (
+    Columns,
+    Documents,
+    ReadingLog,
+    ReadingOptions,
+    Row,
+    Value,
+    shown,
+    with_joined_texts,
+)
 from topicnet.text.readers.folders import (
     KNOWN,
     files_of_folder,
@@ -71,6 +80,7 @@ _READERS: dict[str, Callable[[File, Columns], Iterator[Row]]] = {
 FORMATS = tuple(_READERS)
 _DATABASES = ("sqlite", "duckdb")
 _OPTIONS_OF = {"sheet": WORKBOOKS, "query": _DATABASES, "table": _DATABASES}
+_WITHOUT_COLUMNS = ("txt", "mallet", "octis")
 
 
 def read_documents(
@@ -183,8 +193,10 @@ class _Opener:
         for option, kinds in _OPTIONS_OF.items():
             if getattr(self.options, option) is not None and file_format not in kinds:
                 raise CorpusError(f"--{option} was given, but {file.name} is read as {file_format}. Leave it out")
-        rows = _READERS[file_format](file, self.options.columns)
-        return MissingValues(missing_markers(self.options.missing), self.log).rows(rows)
+        columns = self.options.columns
+        rows = _READERS[file_format](file, columns)
+        rows = MissingValues(missing_markers(self.options.missing), self.log).rows(rows)
+        return with_joined_texts(rows, columns.more) if columns.more and file_format not in _WITHOUT_COLUMNS else rows
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:
         if (folder / "run.json").is_file() or (folder / "model.json").is_file():

@@ -1,0 +1,186 @@
+"""The first rows of a table: whether there is a header, its names, and rows below it that hold no data."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from statistics import median
+
+from topicnet.text.readers.documents import Columns, folded
+
+Cells = Sequence[str]
+
+ROW_NAMES = "row_name"  # the column that R writes without a name
+_ENOUGH = 2  # points of evidence
+_FEW, _SOME = 2, 4  # rows below that a pattern must hold for
+_LONG = 40  # characters: the median of a column of texts
+_IMPORT_ID = re.compile(r"""\s*\{\s*["']ImportId["']\s*:""")
+_RESPONSES = {"response", "open-ended response"}  # the second header row of SurveyMonkey
+_CHOICES = {*_RESPONSES, "other (please specify)"}
+_DATUM = re.compile(
+    r"[\d\s.,:/+\-−%$€£¥TZ]*\d[\d\s.,:/+\-−%$€£¥TZ]*(?:[AP]\.?M\.?)?(?:\s*[A-Z]{3,4}(?:[+-]\d+)?(?::\d+)?)?",
+    re.IGNORECASE,
+)
+_PLAIN = re.compile(r"[\w.\-]+")
+USUAL_NAMES = {
+    "text", "texts", "document", "documents", "doc", "docs", "title", "abstract", "body", "content", "comment",
+    "comments", "message", "answer", "answers", "response", "review", "reviews", "tweet", "post", "description",
+    "summary", "question", "sentence", "tokens", "words", "selftext", "headline", "article", "speech", "transcript",
+    "verbatim", "feedback", "note", "notes", "id", "date", "time", "timestamp", "label", "labels", "class", "category",
+    "topic", "split", "part", "partition", "set", "subset", "author", "user", "username", "name", "source", "url",
+    "year", "lang", "language", "score", "rating", "sentiment", "department", "email", "country", "gender", "age",
+}  # fmt: skip
+_ROW_NUMBERS = {"id", "ids", "nr", "no", "no.", "number", "index", "key", "n", "#", "row", "respondent id"}
+_SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
+
+
+# --- is the first row a header? ---
+
+
+def looks_like_header(first: Cells, below: Sequence[Cells], column: int) -> bool:
+    """Whether the first row of a table names its columns, of which one (from 0) holds the texts.
+
+    It does where its cells are distinct and no data, none comes again in its column, and something sets it apart from
+    the rows below: a column of numbers or dates, of few categories, of long texts; or names that are usual.
+    """
+    cells = [cell.strip() for cell in first]
+    filled = [cell for cell in cells if cell]
+    if not cells[column : column + 1] or not cells[column] or len(set(filled)) < len(filled):
+        return False
+    if any(is_datum(cell) for cell in filled):
+        return False
+    rows = [row for row in below if len(row) == len(first)]
+    score = 0
+    for i, cell in enumerate(cells):
+        values = [value for row in rows if (value := row[i].strip())]
+        found = _evidence(cell, values, is_text=i == column)
+        if found is None:
+            return False
+        score += found
+    return score >= _ENOUGH
+
+
+def _evidence(cell: str, values: list[str], *, is_text: bool) -> int | None:
+    """Points for a cell being the name of the values below it; None where it is one of them."""
+    if not cell:
+        return 0
+    if cell in values or (values and _shape(cell) is not None and {_shape(cell)} == set(map(_shape, values))):
+        return None
+    if cell.casefold() in USUAL_NAMES:
+        return _ENOUGH if is_text else 1
+    if is_text:
+        asks = cell.endswith("?") and 2 * sum(value.endswith("?") for value in values) < len(values)
+        usual = median(map(len, values)) if values else 0
+        return int(asks) + int(len(values) >= _FEW and usual >= _LONG and 3 * len(cell) <= usual)
+    if len(values) >= _FEW and all(map(is_datum, values)):
+        return _ENOUGH
+    return int(len(values) >= _SOME and 2 * len(set(values)) <= len(values))
+
+
+def is_datum(cell: str) -> bool:
+    """Whether a cell is a number, a date or a time, which names no column."""
+    return _DATUM.fullmatch(cell.strip()) is not None
+
+
+def _shape(cell: str) -> str | None:
+    """A code such as d17 or R_0001 with its digits made alike; None for what is no code."""
+    has_digit = any(c.isdigit() for c in cell)
+    return re.sub(r"\d+", "0", cell) if has_digit and _PLAIN.fullmatch(cell) else None
+
+
+def is_split_header(first: Cells, below: Sequence[Cells], vocabulary: set[str]) -> bool:
+    """Whether the first row of an OCTIS corpus (text, split, label) names its columns."""
+    cells = [cell.strip().casefold() for cell in first]
+    if not cells or len(cells[0].split()) != 1 or cells[0] not in USUAL_NAMES or len(set(cells)) < len(cells):
+        return False
+    if len(cells) == 1:
+        return cells[0] not in vocabulary
+    splits = {row[1].strip().casefold() for row in below if len(row) == len(first)}
+    if cells[1] in splits or cells[1] in _SPLITS:
+        return False
+    return all(cell in USUAL_NAMES for cell in cells) or bool(splits and splits <= _SPLITS)
+
+
+# --- its names ---
+
+
+def unique_names(header: Cells, columns: Columns) -> list[str]:
+    """Names of all columns: those asked for as they were asked for, blank and repeated ones numbered."""
+    renaming = columns.renaming(header)
+    asked = {*columns.texts, columns.key, *columns.kept}
+    taken, names = set[str](), list[str]()
+    for number, given in enumerate(header, 1):
+        name = renaming.get(given, given)
+        if name not in asked:
+            bare = _trimmed(name)
+            is_other = bare in asked or bare in header[: number - 1] or bare in header[number:]
+            name = f"column_{number}" if not bare else given if is_other else bare
+        unique, n = name, 1
+        while unique in taken or (unique != given and unique in header):
+            n += 1
+            unique = f"{name}_{n}"
+        taken.add(unique)
+        names.append(unique)
+    return names
+
+
+def _trimmed(name: str) -> str:
+    bare = name.strip().strip("\ufeff\u200b").strip()
+    return unicodedata.normalize("NFC", bare) if folded(bare) else ""
+
+
+# --- rows and fields that do not match it ---
+
+
+def survey_rows(below: Sequence[Cells], texts: Sequence[int]) -> tuple[int, str]:
+    """Number of rows below the header that are no answers, and which program wrote them."""
+    for n, row in enumerate(below[:2], 1):
+        filled = [cell for cell in row if cell.strip()]
+        if filled and all(map(_IMPORT_ID.match, filled)):
+            return n, "Qualtrics"
+    if below and _is_of_surveymonkey(below[0], texts):
+        return 1, "SurveyMonkey"
+    return 0, ""
+
+
+def _is_of_surveymonkey(row: Cells, texts: Sequence[int]) -> bool:
+    cells = [cell.strip().casefold() for cell in row]
+    filled = {cell for cell in cells if cell}
+    if not filled & _RESPONSES or any(cells[i] not in {"", *_CHOICES} for i in texts if i < len(cells)):
+        return False
+    if filled == {"response"} and len(cells) == 1:
+        return False  # an answer may be that
+    return filled <= _CHOICES or not cells[0]
+
+
+def extra_fields(header: Cells, below: Sequence[Cells]) -> tuple[str, int]:
+    """How rows differ from their header where all do alike: "trailing" empty fields, or "row names", and how many.
+
+    A negative number of trailing fields: the header alone ends in delimiters. Where most rows end in empty fields, some
+    may have none.
+    """
+    rows = [row for row in below if list(row) != list(header)]
+    beyond = [row for row in rows if len(row) != len(header)]
+    widths = {len(row) for row in beyond}
+    if len(widths) != 1 or 2 * len(beyond) <= len(rows):
+        return "", 0
+    more = widths.pop() - len(header)
+    if more > 0 and not any(cell for row in beyond for cell in row[len(header) :]):
+        return "trailing", more
+    if len(beyond) < len(rows):
+        return "", 0
+    if more < 0 and not any(header[more:]):
+        return "trailing", more
+    return ("row names", 1) if more == 1 and _are_row_names(header, rows) else ("", 0)
+
+
+def _are_row_names(header: Cells, below: Sequence[Cells]) -> bool:
+    """Whether the first fields of rows name the rows, as R writes them; else a text holds the delimiter unquoted."""
+    first = [row[0].strip() for row in below]
+    if any(row[1].startswith(" ") for row in below):
+        return False
+    if len(first) >= _FEW and first in ([str(i) for i in range(begin, len(first) + begin)] for begin in (0, 1)):
+        return header[0].strip().casefold() not in _ROW_NUMBERS
+    named = all(map(_PLAIN.fullmatch, first)) and len(set(first)) == len(first)
+    return named and len(first) > _FEW and header[0].strip().casefold() not in _ROW_NUMBERS
