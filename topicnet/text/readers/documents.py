@@ -136,9 +136,9 @@ class ReadingOptions:
     skip_bad_rows : bool
         Leave malformed rows out and record them instead of refusing them. A file that is missing, cut off or without
         the columns is refused nevertheless.
-    missing : str or list of str, optional
-        Markers of a missing value beside the usual ones, as `missing_markers` takes them. A cell that holds only a
-        marker is empty; the one text of a file is never taken for a marker.
+    missing : tuple of str
+        Markers of a missing value, as `missing_markers` resolves them. A cell that holds only a marker is empty; a file
+        that is one document is never taken for a marker.
     """
 
     text_column: str = "text"
@@ -146,7 +146,7 @@ class ReadingOptions:
     encoding: str = "utf-8"
     file_format: str | None = None
     skip_bad_rows: bool = False
-    missing: str | list[str] | None = None
+    missing: tuple[str, ...] = ()
 
     @property
     def columns(self) -> Columns:

@@ -21,7 +21,7 @@ from topicnet.text.readers.documents import Columns, Documents, ReadingLog, Read
 from topicnet.text.readers.folders import KNOWN, files_of_folder, folder_rows, named_sources, split_ending
 from topicnet.text.readers.jsonl import json_rows
 from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis, mallet_rows, octis_rows, octis_vocabulary
-from topicnet.text.readers.missing import MissingValues, missing_markers
+from topicnet.text.readers.missing import MissingValues
 from topicnet.text.readers.open_text import File, check_encoding, reading
 
 __all__ = [
@@ -147,7 +147,7 @@ class _Opener:
 
     def _file_rows(self, path: Path | None, file_format: str) -> Iterator[Row]:
         rows = _READERS[file_format](File(path, self.options, self.log), self.options.columns)
-        return MissingValues(missing_markers(self.options.missing), self.log).rows(rows)
+        return MissingValues(self.options.missing, self.log).rows(rows) if self.options.missing else rows
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:
         if (folder / "run.json").is_file() or (folder / "model.json").is_file():
