@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ from topicnet.text.tokens.languages import stop_words, tokenize
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.vocabulary import Pruning
 
-EVERY_WORD = TextOptions(lang="none", pruning=Pruning(min_df=1, max_df=1.0))
+AS_WRITTEN = TextOptions(missing=(), fold_letters=False)
+EVERY_WORD = replace(AS_WRITTEN, lang="none", pruning=Pruning(min_df=1, max_df=1.0))
 TEXTS = ["hello world", "", "Hello there, hello!", "12 34 x", "World of worlds"]
 ARRAYS = ("data", "indices", "indptr", "tokens")
 PARTS = (*(f"{name}.npy" for name in ARRAYS), "vocabulary.txt", "documents.parquet", "counts.json")
@@ -81,7 +83,7 @@ def one_line(error: BaseException) -> str:
 @example(["aa ab", "", "aa"], 1, 6, 10, True)
 def test_counts_are_those_of_scikit_learn(texts: list[str], low: int, high: int, most: int, grammar: bool) -> None:
     dropped = stop_words("en") if grammar else None
-    options = TextOptions("en" if grammar else "none", pruning=Pruning(low, high, most))
+    options = replace(AS_WRITTEN, lang="en" if grammar else "none", pruning=Pruning(low, high, most))
     peer = CountVectorizer(
         tokenizer=cut, token_pattern=None, lowercase=False, stop_words=dropped, min_df=low, max_df=max(low, high)
     )
@@ -106,7 +108,7 @@ def test_counts_are_those_of_scikit_learn(texts: list[str], low: int, high: int,
 
 @given(documents, st.lists(words.map(str.lower), unique=True, max_size=6))
 def test_counts_over_a_given_vocabulary_are_those_of_scikit_learn(texts: list[str], vocabulary: list[str]) -> None:
-    corpus = Corpus.from_texts(texts, vocabulary=vocabulary)
+    corpus = Corpus.from_texts(texts, options=AS_WRITTEN, vocabulary=vocabulary)
     assert corpus.vocabulary == vocabulary
     assert corpus.counts.shape == (len(texts), len(vocabulary))
     if vocabulary and texts:
@@ -118,7 +120,7 @@ def test_counts_over_a_given_vocabulary_are_those_of_scikit_learn(texts: list[st
 @given(documents)
 def test_n_texts_give_n_rows_whose_tokens_are_theirs_in_reading_order(texts: list[str]) -> None:
     vocabulary = ["ab", "aa", "été"]
-    corpus = Corpus.from_texts(texts, vocabulary=vocabulary)
+    corpus = Corpus.from_texts(texts, options=AS_WRITTEN, vocabulary=vocabulary)
     expected = [[word for word in cut(text) if word in vocabulary] for text in texts]
     assert reading_order(corpus) == expected
     assert corpus.n_docs == len(texts) == len(corpus.ids) == len(corpus.status) == len(corpus.excerpts)
@@ -186,7 +188,7 @@ def test_white_space_alone_is_an_empty_document(text: str) -> None:
     assert Corpus.from_texts([text, "known"], vocabulary=["known"]).status.tolist() == ["empty", "ok"]
 
 
-@pytest.mark.parametrize("text", [".", "x", "12", "unknown", "\u200b"])
+@pytest.mark.parametrize("text", ["..", "x", "12", "unknown", "\u200b"])
 def test_text_without_a_known_word_is_out_of_vocabulary(text: str) -> None:
     assert Corpus.from_texts([text, "known"], vocabulary=["known"]).status.tolist() == ["oov", "ok"]
 
@@ -222,11 +224,11 @@ def test_stop_words_do_not_touch_a_given_vocabulary() -> None:
 
 
 def test_options_are_described_in_json_values() -> None:
-    options = TextOptions("en", ("foo", "Bar baz"), Pruning(2, 0.5, 100))
+    options = TextOptions("en", ("foo", "Bar baz"), Pruning(2, 0.5, 100), missing=())
     described = options.describe()
     assert json.loads(json.dumps(described)) == described
     assert described == {
-        "tokenizer": "unicode-letters-1",
+        "tokenizer": "unicode-letters-2",
         "lang": "en",
         "stop_words": ["bar", "baz", "foo"],
         "min_df": 2,

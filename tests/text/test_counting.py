@@ -84,7 +84,7 @@ def options_for(how: str) -> TextOptions:
         case "phrases":
             return TextOptions("en", phrases=True, pruning=EVERY)
         case _:
-            return TextOptions("none", pruning=EVERY)
+            return TextOptions("none", pruning=EVERY, missing=())
 
 
 HOWS = ("every word", "stop words", "given vocabulary", "given phrases", "given vocabulary with phrases", "phrases")

@@ -24,7 +24,7 @@ from topicnet.text.readers.documents import Documents, ReadingLog, ReadingOption
 from topicnet.text.readers.folders import named_sources
 from topicnet.text.readers.in_memory import documents_in_batches, documents_of_texts, is_table, table_of
 from topicnet.text.readers.mallet import OCTIS_COLUMNS, OCTIS_CORPUS
-from topicnet.text.readers.missing import MissingValues, missing_markers
+from topicnet.text.readers.missing import MissingValues
 from topicnet.text.readers.named_corpora import Recipe, recipes
 from topicnet.text.readers.read import check_options, check_there, read_documents, source_name
 from topicnet.text.tokens.language_detection import LOOKED_AT, detect_language, needs_segmenter
@@ -125,7 +125,7 @@ class InMemory(_Source):
 
     def documents(self, log: ReadingLog) -> Iterator[Documents]:
         """Take the documents from the list or table."""
-        missing = MissingValues(missing_markers(self.options.missing), log)
+        missing = MissingValues(self.options.missing, log)
         if not is_table(self.texts):
             return iter([documents_of_texts(self.texts, self.ids, missing)])
         if self.ids is not None:

@@ -12,6 +12,7 @@ import polars as pl
 from topicnet.errors import InputError
 from topicnet.text.phrases import JOINT
 from topicnet.text.readers.documents import ReadingOptions
+from topicnet.text.readers.missing import missing_markers
 from topicnet.text.readers.read import octis_vocabulary
 from topicnet.text.tokens.cleaning import Cleaning
 from topicnet.text.tokens.options import TextOptions
@@ -111,7 +112,8 @@ def resolve_text(config: FitConfig) -> TextPlan:
 
 def reading_options(config: FitConfig) -> ReadingOptions:
     """How a configuration's corpus is read."""
-    return ReadingOptions(**_same(ReadingOptions, config), kept=kept_columns(config))
+    named = {"missing": missing_markers(config.missing), "kept": kept_columns(config)}
+    return ReadingOptions(**_same(ReadingOptions, config) | named)
 
 
 def kept_columns(config: FitConfig) -> tuple[str, ...]:

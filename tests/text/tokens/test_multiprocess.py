@@ -139,7 +139,7 @@ def test_a_process_that_is_killed_is_said_in_one_line() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("zh", "nonsense", False, False), "--tokenizer 'nonsense' given"),
+        (("zh", "nonsense", False, False, True), "--tokenizer 'nonsense' given"),
         ((), "could not be cut into words (ValueError: "),
     ],
 )

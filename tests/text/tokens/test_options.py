@@ -92,9 +92,10 @@ def test_options_come_back_from_what_is_described(
 def test_what_is_off_is_not_described() -> None:
     """Models of the versions before these options hold the six entries alone, and are read."""
     described = TextOptions("en").describe()
-    assert described.keys() == KNOWN
+    assert described.keys() == KNOWN | {"missing"}
     assert options_of(described) == TextOptions("en", stop_words=())
-    assert options_of({"tokenizer": "unicode-letters-1"}) == TextOptions("none", stop_words=())
+    first = TextOptions("none", stop_words=(), missing=(), fold_letters=False)
+    assert options_of({"tokenizer": "unicode-letters-1"}) == first
     full = TextOptions("de", tokenizer="letters", lemmatize=True, phrases=True, vocabulary=("a",))
     more = {"tokenizer_kind": "letters", "lemmatize": True, "phrases": True, "vocabulary": "given"}
     assert more.items() <= full.describe().items()
@@ -106,12 +107,15 @@ def test_what_is_off_is_not_described() -> None:
     ("options", "needed"),
     [
         (TextOptions("en"), "unicode-letters-0"),
-        (TextOptions("zh"), "jieba-0.41"),
-        (TextOptions("ja"), "sudachi-0.6.0-core-20240109"),
-        (TextOptions("ko"), "kiwi-0.17-model-0.17"),
-        (TextOptions("de", tokenizer="spacy"), "spacy-de-3.7.0"),
-        (TextOptions("de", lemmatize=True), "unicode-letters-1+lemmas-de-0.9"),
-        (TextOptions("en", tokenizer="spaces"), "unicode-letters-1"),
+        (TextOptions("zh"), "jieba-0.41+folded-1"),
+        (TextOptions("zh", fold_letters=False), "jieba-0.41"),
+        (TextOptions("ja"), "sudachi-0.6.0-core-20240109+folded-1"),
+        (TextOptions("ko"), "kiwi-0.17-model-0.17+folded-1"),
+        (TextOptions("de", tokenizer="spacy"), "spacy-de-3.7.0+folded-1"),
+        (TextOptions("de", lemmatize=True), "unicode-letters-2+lemmas-de-0.9"),
+        (TextOptions("de", lemmatize=True, fold_letters=False), "unicode-letters-1+lemmas-de-0.9"),
+        (TextOptions("en", tokenizer="spaces"), "unicode-letters-2"),
+        (TextOptions("en", tokenizer="spaces", fold_letters=False), "unicode-letters-1"),
     ],
 )
 def test_text_cut_by_another_segmenter_is_refused(options: TextOptions, needed: str) -> None:

@@ -188,9 +188,9 @@ class ReadingOptions:
         Line of a CSV or TSV, or row of a sheet, that holds the names of the columns, from 1; 0 where there is none.
     kept : tuple of str
         Columns the user has named besides the text and the id.
-    missing : str or list of str, optional
-        Markers of a missing value beside the usual ones, as `missing_markers` takes them. A cell that holds only a
-        marker is empty; the one text of a file is never taken for a marker.
+    missing : tuple of str
+        Markers of a missing value, as `missing_markers` resolves them. A cell that holds only a marker is empty; a file
+        that is one document is never taken for a marker.
     """
 
     text_column: str | Sequence[str] = "text"
@@ -207,7 +207,7 @@ class ReadingOptions:
     skip_rows: int = 0
     header_row: int | None = None
     kept: tuple[str, ...] = ()
-    missing: str | list[str] | None = None
+    missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         text_columns(self.text_column)

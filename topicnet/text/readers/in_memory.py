@@ -173,13 +173,14 @@ def _joined(number: int, words: Any) -> str:
 def _documents(texts: Iterable[Any], ids: Sequence[Any] | None, first: int, missing: MissingValues) -> Documents:
     """Documents whose numbers begin at `first`."""
     listed = ["" if _is_missing(text) else text for text in texts]
+    of_words = _is_word_list(next((text for text in listed if not (isinstance(text, str) and not text)), None))
     for number, text in enumerate(listed, first - 1):
-        if _is_word_list(text):
+        if of_words and _is_word_list(text):
             listed[number - first + 1] = _joined(number, text)
-        elif not isinstance(text, str):
+        elif not isinstance(text, str) or (of_words and text):
+            expected = "a list of words as those before it" if of_words else "str"
             raise InputError(
-                f"texts[{number}] is {type(text).__name__}, expected str or a list of words (None for an empty"
-                " document)"
+                f"texts[{number}] is {type(text).__name__}, expected {expected} (None for an empty document)"
             )
     given = [None] * len(listed) if ids is None else list(ids)
     if len(given) != len(listed):

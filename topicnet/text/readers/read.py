@@ -39,7 +39,7 @@ from topicnet.text.readers.folders import (
 )
 from topicnet.text.readers.jsonl import json_rows
 from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis, mallet_rows, octis_rows, octis_vocabulary
-from topicnet.text.readers.missing import MissingValues, missing_markers
+from topicnet.text.readers.missing import MissingValues
 from topicnet.text.readers.open_text import File, check_encoding, reading
 from topicnet.text.readers.tagged_records import pubmed_rows, ris_rows, wos_rows
 from topicnet.text.readers.workbooks import WORKBOOKS, workbook_rows
@@ -195,7 +195,8 @@ class _Opener:
                 raise CorpusError(f"--{option} was given, but {file.name} is read as {file_format}. Leave it out")
         columns = self.options.columns
         rows = _READERS[file_format](file, columns)
-        rows = MissingValues(missing_markers(self.options.missing), self.log).rows(rows)
+        if self.options.missing:
+            rows = MissingValues(self.options.missing, self.log).rows(rows)
         return with_joined_texts(rows, columns.more) if columns.more and file_format not in _WITHOUT_COLUMNS else rows
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:

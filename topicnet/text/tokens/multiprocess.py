@@ -199,7 +199,8 @@ _tokenizer = cache(choose_tokenizer)
 
 def _answer(arguments: Arguments, texts: pl.Series) -> pl.Series | InputError:
     try:
-        return _tokenizer(*arguments)(texts)
+        lang, kind, lemmatize, numbers, fold = arguments
+        return _tokenizer(lang, kind, lemmatize, numbers, fold)(texts)
     except TopicnetError as error:
         return InputError(str(error))
     except (Exception, pl.exceptions.PanicException) as error:
