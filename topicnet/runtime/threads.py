@@ -6,6 +6,7 @@ of a large product) are given to whole threads, which meet once: `worker_count`.
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -107,7 +108,8 @@ def chosen_threads(most: int = DEFAULT_THREADS) -> Iterator[None]:
     count = thread_count(min(most, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else most))
     if is_forked():
         count = 1
-    openmp = ThreadpoolController().select(user_api="openmp")
+    _found.libraries = ThreadpoolController()  # a millisecond or two
+    openmp = _found.libraries.select(user_api="openmp")
     # OpenMP's settings are each thread's own: saved here and restored last. The others are the process's.
     with openmp.limit(limits=None), _threads.held(count), openmp.limit(limits=count), usual_torch():
         torch.set_num_threads(count)
@@ -118,7 +120,7 @@ def chosen_threads(most: int = DEFAULT_THREADS) -> Iterator[None]:
 def _limited(count: int) -> Iterator[None]:
     """Hold the whole process to a number of threads."""
     before = torch.get_num_threads()
-    with ThreadpoolController().select(user_api="blas").limit(limits=count):
+    with _found.libraries.select(user_api="blas").limit(limits=count):
         torch.set_num_threads(count)
         try:
             yield
@@ -126,4 +128,5 @@ def _limited(count: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
+_found = threading.local()  # in each thread: the libraries whose threads it limits
 _threads = SharedSetting(_limited)
