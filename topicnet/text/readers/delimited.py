@@ -253,7 +253,7 @@ def _without_padding(records: Iterator[Record], n: int) -> Iterator[Record]:
 def _pass_over(file: File, lines: _Lines) -> str | None:
     """Take the lines before the header; the delimiter that the first of them names, if it does."""
     options = file.options
-    n = (options.header_row - 1) if options.header_row else options.skip_rows
+    n = (options.header_row - 1) if options.header_row else options.skip_rows or 0
     declared = None
     for number in range(1, n + 1):
         line = next(lines, None)

@@ -163,7 +163,7 @@ class ReadingOptions:
     delimiter, quote, escape : str, optional
         Characters of a CSV or TSV, or their names: ``tab``, ``pipe``, ...; `quote` may be ``none``. By default the
         delimiter is detected in a CSV, fields are quoted by ``"``, and nothing escapes a quote but another.
-    skip_rows : int
+    skip_rows : int, optional
         Lines of a CSV or TSV to pass over at its beginning.
     header_row : int, optional
         Line of a CSV or TSV that holds the names of the columns, from 1; 0 where there is none.
@@ -179,7 +179,7 @@ class ReadingOptions:
     delimiter: str | None = None
     quote: str | None = None
     escape: str | None = None
-    skip_rows: int = 0
+    skip_rows: int | None = None
     header_row: int | None = None
     kept: tuple[str, ...] = ()
 
