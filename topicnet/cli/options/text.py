@@ -27,7 +27,7 @@ CorpusArgument = Annotated[list[str], typer.Argument(metavar="CORPUS", help=CORP
 READING = group(
     "Corpus",
     {
-        "text_column": option(list[str] | None, TEXT_COLUMN, metavar="TEXT"),
+        "text_column": option(list[str] | None, TEXT_COLUMN, metavar="NAME"),
         "id_column": word("Column or key that holds the ids.  [default: id, if there]"),
         "encoding": word("Encoding of the text.  [default: utf-8]"),
         "file_format": word(f"Format of the corpus: {FORMATS}.  [default: by its ending]", "--format"),

@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from topicnet.errors import CorpusError, InputError
 
@@ -251,6 +252,7 @@ def _character(option: str, given: str | None) -> str | None:
     return found
 
 
+@lru_cache(4096)
 def folded(name: str) -> str:
     """A column's name without what cannot be seen: composed accents, single blanks, none around it."""
     return " ".join(unicodedata.normalize("NFC", name).translate(_UNSEEN).split())
