@@ -36,7 +36,7 @@ CORPORA = {
     "ragged csv": ("corpus.csv", b"id,text\n1,planet\n2,orbit,rocket\n", [], ["line 3"]),
     "broken json": ("corpus.jsonl", RECORDS + b'{"text": "planet\n', [], ["line 61"]),
     "json of another kind": ("corpus.jsonl", b'["planet"]\n', [], ["line 1", "an array"]),
-    "json number as text": ("corpus.jsonl", b'{"text": 5}\n', [], ["line 1", "a number"]),
+    "json object as text": ("corpus.jsonl", b'{"text": {}}\n', [], ["line 1", "an object"]),
     "NUL bytes": ("corpus.txt", GOOD + b"planet\0orbit\n", [], ["binary", "line 61"]),
     "noise": ("corpus.txt", NOISE, [], ["corpus.txt"]),
     "noise as csv": ("corpus.csv", NOISE, [], ["corpus.csv"]),

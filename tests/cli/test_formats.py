@@ -263,7 +263,7 @@ def test_other_columns_hold_the_text_and_the_ids(warm: Warm, counted: Path, tmp_
 
 
 def test_bad_rows_are_refused_or_left_out_and_listed(warm: Warm, tmp_path: Path) -> None:
-    (tmp_path / "bad.jsonl").write_text(lines([*ROWS[:7], "no json", *ROWS[7:], {"text": 5}]))
+    (tmp_path / "bad.jsonl").write_text(lines([*ROWS[:7], "no json", *ROWS[7:], {"text": {}}]))
     before = snapshot(tmp_path)
     for command in (("fit", "bad.jsonl", *FAST), ("prepare", "bad.jsonl")):
         assert_refused(warm(*command, "--out", "out", cwd=tmp_path), "line 8 of bad.jsonl")

@@ -39,7 +39,7 @@ def made(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for n in range(0, NEW_DOCS, 50):
         rows[n]["text"] = "" if n % 100 else "zebra"
     lines = [json.dumps(row, ensure_ascii=False) for row in rows]
-    lines[5:5] = ['{"text": 7}', "no JSON"]
+    lines[5:5] = ['{"text": {}}', "no JSON"]
     (folder / "new.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     for command in (
         ("fit", "zh.txt", "--lang", "zh", "--max-df", "1.0", "--passages", "8", *FAST, "--out", "run"),

@@ -198,6 +198,51 @@ def test_an_octis_folder_is_counted_in_its_own_words(here: Path) -> None:
     assert corpus.metadata.to_dict(as_series=False) == {"split": ["train", "val", "test"], "label": ["0", "1", "1"]}
 
 
+def test_documents_without_a_word_of_their_vocabulary_are_refused_with_what_they_hold(here: Path) -> None:
+    (here / "octis").mkdir()
+    rows = ["the cat sat", "a dog ran", "one bird sang"]
+    Path("octis/corpus.tsv").write_text("".join(f"{n}\t{row}\n" for n, row in enumerate(rows)))
+    Path("octis/vocabulary.txt").write_text("cat\ndog\n")
+    said = refused(of("octis"))
+    assert "none of the 3 documents holds a word of the vocabulary" in said
+    assert "column 1 of corpus.tsv holds '0', '1', '2', ..." in said
+    assert "The text seems to be column 2" in said
+    assert read(of("octis/corpus.tsv", text_column="2", vocabulary="octis/vocabulary.txt")).n_docs == 3
+    write_rows("rows.jsonl", [{"text": str(n), "body": row} for n, row in enumerate(rows)])
+    said = refused(of("rows.jsonl", vocabulary="octis/vocabulary.txt"))
+    assert said.endswith("The text seems to be the column 'body': name it with --text-column")
+    Path("other.txt").write_text("zebra\n")
+    assert "Check the vocabulary" in refused(of("rows.jsonl", vocabulary="other.txt"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("a.csv", "id,text\n" + "1,a b,c,d\n" * 5, "all 5 rows were left out"),
+        ("b.jsonl", "{]\n" * 4, "all 4 rows were left out"),
+        ("c.mallet", "one\ntwo\n", "all 2 rows were left out"),
+        ("d.tsv", 'id\ttext\n1\t"a\n', "the only row was left out"),
+    ],
+)
+def test_where_all_rows_are_left_out_the_first_are_named(name: str, content: str, why: str, here: Path) -> None:
+    Path(name).write_text(content)
+    said = refused(of(name, skip_bad_rows=True))
+    assert said.startswith(f"no document is left: {why}, as they could not be read: line ")
+    assert f" of {name}: " in said
+    assert said.endswith("Mend them")
+    assert ("; and 2 more." in said) is (name == "a.csv")
+
+
+def test_where_no_word_is_left_each_filter_is_named_with_what_it_took(here: Path) -> None:
+    Path("few.txt").write_text("".join(f"the cat and dog x{chr(97 + n)}\n" for n in range(25)))
+    assert "no word is left of 27: 25 in fewer than 2 document(s) (--min-df) and 2 in more than 12 (--max-df)" in (
+        said := refused(of("few.txt"))
+    )
+    assert "after 50 stop words in the text" in said
+    Path("none.txt").write_text("the and\nof it\n")
+    assert "4 stop words were left out" in refused(of("none.txt"))
+
+
 @pytest.mark.parametrize("given", [{"lang": "auto"}, {"min_df": 2}, {"phrases": True}, {"tokenizer": "letters"}])
 def test_the_words_of_an_octis_folder_are_settled(given: dict[str, Any], here: Path) -> None:
     (here / "octis").mkdir()
@@ -217,11 +262,22 @@ def test_every_word_is_counted_without_pruning(here: Path) -> None:
     assert every_word(of("counts"), TextOptions).vocabulary == read(of("counts")).vocabulary
 
 
+def test_several_text_columns_are_joined_and_recorded(here: Path) -> None:
+    rows = [{"title": f"title{n % 3} words", "body": text, "n": n} for n, text in enumerate(TEXTS)]
+    write_rows("parts.jsonl", rows)
+    config = of("parts.jsonl", text_column=["title", "body"])
+    corpus = read(config)
+    assert "words" not in corpus.vocabulary  # in all documents
+    assert corpus.metadata.columns == ["n"]
+    assert FitConfig(**config.model_dump()) == config
+    assert "given twice" in refused(of("parts.jsonl", text_column=["body", "body"]))
+
+
 # ---------------------------------------------------------------- notices
 
 
 def test_rows_left_out_are_told_listed_and_kept_with_the_counts(here: Path) -> None:
-    write_rows("bad.jsonl", [*ROWS[:2], "not json", *ROWS[2:], {"text": 5}])
+    write_rows("bad.jsonl", [*ROWS[:2], "not json", *ROWS[2:], {"text": {}}])
     assert "line 3 of bad.jsonl" in refused(of("bad.jsonl"))
     said: list[str] = []
     corpus = read(of("bad.jsonl", skip_bad_rows=True), said=said)

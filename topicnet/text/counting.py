@@ -313,7 +313,7 @@ class Counting:
                     " --stop-words"
                 )
             n_filled = sum(int((lengths > 0).sum()) for lengths in self.lengths)
-            chosen = pruning.keep(words, frequency, n_filled)
+            chosen = pruning.keep(words, frequency, n_filled, n_stop_words=self.n_stop_words)
         self.vocabulary = words.gather(chosen).to_list()
         return chosen
 

@@ -53,8 +53,25 @@ class Pruning:
             high = n_docs if small else n_docs // 2
         return low, high
 
-    def keep(self, words: list[str] | pl.Series, document_frequency: NDArray[np.intp], n_docs: int) -> NDArray[np.intp]:
+    def keep(
+        self,
+        words: list[str] | pl.Series,
+        document_frequency: NDArray[np.intp],
+        n_docs: int,
+        *,
+        n_stop_words: int = 0,
+    ) -> NDArray[np.intp]:
         """Positions of the words to keep, in alphabetical order of the words.
+
+        Parameters
+        ----------
+        words : list or Series of str
+        document_frequency : ndarray
+            Of each word.
+        n_docs : int
+            Documents that hold words.
+        n_stop_words : int
+            Occurrences of stop words, left out before; named in the message of a corpus of which no word is kept.
 
         Raises
         ------
@@ -64,18 +81,19 @@ class Pruning:
         low, high = self.bounds(n_docs)
         kept = np.flatnonzero((document_frequency >= max(1, low)) & (document_frequency <= high))
         if len(kept) == 0:
-            raise CorpusError(_none_left(document_frequency, low, high, n_docs))
+            raise CorpusError(_none_left(document_frequency, low, high, n_docs, n_stop_words))
         names = pl.Series(words, dtype=pl.String).gather(kept)
         frequent = pl.DataFrame({"at": kept, "word": names, "documents": -document_frequency[kept]})
         chosen = frequent.sort("documents", "word").head(self.max_vocab).sort("word")
         return chosen["at"].to_numpy().astype(np.intp)
 
 
-def _none_left(document_frequency: NDArray[np.intp], low: int, high: int, n_docs: int) -> str:
-    """The message of a corpus of which no word is kept: which bound took how many."""
+def _none_left(document_frequency: NDArray[np.intp], low: int, high: int, n_docs: int, n_stop_words: int) -> str:
+    """The message of a corpus of which no word is kept: which filter took how many."""
     rare, common = int((document_frequency < max(1, low)).sum()), int((document_frequency > high).sum())
+    stop_words = f", after {n_stop_words:,} stop words in the text" if n_stop_words else ""
     return (
         f"no word is left of {len(document_frequency):,}: {rare:,} in fewer than {low} document(s) (--min-df) and"
-        f" {common:,} in more than {high} (--max-df), of {n_docs:,} documents that hold words; lower --min-df, raise"
-        " --max-df, or check --lang and --stop-words"
+        f" {common:,} in more than {high} (--max-df), of {n_docs:,} documents that hold words{stop_words}; lower"
+        " --min-df, raise --max-df, or check --lang and --stop-words"
     )

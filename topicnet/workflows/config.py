@@ -50,7 +50,7 @@ class FitConfig(BaseModel):
     delimiter: str | None = None
     quote: str | None = None
     escape: str | None = None
-    skip_rows: int = Field(default=0, ge=0)
+    skip_rows: int | None = Field(default=None, ge=0)
     header_row: int | None = Field(default=None, ge=0)
     missing: str | list[str] | None = None
     drop_duplicates: bool = False

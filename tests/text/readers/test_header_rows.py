@@ -149,6 +149,18 @@ def test_the_first_document_of_a_table_without_a_header_is_named(tmp_path, conte
     assert noticed(path, text_column="1", header_row=1)[0] == texts[1:]
 
 
+@pytest.mark.parametrize("kind", [kind for kind in SURVEYS if kind != "two exports"])
+def test_a_survey_has_a_header_though_its_column_is_given_by_number(tmp_path, kind):
+    number = "3" if kind == "SurveyMonkey" else "1" if "choice" in kind else "2"
+    assert read(write(tmp_path / "a.csv", SURVEYS[kind]), text_column=number).texts == ["one", "two"]
+
+
+def test_no_header_leaves_no_names(tmp_path):
+    path = write(tmp_path / "a.csv", "id,text\n1,a\n")
+    assert "without a header line no column is called 'text'" in refusal(path, header_row=0)
+    assert read(path, header_row=0, text_column="2").texts == ["text", "a"]
+
+
 def test_evidence_of_a_header():
     below = [[f"2024-01-0{n}", "rail", LONG] for n in range(1, 6)]
     assert looks_like_header(["When", "Where", "Remark"], below, 2)

@@ -35,7 +35,7 @@ CorpusArgument = Annotated[list[str], typer.Argument(metavar="CORPUS", help=CORP
 READING = group(
     "Corpus",
     {
-        "text_column": option(list[str] | None, TEXT_COLUMN, metavar="TEXT"),
+        "text_column": option(list[str] | None, TEXT_COLUMN, metavar="NAME"),
         "id_column": word("Column or key that holds the ids.  [default: id, if there]"),
         "encoding": word("Encoding of the text.  [default: utf-8]"),
         "file_format": word(f"Format of the corpus: {FORMATS}.  [default: by its ending]", "--format"),
@@ -47,8 +47,8 @@ READING = group(
         "delimiter": word("Delimiter of a .csv or .tsv: a character, tab, pipe or semicolon.  [default: detected]"),
         "quote": word('Quote of a .csv or .tsv, or none.  [default: "]'),
         "escape": word("Character that escapes a quote in a .csv or .tsv, such as backslash.  [default: none]"),
-        "skip_rows": integer("Lines of a .csv or .tsv before its header.  [default: 0]"),
-        "header_row": integer("Line of a .csv or .tsv that holds the column names; 0: none does."),
+        "skip_rows": integer("Lines of a .csv or .tsv, or rows of a sheet, before its header.  [default: 0]"),
+        "header_row": integer("Line of a .csv or .tsv, or row of a sheet, with the column names; 0: none has them."),
     },
 )
 COLUMNS = group(

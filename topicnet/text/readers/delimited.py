@@ -69,7 +69,7 @@ class _Dialect:
             quotechar=self.quote,
             quoting=csv.QUOTE_NONE if self.quote is None else csv.QUOTE_MINIMAL,
             escapechar=self.escape,
-            skipinitialspace=self.is_spaced,
+            skipinitialspace=self.is_spaced and " " not in (self.delimiter, self.quote, self.escape),
             strict=True,
         )
 
@@ -253,7 +253,7 @@ def _without_padding(records: Iterator[Record], n: int) -> Iterator[Record]:
 def _pass_over(file: File, lines: _Lines) -> str | None:
     """Take the lines before the header; the delimiter that the first of them names, if it does."""
     options = file.options
-    n = (options.header_row - 1) if options.header_row else options.skip_rows
+    n = (options.header_row - 1) if options.header_row else options.skip_rows or 0
     declared = None
     for number in range(1, n + 1):
         line = next(lines, None)
@@ -363,7 +363,7 @@ def _layout(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> _
         _report_header(file, lines.number, [header[names.index(text)] for text in found.texts], by_number)
     kind, more = extra_fields(header, below)
     if kind == "row names":
-        names = [ROW_NAMES if ROW_NAMES not in names else "", *names]
+        names = [ROW_NAMES if ROW_NAMES not in names else f"{ROW_NAMES}_{len(names) + 1}", *names]
         file.log.notice(
             f"{file.name} has one field more in each row than in the header: the first is taken for the names of the"
             " rows, as R writes them"
@@ -416,7 +416,7 @@ def _header_below(ahead: list[str], start: int, columns: Columns, dialect: _Dial
     if any(map(is_datum, wanted)):
         return ""
     for number, line in enumerate(ahead[1:_SEARCHED_LINES], start + 1):
-        for delimiter in dict.fromkeys((dialect.delimiter, *_DELIMITERS)):
+        for delimiter in {dialect.delimiter, *_DELIMITERS} - {dialect.quote, dialect.escape}:
             one = _Lines(iter([line]))
             fields = next(iter(_sample(one, replace(dialect, delimiter=delimiter, is_spaced=True))), [])
             if wanted <= set(map(folded, fields)) and not any(map(is_datum, fields)):
@@ -441,15 +441,22 @@ def _report_survey(file: File, below: list[list[str]], texts: list[int]) -> list
 
 def _has_header(file: File, lines: _Lines, columns: Columns, dialect: _Dialect, by_number: list[str]) -> bool:
     """Whether the table begins with the names of its columns, by what was asked for and by its first rows."""
-    if not by_number:
-        return True
-    if file.options.header_row is not None:
-        return file.options.header_row > 0
+    has_none = file.options.header_row == 0
+    if has_none and len(by_number) < len(columns.texts):
+        raise CorpusError(
+            f"--header-row 0 given for {file.name}, but without a header line no column is called {columns.texts[0]!r}."
+            " Give its number as --text-column"
+        )
+    if not by_number or file.options.header_row is not None:
+        return not has_none
     top = _peek(lines, dialect)
     if any(_is_header(top, number) for number in by_number) or len(by_number) < len(columns.texts):
         return True
     rows = _sample(lines, replace(dialect, quote=None) if dialect.unquotes else dialect)
-    return bool(rows) and all(looks_like_header(rows[0], rows[1:], int(text) - 1) for text in by_number)
+    places = [int(text) - 1 for text in by_number]
+    if survey_rows(rows[1:], places)[0]:
+        return True
+    return bool(rows) and all(looks_like_header(rows[0], rows[1:], place) for place in places)
 
 
 def _is_header(fields: list[str], column: str) -> bool:

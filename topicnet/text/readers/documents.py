@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from topicnet.errors import CorpusError, InputError
 
@@ -182,7 +183,7 @@ class ReadingOptions:
     delimiter, quote, escape : str, optional
         Characters of a CSV or TSV, or their names: ``tab``, ``pipe``, ...; `quote` may be ``none``. By default the
         delimiter is detected in a CSV, fields are quoted by ``"``, and nothing escapes a quote but another.
-    skip_rows : int
+    skip_rows : int, optional
         Lines of a CSV or TSV, or rows of a sheet, to pass over at its beginning.
     header_row : int, optional
         Line of a CSV or TSV, or row of a sheet, that holds the names of the columns, from 1; 0 where there is none.
@@ -204,7 +205,7 @@ class ReadingOptions:
     delimiter: str | None = None
     quote: str | None = None
     escape: str | None = None
-    skip_rows: int = 0
+    skip_rows: int | None = None
     header_row: int | None = None
     kept: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
@@ -277,6 +278,7 @@ def _character(option: str, given: str | None) -> str | None:
     return found
 
 
+@lru_cache(4096)
 def folded(name: str) -> str:
     """A column's name without what cannot be seen: composed accents, single blanks, none around it."""
     return " ".join(unicodedata.normalize("NFC", name).translate(_UNSEEN).split())

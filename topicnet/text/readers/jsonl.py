@@ -137,7 +137,10 @@ def _value(record: dict[str, Any], name: str) -> Any:
 
 
 def _text(file: File, number: int, column: str, value: Any) -> str | None:
-    """The text of a value: a number as it is written, the words of a list with spaces; None where it is refused."""
+    """The text of a value, or None where it is refused: a number as it is written, the words of a list with spaces.
+
+    Blanks within a word become "_", as in a phrase, which every tokenizer splits but "spaces".
+    """
     kind = type(value)
     if value is None or kind is str:
         return value or ""
@@ -148,7 +151,7 @@ def _text(file: File, number: int, column: str, value: Any) -> str | None:
             f"the texts of {file.name} are lists of words, joined by spaces: give --tokenizer spaces to count each word"
             " as it is"
         )
-        return " ".join(map(str, value))
+        return " ".join("_".join(str(word).split()) for word in value)
     found = f"{_KINDS[kind]} in the column {column!r}"
     file.refuse(
         number,

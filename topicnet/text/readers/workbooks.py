@@ -75,7 +75,7 @@ def _read(file: File, path: Path, columns: Columns, out: Path) -> dict[str, Any]
     most_bytes = min(max(_LEAST_MEMORY, (available_memory() or _MOST_MEMORY) * 4 // 5), _MOST_MEMORY)
     request = {
         "path": str(path.absolute()), "out": str(out), "is_zip": is_zip, "columns": asdict(columns),
-        "sheet": options.sheet, "skip_rows": options.skip_rows, "header_row": options.header_row,
+        "sheet": options.sheet, "skip_rows": options.skip_rows or 0, "header_row": options.header_row,
         "most_bytes": most_bytes,
     }  # fmt: skip
     answer = _ask(file, request, most_bytes)
