@@ -13,6 +13,7 @@ Row = tuple[str, str, dict[str, Value]]  # id ("" where the source has none), te
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MOST_CHARACTERS = 40  # of a column's name
+MAX_DOCUMENT_SIZE = 256_000_000  # characters
 _MAX_LISTED = 20  # columns, or skipped rows, named one by one
 
 
@@ -117,12 +118,17 @@ class ReadingOptions:
     id_column : str, optional
         Column that holds the ids; by default ``id`` where there is one, else documents are numbered from 1.
     encoding : str
-        Any text encoding Python knows. A byte order mark at the start of a file is dropped.
+        Any text encoding Python knows. A byte order mark at the start of a file is dropped; where the encoding is
+        UTF-8, a mark of UTF-16 or UTF-32 is followed.
     file_format : str, optional
         One of `FORMATS` of `topicnet.text.readers.read`, whatever the ending; by default the ending decides.
     skip_bad_rows : bool
         Leave malformed rows out and record them instead of refusing them. A file that is missing, cut off or without
         the columns is refused nevertheless.
+    unit : {"line", "paragraph", "file"}, optional
+        The document of a ``.txt`` file; by default a line of a single file, and a file of several.
+    max_document_size : int
+        Most characters of a document, and of a line of a table; a longer one is refused before it fills the memory.
     """
 
     text_column: str = "text"
@@ -130,6 +136,8 @@ class ReadingOptions:
     encoding: str = "utf-8"
     file_format: str | None = None
     skip_bad_rows: bool = False
+    unit: str | None = None
+    max_document_size: int = MAX_DOCUMENT_SIZE
 
     @property
     def columns(self) -> Columns:
