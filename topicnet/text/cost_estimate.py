@@ -13,8 +13,9 @@ import polars as pl
 
 from topicnet.errors import CorpusError
 from topicnet.runtime.memory import resident_memory
+from topicnet.text.readers.compression import COMPRESSIONS
 from topicnet.text.readers.documents import Documents
-from topicnet.text.readers.folders import files_of_folder, named_sources
+from topicnet.text.readers.folders import ARCHIVE, contents_of_folder, named_sources
 from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import LONG_TEXT
@@ -105,9 +106,8 @@ def _files_of(source: str | Sequence[str]) -> list[Path]:
         for one in named_sources(source):
             path = Path(one)
             if path.is_dir():
-                found += (
-                    [path / OCTIS_CORPUS] if is_octis(path) else [file for _, file in files_of_folder(path, None)[1]]
-                )
+                octis = is_octis(path)
+                found += [path / OCTIS_CORPUS] if octis else [one.path for one in contents_of_folder(path, None).files]
             elif path.is_file():
                 found.append(path)
             else:
@@ -123,4 +123,4 @@ def _unpacked(path: Path) -> int:
             file.seek(-4, 2)
             said = int(np.frombuffer(file.read(4), dtype="<u4")[0])
         return said if size / 2 <= said <= 50 * size else round(PACKED * size)  # of several members, the last one's
-    return round(PACKED * size) if kind in (".gz", ".zst", ".parquet", ".xlsx") else size
+    return round(PACKED * size) if kind in (*COMPRESSIONS, ARCHIVE, ".parquet", ".xlsx") else size

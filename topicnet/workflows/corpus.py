@@ -86,8 +86,9 @@ class TextFiles(_Source):
     def check_there(self) -> None:
         """Raise CorpusError for a path where there is nothing."""
         if self.given != "-":
-            for source in named_sources(self.given):
-                check_there(Path(source))
+            sources = named_sources(self.given)
+            for source in sources:
+                check_there(Path(source), sources)
 
     def documents(self, log: ReadingLog) -> Iterator[Documents]:
         """Read the documents in batches; `log` notes what is found on the way.

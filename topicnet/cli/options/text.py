@@ -32,6 +32,8 @@ READING = group(
         "encoding": word("Encoding of the text.  [default: utf-8]"),
         "file_format": word(f"Format of the corpus: {FORMATS}.  [default: by its ending]", "--format"),
         "skip_bad_rows": flag("Leave out rows that cannot be read, and list them.", "--skip-bad-rows"),
+        "unit": word("Document of a .txt file: line, paragraph or file.  [default: line; of several files, file]"),
+        "max_document_size": integer("Most characters of a document.  [default: 256000000]"),
     },
 )
 COLUMNS = group(

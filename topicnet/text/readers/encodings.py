@@ -18,19 +18,19 @@ _ANY = (
     " gb18030 (Chinese)"
 )
 # Frequent characters of running text. They cover a third of it or more, and a few hundredths of a wrong decoding.
-_HANS = "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多经么去学如都同现当没动面起看定天分还进好小部其些主样理心本前开但因只从想实。"  # noqa: E501, RUF001
-_HANT = "的一是不了在人有我他這個們中來上大為和國地到以說時要就出會可也你對生能而子那得於著下自之年過發後作裡用道行所然家種事成方多經麼去學如都同現當沒動面起看定天分還進好小部其些主樣理心本前開但因只從想實。"  # noqa: E501, RUF001
+_HANS = "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多经么去学如都同现当没动面起看定天分还进好小部其些主样理心本前开但因只从想实。"  # noqa: E501
+_HANT = "的一是不了在人有我他這個們中來上大為和國地到以說時要就出會可也你對生能而子那得於著下自之年過發後作裡用道行所然家種事成方多經麼去學如都同現當沒動面起看定天分還進好小部其些主樣理心本前開但因只從想實。"  # noqa: E501
 _HANGUL = "이다는을에의가고하지로기은도를나사한대어리자인스일해시아수서만정보과부그라제여상것들게"
 _KANA = "".join(map(chr, range(0x3041, 0x30FF))) + "、。"
 _WIDE = (  # encoding, language, frequent characters, the least share of them
     ("shift_jis", "Japanese", _KANA, 0.25), ("euc_jp", "Japanese", _KANA, 0.25), ("cp949", "Korean", _HANGUL, 0.2),
     ("gb18030", "Chinese", _HANS, 0.18), ("big5", "Chinese, traditional", _HANT, 0.18),
 )  # fmt: skip
-_CYRILLIC = "оеаинтсрвл"  # noqa: RUF001
+_CYRILLIC = "оеаинтсрвл"
 _SCRIPTS = (  # encoding, script, frequent letters
     ("cp1251", "Cyrillic", _CYRILLIC), ("koi8-r", "Cyrillic", _CYRILLIC), ("cp866", "Cyrillic", _CYRILLIC),
     ("iso-8859-5", "Cyrillic", _CYRILLIC), ("mac_cyrillic", "Cyrillic", _CYRILLIC),
-    ("cp1253", "Greek", "αοιετσνηυρπκμλςά"), ("cp1255", "Hebrew", "יוהלארתבשמנ"),  # noqa: RUF001
+    ("cp1253", "Greek", "αοιετσνηυρπκμλςά"), ("cp1255", "Hebrew", "יוהלארתבשמנ"),
     ("cp1256", "Arabic", "اليمنرتوبةع"), ("cp874", "Thai", "านรอกเงมยลวดทสต่้ัี"),
 )  # fmt: skip
 _LEAST_SCRIPT, _LEAST_LATIN = 0.45, 0.9
@@ -44,8 +44,8 @@ _LATIN = (  # encoding, region, the letters of its languages beyond ASCII
     ("iso-8859-15", "Western European", _WESTERN), ("iso-8859-2", "Central European", _CENTRAL),
 )  # fmt: skip
 _UTF16 = ("utf-16-le", "utf-16-be")
-_STOPS = " \n\r\t.,。，"  # noqa: RUF001
-_TYPOGRAPHY = "‘’“”„–—…«»°€§\xa0"  # noqa: RUF001
+_STOPS = " \n\r\t.,。，"
+_TYPOGRAPHY = "‘’“”„–—…«»°€§\xa0"
 _WORDS = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
 
 

@@ -185,6 +185,11 @@ class File:
             parts.append(part)
         return "".join(parts)
 
+    def first_bytes(self, n_bytes: int) -> bytes:
+        """The first bytes, unpacked."""
+        with reading(self.name):
+            return next(self._unpacked(), b"")[:n_bytes]
+
     def chunks(self) -> Iterator[str]:
         """Decoded text in order, without a byte order mark."""
         return self._texts(universal=False)

@@ -15,13 +15,33 @@ from itertools import chain
 from pathlib import Path
 
 from topicnet.errors import CorpusError, InputError
+from topicnet.text.readers.archives import archive_members
 from topicnet.text.readers.columnar import parquet_rows, xlsx_rows
 from topicnet.text.readers.delimited import csv_rows, tsv_rows
 from topicnet.text.readers.documents import Columns, Documents, ReadingLog, ReadingOptions, Row, Value, shown
-from topicnet.text.readers.folders import KNOWN, files_of_folder, folder_rows, named_sources, split_ending
+from topicnet.text.readers.folders import (
+    ARCHIVE,
+    KNOWN,
+    Contents,
+    Found,
+    both_kinds,
+    contents_of,
+    contents_of_folder,
+    folder_rows,
+    is_archive,
+    is_stream,
+    is_text,
+    named_sources,
+    refuse_special,
+    relative_to,
+    root_of_texts,
+    split_ending,
+)
+from topicnet.text.readers.joined_table import joined_table
 from topicnet.text.readers.jsonl import json_rows
 from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis, mallet_rows, octis_rows, octis_vocabulary
 from topicnet.text.readers.open_text import File, check_encoding, reading
+from topicnet.text.readers.units import UNITS, unit_rows
 
 __all__ = [
     "Documents", "FORMATS", "ReadingLog", "ReadingOptions", "Value", "octis_vocabulary", "read_documents",
@@ -31,13 +51,8 @@ __all__ = [
 _BATCH_CHARACTERS = 8_000_000
 
 
-def _text_rows(file: File, _: Columns) -> Iterator[Row]:
-    for _number, line in file.numbered():
-        yield "", line, {}
-
-
 _READERS: dict[str, Callable[[File, Columns], Iterator[Row]]] = {
-    "txt": _text_rows,
+    "txt": lambda file, _: unit_rows(file, file.options.unit),
     "csv": csv_rows,
     "tsv": tsv_rows,
     "jsonl": json_rows,
@@ -61,10 +76,12 @@ def read_documents(
     Parameters
     ----------
     source : str, Path, or a sequence of them
-        ``.txt`` (a document a line), ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` or ``.mallet``, each also with
-        ``.gz`` or ``.zst``; ``.parquet``; ``.xlsx`` (its first sheet); a folder of ``.txt`` files (each a document),
-        of tables (read one after the other) or of OCTIS (``corpus.tsv`` beside ``vocabulary.txt``); a pattern such
-        as ``posts/**/*.csv``, in sorted order; ``-`` for standard input (as ``.txt``). Several are one corpus.
+        ``.txt`` (a document a line, or as ``options.unit``), ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` or
+        ``.mallet``, each also with ``.gz``, ``.zst``, ``.bz2`` or ``.xz``; ``.parquet``; ``.xlsx`` (its first sheet); a
+        folder or ``.zip`` of ``.txt`` files (each a document), of tables (read one after the other) or of OCTIS
+        (``corpus.tsv`` beside ``vocabulary.txt``); a pattern such as ``posts/**/*.csv``, in sorted order; ``-`` for
+        standard input (as ``.txt``). Several are one corpus. Several ``.txt`` files, named or matched by a pattern,
+        are a document each, as those of a folder.
     options : ReadingOptions, optional
     log : ReadingLog, optional
         Filled while the documents are read.
@@ -89,8 +106,12 @@ def read_documents(
             f"unknown format {options.file_format!r}, expected one of: {', '.join(FORMATS)}."
             " Name one of these with --format"
         )
-    opener = _Opener(options, log or ReadingLog())
-    rows = [opener.rows(one) for one in named_sources(source)]
+    if options.unit is not None and options.unit not in UNITS:
+        raise CorpusError(f"unknown unit {options.unit!r}, expected one of: {', '.join(UNITS)}. Use --unit")
+    named = named_sources(source)
+    opener = _Opener(options, log or ReadingLog(), _texts_of(source, named, options))
+    rows = [opener.rows(one) for one in named]
+    opener.note_units()
     return _batches(chain.from_iterable(rows), batch_docs, opener.log)
 
 
@@ -109,15 +130,48 @@ def source_name(source: str | Path | Sequence[str | Path]) -> str:
     if not path.exists() and glob.has_magic(str(path)):
         fixed = (re.sub(r"[*?\[\]]", "", split_ending(part)[0]).strip("-_. ") for part in reversed(path.parts))
         return next((part for part in fixed if part and not set(part) <= {"/", "\\"}), "corpus")
-    return split_ending(path.name)[0] or path.name
+    return (path.stem if is_archive(path) else split_ending(path.name)[0]) or path.name
 
 
-def check_there(path: Path) -> None:
-    """Raise CorpusError where there is neither a file nor a folder."""
+def check_there(path: Path, others: Sequence[str | Path] = ()) -> None:
+    """Raise CorpusError where there is neither a file nor a folder; `others` are named with it."""
     name = shown(str(path))
     with reading(name):
         if not path.exists():
-            raise CorpusError(f"no such file or folder: {name}; expected {KNOWN}. Check the path")
+            is_column = re.fullmatch(r"\w[\w ()?-]*", str(path)) and any(_is_table(Path(one)) for one in others)
+            remedy = f"If it is the column of the text, give --text-column {name!r}" if is_column else "Check the path"
+            raise CorpusError(f"no such file or folder: {name}; expected {KNOWN}. {remedy}")
+    refuse_special(path)
+
+
+def _is_table(path: Path) -> bool:
+    return split_ending(path.name)[1] not in ("", "txt", "mallet") and path.is_file()
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """The text files among several sources, each a document: its id, and whether they are in several folders."""
+
+    root: Path
+    names: dict[Path, str]
+
+    @property
+    def have_folders(self) -> bool:
+        """Whether one of them is in a sub-folder."""
+        return any("/" in name for name in self.names.values())
+
+
+def _texts_of(
+    source: str | Path | Sequence[str | Path], named: Sequence[str | Path], options: ReadingOptions
+) -> _Texts | None:
+    """The text files that are documents as those of a folder are; None where lines of a file are."""
+    if options.file_format not in (None, "txt"):
+        return None
+    root = root_of_texts(source, named)
+    if root is None:
+        return None
+    paths = [Path(one) for one in named if str(one) != "-" and split_ending(Path(one).name)[1] == "txt"]
+    return _Texts(root, {path: relative_to(path, root) for path in paths})
 
 
 @dataclass(frozen=True)
@@ -126,6 +180,7 @@ class _Opener:
 
     options: ReadingOptions
     log: ReadingLog
+    texts: _Texts | None = None
 
     def rows(self, source: str | Path) -> Iterator[Row]:
         """Rows of one file, folder or standard input; what cannot be read at all is refused at once."""
@@ -137,15 +192,56 @@ class _Opener:
         with reading(name):
             if path.is_dir():
                 return self._folder_rows(path, name)
-        file_format = self.options.file_format or split_ending(path.name)[1]
-        if not file_format:
-            raise CorpusError(
-                f"unknown format of {name}, expected {KNOWN}. Convert or rename it, or say what it is with --format"
-            )
+        if is_archive(path) and self.options.file_format is None:
+            return self._contents_rows(contents_of(archive_members(path), name, None, self.log), name)
+        file_format = self.options.file_format or split_ending(path.name)[1] or self._sniffed(path, name)
+        if file_format == "txt" and (self.texts is not None or self.options.unit is not None):
+            return self._text_rows(path)
         return self._file_rows(path, file_format)
 
+    def note_units(self) -> None:
+        """Note that each of several text files is a document, where that was not asked for."""
+        if self.texts is not None and self.options.unit is None:
+            n_files = len(self.texts.names)
+            files = "1 .txt file of a pattern" if n_files == 1 else f"{n_files:,} .txt files"
+            self.log.notice(f"{files}, a document a file; for a document a line give --unit line")
+
+    def _sniffed(self, path: Path, name: str) -> str:
+        """The format of a file by its first bytes, where it has no ending."""
+        remedy = "Convert or rename it, or name its format with --format"
+        if path.suffix:
+            raise CorpusError(f"unknown format of {name}, expected {KNOWN}. {remedy}")
+        if is_stream(path):
+            return "txt"
+        if not is_text(File(path, self.options, self.log)):
+            raise CorpusError(f"{name} has no ending and is no text, expected {KNOWN}. {remedy}")
+        self.log.notice(f"{name} has no ending: read as text; for another format give --format")
+        return "txt"
+
+    def _text_rows(self, path: Path) -> Iterator[Row]:
+        """Rows of a text file that is one of several, or of which the unit is known."""
+        name = path.name if self.texts is None else self.texts.names.get(path, path.name)
+        several = self.texts is not None
+        if several and self.options.unit in (None, "file"):
+            found = Found(name, path, "txt")
+            return self._watched(
+                path, folder_rows([found], self.options, self.log, has_folders=self.texts.have_folders)
+            )
+        file = File(path, self.options, self.log)
+        return self._watched(path, unit_rows(file, self.options.unit, name, of_several=several))
+
     def _file_rows(self, path: Path | None, file_format: str) -> Iterator[Row]:
-        return _READERS[file_format](File(path, self.options, self.log), self.options.columns)
+        if self.options.unit is not None and file_format != "txt":
+            name = "standard input" if path is None else shown(str(path))
+            self.log.notice(
+                f"--unit is about .txt files: {name} is read as {file_format}, whose rows are the documents"
+            )
+        rows = _READERS[file_format](File(path, self.options, self.log), self.options.columns)
+        return rows if path is None else self._watched(path, rows)
+
+    def _watched(self, path: Path, rows: Iterator[Row]) -> Iterator[Row]:
+        """The rows, and an error at their end where the file is no longer as it was."""
+        return chain(rows, _unchanged(path)) if path.is_file() else rows
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:
         if (folder / "run.json").is_file() or (folder / "model.json").is_file():
@@ -153,10 +249,53 @@ class _Opener:
         asked = self.options.file_format
         if asked == "octis" or (asked is None and is_octis(folder)):
             return self._file_rows(folder / OCTIS_CORPUS, "octis")
-        kind, files = files_of_folder(folder, asked)
-        if kind == "txt":
-            return folder_rows(files, self.options, self.log)
-        return chain.from_iterable(self._file_rows(path, split_ending(path.name)[1]) for _, path in files)
+        return self._contents_rows(contents_of_folder(folder, asked, self.log), name)
+
+    def _contents_rows(self, contents: Contents, name: str) -> Iterator[Row]:
+        """Rows of the files of a folder or archive."""
+        if not contents.are_texts:
+            return chain.from_iterable(map(self._found_rows, contents.files))
+        metadata = None
+        if contents.table is not None:
+            metadata = joined_table(contents.table, contents.files, self.options, self.log)
+            if metadata is None:
+                raise both_kinds(name, contents.files, [contents.table])
+        if self.options.unit in (None, "file"):
+            return folder_rows(contents.files, self.options, self.log, metadata)
+        return chain.from_iterable(
+            unit_rows(one.file(self.options, self.log), self.options.unit, one.name, of_several=True)
+            for one in contents.files
+        )
+
+    def _found_rows(self, one: Found) -> Iterator[Row]:
+        """Rows of a table of a folder or archive."""
+        if one.opener is None:
+            return self._file_rows(one.path, one.file_format)
+        if one.file_format in ("parquet", "xlsx"):
+            raise CorpusError(f"{shown(str(one.path))} cannot be read within {ARCHIVE}. Unpack it and name the folder")
+        return _READERS[one.file_format](one.file(self.options, self.log), self.options.columns)
+
+
+def _unchanged(path: Path) -> Iterator[Row]:
+    """Raise CorpusError at the end of the rows of a file if it has changed since now; yields nothing."""
+    before = _state(path)
+
+    def check() -> Iterator[Row]:
+        if _state(path) != before:
+            raise CorpusError(
+                f"{shown(str(path))} has changed while it was read. Read it again when nothing writes to it"
+            )
+        yield from ()
+
+    return check()
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev
 
 
 def _batches(rows: Iterator[Row], batch_docs: int, log: ReadingLog) -> Iterator[Documents]:
