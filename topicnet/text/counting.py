@@ -25,10 +25,10 @@ from topicnet.storage.mapped import release_pages
 from topicnet.text.growing_arrays import Checksum, Store, Words
 from topicnet.text.phrases import JOINT, Joiner, find_phrases
 from topicnet.text.readers.documents import Documents
-from topicnet.text.token_counts import count_tokens, only, starts_of
+from topicnet.text.token_counts import count_tokens, only, passage_lengths, starts_of
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import Tokenization, Tokenized, tokenize_locally
-from topicnet.text.vocabulary import Pruning
+from topicnet.text.vocabulary import SMALL_CORPUS, Pruning
 
 EXCERPT_CHARACTERS = 120
 EXCERPT_DOCS = 200_000  # of a larger corpus, those of the first documents would be all
@@ -100,6 +100,7 @@ class Counting:
         self.nonzeros = 0
         self.lengths: list[NDArray[np.int64]] = []  # of the batches' documents, in the tokens spilled
         self.document_frequency = np.zeros(0, dtype=np.int64)
+        self.n_filled = 0  # documents that hold words, or passages
         self.ids: list[pl.Series] = []
         self.blank: list[NDArray[np.bool_]] = []
         self.metadata: list[pl.DataFrame] = []
@@ -199,6 +200,7 @@ class Counting:
         listed = self.words.listed()
         if self.finds_phrases:
             tokens, listed = self._with_phrases(tokens, listed)
+        self._count_passages(tokens)
         chosen = self._choose(listed[len(self.first) :], self.options.pruning)
         numbers = np.full(len(listed), -1, dtype=np.int32)
         numbers[chosen] = np.arange(len(chosen), dtype=np.int32)
@@ -215,6 +217,19 @@ class Counting:
         spill.discard()
         if self.finds_phrases and self.folder is not None:
             (self.folder / "joined.npy").unlink()
+
+    def _count_passages(self, tokens: NDArray[np.int32]) -> None:
+        """Count document frequencies over passages, where a few long documents are to be cut into them."""
+        self.n_filled = sum(int((lengths > 0).sum()) for lengths in self.lengths)
+        size = self.options.pruning.passages
+        if size is None or self.n_filled >= SMALL_CORPUS or self.every_word:
+            return
+        self.document_frequency = np.zeros(0, dtype=np.int64)
+        self.n_filled = 0
+        for codes, lengths in self._batches(tokens):
+            _, _, lengths_of_passages = passage_lengths(lengths, size)
+            self._add_frequencies(np.asarray(codes), lengths_of_passages)
+            self.n_filled += int((lengths_of_passages > 0).sum())
 
     def _batches(self, tokens: NDArray[np.int32]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
         begin = 0
@@ -262,8 +277,7 @@ class Counting:
                     f"none of the {n_docs} documents holds a word (two letters or more, not a stop word):"
                     " check the file, --text-column and --lang"
                 )
-            n_filled = sum(int((lengths > 0).sum()) for lengths in self.lengths)
-            chosen = pruning.keep(words, frequency, n_filled)
+            chosen = pruning.keep(words, frequency, self.n_filled)
         self.vocabulary = words.gather(chosen).to_list()
         return chosen
 

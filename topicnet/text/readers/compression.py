@@ -74,7 +74,7 @@ def unpacked(stream: IO[bytes], kind: str | None, name: str, chunk_bytes: int) -
         "bzip2": lambda: bz2.BZ2File(stream),
         "xz": lambda: lzma.LZMAFile(stream),
     }
-    file = openers[kind]() if kind in openers else stream
+    file = openers[kind]() if kind in openers else stream  # a generator that is dropped closes it
     try:
         yield from iter(lambda: file.read(chunk_bytes), b"")
     except _DAMAGE as error:

@@ -37,13 +37,13 @@ class _Dialect:
 
 def csv_rows(file: File, columns: Columns) -> Iterator[Row]:
     """Rows of a CSV file, cut at the delimiter that its first line names, or under which its header has the text."""
-    lines = _Lines(file.lines(ends=True))
+    lines = _Lines(file)
     yield from _table(file, lines, columns, _find_dialect(lines, columns))
 
 
 def tsv_rows(file: File, columns: Columns) -> Iterator[Row]:
     """Rows of a TSV file, quoted as CSV is where it has a header line, and without any quoting where it has none."""
-    return _table(file, _Lines(file.lines(ends=True)), columns, _Dialect("\t", is_tsv=True))
+    return _table(file, _Lines(file), columns, _Dialect("\t", is_tsv=True))
 
 
 class _Lines:
@@ -52,9 +52,9 @@ class _Lines:
     An iterator of the lines of one record: it ends where the record has grown beyond `reach`, until `begin`.
     """
 
-    def __init__(self, lines: Iterator[str]) -> None:
-        csv.field_size_limit(_FIELD_LIMIT)
-        self._lines = lines
+    def __init__(self, file: File) -> None:
+        csv.field_size_limit(min(_FIELD_LIMIT, file.options.max_document_size))
+        self._lines = file.lines(ends=True)
         self._back: deque[str] = deque()
         self._size = 0
         self.number = 0  # of the last line taken, from 1
@@ -262,6 +262,8 @@ def _bare(line: str) -> str:
 
 
 def _malformed(file: File, line: int, error: csv.Error, dialect: _Dialect) -> str:
+    if "larger than field limit" in str(error):
+        return str(file.too_long(f"a cell of the row on {file.at(line)}"))
     advice = (
         f"{file.at(line)} is not well-formed ({shown(str(error))}). Quote fields that hold "
         'the delimiter, a quote or a newline, and write a quote inside them as ""'

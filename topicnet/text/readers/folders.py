@@ -101,7 +101,7 @@ def named_sources(source: str | Path | Sequence[str | Path]) -> list[str | Path]
     for one in given:
         if isinstance(one, str) and _ADDRESS.match(one) and not os.path.lexists(one):
             raise CorpusError(
-                f"{shown(one)} is a web address, expected {KNOWN}. Nothing is downloaded: fetch the file and name it"
+                f"{shown(one)} is a web address, expected a file: nothing is downloaded. Fetch the file and name it"
             )
     return [path for one in given for path in (_matches(str(one)) if is_pattern(one) else [one])]
 
@@ -216,9 +216,9 @@ def contents_of(found: list[Found], name: str, file_format: str | None, log: Rea
     tables = [one for one in found if one.file_format not in ("", "txt")]
     records = [one for one in tables if split_ending(one.relative)[0] + ".json" == one.relative]
     if texts or len(records) < len(tables):  # what describes a data set is often beside it as JSON
-        _note_passed_over(records, name, "name them to read them", log)
+        _note_passed_over(records, name, ": name them to read them", log)
         tables = [one for one in tables if one not in records]
-    _note_passed_over([one for one in found if is_archive(one.path)], name, "name it or unpack it to read it", log)
+    _note_passed_over([one for one in found if is_archive(one.path)], name, ": name it or unpack it to read it", log)
     if texts and tables:
         table = tables[0] if len(tables) == 1 and tables[0].file_format in ("csv", "tsv") else None
         if table is None:
@@ -244,14 +244,14 @@ def _without_hidden(found: list[Found], name: str, log: ReadingLog) -> list[Foun
         return any(part.startswith(".") or part in _OF_SYSTEMS for part in parts) or parts[-1].startswith("~$")
 
     hidden = [one for one in found if is_hidden(one)]
-    _note_passed_over([one for one in hidden if one.file_format], name, "rename it to read it", log, "hidden ")
+    _note_passed_over([one for one in hidden if one.file_format], name, "", log, "hidden ")
     return [one for one in found if not is_hidden(one)] if hidden else found
 
 
 def _note_passed_over(files: list[Found], name: str, remedy: str, log: ReadingLog, kind: str = "") -> None:
     if files:
         count = f"1 {kind}file" if len(files) == 1 else f"{len(files):,} {kind}files"
-        log.notice(f"passed over {count} in {name}, such as {shown(files[0].relative)}: {remedy}")
+        log.notice(f"passed over {count} in {name}, such as {shown(files[0].relative)}{remedy}")
 
 
 def _without_ending(found: list[Found], name: str, log: ReadingLog) -> list[Found]:
@@ -262,7 +262,9 @@ def _without_ending(found: list[Found], name: str, log: ReadingLog) -> list[Foun
             f"no .txt or .txt.gz files in {name}, expected one a document, nor tables ({', '.join(_PACKABLE[1:])},"
             " .parquet, .xlsx). Check the folder"
         )
-    log.notice(f"{name} holds {len(bare):,} files without an ending, such as {shown(bare[0].relative)}: read as text")
+    log.notice(
+        f"the files in {name} have no ending, such as {shown(bare[0].relative)}: read as text, a document a file"
+    )
     return bare
 
 

@@ -7,10 +7,11 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 MOST_LINES, MOST_CHARACTERS = 400, 1 << 16  # looked at
 _AS_IT_IS = "or give --unit line to read it as it is"
-_WOS_TAGS = frozenset(("AU", "AF", "TI", "SO", "AB", "PY", "UT", "DE", "ID", "DT", "LA", "C1", "CR", "DI", "ER", "SN"))
+_WOS_TAGS = frozenset(("AU", "AF", "TI", "SO", "AB", "PY", "UT", "DE", "ID", "DT", "LA", "C1", "CR", "DI", "ER"))
 _WOS = re.compile(r"[A-Z][A-Z0-9](?: |$)")
 _FEWEST_TAGS = 3
 _RIS = re.compile(r"[A-Z][A-Z0-9]  - ?")
@@ -126,7 +127,7 @@ def _rows(filled: list[str], delimiter: str) -> list[list[str]] | None:
 
 def _wrapped(lines: list[str]) -> Layout | None:
     """Blocks between blank lines whose lines, but the last of each, are nearly as long as the longest."""
-    pairs = [(line.rstrip(), after.strip()) for line, after in zip(lines, lines[1:], strict=False)]
+    pairs = [(line.rstrip(), after.strip()) for line, after in pairwise(lines)]
     followed = [line for line, after in pairs if line and after]
     blocks = sum(1 for line, after in pairs if line and not after)
     lengths = sorted(len(line) for line in followed)

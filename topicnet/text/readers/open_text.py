@@ -1,7 +1,7 @@
 """From a file to its text: compressed or plain bytes, decoded chunk by chunk and cut into lines.
 
-Memory holds one chunk and the current line, whatever the size of the file. Only ``\\n`` and ``\\r\\n`` end a line, except
-in a file whose first chunk has no ``\\n``: there a lone ``\\r`` does, as on old Macs.
+Memory holds one chunk and the current line, whatever the size of the file. Only ``\\n`` and ``\\r\\n`` end a line; in a
+file whose first chunk has no ``\\n`` a lone ``\\r`` does too, as on old Macs.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ def check_encoding(encoding: str) -> None:
 class File:
     """One file to read, or a member of an archive, which `opener` opens; standard input where `path` is None.
 
-    `encoding` is the one that was asked for, or the one of the byte order mark once reading has begun. Where malformed rows are skipped, bytes that are not text do not end the reading: they stay marked in the line they
-    are in, and the reader of the line must ask `fault` about it.
+    `encoding` is the one that was asked for, or the one of the byte order mark once reading has begun. Where malformed
+    rows are skipped, bytes that are not text do not end the reading: they stay marked in the line they are in, and the
+    reader of the line must ask `fault` about it.
     """
 
     path: Path | None

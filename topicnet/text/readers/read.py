@@ -109,7 +109,7 @@ def read_documents(
     if options.unit is not None and options.unit not in UNITS:
         raise CorpusError(f"unknown unit {options.unit!r}, expected one of: {', '.join(UNITS)}. Use --unit")
     named = named_sources(source)
-    opener = _Opener(options, log or ReadingLog(), _texts_of(source, named, options))
+    opener = _Opener(options, log or ReadingLog(), named, _texts_of(source, named, options))
     rows = [opener.rows(one) for one in named]
     opener.note_units()
     return _batches(chain.from_iterable(rows), batch_docs, opener.log)
@@ -180,6 +180,7 @@ class _Opener:
 
     options: ReadingOptions
     log: ReadingLog
+    named: Sequence[str | Path] = ()
     texts: _Texts | None = None
 
     def rows(self, source: str | Path) -> Iterator[Row]:
@@ -188,7 +189,7 @@ class _Opener:
             return self._file_rows(None, self.options.file_format or "txt")
         path = Path(source)
         name = shown(str(path))
-        check_there(path)
+        check_there(path, self.named)
         with reading(name):
             if path.is_dir():
                 return self._folder_rows(path, name)

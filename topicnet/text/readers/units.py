@@ -80,7 +80,7 @@ def _unasked_line_rows(file: File) -> Iterator[Row]:
 
 def _note(file: File, layout: Layout, n_lines: int) -> None:
     file.log.notice(
-        f"{file.name} looks like {layout.description}: read as a document a line, {n_lines:,} documents; {layout.remedy}"
+        f"{file.name} looks like {layout.description}: a document a line gives {n_lines:,} documents; {layout.remedy}"
     )
 
 
