@@ -50,6 +50,21 @@ def compression_of(head: bytes) -> str | None:
     return None if kind == "bzip2" and head[4:10] != _BZIP2_BLOCK else kind
 
 
+def peeked(stream: Any) -> bytes:
+    """The first bytes of a stream, which stay in it.
+
+    Raises
+    ------
+    DamagedError
+        It is a member of an archive that cannot be unpacked.
+    """
+    try:
+        head: bytes = stream.peek(MAGIC_BYTES)
+    except _DAMAGE as error:
+        raise DamagedError("zip", str(error)) from error
+    return head
+
+
 def refuse_container(name: str, head: bytes) -> None:
     """Raise CorpusError for the first bytes of a well-known format that is no text."""
     for magic, what, endings in _CONTAINERS:
@@ -69,12 +84,14 @@ def unpacked(stream: IO[bytes], kind: str | None, name: str, chunk_bytes: int) -
     if kind == "Zstandard":
         yield from _zstandard_chunks(stream, name, chunk_bytes)
         return
-    openers: dict[str | None, Any] = {
-        "gzip": lambda: gzip.GzipFile(fileobj=stream),
-        "bzip2": lambda: bz2.BZ2File(stream),
-        "xz": lambda: lzma.LZMAFile(stream),
-    }
-    file = openers[kind]() if kind in openers else stream  # a generator that is dropped closes it
+    file: Any = stream
+    match kind:
+        case "gzip":
+            file = gzip.GzipFile(fileobj=stream)
+        case "bzip2":
+            file = bz2.BZ2File(stream)
+        case "xz":
+            file = lzma.LZMAFile(stream)  # noqa: SIM115
     try:
         yield from iter(lambda: file.read(chunk_bytes), b"")
     except _DAMAGE as error:

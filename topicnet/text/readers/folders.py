@@ -112,7 +112,9 @@ def root_of_texts(source: str | Path | Sequence[str | Path], named: Sequence[str
     A single file that was named itself has None: its lines are documents.
     """
     given = [source] if isinstance(source, str | os.PathLike) else list(source)
-    texts = [Path(one) for one in named if str(one) != "-" and split_ending(Path(one).name)[1] == "txt"]
+    texts = texts_among(named)
+    if any(split_ending(Path(one).name)[1] not in ("", "txt") and Path(one).is_file() for one in named):
+        return None  # a table among them: no folder holds both
     has_pattern = any(is_pattern(one) for one in given)
     n_others = sum(str(one) != "-" and Path(one).is_dir() for one in named)
     if not texts or (len(texts) + n_others < 2 and not has_pattern):
@@ -120,6 +122,11 @@ def root_of_texts(source: str | Path | Sequence[str | Path], named: Sequence[str
     if has_pattern and len(given) == 1:
         return _split_pattern(str(given[0]))[0]
     return Path(os.path.commonpath([os.path.abspath(path.parent) for path in texts]))
+
+
+def texts_among(named: Sequence[str | Path]) -> list[Path]:
+    """The text files among sources."""
+    return [Path(one) for one in named if split_ending(Path(one).name)[1] == "txt" and Path(one).is_file()]
 
 
 def relative_to(path: Path, root: Path) -> str:
@@ -262,9 +269,7 @@ def _without_ending(found: list[Found], name: str, log: ReadingLog) -> list[Foun
             f"no .txt or .txt.gz files in {name}, expected one a document, nor tables ({', '.join(_PACKABLE[1:])},"
             " .parquet, .xlsx). Check the folder"
         )
-    log.notice(
-        f"the files in {name} have no ending, such as {shown(bare[0].relative)}: read as text, a document a file"
-    )
+    log.notice(f"files in {name} have no ending, such as {shown(bare[0].relative)}: read as text, a document a file")
     return bare
 
 

@@ -21,7 +21,7 @@ _BIBTEX = re.compile(r"@[A-Za-z]+\{[^,\s]+,\s*$")
 _MOSTLY = 0.6
 _NAMES = frozenset(  # of columns, where a row of commas is a header rather than a sentence
     ("text", "id", "title", "abstract", "body", "content", "comment", "answer", "response", "date", "year", "time",
-     "author", "label", "category", "document", "tweet", "message", "review", "rating", "user", "name", "url", "doc_id"),
+     "author", "label", "category", "document", "tweet", "message", "review", "rating", "user", "name", "url"),
 )  # fmt: skip
 TAB = "\t"
 _DELIMITERS = {TAB: "tabs", ",": "commas", ";": "semicolons", "|": "vertical bars"}
@@ -97,9 +97,10 @@ def _table(filled: list[str], text_column: str) -> Layout | None:
         if rows is None:
             continue
         header = [cell.strip() for cell in rows[0]]
-        known = _NAMES | {text_column.lower()}
+        n_known = sum(cell.lower() in _NAMES or cell == text_column for cell in header)
+        n_known -= delimiter != TAB and any(cell.startswith(" ") for cell in rows[0])  # as after a comma in a sentence
         is_header = all(0 < len(cell) <= _LONGEST_NAME for cell in header) and len(set(header)) == len(header)
-        if is_header and (known & {cell.lower() for cell in header}):
+        if is_header and n_known > 0:
             columns = ", ".join(header[:6]) + (", ..." if len(header) > 6 else "")
             return Layout(
                 f"a table of {len(header)} columns between {name} ({columns})",

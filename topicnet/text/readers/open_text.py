@@ -24,11 +24,11 @@ from typing import IO
 from topicnet.errors import CorpusError
 from topicnet.text.readers.compression import (
     COMPRESSIONS,
-    MAGIC_BYTES,
     DamagedError,
     Rejoined,
     compression_of,
     installed,
+    peeked,
     refuse_container,
     unpacked,
 )
@@ -273,7 +273,7 @@ class File:
             return
         with self.path.open("rb") if self.opener is None else self.opener() as stream:
             kind = COMPRESSIONS.get(self.path.suffix.lower())
-            if kind is None and (kind := compression_of(stream.peek(MAGIC_BYTES))):  # type: ignore[attr-defined]
+            if kind is None and (kind := compression_of(peeked(stream))):
                 self.log.notice(f"{self.name} is compressed ({kind}), whatever its ending: read as such")
             yield from unpacked(stream, kind, self.name, _CHUNK_BYTES)
 
@@ -287,7 +287,9 @@ class File:
             bad = error.object[error.start]
             decoder.setstate((b"", flags))  # to count lines in what comes before the bad byte
             line += self._decode(decoder, error.object[: error.start], line, end, following).count(end)
-            sample = error.object[error.object.rfind(b"\n", 0, error.start) + 1 :]
+            before = max(0, error.start - _HEAD_BYTES // 2)
+            is_wide = b"\0" in error.object  # where a byte after a newline need not begin a character
+            sample = error.object[0 if is_wide else error.object.rfind(b"\n", 0, before) + 1 :]
             with suppress(DamagedError):
                 while len(sample) < _HEAD_BYTES and (more := next(following, b"")):
                     sample += more

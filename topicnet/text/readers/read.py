@@ -36,6 +36,7 @@ from topicnet.text.readers.folders import (
     relative_to,
     root_of_texts,
     split_ending,
+    texts_among,
 )
 from topicnet.text.readers.joined_table import joined_table
 from topicnet.text.readers.jsonl import json_rows
@@ -170,8 +171,7 @@ def _texts_of(
     root = root_of_texts(source, named)
     if root is None:
         return None
-    paths = [Path(one) for one in named if str(one) != "-" and split_ending(Path(one).name)[1] == "txt"]
-    return _Texts(root, {path: relative_to(path, root) for path in paths})
+    return _Texts(root, {path: relative_to(path, root) for path in texts_among(named)})
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,12 @@ class _Opener:
 
     def note_units(self) -> None:
         """Note that each of several text files is a document, where that was not asked for."""
-        if self.texts is not None and self.options.unit is None:
+        if self.options.unit is not None:
+            return
+        n_texts = len(texts_among(self.named)) if self.options.file_format is None else 0
+        if self.texts is None and n_texts > 1:
+            self.log.notice(f"{n_texts:,} .txt files among others, a document a line; for a file each give --unit file")
+        if self.texts is not None:
             n_files = len(self.texts.names)
             files = "1 .txt file of a pattern" if n_files == 1 else f"{n_files:,} .txt files"
             self.log.notice(f"{files}, a document a file; for a document a line give --unit line")

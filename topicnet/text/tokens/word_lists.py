@@ -86,7 +86,8 @@ def _text(path: Path, what: str) -> str:
         guess = guess_encoding(content)
         looks = "" if guess is None or guess.encoding == encoding else f" but look like {guess.encoding} ({guess.what})"
         raise InputError(
-            f"the {what} {str(path)!r} are not {encoding.upper()}{looks}: expected a text file of words; save it as UTF-8"
+            f"the {what} {str(path)!r} are not {encoding.upper()}{looks}: expected a text file of words;"
+            " save it as UTF-8"
         ) from error
     if "\0" in text:
         raise InputError(f"the {what} {str(path)!r} hold NUL bytes: expected a text file of words; save it as UTF-8")
