@@ -292,8 +292,14 @@ def test_a_deep_folder_is_read(tmp_path, monkeypatch):
         os.mkdir("d")
         os.chdir("d")
     Path("a.txt").write_text("deep")
+    here = os.getcwd()
     monkeypatch.chdir(tmp_path)
     assert read(tmp_path).texts == read(f"{tmp_path}/**/*.txt").texts == ["deep"]
+    os.chdir(here)
+    os.unlink("a.txt")
+    for _ in range(1200):  # deeper than pytest can clear away
+        os.chdir("..")
+        os.rmdir("d")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import json
 import os
 import sys
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -204,7 +203,8 @@ def test_memory_stays_flat_and_a_huge_line_is_joined_once(tmp_path, monkeypatch)
 
 def test_the_file_is_closed_when_the_reader_is_dropped(tmp_path, monkeypatch):
     monkeypatch.setattr(open_text, "_HEAD_BYTES", 1)
-    path = write(tmp_path / "a.txt", "x\n" * 9)
+    monkeypatch.setattr(open_text, "_CHUNK_BYTES", 16)
+    path = write(tmp_path / "a.txt", "x\n" * 900)  # more than is looked at
     file = path.open("rb")
     monkeypatch.setattr(Path, "open", lambda *_: file)
     batches = read_documents(path, batch_docs=1)
@@ -259,11 +259,10 @@ def test_a_file_name_outside_unicode_still_gives_an_id_that_can_be_written(tmp_p
 
 
 def test_a_folder_that_cannot_be_listed_is_refused(tmp_path, monkeypatch):
-    def denied(top: Path, onerror: Callable[[OSError], None]) -> list[Any]:
-        onerror(PermissionError(13, "Permission denied"))
-        return []
+    def denied(folder: Path) -> list[Any]:
+        raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(os, "walk", denied)
+    monkeypatch.setattr(os, "scandir", denied)
     assert f"cannot read {tmp_path}: Permission denied" in refusal(tmp_path)
 
 

@@ -113,10 +113,10 @@ def root_of_texts(source: str | Path | Sequence[str | Path], named: Sequence[str
     """
     given = [source] if isinstance(source, str | os.PathLike) else list(source)
     texts = texts_among(named)
-    if any(split_ending(Path(one).name)[1] not in ("", "txt") and Path(one).is_file() for one in named):
+    if any(split_ending(Path(one).name)[1] not in ("", "txt") and os.path.isfile(one) for one in named):
         return None  # a table among them: no folder holds both
     has_pattern = any(is_pattern(one) for one in given)
-    n_others = sum(str(one) != "-" and Path(one).is_dir() for one in named)
+    n_others = sum(str(one) != "-" and os.path.isdir(one) for one in named)
     if not texts or (len(texts) + n_others < 2 and not has_pattern):
         return None
     if has_pattern and len(given) == 1:
@@ -126,7 +126,7 @@ def root_of_texts(source: str | Path | Sequence[str | Path], named: Sequence[str
 
 def texts_among(named: Sequence[str | Path]) -> list[Path]:
     """The text files among sources."""
-    return [Path(one) for one in named if split_ending(Path(one).name)[1] == "txt" and Path(one).is_file()]
+    return [Path(one) for one in named if split_ending(Path(one).name)[1] == "txt" and os.path.isfile(one)]
 
 
 def relative_to(path: Path, root: Path) -> str:

@@ -146,7 +146,7 @@ def check_there(path: Path, others: Sequence[str | Path] = ()) -> None:
 
 
 def _is_table(path: Path) -> bool:
-    return split_ending(path.name)[1] not in ("", "txt", "mallet") and path.is_file()
+    return split_ending(path.name)[1] not in ("", "txt", "mallet") and os.path.isfile(path)
 
 
 @dataclass(frozen=True)

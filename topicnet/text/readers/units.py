@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from topicnet.errors import CorpusError
 from topicnet.text.readers.documents import Row, Value
@@ -58,10 +59,10 @@ def _line_rows(file: File) -> Iterator[Row]:
 
 def _unasked_line_rows(file: File) -> Iterator[Row]:
     """Rows of lines, once the first have been looked at; what they look like is noted when all are counted."""
-    lines = file.numbered()
+    lines = file.lines()
     first: list[str] = []
     n_characters = 0
-    for _number, line in lines:
+    for line in lines:
         first.append(line)
         n_characters += len(line)
         if len(first) >= MOST_LINES or n_characters >= MOST_CHARACTERS:
@@ -69,13 +70,18 @@ def _unasked_line_rows(file: File) -> Iterator[Row]:
     layout = layout_of(first, file.options.text_column)
     if layout is not None and layout.is_refused:
         raise CorpusError(f"{file.name} looks like {layout.description}: {layout.remedy}")
-    for line in first:
-        yield "", line, {}
-    number = len(first)
-    for number, line in lines:  # noqa: B007
-        yield "", line, {}
+    number = 0
+    for number, line in enumerate(chain(_drained(first), lines), 1):
+        if not file.skips or file.is_sound(number, line):  # asked only now: a row that is left out keeps its number
+            yield "", line, {}
     if layout is not None:
         _note(file, layout, number)
+
+
+def _drained(first: list[str]) -> Iterator[str]:
+    """The lines looked at, which are not kept for the whole of the reading."""
+    yield from first
+    first.clear()
 
 
 def _note(file: File, layout: Layout, n_lines: int) -> None:
