@@ -70,9 +70,14 @@ def _unasked_line_rows(file: File) -> Iterator[Row]:
     layout = layout_of(first, file.options.text_column)
     if layout is not None and layout.is_refused:
         raise CorpusError(f"{file.name} looks like {layout.description}: {layout.remedy}")
+    lines = chain(_drained(first), lines)
+    if layout is None and not file.skips:
+        for line in lines:
+            yield "", line, {}
+        return
     number = 0
-    for number, line in enumerate(chain(_drained(first), lines), 1):
-        if not file.skips or file.is_sound(number, line):  # asked only now: a row that is left out keeps its number
+    for number, line in enumerate(lines, 1):
+        if file.is_sound(number, line):  # asked only now: a row that is left out keeps its number
             yield "", line, {}
     if layout is not None:
         _note(file, layout, number)
