@@ -219,7 +219,7 @@ def resolve_source(config: FitConfig) -> NamedCorpus | TextFiles | Counts:
             return SavedCounts(Path(given))
         kind = None if given == "-" else bag_format(given, config.file_format)
         if kind is not None:
-            refuse_options(config, (*OF_COUNTING, "text_column", "id_column", "skip_bad_rows"), given)
+            refuse_options(config, (*OF_COUNTING, "text_column", "id_column", "skip_bad_rows", "unit"), given)
             vocabulary = None if config.vocabulary is None else Path(config.vocabulary)
             return ForeignCounts(given, kind, vocabulary, config.encoding)
     return TextFiles(given, reading_options(config))

@@ -192,8 +192,8 @@ def test_rows_without_a_file_and_files_without_a_row_are_noted(tmp_path):
     ]
     write(table, "filename,year\nq,1999\n")
     assert f"{table} names none of the 3 text files beside it, expected a column of file names" in refusal(tmp_path)
-    write(table, "filename,year\na.txt,1999,x\n")
-    assert f"row 2 of {table} has 3 field(s), expected 2 as in the header" in refusal(tmp_path)
+    write(table, "filename,year\na.txt,1999\nb.txt,1,2\n")
+    assert f"row 3 of {table} has 3 field(s), expected 2 as in the header" in refusal(tmp_path)
 
 
 def test_files_without_an_ending_are_read_as_text_or_refused(tmp_path):

@@ -11,8 +11,8 @@ from topicnet.cli.options.shared import Overwrite, Quiet, TopOption, flag, group
 from topicnet.models.registry import REGISTRY, extra_units
 
 CORPUS_HELP = (
-    "A .txt (a document a line), .csv, .tsv, .jsonl, .parquet, .xlsx or .mallet file (text also as .gz, .zst, .bz2, .xz),"
-    " several files or a glob in quotes, a folder or .zip of them (a document a .txt file), counts"
+    "A .txt (a document a line), .csv, .tsv, .jsonl, .parquet, .xlsx or .mallet file (text also as .gz, .zst, .bz2,"
+    " .xz), several files or a glob in quotes, a folder or .zip of them (a document a .txt file), counts"
     " (of `topicnet prepare`, .ldac, .mm, .npz, an OCTIS folder),"
     " - for standard input, or a name from `topicnet corpora`."
 )

@@ -31,13 +31,18 @@ def joined_table(table: Found, texts: list[Found], options: ReadingOptions, log:
     """
     header, rows = _records(table, options, log)
     files = _names_of(texts)
-    place = _key_place(header, rows, files)
+    place = _key_place(header, [row for row in rows if len(row) == len(header)], files)
     if place is None:
         if PurePath(split_ending(table.relative)[0]).name.lower() not in _STEMS:
             return None
         raise CorpusError(
             f"{shown(str(table.path))} names none of the {len(texts):,} text files beside it, expected a column of file"
             f" names, such as {shown(texts[0].relative)}. Add one called file, or take the table away"
+        )
+    if ragged := next((number for number, row in enumerate(rows, 2) if len(row) != len(header)), None):
+        raise CorpusError(
+            f"row {ragged} of {shown(str(table.path))} has {len(rows[ragged - 2])} field(s), expected {len(header)} as"
+            " in the header. Mend it"
         )
     names = [name for i, name in enumerate(header) if i != place]
     joined: Joined = {}
@@ -73,12 +78,6 @@ def _records(table: Found, options: ReadingOptions, log: ReadingLog) -> tuple[li
     except csv.Error as error:
         raise CorpusError(f"{shown(str(table.path))} is not well-formed ({error}). Mend it") from error
     header = [name.strip() for name in rows[0]] if rows else []
-    for number, row in enumerate(rows[1:], 2):
-        if len(row) != len(header):
-            raise CorpusError(
-                f"row {number} of {shown(str(table.path))} has {len(row)} field(s), expected {len(header)} as in the"
-                " header. Mend it"
-            )
     return header, rows[1:]
 
 
