@@ -6,6 +6,7 @@ import json
 import textwrap
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.support.readers import notices, numbers, read, refusal, write
@@ -119,6 +120,11 @@ def test_wrapped_prose_is_noted_with_the_number_of_lines(tmp_path, width):
     assert read(path, unit="paragraph").ids == numbers(4)
 
 
+def test_wrapped_prose_without_blank_lines_is_noted(tmp_path):
+    path = write(tmp_path / "book.txt", textwrap.fill(PROSE * 8, 65) + "\n")
+    assert "looks like running text" in notices(path)[0]
+
+
 @pytest.mark.parametrize(
     ("content", "description"),
     [
@@ -203,3 +209,8 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
         change(path)
         with pytest.raises(CorpusError, match=r"a\.txt has changed while it was read"):
             list(batches)
+
+
+def test_a_cell_longer_than_a_document_is_refused(tmp_path):
+    pl.DataFrame({"id": ["a", "b"], "text": ["short", "x" * 101]}).write_parquet(tmp_path / "a.parquet")
+    assert refusal(tmp_path / "a.parquet", max_document_size=100).startswith("document b has more than 100 characters")

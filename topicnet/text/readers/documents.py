@@ -155,6 +155,14 @@ def no_column(where: str, names: Iterable[str], columns: Columns) -> CorpusError
     return CorpusError(f"no column {column!r} in {where}; it has: {first}{more}. Name one with {option}")
 
 
+def too_long(where: str, most: int) -> CorpusError:
+    """The error about a document or line that is longer than allowed."""
+    return CorpusError(
+        f"{shown(where)} has more than {most:,} characters, the most a document may have. Check that it is text, or"
+        " raise --max-document-size"
+    )
+
+
 def _short(name: str) -> str:
     """A column's name; of a row that is no header, a cell may be a whole text."""
     return name if len(name) <= _MOST_CHARACTERS else name[: _MOST_CHARACTERS - 1] + "…"

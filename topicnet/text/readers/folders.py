@@ -9,6 +9,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePath
 from typing import IO
 
@@ -327,6 +328,28 @@ def is_stream(path: Path) -> bool:
     return str(path).startswith(_STREAMS) and not path.is_file()
 
 
+def unchanged(path: Path) -> Iterator[Row]:
+    """Raise CorpusError at the end of the rows of a file if it has changed since now; yields nothing."""
+    before = _state(path)
+
+    def check() -> Iterator[Row]:
+        if _state(path) != before:
+            raise CorpusError(
+                f"{shown(str(path))} has changed while it was read. Read it again when nothing writes to it"
+            )
+        yield from ()
+
+    return check()
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev
+
+
 def folder_rows(
     files: list[Found],
     options: ReadingOptions,
@@ -341,4 +364,5 @@ def folder_rows(
     for one in files:
         others: dict[str, Value] = {"folder": one.name.rpartition("/")[0]} if has_folders else {}
         others |= (metadata or {}).get(one.relative, {})
-        yield from file_rows(one.file(options, log), one.name, others)
+        rows = file_rows(one.file(options, log), one.name, others)
+        yield from rows if one.opener is not None else chain(rows, unchanged(one.path))

@@ -29,6 +29,7 @@ _FEWEST_ROWS = 3
 _LONGEST_NAME = 40
 _NARROWEST, _WIDEST = 30, 130  # lines of wrapped prose
 _FEWEST_WRAPPED = 8
+_FEWEST_OF_ONE = 20  # lines of a paragraph that is the whole file
 
 
 @dataclass(frozen=True)
@@ -126,13 +127,23 @@ def _rows(filled: list[str], delimiter: str) -> list[list[str]] | None:
     return rows if width > 1 and len(rows) >= _FEWEST_ROWS and all(len(row) == width for row in rows) else None
 
 
+def _is_one_paragraph(pairs: list[tuple[str, str]]) -> bool:
+    """Whether lines without blank ones between are cut where the next word had no room, most within sentences."""
+    if len(pairs) < _FEWEST_OF_ONE:
+        return False
+    width = max(len(line) for line, _ in pairs)
+    full = sum(len(line) + 1 + len(after.split(" ", 1)[0]) > width for line, after in pairs)
+    within = sum(after[:1].islower() and line[-1:] not in ".!?" for line, after in pairs)
+    return full >= 0.9 * len(pairs) and within >= 0.4 * len(pairs)
+
+
 def _wrapped(lines: list[str]) -> Layout | None:
     """Blocks between blank lines whose lines, but the last of each, are nearly as long as the longest."""
     pairs = [(line.rstrip(), after.strip()) for line, after in pairwise(lines)]
     followed = [line for line, after in pairs if line and after]
     blocks = sum(1 for line, after in pairs if line and not after)
     lengths = sorted(len(line) for line in followed)
-    if blocks < 2 or len(followed) < max(_FEWEST_WRAPPED, 1.5 * blocks):
+    if len(followed) < max(_FEWEST_WRAPPED, 1.5 * blocks) or (blocks < 2 and not _is_one_paragraph(pairs)):
         return None
     width = lengths[int(0.95 * (len(lengths) - 1))]
     like = sum(length >= 0.75 * width for length in lengths) / len(lengths)

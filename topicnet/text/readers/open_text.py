@@ -32,7 +32,7 @@ from topicnet.text.readers.compression import (
     refuse_container,
     unpacked,
 )
-from topicnet.text.readers.documents import ReadingLog, ReadingOptions, shown
+from topicnet.text.readers.documents import ReadingLog, ReadingOptions, shown, too_long
 from topicnet.text.readers.encodings import C1_CONTROLS, guess_encoding, is_utf8, marked_encoding, remedy_for
 
 __all__ = ["File", "check_encoding", "installed", "reading"]
@@ -164,10 +164,7 @@ class File:
 
     def too_long(self, where: str) -> CorpusError:
         """The error about a line or document beyond `max_document_size`."""
-        return CorpusError(
-            f"{where} has more than {self.options.max_document_size:,} characters, the most a document may have. Check"
-            " that it is text, or raise --max-document-size"
-        )
+        return too_long(where, self.options.max_document_size)
 
     def text(self) -> str:
         """The whole text.

@@ -18,7 +18,16 @@ from topicnet.errors import CorpusError, InputError
 from topicnet.text.readers.archives import archive_members
 from topicnet.text.readers.columnar import parquet_rows, xlsx_rows
 from topicnet.text.readers.delimited import csv_rows, tsv_rows
-from topicnet.text.readers.documents import Columns, Documents, ReadingLog, ReadingOptions, Row, Value, shown
+from topicnet.text.readers.documents import (
+    Columns,
+    Documents,
+    ReadingLog,
+    ReadingOptions,
+    Row,
+    Value,
+    shown,
+    too_long,
+)
 from topicnet.text.readers.folders import (
     ARCHIVE,
     KNOWN,
@@ -37,6 +46,7 @@ from topicnet.text.readers.folders import (
     root_of_texts,
     split_ending,
     texts_among,
+    unchanged,
 )
 from topicnet.text.readers.joined_table import joined_table
 from topicnet.text.readers.jsonl import json_rows
@@ -113,7 +123,7 @@ def read_documents(
     opener = _Opener(options, log or ReadingLog(), named, _texts_of(source, named, options))
     rows = [opener.rows(one) for one in named]
     opener.note_units()
-    return _batches(chain.from_iterable(rows), batch_docs, opener.log)
+    return _batches(chain.from_iterable(rows), batch_docs, opener.log, options.max_document_size)
 
 
 def source_name(source: str | Path | Sequence[str | Path]) -> str:
@@ -230,9 +240,7 @@ class _Opener:
         several = self.texts is not None
         if several and self.options.unit in (None, "file"):
             found = Found(name, path, "txt")
-            return self._watched(
-                path, folder_rows([found], self.options, self.log, has_folders=self.texts.have_folders)
-            )
+            return folder_rows([found], self.options, self.log, has_folders=self.texts.have_folders)
         file = File(path, self.options, self.log)
         return self._watched(path, unit_rows(file, self.options.unit, name, of_several=several))
 
@@ -247,7 +255,7 @@ class _Opener:
 
     def _watched(self, path: Path, rows: Iterator[Row]) -> Iterator[Row]:
         """The rows, and an error at their end where the file is no longer as it was."""
-        return chain(rows, _unchanged(path)) if path.is_file() else rows
+        return chain(rows, unchanged(path)) if path.is_file() else rows
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:
         if (folder / "run.json").is_file() or (folder / "model.json").is_file():
@@ -282,35 +290,17 @@ class _Opener:
         return _READERS[one.file_format](one.file(self.options, self.log), self.options.columns)
 
 
-def _unchanged(path: Path) -> Iterator[Row]:
-    """Raise CorpusError at the end of the rows of a file if it has changed since now; yields nothing."""
-    before = _state(path)
-
-    def check() -> Iterator[Row]:
-        if _state(path) != before:
-            raise CorpusError(
-                f"{shown(str(path))} has changed while it was read. Read it again when nothing writes to it"
-            )
-        yield from ()
-
-    return check()
-
-
-def _state(path: Path) -> tuple[int, ...] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev
-
-
-def _batches(rows: Iterator[Row], batch_docs: int, log: ReadingLog) -> Iterator[Documents]:
+def _batches(rows: Iterator[Row], batch_docs: int, log: ReadingLog, max_document_size: int) -> Iterator[Documents]:
     batch, n_characters = Documents([], [], []), 0
+    most = min(_BATCH_CHARACTERS, max_document_size)
     already = log.skipped.count
     for number, (key, text, others) in enumerate(rows, 1):
-        if n_characters + len(text) > _BATCH_CHARACTERS and batch.ids:
-            yield replace(batch, n_bytes=log.n_bytes)
-            batch, n_characters = Documents([], [], []), 0
+        if n_characters + len(text) > most:
+            if len(text) > max_document_size:
+                raise too_long(f"document {key or number}", max_document_size)
+            if batch.ids:
+                yield replace(batch, n_bytes=log.n_bytes)
+                batch, n_characters = Documents([], [], []), 0
         batch.ids.append(key or str(number + log.skipped.count - already))  # a row that was left out keeps its number
         batch.texts.append(text)
         batch.metadata.append(others)
