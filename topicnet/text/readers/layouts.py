@@ -29,6 +29,7 @@ _FEWEST_ROWS = 3
 _LONGEST_NAME = 40
 _NARROWEST, _WIDEST = 30, 130  # lines of wrapped prose
 _FEWEST_WRAPPED = 8
+_SENTENCE_ENDS = ".!?:;\"'”’»)"
 _FEWEST_OF_ONE = 20  # lines of a paragraph that is the whole file
 
 
@@ -127,27 +128,24 @@ def _rows(filled: list[str], delimiter: str) -> list[list[str]] | None:
     return rows if width > 1 and len(rows) >= _FEWEST_ROWS and all(len(row) == width for row in rows) else None
 
 
-def _is_one_paragraph(pairs: list[tuple[str, str]]) -> bool:
-    """Whether lines without blank ones between are cut where the next word had no room, most within sentences."""
-    if len(pairs) < _FEWEST_OF_ONE:
-        return False
-    width = max(len(line) for line, _ in pairs)
-    full = sum(len(line) + 1 + len(after.split(" ", 1)[0]) > width for line, after in pairs)
-    within = sum(after[:1].islower() and line[-1:] not in ".!?" for line, after in pairs)
-    return full >= 0.9 * len(pairs) and within >= 0.4 * len(pairs)
-
-
 def _wrapped(lines: list[str]) -> Layout | None:
-    """Blocks between blank lines whose lines, but the last of each, are nearly as long as the longest."""
+    """Blocks between blank lines whose lines, but the last of each, end where the next word had no room."""
     pairs = [(line.rstrip(), after.strip()) for line, after in pairwise(lines)]
-    followed = [line for line, after in pairs if line and after]
-    blocks = sum(1 for line, after in pairs if line and not after)
-    lengths = sorted(len(line) for line in followed)
-    if len(followed) < max(_FEWEST_WRAPPED, 1.5 * blocks) or (blocks < 2 and not _is_one_paragraph(pairs)):
+    followed = [(line, after) for line, after in pairs if line and after]
+    ends = [line for line, after in pairs if line and not after]
+    blocks = len(ends)
+    has_sentences = any(". " in line for line, _ in followed)
+    if ends:
+        has_sentences = 2 * sum(line[-1] in _SENTENCE_ENDS for line in ends) >= blocks
+    if not has_sentences or len(followed) < max(_FEWEST_WRAPPED, 1.5 * blocks):
         return None
+    lengths = sorted(len(line) for line, _ in followed)
     width = lengths[int(0.95 * (len(lengths) - 1))]
+    full = sum(len(line) + 1 + len(after.split(" ", 1)[0]) > width for line, after in followed) / len(followed)
     like = sum(length >= 0.75 * width for length in lengths) / len(lengths)
-    if not _NARROWEST <= width <= _WIDEST or lengths[-1] > 2 * _WIDEST or like < 0.8:
+    within = sum(after[:1].islower() and line[-1:] not in ".!?" for line, after in followed) / len(followed)
+    is_unclear = blocks < 2 and (len(followed) < _FEWEST_OF_ONE or full < 0.9 or within < 0.4)
+    if not _NARROWEST <= width <= _WIDEST or lengths[-1] > 2 * _WIDEST or like < 0.8 or full < 0.75 or is_unclear:
         return None
     return Layout(
         "running text, wrapped at the ends of lines",
