@@ -236,13 +236,15 @@ class _Opener:
 
     def _text_rows(self, path: Path) -> Iterator[Row]:
         """Rows of a text file that is one of several, or of which the unit is known."""
-        name = path.name if self.texts is None else self.texts.names.get(path, path.name)
-        several = self.texts is not None
-        if several and self.options.unit in (None, "file"):
+        if self.texts is None:
+            file = File(path, self.options, self.log)
+            return self._watched(path, unit_rows(file, self.options.unit, path.name))
+        name = self.texts.names.get(path, path.name)
+        if self.options.unit in (None, "file"):
             found = Found(name, path, "txt")
             return folder_rows([found], self.options, self.log, has_folders=self.texts.have_folders)
         file = File(path, self.options, self.log)
-        return self._watched(path, unit_rows(file, self.options.unit, name, of_several=several))
+        return self._watched(path, unit_rows(file, self.options.unit, name, of_several=True))
 
     def _file_rows(self, path: Path | None, file_format: str) -> Iterator[Row]:
         if self.options.unit is not None and file_format != "txt":
