@@ -68,3 +68,12 @@ def refusal(path: str | Path, **options: Any) -> str:
 def numbers(n: int) -> list[str]:
     """Ids of n documents that have none."""
     return [str(i) for i in range(1, n + 1)]
+
+
+def notices(source: Any, **options: Any) -> list[str]:
+    """What the reader of a source notes, each a printable line."""
+    log = ReadingLog()
+    for _ in read_documents(source, ReadingOptions(**options), log):
+        pass
+    assert all(line.isprintable() for line in log.notices)
+    return log.notices

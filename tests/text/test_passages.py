@@ -13,6 +13,7 @@ from topicnet.text.corpus import Corpus
 from topicnet.text.passages import Passages, document_theta, in_passages
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.vocabulary import Pruning
+from topicnet.workflows.engine import check_size
 
 EVERY_WORD = TextOptions(lang="none", pruning=Pruning(min_df=1, max_df=1.0))
 VOCABULARY = ["aa", "bb", "cc"]
@@ -148,3 +149,37 @@ def test_theta_that_does_not_fit_is_refused() -> None:
         document_theta(theta[:, 0], cut)
     with pytest.raises(InputError, match=r"expected \(4,\)"):
         document_theta(theta, cut, np.ones(3) / 3)
+
+
+# --- a few long documents ---
+
+LONG = [" ".join(["aa bb", "aa cc", "aa dd"][i // 10] + " zz" * (i == 0) for i in range(30) for _ in range(10))]
+
+
+def words_kept(documents: list[str], passages: int | None, **bounds: float) -> list[str]:
+    options = TextOptions(lang="none", pruning=Pruning(passages=passages, **bounds))  # type: ignore[arg-type]
+    return Corpus.from_texts(documents, options=options).vocabulary
+
+
+def test_document_frequencies_of_a_long_document_are_those_of_its_passages() -> None:
+    assert words_kept(LONG, None) == ["aa", "bb", "cc", "dd", "zz"]
+    assert words_kept(LONG, 20) == ["bb", "cc", "dd", "zz"]  # aa is in all of them
+    assert words_kept(LONG, 30, min_df=2, max_df=1.0) == ["aa", "bb", "cc", "dd"]
+    assert words_kept(LONG * 2, 20, min_df=0.5, max_df=1.0) == ["aa"]
+    assert words_kept([*LONG, ""], 20) == ["bb", "cc", "dd", "zz"]
+
+
+def test_a_corpus_of_many_documents_counts_these() -> None:
+    many = LONG * 20
+    assert words_kept(many, 20, min_df=20, max_df=1.0) == words_kept(many, None, min_df=20, max_df=1.0)
+
+
+def test_a_single_document_needs_two_passages() -> None:
+    corpus = Corpus.from_texts(LONG, options=EVERY_WORD)
+    check_size(corpus, 2, passages=300)
+    with pytest.raises(
+        InputError, match="give less than 2 passages of 3000 words, expected 2 or more: lower --passages"
+    ):
+        check_size(corpus, 2, passages=3000)
+    with pytest.raises(InputError, match="or cut long ones with --passages"):
+        check_size(corpus, 2)

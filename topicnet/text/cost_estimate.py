@@ -13,14 +13,15 @@ import polars as pl
 
 from topicnet.errors import CorpusError
 from topicnet.runtime.memory import resident_memory
+from topicnet.text.readers.compression import COMPRESSIONS
 from topicnet.text.readers.documents import Documents
-from topicnet.text.readers.folders import files_of_folder, named_sources
+from topicnet.text.readers.folders import ARCHIVE, contents_of_folder, named_sources
 from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import LONG_TEXT
 
 LOOKED_AT, CHARACTERS = 1_000, 20_000  # documents, and of each
-COMPRESSED = (".gz", ".zst", ".parquet", ".xlsx", ".xlsm", ".xlsb", ".ods")
+COMPRESSED = (*COMPRESSIONS, ARCHIVE, ".parquet", ".xlsx", ".xlsm", ".xlsb", ".ods")
 PACKED = 3.0  # bytes of text to a byte of an archive that does not say
 GZIP_LIMIT = 2**32  # a gzip file's last four bytes hold the size of its text up to here
 # Measured on two cores beside the tokenizer: reading, coding, sorting and writing.
@@ -106,9 +107,8 @@ def _files_of(source: str | Sequence[str]) -> list[Path]:
         for one in named_sources(source):
             path = Path(one)
             if path.is_dir():
-                found += (
-                    [path / OCTIS_CORPUS] if is_octis(path) else [file for _, file in files_of_folder(path, None)[1]]
-                )
+                octis = is_octis(path)
+                found += [path / OCTIS_CORPUS] if octis else [one.path for one in contents_of_folder(path, None).files]
             elif path.is_file():
                 found.append(path)
             else:

@@ -28,10 +28,10 @@ from topicnet.text.growing_arrays import Checksum, Store, Words
 from topicnet.text.phrases import JOINT, Joiner, find_phrases
 from topicnet.text.readers.documents import Documents
 from topicnet.text.status import RepeatedTexts, free_row_ids, status_of
-from topicnet.text.token_counts import count_tokens, only, starts_of
+from topicnet.text.token_counts import count_tokens, only, passage_lengths, starts_of
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import Tokenization, Tokenized, text_hashes, tokenize_locally
-from topicnet.text.vocabulary import Pruning
+from topicnet.text.vocabulary import SMALL_CORPUS, Pruning
 
 EXCERPT_CHARACTERS = 120
 EXCERPT_DOCS = 200_000  # of a larger corpus, those of the first documents would be all
@@ -105,6 +105,7 @@ class Counting:
         self.n_stop_words = 0  # occurrences of stop words, which are dropped
         self.lengths: list[NDArray[np.int64]] = []  # of the batches' documents, in the tokens spilled
         self.document_frequency = np.zeros(0, dtype=np.int64)
+        self.n_filled = 0  # documents that hold words, or passages
         self.ids: list[pl.Series] = []
         self.numbered: list[NDArray[np.bool_]] = []  # which of the ids are row numbers
         self.blank: list[NDArray[np.bool_]] = []
@@ -219,6 +220,7 @@ class Counting:
         listed = self.words.listed()
         if self.finds_phrases:
             tokens, listed = self._with_phrases(tokens, listed)
+        self._count_passages(tokens)
         chosen = self._choose(listed[len(self.first) :], self.options.pruning)
         if self.min_tokens:
             chosen = self._without_short(tokens, chosen, len(listed))
@@ -243,6 +245,19 @@ class Counting:
         spill.discard()
         if self.finds_phrases and self.folder is not None:
             (self.folder / "joined.npy").unlink()
+
+    def _count_passages(self, tokens: NDArray[np.int32]) -> None:
+        """Count document frequencies over passages, where a few long documents are to be cut into them."""
+        self.n_filled = sum(int((lengths > 0).sum()) for lengths in self.lengths)
+        size = self.options.pruning.passages
+        if size is None or self.n_filled >= SMALL_CORPUS or self.every_word:
+            return
+        self.document_frequency = np.zeros(0, dtype=np.int64)
+        self.n_filled = 0
+        for codes, lengths in self._batches(tokens):
+            _, _, lengths_of_passages = passage_lengths(lengths, size)
+            self._add_frequencies(np.asarray(codes), lengths_of_passages)
+            self.n_filled += int((lengths_of_passages > 0).sum())
 
     def _is_short(self, lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Documents with counted tokens, but too few, of a batch with these numbers of them."""
@@ -312,8 +327,7 @@ class Counting:
                     f" {self.n_stop_words:,} stop words were left out: check the file, --text-column, --lang and"
                     " --stop-words"
                 )
-            n_filled = sum(int((lengths > 0).sum()) for lengths in self.lengths)
-            chosen = pruning.keep(words, frequency, n_filled, n_stop_words=self.n_stop_words)
+            chosen = pruning.keep(words, frequency, self.n_filled, n_stop_words=self.n_stop_words)
         self.vocabulary = words.gather(chosen).to_list()
         return chosen
 

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from topicnet.errors import InputError
 from topicnet.text.corpus import Corpus
-from topicnet.text.token_counts import count_tokens, token_blocks
+from topicnet.text.token_counts import count_tokens, passage_lengths, token_blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +59,7 @@ def in_passages(corpus: Corpus, size: int) -> Passages:
     """
     if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
         raise InputError(f"passages of {size!r} words asked for, expected a whole number from 1, such as 100")
-    lengths = corpus.lengths  # (D,)
-    pieces = np.maximum(1, (2 * lengths + size) // (2 * size))  # (D,) L / size, halves rounded up
-    document = np.repeat(np.arange(corpus.n_docs), pieces)  # (P,)
-    number = np.arange(len(document)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    begins = number * lengths[document] // pieces[document]
-    n_tokens = (number + 1) * lengths[document] // pieces[document] - begins
+    document, number, n_tokens = passage_lengths(corpus.lengths, size)  # (P,) each
     parts = [count_tokens(corpus.tokens[:0], n_tokens[:0], corpus.vocab_size)]  # with no passage, that of none
     for rows, tokens in token_blocks(corpus.tokens, n_tokens):
         parts.append(count_tokens(tokens, n_tokens[rows], corpus.vocab_size))

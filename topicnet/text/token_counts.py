@@ -43,3 +43,17 @@ def count_tokens(
     counts = csr_matrix((ones, tokens, starts_of(lengths)), shape=(len(lengths), n_words), copy=True)
     counts.sum_duplicates()
     return counts
+
+
+def passage_lengths(
+    lengths: NDArray[np.int64], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Cut documents of these lengths into passages of about `size` tokens: document, number from 0 and length of each.
+
+    A document of L tokens gives L / size passages, halves rounded up, and at least one.
+    """
+    pieces = np.maximum(1, (2 * lengths + size) // (2 * size))  # (D,)
+    document = np.repeat(np.arange(len(lengths)), pieces)  # (P,)
+    number = np.arange(len(document)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    begins = number * lengths[document] // pieces[document]
+    return document, number, (number + 1) * lengths[document] // pieces[document] - begins

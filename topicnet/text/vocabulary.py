@@ -26,11 +26,14 @@ class Pruning:
         0.5; a corpus below 20 documents keeps every word.
     max_vocab : int
         At most this many words, the most frequent by document frequency.
+    passages : int, optional
+        Words of the passages that documents are cut into; a corpus below 20 documents counts them as its documents.
     """
 
     min_df: int | float | None = None
     max_df: int | float | None = None
     max_vocab: int = 20_000
+    passages: int | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("min_df", self.min_df), ("max_df", self.max_df)):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from topicnet.storage.config_file import read_config_file
+from topicnet.text.readers.documents import MAX_DOCUMENT_SIZE
 
 
 class FitConfig(BaseModel):
@@ -55,6 +56,8 @@ class FitConfig(BaseModel):
     missing: str | list[str] | None = None
     drop_duplicates: bool = False
     min_tokens: int = Field(default=0, ge=0)
+    unit: Literal["line", "paragraph", "file"] | None = None
+    max_document_size: int = Field(default=MAX_DOCUMENT_SIZE, ge=1)
     min_df: int | float | None = None
     max_df: int | float | None = None
     max_vocab: int = Field(default=20_000, ge=1)

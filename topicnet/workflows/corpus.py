@@ -96,8 +96,9 @@ class TextFiles(_Source):
         """Raise CorpusError for a path where there is nothing, or options by which nothing can be read."""
         check_options(self.options)
         if self.given != "-":
-            for source in named_sources(self.given):
-                check_there(Path(source))
+            sources = named_sources(self.given)
+            for source in sources:
+                check_there(Path(source), sources)
 
     def documents(self, log: ReadingLog) -> Iterator[Documents]:
         """Read the documents in batches; `log` notes what is found on the way.

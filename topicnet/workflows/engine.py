@@ -16,6 +16,7 @@ from topicnet.runtime.reporter import Reporter
 from topicnet.text.corpus import Corpus
 from topicnet.text.passages import in_passages
 from topicnet.text.status import OK
+from topicnet.text.token_counts import passage_lengths
 from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
 from topicnet.training.progress import Progress
 from topicnet.workflows.bundle import check_reading_order
@@ -76,12 +77,18 @@ def resolve_model(config: FitConfig) -> ModelPlan:
     return plan
 
 
-def check_size(corpus: Corpus, n_topics: int) -> None:
-    """Raise InputError unless the corpus can be fitted with this many topics."""
+def check_size(corpus: Corpus, n_topics: int, passages: int | None = None) -> None:
+    """Raise InputError unless the corpus, or its passages of this many words, can be fitted with this many topics."""
     n_filled = int((corpus.status == OK).sum())
-    if n_filled < 2:
+    if passages is not None and int((passage_lengths(corpus.lengths, passages)[2] > 0).sum()) < 2:
         raise CorpusError(
-            f"{n_filled} of {corpus.n_docs} documents hold a known word, expected 2 or more: give more documents"
+            f"{corpus.n_docs} document(s) give less than 2 passages of {passages} words, expected 2 or more: lower"
+            " --passages, or give more text"
+        )
+    if passages is None and n_filled < 2:
+        raise CorpusError(
+            f"{n_filled} of {corpus.n_docs} documents hold a known word, expected 2 or more: give more documents,"
+            " or cut long ones with --passages"
         )
     if n_topics > corpus.vocab_size:
         raise InputError(

@@ -195,7 +195,7 @@ def fit(
     job = FitJob(request, plan, config.seeds, config.keep_corpus, config.model_dump())
     corpus = texts if isinstance(texts, Corpus) else read_corpus(request, reporter)
     check_columns(request.columns, corpus.metadata.columns, "the table has")
-    check_size(corpus, n_topics)
+    check_size(corpus, n_topics, passages)
     return fit_job(job, corpus, None if checkpoints is None else Path(checkpoints), reporter)
 
 
@@ -236,7 +236,7 @@ def _fit_within(job: FitJob, unfinished: Unfinished, folder: Path, reporter: Rep
     with _place_for_counts(folder, job.keep_corpus) as place:
         with atomic.disk_errors(target):
             corpus = read_corpus(job.corpus, reporter, Counting(place, tokenization=engine.tokenization))
-        check_size(corpus, job.model.n_topics)
+        check_size(corpus, job.model.n_topics, job.model.passages)
         unfinished.check_met(met(corpus))
         if job.model.passages is not None:
             check_reading_order(corpus, f"passages of {job.model.passages} words")
@@ -289,7 +289,7 @@ def fit_corpus(job: FitJob, corpus: Corpus, checkpoints: Path | None, reporter: 
     bundle = Bundle(job.model.name, model, corpus.vocabulary, corpus.source["options"] | passages)
     theta = bundle.theta(corpus)
     words = top_words(model.components_, max(COHERENCE_WORDS, DIVERSITY_WORDS))
-    coherence = topic_coherence(words[:, :COHERENCE_WORDS], corpus)
+    coherence = topic_coherence(words[:, :COHERENCE_WORDS], corpus, job.model.passages)
     status = "interrupted" if interrupted else "complete"
     return Run(
         bundle=bundle,

@@ -62,7 +62,7 @@ def follow_fit(job: FitJob) -> tuple[bool, bool]:
     interrupted = fit_for_use = False
     with TemporaryDirectory(prefix="topicnet.counts.") as place:
         corpus = read_corpus(job.corpus, reporter, Counting(Path(place)))
-        check_size(corpus, job.model.n_topics)
+        check_size(corpus, job.model.n_topics, job.model.passages)
         with deferred_interrupt():
             for number in range(job.seeds):
                 plan = job.model.with_seed(number)

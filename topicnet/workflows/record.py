@@ -18,7 +18,9 @@ from topicnet.storage import formats
 from topicnet.storage.mapped import update_digest
 from topicnet.storage.run_folder import environment
 from topicnet.text.corpus import Corpus
+from topicnet.text.passages import in_passages
 from topicnet.text.status import STATUSES
+from topicnet.text.vocabulary import SMALL_CORPUS
 from topicnet.workflows.scores import CONVENTIONS
 
 LARGEST_EXPONENT = 700.0
@@ -30,10 +32,12 @@ ON_VALIDATION = (
 )
 
 
-def topic_coherence(words: NDArray[np.intp], corpus: Corpus) -> NDArray[np.float64]:
-    """NPMI of each topic on the corpus; NaN where a topic has a single word."""
+def topic_coherence(words: NDArray[np.intp], corpus: Corpus, passages: int | None = None) -> NDArray[np.float64]:
+    """NPMI of each topic on the corpus, or on the passages of a few documents; NaN where a topic has a single word."""
     if words.shape[1] < 2:
         return np.full(len(words), math.nan)
+    if passages is not None and corpus.n_docs < SMALL_CORPUS:
+        return npmi(words, in_passages(corpus, passages).counts)
     return npmi(words, corpus.counts)
 
 

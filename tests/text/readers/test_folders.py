@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import zipfile
+from pathlib import Path
 
 import polars as pl
 import pytest
 
-from tests.support.readers import numbers, read, refusal, write
+from tests.support.readers import notices, numbers, read, refusal, write
 from topicnet.errors import CorpusError
 from topicnet.text.readers.documents import Documents, SkippedRows
-from topicnet.text.readers.folders import split_ending
-from topicnet.text.readers.read import read_documents
+from topicnet.text.readers.folders import named_sources, split_ending
+from topicnet.text.readers.read import read_documents, source_name
 
 
 @pytest.mark.parametrize(
@@ -21,7 +24,9 @@ from topicnet.text.readers.read import read_documents
         ("a.b.ndjson.zst", ("a.b", "jsonl")),
         ("a.parquet", ("a", "parquet")),
         ("a.parquet.gz", ("a.parquet.gz", "")),
-        ("a.csv.bz2", ("a.csv.bz2", "")),
+        ("a.csv.bz2", ("a", "csv")),
+        ("a.JSON.xz", ("a", "jsonl")),
+        ("a.csv.lz4", ("a.csv.lz4", "")),
         ("gz", ("gz", "")),
     ],
 )
@@ -89,11 +94,13 @@ def test_a_pattern_is_its_files_in_sorted_order(tmp_path, monkeypatch):
     (tmp_path / "folder.txt").mkdir()
     for name in ("b.txt", "a.txt", "x/c.txt", "x/y/d.txt", "e.csv"):
         write(tmp_path / name, f"text of\n{name}\n")
-    assert read(f"{tmp_path}/*.txt").texts[1::2] == ["a.txt", "b.txt"]
-    assert read(tmp_path / "**" / "*.txt").texts[1::2] == ["a.txt", "b.txt", "x/c.txt", "x/y/d.txt"]
-    assert read([f"{tmp_path}/[b].txt", f"{tmp_path}/?.txt"]).texts[1::2] == ["b.txt", "a.txt", "b.txt"]
+    assert read(f"{tmp_path}/*.txt").ids == ["a.txt", "b.txt"]
+    assert read(f"{tmp_path}/*.txt", unit="line").texts[1::2] == ["a.txt", "b.txt"]
+    assert read(tmp_path / "**" / "*.txt").ids == ["a.txt", "b.txt", "x/c.txt", "x/y/d.txt"]
+    assert read([f"{tmp_path}/[b].txt", f"{tmp_path}/?.txt"]).ids == ["b.txt", "a.txt", "b.txt"]
     monkeypatch.chdir(tmp_path)
-    assert read("*.txt").ids == numbers(4)
+    assert read("*.txt", unit="line").ids == numbers(4)
+    assert read("*.txt") == Documents(["a.txt", "b.txt"], ["text of\na.txt\n", "text of\nb.txt\n"], [{}, {}])
 
 
 def test_a_name_that_is_a_file_is_no_pattern(tmp_path):
@@ -123,3 +130,204 @@ def test_a_pattern_through_a_folder_that_may_not_be_read_is_refused(tmp_path, mo
     monkeypatch.setattr(os.path, "isfile", denied)
     write(tmp_path / "a.txt", "")
     assert f"cannot read {tmp_path}/*.txt: Permission denied" in refusal(f"{tmp_path}/*.txt")
+
+
+# --- what is passed over, joined, refused ---
+
+
+def test_hidden_files_and_those_of_systems_are_passed_over(tmp_path):
+    for name in (
+        "a.txt",
+        "._a.txt",
+        ".DS_Store",
+        "Thumbs.db",
+        "__MACOSX/._a.txt",
+        ".git/b.txt",
+        "~$c.csv",
+        "info.json",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write(tmp_path / name, b"\0 binary" if name != "a.txt" else b"one")
+    assert read(tmp_path).ids == ["a.txt"]
+    passed_over, records = notices(tmp_path)
+    assert passed_over == f"passed over 4 hidden files in {tmp_path}, such as ._a.txt"
+    assert records == f"passed over 1 file in {tmp_path}, such as info.json: name them to read them"
+
+
+def test_json_files_are_read_where_there_are_no_others(tmp_path):
+    write(tmp_path / "a.json", '{"text": "one"}\n')
+    assert read(tmp_path).texts == read(tmp_path / "a.json").texts == ["one"]
+
+
+METADATA = {
+    "metadata.csv": "file,year,place\na.txt,1999,Rome\nx/b.txt,2000,Oslo\n",
+    "index.tsv": "year\tdoc_id\tplace\n2000\tb\tOslo\n1999\ta\tRome\n",
+    "meta.csv": "place;year;Dokument\nRome;1999;a\nOslo;2000;x/b\n",
+}
+
+
+@pytest.mark.parametrize("name", METADATA)
+def test_a_table_of_file_names_gives_columns_to_the_texts(tmp_path, name):
+    (tmp_path / "x").mkdir()
+    write(tmp_path / "a.txt", "one")
+    write(tmp_path / "x" / "b.txt", "two")
+    write(tmp_path / name, METADATA[name])
+    docs = read(tmp_path)
+    assert (docs.ids, docs.texts) == (["a.txt", "x/b.txt"], ["one", "two"])
+    assert docs.metadata == [
+        {"folder": "", "year": "1999", "place": "Rome"},
+        {"folder": "x", "year": "2000", "place": "Oslo"},
+    ]
+    assert len(notices(tmp_path)) == 1
+
+
+def test_rows_without_a_file_and_files_without_a_row_are_noted(tmp_path):
+    for name in ("a.txt", "b.txt", "c.txt"):
+        write(tmp_path / name, name)
+    table = write(tmp_path / "metadata.csv", "filename,year\nb.txt,1999\nz.txt,1\ny.txt,2\n")
+    assert read(tmp_path).metadata == [{"year": None}, {"year": "1999"}, {"year": None}]
+    assert notices(tmp_path)[1:] == [
+        f"2 row(s) of {table} name no text file, such as 'z.txt': left out",
+        f"2 text file(s) have no row in {table}, such as a.txt: blank columns",
+    ]
+    write(table, "filename,year\nq,1999\n")
+    assert f"{table} names none of the 3 text files beside it, expected a column of file names" in refusal(tmp_path)
+    write(table, "filename,year\na.txt,1999\nb.txt,1,2\n")
+    assert f"row 3 of {table} has 3 field(s), expected 2 as in the header" in refusal(tmp_path)
+
+
+def test_files_without_an_ending_are_read_as_text_or_refused(tmp_path):
+    (tmp_path / "alt.atheism").mkdir()
+    write(tmp_path / "alt.atheism" / "49960", "one\n\ntwo")
+    write(tmp_path / "alt.atheism" / "51060.7", "no")
+    assert read(tmp_path).ids == ["alt.atheism/49960"]
+    assert "have no ending, such as alt.atheism/49960: read as text" in notices(tmp_path)[0]
+    path = write(tmp_path / "notes", "one\ntwo\n")
+    assert read(path).texts == ["one", "two"]
+    assert notices(path) == [f"{path} has no ending: read as text; for another format give --format"]
+    message = refusal(write(path, b"\x7fELF\0\1"))
+    assert message.startswith(f"{path} has no ending and is no text")
+    assert message.endswith("name its format with --format")
+
+
+# --- archives ---
+
+
+def zipped(path: Path, members: dict[str, str]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_an_archive_is_read_as_the_folder_it_was_made_of(tmp_path):
+    files = {"a.txt": "one", "x/b.txt": "two", "metadata.csv": "file,year\na,1999\nb,2000\n"}
+    folder = tmp_path / "posts"
+    (folder / "x").mkdir(parents=True)
+    for name, content in files.items():
+        write(folder / name, content)
+    plain = zipped(tmp_path / "plain.zip", files | {"__MACOSX/._a.txt": "\0", ".DS_Store": "\0"})
+    nested = zipped(tmp_path / "nested.ZIP", {f"posts/{name}": content for name, content in files.items()})
+    assert read(plain) == read(nested) == read(folder)
+    assert read(nested, unit="line").metadata == read(folder, unit="line").metadata
+    assert source_name(plain) == "plain"
+
+
+def test_tables_in_an_archive_are_one_corpus(tmp_path):
+    members = {"b.jsonl": '{"text": "two"}\n', "a.csv": "text,n\none,1\n", "../../up.csv": "text\nup\n"}
+    assert read(zipped(tmp_path / "a.zip", members)).texts == ["one", "two"]
+    assert not (tmp_path.parent.parent / "up.csv").exists()
+    assert "cannot be read within .zip" in refusal(zipped(tmp_path / "b.zip", {"a.parquet": "PAR1"}))
+
+
+def test_damaged_and_locked_archives_are_refused(tmp_path):
+    path = zipped(tmp_path / "a.zip", {"a.txt": "one two three " * 50, "b.txt": "four"})
+    sound = path.read_bytes()
+    path.write_bytes(sound[:-30])
+    assert f"{path} is a damaged or cut-off zip file" in refusal(path)
+    path.write_bytes(sound[:40] + b"\xff" * 5 + sound[45:])
+    assert f"{path}/a.txt is a damaged or cut-off zip file" in refusal(path)
+    locked = bytearray(sound)
+    place = sound.index(b"PK\x01\x02")
+    locked[place + 8] |= 1
+    path.write_bytes(bytes(locked))
+    assert f"{path} is locked with a password (a.txt)" in refusal(path)
+
+
+def test_an_archive_that_unfolds_to_a_huge_document_is_refused(tmp_path):
+    path = zipped(tmp_path / "a.zip", {"a.txt": "x" * 3_000_000})
+    assert path.stat().st_size < 10_000
+    assert f"{path}/a.txt has more than 1,000,000 characters" in refusal(path, max_document_size=1_000_000)
+
+
+# --- pipes, loops, depths ---
+
+
+def test_pipes_and_devices_are_refused_without_opening_them(tmp_path):
+    os.mkfifo(tmp_path / "a.txt")
+    for source in (tmp_path / "a.txt", tmp_path, [tmp_path / "a.txt"]):
+        assert f"{tmp_path / 'a.txt'} is a named pipe, expected a file" in refusal(source)
+    assert "/dev/zero is a device, expected a file" in refusal("/dev/zero")
+
+
+def test_the_pipes_of_the_shell_are_read(tmp_path):
+    reader, writer = os.pipe()
+    os.write(writer, b"one\ntwo\n")
+    os.close(writer)
+    assert read(f"/dev/fd/{reader}").texts == ["one", "two"]
+    os.close(reader)
+
+
+def test_linked_folders_are_not_entered(tmp_path):
+    write(tmp_path / "a.txt", "one")
+    for number in range(6):
+        os.symlink(tmp_path, tmp_path / f"loop{number}")
+    assert read(tmp_path).ids == read(f"{tmp_path}/**/*.txt").ids == ["a.txt"]
+    assert f"{tmp_path} has linked folders, which are not entered, such as loop0" in notices(tmp_path)
+
+
+def test_a_deep_folder_is_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1200):
+        os.mkdir("d")
+        os.chdir("d")
+    Path("a.txt").write_text("deep")
+    here = os.getcwd()
+    monkeypatch.chdir(tmp_path)
+    assert read(tmp_path).texts == read(f"{tmp_path}/**/*.txt").texts == ["deep"]
+    os.chdir(here)
+    os.unlink("a.txt")
+    for _ in range(1200):  # deeper than pytest can clear away
+        os.chdir("..")
+        os.rmdir("d")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("**", ["a.txt", "x/b.txt", "x/y/b.txt", "x/y/c.md"]),
+        ("**/b.txt", ["x/b.txt", "x/y/b.txt"]),
+        ("x/**/y/*", ["x/y/b.txt", "x/y/c.md"]),
+        ("*/**/[bc].*", ["x/b.txt", "x/y/b.txt", "x/y/c.md"]),
+        ("**/.h/*", [".h/d.txt"]),
+    ],
+)
+def test_patterns_match_below(tmp_path, pattern, names):
+    for name in ("a.txt", "x/b.txt", "x/y/b.txt", "x/y/c.md", ".h/d.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path / name, name)
+    found = named_sources(f"{tmp_path}/{pattern}")
+    assert [Path(one).relative_to(tmp_path).as_posix() for one in found] == names
+    assert names == sorted(p for p in glob.glob(pattern, root_dir=tmp_path, recursive=True) if (tmp_path / p).is_file())
+
+
+@pytest.mark.parametrize("address", ["https://example.org/a.csv", "http://x.y/?q=*", "www.x.org/a", "s3://b/k"])
+def test_nothing_is_downloaded(address):
+    assert "is a web address, expected a file: nothing is downloaded. Fetch the file and name it" in refusal(address)
+
+
+@pytest.mark.parametrize("column", ["answer", "Full text", "Q1"])
+def test_a_column_in_place_of_a_file_is_hinted_at(tmp_path, column):
+    table = write(tmp_path / "survey.csv", "answer\none\n")
+    assert f"give --text-column '{column}'" in refusal([table, column])
+    assert "Check the path" in refusal([table, "other.csv"])

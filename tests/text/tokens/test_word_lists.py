@@ -1,5 +1,6 @@
 """Word lists: what is a word in the file is a word in the list, and what cannot be one is told in one line."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -73,4 +74,24 @@ def test_a_line_that_is_no_word_is_named(folder: Path) -> None:
 def test_a_file_that_cannot_be_read_is_refused(folder: Path) -> None:
     assert "cannot read the stop words" in refused(folder / "nowhere.txt")
     assert "cannot read the stop words" in refused(folder)
-    assert "are not UTF-8: expected a text file of words" in refused(written(folder, b"\xff\xfe\x00caf\xe9"))
+    assert "are not UTF-16: expected a text file of words" in refused(written(folder, b"\xff\xfe\x00caf\xe9"))
+    assert "are not UTF-8 but look like cp1252" in refused(written(folder, "déjà\nêtre\noù".encode("cp1252")))
+    assert "are not UTF-8 but look like cp1251" in refused(written(folder, "или\nэто\nчто\nон".encode("cp1251")))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_is_followed(folder: Path, encoding: str) -> None:
+    assert read_words(written(folder, "où\nthe of\n".encode(encoding)), "stop words") == ["où", "the", "of"]
+
+
+@pytest.mark.parametrize("given", ["the,of", "the, of", "the of and"])
+def test_words_in_place_of_a_file_are_explained(given: str) -> None:
+    with pytest.raises(InputError, match="the stop words are read from a file; write the words into one, one a line"):
+        read_words(given, "stop words")
+
+
+def test_a_pipe_or_a_device_is_no_list(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "words")
+    assert "is a named pipe, expected a file" in refused(tmp_path / "words")
+    with pytest.raises(InputError, match="is a device, expected a file"):
+        read_words("/dev/zero", "stop words")

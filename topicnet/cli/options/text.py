@@ -11,9 +11,9 @@ from topicnet.cli.options.shared import Overwrite, Quiet, TopOption, flag, group
 from topicnet.models.registry import REGISTRY, extra_units
 
 CORPUS_HELP = (
-    "A .txt (a document a line), .csv, .tsv, .jsonl, .parquet, .xlsx, .ods, .db, .sqlite, .duckdb, .ris or .mallet file"
-    " (text also as .gz or .zst), .pdf or .docx files (a document each),"
-    " several files or a glob in quotes, a folder of them, counts"
+    "A .txt (a document a line), .csv, .tsv, .jsonl, .json, .parquet, .xlsx, .ods, .db, .sqlite, .duckdb, .ris or"
+    " .mallet file (text also as .gz, .zst, .bz2, .xz), .pdf or .docx files (a document each), several files or a glob"
+    " in quotes, a folder or .zip of them (a document a .txt file), counts"
     " (of `topicnet prepare`, .ldac, .mm, .npz, an OCTIS folder),"
     " - for standard input, or a name from `topicnet corpora`."
 )
@@ -49,6 +49,8 @@ READING = group(
         "escape": word("Character that escapes a quote in a .csv or .tsv, such as backslash.  [default: none]"),
         "skip_rows": integer("Lines of a .csv or .tsv, or rows of a sheet, before its header.  [default: 0]"),
         "header_row": integer("Line of a .csv or .tsv, or row of a sheet, with the column names; 0: none has them."),
+        "unit": word("Document of a .txt file: line, paragraph or file.  [default: line; of several files, file]"),
+        "max_document_size": integer("Most characters of a document.  [default: 256000000]"),
     },
 )
 COLUMNS = group(

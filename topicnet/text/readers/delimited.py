@@ -121,7 +121,7 @@ class _Layout:
 
 def csv_rows(file: File, columns: Columns) -> Iterator[Row]:
     """Rows of a CSV file, cut at the delimiter that its first line names, or under which its header has the text."""
-    lines = _Lines(file.lines(ends=True))
+    lines = _Lines(file)
     return _table(file, lines, columns, lambda declared: _find_dialect(file, lines, columns, declared))
 
 
@@ -130,7 +130,7 @@ def tsv_rows(file: File, columns: Columns) -> Iterator[Row]:
     delimiter, quote, escape = file.options.characters
     unquotes = file.options.quote is None and escape is None
     dialect = _Dialect(delimiter or "\t", quote, escape, unquotes=unquotes)
-    return _table(file, _Lines(file.lines(ends=True)), columns, lambda _: dialect)
+    return _table(file, _Lines(file), columns, lambda _: dialect)
 
 
 class _Lines:
@@ -139,9 +139,9 @@ class _Lines:
     An iterator of the lines of one record: it ends where the record has grown beyond `reach`, until `begin`.
     """
 
-    def __init__(self, lines: Iterator[str]) -> None:
-        csv.field_size_limit(_FIELD_LIMIT)
-        self._lines = lines
+    def __init__(self, file: File) -> None:
+        csv.field_size_limit(min(_FIELD_LIMIT, file.options.max_document_size))
+        self._lines = file.lines(ends=True)
         self._back: deque[str] = deque()
         self._size = 0
         self.number = 0  # of the last line taken, from 1
@@ -547,6 +547,8 @@ def _bare(line: str) -> str:
 
 
 def _malformed(file: File, line: int, error: csv.Error) -> str:
+    if "larger than field limit" in str(error):
+        return str(file.too_long(f"a cell of the row on {file.at(line)}"))
     return (
         f"{file.at(line)} is not well-formed ({shown(str(error))}). Quote fields that hold the delimiter, a quote or a"
         ' newline, and write a quote inside them as ""; where a backslash stands before it, give --escape backslash,'

@@ -17,6 +17,7 @@ Row = tuple[str, str, dict[str, Value]]  # id ("" where the source has none), te
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MOST_CHARACTERS = 300  # of a column's name: a question of a survey is one
 _MAX_MARKERS = 3  # of a missing value, named in the notice that counts them
+MAX_DOCUMENT_SIZE = 256_000_000  # characters
 _MAX_LISTED = 20  # columns, or skipped rows, named one by one
 _UNSEEN = str.maketrans("", "", "\ufeff\u200b")  # characters of no width that exports leave around names
 _CHARACTERS = {
@@ -168,7 +169,8 @@ class ReadingOptions:
     id_column : str, optional
         Column that holds the ids; by default ``id`` where there is one, else documents are numbered from 1.
     encoding : str
-        Any text encoding Python knows. A byte order mark at the start of a file is dropped.
+        Any text encoding Python knows. A byte order mark at the start of a file is dropped; where the encoding is
+        UTF-8, a mark of UTF-16 or UTF-32 is followed.
     file_format : str, optional
         One of `FORMATS` of `topicnet.text.readers.read`, whatever the ending; by default the ending decides.
     skip_bad_rows : bool
@@ -192,6 +194,10 @@ class ReadingOptions:
     missing : tuple of str
         Markers of a missing value, as `missing_markers` resolves them. A cell that holds only a marker is empty; a file
         that is one document is never taken for a marker.
+    unit : {"line", "paragraph", "file"}, optional
+        The document of a ``.txt`` file; by default a line of a single file, and a file of several.
+    max_document_size : int
+        Most characters of a document, and of a line of a table; a longer one is refused before it fills the memory.
     """
 
     text_column: str | Sequence[str] = "text"
@@ -209,6 +215,8 @@ class ReadingOptions:
     header_row: int | None = None
     kept: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    unit: str | None = None
+    max_document_size: int = MAX_DOCUMENT_SIZE
 
     def __post_init__(self) -> None:
         text_columns(self.text_column)
@@ -294,6 +302,14 @@ def no_column(where: str, names: Iterable[str], columns: Columns, remedy: str = 
     alike = next((name for name in names if folded(name).casefold() == folded(str(column)).casefold()), None)
     named = f"Name one with {option}" + ("" if alike is None else f", such as {alike!r}")
     return CorpusError(f"no column {column!r} in {where}; it has: {listed}{more}. {remedy or named}")
+
+
+def too_long(where: str, most: int) -> CorpusError:
+    """The error about a document or line that is longer than allowed."""
+    return CorpusError(
+        f"{shown(where)} has more than {most:,} characters, the most a document may have. Check that it is text, or"
+        " raise --max-document-size"
+    )
 
 
 def two_columns(where: str, name: str) -> CorpusError:

@@ -1,32 +1,78 @@
-"""From what a user names (files, folders, patterns) to the files to read, in order."""
+"""From what a user names (files, folders, archives, patterns) to the files to read, in order."""
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path, PurePath
+from typing import IO
 
 from topicnet.errors import CorpusError
-from topicnet.text.readers.documents import LONE_SURROGATE, Columns, ReadingLog, ReadingOptions, Row, shown
+from topicnet.text.readers.compression import COMPRESSIONS
+from topicnet.text.readers.documents import LONE_SURROGATE, Columns, ReadingLog, ReadingOptions, Row, Value, shown
+from topicnet.text.readers.encodings import marked_encoding
 from topicnet.text.readers.limits import regular_file
 from topicnet.text.readers.office import OFFICE, Scans, office_text
-from topicnet.text.readers.open_text import COMPRESSIONS, File, reading
+from topicnet.text.readers.open_text import File, reading
+from topicnet.text.readers.units import file_rows
 
 ENDINGS = {
-    ".txt": "txt", ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".mallet": "mallet",
-    ".parquet": "parquet", ".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "xls", ".xlsb": "xlsb", ".ods": "ods",
-    ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".duckdb": "duckdb", ".ris": "ris", ".nbib": "pubmed",
-    ".pdf": "pdf", ".docx": "docx", ".json": "jsonl",
+    ".txt": "txt", ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
+    ".mallet": "mallet", ".ris": "ris", ".nbib": "pubmed", ".parquet": "parquet",
+    ".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "xls", ".xlsb": "xlsb", ".ods": "ods",
+    ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".duckdb": "duckdb", ".pdf": "pdf", ".docx": "docx",
 }  # fmt: skip
-_TYPED = ("parquet", "xlsx", "xls", "xlsb", "ods", "sqlite", "duckdb", *OFFICE)  # compressed inside
+ARCHIVE = ".zip"
 DOCUMENTS = ("txt", *OFFICE)  # formats whose files are a document each in a folder
-_COMPRESSED = ", ".join(ending for ending, kind in ENDINGS.items() if kind not in _TYPED)
+TYPED = ("parquet", "xlsx", "xls", "xlsb", "ods", "sqlite", "duckdb", *OFFICE)  # read from a file of their own
+_PACKABLE = [ending for ending, kind in ENDINGS.items() if kind not in TYPED]
+_WHOLE = [ending for ending, kind in ENDINGS.items() if kind in TYPED]
 KNOWN = (
-    f"{_COMPRESSED} (each also with .gz or .zst), {', '.join(one for one in ENDINGS if ENDINGS[one] in _TYPED)},"
-    " a folder of .txt, .pdf and .docx files or of tables, "
-    "a pattern such as *.csv, or - for standard input"
+    f"{', '.join(_PACKABLE)} (each also with {', '.join(list(COMPRESSIONS)[:-1])} or {list(COMPRESSIONS)[-1]}),"
+    f" {', '.join(_WHOLE)}, a folder or {ARCHIVE} of .txt, .pdf and .docx files or of tables, a pattern such as *.csv,"
+    " or - for standard input"
 )
+_OF_SYSTEMS = ("__MACOSX", "Thumbs.db", "desktop.ini")
+_STREAMS = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")  # what the shell hands over
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,9}://|www\.[a-z0-9-]+\.", re.IGNORECASE)
+_SNIFFED, _SNIFFED_BYTES = 5, 1 << 13  # files, and of each
+_KINDS = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file of a folder, or a member of an archive.
+
+    Attributes
+    ----------
+    relative : str
+        Its path in the folder, with slashes.
+    path : Path
+    file_format : str
+        By its ending; "" for an unknown one.
+    opener : callable, optional
+        Opens a member of an archive.
+    """
+
+    relative: str
+    path: Path
+    file_format: str
+    opener: Callable[[], IO[bytes]] | None = None
+
+    @property
+    def name(self) -> str:
+        """Its relative path as an id."""
+        return LONE_SURROGATE.sub("\ufffd", self.relative)
+
+    def file(self, options: ReadingOptions, log: ReadingLog) -> File:
+        """It, to be read."""
+        return File(self.path, options, log, self.opener)
 
 
 def split_ending(name: str) -> tuple[str, str]:
@@ -35,9 +81,17 @@ def split_ending(name: str) -> tuple[str, str]:
     compression = next((ending for ending in COMPRESSIONS if lower.endswith(ending)), "")
     plain = name[: len(name) - len(compression)]
     for ending, file_format in ENDINGS.items():
-        if plain.lower().endswith(ending) and not (compression and file_format in _TYPED):
+        if plain.lower().endswith(ending) and not (compression and file_format in TYPED):
             return plain[: -len(ending)], file_format
     return name, ""
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a path has the ending of an archive."""
+    return path.suffix.lower() == ARCHIVE
+
+
+# --- sources and patterns ---
 
 
 def named_sources(source: str | Path | Sequence[str | Path]) -> list[str | Path]:
@@ -46,102 +100,303 @@ def named_sources(source: str | Path | Sequence[str | Path]) -> list[str | Path]
     Raises
     ------
     CorpusError
-        No source at all, or a pattern that matches no file.
+        No source at all, a web address, or a pattern that matches no file.
     """
     given = [source] if isinstance(source, str | os.PathLike) else list(source)
     if not given:
         raise CorpusError("no source was given, expected at least one file, folder or pattern. Name one")
-    return [path for one in given for path in (_matches(str(one)) if _is_pattern(one) else [one])]
+    for one in given:
+        if isinstance(one, str) and _ADDRESS.match(one) and not os.path.lexists(one):
+            raise CorpusError(
+                f"{shown(one)} is a web address, expected a file: nothing is downloaded. Fetch the file and name it"
+            )
+    return [path for one in given for path in (_matches(str(one)) if is_pattern(one) else [one])]
 
 
-def _is_pattern(source: str | Path) -> bool:
+def root_of_texts(source: str | Path | Sequence[str | Path], named: Sequence[str | Path]) -> Path | None:
+    """The folder that ids of text files are relative to, where each of these is a document: of several, or a pattern.
+
+    A single file that was named itself has None: its lines are documents.
+    """
+    given = [source] if isinstance(source, str | os.PathLike) else list(source)
+    texts = texts_among(named)
+    if any(split_ending(Path(one).name)[1] not in ("", *DOCUMENTS) and os.path.isfile(one) for one in named):
+        return None  # a table among them: no folder holds both
+    has_pattern = any(is_pattern(one) for one in given)
+    n_others = sum(str(one) != "-" and os.path.isdir(one) for one in named)
+    if not texts or (len(texts) + n_others < 2 and not has_pattern):
+        return None
+    if has_pattern and len(given) == 1:
+        return _split_pattern(str(given[0]))[0]
+    return Path(os.path.commonpath([os.path.abspath(path.parent) for path in texts]))
+
+
+def texts_among(named: Sequence[str | Path]) -> list[Path]:
+    """The files among sources that are texts, or PDF or Word documents."""
+    return [Path(one) for one in named if split_ending(Path(one).name)[1] in DOCUMENTS and os.path.isfile(one)]
+
+
+def relative_to(path: Path, root: Path) -> str:
+    """The path in a folder, with slashes; the name alone of a file that is elsewhere."""
+    inside = os.path.relpath(os.path.abspath(path), os.path.abspath(root))
+    return path.name if inside.startswith("..") else PurePath(inside).as_posix()
+
+
+def is_pattern(source: str | Path) -> bool:
+    """Whether a source is a pattern: no file of this name is there, and it has a wildcard."""
     with reading(shown(str(source))):
         return glob.has_magic(str(source)) and not Path(source).exists()
 
 
 def _matches(pattern: str) -> list[str | Path]:
     with reading(shown(pattern)):
-        files = sorted(Path(match) for match in glob.iglob(pattern, recursive=True) if os.path.isfile(match))
+        found = _matches_below(pattern) if "**" in Path(pattern).parts else map(Path, glob.iglob(pattern))
+        files = sorted((path for path in found if os.path.isfile(path)), key=lambda path: path.as_posix())
     if not files:
         raise CorpusError(f"no file matches {shown(pattern)}, expected at least one. Check the pattern")
     return list(files)
 
 
-def files_of_folder(folder: Path, file_format: str | None) -> tuple[str, list[tuple[str, Path]]]:
-    """Whether a folder holds texts ("txt") or tables (""), and its files: relative posix path and path, sorted.
+def _split_pattern(pattern: str) -> tuple[Path, tuple[str, ...]]:
+    """The folder that a pattern begins in, and its parts below."""
+    parts = Path(pattern).parts
+    fixed = next((place for place, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    return Path(*parts[:fixed]), parts[fixed:]
+
+
+def _matches_below(pattern: str) -> Iterator[Path]:
+    """Files that a pattern with ``**`` matches; linked folders below it are not entered, as they may form loops."""
+    parts = Path(pattern).parts
+    first = parts.index("**")
+    matcher = re.compile(_expression(parts[first:]))
+    top = Path(*parts[:first])
+    tops = [Path(one) for one in glob.iglob(str(top))] if glob.has_magic(str(top)) else [top]
+    for folder in tops:
+        if folder.is_dir():
+            yield from (folder / one.relative for one in _walk(folder)[0] if matcher.fullmatch(one.relative))
+
+
+def _expression(parts: Sequence[str]) -> str:
+    """The regular expression of a pattern's parts; wildcards match no leading dot, as in `glob`."""
+    expression = ""
+    for place, part in enumerate(parts):
+        last = place == len(parts) - 1
+        if part != "**":
+            visible = "" if part.startswith(".") else r"(?!\.)"
+            one = fnmatch.translate(part).replace("(?s:", "(?:").removesuffix(r"\Z").replace(".*", "[^/]*")
+            expression += visible + one + ("" if last else "/")
+        elif last:
+            expression += r"(?:(?!\.)[^/]+/)*(?!\.)[^/]+"
+        elif parts[place + 1] != "**":
+            expression += r"(?:(?!\.)[^/]+/)*"
+    return expression
+
+
+# --- what is in a folder ---
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The documents of a folder or an archive: texts, or tables, and a table that may be about the texts."""
+
+    are_texts: bool
+    files: list[Found]
+    table: Found | None = None
+
+
+def contents_of_folder(folder: Path, file_format: str | None, log: ReadingLog | None = None) -> Contents:
+    """Find the files of a folder that are read, sorted; see `contents_of`."""
+    found, linked = _walk(folder)
+    if linked and log is not None:
+        log.notice(f"{shown(str(folder))} has linked folders, which are not entered, such as {shown(linked[0])}")
+    return contents_of(found, shown(str(folder)), file_format, log or ReadingLog())
+
+
+def contents_of(found: list[Found], name: str, file_format: str | None, log: ReadingLog) -> Contents:
+    """Choose the files that are read: hidden ones and those that systems leave behind are passed over.
 
     Raises
     ------
     CorpusError
         No file of a known format (or of the one given), or both texts and tables.
     """
-    found = [(relative, path, split_ending(path.name)[1]) for relative, path in _walk(folder)]
+    found = _without_hidden(found, name, log)
     if file_format is not None:
-        found = [file for file in found if file[2] == file_format]
-        if not found:
-            raise CorpusError(f"no {file_format} files in {shown(str(folder))}, expected at least one. Check --format")
-    texts = [(relative, path) for relative, path, kind in found if kind in DOCUMENTS]
-    tables = [(relative, path) for relative, path, kind in found if kind and kind not in DOCUMENTS]
-    objects = [table for table in tables if table[1].name.lower().endswith(".json")]
-    if texts or len(objects) < len(tables):  # beside other files they describe these
-        tables = [table for table in tables if table not in objects]
-    name = shown(str(folder))
+        chosen = [one for one in found if one.file_format == file_format]
+        if not chosen:
+            raise CorpusError(f"no {file_format} files in {name}, expected at least one. Check --format")
+        return Contents(file_format in DOCUMENTS, chosen)
+    texts = [one for one in found if one.file_format in DOCUMENTS]
+    tables = [one for one in found if one.file_format not in ("", *DOCUMENTS)]
+    records = [one for one in tables if split_ending(one.relative)[0] + ".json" == one.relative]
+    if texts or len(records) < len(tables):  # what describes a data set is often beside it as JSON
+        _note_passed_over(records, name, ": name them to read them", log)
+        tables = [one for one in tables if one not in records]
+    _note_passed_over([one for one in found if is_archive(one.path)], name, ": name it or unpack it to read it", log)
     if texts and tables:
-        raise CorpusError(
-            f"{name} holds {len(texts)} {texts[0][1].suffix} file(s), such as {shown(texts[0][0])}, and {len(tables)}"
-            f" table(s), such as {shown(tables[0][0])}, expected one kind. Name the files with a pattern, such as"
-            f" '{name}/*.csv', or their format with --format"
-        )
+        table = tables[0] if len(tables) == 1 and tables[0].file_format in ("csv", "tsv") else None
+        if table is None:
+            raise both_kinds(name, texts, tables)
+        return Contents(True, texts, table)
     if not texts and not tables:
+        return Contents(True, _without_ending(found, name, log))
+    return Contents(not tables, texts or tables)
+
+
+def both_kinds(name: str, texts: list[Found], tables: list[Found]) -> CorpusError:
+    """The error about a folder of texts and tables."""
+    return CorpusError(
+        f"{name} holds {len(texts)} {texts[0].path.suffix} file(s), such as {shown(texts[0].relative)}, and"
+        f" {len(tables)} table(s), such as {shown(tables[0].relative)}, expected one kind, or texts and one table with"
+        f" a column of their names. Name the files with a pattern, such as '{name}/*.csv', or their format with --format"
+    )
+
+
+def _without_hidden(found: list[Found], name: str, log: ReadingLog) -> list[Found]:
+    def is_hidden(one: Found) -> bool:
+        parts = one.relative.split("/")
+        return any(part.startswith(".") or part in _OF_SYSTEMS for part in parts) or parts[-1].startswith("~$")
+
+    hidden = [one for one in found if is_hidden(one)]
+    _note_passed_over([one for one in hidden if one.file_format], name, "", log, "hidden ")
+    return [one for one in found if not is_hidden(one)] if hidden else found
+
+
+def _note_passed_over(files: list[Found], name: str, remedy: str, log: ReadingLog, kind: str = "") -> None:
+    if files:
+        count = f"1 {kind}file" if len(files) == 1 else f"{len(files):,} {kind}files"
+        log.notice(f"passed over {count} in {name}, such as {shown(files[0].relative)}{remedy}")
+
+
+def _without_ending(found: list[Found], name: str, log: ReadingLog) -> list[Found]:
+    """Files without an ending, where there are no others and they are text."""
+    bare = [one for one in found if not PurePath(one.relative).suffix or PurePath(one.relative).name.isdigit()]
+    if not bare or not all(is_text(one.file(ReadingOptions(), log)) for one in bare[:_SNIFFED]):
         raise CorpusError(
-            f"no .txt or .txt.gz files in {name}, expected one a document, nor tables ({_COMPRESSED[6:]}, .parquet,"
-            " .xlsx), nor .pdf or .docx files. Check the folder"
+            f"no .txt or .txt.gz files in {name}, expected one a document, nor tables ({', '.join(_PACKABLE[1:])},"
+            " .parquet, .xlsx), nor .pdf or .docx files. Check the folder"
         )
-    return ("txt", texts) if texts else ("", tables)
+    log.notice(f"files in {name} have no ending, such as {shown(bare[0].relative)}: read as text, a document a file")
+    return bare
 
 
-def _walk(folder: Path) -> list[tuple[str, Path]]:
-    def fail(error: OSError) -> None:
-        raise error  # else os.walk skips a folder it may not open, and its documents are lost
-
-    paths = [Path(top, name) for top, _, names in os.walk(folder, onerror=fail) for name in names]
-    paths = [path for path in paths if not path.name.startswith("~$")]  # Word's note that a file is open
-    return sorted((path.relative_to(folder).as_posix(), path) for path in paths)
-
-
-def folder_rows(files: list[tuple[str, Path]], options: ReadingOptions, log: ReadingLog) -> Iterator[Row]:
-    """A document a file, its relative path the id; where there are sub-folders, the metadata says which it is in."""
-    has_folders = any("/" in relative for relative, _ in files)
-    scans = Scans()
-    for name, path in files:
-        file = File(path, options, log)
-        relative = LONE_SURROGATE.sub("\ufffd", name)
-        text = _document(file, options.file_format or split_ending(path.name)[1], scans)
-        if text is None:
-            continue
-        scans.note_text(text)
-        yield relative, text, {"folder": relative.rpartition("/")[0]} if has_folders else {}
-    scans.report(log)
+def is_text(file: File) -> bool:
+    """Whether the first bytes of a file look like text."""
+    try:
+        head = file.first_bytes(_SNIFFED_BYTES)
+    except CorpusError:
+        return False
+    return b"\0" not in head or marked_encoding(head) is not None
 
 
-def _document(file: File, kind: str, scans: Scans) -> str | None:
-    """The text of a file that is one document; None for one that was left out."""
-    if kind in OFFICE:
-        try:
-            text = office_text(file, kind, scans)
-        except CorpusError as error:
-            if not file.skips or isinstance(error.__cause__, ImportError | OSError):
-                raise
-            file.log.skipped.add(file.name, _reason(file, error))
-            return None
-        file.log.n_bytes += regular_file(file).stat().st_size
-        return text
-    text = "".join(file.chunks())
-    why = file.fault(text) if file.skips else None
-    if why is not None:
-        file.log.skipped.add(file.name, why)
+def _walk(folder: Path) -> tuple[list[Found], list[str]]:
+    """All files below a folder, sorted, and the linked folders, which are not entered.
+
+    Raises
+    ------
+    OSError
+        A folder cannot be listed: its documents would be lost.
+    CorpusError
+        Something of a known ending is a pipe, a socket or a device.
+    """
+    found: list[Found] = []
+    linked: list[str] = []
+    folders = [""]
+    while folders:
+        before = folders.pop()
+        with os.scandir(folder / before) as entries:
+            for entry in entries:
+                relative = before + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(relative + "/")
+                elif entry.is_dir():
+                    linked.append(relative)
+                else:
+                    file_format = split_ending(entry.name)[1]
+                    if file_format and not entry.is_file():
+                        refuse_special(folder / relative)
+                    found.append(Found(relative, folder / relative, file_format))
+    return sorted(found, key=lambda one: one.relative), sorted(linked)
+
+
+def refuse_special(path: Path) -> None:
+    """Raise CorpusError for a pipe, a socket or a device, which may never end; the shell's own pipes may be named."""
+    with reading(shown(str(path))):
+        mode = os.stat(path).st_mode if os.path.exists(path) else stat.S_IFREG
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or str(path).startswith(_STREAMS):
+        return
+    kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "a device")
+    raise CorpusError(f"{shown(str(path))} is {kind}, expected a file. Name a file, or pipe into -")
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path is one of the shell's pipes, of which nothing can be read twice."""
+    return str(path).startswith(_STREAMS) and not path.is_file()
+
+
+def unchanged(path: Path) -> Iterator[Row]:
+    """Raise CorpusError at the end of the rows of a file if it has changed since now; yields nothing."""
+    before = _state(path)
+
+    def check() -> Iterator[Row]:
+        if _state(path) != before:
+            raise CorpusError(
+                f"{shown(str(path))} has changed while it was read. Read it again when nothing writes to it"
+            )
+        yield from ()
+
+    return check()
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
         return None
-    return text
+    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev
+
+
+def folder_rows(
+    files: list[Found],
+    options: ReadingOptions,
+    log: ReadingLog,
+    metadata: dict[str, dict[str, str | None]] | None = None,
+    *,
+    scans: Scans,
+    has_folders: bool | None = None,
+) -> Iterator[Row]:
+    """A document a file, its relative path the id; where there are sub-folders, the metadata gives which it is in.
+
+    Pages without text are noted in `scans`, to be reported when all files are read.
+    """
+    if has_folders is None:
+        has_folders = any("/" in one.relative for one in files)
+    for one in files:
+        others: dict[str, Value] = {"folder": one.name.rpartition("/")[0]} if has_folders else {}
+        others |= (metadata or {}).get(one.relative, {})
+        file = one.file(options, log)
+        if (options.file_format or one.file_format) in OFFICE:
+            rows = _office_rows(file, one, others, scans)
+        else:
+            rows = file_rows(file, one.name, others)
+        for key, text, metadata_of_row in rows if one.opener is not None else chain(rows, unchanged(one.path)):
+            scans.note_text(text)
+            yield key, text, metadata_of_row
+
+
+def _office_rows(file: File, one: Found, others: dict[str, Value], scans: Scans) -> Iterator[Row]:
+    """The row of a PDF or Word file; none where it is skipped."""
+    if one.opener is not None:
+        raise CorpusError(f"{shown(str(one.path))} cannot be read within {ARCHIVE}. Unpack it and name the folder")
+    try:
+        text = office_text(file, file.options.file_format or one.file_format, scans)
+    except CorpusError as error:
+        if not file.skips or isinstance(error.__cause__, ImportError | OSError):
+            raise
+        file.log.skipped.add(file.name, _reason(file, error))
+        return
+    file.log.n_bytes += regular_file(file).stat().st_size
+    yield one.name, text, others
 
 
 def _reason(file: File, error: CorpusError) -> str:
@@ -151,14 +406,7 @@ def _reason(file: File, error: CorpusError) -> str:
 
 def office_rows(file: File, _: Columns) -> Iterator[Row]:
     """The one document of a PDF or Word file, its name the id."""
-    return folder_rows([(regular_file(file).name, regular_file(file))], file.options, file.log)
-
-
-def office_files(sources: list[str | Path], file_format: str | None) -> list[tuple[str, Path]]:
-    """Names and paths of sources that are PDF or Word files, all of them, as of a folder; none otherwise."""
-    paths = [Path(source) for source in sources]
-    kinds = {file_format or split_ending(path.name)[1] for path in paths}
-    if not kinds <= set(OFFICE) or not all(path.is_file() for path in paths):
-        return []
-    top = Path(os.path.commonpath([path.absolute().parent for path in paths]))
-    return [(path.absolute().relative_to(top).as_posix(), path) for path in paths]
+    path, scans = regular_file(file), Scans()
+    found = Found(path.name, path, split_ending(path.name)[1])
+    yield from folder_rows([found], file.options, file.log, scans=scans)
+    scans.report(file.log)

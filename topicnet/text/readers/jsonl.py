@@ -41,7 +41,8 @@ def json_rows(file: File, columns: Columns) -> Iterator[Row]:
         start = (start + chunk).lstrip(_BLANKS)
         if len(start) > 1 and start[1:].strip(_BLANKS):
             break
-    begun = _Begun(file.path, file.options, file.log, chain(read, chunks))
+    begun = _Begun(file.path, file.options, file.log, file.opener, chain(read, chunks))
+    begun.encoding = file.encoding  # that of a byte order mark
     if start.startswith("[") and start[1:].lstrip(_BLANKS)[:1] in ("{", "]", ""):
         yield from _rows_of_values(begun, columns, is_array=True)
     elif start.partition("\n")[0].strip(_BLANKS) == "{":
@@ -50,7 +51,7 @@ def json_rows(file: File, columns: Columns) -> Iterator[Row]:
         yield from _rows_of_lines(begun, columns)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Begun(File):
     """A file of which something was read already, to see how it begins."""
 

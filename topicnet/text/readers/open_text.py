@@ -1,37 +1,46 @@
-"""From a file to its text: gzip, Zstandard or plain bytes, decoded chunk by chunk and cut into lines.
+"""From a file to its text: compressed or plain bytes, decoded chunk by chunk and cut into lines.
 
-Memory holds one chunk and the line at hand, whatever the size of the file. Only ``\\n`` and ``\\r\\n`` end a line.
+Memory holds one chunk and the current line, whatever the size of the file. Only ``\\n`` and ``\\r\\n`` end a line; in a
+file whose first chunk has no ``\\n`` a lone ``\\r`` does too, as on old Macs.
 """
 
 from __future__ import annotations
 
 import codecs
 import gzip
-import importlib
+import io
 import signal
 import sys
 import threading
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from topicnet.errors import CorpusError
-from topicnet.text.readers.documents import ReadingLog, ReadingOptions, shown
+from topicnet.text.readers.compression import (
+    COMPRESSIONS,
+    DamagedError,
+    Rejoined,
+    compression_of,
+    installed,
+    peeked,
+    refuse_container,
+    unpacked,
+)
+from topicnet.text.readers.documents import ReadingLog, ReadingOptions, shown, too_long
+from topicnet.text.readers.encodings import C1_CONTROLS, guess_encoding, is_utf8, marked_encoding, remedy_for
 
-COMPRESSIONS = (".gz", ".zst")
+__all__ = ["File", "check_encoding", "installed", "reading"]
+
 _CHUNK_BYTES = 1 << 18
-_ZSTD_BYTES = 1 << 8  # read at a time: at worst they stand for 30,000 times as many
-_ZSTD_WINDOW_BYTES = 1 << 31  # the most there is: large public archives are packed with it
+_HEAD_BYTES = 1 << 16  # looked at before the first text is yielded
 _MARKED = "topicnet.marked"
 _MARK = 0xD800  # a byte that is no text becomes this surrogate plus the byte, which no sound text holds
-
-
-class _DamagedError(Exception):
-    """A compressed file that is not what its ending says, or that ends too early."""
 
 
 def check_encoding(encoding: str) -> None:
@@ -41,26 +50,26 @@ def check_encoding(encoding: str) -> None:
         codecs.getincrementaldecoder(encoding)
     except (LookupError, ValueError) as error:
         raise CorpusError(
-            f"unknown encoding {encoding!r}, expected one such as utf-8, latin-1 or utf-16. Use --encoding"
+            f"unknown encoding {encoding!r}, expected one such as utf-8, cp1252 or utf-16. Use --encoding"
         ) from error
 
 
-@dataclass(frozen=True)
+@dataclass
 class File:
-    """One file to read; standard input where `path` is None.
+    """One file to read, or a member of an archive, which `opener` opens; standard input where `path` is None.
 
-    Where malformed rows are skipped, bytes that are not text do not end the reading: they stay marked in the line they
-    are in, and the reader of the line must ask `fault` about it.
+    `encoding` is the one that was asked for, or the one of the byte order mark once reading has begun. Where malformed
+    rows are skipped, bytes that are not text do not end the reading: they stay marked in the line they are in, and the
+    reader of the line must ask `fault` about it.
     """
 
     path: Path | None
     options: ReadingOptions = field(default_factory=ReadingOptions)
     log: ReadingLog = field(default_factory=ReadingLog)
+    opener: Callable[[], IO[bytes]] | None = None
 
-    @property
-    def encoding(self) -> str:
-        """The encoding of its text."""
-        return self.options.encoding
+    def __post_init__(self) -> None:
+        self.encoding = self.options.encoding
 
     @property
     def skips(self) -> bool:
@@ -113,14 +122,26 @@ class File:
         return why is None
 
     def lines(self, *, ends: bool = False) -> Iterator[str]:
-        """Lines in order, without their endings or with them; only a newline ends one."""
+        """Lines in order, without their endings or with them; only a newline ends one.
+
+        Raises
+        ------
+        CorpusError
+            A line is longer than `max_document_size`.
+        """
         pending: list[str] = []  # the unfinished last line in parts, joined once however long it grows
-        for text in self.chunks():
+        n_pending = n_lines = 0
+        most = self.options.max_document_size
+        for text in self._texts(universal=True):
             ended = text.split("\n")
             rest = ended.pop()
+            if n_pending + len(text) > most:
+                self._check_lengths(ended, rest, n_pending, n_lines)
+            n_lines += len(ended)
             if ended and pending:
                 ended[0] = "".join((*pending, ended[0]))
                 pending.clear()
+                n_pending = 0
             if ends:
                 yield from (line + "\n" for line in ended)
             elif "\r" in text or (ended and ended[0].endswith("\r")):
@@ -129,28 +150,110 @@ class File:
                 yield from ended
             if rest:
                 pending.append(rest)
+                n_pending += len(rest)
         if pending:
             yield "".join(pending)
 
+    def _check_lengths(self, ended: list[str], rest: str, n_pending: int, n_lines: int) -> None:
+        """Raise CorpusError if one of the lines, the first of which has begun before, is too long."""
+        lengths = [len(line) for line in (*ended, rest)]
+        lengths[0] += n_pending
+        for line, length in enumerate(lengths, n_lines + 1):
+            if length > self.options.max_document_size:
+                raise self.too_long(self.at(line))
+
+    def too_long(self, where: str) -> CorpusError:
+        """The error about a line or document beyond `max_document_size`."""
+        return too_long(where, self.options.max_document_size)
+
+    def text(self) -> str:
+        """The whole text.
+
+        Raises
+        ------
+        CorpusError
+            It is longer than `max_document_size`.
+        """
+        parts: list[str] = []
+        n_characters = 0
+        for part in self.chunks():
+            n_characters += len(part)
+            if n_characters > self.options.max_document_size:
+                raise self.too_long(self.name)
+            parts.append(part)
+        return "".join(parts)
+
+    def first_bytes(self, n_bytes: int) -> bytes:
+        """The first bytes, unpacked."""
+        with reading(self.name):
+            return next(self._unpacked(), b"")[:n_bytes]
+
     def chunks(self) -> Iterator[str]:
         """Decoded text in order, without a byte order mark."""
+        return self._texts(universal=False)
+
+    def _texts(self, *, universal: bool) -> Iterator[str]:
+        """Decoded text; with `universal`, the line ends of a file that has only ``\\r`` become ``\\n``."""
         strict = not self.skips
-        decoder = codecs.getincrementaldecoder(self.encoding)("strict" if strict else _MARKED)
         line, at_start = 1, True
         with reading(self.name):
-            for data in chain(self._unpacked(), [b""]):
+            chunks = self._unpacked()
+            head = _first_parts(chunks)
+            self._look_at_head(b"".join(head)[:_HEAD_BYTES])
+            end = self._line_end(b"".join(head))
+            translate = io.IncrementalNewlineDecoder(None, translate=True) if universal and end == "\r" else None
+            checks_controls = codecs.lookup(self.encoding).name.startswith("iso8859")
+            decoder = codecs.getincrementaldecoder(self.encoding)("strict" if strict else _MARKED)
+            chunks = chain(_drained(head), chunks)
+            for data in chain(chunks, [b""]):
                 self.log.n_bytes += len(data)
-                text = self._decode(decoder, data, line)
+                text = self._decode(decoder, data, line, end, chunks)
                 if strict and (nul := text.find("\0")) >= 0:
-                    line += text.count("\n", 0, nul)
-                    raise CorpusError(
-                        f"{self.name} looks like a binary file (a NUL byte on line {line}), expected text in "
-                        f"{self.encoding!r}. If it is text, name its encoding, such as --encoding utf-16"
-                    )
-                line += text.count("\n")
+                    raise self._binary(line + text.count(end, 0, nul), data)
+                if checks_controls and (control := C1_CONTROLS.search(text)):
+                    checks_controls = False
+                    self._notice_controls(control[0], data)
+                line += text.count(end)
+                if translate is not None:
+                    text = translate.decode(text, final=not data)
                 if text:
                     yield text.removeprefix("\ufeff") if at_start else text
                     at_start = False
+
+    def _look_at_head(self, head: bytes) -> None:
+        """Find the encoding of a byte order mark, and refuse what the first bytes show to be no text."""
+        refuse_container(self.name, head)
+        marked = marked_encoding(head)
+        if is_utf8(self.encoding):
+            self.encoding = marked if marked not in (None, "utf-8") else self.encoding
+        elif marked == "utf-8" and not codecs.lookup(self.encoding).name.startswith("utf"):
+            self.log.notice(
+                f"{self.name} begins with the byte order mark of UTF-8 and is read in {self.encoding!r}, as asked for:"
+                " leave --encoding out"
+            )
+
+    def _line_end(self, head: bytes) -> str:
+        """The character that ends lines: a carriage return where the head of the file has no newline."""
+        if b"\r" not in head:
+            return "\n"
+        text = ""
+        with suppress(UnicodeError):
+            text = codecs.getincrementaldecoder(self.encoding)("replace").decode(head)
+        return "\r" if "\r" in text and "\n" not in text else "\n"
+
+    def _binary(self, line: int, data: bytes) -> CorpusError:
+        guess = guess_encoding(data)
+        remedy = "If it is text, name its encoding, such as --encoding utf-16" if guess is None else guess.remedy
+        return CorpusError(
+            f"{self.name} looks like a binary file (a NUL byte on line {line}), expected text in {self.encoding!r}."
+            f" {remedy}"
+        )
+
+    def _notice_controls(self, control: str, data: bytes) -> None:
+        remedy = remedy_for(data, self.encoding)
+        self.log.notice(
+            f"{self.name} has the byte 0x{ord(control):02x}, a control character in {self.encoding!r}. {remedy}"
+        )
 
     def _unpacked(self) -> Iterator[bytes]:
         """The bytes of the file, about a chunk at a time."""
@@ -158,55 +261,59 @@ class File:
             if sys.stdin is None:
                 raise CorpusError("standard input is closed, expected documents. Pipe some in or name a file")
             _let_ctrl_c_through()
-            yield from iter(lambda: sys.stdin.buffer.read(_CHUNK_BYTES), b"")
+            first = sys.stdin.buffer.read(_CHUNK_BYTES)
+            if kind := compression_of(first):
+                yield from unpacked(io.BufferedReader(Rejoined(first, sys.stdin.buffer)), kind, self.name, _CHUNK_BYTES)
+            else:
+                yield first
+                yield from unpacked(sys.stdin.buffer, None, self.name, _CHUNK_BYTES)
             return
-        ending = self.path.suffix.lower()
-        if ending == ".zst":
-            yield from _zstandard_chunks(self.path)
-            return
-        with gzip.open(self.path, "rb") if ending == ".gz" else self.path.open("rb") as file:
-            yield from iter(lambda: file.read(_CHUNK_BYTES), b"")
+        with self.path.open("rb") if self.opener is None else self.opener() as stream:
+            kind = COMPRESSIONS.get(self.path.suffix.lower())
+            if kind is None and (kind := compression_of(peeked(stream))):
+                self.log.notice(f"{self.name} is compressed ({kind}), whatever its ending: read as such")
+            yield from unpacked(stream, kind, self.name, _CHUNK_BYTES)
 
-    def _decode(self, decoder: codecs.IncrementalDecoder, data: bytes, line: int) -> str:
+    def _decode(
+        self, decoder: codecs.IncrementalDecoder, data: bytes, line: int, end: str, following: Iterator[bytes]
+    ) -> str:
         flags = decoder.getstate()[1]
         try:
             return decoder.decode(data, final=not data)
         except UnicodeDecodeError as error:
+            bad = error.object[error.start]
             decoder.setstate((b"", flags))  # to count lines in what comes before the bad byte
-            line += self._decode(decoder, error.object[: error.start], line).count("\n")
+            line += self._decode(decoder, error.object[: error.start], line, end, following).count(end)
+            before = max(0, error.start - _HEAD_BYTES // 2)
+            is_wide = b"\0" in error.object  # where a byte after a newline need not begin a character
+            sample = error.object[0 if is_wide else error.object.rfind(b"\n", 0, before) + 1 :]
+            with suppress(DamagedError):
+                while len(sample) < _HEAD_BYTES and (more := next(following, b"")):
+                    sample += more
             raise CorpusError(
-                f"{self.at(line)} has the byte 0x{error.object[error.start]:02x}, expected text in "
-                f"{self.encoding!r}. Name its encoding, such as --encoding latin-1"
+                f"{self.at(line)} has the byte 0x{bad:02x}, expected text in {self.encoding!r}."
+                f" {remedy_for(sample, self.encoding)}"
             ) from error
-        except UnicodeError as error:  # what a codec says of a whole stream: no byte order mark
+        except UnicodeError as error:  # what a codec raises about a whole stream: no byte order mark
             raise CorpusError(
                 f"{self.name} is not text in {self.encoding!r} ({shown(str(error))}). "
                 "Name its encoding, such as --encoding utf-8 or utf-16-le"
             ) from error
 
 
-def _zstandard_chunks(path: Path) -> Iterator[bytes]:
-    """Unpack Zstandard frames, which may not end within one: the reader of the library takes that for the end."""
-    library = installed("zstandard", shown(str(path)), "zstandard")
-    frames = library.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
-    frame, left = None, b""  # left: read, and beyond the end of the last frame
-    parts: list[bytes] = []
+def _first_parts(chunks: Iterator[bytes]) -> deque[bytes]:
+    """Take the first chunks, as many as have enough bytes to look at."""
+    parts: deque[bytes] = deque()
     n_bytes = 0
-    with path.open("rb") as file:
-        while data := left or file.read(_ZSTD_BYTES):
-            frame = frame or frames.decompressobj()
-            try:
-                parts.append(frame.decompress(data))
-            except library.ZstdError as error:
-                raise _DamagedError(str(error)) from error
-            frame, left = (None, frame.unused_data) if frame.eof else (frame, b"")
-            n_bytes += len(parts[-1])
-            if n_bytes >= _CHUNK_BYTES:
-                yield b"".join(parts)
-                parts, n_bytes = [], 0
-    if frame is not None:
-        raise _DamagedError("it ends too early")
-    yield b"".join(parts)
+    while n_bytes < _HEAD_BYTES and (part := next(chunks, b"")):
+        parts.append(part)
+        n_bytes += len(part)
+    return parts
+
+
+def _drained(parts: deque[bytes]) -> Iterator[bytes]:
+    while parts:
+        yield parts.popleft()
 
 
 @contextmanager
@@ -214,28 +321,14 @@ def reading(name: str, expected: str = "") -> Iterator[None]:
     """Turn what the operating system and the decompressors raise into a CorpusError."""
     try:
         yield
-    except (gzip.BadGzipFile, EOFError, zlib.error, _DamagedError) as error:
-        kind = "Zstandard" if isinstance(error, _DamagedError) else "gzip"
+    except (gzip.BadGzipFile, EOFError, zlib.error, DamagedError) as error:
+        kind = error.kind if isinstance(error, DamagedError) else "gzip"
         raise CorpusError(
             f"{name} is a damaged or cut-off {kind} file ({shown(str(error))}). Fetch or compress it again"
         ) from error
     except OSError as error:
         reason = error.strerror or shown(str(error))
         raise CorpusError(f"cannot read {name}: {reason}{expected}. Check the path and its permissions") from error
-
-
-def installed(module: str, name: str, what: str) -> Any:
-    """Import a library that only some formats need.
-
-    Raises
-    ------
-    CorpusError
-        It is not installed; the message names what is to be installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise CorpusError(f"cannot read {name} without {module}: install {what}") from error
 
 
 def _mark(error: UnicodeError) -> tuple[str, int]:

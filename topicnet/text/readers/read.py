@@ -10,11 +10,12 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
 from topicnet.errors import CorpusError, InputError
+from topicnet.text.readers.archives import archive_members
 from topicnet.text.readers.columnar import parquet_rows
 from topicnet.text.readers.databases import database_rows
 from topicnet.text.readers.delimited import csv_rows, tsv_rows
@@ -26,22 +27,40 @@ from topicnet.text.readers.documents import (
     Row,
     Value,
     shown,
+    too_long,
     with_joined_texts,
 )
 from topicnet.text.readers.folders import (
+    ARCHIVE,
+    DOCUMENTS,
     KNOWN,
-    files_of_folder,
+    TYPED,
+    Contents,
+    Found,
+    both_kinds,
+    contents_of,
+    contents_of_folder,
     folder_rows,
+    is_archive,
+    is_stream,
+    is_text,
     named_sources,
-    office_files,
     office_rows,
+    refuse_special,
+    relative_to,
+    root_of_texts,
     split_ending,
+    texts_among,
+    unchanged,
 )
+from topicnet.text.readers.joined_table import joined_table
 from topicnet.text.readers.jsonl import json_rows
 from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis, mallet_rows, octis_rows, octis_vocabulary
 from topicnet.text.readers.missing import MissingValues
+from topicnet.text.readers.office import OFFICE, Scans
 from topicnet.text.readers.open_text import File, check_encoding, reading
 from topicnet.text.readers.tagged_records import pubmed_rows, ris_rows, wos_rows
+from topicnet.text.readers.units import UNITS, unit_rows
 from topicnet.text.readers.workbooks import WORKBOOKS, workbook_rows
 
 __all__ = [
@@ -52,13 +71,8 @@ __all__ = [
 _BATCH_CHARACTERS = 8_000_000
 
 
-def _text_rows(file: File, _: Columns) -> Iterator[Row]:
-    for _number, line in file.numbered():
-        yield "", line, {}
-
-
 _READERS: dict[str, Callable[[File, Columns], Iterator[Row]]] = {
-    "txt": _text_rows,
+    "txt": lambda file, _: unit_rows(file, file.options.unit),
     "csv": csv_rows,
     "tsv": tsv_rows,
     "jsonl": json_rows,
@@ -95,12 +109,13 @@ def read_documents(
     Parameters
     ----------
     source : str, Path, or a sequence of them
-        ``.txt`` (a document a line), ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` or ``.mallet``, each also with
-        ``.gz`` or ``.zst``; ``.parquet``; a workbook (``.xlsx``, ``.xls``, ``.xlsb``, ``.ods``); a database (``.db``,
-        ``.sqlite``, ``.duckdb``); tagged records (``.ris``, ``.nbib``); ``.pdf`` or ``.docx`` (each a document); a
-        folder of ``.txt`` files (each a document),
-        of tables (read one after the other) or of OCTIS (``corpus.tsv`` beside ``vocabulary.txt``); a pattern such
-        as ``posts/**/*.csv``, in sorted order; ``-`` for standard input (as ``.txt``). Several are one corpus.
+        ``.txt`` (a document a line, or as ``options.unit``), ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson``, ``.json`` or
+        ``.mallet``, each also with ``.gz``, ``.zst``, ``.bz2`` or ``.xz``; ``.parquet``; a workbook (``.xlsx``,
+        ``.xls``, ``.xlsb``, ``.ods``); a database (``.db``, ``.sqlite``, ``.duckdb``); tagged records (``.ris``,
+        ``.nbib``); ``.pdf`` or ``.docx`` (each a document); a folder or ``.zip`` of ``.txt`` files (each a document),
+        of tables (read one after the other) or of OCTIS (``corpus.tsv`` beside ``vocabulary.txt``); a pattern such as
+        ``posts/**/*.csv``, in sorted order; ``-`` for standard input (as ``.txt``). Several are one corpus. Several
+        ``.txt`` files, named or matched by a pattern, are a document each, as those of a folder.
     options : ReadingOptions, optional
     log : ReadingLog, optional
         Filled while the documents are read.
@@ -120,12 +135,11 @@ def read_documents(
         raise InputError(f"batch_docs is {batch_docs}, expected at least 1. Give a larger number")
     options = options or ReadingOptions()
     check_options(options)
-    opener = _Opener(options, log or ReadingLog())
-    sources = named_sources(source)
-    if office := office_files(sources, options.file_format):
-        return _batches(folder_rows(office, options, opener.log), batch_docs, opener.log)
-    rows = [opener.rows(one) for one in sources]
-    return _batches(chain.from_iterable(rows), batch_docs, opener.log)
+    named = named_sources(source)
+    opener = _Opener(options, log or ReadingLog(), named, _texts_of(source, named, options))
+    rows = [opener.rows(one) for one in named]
+    opener.note_units()
+    return _batches(chain(*rows, opener.scanned()), batch_docs, opener.log, options.max_document_size)
 
 
 def check_options(options: ReadingOptions) -> None:
@@ -136,6 +150,8 @@ def check_options(options: ReadingOptions) -> None:
             f"unknown format {options.file_format!r}, expected one of: {', '.join(FORMATS)}."
             " Name one of these with --format"
         )
+    if options.unit is not None and options.unit not in UNITS:
+        raise CorpusError(f"unknown unit {options.unit!r}, expected one of: {', '.join(UNITS)}. Use --unit")
 
 
 def source_name(source: str | Path | Sequence[str | Path]) -> str:
@@ -153,15 +169,47 @@ def source_name(source: str | Path | Sequence[str | Path]) -> str:
     if not path.exists() and glob.has_magic(str(path)):
         fixed = (re.sub(r"[*?\[\]]", "", split_ending(part)[0]).strip("-_. ") for part in reversed(path.parts))
         return next((part for part in fixed if part and not set(part) <= {"/", "\\"}), "corpus")
-    return split_ending(path.name)[0] or path.name
+    return (path.stem if is_archive(path) else split_ending(path.name)[0]) or path.name
 
 
-def check_there(path: Path) -> None:
-    """Raise CorpusError where there is neither a file nor a folder."""
+def check_there(path: Path, others: Sequence[str | Path] = ()) -> None:
+    """Raise CorpusError where there is neither a file nor a folder; `others` are named with it."""
     name = shown(str(path))
     with reading(name):
         if not path.exists():
-            raise CorpusError(f"no such file or folder: {name}; expected {KNOWN}. Check the path")
+            is_column = re.fullmatch(r"\w[\w ()?-]*", str(path)) and any(_is_table(Path(one)) for one in others)
+            remedy = f"If it is the column of the text, give --text-column {name!r}" if is_column else "Check the path"
+            raise CorpusError(f"no such file or folder: {name}; expected {KNOWN}. {remedy}")
+    refuse_special(path)
+
+
+def _is_table(path: Path) -> bool:
+    return split_ending(path.name)[1] not in ("", "mallet", *DOCUMENTS) and os.path.isfile(path)
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """The text files among several sources, each a document: its id, and whether they are in several folders."""
+
+    root: Path
+    names: dict[Path, str]
+
+    @property
+    def have_folders(self) -> bool:
+        """Whether one of them is in a sub-folder."""
+        return any("/" in name for name in self.names.values())
+
+
+def _texts_of(
+    source: str | Path | Sequence[str | Path], named: Sequence[str | Path], options: ReadingOptions
+) -> _Texts | None:
+    """The text files that are documents as those of a folder are; None where lines of a file are."""
+    if options.file_format not in (None, "txt"):
+        return None
+    root = root_of_texts(source, named)
+    if root is None:
+        return None
+    return _Texts(root, {path: relative_to(path, root) for path in texts_among(named)})
 
 
 @dataclass(frozen=True)
@@ -170,6 +218,9 @@ class _Opener:
 
     options: ReadingOptions
     log: ReadingLog
+    named: Sequence[str | Path] = ()
+    texts: _Texts | None = None
+    scans: Scans = field(default_factory=Scans)
 
     def rows(self, source: str | Path) -> Iterator[Row]:
         """Rows of one file, folder or standard input; what cannot be read at all is refused at once."""
@@ -177,27 +228,86 @@ class _Opener:
             return self._file_rows(None, self.options.file_format or "txt")
         path = Path(source)
         name = shown(str(path))
-        check_there(path)
+        check_there(path, self.named)
         with reading(name):
             if path.is_dir():
                 return self._folder_rows(path, name)
-        file_format = self.options.file_format or split_ending(path.name)[1]
-        if not file_format:
-            raise CorpusError(
-                f"unknown format of {name}, expected {KNOWN}. Convert or rename it, or say what it is with --format"
-            )
+        if is_archive(path) and self.options.file_format is None:
+            return self._contents_rows(contents_of(archive_members(path), name, None, self.log), name)
+        file_format = self.options.file_format or split_ending(path.name)[1] or self._sniffed(path, name)
+        if file_format in DOCUMENTS and (self.texts is not None or self.options.unit is not None):
+            return self._text_rows(path, file_format)
         return self._file_rows(path, file_format)
 
+    def scanned(self) -> Iterator[Row]:
+        """Report pages without text when all is read; yields nothing."""
+        self.scans.report(self.log)
+        yield from ()
+
+    def note_units(self) -> None:
+        """Note that each of several text files is a document, where that was not asked for."""
+        if self.options.unit is not None:
+            return
+        n_texts = len(texts_among(self.named)) if self.options.file_format is None else 0
+        if self.texts is None and n_texts > 1:
+            self.log.notice(f"{n_texts:,} .txt files among others, a document a line; for a file each give --unit file")
+        if self.texts is not None:
+            n_files = len(self.texts.names)
+            files = "1 .txt file of a pattern" if n_files == 1 else f"{n_files:,} .txt files"
+            self.log.notice(f"{files}, a document a file; for a document a line give --unit line")
+
+    def _sniffed(self, path: Path, name: str) -> str:
+        """The format of a file by its first bytes, where it has no ending."""
+        remedy = "Convert or rename it, or name its format with --format"
+        if path.suffix:
+            raise CorpusError(f"unknown format of {name}, expected {KNOWN}. {remedy}")
+        if is_stream(path):
+            return "txt"
+        if not is_text(File(path, self.options, self.log)):
+            raise CorpusError(f"{name} has no ending and is no text, expected {KNOWN}. {remedy}")
+        self.log.notice(f"{name} has no ending: read as text; for another format give --format")
+        return "txt"
+
+    def _text_rows(self, path: Path, file_format: str) -> Iterator[Row]:
+        """Rows of a text file that is one of several, or of which the unit is known."""
+        name = path.name if self.texts is None else self.texts.names.get(path, path.name)
+        found = Found(name, path, file_format)
+        if self.options.unit in (None, "file") or file_format in OFFICE:
+            have_folders = self.texts is not None and self.texts.have_folders
+            return folder_rows([found], self.options, self.log, scans=self.scans, has_folders=have_folders)
+        return self._watched(path, self._unit_rows(found, of_several=self.texts is not None))
+
+    def _unit_rows(self, found: Found, *, of_several: bool) -> Iterator[Row]:
+        """Rows of the lines or paragraphs of a text file."""
+        file = found.file(self.options, self.log)
+        return self._emptied(unit_rows(file, self.options.unit, found.name, of_several=of_several))
+
+    def _emptied(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """The rows with their markers of missing values emptied."""
+        return MissingValues(self.options.missing, self.log).rows(rows) if self.options.missing else rows
+
     def _file_rows(self, path: Path | None, file_format: str) -> Iterator[Row]:
-        file = File(path, self.options, self.log)
+        name = "standard input" if path is None else shown(str(path))
         for option, kinds in _OPTIONS_OF.items():
             if getattr(self.options, option) is not None and file_format not in kinds:
-                raise CorpusError(f"--{option} was given, but {file.name} is read as {file_format}. Leave it out")
+                raise CorpusError(f"--{option} was given, but {name} is read as {file_format}. Leave it out")
+        if self.options.unit is not None and file_format not in DOCUMENTS:
+            self.log.notice(
+                f"--unit is about .txt files: {name} is read as {file_format}, whose rows are the documents"
+            )
+        rows = self._rows_of(File(path, self.options, self.log), file_format)
+        return rows if path is None else self._watched(path, rows)
+
+    def _rows_of(self, file: File, file_format: str) -> Iterator[Row]:
+        """Rows of a file with its markers of missing values emptied and its texts joined."""
         columns = self.options.columns
         rows = _READERS[file_format](file, columns)
-        if self.options.missing:
-            rows = MissingValues(self.options.missing, self.log).rows(rows)
+        rows = rows if file_format in OFFICE else self._emptied(rows)
         return with_joined_texts(rows, columns.more) if columns.more and file_format not in _WITHOUT_COLUMNS else rows
+
+    def _watched(self, path: Path, rows: Iterator[Row]) -> Iterator[Row]:
+        """The rows, and an error at their end where the file is no longer as it was."""
+        return chain(rows, unchanged(path)) if path.is_file() else rows
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:
         if (folder / "run.json").is_file() or (folder / "model.json").is_file():
@@ -205,19 +315,46 @@ class _Opener:
         asked = self.options.file_format
         if asked == "octis" or (asked is None and is_octis(folder)):
             return self._file_rows(folder / OCTIS_CORPUS, "octis")
-        kind, files = files_of_folder(folder, asked)
-        if kind == "txt":
-            return folder_rows(files, self.options, self.log)
-        return chain.from_iterable(self._file_rows(path, split_ending(path.name)[1]) for _, path in files)
+        return self._contents_rows(contents_of_folder(folder, asked, self.log), name)
+
+    def _contents_rows(self, contents: Contents, name: str) -> Iterator[Row]:
+        """Rows of the files of a folder or archive."""
+        if not contents.are_texts:
+            return chain.from_iterable(map(self._found_rows, contents.files))
+        metadata = None
+        if contents.table is not None:
+            metadata = joined_table(contents.table, contents.files, self.options, self.log)
+            if metadata is None:
+                raise both_kinds(name, contents.files, [contents.table])
+        if self.options.unit in (None, "file"):
+            return folder_rows(contents.files, self.options, self.log, metadata, scans=self.scans)
+        return chain.from_iterable(
+            self._unit_rows(one, of_several=True)
+            if one.file_format not in OFFICE
+            else folder_rows([one], self.options, self.log, metadata, scans=self.scans)
+            for one in contents.files
+        )
+
+    def _found_rows(self, one: Found) -> Iterator[Row]:
+        """Rows of a table of a folder or archive."""
+        if one.opener is None:
+            return self._file_rows(one.path, one.file_format)
+        if one.file_format in TYPED:
+            raise CorpusError(f"{shown(str(one.path))} cannot be read within {ARCHIVE}. Unpack it and name the folder")
+        return self._rows_of(one.file(self.options, self.log), one.file_format)
 
 
-def _batches(rows: Iterator[Row], batch_docs: int, log: ReadingLog) -> Iterator[Documents]:
+def _batches(rows: Iterator[Row], batch_docs: int, log: ReadingLog, max_document_size: int) -> Iterator[Documents]:
     batch, numbered, n_characters = Documents([], [], []), list[int](), 0
+    most = min(_BATCH_CHARACTERS, max_document_size)
     already = log.skipped.count
     for number, (key, text, others) in enumerate(rows, 1):
-        if n_characters + len(text) > _BATCH_CHARACTERS and batch.ids:
-            yield replace(batch, n_bytes=log.n_bytes, numbered=numbered)
-            batch, numbered, n_characters = Documents([], [], []), [], 0
+        if n_characters + len(text) > most:
+            if len(text) > max_document_size:
+                raise too_long(f"document {key or number}", max_document_size)
+            if batch.ids:
+                yield replace(batch, n_bytes=log.n_bytes, numbered=numbered)
+                batch, numbered, n_characters = Documents([], [], []), [], 0
         if not key:
             numbered.append(len(batch.ids))
         batch.ids.append(key or str(number + log.skipped.count - already))  # a row that was left out keeps its number

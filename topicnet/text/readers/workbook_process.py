@@ -122,7 +122,10 @@ def _named(names: list[str], asked: str | int) -> str | None:
 
 
 def _load(book: Any, name: str, request: dict[str, Any]) -> tuple[_Sheet, bool]:
-    """The cells of a sheet as text: whole numbers without decimals, errors as missing cells."""
+    """The cells of a sheet as text: whole numbers without decimals, errors as missing cells.
+
+    Names of columns that differ from those asked for by blanks or by the coding of accents alone are those asked for.
+    """
     loaded = book.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
     table = loaded.to_polars()
     columns, skip_rows, header_row = Columns(**request["columns"]), request["skip_rows"], request["header_row"]
@@ -130,9 +133,9 @@ def _load(book: Any, name: str, request: dict[str, Any]) -> tuple[_Sheet, bool]:
         return _Sheet(name, [str(i) for i in range(1, table.width + 1)], skip_rows, table), loaded.visible == "visible"
     row = next((i for i in range(skip_rows, table.height) if not _is_blank(table, i)), table.height)
     row = row if header_row is None else header_row - 1
-    header = _names(table, row) if row < table.height else []
+    header = _names(table, row, columns) if row < table.height else []
     looked_at = range(row + 1, min(row + 1 + _MOST_ROWS, table.height)) if not columns.are_in(header) else ()
-    other = next((i + 1 for i in looked_at if columns.are_in(_names(table, i))), None)
+    other = next((i + 1 for i in looked_at if columns.are_in(_names(table, i, columns))), None)
     return _Sheet(name, header, row + 1, table, other), loaded.visible == "visible"
 
 
@@ -140,8 +143,10 @@ def _is_blank(table: Any, row: int) -> bool:
     return all(cell is None for cell in table.row(row))
 
 
-def _names(table: Any, row: int) -> list[str]:
-    return ["" if cell is None else cell for cell in table.row(row)]
+def _names(table: Any, row: int, columns: Columns) -> list[str]:
+    names = ["" if cell is None else cell for cell in table.row(row)]
+    renaming = columns.renaming(names)
+    return [renaming.get(name, name) for name in names]
 
 
 # --- the archive of an .xlsx file, before the library opens it ---

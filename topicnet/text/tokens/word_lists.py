@@ -9,6 +9,10 @@ import polars as pl
 
 from topicnet.errors import InputError
 from topicnet.text.phrases import JOINT
+from topicnet.text.readers.encodings import guess_encoding, marked_encoding
+from topicnet.text.readers.folders import refuse_special
+
+_MOST_BYTES = 1 << 28
 
 Tokenizer = Callable[[pl.Series], pl.Series]
 
@@ -26,7 +30,7 @@ def read_words(
     Parameters
     ----------
     path : path
-        A UTF-8 file, one word a line or several parted by spaces.
+        A text file, one word a line or several parted by spaces; in UTF-8, or in what its byte order mark names.
     what : str
         What the words are, for messages: "stop words".
     tokenizer : callable, optional
@@ -40,7 +44,7 @@ def read_words(
     Raises
     ------
     InputError
-        The file cannot be read, is not UTF-8, or holds no word, or a line in it is no word.
+        The file cannot be read, is not text in UTF-8, or holds no word, or a line in it is no word.
     """
     lines = [line.strip() for line in _text(Path(path), what).splitlines()]
     entries = [(number, line) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
@@ -64,8 +68,27 @@ def read_words(
 
 def _text(path: Path, what: str) -> str:
     try:
-        return path.read_text("utf-8-sig")
+        refuse_special(path)
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    except FileNotFoundError as error:
+        is_list = "," in str(path) or " " in str(path)
+        hint = f": the {what} are read from a file; write the words into one, one a line" if is_list else ""
+        raise InputError(f"cannot read the {what} {str(path)!r}: {error.strerror}{hint}") from error
     except OSError as error:
         raise InputError(f"cannot read the {what} {str(path)!r}: {error.strerror}") from error
+    if len(content) > _MOST_BYTES:
+        raise InputError(f"the {what} {str(path)!r} have more than {_MOST_BYTES:,} bytes: expected a list of words")
+    encoding = marked_encoding(content) or "utf-8"
+    try:
+        text = content.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError as error:
-        raise InputError(f"the {what} {str(path)!r} are not UTF-8: expected a text file of words") from error
+        guess = guess_encoding(content)
+        looks = "" if guess is None or guess.encoding == encoding else f" but look like {guess.encoding} ({guess.what})"
+        raise InputError(
+            f"the {what} {str(path)!r} are not {encoding.upper()}{looks}: expected a text file of words;"
+            " save it as UTF-8"
+        ) from error
+    if "\0" in text:
+        raise InputError(f"the {what} {str(path)!r} hold NUL bytes: expected a text file of words; save it as UTF-8")
+    return text

@@ -1,0 +1,157 @@
+"""Compressed bytes: gzip, bzip2, xz and Zstandard by ending or by first bytes, unpacked a chunk at a time."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import importlib
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any
+
+from topicnet.errors import CorpusError
+
+COMPRESSIONS = {".gz": "gzip", ".zst": "Zstandard", ".bz2": "bzip2", ".xz": "xz"}
+_PACKED = (
+    (b"\x1f\x8b\x08", "gzip"), (b"\x28\xb5\x2f\xfd", "Zstandard"), (b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"),
+)  # fmt: skip
+_BZIP2_BLOCK = b"1AY&SY"  # after the digit of its level
+_CONTAINERS = (
+    (b"PK\x03\x04", "a zip archive, a workbook or a Word document", ".zip, .xlsx or .docx"),
+    (b"%PDF-", "a PDF file", ".pdf"),
+    (b"PAR1", "a Parquet file", ".parquet"),
+    (b"SQLite format 3\0", "an SQLite database", ".db"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Word or Excel file", ""),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", ""),
+    (b"Rar!\x1a\x07", "a RAR archive", ""),
+    (b"\x89PNG\r\n", "a PNG picture", ""),
+    (b"\xff\xd8\xff", "a JPEG picture", ""),
+)
+MAGIC_BYTES = 16
+_ZSTD_BYTES = 1 << 8  # read at a time: at worst they stand for 30,000 times as many
+_ZSTD_WINDOW_BYTES = 1 << 31  # the most there is: large public archives are packed with it
+_DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+
+
+class DamagedError(Exception):
+    """A compressed file that is not what its ending says, or that ends too early."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+def compression_of(head: bytes) -> str | None:
+    """The compression that the first bytes are of."""
+    kind = next((kind for magic, kind in _PACKED if head.startswith(magic)), None)
+    return None if kind == "bzip2" and head[4:10] != _BZIP2_BLOCK else kind
+
+
+def peeked(stream: Any) -> bytes:
+    """The first bytes of a stream, which stay in it.
+
+    Raises
+    ------
+    DamagedError
+        It is a member of an archive that cannot be unpacked.
+    """
+    try:
+        head: bytes = stream.peek(MAGIC_BYTES)
+    except _DAMAGE as error:
+        raise DamagedError("zip", str(error)) from error
+    return head
+
+
+def refuse_container(name: str, head: bytes) -> None:
+    """Raise CorpusError for the first bytes of a well-known format that is no text."""
+    for magic, what, endings in _CONTAINERS:
+        if head.startswith(magic):
+            remedy = f"Give it the right ending ({endings})" if endings else "Save it as text, CSV or .xlsx"
+            raise CorpusError(f"{name} is {what}, expected text. {remedy}")
+
+
+def unpacked(stream: IO[bytes], kind: str | None, name: str, chunk_bytes: int) -> Iterator[bytes]:
+    """Unpack a stream, about a chunk at a time; `kind` is None for bytes that are as they are.
+
+    Raises
+    ------
+    DamagedError
+        The bytes are not of this kind, or end too early.
+    """
+    if kind == "Zstandard":
+        yield from _zstandard_chunks(stream, name, chunk_bytes)
+        return
+    file: Any = stream
+    match kind:
+        case "gzip":
+            file = gzip.GzipFile(fileobj=stream)
+        case "bzip2":
+            file = bz2.BZ2File(stream)
+        case "xz":
+            file = lzma.LZMAFile(stream)  # noqa: SIM115
+    try:
+        yield from iter(lambda: file.read(chunk_bytes), b"")
+    except _DAMAGE as error:
+        raise DamagedError("zip" if isinstance(error, zipfile.BadZipFile) else kind or "zip", str(error)) from error
+    except OSError as error:
+        if kind == "bzip2" and error.errno is None:  # what the library raises about the data
+            raise DamagedError(kind, str(error)) from error
+        raise
+
+
+class Rejoined(io.RawIOBase):
+    """A stream whose first bytes were read already."""
+
+    def __init__(self, first: bytes, rest: IO[bytes]) -> None:
+        self._first, self._rest = first, rest
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with what comes next."""
+        data = self._first[: len(buffer)] or self._rest.read(len(buffer))
+        self._first = self._first[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _zstandard_chunks(stream: IO[bytes], name: str, chunk_bytes: int) -> Iterator[bytes]:
+    """Unpack Zstandard frames, which may not end within one: the reader of the library takes that for the end."""
+    library = installed("zstandard", name, "zstandard")
+    frames = library.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
+    frame, left = None, b""  # left: read, and beyond the end of the last frame
+    parts: list[bytes] = []
+    n_bytes = 0
+    while data := left or stream.read(_ZSTD_BYTES):
+        frame = frame or frames.decompressobj()
+        try:
+            parts.append(frame.decompress(data))
+        except library.ZstdError as error:
+            raise DamagedError("Zstandard", str(error)) from error
+        frame, left = (None, frame.unused_data) if frame.eof else (frame, b"")
+        n_bytes += len(parts[-1])
+        if n_bytes >= chunk_bytes:
+            yield b"".join(parts)
+            parts, n_bytes = [], 0
+    if frame is not None:
+        raise DamagedError("Zstandard", "it ends too early")
+    yield b"".join(parts)
+
+
+def installed(module: str, name: str, what: str) -> Any:
+    """Import a library that only some formats need.
+
+    Raises
+    ------
+    CorpusError
+        It is not installed; the message names what is to be installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise CorpusError(f"cannot read {name} without {module}: install {what}") from error

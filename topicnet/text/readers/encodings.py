@@ -1,0 +1,174 @@
+"""The encoding of bytes: byte order marks, and a guess from what the bytes decode to."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+from dataclasses import dataclass
+
+_MARKS = (  # UTF-32's first: UTF-16's is how one of them begins
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+SAMPLE_BYTES = 1 << 16
+C1_CONTROLS = re.compile("[\x80-\x9f]")
+_ANY = (
+    "Name its encoding with --encoding, such as cp1252 (Western European), cp1251 (Cyrillic), shift_jis (Japanese) or"
+    " gb18030 (Chinese)"
+)
+# Frequent characters of running text. They cover a third of it or more, and a few hundredths of a wrong decoding.
+_HANS = "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多经么去学如都同现当没动面起看定天分还进好小部其些主样理心本前开但因只从想实。"  # noqa: E501
+_HANT = "的一是不了在人有我他這個們中來上大為和國地到以說時要就出會可也你對生能而子那得於著下自之年過發後作裡用道行所然家種事成方多經麼去學如都同現當沒動面起看定天分還進好小部其些主樣理心本前開但因只從想實。"  # noqa: E501
+_HANGUL = "이다는을에의가고하지로기은도를나사한대어리자인스일해시아수서만정보과부그라제여상것들게"
+_KANA = "".join(map(chr, range(0x3041, 0x30FF))) + "、。"
+_WIDE = (  # encoding, language, frequent characters, the least share of them
+    ("shift_jis", "Japanese", _KANA, 0.25), ("euc_jp", "Japanese", _KANA, 0.25), ("cp949", "Korean", _HANGUL, 0.2),
+    ("gb18030", "Chinese", _HANS, 0.18), ("big5", "Chinese, traditional", _HANT, 0.18),
+)  # fmt: skip
+_CYRILLIC = "оеаинтсрвл"
+_SCRIPTS = (  # encoding, script, frequent letters
+    ("cp1251", "Cyrillic", _CYRILLIC), ("koi8-r", "Cyrillic", _CYRILLIC), ("cp866", "Cyrillic", _CYRILLIC),
+    ("iso-8859-5", "Cyrillic", _CYRILLIC), ("mac_cyrillic", "Cyrillic", _CYRILLIC),
+    ("cp1253", "Greek", "αοιετσνηυρπκμλςά"), ("cp1255", "Hebrew", "יוהלארתבשמנ"),
+    ("cp1256", "Arabic", "اليمنرتوبةع"), ("cp874", "Thai", "านรอกเงมยลวดทสต่้ัี"),
+)  # fmt: skip
+_LEAST_SCRIPT, _LEAST_LATIN = 0.45, 0.9
+_FEWEST_LETTERS = 4  # that tell a script
+_WESTERN = ("àâçéèêëîïôùûüœæÿ", "äöüß", "áéíóúñü¿¡ºª", "ãáàâçéêíóôõúü", "àèéìòù", "åäöæøé", "áðéíóúýþæö")
+_CENTRAL = ("áčďéěíňóřšťúůýž", "ąćęłńóśźż", "áéíóöőúüű", "čšžćđ", "áäčďéíĺľňóôŕšťúýž", "ăâîșțşţ")
+_LATIN = (  # encoding, region, the letters of its languages beyond ASCII
+    ("cp1252", "Western European", _WESTERN), ("cp1254", "Turkish", ("çğıöşüâîİ",)),
+    ("cp1250", "Central European", _CENTRAL), ("cp1257", "Baltic", ("āčēģīķļņšūž", "ąčęėįšųūž", "äöõüšž")),
+    ("mac_roman", "Western European", _WESTERN), ("cp850", "Western European", _WESTERN),
+    ("iso-8859-15", "Western European", _WESTERN), ("iso-8859-2", "Central European", _CENTRAL),
+)  # fmt: skip
+_UTF16 = ("utf-16-le", "utf-16-be")
+_STOPS = " \n\r\t.,。，"
+_TYPOGRAPHY = "‘’“”„–—…«»°€§\xa0"
+_WORDS = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
+
+
+@dataclass(frozen=True)
+class Guess:
+    """An encoding, and what it is the encoding of."""
+
+    encoding: str
+    what: str
+
+    @property
+    def remedy(self) -> str:
+        """The option that reads the bytes so."""
+        return f"Its bytes look like {self.encoding} ({self.what}): give --encoding {self.encoding}"
+
+
+def marked_encoding(head: bytes) -> str | None:
+    """Encoding that a byte order mark names."""
+    return next((encoding for mark, encoding in _MARKS if head.startswith(mark)), None)
+
+
+def is_utf8(encoding: str) -> bool:
+    """Whether an encoding, under any of its names, is UTF-8."""
+    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
+
+
+def remedy_for(sample: bytes, encoding: str) -> str:
+    """The end of a message about bytes that are no text in `encoding`: which encoding to give.
+
+    Parameters
+    ----------
+    sample : bytes
+        From the beginning of a line; only the first ones are looked at.
+    encoding : str
+        The encoding that failed.
+    """
+    if is_utf8(encoding) and _is_mostly_utf8(sample[:SAMPLE_BYTES]):
+        return "The rest is UTF-8: mend the line, or leave such lines out with --skip-bad-rows"
+    guess = guess_encoding(sample)
+    same = guess is not None and codecs.lookup(guess.encoding).name == codecs.lookup(encoding).name
+    return _ANY if guess is None or same else guess.remedy
+
+
+def guess_encoding(sample: bytes) -> Guess | None:
+    """Guess an encoding from the characters that the bytes decode to; None where nothing fits."""
+    sample = sample[:SAMPLE_BYTES]
+    if (marked := marked_encoding(sample)) is not None:
+        return Guess(marked, "by its byte order mark")
+    if b"\0" in sample:
+        return _guess_utf16(sample)
+    n_high = sum(byte > 0x7F for byte in sample)
+    if n_high == 0:
+        return None
+    return _guess_wide(sample) or _guess_single(sample)
+
+
+def _is_mostly_utf8(sample: bytes) -> bool:
+    """Whether there are many characters of several bytes, and few bytes that are part of none."""
+    n_valid = sum(character > "\x7f" for character in sample.decode("utf-8", "ignore"))
+    n_bad = sample.decode("utf-8", "replace").count("\ufffd")
+    return n_valid >= 4 * n_bad > 0
+
+
+def _guess_utf16(sample: bytes) -> Guess | None:
+    """UTF-16 without a mark: one order of the bytes gives text with blanks and stops, the other does not."""
+    decoded = {encoding: sample[: len(sample) // 2 * 2].decode(encoding, "replace") for encoding in _UTF16}
+    stops = {encoding: sum(map(text.count, _STOPS)) for encoding, text in decoded.items()}
+    likely = max(_UTF16, key=stops.__getitem__)
+    if stops[likely] and _is_text(decoded[likely].removesuffix("\ufffd")):
+        return Guess(likely, "UTF-16 without a byte order mark")
+    return None
+
+
+def _is_text(text: str) -> bool:
+    plain = sum(character in "\r\n\t" or unicodedata.category(character)[0] in "LMNPSZ" for character in text)
+    return "\ufffd" not in text and plain >= 0.98 * len(text)
+
+
+def _guess_wide(sample: bytes) -> Guess | None:
+    """Japanese, Korean or Chinese, whose characters take two bytes or more."""
+    best, found = 0.0, None
+    for encoding, what, frequent, least in _WIDE:
+        beyond = [character for character in sample.decode(encoding, "replace") if character > "\x7f"]
+        if not beyond or beyond.count("\ufffd") > 1 + 0.02 * len(beyond):
+            continue
+        share = sum(character in frequent for character in beyond) / len(beyond) / least
+        if share >= 1 and share > best:
+            best, found = share, Guess(encoding, what)
+    return found
+
+
+def _guess_single(sample: bytes) -> Guess | None:
+    """A letter is one byte: words mix them with ASCII in Latin scripts, and consist of them in others."""
+    words = _WORDS.findall(sample)
+    n_high = sum(byte > 0x7F for word in words for byte in word)
+    n_mixed = sum(sum(byte > 0x7F for byte in word) for word in words if any(byte < 0x80 for byte in word))
+    if n_mixed < 0.3 * n_high:
+        if n_high < _FEWEST_LETTERS:
+            return None
+        best, least = _best_script(sample), _LEAST_SCRIPT
+    else:
+        best, least = _best_latin(sample), _LEAST_LATIN
+    return best[1] if best[0] >= least else None
+
+
+def _best_script(sample: bytes) -> tuple[float, Guess]:
+    def share(encoding: str, frequent: str) -> float:
+        beyond = [character for character in sample.decode(encoding, "replace") if character > "\x7f"]
+        return sum(character in frequent for character in beyond) / max(1, len(beyond))
+
+    scored = [(share(encoding, frequent), Guess(encoding, what)) for encoding, what, frequent in _SCRIPTS]
+    return max(scored, key=lambda pair: pair[0])
+
+
+def _best_latin(sample: bytes) -> tuple[float, Guess]:
+    """The encoding in which most characters beyond ASCII are letters of one language; the first of equals."""
+
+    def share(encoding: str, alphabets: tuple[str, ...]) -> float:
+        beyond = [character.lower() for character in sample.decode(encoding, "replace") if character > "\x7f"]
+        weight = max(1, len(beyond))
+        counted = [sum(character in letters for character in beyond) for letters in alphabets]
+        marks = sum(character in _TYPOGRAPHY for character in beyond)
+        return (max(counted) + 0.99 * marks) / weight  # letters rather than marks, where both would do
+
+    scored = [(share(encoding, letters), Guess(encoding, what)) for encoding, what, letters in _LATIN]
+    return max(scored, key=lambda pair: pair[0])

@@ -1,0 +1,153 @@
+"""Layouts of text files that are not a document a line: tagged records, tables, wrapped prose."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+MOST_LINES, MOST_CHARACTERS = 400, 1 << 16  # looked at
+_AS_IT_IS = "or give --unit line to read it as it is"
+_WOS_TAGS = frozenset(("AU", "AF", "TI", "SO", "AB", "PY", "UT", "DE", "ID", "DT", "LA", "C1", "CR", "DI", "ER"))
+_WOS = re.compile(r"[A-Z][A-Z0-9](?: |$)")
+_FEWEST_TAGS = 3
+_RIS = re.compile(r"[A-Z][A-Z0-9]  - ?")
+_MEDLINE = re.compile(r"[A-Z]{2,4} *- ")
+_ENDNOTE = re.compile(r"%[0-9A-Z~@!^] ")
+_BIBTEX = re.compile(r"@[A-Za-z]+\{[^,\s]+,\s*$")
+_MOSTLY = 0.6
+_NAMES = frozenset(  # of columns, where a row of commas is a header rather than a sentence
+    ("text", "id", "title", "abstract", "body", "content", "comment", "answer", "response", "date", "year", "time",
+     "author", "label", "category", "document", "tweet", "message", "review", "rating", "user", "name", "url"),
+)  # fmt: skip
+TAB = "\t"
+_DELIMITERS = {TAB: "tabs", ",": "commas", ";": "semicolons", "|": "vertical bars"}
+_FEWEST_ROWS = 3
+_LONGEST_NAME = 40
+_NARROWEST, _WIDEST = 30, 130  # lines of wrapped prose
+_FEWEST_WRAPPED = 8
+_SENTENCE_ENDS = ".!?:;\"'”’»)"
+_FEWEST_OF_ONE = 20  # lines of a paragraph that is the whole file
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout, how a message describes it, and the remedy."""
+
+    description: str
+    remedy: str
+    is_refused: bool = False
+
+
+def layout_of(lines: Sequence[str], text_column: str = "text") -> Layout | None:
+    """The layout of a file, judged by its first lines; None where they look like a document each."""
+    lines = [line.removeprefix("\ufeff") for line in lines]
+    filled = [line for line in lines if line.strip()]
+    if len(filled) < _FEWEST_ROWS:
+        return None
+    return _tagged(filled) or _json(filled) or _table(filled, text_column) or _wrapped(lines)
+
+
+def _tagged(filled: list[str]) -> Layout | None:
+    """Records of a bibliographic database, a field a line."""
+    continued = [line for line in filled if not line.startswith("  ")]
+    tags = [line[:2] for line in continued if _WOS.match(line)]
+    if len(tags) >= 0.9 * len(continued) and "PT" in tags and len(_WOS_TAGS & set(tags)) >= _FEWEST_TAGS:
+        return _records("Web of Science (PT, AU, TI, AB, ER)", "read it with --format wos")
+    if any(line.startswith("TY  - ") for line in filled) and _share(_RIS, filled) >= _MOSTLY:
+        return _records("RIS (TY, AU, TI, AB, ER)", "read it with --format ris")
+    if any(line.startswith("PMID- ") for line in filled) and _share(_MEDLINE, continued) >= _MOSTLY:
+        return _records("PubMed (PMID, TI, AB, AU)", "export it as RIS or CSV")
+    if any(line.startswith("%0 ") for line in filled) and _share(_ENDNOTE, filled) >= _MOSTLY:
+        return _records("EndNote (%0, %A, %T, %X)", "export it as RIS or CSV")
+    if _BIBTEX.match(filled[0]):
+        return _records("BibTeX (@article{...})", "export it as RIS or CSV")
+    return None
+
+
+def _records(source: str, remedy: str) -> Layout:
+    return Layout(f"tagged records of {source}, not a document a line", f"{remedy}, {_AS_IT_IS}", is_refused=True)
+
+
+def _share(pattern: re.Pattern[str], lines: list[str]) -> float:
+    return sum(pattern.match(line) is not None for line in lines) / max(1, len(lines))
+
+
+def _json(filled: list[str]) -> Layout | None:
+    """JSON objects, one a line."""
+    if not all(line.startswith("{") for line in filled[:_FEWEST_ROWS]):
+        return None
+    try:
+        records = [json.loads(line) for line in filled[:_FEWEST_ROWS]]
+    except (ValueError, RecursionError):
+        return None
+    if not all(isinstance(record, dict) and record for record in records):
+        return None
+    keys = ", ".join(list(records[0])[:6])
+    return Layout(f"JSON objects, one a line ({keys})", f"for their texts give --format jsonl, {_AS_IT_IS}")
+
+
+def _table(filled: list[str], text_column: str) -> Layout | None:
+    """Rows of as many fields each under a header of short names."""
+    for delimiter, name in _DELIMITERS.items():
+        if delimiter not in filled[0]:
+            continue
+        rows = _rows(filled, delimiter)
+        if rows is None:
+            continue
+        header = [cell.strip() for cell in rows[0]]
+        n_known = sum(cell.lower() in _NAMES or cell == text_column for cell in header)
+        n_known -= delimiter != TAB and any(cell.startswith(" ") for cell in rows[0])  # as after a comma in a sentence
+        is_header = all(0 < len(cell) <= _LONGEST_NAME for cell in header) and len(set(header)) == len(header)
+        if is_header and n_known > 0:
+            columns = ", ".join(header[:6]) + (", ..." if len(header) > 6 else "")
+            return Layout(
+                f"a table of {len(header)} columns between {name} ({columns})",
+                f"for its columns give --format {'tsv' if delimiter == TAB else 'csv'} and --text-column, {_AS_IT_IS}",
+            )
+        if delimiter == TAB:
+            return Layout(
+                f"a table of {len(header)} columns between tabs, without a header",
+                "for its columns give --format tsv and the number of the text's column as --text-column, or give"
+                " --unit line to read it as it is",
+            )
+    return None
+
+
+def _rows(filled: list[str], delimiter: str) -> list[list[str]] | None:
+    """The rows that the lines are; None where these are not all as long, or not well-formed."""
+    try:
+        rows = list(csv.reader(filled, delimiter=delimiter, strict=True))
+    except csv.Error:  # an apostrophe of a language, or the last record is cut
+        rows = [line.split(delimiter) for line in filled]
+    rows = rows[:-1] if len(rows) > _FEWEST_ROWS else rows  # the last may be cut off
+    width = len(rows[0])
+    return rows if width > 1 and len(rows) >= _FEWEST_ROWS and all(len(row) == width for row in rows) else None
+
+
+def _wrapped(lines: list[str]) -> Layout | None:
+    """Blocks between blank lines whose lines, but the last of each, end where the next word had no room."""
+    pairs = [(line.rstrip(), after.strip()) for line, after in pairwise(lines)]
+    followed = [(line, after) for line, after in pairs if line and after]
+    ends = [line for line, after in pairs if line and not after]
+    blocks = len(ends)
+    has_sentences = any(". " in line for line, _ in followed)
+    if ends:
+        has_sentences = 2 * sum(line[-1] in _SENTENCE_ENDS for line in ends) >= blocks
+    if not has_sentences or len(followed) < max(_FEWEST_WRAPPED, 1.5 * blocks):
+        return None
+    lengths = sorted(len(line) for line, _ in followed)
+    width = lengths[int(0.95 * (len(lengths) - 1))]
+    full = sum(len(line) + 1 + len(after.split(" ", 1)[0]) > width for line, after in followed) / len(followed)
+    like = sum(length >= 0.75 * width for length in lengths) / len(lengths)
+    within = sum(after[:1].islower() and line[-1:] not in ".!?" for line, after in followed) / len(followed)
+    is_unclear = blocks < 2 and (len(followed) < _FEWEST_OF_ONE or full < 0.9 or within < 0.4)
+    if not _NARROWEST <= width <= _WIDEST or lengths[-1] > 2 * _WIDEST or like < 0.8 or full < 0.75 or is_unclear:
+        return None
+    return Layout(
+        "running text, wrapped at the ends of lines",
+        "for a document a paragraph give --unit paragraph, for one document --unit file",
+    )
