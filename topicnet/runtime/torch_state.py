@@ -1,4 +1,4 @@
-"""What a caller may have changed of torch, set back to a new process's for a block and to the caller's after it."""
+"""Settings of torch that a caller may have changed: a new process's for a block, and the caller's after it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _usual_flags(_: None) -> Iterator[None]:
         change(torch.autograd.set_detect_anomaly, torch.is_anomaly_enabled(), False)  # type: ignore[no-untyped-call]
         try:
             change(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision(), "highest")
-        except RuntimeError:  # the caller has set it by the newer names, beside which the older one is refused
+        except RuntimeError:  # the caller has used the newer names, after which torch refuses the older one
             for part in (torch.backends.mkldnn.matmul, torch.backends.cuda.matmul):
 
                 def set_(value: str, part: Any = part) -> None:
