@@ -361,7 +361,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             weights = sys.maxsize
         if 4 * weights > (available_memory() or math.inf):
             raise InputError(
-                f"a model of {weights:.3g} weights asked for, which do not fit in memory: choose fewer topics, or"
+                f"a model of {weights:.3g} weights was asked for, which do not fit in memory: choose fewer topics, or"
                 " smaller sizes"
             )
 

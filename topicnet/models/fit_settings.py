@@ -120,7 +120,8 @@ def check_vectors(embeddings: object, embedding_dim: int | None) -> NDArray[np.f
             " to the words by topicnet.fit and the command line"
         )
     try:
-        vectors = np.asarray(embeddings, dtype=np.float32)
+        with np.errstate(over="ignore"):  # infinite ones are refused below
+            vectors = np.asarray(embeddings, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(
             f"embeddings of the type {type(embeddings).__name__} given, expected finite numbers, (vocab_size, L)"

@@ -18,7 +18,7 @@ _without_polars = False
 
 
 def is_forked() -> bool:
-    """Whether this process was forked by Python code, directly or through multiprocessing."""
+    """Return whether this process was forked by Python code, directly or through multiprocessing."""
     return _forked
 
 
@@ -39,7 +39,7 @@ def check_can_use_polars(what: str = "read or tokenise text") -> None:
 
 
 def _polars_runs() -> bool:
-    """Whether polars has started its threads."""
+    """Return whether polars has started its threads."""
     if "polars" not in sys.modules:
         return False
     if not _THREADS.is_dir():

@@ -1,4 +1,4 @@
-"""What a caller may have changed of torch, set back to a new process's for a block and to the caller's after it."""
+"""Settings of torch that a caller may have changed: a new process's for a block, and the caller's after it."""
 
 from __future__ import annotations
 
@@ -59,16 +59,17 @@ def _usual_flags(_: None) -> Iterator[None]:
             False,
             warn_only=torch.is_deterministic_algorithms_warn_only_enabled(),
         )
-        change(torch.autograd.set_detect_anomaly, torch.is_anomaly_enabled(), False)  # type: ignore[no-untyped-call]
+        change(torch.autograd.set_detect_anomaly, torch.is_anomaly_enabled(), False)
         try:
             change(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision(), "highest")
-        except RuntimeError:  # the caller has set it by the newer names, beside which the older one is refused
-            for part in (torch.backends.mkldnn.matmul, torch.backends.cuda.matmul):
+        except RuntimeError:  # the caller has used the newer names, after which torch refuses the older one
+            parts: tuple[Any, ...] = (torch.backends.mkldnn.matmul, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
+            for part in parts:
 
                 def set_(value: str, part: Any = part) -> None:
                     part.fp32_precision = value
 
-                change(set_, part.fp32_precision, "ieee")  # type: ignore[attr-defined]
+                change(set_, part.fp32_precision, "ieee")
         yield
 
 

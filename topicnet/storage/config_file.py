@@ -73,7 +73,7 @@ def _number(value: Any) -> Any:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value is one that JSON has too: no date, bytes, set or infinity, which YAML and Python know."""
+    """Return whether JSON has the value, too: no date, bytes, set or infinity, which YAML and Python know."""
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     if isinstance(value, dict):

@@ -138,7 +138,7 @@ def parse_yaml(text: str) -> Any:
     _check_values(yaml.compose(text, Loader=yaml.SafeLoader), {})
     try:
         return yaml.safe_load(text)
-    except (AttributeError, KeyError, TypeError, OverflowError) as error:  # of a tag beside what is no such value
+    except (AttributeError, KeyError, TypeError, OverflowError) as error:  # of a tag and a value that does not fit it
         raise ValueError("it has a value that is not of the kind its tag names") from error
 
 

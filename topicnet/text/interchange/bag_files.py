@@ -29,7 +29,7 @@ _ENTRY = re.compile(r"(\d{1,18})\t(.*)\t\d+", re.ASCII)  # of a gensim Dictionar
 
 
 def check_rows(path: Path, n_rows: int, n_entries: int) -> None:
-    """Raise CorpusError for a matrix of so many rows and so few entries that its header must be wrong.
+    """Raise CorpusError for a matrix with far more rows than entries, whose header must be wrong.
 
     An empty document is a row, too, and takes memory: a header of a few bytes can name billions.
     """
