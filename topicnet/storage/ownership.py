@@ -108,7 +108,7 @@ def read_own_record(path: Path, entries: Mapping[str, type]) -> dict[str, Any] |
 
 def remove_files(folder: Path, names: Iterable[str]) -> bool:
     """Remove these files of a folder, then the folders that this leaves empty; return whether all of it is gone."""
-    inner = set()
+    inner = set[Path]()
     for name in sorted(names, key=lambda name: name in (RUN, COUNTS)):  # by the record the rest is known after a kill
         (folder / name).unlink(missing_ok=True)
         inner.update(parent for parent in Path(name).parents if parent.name)
@@ -153,7 +153,8 @@ def compared(folder: Path, expected: Mapping[str, str | None], empty: Iterable[s
         Folders that may be there and be empty.
     """
     found, others = _walk(folder)
-    files, strangers = [], [name for name in others if name not in empty]
+    files: list[str] = []
+    strangers = [name for name in others if name not in empty]
     for name in found:
         checksum = expected.get(name)
         if name not in expected:
