@@ -129,7 +129,8 @@ def _remove_empty(folder: Path) -> bool:
 
 def _walk(folder: Path) -> tuple[list[str], list[str]]:
     """The plain files of a folder, and the links, pipes and empty folders in it: relative paths."""
-    files, others = [], []
+    files: list[str] = []
+    others: list[str] = []
     for top, folders, names in os.walk(folder):
         inside = Path(top).relative_to(folder)
         if not folders and not names and top != str(folder):
