@@ -48,7 +48,7 @@ def export_tables(
     check_apart([*asked.values(), *bag], [("the run", run)])
     for path in [*asked.values(), *bag[:1]]:
         probe_file(path, overwrite=overwrite)
-    for words in bag[1:]:
+    for words in bag[1:]:  # named by topicnet: without counts beside it, it may be the user's own list
         probe_file(words, overwrite=overwrite and bag[0].exists())
     if counts is not None:
         write = write_ldac if formats["counts"] == "ldac" else write_matrix_market
