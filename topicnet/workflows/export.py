@@ -42,6 +42,7 @@ def export_tables(
     if not asked:
         options = ", ".join(f"--{name} FILE" for name in targets)
         raise InputError(f"nothing to export was named: give one or more of {options}")
+    check_apart(asked.values(), [])
     formats = {name: _format_of(name, path, file_format) for name, path in asked.items()}
     counts, written = asked.pop("counts", None), list[Path]()
     bag = [] if counts is None else places_of(counts, f".{formats['counts']}")
