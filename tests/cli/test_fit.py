@@ -269,7 +269,6 @@ def test_one_topic_can_be_asked_for(warm: Warm, themed: Path, tmp_path: Path) ->
 
 def test_overwrite_replaces_a_run_whole(warm: Warm, themed: Path, tmp_path: Path) -> None:
     fitted(warm("fit", themed, *QUICK, "--out", "run", "--keep-texts", cwd=tmp_path))
-    (tmp_path / "run/note.txt").write_text("old\n")
     fitted(warm("fit", themed, "-k", "2", *QUICK[2:], "--out", "run", "--overwrite", cwd=tmp_path))
     assert files_of(tmp_path / "run") == MODEL | TABLES | CORPUS
     assert len(read_json(tmp_path / "run/topics.json")) == 2

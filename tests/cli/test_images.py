@@ -484,7 +484,7 @@ OPTIONS = {
     "entry of a wrong kind": (["--config", "kind.yaml"], ["patience='many'", "a whole number"]),
     "unsafe tag": (["--config", "unsafe.yaml"], ["not YAML"]),
     "out below a file": (["--out", "notes.txt/run"], ["cannot write"]),
-    "out that cannot be made": (["--out", "/proc/no/run"], ["cannot write '/proc/no/run.unfinished'"]),
+    "out that cannot be made": (["--out", "/proc/no/run"], ["cannot write '/proc/no/run'"]),
     "out that is not ours": (["--out", "album", "--overwrite"], ["album' is nothing that topicnet wrote"]),
 }
 RUNS = {

@@ -132,7 +132,7 @@ def test_what_a_fit_finds_in_its_work_folder_stays(warm: Warm, folder: Path) -> 
     before = snapshot(folder / "new.unfinished")
     done = warm(*FIT, "--out", "new", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert snapshot(folder / "new.unfinished") == before
+    assert before.items() <= snapshot(folder / "new.unfinished").items()
 
 
 def test_a_refused_target_keeps_what_an_interrupted_fit_learned(warm: Warm, folder: Path) -> None:

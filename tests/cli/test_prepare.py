@@ -101,8 +101,7 @@ def test_counts_of_counts_are_the_same(warm: Warm, made: Path, tmp_path: Path) -
         done = warm("prepare", source, "--out", "again", "--overwrite", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert snapshot(tmp_path / "again") == snapshot(made / "counts")
-    done = warm("prepare", "again", "--out", "again", "--overwrite", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert_refused(warm("prepare", "again", "--out", "again", "--overwrite", cwd=tmp_path), "is the corpus 'again'")
     assert snapshot(tmp_path / "again") == snapshot(made / "counts")
 
 
@@ -261,9 +260,9 @@ def test_an_option_of_text_is_refused_for_counts(option: str, warm: Warm, made: 
 
 PLACES: dict[str, tuple[list[str], str]] = {
     "onto counts": (["prepare", "corpus.csv", "--out", "counts"], "--overwrite"),
-    "over a file": (["prepare", "corpus.csv", "--out", "corpus.csv", "--overwrite"], "nothing that topicnet wrote"),
-    "over this folder": (["prepare", "corpus.csv", "--out", ".", "--overwrite"], "nothing that topicnet wrote"),
-    "below a file": (["prepare", "corpus.csv", "--out", "corpus.csv/x"], "cannot write"),
+    "over a file": (["prepare", "corpus.csv", "--out", "corpus.csv", "--overwrite"], "is the corpus"),
+    "over this folder": (["prepare", "corpus.csv", "--out", ".", "--overwrite"], "cannot be replaced"),
+    "below a file": (["prepare", "corpus.csv", "--out", "corpus.csv/x"], "lies within the corpus"),
     "into /proc": (["prepare", "corpus.csv", "--out", "/proc/no/counts"], "cannot write"),
     "nowhere": (["prepare", "corpus.csv"], "--out"),
     "of nothing": (["prepare", "--out", "x"], "CORPUS"),

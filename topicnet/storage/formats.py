@@ -102,7 +102,7 @@ def json_checksum(value: Any) -> str:
 
 def with_own_checksum(content: dict[str, Any]) -> dict[str, Any]:
     """JSON values as they are read back, with a checksum of all of them under the name "checksum"."""
-    written = json.loads(json_text(content).encode("utf-8", "replace"))
+    written: dict[str, Any] = json.loads(json_text(content).encode("utf-8", "replace"))
     written.pop("checksum", None)
     return written | {"checksum": json_checksum(written)}
 

@@ -108,7 +108,7 @@ def read_own_record(path: Path, entries: Mapping[str, type]) -> dict[str, Any] |
 
 def remove_files(folder: Path, names: Iterable[str]) -> bool:
     """Remove these files of a folder, then the folders that this leaves empty; return whether all of it is gone."""
-    inner = set()
+    inner = set[Path]()
     for name in sorted(names, key=lambda name: name in (RUN, COUNTS)):  # by the record the rest is known after a kill
         (folder / name).unlink(missing_ok=True)
         inner.update(parent for parent in Path(name).parents if parent.name)
@@ -129,7 +129,8 @@ def _remove_empty(folder: Path) -> bool:
 
 def _walk(folder: Path) -> tuple[list[str], list[str]]:
     """The plain files of a folder, and the links, pipes and empty folders in it: relative paths."""
-    files, others = [], []
+    files: list[str] = []
+    others: list[str] = []
     for top, folders, names in os.walk(folder):
         inside = Path(top).relative_to(folder)
         if not folders and not names and top != str(folder):
@@ -153,7 +154,8 @@ def compared(folder: Path, expected: Mapping[str, str | None], empty: Iterable[s
         Folders that may be there and be empty.
     """
     found, others = _walk(folder)
-    files, strangers = [], [name for name in others if name not in empty]
+    files: list[str] = []
+    strangers = [name for name in others if name not in empty]
     for name in found:
         checksum = expected.get(name)
         if name not in expected:

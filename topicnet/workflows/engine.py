@@ -21,7 +21,8 @@ from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
 from topicnet.training.progress import Progress
 from topicnet.workflows.bundle import check_reading_order
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.word_vectors import check_embeddings, load_word_vectors
+from topicnet.workflows.option_checks import check_embeddings
+from topicnet.workflows.word_vectors import load_word_vectors
 
 
 @dataclass(frozen=True)

@@ -42,13 +42,14 @@ def export_tables(
     if not asked:
         options = ", ".join(f"--{name} FILE" for name in targets)
         raise InputError(f"nothing to export was named: give one or more of {options}")
+    check_apart(asked.values(), [])
     formats = {name: _format_of(name, path, file_format) for name, path in asked.items()}
     counts, written = asked.pop("counts", None), list[Path]()
     bag = [] if counts is None else places_of(counts, f".{formats['counts']}")
     check_apart([*asked.values(), *bag], [("the run", run)])
     for path in [*asked.values(), *bag[:1]]:
         probe_file(path, overwrite=overwrite)
-    for words in bag[1:]:
+    for words in bag[1:]:  # named by topicnet: without counts beside it, it may be the user's own list
         probe_file(words, overwrite=overwrite and bag[0].exists())
     if counts is not None:
         write = write_ldac if formats["counts"] == "ldac" else write_matrix_market

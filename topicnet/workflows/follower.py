@@ -15,7 +15,7 @@ from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import Counting, read_corpus
 from topicnet.workflows.engine import Engine, check_size, learn_tuned
 from topicnet.workflows.fit import FitJob
-from topicnet.workflows.preflight import check_workers
+from topicnet.workflows.option_checks import check_workers
 
 
 @contextmanager

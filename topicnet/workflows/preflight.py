@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from topicnet.errors import InputError
-from topicnet.models.parameter_values import check_parameter_names, check_shared_values
-from topicnet.runtime.device_names import check_device_name
 from topicnet.storage import atomic
 from topicnet.storage.overlap import Named, check_apart
 from topicnet.storage.run_folder import Destination
@@ -21,8 +19,8 @@ from topicnet.training.resumable import check_place, unfinished_of
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import Counts, NamedCorpus, TextFiles, resolve_corpus
 from topicnet.workflows.inputs import WORD_LISTS, inputs_of
+from topicnet.workflows.option_checks import check_options
 from topicnet.workflows.text_options import TextPlan
-from topicnet.workflows.word_vectors import check_embeddings
 
 
 def run_name(source: str, model: str, topics: int) -> str:
@@ -38,12 +36,8 @@ def check_fit(config: FitConfig, destination: Destination, config_file: Path | N
     TopicnetError
         As the fit itself.
     """
+    check_options(config)
     source = check_corpus(config)
-    check_parameter_names(config.model, config.parameters)
-    check_embeddings(config.parameters)
-    check_shared_values({name: one for name, one in config.parameters.items() if name != "embeddings"})
-    check_device_name(config.device)
-    check_workers(config)
     if os.environ.get("RANK", "0") != "0":  # another process writes
         return
     target = destination.folder(run_name(source.name, config.model, config.topics))
@@ -58,12 +52,6 @@ def check_corpus(config: FitConfig) -> NamedCorpus | TextFiles | Counts | Any:
     if not isinstance(request.source, Counts):
         _check_text(request.text, request.source.language)
     return request.source
-
-
-def check_workers(config: FitConfig) -> None:
-    """Raise InputError for a number of workers where none are started."""
-    if config.engine == "local" and config.workers is not None:
-        raise InputError(f"--workers {config.workers} given without --engine ray: give both, or start with torchrun")
 
 
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Named], config_file: Path | None = None) -> None:

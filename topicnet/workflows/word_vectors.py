@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,22 +12,6 @@ from topicnet.text.word_vectors import WordVectors, read_word_vectors, train_wor
 
 if TYPE_CHECKING:
     from topicnet.models import TopicModel
-
-
-def check_embeddings(parameters: Mapping[str, Any]) -> None:
-    """Raise InputError for word vectors that cannot be had, before any work is done."""
-    given = parameters.get("embeddings", "none")
-    if given is None or given in ("none", "train"):
-        if parameters.get("freeze_embeddings") is True and given != "train":
-            raise InputError("freeze_embeddings given without embeddings: give word vectors to freeze, or leave it out")
-        return
-    if not isinstance(given, str):
-        raise InputError(
-            f"embeddings of type {type(given).__name__} given, expected none, train or a file of word vectors: an array"
-            " fits the words of an estimator's own counts only"
-        )
-    if not Path(given).is_file():
-        raise InputError(f"embeddings {given!r} given, expected none, train or a file of word vectors: check the path")
 
 
 def load_word_vectors(given: str, asked_dim: int | None, corpus: Corpus, model: TopicModel) -> WordVectors:

@@ -32,13 +32,16 @@ def fit(
     from topicnet.cli.printing.progress import show_progress
     from topicnet.storage.run_folder import Destination
     from topicnet.workflows.config import read_config
-    from topicnet.workflows.preflight import check_fit
+    from topicnet.workflows.option_checks import check_options
 
     destination = Destination(given.pop("out"), given.pop("overwrite"), given.pop("resume"))
     shown = {name: given.pop(name) for name in ("top", "examples", "strict", "quiet")}
     config_file = given.pop("config")
     config = read_config(config_file, _merged_parameters(given) | {"corpus": one_or_several(corpus)})
-    check_fit(config, destination, config_file)  # refusals come before seconds of imports
+    check_options(config)  # refusals come before seconds of imports, the simple ones before any
+    from topicnet.workflows.preflight import check_fit
+
+    check_fit(config, destination, config_file)
     from topicnet.cli.printing.topics import ending_of, print_fit
     from topicnet.workflows.fit import fit_to_folder, resolve_job
     from topicnet.workflows.follower import engine_of, follow_fit

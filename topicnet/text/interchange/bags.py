@@ -181,11 +181,10 @@ def _write(
     _check_words(counts, vocabulary)
     path, beside = places_of(path, ending)
     plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
-    overwrite_words = overwrite and path.exists()  # without counts it may be the user's own list of words
     with ExitStack() as stack:
         # Left in reverse: the vocabulary appears first, so that counts never stand without their words.
         part = stack.enter_context(atomic.atomic_file(path, overwrite=overwrite))
-        words = stack.enter_context(atomic.atomic_file(beside, overwrite=overwrite_words))
+        words = stack.enter_context(atomic.atomic_file(beside, overwrite=overwrite))
         with atomic.disk_errors(path):
             formats.write_text(words, "".join(f"{word}\n" for word in vocabulary))
             with (

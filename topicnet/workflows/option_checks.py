@@ -1,0 +1,49 @@
+"""Options of a fit, checked in a moment: neither torch nor a library of tables is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from topicnet.errors import InputError
+from topicnet.models.parameter_values import check_parameter_names, check_shared_values
+from topicnet.runtime.device_names import check_device_name
+from topicnet.workflows.config import FitConfig
+
+
+def check_options(config: FitConfig) -> None:
+    """Refuse a model, a parameter, vectors, a device or workers that there are not.
+
+    Raises
+    ------
+    InputError
+        As the fit itself.
+    """
+    check_parameter_names(config.model, config.parameters)
+    check_embeddings(config.parameters)
+    check_shared_values(config.parameters)
+    check_device_name(config.device)
+    check_workers(config)
+
+
+def check_workers(config: FitConfig) -> None:
+    """Raise InputError for a number of workers where none are started."""
+    if config.engine == "local" and config.workers is not None:
+        raise InputError(f"--workers {config.workers} given without --engine ray: give both, or start with torchrun")
+
+
+def check_embeddings(parameters: Mapping[str, Any]) -> None:
+    """Raise InputError for word vectors that cannot be had, before any work is done."""
+    given = parameters.get("embeddings", "none")
+    if given is None or given in ("none", "train"):
+        if parameters.get("freeze_embeddings") is True and given != "train":
+            raise InputError("freeze_embeddings given without embeddings: give word vectors to freeze, or leave it out")
+        return
+    if not isinstance(given, str):
+        raise InputError(
+            f"embeddings of type {type(given).__name__} given, expected none, train or a file of word vectors: an array"
+            " fits the words of an estimator's own counts only"
+        )
+    if not Path(given).is_file():
+        raise InputError(f"embeddings {given!r} given, expected none, train or a file of word vectors: check the path")
