@@ -157,7 +157,7 @@ def test_a_model_of_counts_made_elsewhere_says_how_it_cuts_text(made: Path, here
     transform_to_file(
         Path("theirs"), config, Path("t.csv"), refine=0, overwrite=False, reporter=Reporter(notices.append)
     )
-    assert notices == ["the model was fitted to counts made elsewhere: the text is cut by unicode-letters-1"]
+    assert notices == ["the model was fitted to counts made elsewhere: the text is cut by unicode-letters-2"]
     assert Path("t.csv").read_bytes() == (made / "run" / "doc_topic.csv").read_bytes()
 
 

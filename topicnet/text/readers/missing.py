@@ -15,7 +15,7 @@ MISSING = (
     "-", "--", "–", "—", ".",
 )  # fmt: skip
 NONE = "none"  # before other markers, or alone: without those above
-_SPARE = 1000  # blanks around a marker that are looked behind
+_LONGEST = 1000  # characters of a cell that may be a marker between blanks
 
 
 def missing_markers(given: str | Iterable[str] | None = None) -> tuple[str, ...]:
@@ -61,11 +61,14 @@ class MissingValues:
 
     def __post_init__(self) -> None:
         self.markers = frozenset(self.markers)
-        self._longest = max(map(len, self.markers), default=-1) + _SPARE
+        self._longest = max(map(len, self.markers), default=-1)
 
     def has(self, cell: str) -> bool:
         """Return whether a cell is a marker, blanks around it and case aside."""
-        return len(cell) <= self._longest and cell.strip().casefold() in self.markers
+        if len(cell) > _LONGEST:
+            return False
+        bare = cell.strip()
+        return len(bare) <= self._longest and bare.casefold() in self.markers
 
     def text(self, text: str) -> str:
         """Return a text, or the empty text for a marker, which is counted."""

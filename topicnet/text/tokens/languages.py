@@ -176,7 +176,7 @@ _KOREAN = """
 _OWN = {"en": _ENGLISH, "zh": _CHINESE, "ja": _JAPANESE, "ko": _KOREAN}
 
 
-def tokenize(texts: pl.Series) -> pl.Series:
+def tokenize(texts: pl.Series, rows: pl.Series | None = None) -> pl.Series:
     """Split texts into lower-cased words: two or more Unicode letters in a row, each with its marks.
 
     Words are brought to Unicode's composed form (NFC), so that one word has one spelling; after lower-casing, which
@@ -185,17 +185,25 @@ def tokenize(texts: pl.Series) -> pl.Series:
     Parameters
     ----------
     texts : polars Series of str
+    rows : polars Series of int, optional
+        Of the texts that may be more than ASCII; by default all may be.
 
     Returns
     -------
     polars Series of list of str
     """
     low = pl.col("text").str.to_lowercase()
-    unstable = low.str.contains(_UNSTABLE)
+    if rows is None:
+        unstable = low.str.contains(_UNSTABLE)
+    else:
+        unstable = pl.when(pl.col("rare")).then(low).str.contains(_UNSTABLE).fill_null(False)
     composed = pl.when(unstable).then(low).str.normalize("NFC")
     words = pl.when(unstable).then(composed).otherwise(low).str.extract_all(TOKEN_PATTERN)
     # The streaming engine works on many rows at once in every thread; nothing here moves a row.
-    query = texts.rename("text").to_frame().lazy().select(words)
+    table = texts.rename("text").to_frame()
+    if rows is not None:
+        table = table.with_columns(pl.repeat(False, len(texts), eager=True).scatter(rows, True).alias("rare"))
+    query = table.lazy().select(words)
     return query.collect(engine="streaming").to_series().rename(texts.name)
 
 

@@ -46,15 +46,17 @@ def beyond_ascii(texts: pl.Series) -> pl.Series:
     return (texts.str.len_bytes() != texts.str.len_chars()).fill_null(False).arg_true()
 
 
-def fold_letters(texts: pl.Series) -> pl.Series:
+def fold_letters(texts: pl.Series, rows: pl.Series | None = None) -> pl.Series:
     """Fold the letters of texts; a text without such letters, as any text in ASCII, comes back as it is.
 
     Parameters
     ----------
     texts : polars Series of str
         None stays None.
+    rows : polars Series of int, optional
+        Those `beyond_ascii`, where they are known.
     """
-    rows = beyond_ascii(texts)
+    rows = beyond_ascii(texts) if rows is None else rows
     if len(rows) == 0:
         return texts
     some = texts.gather(rows) if len(rows) < len(texts) else texts

@@ -154,19 +154,22 @@ def folds_letters(name: str) -> bool:
 
 def _folded(plain: Tokenizer, code: str) -> Tokenizer:
     """The words of another tokenizer after letters were folded."""
-    cut = _with_joiners if plain is _PLAIN["letters"] else plain.function
 
     def folded(texts: pl.Series) -> pl.Series:
-        texts = fold_letters(texts)
-        return cut(lower_turkish(texts) if code in DOTLESS else texts)
+        rows = beyond_ascii(texts)
+        texts = fold_letters(texts, rows)
+        texts = lower_turkish(texts) if code in DOTLESS else texts
+        return _with_joiners(texts, rows) if plain is _PLAIN["letters"] else plain.function(texts)
 
     return Tokenizer(_FOLDED_NAMES.get(plain.name, plain.name + FOLDED), folded)
 
 
-def _with_joiners(texts: pl.Series) -> pl.Series:
-    """Words of letters; a joiner within a word of an Indic script is part of it. In Arabic script it parts affixes."""
-    words = tokenize(texts)
-    rows = beyond_ascii(texts)
+def _with_joiners(texts: pl.Series, rows: pl.Series) -> pl.Series:
+    """Words of letters; a joiner within a word of an Indic script is part of it. In Arabic script it parts affixes.
+
+    `rows` are those of texts that may be more than ASCII.
+    """
+    words = tokenize(texts, rows)
     rows = rows.filter(texts.gather(rows).str.contains(f"[{JOINERS}]"))
     if len(rows) == 0:
         return words
