@@ -190,7 +190,7 @@ def test_the_header_may_be_in_another_row(tmp_path):
     rows = [["Report", None], [None, None], ["id", "text"], ["x", "a"]]
     path = write_xlsx(tmp_path / "a.xlsx", rows)
     assert read(path, header_row=3) == read(path, skip_rows=1) == Documents(["x"], ["a"], [{}])
-    assert read(path, header_row=0, skip_rows=3, text_column="2").texts == ["a"]
+    assert read(path, header_row=0, text_column="2").texts[-1] == "a"
     assert "but in row 3 of the sheet 'S'. Give --header-row 3" in refusal(path)
     assert "the sheet 'S' ends with row 4, expected a header after it" in refusal(path, header_row=9)
 

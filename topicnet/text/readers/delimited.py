@@ -121,7 +121,7 @@ class _Layout:
 
 def csv_rows(file: File, columns: Columns) -> Iterator[Row]:
     """Rows of a CSV file, cut at the delimiter that its first line names, or under which its header has the text."""
-    lines = _Lines(file)
+    lines = _lines_of(file)
     return _table(file, lines, columns, lambda declared: _find_dialect(file, lines, columns, declared))
 
 
@@ -130,7 +130,11 @@ def tsv_rows(file: File, columns: Columns) -> Iterator[Row]:
     delimiter, quote, escape = file.options.characters
     unquotes = file.options.quote is None and escape is None
     dialect = _Dialect(delimiter or "\t", quote, escape, unquotes=unquotes)
-    return _table(file, _Lines(file), columns, lambda _: dialect)
+    return _table(file, _lines_of(file), columns, lambda _: dialect)
+
+
+def _lines_of(file: File) -> _Lines:
+    return _Lines(file.lines(ends=True), file.options.max_document_size)
 
 
 class _Lines:
@@ -139,9 +143,9 @@ class _Lines:
     An iterator of the lines of one record: it ends where the record has grown beyond `reach`, until `begin`.
     """
 
-    def __init__(self, file: File) -> None:
-        csv.field_size_limit(min(_FIELD_LIMIT, file.options.max_document_size))
-        self._lines = file.lines(ends=True)
+    def __init__(self, lines: Iterator[str], most: int = _FIELD_LIMIT) -> None:
+        csv.field_size_limit(min(_FIELD_LIMIT, most))
+        self._lines = lines
         self._back: deque[str] = deque()
         self._size = 0
         self.number = 0  # of the last line taken, from 1
@@ -417,7 +421,7 @@ def _header_below(ahead: list[str], start: int, columns: Columns, dialect: _Dial
         return ""
     for number, line in enumerate(ahead[1:_SEARCHED_LINES], start + 1):
         for delimiter in {dialect.delimiter, *_DELIMITERS} - {dialect.quote, dialect.escape}:
-            one = _Lines(iter([line]))
+            one = _Lines(iter([line]), csv.field_size_limit())
             fields = next(iter(_sample(one, replace(dialect, delimiter=delimiter, is_spaced=True))), [])
             if wanted <= set(map(folded, fields)) and not any(map(is_datum, fields)):
                 return f"Line {number} has it: if that is the header, give --skip-rows {number - 1}"

@@ -248,7 +248,8 @@ def both_kinds(name: str, texts: list[Found], tables: list[Found]) -> CorpusErro
     return CorpusError(
         f"{name} holds {len(texts)} {texts[0].path.suffix} file(s), such as {shown(texts[0].relative)}, and"
         f" {len(tables)} table(s), such as {shown(tables[0].relative)}, expected one kind, or texts and one table with"
-        f" a column of their names. Name the files with a pattern, such as '{name}/*.csv', or their format with --format"
+        f" a column of their names. Name the files with a pattern, such as '{name}/*.csv', or their format with"
+        " --format"
     )
 
 
@@ -258,7 +259,8 @@ def _without_hidden(found: list[Found], name: str, log: ReadingLog) -> list[Foun
         return any(part.startswith(".") or part in _OF_SYSTEMS for part in parts) or parts[-1].startswith("~$")
 
     hidden = [one for one in found if is_hidden(one)]
-    _note_passed_over([one for one in hidden if one.file_format], name, "", log, "hidden ")
+    known = [one for one in hidden if one.file_format and PurePath(one.relative).name not in _OF_SYSTEMS]
+    _note_passed_over(known, name, "", log, "hidden ")
     return [one for one in found if not is_hidden(one)] if hidden else found
 
 

@@ -33,7 +33,7 @@ _decode = json.JSONDecoder().raw_decode  # twice as fast as json.loads
 
 def json_rows(file: File, columns: Columns) -> Iterator[Row]:
     """Rows of a file of JSON objects: one a line, one after the other in several lines each, or in an array."""
-    chunks = file.chunks()
+    chunks = file.decoded(universal=True)
     read: list[str] = []
     start = ""
     for chunk in chunks:
@@ -57,8 +57,8 @@ class _Begun(File):
 
     begun: Iterator[str] = field(default_factory=lambda: iter(()))
 
-    def chunks(self) -> Iterator[str]:
-        """Decoded text in order, with what was read."""
+    def decoded(self, *, universal: bool) -> Iterator[str]:
+        """Decoded text in order, with what was read; its lines all end with a newline."""
         return self.begun
 
 

@@ -132,7 +132,7 @@ class File:
         pending: list[str] = []  # the unfinished last line in parts, joined once however long it grows
         n_pending = n_lines = 0
         most = self.options.max_document_size
-        for text in self._texts(universal=True):
+        for text in self.decoded(universal=True):
             ended = text.split("\n")
             rest = ended.pop()
             if n_pending + len(text) > most:
@@ -190,9 +190,9 @@ class File:
 
     def chunks(self) -> Iterator[str]:
         """Decoded text in order, without a byte order mark."""
-        return self._texts(universal=False)
+        return self.decoded(universal=False)
 
-    def _texts(self, *, universal: bool) -> Iterator[str]:
+    def decoded(self, *, universal: bool) -> Iterator[str]:
         """Decoded text; with `universal`, the line ends of a file that has only ``\\r`` become ``\\n``."""
         strict = not self.skips
         line, at_start = 1, True
