@@ -18,7 +18,7 @@ from topicnet.storage import formats
 from topicnet.storage.mapped import update_digest
 from topicnet.storage.run_folder import environment
 from topicnet.text.corpus import Corpus
-from topicnet.text.status import STATUSES
+from topicnet.text.status import EMPTY, OK, OOV, STATUSES
 from topicnet.workflows.scores import CONVENTIONS
 
 LARGEST_EXPONENT = 700.0
@@ -54,7 +54,8 @@ def metrics_of(model: TopicModel, coherence: NDArray[np.float64], words: NDArray
 
 def record_of(config: dict[str, Any], corpus: Corpus, model: TopicModel, status: str, seconds: float) -> dict[str, Any]:
     """What run.json holds, but for the checksums of the files."""
-    counts = {name: int((corpus.status == name).sum()) for name in STATUSES}
+    found = {name: int((corpus.status == name).sum()) for name in STATUSES}
+    counts = {name: n for name, n in found.items() if n or name in (OK, EMPTY, OOV)}
     # Word vectors by where they came from.
     parameters = model.get_params() | {k: v for k, v in config["parameters"].items() if k == "embeddings"}
     fitted = {"stopped": model.stopped_, "best_epoch": model.best_epoch_, "epochs": len(model.history_)}
