@@ -105,7 +105,7 @@ def test_a_wrong_number_of_tokens_is_refused(wrong: object) -> None:
 def test_the_summary_says_why_in_words() -> None:
     corpus = counted([*TEXTS, "pie pie", "two words"], min_tokens=2, drop_duplicates=True, vocabulary=("apple", "pie"))
     assert corpus.summary().startswith(
-        "11 documents (1 empty, 5 with no known word, 1 below --min-tokens, 2 left out as duplicates)"
+        "11 documents (1 empty, 4 with no known word, 1 below --min-tokens, 3 left out as duplicates)"
     )
 
 
