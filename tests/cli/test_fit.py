@@ -156,7 +156,7 @@ def test_every_line_is_one_row_in_order(warm: Warm, tmp_path: Path) -> None:
     ends = ["\r\n" if row % 2 else "\n" for row in range(60)]
     (tmp_path / "odd.txt").write_bytes("".join(map("".join, zip(texts, ends, strict=True))).encode())
     done = fitted(warm("fit", "odd.txt", *QUICK, "--out", "run", cwd=tmp_path))
-    assert "60 documents (4 empty, 3 oov)" in done.stderr
+    assert "60 documents (4 empty, 3 with no known word)" in done.stderr
     rows = read_rows(tmp_path / "run/doc_topic.csv")
     assert [row["doc_id"] for row in rows] == [str(n) for n in range(1, 61)]
     assert [row["status"] for row in rows] == [odd[row][1] if row in odd else "ok" for row in range(60)]

@@ -277,11 +277,11 @@ def test_a_model_whose_text_was_cut_by_another_version_refuses_text(warm: Warm, 
     found = json.loads(path.read_text("utf-8"))
     name = found["source"]["options"]["tokenizer"]
     assert name.startswith("jieba-")
-    found["source"]["options"]["tokenizer"] = "jieba-0.1"
+    found["source"]["options"]["tokenizer"] = "jieba-0.1+folded-1"
     path.write_text(json.dumps(found), "utf-8")
     done = warm("fit", "counts", *FAST, "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert header(tmp_path / "run")["tokenizer"] == "jieba-0.1"
+    assert header(tmp_path / "run")["tokenizer"] == "jieba-0.1+folded-1"
     before = snapshot(tmp_path)
     for command in (
         ("transform", "run", texts / "zh.txt", "--out", "t.csv"),

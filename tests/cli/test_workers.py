@@ -132,7 +132,7 @@ def test_text_that_is_cut_on_all_cores_anyway_needs_no_processes(
         name = f"t{len(options)}.csv"
         done = warm("transform", themed_run, themed, *options, "--out", name, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        said = "--workers 2 given, but unicode-letters-1 uses all cores in one process: no other is started\n"
+        said = "--workers 2 given, but unicode-letters-2 uses all cores in one process: no other is started\n"
         assert (said in done.stderr) == bool(options)
     assert (tmp_path / "t0.csv").read_bytes() == (tmp_path / "t2.csv").read_bytes()
 

@@ -369,7 +369,7 @@ class Corpus:
         )
 
 
-def options_for(texts: Any, text_column: str, options: TextOptions) -> TextOptions:
+def options_for(texts: Any, text_column: str | Sequence[str], options: TextOptions) -> TextOptions:
     """The options for texts in memory: lists of words are parted already, unless a tokenizer is named."""
     if options.tokenizer is None and are_word_lists(texts, text_column):
         return replace(options, tokenizer="spaces")

@@ -106,6 +106,5 @@ def _tokenized_of(table: Any) -> Tokenized:
     row = pl.from_arrow(table)
     assert isinstance(row, pl.DataFrame)
     parts = {name: row[name][0] for name in row.columns}
-    return Tokenized(
-        parts["words"], *(parts[name].to_numpy() for name in ("numbers", "lengths", "blank")), np.zeros(0, np.uint64)
-    )
+    numbers, lengths, blank = (parts[name].to_numpy() for name in ("numbers", "lengths", "blank"))
+    return Tokenized(parts["words"], numbers, lengths, blank, np.zeros(0, dtype=np.uint64))

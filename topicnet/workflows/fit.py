@@ -175,8 +175,6 @@ def fit(
     if tokenizer is None and are_word_lists(texts, text_column):
         tokenizer = "spaces"
     missing = missing if isinstance(missing, str | None) else list(missing)
-    words = {"stop_words": stop_words, "add_stop_words": add_stop_words, "vocabulary": vocabulary}
-    checked = {name: _checked_words(name, given) for name, given in words.items()}
     if isinstance(keep_columns, str):
         raise InputError(f"keep_columns={keep_columns!r} given, expected a list of names: put it in brackets")
     columns = text_column if isinstance(text_column, str) else list(text_column)
@@ -189,7 +187,13 @@ def fit(
     }  # fmt: skip
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
     config = read_config(None, plain)
-    text = replace(resolve_text(config), **checked, cleaning=cleaning or Cleaning())
+    text = replace(
+        resolve_text(config),
+        stop_words=_checked_words("stop_words", stop_words),
+        add_stop_words=_checked_words("add_stop_words", add_stop_words),
+        vocabulary=_checked_words("vocabulary", vocabulary),
+        cleaning=cleaning or Cleaning(),
+    )
     plan = resolve_model(config)
     request = CorpusRequest(InMemory(texts, ids, reading_options(config)), text, kept_columns(config), keep_texts)
     job = FitJob(request, plan, config.seeds, config.keep_corpus, config.model_dump())

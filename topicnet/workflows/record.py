@@ -19,7 +19,7 @@ from topicnet.storage.mapped import update_digest
 from topicnet.storage.run_folder import environment
 from topicnet.text.corpus import Corpus
 from topicnet.text.passages import in_passages
-from topicnet.text.status import STATUSES
+from topicnet.text.status import EMPTY, OK, OOV, STATUSES
 from topicnet.text.vocabulary import SMALL_CORPUS
 from topicnet.workflows.scores import CONVENTIONS
 
@@ -58,7 +58,8 @@ def metrics_of(model: TopicModel, coherence: NDArray[np.float64], words: NDArray
 
 def record_of(config: dict[str, Any], corpus: Corpus, model: TopicModel, status: str, seconds: float) -> dict[str, Any]:
     """What run.json holds, but for the checksums of the files."""
-    counts = {name: int((corpus.status == name).sum()) for name in STATUSES}
+    found = {name: int((corpus.status == name).sum()) for name in STATUSES}
+    counts = {name: n for name, n in found.items() if n or name in (OK, EMPTY, OOV)}
     # Word vectors by where they came from.
     parameters = model.get_params() | {k: v for k, v in config["parameters"].items() if k == "embeddings"}
     fitted = {"stopped": model.stopped_, "best_epoch": model.best_epoch_, "epochs": len(model.history_)}

@@ -146,12 +146,13 @@ def documents_of_texts(
     return _documents(texts, ids, 1, missing)
 
 
-def are_word_lists(texts: Any, text_column: str) -> bool:
+def are_word_lists(texts: Any, text_column: str | Sequence[str]) -> bool:
     """Return whether the first text that is not missing is a list of words; an iterator is not looked into."""
     if type(texts).__name__ == "LazyFrame":
         texts = texts.head(_LOOKED_AT).collect()
     if type(texts).__name__ == "DataFrame":
-        texts = texts[text_column] if text_column in texts.columns else ()
+        column = text_columns(text_column)[0]
+        texts = texts[column] if column in texts.columns else ()
     if isinstance(texts, str | bytes | Iterator) or not isinstance(texts, Iterable):
         return False
     return _is_word_list(next((text for text in texts if not _is_missing(text)), None))

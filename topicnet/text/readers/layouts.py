@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from topicnet.text.readers.documents import text_columns
+
 MOST_LINES, MOST_CHARACTERS = 400, 1 << 16  # looked at
 _AS_IT_IS = "or give --unit line to read it as it is"
 _WOS_TAGS = frozenset(("AU", "AF", "TI", "SO", "AB", "PY", "UT", "DE", "ID", "DT", "LA", "C1", "CR", "DI", "ER"))
@@ -42,13 +44,13 @@ class Layout:
     is_refused: bool = False
 
 
-def layout_of(lines: Sequence[str], text_column: str = "text") -> Layout | None:
+def layout_of(lines: Sequence[str], text_column: str | Sequence[str] = "text") -> Layout | None:
     """The layout of a file, judged by its first lines; None where they look like a document each."""
     lines = [line.removeprefix("\ufeff") for line in lines]
     filled = [line for line in lines if line.strip()]
     if len(filled) < _FEWEST_ROWS:
         return None
-    return _tagged(filled) or _json(filled) or _table(filled, text_column) or _wrapped(lines)
+    return _tagged(filled) or _json(filled) or _table(filled, text_columns(text_column)) or _wrapped(lines)
 
 
 def _tagged(filled: list[str]) -> Layout | None:
@@ -90,7 +92,7 @@ def _json(filled: list[str]) -> Layout | None:
     return Layout(f"JSON objects, one a line ({keys})", f"for their texts give --format jsonl, {_AS_IT_IS}")
 
 
-def _table(filled: list[str], text_column: str) -> Layout | None:
+def _table(filled: list[str], named: tuple[str, ...]) -> Layout | None:
     """Rows of as many fields each under a header of short names."""
     for delimiter, name in _DELIMITERS.items():
         if delimiter not in filled[0]:
@@ -99,7 +101,7 @@ def _table(filled: list[str], text_column: str) -> Layout | None:
         if rows is None:
             continue
         header = [cell.strip() for cell in rows[0]]
-        n_known = sum(cell.lower() in _NAMES or cell == text_column for cell in header)
+        n_known = sum(cell.lower() in _NAMES or cell in named for cell in header)
         n_known -= delimiter != TAB and any(cell.startswith(" ") for cell in rows[0])  # as after a comma in a sentence
         is_header = all(0 < len(cell) <= _LONGEST_NAME for cell in header) and len(set(header)) == len(header)
         if is_header and n_known > 0:

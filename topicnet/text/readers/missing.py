@@ -15,7 +15,6 @@ MISSING = (
     "-", "--", "–", "—", ".",
 )  # fmt: skip
 NONE = "none"  # before other markers, or alone: without those above
-_LONGEST = 1000  # characters of a cell that may be a marker between blanks
 
 
 def missing_markers(given: str | Iterable[str] | None = None) -> tuple[str, ...]:
@@ -65,8 +64,6 @@ class MissingValues:
 
     def has(self, cell: str) -> bool:
         """Return whether a cell is a marker, blanks around it and case aside."""
-        if len(cell) > _LONGEST:
-            return False
         bare = cell.strip()
         return len(bare) <= self._longest and bare.casefold() in self.markers
 
@@ -86,5 +83,14 @@ class MissingValues:
 
     def rows(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield the same rows with markers emptied: in the text, the id and the other cells."""
+        longest = self._longest  # nearly no cell is as short: looked at here, as a call costs more than the look
         for key, text, metadata in rows:
-            yield "" if self.has(key) else key, self.text(text), self.cells(metadata) if metadata else metadata
+            if len(text.strip()) <= longest:
+                text = self.text(text)
+            if len(key.strip()) <= longest and self.has(key):
+                key = ""
+            for cell in metadata.values():
+                if type(cell) is str and len(cell.strip()) <= longest and self.has(cell):
+                    metadata = self.cells(metadata)
+                    break
+            yield key, text, metadata

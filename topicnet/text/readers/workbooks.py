@@ -79,12 +79,12 @@ def _read(file: File, path: Path, columns: Columns, out: Path) -> dict[str, Any]
         "most_bytes": most_bytes,
     }  # fmt: skip
     answer = _ask(file, request, most_bytes)
-    if reason := answer.get("damaged"):
+    if damage := answer.get("damaged"):
         raise CorpusError(
-            f"{file.name} is no readable Excel file ({shown(reason)}). Write it again, or name its format with --format"
+            f"{file.name} is no readable Excel file ({shown(damage)}). Write it again, or name its format with --format"
         )
-    if reason := answer.get("refused"):
-        raise CorpusError(f"{file.name}: {shown(reason)}")
+    if refusal := answer.get("refused"):
+        raise CorpusError(f"{file.name}: {shown(refusal)}")
     if "sheet" not in answer and options.sheet is not None:
         raise CorpusError(
             f"no sheet {options.sheet!r} in {file.name}; it has: {_listed(answer['sheets'])}. Name one with --sheet"

@@ -36,7 +36,7 @@ _WIDTHS = ("<wide>", "<narrow>")  # punctuation too
 _SHAPES = ("<font>", "<initial>", "<medial>", "<final>", "<isolated>", "<compat>")
 # Where Unicode has such characters, without the Thai, Lao and Tibetan vowels of two parts, which are written so.
 _BLOCKS = (
-    (0xA0, 0xE00), (0x1000, 0x3400), (0xF900, 0x10000), (0x1D400, 0x1D800), (0x1EE00, 0x1EF00),
+    (0xA0, 0xE00), (0x1000, 0x3400), (0xF900, 0x10000), (0x1D400, 0x1D800), (0x1EE00, 0x1EF00), (0x1FBF0, 0x1FBFA),
 )  # fmt: skip
 _RADICALS = frozenset(map(chr, range(0x2E80, 0x2FE0)))  # signs that PDFs have in the place of Chinese characters
 
