@@ -174,7 +174,6 @@ def fit(
     reporter = Reporter(listener=listener)
     if tokenizer is None and are_word_lists(texts, text_column):
         tokenizer = "spaces"
-    missing = missing if isinstance(missing, str | None) else list(missing)
     if isinstance(keep_columns, str):
         raise InputError(f"keep_columns={keep_columns!r} given, expected a list of names: put it in brackets")
     columns = text_column if isinstance(text_column, str) else list(text_column)
@@ -183,7 +182,7 @@ def fit(
         "tokenizer": tokenizer, "lemmatize": lemmatize, "phrases": phrases, "passages": passages,
         "keep_columns": list(keep_columns), "text_column": columns, "id_column": id_column,
         "min_df": min_df, "max_df": max_df, "max_vocab": max_vocab, "keep_texts": keep_texts, "parameters": parameters,
-        "missing": missing, "drop_duplicates": drop_duplicates, "min_tokens": min_tokens,
+        "min_tokens": min_tokens, "drop_duplicates": drop_duplicates, "missing": _listed(missing),
     }  # fmt: skip
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
     config = read_config(None, plain)
@@ -201,6 +200,11 @@ def fit(
     check_columns(request.columns, corpus.metadata.columns, "the table has")
     check_size(corpus, n_topics, passages)
     return fit_job(job, corpus, None if checkpoints is None else Path(checkpoints), reporter)
+
+
+def _listed(missing: str | Sequence[str] | None) -> str | list[str] | None:
+    """Give markers of a missing value as a configuration has them."""
+    return missing if isinstance(missing, str | None) else list(missing)
 
 
 def _checked_words(name: str, words: Iterable[str] | None) -> tuple[str, ...] | None:

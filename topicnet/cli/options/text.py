@@ -24,10 +24,7 @@ FORMATS = (
 TEXT_COLUMN = "Column or key that holds the text, or its number; several, one option each, are joined.  [default: text]"
 VOCABULARY = "File of the words to count, one a line; for counts, the names of their columns."
 EMBEDDINGS = "For etm: a word2vec or GloVe file, train (on the corpus) or none.  [default: none]"
-MISSING = (
-    "Markers of a missing value beside NA, NaN, NULL, -, . and the like, with commas between; none for no marker, and"
-    " none,X for X alone."
-)
+MISSING = "Markers of a missing value, in addition to NA, NaN, NULL, -, ...: 'k.A.,keine Angabe'; none turns all off."
 SEEDS = "Fit with this many seeds, keep the best run, flag topics that other seeds do not reproduce."
 NAMES = " or ".join(", ".join(REGISTRY).rsplit(", ", 1))
 CorpusArgument = Annotated[list[str], typer.Argument(metavar="CORPUS", help=CORPUS_HELP)]

@@ -23,8 +23,8 @@ def missing_markers(given: str | Iterable[str] | None = None) -> tuple[str, ...]
     Parameters
     ----------
     given : str or iterable of str, optional
-        Markers beside `MISSING`; a string has them with commas between. Where the first is "none", those of `MISSING`
-        are left out; an empty string or list means no marker at all.
+        Markers in addition to `MISSING`; a string has them with commas between. Where the first is "none", those of
+        `MISSING` are left out; an empty string or list means no marker at all.
 
     Raises
     ------

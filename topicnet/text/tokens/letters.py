@@ -38,7 +38,7 @@ _SHAPES = ("<font>", "<initial>", "<medial>", "<final>", "<isolated>", "<compat>
 _BLOCKS = (
     (0xA0, 0xE00), (0x1000, 0x3400), (0xF900, 0x10000), (0x1D400, 0x1D800), (0x1EE00, 0x1EF00), (0x1FBF0, 0x1FBFA),
 )  # fmt: skip
-_RADICALS = frozenset(map(chr, range(0x2E80, 0x2FE0)))  # signs that PDFs have in the place of Chinese characters
+_RADICALS = frozenset(map(chr, range(0x2E80, 0x2FE0)))  # signs that PDFs hold for Chinese characters
 
 
 def beyond_ascii(texts: pl.Series) -> pl.Series:
@@ -88,7 +88,7 @@ def _contains(texts: pl.Series, pattern: str) -> pl.Series:
 
 @functools.cache
 def _forms() -> dict[str, str]:
-    """The letters and digits that are folded, and what to."""
+    """Return the folded form of each letter and digit that is folded."""
     return {letter: unicodedata.normalize("NFKC", letter) for letter in _foldable()}
 
 

@@ -47,7 +47,8 @@ class TextOptions:
     drop_duplicates : bool
         Documents that repeat the text of an earlier one count as if they had no words (status "duplicate").
     missing : str or sequence of str, optional
-        Markers of a missing value beside the usual ones: see `missing_markers`. A text that is only a marker is empty.
+        Markers of a missing value in addition to the usual ones: see `missing_markers`. A text that is only a
+        marker is empty.
     fold_letters : bool
         Fold ligatures and full-width letters and join soft hyphens: see `topicnet.text.tokens.letters`. Off for models
         of version 0.1.0.
