@@ -77,7 +77,7 @@ def without_corpus(folder: Path) -> Path:
     """A W-LDA run saved without its corpus."""
     options = ("-k", "4", *SHORT, "--model", "w-lda", "--no-keep-corpus")
     assert fit_here("train.jsonl", *options, cwd=folder)[0] == 0
-    return folder / "runs" / "train-w-lda"
+    return folder / "runs" / "train-w-lda-4"
 
 
 def evaluated(warm: Warm, *arguments: str | Path, cwd: Path, stdin: str | None = None) -> dict[str, Any]:
