@@ -15,7 +15,7 @@ from topicnet.storage.run_folder import Destination
 from topicnet.workflows.config import read_config
 
 pytest.importorskip("optuna", reason="tune needs optuna")
-BUDGET = 10.0
+BUDGET = 14.0
 
 
 @pytest.fixture(scope="module")

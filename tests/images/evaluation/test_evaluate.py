@@ -39,7 +39,7 @@ def fitted(digits):
     """Small models, each fitted once; a copy is given away."""
     made: dict[str, ImageVAE] = {}
 
-    def fit(variant: str, epochs: int = 5) -> ImageVAE:
+    def fit(variant: str, epochs: int = 8) -> ImageVAE:
         if variant not in made:
             model = ImageVAE(
                 variant, latent_dim=3, hidden_dim=24, n_layers=1, max_epochs=epochs, learning_rate=5e-3, random_state=0
@@ -59,7 +59,7 @@ def report_of(model: ImageVAE, data: ImageData, **options):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_is_told_of_in_plain_values(fitted, digits, variant):
-    model = fitted(variant, epochs=5 if variant in WITH_BOUND else 2)
+    model = fitted(variant, epochs=8 if variant in WITH_BOUND else 2)
     report = report_of(model, digits, n_importance=3, n_resamplings=2)
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert [*report] == ["data", "bound", "reconstruction", "codes", "categories", "prior_match", "samples"]
@@ -332,18 +332,18 @@ def test_vectors_that_are_no_pictures():
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(information, "LEAST_DRAWS", 750)
+    monkeypatch.setattr(information, "LEAST_DRAWS", 1_500)
     monkeypatch.setattr(information, "BATCH", 50)
 
 
 @pytest.mark.parametrize("variant", [*WITH_CATEGORIES, "vmi-z"])
 def test_the_bound_lies_between_nothing_and_the_entropy(quick, fitted, digits, variant):
-    model = fitted(variant, epochs=5 if variant in WITH_BOUND else 2)
+    model = fitted(variant, epochs=8 if variant in WITH_BOUND else 2)
     weights = copy.deepcopy(model.network_.state_dict())
     told = information_bound(model, digits, epochs=2)
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     assert 0 <= told["low"] <= told["bound"] <= told["high"]
-    assert (told["n_images"], told["n_draws"], told["epochs"]) == (75, 750, 2)
+    assert (told["n_images"], told["n_draws"], told["epochs"]) == (75, 1_500, 2)
     if variant == "vmi-z":
         chosen = sorted(int(name.removeprefix("z_")) for name in told["of"].split(" and "))
         assert chosen == sorted(model.network_.penalty.chosen.tolist())
