@@ -46,7 +46,7 @@ CORPORA = {
     "unknown encoding": ("corpus.txt", GOOD, ["--encoding", "utf-99"], ["utf-99"]),
     "truncated gzip": ("corpus.txt.gz", gzip.compress(GOOD)[:-30], [], ["gzip"]),
     "not a gzip": ("corpus.txt.gz", GOOD, [], ["gzip"]),
-    "unknown ending": ("corpus.docx", GOOD, [], ["corpus.docx", ".txt"]),
+    "unknown ending": ("corpus.rtf", GOOD, [], ["corpus.rtf", ".txt"]),
     "file name of two lines": ("cor\n\x1b[31mpus.docx", GOOD, [], [r"\n\x1b[31mpus.docx"]),
     "wrong bytes in a file name of two lines": ("a\n\x1b[2J\u2028.txt", b"\xff", [], [r"\x1b[2J"]),
 }

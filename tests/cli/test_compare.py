@@ -416,7 +416,7 @@ def place(out: Path, tmp_path: Path) -> Path:
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
     (tmp_path / "german.txt").write_text("Planeten kreisen um die Sonne\nDie Mannschaft spielt\n")
     (tmp_path / "empty.txt").write_text("")
-    (tmp_path / "more.txt").write_text("goal team\n" * 5)
+    (tmp_path / "more.txt").write_text("goal team\nteam goal\ngoal goal team\nteam team goal\ngoal team goal\n")
     (tmp_path / "three.txt").write_text("".join(f"{words}\n" for words in list(THEMES.values())[:3]))
     return tmp_path
 

@@ -9,9 +9,10 @@ from topicnet.core.gpu_resident import ResidentBatches
 from topicnet.core.sparse import SparseBatch
 from topicnet.models import MODELS
 from topicnet.models.base import INFERENCE_BATCH
-from topicnet.models.decoders import DECODERS, make_decoder
+from topicnet.models.decoders import make_decoder
 from topicnet.models.input_counts import padded
 from topicnet.models.network import Autoencoder, EncoderWarmUp, topic_overlap, uniform_nats
+from topicnet.models.parameter_values import DECODERS
 from topicnet.training.optimizer import Adam
 
 N_DOCS, N_WORDS, K = 12, 30, 4
