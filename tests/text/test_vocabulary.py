@@ -102,7 +102,7 @@ def test_no_word_left_is_one_line_with_the_bounds_and_what_to_do() -> None:
     message = str(caught.value)
     assert message.isprintable()
     assert "no word is left of 4" in message
-    assert "at least 5 and at most 6 documents (of 8 " in message
+    assert "4 in fewer than 5 document(s) (--min-df) and 0 in more than 6 (--max-df), of 8 documents" in message
     assert all(option in message for option in ("--min-df", "--max-df", "--lang", "--stop-words"))
 
 
