@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topicnet.text.corpus import Corpus
+from topicnet.text.tokens import letters
 from topicnet.text.tokens.letters import _forms, fold_letters
 from topicnet.text.tokens.options import TextOptions, options_of
 from topicnet.text.tokens.tokenizer import choose_tokenizer, folds_letters
@@ -143,3 +144,11 @@ def test_models_of_0_1_0_cut_as_they_did(kind: str) -> None:
     parted = {"letters": ["ab", "cd"], "spaces": ["ab\u00adcd"]}[kind]
     assert old.tokens(texts).to_list() == [["ﬁnance", "ｆｕｌｌ"], parted]
     assert old.markers == ()
+
+
+def test_every_folded_character_is_looked_for() -> None:
+    characters = pl.Series([*letters._forms(), *letters._INVISIBLE_CHARACTERS])
+    assert characters.str.contains(letters._PLAUSIBLE).all()
+    western = pl.Series(["naïve café – “quoted” ‘it’s’ … 5 € ©½ª"])
+    assert not western.str.contains(letters._PLAUSIBLE).any()
+    assert fold_letters(western).equals(western)

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,12 @@ class Recipe:
 
 def recipes() -> dict[str, Recipe]:
     """All recipes by name, found in an installed package and in a checkout."""
-    found = [Recipe(**formats.read_yaml(path, "name: lee")) for path in sorted(_folder().glob("*.yaml"))]
+    return dict(_recipes_in(_folder()))
+
+
+@cache
+def _recipes_in(folder: Path) -> dict[str, Recipe]:
+    found = [Recipe(**formats.read_yaml(path, "name: lee")) for path in sorted(folder.glob("*.yaml"))]
     return {recipe.name: recipe for recipe in found}
 
 

@@ -30,6 +30,8 @@ _INVISIBLE = (
     (rf"(^|[{_PLAIN_SCRIPTS}])[{JOINERS}]+", "${1}"),
     (rf"(^|[^{_UNSPACED}])\x{{200b}}+", "${1}"),
 )
+# Any character but those of Western European texts that are never folded: quicker to look for than all that are.
+_PLAUSIBLE = r"[^\x00-\x{ac}\x{ae}-\x{b4}\x{b6}-\x{ff}\x{2010}-\x{2027}\x{20ac}]"
 _INVISIBLE_CHARACTERS = "\xad\u200b\u200c\u200d\u2060\ufeff"
 _WIDTHS = ("<wide>", "<narrow>")  # punctuation too
 # "<compat>" is the rest: of its letters, ligatures and digraphs ("ﬁ", "ǆ", "ĳ") and other shapes ("ſ").
@@ -60,6 +62,10 @@ def fold_letters(texts: pl.Series, rows: pl.Series | None = None) -> pl.Series:
     if len(rows) == 0:
         return texts
     some = texts.gather(rows) if len(rows) < len(texts) else texts
+    found = _contains(some, _PLAUSIBLE)
+    if not found.any():
+        return texts
+    rows, some = rows.filter(found), some.filter(found)
     found = _contains(some, _pattern())
     if not found.any():
         return texts
