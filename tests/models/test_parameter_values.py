@@ -6,7 +6,8 @@ from topicnet.errors import InputError
 from topicnet.experiments.baselines import BASELINES
 from topicnet.experiments.job import BASELINE_NAMES
 from topicnet.models import MODELS
-from topicnet.models.parameter_values import COUNTS, NOT_PARAMETERS, NUMBERS, check_shared_values, parameter_names
+from topicnet.models.parameter_names import NOT_PARAMETERS, parameter_names
+from topicnet.models.parameter_values import COUNTS, NUMBERS, check_shared_values
 
 
 @pytest.mark.parametrize("model", MODELS)

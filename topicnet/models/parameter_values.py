@@ -1,68 +1,20 @@
-"""Parameters of topic models, checked without importing a model: their names, and the values that all models share."""
+"""Values of the parameters that all topic models share, checked without importing a model or torch."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from topicnet.errors import InputError
-from topicnet.models.registry import REGISTRY
 from topicnet.training.checks import check_count, check_fraction, check_number
 
 DECODERS = ("mixture", "product")
-NOT_PARAMETERS = ("n_topics", "random_state", "device")  # given by options of their own
 COUNTS = ("n_topics", "hidden_dim", "batch_size", "max_epochs", "patience")
 NUMBERS = (
     "dropout", "learning_rate", "diversity_weight", "weight_decay", "validation_fraction", "kl_weight", "kl_warm_up",
     "mmd_weight", "mmd_warm_up",
 )  # fmt: skip
 OPTIONAL = ("max_epochs", "learning_rate", "diversity_weight")
-
-
-def check_parameter_names(model: str, given: Mapping[str, Any]) -> None:
-    """Raise InputError for a model or a parameter that there is not."""
-    if model not in REGISTRY:
-        raise InputError(f"--model {model!r} given, this version has: {', '.join(REGISTRY)}")
-    known = parameter_names(model)
-    for name in given:
-        if name not in known:
-            raise InputError(f"parameter {name!r} given, {model} has: {', '.join(known)}")
-
-
-@cache
-def parameter_names(model: str) -> list[str]:
-    """Names of the parameters of a model beside K, seed and device, sorted: the fields of its class, in its source."""
-    registration = REGISTRY[model]
-    return sorted(set(_fields(registration.module, registration.class_name)) - set(NOT_PARAMETERS))
-
-
-def _fields(module: str, class_name: str) -> Iterator[str]:
-    """Fields of a dataclass and of the dataclasses of this package that it derives from."""
-    spec = find_spec(module)
-    assert spec is not None
-    assert spec.origin is not None
-    tree = ast.parse(Path(spec.origin).read_text("utf-8"))
-    homes = {
-        alias.name: node.module
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom) and node.module
-        for alias in node.names
-    }
-    found = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == class_name)
-    for line in found.body:
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
-            kind = ast.unparse(line.annotation)
-            if not kind.startswith("ClassVar") and kind != "KW_ONLY":
-                yield line.target.id
-    homes |= {node.name: module for node in tree.body if isinstance(node, ast.ClassDef)}
-    for base in found.bases:
-        home = homes.get(ast.unparse(base), "")
-        if home.startswith("topicnet."):
-            yield from _fields(home, ast.unparse(base))
 
 
 def check_shared_values(values: Mapping[str, Any]) -> None:

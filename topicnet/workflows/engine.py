@@ -9,7 +9,7 @@ from typing import Any
 
 from topicnet.errors import CorpusError, InputError
 from topicnet.models import MODELS, TopicModel
-from topicnet.models.parameter_values import check_parameter_names
+from topicnet.models.parameter_names import check_parameter_names
 from topicnet.runtime.allocator import keep_freed_memory
 from topicnet.runtime.interrupt import FitInterrupted
 from topicnet.runtime.reporter import Reporter

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from topicnet.errors import InputError
-from topicnet.models.parameter_values import check_parameter_names, check_shared_values
+from topicnet.models.parameter_names import check_parameter_names
+from topicnet.models.parameter_values import check_shared_values
 from topicnet.runtime.device_names import check_device_name
 from topicnet.workflows.config import FitConfig
 
