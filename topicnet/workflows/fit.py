@@ -176,11 +176,10 @@ def fit(
         tokenizer = "spaces"
     if isinstance(keep_columns, str):
         raise InputError(f"keep_columns={keep_columns!r} given, expected a list of names: put it in brackets")
-    columns = text_column if isinstance(text_column, str) else list(text_column)
     given = {
         "model": model, "topics": n_topics, "seed": random_state, "seeds": seeds, "device": device, "lang": lang,
         "tokenizer": tokenizer, "lemmatize": lemmatize, "phrases": phrases, "passages": passages,
-        "keep_columns": list(keep_columns), "text_column": columns, "id_column": id_column,
+        "keep_columns": list(keep_columns), "text_column": _listed(text_column), "id_column": id_column,
         "min_df": min_df, "max_df": max_df, "max_vocab": max_vocab, "keep_texts": keep_texts, "parameters": parameters,
         "min_tokens": min_tokens, "drop_duplicates": drop_duplicates, "missing": _listed(missing),
     }  # fmt: skip
@@ -193,18 +192,17 @@ def fit(
         vocabulary=_checked_words("vocabulary", vocabulary),
         cleaning=cleaning or Cleaning(),
     )
-    plan = resolve_model(config)
     request = CorpusRequest(InMemory(texts, ids, reading_options(config)), text, kept_columns(config), keep_texts)
-    job = FitJob(request, plan, config.seeds, config.keep_corpus, config.model_dump())
+    job = FitJob(request, resolve_model(config), config.seeds, config.keep_corpus, config.model_dump())
     corpus = texts if isinstance(texts, Corpus) else read_corpus(request, reporter)
     check_columns(request.columns, corpus.metadata.columns, "the table has")
     check_size(corpus, n_topics, passages)
     return fit_job(job, corpus, None if checkpoints is None else Path(checkpoints), reporter)
 
 
-def _listed(missing: str | Sequence[str] | None) -> str | list[str] | None:
-    """Give markers of a missing value as a configuration has them."""
-    return missing if isinstance(missing, str | None) else list(missing)
+def _listed(names: str | Sequence[str] | None) -> str | list[str] | None:
+    """Give one name or several as a configuration has them."""
+    return names if isinstance(names, str | None) else list(names)
 
 
 def _checked_words(name: str, words: Iterable[str] | None) -> tuple[str, ...] | None:
