@@ -16,7 +16,8 @@ from topicnet.text.readers.missing import MISSING, MissingValues, missing_marker
 from topicnet.text.readers.read import read_documents
 
 MARKED = ["NA", " nan ", "NULL", "\\N", "<NA>", "NaT", "n/a", "#N/A", "-", ".", "\tNa\t"]
-TEXT = ["none", "None", "a null result", "NA NA", "na-na", "nano", "- yes", "..", "nil", "no"]
+MARKED += ["#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!", "#NV", "#N/D", "[null]", "(blank)", "NULL\u200b"]
+TEXT = ["none", "None", "a null result", "NA NA", "na-na", "nano", "- yes", "..", "nil", "no", "\u200b", "#name"]
 
 
 def read(path: Path, text: str, **options: Any) -> tuple[list[str], list[str], list[dict[str, Any]], ReadingLog]:

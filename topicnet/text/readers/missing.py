@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from topicnet.errors import InputError
 from topicnet.text.readers.documents import ReadingLog, Row, Value
 
-# R, pandas, SQL dumps, Excel, SAS and Stata, and what people type; in any case. The word "none" is not among them: it
+# R, pandas, SQL dumps, Excel (its errors too), SAS and Stata, and what people type; in any case. The word "none" is not among them: it
 # is an answer ("Anything else?") and a label. pandas writes None as an empty cell.
 MISSING = (
     "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "<null>", "(null)", "\\n",
-    "-", "--", "–", "—", ".",
+    "-", "--", "–", "—", ".", "[null]", "(blank)",
+    "#name?", "#ref!", "#value!", "#div/0!", "#null!", "#num!", "#nv", "#n/d",
 )  # fmt: skip
 NONE = "none"  # before other markers, or alone: without those above
+_UNSEEN = "\u200b\ufeff"  # characters of no width that exports leave around cells
 
 
 def missing_markers(given: str | Iterable[str] | None = None) -> tuple[str, ...]:
@@ -65,7 +67,9 @@ class MissingValues:
     def has(self, cell: str) -> bool:
         """Return whether a cell is a marker, blanks around it and case aside."""
         bare = cell.strip()
-        return len(bare) <= self._longest and bare.casefold() in self.markers
+        if len(bare) > self._longest:
+            return False
+        return bare.casefold() in self.markers or bare.strip(_UNSEEN).casefold() in self.markers
 
     def text(self, text: str) -> str:
         """Return a text, or the empty text for a marker, which is counted."""
