@@ -31,6 +31,7 @@ _EXCERPT = 80  # characters of a document shown in a notice
 _DECLARED = re.compile(r'"?sep=([^\w\s"]|\t)"?\r?\n?', re.IGNORECASE)  # the first line that Excel understands
 # Characters that an open quote is followed for where rows may be skipped: many, until this many were read in vain.
 _REACH, _SPARE_REACH, _READ_IN_VAIN = 1 << 24, 1 << 12, 1 << 28
+_ESCAPED, _CONTROLS = re.compile(r"\\(.)"), {"n": "\n", "t": "\t", "r": "\r"}  # by a backslash
 _NUMBER = re.compile("[1-9][0-9]{0,5}")
 _TEXT_WORDS, _TEXT_CHARACTERS = 2, 20  # a cell of this many is a text, not the name of a column
 
@@ -64,7 +65,7 @@ class _Dialect:
     def records(self, lines: Iterable[str]) -> Any:
         """A strict reader: an open quote may not swallow the rest."""
         return csv.reader(
-            lines,
+            self._unescaped(lines) if self.escape == "\\" else lines,
             delimiter=self.delimiter,
             quotechar=self.quote,
             quoting=csv.QUOTE_NONE if self.quote is None else csv.QUOTE_MINIMAL,
@@ -72,6 +73,20 @@ class _Dialect:
             skipinitialspace=self.is_spaced and " " not in (self.delimiter, self.quote, self.escape),
             strict=True,
         )
+
+    def _unescaped(self, lines: Iterable[str]) -> Iterator[str]:
+        """Lines with the \\n, \\t and \\r of MySQL as escaped control characters; a cell \\N keeps its backslash."""
+        ends = ("", self.delimiter, "\r", "\n")
+
+        def replaced(found: re.Match[str]) -> str:
+            begin, end = found.span()
+            if found[1] == "N":
+                is_cell = found.string[begin - 1 : begin] in ends[:2] and found.string[end : end + 1] in ends
+                return "\\\\N" if is_cell else found[0]
+            return "\\" + _CONTROLS.get(found[1], found[1])
+
+        for line in lines:
+            yield _ESCAPED.sub(replaced, line) if "\\" in line else line
 
     @property
     def is_plain(self) -> bool:
