@@ -376,7 +376,7 @@ def test_a_part_that_is_nested_is_refused(tmp_path):
     [("id,text,text", "3"), ("Timestamp,What should be better?,What should be better?", "2")],
 )
 def test_a_header_may_hold_a_name_twice(tmp_path, header, column):
-    rows = "".join(f"{i},{LONG} {i},{LONG} again {i}\n" for i in range(1, 6))
+    rows = "".join(f'{i},"{LONG} {i}","{LONG} again {i}"\n' for i in range(1, 6))
     texts, notices = noticed(write(tmp_path / "a.csv", f"{header}\n{rows}"), text_column=column)
     assert len(texts) == 5
     assert "line 1 is taken for the header" in notices[0]

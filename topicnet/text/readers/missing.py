@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from topicnet.errors import InputError
 from topicnet.text.readers.documents import ReadingLog, Row, Value
 
-# R, pandas, SQL dumps, Excel (its errors too), SAS and Stata, and what people type; in any case. The word "none" is not among them: it
-# is an answer ("Anything else?") and a label. pandas writes None as an empty cell.
+# R, pandas, SQL dumps, Excel (its errors too), SAS and Stata, and what people type; in any case. The word "none" is not
+# among them: it is an answer ("Anything else?") and a label. pandas writes None as an empty cell.
 MISSING = (
     "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "<null>", "(null)", "\\n",
     "-", "--", "–", "—", ".", "[null]", "(blank)",
