@@ -35,6 +35,8 @@ SURVEYS = {
     "Qualtrics without wording": "ResponseId,text\n" + IDS + "R_1,one\nR_2,two\n",
     "old Qualtrics": "V1;text\nid;Why?\n{'ImportId': 'a'};{'ImportId': 'b'}\nR_1;one\nR_2;two\n",
     "two exports": 2 * ("R,text\nID,Why?\n" + IDS + "R_1,one\nR_2,two\n"),
+    "Qualtrics without ids": "ResponseId,text\nResponse ID,What should be better?\nR_1,one\nR_2,two\n",
+    "legacy Qualtrics": "V1,text\nResponseID,What should be better?\nR_1,one\nR_2,two\n",
     "SurveyMonkey": "Respondent ID,Date,text,Which?,\n,,Open-Ended Response,Good,Bad\n7,2024,one,Good,\n8,,two,,Bad\n",
     "SurveyMonkey, one question": "Respondent ID,text\n,Open-Ended Response\n7,one\n8,two\n",
     "SurveyMonkey, a choice": "text,Why\nOpen-Ended Response,Response\none,x\ntwo,y\n",
@@ -381,3 +383,10 @@ def test_a_header_may_hold_a_name_twice(tmp_path, header, column):
     assert len(texts) == 5
     assert "line 1 is taken for the header" in notices[0]
     assert not looks_like_header(["good", "good", "text"], [["bad", "bad", "a"], ["fine", "fine", "b"]], 2)
+
+
+def test_a_header_that_comes_again_in_another_case_is_no_document(tmp_path):
+    texts, notices = noticed(write(tmp_path / "a.csv", "id,text\n1,one\nID,Text\n2,two\n"))
+    assert texts == ["one", "two"]
+    assert "equal to its header (line 3)" in notices[0]
+    assert read(write(tmp_path / "b.csv", "text\none\nText\n")).texts == ["one", "Text"]

@@ -232,13 +232,13 @@ def _table(
 
 def _rows(file: File, records: Iterator[Record], layout: _Layout) -> Iterator[Row]:
     names, n, text_name, key_name = layout.names, len(layout.names), layout.columns.text, layout.columns.key
-    last = layout.header[-1] if layout.header else None
+    n_last = len(layout.header[-1]) if layout.header else -1
     repeats: list[int] = []
     for line, fields in records:
         if not fields and n > 1:
             continue  # a blank line between rows; in a table of one column it is an empty cell
         fields = fields or [""]
-        if fields[-1] == last and _is_header_again(fields, layout.header):
+        if len(fields[-1]) == n_last and _is_header_again(fields, layout.header):
             repeats.append(line)
             continue
         if len(fields) != n:
@@ -256,7 +256,12 @@ def _rows(file: File, records: Iterator[Record], layout: _Layout) -> Iterator[Ro
 
 
 def _is_header_again(fields: list[str], header: list[str]) -> bool:
-    """Whether a row repeats the header, as in files put one after the other, each with its byte order mark."""
+    """Whether a row repeats the header, as in files put one after the other, each with its byte order mark.
+
+    In another case it does too, unless it is one cell.
+    """
+    if len(header) > 1:
+        fields, header = [cell.casefold() for cell in fields], [cell.casefold() for cell in header]
     return fields[1:] == header[1:] and fields[0].strip('\ufeff"') == header[0].strip('"')
 
 
@@ -389,7 +394,7 @@ def _layout(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> _
         )
     elif more < 0 and not set(names[more:]) & {*found.texts, found.key}:
         names = names[:more]
-    no_data = _report_survey(file, below, [names.index(text) for text in found.texts])
+    no_data = _report_survey(file, header, below, [names.index(text) for text in found.texts])
     return _Layout(names, found, dialect, header, no_data, pads=kind == "trailing")
 
 
@@ -443,9 +448,9 @@ def _header_below(ahead: list[str], start: int, columns: Columns, dialect: _Dial
     return ""
 
 
-def _report_survey(file: File, below: list[list[str]], texts: list[int]) -> list[list[str]]:
+def _report_survey(file: File, header: list[str], below: list[list[str]], texts: list[int]) -> list[list[str]]:
     """The rows below the header that are no answers."""
-    n, program = survey_rows(below, texts)
+    n, program = survey_rows(below, texts, header)
     if n:
         rows = "1 row" if n == 1 else f"{n} rows"
         file.log.notice(
@@ -473,7 +478,7 @@ def _has_header(file: File, lines: _Lines, columns: Columns, dialect: _Dialect, 
         return True
     rows = _sample(lines, replace(dialect, quote=None) if dialect.unquotes else dialect)
     places = [int(text) - 1 for text in by_number]
-    if survey_rows(rows[1:], places)[0]:
+    if survey_rows(rows[1:], places, rows[0] if rows else ())[0]:
         return True
     return bool(rows) and all(looks_like_header(rows[0], rows[1:], place) for place in places)
 

@@ -141,7 +141,7 @@ def _trimmed(name: str) -> str:
 # --- rows and fields that do not match it ---
 
 
-def survey_rows(below: Sequence[Cells], texts: Sequence[int]) -> tuple[int, str]:
+def survey_rows(below: Sequence[Cells], texts: Sequence[int], header: Cells = ()) -> tuple[int, str]:
     """Number of rows below the header that are no answers, and which program wrote them."""
     for n, row in enumerate(below[:2], 1):
         filled = [cell for cell in row if cell.strip()]
@@ -149,7 +149,14 @@ def survey_rows(below: Sequence[Cells], texts: Sequence[int]) -> tuple[int, str]
             return n, "Qualtrics"
     if below and _is_of_surveymonkey(below[0], texts):
         return 1, "SurveyMonkey"
+    if below and any(map(_is_response_id, header, below[0])):
+        return 1, "Qualtrics"
     return 0, ""
+
+
+def _is_response_id(name: str, cell: str) -> bool:
+    """Whether a cell is the wording of the ids in an export of Qualtrics without its row of ImportId."""
+    return name.strip() in ("ResponseId", "ResponseID", "V1") and cell.strip() in ("Response ID", "ResponseID")
 
 
 def _is_of_surveymonkey(row: Cells, texts: Sequence[int]) -> bool:
