@@ -232,13 +232,14 @@ def _table(
 
 def _rows(file: File, records: Iterator[Record], layout: _Layout) -> Iterator[Row]:
     names, n, text_name, key_name = layout.names, len(layout.names), layout.columns.text, layout.columns.key
+    last = layout.header[-1].casefold() if layout.header else ""
     n_last = len(layout.header[-1]) if layout.header else -1
     repeats: list[int] = []
     for line, fields in records:
         if not fields and n > 1:
             continue  # a blank line between rows; in a table of one column it is an empty cell
         fields = fields or [""]
-        if len(fields[-1]) == n_last and _is_header_again(fields, layout.header):
+        if len(fields[-1]) == n_last and fields[-1].casefold() == last and _is_header_again(fields, layout.header):
             repeats.append(line)
             continue
         if len(fields) != n:
