@@ -122,3 +122,10 @@ def test_markers_are_added_or_replaced(given: Any, has: tuple[str, ...], has_not
 def test_a_marker_that_is_no_text_is_refused(wrong: Any) -> None:
     with pytest.raises(InputError, match="given as a marker of a missing value"):
         missing_markers(wrong)
+
+
+def test_a_text_of_two_columns_is_missing_where_both_are(tmp_path: Path) -> None:
+    rows = "id,title,body\n1,NA,one\n2,two,NA\n3,NA,-\n4,,NULL\n5,,\n6,null,\n"
+    _, texts, _, log = read(tmp_path / "a.csv", rows, text_column=("title", "body"))
+    assert texts == ["one", "two", "", "", "", ""]
+    assert (log.n_missing, log.markers) == (3, ["NA", "NULL", "null"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from topicnet.errors import InputError
@@ -55,10 +55,13 @@ class MissingValues:
         As `missing_markers` gives them.
     log : ReadingLog, optional
         Where texts are counted.
+    more : sequence of str
+        Columns of further parts of the text: one is counted where no part holds anything else.
     """
 
     markers: Iterable[str]
     log: ReadingLog = field(default_factory=ReadingLog)
+    more: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.markers = frozenset(self.markers)
@@ -78,6 +81,14 @@ class MissingValues:
         self.log.missing(text.strip())
         return ""
 
+    def _first_part(self, text: str, metadata: dict[str, Value]) -> str:
+        """Return the first part of a text, emptied if it is a marker; one of nothing but markers is counted."""
+        cells = [str(cell).strip() for cell in (text, *map(metadata.get, self.more)) if cell is not None]
+        filled = [cell for cell in cells if cell]
+        if filled and all(map(self.has, filled)):
+            self.log.missing(filled[0])
+        return "" if self.has(text) else text
+
     def cells(self, metadata: dict[str, Value]) -> dict[str, Value]:
         """Return the other cells of a row with None for each marker."""
         for name, cell in metadata.items():
@@ -90,7 +101,7 @@ class MissingValues:
         longest = self._longest  # nearly no cell is as short: looked at here, as a call costs more than the look
         for key, text, metadata in rows:
             if len(text.strip()) <= longest:
-                text = self.text(text)
+                text = self._first_part(text, metadata) if self.more else self.text(text)
             if len(key.strip()) <= longest and self.has(key):
                 key = ""
             for cell in metadata.values():
