@@ -244,7 +244,11 @@ def test_an_unknown_language_is_refused_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("texts", "said"),
-    [([], "holds no documents"), (["", "12 x", "the"], "none of the 3 documents holds a word")],
+    [
+        ([], "holds no documents"),
+        (["", "12 x", "the"], "none of the 3 documents holds a word"),
+        (["NA", "", "x"], "2 are empty or a marker"),
+    ],
 )
 def test_nothing_to_count_is_refused_in_one_line(texts: list[str], said: str) -> None:
     with pytest.raises(CorpusError, match=said) as caught:

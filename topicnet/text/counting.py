@@ -322,9 +322,11 @@ class Counting:
             chosen: NDArray[np.intp] = seen[words.gather(seen).arg_sort().to_numpy()]
         else:
             if not frequency.any():
+                n_blank = sum(int(blank.sum()) for blank in self.blank)
+                empty = f"{n_blank:,} are empty or a marker of a missing value, and " if n_blank else ""
                 raise CorpusError(
                     f"none of the {n_docs:,} documents holds a word (two letters or more, not a stop word);"
-                    f" {self.n_stop_words:,} stop words were left out: check the file, --text-column, --lang and"
+                    f" {empty}{self.n_stop_words:,} stop words were left out: check the file, --text-column, --lang and"
                     " --stop-words"
                 )
             chosen = pruning.keep(words, frequency, self.n_filled, n_stop_words=self.n_stop_words)

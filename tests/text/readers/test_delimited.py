@@ -262,3 +262,16 @@ def test_rows_read_and_rows_skipped_are_the_rows_written(tmp_path_factory, rows)
     docs, skipped = skip(path)
     assert docs.texts == [row[0] for good, row in rows if good]
     assert skipped.count == sum(not good for good, _ in rows)
+
+
+@pytest.mark.parametrize(("name", "delimiter", "quote"), [("a.csv", ",", None), ("a.tsv", "\t", "none")])
+def test_a_backslash_escapes_as_in_a_dump_of_mysql(tmp_path, name, delimiter, quote):
+    cells = [r"fish\nsecond\tthird\r", r"\N", r"C:\\new \N", rf"a\{delimiter}b"]
+    rows = [f"n{delimiter}text", *(f"1{delimiter}{cell}" for cell in cells)]
+    path = write(tmp_path / name, "".join(f"{row}\n" for row in rows))
+    options = ReadingOptions(escape="backslash", quote=quote, missing=("\\n",))
+    (batch,) = read_documents(path, options)
+    assert batch.texts == ["fish\nsecond\tthird\r", "", r"C:\new N", f"a{delimiter}b"]
+    write(tmp_path / name, f'n{delimiter}text\n{{0}}N{delimiter}"a{{0}}nb"\n'.format("\\"))
+    (batch,) = read_documents(path, ReadingOptions(escape="backslash", missing=("\\n",)))
+    assert (batch.texts, batch.metadata) == (["a\nb"], [{"n": None}])

@@ -35,6 +35,8 @@ SURVEYS = {
     "Qualtrics without wording": "ResponseId,text\n" + IDS + "R_1,one\nR_2,two\n",
     "old Qualtrics": "V1;text\nid;Why?\n{'ImportId': 'a'};{'ImportId': 'b'}\nR_1;one\nR_2;two\n",
     "two exports": 2 * ("R,text\nID,Why?\n" + IDS + "R_1,one\nR_2,two\n"),
+    "Qualtrics without ids": "ResponseId,text\nResponse ID,What should be better?\nR_1,one\nR_2,two\n",
+    "legacy Qualtrics": "V1,text\nResponseID,What should be better?\nR_1,one\nR_2,two\n",
     "SurveyMonkey": "Respondent ID,Date,text,Which?,\n,,Open-Ended Response,Good,Bad\n7,2024,one,Good,\n8,,two,,Bad\n",
     "SurveyMonkey, one question": "Respondent ID,text\n,Open-Ended Response\n7,one\n8,two\n",
     "SurveyMonkey, a choice": "text,Why\nOpen-Ended Response,Response\none,x\ntwo,y\n",
@@ -166,7 +168,9 @@ def test_evidence_of_a_header():
     assert looks_like_header(["When", "Where", "Remark"], below, 2)
     assert not looks_like_header(["2024-01-09", "road", "Remark"], below, 2)  # data
     assert not looks_like_header(["When", "rail", "Remark"], below, 2)  # comes again
-    assert not looks_like_header(["When", "When", "Remark"], below, 2)  # not different
+    assert looks_like_header(["When", "When", "Remark"], below, 2)  # a name may come twice
+    alike = [[date, date, text] for date, _, text in below]
+    assert not looks_like_header(["When", "When", "Remark"], alike, 2)  # as the values do
     assert not looks_like_header(["When", "Where"], below, 2)
     assert not looks_like_header(["R_0", "x"], [["R_1", LONG], ["R_2", LONG]], 1)  # a code as below
     assert looks_like_header(["text"], [], 0)
@@ -367,3 +371,22 @@ def test_the_texts_of_several_columns_of_a_frame_are_joined(frame):
 def test_a_part_that_is_nested_is_refused(tmp_path):
     pl.DataFrame({"text": ["a"], "words": [["b"]]}).write_parquet(tmp_path / "a.parquet")
     assert "in the column 'words', expected text" in refusal(tmp_path / "a.parquet", text_column=["text", "words"])
+
+
+@pytest.mark.parametrize(
+    ("header", "column"),
+    [("id,text,text", "3"), ("Timestamp,What should be better?,What should be better?", "2")],
+)
+def test_a_header_may_hold_a_name_twice(tmp_path, header, column):
+    rows = "".join(f'{i},"{LONG} {i}","{LONG} again {i}"\n' for i in range(1, 6))
+    texts, notices = noticed(write(tmp_path / "a.csv", f"{header}\n{rows}"), text_column=column)
+    assert len(texts) == 5
+    assert "line 1 is taken for the header" in notices[0]
+    assert not looks_like_header(["good", "good", "text"], [["bad", "bad", "a"], ["fine", "fine", "b"]], 2)
+
+
+def test_a_header_that_comes_again_in_another_case_is_no_document(tmp_path):
+    texts, notices = noticed(write(tmp_path / "a.csv", "id,text\n1,one\nID,Text\n2,two\n"))
+    assert texts == ["one", "two"]
+    assert "equal to its header (line 3)" in notices[0]
+    assert read(write(tmp_path / "b.csv", "text\none\nText\n")).texts == ["one", "Text"]

@@ -16,7 +16,8 @@ from topicnet.text.readers.missing import MISSING, MissingValues, missing_marker
 from topicnet.text.readers.read import read_documents
 
 MARKED = ["NA", " nan ", "NULL", "\\N", "<NA>", "NaT", "n/a", "#N/A", "-", ".", "\tNa\t"]
-TEXT = ["none", "None", "a null result", "NA NA", "na-na", "nano", "- yes", "..", "nil", "no"]
+MARKED += ["#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!", "#NV", "#N/D", "[null]", "(blank)", "NULL\u200b"]
+TEXT = ["none", "None", "a null result", "NA NA", "na-na", "nano", "- yes", "..", "nil", "no", "\u200b", "#name"]
 
 
 def read(path: Path, text: str, **options: Any) -> tuple[list[str], list[str], list[dict[str, Any]], ReadingLog]:
@@ -121,3 +122,10 @@ def test_markers_are_added_or_replaced(given: Any, has: tuple[str, ...], has_not
 def test_a_marker_that_is_no_text_is_refused(wrong: Any) -> None:
     with pytest.raises(InputError, match="given as a marker of a missing value"):
         missing_markers(wrong)
+
+
+def test_a_text_of_two_columns_is_missing_where_both_are(tmp_path: Path) -> None:
+    rows = "id,title,body\n1,NA,one\n2,two,NA\n3,NA,-\n4,,NULL\n5,,\n6,null,\n"
+    _, texts, _, log = read(tmp_path / "a.csv", rows, text_column=("title", "body"))
+    assert texts == ["one", "two", "", "", "", ""]
+    assert (log.n_missing, log.markers) == (3, ["NA", "NULL", "null"])

@@ -73,6 +73,7 @@ def test_numbers_do_not_run_together() -> None:
         ("ISPARTA", "ısparta", "isparta"),
         ("İstanbul", "istanbul", "i̇stanbul"),
         ("I\u0307zmir", "izmir", "i̇zmir"),
+        ("İYİ".lower(), "iyi", "i̇yi̇"),
         ("ＩＩ", "ıı", "ii"),
     ],
 )

@@ -31,6 +31,7 @@ _EXCERPT = 80  # characters of a document shown in a notice
 _DECLARED = re.compile(r'"?sep=([^\w\s"]|\t)"?\r?\n?', re.IGNORECASE)  # the first line that Excel understands
 # Characters that an open quote is followed for where rows may be skipped: many, until this many were read in vain.
 _REACH, _SPARE_REACH, _READ_IN_VAIN = 1 << 24, 1 << 12, 1 << 28
+_ESCAPED, _CONTROLS = re.compile(r"\\(.)"), {"n": "\n", "t": "\t", "r": "\r"}  # by a backslash
 _NUMBER = re.compile("[1-9][0-9]{0,5}")
 _TEXT_WORDS, _TEXT_CHARACTERS = 2, 20  # a cell of this many is a text, not the name of a column
 
@@ -64,7 +65,7 @@ class _Dialect:
     def records(self, lines: Iterable[str]) -> Any:
         """A strict reader: an open quote may not swallow the rest."""
         return csv.reader(
-            lines,
+            self._unescaped(lines) if self.escape == "\\" else lines,
             delimiter=self.delimiter,
             quotechar=self.quote,
             quoting=csv.QUOTE_NONE if self.quote is None else csv.QUOTE_MINIMAL,
@@ -72,6 +73,20 @@ class _Dialect:
             skipinitialspace=self.is_spaced and " " not in (self.delimiter, self.quote, self.escape),
             strict=True,
         )
+
+    def _unescaped(self, lines: Iterable[str]) -> Iterator[str]:
+        """Lines with the \\n, \\t and \\r of MySQL as escaped control characters; a cell \\N keeps its backslash."""
+        ends = ("", self.delimiter, "\r", "\n")
+
+        def replaced(found: re.Match[str]) -> str:
+            begin, end = found.span()
+            if found[1] == "N":
+                is_cell = found.string[begin - 1 : begin] in ends[:2] and found.string[end : end + 1] in ends
+                return "\\\\N" if is_cell else found[0]
+            return "\\" + _CONTROLS.get(found[1], found[1])
+
+        for line in lines:
+            yield _ESCAPED.sub(replaced, line) if "\\" in line else line
 
     @property
     def is_plain(self) -> bool:
@@ -217,13 +232,14 @@ def _table(
 
 def _rows(file: File, records: Iterator[Record], layout: _Layout) -> Iterator[Row]:
     names, n, text_name, key_name = layout.names, len(layout.names), layout.columns.text, layout.columns.key
-    last = layout.header[-1] if layout.header else None
+    last = layout.header[-1].casefold() if layout.header else ""
+    n_last = len(layout.header[-1]) if layout.header else -1
     repeats: list[int] = []
     for line, fields in records:
         if not fields and n > 1:
             continue  # a blank line between rows; in a table of one column it is an empty cell
         fields = fields or [""]
-        if fields[-1] == last and _is_header_again(fields, layout.header):
+        if len(fields[-1]) == n_last and fields[-1].casefold() == last and _is_header_again(fields, layout.header):
             repeats.append(line)
             continue
         if len(fields) != n:
@@ -241,7 +257,12 @@ def _rows(file: File, records: Iterator[Record], layout: _Layout) -> Iterator[Ro
 
 
 def _is_header_again(fields: list[str], header: list[str]) -> bool:
-    """Whether a row repeats the header, as in files put one after the other, each with its byte order mark."""
+    """Whether a row repeats the header, as in files put one after the other, each with its byte order mark.
+
+    In another case it does too, unless it is one cell.
+    """
+    if len(header) > 1:
+        fields, header = [cell.casefold() for cell in fields], [cell.casefold() for cell in header]
     return fields[1:] == header[1:] and fields[0].strip('\ufeff"') == header[0].strip('"')
 
 
@@ -374,7 +395,7 @@ def _layout(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> _
         )
     elif more < 0 and not set(names[more:]) & {*found.texts, found.key}:
         names = names[:more]
-    no_data = _report_survey(file, below, [names.index(text) for text in found.texts])
+    no_data = _report_survey(file, header, below, [names.index(text) for text in found.texts])
     return _Layout(names, found, dialect, header, no_data, pads=kind == "trailing")
 
 
@@ -428,9 +449,9 @@ def _header_below(ahead: list[str], start: int, columns: Columns, dialect: _Dial
     return ""
 
 
-def _report_survey(file: File, below: list[list[str]], texts: list[int]) -> list[list[str]]:
+def _report_survey(file: File, header: list[str], below: list[list[str]], texts: list[int]) -> list[list[str]]:
     """The rows below the header that are no answers."""
-    n, program = survey_rows(below, texts)
+    n, program = survey_rows(below, texts, header)
     if n:
         rows = "1 row" if n == 1 else f"{n} rows"
         file.log.notice(
@@ -458,7 +479,7 @@ def _has_header(file: File, lines: _Lines, columns: Columns, dialect: _Dialect, 
         return True
     rows = _sample(lines, replace(dialect, quote=None) if dialect.unquotes else dialect)
     places = [int(text) - 1 for text in by_number]
-    if survey_rows(rows[1:], places)[0]:
+    if survey_rows(rows[1:], places, rows[0] if rows else ())[0]:
         return True
     return bool(rows) and all(looks_like_header(rows[0], rows[1:], place) for place in places)
 

@@ -41,16 +41,17 @@ _SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "te
 def looks_like_header(first: Cells, below: Sequence[Cells], column: int) -> bool:
     """Whether the first row of a table names its columns, of which one (from 0) holds the texts.
 
-    It does where its cells are distinct and no data, none comes again in its column, and something sets it apart from
-    the rows below: a column of numbers or dates, of few categories, of long texts; or names that are usual.
+    It does where its cells are no data, none comes again in its column, equal ones name columns that differ, and
+    something sets it apart from the rows below: a column of numbers or dates, of few categories, of long texts; or
+    names that are usual.
     """
     cells = [cell.strip() for cell in first]
     filled = [cell for cell in cells if cell]
-    if not cells[column : column + 1] or not cells[column] or len(set(filled)) < len(filled):
-        return False
-    if any(is_datum(cell) for cell in filled):
+    if not cells[column : column + 1] or not cells[column] or any(map(is_datum, filled)):
         return False
     rows = [row for row in below if len(row) == len(first)]
+    if len(set(filled)) < len(filled) and not _differ_below(cells, rows):
+        return False
     score = 0
     for i, cell in enumerate(cells):
         values = [value for row in rows if (value := row[i].strip())]
@@ -59,6 +60,13 @@ def looks_like_header(first: Cells, below: Sequence[Cells], column: int) -> bool
             return False
         score += found
     return score >= _ENOUGH
+
+
+def _differ_below(cells: Sequence[str], rows: Sequence[Cells]) -> bool:
+    """Whether columns of equal first cells mostly differ from each other in the rows below."""
+    places = {cell: i for i, cell in enumerate(cells)}
+    pairs = [(i, places[cell]) for i, cell in enumerate(cells) if cell and places[cell] != i]
+    return bool(rows) and all(2 * sum(row[i] == row[j] for row in rows) < len(rows) for i, j in pairs)
 
 
 def _evidence(cell: str, values: list[str], *, is_text: bool) -> int | None:
@@ -133,7 +141,7 @@ def _trimmed(name: str) -> str:
 # --- rows and fields that do not match it ---
 
 
-def survey_rows(below: Sequence[Cells], texts: Sequence[int]) -> tuple[int, str]:
+def survey_rows(below: Sequence[Cells], texts: Sequence[int], header: Cells = ()) -> tuple[int, str]:
     """Number of rows below the header that are no answers, and which program wrote them."""
     for n, row in enumerate(below[:2], 1):
         filled = [cell for cell in row if cell.strip()]
@@ -141,7 +149,14 @@ def survey_rows(below: Sequence[Cells], texts: Sequence[int]) -> tuple[int, str]
             return n, "Qualtrics"
     if below and _is_of_surveymonkey(below[0], texts):
         return 1, "SurveyMonkey"
+    if below and any(map(_is_response_id, header, below[0])):
+        return 1, "Qualtrics"
     return 0, ""
+
+
+def _is_response_id(name: str, cell: str) -> bool:
+    """Whether a cell is the wording of the ids in an export of Qualtrics without its row of ImportId."""
+    return name.strip() in ("ResponseId", "ResponseID", "V1") and cell.strip() in ("Response ID", "ResponseID")
 
 
 def _is_of_surveymonkey(row: Cells, texts: Sequence[int]) -> bool:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from topicnet.errors import InputError
 from topicnet.text.readers.documents import ReadingLog, Row, Value
 
-# R, pandas, SQL dumps, Excel, SAS and Stata, and what people type; in any case. The word "none" is not among them: it
-# is an answer ("Anything else?") and a label. pandas writes None as an empty cell.
+# R, pandas, SQL dumps, Excel (its errors too), SAS and Stata, and what people type; in any case. The word "none" is not
+# among them: it is an answer ("Anything else?") and a label. pandas writes None as an empty cell.
 MISSING = (
     "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "<null>", "(null)", "\\n",
-    "-", "--", "–", "—", ".",
+    "-", "--", "–", "—", ".", "[null]", "(blank)",
+    "#name?", "#ref!", "#value!", "#div/0!", "#null!", "#num!", "#nv", "#n/d",
 )  # fmt: skip
 NONE = "none"  # before other markers, or alone: without those above
+_UNSEEN = "\u200b\ufeff"  # characters of no width that exports leave around cells
 
 
 def missing_markers(given: str | Iterable[str] | None = None) -> tuple[str, ...]:
@@ -53,10 +55,13 @@ class MissingValues:
         As `missing_markers` gives them.
     log : ReadingLog, optional
         Where texts are counted.
+    more : sequence of str
+        Columns of further parts of the text: one is counted where no part holds anything else.
     """
 
     markers: Iterable[str]
     log: ReadingLog = field(default_factory=ReadingLog)
+    more: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.markers = frozenset(self.markers)
@@ -65,7 +70,9 @@ class MissingValues:
     def has(self, cell: str) -> bool:
         """Return whether a cell is a marker, blanks around it and case aside."""
         bare = cell.strip()
-        return len(bare) <= self._longest and bare.casefold() in self.markers
+        if len(bare) > self._longest:
+            return False
+        return bare.casefold() in self.markers or bare.strip(_UNSEEN).casefold() in self.markers
 
     def text(self, text: str) -> str:
         """Return a text, or the empty text for a marker, which is counted."""
@@ -73,6 +80,14 @@ class MissingValues:
             return text
         self.log.missing(text.strip())
         return ""
+
+    def _first_part(self, text: str, metadata: dict[str, Value]) -> str:
+        """Return the first part of a text, emptied if it is a marker; one of nothing but markers is counted."""
+        cells = [str(cell).strip() for cell in (text, *map(metadata.get, self.more)) if cell is not None]
+        filled = [cell for cell in cells if cell]
+        if filled and all(map(self.has, filled)):
+            self.log.missing(filled[0])
+        return "" if self.has(text) else text
 
     def cells(self, metadata: dict[str, Value]) -> dict[str, Value]:
         """Return the other cells of a row with None for each marker."""
@@ -86,7 +101,7 @@ class MissingValues:
         longest = self._longest  # nearly no cell is as short: looked at here, as a call costs more than the look
         for key, text, metadata in rows:
             if len(text.strip()) <= longest:
-                text = self.text(text)
+                text = self._first_part(text, metadata) if self.more else self.text(text)
             if len(key.strip()) <= longest and self.has(key):
                 key = ""
             for cell in metadata.values():

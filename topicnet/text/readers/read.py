@@ -284,7 +284,9 @@ class _Opener:
 
     def _emptied(self, rows: Iterator[Row]) -> Iterator[Row]:
         """The rows with their markers of missing values emptied."""
-        return MissingValues(self.options.missing, self.log).rows(rows) if self.options.missing else rows
+        if not self.options.missing:
+            return rows
+        return MissingValues(self.options.missing, self.log, self.options.columns.more).rows(rows)
 
     def _file_rows(self, path: Path | None, file_format: str) -> Iterator[Row]:
         name = "standard input" if path is None else shown(str(path))

@@ -74,8 +74,11 @@ def fold_letters(texts: pl.Series, rows: pl.Series | None = None) -> pl.Series:
 
 
 def lower_turkish(texts: pl.Series) -> pl.Series:
-    """Replace the two capital letters i of Turkish by their small ones, which the common rule mistakes."""
-    return texts.str.replace_many(["I\u0307", "İ", "I"], ["i", "i", "ı"], leftmost=True)
+    """Replace the two capital letters i of Turkish by their small ones, which the common rule mistakes.
+
+    A small i with a second dot, which that rule makes of the capital one, is an i too.
+    """
+    return texts.str.replace_many(["I\u0307", "i\u0307", "İ", "I"], ["i", "i", "i", "ı"], leftmost=True)
 
 
 def _folded(texts: pl.Series) -> pl.Series:
