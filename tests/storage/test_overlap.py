@@ -1,6 +1,7 @@
 """No output may be an input, contain one or lie within one, under whatever name."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,22 @@ def test_two_outputs_that_are_one_file_by_a_link_are_refused(place: Path) -> Non
     for other in ("to-words", "same-words.txt"):
         with pytest.raises(OutputError, match="a file of its own"):
             check_apart([Path("words.txt"), Path(other)], [])
+
+
+def test_a_thousand_nested_folders_are_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("words.txt").write_text("fish")
+    Path("deep").mkdir()
+    os.chdir("deep")
+    try:
+        for _ in range(1_050):
+            os.mkdir("d")
+            os.chdir("d")
+        Path("linked.txt").symlink_to(tmp_path / "words.txt")
+        os.chdir(tmp_path)
+        check_apart([Path("counts")], [("the corpus", Path("deep"))])
+        with pytest.raises(OutputError, match="is the corpus"):
+            check_apart([Path("words.txt")], [("the corpus", Path("deep"))])
+    finally:  # pytest cannot remove so deep a folder
+        os.chdir(tmp_path)
+        subprocess.run(["rm", "-r", "deep"], check=True)

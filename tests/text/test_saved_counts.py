@@ -57,3 +57,9 @@ def test_a_hostile_record_is_refused(counts: Path, change: dict[str, Any]) -> No
     (counts / "counts.json").write_text(json.dumps(record | change))
     with pytest.raises(CorpusError):
         Corpus.load(counts)
+
+
+def test_a_folder_named_with_brackets_is_not_a_pattern(tmp_path: Path) -> None:
+    for name, word in {"C1": "other", "C[1]": "mine"}.items():
+        Corpus.from_texts([f"{word} planet"] * 2, ids=[f"{word}-1", f"{word}-2"]).save(tmp_path / name)
+    assert Corpus.load(tmp_path / "C[1]").ids == ["mine-1", "mine-2"]

@@ -41,6 +41,14 @@ def round_trip(ids: list[str], status: list[str], theta: Any) -> pl.DataFrame:
 # ---------------------------------------------------------------- documents by topics
 
 
+def test_a_folder_named_with_brackets_is_not_a_pattern(tmp_path: Path) -> None:
+    for name, ids in {"Q1": ["other", "x", "y"], "Q[1]": ["mine", "x", "y"], "C [1]": ["mine", "x", "y"]}.items():
+        (tmp_path / name).mkdir()
+        formats.write_table(tmp_path / name / "doc_topic.csv", doc_topic_table(ids, STATUS, THETA))
+    for name in ("Q[1]", "C [1]"):
+        assert read_doc_topic(tmp_path / name, 2)["doc_id"].to_list() == ["mine", "x", "y"]
+
+
 def test_a_row_a_document_with_its_status_top_topic_and_theta() -> None:
     table = doc_topic_table(["a", "b", "c", "d"], ["ok", "empty", "oov", "ok"], THETA[[0, 1, 2, 2]])
     assert table.schema == {

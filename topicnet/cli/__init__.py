@@ -1,5 +1,6 @@
 """The command line: errors become one line on stderr and an exit status, in this one place."""
 
+import errno
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ INPUT_AT_FAULT, UNFIT, INTERRUPTED = 2, 3, 130
 KEPT = "kept"  # what `fit` returns when it was interrupted and wrote the best it had
 COLLAPSED = "collapsed"  # what it returns under --strict when the health check found the model unfit
 TURN_SECONDS = 10.0  # that a machine's other processes of torchrun leave its first one to report what is wrong
+LONGEST_SHOWN = 60  # characters of a path, in the message about its length
 COMMANDS = ("fit", "runs", "corpora", "experiments", "images")  # modules whose commands join the app, in this order
 
 
@@ -57,6 +59,11 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # of an input too, at its first look
+            given = str(error.filename or "a path")
+            shown = repr(given if len(given) <= LONGEST_SHOWN else f"{given[:LONGEST_SHOWN]}...")
+            message = f"{shown} given, a name too long for the disk, expected up to 255 bytes: check the path"
+            return _refuse(message, debug=debug)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         message = f"cannot write the output: {error.strerror or error}; free some space or write elsewhere"
         return _refuse(message, debug=debug)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from topicnet.errors import OutputError
+from topicnet.storage.walking import walk
 
 Place = tuple[int, int]  # device and inode
 Named = tuple[str, Path]  # what it is, for messages, and where
@@ -101,8 +102,8 @@ def _links_within(folder: Path, linked: set[Place]) -> Iterator[Path]:
     """Files that a folder holds by a link, and those with the place of an output that has several names."""
     if not folder.is_dir():
         return
-    for top, _, names in os.walk(folder):
+    for top, _, names in walk(folder):
         for name in names:
-            path = Path(top, name)
+            path = top / name
             if path.is_symlink() or (linked and _place(path) in linked):
                 yield path

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from topicnet.storage import formats
+from topicnet.storage.walking import walk
 
 RUN, COUNTS = "run.json", "counts.json"
 COUNTS_FILES = ("data.npy", "indices.npy", "indptr.npy", "tokens.npy", "vocabulary.txt", "documents.parquet")
@@ -131,9 +132,9 @@ def _walk(folder: Path) -> tuple[list[str], list[str]]:
     """The plain files of a folder, and the links, pipes and empty folders in it: relative paths."""
     files: list[str] = []
     others: list[str] = []
-    for top, folders, names in os.walk(folder):
-        inside = Path(top).relative_to(folder)
-        if not folders and not names and top != str(folder):
+    for top, folders, names in walk(folder):
+        inside = top.relative_to(folder)
+        if not folders and not names and top != folder:
             others.append(inside.as_posix())
         others += [(inside / name).as_posix() for name in folders if os.path.islink(os.path.join(top, name))]
         for name in names:

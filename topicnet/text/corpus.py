@@ -342,7 +342,7 @@ class Corpus:
             counts = csr_matrix((parts["data"], parts["indices"], parts["indptr"]), shape=shape, copy=False)
             check_counts(counts)
             vocabulary = (folder / "vocabulary.txt").read_text("utf-8").split("\n")[:-1]
-            documents = pl.read_parquet(folder / "documents.parquet")
+            documents = pl.read_parquet(folder / "documents.parquet", glob=False, hive_partitioning=False)
             ids, status = documents["doc_id"].to_list(), documents["status"].to_numpy().astype(np.str_)
             source = dict(header["source"])
             check_parts(source, vocabulary, documents)

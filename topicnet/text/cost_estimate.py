@@ -92,7 +92,7 @@ def _share(first: Documents, source: str | Sequence[str]) -> float | None:
         return None
     if all(file.suffix.lower() == ".parquet" for file in files):
         with suppress(pl.exceptions.PolarsError):
-            n_docs = sum(int(pl.scan_parquet(file).select(pl.len()).collect().item()) for file in files)
+            n_docs = sum(int(pl.scan_parquet(file, glob=False).select(pl.len()).collect().item()) for file in files)
             return max(1.0, n_docs / len(first.ids))
         return None
     if not first.n_bytes:

@@ -78,11 +78,11 @@ def read_doc_topic(folder: Path, n_topics: int, unit: str = "topic") -> pl.DataF
     kinds: dict[str, Any] = {"doc_id": pl.String, "status": pl.String, f"top_{unit}": pl.Int64}
     kinds |= {f"{unit}_{k}": pl.Float32 for k in range(n_topics)}
     try:
-        header = pl.read_csv(folder / name, n_rows=0, infer_schema=False).columns
+        header = pl.read_csv(folder / name, n_rows=0, infer_schema=False, glob=False).columns
         foreign = header[: len(kinds)] != list(kinds)
         if foreign or any(re.fullmatch(_ours(unit), column) for column in header[len(kinds) :]):
             raise pl.exceptions.SchemaError("columns of another table")
-        table = pl.read_csv(folder / name, columns=list(kinds), schema_overrides=kinds, infer_schema=False)
+        table = pl.read_csv(folder / name, columns=list(kinds), schema_overrides=kinds, infer_schema=False, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise BundleError(f"{name} in {str(folder)!r} cannot be read: copy the run again or fit anew") from error
     table = table.with_columns(pl.col("doc_id").fill_null(""))
@@ -99,11 +99,11 @@ def _unguarded(cells: pl.Series) -> pl.Series:
 
 def read_kept(folder: Path, n_topics: int) -> pl.DataFrame:
     """The kept columns of doc_topic.csv, as text."""
-    header = pl.read_csv(folder / "doc_topic.csv", n_rows=0, infer_schema=False).columns
+    header = pl.read_csv(folder / "doc_topic.csv", n_rows=0, infer_schema=False, glob=False).columns
     names = header[3 + n_topics :]  # behind doc_id, status, top_topic and the topics
     if not names:
         return pl.DataFrame()
-    table = pl.read_csv(folder / "doc_topic.csv", columns=names, infer_schema=False)
+    table = pl.read_csv(folder / "doc_topic.csv", columns=names, infer_schema=False, glob=False)
     return pl.DataFrame([_unguarded(cells).rename(formats.unguarded(cells.name)) for cells in table.get_columns()])
 
 

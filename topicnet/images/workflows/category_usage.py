@@ -56,7 +56,7 @@ def read_category_usage(path: Path, n_categories: int) -> CategoryUsage | None:
     if not path.exists():
         return None
     try:
-        table = pl.read_csv(path)
+        table = pl.read_csv(path, glob=False)
         labels = [int(name.removeprefix(LABEL)) for name in table.columns[2:]]
         q = table.drop("category").cast(pl.Float64).to_numpy().T
     except (OSError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:

@@ -40,7 +40,9 @@ def workbook_rows(file: File, columns: Columns) -> Iterator[Row]:
         cells = Path(folder, "cells.arrow")
         answer = _read(file, path, columns, cells)
         if answer is not None:
-            yield from _rows(file, columns, pl.read_ipc(cells), _names(file, answer, columns))
+            with cells.open("rb") as handle:  # of a path, polars would expand brackets
+                table = pl.read_ipc(handle)
+            yield from _rows(file, columns, table, _names(file, answer, columns))
 
 
 def _rows(file: File, columns: Columns, table: pl.DataFrame, names: list[str]) -> Iterator[Row]:
