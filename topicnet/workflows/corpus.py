@@ -26,7 +26,7 @@ from topicnet.text.readers.in_memory import documents_in_batches, documents_of_t
 from topicnet.text.readers.mallet import OCTIS_COLUMNS, OCTIS_CORPUS
 from topicnet.text.readers.missing import MissingValues
 from topicnet.text.readers.named_corpora import Recipe, recipes
-from topicnet.text.readers.read import check_options, check_there, read_documents, source_name
+from topicnet.text.readers.read import check_lines, check_options, check_there, read_documents, source_name
 from topicnet.text.tokens.language_detection import LOOKED_AT, detect_language, needs_segmenter
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
@@ -95,6 +95,7 @@ class TextFiles(_Source):
     def check_there(self) -> None:
         """Raise CorpusError for a path where there is nothing, or options by which nothing can be read."""
         check_options(self.options)
+        check_lines(self.given, self.options)
         if self.given != "-":
             sources = named_sources(self.given)
             for source in sources:

@@ -10,6 +10,7 @@ from topicnet.storage.run_folder import read_record
 from topicnet.text.corpus import Corpus
 from topicnet.text.readers.documents import ReadingLog
 from topicnet.text.readers.missing import NONE
+from topicnet.text.readers.read import are_lines
 from topicnet.text.tokens.multiprocess import check_workers, is_worth_multiprocessing
 from topicnet.text.tokens.options import options_of
 from topicnet.workflows.bundle import Bundle, load_bundle
@@ -118,11 +119,13 @@ def _count_new(bundle: Bundle, source: Texts | Counts, workers: int | None, repo
 
 def with_columns_of(run: Path, config: FitConfig) -> FitConfig:
     """The configuration with the columns and the missing markers of the fit, where the user has named none."""
-    if not isinstance(resolve_source(config), TextFiles) or not (run / "run.json").is_file():
+    source = resolve_source(config)
+    if not isinstance(source, TextFiles) or not (run / "run.json").is_file():
         return config
     record = read_record(run, ENTRIES)
     before, update = record["config"], {}
-    if not {"text_column", "id_column"} & config.model_fields_set:
+    has_columns = not are_lines(source.given, config.file_format)
+    if has_columns and not {"text_column", "id_column"} & config.model_fields_set:
         update = {name: before.get(name) or getattr(config, name) for name in ("text_column", "id_column")}
     if "missing" not in config.model_fields_set:
         update["missing"] = [NONE, *record["text"].get("missing", [])]

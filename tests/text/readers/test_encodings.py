@@ -49,6 +49,17 @@ def test_the_hint_is_the_encoding_that_the_bytes_are_in(tmp_path, text, encoding
     assert read(path, encoding=encoding).texts == [text]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [b"it\x92s a fish", b"so\x85 a fish\x85", b"Fish\x99 water", b"a\xa0fish", b"caf\xe9 fish\x92s", b"\x93So\x94"],
+)
+@pytest.mark.parametrize("n_lines", [1, 30])
+def test_english_punctuation_is_western(line, n_lines):
+    guess = guess_encoding(b"plain text\n" * 60 + (line + b"\n") * n_lines)
+    assert guess is not None
+    assert guess.encoding == "cp1252"
+
+
 def test_bytes_that_fit_no_encoding_give_no_false_hint():
     randomness = random.Random(0)
     assert {guess_encoding(randomness.randbytes(400)) for _ in range(20)} == {None}

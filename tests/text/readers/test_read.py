@@ -691,3 +691,20 @@ def test_nothing_is_skipped_in_a_sound_file(tmp_path, name):
     path = write_texts(tmp_path / name, list(WORDS))
     assert read(path, skipped=skipped) == read(path)
     assert skipped == SkippedRows(0, [])
+
+
+@pytest.mark.parametrize(
+    "given", [{"text_column": "3"}, {"id_column": "n"}, {"delimiter": "tab"}, {"skip_rows": 1}, {"header_row": 0}]
+)
+def test_options_of_tables_are_refused_for_lines_of_text(tmp_path, given):
+    option = "--" + next(iter(given)).replace("_", "-")
+    for name in ("a.txt", "answers", "b.txt.gz"):
+        path = write(tmp_path / name, "text,n,x\nfish water,1,2\n")
+        message = refusal(path, **given)
+        assert message.startswith(f"{option} was given, but {path} is read as lines of text")
+        assert "--format csv" in message
+    assert refusal("-", **given).startswith(f"{option} was given, but standard input is read as lines")
+    assert read(path, text_column=("text",), skip_rows=0).texts == ["text,n,x", "fish water,1,2"]
+    table = write(tmp_path / "t.csv", "id,answer\n1,fish\n")
+    (tmp_path / "c.txt").write_text("river\n")
+    assert read([tmp_path / "c.txt", table], text_column="answer").texts == ["river", "fish"]

@@ -84,6 +84,8 @@ def test_any_bytes_are_read_or_refused(folder, data, name, ending, packed, given
 def test_where_rows_may_be_skipped_no_row_is_refused(folder, data, name, given_options, chunk_bytes):
     path = folder / name
     path.write_bytes(data)
+    if name == "a.txt":  # columns are refused for lines of text
+        given_options = {key: value for key, value in given_options.items() if not key.endswith("_column")}
     skipped = SkippedRows()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(open_text, "_CHUNK_BYTES", chunk_bytes)

@@ -28,6 +28,8 @@ RIS = "TY  - JOUR\nAU  - Smith, J\nTI  - A title\nAB  - An abstract\nER  - \n\n"
 MEDLINE = "PMID- 123\nOWN - NLM\nTI  - A title\n      continued\nAB  - An abstract\nAU  - Smith J\n\n" * 3
 ENDNOTE = "%0 Journal Article\n%A Smith\n%T A title\n%X An abstract\n\n" * 3
 BIBTEX = "@article{smith99,\n  title = {A title},\n  year = 1999\n}\n" * 3
+OVID = "<1>\nUnique Identifier\n  123\nTitle\n  A title\nAbstract\n  An abstract\n\n" * 2
+R_ROWS = "".join(f'"{i}" {i} "river fish {i}"\n' for i in range(9))
 
 
 def wrapped(width: int, paragraphs: int = 4) -> str:
@@ -95,9 +97,10 @@ def test_a_file_without_blank_lines_is_noted_as_one_paragraph(tmp_path):
         (WOS, "Web of Science (PT, AU, TI, AB, ER)", "--format wos"),
         ("\ufeff" + WOS, "Web of Science (PT, AU, TI, AB, ER)", "--format wos"),
         (RIS, "RIS", "--format ris"),
-        (MEDLINE, "PubMed", "export it as RIS or CSV"),
+        (MEDLINE, "PubMed", "--format pubmed"),
         (ENDNOTE, "EndNote", "export it as RIS or CSV"),
         (BIBTEX, "BibTeX", "export it as RIS or CSV"),
+        (OVID, "Ovid", "export it as RIS or CSV"),
     ],
 )
 def test_tagged_records_are_refused_as_lines(tmp_path, content, source, remedy):
@@ -132,6 +135,7 @@ def test_wrapped_prose_without_blank_lines_is_noted(tmp_path):
         ("ham\tGo until then\n" * 5, "a table of 2 columns between tabs, without a header"),
         ('date,"text"\n' + '1999,"some, text"\n' * 5, "a table of 2 columns between commas (date, text)"),
         ("year;answer;n\n" + "1999;a, b;1\n" * 5, "a table of 3 columns between semicolons (year, answer, n)"),
+        ('"id" "text"\n' + R_ROWS, "a table of R's write.table (id, text)"),
         (json.dumps({"id": 1, "text": "a"}) + "\n" + '{"id": 2}\n' * 3, "JSON objects, one a line (id, text)"),
     ],
 )
@@ -151,12 +155,55 @@ def test_tables_are_noted(tmp_path, content, description):
         ["text, with words", "and more, of them", "in lines, of two"] * 5,
         [PROSE, PROSE[:50], PROSE[:200], "", "ok"] * 9,
         ["OK I will", "NO WAY", "AU pair wanted", "TI is a brand", "ER doctors"] * 4,
+        ["<1>", "Title", "one", "two"],
+        ["<html><p>a page a line</p></html>"] * 9,
+        ["<b> bold </b>", "<doc> in a line", "</b>"],
+        ["1", "2", "From here on it was 10:30", "Subject: fish"],
+        ['"quoted words" "twice"', "and then not", '"again"'],
+        ['"one"', '"two"', '"three"', '"four"'],
+        ["From Monday on we met at 10:30", "The room: empty", "and quiet"],
         ["{curly} text", "{more} of it", "{and} more"],
         ["AI is a field", "PT is a trainer", "ER is a room"] * 5,
     ],
 )
 def test_a_document_a_line_is_not_taken_for_something_else(lines):
     assert layout_of(lines) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "description"),
+    [
+        ("{\\rtf1\\ansi\n\\pard fish\n}\n", "RTF"),
+        ("<!DOCTYPE html>\n<html>\n<p>fish</p>\n", "HTML"),
+        ('<?xml version="1.0"?>\n<a>\n<b>fish</b>\n</a>\n', "XML"),
+        ("<DOC>\n<TEXT>\nfish\n</TEXT>\n</DOC>\n", "XML"),
+        ("1\n00:00:01,000 --> 00:00:02,000\nfish\n\n", "subtitles"),
+        ("From a@b.org Thu Jan  1 10:00:00 1998\nSubject: fish\n\nriver\n", "an mbox of e-mails"),
+    ],
+)
+def test_text_marked_up_for_another_use_is_noted(tmp_path, content, description):
+    path = write(tmp_path / "a.txt", content)
+    (line,) = notices(path)
+    assert line.startswith(f"{path} looks like {description}: a document a line gives")
+
+
+@pytest.mark.parametrize("content", [WOS, "\ufeff" + RIS, "\n" + MEDLINE, ENDNOTE, BIBTEX, OVID])
+def test_tagged_records_in_several_files_are_refused_as_documents(tmp_path, content):
+    (tmp_path / "d").mkdir()
+    paths = [write(tmp_path / "d" / name, content) for name in ("a.txt", "b.txt")]
+    for source in (tmp_path / "d", paths, f"{tmp_path}/d/*.txt"):
+        message = refusal(source)
+        assert message.startswith(f"{paths[0]} looks like tagged records of")
+        assert message.endswith(", or give --unit file to read each file as one document")
+        assert len(read(source, unit="file").ids) == 2
+
+
+def test_tagged_records_in_text_files_of_a_folder_are_read_by_their_format(tmp_path):
+    (tmp_path / "d").mkdir()
+    for name in ("a.txt", "b.txt"):
+        write(tmp_path / "d" / name, RIS)
+    source = tmp_path / "d"
+    assert len(read(source, file_format="ris", text_column="abstract").ids) == 6
 
 
 def test_only_the_first_lines_are_looked_at(tmp_path):

@@ -95,3 +95,18 @@ def test_a_pipe_or_a_device_is_no_list(tmp_path: Path) -> None:
     assert "is a named pipe, expected a file" in refused(tmp_path / "words")
     with pytest.raises(InputError, match="is a device, expected a file"):
         read_words("/dev/zero", "stop words")
+
+
+@pytest.mark.parametrize("given", ["https://x.org/s.txt", Path("https://x.org/s.txt")])
+def test_a_web_address_is_named_as_one(given: str | Path) -> None:
+    message = "are a web address: expected a file; fetch it and name the copy"
+    with pytest.raises(InputError, match=message):
+        read_words(given, "stop words")
+
+
+def test_a_word_in_place_of_a_file_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="the stop words are read from a file; write the words into one, one a line"):
+        read_words("fish", "stop words")
+    with pytest.raises(InputError, match=r"No such file or directory$"):
+        read_words("fish.txt", "stop words")

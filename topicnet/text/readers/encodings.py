@@ -45,7 +45,13 @@ _LATIN = (  # encoding, region, the letters of its languages beyond ASCII
 )  # fmt: skip
 _UTF16 = ("utf-16-le", "utf-16-be")
 _STOPS = " \n\r\t.,。，"
-_TYPOGRAPHY = "‘’“”„–—…«»°€§\xa0"
+_TYPOGRAPHY = "‘’“”„–—…«»°€§™\xa0"
+_WINDOWS = "cp125"  # how the names of its encodings begin, all with the same punctuation
+_PLACED = re.compile(  # punctuation where punctuation belongs: apostrophes, quotes, dashes, blanks
+    r"(?<=\w)’(?=(?:s|t|d|m|re|ve|ll)\b)|(?<!\w)[“‘„](?=\w)|(?<=[\w.,!?])[”’](?!\w)|(?<=\w)[…™](?!\w)"
+    r"|(?<!\w)[–—…]|[–—](?!\w)|\xa0",
+    re.IGNORECASE,
+)
 _WORDS = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
 
 
@@ -164,11 +170,13 @@ def _best_latin(sample: bytes) -> tuple[float, Guess]:
     """The encoding in which most characters beyond ASCII are letters of one language; the first of equals."""
 
     def share(encoding: str, alphabets: tuple[str, ...]) -> float:
-        beyond = [character.lower() for character in sample.decode(encoding, "replace") if character > "\x7f"]
+        text = sample.decode(encoding, "replace")
+        beyond = [character.lower() for character in text if character > "\x7f"]
         weight = max(1, len(beyond))
         counted = [sum(character in letters for character in beyond) for letters in alphabets]
         marks = sum(character in _TYPOGRAPHY for character in beyond)
-        return (max(counted) + 0.99 * marks) / weight  # letters rather than marks, where both would do
+        placed = len(_PLACED.findall(text)) if encoding.startswith(_WINDOWS) else 0
+        return (max(counted) + 0.99 * marks + 0.01 * placed) / weight  # letters rather than stray marks, if both do
 
     scored = [(share(encoding, letters), Guess(encoding, what)) for encoding, what, letters in _LATIN]
     return max(scored, key=lambda pair: pair[0])

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePath
 from typing import IO
@@ -30,6 +30,7 @@ ENDINGS = {
 }  # fmt: skip
 ARCHIVE = ".zip"
 DOCUMENTS = ("txt", *OFFICE)  # formats whose files are a document each in a folder
+_RECORDS = ("wos", "ris", "pubmed")
 TYPED = ("parquet", "xlsx", "xls", "xlsb", "ods", "sqlite", "duckdb", *OFFICE)  # read from a file of their own
 _PACKABLE = [ending for ending, kind in ENDINGS.items() if kind not in TYPED]
 _WHOLE = [ending for ending, kind in ENDINGS.items() if kind in TYPED]
@@ -223,6 +224,8 @@ def contents_of(found: list[Found], name: str, file_format: str | None, log: Rea
     found = _without_hidden(found, name, log)
     if file_format is not None:
         chosen = [one for one in found if one.file_format == file_format]
+        if not chosen and file_format in _RECORDS:  # which are often in .txt files
+            chosen = [replace(one, file_format=file_format) for one in found if one.file_format == "txt"]
         if not chosen:
             raise CorpusError(f"no {file_format} files in {name}, expected at least one. Check --format")
         return Contents(file_format in DOCUMENTS, chosen)

@@ -13,14 +13,21 @@ from topicnet.text.readers.documents import text_columns
 
 MOST_LINES, MOST_CHARACTERS = 400, 1 << 16  # looked at
 _AS_IT_IS = "or give --unit line to read it as it is"
+_NO_LINES = ", not a document a line"
 _WOS_TAGS = frozenset(("AU", "AF", "TI", "SO", "AB", "PY", "UT", "DE", "ID", "DT", "LA", "C1", "CR", "DI", "ER"))
 _WOS = re.compile(r"[A-Z][A-Z0-9](?: |$)")
 _FEWEST_TAGS = 3
 _RIS = re.compile(r"[A-Z][A-Z0-9]  - ?")
 _MEDLINE = re.compile(r"[A-Z]{2,4} *- ")
 _ENDNOTE = re.compile(r"%[0-9A-Z~@!^] ")
+_RECORDS_BEGIN = re.compile(r"\s*(?:FN |PT |TY  - |PMID- |%0 |<1>|@[A-Za-z]+\{)")
+_OVID_FIELDS = frozenset(("Unique Identifier", "Title", "Authors", "Author", "Abstract", "Source", "Journal Name"))
 _BIBTEX = re.compile(r"@[A-Za-z]+\{[^,\s]+,\s*$")
 _MOSTLY = 0.6
+_CAPTION = re.compile(r"(?:\d+:)?\d\d:\d\d[,.]\d{3} --> ")
+_MBOX = re.compile(r"From \S+@?\S* .*\d\d:\d\d")
+_MAIL_HEADER = re.compile(r"[A-Z][A-Za-z-]+: ")
+_QUOTED_NAMES = re.compile(r'"[^"]{1,40}"(?: "[^"]{1,40}")*')
 _NAMES = frozenset(  # of columns, where a row of commas is a header rather than a sentence
     ("text", "id", "title", "abstract", "body", "content", "comment", "answer", "response", "date", "year", "time",
      "author", "label", "category", "document", "tweet", "message", "review", "rating", "user", "name", "url"),
@@ -48,9 +55,67 @@ def layout_of(lines: Sequence[str], text_column: str | Sequence[str] = "text") -
     """The layout of a file, judged by its first lines; None where they look like a document each."""
     lines = [line.removeprefix("\ufeff") for line in lines]
     filled = [line for line in lines if line.strip()]
+    if filled and (layout := _marked_up(filled)) is not None:
+        return layout
     if len(filled) < _FEWEST_ROWS:
         return None
-    return _tagged(filled) or _json(filled) or _table(filled, text_columns(text_column)) or _wrapped(lines)
+    return (
+        _tagged(filled)
+        or _json(filled)
+        or _table_of_r(filled)
+        or _table(filled, text_columns(text_column))
+        or _wrapped(lines)
+    )
+
+
+def records_of(text: str) -> Layout | None:
+    """The tagged records that a text begins with, where it is no single document; judged by its first lines."""
+    head = text[:MOST_CHARACTERS].removeprefix("\ufeff")
+    if _RECORDS_BEGIN.match(head) is None:
+        return None
+    filled = [line for line in head.splitlines()[:MOST_LINES] if line.strip()]
+    layout = _tagged(filled) if len(filled) >= _FEWEST_ROWS else None
+    if layout is None:
+        return None
+    remedy = layout.remedy.removesuffix(_AS_IT_IS) + "or give --unit file to read each file as one document"
+    return Layout(layout.description.removesuffix(_NO_LINES) + ", not one document", remedy, is_refused=True)
+
+
+def _marked_up(filled: list[str]) -> Layout | None:
+    """Text with the marks of another format, judged by the first line or two."""
+    first, second = filled[0].strip(), filled[1].strip() if len(filled) > 1 else ""
+    low = first.lower()
+    if low[:5] == second.lower()[:5]:
+        return None  # a whole page or record a line
+    if first.startswith("{\\rtf"):
+        return Layout("RTF", "save it as plain text or as .docx")
+    if low.startswith(("<!doctype html", "<html")):
+        return Layout("HTML", "for one document give --unit file and --strip-html")
+    is_nested = re.fullmatch(r"<([a-z]\w*)(?: [^<>]*)?>", low)
+    if low.startswith("<?xml") or (is_nested and any(line.strip().lower() == f"</{is_nested[1]}>" for line in filled)):
+        return Layout("XML", "convert it to CSV or JSON lines, a document a row")
+    if (first == "WEBVTT" or first.isdigit()) and any(_CAPTION.match(line) for line in filled[1:4]):
+        return Layout("subtitles", "for one document give --unit file, for a document a caption --unit paragraph")
+    if _MBOX.match(first) and _MAIL_HEADER.match(second):
+        return Layout("an mbox of e-mails", "convert it to CSV or JSON lines, a document a row")
+    return None
+
+
+def _table_of_r(filled: list[str]) -> Layout | None:
+    """What R's write.table writes by default: fields between blanks, names and texts in quotes, rows with a name."""
+    if not _QUOTED_NAMES.fullmatch(filled[0].strip()):
+        return None
+    try:
+        rows = list(csv.reader(filled, delimiter=" ", strict=True))
+    except csv.Error:
+        return None
+    names, widths = rows[0], {len(row) for row in rows[1 : max(_FEWEST_ROWS, len(rows) - 1)]}  # the last may be cut
+    if not (widths == {len(names) + 1} or (len(names) > 1 and widths == {len(names)})) or len(set(names)) < len(names):
+        return None
+    return Layout(
+        f"a table of R's write.table ({', '.join(names[:6])})",
+        f"for its columns write it with write.csv(..., row.names = FALSE) and give --format csv, {_AS_IT_IS}",
+    )
 
 
 def _tagged(filled: list[str]) -> Layout | None:
@@ -62,16 +127,18 @@ def _tagged(filled: list[str]) -> Layout | None:
     if any(line.startswith("TY  - ") for line in filled) and _share(_RIS, filled) >= _MOSTLY:
         return _records("RIS (TY, AU, TI, AB, ER)", "read it with --format ris")
     if any(line.startswith("PMID- ") for line in filled) and _share(_MEDLINE, continued) >= _MOSTLY:
-        return _records("PubMed (PMID, TI, AB, AU)", "export it as RIS or CSV")
+        return _records("PubMed (PMID, TI, AB, AU)", "read it with --format pubmed")
     if any(line.startswith("%0 ") for line in filled) and _share(_ENDNOTE, filled) >= _MOSTLY:
         return _records("EndNote (%0, %A, %T, %X)", "export it as RIS or CSV")
+    if filled[0].strip() == "<1>" and len(_OVID_FIELDS & {line.strip() for line in filled}) >= _FEWEST_TAGS - 1:
+        return _records("Ovid (<1>, Unique Identifier, Title, Abstract)", "export it as RIS or CSV")
     if _BIBTEX.match(filled[0]):
         return _records("BibTeX (@article{...})", "export it as RIS or CSV")
     return None
 
 
 def _records(source: str, remedy: str) -> Layout:
-    return Layout(f"tagged records of {source}, not a document a line", f"{remedy}, {_AS_IT_IS}", is_refused=True)
+    return Layout(f"tagged records of {source}{_NO_LINES}", f"{remedy}, {_AS_IT_IS}", is_refused=True)
 
 
 def _share(pattern: re.Pattern[str], lines: list[str]) -> float:

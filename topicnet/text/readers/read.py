@@ -27,6 +27,7 @@ from topicnet.text.readers.documents import (
     Row,
     Value,
     shown,
+    text_columns,
     too_long,
     with_joined_texts,
 )
@@ -95,6 +96,7 @@ FORMATS = tuple(_READERS)
 _DATABASES = ("sqlite", "duckdb")
 _OPTIONS_OF = {"sheet": WORKBOOKS, "query": _DATABASES, "table": _DATABASES}
 _WITHOUT_COLUMNS = ("txt", "mallet", "octis")
+_OF_TABLES = ("text_column", "id_column", "delimiter", "quote", "escape", "skip_rows", "header_row")
 
 
 def read_documents(
@@ -135,6 +137,7 @@ def read_documents(
         raise InputError(f"batch_docs is {batch_docs}, expected at least 1. Give a larger number")
     options = options or ReadingOptions()
     check_options(options)
+    check_lines(source, options)
     named = named_sources(source)
     opener = _Opener(options, log or ReadingLog(), named, _texts_of(source, named, options))
     rows = [opener.rows(one) for one in named]
@@ -152,6 +155,36 @@ def check_options(options: ReadingOptions) -> None:
         )
     if options.unit is not None and options.unit not in UNITS:
         raise CorpusError(f"unknown unit {options.unit!r}, expected one of: {', '.join(UNITS)}. Use --unit")
+
+
+def are_lines(source: str | Path | Sequence[str | Path], file_format: str | None) -> bool:
+    """Whether a source is one file of text, or standard input, whose lines have no columns."""
+    given = [source] if isinstance(source, str | os.PathLike) else list(source)
+    if file_format not in (None, "txt") or len(given) != 1:
+        return False
+    path = Path(given[0])
+    if str(path) == "-" or is_stream(path):
+        return True
+    if not path.is_file():
+        return False
+    is_known = file_format is not None or split_ending(path.name)[1] == "txt"
+    return is_known or (not path.suffix and is_text(File(path)))
+
+
+def check_lines(source: str | Path | Sequence[str | Path], options: ReadingOptions) -> None:
+    """Raise CorpusError for options of tables that a source of lines would ignore."""
+    default = ReadingOptions()
+    given = [name for name in _OF_TABLES if (getattr(options, name) or None) != getattr(default, name)]
+    if options.header_row == 0:
+        given = list(dict.fromkeys([*given, "header_row"]))
+    given = [name for name in given if name != "text_column" or text_columns(options.text_column) != ("text",)]
+    if given and are_lines(source, options.file_format):
+        one = source if isinstance(source, str | os.PathLike) else source[0]
+        name = "standard input" if str(one) == "-" else shown(str(one))
+        raise CorpusError(
+            f"--{given[0].replace('_', '-')} was given, but {name} is read as lines of text, which have no columns. For"
+            " a table give --format csv (or tsv), for lines leave the option out"
+        )
 
 
 def source_name(source: str | Path | Sequence[str | Path]) -> str:

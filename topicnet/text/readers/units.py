@@ -7,7 +7,7 @@ from itertools import chain
 
 from topicnet.errors import CorpusError
 from topicnet.text.readers.documents import Row, Value
-from topicnet.text.readers.layouts import MOST_CHARACTERS, MOST_LINES, Layout, layout_of
+from topicnet.text.readers.layouts import MOST_CHARACTERS, MOST_LINES, Layout, layout_of, records_of
 from topicnet.text.readers.open_text import File
 
 UNITS = ("line", "paragraph", "file")
@@ -41,6 +41,8 @@ def unit_rows(file: File, unit: str | None, name: str = "", *, of_several: bool 
 def file_rows(file: File, name: str, metadata: dict[str, Value]) -> Iterator[Row]:
     """The row of a file that is one document; none where it is skipped."""
     text = file.text()
+    if file.options.unit is None and (layout := records_of(text)) is not None:
+        raise CorpusError(f"{file.name} looks like {layout.description}: {layout.remedy}")
     if file.skips and (why := file.fault(text)):
         file.log.skipped.add(file.name, why)
         return

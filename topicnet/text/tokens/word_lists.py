@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from topicnet.text.readers.encodings import guess_encoding, marked_encoding
 from topicnet.text.readers.folders import refuse_special
 
 _MOST_BYTES = 1 << 28
+_ADDRESS = re.compile(r"(?:https?|ftp):/", re.IGNORECASE)  # of which a path has lost a slash
 
 Tokenizer = Callable[[pl.Series], pl.Series]
 
@@ -46,6 +48,8 @@ def read_words(
     InputError
         The file cannot be read, is not text in UTF-8, or holds no word, or a line in it is no word.
     """
+    if _ADDRESS.match(str(path)):
+        raise InputError(f"the {what} {str(path)!r} are a web address: expected a file; fetch it and name the copy")
     lines = [line.strip() for line in _text(Path(path), what).splitlines()]
     entries = [(number, line) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
     if not one_a_line:
@@ -72,7 +76,7 @@ def _text(path: Path, what: str) -> str:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
     except FileNotFoundError as error:
-        is_list = "," in str(path) or " " in str(path)
+        is_list = re.search(r"[./\\]", str(path)) is None or "," in str(path) or " " in str(path)
         hint = f": the {what} are read from a file; write the words into one, one a line" if is_list else ""
         raise InputError(f"cannot read the {what} {str(path)!r}: {error.strerror}{hint}") from error
     except OSError as error:
