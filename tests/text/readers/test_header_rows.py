@@ -402,3 +402,8 @@ def test_row_names_of_r_may_stand_before_ids(tmp_path, name, options):
     assert (docs.ids, docs.texts) == (["100", "101", "102"], [LONG] * 3)
     below = [["1", "yes", "no"], ["2", "well", "then"]]  # texts with commas
     assert extra_fields(["id", "text"], below) == ("", 0)
+
+
+def test_a_column_0_is_refused_with_the_first_number(tmp_path):
+    message = refusal(write(tmp_path / "a.csv", "id,text\n1,one\n"), text_column="0")
+    assert message.endswith("Columns are numbered from 1: give that for the first")
