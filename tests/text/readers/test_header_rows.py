@@ -390,3 +390,20 @@ def test_a_header_that_comes_again_in_another_case_is_no_document(tmp_path):
     assert texts == ["one", "two"]
     assert "equal to its header (line 3)" in notices[0]
     assert read(write(tmp_path / "b.csv", "text\none\nText\n")).texts == ["one", "Text"]
+
+
+@pytest.mark.parametrize(("name", "options"), [("a.tsv", {}), ("a.csv", {"delimiter": " "})])
+def test_row_names_of_r_may_stand_before_ids(tmp_path, name, options):
+    rows = [["id", "text"], ["1", "100", LONG], ["2", "101", LONG], ["3", "102", LONG]]
+    by = options.get("delimiter", "\t")
+    lines = [[cell if n == 1 and cell.isdigit() else f'"{cell}"' for n, cell in enumerate(row)] for row in rows]
+    content = "".join(by.join(line) + "\n" for line in lines)
+    docs = read(write(tmp_path / name, content), **options)
+    assert (docs.ids, docs.texts) == (["100", "101", "102"], [LONG] * 3)
+    below = [["1", "yes", "no"], ["2", "well", "then"]]  # texts with commas
+    assert extra_fields(["id", "text"], below) == ("", 0)
+
+
+def test_a_column_0_is_refused_with_the_first_number(tmp_path):
+    message = refusal(write(tmp_path / "a.csv", "id,text\n1,one\n"), text_column="0")
+    assert message.endswith("Columns are numbered from 1: give that for the first")

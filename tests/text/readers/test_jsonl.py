@@ -79,6 +79,8 @@ bad_lines = st.sampled_from(BAD_LINES).map(lambda bad: (None, bad[0]))
 
 @given(st.lists(st.one_of(good_lines, bad_lines), max_size=10))
 def test_rows_read_and_rows_skipped_are_the_rows_written(tmp_path_factory, rows):
+    if rows[:1] == [(None, '["a"]')]:  # a file of lists of words otherwise
+        rows = [("first", '{"text": "first"}'), *rows]
     path = write(tmp_path_factory.mktemp("skip") / "a.jsonl", "".join(f"{line}\n" for _, line in rows))
     if rows and rows[0][1].startswith("\ufeff"):
         path.write_bytes(b"\n" + path.read_bytes())  # at the very start it is a mark, and dropped
@@ -214,3 +216,26 @@ def test_json_files_of_a_folder_are_read_where_there_is_nothing_else(tmp_path):
     assert read(tmp_path).texts == ["a", "b"]
     write(tmp_path / "c.csv", "text\nc\n")
     assert read(tmp_path).texts == ["c"]  # beside other files they describe these
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "texts"),
+    [
+        ("a.json", '["one fish", null, "two\\ud800"]', ["one fish", "", "two\ufffd"]),
+        ("a.json", '[\n "one",\n "two"\n]\n', ["one", "two"]),
+        ("a.json", '[["one", "red fish"], ["two"]]', ["one red_fish", "two"]),
+        ("a.json", '["one", "two"]\n["three"]\n', ["one two", "three"]),
+        ("a.jsonl", '["one", "two"]\n', ["one two"]),
+        ("a.jsonl", '["one", "two"]\n\n["three"]\n', ["one two", "three"]),
+        ("a.jsonl", '"one"\n"two"\n', ["one", "two"]),
+    ],
+)
+def test_texts_without_keys_are_documents(tmp_path, name, content, texts):
+    assert read(write(tmp_path / name, content)).texts == texts
+
+
+def test_values_without_keys_that_are_no_texts_are_refused(tmp_path):
+    path = write(tmp_path / "a.json", '["one", {"text": "two"}]')
+    assert "holds an object, expected a string or a list of words. Mend" in refusal(path)
+    assert "holds an array, expected an object" in refusal(write(path, '["one"]'), text_column="body")
+    assert "to_json(orient='records')" in refusal(write(path, '{"id": {"0": 1}, "text": {"0": "one"}}'))

@@ -618,6 +618,7 @@ def test_the_formats_are_those_that_were_promised():
         ("csv", "a;text\n1;one\n", "one"),
         ("tsv", "a\ttext\n1\tone\n", "one"),
         ("jsonl", '{"text": "one"}', "one"),
+        ("json", '["one"]', "one"),
         ("mallet", "d1 x one two\n", "one two"),
         ("octis", "one two\ttrain\n", "one two"),
     ],
@@ -636,8 +637,8 @@ def test_a_format_that_needs_a_file_refuses_standard_input(monkeypatch, file_for
 
 
 def test_an_unknown_format_is_refused_at_once_with_those_there_are(tmp_path):
-    with pytest.raises(CorpusError, match=r"unknown format 'json', expected one of: txt, csv, .*octis"):
-        read_documents(write(tmp_path / "a.json", "{}"), ReadingOptions(file_format="json"))
+    with pytest.raises(CorpusError, match=r"unknown format 'yaml', expected one of: txt, csv, .*octis"):
+        read_documents(write(tmp_path / "a.json", "{}"), ReadingOptions(file_format="yaml"))
 
 
 # --- every format alike ---

@@ -436,7 +436,9 @@ def _named_columns(file: File, header: list[str], columns: Columns) -> tuple[lis
 
 
 def _header_below(ahead: list[str], start: int, columns: Columns, dialect: _Dialect) -> str:
-    """The remedy where a line below holds the names asked for, as a header below other lines does; else nothing."""
+    """The remedy where a line below holds the names asked for, as a header below other lines does, or for column 0."""
+    if "0" in columns.texts:
+        return "Columns are numbered from 1: give that for the first"
     wanted = {folded(text) for text in columns.texts}
     if any(map(is_datum, wanted)):
         return ""

@@ -220,6 +220,8 @@ class ReadingOptions:
 
     def __post_init__(self) -> None:
         text_columns(self.text_column)
+        if self.file_format in ("json", "ndjson"):  # endings, which are one format
+            object.__setattr__(self, "file_format", "jsonl")
         if self.skip_rows and self.header_row is not None:
             raise InputError(
                 f"--skip-rows {self.skip_rows} and --header-row {self.header_row} given, expected one of them: the"

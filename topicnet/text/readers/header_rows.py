@@ -196,6 +196,8 @@ def _are_row_names(header: Cells, below: Sequence[Cells]) -> bool:
     if any(row[1].startswith(" ") for row in below):
         return False
     if len(first) >= _FEW and first in ([str(i) for i in range(begin, len(first) + begin)] for begin in (0, 1)):
-        return header[0].strip().casefold() not in _ROW_NUMBERS
+        # Under a column of ids these are the ids, unless other numbers or codes follow, each once.
+        second = [_shape(row[1].strip()) and row[1] for row in below]
+        return header[0].strip().casefold() not in _ROW_NUMBERS or (all(second) and len(set(second)) == len(second))
     named = all(map(_PLAIN.fullmatch, first)) and len(set(first)) == len(first)
     return named and len(first) > _FEW and header[0].strip().casefold() not in _ROW_NUMBERS

@@ -1,8 +1,9 @@
-"""JSON: an object a line, or an array of objects, the text under one of their keys."""
+"""JSON: an object a line, or an array of objects, the text under one of their keys; or texts without any keys."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -28,6 +29,8 @@ _BLANKS = " \t\r\n"
 _MOST_CHARACTERS = 1 << 28  # of one object of an array
 _NEAR_THE_END = 16  # characters: a word or an escape may be cut off there
 _ABSENT = object()
+_TEXT = "a string or a list of words"
+_TEXTS = re.compile(r'(\[\s*){0,2}"')
 _decode = json.JSONDecoder().raw_decode  # twice as fast as json.loads
 
 
@@ -45,10 +48,32 @@ def json_rows(file: File, columns: Columns) -> Iterator[Row]:
     begun.encoding = file.encoding  # that of a byte order mark
     if start.startswith("[") and start[1:].lstrip(_BLANKS)[:1] in ("{", "]", ""):
         yield from _rows_of_values(begun, columns, is_array=True)
+    elif _are_texts(start, columns):
+        yield from _rows_of_texts(begun, columns, is_array=_is_array(begun, start, read, chunks))
     elif start.partition("\n")[0].strip(_BLANKS) == "{":
         yield from _rows_of_values(begun, columns, is_array=False)
     else:
         yield from _rows_of_lines(begun, columns)
+
+
+def _are_texts(start: str, columns: Columns) -> bool:
+    """Whether a file begins with a string or a list of words, no object follows, and no column is asked for."""
+    return columns == Columns() and _TEXTS.match(start) is not None and "\n{" not in start
+
+
+def _is_array(file: File, start: str, read: list[str], chunks: Iterator[str]) -> bool:
+    """Whether texts are in one array rather than a string or a list of words a line; adds what it reads to `read`."""
+    while "\n" not in start and len(start) < _MOST_CHARACTERS and (chunk := next(chunks, None)) is not None:
+        read.append(chunk)
+        start += chunk
+    file.begun = chain(read, chunks)  # type: ignore[attr-defined]
+    first, _, rest = start.partition("\n")
+    try:
+        is_line = type(json.loads(first)) is str or rest.lstrip(_BLANKS)[:1] in ("[", '"')
+    except (ValueError, RecursionError):
+        return first[:1] == "["
+    is_line |= file.path is not None and not {".jsonl", ".ndjson"}.isdisjoint(file.path.suffixes)
+    return not is_line
 
 
 @dataclass
@@ -72,12 +97,8 @@ def _rows_of_lines(file: File, columns: Columns) -> Iterator[Row]:
         except (ValueError, RecursionError):
             end = -1
         if end != len(line):  # white space around it, or no object at all
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                if line and not line.isspace():
-                    why = f"not JSON ({shown(str(error))})"
-                    file.refuse(number, why, f"{file.at(number)} is {why}, expected an object. Mend or remove it")
+            record = _loaded(file, number, line, "an object")
+            if record is _ABSENT:
                 continue
         if type(record) is dict and "\\" in line and ("\\ud" in line or "\\uD" in line):
             record = _sound(record)  # only an escape brings a lone surrogate in
@@ -93,6 +114,35 @@ def _rows_of_lines(file: File, columns: Columns) -> Iterator[Row]:
             text = record.pop(text_column)
             record.pop(key_column, None)
             yield "" if key is None else str(key), text, _scalars(record)
+
+
+def _loaded(file: File, number: int, line: str, expected: str) -> Any:
+    """The value of a line; `_ABSENT` for a blank line, and where it is refused and rows may be left out."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        if line and not line.isspace():
+            why = f"not JSON ({shown(str(error))})"
+            file.refuse(number, why, f"{file.at(number)} is {why}, expected {expected}. Mend or remove it")
+        return _ABSENT
+
+
+def _rows_of_texts(file: File, columns: Columns, *, is_array: bool) -> Iterator[Row]:
+    """Rows of strings or lists of words, one a line or in an array."""
+    if is_array:
+        values = ((number, value) for number, _, value in _Values(file).read(is_array=True))
+    else:
+        values = ((number, _loaded(file, number, line, _TEXT)) for number, line in file.numbered())
+    for number, value in values:
+        if value is _ABSENT:
+            continue
+        if type(value) in (dict, bool):
+            found = f"{_KINDS[type(value)]}, expected {_TEXT}"
+            file.refuse(number, found, f"{file.at(number)} holds {found}. Mend or remove it")
+            continue
+        text = _text(file, number, columns.text, _sound(value))
+        if text is not None:
+            yield "", text, {}
 
 
 def _row(file: File, number: int, record: Any, columns: Columns) -> Iterator[Row]:
@@ -154,11 +204,13 @@ def _text(file: File, number: int, column: str, value: Any) -> str | None:
         )
         return " ".join("_".join(str(word).split()) for word in value)
     found = f"{_KINDS[kind]} in the column {column!r}"
+    remedy = "Convert it, or name another column with --text-column"
+    if kind is dict and value and all(map(str.isdigit, value)):
+        remedy = "pandas writes a table so by columns: write it with to_json(orient='records')"
     file.refuse(
         number,
         f"{found}, expected a string or null",
-        f"{file.at(number)} has {found}, expected a string, a number, a list of words or null. Convert it, or name"
-        " another column with --text-column",
+        f"{file.at(number)} has {found}, expected a string, a number, a list of words or null. {remedy}",
     )
     return None
 
