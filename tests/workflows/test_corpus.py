@@ -233,6 +233,16 @@ def test_where_all_rows_are_left_out_the_first_are_named(name: str, content: str
     assert ("; and 2 more." in said) is (name == "a.csv")
 
 
+@pytest.mark.parametrize("content", ["", "id,text\n"])
+def test_files_without_a_document_are_named(content: str, here: Path) -> None:
+    (here / "none.csv").write_text(content)
+    with pytest.raises(CorpusError, match=r"'none\.csv' holds no documents"):
+        read(of("none.csv"))
+    (here / "other.csv").write_text(content)
+    with pytest.raises(CorpusError, match=r"'none\.csv' and 1 more hold no documents"):
+        read(of(["none.csv", "other.csv"]))
+
+
 def test_where_no_word_is_left_each_filter_is_named_with_what_it_took(here: Path) -> None:
     Path("few.txt").write_text("".join(f"the cat and dog x{chr(97 + n)}\n" for n in range(25)))
     assert "no word is left of 27: 25 in fewer than 2 document(s) (--min-df) and 2 in more than 12 (--max-df)" in (
@@ -342,7 +352,7 @@ def test_a_language_that_cannot_be_found_is_asked_for(here: Path) -> None:
     Path("two.txt").write_text("the cat and the dog are in the house\nder Hund und die Katze sind im Haus\n" * 10)
     assert "several languages" in refused(of("two.txt", lang="auto"))
     Path("empty.txt").write_text("")
-    assert "no language found" in refused(of("empty.txt", lang="auto"))
+    assert "'empty.txt' holds no documents" in refused(of("empty.txt", lang="auto"))
 
 
 # ---------------------------------------------------------------- columns

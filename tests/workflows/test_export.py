@@ -1,5 +1,6 @@
 """What is made of a finished run: theta of new documents, however they come, and its counts for other tools."""
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from topicnet.workflows.corpus import counts_of
 from topicnet.workflows.export import export_tables
 from topicnet.workflows.prepare import prepare
 from topicnet.workflows.run import Run
-from topicnet.workflows.transform import transform_to_file
+from topicnet.workflows.transform import transform_to_file, with_columns_of
 
 ROWS = [{"id": f"d{n}", "text": text, "theme": n % 4, "note": f"n{n}"} for n, text in enumerate(themed_documents(40))]
 NEW = [{"id": "a", "text": "team goal orbit zebra"}, {"id": "b", "text": ""}, {"id": "c", "text": "zebra"}]
@@ -115,6 +116,16 @@ def test_columns_travel_into_every_format(source: str, ending: str, made: Path, 
         found = read.to_dict(as_series=False)
     for name, column in (("theme", "theme"), ("note", "note"), ("doc_id", "id")):
         assert found[name] == [row[column] for row in ROWS]
+
+
+def test_lines_of_text_are_not_asked_for_the_columns_of_the_fit(made: Path, here: Path) -> None:
+    (here / "run").mkdir()
+    record = json.loads((made / "run" / "run.json").read_text())
+    record["config"] |= {"text_column": "answer"}
+    (here / "run" / "run.json").write_text(json.dumps(record))
+    Path("new.txt").write_text("team goal\n")
+    for corpus, column in (("new.txt", "text"), ("new.jsonl", "answer"), ("-", "text")):
+        assert with_columns_of(here / "run", read_config(None, {"corpus": corpus})).text_column == column
 
 
 @pytest.mark.parametrize("source", ["corpus.parquet", "counts"])

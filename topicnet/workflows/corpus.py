@@ -392,6 +392,8 @@ def _count(request: CorpusRequest, lang: str, make: MakeOptions, reporter: Repor
     batches = source.documents(log)
     first_batches = _first_batches(batches)
     check_any(log, len(first_batches))
+    if not first_batches and isinstance(source, TextFiles) and not counting.every_word:
+        raise CorpusError(_nothing_in(source.given))
     _check_first(request, first_batches)
     texts = [text for documents in first_batches for text in documents.texts]
     detected = None
@@ -449,6 +451,14 @@ def check_any(log: ReadingLog, n_documents: int) -> None:
     listed = "; ".join(skipped.listed[:SHOWN_ROWS]) + (f"; and {further:,} more" if further > 0 else "")
     rows = "the only row was" if skipped.count == 1 else f"all {skipped.count:,} rows were"
     raise CorpusError(f"no document is left: {rows} left out, as they could not be read: {listed}. Mend them")
+
+
+def _nothing_in(given: str | list[str]) -> str:
+    """The message of files without a document."""
+    first, *more = [given] if isinstance(given, str) else given
+    name = "standard input" if first == "-" else repr(first)
+    others = f" and {len(more):,} more hold" if more else " holds"
+    return f"{name}{others} no documents: expected one document a line, a row or a file. Check the file"
 
 
 def _none_known(request: CorpusRequest, vocabulary: set[str], n_docs: int, first_batches: list[Documents]) -> str:

@@ -55,6 +55,14 @@ def test_a_single_table_needs_no_option(tmp_path, name):
     assert docs.metadata[0] == {"date": "2021", "n": 2.0}
 
 
+@pytest.mark.parametrize("name", ["survey", "survey.data"])
+def test_a_database_without_its_ending_is_named(tmp_path, name):
+    path = sqlite(tmp_path / name, rows=ROWS)
+    assert refusal(path, table="answers").startswith(f"{path} is a database of SQLite")
+    assert refusal(path).endswith("Give --format sqlite")
+    assert len(read(path, file_format="sqlite", table="answers").ids) == 4
+
+
 def test_a_query_keeps_its_order_and_columns(answers):
     docs = read(answers, query="select id, text, date from answers where n > 0 order by n desc")
     assert docs == Documents(

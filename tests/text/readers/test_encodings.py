@@ -67,6 +67,23 @@ def test_bytes_that_fit_no_encoding_give_no_false_hint():
     assert guess_encoding(b" \xe9 ") is None
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding", "named"),
+    [(CHINESE, "hz", "hz"), (JAPANESE, "iso2022_jp", "iso2022_jp_2"), (KOREAN, "iso2022_kr", "iso2022_kr")],
+)
+def test_encodings_that_shift_within_ascii_are_named(tmp_path, text, encoding, named):
+    text = text.replace("，", " ").replace("。", " ")
+    path = write(tmp_path / "a.csv", f"id,text\n1,{text}\n", encoding)
+    assert f"Give --encoding {named}, or --encoding ascii" in refusal(path)
+    assert read(path, encoding=named).texts == [text]
+    assert len(read(path, encoding="ascii", file_format="txt").texts) >= 2
+
+
+@pytest.mark.parametrize("text", ["home ~{user} and ~{name~}", "\x1b[31mred\x1b[0m", "\x1b$ cost", "~{abcd~} ~{efgh~}"])
+def test_tildes_and_escapes_of_terminals_are_text(tmp_path, text):
+    assert read(write(tmp_path / "a.txt", f"{text}\nfish\n")).texts == [text, "fish"]
+
+
 def test_one_bad_byte_among_utf_8_is_a_line_to_mend(tmp_path):
     path = write(tmp_path / "a.txt", f"{GERMAN}\n".encode() * 3 + b"caf\xe9\n")
     assert refusal(path).endswith("The rest is UTF-8: mend the line, or leave such lines out with --skip-bad-rows")

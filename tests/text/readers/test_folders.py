@@ -196,6 +196,19 @@ def test_rows_without_a_file_and_files_without_a_row_are_noted(tmp_path):
     assert f"row 3 of {table} has 3 field(s), expected 2 as in the header" in refusal(tmp_path)
 
 
+def test_a_file_that_the_table_names_twice_is_noted_where_values_differ(tmp_path):
+    write(tmp_path / "a.txt", "one")
+    write(tmp_path / "b.txt", "two")
+    table = write(tmp_path / "metadata.csv", "file,year\na.txt,1999\nb.txt,2000\nb.txt,2000\n")
+    assert len(notices(tmp_path)) == 1
+    write(table, "file,year\na.txt,1999\nb.txt,2000\na,2001\n")
+    assert read(tmp_path).metadata == [{"year": "1999"}, {"year": "2000"}]
+    assert notices(tmp_path)[0] == (
+        f"{table} names 1 text file(s) more than once with different values, such as a.txt: the first row counts; leave"
+        " one row a file"
+    )
+
+
 def test_files_without_an_ending_are_read_as_text_or_refused(tmp_path):
     (tmp_path / "alt.atheism").mkdir()
     write(tmp_path / "alt.atheism" / "49960", "one\n\ntwo")

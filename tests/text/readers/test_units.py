@@ -123,6 +123,14 @@ def test_wrapped_prose_is_noted_with_the_number_of_lines(tmp_path, width):
     assert read(path, unit="paragraph").ids == numbers(4)
 
 
+@pytest.mark.parametrize("indent", ["  ", "    ", "\t"])
+def test_wrapped_prose_is_noted_where_indents_or_chapters_part_it(tmp_path, indent):
+    indented = "\n".join(textwrap.fill(PROSE, 70, initial_indent=indent) for _ in range(4))
+    chapters = "\n\n".join(f"CHAPTER {i}\n\n{textwrap.fill(PROSE, 70)}" for i in range(4))
+    for content in (indented, chapters):
+        assert "looks like running text" in notices(write(tmp_path / "book.txt", content + "\n"))[0]
+
+
 def test_wrapped_prose_without_blank_lines_is_noted(tmp_path):
     path = write(tmp_path / "book.txt", textwrap.fill(PROSE * 8, 65) + "\n")
     assert "looks like running text" in notices(path)[0]
@@ -156,6 +164,8 @@ def test_tables_are_noted(tmp_path, content, description):
         [PROSE, PROSE[:50], PROSE[:200], "", "ok"] * 9,
         ["OK I will", "NO WAY", "AU pair wanted", "TI is a brand", "ER doctors"] * 4,
         ["<1>", "Title", "one", "two"],
+        ["one text a line, of some length.", "  another, indented", "and a third one of them", "\tand a fourth."] * 9,
+        ["Answer 1", "", PROSE[:60], PROSE[:120], "", "Answer 2", "", PROSE[:90], PROSE, ""] * 5,
         ["<html><p>a page a line</p></html>"] * 9,
         ["<b> bold </b>", "<doc> in a line", "</b>"],
         ["1", "2", "From here on it was 10:30", "Subject: fish"],

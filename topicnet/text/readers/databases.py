@@ -66,6 +66,15 @@ def database_rows(file: File, columns: Columns) -> Iterator[Row]:
         yield from _rows(file, columns, names, records)
 
 
+def database_kind(path: Path) -> str | None:
+    """The kind of database that a file is by its first bytes; None for anything else."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as data:
+        start = data.read(len(_SQLITE))
+    return "SQLite" if start == _SQLITE else "DuckDB" if start[8:12] == _DUCKDB and b"\0" in start else None
+
+
 def _kind(path: Path) -> str:
     with path.open("rb") as data:
         start = data.read(16)

@@ -43,6 +43,9 @@ _LATIN = (  # encoding, region, the letters of its languages beyond ASCII
     ("mac_roman", "Western European", _WESTERN), ("cp850", "Western European", _WESTERN),
     ("iso-8859-15", "Western European", _WESTERN), ("iso-8859-2", "Central European", _CENTRAL),
 )  # fmt: skip
+_SHIFTED = (  # the sequence that shifts, encoding, language
+    (b"\x1b$)C", "iso2022_kr", "Korean"), (b"\x1b$", "iso2022_jp_2", "Japanese"), (b"~{", "hz", "Chinese"),
+)  # fmt: skip
 _UTF16 = ("utf-16-le", "utf-16-be")
 _STOPS = " \n\r\t.,。，"
 _TYPOGRAPHY = "‘’“”„–—…«»°€§™\xa0"
@@ -106,6 +109,23 @@ def guess_encoding(sample: bytes) -> Guess | None:
     if n_high == 0:
         return None
     return _guess_wide(sample) or _guess_single(sample)
+
+
+def guess_shifted(sample: bytes) -> Guess | None:
+    """An encoding whose bytes are all ASCII, by the sequences that shift to two bytes a character and back."""
+    sample = sample[:SAMPLE_BYTES]
+    for mark, encoding, what in _SHIFTED:
+        if mark not in sample:
+            continue
+        try:
+            text = codecs.getincrementaldecoder(encoding)("strict").decode(sample)
+        except UnicodeError:  # no such sequence, or one that has no end
+            continue
+        beyond = [character for character in text if character > "\x7f"]
+        frequent = sum(character in _HANS for character in beyond)
+        if len(beyond) >= _FEWEST_LETTERS and (encoding != "hz" or frequent >= 0.1 * len(beyond)):
+            return Guess(encoding, what)
+    return None
 
 
 def _is_mostly_utf8(sample: bytes) -> bool:

@@ -47,12 +47,21 @@ def joined_table(table: Found, texts: list[Found], options: ReadingOptions, log:
     names = [name for i, name in enumerate(header) if i != place]
     joined: Joined = {}
     missing: list[str] = []
+    contradicted: list[str] = []
     for row in rows:
         relative = files.get(row[place].strip())
         if relative is None:
             missing.append(row[place])
-        elif relative not in joined:
-            joined[relative] = dict(zip(names, (cell for i, cell in enumerate(row) if i != place), strict=True))
+            continue
+        cells: dict[str, str | None] = dict(zip(names, (c for i, c in enumerate(row) if i != place), strict=True))
+        if joined.setdefault(relative, cells) != cells:
+            contradicted.append(relative)
+    if contradicted:
+        n_files = len(set(contradicted))
+        log.notice(
+            f"{shown(str(table.path))} names {n_files:,} text file(s) more than once with different values, such as"
+            f" {shown(contradicted[0])}: the first row counts; leave one row a file"
+        )
     _note(table, header[place], missing, [one for one in texts if one.relative not in joined], log)
     blank: dict[str, str | None] = dict.fromkeys(names)
     return {one.relative: joined.get(one.relative, blank) for one in texts}

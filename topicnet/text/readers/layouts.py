@@ -38,6 +38,7 @@ _FEWEST_ROWS = 3
 _LONGEST_NAME = 40
 _NARROWEST, _WIDEST = 30, 130  # lines of wrapped prose
 _FEWEST_WRAPPED = 8
+_INDENT = re.compile(r"(?: {2,8}|\t)\S")
 _SENTENCE_ENDS = ".!?:;\"'”’»)"
 _FEWEST_OF_ONE = 20  # lines of a paragraph that is the whole file
 
@@ -199,6 +200,7 @@ def _rows(filled: list[str], delimiter: str) -> list[list[str]] | None:
 
 def _wrapped(lines: list[str]) -> Layout | None:
     """Blocks between blank lines whose lines, but the last of each, end where the next word had no room."""
+    lines = _without_headings(_parted_by_indents(lines))
     pairs = [(line.rstrip(), after.strip()) for line, after in pairwise(lines)]
     followed = [(line, after) for line, after in pairs if line and after]
     ends = [line for line, after in pairs if line and not after]
@@ -220,3 +222,24 @@ def _wrapped(lines: list[str]) -> Layout | None:
         "running text, wrapped at the ends of lines",
         "for a document a paragraph give --unit paragraph, for one document --unit file",
     )
+
+
+def _parted_by_indents(lines: list[str]) -> list[str]:
+    """The lines with a blank one before each that is indented, where these begin the paragraphs."""
+    begins = [_INDENT.match(line) is not None for line in lines]
+    if not 2 <= sum(begins) <= len(lines) / 2 or not all(map(str.strip, lines)):
+        return lines
+    return [part for line, is_first in zip(lines, begins, strict=True) for part in ([""] * is_first + [line])]
+
+
+def _without_headings(lines: list[str]) -> list[str]:
+    """The lines without short ones between blank lines that end no sentence, such as those of chapters."""
+    blank = [True, *(not line.strip() for line in lines), True]
+    return [
+        line
+        for place, line in enumerate(lines, 1)
+        if blank[place]
+        or not (blank[place - 1] and blank[place + 1])
+        or len(line) > _LONGEST_NAME
+        or line.rstrip()[-1] in _SENTENCE_ENDS
+    ]

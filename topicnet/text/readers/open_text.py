@@ -33,7 +33,14 @@ from topicnet.text.readers.compression import (
     unpacked,
 )
 from topicnet.text.readers.documents import ReadingLog, ReadingOptions, shown, too_long
-from topicnet.text.readers.encodings import C1_CONTROLS, guess_encoding, is_utf8, marked_encoding, remedy_for
+from topicnet.text.readers.encodings import (
+    C1_CONTROLS,
+    guess_encoding,
+    guess_shifted,
+    is_utf8,
+    marked_encoding,
+    remedy_for,
+)
 
 __all__ = ["File", "check_encoding", "installed", "reading"]
 
@@ -225,6 +232,11 @@ class File:
         refuse_container(self.name, head)
         marked = marked_encoding(head)
         if is_utf8(self.encoding):
+            if marked is None and (shifted := guess_shifted(head)) is not None:
+                raise CorpusError(
+                    f"{self.name} has the shifts of {shifted.encoding} ({shifted.what}) between ASCII, expected text in"
+                    f" {self.encoding!r}. Give --encoding {shifted.encoding}, or --encoding ascii to read it as it is"
+                )
             self.encoding = marked if marked not in (None, "utf-8") else self.encoding
         elif marked == "utf-8" and not codecs.lookup(self.encoding).name.startswith("utf"):
             self.log.notice(

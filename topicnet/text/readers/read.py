@@ -17,7 +17,7 @@ from pathlib import Path
 from topicnet.errors import CorpusError, InputError
 from topicnet.text.readers.archives import archive_members
 from topicnet.text.readers.columnar import parquet_rows
-from topicnet.text.readers.databases import database_rows
+from topicnet.text.readers.databases import database_kind, database_rows
 from topicnet.text.readers.delimited import csv_rows, tsv_rows
 from topicnet.text.readers.documents import (
     Columns,
@@ -292,6 +292,9 @@ class _Opener:
     def _sniffed(self, path: Path, name: str) -> str:
         """The format of a file by its first bytes, where it has no ending."""
         remedy = "Convert or rename it, or name its format with --format"
+        kind = database_kind(path)
+        if kind is not None:
+            raise CorpusError(f"{name} is a database of {kind}, without its ending. Give --format {kind.lower()}")
         if path.suffix:
             raise CorpusError(f"unknown format of {name}, expected {KNOWN}. {remedy}")
         if is_stream(path):
