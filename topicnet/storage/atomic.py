@@ -14,6 +14,7 @@ from pathlib import Path
 
 from topicnet.errors import OutputError
 from topicnet.storage.ownership import Contents, contents_of, named, remove_files
+from topicnet.storage.recognition import check_replaceable
 
 LOCK = "lock"  # in a folder that a process holds
 ASIDE = ".old"  # ends the name of a folder that is being replaced in steps
@@ -175,10 +176,15 @@ def _lock(path: Path) -> int | None:
     return None
 
 
-def probe_file(target: Path, *, overwrite: bool) -> None:
-    """Raise OutputError if `atomic_file` would, before any work; nothing is left behind."""
+def probe_file(target: Path, *, overwrite: bool, recognised: bool = False) -> None:
+    """Raise OutputError if `atomic_file` would, before any work; nothing is left behind.
+
+    With `recognised`, also for a file to replace that topicnet does not recognise as one that it wrote.
+    """
     if not overwrite:
         refuse_existing(target)
+    elif recognised:
+        check_replaceable(target)
     with disk_errors(target):
         _refuse_other_than_file(target)
         made = _make_parents(target)
