@@ -79,6 +79,11 @@ def check_folder(target: Path, *, overwrite: bool) -> Path:
         refuse_occupied(target)
         if not os.path.lexists(target):
             return target
+        if not overwrite and not target.exists():
+            raise OutputError(
+                f"{str(target)!r} is a link to {os.readlink(target)!r}, where nothing is: name another folder with"
+                " --out, or remove the link"
+            )
         if not overwrite:
             raise OutputError(
                 f"{str(target)!r} exists already: name another folder with --out, or replace it with --overwrite"
