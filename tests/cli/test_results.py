@@ -168,6 +168,9 @@ def test_export_replaces_a_file_only_when_told(warm: Warm, lee_run: Path, tmp_pa
     (tmp_path / "d.csv").write_text("old\n")
     assert warm("export", lee_run, "--doc-topic", "d.csv", cwd=tmp_path).returncode == 2
     assert (tmp_path / "d.csv").read_text() == "old\n"
+    assert warm("export", lee_run, "--doc-topic", "d.csv", "--overwrite", cwd=tmp_path).returncode == 2
+    assert (tmp_path / "d.csv").read_text() == "old\n"
+    (tmp_path / "d.csv").write_text("doc_id,status,top_topic,topic_0\n")
     assert warm("export", lee_run, "--doc-topic", "d.csv", "--overwrite", cwd=tmp_path).returncode == 0
     assert (tmp_path / "d.csv").read_bytes() == (lee_run / "doc_topic.csv").read_bytes()
 

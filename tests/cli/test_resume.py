@@ -119,6 +119,14 @@ def test_an_interrupted_run_is_not_fitted_anew_unless_asked(interrupted: Path, w
     assert (record(interrupted / "run")["status"], (interrupted / "run.unfinished").exists()) == ("complete", False)
 
 
+def test_a_folder_of_the_user_is_not_resumed(warm: Warm, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes.md").write_text("mine")
+    before = snapshot(tmp_path)
+    assert_refused(warm("fit", "lee", "--out", "mine", "--resume", cwd=tmp_path), "not a run of topicnet", "--out")
+    assert snapshot(tmp_path) == before
+
+
 def test_nothing_to_resume(warm: Warm, tmp_path: Path) -> None:
     assert_refused(warm("fit", "lee", "--out", "nowhere", "--resume", cwd=tmp_path), "no run")
     assert list(tmp_path.iterdir()) == []

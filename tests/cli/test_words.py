@@ -110,6 +110,8 @@ def test_the_list_is_replaced_only_when_told(warm: Warm, made: Path, tmp_path: P
     words = ("words", made / "counts", "--top", "2", "--out", "stop.txt")
     assert warm(*words, cwd=tmp_path).returncode == 2
     assert (tmp_path / "stop.txt").read_text() == "mine\n"
+    assert_refused(warm(*words, "--overwrite", cwd=tmp_path), "refusing to replace 'stop.txt'")
+    (tmp_path / "stop.txt").write_text("")
     assert warm(*words, "--overwrite", cwd=tmp_path).returncode == 0
     assert set((tmp_path / "stop.txt").read_text().split()) == set(HEADER.split())
 

@@ -567,3 +567,10 @@ def test_a_folder_may_be_staged_within_another(tmp_path: Path) -> None:
         assert part.parent == tmp_path / "work"
     assert [path.name for path in (tmp_path / "work").iterdir()] == []
     assert (tmp_path / "run" / "run.json").read_text() == "new"
+
+
+def test_a_link_to_nothing_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("gone")
+    with pytest.raises(OutputError, match="a link to 'gone', where nothing is") as caught:
+        atomic.check_folder(tmp_path / "link", overwrite=False)
+    assert "remove the link" in one_line(caught)

@@ -234,8 +234,11 @@ def test_the_words_are_written_as_a_list_that_can_be_read(letters: Corpus, tmp_p
     assert read_words(tmp_path / "more.txt", "stop words") == [one.word for one in found]
     with pytest.raises(OutputError, match="exists already"):
         write_words(found, tmp_path / "more.txt")
-    write_words(found[:1], tmp_path / "more.txt", overwrite=True)
-    assert read_words(tmp_path / "more.txt", "stop words") == [found[0].word]
+    with pytest.raises(OutputError, match="refusing to replace"):
+        write_words(found[:1], tmp_path / "more.txt", overwrite=True)
+    (tmp_path / "more.txt").write_text(f"{found[0].word}\n")
+    write_words(found, tmp_path / "more.txt", overwrite=True)
+    assert read_words(tmp_path / "more.txt", "stop words") == [one.word for one in found]
 
 
 @pytest.mark.data

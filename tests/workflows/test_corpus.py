@@ -335,6 +335,13 @@ def test_ids_that_stand_twice_are_told_and_all_rows_kept(here: Path) -> None:
     assert said[1] == said[0]  # a fit of the counts says it too
 
 
+def test_one_repeated_id_is_one_document(here: Path) -> None:
+    write_rows("twice.jsonl", [row | {"id": f"d{max(n, 1)}"} for n, row in enumerate(ROWS)])
+    said: list[str] = []
+    read(of("twice.jsonl"), said=said)
+    assert said == ["1 document has an id that another has too (such as 'd1'): all are kept, in input order"]
+
+
 def test_the_language_found_is_told_and_kept(here: Path) -> None:
     Path("de.txt").write_text("Der Hund und die Katze sind in dem Haus\nDie Stadt ist nicht weit von der Küste\n" * 5)
     said: list[str] = []

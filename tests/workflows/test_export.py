@@ -154,8 +154,13 @@ def test_what_cannot_be_transformed_is_refused_in_one_line(made: Path, here: Pat
             transform(made / "run", source, out)
         assert word in said(caught)
     assert snapshot(here) == before
-    transform(made / "run", "new.jsonl", "taken.csv", overwrite=True)
-    assert table("taken.csv").height == 3
+    with pytest.raises(TopicnetError, match="refusing to replace 'taken"):
+        transform(made / "run", "new.jsonl", "taken.csv", overwrite=True)
+    assert snapshot(here) == before
+    for out in ("t.csv", "t.parquet", "t.npz"):
+        for _ in range(2):
+            transform(made / "run", "new.jsonl", out, overwrite=True)
+    assert table("t.csv").height == 3
 
 
 def test_a_model_of_counts_made_elsewhere_says_how_it_cuts_text(made: Path, here: Path) -> None:
@@ -228,10 +233,20 @@ def test_what_cannot_be_exported_is_refused_and_nothing_written(case: str, made:
 
 
 def test_files_are_replaced_when_told(made: Path, here: Path) -> None:
-    for name in ("x.mm", "x.vocab"):
-        Path(name).write_text("mine")
-    export(made / "run", {"counts": "x.mm"}, overwrite=True)
+    targets = {"counts": "x.mm", "topic-word": "w.csv", "doc-topic": "d.npz"}
+    for _ in range(2):
+        export(made / "run", targets, overwrite=True)
     assert Path("x.vocab").read_text().splitlines() == Corpus.load(made / "counts").vocabulary
+
+
+@pytest.mark.parametrize("name", ["x.mm", "x.vocab", "w.csv", "d.npz", "d.parquet"])
+def test_a_file_of_the_user_is_not_replaced(name: str, made: Path, here: Path) -> None:
+    Path(name).write_text("doc_id,text\nmine,planet\n")
+    before = snapshot(here)
+    option = {"x": "counts", "w": "topic-word", "d": "doc-topic"}[name[0]]
+    with pytest.raises(TopicnetError, match=f"refusing to replace '{name}'.* delete it"):
+        export(made / "run", {option: "x.mm" if option == "counts" else name}, overwrite=True)
+    assert snapshot(here) == before
 
 
 # ---------------------------------------------------------------- where counts are

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from topicnet.errors import OutputError
 from topicnet.storage.ownership import Contents, contents_of, named, remove_files
+from topicnet.storage.recognition import check_replaceable
 
 LOCK = "lock"  # in a folder that a process holds
 ASIDE = ".old"  # ends the name of a folder that is being replaced in steps
@@ -78,6 +79,11 @@ def check_folder(target: Path, *, overwrite: bool) -> Path:
         refuse_occupied(target)
         if not os.path.lexists(target):
             return target
+        if not overwrite and not target.exists():
+            raise OutputError(
+                f"{str(target)!r} is a link to {os.readlink(target)!r}, where nothing is: name another folder with"
+                " --out, or remove the link"
+            )
         if not overwrite:
             raise OutputError(
                 f"{str(target)!r} exists already: name another folder with --out, or replace it with --overwrite"
@@ -175,10 +181,15 @@ def _lock(path: Path) -> int | None:
     return None
 
 
-def probe_file(target: Path, *, overwrite: bool) -> None:
-    """Raise OutputError if `atomic_file` would, before any work; nothing is left behind."""
+def probe_file(target: Path, *, overwrite: bool, recognised: bool = False) -> None:
+    """Raise OutputError if `atomic_file` would, before any work; nothing is left behind.
+
+    With `recognised`, also for a file to replace that topicnet does not recognise as one that it wrote.
+    """
     if not overwrite:
         refuse_existing(target)
+    elif recognised:
+        check_replaceable(target)
     with disk_errors(target):
         _refuse_other_than_file(target)
         made = _make_parents(target)

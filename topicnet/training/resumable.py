@@ -214,8 +214,13 @@ def _check_resumable(fit: Unfinished) -> None:
 def _status(run: Path) -> str:
     try:
         return str(json.loads((run / "run.json").read_text("utf-8"))["status"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise BundleError(f"run.json in {str(run)!r} cannot be read: fit anew with --overwrite") from error
+    except FileNotFoundError as error:
+        raise InputError(
+            f"--resume given, but {str(run)!r} is not a run of topicnet: leave --resume out, and name another folder"
+            " with --out"
+        ) from error
+    except (OSError, ValueError, LookupError, TypeError) as error:  # --overwrite would not replace it either
+        raise BundleError(f"run.json in {str(run)!r} cannot be read: name another folder with --out") from error
 
 
 def _ours(folder: Path) -> bool:

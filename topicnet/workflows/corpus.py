@@ -542,6 +542,5 @@ def _report_duplicates(corpus: Corpus, reporter: Reporter) -> None:
         return
     seen: set[str] = set()
     twice = next(i for i in corpus.ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
-    reporter.notice(
-        f"{n_more:,} documents have an id that another has too (such as {twice!r}): all are kept, in input order"
-    )
+    documents = "1 document has" if n_more == 1 else f"{n_more:,} documents have"
+    reporter.notice(f"{documents} an id that another has too (such as {twice!r}): all are kept, in input order")

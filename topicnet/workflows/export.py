@@ -47,14 +47,14 @@ def export_tables(
     counts, written = asked.pop("counts", None), list[Path]()
     bag = [] if counts is None else places_of(counts, f".{formats['counts']}")
     check_apart([*asked.values(), *bag], [("the run", run)])
-    for path in [*asked.values(), *bag[:1]]:
+    for path in asked.values():
+        probe_file(path, overwrite=overwrite, recognised=True)
+    for path in bag:
         probe_file(path, overwrite=overwrite)
-    for words in bag[1:]:  # named by topicnet: without counts beside it, it may be the user's own list
-        probe_file(words, overwrite=overwrite and bag[0].exists())
     if counts is not None:
         write = write_ldac if formats["counts"] == "ldac" else write_matrix_market
         corpus = counts_of(run)
-        written += write(counts, corpus.counts, corpus.vocabulary, overwrite=overwrite)
+        written += write(counts, corpus.counts, corpus.vocabulary, overwrite=overwrite, only_same=True)
     if asked:
         loaded = load(run)
         writers = export_writers(loaded, top)

@@ -73,7 +73,7 @@ def check_files(outputs: Iterable[Path | None], inputs: Iterable[Named], *, over
     written = [path for path in outputs if path is not None]
     check_outputs(written, inputs)
     for path in written:
-        atomic.probe_file(path, overwrite=overwrite)
+        atomic.probe_file(path, overwrite=overwrite, recognised=True)
 
 
 def _check_text(plan: TextPlan, language: str) -> None:

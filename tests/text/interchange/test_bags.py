@@ -277,6 +277,7 @@ def test_the_same_matrix_however_it_is_written(
         (HEAD + b"%\n1 -4 0\n", "line 3 of "),
         (HEAD + b"99999999999 4 0\n", "line 2 of "),
         (HEAD + b"1 4 x\n", "expected the numbers of rows, columns and entries"),
+        (HEAD + b"1000000000000 4 2\n", "names 1,000,000,000,000 rows and 4 columns, expected up to 2,147,483,647"),
         (HEAD + b"1 4 2\n1 1 1\n", "has 1 entries, expected the 2 of its header"),
         (HEAD + b"1 4 99999999999999999\n1 1 1\n", "has 1 entries, expected the 99999999999999999"),
         (HEAD + b"1 4 1\n1 1 1\n1 2 1\n", "has more than 1 entries, expected the 1 of its header"),
@@ -788,3 +789,8 @@ def test_a_header_that_promises_billions_is_refused_before_they_are_made(
 
 def test_more_empty_documents_than_others_are_read(tmp_path: Path) -> None:
     assert bag(tmp_path, "a.mm", HEAD + b"30000 4 1\n7 1 1\n").counts.shape == (30_000, 4)
+
+
+def test_an_npz_of_too_many_rows_says_the_limit(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "a.npz", saved(CSR, shape=np.array([10**15, 4])))
+    assert "up to 2,147,483,647 rows and columns" in said

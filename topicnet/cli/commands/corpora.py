@@ -73,7 +73,7 @@ def words(
 ) -> None:
     """Suggest words that may be boilerplate, with the evidence: in many documents, and little said by them."""
     from topicnet.cli.printing.progress import notice
-    from topicnet.cli.printing.words import records, show_words, write_words
+    from topicnet.cli.printing.words import check_list, records, show_words, write_words
     from topicnet.storage.atomic import probe_file
     from topicnet.storage.formats import json_text
     from topicnet.storage.overlap import check_apart
@@ -89,6 +89,8 @@ def words(
     if not ordered:
         notice("another tool made these counts: nothing is known of where words stand, nor of lines that come again")
     found, repeated = suggest(corpus, top), repeated_lines(corpus, lines) if lines and ordered else []
+    if out is not None:
+        check_list(found, out)
     if as_json:
         echo(json_text(records(found, repeated)), block=True)
     else:

@@ -208,7 +208,7 @@ def evaluate(
         check_source(data)
     check_outputs(run, [out], data)
     if out is not None:
-        probe_file(out, overwrite=overwrite)
+        probe_file(out, overwrite=overwrite, recognised=True)
     from topicnet.cli.printing.image_scores import show_evaluation
     from topicnet.images.evaluation.evaluate import evaluate as evaluate_model
     from topicnet.images.workflows.fit import load_run

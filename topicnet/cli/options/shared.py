@@ -112,7 +112,7 @@ RunArgument = Annotated[
 ]
 TopOption = Annotated[int, typer.Option("--top", min=1, help="Words to show of each topic.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there, if topicnet wrote it.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notices.")]
 
 

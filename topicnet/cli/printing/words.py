@@ -11,6 +11,7 @@ from typing import Any
 from topicnet.cli.printing.output import echo
 from topicnet.storage.atomic import atomic_file
 from topicnet.storage.formats import write_text
+from topicnet.storage.recognition import not_ours
 from topicnet.text.boilerplate import Suggestion
 from topicnet.text.repeated_lines import RepeatedLine
 
@@ -51,10 +52,22 @@ def write_words(suggestions: Sequence[Suggestion], path: Path, *, overwrite: boo
     Raises
     ------
     OutputError
-        The file exists and `overwrite` is false, or cannot be written.
+        The file exists and `overwrite` is false, or holds more than the first of these words; it cannot be written.
     """
+    if overwrite:
+        check_list(suggestions, path)
     with atomic_file(path, overwrite=overwrite) as part:
-        write_text(part, "".join(f"{found.word}\n" for found in suggestions))
+        write_text(part, _list_of(suggestions))
+
+
+def check_list(suggestions: Sequence[Suggestion], path: Path) -> None:
+    """Raise OutputError for a file that holds more than the first of these words: nothing shows who wrote it."""
+    if path.is_file() and not _list_of(suggestions).encode().startswith(path.read_bytes()):
+        raise not_ours(path)
+
+
+def _list_of(suggestions: Sequence[Suggestion]) -> str:
+    return "".join(f"{found.word}\n" for found in suggestions)
 
 
 def _cut(line: str, width: int) -> str:

@@ -156,8 +156,10 @@ def read_npz(path: Path, check_shape: CheckShape) -> csr_matrix:
         above 2**31 - 1; whatever `check_shape` refuses.
     """
     form, shape, data, places = _npz_parts(path)
-    if data.ndim != 1 or shape.shape != (2,) or not 0 <= shape.min() <= shape.max() <= MOST:
+    if data.ndim != 1 or shape.shape != (2,) or shape.min() < 0:
         raise _damaged(path, f"its shape is {shape.tolist()}, its data have {data.ndim} dimensions")
+    if shape.max() > MOST:
+        raise _damaged(path, f"its shape is {shape.tolist()}, of up to {MOST:,} rows and columns")
     n_rows, n_columns = shape.tolist()
     check_shape(n_rows, n_columns)
     check_rows(path, n_rows, len(data))

@@ -207,7 +207,12 @@ def _mm_header(handle: Handle, path: Path) -> tuple[tuple[int, int, int], int]:
         number += 1
         if line.strip() and not line.lstrip().startswith(b"%"):
             sizes = [int(token) if re.fullmatch(rb"\d{1,18}", token) else -1 for token in line.split()]
-            if len(sizes) != 3 or min(sizes) < 0 or max(sizes[:2]) > MOST:
+            if len(sizes) == 3 and min(sizes) >= 0 and max(sizes[:2]) > MOST:
+                raise CorpusError(
+                    f"line {number} of {str(path)!r} names {sizes[0]:,} rows and {sizes[1]:,} columns, expected up to"
+                    f" {MOST:,} of each: correct the numbers and save it again"
+                )
+            if len(sizes) != 3 or min(sizes) < 0:
                 raise CorpusError(
                     f"line {number} of {str(path)!r} has {_shown(line.strip())}, expected the numbers of rows, columns"
                     " and entries. Write it again"

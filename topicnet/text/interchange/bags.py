@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 from topicnet.errors import CorpusError, InputError
 from topicnet.storage import atomic, formats
 from topicnet.storage.mapped import row_blocks
+from topicnet.storage.recognition import check_same
 from topicnet.text.interchange.bag_files import Handle, find_vocabulary, read_npz, read_vocabulary
 from topicnet.text.interchange.bag_text import read_ldac, read_matrix_market
 
@@ -118,7 +119,7 @@ def _check_shape(source: Path, vocabulary: Path, n_words: int, n_rows: int, n_co
 
 
 def write_ldac(
-    path: str | Path, counts: csr_matrix, vocabulary: list[str], *, overwrite: bool = False
+    path: str | Path, counts: csr_matrix, vocabulary: list[str], *, overwrite: bool = False, only_same: bool = False
 ) -> tuple[Path, Path]:
     """Write counts as LDA-C, with the vocabulary beside it; the empty document is "0".
 
@@ -133,6 +134,8 @@ def write_ldac(
         (V,) words.
     overwrite : bool
         Whether files that exist are replaced.
+    only_same : bool
+        Refuse to replace a file of other content: nothing in such files shows that topicnet wrote them.
 
     Returns
     -------
@@ -146,18 +149,18 @@ def write_ldac(
     OutputError
         A file exists, or the disk refuses; neither file is there then.
     """
-    return _write(Path(path), ".ldac", counts, vocabulary, _write_pairs, overwrite)
+    return _write(Path(path), ".ldac", counts, vocabulary, _write_pairs, overwrite, only_same)
 
 
 def write_matrix_market(
-    path: str | Path, counts: csr_matrix, vocabulary: list[str], *, overwrite: bool = False
+    path: str | Path, counts: csr_matrix, vocabulary: list[str], *, overwrite: bool = False, only_same: bool = False
 ) -> tuple[Path, Path]:
     """Write counts as a Matrix Market file (coordinate real general), documents as rows.
 
     The numbers are whole; they are called real because gensim's MmCorpus refuses files that call them integer.
     `X.mm` brings `X.vocab`; all else is as in `write_ldac`.
     """
-    return _write(Path(path), ".mm", counts, vocabulary, _write_entries, overwrite)
+    return _write(Path(path), ".mm", counts, vocabulary, _write_entries, overwrite, only_same)
 
 
 def _split_ending(name: str) -> tuple[str, str | None]:
@@ -177,6 +180,7 @@ def _write(
     vocabulary: list[str],
     write: Callable[[Handle, csr_matrix], None],
     overwrite: bool,
+    only_same: bool,
 ) -> tuple[Path, Path]:
     _check_words(counts, vocabulary)
     path, beside = places_of(path, ending)
@@ -192,6 +196,9 @@ def _write(
                 nullcontext(file) if plain == path else gzip.GzipFile("", "wb", 6, file, mtime=0) as handle,
             ):
                 write(handle, counts)
+            if only_same:
+                check_same(part, path)
+                check_same(words, beside)
     return path, beside
 
 
