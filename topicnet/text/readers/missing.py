@@ -72,6 +72,8 @@ class MissingValues:
         bare = cell.strip()
         if len(bare) > self._longest:
             return False
+        if bare.isascii():
+            return bare.casefold() in self.markers
         return bare.casefold() in self.markers or bare.strip(_UNSEEN).casefold() in self.markers
 
     def text(self, text: str) -> str:
