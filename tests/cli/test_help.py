@@ -146,7 +146,7 @@ def test_input_errors_are_reported_before_torch_is_imported(tmp_path: Path, them
     (tmp_path / "table.csv").write_text("id,text\n1,planet orbit\n")
     (tmp_path / "rows.jsonl").write_text('{"text": "planet orbit"}\n')
     before = snapshot(tmp_path)
-    cases = SLIPS + OF_A_RUN + OF_A_FILE
+    cases = OF_A_FILE + SLIPS + OF_A_RUN
     results = loaded_by([arguments for arguments, _ in cases], tmp_path)
     for (arguments, message), (status, messages, loaded) in zip(cases, results, strict=True):
         assert status == 2, arguments
