@@ -130,14 +130,23 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         assert loaded <= (set() if arguments in BARE else {"pydantic"}), arguments
 
 
+OF_A_FILE = [
+    (["fit", "nofile.mm", "-k", "2"], "no such file: 'nofile.mm'"),
+    (["fit", "table.csv", "--text-column", "nope"], "no column 'nope'"),
+    (["fit", "rows.jsonl", "--text-column", "nope"], "no column 'nope'"),
+]
+
+
 def test_input_errors_are_reported_before_torch_is_imported(tmp_path: Path, themed_run: Path) -> None:
     shutil.copytree(themed_run, tmp_path / "run")
     (tmp_path / "here.txt").write_text("planet orbit\n")
     (tmp_path / "taken.csv").write_text("mine\n")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken/mine.txt").write_text("mine\n")
+    (tmp_path / "table.csv").write_text("id,text\n1,planet orbit\n")
+    (tmp_path / "rows.jsonl").write_text('{"text": "planet orbit"}\n')
     before = snapshot(tmp_path)
-    cases = SLIPS + OF_A_RUN
+    cases = OF_A_FILE + SLIPS + OF_A_RUN
     results = loaded_by([arguments for arguments, _ in cases], tmp_path)
     for (arguments, message), (status, messages, loaded) in zip(cases, results, strict=True):
         assert status == 2, arguments

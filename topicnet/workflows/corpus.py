@@ -19,7 +19,8 @@ from topicnet.storage import atomic
 from topicnet.storage.run_folder import check_unchanged, read_record
 from topicnet.text.corpus import Corpus
 from topicnet.text.cost_estimate import CountForecast, forecast_counting
-from topicnet.text.interchange.bags import bag_format, bag_name, read_bag
+from topicnet.text.interchange.bag_files import find_vocabulary
+from topicnet.text.interchange.bags import bag_format, bag_name, check_bag, read_bag
 from topicnet.text.readers.documents import Documents, ReadingLog, ReadingOptions, shown
 from topicnet.text.readers.folders import named_sources
 from topicnet.text.readers.in_memory import documents_in_batches, documents_of_texts, is_table, table_of
@@ -101,6 +102,14 @@ class TextFiles(_Source):
             for source in sources:
                 check_there(Path(source), sources)
 
+    def check_columns(self) -> None:
+        """Raise CorpusError for a CSV, TSV or JSONL file without the columns asked for: its first document is read."""
+        if self.given == "-" or len(sources := named_sources(self.given)) != 1:
+            return
+        path = Path(sources[0])
+        if path.suffix.lower() in (".csv", ".tsv", ".jsonl", ".ndjson") and path.is_file():
+            next(read_documents(path, self.options, ReadingLog(), batch_docs=1), None)
+
     def documents(self, log: ReadingLog) -> Iterator[Documents]:
         """Read the documents in batches; `log` notes what is found on the way.
 
@@ -164,6 +173,12 @@ class ForeignCounts(_Source):
     def name(self) -> str:
         """The name of the file, without its ending."""
         return bag_name(self.path)
+
+    def check_there(self) -> None:
+        """Raise CorpusError where there is no such file, or no vocabulary beside it."""
+        check_bag(self.path)
+        if self.vocabulary is None:
+            find_vocabulary(Path(self.path))
 
     def load(self) -> Corpus:
         """Read the counts."""

@@ -46,9 +46,11 @@ def check_fit(config: FitConfig, destination: Destination, config_file: Path | N
 
 
 def check_corpus(config: FitConfig) -> NamedCorpus | TextFiles | Counts | Any:
-    """Return the source of a corpus once it and its options are known to be usable; nothing of it is read."""
+    """Return the source of a corpus once it and its options are known to be usable; at most a document is read."""
     request = resolve_corpus(config)
     request.source.check_there()
+    if isinstance(request.source, TextFiles):
+        request.source.check_columns()
     if not isinstance(request.source, Counts):
         _check_text(request.text, request.source.language)
     return request.source

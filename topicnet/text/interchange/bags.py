@@ -90,8 +90,7 @@ def read_bag(
     path = Path(source)
     if file_format not in BAG_FORMATS:
         raise InputError(f"format {file_format!r} given, expected one of {', '.join(BAG_FORMATS)}: give --format")
-    if not path.is_file():
-        raise CorpusError(f"no such file: {str(path)!r}, expected a bag-of-words file. Check the path")
+    check_bag(path)
     beside = find_vocabulary(path) if vocabulary is None else Path(vocabulary)
     words = read_vocabulary(beside, encoding)
     check_shape = partial(_check_shape, path, beside, len(words))
@@ -104,6 +103,12 @@ def read_bag(
             counts = read_npz(path, check_shape)
     ids = pl.int_range(1, counts.shape[0] + 1, eager=True).cast(pl.String).to_list()
     return Bag(counts, words, ids, bag_name(path))
+
+
+def check_bag(source: str | Path) -> None:
+    """Raise CorpusError where there is no such file."""
+    if not Path(source).is_file():
+        raise CorpusError(f"no such file: {str(source)!r}, expected a bag-of-words file. Check the path")
 
 
 def _check_shape(source: Path, vocabulary: Path, n_words: int, n_rows: int, n_columns: int) -> None:
