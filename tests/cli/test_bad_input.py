@@ -35,7 +35,7 @@ CORPORA = {
     "jsonl without the column": ("corpus.jsonl", RECORDS, ["--text-column", "body"], ["'body'", "line 1"]),
     "ragged csv": ("corpus.csv", b"id,text\n1,planet\n2,orbit,rocket\n", [], ["line 3"]),
     "broken json": ("corpus.jsonl", RECORDS + b'{"text": "planet\n', [], ["line 61"]),
-    "json of another kind": ("corpus.jsonl", b'["planet"]\n', [], ["line 1", "an array"]),
+    "json of another kind": ("corpus.jsonl", b"[3]\n", [], ["line 1", "an array"]),
     "json object as text": ("corpus.jsonl", b'{"text": {}}\n', [], ["line 1", "an object"]),
     "NUL bytes": ("corpus.txt", GOOD + b"planet\0orbit\n", [], ["binary", "line 61"]),
     "noise": ("corpus.txt", NOISE, [], ["corpus.txt"]),
@@ -268,9 +268,10 @@ def test_a_table_that_cannot_be_written_is_reported_and_cleared_away(ending: str
     assert_refused(warm(*transform, cwd=peopled, file_limit=500), "cannot write", "File too large")
     export = ("export", "run", "--doc-topic", f"a.{ending}", "--topic-word", f"b.{ending}")
     assert_refused(warm(*export, cwd=peopled, file_limit=500), "cannot write", "File too large")
-    (peopled / f"theta.{ending}").write_bytes(b"mine\n")
+    assert warm(*transform, cwd=peopled).returncode == 0
+    written = (peopled / f"theta.{ending}").read_bytes()
     assert_refused(warm(*transform, "--overwrite", cwd=peopled, file_limit=500), "cannot write")
-    assert (peopled / f"theta.{ending}").read_bytes() == b"mine\n"
+    assert (peopled / f"theta.{ending}").read_bytes() == written
     (peopled / f"theta.{ending}").unlink()
     assert snapshot(peopled) == before
 

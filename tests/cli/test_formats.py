@@ -199,7 +199,7 @@ def test_words_are_named_where_they_do_not_lie_beside_the_counts(warm: Warm, cou
 @pytest.mark.data
 def test_the_real_corpora_of_other_tools_are_read(warm: Warm, shared_data: Path, tmp_path: Path) -> None:
     done = warm("prepare", shared_data / "m10", "--out", "m10", cwd=tmp_path)
-    assert done.stderr.startswith("8,355 documents, 1,696 words, 49,385 tokens")
+    assert "8,355 documents, 1,696 words, 49,385 tokens" in done.stderr
     assert documents(tmp_path / "m10")["label"].n_unique() == 10
     done = warm("prepare", shared_data / "20ng_etm_bow" / "tr.npz", "--out", "news", cwd=tmp_path)
     assert done.stderr.startswith("11,214 documents, 3,072 words, 919,850 tokens")

@@ -484,7 +484,7 @@ def test_a_table_of_no_rows_has_its_header(tmp_path: Path) -> None:
     assert (tmp_path / "t.csv").read_bytes() == b"doc_id,x\n"
 
 
-@examples(80)
+@examples(50)
 @given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=20))
 @example([0.0, 1.0, 2.0**-149, 2.0**-126, 0.1, 1 - 2.0**-24, 1 / 3, 1e-10])
 def test_theta_comes_back_from_csv_bit_for_bit(numbers: list[float]) -> None:

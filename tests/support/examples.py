@@ -5,7 +5,7 @@ import os
 from hypothesis import settings
 
 TIMES = int(os.environ.get("TOPICNET_EXAMPLES", "1"))  # a deeper run: so many times the examples of each property
-BY_DEFAULT = 40
+BY_DEFAULT = 25
 
 
 def examples(most: int) -> settings:

@@ -46,7 +46,7 @@ def read_from_the_left(phrases: Sequence[tuple[str, ...]], text: list[str]) -> l
     return joined
 
 
-@examples(80)
+@examples(50)
 @given(phrase_lists, documents)
 @example([("a", "a")], [["a"] * 7, ["a"], [], ["a"] * 4])
 @example([("a", "b", "c"), ("b", "c"), ("c", "d", "a")], [list("abcda"), list("bcda"), list("ab"), list("cda")])

@@ -262,7 +262,7 @@ def test_gensims_own_format_is_refused_with_a_way_out(path):
     assert "save_word2vec_format" in message
 
 
-@examples(80)
+@examples(50)
 @given(st.binary(max_size=200), st.sampled_from([b"", b"2 3\n", b"cat ", b"1 1\ncat ", b"\x1f\x8b\x08"]))
 def test_any_bytes_give_finite_vectors_or_one_line(tmp_path_factory, content, start):
     path = tmp_path_factory.getbasetemp() / "any-bytes"

@@ -37,7 +37,7 @@ def check_fit(config: FitConfig, destination: Destination, config_file: Path | N
         As the fit itself.
     """
     check_options(config)
-    source = check_corpus(config)
+    source = _check_counted(config)
     if os.environ.get("RANK", "0") != "0":  # another process writes
         return
     target = destination.folder(run_name(source.name, config.model, config.topics))
@@ -46,14 +46,20 @@ def check_fit(config: FitConfig, destination: Destination, config_file: Path | N
 
 
 def check_corpus(config: FitConfig) -> NamedCorpus | TextFiles | Counts | Any:
-    """Return the source of a corpus once it and its options are known to be usable; at most a document is read."""
+    """Return the source of a corpus once it and its options are known to be usable; nothing of it is read."""
     request = resolve_corpus(config)
     request.source.check_there()
-    if isinstance(request.source, TextFiles):
-        request.source.check_columns()
     if not isinstance(request.source, Counts):
         _check_text(request.text, request.source.language)
     return request.source
+
+
+def _check_counted(config: FitConfig) -> NamedCorpus | TextFiles | Counts | Any:
+    """Return the source as `check_corpus`, once its columns are there: for commands that add none to those given."""
+    source = check_corpus(config)
+    if isinstance(source, TextFiles):
+        source.check_columns()
+    return source
 
 
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Named], config_file: Path | None = None) -> None:
@@ -64,7 +70,7 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Named], confi
 
 def check_counting(config: FitConfig, out: Path, *, overwrite: bool) -> None:
     """Refuse counts that cannot be made or written."""
-    check_corpus(config)
+    _check_counted(config)
     atomic.refuse_occupied(out)
     check_outputs([out], inputs_of(config))
     atomic.probe_folder(atomic.check_folder(out, overwrite=overwrite))

@@ -104,7 +104,7 @@ def test_where_rows_may_be_skipped_no_row_is_refused(folder, data, name, given_o
 
 
 @given(contents, st.sampled_from(FORMATS), options)
-@examples(80)
+@examples(50)
 def test_any_bytes_in_any_format_are_read_or_refused(folder, data, file_format, given_options):
     (folder / "a.dat").write_bytes(data)
     assert read_or_refused(folder / "a.dat", file_format=file_format, **given_options) <= most_lines(data)
@@ -152,7 +152,7 @@ sources = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
 @given(st.one_of(sources, st.lists(sources, max_size=3)))
-@examples(80)
+@examples(50)
 def test_any_name_is_found_or_refused(folder, source):
     def absolute(name: str) -> str:
         return f"{folder}/none/{name}"

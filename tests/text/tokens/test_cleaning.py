@@ -38,7 +38,7 @@ def test_a_second_time_changes_nothing(given: list[str], cleaning: Cleaning) -> 
     assert cleaning(once).to_list() == once.to_list()
 
 
-@examples(80)
+@examples(50)
 @given(texts)
 def test_texts_without_the_thing_stay_as_they_are(text: str) -> None:
     assert clean(text) == text
@@ -125,7 +125,7 @@ def test_a_cleaning_is_told_in_json() -> None:
 # ---------------------------------------------------------------- numbers
 
 
-@examples(80)
+@examples(50)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Nd"]), max_size=30))
 @example("A\U0001e5f1")
 def test_a_text_without_digits_is_cut_as_ever(text: str) -> None:

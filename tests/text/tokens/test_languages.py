@@ -60,7 +60,7 @@ def test_tokens_are_those_of_a_plain_reference(texts: list[str]) -> None:
     assert found == [reference(text) for text in texts]
 
 
-@examples(80)
+@examples(50)
 @given(LETTERS)
 def test_a_text_has_the_same_tokens_composed_and_decomposed(text: str) -> None:
     assert tokens(unicodedata.normalize("NFD", text)) == tokens(text)
