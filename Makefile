@@ -28,7 +28,7 @@ demo: $(STAMP)
 	$(BIN)/topicnet fit lee --topics 10 --out $(DEMO) --overwrite
 
 test: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
