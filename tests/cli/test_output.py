@@ -46,12 +46,15 @@ def test_ordinary_text_stays(text: str) -> None:
 def on_a_terminal(show: Callable[[], None]) -> str:
     """What is written to a pseudo-terminal that is standard output and standard error."""
     ours, theirs = pty.openpty()
+    end, written = b"<end>", b""
     with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
         with contextlib.redirect_stdout(terminal), contextlib.redirect_stderr(terminal):
             show()
-        written = os.read(ours, 100_000).decode().replace("\r\n", "\n")
+        os.write(theirs, end)
+        while not written.endswith(end):  # the kernel may hand over a line at a time
+            written += os.read(ours, 100_000)
     os.close(ours)
-    return written
+    return written.removesuffix(end).decode().replace("\r\n", "\n")
 
 
 def test_topics_and_documents_on_a_terminal() -> None:
