@@ -224,8 +224,8 @@ def test_a_file_of_open_quotes_is_not_read_over_and_over(tmp_path, monkeypatch):
         return take(lines)
 
     monkeypatch.setattr(delimited._Lines, "__next__", counted)
-    monkeypatch.setattr(delimited, "_READ_IN_VAIN", 100_000)
-    monkeypatch.setattr(delimited, "_SPARE_REACH", 100)
+    monkeypatch.setattr(delimited, "_REREAD_BUDGET", 100_000)
+    monkeypatch.setattr(delimited, "_SHORT_RECORD", 100)
     path = write(tmp_path / "a.csv", "text,n\n" + 'a","\n' * n_rows + "fine,1\n")  # no quote is closed by another
     docs, skipped = skip(path)
     assert (docs.texts, skipped.count) == (["fine"], n_rows)
