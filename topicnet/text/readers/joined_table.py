@@ -1,4 +1,4 @@
-"""A table about the text files of a folder, joined to them by file name."""
+"""Join a table of metadata to the text files of a folder by file name."""
 
 from __future__ import annotations
 
@@ -13,21 +13,30 @@ from topicnet.text.readers.folders import Found, split_ending
 
 _KEYS = ("file", "filename", "file_name", "path", "id", "doc_id", "document", "name")
 _STEMS = ("metadata", "meta", "metadaten")
-_LEAST_MATCHED = 0.5  # of the rows, for a column of another name
+_LEAST_MATCHED = 0.5  # fraction of rows that must name a file, for a column with another name
 
-Joined = dict[str, dict[str, str | None]]  # relative path of a file to its columns
+Joined = dict[str, dict[str, str | None]]  # metadata of each file, by relative path
 
 
 def joined_table(table: Found, texts: list[Found], options: ReadingOptions, log: ReadingLog) -> Joined | None:
-    """Columns of a table for each of the text files that it names; None for a table that names none.
+    """Read the metadata of each text file from a table; None if the table names none of the files.
 
-    The names are in the column ``file``, ``filename``, ``id`` or the like, or in the first that has them, with or
-    without folder and ending. Rows without a file, and files without a row, are noted.
+    The file names are in the column ``file``, ``filename``, ``id`` or similar, or else in the first column where at
+    least half of the cells name a file, with or without folder and extension. Rows without a file and files without a
+    row are logged.
+
+    Parameters
+    ----------
+    table : Found
+        A CSV or TSV file.
+    texts : list of Found
+    options : ReadingOptions
+    log : ReadingLog
 
     Raises
     ------
     CorpusError
-        The table is called ``metadata`` and names none of the files, or is not well-formed.
+        The table is called ``metadata`` but names none of the files, or is malformed.
     """
     header, rows = _records(table, options, log)
     files = _names_of(texts)
@@ -91,24 +100,24 @@ def _records(table: Found, options: ReadingOptions, log: ReadingLog) -> tuple[li
 
 
 def _names_of(texts: list[Found]) -> dict[str, str]:
-    """What a table may call each file: its path or name, with or without ending; no name that two files have."""
+    """Map the ways to name a file (path or name, with or without extension) to its path, if unique."""
     spellings = [
         (spelling, one.relative)
         for one in texts
         for path in dict.fromkeys((one.relative, PurePath(one.relative).name))
         for spelling in dict.fromkeys((path, split_ending(path)[0], path.removesuffix(".gz")))
     ]
-    owners = Counter(spelling for spelling, _ in dict.fromkeys(spellings))
+    n_files = Counter(spelling for spelling, _ in dict.fromkeys(spellings))
     whole = {one.relative for one in texts}
     return {
         spelling: file
         for spelling, file in spellings
-        if owners[spelling] == 1 or (spelling in whole and spelling == file)
+        if n_files[spelling] == 1 or (spelling in whole and spelling == file)
     }
 
 
 def _key_place(header: list[str], rows: list[list[str]], files: dict[str, str]) -> int | None:
-    """Column of the file names."""
+    """Find the position of the column of file names; None if there is none."""
     matched = [sum(row[place].strip() in files for row in rows) for place in range(len(header))]
     lower = [name.lower() for name in header]
     called = [place for key in _KEYS for place, name in enumerate(lower) if name == key and matched[place]]

@@ -1,4 +1,4 @@
-"""Limits on what a file may unfold to, checked before a library is asked to read it."""
+"""Limits on the decompressed size of a file, checked before a library reads it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from topicnet.text.readers.documents import shown
 from topicnet.text.readers.open_text import File, reading
 
 MOST_CELL_BYTES = 1 << 28  # of a cell, and of a page
-MOST_PART_BYTES = 1 << 31  # of a part of a workbook or a document: a sheet, its strings
-MOST_CELLS = 1 << 26  # that the rows and columns of a sheet span
-MOST_GROUP_BYTES = 1 << 33  # of a row group
+MOST_PART_BYTES = 1 << 31  # of a part of a workbook or Word file, such as a sheet
+MOST_CELLS = 1 << 26  # rows times columns of a sheet
+MOST_GROUP_BYTES = 1 << 33  # of a row group of a Parquet file
 _MOST_PARTS = 50_000  # of an archive
 
 
 def regular_file(file: File) -> Path:
-    """The path of a file that a library opens by name.
+    """Return the path of a regular file, for libraries that open files by name.
 
     Raises
     ------
     CorpusError
-        Standard input, a pipe or a device.
+        The file is standard input, a pipe or a device.
     """
     if file.path is None:
         raise CorpusError("standard input was given, expected a file for this format. Save it to one and name that")
@@ -38,9 +38,20 @@ def regular_file(file: File) -> Path:
 def check_archive(
     file: File, path: Path, kind: str, most_bytes: int = MOST_PART_BYTES, remedy: str = "Save it as CSV"
 ) -> None:
-    """Raise CorpusError for what is no zip archive, and for one whose directory promises more than a part may hold.
+    """Raise CorpusError unless a file is a zip archive whose directory states sizes within the limits.
 
-    Only the directory is read, so that an archive of any size is judged at once.
+    Only the directory is read, so the check is fast for an archive of any size.
+
+    Parameters
+    ----------
+    file : File
+    path : Path
+    kind : str
+        Kind of file, for messages.
+    most_bytes : int
+        Maximum size of a part, decompressed.
+    remedy : str
+        Last sentence of a message about sizes.
     """
     try:
         with reading(file.name), zipfile.ZipFile(path) as archive:

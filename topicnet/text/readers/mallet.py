@@ -1,4 +1,4 @@
-"""The files of other tools: MALLET's one document a line, and the folders of OCTIS."""
+"""Read the text corpora of other topic modelling tools: MALLET's instance files and OCTIS folders."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from topicnet.text.readers.open_text import File
 
 OCTIS_CORPUS, OCTIS_VOCABULARY = "corpus.tsv", "vocabulary.txt"
 OCTIS_COLUMNS = ["text", "split", "label"]
-_LOOKED_AT = 64  # lines, to see whether the first is a header
+_SAMPLED = 64  # lines examined to decide whether the first is a header
 _FIELDS = re.compile("[ \t]+")
 
 
 def mallet_rows(file: File) -> Iterator[Row]:
-    """Rows of lines ``name label text...``; blank lines are skipped, as MALLET skips them."""
+    """Yield the rows of a file of lines ``name label text...``; like MALLET, it skips blank lines."""
     for number, line in file.numbered():
         if not line.strip(" \t\r"):
             continue
@@ -33,12 +33,12 @@ def mallet_rows(file: File) -> Iterator[Row]:
 
 
 def octis_rows(file: File) -> Iterator[Row]:
-    """Rows of a ``corpus.tsv``: text, split and label, or the first of these; every line is one, its number the id.
+    """Yield the rows of an OCTIS ``corpus.tsv``: text, split and label, or only the first one or two.
 
-    A first line that names the columns is no document.
+    Each line is one document, with its line number as id. A header line is skipped and does not count.
     """
     records = unquoted(file, file.lines())
-    first = list(islice(records, _LOOKED_AT))
+    first = list(islice(records, _SAMPLED))
     n_names = int(_has_header(file, [fields for _, fields in first]))
     if n_names:
         file.log.notice(f"line 1 of {file.name} names the columns and is no document: {', '.join(first[0][1])}")
@@ -66,12 +66,16 @@ def _has_header(file: File, rows: list[list[str]]) -> bool:
 
 
 def is_octis(folder: Path) -> bool:
-    """Whether a folder is laid out as OCTIS lays out a corpus."""
+    """Return whether a folder has the files of an OCTIS corpus."""
     return (folder / OCTIS_CORPUS).is_file() and (folder / OCTIS_VOCABULARY).is_file()
 
 
 def octis_vocabulary(folder: str | Path) -> list[str] | None:
-    """The words of an OCTIS folder in the order of its ``vocabulary.txt``; None for any other folder.
+    """Read the vocabulary of an OCTIS folder, in the order of ``vocabulary.txt``; None for any other folder.
+
+    Parameters
+    ----------
+    folder : str or Path
 
     Raises
     ------

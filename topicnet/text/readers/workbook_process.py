@@ -1,8 +1,8 @@
-"""Read one sheet of a workbook in a process to itself: ``python -m topicnet.text.readers.workbook_process``.
+"""Read one sheet of a workbook in a separate process: ``python -m topicnet.text.readers.workbook_process``.
 
-The library that reads workbooks allocates what a file claims to hold, and ends its process where that is too much. So
-it runs in here, under a limit of memory. The request is JSON on standard input, the answer JSON on standard output, and
-the cells go as text to an Arrow file.
+The library that reads workbooks allocates as much memory as a file claims to need, and aborts its process if that
+fails. It therefore runs here, with a memory limit. The request is JSON on standard input, the answer is JSON on
+standard output, and the cells are written as text to an Arrow file.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from topicnet.text.readers.documents import Columns
 from topicnet.text.readers.limits import MOST_CELL_BYTES, MOST_CELLS
 
 _CHUNK_BYTES = 1 << 20
-_MOST_ROWS = 50  # below the header, in which the columns are looked for
-_MOST_HEADER_BYTES = 1 << 24  # of the parts that list the sheets
+_MOST_ROWS = 50  # rows below the header that are searched for the columns
+_MOST_HEADER_BYTES = 1 << 24  # of the archive parts that list the sheets
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _ERROR = re.compile(rb"""<(?:\w+:)?c\s[^<>]*?\bt=["']e["']""")
 _REFERENCE = re.compile(rb"""\br=["']([A-Z]{1,7})(\d{1,10})["']""")
@@ -36,18 +36,31 @@ class _RefusedError(Exception):
 
 @dataclass(frozen=True)
 class _Sheet:
-    """Where the header of a sheet is, and its cells as text."""
+    """The header and cells of a sheet.
+
+    Attributes
+    ----------
+    name : str
+    header : list of str
+        Column names.
+    first_row : int
+        First row of data, from 0.
+    table : polars.DataFrame
+        All cells as text.
+    row : int, optional
+        A row below that has the requested columns, from 1; None if the header has them, or no row has.
+    """
 
     name: str
     header: list[str]
     first_row: int
     table: Any
-    row: int | None = None  # another that holds the columns, from 1
+    row: int | None = None
 
 
 @dataclass
 class _Scan:
-    """Cells that hold an error, and an example of one."""
+    """Number of cells that hold an error, with an example."""
 
     n_errors: int = 0
     example: str = ""
@@ -65,7 +78,7 @@ def main() -> None:
         raise
     except MemoryError:
         sys.exit("memory allocation failed")
-    except BaseException as error:  # a panic of the library is no Exception
+    except BaseException as error:  # a panic of the library is not an Exception
         answer = {"damaged": str(error).split("\n")[0] or type(error).__name__}
     json.dump(answer, sys.stdout)
 
@@ -95,9 +108,9 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _chosen(book: Any, names: list[str], request: dict[str, Any]) -> _Sheet | None:
-    """The sheet that was asked for, or the first that is not hidden and has the columns.
+    """Select the requested sheet, or the first visible one that has the columns.
 
-    Where none has them, one that has them in another row, or that is not empty, or the first.
+    If none has them, prefer a sheet with the columns in another row, then one that is not empty, then the first.
     """
     columns, asked = Columns(**request["columns"]), request["sheet"]
     if asked is not None:
@@ -114,7 +127,7 @@ def _chosen(book: Any, names: list[str], request: dict[str, Any]) -> _Sheet | No
 
 
 def _named(names: list[str], asked: str | int) -> str | None:
-    """A sheet by its name, or by its number from 1."""
+    """Find a sheet by name, or by number from 1."""
     if str(asked) in names:
         return str(asked)
     number = int(asked) if str(asked).isdecimal() else 0
@@ -122,9 +135,10 @@ def _named(names: list[str], asked: str | int) -> str | None:
 
 
 def _load(book: Any, name: str, request: dict[str, Any]) -> tuple[_Sheet, bool]:
-    """The cells of a sheet as text: whole numbers without decimals, errors as missing cells.
+    """Load a sheet with all cells as text, and return it with whether it is visible.
 
-    Names of columns that differ from those asked for by blanks or by the coding of accents alone are those asked for.
+    Integers have no decimals, and errors are missing cells. Columns whose names match requested ones, apart from white
+    space and Unicode normalisation, get the requested names.
     """
     loaded = book.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
     table = loaded.to_polars()
@@ -153,7 +167,7 @@ def _names(table: Any, row: int, columns: Columns) -> list[str]:
 
 
 def _sheet_parts(path: str) -> dict[str, str]:
-    """Names of the sheets, and the parts of the archive that hold them."""
+    """Map the names of the sheets to the parts of the archive that hold them."""
     with zipfile.ZipFile(path) as archive:
         relations = _tree(archive, "xl/_rels/workbook.xml.rels").iter()
         targets = {one.get("Id"): one.get("Target", "") for one in relations if one.get("Id")}
@@ -164,7 +178,7 @@ def _sheet_parts(path: str) -> dict[str, str]:
             if one.tag.rpartition("}")[2] == "sheet" and name in archive.namelist():
                 parts[one.get("name", "")] = name
         if "xl/sharedStrings.xml" in archive.namelist():
-            parts["\0strings"] = "xl/sharedStrings.xml"  # no sheet is called so
+            parts["\0strings"] = "xl/sharedStrings.xml"  # not a possible sheet name
         return parts
 
 
@@ -176,16 +190,16 @@ def _tree(archive: zipfile.ZipFile, name: str) -> ElementTree.Element:
             )
         return ElementTree.fromstring(archive.read(name))
     except (KeyError, ElementTree.ParseError):
-        return ElementTree.Element("none")  # the library finds its own way, or refuses the file
+        return ElementTree.Element("none")  # left to the library
 
 
 def _scan(path: str, part: str) -> _Scan:
-    """Look through a part in bounded memory.
+    """Scan a part for its size and for error cells, in bounded memory.
 
     Raises
     ------
     _RefusedError
-        Its rows and columns span more cells, or one of its cells holds more text, than a sheet may.
+        Its rows and columns span too many cells, or a cell is too large.
     """
     found, n_rows, n_columns = _Scan(), 0, 0
     columns: set[bytes] = set()
@@ -208,13 +222,13 @@ def _scan(path: str, part: str) -> _Scan:
 
 
 def _pieces(path: str, part: str) -> Iterator[bytes]:
-    """A part in pieces that end between tags."""
+    """Yield a part in pieces that end between XML tags."""
     left: list[bytes] = []
     n_left = 0
     with zipfile.ZipFile(path) as archive, archive.open(part) as data:
         while chunk := data.read(_CHUNK_BYTES):
-            cut = chunk.rfind(b"<")
-            if cut < 0:
+            end = chunk.rfind(b"<")
+            if end < 0:
                 left.append(chunk)
                 n_left += len(chunk)
                 if n_left > MOST_CELL_BYTES:
@@ -222,8 +236,8 @@ def _pieces(path: str, part: str) -> Iterator[bytes]:
                         f"{part} has a cell of more than {MOST_CELL_BYTES / 1e6:,.0f} MB, expected less. Shorten it"
                     )
                 continue
-            yield b"".join((*left, chunk[:cut]))
-            left, n_left = [chunk[cut:]], len(chunk) - cut
+            yield b"".join((*left, chunk[:end]))
+            left, n_left = [chunk[end:]], len(chunk) - end
     yield b"".join(left)
 
 
@@ -235,7 +249,7 @@ def _number(column: bytes) -> int:
 
 
 def _limit_memory(most_bytes: int) -> None:
-    """Have the system refuse more memory than this beside what the process has taken, where it can."""
+    """Limit further memory use of this process to `most_bytes`, where the system supports it."""
     try:
         import resource
 

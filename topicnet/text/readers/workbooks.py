@@ -1,4 +1,4 @@
-"""Workbooks of Excel and OpenDocument: a sheet, read in another process, as typed columns."""
+"""Read a sheet of an Excel or OpenDocument workbook, in a separate process, into typed columns."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from topicnet.text.readers.open_text import File, installed
 
 WORKBOOKS = ("xlsx", "xls", "xlsb", "ods")
 _ZIPPED, _OLD = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # the containers of new and old workbooks
-_MOST_ROWS = 20_000  # handed on at a time
-_LEAST_MEMORY, _MOST_MEMORY = 1 << 30, 1 << 33  # bytes that the process may take
-_SECONDS = 600.0  # most that it may run
-_MOST_LISTED = 20  # sheets, in a message
+_MOST_ROWS = 20_000  # converted at a time
+_LEAST_MEMORY, _MOST_MEMORY = 1 << 30, 1 << 33  # memory limit of the process, in bytes
+_SECONDS = 600.0  # time limit of the process
+_MOST_LISTED = 20  # sheets listed in a message
 _NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$"
 _DAY, _MOMENT = r"^\d{4}-\d\d-\d\d 00:00:00$", r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"
 
 
 def workbook_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Rows of a sheet of a workbook; blank rows are skipped, as blank lines of a CSV are."""
+    """Yield the rows of a sheet of a workbook; blank rows are skipped, like blank lines of a CSV."""
     path = regular_file(file)
     installed("fastexcel", file.name, "fastexcel")
     with tempfile.TemporaryDirectory(prefix="topicnet-") as folder:
         cells = Path(folder, "cells.arrow")
         answer = _read(file, path, columns, cells)
         if answer is not None:
-            with cells.open("rb") as handle:  # of a path, polars would expand brackets
+            with cells.open("rb") as handle:  # a handle, as polars expands brackets in a path
                 table = pl.read_ipc(handle)
             yield from _rows(file, columns, table, _names(file, answer, columns))
 
 
 def _rows(file: File, columns: Columns, table: pl.DataFrame, names: list[str]) -> Iterator[Row]:
-    """Rows of a table of text; all but texts and ids get the types that they show."""
+    """Yield the rows of a table of strings; columns other than text and id are converted to their apparent type."""
     table = table.rename(dict(zip(table.columns, names, strict=True)))
     if table.width > 1:
         table = table.filter(~pl.all_horizontal(pl.all().is_null()))
@@ -56,12 +56,12 @@ def _rows(file: File, columns: Columns, table: pl.DataFrame, names: list[str]) -
 
 
 def _read(file: File, path: Path, columns: Columns, out: Path) -> dict[str, Any] | None:
-    """Have the sheet read; None where the workbook has no sheet with cells.
+    """Read the sheet in another process, which writes its cells to `out`; None if no sheet has cells.
 
     Raises
     ------
     CorpusError
-        The workbook cannot be read, or has not the sheet or the column.
+        The workbook cannot be read, or does not have the requested sheet.
     """
     with path.open("rb") as data:
         start = data.read(8)
@@ -95,7 +95,13 @@ def _read(file: File, path: Path, columns: Columns, out: Path) -> dict[str, Any]
 
 
 def _ask(file: File, request: dict[str, Any], most_bytes: int) -> dict[str, Any]:
-    """Start the process, and take its answer."""
+    """Run the process and return its answer.
+
+    Raises
+    ------
+    CorpusError
+        The process fails, or exceeds its time or memory limit.
+    """
     command = [sys.executable, "-P", "-m", "topicnet.text.readers.workbook_process"]
     package = str(Path(__file__).parents[3])
     environment = os.environ | {"POLARS_MAX_THREADS": "1", "PYTHONUTF8": "1"}
@@ -122,7 +128,13 @@ def _ask(file: File, request: dict[str, Any], most_bytes: int) -> dict[str, Any]
 
 
 def _names(file: File, answer: dict[str, Any], columns: Columns) -> list[str]:
-    """Different names for the columns of the sheet that was read; notices of what the user should know about it."""
+    """Return unique names for the columns of the sheet, and log notices about the sheet.
+
+    Raises
+    ------
+    CorpusError
+        A requested column is missing or occurs twice.
+    """
     header, sheet, sheets = answer["header"], answer["sheet"], answer["sheets"]
     if not columns.are_in(header):
         if answer["row"] is not None:
@@ -159,7 +171,7 @@ def _listed(sheets: list[str]) -> str:
 
 
 def _typed(cells: pl.Series) -> pl.Series:
-    """A column of text as the numbers, truth values or dates it shows, where every cell is one exactly."""
+    """Convert a column of strings to numbers, booleans or dates, if every cell is one without loss."""
     some = cells.drop_nulls()
     if not some.len():
         return cells.cast(pl.Null)
