@@ -187,7 +187,7 @@ def test_words_are_named_where_they_do_not_lie_beside_the_counts(warm: Warm, cou
     (tmp_path / "bag.vocab").rename(tmp_path / "words.lst")
     before = snapshot(tmp_path)
     prepare = ("prepare", "bag.dat", "--format", "ldac", "--out", "counts")
-    assert_refused(warm(*prepare, cwd=tmp_path), "no vocabulary beside 'bag.dat'", "--vocabulary")
+    assert_refused(warm(*prepare, cwd=tmp_path), "no vocabulary next to 'bag.dat'", "--vocabulary")
     assert_refused(warm("prepare", "bag.dat", "--out", "counts", cwd=tmp_path), "--format")
     assert snapshot(tmp_path) == before
     done = warm(*prepare, "--vocabulary", "words.lst", cwd=tmp_path)

@@ -35,8 +35,8 @@ def check_rows(path: Path, n_rows: int, n_entries: int) -> None:
     """
     if n_rows > PLAUSIBLE_ROWS and n_rows > ROWS_FOR_EACH_ENTRY * n_entries:
         raise CorpusError(
-            f"{str(path)!r} names {n_rows:,} rows and has {n_entries:,} entries, expected most documents to have words:"
-            " correct the number of rows and save it again"
+            f"{str(path)!r} states {n_rows:,} rows and has {n_entries:,} entries, expected most documents to have"
+            " words: correct the number of rows and save it again"
         )
 
 
@@ -70,8 +70,8 @@ def find_vocabulary(source: Path) -> Path:
         if (source.parent / name).is_file():
             return source.parent / name
     raise CorpusError(
-        f"no vocabulary beside {str(source)!r}, expected {', '.join(map(repr, names))}: name one with --vocabulary"
-        " (a word a line, in the order of the ids)"
+        f"no vocabulary next to {str(source)!r}, expected {', '.join(map(repr, names))}: name one with --vocabulary"
+        " (one word per line, in the order of the ids)"
     )
 
 
@@ -97,7 +97,7 @@ def read_vocabulary(path: Path, encoding: str) -> list[str]:
     lines = [line.removesuffix("\r") for line in lines[: -1 if lines[-1] == "" else None]]
     skipped = 1 if len(lines) > 1 and lines[0].strip().isdecimal() and _ENTRY.fullmatch(lines[1]) else 0
     if not lines:
-        raise CorpusError(f"{str(path)!r} is empty, expected a word a line: name another with --vocabulary")
+        raise CorpusError(f"{str(path)!r} is empty, expected one word per line: name another with --vocabulary")
     if _ENTRY.fullmatch(lines[skipped]):
         return _words_of_dictionary(lines[skipped:], path, skipped + 1)
     words = [line.strip() for line in lines]
@@ -112,7 +112,7 @@ def _words_of_dictionary(lines: list[str], path: Path, begin: int) -> list[str]:
         if entry is None or int(entry[1]) in words:
             given = "no entry" if entry is None else f"the id {entry[1]} again"
             raise CorpusError(
-                f"line {number} of {str(path)!r} has {given}, expected an id of its own, a word and a number with tabs"
+                f"line {number} of {str(path)!r} has {given}, expected a unique id, a word and a number with tabs"
                 " between, as Dictionary.save_as_text writes them: save it again"
             )
         words[int(entry[1])] = entry[2]
@@ -130,10 +130,10 @@ def _check_words(words: list[str], path: Path, begin: int) -> None:
     lines: dict[str, int] = {}
     for number, word in enumerate(words, begin):
         if not word.strip():
-            raise CorpusError(f"line {number} of {str(path)!r} is blank, expected a word on every line: mend it")
+            raise CorpusError(f"line {number} of {str(path)!r} is blank, expected a word on every line: fix it")
         if word in lines:
             raise CorpusError(
-                f"line {number} of {str(path)!r} has {word!r}, as line {lines[word]} has, expected each once: mend it"
+                f"line {number} of {str(path)!r} has {word!r} like line {lines[word]}, expected each word once: fix it"
             )
         lines[word] = number
 
@@ -148,11 +148,13 @@ def _text(path: Path, encoding: str) -> str:
         begin = error.start if isinstance(error, UnicodeDecodeError) else 0
         line = content.count(b"\n", 0, begin) + 1
         raise CorpusError(
-            f"line {line} of {str(path)!r} is not text in {encoding!r}, expected a word a line. Name the encoding with"
-            " --encoding; a gensim Dictionary must be saved with save_as_text"
+            f"line {line} of {str(path)!r} is not text in {encoding!r}, expected one word per line. Name the encoding"
+            " with --encoding; a gensim Dictionary must be saved with save_as_text"
         ) from error
     if "\0" in text:
-        raise CorpusError(f"{str(path)!r} looks like a binary file, expected a word a line. Name another --vocabulary")
+        raise CorpusError(
+            f"{str(path)!r} looks like a binary file, expected one word per line. Name another --vocabulary"
+        )
     return text.removeprefix("\ufeff")
 
 
@@ -215,11 +217,11 @@ def _npz_parts(path: Path) -> tuple[str, NDArray[Any], NDArray[Any], tuple[NDArr
                     " scipy.sparse.save_npz"
                 )
             if archive.size("format") > FORMAT_BYTES or archive.size("shape") > FORMAT_BYTES:
-                raise InputError("the name of a form, or the shape, is an array")
+                raise InputError("the format or the shape is too large")
             form = archive.read("format", "SU").astype(str).item()
             if form not in _FORMS:
                 raise CorpusError(
-                    f"{str(path)!r} holds a matrix in {form!r} form, expected csr, csc or coo. Save it as csr"
+                    f"{str(path)!r} holds a matrix in {form!r} format, expected csr, csc or coo. Save it as csr"
                 )
             if form == "coo" and "coords" in names:
                 places = tuple(archive.read("coords", "iu"))
@@ -230,9 +232,9 @@ def _npz_parts(path: Path) -> tuple[str, NDArray[Any], NDArray[Any], tuple[NDArr
     except CorpusError:
         raise
     except MemoryError as error:
-        raise _damaged(path, "it says that it holds more than fits in memory") from error
+        raise _damaged(path, "it states a size that does not fit in memory") from error
     except InputError as error:
-        reason = "it is no archive of arrays, or holds pickles, which are never loaded"
+        reason = "it is not an archive of arrays, or contains pickles, which are never loaded"
         raise _damaged(path, reason) from error
 
 
@@ -276,7 +278,9 @@ def canonical(matrix: csr_matrix, path: Path) -> csr_matrix:
         matrix = csr_matrix((matrix.data.astype(np.int64), matrix.indices, matrix.indptr), shape=matrix.shape)
         matrix.sum_duplicates()
         if matrix.data.max() > MOST:
-            raise CorpusError(f"{str(path)!r} counts a word of a document more than {MOST} times in all: mend it")
+            raise CorpusError(
+                f"{str(path)!r} has counts that add up to more than {MOST} for one word of a document: fix it"
+            )
         matrix.data = matrix.data.astype(np.int32)
     matrix.eliminate_zeros()
     return matrix

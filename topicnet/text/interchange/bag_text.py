@@ -114,7 +114,7 @@ def read_matrix_market(path: Path, check_shape: CheckShape) -> csr_matrix:
     if found != n_entries:
         number = f"more than {n_entries}" if found > n_entries else f"{found}"
         raise CorpusError(
-            f"{str(path)!r} has {number} entries, expected the {n_entries} of its header: it is cut off or damaged."
+            f"{str(path)!r} has {number} entries, expected the {n_entries} of its header: it is truncated or damaged."
             " Fetch or write it again"
         )
     check_rows(path, n_rows, found)
@@ -179,7 +179,9 @@ def _ldac_lines(block: bytes, n_words: int, path: Path, begin: int) -> tuple[Who
         where = f"line {number} of {str(path)!r}"
         n_pairs = _number(head, where, "the number of pairs first, then pairs ID:COUNT")
         if n_pairs != len(pairs):
-            raise CorpusError(f"{where} says {n_pairs} pairs and has {len(pairs)}: expected as many. Write it again")
+            raise CorpusError(
+                f"{where} states {n_pairs} pairs and has {len(pairs)}, expected the same number. Write it again"
+            )
         for pair in pairs:
             word, colon, count = pair.partition(b":")
             if not colon:
@@ -221,7 +223,7 @@ def _mm_header(handle: Handle, path: Path) -> tuple[tuple[int, int, int], int]:
         given = " ".join((thing, form, field, symmetry))
         raise CorpusError(
             f"{str(path)!r} holds {given!r}, expected 'matrix coordinate integer general' (or real)."
-            " Save the counts as such"
+            " Save the counts in this form"
         )
     number = 1
     while line := handle.readline(_HEADER_BYTES):
@@ -230,7 +232,7 @@ def _mm_header(handle: Handle, path: Path) -> tuple[tuple[int, int, int], int]:
             sizes = [int(token) if re.fullmatch(rb"\d{1,18}", token) else -1 for token in line.split()]
             if len(sizes) == 3 and min(sizes) >= 0 and max(sizes[:2]) > MOST:
                 raise CorpusError(
-                    f"line {number} of {str(path)!r} names {sizes[0]:,} rows and {sizes[1]:,} columns, expected up to"
+                    f"line {number} of {str(path)!r} states {sizes[0]:,} rows and {sizes[1]:,} columns, expected up to"
                     f" {MOST:,} of each: correct the numbers and save it again"
                 )
             if len(sizes) != 3 or min(sizes) < 0:
@@ -239,7 +241,9 @@ def _mm_header(handle: Handle, path: Path) -> tuple[tuple[int, int, int], int]:
                     " and entries. Write it again"
                 )
             return (sizes[0], sizes[1], sizes[2]), number + 1
-    raise CorpusError(f"{str(path)!r} ends within its header, expected the numbers of rows, columns and entries")
+    raise CorpusError(
+        f"{str(path)!r} ends within its header, expected the numbers of rows, columns and entries. Write it again"
+    )
 
 
 def _mm_block(block: bytes, n_rows: int, n_columns: int) -> Whole | None:
@@ -268,8 +272,8 @@ def _mm_lines(block: bytes, n_rows: int, n_columns: int, path: Path, begin: int)
             column = _number(tokens[1], where, f"a column from 1 to {n_columns}")
             if not (1 <= row <= n_rows and 1 <= column <= n_columns):
                 raise CorpusError(
-                    f"{where} has row {row} and column {column}, expected places from 1 to {n_rows} and {n_columns},"
-                    " as its header says. Write it again"
+                    f"{where} has row {row} and column {column}, expected positions from 1 to {n_rows} and {n_columns},"
+                    " as in its header. Write it again"
                 )
             entries.append((row, column, _number(tokens[2], where, f"a count that is a whole number up to {MOST}")))
     return np.array(entries, dtype=np.int64).reshape(-1, 3)

@@ -150,7 +150,7 @@ def _check_shape(source: Path, vocabulary: Path, n_words: int, n_rows: int, n_co
     given = f"{str(source)!r} has {n_rows} rows and {n_columns} columns, and {str(vocabulary)!r} {n_words} words"
     if n_rows == n_words:
         raise CorpusError(
-            f"{given}: it looks transposed, expected documents as rows and words as columns. Turn it and save it"
+            f"{given}: it looks transposed, expected documents as rows and words as columns. Transpose it and save it"
         )
     raise CorpusError(f"{given}: expected a column for each word. Name the right vocabulary with --vocabulary")
 
@@ -279,7 +279,9 @@ def bag_paths(path: Path, ending: str) -> tuple[Path, Path]:
     plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     vocabulary_path = plain.with_suffix(".vocab")
     if vocabulary_path == path:
-        raise InputError(f"file {str(path)!r} given, which the vocabulary takes: expected an ending such as {ending}")
+        raise InputError(
+            f"file {str(path)!r} given, which is the name of the vocabulary: expected an extension such as {ending}"
+        )
     return path, vocabulary_path
 
 
@@ -290,9 +292,9 @@ def _check_words(counts: csr_matrix, vocabulary: list[str]) -> None:
     for word in vocabulary:
         broken = not word or word != word.strip() or "\n" in word or "\0" in word or word.startswith("\ufeff")
         if broken or word.encode("utf-8", "replace").decode() != word:
-            raise InputError(f"the word {word!r} cannot stand on a line of its own: rename it in the vocabulary")
+            raise InputError(f"the word {word!r} cannot be written on one line of the vocabulary: rename it")
         if word in seen:
-            raise InputError(f"the word {word!r} stands twice in the vocabulary, expected each once: rename one")
+            raise InputError(f"the word {word!r} occurs twice in the vocabulary, expected each once: rename one")
         seen.add(word)
 
 

@@ -159,5 +159,5 @@ def _damage(file: File, kind: str, *errors: type[Exception]) -> Iterator[None]:
     except damaged as error:
         reason = shown(str(error).split("\n")[0])
         raise CorpusError(
-            f"{file.name} is no readable {kind} file ({reason}). Write it again, or name its format with --format"
+            f"{file.name} is not a readable {kind} file ({reason}). Write it again, or name its format with --format"
         ) from error

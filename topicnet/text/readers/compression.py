@@ -69,7 +69,7 @@ def refuse_container(name: str, head: bytes) -> None:
     """Raise CorpusError if the first bytes are those of a well-known binary format."""
     for magic, what, endings in _CONTAINERS:
         if head.startswith(magic):
-            remedy = f"Give it the right ending ({endings})" if endings else "Save it as text, CSV or .xlsx"
+            remedy = f"Give it the right extension ({endings})" if endings else "Save it as text, CSV or .xlsx"
             raise CorpusError(f"{name} is {what}, expected text. {remedy}")
 
 

@@ -192,7 +192,7 @@ def _sqlite(file: File, path: Path) -> Iterator[_Database]:
         yield _Database("SQLite", {**tables, **views}, run, len(tables))
     after = path.stat()
     if unchanged and ((before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)):
-        raise CorpusError(f"{file.name} changed while it was read, expected it to rest. Read it again, or a copy")
+        raise CorpusError(f"{file.name} changed while it was read, expected no changes. Read it again, or a copy")
 
 
 def _is_alone(path: Path) -> bool:
@@ -260,7 +260,8 @@ def _sqlite_errors(file: File, library: Any) -> Iterator[None]:
         if isinstance(error, library.OperationalError) and file.options.query is not None:
             raise CorpusError(f"cannot run the query on {file.name} ({reason}). Check --query") from error
         raise CorpusError(
-            f"{file.name} is no readable SQLite database ({reason}). Close the program that uses it, or copy it again"
+            f"{file.name} is not a readable SQLite database ({reason}). Close the program that uses it, or copy it"
+            " again"
         ) from error
 
 
@@ -303,5 +304,6 @@ def _duckdb(file: File, path: Path) -> Iterator[_Database]:
         if file.options.query is not None and not isinstance(error, library.IOException | library.InternalException):
             raise CorpusError(f"cannot run the query on {file.name} ({reason}). Check --query") from error
         raise CorpusError(
-            f"{file.name} is no readable DuckDB database ({reason}). Close the program that uses it, or copy it again"
+            f"{file.name} is not a readable DuckDB database ({reason}). Close the program that uses it, or copy it"
+            " again"
         ) from error

@@ -134,7 +134,7 @@ class _Layout:
             )
         by = "single tabs" if self.dialect.delimiter == "\t" else f"single {self.dialect.delimiter!r}"
         why = "with --quote none" if self.header else "without a header"
-        return f"as in {first}. Part fields by {by}: quotes are plain characters {why}"
+        return f"as in {first}. Separate fields by {by}: quotes are plain characters {why}"
 
 
 def csv_rows(file: File, columns: Columns) -> Iterator[Row]:
@@ -257,7 +257,7 @@ def _rows(file: File, records: Iterator[Record], layout: _Layout) -> Iterator[Ro
         yield key, text, record
     if repeats:
         rows, more = (f"{len(repeats):,} rows", ", ...") if len(repeats) > 1 else ("1 row", "")
-        file.log.notice(f"left out {rows} of {file.name} equal to its header (line {repeats[0]}{more}): no documents")
+        file.log.notice(f"skipped {rows} of {file.name} equal to its header (line {repeats[0]}{more})")
 
 
 def _is_header_again(fields: list[str], header: list[str]) -> bool:
@@ -383,7 +383,7 @@ def _layout(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> _
     below = _sample(lines, dialect)
     for number, line in enumerate(lines.taken, start):
         if file.skips and (why := file.fault(line)):
-            raise CorpusError(f"{file.at(number)} is the header and has {why}: expected names of columns. Mend it")
+            raise CorpusError(f"{file.at(number)} is the header and has {why}: expected column names. Fix it")
     if not header:
         return _Layout([], columns, dialect, [], [])
     names, found = _named_columns(file, header, columns)
@@ -397,8 +397,8 @@ def _layout(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> _
     if kind == "row names":
         names = [ROW_NAMES if ROW_NAMES not in names else f"{ROW_NAMES}_{len(names) + 1}", *names]
         file.log.notice(
-            f"{file.name} has one field more in each row than in the header: the first is taken for the names of the"
-            " rows, as R writes them"
+            f"{file.name} has one more field in each row than in the header: the first is read as the row names that R"
+            " writes"
         )
     elif more < 0 and not set(names[more:]) & {*found.texts, found.key}:
         names = names[:more]
@@ -445,7 +445,7 @@ def _named_columns(file: File, header: list[str], columns: Columns) -> tuple[lis
 def _header_below(following: list[str], start: int, columns: Columns, dialect: _Dialect) -> str:
     """Build the remedy for a header found below the first line, or for column number 0; "" for neither."""
     if "0" in columns.texts:
-        return "Columns are numbered from 1: give that for the first"
+        return "Columns are numbered from 1: give 1 for the first"
     wanted = {folded(text) for text in columns.texts}
     if any(map(is_datum, wanted)):
         return ""
@@ -464,8 +464,8 @@ def _report_survey(file: File, header: list[str], below: list[list[str]], texts:
     if n:
         rows = "1 row" if n == 1 else f"{n} rows"
         file.log.notice(
-            f"left out {rows} below the header of {file.name}, which {program} writes there: names of the questions,"
-            " not answers"
+            f"skipped {rows} below the header of {file.name}, where {program} writes the names of the questions, not"
+            " answers"
         )
     return below[:n]
 
@@ -506,7 +506,7 @@ def _report_header(file: File, line: int, names: list[str], columns: list[str]) 
     texts = ", ".join(repr(shown(_excerpt(name))) for name in names)
     numbers = "column " + columns[0] if len(columns) == 1 else "columns " + ", ".join(columns)
     file.log.notice(
-        f"{file.name}: line {line} is taken for the header, and the texts from {numbers} ({texts}); where it is"
+        f"{file.name}: line {line} is read as the header, and the texts from {numbers} ({texts}); if it is"
         " a document, give --header-row 0"
     )
 
@@ -523,7 +523,7 @@ def _numbered_columns(file: File, lines: _Lines, columns: Columns, dialect: _Dia
     texts = " ".join(first[int(text) - 1] for text in columns.texts)
     file.log.notice(
         f"{file.name} is read as a table without a header line: its first row is document 1,"
-        f" {shown(_excerpt(texts))!r}; where it is the header, give --header-row 1"
+        f" {shown(_excerpt(texts))!r}; if it is the header, give --header-row 1"
     )
     names = [i if i in columns.more else f"column_{i}" for i in numbers]
     key = None if columns.id is None else f"column_{columns.id}"
@@ -591,6 +591,6 @@ def _malformed(file: File, line: int, error: csv.Error) -> str:
         return str(file.too_long(f"a cell of the row on {file.at(line)}"))
     return (
         f"{file.at(line)} is not well-formed ({shown(str(error))}). Quote fields that hold the delimiter, a quote or a"
-        ' newline, and write a quote inside them as ""; where a backslash stands before it, give --escape backslash,'
-        " and where quotes are plain characters, --quote none"
+        ' newline, and write a quote inside them as ""; if quotes are escaped by a backslash, give --escape backslash,'
+        " and if they are plain characters, --quote none"
     )

@@ -113,9 +113,9 @@ class ReadingLog:
     Examples
     --------
     >>> log = ReadingLog()
-    >>> log.notice("a.txt has no ending: read as text")
+    >>> log.notice("a.txt has no extension: read as text")
     >>> log.notices, log.skipped.count
-    (['a.txt has no ending: read as text'], 0)
+    (['a.txt has no extension: read as text'], 0)
     """
 
     skipped: SkippedRows = field(default_factory=SkippedRows)
@@ -275,7 +275,7 @@ class ReadingOptions:
         if self.skip_rows and self.header_row is not None:
             raise InputError(
                 f"--skip-rows {self.skip_rows} and --header-row {self.header_row} given, expected one of them: the"
-                " lines before the header are passed over either way"
+                " lines before the header are skipped either way"
             )
         used = [one for one in self.characters if one is not None]
         if len(set(used)) < len(used):

@@ -30,11 +30,11 @@ def cache_folder() -> Path:
         if chosen := os.environ.get("TOPICNET_CACHE"):
             return Path(chosen).expanduser().absolute()
         shared = os.environ.get("XDG_CACHE_HOME", "")
-        # The XDG specification says to ignore relative paths.
+        # As the XDG specification requires, relative paths are ignored.
         return (Path(shared) if os.path.isabs(shared) else Path.home() / ".cache") / "topicnet"
     except RuntimeError as error:
         raise CorpusError(
-            "no home folder was found, expected one to keep downloads in: set TOPICNET_CACHE to a folder"
+            "no home folder was found, expected one to cache downloads in: set TOPICNET_CACHE to a folder"
         ) from error
 
 
@@ -78,8 +78,8 @@ class CachedDownload:
             return self.path.read_bytes()
         except OSError as error:
             raise CorpusError(
-                f"the corpus {self.corpus!r} cannot be kept in {str(self.path)!r} ({_reason(error)}): mend that place,"
-                " or set TOPICNET_CACHE to a folder that can be written to"
+                f"the corpus {self.corpus!r} cannot be cached in {str(self.path)!r} ({_reason(error)}): make that path"
+                " writable, or set TOPICNET_CACHE to a writable folder"
             ) from error
         finally:
             atomic.remove_empty(missing)
@@ -110,7 +110,7 @@ class CachedDownload:
         reason = _reason(error)
         if error.response is not None:
             reason = _printable(f"HTTP Error {error.response.status_code}: {error.response.reason}")
-        place = f"{str(self.path)!r}{', where another one is now' if self.path.exists() else ''}"
+        place = f"{str(self.path)!r}{', replacing the file there' if self.path.exists() else ''}"
         return CorpusError(
             f"the corpus {self.corpus!r} could not be downloaded from {self.url} ({reason}): check the network, or"
             f" fetch the file elsewhere (sha256 {self.sha256}) and put it at {place}"
@@ -118,7 +118,7 @@ class CachedDownload:
 
     def _another(self, found: str) -> CorpusError:
         return CorpusError(
-            f"{self.url} is not the corpus {self.corpus!r} the recipe knows ({found}, expected sha256 {self.sha256}):"
+            f"{self.url} is not the corpus {self.corpus!r} of the recipe ({found}, expected sha256 {self.sha256}):"
             f" try again, update topicnet, or put the expected file at {str(self.path)!r}"
         )
 
@@ -130,7 +130,7 @@ def _reason(error: BaseException) -> str:
     while isinstance(cause := error.__cause__ or error.__context__, OSError | HTTPError):
         error = cause
     if isinstance(error, IncompleteRead):
-        return "the connection was cut off"
+        return "the connection was interrupted"
     return _printable((error.strerror if isinstance(error, OSError) else None) or str(error)) or type(error).__name__
 
 

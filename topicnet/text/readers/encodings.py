@@ -1,4 +1,4 @@
-"""Detect text encodings: from byte order marks, or by scoring what the bytes decode to."""
+"""Detect the text encoding of bytes from byte order marks, or by scoring the decoded text."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def remedy_for(sample: bytes, encoding: str) -> str:
         The encoding that failed.
     """
     if is_utf8(encoding) and _is_mostly_utf8(sample[:SAMPLE_BYTES]):
-        return "The rest is UTF-8: mend the line, or leave such lines out with --skip-bad-rows"
+        return "The rest is UTF-8: fix the line, or leave such lines out with --skip-bad-rows"
     guess = guess_encoding(sample)
     same = guess is not None and codecs.lookup(guess.encoding).name == codecs.lookup(encoding).name
     return _ANY if guess is None or same else guess.remedy

@@ -200,7 +200,7 @@ def _expression(parts: Sequence[str]) -> str:
     return expression
 
 
-# --- what is in a folder ---
+# --- contents of a folder ---
 
 
 @dataclass(frozen=True)
@@ -286,7 +286,7 @@ def _without_hidden(found: list[Found], name: str, log: ReadingLog) -> list[Foun
 def _note_passed_over(files: list[Found], name: str, remedy: str, log: ReadingLog, kind: str = "") -> None:
     if files:
         count = f"1 {kind}file" if len(files) == 1 else f"{len(files):,} {kind}files"
-        log.notice(f"passed over {count} in {name}, such as {shown(files[0].relative)}{remedy}")
+        log.notice(f"skipped {count} in {name}, such as {shown(files[0].relative)}{remedy}")
 
 
 def _without_ending(found: list[Found], name: str, log: ReadingLog) -> list[Found]:
@@ -300,10 +300,12 @@ def _without_ending(found: list[Found], name: str, log: ReadingLog) -> list[Foun
     bare = [one for one in found if not PurePath(one.relative).suffix or PurePath(one.relative).name.isdigit()]
     if not bare or not all(is_text(one.file(ReadingOptions(), log)) for one in bare[:_SNIFFED]):
         raise CorpusError(
-            f"no .txt or .txt.gz files in {name}, expected one a document, nor tables ({', '.join(_PACKABLE[1:])},"
-            " .parquet, .xlsx), nor .pdf or .docx files. Check the folder"
+            f"no .txt or .txt.gz files in {name}, expected one per document; no tables ({', '.join(_PACKABLE[1:])},"
+            " .parquet, .xlsx) and no .pdf or .docx files either. Check the folder"
         )
-    log.notice(f"files in {name} have no ending, such as {shown(bare[0].relative)}: read as text, a document a file")
+    log.notice(
+        f"files in {name} have no extension, such as {shown(bare[0].relative)}: read as text, one document per file"
+    )
     return bare
 
 

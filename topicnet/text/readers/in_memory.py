@@ -211,7 +211,7 @@ def _documents(texts: Iterable[Any], ids: Sequence[Any] | None, first: int, miss
         if of_words and _is_word_list(text):
             listed[number - first + 1] = _joined(number, text)
         elif not isinstance(text, str) or (of_words and text):
-            expected = "a list of words as those before it" if of_words else "str"
+            expected = "a list of words like those before it" if of_words else "str"
             raise InputError(
                 f"texts[{number}] is {type(text).__name__}, expected {expected} (None for an empty document)"
             )

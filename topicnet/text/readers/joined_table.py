@@ -45,13 +45,13 @@ def joined_table(table: Found, texts: list[Found], options: ReadingOptions, log:
         if PurePath(split_ending(table.relative)[0]).name.lower() not in _STEMS:
             return None
         raise CorpusError(
-            f"{shown(str(table.path))} names none of the {len(texts):,} text files beside it, expected a column of file"
-            f" names, such as {shown(texts[0].relative)}. Add one called file, or take the table away"
+            f"{shown(str(table.path))} names none of the {len(texts):,} text files, expected a column of file"
+            f" names, such as {shown(texts[0].relative)}. Add one called file, or move the table elsewhere"
         )
     if ragged := next((number for number, row in enumerate(rows, 2) if len(row) != len(header)), None):
         raise CorpusError(
             f"row {ragged} of {shown(str(table.path))} has {len(rows[ragged - 2])} field(s), expected {len(header)} as"
-            " in the header. Mend it"
+            " in the header. Fix it"
         )
     names = [name for i, name in enumerate(header) if i != place]
     joined: Joined = {}
@@ -69,7 +69,7 @@ def joined_table(table: Found, texts: list[Found], options: ReadingOptions, log:
         n_files = len(set(contradicted))
         log.notice(
             f"{shown(str(table.path))} names {n_files:,} text file(s) more than once with different values, such as"
-            f" {shown(contradicted[0])}: the first row counts; leave one row a file"
+            f" {shown(contradicted[0])}: the first row is used; keep one row per file"
         )
     _note(table, header[place], missing, [one for one in texts if one.relative not in joined], log)
     blank: dict[str, str | None] = dict.fromkeys(names)
@@ -78,12 +78,13 @@ def joined_table(table: Found, texts: list[Found], options: ReadingOptions, log:
 
 def _note(table: Found, column: str, missing: list[str], bare: list[Found], log: ReadingLog) -> None:
     name = shown(str(table.path))
-    log.notice(f"{name} gives columns to the text files that its column {column!r} names")
+    log.notice(f"{name} adds columns to the text files named in its column {column!r}")
     if missing:
-        log.notice(f"{len(missing):,} row(s) of {name} name no text file, such as {shown(missing[0])!r}: left out")
+        log.notice(f"{len(missing):,} row(s) of {name} do not name a text file, such as {shown(missing[0])!r}: skipped")
     if bare:
         log.notice(
-            f"{len(bare):,} text file(s) have no row in {name}, such as {shown(bare[0].relative)}: blank columns"
+            f"{len(bare):,} text file(s) have no row in {name}, such as {shown(bare[0].relative)}: their columns are"
+            " left blank"
         )
 
 
@@ -94,7 +95,7 @@ def _records(table: Found, options: ReadingOptions, log: ReadingLog) -> tuple[li
     try:
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
     except csv.Error as error:
-        raise CorpusError(f"{shown(str(table.path))} is not well-formed ({error}). Mend it") from error
+        raise CorpusError(f"{shown(str(table.path))} is not well-formed ({error}). Fix it") from error
     header = [name.strip() for name in rows[0]] if rows else []
     return header, rows[1:]
 

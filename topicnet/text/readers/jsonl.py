@@ -123,7 +123,7 @@ def _loaded(file: File, number: int, line: str, expected: str) -> Any:
     except (ValueError, RecursionError) as error:
         if line and not line.isspace():
             why = f"not JSON ({shown(str(error))})"
-            file.refuse(number, why, f"{file.at(number)} is {why}, expected {expected}. Mend or remove it")
+            file.refuse(number, why, f"{file.at(number)} is {why}, expected {expected}. Fix or remove it")
         return _ABSENT
 
 
@@ -138,7 +138,7 @@ def _rows_of_texts(file: File, columns: Columns, *, is_array: bool) -> Iterator[
             continue
         if type(value) in (dict, bool):
             found = f"{_KINDS[type(value)]}, expected {_TEXT}"
-            file.refuse(number, found, f"{file.at(number)} holds {found}. Mend or remove it")
+            file.refuse(number, found, f"{file.at(number)} holds {found}. Fix or remove it")
             continue
         text = _text(file, number, columns.text, _sound(value))
         if text is not None:
@@ -149,7 +149,7 @@ def _row(file: File, number: int, record: Any, columns: Columns) -> Iterator[Row
     """Yield the row of a JSON value; nothing if it is malformed and rows may be skipped."""
     if type(record) is not dict:
         found = _KINDS[type(record)]
-        message = f"{file.at(number)} holds {found}, expected an object. Mend or remove it"
+        message = f"{file.at(number)} holds {found}, expected an object. Fix or remove it"
         file.refuse(number, f"{found}, expected an object", message)
         return
     values = {name: _value(record, name) for name in (*columns.texts, columns.key, *columns.kept)}
@@ -207,7 +207,7 @@ def _text(file: File, number: int, column: str, value: Any) -> str | None:
     found = f"{_KINDS[kind]} in the column {column!r}"
     remedy = "Convert it, or name another column with --text-column"
     if kind is dict and value and all(map(str.isdigit, value)):
-        remedy = "pandas writes a table so by columns: write it with to_json(orient='records')"
+        remedy = "pandas wrote this table by columns: write it with to_json(orient='records')"
     file.refuse(
         number,
         f"{found}, expected a string or null",
@@ -347,6 +347,6 @@ class _Values:
 
     def _damage(self, found: str) -> CorpusError:
         return CorpusError(
-            f"{self.file.at(self.line)} is not JSON ({shown(found)}). Mend it, or write an object a line (.jsonl), of"
-            " which --skip-bad-rows leaves out those that are malformed"
+            f"{self.file.at(self.line)} is not JSON ({shown(found)}). Fix it, or write one object per line (.jsonl) and"
+            " skip malformed ones with --skip-bad-rows"
         )

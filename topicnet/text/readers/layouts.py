@@ -13,7 +13,7 @@ from topicnet.text.readers.documents import text_columns
 
 MOST_LINES, MOST_CHARACTERS = 400, 1 << 16  # examined at the start of a file
 _AS_IT_IS = "or give --unit line to read it as it is"
-_NO_LINES = ", not a document a line"
+_NO_LINES = ", not one document per line"
 _WOS_TAGS = frozenset(("AU", "AF", "TI", "SO", "AB", "PY", "UT", "DE", "ID", "DT", "LA", "C1", "CR", "DI", "ER"))
 _WOS = re.compile(r"[A-Z][A-Z0-9](?: |$)")
 _FEWEST_TAGS = 3
@@ -122,11 +122,11 @@ def _marked_up(filled: list[str]) -> Layout | None:
         return Layout("HTML", "for one document give --unit file and --strip-html")
     is_nested = re.fullmatch(r"<([a-z]\w*)(?: [^<>]*)?>", low)
     if low.startswith("<?xml") or (is_nested and any(line.strip().lower() == f"</{is_nested[1]}>" for line in filled)):
-        return Layout("XML", "convert it to CSV or JSON lines, a document a row")
+        return Layout("XML", "convert it to CSV or JSON lines, one document per row")
     if (first == "WEBVTT" or first.isdigit()) and any(_CAPTION.match(line) for line in filled[1:4]):
-        return Layout("subtitles", "for one document give --unit file, for a document a caption --unit paragraph")
+        return Layout("subtitles", "for one document give --unit file, for one document per caption --unit paragraph")
     if _MBOX.match(first) and _MAIL_HEADER.match(second):
-        return Layout("an mbox of e-mails", "convert it to CSV or JSON lines, a document a row")
+        return Layout("an mbox e-mail archive", "convert it to CSV or JSON lines, one document per row")
     return None
 
 
@@ -185,7 +185,7 @@ def _json(filled: list[str]) -> Layout | None:
     if not all(isinstance(record, dict) and record for record in records):
         return None
     keys = ", ".join(list(records[0])[:6])
-    return Layout(f"JSON objects, one a line ({keys})", f"for their texts give --format jsonl, {_AS_IT_IS}")
+    return Layout(f"JSON objects, one per line ({keys})", f"for their texts give --format jsonl, {_AS_IT_IS}")
 
 
 def _table(filled: list[str], named: tuple[str, ...]) -> Layout | None:
@@ -248,7 +248,7 @@ def _wrapped(lines: list[str]) -> Layout | None:
         return None
     return Layout(
         "running text, wrapped at the ends of lines",
-        "for a document a paragraph give --unit paragraph, for one document --unit file",
+        "for one document per paragraph give --unit paragraph, for a single document --unit file",
     )
 
 

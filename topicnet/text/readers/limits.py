@@ -58,20 +58,20 @@ def check_archive(
             parts = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise CorpusError(
-            f"{file.name} is no readable {kind} file ({shown(str(error))}). Write it again, or name its format with"
+            f"{file.name} is not a readable {kind} file ({shown(str(error))}). Write it again, or name its format with"
             " --format"
         ) from error
     largest = max(parts, key=lambda part: part.file_size, default=None)
     if largest is not None and largest.file_size > most_bytes:
         raise CorpusError(
-            f"{file.name} would unfold to {largest.file_size / 1e9:,.1f} GB ({shown(largest.filename)}), expected at"
-            f" most {most_bytes / 1e9:,.1f} GB. {remedy}"
+            f"{file.name} would decompress to {largest.file_size / 1e9:,.1f} GB ({shown(largest.filename)}), expected"
+            f" at most {most_bytes / 1e9:,.1f} GB. {remedy}"
         )
     total = sum(part.file_size for part in parts)
     if total > 2 * MOST_PART_BYTES:
         raise CorpusError(
-            f"{file.name} would unfold to {total / 1e9:,.1f} GB, expected at most {2 * MOST_PART_BYTES / 1e9:,.1f} GB."
-            f" {remedy}"
+            f"{file.name} would decompress to {total / 1e9:,.1f} GB, expected at most {2 * MOST_PART_BYTES / 1e9:,.1f}"
+            f" GB. {remedy}"
         )
     if len(parts) > _MOST_PARTS:
         raise CorpusError(f"{file.name} has {len(parts):,} parts, expected at most {_MOST_PARTS:,}. {remedy}")

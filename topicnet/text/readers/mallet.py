@@ -27,7 +27,7 @@ def mallet_rows(file: File) -> Iterator[Row]:
         fields = _FIELDS.split(line, maxsplit=2)
         if len(fields) < 2:
             why = "one field, expected a name, a label and the text"
-            file.refuse(number, why, f"{file.at(number)} has {why}. Part them by white space")
+            file.refuse(number, why, f"{file.at(number)} has {why}. Separate them by white space")
             continue
         yield fields[0], fields[2] if len(fields) == 3 else "", {"label": fields[1]}
 
@@ -41,7 +41,7 @@ def octis_rows(file: File) -> Iterator[Row]:
     first = list(islice(records, _SAMPLED))
     n_names = int(_has_header(file, [fields for _, fields in first]))
     if n_names:
-        file.log.notice(f"line 1 of {file.name} names the columns and is no document: {', '.join(first[0][1])}")
+        file.log.notice(f"line 1 of {file.name} is a header and not a document: {', '.join(first[0][1])}")
     n_columns = 0
     for line, fields in chain(first[n_names:], records):
         n_columns = n_columns or len(fields)
@@ -52,7 +52,7 @@ def octis_rows(file: File) -> Iterator[Row]:
             )
         if fields and len(fields) != n_columns:
             why = f"{len(fields)} field(s), expected {n_columns}"
-            file.refuse(line, why, f"{file.at(line)} has {why} as in the first line. Part them by single tabs")
+            file.refuse(line, why, f"{file.at(line)} has {why} as in the first line. Separate them by single tabs")
             continue
         text, *rest = fields or [""]
         yield str(line - n_names), text, dict(zip(OCTIS_COLUMNS[1:], rest, strict=False))

@@ -79,7 +79,7 @@ class Recipe:
             ) from error
         if hashlib.sha256(content).hexdigest() != self.source["sha256"]:
             raise CorpusError(
-                f"{path} of {package} is not the corpus {self.name!r} the recipe knows (checksum differs):"
+                f"{path} of {package} is not the corpus {self.name!r} of the recipe (checksum differs):"
                 f" install another version of {package}"
             )
         return _lines(content)

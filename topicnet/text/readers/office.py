@@ -55,10 +55,10 @@ class Scans:
         if not self._n_files:
             return
         more = f" and {self._n_files - _MOST_LISTED:,} more" if self._n_files > _MOST_LISTED else ""
-        pages = f"pages without text, as scans have: {', '.join(self._files)}{more}"
+        pages = f"pages without text, probably scans: {', '.join(self._files)}{more}"
         if not self._n_texts:
-            raise CorpusError(f"{pages}; expected text. Recognise it first (OCR)")
-        log.notice(f"{pages}; what is on them is not read. Recognise it first (OCR) to include it")
+            raise CorpusError(f"{pages}; expected text. Run OCR on them first")
+        log.notice(f"{pages}; their content is not read. Run OCR on them first to include it")
 
 
 def office_text(file: File, kind: str, scans: Scans) -> str:
@@ -132,8 +132,8 @@ def _pages(file: File, reader: Any) -> Iterator[str]:
         if size > _MOST_CONTENT or n_characters > MOST_CELL_BYTES:
             what, most = (size, _MOST_CONTENT) if size > _MOST_CONTENT else (n_characters, MOST_CELL_BYTES)
             raise CorpusError(
-                f"page {number} of {file.name} unfolds to {what / 1e6:,.0f} MB, expected at most {most / 1e6:,.0f} MB."
-                " Split it, or leave it out"
+                f"page {number} of {file.name} decompresses to {what / 1e6:,.0f} MB, expected at most {most / 1e6:,.0f}"
+                " MB. Split it, or leave it out"
             )
         text = page.extract_text()
         n_characters += len(text)
@@ -194,5 +194,5 @@ def _paragraph(paragraph: Any) -> str:
 def _damaged(file: File, kind: str, error: Exception) -> CorpusError:
     reason = shown(str(error).split("\n")[0]) or type(error).__name__
     return CorpusError(
-        f"{file.name} is no readable {kind} file ({reason}). Write it again, or leave it out with --skip-bad-rows"
+        f"{file.name} is not a readable {kind} file ({reason}). Write it again, or leave it out with --skip-bad-rows"
     )

@@ -249,14 +249,14 @@ class File:
         if is_utf8(self.encoding):
             if marked is None and (shifted := guess_shifted(head)) is not None:
                 raise CorpusError(
-                    f"{self.name} has the shifts of {shifted.encoding} ({shifted.what}) between ASCII, expected text in"
+                    f"{self.name} has escape sequences of {shifted.encoding} ({shifted.what}), expected text in"
                     f" {self.encoding!r}. Give --encoding {shifted.encoding}, or --encoding ascii to read it as it is"
                 )
             self.encoding = marked if marked not in (None, "utf-8") else self.encoding
         elif marked == "utf-8" and not codecs.lookup(self.encoding).name.startswith("utf"):
             self.log.notice(
-                f"{self.name} begins with the byte order mark of UTF-8 and is read in {self.encoding!r}, as asked for:"
-                " leave --encoding out"
+                f"{self.name} begins with the byte order mark of UTF-8 but is read in {self.encoding!r}, as requested:"
+                " omit --encoding to read it as UTF-8"
             )
 
     def _line_end(self, head: bytes) -> str:
@@ -298,7 +298,7 @@ class File:
         with self.path.open("rb") if self.opener is None else self.opener() as stream:
             kind = COMPRESSIONS.get(self.path.suffix.lower())
             if kind is None and (kind := compression_of(peeked(stream))):
-                self.log.notice(f"{self.name} is compressed ({kind}), whatever its ending: read as such")
+                self.log.notice(f"{self.name} is compressed ({kind}) despite its extension: read as such")
             yield from unpacked(stream, kind, self.name, _CHUNK_BYTES)
 
     def _decode(
@@ -351,7 +351,7 @@ def reading(name: str, expected: str = "") -> Iterator[None]:
     except (gzip.BadGzipFile, EOFError, zlib.error, DamagedError) as error:
         kind = error.kind if isinstance(error, DamagedError) else "gzip"
         raise CorpusError(
-            f"{name} is a damaged or cut-off {kind} file ({shown(str(error))}). Fetch or compress it again"
+            f"{name} is a damaged or truncated {kind} file ({shown(str(error))}). Fetch or compress it again"
         ) from error
     except OSError as error:
         reason = error.strerror or shown(str(error))

@@ -113,7 +113,7 @@ def read_documents(
     source : str, Path, or a sequence of them
         One of the following; several sources form one corpus.
 
-        - text: ``.txt``, one document per line or as ``options.unit`` says. Several ``.txt`` files, listed or matched
+        - text: ``.txt``, one document per line, or per ``options.unit``. Several ``.txt`` files, listed or matched
           by a pattern, are one document each, as in a folder
         - tables: ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson``, ``.json`` or ``.mallet``. These and ``.txt`` may be
           compressed (``.gz``, ``.zst``, ``.bz2``, ``.xz``)
@@ -238,7 +238,7 @@ def check_there(path: Path, others: Sequence[str | Path] = ()) -> None:
     with reading(name):
         if not path.exists():
             is_column = re.fullmatch(r"\w[\w ()?-]*", str(path)) and any(_is_table(Path(one)) for one in others)
-            remedy = f"If it is the column of the text, give --text-column {name!r}" if is_column else "Check the path"
+            remedy = f"If it is the text column, give --text-column {name!r}" if is_column else "Check the path"
             raise CorpusError(f"no such file or folder: {name}; expected {KNOWN}. {remedy}")
     refuse_special(path)
 
@@ -310,25 +310,27 @@ class _Opener:
             return
         n_texts = len(texts_among(self.named)) if self.options.file_format is None else 0
         if self.texts is None and n_texts > 1:
-            self.log.notice(f"{n_texts:,} .txt files among others, a document a line; for a file each give --unit file")
+            self.log.notice(
+                f"{n_texts:,} .txt files among other files, one document per line; for one per file give --unit file"
+            )
         if self.texts is not None:
             n_files = len(self.texts.names)
             files = "1 .txt file of a pattern" if n_files == 1 else f"{n_files:,} .txt files"
-            self.log.notice(f"{files}, a document a file; for a document a line give --unit line")
+            self.log.notice(f"{files}, one document per file; for one per line give --unit line")
 
     def _sniffed(self, path: Path, name: str) -> str:
         """Detect the format of a file without a known extension from its first bytes."""
         remedy = "Convert or rename it, or name its format with --format"
         kind = database_kind(path)
         if kind is not None:
-            raise CorpusError(f"{name} is a database of {kind}, without its ending. Give --format {kind.lower()}")
+            raise CorpusError(f"{name} is a database ({kind}) without its extension. Give --format {kind.lower()}")
         if path.suffix:
             raise CorpusError(f"unknown format of {name}, expected {KNOWN}. {remedy}")
         if is_stream(path):
             return "txt"
         if not is_text(File(path, self.options, self.log)):
-            raise CorpusError(f"{name} has no ending and is no text, expected {KNOWN}. {remedy}")
-        self.log.notice(f"{name} has no ending: read as text; for another format give --format")
+            raise CorpusError(f"{name} has no extension and is not text, expected {KNOWN}. {remedy}")
+        self.log.notice(f"{name} has no extension: read as text; for another format give --format")
         return "txt"
 
     def _text_rows(self, path: Path, file_format: str) -> Iterator[Row]:
@@ -358,7 +360,7 @@ class _Opener:
                 raise CorpusError(f"--{option} was given, but {name} is read as {file_format}. Leave it out")
         if self.options.unit is not None and file_format not in DOCUMENTS:
             self.log.notice(
-                f"--unit is about .txt files: {name} is read as {file_format}, whose rows are the documents"
+                f"--unit applies only to .txt files: {name} is read as {file_format}, whose rows are the documents"
             )
         rows = self._rows_of(File(path, self.options, self.log), file_format)
         return rows if path is None else self._checked_for_changes(path, rows)
@@ -376,7 +378,7 @@ class _Opener:
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:
         if (folder / "run.json").is_file() or (folder / "model.json").is_file():
-            raise CorpusError(f"{name} is a run of topicnet, expected a corpus. Name the text it was fitted to")
+            raise CorpusError(f"{name} is a topicnet run, expected a corpus. Name the text it was fitted to")
         asked = self.options.file_format
         if asked == "octis" or (asked is None and is_octis(folder)):
             return self._file_rows(folder / OCTIS_CORPUS, "octis")

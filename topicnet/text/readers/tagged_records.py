@@ -63,7 +63,7 @@ class _Record:
     fields: dict[str, list[str]] = field(default_factory=dict)
     last: str = ""
     n_characters: int = 0
-    fault: str = ""  # what is wrong with it, or ""
+    fault: str = ""  # description of its fault, or ""
 
     def add(self, tag: str, value: str) -> None:
         """Start a field, or another item of an existing field."""
@@ -225,7 +225,7 @@ def _records(file: File, layout: _Layout) -> Iterator[_Record]:
         )
     if n_stray:
         lines = "1 line" if n_stray == 1 else f"{n_stray:,} lines"
-        file.log.notice(f"passed over {lines} of {file.name} outside its {layout.title} records")
+        file.log.notice(f"skipped {lines} of {file.name} outside its {layout.title} records")
 
 
 def _take(record: _Record, number: int, line: str, tag: str, value: str, layout: _Layout) -> None:
@@ -251,14 +251,14 @@ def _closed(file: File, record: _Record | None, layout: _Layout, *, at_end: bool
     if not why:
         yield record
         return
-    message = f"the record on {file.at(record.line)} has {why}, expected {layout.shape}. Mend or remove it"
+    message = f"the record on {file.at(record.line)} has {why}, expected {layout.shape}. Fix or remove it"
     if why.startswith("line "):
-        message = f"the record on {file.at(record.line)}: {why}, expected {layout.shape}. Mend or remove it"
+        message = f"the record on {file.at(record.line)}: {why}, expected {layout.shape}. Fix or remove it"
     file.refuse(record.line, LONE_SURROGATE.sub("\ufffd", why), message)
 
 
 def _no_start(file: File, number: int, tag: str, layout: _Layout) -> CorpusError:
     return CorpusError(
         f"{file.at(number)} has the tag {shown(tag)!r} before any {layout.start}, expected {layout.title} records"
-        f" ({layout.shape}). Mend it, or name its format with --format"
+        f" ({layout.shape}). Fix it, or name its format with --format"
     )

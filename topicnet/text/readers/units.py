@@ -94,7 +94,8 @@ def _drained(first: list[str]) -> Iterator[str]:
 
 def _note(file: File, layout: Layout, n_lines: int) -> None:
     file.log.notice(
-        f"{file.name} looks like {layout.description}: a document a line gives {n_lines:,} documents; {layout.remedy}"
+        f"{file.name} looks like {layout.description}: one document per line gives {n_lines:,} documents;"
+        f" {layout.remedy}"
     )
 
 
@@ -117,7 +118,7 @@ def _paragraph_rows(file: File) -> Iterator[Row]:
         n_paragraphs += 1
         yield from _paragraph(file, begins, parts)
     if n_paragraphs == 1 and number > 1:
-        file.log.notice(f"{file.name} is a single paragraph: no blank line parts its {number:,} lines")
+        file.log.notice(f"{file.name} is a single paragraph: no blank line separates its {number:,} lines")
 
 
 def _paragraph(file: File, begins: int, parts: list[str]) -> Iterator[Row]:

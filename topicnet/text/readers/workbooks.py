@@ -71,7 +71,7 @@ def _read(file: File, path: Path, columns: Columns, out: Path) -> dict[str, Any]
     elif not start.startswith(_OLD):
         reason = "it is HTML" if start.lstrip().startswith(b"<") else "it is text or another kind of file"
         raise CorpusError(
-            f"{file.name} is no readable Excel file ({reason}). Save it as .xlsx, or name its format with --format"
+            f"{file.name} is not a readable Excel file ({reason}). Save it as .xlsx, or name its format with --format"
         )
     options = file.options
     most_bytes = min(max(_LEAST_MEMORY, (available_memory() or _MOST_MEMORY) * 4 // 5), _MOST_MEMORY)
@@ -83,7 +83,8 @@ def _read(file: File, path: Path, columns: Columns, out: Path) -> dict[str, Any]
     answer = _ask(file, request, most_bytes)
     if damage := answer.get("damaged"):
         raise CorpusError(
-            f"{file.name} is no readable Excel file ({shown(damage)}). Write it again, or name its format with --format"
+            f"{file.name} is not a readable Excel file ({shown(damage)}). Write it again, or name its format with"
+            " --format"
         )
     if refusal := answer.get("refused"):
         raise CorpusError(f"{file.name}: {shown(refusal)}")
@@ -122,7 +123,7 @@ def _ask(file: File, request: dict[str, Any], most_bytes: int) -> dict[str, Any]
         raise KeyboardInterrupt
     reason = ended.stderr.decode("utf-8", "replace").strip().split("\n")[-1]
     raise CorpusError(
-        f"{file.name} is no readable Excel file, or needs more than {most_bytes / 1e9:.1f} GB of memory"
+        f"{file.name} is not a readable Excel file, or needs more than {most_bytes / 1e9:.1f} GB of memory"
         f" ({shown(reason) or f'its process ended with status {ended.returncode}'}). Save the sheet as CSV"
     )
 
