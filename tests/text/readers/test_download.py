@@ -146,9 +146,7 @@ def test_an_interrupted_connection_is_not_reported_as_a_wrong_checksum(upstream:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_silent_server_times_out(
-    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_server_times_out(upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "TIMEOUT_SECONDS", 0.2)
     upstream.hangs = True
     assert "(timed out)" in refusal(file_of(upstream.url, tmp_path / "short.tsv"))
