@@ -39,6 +39,12 @@ class Bag:
         (D,) "1", "2", ..., because these files have no document ids.
     name : str
         File name without extension.
+
+    Examples
+    --------
+    >>> bag = Bag(csr_matrix([[2, 0], [1, 3]]), ["river", "bank"], ["1", "2"], "rivers")
+    >>> bag.counts.shape == (len(bag.ids), len(bag.vocabulary))
+    True
     """
 
     counts: csr_matrix

@@ -37,7 +37,13 @@ _DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZi
 
 
 class DamagedError(Exception):
-    """A compressed file that is damaged, truncated or in another format."""
+    """A compressed file that is damaged, truncated or in another format.
+
+    Attributes
+    ----------
+    kind : str
+        Name of the compression, for messages.
+    """
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
@@ -45,7 +51,13 @@ class DamagedError(Exception):
 
 
 def compression_of(head: bytes) -> str | None:
-    """Detect the compression from the first bytes of a file; None if it is not compressed."""
+    """Detect the compression from the first bytes of a file; None if it is not compressed.
+
+    Examples
+    --------
+    >>> compression_of(gzip.compress(b"text")), compression_of(b"text")
+    ('gzip', None)
+    """
     kind = next((kind for magic, kind in _PACKED if head.startswith(magic)), None)
     return None if kind == "bzip2" and head[4:10] != _BZIP2_BLOCK else kind
 
@@ -112,7 +124,13 @@ def unpacked(stream: IO[bytes], kind: str | None, name: str, chunk_bytes: int) -
 
 
 class Rejoined(io.RawIOBase):
-    """A stream with its first bytes, already read, put back."""
+    """A stream with its first bytes, already read, put back.
+
+    Examples
+    --------
+    >>> Rejoined(b"ab", io.BytesIO(b"cd")).readall()
+    b'abcd'
+    """
 
     def __init__(self, first: bytes, rest: IO[bytes]) -> None:
         self._first, self._rest = first, rest

@@ -138,7 +138,15 @@ class _Layout:
 
 
 def csv_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Yield the rows of a CSV file; the delimiter is given, declared in the first line, or detected."""
+    """Yield the rows of a CSV file; the delimiter is given, declared in the first line, or detected.
+
+    Examples
+    --------
+    >>> import io, pathlib
+    >>> file = File(pathlib.Path("a.csv"), opener=lambda: io.BufferedReader(io.BytesIO(b"text;n\\na b;1\\n")))
+    >>> list(csv_rows(file, Columns()))
+    [('', 'a b', {'n': '1'})]
+    """
     lines = _lines_of(file)
     return _table(file, lines, columns, lambda declared: _find_dialect(file, lines, columns, declared))
 

@@ -328,7 +328,13 @@ def text_columns(given: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def with_joined_texts(rows: Iterable[Row], more: Sequence[str]) -> Iterator[Row]:
-    """Append the texts of further columns to the first, separated by newlines; missing parts are skipped."""
+    """Append the texts of further columns to the first, separated by newlines; missing parts are skipped.
+
+    Examples
+    --------
+    >>> list(with_joined_texts([("1", "a title", {"abstract": "a text", "year": 1999})], more=["abstract"]))
+    [('1', 'a title\\na text', {'year': 1999})]
+    """
     for key, text, others in rows:
         parts = [text, *(others.pop(name, None) for name in more)]
         yield key, "\n".join(str(part) for part in parts if part not in (None, "")), others
@@ -349,7 +355,13 @@ def _character(option: str, given: str | None) -> str | None:
 
 @lru_cache(4096)
 def folded(name: str) -> str:
-    """Normalise a column name for comparison: NFC, single spaces, no zero-width or surrounding white space."""
+    """Normalise a column name for comparison: NFC, single spaces, no zero-width or surrounding white space.
+
+    Examples
+    --------
+    >>> folded(" publication   year ")
+    'publication year'
+    """
     return " ".join(unicodedata.normalize("NFC", name).translate(_ZERO_WIDTH).split())
 
 

@@ -68,6 +68,11 @@ class Guess:
         Python's name of the encoding.
     what : str
         Language, script or region it is used for, or another reason for the guess.
+
+    Examples
+    --------
+    >>> Guess("cp1251", "Cyrillic").remedy
+    'Its bytes look like cp1251 (Cyrillic): give --encoding cp1251'
     """
 
     encoding: str
@@ -91,7 +96,13 @@ def marked_encoding(head: bytes) -> str | None:
 
 
 def is_utf8(encoding: str) -> bool:
-    """Return whether an encoding is UTF-8, under any of its names."""
+    """Return whether an encoding is UTF-8, under any of its names.
+
+    Examples
+    --------
+    >>> is_utf8("U8"), is_utf8("latin-1")
+    (True, False)
+    """
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
 
 
@@ -142,7 +153,13 @@ def guess_encoding(sample: bytes) -> Guess | None:
 
 
 def guess_shifted(sample: bytes) -> Guess | None:
-    """Detect ISO-2022 and HZ encodings, whose bytes are all ASCII, from their escape sequences."""
+    """Detect ISO-2022 and HZ encodings, whose bytes are all ASCII, from their escape sequences.
+
+    Examples
+    --------
+    >>> guess_shifted("日本語の文章".encode("iso2022_jp")).what
+    'Japanese'
+    """
     sample = sample[:SAMPLE_BYTES]
     for mark, encoding, what in _SHIFTED:
         if mark not in sample:

@@ -103,7 +103,13 @@ def _evidence(cell: str, values: list[str], *, is_text: bool) -> int | None:
 
 
 def is_datum(cell: str) -> bool:
-    """Return whether a cell is a number, a date or a time, and so not a column name."""
+    """Return whether a cell is a number, a date or a time, and so not a column name.
+
+    Examples
+    --------
+    >>> is_datum("3,50 €"), is_datum("1999-01-02 14:30"), is_datum("price")
+    (True, True, False)
+    """
     return _DATUM.fullmatch(cell.strip()) is not None
 
 
@@ -114,7 +120,22 @@ def _shape(cell: str) -> str | None:
 
 
 def is_split_header(first: Cells, below: Sequence[Cells], vocabulary: set[str]) -> bool:
-    """Return whether the first row of an OCTIS corpus (text, split, label) is a header."""
+    """Return whether the first row of an OCTIS corpus (text, split, label) is a header.
+
+    Parameters
+    ----------
+    first : sequence of str
+        Cells of the first row.
+    below : sequence of rows
+        Some of the following rows.
+    vocabulary : set of str
+        Words of the corpus; a word among them may be a document.
+
+    Examples
+    --------
+    >>> is_split_header(["text", "split"], [["a b", "train"], ["c d", "test"]], vocabulary=set())
+    True
+    """
     cells = [cell.strip().casefold() for cell in first]
     if not cells or len(cells[0].split()) != 1 or cells[0] not in USUAL_NAMES or len(set(cells)) < len(cells):
         return False
@@ -130,7 +151,13 @@ def is_split_header(first: Cells, below: Sequence[Cells], vocabulary: set[str]) 
 
 
 def unique_names(header: Cells, columns: Columns) -> list[str]:
-    """Make the column names unique: requested columns get their requested name, blank and repeated names a number."""
+    """Make the column names unique: requested columns get their requested name, blank and repeated names a number.
+
+    Examples
+    --------
+    >>> unique_names(["text", "note", "note", ""], Columns())
+    ['text', 'note', 'note_2', 'column_4']
+    """
     renaming = columns.renaming(header)
     asked = {*columns.texts, columns.key, *columns.kept}
     taken, names = set[str](), list[str]()
@@ -158,7 +185,22 @@ def _trimmed(name: str) -> str:
 
 
 def survey_rows(below: Sequence[Cells], texts: Sequence[int], header: Cells = ()) -> tuple[int, str]:
-    """Count the rows below the header that are not answers, and name the survey program that wrote them."""
+    """Count the rows below the header that are not answers, and name the survey program that wrote them.
+
+    Parameters
+    ----------
+    below : sequence of rows
+        The rows below the header.
+    texts : sequence of int
+        Positions of the text columns, from 0.
+    header : sequence of str
+        Cells of the header.
+
+    Examples
+    --------
+    >>> survey_rows([["", "Open-Ended Response"], ["1", "an answer"]], texts=[1])
+    (1, 'SurveyMonkey')
+    """
     for n, row in enumerate(below[:2], 1):
         filled = [cell for cell in row if cell.strip()]
         if filled and all(map(_IMPORT_ID.match, filled)):
@@ -195,6 +237,11 @@ def extra_fields(header: Cells, below: Sequence[Cells]) -> tuple[str, int]:
         one extra field at the beginning, as R writes them; "" otherwise.
     more : int
         Number of extra fields; negative if the header has them.
+
+    Examples
+    --------
+    >>> extra_fields(["text", "year"], [["a b", "1999", ""], ["c d", "2001", ""]])
+    ('trailing', 1)
     """
     rows = [row for row in below if list(row) != list(header)]
     beyond = [row for row in rows if len(row) != len(header)]

@@ -23,7 +23,13 @@ _NO_MARKERS = MissingValues(())
 
 
 def is_table(texts: Any) -> bool:
-    """Return whether texts are in a table, recognised by type name, because its library need not be installed."""
+    """Return whether texts are in a table, recognised by type name, because its library need not be installed.
+
+    Examples
+    --------
+    >>> is_table(pl.DataFrame({"text": ["a b"]})), is_table(["a b"])
+    (True, False)
+    """
     return type(texts).__name__ in _TABLES
 
 
@@ -179,7 +185,13 @@ def documents_of_texts(
 
 
 def are_word_lists(texts: Any, text_column: str | Sequence[str]) -> bool:
-    """Return whether the first text that is not missing is a list of words; False for an iterator."""
+    """Return whether the first text that is not missing is a list of words; False for an iterator.
+
+    Examples
+    --------
+    >>> are_word_lists([None, ["a", "b"]], "text"), are_word_lists(["a b"], "text")
+    (True, False)
+    """
     if type(texts).__name__ == "LazyFrame":
         texts = texts.head(_SAMPLED).collect()
     if type(texts).__name__ == "DataFrame":

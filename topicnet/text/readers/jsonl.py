@@ -35,7 +35,16 @@ _decode = json.JSONDecoder().raw_decode  # twice as fast as json.loads
 
 
 def json_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Yield the rows of a JSON file: objects one per line, over several lines each, or in an array; or bare texts."""
+    """Yield the rows of a JSON file: objects one per line, over several lines each, or in an array; or bare texts.
+
+    Examples
+    --------
+    >>> import io, pathlib
+    >>> data = b'[{"text": "a b", "n": 1}]'
+    >>> file = File(pathlib.Path("a.json"), opener=lambda: io.BufferedReader(io.BytesIO(data)))
+    >>> list(json_rows(file, Columns()))
+    [('', 'a b', {'n': 1})]
+    """
     chunks = file.decoded(universal=True)
     read: list[str] = []
     start = ""

@@ -98,7 +98,13 @@ def layout_of(lines: Sequence[str], text_column: str | Sequence[str] = "text") -
 
 
 def records_of(text: str) -> Layout | None:
-    """Recognise tagged records at the start of a text that should be one document; None if there are none."""
+    """Recognise tagged records at the start of a text that should be one document; None if there are none.
+
+    Examples
+    --------
+    >>> records_of("TY  - JOUR\\nAU  - Smith, J\\nTI  - A title\\nER  - \\n").description
+    'tagged records of RIS (TY, AU, TI, AB, ER), not one document'
+    """
     head = text[:MOST_CHARACTERS].removeprefix("\ufeff")
     if _RECORDS_BEGIN.match(head) is None:
         return None

@@ -20,7 +20,15 @@ _FIELDS = re.compile("[ \t]+")
 
 
 def mallet_rows(file: File) -> Iterator[Row]:
-    """Yield the rows of a file of lines ``name label text...``; like MALLET, it skips blank lines."""
+    """Yield the rows of a file of lines ``name label text...``; like MALLET, skip blank lines.
+
+    Examples
+    --------
+    >>> import io
+    >>> file = File(Path("a.mallet"), opener=lambda: io.BufferedReader(io.BytesIO(b"doc1 en a b c\\n")))
+    >>> list(mallet_rows(file))
+    [('doc1', 'a b c', {'label': 'en'})]
+    """
     for number, line in file.numbered():
         if not line.strip(" \t\r"):
             continue

@@ -78,6 +78,12 @@ class File:
         Opens the archive member.
     encoding : str
         The requested encoding; once reading has started, the encoding of the byte order mark if there is one.
+
+    Examples
+    --------
+    >>> file = File(Path("a.txt"), opener=lambda: io.BufferedReader(io.BytesIO(b"one\\r\\ntwo")))
+    >>> list(file.lines())
+    ['one', 'two']
     """
 
     path: Path | None

@@ -135,7 +135,16 @@ def wos_rows(file: File, columns: Columns) -> Iterator[Row]:
 
 
 def ris_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Yield the rows of a RIS file, as written by reference managers and databases."""
+    """Yield the rows of a RIS file, as written by reference managers and databases.
+
+    Examples
+    --------
+    >>> import io, pathlib
+    >>> data = b"TY  - JOUR\\nTI  - A title\\nAB  - An abstract\\nPY  - 1999\\nER  - \\n"
+    >>> file = File(pathlib.Path("a.ris"), opener=lambda: io.BufferedReader(io.BytesIO(data)))
+    >>> [(text, metadata["year"]) for _, text, metadata in ris_rows(file, Columns())]
+    [('A title\\nAn abstract', 1999)]
+    """
     return _rows(file, columns, _RIS)
 
 
