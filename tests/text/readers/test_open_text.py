@@ -65,7 +65,7 @@ def test_a_large_zstandard_file_is_streamed(tmp_path):
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert n_docs == 400_000
-    assert peak_bytes < 16 * MB  # twice the decompressed size of 256 bytes of such a file
+    assert peak_bytes < 16 * MB  # twice the decompressed size of 256 bytes of this file
 
 
 @pytest.mark.parametrize("skipped", [None, SkippedRows()])

@@ -378,7 +378,7 @@ class _Opener:
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:
         if (folder / "run.json").is_file() or (folder / "model.json").is_file():
-            raise CorpusError(f"{name} is a topicnet run, expected a corpus. Name the text it was fitted to")
+            raise CorpusError(f"{name} is a run of topicnet, expected a corpus. Name the text it was fitted to")
         asked = self.options.file_format
         if asked == "octis" or (asked is None and is_octis(folder)):
             return self._file_rows(folder / OCTIS_CORPUS, "octis")
