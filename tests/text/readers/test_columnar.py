@@ -163,14 +163,14 @@ def test_the_footer_states_rows_and_the_largest_group(tmp_path):
 @pytest.mark.parametrize(
     ("limit", "value", "message"),
     [
-        ("MOST_GROUP_BYTES", 10, "has a row group of 0.0 GB, expected at most"),
+        ("MAX_GROUP_BYTES", 10, "has a row group of 0.0 GB, expected at most"),
         ("_FREE_ROWS", 10, "states 2,000,000 rows, expected at most"),
         ("_FREE_TEXT_BYTES", 10, "of text, expected at most 1 times its size. Drop the repeated rows"),
     ],
 )
 def test_a_file_over_a_size_limit_is_rejected(tmp_path, monkeypatch, limit, value, message):
     monkeypatch.setattr(columnar, limit, value)
-    monkeypatch.setattr(columnar, "_MOST_TIMES", 1)
+    monkeypatch.setattr(columnar, "_MAX_PER_BYTE", 1)
     text = "a" * 10_000 if limit == "_FREE_TEXT_BYTES" else ""
     n_rows = 4_000 if limit == "_FREE_TEXT_BYTES" else 2_000_000
     path = tmp_path / "a.parquet"

@@ -71,7 +71,7 @@ def test_a_query_keeps_its_order_and_columns(answers):
 
 
 def test_rows_are_fetched_in_small_batches(answers, monkeypatch):
-    monkeypatch.setattr(databases, "_MOST_ROWS", 1)
+    monkeypatch.setattr(databases, "_MAX_ROWS", 1)
     assert read(answers).ids == ["1", "2", "3", "9"]
     count = "with recursive r(i) as (select 1 union all select i + 1 from r) select 'word' as text from r limit 3000"
     assert len(read(answers, query=count).texts) == 3000
@@ -148,7 +148,7 @@ def test_a_query_that_may_do_more_than_read_is_rejected(answers, query):
 
 
 def test_a_cell_over_the_limit_is_rejected(answers, monkeypatch):
-    monkeypatch.setattr(databases, "MOST_CELL_BYTES", 1 << 20)
+    monkeypatch.setattr(databases, "MAX_CELL_BYTES", 1 << 20)
     assert "has a cell of more than 1 MB" in refusal(answers, query="select hex(randomblob(1000000)) as text")
 
 

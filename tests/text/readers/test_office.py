@@ -113,7 +113,7 @@ def test_a_word_file_over_the_size_limit_is_rejected(tmp_path):
 
 @pytest.mark.parametrize(
     ("limit", "message"),
-    [("_MOST_CONTENT", "page 1 of"), ("_MOST_PAGES", "has 1 pages"), ("MOST_CELL_BYTES", "holds 0")],
+    [("_MAX_CONTENT", "page 1 of"), ("_MAX_PAGES", "has 1 pages"), ("MAX_CELL_BYTES", "holds 0")],
 )
 def test_a_pdf_over_the_size_limits_is_rejected(tmp_path, monkeypatch, limit, message):
     monkeypatch.setattr(office, limit, 0)

@@ -244,8 +244,8 @@ def test_a_cell_or_part_over_the_limit_is_rejected(tmp_path):
 
 def test_too_little_memory_is_reported_in_one_line(tmp_path, monkeypatch):
     path = write_xlsx(tmp_path / "a.xlsx", [["text"], *([["some text"]] * 1000)])
-    monkeypatch.setattr(workbooks, "_MOST_MEMORY", 1 << 12)
-    monkeypatch.setattr(workbooks, "_LEAST_MEMORY", 1 << 12)
+    monkeypatch.setattr(workbooks, "_MAX_MEMORY", 1 << 12)
+    monkeypatch.setattr(workbooks, "_MIN_MEMORY", 1 << 12)
     assert "or needs more than 0.0 GB of memory (" in refusal(path)
 
 

@@ -21,7 +21,7 @@ CheckShape = Callable[[int, int], None]  # takes the numbers of rows and columns
 Handle = IO[bytes] | gzip.GzipFile
 
 FORMAT_BYTES = 10_000  # maximum size of the entries "format" and "shape" of an NPZ
-MOST = 2**31 - 1  # counts and ids are int32
+MAX_COUNT = 2**31 - 1  # counts and ids are int32
 PLAUSIBLE_ROWS, ROWS_FOR_EACH_ENTRY = 1_000_000, 20
 _SLICE = 1 << 20  # numbers of an NPZ checked at a time
 _FORMS: dict[str, Callable[..., Any]] = {"csr": csr_matrix, "csc": csc_matrix, "coo": coo_matrix}
@@ -181,8 +181,8 @@ def read_npz(path: Path, check_shape: CheckShape) -> csr_matrix:
     form, shape, data, places = _npz_parts(path)
     if data.ndim != 1 or shape.shape != (2,) or shape.min() < 0:
         raise _damaged(path, f"its shape is {shape.tolist()}, its data have {data.ndim} dimensions")
-    if shape.max() > MOST:
-        raise _damaged(path, f"its shape is {shape.tolist()}, of up to {MOST:,} rows and columns")
+    if shape.max() > MAX_COUNT:
+        raise _damaged(path, f"its shape is {shape.tolist()}, of up to {MAX_COUNT:,} rows and columns")
     n_rows, n_columns = shape.tolist()
     check_shape(n_rows, n_columns)
     check_rows(path, n_rows, len(data))
@@ -200,7 +200,7 @@ def read_npz(path: Path, check_shape: CheckShape) -> csr_matrix:
         place = matrix.tocoo(copy=False)
         raise CorpusError(
             f"{str(path)!r} has {data[wrong].item()!r} in row {place.row[wrong]}, column {place.col[wrong]} (from 0),"
-            f" expected counts that are whole numbers from 0 to {MOST}. Give counts, not weights"
+            f" expected counts that are whole numbers from 0 to {MAX_COUNT}. Give counts, not weights"
         )
     return canonical_from_coo(matrix, path) if form == "coo" else canonical(matrix.tocsr(), path)
 
@@ -250,8 +250,8 @@ def _whole_counts(data: NDArray[Any]) -> tuple[NDArray[np.int32], int | None]:
     counts = np.empty(len(data), dtype=np.int32)
     for begin in range(0, len(data), _SLICE):
         part = data[begin : begin + _SLICE]
-        part = part.astype(np.float64) if part.dtype.kind == "f" else part  # float64 represents MOST exactly
-        fine = (part >= 0) & (part <= MOST)
+        part = part.astype(np.float64) if part.dtype.kind == "f" else part  # float64 represents MAX_COUNT exactly
+        fine = (part >= 0) & (part <= MAX_COUNT)
         if part.dtype.kind == "f":
             fine &= np.floor(part) == part
         if not fine.all():
@@ -277,9 +277,9 @@ def canonical(matrix: csr_matrix, path: Path) -> csr_matrix:
     if not matrix.has_canonical_format:
         matrix = csr_matrix((matrix.data.astype(np.int64), matrix.indices, matrix.indptr), shape=matrix.shape)
         matrix.sum_duplicates()
-        if matrix.data.max() > MOST:
+        if matrix.data.max() > MAX_COUNT:
             raise CorpusError(
-                f"{str(path)!r} has counts that add up to more than {MOST} for one word of a document: fix it"
+                f"{str(path)!r} has counts that add up to more than {MAX_COUNT} for one word of a document: fix it"
             )
         matrix.data = matrix.data.astype(np.int32)
     matrix.eliminate_zeros()

@@ -17,7 +17,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from topicnet.errors import CorpusError
 from topicnet.runtime.warnings import ignored
 from topicnet.text.interchange.bag_files import (
-    MOST,
+    MAX_COUNT,
     CheckShape,
     Handle,
     canonical,
@@ -138,7 +138,7 @@ def _blocks(handle: Handle) -> Iterator[bytes]:
 
 
 def _whole_numbers(text: bytes, n: int) -> Whole | None:
-    """Parse n integers; None if there are not exactly n, or one is not an integer from 0 to MOST."""
+    """Parse n integers; None if there are not exactly n, or one is not an integer from 0 to MAX_COUNT."""
     if n == 0:
         return np.zeros(0, dtype=np.int64)
     plain = not text.translate(None, b"0123456789 \t\r\n")
@@ -147,7 +147,7 @@ def _whole_numbers(text: bytes, n: int) -> Whole | None:
             values = np.fromstring(text, dtype=np.int64 if plain else np.float64, sep=" ")
     except ValueError:
         return None
-    if len(values) != n or values.min() < 0 or values.max() > MOST:
+    if len(values) != n or values.min() < 0 or values.max() > MAX_COUNT:
         return None
     whole: Whole = values.astype(np.int64, copy=False)
     return whole if plain or (whole == values).all() else None
@@ -192,14 +192,14 @@ def _ldac_lines(block: bytes, n_words: int, path: Path, begin: int) -> tuple[Who
                     f"{where} has the word id {ids[-1]}, expected ids below the {n_words} words of the vocabulary:"
                     " name the right one with --vocabulary"
                 )
-            counts.append(_number(count, where, f"a count that is a whole number up to {MOST}"))
+            counts.append(_number(count, where, f"a count that is a whole number up to {MAX_COUNT}"))
         lengths.append(len(pairs))
     return np.array(ids, np.int64), np.array(counts, np.int64), np.array(lengths, np.int64)
 
 
 def _number(token: bytes, where: str, expected: str) -> int:
     value = float(token) if _REAL.fullmatch(token) else -1.0
-    if not 0 <= value <= MOST or not value.is_integer():
+    if not 0 <= value <= MAX_COUNT or not value.is_integer():
         raise CorpusError(f"{where} has {_shown(token)}, expected {expected}. Write it again")
     return int(value)
 
@@ -230,10 +230,10 @@ def _mm_header(handle: Handle, path: Path) -> tuple[tuple[int, int, int], int]:
         number += 1
         if line.strip() and not line.lstrip().startswith(b"%"):
             sizes = [int(token) if re.fullmatch(rb"\d{1,18}", token) else -1 for token in line.split()]
-            if len(sizes) == 3 and min(sizes) >= 0 and max(sizes[:2]) > MOST:
+            if len(sizes) == 3 and min(sizes) >= 0 and max(sizes[:2]) > MAX_COUNT:
                 raise CorpusError(
                     f"line {number} of {str(path)!r} states {sizes[0]:,} rows and {sizes[1]:,} columns, expected up to"
-                    f" {MOST:,} of each: correct the numbers and save it again"
+                    f" {MAX_COUNT:,} of each: correct the numbers and save it again"
                 )
             if len(sizes) != 3 or min(sizes) < 0:
                 raise CorpusError(
@@ -275,5 +275,7 @@ def _mm_lines(block: bytes, n_rows: int, n_columns: int, path: Path, begin: int)
                     f"{where} has row {row} and column {column}, expected positions from 1 to {n_rows} and {n_columns},"
                     " as in its header. Write it again"
                 )
-            entries.append((row, column, _number(tokens[2], where, f"a count that is a whole number up to {MOST}")))
+            entries.append(
+                (row, column, _number(tokens[2], where, f"a count that is a whole number up to {MAX_COUNT}"))
+            )
     return np.array(entries, dtype=np.int64).reshape(-1, 3)

@@ -13,17 +13,17 @@ import polars as pl
 from topicnet.errors import CorpusError
 from topicnet.text.readers.documents import Columns, Row, no_column, shown
 from topicnet.text.readers.in_memory import plain
-from topicnet.text.readers.limits import MOST_GROUP_BYTES, regular_file
+from topicnet.text.readers.limits import MAX_GROUP_BYTES, regular_file
 from topicnet.text.readers.open_text import File, reading
 from topicnet.text.readers.parquet_footer import read_footer
 
-_FIRST_ROWS, _MOST_ROWS = 100, 20_000  # of a slice
+_FIRST_ROWS, _MAX_ROWS = 100, 20_000  # of a slice
 _SLICE_BYTES = 1 << 24
 _FREE_TEXT_BYTES, _FREE_ROWS = 1 << 32, 100_000_000  # always allowed, whatever the size of the file
-_MOST_TIMES = 1000  # beyond that: bytes of text, or rows, per byte of the file
+_MAX_PER_BYTE = 1000  # beyond that: bytes of text, or rows, per byte of the file
 _UNCHANGED = (pl.Boolean, pl.String, pl.Null, pl.Date, pl.Datetime)
 _KEY = "\0id"  # a name that no column of a file has
-_MOST_EXACT = 2**53  # larger floats do not represent every integer
+_MAX_EXACT = 2**53  # larger floats do not represent every integer
 _TEXT_KINDS = (pl.String, pl.Categorical, pl.Enum, pl.Null, pl.Binary)
 
 
@@ -40,15 +40,15 @@ def parquet_rows(file: File, columns: Columns) -> Iterator[Row]:
         start, n_rows, n_bytes = 0, _FIRST_ROWS, 0
         while (part := table.slice(start, n_rows).collect()).height:
             n_bytes += int(part[columns.text].str.len_bytes().sum())
-            if n_bytes > max(_FREE_TEXT_BYTES, _MOST_TIMES * size):
+            if n_bytes > max(_FREE_TEXT_BYTES, _MAX_PER_BYTE * size):
                 raise CorpusError(
                     f"{file.name} of {size / 1e6:,.1f} MB holds more than {n_bytes / 1e9:,.1f} GB of text, expected at"
-                    f" most {_MOST_TIMES:,} times its size. Drop the repeated rows"
+                    f" most {_MAX_PER_BYTE:,} times its size. Drop the repeated rows"
                 )
             yield from _rows(part, columns)
             start += part.height
             row_bytes = max(part.estimated_size() // part.height, 1)
-            n_rows = min(max(_SLICE_BYTES // int(row_bytes), 1), _MOST_ROWS, 2 * n_rows)
+            n_rows = min(max(_SLICE_BYTES // int(row_bytes), 1), _MAX_ROWS, 2 * n_rows)
 
 
 def _check_footer(file: File, path: Path) -> int:
@@ -65,15 +65,15 @@ def _check_footer(file: File, path: Path) -> int:
         footer, size = read_footer(path), os.stat(path).st_size
     if footer is None:
         return size
-    if footer.largest_group > MOST_GROUP_BYTES:
+    if footer.largest_group > MAX_GROUP_BYTES:
         raise CorpusError(
             f"{file.name} has a row group of {footer.largest_group / 1e9:,.1f} GB, expected at most"
-            f" {MOST_GROUP_BYTES / 1e9:,.1f} GB. Write it with smaller row groups"
+            f" {MAX_GROUP_BYTES / 1e9:,.1f} GB. Write it with smaller row groups"
         )
-    if footer.n_rows > max(_FREE_ROWS, _MOST_TIMES * size):
+    if footer.n_rows > max(_FREE_ROWS, _MAX_PER_BYTE * size):
         raise CorpusError(
             f"{file.name} of {size / 1e6:,.1f} MB states {footer.n_rows:,} rows, expected at most"
-            f" {max(_FREE_ROWS, _MOST_TIMES * size):,}. Drop the repeated rows"
+            f" {max(_FREE_ROWS, _MAX_PER_BYTE * size):,}. Drop the repeated rows"
         )
     return size
 
@@ -126,7 +126,7 @@ def _key(name: str, kind: pl.DataType) -> pl.Expr:
     """Convert ids to text; integers stored as floats, as in columns with missing values, lose their decimals."""
     if not kind.is_float():
         return pl.col(name)
-    whole = pl.col(name).is_finite() & (pl.col(name) % 1 == 0) & (pl.col(name).abs() < _MOST_EXACT)
+    whole = pl.col(name).is_finite() & (pl.col(name) % 1 == 0) & (pl.col(name).abs() < _MAX_EXACT)
     text = pl.col(name).fill_nan(None).cast(pl.String)
     return pl.when(whole).then(pl.col(name).cast(pl.Int64, strict=False).cast(pl.String)).otherwise(text)
 

@@ -12,16 +12,16 @@ from urllib.parse import quote
 from topicnet.errors import CorpusError
 from topicnet.text.readers.documents import LONE_SURROGATE, Columns, Row, Value, no_column, shown, two_columns
 from topicnet.text.readers.in_memory import plain
-from topicnet.text.readers.limits import MOST_CELL_BYTES, regular_file
+from topicnet.text.readers.limits import MAX_CELL_BYTES, regular_file
 from topicnet.text.readers.open_text import File, installed
 
 if TYPE_CHECKING:
     import sqlite3
 
-_MOST_ROWS = 256  # fetched at a time
-_MOST_EXACT = 2**53  # larger floats do not represent every integer
+_MAX_ROWS = 256  # fetched at a time
+_MAX_EXACT = 2**53  # larger floats do not represent every integer
 _NOT_SCALAR = (bytes, bytearray, list, dict, tuple)
-_MOST_LISTED = 20  # tables listed in a message
+_MAX_LISTED = 20  # tables listed in a message
 _SQLITE, _DUCKDB = b"SQLite format 3\0", b"DUCK"  # at byte 0 and at byte 8 of a file
 _LOCKED_DOWN = {
     "enable_external_access": "false",
@@ -91,7 +91,7 @@ def _query(file: File, database: _Database) -> str:
     if options.query is not None:
         return options.query
     names = list(database.tables)
-    listed = ", ".join(shown(name) for name in names[:_MOST_LISTED]) + (", ..." if len(names) > _MOST_LISTED else "")
+    listed = ", ".join(shown(name) for name in names[:_MAX_LISTED]) + (", ..." if len(names) > _MAX_LISTED else "")
     if options.table is not None:
         if options.table not in database.tables:
             raise CorpusError(
@@ -144,16 +144,16 @@ def _text(cell: Any) -> str | None:
         return cell
     if cell is None:
         return ""
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < _MOST_EXACT:
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < _MAX_EXACT:
         return str(int(cell))
     return None if isinstance(cell, _NOT_SCALAR) else str(cell)
 
 
 def _fault(text: str | None, column: str) -> str | None:
-    if text is None or (text.isascii() and len(text) <= MOST_CELL_BYTES):
+    if text is None or (text.isascii() and len(text) <= MAX_CELL_BYTES):
         return None
-    if len(text) > MOST_CELL_BYTES:
-        return f"more than {MOST_CELL_BYTES >> 20} MB in the column {column!r}"
+    if len(text) > MAX_CELL_BYTES:
+        return f"more than {MAX_CELL_BYTES >> 20} MB in the column {column!r}"
     return f"bytes that are not UTF-8 in the column {column!r}" if LONE_SURROGATE.search(text) else None
 
 
@@ -177,7 +177,7 @@ def _sqlite(file: File, path: Path) -> Iterator[_Database]:
     uri = f"file:{quote(str(path.absolute()))}?mode=ro{'&immutable=1' if unchanged else ''}"
     with _sqlite_errors(file, library), closing(library.connect(uri, uri=True, check_same_thread=False)) as connection:
         connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-        connection.setlimit(library.SQLITE_LIMIT_LENGTH, MOST_CELL_BYTES)
+        connection.setlimit(library.SQLITE_LIMIT_LENGTH, MAX_CELL_BYTES)
         connection.execute("pragma trusted_schema = off")
         connection.execute("pragma cell_size_check = on")
         tables, views = _sqlite_tables(library, connection)
@@ -254,7 +254,7 @@ def _sqlite_errors(file: File, library: Any) -> Iterator[None]:
             ) from error
         if "too big" in reason:
             raise CorpusError(
-                f"{file.name} has a cell of more than {MOST_CELL_BYTES >> 20} MB, expected texts. Leave it out with"
+                f"{file.name} has a cell of more than {MAX_CELL_BYTES >> 20} MB, expected texts. Leave it out with"
                 " --query"
             ) from error
         if isinstance(error, library.OperationalError) and file.options.query is not None:
@@ -270,7 +270,7 @@ def _quoted(name: str) -> str:
 
 
 def _fetched(cursor: Any) -> Records:
-    while records := cursor.fetchmany(_MOST_ROWS):
+    while records := cursor.fetchmany(_MAX_ROWS):
         yield from records
 
 

@@ -15,7 +15,7 @@ Value = str | int | float | bool | None
 Row = tuple[str, str, dict[str, Value]]  # id ("" where the source has none), text, metadata
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_MOST_CHARACTERS = 300  # of a column name in a message; survey exports use whole questions as names
+_MAX_CHARACTERS = 300  # of a column name in a message; survey exports use whole questions as names
 _MAX_MARKERS = 3  # missing-value markers shown in the notice that counts them
 MAX_DOCUMENT_SIZE = 256_000_000  # characters
 _MAX_LISTED = 20  # columns, or skipped rows, listed individually
@@ -395,8 +395,8 @@ def _listed(number: int, name: str) -> str:
 
     A very long one is likely a text of a table without a header: it is shortened and its number added.
     """
-    if len(name) > _MOST_CHARACTERS:
-        return f"{shown(name[: _MOST_CHARACTERS - 1])}… (column {number})"
+    if len(name) > _MAX_CHARACTERS:
+        return f"{shown(name[: _MAX_CHARACTERS - 1])}… (column {number})"
     return shown(name) if name == name.strip() and name else repr(name)
 
 

@@ -33,8 +33,8 @@ _SCRIPTS = (  # encoding, script, frequent letters
     ("cp1253", "Greek", "αοιετσνηυρπκμλςά"), ("cp1255", "Hebrew", "יוהלארתבשמנ"),
     ("cp1256", "Arabic", "اليمنرتوبةع"), ("cp874", "Thai", "านรอกเงมยลวดทสต่้ัี"),
 )  # fmt: skip
-_LEAST_SCRIPT, _LEAST_LATIN = 0.45, 0.9
-_FEWEST_LETTERS = 4  # needed to detect a script
+_MIN_SCRIPT, _MIN_LATIN = 0.45, 0.9
+_MIN_LETTERS = 4  # needed to detect a script
 _WESTERN = ("àâçéèêëîïôùûüœæÿ", "äöüß", "áéíóúñü¿¡ºª", "ãáàâçéêíóôõúü", "àèéìòù", "åäöæøé", "áðéíóúýþæö")
 _CENTRAL = ("áčďéěíňóřšťúůýž", "ąćęłńóśźż", "áéíóöőúüű", "čšžćđ", "áäčďéíĺľňóôŕšťúýž", "ăâîșțşţ")
 _LATIN = (  # encoding, region, non-ASCII letters of its languages
@@ -170,7 +170,7 @@ def guess_shifted(sample: bytes) -> Guess | None:
             continue
         non_ascii = [character for character in text if character > "\x7f"]
         frequent = sum(character in _HANS for character in non_ascii)
-        if len(non_ascii) >= _FEWEST_LETTERS and (encoding != "hz" or frequent >= 0.1 * len(non_ascii)):
+        if len(non_ascii) >= _MIN_LETTERS and (encoding != "hz" or frequent >= 0.1 * len(non_ascii)):
             return Guess(encoding, what)
     return None
 
@@ -216,11 +216,11 @@ def _guess_single(sample: bytes) -> Guess | None:
     n_high = sum(byte > 0x7F for word in words for byte in word)
     n_mixed = sum(sum(byte > 0x7F for byte in word) for word in words if any(byte < 0x80 for byte in word))
     if n_mixed < 0.3 * n_high:
-        if n_high < _FEWEST_LETTERS:
+        if n_high < _MIN_LETTERS:
             return None
-        best, least = _best_script(sample), _LEAST_SCRIPT
+        best, least = _best_script(sample), _MIN_SCRIPT
     else:
-        best, least = _best_latin(sample), _LEAST_LATIN
+        best, least = _best_latin(sample), _MIN_LATIN
     return best[1] if best[0] >= least else None
 
 

@@ -18,7 +18,7 @@ from topicnet.text.readers.missing import MissingValues
 
 _Columns = dict[str, list[Any]]
 _TABLES = ("DataFrame", "LazyFrame", "Dataset", "DatasetDict")
-_SAMPLED = 100  # rows of a LazyFrame examined to detect the type of its texts
+_LOOKED_AT = 100  # rows of a LazyFrame examined to detect the type of its texts
 _NO_MARKERS = MissingValues(())
 
 
@@ -193,7 +193,7 @@ def are_word_lists(texts: Any, text_column: str | Sequence[str]) -> bool:
     (True, False)
     """
     if type(texts).__name__ == "LazyFrame":
-        texts = texts.head(_SAMPLED).collect()
+        texts = texts.head(_LOOKED_AT).collect()
     if type(texts).__name__ == "DataFrame":
         column = text_columns(text_column)[0]
         texts = texts[column] if column in texts.columns else ()

@@ -13,7 +13,7 @@ from topicnet.text.readers.folders import Found, split_ending
 
 _KEYS = ("file", "filename", "file_name", "path", "id", "doc_id", "document", "name")
 _STEMS = ("metadata", "meta", "metadaten")
-_LEAST_MATCHED = 0.5  # fraction of rows that must name a file, for a column with another name
+_MIN_MATCHED = 0.5  # fraction of rows that must name a file, for a column with another name
 
 Joined = dict[str, dict[str, str | None]]  # metadata of each file, by relative path
 
@@ -124,5 +124,5 @@ def _key_place(header: list[str], rows: list[list[str]], files: dict[str, str]) 
     called = [place for key in _KEYS for place, name in enumerate(lower) if name == key and matched[place]]
     if called:
         return max(called, key=lambda place: matched[place])
-    other = [place for place, count in enumerate(matched) if rows and count >= _LEAST_MATCHED * len(rows)]
+    other = [place for place, count in enumerate(matched) if rows and count >= _MIN_MATCHED * len(rows)]
     return other[0] if other else None

@@ -26,7 +26,7 @@ _KINDS = {
     bool: "a boolean", type(None): "null",
 }  # fmt: skip
 _BLANKS = " \t\r\n"
-_MOST_CHARACTERS = 1 << 28  # of an object in an array
+_MAX_CHARACTERS = 1 << 28  # of an object in an array
 _NEAR_THE_END = 16  # characters; a JSON error this close to the end may be due to truncation
 _ABSENT = object()
 _TEXT = "a string or a list of words"
@@ -72,7 +72,7 @@ def _are_texts(start: str, columns: Columns) -> bool:
 
 def _is_array(file: File, start: str, read: list[str], chunks: Iterator[str]) -> bool:
     """Return whether texts are in one array, not one per line; chunks read to find out are added to `read`."""
-    while "\n" not in start and len(start) < _MOST_CHARACTERS and (chunk := next(chunks, None)) is not None:
+    while "\n" not in start and len(start) < _MAX_CHARACTERS and (chunk := next(chunks, None)) is not None:
         read.append(chunk)
         start += chunk
     file.decoded_text = chain(read, chunks)  # type: ignore[attr-defined]
@@ -348,8 +348,8 @@ class _Values:
             except json.JSONDecodeError as error:
                 truncated = error.msg.startswith("Unterminated string") or error.pos > len(self.text) - _NEAR_THE_END
                 size = len(self.text) - self.at
-                if size > _MOST_CHARACTERS:
-                    raise self._damage(f"an object of more than {_MOST_CHARACTERS:,} characters") from None
+                if size > _MAX_CHARACTERS:
+                    raise self._damage(f"an object of more than {_MAX_CHARACTERS:,} characters") from None
                 if not truncated or not self._more(size):  # double the text, so that long values need few attempts
                     self._move(min(error.pos, len(self.text)))
                     raise self._damage(error.msg) from None

@@ -11,12 +11,12 @@ from itertools import pairwise
 
 from topicnet.text.readers.documents import text_columns
 
-MOST_LINES, MOST_CHARACTERS = 400, 1 << 16  # examined at the start of a file
+MAX_LINES, MAX_CHARACTERS = 400, 1 << 16  # examined at the start of a file
 _AS_IT_IS = "or give --unit line to read it as it is"
 _NO_LINES = ", not one document per line"
 _WOS_TAGS = frozenset(("AU", "AF", "TI", "SO", "AB", "PY", "UT", "DE", "ID", "DT", "LA", "C1", "CR", "DI", "ER"))
 _WOS = re.compile(r"[A-Z][A-Z0-9](?: |$)")
-_FEWEST_TAGS = 3
+_MIN_TAGS = 3
 _RIS = re.compile(r"[A-Z][A-Z0-9]  - ?")
 _MEDLINE = re.compile(r"[A-Z]{2,4} *- ")
 _ENDNOTE = re.compile(r"%[0-9A-Z~@!^] ")
@@ -34,13 +34,13 @@ _NAMES = frozenset(  # column names that show a line with commas to be a header 
 )  # fmt: skip
 TAB = "\t"
 _DELIMITERS = {TAB: "tabs", ",": "commas", ";": "semicolons", "|": "vertical bars"}
-_FEWEST_ROWS = 3
-_LONGEST_NAME = 40
-_NARROWEST, _WIDEST = 30, 130  # line width of wrapped prose, in characters
-_FEWEST_WRAPPED = 8
+_MIN_ROWS = 3
+_MAX_NAME = 40
+_MIN_WIDTH, _MAX_WIDTH = 30, 130  # line width of wrapped prose, in characters
+_MIN_WRAPPED = 8
 _INDENT = re.compile(r"(?: {2,8}|\t)\S")
 _SENTENCE_ENDS = ".!?:;\"'”’»)"
-_FEWEST_OF_ONE = 20  # minimum lines if the whole file is one paragraph
+_MIN_SINGLE_PARAGRAPH = 20  # minimum lines if the whole file is one paragraph
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def layout_of(lines: Sequence[str], text_column: str | Sequence[str] = "text") -
     filled = [line for line in lines if line.strip()]
     if filled and (layout := _marked_up(filled)) is not None:
         return layout
-    if len(filled) < _FEWEST_ROWS:
+    if len(filled) < _MIN_ROWS:
         return None
     return (
         _tagged(filled)
@@ -105,11 +105,11 @@ def records_of(text: str) -> Layout | None:
     >>> records_of("TY  - JOUR\\nAU  - Smith, J\\nTI  - A title\\nER  - \\n").description
     'tagged records of RIS (TY, AU, TI, AB, ER), not one document'
     """
-    head = text[:MOST_CHARACTERS].removeprefix("\ufeff")
+    head = text[:MAX_CHARACTERS].removeprefix("\ufeff")
     if _RECORDS_BEGIN.match(head) is None:
         return None
-    filled = [line for line in head.splitlines()[:MOST_LINES] if line.strip()]
-    layout = _tagged(filled) if len(filled) >= _FEWEST_ROWS else None
+    filled = [line for line in head.splitlines()[:MAX_LINES] if line.strip()]
+    layout = _tagged(filled) if len(filled) >= _MIN_ROWS else None
     if layout is None:
         return None
     remedy = layout.remedy.removesuffix(_AS_IT_IS) + "or give --unit file to read each file as one document"
@@ -144,7 +144,7 @@ def _table_of_r(filled: list[str]) -> Layout | None:
         rows = list(csv.reader(filled, delimiter=" ", strict=True))
     except csv.Error:
         return None
-    names, widths = rows[0], {len(row) for row in rows[1 : max(_FEWEST_ROWS, len(rows) - 1)]}  # the last may be cut off
+    names, widths = rows[0], {len(row) for row in rows[1 : max(_MIN_ROWS, len(rows) - 1)]}  # the last may be cut off
     if not (widths == {len(names) + 1} or (len(names) > 1 and widths == {len(names)})) or len(set(names)) < len(names):
         return None
     return Layout(
@@ -157,7 +157,7 @@ def _tagged(filled: list[str]) -> Layout | None:
     """Recognise records of bibliographic databases, with one field per line."""
     continued = [line for line in filled if not line.startswith("  ")]
     tags = [line[:2] for line in continued if _WOS.match(line)]
-    if len(tags) >= 0.9 * len(continued) and "PT" in tags and len(_WOS_TAGS & set(tags)) >= _FEWEST_TAGS:
+    if len(tags) >= 0.9 * len(continued) and "PT" in tags and len(_WOS_TAGS & set(tags)) >= _MIN_TAGS:
         return _records("Web of Science (PT, AU, TI, AB, ER)", "read it with --format wos")
     if any(line.startswith("TY  - ") for line in filled) and _fraction(_RIS, filled) >= _MOSTLY:
         return _records("RIS (TY, AU, TI, AB, ER)", "read it with --format ris")
@@ -165,7 +165,7 @@ def _tagged(filled: list[str]) -> Layout | None:
         return _records("PubMed (PMID, TI, AB, AU)", "read it with --format pubmed")
     if any(line.startswith("%0 ") for line in filled) and _fraction(_ENDNOTE, filled) >= _MOSTLY:
         return _records("EndNote (%0, %A, %T, %X)", "export it as RIS or CSV")
-    if filled[0].strip() == "<1>" and len(_OVID_FIELDS & {line.strip() for line in filled}) >= _FEWEST_TAGS - 1:
+    if filled[0].strip() == "<1>" and len(_OVID_FIELDS & {line.strip() for line in filled}) >= _MIN_TAGS - 1:
         return _records("Ovid (<1>, Unique Identifier, Title, Abstract)", "export it as RIS or CSV")
     if _BIBTEX.match(filled[0]):
         return _records("BibTeX (@article{...})", "export it as RIS or CSV")
@@ -182,10 +182,10 @@ def _fraction(pattern: re.Pattern[str], lines: list[str]) -> float:
 
 def _json(filled: list[str]) -> Layout | None:
     """Recognise JSON objects, one per line."""
-    if not all(line.startswith("{") for line in filled[:_FEWEST_ROWS]):
+    if not all(line.startswith("{") for line in filled[:_MIN_ROWS]):
         return None
     try:
-        records = [json.loads(line) for line in filled[:_FEWEST_ROWS]]
+        records = [json.loads(line) for line in filled[:_MIN_ROWS]]
     except (ValueError, RecursionError):
         return None
     if not all(isinstance(record, dict) and record for record in records):
@@ -205,7 +205,7 @@ def _table(filled: list[str], named: tuple[str, ...]) -> Layout | None:
         header = [cell.strip() for cell in rows[0]]
         n_known = sum(cell.lower() in _NAMES or cell in named for cell in header)
         n_known -= delimiter != TAB and any(cell.startswith(" ") for cell in rows[0])  # as in a sentence
-        is_header = all(0 < len(cell) <= _LONGEST_NAME for cell in header) and len(set(header)) == len(header)
+        is_header = all(0 < len(cell) <= _MAX_NAME for cell in header) and len(set(header)) == len(header)
         if is_header and n_known > 0:
             columns = ", ".join(header[:6]) + (", ..." if len(header) > 6 else "")
             return Layout(
@@ -227,9 +227,9 @@ def _rows(filled: list[str], delimiter: str) -> list[list[str]] | None:
         rows = list(csv.reader(filled, delimiter=delimiter, strict=True))
     except csv.Error:  # a quote within a text, or a truncated last record
         rows = [line.split(delimiter) for line in filled]
-    rows = rows[:-1] if len(rows) > _FEWEST_ROWS else rows  # the last may be truncated
+    rows = rows[:-1] if len(rows) > _MIN_ROWS else rows  # the last may be truncated
     width = len(rows[0])
-    return rows if width > 1 and len(rows) >= _FEWEST_ROWS and all(len(row) == width for row in rows) else None
+    return rows if width > 1 and len(rows) >= _MIN_ROWS and all(len(row) == width for row in rows) else None
 
 
 def _wrapped(lines: list[str]) -> Layout | None:
@@ -242,15 +242,15 @@ def _wrapped(lines: list[str]) -> Layout | None:
     has_sentences = any(". " in line for line, _ in followed)
     if ends:
         has_sentences = 2 * sum(line[-1] in _SENTENCE_ENDS for line in ends) >= blocks
-    if not has_sentences or len(followed) < max(_FEWEST_WRAPPED, 1.5 * blocks):
+    if not has_sentences or len(followed) < max(_MIN_WRAPPED, 1.5 * blocks):
         return None
     lengths = sorted(len(line) for line, _ in followed)
     width = lengths[int(0.95 * (len(lengths) - 1))]
     full = sum(len(line) + 1 + len(after.split(" ", 1)[0]) > width for line, after in followed) / len(followed)
     like = sum(length >= 0.75 * width for length in lengths) / len(lengths)
     within = sum(after[:1].islower() and line[-1:] not in ".!?" for line, after in followed) / len(followed)
-    is_unclear = blocks < 2 and (len(followed) < _FEWEST_OF_ONE or full < 0.9 or within < 0.4)
-    if not _NARROWEST <= width <= _WIDEST or lengths[-1] > 2 * _WIDEST or like < 0.8 or full < 0.75 or is_unclear:
+    is_unclear = blocks < 2 and (len(followed) < _MIN_SINGLE_PARAGRAPH or full < 0.9 or within < 0.4)
+    if not _MIN_WIDTH <= width <= _MAX_WIDTH or lengths[-1] > 2 * _MAX_WIDTH or like < 0.8 or full < 0.75 or is_unclear:
         return None
     return Layout(
         "running text, wrapped at the ends of lines",
@@ -274,6 +274,6 @@ def _without_headings(lines: list[str]) -> list[str]:
         for place, line in enumerate(lines, 1)
         if blank[place]
         or not (blank[place - 1] and blank[place + 1])
-        or len(line) > _LONGEST_NAME
+        or len(line) > _MAX_NAME
         or line.rstrip()[-1] in _SENTENCE_ENDS
     ]

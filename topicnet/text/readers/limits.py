@@ -11,11 +11,11 @@ from topicnet.errors import CorpusError
 from topicnet.text.readers.documents import shown
 from topicnet.text.readers.open_text import File, reading
 
-MOST_CELL_BYTES = 1 << 28  # of a cell, and of a page
-MOST_PART_BYTES = 1 << 31  # of a part of a workbook or Word file, such as a sheet
-MOST_CELLS = 1 << 26  # rows times columns of a sheet
-MOST_GROUP_BYTES = 1 << 33  # of a row group of a Parquet file
-_MOST_PARTS = 50_000  # of an archive
+MAX_CELL_BYTES = 1 << 28  # of a cell, and of a page
+MAX_PART_BYTES = 1 << 31  # of a part of a workbook or Word file, such as a sheet
+MAX_CELLS = 1 << 26  # rows times columns of a sheet
+MAX_GROUP_BYTES = 1 << 33  # of a row group of a Parquet file
+_MAX_PARTS = 50_000  # of an archive
 
 
 def regular_file(file: File) -> Path:
@@ -36,7 +36,7 @@ def regular_file(file: File) -> Path:
 
 
 def check_archive(
-    file: File, path: Path, kind: str, most_bytes: int = MOST_PART_BYTES, remedy: str = "Save it as CSV"
+    file: File, path: Path, kind: str, max_bytes: int = MAX_PART_BYTES, remedy: str = "Save it as CSV"
 ) -> None:
     """Raise CorpusError unless a file is a zip archive whose directory states sizes within the limits.
 
@@ -48,7 +48,7 @@ def check_archive(
     path : Path
     kind : str
         Kind of file, for messages.
-    most_bytes : int
+    max_bytes : int
         Maximum size of a part, decompressed.
     remedy : str
         Last sentence of a message about sizes.
@@ -62,16 +62,16 @@ def check_archive(
             " --format"
         ) from error
     largest = max(parts, key=lambda part: part.file_size, default=None)
-    if largest is not None and largest.file_size > most_bytes:
+    if largest is not None and largest.file_size > max_bytes:
         raise CorpusError(
             f"{file.name} would decompress to {largest.file_size / 1e9:,.1f} GB ({shown(largest.filename)}), expected"
-            f" at most {most_bytes / 1e9:,.1f} GB. {remedy}"
+            f" at most {max_bytes / 1e9:,.1f} GB. {remedy}"
         )
     total = sum(part.file_size for part in parts)
-    if total > 2 * MOST_PART_BYTES:
+    if total > 2 * MAX_PART_BYTES:
         raise CorpusError(
-            f"{file.name} would decompress to {total / 1e9:,.1f} GB, expected at most {2 * MOST_PART_BYTES / 1e9:,.1f}"
+            f"{file.name} would decompress to {total / 1e9:,.1f} GB, expected at most {2 * MAX_PART_BYTES / 1e9:,.1f}"
             f" GB. {remedy}"
         )
-    if len(parts) > _MOST_PARTS:
-        raise CorpusError(f"{file.name} has {len(parts):,} parts, expected at most {_MOST_PARTS:,}. {remedy}")
+    if len(parts) > _MAX_PARTS:
+        raise CorpusError(f"{file.name} has {len(parts):,} parts, expected at most {_MAX_PARTS:,}. {remedy}")

@@ -10,15 +10,15 @@ from typing import Any
 
 from topicnet.errors import CorpusError
 from topicnet.text.readers.documents import LONE_SURROGATE, ReadingLog, shown
-from topicnet.text.readers.limits import MOST_CELL_BYTES, check_archive, regular_file
+from topicnet.text.readers.limits import MAX_CELL_BYTES, check_archive, regular_file
 from topicnet.text.readers.open_text import File, installed, reading
 
 OFFICE = ("pdf", "docx")
 _EXTRA = "'topicnet[documents]'"
-_MOST_PAGES = 100_000
-_MOST_CONTENT = 1 << 24  # bytes of drawing instructions on a page
-_MOST_PART = 1 << 27  # bytes of a part of a Word file
-_MOST_LISTED = 5
+_MAX_PAGES = 100_000
+_MAX_CONTENT = 1 << 24  # bytes of drawing instructions on a page
+_MAX_PART = 1 << 27  # bytes of a part of a Word file
+_MAX_LISTED = 5
 _HYPHEN = re.compile(r"(?<=[^\W\d_])-\n(?=[^\W\d_])")  # a word hyphenated at the end of a line
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"  # second copy of a text box
@@ -37,7 +37,7 @@ class Scans:
         if n_blank:
             self._n_files += 1
             pages = f"all {n_pages} pages" if n_blank == n_pages else f"{n_blank} of {n_pages} pages"
-            if self._n_files <= _MOST_LISTED:
+            if self._n_files <= _MAX_LISTED:
                 self._files.append(f"{name} ({pages})" if n_pages > 1 else f"{name} (its only page)")
 
     def note_text(self, text: str) -> None:
@@ -54,7 +54,7 @@ class Scans:
         """
         if not self._n_files:
             return
-        more = f" and {self._n_files - _MOST_LISTED:,} more" if self._n_files > _MOST_LISTED else ""
+        more = f" and {self._n_files - _MAX_LISTED:,} more" if self._n_files > _MAX_LISTED else ""
         pages = f"pages without text, probably scans: {', '.join(self._files)}{more}"
         if not self._n_texts:
             raise CorpusError(f"{pages}; expected text. Run OCR on them first")
@@ -78,9 +78,9 @@ def office_text(file: File, kind: str, scans: Scans) -> str:
     """
     path = regular_file(file)
     text = _pdf_text(file, path, scans) if kind == "pdf" else _docx_text(file, path)
-    if len(text) > MOST_CELL_BYTES:
+    if len(text) > MAX_CELL_BYTES:
         raise CorpusError(
-            f"{file.name} holds {len(text) / 1e6:,.0f} MB of text, expected at most {MOST_CELL_BYTES / 1e6:,.0f} MB."
+            f"{file.name} holds {len(text) / 1e6:,.0f} MB of text, expected at most {MAX_CELL_BYTES / 1e6:,.0f} MB."
             " Split it"
         )
     return LONE_SURROGATE.sub("\ufffd", text).replace("\0", " ")
@@ -119,8 +119,8 @@ def _open_pdf(file: File, library: Any, data: Any) -> Any:
             f"{file.name} is encrypted by AES, which needs cryptography: install cryptography, or save it without a"
             " password"
         ) from error
-    if len(reader.pages) > _MOST_PAGES:
-        raise CorpusError(f"{file.name} has {len(reader.pages):,} pages, expected at most {_MOST_PAGES:,}. Split it")
+    if len(reader.pages) > _MAX_PAGES:
+        raise CorpusError(f"{file.name} has {len(reader.pages):,} pages, expected at most {_MAX_PAGES:,}. Split it")
     return reader
 
 
@@ -129,8 +129,8 @@ def _pages(file: File, reader: Any) -> Iterator[str]:
     for number, page in enumerate(reader.pages, 1):
         contents = page.get_contents()
         size = 0 if contents is None else len(contents.get_data())
-        if size > _MOST_CONTENT or n_characters > MOST_CELL_BYTES:
-            what, most = (size, _MOST_CONTENT) if size > _MOST_CONTENT else (n_characters, MOST_CELL_BYTES)
+        if size > _MAX_CONTENT or n_characters > MAX_CELL_BYTES:
+            what, most = (size, _MAX_CONTENT) if size > _MAX_CONTENT else (n_characters, MAX_CELL_BYTES)
             raise CorpusError(
                 f"page {number} of {file.name} decompresses to {what / 1e6:,.0f} MB, expected at most {most / 1e6:,.0f}"
                 " MB. Split it, or leave it out"
@@ -158,7 +158,7 @@ def _docx_text(file: File, path: Path) -> str:
         raise CorpusError(
             f"{file.name} is an old or encrypted Word file, expected .docx without a password. Save it as .docx again"
         )
-    check_archive(file, path, "Word", _MOST_PART, "Split it, or leave it out")
+    check_archive(file, path, "Word", _MAX_PART, "Split it, or leave it out")
     try:
         with reading(file.name):
             document = library.Document(str(path))

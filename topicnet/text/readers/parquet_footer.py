@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MAGIC = b"PAR1"
-_MOST_FOOTER_BYTES = 1 << 21  # larger ones belong to files with many columns and take long to parse here
-_MOST_DEPTH = 32
+_MAX_FOOTER_BYTES = 1 << 21  # larger ones belong to files with many columns and take long to parse here
+_MAX_DEPTH = 32
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
 _N_ROWS, _GROUPS, _GROUP_BYTES = 3, 4, 2  # field numbers
 
@@ -50,7 +50,7 @@ def read_footer(path: Path) -> Footer | None:
             raise ValueError("it does not begin and end as a Parquet file")
         if not 0 < length <= size - 12:
             raise ValueError("its footer is longer than the file")
-        if length > _MOST_FOOTER_BYTES:
+        if length > _MAX_FOOTER_BYTES:
             return None
         file.seek(size - 8 - length)
         data = file.read(length)
@@ -116,7 +116,7 @@ class _Parser:
 
     def _skip(self, kind: int, depth: int = 0) -> int:
         """Skip a value; return 0."""
-        if depth > _MOST_DEPTH:
+        if depth > _MAX_DEPTH:
             raise ValueError("its footer is nested too deeply")
         if kind == _BYTE:
             self._move(1)

@@ -12,7 +12,7 @@ from topicnet.text.readers.open_text import File
 
 _LIST_TAGS = frozenset({"AU", "A1", "AF", "FAU", "KW", "MH", "OT", "AID", "LID"})  # one item per line or tag
 _BULKY = frozenset({"AD", "AUID", "C1", "CR", "EM", "OI", "RI", "RP"})  # addresses, references: not metadata
-_MOST_CHARACTERS = 1 << 24  # of a record
+_MAX_CHARACTERS = 1 << 24  # of a record
 _YEAR = re.compile(r"\b(1[5-9]|20|21)\d\d\b")
 _DOI = re.compile(r"\s*\[doi\]$", re.IGNORECASE)
 _KEYWORDS = re.compile(r"\s*;\s*")
@@ -247,8 +247,8 @@ def _take(record: _Record, number: int, line: str, tag: str, value: str, layout:
         record.fault = f"line {number} is neither a tag nor indented"
     elif record.last:
         record.extend(value)
-    if record.n_characters > _MOST_CHARACTERS:
-        record.fault = f"more than {_MOST_CHARACTERS >> 20} million characters by line {number}"
+    if record.n_characters > _MAX_CHARACTERS:
+        record.fault = f"more than {_MAX_CHARACTERS >> 20} million characters by line {number}"
         record.fields.clear()
 
 

@@ -7,7 +7,7 @@ from itertools import chain
 
 from topicnet.errors import CorpusError
 from topicnet.text.readers.documents import Row, Value
-from topicnet.text.readers.layouts import MOST_CHARACTERS, MOST_LINES, Layout, layout_of, records_of
+from topicnet.text.readers.layouts import MAX_CHARACTERS, MAX_LINES, Layout, layout_of, records_of
 from topicnet.text.readers.open_text import File
 
 UNITS = ("line", "paragraph", "file")
@@ -68,7 +68,7 @@ def _default_line_rows(file: File) -> Iterator[Row]:
     for line in lines:
         first.append(line)
         n_characters += len(line)
-        if len(first) >= MOST_LINES or n_characters >= MOST_CHARACTERS:
+        if len(first) >= MAX_LINES or n_characters >= MAX_CHARACTERS:
             break
     layout = layout_of(first, file.options.text_column)
     if layout is not None and layout.is_refused:

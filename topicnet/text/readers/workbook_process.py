@@ -19,11 +19,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 from topicnet.text.readers.documents import Columns
-from topicnet.text.readers.limits import MOST_CELL_BYTES, MOST_CELLS
+from topicnet.text.readers.limits import MAX_CELL_BYTES, MAX_CELLS
 
 _CHUNK_BYTES = 1 << 20
-_MOST_ROWS = 50  # rows below the header that are searched for the columns
-_MOST_HEADER_BYTES = 1 << 24  # of the archive parts that list the sheets
+_MAX_ROWS = 50  # rows below the header that are searched for the columns
+_MAX_HEADER_BYTES = 1 << 24  # of the archive parts that list the sheets
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _ERROR = re.compile(rb"""<(?:\w+:)?c\s[^<>]*?\bt=["']e["']""")
 _REFERENCE = re.compile(rb"""\br=["']([A-Z]{1,7})(\d{1,10})["']""")
@@ -88,7 +88,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 
     parts = _sheet_parts(request["path"]) if request["is_zip"] else {}
     scans = {name: _scan(request["path"], part) for name, part in parts.items()}  # before the library opens the file
-    _limit_memory(request["most_bytes"])
+    _limit_memory(request["max_bytes"])
     book = fastexcel.read_excel(request["path"])
     names = list(book.sheet_names)
     sheet = _chosen(book, names, request)
@@ -148,7 +148,7 @@ def _load(book: Any, name: str, request: dict[str, Any]) -> tuple[_Sheet, bool]:
     row = next((i for i in range(skip_rows, table.height) if not _is_blank(table, i)), table.height)
     row = row if header_row is None else header_row - 1
     header = _names(table, row, columns) if row < table.height else []
-    looked_at = range(row + 1, min(row + 1 + _MOST_ROWS, table.height)) if not columns.are_in(header) else ()
+    looked_at = range(row + 1, min(row + 1 + _MAX_ROWS, table.height)) if not columns.are_in(header) else ()
     other = next((i + 1 for i in looked_at if columns.are_in(_names(table, i, columns))), None)
     return _Sheet(name, header, row + 1, table, other), loaded.visible == "visible"
 
@@ -184,9 +184,9 @@ def _sheet_parts(path: str) -> dict[str, str]:
 
 def _tree(archive: zipfile.ZipFile, name: str) -> ElementTree.Element:
     try:
-        if archive.getinfo(name).file_size > _MOST_HEADER_BYTES:
+        if archive.getinfo(name).file_size > _MAX_HEADER_BYTES:
             raise _RefusedError(
-                f"{name} has more than {_MOST_HEADER_BYTES >> 20} MB, expected less. Save the sheet as CSV"
+                f"{name} has more than {_MAX_HEADER_BYTES >> 20} MB, expected less. Save the sheet as CSV"
             )
         return ElementTree.fromstring(archive.read(name))
     except (KeyError, ElementTree.ParseError):
@@ -213,9 +213,9 @@ def _scan(path: str, part: str) -> _Scan:
             n_rows = max(n_rows, max(int(row) for _, row in references))
             columns.update(column for column, _ in references)
     n_columns = max((_number(column) for column in columns), default=0)
-    if n_rows * n_columns > MOST_CELLS:
+    if n_rows * n_columns > MAX_CELLS:
         raise _RefusedError(
-            f"{part} spans {n_rows:,} rows and {n_columns:,} columns, expected at most {MOST_CELLS:,}"
+            f"{part} spans {n_rows:,} rows and {n_columns:,} columns, expected at most {MAX_CELLS:,}"
             " cells. Save the sheet as CSV"
         )
     return found
@@ -231,9 +231,9 @@ def _pieces(path: str, part: str) -> Iterator[bytes]:
             if end < 0:
                 left.append(chunk)
                 n_left += len(chunk)
-                if n_left > MOST_CELL_BYTES:
+                if n_left > MAX_CELL_BYTES:
                     raise _RefusedError(
-                        f"{part} has a cell of more than {MOST_CELL_BYTES / 1e6:,.0f} MB, expected less. Shorten it"
+                        f"{part} has a cell of more than {MAX_CELL_BYTES / 1e6:,.0f} MB, expected less. Shorten it"
                     )
                 continue
             yield b"".join((*left, chunk[:end]))
@@ -248,13 +248,13 @@ def _number(column: bytes) -> int:
     return number
 
 
-def _limit_memory(most_bytes: int) -> None:
-    """Limit further memory use of this process to `most_bytes`, where the system supports it."""
+def _limit_memory(max_bytes: int) -> None:
+    """Limit further memory use of this process to `max_bytes`, where the system supports it."""
     try:
         import resource
 
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (taken + most_bytes, taken + most_bytes))
+        resource.setrlimit(resource.RLIMIT_AS, (taken + max_bytes, taken + max_bytes))
     except (ImportError, OSError, ValueError):
         return
 

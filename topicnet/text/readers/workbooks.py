@@ -24,10 +24,10 @@ from topicnet.text.readers.open_text import File, installed
 
 WORKBOOKS = ("xlsx", "xls", "xlsb", "ods")
 _ZIPPED, _OLD = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # the containers of new and old workbooks
-_MOST_ROWS = 20_000  # converted at a time
-_LEAST_MEMORY, _MOST_MEMORY = 1 << 30, 1 << 33  # memory limit of the process, in bytes
+_MAX_ROWS = 20_000  # converted at a time
+_MIN_MEMORY, _MAX_MEMORY = 1 << 30, 1 << 33  # memory limit of the process, in bytes
 _SECONDS = 600.0  # time limit of the process
-_MOST_LISTED = 20  # sheets listed in a message
+_MAX_LISTED = 20  # sheets listed in a message
 _NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$"
 _DAY, _MOMENT = r"^\d{4}-\d\d-\d\d 00:00:00$", r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"
 
@@ -51,7 +51,7 @@ def _rows(file: File, columns: Columns, table: pl.DataFrame, names: list[str]) -
     if table.width > 1:
         table = table.filter(~pl.all_horizontal(pl.all().is_null()))
     table = table.with_columns(_typed(table[name]) for name in names if name not in (columns.text, columns.key))
-    for part in table.iter_slices(_MOST_ROWS):
+    for part in table.iter_slices(_MAX_ROWS):
         yield from table_rows(file, part, columns)
 
 
@@ -74,13 +74,13 @@ def _read(file: File, path: Path, columns: Columns, out: Path) -> dict[str, Any]
             f"{file.name} is not a readable Excel file ({reason}). Save it as .xlsx, or name its format with --format"
         )
     options = file.options
-    most_bytes = min(max(_LEAST_MEMORY, (available_memory() or _MOST_MEMORY) * 4 // 5), _MOST_MEMORY)
+    max_bytes = min(max(_MIN_MEMORY, (available_memory() or _MAX_MEMORY) * 4 // 5), _MAX_MEMORY)
     request = {
         "path": str(path.absolute()), "out": str(out), "is_zip": is_zip, "columns": asdict(columns),
         "sheet": options.sheet, "skip_rows": options.skip_rows or 0, "header_row": options.header_row,
-        "most_bytes": most_bytes,
+        "max_bytes": max_bytes,
     }  # fmt: skip
-    answer = _ask(file, request, most_bytes)
+    answer = _ask(file, request, max_bytes)
     if damage := answer.get("damaged"):
         raise CorpusError(
             f"{file.name} is not a readable Excel file ({shown(damage)}). Write it again, or name its format with"
@@ -95,7 +95,7 @@ def _read(file: File, path: Path, columns: Columns, out: Path) -> dict[str, Any]
     return answer if answer.get("header") else None
 
 
-def _ask(file: File, request: dict[str, Any], most_bytes: int) -> dict[str, Any]:
+def _ask(file: File, request: dict[str, Any], max_bytes: int) -> dict[str, Any]:
     """Run the process and return its answer.
 
     Raises
@@ -123,7 +123,7 @@ def _ask(file: File, request: dict[str, Any], most_bytes: int) -> dict[str, Any]
         raise KeyboardInterrupt
     reason = ended.stderr.decode("utf-8", "replace").strip().split("\n")[-1]
     raise CorpusError(
-        f"{file.name} is not a readable Excel file, or needs more than {most_bytes / 1e9:.1f} GB of memory"
+        f"{file.name} is not a readable Excel file, or needs more than {max_bytes / 1e9:.1f} GB of memory"
         f" ({shown(reason) or f'its process ended with status {ended.returncode}'}). Save the sheet as CSV"
     )
 
@@ -167,8 +167,8 @@ def _names(file: File, answer: dict[str, Any], columns: Columns) -> list[str]:
 
 
 def _listed(sheets: list[str]) -> str:
-    more = ", ..." if len(sheets) > _MOST_LISTED else ""
-    return (", ".join(shown(name) for name in sheets[:_MOST_LISTED]) or "none") + more
+    more = ", ..." if len(sheets) > _MAX_LISTED else ""
+    return (", ".join(shown(name) for name in sheets[:_MAX_LISTED]) or "none") + more
 
 
 def _typed(cells: pl.Series) -> pl.Series:
