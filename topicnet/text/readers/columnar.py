@@ -30,13 +30,13 @@ _TEXT_KINDS = (pl.String, pl.Categorical, pl.Enum, pl.Null, pl.Binary)
 def parquet_rows(file: File, columns: Columns) -> Iterator[Row]:
     """Yield the rows of a Parquet file, reading slice by slice; nested and binary columns are dropped."""
     path = regular_file(file)
-    with _damage(file, "Parquet", ValueError):
+    with _library_errors(file, "Parquet", ValueError):
         size = _check_footer(file, path)
-    with _damage(file, "Parquet"):
+    with _library_errors(file, "Parquet"):
         table = pl.scan_parquet(path, glob=False, hive_partitioning=False)
         schema = dict(table.collect_schema())
-        table, schema = _renamed(table, schema, columns)
-        table = _chosen(file, table, schema, columns)
+        table, schema = _rename_columns(table, schema, columns)
+        table = _select_columns(file, table, schema, columns)
         start, n_rows, n_bytes = 0, _FIRST_ROWS, 0
         while (part := table.slice(start, n_rows).collect()).height:
             n_bytes += int(part[columns.text].str.len_bytes().sum())
@@ -80,10 +80,10 @@ def _check_footer(file: File, path: Path) -> int:
 
 def table_rows(file: File, table: pl.DataFrame, columns: Columns) -> Iterator[Row]:
     """Yield the rows of a table in memory, converted like those of a Parquet file."""
-    yield from _rows(_chosen(file, table.lazy(), dict(table.schema), columns).collect(), columns)
+    yield from _rows(_select_columns(file, table.lazy(), dict(table.schema), columns).collect(), columns)
 
 
-def _renamed(
+def _rename_columns(
     table: pl.LazyFrame, schema: dict[str, pl.DataType], columns: Columns
 ) -> tuple[pl.LazyFrame, dict[str, pl.DataType]]:
     """Rename columns to the requested names that they match apart from white space and Unicode normalisation."""
@@ -93,7 +93,7 @@ def _renamed(
     return table.rename(names), {names.get(name, name): kind for name, kind in schema.items()}
 
 
-def _chosen(file: File, table: pl.LazyFrame, schema: dict[str, pl.DataType], columns: Columns) -> pl.LazyFrame:
+def _select_columns(file: File, table: pl.LazyFrame, schema: dict[str, pl.DataType], columns: Columns) -> pl.LazyFrame:
     """Select the text, the id and all scalar columns, with texts as strings.
 
     Raises
@@ -150,7 +150,7 @@ def _cells(column: pl.Series) -> list[Any]:
 
 
 @contextmanager
-def _damage(file: File, kind: str, *errors: type[Exception]) -> Iterator[None]:
+def _library_errors(file: File, kind: str, *errors: type[Exception]) -> Iterator[None]:
     """Raise errors of the libraries about a file as CorpusError."""
     damaged: tuple[type[BaseException], ...] = (pl.exceptions.PolarsError, pl.exceptions.PanicException, *errors)
     try:

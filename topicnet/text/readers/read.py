@@ -294,7 +294,7 @@ class _Opener:
                 return self._folder_rows(path, name)
         if is_archive(path) and self.options.file_format is None:
             return self._contents_rows(contents_of(archive_members(path), name, None, self.log), name)
-        file_format = self.options.file_format or split_ending(path.name)[1] or self._sniffed(path, name)
+        file_format = self.options.file_format or split_ending(path.name)[1] or self._detect_format(path, name)
         if file_format in DOCUMENTS and (self.texts is not None or self.options.unit is not None):
             return self._text_rows(path, file_format)
         return self._file_rows(path, file_format)
@@ -318,7 +318,7 @@ class _Opener:
             files = "1 .txt file of a pattern" if n_files == 1 else f"{n_files:,} .txt files"
             self.log.notice(f"{files}, one document per file; for one per line give --unit line")
 
-    def _sniffed(self, path: Path, name: str) -> str:
+    def _detect_format(self, path: Path, name: str) -> str:
         """Detect the format of a file without a known extension from its first bytes."""
         remedy = "Convert or rename it, or name its format with --format"
         kind = database_kind(path)

@@ -91,7 +91,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     _limit_memory(request["max_bytes"])
     book = fastexcel.read_excel(request["path"])
     names = list(book.sheet_names)
-    sheet = _chosen(book, names, request)
+    sheet = _select_sheet(book, names, request)
     if sheet is None:
         return {"sheets": names}
     if not sheet.header and sheet.table.height:
@@ -107,14 +107,14 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _chosen(book: Any, names: list[str], request: dict[str, Any]) -> _Sheet | None:
+def _select_sheet(book: Any, names: list[str], request: dict[str, Any]) -> _Sheet | None:
     """Select the requested sheet, or the first visible one that has the columns.
 
     If none has them, prefer a sheet with the columns in another row, then one that is not empty, then the first.
     """
     columns, asked = Columns(**request["columns"]), request["sheet"]
     if asked is not None:
-        found = _named(names, asked)
+        found = _find_sheet(names, asked)
         return None if found is None else _load(book, found, request)[0]
     other: _Sheet | None = None
     for name in names:
@@ -126,7 +126,7 @@ def _chosen(book: Any, names: list[str], request: dict[str, Any]) -> _Sheet | No
     return _load(book, names[0], request)[0] if other is None and names else other
 
 
-def _named(names: list[str], asked: str | int) -> str | None:
+def _find_sheet(names: list[str], asked: str | int) -> str | None:
     """Find a sheet by name, or by number from 1."""
     if str(asked) in names:
         return str(asked)
