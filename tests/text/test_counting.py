@@ -26,7 +26,7 @@ from topicnet.storage.mapped import is_mapped
 from topicnet.text import counting as counting_module
 from topicnet.text.corpus import Corpus
 from topicnet.text.counting import Counting
-from topicnet.text.growing_arrays import Checksum, Store, Words
+from topicnet.text.growing_arrays import Checksum, GrowingArray, WordNumbers
 from topicnet.text.readers.documents import Documents
 from topicnet.text.tokens import tokenize as cutting_module
 from topicnet.text.tokens.options import TextOptions
@@ -159,9 +159,9 @@ def test_excerpts_are_kept_of_all_documents_or_none(monkeypatch: pytest.MonkeyPa
 
 
 def test_more_counts_than_fit_are_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(counting_module, "MOST_NONZEROS", 3)
+    monkeypatch.setattr(counting_module, "MAX_NONZEROS", 3)
     batches = in_batches(["aa bb", "cc dd"], [1])
-    with pytest.raises(CorpusError, match="more than 3 counts") as caught:
+    with pytest.raises(CorpusError, match="more than 3 nonzero counts") as caught:
         Corpus.from_documents(batches, options=options_for(""), folder=tmp_path)
     assert str(caught.value).isprintable()
 
@@ -321,7 +321,7 @@ def test_counts_without_a_word_a_column_or_an_id_a_row_are_refused(n_words: int,
 
 @given(st.lists(st.lists(st.text(max_size=3), max_size=6), max_size=5), st.lists(st.text(max_size=2), unique=True))
 def test_words_have_one_number_each_and_those_given_come_first(batches: list[list[str]], first: list[str]) -> None:
-    numbers = Words(first)
+    numbers = WordNumbers(first)
     coded = [numbers.encode(pl.Series(batch, dtype=pl.String)) for batch in batches]
     listed = numbers.listed().to_list()
     assert listed[: len(first)] == first
@@ -348,14 +348,14 @@ def test_a_checksum_depends_on_the_documents_alone(pairs: list[tuple[str, str]],
 @pytest.mark.parametrize("on_disk", [False, True])
 def test_a_store_gives_back_what_was_put_in(on_disk: bool, tmp_path: Path) -> None:
     path = tmp_path / "a.npy" if on_disk else None
-    store = Store(path)
+    array = GrowingArray(path)
     for part in ([1, 2], [], [3]):
-        store.append(np.array(part, dtype=np.int32))
-    whole = store.whole()
+        array.append(np.array(part, dtype=np.int32))
+    whole = array.whole()
     assert whole.tolist() == [1, 2, 3]
     assert is_mapped(whole) == on_disk
     del whole
-    store.discard()
+    array.discard()
     assert list(tmp_path.iterdir()) == []
 
 

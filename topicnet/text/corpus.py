@@ -25,7 +25,7 @@ from topicnet.text.readers.in_memory import are_word_lists, documents_of_frame, 
 from topicnet.text.readers.missing import MissingValues
 from topicnet.text.readers.read import Documents
 from topicnet.text.status import EMPTY, OK, OOV, status_in_words
-from topicnet.text.token_counts import count_tokens, only
+from topicnet.text.token_counts import count_tokens, keep_tokens
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
 from topicnet.text.validation import are_below, check_counts, check_parts, whole_counts
@@ -436,7 +436,7 @@ class Corpus:
         if vocabulary == self.vocabulary:
             return self
         tokens = self.tokens_over(vocabulary)
-        known, lengths = only(tokens, self.lengths, tokens >= 0)
+        known, lengths = keep_tokens(tokens, self.lengths, tokens >= 0)
         counts = count_tokens(known, lengths, len(vocabulary))
         status = np.where((lengths == 0) & (self.status == OK), OOV, self.status)
         return replace(self, counts=counts, vocabulary=vocabulary, tokens=known, status=status, folder=None)

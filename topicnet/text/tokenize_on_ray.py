@@ -12,7 +12,7 @@ import polars as pl
 import ray
 
 from topicnet.errors import ParallelError
-from topicnet.text.growing_arrays import Words
+from topicnet.text.growing_arrays import WordNumbers
 from topicnet.text.readers.documents import Documents
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import Tokenized, in_pieces, small_batches, text_hashes, tokenize_texts
@@ -90,7 +90,7 @@ def _found(tables: Iterator[Any]) -> Iterator[Any]:
 def _tokenize_table(table: Any, options: TextOptions) -> Any:
     """One row with all that a `Tokenized` of these texts holds; runs on any machine of the cluster."""
     words, _, lengths, blank, _ = tokenize_texts(_with_tokenizer(options), pl.Series(table["text"]).to_list())
-    numbered = Words([])
+    numbered = WordNumbers([])
     numbers = numbered.encode(words)
     row = {"words": [numbered.listed()], "numbers": [numbers], "lengths": [lengths], "blank": [blank]}
     return pl.DataFrame(row).to_arrow()

@@ -25,8 +25,8 @@ _ENTITY = r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
 _ESCAPED_AMPERSANDS = r"&(?:(?:amp|AMP|#38|#x26);)+"  # text escaped several times, as "&amp;amp;lt;"
 ROUNDS = 20  # most levels of escaping that are undone
 
-# A number with its decimal points, commas and unit ("3.5", "1,000km"); or else two or more letters (with their marks) or
-# digits in a row ("1990", "covid19", "b2b"). A single digit, like a single letter, is not a word.
+# A number with its decimal points, commas and unit ("3.5", "1,000km"), or else two or more letters (with their marks)
+# or digits in a row ("1990", "covid19", "b2b"). A single digit, like a single letter, is not a word.
 _UNIT = r"(?:\p{L}\p{M}*)*\b"
 TOKEN_PATTERN_WITH_NUMBERS = (
     rf"\b\p{{Nd}}{{1,3}}(?:,\p{{Nd}}{{3}})+(?:\.\p{{Nd}}+)?{_UNIT}|\b\p{{Nd}}+(?:\.\p{{Nd}}+)+{_UNIT}"
