@@ -145,7 +145,7 @@ def test_theta_that_does_not_fit_is_refused() -> None:
     theta, cut = of_theta(["aa bb cc aa", ""], 2)
     with pytest.raises(InputError, match=r"\(2, 4\) given for 3 passages"):
         document_theta(theta[:2], cut)
-    with pytest.raises(InputError, match="expected one row each"):
+    with pytest.raises(InputError, match="expected one row per passage"):
         document_theta(theta[:, 0], cut)
     with pytest.raises(InputError, match=r"expected \(4,\)"):
         document_theta(theta, cut, np.ones(3) / 3)
