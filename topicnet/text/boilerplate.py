@@ -133,11 +133,11 @@ def _reason(place: float, narrowness: float, spread: float, company: float) -> s
         where = "near the start" if place < 0.35 else "near the end" if place > 0.65 else "near the middle"
         reasons.append(where)
     if spread <= EVEN:
-        reasons.append("even across short and long documents")
+        reasons.append("evenly spread")
     elif spread <= AS_BY_CHANCE:
         reasons.append("spread as by chance")
     if company <= ALIKE:
-        reasons.append("its documents resemble all others")
+        reasons.append("in typical documents")
     return "; ".join(reasons) or "in many documents"
 
 
