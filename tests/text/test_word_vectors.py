@@ -179,11 +179,11 @@ def test_only_the_numbers_of_the_vocabulary_are_parsed(path):
     ("content", "expected"),
     [
         (b"", "is empty"),
-        (b"cat 1 2 3\ndog 1 2\n", "line 2 of PATH has 2 number(s), expected 3 as line 1 says"),
-        (b"cat 1 2 3\nrat 1 2 3\nowl 1 2 3 4\n", "line 3 of PATH has 4 number(s), expected 3 as line 1 says"),
-        (b"2 3\ncat 1 2\ndog 1 2 3\n", "line 2 of PATH has 2 number(s), expected 3 as the header says"),
-        (b"2 3\ncat 1 2 3\ndog 1 2 3 4\n", "line 3 of PATH has 4 number(s), expected 3 as the header says"),
-        (b"2 3\ncat  1 2\ndog 1 2 3\n", "line 2 of PATH has 2 number(s), expected 3 as the header says"),
+        (b"cat 1 2 3\ndog 1 2\n", "line 2 of PATH has 2 number(s), expected 3 as in line 1"),
+        (b"cat 1 2 3\nrat 1 2 3\nowl 1 2 3 4\n", "line 3 of PATH has 4 number(s), expected 3 as in line 1"),
+        (b"2 3\ncat 1 2\ndog 1 2 3\n", "line 2 of PATH has 2 number(s), expected 3 as in the header"),
+        (b"2 3\ncat 1 2 3\ndog 1 2 3 4\n", "line 3 of PATH has 4 number(s), expected 3 as in the header"),
+        (b"2 3\ncat  1 2\ndog 1 2 3\n", "line 2 of PATH has 2 number(s), expected 3 as in the header"),
         (b"2 3\ncat 1 2 3\ndog 1 two 3\n", "line 3 of PATH has 'two', expected a number"),
         (b"cat 1 2 3\ndog 1 2\x07 3\n", "line 2 of PATH has '2\\x07', expected a number"),
         (b"cat 1 two 3\n", "line 1 of PATH has 'two', expected a word and its numbers"),
@@ -196,11 +196,11 @@ def test_only_the_numbers_of_the_vocabulary_are_parsed(path):
         (b"cat 1 2 3\ndog 1 1e39 3\n", "line 2 of PATH has a number that is not finite"),
         (b"owl 1 2 3\n", "a vector for none of the 2 words"),
         (b"0 3\n", "a vector for none of the 2 words"),
-        (b"3 3\ncat 1 2 3\ndog 1 2 3\n", "holds 2 vectors of 3 numbers, expected the 3 its header promises"),
-        (b"3 3", "holds 0 vectors of 3 numbers, expected the 3 its header promises"),
-        (b"3 0\ncat\n", "line 1 of PATH tells of vectors of 0 numbers, expected 1 to 10,000"),
-        (b"3 99999999999\ncat 1\n", "line 1 of PATH tells of vectors of 99999999999 numbers"),
-        (b"cat" + b" 1" * 10_001, "line 1 of PATH tells of vectors of 10001 numbers"),
+        (b"3 3\ncat 1 2 3\ndog 1 2 3\n", "holds 2 vectors of 3 numbers, expected the 3 that its header states"),
+        (b"3 3", "holds 0 vectors of 3 numbers, expected the 3 that its header states"),
+        (b"3 0\ncat\n", "line 1 of PATH means vectors of 0 numbers, expected 1 to 10,000"),
+        (b"3 99999999999\ncat 1\n", "line 1 of PATH means vectors of 99999999999 numbers"),
+        (b"cat" + b" 1" * 10_001, "line 1 of PATH means vectors of 10001 numbers"),
         (gzip.compress(b"cat 1 2 3\n" * 1000, mtime=0)[:-9], "is a damaged or cut-off gzip file"),
         (b"\x1f\x8b" + b"cat 1 2 3\n", "is a damaged or cut-off gzip file"),
         (b"PK\x03\x04...", "is a zip archive"),
@@ -223,7 +223,7 @@ def test_a_binary_file_cut_anywhere_is_refused(path, after):
     whole = binary(WORDS, VECTORS, after)
     for end in range(len(header(WORDS, VECTORS)), len(whole) - len(after)):
         path.write_bytes(whole[:end])
-        assert "expected the 5 its header promises" in refusal(path)
+        assert "expected the 5 that its header states" in refusal(path)
 
 
 def test_a_binary_vector_that_is_not_finite_is_refused(path):
