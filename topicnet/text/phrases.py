@@ -59,7 +59,7 @@ def find_phrases(
     if min_count is not None and min_count < 1:
         raise InputError(f"phrases that occur {min_count} times requested, expected a whole number from 1")
     if not -1 <= threshold <= 1:
-        raise InputError(f"a threshold of {threshold} given for phrases, expected one from -1 to 1, such as 0.5")
+        raise InputError(f"a threshold of {threshold} given for phrases, expected one between -1 and 1, such as 0.5")
     if longest < 2:
         raise InputError(f"phrases of up to {longest} words requested, expected 2 or more")
     stream, words = _coded(documents, frozenset(stop_words))

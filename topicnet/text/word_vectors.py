@@ -175,7 +175,7 @@ def _with_drawn(vectors: NDArray[np.float32], known: NDArray[np.bool_], seed: in
 
 @dataclass(frozen=True)
 class _Documents:
-    """Corpus as an iterable for gensim: lists of word ids, split at gensim's limit, which would truncate longer ones."""
+    """Corpus as an iterable for gensim: lists of word ids, split where they exceed the length that gensim accepts."""
 
     tokens: NDArray[np.int32]
     lengths: NDArray[np.int64]
@@ -215,7 +215,7 @@ class _Layout:
     def __post_init__(self) -> None:
         if not 1 <= self.dim <= _MAX_DIM:
             raise InputError(
-                f"line 1 of {self.name} means vectors of {self.dim} numbers, expected 1 to {_MAX_DIM:,}. "
+                f"line 1 of {self.name} implies vectors of {self.dim} numbers, expected 1 to {_MAX_DIM:,}. "
                 f"Name a file of word vectors: {_FORMATS}"
             )
 

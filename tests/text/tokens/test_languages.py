@@ -18,10 +18,10 @@ from topicnet.text.tokens.languages import (
     SEGMENTED,
     TOKEN_PATTERN,
     check_language,
-    cut_stop_words,
     known_languages,
     stop_words,
     tokenize,
+    tokenized_stop_words,
 )
 
 TRICKY = "aZéÉ\u0301\u0308\u0327İıIΣσςßẞÅ\u212bﬁहिन्दीกำשׁلا٣1_'’-·\u00ad\u200c\u200d \n\t\0ªʰ"
@@ -254,9 +254,9 @@ def test_stop_words_are_also_dropped_as_another_tokenizer_cuts_them() -> None:
     def stems(texts: pl.Series) -> pl.Series:
         return texts.str.slice(0, 4).str.extract_all(r"\w+")
 
-    assert cut_stop_words(["having", "us"], stems) == ["havi", "having", "us"]
+    assert tokenized_stop_words(["having", "us"], stems) == ["havi", "having", "us"]
     assert {"havi", "having"} <= set(stop_words("en", stems))
-    assert cut_stop_words([]) == []
+    assert tokenized_stop_words([]) == []
 
 
 def test_no_stop_word_costs_the_import_of_spacy() -> None:
