@@ -58,7 +58,7 @@ def cutter_of(options: TextOptions) -> MultiprocessTokenizer:
 def test_pieces_are_the_texts_in_order(texts: list[str | None], most: int, least: int) -> None:
     series = pl.Series("token", texts, dtype=pl.String)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spreading, "LEAST_BYTES", least)
+        patch.setattr(spreading, "MIN_BYTES", least)
         pieces = spreading._pieces(series, most)
     assert 1 <= len(pieces) <= most
     assert pl.concat(pieces).equals(series)
@@ -117,7 +117,7 @@ def test_processes_of_our_own_choice_wait_until_they_are_worth_it(monkeypatch: p
     with tokenize_in_processes(TextOptions("ja"), 2, at_once=False) as options:
         assert options.tokens(texts[:100]).equals(expected[:100])
         assert cutter_of(options).processes == []
-    monkeypatch.setattr(spreading, "WORTH_STARTING", 1e-9)
+    monkeypatch.setattr(spreading, "START_AFTER", 1e-9)
     with tokenize_in_processes(TextOptions("ja"), 2, at_once=False) as options:
         assert options.tokens(texts).equals(expected)  # the first piece here, the others there
         assert cutter_of(options).processes
@@ -129,7 +129,7 @@ def test_a_process_that_is_killed_is_said_in_one_line() -> None:
         options.tokens(texts)
         cutter = cutter_of(options)
         os.kill(cutter.processes[0].popen.pid, signal.SIGKILL)
-        with pytest.raises(InputError, match=r"one of the processes .* ended from outside by SIGKILL") as caught:
+        with pytest.raises(InputError, match=r"one of the processes .* killed by SIGKILL") as caught:
             options.tokens(texts)
     assert str(caught.value).isprintable()
     assert "--workers" in str(caught.value)
@@ -140,7 +140,7 @@ def test_a_process_that_is_killed_is_said_in_one_line() -> None:
     ("arguments", "said"),
     [
         (("zh", "nonsense", False, False, True), "--tokenizer 'nonsense' given"),
-        ((), "could not be cut into words (ValueError: "),
+        ((), "could not be tokenised (ValueError: "),
     ],
 )
 def test_what_goes_wrong_there_is_said_here(arguments: tuple[object, ...], said: str) -> None:
@@ -191,7 +191,7 @@ def test_a_process_that_is_killed_in_an_answer_is_said_in_one_line(monkeypatch: 
             return received(pipe)
 
         monkeypatch.setattr(Connection, "recv", kill_then_receive)
-        with pytest.raises(InputError, match="ended from outside by SIGKILL"):
+        with pytest.raises(InputError, match="killed by SIGKILL"):
             options.tokens(texts)
 
 
