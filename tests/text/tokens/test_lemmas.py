@@ -79,7 +79,7 @@ def test_a_missing_or_damaged_package_is_named(monkeypatch: pytest.MonkeyPatch, 
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "fr_lemma_lookup.json.gz").write_bytes(gzip.compress(b"{")[:-4])
     monkeypatch.setattr(lemmas.importlib.util, "find_spec", lambda name: Found)
-    with pytest.raises(InputError, match="install spacy-lookups-data anew"):
+    with pytest.raises(InputError, match="reinstall spacy-lookups-data"):
         Lemmas("fr")
     monkeypatch.setattr(lemmas.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install spacy-lookups-data"):

@@ -49,11 +49,11 @@ def test_words_that_carry_a_topic(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["jieba", "sudachi"])
 @pytest.mark.parametrize("text", [*TEXTS.values(), *ODD])
 def test_the_tokens_joined_are_the_text(kind: str, text: str) -> None:
-    assert "".join(load_segmenter(kind).cut(text)) == text
+    assert "".join(load_segmenter(kind).tokens(text)) == text
 
 
 def test_korean_morphemes_stand_by_themselves() -> None:
-    assert load_segmenter("kiwi").cut("영화를 보았다") == ["영화", "를", "보", "었", "다"]
+    assert load_segmenter("kiwi").tokens("영화를 보았다") == ["영화", "를", "보", "었", "다"]
 
 
 @pytest.mark.parametrize("kind", sorted(SEGMENTERS))
@@ -137,7 +137,7 @@ def test_a_sentence_that_is_too_long_is_cut_where_it_must_be(text: str) -> None:
 
 
 def test_a_very_long_word_is_taken() -> None:
-    assert "".join(load_segmenter("sudachi").cut("𠮷" * 30_000)) == "𠮷" * 30_000
+    assert "".join(load_segmenter("sudachi").tokens("𠮷" * 30_000)) == "𠮷" * 30_000
 
 
 @pytest.mark.parametrize("kind", sorted(SEGMENTERS))
@@ -199,7 +199,7 @@ def test_japanese_words_agree_with_gold_tokens(shared_data) -> None:
     segmenter = load_segmenter("sudachi")
     agreeing = found = gold = 0
     for text, tokens in zip(table["text"], table["tokens"].to_list(), strict=True):
-        cut = [token for token in ("".join(token.split()) for token in segmenter.cut(text)) if token]
+        cut = [token for token in ("".join(token.split()) for token in segmenter.tokens(text)) if token]
         assert "".join(cut) == "".join(tokens)
         ours, theirs = _spans(cut), _spans(tokens)
         agreeing, found, gold = agreeing + len(ours & theirs), found + len(ours), gold + len(theirs)

@@ -152,10 +152,10 @@ def test_stop_words_of_segmented_languages_need_no_segmenter(lang: str) -> None:
     ("choice", "said"),
     [
         (("en", "words"), "--tokenizer 'words' given, expected one of: letters, spacy, spaces, jieba, sudachi, kiwi"),
-        (("en", "jieba"), "--tokenizer jieba given with --lang en: it cuts zh only"),
+        (("en", "jieba"), "--tokenizer jieba given with --lang en: it supports zh only"),
         (("sv", "spacy"), "--tokenizer spacy given with --lang sv, expected one of: de, en"),
         (("none", "spacy"), "--tokenizer spacy given with --lang none"),
-        (("ja", "letters"), "letters in a row are no words in Japanese; give sudachi, or spaces"),
+        (("ja", "letters"), "runs of letters are not words in Japanese; give sudachi, or spaces"),
         (("zh", None, True), "--lemmatize given with --lang zh: Chinese words have one form"),
         (("ko", "spaces", True), "--lemmatize given with --lang ko and the tokenizer spaces"),
         (("none", None, True), "--lemmatize given with --lang none"),

@@ -60,13 +60,13 @@ def test_words_come_back_as_the_tokenizer_cuts_them(folder: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "\n \n", "# only\n#remarks"])
 def test_a_list_without_words_is_refused(folder: Path, content: str) -> None:
-    assert "hold no word: expected a text file of words" in refused(written(folder, content))
+    assert "contains no words: expected a text file" in refused(written(folder, content))
 
 
 def test_a_line_that_is_no_word_is_named(folder: Path) -> None:
     path = written(folder, "# mine\nlaw\n\n12 !\n")
     message = refused(path, tokenize, one_a_line=True)
-    assert message.startswith("line 4 of the stop words")
+    assert message.startswith("line 4 of the file of stop words")
     assert "'12 !'" in message
     assert read_words(path, "stop words") == ["law", "12", "!"]
 
@@ -74,9 +74,9 @@ def test_a_line_that_is_no_word_is_named(folder: Path) -> None:
 def test_a_file_that_cannot_be_read_is_refused(folder: Path) -> None:
     assert "cannot read the stop words" in refused(folder / "nowhere.txt")
     assert "cannot read the stop words" in refused(folder)
-    assert "are not UTF-16: expected a text file of words" in refused(written(folder, b"\xff\xfe\x00caf\xe9"))
-    assert "are not UTF-8 but look like cp1252" in refused(written(folder, "déjà\nêtre\noù".encode("cp1252")))
-    assert "are not UTF-8 but look like cp1251" in refused(written(folder, "или\nэто\nчто\nон".encode("cp1251")))
+    assert "is not UTF-16: expected a text file of words" in refused(written(folder, b"\xff\xfe\x00caf\xe9"))
+    assert "is not UTF-8 but looks like cp1252" in refused(written(folder, "déjà\nêtre\noù".encode("cp1252")))
+    assert "is not UTF-8 but looks like cp1251" in refused(written(folder, "или\nэто\nчто\nон".encode("cp1251")))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
@@ -86,7 +86,7 @@ def test_a_byte_order_mark_is_followed(folder: Path, encoding: str) -> None:
 
 @pytest.mark.parametrize("given", ["the,of", "the, of", "the of and"])
 def test_words_in_place_of_a_file_are_explained(given: str) -> None:
-    with pytest.raises(InputError, match="the stop words are read from a file; write the words into one, one a line"):
+    with pytest.raises(InputError, match="the stop words are read from a file; write the words to one, one word per"):
         read_words(given, "stop words")
 
 
@@ -99,14 +99,14 @@ def test_a_pipe_or_a_device_is_no_list(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", ["https://x.org/s.txt", Path("https://x.org/s.txt")])
 def test_a_web_address_is_named_as_one(given: str | Path) -> None:
-    message = "are a web address: expected a file; fetch it and name the copy"
+    message = "is a URL: expected a local file; download it first"
     with pytest.raises(InputError, match=message):
         read_words(given, "stop words")
 
 
 def test_a_word_in_place_of_a_file_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="the stop words are read from a file; write the words into one, one a line"):
+    with pytest.raises(InputError, match="the stop words are read from a file; write the words to one, one word per"):
         read_words("fish", "stop words")
     with pytest.raises(InputError, match=r"No such file or directory$"):
         read_words("fish.txt", "stop words")
