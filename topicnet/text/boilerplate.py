@@ -42,7 +42,7 @@ class Suggestion:
     tokens : int
         Number of occurrences in the corpus.
     information : float
-        `spread` plus `company`, in bits. At 0 or below the word says nothing about a document.
+        `spread` plus `company`, in bits. At 0 or below the word is uninformative.
     spread : float
         Entropy, in bits, of the word's distribution over documents if it occurred at random, minus that of its actual
         distribution (Gerlach, Shi & Amaral 2019): 0 at random, positive if the word concentrates in few documents,

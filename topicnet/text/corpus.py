@@ -28,7 +28,7 @@ from topicnet.text.status import EMPTY, OK, OOV, status_in_words
 from topicnet.text.token_counts import count_tokens, keep_tokens
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
-from topicnet.text.validation import are_below, check_counts, check_parts, whole_counts
+from topicnet.text.validation import all_below, check_counts, check_parts, whole_counts
 
 COUNTS_FORMAT = 1
 ARRAYS = ("data", "indices", "indptr", "tokens")
@@ -605,7 +605,7 @@ class Corpus:
                 raise
             raise CorpusError(f"{str(folder)!r} does not hold readable counts: {error}".splitlines()[0]) from error
         tokens = parts["tokens"]
-        agree = tokens.ndim == 1 and len(tokens) == row_sums(counts).sum() and are_below(tokens, shape[1])
+        agree = tokens.ndim == 1 and len(tokens) == row_sums(counts).sum() and all_below(tokens, shape[1])
         if not agree or len(vocabulary) != shape[1] or documents.height != shape[0]:
             raise CorpusError(f"{str(folder)!r} holds counts whose parts do not agree: count the corpus again")
         return cls(

@@ -62,7 +62,7 @@ def find_phrases(
         raise InputError(f"a threshold of {threshold} given for phrases, expected one between -1 and 1, such as 0.5")
     if longest < 2:
         raise InputError(f"phrases of up to {longest} words requested, expected 2 or more")
-    stream, words = _coded(documents, frozenset(stop_words))
+    stream, words = _encode(documents, frozenset(stop_words))
     if min_count is None:
         min_count = min(MOST, max(FEWEST, MOST * len(stream) // 1_000_000))
     found: dict[tuple[str, ...], int] = {}
@@ -117,7 +117,7 @@ class Joiner:
                     joined.append(BREAK)
                 node = branches[depth][step]
             joined[node] = codes[name]
-        self._levels = [_sorted(branch) for branch in branches]
+        self._levels = [_sorted_steps(branch) for branch in branches]
         self._joined = np.array(joined, dtype=np.int32)  # joined word of each prefix; BREAK if it is not a phrase
         first = [word for word, _ in branches[0]] if branches else []
         self._begins = np.zeros(max(first, default=-1) + 2, dtype=bool)  # by word; the last entry is for all others
@@ -145,7 +145,7 @@ class Joiner:
         at, lengths, into = self._matches(codes, starts)
         if len(at) == 0:
             return codes, starts
-        taken = _taken(at, lengths)
+        taken = _without_overlaps(at, lengths)
         at, lengths, into = at[taken], lengths[taken], into[taken]
         result = np.array(codes)
         result[at] = into
@@ -180,14 +180,14 @@ class Joiner:
         return at[phrases], lengths[phrases], into[phrases]
 
 
-def _sorted(branch: dict[tuple[int, int], int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _sorted_steps(branch: dict[tuple[int, int], int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the steps at one depth of the trie as sorted keys, and the prefix that each leads to."""
     keys = np.array([(node << 32) | word for node, word in branch], dtype=np.int64)
     order = np.argsort(keys)
     return keys[order], np.array(list(branch.values()), dtype=np.int64)[order]
 
 
-def _taken(at: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _without_overlaps(at: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Choose the phrases to join where several overlap: greedily, from left to right.
 
     A phrase that overlaps no earlier one is taken, and after each phrase taken, the next one that begins behind its
@@ -225,7 +225,7 @@ class _Codes(dict[str, int]):
         return self[word]
 
 
-def _coded(documents: Iterable[Sequence[str]], stop_words: frozenset[str]) -> tuple[NDArray[np.int32], list[str]]:
+def _encode(documents: Iterable[Sequence[str]], stop_words: frozenset[str]) -> tuple[NDArray[np.int32], list[str]]:
     """Return all documents as one stream of word numbers, with a BREAK after each document, and the words."""
     codes = _Codes(stop_words)
     stream = array("i")

@@ -64,7 +64,7 @@ def check_counts(counts: csr_matrix) -> None:
         block.check_format(full_check=True)
 
 
-def are_below(ids: NDArray[np.integer], limit: int) -> bool:
+def all_below(ids: NDArray[np.integer], limit: int) -> bool:
     """Return whether all ids are at least 0 and below the limit."""
     step = 1 << 22
     for begin in range(0, len(ids), step):

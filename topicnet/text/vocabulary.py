@@ -131,14 +131,14 @@ class Pruning:
         low, high = self.bounds(n_docs)
         kept = np.flatnonzero((document_frequency >= max(1, low)) & (document_frequency <= high))
         if len(kept) == 0:
-            raise CorpusError(_none_left(document_frequency, low, high, n_docs, n_stop_words))
+            raise CorpusError(_empty_vocabulary(document_frequency, low, high, n_docs, n_stop_words))
         names = pl.Series(words, dtype=pl.String).gather(kept)
         frequent = pl.DataFrame({"at": kept, "word": names, "documents": -document_frequency[kept]})
         chosen = frequent.sort("documents", "word").head(self.max_vocab).sort("word")
         return chosen["at"].to_numpy().astype(np.intp)
 
 
-def _none_left(document_frequency: NDArray[np.intp], low: int, high: int, n_docs: int, n_stop_words: int) -> str:
+def _empty_vocabulary(document_frequency: NDArray[np.intp], low: int, high: int, n_docs: int, n_stop_words: int) -> str:
     """Write the error message for an empty vocabulary, with the number of words that each bound removed."""
     rare, common = int((document_frequency < max(1, low)).sum()), int((document_frequency > high).sum())
     stop_words = f", after {n_stop_words:,} stop words in the text" if n_stop_words else ""

@@ -223,7 +223,7 @@ class _Layout:
         """Name a line, or a record of a binary file, by its number from 1."""
         return f"{'word' if self.binary else 'line'} {number} of {self.name}"
 
-    def cut_off(self, n_found: int) -> InputError:
+    def truncated(self, n_found: int) -> InputError:
         """Return the error for a file with fewer vectors than its header states."""
         form = "binary" if self.binary else "text"
         return InputError(
@@ -231,7 +231,7 @@ class _Layout:
             f"{self.n_words:,} that its header states. It is cut off or damaged: download it again"
         )
 
-    def uneven(self, number: int, n_numbers: int) -> InputError:
+    def wrong_length(self, number: int, n_numbers: int) -> InputError:
         """Return the error for a line whose vector has the wrong length."""
         given = "the header" if self.n_words is not None else "line 1"
         return InputError(
@@ -261,7 +261,7 @@ def _detect_layout(file: io.BufferedIOBase, name: str) -> _Layout:
     if header := _HEADER.fullmatch(first):
         n_words, dim = int(header[1]), int(header[2])
         return _Layout(name, start + len(first) + 1, dim, n_words, binary=not _is_text(rest, dim))
-    return _Layout(name, start, _dim_of_line(first, name))
+    return _Layout(name, start, _count_numbers(first, name))
 
 
 def _is_text(head: bytes, dim: int) -> bool:
@@ -271,13 +271,13 @@ def _is_text(head: bytes, dim: int) -> bool:
     return 2 * n_fitting >= len(vector) > 0  # half suffices, so that a typo in a text file is reported with its line
 
 
-def _dim_of_line(line: bytes, name: str) -> int:
+def _count_numbers(line: bytes, name: str) -> int:
     """Count the numbers of the first line of a file without a header."""
     fields = line.split()
     wrong = next((field for field in fields[1:] if not _is_number(field)), None)
     if wrong is not None or len(fields) < 2:
         raise InputError(
-            f"line 1 of {name} has {_shown(wrong or line)}, expected a word and its numbers, or a header of two whole "
+            f"line 1 of {name} has {_quoted(wrong or line)}, expected a word and its numbers, or a header of two whole "
             f"numbers. Name a file of word vectors: {_FORMATS}"
         )
     return len(fields) - 1
@@ -296,7 +296,7 @@ def _text_entries(file: io.BufferedIOBase, layout: _Layout) -> Iterator[_Entry]:
             word, vector = _split_line(line, layout, number)
         yield number, word.decode("utf-8", "replace"), vector
     if layout.n_words is not None and n_found < layout.n_words:
-        raise layout.cut_off(n_found)
+        raise layout.truncated(n_found)
 
 
 def _split_line(line: bytes, layout: _Layout, number: int) -> tuple[bytes, bytes]:
@@ -304,7 +304,7 @@ def _split_line(line: bytes, layout: _Layout, number: int) -> tuple[bytes, bytes
     fields = line.split()
     more = fields[1 : -layout.dim]
     if len(fields) <= layout.dim or (more and all(_is_number(field) for field in more)):
-        raise layout.uneven(number, len(fields) - 1)
+        raise layout.wrong_length(number, len(fields) - 1)
     return b" ".join(fields[: -layout.dim]), b" ".join(fields[-layout.dim :])
 
 
@@ -319,7 +319,7 @@ def _binary_entries(file: io.BufferedIOBase, layout: _Layout) -> Iterator[_Entry
             space = data.find(b" ")
         end = space + 1 + 4 * layout.dim
         if space < 0 or end > len(data):
-            raise layout.cut_off(number - 1)
+            raise layout.truncated(number - 1)
         yield number, data[start:space].lstrip(b"\n").decode("utf-8", "replace"), data[space + 1 : end]
         start = end
 
@@ -353,9 +353,9 @@ def _numbers(vector: bytes, layout: _Layout, number: int) -> NDArray[np.float32]
 
 def _parse(fields: list[bytes], layout: _Layout, number: int) -> NDArray[np.float32]:
     if wrong := next((field for field in fields if not _is_number(field)), None):
-        raise InputError(f"{layout.at(number)} has {_shown(wrong)}, expected a number. Correct or remove it")
+        raise InputError(f"{layout.at(number)} has {_quoted(wrong)}, expected a number. Correct or remove it")
     if len(fields) != layout.dim:
-        raise layout.uneven(number, len(fields))
+        raise layout.wrong_length(number, len(fields))
     with np.errstate(over="ignore"):  # overflow gives infinity, which is rejected later
         return np.array([float(field) for field in fields]).astype(np.float32)
 
@@ -368,6 +368,6 @@ def _is_number(field: bytes) -> bool:
     return True
 
 
-def _shown(text: bytes) -> str:
+def _quoted(text: bytes) -> str:
     """Quote the beginning of some bytes of a file, in printable characters."""
     return repr(text[:40].decode("utf-8", "replace"))

@@ -259,7 +259,7 @@ def test_stop_words_are_also_dropped_as_another_tokenizer_cuts_them() -> None:
     assert tokenized_stop_words([]) == []
 
 
-def test_no_stop_word_costs_the_import_of_spacy() -> None:
+def test_no_stop_word_costs_the_import_spacy_stop_words() -> None:
     code = "import sys; from topicnet.text.tokens import languages; languages.stop_words('de'); "
     code += "print('spacy' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
@@ -267,7 +267,7 @@ def test_no_stop_word_costs_the_import_of_spacy() -> None:
 
 
 def test_without_spacy_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    languages._of_spacy.cache_clear()
+    languages._spacy_stop_words.cache_clear()
     monkeypatch.setattr(languages.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="--lang de needs the stop words of spaCy: pip install spacy"):
         stop_words("de")

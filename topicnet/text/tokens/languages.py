@@ -291,12 +291,12 @@ def _listed(code: str) -> set[str]:
     source = _SOURCES.get(code)
     words = set() if source == "spacy" else set(get_stop_words(code))
     if source is not None:
-        words |= _of_spacy(code)
+        words |= _spacy_stop_words(code)
     return words | set(_ADDED.get(code, "").split())
 
 
 @functools.cache
-def _of_spacy(code: str) -> frozenset[str]:
+def _spacy_stop_words(code: str) -> frozenset[str]:
     """Return spaCy's stop words of a language; reads only that file, since importing spaCy takes 1.5 s."""
     package = importlib.util.find_spec("spacy")
     if package is None or not package.submodule_search_locations:

@@ -104,12 +104,12 @@ def _forms() -> dict[str, str]:
 def _foldable() -> Iterator[str]:
     for letter in map(chr, chain.from_iterable(starmap(range, _BLOCKS))):
         shape = unicodedata.decomposition(letter).partition(" ")[0]
-        is_letter = _is_word(letter) or letter in _RADICALS
-        if shape in _WIDTHS or (shape in _SHAPES and is_letter and _is_word(unicodedata.normalize("NFKC", letter))):
+        is_letter = _is_plain(letter) or letter in _RADICALS
+        if shape in _WIDTHS or (shape in _SHAPES and is_letter and _is_plain(unicodedata.normalize("NFKC", letter))):
             yield letter
 
 
-def _is_word(text: str) -> bool:
+def _is_plain(text: str) -> bool:
     """Return whether a text consists only of letters with their marks, digits and spaces."""
     kinds = [unicodedata.category(character) for character in text.replace(" ", "")]
     return kinds[:1] != ["Mn"] and all(kind[0] in "LM" or kind == "Nd" for kind in kinds)

@@ -164,10 +164,10 @@ class TextOptions:
         >>> TextOptions(stop_words=("The",), more_stop_words=("don't",)).dropped()
         ['don', 'the']
         """
-        own = stop_words(self.lang, self.segmenter) if self.stop_words is None else self._cut(self.stop_words)
-        return sorted({*own, *self._cut(self.more_stop_words)})
+        own = stop_words(self.lang, self.segmenter) if self.stop_words is None else self._tokenized(self.stop_words)
+        return sorted({*own, *self._tokenized(self.more_stop_words)})
 
-    def _cut(self, words: tuple[str, ...]) -> list[str]:
+    def _tokenized(self, words: tuple[str, ...]) -> list[str]:
         if not words:
             return []
         return self.segmenter(pl.Series(words, dtype=pl.String)).explode().drop_nulls().to_list()

@@ -190,7 +190,7 @@ def _spacy_rules(lang: str) -> Tokenizer:
     def tokens_of(texts: pl.Series) -> pl.Series:
         with nlp.memory_zone():
             tokens = [[token.text for token in document] for document in nlp.tokenizer.pipe(texts.drop_nulls())]
-        return _words(texts, tokens, _WORD)
+        return _normalized(texts, tokens, _WORD)
 
     return Tokenizer(f"spacy-{lang}-{version('spacy')}", tokens_of)
 
@@ -206,7 +206,7 @@ def _spacy_lemmas(model: str) -> Tokenizer:
         with nlp.memory_zone():
             # A lemma of several words, or with characters other than letters, is not used.
             tokens = [[t.lemma_ if t.lemma_.isalpha() else t.text for t in document] for document in nlp.pipe(given)]
-        return _words(texts, tokens, _WORD)
+        return _normalized(texts, tokens, _WORD)
 
     return Tokenizer(f"spacy-{model}-{version(model)}-{version('spacy')}", lemmas_of)
 
@@ -216,7 +216,9 @@ def _segmented(code: str, kind: str, lemmatize: bool) -> Tokenizer:
     if lemmatize and code == "zh":
         raise InputError("--lemmatize given with --lang zh: Chinese words have one form; omit it")
     segmenter = load_segmenter(kind, True) if lemmatize and code == "ja" else load_segmenter(kind)
-    return Tokenizer(segmenter.name, lambda texts: _words(texts, list(segmenter.words(texts.drop_nulls().to_list()))))
+    return Tokenizer(
+        segmenter.name, lambda texts: _normalized(texts, list(segmenter.words(texts.drop_nulls().to_list())))
+    )
 
 
 def _lemmatized(plain: Tokenizer, code: str) -> Tokenizer:
@@ -257,7 +259,7 @@ def _spacy_model(code: str) -> str | None:
     return None
 
 
-def _words(texts: pl.Series, tokens: list[list[str]], pattern: str | None = None) -> pl.Series:
+def _normalized(texts: pl.Series, tokens: list[list[str]], pattern: str | None = None) -> pl.Series:
     """Turn the tokens of the texts that are not None into words: lower-cased, in NFC, and only matches of a pattern."""
     word = pl.element().str.to_lowercase().str.normalize("NFC")
     if pattern is not None:
