@@ -51,7 +51,7 @@ def check_parts(source: dict[str, Any], vocabulary: list[str], documents: pl.Dat
     if len(set(vocabulary)) < len(vocabulary):
         raise ValueError("a word occurs twice in vocabulary.txt")
     if documents["doc_id"].dtype != pl.String or documents["status"].dtype != pl.String:
-        raise ValueError("documents.parquet holds other columns")
+        raise ValueError("documents.parquet has unexpected columns")
 
 
 def check_counts(counts: csr_matrix) -> None:
