@@ -55,7 +55,7 @@ first last next
 re ve ll don didn doesn isn wasn weren aren couldn wouldn shouldn hasn haven hadn ain mustn needn shan mightn im ive
 dont didnt doesnt isnt wasnt cant couldnt wouldnt thats theres youre
 """
-# Source of a language's stop words, if it is not the stop-words package alone. We compared both lists word by word.
+# Source of a language's stop words, if it is not the stop-words package alone. We read both lists side by side.
 # "both": each list lacks function words that the other has ("celle" and "lorsque" against "avez" and "eûmes";
 # "ustedes" and "quizá" against the forms of "estuve"; inflected Russian pronouns against numerals); spaCy's Dutch and
 # Romanian lists contain nearly all words of the other. "spacy": the stop-words package has lost letters of Arabic,
