@@ -87,7 +87,7 @@ def test_a_run_is_whole_and_named(fitted: tuple[Path, subprocess.CompletedProces
     assert done.stdout.splitlines()[-1] == "wrote runs/digits-cp-vae"
     assert "NELBO" in done.stdout
     assert "of 4 categories in use" in done.stdout
-    assert "digits: 1,200 to train on, 200 to validate, 397 to test; 8 x 8 pixels" in done.stderr
+    assert "digits: 1,200 training, 200 validation and 397 test images; 8 x 8 pixels" in done.stderr
     assert "training 2/2" in done.stderr
     record = read(run / "run.json")
     written = {name: sum_ for name, sum_ in snapshot(run).items() if sum_ != "folder"}

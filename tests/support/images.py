@@ -15,7 +15,9 @@ P, Z, H, K = 6, 3, 8, 3  # pixels, latent and hidden dimensions, categories
 CATEGORICAL = [name for name, variant in VARIANTS.items() if variant.latents == "categorical"]
 
 
-def made(name, *, n_categories=K, estimator="gumbel", likelihood=None, n_images=20, seed=0, sizes=None, **parameters):
+def small_vae(
+    name, *, n_categories=K, estimator="gumbel", likelihood=None, n_images=20, seed=0, sizes=None, **parameters
+):
     """Build a small untrained model of a variant in double precision."""
     variant = VARIANTS[name]
     small = {"components": 4.0} if "components" in variant.parameters else {}
@@ -31,7 +33,7 @@ def made(name, *, n_categories=K, estimator="gumbel", likelihood=None, n_images=
     return vae.double()
 
 
-def stirred(module, seed=1, by=0.3):
+def perturbed(module, seed=1, by=0.3):
     """Perturb all weights at random: many start at zero, which hides differences between models."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -41,9 +43,9 @@ def stirred(module, seed=1, by=0.3):
 
 
 @torch.no_grad()
-def without_the_weights_of_c(conditional, other, **options):
+def with_zero_weights_for_c(conditional, other, **options):
     """Two variants with the same weights; those of q(z | c, x) for c, which `other` lacks, are zero."""
-    first, second = stirred(made(conditional, **options)).train(), made(other).train()
+    first, second = perturbed(small_vae(conditional, **options)).train(), small_vae(other).train()
     for layer in (first.latents.head.mean, first.latents.head.log_var):
         layer.weight[:, -K:] = 0
     theirs = first.state_dict()

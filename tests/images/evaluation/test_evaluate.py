@@ -198,7 +198,7 @@ def test_the_divergence_of_the_draws_is_that_of_the_bound(fitted, digits, varian
     report = report_of(model, digits, n_importance=1, n_resamplings=20)
     expected = sum(value for name, value in report["bound"]["parts"].items() if name != "reconstruction")
     batch = next(iter(model.batches(digits.test.pixels)))
-    log_ratio = model.network_.latents.weighted(batch.pixels, batch.noise).log_ratio.detach()
+    log_ratio = model.network_.latents.importance_draw(batch.pixels, batch.noise).log_ratio.detach()
     error = float(log_ratio.std()) / math.sqrt(150)
     assert report["codes"]["split"]["mean_kl"] == pytest.approx(expected, abs=5 * error)
 
@@ -212,7 +212,7 @@ def test_joint_densities_equal_a_double_loop(fitted, digits, variant):
         found = draws.log_q_given(*draws.points)
         log_prior = draws.log_prior(*draws.points)
         (batch,) = batches
-        code = latents.weighted(batch.pixels, batch.noise).code[0]
+        code = latents.importance_draw(batch.pixels, batch.noise).code[0]
         order = code[:, 3:].argmax(1).argsort(stable=True)  # rows and columns come sorted by category
         z, one_hot, hidden = code[order, :3], code[order, 3:], latents.body(batch.pixels)[order]
         log_q_c = latents.category(hidden).log_softmax(-1)

@@ -12,17 +12,17 @@ from tests.support.images import (
     K,
     P,
     Z,
-    made,
     one_image,
+    perturbed,
+    small_vae,
     some_images,
     some_noise,
     standard_errors,
-    stirred,
-    without_the_weights_of_c,
+    with_zero_weights_for_c,
 )
 from topicnet.images.model.batches import ImageBatch, ImageBatches
 from topicnet.images.model.nets import Sizes
-from topicnet.images.model.training import Course, Training
+from topicnet.images.model.training import Training, TrainingSettings
 from topicnet.images.model.vae import Vae
 from topicnet.images.model.variants import VARIANTS, ramps, resolve_parameters
 from topicnet.runtime.threads import chosen_threads
@@ -38,11 +38,11 @@ def _one_thread():
         yield
 
 
-def of_the_vae(name, **options):
+def with_weights_of_vae(name, **options):
     """A variant with the weights of the plain model, where it has the same; those for c are 0, but for the decoder's
-    where there is one category alone: it is told nothing then but a constant, which the plain model has in its bias.
+    where there is one category alone: it is values nothing then but a constant, which the plain model has in its bias.
     """
-    plain, other = stirred(made("vae")), made(name, **options)
+    plain, other = perturbed(small_vae("vae")), small_vae(name, **options)
     theirs = plain.state_dict()
     with torch.no_grad():
         for key, value in other.state_dict().items():
@@ -112,24 +112,24 @@ def assert_one(first, second, first_schedule=None, second_schedule=None):
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_it_is_the_vae_where_what_it_adds_weighs_nothing(name, parameters):
-    plain, other = of_the_vae(name, **parameters)
+    plain, other = with_weights_of_vae(name, **parameters)
     assert_one(plain, other, None, schedule_of(name, **parameters))
 
 
 @pytest.mark.parametrize("name", ["beta-vae", "factor-vae", "dip-vae-i", "dip-vae-ii", "info-vae", "vmi-z"])
 def test_it_is_not_the_vae_as_it_comes(name):
-    plain, other = of_the_vae(name)
+    plain, other = with_weights_of_vae(name)
     with torch.no_grad():
-        told = [
+        values = [
             loss(vae, some_images(), schedule).item()
             for vae, schedule in ((plain, Schedule(N_STEPS, 1.0)), (other, schedule_of(name)))
         ]
-    assert abs(told[0] - told[1]) > 1e-3
+    assert abs(values[0] - values[1]) > 1e-3
 
 
 @pytest.mark.parametrize("gamma", [1.0, 7.0])
 def test_a_capacity_of_nothing_is_beta(gamma):
-    beta, capacity = made("beta-vae"), made("capacity-vae")
+    beta, capacity = small_vae("beta-vae"), small_vae("capacity-vae")
     capacity.load_state_dict(beta.state_dict())
     schedules = schedule_of("beta-vae", beta=gamma), schedule_of("capacity-vae", gamma=gamma, capacity=0.0)
     assert_one(beta, capacity, *schedules)
@@ -137,7 +137,7 @@ def test_a_capacity_of_nothing_is_beta(gamma):
 
 @pytest.mark.parametrize("estimator", ["mws", "mss"])
 def test_beta_tcvae_with_all_weights_one_is_the_vae_whose_divergence_is_that_of_the_draw(estimator):
-    plain, other = of_the_vae("beta-tcvae", tc_estimator=estimator)
+    plain, other = with_weights_of_vae("beta-tcvae", tc_estimator=estimator)
     batch = some_images()
     draw = plain.latents.draw(batch.pixels, batch.noise)
     expected = (
@@ -155,15 +155,17 @@ def test_beta_tcvae_with_all_weights_one_is_the_vae_whose_divergence_is_that_of_
 
 def test_factor_vae_is_beta_tcvae_of_a_critic_that_knows():
     """FactorVAE(gamma) = beta-TCVAE(gamma + 1), given one estimate of the total correlation (specification A10)."""
-    _, factor = of_the_vae("factor-vae")
-    _, beta = of_the_vae("beta-tcvae")
+    _, factor = with_weights_of_vae("factor-vae")
+    _, beta = with_weights_of_vae("beta-tcvae")
     batch = some_images()
     with torch.no_grad():
         terms = beta.terms(batch)
         divergence = sum(terms[name].mean() for name in ("index_information", "total_correlation", "dimension_kl"))
-        told = terms | {"kl_z": divergence}
+        values = terms | {"kl_z": divergence}
         gamma = 3.0
-        first = {name: value for name, value in told.items() if name in ("reconstruction", "kl_z", "total_correlation")}
+        first = {
+            name: value for name, value in values.items() if name in ("reconstruction", "kl_z", "total_correlation")
+        }
         assert factor.terms(batch).keys() == first.keys()
         losses = [
             sum(schedule.weighted(name, value.mean(), 0).item() for name, value in parts.items())
@@ -191,26 +193,26 @@ def assert_the_vae_at_each_draw(plain, other):
 
 
 def test_a_mixture_of_standard_normals_is_the_vae():
-    plain, other = of_the_vae("mog")
+    plain, other = with_weights_of_vae("mog")
     standard_mixture(other.latents.prior.mixture)
     assert_the_vae_at_each_draw(plain, other)
 
 
 def test_a_vamp_prior_of_one_input_that_is_encoded_as_the_prior_is_the_vae():
-    _, other = of_the_vae("vampprior", components=1.0)
+    _, other = with_weights_of_vae("vampprior", components=1.0)
     head = other.latents.head
     with torch.no_grad():
         q = other.latents.posterior(other.latents.prior.inputs)
         head.mean.bias.sub_(q.mean[0])
         head.log_var.bias.sub_(q.log_var[0])
-        plain = made("vae")
+        plain = small_vae("vae")
         plain.load_state_dict({key: value for key, value in other.state_dict().items() if "prior" not in key})
     assert_the_vae_at_each_draw(plain, other)
 
 
 def test_two_levels_are_one_where_the_lower_is_its_prior_and_the_decoder_does_not_ask_it():
     """HVAE with q(z1|x,z2) = p(z1|z2) = N(0, I) costs what its upper level costs."""
-    vae = stirred(made("hvae"))
+    vae = perturbed(small_vae("hvae"))
     with torch.no_grad():
         for head in (vae.latents.lower, vae.latents.prior_head):
             for layer in (head.mean, head.log_var):
@@ -230,7 +232,7 @@ def test_two_levels_are_one_where_the_lower_is_its_prior_and_the_decoder_does_no
 @pytest.mark.parametrize("name", ["cp-vae", "indq", "indp", "indqp"])
 def test_categories_that_nobody_asks_for_leave_the_vae(name, estimator):
     """c is ignored by the heads and the decoder, p(z|c) = N(0, I), and q(c|x) is uniform."""
-    plain, other = of_the_vae(name, estimator=estimator)
+    plain, other = with_weights_of_vae(name, estimator=estimator)
     with torch.no_grad():
         other.latents.category.weight.zero_()
         other.latents.category.bias.zero_()
@@ -263,7 +265,7 @@ def fold_the_only_category(plain, other):
 @pytest.mark.parametrize("estimator", ["gumbel", "straight-through", "enumerate"])
 @pytest.mark.parametrize("name", CATEGORICAL)
 def test_one_category_is_the_vae(name, estimator):
-    plain, other = of_the_vae(name, n_categories=1, estimator=estimator)
+    plain, other = with_weights_of_vae(name, n_categories=1, estimator=estimator)
     fold_the_only_category(plain, other)
     if other.latents.mixture is not None:
         standard_mixture(other.latents.mixture)
@@ -276,7 +278,7 @@ def test_one_category_is_the_vae(name, estimator):
 
 @pytest.mark.parametrize("assignment", ["optimal", "mean-posterior"])
 def test_one_standard_cluster_is_the_vae(assignment):
-    plain, other = of_the_vae("vade", n_categories=1, assignment=assignment)
+    plain, other = with_weights_of_vae("vade", n_categories=1, assignment=assignment)
     standard_mixture(other.latents.mixture)
     assert torch.allclose(totals(other, some_images()), totals(plain, some_images()), rtol=1e-12)
     assert torch.allclose(*(vae.log_weights(some_images(), 4) for vae in (plain, other)))
@@ -285,7 +287,7 @@ def test_one_standard_cluster_is_the_vae(assignment):
 @pytest.mark.parametrize("n_categories", [1, K])
 def test_clusters_of_a_network_that_are_all_standard_are_the_vae(n_categories):
     """GMVAE with q(w|x) = p(w) and p(z|w,c) = N(0, I)."""
-    plain, other = of_the_vae("gmvae", n_categories=n_categories)
+    plain, other = with_weights_of_vae("gmvae", n_categories=n_categories)
     with torch.no_grad():
         for head in (other.latents.w_head, other.latents.components):
             for layer in (head.mean, head.log_var):
@@ -297,7 +299,7 @@ def test_clusters_of_a_network_that_are_all_standard_are_the_vae(n_categories):
 
 @pytest.mark.parametrize(("conditional", "other"), [("indp", "indqp"), ("cp-vae", "indq")])
 def test_a_head_that_does_not_weigh_c_is_that_of_the_model_without(conditional, other):
-    first, second = without_the_weights_of_c(conditional, other)
+    first, second = with_zero_weights_for_c(conditional, other)
     batch = some_images()
     terms = first.terms(batch), second.terms(batch)
     assert torch.allclose(terms[0]["reconstruction"], terms[1]["reconstruction"], rtol=1e-12)
@@ -310,7 +312,7 @@ def test_a_head_that_does_not_weigh_c_is_that_of_the_model_without(conditional, 
 @torch.no_grad()
 def test_enumeration_is_the_average_of_hard_categories(name):
     """1e5 draws, within four standard errors of what they differ by at each."""
-    exact, drawn = (stirred(made(name, estimator=estimator)).eval() for estimator in ("enumerate", "gumbel"))
+    exact, drawn = (perturbed(small_vae(name, estimator=estimator)).eval() for estimator in ("enumerate", "gumbel"))
     drawn.load_state_dict(exact.state_dict())
     batch = one_image(100_000)
     assert float(drawn.latents.log_categories(batch.pixels[:1]).exp().min()) > 0.02
@@ -321,7 +323,7 @@ def test_enumeration_is_the_average_of_hard_categories(name):
 
 @torch.no_grad()
 def test_joint_vae_without_capacity_is_indqp_of_a_great_weight():
-    first, second = made("indqp"), made("joint-vae")
+    first, second = small_vae("indqp"), small_vae("joint-vae")
     second.load_state_dict(first.state_dict())
     batch, weights = some_images(), {"kl_z": 30.0, "kl_c": 30.0}
     assert loss(second, batch, schedule_of("joint-vae", capacity_z=0.0, capacity_c=0.0)).item() == pytest.approx(
@@ -335,7 +337,7 @@ def test_joint_vae_without_capacity_is_indqp_of_a_great_weight():
 
 @torch.no_grad()
 def test_more_draws_are_a_tighter_bound_and_one_draw_is_the_divergence_s_own():
-    vae = stirred(made("iwae", draws=5.0))
+    vae = perturbed(small_vae("iwae", draws=5.0))
     batch = one_image(20_000)
     log_w = vae.log_weights(batch, 5)
     assert torch.allclose(vae.terms(batch)["importance_bound"], -(log_w.exp().mean(0).log()))
@@ -362,7 +364,7 @@ def broaden(latents):
 def test_importance_weights_average_to_the_probability_of_the_image(name):
     """Images of two pixels: the mean weight of each is how often the model, drawn from, makes it."""
     sizes = Sizes(2, 1, 4, 1, K if VARIANTS[name].has_categories else None)
-    vae = stirred(made(name, sizes=sizes)).eval()
+    vae = perturbed(small_vae(name, sizes=sizes)).eval()
     broaden(vae.latents)
     images = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
     n = 20_000
@@ -401,19 +403,21 @@ def test_a_linear_model_learns_probabilistic_principal_components():
     x = with_eigenvalues(100, values)
     d, noise = len(values), values[k:].mean()
     exact = 0.5 * (d * math.log(2 * math.pi) + np.log(values[:k]).sum() + (d - k) * math.log(noise) + d)
-    vae = made("vae", likelihood="gaussian", sizes=Sizes(d, k, 8, 0, None))
+    vae = small_vae("vae", likelihood="gaussian", sizes=Sizes(d, k, 8, 0, None))
     with torch.no_grad():
         vae.likelihood.log_var.fill_(-2.0)  # these are no pixels, whose variance begins much smaller
     batches = ImageBatches(torch.as_tensor(np.tile(x, (20, 1))), 200, CPU, binarise=False)
-    course = Course(max_epochs=200, patience=200, learning_rate=0.1, warm_up=0, falls=True, normalise=False)
+    settings = TrainingSettings(
+        max_epochs=200, patience=200, learning_rate=0.1, warm_up=0, one_cycle=True, normalise=False
+    )
     Training(
-        vae, VARIANTS["vae"], {}, course, batches, None, 0, listener=lambda news: None, interrupted=lambda: False
+        vae, VARIANTS["vae"], {}, settings, batches, None, 0, listener=lambda news: None, interrupted=lambda: False
     ).run(None)
     with torch.no_grad():
-        told = float(linear_bound(vae, torch.as_tensor(x)).mean())
+        values = float(linear_bound(vae, torch.as_tensor(x)).mean())
         drawn = ImageBatch(torch.as_tensor(x).repeat(100, 1), some_noise(10_000))
         sampled = sum(vae.bound(drawn).values())
-        assert float(sampled.mean()) == pytest.approx(told, abs=5 * float(sampled.std()) / 100)
-    assert exact - 1e-9 <= told < exact + 1e-3
+        assert float(sampled.mean()) == pytest.approx(values, abs=5 * float(sampled.std()) / 100)
+    assert exact - 1e-9 <= values < exact + 1e-3
     assert vae.likelihood.log_var.exp().item() == pytest.approx(noise, rel=0.01)
     assert (d, k) != (P, Z)

@@ -13,13 +13,13 @@ from tests.support.images import (
     K,
     P,
     Z,
-    made,
     one_image,
+    perturbed,
+    small_vae,
     some_images,
     some_noise,
     standard_errors,
-    stirred,
-    without_the_weights_of_c,
+    with_zero_weights_for_c,
 )
 from topicnet.core.counter_rng import UPPER, Noise
 from topicnet.core.distributions import Normal
@@ -52,11 +52,11 @@ def _one_thread():
 @torch.no_grad()
 def test_divergences_are_on_average_what_draws_cost(name):
     """E sum of terms = -E log p(latents) / q(latents|x), within four standard errors; or more, of loose bounds."""
-    vae = stirred(made(name)).eval()
+    vae = perturbed(small_vae(name)).eval()
     batch = one_image(100_000)
     draw = vae.latents.draw(batch.pixels, batch.noise)
     told = sum(draw.terms.values())
-    spent = -vae.latents.weighted(batch.pixels, batch.noise).log_ratio
+    spent = -vae.latents.importance_draw(batch.pixels, batch.noise).log_ratio
     assert float(told.mean()) > 0.05
     error = standard_errors(told - spent)
     assert error > -4
@@ -66,7 +66,7 @@ def test_divergences_are_on_average_what_draws_cost(name):
 @pytest.mark.parametrize("name", ["cp-vae", "indq", "indp", "indqp"])
 @torch.no_grad()
 def test_enumerated_divergences_are_those_of_hard_draws(name):
-    exact, drawn = (stirred(made(name, estimator=estimator)).eval() for estimator in ("enumerate", "gumbel"))
+    exact, drawn = (perturbed(small_vae(name, estimator=estimator)).eval() for estimator in ("enumerate", "gumbel"))
     batch = one_image(20_000)
     told = exact.latents.draw(some_images(1).pixels, some_noise(1)).terms  # in closed form: no draw matters
     sampled = drawn.latents.draw(batch.pixels, batch.noise).terms
@@ -76,7 +76,7 @@ def test_enumerated_divergences_are_those_of_hard_draws(name):
 
 @torch.no_grad()
 def test_the_divergence_of_categories_is_that_from_the_uniform():
-    vae = stirred(made("indqp"))
+    vae = perturbed(small_vae("indqp"))
     batch = some_images()
     pi = vae.latents.log_categories(batch.pixels).exp()
     expected = torch.distributions.kl_divergence(
@@ -87,7 +87,7 @@ def test_the_divergence_of_categories_is_that_from_the_uniform():
 
 @torch.no_grad()
 def test_vade_s_divergence_of_z_and_c_is_the_mean_over_draws_of_both():
-    vae = stirred(made("vade"))
+    vae = perturbed(small_vae("vade"))
     batch = one_image(100_000)
     draw, mixture = vae.latents.draw(batch.pixels, batch.noise), vae.latents.mixture
     q_c = draw.log_q_c[0].exp()
@@ -101,7 +101,7 @@ def test_vade_s_divergence_of_z_and_c_is_the_mean_over_draws_of_both():
 
 @torch.no_grad()
 def test_the_inner_divergence_of_two_levels_is_the_mean_over_draws_of_z1():
-    latents = stirred(made("hvae")).latents
+    latents = perturbed(small_vae("hvae")).latents
     x, z2 = some_images(1).pixels, torch.tensor([[0.3, -0.5, 1.0]]).double()
     q, p = latents._lower(latents.from_pixels(x), z2, None), latents._prior(z2)
     n = 100_000
@@ -112,7 +112,7 @@ def test_the_inner_divergence_of_two_levels_is_the_mean_over_draws_of_z1():
 
 @torch.no_grad()
 def test_gmvae_s_divergences_given_w_and_c():
-    latents = stirred(made("gmvae")).latents
+    latents = perturbed(small_vae("gmvae")).latents
     batch = some_images(1)
     draw = latents.draw(batch.pixels, batch.noise)
     w = latents.posteriors(batch.pixels, batch.noise)[1].sample(UPPER)
@@ -126,7 +126,7 @@ def test_gmvae_s_divergences_given_w_and_c():
 
 
 def test_little_divergence_of_clusters_costs_nothing_more():
-    free, held = (stirred(made("gmvae", least_kl_c=least)) for least in (0.0, 0.9))
+    free, held = (perturbed(small_vae("gmvae", least_kl_c=least)) for least in (0.0, 0.9))
     batch = some_images()
     costs = [vae.terms(batch)["kl_c"] for vae in (free, held)]
     assert (costs[0] < 0.9).any()
@@ -138,7 +138,7 @@ def test_little_divergence_of_clusters_costs_nothing_more():
 @torch.no_grad()
 def test_of_many_weighted_draws_each_is_one_of_its_own(name):
     """The first is that of the image's own noise, the others are other ones, and none depends on other images."""
-    vae = stirred(made(name)).eval()
+    vae = perturbed(small_vae(name)).eval()
     batch = some_images(7)
     weights = vae.log_weights(batch, 3)
     assert weights.shape == (3, 7)
@@ -153,7 +153,7 @@ def test_of_many_weighted_draws_each_is_one_of_its_own(name):
 
 def flat_prior(name):
     """The prior of a variant with one latent dimension."""
-    vae = stirred(made(name, sizes=Sizes(P, 1, H, 2, None)), by=0.8)
+    vae = perturbed(small_vae(name, sizes=Sizes(P, 1, H, 2, None)), by=0.8)
     return vae.latents.prior
 
 
@@ -181,7 +181,7 @@ def test_a_mixture_prior_is_the_log_of_the_mean():
 
 @torch.no_grad()
 def test_a_vamp_prior_is_the_mean_of_its_encoded_inputs():
-    vae = stirred(made("vampprior"))
+    vae = perturbed(small_vae("vampprior"))
     prior, z = vae.latents.prior, some_images(5, Z, seed=3).pixels
     each = vae.latents.posterior(prior.inputs)  # (4, Z)
     logs = Normal(each.mean[None], each.log_var[None]).log_density(z[:, None])  # (5, 4)
@@ -191,9 +191,9 @@ def test_a_vamp_prior_is_the_mean_of_its_encoded_inputs():
 
 def test_pseudo_inputs_start_at_images_again_where_there_are_too_few():
     for n_images in (2, 9):
-        vae = made("vampprior")
+        vae = small_vae("vampprior")
         pixels = some_images(n_images, seed=4).pixels
-        vae.latents.start_from(pixels)
+        vae.latents.initialise_from(pixels)
         nearest = torch.cdist(vae.latents.prior.free_inputs.detach(), pixels).min(1)
         assert nearest.values.max() < 0.1
         assert nearest.values.min() > 0  # with a little noise, so that equal ones part
@@ -202,9 +202,9 @@ def test_pseudo_inputs_start_at_images_again_where_there_are_too_few():
 
 def test_what_has_no_pseudo_inputs_takes_no_note_of_images():
     for name in ("vae", "cp-vae", "vade", "aae"):
-        vae = made(name)
+        vae = small_vae(name)
         before = {key: value.clone() for key, value in vae.state_dict().items()}
-        vae.latents.start_from(some_images().pixels)
+        vae.latents.initialise_from(some_images().pixels)
         assert all(torch.equal(value, before[key]) for key, value in vae.state_dict().items())
 
 
@@ -214,7 +214,7 @@ def test_what_has_no_pseudo_inputs_takes_no_note_of_images():
 @pytest.mark.parametrize(("name", "told"), [("cp-vae", True), ("indp", True), ("indq", False), ("indqp", False)])
 def test_the_mean_of_z_depends_on_the_category_drawn_where_the_variant_says_so(name, told):
     """Trap 3: with pi(x) in place of c CP-VAE would be INDq."""
-    vae = stirred(made(name)).train()
+    vae = perturbed(small_vae(name)).train()
     batch = some_images()
     draw = vae.latents.draw(batch.pixels, batch.noise)
     c = torch.full((20, K), 1 / K, dtype=torch.float64, requires_grad=True)
@@ -234,7 +234,7 @@ def test_the_mean_of_z_depends_on_the_category_drawn_where_the_variant_says_so(n
 @pytest.mark.parametrize("training", [True, False])
 def test_encoder_decoder_and_divergence_are_told_one_category(name, estimator, training):
     """Trap 4: public code draws another one for the decoder, and weighs the divergence by q(c|x)."""
-    vae = stirred(made(name, estimator=estimator)).train(training)
+    vae = perturbed(small_vae(name, estimator=estimator)).train(training)
     batch = some_images()
     draw = vae.latents.draw(batch.pixels, batch.noise)
     repeats = len(draw.c) // 20
@@ -251,7 +251,7 @@ def test_encoder_decoder_and_divergence_are_told_one_category(name, estimator, t
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_categories_are_hard_where_a_bound_is_asked_for(estimator):
-    vae = made("cp-vae", estimator=estimator)
+    vae = small_vae("cp-vae", estimator=estimator)
     batch = some_images()
     for training in (True, False):
         c = vae.train(training).latents.draw(batch.pixels, batch.noise).c
@@ -264,7 +264,7 @@ def test_straight_through_draws_are_hard_and_their_gradient_is_the_relaxed_one()
     x, noise = some_images().pixels, some_noise(20)
     gradients = []
     for estimator in ("gumbel", "straight-through"):
-        latents = made("indqp", estimator=estimator).train().latents
+        latents = small_vae("indqp", estimator=estimator).train().latents
         draw = latents.draw(x, noise)
         (draw.c * torch.arange(float(K))).sum().backward()
         gradients.append(latents.category.weight.grad)
@@ -274,7 +274,7 @@ def test_straight_through_draws_are_hard_and_their_gradient_is_the_relaxed_one()
 
 @torch.no_grad()
 def test_hard_categories_are_drawn_by_their_probability():
-    vae = stirred(made("cp-vae")).eval()
+    vae = perturbed(small_vae("cp-vae")).eval()
     batch = one_image(30_000)
     draw = vae.latents.draw(batch.pixels, batch.noise)
     assert chisquare(draw.c.sum(0), 30_000 * draw.log_q_c[0].exp()).pvalue > 1e-3
@@ -282,7 +282,7 @@ def test_hard_categories_are_drawn_by_their_probability():
 
 @torch.no_grad()
 def test_a_cold_relaxed_category_is_the_hard_one():
-    vae = made("cp-vae").train()
+    vae = small_vae("cp-vae").train()
     vae.latents.temperature.fill_(1e-3)
     batch = some_images(200)
     relaxed = vae.latents.draw(batch.pixels, batch.noise).c
@@ -291,10 +291,10 @@ def test_a_cold_relaxed_category_is_the_hard_one():
 
 
 def test_categories_cool_slowly_and_not_below_the_least():
-    latents = made("cp-vae").latents
+    latents = small_vae("cp-vae").latents
     seen = []
     for epoch in range(1, 400):
-        latents.cool(epoch)
+        latents.anneal(epoch)
         seen.append(latents.temperature.item())
     expected = math.exp(-COOLING * sum(range(1, 101)))
     assert seen[99] == pytest.approx(expected, rel=1e-6)
@@ -305,9 +305,9 @@ def test_categories_cool_slowly_and_not_below_the_least():
 @pytest.mark.parametrize("name", ["cp-vae", "indqp", "vmi-c"])
 @torch.no_grad()
 def test_categories_are_drawn_from_those_of_the_training_images_and_z_given_them(name):
-    latents = stirred(made(name)).latents
+    latents = perturbed(small_vae(name)).latents
     weights = torch.tensor([0.7, 0.1, 0.2]).double()
-    latents.settle(weights)
+    latents.set_category_weights(weights)
     (code,) = latents.sample(some_noise(20_000), 20_000)
     z, c = code[:, :Z], code[:, Z:]
     assert chisquare(c.sum(0), 20_000 * weights).pvalue > 1e-3
@@ -322,7 +322,7 @@ def test_categories_are_drawn_from_those_of_the_training_images_and_z_given_them
 
 @torch.no_grad()
 def test_clusters_are_drawn_by_their_weights():
-    latents = stirred(made("vade")).latents
+    latents = perturbed(small_vae("vade")).latents
     latents.mixture.means.copy_(10.0 * torch.eye(K))
     latents.mixture.logits.copy_(torch.tensor([0.7, 0.1, 0.2]).log())
     (z,) = latents.sample(some_noise(20_000), 20_000)
@@ -371,7 +371,7 @@ def test_the_optimal_assignment_beats_the_mean_posterior():
 @pytest.mark.parametrize("name", VARIANTS)
 @torch.no_grad()
 def test_codes_draws_and_samples_fit_together(name):
-    vae = stirred(made(name)).eval()
+    vae = perturbed(small_vae(name)).eval()
     batch = some_images(7)
     latents = vae.latents
     z = latents.codes(batch.pixels)
@@ -393,7 +393,7 @@ def test_codes_draws_and_samples_fit_together(name):
 @pytest.mark.parametrize("name", VARIANTS)
 @torch.no_grad()
 def test_an_image_is_drawn_the_same_alone_and_among_others(name):
-    vae = stirred(made(name)).eval()
+    vae = perturbed(small_vae(name)).eval()
     batch = some_images(12)
     among, alone = (
         vae.latents.draw(x, noise)
@@ -411,7 +411,7 @@ def test_an_image_is_drawn_the_same_alone_and_among_others(name):
 @torch.no_grad()
 def test_dimensions_are_drawn_apart(name):
     """Both levels, too: given their posteriors, z1 and z2 have nothing in common."""
-    draw = stirred(made(name)).eval().latents.draw(one_image(20_000).pixels, some_noise(20_000))
+    draw = perturbed(small_vae(name)).eval().latents.draw(one_image(20_000).pixels, some_noise(20_000))
     standard = ((draw.z - draw.q.mean) * (-0.5 * draw.q.log_var).exp()).T
     assert (torch.corrcoef(standard) - torch.eye(len(standard))).abs().max() < 5 / 20_000**0.5
 
@@ -419,7 +419,7 @@ def test_dimensions_are_drawn_apart(name):
 @pytest.mark.parametrize("name", ["vae", "cp-vae", "hvae", "gmvae", "vade"])
 @torch.no_grad()
 def test_a_linear_model_has_all_its_parts(name):
-    vae = made(name, sizes=Sizes(P, Z, H, 0, K if VARIANTS[name].has_categories else None))
+    vae = small_vae(name, sizes=Sizes(P, Z, H, 0, K if VARIANTS[name].has_categories else None))
     batch = some_images()
     assert all(torch.isfinite(value).all() for value in vae.terms(batch).values())
     assert not any("both" in key for key in vae.state_dict() if "latents.body" in key)
@@ -427,7 +427,7 @@ def test_a_linear_model_has_all_its_parts(name):
 
 @torch.no_grad()
 def test_posteriors_are_neither_points_nor_boundless():
-    latents = stirred(made("vae"), by=30.0).latents
+    latents = perturbed(small_vae("vae"), by=30.0).latents
     assert isinstance(latents, GaussianLatents)
     q = latents.posterior(some_images().pixels)
     assert q.log_var.min() == LOG_VAR_RANGE[0]
@@ -436,7 +436,7 @@ def test_posteriors_are_neither_points_nor_boundless():
 
 @pytest.mark.parametrize("name", CATEGORICAL)
 def test_the_table_says_what_the_latents_are(name):
-    latents, variant = made(name).latents, VARIANTS[name]
+    latents, variant = small_vae(name).latents, VARIANTS[name]
     assert isinstance(latents, CategoricalLatents)
     assert (latents.mixture is not None) == variant.learned
     assert latents.head.mean.in_features == H + (K if variant.conditional else 0)
@@ -447,7 +447,7 @@ def test_the_table_says_what_the_latents_are(name):
 @torch.no_grad()
 def test_told_the_probabilities_the_code_does_not_depend_on_the_category(condition, depends):
     """Trap 3: pi(x) is a function of x alone, and q(z|x,pi(x)) is q(z|x)."""
-    vae = stirred(made("cp-vae", condition=condition))
+    vae = perturbed(small_vae("cp-vae", condition=condition))
     latents, hidden = vae.latents, vae.latents.body(some_images().pixels)
     one, other = (latents.posterior(hidden, torch.eye(K).double()[k].expand(len(hidden), K)) for k in (0, 1))
     assert torch.equal(one.mean, other.mean) != depends
@@ -458,7 +458,7 @@ def test_told_the_probabilities_the_code_does_not_depend_on_the_category(conditi
 @torch.no_grad()
 def test_told_the_probabilities_it_is_indq_with_a_skip_connection():
     """Its weights of pi(x) at nothing, all terms are those of INDq."""
-    first, second = without_the_weights_of_c("cp-vae", "indq", condition="probabilities")
+    first, second = with_zero_weights_for_c("cp-vae", "indq", condition="probabilities")
     batch = some_images()
     for name, value in second.terms(batch).items():
         assert torch.allclose(first.terms(batch)[name], value, rtol=1e-12), name

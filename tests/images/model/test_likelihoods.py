@@ -12,9 +12,9 @@ from torch.distributions import Normal as TorchNormal
 from tests.support.images import some_noise
 from topicnet.images.model.batches import ImageBatches
 from topicnet.images.model.likelihoods import (
-    LEAST_SHARE,
     LIKELIHOODS,
     LOG_SCALE_RANGE,
+    MIN_MASS,
     Bernoulli,
     Gaussian,
     Logistic,
@@ -111,11 +111,11 @@ def test_gaussian_is_torch_s_and_integrates_to_1(log_var):
 @pytest.mark.parametrize("log_scale", [-9.0, -4.5, -2.0, 0.0, 3.0])
 @pytest.mark.parametrize("out", [-6.0, 0.0, 0.4, 6.0])
 def test_the_masses_of_256_grays_sum_to_1(log_scale, out):
-    """Where the mass of a bin is next to nothing it counts as `LEAST_SHARE`."""
+    """Where the mass of a bin is next to nothing it counts as `MIN_MASS`."""
     x = torch.as_tensor(LEVELS / 255)[:, None]
     masses = (-logistic(log_scale).nats(x, torch.full((256, 1), out, dtype=torch.float64))).exp()
-    assert masses.min() >= LEAST_SHARE * (1 - 1e-9)
-    assert masses.sum().item() == pytest.approx(1.0, abs=256 * LEAST_SHARE)
+    assert masses.min() >= MIN_MASS * (1 - 1e-9)
+    assert masses.sum().item() == pytest.approx(1.0, abs=256 * MIN_MASS)
 
 
 def test_the_scale_of_a_logistic_stays_in_its_range():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.support.images import CPU, made, some_images, some_noise, standard_errors, stirred
+from tests.support.images import CPU, perturbed, small_vae, some_images, some_noise, standard_errors
 from topicnet.core.counter_rng import Noise
 from topicnet.core.distributions import Normal, Point
 from topicnet.images.model.latents import Draw
@@ -47,7 +47,7 @@ def points(z, seed=0):
     return Draw(Point(z, some_noise(len(z), seed)), z, (z,), {})
 
 
-class Told(nn.Module):
+class FixedCritic(nn.Module):
     """A critic that says what it was given to say."""
 
     def __init__(self, answer):
@@ -239,7 +239,7 @@ def test_the_ratio_critic_learns_the_total_correlation():
 def test_the_ratio_critic_is_shown_one_half_as_it_is_and_the_other_shuffled():
     seen = []
     penalty = RatioCritic(3, 4, 1)
-    penalty.critic = Told(lambda asked: seen.append(asked) or asked[:, :1])
+    penalty.critic = FixedCritic(lambda asked: seen.append(asked) or asked[:, :1])
     draw = points(torch.arange(60.0).view(20, 3))
     penalty.critic_terms(draw, NO_IMAGE)
     joint, margins = seen[0].split(10)
@@ -261,7 +261,9 @@ def test_losses_of_critics_are_cross_entropies():
     entropy = nn.BCEWithLogitsLoss()
     for penalty, half in ((RatioCritic(3, 4, 1), 0.5), (PriorCritic(3, 4, 1), 1.0)):
         n = 1 if half == 0.5 else 2
-        penalty.critic = Told(lambda asked, n=n: torch.tensor([[logits["joint"]]] * n + [[logits["margins"]]] * n))
+        penalty.critic = FixedCritic(
+            lambda asked, n=n: torch.tensor([[logits["joint"]]] * n + [[logits["margins"]]] * n)
+        )
         expected = entropy(torch.tensor(logits["joint"]), torch.tensor(1.0))
         expected += entropy(torch.tensor(logits["margins"]), torch.tensor(0.0))
         assert penalty.critic_terms(draw, NO_IMAGE)["critic"].tolist() == pytest.approx([half * float(expected)] * n)
@@ -270,7 +272,7 @@ def test_losses_of_critics_are_cross_entropies():
 def test_a_prior_critic_is_shown_the_prior_first_and_fooled_by_its_likeness():
     seen = []
     penalty = PriorCritic(2, 4, 1)
-    penalty.critic = Told(lambda asked: seen.append(asked) or -asked.square().sum(-1, keepdim=True))
+    penalty.critic = FixedCritic(lambda asked: seen.append(asked) or -asked.square().sum(-1, keepdim=True))
     z = torch.full((500, 2), 3.0)
     penalty.critic_terms(points(z), NO_IMAGE)
     assert torch.equal(seen[0][500:], z)
@@ -299,7 +301,7 @@ def bound(penalty, draw, image=NO_IMAGE):
 
 def category_critic(answer, n_categories=10):
     penalty = CategoryInformation(1, 4, 1, n_categories)
-    penalty.critic = Told(answer)
+    penalty.critic = FixedCritic(answer)
     return penalty
 
 
@@ -358,13 +360,13 @@ def test_relaxed_categories_are_guessed_by_cross_entropy():
 
 
 def test_enumerated_categories_are_guessed_by_their_weights():
-    vae = stirred(made("vmi-c", estimator="enumerate"))
+    vae = perturbed(small_vae("vmi-c", estimator="enumerate"))
     batch = some_images()
     with torch.no_grad():
         draw = vae.latents.draw(batch.pixels, batch.noise)
         image = vae.decode(draw.code)
         told = vae.penalty.critic_terms(draw, image)["critic"]
-        each = vae.penalty.ask(image).log_softmax(-1).view(3, 20, 3)
+        each = vae.penalty.critic_output(image).log_softmax(-1).view(3, 20, 3)
         expected = -sum(draw.log_q_c.exp()[:, k] * each[k, :, k] for k in range(3))
     assert torch.allclose(told, expected)
 
@@ -373,7 +375,7 @@ def point_critic(draw, width):
     """One that guesses as well as can be: by the posterior of the image that was decoded."""
     penalty = PointInformation(1, 4, 1, width)
     chosen = penalty.chosen
-    penalty.critic = Told(lambda image: Normal(draw.q.mean[:, chosen], draw.q.log_var[:, chosen]))
+    penalty.critic = FixedCritic(lambda image: Normal(draw.q.mean[:, chosen], draw.q.log_var[:, chosen]))
     return penalty
 
 
@@ -392,7 +394,7 @@ def test_information_of_points_is_less_where_the_guess_is_worse():
     draw = gaussian_draw(mean, torch.zeros_like(mean))
     best = point_critic(draw, 3)
     told = bound(best, draw)
-    best.critic = Told(lambda image: Normal(draw.q.mean[:, :2] + 0.5, draw.q.log_var[:, :2]))
+    best.critic = FixedCritic(lambda image: Normal(draw.q.mean[:, :2] + 0.5, draw.q.log_var[:, :2]))
     assert bound(best, draw) < told - 0.1
 
 
@@ -421,9 +423,9 @@ def weighted_loss(name, terms):
 @torch.no_grad()
 def test_points_further_from_the_prior_raise_the_loss(name):
     """Trap 12: plus lambda D. The reconstruction is left out: it is another decoder's matter."""
-    vae = made(name)
+    vae = small_vae(name)
     if name == "wae-gan":  # it knows the prior
-        vae.penalty.critic = Told(lambda z: 3 - z.square().sum(-1, keepdim=True))
+        vae.penalty.critic = FixedCritic(lambda z: 3 - z.square().sum(-1, keepdim=True))
     batch, losses = some_images(200), []
     head = vae.latents.head if name.startswith("wae") else vae.latents.head.mean
     for shift in (0.0, 1.0, 3.0):
@@ -443,7 +445,7 @@ def test_weights_of_penalties_are_not_below_0(name):
 
 @pytest.mark.parametrize("name", PENALISED)
 def test_critics_see_no_gradient_of_the_model_and_the_model_none_of_theirs(name):
-    vae = stirred(made(name))
+    vae = perturbed(small_vae(name))
     batch = some_images()
     for phase in vae.phases(1.0):
         terms = phase.terms(batch)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.signal import argrelmax
 
-from tests.support.images import CPU, H, K, P, Z, made, some_images
+from tests.support.images import CPU, H, K, P, Z, small_vae, some_images
 from tests.support.training import trained
 from topicnet.errors import InputError
 from topicnet.images.data.load import load_images
@@ -67,7 +67,7 @@ def test_every_parameter_gets_a_gradient_in_one_step(name):
     """Of the main loss or of a phase: Adam moves whatever has a gradient, and nothing else. No exceptions: what
     is not used is not a parameter.
     """
-    vae = made(name)
+    vae = small_vae(name)
     before = {key: value.detach().clone() for key, value in vae.named_parameters()}
     result = one_epoch(vae, name, batches())
     assert result.stopped == "done"
@@ -79,7 +79,7 @@ def test_every_parameter_gets_a_gradient_in_one_step(name):
 @pytest.mark.parametrize("name", ["mog", "vampprior", "hvp", "cp-vae", "indq", "vade", "gmvae"])
 def test_every_component_of_a_prior_gets_a_gradient(name):
     """Trap 4: public code never trains its priors. Not a tensor alone, every mean and variance of it."""
-    vae = made(name)
+    vae = small_vae(name)
     batch = some_images(40)
     schedule = schedule_of(name)
     loss = sum(schedule.weighted(term, value.mean(), 0) for term, value in vae.terms(batch).items())
@@ -97,7 +97,7 @@ def test_every_component_of_a_prior_gets_a_gradient(name):
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_its_weights_and_capacities_are_of_terms_it_has(name):
-    vae, data = made(name), batches(size=20)
+    vae, data = small_vae(name), batches(size=20)
     row = one_epoch(vae, name, data).history[0]
     variant = VARIANTS[name]
     named = set(variant.weights(numbers_of(name))) | set(variant.targets(numbers_of(name), K))
@@ -111,7 +111,7 @@ def test_its_weights_and_capacities_are_of_terms_it_has(name):
 
 
 def test_the_loss_of_an_adversarial_autoencoder_is_its_reconstruction_alone():
-    vae = made("aae")
+    vae = small_vae("aae")
     assert set(vae.terms(some_images())) == {"reconstruction"}
     row = one_epoch(vae, "aae", batches()).history[0]
     assert row["loss"] == pytest.approx(row["reconstruction"])
@@ -121,7 +121,7 @@ def test_the_loss_of_an_adversarial_autoencoder_is_its_reconstruction_alone():
 @pytest.mark.parametrize("name", [name for name, variant in VARIANTS.items() if variant.has_bound])
 @torch.no_grad()
 def test_the_bound_is_reconstruction_and_divergences_whatever_the_loss(name):
-    bound = made(name).bound(some_images())
+    bound = small_vae(name).bound(some_images())
     assert "reconstruction" in bound
     assert bound.keys() - {"reconstruction"} <= DIVERGENCES
     assert all(value.shape == (20,) for value in bound.values())
@@ -130,7 +130,7 @@ def test_the_bound_is_reconstruction_and_divergences_whatever_the_loss(name):
 @pytest.mark.parametrize("likelihood", ["gaussian", "logistic"])
 @pytest.mark.parametrize("name", ["vae", "cp-vae", "aae"])
 def test_other_likelihoods_learn_their_spread(name, likelihood):
-    vae = made(name, likelihood=likelihood)
+    vae = small_vae(name, likelihood=likelihood)
     (spread,) = (value for value in vae.likelihood.parameters())
     before = spread.item()
     one_epoch(vae, name, batches())

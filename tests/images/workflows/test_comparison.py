@@ -31,7 +31,7 @@ def run(variants: list[str], seeds: int = 1, config: ImageConfig = CONFIG) -> tu
         reporter=Reporter(said.append),
         progress=lambda: nullcontext(Reporter()),
     )
-    assert said[0].startswith("digits: 1,200 to train on")
+    assert said[0].startswith("digits: 1,200 training, ")
     return found, said[1:]
 
 

@@ -157,24 +157,24 @@ def test_large_images_are_few_in_a_gallery(monkeypatch: pytest.MonkeyPatch) -> N
 def test_shares_are_means_of_what_the_model_says(tmp_path: Path) -> None:
     data = vectors(9, (3, 3), labels=True)
     model = fitted("indq", data)
-    shares = category_usage_of(model, data.train)
-    assert shares is not None
+    usage = category_usage_of(model, data.train)
+    assert usage is not None
     assert data.train.labels is not None
     q, labels = model.category_probabilities(data.train.pixels), data.train.labels
-    np.testing.assert_allclose(shares.q_c, q.mean(0), atol=1e-6)
-    assert shares.labels == sorted(set(labels.tolist()))
-    counts = np.bincount(labels)[shares.labels]
-    np.testing.assert_allclose(shares.of_labels[1], q[labels == shares.labels[1]].mean(0), atol=1e-6)
+    np.testing.assert_allclose(usage.q_c, q.mean(0), atol=1e-6)
+    assert usage.labels == sorted(set(labels.tolist()))
+    counts = np.bincount(labels)[usage.labels]
+    np.testing.assert_allclose(usage.q_c_given_label[1], q[labels == usage.labels[1]].mean(0), atol=1e-6)
     np.testing.assert_allclose(
-        counts @ shares.of_labels / len(q), shares.q_c, atol=1e-6
+        counts @ usage.q_c_given_label / len(q), usage.q_c, atol=1e-6
     )  # q(c) = sum q(label) q(c|label)
     path = tmp_path / "categories.csv"
-    shares.table().write_csv(path)
+    usage.table().write_csv(path)
     again = read_category_usage(path, 4)
     assert again is not None
-    np.testing.assert_array_equal(again.q_c, shares.q_c)
-    np.testing.assert_array_equal(again.of_labels, shares.of_labels)
-    assert again.labels == shares.labels
+    np.testing.assert_array_equal(again.q_c, usage.q_c)
+    np.testing.assert_array_equal(again.q_c_given_label, usage.q_c_given_label)
+    assert again.labels == usage.labels
     assert read_category_usage(tmp_path / "none.csv", 4) is None
     assert category_usage_of(fitted("vae", data), data.train) is None
 

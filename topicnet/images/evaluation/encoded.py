@@ -50,7 +50,7 @@ def encoded(latents: Latents, batches: Iterable[ImageBatch]) -> Encoded | None:
 
 def _points(latents: GaussianLatents | ClusteredLatents, batches: Iterable[ImageBatch], of: str) -> Encoded:
     def tables(batch: ImageBatch) -> tuple[Tensor, ...]:
-        q, drawn = latents.posterior(batch.pixels), latents.weighted(batch.pixels, batch.noise)
+        q, drawn = latents.posterior(batch.pixels), latents.importance_draw(batch.pixels, batch.noise)
         return drawn.code[0], q.mean, q.log_var, drawn.log_ratio
 
     z, mean, log_var, log_ratio = _of_all(map(tables, batches))
@@ -66,7 +66,7 @@ def _with_categories(latents: CategoricalLatents, batches: Iterable[ImageBatch])
     width = latents.latent_dim
 
     def tables(batch: ImageBatch) -> tuple[Tensor, ...]:
-        drawn = latents.weighted(batch.pixels, batch.noise)
+        drawn = latents.importance_draw(batch.pixels, batch.noise)
         return drawn.code[0], latents.body(batch.pixels), drawn.log_ratio
 
     code, features, log_ratio = _of_all(map(tables, batches))  # (N, Z + K), (N, H), (N,)
@@ -102,7 +102,7 @@ def _with_weights(latents: WeightedLatents, batches: Iterable[ImageBatch]) -> En
     def tables(batch: ImageBatch) -> tuple[Tensor, ...]:
         q, q_w = latents.posteriors(batch.pixels, batch.noise)
         z, w = q.sample(), q_w.sample(UPPER)  # those of `weighted`
-        log_ratio = latents.weighted(batch.pixels, batch.noise).log_ratio
+        log_ratio = latents.importance_draw(batch.pixels, batch.noise).log_ratio
         log_p = log_ratio + q.log_density(z) + q_w.log_density(w)
         pairs = (z, w), (q.mean, q_w.mean), (q.log_var, q_w.log_var)
         return *(torch.cat(pair, -1) for pair in pairs), log_p, log_ratio

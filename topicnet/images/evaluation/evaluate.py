@@ -18,7 +18,7 @@ from topicnet.images.data.load import ImageData
 from topicnet.images.evaluation.aggregated import active_units, aggregated_split
 from topicnet.images.evaluation.encoded import encoded
 from topicnet.images.evaluation.measures import category_report, importance_nll, label_report
-from topicnet.images.evaluation.sample_distance import prior_match, sample_likeness
+from topicnet.images.evaluation.sample_distance import prior_match, sample_frechet
 from topicnet.images.model.batches import ImageBatch, ImageBatches
 from topicnet.images.model.estimator import ROWS, ImageVAE
 from topicnet.images.model.hierarchies import ClusteredLatents
@@ -100,7 +100,7 @@ def evaluate(
             "codes": _codes(network.latents, batches, seeds["codes"]),
             "categories": _categories(network.latents, batches, data.test.labels),
             "prior_match": prior_match(network.latents, batches, seeds["match"]),
-            "samples": sample_likeness(
+            "samples": sample_frechet(
                 network, model.fixed(data.train.pixels[:MOST_ENUMERATED]), batches, seeds["samples"]
             ),
         }

@@ -41,7 +41,7 @@ from topicnet.training.schedule import Schedule
 
 LEAST_IMAGES, MOST_IMAGES = 20, 10_000
 LEAST_DRAWS = 10_000  # of each half, in an epoch: of few images there are several of each
-HELD = 5  # one image in so many of the first half says when the guesses get no better
+HELD_OUT_PART = 5  # one image in so many of the first half says when the guesses get no better
 BATCH, LEARNING_RATE, PATIENCE = 200, 2e-3, 8
 LEAST_WIDTH = 128  # of Q: a small model is no reason for poor guesses
 
@@ -79,7 +79,7 @@ def information_bound(model: ImageVAE, data: ImageData, *, seed: int = 0, epochs
     order = rng.permutation(len(pixels))
     first, second = pixels[order[len(order) // 2 :]], pixels[order[: len(order) // 2]]
     with chosen_threads(MOST_THREADS), usual_gradients():
-        guesser, ran = _taught(model, code, first, rng, epochs)
+        guesser, ran = _train_guesser(model, code, first, rng, epochs)
         return {"of": code.of} | _measured(guesser, code, second, draw_seed(rng)) | {"epochs": ran}
 
 
@@ -98,7 +98,7 @@ class Categories:
         """Decoded images (B, P) and what is to be guessed: one-hot categories, or probabilities (B, K)."""
         latents = self.network.latents
         if isinstance(latents, CategoricalLatents):
-            code = latents.weighted(batch.pixels, batch.noise).code
+            code = latents.importance_draw(batch.pixels, batch.noise).code
             return self.network.decode(code), code[0][:, latents.latent_dim :]
         draw = latents.draw(batch.pixels, batch.noise)
         assert draw.log_q_c is not None
@@ -108,7 +108,7 @@ class Categories:
         """log Q(target | image), (B,), of what the guesser puts out: less the cross-entropy."""
         return (target * logits.log_softmax(-1)).sum(-1)
 
-    def surprise(self, batches: ImageBatches, seed: int, n_images: int) -> Tensor:
+    def entropy_terms(self, batches: ImageBatches, seed: int, n_images: int) -> Tensor:
         """Of rows that are `n_images` images again and again: numbers (n,) whose mean is the entropy of the code.
 
         They are also by how much each image moves it, so that intervals take in that the entropy is estimated. Here
@@ -148,7 +148,7 @@ class Dimensions:
         """Log density, (B,)."""
         return guess.log_density(target)
 
-    def surprise(self, batches: ImageBatches, seed: int, n_images: int) -> Tensor:
+    def entropy_terms(self, batches: ImageBatches, seed: int, n_images: int) -> Tensor:
         """-log of the aggregated posterior's density at the draws, (n,)."""
         posteriors = [self.latents.posterior(batch.pixels, batch.noise) for batch in batches.repeat(seed)]
         z = torch.cat([q.sample()[:, self.chosen] for q in posteriors])
@@ -180,7 +180,7 @@ def _code_of(model: ImageVAE) -> Code:
     raise InputError(f"{model.variant} has no code to bound, expected vmi-z or one of {', '.join(WITH_CATEGORIES)}")
 
 
-def _taught(
+def _train_guesser(
     model: ImageVAE, code: Code, pixels: NDArray[Any], rng: np.random.Generator, epochs: int
 ) -> tuple[nn.Module, int]:
     """A guesser and the epochs that it learned for; the model is no part of it, so that training leaves it alone."""
@@ -188,7 +188,7 @@ def _taught(
     init_seed, train_seed = draw_seed(rng), draw_seed(rng)
     with seeded(init_seed):
         guesser = code.guesser(model.n_features_in_, max(LEAST_WIDTH, model.sizes_.hidden_dim)).to(device)
-    n_held = len(pixels) // HELD
+    n_held = len(pixels) // HELD_OUT_PART
     shown = ImageBatches(_repeated(pixels[n_held:]), BATCH, device, binarise=False)
     held = ImageBatches(_repeated(pixels[:n_held]), ROWS, device, binarise=False)
     objective = Objective(guesser, lambda batch: {"nats": -_log_guess(guesser, code, batch)})
@@ -215,9 +215,9 @@ def _measured(guesser: nn.Module, code: Code, pixels: NDArray[Any], seed: int) -
     batches = ImageBatches(rows, ROWS, code.network.device, binarise=False)
     logs = torch.cat([_log_guess(guesser, code, batch) for batch in batches.repeat(seed)]).double()
     log_q = logs.view(-1, len(pixels)).mean(0)  # (n,)
-    surprise = code.surprise(batches, seed, len(pixels))
-    mean, low, high = mean_and_interval(log_q + surprise, seed)
-    entropy = float(surprise.mean())
+    entropy_terms = code.entropy_terms(batches, seed, len(pixels))
+    mean, low, high = mean_and_interval(log_q + entropy_terms, seed)
+    entropy = float(entropy_terms.mean())
     most = entropy if isinstance(code, Categories) else math.inf  # a density can be above 1, and its log above 0
     bound, low, high = (min(max(value, 0.0), most) for value in (mean, low, high))
     return {

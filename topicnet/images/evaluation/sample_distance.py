@@ -12,7 +12,7 @@ from torch import Tensor
 from topicnet.core.counter_rng import Noise
 from topicnet.images.evaluation.aggregated import mmd_permutation, sliced_w2
 from topicnet.images.evaluation.measures import frechet_distance
-from topicnet.images.model.batches import ImageBatches, as_shares
+from topicnet.images.model.batches import ImageBatches, to_unit_interval
 from topicnet.images.model.latents import CategoricalLatents, Latents, PointLatents
 from topicnet.images.model.vae import Vae
 from topicnet.runtime.seeding import draw_seed, seeded
@@ -42,7 +42,7 @@ def prior_match(latents: Latents, batches: ImageBatches, seed: int) -> dict[str,
     }
 
 
-def sample_likeness(network: Vae, train: NDArray[Any], batches: ImageBatches, seed: int) -> dict[str, Any] | None:
+def sample_frechet(network: Vae, train: NDArray[Any], batches: ImageBatches, seed: int) -> dict[str, Any] | None:
     """Frechet distance of samples, and of training images, from test images in principal components; None for one.
 
     Parameters
@@ -56,10 +56,10 @@ def sample_likeness(network: Vae, train: NDArray[Any], batches: ImageBatches, se
     if n < 2:
         return None
     rng = np.random.default_rng(seed)
-    shown = as_shares(torch.as_tensor(train).to(batches.device))
+    shown = to_unit_interval(torch.as_tensor(train).to(batches.device))
     centre = shown.mean(0)
     axes = _principal_axes(shown - centre, draw_seed(rng))
-    tested, sampled = as_shares(batches.pixels[:n]), _samples(network, n, rng)
+    tested, sampled = to_unit_interval(batches.pixels[:n]), _samples(network, n, rng)
     features = [(images - centre) @ axes for images in (tested, sampled, shown[:n])]
     return {
         "frechet_distance": frechet_distance(features[1], features[0]),
@@ -73,7 +73,7 @@ def _posterior_draws(latents: Latents, x: Tensor, noise: Noise) -> Tensor:
     """z of q(z) (B, Z), both levels of it where there are two."""
     if isinstance(latents, PointLatents):
         return latents.codes(x)
-    return torch.cat(latents.weighted(x, noise).code, -1)[:, : latents.latent_dim]
+    return torch.cat(latents.importance_draw(x, noise).code, -1)[:, : latents.latent_dim]
 
 
 def _prior_draws(latents: Latents, noise: Noise, like: Tensor) -> Tensor:

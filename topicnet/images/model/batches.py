@@ -53,33 +53,33 @@ class ImageBatches:
 
     def __iter__(self) -> Iterator[ImageBatch]:
         """Every image once, in order, always with the same noise."""
-        yield from self._cut(np.arange(self.n_docs), seed=0)
+        yield from self._batches(np.arange(self.n_docs), seed=0)
 
     def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[ImageBatch]:
         """Every image once, in random order; the first batches may be skipped."""
-        yield from self._cut(rng.permutation(self.n_docs), draw_seed(rng), skip)
+        yield from self._batches(rng.permutation(self.n_docs), draw_seed(rng), skip)
 
     def repeat(self, seed: int) -> Iterator[ImageBatch]:
         """Every image once, in order, with the noise of a seed."""
-        yield from self._cut(np.arange(self.n_docs), seed)
+        yield from self._batches(np.arange(self.n_docs), seed)
 
     def at(self, index: NDArray[np.int64]) -> Iterator[ImageBatch]:
         """Some images, in this order; each with the noise that it has among all."""
         n_batches = max(1, -(-len(index) * self.n_batches // self.n_docs))
-        yield from self._cut(index, 0, n_batches=n_batches)
+        yield from self._batches(index, 0, n_batches=n_batches)
 
-    def _cut(
+    def _batches(
         self, order: NDArray[np.int64], seed: int, skip: int = 0, n_batches: int | None = None
     ) -> Iterator[ImageBatch]:
         for index in np.array_split(order, n_batches or self.n_batches)[skip:]:
             noise = Noise.of(seed, index, self.device)
             rows = torch.as_tensor(index).to(self.device, non_blocking=True)
-            pixels = as_shares(self.pixels.index_select(0, rows))
+            pixels = to_unit_interval(self.pixels.index_select(0, rows))
             if self.binarise:
                 pixels = (noise.uniform(PIXEL, pixels) < pixels).to(pixels.dtype)
             yield ImageBatch(pixels, noise)
 
 
-def as_shares(pixels: Tensor) -> Tensor:
+def to_unit_interval(pixels: Tensor) -> Tensor:
     """Pixels in [0, 1], whatever they are held as."""
     return pixels.float() * (1 / GRAY_LEVELS) if pixels.dtype == torch.uint8 else pixels

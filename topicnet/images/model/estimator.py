@@ -20,16 +20,16 @@ from topicnet.core.counter_rng import Noise
 from topicnet.errors import InputError
 from topicnet.images.data.checks import checked_images
 from topicnet.images.data.load import fixed_binarisation
-from topicnet.images.model.batches import ImageBatches, as_shares
+from topicnet.images.model.batches import ImageBatches, to_unit_interval
 from topicnet.images.model.building import build
 from topicnet.images.model.fingerprint import checkpoints_of
 from topicnet.images.model.latents import CategoricalLatents, Latents
 from topicnet.images.model.nets import Sizes
 from topicnet.images.model.settings import (
+    ONE_CYCLE_RATE,
     RATE,
-    RATE_OF_A_CYCLE,
     Categories,
-    check_course,
+    check_training_parameters,
     checked_categories,
     checked_rows,
     resolve_estimator,
@@ -37,7 +37,7 @@ from topicnet.images.model.settings import (
     resolve_sizes,
     threads_for,
 )
-from topicnet.images.model.training import Course, Training, epochs_of
+from topicnet.images.model.training import Training, TrainingSettings, default_epochs
 from topicnet.images.model.vae import Vae
 from topicnet.images.model.variants import Value, Variant, numbers_in, resolve_parameters, variant_of
 from topicnet.runtime.devices import choose_device
@@ -84,7 +84,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     max_epochs : int, optional
         By default about 3,000 steps, and at least 10 epochs.
     learning_rate : float, optional
-        The highest; by default 0.003 where it rises and falls in one cycle, else 0.001.
+        The highest; by default 0.003 where it rises and one_cycle in one cycle, else 0.001.
     warm_up : int, optional
         Epochs in which divergences are phased in: a tenth of all, at most 100, for variants that have a warm-up.
     schedule : {"one-cycle", "constant"}
@@ -162,7 +162,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         resolve_parameters(self.variant, self.parameters or {})
         resolve_likelihood(variant, self.likelihood)
         resolve_estimator(variant, self.estimator)
-        check_course(self.get_params())
+        check_training_parameters(self.get_params())
         return resolve_sizes(self.variant, n_pixels, self.latent_dim, self.hidden_dim, self.n_layers, self.n_categories)
 
     @usual_torch()
@@ -220,8 +220,8 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             batches = ImageBatches(pixels, self.batch_size, device, binarise=self.binarises)
             watched = None if kept is None else ImageBatches(self.fixed(kept), rows, device, binarise=False)
             numbers = numbers_in(resolve_parameters(self.variant, self.parameters or {}))
-            course, listener = self._course(variant, len(batches)), listener or (lambda news: None)
-            training = Training(network, variant, numbers, course, batches, watched, seed, listener, interrupted)
+            settings, listener = self._training_settings(variant, len(batches)), listener or (lambda news: None)
+            training = Training(network, variant, numbers, settings, batches, watched, seed, listener, interrupted)
             result = training.run(saved)
         self._adopt(network, sizes, result)
         if result.stopped == "interrupted":
@@ -230,7 +230,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Posterior means (n, Z) of images, gray values as they are; given their most probable category, if any."""
-        return self._answer(X, lambda pixels: self.network_.latents.codes(pixels))
+        return self._map_batches(X, lambda pixels: self.network_.latents.codes(pixels))
 
     def category_probabilities(self, X: Any) -> NDArray[np.float32]:
         """q(c | x), (n, K).
@@ -241,11 +241,11 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             The variant has no categories.
         """
         self._check_categories()
-        return self._answer(X, lambda pixels: self.network_.latents.log_categories(pixels).exp())
+        return self._map_batches(X, lambda pixels: self.network_.latents.log_categories(pixels).exp())
 
     def reconstruct(self, X: Any) -> NDArray[np.float32]:
         """Mean images (n, P) of the posterior means."""
-        return self._answer(X, lambda pixels: self.network_.reconstruct(pixels))
+        return self._map_batches(X, lambda pixels: self.network_.reconstruct(pixels))
 
     def decode(self, z: NDArray[np.floating], categories: NDArray[np.floating] | None = None) -> NDArray[np.float32]:
         """Mean images (n, P) of codes (n, Z), and of categories (n, K) where the variant has some."""
@@ -342,15 +342,15 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             n_images=n_images,
         )
 
-    def _course(self, variant: Variant, n_batches: int) -> Course:
-        epochs = epochs_of(n_batches) if self.max_epochs is None else self.max_epochs
-        falls, warm_up, rate = self.schedule == "one-cycle", self.warm_up, self.learning_rate
+    def _training_settings(self, variant: Variant, n_batches: int) -> TrainingSettings:
+        epochs = default_epochs(n_batches) if self.max_epochs is None else self.max_epochs
+        one_cycle, warm_up, rate = self.schedule == "one-cycle", self.warm_up, self.learning_rate
         if warm_up is None:
             warm_up = min(100, epochs // 10) if variant.warms_up else 0
         if rate is None:
-            rate = RATE_OF_A_CYCLE if falls and variant.drops is None else RATE
+            rate = ONE_CYCLE_RATE if one_cycle and variant.drops is None else RATE
         normalise = self.optimizer == "adam_normgrad"
-        return Course(epochs, self.patience, rate, min(warm_up, epochs), falls, normalise)
+        return TrainingSettings(epochs, self.patience, rate, min(warm_up, epochs), one_cycle, normalise)
 
     def _adopt(self, network: Vae, sizes: Sizes, result: TrainResult) -> None:
         self.network_ = network.eval()
@@ -375,13 +375,13 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return pixels
 
     @usual_torch()
-    def _answer(self, X: Any, question: Callable[[Tensor], Tensor]) -> NDArray[np.float32]:
+    def _map_batches(self, X: Any, function: Callable[[Tensor], Tensor]) -> NDArray[np.float32]:
         pixels = self._known_pixels(X)
         device = self.network_.eval().device
         with torch.inference_mode(), chosen_threads(threads_for(ROWS, self.sizes_)):
             parts = torch.split(torch.as_tensor(pixels), ROWS)
-            answers = [question(as_shares(part.to(device))).float().cpu() for part in parts]
-        return np.asarray(torch.cat(answers).numpy())
+            results = [function(to_unit_interval(part.to(device))).float().cpu() for part in parts]
+        return np.asarray(torch.cat(results).numpy())
 
     def _check_categories(self) -> None:
         check_is_fitted(self)

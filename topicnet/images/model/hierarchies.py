@@ -13,8 +13,8 @@ from topicnet.core.distributions import GaussianMixture, Normal, StandardNormal
 from topicnet.images.model.latents import (
     Draw,
     GaussianLatents,
+    ImportanceDraw,
     Latents,
-    Weighted,
     chosen_categories,
     kl_from_uniform,
 )
@@ -56,7 +56,7 @@ class TwoLevelLatents(Latents):
         both = Normal(torch.cat([q1.mean, q2.mean], -1), torch.cat([q1.log_var, q2.log_var], -1), noise)
         return Draw(both, torch.cat([z1, z2], -1), (z1, z2), terms)
 
-    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
+    def importance_draw(self, x: Tensor, noise: Noise) -> ImportanceDraw:
         """Both levels drawn."""
         q2 = self.upper.posterior(x).repeated(noise)
         z2 = q2.sample(UPPER)
@@ -64,7 +64,7 @@ class TwoLevelLatents(Latents):
         q1 = self._lower(features.repeat(len(z2) // len(features), 1), z2, noise)
         z1 = q1.sample()
         log_p = self._prior(z2).log_density(z1) + self.upper.prior.log_density(z2)
-        return Weighted((z1, z2), log_p - q1.log_density(z1) - q2.log_density(z2))
+        return ImportanceDraw((z1, z2), log_p - q1.log_density(z1) - q2.log_density(z2))
 
     def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
         """z2, then z1 given it."""
@@ -82,8 +82,8 @@ class TwoLevelLatents(Latents):
         z1, z2 = z.chunk(2, -1)
         return z1, z2
 
-    def start_from(self, pixels: Tensor) -> None:
-        self.upper.start_from(pixels)
+    def initialise_from(self, pixels: Tensor) -> None:
+        self.upper.initialise_from(pixels)
 
 
 class ClusteredLatents(Latents):
@@ -122,11 +122,11 @@ class ClusteredLatents(Latents):
         kl_c = (log_q_c.exp() * (log_q_c - self.mixture.log_weights())).sum(-1)
         return Draw(q, z, (z,), {"kl_z": kl_z, "kl_c": kl_c}, log_q_c)
 
-    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
+    def importance_draw(self, x: Tensor, noise: Noise) -> ImportanceDraw:
         """z from q(z | x), categories summed out."""
         q = self.posterior(x).repeated(noise)
         z = q.sample()
-        return Weighted((z,), self.mixture.log_density(z) - q.log_density(z))
+        return ImportanceDraw((z,), self.mixture.log_density(z) - q.log_density(z))
 
     def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
         """c ~ pi, z ~ p(z | c)."""
@@ -168,7 +168,7 @@ class WeightedLatents(Latents):
         self.components_body = Body(latent_dim, sizes.hidden_dim, min(1, sizes.n_layers))
         self.components = GaussianHead(self.components_body.width, (sizes.n_categories or 1) * latent_dim)
         self.standard = StandardNormal(latent_dim)
-        self.least = {"kl_c": least_kl_c}
+        self.free_nats = {"kl_c": least_kl_c}
 
     def _components(self, w: Tensor) -> Normal:
         """p(z | w, c) of all c: (B, K, Z)."""
@@ -193,13 +193,13 @@ class WeightedLatents(Latents):
         terms = {"kl_z": kl_z, "kl_w": self.standard.kl(q_w), "kl_c": kl_c}
         return Draw(q, z, (z,), terms, log_p_c)
 
-    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
+    def importance_draw(self, x: Tensor, noise: Noise) -> ImportanceDraw:
         """z and w drawn, categories summed out."""
         q, q_w = (part.repeated(noise) for part in self.posteriors(x, None))
         z, w = q.sample(), q_w.sample(UPPER)
         logs = self._components(w).log_density(z[:, None])  # (B, K)
         log_p = logs.logsumexp(-1) - math.log(logs.shape[1]) + self.standard.log_density(w)
-        return Weighted((z,), log_p - q.log_density(z) - q_w.log_density(w))
+        return ImportanceDraw((z,), log_p - q.log_density(z) - q_w.log_density(w))
 
     def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
         """w, c and z in turn."""

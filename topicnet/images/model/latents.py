@@ -50,7 +50,7 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Weighted:
+class ImportanceDraw:
     """A draw from q, all of it discrete where the model is, and its weight."""
 
     code: tuple[Tensor, ...]
@@ -61,7 +61,7 @@ class Latents(nn.Module, ABC):
     """The latent half of a model. In evaluation mode categories are drawn hard: a relaxed one gives no bound."""
 
     decodes_categories = False  # whether the decoder is told c
-    least: Mapping[str, float] = MappingProxyType({})  # terms that cost so much in training, however small they are
+    free_nats: Mapping[str, float] = MappingProxyType({})  # terms that cost so much in training, however small they are
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Latents(nn.Module, ABC):
         """Infer and draw for images (B, P)."""
 
     @abstractmethod
-    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
+    def importance_draw(self, x: Tensor, noise: Noise) -> ImportanceDraw:
         """Draws with their importance weights (Burda et al. 2016, eq. 8, but for the likelihood).
 
         Of each image (B, P) so many, all and all again, as the noise is for; it is encoded once.
@@ -95,13 +95,13 @@ class Latents(nn.Module, ABC):
         """What the decoder is given for latent points (B, Z) and categories (B, K): as a rule the point alone."""
         return (z,)
 
-    def start_from(self, pixels: Tensor) -> None:
+    def initialise_from(self, pixels: Tensor) -> None:
         """Start from training images (n, P), drawn at random, where something is made of such."""
 
-    def cool(self, epoch: int) -> None:
+    def anneal(self, epoch: int) -> None:
         """Lower the temperature of relaxed categories after an epoch."""
 
-    def settle(self, weights: Tensor) -> None:
+    def set_category_weights(self, weights: Tensor) -> None:
         """Take note of q(c) (K,) over the training images, from which categories are drawn later."""
 
 
@@ -131,11 +131,11 @@ class GaussianLatents(Latents):
         z = q.sample()
         return Draw(q, z, (z,), {"kl_z": self.prior.kl(q, z)})
 
-    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
+    def importance_draw(self, x: Tensor, noise: Noise) -> ImportanceDraw:
         """z from q(z | x)."""
         q = self.posterior(x).repeated(noise)
         z = q.sample()
-        return Weighted((z,), self.prior.log_density(z) - q.log_density(z))
+        return ImportanceDraw((z,), self.prior.log_density(z) - q.log_density(z))
 
     def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
         """From the prior."""
@@ -144,8 +144,8 @@ class GaussianLatents(Latents):
     def codes(self, x: Tensor) -> Tensor:
         return self.posterior(x).mean
 
-    def start_from(self, pixels: Tensor) -> None:
-        self.prior.start_from(pixels)
+    def initialise_from(self, pixels: Tensor) -> None:
+        self.prior.initialise_from(pixels)
 
 
 class PointLatents(Latents):
@@ -162,7 +162,7 @@ class PointLatents(Latents):
         z = self.codes(x)
         return Draw(Point(z, noise), z, (z,), {})
 
-    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
+    def importance_draw(self, x: Tensor, noise: Noise) -> ImportanceDraw:
         """There is none: a point has no density."""
         raise NotImplementedError("a deterministic encoder gives no importance weights")
 
@@ -259,7 +259,7 @@ class CategoricalLatents(Latents):
             return self.standard.kl(q)
         return self.mixture.kl_by(q, weights).sum(-1)
 
-    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
+    def importance_draw(self, x: Tensor, noise: Noise) -> ImportanceDraw:
         """A category drawn from q(c|x), and z given it."""
         hidden = self.body(x)
         hidden = hidden.repeat(len(noise.keys) // len(hidden), 1)
@@ -270,7 +270,7 @@ class CategoricalLatents(Latents):
         prior = self.standard if self.mixture is None else self.mixture.component(c)
         log_p_c = -math.log(log_q_c.shape[1])
         log_ratio = prior.log_density(z) + log_p_c - q.log_density(z) - (c * log_q_c).sum(-1)
-        return Weighted(self.code_of(z, c), log_ratio)
+        return ImportanceDraw(self.code_of(z, c), log_ratio)
 
     def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
         """c ~ q(c) over the training images, z ~ p(z | c)."""
@@ -296,11 +296,11 @@ class CategoricalLatents(Latents):
         assert c is not None
         return (torch.cat([z, c], -1),)
 
-    def cool(self, epoch: int) -> None:
+    def anneal(self, epoch: int) -> None:
         """tau <- max(tau exp(-3e-5 epoch), 0.5)."""
         self.temperature.mul_(math.exp(-COOLING * epoch)).clamp_min_(TEMPERATURES[1])
 
-    def settle(self, weights: Tensor) -> None:
+    def set_category_weights(self, weights: Tensor) -> None:
         self.category_weights.copy_(weights)
 
 

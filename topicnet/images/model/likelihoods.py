@@ -13,7 +13,7 @@ from topicnet.core.distributions import LOG_2_PI
 
 LEVELS = 256.0  # of gray in a discretised logistic
 LOG_SCALE_RANGE = (-4.5, 0.0)
-LEAST_SHARE = 1e-7  # of a logistic's mass: what one gray level has at the least
+MIN_MASS = 1e-7  # of a logistic's mass: what one gray level has at the least
 
 
 class Likelihood(nn.Module, ABC):
@@ -89,7 +89,7 @@ class Logistic(Likelihood):
         # The bins at the ends reach to infinity, so that the masses of all sum to 1.
         below = torch.where(bins > 0, lower.sigmoid(), 0.0)
         until = torch.where(bins < LEVELS - 1, upper.sigmoid(), 1.0)
-        return -(until - below).clamp_min(LEAST_SHARE).log().sum(-1)
+        return -(until - below).clamp_min(MIN_MASS).log().sum(-1)
 
     def sample(self, out: Tensor, noise: Noise) -> Tensor:
         """(B, P), within [0, 1]."""

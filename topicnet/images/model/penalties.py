@@ -30,7 +30,7 @@ class Penalty(nn.Module, ABC):
         super().__init__()
         self.critic = critic
 
-    def ask(self, points: Tensor) -> Any:
+    def critic_output(self, points: Tensor) -> Any:
         """What the critic says."""
         assert self.critic is not None
         return self.critic(points)
@@ -132,7 +132,7 @@ class RatioCritic(Penalty):
 
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
         """log D(z) - log(1 - D(z)), (B,)."""
-        return {"total_correlation": self.ask(draw.z).squeeze(-1)}
+        return {"total_correlation": self.critic_output(draw.z).squeeze(-1)}
 
     def critic_terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
         """Cross-entropy on one half of the batch as it is, and the other with each dimension shuffled: (B / 2,)."""
@@ -140,7 +140,7 @@ class RatioCritic(Penalty):
         n = max(1, len(draw.z) // 2)
         order = draw.q.noise.bits(ORDER, draw.z.shape[1])[-n:].argsort(0)
         margins = draw.z[-n:].gather(0, order)
-        joint, apart = self.ask(torch.cat([draw.z[:n], margins])).view(2, n)
+        joint, apart = self.critic_output(torch.cat([draw.z[:n], margins])).view(2, n)
         return {"critic": 0.5 * (functional.softplus(-joint) + functional.softplus(apart))}
 
 
@@ -152,13 +152,13 @@ class PriorCritic(Penalty):
 
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
         """-log D(z): what the encoder is to make small, (B,)."""
-        return {"fooling": functional.softplus(-self.ask(draw.z).squeeze(-1))}
+        return {"fooling": functional.softplus(-self.critic_output(draw.z).squeeze(-1))}
 
     def critic_terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
         """-log D(prior) - log(1 - D(z)), (B,)."""
         assert draw.q.noise is not None
         prior = draw.q.noise.normal(PRIOR, draw.z)
-        of_prior, of_z = self.ask(torch.cat([prior, draw.z])).view(2, -1)
+        of_prior, of_z = self.critic_output(torch.cat([prior, draw.z])).view(2, -1)
         return {"critic": functional.softplus(-of_prior) + functional.softplus(of_z)}
 
 
@@ -177,7 +177,7 @@ class CategoryInformation(Penalty):
     def _nats(self, draw: Draw, image: Tensor) -> Tensor:
         """-log Q(c | image), as cross-entropy where c is relaxed: (B,)."""
         assert draw.c is not None
-        return draw.averaged(-(draw.c * self.ask(image).log_softmax(-1)).sum(-1))
+        return draw.averaged(-(draw.c * self.critic_output(image).log_softmax(-1)).sum(-1))
 
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
         """Less the bound, (B,): what is to be made small."""
@@ -211,7 +211,7 @@ class PointInformation(Penalty):
         self.chosen.copy_(usage.argsort()[: len(self.chosen)])
 
     def _nats(self, draw: Draw, image: Tensor) -> Tensor:
-        return -cast(Normal, self.ask(image)).log_density(draw.z[:, self.chosen])
+        return -cast(Normal, self.critic_output(image)).log_density(draw.z[:, self.chosen])
 
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
         """Less the bound, (B,)."""

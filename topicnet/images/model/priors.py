@@ -31,7 +31,7 @@ class Prior(nn.Module, ABC):
     def sample(self, noise: Noise, like: Tensor) -> Tensor:
         """Draw z of the shape (B, Z) and type of `like`."""
 
-    def start_from(self, pixels: Tensor) -> None:
+    def initialise_from(self, pixels: Tensor) -> None:
         """Start from training images (n, P), where the prior is made of such."""
 
 
@@ -89,7 +89,7 @@ class VampPrior(Prior):
         return self.free_inputs.clamp(0.0, 1.0)
 
     @torch.no_grad()
-    def start_from(self, pixels: Tensor) -> None:
+    def initialise_from(self, pixels: Tensor) -> None:
         """Begin at images; further ones, where there are too few, are those again."""
         chosen = pixels[torch.arange(len(self.free_inputs), device=pixels.device) % len(pixels)]
         noise = Noise.of(0, np.arange(len(chosen)), pixels.device)  # torch's own state is the caller's

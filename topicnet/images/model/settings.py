@@ -20,7 +20,7 @@ from topicnet.training.checks import check_count, check_number
 DEFAULT_CATEGORIES = 10
 MOST_CATEGORIES = 2**16  # of what is drawn by hashes of 32 bits, without bias that could be seen
 NAMES = {"binarise": ("auto", "never"), "schedule": ("one-cycle", "constant"), "optimizer": ("adam", "adam_normgrad")}
-RATE_OF_A_CYCLE, RATE = 3e-3, 1e-3
+ONE_CYCLE_RATE, RATE = 3e-3, 1e-3
 # Threads, unless TOPICNET_THREADS says otherwise: small products gain nothing by a second, and lose much beside other
 # work, as each then waits for a scheduler's turn.
 MOST_THREADS, LEAST_PRODUCT = 4, 10**7
@@ -80,7 +80,7 @@ def resolve_estimator(variant: Variant, given: str | None) -> str:
     return given
 
 
-def check_course(given: Mapping[str, Any]) -> None:
+def check_training_parameters(given: Mapping[str, Any]) -> None:
     """Raise InputError for an estimator's parameter, of those that say how it learns, out of its range."""
     for name, known in NAMES.items():
         check_name(name, given[name], known)

@@ -32,18 +32,18 @@ START_IMAGES = 10_000  # most that a start looks at
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingSettings:
     """How long and how fast a model learns."""
 
     max_epochs: int
     patience: int
     learning_rate: float
     warm_up: int  # epochs in which divergences are phased in
-    falls: bool  # the rate rises and falls in one cycle; else it is constant, as in the papers
+    one_cycle: bool  # the rate rises and one_cycle in one cycle; else it is constant, as in the papers
     normalise: bool
 
 
-def epochs_of(n_batches: int) -> int:
+def default_epochs(n_batches: int) -> int:
     """Epochs of a run whose length nobody named: a budget of steps."""
     return max(LEAST_EPOCHS, math.ceil(STEPS / n_batches))
 
@@ -55,7 +55,7 @@ class Training:
     vae: Vae
     variant: Variant
     parameters: Mapping[str, float]
-    course: Course
+    settings: TrainingSettings
     batches: ImageBatches
     validation: ImageBatches | None
     seed: int
@@ -70,12 +70,18 @@ class Training:
         if saved is None:
             self._start(np.random.default_rng(start_seed))
         checkpoints = None if self.interrupted() else checkpoints
-        course, device, penalty = self.course, self.batches.device, self.vae.penalty
-        # What a critic says falls and rises with the critic: it is no measure of which epoch was the best.
+        settings, device, penalty = self.settings, self.batches.device, self.vae.penalty
+        # What a critic says one_cycle and rises with the critic: it is no measure of which epoch was the best.
         judged = self.validation if penalty is None or penalty.critic is None else None
-        normalise, phases = course.normalise, self.vae.phases(self.parameters.get("critic_rate", 1.0))
+        normalise, phases = settings.normalise, self.vae.phases(self.parameters.get("critic_rate", 1.0))
         options = TrainOptions(
-            course.max_epochs, course.patience, 0.0, train_seed, device, normalise_gradients=normalise, phases=phases
+            settings.max_epochs,
+            settings.patience,
+            0.0,
+            train_seed,
+            device,
+            normalise_gradients=normalise,
+            phases=phases,
         )
         hooks = TrainHooks(self._measure, self._intervene, self.listener, self.interrupted, checkpoints, saved)
         result = train(self.vae, self.batches, judged, self._schedule(), options, hooks)
@@ -83,15 +89,15 @@ class Training:
         return result
 
     def _schedule(self) -> Schedule:
-        course, n_categories = self.course, self.vae.latents.n_categories or 1
-        drops: tuple[tuple[float, float], ...] | None = None if course.falls else ()
+        settings, n_categories = self.settings, self.vae.latents.n_categories or 1
+        drops: tuple[tuple[float, float], ...] | None = None if settings.one_cycle else ()
         if self.variant.drops is not None:
-            drops = self.variant.drops(course.max_epochs)
-        fraction = course.warm_up / course.max_epochs
+            drops = self.variant.drops(settings.max_epochs)
+        fraction = settings.warm_up / settings.max_epochs
         divergences = ("kl_z", "kl_c", "kl_z1", "kl_z2", "kl_w")
         return Schedule(
-            course.max_epochs * len(self.batches),
-            course.learning_rate,
+            settings.max_epochs * len(self.batches),
+            settings.learning_rate,
             warm_up=dict.fromkeys(divergences, fraction) if fraction else {},
             weights=self.variant.weights(self.parameters),
             targets=ramps(self.variant, self.parameters, n_categories),
@@ -102,8 +108,8 @@ class Training:
         """Pseudo-inputs from images; clusters from an autoencoder; the dimensions that say least."""
         latents, chosen = self.vae.latents, rng.permutation(self.batches.n_docs)[:START_IMAGES]
         pixels = torch.cat([batch.pixels for batch in self.batches.at(chosen)])
-        latents.start_from(pixels)
-        epochs = math.ceil(self.variant.pretrained * self.course.max_epochs)
+        latents.initialise_from(pixels)
+        epochs = math.ceil(self.variant.pretrained * self.settings.max_epochs)
         if not epochs:
             return
         terms = self.vae.reconstruction if isinstance(latents, ClusteredLatents) else self.vae.bound
@@ -116,10 +122,12 @@ class Training:
                 self.vae.penalty.choose(StandardNormal(latents.latent_dim).kl_per_dimension(q).mean(0))
 
     def _pretrain(self, part: nn.Module, epochs: int, seed: int) -> None:
-        course, device = self.course, self.batches.device
-        schedule = Schedule(epochs * len(self.batches), course.learning_rate, drops=None if course.falls else ())
+        settings, device = self.settings, self.batches.device
+        schedule = Schedule(
+            epochs * len(self.batches), settings.learning_rate, drops=None if settings.one_cycle else ()
+        )
         options = TrainOptions(
-            epochs, epochs, 0.0, seed, device, stage="pretrain", normalise_gradients=course.normalise
+            epochs, epochs, 0.0, seed, device, stage="pretrain", normalise_gradients=settings.normalise
         )
         hooks = TrainHooks(listener=self.listener, interrupted=self.interrupted)
         train(part, self.batches, None, schedule, options, hooks)
@@ -134,7 +142,7 @@ class Training:
         return told if temperature is None else told | {"temperature": float(temperature)}
 
     def _intervene(self, epoch: int, stopping: bool) -> bool:
-        self.vae.latents.cool(epoch)
+        self.vae.latents.anneal(epoch)
         return False
 
     def _settle(self) -> None:
@@ -144,7 +152,7 @@ class Training:
             return
         with torch.inference_mode():
             sums = torch.stack([latents.log_categories(batch.pixels).exp().sum(0) for batch in self.batches])
-            latents.settle(sums.sum(0) / self.batches.n_docs)
+            latents.set_category_weights(sums.sum(0) / self.batches.n_docs)
 
 
 def cluster(latents: ClusteredLatents, points: Tensor, seed: int) -> None:

@@ -60,7 +60,7 @@ class Vae(nn.Module):
         draw = self.latents.draw(batch.pixels, batch.noise)
         out = self.decoder(draw.code)
         terms = {"reconstruction": self._reconstruction(batch.pixels, draw, out)} | draw.terms
-        terms |= {name: terms[name].clamp_min(least) for name, least in self.latents.least.items()}
+        terms |= {name: terms[name].clamp_min(least) for name, least in self.latents.free_nats.items()}
         if self.penalty is None:
             return terms
         image = self.likelihood.mean(out) if self.penalty.sees_images else out
@@ -79,7 +79,7 @@ class Vae(nn.Module):
 
     def log_weights(self, batch: ImageBatch, n_draws: int) -> Tensor:
         """log p(x, latents) - log q(latents | x) of draws from q: (n_draws, B)."""
-        drawn = self.latents.weighted(batch.pixels, batch.noise.repeated(n_draws))
+        drawn = self.latents.importance_draw(batch.pixels, batch.noise.repeated(n_draws))
         nats = self.likelihood.nats(batch.pixels.repeat(n_draws, 1), self.decoder(drawn.code))
         return (drawn.log_ratio - nats).view(n_draws, -1)
 

@@ -34,7 +34,7 @@ class Variant:
     two_phases: bool = False  # the encoder fools its critic in a step of its own
     # Share of the epochs spent on a start: an autoencoder for clustered latents, the plain bound before information.
     pretrained: float = 0.0
-    # From the number of epochs to the schedule's drops of the rate; None for the default course.
+    # From the number of epochs to the schedule's drops of the rate; None for the default settings.
     drops: Callable[[int], tuple[tuple[float, float], ...]] | None = None
 
     @property

@@ -23,13 +23,13 @@ class CategoryUsage:
 
     q_c: NDArray[np.float64]  # (K,) q(c): the mean of q(c | x) over the training images
     labels: list[int]  # (L,) in ascending order; none where they are not known
-    of_labels: NDArray[np.float64]  # (L, K) q(c | label): the mean of q(c | x) over the images of a label
+    q_c_given_label: NDArray[np.float64]  # (L, K) q(c | label): the mean of q(c | x) over the images of a label
 
     def table(self) -> pl.DataFrame:
         """The table of categories.csv: a row a category, a column for q(c) and one for each label."""
         columns = {"category": np.arange(len(self.q_c)), "q_c": self.q_c}
         return pl.DataFrame(
-            columns | {f"{LABEL}{label}": q for label, q in zip(self.labels, self.of_labels, strict=True)}
+            columns | {f"{LABEL}{label}": q for label, q in zip(self.labels, self.q_c_given_label, strict=True)}
         )
 
 
@@ -41,8 +41,10 @@ def category_usage_of(model: ImageVAE, split: Split) -> CategoryUsage | None:
     if not np.isfinite(q).all():  # of a model that was led astray; the rest of its run is still written
         return None
     labels = [] if split.labels is None else np.unique(split.labels).tolist()
-    of_labels = [q[split.labels == label].mean(0, dtype=np.float64) for label in labels]
-    return CategoryUsage(q.mean(0, dtype=np.float64), labels, np.array(of_labels).reshape(len(labels), q.shape[1]))
+    q_c_given_label = [q[split.labels == label].mean(0, dtype=np.float64) for label in labels]
+    return CategoryUsage(
+        q.mean(0, dtype=np.float64), labels, np.array(q_c_given_label).reshape(len(labels), q.shape[1])
+    )
 
 
 def read_category_usage(path: Path, n_categories: int) -> CategoryUsage | None:

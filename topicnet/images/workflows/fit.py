@@ -24,7 +24,7 @@ import torch
 from topicnet.errors import InputError
 from topicnet.images.data.load import ImageData, load_images
 from topicnet.images.model.estimator import ImageVAE
-from topicnet.images.workflows.category_usage import FILE as SHARES
+from topicnet.images.workflows.category_usage import FILE as CATEGORIES_FILE
 from topicnet.images.workflows.category_usage import CategoryUsage, category_usage_of, read_category_usage
 from topicnet.images.workflows.config import ImageConfig
 from topicnet.images.workflows.pictures import pictures_of
@@ -59,7 +59,7 @@ class ImageRun:
     shape: tuple[int, int] | None  # height and width of an image; None for vectors
     metrics: dict[str, Any]  # what metrics.json holds
     record: dict[str, Any]  # what run.json holds
-    shares: CategoryUsage | None  # q(c) and q(c | label) over the training images; None without categories
+    usage: CategoryUsage | None  # q(c) and q(c | label) over the training images; None without categories
     left_out: str | None = None  # why some pictures were not drawn, of a run that was just written
 
     @property
@@ -139,9 +139,9 @@ def _fitted(model: ImageVAE, data: ImageData, config: ImageConfig, checkpoints: 
             model.fit(pixels, validation=validation, listener=reporter.listener, checkpoints=checkpoints)
         except FitInterrupted:
             status = "interrupted"
-        metrics, shares = metrics_of(model, data), category_usage_of(model, data.train)
+        metrics, usage = metrics_of(model, data), category_usage_of(model, data.train)
     record = record_of(config, model, data, status, time.perf_counter() - reporter.began)
-    return ImageRun(model, data.shape, metrics, record, shares)
+    return ImageRun(model, data.shape, metrics, record, usage)
 
 
 @contextmanager
@@ -165,11 +165,11 @@ def _write(run: ImageRun, data: ImageData, folder: Path) -> ImageRun:
     save_model(SavedModel(run.model, run.shape), folder / "model")
     formats.write_table(folder / "codes.csv", codes_table(run.model, data))
     write_history(folder, run.model.history_)
-    if run.shares is not None:
-        formats.write_table(folder / SHARES, run.shares.table())
+    if run.usage is not None:
+        formats.write_table(folder / CATEGORIES_FILE, run.usage.table())
     formats.write_json(folder / "metrics.json", run.metrics)
     try:
-        for name, png in pictures_of(run.model, data, run.shares):
+        for name, png in pictures_of(run.model, data, run.usage):
             formats.write_bytes(folder / "pictures" / name, png)
     except InputError as error:  # what was learned in hours is not lost for a picture
         run = replace(run, left_out=str(error))
@@ -216,5 +216,5 @@ def load_run(path: str | Path) -> ImageRun:
     if not isinstance(metrics, dict):
         raise damaged(folder, "metrics.json")
     n_categories = saved.model.network_.latents.n_categories
-    shares = None if n_categories is None else read_category_usage(folder / SHARES, n_categories)
-    return ImageRun(saved.model, saved.shape, metrics, record, shares)
+    usage = None if n_categories is None else read_category_usage(folder / CATEGORIES_FILE, n_categories)
+    return ImageRun(saved.model, saved.shape, metrics, record, usage)

@@ -26,8 +26,8 @@ MOST_TILE_PIXELS = 16_000_000  # of all tiles of a gallery, before they are enla
 Images = NDArray[np.float32]
 
 
-def pictures_of(model: ImageVAE, data: ImageData, shares: CategoryUsage | None) -> Iterator[tuple[str, bytes]]:
-    """Draw what belongs into pictures/: names with PNGs; `shares` where the model has categories.
+def pictures_of(model: ImageVAE, data: ImageData, usage: CategoryUsage | None) -> Iterator[tuple[str, bytes]]:
+    """Draw what belongs into pictures/: names with PNGs; `usage` where the model has categories.
 
     ::
 
@@ -41,21 +41,21 @@ def pictures_of(model: ImageVAE, data: ImageData, shares: CategoryUsage | None) 
         A model that puts out no numbers, too large a picture, or a chart without matplotlib.
     """
     if data.shape is None:
-        yield "histogram.png", _histogram(model, data, shares)
+        yield "histogram.png", _histogram(model, data, usage)
     else:
-        n = affordable(data.n_pixels, SAMPLES)
+        n = max_tiles(data.n_pixels, SAMPLES)
         yield "samples.png", samples_gallery(model.sample(n), data.shape)
-        test = data.test.pixels[: affordable(data.n_pixels, PAIRS)]
+        test = data.test.pixels[: max_tiles(data.n_pixels, PAIRS)]
         yield "reconstructions.png", pairs_gallery(gray(test), shown(model.reconstruct(test)), data.shape)
-    if shares is None:
+    if usage is None:
         return
     if data.shape is not None:
-        yield from category_galleries(model, shares, data.shape)
-    yield "q_c.png", _shares_chart(shares.q_c)
+        yield from category_galleries(model, usage, data.shape)
+    yield "q_c.png", _shares_chart(usage.q_c)
 
 
 def category_galleries(
-    model: ImageVAE, shares: CategoryUsage, shape: tuple[int, int], seed: int = 0
+    model: ImageVAE, usage: CategoryUsage, shape: tuple[int, int], seed: int = 0
 ) -> Iterator[tuple[str, bytes]]:
     """Draw samples of each category with q(c) > 1/K, and where labels are known of each through q(c | label).
 
@@ -63,14 +63,14 @@ def category_galleries(
     """
     n, most = _grid(model)
     rows = [
-        (f"{k}: q(c) = {shares.q_c[k]:.3f}", shown(model.sample(n, category=k, random_state=seed)))
-        for k in _used_most(shares.q_c, most)
+        (f"{k}: q(c) = {usage.q_c[k]:.3f}", shown(model.sample(n, category=k, random_state=seed)))
+        for k in _used_most(usage.q_c, most)
     ]
     yield "categories.png", labelled_gallery(rows, shape)
-    if shares.labels:
+    if usage.labels:
         rows = [
             (f"label {label}", shown(samples_of_label(model, q, n, seed)))
-            for label, q in zip(shares.labels[:most], shares.of_labels, strict=False)
+            for label, q in zip(usage.labels[:most], usage.q_c_given_label, strict=False)
         ]
         yield "labels.png", labelled_gallery(rows, shape)
 
@@ -81,7 +81,7 @@ def samples_of_label(model: ImageVAE, q: NDArray[np.float64], n: int, seed: int,
     return model.sample(n, category=drawn, random_state=seed, draw=draw)
 
 
-def affordable(n_pixels: int, wanted: int) -> int:
+def max_tiles(n_pixels: int, wanted: int) -> int:
     """How many tiles of images of P pixels a gallery has room for, at least one."""
     return max(1, min(wanted, MOST_TILE_PIXELS // n_pixels))
 
@@ -106,7 +106,7 @@ def _used_most(q_c: NDArray[np.float64], most: int) -> list[int]:
 
 def _grid(model: ImageVAE) -> tuple[int, int]:
     """Tiles of a row, and rows, that a gallery has room for."""
-    tiles = affordable(model.n_features_in_, ROW * MOST_ROWS)
+    tiles = max_tiles(model.n_features_in_, ROW * MOST_ROWS)
     return min(ROW, tiles), max(1, tiles // ROW)
 
 
@@ -119,12 +119,12 @@ def _shares_chart(q_c: NDArray[np.float64]) -> bytes:
     return bars(names, q_c, title, "q(c)", threshold=1 / n_categories)
 
 
-def _histogram(model: ImageVAE, data: ImageData, shares: CategoryUsage | None) -> bytes:
+def _histogram(model: ImageVAE, data: ImageData, usage: CategoryUsage | None) -> bytes:
     values: list[tuple[str, NDArray[Any]]] = [("test data", gray(data.test.pixels))]
     n = max(1, min(len(data.test.pixels) * 2, MOST_VALUES // data.n_pixels))
     values.append(("samples", model.sample(n, draw=True)))
-    if shares is not None:
-        q_c = shares.q_c
+    if usage is not None:
+        q_c = usage.q_c
         for k in _used_most(q_c, MOST_SERIES - len(values)):
             values.append((f"c = {k}, q(c) = {q_c[k]:.3f}", model.sample(n, category=k, random_state=k, draw=True)))
     what = "value" if data.n_pixels == 1 else f"all {data.n_pixels} values of a vector"

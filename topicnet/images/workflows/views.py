@@ -17,7 +17,7 @@ from topicnet.errors import InputError
 from topicnet.images.data.load import ImageData, gray
 from topicnet.images.drawing.charts import curves, histograms
 from topicnet.images.drawing.galleries import labelled_gallery, pairs_gallery
-from topicnet.images.model.batches import as_shares
+from topicnet.images.model.batches import to_unit_interval
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.model.latents import CategoricalLatents, one_hot
 from topicnet.images.model.settings import MOST_THREADS
@@ -61,27 +61,27 @@ def samples(run: ImageRun, n: int, category: int | None, label: int | None, seed
         return run.model.sample(n, category=category, random_state=seed, draw=draw)
     if category is not None:
         raise InputError(f"category {category} and label {label} given, expected one of them")
-    return samples_of_label(run.model, _share_of(run, label), n, seed, draw=draw)
+    return samples_of_label(run.model, _q_c_given_label(run, label), n, seed, draw=draw)
 
 
-def _share_of(run: ImageRun, label: int) -> NDArray[np.float64]:
+def _q_c_given_label(run: ImageRun, label: int) -> NDArray[np.float64]:
     """q(c | label), (K,)."""
-    if run.shares is None or not run.shares.labels:
-        why = "has no categories" if run.shares is None else "knows no labels of its images"
+    if run.usage is None or not run.usage.labels:
+        why = "has no categories" if run.usage is None else "knows no labels of its images"
         raise InputError(f"label {label} given for a run of {run.model.variant} that {why}: leave it out")
-    labels = run.shares.labels
+    labels = run.usage.labels
     if label not in labels:
         some = ", ".join(str(known) for known in labels[:20]) + (", ..." if len(labels) > 20 else "")
         raise InputError(f"label {label} given, expected one of {some}")
-    share: NDArray[np.float64] = run.shares.of_labels[labels.index(label)]
+    share: NDArray[np.float64] = run.usage.q_c_given_label[labels.index(label)]
     return share
 
 
-def doubt_of(run: ImageRun, category: int | None) -> str | None:
+def unused_category_notice(run: ImageRun, category: int | None) -> str | None:
     """A line on a category that training has hardly taught anything, or nothing."""
-    if category is None or run.shares is None:
+    if category is None or run.usage is None:
         return None
-    q, even = run.shares.q_c[category], 1 / len(run.shares.q_c)
+    q, even = run.usage.q_c[category], 1 / len(run.usage.q_c)
     if q >= even / 10:
         return None
     return f"category {category} is hardly used (q(c) = {q:.2g}, 1/K = {even:.2g}): little was learned of what it draws"
@@ -89,8 +89,8 @@ def doubt_of(run: ImageRun, category: int | None) -> str | None:
 
 def sample_galleries(run: ImageRun, seed: int) -> Iterator[tuple[str, bytes]]:
     """Names with PNGs of what each category, and each label, looks like; none of vectors or without categories."""
-    if run.shares is not None and run.shape is not None:
-        yield from category_galleries(run.model, run.shares, run.shape, seed)
+    if run.usage is not None and run.shape is not None:
+        yield from category_galleries(run.model, run.usage, run.shape, seed)
 
 
 def samples_picture(images: NDArray[np.float32], shape: Shape, title: str) -> bytes:
@@ -192,10 +192,10 @@ def traverse(
     check_number("--span", span, above=0.0, most=WIDEST_SPAN)
     latents, device = model.network_.latents, model.network_.device
     with torch.inference_mode(), chosen_threads(MOST_THREADS):
-        x = None if image is None else as_shares(torch.as_tensor(image[None]).to(device))
+        x = None if image is None else to_unit_interval(torch.as_tensor(image[None]).to(device))
         if category is None and isinstance(latents, CategoricalLatents):
-            shares = latents.category_weights if x is None else latents.log_categories(x)[0]
-            category = int(shares.argmax())
+            usage = latents.category_weights if x is None else latents.log_categories(x)[0]
+            category = int(usage.argmax())
         noise = Noise.of(0, np.arange(PRIOR_DRAWS), device)
         prior = torch.cat(latents.sample(noise, PRIOR_DRAWS, category), -1)[:, : latents.latent_dim]
         base = prior.mean(0) if x is None else _code(model, x, category)
