@@ -102,7 +102,7 @@ def test_the_score_is_a_finite_bound_or_refused(name, fitted, images):
         assert -P * 2 * math.log(2) < model.score(images) < 0 or name == "vade"  # its clusters begin narrow
         assert model.score(images) == model.score(images)
     else:
-        with pytest.raises(InputError, match="has no bound"):
+        with pytest.raises(InputError, match="has no evidence lower bound"):
             model.score(images)
 
 

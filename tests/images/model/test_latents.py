@@ -25,7 +25,7 @@ from topicnet.core.counter_rng import UPPER, Noise
 from topicnet.core.distributions import Normal
 from topicnet.images.model.batches import ImageBatch
 from topicnet.images.model.hierarchies import ClusteredLatents
-from topicnet.images.model.latents import COOLING, ESTIMATORS, TEMPERATURES, CategoricalLatents, GaussianLatents
+from topicnet.images.model.latents import ANNEALING_RATE, ESTIMATORS, TEMPERATURES, CategoricalLatents, GaussianLatents
 from topicnet.images.model.nets import LOG_VAR_RANGE, Sizes
 from topicnet.images.model.variants import VARIANTS
 from topicnet.runtime.threads import chosen_threads
@@ -296,7 +296,7 @@ def test_categories_cool_slowly_and_not_below_the_least():
     for epoch in range(1, 400):
         latents.anneal(epoch)
         seen.append(latents.temperature.item())
-    expected = math.exp(-COOLING * sum(range(1, 101)))
+    expected = math.exp(-ANNEALING_RATE * sum(range(1, 101)))
     assert seen[99] == pytest.approx(expected, rel=1e-6)
     assert TEMPERATURES[0] > seen[99] > 0.85  # it stays near 1 for a hundred epochs
     assert seen[-1] == TEMPERATURES[1]

@@ -19,7 +19,7 @@ from topicnet.images.model.penalties import TcEstimator
 from topicnet.images.model.settings import DEFAULT_CATEGORIES, resolve_estimator, resolve_likelihood, resolve_sizes
 from topicnet.images.model.variants import (
     CHOICES,
-    RAMP_SHARE,
+    RAMP_FRACTION,
     VARIANTS,
     WITH_CATEGORIES,
     ramps,
@@ -192,7 +192,7 @@ def test_capacities_rise_over_half_a_run_to_what_was_asked():
     asked = ramps(variant, numbers_of("joint-vae", capacity_z=7.0), K)
     assert {term: ramp.most for term, ramp in asked.items()} == {"kl_z": 7.0, "kl_c": math.log(K)}
     assert ramps(variant, numbers_of("joint-vae", capacity_c=0.3), K)["kl_c"].most == 0.3
-    assert {ramp.fraction for ramp in asked.values()} == {RAMP_SHARE}
+    assert {ramp.fraction for ramp in asked.values()} == {RAMP_FRACTION}
     assert ramps(variant_of("capacity-vae"), numbers_of("capacity-vae"), 1)["kl_z"].most == 25.0
 
 

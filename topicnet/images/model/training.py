@@ -1,4 +1,4 @@
-"""How an image model is trained: a start where it needs one, then the loop of `core.train`."""
+"""Train an image model: initialisation or pretraining where the variant needs it, then the shared training loop."""
 
 from __future__ import annotations
 
@@ -26,31 +26,47 @@ from topicnet.training.options import TrainHooks, TrainOptions
 from topicnet.training.progress import Listener, TrainResult
 from topicnet.training.schedule import Schedule
 
-ACTIVE = 0.01  # variance of a posterior mean over images, above which a dimension is in use (Burda et al. 2016)
-STEPS, LEAST_EPOCHS = 3_000, 10  # of a run whose epochs nobody named
-START_IMAGES = 10_000  # most that a start looks at
+ACTIVE = 0.01  # a dimension is active if its posterior mean varies more than this over images (Burda et al. 2016)
+STEPS, LEAST_EPOCHS = 3_000, 10  # defaults that determine the number of epochs
+START_IMAGES = 10_000  # most images used for the initialisation
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How long and how fast a model learns."""
+    """Length and learning rates of a training run.
+
+    Attributes
+    ----------
+    max_epochs : int
+        Number of epochs.
+    patience : int
+        Stop after this many epochs without a better validation loss.
+    learning_rate : float
+        Highest learning rate.
+    warm_up : int
+        Epochs in which divergences are phased in.
+    one_cycle : bool
+        Whether the rate rises and falls in one cycle; otherwise it is constant, as in the papers.
+    normalise : bool
+        Whether the gradient of each parameter is normalised before Adam.
+    """
 
     max_epochs: int
     patience: int
     learning_rate: float
-    warm_up: int  # epochs in which divergences are phased in
-    one_cycle: bool  # the rate rises and one_cycle in one cycle; else it is constant, as in the papers
+    warm_up: int
+    one_cycle: bool
     normalise: bool
 
 
 def default_epochs(n_batches: int) -> int:
-    """Epochs of a run whose length nobody named: a budget of steps."""
+    """Return the default number of epochs: 3,000 steps, and at least 10 epochs."""
     return max(LEAST_EPOCHS, math.ceil(STEPS / n_batches))
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training of one model."""
+    """Training run of one image model."""
 
     vae: Vae
     variant: Variant
@@ -63,7 +79,7 @@ class Training:
     interrupted: Callable[[], bool]
 
     def run(self, checkpoints: Checkpoints | None) -> TrainResult:
-        """Train, from the newest checkpoint if there is one, and leave the best weights in place."""
+        """Train, from the newest checkpoint if there is one, and leave the best weights in the model."""
         rng = np.random.default_rng(self.seed)
         start_seed, train_seed = draw_seed(rng), draw_seed(rng)
         saved = None if checkpoints is None else checkpoints.newest()
@@ -71,7 +87,7 @@ class Training:
             self._start(np.random.default_rng(start_seed))
         checkpoints = None if self.interrupted() else checkpoints
         settings, device, penalty = self.settings, self.batches.device, self.vae.penalty
-        # What a critic says one_cycle and rises with the critic: it is no measure of which epoch was the best.
+        # With a critic the loss depends on how well the critic is trained, so it cannot select the best epoch.
         judged = self.validation if penalty is None or penalty.critic is None else None
         normalise, phases = settings.normalise, self.vae.phases(self.parameters.get("critic_rate", 1.0))
         options = TrainOptions(
@@ -85,7 +101,7 @@ class Training:
         )
         hooks = TrainHooks(self._measure, self._intervene, self.listener, self.interrupted, checkpoints, saved)
         result = train(self.vae, self.batches, judged, self._schedule(), options, hooks)
-        self._settle()
+        self._store_category_weights()
         return result
 
     def _schedule(self) -> Schedule:
@@ -105,7 +121,7 @@ class Training:
         )
 
     def _start(self, rng: np.random.Generator) -> None:
-        """Pseudo-inputs from images; clusters from an autoencoder; the dimensions that say least."""
+        """Initialise pseudo-inputs from images and clusters from a pretrained autoencoder, or choose the informed z."""
         latents, chosen = self.vae.latents, rng.permutation(self.batches.n_docs)[:START_IMAGES]
         pixels = torch.cat([batch.pixels for batch in self.batches.at(chosen)])
         latents.initialise_from(pixels)
@@ -134,19 +150,19 @@ class Training:
 
     def _measure(self) -> dict[str, float]:
         latents = self.vae.latents
-        watched = self.batches if self.validation is None else self.validation
+        monitored = self.batches if self.validation is None else self.validation
         with torch.inference_mode():
-            codes = latents.codes(next(iter(watched)).pixels)
-        told = {"active_units": float((codes.var(0) > ACTIVE).sum())} if len(codes) > 1 else {}
+            codes = latents.codes(next(iter(monitored)).pixels)
+        found = {"active_units": float((codes.var(0) > ACTIVE).sum())} if len(codes) > 1 else {}
         temperature = getattr(latents, "temperature", None)
-        return told if temperature is None else told | {"temperature": float(temperature)}
+        return found if temperature is None else found | {"temperature": float(temperature)}
 
     def _intervene(self, epoch: int, stopping: bool) -> bool:
         self.vae.latents.anneal(epoch)
         return False
 
-    def _settle(self) -> None:
-        """Take q(c) over the training images."""
+    def _store_category_weights(self) -> None:
+        """Store q(c) averaged over the training images."""
         latents = self.vae.latents
         if latents.n_categories is None:
             return
@@ -156,12 +172,12 @@ class Training:
 
 
 def cluster(latents: ClusteredLatents, points: Tensor, seed: int) -> None:
-    """Start the mixture of clustered latents from a mixture fitted to points (n, Z) by EM."""
+    """Initialise the mixture of clustered latents with a Gaussian mixture fitted to points (n, Z) by EM."""
     from sklearn.mixture import GaussianMixture
 
     n_clusters = latents.n_categories or 1
     if n_clusters > len(points):
-        raise InputError(f"{n_clusters} categories given, expected at most one for each of the {len(points)} images")
+        raise InputError(f"{n_clusters} categories given, expected at most {len(points)}, one per image: lower it")
     values: NDArray[np.float64] = points.double().cpu().numpy()
     fitted = GaussianMixture(n_clusters, covariance_type="diag", random_state=seed, reg_covar=1e-3, max_iter=200)
     fitted.fit(values)
