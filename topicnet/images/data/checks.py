@@ -24,12 +24,18 @@ Readable = IO[bytes] | GzipFile
 class Split:
     """Images and labels of one split (training, validation or test), or of one file or folder.
 
-    Attributes
+    Parameters
     ----------
     pixels : ndarray of shape (n, P), or (n, height, width) from readers of pictures
         uint8 gray levels from 0 to 255 (`gray` divides them by 255), or float32 from 0 to 1.
     labels : ndarray of shape (n,) or None
         int64 class of each image; None if unknown.
+
+    Examples
+    --------
+    >>> from topicnet.images import load_images
+    >>> load_images("digits").test.labels[:5].tolist()
+    [2, 5, 7, 4, 5]
     """
 
     pixels: Pixels

@@ -27,7 +27,7 @@ _SEED = 0  # of every permutation and of "bimodal", so that a source always give
 class ImageData:
     """Training, validation and test images with their common shape.
 
-    Attributes
+    Parameters
     ----------
     name : str
         "digits", "bimodal", or the name of the file or folder.
@@ -37,6 +37,9 @@ class ImageData:
         Height and width, with P = height * width; None if the vectors are not pictures.
     binary : bool
         True if every pixel is black or white already.
+
+    Attributes
+    ----------
     n_pixels : int
         P, the number of pixels of one image.
 
@@ -70,7 +73,13 @@ class ImageData:
         Returns
         -------
         str
-            For instance "digits: 1,200 training, 200 validation and 397 test images; 8 x 8 pixels".
+            Name, sizes of the splits and size of an image.
+
+        Examples
+        --------
+        >>> from topicnet.images import load_images
+        >>> load_images("bimodal").summary()
+        'bimodal: 50,000 training, 5,000 validation and 5,000 test images; vectors of 1'
         """
         size = f"{self.shape[0]} x {self.shape[1]} pixels" if self.shape is not None else f"vectors of {self.n_pixels}"
         n_train, n_validation, n_test = (len(split.pixels) for split in (self.train, self.validation, self.test))
@@ -83,6 +92,12 @@ class ImageData:
         -------
         str
             64 hexadecimal digits; the name has no part in it.
+
+        Examples
+        --------
+        >>> from topicnet.images import load_images
+        >>> len(load_images("bimodal").checksum())
+        64
         """
         digest = hashlib.sha256(repr(self.shape).encode("ascii"))
         for split in (self.train, self.validation, self.test):

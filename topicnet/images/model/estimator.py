@@ -53,7 +53,7 @@ ROWS = 1_000  # batch size for inference
 
 
 def rows_at_once(latents: Latents) -> int:
-    """Return the batch size for inference; with enumerated categories it is smaller, as each image is decoded K times."""
+    """Return the batch size for inference, smaller with enumerated categories: these decode each image K times."""
     enumerates = isinstance(latents, CategoricalLatents) and latents.estimator == "enumerate"
     return max(1, ROWS // (latents.n_categories or 1)) if enumerates else ROWS
 
@@ -541,6 +541,15 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ------
         InputError
             The images have another number of pixels, or a pixel is out of range.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet.images import ImageVAE
+        >>> X = np.random.default_rng(0).random((40, 16))
+        >>> model = ImageVAE(latent_dim=2, hidden_dim=8, max_epochs=1, device="cpu").fit(X)
+        >>> next(iter(model.batches(X[:7]))).pixels.shape
+        torch.Size([7, 16])
         """
         check_is_fitted(self)
         rows, device = rows_at_once(self.network_.latents), self.network_.device
@@ -558,12 +567,26 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         -------
         ndarray of shape (n, P)
             float32 zeros and ones, or `pixels` unchanged.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet.images import ImageVAE
+        >>> ImageVAE().fixed(np.array([[0, 255]], np.uint8))
+        array([[0., 1.]], dtype=float32)
         """
         return fixed_binarisation(pixels) if self.binarises else pixels
 
     @property
     def binarises(self) -> bool:
-        """Whether the model is trained on binarised images."""
+        """Whether the model is trained on binarised images.
+
+        Examples
+        --------
+        >>> from topicnet.images import ImageVAE
+        >>> ImageVAE().binarises, ImageVAE(likelihood="gaussian").binarises
+        (True, False)
+        """
         return self.binarise == "auto" and resolve_likelihood(variant_of(self.variant), self.likelihood) == "bernoulli"
 
     @usual_torch()
@@ -584,6 +607,18 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ------
         InputError
             The tensors do not fit this variant with these parameters.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet.images import ImageVAE
+        >>> X = np.random.default_rng(0).random((40, 16))
+        >>> model = ImageVAE(latent_dim=2, hidden_dim=8, max_epochs=1, device="cpu").fit(X)
+        >>> ending = {"history": [], "best_epoch": 1, "best_loss": 0.0, "stopped": "done", "n_images": 40}
+        >>> copy = ImageVAE(latent_dim=2, hidden_dim=8)
+        >>> copy.restore(16, model.network_.state_dict(), ending)
+        >>> np.array_equal(copy.transform(X), model.transform(X))
+        True
         """
         sizes = self.check_parameters(n_pixels)
         with torch.device("meta"):

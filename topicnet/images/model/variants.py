@@ -18,7 +18,7 @@ RAMP_FRACTION = 0.5  # fraction of training during which a capacity rises to its
 class Variant:
     """Definition of one variant: its latents, prior, penalty, loss weights and parameters.
 
-    Attributes
+    Parameters
     ----------
     summary : str
         Description in a few words, with its source.
@@ -49,6 +49,9 @@ class Variant:
         lower bound for information penalties.
     drops : callable or None
         Maps the number of epochs to the steps of the learning-rate schedule; None for the default schedule.
+
+    Attributes
+    ----------
     has_categories : bool
         Whether the model has a discrete code c.
     has_bound : bool
