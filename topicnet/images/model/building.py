@@ -25,7 +25,7 @@ from topicnet.images.model.vae import Vae
 from topicnet.images.model.variants import Value, Variant
 
 CRITIC_LAYERS = 5  # layers of a critic of z (Kim & Mnih 2018, appendix A)
-GUESS_LAYERS = 2  # layers of a network that predicts c or z from an image
+PREDICTOR_LAYERS = 2  # layers of a network that predicts c or z from an image
 
 
 def build(
@@ -88,7 +88,7 @@ def _penalty(
     variant: Variant, sizes: Sizes, parameters: Mapping[str, Value], latents: Latents, n_images: int
 ) -> Penalty | None:
     of_z = (latents.latent_dim, sizes.hidden_dim, CRITIC_LAYERS)
-    of_images = (sizes.n_pixels, sizes.hidden_dim, GUESS_LAYERS)
+    of_images = (sizes.n_pixels, sizes.hidden_dim, PREDICTOR_LAYERS)
     penalties: dict[str | None, Callable[[], Penalty | None]] = {
         None: lambda: None,
         "decomposition": lambda: Decomposition(cast(TcEstimator, parameters["tc_estimator"]), n_images),
