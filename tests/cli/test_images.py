@@ -344,7 +344,7 @@ def test_other_images_are_evaluated_on_purpose_alone(plain: Path, warm: Warm, tm
     assert warm(*asked, cwd=tmp_path).returncode == 0
     np.savez(tmp_path / "points.npz", x=np.random.default_rng(1).random((50, 1)))
     for command in (asked, ("images", "reconstruct", run), ("images", "traverse", run, "--dims", "0", "--image", "0")):
-        assert_refused(warm(*command, cwd=tmp_path), "is not what the model was fitted to", "--data")
+        assert_refused(warm(*command, cwd=tmp_path), "has changed since the fit", "--data")
     done = warm(*asked, "--data", "points.npz", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["data"]["n_images"] == 5

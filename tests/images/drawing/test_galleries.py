@@ -387,7 +387,7 @@ BAD = {
     "19 series": (lambda: histograms([("a", LEVELS)] * 19, None, "t", "x"), "19 series"),
     "no samples": (lambda: histograms([("a", LEVELS[:0])], None, "t", "x"), r"'a': given .*\(0,\)"),
     "nan sample": (lambda: histograms([("a", NAN)], None, "t", "x"), r"'a': the value at \(1,\) is nan"),
-    "negative truth": (lambda: histograms([("a", LEVELS)], ("t", lambda x: -x), "t", "x"), "'t' is no density"),
+    "negative truth": (lambda: histograms([("a", LEVELS)], ("t", lambda x: -x), "t", "x"), "'t' is not a density"),
     "short truth": (lambda: histograms([("a", LEVELS)], ("t", lambda x: x[1:]), "t", "x"), "'t' gave 1280 densities"),
     "samples as truth": (lambda: histograms([("a", LEVELS)], ("t", LEVELS), "t", "x"), "expected numbers in 2 dim"),
     "unordered": (lambda: histograms([("a", LEVELS)], ("t", np.array([[2, 1], [1, 1]])), "t", "x"), "ascending"),

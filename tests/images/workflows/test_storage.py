@@ -165,7 +165,7 @@ def test_tensors_that_are_gone_are_refused(folder: Path) -> None:
     ("entries", "said"),
     [
         ({"format": 2}, "has format 2, this version of topicnet .* reads up to 1: update topicnet"),
-        ({"kind": "sounds"}, "is no image model of topicnet: expected a run folder of `topicnet images fit`"),
+        ({"kind": "sounds"}, "is not an image model of topicnet: expected a run folder of `topicnet images fit`"),
         ({"kind": None, "vocab_size": 5}, "is a topic model of `topicnet fit`: expected a run folder of"),
         ({"n_pixels": 65}, "the tensors do not fit the model"),
         ({"n_pixels": -3}, "damaged"),
@@ -191,7 +191,7 @@ def test_a_header_that_says_something_else_is_refused(entries: dict[str, object]
 @pytest.mark.parametrize("content", ["", "{", "[]", "5", "null", "[" * 100_000, '{"format": 1}', "\udc80"])
 def test_what_is_no_header_is_refused(content: str, folder: Path) -> None:
     (folder / HEADER).write_bytes(content.encode("utf-8", "surrogateescape"))
-    with pytest.raises(BundleError, match=r"damaged|no image model"):
+    with pytest.raises(BundleError, match=r"damaged|not an image model"):
         load_model(folder)
 
 

@@ -1,4 +1,4 @@
-"""The configuration of an image run, from a YAML file and the command line; `ImageVAE` checks what a model can be."""
+"""Configuration of an image run, from a YAML file and the command line; `ImageVAE` checks the values."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from topicnet.storage.config_file import read_config_file
 
 
 class ImageConfig(BaseModel):
-    """Everything that decides the result of `topicnet images fit`, under the names of its options.
+    """Everything that determines the result of `topicnet images fit`, named like its options.
 
     Attributes
     ----------
     parameters : dict
-        The variant's own, such as {"beta": 8}.
+        Parameters of the variant, such as {"beta": 8}.
     experiment : dict, optional
-        What benchmarks read of the same file; a fit does not look at it.
+        Settings that benchmarks read from the same file; a fit ignores them.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -45,5 +45,5 @@ class ImageConfig(BaseModel):
 
 
 def read_config(path: Path | None, given: dict[str, Any]) -> ImageConfig:
-    """Combine a YAML file with what was given on the command line, which wins; see `read_config_file`."""
+    """Combine a YAML file with command-line values, which take precedence; see `read_config_file`."""
     return read_config_file(ImageConfig, path, given, "variant: cp-vae")
