@@ -152,7 +152,7 @@ def longest_run(flags):
 
 
 def plot_of(page):
-    """Left, top, right and bottom of the area inside the axes, from the gray axis on the left and the lines that meet it."""
+    """Left, top, right and bottom of the area inside the axes, found from the gray left axis and lines that meet it."""
     left = int(is_colour(page, (102, 102, 102)).sum(axis=0).argmax())
     marked = ink(page)
     top, bottom = longest_run(marked[:, left])
