@@ -348,7 +348,7 @@ def test_other_images_are_evaluated_on_purpose_alone(plain: Path, warm: Warm, tm
     done = warm(*asked, "--data", "points.npz", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["data"]["n_images"] == 5
-    assert_refused(warm(*asked, "--data", "digits", cwd=tmp_path), "64 pixels", "images of 1: give such")
+    assert_refused(warm(*asked, "--data", "digits", cwd=tmp_path), "64 pixels", "expected 1 as in the fit: give images")
     (tmp_path / "points.npz").unlink()
     assert_refused(warm(*asked, cwd=tmp_path), "there is no", "points.npz")
 

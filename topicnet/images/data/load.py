@@ -220,8 +220,8 @@ def _split_whole(name: str, stored: Split) -> ImageData:
     """Split images without a test set: 80, 10 and 10 %, permuted."""
     n_images = len(stored.pixels)
     _check_number(name, n_images)
-    held = n_images // 10
-    return _image_data(name, *_split_in_order(stored, _permutation(n_images), n_images - 2 * held, held))
+    n_test = n_images // 10
+    return _image_data(name, *_split_in_order(stored, _permutation(n_images), n_images - 2 * n_test, n_test))
 
 
 def _held_out(name: str, train: Split, test: Split, order: NDArray[np.intp], one_in: int) -> ImageData:
@@ -234,8 +234,8 @@ def _held_out(name: str, train: Split, test: Split, order: NDArray[np.intp], one
             f"{name!r} has training images of {_size(train)} pixels and test images of {_size(test)}; expected one "
             "size. Rescale one of the sets"
         )
-    shown, held, _ = _split_in_order(train, order, n_images - n_images // one_in, n_images // one_in)
-    return _image_data(name, shown, held, test)
+    kept, validation, _ = _split_in_order(train, order, n_images - n_images // one_in, n_images // one_in)
+    return _image_data(name, kept, validation, test)
 
 
 def _check_number(name: str, n_images: int, purpose: str = "in all", least: int = LEAST) -> None:
@@ -249,8 +249,8 @@ def _size(stored: Split) -> str:
 
 def _split_in_order(stored: Split, order: NDArray[np.intp], n_first: int, n_second: int) -> list[Split]:
     """Split images into three consecutive parts of `order`."""
-    cuts = np.split(order, [n_first, n_first + n_second])
-    return [Split(stored.pixels[ids], None if stored.labels is None else stored.labels[ids]) for ids in cuts]
+    parts = np.split(order, [n_first, n_first + n_second])
+    return [Split(stored.pixels[ids], None if stored.labels is None else stored.labels[ids]) for ids in parts]
 
 
 def _image_data(name: str, train: Split, validation: Split, test: Split) -> ImageData:

@@ -87,8 +87,8 @@ def information_bound(model: ImageVAE, data: ImageData, *, seed: int = 0, epochs
     order = rng.permutation(len(pixels))
     first, second = pixels[order[len(order) // 2 :]], pixels[order[: len(order) // 2]]
     with chosen_threads(MOST_THREADS), usual_gradients():
-        predictor, ran = _train_predictor(model, code, first, rng, epochs)
-        return {"of": code.of} | _measured(predictor, code, second, draw_seed(rng)) | {"epochs": ran}
+        predictor, n_epochs = _train_predictor(model, code, first, rng, epochs)
+        return {"of": code.of} | _measured(predictor, code, second, draw_seed(rng)) | {"epochs": n_epochs}
 
 
 @dataclass(frozen=True)
@@ -124,16 +124,16 @@ class Categories:
         """
         latents = self.network.latents
         if isinstance(latents, CategoricalLatents):
-            shares = [latents.log_categories(batch.pixels).exp() for batch in batches]
+            probabilities = [latents.log_categories(batch.pixels).exp() for batch in batches]
         else:
-            shares = [self.draw(batch)[1] for batch in batches.repeat(seed)]
-        q = torch.cat(shares).double().view(-1, n_images, shares[0].shape[1]).mean(0)  # (n, K)
+            probabilities = [self.draw(batch)[1] for batch in batches.repeat(seed)]
+        q = torch.cat(probabilities).double().view(-1, n_images, probabilities[0].shape[1]).mean(0)  # (n, K)
         return cast(Tensor, -torch.special.xlogy(q, q.mean(0)).sum(-1))
 
 
 @dataclass(frozen=True)
 class Dimensions:
-    """The code of vmi-z: the dimensions of z that it chose."""
+    """The code of vmi-z: its two chosen dimensions of z."""
 
     network: Vae
     latents: GaussianLatents
@@ -196,12 +196,12 @@ def _train_predictor(
     init_seed, train_seed = draw_seed(rng), draw_seed(rng)
     with seeded(init_seed):
         predictor = code.predictor(model.n_features_in_, max(LEAST_WIDTH, model.sizes_.hidden_dim)).to(device)
-    n_held = len(pixels) // HELD_OUT_PART
-    shown = ImageBatches(_repeated(pixels[n_held:]), BATCH, device, binarise=False)
-    held = ImageBatches(_repeated(pixels[:n_held]), ROWS, device, binarise=False)
+    n_held_out = len(pixels) // HELD_OUT_PART
+    training = ImageBatches(_repeated(pixels[n_held_out:]), BATCH, device, binarise=False)
+    held_out = ImageBatches(_repeated(pixels[:n_held_out]), ROWS, device, binarise=False)
     objective = Objective(predictor, lambda batch: {"nats": -_log_q(predictor, code, batch)})
     options = TrainOptions(epochs, PATIENCE, 0.0, train_seed, device, stage="guess")
-    result = train(objective, shown, held, Schedule(epochs * len(shown), LEARNING_RATE), options)
+    result = train(objective, training, held_out, Schedule(epochs * len(training), LEARNING_RATE), options)
     return predictor, len(result.history)
 
 

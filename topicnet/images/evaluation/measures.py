@@ -122,7 +122,7 @@ class LabelReport:
     hungarian_accuracy : float
         Accuracy of the best one-to-one map of categories to labels.
     majority_accuracy : float
-        Accuracy when each category stands for its most frequent label.
+        Accuracy when each category is mapped to its most frequent label.
     nmi : float
         Normalised mutual information.
     """
@@ -157,7 +157,7 @@ def label_report(log_q_c: Numbers, labels: Numbers) -> LabelReport:
     q = log_q.exp().cpu().numpy()
     table = np.stack([q[label_of == label].mean(0) for label in range(len(names))])
     order = np.argsort(-table, axis=1, kind="stable")[:, :N_TOP]
-    top = tuple(tuple(int(k) for k in row if share[k] > 0) for row, share in zip(order, table, strict=True))
+    top = tuple(tuple(int(k) for k in row if p[k] > 0) for row, p in zip(order, table, strict=True))
     listed, n_lists = np.unique(np.concatenate(top), return_counts=True)
     categories = log_q.argmax(1).cpu().numpy()
     return LabelReport(

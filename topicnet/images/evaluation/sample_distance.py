@@ -68,11 +68,11 @@ def sample_frechet(network: Vae, train: NDArray[Any], batches: ImageBatches, see
     if n < 2:
         return None
     rng = np.random.default_rng(seed)
-    shown = to_unit_interval(torch.as_tensor(train).to(batches.device))
-    centre = shown.mean(0)
-    axes = _principal_axes(shown - centre, draw_seed(rng))
-    tested, sampled = to_unit_interval(batches.pixels[:n]), _samples(network, n, rng)
-    features = [(images - centre) @ axes for images in (tested, sampled, shown[:n])]
+    training = to_unit_interval(torch.as_tensor(train).to(batches.device))
+    centre = training.mean(0)
+    axes = _principal_axes(training - centre, draw_seed(rng))
+    test, samples = to_unit_interval(batches.pixels[:n]), _samples(network, n, rng)
+    features = [(images - centre) @ axes for images in (test, samples, training[:n])]
     return {
         "frechet_distance": frechet_distance(features[1], features[0]),
         "frechet_distance_of_training_images": frechet_distance(features[2], features[0]),

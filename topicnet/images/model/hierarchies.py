@@ -87,7 +87,7 @@ class TwoLevelLatents(Latents):
 
 
 class ClusteredLatents(Latents):
-    """VaDE: q(z | x), a prior that is a mixture with learned weights, and the q(c | x) that follows from both.
+    """Latents of VaDE: Gaussian q(z | x), a mixture prior with learned weights, and the q(c | x) that they imply.
 
     Jiang et al. (2017), eq. 11-16, with the q(c | x) that maximises the bound; E p(c | z) in the paper does not.
 
@@ -153,7 +153,7 @@ class ClusteredLatents(Latents):
 
 
 class WeightedLatents(Latents):
-    """GMVAE: w ~ N(0, I), c uniform, and a network that maps w to a Gaussian p(z | w, c) for each c.
+    """Latents of GMVAE: w ~ N(0, I), a uniform c, and a network that maps w to a Gaussian p(z | w, c) for each c.
 
     Dilokthanakul et al. (2016), eq. 1-4.
 

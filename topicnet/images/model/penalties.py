@@ -45,7 +45,9 @@ class Penalty(nn.Module, ABC):
 
 
 class Decomposition(Penalty):
-    """KL = I(x; z) + TC(z) + sum_j KL(q(z_j) || p(z_j)), each part estimated on the batch (Chen et al. 2018, eq. 2).
+    """KL divergence split into mutual information, total correlation and dimension-wise KL (Chen et al. 2018, eq. 2).
+
+    KL = I(x; z) + TC(z) + sum_j KL(q(z_j) || p(z_j)), each part estimated on the batch.
 
     Parameters
     ----------
@@ -126,9 +128,9 @@ class Discrepancy(Penalty):
 
 
 class RatioCritic(Penalty):
-    """Total correlation by a critic that separates q(z) from the product of its marginals (Kim & Mnih 2018, eq. 3).
+    """Total correlation estimated by a critic that separates q(z) from the product of its marginals.
 
-    Its single logit is the difference of the paper's two.
+    Kim & Mnih (2018), eq. 3; its single logit is the difference of the paper's two.
     """
 
     def __init__(self, latent_dim: int, hidden_dim: int, n_layers: int) -> None:
@@ -196,9 +198,10 @@ class CategoryInformation(Penalty):
 
 
 class PointInformation(Penalty):
-    """The same bound for two dimensions of z: those with the least divergence after pretraining (Serdega & Kim 2020).
+    """Lower bound on the mutual information between two dimensions of z and the decoded image (Serdega & Kim 2020).
 
-    Their entropy H is that of the batch's mixture of posteriors.
+    The dimensions are those with the least divergence after pretraining. Their entropy is that of the batch's mixture
+    of posteriors.
     """
 
     N_CHOSEN = 2

@@ -36,7 +36,7 @@ class Prior(nn.Module, ABC):
 
 
 class StandardPrior(Prior):
-    """N(0, I)."""
+    """Standard normal prior N(0, I)."""
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class MixturePrior(Prior):
 
 
 class VampPrior(Prior):
-    """VampPrior: 1/K sum_k q(z | u_k) with learned pseudo-inputs u_k (Tomczak & Welling 2018, eq. 9).
+    """Mixture of the posteriors of learned pseudo-inputs, 1/K sum_k q(z | u_k) (Tomczak & Welling 2018, eq. 9).
 
     Parameters
     ----------

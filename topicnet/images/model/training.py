@@ -66,7 +66,29 @@ def default_epochs(n_batches: int) -> int:
 
 @dataclass(frozen=True)
 class Training:
-    """Training run of one image model."""
+    """Training run of one image model.
+
+    Attributes
+    ----------
+    vae : Vae
+        The model, trained in place.
+    variant : Variant
+        Entry of the table.
+    parameters : mapping
+        Numeric parameters of the variant.
+    settings : TrainingSettings
+        Length and learning rates.
+    batches : ImageBatches
+        Training images.
+    validation : ImageBatches or None
+        Validation images.
+    seed : int
+        Seed of the run.
+    listener : callable
+        Called with a `Progress` after every epoch.
+    interrupted : callable
+        Returns whether Ctrl-C was pressed.
+    """
 
     vae: Vae
     variant: Variant
@@ -121,7 +143,7 @@ class Training:
         )
 
     def _start(self, rng: np.random.Generator) -> None:
-        """Initialise pseudo-inputs from images and clusters from a pretrained autoencoder, or choose the informed z."""
+        """Initialise pseudo-inputs from images, clusters by pretraining, and the choice of informed dimensions."""
         latents, chosen = self.vae.latents, rng.permutation(self.batches.n_docs)[:START_IMAGES]
         pixels = torch.cat([batch.pixels for batch in self.batches.at(chosen)])
         latents.initialise_from(pixels)

@@ -15,8 +15,42 @@ class ImageConfig(BaseModel):
 
     Attributes
     ----------
+    variant : str
+        Name in `VARIANTS`.
+    data : str
+        Source of the images, see `load_images`.
+    categories : int or None
+        Number of categories, `n_categories` of the estimator.
+    latent_dim : int or None
+        Dimension of the latent space.
+    hidden_dim : int
+        Width of the hidden layers.
+    layers : int
+        Number of gated layers, `n_layers` of the estimator.
+    likelihood : str or None
+        Likelihood; None for the variant's own.
+    estimator : str or None
+        Gradient estimator of categories.
+    epochs : int or None
+        Number of epochs, `max_epochs` of the estimator.
+    batch_size : int
+        Images per training step.
+    learning_rate : float or None
+        Highest learning rate.
+    warm_up : int or None
+        Epochs in which the divergences are phased in.
+    schedule : str
+        Course of the learning rate.
+    optimizer : str
+        Name of the optimiser.
+    patience : int
+        Stop after this many epochs without a better validation loss.
     parameters : dict
         Parameters of the variant, such as {"beta": 8}.
+    device : str
+        Device of the fit.
+    seed : int
+        Seed, `random_state` of the estimator.
     experiment : dict, optional
         Settings that benchmarks read from the same file; a fit ignores them.
     """

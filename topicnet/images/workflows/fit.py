@@ -101,7 +101,7 @@ class ImageRun:
         if data.n_pixels != self.model.n_features_in_:
             raise InputError(
                 f"{data.name!r} holds images of {data.n_pixels} pixels, expected {self.model.n_features_in_} as in the"
-                " fit: give such images"
+                " fit: give images of that size"
             )
         if source is None and data.checksum() != recorded["sha256"]:
             raise InputError(

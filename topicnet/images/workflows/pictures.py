@@ -52,7 +52,7 @@ def pictures_of(model: ImageVAE, data: ImageData, usage: CategoryUsage | None) -
         return
     if data.shape is not None:
         yield from category_galleries(model, usage, data.shape)
-    yield "q_c.png", _shares_chart(usage.q_c)
+    yield "q_c.png", _q_c_chart(usage.q_c)
 
 
 def category_galleries(
@@ -111,7 +111,7 @@ def _grid(model: ImageVAE) -> tuple[int, int]:
     return min(ROW, tiles), max(1, tiles // ROW)
 
 
-def _shares_chart(q_c: NDArray[np.float64]) -> bytes:
+def _q_c_chart(q_c: NDArray[np.float64]) -> bytes:
     n_categories = len(q_c)
     title, names = f"q(c) of the training images, and 1/K = 1/{n_categories}", [str(k) for k in range(n_categories)]
     if n_categories > MOST_BARS:

@@ -95,7 +95,7 @@ def _restored(folder: Path, header: dict[str, Any]) -> SavedModel:
     tensors = model_files.read_tensors(folder, header)
     try:
         height_width = header["shape"]
-        model = ImageVAE(**_back(header["parameters"]))
+        model = ImageVAE(**_parsed_parameters(header["parameters"]))
         loss = header["ending"].get("best_loss")
         ending = header["ending"] | {"best_loss": math.nan if loss is None else loss, "history": history_of(header)}
         model.restore(header["n_pixels"], tensors, ending)
@@ -106,7 +106,7 @@ def _restored(folder: Path, header: dict[str, Any]) -> SavedModel:
     return SavedModel(model, shape)
 
 
-def _back(parameters: dict[str, Any]) -> dict[str, Any]:
+def _parsed_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
     """Restore infinite parameters; no string parameter of a variant has such a value."""
     named = parameters.get("parameters")
     if named is None:

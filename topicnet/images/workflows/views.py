@@ -73,8 +73,8 @@ def _q_c_given_label(run: ImageRun, label: int) -> NDArray[np.float64]:
     if label not in labels:
         some = ", ".join(str(known) for known in labels[:20]) + (", ..." if len(labels) > 20 else "")
         raise InputError(f"label {label} given, expected one of {some}")
-    share: NDArray[np.float64] = run.usage.q_c_given_label[labels.index(label)]
-    return share
+    q_c: NDArray[np.float64] = run.usage.q_c_given_label[labels.index(label)]
+    return q_c
 
 
 def unused_category_notice(run: ImageRun, category: int | None) -> str | None:
