@@ -103,12 +103,12 @@ class TestRefusals:
             (np.array([0.5, 0.5]), r"shape \(2,\)"),
             (np.ones((0, 2)), r"shape \(0, 2\)"),
             (np.ones((2, 0)), r"shape \(2, 0\)"),
-            (np.array([[0.5, 0.502]]), "no distribution"),
-            (np.array([[0.5, 0.498]]), "no distribution"),
-            (np.array([[0.5, 0.5], [0.0, 0.0]]), "no distribution"),
-            (np.array([[1.5, -0.5]]), "no distribution"),
-            (np.array([[np.nan, 1.0]]), "no distribution"),
-            (np.array([[np.inf, 0.0]]), "no distribution"),
+            (np.array([[0.5, 0.502]]), "not a distribution"),
+            (np.array([[0.5, 0.498]]), "not a distribution"),
+            (np.array([[0.5, 0.5], [0.0, 0.0]]), "not a distribution"),
+            (np.array([[1.5, -0.5]]), "not a distribution"),
+            (np.array([[np.nan, 1.0]]), "not a distribution"),
+            (np.array([[np.inf, 0.0]]), "not a distribution"),
         ],
     )
     def test_says_what_is_no_topic_in_one_line(self, table, says):

@@ -134,9 +134,9 @@ class TestJsDiversity:
         [
             (np.array([0.5, 0.5]), r"\(2,\)"),
             (np.zeros((0, 2)), r"\(0, 2\)"),
-            (np.array([[0.5, 0.6]]), "no distribution"),
-            (np.array([[1.5, -0.5], [0.5, 0.5]]), "no distribution"),
-            (np.array([[np.nan, 0.5]]), "no distribution"),
+            (np.array([[0.5, 0.6]]), "not a distribution"),
+            (np.array([[1.5, -0.5], [0.5, 0.5]]), "not a distribution"),
+            (np.array([[np.nan, 0.5]]), "not a distribution"),
         ],
     )
     def test_refuses_what_is_no_table_of_distributions(self, beta, says):

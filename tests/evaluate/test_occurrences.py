@@ -59,24 +59,24 @@ def check_windows(topics, documents, size, exact):
     sets = as_defined if exact else as_gensim_does
     places = [place for document in documents for place in sets(document, size)]
     found = window_occurrences(topics, stream_of(documents), size, exact=exact)
-    assert found.n_places == len(places)
+    assert found.n_contexts == len(places)
     assert found.joint.tolist() == joint_by_hand(topics, places)
 
 
 class TestWindowClosedForms:
     def test_a_window_begins_at_every_token_with_enough_behind_it(self):
         found = window_occurrences(np.array([[0, 1]]), stream_of([[0, 2, 1, 2]]), 2, exact=True)
-        assert found.n_places == 3  # 02, 21, 12
+        assert found.n_contexts == 3  # 02, 21, 12
         assert found.joint.tolist() == [[[1, 0], [0, 2]]]
 
     def test_a_shorter_document_is_one_window_and_so_is_one_without_tokens(self):
         found = window_occurrences(np.array([[0, 1]]), stream_of([[0, 1], [], [1]]), 5, exact=True)
-        assert found.n_places == 3
+        assert found.n_contexts == 3
         assert found.joint.tolist() == [[[1, 1], [1, 2]]]
 
     def test_no_window_reaches_into_the_next_document(self):
         found = window_occurrences(np.array([[0, 1]]), stream_of([[2, 0], [1, 2]]), 2, exact=False)
-        assert found.n_places == 2
+        assert found.n_contexts == 2
         assert found.joint.tolist() == [[[1, 0], [0, 1]]]
 
     def test_a_second_copy_counts_by_definition_and_is_forgotten_by_gensim(self):
@@ -90,13 +90,13 @@ class TestWindowClosedForms:
 
     def test_ids_below_0_hold_a_place_and_are_no_word(self):
         found = window_occurrences(np.array([[0, 1, -1]]), stream_of([[0, -1, 1, -1]]), 2, exact=True)
-        assert found.n_places == 3
+        assert found.n_contexts == 3
         assert found.joint.tolist() == [[[1, 0, 0], [0, 2, 0], [0, 0, 0]]]
 
     def test_a_corpus_without_tokens_has_a_window_for_each_document(self):
         for documents in [[], [[], []]]:
             found = window_occurrences(np.array([[0, -1]]), stream_of(documents), 3, exact=True)
-            assert found.n_places == len(documents)
+            assert found.n_contexts == len(documents)
             assert found.joint.tolist() == [[[0, 0], [0, 0]]]
 
 
@@ -131,7 +131,7 @@ class TestWindowProperties:
         stream = stream_of(documents)
         counts = csr_matrix((np.ones(len(stream.tokens)), stream.tokens, stream.starts), shape=(len(documents), 5))
         whole, windows = document_occurrences(topics, counts), window_occurrences(topics, stream, 9, exact=False)
-        assert windows.n_places == whole.n_places == len(documents)
+        assert windows.n_contexts == whole.n_contexts == len(documents)
         assert (windows.joint == whole.joint).all()
 
 
@@ -148,7 +148,7 @@ class TestWindowStorage:
         expected = window_occurrences(parts["topics"], TokenStream(parts["tokens"], parts["starts"]), 4, exact=exact)
         parts[of] = parts[of].astype(dtype)
         found = window_occurrences(parts["topics"], TokenStream(parts["tokens"], parts["starts"]), 4, exact=exact)
-        assert found.n_places == expected.n_places == 6
+        assert found.n_contexts == expected.n_contexts == 6
         assert (found.joint == expected.joint).all()
 
     def test_a_window_wider_than_the_number_type_of_starts(self):
@@ -181,7 +181,7 @@ class TestWindowStorage:
 class TestDocuments:
     def test_by_hand(self):
         found = document_occurrences(np.array([[0, 1, 3]]), csr_matrix([[2, 1, 0, 0], [0, 5, 1, 0], [0, 0, 0, 0]]))
-        assert found.n_places == 3
+        assert found.n_contexts == 3
         assert found.joint.tolist() == [[[1, 1, 0], [1, 2, 0], [0, 0, 0]]]
 
     @given(
@@ -194,7 +194,7 @@ class TestDocuments:
         indices, data = (np.array([entry[part] for entry in chain(*rows)], dtype=np.int64) for part in (0, 1))
         counts = make((data, indices, np.cumsum([0, *map(len, rows)])), shape=(len(rows), 6))
         found = document_occurrences(topics, counts)
-        assert found.n_places == len(rows)
+        assert found.n_contexts == len(rows)
         assert found.joint.tolist() == joint_by_hand(topics, [{word for word, n in row if n > 0} for row in rows])
         assert counts.nnz == len(data)  # left as it was
 

@@ -247,8 +247,8 @@ class TestUnigramPerplexity:
     @pytest.mark.parametrize(
         ("train", "test", "says"),
         [
-            (csr_matrix((1, 2)), csr_matrix([[1, 1]]), "train holds no token"),
-            (csr_matrix([[1, 1]]), csr_matrix((0, 2)), "test holds no token"),
+            (csr_matrix((1, 2)), csr_matrix([[1, 1]]), "train has no tokens"),
+            (csr_matrix([[1, 1]]), csr_matrix((0, 2)), "test has no tokens"),
             (csr_matrix([[1, 1]]), csr_matrix([[1]]), "train has 2 words, test 1"),
         ],
     )

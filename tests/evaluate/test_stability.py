@@ -63,7 +63,7 @@ class TestMatchTopics:
         [
             (np.eye(3), np.eye(3)[:2], r"\(3, 3\) and \(2, 3\)"),
             (np.eye(2), np.eye(3)[:2], r"\(2, 2\) and \(2, 3\)"),
-            (np.eye(2), np.full((2, 2), 0.4), "no distribution"),
+            (np.eye(2), np.full((2, 2), 0.4), "not a distribution"),
             (np.ones(2) / 2, np.ones(2) / 2, r"\(2,\)"),
         ],
     )
@@ -146,7 +146,7 @@ class TestStability:
         [
             (np.eye(3)[:2], r"\(3, 3\) and \(2, 3\)"),
             (np.eye(4)[:3], r"\(3, 3\) and \(3, 4\)"),
-            (np.full((3, 3), 0.5), "no distribution"),
+            (np.full((3, 3), 0.5), "not a distribution"),
         ],
     )
     def test_refuses_runs_that_do_not_compare(self, last, says):

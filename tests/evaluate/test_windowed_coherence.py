@@ -290,7 +290,7 @@ class TestRefusals:
             ([[0.0, 1.0]], [0, 1], "float64"),
             ([[0]], [0, 1], "at least two words"),
             ([[-2, 1]], [0, 1], "ids from -2"),
-            ([[0, 1]], [], "holds no token"),
+            ([[0, 1]], [], "has no tokens"),
         ],
     )
     def test_say_what_does_not_fit_in_one_line(self, measure, topics, tokens, says):
