@@ -184,7 +184,7 @@ def test_a_bad_refine_is_refused(kind, fitted, corpus, refine):
 
 def test_gradients_flow_to_every_parameter(kind, corpus):
     network = kind(K).build_network(N_WORDS)
-    network.meet(torch.full((N_WORDS,), 1 / N_WORDS), 60.0)
+    network.set_corpus_statistics(torch.full((N_WORDS,), 1 / N_WORDS), 60.0)
     batch = SparseBatch.from_csr(corpus.astype(np.float32), np.arange(50), torch.device("cpu"))
     torch.manual_seed(0)
     sum(term.sum() for term in network.terms(batch).values()).backward()

@@ -34,7 +34,7 @@ def network_of(kind, decoder="mixture", mean_length=20.0, **options):
     """Untrained, in evaluation mode."""
     torch.manual_seed(0)
     network = kind(K, hidden_dim=8, decoder=decoder, **options).build_network(N_WORDS)
-    network.meet(torch.full((N_WORDS,), 1 / N_WORDS), mean_length)
+    network.set_corpus_statistics(torch.full((N_WORDS,), 1 / N_WORDS), mean_length)
     return network.eval()
 
 
@@ -65,7 +65,7 @@ def test_descent_on_the_overlap_parts_topics():
 @decoders
 def test_words_at_one_hot_theta_are_the_topics(decoder):
     made = make_decoder(decoder, N_WORDS)
-    made.start(random_topics(1, seed=3)[0].float() + 1e-6)
+    made.set_unigram(random_topics(1, seed=3)[0].float() + 1e-6)
     topics = made.topics(torch.randn(K, N_WORDS, generator=torch.Generator().manual_seed(0)))
     assert torch.allclose(made.words(torch.eye(K), topics), topics.beta, atol=1e-7)
     assert torch.allclose(topics.beta.sum(-1), torch.ones(K))
@@ -74,7 +74,7 @@ def test_words_at_one_hot_theta_are_the_topics(decoder):
 @decoders
 def test_words_are_what_the_likelihood_is_made_of(decoder):
     made, batch = make_decoder(decoder, N_WORDS), batch_of()
-    made.start(random_topics(1, seed=3)[0].float() + 1e-6)
+    made.set_unigram(random_topics(1, seed=3)[0].float() + 1e-6)
     topics = made.topics(torch.randn(K, N_WORDS, generator=torch.Generator().manual_seed(0)))
     theta = random_topics(N_DOCS, K).float()
     dense = batch.pattern.matrix(batch.counts).to_dense()
@@ -85,7 +85,7 @@ def test_words_are_what_the_likelihood_is_made_of(decoder):
 @decoders
 def test_topics_of_their_logits_are_the_topics(decoder):
     made, beta = make_decoder(decoder, N_WORDS), random_topics().float()
-    made.start(random_topics(1, seed=3)[0].float() + 1e-6)
+    made.set_unigram(random_topics(1, seed=3)[0].float() + 1e-6)
     assert torch.allclose(made.topics(made.logits_of(beta)).beta, beta, atol=1e-6)
 
 
@@ -101,7 +101,7 @@ def test_a_product_of_no_topics_is_the_background():
     unigram = random_topics(1).float()[0] + 1e-6
     unigram /= unigram.sum()
     made = make_decoder("product", N_WORDS)
-    made.start(unigram)
+    made.set_unigram(unigram)
     assert torch.allclose(made.topics(torch.zeros(K, N_WORDS)).beta, unigram.expand(K, -1))
     assert torch.allclose(made.words(random_topics(2, K).float(), made.topics(torch.zeros(K, N_WORDS))), unigram)
 

@@ -1,5 +1,6 @@
 """A model is one file and one registration: names, help, tables and documentation derive from these."""
 
+import ast
 import inspect
 import json
 import re
@@ -82,9 +83,11 @@ def test_only_the_number_of_topics_is_positional():
 
 
 @pytest.mark.parametrize("registration", REGISTRY.values(), ids=REGISTRY.keys())
-def test_the_file_of_a_model_is_short(registration):
-    path = ROOT / (registration.module.replace(".", "/") + ".py")
-    assert len(path.read_text("utf-8").splitlines()) <= 160
+def test_the_file_of_a_model_is_short_without_docstrings(registration):
+    source = (ROOT / (registration.module.replace(".", "/") + ".py")).read_text("utf-8")
+    described = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docstrings = [ast.get_docstring(node) for node in ast.walk(ast.parse(source)) if isinstance(node, described)]
+    assert len(source.splitlines()) - sum(len(one.splitlines()) for one in docstrings if one) <= 130
 
 
 def test_the_readme_lists_the_registered_models():

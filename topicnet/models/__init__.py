@@ -1,4 +1,4 @@
-"""The topic models, one file each, behind one interface; their classes are imported when first used."""
+"""Neural topic models as scikit-learn estimators; a class and torch are imported when the class is first used."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Models(Mapping[str, "type[TopicModel]"]):
-    """Class of each registered model, by name."""
+    """Read-only mapping from the name of each registered model to its class."""
 
     def __getitem__(self, name: str) -> "type[TopicModel]":
         return REGISTRY[name].load()
