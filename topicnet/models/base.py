@@ -129,7 +129,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_topics, n_features_in_), float32
+    components_ : ndarray of shape (n_topics, vocab_size), float32
         Topics beta; each row is a probability distribution over words.
     history_ : list of dict
         Values of each epoch: loss terms in nats per document, validation loss, signs of collapse, seconds.
@@ -149,7 +149,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     network_ : torch.nn.Module
         Trained network, in evaluation mode.
     n_features_in_ : int
-        Size V of the vocabulary.
+        Number of words V (`vocab_size`).
 
     See Also
     --------
@@ -283,7 +283,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _fit(self, counts: csr_matrix, settings: Settings, listener: Listener, folder: Path | None) -> None:
         filled = Rows.filled(counts)
         if filled.n_docs == 0:
-            raise InputError(f"all {counts.shape[0]} documents are empty; at least one must hold a known word")
+            raise InputError(f"all {counts.shape[0]} documents are empty; expected at least one known word")
         device = choose_device(self.device)
         with ExitStack() as stack:
             stack.enter_context(chosen_threads())  # before deferred_interrupt: Ctrl-C should end a wait for threads
@@ -445,7 +445,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     @property
     def mixes(self) -> bool:
-        """True if p(w|d) = theta @ components_, so that `transform` can refine theta."""
+        """True if p(w|d) = theta @ beta, so that `transform` can refine theta."""
         check_is_fitted(self)
         return self.network_.decoder.mixes
 

@@ -94,9 +94,9 @@ class GMNTM(VariationalModel):
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_topics, n_features_in_), float32
+    components_ : ndarray of shape (n_topics, vocab_size), float32
         Topics beta, not components of the mixture; each row is a probability distribution over words.
-    component_word_ : ndarray of shape (n_components, n_features_in_), float32
+    component_word_ : ndarray of shape (n_components, vocab_size), float32
         Word probabilities at the mean of each component, which describe a cluster of documents; rows sum to 1.
 
     Notes
@@ -164,7 +164,7 @@ class GMNTM(VariationalModel):
     @property
     @usual_torch()
     def component_word_(self) -> NDArray[np.float32]:
-        """Word probabilities at the mean of each component, (n_components, n_features_in_); rows sum to 1."""
+        """Word probabilities at the mean of each component, (n_components, vocab_size); rows sum to 1."""
         check_is_fitted(self)
         network = self.network_
         assert isinstance(network, GMNTMNetwork)
