@@ -248,8 +248,10 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Raises
         ------
         InputError
-            If a parameter is out of its range, `X` has fewer than two documents, a negative or huge count, or no word
-            at all, or the checkpoints are those of another fit.
+            If a parameter is out of its range, `X` has fewer than two documents, no word at all or a count above 2^31,
+            or the checkpoints are those of another fit.
+        ValueError
+            If `X` has a negative or non-finite number.
         OutputError
             If the checkpoints cannot be written, or another process is writing to the folder.
         FitInterrupted
@@ -325,7 +327,9 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         ------
         InputError
             If `refine` is not a whole number of 0 or more, or is above 0 under the product decoder, or a count is
-            negative or above 2^31.
+            above 2^31.
+        ValueError
+            If `X` has a negative or non-finite number, or another number of words than in `fit`.
         sklearn.exceptions.NotFittedError
             If the model is not fitted.
 
@@ -372,6 +376,8 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         ------
         InputError
             If the model has no likelihood bound (W-LDA), or no document contains a word.
+        ValueError
+            If `X` has a negative or non-finite number, or another number of words than in `fit`.
         sklearn.exceptions.NotFittedError
             If the model is not fitted.
 
@@ -418,7 +424,9 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Raises
         ------
         InputError
-            If no document contains a word, or a count is negative or above 2^31.
+            If no document contains a word, or a count is above 2^31.
+        ValueError
+            If `X` has a negative or non-finite number, or another number of words than in `fit`.
         sklearn.exceptions.NotFittedError
             If the model is not fitted.
 
@@ -468,7 +476,9 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Raises
         ------
         InputError
-            If `theta` has another shape, or a count is negative or above 2^31.
+            If `theta` has another shape, or a count is above 2^31.
+        ValueError
+            If `X` has a negative or non-finite number, or another number of words than in `fit`.
         sklearn.exceptions.NotFittedError
             If the model is not fitted.
 

@@ -188,7 +188,9 @@ class GMNTM(VariationalModel):
         Raises
         ------
         InputError
-            If a count is negative or above 2^31.
+            If a count is above 2^31.
+        ValueError
+            If `X` has a negative or non-finite number, or another number of words than in `fit`.
         sklearn.exceptions.NotFittedError
             If the model is not fitted.
 

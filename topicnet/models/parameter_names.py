@@ -18,7 +18,7 @@ NOT_PARAMETERS = ("n_topics", "random_state", "device")  # the command line has 
 def check_parameter_names(model: str, given: Mapping[str, Any]) -> None:
     """Raise InputError for an unknown model or an unknown parameter."""
     if model not in REGISTRY:
-        raise InputError(f"--model {model!r} given, this version has: {', '.join(REGISTRY)}")
+        raise InputError(f"--model {model!r} given, expected one of: {', '.join(REGISTRY)}")
     known = parameter_names(model)
     for name in given:
         if name not in known:
@@ -38,7 +38,7 @@ def _fields(module: str, class_name: str) -> Iterator[str]:
     assert spec is not None
     assert spec.origin is not None
     tree = ast.parse(Path(spec.origin).read_text("utf-8"))
-    homes = {
+    modules = {
         alias.name: node.module
         for node in tree.body
         if isinstance(node, ast.ImportFrom) and node.module
@@ -50,8 +50,8 @@ def _fields(module: str, class_name: str) -> Iterator[str]:
             kind = ast.unparse(line.annotation)
             if not kind.startswith("ClassVar") and kind != "KW_ONLY":
                 yield line.target.id
-    homes |= {node.name: module for node in tree.body if isinstance(node, ast.ClassDef)}
+    modules |= {node.name: module for node in tree.body if isinstance(node, ast.ClassDef)}
     for base in found.bases:
-        home = homes.get(ast.unparse(base), "")
-        if home.startswith("topicnet."):
-            yield from _fields(home, ast.unparse(base))
+        origin = modules.get(ast.unparse(base), "")
+        if origin.startswith("topicnet."):
+            yield from _fields(origin, ast.unparse(base))
