@@ -208,6 +208,12 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         ------
         InputError
             If a parameter of this model is out of its range.
+
+        Examples
+        --------
+        >>> from topicnet import ETM
+        >>> ETM(n_topics=3).build_network(vocab_size=12).beta().shape
+        torch.Size([3, 12])
         """
 
     def extra_tables(self) -> list[ExtraTables]:
@@ -217,6 +223,12 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         -------
         list of ExtraTables
             One entry for each unit; empty for a model that has only topics.
+
+        Examples
+        --------
+        >>> from topicnet import ETM
+        >>> ETM(n_topics=3).extra_tables()
+        []
         """
         return []
 
@@ -453,7 +465,17 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     @property
     def mixes(self) -> bool:
-        """True if p(w|d) = theta @ beta, so that `transform` can refine theta."""
+        """True if p(w|d) = theta @ beta, so that `transform` can refine theta.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet import ETM
+        >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))
+        >>> model = ETM(n_topics=3, init="random", max_epochs=1, random_state=0).fit(counts)
+        >>> model.mixes
+        True
+        """
         check_is_fitted(self)
         return self.network_.decoder.mixes
 
@@ -516,6 +538,11 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         ------
         InputError
             If a parameter is out of its range, the device does not exist, or the weights do not fit in memory.
+
+        Examples
+        --------
+        >>> from topicnet import ETM
+        >>> ETM(n_topics=3, dropout=0.5).check_parameters()
         """
         self.settings(seed=0)
         thread_count()
@@ -553,6 +580,17 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         ------
         InputError
             If a parameter is out of its range, or the tensors do not fit a model with these parameters.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet import ETM
+        >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))
+        >>> model = ETM(n_topics=3, init="random", max_epochs=1, random_state=0).fit(counts)
+        >>> loaded = ETM(n_topics=3)
+        >>> loaded.restore(12, model.network_.state_dict(), model.history_, model.ending())
+        >>> np.array_equal(loaded.components_, model.components_)
+        True
         """
         self.settings(seed=0)  # does not check the device: a model trained on a GPU must load without one
         with torch.device("meta"):
@@ -575,6 +613,15 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         -------
         FitEnding
             Values that `restore` takes, all of them JSON values.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet import ETM
+        >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))
+        >>> model = ETM(n_topics=3, init="random", max_epochs=1, random_state=0).fit(counts)
+        >>> model.ending()["stopped"]
+        'done'
         """
         check_is_fitted(self)
         return {
@@ -640,6 +687,12 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         ------
         InputError
             If a parameter is out of its range.
+
+        Examples
+        --------
+        >>> from topicnet import ETM
+        >>> ETM(dropout=0.5).settings(seed=0).dropout
+        0.5
         """
         names = {field.name for field in fields(Settings)}
         return Settings(
@@ -696,6 +749,12 @@ class VariationalModel(TopicModel):
         ------
         InputError
             If `latent_dim` is not a whole number of 1 or more.
+
+        Examples
+        --------
+        >>> from topicnet import ETM
+        >>> ETM(n_topics=3).latent_size()
+        3
         """
         latent_dim = self.n_topics if self.latent_dim is None else self.latent_dim
         check_count("latent_dim", latent_dim)

@@ -137,6 +137,12 @@ class ETM(VariationalModel):
         ------
         InputError
             If an option of this model is out of its range, or `embeddings` does not have one row for each word.
+
+        Examples
+        --------
+        >>> from topicnet import ETM
+        >>> ETM(n_topics=3).build_network(vocab_size=12).beta().shape
+        torch.Size([3, 12])
         """
         self.latent_size()
         if not isinstance(self.freeze_embeddings, bool):

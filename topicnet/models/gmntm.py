@@ -139,6 +139,12 @@ class GMNTM(VariationalModel):
         ------
         InputError
             If an option of this model is out of its range.
+
+        Examples
+        --------
+        >>> from topicnet import GMNTM
+        >>> GMNTM(n_topics=3).build_network(vocab_size=12).beta().shape
+        torch.Size([3, 12])
         """
         check_count("pretrain_epochs", self.pretrain_epochs, least=0)
         n_components = self.n_topics if self.n_components is None else self.n_components
@@ -158,13 +164,32 @@ class GMNTM(VariationalModel):
         -------
         list of ExtraTables
             One entry, with the unit "component".
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet import GMNTM
+        >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))
+        >>> model = GMNTM(n_topics=3, n_components=2, init="random", max_epochs=1, random_state=0).fit(counts)
+        >>> [(table.unit, table.words.shape) for table in model.extra_tables()]
+        [('component', (2, 12))]
         """
         return [ExtraTables("component", self.component_word_, self.predict_component)]
 
     @property
     @usual_torch()
     def component_word_(self) -> NDArray[np.float32]:
-        """Word probabilities at the mean of each component, (n_components, vocab_size); rows sum to 1."""
+        """Word probabilities at the mean of each component, (n_components, vocab_size); rows sum to 1.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet import GMNTM
+        >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))
+        >>> model = GMNTM(n_topics=3, n_components=2, init="random", max_epochs=1, random_state=0).fit(counts)
+        >>> model.component_word_.shape
+        (2, 12)
+        """
         check_is_fitted(self)
         network = self.network_
         assert isinstance(network, GMNTMNetwork)

@@ -78,6 +78,12 @@ class NVDMGSM(VariationalModel):
         ------
         InputError
             If `latent_dim` is not a whole number of 1 or more.
+
+        Examples
+        --------
+        >>> from topicnet import NVDMGSM
+        >>> NVDMGSM(n_topics=3).build_network(vocab_size=12).beta().shape
+        torch.Size([3, 12])
         """
         return NVDMGSMNetwork(
             vocab_size, self.n_topics, self.hidden_dim, self.latent_size(), self.dropout, self.decoder

@@ -176,6 +176,12 @@ class WLDA(TopicModel):
         ------
         InputError
             If an option of this model is out of its range.
+
+        Examples
+        --------
+        >>> from topicnet import WLDA
+        >>> WLDA(n_topics=3).build_network(vocab_size=12).beta().shape
+        torch.Size([3, 12])
         """
         check_fraction("noise", self.noise)
         check_number("concentration", self.concentration, above=0.0)
