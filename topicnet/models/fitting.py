@@ -1,4 +1,4 @@
-"""The steps of a fit: hold out documents, EM start, encoder warm-up, training."""
+"""Fitting of a topic model, step by step: held-out documents, EM start, encoder warm-up, training."""
 
 from __future__ import annotations
 
