@@ -201,7 +201,7 @@ def test_topics_are_found_among_given_embeddings(corpus):
         ({"embeddings": vectors()[0]}, "embeddings of shape"),
         ({"embeddings": vectors() * np.nan}, "finite"),
         ({"embeddings": vectors(), "embedding_dim": 9}, "embedding_dim=9"),
-        ({"embeddings": "vectors.txt"}, "topicnet.fit and the command line"),
+        ({"embeddings": "vectors.txt"}, "use topicnet.fit or the command line"),
     ],
 )
 def test_embeddings_that_do_not_fit_are_refused(corpus, options, message):
