@@ -93,7 +93,7 @@ class CollapseMonitor:
     def intervene(self, epoch: int, stopping: bool) -> bool:
         """Reseed lost topics from poorly explained documents, at most every few epochs; return True if there were any.
 
-        A topic is lost if it duplicates a larger one, or is the largest of no sampled document.
+        A topic is lost if it duplicates a larger one, or is not the largest topic of any sampled document.
         """
         if self.rounds_left == 0 or epoch > self.last_epoch or not (stopping or epoch % self.interval == 0):
             return False
