@@ -32,7 +32,7 @@ from topicnet.workflows.corpus import (
     resolve_source,
 )
 from topicnet.workflows.evaluate import _counted
-from topicnet.workflows.text_options import OF_COUNTING, TextPlan, kept_columns, resolve_text, with_vocabulary
+from topicnet.workflows.text_options import COUNTING_OPTIONS, TextPlan, kept_columns, resolve_text, with_vocabulary
 
 TEXTS = themed_documents(40)
 ROWS = [{"id": f"d{n}", "text": text, "theme": n % 4} for n, text in enumerate(TEXTS)]
@@ -163,7 +163,7 @@ def test_counts_go_to_the_folder_given(excerpts: bool, here: Path) -> None:
     assert (corpus.excerpts[0] != "") is excerpts
 
 
-@pytest.mark.parametrize("name", [*OF_COUNTING, "vocabulary", "id_column", "encoding", "file_format", "skip_bad_rows"])
+@pytest.mark.parametrize("name", [*COUNTING_OPTIONS, "vocabulary", "id_column", "encoding", "file_format", "skip_bad_rows"])
 def test_what_is_settled_for_counts_cannot_be_given(name: str, here: Path) -> None:
     values = {"min_df": 2, "max_df": 0.5, "max_vocab": 7, "lang": "de", "encoding": "latin-1", "file_format": "csv"}
     kind = FitConfig.model_fields[name].annotation
@@ -173,7 +173,7 @@ def test_what_is_settled_for_counts_cannot_be_given(name: str, here: Path) -> No
     assert "settled" in said
 
 
-@pytest.mark.parametrize("name", OF_COUNTING)
+@pytest.mark.parametrize("name", COUNTING_OPTIONS)
 def test_nor_for_counts_of_another_tool(name: str, here: Path) -> None:
     corpus = read(of("counts"))
     write_ldac("bag.ldac", corpus.counts, corpus.vocabulary)

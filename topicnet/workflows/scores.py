@@ -1,4 +1,4 @@
-"""Scores of one fitted model, each with its convention and an interval."""
+"""Compute the scores of a fitted model (coherence, diversity, perplexity, label agreement) and their intervals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from topicnet.text.reference import Reference
 
 COHERENCE_WORDS, DIVERSITY_WORDS = 10, 25
 REFINE_STEPS = 20
-SPLIT_SEED = 0  # of the halves of held-out documents
+SPLIT_SEED = 0  # seed of the split of held-out documents into halves
 
 CONVENTIONS = {
     "npmi": "mean over topics and word pairs of the top 10 words by probability; document co-occurrence in the"
@@ -57,14 +57,14 @@ STABILITY = (
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One score of a model, in the order of its JSON; what it does not have is None, and missing there."""
+    """One score of a model, with its fields in the order of the JSON, which omits those that are None."""
 
     value: float
     low: float | None = None  # of the 95 % interval
     high: float | None = None
     infinite: bool | None = None  # True where JSON has null for an infinite value
     per_topic: list[float] | None = None
-    how: str | None = None  # an accuracy was judged, with that of TF-IDF and of the commonest label
+    how: str | None = None  # how an accuracy was measured; with those of TF-IDF and of the commonest label
     tfidf: float | None = None
     commonest: float | None = None
     convention: str
@@ -77,7 +77,7 @@ Labelled = tuple[NDArray[np.floating], csr_matrix, Any]  # theta (D, K), counts 
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceSummary:
-    """Size of a reference corpus, and what it never saw of the topics; None for topics of one word."""
+    """Size of a reference corpus, and the top words and pairs that it lacks (None for topics of one word)."""
 
     name: str
     documents: int
@@ -90,7 +90,7 @@ class ReferenceSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class TopicScores:
-    """Coherence on a reference, and diversity, of the topics of a model."""
+    """Coherence on a reference and diversity of the topics of a model."""
 
     reference: ReferenceSummary
     coherence: Scores
@@ -105,7 +105,7 @@ class TopicScores:
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """Perplexity of one half of each document given the other, and how many were left out."""
+    """Perplexity of one half of each document given the other, and the number of documents left out."""
 
     documents: int
     left_out: int
@@ -119,17 +119,17 @@ class LabelScores:
 
     corpus: str | None = None
     column: str | None = None
-    documents: int  # with words and a label
-    without_label: int  # with words alone
-    labels: int  # distinct ones
+    documents: int  # documents with words and a label
+    without_label: int  # documents with words only
+    labels: int  # distinct labels
     scores: Scores
     undefined: str | None = None  # why scores are missing
-    never_learned: int | None = None  # documents with a label that no document of the fit has
+    never_learned: int | None = None  # documents whose label does not occur in the fit
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedStability:
-    """Agreement of the topics of several seeds, as metrics.json has it."""
+    """Agreement of the topics of several seeds, as in metrics.json."""
 
     value: float
     of_the_model: float
@@ -139,27 +139,27 @@ class SeedStability:
 
 
 class Model(Protocol):
-    """What is scored: a `TopicModel`, or a baseline."""
+    """A model that can be scored: a `TopicModel` or a baseline."""
 
     @property
     def components_(self) -> NDArray[np.floating]:
-        """Topics (K, V), rows sum to 1."""
+        """Topics, (K, V); rows sum to 1."""
 
     @property
     def mixes(self) -> bool:
-        """Whether theta can be refined."""
+        """True if theta can be refined."""
 
     def transform(self, X: csr_matrix, refine: int = 0) -> NDArray[np.floating]:
-        """Theta (D, K)."""
+        """Infer theta, (D, K)."""
 
     def log_likelihood(self, X: csr_matrix, theta: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Nats of each document (D,)."""
+        """Return the log-likelihood of each document in nats, (D,)."""
 
 
 def topic_scores(beta: NDArray[np.floating], reference: Reference) -> TopicScores:
-    """Score topics (K, V) in the words of a reference: coherence on it, with a value for each topic, and diversity.
+    """Compute coherence on a reference, per topic, and diversity of topics beta (K, V) over the same vocabulary.
 
-    Topics of one word have no coherence; without reading order there are no windows.
+    Topics of one word have no coherence. Windowed measures are left out if the reading order is unknown.
     """
     words = top_words(beta, DIVERSITY_WORDS)
     few = words[:, :COHERENCE_WORDS]
@@ -193,16 +193,16 @@ def topic_scores(beta: NDArray[np.floating], reference: Reference) -> TopicScore
 
 
 def check_halves(first: csr_matrix, second: csr_matrix, name: str) -> None:
-    """Raise InputError if there is nothing to predict."""
+    """Raise InputError if no document has known words in both halves."""
     if not in_both_halves(first, second).any():
         raise InputError(
-            f"none of the {first.shape[0]} documents of {name!r} has known words in both of its halves, so there is"
-            " nothing to predict: give longer documents, or more, with --test"
+            f"none of the {first.shape[0]} documents of {name!r} has known words in both halves, as perplexity needs:"
+            " give longer documents, or more, with --test"
         )
 
 
 def completion_scores(model: Model, train: csr_matrix | None, first: csr_matrix, second: csr_matrix) -> Completion:
-    """Score the second halves of documents given the first, beside the unigram if `train` is given.
+    """Compute the perplexity of second halves given the first, and of a unigram model if `train` is given.
 
     Raises
     ------
@@ -226,9 +226,10 @@ def completion_scores(model: Model, train: csr_matrix | None, first: csr_matrix,
 
 
 def topic_quality(npmi: float, diversity: float) -> float:
-    """Coherence times diversity (Dieng, Ruiz & Blei 2020); for a coherence below 0, times 2 - diversity.
+    """Return coherence times diversity (Dieng, Ruiz & Blei 2020).
 
-    So more diversity is better on both sides of 0. Without a coherence, the diversity alone.
+    A coherence below 0 is multiplied by 2 - diversity, so that more diversity is always better. If the coherence is
+    NaN, this is the diversity.
     """
     if math.isnan(npmi):
         return diversity
@@ -236,21 +237,21 @@ def topic_quality(npmi: float, diversity: float) -> float:
 
 
 def halves(counts: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
-    """The two halves of held-out documents, always the same ones."""
+    """Split the tokens of each held-out document into two halves, always the same ones."""
     return split_documents(counts, SPLIT_SEED)
 
 
 def label_scores(test: Labelled, train: Labelled | None, *, classify: bool = True) -> LabelScores:
-    """Score how topics agree with labels.
+    """Measure the agreement of topics with labels.
 
     Parameters
     ----------
     test : tuple of theta (D, K), counts (D, V) and labels (D,)
-        The documents to judge; those without a label, or without words, are left out and counted.
-    train : the same, optional
-        To learn a classifier from; without it, it is judged in five folds of `test`.
+        The documents to score; those without a label or without words are left out and counted.
+    train : tuple of theta, counts and labels, optional
+        The documents to train a classifier on; by default five-fold cross-validation on `test`.
     classify : bool
-        Whether to train one at all: that takes seconds.
+        Train the classifier, which takes seconds.
 
     Raises
     ------
@@ -259,7 +260,7 @@ def label_scores(test: Labelled, train: Labelled | None, *, classify: bool = Tru
     """
     theta, counts, labels, n_without = _labelled(*test)
     if len(labels) == 0:
-        raise InputError("none of the documents has a label: name the column that holds them with --label-column")
+        raise InputError("none of the documents has a label: name the column of the labels with --label-column")
     found = LabelScores(documents=len(labels), without_label=n_without, labels=len(np.unique(labels)), scores={})
     if found.labels == 1:
         return replace(found, undefined="all documents have the same label")
@@ -269,7 +270,7 @@ def label_scores(test: Labelled, train: Labelled | None, *, classify: bool = Tru
 
 
 def _classified(found: LabelScores, test: Labelled, train: Labelled | None) -> LabelScores:
-    """Add the accuracy of a classifier on theta, learned from `train` if that has two labels or more."""
+    """Add the accuracy of a classifier on theta, trained on `train` if that has two labels or more."""
     labels = test[2]
     learn_from = None if train is None else _labelled(*train)[:3]
     judged: Accuracy | None
@@ -289,23 +290,23 @@ def _classified(found: LabelScores, test: Labelled, train: Labelled | None) -> L
 
 
 def any_label(counts: csr_matrix, labels: list[Any]) -> bool:
-    """Whether a document with words has a label."""
+    """Return True if a document with words has a label."""
     return len(labels) > 0 and bool(((np.diff(counts.indptr) > 0) & (_texts(labels) != "")).any())
 
 
 def score(name: str, value: float, interval: Interval | None = None, **more: Any) -> Score:
-    """Make a score with its 95 % interval, if it has one, and its convention."""
+    """Build a score with its convention, and its 95 % interval if it has one."""
     ends = {} if interval is None else vars(interval)
     return Score(value=float(value), **ends, infinite=math.isinf(value) or None, convention=CONVENTIONS[name], **more)
 
 
 def values_of(scores: Mapping[str, Score]) -> dict[str, float]:
-    """Return the bare values of a table of scores."""
+    """Return the values of scores, by name."""
     return {name: one.value for name, one in scores.items()}
 
 
 def _interval(nats: NDArray[np.float64], first: csr_matrix, second: csr_matrix) -> Interval | None:
-    """Of the perplexity per token, over documents; none where it is infinite."""
+    """Return the interval of the perplexity per token over documents; None if it is infinite."""
     kept = in_both_halves(first, second)
     loss, n_tokens = -nats[kept], np.asarray(second[kept].sum(1), dtype=np.float64).ravel()
     if not np.isfinite(loss).all():
@@ -315,13 +316,13 @@ def _interval(nats: NDArray[np.float64], first: csr_matrix, second: csr_matrix) 
 
 
 def _texts(labels: list[Any]) -> NDArray[np.str_]:
-    """Labels as text, empty where there is none; 1.0 is 1, as a column of whole numbers with gaps is written."""
+    """Convert labels to text, "" if missing; 1.0 becomes "1", as a column of integers with gaps holds floats."""
     texts = ("" if label is None else str(label).strip() for label in labels)
     return np.array(["" if one.lower() == "nan" else re.sub(r"^(-?\d+)\.0$", r"\1", one) for one in texts], np.str_)
 
 
 def in_both_halves(first: csr_matrix, second: csr_matrix) -> NDArray[np.bool_]:
-    """(D,) which documents have tokens in both halves."""
+    """Return the mask of the documents that have tokens in both halves, (D,)."""
     held: NDArray[np.bool_] = (np.diff(first.indptr) > 0) & (np.diff(second.indptr) > 0)
     return held
 
@@ -329,7 +330,7 @@ def in_both_halves(first: csr_matrix, second: csr_matrix) -> NDArray[np.bool_]:
 def _labelled(
     theta: NDArray[np.floating], counts: csr_matrix, labels: list[Any]
 ) -> tuple[NDArray[np.floating], csr_matrix, NDArray[np.str_], int]:
-    """The documents with words and a label, and how many with words have none."""
+    """Select the documents with words and a label, and count those with words only."""
     filled, texts = np.diff(counts.indptr) > 0, _texts(labels)
     kept = filled & (texts != "")
     return theta[kept], counts[kept], texts[kept], int((filled & ~kept).sum())
