@@ -163,7 +163,9 @@ def test_counts_go_to_the_folder_given(excerpts: bool, here: Path) -> None:
     assert (corpus.excerpts[0] != "") is excerpts
 
 
-@pytest.mark.parametrize("name", [*COUNTING_OPTIONS, "vocabulary", "id_column", "encoding", "file_format", "skip_bad_rows"])
+@pytest.mark.parametrize(
+    "name", [*COUNTING_OPTIONS, "vocabulary", "id_column", "encoding", "file_format", "skip_bad_rows"]
+)
 def test_what_is_settled_for_counts_cannot_be_given(name: str, here: Path) -> None:
     values = {"min_df": 2, "max_df": 0.5, "max_vocab": 7, "lang": "de", "encoding": "latin-1", "file_format": "csv"}
     kind = FitConfig.model_fields[name].annotation
