@@ -309,7 +309,7 @@ def test_doubled_ids_are_told_and_every_document_has_its_row(warm: Warm, tmp_pat
     (tmp_path / "twice.jsonl").write_text(lines(rows))
     done = warm("fit", "twice.jsonl", *QUICK, "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "20 documents have an id that another has too (such as 'd0'): all are kept, in input order" in done.stderr
+    assert "20 documents share an id with another document (e.g. 'd0'); all are kept, in input order" in done.stderr
     table = pl.read_csv(tmp_path / "run" / "doc_topic.csv")
     assert table["doc_id"].to_list() == [row["id"] for row in rows]
 

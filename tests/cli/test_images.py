@@ -321,7 +321,7 @@ def test_an_evaluation_is_printed_and_written_where_asked(run: Path, warm: Warm,
     asked = ("images", "evaluate", run, "--importance", "3", "--device", "cpu")
     done = warm(*asked, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    for word in ("NELBO", "NLL by importance weighting", "I(c; x)", "accuracy, one to one", "label 9:", "Frechet"):
+    for word in ("NELBO", "NLL by importance weighting", "I(c; x)", "one-to-one accuracy", "label 9:", "Frechet"):
         assert word in done.stdout
     assert list(tmp_path.iterdir()) == []
     as_json = warm(*asked, "--json", "--out", "found.json", cwd=tmp_path)
@@ -621,7 +621,7 @@ def test_an_interrupted_fit_keeps_the_best_so_far_and_goes_on_to_the_same_bits(
         out, said = process.communicate(timeout=SECONDS)
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    assert said.splitlines()[-1].startswith("topicnet: interrupted; the best so far is kept")
+    assert said.splitlines()[-1].startswith("topicnet: interrupted; the best weights so far were saved")
     assert out.endswith("wrote run\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "run.unfinished"]
     assert read(tmp_path / "run" / "run.json")["status"] == "interrupted"

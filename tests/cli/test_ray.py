@@ -161,7 +161,7 @@ def test_a_worker_that_is_killed_costs_nothing(texts: Path, tmp_path: Path, whic
     assert len(workers) == 2
     os.kill(workers[which], signal.SIGKILL)
     _, said = ended(process)
-    before, notice, after = said.partition("a worker was lost: all go on from the last checkpoint\n")
+    before, notice, after = said.partition("a worker was lost: all workers resume from the last checkpoint\n")
     assert notice, said
     assert "EM start" in before
     assert "EM start" not in after  # which a fit that begins anew would make

@@ -154,4 +154,4 @@ def test_torchrun_killed_and_resumed_ends_with_the_same_bits(killed: str, texts:
 def test_standard_input_cannot_be_shared(tmp_path: Path) -> None:
     for status, out, said in ended(started(2, ["-m", "topicnet", "fit", "-", "--out", tmp_path / "run"])):
         assert (status, out) == (2, "")
-        assert said == "topicnet: - given to 2 processes, expected something each can read: write it to a file\n"
+        assert said == "topicnet: - given to 2 processes, expected a corpus that each can read: write it to a file\n"

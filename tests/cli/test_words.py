@@ -89,7 +89,7 @@ def test_lines_can_be_left_out(warm: Warm, made: Path) -> None:
     assert as_json(warm, "counts", "--lines", "0", cwd=made)["lines"] == []
     assert len(as_json(warm, "counts", "--lines", "1", cwd=made)["lines"]) == 1
     done = warm("words", "counts", "--lines", "0", cwd=made)
-    assert "stand in a row" not in done.stdout
+    assert "consecutive words" not in done.stdout
 
 
 def test_the_list_is_given_back_and_the_words_are_gone(warm: Warm, made: Path, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_counts_of_another_tool_have_no_places_and_no_lines(warm: Warm, made: Pa
     assert warm("export", made / "counts", "--counts", "bag.ldac", cwd=tmp_path).returncode == 0
     assert warm("prepare", "bag.ldac", "--out", "bag", cwd=tmp_path).returncode == 0
     done = warm("words", "bag", "--json", cwd=tmp_path)
-    assert "nothing is known of where words stand" in done.stderr
+    assert "without the order of the words" in done.stderr
     found = json.loads(done.stdout)
     assert found["lines"] == []
     assert {word["narrowness"] for word in found["words"]} == {1.0}

@@ -132,7 +132,7 @@ def test_text_that_is_cut_on_all_cores_anyway_needs_no_processes(
         name = f"t{len(options)}.csv"
         done = warm("transform", themed_run, themed, *options, "--out", name, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        said = "--workers 2 given, but unicode-letters-2 uses all cores in one process: no other is started\n"
+        said = "--workers 2 given, but unicode-letters-2 uses all cores in one process: no other process is started\n"
         assert (said in done.stderr) == bool(options)
     assert (tmp_path / "t0.csv").read_bytes() == (tmp_path / "t2.csv").read_bytes()
 
@@ -142,7 +142,7 @@ def test_counts_are_not_cut(warm: Warm, made: Path, tmp_path: Path) -> None:
     assert warm(*counts, cwd=tmp_path).returncode == 0
     done = warm("transform", made / "run", "counts", "--workers", "2", "--out", "t.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "these are counts: there is no text to cut" in done.stderr
+    assert "these are counts: there is no text to tokenise" in done.stderr
 
 
 @pytest.mark.parametrize("workers", ["0", "257", "two"])

@@ -172,7 +172,7 @@ def test_what_is_settled_for_counts_cannot_be_given(name: str, here: Path) -> No
     said = refused(of("counts", **{name: values.get(name, True if kind is bool else "words.txt")}))
     assert ("--format" if name == "file_format" else "--" + name.replace("_", "-")) in said
     assert "'counts'" in said
-    assert "settled" in said
+    assert "holds counts, not text" in said
 
 
 @pytest.mark.parametrize("name", COUNTING_OPTIONS)
@@ -231,7 +231,7 @@ def test_where_all_rows_are_left_out_the_first_are_named(name: str, content: str
     said = refused(of(name, skip_bad_rows=True))
     assert said.startswith(f"no document is left: {why}, as they could not be read: line ")
     assert f" of {name}: " in said
-    assert said.endswith("Mend them")
+    assert said.endswith("Correct them")
     assert ("; and 2 more." in said) is (name == "a.csv")
 
 
@@ -260,7 +260,7 @@ def test_the_words_of_an_octis_folder_are_settled(given: dict[str, Any], here: P
     (here / "octis").mkdir()
     Path("octis/corpus.tsv").write_text("the cat\ncat\n")
     Path("octis/vocabulary.txt").write_text("the\ncat\n")
-    assert "settled" in refused(of("octis", **given))
+    assert "the vocabulary of 'octis' is fixed" in refused(of("octis", **given))
 
 
 def test_every_word_is_counted_without_pruning(here: Path) -> None:
@@ -331,7 +331,7 @@ def test_ids_that_stand_twice_are_told_and_all_rows_kept(here: Path) -> None:
     said: list[str] = []
     corpus = read(of("twice.jsonl"), here, said=said)
     assert corpus.ids == [f"d{n // 2}" for n in range(len(ROWS))]
-    assert said == ["20 documents have an id that another has too (such as 'd0'): all are kept, in input order"]
+    assert said == ["20 documents share an id with another document (e.g. 'd0'); all are kept, in input order"]
     corpus.save(here / "twice")
     assert read(of("twice"), said=said).ids == corpus.ids
     assert said[1] == said[0]  # a fit of the counts says it too
@@ -341,7 +341,7 @@ def test_one_repeated_id_is_one_document(here: Path) -> None:
     write_rows("twice.jsonl", [row | {"id": f"d{max(n, 1)}"} for n, row in enumerate(ROWS)])
     said: list[str] = []
     read(of("twice.jsonl"), said=said)
-    assert said == ["1 document has an id that another has too (such as 'd1'): all are kept, in input order"]
+    assert said == ["1 document shares an id with another document (e.g. 'd1'); all are kept, in input order"]
 
 
 def test_the_language_found_is_told_and_kept(here: Path) -> None:
@@ -388,7 +388,7 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are(
 
 def test_a_corpus_without_columns_says_so(here: Path) -> None:
     Path("plain.txt").write_text("\n".join(TEXTS))
-    assert "none beside the text" in refused(of("plain.txt", label_column="label"))
+    assert "none other than the text" in refused(of("plain.txt", label_column="label"))
 
 
 # ---------------------------------------------------------------- options

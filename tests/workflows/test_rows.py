@@ -211,7 +211,7 @@ def test_new_documents_have_the_markers_of_the_fit(here: Path, missing: Any, emp
 def test_repeated_texts_are_reported(here: Path) -> None:
     texts = [*TEXTS[:20], TEXTS[3], TEXTS[3], *TEXTS[20:]]
     corpus, lines = reported(write("a.csv", texts))
-    line = "2 documents repeat the text of an earlier one (such as row 21, which repeats row 4)"
+    line = "2 documents repeat the text of an earlier one (e.g. row 21 repeats row 4)"
     assert lines == [f"{line}: --drop-duplicates counts only the first of each"]
     dropped, lines = reported("a.csv", drop_duplicates=True)
     assert lines == [f"{line}: only the first of each is counted"]

@@ -156,11 +156,8 @@ class _Search:
         if len(self.pairs) <= FINALISTS or not self.fit(Cell(*first, 0), DONE_BY):
             return self.pairs
         long = self.timings[-1][1] if self.timings else math.inf
-        if (
-            not self.fit(self.short(first), SCREENED_BY)
-            or not self.timings
-            or self.timings[-1][1] > MAX_SHORT_FRACTION * long
-        ):
+        limit = MAX_SHORT_FRACTION * long
+        if not self.fit(self.short(first), SCREENED_BY) or not self.timings or self.timings[-1][1] > limit:
             return self.pairs
         if not all(self.fit(self.short(pair), SCREENED_BY) for pair in self.pairs):
             return self.pairs  # an incomplete screening would favour the pairs it happened to reach

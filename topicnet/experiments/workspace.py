@@ -147,7 +147,7 @@ def read_parts(
         counts = reference_over(given, corpus.vocabulary)
     except CorpusError:
         raise InputError(
-            f"none of the {given.n_docs} documents of {given.source['name']!r} contains a word of the corpus: give"
+            f"none of the {given.n_docs} documents of {given.source['name']!r} holds a word of the corpus: give"
             " documents in the same language"
         ) from None
     tokens = counts.tokens[counts.tokens >= 0].astype(np.int32)

@@ -279,7 +279,7 @@ def _refuse_counts_among_texts(given: str | list[str]) -> None:
     counted = [one for one in sources if bag_format(one, None) or (Path(one) / "counts.json").is_file()]
     if counted:
         raise InputError(
-            f"{str(counted[0])!r} given with others, but counts cannot be combined with other sources: give it alone"
+            f"{str(counted[0])!r} given with others, but it holds counts, which cannot be combined: give it alone"
         )
 
 
@@ -354,7 +354,7 @@ def counts_of(folder: Path) -> Corpus:
             f"{str(folder)!r} was saved without its corpus (--no-keep-corpus), expected a run with counts: fit again"
             " without --no-keep-corpus"
         )
-    raise InputError(f"{str(folder)!r} contains no counts: expected a folder of `topicnet prepare` or `topicnet fit`")
+    raise InputError(f"{str(folder)!r} holds no counts: expected a folder of `topicnet prepare` or `topicnet fit`")
 
 
 def corpus_of_run(folder: Path, record: Mapping[str, Any]) -> Corpus:
@@ -480,7 +480,7 @@ def _nothing_in(given: str | list[str]) -> str:
     """Return the message for files without a document."""
     first, *more = [given] if isinstance(given, str) else given
     name = "standard input" if first == "-" else repr(first)
-    others = f" and {len(more):,} more contain" if more else " contains"
+    others = f" and {len(more):,} more hold" if more else " holds"
     return f"{name}{others} no documents: expected one document per line, row or file. Check the file"
 
 
@@ -497,7 +497,7 @@ def _none_known(request: CorpusRequest, vocabulary: set[str], n_docs: int, first
     read = "the texts are" if request.text.octis is None else f"column 1 of {OCTIS_CORPUS} contains"
     held = ", ".join(repr(shown(text[:SHOWN_CHARACTERS])) for text in texts[:SHOWN_ROWS]) or "nothing"
     example = f" (such as {min(vocabulary)!r})" if vocabulary else ""
-    message = f"none of the {n_docs:,} documents contains a word of the vocabulary{example}: {read} {held}, ..."
+    message = f"none of the {n_docs:,} documents holds a word of the vocabulary{example}: {read} {held}, ..."
     if not known:
         return f"{message} Check the vocabulary, --text-column and --lang"
     column = known.most_common(1)[0][0]

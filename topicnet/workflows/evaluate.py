@@ -187,12 +187,12 @@ def _counted(bundle: Bundle, config: FitConfig, reporter: Reporter) -> _Counted:
     corpus = counted.over([word for word in counted.vocabulary if word not in dropped])
     name = corpus.source["name"]
     if corpus.n_docs == 0:
-        raise CorpusError(f"{name!r} holds no documents: expected one document a line, a row or a file")
+        raise CorpusError(f"{name!r} holds no documents: expected one document per line, row or file")
     try:
         return _Counted(reference_over(corpus, bundle.vocabulary), corpus)
     except CorpusError:
         raise CorpusError(
-            f"none of the {corpus.n_docs} documents of {name!r} contains a word of the model's vocabulary, such as"
+            f"none of the {corpus.n_docs} documents of {name!r} holds a word of the model's vocabulary, such as"
             f" {', '.join(bundle.vocabulary[:3])}: give documents in the language of the fit"
         ) from None
 

@@ -47,10 +47,10 @@ def prepare_reference(config: FitConfig, out: Path, reporter: Reporter, *, overw
         text = request.text
         corpus = count_every_word(request, lambda lang: replace(text.options(lang), stop_words=()), reporter, folder)
         if corpus.n_docs == 0:
-            raise CorpusError(f"{name} contains no documents: expected one document per line, row or file")
+            raise CorpusError(f"{name} holds no documents: expected one document per line, row or file")
         if corpus.counts.nnz == 0:
             raise CorpusError(
-                f"none of the {corpus.n_docs} documents of {name} contains a word (two letters or more): check the file"
+                f"none of the {corpus.n_docs} documents of {name} holds a word (two letters or more): check the file"
                 " and --text-column"
             )
         corpus.save(folder)

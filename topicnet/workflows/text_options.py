@@ -109,7 +109,7 @@ def resolve_text(config: FitConfig) -> TextPlan:
     if config.vocabulary is not None:
         refuse_options(config, VOCABULARY_OPTIONS, config.vocabulary, "--vocabulary names the words to count")
     elif octis is not None:
-        refuse_options(config, COUNTING_OPTIONS, str(octis))
+        refuse_options(config, COUNTING_OPTIONS, str(octis), f"the vocabulary of {str(octis)!r} is fixed")
     pruning, cleaning = Pruning(**_same(Pruning, config)), Cleaning(**_same(Cleaning, config))
     return TextPlan(**_same(TextPlan, config), pruning=pruning, cleaning=cleaning, octis=octis)
 
@@ -144,7 +144,7 @@ def refuse_options(config: FitConfig, names: Iterable[str], where: str, why: str
     given = [name for name in names if getattr(config, name) != fields[name].default]
     if given:
         option = "--format" if given[0] == "file_format" else "--" + given[0].replace("_", "-")
-        reason = why or f"the vocabulary of {where!r} is fixed"
+        reason = why or f"{where!r} holds counts, not text"
         raise InputError(f"{option} given, but {reason}: leave it out, or give the text itself")
 
 

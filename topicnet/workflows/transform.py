@@ -85,7 +85,7 @@ def transform_to_file(
     request = resolve_corpus(with_columns_of(run, config))
     corpus = _count_new(bundle, request.source, workers, reporter or Reporter())
     if corpus.n_docs == 0:
-        raise CorpusError(f"{config.corpus!r} contains no documents: expected one document per line, row or file")
+        raise CorpusError(f"{config.corpus!r} holds no documents: expected one document per line, row or file")
     check_columns(request.columns, corpus.metadata.columns, "the documents")
     kept = corpus.metadata.select(request.columns)
     theta = bundle.theta(corpus, refine)

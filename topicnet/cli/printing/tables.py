@@ -1,4 +1,4 @@
-"""Tables on the terminal: aligned columns, and the table of a comparison."""
+"""Print tables in aligned columns, and the table of a comparison."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from topicnet.storage.comparison import ComparisonRow, Summary
 
 @dataclass(frozen=True)
 class Column:
-    """How a score is printed: its heading, its decimals, and whether its spread is shown."""
+    """Layout of a score: its heading, its decimals, and whether its standard deviation is shown."""
 
     title: str
     digits: int
@@ -20,7 +20,7 @@ class Column:
 
 @dataclass(frozen=True)
 class ComparisonLayout:
-    """How a comparison is printed; columns that no row has are left out."""
+    """Layout of a comparison; columns without a value in any row are left out."""
 
     kind: str  # heading of the names
     columns: Mapping[str, Column]
@@ -30,7 +30,7 @@ class ComparisonLayout:
 
 
 def print_table(lines: Sequence[Sequence[str]]) -> None:
-    """Print rows in aligned columns, the first to the left and the others to the right."""
+    """Print rows in aligned columns, the first left-aligned and the others right-aligned."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
@@ -48,7 +48,7 @@ def mean_and_sd(summary: Summary | None, column: Column) -> str:
 
 
 def show_comparison(rows: Sequence[ComparisonRow], layout: ComparisonLayout) -> None:
-    """Print the table of a comparison, the fits unfit for use, and the errors."""
+    """Print the table of a comparison, the number of unfit models, and the errors."""
     columns = {name: column for name, column in layout.columns.items() if any(row.scores[name] for row in rows)}
     lines = [[layout.kind, *(column.title for column in columns.values())]]
     lines += [[row.title, *(mean_and_sd(row.scores[name], columns[name]) for name in columns)] for row in rows]
