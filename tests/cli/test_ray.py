@@ -1,4 +1,4 @@
-"""`fit --engine ray`, on a cluster of this machine alone."""
+"""`fit --engine ray` on a cluster of one machine."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from topicnet.text.readers.documents import Documents
 from topicnet.text.tokens.options import TextOptions
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'topicnet[ray]'")
-SECONDS = 300  # on a busy machine; Ray alone takes ten to start
+SECONDS = 300  # on a busy machine; the start of Ray takes ten
 OPTIONS = ("-k", "4", "--epochs", "8", "--param", "patience=100")
 LEARNED = ("model/model.safetensors", "doc_topic.csv", "topic_word.csv")
 
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of 400 documents."""
+    """Return a file of 400 documents."""
     rng = np.random.default_rng(0)
     themes = [words.split() for words in THEMES.values()]
     path = tmp_path_factory.mktemp("texts") / "texts.txt"
@@ -56,7 +56,7 @@ def on_ray(
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """What a fit printed, once it has ended well."""
+    """Return the output of a fit that must succeed."""
     with process:
         try:
             out, said = process.communicate(timeout=SECONDS)
@@ -80,7 +80,7 @@ def losses(run: Path) -> list[float]:
 
 
 def workers_of(mark: str) -> list[int]:
-    """Processes that learn, told from those of other clusters by a variable of their environment."""
+    """Return the training processes of a cluster, recognised by a variable of their environment."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -93,7 +93,7 @@ def workers_of(mark: str) -> list[int]:
 
 
 @needs_ray
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray's, of itself
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # raised by Ray itself
 def test_the_counts_are_those_of_one_process(texts: Path) -> None:
     import ray
 
@@ -150,7 +150,7 @@ def test_two_workers_fit_what_one_process_fits_with_twice_the_batch(
 @needs_ray
 @pytest.mark.slow
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_worker_that_is_killed_costs_nothing(texts: Path, tmp_path: Path, which: int) -> None:
+def test_a_killed_worker_does_not_change_the_result(texts: Path, tmp_path: Path, which: int) -> None:
     long = ("-k", "4", "--epochs", "60", "--param", "patience=1000", "--batch-size", "10")
     often = {"TOPICNET_CHECKPOINT_SECONDS": "0.05"}
     ended(on_ray(tmp_path, texts, *long, "--out", "whole", **often))
@@ -164,7 +164,7 @@ def test_a_worker_that_is_killed_costs_nothing(texts: Path, tmp_path: Path, whic
     before, notice, after = said.partition("a worker was lost: all workers resume from the last checkpoint\n")
     assert notice, said
     assert "EM start" in before
-    assert "EM start" not in after  # which a fit that begins anew would make
+    assert "EM start" not in after  # which a fit from the start would repeat
     whole, broken = snapshot(tmp_path / "whole"), snapshot(tmp_path / "broken")
     for name in LEARNED:
         assert broken[name] == whole[name]
@@ -173,7 +173,7 @@ def test_a_worker_that_is_killed_costs_nothing(texts: Path, tmp_path: Path, whic
 
 @needs_ray
 @pytest.mark.slow
-def test_ctrl_c_keeps_the_best_and_resume_ends_with_the_same_bits(texts: Path, tmp_path: Path) -> None:
+def test_ctrl_c_keeps_the_best_weights_and_resume_gives_the_same_result(texts: Path, tmp_path: Path) -> None:
     long = ("-k", "4", "--epochs", "60", "--param", "patience=1000", "--batch-size", "10")
     ended(on_ray(tmp_path, texts, *long, "--out", "whole"))
     process = on_ray(tmp_path, texts, *long, "--out", "broken")
@@ -192,7 +192,7 @@ def test_ctrl_c_keeps_the_best_and_resume_ends_with_the_same_bits(texts: Path, t
 @needs_ray
 @pytest.mark.slow
 def test_seeds_passages_and_standard_input(texts: Path, tmp_path: Path) -> None:
-    """And what a process that was killed at the very end has left is no hindrance."""
+    """Files left by a process that was killed at the very end do no harm."""
     left = tmp_path / "run.unfinished" / "checkpoints" / "seed-0" / "fitted"
     left.mkdir(parents=True)
     (left / "model.json").write_text("{}")
@@ -232,7 +232,9 @@ def test_seeds_passages_and_standard_input(texts: Path, tmp_path: Path) -> None:
         (("--model", "etm", "--param", "embeddings=nowhere.txt"), "nowhere.txt"),
     ],
 )
-def test_what_cannot_be_is_one_line(texts: Path, tmp_path: Path, options: tuple[str, ...], expected: str) -> None:
+def test_impossible_options_are_refused_in_one_line(
+    texts: Path, tmp_path: Path, options: tuple[str, ...], expected: str
+) -> None:
     process = on_ray(tmp_path, texts, "-q", "--out", "run", *options)
     out, said = process.communicate(timeout=SECONDS)
     assert (process.returncode, out) == (2, ""), said
@@ -253,7 +255,7 @@ def test_what_cannot_be_is_one_line(texts: Path, tmp_path: Path, options: tuple[
         (("--engine", "ray", "--workers", "0"), "workers=0 given, expected 1 or more"),
     ],
 )
-def test_an_engine_that_is_none_is_one_line(
+def test_an_unknown_engine_is_refused_in_one_line(
     texts: Path, tmp_path: Path, warm: Warm, options: tuple[str, ...], said: str
 ) -> None:
     done = warm("fit", texts, *options, "--out", "run", cwd=tmp_path)
@@ -263,7 +265,7 @@ def test_an_engine_that_is_none_is_one_line(
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
-def test_without_ray_it_says_how_to_have_it(texts: Path, tmp_path: Path, warm: Warm) -> None:
+def test_without_ray_the_error_names_the_package_to_install(texts: Path, tmp_path: Path, warm: Warm) -> None:
     done = warm("fit", texts, "--engine", "ray", "--out", "run", cwd=tmp_path)
     assert done.returncode == 2
     assert "pip install 'topicnet[ray]'" in done.stderr

@@ -494,7 +494,7 @@ def _none_known(request: CorpusRequest, vocabulary: set[str], n_docs: int, first
         for name, value in row.items()
         if isinstance(value, str) and not vocabulary.isdisjoint(value.lower().split())
     )
-    read = "the texts are" if request.text.octis is None else f"column 1 of {OCTIS_CORPUS} contains"
+    read = "the texts hold" if request.text.octis is None else f"column 1 of {OCTIS_CORPUS} holds"
     held = ", ".join(repr(shown(text[:SHOWN_CHARACTERS])) for text in texts[:SHOWN_ROWS]) or "nothing"
     example = f" (such as {min(vocabulary)!r})" if vocabulary else ""
     message = f"none of the {n_docs:,} documents holds a word of the vocabulary{example}: {read} {held}, ..."
