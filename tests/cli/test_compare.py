@@ -383,7 +383,7 @@ def test_json_is_one_document_and_the_record(
 REFUSED = {
     # name: arguments, words of the message
     "an existing folder": (["--out", "out"], ["'out' exists already", "--resume", "--overwrite"]),
-    "a folder of others": (["--out", "mine", "--overwrite"], ["'mine'", "will not be overwritten"]),
+    "a folder of others": (["--out", "mine", "--overwrite"], ["'mine'", "refusing to overwrite"]),
     "nothing to resume": (["--out", "new", "--resume"], ["no compare.json in 'new'"]),
     "a folder of others to resume": (["--out", "mine", "--resume"], ["no compare.json in 'mine'"]),
     "an unknown model": (["--models", "nmf,bertopic"], ["'bertopic'", "etm, nvdm-gsm, w-lda, gmntm, lda", "nmf"]),
@@ -741,4 +741,4 @@ def test_a_killed_worker_is_an_error_and_does_not_hang(tmp_path: Path) -> None:
     finally:
         by.close()
     assert isinstance(found, FailedCell)
-    assert "ended from outside" in found.error
+    assert "was killed" in found.error

@@ -105,7 +105,7 @@ def test_other_models_have_no_components(runs: Path, warm: Warm, tmp_path: Path)
     assert not (runs / "etm" / "doc_component.csv").exists()
     done = warm("export", runs / "etm", "--doc-topic", "d.csv", "--doc-component", "c.csv", cwd=tmp_path)
     assert done.returncode == 2
-    assert "--doc-component given, but etm has no components: only gmntm has" in done.stderr
+    assert "--doc-component given, but etm has no components: only gmntm has them" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -16,8 +16,8 @@ CASES = {
     "vocabulary pruned to nothing": (["fit", "corpus.txt", "--min-df", "61"], "lower --min-df"),
     "binary file": (["fit", "binary.txt"], "binary"),
     "a run folder that exists": (["fit", "corpus.txt", "--out", "taken"], "--overwrite"),
-    "a corpus with too long a name": (["fit", "x" * 300], "255 bytes at most"),
-    "counts with too long a name": (["words", "x" * 300], "255 bytes at most"),
+    "a corpus with too long a name": (["fit", "x" * 300], "too long for the disk"),
+    "counts with too long a name": (["words", "x" * 300], "too long for the disk"),
     "an output with too long a name": (["fit", "corpus.txt", "--out", "x" * 300], "too long"),
     "a place that cannot be made": (["fit", "corpus.txt", "--out", "/proc/no/run"], "cannot write"),
 }

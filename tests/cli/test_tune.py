@@ -100,7 +100,7 @@ def test_a_budget_that_ends_before_the_first_fit_is_an_error(corpus, tmp_path):
         (["--topics", "9:3"], "--topics '9:3'"),
         (["--budget", "soon"], "--budget 'soon'"),
         (["--budget", "5s"], "expected 10s or more"),
-        (["--models", "lda"], "--models 'lda' given, tune has: etm"),
+        (["--models", "lda"], "--models 'lda' given, expected models of tune: etm"),
         (["--models", ","], "no model was named"),
         (["--topics", "5:5000"], "words are left in the vocabulary"),
         (["--resume"], "no tune.json"),

@@ -62,7 +62,9 @@ def run(arguments: list[str]) -> int:
         if error.errno == errno.ENAMETOOLONG:  # of an output or an input
             given = str(error.filename or "a path")
             shown = repr(given if len(given) <= LONGEST_SHOWN else f"{given[:LONGEST_SHOWN]}...")
-            message = f"{shown} given, but names on the disk have 255 bytes at most: check the path"
+            message = (
+                f"{shown} given, which is too long for the disk, expected names of up to 255 bytes: check the path"
+            )
             return _refuse(message, debug=debug)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         message = f"cannot write the output: {error.strerror or error}; free some space or write elsewhere"

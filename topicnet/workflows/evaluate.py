@@ -224,8 +224,8 @@ def _labels(run: Run, test: _Counted | None, column: str | None) -> LabelScores 
     if name not in columns:
         if column is None:
             return None
-        has = f"it has: {', '.join(columns)}" if columns else "it has none"
-        raise InputError(f"--label-column {column!r} given, but the corpus has no such column; {has}")
+        has = f"give one of {', '.join(columns)}" if columns else "it has none besides the text, so leave it out"
+        raise InputError(f"--label-column {column!r} given, but the corpus has no such column: {has}")
     assert corpus is not None
     counts, labels = corpus.counts if test is None else test.over.counts, corpus.metadata[name].to_list()
     if column is None and not any_label(counts, labels):

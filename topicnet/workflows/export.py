@@ -73,7 +73,7 @@ def export_tables(
             if name not in writers:
                 unit = name.removeprefix("doc-").removesuffix("-word")
                 having = " and ".join(extra_units()[unit])
-                raise InputError(f"--{name} given, but {loaded.bundle.name} has no {unit}s: only {having} has")
+                raise InputError(f"--{name} given, but {loaded.bundle.name} has no {unit}s: only {having} has them")
         for name, path in asked.items():
             writers[name](path, file_format=formats[name], overwrite=overwrite)
     return [f"wrote {path}" for path in [*written, *asked.values()]]
@@ -88,7 +88,7 @@ def _format_of(name: str, path: Path, asked: str | None) -> str:
     found = bag_format(path, asked)
     if found not in COUNT_FORMATS:
         given = f"--format {asked!r}" if asked is not None else f"file {str(path)!r}"
-        raise InputError(f"{given} given for --counts, expected ldac or mm: give --format, or a file ending in one")
+        raise InputError(f"{given} given for --counts, expected ldac or mm: give --format or one of these endings")
     return found
 
 

@@ -63,7 +63,7 @@ def record_of(config: dict[str, Any], corpus: Corpus, model: TopicModel, status:
     """Return the contents of run.json, without the checksums of the files."""
     found = {name: int((corpus.status == name).sum()) for name in STATUSES}
     counts = {name: n for name, n in found.items() if n or name in (OK, EMPTY, OOV)}
-    # Word vectors by where they came from.
+    # An array of word vectors is recorded by its source.
     parameters = model.get_params() | {k: v for k, v in config["parameters"].items() if k == "embeddings"}
     fitted = {"stopped": model.stopped_, "best_epoch": model.best_epoch_, "epochs": len(model.history_)}
     return {

@@ -277,14 +277,14 @@ def _classified(found: LabelScores, test: Labelled, train: Labelled | None) -> L
     if learn_from is not None and len(np.unique(learn_from[2])) > 1:
         known = np.isin(labels, learn_from[2])
         if not known.any():
-            why = "accuracy: none of these labels is among those of the documents of the fit"
+            why = "accuracy: none of these labels occurs in the fit"
             return replace(found, undefined=why)
         found = replace(found, never_learned=int((~known).sum()))
-        judged, how = accuracy(learn_from, test), "learned from the documents of the fit"
+        judged, how = accuracy(learn_from, test), "trained on the documents of the fit"
     else:
         judged, how = cross_validated_accuracy(*test), "five-fold cross-validation"
         if judged is None:
-            return replace(found, undefined="accuracy: a label has fewer documents than there are folds, 5")
+            return replace(found, undefined="accuracy: a label has fewer documents than the 5 folds")
     shown = score("accuracy", judged.theta, how=how, tfidf=judged.tfidf, commonest=judged.commonest)
     return replace(found, scores=found.scores | {"accuracy": shown})
 

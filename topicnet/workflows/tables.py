@@ -118,7 +118,7 @@ def choose_format(path: Path, asked: str | None) -> str:
     name = asked if asked is not None else path.suffix.removeprefix(".").lower()
     if name not in FORMATS:
         given = f"--format {asked!r}" if asked is not None else f"file {str(path)!r}"
-        raise InputError(f"{given} given, expected one of {', '.join(FORMATS)}: give --format, or a file ending in one")
+        raise InputError(f"{given} given, expected one of {', '.join(FORMATS)}: give --format or one of these endings")
     return name
 
 
