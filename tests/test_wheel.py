@@ -39,6 +39,6 @@ def test_it_works_outside_the_checkout(wheel, tmp_path):
         ).stdout
 
     assert Path(python("-c", "import topicnet; print(topicnet.__file__)").strip()).is_relative_to(site)
-    said = python("-m", "topicnet", "fit", "lee", "-k", "3", "--epochs", "1", "--init", "random", "--out", "run")
-    assert "wrote run" in said
+    message = python("-m", "topicnet", "fit", "lee", "-k", "3", "--epochs", "1", "--init", "random", "--out", "run")
+    assert "wrote run" in message
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()

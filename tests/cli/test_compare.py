@@ -69,7 +69,7 @@ class Compared:
     def __init__(self, folder: Path, in_full: bool = False) -> None:
         self.folder, self.in_full = folder, in_full
         self.fitted: list[str] = []
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def workers(self, folder: Path) -> SimpleNamespace:
         def run(cell: Cell, seconds: float | None = None) -> FittedCell | FailedCell:
@@ -85,7 +85,7 @@ class Compared:
         config = read_config(None, {"corpus": str(corpus), "topics": topics} | given)
         tested = None if test is None else read_config(None, {"corpus": str(test)})
         self.fitted.clear()
-        self.said.clear()
+        self.messages.clear()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("topicnet.experiments.workspace.Workers", self.workers)
             patch.setattr("topicnet.experiments.compare.installed", lambda name: name != "lda-tomotopy")
@@ -95,7 +95,7 @@ class Compared:
                 patch.setattr("topicnet.evaluate.bootstrap.RESAMPLES", 10)
                 patch.setattr("topicnet.experiments.baselines.FEW", 0)  # a fifth of the passes over the corpus
             job = ExperimentJob(config, models.split(","), tested, Destination(self.folder / "out", **more))
-            self.comparison = compare(job, seeds, Reporter(self.said.append))
+            self.comparison = compare(job, seeds, Reporter(self.messages.append))
         record: dict[str, Any] = json.loads(json_text(self.comparison.json()))
         assert record_of(self.comparison.folder)["table"] == record["table"]
         return record
@@ -162,7 +162,7 @@ def test_lda_is_in_every_table_and_each_fit_is_reported(two_seeds: Compared, out
     assert all(row["errors"] == [] for row in record["table"])
     cells = [(seed, name) for seed in (0, 1) for name in ("nmf", "lda")]
     for number, (seed, name) in enumerate(cells, 1):
-        reseeded, ended = two_seeds.said[2 * number - 2 : 2 * number]
+        reseeded, ended = two_seeds.messages[2 * number - 2 : 2 * number]
         assert reseeded == f"{number}/4 {name}, seed {seed}: fitting"
         assert ended.startswith(f"{number}/4 {name}, seed {seed}: NPMI ")
     assert {path.name for path in out.iterdir()} == {
@@ -285,10 +285,10 @@ def interrupted(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Simpl
         time.sleep(0.2)
         fitting = workers_on(out)
         process.send_signal(signal.SIGINT)
-        printed, said = process.communicate(timeout=SECONDS)
+        printed, message = process.communicate(timeout=SECONDS)
     cell = out / "cells" / "nmf-3-0.json"
     return SimpleNamespace(
-        out=out, options=options, status=process.returncode, printed=printed, said=said, fitting=fitting,
+        out=out, options=options, status=process.returncode, printed=printed, message=message, fitting=fitting,
         left=workers_on(out), record=record_of(out), table=csv_of(out), files=snapshot(out),
         kept=(cell, cell.read_bytes(), cell.stat().st_mtime_ns),
     )  # fmt: skip
@@ -304,11 +304,11 @@ def resumed(interrupted: SimpleNamespace, warm: Warm) -> subprocess.CompletedPro
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_finished_fits(interrupted: SimpleNamespace) -> None:
-    assert interrupted.status == 130, interrupted.said
-    assert "Traceback" not in interrupted.said
-    assert "Warning" not in interrupted.said
-    assert interrupted.said.splitlines()[-1].startswith("topicnet: interrupted")
-    assert "--resume" in interrupted.said.splitlines()[-1]
+    assert interrupted.status == 130, interrupted.message
+    assert "Traceback" not in interrupted.message
+    assert "Warning" not in interrupted.message
+    assert interrupted.message.splitlines()[-1].startswith("topicnet: interrupted")
+    assert "--resume" in interrupted.message.splitlines()[-1]
     assert interrupted.record["status"] == "interrupted"
     assert [cell["model"] for cell in interrupted.record["cells"]] == ["nmf"]
     assert row_of(interrupted.record, "nmf")["fits"] == 1

@@ -175,8 +175,8 @@ def test_the_table_agrees_with_the_json(warm: Warm, folder: Path, scores: dict[s
     }  # fmt: skip
     for name, one in all_scores(scores).items():
         line = next(line for line in shown.splitlines() if line.strip().startswith(titles[name]))
-        told = f"{one['value']:.0f}" if name in scores["perplexity"]["scores"] else f"{one['value']:.3f}"
-        assert re.search(rf"\s{re.escape(told)}(\s|$)", line), (line, told)
+        printed = f"{one['value']:.0f}" if name in scores["perplexity"]["scores"] else f"{one['value']:.3f}"
+        assert re.search(rf"\s{re.escape(printed)}(\s|$)", line), (line, printed)
         if "low" in one and name in COHERENCE:
             assert f"[{one['low']:.3f}, {one['high']:.3f}]" in line
     lines = [line.strip() for line in shown.splitlines()]
@@ -311,11 +311,11 @@ def test_labels_of_the_fit_are_scored_without_test_documents(warm: Warm, folder:
     missing = sum(d % 7 == 0 for d in range(60))
     assert (found["documents"], found["without_label"], found["labels"]) == (60 - missing, missing, 4)
     top = pl.read_csv(folder / "run" / "doc_topic.csv")["top_topic"].to_list()
-    told: dict[int, Counter[str]] = {}
+    by_topic: dict[int, Counter[str]] = {}
     for d, topic in enumerate(top):
         if d % 7:
-            told.setdefault(topic, Counter())[str(label_of(d))] += 1
-    purity = sum(max(labels.values()) for labels in told.values()) / (60 - missing)
+            by_topic.setdefault(topic, Counter())[str(label_of(d))] += 1
+    purity = sum(max(labels.values()) for labels in by_topic.values()) / (60 - missing)
     assert found["scores"]["purity"]["value"] == pytest.approx(purity)
     assert found["column"] == "label"
     assert "fold" in found["scores"]["accuracy"]["how"]

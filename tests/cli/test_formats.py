@@ -270,10 +270,10 @@ def test_bad_rows_are_refused_or_skipped_and_listed(warm: Warm, tmp_path: Path) 
     assert snapshot(tmp_path) == before
     done = warm("fit", "bad.jsonl", *FAST[:-1], "--skip-bad-rows", "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    told = [line for line in done.stderr.splitlines() if line.startswith("left out 2 rows")]
-    assert len(told) == 1
-    assert "line 8 of bad.jsonl" in told[0]
-    assert "line 42 of bad.jsonl" in told[0]
+    notices = [line for line in done.stderr.splitlines() if line.startswith("left out 2 rows")]
+    assert len(notices) == 1
+    assert "line 8 of bad.jsonl" in notices[0]
+    assert "line 42 of bad.jsonl" in notices[0]
     table = (tmp_path / "run" / "doc_topic.csv").read_text().splitlines()
     assert [line.partition(",")[0] for line in table[1:]] == [row["id"] for row in ROWS]
     skipped = json.loads((tmp_path / "run" / "corpus" / "counts.json").read_text())["source"]["skipped"]

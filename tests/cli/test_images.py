@@ -109,8 +109,8 @@ def test_a_run_is_complete_and_named(fitted: tuple[Path, subprocess.CompletedPro
 
 
 def test_the_record_names_the_images(run: Path, digits: ImageData) -> None:
-    told = read(run / "run.json")["data"]
-    assert told == {
+    recorded = read(run / "run.json")["data"]
+    assert recorded == {
         "name": "digits", "source": "digits", "sha256": digits.checksum(), "pixels": 64, "shape": [8, 8],
         "binary": False, "images": {"train": 1200, "validation": 200, "test": 397},
         "labelled": {"train": True, "validation": True, "test": True},
@@ -242,11 +242,11 @@ def test_samples(run: Path, warm: Warm, tmp_path: Path) -> None:
     expected = load_model(run).model.sample(9, category=2)
     np.testing.assert_array_equal(table.cast(pl.Float32).to_numpy(), expected)
     shown = warm("images", "sample", run, "-n", "9", "--category", "2", "--json", cwd=tmp_path)
-    told = json.loads(shown.stdout)
-    np.testing.assert_array_equal(np.array(told["samples"], dtype=np.float32), expected)
-    assert (told["n"], told["category"], told["label"], told["shape"]) == (9, 2, None, [8, 8])
+    recorded = json.loads(shown.stdout)
+    np.testing.assert_array_equal(np.array(recorded["samples"], dtype=np.float32), expected)
+    assert (recorded["n"], recorded["category"], recorded["label"], recorded["shape"]) == (9, 2, None, [8, 8])
     other = json.loads(warm("images", "sample", run, "-n", "9", "--seed", "1", "--json", cwd=tmp_path).stdout)
-    assert other["samples"] != told["samples"]
+    assert other["samples"] != recorded["samples"]
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
     before = snapshot(tmp_path)
     assert_refused(warm("images", "sample", run, "--out", "here", cwd=tmp_path), "exists already", "--overwrite")
@@ -618,10 +618,10 @@ def test_an_interrupted_fit_keeps_the_best_weights_and_resumes_to_the_same_resul
     with start(*LONG, "run", cwd=tmp_path) as process:
         wait_for(process, "training 1/")
         process.send_signal(signal.SIGINT)
-        out, said = process.communicate(timeout=SECONDS)
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
-    assert said.splitlines()[-1].startswith("topicnet: interrupted; the best weights so far were saved")
+        out, message = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, message
+    assert "Traceback" not in message
+    assert message.splitlines()[-1].startswith("topicnet: interrupted; the best weights so far were saved")
     assert out.endswith("wrote run\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "run.unfinished"]
     assert read(tmp_path / "run" / "run.json")["status"] == "interrupted"
@@ -675,9 +675,9 @@ def test_an_interrupted_comparison_shows_the_finished_fits(tmp_path: Path) -> No
         wait_for(process, "wae-mmd, seed 0")
         wait_for(process, "training 1/")
         process.send_signal(signal.SIGINT)
-        out, said = process.communicate(timeout=SECONDS)
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
+        out, message = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, message
+    assert "Traceback" not in message
     assert "vae" in out
     assert read(tmp_path / "table" / "compare.json")["status"] == "interrupted"
     table = pl.read_csv(tmp_path / "table" / "compare.csv")

@@ -25,10 +25,10 @@ def test_an_interrupted_fit_keeps_the_best_weights(
     with start("fit", "lee", *LONG, *options, "--out", "run", cwd=tmp_path) as process:
         wait_for(process, stage)
         process.send_signal(signal.SIGINT)
-        out, said = process.communicate(timeout=SECONDS)
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
-    assert said.splitlines()[-1].startswith("topicnet: interrupted")
+        out, message = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, message
+    assert "Traceback" not in message
+    assert message.splitlines()[-1].startswith("topicnet: interrupted")
     assert out.endswith("wrote run\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["patient.yaml", "run", "run.unfinished"]
     record = json.loads((tmp_path / "run/run.json").read_text())

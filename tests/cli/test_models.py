@@ -131,7 +131,7 @@ def test_parameters_of_a_model_by_name(corpus: Path, warm: Warm, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         (["--param", "noise"], "NAME=VALUE"),
         (["--param", "=3"], "NAME=VALUE"),
@@ -147,11 +147,11 @@ def test_parameters_of_a_model_by_name(corpus: Path, warm: Warm, tmp_path: Path)
     ],
 )
 def test_a_bad_parameter_is_refused_in_one_line(
-    corpus: Path, warm: Warm, tmp_path: Path, given: list[str], said: str
+    corpus: Path, warm: Warm, tmp_path: Path, given: list[str], message: str
 ) -> None:
     done = warm("fit", corpus, "--model", "w-lda", "--out", "run", *FAST, *given, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -180,17 +180,17 @@ def test_etm_takes_word_vectors(corpus: Path, warm: Warm, tmp_path: Path, form: 
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [(None, "check the path"), (b"match 1 2 nonsense\n", "vectors"), (b"\x80\x04pickle", "vectors"), (b"", "vectors")],
 )
 def test_unreadable_word_vectors_are_refused_in_one_line(
-    corpus: Path, warm: Warm, tmp_path: Path, content: bytes | None, said: str
+    corpus: Path, warm: Warm, tmp_path: Path, content: bytes | None, message: str
 ) -> None:
     if content is not None:
         (tmp_path / "vectors").write_bytes(content)
     done = warm("fit", corpus, "--out", "run", *FAST, "--embeddings", "vectors", "-q", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
 

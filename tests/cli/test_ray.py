@@ -59,11 +59,11 @@ def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Return the output of a fit that must succeed."""
     with process:
         try:
-            out, said = process.communicate(timeout=SECONDS)
+            out, message = process.communicate(timeout=SECONDS)
         finally:
             process.kill()
-    assert process.returncode == 0, said
-    return out, said
+    assert process.returncode == 0, message
+    return out, message
 
 
 def wait_until(process: subprocess.Popen[str], so: Callable[[], object]) -> None:
@@ -133,9 +133,9 @@ def test_the_counts_are_those_of_one_process(texts: Path) -> None:
 def test_two_workers_fit_what_one_process_fits_with_twice_the_batch(
     texts: Path, tmp_path: Path, topicnet: Topicnet
 ) -> None:
-    out, said = ended(on_ray(tmp_path, texts, *OPTIONS, "--batch-size", "20", "--out", "two"))
+    out, message = ended(on_ray(tmp_path, texts, *OPTIONS, "--batch-size", "20", "--out", "two"))
     assert out.endswith("wrote two\n")
-    assert "training 8/8" in said
+    assert "training 8/8" in message
     assert [path.name for path in tmp_path.iterdir()] == ["two"]
     done = topicnet("fit", texts, *OPTIONS, "--batch-size", "40", "--out", "one", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -160,9 +160,9 @@ def test_a_killed_worker_does_not_change_the_result(texts: Path, tmp_path: Path,
     workers = workers_of(mark)
     assert len(workers) == 2
     os.kill(workers[which], signal.SIGKILL)
-    _, said = ended(process)
-    before, notice, after = said.partition("a worker was lost: all workers resume from the last checkpoint\n")
-    assert notice, said
+    _, message = ended(process)
+    before, notice, after = message.partition("a worker was lost: all workers resume from the last checkpoint\n")
+    assert notice, message
     assert "EM start" in before
     assert "EM start" not in after  # which a fit from the start would repeat
     whole, broken = snapshot(tmp_path / "whole"), snapshot(tmp_path / "broken")
@@ -179,8 +179,8 @@ def test_ctrl_c_keeps_the_best_weights_and_resume_gives_the_same_result(texts: P
     process = on_ray(tmp_path, texts, *long, "--out", "broken")
     wait_until(process, lambda: list(tmp_path.glob("broken.unfinished/checkpoints/checkpoint-*")))
     process.send_signal(signal.SIGINT)
-    out, said = process.communicate(timeout=SECONDS)
-    assert process.returncode == 130, said
+    out, message = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, message
     assert "wrote broken" in out
     assert json.loads((tmp_path / "broken/run.json").read_text())["status"] == "interrupted"
     ended(on_ray(tmp_path, texts, *long, "--out", "broken", "--resume"))
@@ -213,8 +213,8 @@ def test_seeds_passages_and_standard_input(texts: Path, tmp_path: Path) -> None:
         "run",
     )
     with texts.open() as lines:
-        _, said = ended(on_ray(tmp_path, *arguments, stdin=lines))
-    assert "seed 1, 2 of 2" in said
+        _, message = ended(on_ray(tmp_path, *arguments, stdin=lines))
+    assert "seed 1, 2 of 2" in message
     record = json.loads((tmp_path / "run/run.json").read_text())
     assert [one["seed"] for one in record["seeds"]] == [0, 1]
     assert record["config"]["workers"] == 2
@@ -236,15 +236,15 @@ def test_impossible_options_are_refused_in_one_line(
     texts: Path, tmp_path: Path, options: tuple[str, ...], expected: str
 ) -> None:
     process = on_ray(tmp_path, texts, "-q", "--out", "run", *options)
-    out, said = process.communicate(timeout=SECONDS)
-    assert (process.returncode, out) == (2, ""), said
-    assert expected in said
-    assert said.count("\n") == 1
+    out, message = process.communicate(timeout=SECONDS)
+    assert (process.returncode, out) == (2, ""), message
+    assert expected in message
+    assert message.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--engine", "slurm"), "engine='slurm' given, expected local or ray"),
         pytest.param(
@@ -256,11 +256,11 @@ def test_impossible_options_are_refused_in_one_line(
     ],
 )
 def test_an_unknown_engine_is_refused_in_one_line(
-    texts: Path, tmp_path: Path, warm: Warm, options: tuple[str, ...], said: str
+    texts: Path, tmp_path: Path, warm: Warm, options: tuple[str, ...], message: str
 ) -> None:
     done = warm("fit", texts, *options, "--out", "run", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"topicnet: {said}\n"
+    assert done.stderr == f"topicnet: {message}\n"
     assert list(tmp_path.iterdir()) == []
 
 

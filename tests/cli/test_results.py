@@ -71,9 +71,9 @@ def test_a_closed_pipe_is_not_an_error(lee_run: Path) -> None:
         assert process.stderr is not None
         assert process.stdout.readline().startswith("topic")
         process.stdout.close()
-        said = process.stderr.read()
-        assert process.wait(timeout=SECONDS) == 0, said
-    assert said == ""
+        message = process.stderr.read()
+        assert process.wait(timeout=SECONDS) == 0, message
+    assert message == ""
 
 
 def test_reading_a_run_changes_nothing_in_it(warm: Warm, lee_run: Path, tmp_path: Path) -> None:

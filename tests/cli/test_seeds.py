@@ -45,9 +45,9 @@ def vague(themed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, 
     """Return stderr and folder of a short fit with more topics than themes."""
     folder = tmp_path_factory.mktemp("vague")
     options = ("-k", "8", "--epochs", "1", "--init", "random", "--seeds", "2")
-    status, _, said = fit_here(themed, *options, "--out", "run", cwd=folder)
+    status, _, message = fit_here(themed, *options, "--out", "run", cwd=folder)
     assert status == 0
-    return said, folder / "run"
+    return message, folder / "run"
 
 
 def read(run: Path, name: str) -> Any:
@@ -91,22 +91,22 @@ def test_clear_themes_are_reproduced_with_every_seed(done: subprocess.CompletedP
     stability = read(run, "metrics")["stability"]
     assert stability["value"] > 0.8
     assert stability["of_the_model"] > 0.8
-    told = done.stderr.splitlines()[-1]
-    assert f"kept seed {stability['kept']} of 5, 6, 7" in told
-    assert "the others reproduce all of its 4 topics" in told
+    last = done.stderr.splitlines()[-1]
+    assert f"kept seed {stability['kept']} of 5, 6, 7" in last
+    assert "the others reproduce all of its 4 topics" in last
     for number, seed in enumerate((5, 6, 7), 1):
         assert f"seed {seed}, {number} of 3" in done.stderr.splitlines()
     assert f"stability {stability['value']:.3f} over 3 seeds" in done.stdout
 
 
 def test_vague_topics_are_named(vague: tuple[str, Path]) -> None:
-    said, folder = vague
+    message, folder = vague
     scores = [topic["scores"] for topic in read(folder, "topics")]
     fragile = [k for k, one in enumerate(scores) if one["fragile"]]
     assert fragile
-    told = said.splitlines()[-1]
-    assert f"{len(fragile)} of its 8 topics {'is' if len(fragile) == 1 else 'are'} fragile" in told
-    assert told.endswith(": " + ", ".join(map(str, fragile)))
+    last = message.splitlines()[-1]
+    assert f"{len(fragile)} of its 8 topics {'is' if len(fragile) == 1 else 'are'} fragile" in last
+    assert last.endswith(": " + ", ".join(map(str, fragile)))
     assert read(folder, "metrics")["stability"]["value"] < 0.8
     assert topicnet.load(folder).fragile == fragile
 
@@ -147,8 +147,8 @@ def test_a_run_of_several_seeds_is_a_run(warm: Warm, themed: Path, run: Path, tm
     found, metrics = one_json(done.stdout), read(run, "metrics")
     assert found["coherence"]["npmi"]["value"] == pytest.approx(metrics["npmi"]["value"])
     assert found["stability"] == metrics["stability"]
-    for told, topic in zip(found["per_topic"], read(run, "topics"), strict=True):
-        assert {name: told[name] for name in ("stability", "fragile")} == {
+    for scored, topic in zip(found["per_topic"], read(run, "topics"), strict=True):
+        assert {name: scored[name] for name in ("stability", "fragile")} == {
             name: topic["scores"][name] for name in ("stability", "fragile")
         }
     shown = warm("evaluate", run, cwd=tmp_path).stdout
@@ -198,18 +198,18 @@ def interrupted(themed: Path, tmp_path_factory: pytest.TempPathFactory) -> Simpl
     on_sigint = signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("topicnet.workflows.fit.fit_corpus", press_ctrl_c)
-        status, printed, said = fit_here(themed, *OPTIONS, "--seeds", "3", "--out", "run", cwd=folder)
+        status, printed, message = fit_here(themed, *OPTIONS, "--seeds", "3", "--out", "run", cwd=folder)
     signal.signal(signal.SIGINT, on_sigint)
-    return SimpleNamespace(run=folder / "run", status=status, printed=printed, said=said)
+    return SimpleNamespace(run=folder / "run", status=status, printed=printed, message=message)
 
 
 def test_ctrl_c_during_the_second_seed_keeps_the_first(
     interrupted: SimpleNamespace, warm: Warm, themed: Path, tmp_path: Path
 ) -> None:
-    assert interrupted.status == 130, interrupted.said
-    assert "seed 1, 2 of 3" in interrupted.said
-    assert "seed 2, 3 of 3" not in interrupted.said
-    assert interrupted.said.splitlines()[-1].startswith("topicnet: interrupted")
+    assert interrupted.status == 130, interrupted.message
+    assert "seed 1, 2 of 3" in interrupted.message
+    assert "seed 2, 3 of 3" not in interrupted.message
+    assert interrupted.message.splitlines()[-1].startswith("topicnet: interrupted")
     assert interrupted.printed.endswith("wrote run\n")
     record = read(interrupted.run, "run")
     assert record["status"] == "interrupted"

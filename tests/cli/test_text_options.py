@@ -132,8 +132,8 @@ def test_slow_segmenters_give_the_same_result_in_python(
     again = topicnet.load(run.save(tmp_path / "run"))
     assert np.array_equal(again.transform(given), run.theta)
     assert again.bundle.text["lang"] == lang
-    told = again.record["data"].get("language", "")
-    assert told.startswith(f"language: {lang} (100 %") is (options["lang"] == "auto")
+    language = again.record["data"].get("language", "")
+    assert language.startswith(f"language: {lang} (100 %") is (options["lang"] == "auto")
 
 
 # ---------------------------------------------------------------- effect of each option

@@ -72,36 +72,36 @@ def test_bad_input_is_reported_by_the_first_process_of_a_machine(
     local: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The others wait for torchrun to end them, and report the error if it does not."""
-    told: list[str] = []
-    monkeypatch.setattr(cli.time, "sleep", lambda seconds: told.append(capsys.readouterr().err))
+    errors: list[str] = []
+    monkeypatch.setattr(cli.time, "sleep", lambda seconds: errors.append(capsys.readouterr().err))
     monkeypatch.setattr(signal, "signal", lambda number, handler: None)
     for name, value in {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": local}.items():
         monkeypatch.setenv(name, value)
     assert cli.run(["fit", "nowhere.txt"]) == 2
-    assert told == ([] if local == "0" else [""])
+    assert errors == ([] if local == "0" else [""])
     assert capsys.readouterr().err.count("nowhere.txt") == 1
 
 
 @pytest.mark.slow
 def test_bad_input_under_torchrun_is_reported_once(tmp_path: Path) -> None:
     with torchrun("fit", "nowhere.txt", cwd=tmp_path) as process:
-        told = process.communicate(timeout=SECONDS)[1]
+        errors = process.communicate(timeout=SECONDS)[1]
     assert process.returncode != 0
-    assert told.count("topicnet: ") == 1
-    assert "nowhere.txt" in told
+    assert errors.count("topicnet: ") == 1
+    assert "nowhere.txt" in errors
 
 
 @pytest.mark.slow
 def test_torchrun_fits_what_one_process_fits_with_twice_the_batch(texts: Path, tmp_path: Path) -> None:
     options = ("-k", "4", "--epochs", "8", "--param", "patience=100")
     with torchrun("fit", texts, *options, "--batch-size", "20", "--out", "two", cwd=tmp_path) as process:
-        out, said = process.communicate(timeout=SECONDS)
-    assert process.returncode == 0, said
+        out, message = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, message
     assert out.count("wrote two") == 1
-    ((status, _, said),) = ended(
+    ((status, _, message),) = ended(
         started(1, ["-m", "topicnet", "fit", texts, *options, "--batch-size", 40, "--out", tmp_path / "one"])
     )
-    assert status == 0, said
+    assert status == 0, message
     assert np.allclose(theta(tmp_path / "two"), theta(tmp_path / "one"), atol=1e-3)
 
 
@@ -112,8 +112,8 @@ def ends_as_if_unbroken(options: tuple[str | Path, ...], folder: Path) -> None:
     """Resume the run "broken" and check that it equals an uninterrupted one bit for bit."""
     for run in (("broken", "--resume"), ("whole",)):
         with torchrun(*options, "--out", *run, cwd=folder) as process:
-            _, said = process.communicate(timeout=SECONDS)
-        assert process.returncode == 0, said
+            _, message = process.communicate(timeout=SECONDS)
+        assert process.returncode == 0, message
     whole, broken = snapshot(folder / "whole"), snapshot(folder / "broken")
     for name in ("model/model.safetensors", "doc_topic.csv", "topic_word.csv"):
         assert broken[name] == whole[name]
@@ -126,8 +126,8 @@ def test_ctrl_c_on_torchrun_keeps_the_run_and_resume_gives_the_same_result(texts
     with torchrun(*options, "--out", "broken", cwd=tmp_path) as process:
         wait_for(process, "training 1/")
         process.send_signal(signal.SIGINT)
-        out, said = process.communicate(timeout=SECONDS)
-    assert "wrote broken" in out, said
+        out, message = process.communicate(timeout=SECONDS)
+    assert "wrote broken" in out, message
     assert json.loads((tmp_path / "broken/run.json").read_text())["status"] == "interrupted"
     ends_as_if_unbroken(options, tmp_path)
 
@@ -152,6 +152,6 @@ def test_torchrun_killed_and_resumed_gives_the_same_result(killed: str, texts: P
 
 @pytest.mark.slow
 def test_standard_input_cannot_be_shared(tmp_path: Path) -> None:
-    for status, out, said in ended(started(2, ["-m", "topicnet", "fit", "-", "--out", tmp_path / "run"])):
+    for status, out, message in ended(started(2, ["-m", "topicnet", "fit", "-", "--out", tmp_path / "run"])):
         assert (status, out) == (2, "")
-        assert said == "topicnet: - given to 2 processes, expected a corpus that each can read: write it to a file\n"
+        assert message == "topicnet: - given to 2 processes, expected a corpus that each can read: write it to a file\n"

@@ -95,7 +95,7 @@ def test_a_budget_that_ends_before_the_first_fit_is_an_error(corpus, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         (["--topics", "9:3"], "--topics '9:3'"),
         (["--budget", "soon"], "--budget 'soon'"),
@@ -107,8 +107,8 @@ def test_a_budget_that_ends_before_the_first_fit_is_an_error(corpus, tmp_path):
         (["--test", "other.txt"], "in the same language"),
     ],
 )
-def test_invalid_input_is_refused_in_one_line(corpus, warm, tmp_path, given, said):
+def test_invalid_input_is_refused_in_one_line(corpus, warm, tmp_path, given, message):
     (tmp_path / "other.txt").write_text("zut alors encore\n")
     done = warm("tune", corpus, "--topics", "2:4", "--budget", "20s", "--out", "out", *given, cwd=tmp_path)
-    assert_refused(done, said)
+    assert_refused(done, message)
     assert not (tmp_path / "out").exists()

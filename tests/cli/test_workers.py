@@ -132,8 +132,10 @@ def test_a_tokenizer_that_uses_all_cores_starts_no_processes(
         name = f"t{len(options)}.csv"
         done = warm("transform", themed_run, themed, *options, "--out", name, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        said = "--workers 2 given, but unicode-letters-2 uses all cores in one process: no other process is started\n"
-        assert (said in done.stderr) == bool(options)
+        message = (
+            "--workers 2 given, but unicode-letters-2 uses all cores in one process: no other process is started\n"
+        )
+        assert (message in done.stderr) == bool(options)
     assert (tmp_path / "t0.csv").read_bytes() == (tmp_path / "t2.csv").read_bytes()
 
 
@@ -156,8 +158,8 @@ def test_an_invalid_number_of_processes_is_refused(workers: str, warm: Warm, mad
 def test_a_killed_process_ends_the_command_with_one_line(made: Path, tmp_path: Path) -> None:
     with half_way(made, tmp_path) as (process, cutters):
         os.kill(cutters[0], signal.SIGKILL)
-        out, said = process.communicate("".join(f"{sentence}\n" for sentence in SENTENCES * 3_000).encode(), SECONDS)
-    done = subprocess.CompletedProcess("transform", process.returncode, out.decode(), said.decode())
+        out, message = process.communicate("".join(f"{sentence}\n" for sentence in SENTENCES * 3_000).encode(), SECONDS)
+    done = subprocess.CompletedProcess("transform", process.returncode, out.decode(), message.decode())
     assert_refused(done, "one of the processes that cut the text into words", "SIGKILL")
     assert list(tmp_path.iterdir()) == []
     assert_gone(cutters)
@@ -167,9 +169,9 @@ def test_a_killed_process_ends_the_command_with_one_line(made: Path, tmp_path: P
 def test_ctrl_c_ends_all_processes(made: Path, tmp_path: Path) -> None:
     with half_way(made, tmp_path) as (process, cutters):
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=SECONDS)
+        _, message = process.communicate(timeout=SECONDS)
     assert process.returncode == 130
-    assert said.decode() == "topicnet: interrupted; nothing was written\n"
+    assert message.decode() == "topicnet: interrupted; nothing was written\n"
     assert list(tmp_path.iterdir()) == []
     assert_gone(cutters)
 

@@ -70,34 +70,34 @@ def row(topics, mean, low, high, *, model="etm", short=False, fits=2, perplexity
 
 class TestRecommendation:
     def test_the_best_k_is_recommended(self):
-        said = recommendation([row(10, 0.1, 0.05, 0.12), row(20, 0.3, 0.25, 0.35), row(40, 0.2, 0.15, 0.22)])
-        assert said.startswith("Take K = 20 (etm), the best of 3 tried, K from 10 to 40")
-        assert "0.300 [0.250, 0.350]" in said
-        assert "flat" not in said
+        message = recommendation([row(10, 0.1, 0.05, 0.12), row(20, 0.3, 0.25, 0.35), row(40, 0.2, 0.15, 0.22)])
+        assert message.startswith("Take K = 20 (etm), the best of 3 tried, K from 10 to 40")
+        assert "0.300 [0.250, 0.350]" in message
+        assert "flat" not in message
 
     def test_a_smaller_k_that_is_as_good_is_recommended(self):
-        said = recommendation([row(10, 0.1, 0.05, 0.12), row(20, 0.28, 0.26, 0.3), row(40, 0.3, 0.25, 0.35)])
-        assert said.startswith("Take K = 20 (etm, topic quality 0.280)")
-        assert "the best of 3 tried, K from 10 to 40, K = 40" in said
-        assert "K = 10" not in said
+        message = recommendation([row(10, 0.1, 0.05, 0.12), row(20, 0.28, 0.26, 0.3), row(40, 0.3, 0.25, 0.35)])
+        assert message.startswith("Take K = 20 (etm, topic quality 0.280)")
+        assert "the best of 3 tried, K from 10 to 40, K = 40" in message
+        assert "K = 10" not in message
 
     def test_a_flat_curve_is_described_as_flat(self):
-        said = recommendation([row(10, 0.28, 0.2, 0.3), row(20, 0.29, 0.2, 0.3), row(40, 0.3, 0.25, 0.35)])
-        assert said.startswith("The curve is flat")
-        assert "K = 10" in said
-        assert "K = 40" in said
+        message = recommendation([row(10, 0.28, 0.2, 0.3), row(20, 0.29, 0.2, 0.3), row(40, 0.3, 0.25, 0.35)])
+        assert message.startswith("The curve is flat")
+        assert "K = 10" in message
+        assert "K = 40" in message
 
     def test_a_flat_curve_with_the_smallest_k_best(self):
-        said = recommendation([row(10, 0.31, 0.2, 0.4), row(20, 0.29, 0.2, 0.3)])
-        assert said.startswith("The curve is flat")
-        assert "take the smallest, K = 10 (etm), which is also the best" in said
+        message = recommendation([row(10, 0.31, 0.2, 0.4), row(20, 0.29, 0.2, 0.3)])
+        assert message.startswith("The curve is flat")
+        assert "take the smallest, K = 10 (etm), which is also the best" in message
 
     def test_short_fits_are_never_recommended_but_show_what_is_worse(self):
-        said = recommendation([row(10, 0.9, 0.8, 1.0, short=True), row(20, 0.3, 0.2, 0.4), row(30, 0.1, 0.0, 0.1)])
-        assert said.startswith("Take K = 20")
-        assert "as good within the uncertainty: K = 10" in said
-        said = recommendation([row(10, 0.3, 0.2, 0.4), row(20, 0.1, 0.0, 0.2, short=True)])
-        assert "flat" not in said
+        message = recommendation([row(10, 0.9, 0.8, 1.0, short=True), row(20, 0.3, 0.2, 0.4), row(30, 0.1, 0.0, 0.1)])
+        assert message.startswith("Take K = 20")
+        assert "as good within the uncertainty: K = 10" in message
+        message = recommendation([row(10, 0.3, 0.2, 0.4), row(20, 0.1, 0.0, 0.2, short=True)])
+        assert "flat" not in message
 
     def test_a_single_k_is_described_as_such(self):
         assert recommendation([row(10, 0.3, 0.2, 0.4)]).startswith("Only K = 10 (etm) was measured")
@@ -114,9 +114,9 @@ class TestRecommendation:
 
     def test_untried_k_and_the_best_perplexity_are_named(self):
         rows = [row(10, 0.3, 0.28, 0.32, perplexity=900), row(20, 0.1, 0.08, 0.12, perplexity=800)]
-        said = recommendation(rows, ["K = 50", "K = 99"])
-        assert "held-out documents are predicted best at K = 20" in said
-        assert said.endswith("not tried within the budget: K = 50, K = 99.")
+        message = recommendation(rows, ["K = 50", "K = 99"])
+        assert "held-out documents are predicted best at K = 20" in message
+        assert message.endswith("not tried within the budget: K = 50, K = 99.")
         assert "predicted best" not in recommendation([row(10, 0.3, 0.28, 0.32, perplexity=700), rows[1]])
 
 

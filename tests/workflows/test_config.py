@@ -101,7 +101,7 @@ def test_numbers_and_texts_keep_their_yaml_types(config) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "printed"),
     [
         ("colour: red", "no entry 'colour', expected one of: corpus, model, topics"),
         ("Topics: 5", "no entry 'Topics'"),
@@ -123,8 +123,8 @@ def test_numbers_and_texts_keep_their_yaml_types(config) -> None:
         ("parameters: {1: 2}", "parameters"),
     ],
 )
-def test_an_unknown_or_impossible_entry_is_refused_by_name(config, text: str, said: str) -> None:
-    assert said in refusal(config, text)
+def test_an_unknown_or_impossible_entry_is_refused_by_name(config, text: str, printed: str) -> None:
+    assert printed in refusal(config, text)
 
 
 @pytest.mark.parametrize("text", ["parameters: []", "parameters: 0", "parameters: false", "parameters: ''"])
@@ -188,7 +188,7 @@ LAUGHS = "\n".join(f"  {b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairw
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "printed"),
     [
         pytest.param(f"parameters:\n  a: &a [x]\n{LAUGHS}\n", "more than 20,000 values", id="billion laughs"),
         pytest.param("parameters: &a\n  x: *a\n", "more than 20,000 values", id="an alias of itself"),
@@ -204,10 +204,10 @@ LAUGHS = "\n".join(f"  {b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairw
         pytest.param("corpus: !!binary aGVsbG8=", "corpus=b'hello'", id="a corpus of bytes"),
     ],
 )
-def test_odd_values_are_refused_in_one_line(config, text: str, said: str) -> None:
+def test_odd_values_are_refused_in_one_line(config, text: str, printed: str) -> None:
     with pytest.raises(ConfigError) as caught:
         config(text)
-    assert said in str(caught.value)
+    assert printed in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -60,10 +60,10 @@ def of(corpus: str | list[str] | None, **given: Any) -> FitConfig:
 
 
 def read(
-    config: FitConfig, folder: Path | None = None, *, excerpts: bool = True, said: list[str] | None = None
+    config: FitConfig, folder: Path | None = None, *, excerpts: bool = True, reported: list[str] | None = None
 ) -> Corpus:
-    """Read the corpus that a configuration names; notices are appended to `said`."""
-    reporter = Reporter() if said is None else Reporter(said.append)
+    """Read the corpus that a configuration names; notices are appended to `reported`."""
+    reporter = Reporter() if reported is None else Reporter(reported.append)
     return read_corpus(resolve_corpus(config), reporter, Counting(folder, excerpts=excerpts))
 
 
@@ -127,9 +127,9 @@ def test_counts_are_distinguished_from_texts(here: Path) -> None:
 def test_counts_together_with_other_sources_are_refused(corpus: list[str], here: Path) -> None:
     counted = read(of("counts"))
     write_ldac("bag.ldac", counted.counts, counted.vocabulary)
-    said = refused(of(corpus))
-    assert "holds counts" in said
-    assert repr(corpus[0] if corpus[0] == "counts" else corpus[1]) in said
+    reported = refused(of(corpus))
+    assert "holds counts" in reported
+    assert repr(corpus[0] if corpus[0] == "counts" else corpus[1]) in reported
 
 
 def test_the_default_language_is_that_of_the_named_corpus_or_english(here: Path) -> None:
@@ -169,10 +169,10 @@ def test_counts_are_written_to_the_folder_given(excerpts: bool, here: Path) -> N
 def test_options_on_text_are_refused_for_counts(name: str, here: Path) -> None:
     values = {"min_df": 2, "max_df": 0.5, "max_vocab": 7, "lang": "de", "encoding": "latin-1", "file_format": "csv"}
     kind = FitConfig.model_fields[name].annotation
-    said = refused(of("counts", **{name: values.get(name, True if kind is bool else "words.txt")}))
-    assert ("--format" if name == "file_format" else "--" + name.replace("_", "-")) in said
-    assert "'counts'" in said
-    assert "holds counts, not text" in said
+    reported = refused(of("counts", **{name: values.get(name, True if kind is bool else "words.txt")}))
+    assert ("--format" if name == "file_format" else "--" + name.replace("_", "-")) in reported
+    assert "'counts'" in reported
+    assert "holds counts, not text" in reported
 
 
 @pytest.mark.parametrize("name", COUNTING_OPTIONS)
@@ -181,8 +181,8 @@ def test_options_on_text_are_refused_for_counts_of_another_tool(name: str, here:
     write_ldac("bag.ldac", corpus.counts, corpus.vocabulary)
     values = {"min_df": 2, "max_df": 0.5, "max_vocab": 7, "lang": "de"}
     kind = FitConfig.model_fields[name].annotation
-    said = refused(of("bag.ldac", **{name: values.get(name, True if kind is bool else "words.txt")}))
-    assert "--" + name.replace("_", "-") in said
+    reported = refused(of("bag.ldac", **{name: values.get(name, True if kind is bool else "words.txt")}))
+    assert "--" + name.replace("_", "-") in reported
     bag = read(of("bag.ldac", vocabulary="bag.vocab"))
     np.testing.assert_array_equal(bag.counts.toarray(), corpus.counts.toarray())
     assert bag.source["reading_order"] is False
@@ -205,14 +205,14 @@ def test_documents_without_a_word_of_their_vocabulary_are_refused_and_quoted(her
     rows = ["the cat sat", "a dog ran", "one bird sang"]
     Path("octis/corpus.tsv").write_text("".join(f"{n}\t{row}\n" for n, row in enumerate(rows)))
     Path("octis/vocabulary.txt").write_text("cat\ndog\n")
-    said = refused(of("octis"))
-    assert "none of the 3 documents holds a word of the vocabulary" in said
-    assert "column 1 of corpus.tsv holds '0', '1', '2', ..." in said
-    assert "The text seems to be column 2" in said
+    reported = refused(of("octis"))
+    assert "none of the 3 documents holds a word of the vocabulary" in reported
+    assert "column 1 of corpus.tsv holds '0', '1', '2', ..." in reported
+    assert "The text seems to be column 2" in reported
     assert read(of("octis/corpus.tsv", text_column="2", vocabulary="octis/vocabulary.txt")).n_docs == 3
     write_rows("rows.jsonl", [{"text": str(n), "body": row} for n, row in enumerate(rows)])
-    said = refused(of("rows.jsonl", vocabulary="octis/vocabulary.txt"))
-    assert said.endswith("The text seems to be the column 'body': name it with --text-column")
+    reported = refused(of("rows.jsonl", vocabulary="octis/vocabulary.txt"))
+    assert reported.endswith("The text seems to be the column 'body': name it with --text-column")
     Path("other.txt").write_text("zebra\n")
     assert "Check the vocabulary" in refused(of("rows.jsonl", vocabulary="other.txt"))
 
@@ -228,11 +228,11 @@ def test_documents_without_a_word_of_their_vocabulary_are_refused_and_quoted(her
 )
 def test_if_all_rows_are_skipped_the_first_are_named(name: str, content: str, why: str, here: Path) -> None:
     Path(name).write_text(content)
-    said = refused(of(name, skip_bad_rows=True))
-    assert said.startswith(f"no document is left: {why}, as they could not be read: line ")
-    assert f" of {name}: " in said
-    assert said.endswith("Correct them")
-    assert ("; and 2 more." in said) is (name == "a.csv")
+    reported = refused(of(name, skip_bad_rows=True))
+    assert reported.startswith(f"no document is left: {why}, as they could not be read: line ")
+    assert f" of {name}: " in reported
+    assert reported.endswith("Correct them")
+    assert ("; and 2 more." in reported) is (name == "a.csv")
 
 
 @pytest.mark.parametrize("content", ["", "id,text\n"])
@@ -248,9 +248,9 @@ def test_files_without_a_document_are_named(content: str, here: Path) -> None:
 def test_if_no_word_is_left_each_filter_is_named_with_the_number_it_dropped(here: Path) -> None:
     Path("few.txt").write_text("".join(f"the cat and dog x{chr(97 + n)}\n" for n in range(25)))
     assert "no word is left of 27: 25 in fewer than 2 document(s) (--min-df) and 2 in more than 12 (--max-df)" in (
-        said := refused(of("few.txt"))
+        reported := refused(of("few.txt"))
     )
-    assert "after 50 stop words in the text" in said
+    assert "after 50 stop words in the text" in reported
     Path("none.txt").write_text("the and\nof it\n")
     assert "4 stop words were left out" in refused(of("none.txt"))
 
@@ -291,13 +291,13 @@ def test_several_text_columns_are_joined_and_recorded(here: Path) -> None:
 def test_skipped_rows_are_reported_and_listed_with_the_counts(here: Path) -> None:
     write_rows("bad.jsonl", [*ROWS[:2], "not json", *ROWS[2:], {"text": {}}])
     assert "line 3 of bad.jsonl" in refused(of("bad.jsonl"))
-    said: list[str] = []
-    corpus = read(of("bad.jsonl", skip_bad_rows=True), said=said)
+    reported: list[str] = []
+    corpus = read(of("bad.jsonl", skip_bad_rows=True), reported=reported)
     assert corpus.ids == [row["id"] for row in ROWS]
-    assert len(said) == 1
-    assert said[0].startswith("left out 2 rows that could not be read: line 3 of bad.jsonl")
-    assert f"line {len(ROWS) + 2} of bad.jsonl" in said[0]
-    assert said[0].isprintable()
+    assert len(reported) == 1
+    assert reported[0].startswith("left out 2 rows that could not be read: line 3 of bad.jsonl")
+    assert f"line {len(ROWS) + 2} of bad.jsonl" in reported[0]
+    assert reported[0].isprintable()
     assert corpus.source["skipped"]["rows"] == 2
     assert [where.split(":")[0] for where in corpus.source["skipped"]["listed"]] == [
         "line 3 of bad.jsonl",
@@ -309,51 +309,51 @@ def test_skipped_rows_are_reported_and_listed_with_the_counts(here: Path) -> Non
 
 def test_only_the_first_of_many_skipped_rows_are_listed(here: Path) -> None:
     write_rows("bad.jsonl", [*ROWS, *["{"] * 50])
-    said: list[str] = []
-    corpus = read(of("bad.jsonl", skip_bad_rows=True), said=said)
+    reported: list[str] = []
+    corpus = read(of("bad.jsonl", skip_bad_rows=True), reported=reported)
     assert corpus.source["skipped"]["rows"] == 50
     assert len(corpus.source["skipped"]["listed"]) == 20
-    assert said[0].endswith("and 30 more")
+    assert reported[0].endswith("and 30 more")
     write_rows("one.jsonl", [*ROWS, "{"])
-    read(of("one.jsonl", skip_bad_rows=True), said=said)
-    assert said[1].startswith("left out 1 row that")
+    read(of("one.jsonl", skip_bad_rows=True), reported=reported)
+    assert reported[1].startswith("left out 1 row that")
 
 
 def test_without_skipped_rows_there_is_no_notice(here: Path) -> None:
-    said: list[str] = []
-    corpus = read(of("corpus.jsonl", skip_bad_rows=True), said=said)
-    assert said == []
+    reported: list[str] = []
+    corpus = read(of("corpus.jsonl", skip_bad_rows=True), reported=reported)
+    assert reported == []
     assert "skipped" not in corpus.source
 
 
 def test_repeated_ids_are_reported_and_all_rows_kept(here: Path) -> None:
     write_rows("twice.jsonl", [row | {"id": f"d{n // 2}"} for n, row in enumerate(ROWS)])
-    said: list[str] = []
-    corpus = read(of("twice.jsonl"), here, said=said)
+    reported: list[str] = []
+    corpus = read(of("twice.jsonl"), here, reported=reported)
     assert corpus.ids == [f"d{n // 2}" for n in range(len(ROWS))]
-    assert said == ["20 documents share an id with another document (e.g. 'd0'); all are kept, in input order"]
+    assert reported == ["20 documents share an id with another document (e.g. 'd0'); all are kept, in input order"]
     corpus.save(here / "twice")
-    assert read(of("twice"), said=said).ids == corpus.ids
-    assert said[1] == said[0]  # a fit of the counts reports it too
+    assert read(of("twice"), reported=reported).ids == corpus.ids
+    assert reported[1] == reported[0]  # a fit of the counts reports it too
 
 
 def test_one_repeated_id_is_reported_in_the_singular(here: Path) -> None:
     write_rows("twice.jsonl", [row | {"id": f"d{max(n, 1)}"} for n, row in enumerate(ROWS)])
-    said: list[str] = []
-    read(of("twice.jsonl"), said=said)
-    assert said == ["1 document shares an id with another document (e.g. 'd1'); all are kept, in input order"]
+    reported: list[str] = []
+    read(of("twice.jsonl"), reported=reported)
+    assert reported == ["1 document shares an id with another document (e.g. 'd1'); all are kept, in input order"]
 
 
 def test_the_detected_language_is_reported_and_recorded(here: Path) -> None:
     Path("de.txt").write_text("Der Hund und die Katze sind in dem Haus\nDie Stadt ist nicht weit von der Küste\n" * 5)
-    said: list[str] = []
-    found = read(of("de.txt", lang="auto"), said=said)
-    told = read(of("de.txt", lang="de"))
-    assert said[0] == "language: de (100 % of 10 documents looked at agree)"
-    assert said[1].startswith("8 documents repeat the text of an earlier one")
-    assert found.source["language"] == said[0]
-    assert found.vocabulary == told.vocabulary
-    assert found.source["options"] == told.source["options"]
+    reported: list[str] = []
+    found = read(of("de.txt", lang="auto"), reported=reported)
+    named = read(of("de.txt", lang="de"))
+    assert reported[0] == "language: de (100 % of 10 documents looked at agree)"
+    assert reported[1].startswith("8 documents repeat the text of an earlier one")
+    assert found.source["language"] == reported[0]
+    assert found.vocabulary == named.vocabulary
+    assert found.source["options"] == named.source["options"]
 
 
 def test_an_undetectable_language_is_an_error(here: Path) -> None:
@@ -380,9 +380,9 @@ def test_columns_are_kept_once_each_in_the_order_named() -> None:
 def test_a_missing_column_is_refused_with_a_list_of_those_that_exist(
     corpus: str, given: dict[str, Any], here: Path
 ) -> None:
-    said = refused(of(corpus, **given))
-    assert repr(next(iter(given.values()))).strip("[]").rpartition(", ")[2] in said
-    assert "theme" in said
+    reported = refused(of(corpus, **given))
+    assert repr(next(iter(given.values()))).strip("[]").rpartition(", ")[2] in reported
+    assert "theme" in reported
     read(of(corpus, label_column="theme"))
 
 

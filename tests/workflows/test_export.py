@@ -69,7 +69,7 @@ def table(path: str | Path) -> pl.DataFrame:
     return pl.read_csv(path, infer_schema=False)
 
 
-def said(error: pytest.ExceptionInfo[TopicnetError]) -> str:
+def message(error: pytest.ExceptionInfo[TopicnetError]) -> str:
     assert str(error.value).isprintable()
     return str(error.value)
 
@@ -133,8 +133,8 @@ def test_a_missing_column_is_refused_and_nothing_written(source: str, made: Path
     before = snapshot(here)
     with pytest.raises(CorpusError) as caught:
         transform(made / "run", made / source, "t.csv", label_column="topic")
-    assert "'topic'" in said(caught)
-    assert "theme, note" in said(caught)
+    assert "'topic'" in message(caught)
+    assert "theme, note" in message(caught)
     assert snapshot(here) == before
 
 
@@ -152,7 +152,7 @@ def test_documents_that_cannot_be_transformed_are_refused_in_one_line(made: Path
     for source, out, word in cases:
         with pytest.raises(TopicnetError) as caught:
             transform(made / "run", source, out)
-        assert word in said(caught)
+        assert word in message(caught)
     assert snapshot(here) == before
     with pytest.raises(TopicnetError, match="refusing to replace 'taken"):
         transform(made / "run", "new.jsonl", "taken.csv", overwrite=True)
@@ -228,7 +228,7 @@ def test_an_export_that_is_impossible_is_refused_and_nothing_written(case: str, 
     before = snapshot(here)
     with pytest.raises(TopicnetError) as caught:
         export(made / source, targets, file_format)
-    assert word in said(caught)
+    assert word in message(caught)
     assert snapshot(here) == before
 
 
@@ -262,8 +262,8 @@ def test_a_run_without_its_corpus_has_no_counts(made: Path, here: Path) -> None:
     shutil.rmtree("run/corpus")
     with pytest.raises(InputError, match="--no-keep-corpus") as caught:
         counts_of(Path("run"))
-    assert "'run'" in said(caught)
+    assert "'run'" in message(caught)
     assert isinstance(topicnet.load("run"), Run)
     with pytest.raises(TopicnetError) as missing:
         counts_of(Path("none"))
-    assert "none" in said(missing)
+    assert "none" in message(missing)

@@ -244,9 +244,9 @@ def test_topics_equal_to_the_labels_agree_with_them_fully() -> None:
     found = label_scores(labelled(["a", "b"] * 10, [1, 0] * 10), None)
     assert (found.documents, found.without_label, found.labels) == (20, 0, 2)
     assert values_of(found.scores) == {"purity": 1.0, "nmi": 1.0, "ari": 1.0, "accuracy": 1.0}
-    told = found.scores["accuracy"]
-    assert (told.tfidf, told.commonest) == (1.0, 0.5)
-    assert "fold" in told.how
+    accuracy = found.scores["accuracy"]
+    assert (accuracy.tfidf, accuracy.commonest) == (1.0, 0.5)
+    assert "fold" in accuracy.how
 
 
 def test_topics_independent_of_the_labels() -> None:
@@ -318,11 +318,11 @@ def test_labels_of_a_column_of_numbers_with_gaps() -> None:
 def test_the_classifier_learns_from_the_documents_of_the_fit() -> None:
     judged = labelled(["a", "b", "c"], [0, 1, 1])
     found = label_scores(judged, labelled(["a", "b", None] * 5, [0, 1, 1] * 5))
-    told = found.scores["accuracy"]
-    assert told.value == pytest.approx(2 / 3)  # label c was not in training
-    assert told.tfidf == pytest.approx(2 / 3)
-    assert told.commonest == pytest.approx(1 / 3)
-    assert "fit" in told.how
+    accuracy = found.scores["accuracy"]
+    assert accuracy.value == pytest.approx(2 / 3)  # label c was not in training
+    assert accuracy.tfidf == pytest.approx(2 / 3)
+    assert accuracy.commonest == pytest.approx(1 / 3)
+    assert "fit" in accuracy.how
 
 
 @pytest.mark.parametrize("known", [["a"] * 10, [None] * 10])

@@ -203,7 +203,7 @@ def test_the_format_option_overrides_the_ending(path: str, asked: str | None, ex
 
 
 @pytest.mark.parametrize(
-    ("path", "asked", "said"),
+    ("path", "asked", "printed"),
     [
         ("theta", None, "file 'theta'"),
         ("theta.txt", None, "file 'theta.txt'"),
@@ -213,11 +213,11 @@ def test_the_format_option_overrides_the_ending(path: str, asked: str | None, ex
         ("theta.csv", "x\ny", "--format"),
     ],
 )
-def test_an_unknown_format_is_refused_with_a_list_of_formats(path: str, asked: str | None, said: str) -> None:
+def test_an_unknown_format_is_refused_with_a_list_of_formats(path: str, asked: str | None, printed: str) -> None:
     with pytest.raises(InputError) as caught:
         choose_format(Path(path), asked)
     message = str(caught.value)
-    assert message.startswith(said)
+    assert message.startswith(printed)
     assert message.isprintable()
     assert ", ".join(FORMATS) in message
 
