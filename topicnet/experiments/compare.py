@@ -40,7 +40,25 @@ def check_models(names: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A comparison of models: the rows of its table and the fits behind them; no rows before the first fit is done."""
+    """A comparison of models: the rows of its table and the fits behind them.
+
+    Attributes
+    ----------
+    experiment : Experiment
+        The corpus and the folder.
+    seeds : int
+        Number of fits of each model.
+    models : list of str
+        Names in `MODELS` and `BASELINES`.
+    status : str
+        "complete" or "interrupted".
+    unigram_perplexity : float
+        Perplexity of held-out halves under the word frequencies of the other documents.
+    rows : sequence of ComparisonRow
+        A row for each model; empty before the first fit is done.
+    cells : sequence of FittedCell or FailedCell
+        The fits.
+    """
 
     experiment: Experiment
     seeds: int

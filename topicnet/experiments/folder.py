@@ -1,4 +1,4 @@
-"""Check which files in the folder of an experiment topicnet wrote, and remove or resume them, without torch.
+"""Check which files in the folder of an experiment topicnet wrote, so that it can be resumed or replaced safely.
 
 ::
 

@@ -25,11 +25,23 @@ BASELINE_NAMES = ("lda", "lda-tomotopy", "nmf")
 
 @dataclass(frozen=True)
 class ExperimentJob:
-    """An experiment to run: its corpus, models, test documents and folder."""
+    """An experiment to run: its corpus, models, test documents and folder.
 
-    config: FitConfig  # `model` and `parameters` are not used
+    Attributes
+    ----------
+    config : FitConfig
+        The corpus and its options; `model` and `parameters` are not used.
+    models : sequence of str
+        Names in `MODELS`, for comparisons also in `BASELINES`.
+    test : FitConfig, optional
+        The test documents; by default a tenth of the corpus is held out.
+    destination : Destination
+        The folder to write to.
+    """
+
+    config: FitConfig
     models: Sequence[str]
-    test: FitConfig | None = None  # the documents to predict; by default a tenth of the corpus is held out
+    test: FitConfig | None = None
     destination: Destination = field(default_factory=Destination)
 
 

@@ -21,7 +21,15 @@ SCORES = ("quality", "npmi", "topic_diversity", "perplexity", "stability")
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean and the ends of its 95 % interval, NaN if there is none."""
+    """A mean and its 95 % interval.
+
+    Attributes
+    ----------
+    mean : float
+        The mean.
+    low, high : float
+        Ends of the interval; NaN if there is none.
+    """
 
     mean: float
     low: float
@@ -30,7 +38,31 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class TuningRow:
-    """Scores of the fits of one model and K; None for a score that is undefined."""
+    """Scores of the fits of one model and K.
+
+    Attributes
+    ----------
+    model : str
+        A name in `MODELS`.
+    topics : int
+        Number of topics, K.
+    short : bool
+        True if the only fit is a short one.
+    fits : int
+        Number of fits.
+    seconds : float
+        Mean time of a fit.
+    topic_diversity : Estimate
+        Diversity; the interval is the range over seeds.
+    perplexity : Estimate, optional
+        Perplexity of held-out halves; None if it is infinite.
+    npmi : Estimate, optional
+        Coherence; None for topics of one word.
+    stability : Estimate, optional
+        Stability of the topics over seeds; None for a single fit.
+    quality : Estimate
+        NPMI times diversity; see `topic_quality`.
+    """
 
     model: str
     topics: int

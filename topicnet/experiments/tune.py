@@ -39,7 +39,29 @@ K_OFFSET = 30  # the seconds of a fit of K topics are about proportional to K_OF
 
 @dataclass(frozen=True)
 class Tuning:
-    """A search for K and its recommendation; `seconds` is None until it has ended, `rows` is empty without a fit."""
+    """A search for K and its recommendation.
+
+    Attributes
+    ----------
+    experiment : Experiment
+        The corpus and the folder.
+    models : list of str
+        Models to try, names in `MODELS`.
+    topics : list of int
+        Values of K to try.
+    budget : float
+        Time budget in seconds.
+    status : str
+        "complete" or "interrupted".
+    rows : sequence of TuningRow
+        Scores of each model and K with a fit.
+    not_tried : sequence of str
+        Values of K of the grid without a fit.
+    recommendation : str
+        The recommended K and the reasons, in one sentence.
+    seconds : float, optional
+        Duration of the search; None until it has ended.
+    """
 
     experiment: Experiment
     models: list[str]

@@ -76,7 +76,19 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class CellScores(TopicScores):
-    """Scores of a fit on its own documents and on held-out ones; `labels` is None if no document has a label."""
+    """Scores of a fit on its own documents and on held-out ones.
+
+    Attributes
+    ----------
+    reference : ReferenceSummary
+        The documents of the fit.
+    coherence, diversity : dict of str to Score
+        Scores of the topics on the documents of the fit, by name.
+    perplexity : Completion
+        Perplexity of the held-out documents.
+    labels : LabelScores, optional
+        Agreement with the labels of the documents of the fit; None if no document has a label.
+    """
 
     perplexity: Completion
     labels: LabelScores | None = None
@@ -84,7 +96,25 @@ class CellScores(TopicScores):
 
 @dataclass(frozen=True, kw_only=True)
 class FittedCell:
-    """A successful fit and its scores; `verdict`, `fit_for_use` and `epochs` are None for a baseline."""
+    """A successful fit and its scores.
+
+    Attributes
+    ----------
+    cell : Cell
+        The fit.
+    seconds : float
+        Time of the fit, without imports.
+    peak_memory_bytes : int
+        Peak memory of the process of the fit.
+    verdict : str, optional
+        The health report in one line; None for a baseline, like the two below.
+    fit_for_use : bool, optional
+        True if the health report finds the model fit for use.
+    epochs : int, optional
+        Number of epochs.
+    scores : CellScores
+        The scores.
+    """
 
     cell: Cell
     seconds: float
@@ -127,7 +157,15 @@ class FittedCell:
 
 @dataclass(frozen=True)
 class FailedCell:
-    """A fit that failed, and the error message."""
+    """A fit that failed.
+
+    Attributes
+    ----------
+    cell : Cell
+        The fit.
+    error : str
+        The error message.
+    """
 
     cell: Cell
     error: str

@@ -184,7 +184,17 @@ def fit_cells(
 
 @dataclass(frozen=True)
 class CorpusRecord:
-    """The corpus of an experiment: its name, its checksum and that of the test documents, and its text options."""
+    """The corpus of an experiment, as its record identifies it.
+
+    Attributes
+    ----------
+    name, sha256 : str
+        Name and checksum of the corpus.
+    text : dict
+        Its text options.
+    test : str, optional
+        Checksum of the test documents; None if they are held out from the corpus.
+    """
 
     name: str
     sha256: str
@@ -194,7 +204,19 @@ class CorpusRecord:
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment with its corpus and prepared folder; `topics` is None if it tries several K."""
+    """An experiment with its corpus and prepared folder.
+
+    Attributes
+    ----------
+    space : Workspace
+        The folder.
+    corpus : Corpus
+        The whole corpus.
+    about : CorpusRecord
+        Its name, checksums and text options.
+    topics : int or None
+        Number of topics, K; None if the experiment tries several.
+    """
 
     space: Workspace
     corpus: Corpus

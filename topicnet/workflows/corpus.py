@@ -62,7 +62,13 @@ class _Source:
 
 @dataclass(frozen=True)
 class NamedCorpus(_Source):
-    """A corpus with a built-in recipe, by its name in `topicnet corpora`."""
+    """A corpus with a built-in recipe, by its name in `topicnet corpora`.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        How to download and read it.
+    """
 
     recipe: Recipe
 
@@ -83,7 +89,15 @@ class NamedCorpus(_Source):
 
 @dataclass(frozen=True)
 class TextFiles(_Source):
-    """Text given as files, folders, patterns or standard input."""
+    """Text given as files, folders, patterns or standard input.
+
+    Attributes
+    ----------
+    given : str or list of str
+        The paths and patterns; "-" is standard input.
+    options : ReadingOptions
+        How to read them.
+    """
 
     given: str | list[str]
     options: ReadingOptions = field(default_factory=ReadingOptions)
@@ -127,7 +141,17 @@ class TextFiles(_Source):
 
 @dataclass(frozen=True)
 class InMemory(_Source):
-    """Texts in memory, or a table of pandas, polars or Hugging Face."""
+    """Texts in memory, or a table of pandas, polars or Hugging Face.
+
+    Attributes
+    ----------
+    texts : iterable of str or list of str, or table
+        The documents.
+    ids : sequence of str, optional
+        Ids of the documents, which a table has in a column instead.
+    options : ReadingOptions
+        The columns of a table, and the markers of a missing value.
+    """
 
     texts: Any
     ids: Sequence[str] | None = None
@@ -148,7 +172,13 @@ class InMemory(_Source):
 
 @dataclass(frozen=True)
 class SavedCounts(_Source):
-    """A folder of counts, written by `topicnet prepare` or a fit."""
+    """A folder of counts, written by `topicnet prepare` or a fit.
+
+    Attributes
+    ----------
+    folder : Path
+        The folder.
+    """
 
     folder: Path
 
@@ -164,7 +194,19 @@ class SavedCounts(_Source):
 
 @dataclass(frozen=True)
 class ForeignCounts(_Source):
-    """A file of counts that another tool wrote."""
+    """A file of counts that another tool wrote.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    file_format : str
+        Its format, such as "ldac" or "mm".
+    vocabulary : Path, optional
+        File of the words of its columns; by default the one next to it.
+    encoding : str
+        Encoding of the words.
+    """
 
     path: str
     file_format: str

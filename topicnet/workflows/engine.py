@@ -145,11 +145,21 @@ Learn = Callable[[ModelPlan, TopicModel, Corpus, Path | None, Reporter], bool]  
 
 @dataclass(frozen=True)
 class Engine:
-    """The functions that tokenise the texts of a fit and train its model: in this process, or on a cluster."""
+    """The functions that tokenise the texts of a fit and train its model: in this process, or on a cluster.
+
+    Attributes
+    ----------
+    tokenization : callable
+        Tokenises the documents.
+    learn : callable
+        Fits the model to the counts; see `learn`.
+    workers : int, optional
+        Number of processes that train together, if the engine starts them.
+    """
 
     tokenization: Tokenization = tokenize_locally
     learn: Learn = learn
-    workers: int | None = None  # processes that train together, if the engine starts them
+    workers: int | None = None
 
 
 LOCAL_ENGINE = Engine()

@@ -36,7 +36,15 @@ LABELS = "label"  # default column of the labels
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationBound:
-    """Evidence lower bound on the validation documents of the fit."""
+    """Evidence lower bound on the validation documents of the fit.
+
+    Attributes
+    ----------
+    corpus : str
+        Description of the documents.
+    scores : dict of str to Score
+        "bound": perplexity from the bound.
+    """
 
     corpus: str
     scores: Scores
@@ -44,7 +52,23 @@ class ValidationBound:
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOutPerplexity:
-    """Perplexity of test documents, and the numbers of documents and tokens that were scored."""
+    """Perplexity of test documents, and the numbers of documents and tokens that were scored.
+
+    Attributes
+    ----------
+    corpus : str
+        Name of the test corpus.
+    given, documents, left_out : int
+        Number of documents given, scored, and left out as one of their halves has no known word.
+    same_as_fit : bool
+        True if the documents are those of the fit.
+    tokens : int
+        Number of tokens predicted.
+    scores : dict of str to Score
+        Perplexities, by name.
+    unknown_share : float
+        Fraction of all tokens that are not words of the model, which are not scored.
+    """
 
     corpus: str
     given: int
@@ -58,7 +82,25 @@ class HeldOutPerplexity:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredTopic:
-    """One topic: its mean proportion of the documents, its top words and its scores."""
+    """One topic: its mean proportion of the documents, its top words and its scores.
+
+    Attributes
+    ----------
+    topic : int
+        Number of the topic, from 0.
+    size : float
+        Mean theta over the documents of the fit.
+    words : list of str
+        The 10 most probable words, in order of decreasing probability.
+    npmi, c_v, c_npmi, c_uci, u_mass : float, optional
+        Coherence; None if it is undefined.
+    topic_uniqueness : float
+        Mean over the words of 1 / number of topics that list the word.
+    stability : float, optional
+        Similarity to the counterparts in the fits with other seeds; None for a single seed.
+    fragile : bool, optional
+        True if the stability is below 0.4.
+    """
 
     topic: int
     size: float
@@ -75,7 +117,33 @@ class ScoredTopic:
 
 @dataclass(frozen=True, kw_only=True)
 class Scorecard:
-    """All scores of a run, in the order of `topicnet evaluate --json`."""
+    """All scores of a run, in the order of `topicnet evaluate --json`.
+
+    Attributes
+    ----------
+    run, model : str
+        Run folder and name of the model.
+    topics : int
+        Number of topics, K.
+    interval : float
+        Level of the intervals of the scores: 0.95.
+    status : str
+        "complete" or "interrupted".
+    verdict : str
+        The health report in one line.
+    reference : ReferenceSummary
+        The corpus that co-occurrences are counted in.
+    coherence, diversity : dict of str to Score
+        Scores of the topics, by name.
+    perplexity : HeldOutPerplexity or ValidationBound
+        Perplexity of test documents, or the bound on the validation documents of the fit without any.
+    labels : LabelScores, optional
+        Agreement with labels; None without labels.
+    stability : SeedStability, optional
+        Agreement of several seeds; None for a single seed.
+    per_topic : list of ScoredTopic
+        The scores of each topic.
+    """
 
     run: str
     model: str

@@ -1,4 +1,4 @@
-"""Run a fit in this process, in the processes of torchrun or on a Ray cluster; fits of ranks above 0."""
+"""Choose where a fit runs (this process, torchrun or Ray), and take part in it as a torchrun rank above 0."""
 
 from __future__ import annotations
 

@@ -57,18 +57,38 @@ STABILITY = (
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One score of a model, with its fields in the order of the JSON, which omits those that are None."""
+    """One score of a model, with its fields in the order of the JSON, which omits those that are None.
+
+    Attributes
+    ----------
+    value : float
+        The score.
+    low, high : float, optional
+        Ends of the 95 % interval.
+    infinite : bool, optional
+        True if the value is infinite, which is null in JSON.
+    per_topic : list of float, optional
+        The score of each topic, (K,).
+    how : str, optional
+        How an accuracy was measured.
+    tfidf, commonest : float, optional
+        Accuracy of a classifier on TF-IDF, and of always predicting the commonest label.
+    convention : str
+        How the score is defined.
+    per_document_mean : float, optional
+        Mean perplexity over documents, instead of over tokens.
+    """
 
     value: float
-    low: float | None = None  # of the 95 % interval
+    low: float | None = None
     high: float | None = None
-    infinite: bool | None = None  # True where JSON has null for an infinite value
+    infinite: bool | None = None
     per_topic: list[float] | None = None
-    how: str | None = None  # how an accuracy was measured; with those of TF-IDF and of the commonest label
+    how: str | None = None
     tfidf: float | None = None
     commonest: float | None = None
     convention: str
-    per_document_mean: float | None = None  # of perplexities
+    per_document_mean: float | None = None
 
 
 Scores = dict[str, Score]
@@ -77,7 +97,19 @@ Labelled = tuple[NDArray[np.floating], csr_matrix, Any]  # theta (D, K), counts 
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceSummary:
-    """Size of a reference corpus, and the top words and pairs that it lacks (None for topics of one word)."""
+    """Size of a reference corpus, and the top words and pairs that it lacks.
+
+    Attributes
+    ----------
+    name : str
+        Name of the corpus.
+    documents, tokens, known_tokens : int
+        Number of documents, of tokens, and of tokens that are words of the model.
+    unseen_words, unseen_pairs : int, optional
+        Number of top words, and of pairs of them, that do not occur in a document; None for topics of one word.
+    pairs : int, optional
+        Number of pairs of top words over all topics.
+    """
 
     name: str
     documents: int
@@ -90,7 +122,15 @@ class ReferenceSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class TopicScores:
-    """Coherence on a reference and diversity of the topics of a model."""
+    """Coherence on a reference and diversity of the topics of a model.
+
+    Attributes
+    ----------
+    reference : ReferenceSummary
+        The corpus that co-occurrences are counted in.
+    coherence, diversity : dict of str to Score
+        The scores, by name; `coherence` is empty for topics of one word.
+    """
 
     reference: ReferenceSummary
     coherence: Scores
@@ -105,7 +145,17 @@ class TopicScores:
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """Perplexity of one half of each document given the other, and the number of documents left out."""
+    """Perplexity of one half of each document given the other (document completion).
+
+    Attributes
+    ----------
+    documents, left_out : int
+        Number of documents scored, and of those left out as a half of them has no known word.
+    tokens : int
+        Number of tokens predicted.
+    scores : dict of str to Score
+        Perplexities per token, by name.
+    """
 
     documents: int
     left_out: int
@@ -115,21 +165,49 @@ class Completion:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelScores:
-    """Agreement of topics with the labels of documents."""
+    """Agreement of topics with the labels of documents.
+
+    Attributes
+    ----------
+    corpus, column : str, optional
+        Name of the corpus and of its column of labels.
+    documents, without_label : int
+        Number of documents with words that have a label, and that have none.
+    labels : int
+        Number of distinct labels.
+    scores : dict of str to Score
+        Purity, NMI, adjusted Rand index and accuracy, as far as they are defined.
+    undefined : str, optional
+        Why scores are missing.
+    never_learned : int, optional
+        Number of documents whose label does not occur in the fit.
+    """
 
     corpus: str | None = None
     column: str | None = None
-    documents: int  # documents with words and a label
-    without_label: int  # documents with words only
-    labels: int  # distinct labels
+    documents: int
+    without_label: int
+    labels: int
     scores: Scores
-    undefined: str | None = None  # why scores are missing
-    never_learned: int | None = None  # documents whose label does not occur in the fit
+    undefined: str | None = None
+    never_learned: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedStability:
-    """Agreement of the topics of several seeds, as in metrics.json."""
+    """Agreement of the topics of several seeds, as in metrics.json.
+
+    Attributes
+    ----------
+    value, of_the_model : float
+        Mean stability over the topics of the kept run, and over those of all runs.
+    seeds : list of int
+        The seeds of the runs.
+    kept : int
+        The seed of the kept run.
+    convention : str
+        How stability is defined.
+    """
 
     value: float
     of_the_model: float

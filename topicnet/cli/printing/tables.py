@@ -11,7 +11,17 @@ from topicnet.storage.comparison import ComparisonRow, Summary
 
 @dataclass(frozen=True)
 class Column:
-    """Layout of a score: its heading, its decimals, and whether its standard deviation is shown."""
+    """Layout of a score in a comparison.
+
+    Attributes
+    ----------
+    title : str
+        Heading.
+    digits : int
+        Number of decimals.
+    spread : bool
+        Show the standard deviation.
+    """
 
     title: str
     digits: int
@@ -20,13 +30,25 @@ class Column:
 
 @dataclass(frozen=True)
 class ComparisonLayout:
-    """Layout of a comparison; columns without a value in any row are left out."""
+    """Layout of a comparison.
 
-    kind: str  # heading of the names
+    Attributes
+    ----------
+    kind : str
+        Heading of the names.
+    columns : mapping of str to Column
+        Layout of each score; columns without a value in any row are left out.
+    heading, note : str
+        Text before and after the table.
+    extra : mapping of str to mapping
+        Further rows, by name: the text of some of the columns.
+    """
+
+    kind: str
     columns: Mapping[str, Column]
-    heading: str  # before the table
-    note: str  # after the table
-    extra: Mapping[str, Mapping[str, str]]  # further rows: the text of a few columns, by name
+    heading: str
+    note: str
+    extra: Mapping[str, Mapping[str, str]]
 
 
 def print_table(lines: Sequence[Sequence[str]]) -> None:
