@@ -563,7 +563,7 @@ def test_without_matplotlib_charts_are_left_out_or_refused(
         monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
     done = run_here(*FIT, *CP, *QUICK, "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    left_out = "some pictures are left out: a chart needs matplotlib, which is not installed: pip install"
+    left_out = "some pictures were not drawn: a chart needs matplotlib, which is not installed: pip install"
     assert done.stderr == f"{left_out} 'topicnet[plots]'\n"
     assert {path.name for path in (tmp_path / "run" / "pictures").iterdir()} == {*PNG} - {"q_c.png"}
     asked = ("images", "sample", plain / "runs" / "points-vae", "--out", "here")

@@ -114,32 +114,80 @@ class Run:
 
     @property
     def model(self) -> TopicModel:
-        """Fitted estimator, a `TopicModel`."""
+        """Fitted estimator, a `TopicModel`.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat", "bread butter"], n_topics=2, init="random", max_epochs=1)
+        >>> run.model.components_.shape
+        (2, 3)
+        """
         return self.bundle.model
 
     @property
     def vocabulary(self) -> list[str]:
-        """Words in the order of the columns of the counts, (V,)."""
+        """Words in the order of the columns of the counts, (V,).
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat", "bread butter"], n_topics=2, init="random", max_epochs=1)
+        >>> run.vocabulary
+        ['bread', 'butter', 'cat']
+        """
         return self.bundle.vocabulary
 
     @property
     def health(self) -> HealthReport:
-        """Report on signs of collapse; its `fit_for_use` is False if the model should not be used."""
+        """Report on signs of collapse; its `fit_for_use` is False if the model should not be used.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat", "bread butter"], n_topics=1, init="random", max_epochs=1)
+        >>> run.health.duplicates
+        []
+        """
         return self.model.health_
 
     @property
     def components(self) -> NDArray[np.float32] | None:
-        """Mixture components q(c|x) of the documents, (n_docs, n_components); None if the model has none."""
+        """Mixture components q(c|x) of the documents, (n_docs, n_components); None if the model has none.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat", "bread butter"], n_topics=2, init="random", max_epochs=1)
+        >>> run.components is None
+        True
+        """
         return self.extra.get("component")
 
     @property
     def interrupted(self) -> bool:
-        """True if the fit was interrupted, so that the weights are the best until then."""
+        """True if the fit was interrupted, so that the weights are the best until then.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat", "bread butter"], n_topics=2, init="random", max_epochs=1)
+        >>> run.interrupted
+        False
+        """
         return bool(self.record["status"] == "interrupted")
 
     @property
     def fragile(self) -> list[int]:
-        """Topics whose `stability` is below 0.4, by number; empty for a fit with a single seed."""
+        """Topics whose `stability` is below 0.4, by number; empty for a fit with a single seed.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat", "bread butter"], n_topics=2, init="random", max_epochs=1)
+        >>> run.fragile
+        []
+        """
         return [] if self.stability is None else np.flatnonzero(self.stability < FRAGILE).tolist()
 
     def top_words(self, n: int = 10) -> list[list[str]]:
