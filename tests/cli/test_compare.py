@@ -383,9 +383,9 @@ def test_json_is_one_document_and_the_record(
 REFUSED = {
     # name: arguments, words of the message
     "an existing folder": (["--out", "out"], ["'out' exists already", "--resume", "--overwrite"]),
-    "a folder of others": (["--out", "mine", "--overwrite"], ["'mine'", "refusing to overwrite"]),
+    "a foreign folder": (["--out", "mine", "--overwrite"], ["'mine'", "refusing to overwrite"]),
     "nothing to resume": (["--out", "new", "--resume"], ["no compare.json in 'new'"]),
-    "a folder of others to resume": (["--out", "mine", "--resume"], ["no compare.json in 'mine'"]),
+    "a foreign folder to resume": (["--out", "mine", "--resume"], ["no compare.json in 'mine'"]),
     "an unknown model": (["--models", "nmf,bertopic"], ["'bertopic'", "etm, nvdm-gsm, w-lda, gmntm, lda", "nmf"]),
     "no seeds": (["--seeds", "0"], ["--seeds", "equal to 1"]),
     "no topics": (["-k", "0"], ["topics=0"]),
@@ -510,7 +510,7 @@ def edit(path: Path) -> None:
 STRANGERS = {
     "notes": (lambda out: (out / "notes.md").write_text("mine"), "'notes.md'"),
     "notes among the cells": (lambda out: (out / "cells/notes.md").write_text("mine"), "'cells/notes.md'"),
-    "notes beside the counts": (lambda out: (out / "train/notes.md").write_text("mine"), "'train/notes.md'"),
+    "notes next to the counts": (lambda out: (out / "train/notes.md").write_text("mine"), "'train/notes.md'"),
     "an edited table": (lambda out: edit(out / "compare.csv"), "'compare.csv (changed)'"),
     "an edited cell": (lambda out: edit(out / "cells/nmf-3-0.json"), "'cells/nmf-3-0.json (changed)'"),
     "edited words": (lambda out: edit(out / "test/vocabulary.txt"), "'test/vocabulary.txt'"),

@@ -534,7 +534,7 @@ REFUSED_TO_PREPARE = {
     "without --out": ("goal\n", ["--reference"], ["--out"]),
     "an empty file": ("", ["--reference", "--out", "out"], ["no documents"]),
     "blank documents": ("\n\n", ["--reference", "--out", "out"], ["none of the 2 documents"]),
-    "a folder of others, overwritten": (
+    "a foreign folder, overwritten": (
         "goal\n",
         ["--reference", "--out", "mine", "--overwrite"],
         ["mine'", "not be overwritten"],

@@ -461,7 +461,7 @@ DATA = {
 }
 OPTIONS = {
     "variant": (["--variant", "nonsense"], ["'nonsense'", "expected one of vae, beta-vae"]),
-    "categories of none": (["--categories", "5"], ["5 categories given for vae", "cp-vae, indq"]),
+    "categories of a variant without them": (["--categories", "5"], ["5 categories given for vae", "cp-vae, indq"]),
     "categories for a prior": (["--variant", "mog", "--categories", "5"], ["components=K"]),
     "too many categories": ([*CP, "--categories", "70000"], ["categories=70000", "from 1 to 65536"]),
     "categories in words": ([*CP, "--categories", "ten"], ["ten"]),
@@ -484,8 +484,8 @@ OPTIONS = {
     "entry of a wrong kind": (["--config", "kind.yaml"], ["patience='many'", "a whole number"]),
     "unsafe tag": (["--config", "unsafe.yaml"], ["not YAML"]),
     "out below a file": (["--out", "notes.txt/run"], ["cannot write"]),
-    "out that cannot be made": (["--out", "/proc/no/run"], ["cannot write '/proc/no/run'"]),
-    "out that is not ours": (["--out", "album", "--overwrite"], ["album' is nothing that topicnet wrote"]),
+    "out that cannot be created": (["--out", "/proc/no/run"], ["cannot write '/proc/no/run'"]),
+    "out that topicnet did not write": (["--out", "album", "--overwrite"], ["album' is nothing that topicnet wrote"]),
 }
 RUNS = {
     "sample of nothing": (["sample", "nowhere"], ["no image model in 'nowhere'", "topicnet images fit"]),
@@ -500,12 +500,12 @@ RUNS = {
     "sample to nowhere": (["sample", "run", "--out", "notes.txt/here"], ["cannot write"]),
     "too many samples for a picture": (["sample", "run", "-n", "50000"], ["show less"]),
     "traverse without dimensions": (["traverse", "run"], ["--dims"]),
-    "traverse a dimension it has not": (["traverse", "run", "--dims", "0,3"], ["no dimension 3", "0 to 2"]),
+    "traverse a missing dimension": (["traverse", "run", "--dims", "0,3"], ["no dimension 3", "0 to 2"]),
     "traverse a dimension below 0": (["traverse", "run", "--dims", "-1"], ["numbers of dimensions"]),
     "traverse a dimension twice": (["traverse", "run", "--dims", "1,1"], ["names 1 more than once"]),
     "traverse words": (["traverse", "run", "--dims", "first"], ["'first'", "0,1"]),
     "traverse nothing": (["traverse", "run", "--dims", ""], ["''"]),
-    "traverse an image it has not": (["traverse", "run", "--dims", "0", "--image", "397"], ["from 0 to 396"]),
+    "traverse a missing image": (["traverse", "run", "--dims", "0", "--image", "397"], ["from 0 to 396"]),
     "traverse an image below 0": (["traverse", "run", "--dims", "0", "--image", "-1"], ["--image -1"]),
     "traverse no span": (["traverse", "run", "--dims", "0", "--span", "nan"], ["--span=nan"]),
     "traverse one step": (["traverse", "run", "--dims", "0", "--steps", "1"], ["--steps=1"]),
@@ -515,8 +515,14 @@ RUNS = {
     "evaluate to a folder": (["evaluate", "run", "--importance", "1", "--out", "hollow"], ["'hollow'"]),
     "compare nothing": (["compare", "--variants", ","], ["no variants given"]),
     "compare unknown": (["compare", "--variants", "vae,nonsense"], ["'nonsense'"]),
-    "compare categories of none": (["compare", "--variants", "vae,hvae", "--categories", "3"], ["3 categories given"]),
-    "compare parameters of none": (["compare", "--variants", "vae,hvae", "--param", "beta=3"], ["'beta'"]),
+    "compare categories of a variant without them": (
+        ["compare", "--variants", "vae,hvae", "--categories", "3"],
+        ["3 categories given"],
+    ),
+    "compare parameters of a variant without them": (
+        ["compare", "--variants", "vae,hvae", "--param", "beta=3"],
+        ["'beta'"],
+    ),
     "compare to a file": (["compare", "--variants", "vae", "--out", "notes.txt"], ["notes.txt"]),
     "unknown command": (["frobnicate"], ["frobnicate"]),
 }

@@ -46,7 +46,7 @@ AMONG_INPUTS = {
     "one of several files": (["prepare", "corpus.txt", "new.txt", "--out", "new.txt"], "is the corpus"),
     "within the texts": (["prepare", "texts", "--out", "texts/counts"], "lies within the corpus"),
     "within the texts by a link": (["fit", "texts", "--out", "link/run"], "lies within the corpus"),
-    "within the folder at hand": (["fit", ".", "--format", "txt"], "lies within the corpus"),
+    "within the current folder": (["fit", ".", "--format", "txt"], "lies within the corpus"),
     "above the corpus": (["prepare", "texts/a.txt", "--out", "texts"], "contains the corpus"),
     "the configuration": (["fit", "corpus.txt", "--config", "fit.yaml", "--out", "fit.yaml"], "is the configuration"),
     "above the stop words": (
@@ -149,7 +149,7 @@ PLACES = {
     "the root": ("/", "cannot be replaced"),
     "nothing": ("", "an empty name given"),
     "blanks": (" ", "an empty name given"),
-    "the folder at hand": (".", "cannot be replaced"),
+    "the current folder": (".", "cannot be replaced"),
     "the folder above": ("..", "cannot be replaced"),
     "a disk": ("/proc", "cannot be replaced"),
 }

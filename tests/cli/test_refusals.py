@@ -19,7 +19,7 @@ CASES = {
     "a corpus with too long a name": (["fit", "x" * 300], "too long for the disk"),
     "counts with too long a name": (["words", "x" * 300], "too long for the disk"),
     "an output with too long a name": (["fit", "corpus.txt", "--out", "x" * 300], "too long"),
-    "a place that cannot be made": (["fit", "corpus.txt", "--out", "/proc/no/run"], "cannot write"),
+    "an output that cannot be created": (["fit", "corpus.txt", "--out", "/proc/no/run"], "cannot write"),
 }
 
 

@@ -73,7 +73,7 @@ PIPELINES: dict[str, tuple[str, list[str]]] = {
     ),
     "lemmas and phrases": ("de.txt", ["--lang", "de", "--lemmatize", "--phrases", "--max-df", "1.0"]),
     "given words": ("dirty.csv", ["--vocabulary", "words.txt"]),
-    "a language found, in passages": ("de.txt", ["--lang", "auto", "--passages", "3", "--stop-words", "stop.txt"]),
+    "a detected language, in passages": ("de.txt", ["--lang", "auto", "--passages", "3", "--stop-words", "stop.txt"]),
 }
 
 
@@ -230,19 +230,19 @@ def test_a_detected_language_gives_the_same_counts_as_a_named_one(warm: Warm, te
 # ---------------------------------------------------------------- refusals
 
 REFUSED: dict[str, tuple[list[str], str]] = {
-    "a language there is not": (["dirty.csv", "--lang", "xx"], "'xx'"),
-    "a language nobody cuts": (["dirty.csv", "--lang", "th"], "Thai"),
-    "no language found": (["names.txt", "--lang", "auto"], "no language found"),
+    "an unknown language": (["dirty.csv", "--lang", "xx"], "'xx'"),
+    "a language without a tokenizer": (["dirty.csv", "--lang", "th"], "Thai"),
+    "no language detected": (["names.txt", "--lang", "auto"], "no language detected"),
     "several languages": (["both.txt", "--lang", "auto"], "several languages"),
-    "a tokenizer there is not": (["dirty.csv", "--tokenizer", "words"], "'words'"),
+    "an unknown tokenizer": (["dirty.csv", "--tokenizer", "words"], "'words'"),
     "spaCy without rules": (["dirty.csv", "--lang", "pl", "--tokenizer", "spacy"], "--tokenizer spacy"),
     "lemmas of no language": (["dirty.csv", "--lang", "none", "--lemmatize"], "--lemmatize"),
     "numbers in Chinese": (["dirty.csv", "--lang", "zh", "--keep-numbers"], "--keep-numbers"),
     "words that are missing": (["dirty.csv", "--vocabulary", "none.txt"], "none.txt"),
     "words that are empty": (["dirty.csv", "--vocabulary", "empty.txt"], "empty.txt"),
-    "words that are none": (["dirty.csv", "--vocabulary", "numbers.txt"], "line 2"),
-    "words in other bytes": (["dirty.csv", "--vocabulary", "latin.txt"], "latin.txt"),
-    "stop words in other bytes": (["dirty.csv", "--add-stop-words", "latin.txt"], "latin.txt"),
+    "words that are not words": (["dirty.csv", "--vocabulary", "numbers.txt"], "line 2"),
+    "words in another encoding": (["dirty.csv", "--vocabulary", "latin.txt"], "latin.txt"),
+    "stop words in another encoding": (["dirty.csv", "--add-stop-words", "latin.txt"], "latin.txt"),
 }
 
 

@@ -126,11 +126,11 @@ def test_common_subjects_are_not_repeated_lines(warm: Warm, tmp_path: Path) -> N
 
 REFUSED: dict[str, tuple[list[str], str]] = {
     "a folder that is missing": (["none"], "none"),
-    "a folder of something else": (["."], "counts"),
+    "a folder of other files": (["."], "counts"),
     "a file": (["letters.jsonl"], "letters.jsonl"),
     "a run without its counts": (["bare"], "--no-keep-corpus"),
     "no words": (["counts", "--top", "0"], "--top"),
-    "fewer lines than none": (["counts", "--lines", "-1"], "--lines"),
+    "a negative number of lines": (["counts", "--lines", "-1"], "--lines"),
     "nothing": ([], "COUNTS"),
 }
 

@@ -207,15 +207,15 @@ def test_several_tables_are_written_at_once(made: Path, here: Path) -> None:
 
 REFUSED: dict[str, tuple[str, Mapping[str, str | None], str | None, str]] = {
     "nothing": ("run", {"counts": None}, None, "--counts FILE"),
-    "one file twice": ("run", {"doc-topic": "a.csv", "topic-word": "./a.csv"}, None, "file of its own"),
+    "the same file twice": ("run", {"doc-topic": "a.csv", "topic-word": "./a.csv"}, None, "file of its own"),
     "counts as a table": ("run", {"counts": "a.csv"}, None, "ldac or mm"),
     "counts as Parquet": ("run", {"counts": "a.mm"}, "parquet", "ldac or mm"),
     "counts as npz": ("run", {"counts": "a.npz"}, None, "ldac or mm"),
     "counts in no format": ("run", {"counts": "a"}, None, "'a'"),
     "a table as counts": ("run", {"doc-topic": "a.csv"}, "ldac", "--counts"),
-    "a place that is taken": ("run", {"counts": "taken.mm"}, None, "taken.mm"),
-    "a vocabulary that is there": ("run", {"counts": "words.mm"}, None, "words.vocab"),
-    "tables of mere counts": ("counts", {"doc-topic": "a.csv"}, None, "no model"),
+    "an existing output": ("run", {"counts": "taken.mm"}, None, "taken.mm"),
+    "an existing vocabulary": ("run", {"counts": "words.mm"}, None, "words.vocab"),
+    "tables of counts": ("counts", {"doc-topic": "a.csv"}, None, "no model"),
     "components of etm": ("run", {"doc-component": "a.csv"}, None, "only gmntm"),
 }
 

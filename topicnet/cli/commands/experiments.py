@@ -87,7 +87,7 @@ def evaluate(
         ),
     ] = None,
     label_column: Annotated[
-        str | None, typer.Option(help="Column of the labels.  [default: label, if present]")
+        str | None, typer.Option(help="Read labels from this column.  [default: label, if present]")
     ] = None,
     as_json: AsJson = False,
     per_topic: Annotated[bool, typer.Option("--per-topic", help="Print the scores of each topic, too.")] = False,
