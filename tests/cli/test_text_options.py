@@ -232,7 +232,7 @@ def test_a_detected_language_gives_the_same_counts_as_a_named_one(warm: Warm, te
 REFUSED: dict[str, tuple[list[str], str]] = {
     "an unknown language": (["dirty.csv", "--lang", "xx"], "'xx'"),
     "a language without a tokenizer": (["dirty.csv", "--lang", "th"], "Thai"),
-    "no language detected": (["names.txt", "--lang", "auto"], "no language detected"),
+    "no language detected": (["names.txt", "--lang", "auto"], "no language found"),
     "several languages": (["both.txt", "--lang", "auto"], "several languages"),
     "an unknown tokenizer": (["dirty.csv", "--tokenizer", "words"], "'words'"),
     "spaCy without rules": (["dirty.csv", "--lang", "pl", "--tokenizer", "spacy"], "--tokenizer spacy"),
