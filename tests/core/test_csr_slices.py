@@ -46,8 +46,8 @@ def test_every_batch_is_cut_as_if_alone(n_words, sizes, at_once, some, seed):
     rows = np.sort(rng.choice(30, 20, replace=False)) if some else None
     batches = [rng.integers(0, 20, size) for size in sizes]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csr_slices, "NONZEROS_AT_ONCE", at_once)
-        patch.setattr(csr_slices, "WORDS_AT_ONCE", at_once)
+        patch.setattr(csr_slices, "NONZEROS_PER_CALL", at_once)
+        patch.setattr(csr_slices, "WORDS_PER_CALL", at_once)
         parts = list(slice_rows(counts, batches, rows))
     assert len(parts) == len(batches)
     for part, batch in zip(parts, batches, strict=True):
@@ -66,7 +66,7 @@ def test_no_more_is_cut_than_is_asked_for(monkeypatch):
     done = []
     together = csr_slices._slice_together
     monkeypatch.setattr(csr_slices, "_slice_together", lambda part, sizes: done.append(sizes) or together(part, sizes))
-    monkeypatch.setattr(csr_slices, "WORDS_AT_ONCE", 10)
+    monkeypatch.setattr(csr_slices, "WORDS_PER_CALL", 10)
     batches = [np.arange(4) + 4 * number for number in range(7)]
     parts = slice_rows(counts_of(28, 5, 0), batches)
     next(parts)
