@@ -58,7 +58,7 @@ from peer_table import tables
 from sklearn.metrics import normalized_mutual_info_score
 from tasks import CORPORA, Fitted, Task
 
-from topicnet.core.em import belief, refine_theta
+from topicnet.core.em import encoder_pseudo_counts, refine_theta
 from topicnet.core.sparse import SparseBatches
 from topicnet.evaluate.coherence import npmi, top_words
 from topicnet.evaluate.diversity import topic_diversity
@@ -97,7 +97,7 @@ def refined(task: Task, fitted: Fitted) -> float:
         parts = []
         for batch in SparseBatches(task.first.astype(np.float32), 1000, models.CPU):
             start = torch.as_tensor(fitted.half_theta[batch.index.numpy()], dtype=torch.float32)
-            parts.append(refine_theta(start, beta, batch, 20, belief(start, batch)))
+            parts.append(refine_theta(start, beta, batch, 20, encoder_pseudo_counts(start, batch)))
     theta = torch.cat(parts).double().numpy()
     return document_completion(theta, fitted.beta, task.first, task.second).perplexity
 

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from tasks import Cost, Fitted, Task, measured, read_20ng
 
-from topicnet.core.em import belief, fit_mixture, refine_theta
+from topicnet.core.em import encoder_pseudo_counts, fit_mixture, refine_theta
 from topicnet.core.sparse import SparseBatches
 from topicnet.evaluate.coherence import npmi, top_words
 from topicnet.evaluate.diversity import topic_diversity
@@ -128,7 +128,7 @@ def refined(theta: NDArray[np.float64], beta: NDArray[np.float64], counts: csr_m
     with torch.inference_mode(), chosen_threads():
         for batch in SparseBatches(counts.astype(np.float32), 1_000, CPU):
             start = torch.as_tensor(theta[batch.index.numpy()], dtype=torch.float32)
-            parts.append(refine_theta(start, topics, batch, REFINED, belief(start, batch)))
+            parts.append(refine_theta(start, topics, batch, REFINED, encoder_pseudo_counts(start, batch)))
     better: NDArray[np.float64] = torch.cat(parts).double().numpy()
     better /= better.sum(axis=1, keepdims=True)
     return better

@@ -94,8 +94,8 @@ class BundleError(TopicnetError):
     """Saved model that is damaged, was not written by topicnet, or was written by a newer version.
 
     Raised when a run, a bundle or saved counts are loaded and a file is missing, has another checksum than recorded,
-    or has an unknown format. The caller copies the folder again, updates topicnet, or fits the model again; a damaged file is
-    never loaded in part.
+    or has an unknown format. The caller copies the folder again, updates topicnet, or fits the model again. A damaged
+    file is never loaded in part.
 
     Attributes
     ----------
