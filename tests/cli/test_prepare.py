@@ -194,10 +194,10 @@ def test_a_fit_of_counts_goes_on_from_where_it_was(warm: Warm, here: Path) -> No
     other = ("fit", "corpus.csv", *fit[2:], "run", "--resume")
     assert_refused(warm(*other, cwd=here), "--resume given with corpus='corpus.csv', but 'run' has 'counts'")
     assert warm("prepare", "corpus.csv", "--min-df", "6", "--out", "counts", "--overwrite", cwd=here).returncode == 0
-    assert_refused(warm(*fit, "run", "--resume", cwd=here), "the words counted are not those of 'run'")
+    assert_refused(warm(*fit, "run", "--resume", cwd=here), "the words counted differ from those of 'run'")
     (here / "other.txt").write_text("\n".join(TEXTS[:30]))
     assert warm("prepare", "other.txt", "--out", "counts", "--overwrite", cwd=here).returncode == 0
-    assert_refused(warm(*fit, "run", "--resume", cwd=here), "the documents are not those of 'run'")
+    assert_refused(warm(*fit, "run", "--resume", cwd=here), "the documents differ from those of 'run'")
     assert snapshot(here / "run.unfinished" / "checkpoints") == before
     shutil.rmtree(here / "counts")
     (here / "same").rename(here / "counts")
