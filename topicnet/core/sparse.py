@@ -204,7 +204,9 @@ class SparseBatches:
         self.world = world
         n_docs, n_processes = self.n_docs, 1 if world is None else world.size
         if n_docs < n_processes:
-            raise InputError(f"{n_docs} documents given to {n_processes} processes: start no more than one for each")
+            raise InputError(
+                f"{n_docs} documents given to {n_processes} processes: start at most one process per document"
+            )
         self.n_batches = max(1, -(-n_docs // (batch_size * n_processes)))
         while self.n_batches > 1 and n_docs // self.n_batches < max(2, n_processes):
             self.n_batches -= 1
