@@ -11,7 +11,7 @@
     |-- ParallelError             another process of a distributed fit ended or stopped responding
     `-- StoppedError              Ctrl-C ended a fit before its run was written (exit status 130)
 
-Each message is one line that names what was given, what was expected and what to do, in that order.
+Each message is one line that names the given value, the expected one and the remedy, in that order.
 """
 
 
@@ -24,7 +24,7 @@ class TopicnetError(Exception):
     Attributes
     ----------
     args : tuple of str
-        The message: one line that names what was given, what was expected and what to do.
+        The message: one line that names the given value, the expected one and the remedy.
 
     Examples
     --------

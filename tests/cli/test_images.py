@@ -485,7 +485,7 @@ OPTIONS = {
     "unsafe tag": (["--config", "unsafe.yaml"], ["not YAML"]),
     "out below a file": (["--out", "notes.txt/run"], ["cannot write"]),
     "out that cannot be made": (["--out", "/proc/no/run"], ["cannot write '/proc/no/run'"]),
-    "out that is not ours": (["--out", "album", "--overwrite"], ["album' is nothing that topicnet wrote"]),
+    "out that is not ours": (["--out", "album", "--overwrite"], ["album': it was not created by topicnet"]),
 }
 RUNS = {
     "sample of nothing": (["sample", "nowhere"], ["no image model in 'nowhere'", "topicnet images fit"]),

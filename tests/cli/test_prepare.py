@@ -262,7 +262,7 @@ PLACES: dict[str, tuple[list[str], str]] = {
     "onto counts": (["prepare", "corpus.csv", "--out", "counts"], "--overwrite"),
     "over a file": (["prepare", "corpus.csv", "--out", "corpus.csv", "--overwrite"], "is the corpus"),
     "over this folder": (["prepare", "corpus.csv", "--out", ".", "--overwrite"], "cannot be replaced"),
-    "below a file": (["prepare", "corpus.csv", "--out", "corpus.csv/x"], "lies within the corpus"),
+    "below a file": (["prepare", "corpus.csv", "--out", "corpus.csv/x"], "is inside the corpus"),
     "into /proc": (["prepare", "corpus.csv", "--out", "/proc/no/counts"], "cannot write"),
     "nowhere": (["prepare", "corpus.csv"], "--out"),
     "of nothing": (["prepare", "--out", "x"], "CORPUS"),

@@ -11,7 +11,7 @@ from topicnet.runtime.shared_setting import SharedSetting
 
 
 class Process:
-    """Stand-in for a process with one setting."""
+    """Imitation of a process with one setting."""
 
     def __init__(self) -> None:
         self.value = "usual"

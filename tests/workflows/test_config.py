@@ -103,8 +103,8 @@ def test_numbers_and_texts_are_taken_as_yaml_has_them(config) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("colour: red", "no entry 'colour', expected one of: corpus, model, topics"),
-        ("Topics: 5", "no entry 'Topics'"),
+        ("colour: red", "unknown entry 'colour', expected one of: corpus, model, topics"),
+        ("Topics: 5", "unknown entry 'Topics'"),
         ("topics: '20'", "topics='20'"),
         ("topics: 20.0", "topics=20.0"),
         ("topics: true", "topics=True"),
@@ -136,7 +136,7 @@ def test_the_command_line_is_held_to_the_same() -> None:
     with pytest.raises(ConfigError, match="topics=0 given") as caught:
         read_config(None, {"topics": 0})
     assert "None" not in str(caught.value)
-    with pytest.raises(ConfigError, match="no entry 'colour'"):
+    with pytest.raises(ConfigError, match="unknown entry 'colour'"):
         read_config(None, {"colour": "red"})
 
 

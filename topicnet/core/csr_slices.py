@@ -66,7 +66,7 @@ def slice_rows(
 
 
 def _slice_group(part: csr_matrix, sizes: Sequence[int]) -> Iterator[CsrSlice]:
-    """Yield the parts of several batches that follow one another in `part`, given each batch's number of documents."""
+    """Yield the slices of consecutive batches in `part`, given each batch's number of documents."""
     n_words = part.shape[1]
     bounds = np.cumsum([0, *sizes])  # first document of each batch
     ends = part.indptr[bounds]  # first nonzero of each batch

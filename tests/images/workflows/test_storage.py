@@ -157,7 +157,7 @@ def test_a_file_cut_off_is_refused(name: str, length: int, folder: Path) -> None
 
 def test_tensors_that_are_gone_are_refused(folder: Path) -> None:
     (folder / TENSORS).unlink()
-    with pytest.raises(BundleError, match=r"damaged \(model.safetensors cannot be read\): copy it again or fit anew"):
+    with pytest.raises(BundleError, match=r"damaged \(model.safetensors cannot be read\): copy it again or fit again"):
         load_model(folder)
 
 
