@@ -57,7 +57,7 @@ def stopped(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     trained = f"{SAVED[:-1]}000020"  # the second epoch has begun
     done = warm(*OPTIONS, cwd=folder, env=ALWAYS, kill_when=trained, kill_with=signal.SIGINT, full_warm_up=True)
     assert done.returncode == 130, done.stderr
-    assert "repeat the command with --resume to continue" in done.stderr
+    assert "the same command with --resume goes on" in done.stderr
     return folder
 
 

@@ -46,7 +46,7 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
 
 
 def interrupt() -> None:
-    """Act like Ctrl-C from a signal handler: set the event of a `deferred_interrupt` block, else raise KeyboardInterrupt.
+    """Act like Ctrl-C in a signal handler: set the event of a `deferred_interrupt` block or raise KeyboardInterrupt.
 
     SIGINT itself has no effect in a process that inherited it as ignored.
     """
