@@ -1,4 +1,4 @@
-"""Posteriors and priors as values with `sample`, `kl` and `log_density`."""
+"""Posterior and prior distributions of the models, with sampling, log-densities and KL divergences."""
 
 from __future__ import annotations
 
@@ -81,7 +81,18 @@ class Point:
 
 @dataclass(frozen=True)
 class StandardNormal:
-    """Standard normal prior N(0, I) over Z latent dimensions."""
+    """Standard normal prior N(0, I).
+
+    Attributes
+    ----------
+    latent_dim : int
+        Number of latent dimensions, Z.
+
+    Examples
+    --------
+    >>> StandardNormal(2).log_density(torch.zeros(1, 2))
+    tensor([-1.8379])
+    """
 
     latent_dim: int
 

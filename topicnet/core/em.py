@@ -26,18 +26,18 @@ from topicnet.runtime.threads import map_inference
 from topicnet.runtime.warnings import ignored
 
 THETA_PSEUDO_COUNT = 0.3  # tokens added to every topic of a document
-MANY_TOPICS = 100  # above this, the total of 100 topics is shared by all, so that it cannot outweigh the document
+MANY_TOPICS = 100  # above this, the total stays that of 100 topics, so that it cannot outweigh a document
 BETA_PSEUDO_COUNT = 0.05  # tokens added to every word of a topic
 # Prior for refining an encoder's theta: tokens added to every topic, and to the encoder's topics per observed token.
 UNIFORM_WEIGHT, ENCODER_WEIGHT = 0.1, 0.25
 BATCH = 2_000  # documents, or word contexts, per batch
-CLUSTER_WORDS = 20_000  # cluster documents by this many of the most frequent words
+CLUSTER_WORDS = 20_000  # number of the most frequent words by which documents are clustered
 CANDIDATES = 1.5  # initial topics per requested topic; the best of them are kept
 # Corpora with fewer tokens per document on average start from word contexts instead.
 SHORT_DOCUMENT = 15
 CONTEXT_PSEUDO_COUNT = 20.0  # larger than for documents, because a word's context holds hundreds of tokens
-# Passes over the documents after those over the contexts: one per 55 tokens a word, at most 3. Frequent words pin
-# their topics down, so that more passes improve them instead of washing them out.
+# Passes over the documents after those over the contexts: one per 55 tokens per word of the vocabulary, at most 3. The
+# more tokens a word has, the more such passes its topics survive without degrading.
 TOKENS_PER_PASS, MOST_DOCUMENT_PASSES = 55, 3
 # Number of starts on short documents, the most likely of which is kept: 5, or fewer if nonzeros times topics of the
 # contexts exceeds this amount of work.
@@ -62,7 +62,7 @@ def expected_topic_counts(theta: Tensor, beta_t: Tensor, batch: SparseBatch) -> 
 
 
 def encoder_pseudo_counts(theta: Tensor, batch: SparseBatch) -> Tensor:
-    """Pseudo-counts (B, K) of a Dirichlet prior centred near an encoder's theta (B, K).
+    """Return the pseudo-counts (B, K) of a Dirichlet prior centred near an encoder's theta (B, K).
 
     A small constant for every topic, plus the encoder's proportions weighted by the length of the document.
     """
@@ -196,7 +196,7 @@ def fit_mixture(
 
 
 class _Passes:
-    """EM passes of a fit, run until all are done or the caller stops them."""
+    """Runs EM passes up to a total number, or until the caller stops them."""
 
     def __init__(self, total: int, on_pass: Callable[[int, int], bool]) -> None:
         self.done, self.total, self.on_pass = 0, total, on_pass
@@ -214,7 +214,7 @@ class _Passes:
 
 
 def _n_candidates(n_topics: int, n_rows: int) -> int:
-    """Number of initial topics: more than requested if there are at least 10 documents for each."""
+    """Return the number of initial topics: more than requested if there are at least 10 documents for each."""
     more = math.ceil(CANDIDATES * n_topics)
     return more if n_topics > 1 and n_rows >= 10 * more else n_topics
 

@@ -52,7 +52,13 @@ def batches_of(
 
 
 class ResidentBatches(SparseBatches):
-    """Batches of documents stored on the device, identical to those of `SparseBatches`."""
+    """Batches of documents stored on the device, identical to those of `SparseBatches`.
+
+    Parameters
+    ----------
+    documents, batch_size, device, world
+        As for `SparseBatches`.
+    """
 
     def __init__(
         self, documents: csr_matrix | Rows, batch_size: int, device: torch.device, world: World | None = None

@@ -21,6 +21,11 @@ class SparseLinear(nn.Module):
     """Linear layer (V -> H) over sparse counts, transformed by log(1 + x) and scaled to unit length.
 
     Raw counts overflow. The L1-normalised counts used in the papers (values near 1 / N) give too weak a signal here.
+
+    Parameters
+    ----------
+    vocab_size, hidden_dim : int
+        V and H.
     """
 
     def __init__(self, vocab_size: int, hidden_dim: int) -> None:
@@ -36,7 +41,13 @@ class SparseLinear(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Dropout with counter-based noise: in training, zero hidden units at a rate and rescale the rest."""
+    """Dropout with counter-based noise: in training, zero hidden units at a rate and rescale the rest.
+
+    Parameters
+    ----------
+    rate : float
+        Probability of zeroing a unit, below 1.
+    """
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -105,7 +116,15 @@ class _WholeBatchNorm(torch.autograd.Function):
 
 
 class SparseEncoder(nn.Module):
-    """First layers of an encoder: a sparse layer, a dense layer and dropout."""
+    """First layers of an encoder: a sparse layer, a dense layer and dropout.
+
+    Parameters
+    ----------
+    vocab_size, hidden_dim : int
+        V and H.
+    dropout : float
+        Rate of the dropout.
+    """
 
     def __init__(self, vocab_size: int, hidden_dim: int, dropout: float) -> None:
         super().__init__()
@@ -125,6 +144,13 @@ class SparseGaussianEncoder(SparseEncoder):
 
     Batch normalisation keeps every latent dimension active early in training, which prevents the KL term from
     collapsing (Srivastava & Sutton 2017, section 3.3).
+
+    Parameters
+    ----------
+    vocab_size, hidden_dim, latent_dim : int
+        V, H and Z.
+    dropout : float
+        Rate of the dropout.
     """
 
     def __init__(self, vocab_size: int, hidden_dim: int, latent_dim: int, dropout: float) -> None:
@@ -148,7 +174,15 @@ class SparseGaussianEncoder(SparseEncoder):
 
 
 class SparsePointEncoder(SparseEncoder):
-    """Deterministic encoder: sparse layer, dense layer, then a point (Nan et al. 2019, section 4.1)."""
+    """Deterministic encoder: sparse layer, dense layer, then a point (Nan et al. 2019, section 4.1).
+
+    Parameters
+    ----------
+    vocab_size, hidden_dim, latent_dim : int
+        V, H and Z.
+    dropout : float
+        Rate of the dropout.
+    """
 
     def __init__(self, vocab_size: int, hidden_dim: int, latent_dim: int, dropout: float) -> None:
         super().__init__(vocab_size, hidden_dim, dropout)
@@ -160,7 +194,15 @@ class SparsePointEncoder(SparseEncoder):
 
 
 class Proportions(nn.Module):
-    """Map from latent points to topic proportions: theta = softmax(W z + b)."""
+    """Map from latent points to topic proportions: theta = softmax(W z + b).
+
+    Parameters
+    ----------
+    latent_dim, n_topics : int
+        Z and K. W starts at the identity if they are equal.
+    bias : bool
+        Whether to add b, which starts at 0.
+    """
 
     def __init__(self, latent_dim: int, n_topics: int, bias: bool) -> None:
         super().__init__()

@@ -32,6 +32,8 @@ def product_log_likelihood(theta: Tensor, weight: Tensor, bias: Tensor, batch: S
         (B, K), rows sum to 1.
     weight, bias : Tensor
         (K, V) and (V,).
+    batch : SparseBatch
+        The counts.
 
     Returns
     -------

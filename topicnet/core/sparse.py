@@ -44,7 +44,17 @@ with warnings.catch_warnings():
 
 
 class Pattern(NamedTuple):
-    """Positions of nonzeros in one orientation: row starts (rows + 1,) and column ids (nnz,)."""
+    """Positions of the nonzeros of a sparse matrix, in CSR form.
+
+    Attributes
+    ----------
+    starts : Tensor
+        (rows + 1,) position of the first nonzero of each row.
+    columns : Tensor
+        (nnz,) column of each nonzero.
+    shape : tuple of int
+        Numbers of rows and columns.
+    """
 
     starts: Tensor
     columns: Tensor
@@ -312,6 +322,8 @@ def mixture_probabilities(theta: Tensor, beta_t: Tensor, pattern: Pattern) -> Te
         (B, K).
     beta_t : Tensor
         (V, K), contiguous: beta transposed.
+    pattern : Pattern
+        Positions of the nonzero counts in (B, V).
 
     Returns
     -------

@@ -13,7 +13,7 @@ from topicnet.runtime.shared_setting import SharedSetting
 def ignored(category: type[Warning]) -> Iterator[None]:
     """Ignore warnings of a category in a block.
 
-    Unlike `warnings.catch_warnings`, which can leave its filter behind when two threads use it at once.
+    `warnings.catch_warnings` can leave its filter behind when two threads use it at once; this does not.
     """
     with _filters.held(category):
         yield

@@ -375,6 +375,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def umask() -> int:
+    """Return the file mode mask of this process."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -34,14 +34,28 @@ class Summary:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """Row of a comparison: one model or variant."""
+    """Row of a comparison: one model or variant.
+
+    Attributes
+    ----------
+    name, title : str
+        Name, and name in printed tables.
+    fits : int
+        Number of successful fits.
+    unfit : int or None
+        Number of fits unfit for use; None if this is not determined.
+    errors : tuple of str
+        Distinct errors of failed fits.
+    scores : mapping of str to (Summary or None)
+        None for scores that do not apply.
+    """
 
     name: str
-    title: str  # name in printed tables
-    fits: int  # number of successful fits
-    unfit: int | None  # number of fits unfit for use; None if this is not determined
-    errors: tuple[str, ...]  # distinct errors of failed fits
-    scores: Mapping[str, Summary | None]  # None for scores that do not apply
+    title: str
+    fits: int
+    unfit: int | None
+    errors: tuple[str, ...]
+    scores: Mapping[str, Summary | None]
 
 
 def summarise(values: Sequence[float | None]) -> Summary | None:

@@ -157,7 +157,7 @@ def parse_yaml(text: str) -> Any:
         KeyError,
         TypeError,
         OverflowError,
-    ) as error:  # a value without its tag's type
+    ) as error:  # a value that does not fit its tag
         raise ValueError("a value does not match its tag") from error
 
 

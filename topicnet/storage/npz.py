@@ -32,7 +32,20 @@ _DAMAGE = (
 
 
 class Archive:
-    """Arrays of an open archive, by name."""
+    """Arrays of an open archive, by name.
+
+    Parameters
+    ----------
+    path : Path
+        Name of the archive in messages.
+    archive : zipfile.ZipFile
+        The open archive.
+
+    Attributes
+    ----------
+    names : list of str
+        Names of the arrays.
+    """
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self._path, self._archive = path, archive

@@ -35,7 +35,15 @@ class Phase:
 
 
 class Phases:
-    """Phases of a training run, each with its own optimiser."""
+    """Phases of a training run, each with its own optimiser.
+
+    Parameters
+    ----------
+    phases : sequence of Phase
+        Run in this order after each main step.
+    optimizer : callable
+        Makes the optimiser of a part of the network.
+    """
 
     def __init__(self, phases: Sequence[Phase], optimizer: Callable[[nn.Module], Adam]) -> None:
         self.phases = phases

@@ -183,7 +183,7 @@ def check_destination(target: Path, *, overwrite: bool, resume: bool) -> None:
 def _check_work_folder(fit: Unfinished, *, resume: bool) -> None:
     if resume:
         _check_resumable(fit)
-    elif fit.folder.exists() and not _ours(fit.folder):
+    elif fit.folder.exists() and not _is_work_folder(fit.folder):
         raise OutputError(
             f"{str(fit.folder)!r} was not created by topicnet, but the fit needs that name temporarily: choose another"
             " --out"
@@ -201,16 +201,16 @@ def _check_saved(fit: Unfinished, *, overwrite: bool, resume: bool) -> None:
 def _check_resumable(fit: Unfinished) -> None:
     if fit.target.exists():
         if _status(fit.target) != "interrupted":
-            if _ours(fit.folder):  # left by a process that was killed while clearing it
+            if _is_work_folder(fit.folder):  # left by a process that was killed while clearing it
                 with atomic.folder_lock(fit.folder):
                     fit.clear()
             raise InputError(f"--resume given, but {str(fit.target)!r} is complete: there is nothing left to do")
-        if not _ours(fit.folder):
+        if not _is_work_folder(fit.folder):
             raise InputError(
                 f"--resume given, but {str(fit.folder)!r} with the checkpoints of {str(fit.target)!r} does not exist:"
                 " start again with --overwrite"
             )
-    elif not _ours(fit.folder):
+    elif not _is_work_folder(fit.folder):
         raise InputError(f"--resume given, but there is no run in {str(fit.target)!r}: omit --resume")
 
 
@@ -226,6 +226,6 @@ def _status(run: Path) -> str:
         raise BundleError(f"run.json in {str(run)!r} cannot be read: choose another folder with --out") from error
 
 
-def _ours(folder: Path) -> bool:
+def _is_work_folder(folder: Path) -> bool:
     """Return whether a folder is empty or the working folder of a fit."""
     return folder.is_dir() and ((folder / atomic.LOCK).exists() or not any(folder.iterdir()))
