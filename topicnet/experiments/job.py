@@ -11,6 +11,7 @@ import numpy as np
 from topicnet.errors import InputError
 from topicnet.experiments.folder import earlier_record
 from topicnet.models.registry import REGISTRY
+from topicnet.runtime.extras import check_installed
 from topicnet.storage import atomic
 from topicnet.storage.run_folder import Destination
 from topicnet.workflows.config import FitConfig
@@ -84,6 +85,15 @@ def check_names(models: Sequence[str], command: str, *, baselines: bool) -> None
             raise InputError(f"--models {name!r} given, {has} has: {', '.join(known)}")
 
 
+def check_libraries(command: str, models: Sequence[str]) -> None:
+    """Raise InputError, naming the extra, for an experiment whose libraries are not installed."""
+    check_installed(f"the figure of {command}", ["plotly"])
+    if command == "tune":
+        check_installed("tune", ["optuna"])
+    if "lda-tomotopy" in models:
+        check_installed("model 'lda-tomotopy'", ["tomotopy"])
+
+
 def check_job(job: ExperimentJob, name: str, topics: int | None) -> None:
     """Refuse an experiment whose models, corpus or place cannot be used; nothing is read.
 
@@ -93,6 +103,7 @@ def check_job(job: ExperimentJob, name: str, topics: int | None) -> None:
         As the experiment itself.
     """
     check_names(job.models, name, baselines=name == "compare")
+    check_libraries(name, job.models)
     source = check_corpus(job.config)
     read = [*inputs_of(job.config)]
     if job.test is not None:

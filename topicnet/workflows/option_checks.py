@@ -10,6 +10,7 @@ from topicnet.errors import InputError
 from topicnet.models.parameter_names import check_parameter_names
 from topicnet.models.parameter_values import check_shared_values
 from topicnet.runtime.device_names import check_device_name
+from topicnet.runtime.extras import check_installed
 from topicnet.workflows.config import FitConfig
 
 
@@ -29,7 +30,9 @@ def check_options(config: FitConfig) -> None:
 
 
 def check_workers(config: FitConfig) -> None:
-    """Raise InputError for a number of workers where none are started."""
+    """Raise InputError for a number of workers where none are started, or for Ray where it is not installed."""
+    if config.engine == "ray":
+        check_installed("--engine ray", ["ray"])
     if config.engine == "local" and config.workers is not None:
         raise InputError(f"--workers {config.workers} given without --engine ray: give both, or start with torchrun")
 

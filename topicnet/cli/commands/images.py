@@ -312,9 +312,10 @@ def _beside(run: Path, what: str) -> Path:
 
 def _check_folder(run: Path, folder: Path, name: str | None, overwrite: bool) -> None:
     """Refuse a folder of pictures in the run, or one whose file of this name cannot be replaced."""
-    from topicnet.images.workflows.preflight import check_outputs
+    from topicnet.images.workflows.preflight import check_drawing, check_outputs
     from topicnet.storage.loose_files import check_files
 
+    check_drawing(run)
     check_outputs(run, [folder])
     check_files([] if name is None else [folder / name], overwrite=overwrite)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import importlib
 import io
 import lzma
 import zipfile
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from topicnet.errors import CorpusError
+from topicnet.runtime.extras import import_extra
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "Zstandard", ".bz2": "bzip2", ".xz": "xz"}
 _PACKED = (
@@ -122,7 +122,7 @@ class Rejoined(io.RawIOBase):
 
 def _zstandard_chunks(stream: IO[bytes], name: str, chunk_bytes: int) -> Iterator[bytes]:
     """Unpack Zstandard frames, which may not end within one: the reader of the library takes that for the end."""
-    library = installed("zstandard", name, "zstandard")
+    library = installed("zstandard", name)
     frames = library.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
     frame, left = None, b""  # left: read, and beyond the end of the last frame
     parts: list[bytes] = []
@@ -143,15 +143,12 @@ def _zstandard_chunks(stream: IO[bytes], name: str, chunk_bytes: int) -> Iterato
     yield b"".join(parts)
 
 
-def installed(module: str, name: str, what: str) -> Any:
-    """Import a library that only some formats need.
+def installed(module: str, name: str) -> Any:
+    """Import a library that only some formats need, to read the file of this name.
 
     Raises
     ------
     CorpusError
-        It is not installed; the message names what is to be installed.
+        It is not installed; the message names the extra that installs it.
     """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise CorpusError(f"cannot read {name} without {module}: install {what}") from error
+    return import_extra(f"reading {name}", module, CorpusError)

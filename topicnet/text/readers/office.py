@@ -14,7 +14,6 @@ from topicnet.text.readers.limits import MOST_CELL_BYTES, check_archive, regular
 from topicnet.text.readers.open_text import File, installed, reading
 
 OFFICE = ("pdf", "docx")
-_EXTRA = "'topicnet[documents]'"
 _MOST_PAGES = 100_000
 _MOST_CONTENT = 1 << 24  # bytes of drawing instructions on a page
 _MOST_PART = 1 << 27  # bytes of a part of a Word file
@@ -83,7 +82,7 @@ def office_text(file: File, kind: str, scans: Scans) -> str:
 
 
 def _pdf_text(file: File, path: Path, scans: Scans) -> str:
-    library = installed("pypdf", file.name, _EXTRA)
+    library = installed("pypdf", file.name)
     log = logging.getLogger("pypdf")
     if not log.handlers:
         log.addHandler(logging.NullHandler())  # what it mends in a file is no news to the user
@@ -144,7 +143,7 @@ def _joined(match: re.Match[str]) -> str:
 
 def _docx_text(file: File, path: Path) -> str:
     """Paragraphs of the body, tables and notes in order, with insertions and without deletions."""
-    library = installed("docx", file.name, f"{_EXTRA} (python-docx)")
+    library = installed("docx", file.name)
     with path.open("rb") as data:
         start = data.read(4)
     if start == b"\xd0\xcf\x11\xe0":  # the container of old Word files and of encrypted ones
