@@ -2,10 +2,10 @@
 
 Usage: python benchmarks/fused_kernel.py [--corpora 20ng,wide] [--topics 50,200] [--docs 200] [--rounds 5] [--data DIR]
 
-Needs `pip install 'topicnet-neural[bench]'`. Both are given the same batches, theta and beta, work on one thread, and take
-turns; what is timed is beta transposed, the log-likelihood, and its gradients on theta and beta. Prints medians and
-10th percentiles in milliseconds, the largest difference of a gradient relative to its largest entry, and the seconds
-of numba's import and of its compilation.
+Needs `pip install 'topicnet-neural[bench]'`. Both are given the same batches, theta and beta, work on one thread, and
+take turns; what is timed is beta transposed, the log-likelihood, and its gradients on theta and beta. Prints medians
+and 10th percentiles in milliseconds, the largest difference of a gradient relative to its largest entry, and the
+seconds of numba's import and of its compilation.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@ Usage: python benchmarks/peers.py [--corpora 20ng,20ng-text] [--systems etm,tomo
        [--budget SECONDS] [--out FILE] [--run NAME]
        python benchmarks/peers.py --table FILE [--against SYSTEM]
 
-Needs `pip install 'topicnet-neural[bench]'`; a system whose library is missing has the reason in its row. Every fit is a line
-of JSON in --out (benchmarks/results/peers.jsonl); several invocations with one --run are one run, in which nothing is
-fitted twice. Seconds compare within a run on one machine alone: each run has tables, and ratios, of its own. Fits go
-seed by seed, so that a machine that grows slower does so for all.
+Needs `pip install 'topicnet-neural[bench]'`; a system whose library is missing has the reason in its row. Every fit is
+a line of JSON in --out (benchmarks/results/peers.jsonl); several invocations with one --run are one run, in which
+nothing is fitted twice. Seconds compare within a run on one machine alone: each run has tables, and ratios, of its own.
+Fits go seed by seed, so that a machine that grows slower does so for all.
 
 20ng is `20ng_etm_bow` with the halves that come with it, K = 50: counts alone, for systems that need no text. 20ng-text
 is the stripped text of the training posts, counted as the command line counts, K = 20: all systems.

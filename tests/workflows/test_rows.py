@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 import topicnet
@@ -91,16 +92,23 @@ def test_rows_that_were_chosen_keep_their_topics(choose: Any) -> None:
         (pl.DataFrame({"text": TEXTS}), pl.DataFrame),
         (pl.LazyFrame({"text": TEXTS}), pl.DataFrame),
         (pl.Series(TEXTS), pl.DataFrame),
+        (pa.table({"text": TEXTS}), pa.Table),
+        (pa.chunked_array([TEXTS]), pa.Table),
         (TEXTS, pd.DataFrame),
         (iter(TEXTS), pd.DataFrame),
         (np.array(TEXTS), pd.DataFrame),
     ],
-    ids=["frame", "lazy", "series", "list", "iterator", "array"],
+    ids=["frame", "lazy", "series", "arrow", "arrow column", "list", "iterator", "array"],
 )
 def test_a_table_comes_back_in_the_library_it_came_from(texts: Any, kind: type) -> None:
-    table = topicnet.fit(texts, **FAST).doc_topic()
-    assert type(table) is kind
+    run = topicnet.fit(texts, passages=20, **FAST)
+    for table in (run.doc_topic(), run.topics(), run.passages()):
+        assert type(table) is kind
+    table = pl.DataFrame(run.doc_topic())
     assert table["doc_id"].to_list() == [str(n) for n in range(1, 41)]
+    assert table["top_topic"].to_list() == run.theta.argmax(1).tolist()
+    assert np.array_equal(table.select(pl.col("^topic_.*$")).to_numpy(), run.theta)
+    assert pl.DataFrame(run.topics())["words"].to_list() == [" ".join(words) for words in run.top_words()]
 
 
 def test_an_index_goes_with_the_rows_taken() -> None:

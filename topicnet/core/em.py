@@ -14,11 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
-from sklearn.preprocessing import normalize
-from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
 from topicnet.core.sparse import SparseBatch, SparseBatches, mixture_probabilities
@@ -103,6 +98,11 @@ def cluster_documents(counts: csr_matrix, n_clusters: int, rng: np.random.Genera
 
     Random theta locks documents into topics early; clusters give EM a start near the subjects.
     """
+    from sklearn.cluster import KMeans  # half a second, which loading a model need not wait for
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.preprocessing import normalize
+    from sklearn.utils.extmath import randomized_svd
+
     n_docs, vocab_size = counts.shape
     document_frequency = np.bincount(counts.indices, minlength=vocab_size)
     # Rare words part few documents, and the reduction holds (V, components) arrays.
@@ -132,6 +132,9 @@ def fit_gaussians(means: Tensor, n_components: int, seed: int) -> tuple[Tensor, 
     tuple of Tensor, or None
         Means and log-variances, (C, Z) each; None for fewer different points than components.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     points = means.double().cpu().numpy()
     if len(np.unique(points, axis=0)) < n_components:
         return None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.runtime.forking import check_can_use_polars
+from topicnet.runtime.html_tables import html_table
 from topicnet.storage import atomic, formats
 from topicnet.storage.run_folder import check_unchanged, damaged, read_json, read_record, write_history, write_record
 from topicnet.text.corpus import Corpus
@@ -23,13 +24,12 @@ from topicnet.text.status import OK, status_in_words
 from topicnet.workflows.bundle import Bundle, load_bundle, save_bundle
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import corpus_of_run
+from topicnet.workflows.frames import frame_like
 from topicnet.workflows.tables import doc_topic_table, passage_table, read_doc_topic, read_kept, topic_word_table
 from topicnet.workflows.text_options import kept_columns
 from topicnet.workflows.topics import ENTRIES, TABLE_WORDS, TopicTable
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from topicnet.models import HealthReport, TopicModel
 
 TOPIC_WORDS = 10  # words of each topic in topics.json
@@ -83,6 +83,11 @@ class Run:
     stability: NDArray[np.float64] | None = None
     kept: pl.DataFrame | None = None
 
+    def _repr_html_(self) -> str:
+        words = self.top_words()
+        rows = zip(range(len(words)), self.sizes.tolist(), self.coherence.tolist(), map(" ".join, words), strict=True)
+        return html_table(repr(self), ("topic", "size", "npmi", "words"), rows, len(words))
+
     def __repr__(self) -> str:
         note = status_in_words(np.array(self.status, dtype=np.str_))
         topics, documents, words = self.model.n_topics, len(self.ids), len(self.vocabulary)
@@ -128,36 +133,33 @@ class Run:
         """The topics as `topicnet topics` prints them, with their n most probable words."""
         return TopicTable(self.sizes.tolist(), self.coherence.tolist(), self.top_words(n))
 
-    def topics(self, n: int = 10) -> pd.DataFrame:
-        """Table of topics: proportion of the corpus, NPMI and the n most probable words."""
-        import pandas as pd
+    def topics(self, n: int = 10) -> Any:
+        """Table of topics: proportion of the corpus, NPMI and the n most probable words.
 
-        return pd.DataFrame(
-            {
-                "size": self.sizes,
-                "npmi": self.coherence,
-                "words": [" ".join(words) for words in self.top_words(n)],
-            },
-            index=pd.RangeIndex(len(self.sizes), name="topic"),
-        )
+        A pandas table with the topics as its index; after a fit to a table of polars or pyarrow one of that library,
+        with a column `topic`.
+        """
+        check_can_use_polars("make a table")
+        words = [" ".join(words) for words in self.top_words(n)]
+        columns = {"topic": range(len(words)), "size": self.sizes, "npmi": self.coherence, "words": words}
+        return frame_like(pl.DataFrame(columns), self._library, index_column="topic")
 
-    def doc_topic(self) -> pd.DataFrame | pl.DataFrame:
+    def doc_topic(self) -> Any:
         """Table of documents: doc_id, status, top_topic and theta, one row per input document, in input order.
 
         A fit to a pandas table or column has its index here too, so that ``df["topic"] = run.doc_topic()["top_topic"]``
-        is right whatever the index; the table is a polars one after a fit to a polars table or column. The index is not
-        saved: a run that was loaded numbers the rows from 0.
+        is right whatever the index; after a fit to a table or column of polars or pyarrow the table is one of that
+        library. The index is not saved: a run that was loaded numbers the rows from 0.
         """
-        import pandas as pd
-
         check_can_use_polars("make a table")
-        table = doc_topic_table(self.ids, self.status, self.theta)
+        index = None if self._library != "pandas" or self.corpus is None else self.corpus.table
+        return frame_like(doc_topic_table(self.ids, self.status, self.theta), self._library, index)
+
+    @property
+    def _library(self) -> str:
+        """The library whose tables the run gives: that of the table it was fitted to."""
         like = None if self.corpus is None else self.corpus.table
-        if isinstance(like, str):
-            return table
-        columns = {name: table[name].to_numpy() for name in table.columns if name.startswith("topic_")}
-        top = pd.array(table["top_topic"].to_list(), dtype="Int64")
-        return pd.DataFrame({"doc_id": self.ids, "status": self.status, "top_topic": top, **columns}, index=like)
+        return like if isinstance(like, str) else "pandas"
 
     def transform(
         self, texts: Iterable[str | list[str] | None], refine: int = 0, workers: int = 1
@@ -170,8 +172,15 @@ class Run:
         documents = documents_of_texts(texts, None, MissingValues(self.bundle.text.get("missing", ())))
         return self.bundle.theta(self.bundle.count([documents], workers), refine)
 
-    def passages(self) -> pl.DataFrame:
-        """Table of the passages of a fit with `passages`: doc_id, passage, tokens, top_topic and theta, a row each."""
+    def passages(self) -> Any:
+        """Table of the passages of a fit with `passages`: doc_id, passage, tokens, top_topic and theta, a row each.
+
+        A table of the library of `doc_topic`.
+        """
+        check_can_use_polars("make a table")
+        return frame_like(self._passage_table(), self._library)
+
+    def _passage_table(self) -> pl.DataFrame:
         if "passages" not in self.bundle.text:
             raise InputError("this run was fitted to whole documents: fit with passages=200 to cut them into passages")
         if self.corpus is None:
@@ -223,7 +232,7 @@ class Run:
         """Yield the tables of the run, by name."""
         yield "doc_topic", doc_topic_table(self.ids, self.status, self.theta, kept=self.kept)
         if "passages" in self.bundle.text and self.corpus is not None:
-            yield "passages", self.passages()
+            yield "passages", self._passage_table()
         yield "topic_word", topic_word_table(self.model.components_, self.vocabulary, TABLE_WORDS)
         for extra in self.model.extra_tables() if self.extra else []:
             unit = extra.unit

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from topicnet.errors import CorpusError, InputError
@@ -33,6 +34,7 @@ TABLES = {
     "pandas": pd.DataFrame,
     "polars": pl.DataFrame,
     "lazy": pl.LazyFrame,
+    "arrow": pa.table,
     "datasets": dataset,
 }
 
@@ -113,7 +115,7 @@ def test_the_missing_values_of_pandas_are_null():
 
 
 def test_a_table_of_no_known_kind_is_refused():
-    with pytest.raises(InputError, match="dict given, expected a pandas or polars DataFrame, a LazyFrame or"):
+    with pytest.raises(InputError, match="dict given, expected a pandas or polars DataFrame, a LazyFrame, a "):
         documents_of_frame({"text": ["a"]}, "text", None)
 
 
