@@ -12,6 +12,7 @@
 The names below are imported when first used, so that `import topicnet` and the command line's help stay quick.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from topicnet.text.tokens.cleaning import Cleaning
     from topicnet.text.tokens.options import TextOptions
     from topicnet.text.vocabulary import Pruning
+    from topicnet.training.progress import EpochReport
     from topicnet.workflows.fit import fit
     from topicnet.workflows.run import Run, load
 
@@ -34,6 +36,7 @@ __all__ = [
     "WLDA",
     "Cleaning",
     "Corpus",
+    "EpochReport",
     "Pruning",
     "Run",
     "TextOptions",
@@ -42,6 +45,8 @@ __all__ = [
     "load",
     "__version__",
 ]
+
+logging.getLogger("topicnet").addHandler(logging.NullHandler())  # silent unless the application asks for the log
 
 _HOMES = {
     "ETM": "topicnet.models",
@@ -54,6 +59,7 @@ _HOMES = {
     "Cleaning": "topicnet.text.tokens.cleaning",
     "TextOptions": "topicnet.text.tokens.options",
     "Pruning": "topicnet.text.vocabulary",
+    "EpochReport": "topicnet.training.progress",
     "Run": "topicnet.workflows.run",
     "fit": "topicnet.workflows.fit",
     "load": "topicnet.workflows.run",

@@ -1,6 +1,7 @@
 """The command line: errors become one line on stderr and an exit status, in this one place."""
 
 import errno
+import logging
 import os
 import signal
 import sys
@@ -28,10 +29,20 @@ def run(arguments: list[str]) -> int:
     0 done; 2 the user's input is at fault; 3 unfit, under --strict; 130 interrupted. A bug keeps its traceback and
     gives 1.
     """
-    taken = [one for one in arguments if one not in ("--debug", "--no-color")]
-    if "--no-color" in arguments:
-        os.environ["NO_COLOR"] = "1"
-    debug = "--debug" in arguments
+    from topicnet.cli.general import logging_as, split_options
+    from topicnet.errors import TopicnetError
+
+    try:
+        taken, options = split_options(arguments)
+        if options.no_color:
+            os.environ["NO_COLOR"] = "1"
+        with logging_as(options, taken):
+            return _run(taken, options.debug)
+    except TopicnetError as error:  # about the log: `_run` reports those of commands
+        return _refuse(str(error))
+
+
+def _run(arguments: list[str], debug: bool) -> int:
     try:
         from typer.exceptions import TyperException
 
@@ -44,7 +55,7 @@ def run(arguments: list[str]) -> int:
         return _interrupted()
     _end_on_signals()
     try:
-        outcome = app(taken, standalone_mode=False)
+        outcome = app(arguments, standalone_mode=False)
     except StoppedError as error:
         return _refuse(str(error), INTERRUPTED, debug)
     except TopicnetError as error:
@@ -126,6 +137,7 @@ def _refuse(message: str, status: int = INPUT_AT_FAULT, debug: bool = False) -> 
         echo(traceback.format_exc(), err=True, block=True)
         _print_versions()
     line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
+    logging.getLogger("topicnet.cli").error("%s", line)
     print(f"topicnet: {line}", file=sys.stderr)
     return status
 

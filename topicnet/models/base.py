@@ -44,7 +44,7 @@ from topicnet.storage.mapped import release_pages, row_sums, rows_between
 from topicnet.training.checkpoint import Checkpoints, checkpoint_seconds
 from topicnet.training.checks import check_count
 from topicnet.training.collapse import HealthReport
-from topicnet.training.progress import Listener
+from topicnet.training.progress import Callback, Listener, logged, with_callback
 
 LARGEST_EXPONENT = 700.0  # of e, in a float
 # Documents of every inference batch: matrix products round differently for other numbers of rows, and a document's
@@ -177,7 +177,13 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     @usual_torch()
     @usual_gradients()
     def fit(
-        self, X: Any, y: Any = None, *, listener: Listener | None = None, checkpoints: str | Path | None = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        callback: Callback | None = None,
+        listener: Listener | None = None,
+        checkpoints: str | Path | None = None,
     ) -> TopicModel:
         """Learn the topics of a corpus.
 
@@ -186,6 +192,9 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         X : array or sparse matrix of shape (n_docs, vocab_size)
             Non-negative counts. Documents without words are allowed and ignored.
         y : ignored
+        callback : callable, optional
+            Called with an `EpochReport` after every epoch of training. It does not change the result and is not saved.
+            An exception that it raises ends the fit and is passed on; checkpoints that were saved by then stay.
         listener : callable, optional
             Called with a `Progress` after every pass and epoch.
         checkpoints : str or Path, optional
@@ -218,7 +227,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                 stacklevel=2,
             )
         folder = None if checkpoints is None else Path(checkpoints)
-        self._fit(counts, settings, listener or (lambda progress: None), folder)
+        self._fit(counts, settings, logged(with_callback(listener, callback)), folder)
         if self.stopped_ == "interrupted":
             raise FitInterrupted
         return self

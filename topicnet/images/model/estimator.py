@@ -47,7 +47,7 @@ from topicnet.runtime.threads import chosen_threads
 from topicnet.runtime.torch_state import usual_gradients, usual_torch
 from topicnet.storage import atomic
 from topicnet.training.checks import check_count
-from topicnet.training.progress import Listener, TrainResult
+from topicnet.training.progress import Callback, Listener, TrainResult, logged, with_callback
 
 ROWS = 1_000  # images at a time, where nothing is learned
 
@@ -173,6 +173,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         y: Any = None,
         *,
         validation: Any = None,
+        callback: Callback | None = None,
         listener: Listener | None = None,
         checkpoints: str | Path | None = None,
     ) -> ImageVAE:
@@ -185,6 +186,8 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         y : ignored
         validation : array, optional
             Images kept apart, by which the best epoch is chosen; without them the last is kept.
+        callback : callable, optional
+            Called with an `EpochReport` after every epoch; see `TopicModel.fit`.
         listener : callable, optional
             Called with a `Progress` after every epoch.
         checkpoints : str or Path, optional
@@ -220,8 +223,8 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             batches = ImageBatches(pixels, self.batch_size, device, binarise=self.binarises)
             watched = None if kept is None else ImageBatches(self.fixed(kept), rows, device, binarise=False)
             numbers = numbers_in(resolve_parameters(self.variant, self.parameters or {}))
-            course, listener = self._course(variant, len(batches)), listener or (lambda news: None)
-            training = Training(network, variant, numbers, course, batches, watched, seed, listener, interrupted)
+            course, observer = self._course(variant, len(batches)), logged(with_callback(listener, callback))
+            training = Training(network, variant, numbers, course, batches, watched, seed, observer, interrupted)
             result = training.run(saved)
         self._adopt(network, sizes, result)
         if result.stopped == "interrupted":
