@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -77,7 +78,7 @@ def logging_as(options: GeneralOptions, arguments: Sequence[str]) -> Iterator[No
     if options.log_file is not None:
         handlers.append(_file_handler(options.log_file))
     if options.debug:
-        shown = logging.StreamHandler()
+        shown = _Stderr()
         # Notices and errors are printed there in any case.
         shown.addFilter(lambda record: record.name not in ("topicnet.notices", "topicnet.cli"))
         handlers.append(shown)
@@ -102,6 +103,17 @@ def logging_as(options: GeneralOptions, arguments: Sequence[str]) -> Iterator[No
         for handler in handlers:
             root.removeHandler(handler)
             handler.close()
+
+
+class _Stderr(logging.Handler):
+    """Prints records on standard error as it is at the time: a progress bar puts its own stream there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record."""
+        try:
+            print(self.format(record), file=sys.stderr, flush=True)
+        except OSError:
+            self.handleError(record)
 
 
 class _OneLine(logging.Formatter):
