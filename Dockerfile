@@ -24,7 +24,7 @@ ARG EXTRAS=all
 # The lock file is a constraint here: of what it names, only what the extras need is installed, no tools of developers.
 RUN python -m build --wheel --no-isolation --outdir /dist \
     && wheel="$(ls /dist/*.whl)" \
-    && /opt/topicnet/bin/pip install --constraint requirements.lock "$wheel[$EXTRAS]"
+    && /opt/topicnet/bin/pip install --constraint requirements.lock "${wheel}[$EXTRAS]"
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 1000 topicnet \
@@ -32,7 +32,7 @@ RUN useradd --create-home --uid 1000 topicnet \
     && chown topicnet /work
 COPY --from=build /opt/topicnet /opt/topicnet
 ENV PATH="/opt/topicnet/bin:$PATH" TOPICNET_CACHE=/tmp/topicnet-cache
-USER topicnet
+USER 1000
 WORKDIR /work
 ENTRYPOINT ["topicnet"]
 CMD ["--help"]

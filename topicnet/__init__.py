@@ -12,7 +12,6 @@
 The names below are imported when first used, so that `import topicnet` and the command line's help stay quick.
 """
 
-import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +44,6 @@ __all__ = [
     "load",
     "__version__",
 ]
-
-logging.getLogger("topicnet").addHandler(logging.NullHandler())  # silent unless the application asks for the log
 
 _HOMES = {
     "ETM": "topicnet.models",

@@ -111,6 +111,6 @@ def test_epochs_and_notices_are_logged(counts, caplog: pytest.LogCaptureFixture)
     assert found[-1] == ("topicnet.notices", "50 % of the documents are empty")
 
 
-def test_the_library_prints_no_log_by_itself() -> None:
+def test_the_library_prints_no_log_unasked() -> None:
     assert any(isinstance(handler, logging.NullHandler) for handler in logging.getLogger("topicnet").handlers)
     assert logging.getLogger("topicnet").level == logging.NOTSET

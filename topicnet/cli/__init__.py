@@ -1,7 +1,6 @@
 """The command line: errors become one line on stderr and an exit status, in this one place."""
 
 import errno
-import logging
 import os
 import signal
 import sys
@@ -9,6 +8,8 @@ import time
 from importlib import import_module
 from types import FrameType
 from typing import NoReturn
+
+from topicnet.runtime.logs import command_line
 
 INPUT_AT_FAULT, UNFIT, INTERRUPTED = 2, 3, 130
 KEPT = "kept"  # what `fit` returns when it was interrupted and wrote the best it had
@@ -137,7 +138,7 @@ def _refuse(message: str, status: int = INPUT_AT_FAULT, debug: bool = False) -> 
         echo(traceback.format_exc(), err=True, block=True)
         _print_versions()
     line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
-    logging.getLogger("topicnet.cli").error("%s", line)
+    command_line.error("%s", line)
     print(f"topicnet: {line}", file=sys.stderr)
     return status
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from topicnet.errors import InputError, OutputError
+from topicnet.runtime.logs import command_line, notices
 
 FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _BEGINNING = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ topicnet")  # of a log of ours
-logger = logging.getLogger("topicnet.cli")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def logging_as(options: GeneralOptions, arguments: Sequence[str]) -> Iterator[No
     if options.debug:
         shown = _Stderr()
         # Notices and errors are printed there in any case.
-        shown.addFilter(lambda record: record.name not in ("topicnet.notices", "topicnet.cli"))
+        shown.addFilter(lambda record: record.name not in (notices.name, command_line.name))
         handlers.append(shown)
     if not handlers:
         yield
@@ -92,11 +92,11 @@ def logging_as(options: GeneralOptions, arguments: Sequence[str]) -> Iterator[No
         handler.setFormatter(_OneLine(FORM))
         root.addHandler(handler)
     try:
-        logger.info("began: topicnet %s", " ".join(arguments))
+        command_line.info("began: topicnet %s", " ".join(arguments))
         yield
-        logger.info("ended after %.1f s", time.perf_counter() - began)
+        command_line.info("ended after %.1f s", time.perf_counter() - began)
     except Exception:
-        logger.exception("failed after %.1f s", time.perf_counter() - began)
+        command_line.exception("failed after %.1f s", time.perf_counter() - began)
         raise
     finally:
         root.setLevel(level)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-notices = logging.getLogger("topicnet.notices")
+from topicnet.runtime.logs import notices
 
 
 def silent(line: str) -> None:

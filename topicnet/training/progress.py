@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-logger = logging.getLogger("topicnet.training")
+from topicnet.runtime.logs import training
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ def logged(listener: Listener | None) -> Listener:
     """Make a listener that logs every epoch under "topicnet.training" and passes progress on."""
 
     def log(report: EpochReport) -> None:
-        if logger.isEnabledFor(logging.INFO):
+        if training.isEnabledFor(logging.INFO):
             losses = ", ".join(f"{name} {value:.4f}" for name, value in report.losses.items())
-            logger.info("epoch %d/%d: %s, %.2f s", report.epoch, report.total_epochs, losses, report.seconds)
+            training.info("epoch %d/%d: %s, %.2f s", report.epoch, report.total_epochs, losses, report.seconds)
 
     both = with_callback(listener, log)
     assert both is not None
