@@ -45,7 +45,7 @@ lock:
 	.venv-lock/bin/python -m pip install --quiet torch==2.13.0
 	.venv-lock/bin/python -m pip install --quiet --upgrade hatchling editables
 	.venv-lock/bin/python -m pip install --quiet --no-build-isolation '.[dev]'
-	.venv-lock/bin/python -m pip freeze --exclude topicnet | grep -v ' @ ' | sed 's/+cpu$$//' > requirements.lock
+	.venv-lock/bin/python -m pip freeze --exclude topicnet-neural | grep -v ' @ ' | sed 's/+cpu$$//' > requirements.lock
 	rm -rf .venv-lock
 
 clean:

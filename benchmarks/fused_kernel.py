@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/fused_kernel.py [--corpora 20ng,wide] [--topics 50,200] [--docs 200] [--rounds 5] [--data DIR]
 
-Needs `pip install 'topicnet[bench]'`. Both get the same batches, theta and beta, run on one thread, and alternate. The
+Needs the extra `bench`. Both get the same batches, theta and beta, run on one thread, and alternate. The
 times cover the transposition of beta, the log-likelihood, and its gradients for theta and beta. Prints medians and 10th
 percentiles in milliseconds, the largest difference of a gradient relative to its largest entry, and the seconds of
 numba's import and compilation.
@@ -36,7 +36,7 @@ def compiled() -> tuple[Any, float, float]:
     try:
         import numba
     except ImportError:
-        raise SystemExit("numba is not installed: pip install 'topicnet[bench]'") from None
+        raise SystemExit("numba is not installed: pip install 'topicnet-neural[bench]'") from None
     imported = time.perf_counter() - began
     least = np.float32(SMALLEST_PROBABILITY)
 

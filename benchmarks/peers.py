@@ -4,7 +4,7 @@ Usage: python benchmarks/peers.py [--corpora 20ng,20ng-text] [--systems etm,tomo
        [--budget SECONDS] [--out FILE] [--run NAME]
        python benchmarks/peers.py --table FILE [--against SYSTEM]
 
-Needs `pip install 'topicnet[bench]'`; the row of a system whose library is missing gives the reason. Each fit is one
+Needs the extra `bench`; the row of a system whose library is missing gives the reason. Each fit is one
 line of JSON in --out (benchmarks/results/peers.jsonl). Several invocations with the same --run form one run, in which
 no fit is repeated. Seconds are comparable only within a run on one machine, so each run has its own tables and ratios.
 Fits proceed seed by seed, so that a slowdown of the machine affects all systems.

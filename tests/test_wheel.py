@@ -24,6 +24,7 @@ def test_the_wheel_holds_code_recipes_and_configurations_only(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "topicnet/corpora/lee.yaml" in names
     assert "topicnet/configs/etm-lee.yaml" in names
+    assert "topicnet/py.typed" in names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/")) or name.endswith((".cor", ".gz"))]
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from topicnet.text.tokens.cleaning import Cleaning
     from topicnet.text.tokens.options import TextOptions
     from topicnet.text.vocabulary import Pruning
+    from topicnet.training.progress import EpochReport
     from topicnet.workflows.fit import fit
     from topicnet.workflows.run import Run, load
 
@@ -34,6 +35,7 @@ __all__ = [
     "WLDA",
     "Cleaning",
     "Corpus",
+    "EpochReport",
     "Pruning",
     "Run",
     "TextOptions",
@@ -54,6 +56,7 @@ _HOMES = {
     "Cleaning": "topicnet.text.tokens.cleaning",
     "TextOptions": "topicnet.text.tokens.options",
     "Pruning": "topicnet.text.vocabulary",
+    "EpochReport": "topicnet.training.progress",
     "Run": "topicnet.workflows.run",
     "fit": "topicnet.workflows.fit",
     "load": "topicnet.workflows.run",

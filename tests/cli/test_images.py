@@ -570,10 +570,10 @@ def test_without_matplotlib_charts_are_left_out_or_refused(
     done = run_here(*FIT, *CP, *QUICK, "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     left_out = "some pictures were not drawn: a chart needs matplotlib, which is not installed: pip install"
-    assert done.stderr == f"{left_out} 'topicnet[plots]'\n"
+    assert done.stderr == f"{left_out} 'topicnet-neural[plots]'\n"
     assert {path.name for path in (tmp_path / "run" / "pictures").iterdir()} == {*PNG} - {"q_c.png"}
     asked = ("images", "sample", plain / "runs" / "points-vae", "--out", "here")
-    assert_refused(run_here(*asked, cwd=tmp_path), "a chart needs matplotlib", "pip install 'topicnet[plots]'")
+    assert_refused(run_here(*asked, cwd=tmp_path), "a chart needs matplotlib", "pip install 'topicnet-neural[plots]'")
     assert not (tmp_path / "here").exists()
 
 

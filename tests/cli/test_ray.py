@@ -24,7 +24,9 @@ from topicnet.text.corpus import Corpus
 from topicnet.text.readers.documents import Documents
 from topicnet.text.tokens.options import TextOptions
 
-needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'topicnet[ray]'")
+needs_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'topicnet-neural[ray]'"
+)
 SECONDS = 300  # on a busy machine; the start of Ray takes ten
 OPTIONS = ("-k", "4", "--epochs", "8", "--param", "patience=100")
 LEARNED = ("model/model.safetensors", "doc_topic.csv", "topic_word.csv")
@@ -268,5 +270,5 @@ def test_an_unknown_engine_is_refused_in_one_line(
 def test_without_ray_the_error_names_the_package_to_install(texts: Path, tmp_path: Path, warm: Warm) -> None:
     done = warm("fit", texts, "--engine", "ray", "--out", "run", cwd=tmp_path)
     assert done.returncode == 2
-    assert "pip install 'topicnet[ray]'" in done.stderr
+    assert "pip install 'topicnet-neural[ray]'" in done.stderr
     assert done.stderr.count("\n") == 1

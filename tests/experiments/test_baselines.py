@@ -23,7 +23,9 @@ try:
         import tomotopy
 except ImportError:
     tomotopy = None
-needs_tomotopy = pytest.mark.skipif(tomotopy is None, reason="tomotopy is not installed: pip install 'topicnet[lda]'")
+needs_tomotopy = pytest.mark.skipif(
+    tomotopy is None, reason="tomotopy is not installed: pip install 'topicnet-neural[lda]'"
+)
 NAMES = [pytest.param(name, marks=needs_tomotopy if name == "lda-tomotopy" else ()) for name in BASELINES]
 SKLEARN = [name for name in BASELINES if name != "lda-tomotopy"]
 SIMPLEX = {"rtol": 0, "atol": 1e-6}

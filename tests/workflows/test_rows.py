@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 import topicnet
@@ -91,16 +92,23 @@ def test_selected_rows_keep_their_topics(choose: Any) -> None:
         (pl.DataFrame({"text": TEXTS}), pl.DataFrame),
         (pl.LazyFrame({"text": TEXTS}), pl.DataFrame),
         (pl.Series(TEXTS), pl.DataFrame),
+        (pa.table({"text": TEXTS}), pa.Table),
+        (pa.chunked_array([TEXTS]), pa.Table),
         (TEXTS, pd.DataFrame),
         (iter(TEXTS), pd.DataFrame),
         (np.array(TEXTS), pd.DataFrame),
     ],
-    ids=["frame", "lazy", "series", "list", "iterator", "array"],
+    ids=["frame", "lazy", "series", "arrow", "arrow column", "list", "iterator", "array"],
 )
-def test_the_table_of_documents_has_the_library_of_the_source(texts: Any, kind: type) -> None:
-    table = topicnet.fit(texts, **FAST).doc_topic()
-    assert type(table) is kind
+def test_tables_have_the_library_of_the_source(texts: Any, kind: type) -> None:
+    run = topicnet.fit(texts, passages=20, **FAST)
+    for table in (run.doc_topic(), run.topics(), run.passages()):
+        assert type(table) is kind
+    table = pl.DataFrame(run.doc_topic())
     assert table["doc_id"].to_list() == [str(n) for n in range(1, 41)]
+    assert table["top_topic"].to_list() == run.theta.argmax(1).tolist()
+    assert np.array_equal(table.select(pl.col("^topic_.*$")).to_numpy(), run.theta)
+    assert pl.DataFrame(run.topics())["words"].to_list() == [" ".join(words) for words in run.top_words()]
 
 
 def test_an_index_is_kept_when_rows_are_selected() -> None:

@@ -9,6 +9,8 @@ from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
+from topicnet.runtime.logs import command_line
+
 INPUT_AT_FAULT, UNFIT, INTERRUPTED = 2, 3, 130
 KEPT = "kept"  # returned by commands that were interrupted and wrote their results so far
 COLLAPSED = "collapsed"  # returned under --strict if the health check finds the model unfit
@@ -28,10 +30,20 @@ def run(arguments: list[str]) -> int:
     The status is 0 on success, 2 for an input error, 3 for an unfit model under --strict and 130 after an interrupt.
     Any other exception is a bug: it keeps its traceback and the status is 1.
     """
-    taken = [one for one in arguments if one not in ("--debug", "--no-color")]
-    if "--no-color" in arguments:
-        os.environ["NO_COLOR"] = "1"
-    debug = "--debug" in arguments
+    from topicnet.cli.general import logging_as, split_options
+    from topicnet.errors import TopicnetError
+
+    try:
+        taken, options = split_options(arguments)
+        if options.no_color:
+            os.environ["NO_COLOR"] = "1"
+        with logging_as(options, taken):
+            return _run(taken, options.debug)
+    except TopicnetError as error:  # about the log: `_run` reports those of commands
+        return _refuse(str(error))
+
+
+def _run(arguments: list[str], debug: bool) -> int:
     try:
         from typer.exceptions import TyperException
 
@@ -44,7 +56,7 @@ def run(arguments: list[str]) -> int:
         return _interrupted()
     _end_on_signals()
     try:
-        outcome = app(taken, standalone_mode=False)
+        outcome = app(arguments, standalone_mode=False)
     except StoppedError as error:
         return _refuse(str(error), INTERRUPTED, debug)
     except TopicnetError as error:
@@ -128,6 +140,7 @@ def _refuse(message: str, status: int = INPUT_AT_FAULT, debug: bool = False) -> 
         echo(traceback.format_exc(), err=True, block=True)
         _print_versions()
     line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
+    command_line.error("%s", line)
     print(f"topicnet: {line}", file=sys.stderr)
     return status
 

@@ -12,7 +12,8 @@ from typer.core import TyperCommand, TyperGroup
 GENERAL = "General"
 EVERYWHERE = [
     ("--no-color", "Print without colours."),
-    ("--debug", "On an error, show its traceback and the versions."),
+    ("--debug", "Log to standard error; on an error, show its traceback and the versions."),
+    ("--log-file FILE", "Append a log to this file."),
     ("-h, --help", "Show this message and exit."),
 ]
 

@@ -14,11 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
-from sklearn.preprocessing import normalize
-from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
 from topicnet.core.sparse import SparseBatch, SparseBatches, mixture_probabilities
@@ -104,6 +99,11 @@ def cluster_documents(counts: csr_matrix, n_clusters: int, rng: np.random.Genera
 
     EM from random theta commits documents to topics too early; clusters start it near coherent subjects.
     """
+    from sklearn.cluster import KMeans  # half a second, which loading a model need not wait for
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.preprocessing import normalize
+    from sklearn.utils.extmath import randomized_svd
+
     n_docs, vocab_size = counts.shape
     document_frequency = np.bincount(counts.indices, minlength=vocab_size)
     # Rare words separate few documents, and the reduction needs (V, components) arrays.
@@ -133,6 +133,9 @@ def fit_gaussians(means: Tensor, n_components: int, seed: int) -> tuple[Tensor, 
     tuple of Tensor, or None
         Means and log-variances, (C, Z) each; None if there are fewer distinct points than components.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     points = means.double().cpu().numpy()
     if len(np.unique(points, axis=0)) < n_components:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import warnings
 from abc import ABC, abstractmethod
@@ -17,6 +16,7 @@ from topicnet.core.em import encoder_pseudo_counts, refine_theta
 from topicnet.core.sparse import SparseBatches
 from topicnet.errors import InputError
 from topicnet.evaluate.perplexity import log_likelihood
+from topicnet.runtime.extras import is_installed, message_of
 from topicnet.runtime.threads import chosen_threads, thread_count
 
 REFINE_BATCH = 1_000  # documents
@@ -199,13 +199,13 @@ BASELINES: dict[str, type[Baseline]] = {"lda": SklearnLDA, "lda-tomotopy": Tomot
 
 def installed(name: str) -> bool:
     """Return True if the library of a baseline is installed."""
-    return name != "lda-tomotopy" or importlib.util.find_spec("tomotopy") is not None
+    return name != "lda-tomotopy" or is_installed("tomotopy")
 
 
 def check_installed(name: str) -> None:
     """Raise InputError if the library of a baseline is not installed."""
     if not installed(name):
-        raise InputError(f"model {name!r} needs tomotopy, which is not installed: pip install 'topicnet[lda]'")
+        raise InputError(message_of(f"model {name!r}", "tomotopy"))
 
 
 def _rows(table: NDArray[Any]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from topicnet.evaluate.perplexity import unigram_perplexity
 from topicnet.evaluate.stability import stability
 from topicnet.experiments.baselines import BASELINES, check_installed, installed
 from topicnet.experiments.figures import html_of, quality_against_time
-from topicnet.experiments.job import ExperimentJob, check_names
+from topicnet.experiments.job import ExperimentJob, check_libraries, check_names
 from topicnet.experiments.worker import Cell, FailedCell, FittedCell
 from topicnet.experiments.workspace import COLUMNS, Experiment, Workspace, begin, fit_cells
 from topicnet.runtime.reporter import Reporter
@@ -111,6 +111,7 @@ def compare(job: ExperimentJob, seeds: int, reporter: Reporter | None = None) ->
         An input cannot be used, or every fit failed.
     """
     reporter = reporter or Reporter()
+    check_libraries("compare", job.models)
     names = check_models(job.models)
     if seeds < 1:
         raise InputError(f"--seeds {seeds} given, expected 1 or more")

@@ -11,6 +11,7 @@ import numpy as np
 from topicnet.errors import InputError
 from topicnet.experiments.folder import earlier_record
 from topicnet.models.registry import REGISTRY
+from topicnet.runtime.extras import check_installed
 from topicnet.storage import atomic
 from topicnet.storage.run_folder import Destination
 from topicnet.workflows.config import FitConfig
@@ -97,6 +98,15 @@ def check_names(models: Sequence[str], command: str, *, baselines: bool) -> None
             raise InputError(f"--models {name!r} given, expected models of {command}: {', '.join(known)}")
 
 
+def check_libraries(command: str, models: Sequence[str]) -> None:
+    """Raise InputError, naming the extra, for an experiment whose libraries are not installed."""
+    check_installed(f"the figure of {command}", ["plotly"])
+    if command == "tune":
+        check_installed("tune", ["optuna"])
+    if "lda-tomotopy" in models:
+        check_installed("model 'lda-tomotopy'", ["tomotopy"])
+
+
 def check_job(job: ExperimentJob, name: str, topics: int | None) -> None:
     """Check the models, the corpus and the folder of an experiment, without reading the corpus.
 
@@ -106,6 +116,7 @@ def check_job(job: ExperimentJob, name: str, topics: int | None) -> None:
         One of them cannot be used; the experiment itself would raise the same.
     """
     check_names(job.models, name, baselines=name == "compare")
+    check_libraries(name, job.models)
     source = check_corpus(job.config)
     read = [*inputs_of(job.config)]
     if job.test is not None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from topicnet.errors import InputError
 from topicnet.experiments.figures import html_of, scores_by_topics
-from topicnet.experiments.job import ExperimentJob, check_names
+from topicnet.experiments.job import ExperimentJob, check_libraries, check_names
 from topicnet.experiments.recommendation import SCORES, TuningRow, csv_of, recommendation, summarise_fits
 from topicnet.experiments.worker import Cell, FailedCell, FittedCell, Workers
 from topicnet.experiments.workspace import Experiment, Workspace, begin
@@ -298,10 +298,7 @@ def _pair(cell: Cell) -> Pair:
 
 
 def _check(models: Sequence[str]) -> None:
-    try:
-        import optuna  # noqa: F401
-    except ImportError:
-        raise InputError("tune needs optuna, which is not installed: pip install 'topicnet[tune]'") from None
+    check_libraries("tune", models)
     check_names(models, "tune", baselines=False)
     if not models:
         raise InputError(f"no model was named, expected one or more of {', '.join(MODELS)}: give --models")

@@ -44,7 +44,7 @@ from topicnet.storage.mapped import release_pages, row_sums, rows_between
 from topicnet.training.checkpoint import Checkpoints, checkpoint_seconds
 from topicnet.training.checks import check_count
 from topicnet.training.collapse import HealthReport
-from topicnet.training.progress import Listener
+from topicnet.training.progress import Callback, Listener, logged, with_callback
 
 LARGEST_EXPONENT = 700.0  # exp of more overflows a float
 # Documents in every inference batch. Matrix products round differently for other numbers of rows, and the theta of a
@@ -235,7 +235,13 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     @usual_torch()
     @usual_gradients()
     def fit(
-        self, X: Any, y: Any = None, *, listener: Listener | None = None, checkpoints: str | Path | None = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        callback: Callback | None = None,
+        listener: Listener | None = None,
+        checkpoints: str | Path | None = None,
     ) -> TopicModel:
         """Learn the topics of a corpus.
 
@@ -245,6 +251,9 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             Non-negative word counts of two or more documents. Empty documents are allowed and ignored.
         y : None
             Ignored; present for compatibility with scikit-learn.
+        callback : callable, optional
+            Called with an `EpochReport` after every epoch of training. It does not change the result and is not saved.
+            An exception that it raises ends the fit and is passed on; checkpoints saved until then stay.
         listener : callable, optional
             Function called with a `Progress` after every pass and epoch.
         checkpoints : str or Path, optional
@@ -289,7 +298,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                 stacklevel=2,
             )
         folder = None if checkpoints is None else Path(checkpoints)
-        self._fit(counts, settings, listener or (lambda progress: None), folder)
+        self._fit(counts, settings, logged(with_callback(listener, callback)), folder)
         if self.stopped_ == "interrupted":
             raise FitInterrupted
         return self

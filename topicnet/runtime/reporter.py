@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from topicnet.runtime.logs import notices
+
 
 def silent(line: str) -> None:
     """Ignore a notice."""
@@ -29,3 +31,18 @@ class Reporter:
     notice: Callable[[str], None] = silent
     listener: Callable[[Any], None] | None = None
     began: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.notice, _Logged):
+            object.__setattr__(self, "notice", _Logged(self.notice))
+
+
+@dataclass(frozen=True)
+class _Logged:
+    """Logs a notice under "topicnet.notices" and passes it on."""
+
+    notice: Callable[[str], None]
+
+    def __call__(self, line: str) -> None:
+        notices.info("%s", line)
+        self.notice(line)

@@ -18,13 +18,14 @@ from scipy.sparse import csr_matrix
 
 from topicnet.errors import CorpusError, InputError
 from topicnet.runtime.forking import check_can_use_polars
+from topicnet.runtime.html_tables import html_table
 from topicnet.storage import atomic, formats, ownership
 from topicnet.storage.mapped import row_sums
 from topicnet.text.counting import Counting
 from topicnet.text.readers.in_memory import are_word_lists, documents_of_frame, documents_of_texts, table_of
 from topicnet.text.readers.missing import MissingValues
 from topicnet.text.readers.read import Documents
-from topicnet.text.status import EMPTY, OK, OOV, status_in_words
+from topicnet.text.status import EMPTY, OK, OOV, STATUSES, status_in_words
 from topicnet.text.token_counts import count_tokens, keep_tokens
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
@@ -109,6 +110,12 @@ class Corpus:
 
     def __repr__(self) -> str:
         return f"Corpus({str(self.source.get('name'))[:40]!r}: {self.summary()})"
+
+    def _repr_html_(self) -> str:
+        counted = [(name, f"{n:,}") for name in STATUSES if (n := int((self.status == name).sum()))]
+        rows = [("documents", f"{self.n_docs:,}"), *counted, ("words of the vocabulary", f"{self.vocab_size:,}")]
+        rows += [("tokens", f"{len(self.tokens):,}"), ("columns", ", ".join(self.metadata.columns) or "none")]
+        return html_table(f"Corpus {self.source.get('name')}", (), rows, len(rows))
 
     @property
     def n_docs(self) -> int:

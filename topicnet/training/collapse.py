@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from topicnet.runtime.html_tables import html_table
 from topicnet.training.progress import TrainResult
 
 TOP_WORDS, SHARED_WORDS = 10, 8  # topics are duplicates when they share 8 of their top 10 words
@@ -88,6 +89,16 @@ class HealthReport:
         """Recreate a report from JSON values, in which the pairs are lists."""
         pairs = [(int(i), int(j)) for i, j in saved["duplicates"]]
         return cls(**(dict(saved) | {"duplicates": pairs}))
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, object]] = [
+            ("duplicate topics", ", ".join(f"{i} and {j}" for i, j in self.duplicates) or "none"),
+            ("unused topics", ", ".join(map(str, self.dead)) or "none"),
+            ("active latent dimensions", f"{self.active_units} of {len(self.usage)}"),
+            ("topics reseeded", self.reseeded),
+            ("rollbacks", len(self.rollbacks)),
+        ]
+        return html_table(self.line(), (), rows, len(rows))
 
     def line(self) -> str:
         """Return a one-line summary."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import takewhile
+
+from topicnet.runtime.logs import training
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,74 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One finished epoch of training, as a `callback` gets it.
+
+    Attributes
+    ----------
+    epoch : int
+        From 1.
+    total_epochs : int
+        The most there can be; a fit that stops early has fewer.
+    losses : dict of str to float
+        Each term of the loss and their weighted sum `loss`, means over the training documents in nats per document (or
+        image), and `validation_loss` where documents are held out.
+    learning_rate : float
+        At the end of the epoch.
+    seconds : float
+        That the epoch took.
+    """
+
+    epoch: int
+    total_epochs: int
+    losses: dict[str, float]
+    learning_rate: float
+    seconds: float
+
+    @classmethod
+    def of(cls, progress: Progress) -> EpochReport | None:
+        """Report the epoch that has just ended; None within an epoch and in the stages before training."""
+        row = progress.values
+        if progress.stage != "train" or progress.within or "learning_rate" not in row:
+            return None
+        losses = {name: row[name] for name in takewhile(lambda name: name != "learning_rate", row) if name != "epoch"}
+        if not math.isnan(row["validation_loss"]):
+            losses["validation_loss"] = row["validation_loss"]
+        return cls(progress.done, progress.total, losses, row["learning_rate"], row["seconds"])
+
+
+Callback = Callable[[EpochReport], None]
+
+
+def with_callback(listener: Listener | None, callback: Callback | None) -> Listener | None:
+    """Make a listener that passes progress on and calls `callback` after every epoch."""
+    if callback is None:
+        return listener
+
+    def both(progress: Progress) -> None:
+        if listener is not None:
+            listener(progress)
+        report = EpochReport.of(progress)
+        if report is not None:
+            callback(report)
+
+    return both
+
+
+def logged(listener: Listener | None) -> Listener:
+    """Make a listener that logs every epoch under "topicnet.training" and passes progress on."""
+
+    def log(report: EpochReport) -> None:
+        if training.isEnabledFor(logging.INFO):
+            losses = ", ".join(f"{name} {value:.4f}" for name, value in report.losses.items())
+            training.info("epoch %d/%d: %s, %.2f s", report.epoch, report.total_epochs, losses, report.seconds)
+
+    both = with_callback(listener, log)
+    assert both is not None
+    return both
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from topicnet.text.interchange.bags import bag_format, bag_name, check_bag, read
 from topicnet.text.readers.documents import Documents, ReadingLog, ReadingOptions, shown
 from topicnet.text.readers.folders import named_sources
 from topicnet.text.readers.in_memory import documents_in_batches, documents_of_texts, is_table, table_of
+from topicnet.text.readers.libraries import check_libraries
 from topicnet.text.readers.mallet import OCTIS_COLUMNS, OCTIS_CORPUS
 from topicnet.text.readers.missing import MissingValues
 from topicnet.text.readers.named_corpora import Recipe, recipes
@@ -82,6 +83,10 @@ class NamedCorpus(_Source):
         """Language of the texts."""
         return self.recipe.language
 
+    def check_there(self) -> None:
+        """Raise CorpusError, naming the extra, where the corpus cannot be downloaded."""
+        self.recipe.check_libraries()
+
     def documents(self, log: ReadingLog) -> Iterator[Documents]:
         """Read the documents in batches."""
         return self.recipe.read()
@@ -115,6 +120,7 @@ class TextFiles(_Source):
             sources = named_sources(self.given)
             for source in sources:
                 check_there(Path(source), sources)
+            check_libraries(sources, self.options.file_format)
 
     def check_columns(self) -> None:
         """Raise CorpusError if a CSV, TSV or JSONL file lacks the columns given, by reading its first document."""

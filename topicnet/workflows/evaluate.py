@@ -8,6 +8,7 @@ from pathlib import Path
 
 from topicnet.errors import CorpusError, InputError
 from topicnet.evaluate.bootstrap import LEVEL
+from topicnet.runtime.html_tables import html_table
 from topicnet.runtime.reporter import Reporter
 from topicnet.text.corpus import Corpus
 from topicnet.text.reference import Reference, reference_over
@@ -158,6 +159,18 @@ class Scorecard:
     labels: LabelScores | None
     stability: SeedStability | None
     per_topic: list[ScoredTopic]
+
+    def _repr_html_(self) -> str:
+        labels = self.labels.scores if self.labels is not None else {}
+        groups = {"coherence": self.coherence, "diversity": self.diversity, "perplexity": self.perplexity.scores}
+        groups |= {"labels": labels}
+        rows = [
+            (group, name, one.value, "" if one.low is None or one.high is None else f"{one.low:.3f} to {one.high:.3f}")
+            for group, scores in groups.items()
+            for name, one in scores.items()
+        ]
+        caption = f"{self.run}: {self.model}, {self.topics} topics; {self.verdict}"
+        return html_table(caption, ("", "score", "value", f"{self.interval:.0%} interval"), rows, len(rows))
 
 
 def evaluate_run(

@@ -29,7 +29,7 @@ from topicnet.text.passages import in_passages
 from topicnet.text.readers.in_memory import are_word_lists
 from topicnet.text.status import OK
 from topicnet.text.tokens.cleaning import Cleaning
-from topicnet.training.progress import Listener
+from topicnet.training.progress import Callback, Listener, with_callback
 from topicnet.training.resumable import Unfinished, unfinished_fit
 from topicnet.workflows.bundle import Bundle, check_reading_order
 from topicnet.workflows.config import FitConfig, read_config
@@ -121,6 +121,7 @@ def fit(
     device: str = "auto",
     keep_texts: bool = False,
     checkpoints: str | Path | None = None,
+    callback: Callback | None = None,
     listener: Listener | None = None,
     **parameters: Any,
 ) -> Run:
@@ -189,6 +190,9 @@ def fit(
         Keep the texts in `Run.corpus`.
     checkpoints : str or Path, optional
         Folder to save checkpoints of the fit to, and to resume an interrupted fit from; see `TopicModel.fit`.
+    callback : callable, optional
+        Called with an `EpochReport` after every epoch of training, of each seed in turn. It does not change the result
+        and is not saved. An exception that it raises ends the fit and is passed on.
     listener : callable, optional
         Called with a `Progress` after every pass and epoch.
     **parameters
@@ -220,7 +224,7 @@ def fit(
     (12, 2)
     """
     check_can_use_polars()
-    reporter = Reporter(listener=listener)
+    reporter = Reporter(listener=with_callback(listener, callback))
     if tokenizer is None and are_word_lists(texts, text_column):
         tokenizer = "spaces"
     if isinstance(keep_columns, str):
@@ -232,8 +236,7 @@ def fit(
         "min_df": min_df, "max_df": max_df, "max_vocab": max_vocab, "keep_texts": keep_texts, "parameters": parameters,
         "min_tokens": min_tokens, "drop_duplicates": drop_duplicates, "missing": _listed(missing),
     }  # fmt: skip
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
-    config = read_config(None, plain)
+    config = read_config(None, _without_numpy(given))
     text = replace(
         resolve_text(config),
         stop_words=_checked_words("stop_words", stop_words),
@@ -247,6 +250,11 @@ def fit(
     check_columns(request.columns, corpus.metadata.columns, "the table has")
     check_size(corpus, n_topics, passages)
     return fit_job(job, corpus, None if checkpoints is None else Path(checkpoints), reporter)
+
+
+def _without_numpy(given: dict[str, Any]) -> dict[str, Any]:
+    """Turn numpy's scalars into Python's."""
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
 
 
 def _listed(names: str | Sequence[str] | None) -> str | list[str] | None:

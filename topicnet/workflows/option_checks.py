@@ -10,6 +10,7 @@ from topicnet.errors import InputError
 from topicnet.models.parameter_names import check_parameter_names
 from topicnet.models.parameter_values import check_shared_values
 from topicnet.runtime.device_names import check_device_name
+from topicnet.runtime.extras import check_installed
 from topicnet.workflows.config import FitConfig
 
 
@@ -29,7 +30,9 @@ def check_options(config: FitConfig) -> None:
 
 
 def check_workers(config: FitConfig) -> None:
-    """Raise InputError if a number of workers is given for an engine that starts none."""
+    """Raise InputError if workers are given for an engine that starts none, or Ray is asked for and not installed."""
+    if config.engine == "ray":
+        check_installed("--engine ray", ["ray"])
     if config.engine == "local" and config.workers is not None:
         raise InputError(f"--workers {config.workers} given without --engine ray: give both, or start with torchrun")
 

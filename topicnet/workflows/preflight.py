@@ -14,7 +14,7 @@ from topicnet.errors import InputError
 from topicnet.storage import atomic
 from topicnet.storage.overlap import Named, check_apart
 from topicnet.storage.run_folder import Destination
-from topicnet.text.tokens.tokenizer import check_tokenizer
+from topicnet.text.tokens.tokenizer import check_libraries
 from topicnet.training.resumable import check_destination, unfinished_of
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import Counts, NamedCorpus, TextFiles, resolve_corpus
@@ -89,7 +89,7 @@ def _check_text(plan: TextPlan, language: str) -> None:
     lang = plan.lang or language
     given = {name: one for name in WORD_LISTS if isinstance(one := getattr(plan, name), str)}
     if lang != "auto":
-        check_tokenizer(lang, plan.tokenizer)
+        check_libraries(lang, plan.tokenizer, plan.lemmatize)
         if not any(Path(one).is_fifo() for one in given.values()):  # a pipe can be read once only
             plan.options(lang)
         return

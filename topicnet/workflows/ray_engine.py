@@ -23,6 +23,7 @@ from topicnet import errors
 from topicnet.errors import InputError, OutputError, ParallelError, TopicnetError
 from topicnet.models import TopicModel
 from topicnet.runtime.distributed import distributed
+from topicnet.runtime.extras import message_of
 from topicnet.runtime.interrupt import deferred_interrupt, pressed_elsewhere
 from topicnet.runtime.reporter import Reporter
 from topicnet.storage import atomic
@@ -59,9 +60,7 @@ def ray_engine(device: str, workers: int | None) -> Iterator[Engine]:
         import ray.data
         import ray.train.torch
     except ImportError as error:
-        raise InputError(
-            f"--engine ray given, but Ray is not installed ({error}): pip install 'topicnet[ray]'"
-        ) from error
+        raise InputError(message_of("--engine ray", "ray")) from error
     from topicnet.text.tokenize_on_ray import tokenize_on_ray
 
     already_connected = ray.is_initialized()

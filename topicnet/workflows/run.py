@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from topicnet.errors import BundleError, InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.runtime.forking import check_can_use_polars
+from topicnet.runtime.html_tables import html_table
 from topicnet.storage import atomic, formats
 from topicnet.storage.run_folder import check_unchanged, damaged, read_json, read_record, write_history, write_record
 from topicnet.text.corpus import Corpus
@@ -23,13 +24,12 @@ from topicnet.text.status import OK, status_in_words
 from topicnet.workflows.bundle import Bundle, load_bundle, save_bundle
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import corpus_of_run
+from topicnet.workflows.frames import frame_like
 from topicnet.workflows.tables import doc_topic_table, passage_table, read_doc_topic, read_kept, topic_word_table
 from topicnet.workflows.text_options import kept_columns
 from topicnet.workflows.topics import ENTRIES, TABLE_WORDS, TopicTable
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from topicnet.models import HealthReport, TopicModel
 
 TOPIC_WORDS = 10  # words of each topic in topics.json
@@ -105,6 +105,11 @@ class Run:
     extra: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     stability: NDArray[np.float64] | None = None
     kept: pl.DataFrame | None = None
+
+    def _repr_html_(self) -> str:
+        words = self.top_words()
+        rows = zip(range(len(words)), self.sizes.tolist(), self.coherence.tolist(), map(" ".join, words), strict=True)
+        return html_table(repr(self), ("topic", "size", "npmi", "words"), rows, len(words))
 
     def __repr__(self) -> str:
         note = status_in_words(np.array(self.status, dtype=np.str_))
@@ -235,7 +240,7 @@ class Run:
         """
         return TopicTable(self.sizes.tolist(), self.coherence.tolist(), self.top_words(n))
 
-    def topics(self, n: int = 10) -> pd.DataFrame:
+    def topics(self, n: int = 10) -> Any:
         """Return a table of the topics.
 
         Parameters
@@ -245,9 +250,10 @@ class Run:
 
         Returns
         -------
-        pandas.DataFrame
+        DataFrame
             One row per topic with the columns "size" (mean theta), "npmi" and "words" (the n most probable words,
-            joined by spaces).
+            joined by spaces). A pandas table with the topics as its index; after a fit to a table of polars or pyarrow
+            one of that library, with a column "topic".
 
         Examples
         --------
@@ -256,18 +262,12 @@ class Run:
         >>> list(run.topics(1).columns), run.topics(1)["words"][0]
         (['size', 'npmi', 'words'], 'bread')
         """
-        import pandas as pd
+        check_can_use_polars("make a table")
+        words = [" ".join(words) for words in self.top_words(n)]
+        columns = {"topic": range(len(words)), "size": self.sizes, "npmi": self.coherence, "words": words}
+        return frame_like(pl.DataFrame(columns), self._library, index_column="topic")
 
-        return pd.DataFrame(
-            {
-                "size": self.sizes,
-                "npmi": self.coherence,
-                "words": [" ".join(words) for words in self.top_words(n)],
-            },
-            index=pd.RangeIndex(len(self.sizes), name="topic"),
-        )
-
-    def doc_topic(self) -> pd.DataFrame | pl.DataFrame:
+    def doc_topic(self) -> Any:
         """Return a table of the topic proportions of the documents of the fit.
 
         The table of a fit to a pandas table or column has the same index, so ``df["topic"] =
@@ -276,10 +276,10 @@ class Run:
 
         Returns
         -------
-        pandas.DataFrame or polars.DataFrame
+        DataFrame
             One row per input document, in input order, with the columns "doc_id", "status", "top_topic" (missing for a
-            document without known words) and "topic_0", "topic_1", ... (theta). A polars table after a fit to a polars
-            table or column.
+            document without known words) and "topic_0", "topic_1", ... (theta). A pandas table; after a fit to a table
+            or column of polars or pyarrow one of that library.
 
         Examples
         --------
@@ -288,16 +288,15 @@ class Run:
         >>> list(run.doc_topic().columns)
         ['doc_id', 'status', 'top_topic', 'topic_0', 'topic_1']
         """
-        import pandas as pd
-
         check_can_use_polars("make a table")
-        table = doc_topic_table(self.ids, self.status, self.theta)
+        index = None if self._library != "pandas" or self.corpus is None else self.corpus.table
+        return frame_like(doc_topic_table(self.ids, self.status, self.theta), self._library, index)
+
+    @property
+    def _library(self) -> str:
+        """The library whose tables the run gives: that of the table it was fitted to."""
         like = None if self.corpus is None else self.corpus.table
-        if isinstance(like, str):
-            return table
-        columns = {name: table[name].to_numpy() for name in table.columns if name.startswith("topic_")}
-        top = pd.array(table["top_topic"].to_list(), dtype="Int64")
-        return pd.DataFrame({"doc_id": self.ids, "status": self.status, "top_topic": top, **columns}, index=like)
+        return like if isinstance(like, str) else "pandas"
 
     def transform(
         self, texts: Iterable[str | list[str] | None], refine: int = 0, workers: int = 1
@@ -334,14 +333,15 @@ class Run:
         documents = documents_of_texts(texts, None, MissingValues(self.bundle.text.get("missing", ())))
         return self.bundle.theta(self.bundle.count([documents], workers), refine)
 
-    def passages(self) -> pl.DataFrame:
+    def passages(self) -> Any:
         """Return a table of the topic proportions of each passage, for a fit with `passages`.
 
         Returns
         -------
-        polars.DataFrame
+        DataFrame
             One row per passage, in reading order, with the columns "doc_id", "passage" (its number in the document),
-            "tokens" (counted words), "top_topic" and "topic_0", "topic_1", ... (theta).
+            "tokens" (counted words), "top_topic" and "topic_0", "topic_1", ... (theta). A table of the same library as
+            `doc_topic`.
 
         Raises
         ------
@@ -356,6 +356,10 @@ class Run:
         >>> run.passages()["tokens"].to_list()
         [4, 4, 4, 4]
         """
+        check_can_use_polars("make a table")
+        return frame_like(self._passage_table(), self._library)
+
+    def _passage_table(self) -> pl.DataFrame:
         if "passages" not in self.bundle.text:
             raise InputError(
                 "this run was fitted to whole documents: fit with passages=200 to split them into passages"
@@ -479,7 +483,7 @@ class Run:
         """Yield the name and content of each table of the run folder."""
         yield "doc_topic", doc_topic_table(self.ids, self.status, self.theta, kept=self.kept)
         if "passages" in self.bundle.text and self.corpus is not None:
-            yield "passages", self.passages()
+            yield "passages", self._passage_table()
         yield "topic_word", topic_word_table(self.model.components_, self.vocabulary, TABLE_WORDS)
         for extra in self.model.extra_tables() if self.extra else []:
             unit = extra.unit

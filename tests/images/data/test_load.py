@@ -562,7 +562,7 @@ def test_too_few_png_images(tmp_path):
 def test_without_pillow(tmp_path, monkeypatch):
     png_folder(tmp_path, images(12))
     monkeypatch.setitem(sys.modules, "PIL", None)
-    assert "without Pillow: install pillow" in refusal(tmp_path)
+    assert "needs Pillow, which is not installed: pip install 'topicnet-neural[images]'" in refusal(tmp_path)
 
 
 def test_heavy_libraries_are_not_imported_until_needed():

@@ -343,7 +343,7 @@ def test_charts_without_matplotlib_are_refused_in_one_line(monkeypatch):
         lambda: heat_map(np.eye(2), list("ab"), list("cd"), "t"),
         lambda: curves([("a", LEVELS, LEVELS)], "x", "y", "t"),
     ):
-        with pytest.raises(InputError, match=r"needs matplotlib, .*: pip install 'topicnet\[plots\]'$"):
+        with pytest.raises(InputError, match=r"needs matplotlib, .*: pip install 'topicnet-neural\[plots\]'$"):
             draw()
     assert gallery(DIGITS, (8, 8))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from topicnet.errors import CorpusError, InputError
@@ -33,6 +34,7 @@ TABLES = {
     "pandas": pd.DataFrame,
     "polars": pl.DataFrame,
     "lazy": pl.LazyFrame,
+    "arrow": pa.table,
     "datasets": dataset,
 }
 
@@ -113,7 +115,7 @@ def test_pandas_missing_values_become_null():
 
 
 def test_an_unknown_type_of_table_is_rejected():
-    with pytest.raises(InputError, match="dict given, expected a pandas or polars DataFrame, a LazyFrame or"):
+    with pytest.raises(InputError, match="dict given, expected a pandas or polars DataFrame, a LazyFrame, a "):
         documents_of_frame({"text": ["a"]}, "text", None)
 
 

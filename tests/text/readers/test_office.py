@@ -125,5 +125,7 @@ def test_a_pdf_over_the_size_limits_is_rejected(tmp_path, monkeypatch, limit, me
 def test_without_the_extra_the_message_says_what_to_install(tmp_path, monkeypatch, name, module):
     path = write(tmp_path / name, b"x")
     monkeypatch.setitem(sys.modules, module, None)
-    assert f"cannot read {path} without {module}: install 'topicnet[documents]'" in refusal(path)
-    assert f"without {module}" in refusal(tmp_path, skipped=SkippedRows()) if module == "pypdf" else True
+    library = "python-docx" if module == "docx" else module
+    missing = f"needs {library}, which is not installed: pip install 'topicnet-neural[documents]'"
+    assert refusal(path) == f"reading {path} {missing}"
+    assert missing in refusal(tmp_path, skipped=SkippedRows()) if module == "pypdf" else True

@@ -94,8 +94,10 @@ def test_a_missing_library_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "zstandard", None)
     path = tmp_path / "a.txt.zst"
     path.write_bytes(b"")
-    assert refusal(path) == f"cannot read {path} without zstandard: install zstandard"
-    assert installed("gzip", "a", "b") is gzip
+    assert refusal(path) == (
+        f"reading {path} needs zstandard, which is not installed: pip install 'topicnet-neural[zstd]'"
+    )
+    assert installed("gzip", "a") is gzip
 
 
 # --- lines ---

@@ -89,7 +89,9 @@ def test_a_damaged_workbook_is_rejected(tmp_path, damage):
 def test_without_fastexcel_the_message_says_what_to_install(tmp_path, monkeypatch):
     path = write_xlsx(tmp_path / "a.xlsx", [["text"], ["a"]])
     monkeypatch.setitem(sys.modules, "fastexcel", None)
-    assert refusal(path) == f"cannot read {path} without fastexcel: install fastexcel"
+    assert refusal(path) == (
+        f"reading {path} needs fastexcel, which is not installed: pip install 'topicnet-neural[excel]'"
+    )
 
 
 # --- sheets ---

@@ -82,5 +82,7 @@ def test_a_missing_or_damaged_package_is_named(monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(InputError, match="reinstall spacy-lookups-data"):
         Lemmas("fr")
     monkeypatch.setattr(lemmas.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="pip install spacy-lookups-data"):
+    with pytest.raises(
+        InputError, match=r"--lemmatize needs spacy-lookups-data, .*: pip install 'topicnet-neural\[lemmas\]'"
+    ):
         Lemmas("fr")

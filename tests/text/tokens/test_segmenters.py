@@ -1,5 +1,6 @@
 """Segmenters: tokens cover the whole text, and the words can carry a topic."""
 
+import importlib.util
 import itertools
 import os
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from topicnet.errors import InputError
 from topicnet.text.tokens import segmenters
 from topicnet.text.tokens.languages import stop_words
-from topicnet.text.tokens.segmenters import SEGMENTERS, SUDACHI_CHARACTERS, Sudachi, load_segmenter, sentences
+from topicnet.text.tokens.segmenters import SEGMENTERS, SUDACHI_CHARACTERS, load_segmenter, sentences
 
 TEXTS = {
     "jieba": "中华女子学院：本科层次仅1专业招男生，iPhone降价三千元。\n我们在北京大学学习了两年！",
@@ -151,25 +152,23 @@ def test_the_name_has_the_versions(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("jieba", "--lang zh needs the segmenter jieba: install topicnet[zh]"),
-        ("sudachi", "--lang ja needs the segmenter SudachiPy: install topicnet[ja]"),
-        ("kiwi", "--lang ko needs the segmenter kiwipiepy: install topicnet[ko]"),
+        ("jieba", "--lang zh needs jieba, which is not installed: pip install 'topicnet-neural[zh]'"),
+        ("sudachi", "--lang ja needs SudachiPy, which is not installed: pip install 'topicnet-neural[ja]'"),
+        ("kiwi", "--lang ko needs kiwipiepy, which is not installed: pip install 'topicnet-neural[ko]'"),
     ],
 )
 def test_a_missing_segmenter_is_named(monkeypatch: pytest.MonkeyPatch, kind: str, message: str) -> None:
-    monkeypatch.setattr(segmenters.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError) as caught:
         load_segmenter.__wrapped__(kind)
     assert str(caught.value) == message
 
 
 def test_a_missing_japanese_dictionary_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = segmenters.importlib.util.find_spec
-    monkeypatch.setattr(
-        segmenters.importlib.util, "find_spec", lambda name: None if name == "sudachidict_core" else found(name)
-    )
-    with pytest.raises(InputError, match=r"needs the dictionary sudachidict_core: install topicnet\[ja\]"):
-        Sudachi()
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "sudachidict_core" else found(name))
+    with pytest.raises(InputError, match=r"--lang ja needs sudachidict_core, .* 'topicnet-neural\[ja\]'"):
+        load_segmenter.__wrapped__("sudachi")
 
 
 def test_the_chinese_segmenter_writes_no_files_and_no_warnings(tmp_path) -> None:

@@ -339,9 +339,10 @@ def _sibling(run: Path, what: str) -> Path:
 
 def _check_folder(run: Path, folder: Path, name: str | None, overwrite: bool) -> None:
     """Check that a folder of pictures is outside the run, and that its file of this name may be written."""
-    from topicnet.images.workflows.preflight import check_outputs
+    from topicnet.images.workflows.preflight import check_drawing, check_outputs
     from topicnet.storage.loose_files import check_files
 
+    check_drawing(run)
     check_outputs(run, [folder])
     check_files([] if name is None else [folder / name], overwrite=overwrite)
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from topicnet.errors import InputError
 from topicnet.images.data.checks import Split, damaged, reading
+from topicnet.runtime.extras import import_extra
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -122,10 +123,9 @@ def _check_sums(content: bytes, path: Path) -> None:
 
 
 def _gray_levels(content: bytes, path: Path) -> NDArray[np.uint8]:
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise InputError(f"cannot read {str(path)!r} without Pillow: install pillow") from error
+    import_extra(f"reading {str(path)!r}", "PIL")
+    from PIL import Image, UnidentifiedImageError
+
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
             return _flat_gray(image)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from topicnet.errors import InputError
 from topicnet.images.drawing.checks import Array, ascii_line, checked_numbers, matching_names, plain, refuse_huge
+from topicnet.runtime.extras import import_extra
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -174,10 +175,9 @@ def curves(series: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], x_label: st
 def _axes(title: str, x_label: str, y_label: str, width: int = PLOT[0], height: int = PLOT[1]) -> Axes:
     """Create axes with this many pixels inside; the picture grows with the text around them."""
     refuse_huge(width + AROUND[0], height + AROUND[1], "chart")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise InputError("a chart needs matplotlib, which is not installed: pip install 'topicnet[plots]'") from (error)
+    import_extra("a chart", "matplotlib")
+    from matplotlib.figure import Figure
+
     figure = Figure((width / DPI, height / DPI), dpi=DPI, facecolor="white")
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), facecolor="white", axisbelow=True)
     lines = textwrap.wrap(ascii_line(title), max(40, width // LETTER))

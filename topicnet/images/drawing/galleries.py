@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from topicnet.errors import InputError
 from topicnet.images.drawing.checks import checked_numbers, plain, refuse_huge
+from topicnet.runtime.extras import import_extra
 
 Shape = tuple[int, int] | None
 
@@ -109,6 +110,7 @@ def _band(tiles: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
 
 def _sheet(bands: Sequence[NDArray[np.uint8]], labels: Sequence[str], gaps: Sequence[int]) -> bytes:
     """Stack bands, each with a label on the left and a gap below."""
+    import_extra("a gallery of images", "PIL")
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(TEXT)

@@ -47,7 +47,7 @@ from topicnet.runtime.threads import chosen_threads
 from topicnet.runtime.torch_state import usual_gradients, usual_torch
 from topicnet.storage import atomic
 from topicnet.training.checks import check_count
-from topicnet.training.progress import Listener, TrainResult
+from topicnet.training.progress import Callback, Listener, TrainResult, logged, with_callback
 
 ROWS = 1_000  # batch size for inference
 
@@ -231,6 +231,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         y: Any = None,
         *,
         validation: Any = None,
+        callback: Callback | None = None,
         listener: Listener | None = None,
         checkpoints: str | Path | None = None,
     ) -> ImageVAE:
@@ -244,6 +245,8 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             Ignored, present for scikit-learn's interface.
         validation : array, optional
             Held-out images by which the best epoch is chosen; without them the last epoch is kept.
+        callback : callable, optional
+            Called with an `EpochReport` after every epoch; see `TopicModel.fit`.
         listener : callable, optional
             Called with a `topicnet.training.progress.Progress` after every epoch.
         checkpoints : str or Path, optional
@@ -294,8 +297,11 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             batches = ImageBatches(pixels, self.batch_size, device, binarise=self.binarises)
             monitored = None if held_out is None else ImageBatches(self.fixed(held_out), rows, device, binarise=False)
             numbers = numbers_in(resolve_parameters(self.variant, self.parameters or {}))
-            settings, listener = self._training_settings(variant, len(batches)), listener or (lambda news: None)
-            training = Training(network, variant, numbers, settings, batches, monitored, seed, listener, interrupted)
+            settings, observer = (
+                self._training_settings(variant, len(batches)),
+                logged(with_callback(listener, callback)),
+            )
+            training = Training(network, variant, numbers, settings, batches, monitored, seed, observer, interrupted)
             result = training.run(saved)
         self._adopt(network, sizes, result)
         if result.stopped == "interrupted":

@@ -8,10 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from topicnet.errors import InputError
+from topicnet.images.data.idx import is_idx_folder
 from topicnet.images.data.load import KNOWN, NAMED
+from topicnet.images.data.png import png_files
 from topicnet.images.model.variants import resolve_parameters, variant_of
 from topicnet.images.workflows.config import ImageConfig
 from topicnet.runtime.device_names import check_device_name
+from topicnet.runtime.extras import check_installed
 from topicnet.storage.overlap import Named, check_apart
 from topicnet.storage.run_folder import RECORD, Destination
 from topicnet.training.resumable import check_destination, unfinished_of
@@ -53,6 +56,8 @@ def check_source(data: str) -> None:
     """Raise InputError if the images do not exist."""
     if data not in NAMED and (data == "" or not os.path.exists(data)):
         raise InputError(f"there is no {data!r}; expected {KNOWN}. Check the name")
+    if data not in NAMED and os.path.isdir(data) and not is_idx_folder(Path(data)) and png_files(Path(data)):
+        check_installed(f"reading PNG images from {data!r}", ["PIL"])
 
 
 def inputs_of(data: str, config_file: Path | None = None) -> list[Named]:
@@ -69,3 +74,15 @@ def check_outputs(run: Path, outputs: Iterable[Path | None], data: str | None = 
         except (OSError, ValueError, LookupError, TypeError):  # reported when the run is loaded
             data = NAMED[0]
     check_apart(outputs, [("the run", run), *inputs_of(data)])
+
+
+def check_drawing(run: Path) -> None:
+    """Raise InputError, naming the extra, if what draws the images of a run, or the charts of vectors, is missing."""
+    try:
+        shape = json.loads((run / "model" / "model.json").read_text("utf-8"))["shape"]
+    except (OSError, ValueError, LookupError, TypeError):  # reported when the run is loaded
+        return
+    if shape is None:
+        check_installed("a chart", ["matplotlib"])
+    else:
+        check_installed("a gallery of images", ["PIL"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import importlib
 import io
 import lzma
 import zipfile
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from topicnet.errors import CorpusError
+from topicnet.runtime.extras import import_extra
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "Zstandard", ".bz2": "bzip2", ".xz": "xz"}
 _PACKED = (
@@ -149,7 +149,7 @@ class Rejoined(io.RawIOBase):
 
 def _zstandard_chunks(stream: IO[bytes], name: str, chunk_bytes: int) -> Iterator[bytes]:
     """Decompress Zstandard frames and reject a truncated one, which the library's own reader would accept."""
-    library = installed("zstandard", name, "zstandard")
+    library = installed("zstandard", name)
     frames = library.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
     frame, left = None, b""  # left: bytes read beyond the end of the last frame
     parts: list[bytes] = []
@@ -170,7 +170,7 @@ def _zstandard_chunks(stream: IO[bytes], name: str, chunk_bytes: int) -> Iterato
     yield b"".join(parts)
 
 
-def installed(module: str, name: str, what: str) -> Any:
+def installed(module: str, name: str) -> Any:
     """Import an optional library that only some formats need.
 
     Parameters
@@ -178,15 +178,10 @@ def installed(module: str, name: str, what: str) -> Any:
     module : str
     name : str
         Name of the file in messages.
-    what : str
-        What to install, for the message.
 
     Raises
     ------
     CorpusError
-        The library is not installed.
+        The library is not installed; the message names the extra that installs it.
     """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise CorpusError(f"cannot read {name} without {module}: install {what}") from error
+    return import_extra(f"reading {name}", module, CorpusError)

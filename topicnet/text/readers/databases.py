@@ -171,7 +171,10 @@ def _cell(cell: Any) -> Value:
 
 @contextmanager
 def _sqlite(file: File, path: Path) -> Iterator[_Database]:
-    library = installed("sqlite3", file.name, "a Python that has it")
+    try:
+        import sqlite3 as library
+    except ImportError as error:
+        raise CorpusError(f"reading {file.name} needs sqlite3, which this Python was built without") from error
     unchanged = _is_alone(path)
     before = path.stat()
     uri = f"file:{quote(str(path.absolute()))}?mode=ro{'&immutable=1' if unchanged else ''}"
@@ -279,7 +282,7 @@ def _fetched(cursor: Any) -> Records:
 
 @contextmanager
 def _duckdb(file: File, path: Path) -> Iterator[_Database]:
-    library = installed("duckdb", file.name, "'topicnet[duckdb]'")
+    library = installed("duckdb", file.name)
     try:
         with closing(library.connect(str(path), read_only=True, config=_LOCKED_DOWN)) as connection:
             found = connection.execute(

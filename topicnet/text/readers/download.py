@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from topicnet.errors import CorpusError
+from topicnet.runtime.extras import import_extra
 from topicnet.storage import atomic
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ class CachedDownload:
             The network or the cache cannot be used, or the file at `url` has another checksum. The cache is left
             unchanged, without partial files.
         """
-        import pooch
-
+        pooch = import_extra(f"downloading the corpus {self.corpus!r}", "pooch", CorpusError)
+        import_extra(f"downloading the corpus {self.corpus!r}", "requests", CorpusError)
         missing = [folder for folder in self.path.parents if not folder.exists()]
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from topicnet.text.readers.documents import Columns, Documents, text_columns
 from topicnet.text.readers.missing import MissingValues
 
 _Columns = dict[str, list[Any]]
-_TABLES = ("DataFrame", "LazyFrame", "Dataset", "DatasetDict")
+_TABLES = ("DataFrame", "LazyFrame", "Dataset", "DatasetDict", "Table", "DuckDBPyRelation")
 _LOOKED_AT = 100  # rows of a LazyFrame examined to detect the type of its texts
 _NO_MARKERS = MissingValues(())
 
@@ -34,11 +34,15 @@ def is_table(texts: Any) -> bool:
 
 
 def table_of(texts: Any) -> Any:
-    """Return what output tables should match: the pandas index of `texts`, "polars", or None for anything else."""
-    library = type(texts).__module__.partition(".")[0]
+    """Return what output tables should match: the pandas index of `texts`, "polars", "pyarrow", or None."""
+    library = _library_of(texts)
     if library == "pandas" and type(texts).__name__ in ("DataFrame", "Series"):
         return texts.index
-    return "polars" if library == "polars" else None
+    return library if library in ("polars", "pyarrow") else None
+
+
+def _library_of(texts: Any) -> str:
+    return type(texts).__module__.partition(".")[0]
 
 
 def documents_of_frame(
@@ -48,7 +52,8 @@ def documents_of_frame(
 
     Parameters
     ----------
-    frame : pandas.DataFrame, polars.DataFrame, polars.LazyFrame or datasets.Dataset
+    frame : pandas.DataFrame, polars.DataFrame, polars.LazyFrame, pyarrow.Table or datasets.Dataset
+        Or another table that narwhals knows.
     text_column : str or sequence of str
         Column of the text; the texts of several columns are joined by newlines.
     id_column : str, optional
@@ -177,11 +182,11 @@ def documents_of_texts(
     if isinstance(texts, str) or isinstance(ids, str):
         raise InputError("one text was given, expected a list of texts (or ids): put it in brackets")
     unordered = isinstance(texts, bytes | Mapping | AbstractSet) or not isinstance(texts, Iterable)
-    if unordered or type(texts).__name__ == "DataFrame":
+    if unordered or type(texts).__name__ in ("DataFrame", "Table"):
         raise InputError(
             f"{type(texts).__name__} given, expected a list of texts: give one column of a table, as in table['text']"
         )
-    return _documents(texts, ids, 1, missing)
+    return _documents(texts.to_pylist() if _library_of(texts) == "pyarrow" else texts, ids, 1, missing)  # type: ignore[attr-defined]
 
 
 def are_word_lists(texts: Any, text_column: str | Sequence[str]) -> bool:
@@ -197,6 +202,11 @@ def are_word_lists(texts: Any, text_column: str | Sequence[str]) -> bool:
     if type(texts).__name__ == "DataFrame":
         column = text_columns(text_column)[0]
         texts = texts[column] if column in texts.columns else ()
+    elif _library_of(texts) == "pyarrow":
+        column = text_columns(text_column)[0]
+        is_column = type(texts).__name__ != "Table"
+        texts = texts if is_column else texts[column] if column in texts.column_names else None
+        texts = [] if texts is None else texts[:_LOOKED_AT].to_pylist()
     if isinstance(texts, str | bytes | Iterator) or not isinstance(texts, Iterable):
         return False
     return _is_word_list(next((text for text in texts if not _is_missing(text)), None))
@@ -275,24 +285,38 @@ def plain(cell: Any) -> Any:
 
 def _table(frame: Any, n_rows: int) -> tuple[list[str], Iterator[_Columns]]:
     """Return the column names of a table and an iterator over slices of `n_rows` rows."""
-    if type(frame).__module__.partition(".")[0] == "datasets":  # by name, as it need not be installed
+    if _library_of(frame) == "datasets":  # by name, as it need not be installed
         return _hugging_face(frame, n_rows)
     if isinstance(frame, pl.LazyFrame):
         frame = frame.collect()
     if isinstance(frame, pl.DataFrame):
         return frame.columns, (part.to_dict(as_series=False) for part in frame.iter_slices(n_rows))
-    import pandas as pd
+    import narwhals as nw
 
-    if not isinstance(frame, pd.DataFrame):
-        raise InputError(
-            f"{type(frame).__name__} given, expected a pandas or polars DataFrame, a LazyFrame or a datasets.Dataset"
-        )
+    if not nw.dependencies.is_pandas_dataframe(frame):
+        return _narwhals(frame, n_rows)
     names = [str(name) for name in frame.columns]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise CorpusError(f"the table has several columns named {twice[0]!r}: rename them")
     parts = (frame.iloc[start : start + n_rows] for start in range(0, len(frame), n_rows))
     return names, ({name: part.iloc[:, i].tolist() for i, name in enumerate(names)} for part in parts)
+
+
+def _narwhals(frame: Any, n_rows: int) -> tuple[list[str], Iterator[_Columns]]:
+    """The columns of a table of another library, such as a pyarrow.Table, which narwhals reads."""
+    import narwhals as nw
+
+    try:
+        table = nw.from_native(frame)
+    except TypeError as error:
+        raise InputError(
+            f"{type(frame).__name__} given, expected a pandas or polars DataFrame, a LazyFrame, a pyarrow Table or a"
+            " datasets.Dataset"
+        ) from error
+    eager = table.collect() if isinstance(table, nw.LazyFrame) else table
+    starts = range(0, len(eager), n_rows)
+    return eager.columns, (eager[start : start + n_rows].to_dict(as_series=False) for start in starts)
 
 
 def _hugging_face(frame: Any, n_rows: int) -> tuple[list[str], Iterator[_Columns]]:

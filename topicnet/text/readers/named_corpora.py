@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from topicnet.errors import CorpusError
+from topicnet.runtime.extras import check_installed
 from topicnet.storage import formats
 from topicnet.text.readers.download import CachedDownload, cache_folder
 from topicnet.text.readers.read import Documents, Value
@@ -47,6 +48,11 @@ class Recipe:
     documents: int
     download: bool
     source: dict[str, Any]
+
+    def check_libraries(self) -> None:
+        """Raise CorpusError, naming the extra, if what downloads the corpus is not installed."""
+        if self.source["kind"] == "download":
+            check_installed(f"downloading the corpus {self.name!r}", ["pooch", "requests"], CorpusError)
 
     def read(self) -> Iterator[Documents]:
         """Yield the documents in batches.

@@ -14,7 +14,6 @@ from topicnet.text.readers.limits import MAX_CELL_BYTES, check_archive, regular_
 from topicnet.text.readers.open_text import File, installed, reading
 
 OFFICE = ("pdf", "docx")
-_EXTRA = "'topicnet[documents]'"
 _MAX_PAGES = 100_000
 _MAX_CONTENT = 1 << 24  # bytes of drawing instructions on a page
 _MAX_PART = 1 << 27  # bytes of a part of a Word file
@@ -90,7 +89,7 @@ def office_text(file: File, kind: str, scans: Scans) -> str:
 
 
 def _pdf_text(file: File, path: Path, scans: Scans) -> str:
-    library = installed("pypdf", file.name, _EXTRA)
+    library = installed("pypdf", file.name)
     log = logging.getLogger("pypdf")
     if not log.handlers:
         log.addHandler(logging.NullHandler())  # do not show its warnings about repaired files
@@ -151,7 +150,7 @@ def _joined(match: re.Match[str]) -> str:
 
 def _docx_text(file: File, path: Path) -> str:
     """Extract the paragraphs of body, tables and notes in order, with tracked changes accepted."""
-    library = installed("docx", file.name, f"{_EXTRA} (python-docx)")
+    library = installed("docx", file.name)
     with path.open("rb") as data:
         start = data.read(4)
     if start == b"\xd0\xcf\x11\xe0":  # container of old or encrypted Word files

@@ -35,7 +35,7 @@ _DAY, _MOMENT = r"^\d{4}-\d\d-\d\d 00:00:00$", r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d
 def workbook_rows(file: File, columns: Columns) -> Iterator[Row]:
     """Yield the rows of a sheet of a workbook; blank rows are skipped, like blank lines of a CSV."""
     path = regular_file(file)
-    installed("fastexcel", file.name, "fastexcel")
+    installed("fastexcel", file.name)
     with tempfile.TemporaryDirectory(prefix="topicnet-") as folder:
         cells = Path(folder, "cells.arrow")
         answer = _read(file, path, columns, cells)

@@ -21,6 +21,7 @@ from typing import Any
 import polars as pl
 
 from topicnet.errors import InputError
+from topicnet.runtime.extras import message_of
 from topicnet.text.tokens.languages import TOKEN_PATTERN
 
 Lookup = Callable[[str], str]
@@ -76,7 +77,7 @@ def _table(name: str) -> Any:
     """Read a table of spacy-lookups-data."""
     package = importlib.util.find_spec("spacy_lookups_data")
     if package is None or not package.submodule_search_locations:
-        raise InputError("--lemmatize needs the tables of spacy-lookups-data: pip install spacy-lookups-data")
+        raise InputError(message_of("--lemmatize", "spacy_lookups_data"))
     path = Path(package.submodule_search_locations[0]) / "data" / f"{name}.json.gz"
     try:
         return json.loads(gzip.decompress(path.read_bytes()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import re
 import unicodedata
 import warnings
@@ -15,12 +14,13 @@ from typing import Any
 import polars as pl
 
 from topicnet.errors import InputError
+from topicnet.runtime.extras import check_installed
 
-# kind: (language, module, name of the package)
+# kind: (language, the modules it needs)
 SEGMENTERS = {
-    "jieba": ("zh", "jieba", "jieba"),
-    "sudachi": ("ja", "sudachipy", "SudachiPy"),
-    "kiwi": ("ko", "kiwipiepy", "kiwipiepy"),
+    "jieba": ("zh", ("jieba",)),
+    "sudachi": ("ja", ("sudachipy", "sudachidict_core")),
+    "kiwi": ("ko", ("kiwipiepy",)),
 }
 
 
@@ -47,9 +47,8 @@ def load_segmenter(kind: str, normalize: bool = False) -> Jieba | Sudachi | Kiwi
     InputError
         The segmenter is not installed.
     """
-    lang, module, package = SEGMENTERS[kind]
-    if importlib.util.find_spec(module) is None:
-        raise InputError(f"--lang {lang} needs the segmenter {package}: install topicnet[{lang}]")
+    lang, modules = SEGMENTERS[kind]
+    check_installed(f"--lang {lang}", modules)
     if kind == "sudachi":
         return Sudachi(normalize)
     return Jieba() if kind == "jieba" else Kiwi()
@@ -122,8 +121,6 @@ class Sudachi:
 
     def __init__(self, normalize: bool = False, mode: str = MODE) -> None:
         sudachipy = importlib.import_module("sudachipy")
-        if importlib.util.find_spec("sudachidict_core") is None:
-            raise InputError("--lang ja needs the dictionary sudachidict_core: install topicnet[ja]")
         self.name = f"sudachi-{version('SudachiPy')}-core-{version('sudachidict_core')}"
         self.name += "+normalized-forms" if normalize else ""
         self._tokenizer = sudachipy.Dictionary(dict="core").tokenizer(mode=mode)

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from topicnet.errors import InputError
+from topicnet.runtime.extras import check_installed
 from topicnet.runtime.forking import check_can_use_polars
 from topicnet.text.tokens.cleaning import tokenize_with_numbers
 from topicnet.text.tokens.languages import SEGMENTED, TOKEN_PATTERN, TOKENIZER, check_language, stop_words, tokenize
@@ -24,7 +25,7 @@ KINDS = ("letters", "spacy", "spaces", *SEGMENTERS)
 # 100 times as fast. spaCy is for those who want its contractions and lemmas.
 SPACY_LANGUAGES = ("de", "en", "es", "fr", "it", "nl", "pt", "ru")
 _WORD = f"^{TOKEN_PATTERN}$"
-_SEGMENTER_OF = {lang: kind for kind, (lang, _, _) in SEGMENTERS.items()}
+_SEGMENTER_OF = {lang: kind for kind, (lang, _) in SEGMENTERS.items()}
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,15 @@ def check_tokenizer(lang: str, kind: str | None) -> tuple[str, str]:
     kind = kind or _SEGMENTER_OF.get(code, "letters")
     _check_kind(code, kind)
     return code, kind
+
+
+def check_libraries(lang: str, kind: str | None, lemmatize: bool) -> None:
+    """Raise InputError, naming the extra, if a tokenizer or its tables of lemmas are not installed."""
+    code, kind = check_tokenizer(lang, kind)
+    if kind in SEGMENTERS:
+        check_installed(f"--lang {code}", SEGMENTERS[kind][1])
+    elif lemmatize and code in LEMMA_LANGUAGES and (kind != "spacy" or _spacy_model(code) is None):
+        check_installed("--lemmatize", ["spacy_lookups_data"])
 
 
 def _check_kind(code: str, kind: str) -> None:

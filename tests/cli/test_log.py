@@ -1,0 +1,75 @@
+"""--debug and --log-file: what is logged, and where."""
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import QUICK, Warm, assert_refused, run_here
+
+LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|ERROR) topicnet\.(cli|notices|training): .+")
+
+
+def logged(path: Path) -> list[str]:
+    lines = path.read_text("utf-8").splitlines()
+    assert all(LINE.fullmatch(line) for line in lines), lines
+    return [line.split(": ", 1)[1] for line in lines]
+
+
+def test_a_fit_is_logged_to_a_file_and_the_next_one_appended(warm: Warm, tmp_path: Path) -> None:
+    fit = ("fit", "lee", *QUICK, "--out", "run", "--quiet")
+    done = warm(*fit, "--log-file", "log.txt", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = logged(tmp_path / "log.txt")
+    assert lines[0] == f"began: topicnet {' '.join(fit)}"
+    assert [line for line in lines if line.startswith("epoch ")] == lines[-3:-1]
+    assert any(line.startswith("300 documents, ") for line in lines)
+    assert re.fullmatch(r"ended after \d+\.\d s", lines[-1])
+    first = (tmp_path / "log.txt").read_bytes()
+    assert_refused(warm("--log-file=log.txt", *fit, cwd=tmp_path), "exists already")
+    assert (tmp_path / "log.txt").read_bytes().startswith(first)
+    assert "exists already" in logged(tmp_path / "log.txt")[-2]
+
+
+def test_debug_logs_epochs_to_stderr(warm: Warm, tmp_path: Path) -> None:
+    done = warm("fit", "lee", *QUICK, "--out", "run", "--quiet", "--debug", cwd=tmp_path)
+    assert done.returncode == 0
+    kinds = [line.split(": ")[1] for line in done.stderr.splitlines() if LINE.fullmatch(line)]
+    assert len(kinds) == len(done.stderr.splitlines())
+    assert [kind for kind in kinds if kind.startswith("epoch")] == ["epoch 1/2", "epoch 2/2"]
+    assert "topicnet.notices" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--log-file",), "expected a file"),
+        (("--log-file="), "expected a file"),
+        (("--log-file", "--quiet"), "expected a file"),
+        (("--log-file", "a", "--log-file", "b"), "given twice"),
+        (("--log-file", "."), "not a file"),
+        (("--log-file", "nowhere/log.txt"), "No such file"),
+        (("--log-file", "corpus.txt"), "refusing to append"),
+        (("--log-file", "a\0b"), "cannot write the log"),
+    ],
+)  # fmt: skip
+def test_a_bad_log_file_is_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text("a document\n")
+    given = [arguments] if isinstance(arguments, str) else arguments
+    assert_refused(run_here("corpora", *given, cwd=tmp_path), message)
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus.txt"]
+    assert (tmp_path / "corpus.txt").read_text() == "a document\n"
+
+
+def test_no_name_can_look_like_another_record(tmp_path: Path) -> None:
+    done = run_here("topics", "x\n2026-01-01 00:00:00,000 INFO topicnet.cli: forged", "--log-file", "log", cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(logged(tmp_path / "log")) == 3
+
+
+def test_handlers_do_not_outlive_the_command(tmp_path: Path) -> None:
+    before = list(logging.getLogger("topicnet").handlers)
+    run_here("corpora", "--debug", "--log-file", "log", cwd=tmp_path)
+    assert logging.getLogger("topicnet").handlers == before
+    assert logging.getLogger("topicnet").level == logging.NOTSET

@@ -1,0 +1,8 @@
+"""The loggers of the package, under "topicnet"; silent unless the application asks for the log."""
+
+import logging
+
+logging.getLogger("topicnet").addHandler(logging.NullHandler())
+notices = logging.getLogger("topicnet.notices")
+training = logging.getLogger("topicnet.training")
+command_line = logging.getLogger("topicnet.cli")
