@@ -1,6 +1,7 @@
 """Every model beside its start and beside LDA, corpus by corpus: quality and seconds, in one run on one machine.
 
 Usage: python benchmarks/models.py [--corpora 20ng,m10,dblp,20ng-text] [--seeds 3] [--systems etm,w-lda,...]
+       [--publish models]
 
 Prints a Markdown table for each corpus. NPMI of the top 10 words on the documents of the fit and TD of the top 25,
 words ranked by `components_`; pairs of topics that share 8 of their top 10 words; topics that are no document's
@@ -27,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from publish import add_option, publish_markdown
 from scipy.sparse import csr_matrix
 from sklearn.metrics import normalized_mutual_info_score
 from tasks import CORPORA, Fitted, Task, measured
@@ -179,6 +181,7 @@ def main() -> None:
     parser.add_argument("--corpora", default=",".join(CORPORA))
     parser.add_argument("--systems", default=",".join(SYSTEMS))
     parser.add_argument("--seeds", type=int, default=3)
+    add_option(parser)
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
         raise SystemExit(f"no folder {arguments.data}: name that of the real corpora with --data or TOPICNET_DATA")
@@ -194,10 +197,16 @@ def main() -> None:
             f" unigram perplexity {unigram:.0f}\n"
         )
         labels = "" if task.labels is None else " NMI |"
-        print(f"| system | NPMI | TD | repeating pairs | dead topics | perplexity | refined |{labels} fit, s |")
-        print("|---|---|---|---|---|---|---|---|" + ("" if task.labels is None else "---|"))
+        lines = [
+            f"| system | NPMI | TD | duplicate pairs | unused topics | perplexity | refined |{labels} fit, s |",
+            "|---|---|---|---|---|---|---|---|" + ("" if task.labels is None else "---|"),
+        ]
+        print("\n".join(lines))
         for system in arguments.systems.split(","):
-            print(row(SYSTEMS[system][0], task, SYSTEMS[system][1], arguments.seeds), flush=True)
+            lines.append(row(SYSTEMS[system][0], task, SYSTEMS[system][1], arguments.seeds))
+            print(lines[-1], flush=True)
+        if arguments.publish:
+            publish_markdown(f"{arguments.publish}-{name}", f"{task.name}, K = {task.n_topics}", "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ _FITTED = re.compile(r"(?<![\w`*:\\])([A-Za-z]\w*)_(?=[\s.,;:)]|$)")
 
 
 def escape_fitted_names(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
-    """Escape the trailing underscore of fitted values such as `components_`, which reStructuredText takes for a link."""
+    """Escape the last underscore of names such as `components_`, which reStructuredText takes for a link."""
     lines[:] = [_FITTED.sub(r"\1\\_", line) for line in lines]
 
 

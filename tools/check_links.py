@@ -1,6 +1,6 @@
 """Check that every internal link of a built HTML site leads to a page, a file or an anchor that exists.
 
-    python tools/check_links.py docs/_build/html
+python tools/check_links.py docs/_build/html
 """
 
 from __future__ import annotations

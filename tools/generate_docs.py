@@ -1,7 +1,7 @@
 """Generate the pages of the documentation that follow from the code, and the tables that follow from result files.
 
-    python tools/generate_docs.py            # rewrite what is out of date
-    python tools/generate_docs.py --check    # list what is out of date; exit status 1 if anything is
+    python tools/generate_docs.py            # rewrite outdated files
+    python tools/generate_docs.py --check    # list outdated files; exit status 1 if there are any
 
 Generated files: the command line from the Typer app, the configuration from its pydantic models, the errors from
 `topicnet.errors`, the conventions of the metrics, and the drawing of the imports between packages. Tables of measured
@@ -212,7 +212,7 @@ def default(info: Any) -> str:
 
 
 def errors() -> str:
-    """A definition list of the exceptions with what they derive from, and the exit statuses of the command line."""
+    """A definition list of the exceptions with their base classes."""
     module = importlib.import_module("topicnet.errors")
     kinds = [one for one in vars(module).values() if isinstance(one, type) and one.__module__ == module.__name__]
     entries = []
@@ -252,7 +252,7 @@ def imports() -> dict[str, set[str]]:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Full names of what a file imports."""
+    """Full names of the modules and objects that a file imports."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -387,7 +387,7 @@ def with_tables(text: str) -> str:
 
 
 def outdated() -> dict[Path, str]:
-    """Files that differ from what they should hold, with that content."""
+    """Outdated files, with the content they should have."""
     wanted = generated_files() | {page: with_tables(page.read_text("utf-8")) for page in pages_with_tables()}
     return {
         path: text for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text
