@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -10,9 +11,15 @@ from sphinx.application import Sphinx
 from sphinx.util.math import get_node_equation_number
 
 
+def mathml(formula: str, display: str = "inline") -> str:
+    """MathML of a LaTeX formula."""
+    # The converter sets no space between a logarithm and a letter.
+    return str(convert(re.sub(r"\\(log|ln)\s+(?![(^_]|\\left)", r"\\\1\\, ", formula), display=display))
+
+
 def visit_inline(writer: Any, node: nodes.math) -> None:
     """Write an inline formula."""
-    writer.body.append(f'<span class="math">{convert(node.astext())}</span>')
+    writer.body.append(f'<span class="math">{mathml(node.astext())}</span>')
     raise nodes.SkipNode
 
 
@@ -23,7 +30,7 @@ def visit_block(writer: Any, node: nodes.math_block) -> None:
         writer.body.append(f'<span class="eqno">({get_node_equation_number(writer, node)})')
         writer.add_permalink_ref(node, "Link to this equation")
         writer.body.append("</span>")
-    writer.body.append(f"{convert(node.astext(), display='block')}</div>\n")
+    writer.body.append(f"{mathml(node.astext(), 'block')}</div>\n")
     raise nodes.SkipNode
 
 

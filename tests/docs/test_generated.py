@@ -24,7 +24,7 @@ def test_generated_pages_are_current(generate_docs):
 def test_a_table_that_differs_from_its_results_is_refused(generate_docs):
     page = (ROOT / "docs" / "benchmarks" / "models.md").read_text("utf-8")
     assert generate_docs.with_tables(page) == page
-    changed = page.replace("0.333 ± 0.006", "0.334 ± 0.006")
+    changed = page.replace("0.333\u00a0±\u00a00.006", "0.334\u00a0±\u00a00.006")
     assert changed != page
     assert generate_docs.with_tables(changed) == page
 
@@ -58,7 +58,7 @@ def test_pages_of_benchmarks_hold_no_other_table(generate_docs):
 def test_some_columns_of_a_result_can_be_shown(generate_docs):
     text = generate_docs.with_tables("<!-- table: models-20ng | system, NPMI -->\nold\n<!-- /table -->\n")
     assert text.splitlines()[2] == "| system | NPMI |"
-    assert text.splitlines()[4] == "| the EM start alone | 0.240 ± 0.002 |"
+    assert text.splitlines()[4] == "| the EM start alone | 0.240\u00a0±\u00a00.002 |"
     assert "Data:" not in text
 
 
@@ -67,6 +67,8 @@ def test_some_columns_of_a_result_can_be_shown(generate_docs):
     [
         ("Words to show.  [default: 10; x>=1]", "Words to show. *Default: 10.* *Range: `x>=1`.*"),
         ("A run.  [required]", "A run. *Required.*"),
+        ("Unit.  [default: line; of several files, file]", "Unit. *Default: line; of several files, file.*"),
+        ("Samples.  [default: 64; 1<=x<=100]", "Samples. *Default: 64.* *Range: `1<=x<=100`.*"),
         ("Values such as [1, 2] or a_b.", r"Values such as \[1, 2\] or a\_b."),
     ],
 )
