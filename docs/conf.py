@@ -25,6 +25,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_ext", "**/generated/*", "distributed.md", "images.md"]
 root_doc = "index"
+smartquotes = False  # help texts hold quotes that are meant as they are
 default_role = "py:obj"  # single backticks in docstrings: a link if the name is documented, else code
 
 myst_enable_extensions = ["deflist", "dollarmath", "colon_fence", "attrs_block", "attrs_inline"]
