@@ -110,6 +110,33 @@ def gensim_lda(task: Task, seed: int, epochs: int | None) -> Fitted:
     return mixed(task, beta / beta.sum(1, keepdims=True), theta, half, cost)
 
 
+def topica(name: str, **settings: Any) -> Fit:
+    """Fit a model of topica with its defaults; words are given as their ids, in the order of the counts."""
+
+    def fit(task: Task, seed: int, epochs: int | None) -> Fitted:
+        import topica as library
+
+        def documents(counts: csr_matrix) -> list[list[str]]:
+            rows = (counts[row] for row in filled(counts))
+            return [np.repeat(row.indices, row.data.astype(np.int64)).astype(str).tolist() for row in rows]
+
+        corpus = documents(task.train)
+        length = {} if epochs is None else {"iters": epochs}
+        with measured() as cost:
+            model = getattr(library, name)(task.n_topics, seed=seed, **settings)
+            model.fit(corpus, **({"num_threads": CORES} | length))
+        beta = np.zeros((task.n_topics, task.train.shape[1]))
+        beta[:, [int(word) for word in model.vocabulary]] = model.topic_word
+        halves = model.transform(documents(task.first))
+        theta, half = (
+            all_rows(np.asarray(found), filled(counts), counts.shape[0])
+            for found, counts in ((model.doc_topic, task.train), (halves, task.first))
+        )
+        return mixed(task, beta / beta.sum(1, keepdims=True), theta, half, cost)
+
+    return fit
+
+
 class Dense:
     """Counts as TopMost's trainer takes them: a dense table, shuffled in batches of 200."""
 
@@ -250,6 +277,8 @@ class Peer:
 
 PEERS = {
     "gensim-lda": Peer(f"gensim LdaMulticore, {GENSIM_PASSES} passes", gensim_lda),
+    "topica-lda": Peer("topica LDA, 1000 iterations", topica("LDA")),
+    "topica-ctm": Peer("topica CTM (its STM without covariates)", topica("CTM")),
     "topmost-etm": Peer("TopMost ETM, word vectors held", topmost("ETM")),
     "topmost-etm-trained": Peer("TopMost ETM, word vectors trained on", topmost("ETM", train_WE=True)),
     "topmost-prodlda": Peer("TopMost ProdLDA", topmost("ProdLDA")),

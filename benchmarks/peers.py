@@ -22,7 +22,8 @@ topic with the labels; each mean ± standard deviation over seeds.
 
 Settings. topicnet: defaults (steps on one thread, EM and large products on all cores). The peers have all cores,
 torch its default threads. tomotopy: 1,000 iterations, 2 workers. gensim: LdaMulticore, chunks of 2,000, 20 passes, 400
-iterations (its tutorial's), a worker for each core but one. scikit-learn: online, 10 passes, batches of 1,000 (its
+iterations (its tutorial's), a worker for each core but one.
+topica: LDA and CTM with their defaults, a thread for each core. scikit-learn: online, 10 passes, batches of 1,000 (its
 default, 128, is far worse here), on one core, its default. TopMost: BasicTrainer's defaults (200 epochs, Adam at 0.002,
 batches of 200) and its models' own; GloVe, which it takes for ETM and ECRTM, is not to be had offline: skip-gram
 vectors of the fitted documents stand in, their seconds not counted. ETM holds them still by default; the other row
@@ -78,7 +79,7 @@ NEED_TEXT = {name for name, peer in PEERS.items() if peer.needs_text}
 TITLES = {name: models.SYSTEMS[name][0] for name in SHARED} | {name: peer.title for name, peer in PEERS.items()}
 TITLES["em"] = "topicnet, EM alone"
 LIBRARIES = (
-    "topicnet", "torch", "numpy", "scipy", "scikit-learn", "tomotopy", "gensim", "topmost", "bertopic",
+    "topicnet", "torch", "numpy", "scipy", "scikit-learn", "tomotopy", "topica", "gensim", "topmost", "bertopic",
     "contextualized-topic-models", "sentence-transformers", "umap-learn", "hdbscan",
 )  # fmt: skip
 

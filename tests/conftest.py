@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 # A test process for each core: more threads would mostly wait for each other. Read when numpy and torch are imported.
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TOPICNET_THREADS"):
     os.environ.setdefault(name, "1")
 # Compiled modules are kept, for the many processes that tests start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -187,7 +187,7 @@ def test_words_are_named_where_they_do_not_lie_beside_the_counts(warm: Warm, cou
     (tmp_path / "bag.vocab").rename(tmp_path / "words.lst")
     before = snapshot(tmp_path)
     prepare = ("prepare", "bag.dat", "--format", "ldac", "--out", "counts")
-    assert_refused(warm(*prepare, cwd=tmp_path), "no vocabulary beside 'bag.dat'", "--vocabulary")
+    assert_refused(warm(*prepare, cwd=tmp_path), "no vocabulary next to 'bag.dat'", "--vocabulary")
     assert_refused(warm("prepare", "bag.dat", "--out", "counts", cwd=tmp_path), "--format")
     assert snapshot(tmp_path) == before
     done = warm(*prepare, "--vocabulary", "words.lst", cwd=tmp_path)
@@ -320,8 +320,8 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "no file matches": (["none*.csv"], "no file matches none*.csv"),
     "one of several is missing": (["comma.csv", "none.csv"], "none.csv"),
     "a run of the wrong format": (["comma.csv", "--format", "rtf"], "'rtf'"),
-    "csv called Parquet": (["comma.csv", "--format", "parquet"], "no readable Parquet"),
-    "csv called Excel": (["comma.csv", "--format", "xlsx"], "no readable Excel"),
+    "csv called Parquet": (["comma.csv", "--format", "parquet"], "not a readable Parquet"),
+    "csv called Excel": (["comma.csv", "--format", "xlsx"], "not a readable Excel"),
     "csv called Matrix Market": (["comma.csv", "--format", "mm", "--vocabulary", "words.txt"], "comma.csv"),
     "csv called LDA-C": (["comma.csv", "--format", "ldac", "--vocabulary", "words.txt"], "line 1"),
     "csv called npz": (["comma.csv", "--format", "npz", "--vocabulary", "words.txt"], "comma.csv"),

@@ -10,7 +10,7 @@ from topicnet.errors import InputError
 from topicnet.models.registry import extra_units
 from topicnet.storage.atomic import probe_file
 from topicnet.storage.overlap import check_apart
-from topicnet.text.interchange.bags import bag_format, places_of, write_ldac, write_matrix_market
+from topicnet.text.interchange.bags import bag_format, bag_paths, write_ldac, write_matrix_market
 from topicnet.workflows.corpus import counts_of
 from topicnet.workflows.run import Run, load
 from topicnet.workflows.tables import choose_format, write_doc_table, write_word_table
@@ -45,7 +45,7 @@ def export_tables(
     check_apart(asked.values(), [])
     formats = {name: _format_of(name, path, file_format) for name, path in asked.items()}
     counts, written = asked.pop("counts", None), list[Path]()
-    bag = [] if counts is None else places_of(counts, f".{formats['counts']}")
+    bag = [] if counts is None else bag_paths(counts, f".{formats['counts']}")
     check_apart([*asked.values(), *bag], [("the run", run)])
     for path in asked.values():
         probe_file(path, overwrite=overwrite, recognised=True)
