@@ -67,7 +67,7 @@ def print_segmentation(data: Path) -> None:
     table = pl.read_ndjson(data / GOLD)
     texts, gold = table["text"].to_list(), table["tokens"].to_list()
     cuts: dict[str, Cut] = {
-        f"Sudachi, mode {mode}" + (" (topicnet's)" if mode == Sudachi.MODE else ""): Sudachi(mode=mode).cut
+        f"Sudachi, mode {mode}" + (" (topicnet's)" if mode == Sudachi.MODE else ""): Sudachi(mode=mode).tokens
         for mode in "ABC"
     }
     cuts |= {"a cut where the script changes": runs_of_one_script, "every two characters": pairs_of_characters}

@@ -42,7 +42,7 @@ Run = Callable[[str, Path], tuple[int, str]]  # a command line and a folder; exi
 
 @dataclass
 class Step:
-    """A command or a Python block: its code, the output shown, and where these stand in the page."""
+    """A command or a Python block: its code, the output shown, and the place of these in the page."""
 
     language: str
     code: str
@@ -97,7 +97,7 @@ def _ended(step: Step, fence: re.Match[str], end: int) -> Step:
 
 
 def same(shown: str, printed: str, similar: bool) -> bool:
-    """Does the output agree with what the page shows?"""
+    """Does the output agree with the page?"""
     if similar:
         return difflib.SequenceMatcher(None, shown.split(), printed.split(), autojunk=False).ratio() >= SIMILAR
     parts = [re.escape(part) for part in re.split(r"^\.\.\.$", _trimmed(shown), flags=re.MULTILINE)]
@@ -148,7 +148,7 @@ def run_page(page: str, folder: Path, run: Run) -> list[tuple[Step, int, str]]:
 
 
 def faults(results: list[tuple[Step, int, str]]) -> list[str]:
-    """A line or more for each step whose exit status or output is not what the page shows."""
+    """A line or more for each step whose exit status or output differs from the page."""
     found = []
     for step, status, printed in results:
         if status != step.status:
@@ -159,7 +159,7 @@ def faults(results: list[tuple[Step, int, str]]) -> list[str]:
 
 
 def with_output(page: str, results: list[tuple[Step, int, str]]) -> str:
-    """The page with the real output in the place of each output it shows, but where it shows a part alone."""
+    """Replace each output of the page by the real one, except where the page shows only a part."""
     for step, _, printed in reversed(results):
         if step.shown.strip() and "\n...\n" not in f"\n{step.shown}":
             page = page[: step.start] + _trimmed(printed) + page[step.end :]

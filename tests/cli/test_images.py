@@ -87,7 +87,7 @@ def test_a_run_is_whole_and_named(fitted: tuple[Path, subprocess.CompletedProces
     assert done.stdout.splitlines()[-1] == "wrote runs/digits-cp-vae"
     assert "NELBO" in done.stdout
     assert "of 4 categories in use" in done.stdout
-    assert "digits: 1,200 to train on, 200 to validate, 397 to test; 8 x 8 pixels" in done.stderr
+    assert "digits: 1,200 training, 200 validation and 397 test images; 8 x 8 pixels" in done.stderr
     assert "training 2/2" in done.stderr
     record = read(run / "run.json")
     written = {name: sum_ for name, sum_ in snapshot(run).items() if sum_ != "folder"}
@@ -344,11 +344,11 @@ def test_other_images_are_evaluated_on_purpose_alone(plain: Path, warm: Warm, tm
     assert warm(*asked, cwd=tmp_path).returncode == 0
     np.savez(tmp_path / "points.npz", x=np.random.default_rng(1).random((50, 1)))
     for command in (asked, ("images", "reconstruct", run), ("images", "traverse", run, "--dims", "0", "--image", "0")):
-        assert_refused(warm(*command, cwd=tmp_path), "is not what the model was fitted to", "--data")
+        assert_refused(warm(*command, cwd=tmp_path), "has changed since the fit", "--data")
     done = warm(*asked, "--data", "points.npz", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["data"]["n_images"] == 5
-    assert_refused(warm(*asked, "--data", "digits", cwd=tmp_path), "64 pixels", "images of 1: give such")
+    assert_refused(warm(*asked, "--data", "digits", cwd=tmp_path), "64 pixels", "expected 1 as in the fit: give images")
     (tmp_path / "points.npz").unlink()
     assert_refused(warm(*asked, cwd=tmp_path), "there is no", "points.npz")
 

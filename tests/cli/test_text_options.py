@@ -287,6 +287,6 @@ def test_a_model_whose_text_was_cut_by_another_version_refuses_text(warm: Warm, 
         ("transform", "run", texts / "zh.txt", "--out", "t.csv"),
         ("evaluate", "run", "--test", texts / "zh.txt"),
     ):
-        assert_refused(warm(*command, cwd=tmp_path), "jieba-0.1", name, "fit anew")
+        assert_refused(warm(*command, cwd=tmp_path), "jieba-0.1", name, "fit again")
     assert snapshot(tmp_path) == before
     assert warm("evaluate", "run", cwd=tmp_path).returncode == 0  # of its own counts

@@ -158,7 +158,7 @@ def test_a_process_that_is_killed_ends_it_all_in_one_line(made: Path, tmp_path: 
         os.kill(cutters[0], signal.SIGKILL)
         out, said = process.communicate("".join(f"{sentence}\n" for sentence in SENTENCES * 3_000).encode(), SECONDS)
     done = subprocess.CompletedProcess("transform", process.returncode, out.decode(), said.decode())
-    assert_refused(done, "one of the processes that cut the text into words", "SIGKILL")
+    assert_refused(done, "one of the processes that tokenise the text", "SIGKILL")
     assert list(tmp_path.iterdir()) == []
     assert_gone(cutters)
 

@@ -1,4 +1,4 @@
-"""The examples of README, the start page and the how-to guides: they run, and print what the pages show."""
+"""The examples of README, the start page and the how-to guides: they run and print the output on the page."""
 
 import shlex
 import subprocess
@@ -32,9 +32,9 @@ def one_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TOPICNET_CACHE", str(tmp_path / "cache"))
 
 
-@pytest.mark.filterwarnings("default")  # scikit-learn warns of what an example does not mind
+@pytest.mark.filterwarnings("default")  # scikit-learn warns where examples are small
 @pytest.mark.parametrize("page", [*QUICK, *(pytest.param(page, marks=pytest.mark.slow) for page in SLOW)])
-def test_examples_print_what_the_page_shows(warm: Warm, tmp_path: Path, page: str) -> None:
+def test_examples_print_the_output_on_the_page(warm: Warm, tmp_path: Path, page: str) -> None:
     def run(command: str, folder: Path) -> tuple[int, str]:
         if is_topicnet(command):
             done = warm(*shlex.split(command)[1:], cwd=folder, full_warm_up=True)

@@ -97,12 +97,18 @@ def sample(
         _check_folder(run, folder, "samples.csv", overwrite)
     from topicnet.cli.printing.progress import notice
     from topicnet.images.workflows.fit import load_run
-    from topicnet.images.workflows.views import doubt_of, sample_galleries, samples, samples_picture, samples_table
+    from topicnet.images.workflows.views import (
+        sample_galleries,
+        samples,
+        samples_picture,
+        samples_table,
+        unused_category_notice,
+    )
     from topicnet.storage.formats import json_text
 
     loaded = load_run(run)
     drawn = samples(loaded, n, category, label, seed)
-    if doubt := doubt_of(loaded, category):
+    if doubt := unused_category_notice(loaded, category):
         notice(doubt)
     if folder is not None:
         title = f"{n} samples of {loaded.model.variant}"
