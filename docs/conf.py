@@ -23,7 +23,7 @@ extensions = [
     "sphinx_copybutton",
     "mathml",
 ]
-exclude_patterns = ["_build", "_ext", "**/generated/*", "images.md"]
+exclude_patterns = ["_build", "_ext", "**/generated/*"]
 root_doc = "index"
 smartquotes = False  # help texts hold quotes that are meant as they are
 default_role = "py:obj"  # single backticks in docstrings: a link if the name is documented, else code

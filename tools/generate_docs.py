@@ -7,7 +7,7 @@ Generated files: the command line from the Typer app, the configuration from its
 `topicnet.errors`, the conventions of the metrics, and the drawing of the imports between packages. Tables of measured
 results are rewritten in place, in each Markdown file that has such a pair of comments:
 
-    <!-- table: NAME -->              the table of benchmarks/results/NAME.json and a line on its origin
+    <!-- table: NAME -->              the table of benchmarks/results/NAME.json and, in docs/, a line on its origin
     <!-- table: NAME | COLUMN, ... --> some of its columns, without that line
     <!-- /table -->
 """
@@ -156,7 +156,7 @@ def configuration() -> str:
         documented = documented_attributes(model.__doc__ or "")
         entries = []
         for field, info in model.model_fields.items():
-            text = info.description or documented.get(field) or help_of.get(field, "")
+            text = info.description or help_of.get(field) or documented.get(field, "")
             if info.get_default(call_default_factory=True) is not None:  # the entry's own default is shown
                 text = re.sub(r"\s*\[[^\[\]]*\]$", "", text)
             notes = [f"`{field}`, {type_name(info.annotation)}", *limits(info), f"default {default(info)}"]
@@ -372,7 +372,7 @@ def result(name: str) -> dict[str, Any]:
     return found
 
 
-def table(name: str, columns: str | None = None) -> str:
+def table(name: str, columns: str | None = None, origins: bool = True) -> str:
     """A result as a Markdown table, followed by a line on its origin unless columns are named."""
     found = result(name)
     chosen = found["columns"] if columns is None else [one.strip() for one in columns.split(",")]
@@ -380,7 +380,7 @@ def table(name: str, columns: str | None = None) -> str:
     rows = [[row[place] for place in places] for row in found["rows"]]
     lines = [chosen, ["---"] * len(chosen), *rows]
     text = "\n".join(f"| {' | '.join(map(shown, line))} |" for line in lines)
-    return f"{text}\n" if columns else f"{text}\n\n{origin(name, found)}\n"
+    return f"{text}\n\n{origin(name, found)}\n" if origins and columns is None else f"{text}\n"
 
 
 def shown(cell: str) -> str:
@@ -413,14 +413,22 @@ def pages_with_tables() -> list[Path]:
     return [page for page in pages if "_build" not in page.parts and "<!-- table: " in page.read_text("utf-8")]
 
 
-def with_tables(text: str) -> str:
-    """The text of a page, with each table as its result file has it."""
-    return BLOCK.sub(lambda m: f"{m['open']}\n{table(m['name'], m['columns'])}\n{m['close']}", text)
+def with_tables(text: str, origins: bool = True) -> str:
+    """The text of a page, with each table as its result file has it; a table without a file is left as it is."""
+
+    def filled(block: re.Match[str]) -> str:
+        if not (RESULTS / f"{block['name']}.json").is_file():
+            return block[0]
+        return f"{block['open']}\n{table(block['name'], block['columns'], origins)}\n{block['close']}"
+
+    return BLOCK.sub(filled, text)
 
 
 def outdated() -> dict[Path, str]:
     """Outdated files, with the content they should have."""
-    wanted = generated_files() | {page: with_tables(page.read_text("utf-8")) for page in pages_with_tables()}
+    wanted = generated_files()
+    for page in pages_with_tables():  # only Sphinx reads the class of a line on an origin
+        wanted[page] = with_tables(page.read_text("utf-8"), origins=ROOT / "docs" in page.parents)
     return {
         path: text for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text
     }
