@@ -1,10 +1,13 @@
 """Generated pages and tables of the documentation are current."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+import topicnet
+import topicnet.images
 from tests.support.scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,10 +44,14 @@ def test_results_are_complete(path):
     assert all(isinstance(cell, str) for row in found["rows"] for cell in row)
 
 
-def test_every_result_is_shown(generate_docs):
-    pages = [page.read_text("utf-8") for page in generate_docs.pages_with_tables()]
-    shown = {match["name"] for page in pages for match in generate_docs.BLOCK.finditer(page)}
-    assert shown == {path.stem for path in RESULTS}
+def test_every_result_is_shown_and_every_table_has_results(generate_docs):
+    pages = {page.name: page.read_text("utf-8") for page in generate_docs.pages_with_tables()}
+    shown = {match["name"]: name for name, page in pages.items() for match in generate_docs.BLOCK.finditer(page)}
+    known = {path.stem for path in RESULTS}
+    assert not known - shown.keys(), "results that no page shows"
+    assert not shown.keys() - known, (
+        f"tables without results in {sorted({shown[name] for name in shown.keys() - known})}"
+    )
 
 
 def test_pages_of_benchmarks_hold_no_other_table(generate_docs):
@@ -74,3 +81,13 @@ def test_some_columns_of_a_result_can_be_shown(generate_docs):
 )
 def test_help_becomes_markdown(generate_docs, given, shown):
     assert generate_docs.described(given) == shown
+
+
+def test_every_public_name_is_in_the_reference():
+    text = "\n".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference" / "python").glob("*.md"))
+    documented = set(re.findall(r"\.\. auto\w+:: (?:[\w.]+\.)?(\w+)", text)) | set(re.findall(r"`[\w.]+\.(\w+)`", text))
+    for package in (topicnet, topicnet.images):
+        assert not set(package.__all__) - documented - {"__version__"}, package.__name__
+    modules = {path.stem for path in (ROOT / "topicnet" / "evaluate").glob("*.py")}
+    internal = {"__init__", "checks", "measures"}
+    assert not {name for name in modules - internal if f"topicnet.evaluate.{name}\n" not in text}
