@@ -87,7 +87,9 @@ def untrained(name: str, counts: csr_matrix) -> Any:
     torch.manual_seed(0)
     network = MODELS[name](N_TOPICS).build_network(counts.shape[1])
     totals = np.asarray(counts.sum(axis=0), dtype=np.float64).ravel() + 0.5
-    network.meet(torch.as_tensor(totals / totals.sum(), dtype=torch.float32), float(counts.sum()) / counts.shape[0])
+    network.set_corpus_statistics(
+        torch.as_tensor(totals / totals.sum(), dtype=torch.float32), float(counts.sum()) / counts.shape[0]
+    )
     return network.train()
 
 

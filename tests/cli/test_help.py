@@ -1,4 +1,4 @@
-"""Help: every command has it, it names its options, and it comes without the heavy imports."""
+"""Every command has help that describes its options and needs no heavy imports."""
 
 import re
 import shutil
@@ -76,12 +76,12 @@ OF_A_RUN = [
 
 
 def words_of(text: str) -> str:
-    """The words of a text between single spaces, wherever its lines are broken."""
+    """Return the words of a text separated by single spaces, whatever its line breaks."""
     return f" {' '.join(re.findall(r'[a-zA-Z0-9_]+', text))} "
 
 
 def shown(names: tuple[str, ...], warm: Warm, cwd: Path) -> str:
-    """The help of a command."""
+    """Return the help of a command."""
     done = warm(*names, "--help", cwd=cwd)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -126,7 +126,7 @@ def test_version(topicnet: Topicnet) -> None:
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     for arguments, (status, messages, loaded) in zip(BARE + HELPS, loaded_by(BARE + HELPS, tmp_path), strict=True):
         assert status == (2 if arguments == ["fti"] else 0), messages
-        # typer itself reads a command's arguments with pydantic.
+        # typer itself uses pydantic to read arguments.
         assert loaded <= (set() if arguments in BARE else {"pydantic"}), arguments
 
 

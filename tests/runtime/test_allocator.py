@@ -13,7 +13,7 @@ from topicnet.runtime import allocator
 from topicnet.runtime.reporter import Reporter
 from topicnet.training.progress import Progress
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.engine import HERE, ModelPlan, learn, learn_tuned
+from topicnet.workflows.engine import LOCAL_ENGINE, ModelPlan, learn, learn_tuned
 from topicnet.workflows.follower import engine_of
 
 SCRIPT = """
@@ -91,7 +91,7 @@ def test_systems_with_another_c_library_are_left_alone(monkeypatch):
 
 
 def test_the_command_line_alone_tunes_it():
-    assert HERE.learn is learn  # of topicnet.fit
+    assert LOCAL_ENGINE.learn is learn  # of topicnet.fit
     with engine_of(FitConfig(corpus="lee")) as engine:
         assert engine.learn is learn_tuned
 

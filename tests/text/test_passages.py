@@ -178,8 +178,8 @@ def test_a_single_document_needs_two_passages() -> None:
     corpus = Corpus.from_texts(LONG, options=EVERY_WORD)
     check_size(corpus, 2, passages=300)
     with pytest.raises(
-        InputError, match="give less than 2 passages of 3000 words, expected 2 or more: lower --passages"
+        InputError, match="give fewer than 2 passages of 3000 words, expected 2 or more: lower --passages"
     ):
         check_size(corpus, 2, passages=3000)
-    with pytest.raises(InputError, match="or cut long ones with --passages"):
+    with pytest.raises(InputError, match="or split long ones with --passages"):
         check_size(corpus, 2)
