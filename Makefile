@@ -39,6 +39,7 @@ lint: $(STAMP)
 
 # Builds without network. Warnings are errors, and links inside the site are checked.
 docs: $(STAMP)
+	rm -rf docs/_build/html
 	$(BIN)/python tools/generate_docs.py
 	$(BIN)/python -m sphinx -W --keep-going -E -q -b html docs docs/_build/html
 	$(BIN)/python tools/check_links.py docs/_build/html

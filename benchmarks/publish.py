@@ -92,7 +92,7 @@ def publish_markdown(name: str, title: str, text: str, libraries: Sequence[str] 
 
 def command() -> str:
     """The command line of this process, without the places of data and results, which differ between machines."""
-    left_out = {"--publish", "--data"}
+    left_out = {"--publish", "--data", "--out"}
     given = [
         word
         for before, word in zip(sys.argv, sys.argv[1:], strict=False)
@@ -114,7 +114,17 @@ def machine() -> str:
     """Processor, cores, memory and accelerator in one line."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    return f"{platform.system()} {platform.machine()}, {cores} cores, {memory:.0f} GB of memory, {accelerator()}"
+    return f"{processor()}, {cores} cores, {memory:.0f} GB of memory, {platform.system()}, {accelerator()}"
+
+
+def processor() -> str:
+    """Name of the processor, or its architecture where the system does not give one."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def accelerator() -> str:
