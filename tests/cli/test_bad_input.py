@@ -150,9 +150,9 @@ RUNS = {
     "fit onto a run": (["fit", "corpus.txt", "--out", "run"], ["'run'", "--overwrite"]),
     "fit over a foreign folder": (
         ["fit", "corpus.txt", "--out", "foreign", "--overwrite"],
-        ["nothing that topicnet"],
+        ["not created by topicnet"],
     ),
-    "fit over a file": (["fit", "corpus.txt", "--out", "taken.csv", "--overwrite"], ["nothing that topicnet"]),
+    "fit over a file": (["fit", "corpus.txt", "--out", "taken.csv", "--overwrite"], ["not created by topicnet"]),
     "fit over the current folder": (["fit", "corpus.txt", "--out", ".", "--overwrite"], []),
     "fit below a file": (["fit", "corpus.txt", "--out", "taken.csv/run"], ["cannot write"]),
     "fit into /proc": (["fit", "corpus.txt", "--out", "/proc/x/y"], ["cannot write"]),

@@ -485,7 +485,7 @@ OPTIONS = {
     "unsafe tag": (["--config", "unsafe.yaml"], ["not YAML"]),
     "out below a file": (["--out", "notes.txt/run"], ["cannot write"]),
     "out that cannot be created": (["--out", "/proc/no/run"], ["cannot write '/proc/no/run'"]),
-    "out that topicnet did not write": (["--out", "album", "--overwrite"], ["album' is nothing that topicnet wrote"]),
+    "out that topicnet did not write": (["--out", "album", "--overwrite"], ["album': it was not created by topicnet"]),
 }
 RUNS = {
     "sample of nothing": (["sample", "nowhere"], ["no image model in 'nowhere'", "topicnet images fit"]),
@@ -633,7 +633,7 @@ def test_an_interrupted_fit_keeps_the_best_weights_and_resumes_to_the_same_resul
     assert read(tmp_path / "run" / "run.json")["status"] == "interrupted"
     assert warm("images", "sample", "run", "-n", "4", "--json", cwd=tmp_path).returncode == 0
     before = snapshot(tmp_path)
-    assert_refused(warm(*LONG, "run", cwd=tmp_path), "an unfinished fit of 'run' is there", "--resume", "--overwrite")
+    assert_refused(warm(*LONG, "run", cwd=tmp_path), "an unfinished fit of 'run' exists", "--resume", "--overwrite")
     assert_refused(warm(*LONG, "run", "--seed", "1", "--resume", cwd=tmp_path), "seed=1", "has 0")
     assert snapshot(tmp_path) == before
     done = warm(*LONG, "run", "--resume", cwd=tmp_path)
@@ -647,7 +647,7 @@ def test_a_killed_fit_resumes_to_the_same_result(whole: Path, warm: Warm, tmp_pa
         done = warm(*LONG, "run", *again, cwd=tmp_path, env=ALWAYS, kill_when=f"{SAVED[:-1]}{step:06}")
         assert done.returncode == -9
         assert [path.name for path in tmp_path.iterdir()] == ["run.unfinished"]
-    assert_refused(warm(*LONG, "run", cwd=tmp_path), "an unfinished fit of 'run' is there")
+    assert_refused(warm(*LONG, "run", cwd=tmp_path), "an unfinished fit of 'run' exists")
     done = warm(*LONG, "run", "--resume", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert contents(tmp_path / "run") == contents(whole)
@@ -659,7 +659,7 @@ def test_a_fit_is_not_resumed_with_other_images(warm: Warm, tmp_path: Path) -> N
     fit = (*FIT, *SMALL, "--data", "images.npz", "--epochs", "50", "--batch-size", "4", "--out", "run")
     assert warm(*fit, cwd=tmp_path, env=ALWAYS, kill_when=f"{SAVED[:-1]}000003").returncode == -9
     np.savez(tmp_path / "images.npz", x=np.random.default_rng(1).random((40, 4, 4)))
-    assert_refused(warm(*fit, "--quiet", "--resume", cwd=tmp_path), "the images are not those of 'run'")
+    assert_refused(warm(*fit, "--quiet", "--resume", cwd=tmp_path), "the images differ from those of 'run'")
 
 
 @pytest.mark.slow

@@ -204,7 +204,7 @@ def test_strict_exits_3_when_the_model_is_unfit(warm: Warm, tmp_path: Path) -> N
     done = warm(*given, "--out", "a", "--strict", cwd=tmp_path)
     assert done.returncode == 3
     assert done.stderr.startswith("unfit: ")
-    assert "topics repeat another" in done.stderr
+    assert "topics duplicate another" in done.stderr
     assert done.stderr.count("\n") == 1
     assert record(tmp_path / "a")["health"]["fit_for_use"] is False
     done = warm(*given, "--out", "b", cwd=tmp_path)
@@ -214,7 +214,7 @@ def test_strict_exits_3_when_the_model_is_unfit(warm: Warm, tmp_path: Path) -> N
 def test_strict_exits_0_when_the_model_is_fit(corpus: Path, warm: Warm, tmp_path: Path) -> None:
     done = warm("fit", corpus, "--out", "run", *FAST, "--strict", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "healthy: no topic repeats another" in done.stderr
+    assert "healthy: no duplicate or unused topics" in done.stderr
 
 
 # ---------------------------------------------------------------- interrupted

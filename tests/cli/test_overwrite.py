@@ -44,9 +44,9 @@ AMONG_INPUTS = {
     "the counts, of compare": (["compare", "counts", "-k", "2", "--out", "counts"], "is the corpus"),
     "a file of a pattern": (["fit", "c*.txt", "--out", "corpus.txt"], "is the corpus"),
     "one of several files": (["prepare", "corpus.txt", "new.txt", "--out", "new.txt"], "is the corpus"),
-    "within the texts": (["prepare", "texts", "--out", "texts/counts"], "lies within the corpus"),
-    "within the texts by a link": (["fit", "texts", "--out", "link/run"], "lies within the corpus"),
-    "within the current folder": (["fit", ".", "--format", "txt"], "lies within the corpus"),
+    "within the texts": (["prepare", "texts", "--out", "texts/counts"], "is inside the corpus"),
+    "within the texts by a link": (["fit", "texts", "--out", "link/run"], "is inside the corpus"),
+    "within the current folder": (["fit", ".", "--format", "txt"], "is inside the corpus"),
     "above the corpus": (["prepare", "texts/a.txt", "--out", "texts"], "contains the corpus"),
     "the configuration": (["fit", "corpus.txt", "--config", "fit.yaml", "--out", "fit.yaml"], "is the configuration"),
     "above the stop words": (
@@ -67,15 +67,18 @@ AMONG_INPUTS = {
     ),
     "the new documents": (["transform", "run", "new.csv", "--out", "texts/../new.csv"], "is the documents"),
     "the new documents by a hard link": (["transform", "run", "new.csv", "--out", "same.csv"], "is the documents"),
-    "a table of the run": (["transform", "run", "new.txt", "--out", "run/doc_topic.csv"], "lies within the run"),
-    "an exported table of the run": (["export", "run", "--doc-topic", "run/doc_topic.csv"], "lies within the run"),
-    "the words of the counts": (["words", "counts", "--out", "counts/vocabulary.txt"], "lies within the counts"),
-    "the images": (["images", "fit", "--data", "texts", "--out", "texts/run"], "lies within the images"),
+    "a table of the run": (["transform", "run", "new.txt", "--out", "run/doc_topic.csv"], "is inside the run"),
+    "an exported table of the run": (["export", "run", "--doc-topic", "run/doc_topic.csv"], "is inside the run"),
+    "the words of the counts": (["words", "counts", "--out", "counts/vocabulary.txt"], "is inside the counts"),
+    "the images": (["images", "fit", "--data", "texts", "--out", "texts/run"], "is inside the images"),
     "the images of a comparison": (
         ["images", "compare", "--variants", "vae", "--data", "texts", "--out", "texts"],
         "is the images",
     ),
-    "two tables": (["export", "run", "--doc-topic", "a.csv", "--topic-word", "./a.csv"], "a file of its own"),
+    "two tables": (
+        ["export", "run", "--doc-topic", "a.csv", "--topic-word", "./a.csv"],
+        "a separate file for each",
+    ),
 }
 
 
@@ -101,7 +104,7 @@ STRANGERS = {
     "edits": (lambda run: (run / "edits.json").write_text("{}"), "'edits.json'"),
     "a corpus in the run": (lambda run: (run / "corpus/texts.txt").write_text("mine"), "'corpus/texts.txt'"),
     "an edited table": (lambda run: (run / "topic_word.csv").write_text("mine"), "'topic_word.csv (changed)'"),
-    "an edited record": (lambda run: (run / "run.json").write_text("{}"), "nothing that topicnet wrote"),
+    "an edited record": (lambda run: (run / "run.json").write_text("{}"), "was not created by topicnet"),
 }
 
 

@@ -194,10 +194,10 @@ def test_a_fit_of_counts_can_be_resumed(warm: Warm, here: Path) -> None:
     other = ("fit", "corpus.csv", *fit[2:], "run", "--resume")
     assert_refused(warm(*other, cwd=here), "--resume given with corpus='corpus.csv', but 'run' has 'counts'")
     assert warm("prepare", "corpus.csv", "--min-df", "6", "--out", "counts", "--overwrite", cwd=here).returncode == 0
-    assert_refused(warm(*fit, "run", "--resume", cwd=here), "the words counted are not those of 'run'")
+    assert_refused(warm(*fit, "run", "--resume", cwd=here), "the words counted differ from those of 'run'")
     (here / "other.txt").write_text("\n".join(TEXTS[:30]))
     assert warm("prepare", "other.txt", "--out", "counts", "--overwrite", cwd=here).returncode == 0
-    assert_refused(warm(*fit, "run", "--resume", cwd=here), "the documents are not those of 'run'")
+    assert_refused(warm(*fit, "run", "--resume", cwd=here), "the documents differ from those of 'run'")
     assert snapshot(here / "run.unfinished" / "checkpoints") == before
     shutil.rmtree(here / "counts")
     (here / "same").rename(here / "counts")
@@ -262,7 +262,7 @@ PLACES: dict[str, tuple[list[str], str]] = {
     "onto counts": (["prepare", "corpus.csv", "--out", "counts"], "--overwrite"),
     "over a file": (["prepare", "corpus.csv", "--out", "corpus.csv", "--overwrite"], "is the corpus"),
     "over the current folder": (["prepare", "corpus.csv", "--out", ".", "--overwrite"], "cannot be replaced"),
-    "below a file": (["prepare", "corpus.csv", "--out", "corpus.csv/x"], "lies within the corpus"),
+    "below a file": (["prepare", "corpus.csv", "--out", "corpus.csv/x"], "is inside the corpus"),
     "into /proc": (["prepare", "corpus.csv", "--out", "/proc/no/counts"], "cannot write"),
     "nowhere": (["prepare", "corpus.csv"], "--out"),
     "of nothing": (["prepare", "--out", "x"], "CORPUS"),

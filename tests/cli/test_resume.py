@@ -76,7 +76,7 @@ def test_an_interrupted_run_resumes_to_the_same_result(interrupted: Path, warm: 
     assert "EM start" not in done.stderr
     assert contents(interrupted / "run") == contents(interrupted / "whole")
     assert not (interrupted / "run.unfinished").exists()
-    assert_refused(warm(*OPTIONS, "--resume", cwd=interrupted), "'run' is complete: nothing is left to do")
+    assert_refused(warm(*OPTIONS, "--resume", cwd=interrupted), "'run' is complete: there is nothing left to do")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_other_words_are_refused(interrupted: Path, warm: Warm) -> None:
     (interrupted / "mine.txt").write_text("australia\n")
     done = warm(*OPTIONS, "--stop-words", "mine.txt", "--resume", cwd=interrupted)
     assert done.returncode == 2
-    assert "the words counted are not those of 'run'" in done.stderr
+    assert "the words counted differ from those of 'run'" in done.stderr
 
 
 def test_an_interrupted_run_without_its_checkpoints_is_refused(interrupted: Path, warm: Warm) -> None:
@@ -106,14 +106,16 @@ def test_an_interrupted_run_without_its_checkpoints_is_refused(interrupted: Path
     shutil.rmtree(interrupted / "run.unfinished")
     before = snapshot(interrupted)
     done = warm(*OPTIONS, "--resume", cwd=interrupted)
-    assert_refused(done, "run.unfinished', with the checkpoints of 'run', is not there: fit anew with --overwrite")
+    assert_refused(done, "run.unfinished' with the checkpoints of 'run' does not exist: start again with --overwrite")
     assert snapshot(interrupted) == before
 
 
 def test_an_interrupted_run_is_not_restarted_without_overwrite(interrupted: Path, warm: Warm) -> None:
     before = snapshot(interrupted)
     done = warm(*OPTIONS, cwd=interrupted)
-    assert_refused(done, "an unfinished fit of 'run' is there: go on with --resume, or begin anew with --overwrite")
+    assert_refused(
+        done, "an unfinished fit of 'run' exists: continue it with --resume, or start again with --overwrite"
+    )
     assert snapshot(interrupted) == before
     assert warm(*OPTIONS, "--epochs", "1", "--overwrite", cwd=interrupted).returncode == 0
     assert (record(interrupted / "run")["status"], (interrupted / "run.unfinished").exists()) == ("complete", False)
@@ -154,7 +156,9 @@ def leftovers(killed: Path, tmp_path: Path) -> Path:
 def test_a_killed_fit_is_not_restarted_without_overwrite(leftovers: Path, themed: Path, warm: Warm) -> None:
     before = snapshot(leftovers)
     fit = ("fit", themed, *SHORT, "--out", "run")
-    assert_refused(warm(*fit, cwd=leftovers), "an unfinished fit of 'run' is there: go on with --resume, or begin anew")
+    assert_refused(
+        warm(*fit, cwd=leftovers), "an unfinished fit of 'run' exists: continue it with --resume, or start again"
+    )
     assert snapshot(leftovers) == before
     done = warm(*fit, "--overwrite", cwd=leftovers)
     assert done.returncode == 0, done.stderr
@@ -191,7 +195,7 @@ def test_checkpoints_are_kept_if_the_run_cannot_be_written(themed: Path, warm: W
         (tmp_path / "whole/model/model.safetensors").stat().st_size * 5 // 2
     )  # the first checkpoint is twice as large
     failed = warm(*fit, "run", cwd=tmp_path, env=ALWAYS, file_limit=limit)
-    assert_refused(failed, "cannot write", "File too large", "what was learned by then is kept, and --resume goes on")
+    assert_refused(failed, "cannot write", "File too large", "the last checkpoint is kept, and --resume continues")
     assert len(list(tmp_path.glob(SAVED))) == 1
     assert warm(*fit, "run", "--resume", cwd=tmp_path).returncode == 0
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
@@ -211,7 +215,7 @@ def test_a_folder_of_the_user_is_left_unchanged(themed: Path, warm: Warm, tmp_pa
     before = snapshot(tmp_path)
     for arguments in ((), ("--overwrite",)):
         done = warm("fit", themed, *SHORT, "--out", "run", *arguments, cwd=tmp_path)
-        assert_refused(done, "run.unfinished' is nothing that topicnet wrote")
+        assert_refused(done, "run.unfinished' was not created by topicnet")
     assert_refused(warm("fit", themed, *SHORT, "--out", "run", "--resume", cwd=tmp_path), "there is no run in 'run'")
     assert snapshot(tmp_path) == before
 

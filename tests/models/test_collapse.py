@@ -22,8 +22,8 @@ def test_a_corpus_of_one_repeated_document_is_unfit(kind, corpus):
     alike = csr_matrix(np.tile(counts[0].toarray(), (60, 1)))
     health = kind(K, random_state=0, max_epochs=5).fit(alike).health_
     assert not health.fit_for_use
-    assert "every document has the same topics" in health.line()
-    assert "4 of 5 topics are no document's largest" in health.line()
+    assert "all documents have nearly the same topic proportions" in health.line()
+    assert "4 of 5 topics are unused (largest in no document)" in health.line()
 
 
 @pytest.mark.slow
@@ -53,7 +53,7 @@ def test_an_impossible_learning_rate_is_rolled_back_and_leaves_finite_weights(ki
 def test_a_learning_rate_of_10_is_reduced_or_reported_as_unfit(kind, corpus):
     counts, truth = corpus
     model = kind(K, learning_rate=10.0, random_state=0, max_epochs=40).fit(counts)
-    assert "the loss ran away" in model.health_.line() or not model.health_.fit_for_use
+    assert "the loss diverged" in model.health_.line() or not model.health_.fit_for_use
     if model.health_.fit_for_use:
         assert matched_cosine(model.components_, truth) > 0.8
 
@@ -77,5 +77,5 @@ def test_lost_topics_are_reseeded_and_found():
 def test_a_healthy_fit_is_reported_as_healthy(corpus):
     counts, _ = corpus
     health = MODELS["etm"](K, random_state=0, max_epochs=10).fit(counts).health_
-    assert health.line() == "healthy: no topic repeats another, none is dead, 5 of 5 latent dimensions are in use"
+    assert health.line() == "healthy: no duplicate or unused topics, 5 of 5 latent dimensions are active"
     assert (health.duplicates, health.dead, health.rollbacks, health.reseeded) == ([], [], [], 0)

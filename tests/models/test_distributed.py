@@ -82,7 +82,9 @@ def work(out):
         found["resumed"], _ = summary_of(fit(model_of("gmntm", BATCH), counts, checkpoints=out / "checkpoints"))
         with pytest.raises(InputError, match=r"checkpoints in .* are of a fit with another value of batch_size"):
             fit(model_of("gmntm", BATCH + 1), counts, checkpoints=out / "checkpoints")
-        with pytest.raises(InputError, match="process 1 of 2 was given other documents or parameters than process 0"):
+        with pytest.raises(
+            InputError, match="process 1 of 2 was given different documents or parameters than process 0"
+        ):
             fit(model_of("gmntm", BATCH), counts[world.rank :])
         found["without a seed"], _ = summary_of(fit(model_of("gmntm", BATCH).set_params(random_state=None), counts))
     (out / f"{world.rank}.json").write_text(json.dumps(found))
@@ -162,7 +164,7 @@ def test_a_process_that_hangs_or_dies_ends_the_others(tmp_path):
     assert status == 0, stderr
     for rank in range(2):
         seconds, _, line = (tmp_path / f"{rank}.txt").read_text().partition(" ")
-        assert line.startswith(f"process {rank} of 2 lost the others (")
+        assert line.startswith(f"process {rank} of 2 lost contact with the others (")
         assert float(seconds) < 60
 
 

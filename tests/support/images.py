@@ -60,7 +60,7 @@ def some_noise(n, seed=0):
 
 
 def some_images(n=20, n_pixels=P, seed=0):
-    """A batch of black and white images in double precision."""
+    """Make a batch of binary images in double precision."""
     x = np.random.default_rng(seed).integers(0, 2, (n, n_pixels)).astype(np.float64)
     return ImageBatch(torch.as_tensor(x), some_noise(n, seed))
 
@@ -72,5 +72,5 @@ def one_image(n):
 
 def standard_errors(values):
     """Return the distance of the mean from 0 in standard errors."""
-    spread = float(values.std())
-    return 0.0 if spread < 1e-12 and abs(values.mean()) < 1e-12 else float(values.mean()) / spread * len(values) ** 0.5
+    sd = float(values.std())
+    return 0.0 if sd < 1e-12 and abs(values.mean()) < 1e-12 else float(values.mean()) / sd * len(values) ** 0.5

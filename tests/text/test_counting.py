@@ -21,7 +21,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from tests.support.examples import examples
 from topicnet.errors import CorpusError, InputError
-from topicnet.runtime.prefetch import AHEAD, map_in_order, prefetch
+from topicnet.runtime.prefetch import PREFETCHED, map_in_order, prefetch
 from topicnet.storage.mapped import is_mapped
 from topicnet.text import counting as counting_module
 from topicnet.text.corpus import Corpus
@@ -422,9 +422,9 @@ def test_a_reader_prefetches_only_a_few_batches() -> None:
     ahead = prefetch(read())
     assert asked == []  # nothing has been requested yet
     next(ahead)
-    assert until(lambda: len(asked) >= 1 + AHEAD)
+    assert until(lambda: len(asked) >= 1 + PREFETCHED)
     time.sleep(0.05)
-    assert len(asked) <= 2 + AHEAD
+    assert len(asked) <= 2 + PREFETCHED
     ahead.close()
 
 

@@ -103,8 +103,8 @@ def test_numbers_and_texts_keep_their_yaml_types(config) -> None:
 @pytest.mark.parametrize(
     ("text", "printed"),
     [
-        ("colour: red", "no entry 'colour', expected one of: corpus, model, topics"),
-        ("Topics: 5", "no entry 'Topics'"),
+        ("colour: red", "unknown entry 'colour', expected one of: corpus, model, topics"),
+        ("Topics: 5", "unknown entry 'Topics'"),
         ("topics: '20'", "topics='20'"),
         ("topics: 20.0", "topics=20.0"),
         ("topics: true", "topics=True"),
@@ -136,7 +136,7 @@ def test_options_of_the_command_line_are_checked_like_entries_of_a_file() -> Non
     with pytest.raises(ConfigError, match="topics=0 given") as caught:
         read_config(None, {"topics": 0})
     assert "None" not in str(caught.value)
-    with pytest.raises(ConfigError, match="no entry 'colour'"):
+    with pytest.raises(ConfigError, match="unknown entry 'colour'"):
         read_config(None, {"colour": "red"})
 
 

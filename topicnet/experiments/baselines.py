@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from topicnet.core.em import belief, refine_theta
+from topicnet.core.em import encoder_pseudo_counts, refine_theta
 from topicnet.core.sparse import SparseBatches
 from topicnet.errors import InputError
 from topicnet.evaluate.perplexity import log_likelihood
@@ -71,7 +71,7 @@ class Baseline(ABC):
             parts = []
             for batch in SparseBatches(X.astype(np.float32), REFINE_BATCH, CPU):
                 start = torch.as_tensor(theta[batch.index.numpy()], dtype=torch.float32)
-                parts.append(refine_theta(start, beta, batch, steps, belief(start, batch)))
+                parts.append(refine_theta(start, beta, batch, steps, encoder_pseudo_counts(start, batch)))
         refined: NDArray[np.float64] = torch.cat(parts).double().numpy()
         refined /= refined.sum(axis=1, keepdims=True)
         return refined

@@ -19,7 +19,7 @@ import numpy as np
 
 from topicnet.errors import BundleError, InputError, OutputError
 from topicnet.storage import atomic, ownership
-from topicnet.storage.ownership import Contents, contents_of, is_unchanged, named, read_own_record
+from topicnet.storage.ownership import Contents, contents_of, is_unchanged, read_own_record, shortened
 from topicnet.storage.run_folder import Destination
 
 PARTS = ("train", "test")
@@ -51,7 +51,7 @@ def contents(out: Path, name: str) -> Contents:
             expected[file.as_posix()] = None
     for part in PARTS:
         expected |= {f"{part}/{file}": None for file in contents_of(out / part).files}
-    return ownership.compared(out, expected, empty=(CELLS, *PARTS))
+    return ownership.compare_files(out, expected, empty=(CELLS, *PARTS))
 
 
 def _is_of_cell(path: Path) -> bool:
@@ -127,10 +127,10 @@ def _resumed(out: Path, name: str) -> dict[str, Any] | None:
 
 def _refuse_strangers(out: Path, name: str) -> None:
     found = contents(out, name)
-    if found.strangers:
+    if found.foreign:
         raise OutputError(
             f"{str(out)!r} contains files that topicnet did not write, or that were changed since:"
-            f" {named(found.strangers)}; none will be deleted: move them away, or choose another --out"
+            f" {shortened(found.foreign)}; none will be deleted: move them away, or choose another --out"
         )
 
 

@@ -22,7 +22,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from topicnet.core.em import belief, refine_theta
+from topicnet.core.em import encoder_pseudo_counts, refine_theta
 from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.errors import InputError
@@ -37,7 +37,7 @@ from topicnet.runtime.distributed import is_rank_zero
 from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.runtime.memory import available_memory
 from topicnet.runtime.seeding import seeded
-from topicnet.runtime.threads import chosen_threads, in_inference, thread_count
+from topicnet.runtime.threads import chosen_threads, map_inference, thread_count
 from topicnet.runtime.torch_state import usual_gradients, usual_torch
 from topicnet.storage import atomic
 from topicnet.storage.mapped import release_pages, row_sums, rows_between
@@ -367,7 +367,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
         def infer(network: TopicNetwork, batch: SparseBatch) -> Tensor:
             theta = network.infer_theta(batch)
-            return refine_theta(theta, beta, batch, refine, belief(theta, batch)) if refine else theta
+            return refine_theta(theta, beta, batch, refine, encoder_pseudo_counts(theta, batch)) if refine else theta
 
         return self._apply(X, infer)
 
@@ -656,7 +656,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         starts = range(0, n_docs, INFERENCE_BATCH)
         rows = np.empty((0, 0), dtype=np.float32)
         with chosen_threads():
-            for start, part in zip(starts, in_inference(infer_block, starts, device), strict=True):
+            for start, part in zip(starts, map_inference(infer_block, starts, device), strict=True):
                 if start == 0:
                     rows = np.empty((n_docs, part.shape[1]), dtype=np.float32)
                 rows[start : start + INFERENCE_BATCH] = part[: n_docs - start].numpy()

@@ -16,7 +16,7 @@ from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.models.network import TopicNetwork
 from topicnet.runtime.distributed import World, on_rank_zero
-from topicnet.training.collapse import ACTIVE, HealthReport, duplicate_pairs, judge, largest_topics
+from topicnet.training.collapse import ACTIVE, HealthReport, check_for_collapse, duplicate_pairs, largest_topics
 from topicnet.training.progress import TrainResult
 
 SAMPLE_DOCS, SAMPLE_PER_TOPIC = 2_000, 10  # documents examined after each epoch: at least this many, and per topic
@@ -117,7 +117,7 @@ class CollapseMonitor:
         for batch in SparseBatches(self.documents, REPORT_BATCH, self.device):
             counts += largest_topics(network.infer_theta(batch))
         kl_per_dimension, theta = self._examine_sample()
-        return judge(
+        return check_for_collapse(
             network.beta(),
             counts,
             kl_per_dimension,

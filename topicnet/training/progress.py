@@ -1,4 +1,4 @@
-"""Progress and result of a training run."""
+"""Progress reports and the result of a training run."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Progress:
     stage : str
         "start", "warm-up", "pretrain" or "train".
     done, total : int
-        Passes or epochs.
+        Finished and total passes or epochs.
     seconds : float
-        Since the stage began.
+        Time since the stage began.
     values : dict
-        Numbers of the last epoch, by name.
+        Measurements of the last epoch, by name.
     within : float
-        Fraction of the next epoch that is done: a long one is reported before its end.
+        Finished fraction of the current epoch; long epochs are reported before they end.
     """
 
     stage: str
@@ -37,14 +37,16 @@ Listener = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Rollback:
-    """Where a loss was not finite or had diverged, and the highest learning rate from there on.
+    """Return to the best weights after the loss diverged or was not finite.
 
     Attributes
     ----------
     epoch : int
+        Epoch in which it was detected.
     step : int
-        Step of the epoch at which it was noticed; the step at fault is among the last `CHECK_STEPS`.
+        Step of that epoch at which it was detected; the cause is among the last `CHECK_STEPS` steps.
     learning_rate : float
+        Highest learning rate from there on.
     """
 
     epoch: int
@@ -59,17 +61,18 @@ class TrainResult:
     Attributes
     ----------
     history : list of dict
-        One row per epoch: named terms in nats per document, raw and weighted, rates, seconds.
+        One row per epoch: each loss term (raw, nats per document), the weighted loss, learning rate and seconds.
     best_epoch : int
-        The epoch whose weights were kept, counted from 1; 0 when the start was never improved on.
+        Epoch of the best weights, counted from 1; 0 if no epoch improved on the initial weights.
     best_loss : float
         Weighted sum of the terms on the validation documents, nats per document; NaN without them.
     stopped : str
         "done", "early", "interrupted" or "diverged".
     rollbacks : list of Rollback
-        Each time the loss diverged and the run went back to its best weights with a smaller rate.
+        Returns to the best weights after the loss diverged, each with a lower learning rate.
     interventions : int
-        Interventions that the weights kept have had: those that were interrupted or cost too much are undone.
+        Number of interventions before the best weights; those that were interrupted or raised the loss too much are
+        undone and not counted.
     """
 
     history: list[dict[str, float]]

@@ -296,7 +296,7 @@ def _fit_within(job: FitJob, unfinished: Unfinished, folder: Path, reporter: Rep
         with atomic.disk_errors(target):
             corpus = read_corpus(job.corpus, reporter, Counting(place, tokenization=engine.tokenization))
         check_size(corpus, job.model.n_topics, job.model.passages)
-        unfinished.check_met(input_checksums(corpus))
+        unfinished.check_inputs(input_checksums(corpus))
         if job.model.passages is not None:
             check_reading_order(corpus, f"passages of {job.model.passages} words")
         reporter.notice(corpus.summary())

@@ -15,7 +15,7 @@ from topicnet.storage import atomic
 from topicnet.storage.overlap import Named, check_apart
 from topicnet.storage.run_folder import Destination
 from topicnet.text.tokens.tokenizer import check_tokenizer
-from topicnet.training.resumable import check_place, unfinished_of
+from topicnet.training.resumable import check_destination, unfinished_of
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import Counts, NamedCorpus, TextFiles, resolve_corpus
 from topicnet.workflows.inputs import WORD_LISTS, inputs_of
@@ -42,7 +42,7 @@ def check_fit(config: FitConfig, destination: Destination, config_file: Path | N
         return
     target = destination.folder(run_name(source.name, config.model, config.topics))
     check_outputs([target, unfinished_of(target).folder], inputs_of(config), config_file)
-    check_place(target, overwrite=destination.overwrite, resume=destination.resume)
+    check_destination(target, overwrite=destination.overwrite, resume=destination.resume)
 
 
 def check_corpus(config: FitConfig) -> NamedCorpus | TextFiles | Counts | Any:

@@ -60,7 +60,7 @@ def test_the_experiment_entry_is_not_part_of_the_configuration(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("epoch: 3\n", r"there is no entry 'epoch', expected one of: variant, data, .* experiment$"),
+        ("epoch: 3\n", r"unknown entry 'epoch', expected one of: variant, data, .* experiment$"),
         ("epochs: 2.5\n", r"epochs=2.5 given, expected a whole number"),
         ("epochs: true\n", r"epochs=True given, expected a whole number"),
         ("variant: 5\n", r"variant=5 given, expected text"),

@@ -157,7 +157,7 @@ def test_a_truncated_file_is_refused(name: str, length: int, folder: Path) -> No
 
 def test_missing_tensors_are_refused(folder: Path) -> None:
     (folder / TENSORS).unlink()
-    with pytest.raises(BundleError, match=r"damaged \(model.safetensors cannot be read\): copy it again or fit anew"):
+    with pytest.raises(BundleError, match=r"damaged \(model.safetensors cannot be read\): copy it again or fit again"):
         load_model(folder)
 
 

@@ -141,7 +141,7 @@ def fit_to_folder(config: ImageConfig, destination: Destination, reporter: Repor
     with unfinished_fit(target, config.model_dump(), overwrite=overwrite, resume=resume) as unfinished:
         with atomic.atomic_folder(target, overwrite=overwrite or resume, within=unfinished.folder) as folder:
             data = load_images(config.data)
-            unfinished.check_met({"images": data.checksum()})
+            unfinished.check_inputs({"images": data.checksum()})
             reporter.notice(data.summary())
             reporter.notice(describe_device(config.device))
             # From here on Ctrl-C ends training only: the run is still written.

@@ -14,7 +14,7 @@ from topicnet.images.workflows.config import ImageConfig
 from topicnet.runtime.device_names import check_device_name
 from topicnet.storage.overlap import Named, check_apart
 from topicnet.storage.run_folder import RECORD, Destination
-from topicnet.training.resumable import check_place, unfinished_of
+from topicnet.training.resumable import check_destination, unfinished_of
 
 
 def run_name(config: ImageConfig) -> str:
@@ -37,7 +37,7 @@ def check_fit(config: ImageConfig, destination: Destination, config_file: Path |
     check_source(config.data)
     target = destination.folder(run_name(config))
     check_apart([target, unfinished_of(target).folder], inputs_of(config.data, config_file))
-    check_place(target, overwrite=destination.overwrite, resume=destination.resume)
+    check_destination(target, overwrite=destination.overwrite, resume=destination.resume)
 
 
 def check_comparison(config: ImageConfig, variants: Iterable[str], out: Path | None, config_file: Path | None) -> None:
