@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO ?= runs/demo
 
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test lint docs bench lock clean
 
 help:
 	@echo "make demo   set up, fit a small corpus, print its topics"
 	@echo "make test   set up, run the default test suite"
 	@echo "make setup  the environment alone     make lint  ruff, mypy, voice    make bench  measured figures"
+	@echo "make docs   build the documentation: docs/_build/html/index.html"
 
 setup: $(STAMP)
 
@@ -36,6 +37,13 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/python tools/voice_lint.py
 
+# Builds without network. Warnings are errors, and links inside the site are checked.
+docs: $(STAMP)
+	rm -rf docs/_build/html
+	$(BIN)/python tools/generate_docs.py
+	$(BIN)/python -m sphinx -W --keep-going -E -q -b html docs docs/_build/html
+	$(BIN)/python tools/check_links.py docs/_build/html
+
 bench: $(STAMP)
 	$(BIN)/python benchmarks/models.py --corpora 20ng
 
@@ -49,4 +57,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) dist build docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,6 +1,6 @@
 """Compare coherence scores and seconds with gensim's CoherenceModel on the same topics and texts.
 
-Usage: python benchmarks/coherence.py [--data FOLDER] [--runs 3]
+Usage: python benchmarks/coherence.py [--data FOLDER] [--runs 3] [--publish coherence]
 
 Scores 50 topics of 10 words (an EM fit) on the stripped training posts of 20 Newsgroups, in reading order, counted as
 `topicnet fit` does. gensim uses two processes for the times and one for the values, because with several processes it
@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from gensim.corpora import Dictionary
 from gensim.models import CoherenceModel
+from publish import add_option, publish_markdown
 
 from topicnet.core.em import fit_mixture
 from topicnet.evaluate.coherence import c_npmi, c_uci, c_v, npmi, top_words, u_mass
@@ -45,6 +46,7 @@ def main() -> None:
     default = Path(__file__).resolve().parents[2] / "shared" / "data"
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", default)))
     parser.add_argument("--runs", type=int, default=3)
+    add_option(parser)
     arguments = parser.parse_args()
     corpus = Corpus.from_documents(read_documents(arguments.data / "20ng/train.jsonl.gz"))
     starts = np.concatenate([[0], np.cumsum(np.asarray(corpus.counts.sum(1)).ravel())])
@@ -64,9 +66,11 @@ def main() -> None:
         f"{os.cpu_count()} cores, gensim {gensim.__version__}: {len(texts):,} documents,"
         f" {len(corpus.tokens):,} tokens, {TOPICS} topics; seconds, medians of {arguments.runs}\n"
     )
-    print(
-        "| measure | topicnet, s | gensim, 2 processes, s | times faster | largest difference |\n|---|---|---|---|---|"
-    )
+    lines = [
+        "| measure | topicnet, s | gensim, 2 processes, s | speed-up | largest difference |",
+        "|---|---|---|---|---|",
+    ]
+    print("\n".join(lines))
     ours: dict[str, Callable[[], np.ndarray]] = {
         "npmi": lambda: npmi(topics, corpus.counts),
         "u_mass": lambda: u_mass(topics, corpus.counts),
@@ -77,7 +81,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     for name, work in ours.items():
         if name == "npmi":
-            print(f"| {name} | {statistics.median(seconds_of(work) for _ in range(9)):.3f} | | | |", flush=True)
+            lines.append(f"| {name} | {statistics.median(seconds_of(work) for _ in range(9)):.3f} | | | |")
+            print(lines[-1], flush=True)
             continue
 
         def peer(processes: int, name: str = name) -> np.ndarray:
@@ -90,7 +95,10 @@ def main() -> None:
         times = [(seconds_of(work), seconds_of(lambda: peer(2))) for _ in range(arguments.runs)]
         mine, theirs = (statistics.median(column) for column in zip(*times, strict=True))
         difference = abs(work() - peer(1)).max()
-        print(f"| {name} | {mine:.3f} | {theirs:.2f} | {theirs / mine:.0f} | {difference:.1e} |", flush=True)
+        lines.append(f"| {name} | {mine:.3f} | {theirs:.2f} | {theirs / mine:.0f} | {difference:.1e} |")
+        print(lines[-1], flush=True)
+    if arguments.publish:
+        publish_markdown(arguments.publish, "Coherence measures beside gensim", "\n".join(lines), ["gensim"])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Measure seconds and peak memory of command-line processes, medians of several runs.
 
-Usage: python benchmarks/command_line.py [--runs 3] [--data FOLDER]
+Usage: python benchmarks/command_line.py [--runs 3] [--data FOLDER] [--publish command-line]
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from publish import add_option, publish_markdown
 
 
 def measure(command: list[str], folder: str) -> tuple[float, float]:
@@ -31,6 +33,7 @@ def main() -> None:
     default = Path(__file__).resolve().parents[2] / "shared" / "data"
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", default)))
     parser.add_argument("--runs", type=int, default=3)
+    add_option(parser)
     arguments = parser.parse_args()
     topicnet = [sys.executable, "-m", "topicnet"]
     corpus = str((arguments.data / "20ng" / "train.jsonl.gz").resolve())
@@ -49,19 +52,23 @@ def main() -> None:
         ],
     }  # fmt: skip
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, median of {arguments.runs} runs (min-max)\n")
-    print("| command | seconds | peak memory, MB |\n|---|---|---|")
+    lines = ["| command | seconds | peak memory, MB |", "|---|---|---|"]
+    print("\n".join(lines))
     with tempfile.TemporaryDirectory() as folder:
         for title, command in commands.items():
             if not all(Path(part).exists() for part in command if part.endswith(".gz")):
-                print(f"| `{title}` | no corpus in {arguments.data} | |")
+                lines.append(f"| `{title}` | no corpus | |")
+                print(lines[-1])
                 continue
             runs = [measure(command, folder) for _ in range(arguments.runs)]
             seconds, memory = zip(*runs, strict=True)
-            print(
+            lines.append(
                 f"| `{title}` | {statistics.median(seconds):.2f} ({min(seconds):.2f}-{max(seconds):.2f})"
-                f" | {statistics.median(memory):.0f} |",
-                flush=True,
+                f" | {statistics.median(memory):.0f} |"
             )
+            print(lines[-1], flush=True)
+    if arguments.publish:
+        publish_markdown(arguments.publish, "Whole processes of the command line", "\n".join(lines))
 
 
 if __name__ == "__main__":

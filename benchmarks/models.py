@@ -1,6 +1,7 @@
 """Compare quality and seconds of every model with its EM start and with LDA, on four corpora.
 
 Usage: python benchmarks/models.py [--corpora 20ng,m10,dblp,20ng-text] [--seeds 3] [--systems etm,w-lda,...]
+       [--publish models]
 
 Prints a Markdown table for each corpus: NPMI of the top 10 words on the training documents and topic diversity of the
 top 25, ranked by `components_`; duplicate pairs of topics, which share 8 of their top 10 words; unused topics, which
@@ -28,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from publish import add_option, publish_markdown
 from scipy.sparse import csr_matrix
 from sklearn.metrics import normalized_mutual_info_score
 from tasks import CORPORA, Fitted, Task, measured
@@ -180,6 +182,7 @@ def main() -> None:
     parser.add_argument("--corpora", default=",".join(CORPORA))
     parser.add_argument("--systems", default=",".join(SYSTEMS))
     parser.add_argument("--seeds", type=int, default=3)
+    add_option(parser)
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
         raise SystemExit(f"no folder {arguments.data}: set that of the real corpora with --data or TOPICNET_DATA")
@@ -195,10 +198,16 @@ def main() -> None:
             f" unigram perplexity {unigram:.0f}\n"
         )
         labels = "" if task.labels is None else " NMI |"
-        print(f"| system | NPMI | TD | duplicate pairs | unused topics | perplexity | refined |{labels} fit, s |")
-        print("|---|---|---|---|---|---|---|---|" + ("" if task.labels is None else "---|"))
+        lines = [
+            f"| system | NPMI | TD | duplicate pairs | unused topics | perplexity | refined |{labels} fit, s |",
+            "|---|---|---|---|---|---|---|---|" + ("" if task.labels is None else "---|"),
+        ]
+        print("\n".join(lines))
         for system in arguments.systems.split(","):
-            print(row(SYSTEMS[system][0], task, SYSTEMS[system][1], arguments.seeds), flush=True)
+            lines.append(row(SYSTEMS[system][0], task, SYSTEMS[system][1], arguments.seeds))
+            print(lines[-1], flush=True)
+        if arguments.publish:
+            publish_markdown(f"{arguments.publish}-{name}", f"{task.name}, K = {task.n_topics}", "\n".join(lines))
 
 
 if __name__ == "__main__":

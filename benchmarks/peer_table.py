@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from publish import publish_markdown
+
 Record = dict[str, Any]
 
 HEADER = (
@@ -29,6 +31,23 @@ def tables(
         key = (record["run"], json.dumps([record["machine"], record["versions"]]), record["corpus"])
         groups.setdefault(key, []).append(record)
     return "\n\n".join(_table(group, order, titles, own, against) for group in groups.values())
+
+
+def publish_tables(
+    name: str,
+    records: Sequence[Record],
+    order: Sequence[str],
+    titles: dict[str, str],
+    own: Sequence[str],
+    against: str = "",
+) -> None:
+    """Publish the table of each corpus of one run as NAME-CORPUS, with the versions of the peers."""
+    for corpus in dict.fromkeys(record["corpus"] for record in records):
+        found = [record for record in records if record["corpus"] == corpus]
+        task = next((record["task"] for record in found if record["status"] == "ok"), None)
+        title = corpus if task is None else f"{task['name']}, K = {task['k']}"
+        text = tables(found, order, titles, own, against)
+        publish_markdown(f"{name}-{corpus}", title, text, sorted(found[0]["versions"]))
 
 
 def _table(

@@ -1,7 +1,7 @@
 """Compare topicnet with popular topic-model libraries on the same counts, K and cores, each fit in a subprocess.
 
 Usage: python benchmarks/peers.py [--corpora 20ng,20ng-text] [--systems etm,tomotopy-lda,...] [--seeds 3]
-       [--budget SECONDS] [--out FILE] [--run NAME]
+       [--budget SECONDS] [--out FILE] [--run NAME] [--publish NAME]
        python benchmarks/peers.py --table FILE [--against SYSTEM]
 
 Needs the extra `bench`; the row of a system whose library is missing gives the reason. Each fit is one
@@ -55,7 +55,8 @@ import models
 import numpy as np
 import torch
 from peer_fits import CORES, PEERS, Fit
-from peer_table import tables
+from peer_table import publish_tables, tables
+from publish import add_option
 from sklearn.metrics import normalized_mutual_info_score
 from tasks import CORPORA, Fitted, Task
 
@@ -211,7 +212,12 @@ def main() -> None:
     parser.add_argument("--table", type=Path, help="Only print the tables of a results file.")
     parser.add_argument("--against", default="", help="Also print ratios of seconds to this system.")
     parser.add_argument("--one", nargs=3, metavar=("SYSTEM", "CORPUS", "SEED"), help="Run one fit here and print JSON.")
+    add_option(parser)
     given = parser.parse_args()
+    if given.publish and given.table:
+        raise SystemExit(
+            "--publish given with --table: the origin of those fits is not known; run them, with --run NAME"
+        )
     if given.against:
         _names(given.against, SYSTEMS, "system")
     if given.table:
@@ -257,7 +263,10 @@ def main() -> None:
             f"{result['seconds']:.1f} s" if result["status"] == "ok" else f"{result['status']}: {result['reason']}"
         )
         print(f"{corpus}, seed {seed}, {system}: {outcome}", file=sys.stderr, flush=True)
-    print(tables([old for old in read(given.out) if old["run"] == run], SYSTEMS, TITLES, tuple(MODELS), given.against))
+    records = [old for old in read(given.out) if old["run"] == run]
+    print(tables(records, SYSTEMS, TITLES, tuple(MODELS), given.against))
+    if given.publish:
+        publish_tables(given.publish, records, SYSTEMS, TITLES, tuple(MODELS), given.against)
 
 
 if __name__ == "__main__":

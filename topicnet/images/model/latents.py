@@ -201,7 +201,7 @@ class CategoricalLatents(Latents):
     """Categorical c and Gaussian z: q(c | x) with q(z | x, c) or q(z | x), and a learned p(z | c) or N(0, I).
 
     The prior of c is uniform, 1/K, and a learned p(z | c) is N(mu_c, sigma_c^2). Shared by CP-VAE, INDq, INDp and INDqp
-    (Lavda et al. 2020, sections 4 and 5, with corrections: see docs/images.md).
+    (Lavda et al. 2020, sections 4 and 5, with corrections: see docs/explanation/images.md).
 
     Parameters
     ----------
