@@ -21,6 +21,7 @@ import argparse
 import contextlib
 import difflib
 import io
+import itertools
 import os
 import re
 import shlex
@@ -56,7 +57,7 @@ class Step:
 def steps(page: str) -> Iterator[Step]:
     """The commands and Python blocks of a page that are executed, in order."""
     fences = list(_FENCE.finditer(page))
-    for fence, following in zip(fences, [*fences[1:], None], strict=True):
+    for fence, following in itertools.zip_longest(fences, fences[1:]):
         language, *words = fence["info"].split() or [""]
         if "norun" in words:
             continue
@@ -174,9 +175,15 @@ def run_in_shell(command: str, folder: Path) -> tuple[int, str]:
     return done.returncode, done.stdout.decode()
 
 
-def is_topicnet(command: str) -> bool:
-    """Is it one plain `topicnet` command, without pipes and redirections?"""
-    return command.startswith("topicnet ") and not set(shlex.split(command)) & {"|", ">", "<", "&&", ";"}
+def topicnet_command(command: str) -> tuple[list[str], str | None] | None:
+    """Arguments of a single `topicnet` command, and the file its output goes to; None for other commands."""
+    words = shlex.split(command)
+    if words[:1] != ["topicnet"] or set(words) & {"|", "<", "&&", ";"}:
+        return None
+    if ">" in words:
+        end = words.index(">")
+        return words[1:end], words[end + 1]
+    return words[1:], None
 
 
 def main() -> int:

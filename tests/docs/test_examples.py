@@ -1,16 +1,15 @@
 """The examples of README, the start page and the how-to guides: they run and print the output on the page."""
 
-import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.support.command_line import ENVIRONMENT, Warm
-from tools.examples import corpus_files, faults, is_topicnet, run_page, same, steps, with_output
+from tools.examples import corpus_files, faults, run_page, same, steps, topicnet_command, with_output
 
+ROOT = Path(__file__).resolve().parents[2]
 # Pages of which the default suite runs every example; the others take minutes together.
 QUICK = ("README.md", "docs/start.md", "docs/how-to/new-documents.md", "docs/how-to/csv-and-excel.md")
 SLOW = [
@@ -36,11 +35,15 @@ def one_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", [*QUICK, *(pytest.param(page, marks=pytest.mark.slow) for page in SLOW)])
 def test_examples_print_the_output_on_the_page(warm: Warm, tmp_path: Path, page: str) -> None:
     def run(command: str, folder: Path) -> tuple[int, str]:
-        if is_topicnet(command):
-            done = warm(*shlex.split(command)[1:], cwd=folder, full_warm_up=True)
-        else:
+        parts = topicnet_command(command)
+        if parts is None:
             plain = {"capture_output": True, "text": True, "check": False}
             done = subprocess.run(command, shell=True, cwd=folder, env=ENVIRONMENT, **plain)
+        else:
+            done = warm(*parts[0], cwd=folder, full_warm_up=True)
+            if parts[1] is not None:
+                (folder / parts[1]).write_text(done.stdout, "utf-8")
+                return done.returncode, ""
         return done.returncode, done.stdout if done.returncode == 0 else done.stdout + done.stderr
 
     corpus_files(tmp_path)

@@ -207,7 +207,7 @@ def test_several_tables_are_written_at_once(made: Path, here: Path) -> None:
 
 REFUSED: dict[str, tuple[str, Mapping[str, str | None], str | None, str]] = {
     "nothing": ("run", {"counts": None}, None, "--counts FILE"),
-    "the same file twice": ("run", {"doc-topic": "a.csv", "topic-word": "./a.csv"}, None, "file of its own"),
+    "the same file twice": ("run", {"doc-topic": "a.csv", "topic-word": "./a.csv"}, None, "a separate file for each"),
     "counts as a table": ("run", {"counts": "a.csv"}, None, "ldac or mm"),
     "counts as Parquet": ("run", {"counts": "a.mm"}, "parquet", "ldac or mm"),
     "counts as npz": ("run", {"counts": "a.npz"}, None, "ldac or mm"),

@@ -17,7 +17,7 @@ OPTIONS = {
 
 
 def block_of(function: str) -> str:
-    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```python[^\n]*\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     return next(block for block in blocks if f"def {function}(" in block)
 
 
