@@ -132,7 +132,7 @@ def test_a_segmenter_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     segmenters.load_segmenter.cache_clear()
     found = segmenters.importlib.util.find_spec
     monkeypatch.setattr(segmenters.importlib.util, "find_spec", lambda name: None if name == "jieba" else found(name))
-    with pytest.raises(InputError, match=r"topicnet\[zh\]"):
+    with pytest.raises(InputError, match=r"topicnet-neural\[zh\]"):
         options_of(described)
 
 
