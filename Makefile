@@ -10,7 +10,7 @@ DEMO ?= runs/demo
 help:
 	@echo "make demo   set up, fit a small corpus, print its topics"
 	@echo "make test   set up, run the default test suite"
-	@echo "make setup  the environment alone     make lint  ruff, mypy     make bench  measured figures"
+	@echo "make setup  the environment alone     make lint  ruff, mypy, voice    make bench  measured figures"
 
 setup: $(STAMP)
 
@@ -34,6 +34,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tools/voice_lint.py
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/models.py --corpora 20ng

@@ -1,8 +1,8 @@
-"""Print checksums of what each model learns for one seed, to show that a change keeps every bit.
+"""Print checksums of each fitted model for one seed, to verify that a change keeps the results to the bit.
 
-Fits the four models on Lee (which travels with gensim) and, where the shared corpora are there, on the counts of
-`20ng_etm_bow`, and prints a SHA-256 of `components_` and of theta. Run it before and after a change, on one machine
-and with one thread count, and compare the lines.
+Fits the four models to Lee (which is part of gensim) and, if the shared corpora are available, to the counts of
+`20ng_etm_bow`, and prints a SHA-256 of `components_` and of theta. Run it before and after a change, on the same
+machine with the same thread count, and compare the lines.
 
     python benchmarks/checksums.py > before.txt
 """
@@ -29,7 +29,7 @@ DATA = Path(os.environ.get("TOPICNET_DATA", Path(__file__).resolve().parents[2] 
 
 
 def digest(array: Any) -> str:
-    """First 16 hexadecimal digits of the SHA-256 of an array's shape, type and bytes."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of an array's shape, type and bytes."""
     array = np.ascontiguousarray(array)
     found = hashlib.sha256(f"{array.shape} {array.dtype.str}".encode())
     found.update(array.tobytes())
@@ -60,7 +60,7 @@ def fits(n_topics: int) -> Iterator[tuple[str, str, Any, Any, float]]:
 
 
 def main() -> None:
-    """Fit and print one line for each model and corpus."""
+    """Fit every model and print one line per model and corpus."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--topics", type=int, default=20, help="number of topics K")
     given = parser.parse_args()

@@ -1,9 +1,9 @@
-"""The measurements behind the defaults, seed 0: on 20ng_etm_bow with K = 50, on the titles of M10 with K = 20.
+"""Measurements behind the default settings: 20ng_etm_bow with K = 50 and the titles of M10 with K = 20, seed 0.
 
 Usage: python benchmarks/choices.py [--data FOLDER]
 
-EM passes, the price of overlap, W-LDA's noise, each model's other decoder, embedding size, how far refinement trusts
-the encoder, the learning rate on titles, threads.
+Measures the number of EM passes, the overlap penalty, W-LDA's noise, the alternative decoder of each model, the
+embedding size, the weight of the encoder in refinement, the learning rate on titles, and the number of threads.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Data = tuple[csr_matrix, csr_matrix, csr_matrix]  # training documents, first an
 CPU = torch.device("cpu")
 TOPICS = 50
 OTHER_DECODERS = {"etm": "product", "nvdm-gsm": "product", "w-lda": "mixture", "gmntm": "product"}
-# Ends with this process, however that ends: left behind, it would spoil every measurement after.
+# Ends with this process, however it ends, so that it cannot disturb later measurements.
 BUSY = f"import os\nwhile os.getppid() == {os.getpid()}: pass"
 FIT = """
 import sys, time, topicnet
@@ -48,7 +48,7 @@ print(time.perf_counter() - began)
 def scores(
     beta: np.ndarray, theta: np.ndarray, train: csr_matrix, first: csr_matrix, second: csr_matrix
 ) -> tuple[float, float, float]:
-    """NPMI, TD and document-completion perplexity."""
+    """Return NPMI, topic diversity and document-completion perplexity."""
     beta = beta.astype(np.float64)
     words = top_words(beta, 25)
     completion = document_completion(theta.astype(np.float64), beta, first, second)
@@ -79,7 +79,7 @@ def embedding_sizes(train: csr_matrix, first: csr_matrix, second: csr_matrix) ->
 
 
 def trained(title: str, rows: dict[str, TopicModel], data: Data) -> None:
-    """A table of one option's values; perplexity with 20 EM steps on theta where the decoder is a mixture."""
+    """Print a table for the values of one option; perplexity after 20 EM steps on theta, for mixture decoders."""
     train, first, second = data
     print(f"\n| {title} | NPMI | TD | perplexity, refined |\n|---|---|---|---|")
     for name, model in rows.items():
@@ -91,25 +91,23 @@ def trained(title: str, rows: dict[str, TopicModel], data: Data) -> None:
 
 
 def refinement(name: str, model: TopicModel, data: Data) -> None:
-    """Perplexity of held-out halves after 20 steps, by what `belief` adds to every topic, and to the encoder's."""
+    """Print the perplexity of held-out halves after 20 steps, by the weights of `encoder_pseudo_counts`."""
     train, first, second = data
     model.fit(train)
     beta, theta = torch.as_tensor(model.components_), torch.as_tensor(model.transform(first))
     batch = SparseBatch.from_csr(first.astype(np.float32), np.arange(first.shape[0]), CPU)
     length = batch.row_sums(batch.counts)[:, None]
-    print(
-        f"\n| {name}: added to every topic | nothing to the encoder's | 0.25 a token | 1 a token |\n|---|---|---|---|"
-    )
-    for doubt in (0.05, 0.1, 0.3):
+    print(f"\n| {name}: added to every topic | encoder weight 0 | 0.25 per token | 1 per token |\n|---|---|---|---|")
+    for uniform in (0.05, 0.1, 0.3):
         cells = []
-        for share in (0.0, 0.25, 1.0):
-            refined = refine_theta(theta, beta, batch, 20, doubt + share * length * theta)
+        for weight in (0.0, 0.25, 1.0):
+            refined = refine_theta(theta, beta, batch, 20, uniform + weight * length * theta)
             cells.append(f"{scores(model.components_, refined.numpy(), train, first, second)[2]:.0f}")
-        print(f"| {doubt} | {' | '.join(cells)} |", flush=True)
+        print(f"| {uniform} | {' | '.join(cells)} |", flush=True)
 
 
 def threads(path: Path) -> None:
-    print("\n| threads | quiet machine, s | beside one busy process, s |\n|---|---|---|")
+    print("\n| threads | idle machine, s | with one busy process, s |\n|---|---|---|")
     for count in (1, 2):
         seconds = []
         for busy in (False, True):
@@ -129,19 +127,19 @@ def threads(path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", beside)))
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", default)))
     folder = parser.parse_args().data / "20ng_etm_bow"
     if not folder.is_dir():
-        raise SystemExit(f"no corpus in {folder}: name the folder of the real corpora with --data or TOPICNET_DATA")
+        raise SystemExit(f"no corpus in {folder}: set the folder of the real corpora with --data or TOPICNET_DATA")
     train, first, second = (load_npz(folder / f"{name}.npz").tocsr() for name in ("tr", "ts_h1", "ts_h2"))
     print(f"{os.cpu_count()} cores, torch {torch.__version__}, topicnet {topicnet.__version__}\n")
     em_passes(train, first, second)
     data = (train, first, second)
     overlap = {str(w): topicnet.NVDMGSM(TOPICS, diversity_weight=w, random_state=0) for w in (0.0, 0.0075, 0.02, 0.05)}
     trained("overlap weight, NVDM-GSM", overlap, data)
-    prices = {str(w): topicnet.WLDA(TOPICS, diversity_weight=w, random_state=0) for w in (0.0, 0.01, 0.03, 0.1)}
-    trained("overlap weight, W-LDA", prices, data)
+    penalties = {str(w): topicnet.WLDA(TOPICS, diversity_weight=w, random_state=0) for w in (0.0, 0.01, 0.03, 0.1)}
+    trained("overlap weight, W-LDA", penalties, data)
     noise = {str(a): topicnet.WLDA(TOPICS, noise=a, random_state=0) for a in (0.0, 0.2, 0.3, 0.4)}
     trained("noise, W-LDA", noise, data)
     decoders = {f"{n}, {d}": MODELS[n](TOPICS, decoder=d, random_state=0) for n, d in OTHER_DECODERS.items()}

@@ -1,11 +1,10 @@
-"""Coherence beside gensim's CoherenceModel: the same topics and texts, the largest difference and the seconds of both.
+"""Compare coherence scores and seconds with gensim's CoherenceModel on the same topics and texts.
 
 Usage: python benchmarks/coherence.py [--data FOLDER] [--runs 3]
 
-50 topics of 10 words (an EM fit) on the stripped training posts of 20 Newsgroups, words in reading order as `topicnet
-fit` counts them. gensim counts windows in two processes for the times and in one for the values: in several processes
-it takes a document shorter than the window for a negative number of windows. Medians over the runs, one after the
-other in turn.
+Scores 50 topics of 10 words (an EM fit) on the stripped training posts of 20 Newsgroups, in reading order, counted as
+`topicnet fit` does. gensim uses two processes for the times and one for the values, because with several processes it
+counts a negative number of windows for documents shorter than the window. Prints medians of alternating runs.
 """
 
 from __future__ import annotations
@@ -43,8 +42,8 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", beside)))
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", default)))
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
     corpus = Corpus.from_documents(read_documents(arguments.data / "20ng/train.jsonl.gz"))

@@ -1,4 +1,4 @@
-"""The command line from outside: seconds and peak memory of whole processes, medians of several runs.
+"""Measure seconds and peak memory of command-line processes, medians of several runs.
 
 Usage: python benchmarks/command_line.py [--runs 3] [--data FOLDER]
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 
 def measure(command: list[str], folder: str) -> tuple[float, float]:
-    """Seconds and peak resident MB of one run."""
+    """Run a command; returns seconds and peak resident MB."""
     began = time.perf_counter()
     with open(os.devnull, "w") as nowhere:
         process = subprocess.Popen(command, cwd=folder, stdout=nowhere, stderr=nowhere)
@@ -28,8 +28,8 @@ def measure(command: list[str], folder: str) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", beside)))
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", default)))
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
     topicnet = [sys.executable, "-m", "topicnet"]

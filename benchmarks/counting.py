@@ -1,7 +1,8 @@
-"""From compressed text to saved counts: topicnet beside scikit-learn's CountVectorizer, paired runs.
+"""Compare counting of compressed text with scikit-learn's CountVectorizer, in paired runs.
 
-Both read the 100,000 IMDB reviews from their .jsonl.gz files, lower-case, split into runs of two or more letters, count
-words of at least two documents, and save a sparse matrix with its vocabulary. The counts are compared entry by entry.
+Both read the 100,000 IMDB reviews from .jsonl.gz files, convert to lower case, extract runs of two or more letters,
+count words of at least two documents, and save a sparse matrix with its vocabulary. The counts are compared entry by
+entry.
 
 Usage: python benchmarks/counting.py [--runs 3] [--data FOLDER]
 """
@@ -51,7 +52,7 @@ def theirs(files: list[Path], out: Path) -> None:
 
 
 def compare(first: Path, second: Path) -> str:
-    """How the two results differ."""
+    """Describe the differences between the two results."""
     import numpy as np
     from scipy.sparse import load_npz
 
@@ -61,21 +62,21 @@ def compare(first: Path, second: Path) -> str:
     words = (second / "vocabulary.txt").read_text("utf-8").split("\n")[:-1]
     counts = load_npz(second / "counts.npz").tocsr()
     both = sorted(set(words) & set(corpus.vocabulary))
-    place, mine = {w: i for i, w in enumerate(words)}, {w: i for i, w in enumerate(corpus.vocabulary)}
-    differ = (counts[:, [place[w] for w in both]] != corpus.counts[:, [mine[w] for w in both]]).nnz
+    theirs, mine = {w: i for i, w in enumerate(words)}, {w: i for i, w in enumerate(corpus.vocabulary)}
+    differ = (counts[:, [theirs[w] for w in both]] != corpus.counts[:, [mine[w] for w in both]]).nnz
     only = sorted(set(words) ^ set(corpus.vocabulary))
     beyond = sum(not word.isascii() for word in only)
     total = np.int64(corpus.counts.sum())
     return (
-        f"{len(both):,} words in both, {differ:,} counts of them differ (of {total:,} tokens); {len(only):,} words in"
-        f" one only, {beyond:,} of these outside ASCII"
+        f"{len(both):,} words in both, of which {differ:,} counts differ (of {total:,} tokens); {len(only):,} words"
+        f" in only one, {beyond:,} of these not ASCII"
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", beside)))
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", default)))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", choices=("topicnet", "scikit-learn"), help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
@@ -84,7 +85,7 @@ def main() -> None:
     if arguments.only:
         began = time.perf_counter()
         (ours if arguments.only == "topicnet" else theirs)(files, arguments.out)
-        print(time.perf_counter() - began)  # with the imports of each
+        print(time.perf_counter() - began)  # includes the imports
         return
     size = sum(len(gzip.decompress(file.read_bytes())) for file in files) / 1e6
     seconds: dict[str, list[float]] = {"topicnet": [], "scikit-learn": []}
@@ -95,13 +96,13 @@ def main() -> None:
                 out = Path(folder) / f"{name}-{run}"
                 out.mkdir()
                 command = [sys.executable, __file__, "--data", str(arguments.data), "--only", name, "--out", str(out)]
-                with tempfile.TemporaryFile("w+") as said:
-                    process = subprocess.Popen(command, stdout=said)
+                with tempfile.TemporaryFile("w+") as output:
+                    process = subprocess.Popen(command, stdout=output)
                     _, status, usage = os.wait4(process.pid, 0)
                     if status:
                         raise SystemExit(f"{name} ended with status {status}")
-                    said.seek(0)
-                    taken.append(float(said.read()))
+                    output.seek(0)
+                    taken.append(float(output.read()))
                 peaks[name] = max(peaks.get(name, 0.0), usage.ru_maxrss / 1024)
         print(f"{size:.0f} MB of JSON Lines, gzipped; medians of {arguments.runs} paired runs\n")
         print("| | seconds | MB/s | peak MB |\n|---|---|---|---|")

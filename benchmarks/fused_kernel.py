@@ -1,11 +1,11 @@
-"""The mixture's likelihood and its gradients in one pass over the nonzeros, compiled by numba, beside torch's own.
+"""Compare the mixture likelihood and its gradients with a fused numba kernel that passes over the nonzeros once.
 
 Usage: python benchmarks/fused_kernel.py [--corpora 20ng,wide] [--topics 50,200] [--docs 200] [--rounds 5] [--data DIR]
 
-Needs `pip install 'topicnet-neural[bench]'`. Both are given the same batches, theta and beta, work on one thread, and
-take turns; what is timed is beta transposed, the log-likelihood, and its gradients on theta and beta. Prints medians
-and 10th percentiles in milliseconds, the largest difference of a gradient relative to its largest entry, and the
-seconds of numba's import and of its compilation.
+Needs `pip install 'topicnet-neural[bench]'`. Both get the same batches, theta and beta, run on one thread, and
+alternate. The times cover the transposition of beta, the log-likelihood, and its gradients for theta and beta. Prints
+medians and 10th percentiles in milliseconds, the largest difference of a gradient relative to its largest entry, and
+the seconds of numba's import and compilation.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BATCHES = 40
 
 
 def compiled() -> tuple[Any, float, float]:
-    """The kernel, and the seconds that numba took to import and to compile it."""
+    """Return the kernel, and the seconds for importing numba and compiling it."""
     began = time.perf_counter()
     try:
         import numba
@@ -56,14 +56,14 @@ def compiled() -> tuple[Any, float, float]:
         for document in range(theta.shape[0]):
             total = np.float32(0)
             of_theta[document] = 0
-            for place in range(starts[document], starts[document + 1]):
-                word = words[place]
+            for position in range(starts[document], starts[document + 1]):
+                word = words[position]
                 p = np.float32(0)
                 for topic in range(n_topics):
                     p += theta[document, topic] * beta_t[word, topic]
                 p = max(p, least)
-                total += counts[place] * np.log(p)
-                ratio = upstream[document] * counts[place] / p
+                total += counts[position] * np.log(p)
+                ratio = upstream[document] * counts[position] / p
                 for topic in range(n_topics):
                     of_theta[document, topic] += ratio * beta_t[word, topic]
                     of_beta[word, topic] += ratio * theta[document, topic]
@@ -78,7 +78,7 @@ def compiled() -> tuple[Any, float, float]:
 
 
 def by_torch(theta: Tensor, beta: Tensor, batch: SparseBatch) -> tuple[Tensor, ...]:
-    """Log-likelihood (B,) and the gradients of minus its mean."""
+    """Return the log-likelihood (B,) and the gradients of its negative mean."""
     theta, beta = theta.clone().requires_grad_(), beta.clone().requires_grad_()
     value = mixture_log_likelihood(theta, beta, batch)
     (-value.mean()).backward()  # type: ignore[no-untyped-call]
@@ -88,7 +88,7 @@ def by_torch(theta: Tensor, beta: Tensor, batch: SparseBatch) -> tuple[Tensor, .
 
 
 def by_numba(fused: Any, theta: Tensor, beta: Tensor, batch: SparseBatch) -> tuple[Tensor, ...]:
-    """The same."""
+    """Return the same as `by_torch`, computed by the numba kernel."""
     theta, beta_t = theta.clone(), beta.clone().t().contiguous()
     value, upstream = torch.empty(batch.n_docs), torch.full((batch.n_docs,), -1.0 / batch.n_docs)
     of_theta, of_beta = torch.empty_like(theta), torch.empty_like(beta_t)
@@ -99,14 +99,14 @@ def by_numba(fused: Any, theta: Tensor, beta: Tensor, batch: SparseBatch) -> tup
 
 @dataclass
 class Found:
-    """Seconds of every call, and the largest relative difference."""
+    """Seconds of every call, and the largest relative difference between gradients."""
 
     torch: list[float] = field(default_factory=list)
     numba: list[float] = field(default_factory=list)
     difference: float = 0.0
 
     def add(self, fused: Any, theta: Tensor, beta: Tensor, batch: SparseBatch, rounds: int) -> None:
-        """Time one batch."""
+        """Compare and time one batch."""
         for a, b in zip(by_torch(theta, beta, batch), by_numba(fused, theta, beta, batch), strict=True):
             self.difference = max(self.difference, float((a - b).abs().max() / a.abs().max()))
         works = {
@@ -127,7 +127,7 @@ def main() -> None:
     add_data(parser)
     parser.add_argument("--corpora", default="20ng,wide")
     parser.add_argument("--topics", default="50,200")
-    parser.add_argument("--docs", type=int, default=200, help="Documents a batch.")
+    parser.add_argument("--docs", type=int, default=200, help="Documents per batch.")
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     known = corpora(given.data)
@@ -135,7 +135,7 @@ def main() -> None:
     fused, imported, compilation = compiled()
     print(machine("numba"))
     print(f"numba: {imported:.2f} s to import, {compilation:.2f} s to compile\n")
-    print("| corpus | words | K | nonzeros a batch | torch, ms | numba, ms | times as fast | saved, ms | difference |")
+    print("| corpus | words | K | nonzeros per batch | torch, ms | numba, ms | speed-up | saved, ms | difference |")
     print(f"|{'---|' * 9}")
     for name in names:
         counts = known[name]()

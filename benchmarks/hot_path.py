@@ -1,24 +1,24 @@
-"""Where the time of a training step goes, how near it is to the machine's limits, and what an earlier checkout takes.
+"""Profile a training step: time per part, distance from the machine's limits, and comparison with another checkout.
 
 Usage: python benchmarks/hot_path.py [--models etm,...] [--corpora 20ng,wide] [--steps 200] [--rounds 5]
            [--package DIR] [--clock wall|cpu]
 
-For each corpus, K = 50, batches and sizes by default, weights as at random start:
+For each corpus, with K = 50, default batches and sizes, and random initial weights:
 
-- Parts: a step is taken apart and each part timed in every step; medians, in brackets 10th percentiles. Backward is
-  divided among the parts by torch's profiler (each node of the graph belongs to the part that made it, by its sequence
-  number), and by kind of node; the profiler's shares are scaled to the time measured without it.
-- Limits: a whole step, timed in a process of its own, beside the least it could take. Every parameter, its gradient and
-  moments go once through memory (9 passes over arrays of its size, of a sparse gradient over the rows touched), topics
-  and their gradient are written and read, of the product decoder also p(w|d), and 20 bytes a nonzero: at the GB/s of a
-  copy of a large array. Dense products go at the GFLOP/s of one of 1,024 x 1,024 matrices. Both are measured here, with
-  as many threads. "With gathers" adds the rows gathered at the nonzeros, which mostly come from the cache.
-  Page faults are those that the system answered with fresh memory: each takes a microsecond or two.
-- Before and after: with --package, a folder that holds another checkout's `topicnet` (as `git archive` gives it), whole
-  steps of both in processes of their own that take turns, in batches of as many documents.
+- Parts: each part of a step is timed separately in every step; medians, with 10th percentiles in brackets. The backward
+  pass is divided among the parts by torch's profiler (each node of the graph belongs to the part that created it, by
+  its sequence number), and by kind of node. The profiler's proportions are scaled to the time measured without it.
+- Limits: whole steps, timed in a subprocess, compared with a lower bound. The bound counts memory traffic at the GB/s
+  of copying a large array: each parameter with its gradient and moments (9 passes over arrays of its size, or over the
+  rows touched by a sparse gradient), topics and their gradient, p(w|d) of the product decoder, and 20 bytes per
+  nonzero. It counts dense products at the GFLOP/s of a product of 1,024 x 1,024 matrices. Both rates are measured here
+  with the same number of threads. "With gathers" adds the rows gathered at the nonzeros, which mostly come from the
+  cache. Page faults are those without disk access; each takes a microsecond or two.
+- Before and after: --package names a folder with another checkout's `topicnet` (from `git archive`). Whole steps of
+  both are timed in alternating subprocesses, with equal batch sizes.
 
-`--clock cpu` counts processor time, of all threads, in place of seconds: on a machine with other work to do, where a
-step waits for its turn, it says more. Memory and caches are shared with that work all the same.
+`--clock cpu` measures processor time of all threads instead of wall-clock time, which is more reliable if other work
+shares the machine. Memory bandwidth and caches are still shared.
 """
 
 from __future__ import annotations
@@ -62,19 +62,19 @@ from topicnet.runtime.threads import chosen_threads
 Now = Callable[[], float]
 
 N_TOPICS, RATE, WARM_STEPS = 50, 1e-4, 10
-WIDE_WORDS, WIDE_DOCS, WIDE_TOKENS = 20_000, 6_000, 117  # tokens that make 100 nonzeros
+WIDE_WORDS, WIDE_DOCS, WIDE_TOKENS = 20_000, 6_000, 117  # number of tokens that gives 100 nonzeros
 PROFILED_STEPS, COUNTED_STEPS = 20, 5
 PARTS = ("encoder", "theta", "topics", "decoder", "divergence", "overlap", "loss")
-PASSES_OF_A_PARAMETER = 9  # read; gradient written; by Adam parameter, gradient, moments read, all but one written
-NONZERO_BYTES = 20  # count, row, column, and column and place in the transpose
+PASSES_OF_A_PARAMETER = 9  # read; write gradient; Adam reads parameter, gradient, moments, writes all but one
+NONZERO_BYTES = 20  # count, row, column, and column and position in the transpose
 COPIED_FLOATS, PRODUCT_SIZE = 64_000_000, 1_024
-LEAST_SHARE = 0.02  # of backward, for a kind of node to have a row
+MIN_FRACTION = 0.02  # fraction of the backward pass for a kind of node to have its own row
 CPU = torch.device("cpu")
 CLOCKS: dict[str, Now] = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 def corpora(folder: Path) -> dict[str, Callable[[], csr_matrix]]:
-    """Each corpus by its name."""
+    """Return functions that load each corpus, by name."""
     rng = np.random.default_rng(0)
     return {
         "20ng": lambda: load_npz(check_data(folder) / "20ng_etm_bow/tr.npz").tocsr(),
@@ -83,16 +83,18 @@ def corpora(folder: Path) -> dict[str, Callable[[], csr_matrix]]:
 
 
 def untrained(name: str, counts: csr_matrix) -> Any:
-    """A model's network that has met the corpus, in training mode."""
+    """Build a model's network for the corpus, in training mode."""
     torch.manual_seed(0)
     network = MODELS[name](N_TOPICS).build_network(counts.shape[1])
     totals = np.asarray(counts.sum(axis=0), dtype=np.float64).ravel() + 0.5
-    network.meet(torch.as_tensor(totals / totals.sum(), dtype=torch.float32), float(counts.sum()) / counts.shape[0])
+    network.set_corpus_statistics(
+        torch.as_tensor(totals / totals.sum(), dtype=torch.float32), float(counts.sum()) / counts.shape[0]
+    )
     return network.train()
 
 
 def endless(name: str, counts: csr_matrix, size: int | None = None) -> Iterator[Any]:
-    """Shuffled batches, epoch after epoch, of so many documents or as many as the model takes by default."""
+    """Yield shuffled batches for ever, with `size` documents or the model's default batch size."""
     batches = SparseBatches(counts, size or MODELS[name](N_TOPICS).batch_size, CPU)
     rng = np.random.default_rng(0)
     while True:
@@ -100,11 +102,11 @@ def endless(name: str, counts: csr_matrix, size: int | None = None) -> Iterator[
 
 
 def optimiser(name: str, network: nn.Module) -> Callable[[], None]:
-    """What moves the weights, as the checkout at hand does it, and drops the gradients."""
+    """Return the optimiser step of the imported checkout, which also drops the gradients."""
     decay = MODELS[name](N_TOPICS).weight_decay
     try:
         from topicnet.training.optimizer import Adam
-    except ImportError:  # a checkout that used torch's own
+    except ImportError:  # older checkouts use torch's Adam
         groups = [
             {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": decay},
             {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
@@ -121,12 +123,12 @@ def optimiser(name: str, network: nn.Module) -> Callable[[], None]:
 
 
 def total(terms: dict[str, Tensor]) -> Tensor:
-    """The loss: every term at full weight."""
+    """Sum the loss terms, each with full weight."""
     return torch.stack([value.mean() for value in terms.values()]).sum()
 
 
 def whole_steps(request: dict[str, Any]) -> dict[str, Any]:
-    """Seconds and nonzeros of each step, batch included, of the topicnet that is imported here."""
+    """Time whole steps, including batches, of the topicnet imported here."""
     counts, name = load_npz(request["corpus"]).tocsr(), request["model"]
     now = CLOCKS[request["clock"]]
     seconds, nonzeros, faults = [], [], []
@@ -146,12 +148,12 @@ def whole_steps(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def page_faults() -> int:
-    """Of this process so far, those that needed no disk."""
+    """Return the number of page faults of this process that needed no disk access."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 class Clock:
-    """Seconds of each part, and the sequence number that the graph had reached when it ended."""
+    """Seconds of each part, and the graph's sequence number at its end."""
 
     def __init__(self, now: Now = time.perf_counter) -> None:
         self.now = now
@@ -170,12 +172,12 @@ class Clock:
         self.start()
 
     def part_of(self, sequence: int) -> str:
-        """The part that made the node of the graph with this number; those that take up gradients have none."""
-        return "gradients taken up" if sequence < 0 else self.parts[bisect.bisect_right(self.ends, sequence)]
+        """Return the part that created a node of the graph; nodes that accumulate gradients have a negative number."""
+        return "gradient accumulation" if sequence < 0 else self.parts[bisect.bisect_right(self.ends, sequence)]
 
 
-def apart(network: Any, batch: Any, clock: Clock) -> dict[str, Tensor]:
-    """The terms of a batch, as `TopicNetwork.terms` works them out, part by part."""
+def split_terms(network: Any, batch: Any, clock: Clock) -> dict[str, Tensor]:
+    """Compute the terms of a batch like `TopicNetwork.terms`, timing each part."""
     from topicnet.models.network import topic_overlap
 
     clock.start()
@@ -196,23 +198,23 @@ def apart(network: Any, batch: Any, clock: Clock) -> dict[str, Tensor]:
     return {"reconstruction": reconstruction, network.divergence_name: divergence, "overlap": overlap}
 
 
-def check_apart(network: Any, batch: Any) -> None:
-    """End if a step is no longer what is taken apart here."""
-    given, here = network.terms(batch), apart(network, batch, Clock())
+def check_split_terms(network: Any, batch: Any) -> None:
+    """Exit if `split_terms` does not match the network."""
+    given, here = network.terms(batch), split_terms(network, batch, Clock())
     if list(given) != list(here) or not all(torch.equal(given[name], here[name]) for name in given):
-        raise SystemExit("apart() no longer does what TopicNetwork.terms does: bring it up to date")
+        raise SystemExit("split_terms() and TopicNetwork.terms differ: update split_terms()")
 
 
 def time_parts(name: str, counts: csr_matrix, steps: int, now: Now) -> dict[str, list[float]]:
-    """Seconds of each part in each step."""
+    """Time each part of each step."""
     network, batches, clock = untrained(name, counts), endless(name, counts), Clock(now)
     move = optimiser(name, network)
-    check_apart(network, next(batches))
+    check_split_terms(network, next(batches))
     for _ in range(WARM_STEPS + steps):
         clock.start()
         batch = next(batches)
         clock("batch")
-        loss = total(apart(network, batch, clock))
+        loss = total(split_terms(network, batch, clock))
         clock("loss")
         loss.backward()
         clock("backward")
@@ -222,13 +224,13 @@ def time_parts(name: str, counts: csr_matrix, steps: int, now: Now) -> dict[str,
 
 
 def profile_backward(name: str, counts: csr_matrix) -> tuple[dict[str, float], dict[str, float]]:
-    """Shares of backward: of each part, and of each kind of node in its part."""
+    """Return the fraction of the backward pass for each part, and for each kind of node."""
     network, batches, clock = untrained(name, counts), endless(name, counts), Clock()
     move = optimiser(name, network)
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler tells that it begins and ends
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # silences the profiler's start and end messages
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         for _ in range(PROFILED_STEPS):
-            loss = total(apart(network, next(batches), clock))
+            loss = total(split_terms(network, next(batches), clock))
             clock("loss")
             loss.backward()
             move()
@@ -246,7 +248,7 @@ def profile_backward(name: str, counts: csr_matrix) -> tuple[dict[str, float], d
 
 @dataclass(frozen=True)
 class Work:
-    """What a step must do at least: bytes through memory, bytes gathered at nonzeros, operations of dense products."""
+    """Minimum work of a step: bytes of memory traffic, bytes gathered at nonzeros, operations of dense products."""
 
     parameters: float
     topics: float
@@ -260,7 +262,7 @@ class Work:
 
 
 def work_of(name: str, counts: csr_matrix) -> Work:
-    """Mean over a few steps."""
+    """Measure the minimum work of a step, as the mean over a few steps."""
     from torch.utils.flop_counter import FlopCounterMode
 
     def in_place(into: Any, left: Any, right: Any, **_: Any) -> int:
@@ -291,7 +293,7 @@ def work_of(name: str, counts: csr_matrix) -> Work:
 
 
 def machine_limits(now: Now) -> tuple[float, float]:
-    """Bytes a second of a copy, read and written, and operations a second of a dense product; quiet moments."""
+    """Measure bytes per second of a copy (reads plus writes) and operations per second of a dense product."""
     source, target = torch.ones(COPIED_FLOATS), torch.empty(COPIED_FLOATS)
     a, b = torch.ones(PRODUCT_SIZE, PRODUCT_SIZE), torch.ones(PRODUCT_SIZE, PRODUCT_SIZE)
     into = torch.empty(PRODUCT_SIZE, PRODUCT_SIZE)
@@ -306,22 +308,22 @@ def ms(seconds: list[float]) -> str:
 
 
 def show_parts(names: list[str], counts: csr_matrix, steps: int, now: Now) -> None:
-    """Two tables: parts of a step, and kinds of nodes of backward."""
+    """Print tables of the parts of a step and of the kinds of nodes of the backward pass."""
     timed, shares, kinds = {}, {}, {}
     for name in names:
         timed[name] = time_parts(name, counts, steps, now)
         shares[name], kinds[name] = profile_backward(name, counts)
-    print(f"\n| ms of a step: median (10th percentile) | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
+    print(f"\n| ms per step: median (10th percentile) | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
     for part in ("batch", *PARTS):
         print(f"| {part} | {' | '.join(ms(timed[name][part]) for name in names)} |")
     print(f"| backward | {' | '.join(ms(timed[name]['backward']) for name in names)} |")
     backward = {name: 1e3 * statistics.median(timed[name]["backward"]) for name in names}
-    for part in (*PARTS, "gradients taken up"):
-        print(f"| - of it {part} | {' | '.join(f'{backward[n] * shares[n].get(part, 0):.2f}' for n in names)} |")
+    for part in (*PARTS, "gradient accumulation"):
+        print(f"| - in {part} | {' | '.join(f'{backward[n] * shares[n].get(part, 0):.2f}' for n in names)} |")
     print(f"| optimiser | {' | '.join(ms(timed[name]['optimiser']) for name in names)} |")
     sums = {name: [sum(step) for step in zip(*timed[name].values(), strict=True)] for name in names}
-    print(f"| **together** | {' | '.join(ms(sums[name]) for name in names)} |")
-    rows = [kind for name in names for kind, share in kinds[name].items() if share >= LEAST_SHARE]
+    print(f"| **total** | {' | '.join(ms(sums[name]) for name in names)} |")
+    rows = [kind for name in names for kind, share in kinds[name].items() if share >= MIN_FRACTION]
     print(f"\n| ms of backward by part and kind of node | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
     for kind in sorted(set(rows), key=lambda kind: -max(kinds[name].get(kind, 0) for name in names)):
         print(f"| {kind} | {' | '.join(f'{backward[n] * kinds[n].get(kind, 0):.2f}' for n in names)} |")
@@ -331,7 +333,7 @@ def show_parts(names: list[str], counts: csr_matrix, steps: int, now: Now) -> No
 
 @dataclass(frozen=True)
 class Whole:
-    """Whole steps of one package: seconds of each, nonzeros and page faults of one on average."""
+    """Whole steps of one package: seconds of each, mean nonzeros and page faults."""
 
     seconds: list[float]
     nonzeros: float
@@ -339,12 +341,12 @@ class Whole:
 
     @property
     def rate(self) -> float:
-        """Millions of nonzeros a second."""
+        """Millions of nonzeros per second."""
         return self.nonzeros / statistics.median(self.seconds) / 1e6
 
 
 def take_turns(request: dict[str, Any], packages: list[Path | None], rounds: int) -> list[Whole]:
-    """Whole steps of each package."""
+    """Time whole steps of each package in alternation."""
     answers = [[ask(__file__, request, package) for package in packages] for _ in range(rounds)]
     found = []
     for given in zip(*answers, strict=True):
@@ -356,7 +358,7 @@ def take_turns(request: dict[str, Any], packages: list[Path | None], rounds: int
 def show_limits(
     names: list[str], counts: csr_matrix, request: dict[str, Any], packages: list[Path | None], rounds: int
 ) -> None:
-    """Two tables: whole steps beside the machine's limits, and beside another checkout's."""
+    """Print tables of whole steps compared with the machine's limits and with another checkout."""
     now = CLOCKS[request["clock"]]
     limits = [machine_limits(now)]
     found = {
@@ -366,12 +368,12 @@ def show_limits(
     limits.append(machine_limits(now))
     copied, multiplied = (max(values) for values in zip(*limits, strict=True))
     print(
-        f"\nlimits of this machine with {torch.get_num_threads()} thread(s): {copied / 1e9:.1f} GB/s copied,"
+        f"\nlimits with {torch.get_num_threads()} thread(s): {copied / 1e9:.1f} GB/s copied,"
         f" {multiplied / 1e9:.0f} GFLOP/s in products of {PRODUCT_SIZE:,} x {PRODUCT_SIZE:,}\n"
     )
     print(
-        "| model | step, ms | parameters, MB | topics, MB | nonzeros, MB | gathered, MB | dense MFLOP | least, ms"
-        " | of the limit | with gathers | page faults | steps/s | million nonzeros/s |\n|" + 13 * "---|"
+        "| model | step, ms | parameters, MB | topics, MB | nonzeros, MB | gathered, MB | dense MFLOP | bound, ms"
+        " | bound / step | with gathers | page faults | steps/s | million nonzeros/s |\n|" + 13 * "---|"
     )
     for name in names:
         here, work = found[name][0], work_of(name, counts)
@@ -386,7 +388,7 @@ def show_limits(
         print(f"| {' | '.join(cells)} |", flush=True)
     if len(packages) == 1:
         return
-    print("\n| model | before, ms | after, ms | times as fast | at the 10th percentile |", end="")
+    print("\n| model | before, ms | after, ms | speed-up | at the 10th percentile |", end="")
     print(" million nonzeros/s before | after | page faults before | after |\n|" + 9 * "---|")
     for name, (after, before) in found.items():
         ratios = [
@@ -403,9 +405,9 @@ def main() -> None:
     add_data(parser)
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--corpora", default="20ng,wide")
-    parser.add_argument("--steps", type=int, default=200, help="Steps timed in each round.")
-    parser.add_argument("--rounds", type=int, default=5, help="Processes of whole steps.")
-    parser.add_argument("--package", type=Path, help="A folder that holds another checkout's topicnet.")
+    parser.add_argument("--steps", type=int, default=200, help="Steps per round.")
+    parser.add_argument("--rounds", type=int, default=5, help="Number of subprocesses.")
+    parser.add_argument("--package", type=Path, help="Folder with another checkout's topicnet.")
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--request", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -424,8 +426,8 @@ def main() -> None:
         counts = known[corpus]()
         print(
             f"\n{corpus}: {counts.shape[0]:,} documents, {counts.shape[1]:,} words,"
-            f" {counts.nnz / counts.shape[0]:.0f} nonzeros a document, K = {N_TOPICS}; {arguments.steps} steps,"
-            f" {arguments.rounds} rounds of them in processes of their own"
+            f" {counts.nnz / counts.shape[0]:.0f} nonzeros per document, K = {N_TOPICS};"
+            f" {arguments.rounds} subprocesses with {arguments.steps} steps each"
         )
         with tempfile.TemporaryDirectory() as folder, chosen_threads():
             request = {"corpus": f"{folder}/counts.npz", "steps": arguments.steps, "clock": arguments.clock}

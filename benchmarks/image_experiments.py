@@ -1,20 +1,20 @@
-"""The experiments of the image models' documents: our figures beside the published ones, one row a setting.
+"""Run the experiments of configs/images, and print their scores next to published ones, one row per setting.
 
 Usage: python benchmarks/image_experiments.py [--experiments digits-categories,bimodal-2,mnist-vae,...] [--epochs 20]
        [--settings '*K = 10'] [--seeds 1] [--data DIR] [--device auto] [--importance 100]
        [--schedule one-cycle --learning-rate 2e-3 --optimizer adam --warm-up 10]
 
-Experiments are the files of configs/images; one that is for several data sets has a name for each, such as mnist-cp-vae
-or fashion_mnist-shared-categories. Patterns work: 'mnist-*'. By default those that need no data folder. Prints a
-Markdown table for each file; settings that were not asked for are there too, as "not run".
+Experiments are the files of configs/images. One for several data sets has a name for each, such as mnist-cp-vae or
+fashion_mnist-shared-categories. Patterns such as 'mnist-*' are allowed. By default, runs the experiments that need no
+data folder. Prints a Markdown table for each file; settings that were not selected are listed as "not run".
 
-All fits stop by the validation images and are measured on the test images, binarised once: nats per image, categories
-drawn hard. NELBO is the mean over 10 draws of the noise, NLL by importance weighting, I(c; x) exact over the test set,
-accuracy Hungarian, "decoded I" a lower bound of the information of decoded images about the code, "distinct" and
-"shared" count the five likeliest categories of each label. Means over the seeds, with the standard deviation of two or
-more. Epochs: those run, of those configured; fewer by --epochs, which is then marked, or because the validation loss
-stood still. Seconds are those of a fit, the median. Published figures are one run each; Omniglot's are of another split
-than ours.
+All fits stop early on the validation images and are scored on the test images, binarised once, in nats per image, with
+hard draws of categories. NELBO is the mean over 10 draws of the noise; NLL uses importance weighting; I(c; x) is exact
+over the test set; accuracy is Hungarian; "decoded I" is a lower bound of the information of decoded images about the
+code; "distinct" and "shared" count the five most likely categories of each label. Scores are means over the seeds, with
+the standard deviation for two or more. "Epochs" gives those run and those configured; there are fewer with --epochs
+(marked) or if the validation loss stopped improving. Seconds are the median per fit. Published scores are of single
+runs; those of Omniglot use another split.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "configs" / "images"
 IN_FOLDER = {"mnist": "mnist", "fashion_mnist": "fashion_mnist", "omniglot": "omniglot/omniglot28.npz"}
 DEFAULT = "digits-*,bimodal-*"
-OTHERWISE = ("schedule", "learning_rate", "optimizer", "warm_up")  # what may be given in place of what is configured
+OVERRIDES = ("schedule", "learning_rate", "optimizer", "warm_up")  # options that override the configuration
 AXES = ("categories", "components", "lambda", "variants")
 SYMBOLS = {"categories": "K = ", "components": "K = ", "lambda": "lambda = ", "variants": ""}
 
@@ -80,7 +80,7 @@ OF_CATEGORIES = ("kl_c", "information", "in_use", "accuracy", "distinct_top", "s
 
 @dataclass(frozen=True)
 class Cell:
-    """One setting of an experiment, and what was published of it."""
+    """One setting of an experiment, and its published scores."""
 
     title: str
     experiment: str
@@ -92,12 +92,12 @@ class Cell:
 
 def cells_of(path: Path) -> Iterator[Cell]:
     config = read_config(path, {})
-    told = config.experiment or {}
-    axis = next((name for name in AXES if name in told), None)
-    for data in told["data"]:
-        name = path.stem if len(told["data"]) == 1 else f"{data}-{path.stem}"
-        values = [None] if axis is None else told[axis]
-        known = told.get("published", {}).get(data, {})
+    experiment = config.experiment or {}
+    axis = next((name for name in AXES if name in experiment), None)
+    for data in experiment["data"]:
+        name = path.stem if len(experiment["data"]) == 1 else f"{data}-{path.stem}"
+        values = [None] if axis is None else experiment[axis]
+        known = experiment.get("published", {}).get(data, {})
         for value in values[data] if isinstance(values, dict) else values:
             one = varied(config, axis, value).model_copy(update={"data": data})
             published = {
@@ -105,11 +105,11 @@ def cells_of(path: Path) -> Iterator[Cell]:
                 for measure, given in known.items()
                 if not isinstance(given, dict) or value in given
             }
-            measures = told.get("measures", ["nelbo", "nll"])
+            measures = experiment.get("measures", ["nelbo", "nll"])
             if not variant_of(one.variant).has_categories:
                 measures = [measure for measure in measures if measure not in OF_CATEGORIES]
             setting = data if axis is None else f"{data}, {SYMBOLS[axis]}{value}"
-            yield Cell(told["title"], name, setting, one, measures, published)
+            yield Cell(experiment["title"], name, setting, one, measures, published)
 
 
 def varied(config: ImageConfig, axis: str | None, value: Any) -> ImageConfig:
@@ -124,7 +124,7 @@ def varied(config: ImageConfig, axis: str | None, value: Any) -> ImageConfig:
 
 
 def shortened(config: ImageConfig, epochs: int | None) -> ImageConfig:
-    """Fewer epochs, of which as large a share is warm-up."""
+    """Reduce the epochs, and the warm-up in proportion."""
     if epochs is None or config.epochs is None or epochs >= config.epochs:
         return config
     warm_up = None if config.warm_up is None else math.ceil(config.warm_up * epochs / config.epochs)
@@ -132,8 +132,8 @@ def shortened(config: ImageConfig, epochs: int | None) -> ImageConfig:
 
 
 def changed(config: ImageConfig, arguments: argparse.Namespace) -> ImageConfig:
-    """With what was given in place of what is configured."""
-    given = {name: getattr(arguments, name) for name in OTHERWISE if getattr(arguments, name) is not None}
+    """Apply the options that override the configuration."""
+    given = {name: getattr(arguments, name) for name in OVERRIDES if getattr(arguments, name) is not None}
     return shortened(config, arguments.epochs).model_copy(update=given)
 
 
@@ -178,15 +178,15 @@ def run(cell: Cell, sources: dict[str, str], arguments: argparse.Namespace) -> s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    beside = ROOT.parent / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", beside)))
+    default = ROOT.parent / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", default)))
     parser.add_argument("--experiments", default=DEFAULT)
-    parser.add_argument("--epochs", type=int, help="fewer than configured; marked in the table")
-    parser.add_argument("--schedule", help="other than configured, as the next three; told above the tables")
+    parser.add_argument("--epochs", type=int, help="run fewer epochs than configured (marked in the table)")
+    parser.add_argument("--schedule", help="override the configuration, as do the next three options")
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--optimizer")
-    parser.add_argument("--warm-up", type=int, help="epochs; by default as large a share of them as configured")
-    parser.add_argument("--settings", default="*", help="only settings of this pattern")
+    parser.add_argument("--warm-up", type=int, help="epochs of warm-up; by default the configured fraction")
+    parser.add_argument("--settings", default="*", help="run only settings that match this pattern")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--importance", type=int, default=100)
@@ -203,16 +203,16 @@ def main() -> None:
         f" {torch.__version__}, device {arguments.device}, Python {platform.python_version()};"
         f" {arguments.seeds} seed(s)"
     )
-    otherwise = [f"{name} {getattr(arguments, name)}" for name in OTHERWISE if getattr(arguments, name) is not None]
-    if otherwise:
-        print(f"Not as configured: {', '.join(otherwise)}.")
+    overrides = [f"{name} {getattr(arguments, name)}" for name in OVERRIDES if getattr(arguments, name) is not None]
+    if overrides:
+        print(f"Overrides: {', '.join(overrides)}.")
     for path, cells in tables.items():
         print(f"\n{cells[0].title} (configs/images/{path.name})\n")
         print("| experiment | setting | ours | published | epochs | fit, s |\n|---|---|---|---|---|---|")
         for cell in cells:
-            asked = any(fnmatch(cell.experiment, pattern) for pattern in patterns)
-            asked = asked and fnmatch(cell.setting, arguments.settings)
-            print(run(cell, sources, arguments) if asked else line(cell, "not run"), flush=True)
+            selected = any(fnmatch(cell.experiment, pattern) for pattern in patterns)
+            selected = selected and fnmatch(cell.setting, arguments.settings)
+            print(run(cell, sources, arguments) if selected else line(cell, "not run"), flush=True)
 
 
 if __name__ == "__main__":

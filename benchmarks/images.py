@@ -1,17 +1,16 @@
-"""The image VAE on MNIST: five epochs as a user would run them, and an epoch beside pythae's.
+"""Time the image VAE on MNIST: a default fit of five epochs, and an epoch compared with pythae.
 
 Usage: python benchmarks/images.py [--data DIR] [--repeats 3] [--epochs 2] [--skip-pythae] [--threads N]
 
-DIR holds the four idx files of MNIST (by default `../shared/data/mnist` beside the checkout). Every fit runs in a
-process of its own, ours and pythae's in turn, and medians are printed.
+DIR holds the four idx files of MNIST (by default `../shared/data/mnist`, relative to the checkout). Each fit runs in a
+subprocess, alternating between topicnet and pythae, and medians are printed.
 
-Five epochs: 50,000 images, batches of 100, rate 1e-3, no warm-up, dynamic binarisation, the default network
-(784-300-300 gated, 40 latent dimensions); the bound is that of the 10,000 test images, binarised once, mean of ten
-draws.
+Five epochs: 50,000 images, batches of 100, learning rate 1e-3, no warm-up, dynamic binarisation, the default network
+(784-300-300 gated, 40 latent dimensions). The bound is the mean of ten draws on the 10,000 test images, binarised once.
 
-Beside pythae (0.1.2, needs `pip install pythae`): the same network (made of the same layers), the same gray
-images, Bernoulli likelihood, batches of 100, Adam at 1e-3, as many threads, no validation images, no checkpoints;
-seconds of training an epoch, as each tells them. pythae trains through its `BaseTrainer` with its defaults.
+Comparison with pythae (0.1.2, needs `pip install pythae`): the same network (made of the same layers), grey images,
+Bernoulli likelihood, batches of 100, Adam at 1e-3, the same number of threads, no validation images, no checkpoints.
+Seconds per epoch are as reported by each library. pythae trains with the defaults of its `BaseTrainer`.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ HIDDEN, LATENT, BATCH, RATE = 300, 40, 100, 1e-3
 
 
 def five_epochs(data: Path) -> dict[str, float]:
-    """Fit as a user would; seconds of the whole fit, and the bound on the test images."""
+    """Fit with default settings; returns seconds of the fit and the bound on the test images."""
     import torch
 
     from topicnet.images.data.load import load_images
@@ -128,7 +127,7 @@ def pythaes(data: Path, epochs: int) -> dict[str, float]:
 
 
 def in_a_process(what: str, data: Path, epochs: int, threads: int) -> dict[str, float]:
-    """One fit in a process of its own."""
+    """Run one fit in a subprocess."""
     environment = os.environ | {"TOPICNET_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
     command = [sys.executable, __file__, "--one", what, "--data", str(data), "--epochs", str(epochs)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -142,7 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=MNIST)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=2, help="Of each fit beside pythae.")
+    parser.add_argument("--epochs", type=int, default=2, help="Epochs per fit in the comparison with pythae.")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--skip-pythae", action="store_true")
     parser.add_argument("--one", choices=["five", "ours", "pythae"], help=argparse.SUPPRESS)
@@ -169,7 +168,7 @@ def main() -> None:
         pairs.append([in_a_process(who, given.data, given.epochs, given.threads) for who in ("ours", "pythae")])
     mine, theirs = (statistics.median(pair[i]["seconds"] for pair in pairs) for i in (0, 1))
     ratio = statistics.median(pair[1]["seconds"] / pair[0]["seconds"] for pair in pairs)
-    print(f"an epoch: {mine:.2f} s, pythae {theirs:.2f} s: ratio {ratio:.2f} (median of {given.repeats} pairs)")
+    print(f"one epoch: {mine:.2f} s, pythae {theirs:.2f} s: ratio {ratio:.2f} (median of {given.repeats} pairs)")
     print(f"loss after {given.epochs} epochs: {pairs[0][0]['loss']:.2f}, pythae {pairs[0][1]['loss']:.2f}")
 
 

@@ -1,11 +1,11 @@
-"""Languages: agreement of Japanese segmentation with gold tokens, speed of every tokenizer, and topics to read.
+"""Measure Japanese segmentation against gold tokens and the speed of every tokenizer, and print topics per language.
 
 Usage: python benchmarks/languages.py [--data FOLDER] [--docs 2000] [--topics 10] [--no-topics]
 
-Segmentation is scored by spans: a token counts when it begins and ends where a gold token does. The gold tokens are
-those of the Wikipedia Annotated Corpus (short units; 3,979 leads), spaces left out. Two baselines need no dictionary:
-every two characters a token, and a cut wherever the script changes. Speed is the best of three runs over the first
-documents, after the first one that loads the dictionary. Topics are ETM's, on stop words and segmenters as they come.
+Segmentation is scored by spans: a token counts if it starts and ends where a gold token does. The gold tokens are the
+short units of the Wikipedia Annotated Corpus (3,979 leads), without spaces. Two baselines need no dictionary: tokens of
+two characters, and splitting where the script changes. Speed is the best of three runs over the first documents, after
+a run that loads the dictionary. Topics are from ETM with the default stop words and segmenters.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Cut = Callable[[str], list[str]]
 
 
 def spans(tokens: Iterable[str]) -> set[tuple[int, int]]:
-    """Where each token begins and ends in the text without spaces."""
+    """Return the start and end of each token in the text without spaces."""
     ends = [0, *itertools.accumulate(len(token) for token in tokens)]
     return set(itertools.pairwise(ends))
 
@@ -55,22 +55,22 @@ def runs_of_one_script(text: str) -> list[str]:
 
 
 def agreement(cut: Cut, texts: list[str], gold: list[list[str]]) -> tuple[float, float, float]:
-    """Precision, recall and F1 of token spans over all texts together."""
-    agreeing = found = wanted = 0
+    """Return precision, recall and F1 of token spans over all texts."""
+    agreeing = found = expected = 0
     for text, tokens in zip(texts, gold, strict=True):
         ours, theirs = spans(without_spaces(cut(text))), spans(tokens)
-        agreeing, found, wanted = agreeing + len(ours & theirs), found + len(ours), wanted + len(theirs)
-    return agreeing / found, agreeing / wanted, 2 * agreeing / (found + wanted)
+        agreeing, found, expected = agreeing + len(ours & theirs), found + len(ours), expected + len(theirs)
+    return agreeing / found, agreeing / expected, 2 * agreeing / (found + expected)
 
 
 def print_segmentation(data: Path) -> None:
     table = pl.read_ndjson(data / GOLD)
     texts, gold = table["text"].to_list(), table["tokens"].to_list()
     cuts: dict[str, Cut] = {
-        f"Sudachi, mode {mode}" + (" (topicnet's)" if mode == Sudachi.MODE else ""): Sudachi(mode=mode).cut
+        f"Sudachi, mode {mode}" + (" (topicnet's)" if mode == Sudachi.MODE else ""): Sudachi(mode=mode).tokens
         for mode in "ABC"
     }
-    cuts |= {"a cut where the script changes": runs_of_one_script, "every two characters": pairs_of_characters}
+    cuts |= {"split where the script changes": runs_of_one_script, "every two characters": pairs_of_characters}
     print(f"Japanese, {len(texts):,} texts, {sum(map(len, gold)):,} gold tokens\n")
     print("| segmentation | precision | recall | F1 | texts / s |\n|---|---|---|---|---|")
     for name, cut in cuts.items():
@@ -89,7 +89,7 @@ def print_speed(data: Path, n_docs: int) -> None:
         *((lang, None, False, file) for lang, file in CORPORA.items()),
     ):
         texts = pl.read_ndjson(data / file)["text"]
-        # The fast ones get the whole corpus: on a part of it they would be done before they are warm.
+        # Fast tokenizers get the whole corpus, because they would finish a part of it before reaching full speed.
         texts = texts if lang == "en" and kind is None else texts[: n_docs if lang != "zh" else None]
         tokenizer = choose_tokenizer(lang, kind, lemmatize)
         tokenizer(texts[:10])
@@ -119,9 +119,9 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", beside)))
-    parser.add_argument("--docs", type=int, default=2_000, help="documents for the speed of the slow ones")
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", default)))
+    parser.add_argument("--docs", type=int, default=2_000, help="documents for the speed of slow tokenizers")
     parser.add_argument("--topics", type=int, default=10)
     parser.add_argument("--no-topics", action="store_true")
     arguments = parser.parse_args()

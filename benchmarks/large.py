@@ -1,7 +1,7 @@
-"""Corpora larger than memory: `topicnet prepare` and one epoch of `topicnet fit` at 100,000 and 2,000,000 documents.
+"""Measure `topicnet prepare` and one epoch of `topicnet fit` on corpora larger than memory (2,000,000 documents).
 
-The large corpus is made from the reviews of IMDB: every document is a review with sentences left out, others turned
-round, and some words renamed, so that the vocabulary goes on growing as a real one does.
+The large corpus is made from the reviews of IMDB. Each document is a review with some sentences omitted, the others
+shuffled, and some words renamed, so that the vocabulary keeps growing like a real one.
 
 Usage: python benchmarks/large.py [--documents 100000 2000000] [--data FOLDER] [--folder FOLDER]
 """
@@ -21,25 +21,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PARTS = ("train", "test", "unsup")
-RENAMED = 0.002  # share of the words that get a number as an ending
+RENAMED = 0.002  # fraction of the words that get a random ending
 
 
 def measure(command: list[str], folder: Path) -> tuple[float, float, list[str]]:
-    """Seconds, peak resident MB and what was said of one run."""
+    """Run a command; returns seconds, peak resident MB and the lines on stderr."""
     began = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=said)
+    with tempfile.TemporaryFile("w+") as messages:
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=messages)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
-        said.seek(0)
-        lines = said.read().splitlines()
+        messages.seek(0)
+        lines = messages.read().splitlines()
     if status:
         raise SystemExit(f"{' '.join(command)} ended with status {status}: {lines[-1:]}")
     return seconds, usage.ru_maxrss / 1024, lines
 
 
 def reviews(folder: Path) -> list[str]:
-    """The 100,000 reviews."""
+    """Read the 100,000 reviews."""
     texts = []
     for part in PARTS:
         with gzip.open(folder / "imdb" / f"{part}.jsonl.gz", "rt", encoding="utf-8") as lines:
@@ -48,7 +48,7 @@ def reviews(folder: Path) -> list[str]:
 
 
 def documents(texts: list[str], number: int) -> Iterator[str]:
-    """So many documents: the reviews once, then changed copies of them."""
+    """Yield `number` documents: the reviews once, then modified copies of them."""
     chance = random.Random(0)
     for n in range(number):
         text = texts[n % len(texts)]
@@ -65,7 +65,7 @@ def documents(texts: list[str], number: int) -> Iterator[str]:
 
 
 def write(path: Path, texts: list[str], number: int) -> float:
-    """Write so many documents; bytes of the file."""
+    """Write `number` documents to a file; returns its size in bytes."""
     with path.open("w", encoding="utf-8") as out:
         for n, text in enumerate(documents(texts, number)):
             out.write(json.dumps({"id": f"r{n}", "text": text, "part": n % 7}) + "\n")
@@ -74,14 +74,14 @@ def write(path: Path, texts: list[str], number: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", beside)))
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", default)))
     parser.add_argument("--documents", type=int, nargs="+", default=[100_000, 2_000_000])
-    parser.add_argument("--folder", type=Path, help="Where the files go, some 6 GB.  [default: a temporary one]")
+    parser.add_argument("--folder", type=Path, help="Folder for about 6 GB of files.  [default: a temporary folder]")
     arguments = parser.parse_args()
     texts = reviews(arguments.data)
     topicnet = [sys.executable, "-m", "topicnet"]
-    print("| documents | text, MB | step | seconds | µs a document | peak MB |\n|---|---|---|---|---|---|", flush=True)
+    print("| documents | text, MB | step | seconds | µs/document | peak MB |\n|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
         for number in arguments.documents:

@@ -1,12 +1,11 @@
-"""Hundreds of topics: how many of them a fit uses, and how well it predicts.
+"""Measure fits with hundreds of topics: number of topics in use, coherence, diversity and perplexity.
 
 Usage: python benchmarks/many_topics.py [--topics 300,1000] [--models nvdm-gsm,etm] [--passes 60,20] [--data DIR]
 
-Fits `20ng_etm_bow` (11,214 documents) with default settings and prints, for each model and K, the topics that are some
-document's largest, those that repeat another, latent dimensions in use, NPMI over the training documents, topic
-diversity, perplexity of second halves of test documents given the first, as inferred and with 20 MAP-EM steps on theta
-("refined"), and seconds. For what EM alone finds, "em". With --passes the EM start makes so many passes, in place of
-its own choice.
+Fits `20ng_etm_bow` (11,214 documents) with default settings. Prints for each model and K the topics in use (largest in
+some document), duplicate topics, active latent dimensions, NPMI on the training documents, topic diversity, perplexity
+of the second halves of test documents given the first (as inferred, and with 20 MAP-EM steps on theta, "refined"), and
+seconds. "em" is EM alone. --passes sets the number of passes of the EM start.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ from topicnet.runtime.threads import chosen_threads
 from topicnet.training.collapse import largest_topics
 
 TITLES = (
-    "system", "K", "passes of EM", "in use", "repeating", "latent dimensions", "NPMI", "TD", "perplexity", "refined",
+    "system", "K", "EM passes", "in use", "duplicates", "active dimensions", "NPMI", "TD", "perplexity", "refined",
     "seconds",
 )  # fmt: skip
 
 
 def em(task: Task, n_topics: int) -> tuple[list[str], np.ndarray]:
-    """Topics in use, and beta, of EM alone."""
+    """Fit by EM alone; returns table cells and beta."""
     import torch
 
     counts, rng = task.train.astype(np.float32), np.random.default_rng(0)
@@ -43,7 +42,7 @@ def em(task: Task, n_topics: int) -> tuple[list[str], np.ndarray]:
 
 
 def neural(name: str, task: Task, n_topics: int) -> tuple[list[str], np.ndarray]:
-    """Topics in use, repeating, latent dimensions and perplexities, and beta, of a model."""
+    """Fit a model; returns table cells and beta."""
     model = MODELS[name](n_topics, random_state=0, device="cpu").fit(task.train)
     health, beta = model.health_, model.components_.astype(np.float64)
     cells = [n_topics - len(health.dead), len({j for _, j in health.duplicates}), health.active_units]
@@ -58,17 +57,17 @@ def main() -> None:
     add_data(parser)
     parser.add_argument("--topics", default="300,1000")
     parser.add_argument("--models", default="em,nvdm-gsm,etm")
-    parser.add_argument("--passes", help="Of the EM start, one or several numbers.  [default: the start's own choice]")
+    parser.add_argument("--passes", help="Passes of the EM start, separated by commas.  [default: depends on K]")
     given = parser.parse_args()
     names = chosen(given.models, ("em", *MODELS), "--models")
     task = read_20ng(check_data(given.data))
     print(machine())
     print(f"| {' | '.join(TITLES)} |\n|{'---|' * len(TITLES)}")
     topics = [int(n_topics) for n_topics in given.topics.split(",")]
-    own = {n_topics: str(fitting.em_passes(n_topics)) for n_topics in topics}
+    defaults = {n_topics: str(fitting.em_passes(n_topics)) for n_topics in topics}
     for name in names:
         for n_topics in topics:
-            for passes in map(int, (given.passes or own[n_topics]).split(",")):
+            for passes in map(int, (given.passes or defaults[n_topics]).split(",")):
                 fitting.EM_PASSES = fitting.LEAST_EM_PASSES = passes
                 began = time.perf_counter()
                 cells, beta = em(task, n_topics) if name == "em" else neural(name, task, n_topics)

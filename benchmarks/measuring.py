@@ -1,4 +1,4 @@
-"""What the benchmarks of speed share: the machine in a line, timing in turn, drawn corpora, processes of their own."""
+"""Helpers for benchmarks of speed: description of the machine, alternating timing, synthetic corpora, subprocesses."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ from scipy.sparse import csr_matrix, vstack
 
 from topicnet.runtime.threads import thread_count
 
-DRAWN_DOCS = 10_000  # documents drawn at a time
-TOPICS_OF_A_DOCUMENT = 3.0  # sum of the Dirichlet's concentrations: so many topics share most of a document
-RESULT = "result: "  # before the line a process of its own answers with
+DRAWN_DOCS = 10_000  # documents drawn per block
+TOPICS_OF_A_DOCUMENT = 3.0  # sum of the Dirichlet's concentrations, about the number of topics of a document
+RESULT = "result: "  # prefix of the line with the result of a subprocess
 
 
 def machine(*packages: str) -> str:
-    """Cores, load, threads and versions in one line."""
+    """Describe cores, load, threads and versions in one line."""
     from topicnet.runtime import threads
 
-    # Earlier versions gave no whole threads to blocks of documents.
+    # Earlier versions have no worker threads for blocks of documents.
     blocks = getattr(threads, "worker_count", thread_count)()
     found = [f"{name} {installed(name)}" for name in ("topicnet", "torch", "numpy", "scipy", *packages)]
     return (
-        f"{cores()} cores, {load()}; topicnet's steps on {thread_count()} thread(s), its blocks of documents on"
-        f" {blocks}; {', '.join(found)}, Python {platform.python_version()}"
+        f"{cores()} cores, {load()}; topicnet uses {thread_count()} thread(s) for steps and {blocks} for blocks of"
+        f" documents; {', '.join(found)}, Python {platform.python_version()}"
     )
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load() -> str:
-    """The load average, of other work on the machine too."""
+    """Describe the load average of the machine."""
     return f"load average {' '.join(f'{value:.2f}' for value in os.getloadavg())}"
 
 
 def installed(package: str) -> str:
-    """Version of a package, or that there is none."""
+    """Return the version of a package, or "(not installed)"."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -57,20 +57,20 @@ def installed(package: str) -> str:
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """The option that names the folder of the real corpora."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", beside)))
+    """Add the option for the folder of the real corpora."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", default)))
 
 
 def check_data(folder: Path) -> Path:
-    """The folder of the real corpora, or an end that says how to name it."""
+    """Return the folder of the real corpora, or exit with a message if it does not exist."""
     if not folder.is_dir():
-        raise SystemExit(f"no folder {folder}: name that of the real corpora with --data or TOPICNET_DATA")
+        raise SystemExit(f"no folder {folder}: set that of the real corpora with --data or TOPICNET_DATA")
     return folder
 
 
 def chosen(given: str, known: Mapping[str, Any] | tuple[str, ...], option: str) -> list[str]:
-    """Names parted by commas, each of which is known."""
+    """Split names at commas, and exit with a message if any is unknown."""
     names = given.split(",")
     if unknown := [name for name in names if name not in known]:
         raise SystemExit(f"{option} {','.join(unknown)} given, expected some of {','.join(known)}")
@@ -80,7 +80,7 @@ def chosen(given: str, known: Mapping[str, Any] | tuple[str, ...], option: str) 
 def in_turn(
     works: Mapping[str, Callable[[], object]], repeats: int, now: Callable[[], float] = time.perf_counter
 ) -> dict[str, list[float]]:
-    """Seconds of each work, one after another and so many times around: other load on the machine meets them all."""
+    """Time functions in alternation, `repeats` times each, so that other load on the machine affects all of them."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
         for name, work in works.items():
@@ -91,12 +91,12 @@ def in_turn(
 
 
 def low(values: list[float]) -> float:
-    """The 10th percentile: what a quiet machine would give."""
+    """Return the 10th percentile, an estimate for an idle machine."""
     return float(np.percentile(values, 10))
 
 
 def planted_topics(n_topics: int, vocab_size: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Topics (K, V) to draw documents from: each a part of the words, all words by Zipf's law; rows sum to 1."""
+    """Draw topics (K, V) with rows that sum to 1, each over part of the words, with Zipf-distributed frequencies."""
     zipf = 1.0 / (np.arange(vocab_size) + 10.0)
     beta: NDArray[np.float64] = rng.standard_gamma(0.1, (n_topics, vocab_size)) * zipf + 1e-3 * zipf
     beta /= beta.sum(axis=1, keepdims=True)
@@ -104,7 +104,7 @@ def planted_topics(n_topics: int, vocab_size: int, rng: np.random.Generator) -> 
 
 
 def draw_documents(beta: NDArray[np.float64], n_docs: int, n_tokens: int, rng: np.random.Generator) -> csr_matrix:
-    """Counts (D, V) of documents of so many tokens each, drawn from LDA with topics beta (K, V); nothing is dense."""
+    """Draw sparse counts (D, V) of documents with `n_tokens` tokens each from LDA with topics beta (K, V)."""
     n_topics, vocab_size = beta.shape
     words = _steps(beta)
     parts = []
@@ -113,17 +113,17 @@ def draw_documents(beta: NDArray[np.float64], n_docs: int, n_tokens: int, rng: n
         theta = rng.standard_gamma(TOPICS_OF_A_DOCUMENT / n_topics, (n, n_topics))
         rows = np.repeat(np.arange(n), n_tokens)
         topics = _drawn(_steps(theta), rows, n_topics, rng)
-        places = rows * vocab_size + _drawn(words, topics, vocab_size, rng)
-        places, counts = np.unique(places, return_counts=True)
-        starts = np.concatenate([[0], np.cumsum(np.bincount(places // vocab_size, minlength=n))])
-        cells = (counts.astype(np.int32), (places % vocab_size).astype(np.int32), starts.astype(np.int32))
+        cells_drawn = rows * vocab_size + _drawn(words, topics, vocab_size, rng)
+        cells_drawn, counts = np.unique(cells_drawn, return_counts=True)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(cells_drawn // vocab_size, minlength=n))])
+        cells = (counts.astype(np.int32), (cells_drawn % vocab_size).astype(np.int32), starts.astype(np.int32))
         parts.append(csr_matrix(cells, shape=(n, vocab_size)))
     drawn: csr_matrix = vstack(parts, format="csr")
     return drawn
 
 
 def _steps(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distribution functions of the rows (n, m), one after another and each a step higher: one ascending array."""
+    """Concatenate the cumulative distributions of the rows (n, m), each shifted by one, to a single ascending array."""
     sums = weights.cumsum(axis=1)
     return (sums / sums[:, -1:] + np.arange(len(weights))[:, None]).ravel()
 
@@ -131,13 +131,13 @@ def _steps(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 def _drawn(
     steps: NDArray[np.float64], rows: NDArray[np.int64], width: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """A place in the row named, for each of the rows."""
+    """Draw a column for each given row."""
     found = np.searchsorted(steps, rows + rng.random(len(rows)), side="right") - rows * width
     return found.clip(0, width - 1)
 
 
 def ask(script: str, request: Mapping[str, Any], package: Path | None = None) -> dict[str, Any]:
-    """Have a script answer a request in a process of its own, with the topicnet of another checkout if one is named."""
+    """Run a script with a request in a subprocess, optionally with the topicnet of another checkout."""
     environment = dict(os.environ)
     if package is not None:
         environment["PYTHONPATH"] = str(package.resolve())
@@ -151,5 +151,5 @@ def ask(script: str, request: Mapping[str, Any], package: Path | None = None) ->
 
 
 def answer(values: Mapping[str, Any]) -> None:
-    """Say the result of a request."""
+    """Print the result of a request."""
     print(RESULT + json.dumps(values), flush=True)

@@ -1,18 +1,19 @@
-"""Every model beside its start and beside LDA, corpus by corpus: quality and seconds, in one run on one machine.
+"""Compare quality and seconds of every model with its EM start and with LDA, on four corpora.
 
 Usage: python benchmarks/models.py [--corpora 20ng,m10,dblp,20ng-text] [--seeds 3] [--systems etm,w-lda,...]
 
-Prints a Markdown table for each corpus. NPMI of the top 10 words on the documents of the fit and TD of the top 25,
-words ranked by `components_`; pairs of topics that share 8 of their top 10 words; topics that are no document's
-largest; document-completion perplexity, as inferred and with 20 EM steps on theta ("refined", mixture decoders only);
-NMI of the top topic with the labels, where there are labels; seconds of the fit. Means over the seeds, median seconds.
+Prints a Markdown table for each corpus: NPMI of the top 10 words on the training documents and topic diversity of the
+top 25, ranked by `components_`; duplicate pairs of topics, which share 8 of their top 10 words; unused topics, which
+are the largest in no document; document-completion perplexity, as inferred and with 20 EM steps on theta ("refined",
+mixture decoders only); NMI of the top topic with the labels, if there are labels; seconds of the fit. Scores are means
+over the seeds, seconds are medians.
 
-20ng is `20ng_etm_bow` with the halves that come with it, K = 50. m10 and dblp are short titles, K = 20, fitted to the
-train and val parts; the halves of the test part are drawn with seed 0. 20ng-text is the stripped text of the training
-posts, counted as the command line counts, K = 20. LDA's theta is its own inference; that of the EM start is 20 MAP-EM
-steps from the uniform, with whichever of two priors gives the lower perplexity. scikit-learn's batch of 1,000 is the
-best of those tried (its default, 128, gives perplexity above 2,000 on 20ng); tomotopy uses 2 workers. "Before training"
-is where the models of the same seed begin: EM on the documents not kept apart, and an encoder taught its theta.
+20ng is `20ng_etm_bow` with its own test halves, K = 50. m10 and dblp are short titles, K = 20; models are fitted to the
+train and val parts, and the halves of the test part are drawn with seed 0. 20ng-text is the stripped text of the
+training posts, counted as by the command line, K = 20. LDA infers theta itself; for the EM start, theta comes from 20
+MAP-EM steps from uniform, with the better of two priors. scikit-learn's batch size of 1,000 is the best of those tried
+(its default, 128, gives a perplexity above 2,000 on 20ng); tomotopy uses 2 workers. "Before training" is the state
+after EM on the documents that are not held out, and after the encoder warm-up.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def neural(name: str, **options: object) -> Callable[[Task, int], Fitted]:
 
 
 def infer(beta: torch.Tensor, counts: csr_matrix, pseudo_count: float) -> NDArray[np.float64]:
-    """Theta under given topics by 20 MAP-EM steps from the uniform."""
+    """Infer theta under given topics by 20 MAP-EM steps from uniform."""
     parts = [
         refine_theta(beta.new_full((batch.n_docs, len(beta)), 1 / len(beta)), beta, batch, 20, pseudo_count)
         for batch in SparseBatches(counts.astype(np.float32), 1000, CPU)
@@ -131,7 +132,7 @@ def tomotopy_lda(task: Task, seed: int) -> Fitted:
 
 
 SYSTEMS: dict[str, tuple[str, Callable[[Task, int], Fitted]]] = {
-    "em": ("the EM start alone", em),
+    "em": ("EM start alone", em),
     "start": ("topicnet nvdm-gsm before training", neural("nvdm-gsm", max_epochs=1, learning_rate=1e-12)),
     **{name: (f"topicnet {name}", neural(name)) for name in MODELS},
     **{f"{name}-random": (f'topicnet {name}, init="random"', neural(name, init="random")) for name in MODELS},
@@ -162,10 +163,10 @@ def row(title: str, task: Task, system: Callable[[Task, int], Fitted], seeds: in
     except ImportError as error:
         return f"| {title} | not installed: {error.name} |" + " |" * (7 if task.labels is None else 8)
     table = np.array([scores(task, fitted) for fitted in fits])
-    means, spread = table.mean(0), table.std(0)
+    means, sds = table.mean(0), table.std(0)
     shown = ["" if np.isnan(value) else f"{value:.0f}" for value in means[4:6]]
     cells = [
-        title, f"{means[0]:.3f} ± {spread[0]:.3f}", f"{means[1]:.2f}", f"{means[2]:.1f}", f"{means[3]:.1f}", *shown,
+        title, f"{means[0]:.3f} ± {sds[0]:.3f}", f"{means[1]:.2f}", f"{means[2]:.1f}", f"{means[3]:.1f}", *shown,
         *([] if task.labels is None else [f"{means[6]:.3f}"]),
         f"{statistics.median(fitted.cost.seconds for fitted in fits):.1f}",
     ]  # fmt: skip
@@ -174,14 +175,14 @@ def row(title: str, task: Task, system: Callable[[Task, int], Fitted], seeds: in
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", beside)))
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", default)))
     parser.add_argument("--corpora", default=",".join(CORPORA))
     parser.add_argument("--systems", default=",".join(SYSTEMS))
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
-        raise SystemExit(f"no folder {arguments.data}: name that of the real corpora with --data or TOPICNET_DATA")
+        raise SystemExit(f"no folder {arguments.data}: set that of the real corpora with --data or TOPICNET_DATA")
     print(
         f"{os.cpu_count()} cores, topicnet {topicnet.__version__} on {thread_count()} thread(s), torch"
         f" {torch.__version__}, Python {platform.python_version()}; {arguments.seeds} seeds"
@@ -194,7 +195,7 @@ def main() -> None:
             f" unigram perplexity {unigram:.0f}\n"
         )
         labels = "" if task.labels is None else " NMI |"
-        print(f"| system | NPMI | TD | repeating pairs | dead topics | perplexity | refined |{labels} fit, s |")
+        print(f"| system | NPMI | TD | duplicate pairs | unused topics | perplexity | refined |{labels} fit, s |")
         print("|---|---|---|---|---|---|---|---|" + ("" if task.labels is None else "---|"))
         for system in arguments.systems.split(","):
             print(row(SYSTEMS[system][0], task, SYSTEMS[system][1], arguments.seeds), flush=True)

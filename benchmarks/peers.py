@@ -1,36 +1,37 @@
-"""topicnet beside the topic models people use: the same counts, K and cores, each fit in a process of its own.
+"""Compare topicnet with popular topic-model libraries on the same counts, K and cores, each fit in a subprocess.
 
 Usage: python benchmarks/peers.py [--corpora 20ng,20ng-text] [--systems etm,tomotopy-lda,...] [--seeds 3]
        [--budget SECONDS] [--out FILE] [--run NAME]
        python benchmarks/peers.py --table FILE [--against SYSTEM]
 
-Needs `pip install 'topicnet-neural[bench]'`; a system whose library is missing has the reason in its row. Every fit is
-a line of JSON in --out (benchmarks/results/peers.jsonl); several invocations with one --run are one run, in which
-nothing is fitted twice. Seconds compare within a run on one machine alone: each run has tables, and ratios, of its own.
-Fits go seed by seed, so that a machine that grows slower does so for all.
+Needs `pip install 'topicnet-neural[bench]'`; the row of a system whose library is missing gives the reason. Each fit
+is one line of JSON in --out (benchmarks/results/peers.jsonl). Several invocations with the same --run form one run, in
+which no fit is repeated. Seconds are comparable only within a run on one machine, so each run has its own tables and
+ratios. Fits proceed seed by seed, so that a slowdown of the machine affects all systems.
 
-20ng is `20ng_etm_bow` with the halves that come with it, K = 50: counts alone, for systems that need no text. 20ng-text
-is the stripped text of the training posts, counted as the command line counts, K = 20: all systems.
+20ng is `20ng_etm_bow` with its own test halves, K = 50; it has counts only, for systems that need no text. 20ng-text is
+the stripped text of the training posts, counted as by the command line, K = 20, for all systems.
 
-Columns: median seconds of the fit on the wall, without imports, reading the corpus and loading a sentence model, and
-their ratio to those of topicnet's fastest model (and of --against); CPU seconds; peak memory of the process during the
-fit (RSS; if it forks, with what its largest child holds beyond what was there before), in brackets what of it the fit
-added: every process has imported torch and scikit-learn for scoring. NPMI of the top 10 words on the documents of the
-fit, TD of the top 25, perplexity of second halves of test documents given the first under the system's own decoder
-("refined" after 20 EM steps of topicnet's on theta where p(w|d) is theta @ beta, whoever fitted it), NMI of the top
-topic with the labels; each mean ± standard deviation over seeds.
+Columns: median wall-clock seconds of the fit, excluding imports, reading the corpus and loading a sentence model, and
+their ratio to topicnet's fastest model (and to --against); CPU seconds; peak memory of the process during the fit (RSS,
+including the additional memory of its largest child), and in brackets the part added by the fit, because every process
+has imported torch and scikit-learn for scoring; NPMI of the top 10 words on the training documents; topic diversity of
+the top 25; perplexity of second halves of test documents given the first under the system's own decoder ("refined":
+after 20 of topicnet's EM steps on theta, if p(w|d) is theta @ beta); NMI of the top topic with the labels. Scores are
+mean ± standard deviation over seeds.
 
-Settings. topicnet: defaults (steps on one thread, EM and large products on all cores). The peers have all cores,
-torch its default threads. tomotopy: 1,000 iterations, 2 workers. gensim: LdaMulticore, chunks of 2,000, 20 passes, 400
-iterations (its tutorial's), a worker for each core but one. scikit-learn: online, 10 passes, batches of 1,000 (its
-default, 128, is far worse here), on one core, its default. TopMost: BasicTrainer's defaults (200 epochs, Adam at 0.002,
-batches of 200) and its models' own; GloVe, which it takes for ETM and ECRTM, is not to be had offline: skip-gram
-vectors of the fitted documents stand in, their seconds not counted. ETM holds them still by default; the other row
-lets it train them on.
-contextualized-topic-models: CombinedTM, defaults (100 epochs); its advice of at most 2,000 words is not followed, so
-that all have one vocabulary. BERTopic: defaults, nr_topics such that K topics are left beside the outliers; its words
-are ranked by c-TF-IDF, it has no p(w|d) and no perplexity. Both embed with all-MiniLM-L6-v2, and that counts as fit;
-a half of a document, for CombinedTM, is its words in reading order. OCTIS 1.14.0 does not build from its archive.
+Settings. topicnet: defaults (steps on one thread, EM and large products on all cores). The others may use all cores,
+and torch its default number of threads. tomotopy: 1,000 iterations, 2 workers. gensim: LdaMulticore with chunks of
+2,000, 20 passes and 400 iterations (from its tutorial), and one worker fewer than cores. topica: LDA
+and CTM with their defaults, and a thread for each core. scikit-learn: online, 10
+passes, batches of 1,000 (its default, 128, is far worse here), on one core (its default). TopMost: the defaults of
+BasicTrainer (200 epochs, Adam at 0.002, batches of 200) and of its models. GloVe, which it uses for ETM and ECRTM, is
+not available offline; skip-gram vectors of the training documents replace it, and their seconds are not counted. ETM
+keeps them fixed by default; another row trains them. contextualized-topic-models: CombinedTM with defaults (100
+epochs); its recommended limit of 2,000 words is ignored so that all systems share one vocabulary. BERTopic: defaults,
+with nr_topics set to give K topics plus outliers; words are ranked by c-TF-IDF, and it has no p(w|d), hence no
+perplexity. Both embed with all-MiniLM-L6-v2, which counts as part of the fit. For CombinedTM, half of a document is its
+words in reading order. OCTIS 1.14.0 does not build from its archive.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ from peer_table import tables
 from sklearn.metrics import normalized_mutual_info_score
 from tasks import CORPORA, Fitted, Task
 
-from topicnet.core.em import belief, refine_theta
+from topicnet.core.em import encoder_pseudo_counts, refine_theta
 from topicnet.core.sparse import SparseBatches
 from topicnet.evaluate.coherence import npmi, top_words
 from topicnet.evaluate.diversity import topic_diversity
@@ -70,14 +71,14 @@ Record = dict[str, Any]
 
 HERE = Path(__file__).resolve().parent
 TASKS, TEXT_TASKS = ("20ng", "20ng-text"), ("20ng-text",)
-# Systems that benchmarks/models.py measures too.
+# Systems that benchmarks/models.py also measures.
 SHARED = ("em", *MODELS, "sklearn-lda", "tomotopy-lda")
 SYSTEMS = (*SHARED, *PEERS)
 NEED_TEXT = {name for name, peer in PEERS.items() if peer.needs_text}
 TITLES = {name: models.SYSTEMS[name][0] for name in SHARED} | {name: peer.title for name, peer in PEERS.items()}
 TITLES["em"] = "topicnet, EM alone"
 LIBRARIES = (
-    "topicnet", "torch", "numpy", "scipy", "scikit-learn", "tomotopy", "gensim", "topmost", "bertopic",
+    "topicnet", "torch", "numpy", "scipy", "scikit-learn", "tomotopy", "topica", "gensim", "topmost", "bertopic",
     "contextualized-topic-models", "sentence-transformers", "umap-learn", "hdbscan",
 )  # fmt: skip
 
@@ -89,7 +90,7 @@ def fit_of(system: str) -> Fit:
 
 
 def refined(task: Task, fitted: Fitted) -> float:
-    """Perplexity after 20 EM steps on a library's own theta, as `TopicModel.transform(refine=20)` takes them."""
+    """Compute the perplexity after 20 EM steps on a library's theta, as in `TopicModel.transform(refine=20)`."""
     if fitted.half_theta is None:
         return fitted.refined
     beta = torch.as_tensor(fitted.beta, dtype=torch.float32)
@@ -97,15 +98,15 @@ def refined(task: Task, fitted: Fitted) -> float:
         parts = []
         for batch in SparseBatches(task.first.astype(np.float32), 1000, models.CPU):
             start = torch.as_tensor(fitted.half_theta[batch.index.numpy()], dtype=torch.float32)
-            parts.append(refine_theta(start, beta, batch, 20, belief(start, batch)))
+            parts.append(refine_theta(start, beta, batch, 20, encoder_pseudo_counts(start, batch)))
     theta = torch.cat(parts).double().numpy()
     return document_completion(theta, fitted.beta, task.first, task.second).perplexity
 
 
 def one(system: str, corpus: str, seed: int, epochs: int | None, data: Path) -> Record:
-    """Fit and score in this process."""
+    """Fit and score a system in this process."""
     task = CORPORA[corpus](data)
-    # What libraries print goes to stderr: stdout is for the result.
+    # Redirect the output of libraries to stderr, because stdout is for the result.
     with contextlib.redirect_stdout(sys.stderr):
         fitted = fit_of(system)(task, seed, epochs)
     words = top_words(fitted.beta, 25)
@@ -131,7 +132,7 @@ def one(system: str, corpus: str, seed: int, epochs: int | None, data: Path) -> 
 
 
 def in_a_process(command: list[str], budget: float | None) -> Record:
-    """What a command prints as JSON, or why there is nothing."""
+    """Run a command; returns the JSON that it prints, or the reason for its failure."""
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             command,
@@ -146,15 +147,15 @@ def in_a_process(command: list[str], budget: float | None) -> Record:
         except subprocess.TimeoutExpired:
             return {"status": "over budget", "reason": f"not done after {budget:.0f} s"}
         finally:
-            # Its workers go with it, also on Ctrl-C: left behind, they would spoil every measurement after.
+            # End its workers too, also on Ctrl-C, so that they cannot disturb later measurements.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         if process.returncode == 0:
             return {"status": "ok", **json.loads(printed.splitlines()[-1])}
         errors.seek(0)
-        said = errors.read().strip().splitlines() or [f"exit status {process.returncode}"]
-        return {"status": "failed", "reason": said[-1][:200]}
+        messages = errors.read().strip().splitlines() or [f"exit status {process.returncode}"]
+        return {"status": "failed", "reason": messages[-1][:200]}
 
 
 def machine() -> Record:
@@ -190,36 +191,36 @@ def _names(given: str, known: tuple[str, ...], what: str) -> list[str]:
     names = given.split(",")
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise SystemExit(f"no {what} {unknown[0]!r}: expected of {', '.join(known)}")
+        raise SystemExit(f"no {what} {unknown[0]!r}: expected some of {', '.join(known)}")
     return names
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    beside = HERE.parents[1] / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", beside)))
+    default = HERE.parents[1] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TOPICNET_DATA", default)))
     parser.add_argument("--corpora", default=",".join(TASKS))
     parser.add_argument("--systems", default=",".join(SYSTEMS))
-    parser.add_argument("--seeds", type=int, default=3, help="Fits of each system: seeds 0, 1, ...")
-    parser.add_argument("--budget", type=float, help="Seconds that a process may take; it is ended then.")
+    parser.add_argument("--seeds", type=int, default=3, help="Number of fits of each system, with seeds 0, 1, ...")
+    parser.add_argument("--budget", type=float, help="Time limit of a process in seconds.")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "peers.jsonl")
-    parser.add_argument("--run", help="Name of the run, to go on with one.  [default: the time it began]")
+    parser.add_argument("--run", help="Name of the run; an existing run is continued.  [default: current time]")
     parser.add_argument(
-        "--epochs", type=int, help="Cut neural peers and gensim short: to try things, marked in tables."
+        "--epochs", type=int, help="Shorten fits of neural libraries and gensim for trials (marked in tables)."
     )
-    parser.add_argument("--table", type=Path, help="Only print the tables of such a file.")
-    parser.add_argument("--against", default="", help="Also print the ratio of seconds to this system's.")
-    parser.add_argument("--one", nargs=3, metavar=("SYSTEM", "CORPUS", "SEED"), help="One fit, here, as JSON.")
+    parser.add_argument("--table", type=Path, help="Only print the tables of a results file.")
+    parser.add_argument("--against", default="", help="Also print ratios of seconds to this system.")
+    parser.add_argument("--one", nargs=3, metavar=("SYSTEM", "CORPUS", "SEED"), help="Run one fit here and print JSON.")
     given = parser.parse_args()
     if given.against:
         _names(given.against, SYSTEMS, "system")
     if given.table:
         if not given.table.is_file():
-            raise SystemExit(f"no file {given.table}: name one that this benchmark wrote with --out")
+            raise SystemExit(f"no file {given.table}: give a file that this benchmark wrote with --out")
         print(tables(read(given.table), SYSTEMS, TITLES, tuple(MODELS), given.against))
         return
     if not given.data.is_dir():
-        raise SystemExit(f"no folder {given.data}: name that of the real corpora with --data or TOPICNET_DATA")
+        raise SystemExit(f"no folder {given.data}: set that of the real corpora with --data or TOPICNET_DATA")
     if given.one:
         system, corpus, seed = given.one
         print(json.dumps(one(system, corpus, int(seed), given.epochs, given.data)))
@@ -252,8 +253,10 @@ def main() -> None:
         record = {"system": system, "corpus": corpus, "seed": seed, "epochs": epochs, **result, "load": load, **here}
         with given.out.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
-        said = f"{result['seconds']:.1f} s" if result["status"] == "ok" else f"{result['status']}: {result['reason']}"
-        print(f"{corpus}, seed {seed}, {system}: {said}", file=sys.stderr, flush=True)
+        outcome = (
+            f"{result['seconds']:.1f} s" if result["status"] == "ok" else f"{result['status']}: {result['reason']}"
+        )
+        print(f"{corpus}, seed {seed}, {system}: {outcome}", file=sys.stderr, flush=True)
     print(tables([old for old in read(given.out) if old["run"] == run], SYSTEMS, TITLES, tuple(MODELS), given.against))
 
 

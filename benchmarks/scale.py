@@ -1,16 +1,15 @@
-"""Scale: time and memory of a fit as documents, words and topics grow, each over its range.
+"""Measure time and memory of a fit as the number of documents, words or topics grows.
 
 Usage: python benchmarks/scale.py [--laws D,V,K] [--models etm,nvdm-gsm] [--repeats 3] [--figures DIR] [--quick]
 
-The corpora are drawn from LDA with as many topics as are fitted, 50 tokens a document, words by Zipf's law. D goes from
-10^4 to 10^6 (V = 5,000, K = 50), V from 2,000 to 200,000 and K from 10 to 1,000 (D = 20,000, V = 5,000). Each fit is a
-process of its own, for two epochs, and repeats go round all the points of a law. Medians of the repeats: seconds of the
-EM start (its clustering included), of the teaching, of an epoch (its validation included) and of it per nonzero of the
-corpus, of the whole fit; the peak of the process' memory beside what `topicnet.models.cost_estimate` says before the
-fit.
+The corpora are drawn from LDA with K topics, 50 tokens per document and Zipf-distributed words. D ranges from 10^4 to
+10^6 (V = 5,000, K = 50), V from 2,000 to 200,000, and K from 10 to 1,000 (D = 20,000, V = 5,000). Each fit runs for two
+epochs in a subprocess, and each repeat goes through all sizes of a series. Prints medians of the repeats: seconds of
+the EM start (including clustering), of the encoder warm-up, of an epoch (including validation, also per nonzero) and of
+the whole fit, and peak memory compared with the estimate of `topicnet.models.cost_estimate`.
 
-Time is to be linear in the nonzeros within 20 %: the largest deviation of an epoch's seconds, over the law of D, from
-the line through the origin that fits best in ratio. K = 1,000 is to train: the loss falls and stays finite.
+Targets: time is linear in the nonzeros within 20 %, measured as the largest relative deviation of an epoch's seconds,
+over the series of D, from the best-fitting line through the origin. With K = 1,000 the loss decreases and stays finite.
 """
 
 from __future__ import annotations
@@ -37,14 +36,14 @@ EPOCHS, TOKENS, WITHIN = 2, 50, 0.20
 MANY_TOPICS = 1_000
 TITLES = {"D": "documents", "V": "words", "K": "topics"}
 SCORES = {
-    "start": "EM start, s", "warm_up": "encoder warm-up, s", "epoch": "an epoch, s", "nanoseconds": "ns a nonzero",
-    "seconds": "whole fit, s", "peak_mb": "peak, MB", "forecast_mb": "forecast, MB",
+    "start": "EM start, s", "warm_up": "encoder warm-up, s", "epoch": "epoch, s", "nanoseconds": "ns per nonzero",
+    "seconds": "whole fit, s", "peak_mb": "peak, MB", "forecast_mb": "estimate, MB",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Size:
-    """Of a corpus, and the topics it is drawn from and fitted with."""
+    """Number of documents, words and topics of a corpus."""
 
     D: int
     V: int
@@ -64,7 +63,7 @@ QUICK_LAWS = {
 
 
 def fit(request: Mapping[str, Any]) -> dict[str, Any]:
-    """What one fit takes, in this process."""
+    """Run one fit in this process; returns its cost."""
     from topicnet.models.cost_estimate import forecast
 
     counts = load_npz(request["corpus"]).tocsr()
@@ -97,13 +96,13 @@ def fit(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def save_corpus(path: Path, size: Size) -> None:
-    """Draw a corpus and write it down."""
+    """Draw a corpus and save it."""
     rng = np.random.default_rng(0)
     save_npz(path, draw_documents(planted_topics(size.K, size.V, rng), size.D, TOKENS, rng), compressed=False)
 
 
 def run_law(sizes: Sequence[Size], names: Sequence[str], repeats: int) -> dict[str, list[list[dict[str, Any]]]]:
-    """Of each model, for each size, the answer of every repeat."""
+    """Run the fits of a series; returns the results by model, size and repeat."""
     found: dict[str, list[list[dict[str, Any]]]] = {name: [[] for _ in sizes] for name in names}
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{at}.npz" for at in range(len(sizes))]
@@ -124,10 +123,10 @@ def median(answers: Sequence[Mapping[str, Any]], score: str) -> float:
 def show(
     law: str, sizes: Sequence[Size], found: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], repeats: int
 ) -> None:
-    """The table of a law and what there is to say of it."""
+    """Print the table of a series, and the results against the targets."""
     fixed = ", ".join(f"{name} = {getattr(sizes[0], name):,}" for name in TITLES if name != law)
     print(f"\n{TITLES[law]} ({fixed}; {repeats} repeats)\n")
-    print(f"| model | {law} | nonzeros | {' | '.join(SCORES.values())} | peak / forecast |\n|{'---|' * 11}")
+    print(f"| model | {law} | nonzeros | {' | '.join(SCORES.values())} | peak / estimate |\n|{'---|' * 11}")
     for name, points in found.items():
         for size, answers in zip(sizes, points, strict=True):
             values = {score: median(answers, score) for score in SCORES}
@@ -140,43 +139,43 @@ def show(
     for name, points in found.items():
         if law == "D":
             ratios = np.array([median(answers, "nanoseconds") for answers in points])
-            middle = line_through_origin(ratios)
-            away = ratios / middle - 1
-            worst = int(np.argmax(abs(away)))
-            sound = "PASS" if abs(away[worst]) <= WITHIN else "miss"
+            slope = line_through_origin(ratios)
+            deviations = ratios / slope - 1
+            worst = int(np.argmax(abs(deviations)))
+            result = "PASS" if abs(deviations[worst]) <= WITHIN else "miss"
             print(
-                f"{name}: {middle:.0f} ns a nonzero and epoch; furthest from that at D = {sizes[worst].D:,}:"
-                f" {away[worst]:+.1%}, asked at most {WITHIN:.0%} either way: {sound}"
+                f"{name}: {slope:.0f} ns per nonzero and epoch; largest deviation at D = {sizes[worst].D:,}:"
+                f" {deviations[worst]:+.1%}, target at most {WITHIN:.0%}: {result}"
             )
         for size, answers in zip(sizes, points, strict=True):
             if size.K >= MANY_TOPICS:
                 trained = all(answer["trained"] for answer in answers)
                 print(f"{name}, K = {size.K:,} trains: {'PASS' if trained else 'miss'} ({answers[0]['health']})")
     ratios = [median(a, "peak_mb") / median(a, "forecast_mb") for points in found.values() for a in points]
-    print(f"memory: {min(ratios):.2f} to {max(ratios):.2f} of what was stated", flush=True)
+    print(f"memory: {min(ratios):.2f} to {max(ratios):.2f} of the estimate", flush=True)
 
 
 def line_through_origin(ratios: np.ndarray) -> float:
-    """The slope from which the ratios of y to x stay least far, in ratio: in the middle of the least and the most."""
+    """Return the slope with the smallest maximum deviation from the ratios of y to x, halfway between the extremes."""
     return float((ratios.min() + ratios.max()) / 2)
 
 
 def draw(
     path: Path, law: str, sizes: Sequence[Size], found: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]
 ) -> None:
-    """Seconds of the stages, beside them memory measured and stated, over what grows."""
+    """Plot seconds of the stages, and measured and estimated memory, against the size that varies."""
     from plotly.subplots import make_subplots
 
     from topicnet.experiments.figures import COLOURS, LAYOUT, write_figure
 
-    titles = ["seconds: EM start, teaching, an epoch", "peak memory, MB (dotted: forecast)"]
+    titles = ["seconds: EM start, encoder warm-up, epoch", "peak memory, MB (dotted: estimate)"]
     figure = make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=0.1)
     lines = [
-        ("an epoch", "epoch", 1, "solid"),
+        ("epoch", "epoch", 1, "solid"),
         ("EM start", "start", 1, "dash"),
         ("encoder warm-up", "warm_up", 1, "dot"),
     ]
-    lines += [("peak", "peak_mb", 2, "solid"), ("forecast", "forecast_mb", 2, "dot")]
+    lines += [("peak", "peak_mb", 2, "solid"), ("estimate", "forecast_mb", 2, "dot")]
     for colour, (name, points) in zip(COLOURS, found.items(), strict=False):
         x = [
             median(answers, "nonzeros") if law == "D" else getattr(size, law)
@@ -191,12 +190,12 @@ def draw(
             slope = line_through_origin(np.array([median(answers, "nanoseconds") for answers in points]))
             figure.add_scatter(
                 x=x, y=[1e-9 * slope * value for value in x], row=1, col=1, mode="lines",
-                name=f"{name}, {slope:.0f} ns a nonzero", line={"color": "#999999", "width": 1},
+                name=f"{name}, {slope:.0f} ns per nonzero", line={"color": "#999999", "width": 1},
             )  # fmt: skip
     figure.update_xaxes(type="log", title_text="nonzeros" if law == "D" else f"{TITLES[law]}, {law}")
     figure.update_yaxes(type="log")
     fixed = ", ".join(f"{name} = {getattr(sizes[0], name):,}" for name in TITLES if name != law)
-    figure.update_layout(title_text=f"A fit as {TITLES[law]} grow ({fixed})", **LAYOUT)
+    figure.update_layout(title_text=f"Cost of a fit by number of {TITLES[law]} ({fixed})", **LAYOUT)
     write_figure(path, figure)
     print(f"wrote {path}")
 
@@ -206,8 +205,8 @@ def main() -> None:
     parser.add_argument("--laws", default=",".join(LAWS))
     parser.add_argument("--models", default="etm,nvdm-gsm")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--figures", type=Path, help="A folder for a figure of each law, HTML.")
-    parser.add_argument("--quick", action="store_true", help="Small sizes: to see that everything runs.")
+    parser.add_argument("--figures", type=Path, help="Folder for one HTML figure per series.")
+    parser.add_argument("--quick", action="store_true", help="Use small sizes to test that everything runs.")
     parser.add_argument("--request", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.request is not None:
@@ -218,7 +217,7 @@ def main() -> None:
     if arguments.figures is not None:
         arguments.figures.mkdir(parents=True, exist_ok=True)
     print(machine())
-    print(f"{EPOCHS} epochs a fit, {TOKENS} tokens a document")
+    print(f"{EPOCHS} epochs per fit, {TOKENS} tokens per document")
     for law in laws:
         sizes = (QUICK_LAWS if arguments.quick else LAWS)[law]
         found = run_law(sizes, names, arguments.repeats)

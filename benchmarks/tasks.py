@@ -1,4 +1,4 @@
-"""What the benchmarks of models share: corpora with halves to score on, what a fit found, and what it cost."""
+"""Tasks for benchmarks of models: corpora with held-out halves, and the results and costs of fits."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 @dataclass(frozen=True)
 class Texts:
-    """What there is beside the counts where a corpus is text.
+    """Texts of a corpus, in addition to its counts.
 
-    `train` holds the texts fitted, `first` the first half of each test document: its words in reading order, as a half
-    is drawn word by word. `tokens` are the word ids of the fitted documents, end to end.
+    `train` holds the training texts, `first` the first half of each test document as words in reading order (the half
+    is drawn word by word). `tokens` are the concatenated word ids of the training documents.
     """
 
     vocabulary: list[str]
@@ -36,7 +36,7 @@ class Texts:
 
 @dataclass(frozen=True)
 class Task:
-    """A corpus to fit, the halves to score on, and labels of the fitted documents."""
+    """Training documents with labels, and the two halves of the test documents."""
 
     name: str
     train: csr_matrix
@@ -49,7 +49,7 @@ class Task:
 
 @dataclass
 class Cost:
-    """What a fit cost: seconds, CPU seconds, MB of memory in use when it began and at the peak, children included."""
+    """Cost of a fit: seconds, CPU seconds, and MB of memory at its start and peak, including child processes."""
 
     seconds: float = 0.0
     cpu_seconds: float = 0.0
@@ -59,10 +59,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a system found: topics, theta of the fitted documents, perplexities, the cost of the fit.
+    """Result of a fit: topics, theta of the training documents, perplexities and cost.
 
-    A row of `beta` ranks the words of a topic as the system itself does. `half_theta`, theta of the first halves, is
-    there where p(w|d) is theta @ beta and another library inferred it.
+    A row of `beta` ranks the words of a topic as the system itself does. `half_theta` is theta of the first halves, if
+    p(w|d) is theta @ beta and another library inferred it.
     """
 
     beta: NDArray[np.float64]
@@ -76,10 +76,10 @@ class Fitted:
 
 @contextmanager
 def measured() -> Iterator[Cost]:
-    """The cost of what is done inside, known when it is done."""
+    """Measure the cost of a block; the values are set at its end."""
     cost = Cost(start_mb=_memory_mb("VmRSS"))
     if CLEAR.exists():
-        CLEAR.write_text("5")  # the peak begins anew: reading a corpus may take more than a fit
+        CLEAR.write_text("5")  # reset the peak, because reading a corpus may take more memory than a fit
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     began, cpu = time.perf_counter(), time.process_time()
     yield cost
@@ -88,7 +88,7 @@ def measured() -> Iterator[Cost]:
     cost.cpu_seconds += after.ru_utime + after.ru_stime - children.ru_utime - children.ru_stime
     cost.peak_mb = _memory_mb("VmHWM")
     if after.ru_maxrss > children.ru_maxrss:
-        # A fork shares what was there when the fit began.
+        # A fork shares the memory in use at the start of the fit.
         cost.peak_mb += max(0.0, after.ru_maxrss * _BYTES / 1e6 - cost.start_mb)
 
 
@@ -96,7 +96,7 @@ _BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 def _memory_mb(entry: str) -> float:
-    """What Linux says of this process' memory; elsewhere the peak since it began."""
+    """Read an entry of this process's memory on Linux; elsewhere return its peak."""
     if not STATUS.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _BYTES / 1e6
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(entry))
@@ -132,7 +132,7 @@ def read_20ng_text(folder: Path) -> Task:
 
 
 def half_texts(corpus: Corpus, half: csr_matrix) -> list[str]:
-    """The words of each document's half, in reading order: of a word's occurrences the first ones."""
+    """Return the words of each document's half in reading order, using the first occurrences of each word."""
     ends = np.cumsum(corpus.lengths)
     texts = []
     for row, tokens in enumerate(np.split(corpus.tokens, ends[:-1])):

@@ -1,16 +1,17 @@
-"""Quality against seconds on `20ng_etm_bow`, K = 50: every model at several budgets, EM alone, tomotopy, scikit-learn.
+"""Measure quality against seconds of every model, EM alone, tomotopy and scikit-learn on `20ng_etm_bow`, K = 50.
 
 Usage: python benchmarks/time_to_quality.py [--seeds 3] [--models etm,...] [--out FILE.html] [--quick]
 
-Each model runs at its defaults, for 1, 2 and 4 epochs where that is less, and for three times its default; EM alone,
-the start of all of them, for 5 to 100 passes; tomotopy (2 workers) for 50 to 1,000 iterations, looked at on its way,
-the clock stopped meanwhile; scikit-learn's online LDA (batches of 1,000, the best of those tried) for 1, 5 and 10
-passes. Seconds are those of the fit. All take turns, seed by seed, in reversed order with every second seed.
+Each model runs with its default number of epochs, with 1, 2 and 4 epochs if that is fewer, and with three times the
+default. EM alone, the start of all models, runs for 5 to 100 passes. tomotopy (2 workers) runs for 50 to 1,000
+iterations and is scored at intermediate points, with the clock stopped. scikit-learn's online LDA (batches of 1,000,
+the best of those tried) runs for 1, 5 and 10 passes. Seconds are those of the fit. The systems alternate seed by seed,
+in reverse order for every second seed.
 
-NPMI of the top 10 words on the documents of the fit, TD of the top 25; document-completion perplexity "as inferred"
-(the encoder; tomotopy's infer, 100 iterations; scikit-learn's transform) and "refined" by 20 MAP-EM steps on theta from
-there, which EM alone takes from the uniform. Medians over the seeds. A point is on a front when none is quicker and as
-good: "Q" by NPMI x TD, "P" by the lower of its perplexities. The figure (--out) shows both.
+Scores are NPMI of the top 10 words on the training documents, topic diversity of the top 25, and document-completion
+perplexity "as inferred" (by the encoder; by tomotopy's infer with 100 iterations; by scikit-learn's transform) and
+"refined" by 20 MAP-EM steps on theta from there (from uniform for EM alone). Medians over the seeds. A point is on a
+Pareto front if no faster one is as good: "Q" by NPMI x TD, "P" by the lower perplexity. The figure (--out) shows both.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from tasks import Cost, Fitted, Task, measured, read_20ng
 
-from topicnet.core.em import belief, fit_mixture, refine_theta
+from topicnet.core.em import encoder_pseudo_counts, fit_mixture, refine_theta
 from topicnet.core.sparse import SparseBatches
 from topicnet.evaluate.coherence import npmi, top_words
 from topicnet.evaluate.diversity import topic_diversity
@@ -46,15 +47,15 @@ GIBBS, GIBBS_INFER, WORKERS = (50, 100, 200, 500, 1000), 100, 2
 ONLINE_PASSES = (1, 5, 10)
 REFINED = 20
 WARM_DOCS = 500
-QUARTER = 0.25  # of tomotopy's time
+QUARTER = 0.25  # target: fraction of tomotopy's time
 WLDA_NPMI, WLDA_TD, WLDA_SECONDS = 0.33, 0.80, 6.0
 
-Points = Callable[[Task, int], Iterator[tuple[str, Fitted]]]  # of a seed: budgets, and what was found within them
+Points = Callable[[Task, int], Iterator[tuple[str, Fitted]]]  # maps task and seed to budgets and the fits within them
 
 
 @dataclass(frozen=True)
 class Point:
-    """One fit: what it cost and how good it is; NaN where there is no such perplexity."""
+    """Cost and scores of one fit; NaN for a perplexity that does not apply."""
 
     seconds: float
     npmi: float
@@ -68,7 +69,7 @@ class Point:
 
     @property
     def perplexity(self) -> float:
-        """The lower of the two."""
+        """The lower of both perplexities."""
         return float(np.nanmin([self.inferred, self.refined]))
 
     @classmethod
@@ -83,7 +84,7 @@ class Point:
 
 
 def default_epochs(name: str, task: Task) -> int:
-    """Epochs that a model at its defaults runs at most."""
+    """Return the maximum number of epochs of a model with default settings."""
     settings = MODELS[name](task.n_topics).settings(seed=0)
     n_docs = int((np.diff(task.train.indptr) > 0).sum())
     n_docs -= min(VALIDATION_DOCS[1], int(settings.validation_fraction * n_docs))
@@ -91,7 +92,7 @@ def default_epochs(name: str, task: Task) -> int:
 
 
 def neural_points(name: str, epochs: Sequence[int | None]) -> Points:
-    """A model at several numbers of epochs; None for its default."""
+    """Fit a model with several numbers of epochs; None is its default."""
 
     def points(task: Task, seed: int) -> Iterator[tuple[str, Fitted]]:
         usual = default_epochs(name, task)
@@ -122,20 +123,20 @@ def completion(theta: NDArray[np.float64], beta: NDArray[np.float64], task: Task
 
 
 def refined(theta: NDArray[np.float64], beta: NDArray[np.float64], counts: csr_matrix) -> NDArray[np.float64]:
-    """Theta after EM steps from there, as `topicnet.experiments.baselines` takes them."""
+    """Refine theta by EM steps, as in `topicnet.experiments.baselines`."""
     topics = torch.as_tensor(beta, dtype=torch.float32)
     parts = []
     with torch.inference_mode(), chosen_threads():
         for batch in SparseBatches(counts.astype(np.float32), 1_000, CPU):
             start = torch.as_tensor(theta[batch.index.numpy()], dtype=torch.float32)
-            parts.append(refine_theta(start, topics, batch, REFINED, belief(start, batch)))
+            parts.append(refine_theta(start, topics, batch, REFINED, encoder_pseudo_counts(start, batch)))
     better: NDArray[np.float64] = torch.cat(parts).double().numpy()
     better /= better.sum(axis=1, keepdims=True)
     return better
 
 
 def of_peer(task: Task, beta: NDArray[np.float64], theta: NDArray[np.float64], cost: Cost) -> Fitted:
-    """What another library found: topics, and theta of the first halves."""
+    """Score another library's topics and its theta of the first halves."""
     scores = completion(theta, beta, task), completion(refined(theta, beta, task.first), beta, task)
     return Fitted(beta, theta, *scores, cost, theta)
 
@@ -155,7 +156,7 @@ def online_points(passes: Sequence[int]) -> Points:
 
 
 def as_words(counts: csr_matrix) -> list[list[str]]:
-    """Documents as words named by their column, as often as they occur."""
+    """Convert documents to lists of words named by their column, with repetitions."""
     return [[str(word) for word in np.repeat(row.indices, row.data)] for row in counts]
 
 
@@ -170,7 +171,7 @@ def gibbs_points(iterations: Sequence[int]) -> Points:
         done, whole = 0, Cost()
         for until in iterations:
             with measured() as cost, warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # several workers: another result under the same seed
+                warnings.simplefilter("ignore", RuntimeWarning)  # results with several workers depend on timing
                 model.train(until - done, workers=WORKERS)
             done, whole = until, replace(cost, seconds=whole.seconds + cost.seconds)
             beta = np.full((task.n_topics, task.train.shape[1]), 1e-12)
@@ -191,7 +192,7 @@ def gibbs_points(iterations: Sequence[int]) -> Points:
 
 
 def systems(names: Sequence[str], task: Task, quick: bool) -> dict[str, Points]:
-    """Every system with its budgets."""
+    """Return every system with its budgets."""
     found: dict[str, Points] = {}
     for name in names:
         usual = default_epochs(name, task)
@@ -204,12 +205,12 @@ def systems(names: Sequence[str], task: Task, quick: bool) -> dict[str, Points]:
 
         found["tomotopy LDA"] = gibbs_points(GIBBS[:2] if quick else GIBBS)
     except ImportError:
-        print("tomotopy is not installed: nothing to be better than", flush=True)
+        print("tomotopy is not installed: no comparison with it", flush=True)
     return found
 
 
 def run_all(task: Task, seeds: int, known: Mapping[str, Points]) -> dict[tuple[str, str], list[Point]]:
-    """Points of every system and budget, one a seed."""
+    """Compute the points of every system and budget, one per seed."""
     found: dict[tuple[str, str], list[Point]] = {}
     for seed in range(seeds):
         order = list(known)
@@ -219,12 +220,12 @@ def run_all(task: Task, seeds: int, known: Mapping[str, Points]) -> dict[tuple[s
     return found
 
 
-def front(points: Mapping[tuple[str, str], Point], worth: Callable[[Point], float]) -> set[tuple[str, str]]:
-    """Those that no quicker one equals in worth."""
+def front(points: Mapping[tuple[str, str], Point], score: Callable[[Point], float]) -> set[tuple[str, str]]:
+    """Return the points on the Pareto front of seconds and score."""
     best, found = -np.inf, set()
-    for key in sorted(points, key=lambda key: (points[key].seconds, -worth(points[key]))):
-        if worth(points[key]) > best:
-            best = worth(points[key])
+    for key in sorted(points, key=lambda key: (points[key].seconds, -score(points[key]))):
+        if score(points[key]) > best:
+            best = score(points[key])
             found.add(key)
     return found
 
@@ -234,7 +235,7 @@ def number(value: float) -> str:
 
 
 def show(points: Mapping[tuple[str, str], Point]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
-    """The table; gives both fronts."""
+    """Print the table; returns both fronts."""
     by_quality, by_perplexity = front(points, lambda p: p.quality), front(points, lambda p: -p.perplexity)
     print("\n| system | budget | fit, s | NPMI | TD | NPMI x TD | perplexity | refined | front |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -245,44 +246,44 @@ def show(points: Mapping[tuple[str, str], Point]) -> tuple[set[tuple[str, str]],
     return by_quality, by_perplexity
 
 
-def verdict(sound: bool) -> str:
-    return "PASS" if sound else "miss"
+def result(passed: bool) -> str:
+    return "PASS" if passed else "miss"
 
 
-def judge(found: Mapping[tuple[str, str], list[Point]]) -> None:
-    """What was asked for, line by line: medians of the scores, medians over the seeds of the ratios of seconds."""
+def check_targets(found: Mapping[tuple[str, str], list[Point]]) -> None:
+    """Print the targets and results: medians of the scores, and of the ratios of seconds over the seeds."""
     points = {key: Point.median(several) for key, several in found.items()}
     whole = f"{GIBBS[-1]} iterations"
     peer = ("tomotopy LDA", whole)
     print()
     if peer not in points:
-        print(f"not judged beside tomotopy: no fit of it with {whole}")
+        print(f"not compared with tomotopy: no fit with {whole}")
     else:
         theirs, passed = points[peer], []
         for key in [key for key in points if key[1].endswith("(default)")]:
             mine = points[key]
-            share = statistics.median(a.seconds / b.seconds for a, b in zip(found[key], found[peer], strict=True))
+            ratio = statistics.median(a.seconds / b.seconds for a, b in zip(found[key], found[peer], strict=True))
             better = [mine.npmi > theirs.npmi, mine.diversity > theirs.diversity, mine.inferred < theirs.inferred]
             refined_too = "" if np.isnan(mine.refined) else f", refined x{mine.refined / theirs.refined:.3f}"
             print(
-                f"{key[0]} at its defaults, of tomotopy's with {whole}: NPMI x{mine.npmi / theirs.npmi:.3f}, TD"
+                f"{key[0]} with defaults, relative to tomotopy with {whole}: NPMI x{mine.npmi / theirs.npmi:.3f}, TD"
                 f" x{mine.diversity / theirs.diversity:.3f}, perplexity as inferred"
-                f" x{mine.inferred / theirs.inferred:.3f}{refined_too}: better in the first three at once:"
-                f" {verdict(all(better))}; seconds x{share:.3f}, at most {QUARTER}: {verdict(share <= QUARTER)}"
+                f" x{mine.inferred / theirs.inferred:.3f}{refined_too}: all three better:"
+                f" {result(all(better))}; seconds x{ratio:.3f}, at most {QUARTER}: {result(ratio <= QUARTER)}"
             )
-            passed += [key[0]] * (all(better) and share <= QUARTER)
-        print(f"both for at least one model: {verdict(bool(passed))} ({', '.join(passed) or 'none'})")
+            passed += [key[0]] * (all(better) and ratio <= QUARTER)
+        print(f"both for at least one model: {result(bool(passed))} ({', '.join(passed) or 'none'})")
     for key in [key for key in points if key[0] == "topicnet w-lda"]:
         mine = points[key]
-        sound = mine.npmi >= WLDA_NPMI and mine.diversity >= WLDA_TD and mine.seconds <= WLDA_SECONDS
+        achieved = mine.npmi >= WLDA_NPMI and mine.diversity >= WLDA_TD and mine.seconds <= WLDA_SECONDS
         print(
-            f"w-lda, {key[1]}: NPMI {mine.npmi:.3f} of {WLDA_NPMI}, TD {mine.diversity:.3f} of {WLDA_TD:.2f},"
-            f" {mine.seconds:.1f} s of {WLDA_SECONDS:.0f}: {verdict(sound)}"
+            f"w-lda, {key[1]}: NPMI {mine.npmi:.3f} (target {WLDA_NPMI}), TD {mine.diversity:.3f} (target"
+            f" {WLDA_TD:.2f}), {mine.seconds:.1f} s (target {WLDA_SECONDS:.0f} s): {result(achieved)}"
         )
 
 
 def draw(path: Path, found: Mapping[tuple[str, str], list[Point]], fronts: Sequence[set[tuple[str, str]]]) -> None:
-    """Both scores against seconds: a line a system, small points the seeds, filled large ones the front."""
+    """Plot both scores against seconds: one line per system, small points for seeds, filled ones on the front."""
     from plotly.subplots import make_subplots
 
     from topicnet.experiments.figures import COLOURS, LAYOUT, write_figure
@@ -316,17 +317,17 @@ def main() -> None:
     add_data(parser)
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="Where the figure goes, HTML.")
-    parser.add_argument("--quick", action="store_true", help="Few, small budgets: to see that everything runs.")
+    parser.add_argument("--out", type=Path, help="HTML file for the figure.")
+    parser.add_argument("--quick", action="store_true", help="Use few, small budgets to test that everything runs.")
     arguments = parser.parse_args()
     names = chosen(arguments.models, MODELS, "--models")
     task = read_20ng(check_data(arguments.data))
     print(f"{machine('scikit-learn', 'tomotopy')}; {arguments.seeds} seeds")
     print(f"{task.name}: {task.train.shape[0]:,} documents, {task.train.shape[1]:,} words, K = {task.n_topics}")
-    neural("etm", max_epochs=1)(replace(task, train=task.train[:WARM_DOCS]), 0)  # what a first fit imports is no fit
+    neural("etm", max_epochs=1)(replace(task, train=task.train[:WARM_DOCS]), 0)  # imports
     found = run_all(task, arguments.seeds, systems(names, task, arguments.quick))
     fronts = show({key: Point.median(points) for key, points in found.items()})
-    judge(found)
+    check_targets(found)
     if arguments.out is not None:
         draw(arguments.out, found, fronts)
         print(f"\nwrote {arguments.out}")

@@ -1,4 +1,4 @@
-"""The shape of the design: imports point one way, heavy libraries stay where they belong, functions stay short."""
+"""Architecture: imports point one way, heavy libraries are confined to some packages, functions are short."""
 
 import ast
 from pathlib import Path
@@ -7,8 +7,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "topicnet"
 TESTS = Path(__file__).resolve().parent
-# A package may import itself, those in its row, and all that these may import; `errors` and `_version` may be
-# imported by every package. Each package of the tree has a row.
+# A package may import itself, the packages in its row, and everything that these may import. Every package may import
+# `errors` and `_version`. Each package of the tree has a row.
 ALLOWED = {
     "errors": set(),
     "_version": set(),
@@ -48,7 +48,7 @@ def part_of(path):
 
 
 def imported(path):
-    """Full names of what a file imports: of `from a import b`, a.b."""
+    """Return the full names that a file imports; `from a import b` gives a.b."""
     names = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
@@ -60,7 +60,7 @@ def imported(path):
 
 
 def importable(package):
-    """A row of the table, with the rows of the packages in it."""
+    """Return the packages that a package may import, directly or through others."""
     row = ALLOWED.get(package, set())
     return {package} | EVERYWHERE | row.union(*map(importable, row))
 
@@ -93,7 +93,7 @@ def test_heavy_libraries_stay_where_they_belong(package):
 
 
 @pytest.mark.parametrize("package", ALLOWED)
-def test_nothing_executes_what_it_loads(package):
+def test_no_module_executes_loaded_data(package):
     for path in files_of(package):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call):
@@ -116,13 +116,13 @@ def test_functions_are_short(package):
 
 
 def length(function):
-    """Lines of a function without its docstring."""
+    """Count the lines of a function without its docstring."""
     docstring = function.body[0] if ast.get_docstring(function) is not None else None
     lines = function.end_lineno - function.lineno + 1
     return lines - (docstring.end_lineno - docstring.lineno + 1 if docstring else 0)
 
 
-def test_tests_import_shared_builders_from_support_alone():
+def test_tests_import_shared_builders_only_from_support():
     wrong = [
         f"{path.relative_to(TESTS)} imports {name}"
         for path in sorted(TESTS.rglob("*.py"))

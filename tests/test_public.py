@@ -1,4 +1,4 @@
-"""topicnet from Python: fit, the run, and what a first-time user gets wrong."""
+"""The Python interface: `fit`, `Run`, and errors that first-time users make."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def run():
     return topicnet.fit([*texts(), "", None, "12345", "zzz"], n_topics=3, **QUICK)
 
 
-def test_every_public_name_is_there():
+def test_every_public_name_can_be_imported():
     for name in topicnet.__all__:
         assert getattr(topicnet, name) is not None
     assert set(topicnet.__all__) <= set(dir(topicnet))
@@ -33,7 +33,7 @@ def test_every_public_name_is_there():
         topicnet.nothing  # noqa: B018
 
 
-def test_n_documents_in_n_rows_out(run):
+def test_every_document_has_a_row(run):
     assert run.theta.shape == (94, 3)
     assert run.status[-4:] == ["empty", "empty", "oov", "oov"]
     table = run.doc_topic()
@@ -64,7 +64,7 @@ def test_typical_documents_show_their_topic(run):
             assert run.theta[row].argmax() == topic
 
 
-def test_metrics_say_their_conventions(run):
+def test_metrics_state_their_conventions(run):
     assert set(run.metrics) == {"npmi", "topic_diversity", "validation_bound"}
     assert all(score["convention"] for score in run.metrics.values())
     assert -1 <= run.metrics["npmi"]["value"] <= 1
@@ -86,7 +86,7 @@ def test_saving_twice_is_refused_and_overwriting_works(run, tmp_path):
         ({"ids": ["a"]}, "ids"),
     ],
 )  # fmt: skip
-def test_a_bad_argument_is_refused_by_name(arguments, word):
+def test_the_error_of_a_bad_argument_names_it(arguments, word):
     with pytest.raises(InputError, match=word):
         topicnet.fit(texts(), **(QUICK | {"n_topics": 3} | arguments))
 
@@ -111,7 +111,7 @@ def test_ctrl_c_leaves_a_fitted_model_and_still_raises():
 
 
 @pytest.mark.slow
-def test_a_run_repeats_to_the_bit_in_another_process(run, tmp_path):
+def test_a_run_is_bitwise_reproducible_in_another_process(run, tmp_path):
     script = (
         "import sys, json, topicnet; texts = json.load(sys.stdin);"
         f"run = topicnet.fit(texts, n_topics=3, **{QUICK!r}); run.save(sys.argv[1])"
@@ -136,18 +136,18 @@ def test_importing_topicnet_is_quick_and_light():
     [pd.DataFrame({"text": ["a b"]}), {"text": ["a b"]}, {"a b"}, b"a b", None, 5],
     ids=lambda g: type(g).__name__,
 )
-def test_a_table_is_not_taken_for_a_list_of_texts(run, given):
-    """Going through a table gives its column names: the wrong number of rows, without a word."""
+def test_a_table_is_not_read_as_a_list_of_texts(run, given):
+    """Iterating over a table gives its column names: silently the wrong number of rows."""
     with pytest.raises(InputError, match="expected a list of texts"):
         run.transform(given)
 
 
-def test_stop_words_in_one_string_are_refused():
+def test_stop_words_given_as_one_string_are_refused():
     with pytest.raises(InputError, match="brackets"):
         topicnet.fit(texts(), stop_words="the", **QUICK)
 
 
-def test_a_loaded_run_saves_all_it_was_loaded_with(run, tmp_path):
+def test_a_loaded_run_can_be_saved_again_completely(run, tmp_path):
     run.save(tmp_path / "run")
     before = {p.name: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
     topicnet.load(tmp_path / "run").save(tmp_path / "run", overwrite=True)
@@ -155,5 +155,5 @@ def test_a_loaded_run_saves_all_it_was_loaded_with(run, tmp_path):
     assert after == before
 
 
-def test_numpy_integers_are_integers():
+def test_numpy_integers_are_accepted():
     assert topicnet.fit(texts(), n_topics=np.int64(2), **QUICK).theta.shape == (90, 2)

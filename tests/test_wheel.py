@@ -1,4 +1,4 @@
-"""The wheel holds all it needs and works away from the checkout."""
+"""The wheel is complete and works outside the checkout."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ def test_the_wheel_holds_code_recipes_and_configurations_only(wheel):
 
 
 def test_it_works_outside_the_checkout(wheel, tmp_path):
-    """Unpacked alone, ahead of the checkout on the path; the libraries are those of this environment."""
+    """The unpacked wheel comes before the checkout on the path; libraries are those of this environment."""
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     env = os.environ | {"PYTHONPATH": str(site)}
@@ -40,6 +40,6 @@ def test_it_works_outside_the_checkout(wheel, tmp_path):
         ).stdout
 
     assert Path(python("-c", "import topicnet; print(topicnet.__file__)").strip()).is_relative_to(site)
-    said = python("-m", "topicnet", "fit", "lee", "-k", "3", "--epochs", "1", "--init", "random", "--out", "run")
-    assert "wrote run" in said
+    message = python("-m", "topicnet", "fit", "lee", "-k", "3", "--epochs", "1", "--init", "random", "--out", "run")
+    assert "wrote run" in message
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()

@@ -29,7 +29,7 @@ PHRASES = re.compile(
     r"|give back|of such|nothing worth)\b",
     re.IGNORECASE,
 )
-_IN_PLACE = re.compile(r"in the place\Z", re.IGNORECASE)  # "in the place of" is a tell, "in the place" is not
+_IN_PLACE = re.compile(r"in the place\Z", re.IGNORECASE)  # a tell only with "of"
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 
 Passage = tuple[int, str]

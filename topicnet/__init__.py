@@ -1,4 +1,4 @@
-"""topicnet: neural topic models on real text.
+"""Neural topic models of text: fit, inspect, save and apply them.
 
 ::
 
@@ -9,7 +9,7 @@
     run.save("runs/mine")
     topicnet.load("runs/mine")
 
-The names below are imported when first used, so that `import topicnet` and the command line's help stay quick.
+The names below are imported on first use, so that `import topicnet` and the help of the command line are fast.
 """
 
 from importlib import import_module

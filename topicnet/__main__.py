@@ -1,4 +1,4 @@
-"""`python -m topicnet`."""
+"""Entry point of `python -m topicnet`, the same command line as `topicnet`."""
 
 from topicnet.cli import main
 

@@ -1,3 +1,3 @@
-"""The version, importable by every layer."""
+"""Version of topicnet, in a module without imports that any other module can import."""
 
 __version__ = "0.2.0"

@@ -1,4 +1,4 @@
-"""The command line as its users meet it: real processes, real files, exit statuses."""
+"""Fixtures for the command line: real processes, real files, exit statuses."""
 
 import gzip
 import subprocess
@@ -26,7 +26,7 @@ def topicnet(tmp_path: Path) -> Topicnet:
 
 @pytest.fixture(scope="session")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
-    """As `topicnet`, but starts at once; the many small cases go through it."""
+    """Return a function like `topicnet` that starts at once, for the many small cases."""
     runner = Warm(tmp_path_factory.mktemp("warm"))
     yield runner
     runner.close()
@@ -34,7 +34,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
 
 @pytest.fixture(scope="session")
 def themed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus of 60 documents in four themes, a document a line."""
+    """Return a corpus of 60 documents in four themes, one document per line."""
     path = tmp_path_factory.mktemp("corpus") / "themed.txt"
     path.write_text("".join(f"{text}\n" for text in themed_documents()), "utf-8")
     path.with_name("themed.txt.gz").write_bytes(gzip.compress(path.read_bytes()))
@@ -43,7 +43,7 @@ def themed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def lee_fit(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A short fit on `lee`: the run folder, and what was printed."""
+    """Return the run folder and the output of a short fit on `lee`."""
     folder = tmp_path_factory.mktemp("lee")
     done = warm("fit", "lee", "-k", "5", "--epochs", "3", "--out", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -52,13 +52,13 @@ def lee_fit(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 @pytest.fixture(scope="session")
 def lee_run(lee_fit: tuple[Path, subprocess.CompletedProcess[str]]) -> Path:
-    """A run folder that tests read and never change."""
+    """Return a run folder that tests must not change."""
     return lee_fit[0]
 
 
 @pytest.fixture(scope="session")
 def themed_run(warm: Warm, themed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small run folder to copy and to damage."""
+    """Return a small run folder to copy and damage."""
     folder = tmp_path_factory.mktemp("themed")
     done = warm("fit", themed, *QUICK, "--out", "run", cwd=folder)
     assert done.returncode == 0, done.stderr

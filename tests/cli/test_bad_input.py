@@ -1,4 +1,4 @@
-"""Input at fault: status 2, one line on stderr that says what to do, and the folder as it was."""
+"""Invalid input gives status 2, one line on stderr with a remedy, and leaves the folder unchanged."""
 
 import gzip
 import json
@@ -18,7 +18,7 @@ NOISE = bytes(range(256))[::-1] * 40
 UNSAFE = b'corpus: !!python/object/apply:os.system ["touch hacked"]\n'
 
 CORPORA = {
-    # name: file, its bytes, further arguments, what the message mentions
+    # name: file, its bytes, further arguments, words of the message
     "missing file": ("other.txt", GOOD, [], ["corpus.txt"]),
     "empty file": ("corpus.txt", b"", [], ["no documents"]),
     "empty csv": ("corpus.csv", b"", [], ["no documents"]),
@@ -72,7 +72,7 @@ OPTIONS = {
     "language without spaces": (["--lang", "th"], ["th", "segment"]),
     "cuda": (["--device", "cuda"], ["cuda", "auto or cpu"]),
     "device": (["--device", "tpu"], ["tpu"]),
-    "device that is torch's alone": (["--device", "meta"], ["meta"]),
+    "device that only torch knows": (["--device", "meta"], ["meta"]),
     "batch of one": (["--batch-size", "1"], ["batch_size=1"]),
     "batch of none": (["--batch-size", "0"], ["batch_size=0"]),
     "no epochs": (["--epochs", "0"], ["max_epochs=0"]),
@@ -107,13 +107,13 @@ CONFIGS = {
 }
 
 RUNS = {
-    # name: arguments, what the message mentions; `run` is a run, `foreign` a folder of something else
+    # name: arguments, words of the message; `run` is a run, `foreign` a folder of other files
     "topics of nothing": (["topics", "none"], ["'none'"]),
     "topics of a foreign folder": (["topics", "foreign"], ["'foreign'"]),
     "topics of a file": (["topics", "corpus.txt"], ["corpus.txt"]),
-    "topics of a model alone": (["topics", "run/model"], ["run.json"]),
+    "topics of a bundle without a run": (["topics", "run/model"], ["run.json"]),
     "topics with top 0": (["topics", "run", "--top", "0"], ["--top"]),
-    "topics of no run": (["topics"], ["RUN"]),
+    "topics without a run": (["topics"], ["RUN"]),
     "transform with nothing": (["transform", "none", "corpus.txt", "--out", "theta.csv"], ["'none'"]),
     "transform with a foreign folder": (["transform", "foreign", "corpus.txt", "--out", "theta.csv"], ["'foreign'"]),
     "transform of nothing": (["transform", "run", "none.txt", "--out", "theta.csv"], ["none.txt"]),
@@ -122,7 +122,7 @@ RUNS = {
     "transform onto a file": (["transform", "run", "corpus.txt", "--out", "taken.csv"], ["taken.csv", "--overwrite"]),
     "transform onto a folder": (["transform", "run", "corpus.txt", "--out", "foreign.csv", "--overwrite"], ["folder"]),
     "transform to an unknown format": (["transform", "run", "corpus.txt", "--out", "theta.xlsx"], ["theta.xlsx"]),
-    "transform to no format": (["transform", "run", "corpus.txt", "--out", "theta"], ["theta", "csv"]),
+    "transform without a format": (["transform", "run", "corpus.txt", "--out", "theta"], ["theta", "csv"]),
     "transform refined by less": (
         ["transform", "run", "corpus.txt", "--out", "theta.csv", "--refine", "-1"],
         ["--refine"],
@@ -133,14 +133,14 @@ RUNS = {
     "export of a foreign folder": (["export", "foreign", "--doc-topic", "a.csv"], ["'foreign'"]),
     "export without a table": (["export", "run"], ["--doc-topic", "--topic-word"]),
     "export to an unknown format": (["export", "run", "--doc-topic", "a.csv", "--format", "xlsx"], ["xlsx", "parquet"]),
-    "export to no format": (["export", "run", "--topic-word", "a"], ["'a'", "--format"]),
+    "export without a format": (["export", "run", "--topic-word", "a"], ["'a'", "--format"]),
     "export onto a file": (["export", "run", "--doc-topic", "taken.csv"], ["taken.csv", "--overwrite"]),
     "export of a second table onto a file": (
         ["export", "run", "--doc-topic", "a.csv", "--topic-word", "taken.csv"],
         ["taken.csv"],
     ),
     "export of two tables onto one file": (["export", "run", "--doc-topic", "a.csv", "--topic-word", "a.csv"], []),
-    "export of two tables onto one file, spelled apart": (
+    "export of two tables onto one file, spelled differently": (
         ["export", "run", "--doc-topic", "a.csv", "--topic-word", "./a.csv"],
         [],
     ),
@@ -150,10 +150,10 @@ RUNS = {
     "fit onto a run": (["fit", "corpus.txt", "--out", "run"], ["'run'", "--overwrite"]),
     "fit over a foreign folder": (
         ["fit", "corpus.txt", "--out", "foreign", "--overwrite"],
-        ["nothing that topicnet"],
+        ["not created by topicnet"],
     ),
-    "fit over a file": (["fit", "corpus.txt", "--out", "taken.csv", "--overwrite"], ["nothing that topicnet"]),
-    "fit over the folder one is in": (["fit", "corpus.txt", "--out", ".", "--overwrite"], []),
+    "fit over a file": (["fit", "corpus.txt", "--out", "taken.csv", "--overwrite"], ["not created by topicnet"]),
+    "fit over the current folder": (["fit", "corpus.txt", "--out", ".", "--overwrite"], []),
     "fit below a file": (["fit", "corpus.txt", "--out", "taken.csv/run"], ["cannot write"]),
     "fit into /proc": (["fit", "corpus.txt", "--out", "/proc/x/y"], ["cannot write"]),
     "fit over a run that then fails": (["fit", "empty.txt", "--out", "run", "--overwrite"], ["no documents"]),
@@ -162,7 +162,7 @@ RUNS = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a corpus and nothing else."""
+    """Return a folder with only a corpus."""
     (tmp_path / "corpus.txt").write_bytes(GOOD)
     (tmp_path / "noise.bin").write_bytes(NOISE)
     return tmp_path
@@ -170,7 +170,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def peopled(folder: Path, themed_run: Path) -> Path:
-    """A folder with a corpus, a run, a foreign folder and files that are in the way."""
+    """Return a folder with a corpus, a run, a foreign folder and files that block outputs."""
     shutil.copytree(themed_run, folder / "run")
     for name in ("foreign", "foreign.csv"):
         (folder / name).mkdir()
@@ -220,7 +220,7 @@ def test_a_configuration_that_cannot_be_used_is_refused(case: str, warm: Warm, f
 
 
 @pytest.mark.parametrize("case", RUNS)
-def test_a_place_that_cannot_be_used_is_refused_and_left_alone(case: str, warm: Warm, peopled: Path) -> None:
+def test_an_unusable_output_is_refused_and_left_unchanged(case: str, warm: Warm, peopled: Path) -> None:
     arguments, mentions = RUNS[case]
     before = snapshot(peopled)
     assert_refused(warm(*arguments, cwd=peopled), *mentions)
@@ -247,10 +247,10 @@ def test_a_refused_fit_leaves_no_new_parent_folder(warm: Warm, folder: Path) -> 
 
 
 @pytest.mark.parametrize("limit", [2_000, 20_000, 100_000])
-def test_a_fit_that_cannot_be_written_is_reported_and_cleared_away(limit: int, warm: Warm, folder: Path) -> None:
+def test_a_fit_that_cannot_be_written_is_reported_and_leaves_nothing(limit: int, warm: Warm, folder: Path) -> None:
     before = snapshot(folder)
     done = warm("fit", "corpus.txt", *QUICK, "--out", "run", "--quiet", cwd=folder, file_limit=limit)
-    assert_refused(done, "cannot write", "'run", "File too large")  # the run, or a checkpoint of the fit
+    assert_refused(done, "cannot write", "'run", "File too large")  # raised for the run or a checkpoint
     assert snapshot(folder) == before
 
 
@@ -262,7 +262,7 @@ def test_a_run_stays_when_its_replacement_cannot_be_written(warm: Warm, peopled:
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "npz"])
-def test_a_table_that_cannot_be_written_is_reported_and_cleared_away(ending: str, warm: Warm, peopled: Path) -> None:
+def test_a_table_that_cannot_be_written_is_reported_and_leaves_nothing(ending: str, warm: Warm, peopled: Path) -> None:
     before = snapshot(peopled)
     transform = ("transform", "run", "corpus.txt", "--out", f"theta.{ending}")
     assert_refused(warm(*transform, cwd=peopled, file_limit=500), "cannot write", "File too large")
@@ -289,7 +289,7 @@ def test_a_damaged_run_is_refused(name: str, warm: Warm, peopled: Path) -> None:
     assert not (peopled / "a.csv").exists()
 
 
-# `topics` reads these files of a run, and no others; that model/model.json is there tells it that the folder is a run.
+# `topics` reads these files of a run only, and recognises a run by the presence of model/model.json.
 NEEDED_BY_TOPICS = {"run.json", "topics.json", "topic_word.csv"}
 
 
@@ -303,20 +303,20 @@ def assert_needed_or_not(name: str, done: subprocess.CompletedProcess[str], prin
 
 @pytest.fixture(scope="module")
 def printed(warm: Warm, themed_run: Path) -> str:
-    """What `topics` prints of the run."""
+    """Return the output of `topics` for the run."""
     return warm("topics", themed_run, cwd=themed_run).stdout
 
 
 @pytest.mark.parametrize("content", [b"5", b"null", b"[1]", b'{"a": 1}', NOISE])
 @pytest.mark.parametrize("name", ["topics.json", "metrics.json", "run.json"])
-def test_json_of_something_else_is_refused_by_topics_if_it_needs_it(
+def test_topics_refuses_foreign_json_in_the_files_it_needs(
     name: str, content: bytes, printed: str, warm: Warm, peopled: Path
 ) -> None:
     (peopled / "run" / name).write_bytes(content)
     assert_needed_or_not(name, warm("topics", "run", cwd=peopled), printed)
 
 
-def test_topics_needs_these_files_of_a_run_and_no_others(printed: str, warm: Warm, peopled: Path) -> None:
+def test_topics_needs_only_these_files_of_a_run(printed: str, warm: Warm, peopled: Path) -> None:
     files = {path.relative_to(peopled / "run").as_posix(): path for path in (peopled / "run").rglob("*.*")}
     assert files.keys() > NEEDED_BY_TOPICS
     for name, path in files.items():

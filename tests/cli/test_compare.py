@@ -1,4 +1,4 @@
-"""`compare`: every model in one table, with the baselines; interrupted, it continues where it was."""
+"""`compare`: one table of all models and baselines, interrupted and resumed."""
 
 import contextlib
 import csv
@@ -41,9 +41,9 @@ from topicnet.workflows.config import read_config
 from topicnet.workflows.scores import CONVENTIONS, halves
 
 TOMOTOPY = importlib.util.find_spec("tomotopy") is not None
-ALWAYS = ["lda", *["lda-tomotopy"] * TOMOTOPY]  # the baselines of every table
+ALWAYS = ["lda", *["lda-tomotopy"] * TOMOTOPY]  # baselines of every table
 NUMBERS = ("npmi", "c_v", "topic_diversity", "inferred", "refined", "nmi")
-MEASURED = ("seconds", "peak_memory_mb")  # of the machine, not of the topics
+MEASURED = ("seconds", "peak_memory_mb")  # depends on the machine
 TWO_SEEDS = ("--models", "nmf", "--seeds", "2", "-k", "3")
 
 
@@ -59,17 +59,17 @@ def label_of(d: int) -> str | None:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty documents in four themes, most of them labelled."""
+    """Return sixty documents in four themes, most of them labelled."""
     return write_corpus(tmp_path_factory.mktemp("corpus") / "news.jsonl", themed_documents(), label=label_of)
 
 
 class Compared:
-    """Compares in this process, which is quicker, without tomotopy; notes what was said and which cells were fitted."""
+    """Runs `compare` in this process without tomotopy, which is faster; records notices and fitted cells."""
 
     def __init__(self, folder: Path, in_full: bool = False) -> None:
         self.folder, self.in_full = folder, in_full
         self.fitted: list[str] = []
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def workers(self, folder: Path) -> SimpleNamespace:
         def run(cell: Cell, seconds: float | None = None) -> FittedCell | FailedCell:
@@ -85,7 +85,7 @@ class Compared:
         config = read_config(None, {"corpus": str(corpus), "topics": topics} | given)
         tested = None if test is None else read_config(None, {"corpus": str(test)})
         self.fitted.clear()
-        self.said.clear()
+        self.messages.clear()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("topicnet.experiments.workspace.Workers", self.workers)
             patch.setattr("topicnet.experiments.compare.installed", lambda name: name != "lda-tomotopy")
@@ -93,16 +93,16 @@ class Compared:
                 patch.setattr("topicnet.experiments.compare.quality_against_time", lambda rows, unigram, corpus: None)
                 patch.setattr("topicnet.experiments.compare.html_of", lambda figure: "")
                 patch.setattr("topicnet.evaluate.bootstrap.RESAMPLES", 10)
-                patch.setattr("topicnet.experiments.baselines.FEW", 0)  # a fifth of the passes
+                patch.setattr("topicnet.experiments.baselines.FEW", 0)  # a fifth of the passes over the corpus
             job = ExperimentJob(config, models.split(","), tested, Destination(self.folder / "out", **more))
-            self.comparison = compare(job, seeds, Reporter(self.said.append))
+            self.comparison = compare(job, seeds, Reporter(self.messages.append))
         record: dict[str, Any] = json.loads(json_text(self.comparison.json()))
         assert record_of(self.comparison.folder)["table"] == record["table"]
         return record
 
 
 def printed(comparison: Comparison) -> str:
-    """The table of a comparison."""
+    """Return the table of a comparison."""
     with contextlib.redirect_stdout(io.StringIO()) as stdout:
         show_model_comparison(comparison)
     return stdout.getvalue()
@@ -115,7 +115,7 @@ def compared(tmp_path: Path) -> Compared:
 
 @pytest.fixture(scope="module")
 def two_seeds(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Compared:
-    """A comparison of two seeds, which tests read and never change."""
+    """Return a comparison of two seeds; tests must not change it."""
     runner = Compared(tmp_path_factory.mktemp("two-seeds"), in_full=True)
     runner(corpus, seeds=2)
     return runner
@@ -123,7 +123,7 @@ def two_seeds(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Compare
 
 @pytest.fixture(scope="module")
 def out(two_seeds: Compared) -> Path:
-    """Its folder."""
+    """Return its folder."""
     return two_seeds.folder / "out"
 
 
@@ -142,7 +142,7 @@ def row_of(record: dict[str, Any], model: str) -> dict[str, Any]:
 
 
 def numbers(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """The table without what another run measures otherwise: times, memory, and Gibbs samples of several workers."""
+    """Return the table without values that vary between runs: times, memory, and scores of parallel Gibbs sampling."""
     return [
         {name: value for name, value in row.items() if name not in MEASURED}
         for row in record["table"]
@@ -150,10 +150,10 @@ def numbers(record: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-# ---------------------------------------------------------------- what is written
+# ---------------------------------------------------------------- output
 
 
-def test_lda_is_in_every_table_and_each_fit_is_told(two_seeds: Compared, out: Path) -> None:
+def test_lda_is_in_every_table_and_each_fit_is_reported(two_seeds: Compared, out: Path) -> None:
     record = record_of(out)
     assert record["status"] == "complete"
     assert record["models"] == [row["model"] for row in record["table"]] == ["nmf", "lda"]
@@ -162,7 +162,7 @@ def test_lda_is_in_every_table_and_each_fit_is_told(two_seeds: Compared, out: Pa
     assert all(row["errors"] == [] for row in record["table"])
     cells = [(seed, name) for seed in (0, 1) for name in ("nmf", "lda")]
     for number, (seed, name) in enumerate(cells, 1):
-        reseeded, ended = two_seeds.said[2 * number - 2 : 2 * number]
+        reseeded, ended = two_seeds.messages[2 * number - 2 : 2 * number]
         assert reseeded == f"{number}/4 {name}, seed {seed}: fitting"
         assert ended.startswith(f"{number}/4 {name}, seed {seed}: NPMI ")
     assert {path.name for path in out.iterdir()} == {
@@ -201,7 +201,7 @@ def test_every_score_of_a_cell_has_its_convention(out: Path) -> None:
         assert scores["labels"]["without_label"] > 0
 
 
-def test_the_csv_says_the_same_with_a_line_for_the_unigram(out: Path) -> None:
+def test_the_csv_agrees_and_has_a_line_for_the_unigram(out: Path) -> None:
     record, table = record_of(out), csv_of(out)
     assert list(table) == ["nmf", "lda", "unigram"]
     for row in record["table"]:
@@ -215,7 +215,7 @@ def test_the_csv_says_the_same_with_a_line_for_the_unigram(out: Path) -> None:
     assert filled == {"model": "unigram", "inferred": str(record["unigram_perplexity"])}
 
 
-def test_the_printed_table_says_the_same(two_seeds: Compared, out: Path) -> None:
+def test_the_printed_table_agrees(two_seeds: Compared, out: Path) -> None:
     record = record_of(out)
     heading, *lines = (line for line in printed(two_seeds.comparison).splitlines()[1:] if line)
     assert heading.split()[0] == "model"
@@ -233,14 +233,14 @@ def test_the_printed_table_says_the_same(two_seeds: Compared, out: Path) -> None
 
 def test_the_figure_needs_no_network(out: Path) -> None:
     page = (out / "compare.html").read_text("utf-8")
-    assert len(page) > 1_000_000  # plotly itself is in it
+    assert len(page) > 1_000_000  # it includes plotly
     assert not re.search(r"<script[^>]*\ssrc\s*=", page)
     assert not re.search(r"<link[^>]*\shref\s*=", page)
     for row in record_of(out)["table"]:
         assert row["title"] in page
 
 
-def test_the_unigram_is_that_of_the_parts(out: Path) -> None:
+def test_the_unigram_is_fitted_and_scored_on_the_split(out: Path) -> None:
     train, test = (Corpus.load(out / part) for part in ("train", "test"))
     assert (train.n_docs, test.n_docs) == (54, 6)
     assert sorted(map(int, train.ids + test.ids)) == list(range(1, 61))
@@ -260,12 +260,12 @@ def test_stability_is_that_of_the_kept_topics(out: Path) -> None:
 
 
 def workers_on(out: Path) -> list[int]:
-    """Processes that fit for this folder."""
+    """Return the worker processes of this folder."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().split(b"\0")
-        except OSError:  # it ended meanwhile
+        except OSError:  # the process has ended
             continue
         if b"topicnet.experiments.worker" in words and os.fsencode(out) in words:
             found.append(int(path.parent.name))
@@ -274,7 +274,7 @@ def workers_on(out: Path) -> list[int]:
 
 @pytest.fixture(scope="module")
 def interrupted(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """A comparison with a neural model that Ctrl-C stopped after its first fit, and what there was then."""
+    """Return a comparison that Ctrl-C interrupted after the first fit of a neural model, and its files then."""
     folder = tmp_path_factory.mktemp("interrupted")
     out = folder / "out"
     options = ("compare", str(corpus), "--models", "nmf,etm", "--seeds", "1", "-k", "3", "--out", str(out))
@@ -285,10 +285,10 @@ def interrupted(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Simpl
         time.sleep(0.2)
         fitting = workers_on(out)
         process.send_signal(signal.SIGINT)
-        printed, said = process.communicate(timeout=SECONDS)
+        printed, message = process.communicate(timeout=SECONDS)
     cell = out / "cells" / "nmf-3-0.json"
     return SimpleNamespace(
-        out=out, options=options, status=process.returncode, printed=printed, said=said, fitting=fitting,
+        out=out, options=options, status=process.returncode, printed=printed, message=message, fitting=fitting,
         left=workers_on(out), record=record_of(out), table=csv_of(out), files=snapshot(out),
         kept=(cell, cell.read_bytes(), cell.stat().st_mtime_ns),
     )  # fmt: skip
@@ -296,31 +296,31 @@ def interrupted(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Simpl
 
 @pytest.fixture(scope="module")
 def resumed(interrupted: SimpleNamespace, warm: Warm) -> subprocess.CompletedProcess[str]:
-    """The same command with --resume."""
+    """Return the same command with --resume."""
     done = warm(*interrupted.options, "--resume", cwd=interrupted.out.parent)
     assert done.returncode == 0, done.stderr
     return done
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_what_was_finished(interrupted: SimpleNamespace) -> None:
-    assert interrupted.status == 130, interrupted.said
-    assert "Traceback" not in interrupted.said
-    assert "Warning" not in interrupted.said
-    assert interrupted.said.splitlines()[-1].startswith("topicnet: interrupted")
-    assert "--resume" in interrupted.said.splitlines()[-1]
+def test_ctrl_c_keeps_finished_fits(interrupted: SimpleNamespace) -> None:
+    assert interrupted.status == 130, interrupted.message
+    assert "Traceback" not in interrupted.message
+    assert "Warning" not in interrupted.message
+    assert interrupted.message.splitlines()[-1].startswith("topicnet: interrupted")
+    assert "--resume" in interrupted.message.splitlines()[-1]
     assert interrupted.record["status"] == "interrupted"
     assert [cell["model"] for cell in interrupted.record["cells"]] == ["nmf"]
     assert row_of(interrupted.record, "nmf")["fits"] == 1
     assert row_of(interrupted.record, "etm")["fits"] == 0
     assert interrupted.table["nmf"]["npmi"] != ""
-    assert interrupted.table["etm"]["npmi"] == ""  # rather than 0
+    assert interrupted.table["etm"]["npmi"] == ""  # instead of 0
     assert "NMF" in interrupted.printed
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_fit_that_runs(interrupted: SimpleNamespace) -> None:
-    """At once: a fit takes seconds here, and may take an hour."""
+def test_ctrl_c_ends_the_running_fit(interrupted: SimpleNamespace) -> None:
+    """It ends at once; a fit takes seconds here and may take an hour."""
     cells = {name for name in interrupted.files if name.startswith("cells/")}
     assert cells == {"cells/nmf-3-0.json", "cells/nmf-3-0.npy"}
 
@@ -333,7 +333,7 @@ def test_ctrl_c_leaves_no_process_behind(interrupted: SimpleNamespace) -> None:
 
 
 @pytest.mark.slow
-def test_resume_fits_what_is_missing_and_nothing_again(
+def test_resume_fits_only_missing_cells(
     interrupted: SimpleNamespace, resumed: subprocess.CompletedProcess[str]
 ) -> None:
     path, content, changed = interrupted.kept
@@ -351,7 +351,7 @@ def test_resume_fits_what_is_missing_and_nothing_again(
 
 
 @pytest.mark.slow
-def test_a_neural_model_stands_beside_the_baselines(
+def test_a_neural_model_is_listed_with_the_baselines(
     interrupted: SimpleNamespace, resumed: subprocess.CompletedProcess[str]
 ) -> None:
     record = record_of(interrupted.out)
@@ -362,7 +362,7 @@ def test_a_neural_model_stands_beside_the_baselines(
     row = row_of(record, "etm")
     assert row["npmi"]["mean"] > 0.2  # four clear themes
     assert row["inferred"]["mean"] < record["unigram_perplexity"]
-    assert row["stability"] is None  # of one seed there is none
+    assert row["stability"] is None  # undefined for one seed
     line = next(line for line in resumed.stdout.splitlines() if line.startswith("etm"))
     assert f"{row['npmi']['mean']:.3f}" in line
     assert "±" not in line
@@ -378,14 +378,14 @@ def test_json_is_one_document_and_the_record(
     assert one_json(again.stdout) == record_of(interrupted.out)
 
 
-# ---------------------------------------------------------------- input at fault
+# ---------------------------------------------------------------- invalid input
 
 REFUSED = {
-    # name: arguments, what the message mentions
+    # name: arguments, words of the message
     "an existing folder": (["--out", "out"], ["'out' exists already", "--resume", "--overwrite"]),
-    "a folder of others": (["--out", "mine", "--overwrite"], ["'mine'", "will not be overwritten"]),
+    "a foreign folder": (["--out", "mine", "--overwrite"], ["'mine'", "refusing to overwrite"]),
     "nothing to resume": (["--out", "new", "--resume"], ["no compare.json in 'new'"]),
-    "a folder of others to resume": (["--out", "mine", "--resume"], ["no compare.json in 'mine'"]),
+    "a foreign folder to resume": (["--out", "mine", "--resume"], ["no compare.json in 'mine'"]),
     "an unknown model": (["--models", "nmf,bertopic"], ["'bertopic'", "etm, nvdm-gsm, w-lda, gmntm, lda", "nmf"]),
     "no seeds": (["--seeds", "0"], ["--seeds", "equal to 1"]),
     "no topics": (["-k", "0"], ["topics=0"]),
@@ -399,7 +399,7 @@ REFUSED = {
 }
 OVERWRITE = ("out", "--overwrite")
 CORPORA = [
-    # the corpus, where to write, what the message mentions
+    # corpus, output folder, words of the message
     ("nowhere.txt", ("new",), ["nowhere.txt"]),
     ("empty.txt", ("new",), ["no documents"]),
     ("three.txt", ("new",), ["3 documents", "4 or more"]),
@@ -410,7 +410,7 @@ CORPORA = [
 
 @pytest.fixture
 def place(out: Path, tmp_path: Path) -> Path:
-    """A folder with a comparison, with something of the user's own, and with corpora."""
+    """Return a folder with a comparison, files of the user and corpora."""
     shutil.copytree(out, tmp_path / "out")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
@@ -422,7 +422,7 @@ def place(out: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_compared_is_refused(case: str, warm: Warm, corpus: Path, place: Path) -> None:
+def test_invalid_options_are_refused(case: str, warm: Warm, corpus: Path, place: Path) -> None:
     arguments, mentions = REFUSED[case]
     before = snapshot(place)
     assert_refused(warm("compare", corpus, *TWO_SEEDS, *arguments, cwd=place), *mentions)
@@ -433,7 +433,7 @@ def test_what_cannot_be_compared_is_refused(case: str, warm: Warm, corpus: Path,
 def test_a_corpus_that_cannot_be_compared_is_refused(
     name: str, target: tuple[str, ...], mentions: list[str], warm: Warm, place: Path
 ) -> None:
-    """And what an earlier comparison gave is still there."""
+    """The results of an earlier comparison are kept."""
     before = snapshot(place)
     assert_refused(warm("compare", name, *TWO_SEEDS, "--out", *target, cwd=place), *mentions)
     assert snapshot(place) == before
@@ -453,14 +453,14 @@ def test_a_damaged_record_is_not_resumed(warm: Warm, corpus: Path, place: Path) 
     assert_refused(warm(*again, cwd=place), "compare.json", "damaged", "--out")
 
 
-# ---------------------------------------------------------------- what is fitted, and what cannot be
+# ---------------------------------------------------------------- fits and failures
 
 
 @pytest.mark.slow
 def test_the_same_seeds_give_the_same_scores(
     two_seeds: Compared, corpus: Path, interrupted: SimpleNamespace, resumed: subprocess.CompletedProcess[str]
 ) -> None:
-    """Whether in one process or each in its own, and whatever models are beside them."""
+    """Scores do not depend on the processes or on the other models."""
     alone, beside = ({cell["model"]: cell for cell in record_of(o)["cells"] if cell["seed"] == 0}
                      for o in (two_seeds.folder / "out", interrupted.out))  # fmt: skip
     for name in ("nmf", "lda"):
@@ -489,14 +489,14 @@ def test_a_cell_of_other_parameters_is_fitted_again(compared: Compared, corpus: 
     assert compared.fitted == ["nmf-3-0"]
 
 
-def test_resume_may_ask_for_more_seeds_and_models(compared: Compared, corpus: Path) -> None:
+def test_resume_may_add_seeds_and_models(compared: Compared, corpus: Path) -> None:
     compared(corpus, models="lda")
     record = compared(corpus, seeds=2, resume=True)
     assert compared.fitted == ["nmf-3-0", "nmf-3-1", "lda-3-1"]
     assert [row["fits"] for row in record["table"]] == [2, 2]
 
 
-def test_overwrite_fits_everything_anew(compared: Compared, corpus: Path) -> None:
+def test_overwrite_repeats_every_fit(compared: Compared, corpus: Path) -> None:
     compared(corpus, seeds=2)
     compared(corpus, models="lda", topics=2, overwrite=True)
     assert compared.fitted == ["lda-2-0"]
@@ -510,7 +510,7 @@ def edit(path: Path) -> None:
 STRANGERS = {
     "notes": (lambda out: (out / "notes.md").write_text("mine"), "'notes.md'"),
     "notes among the cells": (lambda out: (out / "cells/notes.md").write_text("mine"), "'cells/notes.md'"),
-    "notes beside the counts": (lambda out: (out / "train/notes.md").write_text("mine"), "'train/notes.md'"),
+    "notes next to the counts": (lambda out: (out / "train/notes.md").write_text("mine"), "'train/notes.md'"),
     "an edited table": (lambda out: edit(out / "compare.csv"), "'compare.csv (changed)'"),
     "an edited cell": (lambda out: edit(out / "cells/nmf-3-0.json"), "'cells/nmf-3-0.json (changed)'"),
     "edited words": (lambda out: edit(out / "test/vocabulary.txt"), "'test/vocabulary.txt'"),
@@ -519,13 +519,13 @@ STRANGERS = {
 
 @pytest.fixture
 def finished(two_seeds: Compared, tmp_path: Path) -> Compared:
-    """A finished comparison to add to."""
+    """Return a finished comparison to extend."""
     shutil.copytree(two_seeds.folder / "out", tmp_path / "out")
     return Compared(tmp_path)
 
 
 @pytest.mark.parametrize("case", STRANGERS)
-def test_a_comparison_with_something_of_the_user_is_never_replaced(case: str, finished: Compared, corpus: Path) -> None:
+def test_a_comparison_with_files_of_the_user_is_never_replaced(case: str, finished: Compared, corpus: Path) -> None:
     change, mentions = STRANGERS[case]
     change(finished.folder / "out")
     before = snapshot(finished.folder)
@@ -544,7 +544,7 @@ def test_a_table_that_the_user_edited_is_not_lost_by_resume(finished: Compared, 
 
 
 def test_a_killed_or_old_comparison_is_replaced(finished: Compared, corpus: Path) -> None:
-    """A kill leaves cells that no record lists; the record of 0.1.0 lists nothing and has no checksum."""
+    """A killed comparison has cells that no record lists; a record of 0.1.0 lists no files and has no checksum."""
     out = finished.folder / "out"
     record = record_of(out)
     for name in ("files", "checksum"):
@@ -558,7 +558,7 @@ def test_a_killed_or_old_comparison_is_replaced(finished: Compared, corpus: Path
     assert not list(out.glob(".*"))
 
 
-def test_a_fit_that_fails_is_told_and_tried_again(
+def test_a_failed_fit_is_reported_and_tried_again(
     compared: Compared, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(self: NMF, X: Any) -> NMF:
@@ -574,15 +574,15 @@ def test_a_fit_that_fails_is_told_and_tried_again(
     shown = printed(compared.comparison)
     assert "NMF (scikit-learn) failed: too little of everything" in shown
     line = next(line for line in shown.splitlines() if line.startswith("NMF (scikit-learn)  "))
-    assert "0" not in line  # no score of 0 for a failure
+    assert "0" not in line  # a failure has no score, not a score of 0
     assert set(csv_of(compared.folder / "out")["nmf"].values()) == {"nmf", "0", ""}
     again = compared(corpus, resume=True)
     assert compared.fitted == ["nmf-3-0"]
     assert row_of(again, "nmf")["fits"] == 1
 
 
-def test_an_infinite_perplexity_is_null_and_said_to_be_infinite(compared: Compared, tmp_path: Path) -> None:
-    """NMF holds a word for impossible that no document of the fit held."""
+def test_an_infinite_perplexity_is_null_and_printed_as_infinite(compared: Compared, tmp_path: Path) -> None:
+    """NMF gives probability 0 to a word that no document of the fit contains."""
     names = [chr(97 + d // 26) + chr(97 + d % 26) + "q" for d in range(60)]
     texts = [" ".join([text, *[name] * 6]) for text, name in zip(themed_documents(), names, strict=True)]
     compared.in_full = True
@@ -602,7 +602,7 @@ def test_an_infinite_perplexity_is_null_and_said_to_be_infinite(compared: Compar
     assert line.count("infinite") == 2
 
 
-def test_documents_to_predict_can_be_given(compared: Compared, corpus: Path, tmp_path: Path) -> None:
+def test_test_documents_can_be_given(compared: Compared, corpus: Path, tmp_path: Path) -> None:
     texts = [*themed_documents(30)[20:], "", "zyzzyva"]
     test = write_corpus(tmp_path / "later.jsonl", texts)
     record = compared(corpus, test=test)
@@ -618,11 +618,11 @@ def test_documents_to_predict_can_be_given(compared: Compared, corpus: Path, tmp
     assert compared.fitted == []
 
 
-def test_empty_documents_are_no_trouble(compared: Compared, tmp_path: Path) -> None:
+def test_empty_documents_are_allowed(compared: Compared, tmp_path: Path) -> None:
     texts = ["", "1 2 3", *themed_documents(20), ""]
     record = compared(write_corpus(tmp_path / "holes.jsonl", texts), seeds=2)
     assert all(row["fits"] == 2 for row in record["table"])
-    assert all(row["nmi"] is None for row in record["table"])  # no labels
+    assert all(row["nmi"] is None for row in record["table"])  # without labels
     assert csv_of(compared.folder / "out")["nmf"]["nmi"] == ""
 
 
@@ -630,7 +630,7 @@ def test_one_topic(compared: Compared, corpus: Path) -> None:
     for row in compared(corpus, topics=1, seeds=2)["table"]:
         assert row["nmi"]["mean"] == 0
         assert row["topic_diversity"]["mean"] == 1
-        assert row["stability"] is None  # a single topic is the corpus itself, whatever the seed
+        assert row["stability"] is None  # a single topic is the word distribution of the corpus, for every seed
 
 
 def test_a_vocabulary_of_one_word(compared: Compared, tmp_path: Path) -> None:
@@ -647,13 +647,13 @@ def test_four_documents_are_enough(compared: Compared, tmp_path: Path) -> None:
 
 
 def test_a_label_column_without_a_label(compared: Compared, tmp_path: Path) -> None:
-    """Nobody asked for labels: a column that has none is as no column."""
+    """A label column without any label is treated as missing."""
     record = compared(write_corpus(tmp_path / "bare.jsonl", themed_documents(), label=lambda d: None))
     assert [row["errors"] for row in record["table"]] == [[], []]
     assert [row["fits"] for row in record["table"]] == [1, 1]
 
 
-def test_documents_that_leave_nothing_to_predict_are_refused_before_the_first_fit(
+def test_test_documents_that_cannot_be_scored_are_refused_before_the_first_fit(
     compared: Compared, corpus: Path, tmp_path: Path
 ) -> None:
     words = [words.split()[d % 3] for d, words in enumerate(list(THEMES.values()) * 6)]
@@ -673,7 +673,7 @@ def test_a_model_whose_library_is_missing_is_refused(
 
 
 def cut_short(compared: Compared, *arguments: Any, **more: Any) -> None:
-    """Compare, with Ctrl-C while the second part of the corpus is written."""
+    """Run `compare` with Ctrl-C while the second part of the corpus is written."""
     save, saved = Corpus.save, []
 
     def interrupted_save(self: Corpus, folder: Path) -> None:
@@ -688,7 +688,7 @@ def cut_short(compared: Compared, *arguments: Any, **more: Any) -> None:
             compared(*arguments, **more)
 
 
-def test_ctrl_c_before_the_first_fit_can_be_begun_again(compared: Compared, corpus: Path) -> None:
+def test_a_comparison_interrupted_before_the_first_fit_can_be_repeated(compared: Compared, corpus: Path) -> None:
     cut_short(compared, corpus)
     tried: list[str] = []
     for way in ("overwrite", "resume"):
@@ -700,7 +700,7 @@ def test_ctrl_c_before_the_first_fit_can_be_begun_again(compared: Compared, corp
 
 
 def test_ctrl_c_while_overwriting_mixes_no_corpora(compared: Compared, corpus: Path, tmp_path: Path) -> None:
-    """The record of the earlier comparison must not vouch for the corpus of the other."""
+    """The record of the earlier comparison must not be valid for the corpus of the new one."""
     compared(corpus)
     other = write_corpus(tmp_path / "other.jsonl", themed_documents(40))
     cut_short(compared, other, overwrite=True)
@@ -711,10 +711,10 @@ def test_ctrl_c_while_overwriting_mixes_no_corpora(compared: Compared, corpus: P
     assert Corpus.load(compared.folder / "out" / "train").n_docs == 54
 
 
-# ---------------------------------------------------------------- the parts
+# ---------------------------------------------------------------- split and worker
 
 
-def test_a_tenth_of_the_documents_with_words_is_kept_apart() -> None:
+def test_a_tenth_of_the_documents_with_words_is_held_out() -> None:
     texts = [text if d % 3 else "" for d, text in enumerate(themed_documents(120))]
     corpus = Corpus.from_texts(texts, options=TextOptions())
     train, test = split(corpus)
@@ -726,13 +726,13 @@ def test_a_tenth_of_the_documents_with_words_is_kept_apart() -> None:
 
 
 @pytest.mark.parametrize("n_docs", [0, 1, 3])
-def test_too_few_documents_to_keep_some_apart(n_docs: int) -> None:
+def test_too_few_documents_to_hold_some_out(n_docs: int) -> None:
     corpus = Corpus.from_texts(["goal team"] * n_docs + [""] * 20, vocabulary=["goal", "team"])
     with pytest.raises(InputError, match=f"{n_docs} documents"):
         split(corpus)
 
 
-def test_a_worker_ended_from_outside_is_an_error_and_no_hang(tmp_path: Path) -> None:
+def test_a_killed_worker_is_an_error_and_does_not_hang(tmp_path: Path) -> None:
     by = Workers(tmp_path)
     try:
         os.kill(by.process.pid, signal.SIGKILL)
@@ -741,4 +741,4 @@ def test_a_worker_ended_from_outside_is_an_error_and_no_hang(tmp_path: Path) -> 
     finally:
         by.close()
     assert isinstance(found, FailedCell)
-    assert "ended from outside" in found.error
+    assert "was killed" in found.error

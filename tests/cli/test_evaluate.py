@@ -1,4 +1,4 @@
-"""`evaluate` and `prepare --reference`: scores with their conventions, the same whatever form the documents have."""
+"""`evaluate` and `prepare --reference`: scores and conventions, the same for every form of the documents."""
 
 import itertools
 import json
@@ -30,7 +30,7 @@ ROUNDING = 1e-9
 SHORT = ("--epochs", "1", "--init", "random", "--quiet")
 
 TRAINING = themed_documents()
-# Documents of two themes each; one is empty, one has no known word, and all hold a word that is not known.
+# Documents of two themes each; one is empty, one has no known word, and all contain an unknown word.
 _draw = random.Random(1)
 _themes = [words.split() for words in THEMES.values()]
 _mixed = [2 * _themes[d % 4] + _themes[(d + 1) % 4] + ["zyzzyva"] for d in range(24)]
@@ -38,7 +38,7 @@ TEST = [*(" ".join(_draw.choices(words, k=15)) for words in _mixed), "", "zyzzyv
 
 
 def label_of(d: int) -> str | None:
-    """The theme; of every seventh document in one way or another nothing."""
+    """Return the theme as a label; missing, in several forms, for every seventh document."""
     return list(THEMES)[d % 4] if d % 7 else (None, "", " ")[d % 3]
 
 
@@ -49,7 +49,7 @@ def write_rows(path: Path, texts: list[str], **columns: Callable[[int], Any]) ->
 
 @pytest.fixture(scope="module")
 def folder(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Documents in several forms, and a run on those with labels; tests read it and never change it."""
+    """Return documents in several forms and a run on those with labels; tests must not change it."""
     folder = tmp_path_factory.mktemp("evaluate")
     for name, texts in (("train", TRAINING), ("test", TEST)):
         (folder / f"{name}.txt").write_text("".join(f"{text}\n" for text in texts), "utf-8")
@@ -62,26 +62,26 @@ def folder(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(folder: Path) -> Run:
-    """The run, in memory."""
+    """Return the run, loaded."""
     return topicnet.load(folder / "run")
 
 
 @pytest.fixture(scope="module")
 def scores(warm: Warm, folder: Path) -> dict[str, Any]:
-    """Its scores on the test documents."""
+    """Return its scores on the test documents."""
     return evaluated(warm, "run", "--test", "test.jsonl", cwd=folder)
 
 
 @pytest.fixture(scope="module")
 def without_corpus(folder: Path) -> Path:
-    """A W-LDA run saved without its corpus."""
+    """Return a W-LDA run saved without its corpus."""
     options = ("-k", "4", *SHORT, "--model", "w-lda", "--no-keep-corpus")
     assert fit_here("train.jsonl", *options, cwd=folder)[0] == 0
     return folder / "runs" / "train-w-lda-4"
 
 
 def evaluated(warm: Warm, *arguments: str | Path, cwd: Path, stdin: str | None = None) -> dict[str, Any]:
-    """What `evaluate --json` prints, and nothing else."""
+    """Return the parsed output of `evaluate --json`, with nothing on stderr."""
     done = warm("evaluate", *arguments, "--json", cwd=cwd, stdin=stdin)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -90,24 +90,24 @@ def evaluated(warm: Warm, *arguments: str | Path, cwd: Path, stdin: str | None =
 
 
 def all_scores(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Every score, by its name."""
+    """Return every score by its name."""
     tables = [found["coherence"], found["diversity"], found["perplexity"]["scores"]]
     return {name: one for table in [*tables, found.get("labels", {}).get("scores", {})] for name, one in table.items()}
 
 
 def without_names(found: dict[str, Any]) -> dict[str, Any]:
-    """The scores without what the corpora are called."""
+    """Return the scores without the names of the corpora."""
     perplexity = {name: value for name, value in found["perplexity"].items() if name != "corpus"}
     reference = {name: value for name, value in found["reference"].items() if name != "name"}
     return found | {"perplexity": perplexity, "reference": reference}
 
 
 def counts_of(texts: list[str], run: Run) -> Any:
-    """Counts of texts in the words of a run."""
+    """Return counts of texts in the vocabulary of a run."""
     return Corpus.from_texts(texts, vocabulary=run.vocabulary).counts
 
 
-# ---------------------------------------------------------------- what is said
+# ---------------------------------------------------------------- output
 
 
 def test_every_measure_has_a_value_and_its_convention(scores: dict[str, Any]) -> None:
@@ -140,8 +140,8 @@ def test_the_topics_are_those_of_the_run(scores: dict[str, Any], run: Run) -> No
     assert [topic["size"] for topic in scores["per_topic"]] == pytest.approx(run.sizes.tolist())
 
 
-def test_npmi_is_what_its_convention_says(scores: dict[str, Any]) -> None:
-    """Worked out again from the texts, pair by pair."""
+def test_npmi_follows_its_convention(scores: dict[str, Any]) -> None:
+    """Recomputed from the texts, pair by pair."""
     held = [set(text.split()) for text in TRAINING]
     for topic in scores["per_topic"]:
         values = []
@@ -152,7 +152,7 @@ def test_npmi_is_what_its_convention_says(scores: dict[str, Any]) -> None:
         assert topic["npmi"] == pytest.approx(np.mean(values))
 
 
-def test_diversity_is_what_its_convention_says(scores: dict[str, Any], run: Run) -> None:
+def test_diversity_follows_its_convention(scores: dict[str, Any], run: Run) -> None:
     words = run.top_words(25)
     assert scores["diversity"]["topic_diversity"]["value"] == len({w for row in words for w in row}) / (25 * 4)
     lists = Counter(word for row in run.top_words(10) for word in row)
@@ -161,7 +161,7 @@ def test_diversity_is_what_its_convention_says(scores: dict[str, Any], run: Run)
     assert scores["diversity"]["topic_uniqueness"]["value"] == pytest.approx(np.mean(expected))
 
 
-def test_the_table_says_what_the_json_says(warm: Warm, folder: Path, scores: dict[str, Any], run: Run) -> None:
+def test_the_table_agrees_with_the_json(warm: Warm, folder: Path, scores: dict[str, Any], run: Run) -> None:
     done = warm("evaluate", "run", "--test", "test.jsonl", "--per-topic", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     shown = done.stdout
@@ -175,18 +175,18 @@ def test_the_table_says_what_the_json_says(warm: Warm, folder: Path, scores: dic
     }  # fmt: skip
     for name, one in all_scores(scores).items():
         line = next(line for line in shown.splitlines() if line.strip().startswith(titles[name]))
-        told = f"{one['value']:.0f}" if name in scores["perplexity"]["scores"] else f"{one['value']:.3f}"
-        assert re.search(rf"\s{re.escape(told)}(\s|$)", line), (line, told)
+        printed = f"{one['value']:.0f}" if name in scores["perplexity"]["scores"] else f"{one['value']:.3f}"
+        assert re.search(rf"\s{re.escape(printed)}(\s|$)", line), (line, printed)
         if "low" in one and name in COHERENCE:
             assert f"[{one['low']:.3f}, {one['high']:.3f}]" in line
     lines = [line.strip() for line in shown.splitlines()]
     at = {name: next(i for i, line in enumerate(lines) if line.startswith(titles[name])) for name in titles}
-    assert 0 < at["unigram"] - at["inferred"] <= 2  # beside the perplexity
+    assert 0 < at["unigram"] - at["inferred"] <= 2  # and in the part on perplexity
     assert f"{scores['perplexity']['documents']} of 26 documents" in shown
-    assert f"{scores['labels']['without_label']} more without" in shown
+    assert f"{scores['labels']['without_label']} without a label" in shown
     for words in run.top_words(10):
         assert " ".join(words) in shown
-    assert " ".join(run.top_words(10)[0]) not in warm("evaluate", "run", cwd=folder).stdout  # unless asked
+    assert " ".join(run.top_words(10)[0]) not in warm("evaluate", "run", cwd=folder).stdout  # without --per-topic
 
 
 def test_without_test_documents_there_is_the_bound_of_the_fit_and_no_completion(warm: Warm, folder: Path) -> None:
@@ -197,7 +197,7 @@ def test_without_test_documents_there_is_the_bound_of_the_fit_and_no_completion(
     assert "--test" in warm("evaluate", "run", cwd=folder).stdout
 
 
-def test_it_says_the_same_again_and_changes_nothing(warm: Warm, folder: Path, scores: dict[str, Any]) -> None:
+def test_evaluation_is_repeatable_and_changes_nothing(warm: Warm, folder: Path, scores: dict[str, Any]) -> None:
     before = snapshot(folder)
     assert evaluated(warm, "run", "--test", "test.jsonl", cwd=folder) == scores
     assert snapshot(folder) == before
@@ -224,8 +224,8 @@ def test_perplexity_is_that_of_document_completion(scores: dict[str, Any], run: 
     assert found["scores"]["bound"]["value"] == pytest.approx(bound, rel=1e-5)
 
 
-def test_a_model_that_is_no_mixture_and_has_no_bound(warm: Warm, folder: Path, without_corpus: Path) -> None:
-    """W-LDA; saved without its corpus, of which the unigram is learned."""
+def test_a_model_that_is_not_a_mixture_and_has_no_bound(warm: Warm, folder: Path, without_corpus: Path) -> None:
+    """W-LDA, saved without its corpus, which the unigram would need."""
     arguments = (without_corpus, "--reference", "train.txt", "--test", "test.txt")
     found = evaluated(warm, *arguments, cwd=folder)["perplexity"]["scores"]
     assert found.keys() == {"inferred"}
@@ -237,7 +237,7 @@ def test_a_model_that_is_no_mixture_and_has_no_bound(warm: Warm, folder: Path, w
     expected = summarise_completion(nats, first, second).perplexity
     assert found["inferred"]["value"] == pytest.approx(expected, rel=1e-5)
     shown = warm("evaluate", *arguments, cwd=folder).stdout
-    for absent in ("refined", "unigram (knows", "bound,"):
+    for absent in ("refined", "unigram (without", "bound,"):
         assert absent not in shown
 
 
@@ -295,7 +295,7 @@ def test_another_reference_gives_another_coherence(warm: Warm, folder: Path, sco
     assert texts["reference"]["documents"] == 26
 
 
-def test_words_the_reference_never_saw_are_counted(warm: Warm, folder: Path, tmp_path: Path) -> None:
+def test_words_missing_from_the_reference_are_counted(warm: Warm, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "sport.txt").write_text(f"{THEMES['sport']}\n" * 3)
     found = evaluated(warm, folder / "run", "--reference", "sport.txt", cwd=tmp_path)
     top = {word for topic in found["per_topic"] for word in topic["words"]}
@@ -306,16 +306,16 @@ def test_words_the_reference_never_saw_are_counted(warm: Warm, folder: Path, tmp
 # ---------------------------------------------------------------- labels
 
 
-def test_labels_of_the_fit_are_judged_without_test_documents(warm: Warm, folder: Path) -> None:
+def test_labels_of_the_fit_are_scored_without_test_documents(warm: Warm, folder: Path) -> None:
     found = evaluated(warm, "run", cwd=folder)["labels"]
     missing = sum(d % 7 == 0 for d in range(60))
     assert (found["documents"], found["without_label"], found["labels"]) == (60 - missing, missing, 4)
     top = pl.read_csv(folder / "run" / "doc_topic.csv")["top_topic"].to_list()
-    told: dict[int, Counter[str]] = {}
+    by_topic: dict[int, Counter[str]] = {}
     for d, topic in enumerate(top):
         if d % 7:
-            told.setdefault(topic, Counter())[str(label_of(d))] += 1
-    purity = sum(max(labels.values()) for labels in told.values()) / (60 - missing)
+            by_topic.setdefault(topic, Counter())[str(label_of(d))] += 1
+    purity = sum(max(labels.values()) for labels in by_topic.values()) / (60 - missing)
     assert found["scores"]["purity"]["value"] == pytest.approx(purity)
     assert found["column"] == "label"
     assert "fold" in found["scores"]["accuracy"]["how"]
@@ -323,7 +323,7 @@ def test_labels_of_the_fit_are_judged_without_test_documents(warm: Warm, folder:
 
 def test_labels_missing_for_some_test_documents_are_counted_and_left_out(scores: dict[str, Any]) -> None:
     found = scores["labels"]
-    labelled = [d for d in range(24) if d % 7]  # the two documents without a known word are not judged
+    labelled = [d for d in range(24) if d % 7]  # the two documents without a known word are not scored
     assert (found["documents"], found["without_label"]) == (len(labelled), 24 - len(labelled))
     assert "fit" in found["scores"]["accuracy"]["how"]
     known = Counter(label_of(d) for d in range(60) if d % 7)
@@ -336,10 +336,10 @@ def test_another_column_can_hold_the_labels(warm: Warm, folder: Path) -> None:
     found = evaluated(warm, "run", "--test", "test.jsonl", "--label-column", "parity", cwd=folder)["labels"]
     assert (found["column"], found["labels"], found["documents"], found["without_label"]) == ("parity", 2, 24, 0)
     purity = found["scores"]["purity"]["value"]
-    assert purity < 0.8  # themes know nothing of it
+    assert purity < 0.8  # themes are independent of it
 
 
-def test_without_a_label_column_there_is_no_word_of_labels(warm: Warm, folder: Path) -> None:
+def test_without_a_label_column_labels_are_not_mentioned(warm: Warm, folder: Path) -> None:
     assert "labels" not in evaluated(warm, "run", "--test", "test.txt", cwd=folder)
     assert "label" not in warm("evaluate", "run", "--test", "test.txt", cwd=folder).stdout
 
@@ -353,8 +353,8 @@ def test_a_label_column_that_is_missing_is_refused(warm: Warm, folder: Path, wit
     assert_refused(warm("evaluate", *arguments, cwd=folder), "'theme'")
 
 
-def test_test_documents_that_all_lack_a_label(warm: Warm, folder: Path, tmp_path: Path) -> None:
-    """As new documents do that nobody has labelled yet: named for the labels it is refused, else it is judged."""
+def test_test_documents_without_any_label(warm: Warm, folder: Path, tmp_path: Path) -> None:
+    """New documents may have no labels yet: this is an error only if the label column is named."""
     write_rows(tmp_path / "new.jsonl", TEST, label=lambda d: None)
     arguments = (folder / "run", "--test", "new.jsonl")
     assert_refused(warm("evaluate", *arguments, "--label-column", "label", cwd=tmp_path), "label")
@@ -362,11 +362,11 @@ def test_test_documents_that_all_lack_a_label(warm: Warm, folder: Path, tmp_path
     assert found["perplexity"]["documents"] > 0
 
 
-# ---------------------------------------------------------------- input at fault
+# ---------------------------------------------------------------- invalid input
 
 GERMAN = "Planeten kreisen um die Sonne\nDie Mannschaft hat das Spiel verloren\n"
 AT_FAULT = {
-    # name: option, file, its content, what the message mentions
+    # name: option, file, its content, words of the message
     "test in another language": ("--test", "corpus.txt", GERMAN, ["2 documents of 'corpus'", "language of the fit"]),
     "empty test": ("--test", "corpus.txt", "", ["no documents"]),
     "blank test": ("--test", "corpus.txt", "\n \n\n", ["none of the 3 documents"]),
@@ -374,7 +374,7 @@ AT_FAULT = {
         "--test",
         "corpus.txt",
         "goal\nflour\n",
-        ["none of the 2 documents", "both of its halves"],
+        ["none of the 2 documents", "both halves"],
     ),
     "missing test": ("--test", "other.txt", "goal\n", ["corpus.txt"]),
     "test csv without the column": ("--test", "corpus.csv", "body\ngoal team\n", ["'text'", "--text-column"]),
@@ -393,7 +393,7 @@ def test_documents_that_cannot_be_used_are_refused(case: str, warm: Warm, folder
     assert_refused(warm("evaluate", folder / "run", option, given, "--json", cwd=tmp_path), *mentions)
 
 
-def test_a_run_folder_is_no_corpus_but_its_corpus_folder_is(warm: Warm, folder: Path) -> None:
+def test_a_run_folder_is_not_a_corpus_but_its_corpus_folder_is(warm: Warm, folder: Path) -> None:
     for option in ("--test", "--reference"):
         assert_refused(warm("evaluate", "run", option, "run", cwd=folder), "a run of topicnet")
 
@@ -426,7 +426,7 @@ def test_a_damaged_run_is_refused(case: str, warm: Warm, folder: Path, tmp_path:
 
 
 @pytest.mark.parametrize("given", ["nowhere", "train.txt", "train-counts", "."])
-def test_what_is_no_run_is_refused(given: str, warm: Warm, folder: Path) -> None:
+def test_folders_that_are_not_runs_are_refused(given: str, warm: Warm, folder: Path) -> None:
     assert_refused(warm("evaluate", given, cwd=folder), repr(given), "run folder of `topicnet fit`")
 
 
@@ -442,17 +442,17 @@ def test_a_run_without_its_corpus_needs_a_reference(warm: Warm, folder: Path, wi
     assert_refused(warm("evaluate", without_corpus, cwd=folder), "--no-keep-corpus", "--reference")
     found = evaluated(warm, without_corpus, "--reference", "train-counts", cwd=folder)
     assert found["coherence"].keys() == COHERENCE
-    assert "labels" not in found  # they went with the corpus
+    assert "labels" not in found  # they are part of the corpus
     tested = evaluated(warm, without_corpus, "--reference", "train-counts", "--test", "test.jsonl", cwd=folder)
     assert tested["labels"]["scores"].keys() >= {"purity", "nmi", "ari"}
 
 
-# ---------------------------------------------------------------- ends of the range
+# ---------------------------------------------------------------- edge cases
 
 
 @pytest.fixture
 def small(warm: Warm, tmp_path: Path) -> Callable[..., tuple[dict[str, Any], str]]:
-    """Fits so many topics to texts, and gives the scores on the same texts: the JSON, and the table."""
+    """Return a function that fits n topics to texts and returns the scores on them, as JSON and as a table."""
 
     def fit_and_evaluate(texts: list[str], n_topics: int, **options: Any) -> tuple[dict[str, Any], str]:
         write_rows(tmp_path / "small.jsonl", texts, label=lambda d: "ab"[d % 2])
@@ -473,24 +473,24 @@ def test_one_topic(small: Callable[..., tuple[dict[str, Any], str]]) -> None:
     assert (values["nmi"], values["ari"], values["purity"]) == (0, 0, 0.5)
     assert values["inferred"] == pytest.approx(values["refined"])
     for name in COHERENCE:
-        assert "low" not in found["coherence"][name]  # one topic says nothing of the spread
+        assert "low" not in found["coherence"][name]  # one topic has no interval
 
 
-def test_topics_of_fewer_words_than_are_asked_for(small: Callable[..., tuple[dict[str, Any], str]]) -> None:
+def test_topics_with_fewer_words_than_the_scores_use(small: Callable[..., tuple[dict[str, Any], str]]) -> None:
     texts = ["goal team goal match", "team match coach goal", "oven flour sugar oven", "flour butter sugar oven"] * 5
     found, _ = small(texts, 2)
     values = {name: one["value"] for name, one in all_scores(found).items()}
     assert None not in values.values()
     assert all(len(topic["words"]) == 8 for topic in found["per_topic"])
     assert found["reference"]["pairs"] == 2 * 28
-    assert values["topic_diversity"] == 0.5  # all words are in both
+    assert values["topic_diversity"] == 0.5  # both contain all words
     assert values["npmi"] != 0
 
 
 def test_a_vocabulary_of_one_word(small: Callable[..., tuple[dict[str, Any], str]]) -> None:
     texts = ["goal", "goal goal goal goal", "", "goal goal goal"] * 5
     found, shown = small(texts, 1, max_df=1.0)
-    assert found["coherence"] == {}  # rather than 0
+    assert found["coherence"] == {}  # instead of 0
     assert "undefined" in shown
     assert [(topic["size"], topic["words"]) for topic in found["per_topic"]] == [(1.0, ["goal"])]
     assert not COHERENCE & found["per_topic"][0].keys()
@@ -517,7 +517,7 @@ def test_prepare_keeps_every_word_in_reading_order(warm: Warm, tmp_path: Path) -
     assert snapshot(tmp_path / "quiet") == snapshot(tmp_path / "out")
 
 
-def test_prepare_replaces_a_folder_only_when_told(warm: Warm, folder: Path, tmp_path: Path) -> None:
+def test_prepare_replaces_a_folder_only_with_overwrite(warm: Warm, folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "train-counts", tmp_path / "counts")
     before = snapshot(tmp_path)
     again = ("prepare", folder / "test.txt", "--reference", "--out", "counts")
@@ -530,11 +530,11 @@ def test_prepare_replaces_a_folder_only_when_told(warm: Warm, folder: Path, tmp_
 
 
 REFUSED_TO_PREPARE = {
-    # name: text, arguments, what the message mentions
+    # name: text, arguments, words of the message
     "without --out": ("goal\n", ["--reference"], ["--out"]),
     "an empty file": ("", ["--reference", "--out", "out"], ["no documents"]),
     "blank documents": ("\n\n", ["--reference", "--out", "out"], ["none of the 2 documents"]),
-    "a folder of others, overwritten": (
+    "a foreign folder, overwritten": (
         "goal\n",
         ["--reference", "--out", "mine", "--overwrite"],
         ["mine'", "not be overwritten"],
@@ -544,7 +544,7 @@ REFUSED_TO_PREPARE = {
 
 
 @pytest.mark.parametrize("case", REFUSED_TO_PREPARE)
-def test_what_cannot_be_prepared_is_refused(case: str, warm: Warm, tmp_path: Path) -> None:
+def test_a_reference_that_cannot_be_prepared_is_refused(case: str, warm: Warm, tmp_path: Path) -> None:
     content, arguments, mentions = REFUSED_TO_PREPARE[case]
     (tmp_path / "texts.txt").write_text(content)
     (tmp_path / "mine").mkdir()

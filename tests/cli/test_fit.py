@@ -1,4 +1,4 @@
-"""`topicnet fit`: what a run folder holds, one row a document, and the same bits for the same seed."""
+"""`topicnet fit`: files of the run folder, one row per document, bitwise equal results for equal seeds."""
 
 import csv
 import hashlib
@@ -48,12 +48,12 @@ def fitted(done: CompletedProcess[str]) -> CompletedProcess[str]:
     return done
 
 
-def test_a_run_holds_the_files_of_the_design_and_nothing_else(lee_run: Path) -> None:
+def test_a_run_has_exactly_the_documented_files(lee_run: Path) -> None:
     assert files_of(lee_run) == MODEL | TABLES | CORPUS
     assert [path.name for path in lee_run.parent.iterdir()] == ["run"]
 
 
-def test_the_tables_of_a_run_fit_together(lee_run: Path) -> None:
+def test_the_tables_of_a_run_are_consistent(lee_run: Path) -> None:
     rows = read_rows(lee_run / "doc_topic.csv")
     theta = thetas(rows)
     assert list(rows[0]) == ["doc_id", "status", "top_topic", *(f"topic_{k}" for k in range(5))]
@@ -77,7 +77,7 @@ def test_the_tables_of_a_run_fit_together(lee_run: Path) -> None:
     assert metrics["npmi"]["value"] == pytest.approx(np.mean([topic["scores"]["npmi"] for topic in topics]))
 
 
-def test_run_json_says_how_the_run_came_about(lee_run: Path) -> None:
+def test_run_json_records_how_the_run_was_made(lee_run: Path) -> None:
     record = read_json(lee_run / "run.json")
     assert record["status"] == "complete"
     config = record["config"]
@@ -93,7 +93,7 @@ def test_run_json_says_how_the_run_came_about(lee_run: Path) -> None:
     assert record["peak_memory_bytes"] > 10**7
 
 
-def test_run_json_holds_the_checksum_of_every_other_file(lee_run: Path) -> None:
+def test_run_json_has_the_checksum_of_every_other_file(lee_run: Path) -> None:
     sums = {name: hashlib.sha256((lee_run / name).read_bytes()).hexdigest() for name in files_of(lee_run)}
     del sums["run.json"]
     assert read_json(lee_run / "run.json")["files"] == sums
@@ -120,13 +120,13 @@ def test_quiet_leaves_stderr_empty(warm: Warm, themed: Path, tmp_path: Path) -> 
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["themed-etm-4"]
 
 
-def test_no_keep_corpus_leaves_the_corpus_out(warm: Warm, themed: Path, tmp_path: Path) -> None:
+def test_no_keep_corpus_omits_the_corpus(warm: Warm, themed: Path, tmp_path: Path) -> None:
     fitted(warm("fit", themed, *QUICK, "--out", "run", "--no-keep-corpus", cwd=tmp_path))
     assert files_of(tmp_path / "run") == MODEL | TABLES
     assert fitted(warm("topics", "run", cwd=tmp_path)).stdout.startswith("topic")
 
 
-def test_texts_are_kept_only_when_asked_for(warm: Warm, themed: Path, themed_run: Path, tmp_path: Path) -> None:
+def test_texts_are_kept_only_with_keep_texts(warm: Warm, themed: Path, themed_run: Path, tmp_path: Path) -> None:
     fitted(warm("fit", themed, *QUICK, "--out", "run", "--keep-texts", cwd=tmp_path))
     kept = pl.read_parquet(tmp_path / "run/corpus/documents.parquet")
     assert kept["text"].to_list() == themed_documents()
@@ -174,8 +174,8 @@ def test_every_line_is_one_row_in_order(warm: Warm, tmp_path: Path) -> None:
     assert (tmp_path / "theta.csv").read_bytes() == (tmp_path / "run/doc_topic.csv").read_bytes()
 
 
-def test_one_seed_gives_one_result_to_the_bit(warm: Warm, themed: Path, tmp_path: Path) -> None:
-    """With the EM start, twice in processes of their own, and with another seed."""
+def test_equal_seeds_give_bitwise_equal_results(warm: Warm, themed: Path, tmp_path: Path) -> None:
+    """Fit with the EM start twice in separate processes, and with another seed."""
     options = ("-k", "4", "--epochs", "2", "--quiet")
     for name, seed in (("a", "7"), ("b", "7"), ("c", "8")):
         fitted(warm("fit", themed, *options, "--seed", seed, "--out", name, cwd=tmp_path))
@@ -186,7 +186,7 @@ def test_one_seed_gives_one_result_to_the_bit(warm: Warm, themed: Path, tmp_path
     assert read_json(tmp_path / "c/run.json")["seed"] == 8
 
 
-def test_ids_that_look_like_formulas_are_quoted_safe_and_come_back(warm: Warm, tmp_path: Path) -> None:
+def test_ids_that_look_like_formulas_are_guarded_and_read_back(warm: Warm, tmp_path: Path) -> None:
     ids = ["=1+1", "@x", "+a", "-5", "-a", "'quoted", "a=2", "plain", "+5", "a,b", 'say "x"', " =1", "\t=1", "", "é=1"]
     safe = ["'=1+1", "'@x", "'+a", "-5", "'-a"]
     texts = themed_documents()
@@ -209,8 +209,8 @@ def test_ids_that_look_like_formulas_are_quoted_safe_and_come_back(warm: Warm, t
     assert (tmp_path / "back.csv").read_bytes() == (tmp_path / "run/doc_topic.csv").read_bytes()
 
 
-def test_an_id_that_begins_with_a_quote_comes_back_too(warm: Warm, tmp_path: Path) -> None:
-    """Among them one that reads like a formula quoted safe."""
+def test_an_id_that_begins_with_a_quote_is_read_back_too(warm: Warm, tmp_path: Path) -> None:
+    """One of them looks like a guarded formula."""
     ids = ["'quoted", "'=2", "=2", "''=2"]
     rows = "".join(f"{ids[d] if d < 4 else d},{text}\n" for d, text in enumerate(themed_documents()))
     (tmp_path / "quotes.csv").write_text("id,text\n" + rows)
@@ -219,7 +219,7 @@ def test_an_id_that_begins_with_a_quote_comes_back_too(warm: Warm, tmp_path: Pat
     assert pl.read_parquet(tmp_path / "back.parquet")["doc_id"].to_list()[:4] == ids
 
 
-def test_stdin_and_gzip_give_what_the_plain_file_gives(
+def test_stdin_and_gzip_give_the_same_result_as_the_plain_file(
     warm: Warm, themed: Path, themed_run: Path, tmp_path: Path
 ) -> None:
     fitted(warm("fit", themed.with_name("themed.txt.gz"), *QUICK, "--out", "zipped", cwd=tmp_path))
@@ -230,7 +230,7 @@ def test_stdin_and_gzip_give_what_the_plain_file_gives(
             assert (tmp_path / run / name).read_bytes() == (themed_run / name).read_bytes()
 
 
-def test_a_configuration_is_read_and_the_command_line_wins(warm: Warm, themed: Path, tmp_path: Path) -> None:
+def test_the_command_line_overrides_the_configuration(warm: Warm, themed: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(
         f"corpus: {themed}\ntopics: 3\nseed: 5\nmin_df: 3\n"
         "parameters: {max_epochs: 4, init: random, hidden_dim: 32, dropout: 0.0}\n"
@@ -259,7 +259,7 @@ def test_stop_words_of_a_file_are_dropped(warm: Warm, themed: Path, tmp_path: Pa
     assert not {"planet", "orbit", "rocket"} & set(words)
 
 
-def test_one_topic_can_be_asked_for(warm: Warm, themed: Path, tmp_path: Path) -> None:
+def test_a_single_topic_can_be_fitted(warm: Warm, themed: Path, tmp_path: Path) -> None:
     done = fitted(warm("fit", themed, "-k", "1", "--epochs", "1", "--out", "run", cwd=tmp_path))
     rows = read_rows(tmp_path / "run/doc_topic.csv")
     assert (thetas(rows) == 1).all()
@@ -267,7 +267,7 @@ def test_one_topic_can_be_asked_for(warm: Warm, themed: Path, tmp_path: Path) ->
     fitted(warm("topics", "run", "--json", cwd=tmp_path))
 
 
-def test_overwrite_replaces_a_run_whole(warm: Warm, themed: Path, tmp_path: Path) -> None:
+def test_overwrite_replaces_a_run_completely(warm: Warm, themed: Path, tmp_path: Path) -> None:
     fitted(warm("fit", themed, *QUICK, "--out", "run", "--keep-texts", cwd=tmp_path))
     fitted(warm("fit", themed, "-k", "2", *QUICK[2:], "--out", "run", "--overwrite", cwd=tmp_path))
     assert files_of(tmp_path / "run") == MODEL | TABLES | CORPUS

@@ -1,4 +1,4 @@
-"""The same documents in every format are the same corpus; their columns travel; what is broken is refused."""
+"""Every format gives the same corpus and columns; broken files are refused."""
 
 import gzip
 import json
@@ -36,7 +36,7 @@ def lines(rows: list[Any]) -> str:
 
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the same forty documents in many formats; tests read it and never change it."""
+    """Return a folder with the same forty documents in many formats; tests must not change it."""
     folder = tmp_path_factory.mktemp("shapes")
     table = pl.DataFrame(ROWS)
     table.write_csv(folder / "comma.csv")
@@ -65,7 +65,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def counted(warm: Warm, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The counts that all formats must give."""
+    """Return the counts that all formats must give."""
     folder = tmp_path_factory.mktemp("counted")
     done = warm("prepare", shapes / "comma.csv", "--out", "counts", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -134,7 +134,7 @@ def test_mallet_lines_have_a_name_and_a_label(warm: Warm, shapes: Path, counted:
     assert documents(tmp_path / "counts")["label"].to_list() == [row["theme"] for row in ROWS]
 
 
-def test_an_octis_folder_has_its_own_words(warm: Warm, shapes: Path, counted: Path, tmp_path: Path) -> None:
+def test_an_octis_folder_has_its_own_vocabulary(warm: Warm, shapes: Path, counted: Path, tmp_path: Path) -> None:
     done = warm("prepare", shapes / "octis", "--out", "counts", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert_same_counts(tmp_path / "counts", counted)
@@ -146,7 +146,7 @@ def test_an_octis_folder_has_its_own_words(warm: Warm, shapes: Path, counted: Pa
     assert table["label"].to_list() == [row["theme"] for row in ROWS]
 
 
-def test_a_tree_of_texts_says_in_which_folder_each_is(warm: Warm, shapes: Path, tmp_path: Path) -> None:
+def test_texts_in_subfolders_have_a_column_with_their_folder(warm: Warm, shapes: Path, tmp_path: Path) -> None:
     done = warm("fit", shapes / "tree", *FAST, "--label-column", "folder", "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     table = pl.read_csv(tmp_path / "run" / "doc_topic.csv")
@@ -182,12 +182,12 @@ def test_counts_of_other_tools_give_the_same_model(name: str, warm: Warm, counte
     assert other["doc_id"].to_list() == [str(n) for n in range(1, 41)]
 
 
-def test_words_are_named_where_they_do_not_lie_beside_the_counts(warm: Warm, counted: Path, tmp_path: Path) -> None:
+def test_the_vocabulary_can_be_in_another_folder_than_the_counts(warm: Warm, counted: Path, tmp_path: Path) -> None:
     assert warm("export", counted, "--counts", "bag.dat", "--format", "ldac", cwd=tmp_path).returncode == 0
     (tmp_path / "bag.vocab").rename(tmp_path / "words.lst")
     before = snapshot(tmp_path)
     prepare = ("prepare", "bag.dat", "--format", "ldac", "--out", "counts")
-    assert_refused(warm(*prepare, cwd=tmp_path), "no vocabulary beside 'bag.dat'", "--vocabulary")
+    assert_refused(warm(*prepare, cwd=tmp_path), "no vocabulary next to 'bag.dat'", "--vocabulary")
     assert_refused(warm("prepare", "bag.dat", "--out", "counts", cwd=tmp_path), "--format")
     assert snapshot(tmp_path) == before
     done = warm(*prepare, "--vocabulary", "words.lst", cwd=tmp_path)
@@ -208,7 +208,7 @@ def test_the_real_corpora_of_other_tools_are_read(warm: Warm, shared_data: Path,
 # ---------------------------------------------------------------- columns
 
 
-def test_columns_stand_in_doc_topic_after_the_topics(warm: Warm, shapes: Path, tmp_path: Path) -> None:
+def test_columns_follow_the_topics_in_doc_topic(warm: Warm, shapes: Path, tmp_path: Path) -> None:
     keep = ("--label-column", "theme", "--time-column", "year", "--keep-columns", "note, theme")
     for number, source in enumerate(("comma.csv", "table.parquet", "packed.jsonl.zst")):
         done = warm("fit", shapes / source, *FAST, *keep, "--out", f"run{number}", cwd=tmp_path)
@@ -225,7 +225,7 @@ def test_columns_stand_in_doc_topic_after_the_topics(warm: Warm, shapes: Path, t
     assert (tmp_path / "t.csv").read_bytes() == content
 
 
-def test_a_column_called_as_one_of_ours_is_renamed(warm: Warm, tmp_path: Path) -> None:
+def test_a_column_named_like_a_column_of_the_table_is_renamed(warm: Warm, tmp_path: Path) -> None:
     table = pl.DataFrame(ROWS).with_columns(status=pl.lit("mine"), topic_0=pl.lit(7), top_topic=pl.lit("x"))
     table.write_parquet(tmp_path / "corpus.parquet")
     keep = ("--keep-columns", "status,topic_0,top_topic")
@@ -239,13 +239,13 @@ def test_a_column_called_as_one_of_ours_is_renamed(warm: Warm, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("option", ["--label-column", "--time-column", "--keep-columns"])
-def test_a_column_that_is_not_there_is_refused(option: str, warm: Warm, shapes: Path, tmp_path: Path) -> None:
+def test_a_missing_column_is_refused(option: str, warm: Warm, shapes: Path, tmp_path: Path) -> None:
     done = warm("fit", shapes / "comma.csv", *FAST, option, "topic", "--out", "run", cwd=tmp_path)
     assert_refused(done, "'topic'", "theme, year, note")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_columns_hold_the_text_and_the_ids(warm: Warm, counted: Path, tmp_path: Path) -> None:
+def test_columns_of_text_and_ids_can_be_named(warm: Warm, counted: Path, tmp_path: Path) -> None:
     pl.DataFrame(ROWS).rename({"text": "body", "id": "key"}).write_csv(tmp_path / "other.csv", separator=";")
     columns = ("--text-column", "body", "--id-column", "key")
     done = warm("prepare", "other.csv", *columns, "--out", "counts", cwd=tmp_path)
@@ -259,10 +259,10 @@ def test_other_columns_hold_the_text_and_the_ids(warm: Warm, counted: Path, tmp_
     assert_same_counts(tmp_path / "bare", counted)
 
 
-# ---------------------------------------------------------------- bad rows, doubled ids
+# ---------------------------------------------------------------- bad rows, repeated ids
 
 
-def test_bad_rows_are_refused_or_left_out_and_listed(warm: Warm, tmp_path: Path) -> None:
+def test_bad_rows_are_refused_or_skipped_and_listed(warm: Warm, tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text(lines([*ROWS[:7], "no json", *ROWS[7:], {"text": {}}]))
     before = snapshot(tmp_path)
     for command in (("fit", "bad.jsonl", *FAST), ("prepare", "bad.jsonl")):
@@ -270,10 +270,10 @@ def test_bad_rows_are_refused_or_left_out_and_listed(warm: Warm, tmp_path: Path)
     assert snapshot(tmp_path) == before
     done = warm("fit", "bad.jsonl", *FAST[:-1], "--skip-bad-rows", "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    told = [line for line in done.stderr.splitlines() if line.startswith("left out 2 rows")]
-    assert len(told) == 1
-    assert "line 8 of bad.jsonl" in told[0]
-    assert "line 42 of bad.jsonl" in told[0]
+    notices = [line for line in done.stderr.splitlines() if line.startswith("left out 2 rows")]
+    assert len(notices) == 1
+    assert "line 8 of bad.jsonl" in notices[0]
+    assert "line 42 of bad.jsonl" in notices[0]
     table = (tmp_path / "run" / "doc_topic.csv").read_text().splitlines()
     assert [line.partition(",")[0] for line in table[1:]] == [row["id"] for row in ROWS]
     skipped = json.loads((tmp_path / "run" / "corpus" / "counts.json").read_text())["source"]["skipped"]
@@ -286,7 +286,7 @@ def test_bad_rows_are_refused_or_left_out_and_listed(warm: Warm, tmp_path: Path)
     assert (tmp_path / "t.csv").read_text().splitlines() == table
 
 
-def test_what_was_left_out_is_in_the_record_of_a_run_without_its_corpus(warm: Warm, tmp_path: Path) -> None:
+def test_skipped_rows_are_recorded_in_a_run_without_its_corpus(warm: Warm, tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text(lines([*ROWS, "no json"]))
     prepare = ("prepare", "bad.jsonl", "--skip-bad-rows", "--quiet", "--out", "counts")
     assert warm(*prepare, cwd=tmp_path).returncode == 0
@@ -297,19 +297,19 @@ def test_what_was_left_out_is_in_the_record_of_a_run_without_its_corpus(warm: Wa
     assert "line 41 of bad.jsonl" in skipped["listed"][0]
 
 
-def test_quiet_says_nothing_of_what_was_left_out(warm: Warm, tmp_path: Path) -> None:
+def test_quiet_suppresses_the_notice_of_skipped_rows(warm: Warm, tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text(lines([*ROWS, "no json"]))
     done = warm("prepare", "bad.jsonl", "--skip-bad-rows", "--quiet", "--out", "counts", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert json.loads((tmp_path / "counts" / "counts.json").read_text())["source"]["skipped"]["rows"] == 1
 
 
-def test_doubled_ids_are_told_and_every_document_has_its_row(warm: Warm, tmp_path: Path) -> None:
+def test_repeated_ids_are_reported_and_every_document_has_its_row(warm: Warm, tmp_path: Path) -> None:
     rows = [row | {"id": f"d{n // 2}"} for n, row in enumerate(ROWS)]
     (tmp_path / "twice.jsonl").write_text(lines(rows))
     done = warm("fit", "twice.jsonl", *QUICK, "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "20 documents have an id that another has too (such as 'd0'): all are kept, in input order" in done.stderr
+    assert "20 documents share an id with another document (e.g. 'd0'); all are kept, in input order" in done.stderr
     table = pl.read_csv(tmp_path / "run" / "doc_topic.csv")
     assert table["doc_id"].to_list() == [row["id"] for row in rows]
 
@@ -320,8 +320,8 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "no file matches": (["none*.csv"], "no file matches none*.csv"),
     "one of several is missing": (["comma.csv", "none.csv"], "none.csv"),
     "a run of the wrong format": (["comma.csv", "--format", "rtf"], "'rtf'"),
-    "csv called Parquet": (["comma.csv", "--format", "parquet"], "no readable Parquet"),
-    "csv called Excel": (["comma.csv", "--format", "xlsx"], "no readable Excel"),
+    "csv called Parquet": (["comma.csv", "--format", "parquet"], "not a readable Parquet"),
+    "csv called Excel": (["comma.csv", "--format", "xlsx"], "not a readable Excel"),
     "csv called Matrix Market": (["comma.csv", "--format", "mm", "--vocabulary", "words.txt"], "comma.csv"),
     "csv called LDA-C": (["comma.csv", "--format", "ldac", "--vocabulary", "words.txt"], "line 1"),
     "csv called npz": (["comma.csv", "--format", "npz", "--vocabulary", "words.txt"], "comma.csv"),
@@ -345,7 +345,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
 
 @pytest.fixture(scope="module")
 def broken(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of files that cannot be read."""
+    """Return a folder of unreadable files."""
     folder = tmp_path_factory.mktemp("broken")
     for name in ("comma.csv", "table.parquet", "book.xlsx"):
         (folder / name).write_bytes((shapes / name).read_bytes())
@@ -366,7 +366,7 @@ def broken(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_read_is_refused_in_one_line(case: str, warm: Warm, broken: Path, tmp_path: Path) -> None:
+def test_unreadable_files_are_refused_in_one_line(case: str, warm: Warm, broken: Path, tmp_path: Path) -> None:
     arguments, word = REFUSED[case]
     before = snapshot(broken)
     assert_refused(warm("prepare", *arguments, "--out", tmp_path / "counts", cwd=broken), word)

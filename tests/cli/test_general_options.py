@@ -1,4 +1,4 @@
-"""What every command takes, and what the quick ones leave unloaded."""
+"""Options of every command, and imports that quick commands avoid."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def test_long_helps_group_their_options_and_end_with_examples(
     assert len(examples) >= 2
 
 
-def test_h_is_help_everywhere(warm: Warm, tmp_path: Path) -> None:
+def test_h_shows_help_in_every_command(warm: Warm, tmp_path: Path) -> None:
     for names in commands():
         short, long = (warm(*names, option, cwd=tmp_path) for option in ("-h", "--help"))
         assert (short.returncode, short.stdout) == (0, long.stdout)
@@ -45,14 +45,14 @@ def test_debug_shows_the_traceback_and_the_versions_before_the_line(
     assert all(name in versions for name in ("topicnet 0", "Python 3", "torch 2", "numpy"))
 
 
-def test_no_color_writes_no_escapes_where_a_terminal_would_get_them(warm: Warm, themed_run: Path) -> None:
+def test_no_color_prints_no_escapes_on_a_terminal(warm: Warm, themed_run: Path) -> None:
     done = warm("--no-color", "topics", themed_run, cwd=themed_run.parent, env={"FORCE_COLOR": "1"})
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout + done.stderr
 
 
-def test_topics_reads_tables_alone(themed_run: Path) -> None:
-    """Neither torch nor any other heavy library is imported to show the topics of a run."""
+def test_topics_reads_only_tables(themed_run: Path) -> None:
+    """Showing the topics of a run imports neither torch nor another heavy library."""
     calls = [["topics", str(themed_run)], ["topics", str(themed_run), "--json", "--top", "3"]]
     for status, messages, loaded in loaded_by(calls, themed_run.parent):
         assert status == 0, messages

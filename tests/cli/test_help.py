@@ -1,4 +1,4 @@
-"""Help: every command has it, it names its options, and it comes without the heavy imports."""
+"""Every command has help that describes its options and needs no heavy imports."""
 
 import re
 import shutil
@@ -40,10 +40,10 @@ SLIPS = [
     (["fit", "lee", "--out", ""], "an empty name given"),
     (["fit", "lee", "--out", "/"], "cannot be replaced"),
     (["fit", "lee", "--out", "taken"], "'taken' exists already"),
-    (["fit", "lee", "--out", "taken", "--overwrite"], "nothing that topicnet wrote"),
+    (["fit", "lee", "--out", "taken", "--overwrite"], "was not created by topicnet"),
     (["fit", "lee", "--out", "/proc/run"], "cannot write '/proc/run'"),
     (["fit", "lee", "--resume"], "there is no run in 'runs/lee-etm-20'"),
-    (["fit", "taken", "--format", "txt", "--out", "taken/run"], "lies within the corpus"),
+    (["fit", "taken", "--format", "txt", "--out", "taken/run"], "is inside the corpus"),
     (["prepare", "nowhere.txt", "--out", "counts"], "no such file or folder: nowhere.txt"),
     (["prepare", "here.txt", "--out", "taken"], "'taken' exists already"),
     (["words", "nowhere"], "holds no counts"),
@@ -66,7 +66,7 @@ OF_A_RUN = [
     (["transform", "run", "nowhere.txt", "--out", "theta.csv"], "no such file or folder: nowhere.txt"),
     (["transform", "run", "here.txt", "--out", "theta.doc"], "'theta.doc' given"),
     (["transform", "run", "here.txt", "--out", "taken.csv"], "'taken.csv' exists already"),
-    (["transform", "run", "here.txt", "--out", "run/theta.csv"], "lies within the run"),
+    (["transform", "run", "here.txt", "--out", "run/theta.csv"], "is inside the run"),
     (["transform", "run", "here.txt", "--out", "/proc/theta.csv"], "cannot write"),
     (["export", "run"], "nothing to export was named"),
     (["export", "run", "--doc-topic", "taken.csv"], "'taken.csv' exists already"),
@@ -76,12 +76,12 @@ OF_A_RUN = [
 
 
 def words_of(text: str) -> str:
-    """The words of a text between single spaces, wherever its lines are broken."""
+    """Return the words of a text separated by single spaces, whatever its line breaks."""
     return f" {' '.join(re.findall(r'[a-zA-Z0-9_]+', text))} "
 
 
 def shown(names: tuple[str, ...], warm: Warm, cwd: Path) -> str:
-    """The help of a command."""
+    """Return the help of a command."""
     done = warm(*names, "--help", cwd=cwd)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -126,7 +126,7 @@ def test_version(topicnet: Topicnet) -> None:
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     for arguments, (status, messages, loaded) in zip(BARE + HELPS, loaded_by(BARE + HELPS, tmp_path), strict=True):
         assert status == (2 if arguments == ["fti"] else 0), messages
-        # typer itself reads a command's arguments with pydantic.
+        # typer itself uses pydantic to read arguments.
         assert loaded <= (set() if arguments in BARE else {"pydantic"}), arguments
 
 

@@ -1,4 +1,4 @@
-"""`topicnet images`: run folders, what is made of them, input at fault, Ctrl-C and kill -9, in real processes."""
+"""`topicnet images` in real processes: run folders, pictures, evaluation, invalid input, Ctrl-C and kill -9."""
 
 import gzip
 import json
@@ -33,16 +33,16 @@ SMALL = ("--hidden-dim", "12", "--latent-dim", "3")
 QUICK = (*SMALL, "--epochs", "2", "--quiet")
 CP = ("--variant", "cp-vae", "--categories", "4")
 PNG = ("q_c.png", "categories.png", "labels.png", "samples.png", "reconstructions.png")
-TILE = 8 * 7 + 2  # 8 pixels enlarged, with a line around
+TILE = 8 * 7 + 2  # 8 pixels, enlarged, with a border
 
 
 def read(path: Path) -> dict[str, object]:
-    """A JSON document."""
+    """Return a parsed JSON document."""
     return dict(json.loads(path.read_text()))
 
 
 def png_size(path: Path) -> tuple[int, int]:
-    """Width and height of a whole PNG."""
+    """Return width and height of a complete PNG."""
     with Image.open(path) as image:
         image.load()
         return image.size
@@ -50,7 +50,7 @@ def png_size(path: Path) -> tuple[int, int]:
 
 @pytest.fixture(scope="module")
 def fitted(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A short fit of CP-VAE on digits: the run folder, and what was printed."""
+    """Return the run folder and the output of a short fit of CP-VAE on digits."""
     folder = tmp_path_factory.mktemp("digits")
     done = warm(*FIT, *CP, *SMALL, "--epochs", "2", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -59,13 +59,13 @@ def fitted(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
 
 @pytest.fixture(scope="module")
 def run(fitted: tuple[Path, subprocess.CompletedProcess[str]]) -> Path:
-    """A run folder that tests read and never change."""
+    """Return a run folder that tests must not change."""
     return fitted[0]
 
 
 @pytest.fixture(scope="module")
 def plain(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `points.npz`, vectors of one number, and a run of them without categories or labels."""
+    """Return a folder with `points.npz`, vectors of length 1, and a run on them without categories or labels."""
     folder = tmp_path_factory.mktemp("plain")
     np.savez(folder / "points.npz", x=np.random.default_rng(0).random((60, 1)))
     done = warm(*FIT, "--data", "points.npz", "--likelihood", "gaussian", *QUICK, cwd=folder)
@@ -82,12 +82,12 @@ def digits() -> ImageData:
 # ---------------------------------------------------------------- the run
 
 
-def test_a_run_is_whole_and_named(fitted: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_a_run_is_complete_and_named(fitted: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     run, done = fitted
     assert done.stdout.splitlines()[-1] == "wrote runs/digits-cp-vae"
     assert "NELBO" in done.stdout
     assert "of 4 categories in use" in done.stdout
-    assert "digits: 1,200 to train on, 200 to validate, 397 to test; 8 x 8 pixels" in done.stderr
+    assert "digits: 1,200 training, 200 validation and 397 test images; 8 x 8 pixels" in done.stderr
     assert "training 2/2" in done.stderr
     record = read(run / "run.json")
     written = {name: sum_ for name, sum_ in snapshot(run).items() if sum_ != "folder"}
@@ -108,9 +108,9 @@ def test_a_run_is_whole_and_named(fitted: tuple[Path, subprocess.CompletedProces
     assert [path.name for path in run.parent.iterdir()] == ["digits-cp-vae"]
 
 
-def test_the_record_names_its_images(run: Path, digits: ImageData) -> None:
-    told = read(run / "run.json")["data"]
-    assert told == {
+def test_the_record_names_the_images(run: Path, digits: ImageData) -> None:
+    recorded = read(run / "run.json")["data"]
+    assert recorded == {
         "name": "digits", "source": "digits", "sha256": digits.checksum(), "pixels": 64, "shape": [8, 8],
         "binary": False, "images": {"train": 1200, "validation": 200, "test": 397},
         "labelled": {"train": True, "validation": True, "test": True},
@@ -132,7 +132,7 @@ def test_codes_have_a_row_for_every_image(run: Path, digits: ImageData) -> None:
         assert part["label"].to_list() == split.labels.tolist()
         assert part["category"].to_list() == model.category_probabilities(split.pixels).argmax(1).tolist()
         z = part.select("z_0", "z_1", "z_2").cast(pl.Float32).to_numpy()
-        np.testing.assert_array_equal(z, model.transform(split.pixels))  # every digit of a float32 is written
+        np.testing.assert_array_equal(z, model.transform(split.pixels))  # float32 values are written with all digits
 
 
 def test_history_and_scores(run: Path) -> None:
@@ -151,14 +151,14 @@ def test_history_and_scores(run: Path) -> None:
     assert 0 < categories["hungarian_accuracy"] <= categories["majority_accuracy"] < 1
 
 
-def test_pictures_show_what_they_should(run: Path, digits: ImageData) -> None:
+def test_pictures_have_the_expected_size(run: Path, digits: ImageData) -> None:
     q_c = load_model(run).model.category_probabilities(digits.train.pixels).mean(0)
     heights = {name: png_size(run / "pictures" / name)[1] for name in PNG}
     one_row = heights["labels.png"] / 10
     assert one_row > TILE
     assert heights["categories.png"] == pytest.approx((q_c > 1 / 4).sum() * one_row, abs=2 * 12)
     assert heights["samples.png"] > 8 * TILE
-    assert heights["reconstructions.png"] > 4 * TILE  # twenty pairs, ten beside one another
+    assert heights["reconstructions.png"] > 4 * TILE  # twenty pairs, ten per row
 
 
 def test_vectors_have_a_histogram(plain: Path) -> None:
@@ -171,8 +171,8 @@ def test_vectors_have_a_histogram(plain: Path) -> None:
     assert read(run / "metrics.json")["categories"] is None
 
 
-def test_labels_may_be_known_of_some_alone(warm: Warm, tmp_path: Path) -> None:
-    """Of an archive with labels to train on and none to test on; a category for every image all the same."""
+def test_labels_may_be_missing_in_the_test_set(warm: Warm, tmp_path: Path) -> None:
+    """An archive has labels for training only; every image still gets a category."""
     rng = np.random.default_rng(0)
     np.savez(
         tmp_path / "some.npz",
@@ -188,7 +188,7 @@ def test_labels_may_be_known_of_some_alone(warm: Warm, tmp_path: Path) -> None:
     assert (run / "pictures" / "labels.png").exists()
 
 
-def test_a_variant_without_bound_says_what_it_has(warm: Warm, tmp_path: Path) -> None:
+def test_a_variant_without_a_bound_prints_its_other_scores(warm: Warm, tmp_path: Path) -> None:
     done = warm(*FIT, "--variant", "wae-mmd", *QUICK, "--out", "run", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "NELBO" not in done.stdout
@@ -200,7 +200,7 @@ def test_a_variant_without_bound_says_what_it_has(warm: Warm, tmp_path: Path) ->
     assert warm("images", "evaluate", "run", "--importance", "2", cwd=tmp_path).returncode == 0
 
 
-def test_a_run_that_is_there_is_left_alone(run: Path, warm: Warm, tmp_path: Path) -> None:
+def test_an_existing_run_is_left_unchanged(run: Path, warm: Warm, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
     before = snapshot(tmp_path)
     done = warm(*FIT, *QUICK, "--out", "run", cwd=tmp_path)
@@ -212,7 +212,7 @@ def test_a_run_that_is_there_is_left_alone(run: Path, warm: Warm, tmp_path: Path
     assert read(tmp_path / "run" / "run.json")["config"]["variant"] == "vae"  # type: ignore[index]
 
 
-def test_options_stand_in_a_file_and_the_command_line_wins(warm: Warm, tmp_path: Path) -> None:
+def test_the_command_line_overrides_a_file_of_options(warm: Warm, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
         "variant: beta-tcvae\nhidden_dim: 12\nlatent_dim: 3\nepochs: 1\nlearning_rate: 5e-4\nseed: 9\n"
         "parameters: {beta: 3, tc_estimator: mws}\nexperiment: {data: [digits], published: {nelbo: 1}}\n"
@@ -228,7 +228,7 @@ def test_options_stand_in_a_file_and_the_command_line_wins(warm: Warm, tmp_path:
     assert "experiment" not in config
 
 
-# ---------------------------------------------------------------- what is made of a run
+# ---------------------------------------------------------------- pictures and scores of a run
 
 
 def test_samples(run: Path, warm: Warm, tmp_path: Path) -> None:
@@ -242,11 +242,11 @@ def test_samples(run: Path, warm: Warm, tmp_path: Path) -> None:
     expected = load_model(run).model.sample(9, category=2)
     np.testing.assert_array_equal(table.cast(pl.Float32).to_numpy(), expected)
     shown = warm("images", "sample", run, "-n", "9", "--category", "2", "--json", cwd=tmp_path)
-    told = json.loads(shown.stdout)
-    np.testing.assert_array_equal(np.array(told["samples"], dtype=np.float32), expected)
-    assert (told["n"], told["category"], told["label"], told["shape"]) == (9, 2, None, [8, 8])
+    recorded = json.loads(shown.stdout)
+    np.testing.assert_array_equal(np.array(recorded["samples"], dtype=np.float32), expected)
+    assert (recorded["n"], recorded["category"], recorded["label"], recorded["shape"]) == (9, 2, None, [8, 8])
     other = json.loads(warm("images", "sample", run, "-n", "9", "--seed", "1", "--json", cwd=tmp_path).stdout)
-    assert other["samples"] != told["samples"]
+    assert other["samples"] != recorded["samples"]
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
     before = snapshot(tmp_path)
     assert_refused(warm("images", "sample", run, "--out", "here", cwd=tmp_path), "exists already", "--overwrite")
@@ -255,7 +255,7 @@ def test_samples(run: Path, warm: Warm, tmp_path: Path) -> None:
 
 
 def test_galleries_of_categories_and_labels(run: Path, warm: Warm, tmp_path: Path) -> None:
-    """Without one category, what each that is used looks like, and each label: as the fit has drawn it."""
+    """Unless a category is named, each category in use and each label is drawn, as by the fit."""
     done = warm("images", "sample", run, "--out", "here", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     names = ("samples.png", "samples.csv", "categories.png", "labels.png")
@@ -275,7 +275,7 @@ def test_galleries_of_categories_and_labels(run: Path, warm: Warm, tmp_path: Pat
     assert (plain.returncode, plain.stdout.count("wrote")) == (0, 2)
 
 
-def test_a_category_that_is_hardly_used_is_told(run: Path, warm: Warm, tmp_path: Path) -> None:
+def test_a_rarely_used_category_is_reported(run: Path, warm: Warm, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "categories.csv").write_text("category,q_c\n0,0.5\n1,0.5\n2,0\n3,0\n")
     done = warm("images", "sample", "run", "-n", "4", "--category", "2", cwd=tmp_path)
@@ -284,7 +284,7 @@ def test_a_category_that_is_hardly_used_is_told(run: Path, warm: Warm, tmp_path:
     assert warm("images", "sample", "run", "-n", "4", "--category", "1", "--out", "b", cwd=tmp_path).stderr == ""
 
 
-def test_pictures_go_beside_the_run(run: Path, warm: Warm, tmp_path: Path) -> None:
+def test_pictures_are_written_next_to_the_run(run: Path, warm: Warm, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
     before = snapshot(tmp_path / "run")
     for arguments in (("sample", "run"), ("reconstruct", "run", "-n", "5"), ("traverse", "run", "--dims", "2,0")):
@@ -317,11 +317,11 @@ def test_vectors_are_drawn_as_charts(plain: Path, warm: Warm, tmp_path: Path) ->
     ]  # fmt: skip
 
 
-def test_an_evaluation_is_printed_and_written_where_asked(run: Path, warm: Warm, tmp_path: Path) -> None:
+def test_an_evaluation_is_printed_and_written_to_a_file(run: Path, warm: Warm, tmp_path: Path) -> None:
     asked = ("images", "evaluate", run, "--importance", "3", "--device", "cpu")
     done = warm(*asked, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    for word in ("NELBO", "NLL by importance weighting", "I(c; x)", "accuracy, one to one", "label 9:", "Frechet"):
+    for word in ("NELBO", "NLL by importance weighting", "I(c; x)", "one-to-one accuracy", "label 9:", "Frechet"):
         assert word in done.stdout
     assert list(tmp_path.iterdir()) == []
     as_json = warm(*asked, "--json", "--out", "found.json", cwd=tmp_path)
@@ -334,7 +334,7 @@ def test_an_evaluation_is_printed_and_written_where_asked(run: Path, warm: Warm,
     assert snapshot(tmp_path) == before
 
 
-def test_other_images_are_evaluated_on_purpose_alone(plain: Path, warm: Warm, tmp_path: Path) -> None:
+def test_other_images_are_evaluated_only_with_data(plain: Path, warm: Warm, tmp_path: Path) -> None:
     shutil.copytree(plain, tmp_path, dirs_exist_ok=True)
     run = "runs/points-vae"
     record = read(tmp_path / run / "run.json")
@@ -344,11 +344,11 @@ def test_other_images_are_evaluated_on_purpose_alone(plain: Path, warm: Warm, tm
     assert warm(*asked, cwd=tmp_path).returncode == 0
     np.savez(tmp_path / "points.npz", x=np.random.default_rng(1).random((50, 1)))
     for command in (asked, ("images", "reconstruct", run), ("images", "traverse", run, "--dims", "0", "--image", "0")):
-        assert_refused(warm(*command, cwd=tmp_path), "is not what the model was fitted to", "--data")
+        assert_refused(warm(*command, cwd=tmp_path), "has changed since the fit", "--data")
     done = warm(*asked, "--data", "points.npz", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["data"]["n_images"] == 5
-    assert_refused(warm(*asked, "--data", "digits", cwd=tmp_path), "64 pixels", "images of 1: give such")
+    assert_refused(warm(*asked, "--data", "digits", cwd=tmp_path), "64 pixels", "expected 1 as in the fit: give images")
     (tmp_path / "points.npz").unlink()
     assert_refused(warm(*asked, cwd=tmp_path), "there is no", "points.npz")
 
@@ -397,11 +397,11 @@ def test_a_comparison_as_json(warm: Warm, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-# ---------------------------------------------------------------- input at fault
+# ---------------------------------------------------------------- invalid input
 
 
 def idx(n: int, cut: int = 0) -> bytes:
-    """An idx file of n images of 4 x 4, the last bytes left out."""
+    """Return an idx file of n images of 4 x 4, without its last bytes."""
     content = struct.pack(">IIII", 0x803, n, 4, 4) + bytes(range(16)) * n
     return content[: len(content) - cut]
 
@@ -412,7 +412,7 @@ def png(size: int) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def wrong(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of data at fault, and of runs at fault."""
+    """Return a folder of invalid data and runs."""
     folder = tmp_path_factory.mktemp("wrong")
     (folder / "cut-idx3-ubyte").write_bytes(idx(20, cut=5))
     (folder / "cut-idx3-ubyte.gz").write_bytes(gzip.compress(idx(20))[:-9])
@@ -461,7 +461,7 @@ DATA = {
 }
 OPTIONS = {
     "variant": (["--variant", "nonsense"], ["'nonsense'", "expected one of vae, beta-vae"]),
-    "categories of none": (["--categories", "5"], ["5 categories given for vae", "cp-vae, indq"]),
+    "categories of a variant without them": (["--categories", "5"], ["5 categories given for vae", "cp-vae, indq"]),
     "categories for a prior": (["--variant", "mog", "--categories", "5"], ["components=K"]),
     "too many categories": ([*CP, "--categories", "70000"], ["categories=70000", "from 1 to 65536"]),
     "categories in words": ([*CP, "--categories", "ten"], ["ten"]),
@@ -484,8 +484,8 @@ OPTIONS = {
     "entry of a wrong kind": (["--config", "kind.yaml"], ["patience='many'", "a whole number"]),
     "unsafe tag": (["--config", "unsafe.yaml"], ["not YAML"]),
     "out below a file": (["--out", "notes.txt/run"], ["cannot write"]),
-    "out that cannot be made": (["--out", "/proc/no/run"], ["cannot write '/proc/no/run'"]),
-    "out that is not ours": (["--out", "album", "--overwrite"], ["album' is nothing that topicnet wrote"]),
+    "out that cannot be created": (["--out", "/proc/no/run"], ["cannot write '/proc/no/run'"]),
+    "out that topicnet did not write": (["--out", "album", "--overwrite"], ["album': it was not created by topicnet"]),
 }
 RUNS = {
     "sample of nothing": (["sample", "nowhere"], ["no image model in 'nowhere'", "topicnet images fit"]),
@@ -500,12 +500,12 @@ RUNS = {
     "sample to nowhere": (["sample", "run", "--out", "notes.txt/here"], ["cannot write"]),
     "too many samples for a picture": (["sample", "run", "-n", "50000"], ["show less"]),
     "traverse without dimensions": (["traverse", "run"], ["--dims"]),
-    "traverse a dimension it has not": (["traverse", "run", "--dims", "0,3"], ["no dimension 3", "0 to 2"]),
+    "traverse a missing dimension": (["traverse", "run", "--dims", "0,3"], ["no dimension 3", "0 to 2"]),
     "traverse a dimension below 0": (["traverse", "run", "--dims", "-1"], ["numbers of dimensions"]),
     "traverse a dimension twice": (["traverse", "run", "--dims", "1,1"], ["names 1 more than once"]),
     "traverse words": (["traverse", "run", "--dims", "first"], ["'first'", "0,1"]),
     "traverse nothing": (["traverse", "run", "--dims", ""], ["''"]),
-    "traverse an image it has not": (["traverse", "run", "--dims", "0", "--image", "397"], ["from 0 to 396"]),
+    "traverse a missing image": (["traverse", "run", "--dims", "0", "--image", "397"], ["from 0 to 396"]),
     "traverse an image below 0": (["traverse", "run", "--dims", "0", "--image", "-1"], ["--image -1"]),
     "traverse no span": (["traverse", "run", "--dims", "0", "--span", "nan"], ["--span=nan"]),
     "traverse one step": (["traverse", "run", "--dims", "0", "--steps", "1"], ["--steps=1"]),
@@ -515,22 +515,28 @@ RUNS = {
     "evaluate to a folder": (["evaluate", "run", "--importance", "1", "--out", "hollow"], ["'hollow'"]),
     "compare nothing": (["compare", "--variants", ","], ["no variants given"]),
     "compare unknown": (["compare", "--variants", "vae,nonsense"], ["'nonsense'"]),
-    "compare categories of none": (["compare", "--variants", "vae,hvae", "--categories", "3"], ["3 categories given"]),
-    "compare parameters of none": (["compare", "--variants", "vae,hvae", "--param", "beta=3"], ["'beta'"]),
+    "compare categories of a variant without them": (
+        ["compare", "--variants", "vae,hvae", "--categories", "3"],
+        ["3 categories given"],
+    ),
+    "compare parameters of a variant without them": (
+        ["compare", "--variants", "vae,hvae", "--param", "beta=3"],
+        ["'beta'"],
+    ),
     "compare to a file": (["compare", "--variants", "vae", "--out", "notes.txt"], ["notes.txt"]),
     "unknown command": (["frobnicate"], ["frobnicate"]),
 }
 
 
 @pytest.mark.parametrize("source", DATA)
-def test_data_at_fault(source: str, wrong: Path, warm: Warm) -> None:
+def test_invalid_data_are_refused(source: str, wrong: Path, warm: Warm) -> None:
     before = snapshot(wrong)
     assert_refused(warm(*FIT, *QUICK, "--data", source, cwd=wrong), *DATA[source])
     assert snapshot(wrong) == before
 
 
 @pytest.mark.parametrize("case", OPTIONS)
-def test_options_at_fault(case: str, wrong: Path, warm: Warm) -> None:
+def test_invalid_options_are_refused(case: str, wrong: Path, warm: Warm) -> None:
     arguments, mentions = OPTIONS[case]
     before = snapshot(wrong)
     assert_refused(warm(*FIT, *QUICK, *arguments, cwd=wrong), *mentions)
@@ -538,19 +544,19 @@ def test_options_at_fault(case: str, wrong: Path, warm: Warm) -> None:
 
 
 @pytest.mark.parametrize("case", RUNS)
-def test_runs_at_fault(case: str, wrong: Path, warm: Warm) -> None:
+def test_invalid_runs_are_refused(case: str, wrong: Path, warm: Warm) -> None:
     arguments, mentions = RUNS[case]
     before = snapshot(wrong)
     assert_refused(warm("images", *arguments, cwd=wrong), *mentions)
     assert snapshot(wrong) == before
 
 
-def test_a_run_without_categories_draws_from_none(plain: Path, warm: Warm) -> None:
+def test_categories_are_refused_for_a_run_without_them(plain: Path, warm: Warm) -> None:
     done = warm("images", "sample", "runs/points-vae", "--category", "0", cwd=plain)
     assert_refused(done, "category 0 given for a run of vae, which has none", "cp-vae, indq, indp, indqp")
 
 
-def test_a_run_of_the_other_kind(run: Path, themed_run: Path, warm: Warm, tmp_path: Path) -> None:
+def test_a_run_of_topics_is_refused(run: Path, themed_run: Path, warm: Warm, tmp_path: Path) -> None:
     for command in ("sample", "reconstruct", "evaluate"):
         assert_refused(warm("images", command, themed_run, cwd=tmp_path), "is a topic model of `topicnet fit`")
     assert_refused(warm("topics", run, cwd=tmp_path), "holds an image model")
@@ -563,7 +569,7 @@ def test_without_matplotlib_charts_are_left_out_or_refused(
         monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
     done = run_here(*FIT, *CP, *QUICK, "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    left_out = "some pictures are left out: a chart needs matplotlib, which is not installed: pip install"
+    left_out = "some pictures were not drawn: a chart needs matplotlib, which is not installed: pip install"
     assert done.stderr == f"{left_out} 'topicnet-neural[plots]'\n"
     assert {path.name for path in (tmp_path / "run" / "pictures").iterdir()} == {*PNG} - {"q_c.png"}
     asked = ("images", "sample", plain / "runs" / "points-vae", "--out", "here")
@@ -578,7 +584,7 @@ def test_a_disk_that_refuses_to_write(warm: Warm, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_fresh_process_refuses_alike(topicnet: Topicnet, tmp_path: Path) -> None:
+def test_a_fresh_process_refuses_in_the_same_way(topicnet: Topicnet, tmp_path: Path) -> None:
     assert_refused(topicnet(*FIT, "--variant", "nonsense"), "'nonsense' given, expected one of vae, beta-vae")
     assert list(tmp_path.iterdir()) == []
 
@@ -591,9 +597,9 @@ SAVED = "run.unfinished/checkpoints/checkpoint-*"
 
 
 def contents(run: Path) -> dict[str, object]:
-    """All of a run that should not depend on how often it was broken off."""
+    """Return the parts of a run that must not depend on interruptions."""
     found = snapshot(run)
-    for name in ("run.json", "model/model.json", "history.csv"):  # these hold seconds
+    for name in ("run.json", "model/model.json", "history.csv"):  # contain times
         del found[name]
     header = read(run / "model" / "model.json")
     record = read(run / "run.json")
@@ -604,7 +610,7 @@ def contents(run: Path) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def whole(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run that nothing broke off."""
+    """Return the uninterrupted run."""
     folder = tmp_path_factory.mktemp("whole")
     done = warm(*LONG, "run", "--quiet", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -612,22 +618,22 @@ def whole(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_an_interrupted_fit_keeps_the_best_so_far_and_goes_on_to_the_same_bits(
+def test_an_interrupted_fit_keeps_the_best_weights_and_resumes_to_the_same_result(
     whole: Path, warm: Warm, tmp_path: Path
 ) -> None:
     with start(*LONG, "run", cwd=tmp_path) as process:
         wait_for(process, "training 1/")
         process.send_signal(signal.SIGINT)
-        out, said = process.communicate(timeout=SECONDS)
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
-    assert said.splitlines()[-1].startswith("topicnet: interrupted; the best so far is kept")
+        out, message = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, message
+    assert "Traceback" not in message
+    assert message.splitlines()[-1].startswith("topicnet: interrupted; the best weights so far were saved")
     assert out.endswith("wrote run\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "run.unfinished"]
     assert read(tmp_path / "run" / "run.json")["status"] == "interrupted"
     assert warm("images", "sample", "run", "-n", "4", "--json", cwd=tmp_path).returncode == 0
     before = snapshot(tmp_path)
-    assert_refused(warm(*LONG, "run", cwd=tmp_path), "an unfinished fit of 'run' is there", "--resume", "--overwrite")
+    assert_refused(warm(*LONG, "run", cwd=tmp_path), "an unfinished fit of 'run' exists", "--resume", "--overwrite")
     assert_refused(warm(*LONG, "run", "--seed", "1", "--resume", cwd=tmp_path), "seed=1", "has 0")
     assert snapshot(tmp_path) == before
     done = warm(*LONG, "run", "--resume", cwd=tmp_path)
@@ -636,29 +642,29 @@ def test_an_interrupted_fit_keeps_the_best_so_far_and_goes_on_to_the_same_bits(
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_killed_fit_goes_on_to_the_same_bits(whole: Path, warm: Warm, tmp_path: Path) -> None:
+def test_a_killed_fit_resumes_to_the_same_result(whole: Path, warm: Warm, tmp_path: Path) -> None:
     for again, step in (((), 2), (("--resume",), 9)):
         done = warm(*LONG, "run", *again, cwd=tmp_path, env=ALWAYS, kill_when=f"{SAVED[:-1]}{step:06}")
         assert done.returncode == -9
         assert [path.name for path in tmp_path.iterdir()] == ["run.unfinished"]
-    assert_refused(warm(*LONG, "run", cwd=tmp_path), "an unfinished fit of 'run' is there")
+    assert_refused(warm(*LONG, "run", cwd=tmp_path), "an unfinished fit of 'run' exists")
     done = warm(*LONG, "run", "--resume", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert contents(tmp_path / "run") == contents(whole)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_fit_does_not_go_on_with_other_images(warm: Warm, tmp_path: Path) -> None:
+def test_a_fit_is_not_resumed_with_other_images(warm: Warm, tmp_path: Path) -> None:
     np.savez(tmp_path / "images.npz", x=np.random.default_rng(0).random((40, 4, 4)))
     fit = (*FIT, *SMALL, "--data", "images.npz", "--epochs", "50", "--batch-size", "4", "--out", "run")
     assert warm(*fit, cwd=tmp_path, env=ALWAYS, kill_when=f"{SAVED[:-1]}000003").returncode == -9
     np.savez(tmp_path / "images.npz", x=np.random.default_rng(1).random((40, 4, 4)))
-    assert_refused(warm(*fit, "--quiet", "--resume", cwd=tmp_path), "the images are not those of 'run'")
+    assert_refused(warm(*fit, "--quiet", "--resume", cwd=tmp_path), "the images differ from those of 'run'")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["vade", "factor-vae", "aae", "vmi-c", "vmi-z", "hvp"])
-def test_other_variants_killed_go_on_to_the_same_bits(variant: str, warm: Warm, tmp_path: Path) -> None:
+def test_other_variants_resume_to_the_same_result_after_a_kill(variant: str, warm: Warm, tmp_path: Path) -> None:
     fit = (*FIT, "--variant", variant, *SMALL, "--epochs", "8", "--batch-size", "300", "--out")
     for again, step in (((), 4), (("--resume",), 17)):
         done = warm(*fit, "run", *again, cwd=tmp_path, env=ALWAYS, kill_when=f"{SAVED[:-1]}{step:06}")
@@ -668,16 +674,16 @@ def test_other_variants_killed_go_on_to_the_same_bits(variant: str, warm: Warm, 
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
 
 
-@pytest.mark.slow  # of its parts there are quick tests in tests/images/test_comparison.py
-def test_an_interrupted_comparison_shows_what_was_finished(tmp_path: Path) -> None:
+@pytest.mark.slow  # tests/images/test_comparison.py tests its parts quickly
+def test_an_interrupted_comparison_shows_the_finished_fits(tmp_path: Path) -> None:
     asked = ("images", "compare", "--variants", "vae,wae-mmd", *SMALL, "--epochs", "400", "--patience", "1000")
     with start(*asked, "--importance", "1", "--out", "table", cwd=tmp_path) as process:
         wait_for(process, "wae-mmd, seed 0")
         wait_for(process, "training 1/")
         process.send_signal(signal.SIGINT)
-        out, said = process.communicate(timeout=SECONDS)
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
+        out, message = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, message
+    assert "Traceback" not in message
     assert "vae" in out
     assert read(tmp_path / "table" / "compare.json")["status"] == "interrupted"
     table = pl.read_csv(tmp_path / "table" / "compare.csv")

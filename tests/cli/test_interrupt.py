@@ -1,4 +1,4 @@
-"""Ctrl-C: status 130, and either a whole run, marked interrupted, or nothing at all."""
+"""Ctrl-C gives status 130, and either a complete run, marked interrupted, or nothing."""
 
 import json
 import signal
@@ -18,17 +18,17 @@ LONG = ("-k", "5", "--epochs", "100000", "--config", "patient.yaml")
     ("stage", "options"),
     [("EM start 1/", ()), pytest.param("training 1/", ("--init", "random"), marks=pytest.mark.slow)],
 )
-def test_an_interrupted_fit_keeps_the_best_so_far(
+def test_an_interrupted_fit_keeps_the_best_weights(
     stage: str, options: tuple[str, ...], warm: Warm, tmp_path: Path
 ) -> None:
     (tmp_path / "patient.yaml").write_text("parameters: {patience: 100000}\n")
     with start("fit", "lee", *LONG, *options, "--out", "run", cwd=tmp_path) as process:
         wait_for(process, stage)
         process.send_signal(signal.SIGINT)
-        out, said = process.communicate(timeout=SECONDS)
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
-    assert said.splitlines()[-1].startswith("topicnet: interrupted")
+        out, message = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, message
+    assert "Traceback" not in message
+    assert message.splitlines()[-1].startswith("topicnet: interrupted")
     assert out.endswith("wrote run\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["patient.yaml", "run", "run.unfinished"]
     record = json.loads((tmp_path / "run/run.json").read_text())
@@ -56,7 +56,7 @@ def test_an_interrupted_reading_leaves_nothing(arguments: tuple[str, ...], lee_r
     with start(*given, cwd=tmp_path) as process:
         assert process.stdin is not None
         assert process.stderr is not None
-        # More than a pipe holds: once it is written, the reading has begun; then it waits for more.
+        # This exceeds the buffer of a pipe, so once it is written, reading has started; then it waits for more.
         process.stdin.write("planet orbit rocket comet\n" * 20_000)
         process.stdin.flush()
         time.sleep(0.5)
@@ -72,11 +72,11 @@ def test_an_interrupted_reading_leaves_nothing(arguments: tuple[str, ...], lee_r
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
-def test_a_background_job_of_a_script_keeps_the_best_so_far(ending: signal.Signals, tmp_path: Path) -> None:
+def test_a_background_job_of_a_script_keeps_the_best_weights(ending: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "patient.yaml").write_text("parameters: {patience: 100000}\n")
 
     def as_a_script_starts_it() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # so the shell does, after `&`
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for a command with `&`
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     process = subprocess.Popen(

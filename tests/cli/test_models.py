@@ -1,4 +1,4 @@
-"""Every model through the command line, and the options that belong to one of them."""
+"""Every model on the command line, and the options of single models."""
 
 import json
 import signal
@@ -27,7 +27,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(corpus: Path, warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run of each model, named as the model."""
+    """Return a folder with a run of each model, named like the model."""
     folder = tmp_path_factory.mktemp("runs")
     for model in MODELS:
         done = warm("fit", corpus, "--model", model, "--out", model, *FAST, cwd=folder)
@@ -40,7 +40,7 @@ def record(run: Path) -> dict:
 
 
 @ALL
-def test_a_run_ends_in_a_verdict(model: str, runs: Path) -> None:
+def test_a_run_ends_with_a_health_report(model: str, runs: Path) -> None:
     health = record(runs / model)["health"]
     assert health["verdict"].split(":")[0] in ("healthy", "usable", "unfit")
     assert set(health) == {
@@ -66,7 +66,9 @@ def test_topics_transform_and_export(model: str, runs: Path, corpus: Path, warm:
 
 
 @ALL
-def test_the_same_seed_gives_the_same_bits(model: str, runs: Path, corpus: Path, warm: Warm, tmp_path: Path) -> None:
+def test_the_same_seed_gives_bitwise_equal_results(
+    model: str, runs: Path, corpus: Path, warm: Warm, tmp_path: Path
+) -> None:
     done = warm("fit", corpus, "--model", model, "--out", "again", *FAST, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     first, again = snapshot(runs / model), snapshot(tmp_path / "again")
@@ -76,7 +78,7 @@ def test_the_same_seed_gives_the_same_bits(model: str, runs: Path, corpus: Path,
             assert first[name] == again[name], name
 
 
-def test_refine_is_refused_where_documents_are_no_mixtures(
+def test_refine_is_refused_for_models_that_are_not_mixtures(
     runs: Path, corpus: Path, warm: Warm, tmp_path: Path
 ) -> None:
     done = warm("transform", runs / "w-lda", corpus, "--out", "theta.csv", "--refine", "5", cwd=tmp_path)
@@ -103,7 +105,7 @@ def test_other_models_have_no_components(runs: Path, warm: Warm, tmp_path: Path)
     assert not (runs / "etm" / "doc_component.csv").exists()
     done = warm("export", runs / "etm", "--doc-topic", "d.csv", "--doc-component", "c.csv", cwd=tmp_path)
     assert done.returncode == 2
-    assert "--doc-component given, but etm has no components: only gmntm has" in done.stderr
+    assert "--doc-component given, but etm has no components: only gmntm has them" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -129,7 +131,7 @@ def test_parameters_of_a_model_by_name(corpus: Path, warm: Warm, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         (["--param", "noise"], "NAME=VALUE"),
         (["--param", "=3"], "NAME=VALUE"),
@@ -144,10 +146,12 @@ def test_parameters_of_a_model_by_name(corpus: Path, warm: Warm, tmp_path: Path)
         (["--param", "kernel=rbf"], "kernel='rbf' given, expected one of diffusion, gaussian, imq"),
     ],
 )
-def test_a_bad_parameter_is_one_line(corpus: Path, warm: Warm, tmp_path: Path, given: list[str], said: str) -> None:
+def test_a_bad_parameter_is_refused_in_one_line(
+    corpus: Path, warm: Warm, tmp_path: Path, given: list[str], message: str
+) -> None:
     done = warm("fit", corpus, "--model", "w-lda", "--out", "run", *FAST, *given, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -176,17 +180,17 @@ def test_etm_takes_word_vectors(corpus: Path, warm: Warm, tmp_path: Path, form: 
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [(None, "check the path"), (b"match 1 2 nonsense\n", "vectors"), (b"\x80\x04pickle", "vectors"), (b"", "vectors")],
 )
-def test_word_vectors_that_cannot_be_read_are_one_line(
-    corpus: Path, warm: Warm, tmp_path: Path, content: bytes | None, said: str
+def test_unreadable_word_vectors_are_refused_in_one_line(
+    corpus: Path, warm: Warm, tmp_path: Path, content: bytes | None, message: str
 ) -> None:
     if content is not None:
         (tmp_path / "vectors").write_bytes(content)
     done = warm("fit", corpus, "--out", "run", *FAST, "--embeddings", "vectors", "-q", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
@@ -200,7 +204,7 @@ def test_strict_exits_3_when_the_model_is_unfit(warm: Warm, tmp_path: Path) -> N
     done = warm(*given, "--out", "a", "--strict", cwd=tmp_path)
     assert done.returncode == 3
     assert done.stderr.startswith("unfit: ")
-    assert "topics repeat another" in done.stderr
+    assert "topics duplicate another" in done.stderr
     assert done.stderr.count("\n") == 1
     assert record(tmp_path / "a")["health"]["fit_for_use"] is False
     done = warm(*given, "--out", "b", cwd=tmp_path)
@@ -210,18 +214,18 @@ def test_strict_exits_3_when_the_model_is_unfit(warm: Warm, tmp_path: Path) -> N
 def test_strict_exits_0_when_the_model_is_fit(corpus: Path, warm: Warm, tmp_path: Path) -> None:
     done = warm("fit", corpus, "--out", "run", *FAST, "--strict", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "healthy: no topic repeats another" in done.stderr
+    assert "healthy: no duplicate or unused topics" in done.stderr
 
 
 # ---------------------------------------------------------------- interrupted
 
 
-# ETM: test_interrupt.py, test_resume.py. The loop is the same for all.
+# ETM is tested in test_interrupt.py and test_resume.py; all models share the training loop.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "model", ["gmntm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("nvdm-gsm", "w-lda"))]
 )
-def test_ctrl_c_leaves_a_run_that_can_be_read_and_goes_on(model: str, corpus: Path, warm: Warm, tmp_path: Path) -> None:
+def test_ctrl_c_leaves_a_run_that_can_be_read_and_resumed(model: str, corpus: Path, warm: Warm, tmp_path: Path) -> None:
     given = ["fit", str(corpus), "--model", model, "--out", "run", *FAST, "--epochs", "150"]
     given += ["--param", "patience=1000"]
     process = subprocess.Popen(

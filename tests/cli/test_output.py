@@ -1,4 +1,4 @@
-"""Text on a terminal is data: what would act on it is shown escaped; a file gets it unchanged."""
+"""Control characters in data are escaped on a terminal and unchanged in a file."""
 
 import ast
 import contextlib
@@ -33,25 +33,25 @@ HARMLESS = ["naïve Straße", "שלום עולם", "مرحبا بالعالم", 
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_what_acts_on_a_terminal_is_escaped(text: str) -> None:
+def test_control_characters_are_escaped(text: str) -> None:
     assert visible(text) == HOSTILE[text]
     assert visible(f"a {text} b") == f"a {HOSTILE[text]} b"
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_ordinary_text_stays(text: str) -> None:
+def test_ordinary_text_is_unchanged(text: str) -> None:
     assert visible(text) == text
 
 
 def on_a_terminal(show: Callable[[], None]) -> str:
-    """What is written to a pseudo-terminal that is standard output and standard error."""
+    """Return the output of a program whose stdout and stderr are a pseudo-terminal."""
     ours, theirs = pty.openpty()
     end, written = b"<end>", b""
     with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
         with contextlib.redirect_stdout(terminal), contextlib.redirect_stderr(terminal):
             show()
         os.write(theirs, end)
-        while not written.endswith(end):  # the kernel may hand over a line at a time
+        while not written.endswith(end):  # a read may return a single line
             written += os.read(ours, 100_000)
     os.close(ours)
     return written.removesuffix(end).decode().replace("\r\n", "\n")
@@ -77,7 +77,7 @@ def test_lines_and_blocks_on_a_terminal() -> None:
     assert on_a_terminal(lambda: echo()) == "\n"
 
 
-def test_a_file_gets_the_text_unchanged() -> None:
+def test_text_in_a_file_is_unchanged() -> None:
     out, texts = io.StringIO(), [text for text in HOSTILE if "\udce9" not in text]
     with contextlib.redirect_stdout(out):
         for text in texts:
@@ -85,14 +85,14 @@ def test_a_file_gets_the_text_unchanged() -> None:
     assert out.getvalue() == "".join(f"{text}\n" for text in texts)
 
 
-def test_a_name_that_is_no_unicode_can_be_printed() -> None:
+def test_a_file_name_that_is_not_unicode_can_be_printed() -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with contextlib.redirect_stdout(out):
         echo("wrote caf\udce9")
     assert out.buffer.getvalue() == b"wrote caf\\udce9\n"
 
 
-def test_all_commands_print_through_it() -> None:
+def test_all_commands_print_with_echo() -> None:
     folder = Path(topicnet.cli.__file__).parent
     for path in [*folder.glob("printing/*.py"), *folder.glob("commands/*.py")]:
         if path.name != "output.py":

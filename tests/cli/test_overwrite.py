@@ -1,4 +1,4 @@
-"""Nothing of the user's is deleted by any command with any option, and no output is put among the inputs."""
+"""No command deletes files of the user or writes its output among its inputs."""
 
 import json
 import os
@@ -15,7 +15,7 @@ FIT = ("fit", "corpus.txt", *QUICK, "--quiet")
 
 @pytest.fixture
 def folder(tmp_path: Path, themed: Path, themed_run: Path) -> Path:
-    """A folder with a corpus in several forms, counts, a run and lists of words."""
+    """Return a folder with a corpus in several forms, counts, a run and lists of words."""
     shutil.copy(themed, tmp_path / "corpus.txt")
     shutil.copytree(themed_run, tmp_path / "run")
     write_counts(tmp_path / "counts")
@@ -37,16 +37,16 @@ def folder(tmp_path: Path, themed: Path, themed_run: Path) -> Path:
 
 
 AMONG_INPUTS = {
-    # what the output is: arguments, what the message mentions
+    # output: arguments, words of the message
     "the corpus": (["fit", "corpus.txt", "--out", "corpus.txt"], "is the corpus"),
     "the counts": (["fit", "counts", "--out", "counts"], "is the corpus"),
     "the counts, of tune": (["tune", "counts", "--topics", "2,3", "--out", "counts"], "is the corpus"),
     "the counts, of compare": (["compare", "counts", "-k", "2", "--out", "counts"], "is the corpus"),
     "a file of a pattern": (["fit", "c*.txt", "--out", "corpus.txt"], "is the corpus"),
     "one of several files": (["prepare", "corpus.txt", "new.txt", "--out", "new.txt"], "is the corpus"),
-    "within the texts": (["prepare", "texts", "--out", "texts/counts"], "lies within the corpus"),
-    "within the texts by a link": (["fit", "texts", "--out", "link/run"], "lies within the corpus"),
-    "within the folder at hand": (["fit", ".", "--format", "txt"], "lies within the corpus"),
+    "within the texts": (["prepare", "texts", "--out", "texts/counts"], "is inside the corpus"),
+    "within the texts by a link": (["fit", "texts", "--out", "link/run"], "is inside the corpus"),
+    "within the current folder": (["fit", ".", "--format", "txt"], "is inside the corpus"),
     "above the corpus": (["prepare", "texts/a.txt", "--out", "texts"], "contains the corpus"),
     "the configuration": (["fit", "corpus.txt", "--config", "fit.yaml", "--out", "fit.yaml"], "is the configuration"),
     "above the stop words": (
@@ -67,15 +67,18 @@ AMONG_INPUTS = {
     ),
     "the new documents": (["transform", "run", "new.csv", "--out", "texts/../new.csv"], "is the documents"),
     "the new documents by a hard link": (["transform", "run", "new.csv", "--out", "same.csv"], "is the documents"),
-    "a table of the run": (["transform", "run", "new.txt", "--out", "run/doc_topic.csv"], "lies within the run"),
-    "an exported table of the run": (["export", "run", "--doc-topic", "run/doc_topic.csv"], "lies within the run"),
-    "the words of the counts": (["words", "counts", "--out", "counts/vocabulary.txt"], "lies within the counts"),
-    "the images": (["images", "fit", "--data", "texts", "--out", "texts/run"], "lies within the images"),
+    "a table of the run": (["transform", "run", "new.txt", "--out", "run/doc_topic.csv"], "is inside the run"),
+    "an exported table of the run": (["export", "run", "--doc-topic", "run/doc_topic.csv"], "is inside the run"),
+    "the words of the counts": (["words", "counts", "--out", "counts/vocabulary.txt"], "is inside the counts"),
+    "the images": (["images", "fit", "--data", "texts", "--out", "texts/run"], "is inside the images"),
     "the images of a comparison": (
         ["images", "compare", "--variants", "vae", "--data", "texts", "--out", "texts"],
         "is the images",
     ),
-    "two tables": (["export", "run", "--doc-topic", "a.csv", "--topic-word", "./a.csv"], "a file of its own"),
+    "two tables": (
+        ["export", "run", "--doc-topic", "a.csv", "--topic-word", "./a.csv"],
+        "a separate file for each",
+    ),
 }
 
 
@@ -101,13 +104,13 @@ STRANGERS = {
     "edits": (lambda run: (run / "edits.json").write_text("{}"), "'edits.json'"),
     "a corpus in the run": (lambda run: (run / "corpus/texts.txt").write_text("mine"), "'corpus/texts.txt'"),
     "an edited table": (lambda run: (run / "topic_word.csv").write_text("mine"), "'topic_word.csv (changed)'"),
-    "an edited record": (lambda run: (run / "run.json").write_text("{}"), "nothing that topicnet wrote"),
+    "an edited record": (lambda run: (run / "run.json").write_text("{}"), "was not created by topicnet"),
 }
 
 
 @pytest.mark.parametrize("case", STRANGERS)
 @pytest.mark.parametrize("command", [FIT, ("prepare", "corpus.txt")], ids=["fit", "prepare"])
-def test_a_run_with_something_of_the_user_is_never_replaced(case: str, command, warm: Warm, folder: Path) -> None:
+def test_a_run_with_files_of_the_user_is_never_replaced(case: str, command, warm: Warm, folder: Path) -> None:
     change, mentions = STRANGERS[case]
     change(folder / "run")
     before = snapshot(folder)
@@ -125,7 +128,7 @@ def test_an_untouched_run_of_0_1_0_is_replaced(warm: Warm, folder: Path) -> None
     assert not [path.name for path in folder.iterdir() if path.name.startswith((".", "run."))]
 
 
-def test_what_a_fit_finds_in_its_work_folder_stays(warm: Warm, folder: Path) -> None:
+def test_foreign_files_in_the_work_folder_of_a_fit_are_kept(warm: Warm, folder: Path) -> None:
     for name in ("lock", "notes.md", "checkpoints/notes.md", "checkpoints/checkpoint-000007/notes.md"):
         (folder / "new.unfinished" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "new.unfinished" / name).write_text("" if name == "lock" else "mine")
@@ -135,7 +138,7 @@ def test_what_a_fit_finds_in_its_work_folder_stays(warm: Warm, folder: Path) -> 
     assert before.items() <= snapshot(folder / "new.unfinished").items()
 
 
-def test_a_refused_target_keeps_what_an_interrupted_fit_learned(warm: Warm, folder: Path) -> None:
+def test_a_refused_target_keeps_the_checkpoints_of_an_interrupted_fit(warm: Warm, folder: Path) -> None:
     saved = folder / "run.unfinished/checkpoints/checkpoint-000001"
     saved.mkdir(parents=True)
     for path in (saved / "state.json", folder / "run.unfinished/lock", folder / "run/notes.md"):
@@ -149,7 +152,7 @@ PLACES = {
     "the root": ("/", "cannot be replaced"),
     "nothing": ("", "an empty name given"),
     "blanks": (" ", "an empty name given"),
-    "the folder at hand": (".", "cannot be replaced"),
+    "the current folder": (".", "cannot be replaced"),
     "the folder above": ("..", "cannot be replaced"),
     "a disk": ("/proc", "cannot be replaced"),
 }
@@ -157,7 +160,7 @@ PLACES = {
 
 @pytest.mark.parametrize("case", PLACES)
 @pytest.mark.parametrize("command", [("fit", "lee"), ("prepare", "lee"), ("compare", "lee", "-k", "2")], ids=str)
-def test_a_place_that_cannot_be_replaced_is_refused(case: str, command, warm: Warm, tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_replaced_is_refused(case: str, command, warm: Warm, tmp_path: Path) -> None:
     out, mentions = PLACES[case]
     (tmp_path / "here").mkdir()
     for overwrite in ([], ["--overwrite"]):

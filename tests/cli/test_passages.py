@@ -1,4 +1,4 @@
-"""`--passages`: theta of every passage and of every document, in fit, transform and a run that is read again."""
+"""`--passages`: theta of every passage and document in fit, transform and loaded runs."""
 
 import json
 from pathlib import Path
@@ -14,13 +14,13 @@ from topicnet.errors import InputError
 
 FAST = ("-k", "3", "--epochs", "1", "--init", "random", "--quiet")
 BODIES = themed_documents(30)
-# Of 20, 40 and 60 words, and two without any.
+# Documents of 20, 40 and 60 words, and two without words.
 TEXTS = [" ".join(BODIES[n : n + 1 + n % 3]) for n in range(24)] + ["", "12 !"]
 
 
 @pytest.fixture(scope="module")
 def made(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a corpus, its counts, and runs with passages and without; tests never change it."""
+    """Return a folder with a corpus, its counts, and runs with and without passages; tests must not change it."""
     folder = tmp_path_factory.mktemp("passages")
     rows = ({"id": f"d{n}", "text": text, "part": n % 2} for n, text in enumerate(TEXTS))
     (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -49,7 +49,7 @@ def test_passages_have_a_row_each_in_reading_order(made: Path) -> None:
     assert table["top_topic"].to_list()[:48] == best.tolist()
 
 
-def test_a_document_has_the_mean_of_its_passages(made: Path) -> None:
+def test_theta_of_a_document_is_the_mean_over_its_passages(made: Path) -> None:
     documents = pl.read_csv(made / "run" / "doc_topic.csv")
     passages = pl.read_csv(made / "run" / "passages.csv")
     assert documents["doc_id"].to_list() == [f"d{n}" for n in range(26)]
@@ -73,7 +73,7 @@ def test_the_files_of_passages_are_in_the_record(made: Path) -> None:
     assert record["config"]["passages"] == 20
 
 
-def test_new_documents_are_cut_as_those_of_the_fit(warm: Warm, made: Path, tmp_path: Path) -> None:
+def test_new_documents_are_split_like_those_of_the_fit(warm: Warm, made: Path, tmp_path: Path) -> None:
     new = ("--label-column", "part", "--out", "t.csv", "--by-passage", "p.csv")
     done = warm("transform", made / "run", made / "corpus.jsonl", *new, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -91,7 +91,7 @@ def test_new_documents_are_cut_as_those_of_the_fit(warm: Warm, made: Path, tmp_p
     assert theta(passages)[:5].mean(0) == pytest.approx(theta(documents)[0], abs=1e-6)
 
 
-def test_passages_of_whole_documents_cannot_be_asked_for(warm: Warm, made: Path, tmp_path: Path) -> None:
+def test_by_passage_is_refused_for_a_model_of_whole_documents(warm: Warm, made: Path, tmp_path: Path) -> None:
     for run, name, word in (("whole", "p.csv", "--passages"), ("run", "p.npz", ".parquet"), ("run", "p.txt", "p.txt")):
         new = ("transform", made / run, made / "corpus.jsonl", "--out", "t.csv", "--by-passage", name)
         assert_refused(warm(*new, cwd=tmp_path), word)
@@ -102,7 +102,9 @@ def test_passages_of_whole_documents_cannot_be_asked_for(warm: Warm, made: Path,
 
 
 @pytest.mark.parametrize("options", [("--no-keep-corpus",), ("--model", "gmntm"), ("--seeds", "2")], ids=" ".join)
-def test_passages_go_with_other_options(options: tuple[str, ...], warm: Warm, made: Path, tmp_path: Path) -> None:
+def test_passages_can_be_combined_with_other_options(
+    options: tuple[str, ...], warm: Warm, made: Path, tmp_path: Path
+) -> None:
     done = warm("fit", made / "corpus.jsonl", *FAST, "--passages", "20", *options, "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert pl.read_csv(tmp_path / "run" / "passages.csv").height == 50
@@ -112,7 +114,7 @@ def test_passages_go_with_other_options(options: tuple[str, ...], warm: Warm, ma
     assert (tmp_path / "p.csv").read_bytes() == (tmp_path / "run" / "passages.csv").read_bytes()
 
 
-def test_a_run_read_again_has_its_passages(made: Path, tmp_path: Path) -> None:
+def test_a_loaded_run_has_its_passages(made: Path, tmp_path: Path) -> None:
     run = topicnet.load(made / "run")
     table = run.passages()
     expected = pl.read_csv(made / "run" / "passages.csv", schema_overrides={"doc_id": pl.String})
@@ -145,7 +147,7 @@ def test_passages_from_python_are_those_of_the_command_line(made: Path) -> None:
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "few", "1.5"])
-def test_a_size_that_is_none_is_refused(size: str, warm: Warm, made: Path, tmp_path: Path) -> None:
+def test_an_invalid_size_is_refused(size: str, warm: Warm, made: Path, tmp_path: Path) -> None:
     done = warm("fit", made / "corpus.jsonl", *FAST, "--passages", size, "--out", "run", cwd=tmp_path)
     assert_refused(done, "--passages")
     assert list(tmp_path.iterdir()) == []
@@ -159,7 +161,7 @@ def test_counts_without_reading_order_have_no_passages(warm: Warm, made: Path, t
     assert snapshot(tmp_path) == before
 
 
-def test_a_fit_of_passages_that_was_killed_goes_on(warm: Warm, made: Path, tmp_path: Path) -> None:
+def test_a_killed_fit_of_passages_can_be_resumed(warm: Warm, made: Path, tmp_path: Path) -> None:
     fit = ("fit", made / "corpus.jsonl", "-k", "3", "--epochs", "30", "--init", "random", "--passages", "20", "--out")
     always = {"TOPICNET_CHECKPOINT_SECONDS": "0"}
     killed = warm(*fit, "run", cwd=tmp_path, env=always, kill_when="run.unfinished/checkpoints/*-000003")
@@ -173,7 +175,7 @@ def test_a_fit_of_passages_that_was_killed_goes_on(warm: Warm, made: Path, tmp_p
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_documents_and_passages_go_into_files_of_their_own(warm: Warm, made: Path, tmp_path: Path) -> None:
+def test_documents_and_passages_are_written_to_separate_files(warm: Warm, made: Path, tmp_path: Path) -> None:
     before = snapshot(tmp_path)
     both = ("--out", "theta.csv", "--by-passage", "theta.csv")
     assert_refused(warm("transform", made / "run", made / "corpus.jsonl", *both, cwd=tmp_path), "theta.csv", "own")
@@ -183,7 +185,7 @@ def test_documents_and_passages_go_into_files_of_their_own(warm: Warm, made: Pat
     assert snapshot(tmp_path) == before
 
 
-def test_counts_of_another_tool_have_no_passages_to_transform(warm: Warm, made: Path, tmp_path: Path) -> None:
+def test_counts_of_another_tool_cannot_be_transformed_by_passage(warm: Warm, made: Path, tmp_path: Path) -> None:
     assert warm("export", made / "run", "--counts", "bag.ldac", cwd=tmp_path).returncode == 0
     done = warm("transform", made / "run", "bag.ldac", "--out", "theta.csv", cwd=tmp_path)
     assert_refused(done, "order of the words")

@@ -1,4 +1,4 @@
-"""`prepare` and `fit COUNTS`: the very model a fit of the texts gives, with the counts on disk."""
+"""`prepare` and `fit COUNTS` give the same model as a fit of the texts, with counts on disk."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ PARTS = {*(f"{name}.npy" for name in ARRAYS), "vocabulary.txt", "documents.parqu
 
 @pytest.fixture(scope="module")
 def made(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a corpus, its counts and a run of these; tests read it and never change it."""
+    """Return a folder with a corpus, its counts and a run of these; tests must not change it."""
     folder = tmp_path_factory.mktemp("made")
     pl.DataFrame(ROWS).write_csv(folder / "corpus.csv")
     for command in (("prepare", "corpus.csv", "--out", "counts"), ("fit", "counts", *FAST, "--out", "run")):
@@ -36,7 +36,7 @@ def made(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def here(made: Path, tmp_path: Path) -> Path:
-    """A folder of this test's own with the corpus and its counts."""
+    """Return a separate folder with the corpus and its counts."""
     shutil.copy(made / "corpus.csv", tmp_path)
     shutil.copytree(made / "counts", tmp_path / "counts")
     return tmp_path
@@ -47,7 +47,7 @@ def names(folder: Path) -> set[str]:
 
 
 def results(run: Path) -> dict[str, bytes]:
-    """The files of a run but those that hold times."""
+    """Return the files of a run without those that contain times."""
     timed = {"history.csv", "run.json", "model/model.json"}
     files = {path.relative_to(run).as_posix(): path for path in run.rglob("*") if path.is_file()}
     return {name: path.read_bytes() for name, path in files.items() if name not in timed}
@@ -57,10 +57,10 @@ def record(run: Path) -> Any:
     return json.loads((run / "run.json").read_text())
 
 
-# ---------------------------------------------------------------- what is written
+# ---------------------------------------------------------------- output
 
 
-def test_counts_are_the_files_of_the_design(warm: Warm, made: Path, tmp_path: Path) -> None:
+def test_counts_have_the_documented_files(warm: Warm, made: Path, tmp_path: Path) -> None:
     done = warm("prepare", made / "corpus.csv", "--out", "deep/counts", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == "42 documents (1 empty, 1 with no known word), 48 words, 800 tokens; wrote deep/counts\n"
@@ -68,7 +68,7 @@ def test_counts_are_the_files_of_the_design(warm: Warm, made: Path, tmp_path: Pa
     assert names(tmp_path) == {"deep"}
     assert names(tmp_path / "deep") == {"counts"}
     assert names(folder) == PARTS
-    assert snapshot(folder) == snapshot(made / "counts")  # and no times are in them
+    assert snapshot(folder) == snapshot(made / "counts")  # they contain no times
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
     assert {array.dtype.str for array in arrays.values()} == {"<i4"}
     assert len(arrays["tokens"]) == 800 == arrays["data"].sum()
@@ -86,12 +86,12 @@ def test_counts_are_the_files_of_the_design(warm: Warm, made: Path, tmp_path: Pa
     assert header["source"]["options"]["tokenizer"] == "unicode-letters-2"
 
 
-def test_texts_are_kept_when_asked_for(warm: Warm, made: Path, tmp_path: Path) -> None:
+def test_texts_are_kept_with_keep_texts(warm: Warm, made: Path, tmp_path: Path) -> None:
     assert warm("prepare", made / "corpus.csv", "--keep-texts", "--out", "counts", cwd=tmp_path).returncode == 0
     assert pl.read_parquet(tmp_path / "counts" / "documents.parquet")["text"].to_list() == TEXTS
 
 
-def test_quiet_says_nothing(warm: Warm, made: Path, tmp_path: Path) -> None:
+def test_quiet_prints_nothing(warm: Warm, made: Path, tmp_path: Path) -> None:
     done = warm("prepare", made / "corpus.csv", "--out", "counts", "--quiet", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -105,7 +105,7 @@ def test_counts_of_counts_are_the_same(warm: Warm, made: Path, tmp_path: Path) -
     assert snapshot(tmp_path / "again") == snapshot(made / "counts")
 
 
-# ---------------------------------------------------------------- fitted
+# ---------------------------------------------------------------- fits
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_fit_of_counts_is_the_fit_of_the_texts(
     assert snapshot(made) == before
 
 
-def test_n_documents_are_n_rows_with_their_status(made: Path) -> None:
+def test_every_document_has_a_row_with_its_status(made: Path) -> None:
     table = pl.read_csv(made / "run" / "doc_topic.csv")
     assert table["doc_id"].to_list() == [row["id"] for row in ROWS]
     assert table["status"].to_list() == ["ok"] * 40 + ["empty", "oov"]
@@ -145,7 +145,7 @@ def test_transform_gives_the_theta_of_the_fit(source: str, warm: Warm, made: Pat
     assert (tmp_path / "t.csv").read_bytes() == (made / "run" / "doc_topic.csv").read_bytes()
 
 
-def test_evaluate_takes_counts_as_it_takes_texts(warm: Warm, made: Path) -> None:
+def test_evaluate_gives_the_same_for_counts_and_texts(warm: Warm, made: Path) -> None:
     found = []
     for source in ("corpus.csv", "counts"):
         done = warm("evaluate", "run", "--test", source, "--label-column", "theme", "--json", cwd=made)
@@ -156,7 +156,7 @@ def test_evaluate_takes_counts_as_it_takes_texts(warm: Warm, made: Path) -> None
     assert found[0]["labels"]["scores"] == found[1]["labels"]["scores"]
 
 
-def test_a_run_keeps_its_counts_when_those_prepared_are_gone(warm: Warm, here: Path) -> None:
+def test_a_run_keeps_its_counts_when_the_prepared_ones_are_deleted(warm: Warm, here: Path) -> None:
     assert warm("fit", "counts", *FAST, "--out", "run", cwd=here).returncode == 0
     kept = snapshot(here / "run")
     assert warm("prepare", "corpus.csv", "--min-df", "9", "--out", "counts", "--overwrite", cwd=here).returncode == 0
@@ -165,7 +165,7 @@ def test_a_run_keeps_its_counts_when_those_prepared_are_gone(warm: Warm, here: P
     assert warm("evaluate", "run", cwd=here).returncode == 0
 
 
-def test_without_the_corpus_nothing_of_it_is_left(warm: Warm, here: Path) -> None:
+def test_no_keep_corpus_leaves_no_counts(warm: Warm, here: Path) -> None:
     before = names(here)
     for source in ("corpus.csv", "counts"):
         done = warm("fit", source, *FAST, "--no-keep-corpus", "--out", "run", "--overwrite", cwd=here)
@@ -180,10 +180,10 @@ def test_without_the_corpus_nothing_of_it_is_left(warm: Warm, here: Path) -> Non
     assert (here / "t.csv").read_bytes() == (here / "run" / "doc_topic.csv").read_bytes()
 
 
-# ---------------------------------------------------------------- resumed
+# ---------------------------------------------------------------- resume
 
 
-def test_a_fit_of_counts_goes_on_from_where_it_was(warm: Warm, here: Path) -> None:
+def test_a_fit_of_counts_can_be_resumed(warm: Warm, here: Path) -> None:
     fit = ("fit", "counts", "-k", "3", "--epochs", "30", "--init", "random", "--quiet", "--out")
     assert warm(*fit, "whole", cwd=here).returncode == 0
     always = {"TOPICNET_CHECKPOINT_SECONDS": "0"}
@@ -194,10 +194,10 @@ def test_a_fit_of_counts_goes_on_from_where_it_was(warm: Warm, here: Path) -> No
     other = ("fit", "corpus.csv", *fit[2:], "run", "--resume")
     assert_refused(warm(*other, cwd=here), "--resume given with corpus='corpus.csv', but 'run' has 'counts'")
     assert warm("prepare", "corpus.csv", "--min-df", "6", "--out", "counts", "--overwrite", cwd=here).returncode == 0
-    assert_refused(warm(*fit, "run", "--resume", cwd=here), "the words counted are not those of 'run'")
+    assert_refused(warm(*fit, "run", "--resume", cwd=here), "the words counted differ from those of 'run'")
     (here / "other.txt").write_text("\n".join(TEXTS[:30]))
     assert warm("prepare", "other.txt", "--out", "counts", "--overwrite", cwd=here).returncode == 0
-    assert_refused(warm(*fit, "run", "--resume", cwd=here), "the documents are not those of 'run'")
+    assert_refused(warm(*fit, "run", "--resume", cwd=here), "the documents differ from those of 'run'")
     assert snapshot(here / "run.unfinished" / "checkpoints") == before
     shutil.rmtree(here / "counts")
     (here / "same").rename(here / "counts")
@@ -207,10 +207,10 @@ def test_a_fit_of_counts_goes_on_from_where_it_was(warm: Warm, here: Path) -> No
     assert (here / "run" / "doc_topic.csv").read_bytes() == (here / "whole" / "doc_topic.csv").read_bytes()
 
 
-# ---------------------------------------------------------------- a reference
+# ---------------------------------------------------------------- references
 
 
-def test_a_reference_holds_every_word(warm: Warm, tmp_path: Path) -> None:
+def test_a_reference_has_every_word(warm: Warm, tmp_path: Path) -> None:
     (tmp_path / "few.txt").write_text("The cat and the dog\n\nThe end of x\n" + "rest\n" * 30)
     done = warm("prepare", "few.txt", "--reference", "--out", "reference", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -222,7 +222,7 @@ def test_a_reference_holds_every_word(warm: Warm, tmp_path: Path) -> None:
     assert [words[i] for i in tokens[:8]] == ["the", "cat", "and", "the", "dog", "the", "end", "of"]
 
 
-def test_a_prepared_reference_scores_as_its_texts(warm: Warm, made: Path, tmp_path: Path) -> None:
+def test_a_prepared_reference_gives_the_same_scores_as_its_texts(warm: Warm, made: Path, tmp_path: Path) -> None:
     assert warm("prepare", made / "corpus.csv", "--reference", "--out", "reference", cwd=tmp_path).returncode == 0
     found = []
     for reference in (made / "corpus.csv", "reference"):
@@ -232,7 +232,7 @@ def test_a_prepared_reference_scores_as_its_texts(warm: Warm, made: Path, tmp_pa
     assert found[0]["coherence"] == found[1]["coherence"]
 
 
-def test_a_reference_leaves_out_bad_rows_when_told(warm: Warm, tmp_path: Path) -> None:
+def test_a_reference_skips_bad_rows_with_skip_bad_rows(warm: Warm, tmp_path: Path) -> None:
     lines = [json.dumps(row) for row in ROWS]
     (tmp_path / "bad.jsonl").write_text("\n".join([*lines[:3], "{", *lines[3:]]) + "\n")
     reference = ("prepare", "bad.jsonl", "--reference", "--out", "reference")
@@ -245,7 +245,7 @@ def test_a_reference_leaves_out_bad_rows_when_told(warm: Warm, tmp_path: Path) -
 
 # ---------------------------------------------------------------- refusals
 
-# `workflows/test_corpus.py` has them all.
+# All of them are tested in `workflows/test_corpus.py`.
 SETTLED = {"--lang": "en", "--phrases": None, "--vocabulary": "words.txt", "--max-df": "0.9", "--format": "csv"}
 
 
@@ -261,13 +261,13 @@ def test_an_option_of_text_is_refused_for_counts(option: str, warm: Warm, made: 
 PLACES: dict[str, tuple[list[str], str]] = {
     "onto counts": (["prepare", "corpus.csv", "--out", "counts"], "--overwrite"),
     "over a file": (["prepare", "corpus.csv", "--out", "corpus.csv", "--overwrite"], "is the corpus"),
-    "over this folder": (["prepare", "corpus.csv", "--out", ".", "--overwrite"], "cannot be replaced"),
-    "below a file": (["prepare", "corpus.csv", "--out", "corpus.csv/x"], "lies within the corpus"),
+    "over the current folder": (["prepare", "corpus.csv", "--out", ".", "--overwrite"], "cannot be replaced"),
+    "below a file": (["prepare", "corpus.csv", "--out", "corpus.csv/x"], "is inside the corpus"),
     "into /proc": (["prepare", "corpus.csv", "--out", "/proc/no/counts"], "cannot write"),
     "nowhere": (["prepare", "corpus.csv"], "--out"),
     "of nothing": (["prepare", "--out", "x"], "CORPUS"),
     "counts twice": (["fit", "counts", "counts", "--out", "x"], "holds counts"),
-    "counts beside texts": (["fit", "corpus.csv", "counts", "--out", "x"], "holds counts"),
+    "counts with texts": (["fit", "corpus.csv", "counts", "--out", "x"], "holds counts"),
     "more topics than words": (["fit", "counts", "-k", "99", "--out", "x"], "-k 99"),
     "failing over counts": (["prepare", "none.csv", "--out", "counts", "--overwrite"], "none.csv"),
     "no words left": (["prepare", "corpus.csv", "--min-df", "40", "--out", "counts", "--overwrite"], "--min-df"),
@@ -275,7 +275,7 @@ PLACES: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize("case", PLACES)
-def test_what_cannot_be_prepared_or_fitted_leaves_all_as_it_was(case: str, warm: Warm, here: Path) -> None:
+def test_a_refusal_leaves_all_files_unchanged(case: str, warm: Warm, here: Path) -> None:
     arguments, word = PLACES[case]
     before = snapshot(here)
     assert_refused(warm(*arguments, cwd=here), word)
@@ -283,7 +283,7 @@ def test_what_cannot_be_prepared_or_fitted_leaves_all_as_it_was(case: str, warm:
 
 
 @pytest.mark.parametrize("limit", [300, 2_000])
-def test_a_disk_that_is_full_leaves_all_as_it_was(limit: int, warm: Warm, here: Path) -> None:
+def test_a_full_disk_leaves_all_files_unchanged(limit: int, warm: Warm, here: Path) -> None:
     before = snapshot(here)
     for out in ("other", "counts"):
         done = warm("prepare", "corpus.csv", "--out", out, "--overwrite", "--quiet", cwd=here, file_limit=limit)
@@ -327,15 +327,15 @@ def test_damaged_counts_are_refused(case: str, warm: Warm, here: Path) -> None:
 # ---------------------------------------------------------------- Ctrl-C
 
 
-def test_ctrl_c_leaves_nothing_of_what_was_prepared(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_no_counts(tmp_path: Path) -> None:
     with start("prepare", "-", "--out", "counts", cwd=tmp_path) as process:
         assert process.stdin is not None
         assert process.stderr is not None
-        # More than a pipe holds: once it is written, the counting has begun; then it waits for more.
+        # This exceeds the buffer of a pipe, so once it is written, counting has started; then it waits for more.
         process.stdin.write("planet orbit rocket comet\n" * 50_000)
         process.stdin.flush()
         time.sleep(0.3)
-        assert len(list(tmp_path.iterdir())) == 1  # the staged folder, which is cleared away
+        assert len(list(tmp_path.iterdir())) == 1  # the staged folder, which is removed
         process.send_signal(signal.SIGINT)
         process.wait(timeout=20)
         assert process.returncode == 130
@@ -352,7 +352,7 @@ def test_only_the_columns_named_are_stored(warm: Warm, tmp_path: Path) -> None:
     assert Corpus.load(tmp_path / "all").metadata.columns == ["group", "html"]
 
 
-def test_text_that_needs_a_segmenter_is_noticed(warm: Warm, tmp_path: Path) -> None:
+def test_text_that_needs_a_segmenter_is_reported(warm: Warm, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("中国经济 发展\n中国政府 发展\n" * 20)
     done = warm("prepare", "a.txt", "--max-df", "1.0", "--out", "counts", cwd=tmp_path)
     assert "--lang zh, ja, ko or auto" in done.stderr

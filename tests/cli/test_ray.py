@@ -1,4 +1,4 @@
-"""`fit --engine ray`, on a cluster of this machine alone."""
+"""`fit --engine ray` on a cluster of one machine."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from topicnet.text.tokens.options import TextOptions
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'topicnet-neural[ray]'"
 )
-SECONDS = 300  # on a busy machine; Ray alone takes ten to start
+SECONDS = 300  # on a busy machine; the start of Ray takes ten
 OPTIONS = ("-k", "4", "--epochs", "8", "--param", "patience=100")
 LEARNED = ("model/model.safetensors", "doc_topic.csv", "topic_word.csv")
 
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of 400 documents."""
+    """Return a file of 400 documents."""
     rng = np.random.default_rng(0)
     themes = [words.split() for words in THEMES.values()]
     path = tmp_path_factory.mktemp("texts") / "texts.txt"
@@ -58,14 +58,14 @@ def on_ray(
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """What a fit printed, once it has ended well."""
+    """Return the output of a fit that must succeed."""
     with process:
         try:
-            out, said = process.communicate(timeout=SECONDS)
+            out, message = process.communicate(timeout=SECONDS)
         finally:
             process.kill()
-    assert process.returncode == 0, said
-    return out, said
+    assert process.returncode == 0, message
+    return out, message
 
 
 def wait_until(process: subprocess.Popen[str], so: Callable[[], object]) -> None:
@@ -82,7 +82,7 @@ def losses(run: Path) -> list[float]:
 
 
 def workers_of(mark: str) -> list[int]:
-    """Processes that learn, told from those of other clusters by a variable of their environment."""
+    """Return the training processes of a cluster, recognised by a variable of their environment."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -95,7 +95,7 @@ def workers_of(mark: str) -> list[int]:
 
 
 @needs_ray
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray's, of itself
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # raised by Ray itself
 def test_the_counts_are_those_of_one_process(texts: Path) -> None:
     import ray
 
@@ -135,9 +135,9 @@ def test_the_counts_are_those_of_one_process(texts: Path) -> None:
 def test_two_workers_fit_what_one_process_fits_with_twice_the_batch(
     texts: Path, tmp_path: Path, topicnet: Topicnet
 ) -> None:
-    out, said = ended(on_ray(tmp_path, texts, *OPTIONS, "--batch-size", "20", "--out", "two"))
+    out, message = ended(on_ray(tmp_path, texts, *OPTIONS, "--batch-size", "20", "--out", "two"))
     assert out.endswith("wrote two\n")
-    assert "training 8/8" in said
+    assert "training 8/8" in message
     assert [path.name for path in tmp_path.iterdir()] == ["two"]
     done = topicnet("fit", texts, *OPTIONS, "--batch-size", "40", "--out", "one", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -152,7 +152,7 @@ def test_two_workers_fit_what_one_process_fits_with_twice_the_batch(
 @needs_ray
 @pytest.mark.slow
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_worker_that_is_killed_costs_nothing(texts: Path, tmp_path: Path, which: int) -> None:
+def test_a_killed_worker_does_not_change_the_result(texts: Path, tmp_path: Path, which: int) -> None:
     long = ("-k", "4", "--epochs", "60", "--param", "patience=1000", "--batch-size", "10")
     often = {"TOPICNET_CHECKPOINT_SECONDS": "0.05"}
     ended(on_ray(tmp_path, texts, *long, "--out", "whole", **often))
@@ -162,11 +162,11 @@ def test_a_worker_that_is_killed_costs_nothing(texts: Path, tmp_path: Path, whic
     workers = workers_of(mark)
     assert len(workers) == 2
     os.kill(workers[which], signal.SIGKILL)
-    _, said = ended(process)
-    before, notice, after = said.partition("a worker was lost: all go on from the last checkpoint\n")
-    assert notice, said
+    _, message = ended(process)
+    before, notice, after = message.partition("a worker was lost: all workers resume from the last checkpoint\n")
+    assert notice, message
     assert "EM start" in before
-    assert "EM start" not in after  # which a fit that begins anew would make
+    assert "EM start" not in after  # which a fit from the start would repeat
     whole, broken = snapshot(tmp_path / "whole"), snapshot(tmp_path / "broken")
     for name in LEARNED:
         assert broken[name] == whole[name]
@@ -175,14 +175,14 @@ def test_a_worker_that_is_killed_costs_nothing(texts: Path, tmp_path: Path, whic
 
 @needs_ray
 @pytest.mark.slow
-def test_ctrl_c_keeps_the_best_and_resume_ends_with_the_same_bits(texts: Path, tmp_path: Path) -> None:
+def test_ctrl_c_keeps_the_best_weights_and_resume_gives_the_same_result(texts: Path, tmp_path: Path) -> None:
     long = ("-k", "4", "--epochs", "60", "--param", "patience=1000", "--batch-size", "10")
     ended(on_ray(tmp_path, texts, *long, "--out", "whole"))
     process = on_ray(tmp_path, texts, *long, "--out", "broken")
     wait_until(process, lambda: list(tmp_path.glob("broken.unfinished/checkpoints/checkpoint-*")))
     process.send_signal(signal.SIGINT)
-    out, said = process.communicate(timeout=SECONDS)
-    assert process.returncode == 130, said
+    out, message = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, message
     assert "wrote broken" in out
     assert json.loads((tmp_path / "broken/run.json").read_text())["status"] == "interrupted"
     ended(on_ray(tmp_path, texts, *long, "--out", "broken", "--resume"))
@@ -194,7 +194,7 @@ def test_ctrl_c_keeps_the_best_and_resume_ends_with_the_same_bits(texts: Path, t
 @needs_ray
 @pytest.mark.slow
 def test_seeds_passages_and_standard_input(texts: Path, tmp_path: Path) -> None:
-    """And what a process that was killed at the very end has left is no hindrance."""
+    """Files left by a process that was killed at the very end do no harm."""
     left = tmp_path / "run.unfinished" / "checkpoints" / "seed-0" / "fitted"
     left.mkdir(parents=True)
     (left / "model.json").write_text("{}")
@@ -215,8 +215,8 @@ def test_seeds_passages_and_standard_input(texts: Path, tmp_path: Path) -> None:
         "run",
     )
     with texts.open() as lines:
-        _, said = ended(on_ray(tmp_path, *arguments, stdin=lines))
-    assert "seed 1, 2 of 2" in said
+        _, message = ended(on_ray(tmp_path, *arguments, stdin=lines))
+    assert "seed 1, 2 of 2" in message
     record = json.loads((tmp_path / "run/run.json").read_text())
     assert [one["seed"] for one in record["seeds"]] == [0, 1]
     assert record["config"]["workers"] == 2
@@ -234,17 +234,19 @@ def test_seeds_passages_and_standard_input(texts: Path, tmp_path: Path) -> None:
         (("--model", "etm", "--param", "embeddings=nowhere.txt"), "nowhere.txt"),
     ],
 )
-def test_what_cannot_be_is_one_line(texts: Path, tmp_path: Path, options: tuple[str, ...], expected: str) -> None:
+def test_impossible_options_are_refused_in_one_line(
+    texts: Path, tmp_path: Path, options: tuple[str, ...], expected: str
+) -> None:
     process = on_ray(tmp_path, texts, "-q", "--out", "run", *options)
-    out, said = process.communicate(timeout=SECONDS)
-    assert (process.returncode, out) == (2, ""), said
-    assert expected in said
-    assert said.count("\n") == 1
+    out, message = process.communicate(timeout=SECONDS)
+    assert (process.returncode, out) == (2, ""), message
+    assert expected in message
+    assert message.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--engine", "slurm"), "engine='slurm' given, expected local or ray"),
         pytest.param(
@@ -255,17 +257,17 @@ def test_what_cannot_be_is_one_line(texts: Path, tmp_path: Path, options: tuple[
         (("--engine", "ray", "--workers", "0"), "workers=0 given, expected 1 or more"),
     ],
 )
-def test_an_engine_that_is_none_is_one_line(
-    texts: Path, tmp_path: Path, warm: Warm, options: tuple[str, ...], said: str
+def test_an_unknown_engine_is_refused_in_one_line(
+    texts: Path, tmp_path: Path, warm: Warm, options: tuple[str, ...], message: str
 ) -> None:
     done = warm("fit", texts, *options, "--out", "run", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"topicnet: {said}\n"
+    assert done.stderr == f"topicnet: {message}\n"
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
-def test_without_ray_it_says_how_to_have_it(texts: Path, tmp_path: Path, warm: Warm) -> None:
+def test_without_ray_the_error_names_the_package_to_install(texts: Path, tmp_path: Path, warm: Warm) -> None:
     done = warm("fit", texts, "--engine", "ray", "--out", "run", cwd=tmp_path)
     assert done.returncode == 2
     assert "pip install 'topicnet-neural[ray]'" in done.stderr

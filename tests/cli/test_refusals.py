@@ -1,4 +1,4 @@
-"""The refusals every user may meet: one line, status 2, nothing left behind."""
+"""Common input errors give one line and status 2 and leave no files."""
 
 import pytest
 
@@ -19,11 +19,11 @@ CASES = {
     "a corpus with too long a name": (["fit", "x" * 300], "too long for the disk"),
     "counts with too long a name": (["words", "x" * 300], "too long for the disk"),
     "an output with too long a name": (["fit", "corpus.txt", "--out", "x" * 300], "too long"),
-    "a place that cannot be made": (["fit", "corpus.txt", "--out", "/proc/no/run"], "cannot write"),
+    "an output that cannot be created": (["fit", "corpus.txt", "--out", "/proc/no/run"], "cannot write"),
 }
 
 
-# After torch was imported, in a new process; test_bad_input.py has one before that.
+# Reported after torch is imported, in a new process; test_bad_input.py has one from before.
 FRESH = (pytest.param("a run folder that exists", marks=pytest.mark.slow),)
 
 
@@ -55,14 +55,14 @@ def assert_refused(folder, before, done, word):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_refusal_is_one_line_that_says_what_to_do(folder, warm, case):
+def test_a_refusal_is_one_line_with_a_remedy(folder, warm, case):
     arguments, word = CASES[case]
     before = contents(folder)
     assert_refused(folder, before, warm(*arguments, cwd=folder), word)
 
 
 @pytest.mark.parametrize("case", FRESH)
-def test_a_fresh_process_refuses_alike(folder, topicnet, case):
+def test_a_fresh_process_refuses_in_the_same_way(folder, topicnet, case):
     arguments, word = CASES[case]
     before = contents(folder)
     assert_refused(folder, before, topicnet(*arguments, cwd=folder), word)

@@ -1,4 +1,4 @@
-"""`topics`, `transform`, `export` and `corpora`: the tables of a run, in every format the same numbers."""
+"""`topics`, `transform`, `export` and `corpora`: the tables of a run, equal in every format."""
 
 import csv
 import subprocess
@@ -13,7 +13,7 @@ from tests.support.corpora import themed_documents
 
 
 def read_theta(path: Path) -> tuple[list[str], list[str], np.ndarray]:
-    """Ids, status and theta of a written table."""
+    """Return ids, status and theta of a written table."""
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as arrays:
             return arrays["doc_id"].tolist(), arrays["status"].tolist(), arrays["theta"]
@@ -27,7 +27,7 @@ def read_theta(path: Path) -> tuple[list[str], list[str], np.ndarray]:
     return [row[0] for row in rows], [row[1] for row in rows], theta
 
 
-def test_topics_prints_each_topic_in_a_line(topicnet: Topicnet, lee_run: Path) -> None:
+def test_topics_prints_a_line_per_topic(topicnet: Topicnet, lee_run: Path) -> None:
     done = topicnet("topics", lee_run, "--top", "3")
     assert done.returncode == 0
     assert done.stderr == ""
@@ -58,8 +58,8 @@ def test_topics_json_is_one_document(top: int, warm: Warm, lee_run: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_reader_that_leaves_early_is_no_error(lee_run: Path) -> None:
-    """As `topicnet topics RUN | head -1`: far more is printed than a pipe holds."""
+def test_a_closed_pipe_is_not_an_error(lee_run: Path) -> None:
+    """As with `topicnet topics RUN | head -1`: the output exceeds the buffer of a pipe."""
     with subprocess.Popen(
         [*COMMAND, "topics", lee_run, "--top", "3000"],
         stdout=subprocess.PIPE,
@@ -71,9 +71,9 @@ def test_a_reader_that_leaves_early_is_no_error(lee_run: Path) -> None:
         assert process.stderr is not None
         assert process.stdout.readline().startswith("topic")
         process.stdout.close()
-        said = process.stderr.read()
-        assert process.wait(timeout=SECONDS) == 0, said
-    assert said == ""
+        message = process.stderr.read()
+        assert process.wait(timeout=SECONDS) == 0, message
+    assert message == ""
 
 
 def test_reading_a_run_changes_nothing_in_it(warm: Warm, lee_run: Path, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_export_writes_the_tables_of_the_run_in_every_format(warm: Warm, lee_run
 
 @pytest.mark.parametrize("ending", ["parquet", "npz"])
 def test_exported_tables_agree_with_the_csv(ending: str, warm: Warm, lee_run: Path, tmp_path: Path) -> None:
-    # The format is named apart from the file's ending, which then may be anything.
+    # With --format, the ending of the file may be anything.
     arguments = ("--doc-topic", "d.bin", "--topic-word", "w.bin", "--format", ending, "--top", "0", "--quiet")
     done = warm("export", lee_run, *arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -164,7 +164,7 @@ def test_exported_tables_agree_with_the_csv(ending: str, warm: Warm, lee_run: Pa
     assert beta[0, [at[word] for word in words["word"]]] == pytest.approx(words["probability"].to_numpy(), rel=1e-6)
 
 
-def test_export_replaces_a_file_only_when_told(warm: Warm, lee_run: Path, tmp_path: Path) -> None:
+def test_export_replaces_a_file_only_with_overwrite(warm: Warm, lee_run: Path, tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("old\n")
     assert warm("export", lee_run, "--doc-topic", "d.csv", cwd=tmp_path).returncode == 2
     assert (tmp_path / "d.csv").read_text() == "old\n"
@@ -175,7 +175,7 @@ def test_export_replaces_a_file_only_when_told(warm: Warm, lee_run: Path, tmp_pa
     assert (tmp_path / "d.csv").read_bytes() == (lee_run / "doc_topic.csv").read_bytes()
 
 
-def test_top_bounds_the_words_of_an_exported_topic(warm: Warm, lee_run: Path, tmp_path: Path) -> None:
+def test_top_limits_the_words_of_an_exported_topic(warm: Warm, lee_run: Path, tmp_path: Path) -> None:
     assert warm("export", lee_run, "--topic-word", "w.csv", "--top", "3", cwd=tmp_path).returncode == 0
     assert pl.read_csv(tmp_path / "w.csv")["rank"].to_list() == [1, 2, 3] * 5
 

@@ -1,4 +1,4 @@
-"""`fit --seeds N`: the best run by a stated rule is kept, and topics that do not come again are marked."""
+"""`fit --seeds N` keeps the best run by a stated rule and marks topics that other seeds do not reproduce."""
 
 import json
 import math
@@ -28,33 +28,33 @@ OPTIONS = ("-k", "4", "--epochs", "1")
 
 @pytest.fixture(scope="module")
 def done(warm: Warm, themed: Path, tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
-    """A fit with seeds 5, 6 and 7 of four clear themes, as it was printed."""
+    """Return the output of a fit of four clear themes with seeds 5, 6 and 7."""
     folder = tmp_path_factory.mktemp("seeds")
     return warm("fit", themed, *OPTIONS, "--seed", "5", "--seeds", "3", "--out", "run", cwd=folder)
 
 
 @pytest.fixture(scope="module")
 def run(done: subprocess.CompletedProcess[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its folder, which tests read and never change."""
+    """Return its folder; tests must not change it."""
     assert done.returncode == 0, done.stderr
     return tmp_path_factory.getbasetemp() / "seeds0" / "run"
 
 
 @pytest.fixture(scope="module")
 def vague(themed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """Stderr and folder of a fit with more topics than there are themes, hardly trained."""
+    """Return stderr and folder of a short fit with more topics than themes."""
     folder = tmp_path_factory.mktemp("vague")
     options = ("-k", "8", "--epochs", "1", "--init", "random", "--seeds", "2")
-    status, _, said = fit_here(themed, *options, "--out", "run", cwd=folder)
+    status, _, message = fit_here(themed, *options, "--out", "run", cwd=folder)
     assert status == 0
-    return said, folder / "run"
+    return message, folder / "run"
 
 
 def read(run: Path, name: str) -> Any:
     return one_json((run / f"{name}.json").read_text("utf-8"))
 
 
-# ---------------------------------------------------------------- what is written
+# ---------------------------------------------------------------- output
 
 
 def test_the_seeds_are_listed_and_the_best_is_kept(run: Path) -> None:
@@ -84,29 +84,29 @@ def test_each_topic_has_a_stability_and_a_mark(which: str, run: Path, vague: tup
     assert of_the_run == pytest.approx(np.mean([one["stability"] for one in scores]))
 
 
-def test_clear_themes_come_again_with_every_seed(done: subprocess.CompletedProcess[str], run: Path) -> None:
+def test_clear_themes_are_reproduced_with_every_seed(done: subprocess.CompletedProcess[str], run: Path) -> None:
     scores = [topic["scores"] for topic in read(run, "topics")]
     assert min(one["stability"] for one in scores) > 0.8
     assert not any(one["fragile"] for one in scores)
     stability = read(run, "metrics")["stability"]
     assert stability["value"] > 0.8
     assert stability["of_the_model"] > 0.8
-    told = done.stderr.splitlines()[-1]
-    assert f"kept seed {stability['kept']} of 5, 6, 7" in told
-    assert "all of its 4 topics come again" in told
+    last = done.stderr.splitlines()[-1]
+    assert f"kept seed {stability['kept']} of 5, 6, 7" in last
+    assert "the others reproduce all of its 4 topics" in last
     for number, seed in enumerate((5, 6, 7), 1):
         assert f"seed {seed}, {number} of 3" in done.stderr.splitlines()
     assert f"stability {stability['value']:.3f} over 3 seeds" in done.stdout
 
 
 def test_vague_topics_are_named(vague: tuple[str, Path]) -> None:
-    said, folder = vague
+    message, folder = vague
     scores = [topic["scores"] for topic in read(folder, "topics")]
     fragile = [k for k, one in enumerate(scores) if one["fragile"]]
     assert fragile
-    told = said.splitlines()[-1]
-    assert f"{len(fragile)} of its 8 topics {'is' if len(fragile) == 1 else 'are'} fragile" in told
-    assert told.endswith(": " + ", ".join(map(str, fragile)))
+    last = message.splitlines()[-1]
+    assert f"{len(fragile)} of its 8 topics {'is' if len(fragile) == 1 else 'are'} fragile" in last
+    assert last.endswith(": " + ", ".join(map(str, fragile)))
     assert read(folder, "metrics")["stability"]["value"] < 0.8
     assert topicnet.load(folder).fragile == fragile
 
@@ -147,15 +147,15 @@ def test_a_run_of_several_seeds_is_a_run(warm: Warm, themed: Path, run: Path, tm
     found, metrics = one_json(done.stdout), read(run, "metrics")
     assert found["coherence"]["npmi"]["value"] == pytest.approx(metrics["npmi"]["value"])
     assert found["stability"] == metrics["stability"]
-    for told, topic in zip(found["per_topic"], read(run, "topics"), strict=True):
-        assert {name: told[name] for name in ("stability", "fragile")} == {
+    for scored, topic in zip(found["per_topic"], read(run, "topics"), strict=True):
+        assert {name: scored[name] for name in ("stability", "fragile")} == {
             name: topic["scores"][name] for name in ("stability", "fragile")
         }
     shown = warm("evaluate", run, cwd=tmp_path).stdout
     assert f"{metrics['stability']['value']:.3f}" in next(line for line in shown.splitlines() if "stability" in line)
 
 
-def test_in_python_too() -> None:
+def test_several_seeds_in_python() -> None:
     made = topicnet.fit(themed_documents(), n_topics=3, random_state=4, seeds=2, max_epochs=1, init="random")
     assert made.metrics["stability"]["seeds"] == [4, 5]
     assert made.stability is not None
@@ -185,7 +185,7 @@ def test_no_seeds_are_refused(
 
 @pytest.fixture(scope="module")
 def interrupted(themed: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """A fit that Ctrl-C stopped while it fitted its second seed."""
+    """Return a fit that Ctrl-C interrupted during its second seed."""
     folder = tmp_path_factory.mktemp("interrupted")
     fit_corpus, calls = workflow.fit_corpus, []
 
@@ -198,23 +198,23 @@ def interrupted(themed: Path, tmp_path_factory: pytest.TempPathFactory) -> Simpl
     on_sigint = signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("topicnet.workflows.fit.fit_corpus", press_ctrl_c)
-        status, printed, said = fit_here(themed, *OPTIONS, "--seeds", "3", "--out", "run", cwd=folder)
+        status, printed, message = fit_here(themed, *OPTIONS, "--seeds", "3", "--out", "run", cwd=folder)
     signal.signal(signal.SIGINT, on_sigint)
-    return SimpleNamespace(run=folder / "run", status=status, printed=printed, said=said)
+    return SimpleNamespace(run=folder / "run", status=status, printed=printed, message=message)
 
 
 def test_ctrl_c_during_the_second_seed_keeps_the_first(
     interrupted: SimpleNamespace, warm: Warm, themed: Path, tmp_path: Path
 ) -> None:
-    assert interrupted.status == 130, interrupted.said
-    assert "seed 1, 2 of 3" in interrupted.said
-    assert "seed 2, 3 of 3" not in interrupted.said
-    assert interrupted.said.splitlines()[-1].startswith("topicnet: interrupted")
+    assert interrupted.status == 130, interrupted.message
+    assert "seed 1, 2 of 3" in interrupted.message
+    assert "seed 2, 3 of 3" not in interrupted.message
+    assert interrupted.message.splitlines()[-1].startswith("topicnet: interrupted")
     assert interrupted.printed.endswith("wrote run\n")
     record = read(interrupted.run, "run")
     assert record["status"] == "interrupted"
     assert [one["seed"] for one in record["seeds"]] == [record["seed"]] == [0]
-    assert "stability" not in read(interrupted.run, "metrics")  # of one run there is none
+    assert "stability" not in read(interrupted.run, "metrics")  # a single run has no stability
     assert all("fragile" not in topic["scores"] for topic in read(interrupted.run, "topics"))
     assert sorted(path.name for path in interrupted.run.parent.iterdir()) == ["run", "run.unfinished"]
     shown = warm("topics", interrupted.run, "--json", cwd=tmp_path)
@@ -225,7 +225,7 @@ def test_ctrl_c_during_the_second_seed_keeps_the_first(
 
 
 @pytest.mark.slow
-def test_several_seeds_go_on_to_the_same_run(
+def test_several_seeds_are_resumed_to_the_same_run(
     interrupted: SimpleNamespace, warm: Warm, themed: Path, tmp_path: Path
 ) -> None:
     for name in ("run", "run.unfinished"):
@@ -233,7 +233,7 @@ def test_several_seeds_go_on_to_the_same_run(
     fit = ("fit", themed, *OPTIONS, "--out")
     assert_refused(warm(*fit, "run", "--resume", cwd=tmp_path), "seeds=1", "'run'", "--overwrite")
     for arguments in (("run", "--resume"), ("whole",)):
-        done = warm(*fit, *arguments, "--seeds", "3", cwd=tmp_path, full_warm_up=True)  # as the interrupted fit was
+        done = warm(*fit, *arguments, "--seeds", "3", cwd=tmp_path, full_warm_up=True)  # like the interrupted fit
         assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "whole"]
     resumed, whole = (read(tmp_path / name, "run") for name in ("run", "whole"))
@@ -251,7 +251,7 @@ BETAS = {name: np.random.default_rng(n).dirichlet(np.full(20, 0.2), 3) for n, na
 
 
 def fitted(quality: float, fit_for_use: bool = True, *, beta: str = "a", interrupted: bool = False) -> Run:
-    """What a fit of one seed gives, as far as the rule looks at it: NPMI is the quality, diversity is 1."""
+    """Return the parts of a single-seed fit that the rule uses, with a diversity of 1, so that quality equals NPMI."""
     model = SimpleNamespace(components_=BETAS[beta], health_=SimpleNamespace(fit_for_use=fit_for_use))
     made: Any = SimpleNamespace(
         bundle=SimpleNamespace(model=model), theta=None, ids=[], status=[], sizes=np.full(3, 1 / 3),
@@ -262,7 +262,7 @@ def fitted(quality: float, fit_for_use: bool = True, *, beta: str = "a", interru
 
 
 def kept_of(monkeypatch: pytest.MonkeyPatch, *runs: Run, seed: int = 0) -> Run:
-    """The run kept of these, fitted one after the other."""
+    """Return the run that is kept of these, fitted one after the other."""
     waiting = list(runs)
 
     def fit_corpus(job: FitJob, *rest: Any) -> Run:
@@ -280,10 +280,10 @@ def kept_of(monkeypatch: pytest.MonkeyPatch, *runs: Run, seed: int = 0) -> Run:
     ("qualities", "usable", "kept"),
     [
         ([0.1, 0.3, 0.2], [True, True, True], 1),
-        ([0.1, 0.3, 0.2], [True, False, True], 2),  # a collapsed run is none, however coherent
+        ([0.1, 0.3, 0.2], [True, False, True], 2),  # a collapsed run is never kept, however coherent
         ([0.1, 0.3, 0.2], [False, False, False], 1),
         ([-0.4, 0.3], [True, False], 0),
-        ([0.2, 0.2, 0.1], [True, True, True], 0),  # of equals the first
+        ([0.2, 0.2, 0.1], [True, True, True], 0),  # the first of equals
         ([-0.2, -0.1], [True, True], 1),
         ([math.nan, math.nan], [True, True], 0),  # topics of one word
     ],
@@ -312,7 +312,7 @@ def test_stability_is_that_of_the_kept_run(monkeypatch: pytest.MonkeyPatch) -> N
     assert run.fragile != []
 
 
-def test_an_interrupted_fit_counts_only_as_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_fit_is_used_only_if_it_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     run = kept_of(monkeypatch, fitted(0.1), fitted(0.2), fitted(0.9, interrupted=True), fitted(0.9))
     assert [one["seed"] for one in run.record["seeds"]] == [0, 1]
     assert (run.record["seed"], run.record["status"]) == (1, "interrupted")

@@ -1,4 +1,4 @@
-"""Languages, cleaning, phrases and word lists: each changes what is counted, and travels with the model."""
+"""Languages, cleaning, phrases and word lists change the counts and are saved with the model."""
 
 import json
 import random
@@ -45,7 +45,7 @@ SENTENCES = {
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of small corpora and word lists; tests read it and never change it."""
+    """Return a folder of small corpora and word lists; tests must not change it."""
     folder = tmp_path_factory.mktemp("texts")
     dirty = [f"{text} {DIRT} prime minister of New York" for text in themed_documents(40)]
     pl.DataFrame({"id": [f"d{n}" for n in range(40)], "text": dirty}).write_csv(folder / "dirty.csv")
@@ -73,7 +73,7 @@ PIPELINES: dict[str, tuple[str, list[str]]] = {
     ),
     "lemmas and phrases": ("de.txt", ["--lang", "de", "--lemmatize", "--phrases", "--max-df", "1.0"]),
     "given words": ("dirty.csv", ["--vocabulary", "words.txt"]),
-    "a language found, in passages": ("de.txt", ["--lang", "auto", "--passages", "3", "--stop-words", "stop.txt"]),
+    "a detected language, in passages": ("de.txt", ["--lang", "auto", "--passages", "3", "--stop-words", "stop.txt"]),
 }
 
 
@@ -118,7 +118,7 @@ def test_every_pipeline_is_the_same_in_fit_prepare_and_transform(
         ("de", {"lang": "de", "tokenizer": "spacy", "lemmatize": True}),
     ],
 )
-def test_segmenters_that_load_slowly_are_the_same_in_python(
+def test_slow_segmenters_give_the_same_result_in_python(
     lang: str, options: dict[str, Any], texts: Path, tmp_path: Path
 ) -> None:
     given = (texts / f"{lang}.txt").read_text("utf-8").splitlines()
@@ -132,21 +132,21 @@ def test_segmenters_that_load_slowly_are_the_same_in_python(
     again = topicnet.load(run.save(tmp_path / "run"))
     assert np.array_equal(again.transform(given), run.theta)
     assert again.bundle.text["lang"] == lang
-    told = again.record["data"].get("language", "")
-    assert told.startswith(f"language: {lang} (100 %") is (options["lang"] == "auto")
+    language = again.record["data"].get("language", "")
+    assert language.startswith(f"language: {lang} (100 %") is (options["lang"] == "auto")
 
 
-# ---------------------------------------------------------------- what each option changes
+# ---------------------------------------------------------------- effect of each option
 
 
 def counted(warm: Warm, texts: Path, tmp_path: Path, corpus: str, *options: str) -> list[str]:
-    """The vocabulary of the counts that the options give."""
+    """Return the vocabulary counted with the options."""
     done = warm("prepare", corpus, *options, "--out", tmp_path / "counts", "--overwrite", cwd=texts)
     assert done.returncode == 0, done.stderr
     return vocabulary(tmp_path / "counts")
 
 
-def test_addresses_markup_and_numbers_are_left_out_or_kept(warm: Warm, texts: Path, tmp_path: Path) -> None:
+def test_addresses_and_markup_are_removed_and_numbers_kept_on_request(warm: Warm, texts: Path, tmp_path: Path) -> None:
     every = ("dirty.csv", "--lang", "none", "--max-df", "1.0")
     plain = set(counted(warm, texts, tmp_path, *every))
     url, mail, markup = {"https", "example", "path", "www", "foo", "com"}, {"home"}, {"nbsp"}
@@ -160,9 +160,7 @@ def test_addresses_markup_and_numbers_are_left_out_or_kept(warm: Warm, texts: Pa
     assert plain - numbers == {"covid"}
 
 
-def test_stop_words_of_ones_own_take_the_place_of_others_or_stand_beside(
-    warm: Warm, texts: Path, tmp_path: Path
-) -> None:
+def test_own_stop_words_replace_or_extend_those_of_the_language(warm: Warm, texts: Path, tmp_path: Path) -> None:
     every = ("dirty.csv", "--max-df", "1.0")
     plain = set(counted(warm, texts, tmp_path, *every))
     assert {"team", "goal", "oven"} < plain
@@ -174,7 +172,7 @@ def test_stop_words_of_ones_own_take_the_place_of_others_or_stand_beside(
     assert {"of", "or", "see"} <= instead
 
 
-def test_just_the_words_given_are_counted(warm: Warm, texts: Path, tmp_path: Path) -> None:
+def test_only_the_words_of_the_vocabulary_are_counted(warm: Warm, texts: Path, tmp_path: Path) -> None:
     assert counted(warm, texts, tmp_path, "dirty.csv", "--vocabulary", "words.txt") == [
         "goal", "new_york", "prime_minister", "team", "zebra",
     ]  # fmt: skip
@@ -183,16 +181,16 @@ def test_just_the_words_given_are_counted(warm: Warm, texts: Path, tmp_path: Pat
     assert table["n_tokens"].to_list() == expected
 
 
-def test_phrases_stand_for_their_words(warm: Warm, texts: Path, tmp_path: Path) -> None:
+def test_phrases_replace_their_words(warm: Warm, texts: Path, tmp_path: Path) -> None:
     found = counted(warm, texts, tmp_path, "dirty.csv", "--phrases", "--max-df", "1.0", "--drop-urls", "--strip-html")
     phrases = [word for word in found if "_" in word]
     assert any("prime_minister" in phrase for phrase in phrases)
     assert not {"prime", "minister"} & set(found)
     assert {word for words in THEMES.values() for word in words.split()} <= set(found)
-    assert not any("of" in phrase.split("_") for phrase in phrases)  # stop words part phrases
+    assert not any("of" in phrase.split("_") for phrase in phrases)  # stop words separate phrases
 
 
-def test_words_in_their_dictionary_form(warm: Warm, texts: Path, tmp_path: Path) -> None:
+def test_words_are_counted_in_their_dictionary_form(warm: Warm, texts: Path, tmp_path: Path) -> None:
     plain = set(counted(warm, texts, tmp_path, "de.txt", "--lang", "de", "--max-df", "1.0"))
     lemmas = set(counted(warm, texts, tmp_path, "de.txt", "--lang", "de", "--max-df", "1.0", "--lemmatize"))
     assert {"katzen", "mäusen", "häuser", "haus", "straßen"} < plain
@@ -207,7 +205,7 @@ def test_words_in_their_dictionary_form(warm: Warm, texts: Path, tmp_path: Path)
         ("ja", {"会社", "試合", "飛ぶ", "機械"}, {"の", "は", "で", "飛んだ"}),
     ],
 )
-def test_a_language_is_found_and_its_words_are_content(
+def test_a_detected_language_has_its_stop_words_dropped(
     lang: str, words: set[str], particles: set[str], warm: Warm, texts: Path, tmp_path: Path
 ) -> None:
     done = warm("prepare", f"{lang}.txt", "--lang", "auto", "--max-df", "1.0", "--out", tmp_path / "counts", cwd=texts)
@@ -221,7 +219,7 @@ def test_a_language_is_found_and_its_words_are_content(
     assert source["options"]["lang"] == lang
 
 
-def test_a_language_found_counts_as_the_language_named(warm: Warm, texts: Path, tmp_path: Path) -> None:
+def test_a_detected_language_gives_the_same_counts_as_a_named_one(warm: Warm, texts: Path, tmp_path: Path) -> None:
     for lang in ("auto", "de"):
         done = warm("prepare", "de.txt", "--lang", lang, "--out", tmp_path / lang, cwd=texts)
         assert done.returncode == 0, done.stderr
@@ -232,25 +230,25 @@ def test_a_language_found_counts_as_the_language_named(warm: Warm, texts: Path, 
 # ---------------------------------------------------------------- refusals
 
 REFUSED: dict[str, tuple[list[str], str]] = {
-    "a language there is not": (["dirty.csv", "--lang", "xx"], "'xx'"),
-    "a language nobody cuts": (["dirty.csv", "--lang", "th"], "Thai"),
-    "no language found": (["names.txt", "--lang", "auto"], "no language found"),
+    "an unknown language": (["dirty.csv", "--lang", "xx"], "'xx'"),
+    "a language without a tokenizer": (["dirty.csv", "--lang", "th"], "Thai"),
+    "no language detected": (["names.txt", "--lang", "auto"], "no language found"),
     "several languages": (["both.txt", "--lang", "auto"], "several languages"),
-    "a tokenizer there is not": (["dirty.csv", "--tokenizer", "words"], "'words'"),
+    "an unknown tokenizer": (["dirty.csv", "--tokenizer", "words"], "'words'"),
     "spaCy without rules": (["dirty.csv", "--lang", "pl", "--tokenizer", "spacy"], "--tokenizer spacy"),
     "lemmas of no language": (["dirty.csv", "--lang", "none", "--lemmatize"], "--lemmatize"),
     "numbers in Chinese": (["dirty.csv", "--lang", "zh", "--keep-numbers"], "--keep-numbers"),
     "words that are missing": (["dirty.csv", "--vocabulary", "none.txt"], "none.txt"),
     "words that are empty": (["dirty.csv", "--vocabulary", "empty.txt"], "empty.txt"),
-    "words that are none": (["dirty.csv", "--vocabulary", "numbers.txt"], "line 2"),
-    "words in other bytes": (["dirty.csv", "--vocabulary", "latin.txt"], "latin.txt"),
-    "stop words in other bytes": (["dirty.csv", "--add-stop-words", "latin.txt"], "latin.txt"),
+    "words that are not words": (["dirty.csv", "--vocabulary", "numbers.txt"], "line 2"),
+    "words in another encoding": (["dirty.csv", "--vocabulary", "latin.txt"], "latin.txt"),
+    "stop words in another encoding": (["dirty.csv", "--add-stop-words", "latin.txt"], "latin.txt"),
 }
 
 
 @pytest.fixture(scope="module")
 def odd(texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of what cannot be used."""
+    """Return a folder of unusable files."""
     folder = tmp_path_factory.mktemp("odd")
     (folder / "dirty.csv").write_bytes((texts / "dirty.csv").read_bytes())
     (folder / "names.txt").write_text("Anna Berta\nCarla Dora\n" * 10)
@@ -270,7 +268,7 @@ def test_options_that_cannot_be_used_are_refused_in_one_line(case: str, warm: Wa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_whose_text_was_cut_by_another_version_refuses_text(warm: Warm, texts: Path, tmp_path: Path) -> None:
+def test_a_model_refuses_text_if_the_version_of_its_tokenizer_differs(warm: Warm, texts: Path, tmp_path: Path) -> None:
     counting = ("--lang", "zh", "--max-df", "1.0", "--out", tmp_path / "counts")
     assert warm("prepare", "zh.txt", *counting, cwd=texts).returncode == 0
     path = tmp_path / "counts" / "counts.json"
@@ -287,6 +285,6 @@ def test_a_model_whose_text_was_cut_by_another_version_refuses_text(warm: Warm, 
         ("transform", "run", texts / "zh.txt", "--out", "t.csv"),
         ("evaluate", "run", "--test", texts / "zh.txt"),
     ):
-        assert_refused(warm(*command, cwd=tmp_path), "jieba-0.1", name, "fit anew")
+        assert_refused(warm(*command, cwd=tmp_path), "jieba-0.1", name, "fit again")
     assert snapshot(tmp_path) == before
-    assert warm("evaluate", "run", cwd=tmp_path).returncode == 0  # of its own counts
+    assert warm("evaluate", "run", cwd=tmp_path).returncode == 0  # for its own counts

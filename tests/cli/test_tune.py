@@ -1,4 +1,4 @@
-"""`topicnet tune`: a table, a figure and a sentence, within its budget."""
+"""`topicnet tune` writes a table, a figure and a recommendation within its budget."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tuned(corpus, warm, tmp_path_factory):
-    """A folder with what a short search left, what it said, and its seconds."""
+    """Return the folder, output and seconds of a short search."""
     folder = tmp_path_factory.mktemp("tuned")
     began = time.perf_counter()
     done = warm("tune", corpus, "--topics", "2:12", "--budget", f"{BUDGET:.0f}s", "--out", "out", cwd=folder)
@@ -39,8 +39,8 @@ def refuse_constant(name):
     raise AssertionError(f"{name} in JSON")
 
 
-def test_it_ends_with_its_budget(tuned):
-    """Not to the second, which is for a quiet machine; without an end it would fit for minutes."""
+def test_a_search_ends_with_its_budget(tuned):
+    """With a margin for a busy machine; without a budget the search would take minutes."""
     assert tuned[2] <= 2 * BUDGET
 
 
@@ -71,7 +71,7 @@ def test_the_figure_opens_without_a_network(tuned):
 
 
 @pytest.mark.slow
-def test_resume_keeps_what_was_fitted(tuned, corpus, warm):
+def test_resume_keeps_finished_fits(tuned, corpus, warm):
     folder = tuned[0]
     cells = sorted((folder / "out/cells").glob("*.json"))
     measured = {row["topics"] for row in json.loads((folder / "out/tune.json").read_text("utf-8"))["table"]}
@@ -88,27 +88,27 @@ def test_resume_keeps_what_was_fitted(tuned, corpus, warm):
 
 
 @pytest.mark.slow
-def test_a_budget_that_ends_before_the_first_fit(corpus, tmp_path):
+def test_a_budget_that_ends_before_the_first_fit_is_an_error(corpus, tmp_path):
     config = read_config(None, {"corpus": str(corpus)})
     with pytest.raises(InputError, match="before one fit was done: give more with --budget"):
         tune(ExperimentJob(config, ["etm"], destination=Destination(tmp_path / "out")), [3], 0.5)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         (["--topics", "9:3"], "--topics '9:3'"),
         (["--budget", "soon"], "--budget 'soon'"),
         (["--budget", "5s"], "expected 10s or more"),
-        (["--models", "lda"], "--models 'lda' given, tune has: etm"),
+        (["--models", "lda"], "--models 'lda' given, expected models of tune: etm"),
         (["--models", ","], "no model was named"),
         (["--topics", "5:5000"], "words are left in the vocabulary"),
         (["--resume"], "no tune.json"),
         (["--test", "other.txt"], "in the same language"),
     ],
 )
-def test_what_cannot_be_used_is_one_line(corpus, warm, tmp_path, given, said):
+def test_invalid_input_is_refused_in_one_line(corpus, warm, tmp_path, given, message):
     (tmp_path / "other.txt").write_text("zut alors encore\n")
     done = warm("tune", corpus, "--topics", "2:4", "--budget", "20s", "--out", "out", *given, cwd=tmp_path)
-    assert_refused(done, said)
+    assert_refused(done, message)
     assert not (tmp_path / "out").exists()

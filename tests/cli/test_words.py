@@ -1,4 +1,4 @@
-"""`words`: planted boilerplate is suggested with its evidence, and the list can be given back to `prepare`."""
+"""`words` suggests planted boilerplate with its evidence, as a list that `prepare` accepts."""
 
 import json
 import random
@@ -15,7 +15,7 @@ HEADER, FOOTER = "received forwarded", "unsubscribe newsletter preferences accou
 
 
 def letters(n_docs: int = 200) -> list[str]:
-    """Letters about one of four things, each with a header, and every fourth with a footer."""
+    """Return letters on one of four subjects, each with a header and every fourth with a footer."""
     rng = random.Random(2)
     bodies = (" ".join(body.split()[: rng.randint(8, 20)]) for body in themed_documents(n_docs))
     return [f"{HEADER} {body} {FOOTER if n % 4 == 0 else ''}" for n, body in enumerate(bodies)]
@@ -23,7 +23,7 @@ def letters(n_docs: int = 200) -> list[str]:
 
 @pytest.fixture(scope="module")
 def made(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with letters, their counts and a run; tests read it and never change it."""
+    """Return a folder with letters, their counts and a run; tests must not change it."""
     folder = tmp_path_factory.mktemp("letters")
     lines = [json.dumps({"id": f"d{n}", "text": text}) for n, text in enumerate(letters())]
     (folder / "letters.jsonl").write_text("\n".join(lines) + "\n")
@@ -63,7 +63,7 @@ def test_boilerplate_comes_first_with_its_evidence(warm: Warm, made: Path) -> No
     assert "--add-stop-words" in done.stderr
 
 
-def test_as_json_it_is_one_document_with_all_evidence(warm: Warm, made: Path) -> None:
+def test_json_is_one_document_with_all_evidence(warm: Warm, made: Path) -> None:
     found = as_json(warm, "counts", "--top", "6", cwd=made)
     assert found.keys() == {"words", "lines"}
     assert len(found["words"]) == 6
@@ -77,7 +77,7 @@ def test_as_json_it_is_one_document_with_all_evidence(warm: Warm, made: Path) ->
     assert (line["documents"], line["document_share"]) == (50, 0.25)
 
 
-def test_a_run_is_as_good_as_its_counts(warm: Warm, made: Path) -> None:
+def test_a_run_gives_the_same_result_as_its_counts(warm: Warm, made: Path) -> None:
     expected = as_json(warm, "counts", cwd=made)
     before = snapshot(made)
     for folder in ("run", "run/corpus"):
@@ -85,14 +85,14 @@ def test_a_run_is_as_good_as_its_counts(warm: Warm, made: Path) -> None:
     assert snapshot(made) == before
 
 
-def test_lines_can_be_left_out(warm: Warm, made: Path) -> None:
+def test_lines_can_be_omitted(warm: Warm, made: Path) -> None:
     assert as_json(warm, "counts", "--lines", "0", cwd=made)["lines"] == []
     assert len(as_json(warm, "counts", "--lines", "1", cwd=made)["lines"]) == 1
     done = warm("words", "counts", "--lines", "0", cwd=made)
-    assert "stand in a row" not in done.stdout
+    assert "consecutive words" not in done.stdout
 
 
-def test_the_list_is_given_back_and_the_words_are_gone(warm: Warm, made: Path, tmp_path: Path) -> None:
+def test_the_list_removes_the_words_when_given_to_prepare(warm: Warm, made: Path, tmp_path: Path) -> None:
     done = warm("words", made / "counts", "--top", "6", "--out", "stop.txt", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     words = (tmp_path / "stop.txt").read_text().splitlines()
@@ -105,7 +105,7 @@ def test_the_list_is_given_back_and_the_words_are_gone(warm: Warm, made: Path, t
     assert set(before) - set(left) == set(words)
 
 
-def test_the_list_is_replaced_only_when_told(warm: Warm, made: Path, tmp_path: Path) -> None:
+def test_the_list_is_replaced_only_with_overwrite(warm: Warm, made: Path, tmp_path: Path) -> None:
     (tmp_path / "stop.txt").write_text("mine\n")
     words = ("words", made / "counts", "--top", "2", "--out", "stop.txt")
     assert warm(*words, cwd=tmp_path).returncode == 2
@@ -116,7 +116,7 @@ def test_the_list_is_replaced_only_when_told(warm: Warm, made: Path, tmp_path: P
     assert set((tmp_path / "stop.txt").read_text().split()) == set(HEADER.split())
 
 
-def test_subjects_alone_give_no_line(warm: Warm, tmp_path: Path) -> None:
+def test_common_subjects_are_not_repeated_lines(warm: Warm, tmp_path: Path) -> None:
     (tmp_path / "few.txt").write_text("planet orbit\noven butter\nbank loan\n")
     assert warm("prepare", "few.txt", "--out", "counts", cwd=tmp_path).returncode == 0
     done = warm("words", "counts", cwd=tmp_path)
@@ -126,26 +126,26 @@ def test_subjects_alone_give_no_line(warm: Warm, tmp_path: Path) -> None:
 
 REFUSED: dict[str, tuple[list[str], str]] = {
     "a folder that is missing": (["none"], "none"),
-    "a folder of something else": (["."], "counts"),
+    "a folder of other files": (["."], "counts"),
     "a file": (["letters.jsonl"], "letters.jsonl"),
     "a run without its counts": (["bare"], "--no-keep-corpus"),
     "no words": (["counts", "--top", "0"], "--top"),
-    "fewer lines than none": (["counts", "--lines", "-1"], "--lines"),
+    "a negative number of lines": (["counts", "--lines", "-1"], "--lines"),
     "nothing": ([], "COUNTS"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_has_no_words_is_refused_in_one_line(case: str, warm: Warm, made: Path) -> None:
+def test_folders_without_counts_are_refused_in_one_line(case: str, warm: Warm, made: Path) -> None:
     arguments, word = REFUSED[case]
     assert_refused(warm("words", *arguments, cwd=made), word)
 
 
-def test_counts_of_another_tool_have_no_places_and_no_lines(warm: Warm, made: Path, tmp_path: Path) -> None:
+def test_counts_of_another_tool_have_no_repeated_lines(warm: Warm, made: Path, tmp_path: Path) -> None:
     assert warm("export", made / "counts", "--counts", "bag.ldac", cwd=tmp_path).returncode == 0
     assert warm("prepare", "bag.ldac", "--out", "bag", cwd=tmp_path).returncode == 0
     done = warm("words", "bag", "--json", cwd=tmp_path)
-    assert "nothing is known of where words stand" in done.stderr
+    assert "without the order of the words" in done.stderr
     found = json.loads(done.stdout)
     assert found["lines"] == []
     assert {word["narrowness"] for word in found["words"]} == {1.0}

@@ -1,4 +1,4 @@
-"""`transform --workers`: the same files whatever the number of processes, and nothing left of any of them."""
+"""`transform --workers` writes the same files for any number of processes and leaves none of them running."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def sentences(n: int, seed: int) -> str:
 
 @pytest.fixture(scope="module")
 def made(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of Chinese passages, and new documents, some of them without words; tests only read them."""
+    """Return a run of Chinese passages, and new documents, some without words; tests must not change them."""
     folder = tmp_path_factory.mktemp("workers")
     (folder / "zh.txt").write_text("".join(f"{sentences(1 + n % 5, n)}\n" for n in range(60)), "utf-8")
     rows = [{"id": f"d{n}", "text": sentences(1 + n % 7, n), "part": n % 3} for n in range(NEW_DOCS)]
@@ -51,7 +51,7 @@ def made(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def processes() -> dict[int, tuple[int, str]]:
-    """The parent and the command of every process."""
+    """Return the parent and the command of every process."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -65,7 +65,7 @@ def processes() -> dict[int, tuple[int, str]]:
 
 
 def cutters_of(pid: int) -> list[int]:
-    """The processes that cut text for another."""
+    """Return the tokenising processes of a process."""
     found = processes().items()
     return sorted(
         child for child, (parent, command) in found if parent == pid and "topicnet.text.tokens.multiprocess" in command
@@ -74,7 +74,7 @@ def cutters_of(pid: int) -> list[int]:
 
 @contextmanager
 def half_way(made: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
-    """A `transform` of standard input that has cut the first 10,000 documents in two processes and waits for more."""
+    """Start a `transform` that has tokenised 10,000 documents of stdin in two processes and waits for more."""
     process = subprocess.Popen(
         [*COMMAND, "transform", str(made / "run"), "-", "--workers", "2", "--out", "theta.csv"],
         cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT,
@@ -96,7 +96,7 @@ def half_way(made: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes]
 
 
 def assert_gone(pids: list[int]) -> None:
-    """No process of these is left; one that was killed may take a moment."""
+    """Assert that none of these processes is left, after a moment for killed ones to end."""
     until = time.monotonic() + 10
     while set(pids) & processes().keys():
         assert time.monotonic() < until, "processes were left behind"
@@ -125,40 +125,42 @@ def test_the_number_of_processes_changes_no_byte(
     assert table["top_topic"].null_count() == len(silent)
 
 
-def test_text_that_is_cut_on_all_cores_anyway_needs_no_processes(
+def test_a_tokenizer_that_uses_all_cores_starts_no_processes(
     warm: Warm, themed_run: Path, themed: Path, tmp_path: Path
 ) -> None:
     for options in ((), ("--workers", "2")):
         name = f"t{len(options)}.csv"
         done = warm("transform", themed_run, themed, *options, "--out", name, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        said = "--workers 2 given, but unicode-letters-2 uses all cores in one process: no other is started\n"
-        assert (said in done.stderr) == bool(options)
+        message = (
+            "--workers 2 given, but unicode-letters-2 uses all cores in one process: no other process is started\n"
+        )
+        assert (message in done.stderr) == bool(options)
     assert (tmp_path / "t0.csv").read_bytes() == (tmp_path / "t2.csv").read_bytes()
 
 
-def test_counts_are_not_cut(warm: Warm, made: Path, tmp_path: Path) -> None:
+def test_workers_have_no_effect_on_counts(warm: Warm, made: Path, tmp_path: Path) -> None:
     counts = ("prepare", made / "zh.txt", "--lang", "zh", "--max-df", "1.0", "--out", "counts")
     assert warm(*counts, cwd=tmp_path).returncode == 0
     done = warm("transform", made / "run", "counts", "--workers", "2", "--out", "t.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "these are counts: there is no text to cut" in done.stderr
+    assert "these are counts: there is no text to tokenise" in done.stderr
 
 
 @pytest.mark.parametrize("workers", ["0", "257", "two"])
-def test_a_number_of_processes_that_cannot_be_is_refused(workers: str, warm: Warm, made: Path, tmp_path: Path) -> None:
+def test_an_invalid_number_of_processes_is_refused(workers: str, warm: Warm, made: Path, tmp_path: Path) -> None:
     new = ("transform", made / "run", made / "new.jsonl", *NEW, "--workers", workers, "--out", "t.csv")
     assert_refused(warm(*new, cwd=tmp_path), workers)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_a_process_that_is_killed_ends_it_all_in_one_line(made: Path, tmp_path: Path) -> None:
+def test_a_killed_process_ends_the_command_with_one_line(made: Path, tmp_path: Path) -> None:
     with half_way(made, tmp_path) as (process, cutters):
         os.kill(cutters[0], signal.SIGKILL)
-        out, said = process.communicate("".join(f"{sentence}\n" for sentence in SENTENCES * 3_000).encode(), SECONDS)
-    done = subprocess.CompletedProcess("transform", process.returncode, out.decode(), said.decode())
-    assert_refused(done, "one of the processes that cut the text into words", "SIGKILL")
+        out, message = process.communicate("".join(f"{sentence}\n" for sentence in SENTENCES * 3_000).encode(), SECONDS)
+    done = subprocess.CompletedProcess("transform", process.returncode, out.decode(), message.decode())
+    assert_refused(done, "one of the processes that tokenise the text", "SIGKILL")
     assert list(tmp_path.iterdir()) == []
     assert_gone(cutters)
 
@@ -167,15 +169,15 @@ def test_a_process_that_is_killed_ends_it_all_in_one_line(made: Path, tmp_path: 
 def test_ctrl_c_ends_all_processes(made: Path, tmp_path: Path) -> None:
     with half_way(made, tmp_path) as (process, cutters):
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=SECONDS)
+        _, message = process.communicate(timeout=SECONDS)
     assert process.returncode == 130
-    assert said.decode() == "topicnet: interrupted; nothing was written\n"
+    assert message.decode() == "topicnet: interrupted; nothing was written\n"
     assert list(tmp_path.iterdir()) == []
     assert_gone(cutters)
 
 
 @pytest.mark.slow
-def test_no_process_outlives_the_one_that_asks(made: Path, tmp_path: Path) -> None:
+def test_no_process_outlives_the_main_one(made: Path, tmp_path: Path) -> None:
     with half_way(made, tmp_path) as (process, cutters):
         process.kill()
         process.communicate()

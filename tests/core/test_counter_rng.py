@@ -1,4 +1,4 @@
-"""Noise by key: distributions, independence, and that a document draws the same whatever stands beside it."""
+"""Counter-based noise: distributions, independence, and the same draws for a document in any batch."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_a_document_draws_the_same_alone_and_among_others():
 
 
 @pytest.mark.parametrize("other", [Noise.of(1, np.arange(4_000), CPU), Noise.of(2**40, np.arange(4_000), CPU)])
-def test_other_seeds_and_other_uses_draw_otherwise(other):
+def test_other_seeds_and_other_streams_are_uncorrelated(other):
     like = torch.zeros(4_000, 5)
     first = noise().normal(LATENT, like)
     for second in (other.normal(LATENT, like), noise().normal(PRIOR, like)):
@@ -49,7 +49,7 @@ def test_rows_and_columns_are_uncorrelated():
         assert off.std() == pytest.approx(1 / np.sqrt(len(table)), rel=0.1)
 
 
-def test_bits_are_even():
+def test_bits_are_uniform():
     bits = noise(6).bits(LATENT, 64).numpy().view(np.uint32)
     for place in range(32):
         assert ((bits >> np.uint32(place)) & np.uint32(1)).mean() == pytest.approx(0.5, abs=0.005)
@@ -57,24 +57,24 @@ def test_bits_are_even():
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_a_share_is_dropped(share):
-    kept = noise().dropout_mask(DROPOUT, torch.zeros(4_000, 64), share)
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_units_are_dropped_at_the_rate(rate):
+    kept = noise().dropout_mask(DROPOUT, torch.zeros(4_000, 64), rate)
     assert set(kept.unique().tolist()) == {0.0, 1.0}
-    assert kept.mean().item() == pytest.approx(1 - share, abs=0.005)
+    assert kept.mean().item() == pytest.approx(1 - rate, abs=0.005)
 
 
 @pytest.mark.parametrize("concentration", [0.001, 0.1, 1.0, 7.5])
-def test_gammas_are_gammas(concentration):
+def test_gamma_numbers_have_the_gamma_distribution(concentration):
     logs = noise(7).log_gamma(PRIOR, torch.zeros(4_000, 20, dtype=torch.float64), concentration).numpy().ravel()
     assert np.isfinite(logs).all()
-    # Where the gamma itself would underflow its law is that of U^(1/a) Gamma(a + 1)^(1/a).
+    # Compared by the distribution function, except where the gamma itself would underflow.
     uniform = stats.gamma(concentration).cdf(np.exp(np.maximum(logs, -700)))
     seen = logs > -690
     assert stats.kstest(uniform[seen], stats.uniform(uniform[seen].min(), 1 - uniform[seen].min()).cdf).pvalue > 1e-4
 
 
-def test_choices_are_even():
+def test_choices_are_uniform():
     chosen = noise(8, 30_000).choice(THETA, 6)
     assert chosen.shape == (30_000, 1)
     assert stats.chisquare(np.bincount(chosen.ravel(), minlength=6)).pvalue > 1e-3
@@ -114,7 +114,7 @@ def test_the_largest_of_perturbed_logs_is_drawn_by_its_weight():
     assert stats.chisquare(counts, 30_000 * weights.double().numpy() / weights.double().sum().item()).pvalue > 1e-3
 
 
-def test_repeated_noise_begins_with_the_document_s_own_and_goes_on_otherwise():
+def test_repeated_noise_starts_with_the_document_s_own_and_continues_with_new_numbers():
     like = torch.zeros(2_000, 20)
     drawn = noise(12, 2_000).repeated(4).normal(LATENT, torch.zeros(8_000, 20)).view(4, 2_000, 20)
     assert torch.equal(drawn[0], noise(12, 2_000).normal(LATENT, like))
@@ -138,7 +138,7 @@ def test_other_draws_are_the_same_alone_and_among_others(use):
     assert torch.equal(alone, use(Noise.of(5, np.arange(1_000), CPU), torch.zeros(1_000, 20))[some])
 
 
-def test_every_use_of_a_batch_has_numbers_of_its_own():
+def test_streams_of_a_batch_are_uncorrelated():
     uses = [LATENT, DROPOUT, THETA, PRIOR, COMPONENT, PIXEL, CATEGORY, UPPER, ORDER]
     drawn = np.stack([noise(14).uniform(use, torch.zeros(4_000, 5)).numpy().ravel() for use in uses])
     correlation = np.corrcoef(drawn)

@@ -1,4 +1,4 @@
-"""Batches cut from counts, several at a time."""
+"""Mini-batches cut from CSR counts, several per call."""
 
 import hypothesis.strategies as st
 import numpy as np
@@ -18,7 +18,7 @@ def counts_of(n_docs, n_words, seed):
 
 
 def check(part, dense):
-    """That a cut is this matrix, by row and by column."""
+    """Check that a slice equals this dense matrix, by row and by column."""
     n_docs, n_words = dense.shape
     assert all(values.dtype == np.int32 for values in part)
     rows, columns = np.nonzero(dense)
@@ -40,33 +40,33 @@ def check(part, dense):
     some=st.booleans(),
     seed=st.integers(0, 2**16),
 )
-def test_every_batch_is_cut_as_if_alone(n_words, sizes, at_once, some, seed):
+def test_batches_cut_in_one_call_equal_batches_cut_one_by_one(n_words, sizes, at_once, some, seed):
     rng = np.random.default_rng(seed)
     counts = counts_of(30, n_words, seed)
     rows = np.sort(rng.choice(30, 20, replace=False)) if some else None
     batches = [rng.integers(0, 20, size) for size in sizes]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csr_slices, "NONZEROS_AT_ONCE", at_once)
-        patch.setattr(csr_slices, "WORDS_AT_ONCE", at_once)
+        patch.setattr(csr_slices, "NONZEROS_PER_CALL", at_once)
+        patch.setattr(csr_slices, "WORDS_PER_CALL", at_once)
         parts = list(slice_rows(counts, batches, rows))
     assert len(parts) == len(batches)
     for part, batch in zip(parts, batches, strict=True):
         check(part, counts[batch if rows is None else rows[batch]].toarray())
 
 
-def test_counts_without_a_word_are_cut():
+def test_counts_without_nonzeros_are_cut():
     parts = list(slice_rows(csr_matrix((4, 3), dtype=np.int32), [np.array([0, 1]), np.array([2, 3])]))
     for part in parts:
         check(part, np.zeros((2, 3)))
     assert len(parts) == 2
 
 
-def test_no_more_is_cut_than_is_asked_for(monkeypatch):
-    """A run that stops early, or asks for one batch alone, does not wait for all of them."""
+def test_batches_are_cut_lazily(monkeypatch):
+    """A run that stops early, or needs a single batch, does not wait for all of them."""
     done = []
-    together = csr_slices._slice_together
-    monkeypatch.setattr(csr_slices, "_slice_together", lambda part, sizes: done.append(sizes) or together(part, sizes))
-    monkeypatch.setattr(csr_slices, "WORDS_AT_ONCE", 10)
+    slice_group = csr_slices._slice_group
+    monkeypatch.setattr(csr_slices, "_slice_group", lambda part, sizes: done.append(sizes) or slice_group(part, sizes))
+    monkeypatch.setattr(csr_slices, "WORDS_PER_CALL", 10)
     batches = [np.arange(4) + 4 * number for number in range(7)]
     parts = slice_rows(counts_of(28, 5, 0), batches)
     next(parts)

@@ -1,7 +1,4 @@
-"""The mixture prior and the priors over theta against their closed forms, and against draws.
-
-The posterior and the standard normal are in test_parts.
-"""
+"""Gaussian posteriors, the mixture prior and the priors over theta, against closed forms and draws."""
 
 import math
 
@@ -25,7 +22,7 @@ from topicnet.core.distributions import (
 
 
 def mixture(means, scales, weights):
-    """A mixture in double precision."""
+    """Make a mixture in double precision."""
     means = torch.as_tensor(means, dtype=torch.float64)
     prior = GaussianMixture(*means.shape).double()
     with torch.no_grad():
@@ -47,7 +44,7 @@ def posterior(n_docs=4, latent_dim=2, seed=1):
 
 
 def components(prior):
-    """The same components by torch's own distributions."""
+    """Build the same components from torch's own distributions."""
     return Independent(TorchNormal(prior.means, (0.5 * prior.log_var).exp()), 1)
 
 
@@ -96,18 +93,18 @@ def test_the_assignment_is_the_maximiser_of_the_bound():
 
 
 def test_the_mean_of_the_posterior_is_a_worse_assignment():
-    """Two components at +-1 with scale 0.4, q(z|x) = N(0.4, 0.81): their bounds were known to be -3.494 and -2.474."""
+    """Two components at +-1 with scale 0.4 and q(z|x) = N(0.4, 0.81) have the known bounds -3.494 and -2.474."""
     prior = mixture([[-1.0], [1.0]], [[0.4], [0.4]], [0.5, 0.5])
     q = Normal(torch.tensor([[0.4]]).double(), torch.tensor([[0.81]]).double().log())
-    nodes, shares = np.polynomial.hermite_e.hermegauss(150)
-    nodes, shares = torch.as_tensor(nodes)[:, None], torch.as_tensor(shares / shares.sum())
+    nodes, weights = np.polynomial.hermite_e.hermegauss(150)
+    nodes, weights = torch.as_tensor(nodes)[:, None], torch.as_tensor(weights / weights.sum())
     log_p = prior.log_responsibility(q.mean + 0.9 * nodes)  # log p(c|z), (S, C)
-    best, heuristic = prior.log_assignment(q), (shares @ log_p.exp()).log()[None]
+    best, heuristic = prior.log_assignment(q), (weights @ log_p.exp()).log()[None]
     assert best.exp().tolist() == [pytest.approx([0.0067, 0.9933], abs=2e-4)]
     assert heuristic.exp().tolist() == [pytest.approx([0.331, 0.669], abs=2e-3)]
     # log q*(c) is E log p(c|z), normalised.
-    assert torch.allclose(best, (shares @ log_p).log_softmax(-1)[None], atol=1e-4)
-    bounds = [float((a.exp() * (shares @ log_p - a)).sum()) for a in (best, heuristic)]
+    assert torch.allclose(best, (weights @ log_p).log_softmax(-1)[None], atol=1e-4)
+    bounds = [float((a.exp() * (weights @ log_p - a)).sum()) for a in (best, heuristic)]
     assert bounds == pytest.approx([-2.474, -3.494], abs=0.02)
     assert float(prior.kl(q, heuristic) - prior.kl(q, best)) == pytest.approx(bounds[0] - bounds[1], abs=1e-6)
 
@@ -143,7 +140,7 @@ def test_a_component_cannot_shrink_onto_one_document():
     assert prior.log_var.ravel().tolist() == [-COMPONENT_LOG_VAR, COMPONENT_LOG_VAR]
 
 
-def test_it_starts_as_a_standard_normal_but_for_noise_in_the_means():
+def test_a_mixture_starts_as_a_standard_normal_with_noise_in_the_means():
     torch.manual_seed(0)
     prior = GaussianMixture(50, 20)
     assert torch.equal(prior.log_var, torch.zeros(50, 20))
@@ -202,7 +199,7 @@ def test_the_softmax_mixture_is_the_softmax_of_gaussians_around_the_axes():
 
 
 @pytest.mark.parametrize("n_topics", [2, 5])
-def test_dirichlet_of_concentration_a_thousandth(n_topics):
+def test_dirichlet_draws_at_concentration_0_001_have_its_variance(n_topics):
     theta = drawn(Dirichlet(n_topics, 0.001), 20_000)
     expected = (n_topics - 1) / n_topics**2 / (0.001 * n_topics + 1)
     assert float(theta.var(0).mean()) == pytest.approx(expected, rel=0.02)
@@ -216,7 +213,7 @@ def noise(n_docs, seed=0):
 
 
 def unweighted(n_components=3, latent_dim=2):
-    """A mixture whose weights are not learned, in double precision."""
+    """Make a mixture with fixed weights, in double precision."""
     torch.manual_seed(1)
     prior = GaussianMixture(n_components, latent_dim, learn_weights=False, spread=1.0).double()
     with torch.no_grad():
@@ -224,7 +221,7 @@ def unweighted(n_components=3, latent_dim=2):
     return prior.requires_grad_(False)
 
 
-def test_densities_are_torch_s():
+def test_densities_equal_those_of_torch():
     q, z = posterior(), posterior(seed=5).mean
     assert torch.allclose(q.log_density(z), TorchNormal(q.mean, (0.5 * q.log_var).exp()).log_prob(z).sum(-1))
     assert torch.allclose(StandardNormal(2).log_density(z), TorchNormal(0.0, 1.0).log_prob(z).sum(-1))
@@ -253,7 +250,7 @@ def test_densities_of_points_far_away_are_finite():
     assert torch.isfinite(prior.log_responsibility(z)).all()
 
 
-def test_kl_from_another_gaussian_is_torch_s():
+def test_kl_from_another_gaussian_equals_that_of_torch():
     q, p = posterior(), posterior(seed=7)
     expected = kl_divergence(*(TorchNormal(one.mean, (0.5 * one.log_var).exp()) for one in (q, p))).sum(-1)
     assert torch.allclose(q.kl_from(p), expected)
@@ -263,19 +260,19 @@ def test_kl_from_another_gaussian_is_torch_s():
 
 
 def of_one(q, n_draws):
-    """The first posterior of a batch, once for each draw."""
+    """Repeat the first posterior of a batch once per draw."""
     return Normal(*(value[:1].expand(n_draws, -1) for value in (q.mean, q.log_var)), noise(n_draws))
 
 
 @pytest.mark.parametrize("pair", ["standard", "gaussian", "component"])
 def test_closed_forms_are_the_mean_over_draws(pair):
-    """Of log q - log p: within four standard errors of 1e5 draws."""
+    """The mean of log q - log p over 1e5 draws is within four standard errors of the closed form."""
     q = of_one(posterior(), 100_000)
     z = q.sample()
     if pair == "standard":
         closed, log_p = StandardNormal(2).kl(q), StandardNormal(2).log_density(z)
     else:
-        # A row of a mixture, or any Gaussian: the same closed form by two ways.
+        # One component of the mixture, as a Gaussian or by its weights: two ways to the same closed form.
         prior = random_mixture()
         which = torch.tensor([[0.0, 1.0, 0.0]], dtype=torch.float64)
         p = prior.component(which)
@@ -308,7 +305,7 @@ def test_kl_by_weights_is_the_weighted_sum_of_components_and_weights_may_be_0():
     assert torch.allclose(prior.kl_by(q, certain), prior.kl_per_dimension(q, certain.log()))
 
 
-def test_a_mixture_whose_weights_are_not_learned_has_none_among_its_parameters():
+def test_fixed_mixture_weights_are_not_parameters():
     prior = GaussianMixture(5, 2, learn_weights=False)
     assert {name for name, _ in prior.named_parameters()} == {"means", "free_log_var"}
     assert torch.allclose(prior.log_weights().exp(), torch.full((5,), 0.2))
@@ -328,7 +325,7 @@ def test_draws_of_a_mixture_have_its_distribution(prior):
     assert kstest(z, cumulative).pvalue > 1e-3
 
 
-def test_draws_of_the_standard_normal_are_of_no_other_use():
+def test_prior_draws_are_uncorrelated_with_posterior_draws():
     like = torch.zeros(20_000, 2)
     drawn = StandardNormal(2).sample(noise(20_000), like)
     assert kstest(drawn.double().numpy().ravel(), "norm").pvalue > 1e-3
@@ -337,6 +334,6 @@ def test_draws_of_the_standard_normal_are_of_no_other_use():
     assert abs(np.corrcoef(q.sample(UPPER).ravel(), q.sample().ravel())[0, 1]) < 0.03
 
 
-def test_a_point_is_drawn_as_it_is():
+def test_sampling_a_point_posterior_returns_its_mean():
     mean = posterior().mean
     assert Point(mean).sample() is mean

@@ -21,7 +21,7 @@ def samples(n_points, concentration=0.5, n_topics=4, seed=0):
 
 @st.composite
 def pairs_of_samples(draw, least=1):
-    """Two samples of points on one simplex, with zeros and equal points among them."""
+    """Draw two samples of points on one simplex, including zeros and duplicate points."""
     n_topics = draw(st.integers(1, 5))
     sizes = st.integers(least, 6)
     elements = st.sampled_from([0.0, 0.1, 1.0]) | st.floats(0, 1)
@@ -32,7 +32,7 @@ def pairs_of_samples(draw, least=1):
 
 
 def formula(name, p, q, bandwidth):
-    """One entry, in plain numbers."""
+    """Compute one kernel value in plain floats."""
     distance = sum((x - y) ** 2 for x, y in zip(p, q, strict=True))
     arc = math.acos(min(1.0, sum(math.sqrt(x * y) for x, y in zip(p, q, strict=True))))
     return {
@@ -53,7 +53,7 @@ def test_kernels_equal_their_formulas(name, both, bandwidth):
 
 @kernels
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_point_is_alike_to_itself(name, dtype):
+def test_kernels_are_symmetric_and_1_on_the_diagonal(name, dtype):
     root = samples(20).to(dtype).sqrt()
     kernel = KERNELS[name](root, root, 1.0)
     assert torch.allclose(kernel.diagonal(), torch.ones(20, dtype=dtype), atol=1e-5)
@@ -69,7 +69,7 @@ def test_the_bandwidth_divides_inside_the_exponent(bandwidth):
 
 
 def test_the_multiquadratic_kernel_is_a_half_at_the_bandwidth():
-    corners = torch.eye(2)  # two apart, squared
+    corners = torch.eye(2)  # squared distance 2
     assert inverse_multiquadratic_kernel(corners, corners, 2.0)[0, 1] == 0.5
 
 
@@ -77,7 +77,7 @@ def test_the_multiquadratic_kernel_is_a_half_at_the_bandwidth():
 @pytest.mark.parametrize("angle", [0.0, 1e-8, 1e-4, 0.0141, 0.0142, 0.1, 1.0, 1.5])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-8)])
 def test_the_diffusion_kernel_s_gradient_is_exact_at_any_angle(angle, dtype, tolerance):
-    """In cos(angle) it is exp(-angle^2 / tau) 2 angle / (tau sin(angle)): 2 / tau where points meet."""
+    """The derivative in cos(angle) is exp(-angle^2 / tau) 2 angle / (tau sin(angle)), which is 2 / tau at angle 0."""
     a = torch.tensor([[math.cos(angle), math.sin(angle)]], dtype=dtype, requires_grad=True)
     b = torch.tensor([[1.0, 0.0]], dtype=dtype)
     diffusion_kernel(a, b, 0.7).sum().backward()
@@ -93,7 +93,7 @@ def test_gradients_pass_finite_differences(name):
 
 @kernels
 def test_gradients_are_finite_where_all_points_are_the_same(name):
-    """An encoder that has collapsed: its points must be able to part again."""
+    """The points of a collapsed encoder must be able to separate again."""
     logits = torch.zeros(6, 4, requires_grad=True)
     root = (logits.log_softmax(-1) / 2).exp()
     mmd(root, samples(6).float().sqrt(), lambda a, b: KERNELS[name](a, b, 1.0)).backward()
@@ -102,7 +102,7 @@ def test_gradients_are_finite_where_all_points_are_the_same(name):
 
 
 def looped(a, b, kernel):
-    """The U-statistic, pair by pair (Gretton et al. 2012, eq. 3)."""
+    """Compute the U-statistic pair by pair (Gretton et al. 2012, eq. 3)."""
 
     def k(x, y):
         return float(kernel(x[None], y[None], 1.0))
@@ -126,7 +126,7 @@ def test_mmd_equals_a_double_loop(name, both):
 @kernels
 @examples(20)
 @given(pairs_of_samples(), st.randoms(use_true_random=False))
-def test_mmd_does_not_ask_for_the_order_of_points_or_samples(name, both, random):
+def test_mmd_does_not_depend_on_the_order_of_points_or_samples(name, both, random):
     a, b = (points.sqrt() for points in both)
     shuffled = [points[random.sample(range(len(points)), len(points))] for points in (a, b)]
     given_order = float(mmd(a, b, KERNELS[name]))
@@ -144,14 +144,14 @@ def test_mmd_is_zero_on_average_for_samples_of_one_distribution(name):
 
 
 @kernels
-def test_mmd_tells_distributions_apart(name):
+def test_mmd_distinguishes_distributions(name):
     prior = samples(300, 0.1).sqrt()
     assert abs(float(mmd(prior, samples(300, 0.1, seed=1).sqrt(), KERNELS[name]))) < 0.01
     assert float(mmd(prior, samples(300, 1.0, seed=1).sqrt(), KERNELS[name])) > 0.03
 
 
 @kernels
-def test_one_point_alone_counts_as_alike_to_itself(name):
+def test_the_kernel_of_a_single_point_with_itself_counts_as_1(name):
     a, b = samples(1).sqrt(), samples(1, seed=1).sqrt()
     assert float(mmd(a, b, KERNELS[name])) == pytest.approx(2 - 2 * float(KERNELS[name](a, b, 1.0)))
     assert math.isfinite(float(mmd(a, samples(5).sqrt(), KERNELS[name])))

@@ -1,4 +1,4 @@
-"""MAP-EM: planted topics, the fixed-beta refinement, ends of the range."""
+"""MAP-EM: planted topics, refinement of theta, and extreme corpus sizes."""
 
 import numpy as np
 import pytest
@@ -7,18 +7,18 @@ from scipy.sparse import csr_matrix
 
 from tests.support.corpora import matched_cosine, planted
 from topicnet.core.em import (
-    BELIEF,
-    DOUBT,
+    ENCODER_WEIGHT,
     MOST_DOCUMENT_PASSES,
     SHORT_STARTS,
     THETA_PSEUDO_COUNT,
+    UNIFORM_WEIGHT,
+    _most_exclusive_topics,
     _n_candidates,
-    _owners,
-    belief,
-    divided,
+    encoder_pseudo_counts,
     fit_mixture,
     normalise_rows,
     refine_theta,
+    scaled_pseudo_count,
 )
 from topicnet.core.sparse import SparseBatch, SparseBatches
 
@@ -36,7 +36,7 @@ def test_planted_topics_are_found(seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_planted_topics_are_found_in_titles(seed):
-    """Documents of 5 words: EM begins with words in context there."""
+    """Documents of 5 words, for which EM starts from word contexts."""
     counts, truth = planted(n_docs=4000, n_words=100, n_topics=5, length=5, seed=seed)
     seen = []
     fitted = fit_mixture(
@@ -44,19 +44,19 @@ def test_planted_topics_are_found_in_titles(seed):
     )
     assert matched_cosine(fitted.beta.numpy(), truth) > 0.9
     assert torch.allclose(fitted.theta.sum(1), torch.ones(4000), atol=1e-5)
-    assert seen[-1][0] == seen[-1][1] == SHORT_STARTS * (30 + MOST_DOCUMENT_PASSES)  # 200 tokens of each word
+    assert seen[-1][0] == seen[-1][1] == SHORT_STARTS * (30 + MOST_DOCUMENT_PASSES)  # each word has 200 tokens
 
 
-def test_the_topics_that_own_their_documents_are_kept():
+def test_the_most_exclusive_topics_are_kept():
     theta = torch.tensor([[0.8, 0.1, 0.1], [0.7, 0.1, 0.2], [0.1, 0.6, 0.3], [0.1, 0.5, 0.4]])
-    assert _owners(theta, 2).tolist() == [0, 1]
-    assert _owners(theta, 3).tolist() == [0, 1, 2]
+    assert _most_exclusive_topics(theta, 2).tolist() == [0, 1]
+    assert _most_exclusive_topics(theta, 3).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
     ("n_topics", "n_rows", "expected"), [(1, 10_000, 1), (10, 10_000, 15), (5, 80, 8), (5, 79, 5), (50, 100, 50)]
 )
-def test_there_are_more_candidates_where_there_are_documents_to_tell_them_apart(n_topics, n_rows, expected):
+def test_there_are_more_candidates_than_topics_if_there_are_enough_documents(n_topics, n_rows, expected):
     assert _n_candidates(n_topics, n_rows) == expected
 
 
@@ -80,24 +80,24 @@ def test_refining_never_lowers_the_posterior_and_converges():
     assert torch.allclose(far, refine_theta(far, fitted.beta, batch, 50), atol=1e-3)
 
 
-def test_refining_an_encoder_s_theta_stays_nearer_to_it_and_raises_what_it_believes():
+def test_refining_with_encoder_pseudo_counts_stays_near_the_encoder_and_raises_the_posterior():
     counts, _ = planted()
     fitted = fit_mixture(counts, 6, 20, np.random.default_rng(0), CPU)
     batch = SparseBatch.from_csr(counts, np.arange(600), CPU)
     theta = torch.tensor(np.random.default_rng(1).dirichlet(np.full(6, 0.5), 600), dtype=torch.float32)
-    prior = belief(theta, batch)
+    prior = encoder_pseudo_counts(theta, batch)
     n_tokens = torch.tensor(counts.toarray()).sum(-1)
-    assert torch.allclose(prior.sum(-1), 6 * DOUBT + BELIEF * n_tokens, rtol=1e-4)
+    assert torch.allclose(prior.sum(-1), 6 * UNIFORM_WEIGHT + ENCODER_WEIGHT * n_tokens, rtol=1e-4)
     dense = torch.tensor(counts.toarray())
 
     def log_posterior(theta):
         return (dense * (theta @ fitted.beta).log()).sum(-1) + (prior * theta.clamp_min(1e-30).log()).sum(-1)
 
-    believed = refine_theta(theta, fitted.beta, batch, 30, prior)
+    with_prior = refine_theta(theta, fitted.beta, batch, 30, prior)
     plain = refine_theta(theta, fitted.beta, batch, 30)
-    assert (log_posterior(believed) >= log_posterior(theta) - 1e-3).all()
-    assert (log_posterior(believed) >= log_posterior(plain) - 1e-3).all()
-    assert (believed - theta).abs().sum() < (plain - theta).abs().sum()
+    assert (log_posterior(with_prior) >= log_posterior(theta) - 1e-3).all()
+    assert (log_posterior(with_prior) >= log_posterior(plain) - 1e-3).all()
+    assert (with_prior - theta).abs().sum() < (plain - theta).abs().sum()
 
 
 def test_refining_leaves_an_empty_document_as_it_is():
@@ -114,7 +114,7 @@ def test_few_documents_and_many_topics(n_docs, n_topics):
     assert torch.isfinite(fitted.beta).all()
 
 
-def test_documents_all_alike():
+def test_identical_documents_give_finite_topics():
     counts = csr_matrix(np.ones((30, 8), dtype=np.float32))
     fitted = fit_mixture(counts, 4, 5, np.random.default_rng(0), CPU)
     assert torch.isfinite(fitted.beta).all()
@@ -131,12 +131,12 @@ def test_on_pass_stops_early():
 
 
 @pytest.mark.parametrize(("n_topics", "total"), [(20, 6.0), (100, 30.0), (1000, 30.0)])
-def test_many_topics_together_add_no_more_than_a_hundred_do(n_topics, total):
-    assert n_topics * divided(THETA_PSEUDO_COUNT, n_topics) == pytest.approx(total)
+def test_the_total_pseudo_count_never_exceeds_that_of_100_topics(n_topics, total):
+    assert n_topics * scaled_pseudo_count(THETA_PSEUDO_COUNT, n_topics) == pytest.approx(total)
 
 
-def test_of_many_topics_a_document_still_has_few():
-    """300 pseudo-counts would outweigh its 40 words, and theta be nearly the same everywhere."""
+def test_a_document_has_few_topics_even_if_there_are_many():
+    """Unscaled, 300 pseudo-counts would outweigh the document's 40 words and make theta nearly uniform."""
     n_topics, n_words = 1000, 40
     beta = torch.full((n_topics, n_topics), 1e-6)
     beta.fill_diagonal_(1.0)

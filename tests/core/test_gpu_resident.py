@@ -1,4 +1,4 @@
-"""Batches cut on the device are those cut on the host, number for number."""
+"""Batches cut on the device equal those cut on the host."""
 
 import dataclasses
 
@@ -41,7 +41,7 @@ def same(one, other):
 
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
 @pytest.mark.parametrize("some", [False, True])
-def test_batches_are_the_same(dtype, some):
+def test_resident_batches_equal_batches_cut_on_the_host(dtype, some):
     counts = corpus(dtype=dtype)
     documents = Rows(counts, np.arange(3, 50, 2)) if some else counts
     on_host, resident = (kind(documents, 10, CPU) for kind in (SparseBatches, ResidentBatches))
@@ -53,7 +53,7 @@ def test_batches_are_the_same(dtype, some):
         same(one, other)
 
 
-def test_large_counts_are_kept_whole():
+def test_counts_above_16_bits_are_kept_exactly():
     counts = corpus()
     counts.data[5] = LARGEST_COUNT + 1
     resident = list(ResidentBatches(counts, 20, CPU))
@@ -62,20 +62,20 @@ def test_large_counts_are_kept_whole():
     assert max(float(batch.counts.max()) for batch in resident) == LARGEST_COUNT + 1
 
 
-def test_what_is_needed_is_what_is_held():
+def test_estimated_bytes_equal_the_bytes_used():
     counts = corpus()
     batches = ResidentBatches(counts, 20, CPU)
-    held = sum(t.element_size() * t.numel() for t in (batches.starts, batches.words, batches.data))
-    assert bytes_needed(batches.documents) == held
+    used = sum(t.element_size() * t.numel() for t in (batches.starts, batches.words, batches.data))
+    assert bytes_needed(batches.documents) == used
 
 
-def test_on_a_cpu_nothing_is_copied():
+def test_a_corpus_never_fits_on_a_cpu_device():
     assert not fits(Rows.filled(corpus()), CPU)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_a_gpu_no_step_waits():
+def test_batches_on_a_gpu_need_no_synchronisation():
     device = torch.device("cuda")
     counts = corpus(500, 300)
     batches = ResidentBatches(counts, 100, device)

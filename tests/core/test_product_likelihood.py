@@ -1,4 +1,4 @@
-"""The product decoder's likelihood against the dense computation: values, gradients, and the slices it works in."""
+"""Product decoder likelihood: values, gradients and slice sizes against dense computation."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ N_DOCS, N_WORDS, K = 20, 150, 3
 THREE_DOCS = 3 * N_WORDS
 
 dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
-# A slice of fewer entries than words holds one document.
+# A slice smaller than the vocabulary still holds one document.
 slices = pytest.mark.parametrize(
     "entries", [product_likelihood.SLICE_ENTRIES, THREE_DOCS, 7], ids=["whole", "threes", "ones"]
 )
@@ -59,7 +59,7 @@ def test_likelihood_and_gradients_equal_the_dense_ones(monkeypatch, dtype, entri
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("entries", [product_likelihood.SLICE_ENTRIES, THREE_DOCS], ids=["whole", "threes"])
-def test_pieces_in_threads_give_the_dense_gradients_and_always_the_same_bits(monkeypatch, entries, threads):
+def test_pieces_on_threads_give_the_same_gradients_to_the_bit(monkeypatch, entries, threads):
     monkeypatch.setattr(product_likelihood, "SLICE_ENTRIES", entries)
     counts, upstream = counts_matrix(N_DOCS, N_WORDS), torch.randn(N_DOCS)
     found = []
@@ -104,7 +104,7 @@ def test_documents_that_are_all_empty_give_zeros():
 
 
 def test_logits_far_apart_stay_finite():
-    """exp(200) is infinite in single precision."""
+    """The logits reach several hundred, and exp(200) is infinite in single precision."""
     theta, weight, bias = parameters(torch.float32)
     far = (1000 * weight).detach().requires_grad_()
     product_log_likelihood(theta, far, bias, whole(counts_matrix(N_DOCS, N_WORDS), torch.float32)).sum().backward()
@@ -112,7 +112,7 @@ def test_logits_far_apart_stay_finite():
 
 
 class Largest(TorchDispatchMode):
-    """Notes the entries of the largest dense array that is made, views included."""
+    """Mode that records the number of entries of the largest dense array made, views included."""
 
     def __init__(self):
         super().__init__()
@@ -129,7 +129,7 @@ class Largest(TorchDispatchMode):
     ("entries", "largest"), [(product_likelihood.SLICE_ENTRIES, N_DOCS * N_WORDS), (THREE_DOCS, THREE_DOCS)]
 )
 def test_no_array_is_larger_than_a_slice(monkeypatch, entries, largest):
-    """Nor than the topics (K, V), which are three rows here too."""
+    """The topics (K, V) are as large as a slice of three documents here, so they do not count as larger."""
     monkeypatch.setattr(product_likelihood, "SLICE_ENTRIES", entries)
     batch = whole(counts_matrix(N_DOCS, N_WORDS), torch.float32)
     parts = parameters(torch.float32)

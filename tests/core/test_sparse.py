@@ -1,4 +1,4 @@
-"""The sparse kernels against the dense computation, values and gradients."""
+"""Sparse batches, and the sparse kernels' values and gradients against dense computation."""
 
 import numpy as np
 import pytest
@@ -107,7 +107,7 @@ def test_row_sums_of_empty_rows_are_zero():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_the_gpu_gives_the_cpu_s_numbers():
+def test_gpu_likelihood_equals_cpu_likelihood():
     counts = counts_matrix()
     theta, beta = torch.randn(40, 7).softmax(-1), torch.randn(7, 300).softmax(-1)
     on_cpu = mixture_log_likelihood(theta, beta, whole(counts))

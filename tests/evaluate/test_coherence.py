@@ -1,4 +1,4 @@
-"""Coherence: top words, NPMI by document co-occurrence, and words the reference never saw."""
+"""Coherence: top words, NPMI by document co-occurrence, and words that do not occur in the reference."""
 
 from itertools import combinations
 from math import log
@@ -24,7 +24,7 @@ def references(draw):
 
 
 def pair_score(first, second, n_docs):
-    """The convention, word for word, on the sets of documents that hold each word."""
+    """Score a pair as the docstring of `npmi` defines it, from the sets of documents that contain each word."""
     p_both = len(first & second) / n_docs
     if p_both == 0:
         return -1.0
@@ -50,16 +50,16 @@ class TestTopWords:
         beta = np.array([[0.2, 0.3, 0.2, 0.3], [0.25, 0.25, 0.25, 0.25]])
         assert top_words(beta, 3).tolist() == [[1, 3, 0], [0, 1, 2]]
 
-    def test_no_more_words_than_the_vocabulary_holds(self):
+    def test_at_most_all_words_of_the_vocabulary(self):
         ids = top_words(np.array([[0.1, 0.9]]), 10)
         assert ids.tolist() == [[1, 0]]
         assert ids.dtype == np.intp
 
-    def test_unsigned_weights_rank_too(self):
+    def test_unsigned_weights_are_ranked(self):
         assert top_words(np.array([[0, 3, 1]], dtype=np.uint8), 2).tolist() == [[1, 2]]
 
     @given(arrays(np.float32, (2, 7), elements=st.sampled_from([0.0, 0.1, 0.25, 0.5])), st.integers(1, 9))
-    def test_is_the_head_of_a_stable_sort(self, beta, n):
+    def test_equals_the_head_of_a_stable_sort(self, beta, n):
         assert (top_words(beta, n) == np.argsort(-beta, axis=1, kind="stable")[:, :n]).all()
 
     @pytest.mark.parametrize("beta", [np.ones(3), np.ones((0, 3)), np.ones((3, 0)), np.array([[0.5, np.nan]])])
@@ -67,7 +67,7 @@ class TestTopWords:
         with pytest.raises(InputError, match="beta"):
             top_words(beta)
 
-    def test_refuses_no_words(self):
+    def test_refuses_n_below_1(self):
         with pytest.raises(InputError, match="n is 0"):
             top_words(np.ones((1, 3)), 0)
 
@@ -87,7 +87,7 @@ class TestClosedForms:
     def test_words_never_together_score_minus_1(self):
         assert npmi(np.array([[0, 1]]), csr_matrix([[1, 0], [0, 1]])).tolist() == [-1.0]
 
-    def test_a_value_worked_out_on_paper(self):
+    def test_a_value_computed_by_hand(self):
         x = csr_matrix([[1, 1], [1, 1], [1, 0], [0, 0]])  # p = 3/4, 2/4, 2/4: log(4/3) / log 2
         assert npmi(np.array([[0, 1]]), x) == pytest.approx([log(4 / 3) / log(2)])
 
@@ -100,7 +100,7 @@ class TestClosedForms:
         longer = csr_matrix([[1, 1], [1, 0], [0, 1], [0, 0], [0, 0]])
         assert npmi(np.array([[0, 1]]), longer)[0] > npmi(np.array([[0, 1]]), x)[0]
 
-    def test_a_large_corpus_keeps_the_bound(self):
+    def test_scores_on_a_large_corpus_stay_in_bounds(self):
         n_docs = 1_000_000
         rows = np.repeat(np.arange(n_docs - 1), 2)
         x = csr_matrix((np.ones(rows.size), (rows, np.tile([0, 1], n_docs - 1))), shape=(n_docs, 2))
@@ -108,7 +108,7 @@ class TestClosedForms:
 
 
 class TestStorage:
-    def test_a_stored_zero_is_no_occurrence(self):
+    def test_a_stored_zero_is_not_an_occurrence(self):
         x = csr_matrix(([1, 0, 1], ([0, 0, 1], [0, 1, 1])), shape=(2, 2))
         assert x.nnz == 3
         assert npmi(np.array([[0, 1]]), x).tolist() == [-1.0]
@@ -119,7 +119,7 @@ class TestStorage:
         twice = csr_matrix(([1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [0, 3, 4, 5, 5]), shape=(4, 2))
         assert (twice.toarray() == once.toarray()).all()
         assert npmi(np.array([[0, 1]]), twice) == pytest.approx(npmi(np.array([[0, 1]]), once))
-        assert twice.nnz == 5  # left as it was
+        assert twice.nnz == 5  # not changed
 
     @pytest.mark.parametrize("make", [csr_matrix, csr_array, csc_matrix])
     @pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int32, np.float32])
@@ -135,12 +135,12 @@ class TestStorage:
 
 
 class TestUnseenWords:
-    def test_a_word_never_seen_makes_its_pairs_minus_1(self):
+    def test_pairs_with_an_unseen_word_score_minus_1(self):
         x = csr_matrix([[1, 1, 0], [1, 1, 0], [0, 0, 0]])
         assert npmi(np.array([[0, 1, 2]]), x) == pytest.approx([-1 / 3])
         assert unseen(np.array([[0, 1, 2]]), x).words == 1
 
-    def test_so_does_a_word_the_reference_does_not_list(self):
+    def test_pairs_with_a_word_outside_the_vocabulary_score_minus_1(self):
         x = csr_matrix([[1, 1], [1, 1], [0, 0]])
         assert npmi(np.array([[0, 1, -1]]), x) == pytest.approx([-1 / 3])
         assert npmi(np.array([[-1, -1]]), x).tolist() == [-1.0]
@@ -180,7 +180,7 @@ class TestProperties:
 class TestRefusals:
     @pytest.mark.parametrize("score", [npmi, unseen])
     @pytest.mark.parametrize(
-        ("topics", "counts", "says"),
+        ("topics", "counts", "message"),
         [
             (np.array([[0, 3]]), csr_matrix((2, 3)), "from 0 to 3"),
             (np.array([[-2, 1]]), csr_matrix((2, 3)), "from -2 to 1"),
@@ -192,11 +192,11 @@ class TestRefusals:
             (np.array([[0, 1]]), np.ones((2, 3)), "ndarray"),
         ],
     )
-    def test_says_what_does_not_fit_in_one_line(self, score, topics, counts, says):
-        with pytest.raises(InputError, match=says) as caught:
+    def test_says_what_does_not_fit_in_one_line(self, score, topics, counts, message):
+        with pytest.raises(InputError, match=message) as caught:
             score(topics, counts)
         assert "\n" not in str(caught.value)
 
-    def test_one_word_makes_no_pair(self):
+    def test_refuses_a_topic_of_one_word(self):
         with pytest.raises(InputError, match="at least two words"):
             npmi(np.array([[0]]), csr_matrix((2, 3)))

@@ -31,7 +31,7 @@ def word_lists(draw, max_topics=5):
 
 
 def rbo_by_hand(first, second, p):
-    """The formula of Webber, Moffat & Zobel (2010), sets and all."""
+    """Evaluate the formula of Webber, Moffat & Zobel (2010) on sets."""
     depths = range(1, len(first) + 1)
     shared = [len(set(first[:d]) & set(second[:d])) for d in depths]
     total = sum(x / d * p**d for x, d in zip(shared, depths, strict=True))
@@ -42,16 +42,16 @@ class TestTopicDiversity:
     def test_counts_distinct_words(self):
         assert topic_diversity(np.array([[0, 1, 2], [2, 3, 4]])) == pytest.approx(5 / 6)
 
-    def test_bounds_are_met(self):
+    def test_bounds_are_reached(self):
         assert topic_diversity(DISJOINT) == 1.0
         assert topic_diversity(SAME) == pytest.approx(1 / 3)
 
 
 class TestTopicUniqueness:
-    def test_a_shared_word_counts_by_halves(self):
+    def test_a_word_of_two_topics_counts_one_half(self):
         assert topic_uniqueness(np.array([[0, 1], [1, 2]])) == pytest.approx((1 + 0.5 + 0.5 + 1) / 4)
 
-    def test_bounds_are_met(self):
+    def test_bounds_are_reached(self):
         assert topic_uniqueness(DISJOINT) == 1.0
         assert uniqueness_of_each(np.array([[0, 1], [1, 2], [3, 4]])).tolist() == [0.75, 0.75, 1.0]
         assert topic_uniqueness(SAME) == pytest.approx(1 / 3)
@@ -68,10 +68,10 @@ class TestInvertedRbo:
     def test_disjoint_lists_do_not_overlap(self):
         assert inverted_rbo(DISJOINT) == 1.0
 
-    def test_one_topic_alone_is_diverse(self):
+    def test_a_single_topic_scores_1(self):
         assert inverted_rbo(np.array([[4, 2, 7]])) == 1.0
 
-    def test_a_value_worked_out_on_paper(self):
+    def test_a_value_computed_by_hand(self):
         # X = 0, 2 of two words swapped: 0.9^2 * 1 + 0.1 / 0.9 * (0 + 0.9^2 * 1) = 0.9
         assert inverted_rbo(np.array([[0, 1], [1, 0]])) == pytest.approx(0.1)
 
@@ -98,16 +98,16 @@ def distributions():
 
 
 class TestJsDiversity:
-    def test_the_same_topics_are_not_diverse(self):
+    def test_equal_topics_score_0(self):
         assert js_diversity(np.array([[0.1, 0.2, 0.7]] * 3)) == pytest.approx(0.0, abs=1e-12)
 
-    def test_topics_without_a_common_word_are(self):
+    def test_topics_without_a_common_word_score_1(self):
         assert js_diversity(np.eye(4)) == pytest.approx(1.0)
 
-    def test_one_topic_alone_is_diverse(self):
+    def test_a_single_topic_scores_1(self):
         assert js_diversity(np.array([[0.3, 0.7]])) == 1.0
 
-    def test_a_value_worked_out_on_paper(self):
+    def test_a_value_computed_by_hand(self):
         # a and b: 2 - 3/4 log2 3 - 1/2; a and c: 1; b and c: 1
         beta = np.array([[1, 0, 0], [0.5, 0.5, 0], [0, 0, 1]])
         assert js_diversity(beta) == pytest.approx((1.5 - 0.75 * log2(3) + 2) / 3)
@@ -117,7 +117,7 @@ class TestJsDiversity:
         assert js_diversity(same_top_word) == pytest.approx(0.6)  # 0.4 of the mass in common
 
     @given(distributions(), st.randoms(use_true_random=False))
-    def test_ignores_the_order_of_topics_and_the_names_of_words(self, beta, random):
+    def test_ignores_the_order_of_topics_and_of_words(self, beta, random):
         topics, words = (random.sample(range(n), n) for n in beta.shape)
         assert js_diversity(beta[topics][:, words]) == pytest.approx(js_diversity(beta), abs=1e-12)
 
@@ -130,17 +130,17 @@ class TestJsDiversity:
         assert isinstance(found, float)
 
     @pytest.mark.parametrize(
-        ("beta", "says"),
+        ("beta", "message"),
         [
             (np.array([0.5, 0.5]), r"\(2,\)"),
             (np.zeros((0, 2)), r"\(0, 2\)"),
-            (np.array([[0.5, 0.6]]), "no distribution"),
-            (np.array([[1.5, -0.5], [0.5, 0.5]]), "no distribution"),
-            (np.array([[np.nan, 0.5]]), "no distribution"),
+            (np.array([[0.5, 0.6]]), "not a distribution"),
+            (np.array([[1.5, -0.5], [0.5, 0.5]]), "not a distribution"),
+            (np.array([[np.nan, 0.5]]), "not a distribution"),
         ],
     )
-    def test_refuses_what_is_no_table_of_distributions(self, beta, says):
-        with pytest.raises(InputError, match=says) as caught:
+    def test_refuses_rows_that_are_not_distributions(self, beta, message):
+        with pytest.raises(InputError, match=message) as caught:
             js_diversity(beta)
         assert "\n" not in str(caught.value)
 
@@ -148,7 +148,7 @@ class TestJsDiversity:
 class TestAllScores:
     @pytest.mark.parametrize("score", SCORES)
     @given(topics=word_lists())
-    def test_lie_between_0_and_1(self, score, topics):
+    def test_are_between_0_and_1(self, score, topics):
         assert -1e-12 <= score(topics) <= 1 + 1e-12
 
     @pytest.mark.parametrize("score", SCORES)
@@ -158,18 +158,18 @@ class TestAllScores:
 
     @pytest.mark.parametrize("score", SCORES)
     @given(topics=word_lists())
-    def test_ignore_the_names_of_words(self, score, topics):
+    def test_ignore_word_ids(self, score, topics):
         renamed = np.random.default_rng(0).permutation(1000)[topics]
         assert score(renamed) == pytest.approx(score(topics), abs=1e-12)
 
     @pytest.mark.parametrize("score", [topic_diversity, topic_uniqueness])
     @given(topics=word_lists())
-    def test_those_of_sets_ignore_the_order_of_words(self, score, topics):
+    def test_scores_of_sets_ignore_the_order_of_words(self, score, topics):
         assert score(topics[:, ::-1]) == pytest.approx(score(topics))
 
     @pytest.mark.parametrize("score", SCORES)
     @pytest.mark.parametrize(
-        ("topics", "says"),
+        ("topics", "message"),
         [
             (np.array([0, 1]), r"\(2,\)"),
             (np.zeros((0, 2), dtype=int), r"\(0, 2\)"),
@@ -178,7 +178,7 @@ class TestAllScores:
             (np.array([[0, 1], [2, 2]]), "topic 1 repeats a word"),
         ],
     )
-    def test_refuse_what_is_no_table_of_word_lists(self, score, topics, says):
-        with pytest.raises(InputError, match=says) as caught:
+    def test_refuse_tables_that_are_not_word_lists(self, score, topics, message):
+        with pytest.raises(InputError, match=message) as caught:
             score(topics)
         assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Downstream: agreement of top topics with labels, and a classifier on theta beside one on TF-IDF."""
+"""Downstream: agreement of top topics with labels, and classifiers on theta and on TF-IDF."""
 
 from math import log
 
@@ -15,21 +15,21 @@ from topicnet.evaluate.downstream import Accuracy, accuracy, agreement, cross_va
 LABELS = np.array(["a", "a", "b", "b", "b", "b"])
 
 
-def told_by(labels, names=("a", "b", "c")):
-    """(D, K) theta whose top topic is the label."""
+def theta_from(labels, names=("a", "b", "c")):
+    """Make theta (D, K) whose top topic is the label."""
     return 0.1 + 0.7 * (np.asarray(labels)[:, None] == names)
 
 
-def same_counts(n_docs):
-    """Counts that tell nothing."""
+def flat_counts(n_docs):
+    """Make counts that are the same for every document."""
     return csr_matrix(np.ones((n_docs, 4), dtype=np.int32))
 
 
-def same_theta(n_docs):
+def flat_theta(n_docs):
     return np.full((n_docs, 3), 1 / 3)
 
 
-def counts_told_by(labels, names=("a", "b", "c")):
+def counts_from(labels, names=("a", "b", "c")):
     return csr_matrix((np.asarray(labels)[:, None] == names).astype(np.int32) * 3)
 
 
@@ -40,7 +40,7 @@ def clusterings(draw):
 
 
 class TestAgreement:
-    def test_worked_out_on_paper(self):
+    def test_computed_by_hand(self):
         found = agreement(np.array([7, 7, 7, 2, 2, 2]), LABELS)  # aab, bbb
         assert found.purity == pytest.approx(5 / 6)
         # I = 1/3 log 2 + 1/6 log 1/2 + 1/2 log 3/2; H = log 2 and log 3 - 2/3 log 2
@@ -56,16 +56,16 @@ class TestAgreement:
         assert found.ari == pytest.approx((0 - 2 / 3) / (2 - 2 / 3))  # worse than chance
 
     @pytest.mark.parametrize("clusters", [[0, 0, 1, 1, 1, 1], [1, 1, 0, 0, 0, 0], [40, 40, 8, 8, 8, 8]])
-    def test_the_labels_under_other_names(self, clusters):
+    def test_clusters_equal_to_labels_score_1(self, clusters):
         found = agreement(np.array(clusters), LABELS)
         assert (found.purity, found.nmi, found.ari) == pytest.approx((1.0, 1.0, 1.0))
 
-    def test_one_cluster_tells_nothing(self):
+    def test_a_single_cluster_scores_0_but_for_purity(self):
         found = agreement(np.zeros(6, dtype=int), LABELS)
         assert found.purity == pytest.approx(4 / 6)
         assert (found.nmi, found.ari) == pytest.approx((0.0, 0.0), abs=1e-12)
 
-    def test_a_cluster_of_each_document_is_pure_and_tells_no_more_than_chance(self):
+    def test_one_cluster_per_document_is_pure_and_scores_no_better_than_chance(self):
         found = agreement(np.arange(6), LABELS)
         assert found.purity == 1.0
         assert found.ari == pytest.approx(0.0, abs=1e-12)
@@ -95,7 +95,7 @@ class TestAgreement:
         assert agreement(clusters, labels).purity == pytest.approx(right / len(labels))
 
     @pytest.mark.parametrize(("n_clusters", "n_labels"), [(0, 0), (3, 2), (2, 3), (0, 1)])
-    def test_refuses_what_does_not_pair(self, n_clusters, n_labels):
+    def test_refuses_unequal_lengths(self, n_clusters, n_labels):
         with pytest.raises(InputError, match=f"{n_clusters} clusters and {n_labels} labels") as caught:
             agreement(np.zeros(n_clusters, dtype=int), np.full(n_labels, "a"))
         assert "\n" not in str(caught.value)
@@ -105,41 +105,46 @@ class TestAccuracy:
     TRAIN = np.array(["a"] * 12 + ["b"] * 6 + ["c"] * 6)
     TEST = np.array(["a", "b", "b", "c", "c"])
 
-    def test_theta_that_tells_the_labels_beside_counts_that_do_not(self):
+    def test_informative_theta_and_flat_counts(self):
         found = accuracy(
-            (told_by(self.TRAIN), same_counts(24), self.TRAIN), (told_by(self.TEST), same_counts(5), self.TEST)
+            (theta_from(self.TRAIN), flat_counts(24), self.TRAIN),
+            (theta_from(self.TEST), flat_counts(5), self.TEST),
         )
         assert found == Accuracy(theta=1.0, tfidf=0.2, commonest=0.2)
 
-    def test_counts_that_tell_the_labels_beside_theta_that_does_not(self):
+    def test_informative_counts_and_flat_theta(self):
         found = accuracy(
-            (same_theta(24), counts_told_by(self.TRAIN), self.TRAIN),
-            (same_theta(5), counts_told_by(self.TEST), self.TEST),
+            (flat_theta(24), counts_from(self.TRAIN), self.TRAIN),
+            (flat_theta(5), counts_from(self.TEST), self.TEST),
         )
         assert found == Accuracy(theta=0.2, tfidf=1.0, commonest=0.2)
 
-    def test_the_commonest_label_is_that_of_the_documents_learned_from(self):
+    def test_the_majority_label_is_that_of_the_training_documents(self):
         train, test = np.array(["b"] * 3 + ["a"] * 2), np.array(["a", "a", "a", "b"])
-        found = accuracy((told_by(train), same_counts(5), train), (told_by(test), same_counts(4), test))
+        found = accuracy((theta_from(train), flat_counts(5), train), (theta_from(test), flat_counts(4), test))
         assert found.commonest == 0.25
 
-    def test_a_label_never_learned_is_never_told(self):
+    def test_a_label_missing_in_training_is_never_predicted(self):
         train, test = np.array(["a", "b"] * 5), np.array(["a", "c"])
-        found = accuracy((told_by(train), counts_told_by(train), train), (told_by(test), counts_told_by(test), test))
+        found = accuracy((theta_from(train), counts_from(train), train), (theta_from(test), counts_from(test), test))
         assert (found.theta, found.tfidf, found.commonest) == (0.5, 0.5, 0.5)
 
-    def test_a_small_column_of_theta_is_heard(self):
+    def test_a_small_column_of_theta_is_used(self):
         labels = np.array(["a"] * 20 + ["b"] * 10)
         small = np.where(labels == "b", 1e-4, 1e-6)
         theta = np.stack([1 - small, small], axis=1)
-        part = (theta, same_counts(30), labels)
+        part = (theta, flat_counts(30), labels)
         assert accuracy(part, part).theta == 1.0
 
     def test_a_frequent_word_weighs_little(self):
-        """TF-IDF: what every document repeats does not drown the word that tells."""
+        """TF-IDF: frequent words of all documents do not hide the word that predicts the label."""
         labels = np.array(["a"] * 20 + ["b"] * 20)
         noise = np.random.default_rng(0).integers(1, 400, size=40)
-        part = (same_theta(40), csr_matrix(np.stack([noise, noise[::-1], labels == "a", labels == "b"], 1)), labels)
+        part = (
+            flat_theta(40),
+            csr_matrix(np.stack([noise, noise[::-1], labels == "a", labels == "b"], 1)),
+            labels,
+        )
         assert accuracy(part, part).tfidf == 1.0
 
     def test_words_weigh_the_same_in_long_and_short_documents(self):
@@ -149,31 +154,31 @@ class TestAccuracy:
         tfidf = []
         for lengths in (np.ones((60, 1), dtype=int), rng.integers(1, 200, (60, 1))):
             counts = csr_matrix(held * lengths)
-            tfidf.append(accuracy(*[(same_theta(30), counts[i::2], labels[i::2]) for i in (0, 1)]).tfidf)
+            tfidf.append(accuracy(*[(flat_theta(30), counts[i::2], labels[i::2]) for i in (0, 1)]).tfidf)
         assert tfidf[0] == tfidf[1] < 1
 
-    def test_numbers_will_do_for_labels(self):
+    def test_labels_may_be_numbers(self):
         train, test = np.array([30, 10, 30, 10]), np.array([10, 10, 30])
-        parts = [(told_by(part, (10, 30)), counts_told_by(part, (10, 30)), part) for part in (train, test)]
+        parts = [(theta_from(part, (10, 30)), counts_from(part, (10, 30)), part) for part in (train, test)]
         assert accuracy(*parts) == Accuracy(theta=1.0, tfidf=1.0, commonest=2 / 3)  # 10: the lower of two as common
 
-    def test_documents_without_words_have_a_label_too(self):
+    def test_empty_documents_are_scored(self):
         train = np.array(["a"] * 6 + ["b"] * 3)
-        counts = counts_told_by(train)
+        counts = counts_from(train)
         empty = csr_matrix((2, 3), dtype=np.int32)
         test = np.array(["a", "b"])
-        assert accuracy((told_by(train), counts, train), (told_by(test), empty, test)).tfidf == 0.5
+        assert accuracy((theta_from(train), counts, train), (theta_from(test), empty, test)).tfidf == 0.5
 
-    def test_a_stored_zero_is_no_occurrence(self):
+    def test_a_stored_zero_is_not_an_occurrence(self):
         labels = np.array(["a"] * 6 + ["b"] * 6)
         counts = csr_matrix(np.ones((12, 2)))
         counts.data[:] = (labels[:, None] == ["a", "b"]).ravel()
         assert counts.nnz == 24
-        part = (told_by(labels), counts, labels)
+        part = (theta_from(labels), counts, labels)
         assert accuracy(part, part).tfidf == 1.0
 
-    def test_leaves_its_input_as_it_was(self):
-        theta, counts = told_by(self.TRAIN), counts_told_by(self.TRAIN)
+    def test_does_not_change_its_input(self):
+        theta, counts = theta_from(self.TRAIN), counts_from(self.TRAIN)
         before = theta.copy(), counts.copy()
         accuracy((theta, counts, self.TRAIN), (theta, counts, self.TRAIN))
         assert (theta == before[0]).all()
@@ -182,32 +187,32 @@ class TestAccuracy:
 
     @pytest.mark.parametrize(("train", "test"), [(["a", "a"], ["a"]), (["a", "b"], []), ([], ["a"])])
     def test_refuses_too_few_labels(self, train, test):
-        parts = [(same_theta(len(part)), same_counts(len(part)), np.array(part, dtype=str)) for part in (train, test)]
+        parts = [(flat_theta(len(part)), flat_counts(len(part)), np.array(part, dtype=str)) for part in (train, test)]
         with pytest.raises(InputError, match="fewer than two labels to learn, or no labelled document") as caught:
             accuracy(*parts)
         assert "\n" not in str(caught.value)
 
 
 class TestCrossValidation:
-    def test_every_document_is_told_once(self):
+    def test_every_document_is_predicted_once(self):
         labels = np.array(["a"] * 6 + ["b"] * 5)  # folds of 3, 2, 2, 2 and 2: the mean over documents, not folds
-        found = cross_validated_accuracy(told_by(labels), same_counts(11), labels)
+        found = cross_validated_accuracy(theta_from(labels), flat_counts(11), labels)
         assert found.theta == 1.0
         assert found.commonest == pytest.approx(6 / 11)
 
-    def test_of_counts(self):
+    def test_informative_counts(self):
         labels = np.array(["a", "b", "b", "c", "b"] * 5)
-        found = cross_validated_accuracy(same_theta(25), counts_told_by(labels), labels)
+        found = cross_validated_accuracy(flat_theta(25), counts_from(labels), labels)
         assert (found.theta, found.tfidf, found.commonest) == pytest.approx((0.6, 1.0, 0.6))
 
-    def test_no_document_is_told_by_itself(self):
+    def test_no_document_is_predicted_from_itself(self):
         labels = np.array(["a"] * 10 + ["b"] * 6)
-        own_topic = np.eye(16)  # learned by heart, of no use for another document
+        own_topic = np.eye(16)  # can be memorised, but does not help with other documents
         found = cross_validated_accuracy(own_topic, csr_matrix(own_topic), labels)
         assert found.theta == pytest.approx(10 / 16)
         assert found.tfidf == pytest.approx(10 / 16)
 
-    def test_is_the_same_each_time(self):
+    def test_is_deterministic(self):
         rng = np.random.default_rng(0)
         theta, labels = rng.dirichlet(np.ones(3), 60), np.array(["a", "b"] * 30)
         counts = csr_matrix(rng.poisson(1.0, (60, 8)))
@@ -216,9 +221,9 @@ class TestCrossValidation:
     @pytest.mark.parametrize("labels", [["a"] * 9 + ["b"] * 4, ["a"] * 9 + ["b"] * 9 + ["c"], ["a"] * 20, []])
     def test_too_few_of_a_label_for_five_folds(self, labels):
         n_docs = len(labels)
-        assert cross_validated_accuracy(same_theta(n_docs), same_counts(n_docs), np.array(labels, dtype=str)) is None
+        assert cross_validated_accuracy(flat_theta(n_docs), flat_counts(n_docs), np.array(labels, dtype=str)) is None
 
-    def test_five_of_each_will_do(self):
+    def test_five_documents_of_each_label_are_enough(self):
         labels = np.array(["a", "b"] * 5)
-        found = cross_validated_accuracy(told_by(labels), counts_told_by(labels), labels)
+        found = cross_validated_accuracy(theta_from(labels), counts_from(labels), labels)
         assert found == Accuracy(theta=1.0, tfidf=1.0, commonest=0.5)

@@ -57,25 +57,25 @@ class TestSplitDocuments:
         assert (jumbled.data == before[0]).all()
         assert (jumbled.indices == before[1]).all()
 
-    def test_every_token_by_a_fair_coin(self):
+    def test_every_token_goes_to_either_half_with_equal_probability(self):
         n_tokens, n_docs = 7, 20_000
         first, _ = split_documents(csr_matrix(np.full((n_docs, 1), n_tokens)), 0)
         heads = first.toarray().ravel()
         assert heads.mean() == pytest.approx(n_tokens / 2, abs=5 * np.sqrt(n_tokens / 4 / n_docs))
-        assert heads.var() == pytest.approx(n_tokens / 4, rel=0.05)  # a coin a token, not a coin a word
+        assert heads.var() == pytest.approx(n_tokens / 4, rel=0.05)  # independent for each token, not for each word
 
     @pytest.mark.parametrize("make", [csr_matrix, csr_array])
     @pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int64, np.float32])
-    def test_keeps_the_number_type(self, make, dtype):
+    def test_keeps_the_dtype(self, make, dtype):
         first, second = split_documents(make(np.ones((3, 4), dtype=dtype)), 0)
         assert first.dtype == second.dtype == dtype
         assert (first.toarray().astype(int) + second.toarray().astype(int) == 1).all()
 
     @pytest.mark.parametrize(
-        ("values", "says"), [([1.5, 1.0], "fractions"), ([-1, 2], "negative"), ([np.nan, 1.0], "non-finite")]
+        ("values", "message"), [([1.5, 1.0], "fractions"), ([-1, 2], "negative"), ([np.nan, 1.0], "non-finite")]
     )
-    def test_refuses_what_are_no_tokens(self, values, says):
-        with pytest.raises(InputError, match=says):
+    def test_refuses_counts_that_are_not_tokens(self, values, message):
+        with pytest.raises(InputError, match=message):
             split_documents(csr_matrix([values]), 0)
 
     def test_refuses_a_dense_table_and_a_negative_seed(self):
@@ -86,19 +86,19 @@ class TestSplitDocuments:
 
 
 class TestLogLikelihood:
-    def test_a_value_worked_out_on_paper(self):
+    def test_a_value_computed_by_hand(self):
         theta, beta = np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([[0.8, 0.2], [0.2, 0.8]])
         nats = log_likelihood(theta, beta, csr_matrix([[1, 2], [0, 3]]))
         assert nats == pytest.approx([3 * np.log(0.5), 3 * np.log(0.2)])
 
     @pytest.mark.parametrize("chunk", [1, 7, 4 * 16, perplexity.CHUNK_ELEMENTS])
-    def test_equals_the_dense_computation_whatever_the_chunk(self, chunk, monkeypatch):
+    def test_equals_the_dense_computation_for_any_chunk_size(self, chunk, monkeypatch):
         monkeypatch.setattr(perplexity, "CHUNK_ELEMENTS", chunk)
         theta, beta, counts = corpus()
         expected = dense_log_likelihood(theta, beta, counts)
         assert log_likelihood(theta, beta, counts) == pytest.approx(expected, rel=1e-10)
 
-    def test_empty_documents_in_every_place(self, monkeypatch):
+    def test_empty_documents_at_any_position(self, monkeypatch):
         monkeypatch.setattr(perplexity, "CHUNK_ELEMENTS", 4)
         theta, beta, counts = corpus(n_docs=9)
         keep = csr_matrix(np.diag([0, 0, 1, 1, 0, 1, 0, 0, 0])) @ counts
@@ -106,11 +106,11 @@ class TestLogLikelihood:
         assert nats == pytest.approx(dense_log_likelihood(theta, beta, keep))
         assert nats[[0, 1, 4, 6, 7, 8]].tolist() == [0.0] * 6
 
-    def test_no_document_and_no_word_give_no_nats(self):
+    def test_an_empty_corpus_and_an_empty_document(self):
         assert log_likelihood(np.ones((0, 1)), ONE, csr_matrix((0, 1))).shape == (0,)
         assert log_likelihood(ONE, ONE, csr_matrix((1, 1))).tolist() == [0.0]
 
-    def test_single_precision_goes_in_double_comes_out(self):
+    def test_single_precision_input_gives_double_precision(self):
         theta, beta, counts = corpus()
         theta, beta = theta.astype(np.float32), beta.astype(np.float32)
         nats = log_likelihood(theta, beta, counts)
@@ -118,12 +118,12 @@ class TestLogLikelihood:
         expected = dense_log_likelihood(theta.astype(np.float64), beta.astype(np.float64), counts)
         assert nats == pytest.approx(expected, rel=1e-10)
 
-    def test_no_probability_is_minus_infinity(self):
+    def test_probability_0_gives_minus_infinity(self):
         beta = np.array([[1.0, 0.0]])
         nats = log_likelihood(np.ones((2, 1)), beta, csr_matrix([[1, 1], [1, 0]]))
         assert nats.tolist() == [-np.inf, 0.0]
 
-    def test_a_stored_zero_is_no_token(self):
+    def test_a_stored_zero_is_not_a_token(self):
         counts = csr_matrix(([2, 0], [0, 1], [0, 2]), shape=(1, 2))
         assert log_likelihood(ONE, np.array([[1.0, 0.0]]), counts).tolist() == [0.0]
 
@@ -136,7 +136,7 @@ class TestLogLikelihood:
         assert moved == pytest.approx(log_likelihood(theta, beta, counts)[docs])
 
     @pytest.mark.parametrize(
-        ("theta", "beta", "counts", "says"),
+        ("theta", "beta", "counts", "message"),
         [
             (np.full((2, 3), 1 / 3), np.full((2, 4), 0.25), csr_matrix((2, 4)), "do not fit"),
             (np.full((3, 2), 0.5), np.full((2, 4), 0.25), csr_matrix((2, 4)), "do not fit"),
@@ -149,20 +149,20 @@ class TestLogLikelihood:
             (ONE, ONE, np.array([[1]]), "ndarray"),
         ],
     )
-    def test_says_what_does_not_fit_in_one_line(self, theta, beta, counts, says):
-        with pytest.raises(InputError, match=says) as caught:
+    def test_says_what_does_not_fit_in_one_line(self, theta, beta, counts, message):
+        with pytest.raises(InputError, match=message) as caught:
             log_likelihood(theta, beta, counts)
         assert "\n" not in str(caught.value)
 
 
 class TestDocumentCompletion:
-    def test_of_a_uniform_model_is_the_vocabulary_size(self):
+    def test_a_uniform_model_has_the_vocabulary_size(self):
         counts = corpus(n_words=30)[2]
         scored = document_completion(np.ones((40, 1)), np.full((1, 30), 1 / 30), counts, counts)
         assert scored.perplexity == pytest.approx(30)
         assert scored.perplexity_doc_mean == pytest.approx(30)
 
-    def test_both_means_worked_out_on_paper(self):
+    def test_both_means_computed_by_hand(self):
         beta = np.array([[0.5, 0.5, 0.0], [0.25, 0.25, 0.5]])
         second = csr_matrix([[1, 0, 0], [2, 1, 0]])  # 1 token at 1/2, 3 tokens at 1/4
         scored = document_completion(np.eye(2), beta, csr_matrix(np.ones((2, 3))), second)
@@ -186,12 +186,12 @@ class TestDocumentCompletion:
         assert scored.perplexity == pytest.approx(alone.perplexity)
         assert scored.perplexity_doc_mean == pytest.approx(alone.perplexity_doc_mean)
 
-    def test_stored_zeros_do_not_fill_a_half(self):
+    def test_a_half_of_stored_zeros_is_empty(self):
         first = csr_matrix(([0, 1], [0, 0], [0, 1, 2]), shape=(2, 1))
         scored = document_completion(np.ones((2, 1)), ONE, first, csr_matrix([[1], [1]]))
         assert (scored.n_docs, scored.n_left_out) == (1, 1)
 
-    def test_a_token_without_probability_makes_it_infinite(self):
+    def test_a_token_with_probability_0_makes_it_infinite(self):
         counts = csr_matrix([[1, 1]])
         scored = document_completion(ONE, np.array([[1.0, 0.0]]), counts, counts)
         assert scored.perplexity == np.inf
@@ -208,7 +208,7 @@ class TestDocumentCompletion:
         first, second = (csr_matrix(rng.multinomial(30, theta @ beta)) for _ in range(2))
         assert document_completion(theta, beta, first, second).perplexity < unigram_perplexity(first, second)
 
-    def test_refuses_nothing_to_predict(self):
+    def test_refuses_a_corpus_without_tokens_in_both_halves(self):
         with pytest.raises(InputError, match="none of 2 documents"):
             document_completion(np.ones((2, 1)), ONE, csr_matrix([[1], [0]]), csr_matrix([[0], [1]]))
 
@@ -219,7 +219,7 @@ class TestDocumentCompletion:
 
 class TestSummariseCompletion:
     @pytest.mark.parametrize("nats", [np.array([np.nan]), np.array([np.inf])])
-    def test_refuses_what_is_no_log_likelihood(self, nats):
+    def test_refuses_values_that_are_not_log_likelihoods(self, nats):
         with pytest.raises(InputError, match="nats holds"):
             summarise_completion(nats, csr_matrix([[1]]), csr_matrix([[1]]))
 
@@ -229,14 +229,14 @@ class TestSummariseCompletion:
 
 
 class TestUnigramPerplexity:
-    def test_a_value_worked_out_on_paper(self):
+    def test_a_value_computed_by_hand(self):
         train, test = csr_matrix([[2, 0], [1, 1]]), csr_matrix([[1, 1]])  # p = 4/6, 2/6
         assert unigram_perplexity(train, test) == pytest.approx((4 / 6 * 2 / 6) ** -0.5)
 
     def test_a_word_unseen_in_training_has_a_probability(self):
         assert unigram_perplexity(csr_matrix([[8, 0]]), csr_matrix([[0, 3]])) == pytest.approx(10)
 
-    def test_is_near_the_plain_frequencies_on_a_large_corpus(self):
+    def test_is_close_to_unsmoothed_frequencies_on_a_large_corpus(self):
         rng = np.random.default_rng(0)
         frequency = rng.dirichlet(np.ones(20))
         train = csr_matrix(rng.multinomial(100_000, frequency, size=2))
@@ -245,19 +245,19 @@ class TestUnigramPerplexity:
         assert unigram_perplexity(train, train) == pytest.approx(np.exp(entropy), rel=1e-4)
 
     @pytest.mark.parametrize(
-        ("train", "test", "says"),
+        ("train", "test", "message"),
         [
-            (csr_matrix((1, 2)), csr_matrix([[1, 1]]), "train holds no token"),
-            (csr_matrix([[1, 1]]), csr_matrix((0, 2)), "test holds no token"),
+            (csr_matrix((1, 2)), csr_matrix([[1, 1]]), "train has no tokens"),
+            (csr_matrix([[1, 1]]), csr_matrix((0, 2)), "test has no tokens"),
             (csr_matrix([[1, 1]]), csr_matrix([[1]]), "train has 2 words, test 1"),
         ],
     )
-    def test_refuses_what_has_no_frequencies(self, train, test, says):
-        with pytest.raises(InputError, match=says):
+    def test_refuses_corpora_without_tokens(self, train, test, message):
+        with pytest.raises(InputError, match=message):
             unigram_perplexity(train, test)
 
     @pytest.mark.data
-    def test_of_20_newsgroups_is_the_known_figure(self, shared_data):
+    def test_the_value_on_20_newsgroups(self, shared_data):
         folder = shared_data / "20ng_etm_bow"
         train, second = load_npz(folder / "tr.npz"), load_npz(folder / "ts_h2.npz")
         assert unigram_perplexity(train, second) == pytest.approx(2219, rel=0.01)

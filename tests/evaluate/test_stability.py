@@ -12,7 +12,7 @@ from topicnet.errors import InputError
 from topicnet.evaluate.distance import js_divergence
 from topicnet.evaluate.stability import CHANCE, match_topics, stability
 
-EXACT = 1e-7  # the root of rounding errors
+EXACT = 1e-7  # the square root of rounding errors
 
 
 def random_topics(seed, n_topics=5, n_words=30):
@@ -46,29 +46,29 @@ class TestMatchTopics:
             min(table[range(n_topics), c].sum() for c in permutations(range(n_topics)))
         )
 
-    def test_two_topics_alike_do_not_get_the_same_counterpart(self):
+    def test_two_similar_topics_have_different_counterparts(self):
         first = np.array([[1.0, 0.0, 0.0], [0.9, 0.1, 0.0]])
         second = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
         counterpart, distance = match_topics(first, second)
-        assert counterpart.tolist() == [1, 0]  # topic 1 is nearest to 1 too, which is taken
+        assert counterpart.tolist() == [1, 0]  # topic 1 is also nearest to 1, which is taken
         assert distance == pytest.approx([0.0, 1.0])
 
-    def test_a_distance_worked_out_on_paper(self):
+    def test_a_distance_computed_by_hand(self):
         counterpart, distance = match_topics(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]))
         assert counterpart.tolist() == [0]
         assert distance == pytest.approx([sqrt(1.5 - 0.75 * log2(3))])
 
     @pytest.mark.parametrize(
-        ("first", "second", "says"),
+        ("first", "second", "message"),
         [
             (np.eye(3), np.eye(3)[:2], r"\(3, 3\) and \(2, 3\)"),
             (np.eye(2), np.eye(3)[:2], r"\(2, 2\) and \(2, 3\)"),
-            (np.eye(2), np.full((2, 2), 0.4), "no distribution"),
+            (np.eye(2), np.full((2, 2), 0.4), "not a distribution"),
             (np.ones(2) / 2, np.ones(2) / 2, r"\(2,\)"),
         ],
     )
-    def test_refuses_topics_that_do_not_compare(self, first, second, says):
-        with pytest.raises(InputError, match=says) as caught:
+    def test_refuses_topics_that_cannot_be_compared(self, first, second, message):
+        with pytest.raises(InputError, match=message) as caught:
             match_topics(first, second)
         assert "\n" not in str(caught.value)
 
@@ -82,22 +82,22 @@ class TestStability:
         assert found.runs == pytest.approx(np.ones(len(orders)), abs=EXACT)
         assert found.topics == pytest.approx(np.ones((len(orders), 5)), abs=EXACT)
 
-    def test_runs_without_a_common_word_are_not(self):
+    def test_runs_without_a_common_word_are_not_stable(self):
         found = stability([np.eye(6)[:2], np.eye(6)[2:4], np.eye(6)[4:]])
         assert found.value == pytest.approx(0.0)
         assert found.topics.shape == (3, 2)
         assert found.topics == pytest.approx(np.zeros((3, 2)))
 
-    def test_one_odd_topic_is_marked_and_no_other(self):
-        usual, odd = np.eye(6)[:3], np.eye(6)[[2, 5, 0]]  # word 5 in the place of word 1, the rest permuted
+    def test_only_the_deviating_topic_scores_low(self):
+        usual, odd = np.eye(6)[:3], np.eye(6)[[2, 5, 0]]  # word 5 replaces word 1, the rest is permuted
         found = stability([usual, odd, usual[::-1]])
-        # the odd topic agrees with none; its counterparts with one run of two
+        # the deviating topic agrees with no run, its counterparts with one of two
         assert found.topics == pytest.approx(np.array([[1, 0.5, 1], [1, 0, 1], [1, 0.5, 1]]))
         assert found.runs == pytest.approx([5 / 6, 4 / 6, 5 / 6])
         assert found.value == pytest.approx(14 / 18)
 
-    def test_a_value_worked_out_on_paper(self):
-        # above the mean: (1, 0, 0, 0) and (0, 1, 0, 0) of the one, (1/2, 0, 1/2, 0) and (0, 1, 0, 0) of the other
+    def test_a_value_computed_by_hand(self):
+        # above the mean: (1, 0, 0, 0) and (0, 1, 0, 0) in one run, (1/2, 0, 1/2, 0) and (0, 1, 0, 0) in the other
         one = np.array([[0.6, 0.2, 0.1, 0.1], [0.2, 0.6, 0.1, 0.1]])
         other = np.array([[0.4, 0.0, 0.4, 0.2], [0.2, 0.4, 0.2, 0.2]])
         agreement = 1 - sqrt(1.5 - 0.75 * log2(3))
@@ -106,7 +106,7 @@ class TestStability:
         assert found.value == pytest.approx((1 + agreement) / 2)
 
     @pytest.mark.parametrize("n_topics", [4, 20])
-    def test_topics_of_documents_drawn_by_lot_reach_no_more_than_chance(self, n_topics):
+    def test_topics_of_random_documents_score_no_more_than_chance(self, n_topics):
         rng = np.random.default_rng(0)
         words = 1 / np.arange(1, 401)  # Zipf
         runs = [rng.multinomial(1_000, words / words.sum(), size=n_topics) + 0.1 for _ in range(3)]
@@ -142,13 +142,13 @@ class TestStability:
         assert "\n" not in str(caught.value)
 
     @pytest.mark.parametrize(
-        ("last", "says"),
+        ("last", "message"),
         [
             (np.eye(3)[:2], r"\(3, 3\) and \(2, 3\)"),
             (np.eye(4)[:3], r"\(3, 3\) and \(3, 4\)"),
-            (np.full((3, 3), 0.5), "no distribution"),
+            (np.full((3, 3), 0.5), "not a distribution"),
         ],
     )
-    def test_refuses_runs_that_do_not_compare(self, last, says):
-        with pytest.raises(InputError, match=says):
+    def test_refuses_runs_that_cannot_be_compared(self, last, message):
+        with pytest.raises(InputError, match=message):
             stability([np.eye(3), np.eye(3), last])

@@ -25,7 +25,7 @@ WINDOWED = [c_uci, c_npmi, c_v]
 V = 6
 TOPICS = np.array([[0, 1, 2, 3], [5, 3, 1, -1]])
 PAIR = np.array([[0, 1]])
-E = 1e-12  # what keeps the logarithm of a pair never together finite
+E = 1e-12  # smoothing: keeps the logarithm finite for a pair that never co-occurs
 LEAST = log(E)
 few_examples = examples(20)
 
@@ -42,14 +42,14 @@ def counts_of(documents):
 
 @st.composite
 def corpora(draw):
-    """Documents of up to 12 tokens, one of them at least with a token; word 5 is rare or missing."""
+    """Draw documents of up to 12 tokens, at least one of them not empty; word 5 is rare or missing."""
     words = st.sampled_from([0, 0, 0, 1, 1, 2, 2, 3, 4, 5])
     documents = draw(st.lists(st.lists(words, max_size=12), max_size=6))
     return [*documents, draw(st.lists(words, min_size=1, max_size=12))]
 
 
-def places_of(documents, window):
-    """The set of words in every window; a document without tokens is one."""
+def windows_of(documents, window):
+    """List the set of words in every window; an empty document is one window."""
     return [set(text[at : at + window]) for text in documents for at in range(max(len(text) - window + 1, 1))]
 
 
@@ -58,13 +58,13 @@ def score(measure, documents, topics=TOPICS, window=3):
 
 
 class ByHand:
-    """The definitions, word for word."""
+    """Definitions of the measures, computed directly from sets of words."""
 
-    def __init__(self, places):
-        self.places = places
+    def __init__(self, contexts):
+        self.contexts = contexts
 
     def p(self, *words):
-        return sum({*words} <= place for place in self.places) / len(self.places)
+        return sum({*words} <= context for context in self.contexts) / len(self.contexts)
 
     def c_uci(self, i, j):
         independent = self.p(i) * self.p(j)
@@ -108,7 +108,7 @@ class TestClosedForms:
         assert c_v(PAIR, stream_of(self.SHORT)) == pytest.approx([(1 + m) / sqrt(2 * (1 + m**2))])
 
     def test_c_v_of_three_words(self):
-        # 0 and 1 only ever together in half of the places, 2 in the other half: never together scores n
+        # 0 and 1 only ever together in half of the contexts, 2 in the other half: never together scores n
         n = log(4 * E) / -log(E)
         vectors = np.array([[1, 1, n], [1, 1, n], [n, n, 1]])
         whole = np.array([2 + n, 2 + n, 2 * n + 1])
@@ -129,7 +129,7 @@ class TestClosedForms:
         ],
     )
     def test_are_means_over_pairs(self, measure, expected):
-        # 0 and 1 only ever together, 2 alone; each in half of the places
+        # 0 and 1 only ever together, 2 alone; each in half of the contexts
         assert score(measure, [[0, 1], [2]], np.array([[0, 1, 2]])) == pytest.approx([expected])
 
     @pytest.mark.parametrize(("measure", "expected"), [(c_npmi, 1.0), (c_v, 1.0), (c_uci, log(2))])
@@ -137,10 +137,10 @@ class TestClosedForms:
         assert measure(PAIR, stream_of([[0, 1], [2]])) == pytest.approx([expected])
 
     @pytest.mark.parametrize(("measure", "expected"), [(c_npmi, 1.0), (c_v, 1.0), (c_uci, 0.0), (u_mass, 0.0)])
-    def test_a_pair_in_every_place(self, measure, expected):
+    def test_a_pair_in_every_context(self, measure, expected):
         assert score(measure, [[0, 1], [1, 0, 2]], PAIR) == pytest.approx([expected], abs=1e-11)
 
-    def test_a_rare_pair_never_together_scores_minus_two_thirds(self):
+    def test_a_rare_pair_that_never_co_occurs_scores_minus_two_thirds(self):
         # p = 1/100 each: log(1e-12 / 1e-4) / -log 1e-12 = -8 / 12
         assert c_npmi(PAIR, stream_of([[0], [1], *[[2]] * 98])) == pytest.approx([-2 / 3])
 
@@ -150,7 +150,7 @@ class TestClosedForms:
         assert c_uci(PAIR, stream, 3) == pytest.approx([0.0], abs=1e-11)
 
     @pytest.mark.parametrize(("measure", "window"), [(c_uci, 10), (c_npmi, 10), (c_v, 110)])
-    def test_windows_are_as_wide_as_gensims(self, measure, window):
+    def test_default_windows_are_as_wide_as_those_of_gensim(self, measure, window):
         inside = stream_of([[0, *[2] * (window - 2), 1], [3]])  # one window holds both ends, and 3 is alone
         outside = stream_of([[0, *[2] * (window - 1), 1], [3]])
         assert measure(PAIR, inside) == pytest.approx(measure(PAIR, stream_of([[0, 1], [3]])))
@@ -160,7 +160,7 @@ class TestClosedForms:
         ("measure", "as_defined", "as_gensim_does"),
         [(c_uci, 0.0, log(3 / 4)), (c_npmi, 0.0, log(3 / 4) / log(3))],
     )
-    def test_a_word_that_stands_twice(self, measure, as_defined, as_gensim_does):
+    def test_a_word_that_occurs_twice_in_a_window(self, measure, as_defined, as_gensim_does):
         # windows 00, 01, 01: p = 3/3, 2/3, together 2/3; for gensim 0, 1, 01: 2/3, 2/3, together 1/3
         stream = stream_of([[0, 0, 1], [0, 1]])
         assert measure(PAIR, stream, 2, exact=True) == pytest.approx([as_defined], abs=1e-11)
@@ -173,25 +173,25 @@ class TestUnseenWords:
 
     @pytest.mark.parametrize("word", [4, -1])
     @pytest.mark.parametrize(("measure", "least"), [(c_npmi, -1.0), (c_uci, LEAST)])
-    def test_score_the_least_with_every_other(self, measure, least, word):
+    def test_pairs_with_them_have_the_lowest_score(self, measure, least, word):
         topics = np.array([[0, word], [word, 0], [word, word]])
         assert score(measure, self.DOCUMENTS, topics) == pytest.approx([least] * 3)
 
     @pytest.mark.parametrize("word", [4, -1])
-    def test_u_mass_under_them_and_of_them(self, word):
+    def test_u_mass_as_first_and_as_second_word(self, word):
         topics = np.array([[word, 0], [word, word], [0, word]])  # 0 is in half of the documents
         assert score(u_mass, self.DOCUMENTS, topics) == pytest.approx([LEAST, LEAST, log(2 * E)])
 
-    def test_under_c_v_they_score_minus_1_and_leave_the_others_as_they_are(self):
+    def test_under_c_v_they_score_minus_1_and_do_not_affect_other_words(self):
         alone = c_v(np.array([[0, 1]]), stream_of(self.DOCUMENTS))
         assert c_v(np.array([[0, 1, -1]]), stream_of(self.DOCUMENTS)) == pytest.approx((2 * alone - 1) / 3)
         assert c_v(np.array([[0, -1]]), stream_of(self.DOCUMENTS)) == pytest.approx([0.0])
 
-    def test_a_topic_of_them_alone_is_not_coherent(self):
+    def test_a_topic_of_unseen_words_is_not_coherent(self):
         assert c_v(np.array([[4, 5, -1]]), stream_of(self.DOCUMENTS)) <= [0.0]
 
     @pytest.mark.parametrize(("measure", "least"), [(c_npmi, -1.0), (c_uci, LEAST)])
-    def test_a_reference_of_places_without_words(self, measure, least):
+    def test_a_reference_without_the_words(self, measure, least):
         stream = TokenStream(np.full(4, -1), np.array([0, 3, 4]))
         assert measure(TOPICS, stream) == pytest.approx([least] * 2)
 
@@ -202,7 +202,7 @@ class TestUnseenWords:
         assert unseen(np.array([[0, 2, 3], [1, 3, -1]]), counts) == coherence.Unseen(words=2, pairs=6)
         assert unseen(np.array([[0, 1], [1, 2]]), counts) == coherence.Unseen(words=0, pairs=0)
 
-    def test_a_stored_zero_is_no_occurrence(self):
+    def test_a_stored_zero_is_not_an_occurrence(self):
         counts = csr_matrix(([1, 0, 1, 1], [0, 1, 0, 1], [0, 2, 4]), shape=(2, 2))
         assert u_mass(PAIR, counts) == pytest.approx([log(1 / 2)])
         assert unseen(PAIR, csr_matrix(([1, 0], [0, 1], [0, 2]), shape=(1, 2))) == coherence.Unseen(words=1, pairs=1)
@@ -213,10 +213,10 @@ class TestProperties:
     @given(documents=corpora())
     def test_equal_their_definitions(self, measure, documents):
         if measure is u_mass:
-            found, places = u_mass(TOPICS, counts_of(documents)), [*map(set, documents)]
+            found, contexts = u_mass(TOPICS, counts_of(documents)), [*map(set, documents)]
         else:
-            found, places = measure(TOPICS, stream_of(documents), 3, exact=True), places_of(documents, 3)
-        assert found == pytest.approx(ByHand(places).scores(measure, TOPICS), abs=1e-9)
+            found, contexts = measure(TOPICS, stream_of(documents), 3, exact=True), windows_of(documents, 3)
+        assert found == pytest.approx(ByHand(contexts).scores(measure, TOPICS), abs=1e-9)
 
     @pytest.mark.parametrize(
         ("measure", "low", "high"),
@@ -259,7 +259,7 @@ class TestProperties:
 
     @given(corpora())
     @few_examples
-    def test_words_without_an_id_are_words_never_met(self, documents):
+    def test_words_without_an_id_score_as_unseen_words(self, documents):
         named, unnamed = np.array([[0, 1, 2, 77]]), np.array([[0, 1, 2, -1]])
         for measure in WINDOWED:
             assert score(measure, documents, named) == pytest.approx(score(measure, documents, unnamed))
@@ -283,22 +283,22 @@ class TestAllAtOnce:
 class TestRefusals:
     @pytest.mark.parametrize("measure", WINDOWED)
     @pytest.mark.parametrize(
-        ("topics", "tokens", "says"),
+        ("topics", "tokens", "message"),
         [
             ([0, 1], [0, 1], r"\(2,\)"),
             (np.zeros((0, 2), dtype=int), [0, 1], r"\(0, 2\)"),
             ([[0.0, 1.0]], [0, 1], "float64"),
             ([[0]], [0, 1], "at least two words"),
             ([[-2, 1]], [0, 1], "ids from -2"),
-            ([[0, 1]], [], "holds no token"),
+            ([[0, 1]], [], "has no tokens"),
         ],
     )
-    def test_say_what_does_not_fit_in_one_line(self, measure, topics, tokens, says):
+    def test_say_what_does_not_fit_in_one_line(self, measure, topics, tokens, message):
         stream = TokenStream(np.array(tokens, dtype=int), np.array([0, len(tokens)]))
-        with pytest.raises(InputError, match=says) as caught:
+        with pytest.raises(InputError, match=message) as caught:
             measure(np.array(topics), stream)
         assert "\n" not in str(caught.value)
-        with pytest.raises(InputError, match=says):
+        with pytest.raises(InputError, match=message):
             coherences(np.array(topics), csr_matrix((2, 3)), stream)
 
     @pytest.mark.parametrize("measure", WINDOWED)
@@ -308,7 +308,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("measure", [u_mass, coherences])
     @pytest.mark.parametrize(
-        ("topics", "counts", "says"),
+        ("topics", "counts", "message"),
         [
             ([[0, 3]], csr_matrix((2, 3)), "from 0 to 3"),
             ([[-2, 1]], csr_matrix((2, 3)), "from -2 to 1"),
@@ -317,15 +317,15 @@ class TestRefusals:
             ([[0, 1]], np.ones((2, 3)), "ndarray"),
         ],
     )
-    def test_of_those_by_document(self, measure, topics, counts, says):
-        with pytest.raises(InputError, match=says) as caught:
+    def test_of_those_by_document(self, measure, topics, counts, message):
+        with pytest.raises(InputError, match=message) as caught:
             measure(np.array(topics), counts)
         assert "\n" not in str(caught.value)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A real corpus as topicnet counts it, and topics of words that occur in it."""
+    """Real corpus as counted by topicnet, and topics of words that occur in it."""
 
     words: NDArray[np.object_]
     stream: TokenStream
@@ -334,7 +334,7 @@ class Reference:
 
     @classmethod
     def of(cls, words, stream, counts):
-        """Nine topics: of words at random, of frequent ones at random, and of the most frequent."""
+        """Nine topics: random words, random frequent words, and the most frequent words."""
         rng = np.random.default_rng(0)
         ranked = np.argsort(-np.bincount(stream.tokens, minlength=len(words)), kind="stable")
         draws = [rng.choice(pool, 10, replace=False) for pool in (ranked, ranked[:60]) for _ in range(4)]
@@ -381,5 +381,5 @@ class TestEqualGensim:
         assert m10.ours(measure) == pytest.approx(m10.by_gensim(measure.__name__), abs=1e-9)
 
     @pytest.mark.parametrize("measure", WINDOWED)
-    def test_and_not_the_definition(self, lee, measure):
+    def test_differ_from_the_definition(self, lee, measure):
         assert (abs(lee.ours(measure, exact=True) - lee.by_gensim(measure.__name__)) > 1e-6).any()

@@ -1,4 +1,4 @@
-"""LDA, NMF and their like behind the interface of the models: planted topics, ends of the range."""
+"""LDA and NMF baselines: planted topics, the interface of the models, and edge cases."""
 
 import importlib.util
 import math
@@ -19,7 +19,7 @@ from topicnet.workflows.scores import completion_scores, topic_scores
 
 try:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of its compiled types, at the first import
+        warnings.simplefilter("ignore", DeprecationWarning)  # raised by its compiled types at the first import
         import tomotopy
 except ImportError:
     tomotopy = None
@@ -33,14 +33,14 @@ SIMPLEX = {"rtol": 0, "atol": 1e-6}
 
 @pytest.fixture(scope="module")
 def corpus() -> tuple[csr_matrix, np.ndarray]:
-    """Counts as a corpus has them, and the 6 topics they were sampled from."""
+    """Return counts of documents, and the 6 topics they were sampled from."""
     counts, truth = planted(300)
     return counts.astype(np.int32), truth
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def fitted(request: pytest.FixtureRequest, corpus: tuple[csr_matrix, np.ndarray]) -> Baseline:
-    """Each baseline, fitted once."""
+    """Return each baseline, fitted once."""
     return BASELINES[request.param](6).fit(corpus[0])
 
 
@@ -55,15 +55,15 @@ def test_planted_topics_are_found(fitted: Baseline, corpus: tuple[csr_matrix, np
     assert matched_cosine(fitted.components_, corpus[1]) >= 0.8
 
 
-def test_topics_and_shares_are_distributions(fitted: Baseline, corpus: tuple[csr_matrix, np.ndarray]) -> None:
+def test_topics_and_theta_are_distributions(fitted: Baseline, corpus: tuple[csr_matrix, np.ndarray]) -> None:
     for table, shape in ((fitted.components_, (6, 120)), (fitted.transform(corpus[0]), (300, 6))):
         assert table.shape == shape
         assert (table >= 0).all()
         np.testing.assert_allclose(table.sum(1), 1, **SIMPLEX)
 
 
-def test_theta_says_what_a_document_is_about(fitted: Baseline, corpus: tuple[csr_matrix, np.ndarray]) -> None:
-    """The topics mixed by theta give back the frequencies of the words."""
+def test_theta_reproduces_the_words_of_a_document(fitted: Baseline, corpus: tuple[csr_matrix, np.ndarray]) -> None:
+    """theta @ beta is close to the word frequencies of each document."""
     counts = corpus[0].toarray()
     mixed = fitted.transform(corpus[0]) @ fitted.components_
     shares = counts / counts.sum(1, keepdims=True)
@@ -71,7 +71,7 @@ def test_theta_says_what_a_document_is_about(fitted: Baseline, corpus: tuple[csr
     assert abs(mixed - shares).sum() < 0.6 * abs(even - shares).sum()
 
 
-def test_a_document_without_words_has_equal_shares(fitted: Baseline, corpus: tuple[csr_matrix, np.ndarray]) -> None:
+def test_theta_of_a_document_without_words_is_uniform(fitted: Baseline, corpus: tuple[csr_matrix, np.ndarray]) -> None:
     some = vstack([csr_matrix((1, 120), dtype=np.int32), corpus[0][:3], csr_matrix((1, 120), dtype=np.int32)]).tocsr()
     for refine in (0, 5):
         theta = fitted.transform(some, refine=refine)
@@ -98,15 +98,15 @@ def test_refining_lowers_the_perplexity_of_the_words_read_or_keeps_it(
     counts = corpus[0][:200]
     nats = [fitted.log_likelihood(counts, fitted.transform(counts, refine=steps)).sum() for steps in (0, 1, 20)]
     perplexity = np.exp(-np.array(nats) / counts.sum())
-    # NMF's own theta is the likeliest there is; to refine it is to mix it with a prior, which costs a little.
+    # NMF's theta maximises the likelihood; refinement adds a prior, which lowers it slightly.
     most = 1.005 if fitted.TITLE.startswith("NMF") else 1.0
     assert (perplexity[1:] <= most * perplexity[0]).all()
     np.testing.assert_allclose(fitted.transform(counts, refine=20).sum(1), 1, **SIMPLEX)
 
 
-def test_refining_finds_the_topic_from_equal_shares(fitted: Baseline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refinement_finds_the_topic_from_a_uniform_theta(fitted: Baseline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(fitted), "infer", lambda self, X: np.ones((X.shape[0], 6)))
-    pure = csr_matrix(np.round(200 * fitted.components_).astype(np.int32))  # a document of each topic
+    pure = csr_matrix(np.round(200 * fitted.components_).astype(np.int32))  # one document per topic
     assert fitted.transform(pure) == pytest.approx(1 / 6)
     refined = fitted.transform(pure, refine=20)
     assert refined.argmax(1).tolist() == list(range(6))
@@ -116,7 +116,7 @@ def test_refining_finds_the_topic_from_equal_shares(fitted: Baseline, monkeypatc
 def test_many_documents_are_refined_in_parts(
     fitted: Baseline, corpus: tuple[csr_matrix, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each gets the theta it has alone, in the order given."""
+    """Each document gets the theta it has on its own, in the order given."""
     monkeypatch.setattr(type(fitted), "infer", lambda self, X: np.asarray(X[:, :6].toarray() + 0.5))
     counts = corpus[0][:10]
     whole = fitted.transform(counts, refine=3)
@@ -125,16 +125,14 @@ def test_many_documents_are_refined_in_parts(
     assert abs(whole - whole[::-1]).max() > 0.1
 
 
-def test_better_than_the_unigram_on_documents_it_has_not_seen(
-    fitted: Baseline, corpus: tuple[csr_matrix, np.ndarray]
-) -> None:
-    held_out = planted(n_docs=350)[0][300:]  # of the same topics
+def test_held_out_perplexity_is_below_the_unigram(fitted: Baseline, corpus: tuple[csr_matrix, np.ndarray]) -> None:
+    held_out = planted(n_docs=350)[0][300:]  # from the same topics
     first, second = split_documents(held_out, 0)
     scores = completion_scores(fitted, corpus[0], first, second).scores
     assert scores.keys() == {"inferred", "refined", "unigram"}
     assert scores["inferred"].value < 0.7 * scores["unigram"].value
     expected = document_completion(fitted.transform(first, refine=20), fitted.components_, first, second)
-    if fitted.TITLE != "LDA (tomotopy)":  # samples theta anew
+    if fitted.TITLE != "LDA (tomotopy)":  # samples theta on each call
         assert scores["refined"].value == pytest.approx(expected.perplexity)
 
 
@@ -174,7 +172,7 @@ def test_the_counts_are_left_as_they_were(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_empty_documents_and_unused_words_in_the_corpus(name: str) -> None:
-    """A word of the vocabulary that only held-out documents hold, and rows without words."""
+    """The vocabulary has a word that only held-out documents contain, and some rows have no words."""
     model = small(name, [[3, 2, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 4, 3, 0], [1, 5, 0, 0, 0], [0, 0, 2, 2, 0]])
     assert np.isfinite(model.components_).all()
     np.testing.assert_allclose(model.components_.sum(1), 1, **SIMPLEX)
@@ -186,7 +184,7 @@ def test_empty_documents_and_unused_words_in_the_corpus(name: str) -> None:
     nats = model.log_likelihood(unknown, theta)
     assert (nats < 0).all()
     assert not np.isnan(nats).any()
-    # Only NMF holds a word it never saw for impossible.
+    # Only NMF gives an unseen word probability 0.
     assert np.isneginf(nats).all() == (name == "nmf")
 
 
@@ -198,7 +196,7 @@ def test_more_topics_than_the_corpus_has(name: str) -> None:
     np.testing.assert_allclose(theta.sum(1), 1, **SIMPLEX)
 
 
-def test_the_scorecard_takes_a_baseline(fitted: Baseline, corpus: tuple[csr_matrix, np.ndarray]) -> None:
+def test_a_baseline_can_be_scored(fitted: Baseline, corpus: tuple[csr_matrix, np.ndarray]) -> None:
     counts = corpus[0]
     tokens = np.repeat(counts.indices, counts.data)
     starts = np.concatenate([[0], np.cumsum(np.asarray(counts.sum(1)).ravel())])

@@ -1,4 +1,4 @@
-"""How many topics: what is asked for, in which order it is tried, and what is made of the curve."""
+"""Search for K: parsing of its options, order of the grid, cost estimates and the recommendation."""
 
 import math
 from dataclasses import asdict
@@ -18,12 +18,12 @@ from topicnet.workflows.scores import Completion, ReferenceSummary, Score, score
     ("given", "seconds"),
     [("600", 600), ("90s", 90), ("10m", 600), ("1.5h", 5400), (" 2 M ", 120), (".5m", 30), ("10", 10)],
 )
-def test_a_budget_is_a_time(given, seconds):
+def test_budgets_are_parsed(given, seconds):
     assert seconds_of(given) == seconds
 
 
 @pytest.mark.parametrize("given", ["", "0", "0m", "-5m", "ten", "10 days", "1e3", "nan", "5mm"])
-def test_another_budget_is_refused(given):
+def test_an_invalid_budget_is_refused(given):
     with pytest.raises(InputError, match="expected a time such as 90s, 10m or 1h"):
         seconds_of(given)
 
@@ -38,24 +38,24 @@ def test_another_budget_is_refused(given):
         ("50, 10,20,10", [10, 20, 50]),
     ],
 )
-def test_topics_are_a_range_or_values(given, values):
+def test_topics_are_a_range_or_a_list(given, values):
     assert topics_of(given) == values
 
 
 @pytest.mark.parametrize("given", ["", "0:5", "9:3", "0", "10:", ":10", "1:2:3", "ten", "5,,6", "-3:5", "2.5"])
-def test_other_topics_are_refused(given):
+def test_invalid_topics_are_refused(given):
     with pytest.raises(InputError, match="expected a range such as 10:100"):
         topics_of(given)
 
 
-def test_wherever_the_grid_is_cut_off_the_range_is_covered():
+def test_every_first_part_of_the_grid_covers_the_range():
     assert _far_apart_first([1, 2, 3, 4, 5, 6, 7]) == [1, 7, 4, 2, 5, 3, 6]
     assert _far_apart_first([9]) == [9]
     assert _far_apart_first([3, 8]) == [3, 8]
 
 
 @pytest.mark.parametrize("given", ["1s", "9.9", "0.1m"])
-def test_a_budget_in_which_nothing_is_fitted_is_refused(given):
+def test_a_budget_too_short_for_a_fit_is_refused(given):
     with pytest.raises(InputError, match="expected 10s or more"):
         seconds_of(given)
 
@@ -69,40 +69,40 @@ def row(topics, mean, low, high, *, model="etm", short=False, fits=2, perplexity
 
 
 class TestRecommendation:
-    def test_one_k_that_stands_out(self):
-        said = recommendation([row(10, 0.1, 0.05, 0.12), row(20, 0.3, 0.25, 0.35), row(40, 0.2, 0.15, 0.22)])
-        assert said.startswith("Take K = 20 (etm), the best of 3 tried, K from 10 to 40")
-        assert "0.300 [0.250, 0.350]" in said
-        assert "flat" not in said
+    def test_the_best_k_is_recommended(self):
+        message = recommendation([row(10, 0.1, 0.05, 0.12), row(20, 0.3, 0.25, 0.35), row(40, 0.2, 0.15, 0.22)])
+        assert message.startswith("Take K = 20 (etm), the best of 3 tried, K from 10 to 40")
+        assert "0.300 [0.250, 0.350]" in message
+        assert "flat" not in message
 
-    def test_fewer_topics_that_are_as_good(self):
-        said = recommendation([row(10, 0.1, 0.05, 0.12), row(20, 0.28, 0.26, 0.3), row(40, 0.3, 0.25, 0.35)])
-        assert said.startswith("Take K = 20 (etm, topic quality 0.280)")
-        assert "the best of 3 tried, K from 10 to 40, K = 40" in said
-        assert "K = 10" not in said
+    def test_a_smaller_k_that_is_as_good_is_recommended(self):
+        message = recommendation([row(10, 0.1, 0.05, 0.12), row(20, 0.28, 0.26, 0.3), row(40, 0.3, 0.25, 0.35)])
+        assert message.startswith("Take K = 20 (etm, topic quality 0.280)")
+        assert "the best of 3 tried, K from 10 to 40, K = 40" in message
+        assert "K = 10" not in message
 
-    def test_a_flat_curve_is_called_flat(self):
-        said = recommendation([row(10, 0.28, 0.2, 0.3), row(20, 0.29, 0.2, 0.3), row(40, 0.3, 0.25, 0.35)])
-        assert said.startswith("The curve is flat")
-        assert "K = 10" in said
-        assert "K = 40" in said
+    def test_a_flat_curve_is_described_as_flat(self):
+        message = recommendation([row(10, 0.28, 0.2, 0.3), row(20, 0.29, 0.2, 0.3), row(40, 0.3, 0.25, 0.35)])
+        assert message.startswith("The curve is flat")
+        assert "K = 10" in message
+        assert "K = 40" in message
 
-    def test_a_flat_curve_whose_least_is_best(self):
-        said = recommendation([row(10, 0.31, 0.2, 0.4), row(20, 0.29, 0.2, 0.3)])
-        assert said.startswith("The curve is flat")
-        assert "take the smallest, K = 10 (etm), also the best" in said
+    def test_a_flat_curve_with_the_smallest_k_best(self):
+        message = recommendation([row(10, 0.31, 0.2, 0.4), row(20, 0.29, 0.2, 0.3)])
+        assert message.startswith("The curve is flat")
+        assert "take the smallest, K = 10 (etm), which is also the best" in message
 
-    def test_short_fits_are_never_recommended_but_tell_what_is_worse(self):
-        said = recommendation([row(10, 0.9, 0.8, 1.0, short=True), row(20, 0.3, 0.2, 0.4), row(30, 0.1, 0.0, 0.1)])
-        assert said.startswith("Take K = 20")
-        assert "as good within the uncertainty: K = 10" in said
-        said = recommendation([row(10, 0.3, 0.2, 0.4), row(20, 0.1, 0.0, 0.2, short=True)])
-        assert "flat" not in said
+    def test_short_fits_are_never_recommended_but_show_what_is_worse(self):
+        message = recommendation([row(10, 0.9, 0.8, 1.0, short=True), row(20, 0.3, 0.2, 0.4), row(30, 0.1, 0.0, 0.1)])
+        assert message.startswith("Take K = 20")
+        assert "as good within the uncertainty: K = 10" in message
+        message = recommendation([row(10, 0.3, 0.2, 0.4), row(20, 0.1, 0.0, 0.2, short=True)])
+        assert "flat" not in message
 
-    def test_one_k_gives_nothing_to_compare(self):
-        assert recommendation([row(10, 0.3, 0.2, 0.4)]).startswith("K = 10 (etm) alone was measured")
+    def test_a_single_k_is_described_as_such(self):
+        assert recommendation([row(10, 0.3, 0.2, 0.4)]).startswith("Only K = 10 (etm) was measured")
 
-    def test_models_are_named_where_there_are_several(self):
+    def test_models_are_named_if_there_are_several(self):
         rows = [row(10, 0.3, 0.28, 0.32, perplexity=900), row(10, 0.1, 0.08, 0.12, model="w-lda", perplexity=800)]
         assert "predicted best at K = 10 (w-lda)" in recommendation(rows)
 
@@ -112,11 +112,11 @@ class TestRecommendation:
         assert recommendation([narrow, best]).startswith("Take K = 20")
         assert recommendation([wide, best]).startswith("The curve is flat")
 
-    def test_what_was_not_tried_and_what_predicts_best_are_said(self):
+    def test_untried_k_and_the_best_perplexity_are_named(self):
         rows = [row(10, 0.3, 0.28, 0.32, perplexity=900), row(20, 0.1, 0.08, 0.12, perplexity=800)]
-        said = recommendation(rows, ["K = 50", "K = 99"])
-        assert "held-out documents are predicted best at K = 20" in said
-        assert said.endswith("not tried within the budget: K = 50, K = 99.")
+        message = recommendation(rows, ["K = 50", "K = 99"])
+        assert "held-out documents are predicted best at K = 20" in message
+        assert message.endswith("not tried within the budget: K = 50, K = 99.")
         assert "predicted best" not in recommendation([row(10, 0.3, 0.28, 0.32, perplexity=700), rows[1]])
 
 
@@ -154,7 +154,7 @@ def test_scores_of_several_fits_are_pooled():
     assert found.stability is None
 
 
-def test_an_infinite_perplexity_is_no_number():
+def test_an_infinite_perplexity_is_none():
     found = summarise_fits([fit([0.1, 0.3], 0.5, score("inferred", math.inf))], [], short=False)
     assert found.perplexity is None
     line = csv_of([found]).splitlines()
@@ -165,13 +165,13 @@ def test_an_infinite_perplexity_is_no_number():
 
 
 class TestExpectedSeconds:
-    def search(self, *took):
-        return _Search(None, 60.0, 1_000, Reporter(began=0.0), None, took=list(took))
+    def search(self, *timings):
+        return _Search(None, 60.0, 1_000, Reporter(began=0.0), None, timings=list(timings))
 
-    def test_nothing_is_known_at_first(self):
+    def test_without_fits_the_estimate_is_0(self):
         assert self.search().expected(Cell("etm", 10, 0)) == 0
 
-    def test_the_nearest_k_of_the_same_length_counts(self):
+    def test_the_estimate_uses_the_nearest_k_of_the_same_length(self):
         search = self.search((Cell("etm", 10, 0), 4.0), (Cell("etm", 100, 0), 13.0), (Cell("etm", 10, 0, {"e": 1}), 1))
         assert search.expected(Cell("etm", 10, 1)) == pytest.approx(4.0)
         assert search.expected(Cell("etm", 120, 0)) == pytest.approx(13.0 * 150 / 130)

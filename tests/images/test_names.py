@@ -7,8 +7,8 @@ from importlib import import_module
 import topicnet.images
 
 
-def test_names_stay_what_they_are_once_every_module_is_imported() -> None:
-    """A module named like a function of the package would take its place as soon as it was imported."""
+def test_public_names_survive_the_import_of_every_module() -> None:
+    """A module with the name of a public function would replace that function once imported."""
     for module in pkgutil.walk_packages(topicnet.images.__path__, "topicnet.images."):
         import_module(module.name)
     assert inspect.isfunction(topicnet.images.evaluate)

@@ -1,4 +1,4 @@
-"""Short starts and encoder warm-ups: they take most of a small fit, and few checks need them as long as by default."""
+"""Fixture that shortens EM starts and encoder warm-ups, which take most of the time of a small fit."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from topicnet.models import fitting
 
 @pytest.fixture(autouse=True)
 def short_warm_ups(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start with 20 passes and 10 warm-up steps, except in tests marked `full_warm_up`, which have to find topics."""
+    """Start with 20 passes and 10 warm-up steps, except in tests marked `full_warm_up`, which need good topics."""
     if "full_warm_up" not in request.keywords:
         monkeypatch.setattr(fitting, "EM_PASSES", 20)
         monkeypatch.setattr(fitting, "WARM_UP_STEPS", 10)

@@ -1,4 +1,4 @@
-"""What every model promises, run for each entry of MODELS and for a toy that only a test registers."""
+"""Contract of the models, tested for each entry of MODELS and for a toy model that is not registered."""
 
 import pickle
 import signal
@@ -61,12 +61,12 @@ def test_shapes_simplex_and_history(kind, fitted, corpus):
     assert model.get_feature_names_out().tolist() == [f"{kind.__name__.lower()}{k}" for k in range(K)]
 
 
-def test_transform_of_the_training_set_is_what_fit_gives(kind, fitted, corpus):
+def test_fit_transform_equals_fit_then_transform(kind, fitted, corpus):
     again = kind(K, max_epochs=4, random_state=0).fit_transform(corpus)
     assert np.array_equal(again, fitted(kind).transform(corpus))
 
 
-def test_same_seed_same_bits(kind, fitted, corpus):
+def test_the_same_seed_gives_the_same_bits(kind, fitted, corpus):
     again = kind(K, max_epochs=4, random_state=0).fit(corpus)
     other = kind(K, max_epochs=4, random_state=1).fit(corpus)
     assert np.array_equal(again.components_, fitted(kind).components_)
@@ -75,7 +75,7 @@ def test_same_seed_same_bits(kind, fitted, corpus):
         assert torch.equal(value, fitted(kind).network_.state_dict()[name])
 
 
-def test_the_caller_s_random_state_and_data_are_left_alone(kind, corpus):
+def test_a_fit_changes_neither_global_random_states_nor_its_input(kind, corpus):
     np.random.seed(5)  # noqa: NPY002
     torch.manual_seed(5)
     before = (np.random.get_state()[1].copy(), torch.get_rng_state(), corpus.copy())  # noqa: NPY002
@@ -86,7 +86,7 @@ def test_the_caller_s_random_state_and_data_are_left_alone(kind, corpus):
 
 
 def press_in_epoch(epoch):
-    """A listener that presses Ctrl-C once the epoch before was reported."""
+    """Make a listener that presses Ctrl-C as soon as the previous epoch is reported."""
 
     def press(progress):
         if progress.stage == "train" and progress.done == epoch - 1:
@@ -95,7 +95,7 @@ def press_in_epoch(epoch):
     return press
 
 
-def test_an_interrupted_fit_goes_on_to_the_same_bits(kind, fitted, corpus, tmp_path):
+def test_an_interrupted_fit_resumes_to_the_same_bits(kind, fitted, corpus, tmp_path):
     first = kind(K, max_epochs=4, random_state=0)
     with pytest.raises(KeyboardInterrupt):
         first.fit(corpus, listener=press_in_epoch(3), checkpoints=tmp_path)
@@ -108,12 +108,12 @@ def test_an_interrupted_fit_goes_on_to_the_same_bits(kind, fitted, corpus, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"), [({"n_topics": 4}, "n_topics"), ({"random_state": 1}, "seed"), ({"patience": 3}, "patience")]
+    ("changed", "named"), [({"n_topics": 4}, "n_topics"), ({"random_state": 1}, "seed"), ({"patience": 3}, "patience")]
 )
-def test_checkpoints_of_another_fit_are_refused(kind, changed, said, corpus, tmp_path):
+def test_checkpoints_of_another_fit_are_refused(kind, changed, named, corpus, tmp_path):
     given = {"n_topics": 2, "random_state": 0} | QUICK
     kind(**given).fit(corpus, checkpoints=tmp_path)
-    with pytest.raises(InputError, match=f"checkpoints in .* are of a fit with another value of {said}"):
+    with pytest.raises(InputError, match=f"checkpoints in .* are of a fit with another value of {named}"):
         kind(**(given | changed)).fit(corpus, checkpoints=tmp_path)
     other = corpus.copy()
     other.data[5] += 1
@@ -123,7 +123,7 @@ def test_checkpoints_of_another_fit_are_refused(kind, changed, said, corpus, tmp
         kind(2, **(QUICK | {"random_state": None})).fit(corpus, checkpoints=tmp_path)
 
 
-def test_an_empty_document_gets_the_prior_s_theta(kind, fitted, corpus):
+def test_an_empty_document_gets_the_theta_of_the_prior(kind, fitted, corpus):
     model = fitted(kind)
     expected = model.network_.prior_theta().detach().numpy()
     assert np.allclose(model.transform(corpus)[7], expected)
@@ -132,7 +132,7 @@ def test_an_empty_document_gets_the_prior_s_theta(kind, fitted, corpus):
     assert np.allclose(model.transform(csr_matrix((1, N_WORDS)))[0], expected)
 
 
-def test_a_document_has_the_same_theta_among_any_others(kind, fitted, corpus):
+def test_theta_of_a_document_does_not_depend_on_the_others(kind, fitted, corpus):
     model = fitted(kind)
     theta = model.transform(corpus)
     assert np.allclose(model.transform(corpus[10]), theta[10:11], rtol=1e-5)
@@ -163,7 +163,7 @@ def test_a_product_decoder_cannot_refine(kind, corpus):
 
 @pytest.mark.parametrize("decoder", ["mixture", "product"])
 def test_components_are_the_decoder_at_one_hot_theta(kind, corpus, decoder):
-    """What a document of one topic only would hold: for a mixture, theta @ components_ is p(w|d)."""
+    """Each is p(w|d) of a document with a single topic; for a mixture, p(w|d) = theta @ components_."""
     model = kind(K, decoder=decoder, max_epochs=1, random_state=0).fit(corpus)
     network = model.network_
     one_hot = torch.eye(K)
@@ -184,47 +184,47 @@ def test_a_bad_refine_is_refused(kind, fitted, corpus, refine):
 
 def test_gradients_flow_to_every_parameter(kind, corpus):
     network = kind(K).build_network(N_WORDS)
-    network.meet(torch.full((N_WORDS,), 1 / N_WORDS), 60.0)
+    network.set_corpus_statistics(torch.full((N_WORDS,), 1 / N_WORDS), 60.0)
     batch = SparseBatch.from_csr(corpus.astype(np.float32), np.arange(50), torch.device("cpu"))
     torch.manual_seed(0)
     sum(term.sum() for term in network.terms(batch).values()).backward()
     still = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
-    # A bias before batch normalisation is taken out again with the mean.
+    # Batch normalisation subtracts the mean, and any bias before it.
     assert set(still) <= {"encoder.mean.bias", "encoder.log_var.bias"}
 
 
 @pytest.mark.parametrize("decoder", ["mixture", "product"])
-def test_the_topics_are_made_of_the_parameters_that_say_so(kind, decoder):
+def test_topics_depend_exactly_on_the_topic_parameters(kind, decoder):
     network = kind(K, decoder=decoder).build_network(N_WORDS)
     network.beta()[:, 0].sum().backward()
     moved = {name for name, p in network.named_parameters() if p.grad is not None}
     assert moved == set(network.topic_parameters()) != set()
 
 
-def test_short_documents_slow_the_topics_down_after_an_em_start(kind):
-    def speed(length, **options):
+def test_short_documents_lower_the_learning_rate_of_topics_after_an_em_start(kind):
+    def rate(length, **options):
         settings = kind(K, **options).settings(0)
         return settings.rate(length) * settings.topic_lr_scale(length)
 
     full = kind.PLANS["em"].rate
-    assert speed(20) == speed(200) == pytest.approx(full)
-    assert speed(1) == speed(5) < speed(6) < speed(19) < full
-    assert speed(1) > full / 300
-    assert speed(5, learning_rate=0.5) == 0.5
-    assert speed(5, init="random") == kind.PLANS["random"].rate
+    assert rate(20) == rate(200) == pytest.approx(full)
+    assert rate(1) == rate(5) < rate(6) < rate(19) < full
+    assert rate(1) > full / 300
+    assert rate(5, learning_rate=0.5) == 0.5
+    assert rate(5, init="random") == kind.PLANS["random"].rate
 
 
 @pytest.mark.full_warm_up
 @pytest.mark.parametrize("init", ["em", pytest.param("random", marks=pytest.mark.slow)])
 def test_planted_topics_are_found(kind, init):
     counts, truth = planted(400, 80, K, seed=2)
-    epochs = {"max_epochs": 25} if init == "em" else {}  # training has only to keep what an EM start found
+    epochs = {"max_epochs": 25} if init == "em" else {}  # training only has to keep the topics of an EM start
     model = kind(K, init=init, random_state=0, **epochs).fit(counts)
     assert matched_cosine(model.components_, truth) > 0.9
 
 
 @pytest.mark.parametrize("n_topics", [1, 2])
-def test_few_topics(kind, corpus, n_topics):
+def test_one_or_two_topics(kind, corpus, n_topics):
     model = kind(n_topics, max_epochs=2, random_state=0).fit(corpus)
     assert model.transform(corpus).shape == (N_DOCS, n_topics)
     assert np.isfinite(model.score(corpus))
@@ -235,7 +235,7 @@ def test_more_topics_than_words_only_warns(kind, corpus):
         kind(6, max_epochs=1, random_state=0).fit(corpus[:, :5])
 
 
-def test_one_document_is_refused_by_name(kind, corpus):
+def test_a_single_document_is_refused(kind, corpus):
     with pytest.raises(ValueError, match="n_samples"):
         kind(2).fit(corpus[:1])
 
@@ -302,11 +302,11 @@ def test_a_bad_parameter_is_refused_by_name(kind, corpus, name, value):
 
 
 @pytest.mark.parametrize("init", ["em", "random"])
-def test_a_run_that_diverges_keeps_its_start_and_says_so(kind, init, corpus):
+def test_a_run_that_diverges_keeps_its_start_and_reports_it(kind, init, corpus):
     model = kind(K, init=init, learning_rate=1e30, max_epochs=3, random_state=0).fit(corpus)
     assert model.stopped_ == "diverged"
     assert not model.health_.fit_for_use
-    assert "the loss ran away however small the learning rate was made, and the start is kept" in model.health_.line()
+    assert "the loss diverged at every learning rate tried; the initial weights are kept" in model.health_.line()
     assert np.isfinite(model.transform(corpus)).all()
     assert np.isfinite(model.components_).all()
 
@@ -324,7 +324,7 @@ def test_planted_topics_at_full_size(kind, seed):
 @pytest.mark.full_warm_up
 @pytest.mark.parametrize("seed", range(5))
 def test_planted_topics_at_full_size_from_a_random_start(kind, seed):
-    """Here training alone finds the topics; ETM merges two of the ten under some seeds."""
+    """Without an EM start training alone has to find the topics; ETM merges two of the ten under some seeds."""
     counts, truth = planted(2000, 200, 10, seed=seed)
     found = matched_cosine(kind(10, init="random", random_state=seed).fit(counts).components_, truth)
     assert found >= (0.8 if kind is MODELS["etm"] else 0.9)

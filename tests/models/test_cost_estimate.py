@@ -1,4 +1,4 @@
-"""What a fit will take, said beforehand."""
+"""Estimates of the time and memory of a fit."""
 
 import numpy as np
 import pytest
@@ -9,12 +9,12 @@ from topicnet.models import cost_estimate as module
 from topicnet.models.cost_estimate import COPIES, START_COPIES, forecast
 from topicnet.models.fitting import em_passes
 
-HERE = 10**8  # bytes that the process is said to hold
+RESIDENT = 10**8  # bytes that the process holds, as reported to the estimate
 
 
 @pytest.fixture(autouse=True)
 def _known_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "resident_memory", lambda: HERE)
+    monkeypatch.setattr(module, "resident_memory", lambda: RESIDENT)
 
 
 @pytest.fixture(scope="module")
@@ -23,24 +23,24 @@ def counts() -> csr_matrix:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_it_counts_parameters_and_theta_of_the_start(name: str, counts: csr_matrix) -> None:
+def test_memory_includes_parameters_and_theta_of_the_start(name: str, counts: csr_matrix) -> None:
     few, many = (MODELS[name](k, hidden_dim=16) for k in (10, 800))
-    said = [forecast(model, counts, tables=False) for model in (few, many)]
+    estimates = [forecast(model, counts, tables=False) for model in (few, many)]
     parameters = [sum(p.numel() for p in model.build_network(60).parameters()) for model in (few, many)]
     more = 4 * COPIES * (parameters[1] - parameters[0]) + 4 * START_COPIES * 790 * 400
-    assert said[1].memory_bytes - said[0].memory_bytes == more
-    assert all(one.memory_bytes > HERE and one.seconds > 0 for one in said)
-    assert said[1].line().startswith("this takes about ")
+    assert estimates[1].memory_bytes - estimates[0].memory_bytes == more
+    assert all(one.memory_bytes > RESIDENT and one.seconds > 0 for one in estimates)
+    assert estimates[1].line().startswith("estimate: up to ")
 
 
-def test_tables_count_where_they_are_written_and_larger_than_the_start(counts: csr_matrix) -> None:
+def test_tables_add_memory_only_beyond_that_of_the_start(counts: csr_matrix) -> None:
     model = MODELS["etm"](2_000, hidden_dim=16, init="random")
-    # Five copies of theta in the start, three in its tables: of 400 documents the start is the larger.
+    # The start has five copies of theta, the tables three: for 400 documents the start needs more.
     before, after = (forecast(model, counts, tables=tables).memory_bytes for tables in (False, True))
     assert after == before
 
 
-def test_a_fit_does_not_change_by_it(counts: csr_matrix) -> None:
+def test_an_estimate_does_not_change_the_fit(counts: csr_matrix) -> None:
     model = MODELS["nvdm-gsm"](5, hidden_dim=16, max_epochs=1, random_state=0)
     alone = model.fit(counts).components_
     forecast(model, counts)
@@ -48,7 +48,7 @@ def test_a_fit_does_not_change_by_it(counts: csr_matrix) -> None:
 
 
 @pytest.mark.full_warm_up
-def test_many_topics_start_from_fewer_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_topics_have_fewer_em_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [em_passes(k) for k in (1, 50, 100, 150, 300, 5_000)] == [60, 60, 60, 40, 20, 20]
     monkeypatch.setattr(fitting, "EM_PASSES", 5)
     assert [em_passes(k) for k in (2, 300)] == [5, 5]

@@ -1,4 +1,4 @@
-"""Two processes that fit together fit what one fits with twice the batch: run as a module, this is one of them."""
+"""Two processes that fit together give the fit of one with twice the batch size; as a module, this runs one of them."""
 
 import hashlib
 import json
@@ -28,13 +28,13 @@ CASES = {
     "w-lda": ("w-lda", {"dropout": 0.2}),
     "w-lda of a mixture, imq": ("w-lda", {"prior": "gaussian-mixture", "kernel": "imq", "init": "random"}),
     "gmntm": ("gmntm", {"dropout": 0.2, "n_components": 3, "pretrain_epochs": 2}),
-    # From nowhere it loses topics, which the doctor begins anew.
-    "etm, treated": ("etm", {"init": "random", "decoder": "product"}),
+    # A random start loses topics, which are reseeded.
+    "etm, reseeded": ("etm", {"init": "random", "decoder": "product"}),
 }
 
 
 def corpus():
-    """323 documents, of which 307 are trained on: no multiple of the processes."""
+    """Plant 323 documents, 307 of them for training: not a multiple of the number of processes."""
     return planted(323, 90, K, seed=1)[0]
 
 
@@ -54,8 +54,8 @@ def fit(model, counts, **options):
         return model.fit(counts, **options)
 
 
-def told_of(model):
-    """History but for seconds, health, the weights, and a digest of them all."""
+def summary_of(model):
+    """Collect the history without seconds, the outcome, a digest of the weights, and the weights."""
     history = [{name: value for name, value in row.items() if name != "seconds"} for row in model.history_]
     weights = {name: value.numpy() for name, value in model.network_.state_dict().items()}
     digest = hashlib.sha256(b"".join(value.tobytes() for value in weights.values())).hexdigest()
@@ -63,11 +63,11 @@ def told_of(model):
 
 
 def work(out):
-    """One process: every case, then a fit that is interrupted in one process, and gone on with."""
+    """Run one process: every case, then a fit that is interrupted in one process and resumed."""
     counts, found = corpus(), {}
     with distributed() as world:
         for case in CASES:
-            found[case], weights = told_of(fit(model_of(case, BATCH), counts))
+            found[case], weights = summary_of(fit(model_of(case, BATCH), counts))
             if world.is_rank_zero:
                 np.savez(out / f"{case}.npz", **weights)
 
@@ -75,21 +75,23 @@ def work(out):
             if (progress.stage, progress.done, world.rank) == ("train", 2, 1):
                 signal.raise_signal(signal.SIGINT)
 
-        broken = model_of("gmntm", BATCH)
+        interrupted = model_of("gmntm", BATCH)
         with pytest.raises(FitInterrupted):
-            fit(broken, counts, listener=press, checkpoints=out / "checkpoints")
-        found["interrupted"], _ = told_of(broken)
-        found["resumed"], _ = told_of(fit(model_of("gmntm", BATCH), counts, checkpoints=out / "checkpoints"))
+            fit(interrupted, counts, listener=press, checkpoints=out / "checkpoints")
+        found["interrupted"], _ = summary_of(interrupted)
+        found["resumed"], _ = summary_of(fit(model_of("gmntm", BATCH), counts, checkpoints=out / "checkpoints"))
         with pytest.raises(InputError, match=r"checkpoints in .* are of a fit with another value of batch_size"):
             fit(model_of("gmntm", BATCH + 1), counts, checkpoints=out / "checkpoints")
-        with pytest.raises(InputError, match="process 1 of 2 was given other documents or parameters than process 0"):
+        with pytest.raises(
+            InputError, match="process 1 of 2 was given different documents or parameters than process 0"
+        ):
             fit(model_of("gmntm", BATCH), counts[world.rank :])
-        found["without a seed"], _ = told_of(fit(model_of("gmntm", BATCH).set_params(random_state=None), counts))
+        found["without a seed"], _ = summary_of(fit(model_of("gmntm", BATCH).set_params(random_state=None), counts))
     (out / f"{world.rank}.json").write_text(json.dumps(found))
 
 
 def lose(out):
-    """One process of two, of which the second falls silent, and then finds the first gone."""
+    """Run one of two processes: the second stops responding, then kills the first."""
     began = time.monotonic()
 
     def pause(progress):
@@ -106,12 +108,12 @@ def lose(out):
             (out / f"{world.rank}.txt").write_text(f"{time.monotonic() - began} {error}")
             if world.is_rank_zero:
                 (out / "gone").write_text(str(os.getpid()))
-                time.sleep(60)  # until it is killed
+                time.sleep(60)  # until this process is killed
 
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
-    """What each process found, and where the weights lie."""
+    """Run both processes; return the results of each and the folder of the weights."""
     out = tmp_path_factory.mktemp("together")
     for status, _, stderr in ended(started(SIZE, ["-m", "tests.models.test_distributed", "work", out])):
         assert status == 0, stderr
@@ -121,7 +123,7 @@ def together(tmp_path_factory):
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_fit_what_one_fits_with_twice_the_batch(together, case):
     found, out = together
-    alone, weights = told_of(fit(model_of(case, SIZE * BATCH), corpus()))
+    alone, weights = summary_of(fit(model_of(case, SIZE * BATCH), corpus()))
     assert len(found[0][case]["history"]) == len(alone["history"])
     for row, expected in zip(found[0][case]["history"], alone["history"], strict=True):
         assert row.keys() == expected.keys()
@@ -142,12 +144,12 @@ def test_all_processes_end_with_the_same_bits(together, case):
     assert found[0][case] == found[1][case]
 
 
-def test_lost_topics_are_begun_anew_together(together):
+def test_lost_topics_are_reseeded_in_all_processes(together):
     found, _ = together
-    assert "'reseeded': 0" not in found[0]["etm, treated"]["ending"]
+    assert "'reseeded': 0" not in found[0]["etm, reseeded"]["ending"]
 
 
-def test_an_interrupt_of_one_stops_all_and_a_checkpoint_goes_on_to_the_same_bits(together):
+def test_an_interrupt_of_one_process_stops_all_and_resuming_gives_the_same_bits(together):
     found, _ = together
     assert "'stopped': 'interrupted'" in found[1]["interrupted"]["ending"]
     assert len(found[0]["interrupted"]["history"]) == 2
@@ -155,14 +157,14 @@ def test_an_interrupt_of_one_stops_all_and_a_checkpoint_goes_on_to_the_same_bits
 
 
 @pytest.mark.slow
-def test_a_process_that_is_silent_or_gone_ends_the_others(tmp_path):
+def test_a_process_that_hangs_or_dies_ends_the_others(tmp_path):
     arguments = ["-m", "tests.models.test_distributed", "lose", tmp_path]
     (killed, *_), (status, _, stderr) = ended(started(2, arguments, TOPICNET_TIMEOUT_SECONDS=4))
     assert killed == -signal.SIGKILL
     assert status == 0, stderr
     for rank in range(2):
         seconds, _, line = (tmp_path / f"{rank}.txt").read_text().partition(" ")
-        assert line.startswith(f"process {rank} of 2 lost the others (")
+        assert line.startswith(f"process {rank} of 2 lost contact with the others (")
         assert float(seconds) < 60
 
 

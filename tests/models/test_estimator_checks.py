@@ -7,9 +7,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from topicnet.models import ETM, MODELS, fitting
 
-# The EM start, which takes most of a short fit, is the same code in every model: one of them is checked with it, cut
-# short. These checks ask what a fit may be given and what it leaves, not how good it is: that is in the base class of
-# all, of which two are asked by default.
+# The EM start takes most of a short fit and is the same code in every model: one model is checked with a shortened one.
+# The checks are about the inputs and attributes of an estimator, which the common base class handles: by default two
+# models are checked.
 ESTIMATORS = [kind(n_topics=2, max_epochs=1, init="random", random_state=0) for kind in MODELS.values()]
 BY_NAME = ESTIMATORS[:-1]
 
@@ -29,7 +29,7 @@ def checked(estimator, check):
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "EM_PASSES", 5)
         patch.setattr(fitting, "WARM_UP_STEPS", 10)
-        # Some checks fit on fewer words than topics, which a model warns of.
+        # Some checks fit on fewer words than topics, which gives a warning.
         warnings.filterwarnings("ignore", message="n_topics=.* exceeds")
         warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
         check(estimator)

@@ -1,4 +1,4 @@
-"""Damaged matrices, absurd counts and odd values of parameters: an InputError of one line, never a crash."""
+"""Damaged matrices, absurd counts and odd parameter values: a one-line error, never a crash."""
 
 from collections.abc import Callable
 from typing import Any
@@ -58,7 +58,7 @@ def test_a_damaged_matrix_is_refused(damage: str, form: str, kind: Any, model: E
             use(counts)
 
 
-def test_places_of_a_coordinate_matrix_are_checked(model: ETM) -> None:
+def test_indices_of_a_coordinate_matrix_are_checked(model: ETM) -> None:
     counts = sp.coo_matrix(COUNTS)
     counts.row = with_first(10**6)(counts.row)
     with pytest.raises(InputError, match="damaged"):
@@ -67,7 +67,7 @@ def test_places_of_a_coordinate_matrix_are_checked(model: ETM) -> None:
 
 @pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("value", [3e38, 1e30, 2.0**32, np.inf, np.nan, -1.0, -np.inf])
-def test_a_count_that_is_none_is_refused(value: float, dense: bool, model: ETM) -> None:
+def test_an_impossible_count_is_refused(value: float, dense: bool, model: ETM) -> None:
     counts = COUNTS.toarray().astype(np.float64)
     counts[3, 4] = value
     given = counts if dense else sp.csr_matrix(counts)
@@ -95,4 +95,4 @@ def test_odd_parameters_are_refused_in_one_line(name: str) -> None:
             except InputError as error:
                 refused.append(str(error))
     assert len(refused) > 100
-    assert not [said for said in refused if "\n" in said]
+    assert not [message for message in refused if "\n" in message]

@@ -25,7 +25,7 @@ SEEDS = pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.ma
 
 
 def clusters(seed):
-    """Documents of one topic each: counts, topics, cluster of each."""
+    """Draw documents of one topic each; return counts, topics, and the cluster of each document."""
     rng = np.random.default_rng(seed)
     beta = rng.dirichlet(np.full(120, 0.05), 8)
     cluster = rng.integers(8, size=400)
@@ -45,7 +45,7 @@ def fitted_to_clusters(kind, seed, **options):
 @SEEDS
 @pytest.mark.full_warm_up
 @pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS.keys())
-def test_clear_clusters_are_found(kind, seed):
+def test_topics_of_clearly_separated_clusters_are_found(kind, seed):
     _, truth, _ = clusters(seed)
     assert matched_cosine(fitted_to_clusters(kind, seed).components_, truth) >= 0.9
 
@@ -67,7 +67,7 @@ def test_components_of_gmntm_are_the_clusters(assignment, seed):
 
 
 @pytest.mark.slow
-def test_w_lda_s_own_synthetic_check():
+def test_w_lda_solves_the_synthetic_task_of_its_paper():
     """Nan et al. 2019, section 5.1: 10,000 documents, V 100, K 5, alpha 0.1."""
     counts, truth = planted(10_000, 100, 5, seed=0)
     for init in ("em", "random"):
@@ -93,7 +93,7 @@ def test_w_lda_trains_under_each_option(corpus, options):
 
 
 def test_w_lda_matches_theta_to_its_prior(corpus):
-    """The discrepancy is what training with a large weight brings down."""
+    """Training with a large weight lowers the discrepancy."""
     counts, _ = corpus
     loose, tight = (
         WLDA(K, random_state=0, max_epochs=15, patience=15, mmd_weight=w).fit(counts).history_[-1]["mmd"]
@@ -102,7 +102,7 @@ def test_w_lda_matches_theta_to_its_prior(corpus):
     assert tight < loose
 
 
-def test_noise_is_in_the_objective_and_not_in_what_is_inferred(corpus):
+def test_noise_is_in_the_loss_and_not_in_inference(corpus):
     counts, _ = corpus
     model = WLDA(K, random_state=0, max_epochs=2).fit(counts)
     assert np.array_equal(model.transform(counts), model.transform(counts))
@@ -143,7 +143,7 @@ def test_a_latent_space_of_another_size_than_k(kind, corpus, latent_dim):
 # ---------------------------------------------------------------- GMNTM
 
 
-def test_gmntm_may_have_other_components_than_topics(corpus):
+def test_gmntm_may_have_fewer_components_than_topics(corpus):
     counts, _ = corpus
     model = GMNTM(K, n_components=3, random_state=0, max_epochs=2).fit(counts)
     assert model.predict_component(counts).shape == (300, 3)
@@ -152,7 +152,7 @@ def test_gmntm_may_have_other_components_than_topics(corpus):
     assert np.allclose(empty, model.network_.prior.log_weights().exp().detach().numpy())
 
 
-def test_a_mixture_s_component_words_are_theta_times_components(corpus):
+def test_component_words_under_the_mixture_decoder_are_theta_times_components(corpus):
     model = GMNTM(K, random_state=0, max_epochs=2).fit(corpus[0])
     theta = model.network_.component_theta().detach().numpy()
     assert np.allclose(theta @ model.components_, model.component_word_, atol=1e-6)
@@ -172,7 +172,7 @@ def vectors(dim=7):
 
 
 @pytest.mark.parametrize("init", ["em", "random"])
-def test_frozen_embeddings_stay_and_free_ones_move(corpus, init):
+def test_training_changes_embeddings_unless_they_are_frozen(corpus, init):
     counts, _ = corpus
     frozen, free = (
         ETM(K, embeddings=vectors(), freeze_embeddings=f, init=init, random_state=0, max_epochs=2).fit(counts)
@@ -195,15 +195,15 @@ def test_topics_are_found_among_given_embeddings(corpus):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"embeddings": vectors()[:10]}, "embeddings of 10 words"),
         ({"embeddings": vectors()[0]}, "embeddings of shape"),
         ({"embeddings": vectors() * np.nan}, "finite"),
         ({"embeddings": vectors(), "embedding_dim": 9}, "embedding_dim=9"),
-        ({"embeddings": "vectors.txt"}, "topicnet.fit and the command line"),
+        ({"embeddings": "vectors.txt"}, "use topicnet.fit or the command line"),
     ],
 )
-def test_embeddings_that_do_not_fit_are_refused(corpus, options, said):
-    with pytest.raises(InputError, match=said):
+def test_embeddings_that_do_not_fit_are_refused(corpus, options, message):
+    with pytest.raises(InputError, match=message):
         ETM(K, **options).fit(corpus[0])

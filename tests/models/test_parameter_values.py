@@ -1,4 +1,4 @@
-"""Names and values of parameters, checked without a model, agree with the models."""
+"""Parameter names and values checked without importing a model agree with the models."""
 
 import pytest
 
@@ -11,17 +11,17 @@ from topicnet.models.parameter_values import COUNTS, NUMBERS, check_shared_value
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_names_are_those_of_the_estimator(model: str) -> None:
+def test_names_read_from_the_source_are_those_of_the_estimator(model: str) -> None:
     assert {*parameter_names(model), *NOT_PARAMETERS} == set(MODELS[model]().get_params())
 
 
-def test_each_shared_parameter_is_one_of_a_model() -> None:
+def test_each_checked_parameter_belongs_to_a_model() -> None:
     known = {name for model in MODELS for name in MODELS[model]().get_params()}
     assert {*COUNTS, *NUMBERS} <= known
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_defaults_are_accepted(model: str) -> None:
+def test_defaults_are_accepted(model: str) -> None:
     check_shared_values(MODELS[model]().get_params())
 
 
@@ -29,7 +29,7 @@ def test_the_defaults_are_accepted(model: str) -> None:
     ("name", "value"),
     [("batch_size", 1), ("max_epochs", 0), ("dropout", 1.0), ("init", "lda"), ("decoder", []), ("kl_weight", "x")],
 )
-def test_the_values_that_models_refuse_are_refused_with_the_same_words(name: str, value: object) -> None:
+def test_bad_values_give_the_same_message_as_the_models(name: str, value: object) -> None:
     with pytest.raises(InputError) as early:
         check_shared_values({name: value})
     with pytest.raises(InputError) as late:
@@ -37,5 +37,5 @@ def test_the_values_that_models_refuse_are_refused_with_the_same_words(name: str
     assert str(early.value) == str(late.value)
 
 
-def test_the_names_of_baselines_are_theirs() -> None:
+def test_the_listed_names_of_baselines_are_those_of_the_baselines() -> None:
     assert tuple(BASELINES) == BASELINE_NAMES

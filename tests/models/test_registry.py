@@ -1,5 +1,6 @@
-"""A model is one file and one registration: names, help, tables and documentation derive from these."""
+"""A model is one file and one registry entry, from which names, help, tables and documentation derive."""
 
+import ast
 import inspect
 import json
 import re
@@ -51,7 +52,7 @@ def test_the_registry_is_read_without_torch():
 
 
 @pytest.mark.parametrize("name", [*MODELS, "toy"])
-def test_the_units_of_the_registration_are_those_of_the_extra_tables(registered, name):
+def test_the_registered_units_are_those_of_the_extra_tables(registered, name):
     counts, _ = planted(60, 30, K, seed=1)
     model = MODELS[name](K, max_epochs=1, init="random", random_state=0, device="cpu").fit(counts)
     tables = model.extra_tables()
@@ -66,9 +67,9 @@ def test_every_parameter_of_a_model_is_described(kind):
     section = re.search(r"^Parameters\n-+\n(.*?)\n\n", kind.__doc__, re.DOTALL | re.MULTILINE).group(1)
     entries = [entry.split("\n") for entry in re.split(r"\n(?=\S)", section)]
     described = [heading.partition(" : ")[0] for heading, *_ in entries]
-    assert sorted(described) == sorted(inspect.signature(kind).parameters)
+    assert described == list(inspect.signature(kind).parameters)
     for heading, *description in entries:
-        assert re.fullmatch(r"\w+ : .+", heading), "each has an entry of its own"
+        assert re.fullmatch(r"\w+ : .+", heading), "each has a separate entry"
         assert all(line.startswith("    ") for line in description)
         assert "".join(description).strip()
     assert described[0] == "n_topics"
@@ -82,9 +83,11 @@ def test_only_the_number_of_topics_is_positional():
 
 
 @pytest.mark.parametrize("registration", REGISTRY.values(), ids=REGISTRY.keys())
-def test_the_file_of_a_model_is_short(registration):
-    path = ROOT / (registration.module.replace(".", "/") + ".py")
-    assert len(path.read_text("utf-8").splitlines()) <= 160
+def test_the_file_of_a_model_is_short_without_docstrings(registration):
+    source = (ROOT / (registration.module.replace(".", "/") + ".py")).read_text("utf-8")
+    described = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docstrings = [ast.get_docstring(node) for node in ast.walk(ast.parse(source)) if isinstance(node, described)]
+    assert len(source.splitlines()) - sum(len(one.splitlines()) for one in docstrings if one) <= 130
 
 
 def test_the_readme_lists_the_registered_models():
@@ -96,13 +99,13 @@ def test_the_readme_lists_the_registered_models():
             assert f"`{unit}_word.csv`" in text
 
 
-def test_a_toy_takes_sixty_lines_and_a_registration(registered):
+def test_a_new_model_takes_sixty_lines_and_a_registry_entry(registered):
     assert len(Path(toy_model.__file__).read_text("utf-8").splitlines()) <= 60
     assert MODELS["toy"] is toy_model.Toy
     assert extra_units() == {"component": ["gmntm"], "family": ["toy"]}
 
 
-def test_a_toy_is_fitted_saved_and_loaded(registered, tmp_path):
+def test_a_toy_model_is_fitted_saved_and_loaded(registered, tmp_path):
     run = topicnet.fit(TEXTS, model="toy", n_topics=K, max_epochs=2, random_state=0, device="cpu")
     assert run.extra["family"].shape == (len(TEXTS), N_FAMILIES)
     assert run.components is None
@@ -113,7 +116,7 @@ def test_a_toy_is_fitted_saved_and_loaded(registered, tmp_path):
     assert np.array_equal(loaded.transform(TEXTS[:4]), run.theta[:4])
 
 
-def test_a_toy_goes_through_every_command(registered, tmp_path, monkeypatch, capsys):
+def test_a_toy_model_works_in_every_command(registered, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("texts.txt").write_text("\n".join(TEXTS), "utf-8")
     fit = ["fit", "texts.txt", "--model", "toy", "-k", str(K), "--epochs", "2", "--param", "n_families=2"]

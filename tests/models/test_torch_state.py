@@ -1,4 +1,4 @@
-"""What a caller has set of torch, and other fits at the same time, change no bit; and the caller's settings stay."""
+"""Fits depend neither on torch settings of the caller nor on concurrent fits, and leave those settings unchanged."""
 
 import random
 import warnings
@@ -33,7 +33,7 @@ def bits(name: str = "etm", **given: Any) -> bytes:
 
 
 def state() -> list[Any]:
-    """All that a fit could change for its caller, but grad and inference mode."""
+    """Collect all global state that a fit could change."""
     return [
         torch.get_default_dtype(), torch.get_default_device(), torch.get_num_threads(),
         torch.is_autocast_enabled("cpu"),
@@ -77,7 +77,7 @@ def alone() -> bytes:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_the_caller_has_set_changes_nothing_and_stays(change: str) -> None:
+def test_torch_settings_of_the_caller_do_not_change_a_fit_and_are_kept(change: str) -> None:
     expected = alone()
     with CHANGES[change]():
         before = state()
@@ -86,20 +86,20 @@ def test_what_the_caller_has_set_changes_nothing_and_stays(change: str) -> None:
         with pytest.raises(InputError):
             model().fit(COUNTS[:1])
         assert state() == before
-    # And what it made is as usual: it can go on learning, and be used elsewhere.
+    # The network has ordinary parameters, which can be trained further.
     parameters = list(fitted.network_.parameters())
     assert {parameter.dtype for parameter in parameters} == {torch.float32}
     assert not any(parameter.is_inference() for parameter in parameters)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_fit_draws_from_no_global_generator(name: str) -> None:
+def test_a_fit_does_not_use_global_generators(name: str) -> None:
     before = state()
     bits(name)
     assert state() == before
 
 
-def test_fits_in_threads_give_the_bits_of_a_fit_alone() -> None:
+def test_fits_in_threads_give_the_same_bits_as_one_at_a_time() -> None:
     before = state()
     options = [{"seed": seed, "init": init} for seed in range(3) for init in ("em", "random")]
     expected = [bits(**one) for one in options]
@@ -123,7 +123,7 @@ def test_a_seeded_block_draws_as_the_global_generator_would() -> None:
     assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
-def test_threads_are_given_back_when_two_overlap() -> None:
+def test_thread_counts_are_restored_when_two_blocks_overlap() -> None:
     before = torch.get_num_threads()
     with ThreadPoolExecutor(1) as pool:
         first, second = chosen_threads(), chosen_threads()
@@ -136,7 +136,7 @@ def test_threads_are_given_back_when_two_overlap() -> None:
     assert torch.get_num_threads() == before
 
 
-def test_a_model_is_restored_as_usual() -> None:
+def test_restoring_a_model_does_not_depend_on_torch_settings() -> None:
     fitted = ETM(3, max_epochs=1, init="random", random_state=0, device="cpu").fit(COUNTS)
     tensors = {name: value.clone() for name, value in fitted.network_.state_dict().items()}
     with torch.inference_mode(), changed(torch.set_default_dtype, torch.float64, torch.float32):

@@ -1,4 +1,4 @@
-"""Encoder warm-ups take as many steps as the constants say when they start, so that tests can shorten them."""
+"""Encoder warm-ups read their number of steps when they start, so that tests can shorten them."""
 
 import math
 
@@ -11,7 +11,7 @@ K, N_BATCHES = 5, 2
 
 
 def warm_up_epochs(init):
-    """Numbers of epochs of all warm-ups of one fit; a fit from random parameters has only those after reseedings."""
+    """Collect the numbers of epochs of a fit's warm-ups; after a random start only reseeding has any."""
     counts, _ = planted(300, 40, K, length=30, seed=1)
     found = set()
 
@@ -30,11 +30,11 @@ def epochs_of(steps):
     return {math.ceil(steps / N_BATCHES)}
 
 
-def test_a_fixture_shortens_warm_ups_after_a_start_and_after_a_reseeding():
+def test_the_fixture_shortens_warm_ups_after_a_start_and_after_reseeding():
     assert warm_up_epochs("em") == warm_up_epochs("random") == epochs_of(10)
 
 
 @pytest.mark.full_warm_up
-def test_warm_ups_are_long_by_default():
+def test_default_lengths_of_warm_ups():
     assert warm_up_epochs("em") == epochs_of(fitting.WARM_UP_STEPS) == epochs_of(200)
     assert warm_up_epochs("random") == epochs_of(fitting.RESEED_WARM_UP_STEPS) == epochs_of(100)

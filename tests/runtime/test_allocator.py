@@ -1,4 +1,4 @@
-"""Freed memory is kept for what is made next, and given back at the end: measured in processes of their own."""
+"""Allocator tuning: freed memory is reused inside the block and released at the end, measured in subprocesses."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from topicnet.runtime import allocator
 from topicnet.runtime.reporter import Reporter
 from topicnet.training.progress import Progress
 from topicnet.workflows.config import FitConfig
-from topicnet.workflows.engine import HERE, ModelPlan, learn, learn_tuned
+from topicnet.workflows.engine import LOCAL_ENGINE, ModelPlan, learn, learn_tuned
 from topicnet.workflows.follower import engine_of
 
 SCRIPT = """
@@ -39,7 +39,7 @@ step()
 without = pages(3)
 before = resident()
 with keep_freed_memory(largest) as tidy:
-    [step() for _ in range(8)]  # it takes some, until every array has found its place
+    [step() for _ in range(8)]  # a few steps until every array has its place in the heap
     inside = pages(3)
     kept = resident()
     tidy()
@@ -58,27 +58,27 @@ def measured(largest, **more):
     return json.loads(done.stdout)
 
 
-def test_large_arrays_are_made_of_what_was_freed():
+def test_large_arrays_reuse_freed_memory():
     found = measured(allocator.LEAST_ARRAY)
     assert found["without"] > 1_000
     assert found["inside"] < found["without"] / 20
     assert found["kept"] > found["before"] + 140e6  # all three arrays, after they were freed
     assert found["tidied"] < found["before"] + 20e6
-    assert found["afterwards"] > found["without"] / 10  # fetched anew, all or in part
+    assert found["afterwards"] > found["without"] / 10  # new pages again, for all arrays or some
 
 
 @pytest.mark.parametrize(
     ("largest", "environment"), [(allocator.LEAST_ARRAY - 1, {}), (1 << 30, {"MALLOC_MMAP_MAX_": "65536"})]
 )
-def test_nothing_is_done_for_small_arrays_or_against_the_environment(largest, environment):
+def test_nothing_changes_for_small_arrays_or_if_the_environment_configures_malloc(largest, environment):
     found = measured(largest, **environment)
     assert found["inside"] > found["without"] / 2
     assert found["kept"] < found["before"] + 20e6
 
 
-def test_systems_with_another_c_library_are_left_alone(monkeypatch):
+def test_nothing_changes_with_another_c_library(monkeypatch):
     class Other:
-        """Knows nothing of glibc."""
+        """C library without glibc's functions."""
 
     monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: Other())
     allocator._library.cache_clear()
@@ -90,8 +90,8 @@ def test_systems_with_another_c_library_are_left_alone(monkeypatch):
         allocator._library.cache_clear()
 
 
-def test_the_command_line_alone_tunes_it():
-    assert HERE.learn is learn  # of topicnet.fit
+def test_only_the_command_line_tunes_malloc():
+    assert LOCAL_ENGINE.learn is learn  # as used by topicnet.fit
     with engine_of(FitConfig(corpus="lee")) as engine:
         assert engine.learn is learn_tuned
 

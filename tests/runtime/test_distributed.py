@@ -1,4 +1,4 @@
-"""Processes that train together compute what one computes alone: run as a module, this is one of them."""
+"""Distributed computation equals that of one process; run as a module, this file is one of the processes."""
 
 import json
 import math
@@ -21,7 +21,7 @@ from topicnet.runtime.distributed import World, current, distributed, is_rank_ze
 from topicnet.runtime.shard import Shard
 
 SIZE = 3
-N_DOCS, WIDTHS = 11, (4, 3)  # no multiple of the processes
+N_DOCS, WIDTHS = 11, (4, 3)  # not a multiple of the number of processes
 CPU = torch.device("cpu")
 
 
@@ -38,11 +38,11 @@ def norms():
 
 
 def normalised(shard, mine):
-    """A loss over normalised rows, twice, and all that its gradient reaches."""
+    """Compute a loss over normalised rows twice, and return everything that its gradient reaches."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         made = norms()
-    # Far from zero, where squares would cancel.
+    # Far from zero, where computing the variance from squares would lose precision.
     inputs = [(1e4 + drawn(N_DOCS, width))[mine].requires_grad_() for width in WIDTHS]
     weights = [drawn(N_DOCS, width)[mine] for width in WIDTHS]
     for _ in range(2):
@@ -57,7 +57,7 @@ def normalised(shard, mine):
 
 
 def discrepancies(shard, mine):
-    """MMD of two samples under each kernel, and its gradient."""
+    """Compute the MMD of two samples under each kernel, and its gradient."""
     points = [drawn(N_DOCS, 5, n)[..., 0].softmax(-1).sqrt()[mine] for n in (1, 2)]
     found = {}
     for name, kernel in KERNELS.items():
@@ -69,7 +69,7 @@ def discrepancies(shard, mine):
 
 
 class Two(nn.Module):
-    """A large parameter whose gradient is sparse in rows, two that are dense, and one without a gradient."""
+    """Network with a row-sparse gradient, two dense ones, and a parameter without a gradient."""
 
     def __init__(self, rank):
         super().__init__()
@@ -82,7 +82,7 @@ class Two(nn.Module):
 
 
 def summed(world):
-    """Gradients of all, in one piece and in many."""
+    """Sum gradients over all ranks, in one bucket and in many."""
     found = {}
     for entries in (module.BUCKET_ENTRIES, 2):
         module.BUCKET_ENTRIES = entries
@@ -97,8 +97,8 @@ def summed(world):
     return found
 
 
-def told(world):
-    """What the first process makes comes to all as it was, and so do its errors."""
+def shared_values(world):
+    """Check that values and errors of rank zero reach all ranks unchanged."""
 
     def make():
         assert world.is_rank_zero
@@ -108,45 +108,45 @@ def told(world):
     def fail():
         raise InputError("7 given, expected 8")
 
-    made = world.from_first(make)
+    made = world.from_rank_zero(make)
     with pytest.raises(InputError, match=r"^7 given, expected 8$"):
-        world.from_first(fail)
+        world.from_rank_zero(fail)
     world.check_same({"batch_size": 3}, "parameters")
-    with pytest.raises(InputError, match="process 2 of 3 was given other parameters than process 0"):
+    with pytest.raises(InputError, match="process 2 of 3 was given different parameters than process 0"):
         world.check_same({"batch_size": 3 + (world.rank == 2)}, "parameters")
     flags = [world.any(False), world.any(world.rank == 1), on_rank_zero(world, lambda: world.rank == 0), is_rank_zero()]
     return repr(made), flags
 
 
 def work(out):
-    """One process: all of the above, on its shard."""
+    """Run all of the above on one rank's shard and save the results."""
     assert current() is None
     with distributed() as world, distributed() as again:
         assert again is world is current()
         shard = Shard.of(world, N_DOCS)
         tensors = normalised(shard, shard.mine) | discrepancies(shard, shard.mine) | summed(world)
-        made, flags = told(world)
+        made, flags = shared_values(world)
         weights = nn.Linear(2, 2)
         world.broadcast(weights.state_dict().values())
-        tensors |= {"spread": weights.weight.detach(), "gathered": shard.gathered(drawn(N_DOCS, 2)[shard.mine])}
+        tensors |= {"broadcast": weights.weight.detach(), "gathered": shard.gathered(drawn(N_DOCS, 2)[shard.mine])}
     assert current() is None
     np.savez(out / f"{world.rank}.npz", **{name: value.numpy() for name, value in tensors.items()})
     (out / f"{world.rank}.json").write_text(json.dumps([made, flags]))
 
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory):
-    """What each process found."""
-    out = tmp_path_factory.mktemp("together")
+def ranks(tmp_path_factory):
+    """Results of each rank."""
+    out = tmp_path_factory.mktemp("ranks")
     for status, _, stderr in ended(started(SIZE, ["-m", "tests.runtime.test_distributed", out])):
         assert status == 0, stderr
     arrays = [dict(np.load(out / f"{rank}.npz")) for rank in range(SIZE)]
     return arrays, [json.loads((out / f"{rank}.json").read_text()) for rank in range(SIZE)]
 
 
-@pytest.mark.slow  # fits of two processes meet all of it, in tests/models
-def test_batch_normalisation_is_that_of_the_whole_batch(together):
-    parts, _ = together
+@pytest.mark.slow  # covered by fits of two processes in tests/models
+def test_batch_normalisation_uses_the_whole_batch(ranks):
+    parts, _ = ranks
     for name, expected in normalised(None, slice(None)).items():
         found = [part[name] for part in parts]
         if name.startswith(("out", "input")):
@@ -154,14 +154,14 @@ def test_batch_normalisation_is_that_of_the_whole_batch(together):
         elif name.startswith("state"):
             whole = found[0]
             assert all(np.array_equal(one, whole) for one in found), name
-        else:  # of a parameter: summed with all other gradients
+        else:  # a parameter's gradient, summed with all others
             whole = sum(found)
         assert np.allclose(whole, expected, rtol=1e-9, atol=1e-9), name
 
 
-@pytest.mark.slow  # fits of two processes meet all of it, in tests/models
-def test_the_discrepancy_is_that_of_all_points(together):
-    parts, _ = together
+@pytest.mark.slow  # covered by fits of two processes in tests/models
+def test_the_discrepancy_uses_all_points(ranks):
+    parts, _ = ranks
     sizes = Shard.of(World(0, SIZE), N_DOCS).sizes
     assert sizes == (4, 4, 3)
     for name, expected in discrepancies(None, slice(None)).items():
@@ -171,10 +171,10 @@ def test_the_discrepancy_is_that_of_all_points(together):
         assert np.allclose(whole, expected, rtol=1e-9, atol=1e-12), name
 
 
-@pytest.mark.slow  # fits of two processes meet all of it, in tests/models
+@pytest.mark.slow  # covered by fits of two processes in tests/models
 @pytest.mark.parametrize("entries", [2**22, 2])
-def test_gradients_are_summed_and_rows_stay_rows(together, entries):
-    parts, _ = together
+def test_gradients_are_summed_and_stay_row_sparse(ranks, entries):
+    parts, _ = ranks
     rows = np.zeros((7, 2))
     for rank in range(SIZE):
         rows[[rank, 2 * rank + 2]] += np.array([[1, 10], [100, 1000]]) * (rank + 1)
@@ -186,22 +186,22 @@ def test_gradients_are_summed_and_rows_stay_rows(together, entries):
         assert part[f"{entries} tally"].tolist() == [3.0, 3.0]
 
 
-@pytest.mark.slow  # fits of two processes meet all of it, in tests/models
-def test_what_the_first_makes_is_everyone_s(together):
-    parts, told_to = together
-    assert {made for made, _ in told_to} == {
+@pytest.mark.slow  # covered by fits of two processes in tests/models
+def test_values_of_rank_zero_reach_all_ranks(ranks):
+    parts, values = ranks
+    assert {made for made, _ in values} == {
         f"{{'values': {{'state': {2**127 + 1}, 'loss': nan, 'rate': 0.1, 'none': None}}, 'tensors':"
         " [tensor([[0, 1, 2],\n        [3, 4, 5]]), tensor(1.5000, dtype=torch.float64)]}"
     }
-    assert [flags for _, flags in told_to] == [[False, True, True, rank == 0] for rank in range(SIZE)]
+    assert [flags for _, flags in values] == [[False, True, True, rank == 0] for rank in range(SIZE)]
     for part in parts:
-        assert np.array_equal(part["spread"], parts[0]["spread"])
+        assert np.array_equal(part["broadcast"], parts[0]["broadcast"])
         assert np.array_equal(part["gathered"], drawn(N_DOCS, 2).numpy())
 
 
 @pytest.mark.parametrize(("n_docs", "batch_size"), [(103, 10), (7, 2), (3, 50)])
-def test_the_parts_of_a_batch_are_the_whole(n_docs, batch_size):
-    """Documents, counts and noise of the processes, put together, are those of one with so many times the batch."""
+def test_shards_of_a_batch_make_up_the_whole_batch(n_docs, batch_size):
+    """Concatenated over ranks, documents, counts and noise equal those of one process with a larger batch."""
     counts = random_csr(n_docs, 20, 0.3, format="csr", rng=np.random.default_rng(0), dtype=np.float32)
     whole = SparseBatches(counts, batch_size * SIZE, CPU)
     parts = [SparseBatches(counts, batch_size, CPU, World(rank, SIZE)) for rank in range(SIZE)]
@@ -216,19 +216,19 @@ def test_the_parts_of_a_batch_are_the_whole(n_docs, batch_size):
         assert batch.shard is None
 
 
-def test_more_processes_than_documents_are_refused():
+def test_more_processes_than_documents_are_rejected():
     counts = random_csr(2, 5, 1.0, format="csr", rng=np.random.default_rng(0))
-    with pytest.raises(InputError, match="2 documents given to 3 processes: start no more than one for each"):
+    with pytest.raises(InputError, match="2 documents given to 3 processes: start at most one process per document"):
         SparseBatches(counts, 10, CPU, World(0, SIZE))
 
 
-def test_alone_nothing_changes(monkeypatch):
+def test_a_single_process_is_not_distributed(monkeypatch):
     for name in module.LAUNCHED:
         monkeypatch.delenv(name, raising=False)
     with distributed() as world:
         assert world is current() is None
         assert is_rank_zero()
-    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")  # as some clusters set for all
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")  # which some clusters set for every job
     with distributed() as world:
         assert world is None
     for name, value in zip(module.LAUNCHED, ("0", "1", "127.0.0.1", "1"), strict=True):
@@ -242,7 +242,7 @@ def test_alone_nothing_changes(monkeypatch):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"RANK": "1"}, "RANK is set in the environment, but WORLD_SIZE and MASTER_ADDR and MASTER_PORT not"),
+        ({"RANK": "1"}, "RANK is set in the environment, but WORLD_SIZE and MASTER_ADDR and MASTER_PORT are not"),
         ({"RANK": "2", "WORLD_SIZE": "2"}, "RANK=2 given, expected a number below WORLD_SIZE=2"),
         ({"RANK": "-1", "WORLD_SIZE": "2"}, "RANK='-1' given, expected a whole number, 0 or more"),
         ({"RANK": "0", "WORLD_SIZE": "two"}, "WORLD_SIZE='two' given, expected a whole number, 1 or more"),
@@ -250,7 +250,7 @@ def test_alone_nothing_changes(monkeypatch):
         ({"RANK": "0", "WORLD_SIZE": "2", module.VARIABLE: "-5"}, "TIMEOUT_SECONDS='-5' given, expected a number"),
     ],
 )
-def test_an_environment_half_set_is_refused(monkeypatch, given, message):
+def test_an_incomplete_environment_is_rejected(monkeypatch, given, message):
     for name in (*module.LAUNCHED, "LOCAL_RANK", module.VARIABLE):
         monkeypatch.delenv(name, raising=False)
     if "WORLD_SIZE" in given:
@@ -261,11 +261,11 @@ def test_an_environment_half_set_is_refused(monkeypatch, given, message):
         pass
 
 
-def test_processes_that_do_not_come_are_named(monkeypatch):
+def test_missing_processes_raise_a_parallel_error(monkeypatch):
     for name, value in zip(module.LAUNCHED, ("1", "2", "127.0.0.1", "9"), strict=True):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv(module.VARIABLE, "0.5")
-    with pytest.raises(ParallelError, match=r"process 1 of 2 found no others at 127\.0\.0\.1:9"), distributed():
+    with pytest.raises(ParallelError, match=r"process 1 of 2 found no other process at 127\.0\.0\.1:9"), distributed():
         pass
 
 

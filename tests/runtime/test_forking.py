@@ -1,4 +1,4 @@
-"""A forked process: counts are transformed as in its parent, text is refused at once."""
+"""Forked processes: counts are fitted and transformed as in the parent, text is rejected at once."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system doe
 
 
 def in_a_fork(holds: Callable[[], bool]) -> bool:
-    """Ask a forked process, which is ended after a minute."""
+    """Evaluate a condition in a forked process, which is ended after a minute."""
     child = os.fork()
     if child == 0:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -42,7 +42,7 @@ def test_counts_are_fitted_and_transformed_after_a_fork() -> None:
     assert not is_forked()
 
 
-def test_text_is_refused_after_a_fork() -> None:
+def test_text_is_rejected_after_a_fork() -> None:
     pl.Series(["word"]).str.extract_all("o")  # starts the threads of polars
     check_can_use_polars()
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, and signals that act as Ctrl-C, inside and outside of a block that notes them."""
+"""Ctrl-C, and signals that act like it, inside and outside a block that defers them."""
 
 import signal
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from topicnet.runtime.interrupt import deferred_interrupt, interrupt
 
 @pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["foreground", "background"])
 def handler(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """How the process was started: a script starts background jobs with SIGINT ignored."""
+    """SIGINT handler of a process in the foreground, or in the background, where scripts ignore SIGINT."""
     before = signal.signal(signal.SIGINT, request.param)
     yield request.param
     signal.signal(signal.SIGINT, before)
 
 
-def test_an_interrupt_is_noted_in_a_block(handler: Any) -> None:
+def test_an_interrupt_is_deferred_in_a_block(handler: Any) -> None:
     with deferred_interrupt() as pressed:
         assert not pressed()
         interrupt()
@@ -27,7 +27,7 @@ def test_an_interrupt_is_noted_in_a_block(handler: Any) -> None:
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-def test_an_interrupt_ends_what_runs_outside_of_a_block(handler: Any) -> None:
+def test_an_interrupt_outside_a_block_raises_at_once(handler: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupt()
 

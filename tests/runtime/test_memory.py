@@ -1,4 +1,4 @@
-"""No D x V and no B x V array: measured in a process of its own."""
+"""Peak memory of a fit: no D x V or B x V array is made, measured in a subprocess."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ import numpy as np, scipy.sparse as sp
 from topicnet import ETM
 from topicnet.models import fitting
 
-fitting.EM_PASSES, fitting.WARM_UP_STEPS = 5, 10  # more of the same takes time and no more memory
+fitting.EM_PASSES, fitting.WARM_UP_STEPS = 5, 10  # further passes need the same memory
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
@@ -53,7 +53,7 @@ def measured(hidden_dim, embedding_dim):
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/statm")
 def test_a_narrow_network_stays_within_300_mb_beyond_parameters_and_optimiser_state():
-    """Adam holds two moments for each parameter: 3 times the parameters in all."""
+    """With Adam's two moments per parameter, training state is 3 times the parameters."""
     use = measured(64, 32)
     assert use["peak"] - 3 * use["parameters"] < 300e6
 
@@ -61,6 +61,6 @@ def test_a_narrow_network_stays_within_300_mb_beyond_parameters_and_optimiser_st
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/statm")
 def test_the_default_network_stays_within_300_mb_beyond_its_training_state():
-    """Training also holds one gradient and the best value of each parameter: 5 times the parameters in all."""
+    """With gradients and the best weights as well, training state is 5 times the parameters."""
     use = measured(256, 100)
     assert use["peak"] - 5 * use["parameters"] < 300e6

@@ -1,4 +1,4 @@
-"""A setting of the process: the first thread makes it, the last one undoes it."""
+"""Process-wide settings: the first thread makes them, the last one undoes them."""
 
 import os
 import threading
@@ -11,7 +11,7 @@ from topicnet.runtime.shared_setting import SharedSetting
 
 
 class Process:
-    """A process with one setting."""
+    """Imitation of a process with one setting."""
 
     def __init__(self) -> None:
         self.value = "usual"
@@ -61,7 +61,7 @@ def test_another_value_waits_until_the_first_is_no_longer_used() -> None:
     assert (seen, process.value) == (["other"], "usual")
 
 
-def test_a_thread_never_waits_for_itself() -> None:
+def test_nested_blocks_of_one_thread_do_not_wait() -> None:
     process = Process()
     with process.setting.held("ours"):
         with process.setting.held("other"):
@@ -71,7 +71,7 @@ def test_a_thread_never_waits_for_itself() -> None:
     assert process.value == "usual"
 
 
-def test_an_error_undoes_it() -> None:
+def test_an_error_undoes_the_setting() -> None:
     process = Process()
     with pytest.raises(ValueError, match="wrong"), process.setting.held("ours"):
         raise ValueError("wrong")

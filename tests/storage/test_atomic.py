@@ -1,4 +1,4 @@
-"""Files: whole or not at all, JSON every parser reads, CSV cells no spreadsheet runs."""
+"""Atomic writes and folder locks; strictly valid JSON; CSV cells that no spreadsheet runs."""
 
 import csv
 import errno
@@ -32,7 +32,7 @@ Whole = Callable[..., AbstractContextManager[Path]]
 
 
 def fill(part: Path, content: str = "new") -> None:
-    """Write into what `atomic_folder` or `atomic_file` yields."""
+    """Write content to the path that `atomic_folder` or `atomic_file` yields."""
     if part.is_dir():
         (part / "model").mkdir()
         (part / "model" / "deep.txt").write_text(content)
@@ -42,7 +42,7 @@ def fill(part: Path, content: str = "new") -> None:
 
 
 def listing(folder: Path) -> dict[str, str]:
-    """Relative path and content of every file below a folder; a folder has no content."""
+    """Return relative paths and contents of all files below a folder, with "" for folders."""
     return {
         path.relative_to(folder).as_posix(): path.read_text() if path.is_file() else ""
         for path in sorted(folder.rglob("*"))
@@ -58,7 +58,7 @@ def old_file(target: Path, content: str = "old") -> None:
 
 
 def stopped(whole: Whole, target: Path, stop: type[BaseException], *, overwrite: bool) -> None:
-    """Stop when all of the new content is there but the block has not ended."""
+    """Raise an exception after the new content was written, but before the block has ended."""
     with whole(target, overwrite=overwrite) as part:
         fill(part)
         raise stop
@@ -92,18 +92,18 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that cannot exchange two names in one step."""
+    """Imitate a disk that cannot exchange two names in one step."""
     monkeypatch.setattr(atomic, "_exchange", lambda one, other: False)
 
 
-# ---------------------------------------------------------------- whole or not at all
+# ---------------------------------------------------------------- atomic writes
 
 
-def test_a_folder_appears_whole(tmp_path: Path) -> None:
+def test_a_folder_appears_when_complete(tmp_path: Path) -> None:
     target = tmp_path / "runs" / "one"
     with atomic.atomic_folder(target, overwrite=False) as part:
         fill(part)
-        assert part.parent == target.parent  # beside it, so that the rename stays on one disk
+        assert part.parent == target.parent  # next to it, so that the rename stays on one disk
         assert not target.exists()
     assert listing(tmp_path) == {
         "runs": "",
@@ -114,7 +114,7 @@ def test_a_folder_appears_whole(tmp_path: Path) -> None:
     }
 
 
-def test_a_file_appears_whole(tmp_path: Path) -> None:
+def test_a_file_appears_when_complete(tmp_path: Path) -> None:
     target = tmp_path / "tables" / "theta.csv"
     with atomic.atomic_file(target, overwrite=False) as part:
         fill(part)
@@ -125,7 +125,7 @@ def test_a_file_appears_whole(tmp_path: Path) -> None:
 
 @both
 @pytest.mark.parametrize("stop", STOPS)
-def test_after_a_stop_inside_nothing_is_left(tmp_path: Path, whole: Whole, existing, stop: type) -> None:
+def test_an_exception_in_the_block_leaves_nothing(tmp_path: Path, whole: Whole, existing, stop: type) -> None:
     with pytest.raises(stop):
         stopped(whole, tmp_path / "target", stop, overwrite=False)
     assert listing(tmp_path) == {}
@@ -133,7 +133,7 @@ def test_after_a_stop_inside_nothing_is_left(tmp_path: Path, whole: Whole, exist
 
 @both
 @pytest.mark.parametrize("stop", STOPS)
-def test_after_a_stop_inside_the_old_one_is_as_it_was(tmp_path: Path, whole: Whole, existing, stop: type) -> None:
+def test_an_exception_in_the_block_keeps_the_old_target(tmp_path: Path, whole: Whole, existing, stop: type) -> None:
     existing(tmp_path / "target")
     before = listing(tmp_path)
     with pytest.raises(stop):
@@ -143,7 +143,7 @@ def test_after_a_stop_inside_the_old_one_is_as_it_was(tmp_path: Path, whole: Who
 
 @both
 @pytest.mark.usefixtures("full_disk")
-def test_a_full_disk_is_one_line_and_the_old_one_is_as_it_was(tmp_path: Path, whole: Whole, existing) -> None:
+def test_a_full_disk_is_reported_and_leaves_the_old_target_unchanged(tmp_path: Path, whole: Whole, existing) -> None:
     existing(tmp_path / "target")
     before = listing(tmp_path)
     with pytest.raises(OutputError) as caught, whole(tmp_path / "target", overwrite=True) as part:
@@ -155,7 +155,7 @@ def test_a_full_disk_is_one_line_and_the_old_one_is_as_it_was(tmp_path: Path, wh
 
 @pytest.mark.parametrize("failing", [".part", "target"])
 @pytest.mark.usefixtures("no_exchange")
-def test_when_a_rename_fails_the_old_folder_is_back(tmp_path: Path, monkeypatch, failing: str) -> None:
+def test_a_failed_rename_restores_the_old_folder(tmp_path: Path, monkeypatch, failing: str) -> None:
     old_run(tmp_path / "target")
     before = listing(tmp_path)
     rename = Path.rename
@@ -175,7 +175,7 @@ def test_when_a_rename_fails_the_old_folder_is_back(tmp_path: Path, monkeypatch,
 
 
 @both
-def test_overwriting_replaces_all_of_the_old_one(tmp_path: Path, whole: Whole, existing) -> None:
+def test_overwriting_replaces_the_whole_old_target(tmp_path: Path, whole: Whole, existing) -> None:
     existing(tmp_path / "target")
     with whole(tmp_path / "target", overwrite=True) as part:
         fill(part)
@@ -186,7 +186,7 @@ def test_overwriting_replaces_all_of_the_old_one(tmp_path: Path, whole: Whole, e
 
 
 @both
-def test_an_existing_target_is_refused_before_any_work(tmp_path: Path, whole: Whole, existing) -> None:
+def test_an_existing_target_is_rejected_before_the_block(tmp_path: Path, whole: Whole, existing) -> None:
     existing(tmp_path / "target")
     before = listing(tmp_path)
     with pytest.raises(OutputError, match="exists already") as caught, whole(tmp_path / "target", overwrite=False):
@@ -201,11 +201,11 @@ def precious(target: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [precious, old_file], ids=["folder", "file"])
-def test_what_is_no_run_is_never_overwritten_by_one(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_only_runs_are_overwritten_by_a_run(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "target")
     before = listing(tmp_path)
     with (
-        pytest.raises(OutputError, match="nothing that topicnet wrote") as caught,
+        pytest.raises(OutputError, match="was not created by topicnet") as caught,
         atomic.atomic_folder(tmp_path / "target", overwrite=True),
     ):
         pytest.fail("the block was entered")
@@ -221,8 +221,8 @@ def test_an_empty_folder_may_be_overwritten_by_a_run(tmp_path: Path) -> None:
 
 
 @both
-def test_what_appears_meanwhile_is_not_lost_unless_asked_for(tmp_path: Path, whole: Whole, existing) -> None:
-    """A run takes hours: a second one, or the user, may have written to the same place in between."""
+def test_a_target_created_during_the_block_is_not_lost(tmp_path: Path, whole: Whole, existing) -> None:
+    """Fits take hours, so another fit or the user may have written to the same place in the meantime."""
     target = tmp_path / "target"
     with suppress(OutputError), whole(target, overwrite=False) as part:
         fill(part)
@@ -242,7 +242,7 @@ def test_a_file_does_not_replace_a_folder(tmp_path: Path) -> None:
 
 
 @both
-def test_a_place_below_a_file_is_one_line(tmp_path: Path, whole: Whole, existing) -> None:
+def test_a_target_below_a_file_is_reported_in_one_line(tmp_path: Path, whole: Whole, existing) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="cannot write") as caught, whole(tmp_path / "file" / "a", overwrite=False):
         pytest.fail("the block was entered")
@@ -250,7 +250,7 @@ def test_a_place_below_a_file_is_one_line(tmp_path: Path, whole: Whole, existing
 
 
 @both
-def test_a_name_too_long_for_the_disk_is_one_line(tmp_path: Path, whole: Whole, existing) -> None:
+def test_a_name_too_long_for_the_disk_is_reported_in_one_line(tmp_path: Path, whole: Whole, existing) -> None:
     with (
         pytest.raises(OutputError, match="File name too long") as caught,
         whole(tmp_path / ("x" * 300), overwrite=False),
@@ -259,7 +259,7 @@ def test_a_name_too_long_for_the_disk_is_one_line(tmp_path: Path, whole: Whole, 
     one_line(caught)
 
 
-def test_overwriting_a_run_behind_a_link_leaves_nothing_beside_it(tmp_path: Path) -> None:
+def test_overwriting_a_run_through_a_link_leaves_nothing_behind(tmp_path: Path) -> None:
     old_run(tmp_path / "elsewhere" / "run")
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "run")
     with atomic.atomic_folder(tmp_path / "link", overwrite=True) as part:
@@ -277,7 +277,7 @@ def test_permissions_honour_the_umask(tmp_path: Path, umask, mask: int, folder_m
         formats.write_text(part / "inner.txt", "x")
     with atomic.atomic_file(tmp_path / "table.csv", overwrite=False) as part:
         part.write_text("x")
-    assert os.umask(mask) == mask  # and it is as it was
+    assert os.umask(mask) == mask  # unchanged
     assert (tmp_path / "run").stat().st_mode & 0o777 == folder_mode
     assert (tmp_path / "run" / "inner.txt").stat().st_mode & 0o777 == file_mode
     assert (tmp_path / "table.csv").stat().st_mode & 0o777 == file_mode
@@ -290,21 +290,21 @@ def test_refuse_existing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "expected"),
     [
         (OSError(errno.ENOSPC, "x"), "No space left on device; nothing was left behind: free some space"),
-        (OSError(errno.EROFS, "x"), "Read-only file system; nothing was left behind: check it"),
-        (OSError("odd"), "odd; nothing was left behind: check it"),
+        (OSError(errno.EROFS, "x"), "Read-only file system; nothing was left behind: check the path"),
+        (OSError("odd"), "odd; nothing was left behind: check the path"),
     ],
 )
-def test_what_the_disk_says_is_one_line(error: OSError, said: str) -> None:
+def test_disk_errors_are_reported_in_one_line(error: OSError, expected: str) -> None:
     with pytest.raises(OutputError) as caught, atomic.disk_errors(Path("place")):
         raise error
-    assert one_line(caught).startswith(f"cannot write 'place': {said}")
+    assert one_line(caught).startswith(f"cannot write 'place': {expected}")
     assert caught.value.__cause__ is error
 
 
-def test_other_errors_are_not_of_the_disk() -> None:
+def test_other_errors_are_not_converted() -> None:
     with pytest.raises(KeyError), atomic.disk_errors(Path("place")):
         raise KeyError("ours")
 
@@ -313,11 +313,11 @@ def test_other_errors_are_not_of_the_disk() -> None:
 
 
 def strict(text: str) -> object:
-    """Parse JSON as the standard has it: NaN and Infinity are errors."""
-    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    """Parse JSON strictly, with NaN and Infinity as errors."""
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
-def test_json_has_null_for_what_is_not_finite(tmp_path: Path) -> None:
+def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
     content = {
         "nan": math.nan,
         "list": [1, math.inf, {"deep": -math.inf}],
@@ -358,18 +358,18 @@ def finite(value: object) -> object:
 
 
 @given(values)
-def test_any_json_comes_back_but_for_what_is_not_finite(content: object) -> None:
+def test_json_values_are_restored_except_for_non_finite_numbers(content: object) -> None:
     text = formats.json_text(content)
     assert strict(text) == finite(content)
     assert text.encode("utf-8").decode("utf-8") == text
 
 
-def test_what_json_does_not_have_is_an_error_not_a_text() -> None:
+def test_values_without_a_json_form_are_an_error() -> None:
     with pytest.raises(TypeError):
         formats.json_text({"path": Path("x")})
 
 
-def test_text_is_written_as_it_is_and_folders_are_made(tmp_path: Path) -> None:
+def test_text_is_written_unchanged_and_folders_are_created(tmp_path: Path) -> None:
     formats.write_text(tmp_path / "a" / "b.txt", "é\r\nx\n")
     assert (tmp_path / "a" / "b.txt").read_bytes() == "é\r\nx\n".encode()
 
@@ -434,11 +434,11 @@ def test_a_formula_is_quoted(cell: str) -> None:
         None,
     ],
 )
-def test_signed_numbers_and_plain_text_are_untouched(cell: str | None) -> None:
+def test_signed_numbers_and_plain_text_are_unchanged(cell: str | None) -> None:
     assert safe(cell) == [cell]
 
 
-def test_only_text_columns_are_touched() -> None:
+def test_only_text_columns_are_changed() -> None:
     table = pl.DataFrame({"n": [-1, 2], "x": [-0.5, 1.0], "s": ["=a", "b"], "e": [None, None]})
     assert formats.spreadsheet_safe(table).to_dict(as_series=False) == table.to_dict(as_series=False) | {
         "s": ["'=a", "b"]
@@ -460,7 +460,7 @@ cells = st.text(st.sampled_from("=+-@\t\r\n'\"1.5eE,a ") | st.characters(exclude
 def test_no_cell_of_a_csv_file_is_a_formula(texts: list[str]) -> None:
     rows = csv_rows(pl.DataFrame({"n": range(len(texts)), "text": texts}))
     assert rows[0] == ["n", "text"]
-    assert len(rows) == len(texts) + 1  # so: no cell broke its row
+    assert len(rows) == len(texts) + 1  # so no cell broke its row
     for text, (_, cell) in zip(texts, rows[1:], strict=True):
         assert not cell.startswith(("=", "@", "\t", "\r"))
         if cell.startswith(("+", "-")):
@@ -470,7 +470,7 @@ def test_no_cell_of_a_csv_file_is_a_formula(texts: list[str]) -> None:
 
 
 @pytest.mark.parametrize("slice_rows", [1, 2, 3, 6, 7, 8])
-def test_a_csv_file_written_in_slices_is_the_one_written_at_once(tmp_path: Path, monkeypatch, slice_rows: int) -> None:
+def test_a_csv_file_written_in_slices_equals_one_written_at_once(tmp_path: Path, monkeypatch, slice_rows: int) -> None:
     table = pl.DataFrame({"id": ["a", "=b", "c,d", 'e"f', "g\nh", "", None], "x": np.arange(7, dtype=np.float32) / 3})
     formats.write_table(tmp_path / "whole.csv", table)
     monkeypatch.setattr(formats, "CSV_SLICE", slice_rows)
@@ -479,7 +479,7 @@ def test_a_csv_file_written_in_slices_is_the_one_written_at_once(tmp_path: Path,
     assert (tmp_path / "whole.csv").read_bytes().count(b"id,x\n") == 1
 
 
-def test_a_table_of_no_rows_has_its_header(tmp_path: Path) -> None:
+def test_a_table_without_rows_has_a_header(tmp_path: Path) -> None:
     formats.write_table(tmp_path / "t.csv", pl.DataFrame(schema={"doc_id": pl.String, "x": pl.Float32}))
     assert (tmp_path / "t.csv").read_bytes() == b"doc_id,x\n"
 
@@ -487,7 +487,7 @@ def test_a_table_of_no_rows_has_its_header(tmp_path: Path) -> None:
 @examples(50)
 @given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=20))
 @example([0.0, 1.0, 2.0**-149, 2.0**-126, 0.1, 1 - 2.0**-24, 1 / 3, 1e-10])
-def test_theta_comes_back_from_csv_bit_for_bit(numbers: list[float]) -> None:
+def test_theta_is_restored_from_csv_to_the_bit(numbers: list[float]) -> None:
     theta = np.array(numbers, dtype=np.float32)
     rows = csv_rows(pl.DataFrame({"theta": theta}))
     by_numpy = np.array([np.float32(cell) for (cell,) in rows[1:]])
@@ -497,13 +497,13 @@ def test_theta_comes_back_from_csv_bit_for_bit(numbers: list[float]) -> None:
     assert by_polars.tobytes() == theta.tobytes()
 
 
-def test_parquet_keeps_cells_as_they_are(tmp_path: Path) -> None:
+def test_parquet_leaves_cells_unchanged(tmp_path: Path) -> None:
     table = pl.DataFrame({"id": ["=a", None, ""], "x": np.array([0.1, np.nan, 1], dtype=np.float32)})
     formats.write_table(tmp_path / "t.parquet", table, parquet=True)
     assert_frame_equal(pl.read_parquet(tmp_path / "t.parquet"), table)
 
 
-# ---------------------------------------------------------------- held
+# ---------------------------------------------------------------- folder locks
 
 
 HOLD = """
@@ -517,7 +517,7 @@ with atomic.folder_lock(Path(sys.argv[1])):
 
 
 def hold(folder: Path) -> "subprocess.Popen[str]":
-    """A process that holds a folder until its input ends."""
+    """Start a process that locks a folder until its standard input is closed."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -526,7 +526,7 @@ def hold(folder: Path) -> "subprocess.Popen[str]":
     return process
 
 
-def test_a_held_folder_is_made_and_removed_again_where_it_stays_empty(tmp_path: Path) -> None:
+def test_a_locked_folder_is_created_and_removed_if_it_stays_empty(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "one"
     with atomic.folder_lock(folder):
         assert listing(tmp_path) == {"runs": "", "runs/one": "", "runs/one/lock": ""}
@@ -539,7 +539,7 @@ def test_a_held_folder_is_made_and_removed_again_where_it_stays_empty(tmp_path: 
     assert not folder.exists()
 
 
-def test_a_held_folder_is_refused_to_others_until_its_holder_ends(tmp_path: Path) -> None:
+def test_a_locked_folder_is_closed_to_others_until_its_process_ends(tmp_path: Path) -> None:
     folder = tmp_path / "one"
     with hold(folder) as process:
         with pytest.raises(OutputError, match="another process is writing in") as caught, atomic.folder_lock(folder):
@@ -551,7 +551,7 @@ def test_a_held_folder_is_refused_to_others_until_its_holder_ends(tmp_path: Path
     assert listing(tmp_path) == {}
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for folder in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "new" / ("x" * 300)):
         with pytest.raises(OutputError, match="cannot write") as caught, atomic.folder_lock(folder):
@@ -569,8 +569,8 @@ def test_a_folder_may_be_staged_within_another(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "run.json").read_text() == "new"
 
 
-def test_a_link_to_nothing_is_named_as_such(tmp_path: Path) -> None:
+def test_a_broken_link_is_reported_as_such(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("gone")
-    with pytest.raises(OutputError, match="a link to 'gone', where nothing is") as caught:
+    with pytest.raises(OutputError, match="a link to 'gone', which does not exist") as caught:
         atomic.check_folder(tmp_path / "link", overwrite=False)
     assert "remove the link" in one_line(caught)

@@ -1,4 +1,4 @@
-"""Files in a folder that the user names are replaced only if topicnet wrote them and nobody changed them."""
+"""Output files in a folder of the user are replaced only if topicnet wrote them and they are unchanged."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def refused(folder: Path, word: str, *, overwrite: bool = True) -> None:
     assert contents(folder) == before
 
 
-def test_what_topicnet_wrote_is_replaced(tmp_path: Path) -> None:
+def test_files_written_by_topicnet_are_replaced(tmp_path: Path) -> None:
     for content in ("one", "two", "three"):
         write(tmp_path / "out", content, overwrite=True)
         assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.csv", "b.json", RECORD}
@@ -32,18 +32,18 @@ def test_what_topicnet_wrote_is_replaced(tmp_path: Path) -> None:
     refused(tmp_path / "out", "exists already", overwrite=False)
 
 
-def test_files_of_the_user_are_not(tmp_path: Path) -> None:
+def test_files_of_the_user_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("mine")
     refused(tmp_path, "was not written by topicnet")
 
 
-def test_a_changed_file_is_not(tmp_path: Path) -> None:
+def test_a_changed_file_is_not_replaced(tmp_path: Path) -> None:
     write(tmp_path / "out", "one")
     (tmp_path / "out/b.json").write_text("mine")
-    refused(tmp_path / "out", "or was changed since")
+    refused(tmp_path / "out", "or has changed since")
 
 
-def test_a_record_that_was_changed_vouches_for_nothing(tmp_path: Path) -> None:
+def test_a_changed_record_is_not_trusted(tmp_path: Path) -> None:
     write(tmp_path / "out", "one")
     record = tmp_path / "out" / RECORD
     record.write_text(record.read_text().replace("topicnet", "others"))
@@ -53,6 +53,6 @@ def test_a_record_that_was_changed_vouches_for_nothing(tmp_path: Path) -> None:
 def test_after_a_kill_between_record_and_files_they_can_be_replaced(tmp_path: Path) -> None:
     write(tmp_path / "out", "one")
     write(tmp_path / "out", "two", overwrite=True)
-    (tmp_path / "out/a.csv").write_text("one")  # the second one never took its name
+    (tmp_path / "out/a.csv").write_text("one")  # as if the second write had been killed before the rename
     write(tmp_path / "out", "three", overwrite=True)
     assert (tmp_path / "out/a.csv").read_text() == "three"

@@ -1,4 +1,4 @@
-"""Walks over counts larger than memory: the same numbers block by block, and pages given back change none."""
+"""Counts larger than memory: blocks of rows, sums and released pages give the same numbers."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ dense_counts = st.tuples(st.integers(0, 8), st.integers(0, 5)).flatmap(
 
 
 def mapped(counts: csr_matrix, folder: Path) -> csr_matrix:
-    """The same counts, in files that are mapped."""
+    """Save counts and return them memory-mapped."""
     for name in PARTS:
         np.save(folder / f"{name}.npy", getattr(counts, name))
     parts = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in PARTS]
@@ -28,7 +28,7 @@ def mapped(counts: csr_matrix, folder: Path) -> csr_matrix:
 
 @pytest.fixture(params=["in memory", "mapped"])
 def sample(request: pytest.FixtureRequest, tmp_path: Path) -> csr_matrix:
-    """Counts (40, 30) with rows of nothing at the start, in the middle and at the end."""
+    """Counts (40, 30) with empty rows at the start, in the middle and at the end."""
     dense = np.random.default_rng(0).poisson(0.3, (40, 30)).astype(np.int32)
     dense[[0, 17, 18, 39]] = 0
     counts = csr_matrix(dense)
@@ -36,7 +36,7 @@ def sample(request: pytest.FixtureRequest, tmp_path: Path) -> csr_matrix:
 
 
 @given(dense_counts, st.integers(1, 12))
-def test_blocks_are_the_rows_in_order_each_once(dense: np.ndarray, nonzeros: int) -> None:
+def test_blocks_cover_each_row_once_in_order(dense: np.ndarray, nonzeros: int) -> None:
     counts = csr_matrix(dense)
     begin = 0
     for where, block in row_blocks(counts, nonzeros):
@@ -48,7 +48,7 @@ def test_blocks_are_the_rows_in_order_each_once(dense: np.ndarray, nonzeros: int
 
 
 @given(dense_counts)
-def test_sums_are_those_of_the_dense_counts(dense: np.ndarray) -> None:
+def test_row_sums_equal_those_of_dense_counts(dense: np.ndarray) -> None:
     counts = csr_matrix(dense)
     np.testing.assert_array_equal(row_sums(counts), dense.sum(1))
 
@@ -61,8 +61,8 @@ def test_blocks_and_sums_of_mapped_counts(sample: csr_matrix, nonzeros: int) -> 
     np.testing.assert_array_equal(row_sums(sample), dense.sum(1))
 
 
-def test_a_block_is_not_emptied_by_the_pages_given_back(sample: csr_matrix) -> None:
-    """Who keeps a block while the walk goes on reads from the file again."""
+def test_blocks_stay_valid_after_their_pages_are_released(sample: csr_matrix) -> None:
+    """Access to a block that is kept reads it from the file again."""
     dense = sample.toarray()
     kept = [(where, block) for where, block in row_blocks(sample, 20)]
     release_pages(sample.data, sample.indices, sample.indptr)
@@ -80,7 +80,7 @@ def test_rows_between_are_those_rows(sample: csr_matrix) -> None:
     assert np.shares_memory(rows_between(sample, 0, 39).data, sample.data)
 
 
-def test_only_what_lies_in_a_file_is_mapped(tmp_path: Path) -> None:
+def test_only_arrays_of_a_file_are_mapped(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.arange(10))
     array = np.load(tmp_path / "a.npy", mmap_mode="r")
     assert is_mapped(array)
@@ -93,7 +93,7 @@ def test_only_what_lies_in_a_file_is_mapped(tmp_path: Path) -> None:
     assert is_mapped(counts.indices)
 
 
-def test_pages_given_back_are_read_again(tmp_path: Path) -> None:
+def test_released_pages_are_read_again(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.arange(100_000))
     array, own = np.load(tmp_path / "a.npy", mmap_mode="r"), np.arange(5)
     assert array.sum() == 4_999_950_000

@@ -1,4 +1,4 @@
-"""No output may be an input, contain one or lie within one, under whatever name."""
+"""Outputs that are, contain or are inside an input are rejected, under any name."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from topicnet.storage.overlap import check_apart
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of texts, a file, and other names of both."""
+    """Current folder with a folder of texts, a file, and links to both."""
     for name in ("texts/a.txt", "texts/deep/b.txt", "words.txt", "elsewhere/c.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
@@ -26,7 +26,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 REFUSED = {
-    # name: output, input, how they are related
+    # name: output, input, relation
     "the same file": ("words.txt", "words.txt", "is"),
     "the same file through a link": ("to-words", "words.txt", "is"),
     "the same file, the input a link": ("words.txt", "to-words", "is"),
@@ -35,10 +35,10 @@ REFUSED = {
     "the same folder": ("texts", "texts", "is"),
     "the same folder with a slash": ("texts/", "./texts", "is"),
     "the same folder through a link": ("to-texts", "texts", "is"),
-    "within a folder": ("texts/runs/one", "texts", "lies within"),
-    "within a folder through a link": ("to-texts/run", "texts", "lies within"),
-    "within a linked folder": ("texts/run", "to-texts", "lies within"),
-    "within the folder at hand": ("run", ".", "lies within"),
+    "within a folder": ("texts/runs/one", "texts", "is inside"),
+    "within a folder through a link": ("to-texts/run", "texts", "is inside"),
+    "within a linked folder": ("texts/run", "to-texts", "is inside"),
+    "within the current folder": ("run", ".", "is inside"),
     "above a file": ("texts", "texts/a.txt", "contains"),
     "above a folder": ("texts", "texts/deep", "contains"),
     "above a file through a link": ("to-texts", "texts/deep/b.txt", "contains"),
@@ -50,7 +50,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 @pytest.mark.parametrize("absolute", [False, True])
-def test_an_output_that_touches_an_input_is_refused(case: str, absolute: bool, place: Path) -> None:
+def test_an_output_that_overlaps_with_an_input_is_rejected(case: str, absolute: bool, place: Path) -> None:
     output, read, relation = REFUSED[case]
     given = place / output if absolute else Path(output)
     with pytest.raises(OutputError) as caught:
@@ -59,13 +59,13 @@ def test_an_output_that_touches_an_input_is_refused(case: str, absolute: bool, p
 
 
 @pytest.mark.parametrize("output", ["run", "texts-run", "elsewhere/run", "words.txt2", "texts2/a.txt", "TEXTS2"])
-def test_an_output_apart_from_the_inputs_is_fine(output: str, place: Path) -> None:
+def test_an_output_outside_the_inputs_is_accepted(output: str, place: Path) -> None:
     inputs = [("the corpus", Path("texts")), ("the words", Path("words.txt")), ("nothing", Path("nowhere"))]
     check_apart([Path(output), None], inputs)
 
 
-def test_a_name_in_other_letters_is_the_same_file_where_the_disk_ignores_case(place: Path, monkeypatch) -> None:
-    """Such a disk is imitated: stat() finds a file by its name in small letters."""
+def test_names_that_differ_in_case_are_the_same_file_if_the_disk_ignores_case(place: Path, monkeypatch) -> None:
+    """Imitates such a disk by a stat() that converts the name to lower case."""
     real = os.stat
     monkeypatch.setattr(os, "stat", lambda path, **options: real(str(path).replace("WORDS", "words"), **options))
     with pytest.raises(OutputError, match="is the corpus"):
@@ -73,18 +73,18 @@ def test_a_name_in_other_letters_is_the_same_file_where_the_disk_ignores_case(pl
 
 
 @pytest.mark.parametrize("second", ["a.csv", "./a.csv", "texts/../a.csv"])
-def test_two_outputs_of_one_name_are_refused(second: str, place: Path) -> None:
-    with pytest.raises(OutputError, match="a file of its own"):
+def test_two_outputs_of_one_name_are_rejected(second: str, place: Path) -> None:
+    with pytest.raises(OutputError, match="use a separate file for each"):
         check_apart([Path("a.csv"), Path(second)], [])
 
 
-def test_two_outputs_that_are_one_file_by_a_link_are_refused(place: Path) -> None:
+def test_two_outputs_that_are_one_file_by_a_link_are_rejected(place: Path) -> None:
     for other in ("to-words", "same-words.txt"):
-        with pytest.raises(OutputError, match="a file of its own"):
+        with pytest.raises(OutputError, match="use a separate file for each"):
             check_apart([Path("words.txt"), Path(other)], [])
 
 
-def test_a_thousand_nested_folders_are_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thousand_nested_folders_are_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("words.txt").write_text("fish")
     Path("deep").mkdir()
@@ -98,6 +98,6 @@ def test_a_thousand_nested_folders_are_looked_through(tmp_path: Path, monkeypatc
         check_apart([Path("counts")], [("the corpus", Path("deep"))])
         with pytest.raises(OutputError, match="is the corpus"):
             check_apart([Path("words.txt")], [("the corpus", Path("deep"))])
-    finally:  # pytest cannot remove so deep a folder
+    finally:  # pytest cannot remove such a deep folder
         os.chdir(tmp_path)
         subprocess.run(["rm", "-r", "deep"], check=True)

@@ -1,4 +1,4 @@
-"""Overwriting removes what topicnet wrote and nothing else, and a kill at any moment leaves one whole run."""
+"""Overwriting removes only files written by topicnet, and a kill at any moment leaves one complete run."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def replace(target: Path) -> None:
 
 
 def refusal(target: Path) -> str:
-    """The message of a refused replacement, which has left everything as it was."""
+    """Return the message of a rejected replacement, after checking that nothing has changed."""
     before = contents(target.parent)
     with pytest.raises(OutputError) as caught, atomic.atomic_folder(target, overwrite=True):
         pytest.fail("the block was entered")
@@ -45,7 +45,7 @@ def refusal(target: Path) -> str:
     return str(caught.value)
 
 
-# ---------------------------------------------------------------- which files are ours
+# ---------------------------------------------------------------- files of topicnet and others
 
 
 WRITERS: dict[str, Callable[[Path], None]] = {
@@ -57,16 +57,16 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_an_untouched_folder_of_ours_is_replaced(kind: str, tmp_path: Path) -> None:
+def test_an_unchanged_folder_of_topicnet_is_replaced(kind: str, tmp_path: Path) -> None:
     WRITERS[kind](tmp_path / "run")
-    assert contents_of(tmp_path / "run").strangers == ()
+    assert contents_of(tmp_path / "run").foreign == ()
     replace(tmp_path / "run")
     assert (tmp_path / "run/topic_word.csv").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_strangers_are_named_and_stay(kind: str, tmp_path: Path) -> None:
+def test_foreign_files_are_listed_and_stay(kind: str, tmp_path: Path) -> None:
     WRITERS[kind](tmp_path / "run")
     for name in ("a.md", "plots/b.png", "edits.json", "z.txt"):
         (tmp_path / "run" / name).parent.mkdir(exist_ok=True)
@@ -87,7 +87,7 @@ def link_folder(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "stranger"),
+    ("change", "name"),
     [
         (lambda run: (run / "topic_word.csv").write_text("edited"), "topic_word.csv (changed)"),
         (lambda run: (run / "corpus/tokens.npy").write_text("edited"), "corpus/tokens.npy (changed)"),
@@ -98,17 +98,17 @@ def link_folder(run: Path) -> None:
         (lambda run: (run / "corpus/texts.txt").write_text("the corpus itself"), "corpus/texts.txt"),
     ],
 )
-def test_what_was_changed_or_linked_is_a_stranger(change, stranger: str, tmp_path: Path) -> None:
+def test_changed_or_linked_files_are_foreign(change, name: str, tmp_path: Path) -> None:
     write_old(tmp_path / "run")
     change(tmp_path / "run")
     before = contents(tmp_path)
     with pytest.raises(OutputError, match="did not write") as caught:
         atomic.check_folder(tmp_path / "run", overwrite=True)
-    assert f"'{stranger}'" in str(caught.value)
+    assert f"'{name}'" in str(caught.value)
     assert contents(tmp_path) == before
 
 
-def foreign(name: str, content: object) -> Callable[[Path], None]:
+def record_of_others(name: str, content: object) -> Callable[[Path], None]:
     return lambda folder: (folder / name).write_text(json.dumps(content)) and None
 
 
@@ -116,23 +116,23 @@ def foreign(name: str, content: object) -> Callable[[Path], None]:
     "record",
     [
         lambda folder: (folder / "run.json").write_text(""),
-        foreign("run.json", {}),
-        foreign("run.json", []),
-        foreign("run.json", {"files": {"manuscript.txt": "0" * 64}, "status": "complete", "versions": {}}),
-        foreign("run.json", {"status": "finished", "lap": 7}),
-        foreign("counts.json", {}),
-        foreign("counts.json", {"format": 1, "n_docs": 2, "vocab_size": 3, "source": {}}),
+        record_of_others("run.json", {}),
+        record_of_others("run.json", []),
+        record_of_others("run.json", {"files": {"manuscript.txt": "0" * 64}, "status": "complete", "versions": {}}),
+        record_of_others("run.json", {"status": "finished", "lap": 7}),
+        record_of_others("counts.json", {}),
+        record_of_others("counts.json", {"format": 1, "n_docs": 2, "vocab_size": 3, "source": {}}),
     ],
 )
-def test_a_foreign_record_makes_no_folder_ours(record, tmp_path: Path) -> None:
+def test_a_foreign_record_does_not_allow_overwriting(record, tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     record(tmp_path / "thesis")
     (tmp_path / "thesis/manuscript.txt").write_text("years of work")
-    assert "nothing that topicnet wrote" in refusal(tmp_path / "thesis")
+    assert "was not created by topicnet" in refusal(tmp_path / "thesis")
 
 
 @pytest.mark.parametrize("write", [write_old, write_counts])
-def test_a_record_with_another_checksum_is_not_ours(write, tmp_path: Path) -> None:
+def test_a_record_with_a_wrong_checksum_is_rejected(write, tmp_path: Path) -> None:
     write(tmp_path / "run")
     path = next(path for path in (tmp_path / "run").iterdir() if path.name in ("run.json", "counts.json"))
     path.write_text(json.dumps(json.loads(path.read_text()) | {"files": {"thesis.txt": "0" * 64}}))
@@ -140,7 +140,7 @@ def test_a_record_with_another_checksum_is_not_ours(write, tmp_path: Path) -> No
     refusal(tmp_path / "run")
 
 
-def test_a_record_that_lists_files_elsewhere_removes_none_of_them(tmp_path: Path) -> None:
+def test_files_outside_the_folder_are_never_removed(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     write_old(tmp_path / "run")
     files = json.loads((tmp_path / "run/run.json").read_text())["files"]
@@ -150,22 +150,22 @@ def test_a_record_that_lists_files_elsewhere_removes_none_of_them(tmp_path: Path
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_a_large_file_is_sampled_and_a_change_in_it_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_in_a_sampled_large_file_is_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ownership, "WHOLE_BYTES", 16)
     write_counts(tmp_path / "counts")
     record = json.loads((tmp_path / "counts/counts.json").read_text())
     assert record["files"]["tokens.npy"].startswith("sampled:")
-    assert contents_of(tmp_path / "counts").strangers == ()
+    assert contents_of(tmp_path / "counts").foreign == ()
     tokens = np.load(tmp_path / "counts/tokens.npy")
     np.save(tmp_path / "counts/tokens.npy", tokens[::-1])
-    assert contents_of(tmp_path / "counts").strangers == ("tokens.npy (changed)",)
+    assert contents_of(tmp_path / "counts").foreign == ("tokens.npy (changed)",)
 
 
-def test_the_large_arrays_of_a_run_are_compared_by_the_sample_of_its_counts(tmp_path: Path, monkeypatch) -> None:
+def test_large_arrays_of_a_run_are_compared_by_sampled_checksums(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(ownership, "WHOLE_BYTES", 16)
     write_counts(tmp_path / "run/corpus")
     write_run(tmp_path / "run", {"model/model.json": "old"})
-    assert contents_of(tmp_path / "run").strangers == ()
+    assert contents_of(tmp_path / "run").foreign == ()
     read: list[Path] = []
     whole = ownership.formats.sha256
     monkeypatch.setattr(ownership.formats, "sha256", lambda path: read.append(path) or whole(path))
@@ -174,7 +174,7 @@ def test_the_large_arrays_of_a_run_are_compared_by_the_sample_of_its_counts(tmp_
     assert tmp_path / "run/corpus/tokens.npy" not in read
 
 
-def test_saved_counts_load_again_and_list_each_file(tmp_path: Path) -> None:
+def test_saved_counts_can_be_loaded_and_list_each_file(tmp_path: Path) -> None:
     write_counts(tmp_path / "counts")
     listed = json.loads((tmp_path / "counts/counts.json").read_text())["files"]
     assert {*listed, "counts.json"} == {path.name for path in (tmp_path / "counts").iterdir()}
@@ -184,7 +184,7 @@ def test_saved_counts_load_again_and_list_each_file(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- the moment of replacement
 
 
-def test_what_the_user_adds_in_the_meantime_is_kept_and_the_result_too(tmp_path: Path) -> None:
+def test_files_added_by_the_user_during_a_replacement_are_kept_and_so_is_the_result(tmp_path: Path) -> None:
     write_old(tmp_path / "run")
 
     def replace_while_the_user_writes() -> None:
@@ -192,7 +192,7 @@ def test_what_the_user_adds_in_the_meantime_is_kept_and_the_result_too(tmp_path:
             write_new(staged)
             (tmp_path / "run/notes.md").write_text("mine")
 
-    with pytest.raises(OutputError, match=r"was changed while this ran and was left as it is.*run-2"):
+    with pytest.raises(OutputError, match=r"was changed while this ran and is left unchanged.*run-2"):
         replace_while_the_user_writes()
     assert (tmp_path / "run/notes.md").read_text() == "mine"
     assert (tmp_path / "run/topic_word.csv").read_text() == "old"
@@ -201,8 +201,8 @@ def test_what_the_user_adds_in_the_meantime_is_kept_and_the_result_too(tmp_path:
 
 @pytest.mark.parametrize("steps", [False, True], ids=["exchanged", "in steps"])
 @pytest.mark.parametrize("at", range(20))
-def test_a_kill_at_any_moment_leaves_one_whole_run(at: int, steps: bool, tmp_path: Path, monkeypatch) -> None:
-    """A child replaces the run and ends at its n-th call that changes a name; the next command finds a whole run."""
+def test_a_kill_at_any_moment_leaves_one_complete_run(at: int, steps: bool, tmp_path: Path, monkeypatch) -> None:
+    """A child process replaces the run and ends at the n-th change of a name; then a complete run is found."""
     target = tmp_path / "run"
     write_old(target)
     child = os.fork()
@@ -229,7 +229,7 @@ def test_a_kill_at_any_moment_leaves_one_whole_run(at: int, steps: bool, tmp_pat
     atomic.restore(target)
     found = {(target / name).read_text() for name in FILES}
     assert found in ({"old"}, {"new"})
-    assert contents_of(target).strangers == ()
+    assert contents_of(target).foreign == ()
     if status == 0:
         assert found == {"new"}
     replace(target)
@@ -244,14 +244,14 @@ def test_a_disk_without_exchange_replaces_in_steps(tmp_path: Path, monkeypatch: 
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-# ---------------------------------------------------------------- places that can never be replaced
+# ---------------------------------------------------------------- folders that can never be replaced
 
 
 @pytest.mark.parametrize("place", ["/", ".", "..", "/proc"])
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_folder_in_use_is_refused(place: str, overwrite: bool, tmp_path: Path, monkeypatch) -> None:
+def test_a_folder_in_use_is_rejected(place: str, overwrite: bool, tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    with pytest.raises(OutputError, match=r"cannot be replaced: name a .*--out, such as"):
+    with pytest.raises(OutputError, match=r"cannot be replaced: choose a .*--out, such as"):
         atomic.check_folder(Path(place), overwrite=overwrite)
     assert contents(tmp_path) == {"here": None}

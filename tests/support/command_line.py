@@ -1,4 +1,4 @@
-"""Run the command line in real processes, and check what it prints and writes."""
+"""Run the command line in real processes, and check its output and files."""
 
 import contextlib
 import hashlib
@@ -21,11 +21,11 @@ import topicnet.cli
 import topicnet.cli.commands
 
 SECONDS = 120
-# One thread: on two shared cores torch's threads mostly wait for each other. A warning is an error here too.
+# One thread, because torch's threads mostly wait for each other on two shared cores. Warnings are errors, as in tests.
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "100"}
 PYTHON = [sys.executable, "-W", "error"]
 COMMAND = [*PYTHON, "-m", "topicnet"]
-QUICK = ("-k", "4", "--epochs", "2", "--init", "random")  # a fit of a second
+QUICK = ("-k", "4", "--epochs", "2", "--init", "random")  # options for a fit of one second
 
 HEAVY = ("torch", "sklearn", "polars", "pandas", "gensim", "spacy", "scipy", "pydantic", "numpy", "matplotlib")
 LOADED = """
@@ -40,7 +40,7 @@ for arguments in json.loads(sys.argv[1]):
 
 
 class Topicnet(Protocol):
-    """Run `topicnet` with these arguments, in the test's own folder unless `cwd` is given."""
+    """Function that runs `topicnet` with arguments, in the folder of the test unless `cwd` is given."""
 
     def __call__(
         self,
@@ -72,7 +72,7 @@ def run_topicnet(
 
 
 def run_here(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run `topicnet` in this process, so that a test can change what the command finds."""
+    """Run `topicnet` in this process, so that a test can patch modules."""
     on_sigterm = signal.getsignal(signal.SIGTERM)
     stdout, stderr = io.StringIO(), io.StringIO()
     with contextlib.chdir(cwd), contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
@@ -82,7 +82,7 @@ def run_here(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[s
 
 
 def fit_here(*arguments: str | Path, cwd: Path) -> tuple[int, str, str]:
-    """Run `topicnet fit` in this process, which saves a fork's imports; returns status, stdout and stderr."""
+    """Run `topicnet fit` in this process, which saves imports; returns status, stdout and stderr."""
     done = run_here("fit", *arguments, cwd=cwd)
     return done.returncode, done.stdout, done.stderr
 
@@ -90,10 +90,8 @@ def fit_here(*arguments: str | Path, cwd: Path) -> tuple[int, str, str]:
 class Warm:
     """Run `topicnet` in forks of a process that has already imported it (`warm.py`).
 
-    EM starts, warm-ups of encoders and bootstraps are cut short, unless `full_warm_up` asks for their default lengths.
-
-    A call can be killed a number of seconds after its start, or after a file matching a pattern appears; with SIGKILL
-    (status -9) or another signal.
+    EM starts, encoder warm-ups and bootstraps are shortened unless `full_warm_up` is true. A call can be killed after a
+    number of seconds, or once a file that matches a pattern appears, with SIGKILL (status -9) or another signal.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -153,7 +151,7 @@ class Warm:
 
 
 def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    """Start `topicnet` with the default handling of Ctrl-C, however this process was started."""
+    """Start `topicnet` with the default handling of Ctrl-C, even if this process ignores it."""
     return subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=cwd,
@@ -178,9 +176,7 @@ def wait_for(process: subprocess.Popen[str], beginning: str) -> None:
 
 
 def loaded_by(commands: list[list[str]], cwd: Path) -> list[tuple[int, str, set[str]]]:
-    """Run commands one after the other in a new process; returns each one's status and messages, and the heavy
-    libraries that are imported after it.
-    """
+    """Run commands in sequence in a new process; returns status, messages and the heavy libraries imported by then."""
     done = subprocess.run(
         [*PYTHON, "-c", LOADED, json.dumps(commands)],
         capture_output=True,
@@ -196,9 +192,9 @@ def loaded_by(commands: list[list[str]], cwd: Path) -> list[tuple[int, str, set[
 
 
 def commands() -> dict[tuple[str, ...], Any]:
-    """Every command of the app and of its groups, by the words that call it."""
+    """Return every command of the app and its groups, by its words on the command line."""
     for module in pkgutil.iter_modules(topicnet.cli.commands.__path__):
-        importlib.import_module(f"topicnet.cli.commands.{module.name}")  # each adds its commands to the app
+        importlib.import_module(f"topicnet.cli.commands.{module.name}")  # registers its commands with the app
     return _walk((), typer.main.get_command(importlib.import_module("topicnet.cli.app").app))
 
 
@@ -212,7 +208,7 @@ def _walk(names: tuple[str, ...], command: Any) -> dict[tuple[str, ...], Any]:
 
 
 def snapshot(folder: Path) -> dict[str, str]:
-    """Checksum of each file below a folder, hidden ones included; folders are listed as such."""
+    """Return checksums of all files below a folder, including hidden ones, with "folder" for folders."""
     return {
         path.relative_to(folder).as_posix(): "folder"
         if path.is_dir()
@@ -228,7 +224,7 @@ def assert_refused(done: subprocess.CompletedProcess[str], *mentions: str) -> No
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("topicnet: ")
     assert done.stderr.endswith("\n")
-    assert done.stderr[:-1].isprintable(), repr(done.stderr)  # so one line, and no escape sequences
+    assert done.stderr[:-1].isprintable(), repr(done.stderr)  # one line without escape sequences
     for mention in mentions:
         assert mention in done.stderr
 

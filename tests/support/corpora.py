@@ -1,4 +1,4 @@
-"""Small corpora whose topics are known."""
+"""Small synthetic corpora with known topics."""
 
 import random
 
@@ -16,7 +16,7 @@ THREE_THEMES = ("cat dog horse sheep goat", "bread butter cheese milk honey", "e
 
 
 def planted(n_docs=600, n_words=120, n_topics=6, length=60, seed=0):
-    """Sample counts from LDA; returns them and the topics that they were drawn from."""
+    """Sample counts from LDA; returns the counts and the true topics."""
     rng = np.random.default_rng(seed)
     beta = rng.dirichlet(np.full(n_words, 0.05), n_topics)
     theta = rng.dirichlet(np.full(n_topics, 0.1), n_docs)
@@ -25,27 +25,27 @@ def planted(n_docs=600, n_words=120, n_topics=6, length=60, seed=0):
 
 
 def matched_cosine(found, truth):
-    """Mean cosine of the topics found and the true ones, matched one to one."""
+    """Return the mean cosine between found and true topics after optimal one-to-one matching."""
     unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (found, truth)]
     similarity = unit[0] @ unit[1].T
     return similarity[linear_sum_assignment(-similarity)].mean()
 
 
 def counts_matrix(n_docs=40, n_words=300, density=0.05, seed=0):
-    """Random counts from 1 to 5, whose fourth document is empty."""
+    """Make random counts from 1 to 5, with an empty fourth document."""
     dense = np.ceil(random_array((n_docs, n_words), density=density, rng=np.random.default_rng(seed)).toarray() * 5)
     dense[3] = 0
     return csr_matrix(dense)
 
 
 def texts(n=90):
-    """Documents of eight words from one of three themes."""
+    """Make documents of eight words, each from one of three themes."""
     rng = np.random.default_rng(0)
     return [" ".join(rng.choice(THREE_THEMES[i % 3].split(), 8)) for i in range(n)]
 
 
 def themed_documents(n_docs: int = 60) -> list[str]:
-    """Documents of twenty words from one of four themes."""
+    """Make documents of twenty words, each from one of four themes."""
     rng = random.Random(0)
     themes = [words.split() for words in THEMES.values()]
     return [" ".join(rng.choices(themes[d % len(themes)], k=20)) for d in range(n_docs)]

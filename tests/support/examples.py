@@ -1,13 +1,13 @@
-"""How many examples a property is tried on."""
+"""Number of examples for property tests."""
 
 import os
 
 from hypothesis import settings
 
-TIMES = int(os.environ.get("TOPICNET_EXAMPLES", "1"))  # a deeper run: so many times the examples of each property
+TIMES = int(os.environ.get("TOPICNET_EXAMPLES", "1"))  # multiplier for longer runs
 BY_DEFAULT = 25
 
 
 def examples(most: int) -> settings:
-    """Settings of a property that is tried on another number of examples than by default."""
+    """Return hypothesis settings with this number of examples."""
     return settings(max_examples=most * TIMES)

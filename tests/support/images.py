@@ -15,7 +15,9 @@ P, Z, H, K = 6, 3, 8, 3  # pixels, latent and hidden dimensions, categories
 CATEGORICAL = [name for name, variant in VARIANTS.items() if variant.latents == "categorical"]
 
 
-def made(name, *, n_categories=K, estimator="gumbel", likelihood=None, n_images=20, seed=0, sizes=None, **parameters):
+def small_vae(
+    name, *, n_categories=K, estimator="gumbel", likelihood=None, n_images=20, seed=0, sizes=None, **parameters
+):
     """Build a small untrained model of a variant in double precision."""
     variant = VARIANTS[name]
     small = {"components": 4.0} if "components" in variant.parameters else {}
@@ -31,7 +33,7 @@ def made(name, *, n_categories=K, estimator="gumbel", likelihood=None, n_images=
     return vae.double()
 
 
-def stirred(module, seed=1, by=0.3):
+def perturbed(module, seed=1, by=0.3):
     """Perturb all weights at random: many start at zero, which hides differences between models."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -41,9 +43,9 @@ def stirred(module, seed=1, by=0.3):
 
 
 @torch.no_grad()
-def without_the_weights_of_c(conditional, other, **options):
-    """Two variants with the same weights; those of q(z | c, x) for c, which `other` lacks, are zero."""
-    first, second = stirred(made(conditional, **options)).train(), made(other).train()
+def with_zero_weights_for_c(conditional, other, **options):
+    """Build two variants with the same weights; those of q(z | c, x) for c, which `other` lacks, are zero."""
+    first, second = perturbed(small_vae(conditional, **options)).train(), small_vae(other).train()
     for layer in (first.latents.head.mean, first.latents.head.log_var):
         layer.weight[:, -K:] = 0
     theirs = first.state_dict()
@@ -53,22 +55,22 @@ def without_the_weights_of_c(conditional, other, **options):
 
 
 def some_noise(n, seed=0):
-    """Noise of n documents."""
+    """Noise of n images."""
     return Noise.of(seed, np.arange(n), CPU)
 
 
 def some_images(n=20, n_pixels=P, seed=0):
-    """A batch of black and white images in double precision."""
+    """Make a batch of binary images in double precision."""
     x = np.random.default_rng(seed).integers(0, 2, (n, n_pixels)).astype(np.float64)
     return ImageBatch(torch.as_tensor(x), some_noise(n, seed))
 
 
 def one_image(n):
-    """One image n times, each with its own noise."""
+    """A batch with one image n times, each with its own noise."""
     return ImageBatch(some_images(1).pixels.expand(n, -1), some_noise(n, 5))
 
 
 def standard_errors(values):
-    """Distance of the mean from 0 in standard errors."""
-    spread = float(values.std())
-    return 0.0 if spread < 1e-12 and abs(values.mean()) < 1e-12 else float(values.mean()) / spread * len(values) ** 0.5
+    """Return the distance of the mean from 0 in standard errors."""
+    sd = float(values.std())
+    return 0.0 if sd < 1e-12 and abs(values.mean()) < 1e-12 else float(values.mean()) / sd * len(values) ** 0.5

@@ -2,7 +2,7 @@
 
 
 def everything(model, corpus):
-    """Everything that a fit produces except seconds, with its weights as bytes."""
+    """Return all results of a fit except seconds, with the weights as bytes."""
     history = [{name: value for name, value in row.items() if name != "seconds"} for row in model.history_]
     weights = {name: value.numpy().tobytes() for name, value in model.network_.state_dict().items()}
     ending = model.ending()

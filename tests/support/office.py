@@ -11,7 +11,7 @@ _RELATION = f"{_SCHEMA}/officeDocument/2006/relationships"
 
 
 def write_pdf(path: Path, pages: list[str]) -> Path:
-    """A page for each text, its lines below each other; an empty text is a page without text, as of a scan."""
+    """Write a PDF with one page per text; an empty text gives a page without text, like a scan."""
     kids = " ".join(f"{4 + 2 * i} 0 R" for i in range(len(pages)))
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
@@ -37,7 +37,7 @@ def write_pdf(path: Path, pages: list[str]) -> Path:
 
 
 def write_docx(path: Path, body: str, footnotes: str = "") -> Path:
-    """A Word file of a body in its XML; `paragraph` makes the paragraphs of it."""
+    """Write a Word file from the XML of its body; see `paragraph`."""
     notes = (
         f'<Override PartName="/word/footnotes.xml" ContentType="{_TYPE}.footnotes+xml"/>' if footnotes else "",
         f'<Relationship Id="rId9" Type="{_RELATION}/footnotes" Target="footnotes.xml"/>' if footnotes else "",
@@ -63,5 +63,5 @@ def write_docx(path: Path, body: str, footnotes: str = "") -> Path:
 
 
 def paragraph(text: str) -> str:
-    """A paragraph of a Word file."""
+    """Make the XML of a paragraph."""
     return f'<w:p><w:r><w:t xml:space="preserve">{escape(text)}</w:t></w:r></w:p>'

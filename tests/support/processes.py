@@ -1,4 +1,4 @@
-"""Processes that work together, as torchrun starts them, on this machine."""
+"""Groups of processes on this machine, started like those of torchrun."""
 
 import os
 import socket
@@ -7,18 +7,18 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 120  # seconds, on a busy machine
+PATIENCE = 120  # seconds; enough for a busy machine
 
 
 def surroundings(rank, size, port, **more):
-    """The environment of one of them."""
+    """Return the environment of one rank."""
     place = {"RANK": rank, "WORLD_SIZE": size, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     quiet = {"OMP_NUM_THREADS": 1, "TOPICNET_THREADS": 1, "TOPICNET_TIMEOUT_SECONDS": 60, "PYTHONWARNINGS": "error"}
     return os.environ | {name: str(value) for name, value in (place | quiet | more).items()}
 
 
 def started(size, arguments, **more):
-    """Start them on a port that is free now."""
+    """Start all ranks with a port that is currently free."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
@@ -36,10 +36,10 @@ def started(size, arguments, **more):
 
 
 def ended(processes):
-    """Wait for them: status, standard output and standard error of each."""
+    """Wait for all ranks; returns status, standard output and standard error of each."""
     try:
-        told = [process.communicate(timeout=PATIENCE) for process in processes]
+        outputs = [process.communicate(timeout=PATIENCE) for process in processes]
     finally:
         for process in processes:
             process.kill()
-    return [(process.returncode, *one) for process, one in zip(processes, told, strict=True)]
+    return [(process.returncode, *one) for process, one in zip(processes, outputs, strict=True)]

@@ -1,4 +1,4 @@
-"""Read whole sources, and the messages of those that are refused."""
+"""Reading of whole sources, and the error messages and notices of readers."""
 
 import gzip
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ def write(path: Path, content: str | bytes, encoding: str = "utf-8") -> Path:
 def batches_of(
     source: Any, *, skipped: SkippedRows | None = None, batch_docs: int = 10_000, **options: Any
 ) -> Iterator[Documents]:
-    """Batches of a source; malformed rows are skipped where a record of them is given."""
+    """Read a source in batches; malformed rows are skipped if a record for them is given."""
     log = ReadingLog(SkippedRows() if skipped is None else skipped)
     given = ReadingOptions(**options, skip_bad_rows=skipped is not None)
     return read_documents(source, given, log, batch_docs=batch_docs)
@@ -52,26 +52,26 @@ def batches_are_sound(batches: list[Documents], batch_docs: int) -> Iterable[boo
 
 
 def is_full(batch: Documents, following: Documents) -> bool:
-    """Check that one more document would have been too many characters."""
+    """Check that the next document would have exceeded the limit on characters."""
     return sum(map(len, [*batch.texts, following.texts[0]])) > readers.read._BATCH_CHARACTERS
 
 
 def refusal(path: str | Path, **options: Any) -> str:
-    """Message of the CorpusError that reading raises."""
+    """Return the message of the CorpusError that reading raises."""
     with pytest.raises(CorpusError) as caught:
         list(batches_of(path, **options))
     message = str(caught.value)
-    assert message.isprintable()  # so: one line
+    assert message.isprintable()  # one line
     return message
 
 
 def numbers(n: int) -> list[str]:
-    """Ids of n documents that have none."""
+    """Return the default ids of n documents."""
     return [str(i) for i in range(1, n + 1)]
 
 
 def notices(source: Any, **options: Any) -> list[str]:
-    """What the reader of a source notes, each a printable line."""
+    """Return the notices from reading a source, each a printable line."""
     log = ReadingLog()
     for _ in read_documents(source, ReadingOptions(**options), log):
         pass

@@ -1,4 +1,4 @@
-"""Folders with a record of topicnet, without a fit."""
+"""Run and counts folders made without a fit."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ RECORD = {"status": "complete", "versions": {"topicnet": "0.1.0"}, "config": {}}
 
 
 def write_run(folder: Path, files: Mapping[str, str], *, version_0_1_0: bool = False) -> None:
-    """Write a run that consists of these files and its record; that of 0.1.0 has no checksum."""
+    """Write a run with these files and a record; the record of 0.1.0 has no checksum."""
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
@@ -35,5 +35,5 @@ def write_counts(folder: Path, *, version_0_1_0: bool = False) -> None:
 
 
 def edit_record(path: Path, **changes: object) -> None:
-    """Change entries of a record and give it a right checksum again."""
+    """Change entries of a record and update its checksum."""
     path.write_text(json.dumps(with_own_checksum(json.loads(path.read_text()) | changes)))

@@ -1,4 +1,4 @@
-"""Comparisons of tensors and of their gradients."""
+"""Comparison of tensors and gradients."""
 
 import torch
 
@@ -7,10 +7,10 @@ TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
 
 
 def twin(tensor):
-    """Copy a tensor into a leaf with a gradient of its own."""
+    """Copy a tensor to a new leaf that requires gradients."""
     return tensor.detach().clone().requires_grad_()
 
 
 def relative_difference(a, b):
-    """Largest difference as a fraction of the largest entry, since sums of terms that cancel lose digits."""
+    """Return the largest difference relative to the largest entry, as sums of cancelling terms lose digits."""
     return float((a - b).detach().abs().max() / b.detach().abs().max())

@@ -1,4 +1,4 @@
-"""A plain VAE topic model: this file and one line in the registry are all that a new model takes."""
+"""Plain VAE topic model: a new model needs one such file and one line in the registry."""
 
 from dataclasses import dataclass
 
@@ -33,12 +33,12 @@ class ToyNetwork(FreeTopicsNetwork):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Toy(VariationalModel):
-    """A toy, with a table of families of topics.
+    """Toy model with an extra table of topic families.
 
     Parameters
     ----------
     n_families : int
-        Families that the topics are dealt to in turn.
+        Number of families, to which topics are assigned in turn.
     """
 
     n_families: int = 2

@@ -1,4 +1,4 @@
-"""Data for the training loop, checkpoints in memory, and what a training run leaves."""
+"""Support for tests of the training loop: data, checkpoints in memory, and the outcome of a run."""
 
 import json
 from dataclasses import fields
@@ -34,12 +34,12 @@ class Points:
         yield from self.values[order].split(self.batch_size)[skip:]
 
 
-class BrokenOffError(Exception):
-    """Ends a training run as a kill would."""
+class KilledError(Exception):
+    """Ends a training run as abruptly as a kill."""
 
 
 class Memory:
-    """Keep every checkpoint in memory, copied as a disk would; end the run after `last` of them."""
+    """Checkpoints kept in memory, copied as a disk would; ends the run after `last` of them."""
 
     def __init__(self, last=None):
         self.all, self.last = [], last
@@ -51,11 +51,11 @@ class Memory:
         values = json.loads(json.dumps(saved.values))  # NaN and infinity as Python writes them
         self.all.append(Saved({name: value.clone() for name, value in saved.tensors.items()}, values))
         if len(self.all) == self.last:
-            raise BrokenOffError
+            raise KilledError
 
 
 def outcome(network, result):
-    """Everything that a training run produces except seconds, as bytes and text, so that NaN equals NaN."""
+    """Return all results of a run except seconds, as bytes and text, so that NaN equals NaN."""
     rows = [{name: value for name, value in row.items() if name != "seconds"} for row in result.history]
     weights = {name: value.numpy().tobytes() for name, value in network.state_dict().items()}
     ending = (result.best_epoch, result.best_loss, result.stopped, result.rollbacks, result.interventions)
@@ -63,6 +63,6 @@ def outcome(network, result):
 
 
 def trained(network, batches, validation, schedule, **given):
-    """Train with options and hooks given side by side; by default without patience and weight decay, with seed 0."""
+    """Train with options and hooks as keywords; by default without early stopping and weight decay, with seed 0."""
     hooks = {field.name: given.pop(field.name) for field in fields(TrainHooks) if field.name in given}
     return train(network, batches, validation, schedule, TrainOptions(**(QUIET | given)), TrainHooks(**hooks))

@@ -1,7 +1,7 @@
-"""Run as a script: a process with topicnet imported that forks one child for each command line it is sent.
+"""Server process that imports topicnet once and forks a child for each command line it receives.
 
-A fresh interpreter spends seconds on importing torch; a fork of this one starts at once, yet has its own arguments,
-folder, standard streams, limits and exit status. Requests and answers are JSON, one a line.
+A new interpreter spends seconds on importing torch. A fork starts at once, and has its own arguments, folder, standard
+streams, limits and exit status. The file is run as a script; requests and answers are JSON, one per line.
 """
 
 import gc
@@ -22,7 +22,7 @@ def serve() -> None:
     """Answer requests until standard input ends."""
     import_everything()
     gc.collect()
-    gc.freeze()  # else the collections of each child would touch, and so copy, all of the parent's memory
+    gc.freeze()  # otherwise garbage collection in a child would touch, and so copy, the parent's memory
     for line in sys.stdin:
         request = json.loads(line)
         arguments = [os.fsdecode(bytes.fromhex(argument)) for argument in request["arguments"]]
@@ -44,7 +44,7 @@ def serve() -> None:
 
 
 def import_everything() -> None:
-    """Import what any command imports, so that no child has to."""
+    """Import the modules of all commands, so that the children need not."""
     import PIL.Image
 
     import topicnet
@@ -57,14 +57,14 @@ def import_everything() -> None:
         if not module.name.endswith(("__main__", "_on_ray")):  # Ray need not be installed
             importlib.import_module(module.name)
     PIL.Image.preinit()
-    resolve_model(FitConfig())  # torch imports more at the first network
-    keep_what_is_always_the_same()
+    resolve_model(FitConfig())  # torch imports further modules at the first network
+    cache_constant_objects()
 
 
-def keep_what_is_always_the_same() -> None:
-    """Find once what every command finds anew: each takes as long as a fork.
+def cache_constant_objects() -> None:
+    """Cache objects that are equal for all commands and take as long to make as a fork.
 
-    These are the parser of the command line, the recipes of the named corpora, and the libraries that have threads.
+    These are the command-line parser, the recipes of the named corpora, and the list of libraries with thread pools.
     """
     import threadpoolctl
     import typer.main
@@ -81,7 +81,7 @@ def keep_what_is_always_the_same() -> None:
 
 
 def load_segmenters_of(arguments: list[str]) -> None:
-    """Load the segmenter of a language that a command names, for all commands after it: dictionaries take seconds."""
+    """Load the segmenter for a command's language once for all later commands; dictionaries take seconds to load."""
     from topicnet.text.tokens.segmenters import load_segmenter
 
     for lang, kind in (("zh", "jieba"), ("ja", "sudachi")):
@@ -90,23 +90,23 @@ def load_segmenters_of(arguments: list[str]) -> None:
 
 
 def run(request: dict[str, Any], arguments: list[str]) -> None:
-    """Become `topicnet` with the arguments, streams and limits of the request; never returns."""
+    """Run `topicnet` with the arguments, streams and limits of the request, and exit."""
     for stream, path, flags in (
         (0, request["stdin"], os.O_RDONLY),
         (1, request["stdout"], os.O_WRONLY),
         (2, request["stderr"], os.O_WRONLY),
     ):
         os.dup2(os.open(path, flags), stream)
-    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - what was read ahead is the server's
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - the buffered input belongs to the server
     os.chdir(request["cwd"])
     os.environ.update(request["env"])
     if request["file_limit"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_limit"],) * 2)
-    if not request["full_warm_up"]:  # most of a small fit is its start and warm-up, and few checks depend on them
+    if not request["full_warm_up"]:  # they take most of a small fit, and few tests depend on them
         from topicnet.evaluate import bootstrap
         from topicnet.models import fitting
 
-        bootstrap.RESAMPLES = 100  # most of a small evaluation
+        bootstrap.RESAMPLES = 100  # takes most of a small evaluation
         fitting.EM_PASSES = 20
         fitting.WARM_UP_STEPS = fitting.RESEED_WARM_UP_STEPS = 10
     signal.alarm(120)

@@ -1,4 +1,4 @@
-"""Excel workbooks for the tests, written by hand: nothing we depend on writes them."""
+"""Excel and OpenDocument workbooks written by hand, because no dependency writes them."""
 
 import datetime
 import zipfile
@@ -12,16 +12,16 @@ _RELATION = f"{_SCHEMA}/officeDocument/2006/relationships"
 
 
 class Error(str):
-    """The value of a formula that failed, such as ``#N/A``."""
+    """Value of a failed formula, such as ``#N/A``."""
 
 
 def write_xlsx(path: Path, rows: list[list[Any]]) -> Path:
-    """One sheet of text, numbers, booleans, dates and empty cells; every number is a float, as Excel keeps them."""
+    """Write one sheet of text, numbers, booleans, dates and empty cells; numbers become floats, as in Excel."""
     return write_workbook(path, {"S": rows})
 
 
 def write_workbook(path: Path, sheets: dict[str, list[list[Any]]], hidden: tuple[str, ...] = ()) -> Path:
-    """Several sheets of the same kinds of cells, some of them hidden."""
+    """Write several sheets with the same kinds of cells, some of them hidden."""
     names = list(enumerate(sheets, 1))
     parts = {
         "[Content_Types].xml": f'<Types xmlns="{_SCHEMA}/package/2006/content-types"><Default Extension="rels" '
@@ -88,7 +88,7 @@ def _cell(value: Any, column: int, row: int) -> str:
 
 
 def write_ods(path: Path, rows: list[list[Any]]) -> Path:
-    """One OpenDocument sheet of text and numbers."""
+    """Write one OpenDocument sheet of text and numbers."""
     schema = "urn:oasis:names:tc:opendocument:xmlns"
     kind = "application/vnd.oasis.opendocument.spreadsheet"
     cells = "".join(f"<table:table-row>{''.join(map(_ods_cell, row))}</table:table-row>" for row in rows)

@@ -1,4 +1,4 @@
-"""Boilerplate: planted headers, signatures and lines are found, with true evidence, and subjects are left alone."""
+"""Boilerplate: planted headers, signatures and lines are found with correct evidence; subject words are not."""
 
 import gzip
 import json
@@ -30,7 +30,7 @@ FOOTER = ["click", "here", "to", "unsubscribe", "now"]
 
 
 def mail(n: int = 240, seed: int = 0) -> list[str]:
-    """Letters on one of three subjects, each with common words, a header, and every fourth with a footer."""
+    """Generate letters on three subjects, with common words and a header, and a footer on every fourth."""
     rng = np.random.default_rng(seed)
     texts = []
     for number in range(n):
@@ -59,13 +59,13 @@ def suggested(letters: Corpus) -> dict[str, Suggestion]:
 # ---------------------------------------------------------------- words
 
 
-def test_planted_boilerplate_comes_first_and_no_subject(suggested: dict[str, Suggestion]) -> None:
+def test_planted_boilerplate_ranks_first_without_subject_words(suggested: dict[str, Suggestion]) -> None:
     words = list(suggested)
     assert set(words[:3]) == set(HEADER)
     assert set(words) == {*HEADER, *FOOTER, *COMMON}
 
 
-def test_the_evidence_is_true(letters: Corpus, suggested: dict[str, Suggestion]) -> None:
+def test_evidence_is_correct(letters: Corpus, suggested: dict[str, Suggestion]) -> None:
     dense = letters.counts.toarray()
     for word, found in suggested.items():
         column = dense[:, letters.vocabulary.index(word)]
@@ -77,20 +77,20 @@ def test_the_evidence_is_true(letters: Corpus, suggested: dict[str, Suggestion])
     assert suggested["unsubscribe"].place > 0.9
     assert suggested["good"].place == pytest.approx(0.5, abs=0.05)
     for word in HEADER:
-        assert "near the start; even in short documents and long" in suggested[word].reason
+        assert "near the start; evenly spread" in suggested[word].reason
     assert "near the end" in suggested["click"].reason
-    assert "spread by chance" in suggested["good"].reason
+    assert "spread as by chance" in suggested["good"].reason
     assert "near" not in suggested["good"].reason
 
 
-def test_a_subject_has_information(letters: Corpus, suggested: dict[str, Suggestion]) -> None:
+def test_subject_words_are_informative(letters: Corpus, suggested: dict[str, Suggestion]) -> None:
     found = {one.word: one for one in suggest(letters, 200)}
     least = min(found[word].information for words in SUBJECTS for word in words)
     assert least > 1 > max(one.information for one in suggested.values())
 
 
-def test_chance_has_no_information() -> None:
-    """Words strewn over documents of all lengths: spread is 0 but for what a few thousand tokens leave to chance."""
+def test_random_words_are_uninformative() -> None:
+    """For words placed at random in documents of different lengths, spread is 0 up to sampling noise."""
     rng = np.random.default_rng(1)
     words = rng.choice([f"{a}{b}" for a in "abcde" for b in "fghij"], (300, 200))
     texts = [" ".join(row[: rng.integers(10, 200)]) for row in words]
@@ -116,13 +116,13 @@ def test_company_is_the_divergence_from_the_mean_document() -> None:
     tally = boilerplate._tally(corpus)
     for word in range(corpus.vocab_size):
         others = np.delete(share, word, axis=1)
-        every, beside = others.sum(0), others[share[:, word] > 0].sum(0)
+        overall, observed = others.sum(0), others[share[:, word] > 0].sum(0)
         found = boilerplate._company(corpus, tally, np.array([word]))
-        assert found[0] == pytest.approx(stats.entropy(beside, every, base=2))
+        assert found[0] == pytest.approx(stats.entropy(observed, overall, base=2))
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 500])
-def test_blocks_leave_no_trace(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_block_size_does_not_change_results(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = counted([*mail(30), "", "from subject lines", ""])
     words, lines = suggest(corpus, 20), repeated_lines(corpus, 5, length=3)
     monkeypatch.setattr(boilerplate, "TOKENS_AT_ONCE", at_once)
@@ -135,7 +135,7 @@ def test_blocks_leave_no_trace(at_once: int, monkeypatch: pytest.MonkeyPatch) ->
     assert repeated_lines(corpus, 5, length=3) == lines
 
 
-def test_saved_counts_give_the_same(letters: Corpus, tmp_path: Path) -> None:
+def test_saved_counts_give_the_same_results(letters: Corpus, tmp_path: Path) -> None:
     letters.save(tmp_path / "counts")
     loaded = Corpus.load(tmp_path / "counts")
     assert suggest(loaded, 5) == suggest(letters, 5)
@@ -177,7 +177,7 @@ def windows_by_counting(corpus: Corpus, length: int) -> dict[tuple[str, ...], in
 
 @examples(50)
 @given(st.lists(st.lists(st.sampled_from(["aa", "bb"]), max_size=9).map(" ".join), max_size=12), st.integers(2, 4))
-def test_lines_hold_only_what_many_documents_hold_and_miss_nothing(texts: list[str], length: int) -> None:
+def test_lines_consist_of_exactly_the_frequent_windows(texts: list[str], length: int) -> None:
     corpus = Corpus.from_texts(texts, vocabulary=["aa", "bb"])
     held = windows_by_counting(corpus, length)
     many = {window for window, documents in held.items() if documents >= FEWEST}
@@ -195,10 +195,10 @@ def test_a_text_without_repetition_has_no_lines() -> None:
 
 
 @pytest.mark.parametrize("top", [0, -1])
-def test_asking_for_none_is_refused(letters: Corpus, top: int) -> None:
+def test_asking_for_no_results_is_refused(letters: Corpus, top: int) -> None:
     with pytest.raises(InputError, match="expected a whole number from 1"):
         suggest(letters, top)
-    with pytest.raises(InputError, match="expected 1 or more"):
+    with pytest.raises(InputError, match="expected at least 1 line"):
         repeated_lines(letters, top)
 
 
@@ -222,13 +222,13 @@ def test_words_are_shown_with_their_evidence(
 
 
 def test_records_are_json(letters: Corpus) -> None:
-    told = json.loads(json.dumps(records(suggest(letters, 2), repeated_lines(letters, 1))))
-    assert [entry["word"] for entry in told["words"]] == [found.word for found in suggest(letters, 2)]
-    assert told["lines"][0]["words"] == FOOTER
-    assert told["lines"][0]["documents"] == 60
+    written = json.loads(json.dumps(records(suggest(letters, 2), repeated_lines(letters, 1))))
+    assert [entry["word"] for entry in written["words"]] == [found.word for found in suggest(letters, 2)]
+    assert written["lines"][0]["words"] == FOOTER
+    assert written["lines"][0]["documents"] == 60
 
 
-def test_the_words_are_written_as_a_list_that_can_be_read(letters: Corpus, tmp_path: Path) -> None:
+def test_written_words_can_be_read_as_a_list(letters: Corpus, tmp_path: Path) -> None:
     found = suggest(letters, 6)
     write_words(found, tmp_path / "more.txt")
     assert read_words(tmp_path / "more.txt", "stop words") == [one.word for one in found]

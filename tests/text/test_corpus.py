@@ -1,4 +1,4 @@
-"""Counts: the same numbers as scikit-learn's, N documents in and N rows out, and a folder that gives them back."""
+"""Corpus: counts equal scikit-learn's, N documents give N rows, and a saved corpus loads unchanged."""
 
 import datetime
 import hashlib
@@ -54,7 +54,7 @@ def with_metadata(*rows: dict[str, Any]) -> Corpus:
 
 
 def reading_order(corpus: Corpus) -> list[list[str]]:
-    """The counted words of each document, from `tokens` and the row sums of `counts`."""
+    """Return the counted words of each document, from `tokens` and the row sums of `counts`."""
     ends = np.cumsum(np.asarray(corpus.counts.sum(1)).ravel())
     parts = np.split(corpus.tokens, ends)
     assert parts.pop().size == 0  # nothing after the last document
@@ -118,7 +118,7 @@ def test_counts_over_a_given_vocabulary_are_those_of_scikit_learn(texts: list[st
 
 @examples(50)
 @given(documents)
-def test_n_texts_give_n_rows_whose_tokens_are_theirs_in_reading_order(texts: list[str]) -> None:
+def test_n_texts_give_n_rows_with_their_tokens_in_reading_order(texts: list[str]) -> None:
     vocabulary = ["ab", "aa", "été"]
     corpus = Corpus.from_texts(texts, options=AS_WRITTEN, vocabulary=vocabulary)
     expected = [[word for word in cut(text) if word in vocabulary] for text in texts]
@@ -128,12 +128,12 @@ def test_n_texts_give_n_rows_whose_tokens_are_theirs_in_reading_order(texts: lis
     for row, document in zip(corpus.counts.toarray(), expected, strict=True):
         assert row.tolist() == [document.count(word) for word in vocabulary]
     for text, status, document in zip(texts, corpus.status, expected, strict=True):
-        blank = all(c.isspace() and c not in "\x1c\x1d\x1e\x1f" for c in text)  # what Unicode calls white space
+        blank = all(c.isspace() and c not in "\x1c\x1d\x1e\x1f" for c in text)  # white space as Unicode defines it
         assert status == ("empty" if blank else "ok" if document else "oov")
 
 
 @given(documents.filter(bool), st.data())
-def test_how_the_documents_are_batched_changes_no_count(texts: list[str], data: st.DataObject) -> None:
+def test_batching_does_not_change_the_counts(texts: list[str], data: st.DataObject) -> None:
     cuts = data.draw(st.lists(st.integers(0, len(texts)), max_size=4).map(sorted))
     bounds = list(zip([0, *cuts], [*cuts, len(texts)], strict=True))
     batches = [batch(texts[begin:end], begin + 1) for begin, end in bounds]  # some of them empty
@@ -156,7 +156,7 @@ def test_the_checksum_of_a_corpus_does_not_depend_on_its_batches() -> None:
 @pytest.mark.parametrize(
     ("ids", "texts"),
     [
-        (["12"], ["hello world"]),  # the same characters, cut elsewhere
+        (["12"], ["hello world"]),  # the same characters, split elsewhere
         (["1"], ["2hello worlds"]),
         (["2"], ["2hello world"]),
         (["1", "2"], ["hello world", ""]),
@@ -193,7 +193,7 @@ def test_text_without_a_known_word_is_out_of_vocabulary(text: str) -> None:
     assert Corpus.from_texts([text, "known"], vocabulary=["known"]).status.tolist() == ["oov", "ok"]
 
 
-def test_shares_are_of_the_documents_that_hold_words() -> None:
+def test_fractions_refer_to_documents_with_words() -> None:
     texts = [f"common word{chr(97 + i)}word" for i in range(10)] + ["rare", "the"] + [""] * 100
     options = TextOptions(pruning=Pruning(min_df=1, max_df=0.5))
     assert "common" not in Corpus.from_texts(texts, options=options).vocabulary
@@ -250,13 +250,13 @@ def test_an_unknown_language_is_refused_at_once() -> None:
         (["NA", "", "x"], "2 are empty or a marker"),
     ],
 )
-def test_nothing_to_count_is_refused_in_one_line(texts: list[str], said: str) -> None:
+def test_a_corpus_without_words_is_refused_in_one_line(texts: list[str], said: str) -> None:
     with pytest.raises(CorpusError, match=said) as caught:
         Corpus.from_texts(texts)
     one_line(caught.value)
 
 
-def test_no_documents_over_a_given_vocabulary_are_no_rows() -> None:
+def test_no_documents_over_a_given_vocabulary_give_no_rows() -> None:
     corpus = Corpus.from_documents([], vocabulary=["aa", "bb"])
     assert corpus.counts.shape == (0, 2)
     assert corpus.ids == corpus.excerpts == corpus.status.tolist() == corpus.tokens.tolist() == []
@@ -280,7 +280,7 @@ def test_an_excerpt_is_the_start_of_the_text() -> None:
     assert Corpus.from_texts(texts, vocabulary=[]).excerpts == expected
 
 
-def test_metadata_with_ragged_keys_and_mixed_types_has_a_row_a_document() -> None:
+def test_metadata_with_ragged_keys_and_mixed_types_has_one_row_per_document() -> None:
     corpus = with_metadata({}, {"a": 1, "b": True}, {"a": "x", "c": 1.5}, {"b": None, "c": 2})
     assert corpus.metadata.to_dict(as_series=False) == {
         "a": [None, "1", "x", None],
@@ -334,7 +334,7 @@ def test_what_is_not_a_text_is_refused_with_its_place(wrong: Any) -> None:
 
 
 @pytest.mark.parametrize("ids", [["1"], ["1", "2", "3"], []])
-def test_another_number_of_ids_is_refused(ids: list[str]) -> None:
+def test_a_wrong_number_of_ids_is_refused(ids: list[str]) -> None:
     with pytest.raises(InputError, match=f"{len(ids)} ids were given for 2 texts") as caught:
         Corpus.from_texts(["hello", "world"], ids=ids)
     one_line(caught.value)
@@ -389,7 +389,7 @@ def test_a_table_without_ids_is_numbered_and_whole_number_ids_are_plain(make: Ca
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
 def test_a_missing_id_is_not_the_word_none(make: Callable[[Any], Any]) -> None:
-    """The readers number a document whose id is missing; in any case two of them need two ids, or a refusal."""
+    """A document without an id gets its row number, so that two such documents have different ids."""
     table = make({"text": ["hello"] * 3, "key": ["a", None, None]})
     try:
         ids = Corpus.from_frame(table, id_column="key", options=EVERY_WORD).ids
@@ -400,7 +400,7 @@ def test_a_missing_id_is_not_the_word_none(make: Callable[[Any], Any]) -> None:
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
 @pytest.mark.parametrize("columns", [("body", None), ("text", "key")])
-def test_a_missing_column_is_refused_with_those_there_are(make: Callable[[Any], Any], columns: Any) -> None:
+def test_a_missing_column_is_refused_and_the_existing_ones_are_named(make: Callable[[Any], Any], columns: Any) -> None:
     missing = columns[1] or columns[0]
     with pytest.raises(CorpusError, match=f"no column '{missing}' in the table; it has: text, label") as caught:
         Corpus.from_frame(make({"text": ["hello"], "label": ["x"]}), *columns)
@@ -414,7 +414,7 @@ def test_what_is_not_a_table_is_refused(table: Any) -> None:
 
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
-def test_a_column_of_numbers_is_no_text(make: Callable[[Any], Any]) -> None:
+def test_a_column_of_numbers_is_not_text(make: Callable[[Any], Any]) -> None:
     with pytest.raises(InputError, match=r"texts\[0\] is int, expected str"):
         Corpus.from_frame(make({"text": [1, 2]}))
 
@@ -451,7 +451,7 @@ def test_a_pandas_table_of_many_kinds_keeps_them() -> None:
     ids=["paths", "sets", "periods", "mixed"],
 )
 def test_a_pandas_column_no_table_on_disk_can_hold_is_refused_or_saved(tmp_path: Path, values: list[Any]) -> None:
-    """Not accepted first, to fail after the fit, when the run is saved."""
+    """It must not be accepted at first and then fail when the run is saved, after the fit."""
     table = pd.DataFrame({"text": ["hello", "world"], "odd": pd.Series(values, dtype=object)})
     try:
         corpus = Corpus.from_frame(table, options=EVERY_WORD)
@@ -485,7 +485,7 @@ def saved(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_corpus_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_saved_corpus_loads_unchanged(tmp_path: Path) -> None:
     rows = [{"year": 2001, "label": "=x"}, {"year": None, "label": "é\n"}, {"late": 1.5}, {}, {"year": 7}]
     corpus = Corpus.from_documents([batch(TEXTS, metadata=rows)], options=EVERY_WORD, name="mine")
     corpus.save(tmp_path / "new" / "counts")
@@ -499,7 +499,7 @@ def test_a_corpus_comes_back_as_it_was(tmp_path: Path) -> None:
 
 @examples(25)
 @given(documents.filter(bool), st.booleans())
-def test_any_corpus_comes_back_as_it_was(texts: list[str], keep_texts: bool) -> None:
+def test_any_saved_corpus_loads_unchanged(texts: list[str], keep_texts: bool) -> None:
     corpus = Corpus.from_texts(texts, vocabulary=["aa", "été"], keep_texts=keep_texts)
     with tempfile.TemporaryDirectory() as folder:
         corpus.save(Path(folder))
@@ -507,13 +507,13 @@ def test_any_corpus_comes_back_as_it_was(texts: list[str], keep_texts: bool) -> 
 
 
 @pytest.mark.parametrize("texts", [[], ["", "unknown"]])
-def test_a_corpus_without_a_known_word_comes_back(tmp_path: Path, texts: list[str]) -> None:
+def test_a_corpus_without_known_words_can_be_saved(tmp_path: Path, texts: list[str]) -> None:
     corpus = Corpus.from_texts(texts, vocabulary=["aa"])
     corpus.save(tmp_path)
     assert_same(Corpus.load(tmp_path), corpus)
 
 
-def test_the_folder_holds_the_files_of_the_design_and_nothing_pickled(saved: Path) -> None:
+def test_the_folder_holds_the_documented_files_and_no_pickles(saved: Path) -> None:
     assert sorted(path.name for path in saved.iterdir()) == sorted(PARTS)
     arrays = {name: np.load(saved / f"{name}.npy", allow_pickle=False) for name in ARRAYS}
     assert {name: array.dtype.name for name, array in arrays.items()} == dict.fromkeys(ARRAYS, "int32")
@@ -578,7 +578,7 @@ def refusal(folder: Path) -> str:
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("damage", ["missing", "emptied", "cut", "junk", "folder"])
-def test_a_damaged_folder_is_one_line(saved: Path, part: str, damage: str) -> None:
+def test_a_damaged_folder_gives_a_one_line_error(saved: Path, part: str, damage: str) -> None:
     path = saved / part
     content = path.read_bytes()
     path.unlink()
@@ -607,7 +607,7 @@ def test_a_damaged_folder_is_one_line(saved: Path, part: str, damage: str) -> No
     ],
     ids=lambda header: header[:70],
 )
-def test_a_foreign_header_is_one_line(saved: Path, header: str) -> None:
+def test_a_foreign_header_gives_a_one_line_error(saved: Path, header: str) -> None:
     (saved / "counts.json").write_text(header)
     assert str(saved) in refusal(saved)
 
@@ -630,13 +630,13 @@ def test_a_newer_format_says_to_update(saved: Path) -> None:
         ("data", np.ones(3, dtype=np.int32)),
     ],
 )
-def test_arrays_that_do_not_fit_each_other_are_refused(saved: Path, part: str, value: Any) -> None:
+def test_inconsistent_arrays_are_refused(saved: Path, part: str, value: Any) -> None:
     np.save(saved / f"{part}.npy", value, allow_pickle=True)
     assert str(saved) in refusal(saved)
 
 
 @pytest.mark.parametrize("value", [np.zeros(1, dtype=np.int32), np.full(8, 99, dtype=np.int32)], ids=["few", "high"])
-def test_tokens_that_are_not_those_of_the_counts_are_refused(saved: Path, value: Any) -> None:
+def test_tokens_that_do_not_match_the_counts_are_refused(saved: Path, value: Any) -> None:
     np.save(saved / "tokens.npy", value)
     assert str(saved) in refusal(saved)
 
@@ -647,7 +647,7 @@ def test_a_foreign_table_of_documents_is_refused(saved: Path, table: dict[str, l
     assert str(saved) in refusal(saved)
 
 
-def test_no_folder_or_another_one_is_refused(tmp_path: Path) -> None:
+def test_a_missing_or_foreign_folder_is_refused(tmp_path: Path) -> None:
     assert str(tmp_path) in refusal(tmp_path / "nowhere")
     assert str(tmp_path) in refusal(tmp_path)
     (tmp_path / "file").write_text("x")

@@ -1,4 +1,4 @@
-"""From batches to counts: in a folder or in memory the same, and the same as scikit-learn's."""
+"""Counting batches: the same result on disk and in memory, equal to scikit-learn's."""
 
 import gzip
 import json
@@ -21,12 +21,12 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from tests.support.examples import examples
 from topicnet.errors import CorpusError, InputError
-from topicnet.runtime.prefetch import AHEAD, map_in_order, prefetch
+from topicnet.runtime.prefetch import PREFETCHED, map_in_order, prefetch
 from topicnet.storage.mapped import is_mapped
 from topicnet.text import counting as counting_module
 from topicnet.text.corpus import Corpus
 from topicnet.text.counting import Counting
-from topicnet.text.growing_arrays import Checksum, Store, Words
+from topicnet.text.growing_arrays import Checksum, GrowingArray, WordNumbers
 from topicnet.text.readers.documents import Documents
 from topicnet.text.tokens import tokenize as cutting_module
 from topicnet.text.tokens.options import TextOptions
@@ -47,7 +47,7 @@ ascii_texts = st.lists(
 
 
 def in_batches(given: list[str], cuts: list[int]) -> list[Documents]:
-    """The texts in batches that end at the cuts; some batches are empty."""
+    """Split the texts into batches at the given positions; some batches are empty."""
     bounds = [0, *sorted(min(cut, len(given)) for cut in cuts), len(given)]
     numbers = [str(n) for n in range(1, len(given) + 1)]
     return [
@@ -94,7 +94,7 @@ HOWS = ("every word", "stop words", "given vocabulary", "given phrases", "given 
 @given(texts, st.lists(st.integers(0, 8), max_size=4), st.booleans())
 @example(["new york city"] * 6 + ["the", ""], [0, 0, 3], False)
 @pytest.mark.parametrize("how", HOWS)
-def test_counted_into_a_folder_or_in_memory_is_the_same(
+def test_counting_to_a_folder_or_in_memory_gives_the_same(
     how: str, given: list[str], cuts: list[int], every_word: bool
 ) -> None:
     arguments: dict[str, Any] = {"options": options_for(how), "every_word": every_word}
@@ -118,15 +118,15 @@ def test_counted_into_a_folder_or_in_memory_is_the_same(
     assert in_memory.n_docs == len(given)
 
 
-def test_counts_in_a_folder_are_mapped_from_the_start(tmp_path: Path) -> None:
+def test_counts_in_a_folder_are_memory_mapped(tmp_path: Path) -> None:
     corpus = Corpus.from_documents(in_batches(["new york", "new city"], [1]), options=options_for(""), folder=tmp_path)
     for array in (corpus.counts.data, corpus.counts.indices, corpus.tokens):
         assert is_mapped(array)
     assert corpus.folder == tmp_path
 
 
-def test_documents_without_any_word_are_counted_to_nothing(tmp_path: Path) -> None:
-    """Nothing can be mapped of an empty file."""
+def test_documents_without_words_give_empty_counts(tmp_path: Path) -> None:
+    """An empty file cannot be memory-mapped."""
     options = TextOptions("none", vocabulary=("zzz",))
     corpus = Corpus.from_documents(in_batches(["aa", "", "bb"], [1]), options=options, folder=tmp_path)
     assert corpus.counts.shape == (3, 1)
@@ -135,7 +135,7 @@ def test_documents_without_any_word_are_counted_to_nothing(tmp_path: Path) -> No
     assert Corpus.load(tmp_path).counts.nnz == 0
 
 
-def test_metadata_that_differs_in_kind_from_batch_to_batch_becomes_text() -> None:
+def test_metadata_whose_type_differs_between_batches_becomes_text() -> None:
     batches = [
         Documents(["1", "2"], ["aa", "aa"], [{"label": 1, "late": None}, {"label": 2}]),
         Documents([], [], []),
@@ -158,17 +158,17 @@ def test_excerpts_are_kept_of_all_documents_or_none(monkeypatch: pytest.MonkeyPa
     assert spared.excerpts == []
 
 
-def test_more_counts_than_fit_are_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(counting_module, "MOST_NONZEROS", 3)
+def test_too_many_counts_are_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(counting_module, "MAX_NONZEROS", 3)
     batches = in_batches(["aa bb", "cc dd"], [1])
-    with pytest.raises(CorpusError, match="more than 3 counts") as caught:
+    with pytest.raises(CorpusError, match="more than 3 nonzero counts") as caught:
         Corpus.from_documents(batches, options=options_for(""), folder=tmp_path)
     assert str(caught.value).isprintable()
 
 
 @examples(40)
 @given(texts, st.integers(1, 9))
-def test_large_batches_and_long_texts_are_cut_into_the_same_counts(given: list[str], size: int) -> None:
+def test_splitting_large_batches_and_long_texts_does_not_change_the_counts(given: list[str], size: int) -> None:
     spaced = [" ".join(text.split()) for text in given]
     batches = in_batches([*spaced, " ".join(spaced)], [])
     whole = Corpus.from_documents(batches, options=options_for(""), every_word=True, keep_texts=True)
@@ -182,7 +182,7 @@ def test_large_batches_and_long_texts_are_cut_into_the_same_counts(given: list[s
     assert parts.texts == whole.texts
 
 
-def test_stop_words_part_phrases_and_are_in_none() -> None:
+def test_phrases_neither_contain_nor_span_stop_words() -> None:
     given = ["lord of rings", "new york"] * 30
     found = Corpus.from_texts(given, options=TextOptions("en", phrases=True, pruning=EVERY))
     assert found.vocabulary == ["lord", "new_york", "rings"]
@@ -280,7 +280,7 @@ def test_over_gives_the_counts_of_these_words(given: list[str], vocabulary: list
     assert corpus.over(corpus.vocabulary) is corpus
 
 
-def test_over_of_saved_counts_leaves_the_files_alone(tmp_path: Path) -> None:
+def test_over_does_not_change_saved_counts(tmp_path: Path) -> None:
     corpus = Corpus.from_texts(["new york", "city", "", "12"], options=TextOptions("none"), vocabulary=["city", "york"])
     corpus.save(tmp_path)
     over = Corpus.load(tmp_path).over(["york", "zzz"])
@@ -309,19 +309,19 @@ def test_counts_of_another_tool_are_a_corpus(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("n_words", "ids"), [(2, None), (4, None), (3, ["1"]), (3, [])])
-def test_counts_without_a_word_a_column_or_an_id_a_row_are_refused(n_words: int, ids: list[str] | None) -> None:
+def test_counts_need_one_word_per_column_and_one_id_per_row(n_words: int, ids: list[str] | None) -> None:
     counts = csr_matrix(np.ones((2, 3), dtype=np.int32))
     with pytest.raises(InputError, match="one word a column and one id a row") as caught:
         Corpus.from_counts(counts, list("abcd")[:n_words], ids)
     assert str(caught.value).isprintable()
 
 
-# ---------------------------------------------------------------- what a count keeps
+# ---------------------------------------------------------------- growing arrays
 
 
 @given(st.lists(st.lists(st.text(max_size=3), max_size=6), max_size=5), st.lists(st.text(max_size=2), unique=True))
-def test_words_have_one_number_each_and_those_given_come_first(batches: list[list[str]], first: list[str]) -> None:
-    numbers = Words(first)
+def test_each_word_has_one_number_and_the_given_words_come_first(batches: list[list[str]], first: list[str]) -> None:
+    numbers = WordNumbers(first)
     coded = [numbers.encode(pl.Series(batch, dtype=pl.String)) for batch in batches]
     listed = numbers.listed().to_list()
     assert listed[: len(first)] == first
@@ -346,16 +346,16 @@ def test_a_checksum_depends_on_the_documents_alone(pairs: list[tuple[str, str]],
 
 
 @pytest.mark.parametrize("on_disk", [False, True])
-def test_a_store_gives_back_what_was_put_in(on_disk: bool, tmp_path: Path) -> None:
+def test_a_growing_array_returns_what_was_appended(on_disk: bool, tmp_path: Path) -> None:
     path = tmp_path / "a.npy" if on_disk else None
-    store = Store(path)
+    array = GrowingArray(path)
     for part in ([1, 2], [], [3]):
-        store.append(np.array(part, dtype=np.int32))
-    whole = store.whole()
+        array.append(np.array(part, dtype=np.int32))
+    whole = array.whole()
     assert whole.tolist() == [1, 2, 3]
     assert is_mapped(whole) == on_disk
     del whole
-    store.discard()
+    array.discard()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -367,7 +367,7 @@ def documents(n: int) -> Documents:
 
 
 class Threads:
-    """The threads that were begun since."""
+    """Threads that were started since this object was made."""
 
     def __init__(self) -> None:
         self.before = set(threading.enumerate())
@@ -376,12 +376,12 @@ class Threads:
         return len(set(threading.enumerate()) - self.before)
 
     def end(self, seconds: float = 5) -> bool:
-        """Whether all of them end in time."""
+        """Return whether all of these threads end in time."""
         return until(lambda: self.reseeded() == 0, seconds)
 
 
 def until(true: Callable[[], bool], seconds: float = 5) -> bool:
-    """Whether it comes true in time."""
+    """Return whether a condition becomes true in time."""
     last = time.monotonic() + seconds
     while not true() and time.monotonic() < last:
         time.sleep(0.005)
@@ -389,7 +389,7 @@ def until(true: Callable[[], bool], seconds: float = 5) -> bool:
 
 
 @pytest.mark.parametrize("n_batches", [0, 1, 2, 3, 20])
-def test_batches_read_ahead_are_the_same_in_order(n_batches: int) -> None:
+def test_prefetched_batches_are_the_same_in_order(n_batches: int) -> None:
     threads = Threads()
     assert list(prefetch(map(documents, range(n_batches)))) == [documents(n) for n in range(n_batches)]
     assert threads.end()
@@ -397,7 +397,7 @@ def test_batches_read_ahead_are_the_same_in_order(n_batches: int) -> None:
 
 @pytest.mark.parametrize("error", [CorpusError("line 3 is broken"), OSError("gone"), KeyboardInterrupt()], ids=repr)
 @pytest.mark.parametrize("good", [0, 1, 9])
-def test_what_the_reader_raises_is_handed_over_after_the_batches_before(error: BaseException, good: int) -> None:
+def test_an_error_of_the_reader_is_raised_after_the_earlier_batches(error: BaseException, good: int) -> None:
     def read() -> Iterator[Documents]:
         yield from map(documents, range(good))
         raise error
@@ -411,7 +411,7 @@ def test_what_the_reader_raises_is_handed_over_after_the_batches_before(error: B
     assert threads.end()
 
 
-def test_a_reader_reads_a_few_batches_ahead_and_no_more() -> None:
+def test_a_reader_prefetches_only_a_few_batches() -> None:
     asked: list[int] = []
 
     def read() -> Iterator[Documents]:
@@ -420,16 +420,16 @@ def test_a_reader_reads_a_few_batches_ahead_and_no_more() -> None:
             yield documents(number)
 
     ahead = prefetch(read())
-    assert asked == []  # nobody has asked for anything yet
+    assert asked == []  # nothing has been requested yet
     next(ahead)
-    assert until(lambda: len(asked) >= 1 + AHEAD)
+    assert until(lambda: len(asked) >= 1 + PREFETCHED)
     time.sleep(0.05)
-    assert len(asked) <= 2 + AHEAD
+    assert len(asked) <= 2 + PREFETCHED
     ahead.close()
 
 
 @pytest.mark.parametrize("taken", [1, 2, 5])
-def test_a_reader_given_up_ends_its_thread(taken: int) -> None:
+def test_an_abandoned_reader_ends_its_thread(taken: int) -> None:
     threads = Threads()
     ahead = prefetch(map(documents, range(10**9)))
     for _ in range(taken):
@@ -454,7 +454,7 @@ def test_a_count_that_fails_ends_the_reading(tmp_path: Path) -> None:
     assert threads.end()
 
 
-def test_work_in_order_keeps_the_order_and_hands_over_what_fails() -> None:
+def test_map_in_order_keeps_the_order_and_raises_errors() -> None:
     def slow(number: int) -> int:
         time.sleep(0.01 if number % 2 else 0)
         if number == 7:

@@ -1,4 +1,4 @@
-"""Passages: they hold what the documents hold, in order, nearly equal in length; their topics come together again."""
+"""Passages: they contain the words of the documents in order, in nearly equal lengths; theta is merged again."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def lengths(corpus: Corpus) -> np.ndarray:
 
 
 @given(texts, st.integers(1, 12))
-def test_the_passages_of_a_document_hold_its_words_and_no_others(given: list[str], size: int) -> None:
+def test_the_passages_of_a_document_contain_exactly_its_words(given: list[str], size: int) -> None:
     corpus = counted(given)
     cut = in_passages(corpus, size)
     assert cut.counts.shape == (cut.n_passages, 3)
@@ -41,7 +41,7 @@ def test_the_passages_of_a_document_hold_its_words_and_no_others(given: list[str
 
 
 @given(texts, st.integers(1, 12))
-def test_the_passages_stand_in_reading_order(given: list[str], size: int) -> None:
+def test_passages_are_in_reading_order(given: list[str], size: int) -> None:
     corpus = counted(given)
     cut = in_passages(corpus, size)
     assert np.unique(cut.document).tolist() == list(range(corpus.n_docs))
@@ -54,7 +54,7 @@ def test_the_passages_stand_in_reading_order(given: list[str], size: int) -> Non
 
 
 @given(texts, st.integers(1, 12))
-def test_passages_are_nearly_equal_and_about_the_size_asked_for(given: list[str], size: int) -> None:
+def test_passages_have_nearly_equal_lengths_close_to_the_requested_size(given: list[str], size: int) -> None:
     corpus = counted(given)
     cut = in_passages(corpus, size)
     for row, length in enumerate(lengths(corpus)):
@@ -65,7 +65,7 @@ def test_passages_are_nearly_equal_and_about_the_size_asked_for(given: list[str]
 
 
 @given(texts.filter(lambda given: any(given)), st.integers(0, 3))
-def test_a_size_no_document_reaches_gives_the_corpus_itself(given: list[str], more: int) -> None:
+def test_a_size_above_all_lengths_gives_the_corpus_itself(given: list[str], more: int) -> None:
     corpus = counted(given)
     cut = in_passages(corpus, int(lengths(corpus).max()) + more)
     np.testing.assert_array_equal(cut.counts.toarray(), corpus.counts.toarray())
@@ -82,7 +82,7 @@ def test_a_document_without_words_is_one_passage_without_words() -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 5])
-def test_blocks_leave_no_trace(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_block_size_does_not_change_the_passages(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = counted(["aa bb cc aa bb", "", "cc cc", "aa " * 9, ""])
     whole = in_passages(corpus, 3).counts
     monkeypatch.setattr(token_counts, "TOKENS_AT_ONCE", at_once)
@@ -92,7 +92,7 @@ def test_blocks_leave_no_trace(at_once: int, monkeypatch: pytest.MonkeyPatch) ->
     assert parts.has_canonical_format
 
 
-def test_saved_counts_are_cut_as_those_in_memory(tmp_path: Path) -> None:
+def test_saved_counts_give_the_same_passages(tmp_path: Path) -> None:
     corpus = counted(["aa bb cc aa bb", "cc cc"])
     corpus.save(tmp_path / "counts")
     loaded = in_passages(Corpus.load(tmp_path / "counts"), 2)
@@ -100,7 +100,7 @@ def test_saved_counts_are_cut_as_those_in_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, -3, 2.5, True, "10"])
-def test_a_size_that_is_none_is_refused(size: object) -> None:
+def test_an_invalid_size_is_refused(size: object) -> None:
     with pytest.raises(InputError, match="expected a whole number from 1"):
         in_passages(counted(["aa"]), size)  # type: ignore[arg-type]
 
@@ -115,7 +115,7 @@ def of_theta(given: list[str], size: int, seed: int = 0) -> tuple[np.ndarray, Pa
 
 
 @given(texts.filter(bool), st.integers(1, 9), st.integers(0, 9))
-def test_theta_of_a_document_is_the_mean_weighed_by_words(given: list[str], size: int, seed: int) -> None:
+def test_theta_of_a_document_is_the_mean_weighted_by_words(given: list[str], size: int, seed: int) -> None:
     theta, cut = of_theta(given, size, seed)
     merged = document_theta(theta, cut)
     assert merged.dtype == np.float32
@@ -126,7 +126,7 @@ def test_theta_of_a_document_is_the_mean_weighed_by_words(given: list[str], size
         np.testing.assert_allclose(merged[row], np.average(theta[own], axis=0, weights=weights), atol=1e-6)
 
 
-def test_a_document_without_words_has_its_passage_s_theta_or_the_prior_given() -> None:
+def test_a_document_without_words_has_the_theta_of_its_passage_or_the_given_prior() -> None:
     theta, cut = of_theta(["aa bb cc aa", ""], 2)
     np.testing.assert_array_equal(document_theta(theta, cut)[1], theta[2])
     prior = np.full(4, 0.25, dtype=np.float32)
@@ -141,11 +141,11 @@ def test_no_documents_have_no_passages() -> None:
     assert document_theta(np.zeros((0, 4), dtype=np.float32), cut).shape == (0, 4)
 
 
-def test_theta_that_does_not_fit_is_refused() -> None:
+def test_theta_of_a_wrong_shape_is_refused() -> None:
     theta, cut = of_theta(["aa bb cc aa", ""], 2)
     with pytest.raises(InputError, match=r"\(2, 4\) given for 3 passages"):
         document_theta(theta[:2], cut)
-    with pytest.raises(InputError, match="expected one row each"):
+    with pytest.raises(InputError, match="expected one row per passage"):
         document_theta(theta[:, 0], cut)
     with pytest.raises(InputError, match=r"expected \(4,\)"):
         document_theta(theta, cut, np.ones(3) / 3)
@@ -163,13 +163,13 @@ def words_kept(documents: list[str], passages: int | None, **bounds: float) -> l
 
 def test_document_frequencies_of_a_long_document_are_those_of_its_passages() -> None:
     assert words_kept(LONG, None) == ["aa", "bb", "cc", "dd", "zz"]
-    assert words_kept(LONG, 20) == ["bb", "cc", "dd", "zz"]  # aa is in all of them
+    assert words_kept(LONG, 20) == ["bb", "cc", "dd", "zz"]  # all passages contain aa
     assert words_kept(LONG, 30, min_df=2, max_df=1.0) == ["aa", "bb", "cc", "dd"]
     assert words_kept(LONG * 2, 20, min_df=0.5, max_df=1.0) == ["aa"]
     assert words_kept([*LONG, ""], 20) == ["bb", "cc", "dd", "zz"]
 
 
-def test_a_corpus_of_many_documents_counts_these() -> None:
+def test_a_corpus_of_many_documents_counts_document_frequencies_over_documents() -> None:
     many = LONG * 20
     assert words_kept(many, 20, min_df=20, max_df=1.0) == words_kept(many, None, min_df=20, max_df=1.0)
 
@@ -178,8 +178,8 @@ def test_a_single_document_needs_two_passages() -> None:
     corpus = Corpus.from_texts(LONG, options=EVERY_WORD)
     check_size(corpus, 2, passages=300)
     with pytest.raises(
-        InputError, match="give less than 2 passages of 3000 words, expected 2 or more: lower --passages"
+        InputError, match="give fewer than 2 passages of 3000 words, expected 2 or more: lower --passages"
     ):
         check_size(corpus, 2, passages=3000)
-    with pytest.raises(InputError, match="or cut long ones with --passages"):
+    with pytest.raises(InputError, match="or split long ones with --passages"):
         check_size(corpus, 2)

@@ -1,4 +1,4 @@
-"""Phrases: planted ones are found, and joined as gensim joins them, from left to right and never across a gap."""
+"""Phrases: planted ones are found and joined as gensim does, from left to right and never across a gap."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -23,7 +23,7 @@ def numbered(phrases: Sequence[tuple[str, ...]]) -> dict[str, int]:
 
 
 def join(phrases: Sequence[tuple[str, ...]], texts: list[list[str]]) -> list[list[str]]:
-    """Join by number and come back to words."""
+    """Join phrases by word number, and translate the result back to words."""
     codes = numbered(phrases)
     names = list(codes)
     starts = np.concatenate([[0], np.cumsum([len(text) for text in texts], dtype=np.int64)])
@@ -64,12 +64,12 @@ def test_phrases_of_two_words_are_joined_as_gensim_joins_them(texts: list[list[s
     assert join(phrases, texts) == [frozen[text] if text else [] for text in texts]
 
 
-def test_a_gap_parts_words() -> None:
+def test_phrases_do_not_span_gaps() -> None:
     assert join([("a", "b")], [["a", "?", "b", "a", "b", "?"]]) == [["a", "-", "b", "a_b", "-"]]
 
 
-def test_a_phrase_repeated_to_no_end_is_joined_in_little_time() -> None:
-    """Every phrase overlaps the one before: what is taken hangs on all that stands before it."""
+def test_a_long_run_of_overlapping_phrases_is_joined_quickly() -> None:
+    """Every phrase overlaps the previous one, so each choice depends on all earlier ones."""
     codes, starts = Joiner([("a", "a", "a")], {"a": 0, "a_a_a": 1})(
         np.zeros(300_001, dtype=np.int32), np.array([0, 300_001])
     )
@@ -77,13 +77,13 @@ def test_a_phrase_repeated_to_no_end_is_joined_in_little_time() -> None:
     assert starts.tolist() == [0, 100_001]
 
 
-def test_a_phrase_of_unknown_words_cannot_stand_in_the_text() -> None:
-    codes = np.array([0, 1, 0, 5], dtype=np.int32)  # 5 is a word met since the joiner was made
+def test_a_phrase_of_unknown_words_is_skipped() -> None:
+    codes = np.array([0, 1, 0, 5], dtype=np.int32)  # 5 is a word that was added after the joiner was made
     joiner = Joiner([("x", "y"), ("a", "b")], {"a": 0, "b": 1, "a_b": 2})
     assert joiner(codes, np.array([0, 4]))[0].tolist() == [2, 0, 5]
 
 
-def test_a_phrase_that_is_none_or_has_no_number_is_refused() -> None:
+def test_a_phrase_of_one_word_or_without_a_number_is_refused() -> None:
     with pytest.raises(InputError, match="'a' given as a phrase, expected two words or more"):
         Joiner([("a",)], {"a": 0})
     with pytest.raises(InputError, match="'a_b' has no number"):
@@ -94,7 +94,7 @@ def test_a_phrase_that_is_none_or_has_no_number_is_refused() -> None:
 
 
 def planted(n: int = 300, seed: int = 0) -> list[list[str]]:
-    """Text by chance, in which "prime minister", "new york city" and "bank of england" stand here and there."""
+    """Generate random text that contains "prime minister", "new york city" and "bank of england"."""
     rng = np.random.default_rng(seed)
     filler = [f"w{i}" for i in range(60)] + ["minister", "city", "bank", "the", "of"]
     texts = []
@@ -107,21 +107,21 @@ def planted(n: int = 300, seed: int = 0) -> list[list[str]]:
     return texts
 
 
-def test_planted_phrases_are_found_and_nothing_else() -> None:
+def test_exactly_the_planted_phrases_are_found() -> None:
     found = find_phrases(planted(), stop_words={"the", "of"})
     pairs = [("new", "york"), ("prime", "minister"), ("york", "city")]  # each 100 times
     assert set(found) == {*pairs, ("new", "york", "city")}
     assert find_phrases(planted(), stop_words={"the", "of"}, longest=2) == pairs
 
 
-def test_what_can_be_read_only_once_gives_the_same() -> None:
+def test_an_iterator_of_documents_gives_the_same_phrases() -> None:
     def once() -> Iterator[list[str]]:
         yield from planted()
 
     assert find_phrases(once(), stop_words=["the", "of"]) == find_phrases(planted(), stop_words=["of", "the"])
 
 
-def test_stop_words_are_in_no_phrase_and_part_their_neighbours() -> None:
+def test_phrases_neither_contain_nor_span_stop_words() -> None:
     texts = [["kingdom", "of", "spain"] * 3, ["other", "words"]] * 40
     found = find_phrases(texts, stop_words={"of"}, min_count=5, threshold=-0.5)
     assert found == [("spain", "kingdom"), ("other", "words")]

@@ -1,4 +1,4 @@
-"""A corpus put into other words, and a part of a corpus: as if the texts had been counted so at once."""
+"""A corpus over another vocabulary, and a part of a corpus, equal the same texts counted that way directly."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def holds_a_word(corpus: Corpus) -> bool:
 
 
 def assert_counted(found: Reference, expected: Corpus) -> None:
-    """The counts, order and limits of documents are those of a corpus; other words only hold places."""
+    """Check counts, word order and document boundaries against a corpus; other words only keep their positions."""
     assert found.counts.shape == expected.counts.shape
     np.testing.assert_array_equal(found.counts.toarray(), expected.counts.toarray())
     known = found.tokens >= 0
@@ -46,7 +46,7 @@ def assert_counted(found: Reference, expected: Corpus) -> None:
 @examples(40)
 @given(texts, vocabularies)
 @example(["aa bb", "", "dd", "bb the aa aa"], ["bb", "zz", "aa"])
-def test_other_words_are_as_if_counted_in_them(given_texts: list[str], vocabulary: list[str]) -> None:
+def test_another_vocabulary_gives_the_counts_of_a_direct_count(given_texts: list[str], vocabulary: list[str]) -> None:
     counted = Corpus.from_texts(given_texts, vocabulary=["aa", "bb", "cc", "dd", "ee", "the"])
     expected = Corpus.from_texts(given_texts, vocabulary=vocabulary)
     if not holds_a_word(expected):
@@ -59,7 +59,7 @@ def test_other_words_are_as_if_counted_in_them(given_texts: list[str], vocabular
     assert found.counts.data.min() >= 1
 
 
-def test_the_same_words_are_taken_as_they_are() -> None:
+def test_the_same_vocabulary_keeps_the_counts() -> None:
     corpus = Corpus.from_texts(TEXTS, options=EVERY_WORD)
     found = reference_over(corpus, list(corpus.vocabulary))
     assert found.counts is corpus.counts
@@ -67,7 +67,7 @@ def test_the_same_words_are_taken_as_they_are() -> None:
     assert found.name == "texts"
 
 
-def test_the_same_words_in_another_order_are_other_columns() -> None:
+def test_a_reordered_vocabulary_reorders_the_columns() -> None:
     corpus = Corpus.from_texts(TEXTS, options=EVERY_WORD)
     turned = corpus.vocabulary[::-1]
     found = reference_over(corpus, turned)
@@ -79,7 +79,7 @@ def test_documents_without_a_known_word_stay_as_empty_rows() -> None:
     corpus = Corpus.from_texts(TEXTS, options=EVERY_WORD)
     found = reference_over(corpus, ["oven", "goal"])
     assert found.counts.toarray().tolist() == [[0, 2], [0, 0], [2, 0], [0, 0], [1, 0], [0, 0]]
-    # "goal match goal", "", "oven flour the oven", "12 !", "match oven", "zyzzyva": every word holds its place
+    # "goal match goal", "", "oven flour the oven", "12 !", "match oven", "zyzzyva": every word keeps its position
     assert found.tokens.tolist() == [1, -1, 1, 0, -1, -1, 0, -1, 0, -1]
     assert found.starts.tolist() == [0, 3, 3, 7, 7, 9, 10]
 
@@ -91,7 +91,7 @@ def test_words_the_reference_never_saw_are_empty_columns() -> None:
 
 
 def test_windows_are_as_wide_as_in_the_text() -> None:
-    """As gensim counts them on the same tokens, known to the model or not."""
+    """As gensim counts windows over the same tokens, whether the model knows them or not."""
     from gensim.corpora import Dictionary
     from gensim.models import CoherenceModel
 
@@ -112,10 +112,10 @@ def test_windows_are_as_wide_as_in_the_text() -> None:
     assert mine == pytest.approx(model.get_coherence_per_topic(), abs=1e-6)
     known = found.tokens[found.tokens >= 0]
     ends = np.concatenate([[0], np.cumsum(np.asarray(found.counts.sum(1)).ravel())])
-    assert abs(mine - c_npmi(topics, TokenStream(known, ends))).max() > 0.01  # without their places they move together
+    assert abs(mine - c_npmi(topics, TokenStream(known, ends))).max() > 0.01  # else the known words move together
 
 
-def test_a_saved_reference_gives_the_same(tmp_path: Path) -> None:
+def test_a_saved_reference_gives_the_same_result(tmp_path: Path) -> None:
     corpus = Corpus.from_texts(TEXTS, options=EVERY_WORD)
     corpus.save(tmp_path)
     for vocabulary in (["oven", "match"], corpus.vocabulary):
@@ -124,7 +124,7 @@ def test_a_saved_reference_gives_the_same(tmp_path: Path) -> None:
         )
 
 
-def test_what_is_opened_is_not_changed(tmp_path: Path) -> None:
+def test_an_opened_corpus_is_not_changed(tmp_path: Path) -> None:
     corpus = Corpus.from_texts(["bb aa bb"], options=EVERY_WORD)
     before = corpus.counts.copy(), corpus.tokens.copy()
     reference_over(corpus, ["bb"]).counts.data[:] = 99
@@ -157,7 +157,7 @@ def test_counts_over_no_words_are_refused() -> None:
 
 @examples(40)
 @given(texts, st.data())
-def test_a_part_is_as_if_counted_alone(given_texts: list[str], data: st.DataObject) -> None:
+def test_a_part_equals_its_documents_counted_alone(given_texts: list[str], data: st.DataObject) -> None:
     vocabulary = ["aa", "bb", "cc", "ee"]
     rows = data.draw(st.lists(st.integers(0, len(given_texts) - 1), max_size=10))  # any order, some more than once
     corpus = Corpus.from_texts(given_texts, vocabulary=vocabulary, keep_texts=True)
@@ -180,7 +180,7 @@ def with_columns() -> Corpus:
     return Corpus.from_frame(frame, id_column="key", options=EVERY_WORD)
 
 
-def test_ids_and_columns_go_with_their_documents() -> None:
+def test_ids_and_metadata_stay_with_their_documents() -> None:
     part = with_columns().take(np.array([4, 0, 1]), "a part")
     assert part.ids == ["e", "a", "b"]
     assert part.metadata["label"].to_list() == ["both", "sport", None]
@@ -189,7 +189,7 @@ def test_ids_and_columns_go_with_their_documents() -> None:
     assert part.texts is None
 
 
-def test_a_part_has_a_name_of_its_own_and_the_source_of_the_whole() -> None:
+def test_a_part_has_its_own_name_and_the_source_of_the_whole() -> None:
     corpus = with_columns()
     part = corpus.take(np.array([0]), "a part")
     assert part.source == corpus.source | {"name": "a part"}
@@ -197,7 +197,7 @@ def test_a_part_has_a_name_of_its_own_and_the_source_of_the_whole() -> None:
 
 
 def test_a_part_of_saved_counts_can_be_saved(tmp_path: Path) -> None:
-    """As `compare` does: cut, saved, and opened memory-mapped."""
+    """As `compare` does: split, save, and open memory-mapped."""
     with_columns().save(tmp_path / "whole")
     whole = Corpus.load(tmp_path / "whole")
     whole.take(np.array([2, 3, 0]), "a part").save(tmp_path / "part")

@@ -1,4 +1,4 @@
-"""Saved counts that were damaged or made to harm: an error of one line, in little memory."""
+"""Damaged or malicious saved counts give a one-line error and use little memory."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""Documents without counted words: which they are, and why."""
+"""Document status: duplicates, short documents and row numbers as ids."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXTS = ["red apple pie", "NA", "red apple pie", " red apple pie\n", "banana", "
 
 
 def counted(texts: list[str | None], size: int | None = None, **options: object) -> Corpus:
-    """Count texts in batches of a size."""
+    """Count texts in batches of a given size."""
     size = size or len(texts)
     batches = [
         Documents([str(n) for n in range(begin, begin + len(part))], part, [{}] * len(part))
@@ -59,7 +59,7 @@ def test_duplicates_that_are_dropped_keep_their_rows(size: int) -> None:
 
 
 @pytest.mark.parametrize("texts", [["a", ""], ["x y", "x  y"], ["Case", "case"]])
-def test_other_texts_are_no_duplicates(texts: list[str]) -> None:
+def test_different_texts_are_not_duplicates(texts: list[str]) -> None:
     assert "duplicates" not in counted([*texts, "word"]).source
 
 
@@ -77,7 +77,7 @@ def test_short_documents_have_no_tokens_and_no_words(folder: bool, phrases: bool
 
 
 @given(st.lists(st.lists(st.sampled_from(["ab", "cd", "ef"]), max_size=4).map(" ".join), min_size=1), st.integers(0, 4))
-def test_documents_are_short_by_their_counted_words(texts: list[str], least: int) -> None:
+def test_short_refers_to_the_number_of_counted_words(texts: list[str], least: int) -> None:
     corpus = Corpus.from_texts(texts, options=TextOptions("none", min_tokens=least), vocabulary=["ab", "cd"])
     known = [sum(word in ("ab", "cd") for word in text.split()) for text in texts]
     expected = ["ok" if n and n >= least else "short" if n else "oov" if text else "empty"
@@ -86,23 +86,23 @@ def test_documents_are_short_by_their_counted_words(texts: list[str], least: int
     assert corpus.lengths.tolist() == [n if status == "ok" else 0 for n, status in zip(known, expected, strict=True)]
 
 
-def test_a_saved_model_remembers_the_least_number_of_tokens() -> None:
+def test_a_saved_model_stores_min_tokens() -> None:
     assert options_of(TextOptions(min_tokens=5).describe()).min_tokens == 5
     assert options_of({"tokenizer": "unicode-letters-1"}).min_tokens == 0
 
 
-def test_nothing_but_short_documents_is_refused() -> None:
+def test_a_corpus_of_short_documents_is_refused() -> None:
     with pytest.raises(CorpusError, match="no document has 9 counted words or more: lower --min-tokens"):
         counted(TEXTS, min_tokens=9)
 
 
 @pytest.mark.parametrize("wrong", [-1, 1.5, True])
-def test_a_wrong_number_of_tokens_is_refused(wrong: object) -> None:
+def test_an_invalid_min_tokens_is_refused(wrong: object) -> None:
     with pytest.raises(InputError, match="min_tokens="):
         TextOptions(min_tokens=wrong)
 
 
-def test_the_summary_says_why_in_words() -> None:
+def test_the_summary_gives_the_reasons() -> None:
     corpus = counted([*TEXTS, "pie pie", "two words"], min_tokens=2, drop_duplicates=True, vocabulary=("apple", "pie"))
     assert corpus.summary().startswith(
         "11 documents (1 empty, 4 with no known word, 1 below --min-tokens, 3 left out as duplicates)"
@@ -119,7 +119,7 @@ def test_the_summary_says_why_in_words() -> None:
         (["7", "7"], [], ["7", "7"]),
     ],
 )
-def test_a_row_number_is_no_other_documents_id(ids: list[str], numbered: list[int], expected: list[str]) -> None:
+def test_a_row_number_is_unique_among_ids(ids: list[str], numbered: list[int], expected: list[str]) -> None:
     flags = np.isin(np.arange(len(ids)), numbered)
     assert free_row_ids(pl.Series(ids), flags).to_list() == expected
     batch = [Documents(ids, ["some word"] * len(ids), [{}] * len(ids), numbered=numbered)]

@@ -1,4 +1,4 @@
-"""Vocabulary: which document frequencies are kept, in which order, and what is refused."""
+"""Pruning: bounds on document frequencies, the order of the kept words, and invalid bounds."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_default_bounds_grow_with_the_corpus(n_docs: int, low: int, high: float)
         (Pruning(min_df=0.0, max_df=0.0), (0, 0)),
     ],
 )
-def test_whole_numbers_count_documents_and_shares_are_of_the_documents(
+def test_whole_numbers_count_documents_and_fractions_refer_to_all_documents(
     pruning: Pruning, bounds: tuple[float, float]
 ) -> None:
     assert pruning.bounds(300) == bounds
@@ -53,18 +53,18 @@ def test_given_bounds_hold_in_a_small_corpus_too() -> None:
     assert Pruning(min_df=2, max_df=0.5).bounds(6) == (2, 3)
 
 
-def test_both_bounds_keep_the_words_on_them() -> None:
+def test_bounds_are_inclusive() -> None:
     assert kept(Pruning(min_df=2, max_df=4), [1, 2, 4, 5], 10) == ["apple", "date"]
     assert kept(Pruning(min_df=0.25, max_df=0.5), [1, 2, 4, 5], 8) == ["apple", "date"]
 
 
 @pytest.mark.parametrize(("share", "df"), [(0.07, 7), (0.29, 29), (0.57, 57)])
-def test_a_word_in_exactly_a_share_of_100_documents_is_kept_by_either_bound(share: float, df: int) -> None:
+def test_a_word_in_exactly_a_fraction_of_100_documents_is_kept_by_either_bound(share: float, df: int) -> None:
     assert kept(Pruning(min_df=share, max_df=1.0), [df], 100, ["word"]) == ["word"]
     assert kept(Pruning(min_df=1, max_df=share), [df], 100, ["word"]) == ["word"]
 
 
-def test_words_stand_in_alphabetical_order() -> None:
+def test_words_are_in_alphabetical_order() -> None:
     assert kept(Pruning(min_df=1, max_df=1.0), [1, 2, 3, 4], 4) == sorted(WORDS)
 
 
@@ -96,7 +96,7 @@ def test_what_is_kept_does_not_depend_on_the_order_of_the_words(frequency, low, 
         assert kept(pruning, [frequency[word] for word in words], 30, words) == expected
 
 
-def test_no_word_left_is_one_line_with_the_bounds_and_what_to_do() -> None:
+def test_an_empty_vocabulary_gives_one_line_with_the_bounds_and_a_remedy() -> None:
     with pytest.raises(CorpusError) as caught:
         kept(Pruning(min_df=5, max_df=0.75), [1, 2, 3, 4], 8)
     message = str(caught.value)
@@ -108,7 +108,7 @@ def test_no_word_left_is_one_line_with_the_bounds_and_what_to_do() -> None:
 
 @pytest.mark.parametrize("name", ["min_df", "max_df"])
 @pytest.mark.parametrize("value", [0, -1, False, 1.5, -0.1, float("nan"), float("inf"), "2", [1]])
-def test_an_impossible_bound_is_refused(name: str, value: object) -> None:
+def test_an_invalid_bound_is_refused(name: str, value: object) -> None:
     with pytest.raises(InputError, match=name) as caught:
         Pruning(**{name: value})
     assert repr(value) in str(caught.value)
@@ -116,6 +116,6 @@ def test_an_impossible_bound_is_refused(name: str, value: object) -> None:
 
 
 @pytest.mark.parametrize("value", [0, -5])
-def test_a_vocabulary_of_no_words_is_refused(value: int) -> None:
+def test_an_invalid_max_vocab_is_refused(value: int) -> None:
     with pytest.raises(InputError, match=f"max_vocab={value} given"):
         Pruning(max_vocab=value)

@@ -1,4 +1,4 @@
-"""Word vectors: three formats read alike, every mistake told in a line, training that repeats to the bit."""
+"""Word vectors: three formats give the same result, errors are one line, and training is deterministic."""
 
 import gzip
 import pickle
@@ -66,7 +66,7 @@ def refusal(path: Path, vocabulary: list[str] = WORDS) -> str:
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress])
 @pytest.mark.parametrize("form", FORMATS)
-def test_every_format_gives_back_what_was_written(path, form, compress):
+def test_every_format_is_read_correctly(path, form, compress):
     path.write_bytes(compress(form(WORDS, VECTORS)))
     vocabulary = ["zebra", "apple", "हिन्दी"]
     found = read_word_vectors(path, vocabulary, seed=0)
@@ -82,7 +82,7 @@ def test_every_format_gives_back_what_was_written(path, form, compress):
     st.integers(4, 60),
     st.integers(0, 2**32),
 )
-def test_what_gensim_writes_is_read_back_exactly(tmp_path_factory, words, dim, seed):
+def test_files_written_by_gensim_are_read_exactly(tmp_path_factory, words, dim, seed):
     path = tmp_path_factory.mktemp("vectors") / "gensim"
     kept = KeyedVectors(dim)
     kept.add_vectors(words, np.random.default_rng(seed).normal(scale=0.3, size=(len(words), dim)).astype(np.float32))
@@ -109,8 +109,8 @@ def test_spaces_tabs_blank_lines_and_a_byte_order_mark(path):
         assert found.known.all()
 
 
-def test_words_that_hold_spaces_do_not_end_the_reading(path):
-    """GloVe's 840B has such lines; they are words of more than one token, not vectors of another dimension."""
+def test_words_with_spaces_are_accepted(path):
+    """GloVe's 840B has such lines: words of several tokens, not vectors of another dimension."""
     path.write_bytes(b"the 1 2\n. . . 3 4\nat name@domain.com 5 6\ncat 7 8\n")
     np.testing.assert_array_equal(read_word_vectors(path, ["cat", ". . ."], seed=0).vectors, [[7, 8], [3, 4]])
 
@@ -125,7 +125,7 @@ def test_words_that_hold_spaces_do_not_end_the_reading(path):
         (["rome", "Paris", "PARIS"], 1),
     ],
 )
-def test_an_exact_word_beats_a_lower_cased_one_and_the_first_the_others(path, form, words, winner):
+def test_exact_matches_take_precedence_and_then_the_first_match(path, form, words, winner):
     path.write_bytes(form(words, VECTORS[: len(words)]))
     np.testing.assert_array_equal(read_word_vectors(path, ["paris"], seed=0).vectors[0], VECTORS[winner])
 
@@ -179,11 +179,11 @@ def test_only_the_numbers_of_the_vocabulary_are_parsed(path):
     ("content", "expected"),
     [
         (b"", "is empty"),
-        (b"cat 1 2 3\ndog 1 2\n", "line 2 of PATH has 2 number(s), expected 3 as line 1 says"),
-        (b"cat 1 2 3\nrat 1 2 3\nowl 1 2 3 4\n", "line 3 of PATH has 4 number(s), expected 3 as line 1 says"),
-        (b"2 3\ncat 1 2\ndog 1 2 3\n", "line 2 of PATH has 2 number(s), expected 3 as the header says"),
-        (b"2 3\ncat 1 2 3\ndog 1 2 3 4\n", "line 3 of PATH has 4 number(s), expected 3 as the header says"),
-        (b"2 3\ncat  1 2\ndog 1 2 3\n", "line 2 of PATH has 2 number(s), expected 3 as the header says"),
+        (b"cat 1 2 3\ndog 1 2\n", "line 2 of PATH has 2 number(s), expected 3 as in line 1"),
+        (b"cat 1 2 3\nrat 1 2 3\nowl 1 2 3 4\n", "line 3 of PATH has 4 number(s), expected 3 as in line 1"),
+        (b"2 3\ncat 1 2\ndog 1 2 3\n", "line 2 of PATH has 2 number(s), expected 3 as in the header"),
+        (b"2 3\ncat 1 2 3\ndog 1 2 3 4\n", "line 3 of PATH has 4 number(s), expected 3 as in the header"),
+        (b"2 3\ncat  1 2\ndog 1 2 3\n", "line 2 of PATH has 2 number(s), expected 3 as in the header"),
         (b"2 3\ncat 1 2 3\ndog 1 two 3\n", "line 3 of PATH has 'two', expected a number"),
         (b"cat 1 2 3\ndog 1 2\x07 3\n", "line 2 of PATH has '2\\x07', expected a number"),
         (b"cat 1 two 3\n", "line 1 of PATH has 'two', expected a word and its numbers"),
@@ -196,34 +196,34 @@ def test_only_the_numbers_of_the_vocabulary_are_parsed(path):
         (b"cat 1 2 3\ndog 1 1e39 3\n", "line 2 of PATH has a number that is not finite"),
         (b"owl 1 2 3\n", "a vector for none of the 2 words"),
         (b"0 3\n", "a vector for none of the 2 words"),
-        (b"3 3\ncat 1 2 3\ndog 1 2 3\n", "holds 2 vectors of 3 numbers, expected the 3 its header promises"),
-        (b"3 3", "holds 0 vectors of 3 numbers, expected the 3 its header promises"),
-        (b"3 0\ncat\n", "line 1 of PATH tells of vectors of 0 numbers, expected 1 to 10,000"),
-        (b"3 99999999999\ncat 1\n", "line 1 of PATH tells of vectors of 99999999999 numbers"),
-        (b"cat" + b" 1" * 10_001, "line 1 of PATH tells of vectors of 10001 numbers"),
-        (gzip.compress(b"cat 1 2 3\n" * 1000, mtime=0)[:-9], "is a damaged or cut-off gzip file"),
-        (b"\x1f\x8b" + b"cat 1 2 3\n", "is a damaged or cut-off gzip file"),
+        (b"3 3\ncat 1 2 3\ndog 1 2 3\n", "holds 2 vectors of 3 numbers, expected the 3 that its header states"),
+        (b"3 3", "holds 0 vectors of 3 numbers, expected the 3 that its header states"),
+        (b"3 0\ncat\n", "line 1 of PATH implies vectors of 0 numbers, expected 1 to 10,000"),
+        (b"3 99999999999\ncat 1\n", "line 1 of PATH implies vectors of 99999999999 numbers"),
+        (b"cat" + b" 1" * 10_001, "line 1 of PATH implies vectors of 10001 numbers"),
+        (gzip.compress(b"cat 1 2 3\n" * 1000, mtime=0)[:-9], "is a damaged or truncated gzip file"),
+        (b"\x1f\x8b" + b"cat 1 2 3\n", "is a damaged or truncated gzip file"),
         (b"PK\x03\x04...", "is a zip archive"),
         (b"\xba\x16\x4f\x2f...", "is a fastText model"),
         (b"\x93NUMPY\x01\x00", "is a NumPy array"),
     ],
 )
-def test_a_mistake_is_told_in_one_line(path, content, expected):
+def test_an_invalid_file_gives_a_one_line_error(path, content, expected):
     path.write_bytes(content)
     assert expected.replace("PATH", repr(str(path))) in refusal(path, ["cat", "dog"])
 
 
-def test_a_text_without_a_line_end_is_not_read_whole(path):
+def test_a_text_file_without_line_breaks_is_not_read_whole(path):
     path.write_bytes(b"2 3\ncat 1 2 3\ndog 1 2 " + b"3" * (1 << 21))
     assert "not finite" in refusal(path, ["cat", "dog"])
 
 
 @pytest.mark.parametrize("after", [b"", b"\n"])
-def test_a_binary_file_cut_anywhere_is_refused(path, after):
+def test_a_truncated_binary_file_is_refused(path, after):
     whole = binary(WORDS, VECTORS, after)
     for end in range(len(header(WORDS, VECTORS)), len(whole) - len(after)):
         path.write_bytes(whole[:end])
-        assert "expected the 5 its header promises" in refusal(path)
+        assert "expected the 5 that its header states" in refusal(path)
 
 
 def test_a_binary_vector_that_is_not_finite_is_refused(path):
@@ -235,7 +235,7 @@ def test_a_binary_vector_that_is_not_finite_is_refused(path):
 
 
 @pytest.mark.parametrize("name", ["absent", ".", "new\nline", "x" * 300])
-def test_what_cannot_be_opened_is_refused(tmp_path, name):
+def test_a_file_that_cannot_be_opened_is_refused(tmp_path, name):
     message = refusal(tmp_path / name)
     assert message.startswith("cannot read")
     assert "Check the path" in message
@@ -253,7 +253,7 @@ def test_a_pickle_is_refused_and_never_run(path, protocol, compress):
     assert "expected" in refusal(path)
 
 
-def test_gensims_own_format_is_refused_with_a_way_out(path):
+def test_gensims_own_format_is_refused_with_a_remedy(path):
     kept = KeyedVectors(DIM)
     kept.add_vectors(WORDS, VECTORS)
     kept.save(str(path))
@@ -276,7 +276,7 @@ def test_any_bytes_give_finite_vectors_or_one_line(tmp_path_factory, content, st
 
 
 def planted(n_docs: int, length: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Documents of words 0-9, or of words 10-19."""
+    """Generate documents of words 0-9 or of words 10-19."""
     rng = np.random.default_rng(seed)
     groups = rng.integers(0, 2, size=(n_docs, 1))
     tokens = (10 * groups + rng.integers(0, 10, size=(n_docs, length))).astype(np.int32)
@@ -303,7 +303,7 @@ def test_words_that_co_occur_are_closer_than_words_that_do_not():
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not():
-    tokens, lengths = planted(n_docs=250, length=100)  # three of gensim's batches, over which threads would race
+    tokens, lengths = planted(n_docs=250, length=100)  # three of gensim's batches: threads would race
     first, again, other = (train_word_vectors(tokens, lengths, 22, 8, seed) for seed in (3, 3, 2**40))
     assert first.vectors.tobytes() == again.vectors.tobytes()
     assert (first.vectors != other.vectors).any()
@@ -317,15 +317,15 @@ def test_words_that_never_occur_are_drawn():
     assert trained.vectors.any(axis=1).all()
 
 
-def test_lengths_as_a_sparse_matrix_sums_them():
+def test_lengths_may_be_a_column_matrix():
     tokens, lengths = planted(n_docs=30, length=8)
     counts = csr_matrix((np.ones(len(tokens), dtype=np.int32), tokens, np.r_[0, lengths.cumsum()]), shape=(30, 20))
     plain = train_word_vectors(tokens, lengths, 20, 4, 0)
     np.testing.assert_array_equal(train_word_vectors(tokens, counts.sum(1), 20, 4, 0).vectors, plain.vectors)
 
 
-def test_documents_do_not_run_into_each_other():
-    """Words 0 and 1 stand side by side only across the border of two documents."""
+def test_windows_do_not_span_documents():
+    """Words 0 and 1 are neighbours only across the boundary of two documents."""
     tokens = np.tile(np.array([1, 4, 2, 3, 4, 0], dtype=np.int32), 2000)
     similar = cosines(train_word_vectors(tokens, np.full(2000, 6), vocab_size=5, dim=8, seed=0).vectors)
     joined = cosines(train_word_vectors(tokens, np.array([12_000]), vocab_size=5, dim=8, seed=0).vectors)
@@ -333,7 +333,7 @@ def test_documents_do_not_run_into_each_other():
 
 
 @pytest.mark.slow
-def test_a_document_longer_than_gensim_takes_is_used_to_its_end():
+def test_a_document_longer_than_gensims_limit_is_used_completely():
     rare = 20 + np.arange(10_500) % 2000
     tail, _ = planted(n_docs=250, length=12)
     tokens = np.r_[rare, tail].astype(np.int32)

@@ -1,4 +1,4 @@
-"""Steps between steps: who moves whom, and that a run with phases goes on to the same bits."""
+"""Alternating phases: which parts each one updates, and resuming to the same bits."""
 
 import math
 
@@ -18,7 +18,7 @@ VALUES = np.random.default_rng(0).normal(3, 1, 22).astype(np.float32)
 
 
 class Duel(nn.Module):
-    """A number that the critic measures, and that wants to be far from what the critic holds it for."""
+    """Network with a player that fits numbers and a critic that scores it."""
 
     def __init__(self, lost_at=()):
         super().__init__()
@@ -60,51 +60,51 @@ def run(network, phases, *, epochs=4, rate=0.05, weights=None, **options):
     return trained(network, batches, None, schedule, max_epochs=epochs, device=CPU, phases=phases, **options)
 
 
-def reseeded(phases):
+def started(phases):
     made = Phases(phases, lambda part: Adam(part, 0.0, {}))
     made.begin()
     return made
 
 
-def test_the_critic_s_phase_moves_the_critic_alone():
+def test_the_critic_s_phase_updates_only_the_critic():
     network = Duel()
     before = weights_of(network.player), weights_of(network.critic)
-    assert set(reseeded(network.phases()[:1]).step(torch.tensor([1.0, 2.0]), 0.1)) == {"critic"}
+    assert set(started(network.phases()[:1]).step(torch.tensor([1.0, 2.0]), 0.1)) == {"critic"}
     assert torch.equal(weights_of(network.player), before[0])
     assert (weights_of(network.critic) != before[1]).all()
     assert all(value.grad is None for value in network.parameters())
 
 
-def test_the_player_s_phase_goes_through_the_critic_and_leaves_it_alone():
+def test_the_player_s_phase_uses_the_critic_without_updating_it():
     network = Duel()
     both = Phases(network.phases(critic_rate=0.0), lambda part: Adam(part, 0.0, {}))
-    with both.critics_alone():
+    with both.frozen_critics():
         both.begin()
         before = weights_of(network.player), weights_of(network.critic)
-        told = both.step(torch.tensor([1.0, 2.0]), 0.1)
-    assert list(told) == ["critic", "shy"]
-    assert not any(mean.requires_grad for mean in told.values())
+        means = both.step(torch.tensor([1.0, 2.0]), 0.1)
+    assert list(means) == ["critic", "shy"]
+    assert not any(mean.requires_grad for mean in means.values())
     assert (weights_of(network.player) != before[0]).all()
     assert torch.equal(weights_of(network.critic), before[1])
     assert all(value.grad is None for value in network.parameters())
 
 
-def test_a_step_tells_the_means_before_it():
+def test_a_step_returns_the_means_before_the_update():
     network, batch = Duel(), torch.tensor([1.0, 2.0, 4.0])
     expected = network.critic_terms(batch)["critic"].mean()
-    assert torch.allclose(reseeded(network.phases()[:1]).step(batch, 0.1)["critic"], expected)
+    assert torch.allclose(started(network.phases()[:1]).step(batch, 0.1)["critic"], expected)
 
 
-@pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
-def test_a_phase_has_its_share_of_the_rate(share):
+@pytest.mark.parametrize("lr_scale", [1.0, 0.5, 0.0])
+def test_a_phase_scales_the_learning_rate(lr_scale):
     network = Duel()
     before = weights_of(network.critic)
-    reseeded(network.phases(share)[:1]).step(torch.tensor([1.0, 2.0]), 0.1)
-    # Adam's first step is the rate, whatever the gradient.
-    assert (weights_of(network.critic) - before).abs().tolist() == pytest.approx([0.1 * share] * 2, rel=1e-4)
+    started(network.phases(lr_scale)[:1]).step(torch.tensor([1.0, 2.0]), 0.1)
+    # Adam's first step has the size of the rate, for any gradient.
+    assert (weights_of(network.critic) - before).abs().tolist() == pytest.approx([0.1 * lr_scale] * 2, rel=1e-4)
 
 
-def test_the_main_loss_leaves_critics_alone_and_flows_through_them():
+def test_the_main_loss_flows_through_critics_without_updating_them():
     alone, watched = Duel(), Duel()
     run(alone, alone.phases()[:1], epochs=1, weights={"judged": 0.0})
     run(watched, watched.phases()[:1], epochs=1)
@@ -114,26 +114,26 @@ def test_the_main_loss_leaves_critics_alone_and_flows_through_them():
     assert torch.equal(weights_of(still.critic), weights_of(Duel().critic))
 
 
-def test_critics_are_held_before_any_step_and_between_steps():
+def test_critics_are_frozen_before_the_first_step_and_between_steps():
     network = Duel()
     phases = Phases(network.phases(), lambda part: Adam(part, 0.0, {}))
-    with phases.critics_alone():
-        held = [not any(value.requires_grad for value in network.critic.parameters())]
+    with phases.frozen_critics():
+        frozen = [not any(value.requires_grad for value in network.critic.parameters())]
         phases.begin()
         phases.step(torch.tensor([1.0, 2.0]), 0.1)
-        held.append(not any(value.requires_grad for value in network.critic.parameters()))
+        frozen.append(not any(value.requires_grad for value in network.critic.parameters()))
         assert all(value.requires_grad for value in network.player.parameters())
-    assert held == [True, True]
+    assert frozen == [True, True]
 
 
-def test_a_critic_without_a_phase_is_a_part_like_any_other():
+def test_a_critic_without_a_phase_is_trained_by_the_main_loss():
     network = Duel()
     run(network, [], epochs=1)
     assert (weights_of(network.critic) != weights_of(Duel().critic)).all()
 
 
 class BrokenError(Exception):
-    """Ends a run anywhere."""
+    """Ends a run at any point."""
 
 
 @pytest.mark.parametrize("breaks", [False, True])
@@ -152,16 +152,16 @@ def test_critics_can_be_trained_again_after_a_run_however_it_ended(breaks):
     assert all(value.requires_grad for value in network.parameters())
 
 
-def test_a_critic_that_learns_what_it_is_asked():
-    """The player stands still: the critic is a regression of its points on themselves."""
+def test_a_critic_learns_its_regression():
+    """With a fixed player, the critic is a regression of the player's points on themselves."""
     network = Duel()
     network.player.requires_grad_(False)
-    phases, batch = reseeded(network.phases()[:1]), torch.as_tensor(VALUES)
+    phases, batch = started(network.phases()[:1]), torch.as_tensor(VALUES)
     losses = [float(phases.step(batch, 0.05)["critic"]) for _ in range(300)]
     assert losses[-1] < 1e-3 * losses[0]
 
 
-def test_phases_are_told_in_the_history_but_are_no_part_of_the_loss():
+def test_phases_appear_in_the_history_but_not_in_the_loss():
     network = Duel()
     result = run(network, network.phases(), epochs=2, weights={"judged": 0.5})
     row = result.history[-1]
@@ -169,14 +169,14 @@ def test_phases_are_told_in_the_history_but_are_no_part_of_the_loss():
     assert row["loss"] == pytest.approx(row["fit"] + 0.5 * row["judged"], rel=1e-5)
 
 
-def test_phases_are_for_one_process_alone():
+def test_phases_require_a_single_process():
     network = Duel()
     with pytest.raises(AssertionError, match="phases"):
         run(network, network.phases(), world=object())
 
 
 @pytest.mark.parametrize("rate", [0.05, 100.0], ids=["smooth", "rolled back"])
-def test_a_run_with_phases_broken_off_before_any_step_goes_on_to_the_same_bits(rate):
+def test_a_run_with_phases_interrupted_before_any_step_resumes_to_the_same_bits(rate):
     def duel(checkpoints, saved=None):
         network = Duel()
         result = run(network, network.phases(0.5), rate=rate, checkpoints=checkpoints, saved=saved)
@@ -191,8 +191,8 @@ def test_a_run_with_phases_broken_off_before_any_step_goes_on_to_the_same_bits(r
         assert duel(None, saved) == whole
 
 
-def test_a_rollback_forgets_the_moments_of_phases_too():
-    """One step an epoch: the critic's first step after the rollback is a tenth of the rate, as Adam's first is."""
+def test_a_rollback_resets_the_moments_of_phases():
+    """With one step per epoch, the critic's first step after the rollback is a tenth of the rate, as in a new Adam."""
     network = Duel(lost_at={3})
     seen = []
     batches = Points(VALUES, batch_size=len(VALUES))
@@ -205,14 +205,14 @@ def test_a_rollback_forgets_the_moments_of_phases_too():
     assert (seen[2] - seen[1]).abs().tolist() == pytest.approx([0.005] * 2, rel=1e-3)
 
 
-def test_state_of_many_phases_is_not_mixed_up():
-    """Of eleven, the second and the eleventh have names that begin alike."""
+def test_states_of_many_phases_are_kept_separate():
+    """Among eleven phases, the names of the second and the eleventh share a prefix."""
     parts = [nn.Linear(1, 1) for _ in range(11)]
     all_phases = [
         Phase(part, lambda batch, part=part, i=i: {f"t{i}": ((i + 1) * part(batch[:, None])).square().sum(-1)})
         for i, part in enumerate(parts)
     ]
-    first = reseeded(all_phases)
+    first = started(all_phases)
     for _ in range(3):
         first.step(torch.tensor([1.0, 2.0]), 0.1)
     second = Phases(all_phases, lambda part: Adam(part, 0.0, {}))

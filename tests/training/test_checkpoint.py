@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, two kept, a damaged one passed over, another fit's refused."""
+"""Checkpoints: atomic writes, the newest two kept, damaged ones skipped, those of other fits rejected."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from tests.support.examples import examples
 from topicnet.errors import InputError, OutputError
 from topicnet.training import checkpoint
-from topicnet.training.checkpoint import Checkpoints, Saved, checkpoint_seconds, exist
+from topicnet.training.checkpoint import Checkpoints, Saved, checkpoint_seconds, has_checkpoints
 
 FINGERPRINT = {"model": "ETM", "seed": 7, "noise": math.nan}
 
@@ -38,7 +38,7 @@ def names(folder):
 
 @pytest.fixture
 def three(tmp_path):
-    """A folder in which three were saved."""
+    """Folder in which three checkpoints were saved."""
     kept = checkpoints(tmp_path)
     for number in range(3):
         kept.save(saved(number))
@@ -57,7 +57,7 @@ def test_the_newest_two_are_kept_and_the_newest_is_read(three):
 
 def test_nothing_saved(tmp_path):
     assert checkpoints(tmp_path / "none").newest() is None
-    assert not exist(tmp_path / "none")
+    assert not has_checkpoints(tmp_path / "none")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -75,7 +75,7 @@ def change(path):
     path.write_text(path.read_text().replace('"number": 2', '"number": 5'))
 
 
-def trade(path):
+def replace(path):
     path.write_text("[]")
 
 
@@ -83,11 +83,11 @@ def trade(path):
     ("name", "damage"),
     [
         ("state.safetensors", cut), ("state.safetensors", flip), ("state.safetensors", os.remove),
-        ("state.json", cut), ("state.json", change), ("state.json", trade), ("state.json", os.remove),
+        ("state.json", cut), ("state.json", change), ("state.json", replace), ("state.json", os.remove),
         ("state.json", lambda path: path.write_bytes(b"\xff\x00")), ("", shutil.rmtree),
     ],
 )  # fmt: skip
-def test_a_damaged_newest_is_passed_over(three, name, damage):
+def test_a_damaged_newest_checkpoint_is_skipped(three, name, damage):
     damage(three / "checkpoint-000003" / name)
     kept = checkpoints(three)
     assert kept.newest().values["number"] == 1
@@ -102,36 +102,36 @@ def test_when_all_are_damaged_there_is_none(three):
         cut(folder / "state.safetensors")
     kept = checkpoints(three)
     assert kept.newest() is None
-    assert exist(three)  # nothing is removed before there is something better
+    assert has_checkpoints(three)  # damaged ones stay until there is a newer one
     kept.save(saved(5))
     assert names(three) == ["checkpoint-000004"]
 
 
 @pytest.mark.parametrize(
-    ("fingerprint", "said"),
+    ("fingerprint", "name"),
     [(FINGERPRINT | {"seed": 8}, "seed"), (FINGERPRINT | {"extra": 1}, "extra"), ({"model": "ETM"}, "noise")],
 )
-def test_those_of_another_fit_are_refused_and_left(three, fingerprint, said):
+def test_checkpoints_of_another_fit_are_rejected_and_kept(three, fingerprint, name):
     before = names(three)
-    with pytest.raises(InputError, match=f"another value of {said}"):
+    with pytest.raises(InputError, match=f"another value of {name}"):
         checkpoints(three, fingerprint).newest()
     assert names(three) == before
 
 
-def test_a_newer_format_is_refused(three, monkeypatch):
+def test_a_newer_format_is_rejected(three, monkeypatch):
     monkeypatch.setattr(checkpoint, "FORMAT", 0)
     with pytest.raises(InputError, match="format 1, this version of topicnet reads up to 0: update"):
         checkpoints(three).newest()
 
 
-def test_what_a_killed_process_left_is_removed(three):
+def test_partial_checkpoints_of_a_killed_process_are_removed(three):
     (three / ".checkpoint-000004.abcdefgh.part").mkdir()
     (three / ".checkpoint-000004.abcdefgh.part" / "state.safetensors").write_bytes(b"half")
     checkpoints(three).newest()
     assert names(three) == ["checkpoint-000002", "checkpoint-000003"]
 
 
-def test_they_are_due_at_once_and_then_after_a_while(tmp_path, monkeypatch):
+def test_a_checkpoint_is_due_at_once_and_then_after_the_interval(tmp_path, monkeypatch):
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     kept = checkpoints(tmp_path, seconds=20.0)
@@ -142,13 +142,13 @@ def test_they_are_due_at_once_and_then_after_a_while(tmp_path, monkeypatch):
         assert kept.due() == due
     again = checkpoints(tmp_path, seconds=20.0)
     again.newest()
-    assert not again.due()  # what was just read need not be written again
+    assert not again.due()  # the state just read is on disk already
     always = checkpoints(tmp_path, seconds=0.0)
     always.save(saved(1))
     assert always.due()
 
 
-def test_saving_takes_no_more_than_its_share_of_the_time(tmp_path, monkeypatch):
+def test_saving_takes_at_most_its_fraction_of_the_time(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     write = checkpoint.save_file
@@ -169,12 +169,12 @@ def test_saving_takes_no_more_than_its_share_of_the_time(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "error", [OSError(28, "x"), SafetensorError("Error while serializing: I/O error: y (os error 28)")]
 )
-def test_a_disk_that_refuses_leaves_the_earlier_ones(three, monkeypatch, error):
+def test_a_full_disk_leaves_earlier_checkpoints(three, monkeypatch, error):
     def refuse(*arguments):
         raise error
 
     monkeypatch.setattr(checkpoint, "save_file", refuse)
-    with pytest.raises(OutputError, match="No space left on device; earlier ones are kept"):
+    with pytest.raises(OutputError, match="No space left on device; earlier checkpoints are kept"):
         checkpoints(three).save(saved(3))
     monkeypatch.undo()
     assert names(three) == ["checkpoint-000002", "checkpoint-000003"]
@@ -201,12 +201,12 @@ plain = st.recursive(
 
 @examples(50)
 @given(st.dictionaries(st.text(), plain.filter(lambda value: value != {"float": "nan"})))
-def test_values_come_back_exactly(values):
-    there = json.loads(json.dumps(checkpoint._plain(values), allow_nan=False))
-    assert repr(checkpoint._back(there)) == repr(values)
+def test_values_are_restored_exactly(values):
+    there = json.loads(json.dumps(checkpoint._encode(values), allow_nan=False))
+    assert repr(checkpoint._decode(there)) == repr(values)
 
 
-def test_a_generator_s_state_comes_back(tmp_path):
+def test_the_state_of_a_generator_is_restored(tmp_path):
     rng = np.random.default_rng(5)
     rng.normal(size=3)
     checkpoints(tmp_path).save(Saved({}, {"rng": rng.bit_generator.state}))
@@ -216,7 +216,7 @@ def test_a_generator_s_state_comes_back(tmp_path):
 
 
 def _save_for_ever(folder):
-    # The tensors are too small for torch to share among threads, which a fork has lost.
+    # Tensors small enough that torch uses no thread pool, whose threads a fork does not have.
     kept = checkpoints(folder)
     read = kept.newest()
     number = 0 if read is None else read.values["number"] + 1
@@ -225,8 +225,8 @@ def _save_for_ever(folder):
         number += 1
 
 
-def test_a_process_killed_while_it_saves_leaves_a_whole_one(tmp_path):
-    """Killed twenty times, at random moments, many of them within the writing."""
+def test_a_process_killed_while_saving_leaves_an_undamaged_checkpoint(tmp_path):
+    """Kill the process twenty times at random moments, many of them during a write."""
     rng = np.random.default_rng(0)
     context = multiprocessing.get_context("fork")
     halves, newest = 0, -1
@@ -251,5 +251,5 @@ def test_a_process_killed_while_it_saves_leaves_a_whole_one(tmp_path):
     assert halves > 0
     kept = checkpoints(tmp_path)
     kept.newest()
-    kept.save(saved(newest + 1))  # old ones that a kill kept from being removed go now
+    kept.save(saved(newest + 1))  # also removes old ones that a killed process could not
     assert len(names(tmp_path)) == 2

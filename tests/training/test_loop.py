@@ -1,4 +1,4 @@
-"""The training loop on a network small enough to know the answer."""
+"""Training loop on networks whose optimum is known."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.support.training import BrokenOffError, Memory, Points, outcome, trained
+from tests.support.training import KilledError, Memory, Points, outcome, trained
 from topicnet.training.loop import CHECK_STEPS, DIVERGENCE_FACTOR, MOST_ROLLBACKS, validation_loss
 from topicnet.training.progress import Rollback
 from topicnet.training.schedule import Schedule
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 
 class Mean(nn.Module):
-    """Learns the mean of its data; a second term pulls to zero."""
+    """Network that learns the mean of its data; a second term pulls it to zero."""
 
     def __init__(self, start=0.0):
         super().__init__()
@@ -31,7 +31,7 @@ def run(network, batches, validation=None, *, epochs=50, rate=0.1, weights=None,
     return trained(network, batches, validation, schedule, max_epochs=epochs, device=CPU, **options)
 
 
-def test_it_finds_the_minimum_and_logs_every_term():
+def test_training_finds_the_minimum_and_logs_every_term():
     network = Mean()
     result = run(network, Points(np.full(20, 3.0, dtype=np.float32)))
     assert network.mean.item() == pytest.approx(3.0, abs=0.05)
@@ -43,7 +43,7 @@ def test_it_finds_the_minimum_and_logs_every_term():
     assert math.isnan(row["validation_loss"])
 
 
-def test_weights_of_terms_count():
+def test_term_weights_affect_the_minimum():
     network = Mean()
     run(network, Points(np.full(20, 3.0, dtype=np.float32)), weights={"pull": 1.0})
     assert network.mean.item() == pytest.approx(1.5, abs=0.05)
@@ -68,7 +68,7 @@ def test_the_best_weights_on_validation_are_restored_and_training_stops_early():
     assert result.best_loss == pytest.approx(min(losses), rel=1e-6)
 
 
-def test_a_start_that_is_never_improved_on_is_kept():
+def test_initial_weights_that_are_never_improved_are_kept():
     network = Mean(start=1.0)
     values = np.full(20, 3.0, dtype=np.float32)
     result = run(network, Points(values), Points(np.full(5, 1.0, dtype=np.float32)), patience=3)
@@ -82,7 +82,7 @@ def test_an_interrupt_stops_between_steps():
     values = np.full(20, 3.0, dtype=np.float32)
     result = run(network, Points(values), interrupted=lambda: next(calls, True))
     assert result.stopped == "interrupted"
-    assert len(result.history) == 1  # 4 steps an epoch: one whole epoch, then three steps
+    assert len(result.history) == 1  # 4 steps per epoch: one complete epoch, then three steps
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_the_best_weights():
@@ -93,7 +93,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_the_best_weights():
     assert network.mean.item() == 1.0
 
 
-def test_same_seed_same_bits_and_the_caller_s_random_state_is_left():
+def test_the_same_seed_gives_the_same_bits_and_torch_s_generator_is_unchanged():
     values = np.random.default_rng(0).normal(size=30).astype(np.float32)
     state = torch.get_rng_state()
     means = []
@@ -105,13 +105,13 @@ def test_same_seed_same_bits_and_the_caller_s_random_state_is_left():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_what_is_measured_joins_the_history():
+def test_measurements_are_added_to_the_history():
     result = run(Mean(), Points(np.ones(10, dtype=np.float32)), epochs=2, measure=lambda: {"active_units": 4.0})
     assert [row["active_units"] for row in result.history] == [4.0, 4.0]
 
 
-class Stumbles(Mean):
-    """Loses its loss at these steps of training, counted from 1."""
+class NaNLoss(Mean):
+    """Network with a loss of NaN at these training steps, counted from 1."""
 
     def __init__(self, steps, start=0.0):
         super().__init__(start)
@@ -127,12 +127,12 @@ def threes(n_docs=20, batch_size=5, value=3.0):
     return Points(np.full(n_docs, value, dtype=np.float32), batch_size)
 
 
-def test_a_loss_lost_once_is_rolled_back_and_training_goes_on_at_a_tenth_of_the_rate():
-    network = Stumbles({10})  # the second step of the third epoch of four
+def test_after_a_nan_loss_training_rolls_back_and_continues_at_a_tenth_of_the_rate():
+    network = NaNLoss({10})  # the second step of the third epoch; 4 steps per epoch
     result = run(network, threes(), epochs=50)
     assert result.stopped == "done"
     assert result.rollbacks == [Rollback(epoch=3, step=4, learning_rate=pytest.approx(0.01))]
-    assert [row["epoch"] for row in result.history] == list(range(1, 51))  # the third is run again
+    assert [row["epoch"] for row in result.history] == list(range(1, 51))  # the third is repeated
     rates = np.array([row["learning_rate"] for row in result.history])
     undisturbed = np.array([row["learning_rate"] for row in run(Mean(), threes(), epochs=50).history])
     assert rates / undisturbed == pytest.approx([1.0] * 2 + [0.1] * 48)
@@ -140,18 +140,18 @@ def test_a_loss_lost_once_is_rolled_back_and_training_goes_on_at_a_tenth_of_the_
 
 
 def test_a_rollback_goes_back_to_the_best_weights():
-    network = Stumbles({10})
+    network = NaNLoss({10})
     means = []
     run(network, threes(), epochs=3, listener=lambda progress: means.append(network.mean.item()))
-    # Adam begins anew: each of its first steps is about the rate.
+    # Adam restarts without moments, so each of its first steps is about the rate.
     rates = [Schedule(12, 0.1).rate(step) for step in range(8, 12)]
     assert means[2] - means[1] == pytest.approx(0.1 * sum(rates), rel=0.01)
 
 
-@pytest.mark.parametrize(("lost_at", "seen_at"), [(1, CHECK_STEPS), (CHECK_STEPS + 1, 2 * CHECK_STEPS), (47, 50)])
-def test_a_lost_loss_is_seen_within_so_many_steps(lost_at, seen_at):
-    result = run(Stumbles({lost_at}), threes(100, 2), epochs=1)
-    assert [(back.epoch, back.step) for back in result.rollbacks] == [(1, seen_at)]
+@pytest.mark.parametrize(("lost_at", "detected_at"), [(1, CHECK_STEPS), (CHECK_STEPS + 1, 2 * CHECK_STEPS), (47, 50)])
+def test_a_nan_loss_is_detected_within_the_check_interval(lost_at, detected_at):
+    result = run(NaNLoss({lost_at}), threes(100, 2), epochs=1)
+    assert [(back.epoch, back.step) for back in result.rollbacks] == [(1, detected_at)]
 
 
 @pytest.mark.parametrize("rate", [0.5, 100.0, 10_000.0])
@@ -166,8 +166,8 @@ def test_a_rate_far_too_large_is_lowered_until_the_run_converges(rate):
     )
 
 
-def test_a_loss_lost_too_often_ends_the_run_with_the_best_weights():
-    network = Stumbles(range(9, 1000))
+def test_too_many_rollbacks_end_the_run_with_the_best_weights():
+    network = NaNLoss(range(9, 1000))
     means = []
     result = run(network, threes(), threes(5), listener=lambda progress: means.append(network.mean.item()))
     assert result.stopped == "diverged"
@@ -177,15 +177,15 @@ def test_a_loss_lost_too_often_ends_the_run_with_the_best_weights():
     assert result.best_loss == pytest.approx((3 - means[1]) ** 2, rel=1e-5)
 
 
-def test_a_term_of_great_weight_is_no_runaway_loss():
-    """Its own growth is what the run was asked for; none counts more than once."""
+def test_a_large_term_weight_does_not_count_as_divergence():
+    """The divergence check uses weights of at most 1."""
     result = run(Mean(), threes(), weights={"pull": 1000.0}, epochs=5, rate=1.0)
     assert result.history[0]["loss"] > DIVERGENCE_FACTOR * 9  # the first loss is 9
     assert result.rollbacks == []
 
 
 def change_to(network, value, at):
-    """A treatment that sets the mean at these epochs."""
+    """Make an intervention that sets the mean at these epochs."""
 
     def intervene(epoch, stopping):
         if epoch in at:
@@ -197,8 +197,8 @@ def change_to(network, value, at):
 
 
 @pytest.mark.parametrize(("value", "kept"), [(1.2, True), (2.0, False)])
-def test_a_treatment_may_cost_a_little_and_is_undone_where_it_costs_more(value, kept):
-    """The validation loss is 9 + (mean - 1)^2: a hundredth more is reached at 1.3."""
+def test_an_intervention_is_undone_if_it_raises_the_loss_by_more_than_the_tolerance(value, kept):
+    """The validation loss 9 + (mean - 1)^2 is a hundredth higher at a mean of 1.3."""
     network, validation = Mean(start=1.0), Points(np.array([-2.0, 4.0], dtype=np.float32))
     result = run(network, threes(), validation, epochs=5, rate=1e-6, intervene=change_to(network, value, {3}))
     assert network.mean.item() == pytest.approx(value if kept else 1.0, abs=1e-3)
@@ -210,8 +210,8 @@ def test_a_treatment_may_cost_a_little_and_is_undone_where_it_costs_more(value, 
     ("first", "second", "left", "interventions"),
     [(2.0, 2.0, 1.0, 0), (1.2, 2.0, 1.2, 1), (1.2, 1.25, 1.25, 2), (2.0, 1.2, 1.2, 2), (1.25, 1.35, 1.25, 1)],
 )
-def test_of_two_treatments_those_too_dear_are_undone(first, second, left, interventions):
-    """The price is of the least loss before any of them: two cheap ones do not add up to a dear one."""
+def test_two_interventions_are_compared_with_the_loss_before_both(first, second, left, interventions):
+    """The tolerance refers to the lowest loss before any intervention, so that costs do not accumulate."""
     network, validation = Mean(start=1.0), Points(np.array([-2.0, 4.0], dtype=np.float32))
 
     def intervene(epoch, stopping):
@@ -226,7 +226,7 @@ def test_of_two_treatments_those_too_dear_are_undone(first, second, left, interv
 
 
 @pytest.mark.parametrize("validation", [None, threes(5)], ids=["none", "validation"])
-def test_a_treatment_that_ctrl_c_broke_off_is_undone(validation):
+def test_an_intervention_interrupted_by_ctrl_c_is_undone(validation):
     network, stop = Mean(start=1.0), []
 
     def intervene(epoch, stopping):
@@ -240,34 +240,34 @@ def test_a_treatment_that_ctrl_c_broke_off_is_undone(validation):
     assert network.mean.item() == pytest.approx(1.0, abs=1e-3)
 
 
-def test_after_a_treatment_patience_begins_anew():
+def test_patience_restarts_after_an_intervention():
     network, validation = Mean(start=1.0), threes(5, value=1.0)
     result = run(network, threes(), validation, epochs=10, patience=4, intervene=change_to(network, 1.0, {3}))
     assert len(result.history) == 3 + 4
     assert (result.stopped, result.best_epoch, network.mean.item()) == ("early", 3, 1.0)
 
 
-def test_after_a_treatment_adam_s_moments_are_forgotten():
+def test_adam_s_moments_are_reset_after_an_intervention():
     network = Mean()
     run(network, threes(batch_size=20), epochs=4, intervene=change_to(network, 6.0, {3}))
     assert network.mean.item() == pytest.approx(6.0 - Schedule(4, 0.1).rate(3), rel=1e-5)
 
 
-def test_a_rollback_does_not_undo_a_treatment():
-    network = Stumbles({13}, start=1.0)  # the first step after the third epoch
+def test_a_rollback_does_not_undo_an_intervention():
+    network = NaNLoss({13}, start=1.0)  # the first step after the third epoch
     result = run(network, threes(), threes(5), epochs=4, rate=1e-6, intervene=change_to(network, 2.5, {3}))
     assert [back.epoch for back in result.rollbacks] == [4]
     assert network.mean.item() == pytest.approx(2.5, abs=1e-3)
 
 
-def test_a_treatment_is_told_when_the_run_is_about_to_stop_and_may_keep_it_going():
+def test_an_intervention_before_an_early_stop_lets_the_run_continue():
     asked = []
 
     def intervene(epoch, stopping):
         asked.append((epoch, stopping))
         return epoch == 4
 
-    # The rate rises for one epoch of ten: patience is counted after it.
+    # The rate rises for one epoch of ten; patience is counted from there.
     result = run(Mean(start=1.0), threes(), threes(5, value=1.0), epochs=10, patience=3, intervene=intervene)
     assert asked == [(1, False), (2, False), (3, False), (4, True), (5, False), (6, False), (7, True)]
     assert (result.stopped, len(result.history)) == ("early", 7)
@@ -280,20 +280,20 @@ def test_patience_is_counted_after_the_warm_up():
     assert (result.stopped, result.best_epoch, len(result.history)) == ("early", 0, 10 + 3)
 
 
-def test_there_is_no_treatment_after_the_last_epoch():
+def test_there_is_no_intervention_after_the_last_epoch():
     asked = []
     run(Mean(), threes(), epochs=3, intervene=lambda epoch, stopping: bool(asked.append(epoch)))
     assert asked == [1, 2]
 
 
 @pytest.mark.parametrize("value", [0.01, 3.0, 1000.0])
-def test_adam_s_first_step_is_the_rate_whatever_the_gradient(value):
+def test_adam_s_first_step_has_the_size_of_the_rate_for_any_gradient(value):
     network = Mean()
     run(network, threes(batch_size=20, value=value), epochs=1, rate=0.02)
     assert network.mean.item() == pytest.approx(Schedule(1, 0.02).rate(0), rel=1e-5)
 
 
-def test_a_parameter_may_have_a_share_of_the_rate():
+def test_parameters_may_have_their_own_learning_rate_scale():
     whole, tenth, still = Mean(), Mean(), Mean()
     for network, rates in ((whole, {}), (tenth, {"mean": 0.1}), (still, {"mean": 0.0})):
         run(network, threes(batch_size=20), epochs=1, rate=0.02, lr_scales=rates)
@@ -304,7 +304,7 @@ def test_a_parameter_may_have_a_share_of_the_rate():
 
 
 class Pair(nn.Module):
-    """The same number twice: for each document, and for the batch."""
+    """Network with the same loss twice: per document, and as a scalar per batch."""
 
     def __init__(self):
         super().__init__()
@@ -314,8 +314,8 @@ class Pair(nn.Module):
         return {"each": self.value.expand(len(batch)), "whole": self.value.sum()}
 
 
-def test_a_scalar_term_weighs_as_much_as_one_of_each_document():
-    """Seven documents, in batches of five and two."""
+def test_a_scalar_term_counts_for_every_document():
+    """Seven documents come in batches of five and two."""
     result = run(Pair(), threes(7), threes(7), epochs=1, rate=1e-12, weights={"each": 0.5, "whole": 0.25})
     row = result.history[0]
     assert row["each"] == row["whole"] == pytest.approx(2.0)
@@ -323,7 +323,7 @@ def test_a_scalar_term_weighs_as_much_as_one_of_each_document():
 
 
 class Cliff(Mean):
-    """A finite loss whose gradient is NaN at one step of training."""
+    """Network with a finite loss whose gradient is NaN at one training step."""
 
     def __init__(self, at):
         super().__init__(1.0)
@@ -336,7 +336,7 @@ class Cliff(Mean):
 
 
 @pytest.mark.parametrize("validation", [None, threes(5)], ids=["none", "validation"])
-def test_weights_lost_in_the_last_step_of_an_epoch_are_not_kept(validation):
+def test_nan_weights_from_the_last_step_of_an_epoch_are_not_kept(validation):
     network = Cliff(at=4)  # the last step of the first epoch
     result = run(network, threes(), validation)
     assert math.isfinite(network.mean.item())
@@ -351,17 +351,17 @@ def test_a_rate_far_too_large_without_validation(rate, batch_size):
     assert network.mean.item() == pytest.approx(3.0, abs=0.05)
 
 
-def test_treated_weights_far_from_the_start_are_no_runaway_loss():
+def test_weights_far_from_the_start_after_an_intervention_do_not_count_as_divergence():
     network = Mean(start=1.0)
     result = run(network, threes(), threes(5), epochs=5, intervene=change_to(network, 9.0, {3}))
     assert result.rollbacks == []
 
 
-# ---------------------------------------------------------------- going on
+# ---------------------------------------------------------------- resuming
 
 
 class Wandering(nn.Module):
-    """Two parameters, a running mean and a scalar term, so that all there is to remember matters."""
+    """Network with two parameters, a running mean and a scalar term, so that every part of the state matters."""
 
     def __init__(self, lost=()):
         super().__init__()
@@ -379,7 +379,7 @@ class Wandering(nn.Module):
 
 
 class Mover:
-    """A treatment that moves the mean at random, at the same epochs: a companion with a generator and a count."""
+    """Intervention that moves the mean at random; its generator and count are saved in checkpoints."""
 
     def __init__(self, network):
         self.network, self.rng, self.left = network, np.random.default_rng(3), 2
@@ -412,7 +412,7 @@ def wander(checkpoints, saved=None, lost=(), validation=True, patience=1000, **o
 
 
 def lost_batches(n):
-    """Sums of the first batches of some epochs: whoever meets them loses the loss."""
+    """Return the sums of one batch in each of `n` epochs; `Wandering` has a loss of NaN there."""
     rng = np.random.default_rng(0)
     orders = [VALUES[rng.permutation(len(VALUES))] for _ in range(6)]
     return {float(torch.tensor(order[5:10]).sum()) for order in orders[2 : 2 + n]}
@@ -421,9 +421,9 @@ def lost_batches(n):
 @pytest.mark.parametrize(
     "options",
     [{}, {"lost": lost_batches(2)}, {"validation": False}, {"patience": 2, "rate": 0.5}],
-    ids=["treated", "rolled back", "no validation", "early"],
+    ids=["interventions", "rolled back", "no validation", "early"],
 )
-def test_a_run_broken_off_before_any_step_goes_on_to_the_same_bits(options):
+def test_a_run_interrupted_before_any_step_resumes_to_the_same_bits(options):
     memory = Memory()
     whole = outcome(*wander(memory, **options))
     if "lost" in options:
@@ -436,14 +436,14 @@ def test_a_run_broken_off_before_any_step_goes_on_to_the_same_bits(options):
         assert outcome(*wander(None, saved, **options)) == whole
 
 
-def test_a_run_broken_off_again_and_again_goes_on_to_the_same_bits():
+def test_a_run_interrupted_repeatedly_resumes_to_the_same_bits():
     whole = outcome(*wander(None))
     saved, breaks = None, 0
     while True:
-        memory = Memory(last=4)  # three steps further each time
+        memory = Memory(last=4)  # resumes from three steps further each time
         try:
             ended = wander(memory, saved)
-        except BrokenOffError:
+        except KilledError:
             saved, breaks = memory.all[-1], breaks + 1
             continue
         assert outcome(*ended) == whole
@@ -452,8 +452,8 @@ def test_a_run_broken_off_again_and_again_goes_on_to_the_same_bits():
 
 
 @pytest.mark.parametrize("last", [1, 5, 8, 30])
-def test_an_interrupted_run_is_saved_where_it_stood(last):
-    """Ctrl-C comes after so many steps; nothing was due."""
+def test_an_interrupted_run_is_saved_at_its_last_step(last):
+    """Ctrl-C comes after `last` steps, when no checkpoint is due."""
     whole = outcome(*wander(None))
     memory, asked = Memory(), iter(range(1000))
     memory.due = lambda: False
@@ -463,7 +463,7 @@ def test_an_interrupted_run_is_saved_where_it_stood(last):
     assert outcome(*wander(None, memory.all[0])) == whole
 
 
-def test_weights_of_a_treatment_that_ctrl_c_broke_off_are_not_saved():
+def test_weights_of_an_interrupted_intervention_are_not_saved():
     memory, stop = Memory(), []
     network = Wandering()
 

@@ -1,4 +1,4 @@
-"""Our Adam against torch's, and what it does with gradients that are sparse in rows."""
+"""Adam against torch's Adam, and its lazy updates with row-sparse gradients."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def rows_of(gradient, rows):
     )
 
 
-def test_it_is_torch_s_adam():
+def test_dense_updates_equal_torch_s_adam():
     ours, theirs = Net(), Net()
     adam = Adam(ours, 0.01, {"bias": 0.5})
     reference = torch.optim.Adam(
@@ -44,7 +44,7 @@ def test_it_is_torch_s_adam():
     assert torch.allclose(ours.bias, theirs.bias, atol=1e-6)
 
 
-def test_a_sparse_gradient_of_all_rows_is_a_dense_one():
+def test_a_sparse_gradient_of_all_rows_equals_a_dense_one():
     dense, sparse = Net(), Net()
     two = Adam(dense, 0.01, {}), Adam(sparse, 0.01, {})
     for table in gradients(10, (6, 3)):
@@ -54,7 +54,7 @@ def test_a_sparse_gradient_of_all_rows_is_a_dense_one():
     assert torch.allclose(dense.table, sparse.table, atol=1e-6)
 
 
-def test_rows_without_a_gradient_stand_still_and_their_moments_decay(monkeypatch):
+def test_rows_without_a_gradient_do_not_move_and_their_moments_decay(monkeypatch):
     monkeypatch.setattr("topicnet.training.optimizer.CHUNK_ENTRIES", 6)  # two rows at a time
     net = Net()
     adam = Adam(net, 0.0, {})
@@ -74,8 +74,8 @@ def test_rows_without_a_gradient_stand_still_and_their_moments_decay(monkeypatch
     assert torch.allclose(adam.state()["first.table"][0], expected, rtol=1e-5)
 
 
-def test_what_dense_adam_does_to_a_row_that_comes_back_is_nearly_what_happens_here():
-    """Moments agree exactly; only the glide on old momentum is left out."""
+def test_moments_of_sparse_rows_equal_those_of_dense_adam():
+    """Moments agree; only moves by momentum alone are omitted."""
     dense, sparse = Net(), Net()
     two = Adam(dense, 0.0, {}), Adam(sparse, 0.0, {})
     for step, table in enumerate(gradients(12, (6, 3))):
@@ -92,7 +92,7 @@ def test_what_dense_adam_does_to_a_row_that_comes_back_is_nearly_what_happens_he
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-def test_state_goes_on_to_the_same_bits(sparse):
+def test_a_restored_state_continues_to_the_same_bits(sparse):
     def move(net, adam, table):
         net.table.grad = rows_of(table, [1, 4]) if sparse else table.clone()
         net.bias.grad = table[0].clone()
@@ -115,7 +115,7 @@ def test_state_goes_on_to_the_same_bits(sparse):
     assert torch.equal(whole.bias, second.bias)
 
 
-def test_a_parameter_without_gradient_is_left_alone():
+def test_a_parameter_without_a_gradient_is_unchanged():
     net = Net()
     adam = Adam(net, 0.1, {})
     before = net.table.detach().clone()
@@ -125,12 +125,12 @@ def test_a_parameter_without_gradient_is_left_alone():
     assert not any("table" in name for name in adam.state())
 
 
-def test_an_unknown_name_is_refused():
+def test_an_unknown_parameter_name_is_rejected():
     with pytest.raises(KeyError, match="tabel"):
         Adam(Net(), 0.0, {"tabel": 0.5})
 
 
-def test_rows_of_a_large_weight_are_what_a_batch_touches(monkeypatch):
+def test_the_gradient_of_a_large_weight_holds_only_rows_of_the_batch(monkeypatch):
     from scipy.sparse import csr_matrix
 
     from topicnet.core import sparse as module
@@ -152,7 +152,7 @@ def test_rows_of_a_large_weight_are_what_a_batch_touches(monkeypatch):
     assert torch.equal(given[0], given[1].to_dense())
 
 
-def test_normalised_gradients_are_divided_by_their_length_parameter_by_parameter():
+def test_normalised_gradients_are_divided_by_their_length_per_parameter():
     ours, theirs = Net(), Net()
     adam = Adam(ours, 0.01, {"bias": 0.5}, normalise=True)
     reference = torch.optim.Adam(
@@ -167,7 +167,7 @@ def test_normalised_gradients_are_divided_by_their_length_parameter_by_parameter
     assert torch.allclose(ours.bias, theirs.bias, atol=1e-5)
 
 
-def test_a_gradient_of_no_length_moves_nothing():
+def test_a_zero_gradient_moves_nothing():
     net = Net()
     adam = Adam(net, 0.0, {}, normalise=True)
     before = net.table.detach().clone()
@@ -176,7 +176,7 @@ def test_a_gradient_of_no_length_moves_nothing():
     assert torch.equal(net.table, before)
 
 
-def test_normalised_state_goes_on_to_the_same_bits():
+def test_a_restored_normalised_state_continues_to_the_same_bits():
     whole, first = Net(), Net()
     adam, half = (Adam(net, 0.01, {}, normalise=True) for net in (whole, first))
     steps = gradients(6, (6, 3))

@@ -1,4 +1,4 @@
-"""Closed forms and contracts of the small parts: distributions, schedule, seeding, interrupts."""
+"""Standard normal KL, learning-rate schedule, seeding and deferred interrupts."""
 
 import os
 import signal
@@ -57,7 +57,7 @@ def test_a_term_warms_up_to_its_weight():
     assert schedule.weight("reconstruction", 0) == 1.0
 
 
-def test_a_seeded_block_repeats_and_gives_the_state_back():
+def test_a_seeded_block_repeats_and_leaves_torch_s_generator_unchanged():
     torch.manual_seed(7)
     state = torch.get_rng_state()
     with seeded(3):
@@ -105,7 +105,7 @@ def test_outside_the_main_thread_nothing_is_changed():
     assert seen == [False]
 
 
-def test_a_handler_of_the_caller_s_own_is_left_alone():
+def test_a_signal_handler_of_the_caller_is_kept():
     def mine(signum, frame):
         raise AssertionError
 
@@ -120,7 +120,7 @@ def test_a_handler_of_the_caller_s_own_is_left_alone():
 # ---------------------------------------------------------------- drops, capacities
 
 
-def test_a_ramp_rises_to_its_most_and_stays_there():
+def test_a_ramp_rises_to_its_maximum_and_stays_there():
     ramp = Ramp(8.0, 0.5)
     assert [ramp.at(done) for done in (0.0, 0.125, 0.25, 0.5, 0.75, 1.0)] == [0.0, 2.0, 4.0, 8.0, 8.0, 8.0]
     assert Ramp(8.0, 0.0).at(0.0) == 8.0
@@ -133,19 +133,19 @@ def test_drops_multiply_a_constant_rate():
     assert {constant.rate(step) for step in range(10)} == {0.1}
 
 
-def test_a_target_counts_by_the_distance_of_the_mean_from_what_has_risen():
+def test_a_term_with_a_target_is_its_distance_from_the_capacity():
     schedule = Schedule(10, 0.1, weights={"kl": 3.0}, targets={"kl": Ramp(4.0, 0.5)})
     mean = torch.tensor(1.0, requires_grad=True)
-    # After the steps 1 to 5 the capacity is 0.8, 1.6, ... 4.
+    # After steps 1 to 5 the capacity is 0.8, 1.6, ... 4.
     weighted = [schedule.weighted("kl", mean, step).item() for step in (0, 1, 4, 9)]
     assert weighted == pytest.approx([3 * 0.2, 3 * 0.6, 3 * 3.0, 3 * 3.0])
-    for step, slope in ((0, 3.0), (4, -3.0)):  # above its capacity a term is drawn down, below it up
+    for step, slope in ((0, 3.0), (4, -3.0)):  # a term decreases above its capacity and increases below it
         (gradient,) = torch.autograd.grad(schedule.weighted("kl", mean, step), mean)
         assert gradient.item() == slope
     assert schedule.fully_weighted("kl", 1.0) == schedule.fully_weighted("kl", 7.0) == 9.0
 
 
-def test_a_term_without_target_is_weighted_as_it_is():
+def test_a_term_without_a_target_is_only_weighted():
     schedule = Schedule(10, 0.1, warm_up={"kl": 0.5}, weights={"kl": 3.0}, targets={"other": Ramp(4.0, 0.5)})
     assert float(schedule.weighted("kl", torch.tensor(-2.0), 0)) == pytest.approx(-6.0 * 0.2)
     assert float(schedule.weighted("unnamed", torch.tensor(-2.0), 0)) == -2.0
@@ -153,17 +153,17 @@ def test_a_term_without_target_is_weighted_as_it_is():
 
 
 @pytest.mark.parametrize(
-    ("options", "share"),
+    ("options", "fraction"),
     [
         ({}, 0.1),
         ({"rise": 0.25}, 0.25),
         ({"drops": ()}, 0.0),
-        ({"drops": ((0.9, 0.5),)}, 0.0),  # what falls does not rise
+        ({"drops": ((0.9, 0.5),)}, 0.0),  # falling rates do not count
         ({"warm_up": {"kl": 0.4, "other": 0.2}}, 0.4),
         ({"warm_up": {"kl": 0.05}}, 0.1),
         ({"drops": (), "warm_up": {"kl": 0.05}}, 0.05),
         ({"targets": {"kl": Ramp(25.0, 0.5)}, "warm_up": {"kl": 0.4}}, 0.5),
     ],
 )
-def test_a_run_is_settled_once_nothing_rises_any_more(options, share):
-    assert Schedule(100, 0.01, **options).settled() == share
+def test_a_run_is_settled_once_nothing_rises_any_more(options, fraction):
+    assert Schedule(100, 0.01, **options).settled() == fraction

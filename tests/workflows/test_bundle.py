@@ -1,4 +1,4 @@
-"""Saved models: they come back equal, and what is damaged, foreign or hostile is refused in one line."""
+"""Saved models load unchanged; damaged, foreign and malicious bundles are refused in one line."""
 
 import json
 import pickle
@@ -62,7 +62,7 @@ def test_transform_takes_raw_text(run, saved):
     assert np.array_equal(theta[1], theta[2])
 
 
-def test_the_model_folder_alone_is_enough(run, saved, tmp_path):
+def test_a_bundle_loads_from_its_own_folder(run, saved, tmp_path):
     alone = tmp_path / "alone"
     shutil.copytree(saved / "model", alone)
     bundle = load_bundle(alone)
@@ -72,7 +72,7 @@ def test_the_model_folder_alone_is_enough(run, saved, tmp_path):
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FIXTURES.glob("bundle-*")))
 def test_bundles_of_every_past_format_load(name):
-    """Written by earlier versions; what they gave then, they give now."""
+    """Bundles written by earlier versions give the same theta as they did then."""
     bundle = load_bundle(FIXTURES / name)
     expected = json.loads((FIXTURES / name / "expected.json").read_text())
     corpus = bundle.count([documents_of_texts(expected["texts"], None)])
@@ -84,7 +84,7 @@ def test_there_is_a_bundle_of_each_format():
     assert {path.name.split("-")[1] for path in FIXTURES.glob("bundle-*")} == {str(n + 1) for n in range(FORMAT)}
 
 
-def test_only_what_older_versions_would_read_wrongly_is_of_the_newer_format(run, saved, tmp_path):
+def test_the_newer_format_is_used_only_if_older_versions_would_misread_the_bundle(run, saved, tmp_path):
     assert json.loads((saved / "model" / HEADER).read_text())["format"] == 1
     cut = replace(run, bundle=replace(run.bundle, text=run.bundle.text | {"passages": 5}))
     newer = cut.save(tmp_path / "newer")
@@ -93,7 +93,7 @@ def test_only_what_older_versions_would_read_wrongly_is_of_the_newer_format(run,
 
 @pytest.mark.parametrize("name", [TENSORS, VOCABULARY, HEADER])
 @pytest.mark.parametrize("where", [0.0, 0.3, 0.9])
-def test_one_changed_byte_is_found(saved, name, where):
+def test_one_changed_byte_is_detected(saved, name, where):
     path = saved / "model" / name
     content = bytearray(path.read_bytes())
     at = int(where * (len(content) - 1))
@@ -104,20 +104,20 @@ def test_one_changed_byte_is_found(saved, name, where):
 
 @pytest.mark.parametrize("name", [TENSORS, VOCABULARY, HEADER])
 @pytest.mark.parametrize("keep", [0, 10, -2])
-def test_a_truncated_file_is_found(saved, name, keep):
+def test_a_truncated_file_is_detected(saved, name, keep):
     path = saved / "model" / name
     path.write_bytes(path.read_bytes()[:keep])
     assert "damaged" in refusal(saved)
 
 
 @pytest.mark.parametrize("name", [TENSORS, VOCABULARY, HEADER])
-def test_a_missing_file_is_found(saved, name):
+def test_a_missing_file_is_detected(saved, name):
     (saved / "model" / name).unlink()
     assert refusal(saved)
 
 
 def rewrite(saved, tensors=None, **changes):
-    """Change the header and make its checksums right again, as a hostile writer would."""
+    """Change the header and recompute its checksums, as an attacker would."""
     from topicnet.storage.formats import sha256
 
     folder = saved / "model"
@@ -166,11 +166,11 @@ def test_a_header_that_does_not_fit_is_refused(saved, changes, word):
     assert word in refusal(saved)
 
 
-def test_text_is_not_cut_by_another_tokenizer_than_the_models(saved):
+def test_text_is_not_tokenised_by_another_tokenizer_than_that_of_the_model(saved):
     text = json.loads((saved / "model" / HEADER).read_text())["text"]
     rewrite(saved, text=text | {"tokenizer": "of tomorrow"})
-    bundle = load_bundle(saved)  # its topics can be looked at
-    with pytest.raises(InputError, match="cut by of tomorrow, but here is unicode-letters-1"):
+    bundle = load_bundle(saved)  # its topics can be read
+    with pytest.raises(InputError, match="tokenised by of tomorrow, but unicode-letters-1 is installed"):
         bundle.count([Documents(["1"], ["stars and planets"], [{}])])
 
 
@@ -180,7 +180,7 @@ def test_a_foreign_header_is_refused(tmp_path, content):
     assert refusal(tmp_path)
 
 
-def test_nothing_there(tmp_path):
+def test_an_empty_folder_is_refused(tmp_path):
     assert "run folder" in refusal(tmp_path / "missing")
     assert "run folder" in refusal(tmp_path)
 

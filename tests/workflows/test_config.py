@@ -1,4 +1,4 @@
-"""Configuration: the command line beats the file, the file beats the defaults, and nothing in a file is executed."""
+"""Configuration: the command line overrides the file, the file overrides the defaults, and no code in a file runs."""
 
 import json
 from itertools import pairwise
@@ -20,7 +20,7 @@ CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"
 
 @pytest.fixture
 def config(tmp_path: Path):
-    """Read a configuration from its text, with what the command line gave."""
+    """Read a configuration from YAML text and options of the command line."""
 
     def read(text: str | bytes, **given: Any) -> FitConfig:
         path = tmp_path / "config.yaml"
@@ -44,7 +44,7 @@ def test_the_published_configurations_are_there() -> None:
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_published_configuration_names_what_there_is(path: Path) -> None:
+def test_every_published_configuration_names_existing_fields(path: Path) -> None:
     config = read_config(path, {})
     assert config.corpus in recipes()
     assert config.model in MODELS
@@ -52,7 +52,7 @@ def test_every_published_configuration_names_what_there_is(path: Path) -> None:
     assert set(config.parameters) <= set(known)
 
 
-def test_nothing_given_is_the_documented_defaults() -> None:
+def test_without_options_the_documented_defaults_apply() -> None:
     config = read_config(None, {})
     assert config == FitConfig()
     assert (config.model, config.topics, config.seed, config.device) == ("etm", 20, 0, "auto")
@@ -61,11 +61,11 @@ def test_nothing_given_is_the_documented_defaults() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "# only a remark\n", "---\n", "parameters:\n", "{}"])
-def test_an_empty_file_is_the_defaults(config, text: str) -> None:
+def test_an_empty_file_gives_the_defaults(config, text: str) -> None:
     assert config(text) == FitConfig()
 
 
-def test_the_file_beats_the_defaults_and_the_command_line_beats_the_file(config) -> None:
+def test_the_file_overrides_the_defaults_and_the_command_line_overrides_the_file(config) -> None:
     text = "topics: 50\nseed: 7\nmodel: w-lda\nkeep_texts: true\n"
     read = config(text, topics=30, seed=None, device="cpu", keep_texts=False)
     assert (read.topics, read.seed, read.model, read.device) == (30, 7, "w-lda", "cpu")
@@ -86,14 +86,14 @@ def test_parameters_are_merged_one_by_one(config) -> None:
     assert read_config(None, {"parameters": {"a": 1, "b": None}}).parameters == {"a": 1}
 
 
-def test_what_was_given_is_not_changed(config) -> None:
+def test_the_options_given_are_not_modified(config) -> None:
     given = {"topics": 30, "parameters": {"a": 1}}
     config("topics: 50\nparameters: {b: 2}", **given)
     read_config(None, given)
     assert given == {"topics": 30, "parameters": {"a": 1}}
 
 
-def test_numbers_and_texts_are_taken_as_yaml_has_them(config) -> None:
+def test_numbers_and_texts_keep_their_yaml_types(config) -> None:
     read = config("corpus: 'news.csv'\nmin_df: 3\nmax_df: 0.5\nlang: 'none'\nparameters: {x: [1, 2], y: null}\n")
     assert (read.corpus, read.min_df, read.max_df, read.lang) == ("news.csv", 3, 0.5, "none")
     assert isinstance(read.min_df, int)
@@ -101,10 +101,10 @@ def test_numbers_and_texts_are_taken_as_yaml_has_them(config) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "printed"),
     [
-        ("colour: red", "no entry 'colour', expected one of: corpus, model, topics"),
-        ("Topics: 5", "no entry 'Topics'"),
+        ("colour: red", "unknown entry 'colour', expected one of: corpus, model, topics"),
+        ("Topics: 5", "unknown entry 'Topics'"),
         ("topics: '20'", "topics='20'"),
         ("topics: 20.0", "topics=20.0"),
         ("topics: true", "topics=True"),
@@ -123,20 +123,20 @@ def test_numbers_and_texts_are_taken_as_yaml_has_them(config) -> None:
         ("parameters: {1: 2}", "parameters"),
     ],
 )
-def test_an_unknown_or_impossible_entry_is_refused_by_name(config, text: str, said: str) -> None:
-    assert said in refusal(config, text)
+def test_an_unknown_or_impossible_entry_is_refused_by_name(config, text: str, printed: str) -> None:
+    assert printed in refusal(config, text)
 
 
 @pytest.mark.parametrize("text", ["parameters: []", "parameters: 0", "parameters: false", "parameters: ''"])
-def test_empty_parameters_of_another_kind_are_refused_too(config, text: str) -> None:
+def test_empty_parameters_of_another_type_are_refused_too(config, text: str) -> None:
     assert "parameters" in refusal(config, text)
 
 
-def test_the_command_line_is_held_to_the_same() -> None:
+def test_options_of_the_command_line_are_checked_like_entries_of_a_file() -> None:
     with pytest.raises(ConfigError, match="topics=0 given") as caught:
         read_config(None, {"topics": 0})
     assert "None" not in str(caught.value)
-    with pytest.raises(ConfigError, match="no entry 'colour'"):
+    with pytest.raises(ConfigError, match="unknown entry 'colour'"):
         read_config(None, {"colour": "red"})
 
 
@@ -144,7 +144,7 @@ def test_the_command_line_is_held_to_the_same() -> None:
     "text",
     ["a: [", "corpus: 'x", "a: b: c", "\tx: 1", "? [a]\n: b", "topics: \x01", b"\xff\xfe", b"\x00", "a: *gone", "%"],
 )
-def test_what_is_not_yaml_is_one_line(config, text: str | bytes) -> None:
+def test_invalid_yaml_is_reported_in_one_line(config, text: str | bytes) -> None:
     assert "is not YAML" in refusal(config, text)
 
 
@@ -153,7 +153,7 @@ def test_what_is_not_yaml_is_one_line(config, text: str | bytes) -> None:
     ["corpus: 2024-02-30", "topics: !!int many", "topics: " + "9" * 5000, "parameters: " + "[" * 5000],
     ids=["date", "tag", "digits", "deep"],
 )
-def test_yaml_that_cannot_be_turned_into_values_is_one_line(config, text: str) -> None:
+def test_yaml_that_cannot_be_converted_is_reported_in_one_line(config, text: str) -> None:
     assert "is not YAML" in refusal(config, text) or "given, expected" in refusal(config, text)
 
 
@@ -171,15 +171,15 @@ def test_a_tag_that_runs_code_is_not_run(config, tmp_path: Path, tag: str, kind:
     assert not mark.exists()
 
 
-def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported_in_one_line(tmp_path: Path) -> None:
     for path, reason in ((tmp_path / "config.yaml", "No such file"), (tmp_path, "Is a directory")):
         with pytest.raises(ConfigError, match=f"cannot read the configuration .*{reason}") as caught:
             read_config(path, {})
         assert str(caught.value).isprintable()
 
 
-def test_a_configuration_comes_back_from_its_own_values(config) -> None:
-    """What run.json keeps of a run starts the same run again."""
+def test_a_configuration_is_rebuilt_from_its_own_values(config) -> None:
+    """The configuration in run.json starts the same run again."""
     read = config("topics: 5\nmin_df: 2\nmax_df: 0.9\nparameters: {learning_rate: 0.001}")
     assert FitConfig(**read.model_dump()) == read
 
@@ -188,7 +188,7 @@ LAUGHS = "\n".join(f"  {b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairw
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "printed"),
     [
         pytest.param(f"parameters:\n  a: &a [x]\n{LAUGHS}\n", "more than 20,000 values", id="billion laughs"),
         pytest.param("parameters: &a\n  x: *a\n", "more than 20,000 values", id="an alias of itself"),
@@ -204,14 +204,14 @@ LAUGHS = "\n".join(f"  {b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairw
         pytest.param("corpus: !!binary aGVsbG8=", "corpus=b'hello'", id="a corpus of bytes"),
     ],
 )
-def test_odd_values_are_refused_in_one_line(config, text: str, said: str) -> None:
+def test_odd_values_are_refused_in_one_line(config, text: str, printed: str) -> None:
     with pytest.raises(ConfigError) as caught:
         config(text)
-    assert said in str(caught.value)
+    assert printed in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_few_aliases_are_read(config) -> None:
+def test_a_few_yaml_aliases_are_read(config) -> None:
     read = config("parameters:\n  x: &a [1, 2]\n  y: *a\n  z: [*a, *a]\n")
     assert read.parameters == {"x": [1, 2], "y": [1, 2], "z": [[1, 2], [1, 2]]}
 
@@ -223,6 +223,6 @@ def test_odd_values_of_an_option_are_refused_in_one_line(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_numbers_of_numpy_become_plain_ones() -> None:
+def test_numpy_numbers_become_python_numbers() -> None:
     read = read_config(None, {"parameters": {"hidden_dim": np.int64(4), "dropout": np.float32(0.5)}})
     assert json.dumps(read.parameters) == '{"hidden_dim": 4, "dropout": 0.5}'

@@ -1,4 +1,4 @@
-"""The corpus a configuration names: whatever it is, read and counted, with a notice of all that was odd."""
+"""Every kind of corpus a configuration can name is read and counted, and oddities are reported in notices."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ from topicnet.workflows.corpus import (
     resolve_source,
 )
 from topicnet.workflows.evaluate import _counted
-from topicnet.workflows.text_options import OF_COUNTING, TextPlan, kept_columns, resolve_text, with_vocabulary
+from topicnet.workflows.text_options import COUNTING_OPTIONS, TextPlan, kept_columns, resolve_text, with_vocabulary
 
 TEXTS = themed_documents(40)
 ROWS = [{"id": f"d{n}", "text": text, "theme": n % 4} for n, text in enumerate(TEXTS)]
@@ -40,7 +40,7 @@ ROWS = [{"id": f"d{n}", "text": text, "theme": n % 4} for n, text in enumerate(T
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with a corpus and its counts."""
+    """Return a working directory with a corpus and its counts."""
     monkeypatch.chdir(tmp_path)
     write_rows("corpus.jsonl", ROWS)
     counts = read(of("corpus.jsonl"), Path("."))
@@ -60,10 +60,10 @@ def of(corpus: str | list[str] | None, **given: Any) -> FitConfig:
 
 
 def read(
-    config: FitConfig, folder: Path | None = None, *, excerpts: bool = True, said: list[str] | None = None
+    config: FitConfig, folder: Path | None = None, *, excerpts: bool = True, reported: list[str] | None = None
 ) -> Corpus:
-    """Read the corpus a configuration names; what is reported goes to `said`."""
-    reporter = Reporter() if said is None else Reporter(said.append)
+    """Read the corpus that a configuration names; notices are appended to `reported`."""
+    reporter = Reporter() if reported is None else Reporter(reported.append)
     return read_corpus(resolve_corpus(config), reporter, Counting(folder, excerpts=excerpts))
 
 
@@ -72,14 +72,14 @@ def every_word(config: FitConfig, make: Any) -> Corpus:
 
 
 def refused(config: FitConfig) -> str:
-    """What is said, in one line, when the corpus is read."""
+    """Return the error message, checked to be one line, of reading a corpus."""
     with pytest.raises(TopicnetError) as caught:
         read(config)
     assert str(caught.value).isprintable()
     return str(caught.value)
 
 
-# ---------------------------------------------------------------- what is named
+# ---------------------------------------------------------------- names
 
 
 @pytest.mark.parametrize(
@@ -93,12 +93,12 @@ def refused(config: FitConfig) -> str:
         (["b.csv", "a.csv"], "b"),
     ],
 )
-def test_a_corpus_is_called_for_its_source(corpus: str | list[str], name: str) -> None:
+def test_a_corpus_is_named_after_its_source(corpus: str | list[str], name: str) -> None:
     assert resolve_source(of(corpus)).name == name
 
 
 @pytest.mark.parametrize("corpus", [None, "", []])
-def test_no_corpus_has_no_name(corpus: Any) -> None:
+def test_a_configuration_without_a_corpus_is_refused(corpus: Any) -> None:
     with pytest.raises(InputError, match="no corpus was given"):
         resolve_source(of(corpus))
 
@@ -111,7 +111,7 @@ def test_a_name_that_is_also_a_file_here_is_refused(here: Path) -> None:
     assert read(of("./lee")).ids == ["a.txt", "b.txt"]
 
 
-def test_counts_are_told_from_texts(here: Path) -> None:
+def test_counts_are_distinguished_from_texts(here: Path) -> None:
     found = resolve_source(of("counts"))
     assert isinstance(found, SavedCounts)
     assert found.folder == Path("counts")
@@ -124,21 +124,21 @@ def test_counts_are_told_from_texts(here: Path) -> None:
 
 
 @pytest.mark.parametrize("corpus", [["counts", "corpus.jsonl"], ["corpus.jsonl", "bag.ldac"], ["counts", "counts"]])
-def test_counts_among_others_are_refused(corpus: list[str], here: Path) -> None:
+def test_counts_together_with_other_sources_are_refused(corpus: list[str], here: Path) -> None:
     counted = read(of("counts"))
     write_ldac("bag.ldac", counted.counts, counted.vocabulary)
-    said = refused(of(corpus))
-    assert "holds counts" in said
-    assert repr(corpus[0] if corpus[0] == "counts" else corpus[1]) in said
+    reported = refused(of(corpus))
+    assert "holds counts" in reported
+    assert repr(corpus[0] if corpus[0] == "counts" else corpus[1]) in reported
 
 
-def test_the_language_is_that_of_the_corpus_named_or_else_english(here: Path) -> None:
+def test_the_default_language_is_that_of_the_named_corpus_or_english(here: Path) -> None:
     assert read(of("corpus.jsonl")).source["options"]["lang"] == "en"
     assert read(of("corpus.jsonl", lang="de")).source["options"]["lang"] == "de"
     assert read(of("lee")).source["options"]["lang"] == "en"
 
 
-# ---------------------------------------------------------------- counted
+# ---------------------------------------------------------------- counting
 
 
 def test_texts_and_their_counts_are_the_same_corpus(here: Path) -> None:
@@ -153,7 +153,7 @@ def test_texts_and_their_counts_are_the_same_corpus(here: Path) -> None:
 
 
 @pytest.mark.parametrize("excerpts", [True, False])
-def test_counts_go_to_the_folder_given(excerpts: bool, here: Path) -> None:
+def test_counts_are_written_to_the_folder_given(excerpts: bool, here: Path) -> None:
     place = here / "place"
     place.mkdir()
     corpus = read(of("corpus.jsonl"), place, excerpts=excerpts)
@@ -163,31 +163,33 @@ def test_counts_go_to_the_folder_given(excerpts: bool, here: Path) -> None:
     assert (corpus.excerpts[0] != "") is excerpts
 
 
-@pytest.mark.parametrize("name", [*OF_COUNTING, "vocabulary", "id_column", "encoding", "file_format", "skip_bad_rows"])
-def test_what_is_settled_for_counts_cannot_be_given(name: str, here: Path) -> None:
+@pytest.mark.parametrize(
+    "name", [*COUNTING_OPTIONS, "vocabulary", "id_column", "encoding", "file_format", "skip_bad_rows"]
+)
+def test_options_on_text_are_refused_for_counts(name: str, here: Path) -> None:
     values = {"min_df": 2, "max_df": 0.5, "max_vocab": 7, "lang": "de", "encoding": "latin-1", "file_format": "csv"}
     kind = FitConfig.model_fields[name].annotation
-    said = refused(of("counts", **{name: values.get(name, True if kind is bool else "words.txt")}))
-    assert ("--format" if name == "file_format" else "--" + name.replace("_", "-")) in said
-    assert "'counts'" in said
-    assert "settled" in said
+    reported = refused(of("counts", **{name: values.get(name, True if kind is bool else "words.txt")}))
+    assert ("--format" if name == "file_format" else "--" + name.replace("_", "-")) in reported
+    assert "'counts'" in reported
+    assert "holds counts, not text" in reported
 
 
-@pytest.mark.parametrize("name", OF_COUNTING)
-def test_nor_for_counts_of_another_tool(name: str, here: Path) -> None:
+@pytest.mark.parametrize("name", COUNTING_OPTIONS)
+def test_options_on_text_are_refused_for_counts_of_another_tool(name: str, here: Path) -> None:
     corpus = read(of("counts"))
     write_ldac("bag.ldac", corpus.counts, corpus.vocabulary)
     values = {"min_df": 2, "max_df": 0.5, "max_vocab": 7, "lang": "de"}
     kind = FitConfig.model_fields[name].annotation
-    said = refused(of("bag.ldac", **{name: values.get(name, True if kind is bool else "words.txt")}))
-    assert "--" + name.replace("_", "-") in said
+    reported = refused(of("bag.ldac", **{name: values.get(name, True if kind is bool else "words.txt")}))
+    assert "--" + name.replace("_", "-") in reported
     bag = read(of("bag.ldac", vocabulary="bag.vocab"))
     np.testing.assert_array_equal(bag.counts.toarray(), corpus.counts.toarray())
     assert bag.source["reading_order"] is False
     assert bag.source["options"]["counted_elsewhere"] is True
 
 
-def test_an_octis_folder_is_counted_in_its_own_words(here: Path) -> None:
+def test_an_octis_folder_is_counted_in_its_own_vocabulary(here: Path) -> None:
     (here / "octis").mkdir()
     Path("octis/corpus.tsv").write_text("the b2b cat\ttrain\t0\ncat unknown\tval\t1\n\ttest\t1\n")
     Path("octis/vocabulary.txt").write_text("the\ncat\nb2b\n")
@@ -198,19 +200,19 @@ def test_an_octis_folder_is_counted_in_its_own_words(here: Path) -> None:
     assert corpus.metadata.to_dict(as_series=False) == {"split": ["train", "val", "test"], "label": ["0", "1", "1"]}
 
 
-def test_documents_without_a_word_of_their_vocabulary_are_refused_with_what_they_hold(here: Path) -> None:
+def test_documents_without_a_word_of_their_vocabulary_are_refused_and_quoted(here: Path) -> None:
     (here / "octis").mkdir()
     rows = ["the cat sat", "a dog ran", "one bird sang"]
     Path("octis/corpus.tsv").write_text("".join(f"{n}\t{row}\n" for n, row in enumerate(rows)))
     Path("octis/vocabulary.txt").write_text("cat\ndog\n")
-    said = refused(of("octis"))
-    assert "none of the 3 documents holds a word of the vocabulary" in said
-    assert "column 1 of corpus.tsv holds '0', '1', '2', ..." in said
-    assert "The text seems to be column 2" in said
+    reported = refused(of("octis"))
+    assert "none of the 3 documents holds a word of the vocabulary" in reported
+    assert "column 1 of corpus.tsv holds '0', '1', '2', ..." in reported
+    assert "The text seems to be column 2" in reported
     assert read(of("octis/corpus.tsv", text_column="2", vocabulary="octis/vocabulary.txt")).n_docs == 3
     write_rows("rows.jsonl", [{"text": str(n), "body": row} for n, row in enumerate(rows)])
-    said = refused(of("rows.jsonl", vocabulary="octis/vocabulary.txt"))
-    assert said.endswith("The text seems to be the column 'body': name it with --text-column")
+    reported = refused(of("rows.jsonl", vocabulary="octis/vocabulary.txt"))
+    assert reported.endswith("The text seems to be the column 'body': name it with --text-column")
     Path("other.txt").write_text("zebra\n")
     assert "Check the vocabulary" in refused(of("rows.jsonl", vocabulary="other.txt"))
 
@@ -224,13 +226,13 @@ def test_documents_without_a_word_of_their_vocabulary_are_refused_with_what_they
         ("d.tsv", 'id\ttext\n1\t"a\n', "the only row was left out"),
     ],
 )
-def test_where_all_rows_are_left_out_the_first_are_named(name: str, content: str, why: str, here: Path) -> None:
+def test_if_all_rows_are_skipped_the_first_are_named(name: str, content: str, why: str, here: Path) -> None:
     Path(name).write_text(content)
-    said = refused(of(name, skip_bad_rows=True))
-    assert said.startswith(f"no document is left: {why}, as they could not be read: line ")
-    assert f" of {name}: " in said
-    assert said.endswith("Mend them")
-    assert ("; and 2 more." in said) is (name == "a.csv")
+    reported = refused(of(name, skip_bad_rows=True))
+    assert reported.startswith(f"no document is left: {why}, as they could not be read: line ")
+    assert f" of {name}: " in reported
+    assert reported.endswith("Correct them")
+    assert ("; and 2 more." in reported) is (name == "a.csv")
 
 
 @pytest.mark.parametrize("content", ["", "id,text\n"])
@@ -243,22 +245,22 @@ def test_files_without_a_document_are_named(content: str, here: Path) -> None:
         read(of(["none.csv", "other.csv"]))
 
 
-def test_where_no_word_is_left_each_filter_is_named_with_what_it_took(here: Path) -> None:
+def test_if_no_word_is_left_each_filter_is_named_with_the_number_it_dropped(here: Path) -> None:
     Path("few.txt").write_text("".join(f"the cat and dog x{chr(97 + n)}\n" for n in range(25)))
     assert "no word is left of 27: 25 in fewer than 2 document(s) (--min-df) and 2 in more than 12 (--max-df)" in (
-        said := refused(of("few.txt"))
+        reported := refused(of("few.txt"))
     )
-    assert "after 50 stop words in the text" in said
+    assert "after 50 stop words in the text" in reported
     Path("none.txt").write_text("the and\nof it\n")
     assert "4 stop words were left out" in refused(of("none.txt"))
 
 
 @pytest.mark.parametrize("given", [{"lang": "auto"}, {"min_df": 2}, {"phrases": True}, {"tokenizer": "letters"}])
-def test_the_words_of_an_octis_folder_are_settled(given: dict[str, Any], here: Path) -> None:
+def test_options_on_words_are_refused_for_an_octis_folder(given: dict[str, Any], here: Path) -> None:
     (here / "octis").mkdir()
     Path("octis/corpus.tsv").write_text("the cat\ncat\n")
     Path("octis/vocabulary.txt").write_text("the\ncat\n")
-    assert "settled" in refused(of("octis", **given))
+    assert "the vocabulary of 'octis' is fixed" in refused(of("octis", **given))
 
 
 def test_every_word_is_counted_without_pruning(here: Path) -> None:
@@ -286,16 +288,16 @@ def test_several_text_columns_are_joined_and_recorded(here: Path) -> None:
 # ---------------------------------------------------------------- notices
 
 
-def test_rows_left_out_are_told_listed_and_kept_with_the_counts(here: Path) -> None:
+def test_skipped_rows_are_reported_and_listed_with_the_counts(here: Path) -> None:
     write_rows("bad.jsonl", [*ROWS[:2], "not json", *ROWS[2:], {"text": {}}])
     assert "line 3 of bad.jsonl" in refused(of("bad.jsonl"))
-    said: list[str] = []
-    corpus = read(of("bad.jsonl", skip_bad_rows=True), said=said)
+    reported: list[str] = []
+    corpus = read(of("bad.jsonl", skip_bad_rows=True), reported=reported)
     assert corpus.ids == [row["id"] for row in ROWS]
-    assert len(said) == 1
-    assert said[0].startswith("left out 2 rows that could not be read: line 3 of bad.jsonl")
-    assert f"line {len(ROWS) + 2} of bad.jsonl" in said[0]
-    assert said[0].isprintable()
+    assert len(reported) == 1
+    assert reported[0].startswith("left out 2 rows that could not be read: line 3 of bad.jsonl")
+    assert f"line {len(ROWS) + 2} of bad.jsonl" in reported[0]
+    assert reported[0].isprintable()
     assert corpus.source["skipped"]["rows"] == 2
     assert [where.split(":")[0] for where in corpus.source["skipped"]["listed"]] == [
         "line 3 of bad.jsonl",
@@ -305,56 +307,56 @@ def test_rows_left_out_are_told_listed_and_kept_with_the_counts(here: Path) -> N
     assert Corpus.load(here / "kept").source["skipped"] == corpus.source["skipped"]
 
 
-def test_of_many_rows_left_out_the_first_are_listed(here: Path) -> None:
+def test_only_the_first_of_many_skipped_rows_are_listed(here: Path) -> None:
     write_rows("bad.jsonl", [*ROWS, *["{"] * 50])
-    said: list[str] = []
-    corpus = read(of("bad.jsonl", skip_bad_rows=True), said=said)
+    reported: list[str] = []
+    corpus = read(of("bad.jsonl", skip_bad_rows=True), reported=reported)
     assert corpus.source["skipped"]["rows"] == 50
     assert len(corpus.source["skipped"]["listed"]) == 20
-    assert said[0].endswith("and 30 more")
+    assert reported[0].endswith("and 30 more")
     write_rows("one.jsonl", [*ROWS, "{"])
-    read(of("one.jsonl", skip_bad_rows=True), said=said)
-    assert said[1].startswith("left out 1 row that")
+    read(of("one.jsonl", skip_bad_rows=True), reported=reported)
+    assert reported[1].startswith("left out 1 row that")
 
 
-def test_no_row_left_out_is_no_news(here: Path) -> None:
-    said: list[str] = []
-    corpus = read(of("corpus.jsonl", skip_bad_rows=True), said=said)
-    assert said == []
+def test_without_skipped_rows_there_is_no_notice(here: Path) -> None:
+    reported: list[str] = []
+    corpus = read(of("corpus.jsonl", skip_bad_rows=True), reported=reported)
+    assert reported == []
     assert "skipped" not in corpus.source
 
 
-def test_ids_that_stand_twice_are_told_and_all_rows_kept(here: Path) -> None:
+def test_repeated_ids_are_reported_and_all_rows_kept(here: Path) -> None:
     write_rows("twice.jsonl", [row | {"id": f"d{n // 2}"} for n, row in enumerate(ROWS)])
-    said: list[str] = []
-    corpus = read(of("twice.jsonl"), here, said=said)
+    reported: list[str] = []
+    corpus = read(of("twice.jsonl"), here, reported=reported)
     assert corpus.ids == [f"d{n // 2}" for n in range(len(ROWS))]
-    assert said == ["20 documents have an id that another has too (such as 'd0'): all are kept, in input order"]
+    assert reported == ["20 documents share an id with another document (e.g. 'd0'); all are kept, in input order"]
     corpus.save(here / "twice")
-    assert read(of("twice"), said=said).ids == corpus.ids
-    assert said[1] == said[0]  # a fit of the counts says it too
+    assert read(of("twice"), reported=reported).ids == corpus.ids
+    assert reported[1] == reported[0]  # a fit of the counts reports it too
 
 
-def test_one_repeated_id_is_one_document(here: Path) -> None:
+def test_one_repeated_id_is_reported_in_the_singular(here: Path) -> None:
     write_rows("twice.jsonl", [row | {"id": f"d{max(n, 1)}"} for n, row in enumerate(ROWS)])
-    said: list[str] = []
-    read(of("twice.jsonl"), said=said)
-    assert said == ["1 document has an id that another has too (such as 'd1'): all are kept, in input order"]
+    reported: list[str] = []
+    read(of("twice.jsonl"), reported=reported)
+    assert reported == ["1 document shares an id with another document (e.g. 'd1'); all are kept, in input order"]
 
 
-def test_the_language_found_is_told_and_kept(here: Path) -> None:
+def test_the_detected_language_is_reported_and_recorded(here: Path) -> None:
     Path("de.txt").write_text("Der Hund und die Katze sind in dem Haus\nDie Stadt ist nicht weit von der Küste\n" * 5)
-    said: list[str] = []
-    found = read(of("de.txt", lang="auto"), said=said)
-    told = read(of("de.txt", lang="de"))
-    assert said[0] == "language: de (100 % of 10 documents looked at agree)"
-    assert said[1].startswith("8 documents repeat the text of an earlier one")
-    assert found.source["language"] == said[0]
-    assert found.vocabulary == told.vocabulary
-    assert found.source["options"] == told.source["options"]
+    reported: list[str] = []
+    found = read(of("de.txt", lang="auto"), reported=reported)
+    named = read(of("de.txt", lang="de"))
+    assert reported[0] == "language: de (100 % of 10 documents looked at agree)"
+    assert reported[1].startswith("8 documents repeat the text of an earlier one")
+    assert found.source["language"] == reported[0]
+    assert found.vocabulary == named.vocabulary
+    assert found.source["options"] == named.source["options"]
 
 
-def test_a_language_that_cannot_be_found_is_asked_for(here: Path) -> None:
+def test_an_undetectable_language_is_an_error(here: Path) -> None:
     assert "give --lang" in refused(of("corpus.jsonl", lang="auto"))
     Path("two.txt").write_text("the cat and the dog are in the house\nder Hund und die Katze sind im Haus\n" * 10)
     assert "several languages" in refused(of("two.txt", lang="auto"))
@@ -365,7 +367,7 @@ def test_a_language_that_cannot_be_found_is_asked_for(here: Path) -> None:
 # ---------------------------------------------------------------- columns
 
 
-def test_columns_are_kept_in_the_order_they_were_named_each_once() -> None:
+def test_columns_are_kept_once_each_in_the_order_named() -> None:
     config = of("x", label_column="label", time_column="year", keep_columns=["note", "label", "year", "a"])
     assert kept_columns(config) == ("label", "year", "note", "a")
     assert kept_columns(of("x")) == ()
@@ -375,24 +377,24 @@ def test_columns_are_kept_in_the_order_they_were_named_each_once() -> None:
 @pytest.mark.parametrize(
     "given", [{"label_column": "topic"}, {"time_column": "year"}, {"keep_columns": ["theme", "note"]}]
 )
-def test_a_column_that_is_not_there_is_refused_with_those_that_are(
+def test_a_missing_column_is_refused_with_a_list_of_those_that_exist(
     corpus: str, given: dict[str, Any], here: Path
 ) -> None:
-    said = refused(of(corpus, **given))
-    assert repr(next(iter(given.values()))).strip("[]").rpartition(", ")[2] in said
-    assert "theme" in said
+    reported = refused(of(corpus, **given))
+    assert repr(next(iter(given.values()))).strip("[]").rpartition(", ")[2] in reported
+    assert "theme" in reported
     read(of(corpus, label_column="theme"))
 
 
-def test_a_corpus_without_columns_says_so(here: Path) -> None:
+def test_a_column_of_a_corpus_without_columns_is_refused(here: Path) -> None:
     Path("plain.txt").write_text("\n".join(TEXTS))
-    assert "none beside the text" in refused(of("plain.txt", label_column="label"))
+    assert "none other than the text" in refused(of("plain.txt", label_column="label"))
 
 
 # ---------------------------------------------------------------- options
 
 
-def test_options_say_all_that_was_configured(here: Path) -> None:
+def test_text_options_contain_everything_configured(here: Path) -> None:
     Path("stop.txt").write_text("# mine\nTeam goal\n")
     Path("more.txt").write_text("planet\n")
     given = dict.fromkeys(("lemmatize", "phrases", "drop_urls", "drop_emails", "strip_html", "keep_numbers"), True)
@@ -412,7 +414,7 @@ def test_options_say_all_that_was_configured(here: Path) -> None:
     assert resolve_text(of("x")).options("en") == TextOptions("en")
 
 
-def test_words_to_count_are_cut_as_the_text_and_lines_of_several_are_phrases(here: Path) -> None:
+def test_a_vocabulary_is_tokenised_like_the_text_and_lines_of_several_words_are_phrases(here: Path) -> None:
     Path("words.txt").write_text("Häuser\nNew York\nprime_minister\n\n# no word\nHÄUSER\n", "utf-8")
     options = resolve_text(of("x", vocabulary="words.txt")).options("none")
     assert options.vocabulary == ("häuser", "new_york", "prime_minister")
@@ -425,13 +427,13 @@ def test_words_to_count_are_cut_as_the_text_and_lines_of_several_are_phrases(her
 
 
 @pytest.mark.parametrize("name", ["vocabulary", "stop_words", "add_stop_words"])
-def test_a_list_of_words_that_cannot_be_read_is_named(name: str, here: Path) -> None:
+def test_an_unreadable_list_of_words_is_named(name: str, here: Path) -> None:
     (here / "binary.txt").write_bytes(b"\xff\xfe\x00")
     for path in ("none.txt", ".", "binary.txt"):
         assert repr(path) in refused(of("corpus.jsonl", **{name: path}))
 
 
-def test_a_vocabulary_is_counted_and_nothing_else(here: Path) -> None:
+def test_only_the_words_of_a_vocabulary_are_counted(here: Path) -> None:
     Path("words.txt").write_text("team\nGOAL\nnew york\nzebra\n")
     corpus = read(of("corpus.jsonl", vocabulary="words.txt"))
     assert corpus.vocabulary == ["goal", "new_york", "team", "zebra"]
@@ -440,17 +442,17 @@ def test_a_vocabulary_is_counted_and_nothing_else(here: Path) -> None:
     assert corpus.source["options"]["vocabulary"] == "given"
 
 
-def test_words_given_in_python_make_phrases_too() -> None:
+def test_words_given_in_python_can_be_phrases_too() -> None:
     options = with_vocabulary(TextOptions("en"), ["new_york", "team"])
     assert options.phrases == (("new", "york"),)
     corpus = Corpus.from_texts(["the team of New York", "York new"], options=options)
     assert corpus.counts.toarray().tolist() == [[1, 1], [0, 0]]
 
 
-# ---------------------------------------------------------------- in memory, and beside test documents
+# ---------------------------------------------------------------- corpora in memory, test documents
 
 
-def test_tables_and_texts_in_memory_are_counted_alike() -> None:
+def test_tables_and_texts_in_memory_give_the_same_counts() -> None:
     table = pl.DataFrame({"key": ["a", "b"], "body": ["aa bb", None], "label": [1, 2]})
 
     def counted(texts: Any, ids: list[str] | None = None, columns: tuple[str, ...] = ()) -> Corpus:
@@ -473,8 +475,8 @@ def test_tables_and_texts_in_memory_are_counted_alike() -> None:
         counted(table, None, ("label", "topic"))
 
 
-def test_test_documents_are_put_into_the_words_of_the_corpus(here: Path) -> None:
-    """As `compare` and `tune` read them: cut as the corpus, lemmas and phrases too."""
+def test_test_documents_are_counted_in_the_vocabulary_of_the_corpus(here: Path) -> None:
+    """`compare` and `tune` tokenise them like the corpus, with its lemmas and phrases."""
     Path("train.txt").write_text("Die Häuser in New York sind alt\nDas Haus am Berg\n" * 12)
     Path("test.txt").write_text("Ein Haus in New York\n\nunbekannt\nBerge\n")
     corpus, test = read_parts(
@@ -500,7 +502,7 @@ def test_documents_are_read_once_and_in_order(here: Path) -> None:
 
 
 def test_test_documents_are_counted_as_transform_counts_them(here: Path) -> None:
-    """Stop words go as they were stored: cut and lemmatised once more, some would be others."""
+    """Stop words are dropped as stored: tokenised and lemmatised a second time, some would change."""
     texts = ["better meetings left the best leaves", "was leaving better teams meeting", "dogs and better leaves"] * 8
     run = topicnet.fit(texts, n_topics=2, max_epochs=1, init="random", lemmatize=True, max_df=1.0)
     (here / "test.txt").write_text("\n".join(texts) + "\n")

@@ -1,4 +1,4 @@
-"""The counts in a run are those it was fitted to, or the run is not read."""
+"""A run is loaded only if the counts in it are those it was fitted to."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,7 @@ TEXTS = ["planet orbit moon comet", "tree leaf root flower"] * 10
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two runs of the same words in other documents."""
+    """Return two runs with the same vocabulary and different documents."""
     folder = tmp_path_factory.mktemp("runs")
     for name, texts in (("one", TEXTS), ("other", [*TEXTS[2:], *TEXTS[:1], TEXTS[0]])):
         topicnet.fit(texts, n_topics=2, max_epochs=1, init="random", device="cpu").save(folder / name)
@@ -45,7 +45,7 @@ def test_the_corpus_of_another_run_is_refused(runs: Path, run: Path) -> None:
             read(run)
 
 
-def test_of_large_files_the_sizes_are_checked(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_sizes_of_large_files_are_checked(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workflow, "CHECKED_BYTES", 0)
     shutil.rmtree(run / "corpus")
     workflow.Corpus.from_texts(TEXTS[:6]).save(run / "corpus")

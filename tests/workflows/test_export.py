@@ -1,4 +1,4 @@
-"""What is made of a finished run: theta of new documents, however they come, and its counts for other tools."""
+"""Transform and export: theta of new documents in every form, and the counts of a run for other tools."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ NEW = [{"id": "a", "text": "team goal orbit zebra"}, {"id": "b", "text": ""}, {"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a corpus, its counts and a run, which tests read and never change."""
+    """Return a folder with a corpus, its counts and a run; tests must not change it."""
     folder = tmp_path_factory.mktemp("made")
     pl.DataFrame(ROWS).write_parquet(folder / "corpus.parquet")
     prepare(
@@ -69,7 +69,7 @@ def table(path: str | Path) -> pl.DataFrame:
     return pl.read_csv(path, infer_schema=False)
 
 
-def said(error: pytest.ExceptionInfo[TopicnetError]) -> str:
+def message(error: pytest.ExceptionInfo[TopicnetError]) -> str:
     assert str(error.value).isprintable()
     return str(error.value)
 
@@ -77,7 +77,7 @@ def said(error: pytest.ExceptionInfo[TopicnetError]) -> str:
 # ---------------------------------------------------------------- new documents
 
 
-def test_the_corpus_of_the_fit_gets_its_own_theta_back(made: Path, here: Path) -> None:
+def test_transform_of_the_corpus_of_the_fit_gives_the_theta_of_the_fit(made: Path, here: Path) -> None:
     expected = (made / "run" / "doc_topic.csv").read_bytes()
     for number, source in enumerate((made / "corpus.parquet", made / "counts", made / "run" / "corpus")):
         corpus = transform(made / "run", source, f"{number}.csv")
@@ -105,7 +105,7 @@ def test_n_new_documents_are_n_rows_in_order_with_their_status(made: Path, here:
 
 @pytest.mark.parametrize("source", ["corpus.parquet", "counts"])
 @pytest.mark.parametrize("ending", ["csv", "parquet", "npz"])
-def test_columns_travel_into_every_format(source: str, ending: str, made: Path, here: Path) -> None:
+def test_kept_columns_are_written_in_every_format(source: str, ending: str, made: Path, here: Path) -> None:
     transform(made / "run", made / source, f"t.{ending}", label_column="theme", keep_columns=["note"])
     if ending == "npz":
         with np.load("t.npz", allow_pickle=False) as arrays:
@@ -118,7 +118,7 @@ def test_columns_travel_into_every_format(source: str, ending: str, made: Path, 
         assert found[name] == [row[column] for row in ROWS]
 
 
-def test_lines_of_text_are_not_asked_for_the_columns_of_the_fit(made: Path, here: Path) -> None:
+def test_plain_text_needs_no_columns_of_the_fit(made: Path, here: Path) -> None:
     (here / "run").mkdir()
     record = json.loads((made / "run" / "run.json").read_text())
     record["config"] |= {"text_column": "answer"}
@@ -129,16 +129,16 @@ def test_lines_of_text_are_not_asked_for_the_columns_of_the_fit(made: Path, here
 
 
 @pytest.mark.parametrize("source", ["corpus.parquet", "counts"])
-def test_a_column_that_is_not_there_is_refused_and_nothing_written(source: str, made: Path, here: Path) -> None:
+def test_a_missing_column_is_refused_and_nothing_written(source: str, made: Path, here: Path) -> None:
     before = snapshot(here)
     with pytest.raises(CorpusError) as caught:
         transform(made / "run", made / source, "t.csv", label_column="topic")
-    assert "'topic'" in said(caught)
-    assert "theme, note" in said(caught)
+    assert "'topic'" in message(caught)
+    assert "theme, note" in message(caught)
     assert snapshot(here) == before
 
 
-def test_what_cannot_be_transformed_is_refused_in_one_line(made: Path, here: Path) -> None:
+def test_documents_that_cannot_be_transformed_are_refused_in_one_line(made: Path, here: Path) -> None:
     Path("empty.txt").write_text("")
     Path("taken.csv").write_text("mine")
     before = snapshot(here)
@@ -152,7 +152,7 @@ def test_what_cannot_be_transformed_is_refused_in_one_line(made: Path, here: Pat
     for source, out, word in cases:
         with pytest.raises(TopicnetError) as caught:
             transform(made / "run", source, out)
-        assert word in said(caught)
+        assert word in message(caught)
     assert snapshot(here) == before
     with pytest.raises(TopicnetError, match="refusing to replace 'taken"):
         transform(made / "run", "new.jsonl", "taken.csv", overwrite=True)
@@ -163,7 +163,7 @@ def test_what_cannot_be_transformed_is_refused_in_one_line(made: Path, here: Pat
     assert table("t.csv").height == 3
 
 
-def test_a_model_of_counts_made_elsewhere_says_how_it_cuts_text(made: Path, here: Path) -> None:
+def test_a_model_of_counts_of_another_tool_reports_its_tokenizer(made: Path, here: Path) -> None:
     export(made / "run", {"counts": "bag.mm"})
     bag = read_bag("bag.mm", file_format="mm")
     corpus = Corpus.from_counts(bag.counts, bag.vocabulary, bag.ids, name=bag.name)
@@ -173,7 +173,7 @@ def test_a_model_of_counts_made_elsewhere_says_how_it_cuts_text(made: Path, here
     transform_to_file(
         Path("theirs"), config, Path("t.csv"), refine=0, overwrite=False, reporter=Reporter(notices.append)
     )
-    assert notices == ["the model was fitted to counts made elsewhere: the text is cut by unicode-letters-2"]
+    assert notices == ["the model was fitted to counts of another tool: the text is tokenised by unicode-letters-2"]
     assert Path("t.csv").read_bytes() == (made / "run" / "doc_topic.csv").read_bytes()
 
 
@@ -192,7 +192,7 @@ def test_counts_are_written_and_read_back(source: str, name: str, made: Path, he
     assert bag.vocabulary == corpus.vocabulary
 
 
-def test_a_format_asked_for_outdoes_the_ending(made: Path, here: Path) -> None:
+def test_the_format_option_overrides_the_ending(made: Path, here: Path) -> None:
     export(made / "counts", {"counts": "x.dat"}, "ldac")
     corpus = Corpus.load(made / "counts")
     np.testing.assert_array_equal(read_bag("x.dat", file_format="ldac").counts.toarray(), corpus.counts.toarray())
@@ -207,32 +207,32 @@ def test_several_tables_are_written_at_once(made: Path, here: Path) -> None:
 
 REFUSED: dict[str, tuple[str, Mapping[str, str | None], str | None, str]] = {
     "nothing": ("run", {"counts": None}, None, "--counts FILE"),
-    "one file twice": ("run", {"doc-topic": "a.csv", "topic-word": "./a.csv"}, None, "file of its own"),
+    "the same file twice": ("run", {"doc-topic": "a.csv", "topic-word": "./a.csv"}, None, "file of its own"),
     "counts as a table": ("run", {"counts": "a.csv"}, None, "ldac or mm"),
     "counts as Parquet": ("run", {"counts": "a.mm"}, "parquet", "ldac or mm"),
     "counts as npz": ("run", {"counts": "a.npz"}, None, "ldac or mm"),
     "counts in no format": ("run", {"counts": "a"}, None, "'a'"),
     "a table as counts": ("run", {"doc-topic": "a.csv"}, "ldac", "--counts"),
-    "a place that is taken": ("run", {"counts": "taken.mm"}, None, "taken.mm"),
-    "a vocabulary that is there": ("run", {"counts": "words.mm"}, None, "words.vocab"),
-    "tables of mere counts": ("counts", {"doc-topic": "a.csv"}, None, "no model"),
+    "an existing output": ("run", {"counts": "taken.mm"}, None, "taken.mm"),
+    "an existing vocabulary": ("run", {"counts": "words.mm"}, None, "words.vocab"),
+    "tables of counts": ("counts", {"doc-topic": "a.csv"}, None, "no model"),
     "components of etm": ("run", {"doc-component": "a.csv"}, None, "only gmntm"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_exported_is_refused_and_nothing_written(case: str, made: Path, here: Path) -> None:
+def test_an_export_that_is_impossible_is_refused_and_nothing_written(case: str, made: Path, here: Path) -> None:
     source, targets, file_format, word = REFUSED[case]
     for taken in ("taken.mm", "words.vocab"):
         Path(taken).write_text("mine")
     before = snapshot(here)
     with pytest.raises(TopicnetError) as caught:
         export(made / source, targets, file_format)
-    assert word in said(caught)
+    assert word in message(caught)
     assert snapshot(here) == before
 
 
-def test_files_are_replaced_when_told(made: Path, here: Path) -> None:
+def test_files_are_replaced_with_overwrite(made: Path, here: Path) -> None:
     targets = {"counts": "x.mm", "topic-word": "w.csv", "doc-topic": "d.npz"}
     for _ in range(2):
         export(made / "run", targets, overwrite=True)
@@ -249,7 +249,7 @@ def test_a_file_of_the_user_is_not_replaced(name: str, made: Path, here: Path) -
     assert snapshot(here) == before
 
 
-# ---------------------------------------------------------------- where counts are
+# ---------------------------------------------------------------- location of counts
 
 
 def test_counts_are_found_in_a_run_and_in_a_folder_of_counts(made: Path) -> None:
@@ -262,8 +262,8 @@ def test_a_run_without_its_corpus_has_no_counts(made: Path, here: Path) -> None:
     shutil.rmtree("run/corpus")
     with pytest.raises(InputError, match="--no-keep-corpus") as caught:
         counts_of(Path("run"))
-    assert "'run'" in said(caught)
+    assert "'run'" in message(caught)
     assert isinstance(topicnet.load("run"), Run)
     with pytest.raises(TopicnetError) as missing:
         counts_of(Path("none"))
-    assert "none" in said(missing)
+    assert "none" in message(missing)

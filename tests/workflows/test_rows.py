@@ -1,4 +1,4 @@
-"""Rows of a run are the rows of its source: indices, lists of words, missing, short and repeated documents."""
+"""Rows of a run match the rows of its source: indices, lists of words, missing, short and repeated documents."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ INDICES = {
 
 @pytest.mark.parametrize("name", INDICES)
 @pytest.mark.parametrize("column", [False, True])
-def test_a_pandas_index_comes_back(name: str, column: bool) -> None:
+def test_a_pandas_index_is_kept(name: str, column: bool) -> None:
     frame = pd.DataFrame({"text": TEXTS}, index=INDICES[name])
     run = topicnet.fit(frame["text"] if column else frame, **FAST)
     table = run.doc_topic()
@@ -77,7 +77,7 @@ def test_a_pandas_index_comes_back(name: str, column: bool) -> None:
     ],
     ids=["dropna", "filter", "sample"],
 )
-def test_rows_that_were_chosen_keep_their_topics(choose: Any) -> None:
+def test_selected_rows_keep_their_topics(choose: Any) -> None:
     frame = pd.DataFrame({"text": [None if n % 7 == 0 else text for n, text in enumerate(TEXTS)], "n": range(40)})
     some = choose(frame)
     run = topicnet.fit(Corpus.from_frame(some), **FAST)
@@ -100,7 +100,7 @@ def test_rows_that_were_chosen_keep_their_topics(choose: Any) -> None:
     ],
     ids=["frame", "lazy", "series", "arrow", "arrow column", "list", "iterator", "array"],
 )
-def test_a_table_comes_back_in_the_library_it_came_from(texts: Any, kind: type) -> None:
+def test_the_table_of_documents_has_the_library_of_the_source(texts: Any, kind: type) -> None:
     run = topicnet.fit(texts, passages=20, **FAST)
     for table in (run.doc_topic(), run.topics(), run.passages()):
         assert type(table) is kind
@@ -111,7 +111,7 @@ def test_a_table_comes_back_in_the_library_it_came_from(texts: Any, kind: type) 
     assert pl.DataFrame(run.topics())["words"].to_list() == [" ".join(words) for words in run.top_words()]
 
 
-def test_an_index_goes_with_the_rows_taken() -> None:
+def test_an_index_is_kept_when_rows_are_selected() -> None:
     corpus = Corpus.from_frame(pd.DataFrame({"text": TEXTS}, index=range(100, 140)))
     assert corpus.take(np.array([3, 1]), "part").table.tolist() == [103, 101]
     assert corpus.over(corpus.vocabulary[:5]).table is corpus.table
@@ -136,7 +136,7 @@ LISTS = [text.split() for text in TEXTS]
     ],
     ids=["lists", "tuples", "arrays", "series", "pandas", "polars", "lazy"],
 )
-def test_lists_of_words_are_taken_as_they_are(texts: Any) -> None:
+def test_lists_of_words_are_not_tokenised(texts: Any) -> None:
     run = topicnet.fit(texts, **FAST)
     assert run.theta.shape == (40, 3)
     assert run.bundle.text["tokenizer"] == "spaces-2"
@@ -147,11 +147,11 @@ def test_lists_of_words_are_taken_as_they_are(texts: Any) -> None:
     ("words", "expected"),
     [(["New York", "is"], ["new_york"]), (["B2B", "don't"], ["b2b", "don't"]), (["", "one_two", "\n"], ["one_two"])],
 )
-def test_a_word_of_a_list_is_a_word(words: list[str], expected: list[str]) -> None:
+def test_every_entry_of_a_list_is_a_word(words: list[str], expected: list[str]) -> None:
     assert Corpus.from_texts([words, None], options=TextOptions("en")).vocabulary == expected
 
 
-def test_a_tokenizer_that_is_named_cuts_lists_too() -> None:
+def test_a_tokenizer_that_is_named_tokenises_lists_too() -> None:
     assert Corpus.from_texts([["don't-stop"]], options=TextOptions("none", tokenizer="letters")).vocabulary == [
         "don",
         "stop",
@@ -166,16 +166,16 @@ def test_a_tokenizer_that_is_named_cuts_lists_too() -> None:
         (["a", ["b"]], r"texts\[1\] is list, expected str"),
     ],
 )
-def test_a_mixture_is_refused(texts: list[Any], message: str) -> None:
+def test_a_mixture_of_texts_and_lists_is_refused(texts: list[Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         topicnet.fit(texts, **FAST)
 
 
-# --- what a notebook shows ---
+# --- repr ---
 
 
 @pytest.mark.parametrize("what", [lambda run: run, lambda run: run.corpus, lambda run: run.bundle])
-def test_what_is_printed_is_one_short_line(what: Any) -> None:
+def test_the_repr_is_one_short_line(what: Any) -> None:
     shown = repr(what(topicnet.fit([*TEXTS, "", "NA"], **FAST)))
     assert "words" in shown
     assert len(shown) < 300
@@ -201,7 +201,7 @@ def test_markers_are_counted_in_a_notice_and_remembered(here: Path) -> None:
 @pytest.mark.parametrize(
     ("missing", "empty"), [(None, ["NA"]), ("none", []), (["k.A."], ["NA", "k.A."]), ("none,k.A.", ["k.A."])]
 )
-def test_new_documents_have_the_markers_of_the_fit(here: Path, missing: Any, empty: list[str]) -> None:
+def test_transform_uses_the_missing_value_markers_of_the_fit(here: Path, missing: Any, empty: list[str]) -> None:
     run = topicnet.fit([*TEXTS, *["NA goal", "k.A. goal"] * 3], missing=missing, min_df=1, max_df=1.0, **FAST)
     run.save("run")
     new = ["NA", "k.A.", "goal"]
@@ -213,13 +213,13 @@ def test_new_documents_have_the_markers_of_the_fit(here: Path, missing: Any, emp
         assert text not in empty or np.array_equal(theta, prior)
     config = read_config(None, {"corpus": "new.csv", "missing": "goal"})
     corpus = transform_to_file(Path("run"), config, Path("t.csv"), refine=0, overwrite=True)
-    assert corpus.status[2] == "empty"  # asked for anew
+    assert corpus.status[2] == "empty"  # an explicit option replaces them
 
 
 def test_repeated_texts_are_reported(here: Path) -> None:
     texts = [*TEXTS[:20], TEXTS[3], TEXTS[3], *TEXTS[20:]]
     corpus, lines = reported(write("a.csv", texts))
-    line = "2 documents repeat the text of an earlier one (such as row 21, which repeats row 4)"
+    line = "2 documents repeat the text of an earlier one (e.g. row 21 repeats row 4)"
     assert lines == [f"{line}: --drop-duplicates counts only the first of each"]
     dropped, lines = reported("a.csv", drop_duplicates=True)
     assert lines == [f"{line}: only the first of each is counted"]
@@ -232,7 +232,7 @@ def fitted(**options: Any) -> Run:
     return topicnet.fit(texts, min_df=1, max_df=1.0, **options, **FAST)
 
 
-def test_documents_left_out_have_the_priors_theta_and_no_topic(here: Path) -> None:
+def test_skipped_documents_have_the_theta_of_the_prior_and_no_topic(here: Path) -> None:
     run = fitted(drop_duplicates=True, min_tokens=2)
     assert run.status[-4:] == ["duplicate", "short", "empty", "ok"]
     assert np.array_equal(run.theta[-4:-1], np.repeat(run.theta[-2:-1], 3, axis=0))
@@ -261,14 +261,14 @@ def test_a_fit_without_these_options_counts_them_all() -> None:
 
 
 @pytest.mark.parametrize("option", [{"min_tokens": 2}, {"drop_duplicates": True}, {"missing": "k.A."}])
-def test_counts_leave_no_room_for_these_options(here: Path, option: dict[str, Any]) -> None:
+def test_these_options_are_refused_for_counts(here: Path, option: dict[str, Any]) -> None:
     Corpus.from_texts(TEXTS).save(here / "counts")
     with pytest.raises(InputError, match=f"--{next(iter(option)).replace('_', '-')} given"):
         resolve_corpus(read_config(None, {"corpus": "counts", **option}))
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.tsv"])
-def test_a_missing_id_is_no_other_documents(here: Path, name: str) -> None:
+def test_a_missing_id_does_not_equal_that_of_another_document(here: Path, name: str) -> None:
     frame = pl.DataFrame({"id": ["3", None, "NA", "x"], "text": TEXTS[:4]})
     if name.endswith("jsonl"):
         frame.write_ndjson(name)

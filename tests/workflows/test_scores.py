@@ -1,4 +1,4 @@
-"""The scores of one fitted model: values, intervals, conventions, and what has no value."""
+"""Scores of a fitted model: values, intervals, conventions and undefined scores."""
 
 import json
 import math
@@ -32,7 +32,7 @@ from topicnet.workflows.scores import (
 
 
 class Mixture:
-    """A model with given topics that gives every document the same theta, evener after refining."""
+    """A model with given topics that gives every document the same theta, more even after refinement."""
 
     def __init__(self, beta: NDArray[np.float64], theta: NDArray[np.float64], mixes: bool = True) -> None:
         self.components_, self.theta, self.mixes = beta, theta, mixes
@@ -52,7 +52,7 @@ def random_beta(n_topics: int, n_words: int) -> NDArray[np.float64]:
 
 
 def reference(n_docs: int = 30, n_words: int = 40) -> Reference:
-    """Random documents over words w0, w1, ..., in reading order; one of them is empty."""
+    """Return random documents over words w0, w1, ..., in reading order; one of them is empty."""
     rng = np.random.default_rng(1)
     words = [f"{chr(97 + i // 26)}{chr(97 + i % 26)}x" for i in range(n_words)]
     texts = [" ".join(rng.choice(words, 12)) for _ in range(n_docs - 1)] + [""]
@@ -73,7 +73,7 @@ def test_a_score_has_value_interval_and_convention() -> None:
     }  # fmt: skip
     assert type(found.value) is float
     assert json.loads(json_text(score("unigram", 7.0))).keys() == {"value", "convention"}
-    with pytest.raises(KeyError):  # a score without a stated convention is none
+    with pytest.raises(KeyError):  # every score states its convention
         score("goodness", 1.0)
 
 
@@ -82,14 +82,14 @@ def test_json_has_null_where_a_score_is_not_finite_and_never_0(value: float) -> 
     assert json.loads(json_text(score("bound", value)))["value"] is None
 
 
-def test_values_are_the_bare_values() -> None:
+def test_values_of_returns_plain_values() -> None:
     assert values_of({"npmi": score("npmi", 0.25), "bound": score("bound", 12)}) == {"npmi": 0.25, "bound": 12.0}
 
 
 # ---------------------------------------------------------------- topics
 
 
-def test_topic_scores_are_those_of_the_measures() -> None:
+def test_topic_scores_equal_the_measures() -> None:
     beta, judged_on = random_beta(3, 40), reference()
     found = topic_scores(beta, judged_on)
     few = top_words(beta, 10)
@@ -106,8 +106,8 @@ def test_topic_scores_are_those_of_the_measures() -> None:
     assert found.diversity["topic_uniqueness"].value == pytest.approx(len(set(few.ravel())) / (3 * 10))
 
 
-def test_what_the_reference_never_saw_is_counted() -> None:
-    # Words 0 to 4 are known, 5 to 9 occur nowhere; of the known, 0 and 1 never meet.
+def test_words_missing_from_the_reference_are_counted() -> None:
+    # Words 0 to 4 are known, 5 to 9 do not occur; of the known ones, 0 and 1 never co-occur.
     counts = counts_of([1, 0, 1, 1, 1, 0, 0, 0, 0, 0], [0, 2, 1, 1, 1, 0, 0, 0, 0, 0])
     tokens = np.array([0, 2, 3, 4, 1, 1, 2, 3, 4])
     found = topic_scores(np.full((1, 10), 0.1), Reference("small", counts, tokens, np.array([0, 4, 9])))
@@ -118,23 +118,23 @@ def test_what_the_reference_never_saw_is_counted() -> None:
     }  # fmt: skip
 
 
-def test_one_topic_has_a_coherence_without_spread_and_full_diversity() -> None:
+def test_one_topic_has_a_coherence_without_interval_and_full_diversity() -> None:
     found = topic_scores(random_beta(1, 40), reference())
     assert found.coherence
     for one in found.coherence.values():
-        assert one.low is None  # one value says nothing of its spread
+        assert one.low is None  # a single value has no interval
         assert math.isfinite(one.value)
     assert set(values_of(found.diversity).values()) == {1.0}
 
 
-def test_topics_of_fewer_words_than_the_top_are_judged_on_those_they_have() -> None:
+def test_topics_with_few_words_are_scored_on_all_of_them() -> None:
     found = topic_scores(random_beta(2, 4), reference(n_words=4))
     assert found.reference.pairs == 2 * 6
     assert found.diversity["topic_diversity"].value == 0.5  # both topics have all 4 words
     assert all(math.isfinite(value) for value in values_of(found.coherence).values())
 
 
-def test_a_topic_of_one_word_has_no_coherence_rather_than_one_of_0() -> None:
+def test_a_topic_of_one_word_has_no_coherence_instead_of_0() -> None:
     found = topic_scores(np.ones((1, 1)), reference(n_words=1))
     assert found.coherence == {}
     assert found.reference.pairs is None
@@ -184,16 +184,16 @@ def test_completion_scores_are_those_of_document_completion() -> None:
         assert one.low < one.value < one.high
         assert one.convention == CONVENTIONS[name]
     assert found.documents == expected.n_docs
-    assert found.left_out == expected.n_left_out >= 1  # the empty one
+    assert found.left_out == expected.n_left_out >= 1  # the empty document
     assert found.tokens == expected.n_tokens
     assert found.scores["unigram"].value == pytest.approx(unigram_perplexity(train, second))
 
 
-def test_the_unigram_is_asked_the_same_documents_as_the_model() -> None:
+def test_the_unigram_is_scored_on_the_same_documents_as_the_model() -> None:
     first, second = counts_of([2, 0], [0, 0]), counts_of([1, 0], [0, 5])
     found = completion_scores(Mixture(np.full((1, 2), 0.5), np.ones(1)), counts_of([9, 0]), first, second)
     assert (found.documents, found.left_out, found.tokens) == (1, 1, 1)
-    assert found.scores["unigram"].value == pytest.approx(11 / 10)  # (9 + 1) / (9 + 2), the first word alone
+    assert found.scores["unigram"].value == pytest.approx(11 / 10)  # (9 + 1) / (9 + 2), the first word only
 
 
 def test_without_the_training_documents_there_is_no_unigram() -> None:
@@ -201,14 +201,14 @@ def test_without_the_training_documents_there_is_no_unigram() -> None:
     assert found.scores.keys() == {"inferred", "refined"}
 
 
-def test_a_model_that_is_no_mixture_is_not_refined() -> None:
+def test_a_model_that_is_not_a_mixture_is_not_refined() -> None:
     model = Mixture(random_beta(2, 40), np.array([0.5, 0.5]), mixes=False)
     found = completion_scores(model, None, *halves(reference().counts))
     assert found.scores.keys() == {"inferred"}
     assert [steps for _, steps in model.asked] == [0]
 
 
-def test_a_word_held_impossible_gives_an_infinite_perplexity_without_an_interval() -> None:
+def test_a_word_of_probability_0_gives_an_infinite_perplexity_without_an_interval() -> None:
     beta = np.array([[1.0, 0.0]])
     found = completion_scores(Mixture(beta, np.ones(1)), None, counts_of([3, 0], [1, 1]), counts_of([2, 0], [1, 1]))
     for one in found.scores.values():
@@ -217,14 +217,14 @@ def test_a_word_held_impossible_gives_an_infinite_perplexity_without_an_interval
     assert json.loads(json_text(found))["scores"]["inferred"]["value"] is None
 
 
-def test_an_impossible_word_in_a_document_that_is_left_out_does_not_count() -> None:
+def test_a_word_of_probability_0_in_a_skipped_document_has_no_effect() -> None:
     beta = np.array([[1.0, 0.0]])
     found = completion_scores(Mixture(beta, np.ones(1)), None, counts_of([3, 0], [0, 0]), counts_of([2, 0], [0, 1]))
     assert found.scores["inferred"].value == 1.0
     assert found.scores["inferred"].high == 1.0
 
 
-def test_documents_of_one_token_leave_nothing_to_predict() -> None:
+def test_documents_of_one_token_cannot_be_scored() -> None:
     first, second = halves(counts_of([1, 0], [0, 1]))
     with pytest.raises(InputError, match="both halves"):
         completion_scores(Mixture(np.full((1, 2), 0.5), np.ones(1)), None, first, second)
@@ -234,22 +234,22 @@ def test_documents_of_one_token_leave_nothing_to_predict() -> None:
 
 
 def labelled(labels: list[Any], topics: list[int], n_topics: int = 2) -> Any:
-    """Documents whose theta is their topic, almost, and whose words are their topic's; one word each."""
+    """Return documents of one word each, with theta near 1 for the topic of the word."""
     theta = np.full((len(topics), n_topics), 0.1 / n_topics)
     theta[np.arange(len(topics)), topics] += 0.9
     return theta, csr_matrix(np.eye(n_topics, dtype=np.int32)[topics]), labels
 
 
-def test_topics_that_are_the_labels_agree_with_them_in_full() -> None:
+def test_topics_equal_to_the_labels_agree_with_them_fully() -> None:
     found = label_scores(labelled(["a", "b"] * 10, [1, 0] * 10), None)
     assert (found.documents, found.without_label, found.labels) == (20, 0, 2)
     assert values_of(found.scores) == {"purity": 1.0, "nmi": 1.0, "ari": 1.0, "accuracy": 1.0}
-    told = found.scores["accuracy"]
-    assert (told.tfidf, told.commonest) == (1.0, 0.5)
-    assert "fold" in told.how
+    accuracy = found.scores["accuracy"]
+    assert (accuracy.tfidf, accuracy.commonest) == (1.0, 0.5)
+    assert "fold" in accuracy.how
 
 
-def test_topics_that_know_nothing_of_the_labels() -> None:
+def test_topics_independent_of_the_labels() -> None:
     found = label_scores(labelled(["a", "a", "b", "b"] * 5, [0, 1] * 10), None)
     assert values_of(found.scores)["nmi"] == pytest.approx(0, abs=1e-9)
     assert values_of(found.scores)["purity"] == 0.5
@@ -283,20 +283,20 @@ def test_no_label_at_all_is_an_error(labels: list[Any]) -> None:
         label_scores(labelled(labels, [0, 1, 0, 1]), None)
 
 
-def test_too_few_of_a_label_have_no_accuracy() -> None:
+def test_accuracy_is_undefined_if_a_label_has_too_few_documents() -> None:
     found = label_scores(labelled(["a"] * 8 + ["b"] * 4, [0, 1] * 6), None)
     assert found.scores.keys() == {"purity", "nmi", "ari"}
     assert "fewer documents" in found.undefined
     assert all(math.isfinite(value) for value in values_of(found.scores).values())
 
 
-def test_one_label_tells_nothing() -> None:
+def test_scores_are_undefined_with_one_label() -> None:
     found = label_scores(labelled(["a"] * 12, [0, 1] * 6), None)
     assert found.scores == {}
     assert "same label" in found.undefined
 
 
-def test_labels_that_were_never_learned_are_no_failure_of_the_topics() -> None:
+def test_labels_absent_from_training_are_not_scored() -> None:
     fit = labelled(["a", "b"] * 5, [0, 1] * 5)
     found = label_scores(labelled(["c", "d"] * 5, [0, 1] * 5), fit)
     assert "accuracy" not in found.scores
@@ -307,7 +307,7 @@ def test_labels_that_were_never_learned_are_no_failure_of_the_topics() -> None:
 
 
 def test_labels_of_a_column_of_numbers_with_gaps() -> None:
-    """As pandas writes one: 0.0 is 0, and nan is none."""
+    """pandas writes such a column as floats: 0.0 is label 0, and nan is missing."""
     fit = labelled(["0", "1"] * 5, [0, 1] * 5)
     found = label_scores(labelled(["0.0", "1.0", "nan", float("nan")] * 3, [0, 1, 0, 1] * 3), fit)
     assert found.without_label == 6
@@ -318,20 +318,20 @@ def test_labels_of_a_column_of_numbers_with_gaps() -> None:
 def test_the_classifier_learns_from_the_documents_of_the_fit() -> None:
     judged = labelled(["a", "b", "c"], [0, 1, 1])
     found = label_scores(judged, labelled(["a", "b", None] * 5, [0, 1, 1] * 5))
-    told = found.scores["accuracy"]
-    assert told.value == pytest.approx(2 / 3)  # nobody told it of c
-    assert told.tfidf == pytest.approx(2 / 3)
-    assert told.commonest == pytest.approx(1 / 3)
-    assert "fit" in told.how
+    accuracy = found.scores["accuracy"]
+    assert accuracy.value == pytest.approx(2 / 3)  # label c was not in training
+    assert accuracy.tfidf == pytest.approx(2 / 3)
+    assert accuracy.commonest == pytest.approx(1 / 3)
+    assert "fit" in accuracy.how
 
 
 @pytest.mark.parametrize("known", [["a"] * 10, [None] * 10])
-def test_labels_of_the_fit_that_teach_nothing_are_not_learned_from(known: list[Any]) -> None:
+def test_a_fit_with_one_label_is_not_used_for_training(known: list[Any]) -> None:
     found = label_scores(labelled(["a", "b"] * 5, [0, 1] * 5), labelled(known, [0, 1] * 5))
     assert found.scores["accuracy"].value == 1.0
     assert "fold" in found.scores["accuracy"].how
 
 
-def test_no_classifier_is_trained_unless_asked() -> None:
+def test_no_classifier_is_trained_without_classify() -> None:
     found = label_scores(labelled(["a", "b"] * 10, [1, 0] * 10), None, classify=False)
     assert found.scores.keys() == {"purity", "nmi", "ari"}

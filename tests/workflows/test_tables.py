@@ -1,4 +1,4 @@
-"""Tables: what doc_topic.csv and topic_word.csv hold, and that theta and ids come back as they were."""
+"""Contents of doc_topic.csv and topic_word.csv, and exact round trips of theta and ids."""
 
 import datetime
 import tempfile
@@ -49,7 +49,7 @@ def test_a_folder_named_with_brackets_is_not_a_pattern(tmp_path: Path) -> None:
         assert read_doc_topic(tmp_path / name, 2)["doc_id"].to_list() == ["mine", "x", "y"]
 
 
-def test_a_row_a_document_with_its_status_top_topic_and_theta() -> None:
+def test_each_document_has_a_row_with_status_top_topic_and_theta() -> None:
     table = doc_topic_table(["a", "b", "c", "d"], ["ok", "empty", "oov", "ok"], THETA[[0, 1, 2, 2]])
     assert table.schema == {
         "doc_id": pl.String,
@@ -64,18 +64,18 @@ def test_a_row_a_document_with_its_status_top_topic_and_theta() -> None:
     np.testing.assert_array_equal(table.select("topic_0", "topic_1").to_numpy(), THETA[[0, 1, 2, 2]])
 
 
-def test_of_equal_topics_the_first_is_on_top() -> None:
+def test_the_top_topic_of_a_tie_is_the_first() -> None:
     assert doc_topic_table(["a"], ["ok"], np.full((1, 3), 1 / 3, dtype=np.float32))["top_topic"].to_list() == [0]
 
 
-def test_no_documents_are_a_table_of_the_same_columns() -> None:
+def test_the_table_of_no_documents_has_the_same_columns() -> None:
     table = doc_topic_table([], [], np.zeros((0, 2), dtype=np.float32))
     assert table.height == 0
     assert table.schema == doc_topic_table(["a"], ["ok"], THETA[:1]).schema
     assert round_trip([], [], np.zeros((0, 2), dtype=np.float32)).equals(table)
 
 
-def test_the_file_is_the_one_of_the_design(tmp_path: Path) -> None:
+def test_the_file_has_the_documented_layout(tmp_path: Path) -> None:
     write_doc_table(tmp_path / "t.csv", IDS, STATUS, THETA, "csv", overwrite=False)
     assert (tmp_path / "t.csv").read_text("utf-8").split("\n") == [
         "doc_id,status,top_topic,topic_0,topic_1",
@@ -92,7 +92,7 @@ theta_rows = st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3)
 @examples(60)
 @given(st.lists(st.tuples(st.sampled_from(["ok", "empty", "oov"]), theta_rows), max_size=8))
 @example([("ok", [0.1, 2.0**-149, 1 - 2.0**-24])])
-def test_theta_and_status_come_back_bit_for_bit(rows: list[tuple[str, list[float]]]) -> None:
+def test_theta_and_status_are_read_back_exactly(rows: list[tuple[str, list[float]]]) -> None:
     theta = np.array([row for _, row in rows], dtype=np.float32).reshape(len(rows), 3)
     status = [name for name, _ in rows]
     table = doc_topic_table([str(n) for n in range(len(rows))], status, theta)
@@ -110,21 +110,21 @@ def test_theta_and_status_come_back_bit_for_bit(rows: list[tuple[str, list[float
         *("", " x ", "null", "NaN", "007", "a,b", 'a"b', '"', "a\nb", "a\r\nb", "a\rb", "#x", "folder/file.txt"),
     ],
 )
-def test_an_id_comes_back_whatever_it_holds(doc_id: str) -> None:
+def test_any_special_id_is_read_back_exactly(doc_id: str) -> None:
     for ids in ([doc_id], [doc_id, "next"], ["before", doc_id]):
         again = round_trip(ids, ["ok"] * len(ids), THETA[: len(ids)])
         assert again["doc_id"].to_list() == ids
 
 
 @pytest.mark.parametrize("doc_id", ["'=x", "'@x", "'+5", "'-x", "'\t"])
-def test_an_id_that_looks_quoted_by_us_already_comes_back(doc_id: str) -> None:
+def test_an_id_that_looks_guarded_already_is_read_back_exactly(doc_id: str) -> None:
     assert round_trip([doc_id], ["ok"], THETA[:1])["doc_id"].to_list() == [doc_id]
 
 
 @examples(60)
 @given(st.lists(st.text(st.sampled_from('=+-@\t\r\n",1e.a ') | st.characters(exclude_categories=("Cs",)))))
-def test_any_ids_come_back(ids: list[str]) -> None:
-    ids = [doc_id.lstrip("'") for doc_id in ids]  # the test above has those
+def test_any_ids_are_read_back_exactly(ids: list[str]) -> None:
+    ids = [doc_id.lstrip("'") for doc_id in ids]  # covered by the test above
     again = round_trip(ids, ["ok"] * len(ids), np.full((len(ids), 2), 0.5, dtype=np.float32))
     assert again["doc_id"].to_list() == ids
 
@@ -142,7 +142,7 @@ def test_any_ids_come_back(ids: list[str]) -> None:
     ],
     ids=["missing", "empty", "junk", "foreign", "fewer", "more", "words"],
 )
-def test_a_damaged_table_is_one_line(tmp_path: Path, content: bytes | None) -> None:
+def test_a_damaged_table_is_reported_in_one_line(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "doc_topic.csv").write_bytes(content)
     with pytest.raises(BundleError, match=r"doc_topic.csv in .* cannot be read") as caught:
@@ -163,7 +163,7 @@ def test_a_table_cut_off_within_a_row_is_refused(tmp_path: Path, lost: int) -> N
 # ---------------------------------------------------------------- topics by words
 
 
-def test_the_words_of_a_topic_by_falling_probability() -> None:
+def test_the_words_of_a_topic_are_sorted_by_decreasing_probability() -> None:
     table = topic_word_table(BETA, WORDS, 3)
     assert table.columns == ["topic", "rank", "word", "probability"]
     assert table.rows() == [
@@ -176,7 +176,7 @@ def test_the_words_of_a_topic_by_falling_probability() -> None:
     ]
 
 
-def test_more_words_than_there_are_give_all_of_them() -> None:
+def test_a_number_of_words_above_the_vocabulary_gives_all_words() -> None:
     table = topic_word_table(BETA, WORDS, 99)
     assert table.height == BETA.size
     assert table.group_by("topic").agg(pl.col("probability").sum())["probability"].to_list() == pytest.approx([1, 1])
@@ -198,12 +198,12 @@ def test_more_words_than_there_are_give_all_of_them() -> None:
         ("theta.txt", "csv", "csv"),
     ],
 )
-def test_the_format_asked_for_beats_the_ending(path: str, asked: str | None, expected: str) -> None:
+def test_the_format_option_overrides_the_ending(path: str, asked: str | None, expected: str) -> None:
     assert choose_format(Path(path), asked) == expected
 
 
 @pytest.mark.parametrize(
-    ("path", "asked", "said"),
+    ("path", "asked", "printed"),
     [
         ("theta", None, "file 'theta'"),
         ("theta.txt", None, "file 'theta.txt'"),
@@ -213,11 +213,11 @@ def test_the_format_asked_for_beats_the_ending(path: str, asked: str | None, exp
         ("theta.csv", "x\ny", "--format"),
     ],
 )
-def test_an_unknown_format_is_refused_with_the_known_ones(path: str, asked: str | None, said: str) -> None:
+def test_an_unknown_format_is_refused_with_a_list_of_formats(path: str, asked: str | None, printed: str) -> None:
     with pytest.raises(InputError) as caught:
         choose_format(Path(path), asked)
     message = str(caught.value)
-    assert message.startswith(said)
+    assert message.startswith(printed)
     assert message.isprintable()
     assert ", ".join(FORMATS) in message
 
@@ -281,7 +281,7 @@ KEPT = pl.DataFrame(
 )
 
 
-def test_kept_columns_stand_after_the_last_topic_in_their_order() -> None:
+def test_kept_columns_follow_the_last_topic_in_order() -> None:
     table = doc_topic_table(IDS, STATUS, THETA, kept=KEPT)
     plain = doc_topic_table(IDS, STATUS, THETA)
     assert table.columns == [*plain.columns, *KEPT.columns]
@@ -290,7 +290,7 @@ def test_kept_columns_stand_after_the_last_topic_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("kept", [None, pl.DataFrame(), pl.DataFrame(height=3)])
-def test_nothing_kept_changes_nothing(kept: pl.DataFrame | None) -> None:
+def test_without_kept_columns_the_table_is_unchanged(kept: pl.DataFrame | None) -> None:
     assert doc_topic_table(IDS, STATUS, THETA, kept=kept).equals(doc_topic_table(IDS, STATUS, THETA))
 
 
@@ -309,7 +309,9 @@ def test_nothing_kept_changes_nothing(kept: pl.DataFrame | None) -> None:
         ("component", ["component_0", "top_component", "topic_0"], ["component_0_", "top_component_", "topic_0"]),
     ],
 )
-def test_a_kept_column_named_like_ours_gives_way(unit: str, given: list[str], expected: list[str]) -> None:
+def test_a_kept_column_named_like_a_column_of_the_table_is_renamed(
+    unit: str, given: list[str], expected: list[str]
+) -> None:
     kept = pl.DataFrame({name: [f"{name} {row}" for row in range(3)] for name in given})
     table = doc_topic_table(IDS, STATUS, THETA, unit, kept)
     assert table.columns[5:] == expected
@@ -343,7 +345,7 @@ def test_a_table_with_kept_columns_is_read_back_without_them(tmp_path: Path, uni
     )
 )
 @example({"a": ["\n", '"', "\r\n"], "'": ["", None, ","]})
-def test_whatever_is_kept_theta_ids_and_status_come_back(kept: dict[str, list[str | None]]) -> None:
+def test_theta_ids_and_status_are_read_back_exactly_with_any_kept_columns(kept: dict[str, list[str | None]]) -> None:
     frame = pl.DataFrame(kept, schema=dict.fromkeys(kept, pl.String))
     with tempfile.TemporaryDirectory() as folder:
         table = doc_topic_table(IDS, STATUS, THETA, kept=frame)
@@ -352,7 +354,7 @@ def test_whatever_is_kept_theta_ids_and_status_come_back(kept: dict[str, list[st
 
 
 @pytest.mark.parametrize("kind", [pl.String, pl.Categorical, pl.Enum(["=cmd()", "ok", "-1"])])
-def test_a_kept_formula_is_quoted_safe(tmp_path: Path, kind: Any) -> None:
+def test_a_kept_formula_is_guarded(tmp_path: Path, kind: Any) -> None:
     kept = pl.DataFrame({"label": pl.Series(["=cmd()", "ok", "-1"], dtype=kind)})
     write_doc_table(tmp_path / "t.csv", IDS, STATUS, THETA, "csv", kept=kept, overwrite=False)
     assert (tmp_path / "t.csv").read_text("utf-8").split("\n") == [
@@ -398,7 +400,7 @@ def test_kept_columns_are_arrays_of_an_npz(tmp_path: Path) -> None:
     st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=9), max_size=12),
     st.integers(1, 30),
 )
-def test_an_array_of_strings_made_in_slices_is_the_whole(texts: list[str], characters: int) -> None:
+def test_a_string_array_written_in_slices_is_complete(texts: list[str], characters: int) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
         patched.setattr(tables, "ARRAY_SLICE", characters)
         theta = np.full((len(texts), 1), 1, dtype=np.float32)
@@ -409,7 +411,7 @@ def test_an_array_of_strings_made_in_slices_is_the_whole(texts: list[str], chara
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_an_existing_file_is_replaced_only_when_asked_for(tmp_path: Path, name: str) -> None:
+def test_an_existing_file_is_replaced_only_with_overwrite(tmp_path: Path, name: str) -> None:
     path = tmp_path / "old"
     path.write_text("old")
     with pytest.raises(OutputError, match="--overwrite"):

@@ -1,4 +1,4 @@
-"""The command line: errors become one line on stderr and an exit status, in this one place."""
+"""Run the command line: turn errors into one line on stderr and an exit status, and handle signals."""
 
 import errno
 import os
@@ -12,11 +12,11 @@ from typing import NoReturn
 from topicnet.runtime.logs import command_line
 
 INPUT_AT_FAULT, UNFIT, INTERRUPTED = 2, 3, 130
-KEPT = "kept"  # what `fit` returns when it was interrupted and wrote the best it had
-COLLAPSED = "collapsed"  # what it returns under --strict when the health check found the model unfit
-TURN_SECONDS = 10.0  # that a machine's other processes of torchrun leave its first one to report what is wrong
-LONGEST_SHOWN = 60  # characters of a path, in the message about its length
-COMMANDS = ("fit", "runs", "corpora", "experiments", "images")  # modules whose commands join the app, in this order
+KEPT = "kept"  # returned by commands that were interrupted and wrote their results so far
+COLLAPSED = "collapsed"  # returned under --strict if the health check finds the model unfit
+REPORT_SECONDS = 10.0  # for which torchrun processes wait for the first one on their machine to report an error
+LONGEST_SHOWN = 60  # characters of a path in the message that it is too long
+COMMANDS = ("fit", "runs", "corpora", "experiments", "images")  # modules with commands, in the order of the help
 
 
 def main() -> NoReturn:
@@ -27,8 +27,8 @@ def main() -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit status.
 
-    0 done; 2 the user's input is at fault; 3 unfit, under --strict; 130 interrupted. A bug keeps its traceback and
-    gives 1.
+    The status is 0 on success, 2 for an input error, 3 for an unfit model under --strict and 130 after an interrupt.
+    Any other exception is a bug: it keeps its traceback and the status is 1.
     """
     from topicnet.cli.general import logging_as, split_options
     from topicnet.errors import TopicnetError
@@ -65,16 +65,18 @@ def _run(arguments: list[str], debug: bool) -> int:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
         return _refuse(f"{message.rstrip('.')}: see topicnet --help", debug=debug)
     except SystemExit as error:
-        # typer leaves so when the reader of our output has gone (`topicnet topics RUN | head`): nothing is left to say.
+        # typer exits like this when the reader of the output has closed it (`topicnet topics RUN | head`).
         if not isinstance(error.__context__, BrokenPipeError):
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:  # of an input too, at its first look
+        if error.errno == errno.ENAMETOOLONG:  # of an output or an input
             given = str(error.filename or "a path")
             shown = repr(given if len(given) <= LONGEST_SHOWN else f"{given[:LONGEST_SHOWN]}...")
-            message = f"{shown} given, a name too long for the disk, expected up to 255 bytes: check the path"
+            message = (
+                f"{shown} given, which is too long for the disk, expected names of up to 255 bytes: check the path"
+            )
             return _refuse(message, debug=debug)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         message = f"cannot write the output: {error.strerror or error}; free some space or write elsewhere"
@@ -83,15 +85,15 @@ def _run(arguments: list[str], debug: bool) -> int:
         if debug:
             _print_versions()
         raise
-    if outcome == INTERRUPTED:  # typer's word for a KeyboardInterrupt that left the command
+    if outcome == INTERRUPTED:  # returned by typer after a KeyboardInterrupt
         return _interrupted()
     return {KEPT: INTERRUPTED, COLLAPSED: UNFIT}.get(outcome, 0)
 
 
 def _end_on_signals() -> None:
-    """Let a scheduler's SIGTERM, and the SIGHUP of a terminal that is closed, act as Ctrl-C.
+    """Make a scheduler's SIGTERM, and the SIGHUP of a closed terminal, act like Ctrl-C.
 
-    What was learned is kept, what was half written is removed. A SIGHUP that nohup has had ignored stays ignored.
+    The weights so far are kept and partial files removed. A SIGHUP that nohup ignores stays ignored.
     """
     from topicnet.runtime.interrupt import interrupt
 
@@ -100,11 +102,11 @@ def _end_on_signals() -> None:
     terminals = [stream for stream in (1, 2) if os.isatty(stream)]
 
     def end(signum: int, frame: FrameType | None) -> None:
-        # A second one is no impatience: a scheduler and torchrun each send it to every process.
+        # A second signal is ignored: a scheduler and torchrun each send one to every process.
         for one in signals:
             signal.signal(one, signal.SIG_IGN)
         if signum != signal.SIGTERM:
-            for stream in terminals:  # nothing can be written to a terminal that is gone
+            for stream in terminals:  # writing to a closed terminal would fail
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
         interrupt()
 
@@ -117,19 +119,19 @@ def _interrupted() -> int:
     return INTERRUPTED
 
 
-def _leave_it_to_the_first() -> None:
-    """Wait to be ended by torchrun, as it does once a machine's first process has reported the same and ended.
+def _wait_for_first_process() -> None:
+    """Wait for the first process on this machine to report the same error, after which torchrun ends this one.
 
-    What that one does not find wrong is reported after all.
+    If the first process does not, this one reports the error after the wait.
     """
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, signal.SIG_DFL)
-    time.sleep(TURN_SECONDS)
+    time.sleep(REPORT_SECONDS)
 
 
 def _refuse(message: str, status: int = INPUT_AT_FAULT, debug: bool = False) -> int:
     if status == INPUT_AT_FAULT and "RANK" in os.environ and os.environ.get("LOCAL_RANK", "0") != "0":
-        _leave_it_to_the_first()
+        _wait_for_first_process()
     if debug:
         import traceback
 
@@ -144,7 +146,7 @@ def _refuse(message: str, status: int = INPUT_AT_FAULT, debug: bool = False) -> 
 
 
 def _print_versions() -> None:
-    """Print the versions of topicnet, Python and the libraries it stands on, for a report of a bug."""
+    """Print the versions of topicnet, Python and the main libraries, for a bug report."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 

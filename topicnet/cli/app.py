@@ -1,8 +1,9 @@
-"""The Typer app that every command joins, and the form of its help."""
+"""The Typer app of the command line, and the layout of its help."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Annotated, Any
 
 import typer
@@ -10,15 +11,20 @@ from typer.core import TyperCommand, TyperGroup
 
 GENERAL = "General"
 EVERYWHERE = [
-    ("--no-color", "No colours."),
+    ("--no-color", "Print without colours."),
     ("--debug", "Log to standard error; on an error, show its traceback and the versions."),
     ("--log-file FILE", "Append a log to this file."),
     ("-h, --help", "Show this message and exit."),
 ]
 
 
+# Types in the help, for readers who do not know Python; arguments show their name only.
+TYPES = {"<str>": "TEXT", "<int>": "INTEGER", "<int range>": "INTEGER", "<float>": "NUMBER", "<path>": "PATH"}
+_TYPE = re.compile(r" ?(<(?:str|int|int range|float|path|list\[str\])>)")
+
+
 class Command(TyperCommand):
-    """A command whose help shows its options under the headings of their groups, and examples as they are."""
+    """A command whose help lists its options by group and prints its examples verbatim."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options of each group."""
@@ -27,31 +33,39 @@ class Command(TyperCommand):
             record = param.get_help_record(ctx)
             if record is not None and "--help" not in param.opts:
                 kind = "Arguments" if param.param_type_name == "argument" else "Options"
-                found.setdefault(getattr(param, "rich_help_panel", None) or kind, []).append(record)
+                found.setdefault(getattr(param, "rich_help_panel", None) or kind, []).append(_with_plain_type(record))
         for heading, records in [*found.items(), (GENERAL, EVERYWHERE)]:
             with formatter.section(heading):
                 formatter.write_dl(records)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the examples, line by line."""
+        """Write the examples line by line, without wrapping."""
         if self.epilog:
             with formatter.section("Examples"):
                 for line in inspect.cleandoc(self.epilog).splitlines():
                     formatter.write(f"{'':{formatter.current_indent}}{line}\n")
 
 
+def _with_plain_type(record: tuple[str, str]) -> tuple[str, str]:
+    """Replace the Python type in the help of a parameter by a plain word, or drop it for an argument."""
+    names, text = record
+    if names.startswith("-"):
+        return _TYPE.sub(lambda found: f" {TYPES.get(found[1], 'TEXT')}", names), text
+    return _TYPE.sub("", names), text
+
+
 class Commands(TyperGroup):
-    """A group whose commands are `Command`s."""
+    """A group of commands whose help ends with the options that every command takes."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the options, the commands, and what is taken everywhere."""
+        """Write the options, the commands and the options of every command."""
         super().format_options(ctx, formatter)
         with formatter.section("Options of every command"):
             formatter.write_dl(EVERYWHERE)
 
 
 app = typer.Typer(
-    help="Neural topic models on real text.",
+    help="Fit, inspect and compare neural topic models of text.",
     cls=Commands,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -75,6 +89,6 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Neural topic models on real text."""
+    """Fit, inspect and compare neural topic models of text."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

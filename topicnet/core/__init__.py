@@ -1,1 +1,1 @@
-"""Torch parts that know neither text nor images."""
+"""Building blocks in torch for text and image models: distributions, likelihoods, encoders, sparse batches."""

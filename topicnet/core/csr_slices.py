@@ -1,4 +1,4 @@
-"""Cut mini-batches from CSR counts on the host, several at a time: one alone costs more in calls than in work."""
+"""Cut mini-batches from CSR counts on the host, several per call to amortise the overhead of each call."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from scipy.sparse import csr_matrix
 
 from topicnet.storage.mapped import BYTES_HELD, ROW_BYTES, is_mapped
 
-# Of the batches cut together: what a second-level cache holds, and the starts of all words in each of them.
-NONZEROS_AT_ONCE, WORDS_AT_ONCE = 2**16, 2**19
-MAPPED_DOCS = BYTES_HELD // ROW_BYTES // 2  # what was cut before may not have been given back yet
+# Limits for the batches cut in one call: nonzeros that fit in a second-level cache, and word starts of all batches.
+NONZEROS_PER_CALL, WORDS_PER_CALL = 2**16, 2**19
+MAPPED_DOCS = BYTES_HELD // ROW_BYTES // 2  # half, because the pages of the previous call may still be mapped
 
 
 class CsrSlice(NamedTuple):
-    """The nonzeros of some documents, by row and by column; all but the counts int32.
+    """Nonzeros of one batch in row order and in column order; every array but `counts` is int32.
 
     Attributes
     ----------
     counts, rows, columns : ndarray
-        (nnz,) each nonzero, row by row: its count, document and word.
+        (nnz,) count, document and word of each nonzero, in row order.
     starts : ndarray
-        (B + 1,) where each document begins among them.
+        (B + 1,) position of each document's first nonzero in `counts`.
     rows_by_word, order : ndarray
-        (nnz,) each nonzero, word by word: its document, and its place in `counts`.
+        (nnz,) document of each nonzero in column order, and its position in `counts`.
     word_starts : ndarray
-        (V + 1,) where each word begins among these.
+        (V + 1,) position of each word's first nonzero in `order`.
     """
 
     counts: NDArray[Any]
@@ -43,33 +43,42 @@ class CsrSlice(NamedTuple):
 def slice_rows(
     counts: csr_matrix, batches: Sequence[NDArray[np.int64]], rows: NDArray[np.int64] | None = None
 ) -> Iterator[CsrSlice]:
-    """Cut the counts (D, V) of each batch, given by its rows, or by their positions in `rows`."""
+    """Yield the counts (D, V) of each batch; a batch holds row numbers, or positions in `rows` if that is given.
+
+    Examples
+    --------
+    >>> counts = csr_matrix(np.array([[1, 0, 2], [0, 3, 0]]))
+    >>> [part.counts.tolist() for part in slice_rows(counts, [np.array([1]), np.array([0])])]
+    [[3], [1, 2]]
+    """
     n_docs, n_words = counts.shape
-    n_at_once = WORDS_AT_ONCE // max(1, n_words)
+    n_batches = WORDS_PER_CALL // max(1, n_words)
     if batches:
-        a_batch = max(1, len(batches[0]))
-        n_at_once = min(n_at_once, NONZEROS_AT_ONCE * n_docs // max(1, counts.nnz * a_batch))
+        batch_docs = max(1, len(batches[0]))
+        n_batches = min(n_batches, NONZEROS_PER_CALL * n_docs // max(1, counts.nnz * batch_docs))
         if is_mapped(counts.data):
-            n_at_once = min(n_at_once, MAPPED_DOCS // a_batch)
-    step = max(1, n_at_once)
+            n_batches = min(n_batches, MAPPED_DOCS // batch_docs)
+    step = max(1, n_batches)
     for begin in range(0, len(batches), step):
-        together = batches[begin : begin + step]
-        index = np.concatenate(together)
-        yield from _slice_together(counts[index if rows is None else rows[index]], [len(batch) for batch in together])
+        group = batches[begin : begin + step]
+        index = np.concatenate(group)
+        yield from _slice_group(counts[index if rows is None else rows[index]], [len(batch) for batch in group])
 
 
-def _slice_together(part: csr_matrix, sizes: Sequence[int]) -> Iterator[CsrSlice]:
-    """Cut the counts of several batches, one after the other, with these numbers of documents."""
+def _slice_group(part: csr_matrix, sizes: Sequence[int]) -> Iterator[CsrSlice]:
+    """Yield the slices of consecutive batches in `part`, given each batch's number of documents."""
     n_words = part.shape[1]
-    bounds = np.cumsum([0, *sizes])  # of the batches among these documents
-    ends = part.indptr[bounds]  # and among their nonzeros
+    bounds = np.cumsum([0, *sizes])  # first document of each batch
+    ends = part.indptr[bounds]  # first nonzero of each batch
     starts, columns = part.indptr.astype(np.int32, copy=False), part.indices.astype(np.int32, copy=False)
     rows = np.arange(len(starts) - 1, dtype=np.int32) - np.repeat(bounds[:-1], np.diff(bounds)).astype(np.int32)
     rows = np.repeat(rows, np.diff(starts))
-    # Side by side in one matrix, the words of each batch columns of their own, all are transposed at once.
-    of_batch = np.repeat(np.arange(len(sizes), dtype=np.int32) * np.int32(n_words), np.diff(ends))
-    places = np.arange(part.nnz, dtype=np.int32)
-    wide = csr_matrix((places, columns + of_batch, starts), shape=(len(starts) - 1, n_words * len(sizes)), copy=False)
+    # One wide matrix with separate columns for each batch, so that a single call transposes all batches.
+    column_offset = np.repeat(np.arange(len(sizes), dtype=np.int32) * np.int32(n_words), np.diff(ends))
+    positions = np.arange(part.nnz, dtype=np.int32)
+    wide = csr_matrix(
+        (positions, columns + column_offset, starts), shape=(len(starts) - 1, n_words * len(sizes)), copy=False
+    )
     by_word = wide.tocsc()
     for number, (begin, end) in enumerate(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)):
         first, last = ends[number : number + 2].tolist()

@@ -1,7 +1,7 @@
-"""A corpus held on the GPU: batches are cut there, and no step waits for the host.
+"""Training batches cut on the GPU from a corpus that is stored in its memory.
 
-For a GPU: a batch cut on the host costs more time than a step on it. Sizes are known on the host beforehand (the
-starts of the rows are kept there too), so nothing has to be asked of the device.
+Cutting a batch on the host takes longer than a training step on the GPU. Row starts are also kept on the host, so that
+all sizes are known there and no step waits for the device.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from topicnet.core.sparse import Pattern, SparseBatch, SparseBatches
 from topicnet.runtime.distributed import World
 from topicnet.storage.mapped import BLOCK_NONZEROS, row_blocks
 
-LARGEST_COUNT = 32_767  # of what 16 bits hold
-FRACTION_OF_FREE = 0.5  # of the device's free memory that a corpus may take
+LARGEST_COUNT = 32_767  # largest 16-bit signed integer
+FRACTION_OF_FREE = 0.5  # fraction of the device's free memory that a corpus may occupy
 
 
 def is_small(counts: csr_matrix) -> bool:
-    """Whether 16 bits hold every count."""
+    """Return whether every count is an integer that fits in 16 bits."""
     return counts.dtype.kind in "iu" and int(counts.data.max(initial=0)) <= LARGEST_COUNT
 
 
 def bytes_needed(documents: Rows) -> int:
-    """Of the device's memory, for these documents: 16 or 32 bits a count, 32 a word, 64 a start."""
+    """Estimate the device memory of these documents: 2 or 4 bytes per count, 4 per word id, 8 per row start."""
     return (6 if is_small(documents.counts) else 8) * documents.nonzeros + 8 * (documents.n_docs + 1)
 
 
 def fits(documents: Rows, device: torch.device) -> bool:
-    """Whether a corpus fits on the device; false on a CPU, whose memory it is in already."""
+    """Return whether a corpus fits on the device; always False on a CPU, where it already is in memory."""
     if device.type != "cuda":
         return False
     free, _ = torch.cuda.mem_get_info(device)
@@ -44,7 +44,7 @@ def fits(documents: Rows, device: torch.device) -> bool:
 def batches_of(
     documents: csr_matrix | Rows, batch_size: int, device: torch.device, world: World | None = None
 ) -> SparseBatches:
-    """Batches for training: cut on a GPU that has room for the corpus, else on the host as they are asked for."""
+    """Make training batches, cut on the GPU if it has enough free memory for the corpus, else on the host."""
     if not isinstance(documents, Rows):
         documents = Rows(documents, np.arange(documents.shape[0]))
     kind = ResidentBatches if fits(documents, device) else SparseBatches
@@ -52,7 +52,13 @@ def batches_of(
 
 
 class ResidentBatches(SparseBatches):
-    """Batches of documents held on the device; otherwise as `SparseBatches`, batch for batch."""
+    """Batches of documents stored on the device, identical to those of `SparseBatches`.
+
+    Parameters
+    ----------
+    documents, batch_size, device, world
+        As for `SparseBatches`.
+    """
 
     def __init__(
         self, documents: csr_matrix | Rows, batch_size: int, device: torch.device, world: World | None = None
@@ -60,40 +66,40 @@ class ResidentBatches(SparseBatches):
         super().__init__(documents, batch_size, device, world)
         counts, rows = self.documents.counts, self.documents.rows
         lengths = np.diff(counts.indptr)[rows].astype(np.int64)
-        self.starts_here = np.concatenate([[0], np.cumsum(lengths)])  # (n + 1,), on the host
-        self.starts = torch.as_tensor(self.starts_here, device=device)
-        n_nonzeros = int(self.starts_here[-1])
+        self.host_starts = np.concatenate([[0], np.cumsum(lengths)])  # (n + 1,), on the host
+        self.starts = torch.as_tensor(self.host_starts, device=device)
+        n_nonzeros = int(self.host_starts[-1])
         self.words = torch.empty(n_nonzeros, dtype=torch.int32, device=device)
         self.data = torch.empty(n_nonzeros, dtype=torch.int16 if is_small(counts) else torch.float32, device=device)
-        mine = np.zeros(counts.shape[0], dtype=bool)
-        mine[rows] = True
+        selected = np.zeros(counts.shape[0], dtype=bool)
+        selected[rows] = True
         done = 0
         for where, block in row_blocks(counts, BLOCK_NONZEROS):
-            held = np.repeat(mine[where], np.diff(block.indptr))
-            n_held = int(held.sum())
-            self.words[done : done + n_held] = torch.as_tensor(block.indices[held]).to(device)
-            self.data[done : done + n_held] = torch.as_tensor(block.data[held]).to(device)
-            done += n_held
+            kept = np.repeat(selected[where], np.diff(block.indptr))
+            n_kept = int(kept.sum())
+            self.words[done : done + n_kept] = torch.as_tensor(block.indices[kept]).to(device)
+            self.data[done : done + n_kept] = torch.as_tensor(block.data[kept]).to(device)
+            done += n_kept
 
     def _batches(self, indexes: Sequence[NDArray[np.int64]], seed: int) -> Iterator[SparseBatch]:
         return (self._batch(index, seed) for index in indexes)
 
     def _batch(self, index: NDArray[np.int64], seed: int) -> SparseBatch:
         n_docs, n_words = len(index), self.documents.vocab_size
-        lengths = self.starts_here[index + 1] - self.starts_here[index]
+        lengths = self.host_starts[index + 1] - self.host_starts[index]
         n_nonzeros = int(lengths.sum())
         chosen = torch.as_tensor(index).to(self.device, non_blocking=True)
         first = self.starts.index_select(0, chosen)
         length = self.starts.index_select(0, chosen + 1) - first
         starts = torch.cat([length.new_zeros(1), length.cumsum(0)])
         rows = torch.repeat_interleave(length, output_size=n_nonzeros)
-        places = torch.arange(n_nonzeros, device=self.device) + (first - starts[:-1]).index_select(0, rows)
-        columns = self.words.index_select(0, places)
+        positions = torch.arange(n_nonzeros, device=self.device) + (first - starts[:-1]).index_select(0, rows)
+        columns = self.words.index_select(0, positions)
         sorted_columns, order = columns.sort(stable=True)
         every_word = torch.arange(n_words + 1, dtype=torch.int32, device=self.device)
         ends = torch.searchsorted(sorted_columns, every_word)
         return SparseBatch(
-            counts=self.data.index_select(0, places).to(torch.get_default_dtype()),
+            counts=self.data.index_select(0, positions).to(torch.get_default_dtype()),
             rows=rows.int(),
             pattern=Pattern(starts.int(), columns, (n_docs, n_words)),
             transposed=Pattern(ends.int(), rows.index_select(0, order).int(), (n_words, n_docs)),

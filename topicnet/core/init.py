@@ -1,4 +1,4 @@
-"""First values of parameters: drawn, or fitted to the topics of a start."""
+"""Initial values of parameters: random draws, or factors fitted to given topics."""
 
 import torch
 from torch import Tensor, nn
@@ -7,8 +7,8 @@ from torch import Tensor, nn
 def normal_parameter(rows: int, columns: int, std: float) -> nn.Parameter:
     """Draw a parameter (rows, columns) from N(0, std^2).
 
-    On the meta device, where a model to be loaded is laid out, nothing is drawn: torch would import its compiler
-    for it, which takes longer than the rest of the loading.
+    On the meta device, used to lay out a model that is being loaded, nothing is drawn: torch would import its
+    compiler for that, which takes longer than the rest of loading.
     """
     values = torch.empty(rows, columns)
     return nn.Parameter(values if values.is_meta else values.normal_(std=std))
@@ -16,11 +16,11 @@ def normal_parameter(rows: int, columns: int, std: float) -> nn.Parameter:
 
 @torch.no_grad()
 def factorise(logits: Tensor, left: nn.Parameter, right: nn.Parameter) -> None:
-    """Set left (K, L) and right (V, L) so that left @ right.T is near the logits (K, V), by truncated SVD."""
+    """Set left (K, L) and right (V, L) by truncated SVD so that left @ right.T approximates the logits (K, V)."""
     topics, scale, words = torch.linalg.svd(logits, full_matrices=False)
     rank = min(len(scale), right.shape[1])
     root = scale[:rank].sqrt()
-    # The dimensions the logits do not need stay small, free to be used in training.
+    # Dimensions beyond the rank of the logits stay small, free to be used in training.
     for parameter in (right, left):
         parameter.mul_(0.01 / parameter.std().clamp_min(1e-12))
     right[:, :rank] = words[:rank].T * root
@@ -28,7 +28,7 @@ def factorise(logits: Tensor, left: nn.Parameter, right: nn.Parameter) -> None:
 
 
 def nearest_rows(right: Tensor, logits: Tensor) -> Tensor:
-    """Rows (n, L) whose products with right (V, L) are nearest to the logits (n, V), by ridge regression."""
+    """Return rows (n, L) whose products with right (V, L) best fit the logits (n, V), by ridge regression."""
     gram = right.T @ right
     ridge = 1e-3 * gram.diagonal().mean().clamp_min(1e-12)
     eye = torch.eye(len(gram), device=right.device, dtype=right.dtype)

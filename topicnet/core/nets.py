@@ -1,4 +1,4 @@
-"""Networks shared by the models."""
+"""Encoder networks and layers shared by the topic models: sparse input layer, dropout, theta map."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,14 +13,19 @@ from topicnet.core.init import normal_parameter
 from topicnet.core.sparse import SparseBatch, sparse_linear
 from topicnet.runtime.shard import Shard
 
-# exp(log_var / 2) stays within [0.007, 7]: wider is a network that has lost its way.
+# exp(log_var / 2) stays within [0.007, 7]; wider posteriors only occur when training has diverged.
 LOG_VAR_RANGE = 4.0
 
 
 class SparseLinear(nn.Module):
-    """A linear layer (V -> H) over a sparse input: log(1 + x), scaled to unit length.
+    """Linear layer (V -> H) over sparse counts, transformed by log(1 + x) and scaled to unit length.
 
-    Raw counts overflow, and the L1-normalised counts of the papers (values near 1 / N) starve this layer.
+    Raw counts overflow. The L1-normalised counts used in the papers (values near 1 / N) give too weak a signal here.
+
+    Parameters
+    ----------
+    vocab_size, hidden_dim : int
+        V and H.
     """
 
     def __init__(self, vocab_size: int, hidden_dim: int) -> None:
@@ -36,24 +41,30 @@ class SparseLinear(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Dropout: in training, zero each document's hidden units at a rate and scale up the rest."""
+    """Dropout with counter-based noise: in training, zero hidden units at a rate and rescale the rest.
+
+    Parameters
+    ----------
+    rate : float
+        Probability of zeroing a unit, below 1.
+    """
 
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
 
     def forward(self, hidden: Tensor, noise: Noise) -> Tensor:
-        """Units (B, H) of documents with this noise."""
+        """Apply dropout to hidden units (B, H), given the noise of their documents."""
         if not self.training or self.rate == 0:
             return hidden
         return hidden * noise.dropout_mask(DROPOUT, hidden, self.rate).mul_(1 / (1 - self.rate))
 
 
 def batch_normalised(norms: Sequence[nn.BatchNorm1d], inputs: Sequence[Tensor], shard: Shard | None) -> list[Tensor]:
-    """Normalise each input (b, n) by its own module.
+    """Batch-normalise each input (b, n) by its own module.
 
-    In training on a shard of a batch the statistics are those of the whole batch, for all inputs in one collective, and
-    so is the gradient (Ioffe & Szegedy 2015, section 3). torch's own module for that needs a GPU.
+    In training on a shard, the statistics and gradients are those of the whole batch, computed for all inputs in one
+    collective (Ioffe & Szegedy 2015, section 3). torch's SyncBatchNorm needs a GPU.
     """
     if shard is None or not norms[0].training:
         return [norm(x) for norm, x in zip(norms, inputs, strict=True)]
@@ -72,13 +83,13 @@ def batch_normalised(norms: Sequence[nn.BatchNorm1d], inputs: Sequence[Tensor], 
 
 
 class _WholeBatchNorm(torch.autograd.Function):
-    """weight (x - mean) / sqrt(var + eps) + bias, and mean and unbiased variance (n,), of all processes' rows."""
+    """weight (x - mean) / sqrt(var + eps) + bias over all ranks' rows; also their mean and unbiased variance (n,)."""
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, shard: Shard
     ) -> tuple[Tensor, Tensor, Tensor]:
-        # Means and squares about them, of each process, are put together without cancellation (Chan et al. 1979).
+        # Means and centred sums of squares of all ranks are combined without cancellation (Chan et al. 1979).
         my_mean = x.mean(0)
         mine = torch.stack([my_mean, (x - my_mean).square().sum(0)])
         means, squares = shard.world.gather(mine[None], [1] * len(shard.sizes)).unbind(1)  # (processes, n) each
@@ -100,12 +111,20 @@ class _WholeBatchNorm(torch.autograd.Function):
         given = upstream[0]
         mine = torch.stack([given.sum(0), (given * normal).sum(0)])
         means = shard.world.sum(mine.clone()) / shard.n_docs
-        # Those of weight and bias are this process's own: they are summed with all other gradients.
+        # Gradients of weight and bias are this rank's part; they are summed together with all other gradients.
         return (given - means[0] - normal * means[1]) * (weight * scale), mine[1], mine[0], None, None
 
 
 class SparseEncoder(nn.Module):
-    """First layers of an encoder: a sparse layer and a dense one, then dropout."""
+    """First layers of an encoder: a sparse layer, a dense layer and dropout.
+
+    Parameters
+    ----------
+    vocab_size, hidden_dim : int
+        V and H.
+    dropout : float
+        Rate of the dropout.
+    """
 
     def __init__(self, vocab_size: int, hidden_dim: int, dropout: float) -> None:
         super().__init__()
@@ -114,17 +133,24 @@ class SparseEncoder(nn.Module):
         self.dropout = Dropout(dropout)
 
     def units(self, batch: SparseBatch) -> Tensor:
-        """Hidden units (B, H) of each document."""
+        """Return the hidden units (B, H) of each document."""
         h = functional.softplus(self.hidden(functional.softplus(self.input(batch))))
         units: Tensor = self.dropout(h, batch.noise)
         return units
 
 
 class SparseGaussianEncoder(SparseEncoder):
-    """q(z | x): sparse layer, one dense layer, then mean and log-variance, each batch-normalised.
+    """Gaussian encoder q(z | x): sparse layer, dense layer, then batch-normalised mean and log-variance.
 
-    Batch normalisation keeps every latent dimension in use early on, which is what holds the KL up
-    (Srivastava & Sutton 2017, section 3.3).
+    Batch normalisation keeps every latent dimension active early in training, which prevents the KL term from
+    collapsing (Srivastava & Sutton 2017, section 3.3).
+
+    Parameters
+    ----------
+    vocab_size, hidden_dim, latent_dim : int
+        V, H and Z.
+    dropout : float
+        Rate of the dropout.
     """
 
     def __init__(self, vocab_size: int, hidden_dim: int, latent_dim: int, dropout: float) -> None:
@@ -135,12 +161,12 @@ class SparseGaussianEncoder(SparseEncoder):
         self.log_var_norm = nn.BatchNorm1d(latent_dim)
         nn.init.constant_(self.log_var_norm.bias, -1.0)
         for layer in (self.mean, self.log_var):
-            # What a bias adds, normalisation takes away: its gradient is rounding noise, by which Adam would move it as
-            # far as any other parameter, and the running means, which follow late, would be off by that in evaluation.
+            # Normalisation cancels a bias before it. Its gradient is rounding noise, which Adam would scale up to full
+            # steps, and the running means lag behind such steps, so evaluation would be off by that lag.
             nn.init.zeros_(layer.bias).requires_grad_(False)
 
     def forward(self, batch: SparseBatch) -> Normal:
-        """Posterior of each document: mean and log-variance (B, Z)."""
+        """Return the posterior of each document: mean and log-variance (B, Z)."""
         h = self.units(batch)
         norms, inputs = (self.mean_norm, self.log_var_norm), (self.mean(h), self.log_var(h))
         mean, log_var = batch_normalised(norms, inputs, batch.shard)
@@ -148,40 +174,56 @@ class SparseGaussianEncoder(SparseEncoder):
 
 
 class SparsePointEncoder(SparseEncoder):
-    """A deterministic encoder: sparse layer, one dense layer, then a point (Nan et al. 2019, section 4.1)."""
+    """Deterministic encoder: sparse layer, dense layer, then a point (Nan et al. 2019, section 4.1).
+
+    Parameters
+    ----------
+    vocab_size, hidden_dim, latent_dim : int
+        V, H and Z.
+    dropout : float
+        Rate of the dropout.
+    """
 
     def __init__(self, vocab_size: int, hidden_dim: int, latent_dim: int, dropout: float) -> None:
         super().__init__(vocab_size, hidden_dim, dropout)
         self.point = nn.Linear(hidden_dim, latent_dim)
 
     def forward(self, batch: SparseBatch) -> Point:
-        """The point of each document, (B, Z)."""
+        """Return the point of each document, (B, Z)."""
         return Point(self.point(self.units(batch)))
 
 
 class Proportions(nn.Module):
-    """theta = softmax(W z + b), or softmax(z) where Z = K and no map is wanted."""
+    """Map from latent points to topic proportions: theta = softmax(W z + b).
+
+    Parameters
+    ----------
+    latent_dim, n_topics : int
+        Z and K. W starts at the identity if they are equal.
+    bias : bool
+        Whether to add b, which starts at 0.
+    """
 
     def __init__(self, latent_dim: int, n_topics: int, bias: bool) -> None:
         super().__init__()
         self.linear = nn.Linear(latent_dim, n_topics, bias=bias)
         if not self.linear.weight.is_meta:
-            start_of_map(self.linear.weight)
+            init_topic_map(self.linear.weight)
         if bias:
             nn.init.zeros_(self.linear.bias)
 
     def forward(self, z: Tensor) -> Tensor:
         """Map latent points (B, Z) to theta (B, K)."""
-        # Topics as rows: in the usual order the product rounds by the address of a document, and theta of the
-        # same document differs in its last bit.
+        # Topics as rows: in the usual order, rounding depends on a document's position in memory, and the last bit of
+        # theta can differ for the same document.
         logits = (self.linear.weight @ z.t()).t()
         theta: Tensor = (logits if self.linear.bias is None else logits + self.linear.bias).softmax(-1)
         return theta
 
 
 @torch.no_grad()
-def start_of_map(weight: Tensor) -> None:
-    """Begin a map (K, Z) at the identity where Z = K, else with random directions of unit length for the topics."""
+def init_topic_map(weight: Tensor) -> None:
+    """Initialise a map (K, Z) to the identity if Z = K, else to random unit vectors."""
     if weight.shape[0] == weight.shape[1]:
         nn.init.eye_(weight)
     else:

@@ -1,7 +1,7 @@
-"""The likelihood of the product decoder p(.|d) = softmax(theta_d W + b), in slices of documents.
+"""Likelihood of the product decoder p(.|d) = softmax(theta_d W + b), computed in slices of documents.
 
-Its normaliser runs over all words for every document: a (B, V) array is needed by the mathematics, but never more
-than `SLICE_ENTRIES` of it at once.
+The normaliser runs over all words for every document, which mathematically needs a (B, V) array. No more than
+`SLICE_ENTRIES` of it exist at a time.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import torch
 from torch import Tensor
 
 from topicnet.core.sparse import SMALLEST_PROBABILITY, SparseBatch
-from topicnet.runtime.threads import together
+from topicnet.runtime.threads import map_on_threads
 
 SLICE_ENTRIES = 2**23  # 32 MB of float32
-SLICE_ENTRIES_OF_GPU = 2**28
-PIECES = 2  # of a batch on the CPU, one per thread; always this number, for the same bits
-LEAST_ENTRIES = 2**19  # of a batch worth cutting: below it the other thread saves no time
+SLICE_ENTRIES_GPU = 2**28
+PIECES = 2  # pieces of a batch on the CPU, one per thread; fixed, so that results do not depend on the thread count
+LEAST_ENTRIES = 2**19  # smallest batch to divide; below this a second thread saves no time
 
 
 def product_log_likelihood(theta: Tensor, weight: Tensor, bias: Tensor, batch: SparseBatch) -> Tensor:
-    """Multinomial log-likelihood of the counts under a product of topics, without its constant.
+    """Multinomial log-likelihood of the counts under a product of topics, without the multinomial coefficient.
 
     sum_w x_dw log softmax(theta_d W + b)_w (Srivastava & Sutton 2017, section 3.2; Nan et al. 2019, section 3).
 
@@ -32,6 +32,8 @@ def product_log_likelihood(theta: Tensor, weight: Tensor, bias: Tensor, batch: S
         (B, K), rows sum to 1.
     weight, bias : Tensor
         (K, V) and (V,).
+    batch : SparseBatch
+        The counts.
 
     Returns
     -------
@@ -53,11 +55,11 @@ class _ProductLogLikelihood(torch.autograd.Function):
             for part in slices:
                 p = torch.addmm(bias, theta[part], weight).softmax(-1)
                 parts.append(_at(batch, part, p))
-            # One slice is kept for the way back; of several, each is made again there.
+            # The probabilities of a single slice are kept for the backward pass; several are recomputed there.
             return torch.cat(parts), p if len(slices) == 1 else None
 
-        at_counts, made = zip(*together(of_piece, pieces), strict=True)
-        ctx.batch, ctx.pieces, ctx.made = batch, pieces, made
+        at_counts, kept = zip(*map_on_threads(of_piece, pieces), strict=True)
+        ctx.batch, ctx.pieces, ctx.kept = batch, pieces, kept
         ctx.save_for_backward(theta, weight, bias)
         return batch.row_sums(torch.cat(at_counts).clamp_min_(SMALLEST_PROBABILITY).log_().mul_(batch.counts))
 
@@ -65,8 +67,8 @@ class _ProductLogLikelihood(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         theta, weight, bias = ctx.saved_tensors
         batch: SparseBatch = ctx.batch
-        weight_t = weight.t().contiguous()  # (V, K): a word's topics side by side
-        # Expected counts are the probabilities times this: scaling the narrow factor of each product in their place
+        weight_t = weight.t().contiguous()  # (V, K): the topics of a word are contiguous
+        # Expected counts are the probabilities times this factor. Scaling the narrow operand of each product instead
         # saves passes over (B, V).
         scale = upstream[0] * batch.row_sums(batch.counts)  # (B,)
         scaled = theta * scale[:, None]
@@ -74,7 +76,7 @@ class _ProductLogLikelihood(torch.autograd.Function):
         def of_piece(number: int) -> tuple[Tensor, Tensor, Tensor]:
             of_theta, of_weight, of_bias = [], torch.zeros_like(weight), torch.zeros_like(bias)
             for part in ctx.pieces[number]:
-                p = ctx.made[number]
+                p = ctx.kept[number]
                 if p is None:
                     p = torch.addmm(bias, theta[part], weight).softmax(-1)  # (b, V)
                 of_theta.append(p @ weight_t)
@@ -82,7 +84,7 @@ class _ProductLogLikelihood(torch.autograd.Function):
                 of_bias.addmv_(p.t(), scale[part])
             return torch.cat(of_theta), of_weight, of_bias
 
-        expected = together(of_piece, range(len(ctx.pieces)))
+        expected = map_on_threads(of_piece, range(len(ctx.pieces)))
         given = upstream[0].index_select(0, batch.rows).mul_(batch.counts)  # (nnz,)
         given_t = given.index_select(0, batch.order)
         grad_theta = batch.pattern.matmul(given, weight_t)  # (B, K)
@@ -96,11 +98,11 @@ class _ProductLogLikelihood(torch.autograd.Function):
 
 
 def _pieces(batch: SparseBatch) -> list[list[slice]]:
-    """The documents of a batch in pieces for different threads, each in slices no larger together than one may be."""
+    """Divide a batch into pieces for different threads, each in slices that fit in `SLICE_ENTRIES` together."""
     n_docs, n_words = batch.pattern.shape
     on_cpu = batch.counts.device.type == "cpu"
     n_pieces = PIECES if on_cpu and n_docs >= PIECES and n_docs * n_words >= LEAST_ENTRIES else 1
-    step = max(1, (SLICE_ENTRIES if on_cpu else SLICE_ENTRIES_OF_GPU) // n_words // n_pieces)
+    step = max(1, (SLICE_ENTRIES if on_cpu else SLICE_ENTRIES_GPU) // n_words // n_pieces)
     ends = [n_docs * number // n_pieces for number in range(n_pieces + 1)]
     return [
         [slice(start, min(start + step, end)) for start in range(begin, end, step)] for begin, end in pairwise(ends)
@@ -108,7 +110,7 @@ def _pieces(batch: SparseBatch) -> list[list[slice]]:
 
 
 def _at(batch: SparseBatch, part: slice, p: Tensor) -> Tensor:
-    """Entries of p (b, V), the probabilities of some documents of the batch, at their nonzero counts."""
+    """Return the entries of p (b, V), the probabilities of a slice of the batch, at its nonzero counts."""
     rows, columns = batch.rows, batch.pattern.columns
     if len(p) < batch.n_docs:
         first, last = batch.pattern.starts[[part.start, part.stop]].tolist()

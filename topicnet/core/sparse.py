@@ -1,7 +1,7 @@
-"""The hot path: sparse batches, the sparse first layer, and the likelihood at the nonzeros.
+"""Sparse batches, the sparse input layer, and the mixture likelihood at the nonzero counts (the hot path).
 
-No function here makes a (B, V) array. A batch carries its CSR pattern and the pattern of its transpose, so that
-both directions of every product run over contiguous rows and give the same sums in the same order each time.
+No function here makes a (B, V) array. A batch carries its CSR pattern and that of its transpose, so that both
+directions of every product run over contiguous rows and sum in the same order each time.
 """
 
 from __future__ import annotations
@@ -26,24 +26,35 @@ from topicnet.runtime.seeding import draw_seed
 from topicnet.runtime.shard import Shard
 from topicnet.storage.mapped import BYTES_HELD, ROW_BYTES, release_pages
 
-# Larger corpora are shuffled in runs of neighbours, some runs at a time: a disk reads runs, not rows.
+# Larger corpora are shuffled as runs of consecutive documents, `RUNS_MIXED` runs at a time, because a disk reads runs
+# much faster than single rows.
 SHUFFLED_NONZEROS = 100_000_000
 RUN_DOCS, RUNS_MIXED = 64, 512
-# Weights of more entries get gradients that are sparse in rows, on the CPU: all rows of a smaller one are moved sooner
-# than those touched are gathered (measured: some 8,000 rows of 128 cost as much as 65,000 in one pass).
+# On the CPU, weights with more entries than this get row-sparse gradients. For smaller weights it is faster to update
+# all rows than to gather those touched (measured: some 8,000 rows of 128 cost as much as 65,000 in one pass).
 ROW_SPARSE_ENTRIES = 2**23
-# Below this a probability counts as this: softmax underflows near 1e-38, and x / p must stay finite.
+# Lower bound for probabilities: softmax underflows near 1e-38, and x / p must stay finite.
 SMALLEST_PROBABILITY = 1e-30
 
 
-# Take torch's one notice per process that CSR tensors are in beta; the three operations used are tested here.
+# Trigger torch's once-per-process beta warning for CSR tensors here, silenced; tests cover the operations used.
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
     torch.sparse_csr_tensor(torch.tensor([0, 1]), torch.tensor([0]), torch.tensor([0]), (1, 1), check_invariants=False)
 
 
 class Pattern(NamedTuple):
-    """Positions of the nonzeros in one orientation: row starts (rows + 1,) and column ids (nnz,)."""
+    """Positions of the nonzeros of a sparse matrix, in CSR form.
+
+    Attributes
+    ----------
+    starts : Tensor
+        (rows + 1,) position of the first nonzero of each row.
+    columns : Tensor
+        (nnz,) column of each nonzero.
+    shape : tuple of int
+        Numbers of rows and columns.
+    """
 
     starts: Tensor
     columns: Tensor
@@ -54,39 +65,46 @@ class Pattern(NamedTuple):
         return torch.sparse_csr_tensor(self.starts, self.columns, values, size=self.shape, check_invariants=False)
 
     def matmul(self, values: Tensor, dense: Tensor) -> Tensor:
-        """Multiply the sparse matrix of these values (nnz,) by a dense one: (rows, H).
+        """Multiply the sparse matrix with these values (nnz,) by a dense one: (rows, H).
 
-        A weighted sum of rows for each row: as such torch does it two to three times as fast as a CSR product.
+        Written as a weighted sum of embeddings, which torch computes two to three times faster than a CSR product.
         """
         return torch.embedding_bag(dense, self.columns, self.starts, False, 0, False, values, True)[0]
 
     def filled(self) -> tuple[Tensor, Pattern]:
-        """The rows that hold anything (n,), int64, and the pattern of these alone."""
-        held = self.starts.diff().nonzero().ravel()
-        starts = torch.cat([self.starts.index_select(0, held), self.starts[-1:]])
-        return held, Pattern(starts, self.columns, (len(held), self.shape[1]))
+        """Return the ids (n,) int64 of the nonempty rows, and the pattern of these rows alone."""
+        nonempty = self.starts.diff().nonzero().ravel()
+        starts = torch.cat([self.starts.index_select(0, nonempty), self.starts[-1:]])
+        return nonempty, Pattern(starts, self.columns, (len(nonempty), self.shape[1]))
 
 
 @dataclass(frozen=True)
 class SparseBatch:
-    """A sparse slice of the counts, on the device.
+    """Mini-batch of sparse counts on the device.
 
     Attributes
     ----------
     counts : Tensor
-        (nnz,) the nonzero counts, row by row.
+        (nnz,) nonzero counts in row order.
     rows : Tensor
-        (nnz,) the row of each count, in [0, B).
+        (nnz,) row of each count, in [0, B).
     pattern, transposed : Pattern
         Positions of the counts in (B, V) and in (V, B).
     order : Tensor
         (nnz,) position in `counts` of each nonzero of the transpose.
     index : Tensor
-        (B,) which documents of the corpus these are.
+        (B,) number of each document in the corpus.
     noise : Noise
-        Random numbers of these documents in this epoch.
+        Random numbers of the documents in this epoch.
     shard : Shard, optional
-        Which part of a batch this is that is divided over several processes.
+        Part of a batch that this is, if the batch is divided over several processes.
+
+    Examples
+    --------
+    >>> counts = csr_matrix(np.array([[1, 0, 2], [0, 3, 0]], dtype=np.float32))
+    >>> batch = SparseBatch.from_csr(counts, np.array([0, 1]), torch.device("cpu"))
+    >>> batch.row_sums(batch.counts)
+    tensor([3., 3.])
     """
 
     counts: Tensor
@@ -100,7 +118,7 @@ class SparseBatch:
 
     @classmethod
     def for_inference(cls, counts: csr_matrix, device: torch.device) -> SparseBatch:
-        """Move all of the counts (B, V) to the device, for inference alone: without the transpose and the noise."""
+        """Move all counts (B, V) to the device for inference only, without transpose and noise."""
         nothing = torch.empty(0, dtype=torch.int32, device=device)
         rows = np.repeat(np.arange(counts.shape[0], dtype=np.int32), np.diff(counts.indptr))
         return cls(
@@ -121,7 +139,7 @@ class SparseBatch:
 
     @classmethod
     def of(cls, part: CsrSlice, index: NDArray[np.int64], device: torch.device, seed: int = 0) -> SparseBatch:
-        """Move what was cut to the device, the documents `index` of the corpus; the seed is that of the noise."""
+        """Move a slice of the counts to the device, given its documents' numbers in the corpus and a noise seed."""
         n_docs, n_words = len(part.starts) - 1, len(part.word_starts) - 1
         return cls(
             counts=_moved(part.counts, torch.get_default_dtype(), device),
@@ -144,36 +162,46 @@ class SparseBatch:
 
 
 def _moved(array: NDArray[Any], dtype: torch.dtype, device: torch.device) -> Tensor:
-    # torch warns of arrays it could write to but must not: counts mapped from a file.
+    # torch warns about read-only arrays, such as counts mapped from a file.
     here = torch.as_tensor(array if array.flags.writeable else array.copy())
-    # Only from pinned memory does a copy go on while the host does.
+    # Copies are asynchronous only from pinned memory.
     there = (here.pin_memory() if device.type == "cuda" else here).to(device, non_blocking=True)
     return there.to(dtype)
 
 
 def _pattern(starts: NDArray[Any], columns: NDArray[Any], shape: tuple[int, int], device: torch.device) -> Pattern:
-    """Move a pattern of nonzeros to the device; 32 bits are enough for a batch."""
+    """Move a pattern of nonzeros to the device as int32, which is wide enough for a batch."""
     return Pattern(_moved(starts, torch.int32, device), _moved(columns, torch.int32, device), shape)
 
 
 class SparseBatches:
-    """Batches of about `batch_size` documents.
+    """Batches of about `batch_size` documents, cut on the host.
 
-    The batches are of nearly equal size, so that none is left with the single document that batch
-    normalisation cannot use.
+    All batches have nearly the same size, so that no last batch has a single document, which batch normalisation
+    cannot use.
 
     Parameters
     ----------
     documents : csr_matrix or Rows
-        (D, V) counts, or some of the documents of a corpus; `SparseBatch.index` then counts among these.
+        (D, V) counts, or a subset of the documents of a corpus, within which `SparseBatch.index` then counts.
+    batch_size : int
+        Documents per batch and process.
+    device : torch.device
+        Device of the batches.
     world : World, optional
-        Processes that divide each batch, with about `batch_size` documents for each: only this rank's shard is built.
-        Batches and noise are those of one process that takes as many documents at a time as all of these.
+        Processes that divide each batch, with about `batch_size` documents each. Only this rank's shard is built.
+        Batches and noise equal those of one process with a batch size of `batch_size` times the number of processes.
 
     Raises
     ------
     InputError
         There are more processes than documents.
+
+    Examples
+    --------
+    >>> batches = SparseBatches(csr_matrix(np.eye(5, dtype=np.float32)), 2, torch.device("cpu"))
+    >>> [batch.index.tolist() for batch in batches]
+    [[0, 1, 2], [3, 4]]
     """
 
     def __init__(
@@ -186,7 +214,9 @@ class SparseBatches:
         self.world = world
         n_docs, n_processes = self.n_docs, 1 if world is None else world.size
         if n_docs < n_processes:
-            raise InputError(f"{n_docs} documents given to {n_processes} processes: start no more than one for each")
+            raise InputError(
+                f"{n_docs} documents given to {n_processes} processes: start at most one process per document"
+            )
         self.n_batches = max(1, -(-n_docs // (batch_size * n_processes)))
         while self.n_batches > 1 and n_docs // self.n_batches < max(2, n_processes):
             self.n_batches -= 1
@@ -200,16 +230,16 @@ class SparseBatches:
         return self.n_batches
 
     def __iter__(self) -> Iterator[SparseBatch]:
-        """Every document once, in order, always with the same noise."""
+        """Yield every document once, in order and with the same noise each time."""
         yield from self._cut(np.arange(self.n_docs), seed=0)
 
     def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[SparseBatch]:
-        """Every document once, in random order; of a corpus too large for that, in an order kind to the disk.
+        """Yield every document once, in random order; large corpora are shuffled in runs (`SHUFFLED_NONZEROS`).
 
-        The first batches may be skipped; the others are as they would have been.
+        The first `skip` batches are left out without changing the others.
         """
-        near = self.documents.counts.nnz > SHUFFLED_NONZEROS
-        order = _near_order(self.n_docs, rng) if near else rng.permutation(self.n_docs)
+        in_runs = self.documents.counts.nnz > SHUFFLED_NONZEROS
+        order = _order_in_runs(self.n_docs, rng) if in_runs else rng.permutation(self.n_docs)
         yield from self._cut(order, draw_seed(rng), skip)
 
     def _cut(self, order: NDArray[np.int64], seed: int, skip: int = 0) -> Iterator[SparseBatch]:
@@ -231,8 +261,8 @@ class SparseBatches:
             yield SparseBatch.of(part, index, self.device, seed)
 
 
-def _near_order(n_docs: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """All documents in a random order that reads the disk in runs: runs shuffled, then documents of many runs."""
+def _order_in_runs(n_docs: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return all documents in random order: shuffle runs of documents, then the documents within groups of runs."""
     runs = rng.permutation(-(-n_docs // RUN_DOCS))
     order = (runs[:, None] * RUN_DOCS + np.arange(RUN_DOCS)).ravel()
     order = order[order < n_docs]
@@ -248,15 +278,15 @@ def sparse_linear(batch: SparseBatch, values: Tensor, weight: Tensor) -> Tensor:
     batch : SparseBatch
         Positions of the input's nonzeros.
     values : Tensor
-        (nnz,) the input's nonzero values; no gradient flows to them.
+        (nnz,) nonzero values of the input, which get no gradient.
     weight : Tensor
         (V, H).
 
     Returns
     -------
     Tensor
-        (B, H); an empty document gives a row of zeros. The gradient of a weight of more than `ROW_SPARSE_ENTRIES`
-        entries is sparse: the rows of the words in the batch, each once.
+        (B, H); zeros for an empty document. The gradient of a weight with more than `ROW_SPARSE_ENTRIES` entries is
+        sparse on the CPU: one row for each word in the batch.
     """
     product: Tensor = _SparseLinear.apply(weight, values, batch)  # type: ignore[no-untyped-call]
     return product
@@ -284,7 +314,7 @@ class _SparseLinear(torch.autograd.Function):
 
 
 def mixture_probabilities(theta: Tensor, beta_t: Tensor, pattern: Pattern) -> Tensor:
-    """p(w|d) = sum_k theta_dk beta_kw at the nonzeros only.
+    """Return p(w|d) = sum_k theta_dk beta_kw at the nonzero counts only.
 
     Parameters
     ----------
@@ -292,13 +322,15 @@ def mixture_probabilities(theta: Tensor, beta_t: Tensor, pattern: Pattern) -> Te
         (B, K).
     beta_t : Tensor
         (V, K), contiguous: beta transposed.
+    pattern : Pattern
+        Positions of the nonzero counts in (B, V).
 
     Returns
     -------
     Tensor
         (nnz,), at least `SMALLEST_PROBABILITY`.
     """
-    if len(pattern.columns) == 0:  # which not every library for GPUs allows
+    if len(pattern.columns) == 0:  # some GPU libraries reject an empty product
         return theta.new_zeros(0)
     zeros = pattern.matrix(theta.new_zeros(len(pattern.columns)))
     sampled: Tensor = torch.sparse.sampled_addmm(zeros, theta.contiguous(), beta_t.t(), beta=0.0)
@@ -306,7 +338,7 @@ def mixture_probabilities(theta: Tensor, beta_t: Tensor, pattern: Pattern) -> Te
 
 
 def mixture_log_likelihood(theta: Tensor, beta: Tensor, batch: SparseBatch) -> Tensor:
-    """Multinomial log-likelihood of the counts under the mixture of topics, without its constant.
+    """Multinomial log-likelihood of the counts under a mixture of topics, without the multinomial coefficient.
 
     sum_w x_dw log sum_k theta_dk beta_kw (Dieng et al. 2020, eq. 6; Miao et al. 2017, eq. 8), computed and
     differentiated at the nonzero counts only: O(nnz K) work, O(nnz + (B + V) K) memory.
@@ -317,11 +349,19 @@ def mixture_log_likelihood(theta: Tensor, beta: Tensor, batch: SparseBatch) -> T
         (B, K), rows sum to 1.
     beta : Tensor
         (K, V), rows sum to 1.
+    batch : SparseBatch
+        The counts.
 
     Returns
     -------
     Tensor
         (B,) nats; 0 for an empty document.
+
+    Examples
+    --------
+    >>> batch = SparseBatch.from_csr(csr_matrix(np.array([[1.0, 1.0]])), np.array([0]), torch.device("cpu"))
+    >>> mixture_log_likelihood(torch.tensor([[1.0]]), torch.tensor([[0.5, 0.5]]), batch)
+    tensor([-1.3863])
     """
     likelihood: Tensor = _MixtureLogLikelihood.apply(theta, beta, batch)  # type: ignore[no-untyped-call]
     return likelihood
@@ -330,7 +370,7 @@ def mixture_log_likelihood(theta: Tensor, beta: Tensor, batch: SparseBatch) -> T
 class _MixtureLogLikelihood(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, theta: Tensor, beta: Tensor, batch: SparseBatch) -> Tensor:
-        beta_t = beta.t().contiguous()  # (V, K): a word's topics side by side
+        beta_t = beta.t().contiguous()  # (V, K): the topics of a word are contiguous
         p = mixture_probabilities(theta, beta_t, batch.pattern)  # (nnz,)
         ctx.save_for_backward(theta, beta_t, p)
         ctx.batch = batch

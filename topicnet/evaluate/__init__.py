@@ -1,1 +1,1 @@
-"""Scores of topics: numpy and scipy arrays in, numbers out."""
+"""Scores of topic models, from arrays: coherence, diversity, perplexity, stability and agreement with labels."""

@@ -1,19 +1,19 @@
-"""Topic coherence: which words speak for a topic, and do they occur together, in documents or in sliding windows.
+"""Topic coherence: how often the top words of a topic occur together in a reference corpus.
 
 =========  ==========================  =====================================================  =================
-measure    words together in           score of a pair                                        range
+measure    co-occurrence within        score of a pair                                        range
 =========  ==========================  =====================================================  =================
-NPMI       a document                  log(p_ij / p_i p_j) / -log p_ij; never together: -1    [-1, 1]
-C_NPMI     a window of 10 tokens       the same of p_ij + 1e-12                               [-1, 1]
+NPMI       a document                  log(p_ij / p_i p_j) / -log p_ij; -1 if p_ij = 0        [-1, 1]
+C_NPMI     a window of 10 tokens       the same with p_ij + 1e-12                             [-1, 1]
 C_UCI      a window of 10 tokens       log((p_ij + 1e-12) / p_i p_j)                          from -27.6
 U_Mass     a document                  log((p_ij + 1e-12) / p_j), j the more probable         [-27.6, 0]
 C_V        a window of 110 tokens      cosine of a word's C_NPMI vector with the topic's sum  [-1, 1]
 =========  ==========================  =====================================================  =================
 
-NPMI is the ETM papers'; the others are those of Röder, Both & Hinneburg (2015) as gensim's `CoherenceModel` works them
-out, to rounding. Where gensim's have no value, ours do: a pair with a word the reference never saw scores -1, under
-C_UCI and U_Mass log 1e-12 or next to it (:func:`unseen` counts such words); under C_V such a word scores -1 and has no
-part in the others' vectors; a pair in every place scores 1 under C_NPMI.
+NPMI follows the ETM papers. The others are those of Röder, Both & Hinneburg (2015) and equal gensim's `CoherenceModel`
+to rounding. They also have a value where gensim has none: a pair with a word that does not occur in the reference
+scores -1, or about log 1e-12 under C_UCI and U_Mass (:func:`unseen` counts such words). Under C_V such a word scores -1
+and is left out of the other words' vectors. A pair that occurs in every window scores 1 under C_NPMI.
 """
 
 from dataclasses import dataclass
@@ -27,21 +27,27 @@ from topicnet.evaluate import measures
 from topicnet.evaluate.checks import checked_counts, checked_topics
 from topicnet.evaluate.occurrences import Counts, TokenStream, document_occurrences, window_occurrences
 
-NOT_IN_REFERENCE = -1  # the id of a topic word that the reference's vocabulary does not hold
-NARROW_WINDOW, WIDE_WINDOW = 10, 110  # tokens: of C_UCI and C_NPMI, of C_V
+NOT_IN_REFERENCE = -1  # id of a topic word outside the reference's vocabulary
+NARROW_WINDOW, WIDE_WINDOW = 10, 110  # tokens; narrow for C_UCI and C_NPMI, wide for C_V
 MEASURES = ("npmi", "c_v", "c_npmi", "c_uci", "u_mass")
 
 
 @dataclass(frozen=True)
 class Unseen:
-    """What of the topics a reference never saw.
+    """Numbers of topic words and word pairs that do not occur in a reference corpus.
 
-    Attributes
+    Parameters
     ----------
     words : int
-        Distinct topic words in no document. Those without an id are one: what they stand for cannot be told apart.
+        Distinct topic words that occur in no document. All words with the id -1 count as one.
     pairs : int
-        Word pairs, summed over topics, in no document together; those with an unseen word are among them.
+        Word pairs, summed over topics, that share no document. They include the pairs with an unseen word.
+
+    Examples
+    --------
+    >>> from topicnet.evaluate.coherence import Unseen
+    >>> Unseen(words=1, pairs=3).pairs
+    3
     """
 
     words: int
@@ -49,23 +55,31 @@ class Unseen:
 
 
 def top_words(beta: NDArray[np.floating], n: int = 10) -> NDArray[np.intp]:
-    """Ids of the ``n`` most probable words of each topic, the most probable first.
+    """Select the ids of the `n` most probable words of each topic, the most probable first.
 
     Parameters
     ----------
-    beta : (K, V) array
+    beta : ndarray of shape (K, V)
         Topic-word probabilities, or any other weights by which words can be ranked.
     n : int
-        Words per topic; all V of them when ``n`` is larger.
+        Words per topic; all V if `n` is larger.
 
     Returns
     -------
-    (K, min(n, V)) array of word ids. Of equally probable words the lower id comes first.
+    ndarray of shape (K, min(n, V)), intp
+        Word ids. Of equally probable words the lower id comes first.
 
     Raises
     ------
     InputError
-        If ``beta`` is not a table with at least one topic and one word, holds NaN, or ``n`` is below 1.
+        If `beta` is not a table with at least one topic and one word, holds NaN, or `n` is below 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from topicnet.evaluate.coherence import top_words
+    >>> top_words(np.array([[0.1, 0.7, 0.2], [0.5, 0.1, 0.4]]), n=2).tolist()
+    [[1, 2], [0, 2]]
     """
     table = np.asarray(beta)
     if table.ndim != 2 or 0 in table.shape:
@@ -73,7 +87,7 @@ def top_words(beta: NDArray[np.floating], n: int = 10) -> NDArray[np.intp]:
     if np.isnan(table).any():
         raise InputError("beta holds NaN; expected numbers by which words can be ranked")
     if n < 1:
-        raise InputError(f"n is {n}; ask for at least 1 word per topic")
+        raise InputError(f"n is {n}; expected at least 1 word per topic")
     n = min(n, table.shape[1])
     return np.stack([_best(row.astype(np.float64), n) for row in table])  # (K, n)
 
@@ -81,22 +95,21 @@ def top_words(beta: NDArray[np.floating], n: int = 10) -> NDArray[np.intp]:
 def npmi(topics: NDArray[np.integer], counts: Counts) -> NDArray[np.float64]:
     """Mean normalised pointwise mutual information over the word pairs of each topic.
 
-    A pair (i, j), i < j in the list, scores ``log(p_ij / (p_i p_j)) / -log p_ij``, where ``p_i`` is the share
-    of the reference documents that hold word i, and ``p_ij`` the share that hold both.
+    A pair of words (i, j) scores ``log(p_ij / (p_i p_j)) / -log p_ij``, where ``p_i`` is the fraction of reference
+    documents that contain word i, and ``p_ij`` the fraction that contain both.
 
     Parameters
     ----------
-    topics : (K, N) integer array
-        Word ids, by custom the 10 most probable words; -1 for a word that is not in the reference's
-        vocabulary.
-    counts : (D, V) sparse matrix
-        The reference corpus. A count above 0 is an occurrence; a stored 0 is not. D counts every row, those
-        without any word too.
+    topics : ndarray of shape (K, N), int
+        Word ids, usually the 10 most probable words; -1 for a word outside the reference's vocabulary.
+    counts : sparse matrix of shape (D, V)
+        The reference corpus. A count above 0 is an occurrence; a stored 0 is not. D includes empty documents.
 
     Returns
     -------
-    (K,) array without a unit, each score in [-1, 1]: 1 when the words only ever occur together, 0 when they
-    are independent, -1 when no two of them share a document.
+    ndarray of shape (K,), float64
+        Without a unit, each in [-1, 1]: 1 when the words only ever occur together, 0 when they are independent, -1
+        when no two of them share a document.
 
     Raises
     ------
@@ -105,10 +118,19 @@ def npmi(topics: NDArray[np.integer], counts: Counts) -> NDArray[np.float64]:
 
     Notes
     -----
-    A pair that never co-occurs scores -1, as in the ETM and ProdLDA papers (W-LDA's paper scores it 0); so
-    does a pair with a word the reference never saw; :func:`unseen` counts both. ``p_ij = 1``
-    scores 1, the limit. Measure: Bouma 2009; its mean over topic words: Lau, Newman & Baldwin 2014; the
-    convention: Dieng, Ruiz & Blei 2020.
+    A pair that never co-occurs scores -1, as in the ETM and ProdLDA papers (W-LDA's paper scores it 0), and so does a
+    pair with a word that does not occur in the reference; :func:`unseen` counts both. A pair with ``p_ij = 1`` scores
+    1, the limit. Measure: Bouma 2009; its mean over topic words: Lau, Newman & Baldwin 2014; the convention: Dieng,
+    Ruiz & Blei 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_matrix
+    >>> from topicnet.evaluate.coherence import npmi
+    >>> counts = csr_matrix([[1, 1, 0], [2, 1, 0], [0, 0, 3]])
+    >>> npmi(np.array([[0, 1], [0, 2]]), counts).round(6).tolist()
+    [1.0, -1.0]
     """
     return measures.npmi(document_occurrences(*_checked(_paired(topics), counts)))
 
@@ -116,27 +138,40 @@ def npmi(topics: NDArray[np.integer], counts: Counts) -> NDArray[np.float64]:
 def u_mass(topics: NDArray[np.integer], counts: Counts) -> NDArray[np.float64]:
     """Mean log conditional probability of each topic's words given its more probable ones (U_Mass).
 
-    A pair (i, j), j before i in the list, scores ``log((p_ij + 1e-12) / p_j)`` over the reference's documents.
+    A pair of words (i, j), with j before i in the list, scores ``log((p_ij + 1e-12) / p_j)``; p is a fraction of the
+    reference documents.
 
     Parameters
     ----------
-    topics : (K, N) integer array
-        Word ids, the most probable first; -1 for a word that is not in the reference's vocabulary.
-    counts : (D, V) sparse matrix
-        The reference corpus.
+    topics : ndarray of shape (K, N), int
+        Word ids, the most probable first; -1 for a word outside the reference's vocabulary.
+    counts : sparse matrix of shape (D, V)
+        The reference corpus. A count above 0 is an occurrence.
 
     Returns
     -------
-    (K,) array in nats, each in [log 1e-12, 0]. The lowest is also the score under a word the reference never saw.
+    ndarray of shape (K,), float64
+        Nats, each in [log 1e-12, 0]. A pair whose more probable word does not occur in the reference has the lowest
+        score.
 
     Raises
     ------
     InputError
-        As :func:`npmi`.
+        If a topic has fewer than two words, an id is neither -1 nor below V, or the reference is empty.
 
     Notes
     -----
-    Measure: Mimno, Wallach, Talley, Leenders & McCallum 2011; their 1 in the numerator is gensim's 1e-12 here.
+    Measure: Mimno, Wallach, Talley, Leenders & McCallum 2011. They add 1 to the document count in the numerator;
+    this follows gensim, which adds 1e-12 to the probability.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_matrix
+    >>> from topicnet.evaluate.coherence import u_mass
+    >>> counts = csr_matrix([[1, 1], [2, 0], [0, 1]])
+    >>> u_mass(np.array([[0, 1]]), counts).round(6).tolist()  # log 1/2
+    [-0.693147]
     """
     return measures.u_mass(document_occurrences(*_checked(_paired(topics), counts)))
 
@@ -146,31 +181,43 @@ def c_uci(
 ) -> NDArray[np.float64]:
     """Mean pointwise mutual information over the word pairs of each topic, in sliding windows (C_UCI).
 
-    A pair scores ``log((p_ij + 1e-12) / (p_i p_j))``; p is a share of all windows of the reference.
+    A pair of words scores ``log((p_ij + 1e-12) / (p_i p_j))``; p is a fraction of the windows of the reference.
 
     Parameters
     ----------
-    topics : (K, N) integer array
-        Word ids; -1 for a word that is not in the reference's vocabulary.
+    topics : ndarray of shape (K, N), int
+        Word ids; -1 for a word outside the reference's vocabulary.
     stream : TokenStream
         The reference corpus in reading order.
     window : int
-        Tokens.
+        Window size in tokens.
     exact : bool
-        Count windows as defined, not as gensim does; see :func:`~topicnet.evaluate.occurrences.window_occurrences`.
+        Count windows as defined instead of as gensim does; see
+        :func:`~topicnet.evaluate.occurrences.window_occurrences`.
 
     Returns
     -------
-    (K,) array in nats; log 1e-12 for a pair with a word the reference never saw.
+    ndarray of shape (K,), float64
+        Nats. A pair with a word that does not occur in the reference scores log 1e-12.
 
     Raises
     ------
     InputError
-        A topic has fewer than two words, the ids or the window are impossible, or the reference has no token.
+        If a topic has fewer than two words, an id is below -1, the window is not a whole number of 1 or more, or the
+        reference has no tokens.
 
     Notes
     -----
-    Measure: Newman, Lau, Grieser & Baldwin 2010; as a sliding window over the reference: Röder et al. 2015.
+    Measure: Newman, Lau, Grieser & Baldwin 2010; with sliding windows over the reference: Röder, Both & Hinneburg 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from topicnet.evaluate.coherence import c_uci
+    >>> from topicnet.evaluate.occurrences import TokenStream
+    >>> stream = TokenStream(tokens=np.array([0, 1, 2, 2]), starts=np.array([0, 2, 4]))
+    >>> c_uci(np.array([[0, 1]]), stream).round(6).tolist()  # log 2: together in one window of two
+    [0.693147]
     """
     return measures.c_uci(window_occurrences(*_checked_stream(topics, stream), window, exact=exact))
 
@@ -180,18 +227,45 @@ def c_npmi(
 ) -> NDArray[np.float64]:
     """Mean normalised pointwise mutual information over word pairs, in sliding windows (C_NPMI).
 
-    A pair scores ``log((p_ij + e) / (p_i p_j)) / -log(p_ij + e)`` with e = 1e-12. One that never shares a window scores
-    above -1, the more so the rarer its words: -0.667 at p_i = p_j = 0.01. See :func:`c_uci` for the parameters.
+    A pair of words scores ``log((p_ij + e) / (p_i p_j)) / -log(p_ij + e)`` with e = 1e-12.
+
+    Parameters
+    ----------
+    topics : ndarray of shape (K, N), int
+        Word ids; -1 for a word outside the reference's vocabulary.
+    stream : TokenStream
+        The reference corpus in reading order.
+    window : int
+        Window size in tokens.
+    exact : bool
+        Count windows as defined instead of as gensim does; see
+        :func:`~topicnet.evaluate.occurrences.window_occurrences`.
 
     Returns
     -------
-    (K,) array, each in [-1, 1] but for the smoothing, which lifts a pair that is always together by 1e-5 at most in
-    10^8 windows; -1 for a pair with a word the reference never saw, 1 for one in every window.
+    ndarray of shape (K,), float64
+        Each in [-1, 1], up to the smoothing, which raises a pair that always occurs together by at most 1e-5 in 10^8
+        windows. A pair with a word that does not occur in the reference scores -1, one that is in every window 1.
 
     Raises
     ------
     InputError
-        As :func:`c_uci`.
+        If a topic has fewer than two words, an id is below -1, the window is not a whole number of 1 or more, or the
+        reference has no tokens.
+
+    Notes
+    -----
+    Measure: Bouma 2009; with sliding windows over the reference: Röder, Both & Hinneburg 2015. Because of the smoothing
+    a pair that shares no window scores above -1, and higher the rarer its words: -0.667 at p_i = p_j = 0.01.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from topicnet.evaluate.coherence import c_npmi
+    >>> from topicnet.evaluate.occurrences import TokenStream
+    >>> stream = TokenStream(tokens=np.array([0, 1, 2, 2]), starts=np.array([0, 2, 4]))
+    >>> c_npmi(np.array([[0, 1]]), stream).round(6).tolist()
+    [1.0]
     """
     return measures.c_npmi(window_occurrences(*_checked_stream(topics, stream), window, exact=exact))
 
@@ -199,19 +273,46 @@ def c_npmi(
 def c_v(
     topics: NDArray[np.integer], stream: TokenStream, window: int = WIDE_WINDOW, *, exact: bool = False
 ) -> NDArray[np.float64]:
-    """C_V: do the words of a topic have the same company (Röder, Both & Hinneburg 2015).
+    """Mean similarity of the contexts in which a topic's words occur (C_V).
 
-    Each word has a vector of its C_NPMI with the topic's words, itself included; the score is the mean cosine of these
-    vectors with their sum. See :func:`c_uci` for the parameters.
+    Each word has a vector of its C_NPMI with all of the topic's words, itself included. The score is the mean cosine of
+    these vectors with their sum.
+
+    Parameters
+    ----------
+    topics : ndarray of shape (K, N), int
+        Word ids; -1 for a word outside the reference's vocabulary.
+    stream : TokenStream
+        The reference corpus in reading order.
+    window : int
+        Window size in tokens.
+    exact : bool
+        Count windows as defined instead of as gensim does; see
+        :func:`~topicnet.evaluate.occurrences.window_occurrences`.
 
     Returns
     -------
-    (K,) array, each in [-1, 1], mostly in [0.2, 0.8].
+    ndarray of shape (K,), float64
+        Each in [-1, 1], in practice mostly in [0.2, 0.8]. A word that does not occur in the reference scores -1.
 
     Raises
     ------
     InputError
-        As :func:`c_uci`.
+        If a topic has fewer than two words, an id is below -1, the window is not a whole number of 1 or more, or the
+        reference has no tokens.
+
+    Notes
+    -----
+    Röder, Both & Hinneburg 2015, Exploring the Space of Topic Coherence Measures, WSDM.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from topicnet.evaluate.coherence import c_v
+    >>> from topicnet.evaluate.occurrences import TokenStream
+    >>> stream = TokenStream(tokens=np.array([0, 1, 2, 2]), starts=np.array([0, 2, 4]))
+    >>> c_v(np.array([[0, 1]]), stream).round(6).tolist()
+    [1.0]
     """
     return measures.c_v(window_occurrences(*_checked_stream(topics, stream), window, exact=exact))
 
@@ -219,23 +320,34 @@ def c_v(
 def coherences(
     topics: NDArray[np.integer], counts: Counts, stream: TokenStream | None = None
 ) -> dict[str, NDArray[np.float64]]:
-    """Every measure of :data:`MEASURES` on one reference, counted once each way.
+    """Score topics by all measures on one reference, counting co-occurrences once for each kind of context.
 
     Parameters
     ----------
-    topics : (K, N) integer array
-    counts : (D, V) sparse matrix
+    topics : ndarray of shape (K, N), int
+        Word ids, the most probable first; -1 for a word outside the reference's vocabulary.
+    counts : sparse matrix of shape (D, V)
+        The reference corpus. A count above 0 is an occurrence.
     stream : TokenStream, optional
-        The same corpus in reading order; without it the windowed measures are left out.
+        The same corpus in reading order. Without it the windowed measures are left out.
 
     Returns
     -------
-    dict of str to (K,) array
+    dict of str to ndarray of shape (K,)
+        Scores by the names in :data:`MEASURES`; see the functions of these names for ranges and units.
 
     Raises
     ------
     InputError
-        As the measures.
+        If a topic has fewer than two words, an id is neither -1 nor below V, or the reference is empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_matrix
+    >>> from topicnet.evaluate.coherence import coherences
+    >>> sorted(coherences(np.array([[0, 1]]), csr_matrix([[1, 1], [1, 0]])))
+    ['npmi', 'u_mass']
     """
     together = document_occurrences(*_checked(_paired(topics), counts))
     scores = {"npmi": measures.npmi(together)}
@@ -248,23 +360,32 @@ def coherences(
 
 
 def unseen(topics: NDArray[np.integer], counts: Counts) -> Unseen:
-    """How many topic words, and pairs of them, the reference never saw.
+    """Count the topic words, and pairs of them, that do not occur in the reference.
 
     Parameters
     ----------
-    topics : (K, N) integer array
-        Word ids, as for :func:`npmi`.
-    counts : (D, V) sparse matrix
-        The reference corpus.
+    topics : ndarray of shape (K, N), int
+        Word ids; -1 for a word outside the reference's vocabulary.
+    counts : sparse matrix of shape (D, V)
+        The reference corpus. A count above 0 is an occurrence.
 
     Returns
     -------
     Unseen
+        Number of distinct words, and of pairs summed over topics.
 
     Raises
     ------
     InputError
         If an id is neither -1 nor below V, or the reference is empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_matrix
+    >>> from topicnet.evaluate.coherence import unseen
+    >>> unseen(np.array([[0, 1, 2]]), csr_matrix([[1, 1, 0], [1, 0, 0]]))
+    Unseen(words=1, pairs=2)
     """
     table, reference = _checked(topics, counts)
     joint = document_occurrences(table, reference).joint  # (K, N, N)
@@ -276,7 +397,7 @@ def unseen(topics: NDArray[np.integer], counts: Counts) -> Unseen:
 
 
 def _best(weights: NDArray[np.float64], n: int) -> NDArray[np.intp]:
-    """Positions of the ``n`` largest weights, without sorting the rest; of ties the lower position first."""
+    """Find the positions of the `n` largest weights without sorting the rest; of ties the lower position first."""
     least = np.partition(weights, -n)[-n]
     candidates = np.flatnonzero(weights >= least)  # ascending, more than n of them where weights tie
     return candidates[np.argsort(-weights[candidates], kind="stable")[:n]]
@@ -285,14 +406,14 @@ def _best(weights: NDArray[np.float64], n: int) -> NDArray[np.intp]:
 def _checked_stream(topics: NDArray[np.integer], stream: TokenStream) -> tuple[NDArray[np.intp], TokenStream]:
     table = _paired(topics)
     if table.min() < NOT_IN_REFERENCE:
-        raise InputError(f"topics holds ids from {table.min()}; expected word ids, {NOT_IN_REFERENCE} for unknown ones")
+        raise InputError(f"topics holds ids from {table.min()}; expected word ids, {NOT_IN_REFERENCE} for other words")
     if len(stream.tokens) == 0:
-        raise InputError("the reference holds no token; windows need some")
+        raise InputError("the reference has no tokens; expected some for the windows")
     return table, stream
 
 
 def _paired(topics: NDArray[np.integer]) -> NDArray[np.intp]:
-    """Topics of two words or more."""
+    """Check topics, which must have at least two words each."""
     table = checked_topics(topics)
     if table.shape[1] < 2:
         raise InputError(f"topics has shape {table.shape}; a pair needs at least two words per topic")
@@ -300,7 +421,7 @@ def _paired(topics: NDArray[np.integer]) -> NDArray[np.intp]:
 
 
 def _checked(topics: NDArray[np.integer], counts: Counts) -> tuple[NDArray[np.intp], csr_array]:
-    """Topics and reference, ready for use and fitting each other."""
+    """Check topics and a reference against each other."""
     reference = checked_counts(counts)
     if 0 in reference.shape:
         raise InputError(f"counts has shape {reference.shape}; expected at least one document and one word")

@@ -1,4 +1,4 @@
-"""Topic diversity: how little the top words of different topics repeat one another."""
+"""Topic diversity: scores of how different the topics of a model are, by top words or by whole distributions."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,44 +10,68 @@ from topicnet.evaluate.distance import js_divergence
 
 
 def topic_diversity(topics: NDArray[np.integer]) -> float:
-    """Share of distinct words among the top words of all topics (TD; Dieng, Ruiz & Blei 2020).
+    """Fraction of distinct words among the top words of all topics (topic diversity, TD).
 
     Parameters
     ----------
-    topics : (K, N) integer array
+    topics : ndarray of shape (K, N), int
         Word ids, each topic's top words. TD is defined on the top 25: pass N = 25.
 
     Returns
     -------
-    Distinct words / (K N), in [1/K, 1]: 1 when no two topics share a word.
+    float
+        Distinct words / (K N), in [1/K, 1]: 1 when no two topics share a word.
 
     Raises
     ------
     InputError
-        If ``topics`` is not a table of integer ids, or a topic repeats a word.
+        If `topics` is not a table of integer ids, or a topic repeats a word.
+
+    Notes
+    -----
+    Dieng, Ruiz & Blei 2020, Topic Modeling in Embedding Spaces, TACL 8.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from topicnet.evaluate.diversity import topic_diversity
+    >>> topic_diversity(np.array([[0, 1], [1, 2]]))
+    0.75
     """
     topics = checked_topics(topics, distinct=True)
     return np.unique(topics).size / topics.size
 
 
 def uniqueness_of_each(topics: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Topic uniqueness (TU; Nan et al. 2019): mean over a topic's words of 1 / (number of topics that list the word).
+    """Uniqueness of each topic (TU): mean over its words of 1 / (number of topics that list the word).
 
     Parameters
     ----------
-    topics : (K, N) integer array
-        Word ids, each topic's top words; by custom N = 10.
+    topics : ndarray of shape (K, N), int
+        Word ids, each topic's top words; usually N = 10.
 
     Returns
     -------
-    (K,) array, each in [1/K, 1]: 1 when no other topic has any of its words. A word in c lists adds 1/c to each of
-    them, 1 in all, so their mean equals :func:`topic_diversity` at the same N: the two differ by their customary N
-    (10 and 25) alone.
+    ndarray of shape (K,), float64
+        Each in [1/K, 1]: 1 when no other topic lists any of the topic's words.
 
     Raises
     ------
     InputError
-        If ``topics`` is not a table of integer ids, or a topic repeats a word.
+        If `topics` is not a table of integer ids, or a topic repeats a word.
+
+    Notes
+    -----
+    Nan, Ding, Nallapati & Xiang 2019, Topic Modeling with Wasserstein Autoencoders, ACL. A word in c lists adds 1/c to
+    each of them, 1 in all. The mean over topics therefore equals :func:`topic_diversity` at the same N; in papers the
+    two scores differ only because N is 10 for TU and 25 for TD.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from topicnet.evaluate.diversity import uniqueness_of_each
+    >>> uniqueness_of_each(np.array([[0, 1], [1, 2], [3, 4]])).tolist()
+    [0.75, 0.75, 1.0]
     """
     topics = checked_topics(topics, distinct=True)
     _, position, n_topics = np.unique(topics, return_inverse=True, return_counts=True)
@@ -58,25 +82,37 @@ def uniqueness_of_each(topics: NDArray[np.integer]) -> NDArray[np.float64]:
 def inverted_rbo(topics: NDArray[np.integer], weight: float = 0.9) -> float:
     """One minus the mean rank-biased overlap of all pairs of topics.
 
-    With ``X_d`` the number of words that the first d places of two lists share, and p = ``weight``,
-    ``RBO = p^N X_N / N + (1 - p) / p * sum_{d=1}^{N} p^d X_d / d``: the extrapolated RBO of Webber, Moffat &
-    Zobel (2010, eq. 32) on lists of one length. As a diversity of topics: Bianchi, Terragni & Hovy 2021.
+    The overlap of two lists is ``p^N X_N / N + (1 - p) / p * sum_{d=1}^{N} p^d X_d / d``, with ``X_d`` the number of
+    words that the first d entries of both lists share, and p = `weight`.
 
     Parameters
     ----------
-    topics : (K, N) integer array
-        Word ids, each topic's top words, the most probable first; by custom N = 10.
+    topics : ndarray of shape (K, N), int
+        Word ids, each topic's top words, the most probable first; usually N = 10.
     weight : float
-        p in (0, 1): the smaller, the more the first places count.
+        The p of the formula, in (0, 1): the smaller it is, the more the first entries count.
 
     Returns
     -------
-    In [0, 1]: 1 when no two topics share a word, 0 when all lists are the same. One topic alone scores 1.
+    float
+        In [0, 1]: 1 when no two topics share a word, 0 when all lists are the same. A single topic scores 1.
 
     Raises
     ------
     InputError
-        If ``topics`` is not a table of integer ids, a topic repeats a word, or ``weight`` is outside (0, 1).
+        If `topics` is not a table of integer ids, a topic repeats a word, or `weight` is outside (0, 1).
+
+    Notes
+    -----
+    Extrapolated rank-biased overlap: Webber, Moffat & Zobel 2010, eq. 32, on lists of equal length. Its use as a topic
+    diversity: Bianchi, Terragni & Hovy 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from topicnet.evaluate.diversity import inverted_rbo
+    >>> round(inverted_rbo(np.array([[0, 1], [1, 0]])), 6)
+    0.1
     """
     topics = checked_topics(topics, distinct=True)
     if not 0.0 < weight < 1.0:
@@ -94,21 +130,33 @@ def inverted_rbo(topics: NDArray[np.integer], weight: float = 0.9) -> float:
 
 
 def js_diversity(beta: NDArray[np.floating]) -> float:
-    """Mean Jensen-Shannon divergence of all pairs of topics, over all words and not the top ones alone.
+    """Mean Jensen-Shannon divergence of all pairs of topics, over the whole vocabulary.
 
     Parameters
     ----------
-    beta : (K, V) array
+    beta : ndarray of shape (K, V)
         Topic-word probabilities, rows sum to 1.
 
     Returns
     -------
-    Bits, in [0, 1]: 1 when no two topics share a word, 0 when all are the same. One topic alone scores 1.
+    float
+        Bits, in [0, 1]: 1 when no two topics share a word, 0 when all are the same. A single topic scores 1.
 
     Raises
     ------
     InputError
-        A row is no distribution.
+        If `beta` has no row, or a row is not a distribution.
+
+    Notes
+    -----
+    Divergence: Lin 1991; see :func:`topicnet.evaluate.distance.js_divergence`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from topicnet.evaluate.diversity import js_diversity
+    >>> js_diversity(np.eye(3))
+    1.0
     """
     apart = js_divergence(beta, beta)
     if len(apart) == 1:
@@ -117,7 +165,7 @@ def js_diversity(beta: NDArray[np.floating]) -> float:
 
 
 def _shared_words(topics: NDArray[np.intp]) -> NDArray[np.int64]:
-    """(K, K) number of words that two topics' lists have in common."""
+    """Count the words that the lists of each pair of topics share, (K, K)."""
     n_topics, n_words = topics.shape
     words, position = np.unique(topics, return_inverse=True)
     rows = np.arange(0, topics.size + 1, n_words)

@@ -1,4 +1,4 @@
-"""Perplexity by document completion: read half of a document's tokens, predict the other half."""
+"""Perplexity by document completion: infer topics from half of a document's tokens, predict the other half."""
 
 from dataclasses import dataclass
 
@@ -11,27 +11,34 @@ from topicnet.errors import InputError
 from topicnet.evaluate.checks import checked_counts, checked_rows
 from topicnet.evaluate.occurrences import Counts
 
-CHUNK_ELEMENTS = 2**17  # float64 numbers gathered at a time, from theta and from beta each: 1 MiB
+CHUNK_ELEMENTS = 2**17  # float64 numbers gathered at a time from theta, and as many from beta: 1 MiB each
 UNIGRAM_PSEUDO_COUNT = 1.0  # tokens added to every word of the vocabulary (Laplace)
 
 
 @dataclass(frozen=True)
 class Completion:
-    """How well the second halves of documents were predicted from the first.
+    """Result of document completion: how well second halves were predicted from first halves.
 
-    Attributes
+    Parameters
     ----------
     perplexity : float
-        exp(-sum of log p(w) / number of tokens), per token: every token weighs the same. Infinite when a
-        token had probability 0.
+        Per token, exp(-sum of log p(w) / number of tokens): every token has the same weight. Infinite if a token had
+        probability 0.
     perplexity_doc_mean : float
-        ETM's exp(mean over documents of nll_d / N_d): every document weighs the same.
+        Per document, exp(mean over documents of nats per token), as in the ETM paper: every document has the same
+        weight.
     n_docs : int
         Documents scored.
     n_left_out : int
-        Documents not scored, as their first or second half is empty.
+        Documents not scored because their first or second half is empty.
     n_tokens : float
         Tokens in the second halves of the documents scored.
+
+    Examples
+    --------
+    >>> from topicnet.evaluate.perplexity import Completion
+    >>> Completion(perplexity=512.0, perplexity_doc_mean=540.0, n_docs=10, n_left_out=1, n_tokens=300.0).n_docs
+    10
     """
 
     perplexity: float
@@ -42,24 +49,37 @@ class Completion:
 
 
 def split_documents(counts: Counts, seed: int) -> tuple[csr_matrix, csr_matrix]:
-    """Split each document in two halves, every token by a fair coin.
+    """Split each document into two halves at random: each token goes to either half with probability 1/2.
 
     Parameters
     ----------
-    counts : (D, V) sparse matrix
+    counts : sparse matrix of shape (D, V)
         Whole numbers of tokens.
     seed : int
-        Of the numpy Generator that tosses the coins; the same counts and seed give the same halves.
+        Seed of the split, 0 or more; the same counts and seed give the same halves.
 
     Returns
     -------
-    Two (D, V) matrices of the dtype of ``counts``, without stored zeros, that add up to it. A half may be
-    empty: :func:`document_completion` leaves such documents out.
+    first, second : csr_matrix of shape (D, V)
+        Halves that add up to `counts`, in its dtype and without stored zeros. A half may be empty;
+        :func:`document_completion` leaves such documents out.
 
     Raises
     ------
     InputError
         If a count is negative or not a whole number, or the seed is negative.
+
+    Notes
+    -----
+    Document completion: Wallach, Murray, Salakhutdinov & Mimno 2009, Evaluation Methods for Topic Models, ICML.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> from topicnet.evaluate.perplexity import split_documents
+    >>> first, second = split_documents(csr_matrix([[4, 0, 2], [1, 1, 1]]), seed=0)
+    >>> (first + second).toarray().tolist()
+    [[4, 0, 2], [1, 1, 1]]
     """
     # A copy in canonical order: the halves depend on the counts, not on how they happen to be stored.
     whole = csr_matrix(_checked_tokens(counts, "counts"), copy=True)
@@ -67,9 +87,9 @@ def split_documents(counts: Counts, seed: int) -> tuple[csr_matrix, csr_matrix]:
     whole.eliminate_zeros()
     n_tokens = whole.data.astype(np.int64)
     if (n_tokens != whole.data).any():
-        raise InputError("counts holds fractions; expected whole numbers of tokens, not weights as TF-IDF")
+        raise InputError("counts holds fractions; expected whole numbers of tokens, not weights such as TF-IDF")
     if seed < 0:
-        raise InputError(f"seed is {seed}; expected a whole number from 0 on")
+        raise InputError(f"seed is {seed}; expected a whole number of 0 or more")
     n_heads = np.random.default_rng(seed).binomial(n_tokens, 0.5)
     return _with_data(whole, n_heads), _with_data(whole, n_tokens - n_heads)
 
@@ -77,27 +97,37 @@ def split_documents(counts: Counts, seed: int) -> tuple[csr_matrix, csr_matrix]:
 def log_likelihood(theta: NDArray[np.floating], beta: NDArray[np.floating], counts: Counts) -> NDArray[np.float64]:
     """Log-likelihood of each document under a mixture of topics: sum_w x_dw log (theta_d @ beta)_w.
 
-    Probabilities are worked out at the counts above 0 only, a bounded number at a time: no D x V array is
-    made. The multinomial coefficient is left out, as in every perplexity.
-
     Parameters
     ----------
-    theta : (D, K) array
+    theta : ndarray of shape (D, K)
         Document-topic proportions, rows sum to 1.
-    beta : (K, V) array
+    beta : ndarray of shape (K, V)
         Topic-word probabilities, rows sum to 1.
-    counts : (D, V) sparse matrix
-        Tokens, 0 or more each.
+    counts : sparse matrix of shape (D, V)
+        Tokens of each word in each document, 0 or more.
 
     Returns
     -------
-    (D,) float64 array in nats per document; 0 for an empty one, -inf where a word that occurs has
-    probability 0.
+    ndarray of shape (D,), float64
+        Nats per document; 0 for an empty document, -inf if a word that occurs has probability 0.
 
     Raises
     ------
     InputError
-        If the shapes do not fit, a row of ``theta`` or ``beta`` is no distribution, or a count is negative.
+        If the shapes do not fit, a row of `theta` or `beta` is not a distribution, or a count is negative.
+
+    Notes
+    -----
+    The multinomial coefficient is left out, as in every perplexity. Probabilities are computed only for words that
+    occur, in chunks, so that no (D, V) array is allocated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_matrix
+    >>> from topicnet.evaluate.perplexity import log_likelihood
+    >>> log_likelihood(np.full((1, 2), 0.5), np.eye(2), csr_matrix([[1, 1]])).round(6).tolist()  # 2 log 1/2
+    [-1.386294]
     """
     x = _checked_tokens(counts, "counts")
     theta, beta = checked_rows(theta, "theta"), checked_rows(beta, "beta")
@@ -105,7 +135,7 @@ def log_likelihood(theta: NDArray[np.floating], beta: NDArray[np.floating], coun
         raise InputError(
             f"theta {theta.shape}, beta {beta.shape}, counts {x.shape} do not fit; expected (D, K), (K, V), (D, V)"
         )
-    words = np.ascontiguousarray(beta.T)  # (V, K), so that a word's row lies in one piece
+    words = np.ascontiguousarray(beta.T)  # (V, K): the row of a word is contiguous
     nats = np.zeros(x.shape[0])
     size = max(1, CHUNK_ELEMENTS // theta.shape[1])
     for begin in range(0, x.nnz, size):
@@ -125,43 +155,71 @@ def document_completion(
 
     Parameters
     ----------
-    theta : (D, K) array
-        Document-topic proportions inferred from ``first``, rows sum to 1.
-    beta : (K, V) array
+    theta : ndarray of shape (D, K)
+        Document-topic proportions inferred from `first`, rows sum to 1.
+    beta : ndarray of shape (K, V)
         Topic-word probabilities, rows sum to 1.
-    first, second : (D, V) sparse matrices
-        The halves, as :func:`split_documents` makes them or as a corpus brings them.
+    first, second : sparse matrix of shape (D, V)
+        Halves of the documents, from :func:`split_documents` or as a corpus defines them.
 
     Returns
     -------
-    A :class:`Completion`. A probability of 0 at a token gives an infinite perplexity; nothing is clamped.
+    Completion
+        Perplexities over the documents with tokens in both halves. A token with probability 0 makes them infinite;
+        probabilities are not clamped.
 
     Raises
     ------
     InputError
-        If the shapes do not fit, or no document has tokens in both halves.
+        If the shapes do not fit, a row of `theta` or `beta` is not a distribution, a count is negative, or no document
+        has tokens in both halves.
+
+    Notes
+    -----
+    Document completion: Wallach, Murray, Salakhutdinov & Mimno 2009, Evaluation Methods for Topic Models, ICML.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_matrix
+    >>> from topicnet.evaluate.perplexity import document_completion
+    >>> half = csr_matrix([[1, 1], [2, 0]])
+    >>> round(document_completion(np.full((2, 2), 0.5), np.eye(2), half, half).perplexity, 6)  # uniform over 2 words
+    2.0
     """
     return summarise_completion(log_likelihood(theta, beta, second), first, second)
 
 
 def summarise_completion(nats: NDArray[np.float64], first: Counts, second: Counts) -> Completion:
-    """Turn the log-likelihoods of the second halves into a :class:`Completion`, whatever model they are from.
+    """Perplexity of the second halves of documents from their log-likelihoods under any model.
 
     Parameters
     ----------
-    nats : (D,) array
-        Log-likelihood of each row of ``second``, in nats; for documents left out it is not looked at.
-    first, second : (D, V) sparse matrices
-        The halves.
+    nats : ndarray of shape (D,)
+        Log-likelihood of each row of `second`, in nats: finite or -inf. Values of documents left out are ignored.
+    first, second : sparse matrix of shape (D, V)
+        Halves of the documents.
 
     Returns
     -------
-    A :class:`Completion`.
+    Completion
+        Perplexities over the documents with tokens in both halves.
 
     Raises
     ------
     InputError
-        If the shapes do not fit, ``nats`` holds NaN, or no document has tokens in both halves.
+        If the shapes do not fit, `nats` holds NaN or infinity, a count is negative, or no document has tokens in both
+        halves.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_matrix
+    >>> from topicnet.evaluate.perplexity import summarise_completion
+    >>> half = csr_matrix([[1, 1], [2, 0], [0, 0]])
+    >>> found = summarise_completion(np.log([0.25, 0.25, 1.0]), half, half)
+    >>> round(found.perplexity, 6), found.n_docs, found.n_left_out
+    (2.0, 2, 1)
     """
     given, asked = _checked_tokens(first, "first"), _checked_tokens(second, "second")
     if given.shape != asked.shape or nats.shape != asked.shape[:1]:
@@ -183,26 +241,37 @@ def summarise_completion(nats: NDArray[np.float64], first: Counts, second: Count
 
 
 def unigram_perplexity(train: Counts, test: Counts) -> float:
-    """Perplexity per token under the word frequencies of ``train``: the baseline that knows no topics.
-
-    p(w) = (n_w + 1) / (N + V), with n_w the count of w among the N tokens of ``train``: one token is added
-    to every word of the vocabulary (Laplace), so that a word of ``test`` that ``train`` never held has a
-    probability. Against plain frequencies it moves the figure of 20 Newsgroups by less than 0.1 %.
+    """Perplexity per token under the word frequencies of `train`, a baseline without topics.
 
     Parameters
     ----------
-    train, test : (D, V) and (D', V) sparse matrices
-        Tokens, over one vocabulary. For comparison with :func:`document_completion` pass second halves as
-        ``test``.
+    train : sparse matrix of shape (D, V)
+        Counts from which word frequencies are taken.
+    test : sparse matrix of shape (D', V)
+        Counts to predict, over the same vocabulary. Pass second halves to compare with :func:`document_completion`.
 
     Returns
     -------
-    exp(-sum of log p(w) / number of tokens).
+    float
+        At least 1: exp(-sum of log p(w) / number of tokens).
 
     Raises
     ------
     InputError
-        If the vocabularies differ in size, or one of the corpora has no token.
+        If the vocabularies differ in size, a count is negative, or one of the corpora has no token.
+
+    Notes
+    -----
+    p(w) = (n_w + 1) / (N + V), with n_w the count of w among the N tokens of `train`. Adding one token to every word
+    (Laplace smoothing) gives words of `test` that do not occur in `train` a probability above 0. It changes the
+    perplexity of 20 Newsgroups by less than 0.1 %.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> from topicnet.evaluate.perplexity import unigram_perplexity
+    >>> round(unigram_perplexity(csr_matrix([[5, 5]]), csr_matrix([[1, 3]])), 6)
+    2.0
     """
     known, asked = _checked_tokens(train, "train"), _checked_tokens(test, "test")
     if known.shape[1] != asked.shape[1]:
@@ -210,13 +279,13 @@ def unigram_perplexity(train: Counts, test: Counts) -> float:
     n_known, n_asked = _tokens(known, axis=0), _tokens(asked, axis=0)  # (V,)
     for name, n_tokens in (("train", n_known.sum()), ("test", n_asked.sum())):
         if n_tokens == 0:
-            raise InputError(f"{name} holds no token; a unigram perplexity needs some in train and test")
+            raise InputError(f"{name} has no tokens; expected some in train and in test")
     p = n_known + UNIGRAM_PSEUDO_COUNT
     return _exp(-float(n_asked @ np.log(p / p.sum())) / float(n_asked.sum()))
 
 
 def _tokens(x: csr_array, axis: int) -> NDArray[np.float64]:
-    """Tokens per word (axis 0) or per document (axis 1)."""
+    """Count the tokens of each word (axis 0) or of each document (axis 1)."""
     return np.asarray(x.sum(axis=axis, dtype=np.float64)).reshape(-1)
 
 
@@ -226,7 +295,7 @@ def _exp(nats_per_token: float) -> float:
 
 
 def _with_data(x: csr_matrix, data: NDArray[np.int64]) -> csr_matrix:
-    """``x`` with other numbers in its places, of its dtype; the places that became 0 are dropped."""
+    """Copy `x` with other values at its stored entries, in its dtype, and drop those that became 0."""
     other = csr_matrix((data, x.indices, x.indptr), shape=x.shape, dtype=x.dtype, copy=True)
     other.eliminate_zeros()  # in place, hence the copy
     return other
@@ -235,5 +304,5 @@ def _with_data(x: csr_matrix, data: NDArray[np.int64]) -> csr_matrix:
 def _checked_tokens(counts: Counts, name: str) -> csr_array:
     x = checked_counts(counts, name)
     if not (np.isfinite(x.data) & (x.data >= 0)).all():
-        raise InputError(f"{name} holds a negative or non-finite number; expected counts from 0 on")
+        raise InputError(f"{name} holds a negative or non-finite number; expected counts of 0 or more")
     return x

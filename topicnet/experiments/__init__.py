@@ -1,1 +1,1 @@
-"""Many fits: comparisons, searches for K and baselines."""
+"""Experiments of many fits: comparisons of models, searches for the number of topics, and baselines."""

@@ -1,4 +1,4 @@
-"""Fit several models with several seeds on one corpus, and put their scores in one table."""
+"""Compare models: fit each with several seeds on one corpus, and put their scores in one table."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from topicnet.workflows.scores import halves, in_both_halves
 
 
 def check_models(names: Sequence[str]) -> list[str]:
-    """Return the models to compare: those named, then the baselines that every table has.
+    """Return the models to compare: those named, then the baselines of every comparison.
 
     Raises
     ------
     InputError
-        A name is unknown, or its library is missing.
+        A name is unknown, or its library is not installed.
     """
     check_names(names, "compare", baselines=True)
     for name in names:
@@ -40,7 +40,25 @@ def check_models(names: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several models side by side, and the fits behind the table; no rows before the first fit is done."""
+    """A comparison of models: the rows of its table and the fits behind them.
+
+    Attributes
+    ----------
+    experiment : Experiment
+        The corpus and the folder.
+    seeds : int
+        Number of fits of each model.
+    models : list of str
+        Names in `MODELS` and `BASELINES`.
+    status : str
+        "complete" or "interrupted".
+    unigram_perplexity : float
+        Perplexity of held-out halves under the word frequencies of the other documents.
+    rows : sequence of ComparisonRow
+        A row for each model; empty before the first fit is done.
+    cells : sequence of FittedCell or FailedCell
+        The fits.
+    """
 
     experiment: Experiment
     seeds: int
@@ -52,11 +70,11 @@ class Comparison:
 
     @property
     def folder(self) -> Path:
-        """Where it is written."""
+        """Folder that the comparison is written to."""
         return self.experiment.space.folder
 
     def json(self) -> dict[str, Any]:
-        """The JSON values of compare.json."""
+        """Return the contents of compare.json."""
         begun = self.experiment.record() | {"seeds": self.seeds, "models": self.models, "status": self.status}
         if not self.rows:
             return begun
@@ -68,20 +86,29 @@ class Comparison:
 
 
 def compare(job: ExperimentJob, seeds: int, reporter: Reporter | None = None) -> Comparison:
-    """Fit every model with seeds 0, 1, ..., score all alike, and write the tables and the figure.
+    """Fit every model with seeds 0, 1, ..., score all in the same way, and write the tables and the figure.
 
-    Every fit has its own process, one after another, so that seconds and memory can be compared. After Ctrl-C the
-    comparison is marked interrupted, with the tables of the fits that were finished.
+    The fits run one after another, each in its own process, so that seconds and memory can be compared. After Ctrl-C
+    the tables of the finished fits are written and the comparison is marked as interrupted.
 
     Parameters
     ----------
     job : ExperimentJob
-        Its models are names in `MODELS` and `BASELINES`; by default it is written to runs/NAME-compare-K.
+        Corpus, models (names in `MODELS` and `BASELINES`) and folder; by default runs/NAME-compare-K.
+    seeds : int
+        Number of fits of each model.
+    reporter : Reporter, optional
+        Receives a notice about each fit.
+
+    Returns
+    -------
+    Comparison
+        The rows of the table and the fits behind them.
 
     Raises
     ------
     TopicnetError
-        Something given cannot be used.
+        An input cannot be used, or every fit failed.
     """
     reporter = reporter or Reporter()
     check_libraries("compare", job.models)
@@ -134,7 +161,7 @@ def _row(space: Workspace, model: str, cells: Sequence[FittedCell | FailedCell])
 
 
 def _unigram(space: Workspace) -> float:
-    """Perplexity of the second halves under the word frequencies of the training documents."""
+    """Return the perplexity of the second halves under the word frequencies of the training documents."""
     train, test = (Corpus.load(space.folder / name).counts for name in ("train", "test"))
     first, second = halves(test)
     return unigram_perplexity(train, second[in_both_halves(first, second)])

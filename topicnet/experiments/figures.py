@@ -1,4 +1,4 @@
-"""Figures of experiments, each one HTML file that opens without a network."""
+"""Draw the figures of comparisons and searches for K, each as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from topicnet.storage.comparison import ComparisonRow
 if TYPE_CHECKING:
     from topicnet.experiments.recommendation import TuningRow
 
-# Distinct in print, too.
+# Distinct when printed, too.
 COLOURS = ("#1b6ca8", "#d1495b", "#2a9d5c", "#8e5ea2", "#e08e1b", "#555555", "#00a3a3", "#b07aa1")
 LAYOUT = {"template": "plotly_white", "font": {"size": 14}, "height": 520, "margin": {"t": 70}}
 
@@ -77,11 +77,11 @@ def scores_by_topics(rows: Sequence[TuningRow], names: Sequence[str], corpus: st
 
 
 def html_of(figure: Any) -> str:
-    """A page with a figure and everything it needs inside."""
+    """Return an HTML page with a figure and all of its scripts."""
     return str(figure.to_html(include_plotlyjs=True, full_html=True))
 
 
 def write_figure(path: Path, figure: Any) -> None:
-    """Write the page of a figure."""
+    """Write a figure as an HTML page."""
     with atomic.atomic_file(path, overwrite=True) as part:
         formats.write_text(part, html_of(figure))

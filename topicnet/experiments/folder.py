@@ -1,4 +1,4 @@
-"""The folder of an experiment on disk: which of its files topicnet wrote, and what may be written there; no torch.
+"""Check which files in the folder of an experiment topicnet wrote, so that it can be resumed or replaced safely.
 
 ::
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from topicnet.errors import BundleError, InputError, OutputError
 from topicnet.storage import atomic, ownership
-from topicnet.storage.ownership import Contents, contents_of, is_unchanged, named, read_own_record
+from topicnet.storage.ownership import Contents, contents_of, is_unchanged, read_own_record, shortened
 from topicnet.storage.run_folder import Destination
 
 PARTS = ("train", "test")
@@ -28,12 +28,12 @@ _CELL = re.compile(r".+-(\d+)-\d+(-\d+)?")
 
 
 def tables(name: str) -> tuple[str, str]:
-    """The files beside NAME.json."""
+    """Return the names of the table and the figure that belong to NAME.json."""
     return f"{name}.csv", f"{name}.html"
 
 
 def contents(out: Path, name: str) -> Contents:
-    """Tell the files that experiments wrote into a folder from all others."""
+    """Separate the files that experiments wrote into a folder from all others."""
     record = read_own_record(out / f"{name}.json", {"status": str})
     if record is None:
         return contents_of(out) if out.is_dir() else Contents()
@@ -42,7 +42,7 @@ def contents(out: Path, name: str) -> Contents:
     listed = record.get("files")
     if isinstance(listed, dict):
         expected |= {file: str(checksum) for file, checksum in listed.items()}
-    elif "format" in record and "checksum" not in record:  # of 0.1.0
+    elif "format" in record and "checksum" not in record:  # written by version 0.1.0
         expected |= dict.fromkeys(tables(name))
     for file in found:
         if file.parts[0] == CELLS and file.as_posix() not in expected and _is_of_cell(out / file):
@@ -51,11 +51,11 @@ def contents(out: Path, name: str) -> Contents:
             expected[file.as_posix()] = None
     for part in PARTS:
         expected |= {f"{part}/{file}": None for file in contents_of(out / part).files}
-    return ownership.compared(out, expected, empty=(CELLS, *PARTS))
+    return ownership.compare_files(out, expected, empty=(CELLS, *PARTS))
 
 
 def _is_of_cell(path: Path) -> bool:
-    """Whether a file is the result of one fit, by what is in it."""
+    """Return True if a file is the result of a fit, judged by its content."""
     match = _CELL.fullmatch(path.stem)
     if match is None or len(path.parent.parts) == 0 or path.parent.name != CELLS:
         return False
@@ -71,12 +71,19 @@ def _is_of_cell(path: Path) -> bool:
 
 
 def earlier_record(out: Path, name: str, destination: Destination) -> dict[str, Any] | None:
-    """The values of NAME.json of an experiment that is resumed and whose corpus is prepared; nothing is written yet.
+    """Check the folder of an experiment without writing, and return the record of the experiment to resume.
+
+    Returns
+    -------
+    dict or None
+        Contents of NAME.json; None for a new experiment, or if the corpus of the one to resume is not prepared.
 
     Raises
     ------
     OutputError
-        It exists and neither `overwrite` nor `resume` was given, or it holds files that are not of an experiment.
+        The folder exists and neither `overwrite` nor `resume` was given, or it has files that topicnet did not write.
+    BundleError
+        The record to resume is damaged.
     InputError
         There is nothing to resume.
     """
@@ -86,16 +93,16 @@ def earlier_record(out: Path, name: str, destination: Destination) -> dict[str, 
         if destination.resume:
             return _resumed(out, name)
         if out.exists() and not out.is_dir():
-            raise OutputError(f"{str(out)!r} is a file, expected a folder: name another with --out")
+            raise OutputError(f"{str(out)!r} is a file, expected a folder: choose another --out")
         if out.exists() and any(out.iterdir()):
             if not destination.overwrite:
                 raise OutputError(
-                    f"{str(out)!r} exists already: name another folder with --out, go on with --resume, or replace it"
-                    " with --overwrite"
+                    f"{str(out)!r} exists already: choose another --out, continue it with --resume, or replace it with"
+                    " --overwrite"
                 )
             if not record.is_file():
                 raise OutputError(
-                    f"{str(out)!r} holds no {name}.json and will not be overwritten: name another with --out"
+                    f"refusing to overwrite {str(out)!r}: it contains no {name}.json; choose another --out"
                 )
             _refuse_strangers(out, name)
     return None
@@ -107,7 +114,7 @@ def _resumed(out: Path, name: str) -> dict[str, Any] | None:
         raise InputError(f"--resume given, but there is no {name}.json in {str(out)!r}: leave --resume out")
     earlier = read_own_record(record, {"status": str})
     if earlier is None:
-        raise BundleError(f"{str(record)!r} is damaged: name another folder with --out, or delete this one")
+        raise BundleError(f"{str(record)!r} is damaged: choose another --out, or delete the folder")
     listed = earlier.get("files", {})
     changed = [file for file in tables(name) if (out / file).exists() and file in listed]
     changed = [file for file in changed if not is_unchanged(out / file, listed[file])]
@@ -115,25 +122,25 @@ def _resumed(out: Path, name: str) -> dict[str, Any] | None:
         raise OutputError(
             f"{str(out / changed[0])!r} was changed since topicnet wrote it, and --resume replaces it: move it away"
         )
-    return earlier if "corpus" in earlier else None  # without one it was cut short at its start
+    return earlier if "corpus" in earlier else None  # without a corpus it was interrupted during preparation
 
 
 def _refuse_strangers(out: Path, name: str) -> None:
     found = contents(out, name)
-    if found.strangers:
+    if found.foreign:
         raise OutputError(
-            f"{str(out)!r} holds files that topicnet did not write, or that were changed since:"
-            f" {named(found.strangers)}; none will be deleted: move them away, or name another folder with --out"
+            f"{str(out)!r} contains files that topicnet did not write, or that were changed since:"
+            f" {shortened(found.foreign)}; none will be deleted: move them away, or choose another --out"
         )
 
 
 def clear(out: Path, name: str) -> None:
-    """Remove the cells and tables of an earlier experiment, and what was half written when one was killed.
+    """Remove the cells and tables of an earlier experiment, and partial files that a killed one left.
 
     Raises
     ------
     OutputError
-        There are files that topicnet did not write.
+        The folder has files that topicnet did not write.
     """
     if not (out / f"{name}.json").is_file():
         return
@@ -146,5 +153,5 @@ def clear(out: Path, name: str) -> None:
 
 
 def clear_tables(out: Path, name: str) -> None:
-    """Remove the tables of an experiment that is resumed: they are written again at its end."""
+    """Remove the tables of an experiment that is resumed, which are rewritten at its end."""
     ownership.remove_files(out, tables(name))

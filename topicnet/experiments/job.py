@@ -1,4 +1,4 @@
-"""What an experiment is asked to do, and the refusal of what it cannot, before torch is imported."""
+"""Parse and check the options of a comparison or a search for K, before torch is imported."""
 
 from __future__ import annotations
 
@@ -18,51 +18,65 @@ from topicnet.workflows.config import FitConfig
 from topicnet.workflows.inputs import inputs_of
 from topicnet.workflows.preflight import check_corpus, check_outputs
 
-GRID = 7  # values of K of a range
-LEAST_BUDGET = 10.0  # seconds
+GRID = 7  # number of values of K in a range
+MIN_BUDGET = 10.0  # seconds
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 BASELINE_NAMES = ("lda", "lda-tomotopy", "nmf")
 
 
 @dataclass(frozen=True)
 class ExperimentJob:
-    """The corpus of an experiment, its models, and where it writes."""
+    """An experiment to run: its corpus, models, test documents and folder.
 
-    config: FitConfig  # its model and parameters are not used
+    Attributes
+    ----------
+    config : FitConfig
+        The corpus and its options; `model` and `parameters` are not used.
+    models : sequence of str
+        Names in `MODELS`, for comparisons also in `BASELINES`.
+    test : FitConfig, optional
+        The test documents; by default a tenth of the corpus is held out.
+    destination : Destination
+        The folder to write to.
+    """
+
+    config: FitConfig
     models: Sequence[str]
-    test: FitConfig | None = None  # the documents to predict; by default a tenth of the corpus is held out
+    test: FitConfig | None = None
     destination: Destination = field(default_factory=Destination)
 
 
 def default_name(source: str, name: str, topics: int | None) -> str:
-    """The name of the folder of an experiment, unless it is given: NAME-compare-K, or NAME-tune."""
+    """Return the default name of the folder of an experiment: NAME-compare-K or NAME-tune."""
     return f"{source}-{name}" if topics is None else f"{source}-{name}-{topics}"
 
 
 def seconds_of(budget: str) -> float:
-    """Read a budget: 600, 90s, 10m or 1.5h.
+    """Parse a time budget such as 600, 90s, 10m or 1.5h into seconds.
 
     Raises
     ------
     InputError
-        It is none of these, or not above 0.
+        The budget has another form, or is below 10 s.
     """
     read = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([smh]?)", budget.strip().lower())
     if read is None or float(read[1]) <= 0:
         raise InputError(f"--budget {budget!r} given, expected a time such as 90s, 10m or 1h")
     seconds = float(read[1]) * UNITS[read[2]]
-    if seconds < LEAST_BUDGET:
-        raise InputError(f"--budget {budget!r} given, expected {LEAST_BUDGET:.0f}s or more: nothing is fitted in less")
+    if seconds < MIN_BUDGET:
+        raise InputError(
+            f"--budget {budget!r} given, expected {MIN_BUDGET:.0f}s or more: a fit cannot be finished in less"
+        )
     return seconds
 
 
 def topics_of(given: str) -> list[int]:
-    """Read values of K: 10:100 for a grid from 10 to 100, evenly spaced as ratios, or 10,20,50.
+    """Parse values of K: 10:100 for a geometric grid from 10 to 100, or a list such as 10,20,50.
 
     Raises
     ------
     InputError
-        It is neither, or a number is below 1.
+        The text has another form, or a number is below 1.
     """
     bounds = re.fullmatch(r"\s*(\d+)\s*:\s*(\d+)\s*", given)
     if bounds is not None:
@@ -77,12 +91,11 @@ def topics_of(given: str) -> list[int]:
 
 
 def check_names(models: Sequence[str], command: str, *, baselines: bool) -> None:
-    """Raise InputError for a model that there is not."""
+    """Raise InputError if a model is unknown."""
     known = [*REGISTRY, *(BASELINE_NAMES if baselines else ())]
     for name in models:
         if name not in known:
-            has = "this version" if baselines else command
-            raise InputError(f"--models {name!r} given, {has} has: {', '.join(known)}")
+            raise InputError(f"--models {name!r} given, expected models of {command}: {', '.join(known)}")
 
 
 def check_libraries(command: str, models: Sequence[str]) -> None:
@@ -95,12 +108,12 @@ def check_libraries(command: str, models: Sequence[str]) -> None:
 
 
 def check_job(job: ExperimentJob, name: str, topics: int | None) -> None:
-    """Refuse an experiment whose models, corpus or place cannot be used; nothing is read.
+    """Check the models, the corpus and the folder of an experiment, without reading the corpus.
 
     Raises
     ------
     TopicnetError
-        As the experiment itself.
+        One of them cannot be used; the experiment itself would raise the same.
     """
     check_names(job.models, name, baselines=name == "compare")
     check_libraries(name, job.models)

@@ -1,4 +1,4 @@
-"""Scores against K: summarise the fits of each K, and recommend one."""
+"""Summarise the scores of the fits of each number of topics, K, and recommend one K."""
 
 from __future__ import annotations
 
@@ -21,7 +21,15 @@ SCORES = ("quality", "npmi", "topic_diversity", "perplexity", "stability")
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean and its 95 % interval; NaN ends where there is none."""
+    """A mean and its 95 % interval.
+
+    Attributes
+    ----------
+    mean : float
+        The mean.
+    low, high : float
+        Ends of the interval; NaN if there is none.
+    """
 
     mean: float
     low: float
@@ -30,7 +38,31 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class TuningRow:
-    """The fits of one model and K; scores are None where they cannot be had."""
+    """Scores of the fits of one model and K.
+
+    Attributes
+    ----------
+    model : str
+        A name in `MODELS`.
+    topics : int
+        Number of topics, K.
+    short : bool
+        True if the only fit is a short one.
+    fits : int
+        Number of fits.
+    seconds : float
+        Mean time of a fit.
+    topic_diversity : Estimate
+        Diversity; the interval is the range over seeds.
+    perplexity : Estimate, optional
+        Perplexity of held-out halves; None if it is infinite.
+    npmi : Estimate, optional
+        Coherence; None for topics of one word.
+    stability : Estimate, optional
+        Stability of the topics over seeds; None for a single fit.
+    quality : Estimate
+        NPMI times diversity; see `topic_quality`.
+    """
 
     model: str
     topics: int
@@ -45,10 +77,10 @@ class TuningRow:
 
 
 def recommendation(rows: Sequence[TuningRow], not_tried: Sequence[str] = ()) -> str:
-    """Recommend in one sentence the least K as good as the best within the uncertainty of both.
+    """Recommend, in one sentence, the smallest K that is as good as the best within the uncertainty of both.
 
-    Only fits of full length are recommended; short fits show which K are worse, or as good. Two are as good when the
-    interval of their difference includes 0; it is computed from both intervals (Zou & Donner 2008).
+    Only a K with fits of full length is recommended; short fits show which other K are worse or as good. Two values are
+    as good if the interval of their difference, computed from both intervals (Zou & Donner 2008), includes 0.
     """
     several = len({row.model for row in rows}) > 1
     full = [row for row in rows if not row.short] or list(rows)
@@ -56,7 +88,7 @@ def recommendation(rows: Sequence[TuningRow], not_tried: Sequence[str] = ()) -> 
     of_best = f"topic quality {_with_interval(best.quality)} in {_fits(best)}"
     rest = f"; not tried within the budget: {', '.join(not_tried)}" if not_tried else ""
     if len(rows) == 1:
-        return f"K = {best.topics} ({best.model}) alone was measured, with {of_best}{rest}."
+        return f"Only K = {best.topics} ({best.model}) was measured, with {of_best}{rest}."
     near = [row for row in rows if row is best or not _worse(row.quality, best.quality)]
     least = min((row for row in full if row in near), key=lambda row: (row.topics, -row.quality.mean))
     tried = f"{len(rows)} tried, K from {min(row.topics for row in rows)} to {max(row.topics for row in rows)}"
@@ -71,12 +103,12 @@ def recommendation(rows: Sequence[TuningRow], not_tried: Sequence[str] = ()) -> 
         take = f"take the smallest, K = {least.topics} ({least.model})"
         if least is best:
             return (
-                f"The curve is flat: all {tried}, are alike within the uncertainty; {take}, also the best by"
+                f"The curve is flat: all {tried}, are equal within the uncertainty; {take}, which is also the best by"
                 f" {of_best}{end}."
             )
         return (
             f"The curve is flat: all {tried}, are as good within the uncertainty as the best, K = {best.topics}"
-            f" ({best.model}, {of_best}); {take}, or whatever suits the purpose{end}."
+            f" ({best.model}, {of_best}); {take}, or any K that suits your purpose{end}."
         )
     if least is best:
         others = f"; as good within the uncertainty: {_named(as_good, several)}" if as_good else ""
@@ -94,7 +126,7 @@ def _fits(row: TuningRow) -> str:
 
 
 def _worse(one: Estimate, best: Estimate) -> bool:
-    """Whether the interval of the difference of two qualities lies above 0."""
+    """Return True if the interval of the difference of two qualities is above 0."""
     difference = best.mean - one.mean
     if any(math.isnan(end) for end in (best.low, one.high)):
         return difference > 0
@@ -102,12 +134,12 @@ def _worse(one: Estimate, best: Estimate) -> bool:
 
 
 def _named(rows: Sequence[TuningRow], several: bool) -> str:
-    """K of rows, with the model where several were tried."""
+    """List the K of rows, with the model if several were tried."""
     return ", ".join(f"K = {row.topics}{' (' + row.model + ')' if several else ''}" for row in rows)
 
 
 def summarise_fits(fits: Sequence[FittedCell], topics: list[NDArray[np.float32]], *, short: bool) -> TuningRow:
-    """Return mean and interval of each score: of coherence and stability over topics, of diversity over seeds."""
+    """Return the mean and interval of each score: of coherence and stability over topics, of diversity over seeds."""
     scores = [found.scores for found in fits]
     diversity = [one.diversity["topic_diversity"].value for one in scores]
     predicted = [found.predicted for found in fits]
@@ -139,7 +171,7 @@ def summarise_fits(fits: Sequence[FittedCell], topics: list[NDArray[np.float32]]
 
 
 def _resampled(per_topic: list[NDArray[np.float64]], diversity: list[float]) -> NDArray[np.float64]:
-    """Ends of the intervals of NPMI and of quality, (2, 2): fits are drawn, then topics within each (bootstrap)."""
+    """Bootstrap the intervals of NPMI and quality, (2, 2), by drawing fits, then topics within each."""
     rng = np.random.default_rng(SEED)
     draws = np.empty((RESAMPLES, 2))
     for at in range(RESAMPLES):
@@ -162,7 +194,7 @@ def _with_interval(score: Estimate) -> str:
 
 
 def csv_of(rows: Sequence[TuningRow]) -> str:
-    """Return the rows as CSV; empty where there is no score."""
+    """Return the rows as CSV, with empty cells for undefined scores."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     ends = ("mean", "low", "high")

@@ -1,7 +1,7 @@
-"""Search for a number of topics, and a model, within a budget of time: successive halving over K.
+"""Search for a number of topics, K, and a model within a time budget, by successive halving.
 
-Many short fits, one each, over a grid of K; the better half again at full length; the best of those with more seeds,
-which shows how stable they are. Time that is left goes to values of K in between, which optuna suggests (TPE).
+A short fit of each K of a grid comes first, then a full fit of each of the better half, then fits of the best with more
+seeds, which measure stability. The remaining time is spent on values of K in between, suggested by optuna (TPE).
 """
 
 from __future__ import annotations
@@ -26,20 +26,42 @@ from topicnet.models import MODELS
 from topicnet.runtime.reporter import Reporter
 from topicnet.text.status import OK
 
-SEEDS = 3  # of the finalists
+SEEDS = 3  # seeds of each finalist
 FINALISTS = 3
-SHORT = 4  # a short fit has a quarter of the epochs
-WORTH = 0.6  # of the seconds of a full fit: short fits that take longer are not worth theirs
-ENDING = 1.5  # seconds of it that the tables and the figure take
-# Shares of the budget by which the short fits, and the full ones of one seed, must have ended.
+SHORT_DIVISOR = 4  # a short fit has a quarter of the epochs
+MAX_SHORT_FRACTION = 0.6  # of the seconds of a full fit; if short fits take longer, all fits are full ones
+OUTPUT_SECONDS = 1.5  # part of the budget that is reserved for the tables and the figure
+# Fractions of the budget by which the short fits, the full fits with one seed, and all fits must have ended.
 SCREENED_BY, MEASURED_BY, DONE_BY = 0.45, 0.75, 0.96
-MOST_SUGGESTED = 24
-K_FREE = 30  # a fit of K topics takes about as long as K_FREE + K
+MAX_SUGGESTIONS = 24
+K_OFFSET = 30  # the seconds of a fit of K topics are about proportional to K_OFFSET + K
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """A search for K, and its recommendation; no seconds before it has ended, no rows before one fit is done."""
+    """A search for K and its recommendation.
+
+    Attributes
+    ----------
+    experiment : Experiment
+        The corpus and the folder.
+    models : list of str
+        Models to try, names in `MODELS`.
+    topics : list of int
+        Values of K to try.
+    budget : float
+        Time budget in seconds.
+    status : str
+        "complete" or "interrupted".
+    rows : sequence of TuningRow
+        Scores of each model and K with a fit.
+    not_tried : sequence of str
+        Values of K of the grid without a fit.
+    recommendation : str
+        The recommended K and the reasons, in one sentence.
+    seconds : float, optional
+        Duration of the search; None until it has ended.
+    """
 
     experiment: Experiment
     models: list[str]
@@ -53,11 +75,11 @@ class Tuning:
 
     @property
     def folder(self) -> Path:
-        """Where it is written."""
+        """Folder that the search is written to."""
         return self.experiment.space.folder
 
     def json(self) -> dict[str, Any]:
-        """The JSON values of tune.json."""
+        """Return the contents of tune.json."""
         record = self.experiment.record() | {"models": self.models, "topics": self.topics}
         record |= {"budget_seconds": self.budget, "status": self.status}
         if self.seconds is None:
@@ -69,21 +91,28 @@ class Tuning:
 
 
 def tune(job: ExperimentJob, topics: Sequence[int], budget: float, reporter: Reporter | None = None) -> Tuning:
-    """Search for a number of topics, and a model where several are named, within a budget.
+    """Search for a number of topics, and a model if several are named, within a time budget.
 
     Parameters
     ----------
     job : ExperimentJob
-        Its models are names in `MODELS`; by default it is written to runs/NAME-tune.
+        Corpus, models (names in `MODELS`) and folder; by default runs/NAME-tune.
     topics : sequence of int
-        Values of K, from the least to the most.
+        Values of K, in increasing order.
     budget : float
-        Seconds since the reporter began; a fit that would overrun it is ended.
+        Seconds from the start of `reporter`; a fit that would exceed the budget is stopped.
+    reporter : Reporter, optional
+        Receives a notice about each fit.
+
+    Returns
+    -------
+    Tuning
+        The scores of each K and the recommendation.
 
     Raises
     ------
     TopicnetError
-        Something given cannot be used, or the budget ended before one fit was done.
+        An input cannot be used, or the budget ended before one fit was done.
     """
     reporter = reporter or Reporter()
     _check(job.models)
@@ -93,7 +122,7 @@ def tune(job: ExperimentJob, topics: Sequence[int], budget: float, reporter: Rep
     space.write_record("tune", tuning.json())
     n_docs = int((experiment.corpus.status == OK).sum())
     with closing(Workers(space.folder)) as by:
-        search = _Search(space, max(budget - ENDING, budget / 2), n_docs, reporter, by)
+        search = _Search(space, max(budget - OUTPUT_SECONDS, budget / 2), n_docs, reporter, by)
         try:
             search.run(job.models, topics)
             tuning = replace(tuning, status="complete")
@@ -104,8 +133,8 @@ def tune(job: ExperimentJob, topics: Sequence[int], budget: float, reporter: Rep
         return replace(tuning, seconds=time.perf_counter() - reporter.began)
     if not rows:
         raise InputError(
-            f"the budget of {budget:.0f} s ended before one fit was done: give more with --budget, and --resume to keep"
-            " what is prepared"
+            f"the budget of {budget:.0f} s ended before one fit was done: give more with --budget, and --resume to"
+            " reuse the prepared corpus"
         )
     tuning = replace(tuning, rows=rows, not_tried=missed, recommendation=recommendation(rows, missed))
     tuning = replace(tuning, seconds=time.perf_counter() - reporter.began)
@@ -119,7 +148,7 @@ Pair = tuple[str, int]  # a model and its K
 
 @dataclass
 class _Search:
-    """The fits of one call, as long as the budget lasts."""
+    """The state of one search: its time budget, and the fits found and made so far."""
 
     space: Workspace
     budget: float
@@ -128,10 +157,10 @@ class _Search:
     workers: Workers
     found: dict[str, FittedCell | FailedCell] = field(default_factory=dict)
     pairs: list[Pair] = field(default_factory=list)
-    took: list[tuple[Cell, float]] = field(default_factory=list)  # wall seconds of what was fitted in this call
+    timings: list[tuple[Cell, float]] = field(default_factory=list)  # wall seconds of the fits of this call
 
     def run(self, models: Sequence[str], topics: Sequence[int]) -> None:
-        """Screen, measure, repeat; then the rest of the grid, and between."""
+        """Screen with short fits, fit the better half and repeat the best; then fit the other K and K in between."""
         self.workers.wait()
         self.pairs = [(model, k) for k in _far_apart_first(topics) for model in models]
         for pair in self.screened():
@@ -141,28 +170,29 @@ class _Search:
             self.fit(Cell(*pair, 0), DONE_BY)
         self.repeat()
         if len(self.measured()) == len(self.pairs) and min(topics) < max(topics):
-            self.look_between(models, min(topics), max(topics))
+            self.fit_suggestions(models, min(topics), max(topics))
 
     def screened(self) -> list[Pair]:
-        """The better half of all pairs by a short fit of each; all, where that is not worth its time."""
+        """Return the better half of all pairs by a short fit of each, or all pairs if short fits save too little."""
         first = self.pairs[0]
         if len(self.pairs) <= FINALISTS or not self.fit(Cell(*first, 0), DONE_BY):
             return self.pairs
-        long = self.took[-1][1] if self.took else math.inf
-        if not self.fit(self.short(first), SCREENED_BY) or not self.took or self.took[-1][1] > WORTH * long:
+        long = self.timings[-1][1] if self.timings else math.inf
+        limit = MAX_SHORT_FRACTION * long
+        if not self.fit(self.short(first), SCREENED_BY) or not self.timings or self.timings[-1][1] > limit:
             return self.pairs
         if not all(self.fit(self.short(pair), SCREENED_BY) for pair in self.pairs):
-            return self.pairs  # half a screen would favour what it happened to reach
+            return self.pairs  # an incomplete screening would favour the pairs it happened to reach
         return self.best(self.pairs, math.ceil(len(self.pairs) / 2))
 
     def not_tried(self) -> list[str]:
-        """What was asked for and has no fit."""
+        """Return the K of the grid without a fit, as text."""
         several = len({model for model, _ in self.pairs}) > 1
         missed = [pair for pair in self.pairs if not self.fits_of(pair)]
         return [f"K = {k}" + (f" ({model})" if several else "") for model, k in sorted(missed)]
 
-    def look_between(self, models: Sequence[str], low: int, high: int) -> None:
-        """Spend what is left on values of K that optuna expects to be good."""
+    def fit_suggestions(self, models: Sequence[str], low: int, high: int) -> None:
+        """Spend the remaining budget on values of K that optuna expects to be good."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -176,7 +206,7 @@ class _Search:
             study.add_trial(
                 optuna.trial.create_trial(params=known, distributions=space, value=self.quality((model, k)))
             )
-        for _ in range(MOST_SUGGESTED):
+        for _ in range(MAX_SUGGESTIONS):
             asked = study.ask(space)
             pair = (str(asked.params["model"]), int(asked.params["topics"]))
             if not self.fit(Cell(*pair, 0), DONE_BY):
@@ -185,20 +215,20 @@ class _Search:
             study.tell(asked, self.quality(pair))
 
     def repeat(self) -> None:
-        """The best few again, with more seeds."""
+        """Fit the finalists with more seeds."""
         for seed in range(1, SEEDS):
             for pair in self.best(self.measured(), FINALISTS):
                 self.fit(Cell(*pair, seed), DONE_BY)
 
     def short(self, pair: Pair) -> Cell:
-        """A fit of a quarter of the epochs."""
+        """Return the cell of a fit with a quarter of the epochs."""
         kind = MODELS[pair[0]]
         n_batches = max(1, math.ceil(self.n_docs / kind().batch_size))
         epochs = kind.PLANS["em"].epochs(n_batches)
-        return Cell(*pair, 0, {"max_epochs": max(2, math.ceil(epochs / SHORT))})
+        return Cell(*pair, 0, {"max_epochs": max(2, math.ceil(epochs / SHORT_DIVISOR))})
 
     def fit(self, cell: Cell, by: float) -> bool:
-        """Fit a cell if it can be done by this share of the budget; whether its scores are at hand."""
+        """Fit a cell if that is expected to end by this fraction of the budget; return True if it has scores."""
         if cell.name in self.found:
             return isinstance(self.found[cell.name], FittedCell)
         kept = self.space.result(cell)
@@ -215,25 +245,25 @@ class _Search:
         if found is None:
             self.reporter.notice(f"{place}: ended with the budget")
             return False
-        self.took.append((cell, spent - started))
+        self.timings.append((cell, spent - started))
         self.found[cell.name] = found
         self.reporter.notice(f"{place}: {found.line()}; {spent:.0f} of {self.budget:.0f} s")
         return isinstance(found, FittedCell)
 
     def spent(self) -> float:
-        """Seconds since the search was asked for."""
+        """Return the seconds since the start of the search."""
         return time.perf_counter() - self.reporter.began
 
     def expected(self, cell: Cell) -> float:
-        """Seconds that a fit will take, from those that were made; 0 before any."""
-        same = [(other, seconds) for other, seconds in self.took if other.model == cell.model] or self.took
+        """Estimate the seconds of a fit from those of earlier fits; 0 if there are none."""
+        same = [(other, seconds) for other, seconds in self.timings if other.model == cell.model] or self.timings
         alike = [pair for pair in same if bool(pair[0].parameters) == bool(cell.parameters)] or same
         if not alike:
             return 0.0
         other, seconds = min(alike, key=lambda pair: abs(math.log(pair[0].n_topics / cell.n_topics)))
-        # The start costs both the same.
-        longer = SHORT / 2 if other.parameters and not cell.parameters else 1.0
-        return seconds * longer * (K_FREE + cell.n_topics) / (K_FREE + other.n_topics)
+        # Not SHORT_DIVISOR: both have the same EM start.
+        longer = SHORT_DIVISOR / 2 if other.parameters and not cell.parameters else 1.0
+        return seconds * longer * (K_OFFSET + cell.n_topics) / (K_OFFSET + other.n_topics)
 
     def fits_of(self, pair: Pair) -> list[FittedCell]:
         """Return the successful fits of a model and K: those of full length, or else the short one."""
@@ -246,15 +276,15 @@ class _Search:
         return [pair for pair in pairs if any(not found.cell.parameters for found in self.fits_of(pair))]
 
     def quality(self, pair: Pair) -> float:
-        """Mean over the full fits, or of the short one."""
+        """Return the mean topic quality over the full fits, or that of the short one."""
         return float(np.mean([found.scores.quality for found in self.fits_of(pair)]))
 
     def best(self, pairs: Sequence[Pair], n: int) -> list[Pair]:
-        """The n pairs of the highest quality."""
+        """Return the n pairs of the highest quality."""
         return sorted(pairs, key=self.quality, reverse=True)[:n]
 
     def table(self) -> list[TuningRow]:
-        """Return a row for each model and K that was fitted, by model and K."""
+        """Return a row for each model and K that was fitted, sorted by model and K."""
         rows = []
         for pair in sorted({_pair(found.cell) for found in self.found.values()}):
             if fits := self.fits_of(pair):
@@ -271,11 +301,11 @@ def _check(models: Sequence[str]) -> None:
     check_libraries("tune", models)
     check_names(models, "tune", baselines=False)
     if not models:
-        raise InputError(f"no model was named, tune has: {', '.join(MODELS)}")
+        raise InputError(f"no model was named, expected one or more of {', '.join(MODELS)}: give --models")
 
 
 def _far_apart_first(topics: Sequence[int]) -> list[int]:
-    """Least, most, middle, quarters, ...: wherever this is cut off, the range is covered."""
+    """Order K as smallest, largest, middle, quarters, ..., so that any first part of the list covers the range."""
     order = [topics[0], topics[-1]]
     parts = [(0, len(topics) - 1)]
     while parts:

@@ -1,7 +1,7 @@
-"""A process that fits and scores models on request, each in its own fork, so that peak memory is that of one fit.
+"""Worker process of an experiment: fits and scores each model in its own fork, so that peak memory is per fit.
 
-Run as ``python -m topicnet.experiments.worker``; a request is a line of JSON on standard input, the answer a
-line on standard output. Importing what a fit needs takes seconds, and is done once.
+Run as ``python -m topicnet.experiments.worker FOLDER``; a request is a line of JSON on standard input, its answer a
+line on standard output. The imports of a fit take seconds and are done once.
 """
 
 from __future__ import annotations
@@ -43,18 +43,21 @@ from topicnet.workflows.scores import (
     values_of,
 )
 
-WAIT = 0.1  # seconds
+WAIT = 0.1  # seconds between checks for an answer
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One model to fit on the corpus of an experiment, and to score.
+    """One fit of an experiment: a model, its number of topics and its seed.
 
     Attributes
     ----------
     model : str
         A name in `MODELS` or `BASELINES`.
-    n_topics, seed : int
+    n_topics : int
+        Number of topics, K.
+    seed : int
+        Seed of the fit.
     parameters : dict
         Further parameters of the model.
     """
@@ -66,14 +69,26 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """What its files are called."""
+        """Name of its files, without the ending."""
         epochs = self.parameters.get("max_epochs")
         return f"{self.model}-{self.n_topics}-{self.seed}" + (f"-{epochs}" if epochs else "")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CellScores(TopicScores):
-    """Scores of a fit on its own documents and on held-out ones; labels None where no document has one."""
+    """Scores of a fit on its own documents and on held-out ones.
+
+    Attributes
+    ----------
+    reference : ReferenceSummary
+        The documents of the fit.
+    coherence, diversity : dict of str to Score
+        Scores of the topics on the documents of the fit, by name.
+    perplexity : Completion
+        Perplexity of the held-out documents.
+    labels : LabelScores, optional
+        Agreement with the labels of the documents of the fit; None if no document has a label.
+    """
 
     perplexity: Completion
     labels: LabelScores | None = None
@@ -81,7 +96,25 @@ class CellScores(TopicScores):
 
 @dataclass(frozen=True, kw_only=True)
 class FittedCell:
-    """A successful fit and its scores; verdict, fitness and epochs are None for a baseline."""
+    """A successful fit and its scores.
+
+    Attributes
+    ----------
+    cell : Cell
+        The fit.
+    seconds : float
+        Time of the fit, without imports.
+    peak_memory_bytes : int
+        Peak memory of the process of the fit.
+    verdict : str, optional
+        The health report in one line; None for a baseline, like the two below.
+    fit_for_use : bool, optional
+        True if the health report finds the model fit for use.
+    epochs : int, optional
+        Number of epochs.
+    scores : CellScores
+        The scores.
+    """
 
     cell: Cell
     seconds: float
@@ -93,7 +126,7 @@ class FittedCell:
 
     @property
     def values(self) -> dict[str, float | None]:
-        """The numbers that tables show: None for one that is infinite, no entry for one that is missing."""
+        """Scores, seconds and memory by name, as in the tables; None for infinite scores, without missing ones."""
         found = self.scores
         labels = {} if found.labels is None else found.labels.scores
         values = values_of(found.coherence | found.diversity | found.perplexity.scores | labels)
@@ -102,16 +135,16 @@ class FittedCell:
 
     @property
     def predicted(self) -> Score:
-        """Perplexity of held-out halves: refined, if the model can."""
+        """Perplexity of held-out halves, with refined theta if the model supports it."""
         scores = self.scores.perplexity.scores
         return scores.get("refined", scores["inferred"])
 
     def json(self) -> dict[str, Any]:
-        """The JSON values of ``cells/NAME.json``."""
+        """Return the contents of ``cells/NAME.json``."""
         return asdict(self.cell) | {name: value for name, value in vars(self).items() if name != "cell"}
 
     def line(self) -> str:
-        """One line about the fit."""
+        """Describe the scores in one line."""
         coherence, best = self.scores.coherence, self.predicted.value
         parts = [
             f"NPMI {coherence['npmi'].value:.3f}" if coherence else "NPMI undefined",
@@ -124,34 +157,42 @@ class FittedCell:
 
 @dataclass(frozen=True)
 class FailedCell:
-    """A fit that failed, and why."""
+    """A fit that failed.
+
+    Attributes
+    ----------
+    cell : Cell
+        The fit.
+    error : str
+        The error message.
+    """
 
     cell: Cell
     error: str
 
     def json(self) -> dict[str, Any]:
-        """Its JSON values in the record of an experiment."""
+        """Return its entry in the record of an experiment."""
         return asdict(self.cell) | {"error": self.error}
 
     def line(self) -> str:
-        """One line about the failure."""
+        """Describe the failure in one line."""
         return f"failed: {self.error}"
 
 
 def read_cell(text: str) -> FittedCell:
-    """Read the text of ``cells/NAME.json``.
+    """Parse the text of ``cells/NAME.json``.
 
     Raises
     ------
     ValueError, TypeError
-        It is something else.
+        The text is not the result of a fit.
     """
     entries = json.loads(text, object_hook=_with_infinities)
     return TypeAdapter(FittedCell).validate_python(entries | {"cell": entries})
 
 
 def _with_infinities(entries: dict[str, Any]) -> dict[str, Any]:
-    """Put infinity or NaN, which JSON has not, in the place of null in a score."""
+    """Replace null in a score by infinity or NaN, which JSON lacks."""
     if "convention" not in entries:
         return entries
     null = math.inf if entries.get("infinite") else math.nan
@@ -162,7 +203,7 @@ def _with_infinities(entries: dict[str, Any]) -> dict[str, Any]:
 
 
 class Workers:
-    """The process that cells are sent to."""
+    """Client of the worker process: starts it, sends it cells and reads their results."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -170,14 +211,14 @@ class Workers:
 
     def _start(self) -> subprocess.Popen[str]:
         self.ready = self.ended = False
-        # A session of its own: Ctrl-C is for the parent, which then ends this.
+        # A separate session, so that Ctrl-C reaches only the parent, which then ends this process.
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "topicnet.experiments.worker", str(self.folder)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
     def run(self, cell: Cell, seconds: float | None = None) -> FittedCell | FailedCell | None:
-        """Fit and score a cell; None when the time ran out first."""
+        """Fit and score a cell; return None if it takes longer than `seconds`."""
         self.wait()
         assert self.process.stdin is not None
         answer: str | None = ""
@@ -188,10 +229,10 @@ class Workers:
         if answer:
             return read_answer(cell, answer)
         self.close()
-        return None if answer is None else FailedCell(cell, "the process that fits was ended from outside")
+        return None if answer is None else FailedCell(cell, "the worker process was killed")
 
     def wait(self) -> None:
-        """Wait until it has imported what a fit needs, which no fit is charged for; restart it if it was ended."""
+        """Wait until the worker has done its imports, so that no fit is timed with them; restart it if it has ended."""
         if self.ended:
             self.process = self._start()
         if not self.ready:
@@ -199,32 +240,32 @@ class Workers:
             self.ready = True
 
     def _line(self, seconds: float | None) -> str | None:
-        """The next line it writes, empty where it has ended; None when the time ran out first."""
+        """Return the next line of the worker: "" if it has ended, None if the time runs out first."""
         stdout = self.process.stdout
         assert stdout is not None
         until = math.inf if seconds is None else time.monotonic() + seconds
-        # Under polars a wait is not ended by Ctrl-C, only taken up again: many short ones let it through.
+        # With polars loaded, Ctrl-C does not end a wait, which is resumed instead; short waits let it through.
         while (left := until - time.monotonic()) > 0:
             if connection.wait([stdout.fileno()], min(WAIT, left)):
                 return stdout.readline()
         return None
 
     def close(self) -> None:
-        """End the process and whatever it is fitting."""
+        """End the worker and any fit it is running."""
         if self.ended:
             return
         self.ended = True
-        # Nobody may be left of it, nor anyone to read what it was last sent.
+        # The process may have ended already, and with it the reader of the last request.
         with contextlib.suppress(ProcessLookupError, BrokenPipeError), self.process:
             os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def read_answer(cell: Cell, line: str) -> FittedCell | FailedCell:
-    """Read the line that the process answered to a cell."""
+    """Parse the line that the worker answered to a cell."""
     try:
         answer = json.loads(line)
     except ValueError:
-        return FailedCell(cell, f"the process that fits said {line.strip()[:80]!r}, no answer")
+        return FailedCell(cell, f"the worker process answered {line.strip()[:80]!r}, expected JSON")
     return FailedCell(cell, answer["error"]) if "error" in answer else read_cell(line)
 
 
@@ -275,13 +316,13 @@ def _answer(folder: Path, request: str) -> str:
 
 def _serve(folder: Path) -> None:
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # output of libraries goes to stderr, apart from the answers
 
     from topicnet.experiments import baselines  # noqa: F401 - imported once, for every fork
     from topicnet.models import MODELS
     from topicnet.text import corpus, reference  # noqa: F401
 
-    list(MODELS.values())  # a model is imported when it is first looked up
+    list(MODELS.values())  # imports every model
 
     answers.write("ready\n")
     answers.flush()
@@ -298,7 +339,7 @@ def _serve(folder: Path) -> None:
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status:
             how = "ran out of memory or was killed" if status == -signal.SIGKILL else f"ended with status {status}"
-            answers.write(json.dumps({"error": f"the process that fitted it {how}"}) + "\n")
+            answers.write(json.dumps({"error": f"the process of the fit {how}"}) + "\n")
             answers.flush()
 
 

@@ -1,4 +1,4 @@
-"""The folder of an experiment: the corpus, split once, and the result of each fit, so that nothing is fitted twice."""
+"""Prepare the folder of an experiment (split corpus, result of each fit), and run its fits, each only once."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from topicnet.workflows.engine import check_size
 from topicnet.workflows.scores import check_halves, halves
 
 FORMAT = 1  # of compare.json and tune.json
-HELD_OUT = 0.1  # fraction of the documents that no model sees, unless a test corpus is given
-LEAST_HELD_OUT, MOST_HELD_OUT = 2, 20_000
+HELD_OUT = 0.1  # fraction of the documents held out from every fit, unless a test corpus is given
+MIN_HELD_OUT, MAX_HELD_OUT = 2, 20_000  # documents
 HELD_OUT_SEED = 0
 COLUMNS = (
     "npmi", "c_v", "topic_diversity", "inferred", "refined", "nmi", "stability", "seconds", "peak_memory_mb",
@@ -42,11 +42,11 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder of an experiment: the corpus, split once; the result of each fit; the tables.
+    """The folder of an experiment, with the split corpus, the result of each fit and the tables.
 
     ::
 
-        train/ test/        counts, as `COUNTS/` of the design
+        train/ test/        counts of the documents of the fits, and of the held-out ones
         cells/NAME.json     scores of one fit, NAME.npy its topics
         NAME.json .csv .html
     """
@@ -54,9 +54,9 @@ class Workspace:
     folder: Path
 
     def prepare(self, corpus: Corpus, test: Corpus | None, record: str) -> None:
-        """Split the corpus and write both parts; the files of an earlier experiment are removed first.
+        """Split the corpus and write both parts, after removing the files of an earlier experiment.
 
-        Until that is done, the record names no corpus.
+        Until both are written, the record names no corpus.
         """
         train, held_out = (corpus, test) if test is not None else split(corpus)
         check_halves(*halves(held_out.counts), str(held_out.source["name"]))
@@ -70,7 +70,7 @@ class Workspace:
         (self.folder / "cells").mkdir(exist_ok=True)
 
     def result(self, cell: Cell) -> FittedCell | None:
-        """Return the result of an earlier call, or None; a failure is tried again."""
+        """Return the result of an earlier call, or None if there is none or it failed."""
         path = self.folder / "cells" / f"{cell.name}.json"
         try:
             found = read_cell(path.read_text("utf-8"))
@@ -79,7 +79,7 @@ class Workspace:
         return found if found.cell == cell and path.with_name(f"{cell.name}.npy").is_file() else None
 
     def run(self, cell: Cell, by: Workers, seconds: float | None = None) -> FittedCell | FailedCell | None:
-        """Fit a cell and keep its result; None when the time ran out first."""
+        """Fit a cell and save its result; return None if it takes longer than `seconds`."""
         found = by.run(cell, seconds)
         if isinstance(found, FittedCell):
             self.write_json(f"cells/{cell.name}.json", found.json())
@@ -91,11 +91,11 @@ class Workspace:
         return found
 
     def write_record(self, name: str, content: dict[str, Any]) -> None:
-        """Write NAME.json, with its own checksum."""
+        """Write NAME.json with a checksum of its content."""
         self.write_json(f"{name}.json", formats.with_own_checksum(content))
 
     def write_results(self, name: str, content: dict[str, Any], csv: str, figure: str) -> None:
-        """Write the table and the figure, and NAME.json, which lists them and the cells with their checksums."""
+        """Write the table, the figure and NAME.json, which lists the checksums of both and of the cells."""
         with ExitStack() as stack:
             parts = {}
             for file, text in zip(tables(name), (csv, figure), strict=True):
@@ -104,39 +104,40 @@ class Workspace:
                     formats.write_text(part, text)
                 parts[file] = file_checksum(part)
             cells = sorted(f"{CELLS}/{path.name}" for path in (self.folder / CELLS).iterdir() if path.is_file())
-            # The record comes first: after a kill a table is missing, not unlisted.
+            # The record is written first, so that after a kill a table is missing rather than unlisted.
             self.write_record(name, content | {"files": parts | listed(self.folder, cells)})
 
     def write_json(self, name: str, content: Any) -> None:
-        """Write one of the folder's JSON files."""
+        """Write a JSON file of the folder."""
         with atomic.atomic_file(self.folder / name, overwrite=True) as part:
             formats.write_json(part, content)
 
 
 def split(corpus: Corpus) -> tuple[Corpus, Corpus]:
-    """Hold out a tenth of the documents with words, at random, always the same ones.
+    """Hold out a random tenth of the documents with words, always the same ones.
 
     Raises
     ------
     InputError
-        Too few documents hold words.
+        Too few documents contain known words.
     """
     filled = np.flatnonzero(corpus.status == OK)
-    n_held = min(MOST_HELD_OUT, max(LEAST_HELD_OUT, round(HELD_OUT * len(filled))))
-    if len(filled) < 2 * LEAST_HELD_OUT:
+    n_held = min(MAX_HELD_OUT, max(MIN_HELD_OUT, round(HELD_OUT * len(filled))))
+    if len(filled) < 2 * MIN_HELD_OUT:
         raise InputError(
-            f"{len(filled)} documents hold known words, expected {2 * LEAST_HELD_OUT} or more: some are held out"
+            f"{len(filled)} documents contain known words, expected {2 * MIN_HELD_OUT} or more, as some are held out:"
+            " give more documents"
         )
     held = np.zeros(corpus.n_docs, dtype=bool)
     held[np.random.default_rng(HELD_OUT_SEED).permutation(filled)[:n_held]] = True
     name = corpus.source["name"]
-    return corpus.take(np.flatnonzero(~held), name), corpus.take(np.flatnonzero(held), f"{name}, a part kept apart")
+    return corpus.take(np.flatnonzero(~held), name), corpus.take(np.flatnonzero(held), f"{name}, held-out part")
 
 
 def read_parts(
     request: CorpusRequest, test: FitConfig | None, n_topics: int, reporter: Reporter | None = None
 ) -> tuple[Corpus, Corpus | None]:
-    """Read the corpus, and test documents in its words."""
+    """Read the corpus, and count the test documents in its vocabulary."""
     corpus = read_corpus(request, reporter)
     check_size(corpus, n_topics)
     if test is None:
@@ -157,12 +158,12 @@ def read_parts(
 def fit_cells(
     space: Workspace, cells: Sequence[Cell], reporter: Reporter
 ) -> tuple[dict[str, FittedCell | FailedCell], bool]:
-    """Fit the cells that earlier calls have not; after Ctrl-C, return those that were finished.
+    """Fit the cells without a result from an earlier call; after Ctrl-C, return the finished ones.
 
     Returns
     -------
     dict of str to FittedCell or FailedCell, bool
-        The result of each cell, by its name, and whether all are there.
+        The result of each cell, by its name, and whether all cells have one.
     """
     found: dict[str, FittedCell | FailedCell] = {}
     try:
@@ -183,7 +184,17 @@ def fit_cells(
 
 @dataclass(frozen=True)
 class CorpusRecord:
-    """The corpus of an experiment: its name, checksums of it and of the test documents, and its text options."""
+    """The corpus of an experiment, as its record identifies it.
+
+    Attributes
+    ----------
+    name, sha256 : str
+        Name and checksum of the corpus.
+    text : dict
+        Its text options.
+    test : str, optional
+        Checksum of the test documents; None if they are held out from the corpus.
+    """
 
     name: str
     sha256: str
@@ -193,7 +204,19 @@ class CorpusRecord:
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment whose corpus is read and whose folder is prepared; topics None where it tries several K."""
+    """An experiment with its corpus and prepared folder.
+
+    Attributes
+    ----------
+    space : Workspace
+        The folder.
+    corpus : Corpus
+        The whole corpus.
+    about : CorpusRecord
+        Its name, checksums and text options.
+    topics : int or None
+        Number of topics, K; None if the experiment tries several.
+    """
 
     space: Workspace
     corpus: Corpus
@@ -201,7 +224,7 @@ class Experiment:
     topics: int | None
 
     def record(self) -> dict[str, Any]:
-        """The first JSON values of its record."""
+        """Return the first entries of its record."""
         fixed = {"corpus": asdict(self.about)} | ({} if self.topics is None else {"topics": self.topics})
         return {
             "format": FORMAT,
@@ -212,21 +235,30 @@ class Experiment:
 
 
 def begin(job: ExperimentJob, name: str, reporter: Reporter, topics: int | None, most_topics: int) -> Experiment:
-    """Read the corpus and prepare the folder of an experiment, or check that it is the one to resume.
+    """Read the corpus and prepare the folder of an experiment, or check that the experiment can be resumed.
 
     Parameters
     ----------
+    job : ExperimentJob
+        The experiment.
     name : str
-        The name of its record: NAME.json.
+        Name of its record, NAME.json: "compare" or "tune".
+    reporter : Reporter
+        Receives the notices of reading.
     topics : int or None
-        K, where it must not change.
+        K of all fits, which must be the same on resume; None if the experiment tries several K.
     most_topics : int
-        The most topics that will be fitted.
+        The largest K of the experiment.
+
+    Returns
+    -------
+    Experiment
+        The experiment, ready for its fits.
 
     Raises
     ------
     TopicnetError
-        The folder or the corpus cannot be used, or it is another one.
+        The folder or the corpus cannot be used, or the experiment to resume has another corpus.
     """
     request = resolve_corpus(job.config)
     out = job.destination.folder(default_name(request.source.name, name, topics))

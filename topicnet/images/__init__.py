@@ -1,6 +1,6 @@
-"""Variational autoencoders of images, and of any vectors in [0, 1]: one model, one loop, a table of variants.
+"""Variational autoencoders for images, or any vectors in [0, 1]: 25 variants of one model with one training loop.
 
-The names below are imported when first used: the readers of images need no torch.
+Every name below is imported on first use, so that reading images does not import torch.
 """
 
 from importlib import import_module

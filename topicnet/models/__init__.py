@@ -1,4 +1,4 @@
-"""The topic models, one file each, behind one interface; their classes are imported when first used."""
+"""Neural topic models as scikit-learn estimators; a class and torch are imported when the class is first used."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Models(Mapping[str, "type[TopicModel]"]):
-    """Class of each registered model, by name."""
+    """Read-only mapping from the name of each registered model to its class."""
 
     def __getitem__(self, name: str) -> "type[TopicModel]":
         return REGISTRY[name].load()
@@ -32,16 +32,16 @@ class _Models(Mapping[str, "type[TopicModel]"]):
 
 
 MODELS: Mapping[str, "type[TopicModel]"] = _Models()
-_HOMES = {"TopicModel": "topicnet.models.base", "HealthReport": "topicnet.training.collapse"}
+_MODULES = {"TopicModel": "topicnet.models.base", "HealthReport": "topicnet.training.collapse"}
 
 __all__ = ["ETM", "GMNTM", "HealthReport", "MODELS", "NVDMGSM", "TopicModel", "WLDA"]
 
 
 def __getattr__(name: str) -> Any:
-    homes = _HOMES | {registration.class_name: registration.module for registration in REGISTRY.values()}
-    if name not in homes:
+    modules = _MODULES | {registration.class_name: registration.module for registration in REGISTRY.values()}
+    if name not in modules:
         raise AttributeError(f"module 'topicnet.models' has no attribute {name!r}")
-    return getattr(import_module(homes[name]), name)
+    return getattr(import_module(modules[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""TopicModel: the scikit-learn estimator every model is."""
+"""TopicModel: the scikit-learn estimator that every topic model derives from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from topicnet.core.em import belief, refine_theta
+from topicnet.core.em import encoder_pseudo_counts, refine_theta
 from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.errors import InputError
@@ -37,7 +37,7 @@ from topicnet.runtime.distributed import is_rank_zero
 from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.runtime.memory import available_memory
 from topicnet.runtime.seeding import seeded
-from topicnet.runtime.threads import chosen_threads, in_inference, thread_count
+from topicnet.runtime.threads import chosen_threads, map_inference, thread_count
 from topicnet.runtime.torch_state import usual_gradients, usual_torch
 from topicnet.storage import atomic
 from topicnet.storage.mapped import release_pages, row_sums, rows_between
@@ -46,35 +46,35 @@ from topicnet.training.checks import check_count
 from topicnet.training.collapse import HealthReport
 from topicnet.training.progress import Callback, Listener, logged, with_callback
 
-LARGEST_EXPONENT = 700.0  # of e, in a float
-# Documents of every inference batch: matrix products round differently for other numbers of rows, and a document's
-# theta should not depend on the documents with it. A multiple of 48 leaves most kernels no remainder.
+LARGEST_EXPONENT = 700.0  # exp of more overflows a float
+# Documents in every inference batch. Matrix products round differently for other numbers of rows, and the theta of a
+# document should not depend on the documents around it. Most kernels divide a multiple of 48 evenly.
 INFERENCE_BATCH = 480
-HELD_DOCS = 100 * INFERENCE_BATCH  # of mapped counts, until their pages are released
+RELEASE_DOCS = 100 * INFERENCE_BATCH  # memory-mapped counts: release pages after this many documents
 
 
 class FitEnding(TypedDict):
-    """How a fit ended: why it stopped, which epoch's weights were kept, whether its start was finished."""
+    """Outcome of a fit, as saved with a model; the attributes of `TopicModel` with these names describe each value."""
 
     stopped: str
     best_epoch: int
     start_complete: bool
     validation_bound: float  # nats per token on held-out documents; NaN without them, or without a bound
-    health: NotRequired[dict[str, Any]]  # the report; models saved by 0.1.0 have none
+    health: NotRequired[dict[str, Any]]  # HealthReport as a dict; missing in models saved by 0.1.0
 
 
 @dataclass(frozen=True)
 class ExtraTables:
-    """Two tables about a unit beside the topics: of documents, and of words.
+    """Two tables about another unit than the topic, such as a mixture component: by document and by word.
 
-    Attributes
+    Parameters
     ----------
     unit : str
-        Its name, which files and columns take: doc_component.csv, component_0.
+        Name of the unit, used in the names of files and columns: doc_component.csv, component_0.
     words : ndarray of shape (n, V), float32
         Probability of each word in each unit; rows sum to 1.
     of_documents : callable
-        Infers the weight of each unit in each document, (D, n) float32, from counts (D, V).
+        Function that infers the weight of each unit in each document, (D, n) float32, from counts (D, V).
     """
 
     unit: str
@@ -84,58 +84,82 @@ class ExtraTables:
 
 @dataclass(eq=False, repr=False)
 class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
-    """A neural topic model over counts.
+    """Abstract base class of the neural topic models: scikit-learn transformers from word counts to topic proportions.
 
-    Abstract: a subclass is a keyword-only dataclass whose fields are its further parameters, builds its network in
-    `build_network`, and may have `extra_tables`. Parameters are stored untouched and checked in `fit`; those described
-    here are described in every subclass.
+    Parameters are stored as given and checked in `fit`. A subclass is a keyword-only dataclass whose fields are its
+    additional parameters. It must define `build_network` and may define `extra_tables`. Its docstring is completed with
+    the parameters and attributes described here.
 
     Parameters
     ----------
     n_topics : int
-        K.
+        Number of topics K.
     hidden_dim : int
-        Width H of the encoder's layers.
+        Width H of the encoder's hidden layers.
     decoder : {"mixture", "product"}
-        p(w|d) as a mixture of topics, or as their normalised product.
+        Model p(w|d) as a mixture of topics, or as their normalised product.
     dropout : float
-        Fraction of hidden units dropped in training.
+        Fraction of hidden units dropped in training, from 0 to below 1.
     init : {"em", "random"}
-        Start from k-means and MAP-EM, with the encoder warmed up on EM's theta, or from random weights.
+        Start from topics found by k-means and MAP-EM, with the encoder warmed up on their theta; or start from random
+        weights.
     batch_size : int
-        Documents per step.
+        Documents per training step, 2 or more.
     max_epochs : int, optional
-        Passes over the corpus; by default as many as the steps of `PLANS` allow, from its least to its most.
+        Passes over the corpus. By default derived from the number of steps in the class attribute `PLANS`, within the
+        bounds given there.
     learning_rate : float, optional
-        Peak of the one-cycle schedule; by default that of `PLANS`, less after an EM start on documents of fewer than
-        20 tokens.
+        Peak of the one-cycle schedule. By default that of `PLANS`, reduced after an EM start if documents have fewer
+        than 20 tokens on average.
     diversity_weight : float, optional
-        Nats per token that one unit of overlap between topics costs in training (mean over topics of the cosines with
-        all others); by default that of `PLANS`, 0 is the objective of the paper. No part of the bound, the score or the
-        perplexity.
+        Weight in the loss, in nats per token, of the overlap of topics: the mean over topics of the sum of cosines with
+        all other topics. By default that of `PLANS`; 0 is the objective of the paper. The bound, the score and the
+        perplexity do not include it.
     weight_decay : float
-        Of Adam, on weight matrices.
+        Weight decay of Adam, applied to weight matrices.
     validation_fraction : float
-        Fraction of the documents held out to choose the best epoch and to stop early; 0 holds out none.
+        Fraction of the documents held out to choose the best epoch and to stop early, from 0 to below 1. At most 2,000
+        documents are held out, and none if the fraction gives fewer than 10.
     patience : int
-        Epochs without improvement on them before the run stops.
+        Stop after this many epochs without a lower loss on the held-out documents.
     device : str
-        "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1".
+        Device to train on: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1".
     random_state : int, RandomState or None
-        Seed; the same seed gives the same bits on one machine and thread count.
+        Seed. The same seed gives bit-identical results on one machine with one number of threads.
 
     Attributes
     ----------
-    components_ : ndarray of shape (K, V), float32
-        beta, rows sum to 1.
+    components_ : ndarray of shape (n_topics, vocab_size), float32
+        Topics beta; each row is a probability distribution over words.
     history_ : list of dict
-        Per epoch: loss terms in nats per document, validation loss, signs of collapse, seconds.
+        Values of each epoch: loss terms in nats per document, validation loss, signs of collapse, seconds.
     health_ : HealthReport
-        Signs of collapse, what was done about them, and whether the model is fit for use.
+        Signs of collapse, remedies applied, and whether the model is fit for use.
+    stopped_ : {"done", "early", "interrupted", "diverged"}
+        Why training ended; "early" means that `patience` was exhausted.
+    best_epoch_ : int
+        Epoch whose weights were kept, counted from 1; 0 if no epoch improved on the start.
+    validation_bound_ : float
+        Negative evidence lower bound on the held-out documents, nats per token; NaN without such documents, or for a
+        model without a bound.
+    start_complete_ : bool
+        False if Ctrl-C cut the EM start or the encoder warm-up short.
     device_ : str
-        The device the model was trained on.
+        Device the model was trained on; "cpu" for a loaded model.
+    network_ : torch.nn.Module
+        Trained network, in evaluation mode.
     n_features_in_ : int
-        V.
+        Number of words V (`vocab_size`).
+
+    See Also
+    --------
+    topicnet.fit : Fit a model to texts, with tokenisation and vocabulary pruning.
+
+    Examples
+    --------
+    >>> from topicnet import MODELS, TopicModel
+    >>> all(issubclass(model, TopicModel) for model in MODELS.values())
+    True
     """
 
     PLANS: ClassVar[dict[str, Plan]] = {
@@ -163,15 +187,49 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def __init_subclass__(cls, **given: Any) -> None:
         super().__init_subclass__(**given)
         inherited = cls.__mro__[1].__doc__
-        if cls.__doc__ and inherited:  # neither is there under python -OO
+        if cls.__doc__ and inherited:  # python -OO strips docstrings
             cls.__doc__ = inherit_entries(cls.__doc__, inherited)
 
     @abstractmethod
     def build_network(self, vocab_size: int) -> TopicNetwork:
-        """Make an untrained network for V words."""
+        """Build an untrained network.
+
+        Parameters
+        ----------
+        vocab_size : int
+            Number of words V.
+
+        Returns
+        -------
+        TopicNetwork
+            Network with random weights, on torch's default device.
+
+        Raises
+        ------
+        InputError
+            If a parameter of this model is out of its range.
+
+        Examples
+        --------
+        >>> from topicnet import ETM
+        >>> ETM(n_topics=3).build_network(vocab_size=12).beta().shape
+        torch.Size([3, 12])
+        """
 
     def extra_tables(self) -> list[ExtraTables]:
-        """Tables beside those of topics that a run of this model has."""
+        """List the tables of a fitted model about other units than topics.
+
+        Returns
+        -------
+        list of ExtraTables
+            One entry for each unit; empty for a model that has only topics.
+
+        Examples
+        --------
+        >>> from topicnet import ETM
+        >>> ETM(n_topics=3).extra_tables()
+        []
+        """
         return []
 
     @usual_torch()
@@ -190,31 +248,44 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Parameters
         ----------
         X : array or sparse matrix of shape (n_docs, vocab_size)
-            Non-negative counts. Documents without words are allowed and ignored.
-        y : ignored
+            Non-negative word counts of two or more documents. Empty documents are allowed and ignored.
+        y : None
+            Ignored; present for compatibility with scikit-learn.
         callback : callable, optional
             Called with an `EpochReport` after every epoch of training. It does not change the result and is not saved.
             An exception that it raises ends the fit and is passed on; checkpoints that were saved by then stay.
         listener : callable, optional
-            Called with a `Progress` after every pass and epoch.
+            Function called with a `Progress` after every pass and epoch.
         checkpoints : str or Path, optional
-            A folder to save the fit to every 20 s or so. If it holds checkpoints of an interrupted fit of the same
-            model to the same counts, this one resumes it and ends with the very same weights. They stay there when the
-            fit is done.
+            Folder in which the state of the fit is saved about every 20 s. If it contains checkpoints of an interrupted
+            fit of the same model to the same counts, that fit is resumed and ends with exactly the weights it would
+            have had. The checkpoints are kept when the fit ends. They need an integer `random_state`.
 
         Returns
         -------
-        self
+        TopicModel
+            The fitted model itself.
 
         Raises
         ------
         InputError
-            A parameter out of its range, no words in any document, or checkpoints of another fit.
+            If a parameter is out of its range, `X` has fewer than two documents, no word at all or a count above 2^31,
+            or the checkpoints are those of another fit.
+        ValueError
+            If `X` has a negative or non-finite number.
         OutputError
-            The checkpoints cannot be written, or another process is writing there.
+            If the checkpoints cannot be written, or another process is writing to the folder.
         FitInterrupted
-            Ctrl-C (a KeyboardInterrupt): the model is fitted with the best weights so far, and saved if the folder
-            for it was given.
+            If Ctrl-C was pressed (a KeyboardInterrupt). The model is then fitted with the best weights so far, which
+            are also saved if `checkpoints` was given.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet import ETM
+        >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))
+        >>> ETM(n_topics=3, init="random", max_epochs=1, random_state=0).fit(counts).components_.shape
+        (3, 12)
         """
         counts = check_counts(self, X, reset=True)
         if counts.shape[0] < 2:
@@ -223,7 +294,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         settings = self.settings(int(check_random_state(self.random_state).randint(2**31 - 1)))
         if self.n_topics > counts.shape[1]:
             warnings.warn(
-                f"n_topics={self.n_topics} exceeds the {counts.shape[1]} words of the vocabulary: topics will repeat",
+                f"n_topics={self.n_topics} exceeds the {counts.shape[1]} words of the vocabulary: expect duplicates",
                 stacklevel=2,
             )
         folder = None if checkpoints is None else Path(checkpoints)
@@ -235,10 +306,10 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _fit(self, counts: csr_matrix, settings: Settings, listener: Listener, folder: Path | None) -> None:
         filled = Rows.filled(counts)
         if filled.n_docs == 0:
-            raise InputError(f"all {counts.shape[0]} documents are empty; at least one must hold a known word")
+            raise InputError(f"all {counts.shape[0]} documents are empty; expected at least one known word")
         device = choose_device(self.device)
         with ExitStack() as stack:
-            stack.enter_context(chosen_threads())  # may wait for other threads: Ctrl-C ends that at once
+            stack.enter_context(chosen_threads())  # before deferred_interrupt: Ctrl-C should end a wait for threads
             interrupted = stack.enter_context(deferred_interrupt())
             checkpoints = None
             if folder is not None and is_rank_zero():
@@ -248,7 +319,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                 network = self.build_network(counts.shape[1]).to(device)
             fitting = Fitting(network, filled, settings, device, listener, interrupted, checkpoints)
             result = fitting.run()
-            self._adopt(network, result.history)
+            self._set_network(network, result.history)
             self.validation_bound_ = fitting.validation_nats_per_token()
             self.health_ = fitting.health_report(result)
         self.device_ = str(device)
@@ -257,27 +328,47 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     @usual_torch()
     def transform(self, X: Any, refine: int = 0) -> NDArray[np.float32]:
-        """Infer theta, deterministically, from the posterior mean.
+        """Infer the topic proportions theta of documents, deterministically, from the posterior mean.
 
         Parameters
         ----------
         X : array or sparse matrix of shape (n_docs, vocab_size)
-            Non-negative counts over the vocabulary of the fit.
+            Non-negative word counts over the vocabulary of the fit.
         refine : int
-            MAP-EM steps on theta from there, topics held fixed: closer to the best theta of each document, slower.
-            The prior they use is a Dirichlet about the encoder's theta.
+            Number of MAP-EM steps that refine the encoder's theta for the fixed topics, under a Dirichlet prior centred
+            on it. More steps come closer to the optimal theta of each document and take longer. Needs the mixture
+            decoder.
 
         Returns
         -------
         ndarray of shape (n_docs, n_topics), float32
-            Rows sum to 1; a document without words gets the prior's theta.
+            Topic proportions; rows sum to 1. An empty document gets the prior's theta.
+
+        Raises
+        ------
+        InputError
+            If `refine` is not a whole number of 0 or more, or is above 0 under the product decoder, or a count is
+            above 2^31.
+        ValueError
+            If `X` has a negative or non-finite number, or another number of words than in `fit`.
+        sklearn.exceptions.NotFittedError
+            If the model is not fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet import ETM
+        >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))
+        >>> model = ETM(n_topics=3, init="random", max_epochs=1, random_state=0).fit(counts)
+        >>> model.transform(counts[:5], refine=10).shape
+        (5, 3)
         """
         check_is_fitted(self)
         if isinstance(refine, bool) or not isinstance(refine, int | np.integer) or refine < 0:
             raise InputError(f"refine={refine!r} given, expected a number of EM steps, 0 or more")
         if refine and not self.network_.decoder.mixes:
             raise InputError(
-                f"refine={refine} given, but under the product decoder documents are no mixtures of topics: leave it"
+                f"refine={refine} given, but under the product decoder documents are not mixtures of topics: leave it"
                 " out"
             )
         with torch.inference_mode():
@@ -285,17 +376,45 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
         def infer(network: TopicNetwork, batch: SparseBatch) -> Tensor:
             theta = network.infer_theta(batch)
-            return refine_theta(theta, beta, batch, refine, belief(theta, batch)) if refine else theta
+            return refine_theta(theta, beta, batch, refine, encoder_pseudo_counts(theta, batch)) if refine else theta
 
         return self._apply(X, infer)
 
     def perplexity(self, X: Any) -> float:
-        """exp(-bound per token): an upper bound on the perplexity of these documents, from the ELBO.
+        """Compute an upper bound on the perplexity of documents: exp of the negative bound per token.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_docs, vocab_size)
+            Non-negative word counts over the vocabulary of the fit.
+
+        Returns
+        -------
+        float
+            Perplexity per token, at least 1; lower is better, inf if it is too large for a float.
 
         Raises
         ------
         InputError
-            The model has no bound (W-LDA).
+            If the model has no likelihood bound (W-LDA), or no document contains a word.
+        ValueError
+            If `X` has a negative or non-finite number, or another number of words than in `fit`.
+        sklearn.exceptions.NotFittedError
+            If the model is not fitted.
+
+        Notes
+        -----
+        The evidence lower bound reads the words that it predicts. For perplexities that compare with other models, use
+        document completion: :func:`topicnet.evaluate.perplexity.document_completion`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet import ETM
+        >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))
+        >>> model = ETM(n_topics=3, init="random", max_epochs=1, random_state=0).fit(counts)
+        >>> bool(np.isclose(model.perplexity(counts), np.exp(-model.score(counts))))
+        True
         """
         check_is_fitted(self)
         if not self.network_.has_bound:
@@ -307,38 +426,101 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return math.exp(nats) if nats < LARGEST_EXPONENT else math.inf
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Evidence lower bound per token, nats (one sample of z a document, fixed noise); higher is better.
+        """Compute the evidence lower bound per token; higher is better.
 
-        A model without a bound gives the log-likelihood per token at the theta it infers from the same words.
+        A model without a bound (W-LDA) returns the log-likelihood per token at the theta inferred from the same words.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_docs, vocab_size)
+            Non-negative word counts over the vocabulary of the fit.
+        y : None
+            Ignored; present for compatibility with scikit-learn.
+
+        Returns
+        -------
+        float
+            Nats per token, from one sample of z per document with fixed random numbers: equal for equal `X`.
+
+        Raises
+        ------
+        InputError
+            If no document contains a word, or a count is above 2^31.
+        ValueError
+            If `X` has a negative or non-finite number, or another number of words than in `fit`.
+        sklearn.exceptions.NotFittedError
+            If the model is not fitted.
+
+        Notes
+        -----
+        Kingma & Welling 2014, eq. 7. The multinomial coefficient is left out.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet import ETM
+        >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))
+        >>> model = ETM(n_topics=3, init="random", max_epochs=1, random_state=0).fit(counts)
+        >>> -4.0 < model.score(counts) < -2.0  # log(1/12) is -2.5
+        True
         """
         check_is_fitted(self)
         counts = check_counts(self, X, reset=False)
         n_tokens = float(row_sums(counts).sum())
         if n_tokens == 0:
-            raise InputError("no known words in any document: there is nothing to score")
+            raise InputError("all documents are empty; expected at least one known word to score")
         with chosen_threads():
             return -likelihood_nats(self.network_, counts) / n_tokens
 
     @property
     def mixes(self) -> bool:
-        """Whether p(w|d) = theta @ beta, so that theta can be refined."""
+        """True if p(w|d) = theta @ beta, so that `transform` can refine theta.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet import ETM
+        >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))
+        >>> model = ETM(n_topics=3, init="random", max_epochs=1, random_state=0).fit(counts)
+        >>> model.mixes
+        True
+        """
         check_is_fitted(self)
         return self.network_.decoder.mixes
 
     @usual_torch()
     def log_likelihood(self, X: Any, theta: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Log-likelihood of documents at a given theta under the model's own decoder.
+        """Compute the log-likelihood of documents at a given theta under the model's own decoder.
 
         Parameters
         ----------
         X : array or sparse matrix of shape (n_docs, vocab_size)
-            Counts; theta may come from other words of the same documents (document completion).
+            Non-negative word counts over the vocabulary of the fit.
         theta : array of shape (n_docs, n_topics)
+            Topic proportions of the documents, often inferred from other words of theirs (document completion).
 
         Returns
         -------
         ndarray of shape (n_docs,), float64
-            Nats; 0 for a document without words. The multinomial coefficient is left out.
+            Nats per document; 0 for an empty document. The multinomial coefficient is left out.
+
+        Raises
+        ------
+        InputError
+            If `theta` has another shape, or a count is above 2^31.
+        ValueError
+            If `X` has a negative or non-finite number, or another number of words than in `fit`.
+        sklearn.exceptions.NotFittedError
+            If the model is not fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet import ETM
+        >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))
+        >>> model = ETM(n_topics=3, init="random", max_epochs=1, random_state=0).fit(counts)
+        >>> model.log_likelihood(counts, model.transform(counts)).shape
+        (20,)
         """
         check_is_fitted(self)
         counts = check_counts(self, X, reset=False)
@@ -359,19 +541,30 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     @usual_torch()
     def check_parameters(self) -> None:
-        """Raise InputError for a parameter out of its range, without fitting anything."""
+        """Check all parameters without fitting anything.
+
+        Raises
+        ------
+        InputError
+            If a parameter is out of its range, the device does not exist, or the weights do not fit in memory.
+
+        Examples
+        --------
+        >>> from topicnet import ETM
+        >>> ETM(n_topics=3, dropout=0.5).check_parameters()
+        """
         self.settings(seed=0)
         thread_count()
         choose_device(self.device)
         try:
             with torch.device("meta"):
                 weights = sum(one.numel() for one in self.build_network(1).parameters())
-        except RuntimeError:  # torch cannot even number them
+        except RuntimeError:  # more weights than torch can count
             weights = sys.maxsize
         if 4 * weights > (available_memory() or math.inf):
             raise InputError(
-                f"a model of {weights:.3g} weights was asked for, which do not fit in memory: choose fewer topics, or"
-                " smaller sizes"
+                f"these parameters give a model of {weights:.3g} weights, which do not fit in memory: choose fewer"
+                " topics, or smaller sizes"
             )
 
     @usual_torch()
@@ -379,14 +572,36 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def restore(
         self, vocab_size: int, tensors: Mapping[str, Tensor], history: list[dict[str, float]], ending: FitEnding
     ) -> None:
-        """Take over saved weights, as `fit` would leave them, on the CPU.
+        """Load saved weights on the CPU and set all attributes that `fit` sets.
+
+        Parameters
+        ----------
+        vocab_size : int
+            Number of words V.
+        tensors : mapping of str to Tensor
+            State of the network, by the names of its `state_dict`.
+        history : list of dict
+            Values of each epoch, for `history_`.
+        ending : FitEnding
+            Outcome of the fit, from `ending`.
 
         Raises
         ------
         InputError
-            The tensors are not those of this model with these parameters.
+            If a parameter is out of its range, or the tensors do not fit a model with these parameters.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet import ETM
+        >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))
+        >>> model = ETM(n_topics=3, init="random", max_epochs=1, random_state=0).fit(counts)
+        >>> loaded = ETM(n_topics=3)
+        >>> loaded.restore(12, model.network_.state_dict(), model.history_, model.ending())
+        >>> np.array_equal(loaded.components_, model.components_)
+        True
         """
-        self.settings(seed=0)  # not the device: a model trained on a GPU loads where there is none
+        self.settings(seed=0)  # does not check the device: a model trained on a GPU must load without one
         with torch.device("meta"):
             network = self.build_network(vocab_size)
         try:
@@ -398,10 +613,25 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self.stopped_, self.best_epoch_ = ending["stopped"], ending["best_epoch"]
         self.start_complete_, self.validation_bound_ = ending["start_complete"], ending["validation_bound"]
         self.health_ = HealthReport.read(ending["health"]) if "health" in ending else HealthReport(True)
-        self._adopt(network, history)
+        self._set_network(network, history)
 
     def ending(self) -> FitEnding:
-        """How the fit ended, for saving."""
+        """Collect the outcome of the fit, for saving.
+
+        Returns
+        -------
+        FitEnding
+            Values that `restore` takes, all of them JSON values.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet import ETM
+        >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))
+        >>> model = ETM(n_topics=3, init="random", max_epochs=1, random_state=0).fit(counts)
+        >>> model.ending()["stopped"]
+        'done'
+        """
         check_is_fitted(self)
         return {
             "stopped": self.stopped_,
@@ -413,8 +643,8 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def _checkpoints(self, folder: Path, counts: csr_matrix, seed: int) -> Checkpoints:
         if self.random_state is None:
-            raise InputError("checkpoints given with random_state=None, expected a number: the same fit is known by it")
-        given = self.get_params() | {"device": choose_device(self.device).type}  # other kinds give other bits
+            raise InputError("checkpoints given with random_state=None, expected a number: it identifies the fit")
+        given = self.get_params() | {"device": choose_device(self.device).type}  # results depend on the kind of device
         return Checkpoints(folder, fingerprint_of(type(self).__name__, given, seed, counts), checkpoint_seconds())
 
     def _apply(self, X: Any, function: Callable[[Any, SparseBatch], Tensor]) -> NDArray[np.float32]:
@@ -425,23 +655,23 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         device = next(network.parameters()).device
         n_docs = counts.shape[0]
 
-        def answer(start: int) -> Tensor:
+        def infer_block(start: int) -> Tensor:
             block = rows_between(counts, start, min(start + INFERENCE_BATCH, n_docs))
-            if start % HELD_DOCS == 0:
+            if start % RELEASE_DOCS == 0:
                 release_pages(counts.data, counts.indices)
             batch = SparseBatch.for_inference(padded(block, INFERENCE_BATCH), device)
             return function(network, batch).float().cpu()
 
         starts = range(0, n_docs, INFERENCE_BATCH)
-        answers = np.empty((0, 0), dtype=np.float32)
+        rows = np.empty((0, 0), dtype=np.float32)
         with chosen_threads():
-            for start, part in zip(starts, in_inference(answer, starts, device), strict=True):
+            for start, part in zip(starts, map_inference(infer_block, starts, device), strict=True):
                 if start == 0:
-                    answers = np.empty((n_docs, part.shape[1]), dtype=np.float32)
-                answers[start : start + INFERENCE_BATCH] = part[: n_docs - start].numpy()
-        return answers
+                    rows = np.empty((n_docs, part.shape[1]), dtype=np.float32)
+                rows[start : start + INFERENCE_BATCH] = part[: n_docs - start].numpy()
+        return rows
 
-    def _adopt(self, network: TopicNetwork, history: list[dict[str, float]]) -> None:
+    def _set_network(self, network: TopicNetwork, history: list[dict[str, float]]) -> None:
         network.eval()
         self.network_ = network
         self.history_ = history
@@ -450,7 +680,29 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self._n_features_out = self.n_topics
 
     def settings(self, seed: int) -> Settings:
-        """The parameters of a fit, checked."""
+        """Check the parameters and collect them for a fit.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the fit.
+
+        Returns
+        -------
+        Settings
+            Parameters, with the plan that the defaults come from.
+
+        Raises
+        ------
+        InputError
+            If a parameter is out of its range.
+
+        Examples
+        --------
+        >>> from topicnet import ETM
+        >>> ETM(dropout=0.5).settings(seed=0).dropout
+        0.5
+        """
         names = {field.name for field in fields(Settings)}
         return Settings(
             **{name: value for name, value in self.get_params(deep=False).items() if name in names},
@@ -471,16 +723,23 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class VariationalModel(TopicModel):
-    """A topic model trained on the evidence lower bound; abstract.
+    """Abstract base class of the topic models that are trained on the evidence lower bound.
 
     Parameters
     ----------
     latent_dim : int, optional
-        Size Z of the latent Gaussian; by default K.
+        Size Z of the latent Gaussian. By default K.
     kl_warm_up : float
-        Fraction of the run over which the KL term grows to its full weight.
+        Fraction of the training steps over which the weight of the KL term grows from 0 to `kl_weight`.
     kl_weight : float
-        Full weight of the KL term; 1 is the evidence lower bound.
+        Final weight of the KL term; 1 gives the evidence lower bound.
+
+    Examples
+    --------
+    >>> from topicnet import ETM, WLDA
+    >>> from topicnet.models.base import VariationalModel
+    >>> issubclass(ETM, VariationalModel), issubclass(WLDA, VariationalModel)
+    (True, False)
     """
 
     latent_dim: int | None = None
@@ -488,7 +747,24 @@ class VariationalModel(TopicModel):
     kl_weight: float = 1.0
 
     def latent_size(self) -> int:
-        """Z, checked: `latent_dim`, or K without one."""
+        """Return the size of the latent Gaussian.
+
+        Returns
+        -------
+        int
+            `latent_dim`, or the number of topics if that is None.
+
+        Raises
+        ------
+        InputError
+            If `latent_dim` is not a whole number of 1 or more.
+
+        Examples
+        --------
+        >>> from topicnet import ETM
+        >>> ETM(n_topics=3).latent_size()
+        3
+        """
         latent_dim = self.n_topics if self.latent_dim is None else self.latent_dim
         check_count("latent_dim", latent_dim)
         return latent_dim

@@ -1,4 +1,4 @@
-"""Collapse monitor: watch a fit, reseed lost topics, report on the result."""
+"""Collapse monitor: detects duplicate and unused topics during a fit, reseeds them, and reports on the result."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from topicnet.core.row_subset import Rows
 from topicnet.core.sparse import SparseBatch, SparseBatches
 from topicnet.models.network import TopicNetwork
 from topicnet.runtime.distributed import World, on_rank_zero
-from topicnet.training.collapse import ACTIVE, HealthReport, duplicate_pairs, judge, largest_topics
+from topicnet.training.collapse import ACTIVE, HealthReport, check_for_collapse, duplicate_pairs, largest_topics
 from topicnet.training.progress import TrainResult
 
-SAMPLE_DOCS, SAMPLE_PER_TOPIC = 2_000, 10  # documents looked at after each epoch, at least
+SAMPLE_DOCS, SAMPLE_PER_TOPIC = 2_000, 10  # documents examined after each epoch: at least this many, and per topic
 REPORT_BATCH = 4_000
-ROUNDS = 5  # of reseeding at most, all in the first two thirds of a run
-OWN_FRACTION = 0.7  # of a badly explained document, for the topic made from it
+ROUNDS = 5  # reseed at most this often, always in the first two thirds of a run
+OWN_FRACTION = 0.7  # proportion that a new topic gets in the documents it is made from
 
 
 @dataclass(eq=False)
@@ -31,16 +31,22 @@ class CollapseMonitor:
 
     Parameters
     ----------
+    network : TopicNetwork
+        The network that is trained.
     documents : Rows
-        Those trained on, none of them empty.
-    unigram : Tensor
-        (V,) count of each word in them.
+        Training documents, none of them empty.
+    unigram : Tensor of shape (V,)
+        Count of each word in them.
     max_epochs : int
-        Of the run.
+        Epochs of the run.
+    rng : numpy.random.Generator
+        Source of the sample and of the clusterings.
+    device : torch.device
+        Device of the network.
     warm_up_encoder : callable
-        Fits the encoder to the theta (n, K) of documents (n, V).
-    world : World, optional
-        Processes that train the network together: rank zero decides, all warm up the encoder.
+        Function that fits the encoder to the theta (n, K) of documents (n, V).
+    world : World or None
+        Processes that train the network together: rank 0 decides, all of them warm up the encoder.
     """
 
     network: TopicNetwork
@@ -53,17 +59,17 @@ class CollapseMonitor:
     world: World | None
 
     def __post_init__(self) -> None:
-        self.reseeded: list[int] = []  # topics, by round
+        self.reseeded: list[int] = []  # number of topics in each round
         self.rounds_left = ROUNDS
-        self.last = self.max_epochs * 2 // 3
-        self.every = max(1, self.last // ROUNDS)
+        self.last_epoch = self.max_epochs * 2 // 3
+        self.interval = max(1, self.last_epoch // ROUNDS)
         n_docs = self.documents.n_docs
         n_sample = min(max(SAMPLE_DOCS, SAMPLE_PER_TOPIC * len(self.network.prior_theta())), n_docs)
         self.sample = self.documents.take(np.sort(self.rng.choice(n_docs, n_sample, replace=False))).matrix()
         self.batch = SparseBatch.from_csr(self.sample, np.arange(n_sample), self.device)
 
     def state(self) -> dict[str, Any]:
-        """State between epochs, as JSON values."""
+        """Return the state between epochs, as JSON values."""
         return {"rng": self.rng.bit_generator.state, "rounds_left": self.rounds_left, "reseeded": self.reseeded}
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -73,8 +79,8 @@ class CollapseMonitor:
 
     @torch.inference_mode()
     def measure(self) -> dict[str, float]:
-        """Signs of collapse after an epoch, for the history."""
-        kl_per_dimension, theta = self._look()
+        """Measure the signs of collapse after an epoch, for the history."""
+        kl_per_dimension, theta = self._examine_sample()
         largest = largest_topics(theta)
         return {
             "active_units": float((kl_per_dimension > ACTIVE).sum()),
@@ -85,8 +91,11 @@ class CollapseMonitor:
         }
 
     def intervene(self, epoch: int, stopping: bool) -> bool:
-        """Reseed lost topics from badly explained documents; True when there were any."""
-        if self.rounds_left == 0 or epoch > self.last or not (stopping or epoch % self.every == 0):
+        """Reseed lost topics from poorly explained documents, at most every few epochs; return True if there were any.
+
+        A topic is lost if it duplicates a larger one, or is not the largest topic of any sampled document.
+        """
+        if self.rounds_left == 0 or epoch > self.last_epoch or not (stopping or epoch % self.interval == 0):
             return False
         reseeded = on_rank_zero(self.world, self._reseed_lost)
         if reseeded is None:
@@ -102,13 +111,13 @@ class CollapseMonitor:
 
     @torch.inference_mode()
     def health_report(self, result: TrainResult) -> HealthReport:
-        """Report on the weights that were kept."""
+        """Report the signs of collapse of the weights that were kept."""
         network = self.network
         counts = torch.zeros(len(network.beta()), dtype=torch.int64, device=self.device)
         for batch in SparseBatches(self.documents, REPORT_BATCH, self.device):
             counts += largest_topics(network.infer_theta(batch))
-        kl_per_dimension, theta = self._look()
-        return judge(
+        kl_per_dimension, theta = self._examine_sample()
+        return check_for_collapse(
             network.beta(),
             counts,
             kl_per_dimension,
@@ -117,37 +126,37 @@ class CollapseMonitor:
             reseeded=sum(self.reseeded[: result.interventions]),
         )
 
-    def _look(self) -> tuple[Tensor, Tensor]:
-        """KL per dimension (Z,) and theta (n, K) of the sample, which has no empty document, from one pass."""
+    def _examine_sample(self) -> tuple[Tensor, Tensor]:
+        """Compute KL per dimension (Z,) and theta (n, K) of the sample, which has no empty document, in one pass."""
         q = self.network.encode(self.batch)
         return self.network.kl_per_dimension(q), self.network.theta(q.mean)
 
     @torch.no_grad()
     def _reseed_lost(self) -> tuple[int, Tensor] | None:
-        """Reseed the lost topics: their number, and theta (n, K) of the sample with them; None if there are none."""
+        """Reseed the lost topics; return their number and the new theta (n, K) of the sample, or None without any."""
         theta = self.network.infer_theta(self.batch)
-        twins = self._twins(theta)
+        duplicates = self._smaller_duplicates(theta)
         dead = (largest_topics(theta) == 0).nonzero().ravel().tolist()
-        lost = sorted(set(twins) | set(dead))
+        lost = sorted(set(duplicates) | set(dead))
         if not lost or len(lost) == theta.shape[1] or self.documents.n_docs < 10 * theta.shape[1]:
             return None
-        for topic, twin in twins.items():
-            theta[:, twin] += theta[:, topic]
+        for topic, original in duplicates.items():
+            theta[:, original] += theta[:, topic]
         theta[:, lost] = 0.0
         return len(lost), self._reseed(lost, theta)
 
-    def _twins(self, theta: Tensor) -> dict[int, int]:
-        """The smaller topic of each duplicate pair, with the one it duplicates."""
+    def _smaller_duplicates(self, theta: Tensor) -> dict[int, int]:
+        """Map the smaller topic of each duplicate pair to the one it duplicates."""
         size = theta.sum(0).tolist()
-        twins: dict[int, int] = {}
+        duplicates: dict[int, int] = {}
         for pair in duplicate_pairs(self.network.beta()):
             smaller, larger = sorted(pair, key=lambda k: size[k])
-            if smaller not in twins and larger not in twins:
-                twins[smaller] = larger
-        return twins
+            if smaller not in duplicates and larger not in duplicates:
+                duplicates[smaller] = larger
+        return duplicates
 
     def _reseed(self, lost: list[int], theta: Tensor) -> Tensor:
-        """Make topics of the documents explained worst; returns theta (n, K) of the sample with them."""
+        """Set the lost topics to clusters of the worst explained documents; return theta (n, K) of the sample."""
         gain = self._gain(theta / theta.sum(-1, keepdim=True).clamp_min(1e-12))
         n_bad = min(len(gain), max(10 * len(lost), int(len(lost) / theta.shape[1] * len(gain))))
         bad = np.sort(np.argsort(gain, kind="stable")[:n_bad])
@@ -163,7 +172,7 @@ class CollapseMonitor:
         return theta / theta.sum(-1, keepdim=True).clamp_min(1e-12)
 
     def _gain(self, theta: Tensor) -> np.ndarray:
-        """Nats per token by which each sampled document is likelier than under the word frequencies, (n,)."""
+        """Compute by how many nats per token each sampled document is likelier than under the unigram model, (n,)."""
         network, batch = self.network, self.batch
         likelihood = network.decoder.log_likelihood(theta, network.topics(), batch)
         unigram = self.unigram.to(theta.dtype)

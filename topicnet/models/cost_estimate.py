@@ -1,4 +1,4 @@
-"""Estimate time and memory of a fit: memory from the sizes of its arrays, time from a few steps."""
+"""Estimates of the time and memory of a fit: memory from the sizes of its arrays, time from a few trial steps."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from topicnet.runtime.threads import chosen_threads
 from topicnet.runtime.torch_state import usual_gradients
 from topicnet.training.optimizer import Adam
 
-TRIED_STEPS = 5  # the first two warm up
+TRIED_STEPS = 5  # the first two are warm-up and are not timed
 EM_BATCH = 2_000
-# Of every parameter: itself, its gradient, two moments, the best weights, those before an intervention.
+# Copies of every parameter: itself, gradient, two moments, best weights, weights before an intervention.
 COPIES = 6
-START_BYTES = 110  # of each nonzero of the start: its batches, and copies for clustering
-START_COPIES = 5  # of theta of its documents
-DOCUMENT_BYTES = 200  # of ids, status and tables, beside theta
-TABLE_COPIES = 3  # of theta, while its table is written
-CLUSTERING = 1.5  # of the time of EM: k-means before it
-WARM_UP_COST = 0.5  # of a training step: the encoder alone
+START_BYTES = 110  # per nonzero of the EM start: batches, and copies for clustering
+START_COPIES = 5  # copies of theta in the EM start
+DOCUMENT_BYTES = 200  # per document: ids, status and tables without theta
+TABLE_COPIES = 3  # copies of theta while its table is written
+CLUSTERING = 1.5  # time of k-means and EM, relative to EM
+WARM_UP_COST = 0.5  # time of an encoder warm-up step, relative to a training step
 
 
 @dataclass(frozen=True)
@@ -41,26 +41,40 @@ class Forecast:
     Attributes
     ----------
     seconds : float
-        At most: training may stop early.
+        Upper estimate of the time, as training may stop early.
     memory_bytes : int
-        Of the whole process at its peak.
+        Peak memory of the whole process.
     """
 
     seconds: float
     memory_bytes: int
 
     def line(self) -> str:
-        """One line to print."""
-        return f"this takes about {readable_seconds(self.seconds)} at most, and {readable_bytes(self.memory_bytes)}"
+        """Summarise the estimate in one line to print."""
+        return f"estimate: up to {readable_seconds(self.seconds)} and {readable_bytes(self.memory_bytes)} of memory"
 
 
 def forecast(model: TopicModel, counts: csr_matrix, *, tables: bool = True) -> Forecast:
-    """Say what fitting a model to counts (D, V), and writing its tables, will take; nothing of the model changes.
+    """Estimate the cost of fitting a model to counts and writing its tables; the model is not changed.
+
+    Parameters
+    ----------
+    model : TopicModel
+        Estimator, not fitted.
+    counts : csr_matrix of shape (D, V)
+        The corpus.
+    tables : bool
+        Include the memory for writing the tables of a run.
+
+    Returns
+    -------
+    Forecast
+        Estimated seconds and peak memory.
 
     Raises
     ------
     InputError
-        A parameter out of its range.
+        If a parameter of the model is out of its range.
     """
     settings = model.settings(seed=0)
     documents = Rows.filled(counts)
@@ -74,7 +88,7 @@ def forecast(model: TopicModel, counts: csr_matrix, *, tables: bool = True) -> F
         n_parameters = sum(parameter.numel() for parameter in network.parameters())
         tokens = float(documents.take(np.arange(min(1_000, documents.n_docs))).column_sums().sum())
         mean_length = max(1.0, tokens / min(1_000, documents.n_docs))
-        network.meet(torch.full((counts.shape[1],), 1 / counts.shape[1], device=device), mean_length)
+        network.set_corpus_statistics(torch.full((counts.shape[1],), 1 / counts.shape[1], device=device), mean_length)
         step = _step_seconds(network, batches, settings.batch_size)
         passing = _pass_seconds(model.n_topics, documents, n_start, device) if settings.init == "em" else 0.0
     plan = settings.plan
@@ -90,7 +104,7 @@ def forecast(model: TopicModel, counts: csr_matrix, *, tables: bool = True) -> F
 
 
 def _step_seconds(network: torch.nn.Module, batches: SparseBatches, batch_size: int) -> float:
-    """Median seconds of a training step, tried on the first documents."""
+    """Measure the median seconds of a training step on the first documents."""
     few = batches.documents.take(np.arange(min(batches.n_docs, TRIED_STEPS * batch_size)))
     optimizer = Adam(network, 0.0, {})
     taken = []
@@ -106,13 +120,13 @@ def _step_seconds(network: torch.nn.Module, batches: SparseBatches, batch_size: 
 
 
 def _wait_for(device: torch.device) -> None:
-    """Until it has done what it was given, which a GPU does later."""
+    """Wait until a GPU has finished its queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def _pass_seconds(n_topics: int, documents: Rows, n_start: int, device: torch.device) -> float:
-    """Estimate the seconds of a pass of EM over `n_start` documents from a few."""
+    """Estimate the seconds of an EM pass over `n_start` documents by timing it on a few."""
     few = documents.take(np.arange(min(EM_BATCH, documents.n_docs)))
     batch = SparseBatch.from_csr(few.matrix(), np.arange(few.n_docs), device)
     theta = torch.full((few.n_docs, n_topics), 1 / n_topics, device=device)

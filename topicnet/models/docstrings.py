@@ -1,4 +1,4 @@
-"""Complete docstrings: a model's own parameters and attributes, and those of its base classes."""
+"""Docstrings of model classes, completed with the parameters and attributes that their base classes describe."""
 
 from __future__ import annotations
 
@@ -6,31 +6,57 @@ import re
 from inspect import cleandoc
 
 INHERITED = ("Parameters", "Attributes")
-_HEADING = re.compile(r"^(\w+)\n-{3,}\n", re.MULTILINE)
+ORDER = ["Parameters", "Attributes", "Methods", "Raises", "See Also", "Notes", "References", "Examples"]  # numpydoc's
+_HEADING = re.compile(r"^(\w[\w ]*)\n-{3,}\n", re.MULTILINE)
 
 
 def inherit_entries(own: str, base: str) -> str:
-    """Add the parameters and attributes that a numpydoc docstring does not describe from that of a base class."""
+    """Add the parameters and attributes that a class inherits to its numpydoc docstring.
+
+    Parameters
+    ----------
+    own : str
+        Docstring of the class, with the entries that it adds or describes differently from its base class.
+    base : str
+        Complete docstring of the base class.
+
+    Returns
+    -------
+    str
+        The docstring with all entries: those of the base class first, as in the signature of a dataclass. Sections are
+        in the order of numpydoc.
+
+    Examples
+    --------
+    >>> from topicnet.models.docstrings import inherit_entries
+    >>> own = "Parameters\\n----------\\nb : int\\n    Own."
+    >>> print(inherit_entries(own, "Parameters\\n----------\\na : int\\n    Inherited."))
+    Parameters
+    ----------
+    a : int
+        Inherited.
+    b : int
+        Own.
+    <BLANKLINE>
+    """
     sections, inherited = _sections(own), _sections(base)
     for name in INHERITED:
-        theirs = _entries(inherited.get(name, ""))
-        first = {key: theirs[key] for key in ("n_topics",) if key in theirs}
-        entries = first | _entries(sections.get(name, ""))
-        entries |= {key: block for key, block in theirs.items() if key not in entries}
-        sections[name] = "\n".join(dict.fromkeys(entries.values()))
-    summary, references = sections.pop(""), sections.pop("References", None)
-    parts = [f"{name}\n{'-' * len(name)}\n{body.strip()}" for name, body in sections.items()]
-    parts += [] if references is None else [f"References\n----------\n{references.strip()}"]
-    return "\n\n".join([summary.strip(), *parts]) + "\n"
+        entries = _entries(inherited.get(name, "")) | _entries(sections.get(name, ""))
+        if entries:
+            sections[name] = "\n".join(dict.fromkeys(entries.values()))
+    summary = sections.pop("")
+    names = sorted(sections, key=[*ORDER, *sections].index)  # unknown sections come last
+    parts = [f"{name}\n{'-' * len(name)}\n{sections[name].strip()}" for name in names]
+    return "\n\n".join([summary.strip(), *parts]).lstrip() + "\n"
 
 
 def _sections(docstring: str) -> dict[str, str]:
-    """Text of each section, by heading; the text before the first under ""."""
+    """Split a docstring into the text of each section, by heading; the text before the first is under ""."""
     summary, *rest = _HEADING.split(cleandoc(docstring))
     return {"": summary} | dict(zip(rest[::2], rest[1::2], strict=True))
 
 
 def _entries(section: str) -> dict[str, str]:
-    """Blocks of a section: each begins with a line that is not indented, and names what it describes."""
+    """Split a section into entries by name: each begins with an unindented line, which holds the names."""
     blocks = re.split(r"\n(?=\S)", section.strip())
     return {name: block for block in blocks if block for name in block.split("\n")[0].partition(" :")[0].split(", ")}

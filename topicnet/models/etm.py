@@ -1,4 +1,4 @@
-"""ETM: topics as points among word embeddings (Dieng, Ruiz & Blei 2020, eq. 5-8)."""
+"""ETM, the embedded topic model: topics as vectors in the space of word embeddings (Dieng, Ruiz & Blei 2020)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from topicnet.training.checks import check_count
 
 
 class ETMNetwork(StandardNormalNetwork):
-    """Encoder to N(delta; mu, Sigma), theta = softmax(W delta + b), topic logits rho alpha_k."""
+    """Network of the ETM: q(delta|x) = N(mu, Sigma), theta = softmax(W delta + b), topic logits rho alpha_k."""
 
     topic_logits_from: ClassVar[tuple[str, ...]] = ("rho", "alpha")
 
@@ -40,58 +40,75 @@ class ETMNetwork(StandardNormalNetwork):
         super().__init__()
         self.encoder = SparseGaussianEncoder(vocab_size, hidden_dim, latent_dim or n_topics, dropout)
         self.prior = StandardNormal(latent_dim or n_topics)
-        # W is the identity in the paper; a latent space of another size needs a map.
+        # W is the identity in the paper; a latent space of another size than K needs a linear map.
         self.proportions = nn.Softmax(-1) if latent_dim is None else Proportions(latent_dim, n_topics, bias=True)
         self.decoder = make_decoder(decoder, vocab_size)
-        self.keeps_rho = False  # given vectors are a start that no other may replace
-        scale = embedding_dim**-0.25  # products of embeddings start with variance 1
+        self.rho_is_given = False  # an EM start must not overwrite word vectors given by the user
+        scale = embedding_dim**-0.25  # inner products start with variance 1
         self.rho = normal_parameter(vocab_size, embedding_dim, std=scale)  # (V, L)
         self.alpha = normal_parameter(n_topics, embedding_dim, std=scale)  # (K, L)
 
     def topic_logits(self) -> Tensor:
-        """alpha_k . rho_v, (K, V)."""
+        """Inner products alpha_k . rho_v, (K, V)."""
         return functional.linear(self.alpha, self.rho)
 
     @torch.no_grad()
     def set_topic_logits(self, logits: Tensor, topics: Tensor | None) -> None:
-        """Fit embeddings to the logits: both by truncated SVD, alpha alone where rho is given or others use it."""
-        if topics is None and self.rho.requires_grad and not self.keeps_rho:
+        """Fit the embeddings to logits: alpha and rho by truncated SVD, or alpha alone by ridge regression.
+
+        Rho stays as it is if it was given or frozen, or if only some topics are set.
+        """
+        if topics is None and self.rho.requires_grad and not self.rho_is_given:
             factorise(logits, self.alpha, self.rho)
         else:
             chosen = slice(None) if topics is None else topics
             self.alpha[chosen] = nearest_rows(self.rho, logits)
 
-    def take_embeddings(self, vectors: Tensor, freeze: bool) -> None:
-        """Start rho (V, L) from word vectors, and hold it there if asked."""
-        self.keeps_rho = True
+    def set_embeddings(self, vectors: Tensor, freeze: bool) -> None:
+        """Set rho (V, L) to word vectors, scaled to the norm of the random start; if `freeze`, do not train it."""
+        self.rho_is_given = True
         with torch.no_grad():
-            # Longer vectors than the random start's would make the first topics too sure of themselves.
+            # Longer vectors than those of the random start would make the first topics overconfident.
             self.rho.copy_(vectors * (self.rho.norm() / vectors.norm().clamp_min(1e-12)))
         self.rho.requires_grad_(not freeze)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class ETM(VariationalModel):
-    """Embedded topic model.
+    """Embedded topic model (ETM): topics and words are vectors in one embedding space.
 
     Parameters
     ----------
-    embedding_dim : int, optional
-        Size L of the embeddings; by default that of the given ones, else 100, or K where that is more. The paper's 300
-        is slower and scores the same here (README, "Choices").
-    embeddings : ndarray of shape (vocab_size, embedding_dim), optional
-        Word vectors to start rho from. `topicnet.fit` and the command line also take a word2vec or GloVe file, or
-        "train" for vectors learned from the corpus first.
-    freeze_embeddings : bool
-        Hold rho at the given vectors.
-    latent_dim : int, optional
-        Size Z of the latent Gaussian, mapped to K topics; by default K and no map, as in the paper.
     decoder : {"mixture", "product"}
-        p(w|d) as a mixture of topics, as in the paper, or as their normalised product.
+        Model p(w|d) as a mixture of topics, as in the paper, or as their normalised product.
+    latent_dim : int, optional
+        Size Z of the latent Gaussian, mapped linearly to K topics. By default K without a map, as in the paper.
+    embedding_dim : int, optional
+        Size L of the embeddings. By default that of the given `embeddings`, or else the larger of 100 and K. The
+        paper's 300 is slower and scores the same here (README, "Choices").
+    embeddings : ndarray of shape (vocab_size, embedding_dim), optional
+        Word vectors from which rho starts, one row for each word. `topicnet.fit` and the command line also take a
+        word2vec or GloVe file, or "train" to learn vectors from the corpus first.
+    freeze_embeddings : bool
+        Keep rho fixed at the given vectors.
+
+    Notes
+    -----
+    delta_d ~ N(0, I), theta_d = softmax(delta_d), p(w|d) = sum_k theta_dk beta_kw, beta_k = softmax(rho alpha_k) (Dieng
+    et al. 2020, eq. 5-8). The rows of rho (V, L) are word embeddings, those of alpha (K, L) topic embeddings.
 
     References
     ----------
     Dieng, Ruiz & Blei (2020), Topic Modeling in Embedding Spaces, TACL 8.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from topicnet import ETM
+    >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))  # 20 documents, 12 words
+    >>> model = ETM(n_topics=3, init="random", max_epochs=2, random_state=0).fit(counts)
+    >>> model.components_.shape, model.transform(counts).shape
+    ((3, 12), (20, 3))
     """
 
     PLANS: ClassVar[dict[str, Plan]] = {
@@ -104,7 +121,29 @@ class ETM(VariationalModel):
     freeze_embeddings: bool = False
 
     def build_network(self, vocab_size: int) -> ETMNetwork:
-        """Make an untrained network for V words."""
+        """Build an untrained network.
+
+        Parameters
+        ----------
+        vocab_size : int
+            Number of words V.
+
+        Returns
+        -------
+        ETMNetwork
+            Network with random weights, and with rho set to `embeddings` if they are given.
+
+        Raises
+        ------
+        InputError
+            If an option of this model is out of its range, or `embeddings` does not have one row for each word.
+
+        Examples
+        --------
+        >>> from topicnet import ETM
+        >>> ETM(n_topics=3).build_network(vocab_size=12).beta().shape
+        torch.Size([3, 12])
+        """
         self.latent_size()
         if not isinstance(self.freeze_embeddings, bool):
             raise InputError(f"freeze_embeddings={self.freeze_embeddings!r} given, expected true or false")
@@ -120,5 +159,5 @@ class ETM(VariationalModel):
                 raise InputError(
                     f"embeddings of {len(vectors)} words given for counts of {vocab_size}: expected a row for each word"
                 )
-            network.take_embeddings(torch.as_tensor(vectors), self.freeze_embeddings)
+            network.set_embeddings(torch.as_tensor(vectors), self.freeze_embeddings)
         return network

@@ -14,7 +14,7 @@ from topicnet.storage.mapped import array_checksum
 
 
 def fingerprint_of(model: str, parameters: Mapping[str, Any], seed: int, counts: csr_matrix) -> dict[str, Any]:
-    """Everything that determines the result of a fit, as JSON values."""
+    """Collect everything that determines the result of a fit, as JSON values; arrays are replaced by checksums."""
     given = {
         name: value
         if isinstance(value, str | int | float | bool | None)

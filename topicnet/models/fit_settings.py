@@ -1,4 +1,4 @@
-"""Checked parameters of a fit, and its defaults."""
+"""Parameters of a fit after checking, and the defaults of its length, learning rate and warm-up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from topicnet.errors import InputError
 from topicnet.models.parameter_values import check_shared_values
 from topicnet.training.schedule import Schedule
 
-# Tokens of a document for the full learning rate after an EM start, and those below which it falls no further.
+# After an EM start the learning rate is reduced for documents shorter than the first, and constant below the second.
 ENOUGH_TOKENS, LEAST_TOKENS = 20.0, 5.0
 
 
@@ -20,24 +20,24 @@ ENOUGH_TOKENS, LEAST_TOKENS = 20.0, 5.0
 class Plan:
     """Default length and learning rate of a training run.
 
-    Attributes
+    Parameters
     ----------
     steps : int
-        Of the whole run; after an EM start there is less to learn.
+        Steps of the whole run. Fewer are needed after an EM start.
     rate : float
         Peak of the one-cycle learning rate.
     diversity : float
         Weight of the overlap of topics, nats per token.
     least_epochs, most_epochs : int
-        Bounds, whatever the number of steps in an epoch.
+        Bounds on the number of epochs that `steps` gives.
     short_document_lr_decay : float
-        After an EM start the learning rate falls with this power of the length of documents.
+        Exponent with which the learning rate falls with the mean length of short documents after an EM start.
     short_document_lr_decay_of : {"topics", "network"}
-        The parameters this applies to.
+        Parameters whose learning rate is reduced.
     encoder_warm_up_epochs : int
-        Least number of passes over the documents of an EM start in which the encoder is fitted to their theta.
+        Minimum number of passes over the documents of an EM start in which the encoder is fitted to their theta.
     encoder_warm_up_factor : float
-        Multiple of the usual least number of warm-up steps.
+        Factor of the usual minimum number of warm-up steps.
     """
 
     steps: int
@@ -51,13 +51,17 @@ class Plan:
     encoder_warm_up_factor: float = 1.0
 
     def epochs(self, n_batches: int) -> int:
-        """Number of epochs that take about `steps` steps, from the least to the most."""
+        """Return the number of epochs that is nearest to `steps` steps within the bounds."""
         return min(self.most_epochs, max(self.least_epochs, round(self.steps / n_batches)))
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The checked parameters of a fit; see the models for what each one means."""
+    """Parameters of a fit, checked when created; :class:`~topicnet.models.base.TopicModel` describes each.
+
+    `divergence` is the name of the model's divergence, "kl" or "mmd": `divergence_weight` is its `kl_weight` or
+    `mmd_weight`.
+    """
 
     n_topics: int
     hidden_dim: int
@@ -82,27 +86,27 @@ class Settings:
         check_shared_values({name.replace("divergence", self.divergence): one for name, one in values.items()})
 
     def epochs(self, n_batches: int) -> int:
-        """Epochs to run: those asked for, or as many as the plan allows."""
+        """Return the number of epochs to run: `max_epochs`, or by default that of the plan."""
         return self.plan.epochs(n_batches) if self.max_epochs is None else self.max_epochs
 
     def rate(self, mean_length: float) -> float:
-        """Peak learning rate for documents of this mean length in tokens."""
+        """Return the peak learning rate for documents of this mean length in tokens."""
         whole = self.plan.short_document_lr_decay_of == "network"
         scale = self._short_document_lr_scale(mean_length) if whole else 1.0
         return scale * self.plan.rate if self.learning_rate is None else self.learning_rate
 
     def topic_lr_scale(self, mean_length: float) -> float:
-        """Factor of that rate for the topics."""
+        """Return the factor by which the learning rate of the topics differs from `rate`."""
         return self._short_document_lr_scale(mean_length) if self.plan.short_document_lr_decay_of == "topics" else 1.0
 
     def _short_document_lr_scale(self, mean_length: float) -> float:
         if self.init == "random" or self.learning_rate is not None:
             return 1.0
-        # Adam moves the topics as fast however little a document says: from a good start, titles need a lower rate.
+        # Adam's step size does not depend on how much a document tells about topics: short ones need a lower rate.
         return float(min(1.0, max(LEAST_TOKENS, mean_length) / ENOUGH_TOKENS) ** self.plan.short_document_lr_decay)
 
     def schedule(self, n_steps: int, mean_length: float) -> Schedule:
-        """Schedule of a run of `n_steps` steps on documents of this mean length in tokens."""
+        """Build the schedule of a run of `n_steps` steps on documents of this mean length in tokens."""
         diversity = self.plan.diversity if self.diversity_weight is None else self.diversity_weight
         return Schedule(
             n_steps,
@@ -113,21 +117,41 @@ class Settings:
 
 
 def check_vectors(embeddings: object, embedding_dim: int | None) -> NDArray[np.float32]:
-    """Return word vectors as an array (V, L), or raise InputError unless they are finite numbers of this width."""
+    """Return word vectors as an array (V, L), or raise InputError.
+
+    Parameters
+    ----------
+    embeddings : ndarray of shape (V, L)
+        Finite numbers.
+    embedding_dim : int or None
+        Expected L, if any.
+
+    Returns
+    -------
+    ndarray of shape (V, L), float32
+        The vectors.
+
+    Raises
+    ------
+    InputError
+        If `embeddings` is not a table of finite numbers, or has another width than `embedding_dim`.
+    """
     if isinstance(embeddings, str):
         raise InputError(
-            f"embeddings={embeddings!r} given, expected an array with a row for each word: a file's vectors are aligned"
-            " to the words by topicnet.fit and the command line"
+            f"embeddings={embeddings!r} given, expected an array with a row for each word: use topicnet.fit or the"
+            " command line, which read a file and align its vectors to the words"
         )
     try:
-        with np.errstate(over="ignore"):  # infinite ones are refused below
+        with np.errstate(over="ignore"):  # infinities are rejected below
             vectors = np.asarray(embeddings, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"embeddings of the type {type(embeddings).__name__} given, expected finite numbers, (vocab_size, L)"
+            f"embeddings of type {type(embeddings).__name__} given, expected finite numbers, (vocab_size, L)"
         ) from error
     if vectors.ndim != 2 or not vectors.size or not np.isfinite(vectors).all():
         raise InputError(f"embeddings of shape {vectors.shape} given, expected finite numbers, (vocab_size, L)")
     if embedding_dim is not None and embedding_dim != vectors.shape[1]:
-        raise InputError(f"embedding_dim={embedding_dim} given with embeddings of {vectors.shape[1]}: leave it out")
+        raise InputError(
+            f"embedding_dim={embedding_dim} given with embeddings of {vectors.shape[1]} dimensions: leave it out"
+        )
     return vectors

@@ -1,4 +1,4 @@
-"""Fit a topic model: held-out documents, EM start, encoder warm-up, training."""
+"""Fitting of a topic model, step by step: held-out documents, EM start, encoder warm-up, training."""
 
 from __future__ import annotations
 
@@ -32,35 +32,43 @@ from topicnet.training.options import TrainHooks, TrainOptions
 from topicnet.training.progress import Listener, Progress, TrainResult
 from topicnet.training.schedule import Schedule
 
-# More passes part the topics better and fit held-out text worse: README, quality against seconds. Topics beyond a
-# hundred have few documents each, which as many passes narrow to a handful of words: a thousand no encoder tells apart.
+# More passes separate the topics better and fit held-out text worse (README, quality against seconds). Beyond a hundred
+# topics each has few documents, and this many passes would narrow it to a handful of words; an encoder cannot
+# distinguish a thousand such topics.
 EM_PASSES, LEAST_EM_PASSES = 60, 20
-# A start needs no more documents than this, nor more nonzeros, but always some documents.
+# Bounds of the documents used for a start: at most this many documents and nonzeros, but at least EM_LEAST_DOCS.
 EM_DOCS, EM_NONZEROS, EM_LEAST_DOCS = 60_000, 3_000_000, 5_000
-WARM_UP_STEPS, MORE_A_TOPIC, FEW_TOPICS = 200, 6, 20  # at least; and MORE_A_TOPIC for each topic beyond FEW_TOPICS
-RESEED_WARM_UP_STEPS = 100  # after reseeding, of a network that knows all topics but a few
+WARM_UP_STEPS = 200  # at least
+WARM_UP_STEPS_PER_TOPIC, FEW_TOPICS = 6, 20  # and this many for each topic beyond FEW_TOPICS
+RESEED_WARM_UP_STEPS = 100  # after reseeding, when the network knows all topics but a few
 WARM_UP_RATE = 0.01
-VALIDATION_DOCS = (10, 2_000)  # fewer measure nothing, more cost time
+VALIDATION_DOCS = (10, 2_000)  # fewer are too few to measure a loss, more cost time
 EVALUATION_BATCH = 1_000
 
 
 def start_docs(documents: Rows) -> int:
-    """Number of documents that a start looks at, at most."""
+    """Return the maximum number of documents for an EM start."""
     return min(EM_DOCS, max(EM_LEAST_DOCS, EM_NONZEROS * documents.n_docs // documents.nonzeros))
 
 
 def em_passes(n_topics: int) -> int:
-    """Passes of an EM start."""
+    """Return the number of passes of an EM start."""
     return min(EM_PASSES, max(LEAST_EM_PASSES, EM_PASSES * MANY_TOPICS // n_topics))
 
 
 def warm_up_steps(plan: Plan, n_topics: int) -> int:
-    """Least number of steps in which an encoder learns an EM start: after 200, it uses 43 of 300 topics."""
-    return max(round(plan.encoder_warm_up_factor * WARM_UP_STEPS), MORE_A_TOPIC * (n_topics - FEW_TOPICS))
+    """Return the minimum number of encoder warm-up steps after an EM start.
+
+    It grows with the number of topics: after 200 steps an encoder uses only 43 of 300 topics.
+    """
+    return max(round(plan.encoder_warm_up_factor * WARM_UP_STEPS), WARM_UP_STEPS_PER_TOPIC * (n_topics - FEW_TOPICS))
 
 
 def likelihood_nats(network: TopicNetwork, counts: csr_matrix) -> float:
-    """Negative evidence lower bound of all documents together, nats; without a bound, the likelihood at their theta."""
+    """Compute the negative evidence lower bound of all documents together, nats.
+
+    For a network without a bound, the negative log-likelihood at the inferred theta.
+    """
     batches = SparseBatches(counts, EVALUATION_BATCH, next(network.parameters()).device)
     network.eval()
     scored = network if network.has_bound else Autoencoder(network)
@@ -70,10 +78,28 @@ def likelihood_nats(network: TopicNetwork, counts: csr_matrix) -> float:
 
 @dataclass(eq=False)
 class Fitting:
-    """One fit of one network to the filled documents of a corpus.
+    """One fit of one network to the non-empty documents of a corpus.
 
-    Inside `distributed` several processes fit together: rank zero makes the start and monitors the network, all warm up
-    and train. Each is given the same documents and settings, and a network of the same shape.
+    Inside `distributed`, several processes fit together. Rank 0 runs EM and monitors the network; all processes take
+    part in encoder warm-up and training. Each must have the same documents and settings, and a network of the same
+    shape.
+
+    Parameters
+    ----------
+    network : TopicNetwork
+        Untrained network on `device`.
+    documents : Rows
+        Documents with at least one word.
+    settings : Settings
+        Checked parameters.
+    device : torch.device
+        Device to train on.
+    listener : callable
+        Function called with a `Progress` after every pass and epoch.
+    interrupt_requested : callable
+        Function that returns True once Ctrl-C was pressed in this process.
+    checkpoints : Checkpoints or None
+        Where to save the fit and look for an interrupted one; None on ranks above 0.
     """
 
     network: TopicNetwork
@@ -81,7 +107,7 @@ class Fitting:
     settings: Settings
     device: torch.device
     listener: Listener
-    pressed: Callable[[], bool]  # Ctrl-C, in this process
+    interrupt_requested: Callable[[], bool]
     checkpoints: Checkpoints | None
 
     def __post_init__(self) -> None:
@@ -94,27 +120,28 @@ class Fitting:
         self.monitor_rng = np.random.default_rng(monitor_seed)
 
     def interrupted(self) -> bool:
-        """Whether Ctrl-C was pressed in any process."""
-        return self.pressed() if self.world is None else self.world.any(self.pressed())
+        """Check whether Ctrl-C was pressed in any process."""
+        requested = self.interrupt_requested()
+        return requested if self.world is None else self.world.any(requested)
 
     def run(self) -> TrainResult:
-        """Start, warm up and train, or resume from a checkpoint; the network holds the best weights afterwards."""
+        """Start, warm up and train, or resume from a checkpoint; the network then has the best weights."""
         totals = self.training.column_sums()
         self._check_same(totals)
         saved = self._saved()
         mean_length = float(totals.sum()) / self.training.n_docs
         smoothed = (totals + 0.5) / (totals + 0.5).sum()
-        self.network.meet(torch.as_tensor(smoothed, dtype=torch.float32, device=self.device), mean_length)
+        unigram = torch.as_tensor(smoothed, dtype=torch.float32, device=self.device)
+        self.network.set_corpus_statistics(unigram, mean_length)
         if saved is None:
             self._start()
         self.start_complete = saved is not None or not self.interrupted()
         batches = self._batches(self.training)
         epochs = self.settings.epochs(len(batches))
-        unigram = torch.as_tensor(totals, device=self.device)
         self.monitor = CollapseMonitor(
             self.network,
             self.training,
-            unigram,
+            torch.as_tensor(totals, device=self.device),
             epochs,
             self.monitor_rng,
             self.device,
@@ -139,7 +166,7 @@ class Fitting:
                 self.monitor.measure,
                 self.monitor.intervene,
                 self.listener,
-                self.pressed,
+                self.interrupt_requested,
                 checkpoints=self.checkpoints if self.start_complete else None,
                 saved=saved,
                 companions=(self, self.monitor),
@@ -147,7 +174,7 @@ class Fitting:
         )
 
     def state(self) -> dict[str, Any]:
-        """State of the generator that the seeds of encoder warm-ups are drawn from."""
+        """Return the state of the generator that seeds the encoder warm-ups, as JSON values."""
         return {"rng": self.rng.bit_generator.state}
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -155,11 +182,11 @@ class Fitting:
         self.rng.bit_generator.state = state["rng"]
 
     def health_report(self, result: TrainResult) -> HealthReport:
-        """The monitor's report on the weights that were kept."""
+        """Report the signs of collapse of the weights that were kept."""
         return HealthReport.read(on_rank_zero(self.world, lambda: asdict(self.monitor.health_report(result))))
 
     def validation_nats_per_token(self) -> float:
-        """Negative bound per token on the held-out documents; NaN without any, or without a bound."""
+        """Compute the negative bound per token on the held-out documents; NaN without documents or without a bound."""
         if self.validation is None or not self.network.has_bound:
             return math.nan
         kept = self.validation
@@ -173,7 +200,7 @@ class Fitting:
             self.world.check_same([shapes, settings, given], "documents or parameters")
 
     def _saved(self) -> Saved | None:
-        """The checkpoint that rank zero finds, if any."""
+        """Read the newest checkpoint on rank 0, if there is one, and share it with all processes."""
 
         def read() -> dict[str, Any] | None:
             newest = None if self.checkpoints is None else self.checkpoints.newest()
@@ -185,8 +212,8 @@ class Fitting:
     def _batches(self, documents: Rows | csr_matrix) -> SparseBatches:
         return batches_of(documents, self.settings.batch_size, self.device, self.world)
 
-    def _level(self) -> None:
-        """Give every process the weights of rank zero."""
+    def _broadcast_weights(self) -> None:
+        """Copy the weights of rank 0 to every process."""
         if self.world is not None:
             self.world.broadcast(self.network.state_dict().values())
 
@@ -199,8 +226,8 @@ class Fitting:
         return documents.take(np.sort(order[n_kept:])), documents.take(np.sort(order[:n_kept])).matrix()
 
     def _start(self) -> None:
-        """Run EM and the encoder warm-up if `init` is "em", then start the model's prior."""
-        self._level()
+        """Run EM and the encoder warm-up if `init` is "em", pre-train if the model does, and initialise the prior."""
+        self._broadcast_weights()
         n_all, n_docs = self.training.n_docs, start_docs(self.training)
         few = self.training
         if n_all > n_docs:
@@ -209,25 +236,25 @@ class Fitting:
         if self.settings.init == "em":
             mixture = self._fit_mixture(counts)
             self.network.start_from(mixture)
-            self._level()
+            self._broadcast_weights()
             self._warm_up_encoder(counts, mixture.theta, warm_up_steps(self.settings.plan, self.settings.n_topics))
         if self.network.pretrain_epochs and not self.interrupted():
-            # Unlike the warm-up the autoencoder moves the topics too: its rate is that of training.
+            # Unlike the warm-up, this also changes the topics, hence the learning rate of training.
             mean_length = self.network.mean_length
             rate = self.settings.topic_lr_scale(mean_length) * self.settings.rate(mean_length)
-            self._prepare("pretrain", Autoencoder(self.network), counts, self.network.pretrain_epochs, rate)
+            self._train_objective("pretrain", Autoencoder(self.network), counts, self.network.pretrain_epochs, rate)
         if not self.interrupted():
             seed = draw_seed(self.rng)
             if is_rank_zero():
                 self.network.initialise(self._latent_means(counts), seed)
-            self._level()
+            self._broadcast_weights()
 
     def _fit_mixture(self, counts: csr_matrix) -> MixtureFit:
         began = time.perf_counter()
 
         def on_pass(done: int, total: int) -> bool:
             self.listener(Progress("start", done, total, time.perf_counter() - began))
-            return not self.pressed()
+            return not self.interrupt_requested()
 
         def fit() -> tuple[Tensor, Tensor, Any]:
             n_topics = self.settings.n_topics
@@ -238,25 +265,28 @@ class Fitting:
         return MixtureFit(theta.to(self.device), beta.to(self.device))
 
     def _warm_up_encoder(self, counts: csr_matrix, theta: Tensor, steps: int | None = None) -> None:
-        """Fit the encoder to the theta (n, K) of documents (n, V); by default for as long as after a reseeding."""
+        """Fit the encoder to the theta (n, K) of documents (n, V), by default for the steps of a reseeding."""
         steps = RESEED_WARM_UP_STEPS if steps is None else steps
         n_batches = len(SparseBatches(counts, self.settings.batch_size, self.device, self.world))
-        # Without any warm-up theta would be arbitrary: after Ctrl-C one quick epoch is still run.
+        # Theta would be arbitrary without any warm-up: one quick epoch runs even after Ctrl-C.
         epochs = (
             1 if self.interrupted() else max(self.settings.plan.encoder_warm_up_epochs, math.ceil(steps / n_batches))
         )
-        self._prepare("warm-up", EncoderWarmUp(self.network, theta), counts, epochs, WARM_UP_RATE)
+        self._train_objective("warm-up", EncoderWarmUp(self.network, theta), counts, epochs, WARM_UP_RATE)
 
-    def _prepare(self, stage: str, part: nn.Module, counts: csr_matrix, epochs: int, rate: float) -> None:
-        """Train on another objective before, or between, the epochs of the real one."""
+    def _train_objective(
+        self, stage: str, objective: nn.Module, counts: csr_matrix, epochs: int, learning_rate: float
+    ) -> None:
+        """Train on a preparatory objective, before or between the epochs of the main one."""
         batches = self._batches(counts)
         hooks = TrainHooks(listener=self.listener)
         if not self.interrupted():
-            hooks = replace(hooks, interrupted=self.pressed)
+            hooks = replace(hooks, interrupted=self.interrupt_requested)
         options = TrainOptions(epochs, epochs, 0.0, draw_seed(self.rng), self.device, stage, world=self.world)
-        train(part, batches, None, Schedule(epochs * len(batches), rate), options, hooks)
+        train(objective, batches, None, Schedule(epochs * len(batches), learning_rate), options, hooks)
 
     def _latent_means(self, counts: csr_matrix) -> Tensor:
+        """Compute the posterior means of documents, (D, Z)."""
         self.network.eval()
         with torch.inference_mode():
             batches = SparseBatches(counts, EVALUATION_BATCH, self.device)

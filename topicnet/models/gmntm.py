@@ -1,4 +1,4 @@
-"""GMNTM: a topic model with a learned Gaussian mixture for a prior (after VaDE; Jiang et al. 2017)."""
+"""GMNTM, a topic model with a learned Gaussian mixture as its prior (after VaDE; Jiang et al. 2017)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ASSIGNMENTS = ("optimal", "mean_posterior")
 
 
 class GMNTMNetwork(FreeTopicsNetwork):
-    """q(z|x) = N(m, diag s^2), prior sum_c pi_c N(mu_c, diag sigma_c^2), theta = softmax(W z + b)."""
+    """Network of GMNTM: q(z|x) = N(m, diag s^2), a Gaussian mixture prior, theta = softmax(W z + b)."""
 
     def __init__(
         self,
@@ -48,32 +48,32 @@ class GMNTMNetwork(FreeTopicsNetwork):
         self.assignment = "optimal"
 
     def log_assignment(self, q: Normal, z: Tensor) -> Tensor:
-        """log q(c|x) (B, C): the optimum in closed form, or p(c|z) of the sample."""
+        """Log of q(c|x), (B, C): the optimum of the bound in closed form, or p(c|z) of the sample."""
         return self.prior.log_assignment(q) if self.assignment == "optimal" else self.prior.log_responsibility(z)
 
     def divergence(self, q: Normal, z: Tensor, batch: SparseBatch) -> Tensor:
-        """KL of q(z|x) q(c|x) from the mixture, (B,) (Jiang et al. 2017, eq. 12)."""
+        """KL of q(z|x) q(c|x) from the mixture, (B,) nats (Jiang et al. 2017, eq. 12)."""
         return self.prior.kl(q, self.log_assignment(q, z))
 
     def kl_per_dimension(self, q: Normal) -> Tensor:
-        """Mean KL of each dimension given the component, (Z,)."""
+        """Mean KL of each latent dimension given the component, (Z,) nats."""
         return self.prior.kl_per_dimension(q, self.log_assignment(q, q.mean)).mean(0)
 
     def component_theta(self) -> Tensor:
-        """softmax(W mu_c + b) of each component, (C, K)."""
+        """Theta of each component's mean, softmax(W mu_c + b), (C, K)."""
         return self.theta(self.prior.means)
 
     def component_word(self) -> Tensor:
-        """The decoder at each component's theta, (C, V)."""
+        """Word probabilities at each component's theta, (C, V)."""
         return self.decoder.words(self.component_theta(), self.topics())
 
     def prior_theta(self) -> Tensor:
-        """The pi-weighted mean of the components' theta, (K,)."""
+        """Mean of the components' theta, weighted by pi, (K,)."""
         return self.prior.log_weights().exp() @ self.component_theta()
 
     @torch.no_grad()
     def initialise(self, means: Tensor, seed: int) -> None:
-        """Fit the mixture to the latent means (D, Z) of the corpus; pi uniform (Jiang et al. 2017, section 3.4)."""
+        """Fit the mixture to the latent means (D, Z), with uniform pi (Jiang et al. 2017, section 3.4)."""
         found = fit_gaussians(means, len(self.prior.means), seed)
         if found is not None:
             self.prior.start_from(*found)
@@ -81,27 +81,41 @@ class GMNTMNetwork(FreeTopicsNetwork):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class GMNTM(VariationalModel):
-    """Gaussian mixture neural topic model.
+    """Gaussian mixture neural topic model (GMNTM), which clusters documents while it learns topics.
 
     Parameters
     ----------
     n_components : int, optional
-        Components C of the prior, clusters of documents; by default K.
+        Number of components C of the prior, the clusters of documents. By default K.
     assignment : {"optimal", "mean_posterior"}
-        q(c|x) in training: the maximiser of the bound in closed form, or p(c|z) of the sample, as first published.
+        Choice of q(c|x) in training: the closed form that maximises the bound, or p(c|z) of the sample, as published.
     pretrain_epochs : int
-        Passes of the autoencoder without its prior, before the mixture is fitted to its latent means.
+        Epochs in which the network is trained without its prior, before the mixture is fitted to its latent means.
 
     Attributes
     ----------
-    components_ : ndarray of shape (K, V), float32
-        beta, the decoder at one-hot theta, rows sum to 1: theta @ components_ is p(w|d) under the mixture decoder.
-    component_word_ : ndarray of shape (C, V), float32
-        The decoder at the theta of each component's mean, rows sum to 1: what a cluster of documents is about.
+    components_ : ndarray of shape (n_topics, vocab_size), float32
+        Topics beta, not components of the mixture; each row is a probability distribution over words.
+    component_word_ : ndarray of shape (n_components, vocab_size), float32
+        Word probabilities at the mean of each component, which describe a cluster of documents; rows sum to 1.
+
+    Notes
+    -----
+    c ~ pi, z ~ N(mu_c, diag sigma_c^2) (Jiang et al. 2017, eq. 1-3), theta = softmax(W z + b). The divergence in the
+    loss is that of eq. 12; pre-training and the start of the mixture follow section 3.4.
 
     References
     ----------
     Jiang, Zheng, Tan, Tang & Zhou (2017), Variational Deep Embedding, IJCAI.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from topicnet import GMNTM
+    >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))  # 20 documents, 12 words
+    >>> model = GMNTM(n_topics=3, n_components=2, init="random", max_epochs=2, random_state=0).fit(counts)
+    >>> model.transform(counts).shape, model.component_word_.shape, model.predict_component(counts).shape
+    ((20, 3), (2, 12), (20, 2))
     """
 
     n_components: int | None = None
@@ -109,7 +123,29 @@ class GMNTM(VariationalModel):
     pretrain_epochs: int = 3
 
     def build_network(self, vocab_size: int) -> GMNTMNetwork:
-        """Make an untrained network for V words."""
+        """Build an untrained network.
+
+        Parameters
+        ----------
+        vocab_size : int
+            Number of words V.
+
+        Returns
+        -------
+        GMNTMNetwork
+            Network with random weights.
+
+        Raises
+        ------
+        InputError
+            If an option of this model is out of its range.
+
+        Examples
+        --------
+        >>> from topicnet import GMNTM
+        >>> GMNTM(n_topics=3).build_network(vocab_size=12).beta().shape
+        torch.Size([3, 12])
+        """
         check_count("pretrain_epochs", self.pretrain_epochs, least=0)
         n_components = self.n_topics if self.n_components is None else self.n_components
         check_count("n_components", n_components)
@@ -122,13 +158,38 @@ class GMNTM(VariationalModel):
         return network
 
     def extra_tables(self) -> list[ExtraTables]:
-        """Documents by components, q(c|x), and components by words."""
+        """List the tables of the mixture's components: q(c|x) by document, and words by component.
+
+        Returns
+        -------
+        list of ExtraTables
+            One entry, with the unit "component".
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet import GMNTM
+        >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))
+        >>> model = GMNTM(n_topics=3, n_components=2, init="random", max_epochs=1, random_state=0).fit(counts)
+        >>> [(table.unit, table.words.shape) for table in model.extra_tables()]
+        [('component', (2, 12))]
+        """
         return [ExtraTables("component", self.component_word_, self.predict_component)]
 
     @property
     @usual_torch()
     def component_word_(self) -> NDArray[np.float32]:
-        """The decoder at each component's theta, (C, V), rows sum to 1."""
+        """Word probabilities at the mean of each component, (n_components, vocab_size); rows sum to 1.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet import GMNTM
+        >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))
+        >>> model = GMNTM(n_topics=3, n_components=2, init="random", max_epochs=1, random_state=0).fit(counts)
+        >>> model.component_word_.shape
+        (2, 12)
+        """
         check_is_fitted(self)
         network = self.network_
         assert isinstance(network, GMNTMNetwork)
@@ -137,17 +198,35 @@ class GMNTM(VariationalModel):
         return words
 
     def predict_component(self, X: Any) -> NDArray[np.float32]:
-        """Probability q(c|x) of each component of the prior.
+        """Infer the probability q(c|x) of each component of the prior for each document.
 
         Parameters
         ----------
         X : array or sparse matrix of shape (n_docs, vocab_size)
-            Non-negative counts over the vocabulary of the fit.
+            Non-negative word counts over the vocabulary of the fit.
 
         Returns
         -------
         ndarray of shape (n_docs, n_components), float32
-            Rows sum to 1; a document without words gets the weights of the prior.
+            Probabilities; rows sum to 1. An empty document gets the weights pi of the prior.
+
+        Raises
+        ------
+        InputError
+            If a count is above 2^31.
+        ValueError
+            If `X` has a negative or non-finite number, or another number of words than in `fit`.
+        sklearn.exceptions.NotFittedError
+            If the model is not fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet import GMNTM
+        >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))
+        >>> model = GMNTM(n_topics=3, n_components=2, init="random", max_epochs=1, random_state=0).fit(counts)
+        >>> model.predict_component(counts[:4]).shape
+        (4, 2)
         """
 
         def assign(network: GMNTMNetwork, batch: SparseBatch) -> Tensor:

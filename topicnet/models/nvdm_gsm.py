@@ -1,4 +1,4 @@
-"""NVDM-GSM: a Gaussian softmax over topics (Miao, Grefenstette & Blunsom 2017, sections 3.1 and 4)."""
+"""NVDM-GSM, the neural variational document model with a Gaussian softmax (Miao, Grefenstette & Blunsom 2017)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from topicnet.models.network import FreeTopicsNetwork, StandardNormalNetwork
 
 
 class NVDMGSMNetwork(FreeTopicsNetwork, StandardNormalNetwork):
-    """z ~ N(mu(x), diag sigma^2(x)), theta = softmax(W z) (Miao et al. 2017, section 3.1), topics as free logits."""
+    """Network of NVDM-GSM: q(z|x) = N(mu, diag sigma^2), theta = softmax(W z), topics as free logits."""
 
     def __init__(
         self, vocab_size: int, n_topics: int, hidden_dim: int, latent_dim: int, dropout: float, decoder: str
@@ -30,16 +30,30 @@ class NVDMGSMNetwork(FreeTopicsNetwork, StandardNormalNetwork):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class NVDMGSM(VariationalModel):
-    """Neural variational document model with a Gaussian softmax.
+    """Neural variational document model with a Gaussian softmax (NVDM-GSM).
 
     Parameters
     ----------
     decoder : {"mixture", "product"}
-        p(w|d) as a mixture of topics, as in the paper, or as their normalised product.
+        Model p(w|d) as a mixture of topics, as in the paper, or as their normalised product.
+
+    Notes
+    -----
+    z_d ~ N(0, I), theta_d = softmax(W z_d) (Miao et al. 2017, section 3.1), p(w|d) = sum_k theta_dk beta_kw (eq. 8).
+    Each topic beta_k is the softmax of free logits over words; the paper factorises them into topic and word vectors.
 
     References
     ----------
     Miao, Grefenstette & Blunsom (2017), Discovering Discrete Latent Topics with Neural Variational Inference, ICML.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from topicnet import NVDMGSM
+    >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))  # 20 documents, 12 words
+    >>> model = NVDMGSM(n_topics=3, init="random", max_epochs=2, random_state=0).fit(counts)
+    >>> model.components_.shape, model.transform(counts).shape
+    ((3, 12), (20, 3))
     """
 
     PLANS: ClassVar[dict[str, Plan]] = {
@@ -48,7 +62,29 @@ class NVDMGSM(VariationalModel):
     }
 
     def build_network(self, vocab_size: int) -> NVDMGSMNetwork:
-        """Make an untrained network for V words."""
+        """Build an untrained network.
+
+        Parameters
+        ----------
+        vocab_size : int
+            Number of words V.
+
+        Returns
+        -------
+        NVDMGSMNetwork
+            Network with random weights.
+
+        Raises
+        ------
+        InputError
+            If `latent_dim` is not a whole number of 1 or more.
+
+        Examples
+        --------
+        >>> from topicnet import NVDMGSM
+        >>> NVDMGSM(n_topics=3).build_network(vocab_size=12).beta().shape
+        torch.Size([3, 12])
+        """
         return NVDMGSMNetwork(
             vocab_size, self.n_topics, self.hidden_dim, self.latent_size(), self.dropout, self.decoder
         )

@@ -1,4 +1,4 @@
-"""Names of the parameters of a topic model, found without importing the model or torch."""
+"""Parameter names of the topic models, read from their source without importing torch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 from topicnet.errors import InputError
 from topicnet.models.registry import REGISTRY
 
-NOT_PARAMETERS = ("n_topics", "random_state", "device")  # given by options of their own
+NOT_PARAMETERS = ("n_topics", "random_state", "device")  # the command line has separate options for these
 
 
 def check_parameter_names(model: str, given: Mapping[str, Any]) -> None:
-    """Raise InputError for a model or a parameter that there is not."""
+    """Raise InputError for an unknown model or an unknown parameter."""
     if model not in REGISTRY:
-        raise InputError(f"--model {model!r} given, this version has: {', '.join(REGISTRY)}")
+        raise InputError(f"--model {model!r} given, expected one of: {', '.join(REGISTRY)}")
     known = parameter_names(model)
     for name in given:
         if name not in known:
@@ -27,18 +27,18 @@ def check_parameter_names(model: str, given: Mapping[str, Any]) -> None:
 
 @cache
 def parameter_names(model: str) -> list[str]:
-    """Names of the parameters of a model beside K, seed and device, sorted: the fields of its class, in its source."""
+    """List the parameters of a model except K, seed and device, sorted: the dataclass fields found in its source."""
     registration = REGISTRY[model]
     return sorted(set(_fields(registration.module, registration.class_name)) - set(NOT_PARAMETERS))
 
 
 def _fields(module: str, class_name: str) -> Iterator[str]:
-    """Fields of a dataclass and of the dataclasses of this package that it derives from."""
+    """Yield the fields of a dataclass and of its base classes in this package."""
     spec = find_spec(module)
     assert spec is not None
     assert spec.origin is not None
     tree = ast.parse(Path(spec.origin).read_text("utf-8"))
-    homes = {
+    modules = {
         alias.name: node.module
         for node in tree.body
         if isinstance(node, ast.ImportFrom) and node.module
@@ -50,8 +50,8 @@ def _fields(module: str, class_name: str) -> Iterator[str]:
             kind = ast.unparse(line.annotation)
             if not kind.startswith("ClassVar") and kind != "KW_ONLY":
                 yield line.target.id
-    homes |= {node.name: module for node in tree.body if isinstance(node, ast.ClassDef)}
+    modules |= {node.name: module for node in tree.body if isinstance(node, ast.ClassDef)}
     for base in found.bases:
-        home = homes.get(ast.unparse(base), "")
-        if home.startswith("topicnet."):
-            yield from _fields(home, ast.unparse(base))
+        origin = modules.get(ast.unparse(base), "")
+        if origin.startswith("topicnet."):
+            yield from _fields(origin, ast.unparse(base))

@@ -1,4 +1,4 @@
-"""Values of the parameters that all topic models share, checked without importing a model or torch."""
+"""Checks of the parameter values that topic models share, without importing torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPTIONAL = ("max_epochs", "learning_rate", "diversity_weight")
 
 
 def check_shared_values(values: Mapping[str, Any]) -> None:
-    """Raise InputError for a value out of its range; parameters that only some models have are not looked at."""
+    """Raise InputError for a value out of its range; parameters that only one model has are not checked."""
     for name, value in values.items():
         if name in OPTIONAL and value is None:
             continue

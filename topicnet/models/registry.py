@@ -1,4 +1,4 @@
-"""Registry of the topic models: one line each, read without importing a model or torch."""
+"""Registry of the topic models, one entry each, usable without importing torch."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Registration:
-    """Where a model is defined, and a description to show without importing it.
+    """Entry of a model in the registry: its class, and a description to show without importing it.
 
-    Attributes
+    Parameters
     ----------
     module, class_name : str
+        Import path of the model's class.
     summary : str
-        What the model is, in a few words.
+        Short description for lists of models.
     extra_units : tuple of str
-        Units of `TopicModel.extra_tables`: "component" gives a run doc_component.csv and component_word.csv.
+        Units of `TopicModel.extra_tables`: "component" adds doc_component.csv and component_word.csv to a run.
     """
 
     module: str
@@ -29,12 +30,12 @@ class Registration:
     extra_units: tuple[str, ...] = ()
 
     def load(self) -> type[TopicModel]:
-        """Import the class."""
+        """Import the class of the model."""
         kind: type[TopicModel] = getattr(import_module(self.module), self.class_name)
         return kind
 
 
-# By the name that the command line and saved models use.
+# Keys are the names that the command line and saved models use.
 REGISTRY = {
     "etm": Registration("topicnet.models.etm", "ETM", "topics among word embeddings (Dieng et al. 2020)"),
     "nvdm-gsm": Registration("topicnet.models.nvdm_gsm", "NVDMGSM", "Gaussian softmax, free topics (Miao et al. 2017)"),
@@ -48,6 +49,6 @@ REGISTRY = {
 
 
 def extra_units() -> dict[str, list[str]]:
-    """Units of the extra tables, each with the names of the models that have it."""
+    """Map each unit of the extra tables to the names of the models that have it."""
     units = dict.fromkeys(unit for registration in REGISTRY.values() for unit in registration.extra_units)
     return {unit: [name for name, given in REGISTRY.items() if unit in given.extra_units] for unit in units}

@@ -1,4 +1,4 @@
-"""W-LDA: topic proportions matched to a prior by maximum mean discrepancy (Nan, Ding, Nallapati & Xiang 2019)."""
+"""W-LDA, a Wasserstein autoencoder whose topic proportions follow a prior (Nan, Ding, Nallapati & Xiang 2019)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from topicnet.training.checks import check_fraction, check_number
 
 
 class DirichletNoise(nn.Module):
-    """theta' = (1 - a) theta + a Dirichlet noise, in the objective alone (Nan et al. 2019, section 4.2)."""
+    """Dirichlet noise in theta, used only in training: (1 - a) theta + a noise (Nan et al. 2019, section 4.2)."""
 
     def __init__(self, n_topics: int, concentration: float, fraction: float) -> None:
         super().__init__()
@@ -31,14 +31,14 @@ class DirichletNoise(nn.Module):
         self.fraction = fraction
 
     def forward(self, theta: Tensor, noise: Noise) -> Tensor:
-        """Mix theta (B, K) with noise."""
+        """Mix theta with noise, (B, K)."""
         if self.fraction == 0:
             return theta
         return theta.lerp(self.distribution.sample(noise, theta, THETA), self.fraction)
 
 
 class WLDANetwork(FreeTopicsNetwork):
-    """A deterministic encoder to theta = softmax(z), matched to the prior over theta by MMD."""
+    """Network of W-LDA: a deterministic encoder z(x), theta = softmax(z), and the MMD of theta from its prior."""
 
     divergence_name: ClassVar[str] = "mmd"
     has_bound: ClassVar[bool] = False
@@ -64,59 +64,77 @@ class WLDANetwork(FreeTopicsNetwork):
         self.logits = normal_parameter(n_topics, vocab_size, std=0.1)  # (K, V)
 
     def divergence(self, q: Point, z: Tensor, batch: SparseBatch) -> Tensor:
-        """MMD^2 from the prior over theta, a scalar.
+        """Squared MMD between the theta of the batch and draws from the prior, a scalar.
 
-        The paper divides the reconstruction by mean length and log V instead: here both terms stay in nats.
+        It is scaled by the mean document length and log V, so that both loss terms are in nats; the paper divides the
+        reconstruction by them instead.
         """
-        root_theta = (z.log_softmax(-1) / 2).exp()  # the square root of theta, with a gradient at 0
+        root_theta = (z.log_softmax(-1) / 2).exp()  # sqrt(theta), with a finite gradient at theta = 0
         root_prior = self.prior.sample(batch.noise, z).sqrt()
         nats = self.mean_length * uniform_nats(self.logits.shape[1])
         return nats * mmd(root_theta, root_prior, lambda a, b: self.kernel(a, b, 1.0), batch.shard)
 
     def kl_per_dimension(self, q: Point) -> Tensor:
-        """Variance over documents of each dimension, (Z,) (Burda et al. 2016, section 5.2)."""
+        """Variance of each latent dimension over documents, (Z,) (Burda et al. 2016, section 5.2)."""
         return q.mean.var(0, correction=0)
 
     def prior_theta(self) -> Tensor:
-        """The uniform: mean of both priors, (K,)."""
+        """Uniform proportions, the mean of both priors, (K,)."""
         n_topics = len(self.logits)
         return self.logits.new_full((n_topics,), 1.0 / n_topics)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class WLDA(TopicModel):
-    """Wasserstein autoencoder with a prior over topic proportions.
+    """Wasserstein autoencoder topic model (W-LDA) with a Dirichlet prior over topic proportions.
 
-    There is no likelihood bound: `score` is the likelihood at the inferred theta, and `perplexity` refuses.
+    The model has no likelihood bound: `score` returns the likelihood at the inferred theta, and `perplexity` raises
+    InputError.
 
     Parameters
     ----------
     decoder : {"product", "mixture"}
-        p(w|d) as the normalised product of topics, as in the paper, or as their mixture.
-    prior : {"dirichlet", "gaussian-mixture"}
-        Symmetric Dirichlet, or the softmax of a mixture of K unit Gaussians (WTM-GMM), one near each topic.
-    concentration : float
-        Of the Dirichlet, and of the noise.
-    noise : float
-        Fraction a of Dirichlet noise in theta before decoding, while training. The paper's 0.2 is less coherent here.
-    kernel : {"diffusion", "gaussian", "imq"}
-        Of the discrepancy: information diffusion as in the paper, Gaussian or inverse multiquadratic.
-    mmd_weight : float
-        Weight of the discrepancy (lambda of the paper).
-    mmd_warm_up : float
-        Fraction of the run over which the discrepancy grows to its full weight.
+        Model p(w|d) as the normalised product of topics, as in the paper, or as their mixture.
     batch_size : int
-        Documents per step; the topics improve by the step, so small batches take half the time.
+        Documents per training step, 2 or more. Progress depends on the number of steps, so that small batches need half
+        the time.
+    prior : {"dirichlet", "gaussian-mixture"}
+        Symmetric Dirichlet, or the softmax of a mixture of K unit Gaussians, one for each topic (WTM-GMM).
+    concentration : float
+        Concentration of the Dirichlet prior and of the Dirichlet noise.
+    noise : float
+        Fraction a of Dirichlet noise mixed into theta in training, from 0 to below 1. The paper's 0.2 gives less
+        coherent topics here.
+    kernel : {"diffusion", "gaussian", "imq"}
+        Kernel of the discrepancy: information diffusion as in the paper, Gaussian or inverse multiquadratic.
+    mmd_weight : float
+        Weight of the discrepancy in the loss (lambda in the paper).
+    mmd_warm_up : float
+        Fraction of the training steps over which the weight of the discrepancy grows from 0 to `mmd_weight`.
+
+    Notes
+    -----
+    theta_d = softmax(z(x_d)), without sampling. The loss is the reconstruction error plus the maximum mean discrepancy
+    of theta from its prior (Tolstikhin et al. 2018, eq. 4). Decoder: Nan et al. 2019, section 3; noise: section 4.2.
 
     References
     ----------
     Nan, Ding, Nallapati & Xiang (2019), Topic Modeling with Wasserstein Autoencoders, ACL.
     Tolstikhin, Bousquet, Gelly & Schoelkopf (2018), Wasserstein Auto-Encoders, ICLR.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from topicnet import WLDA
+    >>> counts = np.random.default_rng(0).poisson(1.0, (20, 12))  # 20 documents, 12 words
+    >>> model = WLDA(n_topics=3, init="random", max_epochs=2, random_state=0).fit(counts)
+    >>> model.components_.shape, model.transform(counts).shape
+    ((3, 12), (20, 3))
     """
 
     DIVERGENCE: ClassVar[str] = "mmd"
     PLANS: ClassVar[dict[str, Plan]] = {
-        # Topics that the encoder has not learned to use are lost in the first epochs: its warm-up is longer.
+        # A longer encoder warm-up: topics that the encoder has not learned to use are lost in the first epochs.
         "em": Plan(
             320,
             0.04,
@@ -142,7 +160,29 @@ class WLDA(TopicModel):
     batch_size: int = 100
 
     def build_network(self, vocab_size: int) -> WLDANetwork:
-        """Make an untrained network for V words."""
+        """Build an untrained network.
+
+        Parameters
+        ----------
+        vocab_size : int
+            Number of words V.
+
+        Returns
+        -------
+        WLDANetwork
+            Network with random weights.
+
+        Raises
+        ------
+        InputError
+            If an option of this model is out of its range.
+
+        Examples
+        --------
+        >>> from topicnet import WLDA
+        >>> WLDA(n_topics=3).build_network(vocab_size=12).beta().shape
+        torch.Size([3, 12])
+        """
         check_fraction("noise", self.noise)
         check_number("concentration", self.concentration, above=0.0)
         if not isinstance(self.kernel, str) or self.kernel not in KERNELS:
@@ -150,7 +190,7 @@ class WLDA(TopicModel):
         if self.prior not in ("dirichlet", "gaussian-mixture"):
             raise InputError(f'prior={self.prior!r} given, expected "dirichlet" or "gaussian-mixture"')
         noise = DirichletNoise(self.n_topics, self.concentration, self.noise)
-        # At this distance a component gives its topic about two thirds of a document, as concentration 0.1 does.
+        # At this distance the topic of a component has about two thirds of a document, as under concentration 0.1.
         mixture = SoftmaxMixture(self.n_topics, math.log(max(2, self.n_topics)) + 1.5)
         prior = noise.distribution if self.prior == "dirichlet" else mixture
         return WLDANetwork(

@@ -1,1 +1,1 @@
-"""How a process uses its machine: memory, threads, devices, processes and signals."""
+"""Use of the machine by a process: memory, threads, devices, distributed processes and signals."""

@@ -1,4 +1,4 @@
-"""Names of devices, checked without torch."""
+"""Validation of device names without importing torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NAME = re.compile(r"auto|(cpu|cuda)(:\d+)?")
 
 
 def check_device_name(name: str) -> None:
-    """Raise InputError for a name that is no device, or for a GPU where torch was built without support for one."""
+    """Raise InputError for an unknown device name, or for a GPU if torch was built without CUDA."""
     if not _NAME.fullmatch(name):
         raise InputError(f"device={name!r} given, expected auto, cpu, cuda or cuda:N")
     if name.startswith("cuda") and _is_cpu_build():

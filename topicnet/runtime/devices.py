@@ -1,4 +1,4 @@
-"""Which device a fit uses."""
+"""Resolution of device names such as "auto" to torch devices."""
 
 from __future__ import annotations
 
@@ -10,13 +10,30 @@ from topicnet.runtime.distributed import current
 
 
 def choose_device(name: str) -> torch.device:
-    """Resolve "auto", and refuse a device this machine does not have."""
+    """Resolve a device name.
+
+    Parameters
+    ----------
+    name : str
+        "auto", "cpu", "cuda" or "cuda:N". "auto" is a GPU if there is one. Without N, each rank of a distributed fit
+        gets its own GPU.
+
+    Raises
+    ------
+    InputError
+        The name is unknown, or this machine has no such device.
+
+    Examples
+    --------
+    >>> choose_device("cpu")
+    device(type='cpu')
+    """
     if not isinstance(name, str):
         raise InputError(f"device={name!r} given, expected auto, cpu, cuda or cuda:N")
     check_device_name(name)
     try:
         device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-    except RuntimeError as error:  # a number of a GPU that torch cannot hold
+    except RuntimeError as error:  # a GPU number too large for torch
         raise InputError(f"device={name!r} given, expected auto, cpu, cuda or cuda:N") from error
     world = current()
     if device.type == "cuda" and device.index is None and world is not None:
@@ -29,7 +46,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def describe_device(name: str) -> str:
-    """Say in one line which device is used, and why."""
+    """Describe in one line the device that is used, and why."""
     chosen = choose_device(name)
-    found = "a CUDA GPU is there" if chosen.type == "cuda" else "no CUDA GPU found"
-    return f"device: {chosen} ({found if name == 'auto' else 'as asked'})"
+    found = "CUDA GPU found" if chosen.type == "cuda" else "no CUDA GPU found"
+    return f"device: {chosen} ({found if name == 'auto' else 'as requested'})"

@@ -1,8 +1,7 @@
-"""Several processes that fit one model together: the only place that touches torch.distributed.
+"""Distributed training over several processes, on top of torch.distributed (used nowhere else).
 
-Each process has a share of every batch. What they learn from it is summed before a step, so that all make the same
-step, and hold the same weights to the bit. Whatever is decided or measured once is the first process's, which tells
-the others.
+Each rank computes on its shard of every batch. Gradients are summed before each step, so that all ranks make the same
+step and hold the same weights to the bit. Whatever is decided or measured once is done by rank zero and broadcast.
 """
 
 from __future__ import annotations
@@ -25,28 +24,28 @@ from topicnet import errors
 from topicnet.errors import InputError, ParallelError, TopicnetError
 
 VARIABLE = "TOPICNET_TIMEOUT_SECONDS"
-DEFAULT_SECONDS = 1800.0  # the others wait so long for the first while it makes a start
-LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets
-BUCKET_ENTRIES = 2**22  # summed at a time, 16 MB: while one is under way the next is filled
+DEFAULT_SECONDS = 1800.0  # long enough for the other ranks to wait for rank zero's initialisation
+LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # environment variables set by torchrun
+BUCKET_ENTRIES = 2**22  # gradient entries per all-reduce, 16 MB; the next bucket is filled during the transfer
 
 T = TypeVar("T")
-_joined: World | None = None
+_current: World | None = None
 
 
 @dataclass(frozen=True)
 class World:
-    """The processes that fit together, as one of them sees them.
+    """Group of processes that fit one model, seen from one of them.
 
-    All of its methods are meetings: every process has to come, in the same order.
+    Every method is a collective operation: all ranks must call it, in the same order.
 
     Attributes
     ----------
     rank, size : int
-        Which process this is, from 0, and of how many.
+        Number of this process, from 0, and number of processes.
     local_rank : int
-        Which it is on its machine: the number of its GPU.
+        Number of this process on its machine, and of its GPU.
     group : ProcessGroup or None
-        Theirs; None is that of all processes.
+        Their process group; None is the default group of all processes.
     """
 
     rank: int
@@ -60,22 +59,22 @@ class World:
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:
-        """Add up the values of all processes, in their place, and return them."""
+        """Sum the values over all ranks in place, and return them."""
         with self._collective():
             dist.all_reduce(values, group=self.group)
         return values
 
     def any(self, mine: bool) -> bool:
-        """Whether it is so for any process."""
+        """Return whether the flag is true on any rank."""
         return bool(self.sum(torch.tensor(int(mine))))
 
     def wait(self) -> None:
-        """Wait until every process is here, or one has ended."""
+        """Wait for all ranks, or until one has ended."""
         with suppress(ParallelError):
             self.any(False)
 
     def gather(self, rows: Tensor, sizes: Sequence[int]) -> Tensor:
-        """The rows (sizes[rank], ...) of all processes, one below another; no gradient flows."""
+        """Concatenate the rows (sizes[rank], ...) of all ranks, without gradients."""
         padded = rows.new_zeros(max(sizes), *rows.shape[1:])
         padded[: len(rows)] = rows
         parts = [torch.empty_like(padded) for _ in sizes]
@@ -85,19 +84,19 @@ class World:
 
     @torch.no_grad()
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
-        """Overwrite the tensors by those of the first process."""
+        """Overwrite the tensors with those of rank zero."""
         with self._collective():
             for tensor in tensors:
                 dist.broadcast(tensor, self._first, group=self.group)
 
-    def from_first(self, make: Callable[[], T]) -> T:
-        """What the first process makes, for all of them.
+    def from_rank_zero(self, make: Callable[[], T]) -> T:
+        """Compute a value on rank zero, and return it on all ranks.
 
         Parameters
         ----------
         make : callable
-            Called on the first process alone; gives JSON values, with tensors among them if need be, which come to the
-            others on the CPU. A `TopicnetError` it raises is raised on all.
+            Called on rank zero only. Returns JSON values, which may contain tensors; the other ranks get these on the
+            CPU. A `TopicnetError` that it raises is raised on all ranks.
         """
         tensors: list[Tensor] = []
 
@@ -127,29 +126,32 @@ class World:
         return value
 
     def check_same(self, given: Any, what: str) -> None:
-        """Raise InputError, on all processes, unless all were given the same JSON values."""
+        """Raise InputError on all ranks unless all were given the same JSON values."""
         digest = hashlib.sha256(json.dumps(given, sort_keys=True).encode()).digest()
         rows = self.gather(torch.tensor([list(digest)], dtype=torch.uint8), [1] * self.size)
         other = [rank for rank, row in enumerate(rows.tolist()) if row != rows[0].tolist()]
         if other:
             raise InputError(
-                f"process {other[0]} of {self.size} was given other {what} than process 0: give all the same"
+                f"process {other[0]} of {self.size} was given different {what} than process 0: give all processes the"
+                " same"
             )
 
     def sum_gradients(self, network: nn.Module, tally: Tensor) -> Tensor:
-        """Put the sums over all processes in the place of the gradients of a network.
+        """Replace the gradients of a network by their sums over all ranks.
 
-        Gradients that are sparse in rows stay so, with the rows that any process has.
+        Row-sparse gradients stay sparse, with the rows that occur on any rank.
 
         Parameters
         ----------
+        network : nn.Module
+            Network whose gradients are summed.
         tally : Tensor
-            (n,) further numbers to add up, which so need no meeting of their own.
+            (n,) other numbers to sum in the same collective.
 
         Returns
         -------
         Tensor
-            (n,) their sums.
+            (n,) the sums of `tally`.
         """
         held = [p for p in network.parameters() if p.grad is not None]
         rows = {p: self._rows_of_any(p.grad) for p in held if p.grad is not None and p.grad.is_sparse}
@@ -166,7 +168,7 @@ class World:
         return sums[0]
 
     def _rows_of_any(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """The rows (n,) that the gradient of any process has, and this one's values there (n, H)."""
+        """Return the rows (n,) that occur in the gradient of any rank, and this rank's values there (n, H)."""
         mine, values = gradient._indices()[0], gradient._values()
         touched = torch.zeros(gradient.shape[0], dtype=torch.uint8, device=gradient.device)
         touched[mine] = 1
@@ -177,7 +179,7 @@ class World:
         return rows, spaced.index_copy_(0, torch.searchsorted(rows, mine), values)
 
     def _sums(self, summands: list[Tensor]) -> list[Tensor]:
-        """The sums of tensors, in few and large pieces."""
+        """Sum tensors over all ranks in a few large buckets."""
         buckets: list[list[Tensor]] = []
         for value in summands:
             last = buckets[-1] if buckets else []
@@ -203,7 +205,7 @@ class World:
         return 0 if self.group is None else dist.get_global_rank(self.group, 0)
 
     def _announce(self, message: Any) -> Any:
-        """Return the JSON values of rank zero on all ranks; those of the others are ignored."""
+        """Return the JSON values of rank zero on all ranks; the arguments of the others are ignored."""
         own = torch.tensor(list(json.dumps(message).encode()), dtype=torch.uint8)
         length = torch.tensor(len(own))
         self.broadcast([length])
@@ -215,52 +217,53 @@ class World:
     def _collective(self) -> Iterator[None]:
         try:
             yield
-        except RuntimeError as error:  # of torch and of its back ends, whatever is the matter
+        except RuntimeError as error:  # torch's back ends raise it for any failure
             raise ParallelError(
-                f"process {self.rank} of {self.size} lost the others ({_first_line(error)}): one has ended, and says"
-                " why, or was silent for too long; start them all again, with --resume where there are checkpoints"
+                f"process {self.rank} of {self.size} lost contact with the others ({_first_line(error)}): one of them"
+                " ended and reported why, or did not respond in time; start all of them again, with --resume if there"
+                " are checkpoints"
             ) from error
 
 
 def current() -> World | None:
-    """The processes that a fit begun now is shared with; None outside `distributed`, or where there is one process."""
-    return _joined
+    """Return the processes that share a fit started now; None outside `distributed` or with a single process."""
+    return _current
 
 
 def is_rank_zero() -> bool:
-    """Whether this process prints and writes: where several share a fit, the first alone."""
-    return _joined is None or _joined.is_rank_zero
+    """Return whether this process prints and writes: always without other processes, else on rank zero only."""
+    return _current is None or _current.is_rank_zero
 
 
 def on_rank_zero(world: World | None, make: Callable[[], T]) -> T:
-    """What the first process makes, for all of them (`World.from_first`); without others, what this one makes."""
-    return make() if world is None else world.from_first(make)
+    """Compute a value on rank zero for all ranks (`World.from_rank_zero`); without a world, compute it here."""
+    return make() if world is None else world.from_rank_zero(make)
 
 
 @contextmanager
 def distributed() -> Iterator[World | None]:
-    """Share the fits inside the block with the other processes that torchrun started.
+    """Share the fits inside the block with the other processes started by torchrun.
 
-    Every process has to make the same fits of the same documents, in the same order. Without torchrun, or with one
-    process, nothing changes. A process group that the caller has initialised is used, and left as it was.
+    Every process must make the same fits of the same documents, in the same order. Without torchrun, or with one
+    process, nothing changes. A process group that the caller has initialised is used and left open.
 
     Yields
     ------
     World or None
-        None where this process is alone.
+        None if there is a single process.
 
     Raises
     ------
     InputError
-        Some of torchrun's environment variables are set, but not all, or they are no such numbers.
+        Some of torchrun's environment variables are missing or invalid.
     ParallelError
-        The others do not come, or leave before the fit is done.
+        The other processes do not connect, or leave before the fit is done.
     """
-    global _joined
+    global _current
     ours = not (dist.is_available() and dist.is_initialized())
     place = _place() if ours else (dist.get_rank(), dist.get_world_size())
-    if place is None or place[1] == 1 or _joined is not None:
-        yield _joined
+    if place is None or place[1] == 1 or _current is not None:
+        yield _current
         return
     local_rank = _number("LOCAL_RANK", os.environ.get("LOCAL_RANK", "0"), 0)
     with_gpu = torch.cuda.is_available()
@@ -276,26 +279,27 @@ def distributed() -> Iterator[World | None]:
             group = dist.new_group(backend=backend, timeout=patience)
     except (RuntimeError, ValueError) as error:
         raise ParallelError(
-            f"process {place[0]} of {place[1]} found no others at"
-            f" {os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')} ({_first_line(error)}): start all of"
-            " them, and see that this address can be reached from each"
+            f"process {place[0]} of {place[1]} found no other process at"
+            f" {os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')} ({_first_line(error)}): start all"
+            " processes, and check that each can reach this address"
         ) from error
-    _joined = World(*place, local_rank, group)
+    _current = World(*place, local_rank, group)
     try:
-        yield _joined
+        yield _current
     finally:
-        _joined = None
+        _current = None
         dist.destroy_process_group(group)
 
 
 def _place() -> tuple[int, int] | None:
-    """Rank and number of processes, as torchrun gives them; None if this process was started alone."""
+    """Return rank and number of processes as set by torchrun; None if this process was started without it."""
     if not any(os.environ.get(name) for name in LAUNCHED[:2]):
         return None
     if missing := [name for name in LAUNCHED if not os.environ.get(name)]:
         given = next(name for name in LAUNCHED if name not in missing)
         raise InputError(
-            f"{given} is set in the environment, but {' and '.join(missing)} not: start with torchrun, which sets all"
+            f"{given} is set in the environment, but {' and '.join(missing)}"
+            f" {'is' if len(missing) == 1 else 'are'} not: start with torchrun, which sets all"
             f" of {', '.join(LAUNCHED)}, or unset it to fit in one process"
         )
     size = _number("WORLD_SIZE", os.environ["WORLD_SIZE"], 1)

@@ -1,4 +1,4 @@
-"""Processes forked from one that had threads: the child has the locks of those threads, but not the threads."""
+"""Detection of forked processes, which inherit the locks of their parent's threads, but not the threads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from topicnet.errors import InputError
 
 _THREADS = Path("/proc/self/task")
-_POLARS = re.compile(r"polars-\d|async-executor")  # the threads of its pools; another one starts with its import
+_POLARS = re.compile(r"polars-\d|async-executor")  # threads of its pools; one other starts at import
 
 _forked = False
 _without_polars = False
@@ -23,16 +23,16 @@ def is_forked() -> bool:
 
 
 def check_can_use_polars(what: str = "read or tokenise text") -> None:
-    """Raise InputError in a forked process whose parent had used polars: it would wait for its threads without end.
+    """Raise InputError in a forked process whose parent had used polars, because polars would wait forever here.
 
-    Raises
-    ------
-    InputError
-        Names the remedy.
+    Parameters
+    ----------
+    what : str
+        The action to name in the message.
     """
     if _without_polars:
         raise InputError(
-            f"a forked process cannot {what}, as the threads of its parent's text reader are missing here: start"
+            f"a forked process cannot {what}, because the reader threads of its parent do not exist here: start"
             " processes with multiprocessing's 'spawn' or 'forkserver' (or joblib's loky), load the run in each process"
             " after the fork (gunicorn without --preload), or transform counts instead of text"
         )
@@ -43,9 +43,9 @@ def _polars_runs() -> bool:
     if "polars" not in sys.modules:
         return False
     if not _THREADS.is_dir():
-        return True  # no way to know
+        return True  # unknown, so assume that it has
     for thread in _THREADS.iterdir():
-        with suppress(OSError):  # it has ended
+        with suppress(OSError):  # the thread has ended
             if _POLARS.match((thread / "comm").read_text()):
                 return True
     return False
@@ -53,7 +53,7 @@ def _polars_runs() -> bool:
 
 def _before() -> None:
     global _polars_ran
-    with suppress(Exception):  # Python would print it and fork all the same
+    with suppress(Exception):  # Python would print an error here and fork anyway
         _polars_ran = _polars_runs()
 
 

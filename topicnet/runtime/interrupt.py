@@ -1,4 +1,4 @@
-"""Ctrl-C that stops a computation between steps instead of in the middle of one."""
+"""Deferred Ctrl-C: stop a computation between steps instead of in the middle of one."""
 
 import signal
 import threading
@@ -6,26 +6,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_noted: threading.Event | None = None  # of the block now open in the main thread
-_elsewhere = threading.local()  # in threads that are told of it from elsewhere: the event
+_noted: threading.Event | None = None  # event of the block that is open in the main thread
+_external = threading.local()  # per thread: the event of `pressed_elsewhere`
 
 
 class FitInterrupted(KeyboardInterrupt):
-    """Ctrl-C stopped a fit; the estimator is fitted with the best it had by then."""
+    """Ctrl-C stopped a fit; the estimator is fitted with the best weights so far."""
 
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether Ctrl-C was pressed inside the block.
+    """Yield a function that returns whether Ctrl-C was pressed inside the block.
 
-    The first press is only noted; a second one raises KeyboardInterrupt at once. Outside the main thread, where
-    Python delivers no signals, and where the caller has a handler of its own, nothing is changed. Inside another such
-    block the two share one note. Where Ctrl-C is ignored, as by a job that a script starts in the background, the note
-    is made by `interrupt` alone.
+    The first press is only recorded; the second raises KeyboardInterrupt at once. Nothing changes outside the main
+    thread, where Python delivers no signals, or if the caller has installed a signal handler. Nested blocks share one
+    event. If Ctrl-C is ignored, as in background jobs of a script, only `interrupt` sets the event.
     """
     global _noted
     in_main_thread = threading.current_thread() is threading.main_thread()
-    shared: threading.Event | None = getattr(_elsewhere, "pressed", _noted if in_main_thread else None)
+    shared: threading.Event | None = getattr(_external, "pressed", _noted if in_main_thread else None)
     pressed = shared or threading.Event()
     handler = signal.getsignal(signal.SIGINT)
     if shared is not None or not in_main_thread or handler not in (signal.default_int_handler, signal.SIG_IGN):
@@ -47,9 +46,9 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
 
 
 def interrupt() -> None:
-    """Do in a signal handler as Ctrl-C would do: note it in a block of `deferred_interrupt`, else end what is running.
+    """Act like Ctrl-C in a signal handler: set the event of a `deferred_interrupt` block or raise KeyboardInterrupt.
 
-    SIGINT itself does nothing in a process that inherited it as ignored.
+    SIGINT itself has no effect in a process that inherited it as ignored.
     """
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.raise_signal(signal.SIGINT)
@@ -61,9 +60,9 @@ def interrupt() -> None:
 
 @contextmanager
 def pressed_elsewhere(pressed: threading.Event) -> Iterator[None]:
-    """Let `deferred_interrupt`, in this thread and inside the block, look at an event that someone else sets."""
-    _elsewhere.pressed = pressed
+    """Let `deferred_interrupt` blocks of this thread use an event that another thread sets, for a block."""
+    _external.pressed = pressed
     try:
         yield
     finally:
-        del _elsewhere.pressed
+        del _external.pressed

@@ -1,4 +1,4 @@
-"""Work ahead of the one who asks: items read by another thread, and answers made several at a time."""
+"""Prefetching: read items in a background thread, and map a function over items in parallel in their order."""
 
 from __future__ import annotations
 
@@ -11,23 +11,29 @@ from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
-AHEAD = 2  # items read while others are worked on
+PREFETCHED = 2  # items to read ahead
 WORKERS = 2
 
 
 def prefetch(items: Iterator[T]) -> Iterator[T]:
-    """The same items, read by a thread of its own while those before are worked on."""
-    queue: Queue[tuple[T] | BaseException | None] = Queue(AHEAD)
-    given_up = threading.Event()
+    """Yield the same items, read ahead by a background thread.
+
+    Examples
+    --------
+    >>> list(prefetch(iter("abc")))
+    ['a', 'b', 'c']
+    """
+    queue: Queue[tuple[T] | BaseException | None] = Queue(PREFETCHED)
+    cancelled = threading.Event()
 
     def read() -> None:
         try:
             for item in items:
-                if given_up.is_set():
+                if cancelled.is_set():
                     return
                 queue.put((item,))
             queue.put(None)
-        except BaseException as error:  # handed over to who asked
+        except BaseException as error:  # raised again in the consumer
             queue.put(error)
 
     threading.Thread(target=read, daemon=True).start()
@@ -37,17 +43,31 @@ def prefetch(items: Iterator[T]) -> Iterator[T]:
                 raise item
             yield item[0]
     finally:
-        given_up.set()
-        while not queue.empty():  # the thread may wait for room
+        cancelled.set()
+        while not queue.empty():  # the thread may be waiting for space in the queue
             queue.get_nowait()
 
 
 def map_in_order(
     work: Callable[[T], R], items: Iterable[T], workers: int = WORKERS, prepare: Callable[[], None] | None = None
 ) -> Iterator[R]:
-    """What the work makes of each item, in order; as many are worked on at a time as there are workers.
+    """Map a function over items in a thread pool, and yield the results in order.
 
-    Each worker, a thread, is prepared first.
+    Parameters
+    ----------
+    work : callable
+        Function of one item.
+    items : iterable
+        At most one more item than there are workers is taken ahead of the results.
+    workers : int
+        Number of threads; with 1, everything runs in the calling thread.
+    prepare : callable, optional
+        Called first in each thread.
+
+    Examples
+    --------
+    >>> list(map_in_order(str.upper, "abc"))
+    ['A', 'B', 'C']
     """
     if workers == 1:
         yield from map(work, items)

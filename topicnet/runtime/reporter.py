@@ -1,4 +1,4 @@
-"""One object for what a job reports while it runs: notices, and how far it has come."""
+"""Destination of the notices and progress reports of a running job, as one object."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from topicnet.runtime.logs import notices
 
 
 def silent(line: str) -> None:
-    """Report nothing."""
+    """Ignore a notice."""
 
 
 @dataclass(frozen=True)
 class Reporter:
-    """Where notices and progress of a job go; by default nowhere.
+    """Destination of a job's notices and progress; by default, they are discarded.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Reporter:
     listener : callable, optional
         Called with a `topicnet.training.progress.Progress` after every pass and epoch.
     began : float
-        `time.perf_counter()` when the job began; its seconds are counted from there.
+        `time.perf_counter()` at the start of the job, from which its seconds are counted.
     """
 
     notice: Callable[[str], None] = silent

@@ -1,4 +1,4 @@
-"""Random numbers of torch from a generator of one's own, in the bits that torch's seeded global one would give."""
+"""Seeded random numbers from torch in a local generator, equal to those of a seeded global generator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-# Functions that draw, and take a generator. Of `nn.init`, those that ask for overrides before they draw.
+# Functions that draw random numbers and accept a generator; of `nn.init`, those that dispatch before they draw.
 _DRAWS = {
     torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal, torch.bernoulli, torch.multinomial,
     Tensor.normal_, Tensor.uniform_, Tensor.bernoulli_, Tensor.exponential_, Tensor.random_,
@@ -21,28 +21,36 @@ _DRAWS = {
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw the random numbers of a block from a generator with this seed.
+    """Draw all random numbers of a block from a new generator with this seed.
 
-    torch's global generator, which other threads may draw from at the same time, is neither read nor changed. Only
-    calls in this thread are concerned, and only functions that take a generator; the block should be short, as every
-    call of torch in it takes longer.
+    torch's global generator, which other threads may use at the same time, is neither read nor changed. Only calls in
+    this thread are affected, and only functions that accept a generator. Keep the block short, because every call to
+    torch in it is slower.
 
     Parameters
     ----------
     seed : int
-        Seed of the block, below 2**63.
+        Below 2**63.
+
+    Examples
+    --------
+    >>> with seeded(0):
+    ...     first = torch.rand(3)
+    >>> with seeded(0):
+    ...     print(torch.equal(first, torch.rand(3)))
+    True
     """
     with _OwnGenerator(seed):
         yield
 
 
 def draw_seed(rng: np.random.Generator) -> int:
-    """Draw a seed for one part of a computation, so that parts do not share a stream."""
+    """Draw a seed for one part of a computation, so that parts use different streams."""
     return int(rng.integers(2**31 - 1))
 
 
 class _OwnGenerator(TorchFunctionMode):
-    """Gives a generator to the functions that draw and have none, one for each device."""
+    """Mode that passes a generator, one per device, to functions that draw random numbers and were given none."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -59,7 +67,7 @@ class _OwnGenerator(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in _DRAWS and kwargs.get("generator") is None:
             device = _device_of(args, kwargs)
-            if device.type != "meta":  # where nothing is drawn
+            if device.type != "meta":  # on which nothing is drawn
                 kwargs = kwargs | {"generator": self._of(device)}
         return func(*args, **kwargs)
 
@@ -71,7 +79,7 @@ class _OwnGenerator(TorchFunctionMode):
 
 
 def _device_of(args: Sequence[Any], kwargs: dict[str, Any]) -> torch.device:
-    """The device that a function draws on: of its tensor, or the one that it names."""
+    """Return the device that a function draws on: that of its tensor, or the one in its arguments."""
     for given in (*args, *kwargs.values()):
         if isinstance(given, Tensor):
             return given.device

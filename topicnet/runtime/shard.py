@@ -1,4 +1,4 @@
-"""One rank's part of a batch that is divided over the processes of a fit."""
+"""One rank's part of a batch in distributed training."""
 
 from __future__ import annotations
 
@@ -17,8 +17,16 @@ class Shard:
 
     Attributes
     ----------
+    world : World
+        The processes.
     sizes : tuple of int
-        Documents of each process, in order; they differ by one at most.
+        Documents of each rank, in order; they differ by at most one.
+
+    Examples
+    --------
+    >>> shard = Shard.of(World(rank=1, size=3), n_docs=11)
+    >>> shard.sizes, shard.mine
+    ((4, 4, 3), slice(4, 8, None))
     """
 
     world: World
@@ -26,38 +34,38 @@ class Shard:
 
     @classmethod
     def of(cls, world: World, n_docs: int) -> Shard:
-        """This rank's shard of a batch of `n_docs` documents."""
+        """Make this rank's shard of a batch of `n_docs` documents."""
         each, more = divmod(n_docs, world.size)
         return cls(world, tuple(each + (rank < more) for rank in range(world.size)))
 
     def counts(self, like: Tensor) -> Tensor:
-        """The sizes, (processes, 1), made where `like` is: nothing is copied there."""
+        """Return the sizes, (processes, 1), made on the device of `like` without a copy from the host."""
         sizes = like.new_full((len(self.sizes), 1), self.sizes[-1])
         sizes[: self.n_docs % len(self.sizes)] += 1
         return sizes
 
     @property
     def n_docs(self) -> int:
-        """Documents of all processes."""
+        """Number of documents of all ranks."""
         return sum(self.sizes)
 
     @property
     def begin(self) -> int:
-        """Where this process's documents begin among them."""
+        """Position of this rank's first document in the batch."""
         return sum(self.sizes[: self.world.rank])
 
     @property
     def mine(self) -> slice:
-        """Which of them are this process's."""
+        """Positions of this rank's documents in the batch."""
         return slice(self.begin, self.begin + self.sizes[self.world.rank])
 
     @property
     def weight(self) -> float:
-        """This rank's fraction of the documents: the weight of its mean in the mean over all."""
+        """This rank's fraction of the documents: the weight of its mean in the mean over the batch."""
         return self.sizes[self.world.rank] / self.n_docs
 
     def gathered(self, rows: Tensor) -> Tensor:
-        """The rows (b, n) of all processes (B, n); the gradient of each row is the sum of what all found for it."""
+        """Gather the rows (b, n) of all ranks as (B, n); the gradient of a row is summed over ranks."""
         everyone: Tensor = _Gathered.apply(rows, self)  # type: ignore[no-untyped-call]
         return everyone
 

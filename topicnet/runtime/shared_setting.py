@@ -1,4 +1,4 @@
-"""Settings of the whole process that several threads want at the same time."""
+"""Process-wide settings that several threads may need at the same time."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-WAIT = 0.2  # seconds: under polars a longer wait is not ended by Ctrl-C, only resumed
+WAIT = 0.2  # seconds; if polars is loaded, Ctrl-C does not end a longer wait
 
 
 class SharedSetting(Generic[T]):
-    """A setting of the whole process: the first thread that wants it makes it, the last one to leave undoes it.
+    """Process-wide setting that the first thread makes and the last thread undoes.
 
-    Saving and restoring by each thread for itself would undo the setting while another thread still relies on it, and
-    restore in the end what was only set for a while. Threads that want another value wait until the value in force is
-    no longer used; a thread that holds the setting already never waits.
+    If each thread saved and restored the setting on its own, it would be undone while another thread still relies on
+    it, and a temporary value could be restored in the end. Threads that need another value wait until the current
+    value is no longer used. A thread that already holds the setting never waits.
 
     Parameters
     ----------
     make : callable
-        From a value to a context manager that sets it for the whole process.
+        Maps a value to a context manager that sets it for the whole process.
     """
 
     def __init__(self, make: Callable[[T], AbstractContextManager[object]]) -> None:
@@ -36,7 +36,7 @@ class SharedSetting(Generic[T]):
 
     @contextmanager
     def held(self, value: T) -> Iterator[None]:
-        """Hold the setting at a value for the block."""
+        """Keep the setting at a value during the block."""
         me = threading.get_ident()
         with self._changed:
             while self._made is not None and self._made[0] != value and not self._holders[me]:
@@ -66,9 +66,9 @@ class SharedSetting(Generic[T]):
             setting.__exit__(None, None, None)
 
     def _forget_other_threads(self) -> None:
-        """In a forked child only the thread that forked is left; a lock that another one held stays locked for ever."""
+        """Forget other threads in a forked child, where they do not exist and their locks would stay locked."""
         self._changed = threading.Condition()
         me = threading.get_ident()
         self._holders = Counter({me: self._holders[me]})
-        with suppress(Exception):  # nothing can be reported while a process forks
+        with suppress(Exception):  # errors cannot be reported during a fork
             self._undo_unused()

@@ -1,8 +1,8 @@
-"""How many threads a fit uses on the CPU: a choice, not whatever the machine happens to have.
+"""Thread counts and thread pools for computation on the CPU.
 
-Two kinds of work want two numbers. The products of a training step last microseconds, and threads that share one meet
-at a barrier each time: `thread_count`. Blocks of documents that need nothing of each other (EM, inference, the halves
-of a large product) are given to whole threads, which meet once: `worker_count`.
+Two kinds of work need different counts. The products of a training step last microseconds, and threads that share one
+wait for each other at a barrier every time: `thread_count`. Independent blocks of documents (EM, inference, the halves
+of a large product) each run on one thread, and the threads synchronise once: `worker_count`.
 """
 
 import os
@@ -23,17 +23,16 @@ from topicnet.runtime.shared_setting import SharedSetting
 from topicnet.runtime.torch_state import usual_torch
 
 VARIABLE = "TOPICNET_THREADS"
-# The sparse products of one step last microseconds. Measured on two cores: a second thread saves a quarter on a
-# quiet machine and more than doubles the time beside other work, as each barrier then waits for a scheduler's turn.
+# Measured on two cores: a second thread in the microsecond-long products of a step saves a quarter on a quiet machine,
+# and more than doubles the time if other processes compete, because every barrier then waits for the scheduler.
 DEFAULT_THREADS = 1
-MOST_WORKERS = 16  # each holds a block of its own, and Python lets one at a time start its products
-
+MOST_WORKERS = 16  # each needs memory for a block, and Python's lock lets one start its products at a time
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def thread_count(default: int = DEFAULT_THREADS) -> int:
-    """Threads to use: `TOPICNET_THREADS`, or one, or another default.
+    """Return the number of threads to use: `TOPICNET_THREADS` if set, else `default`.
 
     Raises
     ------
@@ -49,34 +48,34 @@ def thread_count(default: int = DEFAULT_THREADS) -> int:
 
 
 def worker_count() -> int:
-    """Blocks of documents to work on at a time: `TOPICNET_THREADS`, or as many as there are cores, 16 at most."""
+    """Return the number of blocks to process in parallel: `TOPICNET_THREADS` if set, else all cores, at most 16."""
     if os.environ.get(VARIABLE, ""):
         return min(MOST_WORKERS, thread_count())
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(MOST_WORKERS, cores)
 
 
-def in_inference(work: Callable[[T], R], items: Iterable[T], device: torch.device) -> Iterator[R]:
-    """What the work makes of each item, in order and without gradients, several items at a time on the CPU."""
+def map_inference(work: Callable[[T], R], items: Iterable[T], device: torch.device) -> Iterator[R]:
+    """Map a function over items in order, in inference mode, with several items in parallel on the CPU."""
 
     def one(item: T) -> R:
-        with torch.inference_mode():  # a thread's own setting
+        with torch.inference_mode():  # is set per thread
             return work(item)
 
-    yield from map_in_order(one, items, worker_count() if device.type == "cpu" else 1, _alone)
+    yield from map_in_order(one, items, worker_count() if device.type == "cpu" else 1, _use_one_thread)
 
 
-def together(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """What the work makes of each item, without gradients; the first is done here, others meanwhile by other threads.
+def map_on_threads(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Map a function over items without gradients; this thread takes the first item, pool threads the others.
 
-    For pieces of a millisecond or so, of a step that does nothing else meanwhile. The pieces are the same however many
-    threads there are, and so are the bits.
+    Meant for the pieces of one training step, about a millisecond each. The pieces, and hence the results to the bit,
+    do not depend on the number of threads.
     """
     if len(items) == 1 or torch.get_num_threads() > 1 or worker_count() == 1:
         return [work(item) for item in items]
 
     def other(item: T) -> R:
-        with torch.no_grad():  # a thread's own setting
+        with torch.no_grad():  # is set per thread
             return work(item)
 
     others = [_pool().submit(other, item) for item in items[1:]]
@@ -85,32 +84,33 @@ def together(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(MOST_WORKERS, "topicnet", _alone)
+    return ThreadPoolExecutor(MOST_WORKERS, "topicnet", _use_one_thread)
 
 
-def _alone() -> None:
-    """Let a new thread do its products by itself, from the first one on: torch else settles that after it."""
+def _use_one_thread() -> None:
+    """Make a new thread compute on its own from its first product on; by default torch applies this only later."""
     torch.set_num_threads(1)
 
 
-if hasattr(os, "register_at_fork"):  # a forked process has the pool but none of its threads
+if hasattr(os, "register_at_fork"):  # a forked process inherits the pool object, but none of its threads
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 @contextmanager
 def chosen_threads(most: int = DEFAULT_THREADS) -> Iterator[None]:
-    """Compute in a block with `thread_count` threads of torch, BLAS and OpenMP, and with torch as a new process has it.
+    """Limit torch, BLAS and OpenMP to `thread_count` threads in a block, with torch's settings at their defaults.
 
-    Where nobody chose, one, or the processors up to `most`, for work whose products gain by it. A forked process takes
-    one: it would wait for the other threads of its parent without end. The caller's settings are restored afterwards,
-    when no other thread computes any more; while others compute with another number of threads, the block waits.
+    Without `TOPICNET_THREADS`, uses one thread, or the available processors up to `most` for work whose products gain
+    from it. A forked process uses one thread, because it would wait forever for the other threads of its parent. The
+    caller's settings are restored when no other thread computes any more; the block waits while other threads compute
+    with another count.
     """
     count = thread_count(min(most, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else most))
     if is_forked():
         count = 1
-    _found.libraries = ThreadpoolController()  # a millisecond or two
+    _found.libraries = ThreadpoolController()  # takes a millisecond or two
     openmp = _found.libraries.select(user_api="openmp")
-    # OpenMP's settings are each thread's own: saved here and restored last. The others are the process's.
+    # OpenMP's settings belong to each thread: saved here and restored last. The others belong to the process.
     with openmp.limit(limits=None), _threads.held(count), openmp.limit(limits=count), usual_torch():
         torch.set_num_threads(count)
         yield
@@ -118,7 +118,7 @@ def chosen_threads(most: int = DEFAULT_THREADS) -> Iterator[None]:
 
 @contextmanager
 def _limited(count: int) -> Iterator[None]:
-    """Hold the whole process to a number of threads."""
+    """Set the number of threads of the whole process for a block."""
     before = torch.get_num_threads()
     with _found.libraries.select(user_api="blas").limit(limits=count):
         torch.set_num_threads(count)
@@ -128,5 +128,5 @@ def _limited(count: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-_found = threading.local()  # in each thread: the libraries whose threads it limits
+_found = threading.local()  # per thread: the libraries whose threads it limits
 _threads = SharedSetting(_limited)

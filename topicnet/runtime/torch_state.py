@@ -1,4 +1,4 @@
-"""Settings of torch that a caller may have changed: a new process's for a block, and the caller's after it."""
+"""Default torch settings for a block, whatever the caller has set; the caller's are restored afterwards."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import torch
 
 from topicnet.runtime.shared_setting import SharedSetting
 
-# Of np.seterr, in a new process. A caller that has errors raised would end fits in places where infinities are meant.
+# numpy's defaults for np.seterr. If a caller raises errors, fits would stop where infinities are expected.
 USUAL_ERRORS: dict[str, Any] = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
 
 @contextmanager
 def usual_torch() -> Iterator[None]:
-    """Run a block with torch as a new process has it, whatever the caller has set; also after an error.
+    """Run a block with torch's default settings, whatever the caller has set, and restore the caller's at the end.
 
-    Default data type and device, automatic mixed precision, deterministic algorithms, precision of products, detection
-    of anomalies; and numpy's treatment of floating-point errors. The gradient and inference modes are left as they are:
-    what needs gradients asks for them with `usual_gradients`. What torch keeps for the whole process is seen by other
-    threads, too, while a block is open.
+    Affected are the default data type and device, automatic mixed precision, deterministic algorithms, precision of
+    matrix products and anomaly detection, as well as numpy's handling of floating-point errors. Gradient and inference
+    modes stay as they are; see `usual_gradients`. While the block is open, other threads see the process-wide settings
+    too.
     """
     with ExitStack() as stack:
         stack.enter_context(_flags.held(None))
-        if torch.get_default_device().type != "cpu":  # else spared: it slows every call of torch
+        if torch.get_default_device().type != "cpu":  # only if needed, because it slows down every call to torch
             stack.enter_context(torch.device("cpu"))
         for kind in ("cpu", "cuda"):
             if torch.is_autocast_enabled(kind):
@@ -37,14 +37,14 @@ def usual_torch() -> Iterator[None]:
 
 @contextmanager
 def usual_gradients() -> Iterator[None]:
-    """Run a block that learns, or makes tensors to keep, outside of the caller's inference and no-gradient modes."""
+    """Enable gradients in a block, overriding the caller's inference and no-gradient modes."""
     with torch.inference_mode(False), torch.enable_grad():
         yield
 
 
 @contextmanager
 def _usual_flags(_: None) -> Iterator[None]:
-    """Set what torch keeps for the whole process, and nothing that is set already."""
+    """Set torch's process-wide settings to their defaults, changing only those that differ."""
     with ExitStack() as stack:
 
         def change(set_: Callable[..., Any], before: Any, usual: Any, **further: Any) -> None:
@@ -62,7 +62,7 @@ def _usual_flags(_: None) -> Iterator[None]:
         change(torch.autograd.set_detect_anomaly, torch.is_anomaly_enabled(), False)
         try:
             change(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision(), "highest")
-        except RuntimeError:  # the caller has used the newer names, after which torch refuses the older one
+        except RuntimeError:  # after the caller has used the newer names, torch rejects the older one
             parts: tuple[Any, ...] = (torch.backends.mkldnn.matmul, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
             for part in parts:
 

@@ -1,4 +1,4 @@
-"""Warnings ignored for a block, in several threads at the same time."""
+"""Thread-safe suppression of warnings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from topicnet.runtime.shared_setting import SharedSetting
 def ignored(category: type[Warning]) -> Iterator[None]:
     """Ignore warnings of a category in a block.
 
-    `warnings.catch_warnings` in two threads at once can leave its filter behind for good.
+    `warnings.catch_warnings` can leave its filter behind when two threads use it at once; this does not.
     """
     with _filters.held(category):
         yield

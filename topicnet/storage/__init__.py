@@ -1,1 +1,1 @@
-"""Bytes on disk: atomic writes, formats, memory-mapped arrays and saved models."""
+"""Files on disk: atomic writes, formats, memory-mapped arrays, saved models and run folders."""

@@ -1,4 +1,4 @@
-"""The only place that writes: whole files or none, checksums, tables a spreadsheet can open safely."""
+"""Atomic writes: a file or folder appears complete or not at all, and only topicnet's own files are replaced."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from topicnet.errors import OutputError
-from topicnet.storage.ownership import Contents, contents_of, named, remove_files
+from topicnet.storage.ownership import Contents, contents_of, remove_files, shortened
 from topicnet.storage.recognition import check_replaceable
 
-LOCK = "lock"  # in a folder that a process holds
-ASIDE = ".old"  # ends the name of a folder that is being replaced in steps
-AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of renameat2(2); renamex_np of macOS has the same flag
+LOCK = "lock"  # file name, in a folder that a process has locked
+ASIDE = ".old"  # suffix of a folder that is being replaced in several steps
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # constants of renameat2(2); macOS's renamex_np uses the same flag
 
 
 @contextmanager
 def disk_errors(target: Path) -> Iterator[None]:
-    """Turn what the operating system says about a write into one OutputError."""
+    """Turn OSError into an OutputError that names the target, the reason and a remedy."""
     try:
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "check it"
+        hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "check the path"
         raise OutputError(
-            f"cannot write {str(target)!r}: {reason}; nothing was left behind: {hint} or name another place with --out"
+            f"cannot write {str(target)!r}: {reason}; nothing was left behind: {hint}, or choose another place with"
+            " --out"
         ) from error
 
 
@@ -38,15 +39,15 @@ def disk_errors(target: Path) -> Iterator[None]:
 def atomic_folder(target: Path, *, overwrite: bool, within: Path | None = None) -> Iterator[Path]:
     """Yield an empty folder that becomes the target when the block succeeds.
 
-    It is made in the folder of the target, or within another folder of the same disk. An earlier target is exchanged
-    for it in one step, then removed, and of that only files that its record lists; see `storage.ownership`.
+    It is created next to the target, or in the folder `within` on the same disk. An existing target is exchanged for it
+    in one step and then removed, except for files that its record does not list; see `storage.ownership`.
 
     Raises
     ------
     OutputError
-        The target exists and `overwrite` is false, or it holds files that topicnet did not write (asked before the
-        block, so before any work), or the disk refuses. After an error nothing is left behind and an existing target
-        is as it was; only a result whose target appeared or changed in the meantime is kept, under a free name.
+        The target exists and `overwrite` is false, or it holds files that topicnet did not write (both are checked
+        before the block), or the disk rejects a write. After an error nothing is left behind and an existing target is
+        unchanged. Only if the target was created or changed during the block is the result kept, under a free name.
     """
     target = check_folder(target, overwrite=overwrite)
     with disk_errors(target):
@@ -65,13 +66,13 @@ def atomic_folder(target: Path, *, overwrite: bool, within: Path | None = None) 
 
 
 def check_folder(target: Path, *, overwrite: bool) -> Path:
-    """Return the folder to write, its links followed where it may be replaced; nothing is written.
+    """Return the folder to write, with links resolved if it may be replaced; writes nothing.
 
     Raises
     ------
     OutputError
-        It exists and `overwrite` is false; or it holds anything but the files that its record lists, unchanged; or it
-        can never be replaced: the folder of this process or one above it, a mounted disk, a file.
+        The folder exists and `overwrite` is false; it holds files that its record does not list or that have changed;
+        or it can never be replaced: the current folder or a parent of it, a mounted disk, a file.
     """
     with disk_errors(target):
         restore(target)
@@ -81,44 +82,45 @@ def check_folder(target: Path, *, overwrite: bool) -> Path:
             return target
         if not overwrite and not target.exists():
             raise OutputError(
-                f"{str(target)!r} is a link to {os.readlink(target)!r}, where nothing is: name another folder with"
-                " --out, or remove the link"
+                f"{str(target)!r} is a link to {os.readlink(target)!r}, which does not exist: choose another folder"
+                " with --out, or remove the link"
             )
         if not overwrite:
             raise OutputError(
-                f"{str(target)!r} exists already: name another folder with --out, or replace it with --overwrite"
+                f"{str(target)!r} exists already: choose another folder with --out, or replace it with --overwrite"
             )
         contents = _contents(target)
-        if contents.strangers and not contents.recorded:
+        if contents.foreign and not contents.recorded:
             raise OutputError(
-                f"{str(target)!r} is nothing that topicnet wrote and will not be overwritten: name another with --out"
+                f"refusing to overwrite {str(target)!r}: it was not created by topicnet; choose another --out or delete"
+                " it"
             )
-        if contents.strangers:
+        if contents.foreign:
             raise OutputError(
-                f"{str(target)!r} holds files that topicnet did not write, or that were changed since:"
-                f" {named(contents.strangers)}; none will be deleted: move them away, or name another folder with --out"
+                f"refusing to overwrite {str(target)!r}: it holds files that topicnet did not write or that have"
+                f" changed since: {shortened(contents.foreign)}; move them away, or choose another folder with --out"
             )
         return target
 
 
 def refuse_occupied(target: Path) -> None:
-    """Raise OutputError for a folder that no process can replace: its own, one above it, or a mounted disk."""
+    """Raise OutputError for a folder that cannot be replaced: the current folder, a parent of it, or a mounted disk."""
     real = Path(os.path.realpath(target))
     here = Path(os.path.realpath(os.curdir))
     if real == here or real in here.parents:
         raise OutputError(
-            f"{str(target)!r} is the folder that this command runs in, or one above it, and cannot be replaced: name"
-            " a new folder with --out, such as runs/mine"
+            f"{str(target)!r} is the current folder or a parent of it and cannot be replaced: choose a new folder with"
+            " --out, such as runs/mine"
         )
     if os.path.ismount(real):
         raise OutputError(
-            f"{str(target)!r} is a mounted disk and cannot be replaced: name a folder on it with --out, such as"
+            f"{str(target)!r} is a mounted disk and cannot be replaced: choose a folder on it with --out, such as"
             f" {str(target / 'run')!r}"
         )
 
 
 def probe_folder(target: Path) -> None:
-    """Raise OutputError if a folder cannot be made here; nothing is left behind."""
+    """Raise OutputError if a folder cannot be created here; leaves nothing behind."""
     with disk_errors(target):
         made = _make_parents(target)
         try:
@@ -129,20 +131,20 @@ def probe_folder(target: Path) -> None:
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Make a folder where there is none, and keep other processes out of it until the block ends.
+    """Lock a folder against other processes for a block, creating it if needed.
 
-    A process that is killed lets go of it. A folder that is left empty is removed again.
+    The lock ends with the process, even if it is killed. A folder that is empty afterwards is removed.
 
     Raises
     ------
     OutputError
-        Another process holds it, or the disk refuses.
+        Another process holds the lock, or the disk rejects a write.
     """
     made = [folder, *(parent for parent in folder.parents if not parent.exists())]
     handle = None
     try:
         with disk_errors(folder):
-            while handle is None:  # until it is not one that its last holder has just removed
+            while handle is None:  # again if its last holder has just removed it
                 folder.mkdir(parents=True, exist_ok=True)
                 handle = _lock(folder / LOCK)
         yield
@@ -150,18 +152,18 @@ def folder_lock(folder: Path) -> Iterator[None]:
         if handle is not None:
             remove_lock(folder)
             os.close(handle)
-        remove_empty([one for one in made if os.path.isdir(one)])  # the folder first
+        remove_empty([one for one in made if os.path.isdir(one)])  # innermost first
 
 
 def remove_lock(folder: Path) -> None:
-    """Remove the lock of a folder that holds nothing else."""
+    """Remove the lock file of a folder that holds nothing else."""
     lock = folder / LOCK
     if folder.is_dir() and [path.name for path in folder.iterdir()] == [LOCK] and not lock.stat().st_size:
         lock.unlink()
 
 
 def _lock(path: Path) -> int | None:
-    """Lock a file, which ends with this process; None if the file was removed meanwhile."""
+    """Lock a file for the lifetime of this process; returns None if the file was removed in the meantime."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except FileNotFoundError:
@@ -172,9 +174,9 @@ def _lock(path: Path) -> int | None:
         if error.errno in (errno.EACCES, errno.EAGAIN):
             os.close(handle)
             raise OutputError(
-                f"another process is writing in {str(path.parent)!r}: wait for it, or name another place"
+                f"another process is writing in {str(path.parent)!r}: wait for it, or choose another folder"
             ) from error
-        # A disk that knows no locks: nothing can be asked of it.
+        # Other errors come from disks without locks; writing continues without one.
     if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
         return handle
     os.close(handle)
@@ -182,9 +184,16 @@ def _lock(path: Path) -> int | None:
 
 
 def probe_file(target: Path, *, overwrite: bool, recognised: bool = False) -> None:
-    """Raise OutputError if `atomic_file` would, before any work; nothing is left behind.
+    """Raise OutputError if `atomic_file` would; leaves nothing behind.
 
-    With `recognised`, also for a file to replace that topicnet does not recognise as one that it wrote.
+    Parameters
+    ----------
+    target : Path
+        File to be written.
+    overwrite : bool
+        Accept an existing file.
+    recognised : bool
+        Accept an existing file only if it is recognised as written by topicnet.
     """
     if not overwrite:
         refuse_existing(target)
@@ -203,14 +212,14 @@ def probe_file(target: Path, *, overwrite: bool, recognised: bool = False) -> No
 
 def _refuse_other_than_file(target: Path) -> None:
     if str(target) == ".":
-        raise OutputError("no file name was given for the output: name a file, such as theta.csv")
+        raise OutputError("the output '.' is not a file name: name a file, such as theta.csv")
     if target.exists() and not target.is_file():
-        kind = "a folder" if target.is_dir() else "no plain file"
-        raise OutputError(f"{str(target)!r} is {kind}, expected a file name: name another place")
+        kind = "a folder" if target.is_dir() else "not a regular file"
+        raise OutputError(f"{str(target)!r} is {kind}, expected a file name: choose another path")
 
 
 def remove_staged(path: Path) -> None:
-    """Remove a file or folder that was being written; one with a record may be an earlier target, and keeps others'."""
+    """Remove a staged file or folder; a folder with a record may be an earlier target, whose other files are kept."""
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
         return
@@ -222,7 +231,7 @@ def remove_staged(path: Path) -> None:
 
 
 def restore(target: Path) -> None:
-    """Bring back a folder whose replacement was cut short by a kill, on a disk that cannot exchange two names."""
+    """Restore a folder whose replacement was interrupted by a kill, on a disk that cannot exchange two names."""
     if os.path.lexists(target):
         return
     for aside in _asides(target)[:1]:
@@ -230,45 +239,45 @@ def restore(target: Path) -> None:
 
 
 def _asides(target: Path) -> list[Path]:
-    """Earlier targets that were moved aside, and left there by a kill."""
+    """List earlier targets that a killed process had moved aside."""
     if target.name in ("", ".."):
         return []
     found = list[Path]()
     for place in (target.parent, target.with_name(f"{target.name}.unfinished")):
-        with suppress(OSError, ValueError):  # a name that no disk takes
+        with suppress(OSError, ValueError):  # a name that no disk accepts
             found += place.glob(f".{glob.escape(target.name)}.????????{ASIDE}")
     return sorted(found)
 
 
 def _contents(target: Path) -> Contents:
-    return contents_of(target) if target.is_dir() else Contents(strangers=(target.name,))
+    return contents_of(target) if target.is_dir() else Contents(foreign=(target.name,))
 
 
 def _put(staging: Path, target: Path, *, overwrite: bool) -> None:
-    """Give a finished folder its name, in place of an earlier one that holds nothing of the user's."""
+    """Move a finished folder to its target, replacing an earlier one that holds nothing of the user's."""
     if not os.path.lexists(target):
         staging.rename(target)
         _sync(target.parent)
         return
     contents = _contents(target)
-    if not overwrite or contents.strangers:
+    if not overwrite or contents.foreign:
         free = _free_name(target)
         staging.rename(free)
-        event = "appeared" if not overwrite else "was changed"
+        event = "was created" if not overwrite else "was changed"
         raise OutputError(
-            f"{str(target)!r} {event} while this ran and was left as it is: this result is in {str(free)!r}"
+            f"{str(target)!r} {event} while this ran and is left unchanged: this result is in {str(free)!r}"
         )
     if not _exchange(staging, target):
         _exchange_in_steps(staging, target)
     _sync(target.parent)
-    if not remove_files(staging, contents.files):  # a file was added in this very moment
+    if not remove_files(staging, contents.files):  # a file was added at this moment
         _keep(staging)
-    for aside in _asides(target):  # of a process that was killed
+    for aside in _asides(target):  # left by killed processes
         remove_staged(aside)
 
 
 def _keep(staging: Path) -> None:
-    """Give a visible name to a folder that holds something of the user's."""
+    """Give a folder that holds files of the user a visible name."""
     staging.rename(staging.with_name(f"{staging.name.removeprefix('.').removesuffix('.part')}.kept"))
 
 
@@ -277,7 +286,7 @@ def _free_name(target: Path) -> Path:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names in one step; False where the system or the disk cannot."""
+    """Exchange two names in one step; returns False if the system or the disk cannot."""
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
@@ -290,7 +299,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _exchange_in_steps(staging: Path, target: Path) -> None:
-    """Exchange two folders by three renames; after a kill between them, `restore` brings the target back."""
+    """Exchange two folders by three renames; `restore` recovers the target after a kill between them."""
     aside = staging.with_suffix(ASIDE)
     target.rename(aside)
     try:
@@ -304,12 +313,12 @@ def _exchange_in_steps(staging: Path, target: Path) -> None:
 
 @contextmanager
 def atomic_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Yield a path beside the target that becomes the target when the block succeeds.
+    """Yield a path next to the target that becomes the target when the block succeeds.
 
     Raises
     ------
     OutputError
-        The target exists and `overwrite` is false, or the disk refuses.
+        The target exists and `overwrite` is false, or the disk rejects a write.
     """
     if not overwrite:
         refuse_existing(target)
@@ -337,18 +346,18 @@ def refuse_existing(target: Path) -> None:
     """Raise OutputError if there is something at the target."""
     with disk_errors(target):
         if os.path.lexists(target):
-            raise OutputError(f"{str(target)!r} exists already: name another file, or replace it with --overwrite")
+            raise OutputError(f"{str(target)!r} exists already: choose another file, or replace it with --overwrite")
 
 
 def _make_parents(target: Path) -> list[Path]:
-    """Make the folders above the target and return those that were not there, deepest first."""
+    """Create the missing folders above the target and return them, deepest first."""
     missing = [folder for folder in target.parents if not folder.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
     return missing
 
 
 def remove_empty(folders: list[Path]) -> None:
-    """Remove folders made for a target that never came; one that holds something stays."""
+    """Remove those folders, deepest first, that are still empty."""
     for folder in folders:
         try:
             folder.rmdir()
@@ -357,7 +366,7 @@ def remove_empty(folders: list[Path]) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file that is never changed in place a second name, or copy it where the disk has no links."""
+    """Hard-link a file that is never changed in place, or copy it if the disk has no links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
@@ -366,14 +375,15 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def umask() -> int:
+    """Return the file mode mask of this process."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
 def _sync(path: Path) -> None:
-    """Have the disk write a file or a folder's list of names now."""
-    handle = os.open(path, os.O_RDONLY)  # a linked file may be one that may not be written
+    """Flush a file, or a folder's list of names, to the disk."""
+    handle = os.open(path, os.O_RDONLY)  # read-only, because a linked file may be write-protected
     try:
         os.fsync(handle)
     finally:

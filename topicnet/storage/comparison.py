@@ -1,4 +1,4 @@
-"""Tables of comparisons: mean and spread of each score over several fits, as JSON values and as CSV."""
+"""Comparison tables: mean and standard deviation of each score over several fits, as JSON values or CSV."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ from typing import Any
 
 import numpy as np
 
-Cells = Mapping[str, str | float]  # of a row, by column
+Cells = Mapping[str, str | float]  # cells of a row, by column
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean and spread of one score over several fits, and its value in each, None where it is infinite.
+    """Mean and standard deviation of one score over several fits.
 
-    The mean is None where a value is; the standard deviation (n - 1) also where there is one fit.
+    Attributes
+    ----------
+    mean : float or None
+        None if any value is infinite.
+    sd : float or None
+        Sample standard deviation (n - 1); None for a single fit, or if any value is infinite.
+    values : tuple of (float or None)
+        Score of each fit, None where it is infinite.
     """
 
     mean: float | None
@@ -27,18 +34,38 @@ class Summary:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One model, or variant, of a comparison."""
+    """Row of a comparison: one model or variant.
+
+    Attributes
+    ----------
+    name, title : str
+        Name, and name in printed tables.
+    fits : int
+        Number of successful fits.
+    unfit : int or None
+        Number of fits unfit for use; None if this is not determined.
+    errors : tuple of str
+        Distinct errors of failed fits.
+    scores : mapping of str to (Summary or None)
+        None for scores that do not apply.
+    """
 
     name: str
-    title: str  # its name in a printed table
-    fits: int  # successful ones
-    unfit: int | None  # fits that are unfit for use; None where that is not judged
-    errors: tuple[str, ...]  # of the failed fits, each once
-    scores: Mapping[str, Summary | None]  # None where it has no such score
+    title: str
+    fits: int
+    unfit: int | None
+    errors: tuple[str, ...]
+    scores: Mapping[str, Summary | None]
 
 
 def summarise(values: Sequence[float | None]) -> Summary | None:
-    """Return the mean and standard deviation of a score over several fits, or None without a value."""
+    """Summarise a score over several fits; returns None without values.
+
+    Examples
+    --------
+    >>> summarise([0.1, 0.3]).mean
+    0.2
+    """
     if not values:
         return None
     finite = [value for value in values if value is not None]
@@ -59,9 +86,9 @@ def rows_json(rows: Sequence[ComparisonRow], kind: str, *, titles: bool = False)
     Parameters
     ----------
     kind : str
-        Key of the names, such as "model" or "variant".
+        Key of the row names, such as "model" or "variant".
     titles : bool
-        Whether to include the titles.
+        Include the titles.
     """
     return [
         {kind: row.name}
@@ -75,16 +102,18 @@ def rows_json(rows: Sequence[ComparisonRow], kind: str, *, titles: bool = False)
 
 
 def csv_of(rows: Sequence[ComparisonRow], kind: str, extra: Mapping[str, Cells] | None = None) -> str:
-    """Return one line of CSV for each row: mean and standard deviation of each score.
+    """Render the rows as CSV, with the mean and standard deviation of each score.
 
-    Empty where there is no such score; a mean of "inf" where it is infinite.
+    Cells of missing scores are empty; an infinite mean is written as "inf".
 
     Parameters
     ----------
+    rows : sequence of ComparisonRow
+        At least one.
     kind : str
-        Heading of the names.
+        Heading of the row names.
     extra : mapping of str to mapping, optional
-        Further lines, by name: a few scores without a spread.
+        Additional lines, by name, with scores that have no standard deviation.
     """
     first = rows[0]
     counted = ("fits",) if first.unfit is None else ("fits", "unfit")

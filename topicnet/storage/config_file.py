@@ -1,4 +1,4 @@
-"""Read a configuration: a YAML file, overridden by what was given beside it, checked by a pydantic model."""
+"""Reading of configurations: a YAML file, overridden by given values, validated by a pydantic model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from topicnet.storage.formats import read_yaml
 
 Config = TypeVar("Config", bound=BaseModel)
 
-# What pydantic calls a kind of value, and what we call it.
+# Names of value types in error messages, by pydantic's names.
 KINDS = {
     "int": "a whole number", "float": "a number", "string": "text", "bool": "true or false",
     "dict": "names with values", "list": "a list",
@@ -21,18 +21,23 @@ KINDS = {
 
 
 def read_config_file(kind: type[Config], path: Path | None, given: dict[str, Any], example: str) -> Config:
-    """Combine the entries of a YAML file with those given, which win.
+    """Combine the entries of a YAML file with given values, which take precedence.
 
     Parameters
     ----------
     kind : type
-        The pydantic model to make; its field `parameters` is merged entry by entry.
+        Pydantic model to create; its field `parameters` is merged entry by entry.
     path : Path, optional
-        The YAML file; without one only what was given counts.
+        YAML file; without it, only the given values are used.
     given : dict
-        Field values; None stands for "not given".
+        Field values; None means "not given".
     example : str
-        An entry such as ``topics: 20``, shown when the file holds no named entries.
+        An entry such as ``topics: 20``, shown if the file holds no named entries.
+
+    Returns
+    -------
+    BaseModel
+        The validated configuration.
 
     Raises
     ------
@@ -65,7 +70,7 @@ def read_config_file(kind: type[Config], path: Path | None, given: dict[str, Any
 
 
 def _number(value: Any) -> Any:
-    """Read a word that is a number as that number: YAML takes 5e-4 for a word."""
+    """Convert text that is a number to that number, because YAML reads 5e-4 as text."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:
@@ -73,23 +78,23 @@ def _number(value: Any) -> Any:
 
 
 def _is_plain(value: Any) -> bool:
-    """Return whether JSON has the value, too: no date, bytes, set or infinity, which YAML and Python know."""
+    """Return whether a value can be represented in JSON, unlike dates, bytes, sets and infinities."""
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     if isinstance(value, dict):
         return all(isinstance(name, str) and _is_plain(one) for name, one in value.items())
     if isinstance(value, int | float):
         return math.isfinite(value) if isinstance(value, float) else abs(value) < 2**63
-    return value is None or isinstance(value, str) or hasattr(value, "dtype")  # the model looks at arrays itself
+    return value is None or isinstance(value, str) or hasattr(value, "dtype")  # arrays are checked by the model
 
 
 def _complaint(error: ValidationError, kind: type[BaseModel]) -> str:
-    """The first of pydantic's complaints in our words."""
+    """Describe the first validation error."""
     first: Any = error.errors()[0]
-    # Where a value may be of several kinds, pydantic names the kind as well.
+    # For union types, pydantic adds the type to the location.
     where = ".".join(str(part) for part in first["loc"] if part not in ("str", "list[str]", "int", "float"))
     if first["type"] == "extra_forbidden":
-        return f"there is no entry {where!r}, expected one of: {', '.join(kind.model_fields)}"
+        return f"unknown entry {where!r}, expected one of: {', '.join(kind.model_fields)}"
     return f"{where}={first['input']!r} given, expected {_expected(first)}"
 
 

@@ -1,4 +1,4 @@
-"""JSON without NaN, spreadsheet-safe CSV, Parquet, YAML and checksums."""
+"""File formats: JSON without NaN, spreadsheet-safe CSV, Parquet, YAML with size limits, and checksums."""
 
 from __future__ import annotations
 
@@ -15,36 +15,45 @@ from topicnet.errors import ConfigError
 if TYPE_CHECKING:
     import polars as pl
 
-CSV_SLICE = 50_000  # rows turned into text at a time
+CSV_SLICE = 50_000  # rows formatted at a time
 
-# A cell that starts like this is run as a formula by spreadsheets, unless it is only a signed number. Quotes
-# before it count, so that reading can tell a guard from a text that had one.
-# Full-width signs are taken for the ASCII ones.
+# Spreadsheets run a cell that starts like this as a formula, unless it is only a signed number. Full-width signs are
+# treated like ASCII ones. Leading quotes are part of the pattern, so that reading can distinguish an added quote from
+# one in the text.
 FORMULA_START = r"^'*[=@\t\r\n+\-＝＠＋－]"
 
-YAML_BYTES, YAML_VALUES = 250_000, 20_000  # of a file, and of its values once all aliases are filled in
+YAML_BYTES, YAML_VALUES = 250_000, 20_000  # limits for a file, and for its values after expanding aliases
 
 SIGNED_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file of a staged folder."""
+    """Write bytes to a file, creating its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write a UTF-8 text file of a staged folder."""
-    write_bytes(path, content.encode("utf-8", "replace"))  # file names need not be Unicode
+    """Write text to a UTF-8 file, creating its folder."""
+    write_bytes(path, content.encode("utf-8", "replace"))  # file names may contain surrogates
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON document of a staged folder; a number that is not finite becomes null."""
+    """Write a JSON file; numbers that are not finite become null."""
     write_text(path, json_text(content) + "\n")
 
 
 def json_text(content: Any) -> str:
-    """Render valid JSON: NaN and the infinities become null; of dataclasses, fields that are None are left out."""
+    """Render valid JSON: NaN and infinities become null, and None fields of dataclasses are omitted.
+
+    Examples
+    --------
+    >>> print(json_text([1.5, float("nan")]))
+    [
+      1.5,
+      null
+    ]
+    """
     return json.dumps(_finite(content), ensure_ascii=False, indent=2, allow_nan=False)
 
 
@@ -61,7 +70,7 @@ def _finite(content: Any) -> Any:
 
 
 def write_table(path: Path, table: pl.DataFrame, *, parquet: bool = False) -> None:
-    """Write a table as CSV, or as Parquet."""
+    """Write a table as CSV or Parquet."""
     if parquet:
         buffer = io.BytesIO()
         table.write_parquet(buffer)
@@ -74,7 +83,7 @@ def write_table(path: Path, table: pl.DataFrame, *, parquet: bool = False) -> No
 
 
 def spreadsheet_safe(table: pl.DataFrame) -> pl.DataFrame:
-    """Put a quote before every text cell, and every name of a column, that a spreadsheet would run as a formula."""
+    """Prefix a quote to text cells and column names that a spreadsheet would run as a formula."""
     import polars as pl
 
     def quoted(cells: pl.Series) -> pl.Series:
@@ -89,47 +98,52 @@ def spreadsheet_safe(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def unguarded(cell: str) -> str:
-    """Remove the quote that `spreadsheet_safe` put before a text cell."""
+    """Remove the quote that `spreadsheet_safe` added to a text cell.
+
+    Examples
+    --------
+    >>> unguarded("'=1+1"), unguarded("'quoted'")
+    ('=1+1', "'quoted'")
+    """
     bare = cell.removeprefix("'")
     return bare if bare != cell and re.match(FORMULA_START, bare) else cell
 
 
 def json_checksum(value: Any) -> str:
-    """Checksum of JSON values, in whatever order their names stand, in hexadecimal."""
+    """Return the hexadecimal SHA-256 of JSON values, independent of the order of keys."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
 def with_own_checksum(content: dict[str, Any]) -> dict[str, Any]:
-    """JSON values as they are read back, with a checksum of all of them under the name "checksum"."""
+    """Return the JSON values as they are read back, with their checksum under the key "checksum"."""
     written: dict[str, Any] = json.loads(json_text(content).encode("utf-8", "replace"))
     written.pop("checksum", None)
     return written | {"checksum": json_checksum(written)}
 
 
 def has_own_checksum(content: dict[str, Any], *, optional: bool = False) -> bool:
-    """Whether the checksum of `with_own_checksum` is that of the values; `optional` accepts values without one."""
+    """Return whether the checksum of `with_own_checksum` matches; `optional` accepts values without one."""
     if "checksum" not in content:
         return optional
     return bool(content["checksum"] == json_checksum({k: v for k, v in content.items() if k != "checksum"}))
 
 
 def sha256(path: Path) -> str:
-    """Checksum of a file, in hexadecimal."""
+    """Return the hexadecimal SHA-256 of a file."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def parse_yaml(text: str) -> Any:
-    """Parse YAML by the safe loader.
+    """Parse YAML with the safe loader.
 
     Raises
     ------
     ValueError
-        Its aliases refer to themselves, or would be filled in by more than 20,000 values: a line of text can name
-        billions.
+        Aliases refer to themselves or expand to more than 20,000 values (a single line can expand to billions).
     yaml.YAMLError
-        It is no YAML.
+        The text is not YAML.
     RecursionError
         It is nested too deeply.
     """
@@ -138,35 +152,42 @@ def parse_yaml(text: str) -> Any:
     _check_values(yaml.compose(text, Loader=yaml.SafeLoader), {})
     try:
         return yaml.safe_load(text)
-    except (AttributeError, KeyError, TypeError, OverflowError) as error:  # of a tag and a value that does not fit it
-        raise ValueError("it has a value that is not of the kind its tag names") from error
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        OverflowError,
+    ) as error:  # a value that does not fit its tag
+        raise ValueError("a value does not match its tag") from error
 
 
 def _check_values(node: Any, counted: dict[int, int]) -> int:
-    """Number of values in a node of YAML, and in the nodes that its aliases name; raises ValueError for too many."""
+    """Count the values of a YAML node with its aliases expanded; raises ValueError if there are too many."""
     if not isinstance(getattr(node, "value", None), list):
         return 1
     if id(node) not in counted:
-        counted[id(node)] = YAML_VALUES + 1  # until its own parts are counted: one that holds itself is too large
+        counted[id(node)] = YAML_VALUES + 1  # while counting, so that a node that contains itself is too large
         parts = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
         counted[id(node)] = 1 + sum(_check_values(part, counted) for part in parts)
     if counted[id(node)] > YAML_VALUES:
-        raise ValueError(f"it holds more than {YAML_VALUES:,} values once its aliases are filled in")
+        raise ValueError(f"it expands to more than {YAML_VALUES:,} values through its aliases")
     return counted[id(node)]
 
 
 def read_yaml(path: Path, example: str) -> dict[str, Any]:
-    """Read the named entries of a YAML file by the safe loader; none of an empty one.
+    """Read the named entries of a YAML file with the safe loader; an empty file has none.
 
     Parameters
     ----------
+    path : Path
+        YAML file.
     example : str
-        An entry as it is expected, for who gave something else.
+        An example entry for the error message.
 
     Raises
     ------
     ConfigError
-        It cannot be read, or is something else.
+        The file cannot be read, or holds something else.
     """
     import yaml
 

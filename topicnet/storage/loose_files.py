@@ -1,7 +1,7 @@
-"""Files with fixed names in a folder that the user names: replaced only if topicnet wrote them.
+"""Output files with fixed names in a folder of the user, replaced only if topicnet wrote them.
 
-A hidden record in the folder lists the checksums of what was written there. A file that it does not list, or that was
-changed, is the user's.
+A hidden record in the folder lists the checksums of the files written there. A file that is not listed, or has changed
+since, belongs to the user.
 """
 
 from __future__ import annotations
@@ -20,23 +20,30 @@ RECORD = ".topicnet.json"
 
 
 def check_files(paths: Iterable[Path], *, overwrite: bool) -> None:
-    """Raise OutputError for a file that is there, unless topicnet wrote it and it is to be replaced."""
+    """Raise OutputError for an existing file, unless topicnet wrote it and `overwrite` is true."""
     for path in paths:
         atomic.probe_file(path, overwrite=overwrite)
         if path.exists() and not any(is_unchanged(path, one) for one in _listed(path.parent).get(path.name, [])):
             raise OutputError(
-                f"{str(path)!r} was not written by topicnet, or was changed since, and will not be replaced: move it"
-                " away, or name another folder with --out"
+                f"refusing to replace {str(path)!r}: it was not written by topicnet or has changed since; move it away,"
+                " or choose another folder with --out"
             )
 
 
 def write_files(contents: Mapping[Path, Callable[[Path], Any]], *, overwrite: bool) -> None:
-    """Write the files of one folder, all whole or none; `contents` has for each what writes it to a given path.
+    """Write the files of one folder, all completely or none.
+
+    Parameters
+    ----------
+    contents : mapping of Path to callable
+        For each file, a function that writes its content to a given path.
+    overwrite : bool
+        Replace files that topicnet wrote earlier.
 
     Raises
     ------
     OutputError
-        As `check_files`, or the disk refuses.
+        As `check_files`, or the disk rejects a write.
     """
     check_files(contents, overwrite=overwrite)
     with ExitStack() as stack:
@@ -46,7 +53,7 @@ def write_files(contents: Mapping[Path, Callable[[Path], Any]], *, overwrite: bo
                 contents[path](part)
         for folder in {path.parent for path in contents}:
             listed = _listed(folder)
-            # Those of the earlier content too: a kill may leave it there.
+            # Keep the previous checksum too, because a kill may leave the previous content.
             listed |= {
                 path.name: [file_checksum(part), *listed.get(path.name, [])[:1]]
                 for path, part in parts.items()

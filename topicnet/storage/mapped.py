@@ -1,7 +1,7 @@
-"""Counts larger than memory: walks over blocks of their rows, pages given back to the system, and how much is free.
+"""Access to counts larger than memory: iterate over blocks of rows, release memory-mapped pages, write .npy files.
 
-Counts on disk are mapped, not read: a page counts as this process's memory from when it is first touched until it is
-given back. Whoever walks over all of them gives back as he goes.
+Counts on disk are mapped instead of read. A page counts as memory of this process from its first access until it is
+released, so loops over all counts release pages as they go.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-BLOCK_NONZEROS = 2_000_000  # of a walk: 16 MB of counts and word ids
-ROW_BYTES = 2 << 16  # that touching a row of mapped counts brings in: the system maps 64 KB around each fault
-BYTES_HELD = 64 << 20  # of mapped pages touched here and there, before they are given back
+BLOCK_NONZEROS = 2_000_000  # nonzeros per block: 16 MB of counts and word ids
+ROW_BYTES = 2 << 16  # bytes mapped by access to one row, because the system maps 64 KB around each page fault
+BYTES_HELD = 64 << 20  # mapped bytes to accumulate by random access before releasing them
 
 
 def row_blocks(counts: csr_matrix, nonzeros: int = BLOCK_NONZEROS) -> Iterator[tuple[slice, csr_matrix]]:
-    """Consecutive rows of the counts (D, V), about so many nonzeros at a time, with where they stand."""
+    """Yield blocks of consecutive rows of the counts (D, V), with about `nonzeros` entries each, and their slices."""
     n_docs = counts.shape[0]
     begin = 0
     while begin < n_docs:
@@ -35,7 +35,7 @@ def row_blocks(counts: csr_matrix, nonzeros: int = BLOCK_NONZEROS) -> Iterator[t
 
 
 def rows_between(counts: csr_matrix, begin: int, end: int) -> csr_matrix:
-    """Rows `begin` to `end` of the counts, without a look at the others."""
+    """Return rows `begin` to `end` of the counts without accessing other rows."""
     first, last = int(counts.indptr[begin]), int(counts.indptr[end])
     starts = counts.indptr[begin : end + 1] - counts.indptr[begin]
     parts = (counts.data[first:last], counts.indices[first:last], starts)
@@ -43,14 +43,14 @@ def rows_between(counts: csr_matrix, begin: int, end: int) -> csr_matrix:
 
 
 def check_structure(counts: Any) -> None:
-    """Raise ValueError unless the arrays of a sparse matrix name places within it.
+    """Raise ValueError unless the index arrays of a sparse matrix point within it.
 
-    scipy does not look when it is given them, and its compiled code reads and writes wherever they point. Mapped CSR
-    arrays are read a block at a time.
+    scipy does not check this, and its compiled code accesses memory wherever they point. Mapped CSR arrays are read
+    block by block.
     """
     if counts.format == "coo":
-        for place, size in zip((counts.row, counts.col), counts.shape, strict=True):
-            _check_places(place, size)
+        for ids, size in zip((counts.row, counts.col), counts.shape, strict=True):
+            _check_ids(ids, size)
         return
     if counts.format not in ("csr", "csc", "bsr"):
         return
@@ -60,24 +60,24 @@ def check_structure(counts: Any) -> None:
         n_major, n_minor = (size // block for size, block in zip(counts.shape, counts.blocksize, strict=True))
     indptr = counts.indptr
     if indptr.ndim != 1 or indptr.dtype.kind not in "iu" or len(indptr) != n_major + 1:
-        raise ValueError(f"indptr is no array of {n_major + 1} whole numbers")
+        raise ValueError(f"indptr is not an array of {n_major + 1} integers")
     if indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any():
-        raise ValueError("indptr descends, or does not begin with 0")
+        raise ValueError("indptr decreases, or does not start at 0")
     if counts.indices.ndim != 1 or not indptr[-1] <= min(len(counts.indices), len(counts.data)):
         raise ValueError(f"indptr ends at {indptr[-1]}, but there are fewer counts or indices")
     step = BLOCK_NONZEROS
     for begin in range(0, int(indptr[-1]), step):
-        _check_places(counts.indices[begin : min(begin + step, int(indptr[-1]))], n_minor)
+        _check_ids(counts.indices[begin : min(begin + step, int(indptr[-1]))], n_minor)
         release_pages(counts.indices)
 
 
-def _check_places(places: NDArray[Any], size: int) -> None:
-    if len(places) and (places.dtype.kind not in "iu" or places.min() < 0 or places.max() >= size):
-        raise ValueError(f"indices are not whole numbers from 0 to {size - 1}")
+def _check_ids(ids: NDArray[Any], size: int) -> None:
+    if len(ids) and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= size):
+        raise ValueError(f"indices are not integers from 0 to {size - 1}")
 
 
 def row_sums(counts: csr_matrix) -> NDArray[np.float64]:
-    """Sum of each row of the counts: (D,)."""
+    """Return the sum of each row of the counts: (D,)."""
     sums = np.zeros(counts.shape[0])
     for where, block in row_blocks(counts):
         sums[where] = np.asarray(block.sum(1), dtype=np.float64).ravel()
@@ -85,12 +85,12 @@ def row_sums(counts: csr_matrix) -> NDArray[np.float64]:
 
 
 def is_mapped(array: NDArray[Any]) -> bool:
-    """Whether an array lies in a file that is mapped into memory."""
+    """Return whether an array is memory-mapped from a file."""
     return _map_of(array) is not None
 
 
 def update_digest(digest: hashlib._Hash, array: NDArray[Any], dtype: type[np.generic] | None = None) -> None:
-    """Give a checksum the numbers of an array, as they are or as another type, a piece at a time."""
+    """Update a digest with the numbers of an array, block by block, optionally converted to another type."""
     flat = array.reshape(-1)
     for begin in range(0, len(flat), BLOCK_NONZEROS):
         digest.update(np.ascontiguousarray(flat[begin : begin + BLOCK_NONZEROS], dtype=dtype).data)
@@ -98,14 +98,14 @@ def update_digest(digest: hashlib._Hash, array: NDArray[Any], dtype: type[np.gen
 
 
 def array_checksum(array: NDArray[Any], dtype: type[np.generic] | None = None) -> str:
-    """SHA-256 of the shape and the numbers of an array, as they are or as another type."""
+    """Return the SHA-256 of the shape and numbers of an array, optionally converted to another type."""
     digest = hashlib.sha256(str(array.shape).encode())
     update_digest(digest, array, dtype)
     return digest.hexdigest()
 
 
 def release_pages(*arrays: NDArray[Any]) -> None:
-    """Let go of the pages of mapped arrays: they are read from the file when touched again. Others are left alone."""
+    """Release the pages of mapped arrays, which are read from the file again on access; other arrays are ignored."""
     for array in arrays:
         mapped = _map_of(array)
         if mapped is not None and hasattr(mapped, "madvise"):
@@ -119,14 +119,14 @@ def _map_of(array: Any) -> mmap.mmap | None:
 
 
 class ArrayFile:
-    """A one-dimensional .npy file that is written piece by piece.
+    """One-dimensional .npy file written piece by piece.
 
     Parameters
     ----------
     path : Path
-        In a staged folder; the file is whole once `close` was called.
+        File in a staged folder; complete once `close` was called.
     dtype : str or type
-        Of all pieces.
+        Type of all pieces.
     """
 
     def __init__(self, path: Path, dtype: Any) -> None:
@@ -135,12 +135,12 @@ class ArrayFile:
         self._write_header()
 
     def append(self, part: NDArray[Any]) -> None:
-        """Add the values of a piece."""
+        """Append the values of a piece."""
         self._handle.write(part.astype(self.dtype, copy=False).data)
         self.length += len(part)
 
     def close(self) -> None:
-        """Write the length into the header, for which numpy leaves room to grow; once is enough."""
+        """Write the length into the header, for which numpy reserves space; may be called again."""
         if self._handle.closed:
             return
         self._handle.seek(0)

@@ -1,4 +1,4 @@
-"""What the folders of saved models have in common: tensors, and a header whose every entry is checked.
+"""Files of saved models: tensors, and a header with checksums of every file and of itself.
 
 ::
 
@@ -25,7 +25,7 @@ TENSORS, HEADER = "model.safetensors", "model.json"
 
 
 def write_tensors(folder: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write them as safetensors; the folder is made if it is not there."""
+    """Write tensors in the safetensors format, creating the folder if needed."""
     from safetensors.torch import save
 
     content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
@@ -33,28 +33,28 @@ def write_tensors(folder: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def write_header(folder: Path, entries: Mapping[str, Any], others: Iterable[str] = (TENSORS,)) -> None:
-    """Write the header, with the version, and checksums of the files that are there."""
-    told = {"topicnet": __version__, "sha256": {name: formats.sha256(folder / name) for name in others}}
-    header = json.loads(formats.json_text({**entries, **told}))
+    """Write the header, with the version of topicnet and checksums of the other files."""
+    added = {"topicnet": __version__, "sha256": {name: formats.sha256(folder / name) for name in others}}
+    header = json.loads(formats.json_text({**entries, **added}))
     formats.write_json(folder / HEADER, header | {"checksum": formats.json_checksum(header)})
 
 
 def json_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of an estimator as JSON values; one that has none, such as a RandomState, becomes null."""
+    """Return an estimator's parameters as JSON values; those without one, such as a RandomState, become null."""
     return {name: _json_value(value) for name, value in parameters.items()}
 
 
 def _json_value(value: Any) -> Any:
     if isinstance(value, Mapping):
         return json_parameters(value)
-    plain = value.item() if hasattr(value, "dtype") and value.ndim == 0 else value  # a number of numpy's
+    plain = value.item() if hasattr(value, "dtype") and value.ndim == 0 else value  # a numpy scalar
     if isinstance(plain, float) and math.isinf(plain):
-        return str(plain)  # JSON has no such numbers: they are written as words
+        return str(plain)  # written as text, because JSON has no infinities
     return plain if isinstance(plain, str | int | float | bool | None) else None
 
 
 def folder_of(path: str | Path) -> Path:
-    """The folder of the model, given that of its run or itself."""
+    """Return the model folder, given the path of the run or of the model folder itself."""
     folder = Path(path)
     atomic.restore(folder)
     inner = folder / "model"
@@ -62,7 +62,7 @@ def folder_of(path: str | Path) -> Path:
 
 
 def check_there(folder: Path, what: str = "model", command: str = "topicnet fit") -> None:
-    """Raise BundleError if a folder holds no saved model; `what` and `command` are for the message."""
+    """Raise BundleError if a folder holds no saved model; `what` and `command` appear in the message."""
     if not (folder / HEADER).is_file():
         raise BundleError(
             f"no {what} in {str(folder)!r}: expected a run folder of `{command}`, with model/{HEADER} in it"
@@ -78,23 +78,26 @@ def read_header(
     refuse: Callable[[Any], str | None],
     types: Mapping[str, type],
 ) -> dict[str, Any]:
-    """Read the header and check it; `checked_file` checks the files that it names.
+    """Read and check the header; `checked_file` checks the files that it lists.
 
     Parameters
     ----------
+    folder : Path
+        Model folder.
     what, command : str
-        Of models of this kind, and that writes their runs, for messages.
+        Kind of model, and the command that writes its runs, for messages.
     newest : int
-        Format that this version reads.
+        Newest format that this version reads.
     refuse : callable
-        Says of a header of something else what it is, and what was expected; else it has a whole number as format.
+        Given a header of another kind, returns a description of it and of the expected kind; else None, in which case
+        the header has an integer as format.
     types : mapping of str to type
-        Of entries that have to be there.
+        Required entries and their types.
 
     Raises
     ------
     BundleError
-        There is none, or it is damaged, foreign or of a newer format.
+        The header is missing, damaged, of another kind or of a newer format.
     """
     check_there(folder, what, command)
     try:
@@ -117,12 +120,12 @@ def read_header(
 
 
 def checked_file(folder: Path, header: Mapping[str, Any], name: str) -> Path:
-    """A file of the folder, once it is known to be that which the header names.
+    """Return the path of a file of the model after comparing its checksum with the header.
 
     Raises
     ------
     BundleError
-        It is another, or cannot be read.
+        The file differs or cannot be read.
     """
     try:
         found = formats.sha256(folder / name)
@@ -134,29 +137,29 @@ def checked_file(folder: Path, header: Mapping[str, Any], name: str) -> Path:
 
 
 def read_tensors(folder: Path, header: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Read the tensors.
+    """Read the tensors of a model.
 
     Raises
     ------
     BundleError
-        They are others than were written, or no safetensors.
+        They differ from those that were written, or are not in the safetensors format.
     """
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
-        with torch.inference_mode(False):  # tensors made in a caller's would never learn
+        with torch.inference_mode(False):  # tensors created in a caller's inference mode cannot be trained
             return load(checked_file(folder, header, TENSORS).read_bytes())
     except SafetensorError as error:
         raise damaged(folder, str(error).splitlines()[0]) from error
 
 
 def history_of(header: Mapping[str, Any]) -> list[dict[str, float]]:
-    """Rows of the history; JSON has no NaN, and what was not measured was written as null."""
+    """Return the rows of the history, with null (JSON has no NaN) as NaN."""
     return [{name: math.nan if value is None else value for name, value in row.items()} for row in header["history"]]
 
 
 def damaged(folder: Path, reason: str) -> BundleError:
-    """The error of a model that is not what it was."""
-    return BundleError(f"the model in {str(folder)!r} is damaged ({reason}): copy it again or fit anew")
+    """Make the error for a damaged model."""
+    return BundleError(f"the model in {str(folder)!r} is damaged ({reason}): copy it again or fit again")

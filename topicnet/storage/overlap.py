@@ -1,7 +1,7 @@
-"""Refuse outputs that are, contain or lie within an input, before anything is read.
+"""Rejection of outputs that are, contain or are inside an input, before anything is read.
 
-Files are compared by device and inode, so links, `..`, hard links and names that differ only in case on a disk that
-ignores it are all seen.
+Files are compared by device and inode. This detects links, `..`, hard links, and names that differ only in case on a
+disk that ignores case.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from topicnet.errors import OutputError
 from topicnet.storage.walking import walk
 
 Place = tuple[int, int]  # device and inode
-Named = tuple[str, Path]  # what it is, for messages, and where
+Named = tuple[str, Path]  # description for messages, and path
 STDIN = Path("/dev/stdin")
 
 
 def check_apart(outputs: Iterable[Path | None], inputs: Iterable[Named]) -> None:
-    """Check that outputs touch neither the inputs nor one another.
+    """Check that outputs overlap neither with the inputs nor with each other.
 
     Parameters
     ----------
     outputs : iterable of Path
-        Files or folders to write, there already or not; None is left out.
+        Files or folders to write, existing or not; None is ignored.
     inputs : iterable of (str, Path)
-        What is read, such as ("the corpus", path). Of a folder, all that is in it.
+        Description and path of each input, such as ("the corpus", path). A folder includes everything in it.
 
     Raises
     ------
     OutputError
-        An output is an input or another name of it, contains one or lies within one; or two outputs are one file.
+        An output is an input under any name, contains one or is inside one; or two outputs are the same file.
     """
     written = [path for path in outputs if path is not None]
     _check_distinct(written)
     places = [(path, _place(path), [_place(one) for one in _with_parents(path)]) for path in written]
     linked = {place for path, place, _ in places if place is not None and _has_links(path)}
-    known: dict[Path, list[Place | None]] = {}  # places of the folders above the inputs
+    known: dict[Path, list[Place | None]] = {}  # device and inode of the folders above the inputs
     for what, given in inputs:
         for path in [given, *_links_within(given, linked)]:
             own, above = _place(path), [place for one in _real_parents(path) for place in _cached(one, known)]
@@ -45,14 +45,14 @@ def check_apart(outputs: Iterable[Path | None], inputs: Iterable[Named]) -> None
                 if own is not None and own == place:
                     relation = "is"
                 elif own is not None and own in around:
-                    relation = "lies within"
+                    relation = "is inside"
                 elif place is not None and place in above:
                     relation = "contains"
                 else:
                     continue
                 raise OutputError(
-                    f"the output {str(output)!r} {relation} {what} {str(given)!r}, which a command never changes: name"
-                    " another place for the output"
+                    f"the output {str(output)!r} {relation} {what} {str(given)!r}, which must not change: choose"
+                    " another output"
                 )
 
 
@@ -62,13 +62,13 @@ def _check_distinct(outputs: list[Path]) -> None:
         for key in {os.path.realpath(path), _place(path) or path}:
             if key in seen:
                 raise OutputError(
-                    f"{str(path)!r} was named for two outputs (also as {str(seen[key])!r}): give each a file of its own"
+                    f"{str(path)!r} is given for two outputs (also as {str(seen[key])!r}): use a separate file for each"
                 )
         seen |= {os.path.realpath(path): path, _place(path) or path: path}
 
 
 def _place(path: Path) -> Place | None:
-    """Device and inode of what a path names, links followed; None where there is nothing."""
+    """Return device and inode of a path with links resolved; None if nothing exists there."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):
@@ -77,13 +77,13 @@ def _place(path: Path) -> Place | None:
 
 
 def _real_parents(path: Path) -> Iterator[Path]:
-    """The folders above a path, as it is written and behind its links."""
+    """Yield the parent of a path, as written and with links resolved."""
     yield Path(os.path.abspath(path)).parent
     yield Path(os.path.realpath(path)).parent
 
 
 def _with_parents(path: Path) -> Iterator[Path]:
-    """A path and all folders above it, as it is written and behind its links."""
+    """Yield a path and all folders above it, as written and with links resolved."""
     for one in {Path(os.path.abspath(path)), Path(os.path.realpath(path))}:
         yield from (one, *one.parents)
 
@@ -99,7 +99,7 @@ def _has_links(path: Path) -> bool:
 
 
 def _links_within(folder: Path, linked: set[Place]) -> Iterator[Path]:
-    """Files that a folder holds by a link, and those with the place of an output that has several names."""
+    """Yield symbolic links in a folder, and hard links to an output that has several names."""
     if not folder.is_dir():
         return
     for top, _, names in walk(folder):

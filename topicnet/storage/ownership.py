@@ -1,10 +1,11 @@
-"""Which files of a folder topicnet wrote: those that its record lists and that are as they were written.
+"""Detection of the files in a folder that topicnet wrote, by the record in the folder.
 
-A folder of a run has run.json, a folder of counts has counts.json. Each lists the other files of its folder with
-their checksums, and has a checksum of itself. Nothing else in such a folder is ever removed: it belongs to the user.
+The record is run.json in a run folder, and counts.json in a folder of counts. It lists the other files with their
+checksums, and has a checksum of itself. Only files that are listed and unchanged are ever removed; all others belong
+to the user.
 
-Version 0.1.0 wrote no checksum of the record, and no list of files in counts.json: its run.json is taken as it is, and
-its counts are known by their fixed set of names.
+Version 0.1.0 wrote no checksum of the record, and no list of files in counts.json. Its run.json is accepted without
+one, and its counts are recognised by their fixed file names.
 """
 
 from __future__ import annotations
@@ -23,48 +24,48 @@ from topicnet.storage.walking import walk
 
 RUN, COUNTS = "run.json", "counts.json"
 COUNTS_FILES = ("data.npy", "indices.npy", "indptr.npy", "tokens.npy", "vocabulary.txt", "documents.parquet")
-SAMPLED = "sampled:"  # begins the checksum of a large file, of which parts are read
+SAMPLED = "sampled:"  # prefix of the checksum of a large file, which covers only parts of it
 WHOLE_BYTES = 2**24  # larger files are sampled
 N_BLOCKS, BLOCK_BYTES = 256, 2**16
-SHOWN = 3  # files named in a message
+SHOWN = 3  # file names to list in a message
 _STAGED = re.compile(r"\..+\.[a-z0-9_]{8}\.(part|old)(\.counts\.[a-z0-9_]{8})?")
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The contents of a folder.
+    """Files of a folder, divided into those of topicnet and all others.
 
     Attributes
     ----------
     files : tuple of str
-        Relative paths of the files that topicnet wrote and nobody changed since.
-    strangers : tuple of str
+        Relative paths of unchanged files written by topicnet.
+    foreign : tuple of str
         Relative paths of everything else, sorted; a changed file has " (changed)" after its name.
     recorded : bool
-        Whether there is a record of topicnet.
+        Whether the folder has a record of topicnet.
     """
 
     files: tuple[str, ...] = ()
-    strangers: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
     recorded: bool = False
 
 
 def contents_of(folder: Path) -> Contents:
-    """Tell the files that topicnet wrote into a folder from all others, by the record in it."""
+    """Divide the files of a folder into those that topicnet wrote and all others, by the record in it."""
     for name, expected_of in ((RUN, _files_of_run), (COUNTS, _files_of_counts)):
         if (folder / name).is_file() and (expected := expected_of(folder)) is not None:
-            return compared(folder, {**expected, name: None})
+            return compare_files(folder, {**expected, name: None})
     found, others = _walk(folder)
     return Contents((), tuple(sorted([*found, *others])))
 
 
 def listed(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """List files of a folder with their checksums, as a record keeps them; those that are not there are left out."""
+    """Return the checksums of those files that exist, by name, as a record stores them."""
     return {name: file_checksum(folder / name) for name in names if (folder / name).is_file()}
 
 
 def file_checksum(path: Path) -> str:
-    """Checksum of a file: SHA-256, of a file above 16 MiB that of its size and 256 blocks of 64 KiB spread over it."""
+    """Return the SHA-256 of a file; above 16 MiB, of its size and 256 evenly spaced blocks of 64 KiB."""
     size = path.stat().st_size
     if size <= WHOLE_BYTES:
         return formats.sha256(path)
@@ -77,7 +78,7 @@ def file_checksum(path: Path) -> str:
 
 
 def is_unchanged(path: Path, checksum: str) -> bool:
-    """Whether a file has the checksum that a record gives for it, from `file_checksum` or plain SHA-256."""
+    """Return whether a file has a recorded checksum, from `file_checksum` or plain SHA-256."""
     try:
         return checksum == (file_checksum(path) if checksum.startswith(SAMPLED) else formats.sha256(path))
     except OSError:
@@ -85,19 +86,25 @@ def is_unchanged(path: Path, checksum: str) -> bool:
 
 
 def is_staged(name: str) -> bool:
-    """Whether a file or folder is named as those that topicnet writes beside their target until they are whole."""
+    """Return whether a name is that of a file or folder that topicnet is still writing."""
     return _STAGED.fullmatch(name) is not None
 
 
-def named(strangers: Iterable[str]) -> str:
-    """Name up to three files, and the number of the others."""
-    names = list(strangers)
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(repr(name) for name in names[:SHOWN]) + more
+def shortened(names: Iterable[str]) -> str:
+    """List up to three names, and the number of the others.
+
+    Examples
+    --------
+    >>> shortened(["a", "b", "c", "d"])
+    "'a', 'b', 'c' and 1 more"
+    """
+    shown = list(names)
+    more = f" and {len(shown) - SHOWN:,} more" if len(shown) > SHOWN else ""
+    return ", ".join(repr(name) for name in shown[:SHOWN]) + more
 
 
 def read_own_record(path: Path, entries: Mapping[str, type]) -> dict[str, Any] | None:
-    """Read a record if topicnet wrote it: it has these entries, and its checksum where it has one."""
+    """Read a record if topicnet wrote it: it has these entries, and any checksum in it matches; else return None."""
     try:
         record = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -108,9 +115,9 @@ def read_own_record(path: Path, entries: Mapping[str, type]) -> dict[str, Any] |
 
 
 def remove_files(folder: Path, names: Iterable[str]) -> bool:
-    """Remove these files of a folder, then the folders that this leaves empty; return whether all of it is gone."""
+    """Remove files of a folder and the folders emptied by that; returns whether the folder itself is gone."""
     inner = set[Path]()
-    for name in sorted(names, key=lambda name: name in (RUN, COUNTS)):  # by the record the rest is known after a kill
+    for name in sorted(names, key=lambda name: name in (RUN, COUNTS)):  # records last, for a kill in between
         (folder / name).unlink(missing_ok=True)
         inner.update(parent for parent in Path(name).parents if parent.name)
     for part in sorted(inner, key=lambda one: -len(one.parts)):
@@ -129,7 +136,7 @@ def _remove_empty(folder: Path) -> bool:
 
 
 def _walk(folder: Path) -> tuple[list[str], list[str]]:
-    """The plain files of a folder, and the links, pipes and empty folders in it: relative paths."""
+    """Return the regular files of a folder, and its links, pipes and empty folders: relative paths."""
     files: list[str] = []
     others: list[str] = []
     for top, folders, names in walk(folder):
@@ -144,28 +151,30 @@ def _walk(folder: Path) -> tuple[list[str], list[str]]:
     return files, others
 
 
-def compared(folder: Path, expected: Mapping[str, str | None], empty: Iterable[str] = ()) -> Contents:
-    """Hold the files of a folder against those expected.
+def compare_files(folder: Path, expected: Mapping[str, str | None], empty: Iterable[str] = ()) -> Contents:
+    """Compare the files of a folder with those expected.
 
     Parameters
     ----------
+    folder : Path
+        Folder to read.
     expected : mapping of str to str
-        Checksums by relative path; one that is None is not compared.
+        Checksums by relative path; None accepts any content.
     empty : iterable of str
-        Folders that may be there and be empty.
+        Folders that may exist and be empty.
     """
     found, others = _walk(folder)
     files: list[str] = []
-    strangers = [name for name in others if name not in empty]
+    foreign = [name for name in others if name not in empty]
     for name in found:
         checksum = expected.get(name)
         if name not in expected:
-            strangers.append(name)
+            foreign.append(name)
         elif checksum is None or is_unchanged(folder / name, checksum):
             files.append(name)
         else:
-            strangers.append(f"{name} (changed)")
-    return Contents(tuple(files), tuple(sorted(strangers)), recorded=True)
+            foreign.append(f"{name} (changed)")
+    return Contents(tuple(files), tuple(sorted(foreign)), recorded=True)
 
 
 def _files_of_run(folder: Path) -> dict[str, str | None] | None:
@@ -173,7 +182,7 @@ def _files_of_run(folder: Path) -> dict[str, str | None] | None:
     if record is None or "topicnet" not in record["versions"] or "model/model.json" not in record["files"]:
         return None
     files: dict[str, str | None] = {name: str(checksum) for name, checksum in record["files"].items()}
-    # The arrays of a large corpus are sampled, by its own list, once that is known to be the one that was written.
+    # The large arrays of the counts are compared by sampled checksums, once counts.json is known to be unchanged.
     inner = f"corpus/{COUNTS}"
     if inner in files and is_unchanged(folder / inner, str(files[inner])):
         counts = _files_of_counts(folder / "corpus") or {}

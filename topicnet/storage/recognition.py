@@ -1,4 +1,4 @@
-"""Files that topicnet wrote alone, recognised by their beginning: only such a file is replaced."""
+"""Recognition of single output files written by topicnet, by their first bytes; only these are replaced."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _ARRAYS = re.compile(rf"doc_id\.npy,status\.npy,{_UNIT}\.npy,|vocabulary\.npy,(?
 
 
 def check_replaceable(path: Path) -> None:
-    """Raise OutputError for a file that is there and is not a table or an evaluation as topicnet writes them.
+    """Raise OutputError for an existing file that is not a table or an evaluation in topicnet's format.
 
-    An empty file holds nothing that could be lost.
+    Empty files are accepted, because nothing can be lost.
     """
     if path.is_file() and not _recognised(path):
         raise not_ours(path)
 
 
 def check_same(written: Path, path: Path) -> None:
-    """Raise OutputError for a file that is there and differs from what was written to replace it."""
+    """Raise OutputError for an existing file that differs from the one written to replace it."""
     if path.is_file() and not filecmp.cmp(written, path, shallow=False):
         raise not_ours(path)
 
 
 def not_ours(path: Path) -> OutputError:
-    """Describe a file that is not replaced."""
+    """Make the error for a file that will not be replaced."""
     return OutputError(
-        f"refusing to replace {str(path)!r}: it is not recognised as a file that topicnet wrote; delete it, or name"
+        f"refusing to replace {str(path)!r}: it is not recognised as a file that topicnet wrote; delete it, or choose"
         " another file"
     )
 
@@ -56,7 +56,7 @@ def _recognised(path: Path) -> bool:
 
 
 def _names_of_parquet(file: IO[bytes]) -> bytes:
-    """The names of the columns with commas between; none of a damaged file."""
+    """Return the column names, joined by commas; empty for a damaged file."""
     import polars as pl
 
     file.seek(0)

@@ -1,7 +1,7 @@
-"""The folder of a run, of text or of images: run.json with its environment and the checksum of every file.
+"""Run folders, of text or image models: run.json with the environment and the checksum of every file.
 
-Files are written into a staged folder (`storage.atomic.atomic_folder`), `write_record` comes last, and whoever reads a
-file of a run checks it against the record first.
+Files are written into a staged folder (`storage.atomic.atomic_folder`), and `write_record` comes last. Code that reads
+a file of a run checks it against the record first.
 """
 
 from __future__ import annotations
@@ -20,21 +20,26 @@ from topicnet.runtime.memory import peak_memory_bytes
 from topicnet.storage import formats
 
 RECORD, HISTORY = "run.json", "history.csv"
-MEND = "copy the run again or fit anew"
+REMEDY = "copy the run again or fit again"
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a job writes its folder, and what may be there already.
+    """Output folder of a job, and how to treat existing content.
 
     Attributes
     ----------
     out : Path, optional
-        The folder to write; by default one in runs/ that is named after the job.
+        Folder to write; by default a folder in runs/ named after the job.
     overwrite : bool
         Replace a folder that topicnet wrote earlier.
     resume : bool
         Continue a job that was interrupted there.
+
+    Examples
+    --------
+    >>> str(Destination().folder("lee-etm-20"))
+    'runs/lee-etm-20'
     """
 
     out: Path | None = None
@@ -42,12 +47,12 @@ class Destination:
     resume: bool = False
 
     def folder(self, name: str) -> Path:
-        """The folder to write, given the default name of the job."""
+        """Return the folder to write, given the default name of the job."""
         return self.out if self.out is not None else Path("runs") / name
 
 
 def environment(device: str, threads: int, seconds: float, libraries: Iterable[str]) -> dict[str, Any]:
-    """Describe how a run came about: device, CPU threads, seconds, peak memory and versions."""
+    """Describe the environment of a run: device, CPU threads, seconds, peak memory and versions."""
     return {
         "device": device,
         "threads": threads,
@@ -59,14 +64,14 @@ def environment(device: str, threads: int, seconds: float, libraries: Iterable[s
 
 
 def write_history(folder: Path, history: list[dict[str, float]]) -> None:
-    """Write history.csv, one row per epoch; only its header when no epoch was completed."""
+    """Write history.csv, one row per epoch; only a header if no epoch was completed."""
     import polars as pl
 
     formats.write_table(folder / HISTORY, pl.DataFrame(history or {"epoch": []}))
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write run.json with the checksum of every file that is in the staged folder, and its own."""
+    """Write run.json with the checksum of every file in the staged folder, and its own."""
     sums = {
         path.relative_to(folder).as_posix(): formats.sha256(path)
         for path in sorted(folder.rglob("*"))
@@ -81,21 +86,21 @@ def read_json(folder: Path, name: str) -> Any:
     Raises
     ------
     BundleError
-        It is not there, or holds no JSON.
+        The file is missing, or is not JSON.
     """
     try:
         return json.loads((folder / name).read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise BundleError(f"{name} in {str(folder)!r} cannot be read: {MEND}") from error
+        raise BundleError(f"{name} in {str(folder)!r} cannot be read: {REMEDY}") from error
 
 
 def read_record(folder: Path, entries: Mapping[str, type]) -> dict[str, Any]:
-    """Read run.json and check that it has these entries, each of its type.
+    """Read run.json and check that it has these entries, each with its type.
 
     Raises
     ------
     BundleError
-        It cannot be read, or is not what a fit wrote.
+        The file cannot be read, or was not written by a fit.
     """
     record = read_json(folder, RECORD)
     if not isinstance(record, dict) or any(not isinstance(record.get(name), kind) for name, kind in entries.items()):
@@ -104,23 +109,23 @@ def read_record(folder: Path, entries: Mapping[str, type]) -> dict[str, Any]:
 
 
 def check_unchanged(folder: Path, name: str, record: Mapping[str, Any]) -> Path:
-    """Return the path of a file of the run once its checksum is that in the record.
+    """Return the path of a file of the run after comparing its checksum with the record.
 
     Raises
     ------
     BundleError
-        It cannot be read, or is not the file that was written.
+        The file cannot be read, or has changed.
     """
     path = folder / name
     try:
         found = formats.sha256(path)
     except OSError as error:
-        raise BundleError(f"{str(path)!r} cannot be read: {MEND}") from error
+        raise BundleError(f"{str(path)!r} cannot be read: {REMEDY}") from error
     if found != record["files"].get(name):
-        raise BundleError(f"{str(path)!r} is not as it was written (its checksum in run.json differs): {MEND}")
+        raise BundleError(f"{str(path)!r} has changed since it was written (checksum differs from run.json): {REMEDY}")
     return path
 
 
 def damaged(folder: Path, name: str) -> BundleError:
-    """Make the error of a file of a run that holds something else than was written."""
-    return BundleError(f"{name} in {str(folder)!r} is damaged: {MEND}")
+    """Make the error for a damaged file of a run."""
+    return BundleError(f"{name} in {str(folder)!r} is damaged: {REMEDY}")

@@ -1,4 +1,4 @@
-"""Walk the folders below a folder, however deeply they are nested."""
+"""Iteration over nested folders without recursion."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Yield each folder with the names of its folders and of its other entries, as `os.walk` does.
+    """Yield each folder with the names of its subfolders and of its other entries, as `os.walk` does.
 
-    `os.walk` of Python 3.11 recurses, and fails on a thousand nested folders. Links are not followed, and folders that
-    cannot be read are left out.
+    `os.walk` of Python 3.11 recurses and fails on a thousand nested folders. Links are not followed, and unreadable
+    folders are omitted.
     """
     pending = [str(folder)]
     while pending:

@@ -1,1 +1,1 @@
-"""From files to sparse counts; no torch in here."""
+"""Text processing: read documents, tokenise them and count words; nothing here imports torch."""

@@ -1,8 +1,9 @@
-"""Words and lines that are in many documents and tell nothing of what they are about, with the evidence.
+"""Suggest uninformative words: words that occur in many documents but say little about their subject.
 
-A word is boilerplate where it is in many documents and has little information: it is spread over documents as chance
-would spread it or more evenly (headers stand once in each, long or short), and its documents have the words that all
-others have. That it always stands at one place, as in a header or a signature, counts beside.
+A word is likely boilerplate if it occurs in many documents and carries little information: it is spread over documents
+as chance would spread it or more evenly (a header occurs once in each document, long or short), and its documents
+contain the same words as all others. A fixed position in the document, as in a header or a signature, adds to the
+score.
 """
 
 from __future__ import annotations
@@ -20,39 +21,41 @@ from topicnet.storage.mapped import row_blocks
 from topicnet.text.corpus import Corpus
 from topicnet.text.token_counts import TOKENS_AT_ONCE, token_blocks
 
-LEAST_SHARE, LEAST_DOCUMENTS = 0.01, 3  # a word in fewer documents is no boilerplate
-CANDIDATES = 8  # words looked at closely, for each that is asked for
-COMPANY_DOCUMENTS = 50_000  # so many, evenly chosen, tell what stands beside a word
-COMPANY_NUMBERS = 2**23  # held at once
-NARROW, FULLY_NARROW = 1.5, 3  # times closer to its place than words that stand anywhere
-EVEN, AS_BY_CHANCE, ALIKE = -0.25, 0.1, 0.1  # bits
+LEAST_FRACTION, LEAST_DOCUMENTS = 0.01, 3  # a word in fewer documents is not boilerplate
+CANDIDATES = 8  # candidates examined per suggestion
+COMPANY_DOCUMENTS = 50_000  # size of the evenly spaced sample of documents for `company`
+COMPANY_NUMBERS = 2**23  # most floats that `_company` holds in one array
+NARROW, FULLY_NARROW = 1.5, 3  # thresholds of `narrowness`: mentioned in `reason`; no further effect on the score
+EVEN, AS_BY_CHANCE, ALIKE = -0.25, 0.1, 0.1  # thresholds in bits for `reason`
 EXAMPLES = 3
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A word that may be boilerplate.
+    """Word that may be boilerplate, with the evidence.
 
     Attributes
     ----------
     word : str
     document_share : float
-        Share of the documents (of those with words) that hold it.
+        Fraction of the documents (of those with words) that contain the word.
     tokens : int
-        How often it stands in the corpus.
+        Number of occurrences in the corpus.
     information : float
-        Bits, `spread` and `company` together: at 0 and below the word says nothing about a document.
+        `spread` plus `company`, in bits. At 0 or below the word is uninformative.
     spread : float
-        Entropy of the documents a word would be in by chance less that of those it is in (Gerlach, Shi & Amaral 2019):
-        0 as by chance, above where it gathers in few documents, below where it is more even than chance.
+        Entropy, in bits, of the word's distribution over documents if it occurred at random, minus that of its actual
+        distribution (Gerlach, Shi & Amaral 2019): 0 at random, positive if the word concentrates in few documents,
+        negative if it is spread more evenly than at random.
     company : float
-        Kullback-Leibler divergence, from the words of the mean document, of those of the mean document that holds it.
+        Kullback-Leibler divergence, in bits, of the mean word distribution of the documents that contain the word from
+        that of all documents.
     place : float
-        Its mean place in a document, 0 the first word and 1 the last.
+        Mean position in a document, from 0 (first word) to 1 (last word).
     narrowness : float
-        How many times closer to its place it stands than words that stand anywhere.
+        Standard deviation of the position of a word placed at random, divided by that of this word.
     examples : tuple of str
-        Ids of documents that hold it.
+        Ids of documents that contain the word.
     reason : str
         The evidence in words.
     """
@@ -70,17 +73,21 @@ class Suggestion:
 
 
 def suggest(corpus: Corpus, top: int = 30) -> list[Suggestion]:
-    """Words that may be boilerplate, the likeliest first.
+    """Suggest words that may be boilerplate, the likeliest first.
 
-    They are ranked by their share of documents, halved for each bit of information, times the square of how narrowly
-    they stand at one place.
+    The score is the fraction of documents that contain the word, halved for each bit of information, times the square
+    of its narrowness (clipped to between 1 and 3).
 
     Parameters
     ----------
     corpus : Corpus
-        Its counts and tokens may be memory-mapped: they are gone through in blocks.
+        Its counts and tokens may be memory-mapped; they are read block by block.
     top : int
-        Most words to suggest, 1 or more.
+        Suggest at most this many words, 1 or more.
+
+    Returns
+    -------
+    list of Suggestion
 
     Raises
     ------
@@ -88,24 +95,24 @@ def suggest(corpus: Corpus, top: int = 30) -> list[Suggestion]:
         `top` is below 1.
     """
     if top < 1:
-        raise InputError(f"{top} words asked for, expected a whole number from 1")
+        raise InputError(f"{top} words requested, expected a whole number from 1")
     found = _tally(corpus)
-    least = max(LEAST_DOCUMENTS, LEAST_SHARE * found.n_filled)
+    least = max(LEAST_DOCUMENTS, LEAST_FRACTION * found.n_filled)
     words = np.argsort(-found.documents, kind="stable")[: max(200, CANDIDATES * top)]
     words = words[found.documents[words] >= least]
     if len(words) == 0:
         return []
     spread, company = _spread(found, words), _company(corpus, found, words)
-    ordered = corpus.source.get("reading_order", True)  # counts of other tools have none
+    ordered = corpus.source.get("reading_order", True)  # False for counts of other tools
     narrowness = _narrowness(found, words) if ordered else np.ones(len(words))
-    share = found.documents[words] / found.n_filled
-    score = share * np.exp2(-spread - company) * np.clip(narrowness, 1, FULLY_NARROW) ** 2
-    best = np.argsort(-score.round(9), kind="stable")[:top]  # equals in the order of the vocabulary
+    fraction = found.documents[words] / found.n_filled
+    score = fraction * np.exp2(-spread - company) * np.clip(narrowness, 1, FULLY_NARROW) ** 2
+    best = np.argsort(-score.round(9), kind="stable")[:top]  # ties keep the order of the vocabulary
     examples = _examples(corpus, words[best])
     return [
         Suggestion(
             word=corpus.vocabulary[word],
-            document_share=float(share[i]),
+            document_share=float(fraction[i]),
             tokens=int(found.tokens[word]),
             information=float(spread[i] + company[i]),
             spread=float(spread[i]),
@@ -120,34 +127,35 @@ def suggest(corpus: Corpus, top: int = 30) -> list[Suggestion]:
 
 
 def _reason(place: float, narrowness: float, spread: float, company: float) -> str:
-    """The evidence in words."""
+    """Put the evidence into words."""
     reasons = []
     if narrowness >= NARROW:
-        where = "near the start" if place < 0.35 else "near the end" if place > 0.65 else "about the middle"
+        where = "near the start" if place < 0.35 else "near the end" if place > 0.65 else "near the middle"
         reasons.append(where)
     if spread <= EVEN:
-        reasons.append("even in short documents and long")
+        reasons.append("evenly spread")
     elif spread <= AS_BY_CHANCE:
-        reasons.append("spread by chance")
+        reasons.append("spread as by chance")
     if company <= ALIKE:
-        reasons.append("its documents like all others")
+        reasons.append("in typical documents")
     return "; ".join(reasons) or "in many documents"
 
 
 @dataclass(frozen=True)
 class _Tally:
-    """Sums over the corpus, by word."""
+    """Sums over the corpus for each word."""
 
-    lengths: NDArray[np.int64]  # (D,) counted words
-    documents: NDArray[np.int64]  # (V,) that hold the word
-    tokens: NDArray[np.float64]  # (V,)
+    lengths: NDArray[np.int64]  # (D,) counted words per document
+    documents: NDArray[np.int64]  # (V,) documents that contain the word
+    tokens: NDArray[np.float64]  # (V,) occurrences
     count_bits: NDArray[np.float64]  # (V,) sum of n log2 n over documents
-    place: NDArray[np.float64]  # (V,) sums of the places, of their squares, and of the variance a word that stands
-    place_squared: NDArray[np.float64]  # anywhere would have
-    place_chance: NDArray[np.float64]
+    place: NDArray[np.float64]  # (V,) sum of the positions of the word
+    place_squared: NDArray[np.float64]  # (V,) sum of their squares
+    place_chance: NDArray[np.float64]  # (V,) sum of the variances of a position drawn at random
 
     @property
     def n_filled(self) -> int:
+        """Number of documents that contain words."""
         return int((self.lengths > 0).sum())
 
 
@@ -158,10 +166,10 @@ def _tally(corpus: Corpus) -> _Tally:
     tokens, bits, place, squared, chance = (np.zeros(n_words) for _ in range(5))
     for rows, stream in token_blocks(corpus.tokens, lengths):
         cells = slice(int(counts.indptr[rows.start]), int(counts.indptr[rows.stop]))
-        words, often = counts.indices[cells], np.asarray(counts.data[cells], dtype=np.float64)
+        words, n = counts.indices[cells], np.asarray(counts.data[cells], dtype=np.float64)
         documents += np.bincount(words, minlength=n_words)
-        tokens += np.bincount(words, often, minlength=n_words)
-        bits += np.bincount(words, often * np.log2(often), minlength=n_words)
+        tokens += np.bincount(words, n, minlength=n_words)
+        bits += np.bincount(words, n * np.log2(n), minlength=n_words)
         own = lengths[rows]
         length = np.repeat(own, own)
         at = (np.arange(len(stream)) - np.repeat(np.cumsum(own) - own, own) + 0.5) / length
@@ -172,24 +180,24 @@ def _tally(corpus: Corpus) -> _Tally:
 
 
 def _spread(found: _Tally, words: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Bits a word's documents are told from those it would be in by chance, longer documents oftener."""
-    lengths, often = np.unique(found.lengths[found.lengths > 0], return_counts=True)
-    share = lengths / found.lengths.sum()
-    by_chance = [float(often @ _expected_count_bits(n * share)) for n in found.tokens[words]]
+    """Compute `Suggestion.spread`; at random, a word occurs in proportion to the length of a document."""
+    lengths, n_docs = np.unique(found.lengths[found.lengths > 0], return_counts=True)
+    rate = lengths / found.lengths.sum()
+    by_chance = [float(n_docs @ _expected_count_bits(n * rate)) for n in found.tokens[words]]
     result: NDArray[np.float64] = (found.count_bits[words] - by_chance) / found.tokens[words]
     return result
 
 
 @cache
 def _table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means of Poisson counts n, and the logarithm of the expectation of n log2 n at each."""
+    """Tabulate the logarithm of E[n log2 n] of Poisson counts n by their mean."""
     mean, n = np.logspace(-6, 2, 400), np.arange(2, 300)
     probability = np.exp(n * np.log(mean[:, None]) - mean[:, None] - gammaln(n + 1))  # (means, counts)
     return mean, np.log((probability * n * np.log2(n)).sum(1))
 
 
 def _expected_count_bits(mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Expectation of n log2 n where n is Poisson: from a table, beyond it the first terms of its expansions."""
+    """Return E[n log2 n] of Poisson counts n: from a table, and outside its range from series expansions."""
     means, log_bits = _table()
     expected: NDArray[np.float64] = np.exp(np.interp(np.log(mean), np.log(means), log_bits))
     small, large = mean < means[0], mean > means[-1]
@@ -207,7 +215,7 @@ def _narrowness(found: _Tally, words: NDArray[np.intp]) -> NDArray[np.float64]:
 
 
 def _company(corpus: Corpus, found: _Tally, words: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Bits the words of the mean document that holds a word diverge from those of the mean document, itself apart."""
+    """Compute `Suggestion.company` from a sample of documents, without the word itself."""
     filled = np.flatnonzero(found.lengths)
     rows = filled[:: max(1, len(filled) // COMPANY_DOCUMENTS)]
     at_once = max(1, COMPANY_NUMBERS // corpus.vocab_size)
@@ -216,8 +224,8 @@ def _company(corpus: Corpus, found: _Tally, words: NDArray[np.intp]) -> NDArray[
 
 
 def _company_of(corpus: Corpus, rows: NDArray[np.intp], words: NDArray[np.intp]) -> NDArray[np.float64]:
-    beside = np.zeros((len(words), corpus.vocab_size))
-    every = np.zeros(corpus.vocab_size)
+    observed = np.zeros((len(words), corpus.vocab_size))  # word distributions of the documents that contain each word
+    overall = np.zeros(corpus.vocab_size)
     step = max(1, int(TOKENS_AT_ONCE * len(rows) / max(1, corpus.counts.nnz)))
     for begin in range(0, len(rows), step):
         documents = csr_matrix(corpus.counts[rows[begin : begin + step]], dtype=np.float64)
@@ -225,21 +233,20 @@ def _company_of(corpus: Corpus, rows: NDArray[np.intp], words: NDArray[np.intp])
         holds = documents[:, words]
         holds.data[:] = 1
         documents.data /= np.repeat(sums, np.diff(documents.indptr))
-        beside += (holds.T @ documents).toarray()
-        every += np.asarray(documents.sum(0)).ravel()
+        observed += (holds.T @ documents).toarray()
+        overall += np.asarray(documents.sum(0)).ravel()
     itself = np.arange(len(words)), words
-    expected = np.tile(every, (len(words), 1))
-    beside[itself] = expected[itself] = 0
-    beside /= np.maximum(beside.sum(1, keepdims=True), 1e-300)
+    expected = np.tile(overall, (len(words), 1))
+    observed[itself] = expected[itself] = 0
+    observed /= np.maximum(observed.sum(1, keepdims=True), 1e-300)
     expected /= np.maximum(expected.sum(1, keepdims=True), 1e-300)
-    seen = beside > 0
-    ratio = np.divide(beside, expected, out=np.ones_like(beside), where=seen)
-    divergence: NDArray[np.float64] = (beside * np.log2(ratio)).sum(1)
+    ratio = np.divide(observed, expected, out=np.ones_like(observed), where=observed > 0)
+    divergence: NDArray[np.float64] = (observed * np.log2(ratio)).sum(1)
     return divergence
 
 
 def _examples(corpus: Corpus, words: NDArray[np.intp]) -> list[list[int]]:
-    """Rows of the first documents that hold each word."""
+    """Return the rows of the first documents that contain each word."""
     rows: list[list[int]] = [[] for _ in words]
     for at, block in row_blocks(corpus.counts):
         columns = block[:, words].tocsc()

@@ -1,4 +1,4 @@
-"""Corpus: sparse counts with their vocabulary, ids, status and metadata; memory-mapped on disk."""
+"""Corpus: a document-term matrix with its vocabulary, document ids, status and metadata; save and load it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from topicnet.text.readers.in_memory import are_word_lists, documents_of_frame, 
 from topicnet.text.readers.missing import MissingValues
 from topicnet.text.readers.read import Documents
 from topicnet.text.status import EMPTY, OK, OOV, STATUSES, status_in_words
-from topicnet.text.token_counts import count_tokens, only
+from topicnet.text.token_counts import count_tokens, keep_tokens
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
-from topicnet.text.validation import are_below, check_counts, check_parts, whole_counts
+from topicnet.text.validation import all_below, check_counts, check_parts, whole_counts
 
 COUNTS_FORMAT = 1
 ARRAYS = ("data", "indices", "indptr", "tokens")
 _RESERVED = {"doc_id", "status", "n_tokens", "text"}
-# What numpy, polars and the JSON reader raise on files that are damaged or made to harm.
+# Exceptions that numpy, polars and the JSON reader raise on damaged or malicious files.
 _DAMAGE = (
     OSError, EOFError, MemoryError, RecursionError, OverflowError, ValueError, KeyError, TypeError, AttributeError,
     SyntaxError, tokenize.TokenError, pl.exceptions.PolarsError, pl.exceptions.PanicException,
@@ -43,34 +43,57 @@ _DAMAGE = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Corpus:
-    """A corpus as counts; one row per input document, in input order.
+    """Word counts of a corpus, one row per input document, in input order.
+
+    Build one with `from_texts`, `from_frame`, `from_documents`, `from_counts` or `load` rather than with the
+    constructor. Each parameter is an attribute of the same name.
+
+    Parameters
+    ----------
+    counts : csr_matrix of shape (D, V), int32
+        How often each word occurs in each document.
+    vocabulary : list of str, length V
+        The word of each column; in alphabetical order where topicnet chose the vocabulary.
+    tokens : ndarray of shape (N,), int32
+        Word ids of all documents in reading order, end to end; document d has `counts[d].sum()` of them.
+    ids : list of str, length D
+        Document ids.
+    status : ndarray of shape (D,), str
+        "ok", or the reason why a document has no counted words: "empty" (no text, or a missing-value marker), "oov"
+        (no word of the vocabulary), "short" (fewer than `min_tokens`) or "duplicate" (repeats an earlier text, with
+        `drop_duplicates`).
+    metadata : polars.DataFrame
+        The other columns of the source, D rows; an empty table if there are none.
+    excerpts : list of str, length D
+        The first characters of each text, for display. They are not saved.
+    texts : list of str or None, length D
+        The full texts, if they were kept.
+    source : dict
+        Name and SHA-256 of the input, and the text options.
+    folder : Path, optional
+        The folder that the arrays are memory-mapped from.
+    table : object, optional
+        The kind of table the documents came from: the index of a pandas table or column, which tables of documents
+        then use for their rows, or "polars". It is not saved.
 
     Attributes
     ----------
-    counts : csr_matrix
-        (D, V) int32.
-    vocabulary : list of str
-        (V,) words in alphabetical order.
-    tokens : ndarray of int32
-        Word ids of all documents in reading order, end to end; document d has `counts[d].sum()` of them.
-    ids : list of str
-        (D,) ids, as the source gives them.
-    status : ndarray of str
-        (D,) "ok", or why a document has no counted words: "empty" (no text, or a marker of a missing value), "oov" (no
-        known word), "short" (fewer than `min_tokens`) or "duplicate" (repeats an earlier text, with `drop_duplicates`).
-    metadata : polars.DataFrame
-        (D, ...) other columns of the source.
-    excerpts : list of str
-        (D,) first characters of each text, for showing; never saved.
-    texts : list of str, optional
-        (D,) whole texts, kept only when asked for.
-    source : dict
-        Name and sha256 of what was read, and the text options.
-    folder : Path, optional
-        Where the arrays lie, when they are mapped from files.
-    table : object, optional
-        The kind of table the documents came from: the index of a pandas table or column, whose rows tables of
-        documents have too, or "polars"; never saved.
+    n_docs
+    vocab_size
+    lengths
+
+    Examples
+    --------
+    >>> import topicnet
+    >>> corpus = topicnet.Corpus.from_texts(["Cats chase mice.", "Mice fear cats.", "Dogs chase cats."])
+    >>> corpus
+    Corpus('texts': 3 documents, 5 words, 9 tokens)
+    >>> corpus.vocabulary
+    ['cats', 'chase', 'dogs', 'fear', 'mice']
+    >>> corpus.counts.toarray()
+    array([[1, 1, 0, 0, 1],
+           [1, 0, 0, 1, 1],
+           [1, 1, 1, 0, 0]], dtype=int32)
     """
 
     counts: csr_matrix
@@ -96,23 +119,53 @@ class Corpus:
 
     @property
     def n_docs(self) -> int:
-        """Number of documents, D."""
+        """Number of documents, D.
+
+        Examples
+        --------
+        >>> Corpus.from_texts(["Cats chase mice.", ""]).n_docs
+        2
+        """
         return int(self.counts.shape[0])
 
     @property
     def vocab_size(self) -> int:
-        """Number of words, V."""
+        """Number of words in the vocabulary, V.
+
+        Examples
+        --------
+        >>> Corpus.from_texts(["Cats chase mice.", ""]).vocab_size
+        3
+        """
         return len(self.vocabulary)
 
     def summary(self) -> str:
-        """Describe the corpus in one line: documents, how many are empty, words and tokens."""
+        """Describe the corpus in one line.
+
+        Returns
+        -------
+        str
+            The number of documents, how many of them have no counted words and why, and the numbers of words and
+            tokens.
+
+        Examples
+        --------
+        >>> Corpus.from_texts(["Cats chase mice.", ""]).summary()
+        '2 documents (1 empty), 3 words, 3 tokens'
+        """
         note = status_in_words(self.status)
         documents = "1 document" if self.n_docs == 1 else f"{self.n_docs:,} documents"
         return f"{documents}{note}, {self.vocab_size:,} words, {len(self.tokens):,} tokens"
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each document that were counted, (D,)."""
+        """Number of counted tokens of each document, (D,) int64.
+
+        Examples
+        --------
+        >>> Corpus.from_texts(["Cats chase mice.", ""]).lengths
+        array([3, 0])
+        """
         return row_sums(self.counts).astype(np.int64)
 
     @classmethod
@@ -129,20 +182,36 @@ class Corpus:
 
         Parameters
         ----------
-        texts : iterable of str or lists of str
-            None counts as an empty document. Lists of words are taken as they are, in lower case (the tokenizer
-            "spaces", unless the options name another).
-        ids : sequence of str, optional
-            By default "1", "2", ...
-        vocabulary : list of str, optional
+        texts : iterable of str, list of str or None, length D
+            The documents. None counts as an empty document. The words of a list are lower-cased and otherwise left
+            unchanged (tokenizer "spaces", unless the options name another).
+        ids : sequence of str, length D, optional
+            Document ids. Default: "1", "2", ...
+        options : TextOptions, optional
+            How to tokenise, and which words to count. Default: `TextOptions()`.
+        vocabulary : list of str, length V, optional
             Count these words instead of choosing a vocabulary.
+        keep_texts : bool, default False
+            Keep the full texts in `Corpus.texts`.
+
+        Returns
+        -------
+        Corpus
+            The counts, one row per text.
 
         Raises
         ------
         InputError
-            Something that is not a text, or another number of ids than of texts.
+            An item of `texts` is not a text, or the number of ids differs from the number of texts.
         CorpusError
             No word is left to count.
+
+        Examples
+        --------
+        >>> Corpus.from_texts(["Cats chase mice.", "Mice fear cats."], ids=["a", "b"]).vocabulary
+        ['cats', 'chase', 'fear', 'mice']
+        >>> Corpus.from_texts(["Cats chase mice."], vocabulary=["cats", "dogs"]).counts.toarray()
+        array([[1, 0]], dtype=int32)
         """
         options = options_for(texts, "text", options or TextOptions())
         documents = documents_of_texts(texts, ids, MissingValues(options.markers))
@@ -159,7 +228,43 @@ class Corpus:
         options: TextOptions | None = None,
         keep_texts: bool = False,
     ) -> Corpus:
-        """Count the words of one column of a pandas or polars table; the other columns become metadata."""
+        """Count the words of a text column of a table; the other columns become metadata.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame, polars.DataFrame, polars.LazyFrame or datasets.Dataset
+            The table, one row per document.
+        text_column : str or sequence of str, default "text"
+            The column that holds the texts, or several columns, whose texts are joined by newlines.
+        id_column : str, optional
+            The column that holds the document ids. By default ids are "1", "2", ...
+        options : TextOptions, optional
+            How to tokenise, and which words to count. Default: `TextOptions()`.
+        keep_texts : bool, default False
+            Keep the full texts in `Corpus.texts`.
+
+        Returns
+        -------
+        Corpus
+            The counts, one row per row of the table.
+
+        Raises
+        ------
+        InputError
+            `frame` is not such a table, or a cell of the text column is not a text.
+        CorpusError
+            A column does not exist, two columns have the same name, or no word is left to count.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"text": ["Cats chase mice.", None], "year": [2001, 2002]})
+        >>> corpus = Corpus.from_frame(frame)
+        >>> corpus
+        Corpus('texts': 2 documents (1 empty), 3 words, 3 tokens)
+        >>> corpus.metadata["year"].to_list()
+        [2001, 2002]
+        """
         options = options_for(frame, text_column, options or TextOptions())
         documents = documents_of_frame(frame, text_column, id_column, MissingValues(options.markers))
         corpus = cls.from_documents([documents], options=options, keep_texts=keep_texts)
@@ -180,10 +285,48 @@ class Corpus:
         columns: list[str] | None = None,
         tokenization: Tokenization = tokenize_locally,
     ) -> Corpus:
-        """Count batches of documents as `read_documents` yields them; `every_word` prunes none, and allows for none.
+        """Count batches of documents, as `topicnet.text.readers.read.read_documents` yields them.
 
-        Of the other columns all are kept, or those in `columns`. With a `folder`, the arrays are written there as they
-        come and mapped: memory holds the ids, the other columns and one batch.
+        Parameters
+        ----------
+        batches : iterable of Documents
+            The documents; only one batch at a time is held in memory.
+        options : TextOptions, optional
+            How to tokenise, and which words to count. Default: `TextOptions()`.
+        vocabulary : list of str, length V, optional
+            Count these words instead of choosing a vocabulary.
+        every_word : bool, default False
+            Count every word except the stop words: nothing is pruned, and the corpus may be empty.
+        keep_texts : bool, default False
+            Keep the full texts in `Corpus.texts`.
+        name : str, default "texts"
+            Name of the corpus in `Corpus.source` and in messages.
+        folder : Path, optional
+            Write the arrays to this folder while counting and memory-map them, so that memory holds only the ids, the
+            metadata and one batch.
+        excerpts : bool, default True
+            Keep the first characters of each text.
+        columns : list of str, optional
+            Metadata columns to keep. Default: all.
+        tokenization : callable, optional
+            Splits the batches into words; see `topicnet.text.tokens.tokenize.Tokenization`. By default in this process.
+
+        Returns
+        -------
+        Corpus
+            The counts, one row per document.
+
+        Raises
+        ------
+        CorpusError
+            No word is left to count, or there are more counts than 32-bit indices can address.
+
+        Examples
+        --------
+        >>> from topicnet.text.readers.documents import Documents
+        >>> batches = [Documents(["a"], ["Cats chase mice."], [{}]), Documents(["b"], ["Mice fear cats."], [{}])]
+        >>> Corpus.from_documents(batches, name="pets")
+        Corpus('pets': 2 documents, 4 words, 6 tokens)
         """
         found = Counting(
             options or TextOptions(),
@@ -213,21 +356,36 @@ class Corpus:
     def from_counts(
         cls, counts: csr_matrix, vocabulary: list[str], ids: list[str] | None = None, *, name: str = "counts"
     ) -> Corpus:
-        """A corpus that another tool has counted.
+        """Make a corpus from counts that another tool produced.
 
         Parameters
         ----------
-        counts : csr_matrix
-            (D, V) whole numbers.
-        vocabulary : list of str
-            (V,) words of the columns.
-        ids : list of str, optional
-            By default "1", "2", ...
+        counts : csr_matrix of shape (D, V)
+            Whole numbers, 0 or more.
+        vocabulary : list of str, length V
+            The word of each column.
+        ids : list of str, length D, optional
+            Document ids. Default: "1", "2", ...
+        name : str, default "counts"
+            Name of the corpus in `Corpus.source` and in messages.
 
         Returns
         -------
         Corpus
-            Its words do not stand in reading order, which no one knows: `source["reading_order"]` is False.
+            Counts do not tell the order of the words, so `tokens` is sorted by word within each document, and
+            `source["reading_order"]` is False.
+
+        Raises
+        ------
+        InputError
+            The counts are not a matrix of whole numbers, their shape does not fit the words and ids, or a word occurs
+            twice in the vocabulary.
+
+        Examples
+        --------
+        >>> from scipy.sparse import csr_matrix
+        >>> Corpus.from_counts(csr_matrix([[2, 0], [1, 1]]), ["cats", "dogs"])
+        Corpus('counts': 2 documents, 2 words, 4 tokens)
         """
         counts = whole_counts(counts)
         n_docs, n_words = counts.shape
@@ -260,23 +418,80 @@ class Corpus:
         )
 
     def over(self, vocabulary: list[str]) -> Corpus:
-        """The same documents in the words of another vocabulary; other words are dropped."""
+        """Return the same documents counted over another vocabulary; words outside it are dropped.
+
+        Parameters
+        ----------
+        vocabulary : list of str, length W
+            The words to count.
+
+        Returns
+        -------
+        Corpus
+            (D, W) counts. Documents that have no word left have status "oov".
+
+        Examples
+        --------
+        >>> corpus = Corpus.from_texts(["Cats chase mice.", "Dogs bark."])
+        >>> fewer = corpus.over(["cats", "elephants"])
+        >>> fewer.counts.toarray()
+        array([[1, 0],
+               [0, 0]], dtype=int32)
+        >>> fewer.status.tolist()
+        ['ok', 'oov']
+        """
         if vocabulary == self.vocabulary:
             return self
         tokens = self.tokens_over(vocabulary)
-        known, lengths = only(tokens, self.lengths, tokens >= 0)
+        known, lengths = keep_tokens(tokens, self.lengths, tokens >= 0)
         counts = count_tokens(known, lengths, len(vocabulary))
         status = np.where((lengths == 0) & (self.status == OK), OOV, self.status)
         return replace(self, counts=counts, vocabulary=vocabulary, tokens=known, status=status, folder=None)
 
     def tokens_over(self, vocabulary: list[str]) -> NDArray[np.int32]:
-        """All tokens, numbered in another vocabulary; -1 for the words it does not have."""
+        """Return all tokens as word ids of another vocabulary.
+
+        Parameters
+        ----------
+        vocabulary : list of str
+            The words to number.
+
+        Returns
+        -------
+        ndarray of shape (N,), int32
+            In the order of `tokens`; -1 for a word that the vocabulary lacks.
+
+        Examples
+        --------
+        >>> Corpus.from_texts(["Cats chase mice."]).tokens_over(["mice", "cats"])
+        array([ 1, -1,  0], dtype=int32)
+        """
         position = {word: i for i, word in enumerate(vocabulary)}
         number = np.array([position.get(word, -1) for word in self.vocabulary], dtype=np.int32)
         return number[self.tokens] if number.size else np.zeros(0, dtype=np.int32)
 
     def take(self, rows: NDArray[np.intp], name: str) -> Corpus:
-        """The documents in these rows, in this order, over the same vocabulary."""
+        """Return some of the documents over the same vocabulary.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+            Rows of the documents, in the order wanted.
+        name : str
+            Name of the new corpus.
+
+        Returns
+        -------
+        Corpus
+            (n, V) counts.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> corpus = Corpus.from_texts(["Cats chase mice.", "Mice fear cats.", "Dogs chase cats."])
+        >>> corpus.take(np.array([2, 0]), "two of them").ids
+        ['3', '1']
+        """
         begins = np.concatenate([[0], np.cumsum(self.lengths)])[rows]
         taken = self.lengths[rows]
         offsets = np.arange(int(taken.sum())) - np.repeat(np.cumsum(taken) - taken, taken)
@@ -295,7 +510,26 @@ class Corpus:
         )
 
     def save(self, folder: Path) -> None:
-        """Write the counts into a staged folder, in the layout of `COUNTS/` in the design."""
+        """Save the corpus to a folder, without its excerpts.
+
+        The folder holds the arrays (`data.npy`, `indices.npy`, `indptr.npy`, `tokens.npy`), `vocabulary.txt`,
+        `documents.parquet` (ids, status, number of tokens, metadata, and the texts if they were kept) and
+        `counts.json`, with the checksums of the other files.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder to write into; it is created if it does not exist, and files of the same names are replaced.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Corpus.from_texts(["Cats chase mice."]).save(Path(folder) / "counts")
+        ...     print(Corpus.load(Path(folder) / "counts").vocabulary)
+        ['cats', 'chase', 'mice']
+        """
         folder.mkdir(parents=True, exist_ok=True)
         for name in ARRAYS:
             if self.folder is None:
@@ -326,12 +560,31 @@ class Corpus:
 
     @classmethod
     def load(cls, folder: str | Path) -> Corpus:
-        """Open saved counts, memory-mapped.
+        """Open a saved corpus; its arrays are memory-mapped.
+
+        Parameters
+        ----------
+        folder : str or Path
+            A folder that `save` or `topicnet prepare` wrote.
+
+        Returns
+        -------
+        Corpus
+            The saved corpus, with blank excerpts.
 
         Raises
         ------
         CorpusError
-            The folder does not hold counts this version can read.
+            The folder does not hold counts that this version can read.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Corpus.from_texts(["Cats chase mice."]).save(Path(folder) / "counts")
+        ...     print(Corpus.load(Path(folder) / "counts").vocabulary)
+        ['cats', 'chase', 'mice']
         """
         folder = Path(folder)
         check_can_use_polars("load counts")
@@ -359,9 +612,9 @@ class Corpus:
                 raise
             raise CorpusError(f"{str(folder)!r} does not hold readable counts: {error}".splitlines()[0]) from error
         tokens = parts["tokens"]
-        agree = tokens.ndim == 1 and len(tokens) == row_sums(counts).sum() and are_below(tokens, shape[1])
+        agree = tokens.ndim == 1 and len(tokens) == row_sums(counts).sum() and all_below(tokens, shape[1])
         if not agree or len(vocabulary) != shape[1] or documents.height != shape[0]:
-            raise CorpusError(f"{str(folder)!r} holds counts whose parts do not agree: make them anew")
+            raise CorpusError(f"{str(folder)!r} holds counts whose parts do not agree: count the corpus again")
         return cls(
             counts=counts,
             vocabulary=vocabulary,
@@ -377,14 +630,14 @@ class Corpus:
 
 
 def options_for(texts: Any, text_column: str | Sequence[str], options: TextOptions) -> TextOptions:
-    """The options for texts in memory: lists of words are parted already, unless a tokenizer is named."""
+    """Return the options for texts in memory: lists of words use the tokenizer "spaces" unless another is named."""
     if options.tokenizer is None and are_word_lists(texts, text_column):
         return replace(options, tokenizer="spaces")
     return options
 
 
 def _free_names(columns: list[str]) -> dict[str, str]:
-    """Names under which metadata can stand beside the table's own columns."""
+    """Map each metadata column to a name that does not clash with the reserved columns of `documents.parquet`."""
     taken = _RESERVED | set(columns)
     names: dict[str, str] = {}
     for column in columns:

@@ -1,4 +1,4 @@
-"""What counting a corpus will take, from its size on disk and a look at its first documents."""
+"""Estimate the time, memory and disk space that counting a corpus needs, from its size and its first documents."""
 
 from __future__ import annotations
 
@@ -20,28 +20,32 @@ from topicnet.text.readers.mallet import OCTIS_CORPUS, is_octis
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import LONG_TEXT
 
-LOOKED_AT, CHARACTERS = 1_000, 20_000  # documents, and of each
+SAMPLE_DOCS, SAMPLE_CHARACTERS = 1_000, 20_000  # documents to sample, and characters of each
 COMPRESSED = (*COMPRESSIONS, ARCHIVE, ".parquet", ".xlsx", ".xlsm", ".xlsb", ".ods")
-PACKED = 3.0  # bytes of text to a byte of an archive that does not say
-GZIP_LIMIT = 2**32  # a gzip file's last four bytes hold the size of its text up to here
-# Measured on two cores beside the tokenizer: reading, coding, sorting and writing.
-OTHER_SECONDS_OF_MB = 1 / 60
-HEAPS = 0.6  # distinct words grow with this power of the text (Heaps' law), above what corpora show
+COMPRESSION_RATIO = 3.0  # assumed where a file does not store its uncompressed size
+GZIP_LIMIT = 2**32  # a gzip file stores its uncompressed size in four bytes
+# Measured on two cores while tokenising: reading, numbering words, sorting and writing.
+OTHER_SECONDS_PER_MB = 1 / 60
+HEAPS_EXPONENT = 0.6  # distinct words grow with this power of the text (Heaps' law); higher than corpora show
 WORD_BYTES, DOCUMENT_BYTES, BATCH_BYTES = 110, 200, 350_000_000
-LONGEST_BYTES = 9  # of each character of a document that is longer than a batch
-TOKEN_BYTES, NONZERO_BYTES = 8, 8  # of each token its number twice, until the vocabulary is chosen
+LONG_DOCUMENT_BYTES = 9  # per character of a document that is longer than a batch
+TOKEN_BYTES, NONZERO_BYTES = 8, 8  # each token is stored twice until the vocabulary is chosen
 
 
 @dataclass(frozen=True)
 class CountForecast:
-    """About what counting a corpus takes.
+    """Estimated cost of counting a corpus.
 
     Attributes
     ----------
     n_docs : int
+        Number of documents.
     seconds : float
-    memory_bytes, disk_bytes : int
-        Of the whole process at its peak, and of the files it writes.
+        Time to count them, in seconds.
+    memory_bytes : int
+        Peak memory of the whole process.
+    disk_bytes : int
+        Size of the files that are written.
     """
 
     n_docs: int
@@ -51,42 +55,48 @@ class CountForecast:
 
 
 def forecast_counting(first: Documents, source: str | Sequence[str], options: TextOptions) -> CountForecast | None:
-    """Say what counting documents will take, of which the first batch is at hand; None where that tells too little.
+    """Estimate the cost of counting a source from its first batch; None if its size is unknown.
 
     Parameters
     ----------
     first : Documents
+        The first batch of documents.
     source : str or sequence of str
-        Files, folders or patterns, as `read_documents` takes them.
+        Files, folders or glob patterns, as for `read_documents`.
+    options : TextOptions
+
+    Returns
+    -------
+    CountForecast or None
     """
-    share = _share(first, source)
-    if share is None or not first.ids:
+    batches = _batches(first, source)
+    if batches is None or not first.ids:
         return None
-    looked = first.texts[:LOOKED_AT]
-    texts = pl.Series([text[:CHARACTERS] for text in looked], dtype=pl.String)
+    sample = first.texts[:SAMPLE_DOCS]
+    texts = pl.Series([text[:SAMPLE_CHARACTERS] for text in sample], dtype=pl.String)
     lengths = [len(text) for text in first.texts]
-    times = share * sum(lengths) / max(1, int(texts.str.len_chars().sum()))  # all text, to what is cut here
-    options.tokens(texts.head(5))  # whatever is loaded at first use
+    factor = batches * sum(lengths) / max(1, int(texts.str.len_chars().sum()))  # of all text to the sample
+    options.tokens(texts.head(5))  # warm up: loads the tokenizer
     began = time.perf_counter()
     words = options.tokens(texts)
     seconds = time.perf_counter() - began
     n_tokens = int(words.list.len().sum() or 0)
     distinct = words.explode().n_unique()
     nonzeros = int(words.list.n_unique().sum() or 0)
-    cells = sum(len(str(value)) for row in first.metadata[:LOOKED_AT] for value in row.values()) / len(looked)
-    n_docs = round(share * len(first.ids))
+    cells = sum(len(str(value)) for row in first.metadata[:SAMPLE_DOCS] for value in row.values()) / len(sample)
+    n_docs = round(batches * len(first.ids))
     text_bytes = int(texts.str.len_bytes().sum())
-    memory = BATCH_BYTES + WORD_BYTES * distinct * times**HEAPS + (DOCUMENT_BYTES + cells) * n_docs
+    memory = BATCH_BYTES + WORD_BYTES * distinct * factor**HEAPS_EXPONENT + (DOCUMENT_BYTES + cells) * n_docs
     return CountForecast(
         n_docs,
-        times * (seconds + text_bytes / 1e6 * OTHER_SECONDS_OF_MB),
-        resident_memory() + round(memory + LONGEST_BYTES * max(0, max(lengths) - LONG_TEXT)),
-        round(times * (TOKEN_BYTES * n_tokens + NONZERO_BYTES * nonzeros)),
+        factor * (seconds + text_bytes / 1e6 * OTHER_SECONDS_PER_MB),
+        resident_memory() + round(memory + LONG_DOCUMENT_BYTES * max(0, max(lengths) - LONG_TEXT)),
+        round(factor * (TOKEN_BYTES * n_tokens + NONZERO_BYTES * nonzeros)),
     )
 
 
-def _share(first: Documents, source: str | Sequence[str]) -> float | None:
-    """How many times as many documents there are as in the first batch; None where nothing tells."""
+def _batches(first: Documents, source: str | Sequence[str]) -> float | None:
+    """Return the size of a source in batches as large as the first; None if it is unknown."""
     files = _files_of(source)
     if not files or not first.ids:
         return None
@@ -97,11 +107,11 @@ def _share(first: Documents, source: str | Sequence[str]) -> float | None:
         return None
     if not first.n_bytes:
         return None
-    return max(1.0, sum(_unpacked(file) for file in files) / first.n_bytes)
+    return max(1.0, sum(_text_bytes(file) for file in files) / first.n_bytes)
 
 
 def _files_of(source: str | Sequence[str]) -> list[Path]:
-    """The files that are read for a source; none for standard input and unknown paths."""
+    """Return the files that a source names; an empty list for standard input and unknown paths."""
     found: list[Path] = []
     with suppress(OSError, CorpusError):
         for one in named_sources(source):
@@ -116,12 +126,14 @@ def _files_of(source: str | Sequence[str]) -> list[Path]:
     return found
 
 
-def _unpacked(path: Path) -> int:
+def _text_bytes(path: Path) -> int:
+    """Return the uncompressed size of a file, estimated if it is not stored."""
     size = path.stat().st_size
     kind = path.suffix.lower()
     if kind == ".gz" and 18 <= size < GZIP_LIMIT // 8:
         with path.open("rb") as file:
             file.seek(-4, 2)
-            said = int(np.frombuffer(file.read(4), dtype="<u4")[0])
-        return said if size / 2 <= said <= 50 * size else round(PACKED * size)  # of several members, the last one's
-    return round(PACKED * size) if kind in COMPRESSED else size
+            stored = int(np.frombuffer(file.read(4), dtype="<u4")[0])
+        # In a file of several members this is the size of the last member only.
+        return stored if size / 2 <= stored <= 50 * size else round(COMPRESSION_RATIO * size)
+    return round(COMPRESSION_RATIO * size) if kind in COMPRESSED else size

@@ -1,8 +1,8 @@
-"""From batches of documents to counts, in one pass over the text.
+"""Count the words of a stream of documents in one pass over the text.
 
-Words become numbers as they are met, and only the numbers are kept: 4 bytes a token, in memory or in a file. When all
-have been seen and the vocabulary is chosen, the counts are made from them. Tokens are split and coded by polars on all
-cores, while another thread counts the batch before and a third reads the next.
+Words are numbered when they first appear, and only the numbers are kept: 4 bytes per token, in memory or in a file.
+Once all documents have been read, the vocabulary is chosen and the counts are made from those numbers. Polars tokenises
+and numbers the words on all cores, while a second thread counts the previous batch and a third reads the next.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from topicnet.errors import CorpusError
 from topicnet.runtime.forking import check_can_use_polars
 from topicnet.runtime.prefetch import map_in_order
 from topicnet.storage.mapped import release_pages
-from topicnet.text.growing_arrays import Checksum, Store, Words
+from topicnet.text.growing_arrays import Checksum, GrowingArray, WordNumbers
 from topicnet.text.phrases import JOINT, Joiner, find_phrases
 from topicnet.text.readers.documents import Documents
 from topicnet.text.status import RepeatedTexts, free_row_ids, status_of
-from topicnet.text.token_counts import count_tokens, only, passage_lengths, starts_of
+from topicnet.text.token_counts import count_tokens, keep_tokens, passage_lengths, starts_of
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import Tokenization, Tokenized, text_hashes, tokenize_locally
 from topicnet.text.vocabulary import SMALL_CORPUS, Pruning
 
 EXCERPT_CHARACTERS = 120
-EXCERPT_DOCS = 200_000  # of a larger corpus, those of the first documents would be all
-ROW_NUMBER = "\0row"  # no column of a table is called that
-MOST_NONZEROS = 2**31 - 1  # scipy's 32-bit indices
+EXCERPT_DOCS = 200_000  # a larger corpus has no excerpts
+ROW_NUMBER = "\0row"  # a name that no column of a table has
+MAX_NONZEROS = 2**31 - 1  # scipy's 32-bit indices
 
 
 class Counted(NamedTuple):
-    """What was counted: see `Corpus`, whose parts these are."""
+    """Result of a count: the parts of a `Corpus`, which describes them."""
 
     data: NDArray[np.int32]
     indices: NDArray[np.int32]
@@ -59,7 +59,7 @@ class Counted(NamedTuple):
 
 @dataclass(eq=False)
 class Counting:
-    """The counts of a corpus in the making.
+    """One count of a corpus: its settings, and its state while batches are added.
 
     Parameters
     ----------
@@ -67,16 +67,17 @@ class Counting:
     vocabulary : list of str, optional
         Count these words instead of choosing a vocabulary.
     every_word : bool
-        Count every word but the stop words.
+        Count every word except the stop words.
     keep_texts : bool
+        Keep the full texts.
     folder : Path, optional
-        A staged folder for the arrays, where they shall not be held in memory.
+        Write the arrays to files in this folder instead of holding them in memory.
     excerpts : bool
         Keep the first characters of each text.
     columns : list of str, optional
-        Of the other columns, keep these alone.
+        Metadata columns to keep. Default: all.
     tokenization : Tokenization
-        What cuts texts into words.
+        Function that splits batches of texts into words.
     """
 
     options: TextOptions
@@ -94,18 +95,18 @@ class Counting:
             self.vocabulary = sorted(set(self.options.vocabulary))
         self.phrases = self.options.phrases if isinstance(self.options.phrases, tuple) else ()
         self.finds_phrases = self.options.phrases is True
-        # Words with known numbers: the vocabulary, or the stop words, which are dropped by their number.
-        self.first = self.options.dropped() if self.vocabulary is None else self.vocabulary
+        # Numbered first: the vocabulary, or the stop words, which are then dropped by their number.
+        self.first_words = self.options.dropped() if self.vocabulary is None else self.vocabulary
         parts = {word for phrase in self.phrases for word in (*phrase, JOINT.join(phrase))}
-        known = [*self.first, *sorted(parts - set(self.first))]
-        self.words = Words(known)
+        known = [*self.first_words, *sorted(parts - set(self.first_words))]
+        self.words = WordNumbers(known)
         self.joiner = Joiner(list(self.phrases), {word: code for code, word in enumerate(known)})
         self.starts = [np.zeros(1, dtype=np.int64)]
         self.nonzeros = 0
-        self.n_stop_words = 0  # occurrences of stop words, which are dropped
-        self.lengths: list[NDArray[np.int64]] = []  # of the batches' documents, in the tokens spilled
+        self.n_stop_words = 0  # occurrences of stop words that were dropped
+        self.lengths: list[NDArray[np.int64]] = []  # tokens per document in `spill`, batch by batch
         self.document_frequency = np.zeros(0, dtype=np.int64)
-        self.n_filled = 0  # documents that hold words, or passages
+        self.n_filled = 0  # documents, or passages, that contain words
         self.ids: list[pl.Series] = []
         self.numbered: list[NDArray[np.bool_]] = []  # which of the ids are row numbers
         self.blank: list[NDArray[np.bool_]] = []
@@ -113,7 +114,7 @@ class Counting:
         self.repeated = RepeatedTexts(self.options.drop_duplicates and not self.every_word)
         self.min_tokens = 0 if self.every_word else self.options.min_tokens
         self.metadata: list[pl.DataFrame] = []
-        self.beginnings: list[str] = []
+        self.excerpts_found: list[str] = []
         self.texts: list[str] = []
         self.checksum = Checksum()
 
@@ -123,43 +124,45 @@ class Counting:
         Raises
         ------
         CorpusError
-            No word is left to count, or more of them than fit.
+            No word is left to count, or there are more nonzero counts than 32-bit indices can address.
         """
         check_can_use_polars()
         with ExitStack() as self.open_files:
-            self.spill = self._store("spill") if self.vocabulary is None else None
-            self.results = {name: self._store(name) for name in ("data", "indices", "tokens")}
+            self.spill = self._array("spill") if self.vocabulary is None else None
+            self.results = {name: self._array(name) for name in ("data", "indices", "tokens")}
             with ThreadPoolExecutor(1) as worker:
                 pending: Future[None] | None = None
-                for documents, cuts in self.tokenization(self.options, batches):
-                    codes, lengths = self._split(documents, cuts)
+                for documents, tokenized in self.tokenization(self.options, batches):
+                    codes, lengths = self._split(documents, tokenized)
                     if pending is not None:
                         pending.result()
-                    pending = worker.submit(self._take, documents, codes, lengths)
+                    pending = worker.submit(self._add_batch, documents, codes, lengths)
                 if pending is not None:
                     pending.result()
             if self.spill is not None:
                 self._count_spilled(self.spill)
-            return self._counted()
+            return self._result()
 
-    def _store(self, name: str) -> Store:
-        store = Store(None if self.folder is None else self.folder / f"{name}.npy")
-        if store.file is not None:
-            self.open_files.callback(store.file.close)
-        return store
+    def _array(self, name: str) -> GrowingArray:
+        array = GrowingArray(None if self.folder is None else self.folder / f"{name}.npy")
+        if array.file is not None:
+            self.open_files.callback(array.file.close)
+        return array
 
-    def _split(self, documents: Documents, cuts: Iterable[Tokenized]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Word numbers of a batch, documents end to end, and how many each document has."""
-        parts = [(self._code(one), one.lengths, one.blank, one.hashes) for one in cuts]
+    def _split(
+        self, documents: Documents, tokenized: Iterable[Tokenized]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return the word numbers of a batch, documents end to end, and the number of tokens of each document."""
+        parts = [(self._encode(one), one.lengths, one.blank, one.hashes) for one in tokenized]
         self.ids.append(pl.Series(documents.ids, dtype=pl.String))
         numbered = np.zeros(len(documents.ids), dtype=bool)
         numbered[np.asarray(documents.numbered, dtype=np.intp)] = True
         self.numbered.append(numbered)
-        self.metadata.append(_metadata_frame(documents, self.columns))
-        if self.excerpts and len(self.beginnings) < EXCERPT_DOCS:
+        self.metadata.append(_metadata_table(documents, self.columns))
+        if self.excerpts and len(self.excerpts_found) < EXCERPT_DOCS:
             start = pl.Series([text[: 4 * EXCERPT_CHARACTERS] for text in documents.texts], dtype=pl.String)
             start = start.str.replace_all(r"[\s\p{C}]+", " ").str.strip_chars().str.slice(0, EXCERPT_CHARACTERS)
-            self.beginnings.extend(start.to_list())
+            self.excerpts_found.extend(start.to_list())
         if self.keep_texts:
             self.texts.extend(documents.texts)
         if len(parts) == 1:
@@ -171,26 +174,26 @@ class Counting:
             hashes = text_hashes(pl.Series(documents.texts, dtype=pl.String))
         self.blank.append(blank)
         dropped = self.repeated.add(hashes, blank)
-        return _without(codes, lengths, dropped) if dropped.any() else (codes, lengths)
+        return _drop_documents(codes, lengths, dropped) if dropped.any() else (codes, lengths)
 
-    def _code(self, cut: Tokenized) -> NDArray[np.int32]:
-        """Word numbers of texts, end to end."""
-        codes = self.words.encode(cut.words)
-        return codes if cut.numbers is None else codes[cut.numbers]
+    def _encode(self, tokenized: Tokenized) -> NDArray[np.int32]:
+        """Return the word numbers of texts, end to end."""
+        codes = self.words.encode(tokenized.words)
+        return codes if tokenized.numbers is None else codes[tokenized.numbers]
 
-    def _take(self, documents: Documents, codes: NDArray[np.int32], lengths: NDArray[np.int64]) -> None:
+    def _add_batch(self, documents: Documents, codes: NDArray[np.int32], lengths: NDArray[np.int64]) -> None:
         self.checksum.add(documents)
         if self.phrases:
             codes, starts = self.joiner(codes, starts_of(lengths))
             lengths = np.diff(starts)
         if self.spill is None:
-            codes, lengths = only(codes, lengths, codes < len(self.first))
+            codes, lengths = keep_tokens(codes, lengths, codes < len(self.first_words))
             if self.min_tokens:
                 self.short.append(self._is_short(lengths))
-                codes, lengths = _without(codes, lengths, self.short[-1])
-            self._keep(count_tokens(codes, lengths, len(self.first)), codes)
+                codes, lengths = _drop_documents(codes, lengths, self.short[-1])
+            self._append(count_tokens(codes, lengths, len(self.first_words)), codes)
             return
-        if not self.finds_phrases:  # which stop words part
+        if not self.finds_phrases:  # phrases do not span stop words, so these have to stay for now
             codes, lengths = self._without_stop_words(codes, lengths)
             self._add_frequencies(codes, lengths)
         self.spill.append(codes)
@@ -200,9 +203,9 @@ class Counting:
         self, codes: NDArray[np.int32], lengths: NDArray[np.int64]
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         n_codes = len(codes)
-        codes, lengths = only(codes, lengths, codes >= len(self.first))
+        codes, lengths = keep_tokens(codes, lengths, codes >= len(self.first_words))
         self.n_stop_words += n_codes - len(codes)
-        return codes - np.int32(len(self.first)), lengths
+        return codes - np.int32(len(self.first_words)), lengths
 
     def _add_frequencies(self, codes: NDArray[np.int32], lengths: NDArray[np.int64]) -> None:
         n_words = int(codes.max()) + 1 if len(codes) else 0
@@ -210,18 +213,18 @@ class Counting:
             grown = np.zeros(max(n_words, 2 * len(self.document_frequency)), dtype=np.int64)
             grown[: len(self.document_frequency)] = self.document_frequency
             self.document_frequency = grown
-        # Only where counts stand matters, not what they are: they may wrap round.
+        # Only the positions of nonzero counts matter, so overflow of int8 does no harm.
         found = np.bincount(count_tokens(codes, lengths, n_words, np.int8).indices, minlength=n_words)
         self.document_frequency[:n_words] += found
 
-    def _count_spilled(self, spill: Store) -> None:
-        """Choose the vocabulary and count its words in the tokens kept."""
+    def _count_spilled(self, spill: GrowingArray) -> None:
+        """Choose the vocabulary and count its words among the tokens in `spill`."""
         tokens = spill.whole()
         listed = self.words.listed()
         if self.finds_phrases:
             tokens, listed = self._with_phrases(tokens, listed)
         self._count_passages(tokens)
-        chosen = self._choose(listed[len(self.first) :], self.options.pruning)
+        chosen = self._choose(listed[len(self.first_words) :], self.options.pruning)
         if self.min_tokens:
             chosen = self._without_short(tokens, chosen, len(listed))
         numbers = np.full(len(listed), -1, dtype=np.int32)
@@ -232,14 +235,14 @@ class Counting:
         ) -> tuple[csr_matrix, NDArray[np.int32]]:
             (codes, lengths), short = batch
             renumbered = numbers[codes]
-            known, lengths = only(renumbered, lengths, renumbered >= 0)
+            known, lengths = keep_tokens(renumbered, lengths, renumbered >= 0)
             if short is not None:
-                known, lengths = _without(known, lengths, short)
+                known, lengths = _drop_documents(known, lengths, short)
             return count_tokens(known, lengths, len(chosen)), known
 
         left_out = self.short if self.min_tokens else repeat(None)
         for counts, known in map_in_order(count, zip(self._batches(tokens), left_out, strict=False)):
-            self._keep(counts, known)
+            self._append(counts, known)
             release_pages(tokens)
         del tokens
         spill.discard()
@@ -247,7 +250,7 @@ class Counting:
             (self.folder / "joined.npy").unlink()
 
     def _count_passages(self, tokens: NDArray[np.int32]) -> None:
-        """Count document frequencies over passages, where a few long documents are to be cut into them."""
+        """Count document frequencies over passages, if the corpus is small and is to be split into passages."""
         self.n_filled = sum(int((lengths > 0).sum()) for lengths in self.lengths)
         size = self.options.pruning.passages
         if size is None or self.n_filled >= SMALL_CORPUS or self.every_word:
@@ -260,17 +263,17 @@ class Counting:
             self.n_filled += int((lengths_of_passages > 0).sum())
 
     def _is_short(self, lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Documents with counted tokens, but too few, of a batch with these numbers of them."""
+        """Return which documents of a batch, given their numbers of counted tokens, have some but too few."""
         return (lengths > 0) & (lengths < self.min_tokens)
 
     def _without_short(self, tokens: NDArray[np.int32], chosen: NDArray[np.intp], n_words: int) -> NDArray[np.intp]:
-        """Find the documents with too few counted tokens; of the chosen words, keep those of other documents."""
+        """Find the documents with too few counted tokens, and keep the chosen words that other documents contain."""
         is_chosen, seen = np.zeros(n_words, dtype=bool), np.zeros(n_words, dtype=bool)
         is_chosen[chosen] = True
         for codes, lengths in self._batches(tokens):
-            known, lengths = only(codes, lengths, is_chosen[codes])
+            known, lengths = keep_tokens(codes, lengths, is_chosen[codes])
             self.short.append(self._is_short(lengths))
-            seen[_without(known, lengths, self.short[-1])[0]] = True
+            seen[_drop_documents(known, lengths, self.short[-1])[0]] = True
             release_pages(tokens)
         if not seen.any():
             raise CorpusError(
@@ -288,7 +291,7 @@ class Counting:
             begin = end
 
     def _with_phrases(self, tokens: NDArray[np.int32], listed: pl.Series) -> tuple[NDArray[np.int32], pl.Series]:
-        """Find phrases in the tokens, which hold the stop words still; join, drop, and add them to the words."""
+        """Find and join phrases in the tokens, drop the stop words, and append the phrases to the words."""
 
         def documents() -> Iterator[list[str]]:
             for codes, lengths in self._batches(tokens):
@@ -296,11 +299,11 @@ class Counting:
                 ends = np.cumsum(lengths).tolist()
                 yield from (words[end - n : end] for end, n in zip(ends, lengths.tolist(), strict=True))
 
-        self.phrases = tuple(find_phrases(documents(), stop_words=set(self.first)))
+        self.phrases = tuple(find_phrases(documents(), stop_words=set(self.first_words)))
         codes_of = {word: code for code, word in enumerate(listed.to_list())}
         new = [word for word in dict.fromkeys(map(JOINT.join, self.phrases)) if word not in codes_of]
         codes_of |= {word: len(codes_of) + i for i, word in enumerate(new)}
-        joined, joiner = self._store("joined"), Joiner(list(self.phrases), codes_of)
+        joined, joiner = self._array("joined"), Joiner(list(self.phrases), codes_of)
         for number, (codes, lengths) in enumerate(self._batches(tokens)):
             codes, starts = joiner(np.asarray(codes), starts_of(lengths))
             codes, kept = self._without_stop_words(codes, np.diff(starts))
@@ -310,10 +313,10 @@ class Counting:
         return joined.whole(), pl.concat([listed, pl.Series(new, dtype=pl.String)])
 
     def _choose(self, words: pl.Series, pruning: Pruning) -> NDArray[np.intp]:
-        """Numbers of the words to count, in alphabetical order; also sets the vocabulary."""
+        """Return the numbers of the words to count, in alphabetical order, and set the vocabulary."""
         n_docs = sum(len(ids) for ids in self.ids)
         if n_docs == 0 and not self.every_word:
-            raise CorpusError("the corpus holds no documents: expected one document a line, a row or a file")
+            raise CorpusError("the corpus holds no documents: expected one document per line, row or file")
         frequency = np.zeros(len(words), dtype=np.int64)
         known = self.document_frequency[: len(words)]
         frequency[: len(known)] = known
@@ -333,20 +336,20 @@ class Counting:
         self.vocabulary = words.gather(chosen).to_list()
         return chosen
 
-    def _keep(self, counts: csr_matrix, codes: NDArray[np.int32]) -> None:
-        """Add the counts and the tokens of a batch, in the words of the vocabulary."""
+    def _append(self, counts: csr_matrix, codes: NDArray[np.int32]) -> None:
+        """Append the counts and the tokens of a batch, numbered by the vocabulary."""
         before = self.nonzeros
         self.nonzeros += counts.nnz
-        if self.nonzeros > MOST_NONZEROS:
+        if self.nonzeros > MAX_NONZEROS:
             raise CorpusError(
-                f"the corpus has more than {MOST_NONZEROS:,} counts of different words in documents, the most that"
-                " fit: raise --min-df, lower --max-vocab, or split the corpus"
+                f"the corpus has more than {MAX_NONZEROS:,} nonzero counts, the most that topicnet can hold:"
+                " raise --min-df, lower --max-vocab, or split the corpus"
             )
         self.starts.append(before + counts.indptr[1:].astype(np.int64))
         for name, part in (("data", counts.data), ("indices", counts.indices), ("tokens", codes)):
             self.results[name].append(part)
 
-    def _counted(self) -> Counted:
+    def _result(self) -> Counted:
         indptr = np.concatenate(self.starts).astype(np.int32)
         if self.folder is not None:
             np.save(self.folder / "indptr.npy", indptr, allow_pickle=False)
@@ -357,13 +360,13 @@ class Counting:
         short = np.concatenate([np.zeros(0, dtype=bool), *self.short]) if self.min_tokens else np.zeros_like(blank)
         numbered = np.concatenate([np.zeros(0, dtype=bool), *self.numbered])
         return Counted(
-            **{name: store.whole() for name, store in self.results.items()},
+            **{name: array.whole() for name, array in self.results.items()},
             indptr=indptr,
             vocabulary=self.vocabulary or [],
             ids=free_row_ids(pl.concat([pl.Series([], dtype=pl.String), *self.ids]), numbered),
             status=status_of(np.diff(indptr), blank, short, self.repeated.dropped()),
-            metadata=_one_table(self.metadata),
-            excerpts=self.beginnings if len(self.beginnings) == sum(map(len, self.ids)) else [],
+            metadata=_join_tables(self.metadata),
+            excerpts=self.excerpts_found if len(self.excerpts_found) == sum(map(len, self.ids)) else [],
             texts=self.texts if self.keep_texts else None,
             sha256=self.checksum.hexdigest(),
             options=described,
@@ -371,15 +374,15 @@ class Counting:
         )
 
 
-def _without(
+def _drop_documents(
     codes: NDArray[np.int32], lengths: NDArray[np.int64], left_out: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """The tokens of a batch without those of the documents left out, which have none then."""
+    """Remove the tokens of the documents that are left out; these stay in the batch with length 0."""
     return codes[~np.repeat(left_out, lengths)], np.where(left_out, 0, lengths)
 
 
-def _metadata_frame(documents: Documents, columns: list[str] | None) -> pl.DataFrame:
-    """The other columns of a batch, or those of them that are asked for, beside the numbers of its rows."""
+def _metadata_table(documents: Documents, columns: list[str] | None) -> pl.DataFrame:
+    """Return the metadata columns of a batch (all, or those requested) as a table, with the row number first."""
     rows = pl.DataFrame({ROW_NUMBER: np.arange(len(documents.ids))})
     metadata = documents.metadata
     if columns is not None:
@@ -389,8 +392,8 @@ def _metadata_frame(documents: Documents, columns: list[str] | None) -> pl.DataF
     return rows.hstack(pl.DataFrame(metadata, infer_schema_length=None, strict=False))
 
 
-def _one_table(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """The batches' tables as one; a column that differs in kind from batch to batch becomes text."""
+def _join_tables(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Join the tables of all batches; a column whose type differs between batches becomes text."""
     if all(frame.width == 1 for frame in frames):
         return pl.DataFrame()
     try:

@@ -1,4 +1,4 @@
-"""What a count keeps as it goes: numbers of words, arrays that grow, and a checksum of all that was read."""
+"""Structures that grow while a corpus is counted: word numbering, arrays in memory or on disk, and a checksum."""
 
 from __future__ import annotations
 
@@ -13,35 +13,41 @@ from topicnet.storage import mapped
 from topicnet.text.readers.documents import Documents
 
 
-class Words:
-    """Numbers of words, in the order they are met, from 0; those given first come first."""
+class WordNumbers:
+    """Word numbering: each new word gets the next number, from 0, after those of the first words.
+
+    Parameters
+    ----------
+    first : list of str
+        Words to number first, in this order.
+    """
 
     def __init__(self, first: list[str]) -> None:
         self.categories = pl.Categories.random("topicnet")
-        self.kind = pl.Categorical(self.categories)
-        self.alive = pl.Series(first, dtype=self.kind)  # polars forgets categories that no data has
+        self.dtype = pl.Categorical(self.categories)
+        self.alive = pl.Series(first, dtype=self.dtype)  # polars drops categories that no series uses
 
     def encode(self, flat: pl.Series) -> NDArray[np.int32]:
-        """The number of each word, new words included."""
-        # The streaming engine casts in every thread; words met first by two of them have numbers in either order.
-        query = flat.rename("word").to_frame().lazy().select(pl.col("word").cast(self.kind))
+        """Return the number of each word; new words are added."""
+        # The streaming engine casts in several threads, so the order in which new words are numbered may vary.
+        query = flat.rename("word").to_frame().lazy().select(pl.col("word").cast(self.dtype))
         coded = query.collect(engine="streaming").to_series()
         self.alive = pl.concat([self.alive.head(1), coded.head(1)])
         return coded.to_physical().to_numpy().view(np.int32)
 
     def listed(self) -> pl.Series:
-        """All words, by number."""
+        """Return all words, in the order of their numbers."""
         return self.categories.to_series() if len(self.alive) else pl.Series([], dtype=pl.String)
 
 
 class Checksum:
-    """SHA-256 of documents, however they come in batches: of ids, of texts, and of how long each of them is."""
+    """SHA-256 of the documents: their ids, their texts and the lengths of both; independent of the batch size."""
 
     def __init__(self) -> None:
         self.parts = {name: hashlib.sha256() for name in ("ids", "texts", "lengths")}
 
     def add(self, documents: Documents) -> None:
-        """Go on with more documents."""
+        """Add more documents."""
         self.parts["ids"].update("".join(documents.ids).encode("utf-8"))
         self.parts["texts"].update("".join(documents.texts).encode("utf-8"))
         both = zip(documents.ids, documents.texts, strict=True)
@@ -49,12 +55,18 @@ class Checksum:
         self.parts["lengths"].update(lengths.tobytes())
 
     def hexdigest(self) -> str:
-        """All of it in one."""
+        """Return one checksum of everything added."""
         return hashlib.sha256(b"".join(part.digest() for part in self.parts.values())).hexdigest()
 
 
-class Store:
-    """An array that grows: a list of pieces, or a file of them."""
+class GrowingArray:
+    """Array that grows piece by piece, in memory or in a file.
+
+    Parameters
+    ----------
+    path : Path or None
+        The file; None for memory.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -62,13 +74,14 @@ class Store:
         self.file = None if path is None else mapped.ArrayFile(path, np.int32)
 
     def append(self, part: NDArray[np.int32]) -> None:
+        """Add a piece."""
         if self.file is None:
             self.parts.append(part)
         else:
             self.file.append(part)
 
     def whole(self) -> NDArray[np.int32]:
-        """All pieces as one array, a mapped one where they are in a file."""
+        """Return all pieces as one array, memory-mapped if they are in a file."""
         if self.file is None or self.path is None:
             return np.concatenate([np.zeros(0, dtype=np.int32), *self.parts])
         self.file.close()
@@ -76,6 +89,7 @@ class Store:
         return mapped
 
     def discard(self) -> None:
+        """Free the memory, or delete the file."""
         self.parts.clear()
         if self.path is not None:
             self.path.unlink()

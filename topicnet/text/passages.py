@@ -1,4 +1,4 @@
-"""Documents cut into passages of nearly equal length, and their topics put together again."""
+"""Split documents into passages of nearly equal length, and combine the theta of passages into that of documents."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from topicnet.text.token_counts import count_tokens, passage_lengths, token_bloc
 
 @dataclass(frozen=True, eq=False)
 class Passages:
-    """The passages of a corpus, in reading order; every document has one or more.
+    """Passages of a corpus, in reading order; each document has at least one.
 
     Attributes
     ----------
-    counts : csr_matrix
-        (P, V) int32.
-    document : ndarray of int64
-        (P,) row of the document each passage was cut from, ascending.
-    number : ndarray of int64
-        (P,) place of the passage in its document, from 1.
-    n_tokens : ndarray of int64
-        (P,) counted words of each passage.
+    counts : csr_matrix of shape (P, V), int32
+        Word counts of each passage.
+    document : ndarray of shape (P,), int64
+        Row of the document that each passage is part of, ascending.
+    number : ndarray of shape (P,), int64
+        Number of the passage in its document, from 1.
+    n_tokens : ndarray of shape (P,), int64
+        Number of counted words of each passage.
     """
 
     counts: csr_matrix
@@ -41,16 +41,16 @@ class Passages:
 
 
 def in_passages(corpus: Corpus, size: int) -> Passages:
-    """Cut each document into passages of about `size` counted words.
+    """Split each document into passages of about `size` counted words.
 
-    A document of L counted words gives L / size passages, rounded, and at least one: their lengths differ by one word
-    at most, so that no rest of a few words is left over. A document without words gives one passage without words.
+    A document of L counted words gives L / size passages, rounded, and at least one. Their lengths differ by at most
+    one word, so no short remainder is left over. A document without words gives one passage without words.
 
     Parameters
     ----------
     corpus : Corpus
     size : int
-        Counted words of a passage, 1 or more.
+        Counted words per passage, 1 or more.
 
     Raises
     ------
@@ -58,9 +58,9 @@ def in_passages(corpus: Corpus, size: int) -> Passages:
         `size` is not a whole number from 1.
     """
     if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
-        raise InputError(f"passages of {size!r} words asked for, expected a whole number from 1, such as 100")
+        raise InputError(f"passages of {size!r} words requested, expected a whole number from 1, such as 100")
     document, number, n_tokens = passage_lengths(corpus.lengths, size)  # (P,) each
-    parts = [count_tokens(corpus.tokens[:0], n_tokens[:0], corpus.vocab_size)]  # with no passage, that of none
+    parts = [count_tokens(corpus.tokens[:0], n_tokens[:0], corpus.vocab_size)]  # vstack needs at least one matrix
     for rows, tokens in token_blocks(corpus.tokens, n_tokens):
         parts.append(count_tokens(tokens, n_tokens[rows], corpus.vocab_size))
     return Passages(csr_matrix(vstack(parts, format="csr")), document, number + 1, n_tokens)
@@ -69,20 +69,20 @@ def in_passages(corpus: Corpus, size: int) -> Passages:
 def document_theta(
     theta: NDArray[np.floating], passages: Passages, prior: NDArray[np.floating] | None = None
 ) -> NDArray[np.floating]:
-    """Theta of the documents: the mean over their passages, each weighed by its counted words.
+    """Compute theta of the documents: the mean over their passages, weighted by the number of counted words.
 
     Parameters
     ----------
-    theta : (P, K) ndarray
+    theta : ndarray of shape (P, K)
         Theta of the passages.
     passages : Passages
-    prior : (K,) ndarray, optional
-        Theta of a document without words; by default that of its passage, to which a model gives its prior.
+    prior : ndarray of shape (K,), optional
+        Theta of a document without words. By default that of its passage, which a model sets to its prior.
 
     Returns
     -------
-    (D, K) ndarray
-        Of the type of `theta`.
+    ndarray of shape (D, K)
+        With the dtype of `theta`.
 
     Raises
     ------
@@ -91,17 +91,17 @@ def document_theta(
     """
     if theta.ndim != 2 or len(theta) != passages.n_passages:
         raise InputError(
-            f"theta of shape {theta.shape} given for {passages.n_passages} passages: expected one row each"
+            f"theta of shape {theta.shape} given for {passages.n_passages} passages, expected one row per passage"
         )
     if prior is not None and prior.shape != theta.shape[1:]:
-        raise InputError(f"a prior of shape {prior.shape} given, expected ({theta.shape[1]},) as theta has topics")
+        raise InputError(f"a prior of shape {prior.shape} given, expected ({theta.shape[1]},), one value per topic")
     if len(theta) == 0:
         return theta.copy()
     first = np.flatnonzero(passages.number == 1)  # (D,)
-    silent = np.add.reduceat(passages.n_tokens, first) == 0  # (D,)
-    weights = np.where(silent[passages.document], 1, passages.n_tokens)  # (P,)
-    shares = weights / np.add.reduceat(weights, first)[passages.document]
-    mean: NDArray[np.floating] = np.add.reduceat(theta * shares[:, None], first).astype(theta.dtype)  # (D, K)
+    empty = np.add.reduceat(passages.n_tokens, first) == 0  # (D,)
+    n_tokens = np.where(empty[passages.document], 1, passages.n_tokens)  # (P,)
+    weights = n_tokens / np.add.reduceat(n_tokens, first)[passages.document]  # (P,) sum to 1 in each document
+    mean: NDArray[np.floating] = np.add.reduceat(theta * weights[:, None], first).astype(theta.dtype)  # (D, K)
     if prior is not None:
-        mean[silent] = prior
+        mean[empty] = prior
     return mean

@@ -1,4 +1,4 @@
-"""Phrases: words that stand together far more often than chance has it, found by gensim and joined to one word."""
+"""Find phrases (collocations) with gensim, and join the words of each into one, such as "new_york"."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from topicnet.errors import InputError
 
 JOINT = "_"  # "new_york"
-FEWEST, MOST = 5, 20  # times a phrase must stand in the text, by default: MOST from a million words on
-BREAKS_A_TIME = 1_000
+FEWEST, MOST = 5, 20  # bounds of the default `min_count`; MOST from a million words on
+BREAKS_PER_STEP = 1_000
 BREAK = -1  # between documents, and in place of a stop word
-_INSIDE, _BETWEEN = "\x1f", "\x1e"  # gensim writes phrases as text; these two stand in no word
+_INSIDE, _BETWEEN = "\x1f", "\x1e"  # delimiters for gensim, which returns phrases as strings; no word contains them
 
 
 def find_phrases(
@@ -25,26 +25,26 @@ def find_phrases(
     stop_words: Collection[str] = (),
     longest: int = 3,
 ) -> list[tuple[str, ...]]:
-    """Find phrases by gensim's `Phrases`: neighbours whose normalised PMI (Bouma 2009) is above a threshold.
+    """Find phrases with gensim's `Phrases`: neighbours whose normalised PMI (Bouma 2009) exceeds a threshold.
 
-    Phrases of three words are found by going through the text again with those of two joined, as gensim's manual
-    advises; of five and more by a third time.
+    Phrases of three or four words are found in a second pass over the text, with the phrases of the first pass joined,
+    as gensim's manual advises; longer ones in further passes.
 
     Parameters
     ----------
     documents : iterable of lists of str
-        The words of each document with the stop words at their places: two words that a stop word parts are no
-        neighbours. Gone through once; 4 bytes a word are held.
+        The words of each document, stop words included: two words with a stop word between them are not neighbours.
+        Iterated over once; 4 bytes per word are held in memory.
     min_count : int, optional
-        Times a phrase must stand in the text. By default 20, in less than a million words proportionally fewer, and 5
-        at least.
+        Fewest occurrences of a phrase. By default 20, or proportionally fewer in a text of less than a million words,
+        but at least 5.
     threshold : float
-        Between -1 and 1: 0 is what chance gives, 1 words that never stand apart. At 0.5 "vice president", "special
-        effects" and "cold war" are phrases and "good story" is none; at 0.7 mostly names are left.
+        Lowest score, from -1 to 1: independent words score 0, words that only occur together 1. At 0.5 "vice
+        president", "special effects" and "cold war" are phrases and "good story" is not; at 0.7 mostly names are left.
     stop_words : collection of str
-        Words that are never in a phrase.
+        Words that are never part of a phrase.
     longest : int
-        Most words of a phrase, 2 or more.
+        Most words in a phrase, 2 or more.
 
     Returns
     -------
@@ -54,47 +54,49 @@ def find_phrases(
     Raises
     ------
     InputError
-        A value that is out of its range.
+        A value is out of range.
     """
     if min_count is not None and min_count < 1:
-        raise InputError(f"phrases that stand {min_count} times asked for, expected a whole number from 1")
+        raise InputError(f"phrases that occur {min_count} times requested, expected a whole number from 1")
     if not -1 <= threshold <= 1:
         raise InputError(f"a threshold of {threshold} given for phrases, expected one between -1 and 1, such as 0.5")
     if longest < 2:
-        raise InputError(f"phrases of up to {longest} words asked for, expected 2 or more")
-    stream, words = _coded(documents, frozenset(stop_words))
+        raise InputError(f"phrases of up to {longest} words requested, expected 2 or more")
+    stream, words = _encode(documents, frozenset(stop_words))
     if min_count is None:
         min_count = min(MOST, max(FEWEST, MOST * len(stream) // 1_000_000))
     found: dict[tuple[str, ...], int] = {}
-    for _ in range((longest - 1).bit_length()):  # each time through the text doubles what can be joined
-        before = len(found)
+    for _ in range((longest - 1).bit_length()):  # each pass doubles the length of the phrases that can be found
+        n_before = len(found)
         found |= _pass(stream, words, list(found), min_count, threshold, longest)
-        if len(found) == before:
+        if len(found) == n_before:
             break
     return sorted(found, key=lambda phrase: (-found[phrase], phrase))
 
 
 class Joiner:
-    """Joins the phrases of a text that is held as numbers: left to right, and the longest phrase that begins at a word.
+    """Joiner of phrases in a text of word numbers: from left to right, the longest phrase at each position first.
 
-    Over phrases of two words this is what gensim's `FrozenPhrases` does.
+    For phrases of two words it gives the same result as gensim's `FrozenPhrases`.
 
     Parameters
     ----------
     phrases : iterable of tuple of str
         The words of each phrase.
     codes : mapping of str to int
-        The number of every word, from 0, those of the joined words ("new_york") included. A phrase with a word that
-        has no number is left out: it cannot stand in the text.
+        The number of each word, from 0, including the joined words ("new_york"). A phrase with a word that has no
+        number cannot occur in the text and is skipped.
+    joint : str
+        Delimiter between the words of a joined phrase.
 
     Raises
     ------
     InputError
-        A phrase of fewer than two words, or one whose joined word has no number.
+        A phrase has fewer than two words, or its joined word has no number.
     """
 
     def __init__(self, phrases: Iterable[Sequence[str]], codes: Mapping[str, int], joint: str = JOINT) -> None:
-        # A tree of beginnings: the beginning (a, b) has a number, and (that number, c) leads to the one of (a, b, c).
+        # A trie: each prefix, such as (a, b), has a number, and (that number, c) maps to the number of (a, b, c).
         branches: list[dict[tuple[int, int], int]] = []
         joined: list[int] = []
         for phrase in phrases:
@@ -104,59 +106,62 @@ class Joiner:
                 continue
             name = joint.join(phrase)
             if name not in codes:
-                raise InputError(f"the phrase {name!r} has no number: give the words it is made of and its own")
-            at = codes[phrase[0]]
+                raise InputError(f"the phrase {name!r} has no number: number the joined word as well as its parts")
+            node = codes[phrase[0]]
             for depth, word in enumerate(phrase[1:]):
                 if depth == len(branches):
                     branches.append({})
-                step = (at, codes[word])
+                step = (node, codes[word])
                 if step not in branches[depth]:
                     branches[depth][step] = len(joined)
                     joined.append(BREAK)
-                at = branches[depth][step]
-            joined[at] = codes[name]
-        self._levels = [_sorted(branch) for branch in branches]
-        self._joined = np.array(joined, dtype=np.int32)  # by the number of a beginning; BREAK is no phrase
-        first = [at for at, _ in branches[0]] if branches else []
-        self._begins = np.zeros(max(first, default=-1) + 2, dtype=bool)  # by word; the last stands for all others
+                node = branches[depth][step]
+            joined[node] = codes[name]
+        self._levels = [_sorted_steps(branch) for branch in branches]
+        self._joined = np.array(joined, dtype=np.int32)  # joined word of each prefix; BREAK if it is not a phrase
+        first = [word for word, _ in branches[0]] if branches else []
+        self._begins = np.zeros(max(first, default=-1) + 2, dtype=bool)  # by word; the last entry is for all others
         self._begins[first] = True
 
     def __call__(
         self, codes: NDArray[np.int32], starts: NDArray[np.int64]
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Join the phrases of documents; none reaches from one document into the next.
+        """Join the phrases in documents; no phrase spans two documents.
 
         Parameters
         ----------
-        codes : (N,) ndarray of int32
-            Word numbers of the documents, end to end; a negative number is no word and parts its neighbours.
-        starts : (D + 1,) ndarray of int64
-            Where each document begins, and where the last ends.
+        codes : ndarray of shape (N,), int32
+            Word numbers of the documents, end to end; no phrase spans a negative number.
+        starts : ndarray of shape (D + 1,), int64
+            Position at which each document begins, and the end of the last.
 
         Returns
         -------
-        codes, starts
-            The same with phrases joined; these may be the arrays given, where there was nothing to join.
+        codes : ndarray of shape (M,), int32
+            Word numbers with phrases joined; the same array if there was nothing to join.
+        starts : ndarray of shape (D + 1,), int64
+            Positions in the new `codes`.
         """
         at, lengths, into = self._matches(codes, starts)
         if len(at) == 0:
             return codes, starts
-        taken = _taken(at, lengths)
+        taken = _without_overlaps(at, lengths)
         at, lengths, into = at[taken], lengths[taken], into[taken]
         result = np.array(codes)
         result[at] = into
-        gone = np.repeat(at - np.cumsum(lengths - 1) + (lengths - 1) + 1, lengths - 1) + np.arange((lengths - 1).sum())
+        removed = np.arange((lengths - 1).sum())
+        removed += np.repeat(at - np.cumsum(lengths - 1) + (lengths - 1) + 1, lengths - 1)
         kept = np.ones(len(codes), dtype=bool)
-        kept[gone] = False
-        return result[kept], starts - np.searchsorted(gone, starts)
+        kept[removed] = False
+        return result[kept], starts - np.searchsorted(removed, starts)
 
     def _matches(
         self, codes: NDArray[np.int32], starts: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
-        """Where a phrase could begin, how many words the longest one there has, and the joined word."""
+        """Return each position at which a phrase begins, the length of the longest one there, and its joined word."""
         last = len(self._begins) - 1
         at = np.flatnonzero(self._begins[np.where((codes >= 0) & (codes < last), codes, last)])
-        ends = starts[np.searchsorted(starts, at, side="right")]  # of the document of each
+        ends = starts[np.searchsorted(starts, at, side="right")]  # end of the document at each position
         node = codes[at].astype(np.int64)
         places, found = at, np.arange(len(at))
         lengths, into = np.zeros(len(at), dtype=np.int64), np.zeros(len(at), dtype=np.int32)
@@ -175,25 +180,25 @@ class Joiner:
         return at[phrases], lengths[phrases], into[phrases]
 
 
-def _sorted(branch: dict[tuple[int, int], int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The steps of one depth of the tree as sorted keys, and where each leads."""
-    keys = np.array([(at << 32) | word for at, word in branch], dtype=np.int64)
+def _sorted_steps(branch: dict[tuple[int, int], int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the steps at one depth of the trie as sorted keys, and the prefix that each leads to."""
+    keys = np.array([(node << 32) | word for node, word in branch], dtype=np.int64)
     order = np.argsort(keys)
     return keys[order], np.array(list(branch.values()), dtype=np.int64)[order]
 
 
-def _taken(at: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of the phrases that could be joined are, where several share words: as one reads from the left.
+def _without_overlaps(at: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Choose the phrases to join where several overlap: greedily, from left to right.
 
-    A phrase that shares no word with any before it is taken. From one that is taken, the next that begins behind it is
-    taken too; these steps are followed in strides of 1, 2, 4, ... until they lead to nothing new.
+    A phrase that overlaps no earlier one is taken, and after each phrase taken, the next one that begins behind its
+    end. These links are followed in strides of 1, 2, 4, ... until no phrase is added.
     """
     ends = at + lengths
     reach = np.concatenate([[-1], np.maximum.accumulate(ends)[:-1]])
     taken = at >= reach
     if taken.all():
         return taken
-    stride = np.append(np.searchsorted(at, ends), len(at))  # the last leads to itself
+    stride = np.append(np.searchsorted(at, ends), len(at))  # the last entry links to itself
     known = np.append(taken, True)
     while True:
         grown = known.copy()
@@ -204,7 +209,7 @@ def _taken(at: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.bool
 
 
 class _Codes(dict[str, int]):
-    """Numbers of words in the order they are met; BREAK for those that part phrases."""
+    """Word numbers in order of first appearance; BREAK for words that no phrase spans."""
 
     def __init__(self, stop_words: frozenset[str]) -> None:
         super().__init__()
@@ -220,8 +225,8 @@ class _Codes(dict[str, int]):
         return self[word]
 
 
-def _coded(documents: Iterable[Sequence[str]], stop_words: frozenset[str]) -> tuple[NDArray[np.int32], list[str]]:
-    """All documents as one stream of numbers, a BREAK after each; and the words they stand for."""
+def _encode(documents: Iterable[Sequence[str]], stop_words: frozenset[str]) -> tuple[NDArray[np.int32], list[str]]:
+    """Return all documents as one stream of word numbers, with a BREAK after each document, and the words."""
     codes = _Codes(stop_words)
     stream = array("i")
     for document in documents:
@@ -238,7 +243,7 @@ def _pass(
     threshold: float,
     longest: int,
 ) -> dict[tuple[str, ...], int]:
-    """Go through the text once, with the known phrases joined; returns the new ones and how often each stands."""
+    """Run gensim over the text with the known phrases joined; return the phrases found, with their counts."""
     from gensim.models.phrases import Phrases
 
     names = [*words, *map(_INSIDE.join, known)]
@@ -251,12 +256,12 @@ def _pass(
 
 
 def _runs(stream: NDArray[np.int32], names: list[str]) -> Iterator[list[str]]:
-    """The stretches of words between breaks."""
-    table = np.array([*names, ""], dtype=object)  # the last is that of BREAK
+    """Yield the runs of words between breaks."""
+    table = np.array([*names, ""], dtype=object)  # the last entry is for BREAK, which is -1
     breaks = np.flatnonzero(stream == BREAK)
     begin = 0
-    for at in range(0, len(breaks), BREAKS_A_TIME):  # the last token of the stream is a break
-        ends = breaks[at : at + BREAKS_A_TIME] - begin
+    for at in range(0, len(breaks), BREAKS_PER_STEP):  # the stream ends with a break
+        ends = breaks[at : at + BREAKS_PER_STEP] - begin
         part = table[stream[begin : begin + ends[-1]]].tolist()
         past = 0
         for end in ends.tolist():

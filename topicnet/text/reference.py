@@ -1,4 +1,4 @@
-"""A corpus to judge topics on: its counts and its reading order, in the words of the model that is judged."""
+"""Reference corpus for coherence: counts and tokens of a corpus over the vocabulary of a model."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from topicnet.text.token_counts import starts_of
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Counts and tokens over a given vocabulary.
+    """Counts and tokens of a corpus over a given vocabulary.
 
-    Where every word of the text was counted, those outside the vocabulary hold their places in `tokens`, as -1, so that
-    windows are as wide as in the text; where only known words were, windows run over these.
+    If every word of the text was counted, words outside the vocabulary keep their positions in `tokens`, as -1, so that
+    windows are as wide as in the text. If only known words were counted, windows run over these.
 
     Attributes
     ----------
     name : str
-    counts : csr_matrix
-        (D, V).
-    tokens : ndarray of int
+        Name of the corpus.
+    counts : csr_matrix of shape (D, V)
+        Word counts of each document.
+    tokens : ndarray of shape (N,), int
         Word ids in reading order, documents end to end; -1 for a word outside the vocabulary.
-    starts : (D + 1,) ndarray
-        Where each document begins in `tokens`.
+    starts : ndarray of shape (D + 1,), int64
+        Position in `tokens` at which each document begins, and the end of the last.
     ordered : bool
-        Whether the tokens stand in reading order, which no one knows of counts that another tool made.
+        Whether the tokens are in reading order, which is not known of counts that another tool produced.
     """
 
     name: str
@@ -41,23 +42,34 @@ class Reference:
 
 
 def reference_over(corpus: Corpus, vocabulary: list[str]) -> Reference:
-    """Put a corpus, counted over whatever words, into the words of a model.
+    """Express a corpus in the vocabulary of a model.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Counted over any vocabulary.
+    vocabulary : list of str, length V
+        The words of the model.
+
+    Returns
+    -------
+    Reference
 
     Raises
     ------
     CorpusError
-        The corpus has no document, or none of the words.
+        The corpus has no documents, or contains none of the words.
     """
     name = str(corpus.source["name"])
     if corpus.n_docs == 0:
-        raise CorpusError(f"the reference {name!r} holds no documents: expected one document a line, a row or a file")
+        raise CorpusError(f"the reference {name!r} holds no documents: expected one document per line, row or file")
     over = corpus.over(vocabulary)
-    # Words outside the vocabulary hold their places.
+    # Words outside the vocabulary keep their positions, as -1.
     tokens = corpus.tokens if over is corpus else corpus.tokens_over(vocabulary)
     if over.counts.nnz == 0:
         raise CorpusError(
             f"none of the {corpus.n_docs} documents of the reference {name!r} holds a word of the model:"
-            " give documents in the language of the fit"
+            " use documents in the language of the fit"
         )
     ordered = bool(corpus.source.get("reading_order", True))
     return Reference(name, over.counts, tokens, starts_of(corpus.lengths), ordered)

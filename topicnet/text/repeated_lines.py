@@ -1,4 +1,4 @@
-"""Lines that stand word for word in many documents: signatures, disclaimers, headers."""
+"""Find lines that occur verbatim in many documents, such as signatures, disclaimers and headers."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from topicnet.errors import InputError
 from topicnet.text.corpus import Corpus
 from topicnet.text.token_counts import token_blocks
 
-SHARE, DOCUMENTS, LARGE_SHARE, FEWEST = 0.05, 20, 0.001, 3  # see `repeated_lines`
-MOST_BINS = 2**25
-MOST_WINDOWS = 20_000  # different ones put together to lines
-KEEPS = 0.5  # of the documents that hold a line, those that must hold the word it goes on with
-LONGEST = 60  # words a line grows by to either side
+FRACTION, DOCUMENTS, LARGE_FRACTION, FEWEST = 0.05, 20, 0.001, 3  # see `repeated_lines`
+MAX_BINS = 2**25
+MAX_WINDOWS = 20_000  # distinct windows that are joined into lines
+MIN_CONTINUED = 0.5  # a line grows while at least this fraction of the documents that contain it contain the next word
+MAX_GROWTH = 60  # most words that a line grows by on either side
 EXAMPLES = 3
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
 class RepeatedLine:
-    """Counted words that stand in the same order, next to each other, in many documents.
+    """Sequence of counted words that occurs in many documents.
 
     Attributes
     ----------
     words : tuple of str
+        The words, in order.
     documents : int
-        At most so many hold the whole line: the fewest that hold any few words in a row of it.
+        Upper bound on the number of documents that contain the whole line: the number that contain its rarest window.
     document_share : float
-        Of all documents.
+        `documents` as a fraction of all documents.
     examples : tuple of str
-        Ids of documents that hold its beginning.
+        Ids of documents that contain the beginning of the line.
     """
 
     words: tuple[str, ...]
@@ -45,19 +46,23 @@ class RepeatedLine:
 
 
 def repeated_lines(corpus: Corpus, top: int = 10, *, length: int = 4) -> list[RepeatedLine]:
-    """Lines of `length` counted words or more that many documents hold, those in most documents first.
+    """Find lines of at least `length` counted words that occur in many documents, the most widespread first.
 
-    Many is a twentieth of the documents or 20 documents, whichever is less, but at least 3, and a thousandth of the
-    documents of a large corpus. Words that are not counted (stop words, rare words) are left out of lines.
+    "Many" is 5 % of the documents that contain words or 20 documents, whichever is less, but at least 3 documents and,
+    in a large corpus, at least 0.1 %. Words that are not counted (stop words, rare words) are left out of lines.
 
     Parameters
     ----------
     corpus : Corpus
-        Its tokens may be memory-mapped; they are gone through in blocks, twice.
+        Its tokens may be memory-mapped; they are read twice, block by block.
     top : int
-        Most lines.
+        Return at most this many lines.
     length : int
-        Fewest words of a line, 2 or more.
+        Fewest words in a line, 2 or more.
+
+    Returns
+    -------
+    list of RepeatedLine
 
     Raises
     ------
@@ -65,13 +70,13 @@ def repeated_lines(corpus: Corpus, top: int = 10, *, length: int = 4) -> list[Re
         `top` is below 1, or `length` below 2.
     """
     if top < 1 or length < 2:
-        raise InputError(f"{top} lines of {length} words asked for, expected 1 or more, of 2 words or more")
+        raise InputError(f"{top} lines of {length} words requested, expected at least 1 line of at least 2 words")
     lengths = np.asarray(corpus.counts.sum(1), dtype=np.int64).ravel()
     filled = int((lengths > 0).sum())
-    fewest = max(FEWEST, min(math.ceil(SHARE * filled), max(DOCUMENTS, math.ceil(LARGE_SHARE * filled))))
+    fewest = max(FEWEST, min(math.ceil(FRACTION * filled), max(DOCUMENTS, math.ceil(LARGE_FRACTION * filled))))
     windows = _frequent(corpus.tokens, lengths, length, fewest)
     words = np.asarray(corpus.tokens)[windows["first"].to_numpy()[:, None] + np.arange(length)]
-    lines = _put_together([tuple(row) for row in words.tolist()], windows["documents"].to_list(), top)
+    lines = _join_windows([tuple(row) for row in words.tolist()], windows["documents"].to_list(), top)
     starts = [windows["hash"][i] for i, _, _ in lines]
     examples = _examples(corpus.tokens, lengths, length, starts)
     return [
@@ -88,7 +93,7 @@ def repeated_lines(corpus: Corpus, top: int = 10, *, length: int = 4) -> list[Re
 def _windows(
     tokens: NDArray[np.int32], lengths: NDArray[np.int64], length: int
 ) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]]:
-    """Every window of `length` words inside a document, in blocks: its hash, its place and its document."""
+    """Yield the hash, position and document of each window of `length` words within a document, block by block."""
     begin = 0
     for rows, block in token_blocks(tokens, lengths):
         part, documents = block.astype(np.uint64), np.repeat(np.arange(rows.start, rows.stop), lengths[rows])
@@ -104,16 +109,16 @@ def _windows(
 
 
 def _frequent(tokens: NDArray[np.int32], lengths: NDArray[np.int64], length: int, fewest: int) -> pl.DataFrame:
-    """The windows that `fewest` documents or more hold: their hash, their documents, and where each stands first.
+    """Return the windows that occur in at least `fewest` documents: hash, number of documents and first position.
 
-    A first pass counts them in bins that several may share, so that the second needs to hold only those that can be
-    frequent.
+    A first pass counts windows in bins, which several windows may share, so that the second pass holds only the
+    windows that can be frequent.
     """
-    n_bins = np.uint64(min(MOST_BINS, 2 ** max(10, len(tokens).bit_length())))
+    n_bins = np.uint64(min(MAX_BINS, 2 ** max(10, len(tokens).bit_length())))
     bins = np.zeros(int(n_bins), dtype=np.uint32)
     for hashes, _, _ in _windows(tokens, lengths, length):
-        where, often = np.unique(hashes % n_bins, return_counts=True)
-        bins[where] += often.astype(np.uint32)
+        used, counts = np.unique(hashes % n_bins, return_counts=True)
+        bins[used] += counts.astype(np.uint32)
     found = pl.DataFrame(schema={"hash": pl.UInt64, "documents": pl.UInt32, "first": pl.Int64})
     for hashes, places, documents in _windows(tokens, lengths, length):
         likely = bins[hashes % n_bins] >= fewest
@@ -121,47 +126,47 @@ def _frequent(tokens: NDArray[np.int32], lengths: NDArray[np.int64], length: int
         block = block.group_by("hash").agg(pl.col("documents").n_unique(), pl.col("first").min())
         found = pl.concat([found, block]).group_by("hash").agg(pl.col("documents").sum(), pl.col("first").min())
     kept = found.filter(pl.col("documents") >= fewest)
-    return kept.sort("documents", "first", descending=[True, False]).head(MOST_WINDOWS)
+    return kept.sort("documents", "first", descending=[True, False]).head(MAX_WINDOWS)
 
 
-def _put_together(
+def _join_windows(
     windows: list[tuple[int, ...]], documents: list[int], top: int
 ) -> list[tuple[int, tuple[int, ...], int]]:
-    """Lines of overlapping windows: the window each begins with, its words, and the documents of its rarest window.
+    """Join overlapping windows into lines: (first window, words, number of documents of the rarest window).
 
-    Windows come by their documents, most first; from each that is in no line yet, a line is grown to both sides for
-    as long as half of its documents go on.
+    Windows are sorted by number of documents, largest first. Each window that is not part of a line yet starts one,
+    which grows on both sides for as long as half of the documents of that window also contain the next word.
     """
-    behind: dict[tuple[int, ...], list[int]] = {}
-    before: dict[tuple[int, ...], list[int]] = {}
+    following: dict[tuple[int, ...], list[int]] = {}
+    preceding: dict[tuple[int, ...], list[int]] = {}
     for i, words in enumerate(windows):
-        behind.setdefault(words[:-1], []).append(i)
-        before.setdefault(words[1:], []).append(i)
+        following.setdefault(words[:-1], []).append(i)
+        preceding.setdefault(words[1:], []).append(i)
     free = [True] * len(windows)
 
-    def grow(chain: list[int], sides: dict[tuple[int, ...], list[int]], cut: slice, least: float) -> list[int]:
-        while len(chain) < LONGEST:
-            near = sides.get(windows[chain[-1]][cut], [])
-            following = next((j for j in near if free[j] and documents[j] >= least), None)
-            if following is None:
+    def grow(chain: list[int], side: dict[tuple[int, ...], list[int]], overlap: slice, least: float) -> list[int]:
+        while len(chain) < MAX_GROWTH:
+            candidates = side.get(windows[chain[-1]][overlap], [])
+            added = next((j for j in candidates if free[j] and documents[j] >= least), None)
+            if added is None:
                 break
-            free[following] = False
-            chain.append(following)
+            free[added] = False
+            chain.append(added)
         return chain
 
     lines: list[tuple[int, tuple[int, ...], int]] = []
     for i in range(len(windows)):
         if free[i] and len(lines) < top:
             free[i] = False
-            onward = grow([i], behind, slice(1, None), KEEPS * documents[i])
-            chain = grow([i], before, slice(None, -1), KEEPS * documents[i])[:0:-1] + onward
+            onward = grow([i], following, slice(1, None), MIN_CONTINUED * documents[i])
+            chain = grow([i], preceding, slice(None, -1), MIN_CONTINUED * documents[i])[:0:-1] + onward
             line = (*windows[chain[0]], *(windows[j][-1] for j in chain[1:]))
             lines.append((chain[0], line, min(documents[j] for j in chain)))
     return sorted(lines, key=lambda line: -line[2])
 
 
 def _examples(tokens: NDArray[np.int32], lengths: NDArray[np.int64], length: int, wanted: list[int]) -> list[list[int]]:
-    """The first documents that hold each window."""
+    """Return the first documents that contain each window."""
     rows: list[list[int]] = [[] for _ in wanted]
     for hashes, _, documents in _windows(tokens, lengths, length) if wanted else []:
         for one, own in zip(wanted, rows, strict=True):

@@ -1,4 +1,4 @@
-"""Status of documents: which have counted words, and why the others have none."""
+"""Document status: whether a document has counted words, and if not, why."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ IN_WORDS = {
 
 
 def status_in_words(status: NDArray[np.str_]) -> str:
-    """Describe how many documents have no counted words and why: " (3 empty, 2 with no known word)", or nothing."""
+    """Describe how many documents have no counted words, by reason: " (3 empty, 2 with no known word)", or ""."""
     found = [f"{n:,} {words}" for name, words in IN_WORDS.items() if (n := int((status == name).sum()))]
     return f" ({', '.join(found)})" if found else ""
 
 
 class RepeatedTexts:
-    """Finds texts that repeat an earlier one by their 64-bit hashes, of which it holds one for each document.
+    """Detector of texts that repeat an earlier one, by one 64-bit hash per document.
 
     Parameters
     ----------
     drop : bool
-        Decide batch by batch which documents are left out.
+        Drop the repeats; otherwise they are only counted.
     """
 
     def __init__(self, drop: bool) -> None:
@@ -41,7 +41,7 @@ class RepeatedTexts:
         self._dropped: list[NDArray[np.bool_]] = []
 
     def add(self, hashes: NDArray[np.uint64], blank: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Add a batch of texts and return which of them are left out; blank texts repeat nothing."""
+        """Add a batch of texts and return which of them are dropped; a blank text is never a repeat."""
         self._hashes.append(hashes)
         self._filled.append(~blank)
         dropped = np.zeros(len(hashes), dtype=bool)
@@ -54,14 +54,14 @@ class RepeatedTexts:
         return dropped
 
     def dropped(self) -> NDArray[np.bool_]:
-        """Documents that were left out, (D,)."""
+        """Return which documents were dropped, (D,)."""
         return np.concatenate([np.zeros(0, dtype=bool), *self._dropped])
 
     def described(self) -> dict[str, Any]:
-        """Describe the documents that repeat an earlier one, left out or not, as JSON values; empty without any.
+        """Describe the documents that repeat an earlier one, dropped or not, as JSON values; {} if there are none.
 
-        ``{"duplicates": {"count": 5, "example": [3, 1]}}``: the third document is the first of five, and repeats the
-        first.
+        ``{"duplicates": {"count": 5, "example": [3, 1]}}`` means that five documents are repeats, and that the first
+        of them, document 3, repeats document 1.
         """
         rows = np.flatnonzero(np.concatenate([np.zeros(0, dtype=bool), *self._filled]))
         if len(rows) == 0:
@@ -82,19 +82,18 @@ def status_of(
     short: NDArray[np.bool_],
     duplicate: NDArray[np.bool_],
 ) -> NDArray[np.str_]:
-    """Status of documents with these numbers of counted tokens, (D,)."""
+    """Return the status of each document from its number of counted tokens and three flags; all (D,)."""
     return np.select([blank, duplicate, short, lengths == 0], [EMPTY, DUPLICATE, SHORT, OOV], OK)
 
 
 def free_row_ids(ids: pl.Series, numbered: NDArray[np.bool_]) -> pl.Series:
-    """Return ids in which no row number, given where the source has no id, is another document's own id.
+    """Rename the row numbers that serve as ids wherever another document has the same id: "7" becomes "row 7".
 
     Parameters
     ----------
-    ids : polars Series of str
-        (D,)
-    numbered : ndarray of bool
-        (D,) which ids are row numbers. One that another document has as its id becomes "row 7".
+    ids : polars Series of str, length D
+    numbered : ndarray of shape (D,), bool
+        Which ids are row numbers, used where the source gives no id.
     """
     if numbered.all() or not numbered.any():
         return ids

@@ -1,4 +1,4 @@
-"""Tokens as numbers, documents end to end, and their counts."""
+"""Token ids, stored end to end for all documents: filter them, iterate over them in blocks, and count them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TOKENS_AT_ONCE = 4_000_000
 
 
 def token_blocks(tokens: NDArray[np.int32], lengths: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[np.int32]]]:
-    """Rows of documents and their tokens, a few million tokens (and at least a document) at a time."""
+    """Yield rows of documents with their tokens, a few million tokens (and at least one document) at a time."""
     starts = starts_of(lengths)
     row = 0
     while row < len(lengths):
@@ -22,23 +22,23 @@ def token_blocks(tokens: NDArray[np.int32], lengths: NDArray[np.int64]) -> Itera
         row = stop
 
 
-def only(
+def keep_tokens(
     codes: NDArray[np.int32], lengths: NDArray[np.int64], kept: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """The tokens kept, and how many of them each document has."""
-    at = np.flatnonzero(kept)
-    return codes[at], np.diff(np.searchsorted(at, starts_of(lengths)))
+    """Return the tokens to keep, and how many each document has left."""
+    positions = np.flatnonzero(kept)
+    return codes[positions], np.diff(np.searchsorted(positions, starts_of(lengths)))
 
 
 def starts_of(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Where each document begins, and where the last ends: (D + 1,)."""
+    """Return the position at which each document begins, and the end of the last: (D + 1,)."""
     return np.concatenate([[0], np.cumsum(lengths)])
 
 
 def count_tokens(
     tokens: NDArray[np.int32], lengths: NDArray[np.int64], n_words: int, kind: Any = np.int32
 ) -> csr_matrix:
-    """Count the tokens of each document, (D, n_words); every word once and in order."""
+    """Count the tokens of each document: (D, n_words) in canonical CSR form."""
     ones = np.ones(len(tokens), dtype=kind)
     counts = csr_matrix((ones, tokens, starts_of(lengths)), shape=(len(lengths), n_words), copy=True)
     counts.sum_duplicates()
@@ -48,9 +48,14 @@ def count_tokens(
 def passage_lengths(
     lengths: NDArray[np.int64], size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Cut documents of these lengths into passages of about `size` tokens: document, number from 0 and length of each.
+    """Split documents into passages of about `size` tokens.
 
-    A document of L tokens gives L / size passages, halves rounded up, and at least one.
+    A document of L tokens gives L / size passages, rounded half up, and at least one.
+
+    Returns
+    -------
+    document, number, length : ndarray of shape (P,), int64
+        The document of each passage, its number in the document (from 0), and its length in tokens.
     """
     pieces = np.maximum(1, (2 * lengths + size) // (2 * size))  # (D,)
     document = np.repeat(np.arange(len(lengths)), pieces)  # (P,)

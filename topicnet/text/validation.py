@@ -1,4 +1,4 @@
-"""Whether counts are sound: those given by a caller, and those read from a folder."""
+"""Validate counts that a caller passes in, and counts that are read from a folder."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from topicnet.storage.mapped import check_structure, release_pages, row_blocks
 
 
 def whole_counts(counts: Any) -> csr_matrix:
-    """Counts (D, V) as int32 in canonical CSR form.
+    """Return counts (D, V) as int32 in canonical CSR form; the input is never changed.
 
     Raises
     ------
     InputError
-        They are no matrix of whole numbers, 0 or more.
+        The counts are not a matrix of whole numbers, 0 or more.
     """
     try:
         if issparse(counts):
@@ -29,41 +29,43 @@ def whole_counts(counts: Any) -> csr_matrix:
         if issparse(counts):
             raise InputError(f"the sparse counts are damaged: {error}; expected a matrix as scipy builds it") from error
         raise InputError(f"{type(counts).__name__} given as counts, expected a sparse matrix (D, V)") from error
-    good = given.dtype.kind in "iuf" and (given.data >= 0).all() and (given.data < 2**31).all()
-    if not good or (given.data != np.floor(given.data)).any():
-        raise InputError("counts given that are not whole numbers, 0 or more: expected how often each word stands")
+    valid = given.dtype.kind in "iuf" and (given.data >= 0).all() and (given.data < 2**31).all()
+    if not valid or (given.data != np.floor(given.data)).any():
+        raise InputError(
+            "counts given that are not whole numbers, 0 or more: expected how often each word occurs in each document"
+        )
     if given.dtype == np.int32 and given.has_canonical_format and (given.data > 0).all():
         return given
-    whole = given.astype(np.int32)  # a copy, as the caller's stays as it is
+    whole = given.astype(np.int32)  # a copy: the caller's matrix stays unchanged
     whole.sum_duplicates()
     whole.eliminate_zeros()
     return whole
 
 
 def check_parts(source: dict[str, Any], vocabulary: list[str], documents: pl.DataFrame) -> None:
-    """Raise ValueError unless the parts beside the counts are what `save` writes."""
+    """Raise ValueError unless the source, the vocabulary and the documents are as `Corpus.save` writes them."""
     options = source.get("options")
     named = all(isinstance(source.get(name), str) for name in ("name", "sha256"))
     if not named or not isinstance(options, dict) or not isinstance(options.get("tokenizer"), str):
-        raise ValueError("counts.json does not say where they come from")
+        raise ValueError("counts.json does not describe their source")
     if len(set(vocabulary)) < len(vocabulary):
-        raise ValueError("a word stands twice in vocabulary.txt")
+        raise ValueError("a word occurs twice in vocabulary.txt")
     if documents["doc_id"].dtype != pl.String or documents["status"].dtype != pl.String:
-        raise ValueError("documents.parquet holds other columns")
+        raise ValueError("documents.parquet has unexpected columns")
 
 
 def check_counts(counts: csr_matrix) -> None:
-    """Raise ValueError unless the arrays make sound counts, looking at a block of rows at a time."""
+    """Raise ValueError unless the arrays are valid counts; reads one block of rows at a time."""
     check_structure(counts)
     counts.check_format(full_check=False)
     if counts.dtype.kind not in "iu":
-        raise ValueError("the counts are no whole numbers")
+        raise ValueError("the counts are not whole numbers")
     for _, block in row_blocks(counts):
         block.check_format(full_check=True)
 
 
-def are_below(ids: NDArray[np.integer], limit: int) -> bool:
-    """Whether all ids are from 0 to below the limit."""
+def all_below(ids: NDArray[np.integer], limit: int) -> bool:
+    """Return whether all ids are at least 0 and below the limit."""
     step = 1 << 22
     for begin in range(0, len(ids), step):
         part = ids[begin : begin + step]

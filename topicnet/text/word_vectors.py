@@ -1,4 +1,4 @@
-"""Word vectors aligned to a vocabulary: read from a file, or trained on the corpus itself (skip-gram)."""
+"""Word vectors for a vocabulary: read them from a file, or train them on the corpus (skip-gram)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from topicnet.errors import InputError
 from topicnet.text.readers.open_text import reading
 
-_Entry = tuple[int, str, bytes]  # its number in the file, the word, its vector as it stands there
+_Entry = tuple[int, str, bytes]  # line (or record) number, word, its vector as raw bytes
 
 _FORMATS = "word2vec (text or binary) or GloVe, plain or gzipped"
 _RESAVE = "Write the vectors with gensim's save_word2vec_format"
@@ -28,41 +28,42 @@ _FOREIGN = (
     (b"\xba\x16\x4f\x2f", "a fastText model", "Name the .vec file that came with it"),
     (b"PK\x03\x04", "a zip archive", "Unpack it and name the file of vectors inside"),
 )
-_HEADER = re.compile(rb"\s*(\d{1,12})\s+(\d{1,12})\s*")  # word2vec: how many words, how many numbers each
-_NUMBER_CHARACTERS = b"0123456789+-.eE \t\r\nnaifNAIF"  # those of nan and inf too
+_HEADER = re.compile(rb"\s*(\d{1,12})\s+(\d{1,12})\s*")  # word2vec: number of words, numbers per vector
+_NUMBER_CHARACTERS = b"0123456789+-.eE \t\r\nnaifNAIF"  # including those of nan and inf
 _MAX_DIM = 10_000
 _CHUNK_BYTES = 1 << 20  # also the longest line: 10,000 numbers are a quarter of it
-_LOWERED, _EXACT = 1, 2  # how well a word of the file fits one of the vocabulary
+_LOWERED, _EXACT = 1, 2  # quality of a match between a word of the file and one of the vocabulary
 _N_SHOWN = 3  # words named in a report
 
-# Mikolov et al. advise 5 to 20 negative samples for small corpora; the original ETM takes 10, a window of 4 and 50
-# passes over any corpus. Here the neighbours of a word co-occurred most (NPMI) after 100 passes or more over M10 (49
-# thousand tokens) and 10 over 20 Newsgroups (0.9 million), and 5 negative samples did as well as 10 in half the time.
+# Mikolov et al. advise 5 to 20 negative samples for small corpora; the original ETM uses 10, a window of 4 and 50
+# epochs for any corpus. In our tests, the nearest neighbours of a word co-occurred most (NPMI) after 100 or more epochs
+# on M10 (49 thousand tokens) and 10 on 20 Newsgroups (0.9 million), and 5 negative samples did as well as 10 in half
+# the time.
 _WINDOW = 4
 _NEGATIVE = 5
-_THINNING = 1e-3  # a word with more than this share of the tokens is passed over now and then
+_SUBSAMPLING = 1e-3  # a word with more than this fraction of the tokens is skipped at random
 _TRAINED_TOKENS = 10_000_000
 _MIN_EPOCHS, _MAX_EPOCHS = 5, 100
 
 
 @dataclass(frozen=True, eq=False)
 class WordVectors:
-    """One vector for every word of a vocabulary, in its order.
+    """One vector for each word of a vocabulary, in the same order.
 
     Attributes
     ----------
-    vectors : ndarray of float32
-        (V, L), finite. A word without a vector has one drawn from a Gaussian with the mean and the standard
-        deviation, dimension by dimension, of those that are known.
-    known : ndarray of bool
-        (V,) whether the word's vector was read or trained, not drawn.
+    vectors : ndarray of shape (V, L), float32
+        Finite. The vector of an unknown word is drawn from a Gaussian with the mean and the standard deviation, per
+        dimension, of the known vectors.
+    known : ndarray of shape (V,), bool
+        Whether the vector was read or trained, rather than drawn.
     """
 
     vectors: NDArray[np.float32]
     known: NDArray[np.bool_]
 
     def report(self, vocabulary: list[str]) -> str:
-        """Say in one line how many of the (V,) words have no vector, and name the first."""
+        """Report in one line how many words of the vocabulary (length V) have no vector, and name the first few."""
         missing = np.flatnonzero(~self.known)
         total = f"{len(self.known):,} words"
         if len(missing) == 0:
@@ -73,27 +74,30 @@ class WordVectors:
 
 
 def read_word_vectors(path: str | Path, vocabulary: list[str], seed: int) -> WordVectors:
-    """Read the vectors of a vocabulary's words from a file in word2vec's text or binary format, or GloVe's.
+    """Read the vectors of a vocabulary from a file in word2vec's text or binary format or in GloVe's format.
 
-    The content tells the format, not the name. The file streams through, so memory holds the vectors of the
-    vocabulary alone, and only their numbers are parsed. Nothing in a file is executed.
+    The format is recognised by the content of the file, not by its name. The file is streamed: memory holds only the
+    vectors of the vocabulary, and only these are parsed. Nothing in the file is executed.
 
     Parameters
     ----------
     path : str or Path
         The file, plain or gzipped.
-    vocabulary : list of str
-        (V,) words. A word of the file stands for the same word, or else for those equal to it in lower case;
-        of several that fit equally well the first counts.
+    vocabulary : list of str, length V
+        The words. Each gets the vector of the same word in the file, or else of one that is equal in lower case. Of
+        several equally good matches the first is used.
     seed : int
-        Seed of the vectors that are not in the file.
+        Seed for drawing the vectors of words that are not in the file.
+
+    Returns
+    -------
+    WordVectors
 
     Raises
     ------
     InputError
-        The file cannot be read, is empty, in another format or cut off; a line has too few or too many numbers;
-        a vector of the vocabulary holds something that is not a finite number; no word of the vocabulary has
-        a vector.
+        The file cannot be read, is empty, truncated or in another format; a line has too few or too many numbers; a
+        vector of the vocabulary has an entry that is not a finite number; or no word of the vocabulary has a vector.
     """
     with _opened(Path(path)) as file:
         layout = _detect_layout(file, repr(str(path)))
@@ -103,7 +107,7 @@ def read_word_vectors(path: str | Path, vocabulary: list[str], seed: int) -> Wor
     if not known.any():
         raise InputError(
             f"{layout.name} has a vector for none of the {len(vocabulary):,} words of the vocabulary, expected most"
-            " of them. Name vectors in the language of the corpus"
+            " of them. Use vectors in the language of the corpus"
         )
     return _with_drawn(vectors, known, seed)
 
@@ -111,27 +115,31 @@ def read_word_vectors(path: str | Path, vocabulary: list[str], seed: int) -> Wor
 def train_word_vectors(
     tokens: NDArray[np.int32], lengths: ArrayLike, vocab_size: int, dim: int = 100, seed: int = 0
 ) -> WordVectors:
-    """Train vectors on a corpus: skip-gram with negative sampling (Mikolov et al. 2013, eq. 4), by gensim.
+    """Train vectors on a corpus with gensim: skip-gram with negative sampling (Mikolov et al. 2013, eq. 4).
 
-    The number of passes falls with the size of the corpus, from 100 to 5. The same seed gives the same bits.
+    The number of epochs decreases with the size of the corpus, from 100 to 5. The same seed gives the same bits.
 
     Parameters
     ----------
-    tokens : ndarray of int32
-        (N,) word ids of all documents in reading order, end to end: `Corpus.tokens`.
-    lengths : array-like of int
-        (D,) or (D, 1), tokens of each document: `Corpus.counts.sum(1)`.
+    tokens : ndarray of shape (N,), int32
+        Word ids of all documents in reading order, end to end: `Corpus.tokens`.
+    lengths : array-like of shape (D,) or (D, 1), int
+        Number of tokens of each document: `Corpus.lengths`.
     vocab_size : int
-        V. A word that is not among the tokens is not known.
+        Number of words, V. A word that does not occur in `tokens` is unknown.
     dim : int
-        Size L of a vector.
+        Length L of a vector.
     seed : int
-        Seed of the training and of the vectors of words that are not known.
+        Seed for training, and for drawing the vectors of unknown words.
+
+    Returns
+    -------
+    WordVectors
 
     Raises
     ------
     InputError
-        There are no tokens, `lengths` does not add up to them, an id is outside the vocabulary, or `dim` is
+        There are no tokens, `lengths` does not add up to their number, an id is outside the vocabulary, or `dim` is
         below 1.
     """
     lengths = np.asarray(lengths, dtype=np.int64).ravel()
@@ -144,11 +152,11 @@ def train_word_vectors(
         sg=1,
         window=_WINDOW,
         negative=_NEGATIVE,
-        sample=_THINNING,
+        sample=_SUBSAMPLING,
         min_count=1,
         epochs=min(max(_TRAINED_TOKENS // len(tokens), _MIN_EPOCHS), _MAX_EPOCHS),
-        seed=int(np.random.SeedSequence(seed).generate_state(1)[0]),  # gensim takes 32 bits
-        workers=1,  # more would race
+        seed=int(np.random.SeedSequence(seed).generate_state(1)[0]),  # gensim accepts 32 bits
+        workers=1,  # results depend on timing with more
     )
     vectors = np.zeros((vocab_size, dim), dtype=np.float32)
     known = np.zeros(vocab_size, dtype=np.bool_)
@@ -158,7 +166,7 @@ def train_word_vectors(
 
 
 def _with_drawn(vectors: NDArray[np.float32], known: NDArray[np.bool_], seed: int) -> WordVectors:
-    """Fill in the rows (V, L) that are not known; at least one is."""
+    """Draw the unknown rows of (V, L) vectors; at least one row must be known."""
     sample = vectors[known].astype(np.float64)
     rng = np.random.default_rng(seed)
     vectors[~known] = rng.normal(sample.mean(0), sample.std(0), size=(int((~known).sum()), vectors.shape[1]))
@@ -167,7 +175,7 @@ def _with_drawn(vectors: NDArray[np.float32], known: NDArray[np.bool_], seed: in
 
 @dataclass(frozen=True)
 class _Documents:
-    """The corpus as gensim reads it, once an epoch: lists of word ids, none longer than it takes without cutting."""
+    """Corpus as an iterable for gensim: lists of word ids, split where they exceed the length that gensim accepts."""
 
     tokens: NDArray[np.int32]
     lengths: NDArray[np.int64]
@@ -183,11 +191,11 @@ def _check_corpus(tokens: NDArray[np.int32], lengths: NDArray[np.int64], vocab_s
     if dim < 1:
         raise InputError(f"dim={dim} given, expected 1 or more: give a larger size for the word vectors")
     if len(tokens) == 0:
-        raise InputError("no tokens given, expected a corpus to train word vectors on: give documents that hold words")
+        raise InputError("no tokens given, expected a corpus to train word vectors on: give documents with words")
     if (lengths < 0).any() or lengths.sum() != len(tokens):
         raise InputError(
-            f"lengths that add up to {lengths.sum():,} given, expected the {len(tokens):,} tokens: give the tokens of"
-            " each document"
+            f"lengths that add up to {lengths.sum():,} given, expected the {len(tokens):,} tokens: give the number of"
+            " tokens of each document"
         )
     low, high = tokens.min(), tokens.max()
     if low < 0 or high >= vocab_size:
@@ -196,44 +204,44 @@ def _check_corpus(tokens: NDArray[np.int32], lengths: NDArray[np.int64], vocab_s
 
 @dataclass(frozen=True)
 class _Layout:
-    """What the first bytes of a file of word vectors show."""
+    """Format of a file of word vectors, detected from its first bytes."""
 
-    name: str  # the path as messages show it
-    start: int  # byte at which the first word begins
-    dim: int  # numbers in a vector, L
-    n_words: int | None = None  # that the header promises; GloVe's format has no header
+    name: str  # the path, quoted for messages
+    start: int  # offset of the first word, in bytes
+    dim: int  # numbers per vector, L
+    n_words: int | None = None  # stated by the header; GloVe's format has no header
     binary: bool = False  # vectors are raw float32, not text
 
     def __post_init__(self) -> None:
         if not 1 <= self.dim <= _MAX_DIM:
             raise InputError(
-                f"line 1 of {self.name} tells of vectors of {self.dim} numbers, expected 1 to {_MAX_DIM:,}. "
+                f"line 1 of {self.name} implies vectors of {self.dim} numbers, expected 1 to {_MAX_DIM:,}. "
                 f"Name a file of word vectors: {_FORMATS}"
             )
 
     def at(self, number: int) -> str:
-        """Name a line, or in a binary file a word, by its number from 1."""
+        """Name a line, or a record of a binary file, by its number from 1."""
         return f"{'word' if self.binary else 'line'} {number} of {self.name}"
 
-    def cut_off(self, n_found: int) -> InputError:
-        """Say that the file ends before its header's promise is kept."""
+    def truncated(self, n_found: int) -> InputError:
+        """Return the error for a file with fewer vectors than its header states."""
         form = "binary" if self.binary else "text"
         return InputError(
             f"{self.name} (word2vec, {form}) holds {n_found:,} vectors of {self.dim} numbers, expected the "
-            f"{self.n_words:,} its header promises. It is cut off or damaged: fetch it again"
+            f"{self.n_words:,} that its header states. It is cut off or damaged: download it again"
         )
 
-    def uneven(self, number: int, n_numbers: int) -> InputError:
-        """Say that a line has another dimension than the file."""
+    def wrong_length(self, number: int, n_numbers: int) -> InputError:
+        """Return the error for a line whose vector has the wrong length."""
         given = "the header" if self.n_words is not None else "line 1"
         return InputError(
-            f"{self.at(number)} has {n_numbers} number(s), expected {self.dim} as {given} says. Mend or remove it"
+            f"{self.at(number)} has {n_numbers} number(s), expected {self.dim} as in {given}. Correct or remove it"
         )
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[io.BufferedIOBase]:
-    """Open a file, gzipped or not, and turn what reading it raises into an InputError."""
+    """Open a file, gzipped or not, and turn errors while reading it into an InputError."""
     with reading(repr(str(path)), f", expected a file of word vectors ({_FORMATS})"), path.open("rb") as plain:
         zipped = plain.read(len(_GZIP)) == _GZIP
         plain.seek(0)
@@ -253,23 +261,23 @@ def _detect_layout(file: io.BufferedIOBase, name: str) -> _Layout:
     if header := _HEADER.fullmatch(first):
         n_words, dim = int(header[1]), int(header[2])
         return _Layout(name, start + len(first) + 1, dim, n_words, binary=not _is_text(rest, dim))
-    return _Layout(name, start, _dim_of_line(first, name))
+    return _Layout(name, start, _count_numbers(first, name))
 
 
 def _is_text(head: bytes, dim: int) -> bool:
-    """Whether numbers in digits stand after the first word, where a binary file has the bytes of a vector."""
+    """Return whether the first word is followed by numbers in digits, rather than by the bytes of a vector."""
     vector = b"".join(head.split(None, 1)[1:])[: 4 * dim]
     n_fitting = len(vector) - len(vector.translate(None, delete=_NUMBER_CHARACTERS))
-    return 2 * n_fitting >= len(vector) > 0  # half: a mistake in the text is told as one, with its line
+    return 2 * n_fitting >= len(vector) > 0  # half suffices, so that a typo in a text file is reported with its line
 
 
-def _dim_of_line(line: bytes, name: str) -> int:
+def _count_numbers(line: bytes, name: str) -> int:
     """Count the numbers of the first line of a file without a header."""
     fields = line.split()
     wrong = next((field for field in fields[1:] if not _is_number(field)), None)
     if wrong is not None or len(fields) < 2:
         raise InputError(
-            f"line 1 of {name} has {_shown(wrong or line)}, expected a word and its numbers, or a header of two whole "
+            f"line 1 of {name} has {_quoted(wrong or line)}, expected a word and its numbers, or a header of two whole "
             f"numbers. Name a file of word vectors: {_FORMATS}"
         )
     return len(fields) - 1
@@ -288,20 +296,20 @@ def _text_entries(file: io.BufferedIOBase, layout: _Layout) -> Iterator[_Entry]:
             word, vector = _split_line(line, layout, number)
         yield number, word.decode("utf-8", "replace"), vector
     if layout.n_words is not None and n_found < layout.n_words:
-        raise layout.cut_off(n_found)
+        raise layout.truncated(n_found)
 
 
 def _split_line(line: bytes, layout: _Layout, number: int) -> tuple[bytes, bytes]:
-    """Split a line whose fields one space each does not part: tabs, or words such as the ". . ." of GloVe's 840B."""
+    """Split a line that has tabs, several spaces in a row, or a word with spaces, such as ". . ." in GloVe's 840B."""
     fields = line.split()
     more = fields[1 : -layout.dim]
     if len(fields) <= layout.dim or (more and all(_is_number(field) for field in more)):
-        raise layout.uneven(number, len(fields) - 1)
+        raise layout.wrong_length(number, len(fields) - 1)
     return b" ".join(fields[: -layout.dim]), b" ".join(fields[-layout.dim :])
 
 
 def _binary_entries(file: io.BufferedIOBase, layout: _Layout) -> Iterator[_Entry]:
-    """Records of a word, a space, L little-endian float32 and, from some writers, a newline."""
+    """Yield the records of a binary file: a word, a space, L little-endian float32 and, in some files, a newline."""
     assert layout.n_words is not None
     data, start = b"", 0
     for number in range(1, layout.n_words + 1):
@@ -311,7 +319,7 @@ def _binary_entries(file: io.BufferedIOBase, layout: _Layout) -> Iterator[_Entry
             space = data.find(b" ")
         end = space + 1 + 4 * layout.dim
         if space < 0 or end > len(data):
-            raise layout.cut_off(number - 1)
+            raise layout.truncated(number - 1)
         yield number, data[start:space].lstrip(b"\n").decode("utf-8", "replace"), data[space + 1 : end]
         start = end
 
@@ -319,7 +327,7 @@ def _binary_entries(file: io.BufferedIOBase, layout: _Layout) -> Iterator[_Entry
 def _align(
     entries: Iterator[_Entry], layout: _Layout, vocabulary: list[str]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Vectors (V, L) of the vocabulary's words, zero where there is none, and which are known (V,)."""
+    """Return the vectors of the vocabulary (V, L), zero for unknown words, and which words are known (V,)."""
     rows: dict[str, list[int]] = {}
     for row, word in enumerate(vocabulary):
         rows.setdefault(word.lower(), []).append(row)
@@ -338,17 +346,17 @@ def _numbers(vector: bytes, layout: _Layout, number: int) -> NDArray[np.float32]
     values = np.frombuffer(vector, dtype="<f4") if layout.binary else _parse(vector.split(), layout, number)
     if not np.isfinite(values).all():
         raise InputError(
-            f"{layout.at(number)} has a number that is not finite, expected finite float32. Mend or remove it"
+            f"{layout.at(number)} has a number that is not finite, expected finite float32. Correct or remove it"
         )
     return values.astype(np.float32)
 
 
 def _parse(fields: list[bytes], layout: _Layout, number: int) -> NDArray[np.float32]:
     if wrong := next((field for field in fields if not _is_number(field)), None):
-        raise InputError(f"{layout.at(number)} has {_shown(wrong)}, expected a number. Mend or remove it")
+        raise InputError(f"{layout.at(number)} has {_quoted(wrong)}, expected a number. Correct or remove it")
     if len(fields) != layout.dim:
-        raise layout.uneven(number, len(fields))
-    with np.errstate(over="ignore"):  # becomes infinite, which is refused
+        raise layout.wrong_length(number, len(fields))
+    with np.errstate(over="ignore"):  # overflow gives infinity, which is rejected later
         return np.array([float(field) for field in fields]).astype(np.float32)
 
 
@@ -360,6 +368,6 @@ def _is_number(field: bytes) -> bool:
     return True
 
 
-def _shown(text: bytes) -> str:
-    """Quote the start of what a file holds, printable whatever it is."""
+def _quoted(text: bytes) -> str:
+    """Quote the beginning of some bytes of a file, in printable characters."""
     return repr(text[:40].decode("utf-8", "replace"))

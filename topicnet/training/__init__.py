@@ -1,1 +1,1 @@
-"""The training loop and what it needs."""
+"""Training loop with its optimiser, schedule, checkpoints and collapse checks."""

@@ -1,4 +1,4 @@
-"""Alternating losses: critics, and parts that learn to fool one, with a step after each step of the main loss."""
+"""Additional losses optimised in alternation with the main loss, such as critics and parts trained against them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from topicnet.training.optimizer import Adam
 
 @dataclass(frozen=True)
 class Phase:
-    """A further loss, minimised by one step after each step of the main loss.
+    """Additional loss, minimised by one step after each step of the main loss.
 
     Attributes
     ----------
     part : nn.Module
-        A part of the network: what the phase moves.
+        Part of the network that this phase updates.
     terms : callable
-        Of a batch: the terms of its loss, each (B,) or a scalar. Nothing outside `part` should get a gradient.
+        Maps a batch to the loss terms, each (B,) or a scalar. Only `part` should receive gradients.
     lr_scale : float
         Factor of the learning rate.
     critic : bool
-        Whether the main loss, and other phases, leave the part alone: they look at it, and gradients flow through it.
+        Exclude the part from updates by the main loss and by other phases. Their gradients still flow through it.
     """
 
     part: nn.Module
@@ -35,42 +35,50 @@ class Phase:
 
 
 class Phases:
-    """The phases of a run, each with an optimiser of its own."""
+    """Phases of a training run, each with its own optimiser.
+
+    Parameters
+    ----------
+    phases : sequence of Phase
+        Run in this order after each main step.
+    optimizer : callable
+        Makes the optimiser of a part of the network.
+    """
 
     def __init__(self, phases: Sequence[Phase], optimizer: Callable[[nn.Module], Adam]) -> None:
         self.phases = phases
         self._new_optimizer = optimizer
         self._optimizers: list[Adam] = []
 
-    def critics_alone(self) -> AbstractContextManager[None]:
-        """Keep the critics from being moved by any loss but their own."""
+    def frozen_critics(self) -> AbstractContextManager[None]:
+        """Exclude the critics from all updates but those of their own phases, for a block."""
         return _requires_grad(False, *self.phases)
 
     def begin(self) -> None:
-        """Forget all moments."""
+        """Start with new optimisers."""
         self._optimizers = []
         for phase in self.phases:
             with _requires_grad(True, phase):
                 self._optimizers.append(self._new_optimizer(phase.part))
 
     def step(self, batch: Any, rate: float) -> dict[str, Tensor]:
-        """One step of each; the means of their terms, detached."""
-        found: dict[str, Tensor] = {}
+        """Make one step of each phase; returns the mean of each loss term, detached."""
+        means_by_name: dict[str, Tensor] = {}
         for phase, optimizer in zip(self.phases, self._optimizers, strict=True):
             with _requires_grad(True, phase):
                 means = {name: value.mean() for name, value in phase.terms(batch).items()}
                 sum(means.values(), start=next(iter(means.values())).new_zeros(())).backward()  # type: ignore[no-untyped-call]
                 optimizer.step(phase.lr_scale * rate)
-            found |= {name: mean.detach() for name, mean in means.items()}
-        return found
+            means_by_name |= {name: mean.detach() for name, mean in means.items()}
+        return means_by_name
 
     def state(self) -> dict[str, Tensor]:
-        """What the optimisers remember, by name."""
+        """Return the state of all optimisers, by name."""
         states = enumerate(optimizer.state() for optimizer in self._optimizers)
         return {f"{i}.{name}": value for i, state in states for name, value in state.items()}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Remember it."""
+        """Restore a state returned by `state`."""
         self.begin()
         for i, optimizer in enumerate(self._optimizers):
             prefix = f"{i}."
@@ -80,7 +88,7 @@ class Phases:
 
 @contextmanager
 def _requires_grad(wanted: bool, *phases: Phase) -> Iterator[None]:
-    """Let the critics among the phases require gradients inside the block, or not; the other way afterwards."""
+    """Set whether the critics among the phases require gradients in a block; the opposite applies afterwards."""
     critics = [phase.part for phase in phases if phase.critic]
     for critic in critics:
         critic.requires_grad_(wanted)

@@ -1,4 +1,4 @@
-"""The best weights of a training run."""
+"""Copy of the best weights of a training run, for early stopping and rollback."""
 
 from __future__ import annotations
 
@@ -12,12 +12,20 @@ from torch import Tensor, nn
 
 @dataclass(eq=False)
 class BestWeights:
-    """The best weights so far, on the device.
+    """Best weights so far, stored on the device.
 
     Parameters
     ----------
+    network : nn.Module
+        Network whose weights are tracked.
     interventions : int
-        Interventions that the weights have had.
+        Number of interventions before these weights.
+    epoch : int
+        Epoch of the weights; 0 before training.
+    loss : float
+        Their validation loss.
+    tensors : dict of str to Tensor
+        The weights.
     """
 
     network: nn.Module
@@ -28,7 +36,7 @@ class BestWeights:
 
     @classmethod
     def of(cls, network: nn.Module, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> BestWeights:
-        """Restore from `values` and `tensors` of another."""
+        """Recreate from the `values` and `tensors` of another instance."""
         devices = {name: value.device for name, value in network.state_dict().items()}
         copies = {name: value.to(devices[name], copy=True) for name, value in tensors.items()}
         return cls(network, values["treatments"], values["epoch"], values["loss"], copies)
@@ -38,8 +46,8 @@ class BestWeights:
         """Epoch, loss and interventions of the weights."""
         return {"treatments": self.interventions, "epoch": self.epoch, "loss": self.loss}
 
-    def offer(self, epoch: int, loss: float) -> None:
-        """Keep the weights if their loss is the lowest so far; without one (NaN) the latest are the best."""
+    def update(self, epoch: int, loss: float) -> None:
+        """Copy the network's weights if this is the lowest loss so far; without a loss (NaN), always copy them."""
         if self.tensors and loss >= self.loss:
             return
         self.epoch, self.loss = epoch, math.inf if math.isnan(loss) else loss
@@ -50,5 +58,5 @@ class BestWeights:
             self.tensors[name].copy_(value)
 
     def restore(self) -> None:
-        """Put the best weights back."""
+        """Load the best weights into the network."""
         self.network.load_state_dict(self.tensors)

@@ -1,12 +1,12 @@
-"""Checkpoints: what a long computation needs to go on from where it was, to the same bits.
+"""Checkpoints of a training run, from which it resumes to the same bits.
 
 ::
 
     FOLDER/checkpoint-000123/state.safetensors   tensors
-                             state.json          everything else, whose it is, and the checksums of both
+                             state.json          everything else, the fingerprint of the fit, checksums of both files
 
-Each appears whole or not at all, and the newest two are kept: should the last be damaged, the one before is gone on
-from, and the same bits come later.
+A checkpoint is written as a whole or not at all. The newest two are kept: if the last is damaged, the run resumes from
+the one before and reaches the same bits later.
 """
 
 from __future__ import annotations
@@ -28,26 +28,33 @@ from torch import Tensor
 from topicnet.errors import InputError, OutputError
 from topicnet.storage import atomic, formats
 from topicnet.training import checkpoint_files
-from topicnet.training.checkpoint_files import HEADER, PREFIX, TENSORS, checkpoint_seconds, checkpoints_in, exist
+from topicnet.training.checkpoint_files import (
+    HEADER,
+    PREFIX,
+    TENSORS,
+    checkpoint_seconds,
+    checkpoints_in,
+    has_checkpoints,
+)
 
 FORMAT = 1
-KEPT = 2
-MOST_FRACTION = 0.01  # of the time, that saving may take: large states are saved more seldom
+N_KEPT = 2
+MAX_TIME_FRACTION = 0.01  # fraction of the running time that saving may take; large states are saved less often
 
 
-__all__ = ["Checkpoints", "Saved", "checkpoint_seconds", "exist"]
+__all__ = ["Checkpoints", "Saved", "checkpoint_seconds", "has_checkpoints"]
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What a computation needs to go on.
+    """State of a computation between two steps.
 
     Attributes
     ----------
     tensors : dict of str to Tensor
-        On the CPU, once read.
+        On the CPU after reading.
     values : dict
-        Anything JSON can hold; floats come back exactly, those that are not finite too.
+        JSON values; floats are restored exactly, including NaN and the infinities.
     """
 
     tensors: dict[str, Tensor]
@@ -55,36 +62,36 @@ class Saved:
 
 
 class Checkpoints:
-    """The checkpoints of one computation, in a folder of their own.
+    """Checkpoints of one computation, in a folder of their own.
 
     Parameters
     ----------
     folder : Path
-        Made when first needed. Whoever writes there holds it (`folder_lock`).
-    owner : dict
-        What decides the result, as JSON values: checkpoints of another owner are refused.
+        Created when first needed. The process that writes there must hold its `folder_lock`.
+    fingerprint : dict
+        JSON values that determine the result; checkpoints with another fingerprint are rejected.
     seconds : float
-        Least time between two; 0 saves at every occasion.
+        Minimum time between two checkpoints; 0 saves at every opportunity.
     """
 
     def __init__(self, folder: Path, fingerprint: dict[str, Any], seconds: float) -> None:
         self.folder = folder
-        self.fingerprint = _plain(fingerprint)
+        self.fingerprint = _encode(fingerprint)
         self.seconds = seconds
         self._next = -math.inf  # when the next one is due
-        self._whole: list[Path] = []  # those known to be
+        self._whole: list[Path] = []  # checkpoints known to be undamaged
 
     def due(self) -> bool:
-        """Whether it is time for another."""
+        """Return whether the next checkpoint is due."""
         return time.monotonic() >= self._next
 
     def save(self, saved: Saved) -> None:
-        """Write one, and remove all but the newest two known to be whole.
+        """Write a checkpoint, and remove all but the newest two that are known to be undamaged.
 
         Raises
         ------
         OutputError
-            The disk refuses; the earlier ones stay.
+            The disk rejects the write; earlier checkpoints stay.
         """
         began = time.monotonic()
         found = self._found()
@@ -93,28 +100,28 @@ class Checkpoints:
             with atomic.atomic_folder(folder, overwrite=False) as staged:
                 tensors = {name: value.detach().cpu().contiguous() for name, value in saved.tensors.items()}
                 save_file(tensors, staged / TENSORS)
-                header = {"format": FORMAT, "owner": self.fingerprint, "values": _plain(saved.values)}
+                header = {"format": FORMAT, "owner": self.fingerprint, "values": _encode(saved.values)}
                 header |= {"sha256": formats.sha256(staged / TENSORS)}
                 formats.write_json(staged / HEADER, header | {"checksum": formats.json_checksum(header)})
         except (OSError, SafetensorError) as error:
             raise OutputError(
-                f"cannot write a checkpoint in {str(self.folder)!r}: {_reason(error)}; earlier ones are kept: free"
-                " some space or name another place"
+                f"cannot write a checkpoint in {str(self.folder)!r}: {_reason(error)}; earlier checkpoints are kept:"
+                " free some space, or choose another folder"
             ) from error
-        self._whole = [*self._whole, folder][-KEPT:]
+        self._whole = [*self._whole, folder][-N_KEPT:]
         for old in found:
             if old not in self._whole:
                 checkpoint_files.remove(old)
         now = time.monotonic()
-        self._next = now + (max(self.seconds, (now - began) / MOST_FRACTION) if self.seconds else 0.0)
+        self._next = now + (max(self.seconds, (now - began) / MAX_TIME_FRACTION) if self.seconds else 0.0)
 
     def newest(self) -> Saved | None:
-        """Read the newest that is whole; None if there is none.
+        """Read the newest undamaged checkpoint; None if there is none.
 
         Raises
         ------
         InputError
-            It is another owner's, or of a newer format.
+            It belongs to another fit, or has a newer format.
         """
         checkpoint_files.remove_staged(self.folder)
         for folder in reversed(self._found()):
@@ -140,7 +147,7 @@ class Checkpoints:
             if not whole or header["sha256"] != formats.sha256(folder / TENSORS):
                 return None
             self._check_fingerprint(header["owner"])
-            return Saved(load_file(folder / TENSORS), _back(header["values"]))
+            return Saved(load_file(folder / TENSORS), _decode(header["values"]))
         except InputError:
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError):
@@ -151,15 +158,15 @@ class Checkpoints:
         other = [name for name in sorted(fingerprint.keys() | mine.keys()) if fingerprint.get(name) != mine.get(name)]
         if other:
             raise InputError(
-                f"the checkpoints in {str(self.folder)!r} are of a fit with another value of {other[0]}: give what that"
-                " fit was given, or name another folder"
+                f"the checkpoints in {str(self.folder)!r} are of a fit with another value of {other[0]}: use the same"
+                " settings as that fit, or choose another folder"
             )
 
 
 def _reason(error: Exception) -> str:
-    """What the operating system said, whoever passes it on."""
-    told = re.search(r"os error (\d+)", str(error))  # as Rust writes it
-    number = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
+    """Return the operating system's message for an error, also for one raised by Rust code."""
+    code = re.search(r"os error (\d+)", str(error))  # as Rust formats it
+    number = error.errno if isinstance(error, OSError) else int(code[1]) if code else None
     return os.strerror(number) if number else str(error)
 
 
@@ -167,22 +174,22 @@ def _number(folder: Path) -> int:
     return int(folder.name.removeprefix(PREFIX))
 
 
-def _plain(value: Any) -> Any:
-    """A value as JSON has it; floats that JSON does not know are named."""
+def _encode(value: Any) -> Any:
+    """Convert a value to JSON values; floats that JSON does not know become `{"float": name}`."""
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
+        return {name: _encode(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_encode(one) for one in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return _encode(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": repr(value)}
     return value
 
 
-def _back(value: Any) -> Any:
+def _decode(value: Any) -> Any:
     if isinstance(value, dict):
         if value.keys() == {"float"}:
             return float(value["float"])
-        return {name: _back(one) for name, one in value.items()}
-    return [_back(one) for one in value] if isinstance(value, list) else value
+        return {name: _decode(one) for name, one in value.items()}
+    return [_decode(one) for one in value] if isinstance(value, list) else value

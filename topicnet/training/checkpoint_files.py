@@ -1,6 +1,6 @@
-"""The files of checkpoints on disk: how often they are written, whether they are there, and their removal.
+"""Files of checkpoints on disk: save interval, detection and removal, without importing torch.
 
-Nothing here needs torch, so that a command can refuse a folder before torch is imported.
+A command can therefore check a folder before torch is imported.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ DEFAULT_SECONDS = 20.0
 
 
 def checkpoint_seconds() -> float:
-    """Least seconds between two checkpoints: `TOPICNET_CHECKPOINT_SECONDS`, or 20; 0 saves at every step.
+    """Return the minimum seconds between two checkpoints: `TOPICNET_CHECKPOINT_SECONDS`, or 20; 0 saves at every step.
 
     Raises
     ------
     InputError
-        The variable is not a number from 0.
+        The variable is not a number of 0 or more.
     """
     given = os.environ.get(VARIABLE, "")
     try:
@@ -37,13 +37,13 @@ def checkpoint_seconds() -> float:
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, whole or damaged, in any order."""
+    """List the checkpoints in a folder, damaged ones included, in any order."""
     found = folder.glob(f"{PREFIX}*")
     return [path for path in found if path.name.removeprefix(PREFIX).isdecimal() and path.is_dir()]
 
 
 def remove_all(folder: Path) -> None:
-    """Remove the checkpoints in a folder and in those of its seeds, and nothing else."""
+    """Remove the checkpoints, and nothing else, in a folder and in its per-seed subfolders."""
     for one in [*folder.glob("seed-*"), folder]:
         for checkpoint in checkpoints_in(one):
             remove(checkpoint)
@@ -53,18 +53,18 @@ def remove_all(folder: Path) -> None:
 
 
 def remove(checkpoint: Path) -> None:
-    """Remove a checkpoint; whatever else is in its folder stays."""
+    """Remove the files of a checkpoint; other files in its folder stay."""
     ownership.remove_files(checkpoint, (TENSORS, HEADER))
 
 
 def remove_staged(folder: Path) -> None:
-    """Remove what a process was writing when it was killed."""
+    """Remove partly written checkpoints of processes that were killed."""
     for part in folder.glob(f".{PREFIX}*"):
         if ownership.is_staged(part.name):
             atomic.remove_staged(part)
 
 
-def exist(folder: Path) -> bool:
-    """Whether a folder holds checkpoints, whole or damaged."""
+def has_checkpoints(folder: Path) -> bool:
+    """Return whether a folder holds checkpoints, damaged ones included."""
     found = [path for name in (TENSORS, HEADER) for path in folder.rglob(f"{PREFIX}*/{name}")]
     return any(path.parent.name.removeprefix(PREFIX).isdecimal() for path in found)

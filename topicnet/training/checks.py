@@ -1,4 +1,4 @@
-"""Checks of the numbers that estimators are given."""
+"""Validation of numeric parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from topicnet.errors import InputError
 
 
 def check_count(name: str, value: object, *, least: int = 1, most: int | None = None) -> None:
-    """Raise InputError unless value is a whole number, at least `least` and at most `most`."""
+    """Raise InputError unless value is an integer of at least `least` and at most `most`."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
         span = f"from {least} to {most}" if most is not None else f"{least} or more"
@@ -18,7 +18,7 @@ def check_count(name: str, value: object, *, least: int = 1, most: int | None = 
 
 
 def check_number(name: str, value: object, *, above: float | None = None, most: float = math.inf) -> None:
-    """Raise InputError unless value is a finite number, 0 or more; or above one number, and at most another."""
+    """Raise InputError unless value is finite and either at least 0 or, given `above`, in (above, most]."""
     number = math.nan
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
         number = float(value)
@@ -29,7 +29,7 @@ def check_number(name: str, value: object, *, above: float | None = None, most: 
 
 
 def check_fraction(name: str, value: object) -> None:
-    """Raise InputError unless value is a number from 0 to below 1."""
+    """Raise InputError unless value is in [0, 1)."""
     check_number(name, value)
     if float(value) >= 1:  # type: ignore[arg-type]
-        raise InputError(f"{name}={value!r} given, expected a share from 0 to below 1")
+        raise InputError(f"{name}={value!r} given, expected a fraction from 0 to below 1")

@@ -1,4 +1,4 @@
-"""Signs of collapse in a fitted model, and the report on them: findings, remedies, fitness for use."""
+"""Detection of collapse in a fitted model: duplicate and unused topics, inactive latent dimensions, divergence."""
 
 from __future__ import annotations
 
@@ -13,16 +13,24 @@ from topicnet.runtime.html_tables import html_table
 from topicnet.training.progress import TrainResult
 
 TOP_WORDS, SHARED_WORDS = 10, 8  # topics are duplicates when they share 8 of their top 10 words
-ACTIVE = 0.01  # a latent dimension is in use above this: nats of KL per document, or variance where there is none
-TOLERATED = 0.1  # fraction of topics, or of latent dimensions in use, at which a model becomes unfit
-LEAST_SPREAD = 0.02  # of the topic that differs most between documents: its standard deviation
+ACTIVE = 0.01  # lower limit for an active latent dimension: nats of KL per document, or variance if there is no KL
+TOLERATED_FRACTION = 0.1  # largest fraction of duplicate or unused topics, and of active dimensions of an unfit model
+MIN_THETA_SD = 0.02  # least standard deviation over documents of the topic that varies most
 MOST_LISTED = 5
 
 
 def duplicate_pairs(beta: Tensor) -> list[tuple[int, int]]:
-    """Pairs of topics of beta (K, V) that share 8 of their top 10 words; with fewer words, the same fraction."""
+    """Find pairs of topics of beta (K, V) that share 8 of their top 10 words.
+
+    With fewer than 20 words, the same fraction of half the vocabulary is used.
+
+    Examples
+    --------
+    >>> duplicate_pairs(torch.tensor([[0.6, 0.4, 0.0, 0.0], [0.0, 0.0, 0.4, 0.6], [0.5, 0.5, 0.0, 0.0]]))
+    [(0, 2)]
+    """
     n_topics, vocab_size = beta.shape
-    # Of a tiny vocabulary every topic lists most words: half of it is the most that can tell topics apart.
+    # In a tiny vocabulary every topic would list most words; half of it is the most that can distinguish topics.
     n_words = max(1, min(TOP_WORDS, vocab_size // 2))
     least = -(-n_words * SHARED_WORDS // TOP_WORDS)
     top = beta.topk(n_words).indices  # (K, n)
@@ -33,32 +41,38 @@ def duplicate_pairs(beta: Tensor) -> list[tuple[int, int]]:
 
 
 def largest_topics(theta: Tensor) -> Tensor:
-    """Count the documents of theta (D, K) whose largest topic is each: (K,)."""
+    """Count, for each topic, the documents of theta (D, K) in which it is the largest: (K,)."""
     return torch.bincount(theta.argmax(-1), minlength=theta.shape[1])
 
 
 @dataclass(frozen=True)
 class HealthReport:
-    """Signs of collapse in a fit, and what was done about them.
+    """Signs of collapse found in a fit.
 
     Attributes
     ----------
     fit_for_use : bool
-        False when training failed, or more than a tenth of the topics or nine tenths of the latent space are lost.
+        False if training failed, more than a tenth of the topics are duplicates or unused, no more than a tenth of the
+        latent dimensions are active, or all documents have nearly the same theta.
     findings : list of str
-        Each fault, in plain words.
+        One sentence per problem.
     duplicates : list of pairs of int
         Topics that share 8 of their top 10 words.
     dead : list of int
-        Unused topics: the largest of no training document.
+        Unused topics: not the largest topic of any training document.
     usage : list of float
-        For each latent dimension: mean KL in nats per document, or the variance of its points where there is no KL.
+        For each latent dimension, the mean KL in nats per document, or the variance of its points if there is no KL.
     active_units : int
-        Number of those above 0.01.
+        Number of latent dimensions with a usage above 0.01.
     reseeded : int
-        Topics that were restarted from badly explained documents.
+        Topics that were restarted from poorly explained documents.
     rollbacks : list of dict
         Epoch and step at which the loss diverged, and the learning rate from there on.
+
+    Examples
+    --------
+    >>> HealthReport(fit_for_use=True, usage=[0.5, 0.4, 0.0], active_units=2).line()
+    'healthy: no duplicate or unused topics, 2 of 3 latent dimensions are active'
     """
 
     fit_for_use: bool
@@ -72,7 +86,7 @@ class HealthReport:
 
     @classmethod
     def read(cls, saved: Mapping[str, Any]) -> HealthReport:
-        """Read a report back from JSON, which has no tuples."""
+        """Recreate a report from JSON values, in which the pairs are lists."""
         pairs = [(int(i), int(j)) for i, j in saved["duplicates"]]
         return cls(**(dict(saved) | {"duplicates": pairs}))
 
@@ -87,55 +101,60 @@ class HealthReport:
         return html_table(self.line(), (), rows, len(rows))
 
     def line(self) -> str:
-        """Summarise the report in one line."""
+        """Return a one-line summary."""
         if not self.usage:
-            return "not examined: saved by a version that did not look for collapse"
+            return "not checked: saved by a version of topicnet that did not check for collapse"
         if not self.findings:
             return (
-                "healthy: no topic repeats another, none is dead,"
-                f" {self.active_units} of {len(self.usage)} latent dimensions are in use"
+                "healthy: no duplicate or unused topics,"
+                f" {self.active_units} of {len(self.usage)} latent dimensions are active"
             )
         return f"{'usable' if self.fit_for_use else 'unfit'}: {'; '.join(self.findings)}"
 
 
-def judge(
+def check_for_collapse(
     beta: Tensor, largest: Tensor, kl_per_dimension: Tensor, theta_spread: float, training: TrainResult, reseeded: int
 ) -> HealthReport:
-    """Judge the signs of collapse at the end of a fit.
+    """Check a finished fit for signs of collapse.
 
     Parameters
     ----------
     beta : Tensor
-        (K, V).
+        (K, V) topics.
     largest : Tensor
-        (K,) documents whose largest topic is each.
+        (K,) number of documents in which each topic is the largest.
     kl_per_dimension : Tensor
-        (Z,) see `HealthReport`.
+        (Z,) usage of each latent dimension; see `HealthReport`.
     theta_spread : float
-        Largest standard deviation of a topic's proportion over documents.
+        Largest standard deviation, over documents, of a topic's proportion.
     training : TrainResult
+        Result of the training.
     reseeded : int
-        Topics restarted.
+        Number of topics that were restarted.
+
+    Returns
+    -------
+    HealthReport
     """
     n_topics, n_dimensions = len(beta), len(kl_per_dimension)
     duplicates = duplicate_pairs(beta)
-    dead = (largest == 0).nonzero().ravel().tolist()
+    unused = (largest == 0).nonzero().ravel().tolist()
     active = int((kl_per_dimension > ACTIVE).sum())
-    findings = _of_training(training) + _of_topics(n_topics, duplicates, dead)
-    n_lost = max(_n_repeating(duplicates), len(dead))
-    unfit = training.stopped == "diverged" or n_lost > TOLERATED * n_topics
-    if n_topics > 1 and active <= TOLERATED * n_dimensions:
+    findings = _training_findings(training) + _topic_findings(n_topics, duplicates, unused)
+    n_affected = max(_n_duplicates(duplicates), len(unused))
+    unfit = training.stopped == "diverged" or n_affected > TOLERATED_FRACTION * n_topics
+    if n_topics > 1 and active <= TOLERATED_FRACTION * n_dimensions:
         unfit = True
-        verb = "says" if active == 1 else "say"
-        findings.append(f"{active} of {n_dimensions} latent dimensions {verb} anything of the documents")
-    if n_topics > 1 and theta_spread < LEAST_SPREAD:
+        verb = "carries" if active == 1 else "carry"
+        findings.append(f"{active} of {n_dimensions} latent dimensions {verb} information about the documents")
+    if n_topics > 1 and theta_spread < MIN_THETA_SD:
         unfit = True
-        findings.append("every document has the same topics, or nearly")
+        findings.append("all documents have nearly the same topic proportions")
     return HealthReport(
         fit_for_use=not unfit,
         findings=findings,
         duplicates=duplicates,
-        dead=dead,
+        dead=unused,
         usage=kl_per_dimension.tolist(),
         active_units=active,
         reseeded=reseeded,
@@ -143,35 +162,36 @@ def judge(
     )
 
 
-def _of_training(training: TrainResult) -> list[str]:
-    """Findings about the loss."""
+def _training_findings(training: TrainResult) -> list[str]:
+    """Describe divergence of the loss."""
     rollbacks = training.rollbacks
     if training.stopped == "diverged":
-        kept = "the start is kept" if training.best_epoch == 0 else f"epoch {training.best_epoch} is kept"
-        return [f"the loss ran away however small the learning rate was made, and {kept}"]
+        kept = "initial weights" if training.best_epoch == 0 else f"weights of epoch {training.best_epoch}"
+        return [f"the loss diverged at every learning rate tried; the {kept} are kept"]
     if not rollbacks:
         return []
     times = "once" if len(rollbacks) == 1 else f"{len(rollbacks)} times"
     return [
-        f"the loss ran away {times}, first in epoch {rollbacks[0].epoch}, and training went back"
-        f" and on with a learning rate of at most {rollbacks[-1].learning_rate:.2g}"
+        f"the loss diverged {times}, first in epoch {rollbacks[0].epoch}; training continued from the best weights"
+        f" with a learning rate of at most {rollbacks[-1].learning_rate:.2g}"
     ]
 
 
-def _of_topics(n_topics: int, duplicates: list[tuple[int, int]], dead: list[int]) -> list[str]:
-    """Findings about duplicate topics and unused ones."""
+def _topic_findings(n_topics: int, duplicates: list[tuple[int, int]], unused: list[int]) -> list[str]:
+    """Describe duplicate and unused topics."""
     findings = []
     if duplicates:
-        pairs, n_repeating = _listed(f"{i}~{j}" for i, j in duplicates), _n_repeating(duplicates)
-        verb = "repeats" if n_repeating == 1 else "repeat"
-        findings.append(f"{n_repeating} of {n_topics} topics {verb} another: {pairs}")
-    if dead:
-        verb = "is" if len(dead) == 1 else "are"
-        findings.append(f"{len(dead)} of {n_topics} topics {verb} no document's largest: {_listed(map(str, dead))}")
+        pairs, n_duplicates = _listed(f"{i}~{j}" for i, j in duplicates), _n_duplicates(duplicates)
+        verb = "duplicates" if n_duplicates == 1 else "duplicate"
+        findings.append(f"{n_duplicates} of {n_topics} topics {verb} another: {pairs}")
+    if unused:
+        verb = "is" if len(unused) == 1 else "are"
+        listed = _listed(map(str, unused))
+        findings.append(f"{len(unused)} of {n_topics} topics {verb} unused (largest in no document): {listed}")
     return findings
 
 
-def _n_repeating(duplicates: list[tuple[int, int]]) -> int:
+def _n_duplicates(duplicates: list[tuple[int, int]]) -> int:
     return len({j for _, j in duplicates})
 
 

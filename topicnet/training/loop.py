@@ -1,4 +1,4 @@
-"""The training loop: mini-batches, Adam, a schedule, early stopping on held-out documents."""
+"""Training loop: mini-batches, Adam, learning-rate schedule, early stopping, rollback after divergence."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from topicnet.training.progress import Progress, Rollback, TrainResult
 from topicnet.training.protocols import Batches
 from topicnet.training.schedule import Schedule
 
-CHECK_STEPS = 20  # steps between checks of the loss: each waits for the device
-SECONDS_OF_NEWS = 2.0  # between progress reports within an epoch
+CHECK_STEPS = 20  # steps between checks of the loss, because each check synchronises with the device
+REPORT_SECONDS = 2.0  # between progress reports within an epoch
 DIVERGENCE_FACTOR = 3.0  # roll back when the mean loss exceeds this multiple of the first step's
 ROLLBACK_FACTOR, MOST_ROLLBACKS = 0.1, 5
-INTERVENTION_PRICE = 0.01  # fraction of the validation loss that an intervention may cost in the end
-# State of a run between two steps, apart from its tensors.
-REMEMBERED = (
+INTERVENTION_TOLERANCE = 0.01  # largest relative rise of the validation loss for which an intervention is kept
+# Attributes saved in checkpoints, in addition to tensors.
+SAVED_ATTRIBUTES = (
     "epoch", "done", "drawn", "names", "history", "slowdown", "first_loss", "first_probe", "least_loss", "seconds",
 )  # fmt: skip
 
@@ -42,23 +42,34 @@ def train(
     options: TrainOptions,
     hooks: TrainHooks = NO_HOOKS,
 ) -> TrainResult:
-    """Minimise the weighted sum of the network's terms and leave the best weights in place.
+    """Minimise the weighted sum of the network's loss terms, and leave the best weights in the network.
 
-    A loss that is no longer finite, or far above where it began, is looked for every `CHECK_STEPS` steps: the run
-    then goes back to the best weights and on with a tenth of the rate, at most `MOST_ROLLBACKS` times.
+    Every `CHECK_STEPS` steps the loss is checked. If it is not finite or far above its initial value, the run returns
+    to the best weights and continues with a tenth of the learning rate, at most `MOST_ROLLBACKS` times.
 
     Parameters
     ----------
+    network : nn.Module
+        Network with a method `terms` that maps a batch to named loss terms.
+    batches : Batches
+        Training documents.
     validation : Batches or None
-        Held-out documents: their loss picks the best epoch and stops the run early. Without them the last epoch is the
-        best.
+        Held-out documents. Their loss selects the best epoch and stops the run early. Without them, the last epoch
+        counts as the best.
+    schedule : Schedule
+        Learning rate and weights of the terms.
+    options : TrainOptions
+        Length, seed, optimiser settings.
+    hooks : TrainHooks
+        Callbacks and checkpoints.
 
     Returns
     -------
     TrainResult
+        History, best epoch and reason for stopping.
     """
     run = _Run(network, batches, validation, schedule, options, hooks)
-    with run.phases.critics_alone():
+    with run.phases.frozen_critics():
         run.begin()
         stopped = None
         while stopped is None and run.epoch <= options.max_epochs:
@@ -68,7 +79,7 @@ def train(
 
 @dataclass(eq=False)
 class _Run:
-    """The moving parts of one training run."""
+    """State of one training run."""
 
     network: nn.Module
     batches: Batches
@@ -84,27 +95,27 @@ class _Run:
         self.history: list[dict[str, float]] = []
         self.rollbacks: list[Rollback] = []
         self.best_weights = BestWeights(network, interventions=0)
-        self.before: BestWeights | None = None  # the last intervention can be undone to these
-        self.least_loss = math.inf  # before any intervention
+        self.before: BestWeights | None = None  # weights to return to if the last intervention is undone
+        self.least_loss = math.inf  # lowest loss before any intervention
         self.intervention_complete = True
         self.slowdown = 1.0
-        self.epoch = 1  # the current one
-        self.done = 0  # steps of it
-        self.step = 0  # of the run
-        self.drawn: dict[str, Any] = {}  # the generator, before the order of the epoch was drawn
-        self.names: list[str] = []  # of the terms, and the loss
-        self.sums: Tensor  # of those over the documents of the epoch, on the device
-        self.first_loss = self.first_probe = math.nan  # where the run, and its probe, began
-        self.seconds = self.epoch_seconds = 0.0  # spent on the run, and on its epoch, before they were saved
+        self.epoch = 1  # current epoch
+        self.done = 0  # finished steps of the epoch
+        self.step = 0  # step of the run
+        self.drawn: dict[str, Any] = {}  # generator state before the document order of the epoch was drawn
+        self.names: list[str] = []  # loss terms, and "loss"
+        self.sums: Tensor  # their sums over the documents of the epoch, on the device
+        self.first_loss = self.first_probe = math.nan  # initial values for the divergence checks
+        self.seconds = self.epoch_seconds = 0.0  # time spent on the run and on its epoch before a checkpoint
         self.began = self.epoch_began = 0.0
         decay, normalise = options.weight_decay, options.normalise_gradients
-        # No lambda: one that refers to this run would keep it, and its moments, from being freed at once.
+        # A lambda would refer to this run and delay the release of its memory until garbage collection.
         self.new_optimizer = partial(Adam, network, decay, options.lr_scales, normalise)
         self.optimizer: Adam
         self.phases = Phases(options.phases, lambda part: Adam(part, decay, {}, normalise))
 
     def begin(self) -> None:
-        """Start from the weights as they are, or from the checkpoint given."""
+        """Start from the current weights, or from the given checkpoint."""
         if self.hooks.saved is None:
             self._begin(0)
         else:
@@ -112,14 +123,14 @@ class _Run:
         self.began = time.perf_counter() - self.seconds
 
     def advance(self) -> str | None:
-        """Run the epoch, or the rest of it; returns why the run stops, or None to go on."""
+        """Run the rest of the epoch; returns the reason for stopping, or None to continue."""
         epoch, last = self.epoch, self.options.max_epochs
         ending = self._run_steps()
         self.network.eval()
         if ending == "interrupted":
             return ending
-        loss = math.nan if ending == "lost" else self._validation_loss()
-        if ending == "lost" or not self._sound(loss):
+        loss = math.nan if ending == "diverged" else self._validation_loss()
+        if ending == "diverged" or not self._weights_usable(loss):
             return None if self._roll_back() else "diverged"
         row = {"epoch": float(epoch)} | {
             name: total / self.batches.n_docs for name, total in zip(self.names, self.sums.tolist(), strict=True)
@@ -128,7 +139,7 @@ class _Run:
         row["seconds"] = time.perf_counter() - self.epoch_began
         self.history.append(row)
         self._report(epoch, row)
-        self.best_weights.offer(epoch, loss)
+        self.best_weights.update(epoch, loss)
         idle = self._idle_epochs() >= self.options.patience
         if idle:
             self.best_weights.restore()
@@ -140,9 +151,9 @@ class _Run:
         return None
 
     def finish(self, stopped: str) -> TrainResult:
-        """Put the best weights in place."""
+        """Load the best weights, and undo the last intervention if it was incomplete or costly."""
         self.network.eval()
-        if self.before is not None and (self._too_dear(self.best_weights) or not self.intervention_complete):
+        if self.before is not None and (self._costs_too_much(self.best_weights) or not self.intervention_complete):
             self.best_weights = self.before
         self.best_weights.restore()
         loss = math.nan if self.validation is None else self.best_weights.loss
@@ -151,8 +162,8 @@ class _Run:
         )
 
     def _restart(self) -> None:
-        """Take the weights an intervention left as a new start, and keep those before it."""
-        if self.before is None or not self._too_dear(self.best_weights):
+        """Start again from weights changed by an intervention, and keep the earlier ones to return to."""
+        if self.before is None or not self._costs_too_much(self.best_weights):
             self.before = self.best_weights
         self.least_loss = min(self.least_loss, self.best_weights.loss)
         self.best_weights = BestWeights(self.network, self.best_weights.interventions + 1)
@@ -161,9 +172,9 @@ class _Run:
 
     def _begin(self, epoch: int) -> None:
         self.network.eval()
-        self.best_weights.offer(epoch, self._validation_loss())
+        self.best_weights.update(epoch, self._validation_loss())
         self.first_loss, self.first_probe = math.nan, self._probe()
-        self._forget_moments()  # they belong to other weights
+        self._forget_moments()  # which belong to other weights
 
     def _interrupted(self) -> bool:
         pressed = self.hooks.interrupted()
@@ -174,18 +185,18 @@ class _Run:
         self.hooks.listener(Progress(self.options.stage, done, self.options.max_epochs, seconds, row, within))
 
     def _save(self, at_once: bool) -> None:
-        """Save the run if a checkpoint is due, or at once."""
+        """Save a checkpoint if one is due, or in any case if `at_once`."""
         checkpoints = self.hooks.checkpoints
         if checkpoints is not None and (at_once or checkpoints.due()):
             self.seconds = time.perf_counter() - self.began
             checkpoints.save(self._saved())
 
     def _saved(self) -> Saved:
-        """State of the run between two steps."""
+        """Return the state of the run between two steps."""
         parts = {"network": self.network.state_dict(), "optimizer": self.optimizer.state()}
         parts |= {"keeper": self.best_weights.tensors, "before": {} if self.before is None else self.before.tensors}
         parts |= {"epoch": {"sums": self.sums} if self.names else {}, "phases": self.phases.state()}
-        values = {name: getattr(self, name) for name in REMEMBERED}
+        values = {name: getattr(self, name) for name in SAVED_ATTRIBUTES}
         values |= {"companions": [companion.state() for companion in self.hooks.companions]}
         values |= {"keeper": self.best_weights.values, "before": None if self.before is None else self.before.values}
         values |= {"rollbacks": [asdict(rollback) for rollback in self.rollbacks]}
@@ -193,12 +204,12 @@ class _Run:
         return Saved({f"{part}.{name}": value for part, held in parts.items() for name, value in held.items()}, values)
 
     def _load(self, saved: Saved) -> None:
-        """Restore the state of a checkpoint."""
+        """Restore the state saved in a checkpoint."""
         parts: dict[str, dict[str, Tensor]] = {"before": {}, "epoch": {}, "phases": {}}
         for key, value in saved.tensors.items():
             part, _, name = key.partition(".")
             parts.setdefault(part, {})[name] = value
-        for name in REMEMBERED:
+        for name in SAVED_ATTRIBUTES:
             setattr(self, name, saved.values[name])
         self.epoch_seconds = saved.values["epoch_seconds"]
         self.rollbacks = [Rollback(**rollback) for rollback in saved.values["rollbacks"]]
@@ -216,12 +227,12 @@ class _Run:
             companion.load(state)
 
     def _idle_epochs(self) -> int:
-        """Epochs without improvement, not counting those in which rate and weights still rose."""
+        """Count the epochs without improvement, except those in which the rate or a weight still rose."""
         risen = math.ceil(self.schedule.settled() * self.schedule.n_steps / len(self.batches))
         return self.epoch - max(self.best_weights.epoch, min(risen, self.epoch))
 
-    def _sound(self, loss: float) -> bool:
-        """Whether the weights at the end of an epoch may be kept: no later loss sees its last step."""
+    def _weights_usable(self, loss: float) -> bool:
+        """Check the weights at the end of an epoch, whose last step no training loss has seen yet."""
         known = self.validation is None or math.isfinite(loss)
         return known and self._probe() <= DIVERGENCE_FACTOR * abs(self.first_probe)
 
@@ -229,7 +240,7 @@ class _Run:
         return self.slowdown * self.schedule.rate(self.step)
 
     def _run_steps(self) -> str:
-        """Run the steps of the epoch that are left; returns "whole", "interrupted" or "lost" (the loss diverged)."""
+        """Run the remaining steps of the epoch; returns "complete", "interrupted" or "diverged"."""
         self.network.train()
         reported = time.perf_counter()
         self.epoch_began = reported - self.epoch_seconds
@@ -239,22 +250,22 @@ class _Run:
         self.step = (self.epoch - 1) * len(self.batches) + self.done
         self.drawn = self.rng.bit_generator.state  # type: ignore[assignment]
         for batch in self.batches.shuffled(self.rng, self.done):
-            # Processes stop together, at steps in which they ask each other.
+            # All processes stop at the same step, one in which they check for interruption together.
             stop = (self.world is None or self.done % CHECK_STEPS == 0) and self._interrupted()
-            if self.intervention_complete:  # else an uninterrupted run would have other weights
+            if self.intervention_complete:  # else resuming would continue from other weights
                 self._save(at_once=stop)
             if stop:
                 return "interrupted"
             self._step(batch)
-            if self._lost():
-                return "lost"
-            if self.done % CHECK_STEPS == 0 and time.perf_counter() - reported > SECONDS_OF_NEWS:
+            if self._has_diverged():
+                return "diverged"
+            if self.done % CHECK_STEPS == 0 and time.perf_counter() - reported > REPORT_SECONDS:
                 reported = time.perf_counter()
                 self._report(self.epoch - 1, {}, self.done / len(self.batches))
-        return "whole"
+        return "complete"
 
     def _roll_back(self) -> bool:
-        """Go back to the best weights and slow down; False when that has been done often enough."""
+        """Return to the best weights with a lower learning rate; returns False after too many rollbacks."""
         self.best_weights.restore()
         if len(self.rollbacks) >= MOST_ROLLBACKS:
             return False
@@ -267,12 +278,12 @@ class _Run:
     def _validation_loss(self) -> float:
         return on_rank_zero(self.world, lambda: validation_loss(self.network, self.validation, self.schedule))
 
-    def _too_dear(self, best_weights: BestWeights) -> bool:
-        # Without validation documents both are infinite: there is nothing to tell them apart by.
-        return best_weights.loss > self.least_loss + INTERVENTION_PRICE * abs(self.least_loss)
+    def _costs_too_much(self, best_weights: BestWeights) -> bool:
+        # Without validation documents both losses are infinite, and this is False.
+        return best_weights.loss > self.least_loss + INTERVENTION_TOLERANCE * abs(self.least_loss)
 
     def _step(self, batch: Any) -> None:
-        """One step of Adam; adds each term to `sums`, on the device, so that no step waits for a number."""
+        """Make one optimiser step and add each term to `sums` on the device, so that no step waits for a number."""
         terms = named_terms(self.network, batch)
         means = [value.mean() for value in terms.values()]
         loss = sum(self.schedule.weighted(name, mean, self.step) for name, mean in zip(terms, means, strict=True))
@@ -280,7 +291,7 @@ class _Run:
         rate = self._rate()
         if self.world is None:
             loss.backward()  # type: ignore[no-untyped-call]
-            # A scalar term holds for every document of its batch.
+            # A scalar term applies to every document of its batch.
             n_docs = max((value.numel() for value in terms.values()), default=1)
             tally = torch.stack([*means, loss]).detach_()
         else:
@@ -299,29 +310,29 @@ class _Run:
         self.step += 1
         self.done += 1
         if math.isnan(self.first_loss):
-            self.first_loss = self._yardstick(self.names, self.sums)
+            self.first_loss = self._reference_loss(self.names, self.sums)
 
-    def _lost(self) -> bool:
-        """Whether the loss is not finite, or far above where the run began; asked of the device now and then."""
+    def _has_diverged(self) -> bool:
+        """Return whether the loss is not finite or far above its initial value; checked every `CHECK_STEPS` steps."""
         if self.done % CHECK_STEPS and self.done < len(self.batches):
             return False
-        return not self._yardstick(self.names, self.sums) / self.done <= DIVERGENCE_FACTOR * abs(self.first_loss)
+        return not self._reference_loss(self.names, self.sums) / self.done <= DIVERGENCE_FACTOR * abs(self.first_loss)
 
     def _probe(self) -> float:
-        """The yardstick of one batch of the training data, the same at every call, in evaluation mode."""
+        """Compute the reference loss of the same training batch at every call, in evaluation mode."""
         with torch.inference_mode():
             batch = next(iter(self.batches))
             terms = named_terms(self.network, batch)
             means = torch.stack([value.mean() for value in terms.values()])
             if self.world is not None:
                 means = self.world.sum(means * batch.shard.weight)
-            return self._yardstick([*terms], means)
+            return self._reference_loss([*terms], means)
 
-    def _yardstick(self, names: list[str], sums: Tensor) -> float:
-        """Sum of the terms; none counts more than once, so that a weight alone is no runaway loss."""
+    def _reference_loss(self, names: list[str], sums: Tensor) -> float:
+        """Sum the terms with weights of at most 1, so that a large weight alone does not look like divergence."""
         values = dict(zip(names, sums.tolist(), strict=True))
         if not all(map(math.isfinite, values.values())):
-            return math.nan  # the loss itself is asked only whether it is finite
+            return math.nan  # the weighted loss is only checked for being finite
         return float(sum(min(1.0, self.schedule.full_weight(name)) * values[name] for name in names if name != "loss"))
 
     def _forget_moments(self) -> None:

@@ -1,4 +1,4 @@
-"""The loss of a network: the weighted sum of the terms it names."""
+"""Loss of a network: the weighted sum of its named terms, on a batch or over validation documents."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from topicnet.training.schedule import Schedule
 
 
 def named_terms(network: nn.Module, batch: Any) -> dict[str, Tensor]:
-    """Loss terms of a batch, each (B,) or a scalar, in nats per document.
+    """Return the loss terms of a batch, each (B,) or a scalar, in nats per document.
 
-    What a network draws at random for them comes from the batch's own `Noise`, never from a generator.
+    Random numbers come from the batch's own `Noise`, never from a generator.
     """
     terms: dict[str, Tensor] = network.terms(batch)  # type: ignore[operator]
     return terms
 
 
 def validation_loss(network: nn.Module, batches: Batches | None, schedule: Schedule) -> float:
-    """Mean over documents of the fully weighted terms, under the same noise at every call; NaN for no batches."""
+    """Return the mean of the fully weighted terms over documents, with fixed noise; NaN without batches."""
     if batches is None:
         return math.nan
     sums: dict[str, float] = {}
@@ -30,7 +30,7 @@ def validation_loss(network: nn.Module, batches: Batches | None, schedule: Sched
         for batch in batches:
             terms = named_terms(network, batch)
             n_docs = max(value.numel() for value in terms.values())
-            # A scalar term speaks of every document of its batch.
+            # A scalar term applies to every document of its batch.
             means = torch.stack([value.mean() for value in terms.values()])
             for name, mean in zip(terms, means.tolist(), strict=True):
                 sums[name] = sums.get(name, 0.0) + n_docs * mean

@@ -1,4 +1,4 @@
-"""Adam (Kingma & Ba 2015), with rows that no document of a batch touches left alone."""
+"""Adam (Kingma & Ba 2015) with lazy updates of rows that have sparse gradients."""
 
 from __future__ import annotations
 
@@ -10,42 +10,44 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-8
-NO_LENGTH = 1e-7  # added to the length of a gradient that is divided by it
-CHUNK_ENTRIES = 2**17  # of a parameter's rows at a time: four arrays of 512 KB, which the cache holds
+LENGTH_EPSILON = 1e-7  # added to the length that a gradient is divided by
+CHUNK_ENTRIES = 2**17  # entries of a parameter updated at a time: four arrays of 512 KB fit in the cache
 
 
 @dataclass
 class _Moments:
-    """What Adam remembers of one parameter."""
+    """Adam's state for one parameter."""
 
     parameter: Tensor
     lr_scale: float
     decay: float
     first: Tensor
     second: Tensor
-    steps: Tensor  # a scalar; of a parameter with sparse gradients, the step each row last moved in
+    steps: Tensor  # scalar step count; with sparse gradients, the last step in which each row was updated
 
 
 class Adam:
     """Adam over the parameters of a network that have gradients.
 
-    A gradient that is sparse in rows moves only these rows. Their moments first decay for the steps they were not
-    touched in, as dense Adam's would; what dense Adam moves a row by momentum alone is left out ("lazy").
+    A row-sparse gradient updates only its rows. Their moments first decay for the steps that they missed, as in dense
+    Adam; the moves that dense Adam would make by momentum alone are omitted ("lazy" Adam).
 
     Parameters
     ----------
+    network : nn.Module
+        Network to train.
     weight_decay : float
-        L2 penalty on matrices; biases and normalisation are left alone.
+        L2 penalty on matrices; biases and normalisation parameters get none.
     lr_scales : mapping of str to float
-        Factor of the learning rate for each parameter named; 1 for all others.
+        Factor of the learning rate by parameter name; 1 for parameters not named.
     normalise : bool
         Divide the gradient of each parameter by its length first, as the reference code of the VampPrior does (Tomczak
-        & Welling 2018; AdamNormGrad). For dense gradients alone.
+        & Welling 2018; AdamNormGrad). Applies to dense gradients only.
 
     Raises
     ------
     KeyError
-        A name in `lr_scales` that is not a parameter's.
+        A name in `lr_scales` is not that of a parameter.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class Adam:
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
-        """Move every parameter that has a gradient, at this learning rate, and drop the gradients."""
+        """Update every parameter that has a gradient, with this learning rate, and drop the gradients."""
         self.n_steps += 1
         groups: dict[tuple[float, float], list[_Moments]] = {}
         for parameter, name in self._names.items():
@@ -80,14 +82,14 @@ class Adam:
             gradients = [m.parameter.grad for m in members if m.parameter.grad is not None]
             if self._normalise:
                 lengths = torch._foreach_norm(gradients)
-                torch._foreach_add_(lengths, NO_LENGTH)
+                torch._foreach_add_(lengths, LENGTH_EPSILON)
                 torch._foreach_div_(gradients, lengths)
             _adam(members, gradients, lr_scale * rate, decay)
             for moments in members:
                 moments.parameter.grad = None
 
     def state(self) -> dict[str, Tensor]:
-        """Everything remembered, by name, to go on from; the tensors are its own."""
+        """Return the whole state by name; the tensors are not copied."""
         remembered = {"n_steps": torch.tensor(self.n_steps)}
         for name, moments in self._moments.items():
             for kind in ("first", "second", "steps"):
@@ -95,7 +97,7 @@ class Adam:
         return remembered
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Remember what `state` gave, copied to the device."""
+        """Restore a state returned by `state`, copied to the device."""
         self.n_steps = int(state["n_steps"])
         parameters = {name: parameter for parameter, name in self._names.items()}
         for key, value in state.items():
@@ -107,12 +109,12 @@ class Adam:
     def _moments_of(self, name: str, parameter: nn.Parameter) -> _Moments:
         if name not in self._moments:
             first = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
-            steps = torch.zeros((), dtype=torch.float32, device=first.device)  # as the kernel of a GPU reads it
+            steps = torch.zeros((), dtype=torch.float32, device=first.device)  # the type that the GPU kernel reads
             self._moments[name] = _Moments(parameter, *self._settings[name], first, torch.zeros_like(first), steps)
         return self._moments[name]
 
     def _move_rows(self, moments: _Moments, gradient: Tensor, rate: float) -> None:
-        """Move the rows of a gradient whose rows are each named once."""
+        """Update the rows of a row-sparse gradient, in which each row occurs once."""
         whole = moments.parameter
         if moments.steps.ndim == 0:
             moments.steps = torch.zeros(len(whole), dtype=torch.float32, device=whole.device)
@@ -133,8 +135,8 @@ class Adam:
 
 
 def _adam(members: list[_Moments], gradients: list[Tensor], rate: float, decay: float) -> None:
-    """One step, in one pass over each array."""
-    # The function behind torch.optim.Adam: its class imports torch's compiler at the first step, a second and a half.
+    """Make one fused Adam step."""
+    # Called directly because the class torch.optim.Adam imports torch's compiler at the first step, which takes 1.5 s.
     adam(
         [m.parameter for m in members],
         gradients,

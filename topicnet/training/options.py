@@ -1,4 +1,4 @@
-"""Options and hooks of a training run."""
+"""Options and callbacks of a training run."""
 
 from __future__ import annotations
 
@@ -11,30 +11,34 @@ from topicnet.runtime.distributed import World
 from topicnet.training.alternating import Phase
 from topicnet.training.checkpoint import Checkpoints, Saved
 from topicnet.training.progress import Listener
-from topicnet.training.protocols import Companion
+from topicnet.training.protocols import Checkpointed
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Length, optimiser and processes of a training run.
+    """Length, optimiser settings and processes of a training run.
 
     Attributes
     ----------
+    max_epochs : int
+        Epochs to run at most.
     patience : int
         Epochs without improvement on the validation documents before the run stops.
     weight_decay, normalise_gradients
         See `Adam`.
     seed : int
-        Of the order of the documents and of their noise.
+        Seed of the document order and of the noise.
+    device : torch.device
+        Device of the network and the batches.
     stage : str
-        Name of the run in its `Progress`.
+        Name of the run in its `Progress` reports.
     lr_scales : mapping of str to float
-        Factor of the learning rate for each parameter named; 1 for all others.
+        Factor of the learning rate by parameter name; 1 for parameters not named.
     phases : sequence of Phase
-        Further losses, each with a step of its own after every step. For one process alone.
+        Additional losses, each with its own optimiser step after every main step. Not available in distributed runs.
     world : World, optional
-        Processes that train together, each on its shard of every batch. All must call `train`, with the same weights,
-        and end with the same; rank zero alone validates, measures and is given checkpoints.
+        Processes that train together, each on its shard of every batch. All of them must call `train` with the same
+        weights; all end with the same weights. Rank zero alone validates, measures and saves checkpoints.
     """
 
     max_epochs: int
@@ -59,20 +63,20 @@ class TrainHooks:
     Attributes
     ----------
     measure : callable
-        Called after each epoch, in evaluation mode; its numbers join the history.
+        Called after each epoch, in evaluation mode; returns numbers to add to the history.
     intervene : callable
-        Called after that with the epoch and whether the run is about to stop early; True when it has changed the
-        weights, which then count as a new start. The best weights before it are returned to if the run is interrupted
-        right then, or ends with a validation loss more than `INTERVENTION_PRICE` above the lowest before.
+        Called after `measure` with the epoch and whether the run is about to stop early. Returns True if it changed
+        the weights, which are then treated as a new start. The change is undone if the run is interrupted during it,
+        or if the run ends with a validation loss more than `INTERVENTION_TOLERANCE` above the lowest loss before it.
     listener : callable
-        Called with a `Progress` after each epoch, and every few seconds of a long one.
+        Called with a `Progress` after each epoch, and every few seconds during a long one.
     interrupted : callable
-        Called before each step; True stops the run cleanly.
+        Called before each step; return True to stop the run cleanly.
     checkpoints : Checkpoints, optional
-        Where the run is saved, between steps: before the first, whenever it is due, and when it is interrupted.
+        Destination of checkpoints: before the first step, whenever one is due, and on interruption.
     saved : Saved, optional
-        Checkpoint of an equal run: this one resumes it, and ends as that one would have, to the bit.
-    companions : sequence of Companion
+        Checkpoint of an identical run, which is resumed and ends in the same bits as without the interruption.
+    companions : sequence of Checkpointed
         Saved with the run. State that `measure` and `intervene` keep between calls belongs here.
     """
 
@@ -82,7 +86,7 @@ class TrainHooks:
     interrupted: Callable[[], bool] = lambda: False
     checkpoints: Checkpoints | None = None
     saved: Saved | None = None
-    companions: Sequence[Companion] = ()
+    companions: Sequence[Checkpointed] = ()
 
 
 NO_HOOKS = TrainHooks()

@@ -1,4 +1,4 @@
-"""Progress and result of a training run."""
+"""Progress reports and the result of a training run."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Progress:
     stage : str
         "start", "warm-up", "pretrain" or "train".
     done, total : int
-        Passes or epochs.
+        Finished and total passes or epochs.
     seconds : float
-        Since the stage began.
+        Time since the stage began.
     values : dict
-        Numbers of the last epoch, by name.
+        Measurements of the last epoch, by name.
     within : float
-        Fraction of the next epoch that is done: a long one is reported before its end.
+        Finished fraction of the current epoch; long epochs are reported before they end.
     """
 
     stage: str
@@ -42,21 +42,30 @@ Listener = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One finished epoch of training, as a `callback` gets it.
+    """One finished epoch of training, the argument of a `callback`.
 
-    Attributes
+    Parameters
     ----------
     epoch : int
-        From 1.
+        Number of the epoch, from 1.
     total_epochs : int
-        The most there can be; a fit that stops early has fewer.
+        Maximum number of epochs; a fit that stops early has fewer.
     losses : dict of str to float
-        Each term of the loss and their weighted sum `loss`, means over the training documents in nats per document (or
-        image), and `validation_loss` where documents are held out.
+        Each term of the loss and their weighted sum `loss`, as means over the training documents in nats per document
+        (or image), and `validation_loss` if documents are held out.
     learning_rate : float
-        At the end of the epoch.
+        Learning rate at the end of the epoch.
     seconds : float
-        That the epoch took.
+        Duration of the epoch.
+
+    Examples
+    --------
+    >>> import topicnet
+    >>> seen = []
+    >>> options = {"n_topics": 1, "init": "random", "max_epochs": 2}
+    >>> run = topicnet.fit(["cat and dog", "bread", "bread"] * 4, callback=seen.append, **options)
+    >>> [(report.epoch, report.total_epochs) for report in seen], "loss" in seen[0].losses
+    ([(1, 2), (2, 2)], True)
     """
 
     epoch: int
@@ -65,16 +74,16 @@ class EpochReport:
     learning_rate: float
     seconds: float
 
-    @classmethod
-    def of(cls, progress: Progress) -> EpochReport | None:
-        """Report the epoch that has just ended; None within an epoch and in the stages before training."""
-        row = progress.values
-        if progress.stage != "train" or progress.within or "learning_rate" not in row:
-            return None
-        losses = {name: row[name] for name in takewhile(lambda name: name != "learning_rate", row) if name != "epoch"}
-        if not math.isnan(row["validation_loss"]):
-            losses["validation_loss"] = row["validation_loss"]
-        return cls(progress.done, progress.total, losses, row["learning_rate"], row["seconds"])
+
+def epoch_report(progress: Progress) -> EpochReport | None:
+    """Report the epoch that has just ended; None within an epoch and in the stages before training."""
+    row = progress.values
+    if progress.stage != "train" or progress.within or "learning_rate" not in row:
+        return None
+    losses = {name: row[name] for name in takewhile(lambda name: name != "learning_rate", row) if name != "epoch"}
+    if not math.isnan(row["validation_loss"]):
+        losses["validation_loss"] = row["validation_loss"]
+    return EpochReport(progress.done, progress.total, losses, row["learning_rate"], row["seconds"])
 
 
 Callback = Callable[[EpochReport], None]
@@ -88,7 +97,7 @@ def with_callback(listener: Listener | None, callback: Callback | None) -> Liste
     def both(progress: Progress) -> None:
         if listener is not None:
             listener(progress)
-        report = EpochReport.of(progress)
+        report = epoch_report(progress)
         if report is not None:
             callback(report)
 
@@ -110,14 +119,16 @@ def logged(listener: Listener | None) -> Listener:
 
 @dataclass(frozen=True)
 class Rollback:
-    """Where a loss was not finite or had diverged, and the highest learning rate from there on.
+    """Return to the best weights after the loss diverged or was not finite.
 
     Attributes
     ----------
     epoch : int
+        Epoch in which it was detected.
     step : int
-        Step of the epoch at which it was noticed; the step at fault is among the last `CHECK_STEPS`.
+        Step of that epoch at which it was detected; the cause is among the last `CHECK_STEPS` steps.
     learning_rate : float
+        Highest learning rate from there on.
     """
 
     epoch: int
@@ -132,17 +143,18 @@ class TrainResult:
     Attributes
     ----------
     history : list of dict
-        One row per epoch: named terms in nats per document, raw and weighted, rates, seconds.
+        One row per epoch: each loss term (raw, nats per document), the weighted loss, learning rate and seconds.
     best_epoch : int
-        The epoch whose weights were kept, counted from 1; 0 when the start was never improved on.
+        Epoch of the best weights, counted from 1; 0 if no epoch improved on the initial weights.
     best_loss : float
         Weighted sum of the terms on the validation documents, nats per document; NaN without them.
     stopped : str
         "done", "early", "interrupted" or "diverged".
     rollbacks : list of Rollback
-        Each time the loss diverged and the run went back to its best weights with a smaller rate.
+        Returns to the best weights after the loss diverged, each with a lower learning rate.
     interventions : int
-        Interventions that the weights kept have had: those that were interrupted or cost too much are undone.
+        Number of interventions before the best weights; those that were interrupted or raised the loss too much are
+        undone and not counted.
     """
 
     history: list[dict[str, float]]

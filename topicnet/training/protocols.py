@@ -1,4 +1,4 @@
-"""Protocols of the training loop: batches and companions."""
+"""Interfaces that the training loop expects: batches, and objects whose state is saved in checkpoints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 class Batches(Sized, Protocol):
     """Batches of one data set, in order or shuffled.
 
-    Where several processes train together, each batch holds the documents of one of them, and its `shard` says which.
+    In distributed training, each batch holds the documents of one rank, and its `shard` describes the whole batch.
     """
 
     @property
@@ -20,22 +20,22 @@ class Batches(Sized, Protocol):
         ...
 
     def __iter__(self) -> Iterator[Any]:
-        """Every document once, always in the same order and with the same noise."""
+        """Yield every document once, in order and with the same noise each time."""
         ...
 
     def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[Any]:
-        """Every document once, in random order, with noise of its own; all randomness comes from the generator.
+        """Yield every document once, in random order and with new noise; all randomness comes from the generator.
 
-        The first batches may be skipped: the others are as they would have been.
+        The first `skip` batches are left out without changing the others.
         """
         ...
 
 
-class Companion(Protocol):
-    """Part of a run whose state checkpoints keep, as JSON values."""
+class Checkpointed(Protocol):
+    """Object with state, as JSON values, that is saved in the checkpoints of a run."""
 
     def state(self) -> dict[str, Any]:
-        """State to save."""
+        """Return the state to save."""
         ...
 
     def load(self, state: Mapping[str, Any]) -> None:

@@ -1,11 +1,11 @@
-"""The folder beside a run in which a fit keeps what it needs to go on, until it is done.
+"""Working folder of an unfinished fit, from which `--resume` continues it.
 
 ::
 
-    RUN.unfinished/fit.json       the configuration, and checksums of what it met
-                   checkpoints/   what was learned (topicnet.training.checkpoint)
-                   lock           held by the process that is at work
-                   .RUN.*.part    the run as it is being written, which is nothing worth once that process has ended
+    RUN.unfinished/fit.json       configuration and checksums of the inputs
+                   checkpoints/   checkpoints (topicnet.training.checkpoint)
+                   lock           held by the process that is running the fit
+                   .RUN.*.part    the run as it is being written; worthless once that process has ended
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from typing import Any
 from topicnet.errors import BundleError, InputError, OutputError, StoppedError
 from topicnet.storage import atomic, formats
 from topicnet.storage.ownership import is_staged
-from topicnet.training.checkpoint_files import checkpoint_seconds, exist, remove_all
+from topicnet.training.checkpoint_files import checkpoint_seconds, has_checkpoints, remove_all
 
 RECORD, CHECKPOINTS = "fit.json", "checkpoints"
-OF_ENGINES = ("fitted", "ray", "counts")  # folders that a fit elsewhere makes among the checkpoints, for a while
+ENGINE_FOLDERS = ("fitted", "ray", "counts")  # temporary folders of remote fits among the checkpoints
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A fit at work.
+    """A fit that is running or was interrupted.
 
     Attributes
     ----------
     folder : Path
-        Its own.
+        Its working folder.
     target : Path
-        The run it will write.
+        The run that it will write.
     """
 
     folder: Path
@@ -44,55 +44,57 @@ class Unfinished:
 
     @property
     def checkpoints(self) -> Path:
-        """Where its checkpoints lie."""
+        """Folder of its checkpoints."""
         return self.folder / CHECKPOINTS
 
     @property
     def saved(self) -> bool:
-        """Whether there is anything to go on from."""
-        return exist(self.checkpoints)
+        """Whether there are checkpoints to resume from."""
+        return has_checkpoints(self.checkpoints)
 
-    def check_met(self, met: dict[str, str]) -> None:
-        """Note what the fit has met, as checksums by name.
+    def check_inputs(self, checksums: dict[str, str]) -> None:
+        """Record checksums of the inputs of the fit, by name.
+
 
         Raises
         ------
         InputError
-            The fit that this one goes on from had met something else.
+            The fit to resume had other inputs.
         """
-        other = self._other("met", met)
+        other = self._other("met", checksums)
         if other is not None:
             raise InputError(
-                f"--resume given, but the {other} are not those of {str(self.target)!r}: fit anew with --overwrite"
+                f"--resume given, but the {other} differ from those of {str(self.target)!r}: start again with"
+                " --overwrite"
             )
 
     def check_config(self, config: dict[str, Any]) -> None:
-        """Note the configuration of the fit.
+        """Record the configuration of the fit.
 
         Raises
         ------
         InputError
-            The fit that this one goes on from had another.
+            The fit to resume had another configuration.
         """
         before = self._read().get("config", {})
         other = self._other("config", config)
         if other is not None:
             raise InputError(
                 f"--resume given with {other}={config[other]!r}, but {str(self.target)!r} has {before.get(other)!r}:"
-                " give the same options, or fit anew with --overwrite"
+                " give the same options, or start again with --overwrite"
             )
 
     def clear(self, *, keep_saved: bool = False) -> None:
-        """Remove what fits have left here, or only what they were writing when killed; others' files stay."""
+        """Remove the files of earlier fits here, or only those partly written; files of others stay."""
         for path in [*self.folder.iterdir(), *self.checkpoints.glob("*")]:
-            if is_staged(path.name) or (path.parent == self.checkpoints and path.name in OF_ENGINES):
+            if is_staged(path.name) or (path.parent == self.checkpoints and path.name in ENGINE_FOLDERS):
                 atomic.remove_staged(path)
         if not keep_saved:
             remove_all(self.checkpoints)
             (self.folder / RECORD).unlink(missing_ok=True)
 
     def _other(self, part: str, values: dict[str, Any]) -> str | None:
-        """Name a value that an earlier fit had otherwise; where there is none, note them."""
+        """Return the name of a value that differs from the recorded one; if there is none, record all."""
         record, now = self._read(), json.loads(formats.json_text(values))
         before = record.get(part, now)
         other = next((name for name in now if before.get(name) != now[name]), None)
@@ -107,29 +109,29 @@ class Unfinished:
         try:
             return dict(json.loads((self.folder / RECORD).read_text("utf-8")))
         except (OSError, ValueError, TypeError) as error:
-            raise BundleError(f"{str(self.folder / RECORD)!r} is damaged: fit anew with --overwrite") from error
+            raise BundleError(f"{str(self.folder / RECORD)!r} is damaged: start again with --overwrite") from error
 
 
 @contextmanager
 def unfinished_fit(target: Path, config: dict[str, Any], *, overwrite: bool, resume: bool) -> Iterator[Unfinished]:
-    """Hold the folder of a fit that will write a run; if the fit saved anything it stays until it is cleared.
+    """Lock the working folder of a fit for a block; it stays afterwards if there are checkpoints.
 
     Raises
     ------
     InputError
-        There is nothing to resume, or a fit of another configuration.
+        There is nothing to resume, or the fit had another configuration.
     OutputError
-        An unfinished fit is there that is neither resumed nor overwritten; another process is at work; the disk
-        refuses.
+        There is an unfinished fit and neither `resume` nor `overwrite` is given, another process is running it, or the
+        disk rejects a write.
     StoppedError
-        Ctrl-C was pressed inside the block, when something was saved.
+        Ctrl-C was pressed inside the block after a checkpoint was saved.
     """
     checkpoint_seconds()
     fit = unfinished_of(target)
     _check_work_folder(fit, resume=resume)
     with atomic.folder_lock(fit.folder):
         _check_saved(fit, overwrite=overwrite, resume=resume)
-        atomic.check_folder(target, overwrite=overwrite or resume)  # before anything that was learned is removed
+        atomic.check_folder(target, overwrite=overwrite or resume)  # before any checkpoint is removed
         fit.clear(keep_saved=resume)
         try:
             with atomic.disk_errors(target):
@@ -137,11 +139,11 @@ def unfinished_fit(target: Path, config: dict[str, Any], *, overwrite: bool, res
             yield fit
         except BaseException as error:
             if fit.saved and isinstance(error, OutputError):
-                raise OutputError(f"{error}; what was learned by then is kept, and --resume goes on from it") from error
+                raise OutputError(f"{error}; the last checkpoint is kept, and --resume continues from it") from error
             if fit.saved and isinstance(error, KeyboardInterrupt):
                 raise StoppedError(
-                    f"interrupted; {str(target)!r} was not written, but what was learned is kept, and the same command"
-                    " with --resume goes on from it"
+                    f"interrupted; {str(target)!r} was not written, but its last checkpoint is kept: repeat the command"
+                    " with --resume to continue from it"
                 ) from error
             if not resume and not fit.saved:
                 fit.clear()
@@ -149,21 +151,21 @@ def unfinished_fit(target: Path, config: dict[str, Any], *, overwrite: bool, res
 
 
 def unfinished_of(target: Path) -> Unfinished:
-    """Name the folder of the fit that will write a run.
+    """Return the working folder of the fit that will write a run.
 
     Raises
     ------
     OutputError
-        The run can never be written there.
+        No run can be written there.
     """
     atomic.refuse_occupied(target)
     named = target.name not in ("", "..") and not target.is_symlink()
-    real = target if named else Path(os.path.realpath(target))  # to be on the disk of what a link names
+    real = target if named else Path(os.path.realpath(target))  # on the same disk as the target of a link
     return Unfinished(real.with_name(f"{real.name}.unfinished"), target)
 
 
-def check_place(target: Path, *, overwrite: bool, resume: bool) -> None:
-    """Refuse what `unfinished_fit` would refuse of a place, in a moment and without torch; nothing is left behind.
+def check_destination(target: Path, *, overwrite: bool, resume: bool) -> None:
+    """Make the checks of `unfinished_fit` quickly, without importing torch; leaves nothing behind.
 
     Raises
     ------
@@ -181,34 +183,35 @@ def check_place(target: Path, *, overwrite: bool, resume: bool) -> None:
 def _check_work_folder(fit: Unfinished, *, resume: bool) -> None:
     if resume:
         _check_resumable(fit)
-    elif fit.folder.exists() and not _ours(fit.folder):
+    elif fit.folder.exists() and not _is_work_folder(fit.folder):
         raise OutputError(
-            f"{str(fit.folder)!r} is nothing that topicnet wrote, and the fit needs that name for a while: name another"
-            " place with --out"
+            f"{str(fit.folder)!r} was not created by topicnet, but the fit needs that name temporarily: choose another"
+            " --out"
         )
 
 
 def _check_saved(fit: Unfinished, *, overwrite: bool, resume: bool) -> None:
     if not resume and not overwrite and fit.saved:
         raise OutputError(
-            f"an unfinished fit of {str(fit.target)!r} is there: go on with --resume, or begin anew with --overwrite"
+            f"an unfinished fit of {str(fit.target)!r} exists: continue it with --resume, or start again with"
+            " --overwrite"
         )
 
 
 def _check_resumable(fit: Unfinished) -> None:
     if fit.target.exists():
         if _status(fit.target) != "interrupted":
-            if _ours(fit.folder):  # a process was killed while it cleared it away
+            if _is_work_folder(fit.folder):  # left by a process that was killed while clearing it
                 with atomic.folder_lock(fit.folder):
                     fit.clear()
-            raise InputError(f"--resume given, but {str(fit.target)!r} is complete: nothing is left to do")
-        if not _ours(fit.folder):
+            raise InputError(f"--resume given, but {str(fit.target)!r} is complete: there is nothing left to do")
+        if not _is_work_folder(fit.folder):
             raise InputError(
-                f"--resume given, but {str(fit.folder)!r}, with the checkpoints of {str(fit.target)!r}, is not there:"
-                " fit anew with --overwrite"
+                f"--resume given, but {str(fit.folder)!r} with the checkpoints of {str(fit.target)!r} does not exist:"
+                " start again with --overwrite"
             )
-    elif not _ours(fit.folder):
-        raise InputError(f"--resume given, but there is no run in {str(fit.target)!r}: leave --resume out")
+    elif not _is_work_folder(fit.folder):
+        raise InputError(f"--resume given, but there is no run in {str(fit.target)!r}: omit --resume")
 
 
 def _status(run: Path) -> str:
@@ -216,13 +219,13 @@ def _status(run: Path) -> str:
         return str(json.loads((run / "run.json").read_text("utf-8"))["status"])
     except FileNotFoundError as error:
         raise InputError(
-            f"--resume given, but {str(run)!r} is not a run of topicnet: leave --resume out, and name another folder"
-            " with --out"
+            f"--resume given, but {str(run)!r} is not a run of topicnet: omit --resume, and choose another folder with"
+            " --out"
         ) from error
-    except (OSError, ValueError, LookupError, TypeError) as error:  # --overwrite would not replace it either
-        raise BundleError(f"run.json in {str(run)!r} cannot be read: name another folder with --out") from error
+    except (OSError, ValueError, LookupError, TypeError) as error:  # which --overwrite does not replace either
+        raise BundleError(f"run.json in {str(run)!r} cannot be read: choose another folder with --out") from error
 
 
-def _ours(folder: Path) -> bool:
-    """Whether a folder is one that a fit has worked in, or empty."""
+def _is_work_folder(folder: Path) -> bool:
+    """Return whether a folder is empty or the working folder of a fit."""
     return folder.is_dir() and ((folder / atomic.LOCK).exists() or not any(folder.iterdir()))

@@ -1,4 +1,4 @@
-"""Schedule of learning rate and term weights over a training run."""
+"""Schedule of the learning rate and the weights of loss terms over a training run."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ramp:
-    """A number that rises linearly from 0 to `most` over a fraction of the run, and stays there."""
+    """Value that rises linearly from 0 to `most` over a fraction of the run and then stays there."""
 
     most: float
     fraction: float
 
     def at(self, done: float) -> float:
-        """Value when this fraction of the run is done."""
+        """Return the value after this fraction of the run."""
         return self.most * (min(1.0, done / self.fraction) if self.fraction > 0 else 1.0)
 
 
@@ -32,17 +32,26 @@ class Schedule:
     n_steps : int
         Steps of the whole run.
     learning_rate : float
-        The highest rate, reached after `rise` of the run; it starts at a tenth and falls to a hundredth
-        (one-cycle; Smith & Topin 2018).
+        Peak rate, reached after the fraction `rise` of the run; the rate starts at a tenth of it and ends at a
+        hundredth (one-cycle; Smith & Topin 2018).
+    rise : float
+        Fraction of the run until the peak rate.
     warm_up : mapping of str to float
-        For each loss term that is phased in, the fraction of the run until its full weight.
+        Fraction of the run until a loss term has its full weight; 0 for terms not named.
     weights : mapping of str to float
-        Full weight of each term; 1 where it is not named.
+        Full weight of each term; 1 for terms not named.
     targets : mapping of str to Ramp
-        Terms that count by how far their mean over the batch is from a number that rises: their capacity (Burgess et
+        Terms that are replaced by the distance of their batch mean from a rising target, their capacity (Burgess et
         al. 2018, eq. 8).
     drops : tuple of (float, float), optional
-        Instead of the one cycle: a constant rate, multiplied by each factor once its fraction of the run is done.
+        Replaces the one-cycle schedule: pairs of a fraction of the run and a factor that multiplies the otherwise
+        constant rate from there on.
+
+    Examples
+    --------
+    >>> schedule = Schedule(n_steps=100, learning_rate=0.01)
+    >>> [round(schedule.rate(step), 5) for step in (0, 10, 100)]
+    [0.001, 0.01, 0.0001]
     """
 
     n_steps: int
@@ -54,7 +63,7 @@ class Schedule:
     drops: tuple[tuple[float, float], ...] | None = None
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
+        """Return the learning rate of a step, counted from 0."""
         done = step / max(1, self.n_steps)
         if self.drops is not None:
             return self.learning_rate * math.prod(factor for fraction, factor in self.drops if done >= fraction)
@@ -64,27 +73,27 @@ class Schedule:
         return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, fallen))))
 
     def settled(self) -> float:
-        """Fraction of the run after which no weight and no rate rises any more."""
+        """Return the fraction of the run after which no rate or weight rises any more."""
         rises = [self.rise] if self.drops is None else []
         return max([0.0, *rises, *self.warm_up.values(), *(target.fraction for target in self.targets.values())])
 
     def full_weight(self, term: str) -> float:
-        """Weight of a term once it is fully phased in."""
+        """Return the weight of a term at the end of its warm-up."""
         return self.weights.get(term, 1.0)
 
     def weight(self, term: str, step: int) -> float:
-        """Weight of a term at a step."""
+        """Return the weight of a term at a step."""
         fraction = self.warm_up.get(term, 0.0)
         ramp = 1.0 if fraction <= 0 else min(1.0, (step + 1) / (fraction * self.n_steps))
         return self.full_weight(term) * ramp
 
     def weighted(self, term: str, mean: Tensor, step: int) -> Tensor:
-        """Contribution of a term's mean over a batch to the loss of a step."""
+        """Return the contribution of a term's batch mean to the loss of a step."""
         if term in self.targets:
             mean = (mean - self.targets[term].at((step + 1) / max(1, self.n_steps))).abs()
         return self.weight(term, step) * mean
 
     def fully_weighted(self, term: str, mean: float) -> float:
-        """Contribution of a term's mean over a data set to the loss at the end of the run."""
+        """Return the contribution of a term's mean over a data set to the loss, with all terms fully weighted."""
         distance = abs(mean - self.targets[term].most) if term in self.targets else mean
         return self.full_weight(term) * distance

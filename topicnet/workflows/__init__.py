@@ -1,1 +1,1 @@
-"""One verb a file: the verbs of the command line."""
+"""The steps behind the commands: prepare a corpus, fit, transform, evaluate and export."""

@@ -1,4 +1,4 @@
-"""A saved model: safetensors + JSON + vocabulary, checksummed, and nothing in it is ever executed.
+"""Save and load a fitted model with its vocabulary and text pipeline, checksummed and free of executable code.
 
 ::
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from topicnet.models import TopicModel
 
 FORMAT = 2
-# What format 2 added: versions that read format 1 alone would cut text without these, and say nothing.
+# Text options that format 2 added; versions that only know format 1 would silently tokenise without them.
 SINCE_2 = {"tokenizer_kind", "lemmatize", "cleaning", "phrases", "passages"}
 VOCABULARY = "vocabulary.txt"
 HEADER_TYPES = {"ending": dict, "model": str, "parameters": dict, "vocab_size": int, "text": dict, "history": list}
@@ -41,17 +41,18 @@ HEADER_TYPES = {"ending": dict, "model": str, "parameters": dict, "vocab_size": 
 
 @dataclass(frozen=True, repr=False)
 class Bundle:
-    """A fitted model with all it needs to read raw text.
+    """A fitted model with its vocabulary and text pipeline, so that it can read raw text.
 
     Attributes
     ----------
     name : str
-        The model's name in `MODELS`.
+        Name of the model in `MODELS`.
     model : TopicModel
+        The fitted estimator.
     vocabulary : list of str
-        (V,) words in column order.
+        Words in the order of the columns of the counts, (V,).
     text : dict
-        The text pipeline, as `TextOptions.describe` gives it.
+        The text pipeline, as `TextOptions.describe` returns it.
     """
 
     name: str
@@ -60,11 +61,12 @@ class Bundle:
     text: dict[str, Any]
 
     def __repr__(self) -> str:
-        cut = self.text.get("tokenizer")
-        return f"Bundle({self.name!r}: {self.model.n_topics} topics, {len(self.vocabulary):,} words, cut by {cut})"
+        tokenizer = self.text.get("tokenizer")
+        topics, words = self.model.n_topics, len(self.vocabulary)
+        return f"Bundle({self.name!r}: {topics} topics, {words:,} words, tokenizer {tokenizer})"
 
     def count(self, documents: Iterable[Documents], workers: int = 1, *, at_once: bool = True) -> Corpus:
-        """Count the known words of documents, tokenised in up to `workers` processes; no excerpts are kept."""
+        """Count the known words of documents, tokenised in up to `workers` processes, without keeping excerpts."""
         check_can_use_polars()
         options = options_of(self.text)  # stop words are not in the vocabulary, so none need dropping
         with tokenize_in_processes(options, workers, at_once=at_once) as in_processes:
@@ -81,7 +83,7 @@ class Bundle:
         return document_theta(self.model.transform(passages.counts, refine=refine), passages)
 
     def extra_documents(self, corpus: Corpus) -> dict[str, NDArray[np.float32]]:
-        """Infer the model's extra tables of counted documents: (D, n) for each unit, such as q(c|x) for "component"."""
+        """Infer the model's extra tables of counted documents, by unit: "component" holds q(c|x), (D, n)."""
         return {extra.unit: extra.of_documents(corpus.counts) for extra in self.model.extra_tables()}
 
 
@@ -89,7 +91,7 @@ def check_reading_order(corpus: Corpus, what: str) -> None:
     """Raise InputError if the reading order of a corpus is unknown."""
     if not corpus.source.get("reading_order", True):
         raise InputError(
-            f"{what} need the order of the words, which no one knows of the counts {corpus.source['name']!r}: give the"
+            f"{what} need the order of the words, which the counts {corpus.source['name']!r} do not record: give the"
             " text"
         )
 
@@ -111,12 +113,12 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
 
 
 def load_bundle(path: str | Path) -> Bundle:
-    """Load the bundle of a run folder, or a bundle folder itself.
+    """Load the bundle in a run folder, or a bundle folder itself.
 
     Raises
     ------
     BundleError
-        There is none, or it is damaged, foreign or of a newer format.
+        The folder has no bundle of topics, or it is damaged or of a newer format.
     """
     folder = model_files.folder_of(path)
     header = model_files.read_header(
@@ -124,9 +126,9 @@ def load_bundle(path: str | Path) -> Bundle:
     )
     vocabulary = model_files.checked_file(folder, header, VOCABULARY).read_text("utf-8").split("\n")[:-1]
     if len(vocabulary) != header["vocab_size"] or len(set(vocabulary)) != len(vocabulary):
-        raise damaged(folder, "its vocabulary is not the one it names")
+        raise damaged(folder, "its vocabulary differs from the one it records")
     if not isinstance(header["text"].get("tokenizer"), str):
-        raise damaged(folder, "it does not say how its text was cut")
+        raise damaged(folder, "it does not record the tokenizer of its text")
     return Bundle(header["model"], _build_model(folder, header), vocabulary, header["text"])
 
 
@@ -134,7 +136,7 @@ def _other_than_topics(header: Any) -> str | None:
     if isinstance(header, dict) and header.get("kind") == "images":
         return "holds an image model: read it with the commands of `topicnet images`"
     if not isinstance(header, dict) or not isinstance(header.get("format"), int) or "model" not in header:
-        return "holds no model of topicnet: expected a run folder of `topicnet fit`"
+        return "is not a model of topicnet: expected a run folder of `topicnet fit`"
     return None
 
 

@@ -1,4 +1,4 @@
-"""The corpus a configuration names: resolved once into one of five kinds of source, then read and counted."""
+"""Resolve the corpus that a configuration names into its source (files, counts, a named corpus, ...) and count it."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenize import Tokenization, tokenize_locally
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.text_options import (
-    OF_COUNTING,
-    OF_DOCUMENTS,
-    OF_READING,
+    COUNTING_OPTIONS,
+    DOCUMENT_OPTIONS,
+    READER_OPTIONS,
     TextPlan,
     kept_columns,
     reading_options,
@@ -44,37 +44,43 @@ from topicnet.workflows.text_options import (
     resolve_text,
 )
 
-MakeOptions = Callable[[str], TextOptions]  # for a language
-WORTH_SAYING = 2.0  # seconds that counting must take for an estimate to be of use
-MOST_AHEAD = 5  # batches read before the first is counted
-CHECKED_BYTES = 64 << 20  # largest file of a run's counts whose checksum is looked at: it takes a tenth of a second
-SLACK = 1.5  # estimates are rough
-SHOWN_ROWS, SHOWN_CHARACTERS = 3, 40  # of what a message shows of a corpus that cannot be used
+MakeOptions = Callable[[str], TextOptions]  # from a language to its options
+MIN_REPORTED_SECONDS = 2.0  # estimates of counting below this are not reported
+MAX_FIRST_BATCHES = 5  # batches read before the first is counted
+CHECKED_BYTES = 64 << 20  # files of counts up to this size have their checksum verified, which takes 0.1 s
+SLACK = 1.5  # a job is refused if its estimated need exceeds the free memory or disk by this factor
+SHOWN_ROWS, SHOWN_CHARACTERS = 3, 40  # size of the excerpt of an unusable corpus in a message
 
 
 class _Source:
-    """What every kind of source has by default."""
+    """Defaults of all kinds of source."""
 
     language = "en"
 
     def check_there(self) -> None:
-        """Raise CorpusError where there is nothing; what can only be seen while reading is not looked for."""
+        """Raise CorpusError if the source does not exist, without reading it."""
 
 
 @dataclass(frozen=True)
 class NamedCorpus(_Source):
-    """A corpus that topicnet has a recipe for."""
+    """A corpus with a built-in recipe, by its name in `topicnet corpora`.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        How to download and read it.
+    """
 
     recipe: Recipe
 
     @property
     def name(self) -> str:
-        """Its name in `topicnet corpora`."""
+        """Name in `topicnet corpora`."""
         return self.recipe.name
 
     @property
     def language(self) -> str:  # type: ignore[override]
-        """The language of its texts."""
+        """Language of the texts."""
         return self.recipe.language
 
     def check_there(self) -> None:
@@ -82,24 +88,32 @@ class NamedCorpus(_Source):
         self.recipe.check_libraries()
 
     def documents(self, log: ReadingLog) -> Iterator[Documents]:
-        """Read its documents in batches."""
+        """Read the documents in batches."""
         return self.recipe.read()
 
 
 @dataclass(frozen=True)
 class TextFiles(_Source):
-    """Files, folders and patterns of texts, or standard input."""
+    """Text given as files, folders, patterns or standard input.
+
+    Attributes
+    ----------
+    given : str or list of str
+        The paths and patterns; "-" is standard input.
+    options : ReadingOptions
+        How to read them.
+    """
 
     given: str | list[str]
     options: ReadingOptions = field(default_factory=ReadingOptions)
 
     @property
     def name(self) -> str:
-        """The name of the first file, without its ending."""
+        """Name of the first file, without its ending."""
         return source_name(self.given)
 
     def check_there(self) -> None:
-        """Raise CorpusError for a path where there is nothing, or options by which nothing can be read."""
+        """Raise CorpusError if a path does not exist, or the options do not suit it."""
         check_options(self.options)
         check_lines(self.given, self.options)
         if self.given != "-":
@@ -109,7 +123,7 @@ class TextFiles(_Source):
             check_libraries(sources, self.options.file_format)
 
     def check_columns(self) -> None:
-        """Raise CorpusError for a CSV, TSV or JSONL file without the columns asked for: its first document is read."""
+        """Raise CorpusError if a CSV, TSV or JSONL file lacks the columns given, by reading its first document."""
         if self.given == "-" or len(sources := named_sources(self.given)) != 1:
             return
         path = Path(sources[0])
@@ -117,23 +131,33 @@ class TextFiles(_Source):
             next(read_documents(path, self.options, ReadingLog(), batch_docs=1), None)
 
     def documents(self, log: ReadingLog) -> Iterator[Documents]:
-        """Read the documents in batches; `log` notes what is found on the way.
+        """Read the documents in batches, and note skipped rows and the like in `log`.
 
         Raises
         ------
         InputError
-            Something cannot be read, or counts are among the files.
+            A file cannot be read, or contains counts.
         """
         if self.given != "-":
             _refuse_counts_among_texts(self.given)
         documents = read_documents(self.given, self.options, log)
-        # A thread that waits for standard input would outlive Ctrl-C.
+        # Standard input is not prefetched: a thread that waits for it would outlive Ctrl-C.
         return documents if self.given == "-" else prefetch(documents)
 
 
 @dataclass(frozen=True)
 class InMemory(_Source):
-    """Texts, or a table of pandas, polars or Hugging Face."""
+    """Texts in memory, or a table of pandas, polars or Hugging Face.
+
+    Attributes
+    ----------
+    texts : iterable of str or list of str, or table
+        The documents.
+    ids : sequence of str, optional
+        Ids of the documents, which a table has in a column instead.
+    options : ReadingOptions
+        The columns of a table, and the markers of a missing value.
+    """
 
     texts: Any
     ids: Sequence[str] | None = None
@@ -141,34 +165,54 @@ class InMemory(_Source):
     name: ClassVar[str] = "texts"
 
     def documents(self, log: ReadingLog) -> Iterator[Documents]:
-        """Take the documents from the list or table."""
+        """Return the documents of the list or table, in batches."""
         missing = MissingValues(self.options.missing, log)
         if not is_table(self.texts):
             return iter([documents_of_texts(self.texts, self.ids, missing)])
         if self.ids is not None:
-            raise InputError("ids were given beside a table: name its column of ids with id_column")
+            raise InputError(
+                "ids given with a table, expected id_column: name the column of the table that has the ids"
+            )
         return documents_in_batches(self.texts, self.options.text_column, self.options.id_column, missing=missing)
 
 
 @dataclass(frozen=True)
 class SavedCounts(_Source):
-    """A folder that `topicnet prepare` or a fit has counted."""
+    """A folder of counts, written by `topicnet prepare` or a fit.
+
+    Attributes
+    ----------
+    folder : Path
+        The folder.
+    """
 
     folder: Path
 
     @property
     def name(self) -> str:
-        """The name of the folder."""
+        """Name of the folder."""
         return bag_name(self.folder)
 
     def load(self) -> Corpus:
-        """Map the counts into memory."""
+        """Load the counts, memory-mapped."""
         return Corpus.load(self.folder)
 
 
 @dataclass(frozen=True)
 class ForeignCounts(_Source):
-    """A file of counts that another tool has made."""
+    """A file of counts that another tool wrote.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    file_format : str
+        Its format, such as "ldac" or "mm".
+    vocabulary : Path, optional
+        File of the words of its columns; by default the one next to it.
+    encoding : str
+        Encoding of the words.
+    """
 
     path: str
     file_format: str
@@ -177,11 +221,11 @@ class ForeignCounts(_Source):
 
     @property
     def name(self) -> str:
-        """The name of the file, without its ending."""
+        """Name of the file, without its ending."""
         return bag_name(self.path)
 
     def check_there(self) -> None:
-        """Raise CorpusError where there is no such file, or no vocabulary beside it."""
+        """Raise CorpusError if the file, or the vocabulary next to it, does not exist."""
         check_bag(self.path)
         if self.vocabulary is None:
             find_vocabulary(Path(self.path))
@@ -198,15 +242,16 @@ Counts = SavedCounts | ForeignCounts
 
 @dataclass(frozen=True)
 class CorpusRequest:
-    """A corpus to count: where it comes from, how its text becomes words, and which columns it keeps.
+    """A corpus to count: its source, its text options and the columns to keep.
 
     Attributes
     ----------
     source : NamedCorpus, TextFiles, InMemory, SavedCounts or ForeignCounts
+        Where the documents come from.
     text : TextPlan
-        How text becomes counted words; of no use to counts.
+        The text options; unused for counts.
     columns : tuple of str
-        Columns of the source that doc_topic.csv keeps, in the order they were named.
+        Columns of the source to copy to doc_topic.csv, in the order they were named.
     keep_texts : bool
         Keep the texts with the counts.
     """
@@ -218,12 +263,12 @@ class CorpusRequest:
 
 
 def resolve_corpus(config: FitConfig) -> CorpusRequest:
-    """Resolve the corpus that a configuration names; nothing is read yet.
+    """Resolve the corpus that a configuration names, without reading it.
 
     Raises
     ------
     InputError
-        No corpus is named, several kinds of things are, or options that it leaves no room for.
+        No corpus is named, several of different kinds are, or an option has no effect on it.
     """
     source = resolve_source(config)
     text = TextPlan() if isinstance(source, Counts) else resolve_text(config)
@@ -231,12 +276,12 @@ def resolve_corpus(config: FitConfig) -> CorpusRequest:
 
 
 def resolve_source(config: FitConfig) -> NamedCorpus | TextFiles | Counts:
-    """Resolve what a configuration names as its corpus.
+    """Resolve the source of the corpus that a configuration names.
 
     Raises
     ------
     InputError
-        As `resolve_corpus`.
+        See `resolve_corpus`.
     """
     given = config.corpus
     if not given:
@@ -244,16 +289,16 @@ def resolve_source(config: FitConfig) -> NamedCorpus | TextFiles | Counts:
     if isinstance(given, str):
         recipe = _named_recipe(given)
         if recipe is not None:
-            refuse_options(config, OF_READING, recipe.name, "a named corpus is read as its recipe says")
+            refuse_options(config, READER_OPTIONS, recipe.name, "a named corpus is read by its own recipe")
             return NamedCorpus(recipe)
         atomic.restore(Path(given))
         if (Path(given) / "counts.json").is_file():
-            refuse_options(config, (*OF_COUNTING, *OF_DOCUMENTS, *OF_READING, "vocabulary"), given)
+            refuse_options(config, (*COUNTING_OPTIONS, *DOCUMENT_OPTIONS, *READER_OPTIONS, "vocabulary"), given)
             return SavedCounts(Path(given))
         kind = None if given == "-" else bag_format(given, config.file_format)
         if kind is not None:
-            of_texts = [name for name in OF_READING if name not in ("encoding", "file_format")]
-            refuse_options(config, (*OF_COUNTING, *OF_DOCUMENTS, *of_texts), given)
+            text_only = [name for name in READER_OPTIONS if name not in ("encoding", "file_format")]
+            refuse_options(config, (*COUNTING_OPTIONS, *DOCUMENT_OPTIONS, *text_only), given)
             vocabulary = None if config.vocabulary is None else Path(config.vocabulary)
             return ForeignCounts(given, kind, vocabulary, config.encoding)
     return TextFiles(given, reading_options(config))
@@ -263,45 +308,45 @@ def _named_recipe(corpus: str) -> Recipe | None:
     recipe = recipes().get(corpus)
     if recipe is not None and os.path.exists(corpus):
         raise InputError(
-            f"{corpus!r} is a named corpus and also something in this folder: write ./{corpus} for what is here, or"
-            " work in another folder for the named corpus"
+            f"{corpus!r} is a named corpus and also a file or folder here: write ./{corpus} for the latter, or work in"
+            " another folder for the named corpus"
         )
     return recipe
 
 
 def _refuse_counts_among_texts(given: str | list[str]) -> None:
-    """Raise InputError if counts are among several sources, or in a folder that is no corpus of ours."""
+    """Raise InputError if one of several sources is counts, or a folder contains files of counts."""
     sources = named_sources(given)
     if len(sources) == 1 and Path(sources[0]).is_dir():
         bags = [path.name for path in sorted(Path(sources[0]).iterdir()) if path.is_file() and bag_format(path, None)]
         if bags:
-            raise InputError(f"{str(sources[0])!r} holds counts, such as {bags[0]}: name the file")
+            raise InputError(f"{str(sources[0])!r} contains counts, such as {bags[0]}: name the file")
         return
     if len(sources) < 2 and not isinstance(given, list):
         return
     counted = [one for one in sources if bag_format(one, None) or (Path(one) / "counts.json").is_file()]
     if counted:
         raise InputError(
-            f"{str(counted[0])!r} given with others, but it holds counts, which make a corpus alone: give it by itself"
+            f"{str(counted[0])!r} given with others, but it holds counts, which cannot be combined: give it alone"
         )
 
 
 @dataclass(frozen=True)
 class Counting:
-    """Where counts go, and what of the documents they keep.
+    """Options of counting: the folder of the arrays, the document data to keep, the tokenisation.
 
     Attributes
     ----------
     folder : Path, optional
-        A staged folder for the arrays, which are then mapped; without one they stay in memory.
+        Staged folder for the arrays, which are then memory-mapped; by default they stay in memory.
     excerpts : bool
-        Keep the first characters of each text, to show them.
+        Keep the first characters of each text, for display.
     columns : tuple of str, optional
         Other columns to keep; by default all.
     every_word : bool
         Count every word, without pruning the vocabulary.
     tokenization : callable
-        Where documents are tokenised: here, or on a cluster.
+        Tokenises the documents, in this process or on a cluster.
     """
 
     folder: Path | None = None
@@ -317,7 +362,7 @@ def read_corpus(request: CorpusRequest, reporter: Reporter | None = None, counti
     Raises
     ------
     InputError
-        It cannot be read or counted as asked for.
+        The corpus cannot be read or counted with these options.
     """
     reporter, counting = reporter or Reporter(), counting or Counting()
     source, text = request.source, request.text
@@ -327,7 +372,7 @@ def read_corpus(request: CorpusRequest, reporter: Reporter | None = None, counti
     else:
         lang = text.lang or source.language
         if lang != "auto":
-            text.options(lang)  # what cannot be is refused before anything is read
+            text.options(lang)  # raises for invalid options before anything is read
         corpus = _count(request, lang, text.options, reporter, counting)
         _report_repeated_texts(corpus, text.drop_duplicates, reporter)
         if isinstance(source, InMemory):
@@ -339,7 +384,7 @@ def read_corpus(request: CorpusRequest, reporter: Reporter | None = None, counti
 def count_every_word(
     request: CorpusRequest, make: MakeOptions, reporter: Reporter | None = None, folder: Path | None = None
 ) -> Corpus:
-    """Count all words of a corpus except the stop words of the options; counts keep their own words."""
+    """Count all words of a corpus except stop words, without pruning; load counts as they are."""
     if isinstance(request.source, Counts):
         return request.source.load()
     counting = Counting(folder, every_word=True)
@@ -347,29 +392,34 @@ def count_every_word(
 
 
 def counts_of(folder: Path) -> Corpus:
-    """Load the counts of a run, or of a folder that `prepare` wrote."""
+    """Load the counts in a run folder, or in a folder of `topicnet prepare`."""
     if (folder / "counts.json").is_file():
         return Corpus.load(folder)
     if (folder / "corpus").is_dir():
         return corpus_of_run(folder, read_record(folder, {"files": dict}))
     if (folder / "run.json").is_file():
-        raise InputError(f"{str(folder)!r} was saved without its corpus (--no-keep-corpus): there are no counts in it")
+        raise InputError(
+            f"{str(folder)!r} was saved without its corpus (--no-keep-corpus), expected a run with counts: fit again"
+            " without --no-keep-corpus"
+        )
     raise InputError(f"{str(folder)!r} holds no counts: expected a folder of `topicnet prepare` or `topicnet fit`")
 
 
 def corpus_of_run(folder: Path, record: Mapping[str, Any]) -> Corpus:
-    """Load the counts of a run, if they are those it was fitted to.
+    """Load the counts of a run and verify their checksums.
 
     Parameters
     ----------
+    folder : Path
+        The run folder.
     record : dict
-        What run.json holds.
+        Contents of run.json.
 
     Raises
     ------
     BundleError
-        A file of them is not there, or is another; of files above 64 MB, which take seconds to read, only what
-        `Corpus.load` checks.
+        A file is missing or was changed. Files above 64 MB, whose checksum would take seconds, are only checked as in
+        `Corpus.load`.
     """
     for name in record["files"]:
         path = folder / name
@@ -379,15 +429,15 @@ def corpus_of_run(folder: Path, record: Mapping[str, Any]) -> Corpus:
 
 
 def check_columns(columns: Sequence[str], found: list[str], where: str) -> None:
-    """Raise CorpusError if a column that is to be kept is not there."""
+    """Raise CorpusError if a column to keep is missing."""
     for column in columns:
         if column not in found:
-            has = ", ".join(found) or "none beside the text"
+            has = ", ".join(found) or "none other than the text"
             raise CorpusError(f"no column {column!r} to keep: {where}: {has}; name one of them, or leave it out")
 
 
 def report_reading(log: ReadingLog, corpus: Corpus, reporter: Reporter) -> None:
-    """Report what was found out while the documents were read; the list of rows left out is kept with the corpus."""
+    """Report the findings of a reader, and keep the list of skipped rows with the corpus."""
     for line in log.notices:
         reporter.notice(line)
     if log.n_missing:
@@ -426,8 +476,8 @@ def _count(request: CorpusRequest, lang: str, make: MakeOptions, reporter: Repor
     options = make(lang)
     if options.segmenter.name.startswith("unicode-letters") and needs_segmenter(texts):
         reporter.notice(
-            f"much of this text is written without spaces between words, which --lang {lang} does not cut: give --lang"
-            " zh, ja, ko or auto"
+            f"much of this text is written without spaces between words, which --lang {lang} does not split: give"
+            " --lang zh, ja, ko or auto"
         )
     if first_batches and counting.folder is not None and isinstance(source, TextFiles):
         expected = forecast_counting(first_batches[0], source.given, options)
@@ -454,9 +504,9 @@ def _count(request: CorpusRequest, lang: str, make: MakeOptions, reporter: Repor
 
 
 def _first_batches(batches: Iterator[Documents]) -> list[Documents]:
-    """Read as many batches as hold enough documents to tell a language by, a few at most."""
+    """Read batches until there are enough documents to detect the language, 5 at most."""
     found: list[Documents] = []
-    for documents in islice(batches, MOST_AHEAD):
+    for documents in islice(batches, MAX_FIRST_BATCHES):
         found.append(documents)
         if sum(len(one.ids) for one in found) >= LOOKED_AT:
             break
@@ -464,26 +514,26 @@ def _first_batches(batches: Iterator[Documents]) -> list[Documents]:
 
 
 def check_any(log: ReadingLog, n_documents: int) -> None:
-    """Raise CorpusError if all rows of a source were left out, with what was wrong with the first."""
+    """Raise CorpusError if all rows of a source were skipped, with the reasons for the first ones."""
     skipped = log.skipped
     if n_documents or not skipped.count:
         return
     further = skipped.count - SHOWN_ROWS
     listed = "; ".join(skipped.listed[:SHOWN_ROWS]) + (f"; and {further:,} more" if further > 0 else "")
     rows = "the only row was" if skipped.count == 1 else f"all {skipped.count:,} rows were"
-    raise CorpusError(f"no document is left: {rows} left out, as they could not be read: {listed}. Mend them")
+    raise CorpusError(f"no document is left: {rows} left out, as they could not be read: {listed}. Correct them")
 
 
 def _nothing_in(given: str | list[str]) -> str:
-    """The message of files without a document."""
+    """Return the message for files without a document."""
     first, *more = [given] if isinstance(given, str) else given
     name = "standard input" if first == "-" else repr(first)
     others = f" and {len(more):,} more hold" if more else " holds"
-    return f"{name}{others} no documents: expected one document a line, a row or a file. Check the file"
+    return f"{name}{others} no documents: expected one document per line, row or file. Check the file"
 
 
 def _none_known(request: CorpusRequest, vocabulary: set[str], n_docs: int, first_batches: list[Documents]) -> str:
-    """The message of documents without a word of the vocabulary: what they hold, and which column seems the text."""
+    """Return the message for documents without a word of the vocabulary, with the column that seems to be the text."""
     texts = [text for documents in first_batches for text in documents.texts if text.strip()]
     rows = [row for documents in first_batches for row in documents.metadata]
     known = Counter(
@@ -503,13 +553,13 @@ def _none_known(request: CorpusRequest, vocabulary: set[str], n_docs: int, first
         return f"{message} The text seems to be the column {column!r}: name it with --text-column"
     place = OCTIS_COLUMNS.index(column) + 1
     return (
-        f"{message} The text seems to be column {place}: write it first, or give {OCTIS_CORPUS} with --format tsv and"
-        f" --text-column {place}"
+        f"{message} The text seems to be column {place}: make it the first, or give {OCTIS_CORPUS} with --format tsv"
+        f" and --text-column {place}"
     )
 
 
 def _check_first(request: CorpusRequest, first_batches: list[Documents]) -> None:
-    """Raise CorpusError if a column to keep is missing from a table, whose later rows add none."""
+    """Raise CorpusError if a column to keep is missing from the first rows of a format with fixed columns."""
     source = request.source
     if not first_batches or not isinstance(source, TextFiles):
         return
@@ -519,7 +569,7 @@ def _check_first(request: CorpusRequest, first_batches: list[Documents]) -> None
 
 
 def check_memory(what: str, memory_bytes: float, advice: str) -> None:
-    """Raise InputError if something needs more memory than is free, by half."""
+    """Raise InputError if a job needs more than 1.5 times the free memory."""
     free, more = available_memory(), memory_bytes - resident_memory()
     if free is not None and more > SLACK * free:
         raise InputError(
@@ -528,9 +578,9 @@ def check_memory(what: str, memory_bytes: float, advice: str) -> None:
 
 
 def _check_resources(expected: CountForecast, folder: Path, reporter: Reporter) -> None:
-    """Report what counting will take if it is much, and refuse what exceeds what is free by half."""
+    """Report the estimated cost of counting if it is large; refuse it above 1.5 times the free memory or disk."""
     seconds, memory, disk = expected.seconds, expected.memory_bytes, expected.disk_bytes
-    if seconds > WORTH_SAYING:
+    if seconds > MIN_REPORTED_SECONDS:
         reporter.notice(
             f"counting about {expected.n_docs:,} documents: {readable_seconds(seconds)}, {readable_bytes(memory)} of"
             f" memory and {readable_bytes(disk)} on disk"
@@ -540,7 +590,7 @@ def _check_resources(expected: CountForecast, folder: Path, reporter: Reporter) 
     if disk > SLACK * space:
         raise InputError(
             f"the counts of this corpus need about {readable_bytes(disk)}, and {readable_bytes(space)} are free on the"
-            " disk of --out: name a place on another with --out"
+            " disk of --out: choose a folder on another disk with --out"
         )
 
 
@@ -551,17 +601,17 @@ def _report_repeated_texts(corpus: Corpus, dropped: bool, reporter: Reporter) ->
         return
     documents = "1 document repeats" if found["count"] == 1 else f"{found['count']:,} documents repeat"
     later, earlier = found["example"]
-    such_as = f"{documents} the text of an earlier one (such as row {later:,}, which repeats row {earlier:,})"
+    such_as = f"{documents} the text of an earlier one (e.g. row {later:,} repeats row {earlier:,})"
     what = "only the first of each is counted" if dropped else "--drop-duplicates counts only the first of each"
     reporter.notice(f"{such_as}: {what}")
 
 
 def _report_duplicates(corpus: Corpus, reporter: Reporter) -> None:
-    """Report ids that do not tell documents apart; the rows keep their input order."""
+    """Report ids that several documents share; the rows keep their input order."""
     n_more = corpus.n_docs - len(set(corpus.ids))
     if n_more == 0:
         return
     seen: set[str] = set()
     twice = next(i for i in corpus.ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
-    documents = "1 document has" if n_more == 1 else f"{n_more:,} documents have"
-    reporter.notice(f"{documents} an id that another has too (such as {twice!r}): all are kept, in input order")
+    documents = "1 document shares" if n_more == 1 else f"{n_more:,} documents share"
+    reporter.notice(f"{documents} an id with another document (e.g. {twice!r}); all are kept, in input order")

@@ -1,4 +1,4 @@
-"""The model a configuration names: its estimator, and the fit of it to a corpus, in this process or elsewhere."""
+"""Build the estimator that a configuration names, and fit it to a corpus in this process or on an engine."""
 
 from __future__ import annotations
 
@@ -27,18 +27,22 @@ from topicnet.workflows.word_vectors import load_word_vectors
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """A model to fit: its name, its parameters and its seed, all checked.
+    """A model to fit: its name, seed and checked parameters.
 
     Attributes
     ----------
     name : str
         A name in `MODELS`.
-    n_topics, seed, device
-        As `FitConfig` has them.
+    n_topics : int
+        Number of topics, K.
+    seed : int
+        Seed of the fit.
+    device : str
+        "auto", "cpu", "cuda" or "cuda:N".
     parameters : dict
         The other parameters, under the names of the estimator; `embeddings` is "none", "train" or a file.
     passages : int, optional
-        Cut documents into passages of about this many counted words, and learn from these.
+        Split documents into passages of about this many counted words and fit these.
     """
 
     name: str
@@ -50,26 +54,26 @@ class ModelPlan:
 
     @property
     def embeddings(self) -> str:
-        """Where word vectors come from: "none", "train" or a file."""
+        """Source of the word vectors: "none", "train" or a file."""
         return self.parameters.get("embeddings") or "none"
 
     def build(self) -> TopicModel:
-        """Make the estimator; word vectors are loaded once there is a corpus."""
+        """Build the estimator; `learn` loads its word vectors, which depend on the corpus."""
         own = {name: value for name, value in self.parameters.items() if name != "embeddings"}
         return MODELS[self.name](n_topics=self.n_topics, random_state=self.seed, device=self.device, **own)
 
     def with_seed(self, number: int) -> ModelPlan:
-        """Plan the fit of this number, from 0, of those with several seeds."""
+        """Return the plan of one of several fits, numbered from 0."""
         return replace(self, seed=(self.seed + number) % 2**32)
 
 
 def resolve_model(config: FitConfig) -> ModelPlan:
-    """Resolve the model that a configuration names and check its parameters, before any work is done.
+    """Resolve the model that a configuration names, and check its parameters.
 
     Raises
     ------
     InputError
-        The model or a parameter is unknown, out of its range, or needs word vectors that are not there.
+        The model or a parameter is unknown or out of its range, or the file of word vectors is missing.
     """
     check_parameter_names(config.model, config.parameters)
     plan = ModelPlan(config.model, config.topics, config.seed, config.device, dict(config.parameters), config.passages)
@@ -83,13 +87,13 @@ def check_size(corpus: Corpus, n_topics: int, passages: int | None = None) -> No
     n_filled = int((corpus.status == OK).sum())
     if passages is not None and int((passage_lengths(corpus.lengths, passages)[2] > 0).sum()) < 2:
         raise CorpusError(
-            f"{corpus.n_docs} document(s) give less than 2 passages of {passages} words, expected 2 or more: lower"
+            f"{corpus.n_docs} document(s) give fewer than 2 passages of {passages} words, expected 2 or more: lower"
             " --passages, or give more text"
         )
     if passages is None and n_filled < 2:
         raise CorpusError(
-            f"{n_filled} of {corpus.n_docs} documents hold a known word, expected 2 or more: give more documents,"
-            " or cut long ones with --passages"
+            f"{n_filled} of {corpus.n_docs} documents contain a known word, expected 2 or more: give more documents,"
+            " or split long ones with --passages"
         )
     if n_topics > corpus.vocab_size:
         raise InputError(
@@ -99,7 +103,7 @@ def check_size(corpus: Corpus, n_topics: int, passages: int | None = None) -> No
 
 
 def learn(plan: ModelPlan, model: TopicModel, corpus: Corpus, checkpoints: Path | None, reporter: Reporter) -> bool:
-    """Fit a model to counts, or to passages of them; return whether the fit was interrupted."""
+    """Fit a model to the counts of a corpus, or of its passages; return True if the fit was interrupted."""
     if plan.embeddings != "none":
         vectors = load_word_vectors(plan.embeddings, plan.parameters.get("embedding_dim"), corpus, model)
         reporter.notice(f"word vectors: {vectors.report(corpus.vocabulary)}")
@@ -118,7 +122,7 @@ def learn(plan: ModelPlan, model: TopicModel, corpus: Corpus, checkpoints: Path 
 def learn_tuned(
     plan: ModelPlan, model: TopicModel, corpus: Corpus, checkpoints: Path | None, reporter: Reporter
 ) -> bool:
-    """Fit as `learn`, with glibc's malloc tuned meanwhile: only for processes that the command line owns."""
+    """Fit like `learn`, with glibc's malloc tuned during the fit; only for processes of the command line."""
     with keep_freed_memory(largest_array(model, corpus.vocab_size)) as release:
 
         def listener(progress: Progress) -> None:
@@ -131,7 +135,7 @@ def learn_tuned(
 
 
 def largest_array(model: TopicModel, vocab_size: int) -> int:
-    """Bytes of the largest array of a training step: the gradient of a parameter."""
+    """Return the size in bytes of the largest array of a training step: the gradient of a parameter."""
     widths = (model.n_topics, model.hidden_dim, getattr(model, "embedding_dim", None) or 0)
     return 4 * vocab_size * max(widths)
 
@@ -141,11 +145,21 @@ Learn = Callable[[ModelPlan, TopicModel, Corpus, Path | None, Reporter], bool]  
 
 @dataclass(frozen=True)
 class Engine:
-    """Where the work of a fit is done: what tokenises its texts, and what learns from their counts."""
+    """The functions that tokenise the texts of a fit and train its model: in this process, or on a cluster.
+
+    Attributes
+    ----------
+    tokenization : callable
+        Tokenises the documents.
+    learn : callable
+        Fits the model to the counts; see `learn`.
+    workers : int, optional
+        Number of processes that train together, if the engine starts them.
+    """
 
     tokenization: Tokenization = tokenize_locally
     learn: Learn = learn
-    workers: int | None = None  # processes that learn together, where the engine starts them
+    workers: int | None = None
 
 
-HERE = Engine()
+LOCAL_ENGINE = Engine()

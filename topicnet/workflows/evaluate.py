@@ -1,4 +1,4 @@
-"""Score a run: its topics on a reference, its perplexity and its labels on test documents."""
+"""Evaluate a run: coherence on a reference corpus, perplexity and label agreement on test documents."""
 
 from __future__ import annotations
 
@@ -32,12 +32,20 @@ from topicnet.workflows.scores import (
 )
 from topicnet.workflows.transform import with_columns_of
 
-LABELS = "label"  # the column that holds them, unless another is named
+LABELS = "label"  # default column of the labels
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationBound:
-    """The bound on the documents of the fit that were held out."""
+    """Evidence lower bound on the validation documents of the fit.
+
+    Attributes
+    ----------
+    corpus : str
+        Description of the documents.
+    scores : dict of str to Score
+        "bound": perplexity from the bound.
+    """
 
     corpus: str
     scores: Scores
@@ -45,7 +53,23 @@ class ValidationBound:
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOutPerplexity:
-    """Perplexity of documents the model has not seen, with how many of them, and of their tokens, were scored."""
+    """Perplexity of test documents, and the numbers of documents and tokens that were scored.
+
+    Attributes
+    ----------
+    corpus : str
+        Name of the test corpus.
+    given, documents, left_out : int
+        Number of documents given, scored, and left out as one of their halves has no known word.
+    same_as_fit : bool
+        True if the documents are those of the fit.
+    tokens : int
+        Number of tokens predicted.
+    scores : dict of str to Score
+        Perplexities, by name.
+    unknown_share : float
+        Fraction of all tokens that are not words of the model, which are not scored.
+    """
 
     corpus: str
     given: int
@@ -59,7 +83,25 @@ class HeldOutPerplexity:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredTopic:
-    """One topic: its share of the documents, its top words, and its part in the scores."""
+    """One topic: its mean proportion of the documents, its top words and its scores.
+
+    Attributes
+    ----------
+    topic : int
+        Number of the topic, from 0.
+    size : float
+        Mean theta over the documents of the fit.
+    words : list of str
+        The 10 most probable words, in order of decreasing probability.
+    npmi, c_v, c_npmi, c_uci, u_mass : float, optional
+        Coherence; None if it is undefined.
+    topic_uniqueness : float
+        Mean over the words of 1 / number of topics that list the word.
+    stability : float, optional
+        Similarity to the counterparts in the fits with other seeds; None for a single seed.
+    fragile : bool, optional
+        True if the stability is below 0.4.
+    """
 
     topic: int
     size: float
@@ -76,7 +118,33 @@ class ScoredTopic:
 
 @dataclass(frozen=True, kw_only=True)
 class Scorecard:
-    """All scores of a run, in the order of `topicnet evaluate --json`."""
+    """All scores of a run, in the order of `topicnet evaluate --json`.
+
+    Attributes
+    ----------
+    run, model : str
+        Run folder and name of the model.
+    topics : int
+        Number of topics, K.
+    interval : float
+        Level of the intervals of the scores: 0.95.
+    status : str
+        "complete" or "interrupted".
+    verdict : str
+        The health report in one line.
+    reference : ReferenceSummary
+        The corpus that co-occurrences are counted in.
+    coherence, diversity : dict of str to Score
+        Scores of the topics, by name.
+    perplexity : HeldOutPerplexity or ValidationBound
+        Perplexity of test documents, or the bound on the validation documents of the fit without any.
+    labels : LabelScores, optional
+        Agreement with labels; None without labels.
+    stability : SeedStability, optional
+        Agreement of several seeds; None for a single seed.
+    per_topic : list of ScoredTopic
+        The scores of each topic.
+    """
 
     run: str
     model: str
@@ -113,28 +181,31 @@ def evaluate_run(
     label_column: str | None = None,
     reporter: Reporter | None = None,
 ) -> Scorecard:
-    """Score a run.
+    """Compute all scores of a run.
 
     Parameters
     ----------
     folder : Path
         A run folder.
     test : FitConfig, optional
-        Names a corpus the model has not seen: perplexity, and agreement with its labels. Without it there is only the
-        bound on the documents the fit held out, and the labels of the corpus of the fit.
+        Test corpus for perplexity and agreement with labels. Without it, the bound on the validation documents of the
+        fit is reported instead of perplexity, and labels are those of the corpus of the fit.
     reference : FitConfig, optional
-        Names the corpus to count co-occurrences in; by default that of the fit.
+        Corpus to count co-occurrences in; by default that of the fit.
     label_column : str, optional
-        Where the labels are; by default the column "label", if there is one.
+        Column of the labels; by default "label", if there is one.
+    reporter : Reporter, optional
+        Receives the notices of reading.
 
     Returns
     -------
     Scorecard
+        The scores, with their conventions and intervals.
 
     Raises
     ------
     TopicnetError
-        The run, the test documents or the reference cannot be used.
+        The run, the test corpus or the reference cannot be used.
     """
     reporter = reporter or Reporter()
     run = load(folder)
@@ -171,7 +242,7 @@ def _per_topic(run: Run, measures: Scores) -> list[ScoredTopic]:
 
 @dataclass(frozen=True, eq=False)
 class _Counted:
-    """Test documents in the words of the model, and their other columns."""
+    """Test documents counted in the vocabulary of the model, and the corpus with their other columns."""
 
     over: Reference
     corpus: Corpus
@@ -184,20 +255,20 @@ def _reference(run: Run, folder: Path, config: FitConfig | None, reporter: Repor
         return reference_over(counted, run.vocabulary)
     if run.corpus is None:
         raise InputError(
-            f"{str(folder)!r} was saved without its corpus (--no-keep-corpus), in which co-occurrences are counted:"
-            " give one with --reference"
+            f"{str(folder)!r} was saved without its corpus (--no-keep-corpus), which coherence needs: give a corpus"
+            " with --reference"
         )
     return reference_over(run.corpus, run.vocabulary)
 
 
 def _counted(bundle: Bundle, config: FitConfig, reporter: Reporter) -> _Counted:
-    # Stop words go as they were stored: cut again, some would be others. Counts need no cutting.
+    # Stop words are dropped as the run stores them: tokenised a second time, some would change.
     counted = count_every_word(resolve_corpus(config), lambda _: options_of(bundle.text), reporter)
     dropped = set(bundle.text["stop_words"])
     corpus = counted.over([word for word in counted.vocabulary if word not in dropped])
     name = corpus.source["name"]
     if corpus.n_docs == 0:
-        raise CorpusError(f"{name!r} holds no documents: expected one document a line, a row or a file")
+        raise CorpusError(f"{name!r} holds no documents: expected one document per line, row or file")
     try:
         return _Counted(reference_over(corpus, bundle.vocabulary), corpus)
     except CorpusError:
@@ -209,7 +280,7 @@ def _counted(bundle: Bundle, config: FitConfig, reporter: Reporter) -> _Counted:
 
 def _on_validation(run: Run) -> ValidationBound:
     bound = float(run.metrics["validation_bound"]["perplexity"] or math.nan)
-    return ValidationBound(corpus="documents of the fit that were kept apart", scores={"bound": score("bound", bound)})
+    return ValidationBound(corpus="held-out documents of the fit", scores={"bound": score("bound", bound)})
 
 
 def _on_test(run: Run, test: _Counted) -> HeldOutPerplexity:
@@ -234,8 +305,8 @@ def _labels(run: Run, test: _Counted | None, column: str | None) -> LabelScores 
     if name not in columns:
         if column is None:
             return None
-        has = f"it has: {', '.join(columns)}" if columns else "it has none"
-        raise InputError(f"--label-column {column!r} given, but there is no such column beside the text; {has}")
+        has = f"give one of {', '.join(columns)}" if columns else "it has none besides the text, so leave it out"
+        raise InputError(f"--label-column {column!r} given, but the corpus has no such column: {has}")
     assert corpus is not None
     counts, labels = corpus.counts if test is None else test.over.counts, corpus.metadata[name].to_list()
     if column is None and not any_label(counts, labels):

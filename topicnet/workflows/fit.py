@@ -1,4 +1,4 @@
-"""Fit topic models: a job resolved from a configuration -> corpus -> fit -> tables, scores and the run folder."""
+"""Fit topic models, from a configuration or from texts in memory to a `Run` and its folder."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ from topicnet.workflows.corpus import (
     read_corpus,
     resolve_corpus,
 )
-from topicnet.workflows.engine import HERE, Engine, ModelPlan, check_size, resolve_model
+from topicnet.workflows.engine import LOCAL_ENGINE, Engine, ModelPlan, check_size, resolve_model
 from topicnet.workflows.preflight import run_name
-from topicnet.workflows.record import met, metrics_of, record_of, topic_coherence
+from topicnet.workflows.record import input_checksums, metrics_of, record_of, topic_coherence
 from topicnet.workflows.run import Run
 from topicnet.workflows.scores import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
 from topicnet.workflows.text_options import kept_columns, reading_options, resolve_text
@@ -52,18 +52,20 @@ from topicnet.workflows.text_options import kept_columns, reading_options, resol
 
 @dataclass(frozen=True)
 class FitJob:
-    """A fit, resolved from its configuration: nothing in it has to be looked up again.
+    """A fit with everything resolved from its configuration.
 
     Attributes
     ----------
     corpus : CorpusRequest
+        The corpus to read or count.
     model : ModelPlan
+        The model to fit.
     seeds : int
-        How many seeds to fit, from that of the model on.
+        Number of fits, with consecutive seeds from that of `model`.
     keep_corpus : bool
-        Save the counts in the run.
+        Save the counts in the run folder.
     record : dict
-        The configuration, as run.json keeps it.
+        The configuration as it is written to run.json.
     """
 
     corpus: CorpusRequest
@@ -73,18 +75,18 @@ class FitJob:
     record: dict[str, Any]
 
     def with_seed(self, number: int) -> FitJob:
-        """The job of a single fit, of this number from 0."""
+        """Return the job of one of the fits, numbered from 0."""
         model = self.model.with_seed(number)
         return replace(self, model=model, seeds=1, record=self.record | {"seed": model.seed})
 
 
 def resolve_job(config: FitConfig) -> FitJob:
-    """Resolve a configuration into the job it asks for; nothing is read or fitted yet.
+    """Resolve a configuration into a job, without reading the corpus.
 
     Raises
     ------
     InputError
-        Something that the configuration names is not there, unknown or out of its range.
+        Something that the configuration names is missing, unknown or out of its range.
     """
     model = resolve_model(config)
     return FitJob(resolve_corpus(config), model, config.seeds, config.keep_corpus, config.model_dump())
@@ -127,52 +129,99 @@ def fit(
 
     Parameters
     ----------
-    texts : iterable of str or lists of str, table or Corpus
-        One document each; None is an empty document. Lists of words are taken as they are, in lower case (the
-        tokenizer "spaces", unless another is named). Or a pandas or polars table, or a Hugging Face dataset, with the
-        texts in `text_column`; or a corpus that is counted already, for which the options of text are left out.
-    model : str
-        A name in `MODELS`.
-    n_topics : int
-        K.
+    texts : iterable of str or list of str, table, or Corpus
+        The documents, D of them; None is an empty document. A document that is a list of words is counted word by
+        word in lower case (tokenizer "spaces", unless another is named). Also a pandas or polars table or column, or a
+        Hugging Face dataset, with the texts in `text_column`; or a counted `Corpus`, for which the options of text
+        have no effect.
+    model : str, default="etm"
+        Name of the model in `MODELS`: "etm", "nvdm-gsm", "w-lda" or "gmntm".
+    n_topics : int, default=20
+        Number of topics, K.
     ids : sequence of str, optional
-        By default "1", "2", ...; of a table, `id_column`.
-    text_column : str or sequence of str
-        Column of a table that holds the texts, or columns whose texts are joined by newlines.
-    keep_columns : sequence of str
-        Columns of a table that stand in `doc_topic.csv` too.
-    lang, tokenizer, lemmatize, phrases, stop_words, add_stop_words, vocabulary, cleaning
-        See `TextOptions`; `lang="auto"` detects the language.
-    min_df, max_df, max_vocab
-        See `Pruning`.
-    missing, drop_duplicates, min_tokens
-        See `TextOptions`.
+        Ids of the D documents; by default "1", "2", .... For a table use `id_column`.
+    text_column : str or sequence of str, default="text"
+        Column of a table that holds the texts, or several columns whose texts are joined by newlines.
+    id_column : str, optional
+        Column of a table that holds the document ids; by default "id", if there is one.
+    keep_columns : sequence of str, default=()
+        Columns of a table to copy to doc_topic.csv.
+    lang : str, default="en"
+        Two-letter language code, "auto" to detect the language, or "none" for no stop words.
+    tokenizer : str, optional
+        "letters", "spacy", "spaces", "jieba", "sudachi" or "kiwi"; by default chosen by language.
+    lemmatize : bool, default=False
+        Count words in their dictionary form.
+    phrases : bool, default=False
+        Find phrases such as prime_minister and count each as a word.
+    stop_words : iterable of str, optional
+        Stop words that replace those of the language.
+    add_stop_words : iterable of str, default=()
+        Stop words that are added to those of the language.
+    vocabulary : iterable of str, optional
+        The words to count; by default all words that pass `min_df`, `max_df` and `max_vocab`.
+    min_df : int or float, optional
+        Minimum document frequency of a word: a number of documents (int) or a fraction of them (float). By default it
+        grows with the corpus: 2 at a few hundred documents, 5 at 10,000. See `Pruning`.
+    max_df : int or float, optional
+        Maximum document frequency of a word, in the same units; by default 0.5.
+    max_vocab : int, default=20000
+        Maximum size of the vocabulary, V; the words of the highest document frequency are kept.
+    cleaning : Cleaning, optional
+        What to remove from the texts first: URLs, e-mail addresses, HTML; and whether to keep numbers.
+    missing : str or sequence of str, optional
+        Markers of a missing value in addition to NA, NaN, NULL, -, ...; a text that is only a marker is empty. "none"
+        reads all markers as text.
+    drop_duplicates : bool, default=False
+        Count only the first of the documents that have the same text.
+    min_tokens : int, default=0
+        Leave out documents with fewer counted words than this.
     passages : int, optional
-        Cut documents into passages of about so many counted words, and learn from these; theta of a document is the
-        mean over its passages.
-    random_state : int
-        Seed.
-    seeds : int
-        Fit with so many seeds from `random_state` on, keep the best, and say how stable its topics are
-        (`Run.stability`, `Run.fragile`).
+        Split documents into passages of about this many counted words and fit these; theta of a document is the mean
+        over its passages.
+    random_state : int, default=0
+        Seed; the same seed gives the same result.
+    seeds : int, default=1
+        Number of fits, with the seeds `random_state`, `random_state` + 1, .... The best one is returned, with the
+        agreement of its topics with the others in `Run.stability` and `Run.fragile`.
+    device : str, default="auto"
+        Device to fit on: "auto", "cpu", "cuda" or "cuda:N".
+    keep_texts : bool, default=False
+        Keep the texts in `Run.corpus`.
     checkpoints : str or Path, optional
-        A folder to save the fit to as it goes, and to go on from: see `TopicModel.fit`.
+        Folder to save checkpoints of the fit to, and to resume an interrupted fit from; see `TopicModel.fit`.
     callback : callable, optional
         Called with an `EpochReport` after every epoch of training, of each seed in turn. It does not change the result
         and is not saved. An exception that it raises ends the fit and is passed on.
     listener : callable, optional
         Called with a `Progress` after every pass and epoch.
     **parameters
-        Further parameters of the model.
+        Parameters of the model, such as ``max_epochs=10`` or ``hidden_dim=200``; see the class of the model.
 
     Returns
     -------
     Run
+        The fitted model with theta of the documents, (D, K).
 
     Raises
     ------
     InputError
-        Texts, options or parameters that cannot be used.
+        The texts, an option or a parameter cannot be used; the message names the expected values.
+
+    See Also
+    --------
+    load : Load a run that was saved.
+
+    Examples
+    --------
+    >>> import topicnet
+    >>> pets = ["my cat sleeps", "a dog barks", "the cat and the dog play"]
+    >>> food = ["bake fresh bread", "butter on warm bread", "fresh butter"]
+    >>> run = topicnet.fit((pets + food) * 2, n_topics=2, min_df=1, max_epochs=1)
+    >>> run
+    Run('etm': 2 topics, 12 documents, 10 words, complete)
+    >>> run.theta.shape
+    (12, 2)
     """
     check_can_use_polars()
     reporter = Reporter(listener=with_callback(listener, callback))
@@ -209,12 +258,12 @@ def _without_numpy(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _listed(names: str | Sequence[str] | None) -> str | list[str] | None:
-    """Give one name or several as a configuration has them."""
+    """Convert several names to a list, as a configuration holds them; one name stays as it is."""
     return names if isinstance(names, str | None) else list(names)
 
 
 def _checked_words(name: str, words: Iterable[str] | None) -> tuple[str, ...] | None:
-    """Raise InputError if a list of words is one string, or holds something else than strings."""
+    """Convert a list of words to a tuple; raise InputError if it is one string or contains anything but strings."""
     if words is None:
         return None
     if isinstance(words, str):
@@ -225,8 +274,12 @@ def _checked_words(name: str, words: Iterable[str] | None) -> tuple[str, ...] | 
     return listed
 
 
-def fit_to_folder(job: FitJob, destination: Destination, reporter: Reporter, engine: Engine = HERE) -> tuple[Run, Path]:
-    """Read, count, fit and write; the place to write is tried before any work is done.
+def fit_to_folder(
+    job: FitJob, destination: Destination, reporter: Reporter, engine: Engine = LOCAL_ENGINE
+) -> tuple[Run, Path]:
+    """Read and count the corpus of a job, fit its model and write the run folder.
+
+    Whether the folder can be written is checked before any work is done.
 
     Returns
     -------
@@ -245,19 +298,19 @@ def fit_to_folder(job: FitJob, destination: Destination, reporter: Reporter, eng
 
 
 def _fit_within(job: FitJob, unfinished: Unfinished, folder: Path, reporter: Reporter, engine: Engine) -> Run:
-    """Fit and write into a staged folder."""
+    """Count, fit and write the run into a staged folder."""
     target = unfinished.target
     with _place_for_counts(folder, job.keep_corpus) as place:
         with atomic.disk_errors(target):
             corpus = read_corpus(job.corpus, reporter, Counting(place, tokenization=engine.tokenization))
         check_size(corpus, job.model.n_topics, job.model.passages)
-        unfinished.check_met(met(corpus))
+        unfinished.check_inputs(input_checksums(corpus))
         if job.model.passages is not None:
             check_reading_order(corpus, f"passages of {job.model.passages} words")
         reporter.notice(corpus.summary())
         reporter.notice(f"{describe_device(job.model.device)}, {thread_count()} CPU thread(s)")
         _check_memory(job, corpus, reporter)
-        # From here on Ctrl-C ends the training, not the run: what was learned is written.
+        # From here on Ctrl-C ends the training only: the best weights so far are still written.
         with deferred_interrupt():
             run = fit_job(job, corpus, unfinished.checkpoints, reporter, engine)
             run.write(folder, target)
@@ -266,18 +319,18 @@ def _fit_within(job: FitJob, unfinished: Unfinished, folder: Path, reporter: Rep
 
 @contextmanager
 def _place_for_counts(folder: Path, keep: bool) -> Iterator[Path]:
-    """Make a folder for the counts: in the run, or, if it is not to keep them, beside it for now."""
+    """Yield a folder for the counts: in the run folder, or a temporary one next to it if they are not kept."""
     if keep:
         place = folder / "corpus"
         place.mkdir()
         yield place
     else:
-        with TemporaryDirectory(prefix=f"{folder.name}.counts.", dir=folder.parent) as beside:
-            yield Path(beside)
+        with TemporaryDirectory(prefix=f"{folder.name}.counts.", dir=folder.parent) as temporary:
+            yield Path(temporary)
 
 
 def _check_memory(job: FitJob, corpus: Corpus, reporter: Reporter) -> None:
-    """Report what the fit will take, and refuse what exceeds the free memory by half."""
+    """Report the estimated time and memory of the fit; refuse it if it needs over 1.5 times the free memory."""
     passages = job.model.passages
     counts = corpus.counts if passages is None else in_passages(corpus, passages).counts
     expected = forecast(job.model.build(), counts)
@@ -286,16 +339,20 @@ def _check_memory(job: FitJob, corpus: Corpus, reporter: Reporter) -> None:
     check_memory("this fit", expected.memory_bytes, advice)
 
 
-def fit_job(job: FitJob, corpus: Corpus, checkpoints: Path | None, reporter: Reporter, engine: Engine = HERE) -> Run:
-    """Fit the job's model to a corpus, with one seed or several."""
+def fit_job(
+    job: FitJob, corpus: Corpus, checkpoints: Path | None, reporter: Reporter, engine: Engine = LOCAL_ENGINE
+) -> Run:
+    """Fit the model of a job to a corpus, with one seed or several."""
     fit_all = fit_seeds if job.seeds > 1 else fit_corpus
     return fit_all(job, corpus, checkpoints, reporter, engine)
 
 
-def fit_corpus(job: FitJob, corpus: Corpus, checkpoints: Path | None, reporter: Reporter, engine: Engine = HERE) -> Run:
-    """Fit the job's model with one seed; an interrupted fit gives the run with the best it had.
+def fit_corpus(
+    job: FitJob, corpus: Corpus, checkpoints: Path | None, reporter: Reporter, engine: Engine = LOCAL_ENGINE
+) -> Run:
+    """Fit the model of a job with one seed; after an interrupt, return the run with the best weights so far.
 
-    If checkpoints of the same fit are there, it continues from them.
+    If the folder holds checkpoints of the same fit, it continues from them.
     """
     model = job.model.build()
     interrupted = engine.learn(job.model, model, corpus, checkpoints, reporter)
@@ -321,12 +378,14 @@ def fit_corpus(job: FitJob, corpus: Corpus, checkpoints: Path | None, reporter: 
     )
 
 
-def fit_seeds(job: FitJob, corpus: Corpus, checkpoints: Path | None, reporter: Reporter, engine: Engine = HERE) -> Run:
-    """Fit with `job.seeds` seeds, keep the best run and measure how stable its topics are.
+def fit_seeds(
+    job: FitJob, corpus: Corpus, checkpoints: Path | None, reporter: Reporter, engine: Engine = LOCAL_ENGINE
+) -> Run:
+    """Fit with `job.seeds` seeds, keep the best run and measure the stability of its topics.
 
-    The best is the first among those fit for use by `topic_quality`; where none is, among all. After Ctrl-C the runs
-    that were finished count, and the run kept is marked interrupted. Each seed has its own folder of checkpoints; one
-    that was finished repeats its last steps, to the same bits.
+    The best run has the highest `topic_quality` among those fit for use, or among all if none is. After Ctrl-C the
+    best of the finished runs is kept and marked as interrupted. Each seed has its own folder of checkpoints; on resume,
+    a seed that was finished repeats its last steps and gives bitwise the same result.
     """
     best: tuple[tuple[bool, float], int, Run] | None = None
     finished: list[dict[str, Any]] = []

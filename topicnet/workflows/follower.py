@@ -1,4 +1,4 @@
-"""Who does the work of a fit: this process, the processes of torchrun, or a Ray cluster."""
+"""Choose where a fit runs (this process, torchrun or Ray), and take part in it as a torchrun rank above 0."""
 
 from __future__ import annotations
 
@@ -20,24 +20,26 @@ from topicnet.workflows.option_checks import check_workers
 
 @contextmanager
 def engine_of(config: FitConfig) -> Iterator[Engine | None]:
-    """Yield the engine of a configuration, or None where another process of torchrun prints and writes.
+    """Yield the engine of a configuration, or None in a torchrun process of rank above 0, which prints nothing.
 
     Raises
     ------
     InputError
-        The engine cannot be had, or was asked for where torchrun has started this process among others.
+        The engine is not available, or is given in a process of torchrun.
     """
     check_workers(config)
     with distributed() as world:
         if world is not None and config.corpus == "-":
-            raise InputError(f"- given to {world.size} processes, expected something each can read: write it to a file")
+            raise InputError(
+                f"- given to {world.size} processes, expected a corpus that each can read: write it to a file"
+            )
         if world is not None and not world.is_rank_zero:
             yield None
         elif config.engine == "local":
             yield Engine(learn=learn_tuned)
         elif world is not None:
             raise InputError(
-                "--engine ray given to a process of torchrun: start it alone, Ray starts its workers itself"
+                "--engine ray given to a process of torchrun: start it without torchrun, as Ray starts its own workers"
             )
         else:
             from topicnet.workflows.ray_engine import ray_engine
@@ -45,18 +47,18 @@ def engine_of(config: FitConfig) -> Iterator[Engine | None]:
             with ray_engine(config.device, config.workers) as engine:
                 yield engine
         if world is not None:
-            world.wait()  # torchrun stops all processes as soon as one ends with another status than 0
+            world.wait()  # torchrun stops all processes as soon as one exits with a status other than 0
 
 
 def follow_fit(job: FitJob) -> tuple[bool, bool]:
-    """Make the fits that the first process makes with `fit_to_folder`, and write nothing.
+    """Take part in the fits that rank 0 runs with `fit_to_folder`, without writing.
 
-    The corpus is read, and where it is text counted, by each process for itself.
+    Each process reads and counts the corpus itself.
 
     Returns
     -------
     bool, bool
-        Whether a fit was interrupted, and whether any that counts is fit for use.
+        Whether a fit was interrupted, and whether any finished fit is fit for use.
     """
     reporter = Reporter()
     interrupted = fit_for_use = False

@@ -1,4 +1,4 @@
-"""The files and folders that a configuration reads, so that no output is put among them."""
+"""List the files and folders that a configuration reads, so that no output overwrites them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ WORD_LISTS = ("stop_words", "add_stop_words", "vocabulary")
 
 
 def inputs_of(config: FitConfig, what: str = "the corpus") -> Iterator[Named]:
-    """Yield what a configuration reads: its corpus, with each file that a pattern matches, and its lists and vectors.
+    """Yield the name and path of each input of a configuration.
+
+    These are the corpus (each file that a pattern matches), the files of words and the word vectors.
 
     Parameters
     ----------
     config : FitConfig
+        The configuration.
     what : str
-        The name of its corpus in messages.
+        Name of its corpus in messages.
     """
     source = resolve_source(config)
     if isinstance(source, TextFiles):
@@ -34,7 +37,7 @@ def inputs_of(config: FitConfig, what: str = "the corpus") -> Iterator[Named]:
         yield what, source.folder
     elif isinstance(source, ForeignCounts):
         yield what, Path(source.path)
-        with suppress(CorpusError):  # reported when it is read
+        with suppress(CorpusError):  # a missing vocabulary is reported when the counts are read
             yield "the vocabulary", source.vocabulary or find_vocabulary(Path(source.path))
     for name in WORD_LISTS:
         if (given := getattr(config, name)) is not None:

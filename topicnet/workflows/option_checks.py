@@ -1,4 +1,4 @@
-"""Options of a fit, checked in a moment: neither torch nor a library of tables is imported."""
+"""Check the options of a fit without importing torch or polars, so that mistakes are reported at once."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from topicnet.workflows.config import FitConfig
 
 
 def check_options(config: FitConfig) -> None:
-    """Refuse a model, a parameter, vectors, a device or workers that there are not.
+    """Check the model, its parameters, word vectors, device and workers of a configuration.
 
     Raises
     ------
     InputError
-        As the fit itself.
+        One of them is unknown, missing or out of its range; the fit itself would raise the same.
     """
     check_parameter_names(config.model, config.parameters)
     check_embeddings(config.parameters)
@@ -30,7 +30,7 @@ def check_options(config: FitConfig) -> None:
 
 
 def check_workers(config: FitConfig) -> None:
-    """Raise InputError for a number of workers where none are started, or for Ray where it is not installed."""
+    """Raise InputError for a number of workers that the engine does not start, or for Ray where it is missing."""
     if config.engine == "ray":
         check_installed("--engine ray", ["ray"])
     if config.engine == "local" and config.workers is not None:
@@ -38,7 +38,7 @@ def check_workers(config: FitConfig) -> None:
 
 
 def check_embeddings(parameters: Mapping[str, Any]) -> None:
-    """Raise InputError for word vectors that cannot be had, before any work is done."""
+    """Raise InputError if the word vectors are neither "none" nor "train" nor a file that exists."""
     given = parameters.get("embeddings", "none")
     if given is None or given in ("none", "train"):
         if parameters.get("freeze_embeddings") is True and given != "train":

@@ -1,6 +1,6 @@
-"""Refuse what cannot be done before anything is read, and before torch is imported.
+"""Check the inputs, options and outputs of a command before its corpus is read and torch is imported.
 
-What is checked here is checked again where it is used; these checks only come sooner.
+Everything is checked again where it is used; these checks only report errors sooner.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from topicnet.storage import atomic
 from topicnet.storage.overlap import Named, check_apart
 from topicnet.storage.run_folder import Destination
 from topicnet.text.tokens.tokenizer import check_libraries
-from topicnet.training.resumable import check_place, unfinished_of
+from topicnet.training.resumable import check_destination, unfinished_of
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import Counts, NamedCorpus, TextFiles, resolve_corpus
 from topicnet.workflows.inputs import WORD_LISTS, inputs_of
@@ -24,29 +24,29 @@ from topicnet.workflows.text_options import TextPlan
 
 
 def run_name(source: str, model: str, topics: int) -> str:
-    """The name of the folder of a run, unless it is given: NAME-MODEL-K."""
+    """Return the default name of a run folder: NAME-MODEL-K."""
     return f"{source}-{model}-{topics}"
 
 
 def check_fit(config: FitConfig, destination: Destination, config_file: Path | None = None) -> None:
-    """Refuse a fit whose corpus, options or place cannot be used.
+    """Check the corpus, the options and the run folder of a fit.
 
     Raises
     ------
     TopicnetError
-        As the fit itself.
+        One of them cannot be used; the fit itself would raise the same.
     """
     check_options(config)
     source = _check_counted(config)
-    if os.environ.get("RANK", "0") != "0":  # another process writes
+    if os.environ.get("RANK", "0") != "0":  # only rank 0 writes
         return
     target = destination.folder(run_name(source.name, config.model, config.topics))
     check_outputs([target, unfinished_of(target).folder], inputs_of(config), config_file)
-    check_place(target, overwrite=destination.overwrite, resume=destination.resume)
+    check_destination(target, overwrite=destination.overwrite, resume=destination.resume)
 
 
 def check_corpus(config: FitConfig) -> NamedCorpus | TextFiles | Counts | Any:
-    """Return the source of a corpus once it and its options are known to be usable; nothing of it is read."""
+    """Check a corpus and its text options without reading it, and return its source."""
     request = resolve_corpus(config)
     request.source.check_there()
     if not isinstance(request.source, Counts):
@@ -55,7 +55,7 @@ def check_corpus(config: FitConfig) -> NamedCorpus | TextFiles | Counts | Any:
 
 
 def _check_counted(config: FitConfig) -> NamedCorpus | TextFiles | Counts | Any:
-    """Return the source as `check_corpus`, once its columns are there: for commands that add none to those given."""
+    """Check a corpus like `check_corpus` and its columns, for commands that use only the columns given."""
     source = check_corpus(config)
     if isinstance(source, TextFiles):
         source.check_columns()
@@ -63,13 +63,13 @@ def _check_counted(config: FitConfig) -> NamedCorpus | TextFiles | Counts | Any:
 
 
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Named], config_file: Path | None = None) -> None:
-    """Refuse outputs among the inputs of a command, its configuration among them."""
+    """Raise InputError if an output is one of the inputs of a command, or its configuration file."""
     also = [] if config_file is None else [("the configuration", config_file)]
     check_apart(outputs, [*inputs, *also])
 
 
 def check_counting(config: FitConfig, out: Path, *, overwrite: bool) -> None:
-    """Refuse counts that cannot be made or written."""
+    """Check that a corpus can be counted and its counts written."""
     _check_counted(config)
     atomic.refuse_occupied(out)
     check_outputs([out], inputs_of(config))
@@ -77,7 +77,7 @@ def check_counting(config: FitConfig, out: Path, *, overwrite: bool) -> None:
 
 
 def check_files(outputs: Iterable[Path | None], inputs: Iterable[Named], *, overwrite: bool) -> None:
-    """Refuse files that cannot be written, or are among the inputs of a command."""
+    """Check that files can be written and are not inputs of the command."""
     written = [path for path in outputs if path is not None]
     check_outputs(written, inputs)
     for path in written:
@@ -85,12 +85,12 @@ def check_files(outputs: Iterable[Path | None], inputs: Iterable[Named], *, over
 
 
 def _check_text(plan: TextPlan, language: str) -> None:
-    """Check language, tokenizer and lists of words; these are read where the language is known."""
+    """Check language, tokenizer and files of words, which are read only if the language is known."""
     lang = plan.lang or language
     given = {name: one for name in WORD_LISTS if isinstance(one := getattr(plan, name), str)}
     if lang != "auto":
         check_libraries(lang, plan.tokenizer, plan.lemmatize)
-        if not any(Path(one).is_fifo() for one in given.values()):  # a pipe can be read only once
+        if not any(Path(one).is_fifo() for one in given.values()):  # a pipe can be read once only
             plan.options(lang)
         return
     for name, one in given.items():

@@ -1,4 +1,4 @@
-"""Counts made once, for later commands: the corpus of a fit, or a reference with every word in it."""
+"""Count a corpus once and save the counts, for fits or as a reference for coherence."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from topicnet.text.corpus import Corpus
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import Counting, count_every_word, read_corpus, resolve_corpus
 from topicnet.workflows.preflight import check_counting
-from topicnet.workflows.text_options import OF_CHOOSING, OF_DOCUMENTS, refuse_options
+from topicnet.workflows.text_options import DOCUMENT_OPTIONS, VOCABULARY_OPTIONS, refuse_options
 
 
 def prepare(config: FitConfig, out: Path, reporter: Reporter, *, overwrite: bool) -> Corpus:
-    """Count a corpus in one pass over its text and write the counts for `fit`, batch by batch.
+    """Count a corpus in one pass over its text, and write the counts for `fit` batch by batch.
 
-    Of the other columns those that are named for keeping are kept, or all where none is. Memory holds the ids and
-    these columns, every different word, and one batch; the rest is on disk from the start.
+    The columns that are named are kept, or all columns if none is named. Memory holds the ids and these columns, the
+    distinct words and one batch; everything else is written to disk at once.
     """
     check_counting(config, out, overwrite=overwrite)
     with atomic.atomic_folder(out, overwrite=overwrite) as folder, atomic.disk_errors(out):
@@ -30,13 +30,16 @@ def prepare(config: FitConfig, out: Path, reporter: Reporter, *, overwrite: bool
 
 
 def prepare_reference(config: FitConfig, out: Path, reporter: Reporter, *, overwrite: bool) -> Corpus:
-    """Count every word of a corpus, in reading order, and write it for `--reference` to open at once.
+    """Count every word of a corpus, in reading order, as a reference for `evaluate --reference`.
 
-    Of any topic word the co-occurrences in documents and in windows of any width follow from this: 8 bytes a token, of
-    which only the pages that are looked at are read.
+    The co-occurrences of any topic words, in documents or in windows of any width, can be computed from it. It takes
+    8 bytes per token, which are memory-mapped, so that only the pages in use are read.
     """
     refuse_options(
-        config, (*OF_CHOOSING, *OF_DOCUMENTS, "vocabulary"), str(config.corpus), "--reference keeps every word"
+        config,
+        (*VOCABULARY_OPTIONS, *DOCUMENT_OPTIONS, "vocabulary"),
+        str(config.corpus),
+        "--reference keeps every word",
     )
     check_counting(config, out, overwrite=overwrite)
     request, name = resolve_corpus(config), repr(str(config.corpus))
@@ -44,7 +47,7 @@ def prepare_reference(config: FitConfig, out: Path, reporter: Reporter, *, overw
         text = request.text
         corpus = count_every_word(request, lambda lang: replace(text.options(lang), stop_words=()), reporter, folder)
         if corpus.n_docs == 0:
-            raise CorpusError(f"{name} holds no documents: expected one document a line, a row or a file")
+            raise CorpusError(f"{name} holds no documents: expected one document per line, row or file")
         if corpus.counts.nnz == 0:
             raise CorpusError(
                 f"none of the {corpus.n_docs} documents of {name} holds a word (two letters or more): check the file"

@@ -1,4 +1,4 @@
-"""What metrics.json and run.json hold: scores with their conventions, and how a run came about."""
+"""The contents of metrics.json (scores and their conventions) and run.json (how the run was made)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ ON_VALIDATION = (
 
 
 def topic_coherence(words: NDArray[np.intp], corpus: Corpus, passages: int | None = None) -> NDArray[np.float64]:
-    """NPMI of each topic on the corpus, or on the passages of a few documents; NaN where a topic has a single word."""
+    """Return the NPMI of each topic, (K,), NaN if topics have a single word.
+
+    Co-occurrences are counted in documents, or in passages if the fit used them and the corpus is small.
+    """
     if words.shape[1] < 2:
         return np.full(len(words), math.nan)
     if passages is not None and corpus.n_docs < SMALL_CORPUS:
@@ -42,14 +45,14 @@ def topic_coherence(words: NDArray[np.intp], corpus: Corpus, passages: int | Non
 
 
 def metrics_of(model: TopicModel, coherence: NDArray[np.float64], words: NDArray[np.intp]) -> dict[str, Any]:
-    """What metrics.json holds."""
+    """Return the contents of metrics.json."""
     bound = model.validation_bound_
     return {
         "npmi": {"value": float(coherence.mean()), "convention": CONVENTIONS["npmi"] + "; the corpus of the fit"},
         "topic_diversity": {"value": topic_diversity(words), "convention": CONVENTIONS["topic_diversity"]},
         "validation_bound": {
             "nats_per_token": bound,
-            # A lost model can be so far off that no float holds its perplexity.
+            # The perplexity of a diverged model can exceed the largest float.
             "perplexity": math.exp(bound) if bound < LARGEST_EXPONENT else math.nan,
             "convention": ON_VALIDATION,
         },
@@ -57,10 +60,10 @@ def metrics_of(model: TopicModel, coherence: NDArray[np.float64], words: NDArray
 
 
 def record_of(config: dict[str, Any], corpus: Corpus, model: TopicModel, status: str, seconds: float) -> dict[str, Any]:
-    """What run.json holds, but for the checksums of the files."""
+    """Return the contents of run.json, without the checksums of the files."""
     found = {name: int((corpus.status == name).sum()) for name in STATUSES}
     counts = {name: n for name, n in found.items() if n or name in (OK, EMPTY, OOV)}
-    # Word vectors by where they came from.
+    # An array of word vectors is recorded by its source.
     parameters = model.get_params() | {k: v for k, v in config["parameters"].items() if k == "embeddings"}
     fitted = {"stopped": model.stopped_, "best_epoch": model.best_epoch_, "epochs": len(model.history_)}
     return {
@@ -86,15 +89,15 @@ def record_of(config: dict[str, Any], corpus: Corpus, model: TopicModel, status:
 
 
 def _checksum(*arrays: NDArray[Any]) -> str:
-    """SHA-256 of the bytes of arrays, one behind the other, without copying them."""
+    """Return the SHA-256 of the concatenated bytes of arrays, without copying them."""
     checksum = hashlib.sha256()
     for array in arrays:
         update_digest(checksum, array)
     return checksum.hexdigest()
 
 
-def met(corpus: Corpus) -> dict[str, str]:
-    """Checksums of what a fit meets, by what they are of: a fit that is resumed has to meet the same."""
+def input_checksums(corpus: Corpus) -> dict[str, str]:
+    """Return checksums of the inputs of a fit, by name; a resumed fit must have the same."""
     words = formats.json_text([corpus.vocabulary, corpus.source["options"]])
     checksum = hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()
     return {"documents": corpus.source["sha256"], "words counted": checksum}

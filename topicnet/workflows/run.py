@@ -1,4 +1,4 @@
-"""Run: a fitted model with the corpus it was fitted to, in memory and as a run folder."""
+"""The `Run` class: a fitted model with its corpus, topics and scores, and its run folder on disk."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from topicnet.models import HealthReport, TopicModel
 
 TOPIC_WORDS = 10  # words of each topic in topics.json
-# Of stability. On 20 Newsgroups and Lee, a topic below it shares fewer than five of its top ten words with its
-# counterpart, one above it more; chance gives 0.25.
+# Stability below which a topic is fragile. On 20 Newsgroups and Lee, topics below it share fewer than five of their top
+# ten words with their counterparts, topics above it more; chance gives 0.25.
 FRAGILE = 0.4
 TYPICAL_DOCS = 3
-# A document of fewer words than this says little, however pure its theta.
+# Word count at which a document's weight is halved: the theta of very short documents is uncertain.
 TYPICAL_WORDS = 10
 
 
@@ -45,28 +45,51 @@ TYPICAL_WORDS = 10
 class Run:
     """A fitted model with the corpus it was fitted to.
 
-    Attributes
+    `topicnet.fit` and `topicnet.load` return it; it is not built directly.
+
+    Parameters
     ----------
     bundle : Bundle
         The model, its vocabulary and its text pipeline.
     theta : ndarray of shape (n_docs, n_topics), float32
-        Topic proportions of the documents it was fitted to, in input order.
-    ids, status : list of str
-        Of each document: its id; "ok", "empty", "oov", "short" or "duplicate" (see `Corpus`).
+        Topic proportions of the documents of the fit, in input order; rows sum to 1.
+    ids : list of str
+        Document ids, (n_docs,).
+    status : list of str
+        Status of each document, (n_docs,): "ok", "empty", "oov", "short" or "duplicate"; see `Corpus`.
     sizes : ndarray of shape (n_topics,)
-        Mean theta over the documents that hold known words.
+        Mean theta of each topic over the documents that contain known words; sums to 1.
     coherence : ndarray of shape (n_topics,)
-        NPMI of each topic on the corpus of the fit.
-    metrics, record : dict
-        What metrics.json and run.json hold.
+        NPMI of each topic on the corpus of the fit, each in [-1, 1].
+    metrics : dict
+        Contents of metrics.json: scores with their conventions.
+    record : dict
+        Contents of run.json: configuration, data, environment, seconds and status.
     corpus : Corpus, optional
-        The counts; None for a run that was saved without them.
+        The counts of the fit; None if the run was saved without them.
+    keep_corpus : bool, default=True
+        Save the counts with the run.
     extra : dict of str to ndarray of shape (n_docs, n)
-        The model's extra tables of the documents, by unit: q(c|x) of "component" for GMNTM.
+        The model's extra tables of the documents, by unit: for GMNTM, "component" holds q(c|x).
     stability : ndarray of shape (n_topics,), optional
-        How close each topic comes to its counterparts in the runs of other seeds, of a fit with several.
+        Similarity of each topic to its counterparts in the fits with other seeds, at most 1; None for a single seed.
     kept : polars.DataFrame, optional
-        (D, ...) columns of the source that doc_topic.csv keeps.
+        Columns of the source that are copied to doc_topic.csv, with n_docs rows.
+
+    See Also
+    --------
+    topicnet.fit : Fit a model and return its run.
+    topicnet.load : Load a run that was saved.
+
+    Examples
+    --------
+    >>> import topicnet
+    >>> texts = ["my cat sleeps", "a dog and a cat", "fresh bread", "butter on bread"] * 3
+    >>> run = topicnet.fit(texts, n_topics=2, min_df=1, init="random", max_epochs=1)
+    >>> run
+    Run('etm': 2 topics, 12 documents, 6 words, complete)
+    >>> run.transform(["my dog sleeps"]).shape
+    (1, 2)
     """
 
     bundle: Bundle
@@ -96,48 +119,148 @@ class Run:
 
     @property
     def model(self) -> TopicModel:
-        """The fitted estimator."""
+        """Fitted estimator, a `TopicModel`.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat", "bread butter"], n_topics=2, init="random", max_epochs=1)
+        >>> run.model.components_.shape
+        (2, 3)
+        """
         return self.bundle.model
 
     @property
     def vocabulary(self) -> list[str]:
-        """(V,) words in column order."""
+        """Words in the order of the columns of the counts, (V,).
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat", "bread butter"], n_topics=2, init="random", max_epochs=1)
+        >>> run.vocabulary
+        ['bread', 'butter', 'cat']
+        """
         return self.bundle.vocabulary
 
     @property
     def health(self) -> HealthReport:
-        """Signs of collapse, and whether the model is fit for use."""
+        """Report on signs of collapse; its `fit_for_use` is False if the model should not be used.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat", "bread butter"], n_topics=1, init="random", max_epochs=1)
+        >>> run.health.duplicates
+        []
+        """
         return self.model.health_
 
     @property
     def components(self) -> NDArray[np.float32] | None:
-        """q(c|x) of the documents (n_docs, n_components), for a model whose prior has components."""
+        """Mixture components q(c|x) of the documents, (n_docs, n_components); None if the model has none.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat", "bread butter"], n_topics=2, init="random", max_epochs=1)
+        >>> run.components is None
+        True
+        """
         return self.extra.get("component")
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C ended the fit."""
+        """True if the fit was interrupted, so that the weights are the best until then.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat", "bread butter"], n_topics=2, init="random", max_epochs=1)
+        >>> run.interrupted
+        False
+        """
         return bool(self.record["status"] == "interrupted")
 
     @property
     def fragile(self) -> list[int]:
-        """Topics without a close counterpart in the runs of other seeds; none where one seed was fitted."""
+        """Topics whose `stability` is below 0.4, by number; empty for a fit with a single seed.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat", "bread butter"], n_topics=2, init="random", max_epochs=1)
+        >>> run.fragile
+        []
+        """
         return [] if self.stability is None else np.flatnonzero(self.stability < FRAGILE).tolist()
 
     def top_words(self, n: int = 10) -> list[list[str]]:
-        """The n most probable words of each topic."""
+        """Return the most probable words of each topic.
+
+        Parameters
+        ----------
+        n : int, default=10
+            Number of words; if the vocabulary is smaller, all of it.
+
+        Returns
+        -------
+        list of list of str
+            The words of each topic, (n_topics, n), in order of decreasing probability.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat and dog", "bread", "bread"] * 4, n_topics=1, init="random", max_epochs=1)
+        >>> run.top_words(1)
+        [['bread']]
+        """
         table = top_words(self.model.components_, n)
         return [[self.vocabulary[i] for i in row] for row in table]
 
     def topic_table(self, n: int = 10) -> TopicTable:
-        """The topics as `topicnet topics` prints them, with their n most probable words."""
+        """Return the topics as `topicnet topics` prints them.
+
+        Parameters
+        ----------
+        n : int, default=10
+            Number of words of each topic.
+
+        Returns
+        -------
+        TopicTable
+            Size, NPMI and the n most probable words of each topic, as plain lists.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat and dog", "bread", "bread"] * 4, n_topics=1, init="random", max_epochs=1)
+        >>> run.topic_table(1).words
+        [['bread']]
+        """
         return TopicTable(self.sizes.tolist(), self.coherence.tolist(), self.top_words(n))
 
     def topics(self, n: int = 10) -> Any:
-        """Table of topics: proportion of the corpus, NPMI and the n most probable words.
+        """Return a table of the topics.
 
-        A pandas table with the topics as its index; after a fit to a table of polars or pyarrow one of that library,
-        with a column `topic`.
+        Parameters
+        ----------
+        n : int, default=10
+            Number of words of each topic.
+
+        Returns
+        -------
+        pandas.DataFrame, polars.DataFrame or pyarrow.Table
+            One row per topic with the columns "size" (mean theta), "npmi" and "words" (the n most probable words,
+            joined by spaces). In the library of the table or column of the fit, by default pandas; in polars and
+            pyarrow with a column "topic", which is the index in pandas.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat and dog", "bread", "bread"] * 4, n_topics=1, init="random", max_epochs=1)
+        >>> list(run.topics(1).columns), run.topics(1)["words"][0]
+        (['size', 'npmi', 'words'], 'bread')
         """
         check_can_use_polars("make a table")
         words = [" ".join(words) for words in self.top_words(n)]
@@ -145,11 +268,25 @@ class Run:
         return frame_like(pl.DataFrame(columns), self._library, index_column="topic")
 
     def doc_topic(self) -> Any:
-        """Table of documents: doc_id, status, top_topic and theta, one row per input document, in input order.
+        """Return a table of the topic proportions of the documents of the fit.
 
-        A fit to a pandas table or column has its index here too, so that ``df["topic"] = run.doc_topic()["top_topic"]``
-        is right whatever the index; after a fit to a table or column of polars or pyarrow the table is one of that
-        library. The index is not saved: a run that was loaded numbers the rows from 0.
+        The table of a fit to a pandas table or column has the same index, so ``df["topic"] =
+        run.doc_topic()["top_topic"]`` assigns the right rows. The index is not saved: the rows of a loaded run are
+        numbered from 0.
+
+        Returns
+        -------
+        pandas.DataFrame, polars.DataFrame or pyarrow.Table
+            One row per input document, in input order, with the columns "doc_id", "status", "top_topic" (missing for a
+            document without known words) and "topic_0", "topic_1", ... (theta). In the library of the table or
+            column of the fit, by default pandas.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat and dog", "bread"] * 4, n_topics=2, min_df=1, init="random", max_epochs=1)
+        >>> list(run.doc_topic().columns)
+        ['doc_id', 'status', 'top_topic', 'topic_0', 'topic_1']
         """
         check_can_use_polars("make a table")
         index = None if self._library != "pandas" or self.corpus is None else self.corpus.table
@@ -157,43 +294,113 @@ class Run:
 
     @property
     def _library(self) -> str:
-        """The library whose tables the run gives: that of the table it was fitted to."""
+        """Name of the library of the returned tables: that of the table of the fit, by default pandas."""
         like = None if self.corpus is None else self.corpus.table
         return like if isinstance(like, str) else "pandas"
 
     def transform(
         self, texts: Iterable[str | list[str] | None], refine: int = 0, workers: int = 1
     ) -> NDArray[np.float32]:
-        """Infer theta (n_docs, n_topics) of new raw texts, or lists of words, one row each.
+        """Infer the topic proportions of new texts.
 
-        With `workers`, text that is tokenised on one core (Chinese, Japanese, by spaCy) is tokenised in this number of
-        processes: the same theta, sooner where it takes more than a few seconds.
+        Parameters
+        ----------
+        texts : iterable of str or list of str
+            The documents, as text or as lists of words; None is an empty document.
+        refine : int, default=0
+            EM steps on theta after the encoder; more give a better theta and take longer.
+        workers : int, default=1
+            Number of processes that tokenise the text. Text that a tokenizer processes on one core (Chinese, Japanese,
+            spaCy) is done sooner, with the same result.
+
+        Returns
+        -------
+        ndarray of shape (n_docs, n_topics), float32
+            Theta of each document, in input order; rows sum to 1.
+
+        Raises
+        ------
+        InputError
+            A text is not a string or a list of words, or the tokenizer of the fit is not installed.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat and dog", "bread"] * 4, n_topics=2, min_df=1, init="random", max_epochs=1)
+        >>> run.transform(["a cat", "bread", None]).shape
+        (3, 2)
         """
         documents = documents_of_texts(texts, None, MissingValues(self.bundle.text.get("missing", ())))
         return self.bundle.theta(self.bundle.count([documents], workers), refine)
 
     def passages(self) -> Any:
-        """Table of the passages of a fit with `passages`: doc_id, passage, tokens, top_topic and theta, a row each.
+        """Return a table of the topic proportions of each passage, for a fit with `passages`.
 
-        A table of the library of `doc_topic`.
+        Returns
+        -------
+        pandas.DataFrame, polars.DataFrame or pyarrow.Table
+            One row per passage, in reading order, with the columns "doc_id", "passage" (its number in the document),
+            "tokens" (counted words), "top_topic" and "topic_0", "topic_1", ... (theta), in the library of `doc_topic`.
+
+        Raises
+        ------
+        InputError
+            The run was fitted to whole documents, or saved without its corpus.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> texts = ["cat dog " * 4, "bread butter " * 4]
+        >>> run = topicnet.fit(texts, n_topics=2, passages=4, init="random", max_epochs=1)
+        >>> run.passages()["tokens"].to_list()
+        [4, 4, 4, 4]
         """
         check_can_use_polars("make a table")
         return frame_like(self._passage_table(), self._library)
 
     def _passage_table(self) -> pl.DataFrame:
         if "passages" not in self.bundle.text:
-            raise InputError("this run was fitted to whole documents: fit with passages=200 to cut them into passages")
+            raise InputError(
+                "this run was fitted to whole documents: fit with passages=200 to split them into passages"
+            )
         if self.corpus is None:
-            raise InputError("this run was saved without its corpus (--no-keep-corpus), which passages are cut from")
+            raise InputError("this run was saved without its corpus (--no-keep-corpus), which the passages come from")
         return passage_table(self.bundle, self.corpus)
 
     def typical_documents(self, topic: int, n: int = TYPICAL_DOCS) -> list[int]:
-        """Rows of the n documents that show a topic best, short documents discounted."""
+        """Return the documents in which a topic has the highest weight.
+
+        The weight is theta times L / (L + 10) for a document of L counted words, which discounts short documents.
+
+        Parameters
+        ----------
+        topic : int
+            Number of the topic, from 0.
+        n : int, default=3
+            Maximum number of documents.
+
+        Returns
+        -------
+        list of int
+            Rows of the documents, in order of decreasing weight.
+
+        Raises
+        ------
+        InputError
+            The run was saved without its corpus, which holds the word counts.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat", "bread butter"], n_topics=1, init="random", max_epochs=1)
+        >>> run.typical_documents(0)
+        [1, 0]
+        """
         if self.corpus is None:
             raise InputError("this run was saved without its corpus (--no-keep-corpus), which typical documents need")
         length = self.corpus.lengths
         weight = self.theta[:, topic] * (length / (length + TYPICAL_WORDS))
-        if n < len(weight):  # sorting all documents of a large corpus for three takes long
+        if n < len(weight):  # a partition is faster than sorting all documents of a large corpus
             least = -np.partition(-weight, n - 1)[n - 1] if n else np.inf
             near = np.flatnonzero(weight >= least)
             best = near[np.argsort(-weight[near], kind="stable")[:n]]
@@ -202,12 +409,32 @@ class Run:
         return [int(row) for row in best if self.status[row] == OK]
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the run folder, whole or not at all.
+        """Write the run folder; if it fails, nothing is left of it.
+
+        Parameters
+        ----------
+        path : str or Path
+            Folder to write.
+        overwrite : bool, default=False
+            Replace a folder that topicnet wrote.
+
+        Returns
+        -------
+        Path
+            The folder.
 
         Raises
         ------
         OutputError
-            It exists and is not to be overwritten, or the disk refuses.
+            The folder exists and `overwrite` is false, it holds files that topicnet did not write, or the disk is full.
+
+        Examples
+        --------
+        >>> import tempfile, topicnet
+        >>> run = topicnet.fit(["cat", "bread butter"], n_topics=2, init="random", max_epochs=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     topicnet.load(run.save(f"{folder}/pets"))
+        Run('etm': 2 topics, 2 documents, 3 words, complete)
         """
         target = Path(path)
         check_can_use_polars("write a run")
@@ -216,7 +443,30 @@ class Run:
         return target
 
     def write(self, folder: Path, target: Path) -> None:
-        """Write the files of the run into a staged folder that will become `target`."""
+        """Write the files of the run into a staged folder.
+
+        Parameters
+        ----------
+        folder : Path
+            Existing folder to write to.
+        target : Path
+            Folder that it is renamed to when it is complete; named in error messages.
+
+        Raises
+        ------
+        OutputError
+            A file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile, topicnet
+        >>> from pathlib import Path
+        >>> run = topicnet.fit(["cat", "bread butter"], n_topics=1, init="random", max_epochs=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     run.write(Path(folder), Path("runs/pets"))
+        ...     (Path(folder) / "run.json").is_file()
+        True
+        """
         with atomic.disk_errors(target):
             save_bundle(self.bundle, folder / "model")
             for name, table in self._tables():
@@ -229,7 +479,7 @@ class Run:
             write_record(folder, self.record)
 
     def _tables(self) -> Iterator[tuple[str, pl.DataFrame]]:
-        """Yield the tables of the run, by name."""
+        """Yield the name and content of each table of the run folder."""
         yield "doc_topic", doc_topic_table(self.ids, self.status, self.theta, kept=self.kept)
         if "passages" in self.bundle.text and self.corpus is not None:
             yield "passages", self._passage_table()
@@ -253,19 +503,60 @@ class Run:
         ]
 
     def stability_of(self, k: int) -> dict[str, Any]:
-        """The stability of a topic, and whether it is fragile; empty where one seed was fitted."""
+        """Return the stability of a topic as JSON values.
+
+        Parameters
+        ----------
+        k : int
+            Number of the topic, from 0.
+
+        Returns
+        -------
+        dict
+            "stability" (float) and "fragile" (bool); empty for a fit with a single seed.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> run = topicnet.fit(["cat", "bread butter"], n_topics=1, init="random", max_epochs=1)
+        >>> run.stability_of(0)
+        {}
+        """
         if self.stability is None:
             return {}
         return {"stability": float(self.stability[k]), "fragile": k in self.fragile}
 
 
 def load(path: str | Path) -> Run:
-    """Load a run folder written by `fit` or `Run.save`.
+    """Load a run folder written by `topicnet fit` or `Run.save`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The run folder.
+
+    Returns
+    -------
+    Run
+        The run. Its `corpus` is None if the counts were not saved.
 
     Raises
     ------
     BundleError
-        There is no run, or it is damaged, foreign or too new.
+        The folder is not a run of topics, is damaged, or was written by a newer version of topicnet.
+
+    See Also
+    --------
+    fit : Fit a model and return its run.
+
+    Examples
+    --------
+    >>> import tempfile, topicnet
+    >>> run = topicnet.fit(["cat", "bread butter"], n_topics=1, init="random", max_epochs=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     loaded = topicnet.load(run.save(f"{folder}/pets"))
+    >>> bool((loaded.theta == run.theta).all())
+    True
     """
     folder = Path(path)
     check_can_use_polars("load a run")
@@ -310,7 +601,7 @@ def load(path: str | Path) -> Run:
 
 
 def _kept(folder: Path, config: dict[str, Any], corpus: Corpus | None, n_topics: int) -> pl.DataFrame:
-    """The kept columns: of the corpus, where they have kept their kinds, or as doc_topic.csv writes them."""
+    """Return the kept columns: typed if the corpus was saved, else as the text in doc_topic.csv."""
     columns = kept_columns(FitConfig.model_construct(**config))
     if corpus is not None and set(columns) <= set(corpus.metadata.columns):
         return corpus.metadata.select(columns)

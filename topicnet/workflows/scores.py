@@ -1,4 +1,4 @@
-"""Scores of one fitted model, each with its convention and an interval."""
+"""Compute the scores of a fitted model (coherence, diversity, perplexity, label agreement) and their intervals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from topicnet.text.reference import Reference
 
 COHERENCE_WORDS, DIVERSITY_WORDS = 10, 25
 REFINE_STEPS = 20
-SPLIT_SEED = 0  # of the halves of held-out documents
+SPLIT_SEED = 0  # seed of the split of held-out documents into halves
 
 CONVENTIONS = {
     "npmi": "mean over topics and word pairs of the top 10 words by probability; document co-occurrence in the"
@@ -57,18 +57,38 @@ STABILITY = (
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One score of a model, in the order of its JSON; what it does not have is None, and missing there."""
+    """One score of a model, with its fields in the order of the JSON, which omits those that are None.
+
+    Attributes
+    ----------
+    value : float
+        The score.
+    low, high : float, optional
+        Ends of the 95 % interval.
+    infinite : bool, optional
+        True if the value is infinite, which is null in JSON.
+    per_topic : list of float, optional
+        The score of each topic, (K,).
+    how : str, optional
+        How an accuracy was measured.
+    tfidf, commonest : float, optional
+        Accuracy of a classifier on TF-IDF, and of always predicting the commonest label.
+    convention : str
+        How the score is defined.
+    per_document_mean : float, optional
+        Mean perplexity over documents, instead of over tokens.
+    """
 
     value: float
-    low: float | None = None  # of the 95 % interval
+    low: float | None = None
     high: float | None = None
-    infinite: bool | None = None  # True where JSON has null for an infinite value
+    infinite: bool | None = None
     per_topic: list[float] | None = None
-    how: str | None = None  # an accuracy was judged, with that of TF-IDF and of the commonest label
+    how: str | None = None
     tfidf: float | None = None
     commonest: float | None = None
     convention: str
-    per_document_mean: float | None = None  # of perplexities
+    per_document_mean: float | None = None
 
 
 Scores = dict[str, Score]
@@ -77,7 +97,19 @@ Labelled = tuple[NDArray[np.floating], csr_matrix, Any]  # theta (D, K), counts 
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceSummary:
-    """Size of a reference corpus, and what it never saw of the topics; None for topics of one word."""
+    """Size of a reference corpus, and the top words and pairs that it lacks.
+
+    Attributes
+    ----------
+    name : str
+        Name of the corpus.
+    documents, tokens, known_tokens : int
+        Number of documents, of tokens, and of tokens that are words of the model.
+    unseen_words, unseen_pairs : int, optional
+        Number of top words, and of pairs of them, that do not occur in a document; None for topics of one word.
+    pairs : int, optional
+        Number of pairs of top words over all topics.
+    """
 
     name: str
     documents: int
@@ -90,7 +122,15 @@ class ReferenceSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class TopicScores:
-    """Coherence on a reference, and diversity, of the topics of a model."""
+    """Coherence on a reference and diversity of the topics of a model.
+
+    Attributes
+    ----------
+    reference : ReferenceSummary
+        The corpus that co-occurrences are counted in.
+    coherence, diversity : dict of str to Score
+        The scores, by name; `coherence` is empty for topics of one word.
+    """
 
     reference: ReferenceSummary
     coherence: Scores
@@ -105,7 +145,17 @@ class TopicScores:
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """Perplexity of one half of each document given the other, and how many were left out."""
+    """Perplexity of one half of each document given the other (document completion).
+
+    Attributes
+    ----------
+    documents, left_out : int
+        Number of documents scored, and of those left out as a half of them has no known word.
+    tokens : int
+        Number of tokens predicted.
+    scores : dict of str to Score
+        Perplexities per token, by name.
+    """
 
     documents: int
     left_out: int
@@ -115,21 +165,49 @@ class Completion:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelScores:
-    """Agreement of topics with the labels of documents."""
+    """Agreement of topics with the labels of documents.
+
+    Attributes
+    ----------
+    corpus, column : str, optional
+        Name of the corpus and of its column of labels.
+    documents, without_label : int
+        Number of documents with words that have a label, and that have none.
+    labels : int
+        Number of distinct labels.
+    scores : dict of str to Score
+        Purity, NMI, adjusted Rand index and accuracy, as far as they are defined.
+    undefined : str, optional
+        Why scores are missing.
+    never_learned : int, optional
+        Number of documents whose label does not occur in the fit.
+    """
 
     corpus: str | None = None
     column: str | None = None
-    documents: int  # with words and a label
-    without_label: int  # with words alone
-    labels: int  # distinct ones
+    documents: int
+    without_label: int
+    labels: int
     scores: Scores
-    undefined: str | None = None  # why scores are missing
-    never_learned: int | None = None  # documents with a label that no document of the fit has
+    undefined: str | None = None
+    never_learned: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedStability:
-    """Agreement of the topics of several seeds, as metrics.json has it."""
+    """Agreement of the topics of several seeds, as in metrics.json.
+
+    Attributes
+    ----------
+    value, of_the_model : float
+        Mean stability over the topics of the kept run, and over those of all runs.
+    seeds : list of int
+        The seeds of the runs.
+    kept : int
+        The seed of the kept run.
+    convention : str
+        How stability is defined.
+    """
 
     value: float
     of_the_model: float
@@ -139,27 +217,27 @@ class SeedStability:
 
 
 class Model(Protocol):
-    """What is scored: a `TopicModel`, or a baseline."""
+    """A model that can be scored: a `TopicModel` or a baseline."""
 
     @property
     def components_(self) -> NDArray[np.floating]:
-        """Topics (K, V), rows sum to 1."""
+        """Topics, (K, V); rows sum to 1."""
 
     @property
     def mixes(self) -> bool:
-        """Whether theta can be refined."""
+        """True if theta can be refined."""
 
     def transform(self, X: csr_matrix, refine: int = 0) -> NDArray[np.floating]:
-        """Theta (D, K)."""
+        """Infer theta, (D, K)."""
 
     def log_likelihood(self, X: csr_matrix, theta: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Nats of each document (D,)."""
+        """Return the log-likelihood of each document in nats, (D,)."""
 
 
 def topic_scores(beta: NDArray[np.floating], reference: Reference) -> TopicScores:
-    """Score topics (K, V) in the words of a reference: coherence on it, with a value for each topic, and diversity.
+    """Compute coherence on a reference, per topic, and diversity of topics beta (K, V) over the same vocabulary.
 
-    Topics of one word have no coherence; without reading order there are no windows.
+    Topics of one word have no coherence. Windowed measures are left out if the reading order is unknown.
     """
     words = top_words(beta, DIVERSITY_WORDS)
     few = words[:, :COHERENCE_WORDS]
@@ -193,16 +271,16 @@ def topic_scores(beta: NDArray[np.floating], reference: Reference) -> TopicScore
 
 
 def check_halves(first: csr_matrix, second: csr_matrix, name: str) -> None:
-    """Raise InputError if there is nothing to predict."""
+    """Raise InputError if no document has known words in both halves."""
     if not in_both_halves(first, second).any():
         raise InputError(
-            f"none of the {first.shape[0]} documents of {name!r} has known words in both of its halves, so there is"
-            " nothing to predict: give longer documents, or more, with --test"
+            f"none of the {first.shape[0]} documents of {name!r} has known words in both halves, as perplexity needs:"
+            " give longer documents, or more, with --test"
         )
 
 
 def completion_scores(model: Model, train: csr_matrix | None, first: csr_matrix, second: csr_matrix) -> Completion:
-    """Score the second halves of documents given the first, beside the unigram if `train` is given.
+    """Compute the perplexity of second halves given the first, and of a unigram model if `train` is given.
 
     Raises
     ------
@@ -226,9 +304,10 @@ def completion_scores(model: Model, train: csr_matrix | None, first: csr_matrix,
 
 
 def topic_quality(npmi: float, diversity: float) -> float:
-    """Coherence times diversity (Dieng, Ruiz & Blei 2020); for a coherence below 0, times 2 - diversity.
+    """Return coherence times diversity (Dieng, Ruiz & Blei 2020).
 
-    So more diversity is better on both sides of 0. Without a coherence, the diversity alone.
+    A coherence below 0 is multiplied by 2 - diversity, so that more diversity is always better. If the coherence is
+    NaN, this is the diversity.
     """
     if math.isnan(npmi):
         return diversity
@@ -236,21 +315,21 @@ def topic_quality(npmi: float, diversity: float) -> float:
 
 
 def halves(counts: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
-    """The two halves of held-out documents, always the same ones."""
+    """Split the tokens of each held-out document into two halves, always the same ones."""
     return split_documents(counts, SPLIT_SEED)
 
 
 def label_scores(test: Labelled, train: Labelled | None, *, classify: bool = True) -> LabelScores:
-    """Score how topics agree with labels.
+    """Measure the agreement of topics with labels.
 
     Parameters
     ----------
     test : tuple of theta (D, K), counts (D, V) and labels (D,)
-        The documents to judge; those without a label, or without words, are left out and counted.
-    train : the same, optional
-        To learn a classifier from; without it, it is judged in five folds of `test`.
+        The documents to score; those without a label or without words are left out and counted.
+    train : tuple of theta, counts and labels, optional
+        The documents to train a classifier on; by default five-fold cross-validation on `test`.
     classify : bool
-        Whether to train one at all: that takes seconds.
+        Train the classifier, which takes seconds.
 
     Raises
     ------
@@ -259,7 +338,7 @@ def label_scores(test: Labelled, train: Labelled | None, *, classify: bool = Tru
     """
     theta, counts, labels, n_without = _labelled(*test)
     if len(labels) == 0:
-        raise InputError("none of the documents has a label: name the column that holds them with --label-column")
+        raise InputError("none of the documents has a label: name the column of the labels with --label-column")
     found = LabelScores(documents=len(labels), without_label=n_without, labels=len(np.unique(labels)), scores={})
     if found.labels == 1:
         return replace(found, undefined="all documents have the same label")
@@ -269,43 +348,43 @@ def label_scores(test: Labelled, train: Labelled | None, *, classify: bool = Tru
 
 
 def _classified(found: LabelScores, test: Labelled, train: Labelled | None) -> LabelScores:
-    """Add the accuracy of a classifier on theta, learned from `train` if that has two labels or more."""
+    """Add the accuracy of a classifier on theta, trained on `train` if that has two labels or more."""
     labels = test[2]
     learn_from = None if train is None else _labelled(*train)[:3]
     judged: Accuracy | None
     if learn_from is not None and len(np.unique(learn_from[2])) > 1:
         known = np.isin(labels, learn_from[2])
         if not known.any():
-            why = "accuracy: none of these labels is among those of the documents of the fit"
+            why = "accuracy: none of these labels occurs in the fit"
             return replace(found, undefined=why)
         found = replace(found, never_learned=int((~known).sum()))
-        judged, how = accuracy(learn_from, test), "learned from the documents of the fit"
+        judged, how = accuracy(learn_from, test), "trained on the documents of the fit"
     else:
         judged, how = cross_validated_accuracy(*test), "five-fold cross-validation"
         if judged is None:
-            return replace(found, undefined="accuracy: a label has fewer documents than there are folds, 5")
+            return replace(found, undefined="accuracy: a label has fewer documents than the 5 folds")
     shown = score("accuracy", judged.theta, how=how, tfidf=judged.tfidf, commonest=judged.commonest)
     return replace(found, scores=found.scores | {"accuracy": shown})
 
 
 def any_label(counts: csr_matrix, labels: list[Any]) -> bool:
-    """Whether a document with words has a label."""
+    """Return True if a document with words has a label."""
     return len(labels) > 0 and bool(((np.diff(counts.indptr) > 0) & (_texts(labels) != "")).any())
 
 
 def score(name: str, value: float, interval: Interval | None = None, **more: Any) -> Score:
-    """Make a score with its 95 % interval, if it has one, and its convention."""
+    """Build a score with its convention, and its 95 % interval if it has one."""
     ends = {} if interval is None else vars(interval)
     return Score(value=float(value), **ends, infinite=math.isinf(value) or None, convention=CONVENTIONS[name], **more)
 
 
 def values_of(scores: Mapping[str, Score]) -> dict[str, float]:
-    """Return the bare values of a table of scores."""
+    """Return the values of scores, by name."""
     return {name: one.value for name, one in scores.items()}
 
 
 def _interval(nats: NDArray[np.float64], first: csr_matrix, second: csr_matrix) -> Interval | None:
-    """Of the perplexity per token, over documents; none where it is infinite."""
+    """Return the interval of the perplexity per token over documents; None if it is infinite."""
     kept = in_both_halves(first, second)
     loss, n_tokens = -nats[kept], np.asarray(second[kept].sum(1), dtype=np.float64).ravel()
     if not np.isfinite(loss).all():
@@ -315,13 +394,13 @@ def _interval(nats: NDArray[np.float64], first: csr_matrix, second: csr_matrix) 
 
 
 def _texts(labels: list[Any]) -> NDArray[np.str_]:
-    """Labels as text, empty where there is none; 1.0 is 1, as a column of whole numbers with gaps is written."""
+    """Convert labels to text, "" if missing; 1.0 becomes "1", as a column of integers with gaps holds floats."""
     texts = ("" if label is None else str(label).strip() for label in labels)
     return np.array(["" if one.lower() == "nan" else re.sub(r"^(-?\d+)\.0$", r"\1", one) for one in texts], np.str_)
 
 
 def in_both_halves(first: csr_matrix, second: csr_matrix) -> NDArray[np.bool_]:
-    """(D,) which documents have tokens in both halves."""
+    """Return the mask of the documents that have tokens in both halves, (D,)."""
     held: NDArray[np.bool_] = (np.diff(first.indptr) > 0) & (np.diff(second.indptr) > 0)
     return held
 
@@ -329,7 +408,7 @@ def in_both_halves(first: csr_matrix, second: csr_matrix) -> NDArray[np.bool_]:
 def _labelled(
     theta: NDArray[np.floating], counts: csr_matrix, labels: list[Any]
 ) -> tuple[NDArray[np.floating], csr_matrix, NDArray[np.str_], int]:
-    """The documents with words and a label, and how many with words have none."""
+    """Select the documents with words and a label, and count those with words only."""
     filled, texts = np.diff(counts.indptr) > 0, _texts(labels)
     kept = filled & (texts != "")
     return theta[kept], counts[kept], texts[kept], int((filled & ~kept).sum())

@@ -1,4 +1,4 @@
-"""The tables of a run: documents by topics and topics by words, as CSV, Parquet or NPZ."""
+"""Build, read and write the document-topic and topic-word tables of a run (CSV, Parquet, NPZ)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from topicnet.text.status import OK
 from topicnet.workflows.bundle import Bundle, check_reading_order
 
 FORMATS = ("csv", "parquet", "npz")
-ARRAY_SLICE = 1_000_000  # characters of an array of strings made at a time
+ARRAY_SLICE = 1_000_000  # characters of a string array that are converted at a time
 
 
 def doc_topic_table(
@@ -30,10 +30,10 @@ def doc_topic_table(
     unit: str = "topic",
     kept: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """The table of doc_topic.csv, or of doc_component.csv; top_topic is null for a document without known words.
+    """Build the table of doc_topic.csv, or of doc_component.csv; top_topic is null for documents without known words.
 
-    Columns of `kept` (D, ...) come after the last topic, in their order; one named like a column of ours gets "_"
-    appended until its name is free.
+    The columns of `kept` (D, ...) follow the last topic. One with the name of a column of the table gets "_" appended
+    until its name is free.
 
     Raises
     ------
@@ -44,11 +44,11 @@ def doc_topic_table(
     frame = pl.DataFrame({"doc_id": ids, "status": status}, schema={"doc_id": pl.String, "status": pl.String})
     frame = frame.with_columns(pl.when(pl.col("status") == OK).then(best).alias(f"top_{unit}"))
     columns = [pl.Series(f"{unit}_{k}", theta[:, k]) for k in range(theta.shape[1])]
-    return frame.with_columns(columns + _kept_columns(kept, len(ids), _ours(unit)))
+    return frame.with_columns(columns + _kept_columns(kept, len(ids), _own_columns(unit)))
 
 
 def passage_table(bundle: Bundle, corpus: Corpus, refine: int = 0) -> pl.DataFrame:
-    """The table of passages.csv: doc_id, passage, tokens, top_topic and theta of each passage of a counted corpus."""
+    """Build the table of passages.csv: doc_id, passage, tokens, top_topic and theta of each passage of a corpus."""
     check_reading_order(corpus, f"passages of {bundle.text['passages']} words")
     cut = in_passages(corpus, bundle.text["passages"])
     theta = bundle.model.transform(cut.counts, refine=refine)
@@ -59,7 +59,7 @@ def passage_table(bundle: Bundle, corpus: Corpus, refine: int = 0) -> pl.DataFra
 
 
 def topic_word_table(beta: NDArray[np.float32], vocabulary: list[str], n: int, unit: str = "topic") -> pl.DataFrame:
-    """The table of topic_word.csv, or of component_word.csv: the n most probable words of each row of beta (K, V)."""
+    """Build the table of topic_word.csv, or component_word.csv: the n most probable words of rows of beta (K, V)."""
     words = top_words(beta, n)
     n_topics, n_words = words.shape
     return pl.DataFrame(
@@ -73,34 +73,34 @@ def topic_word_table(beta: NDArray[np.float32], vocabulary: list[str], n: int, u
 
 
 def read_doc_topic(folder: Path, n_topics: int, unit: str = "topic") -> pl.DataFrame:
-    """Read doc_topic.csv, or doc_component.csv, back, bit for bit; kept columns are left out."""
+    """Read doc_topic.csv, or doc_component.csv, without the kept columns; values are bitwise those written."""
     name = f"doc_{unit}.csv"
     kinds: dict[str, Any] = {"doc_id": pl.String, "status": pl.String, f"top_{unit}": pl.Int64}
     kinds |= {f"{unit}_{k}": pl.Float32 for k in range(n_topics)}
     try:
         header = pl.read_csv(folder / name, n_rows=0, infer_schema=False, glob=False).columns
         foreign = header[: len(kinds)] != list(kinds)
-        if foreign or any(re.fullmatch(_ours(unit), column) for column in header[len(kinds) :]):
+        if foreign or any(re.fullmatch(_own_columns(unit), column) for column in header[len(kinds) :]):
             raise pl.exceptions.SchemaError("columns of another table")
         table = pl.read_csv(folder / name, columns=list(kinds), schema_overrides=kinds, infer_schema=False, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise BundleError(f"{name} in {str(folder)!r} cannot be read: copy the run again or fit anew") from error
+        raise BundleError(f"{name} in {str(folder)!r} cannot be read: copy the run again or repeat the fit") from error
     table = table.with_columns(pl.col("doc_id").fill_null(""))
     if any(table[column].null_count() for column in table.columns if column != f"top_{unit}"):
-        raise BundleError(f"{name} in {str(folder)!r} is cut off: copy the run again or fit anew")
+        raise BundleError(f"{name} in {str(folder)!r} is truncated: copy the run again or repeat the fit")
     return table.with_columns(_unguarded(table["doc_id"]))
 
 
 def _unguarded(cells: pl.Series) -> pl.Series:
-    """Cells without the quote that keeps a spreadsheet from running them."""
+    """Remove the quote that keeps a spreadsheet from evaluating a cell as a formula."""
     bare = cells.str.strip_prefix("'")
     return bare.zip_with(cells.str.starts_with("'") & bare.str.contains(formats.FORMULA_START), cells)
 
 
 def read_kept(folder: Path, n_topics: int) -> pl.DataFrame:
-    """The kept columns of doc_topic.csv, as text."""
+    """Read the kept columns of doc_topic.csv, as text."""
     header = pl.read_csv(folder / "doc_topic.csv", n_rows=0, infer_schema=False, glob=False).columns
-    names = header[3 + n_topics :]  # behind doc_id, status, top_topic and the topics
+    names = header[3 + n_topics :]  # after doc_id, status, top_topic and the topics
     if not names:
         return pl.DataFrame()
     table = pl.read_csv(folder / "doc_topic.csv", columns=names, infer_schema=False, glob=False)
@@ -108,17 +108,17 @@ def read_kept(folder: Path, n_topics: int) -> pl.DataFrame:
 
 
 def choose_format(path: Path, asked: str | None) -> str:
-    """The format asked for, or the one the file's ending names.
+    """Return the requested format, or the one of the file's ending.
 
     Raises
     ------
     InputError
-        Neither names a known format.
+        The format is unknown.
     """
     name = asked if asked is not None else path.suffix.removeprefix(".").lower()
     if name not in FORMATS:
         given = f"--format {asked!r}" if asked is not None else f"file {str(path)!r}"
-        raise InputError(f"{given} given, expected one of {', '.join(FORMATS)}: give --format or such an ending")
+        raise InputError(f"{given} given, expected one of {', '.join(FORMATS)}: give --format or one of these endings")
     return name
 
 
@@ -133,10 +133,10 @@ def write_doc_table(
     kept: pl.DataFrame | None = None,
     overwrite: bool,
 ) -> None:
-    """Write theta with ids and status: a table, or an NPZ of arrays `theta`, `doc_id`, `status`.
+    """Write theta with ids and status as a table, or as an NPZ of the arrays `theta`, `doc_id` and `status`.
 
-    Of components, the array is named `component`. Columns of `kept` are columns of the table after the topics, or
-    arrays of numbers or strings; there a missing number is NaN and any other missing value the empty string.
+    For components the array is named `component`. The columns of `kept` follow the topics in a table and are separate
+    arrays in an NPZ, where a missing number is NaN and any other missing value the empty string.
     """
     if file_format != "npz":
         write_table(path, doc_topic_table(ids, status, theta, unit, kept), file_format, overwrite=overwrite)
@@ -161,9 +161,9 @@ def write_word_table(
     unit: str = "topic",
     overwrite: bool,
 ) -> None:
-    """Write the top words of each topic as a table, or an NPZ of the whole `beta` with `vocabulary`.
+    """Write the top words of each topic as a table, or the whole `beta` with `vocabulary` as an NPZ.
 
-    Of components, the array is named `component_word`.
+    For components the array is named `component_word`.
     """
     if file_format == "npz":
         arrays = {"beta" if unit == "topic" else f"{unit}_word": beta}
@@ -175,13 +175,13 @@ def write_word_table(
 
 
 def write_table(path: Path, table: pl.DataFrame, file_format: str, *, overwrite: bool) -> None:
-    """Write a table as CSV or Parquet, whole or not at all."""
+    """Write a table as CSV or Parquet, atomically."""
     with atomic.atomic_file(path, overwrite=overwrite) as part, atomic.disk_errors(path):
         formats.write_table(part, table, parquet=file_format == "parquet")
 
 
 def _write_arrays(path: Path, overwrite: bool, arrays: dict[str, NDArray[Any] | pl.Series]) -> None:
-    """Write an NPZ; not with numpy's savez, whose own arguments (`file`) no array may be named after."""
+    """Write an NPZ; `numpy.savez` cannot be used, as it takes no array named like its argument `file`."""
     with (
         atomic.atomic_file(path, overwrite=overwrite) as part,
         atomic.disk_errors(path),
@@ -192,13 +192,13 @@ def _write_arrays(path: Path, overwrite: bool, arrays: dict[str, NDArray[Any] | 
                 _write_array(handle, array)
 
 
-def _ours(unit: str) -> str:
-    """What the names of the table's own columns match, whatever the number of topics."""
+def _own_columns(unit: str) -> str:
+    """Return a regular expression for the table's own column names, for any number of topics."""
     return rf"doc_id|status|top_{unit}|{unit}_\d+"
 
 
-def _kept_columns(kept: pl.DataFrame | None, n_docs: int, ours: str) -> list[pl.Series]:
-    """Columns that can stand beside those whose names match `ours`; text is plain text, so that it is guarded."""
+def _kept_columns(kept: pl.DataFrame | None, n_docs: int, own: str) -> list[pl.Series]:
+    """Return the kept columns, renamed where they match the pattern `own`; categories become text, to be guarded."""
     if kept is None or kept.width == 0:
         return []
     if kept.height != n_docs:
@@ -207,7 +207,7 @@ def _kept_columns(kept: pl.DataFrame | None, n_docs: int, ours: str) -> list[pl.
     columns = []
     for column in kept.get_columns():
         name = column.name
-        while re.fullmatch(ours, name) or (name != column.name and name in taken):
+        while re.fullmatch(own, name) or (name != column.name and name in taken):
             name += "_"
         taken.add(name)
         text = isinstance(column.dtype, pl.Categorical | pl.Enum)
@@ -216,7 +216,7 @@ def _kept_columns(kept: pl.DataFrame | None, n_docs: int, ours: str) -> list[pl.
 
 
 def _array_of(column: pl.Series) -> NDArray[Any] | pl.Series:
-    """Numbers as an array; as text what is no number, or would lose digits beside a missing one, which is NaN."""
+    """Return a numeric column as an array, with NaN for missing; as text, anything that this would not keep exactly."""
     if column.dtype.is_integer() or column.dtype.is_float() or column.dtype == pl.Boolean:
         numbers = column if column.null_count() == 0 else column.cast(pl.Float64)
         array = numbers.to_numpy()
@@ -229,7 +229,7 @@ def _write_array(handle: IO[bytes], values: NDArray[Any] | pl.Series) -> None:
     if isinstance(values, np.ndarray):
         np.lib.format.write_array(handle, values, allow_pickle=False)
         return
-    # An array of strings takes 4 bytes times the longest for each: made a slice at a time.
+    # Every string of the array takes 4 bytes times the longest one, so the array is built in slices.
     longest = max(1, int(values.str.len_chars().max() or 0))  # type: ignore[arg-type]
     header = {"descr": f"<U{longest}", "fortran_order": False, "shape": (len(values),)}
     np.lib.format.write_array_header_1_0(handle, header)

@@ -1,4 +1,4 @@
-"""How the text of a corpus becomes counted words, resolved from a configuration."""
+"""Resolve the text options of a configuration: language, tokenizer, stop words, vocabulary and pruning."""
 
 from __future__ import annotations
 
@@ -20,31 +20,35 @@ from topicnet.text.tokens.word_lists import read_words
 from topicnet.text.vocabulary import Pruning
 from topicnet.workflows.config import FitConfig
 
-# Options that decide how text is tokenised and which words are counted: fixed for a corpus that is counted already.
-OF_CHOOSING = ("phrases", "stop_words", "add_stop_words", "min_df", "max_df", "max_vocab")
-OF_COUNTING = (
-    "lang", "tokenizer", "lemmatize", *OF_CHOOSING, "drop_urls", "drop_emails", "strip_html", "keep_numbers",
+# Options on which words are counted, and on how text is tokenised; they have no meaning for counts.
+VOCABULARY_OPTIONS = ("phrases", "stop_words", "add_stop_words", "min_df", "max_df", "max_vocab")
+COUNTING_OPTIONS = (
+    "lang", "tokenizer", "lemmatize", *VOCABULARY_OPTIONS, "drop_urls", "drop_emails", "strip_html", "keep_numbers",
 )  # fmt: skip
-OF_READING = tuple(one.name for one in fields(ReadingOptions) if one.name in FitConfig.model_fields)
-OF_DOCUMENTS = ("drop_duplicates", "min_tokens")  # options that decide which documents are counted
+READER_OPTIONS = tuple(one.name for one in fields(ReadingOptions) if one.name in FitConfig.model_fields)
+DOCUMENT_OPTIONS = ("drop_duplicates", "min_tokens")  # options on which documents are counted
 
-Words = str | tuple[str, ...] | None  # the name of a file of words, the words themselves, or none
+Words = str | tuple[str, ...] | None  # the path of a file of words, the words themselves, or none
 
 
 @dataclass(frozen=True)
 class TextPlan:
-    """All that decides how text becomes counted words, except the language, which may be detected.
+    """The text options of a corpus, before its language is known.
 
     Attributes
     ----------
     lang : str, optional
-        The language asked for, "auto" to detect it, None for that of the corpus.
+        Language of the text; "auto" to detect it, None for that of the corpus.
+    tokenizer : str, optional
+        See `TextOptions`, as for `lemmatize`, `phrases`, `min_tokens`, `drop_duplicates` and `missing`.
     stop_words, add_stop_words, vocabulary : str or tuple of str, optional
         A file of words, or the words.
-    min_tokens, drop_duplicates, missing
-        See `TextOptions`.
+    pruning : Pruning
+        Bounds on document frequencies.
+    cleaning : Cleaning
+        What to remove from the texts first.
     octis : Path, optional
-        The OCTIS folder whose vocabulary decides everything.
+        OCTIS folder whose vocabulary is used, which overrides all other options.
     """
 
     lang: str | None = None
@@ -62,12 +66,12 @@ class TextPlan:
     octis: Path | None = None
 
     def options(self, lang: str) -> TextOptions:
-        """Read the lists of words and give the options for a language.
+        """Read the files of words and return the text options for a language.
 
         Raises
         ------
         InputError
-            A list of words cannot be read, or an option does not suit the language.
+            A file of words cannot be read, or an option does not suit the language.
         """
         options = TextOptions(
             lang=lang,
@@ -92,56 +96,56 @@ class TextPlan:
 
 
 def resolve_text(config: FitConfig) -> TextPlan:
-    """Resolve how the text of a configuration's corpus becomes counted words.
+    """Resolve the text options of a configuration.
 
     Raises
     ------
     InputError
-        Options were given that exclude one another.
+        Two of the options exclude each other.
     """
     octis = Path(config.corpus) if isinstance(config.corpus, str) else None
     if octis is not None and octis_vocabulary(octis) is None:
         octis = None
     if config.vocabulary is not None:
-        refuse_options(config, OF_CHOOSING, config.vocabulary, "--vocabulary settles which words are counted")
+        refuse_options(config, VOCABULARY_OPTIONS, config.vocabulary, "--vocabulary names the words to count")
     elif octis is not None:
-        refuse_options(config, OF_COUNTING, str(octis))
+        refuse_options(config, COUNTING_OPTIONS, str(octis), f"the vocabulary of {str(octis)!r} is fixed")
     pruning, cleaning = Pruning(**_same(Pruning, config)), Cleaning(**_same(Cleaning, config))
     return TextPlan(**_same(TextPlan, config), pruning=pruning, cleaning=cleaning, octis=octis)
 
 
 def reading_options(config: FitConfig) -> ReadingOptions:
-    """How a configuration's corpus is read."""
+    """Return the options for reading the corpus of a configuration."""
     named = {"missing": missing_markers(config.missing), "kept": kept_columns(config)}
     return ReadingOptions(**_same(ReadingOptions, config) | named)
 
 
 def kept_columns(config: FitConfig) -> tuple[str, ...]:
-    """Name the columns of the source that doc_topic.csv keeps, in the order they were named."""
+    """Return the columns of the source to copy to doc_topic.csv, in the order they were named."""
     named = [config.label_column, config.time_column, *config.keep_columns]
     return tuple(dict.fromkeys(column for column in named if column is not None))
 
 
 def _same(kind: type, config: FitConfig) -> dict[str, Any]:
-    """What a configuration has under the names of the fields of a dataclass."""
+    """Return the values of a configuration that have the names of a dataclass's fields."""
     return config.model_dump(include={one.name for one in fields(kind)})
 
 
 def with_vocabulary(options: TextOptions, words: Iterable[str]) -> TextOptions:
-    """Count only these words, tokenised as the text is; one of several words is a phrase."""
+    """Return options that count only these words, tokenised like the text; an entry of several words is a phrase."""
     split = [word if options.tokenizer == "spaces" else word.replace(JOINT, " ") for word in words]
     tokens = options.segmenter(pl.Series(split, dtype=pl.String)).to_list()
     return _counting_only(options, [JOINT.join(parts) for parts in tokens if parts])
 
 
 def refuse_options(config: FitConfig, names: Iterable[str], where: str, why: str = "") -> None:
-    """Raise InputError if an option was given that the corpus leaves no room for."""
+    """Raise InputError if an option was given that has no effect on this corpus."""
     fields = FitConfig.model_fields
     given = [name for name in names if getattr(config, name) != fields[name].default]
     if given:
         option = "--format" if given[0] == "file_format" else "--" + given[0].replace("_", "-")
-        reason = why or f"the words of {where!r} are settled"
-        raise InputError(f"{option} given, but {reason}: leave it out, or give the text alone")
+        reason = why or f"{where!r} holds counts, not text"
+        raise InputError(f"{option} given, but {reason}: leave it out, or give the text itself")
 
 
 def _counting_only(options: TextOptions, words: list[str]) -> TextOptions:

@@ -1,4 +1,4 @@
-"""The topics of a run, read from its tables alone: no model is loaded, so that torch is not needed."""
+"""Read the topics of a run from its tables, without loading the model or importing torch."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from topicnet.storage.formats import unguarded
 from topicnet.storage.run_folder import RECORD, check_unchanged, damaged, read_json, read_record
 
 TABLE_WORDS = 50  # words of each topic in topic_word.csv
-ENTRIES = {"files": dict, "config": dict}  # that run.json has at least
+ENTRIES = {"files": dict, "config": dict}  # entries that every run.json has, and their types
 
 
 @dataclass(frozen=True)
 class TopicTable:
-    """What is printed of the topics of a run.
+    """The topics of a run, as they are printed.
 
     Attributes
     ----------
     sizes : sequence of float
         Mean theta of each topic, (K,).
     npmi : sequence of float
-        Coherence of each topic, (K,); NaN where a topic has a single word.
+        NPMI of each topic, (K,); NaN if topics have a single word.
     words : list of list of str
-        The most probable words of each topic, the first the most probable.
+        The most probable words of each topic, in order of decreasing probability.
     """
 
     sizes: Sequence[float]
@@ -36,15 +36,15 @@ class TopicTable:
 
 
 def read_topics(folder: Path, top: int) -> TopicTable | None:
-    """Read the topics of a run folder, with `top` words each; None where only the model can tell.
+    """Read the topics of a run folder, with `top` words each; return None if the run has to be loaded instead.
 
-    That is where more words are asked for than the table has, and where the folder holds something else than a run of
-    topics, which loading it refuses.
+    That is the case if `top` exceeds the words in the table, and if the folder is not a run of topics, which loading
+    reports.
 
     Raises
     ------
     BundleError
-        There is no run, or one of run.json, topics.json and topic_word.csv is damaged.
+        One of run.json, topics.json and topic_word.csv is damaged.
     """
     if not (folder / RECORD).is_file():
         return None

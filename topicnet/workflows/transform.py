@@ -1,4 +1,4 @@
-"""Infer theta of new documents and write it to a file."""
+"""Infer the topic proportions (theta) of new documents and write them to a file."""
 
 from __future__ import annotations
 
@@ -42,9 +42,36 @@ def transform_to_file(
     workers: int | None = None,
     reporter: Reporter | None = None,
 ) -> Corpus:
-    """Infer theta of new documents, write it, and return the documents as they were counted.
+    """Infer theta of new documents and write it to a file.
 
-    Text is cut in as many processes as there are `workers`: by default, where that takes seconds, on all cores.
+    Parameters
+    ----------
+    run : Path
+        A run folder.
+    config : FitConfig
+        Names the documents, and how to read them.
+    out : Path
+        File for theta: .csv, .parquet or .npz.
+    refine : int
+        EM steps on theta after the encoder.
+    overwrite : bool
+        Replace files that topicnet wrote.
+    by_passage : Path, optional
+        File for the table of passages: .csv or .parquet.
+    workers : int, optional
+        Number of processes that tokenise the text; by default all cores if it takes seconds.
+    reporter : Reporter, optional
+        Receives the notices of reading.
+
+    Returns
+    -------
+    Corpus
+        The counts of the documents.
+
+    Raises
+    ------
+    TopicnetError
+        The run or the documents cannot be used, or a file cannot be written.
     """
     file_format = choose_format(out, None)
     if workers is not None:
@@ -58,7 +85,7 @@ def transform_to_file(
     request = resolve_corpus(with_columns_of(run, config))
     corpus = _count_new(bundle, request.source, workers, reporter or Reporter())
     if corpus.n_docs == 0:
-        raise CorpusError(f"{config.corpus!r} holds no documents: expected one document a line, a row or a file")
+        raise CorpusError(f"{config.corpus!r} holds no documents: expected one document per line, row or file")
     check_columns(request.columns, corpus.metadata.columns, "the documents")
     kept = corpus.metadata.select(request.columns)
     theta = bundle.theta(corpus, refine)
@@ -70,46 +97,50 @@ def transform_to_file(
 
 
 def _in_words_of(bundle: Bundle, counted: Corpus, reporter: Reporter) -> Corpus:
-    """Counts in the words of a model; InputError if another tokenizer cut them than its text."""
+    """Select the words of a model from counts; raise InputError if the text was tokenised differently."""
     mine, theirs = counted.source["options"], bundle.text
     elsewhere = mine.get("counted_elsewhere") or theirs.get("counted_elsewhere")
     if not elsewhere and mine["tokenizer"] != theirs["tokenizer"]:
         raise InputError(
-            f"the model's text was cut by {theirs['tokenizer']}, these counts by {mine['tokenizer']}: give the text, or"
-            " counts made alike"
+            f"the model's text was tokenised by {theirs['tokenizer']}, these counts by {mine['tokenizer']}: give the"
+            f" text, or counts made by {theirs['tokenizer']}"
         )
     missing = len(set(bundle.vocabulary) - set(counted.vocabulary))
     if missing:
         reporter.notice(
             f"{missing:,} of the model's {len(bundle.vocabulary):,} words are not in the vocabulary of these counts: if"
-            " they were left out there, give the text"
+            " they were pruned from it, give the text"
         )
     return counted.over(bundle.vocabulary)
 
 
 def _format_of_passages(path: Path) -> str:
     if path.parent.exists() and not path.parent.is_dir():
-        raise InputError(f"--by-passage {str(path)!r} given, but {str(path.parent)!r} is no folder: name another place")
+        raise InputError(
+            f"--by-passage {str(path)!r} given, but {str(path.parent)!r} is not a folder: choose another folder"
+        )
     found = choose_format(path, None)
     if found == "npz":
-        raise InputError(f"--by-passage {str(path)!r} given, expected .csv or .parquet: give such an ending")
+        raise InputError(f"--by-passage {str(path)!r} given, expected .csv or .parquet: give one of these endings")
     return found
 
 
 def _count_new(bundle: Bundle, source: Texts | Counts, workers: int | None, reporter: Reporter) -> Corpus:
-    """New documents in the words of a model: texts, or counts whose columns have names."""
+    """Count new documents, texts or counts of another corpus, in the vocabulary of a model."""
     if isinstance(source, Counts):
         if workers is not None and workers > 1:
-            reporter.notice(f"--workers {workers} given, but these are counts: there is no text to cut")
+            reporter.notice(f"--workers {workers} given, but these are counts: there is no text to tokenise")
         return _in_words_of(bundle, source.load(), reporter)
+    tokenizer = bundle.text["tokenizer"]
     if bundle.text.get("counted_elsewhere"):
-        reporter.notice(f"the model was fitted to counts made elsewhere: the text is cut by {bundle.text['tokenizer']}")
+        reporter.notice(f"the model was fitted to counts of another tool: the text is tokenised by {tokenizer}")
     log = ReadingLog()
     if workers is not None and workers > 1 and not is_worth_multiprocessing(options_of(bundle.text)):
-        cut = bundle.text["tokenizer"]
-        reporter.notice(f"--workers {workers} given, but {cut} uses all cores in one process: no other is started")
+        reporter.notice(
+            f"--workers {workers} given, but {tokenizer} uses all cores in one process: no other process is started"
+        )
     documents = source.documents(log)
-    from topicnet.runtime.threads import worker_count  # imports torch, which no refusal waits for
+    from topicnet.runtime.threads import worker_count  # imports torch, so only after the checks
 
     corpus = bundle.count(documents, worker_count() if workers is None else workers, at_once=workers is not None)
     check_any(log, corpus.n_docs)
@@ -118,7 +149,7 @@ def _count_new(bundle: Bundle, source: Texts | Counts, workers: int | None, repo
 
 
 def with_columns_of(run: Path, config: FitConfig) -> FitConfig:
-    """The configuration with the columns and the missing markers of the fit, where the user has named none."""
+    """Return the configuration with the columns and missing-value markers of the fit, unless it names its own."""
     source = resolve_source(config)
     if not isinstance(source, TextFiles) or not (run / "run.json").is_file():
         return config

@@ -1,4 +1,4 @@
-"""Every source of images, split the same way every time, and one clear line for what is none."""
+"""Reading every source of images, identical splits on every machine, and one-line errors for invalid input."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ import pytest
 from PIL import Image
 
 from topicnet.errors import InputError
-from topicnet.images.data.checks import Split, read_promised
+from topicnet.images.data.checks import Split, read_exactly
 from topicnet.images.data.load import ImageData, fixed_binarisation, gray, load_images
 
 HEIGHT, WIDTH = 3, 4
 
 
 def images(n_images, height=HEIGHT, width=WIDTH, first=0):
-    """Gray images that differ: the first pixel counts them, the others run over all levels."""
+    """Distinct gray images: the first pixel numbers them, the others cover all levels."""
     pixels = (np.arange(n_images * height * width) * 37 % 256).reshape(n_images, height, width).astype(np.uint8)
     pixels[:, 0, 0] = np.arange(first, first + n_images)
     return pixels
 
 
 def numbers(split):
-    """Which images a part has, by their first pixels."""
+    """Numbers of the images in a split, from their first pixels."""
     return split.pixels[:, 0].tolist()
 
 
@@ -81,7 +81,7 @@ def refusal(source):
 
 
 class TestPackaged:
-    def test_digits_are_all_there_once(self):
+    def test_digits_are_complete_and_permuted(self):
         from sklearn.datasets import load_digits
 
         data = load_images("digits")
@@ -93,14 +93,14 @@ class TestPackaged:
         assert np.array_equal(np.concatenate([split.pixels for split in splits(data)]) * 16, pixels[order])
         assert np.array_equal(np.concatenate([split.labels for split in splits(data)]), labels[order])
 
-    def test_bimodal_is_the_density_that_was_asked_for(self):
+    def test_bimodal_has_the_specified_density(self):
         data = load_images("bimodal")
         assert (data.shape, data.n_pixels, data.binary) == (None, 1, False)
         assert [len(split.pixels) for split in splits(data)] == [50_000, 5_000, 5_000]
         values, modes = data.train.pixels[:, 0], data.train.labels
         for mode, mean in ((0, 0.3), (1, 0.7)):
             assert values[modes == mode].mean() == pytest.approx(mean, abs=0.002)
-            assert values[modes == mode].std() == pytest.approx(0.05, abs=0.002)  # a deviation, no variance
+            assert values[modes == mode].std() == pytest.approx(0.05, abs=0.002)  # standard deviation, not variance
         assert modes.mean() == pytest.approx(0.5, abs=0.01)
         assert all(((split.pixels > 0) & (split.pixels < 1)).all() for split in splits(data))
 
@@ -114,7 +114,7 @@ class TestPackaged:
 
 class TestIdx:
     @pytest.mark.parametrize("ending", ["", ".gz"])
-    def test_the_folder_of_mnist(self, tmp_path, ending):
+    def test_a_folder_like_mnist(self, tmp_path, ending):
         data = load_images(mnist_folder(tmp_path / "mine", ending=ending))
         assert (data.name, data.shape, data.binary) == ("mine", (HEIGHT, WIDTH), False)
         assert [numbers(split) for split in splits(data)] == [
@@ -128,7 +128,7 @@ class TestIdx:
         assert [split.labels for split in splits(data)] == [None, None, None]
 
     @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-    def test_one_file_is_permuted_and_cut(self, tmp_path, pack):
+    def test_one_file_is_permuted_and_split(self, tmp_path, pack):
         path = tmp_path / "some.idx"
         path.write_bytes(pack(as_idx(images(25))))
         data = load_images(str(path))
@@ -142,7 +142,7 @@ class TestNpz:
     @pytest.mark.parametrize(
         "keys", [("x_train", "y_train", "x_test", "y_test"), ("train", "train_labels", "test", "test_labels")]
     )
-    def test_two_parts(self, tmp_path, keys):
+    def test_an_archive_with_a_test_set(self, tmp_path, keys):
         classes = np.arange(30, dtype=np.int16)
         arrays = dict(zip(keys, (images(30), classes, images(5, first=100), classes[:5]), strict=True))
         data = load_images(npz(tmp_path / "two.npz", **arrays))
@@ -153,7 +153,7 @@ class TestNpz:
 
     @pytest.mark.parametrize("key", ["x", "images", "data"])
     @pytest.mark.parametrize("labels", ["y", "labels", None])
-    def test_one_part(self, tmp_path, key, labels):
+    def test_an_archive_without_a_test_set(self, tmp_path, key, labels):
         arrays = {key: images(20)} | ({} if labels is None else {labels: np.arange(20)[:, None]})
         data = load_images(npz(tmp_path / "one.npz", other=np.zeros(3), **arrays))
         assert [len(split.pixels) for split in splits(data)] == [16, 2, 2]
@@ -176,7 +176,7 @@ class TestNpz:
         assert np.array_equal(back, values[np.random.default_rng(0).permutation(10)].astype(np.float32))
 
     @pytest.mark.parametrize(("kind", "white"), [(bool, 1), (np.uint8, 1), (np.uint8, 255), (np.float32, 1)])
-    def test_black_and_white_is_known_as_such(self, tmp_path, kind, white):
+    def test_black_and_white_is_recognised(self, tmp_path, kind, white):
         picture = np.tile(np.arange(12) % 2, (10, 1))
         data = load_images(npz(tmp_path / "a.npz", x=(picture * white).astype(kind)))
         assert data.binary
@@ -189,7 +189,7 @@ class TestNpz:
 
 
 class TestPng:
-    def test_a_folder_in_the_order_of_its_paths(self, tmp_path):
+    def test_a_folder_is_read_in_the_order_of_its_paths(self, tmp_path):
         names = [f"{'b' if n % 2 else 'a'}/{n:02}.{'PNG' if n % 3 else 'png'}" for n in range(20)]
         data = load_images(png_folder(tmp_path / "pictures", images(20), names))
         map_in_order = [*range(0, 20, 2), *range(1, 20, 2)]
@@ -199,19 +199,19 @@ class TestPng:
             assert split.labels.tolist() == [n % 2 for n in numbers(split)]
         assert (data.name, data.shape) == ("pictures", (HEIGHT, WIDTH))
 
-    def test_classes_are_whole_folders_in_sorted_order(self, tmp_path):
+    def test_classes_are_subfolders_in_sorted_order(self, tmp_path):
         names = [f"{('z', 'a/2', 'a/10')[n % 3]}/{n:02}.png" for n in range(12)]
         data = load_images(png_folder(tmp_path, images(12), names))
         assert all((2, 1, 0)[n % 3] == k for n, k in zip(numbers(data.train), data.train.labels, strict=True))
 
-    def test_no_class_where_an_image_lies_beside_the_folders(self, tmp_path):
+    def test_no_labels_if_an_image_is_directly_in_the_root(self, tmp_path):
         png_folder(tmp_path, images(10))
         png_folder(tmp_path / "a", images(3))
         assert load_images(tmp_path).train.labels is None
 
-    def test_hidden_files_do_not_count(self, tmp_path):
+    def test_hidden_files_are_skipped(self, tmp_path):
         png_folder(tmp_path, images(10))
-        (tmp_path / "._000.png").write_bytes(b"of another system")
+        (tmp_path / "._000.png").write_bytes(b"not an image")
         png_folder(tmp_path / ".thumbnails", images(2, 9, 9))
         assert load_images(tmp_path).n_pixels == 12
 
@@ -234,7 +234,7 @@ class TestPng:
         assert (load_images(tmp_path).train.pixels == level).all()
 
     @pytest.mark.parametrize("mode", ["L", "P", "I;16"])
-    def test_a_level_that_is_declared_transparent_shows_white(self, tmp_path, mode):
+    def test_a_level_declared_transparent_becomes_white(self, tmp_path, mode):
         kind = np.uint16 if mode == "I;16" else np.uint8
         picture = Image.fromarray(np.tile(np.array([7, 0], kind), (3, 2)))
         picture = picture.convert("P") if mode == "P" else picture
@@ -248,17 +248,17 @@ class TestSameEverywhere:
     def test_packaged(self, source):
         assert load_images(source).checksum() == load_images(source).checksum()
 
-    def test_digits_are_those_of_earlier_versions(self):
+    def test_digits_are_the_same_as_in_earlier_versions(self):
         known = "2fe2aca24605274e0094ff1b42f12eff0c643e608a4d169dfc6da17d74a5243f"
         assert load_images("digits").checksum() == known
 
-    def test_the_global_state_plays_no_part(self, tmp_path):
+    def test_the_global_random_state_has_no_effect(self, tmp_path):
         path = npz(tmp_path / "a.npz", x=images(50))
         first = load_images(path).checksum()
         np.random.seed(3)  # noqa: NPY002
         assert load_images(path).checksum() == first
 
-    def test_the_checksum_sees_every_change(self):
+    def test_every_change_alters_the_checksum(self):
         def made(pixels, labels, shape=(2, 2)):
             split = Split(pixels, labels)
             return ImageData("any", split, split, split, shape, False).checksum()
@@ -276,13 +276,13 @@ class TestSameEverywhere:
         assert len(sums) == 7
         assert made(pixels.astype(">f4"), labels) == made(pixels.astype("<f4"), labels)
 
-    def test_the_name_is_no_part_of_it(self, tmp_path):
+    def test_the_name_does_not_alter_the_checksum(self, tmp_path):
         sums = {load_images(npz(tmp_path / name, x=images(20))).checksum() for name in ("a.npz", "b.npz")}
         assert len(sums) == 1
 
 
 class TestBinarisation:
-    def test_draws_as_often_as_the_pixels_are_gray(self):
+    def test_ones_are_as_frequent_as_the_gray_values_say(self):
         levels = np.tile(np.array([0, 51, 204, 255], np.uint8), (20_000, 1))
         drawn = fixed_binarisation(levels)
         assert drawn.dtype == np.float32
@@ -291,13 +291,13 @@ class TestBinarisation:
         assert (means[0], means[3]) == (0, 1)
         assert means[1:3] == pytest.approx([0.2, 0.8], abs=0.015)  # 5 standard errors
 
-    def test_is_fixed_and_the_same_for_both_kinds(self):
+    def test_is_deterministic_and_the_same_for_both_pixel_types(self):
         levels = images(20).reshape(20, -1)
         drawn = fixed_binarisation(levels)
         assert np.array_equal(drawn, fixed_binarisation(gray(levels)))
         assert not np.array_equal(drawn, fixed_binarisation(levels, seed=1))
 
-    def test_keeps_what_is_black_or_white(self):
+    def test_black_and_white_pixels_are_unchanged(self):
         picture = np.tile(np.array([0, 1], np.float32), (50, 50))
         assert np.array_equal(fixed_binarisation(picture), picture)
 
@@ -309,19 +309,19 @@ def test_no_such_source(tmp_path):
     assert "File name too long" in refusal("a" * 5_000)
 
 
-def test_folders_of_nothing(tmp_path):
+def test_folders_without_images(tmp_path):
     assert "is empty; expected train-images-idx3-ubyte" in refusal(tmp_path)
     (tmp_path / "notes.txt").write_text("none")
-    assert "no idx file and no PNG image; expected train-images" in refusal(tmp_path)
+    assert "neither idx files nor PNG images; expected train-images" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("part", ["train", "t10k"])
-def test_a_part_of_mnist_is_missing(tmp_path, part):
+def test_a_missing_part_of_mnist(tmp_path, part):
     (mnist_folder(tmp_path) / f"{part}-images-idx3-ubyte").unlink()
     assert f"has no {part}-images-idx3-ubyte" in refusal(tmp_path)
 
 
-def test_other_numbers_of_labels(tmp_path):
+def test_wrong_numbers_of_labels(tmp_path):
     (mnist_folder(tmp_path) / "t10k-labels-idx1-ubyte").write_bytes(as_idx(np.zeros(6, np.uint8)))
     assert "t10k-labels-idx1-ubyte' holds 6 labels for 7 images" in refusal(tmp_path)
     path = npz(tmp_path / "a.npz", x=images(10), y=np.arange(11))
@@ -331,7 +331,7 @@ def test_other_numbers_of_labels(tmp_path):
 
 def test_sizes_of_train_and_test_differ(tmp_path):
     (mnist_folder(tmp_path, labels=False) / "t10k-images-idx3-ubyte").write_bytes(as_idx(images(7, 4, 4)))
-    assert "3 x 4 pixels to train on and of 4 x 4 to test on" in refusal(tmp_path)
+    assert "training images of 3 x 4 pixels and test images of 4 x 4" in refusal(tmp_path)
 
 
 GOOD = as_idx(images(12))
@@ -341,11 +341,11 @@ ZIPPED = gzip.compress(GOOD, mtime=0)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is no idx file"),
-        (b"\x89PNG\r\n\x1a\n", "PNG.* is no idx file; expected"),
+        (b"", "is not an idx file"),
+        (b"\x89PNG\r\n\x1a\n", "PNG.* is not an idx file; expected"),
         (GOOD[:9], "ends within its header"),
         (GOOD[:-1], "promises 144 bytes of data and ends after 143"),
-        (GOOD + b"\0", "promises 144 bytes of data and goes on after them"),
+        (GOOD + b"\0", "promises 144 bytes of data and continues after them"),
         (as_idx(images(12), b"\0\0\x0d\x03"), "type 13 with 3 dimensions; expected unsigned bytes"),
         (as_idx(np.zeros(12, np.uint8)), "type 8 with 1 dimensions; expected unsigned bytes .* with 3"),
         (b"\0\0\x08\x03" + b"\xff" * 12 + b"few", "promises 79,228,162,458,924,105,385,300,197,375 bytes"),
@@ -356,9 +356,9 @@ ZIPPED = gzip.compress(GOOD, mtime=0)
         (ZIPPED[:-6] + b"\0" + ZIPPED[-5:], "damaged or cut off .CRC"),
         (ZIPPED[:20] + b"\xff\xff\xff" + ZIPPED[23:], "damaged or cut off"),
         (ZIPPED + b"more", "damaged or cut off"),
-        (gzip.compress(GOOD + b"\0", mtime=0), "goes on after them"),
+        (gzip.compress(GOOD + b"\0", mtime=0), "continues after them"),
         (gzip.compress(GOOD[:-1], mtime=0), "ends after 143"),
-        (gzip.compress(b"text", mtime=0), "is no idx file"),
+        (gzip.compress(b"text", mtime=0), "is not an idx file"),
     ],
 )
 def test_bad_idx(tmp_path, content, message):
@@ -369,12 +369,12 @@ def test_bad_idx(tmp_path, content, message):
     assert "images.idx" in refusal(path)
 
 
-def test_a_promise_costs_no_memory():
+def test_a_forged_header_costs_no_memory():
     tracemalloc.start()
     with pytest.raises(InputError, match="ends after 3"):
-        read_promised(io.BytesIO(b"few"), 1 << 60, "it")
-    with pytest.raises(InputError, match="goes on"):
-        read_promised(io.BytesIO(bytes(1 << 22)), 10, "it")
+        read_exactly(io.BytesIO(b"few"), 1 << 60, "it")
+    with pytest.raises(InputError, match="continues after them"):
+        read_exactly(io.BytesIO(bytes(1 << 22)), 10, "it")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1 << 23
@@ -397,7 +397,7 @@ def spoiled(value, at=(6, 2, 1)):
         ({"x": np.ones((10, 4), complex)}, "holds complex128; expected numbers"),
         ({"x": FLOATS * 255}, r"holds 2\.14\d* in image 0, row 0, column 1 .* Divide by 255"),
         ({"x": spoiled(1.0000001)}, r"holds 1\.0000001 in image 6, row 2, column 1 .*expected floats from 0 to 1"),
-        ({"x": spoiled(-0.5)}, r"holds -0\.5 in image 6.*Scale or mend"),
+        ({"x": spoiled(-0.5)}, r"holds -0\.5 in image 6.*Rescale or correct"),
         ({"x": spoiled(np.nan)}, "holds nan in image 6"),
         ({"x": spoiled(np.inf).reshape(10, 12)}, "holds inf in image 6, pixel 9"),
         ({"x": np.zeros((10, 3, 4, 3), np.uint8)}, r"shape \(10, 3, 4, 3\); expected gray"),
@@ -405,9 +405,9 @@ def spoiled(value, at=(6, 2, 1)):
         ({"x": np.uint8(3)}, r"shape \(\); expected gray"),
         ({"x": np.zeros((10, 0), np.uint8)}, "images of 0 pixels"),
         ({"x": images(9)}, "holds 9 images in all; expected at least 10"),
-        ({"x_train": images(9), "x_test": images(5)}, "holds 9 images to train on; expected at least 10"),
-        ({"x_train": images(10), "x_test": images(0)}, "holds 0 images to test on; expected at least 1"),
-        ({"x_train": images(10), "x_test": images(5, 3, 3)}, "3 x 4 pixels to train on and of 3 x 3"),
+        ({"x_train": images(9), "x_test": images(5)}, "holds 9 images for training; expected at least 10"),
+        ({"x_train": images(10), "x_test": images(0)}, "holds 0 images for testing; expected at least 1"),
+        ({"x_train": images(10), "x_test": images(5, 3, 3)}, "images of 3 x 4 pixels and test images of 3 x 3"),
         ({"x_train": images(10), "x_test": images(5) / 255}, "'x_train' of uint8 and 'x_test' of float32"),
         ({"x_train": images(10)}, "holds 'x_train'; expected exactly one of these: x_train and x_test"),
         ({"pictures": images(10), "z": images(3)}, "holds 'pictures', 'z'; expected exactly one"),
@@ -441,8 +441,8 @@ def header(shape, descr="|u1"):
         (npy(header("(1 << 60,)")), "damaged"),
         (npy(header((1 << 60, 1 << 60))), "promises 1,329,227,995,784,915,872,903,807,060,280,344,576 bytes"),
         (npy(header((10, 12)), bytes(119)), "promises 120 bytes of data and ends after 119"),
-        (npy(header((10, 12)), bytes(121)), "promises 120 bytes of data and goes on"),
-        (npy(header((-10, 12)), bytes(120)), "no negative size"),
+        (npy(header((10, 12)), bytes(121)), "promises 120 bytes of data and continues"),
+        (npy(header((-10, 12)), bytes(120)), "expected sizes of 0 or more"),
         (npy(header((0, 1 << 70))), "damaged"),
         (npy(header((10, 12), "|O"), b"cos\nsystem\n"), "pickled Python objects"),
         (npy(header((10, 12), "|V0")), "expected numbers"),
@@ -464,7 +464,7 @@ def test_bad_members(tmp_path, member, message):
     assert "bad.npz" in refusal(path)
 
 
-def test_second_version_of_npy_is_read(tmp_path):
+def test_version_2_of_npy_is_read(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("x.npy", npy(header((10, 12)), images(10).tobytes(), b"\x02\x00"))
     assert len(load_images(tmp_path / "a.npz").train.pixels) == 8
@@ -485,10 +485,10 @@ def test_an_archive_larger_than_memory_is_not_unpacked(tmp_path, monkeypatch):
     assert load_images(path).n_pixels == 10_000
 
 
-def test_archives_packed_otherwise(tmp_path):
+def test_archives_with_another_compression_or_a_password(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("x.npy", npy(header((10, 12)), bytes(120)))
-    assert "packed by method 14; expected what numpy writes" in refusal(tmp_path / "a.npz")
+    assert "compressed by method 14; expected one that numpy uses" in refusal(tmp_path / "a.npz")
     with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
         archive.writestr("x.npy", npy(header((10, 12)), bytes(120)))
     locked = bytearray((tmp_path / "b.npz").read_bytes())
@@ -503,7 +503,7 @@ def chunk(kind, body):
 
 
 def png(width, height, data=None, extra=b"", depth=8):
-    """A gray PNG of any promised size."""
+    """A gray PNG whose header promises any size."""
     rows = (b"\0" + bytes(width)) * height if data is None else data
     size = chunk(b"IHDR", struct.pack(">2I5B", width, height, depth, 0, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + size + extra + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
@@ -515,16 +515,16 @@ PNG = png(WIDTH, HEIGHT)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is no PNG image"),
-        (b"GIF89a" + bytes(40), "begins with b'GIF89a.* is no PNG image"),
-        (PNG[:20], "is no PNG image"),
+        (b"", "is not a PNG image"),
+        (b"GIF89a" + bytes(40), "begins with b'GIF89a.* is not a PNG image"),
+        (PNG[:20], "is not a PNG image"),
         (PNG[:30], "damaged or cut off"),
         (PNG[:50], "ends early|wrong checksum"),
         (PNG[:-12], "ends early"),
         (PNG[:29] + b"\0\0\0\0" + PNG[33:], "wrong checksum of the chunk b'IHDR'"),
         (PNG[:43] + b"\xff" + PNG[44:], "wrong checksum of the chunk b'IDAT'"),
         (png(WIDTH, HEIGHT, b"\0\0\0"), "damaged or cut off"),
-        (png(WIDTH, HEIGHT, depth=7), "no kind of PNG that Pillow knows"),
+        (png(WIDTH, HEIGHT, depth=7), "a kind of PNG that Pillow cannot read"),
         (png(0, 3, b""), "is 3 x 0 pixels; expected 1 to"),
         (png(100_000, 100_000, b""), "is 100000 x 100000 pixels; expected 1 to 16,777,216"),
         (
@@ -542,7 +542,7 @@ def test_bad_png(tmp_path, content, message):
     assert "007.png" in refusal(tmp_path)
 
 
-def test_the_good_one_among_them_is_good(tmp_path):
+def test_the_valid_png_of_these_cases_is_accepted(tmp_path):
     png_folder(tmp_path, images(12))
     (tmp_path / "007.png").write_bytes(PNG)
     assert len(load_images(tmp_path).train.pixels) == 10
@@ -555,7 +555,7 @@ def test_the_first_image_that_differs_is_named(tmp_path):
     assert "00/a.png' is 3 x 4" in message
 
 
-def test_few_png(tmp_path):
+def test_too_few_png_images(tmp_path):
     assert "holds 9 images in all; expected at least 10" in refusal(png_folder(tmp_path, images(9)))
 
 
@@ -565,25 +565,25 @@ def test_without_pillow(tmp_path, monkeypatch):
     assert "needs Pillow, which is not installed: pip install 'topicnet-neural[images]'" in refusal(tmp_path)
 
 
-def test_heavy_libraries_stay_out_until_they_are_needed():
+def test_heavy_libraries_are_not_imported_until_needed():
     code = "import sys, topicnet.images.data.load; print([n for n in ('torch', 'sklearn', 'PIL') if n in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_a_link_to_nothing(tmp_path):
+def test_a_dangling_link(tmp_path):
     (png_folder(tmp_path, images(12)) / "x.png").symlink_to("gone")
     assert "x.png': No such file" in refusal(tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_what_may_not_be_read(tmp_path):
+def test_an_unreadable_file(tmp_path):
     path = npz(tmp_path / "a.npz", x=images(10))
     path.chmod(0)
     assert "cannot read" in refusal(path)
 
 
 @pytest.mark.parametrize("name", ["idx\nfile", "bad\n.npz"])
-def test_a_message_is_one_line_whatever_a_file_is_called(tmp_path, name):
+def test_messages_are_one_line_for_any_file_name(tmp_path, name):
     (tmp_path / name).write_bytes(b"nothing")
     assert "\n" not in refusal(tmp_path / name)
 
@@ -608,5 +608,5 @@ class TestRealImages:
         assert both.tolist() == [20] * 964
         assert len(np.unique(data.test.labels)) == 659
 
-    def test_an_archive_of_other_shapes(self, shared_data):
+    def test_an_archive_with_unsupported_shapes(self, shared_data):
         assert "shape (964, 20, 105, 105)" in refusal(shared_data / "omniglot" / "images_background.npz")

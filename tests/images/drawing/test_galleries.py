@@ -1,4 +1,4 @@
-"""Pictures: what lies where, nothing clipped, the same bytes again, and bad input in one line."""
+"""Galleries and charts: layout, margins, reproducible bytes, and one-line errors for invalid input."""
 
 import io
 import sys
@@ -11,7 +11,7 @@ from topicnet.errors import InputError
 from topicnet.images.drawing.charts import bars, curves, heat_map, histograms
 from topicnet.images.drawing.galleries import gallery, labelled_gallery, pairs_gallery
 
-EDGE, PITCH = 12, 7 * 8 + 2 + 2  # white around a sheet; from one 8 x 8 tile to the next: enlarged, framed, spaced
+EDGE, PITCH = 12, 7 * 8 + 2 + 2  # white margin; distance of 8 x 8 tiles: enlarged, framed and spaced
 BLUE, ORANGE, GREEN, BELOW = (0, 114, 178), (213, 94, 0), (0, 158, 115), (168, 180, 191)
 WIDE = "a name of many words that would not fit anywhere near the place it belongs to, W" * 3
 RNG = np.random.default_rng(7)
@@ -39,7 +39,7 @@ def gray_levels(images):
 
 
 def tile(page, left, top, side=8, scale=7):
-    """The levels of a tile whose frame begins at a place, checked to be flat within each enlarged pixel."""
+    """The levels of the tile at a position, checked to be flat within each enlarged pixel."""
     inside = page[top + 1 : top + 1 + side * scale, left + 1 : left + 1 + side * scale]
     blocks = inside.reshape(side, scale, side, scale)
     assert (blocks == blocks[:, :1, :, :1]).all()
@@ -51,7 +51,7 @@ def is_colour(page, colour):
 
 
 def ink(page):
-    """Where anything but white is."""
+    """A mask of all pixels that are not white."""
     return (page < 250).any(axis=-1) if page.ndim == 3 else page < 250
 
 
@@ -62,22 +62,22 @@ def assert_white_around(page, width=6):
 
 
 def n_runs(flags):
-    """Stretches of true values."""
+    """Number of stretches of true values."""
     return int((np.diff(np.concatenate([[0], flags.astype(int)])) == 1).sum())
 
 
 # ---- galleries ----
 
 
-def test_gallery_shows_each_image_in_its_place():
+def test_gallery_shows_each_image_at_its_position():
     page = pixels(gallery(DIGITS, (8, 8)))
     assert page.shape == (2 * EDGE + 3 * PITCH - 2, 2 * EDGE + 10 * PITCH - 2)
     for i, image in enumerate(DIGITS):
         assert (tile(page, EDGE + i % 10 * PITCH, EDGE + i // 10 * PITCH) == gray_levels(image)).all()
-    assert (page[EDGE + 2 * PITCH :, EDGE + 3 * PITCH - 2 :] == 255).all()  # no tile where there is no image
+    assert (page[EDGE + 2 * PITCH :, EDGE + 3 * PITCH - 2 :] == 255).all()  # no tile beyond the last image
 
 
-def test_gallery_takes_columns():
+def test_gallery_with_columns():
     page = pixels(gallery(DIGITS[:5, :6], (2, 3), columns=2))
     assert page.shape[1] == 2 * EDGE + 2 * 59 + 2  # three pixels, enlarged 19 times
     for i, image in enumerate(DIGITS[:5]):
@@ -85,7 +85,7 @@ def test_gallery_takes_columns():
         assert (page[top + 5 : top + 39 : 19, left + 5 : left + 59 : 19].ravel() == gray_levels(image[:6])).all()
 
 
-def test_white_images_are_seen_on_white():
+def test_white_images_have_a_visible_frame():
     page = pixels(gallery(np.ones((2, 64)), (8, 8)))
     assert (page[EDGE, EDGE : EDGE + 58] < 200).all()
     assert (page[EDGE + 5, EDGE + 58 : EDGE + 60] == 255).all()
@@ -97,17 +97,17 @@ def test_small_images_are_enlarged_by_whole_factors(side, scale):
 
 
 @pytest.mark.parametrize("kind", [bool, np.float32, np.uint8])
-def test_gallery_takes_what_numpy_has_for_levels(kind):
+def test_gallery_accepts_numpy_types(kind):
     black_and_white = (DIGITS[:3] > 0.5).astype(kind)
     assert gallery(black_and_white, (8, 8)) == gallery(black_and_white.astype(float), (8, 8))
 
 
-def test_rounding_beyond_the_range_is_clipped():
+def test_rounding_errors_outside_the_range_are_clipped():
     levels = np.array([[-1e-7, 1 + 1e-7]])
     assert set(pixels(gallery(levels, (1, 2)))[EDGE + 1, EDGE + 1 : -EDGE - 1].tolist()) == {0, 255}
 
 
-def test_labelled_gallery_has_labels_at_the_left_of_their_rows():
+def test_labelled_gallery_has_labels_to_the_left_of_their_rows():
     rows = [("category 3 (0.12)", DIGITS[:2]), ("", DIGITS[2:7]), (WIDE, DIGITS[7:8])]
     page = pixels(labelled_gallery(rows, (8, 8)))
     assert_white_around(page)
@@ -130,7 +130,7 @@ def test_flat_images_leave_room_for_their_labels():
     assert_white_around(page)
 
 
-def test_originals_lie_above_their_reconstructions():
+def test_originals_are_above_their_reconstructions():
     blurred = 1 - DIGITS
     page = pixels(pairs_gallery(DIGITS, blurred, (8, 8)))
     indent, group = page.shape[1] - EDGE - 10 * PITCH + 2, 2 * PITCH - 2 + 16
@@ -145,14 +145,14 @@ def test_originals_lie_above_their_reconstructions():
 
 
 def longest_run(flags):
-    """Where the longest stretch of true values begins and ends."""
+    """First and last index of the longest stretch of true values."""
     turns = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]]))).reshape(-1, 2)
     begin, end = turns[np.diff(turns).argmax()]
     return int(begin), int(end) - 1
 
 
 def plot_of(page):
-    """Left, top, right and bottom of what the axes enclose: by the gray axis at the left and a line from it."""
+    """Left, top, right and bottom of the area inside the axes, found from the gray left axis and lines that meet it."""
     left = int(is_colour(page, (102, 102, 102)).sum(axis=0).argmax())
     marked = ink(page)
     top, bottom = longest_run(marked[:, left])
@@ -160,12 +160,12 @@ def plot_of(page):
     return left, top, right, bottom
 
 
-def test_histogram_has_two_modes_and_follows_the_truth():
+def test_histogram_has_two_modes_and_follows_the_true_density():
     page = pixels(histograms([("samples", BIMODAL)], ("true density", bimodal_density), "The bimodal toy", "x"))
     assert_white_around(page)
     left, top, right, bottom = plot_of(page)
     inside = page[top:bottom, left + 1 : right]
-    filled = (inside[..., 2] - inside[..., 0] > 20).sum(axis=0)  # of the blue samples, by column
+    filled = (inside[..., 2] - inside[..., 0] > 20).sum(axis=0)  # blue pixels per column
     at = [int((m - BIMODAL.min()) / (BIMODAL.max() - BIMODAL.min()) * (right - left)) for m in (0.3, 0.5, 0.7)]
     first, valley, second = (filled[a - 10 : a + 10].max() for a in at)
     assert min(first, second) > 0.8 * (bottom - top)
@@ -175,7 +175,7 @@ def test_histogram_has_two_modes_and_follows_the_truth():
     assert 1 - black[0] / (bottom - top) == pytest.approx(bimodal_density(0.3) / (1.05 * tallest), abs=0.02)
 
 
-def test_a_truth_of_points_is_drawn_as_the_function_is():
+def test_a_true_density_as_points_is_drawn_like_the_function():
     x = np.linspace(-1, 2, 30_001)
     drawn = [
         pixels(histograms([("s", BIMODAL)], ("t", truth), "", "x"))
@@ -201,7 +201,7 @@ def test_histograms_of_categories_have_their_colours_and_a_legend():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, -1e12])
-def test_one_value_alone_is_a_histogram(value):
+def test_a_histogram_of_a_single_value(value):
     assert_white_around(pixels(histograms([("s", np.full(3, value))], None, "t", "x")))
 
 
@@ -212,7 +212,7 @@ def bar_heights(page, n):
     return (is_colour(columns, BLUE) | is_colour(columns, BELOW)).sum(axis=0), columns[-4], bottom - top
 
 
-def test_bars_are_as_high_as_their_values():
+def test_bar_heights_are_proportional_to_values():
     values = np.array([0.4, 0.3, 0.2, 0.1, 0.05])
     heights, _, _ = bar_heights(pixels(bars(list("abcde"), values, "q(c)", "share")), 5)
     assert heights / heights[0] == pytest.approx(values / 0.4, abs=0.01)
@@ -229,7 +229,7 @@ def test_bars_above_the_threshold_are_blue():
     assert line[row - 8 : row + 8, right + 3 :].any()  # its value
 
 
-def test_500_bars_stay_apart():
+def test_500_bars_are_separate():
     values = np.where(np.arange(500) % 2, 1.0, 0.1)
     page = pixels(bars([str(k) for k in range(500)], values, "q(c)", "share", threshold=1 / 500))
     left, top, _, bottom = plot_of(page)
@@ -237,7 +237,7 @@ def test_500_bars_stay_apart():
     assert_white_around(page)
 
 
-def test_names_that_do_not_fit_stand_upright_or_are_left_out():
+def test_names_that_do_not_fit_are_vertical_or_left_out():
     def below(n, name):
         page = pixels(bars([name] * n, np.ones(n), "", ""))
         assert_white_around(page)
@@ -248,7 +248,7 @@ def test_names_that_do_not_fit_stand_upright_or_are_left_out():
     assert below(200, "T-shirt/top") < 60
 
 
-def test_negative_bars_hang():
+def test_negative_bars_hang_from_zero():
     page = pixels(bars(["a", "b"], np.array([1.0, -1.0]), "t", "y"))
     left, top, right, bottom = plot_of(page)
     blue = is_colour(page, BLUE)
@@ -257,11 +257,11 @@ def test_negative_bars_hang():
     assert up.max() < down.min() + 2
 
 
-def test_heat_map_is_darker_where_there_is_more():
+def test_heat_map_is_darker_for_larger_values():
     matrix = np.array([[1.0, 0.5, 0.0], [0.0, 0.25, 0.75]])
     page = pixels(heat_map(matrix, ["sock", "shoe"], ["0", "1", "2"], "q(c | label)"))
     assert_white_around(page)
-    dark = is_colour(page, (8, 48, 107))  # the cell of 1, and the top of the scale at the right
+    dark = is_colour(page, (8, 48, 107))  # the cell of 1, and the top of the scale on the right
     top, left = (int(np.flatnonzero(dark.any(axis=axis)).min()) for axis in (1, 0))
     corners = page[[[top + 2], [top + 32]], [left + 3, left + 59, left + 115]].sum(axis=-1)  # clear of the numbers
     assert (np.argsort(corners.ravel(), kind="stable") == np.argsort(-matrix.ravel(), kind="stable")).all()
@@ -270,7 +270,7 @@ def test_heat_map_is_darker_where_there_is_more():
 
 
 @pytest.mark.parametrize(("n_columns", "numbered"), [(10, True), (150, False)])
-def test_cells_are_numbered_where_there_is_room(n_columns, numbered):
+def test_cells_are_numbered_if_the_numbers_fit(n_columns, numbered):
     empty = np.zeros((3, n_columns))
     page = pixels(heat_map(empty, list("abc"), [str(k) for k in range(n_columns)], "t"))
     left, top, right, bottom = plot_of(page)
@@ -316,7 +316,7 @@ def test_nothing_is_clipped(draw):
     assert_white_around(pixels(draw()))
 
 
-def test_letters_the_font_lacks_are_spelled():
+def test_letters_outside_ascii_are_converted():
     def titled(title):
         return pixels(curves([("s", LEVELS, LEVELS)], "x", "y", title))
 
@@ -324,8 +324,8 @@ def test_letters_the_font_lacks_are_spelled():
     assert (titled("λ\x00\n= 1") == titled(r"\u03bb? = 1")).all()
 
 
-def test_names_are_not_formulas():
-    """A name with dollars is drawn as it is, one that begins with an underscore is in the legend too."""
+def test_names_are_drawn_literally():
+    """Dollar signs are drawn, and a leading underscore does not hide a name from the legend."""
 
     def titled(name):
         return pixels(curves([(name, LEVELS, LEVELS)], name, name, name))
@@ -387,7 +387,7 @@ BAD = {
     "19 series": (lambda: histograms([("a", LEVELS)] * 19, None, "t", "x"), "19 series"),
     "no samples": (lambda: histograms([("a", LEVELS[:0])], None, "t", "x"), r"'a': given .*\(0,\)"),
     "nan sample": (lambda: histograms([("a", NAN)], None, "t", "x"), r"'a': the value at \(1,\) is nan"),
-    "negative truth": (lambda: histograms([("a", LEVELS)], ("t", lambda x: -x), "t", "x"), "'t' is no density"),
+    "negative truth": (lambda: histograms([("a", LEVELS)], ("t", lambda x: -x), "t", "x"), "'t' is not a density"),
     "short truth": (lambda: histograms([("a", LEVELS)], ("t", lambda x: x[1:]), "t", "x"), "'t' gave 1280 densities"),
     "samples as truth": (lambda: histograms([("a", LEVELS)], ("t", LEVELS), "t", "x"), "expected numbers in 2 dim"),
     "unordered": (lambda: histograms([("a", LEVELS)], ("t", np.array([[2, 1], [1, 1]])), "t", "x"), "ascending"),
@@ -407,8 +407,8 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_one_clear_line(name):
-    draw, said = BAD[name]
-    with pytest.raises(InputError, match=said) as raised:
+def test_bad_input_is_refused_in_one_line(name):
+    draw, message = BAD[name]
+    with pytest.raises(InputError, match=message) as raised:
         draw()
     assert "\n" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""The numbers of an image model's report: identities, hand-made cases, brute force, closed forms."""
+"""Measures of image models: identities, hand-made cases, brute force and closed forms."""
 
 import math
 
@@ -73,14 +73,14 @@ def test_the_split_equals_a_double_loop():
     assert found.mean_kl == pytest.approx((np.diag(log_q) - log_p).mean(), abs=1e-10)
 
 
-@pytest.mark.parametrize("n_images", [1, 7, 1500])  # 1500 rows do not go in one slice
-def test_the_halves_add_up(n_images):
+@pytest.mark.parametrize("n_images", [1, 7, 1500])  # 1500 rows need several slices
+def test_the_two_parts_add_up(n_images):
     found = split_of(*posteriors(n_images))
     assert found.mutual_information + found.marginal_kl == pytest.approx(found.mean_kl, abs=1e-10)
     assert found.mutual_information <= math.log(n_images) + 1e-12
 
 
-def test_slices_do_not_change_the_split(monkeypatch):
+def test_the_size_of_slices_does_not_change_results(monkeypatch):
     whole, parts = split_of(*posteriors(23)), aggregated_decomposition(*posteriors(23))
     monkeypatch.setattr("topicnet.images.evaluation.aggregated._ENTRIES_AT_ONCE", 100)
     assert split_of(*posteriors(23)).mutual_information == pytest.approx(whole.mutual_information, abs=1e-12)
@@ -91,16 +91,16 @@ def test_slices_do_not_change_the_split(monkeypatch):
     assert sliced.mean_kl == pytest.approx(parts.mean_kl, abs=1e-12)
 
 
-def test_posteriors_apart_tell_all_and_equal_ones_nothing():
+def test_separate_posteriors_have_full_information_and_equal_ones_none():
     apart = torch.arange(8.0, dtype=torch.float64)[:, None] * 100
     assert split_of(apart, apart, torch.zeros(8, 1)).mutual_information == pytest.approx(math.log(8), abs=1e-12)
     alike = split_of(normal(8, 2), torch.zeros(8, 2), torch.zeros(8, 2))
     assert (alike.mutual_information, alike.marginal_kl) == pytest.approx((0, 0), abs=1e-12)
 
 
-# Standard deviations down to the encoder's clamp, and far below it; points far from the origin.
+# Standard deviations at the encoder's limit, and far below it; points far from the origin.
 @pytest.mark.parametrize(("log_v", "shift"), [(-6.0, 0.0), (-6.0, 1e4), (-30.0, 0.0), (-30.0, 1e4)])
-def test_gaussian_densities_do_not_cancel(log_v, shift):
+def test_gaussian_densities_do_not_suffer_from_cancellation(log_v, shift):
     z, means, log_var = posteriors(20, 40)
     means, log_var = means + shift, log_var + log_v
     z = means + (0.5 * log_var).exp() * z
@@ -109,7 +109,7 @@ def test_gaussian_densities_do_not_cancel(log_v, shift):
     assert torch.allclose(found, exact, rtol=1e-12, atol=1e-7)
 
 
-def test_single_precision_is_counted_in_double():
+def test_single_precision_input_is_evaluated_in_double():
     z, means, log_var = (table.float() for table in posteriors(30))
     single, double = split_of(z, means, log_var), split_of(z.double(), means.double(), log_var.double())
     assert single.mutual_information == pytest.approx(double.mutual_information, abs=1e-10)
@@ -135,8 +135,8 @@ def test_the_joint_split_equals_a_double_loop_and_adds_up(depends_on_c):
     assert split.mutual_information + split.marginal_kl == pytest.approx(split.mean_kl, abs=1e-10)
 
 
-def test_a_code_alone_has_the_information_of_its_report():
-    """z says nothing: every image in every category, weighted, is the exact I(c; x)."""
+def test_joint_densities_with_an_uninformative_z_give_the_information_of_c():
+    """With an uninformative z, every image in every category, weighted, gives the exact I(c; x)."""
     log_q_c = log_codes(6, 3)
     flat = torch.zeros(6, 1)
     log_q = torch.stack([joint_log_density_matrix(flat, torch.full((6,), k), flat, flat, log_q_c) for k in range(3)])
@@ -177,8 +177,8 @@ def test_independent_dimensions_have_no_total_correlation():
     assert found.total_correlation == pytest.approx(0, abs=1e-12)
 
 
-def test_a_correlated_gaussian_has_its_total_correlation():
-    """Narrow posteriors whose means fill N(0, S - v I): q(z) is near N(0, S), and TC near -log(1 - 0.8^2) / 2."""
+def test_the_total_correlation_of_a_correlated_gaussian():
+    """Narrow posteriors whose means fill N(0, S - v I): q(z) is close to N(0, S), and TC to -log(1 - 0.8^2) / 2."""
     quantiles = torch.from_numpy(stats.norm.ppf((np.arange(45) + 0.5) / 45))
     grid = torch.cartesian_prod(quantiles, quantiles)
     variance = 0.04
@@ -189,7 +189,7 @@ def test_a_correlated_gaussian_has_its_total_correlation():
     assert found.total_correlation == pytest.approx(-0.5 * math.log(1 - 0.8**2), abs=0.05)
 
 
-def test_active_units_are_those_whose_mean_moves():
+def test_active_units_have_a_varying_mean():
     means = torch.tensor([[-1.0, 0.05, 3.0], [1.0, -0.05, 3.0]])  # variances 1, 0.0025, 0
     assert active_units(means) == 1
     assert active_units(means, threshold=0.001) == 2
@@ -217,7 +217,7 @@ def test_the_divergence_of_a_code_adds_up(seed):
     assert found.mutual_information + found.marginal_kl == pytest.approx(found.mean_kl, abs=1e-12)
 
 
-def test_a_collapsed_code_has_the_divergence_of_a_perfect_one_and_no_information():
+def test_a_collapsed_code_has_the_divergence_of_a_perfect_one_but_no_information():
     collapsed, perfect = torch.full((10, 10), -math.inf), torch.eye(10).log()
     collapsed[:, 3] = 0
     nothing, everything = category_report(collapsed), category_report(perfect)
@@ -228,7 +228,7 @@ def test_a_collapsed_code_has_the_divergence_of_a_perfect_one_and_no_information
 
 
 @pytest.mark.parametrize("n_categories", range(1, 60))
-def test_a_share_of_one_in_k_is_not_above_it_whatever_the_last_bit_says(n_categories):
+def test_rounding_does_not_put_a_uniform_category_above_one_in_k(n_categories):
     assert category_report(torch.zeros(9, n_categories).log_softmax(1)).in_use == ()
 
 
@@ -237,22 +237,22 @@ def test_two_labels_by_hand():
     found = label_report(q.log(), np.array([7, 7, -1, -1, -1]))
     assert found.labels == (-1, 7)
     assert found.table == pytest.approx(np.array([[0.4, 0.6, 0], [0.8, 0.2, 0]]), abs=1e-6)
-    assert found.top == ((1, 0), (0, 1))  # category 2 has no share of either
+    assert found.top == ((1, 0), (0, 1))  # category 2 has no probability in either
     assert (found.n_distinct_top, found.shared_top) == (2, (0, 1))
     assert found.hungarian_accuracy == pytest.approx(0.8)
     assert found.majority_accuracy == pytest.approx(0.8)
 
 
-def test_labels_list_five_categories_and_what_they_share():
-    share = np.full((2, 12), 0.01)
-    share[0, [11, 4, 2, 3, 0]] = [0.4, 0.2, 0.15, 0.1, 0.08]
-    share[1, [11, 5, 6, 7, 8]] = [0.08, 0.1, 0.15, 0.2, 0.4]
-    found = label_report(np.log(share), np.array([0, 1]))
+def test_labels_list_five_categories_and_the_shared_ones():
+    q = np.full((2, 12), 0.01)
+    q[0, [11, 4, 2, 3, 0]] = [0.4, 0.2, 0.15, 0.1, 0.08]
+    q[1, [11, 5, 6, 7, 8]] = [0.08, 0.1, 0.15, 0.2, 0.4]
+    found = label_report(np.log(q), np.array([0, 1]))
     assert found.top == ((11, 4, 2, 3, 0), (8, 7, 6, 5, 11))
     assert (found.n_distinct_top, found.shared_top) == (9, (11,))
 
 
-def test_renamed_labels_are_found_and_random_ones_not():
+def test_renamed_labels_agree_and_random_ones_do_not():
     labels = np.random.default_rng(0).integers(10, size=2000)
     renamed = np.random.default_rng(1).permutation(10)[labels]
     random = np.random.default_rng(2).integers(10, size=2000)
@@ -262,7 +262,7 @@ def test_renamed_labels_are_found_and_random_ones_not():
     assert hungarian_accuracy(random, labels) < 0.2
 
 
-def test_one_category_takes_one_label_but_a_label_may_own_many():
+def test_a_category_maps_to_one_label_but_a_label_may_have_several():
     labels, split = torch.tensor([0, 0, 0, 1, 1]), torch.tensor([4, 4, 9, 2, 2])
     assert hungarian_accuracy(split, labels) == 0.8
     assert majority_accuracy(split, labels) == 1
@@ -287,7 +287,7 @@ def test_a_weight_of_zero_counts_as_zero():
     assert importance_nll(log_w).tolist() == [pytest.approx(math.log(2)), math.inf]
 
 
-def test_the_interval_is_the_normal_one_for_many_values():
+def test_the_interval_of_many_values_is_close_to_the_normal_one():
     values = normal(4000) * 25 + 90
     mean, low, high = mean_and_interval(values, seed=0)
     half = 1.96 * float(values.std()) / math.sqrt(4000)
@@ -299,7 +299,7 @@ def test_the_interval_is_the_normal_one_for_many_values():
 # Distances between samples
 
 
-def test_the_kernel_sum_is_its_formula_and_differentiable():
+def test_the_kernel_sum_equals_its_formula_and_is_differentiable():
     a, b = normal(4, 3).requires_grad_(), normal(5, 3, seed=1)
     squared = torch.cdist(a, b).square()
     expected = sum(6 * s / (6 * s + squared) for s in (0.1, 0.2, 0.5, 1, 2, 5, 10))
@@ -311,14 +311,14 @@ def test_the_kernel_sum_is_its_formula_and_differentiable():
     assert torch.allclose(imq_kernel_sum(far, far, 6.0).double(), imq_kernel_sum(a, a, 6.0), atol=1e-3)
 
 
-def test_the_discrepancy_equals_the_one_trained_with():
+def test_the_mmd_equals_that_of_training():
     a, b = normal(9, 2), normal(6, 2, seed=1) + 1
     found, p_value = mmd_permutation(a, b, 19, seed=0)
     assert found == pytest.approx(float(mmd(a, b, lambda x, y: imq_kernel_sum(x, y, 4.0))), abs=1e-12)
     assert p_value * 20 == pytest.approx(round(p_value * 20))
 
 
-def test_samples_apart_have_the_least_p_value_and_equal_ones_the_greatest():
+def test_separate_samples_have_the_smallest_p_value_and_equal_ones_the_largest():
     assert mmd_permutation(normal(30, 2), normal(30, 2, seed=1) + 2, 199, seed=0)[1] == 1 / 200
     assert mmd_permutation(torch.ones(5, 2), torch.ones(7, 2), 50, seed=0) == (pytest.approx(0, abs=1e-12), 1)
 
@@ -332,7 +332,7 @@ def test_p_values_of_one_distribution_are_uniform():
 
 
 def gaussian_mmd_closed_form(mean: Tensor, variance: float, kernel_variance: float) -> float:
-    """MMD^2 of N(0, I) and N(mean, variance I) by the kernel exp(-|a - b|^2 / (2 kernel_variance))."""
+    """MMD^2 of N(0, I) and N(mean, variance I) for the kernel exp(-|a - b|^2 / (2 kernel_variance))."""
 
     def expected(spread: float, squared: float) -> float:
         total = kernel_variance + spread
@@ -342,7 +342,7 @@ def gaussian_mmd_closed_form(mean: Tensor, variance: float, kernel_variance: flo
 
 
 @pytest.mark.parametrize(("mean", "variance"), [([0.0, 0.0], 1.0), ([0.5, -0.3], 1.0), ([0.6, 0.0], 0.4)])
-def test_the_discrepancy_of_gaussians_has_its_closed_form(mean, variance):
+def test_the_mmd_of_gaussians_equals_its_closed_form(mean, variance):
     mean = torch.tensor(mean, dtype=torch.float64)
     points = torch.cat([normal(3000, 2), mean + math.sqrt(variance) * normal(3000, 2, seed=1)])
     kernel = torch.cdist(points, points).square_().div_(-2 * 0.7).exp_()
@@ -351,17 +351,17 @@ def test_the_discrepancy_of_gaussians_has_its_closed_form(mean, variance):
     assert found == pytest.approx(gaussian_mmd_closed_form(mean, variance, 0.7), abs=0.01)
 
 
-def test_the_frechet_distance_has_its_closed_forms():
+def test_the_frechet_distance_equals_closed_forms():
     x = normal(400, 3)
     assert frechet_distance(x, x + 2) == pytest.approx(12)
     assert frechet_distance(x, 3 * x) == pytest.approx(float(4 * x.mean(0).square().sum() + 4 * x.var(0).sum()))
-    wide = normal(10, 40)  # more features than rows: covariances without full rank
+    wide = normal(10, 40)  # more features than rows: rank-deficient covariances
     assert frechet_distance(wide, wide) == pytest.approx(0, abs=1e-10)
     # Two Gaussians whose squared distance POT gives as 5.376967, less (1, 2) between their means.
     roots = [
         torch.linalg.cholesky(torch.tensor(c).double()) for c in ([[1, 0.3], [0.3, 0.5]], [[0.6, -0.2], [-0.2, 1.2]])
     ]
-    corners = torch.tensor([[1.0, 1], [1, -1], [-1, 1], [-1, -1]]).double() * math.sqrt(3 / 4)  # of covariance I
+    corners = torch.tensor([[1.0, 1], [1, -1], [-1, 1], [-1, -1]]).double() * math.sqrt(3 / 4)  # with covariance I
     moved = corners @ roots[1].T + torch.tensor([1.0, 2.0])
     assert frechet_distance(corners @ roots[0].T, moved) == pytest.approx(5.376967, abs=1e-6)
 
@@ -378,37 +378,35 @@ def test_the_sliced_distance_is_exact_on_a_line_and_for_shifts():
 # Bad input
 
 
-def nothing(*shape):
+def zeros(*shape):
     return torch.zeros(shape)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: category_report(nothing(3, 2)), "log_softmax"),
-        (lambda: category_report(nothing(3)), r"expected \(N, K\)"),
-        (lambda: category_report(nothing(3, 2) / 0), "diverged"),
+        (lambda: category_report(zeros(3, 2)), "log_softmax"),
+        (lambda: category_report(zeros(3)), r"expected \(N, K\)"),
+        (lambda: category_report(zeros(3, 2) / 0), "diverged"),
         (lambda: label_report(log_codes(4), np.arange(3)), "one for each image"),
         (lambda: label_report(log_codes(4), np.ones(4)), "integers"),
-        (lambda: importance_nll(nothing(2, 2) + math.inf), r"\+inf"),
-        (lambda: mean_and_interval(nothing(1), 0), "two or more"),
-        (lambda: imq_kernel_sum(nothing(2, 3), nothing(2, 4), 1.0), "points of shapes"),
-        (lambda: imq_kernel_sum(nothing(2, 3), nothing(2, 3), 0.0), "scale is 0.0"),
-        (lambda: mmd_permutation(nothing(1, 2), nothing(3, 2), 9, 0), "two points or more"),
-        (lambda: frechet_distance(nothing(2, 3), nothing(2, 4)), "as many of both"),
-        (lambda: frechet_distance(nothing(1, 3), nothing(2, 3)), "two or more"),
-        (lambda: sliced_w2(nothing(2, 3), nothing(3, 3), 5, 0), "as many points"),
-        (lambda: active_units(nothing(2, 3), -1.0), "threshold is -1.0"),
-        (lambda: gaussian_log_density_matrix(nothing(2, 3), nothing(2, 3), nothing(2, 2)), "log_var"),
-        (lambda: gaussian_log_density_matrix(nothing(2, 3), nothing(2, 3) + math.inf, nothing(2, 3)), "infinity"),
-        (lambda: aggregated_decomposition(nothing(2, 3), nothing(4, 3), nothing(4, 3)), "one draw"),
-        (lambda: aggregated_split((nothing(2, 3), nothing(3)), lambda z, c: z, lambda z, c: z), "one row"),
-        (lambda: aggregated_split(nothing(2, 3), lambda z: z, log_standard_normal), r"expected \(2, 2\)"),
-        (lambda: split_of(nothing(2, 1).double() + 1e200, nothing(2, 1), nothing(2, 1)), "at image 0"),
+        (lambda: importance_nll(zeros(2, 2) + math.inf), r"\+inf"),
+        (lambda: mean_and_interval(zeros(1), 0), "two or more"),
+        (lambda: imq_kernel_sum(zeros(2, 3), zeros(2, 4), 1.0), "points of shapes"),
+        (lambda: imq_kernel_sum(zeros(2, 3), zeros(2, 3), 0.0), "scale is 0.0"),
+        (lambda: mmd_permutation(zeros(1, 2), zeros(3, 2), 9, 0), "two points or more"),
+        (lambda: frechet_distance(zeros(2, 3), zeros(2, 4)), "as many of both"),
+        (lambda: frechet_distance(zeros(1, 3), zeros(2, 3)), "two or more"),
+        (lambda: sliced_w2(zeros(2, 3), zeros(3, 3), 5, 0), "as many points"),
+        (lambda: active_units(zeros(2, 3), -1.0), "threshold is -1.0"),
+        (lambda: gaussian_log_density_matrix(zeros(2, 3), zeros(2, 3), zeros(2, 2)), "log_var"),
+        (lambda: gaussian_log_density_matrix(zeros(2, 3), zeros(2, 3) + math.inf, zeros(2, 3)), "infinity"),
+        (lambda: aggregated_decomposition(zeros(2, 3), zeros(4, 3), zeros(4, 3)), "one draw"),
+        (lambda: aggregated_split((zeros(2, 3), zeros(3)), lambda z, c: z, lambda z, c: z), "one row"),
+        (lambda: aggregated_split(zeros(2, 3), lambda z: z, log_standard_normal), r"expected \(2, 2\)"),
+        (lambda: split_of(zeros(2, 1).double() + 1e200, zeros(2, 1), zeros(2, 1)), "at image 0"),
         (
-            lambda: joint_log_density_matrix(
-                nothing(2, 1), torch.tensor([0, 5]), nothing(3, 1), nothing(3, 1), log_codes(3)
-            ),
+            lambda: joint_log_density_matrix(zeros(2, 1), torch.tensor([0, 5]), zeros(3, 1), zeros(3, 1), log_codes(3)),
             "from 0 to 4",
         ),
     ],

@@ -1,4 +1,4 @@
-"""What ImageVAE promises, run for each variant."""
+"""The contract of ImageVAE, tested for each variant."""
 
 import math
 import signal
@@ -26,7 +26,7 @@ every_variant = pytest.mark.parametrize("name", VARIANTS)
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread():
-    """Threads wait for each other on a busy machine."""
+    """Use one thread: several wait for each other on a busy machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOPICNET_THREADS", "1")
         yield
@@ -38,7 +38,7 @@ def images():
 
 
 def small(name, **options):
-    """A model of few and narrow layers, which learns for two epochs."""
+    """A model with few narrow layers, trained for two epochs."""
     variant = VARIANTS[name]
     sizes = {"latent_dim": Z, "hidden_dim": 16, "batch_size": 20, "max_epochs": 2, "random_state": 0}
     if variant.has_categories:
@@ -65,7 +65,7 @@ def weights(model):
 
 
 def everything(model):
-    """What a fit leaves, but for seconds; NaN equals NaN in text."""
+    """All results of a fit except seconds; as text, so that NaN equals NaN."""
     history = [{key: value for key, value in row.items() if key != "seconds"} for row in model.history_]
     ending = (model.best_epoch_, model.best_loss_, model.stopped_, model.parameters_, model.sizes_)
     return weights(model), repr((history, ending))
@@ -99,15 +99,15 @@ def test_the_score_is_a_finite_bound_or_refused(name, fitted, images):
     model = fitted(name)
     if VARIANTS[name].has_bound:
         assert math.isfinite(model.score(images))
-        assert -P * 2 * math.log(2) < model.score(images) < 0 or name == "vade"  # its clusters begin narrow
+        assert -P * 2 * math.log(2) < model.score(images) < 0 or name == "vade"  # its clusters are narrow at first
         assert model.score(images) == model.score(images)
     else:
-        with pytest.raises(InputError, match="has no bound"):
+        with pytest.raises(InputError, match="has no evidence lower bound"):
             model.score(images)
 
 
 @every_variant
-def test_categories_are_probabilities_or_refused(name, fitted, images):
+def test_category_probabilities_are_valid_or_refused(name, fitted, images):
     model = fitted(name)
     if name in WITH_CATEGORIES:
         q_c = model.category_probabilities(images)
@@ -121,12 +121,12 @@ def test_categories_are_probabilities_or_refused(name, fitted, images):
         for wrong in (np.array([0, 1]), np.array([0, 1, 0, K, 1]), np.zeros(5), np.array([-1, 0, 0, 0, 0])):
             with pytest.raises(InputError, match=r"expected \(5,\) whole numbers from 0 to 2"):
                 model.sample(5, category=wrong)
-        told = "expected a whole number, from 0 to 2"
+        message = "expected a whole number, from 0 to 2"
     else:
         with pytest.raises(InputError, match="has no categories"):
             model.category_probabilities(images)
-        told = "has no categories"
-    with pytest.raises(InputError, match=told):
+        message = "has no categories"
+    with pytest.raises(InputError, match=message):
         model.sample(5, category=K)
 
 
@@ -162,7 +162,7 @@ def test_the_caller_s_random_state_and_images_are_left_alone(name, images):
 
 
 @every_variant
-def test_an_image_is_the_same_alone_and_among_others(name, fitted, images):
+def test_results_do_not_depend_on_the_other_images(name, fitted, images):
     model = fitted(name)
     whole = model.transform(images)
     assert model.transform(images[:1]).shape == whole[:1].shape
@@ -190,7 +190,7 @@ def test_every_estimator_of_categories_learns(name, estimator, images):
 
 
 @pytest.mark.parametrize("name", ["vae", "cp-vae", "hvp", "iwae", "wae-mmd", "factor-vae"])
-def test_it_learns(name, images):
+def test_training_lowers_the_loss(name, images):
     model = small(name, max_epochs=30, learning_rate=1e-2).fit(images)
     first, last = (model.history_[at]["loss"] for at in (0, -1))
     assert last < 0.8 * first
@@ -203,7 +203,7 @@ def test_few_layers(name, n_layers, images):
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "logistic"])
-def test_gray_likelihoods_are_given_gray_values(likelihood, images):
+def test_gray_likelihoods_use_gray_values(likelihood, images):
     model = small("vae", likelihood=likelihood, max_epochs=1).fit(images)
     assert not model.binarises
     assert np.array_equal(model.fixed(images), images)
@@ -211,15 +211,15 @@ def test_gray_likelihoods_are_given_gray_values(likelihood, images):
     assert model.sample(4, draw=True).shape == (4, P)
 
 
-def test_images_are_binarised_anew_in_each_epoch_and_once_where_they_are_kept(images, monkeypatch):
+def test_training_images_are_binarised_in_each_epoch_and_validation_images_once(images, monkeypatch):
     seen = []
     terms = Vae.terms
     monkeypatch.setattr(Vae, "terms", lambda self, batch: seen.append(batch.pixels) or terms(self, batch))
     model = small("vae", batch_size=N).fit(images, validation=images)
     assert model.binarises
     assert all(set(pixels.unique().tolist()) == {0.0, 1.0} for pixels in seen)
-    sums = [pixels.sum(0) for pixels in seen]  # in whatever order
-    # Before the run it is validated and probed; then each of two epochs trains, validates and probes.
+    sums = [pixels.sum(0) for pixels in seen]  # in any order
+    # Validation and monitoring run once before training; then each of two epochs trains, validates and monitors.
     assert torch.equal(sums[0], torch.as_tensor(model.fixed(images).sum(0)))
     assert torch.equal(sums[3], sums[0])
     assert torch.equal(sums[6], sums[0])
@@ -228,7 +228,7 @@ def test_images_are_binarised_anew_in_each_epoch_and_once_where_they_are_kept(im
     assert not small("vae", binarise="never").binarises
 
 
-def test_bytes_bools_and_pictures_are_images_too(images):
+def test_bytes_bools_and_pictures_are_accepted(images):
     bytes_ = (images * 255).round().astype(np.uint8)
     same = [small("vae").fit(given) for given in (bytes_, bytes_.reshape(N, 8, 8), bytes_.reshape(N, 8, 8, 1))]
     assert weights(same[0]) == weights(same[1]) == weights(same[2])
@@ -237,16 +237,16 @@ def test_bytes_bools_and_pictures_are_images_too(images):
     assert weights(small("vae").fit(black)) == weights(small("vae").fit(black.astype(np.float32)))
 
 
-def test_validation_images_pick_the_best_epoch(images):
-    told = []
+def test_validation_images_select_the_best_epoch(images):
+    reported = []
     model = small("vae", max_epochs=12, learning_rate=0.05, patience=3).fit(
-        images[:20], validation=images[20:], listener=lambda news: told.append(news.values)
+        images[:20], validation=images[20:], listener=lambda news: reported.append(news.values)
     )
     losses = [row["validation_loss"] for row in model.history_]
     assert model.best_epoch_ == int(np.argmin(losses)) + 1
     assert model.best_loss_ == pytest.approx(min(losses))
     assert model.best_loss_ == pytest.approx(-model.score(images[20:]), rel=1e-3)
-    assert len(told) == len(model.history_)
+    assert len(reported) == len(model.history_)
 
 
 def test_the_normalised_optimiser_and_a_constant_rate(images):
@@ -262,18 +262,18 @@ def test_the_normalised_optimiser_and_a_constant_rate(images):
     } == {0.02}
 
 
-def test_samples_are_those_of_their_seed_one_by_one(fitted):
+def test_each_sample_depends_on_the_seed_and_its_number_alone(fitted):
     model = fitted("cp-vae")
     assert np.array_equal(model.sample(5), model.sample(5))
     assert np.allclose(model.sample(5), model.sample(9)[:5], atol=1e-6)
     assert not np.array_equal(model.sample(5), model.sample(5, random_state=1))
 
 
-# ---------------------------------------------------------------- going on
+# ---------------------------------------------------------------- resuming
 
 
 def press_in_epoch(epoch):
-    """A listener that presses Ctrl-C once the epoch before was reported."""
+    """Return a listener that presses Ctrl-C once the previous epoch is reported."""
 
     def press(progress):
         if progress.stage == "train" and progress.done == epoch - 1:
@@ -286,46 +286,46 @@ STOPPED = ["vae", "cp-vae", "vade", "factor-vae", "aae", "vmi-z"]
 
 
 @pytest.mark.parametrize("name", STOPPED)
-def test_an_interrupted_fit_goes_on_to_the_same_bits(name, images, tmp_path):
+def test_an_interrupted_fit_resumes_to_identical_weights(name, images, tmp_path):
     whole = small(name, max_epochs=4).fit(images)
     first = small(name, max_epochs=4)
     with pytest.raises(KeyboardInterrupt):
         first.fit(images, listener=press_in_epoch(3), checkpoints=tmp_path)
     assert (first.stopped_, len(first.history_)) == ("interrupted", 2)
-    assert is_image(first.reconstruct(images), N)  # it has the best it had
+    assert is_image(first.reconstruct(images), N)  # the best weights so far
     stages = set()
     again = small(name, max_epochs=4)
     again.fit(images, listener=lambda news: stages.add(news.stage), checkpoints=tmp_path)
-    assert stages == {"train"}  # what it started from is not made again
+    assert stages == {"train"}  # pretraining is not repeated
     assert everything(again) == everything(whole)
 
 
 class KilledError(Exception):
-    """Ends a fit anywhere, as a kill would."""
+    """Ends a fit anywhere, like a kill."""
 
 
 @pytest.mark.parametrize("name", ["vae", "cp-vae", "aae"])
-def test_a_fit_killed_again_and_again_ends_with_the_same_bits(name, images, tmp_path, monkeypatch):
-    save, left, breaks = Checkpoints.save, [0], 0
+def test_a_fit_killed_repeatedly_ends_with_identical_weights(name, images, tmp_path, monkeypatch):
+    save, left, kills = Checkpoints.save, [0], 0
 
-    def save_or_break(self, saved):
+    def save_or_kill(self, saved):
         if left[0] == 0:
             raise KilledError
         left[0] -= 1
         save(self, saved)
 
     whole = small(name).fit(images)
-    monkeypatch.setattr(Checkpoints, "save", save_or_break)
+    monkeypatch.setattr(Checkpoints, "save", save_or_kill)
     monkeypatch.setenv("TOPICNET_CHECKPOINT_SECONDS", "0")
     while True:
         left[0] = 2
         try:
             model = small(name).fit(images, checkpoints=tmp_path)
         except KilledError:
-            breaks += 1
+            kills += 1
             continue
         break
-    assert breaks >= 4  # of six steps, each time one further
+    assert kills >= 4  # six steps, one more completed each time
     assert everything(model) == everything(whole)
 
 
@@ -343,7 +343,7 @@ def test_checkpoints_of_another_fit_are_refused(images, tmp_path):
 
 
 @every_variant
-def test_clones_are_the_same_model_unfitted(name, images):
+def test_clones_are_unfitted_copies(name, images):
     model = small(name)
     copy = clone(model)
     assert copy.get_params() == model.get_params()
@@ -354,7 +354,7 @@ def test_clones_are_the_same_model_unfitted(name, images):
     assert not hasattr(copy, "network_")
 
 
-def test_it_has_its_place_in_a_pipeline_and_a_search(images):
+def test_it_works_in_a_pipeline_and_a_grid_search(images):
     pipeline = make_pipeline(FunctionTransformer(lambda x: x * 0.5), small("vae"))
     assert pipeline.fit_transform(images).shape == (N, Z)
     assert np.isfinite(pipeline.score(images))
@@ -364,7 +364,7 @@ def test_it_has_its_place_in_a_pipeline_and_a_search(images):
 
 
 class Squashed(ImageVAE):
-    """Takes any numbers, squashed into [0, 1]: the checks give it normal ones, which are no pixels."""
+    """ImageVAE that squashes any numbers into [0, 1]: scikit-learn's checks use normal ones, which are not pixels."""
 
     def _pixels(self, X, where):
         values = np.asarray(X)
@@ -372,13 +372,13 @@ class Squashed(ImageVAE):
         return super()._pixels(1 / (1 + np.exp(-values.astype(np.float64))) if squashed else values, where)
 
 
-# What scikit-learn asks for in words of its own, where ours say what an image is; and what is not so with images.
+# Checks that expect scikit-learn's own wording, where these messages describe images, or do not apply to images.
 IN_OTHER_WORDS = {
     "check_n_features_in_after_fitting": "the message names pixels, not features",
     "check_complex_data": "the message names the type",
-    "check_dtype_object": "objects are no pixels",
+    "check_dtype_object": "objects are not pixels",
     "check_estimators_empty_data_messages": "the message names pixels",
-    "check_estimators_nan_inf": "the message names the place, not NaN",
+    "check_estimators_nan_inf": "the message names the position, not NaN",
     "check_estimator_sparse_tag": "the message names the shape, not sparse",
     "check_estimator_sparse_array": "the message names the shape, not sparse",
     "check_estimator_sparse_matrix": "the message names the shape, not sparse",
@@ -399,7 +399,7 @@ def test_check_estimator(estimator, check):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"variant": "vea"}, "variant 'vea' given, expected one of vae"),
         ({"latent_dim": 0}, "latent_dim=0 given"),
@@ -419,16 +419,16 @@ def test_check_estimator(estimator, check):
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
-def test_parameters_out_of_their_range_are_refused_in_one_line(options, told, images):
+def test_parameters_out_of_range_are_refused_in_one_line(options, message, images):
     model = small("vae").set_params(**options)
     with pytest.raises(InputError) as caught:
         model.fit(images)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda x: x[:1], "n_samples=1 images given, expected 2 or more"),
         (lambda x: x * 2, "expected floats from 0 to 1"),
@@ -438,10 +438,10 @@ def test_parameters_out_of_their_range_are_refused_in_one_line(options, told, im
     ],
     ids=["one", "bright", "nan", "flat", "integers"],
 )
-def test_images_that_are_none_are_refused_in_one_line(change, told, images):
+def test_invalid_images_are_refused_in_one_line(change, message, images):
     with pytest.raises(InputError) as caught:
         small("vae").fit(change(images))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -453,8 +453,8 @@ def test_images_of_another_size_are_refused(fitted, images):
 
 
 @pytest.mark.parametrize("name", ["wae-gan", "vmi-c"])
-def test_what_a_critic_says_does_not_choose_the_epoch(name):
-    """It is least against a critic that has learned nothing yet, and the weights would be those of the start."""
+def test_a_loss_with_a_critic_does_not_select_the_epoch(name):
+    """The loss is smallest against an untrained critic, which would select the initial weights."""
     digits = load_images("digits")
     model = ImageVAE(name, latent_dim=4, hidden_dim=16, max_epochs=4, random_state=0)
     model.fit(digits.train.pixels[:200], validation=digits.validation.pixels)

@@ -1,4 +1,4 @@
-"""Factorisations of q and p: closed forms against draws, priors that are densities, and the traps of categories."""
+"""Factorisations of q and p: closed forms against draws, normalised priors, and known errors with categories."""
 
 import math
 
@@ -13,34 +13,34 @@ from tests.support.images import (
     K,
     P,
     Z,
-    made,
     one_image,
+    perturbed,
+    small_vae,
     some_images,
     some_noise,
     standard_errors,
-    stirred,
-    without_the_weights_of_c,
+    with_zero_weights_for_c,
 )
 from topicnet.core.counter_rng import UPPER, Noise
 from topicnet.core.distributions import Normal
 from topicnet.images.model.batches import ImageBatch
 from topicnet.images.model.hierarchies import ClusteredLatents
-from topicnet.images.model.latents import COOLING, ESTIMATORS, TEMPERATURES, CategoricalLatents, GaussianLatents
+from topicnet.images.model.latents import ANNEALING_RATE, ESTIMATORS, TEMPERATURES, CategoricalLatents, GaussianLatents
 from topicnet.images.model.nets import LOG_VAR_RANGE, Sizes
 from topicnet.images.model.variants import VARIANTS
 from topicnet.runtime.threads import chosen_threads
 
-# One of each: the others share their latents and prior with one of these.
+# One of each kind: all other variants share their latents and prior with one of these.
 FACTORISATIONS = (
     "vae", "mog", "vampprior", "hvae", "hvp", "cp-vae", "indq", "indp", "indqp", "vade", "gmvae",
 )  # fmt: skip
-# q(c|x) that follows from z is averaged apart from z: a looser bound, not another one.
+# Where q(c|x) follows from z, it is averaged separately from z, which gives a looser bound.
 LOOSE = ("vade", "gmvae")
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread():
-    """Threads wait for each other on a busy machine; a fit has its own say."""
+    """Use one thread: several wait for each other on a busy machine."""
     with chosen_threads():
         yield
 
@@ -51,32 +51,32 @@ def _one_thread():
 @pytest.mark.parametrize("name", FACTORISATIONS)
 @torch.no_grad()
 def test_divergences_are_on_average_what_draws_cost(name):
-    """E sum of terms = -E log p(latents) / q(latents|x), within four standard errors; or more, of loose bounds."""
-    vae = stirred(made(name)).eval()
+    """E sum of terms = -E log p(latents) / q(latents|x) within four standard errors, or larger for loose bounds."""
+    vae = perturbed(small_vae(name)).eval()
     batch = one_image(100_000)
     draw = vae.latents.draw(batch.pixels, batch.noise)
-    told = sum(draw.terms.values())
-    spent = -vae.latents.weighted(batch.pixels, batch.noise).log_ratio
-    assert float(told.mean()) > 0.05
-    error = standard_errors(told - spent)
+    found = sum(draw.terms.values())
+    spent = -vae.latents.importance_draw(batch.pixels, batch.noise).log_ratio
+    assert float(found.mean()) > 0.05
+    error = standard_errors(found - spent)
     assert error > -4
     assert error < 4 or name in LOOSE
 
 
 @pytest.mark.parametrize("name", ["cp-vae", "indq", "indp", "indqp"])
 @torch.no_grad()
-def test_enumerated_divergences_are_those_of_hard_draws(name):
-    exact, drawn = (stirred(made(name, estimator=estimator)).eval() for estimator in ("enumerate", "gumbel"))
+def test_enumerated_divergences_equal_the_mean_over_hard_draws(name):
+    exact, drawn = (perturbed(small_vae(name, estimator=estimator)).eval() for estimator in ("enumerate", "gumbel"))
     batch = one_image(20_000)
-    told = exact.latents.draw(some_images(1).pixels, some_noise(1)).terms  # in closed form: no draw matters
+    found = exact.latents.draw(some_images(1).pixels, some_noise(1)).terms  # in closed form, independent of the draw
     sampled = drawn.latents.draw(batch.pixels, batch.noise).terms
-    assert abs(standard_errors(sampled["kl_z"] - told["kl_z"])) < 4
-    assert torch.allclose(sampled["kl_c"], told["kl_c"])
+    assert abs(standard_errors(sampled["kl_z"] - found["kl_z"])) < 4
+    assert torch.allclose(sampled["kl_c"], found["kl_c"])
 
 
 @torch.no_grad()
-def test_the_divergence_of_categories_is_that_from_the_uniform():
-    vae = stirred(made("indqp"))
+def test_the_divergence_of_categories_is_from_the_uniform_distribution():
+    vae = perturbed(small_vae("indqp"))
     batch = some_images()
     pi = vae.latents.log_categories(batch.pixels).exp()
     expected = torch.distributions.kl_divergence(
@@ -86,8 +86,8 @@ def test_the_divergence_of_categories_is_that_from_the_uniform():
 
 
 @torch.no_grad()
-def test_vade_s_divergence_of_z_and_c_is_the_mean_over_draws_of_both():
-    vae = stirred(made("vade"))
+def test_the_divergence_of_vade_is_the_mean_over_draws_of_z_and_c():
+    vae = perturbed(small_vae("vade"))
     batch = one_image(100_000)
     draw, mixture = vae.latents.draw(batch.pixels, batch.noise), vae.latents.mixture
     q_c = draw.log_q_c[0].exp()
@@ -95,13 +95,13 @@ def test_vade_s_divergence_of_z_and_c_is_the_mean_over_draws_of_both():
     each = [mixture.component(row.expand(1, -1)).log_density(draw.z) for row in torch.eye(K).double()]
     log_p = torch.stack(each, 1) + mixture.log_weights()  # (n, K): log p(z, c)
     log_ratio = draw.q.log_density(draw.z)[:, None] + q_c.log() - log_p
-    told = draw.terms["kl_z"] + draw.terms["kl_c"]
-    assert abs(standard_errors((log_ratio * q_c).sum(-1) - told)) < 4
+    found = draw.terms["kl_z"] + draw.terms["kl_c"]
+    assert abs(standard_errors((log_ratio * q_c).sum(-1) - found)) < 4
 
 
 @torch.no_grad()
-def test_the_inner_divergence_of_two_levels_is_the_mean_over_draws_of_z1():
-    latents = stirred(made("hvae")).latents
+def test_the_divergence_of_the_lower_level_is_the_mean_over_draws_of_z1():
+    latents = perturbed(small_vae("hvae")).latents
     x, z2 = some_images(1).pixels, torch.tensor([[0.3, -0.5, 1.0]]).double()
     q, p = latents._lower(latents.from_pixels(x), z2, None), latents._prior(z2)
     n = 100_000
@@ -111,8 +111,8 @@ def test_the_inner_divergence_of_two_levels_is_the_mean_over_draws_of_z1():
 
 
 @torch.no_grad()
-def test_gmvae_s_divergences_given_w_and_c():
-    latents = stirred(made("gmvae")).latents
+def test_the_divergences_of_gmvae_given_w_and_c():
+    latents = perturbed(small_vae("gmvae")).latents
     batch = some_images(1)
     draw = latents.draw(batch.pixels, batch.noise)
     w = latents.posteriors(batch.pixels, batch.noise)[1].sample(UPPER)
@@ -125,20 +125,20 @@ def test_gmvae_s_divergences_given_w_and_c():
     assert abs(standard_errors((ratio * draw.log_q_c.exp()).sum(-1) - draw.terms["kl_z"])) < 4
 
 
-def test_little_divergence_of_clusters_costs_nothing_more():
-    free, held = (stirred(made("gmvae", least_kl_c=least)) for least in (0.0, 0.9))
+def test_free_nats_of_clusters_limit_the_loss_and_not_the_bound():
+    plain, limited = (perturbed(small_vae("gmvae", least_kl_c=least)) for least in (0.0, 0.9))
     batch = some_images()
-    costs = [vae.terms(batch)["kl_c"] for vae in (free, held)]
+    costs = [vae.terms(batch)["kl_c"] for vae in (plain, limited)]
     assert (costs[0] < 0.9).any()
     assert torch.equal(costs[1], costs[0].clamp_min(0.9))
-    assert torch.equal(held.bound(batch)["kl_c"], costs[0])  # the bound is what it is
+    assert torch.equal(limited.bound(batch)["kl_c"], costs[0])
 
 
 @pytest.mark.parametrize("name", FACTORISATIONS)
 @torch.no_grad()
 def test_of_many_weighted_draws_each_is_one_of_its_own(name):
-    """The first is that of the image's own noise, the others are other ones, and none depends on other images."""
-    vae = stirred(made(name)).eval()
+    """The first draw uses the image's own noise, the others different noise, and none depends on other images."""
+    vae = perturbed(small_vae(name)).eval()
     batch = some_images(7)
     weights = vae.log_weights(batch, 3)
     assert weights.shape == (3, 7)
@@ -151,16 +151,16 @@ def test_of_many_weighted_draws_each_is_one_of_its_own(name):
 # ---------------------------------------------------------------- priors
 
 
-def flat_prior(name):
+def one_dimensional_prior(name):
     """The prior of a variant with one latent dimension."""
-    vae = stirred(made(name, sizes=Sizes(P, 1, H, 2, None)), by=0.8)
+    vae = perturbed(small_vae(name, sizes=Sizes(P, 1, H, 2, None)), by=0.8)
     return vae.latents.prior
 
 
 @pytest.mark.parametrize("name", ["vae", "mog", "vampprior"])
 @torch.no_grad()
-def test_a_prior_is_a_density_and_is_drawn_from_as_such(name):
-    prior = flat_prior(name)
+def test_a_prior_integrates_to_1_and_its_draws_follow_it(name):
+    prior = one_dimensional_prior(name)
     grid = torch.linspace(-30.0, 30.0, 60_001, dtype=torch.float64)
     density = prior.log_density(grid[:, None]).exp()
     assert torch.trapezoid(density, grid).item() == pytest.approx(1.0, abs=1e-6)
@@ -170,9 +170,9 @@ def test_a_prior_is_a_density_and_is_drawn_from_as_such(name):
 
 
 @torch.no_grad()
-def test_a_mixture_prior_is_the_log_of_the_mean():
-    """Trap 4: the mean of the logs is the log of one Gaussian, not normalised."""
-    prior, z = flat_prior("mog"), torch.linspace(-2.0, 2.0, 7).double()[:, None]
+def test_the_log_density_of_a_mixture_is_the_log_of_the_mean():
+    """Not the mean of the logs, as in public CP-VAE code: this is the log of one Gaussian, not normalised."""
+    prior, z = one_dimensional_prior("mog"), torch.linspace(-2.0, 2.0, 7).double()[:, None]
     rows = torch.eye(4).double()
     each = torch.stack([prior.mixture.component(row.expand(7, -1)).log_density(z) for row in rows], 1)
     assert torch.allclose(prior.log_density(z), each.exp().mean(1).log())
@@ -180,8 +180,8 @@ def test_a_mixture_prior_is_the_log_of_the_mean():
 
 
 @torch.no_grad()
-def test_a_vamp_prior_is_the_mean_of_its_encoded_inputs():
-    vae = stirred(made("vampprior"))
+def test_a_vampprior_is_the_mean_of_its_encoded_inputs():
+    vae = perturbed(small_vae("vampprior"))
     prior, z = vae.latents.prior, some_images(5, Z, seed=3).pixels
     each = vae.latents.posterior(prior.inputs)  # (4, Z)
     logs = Normal(each.mean[None], each.log_var[None]).log_density(z[:, None])  # (5, 4)
@@ -189,52 +189,52 @@ def test_a_vamp_prior_is_the_mean_of_its_encoded_inputs():
     assert ((prior.inputs >= 0) & (prior.inputs <= 1)).all()
 
 
-def test_pseudo_inputs_start_at_images_again_where_there_are_too_few():
+def test_pseudo_inputs_start_at_images_repeated_if_there_are_too_few():
     for n_images in (2, 9):
-        vae = made("vampprior")
+        vae = small_vae("vampprior")
         pixels = some_images(n_images, seed=4).pixels
-        vae.latents.start_from(pixels)
+        vae.latents.initialise_from(pixels)
         nearest = torch.cdist(vae.latents.prior.free_inputs.detach(), pixels).min(1)
         assert nearest.values.max() < 0.1
-        assert nearest.values.min() > 0  # with a little noise, so that equal ones part
+        assert nearest.values.min() > 0  # a little noise separates repeated ones
         assert len(set(nearest.indices.tolist())) == min(4, len(torch.unique(pixels, dim=0)))
 
 
-def test_what_has_no_pseudo_inputs_takes_no_note_of_images():
+def test_variants_without_pseudo_inputs_are_not_initialised_from_images():
     for name in ("vae", "cp-vae", "vade", "aae"):
-        vae = made(name)
+        vae = small_vae(name)
         before = {key: value.clone() for key, value in vae.state_dict().items()}
-        vae.latents.start_from(some_images().pixels)
+        vae.latents.initialise_from(some_images().pixels)
         assert all(torch.equal(value, before[key]) for key, value in vae.state_dict().items())
 
 
 # ---------------------------------------------------------------- categories
 
 
-@pytest.mark.parametrize(("name", "told"), [("cp-vae", True), ("indp", True), ("indq", False), ("indqp", False)])
-def test_the_mean_of_z_depends_on_the_category_drawn_where_the_variant_says_so(name, told):
-    """Trap 3: with pi(x) in place of c CP-VAE would be INDq."""
-    vae = stirred(made(name)).train()
+@pytest.mark.parametrize(("name", "depends"), [("cp-vae", True), ("indp", True), ("indq", False), ("indqp", False)])
+def test_the_mean_of_z_depends_on_the_drawn_category_if_conditional(name, depends):
+    """With pi(x) in place of c, CP-VAE would equal INDq."""
+    vae = perturbed(small_vae(name)).train()
     batch = some_images()
     draw = vae.latents.draw(batch.pixels, batch.noise)
     c = torch.full((20, K), 1 / K, dtype=torch.float64, requires_grad=True)
     mean = vae.latents.posterior(vae.latents.body(batch.pixels), c).mean
     (slope,) = torch.autograd.grad(mean.sum(), c, allow_unused=True)
-    assert (slope is not None and bool((slope.abs() > 1e-3).any())) == told
+    assert (slope is not None and bool((slope.abs() > 1e-3).any())) == depends
     (through,) = torch.autograd.grad(draw.q.mean.sum(), draw.c, allow_unused=True)
-    assert (through is not None) == told
-    # And the draw, not pi(x), is what it is told: other Gumbel noise, another mean.
+    assert (through is not None) == depends
+    # It depends on the draw, not on pi(x): other Gumbel noise gives another mean.
     other = vae.latents.draw(batch.pixels, some_noise(20, seed=9))
     assert torch.equal(draw.log_q_c, other.log_q_c)
-    assert torch.equal(draw.q.mean, other.q.mean) != told
+    assert torch.equal(draw.q.mean, other.q.mean) != depends
 
 
 @pytest.mark.parametrize("name", ["cp-vae", "indp"])
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("training", [True, False])
-def test_encoder_decoder_and_divergence_are_told_one_category(name, estimator, training):
-    """Trap 4: public code draws another one for the decoder, and weighs the divergence by q(c|x)."""
-    vae = stirred(made(name, estimator=estimator)).train(training)
+def test_encoder_decoder_and_divergence_use_the_same_category(name, estimator, training):
+    """Public CP-VAE code draws another category for the decoder, and weights the divergence by q(c|x)."""
+    vae = perturbed(small_vae(name, estimator=estimator)).train(training)
     batch = some_images()
     draw = vae.latents.draw(batch.pixels, batch.noise)
     repeats = len(draw.c) // 20
@@ -250,8 +250,8 @@ def test_encoder_decoder_and_divergence_are_told_one_category(name, estimator, t
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_categories_are_hard_where_a_bound_is_asked_for(estimator):
-    vae = made("cp-vae", estimator=estimator)
+def test_categories_are_hard_in_evaluation_mode(estimator):
+    vae = small_vae("cp-vae", estimator=estimator)
     batch = some_images()
     for training in (True, False):
         c = vae.train(training).latents.draw(batch.pixels, batch.noise).c
@@ -260,11 +260,11 @@ def test_categories_are_hard_where_a_bound_is_asked_for(estimator):
         assert torch.allclose(c.sum(-1), torch.ones(len(c)).double())
 
 
-def test_straight_through_draws_are_hard_and_their_gradient_is_the_relaxed_one():
+def test_straight_through_draws_are_hard_with_the_gradient_of_relaxed_ones():
     x, noise = some_images().pixels, some_noise(20)
     gradients = []
     for estimator in ("gumbel", "straight-through"):
-        latents = made("indqp", estimator=estimator).train().latents
+        latents = small_vae("indqp", estimator=estimator).train().latents
         draw = latents.draw(x, noise)
         (draw.c * torch.arange(float(K))).sum().backward()
         gradients.append(latents.category.weight.grad)
@@ -273,16 +273,16 @@ def test_straight_through_draws_are_hard_and_their_gradient_is_the_relaxed_one()
 
 
 @torch.no_grad()
-def test_hard_categories_are_drawn_by_their_probability():
-    vae = stirred(made("cp-vae")).eval()
+def test_hard_categories_are_drawn_with_their_probability():
+    vae = perturbed(small_vae("cp-vae")).eval()
     batch = one_image(30_000)
     draw = vae.latents.draw(batch.pixels, batch.noise)
     assert chisquare(draw.c.sum(0), 30_000 * draw.log_q_c[0].exp()).pvalue > 1e-3
 
 
 @torch.no_grad()
-def test_a_cold_relaxed_category_is_the_hard_one():
-    vae = made("cp-vae").train()
+def test_a_relaxed_category_at_low_temperature_equals_the_hard_one():
+    vae = small_vae("cp-vae").train()
     vae.latents.temperature.fill_(1e-3)
     batch = some_images(200)
     relaxed = vae.latents.draw(batch.pixels, batch.noise).c
@@ -290,13 +290,13 @@ def test_a_cold_relaxed_category_is_the_hard_one():
     assert ((relaxed - hard).abs().max(-1).values < 1e-6).double().mean() > 0.95
 
 
-def test_categories_cool_slowly_and_not_below_the_least():
-    latents = made("cp-vae").latents
+def test_the_temperature_falls_slowly_to_its_minimum():
+    latents = small_vae("cp-vae").latents
     seen = []
     for epoch in range(1, 400):
-        latents.cool(epoch)
+        latents.anneal(epoch)
         seen.append(latents.temperature.item())
-    expected = math.exp(-COOLING * sum(range(1, 101)))
+    expected = math.exp(-ANNEALING_RATE * sum(range(1, 101)))
     assert seen[99] == pytest.approx(expected, rel=1e-6)
     assert TEMPERATURES[0] > seen[99] > 0.85  # it stays near 1 for a hundred epochs
     assert seen[-1] == TEMPERATURES[1]
@@ -304,10 +304,10 @@ def test_categories_cool_slowly_and_not_below_the_least():
 
 @pytest.mark.parametrize("name", ["cp-vae", "indqp", "vmi-c"])
 @torch.no_grad()
-def test_categories_are_drawn_from_those_of_the_training_images_and_z_given_them(name):
-    latents = stirred(made(name)).latents
+def test_samples_draw_c_from_q_c_of_the_training_images_and_z_given_c(name):
+    latents = perturbed(small_vae(name)).latents
     weights = torch.tensor([0.7, 0.1, 0.2]).double()
-    latents.settle(weights)
+    latents.set_category_weights(weights)
     (code,) = latents.sample(some_noise(20_000), 20_000)
     z, c = code[:, :Z], code[:, Z:]
     assert chisquare(c.sum(0), 20_000 * weights).pvalue > 1e-3
@@ -321,8 +321,8 @@ def test_categories_are_drawn_from_those_of_the_training_images_and_z_given_them
 
 
 @torch.no_grad()
-def test_clusters_are_drawn_by_their_weights():
-    latents = stirred(made("vade")).latents
+def test_clusters_are_drawn_with_their_weights():
+    latents = perturbed(small_vae("vade")).latents
     latents.mixture.means.copy_(10.0 * torch.eye(K))
     latents.mixture.logits.copy_(torch.tensor([0.7, 0.1, 0.2]).log())
     (z,) = latents.sample(some_noise(20_000), 20_000)
@@ -334,7 +334,7 @@ def test_clusters_are_drawn_by_their_weights():
 
 
 def two_clusters(assignment):
-    """Components at +-1 with variance 0.16, and q(z|x) = N(0.4, 0.81) whatever x is."""
+    """Components at +-1 with variance 0.16, and q(z|x) = N(0.4, 0.81) for every x."""
     latents = ClusteredLatents(Sizes(1, 1, 1, 0, 2), assignment).double()
     with torch.no_grad():
         latents.head.mean.weight.zero_()
@@ -347,7 +347,7 @@ def two_clusters(assignment):
 
 @torch.no_grad()
 def test_the_optimal_assignment_beats_the_mean_posterior():
-    """Trap 7: E log p(c|z) - log q(c), averaged by q, is -2.474 at its best and -3.494 where q(c|x) = E p(c|z)."""
+    """E log p(c|z) - log q(c), averaged with q, is -2.474 at its optimum and -3.494 for q(c|x) = E p(c|z)."""
     best, paper = two_clusters("optimal"), two_clusters("mean-posterior")
     n = 100_000
     x, noise = torch.zeros(n, 1, dtype=torch.float64), some_noise(n)
@@ -358,11 +358,11 @@ def test_the_optimal_assignment_beats_the_mean_posterior():
     assert draw.log_q_c[0].exp().tolist() == pytest.approx([0.0067, 0.9933], abs=2e-4)
     values = [float((q_c * (log_p_c.mean(0) - q_c.log())).sum()) for q_c in (draw.log_q_c[0].exp(), mean_posterior)]
     assert values == pytest.approx([-2.474, -3.494], abs=0.05)
-    # What the model tells agrees: its divergence is log q(z|x) - log p(z) less that value.
-    told = float(sum(draw.terms.values()).mean())
+    # The model's own divergence agrees: it is log q(z|x) - log p(z) minus that value.
+    found = float(sum(draw.terms.values()).mean())
     apart = float((draw.q.log_density(draw.z) - best.mixture.log_density(draw.z)).mean())
-    assert apart - told == pytest.approx(values[0], abs=0.02)
-    assert float(sum(paper.draw(x, noise).terms.values()).mean()) > told + 0.3
+    assert apart - found == pytest.approx(values[0], abs=0.02)
+    assert float(sum(paper.draw(x, noise).terms.values()).mean()) > found + 0.3
 
 
 # ---------------------------------------------------------------- all of them
@@ -370,8 +370,8 @@ def test_the_optimal_assignment_beats_the_mean_posterior():
 
 @pytest.mark.parametrize("name", VARIANTS)
 @torch.no_grad()
-def test_codes_draws_and_samples_fit_together(name):
-    vae = stirred(made(name)).eval()
+def test_codes_draws_and_samples_have_consistent_shapes(name):
+    vae = perturbed(small_vae(name)).eval()
     batch = some_images(7)
     latents = vae.latents
     z = latents.codes(batch.pixels)
@@ -392,8 +392,8 @@ def test_codes_draws_and_samples_fit_together(name):
 
 @pytest.mark.parametrize("name", VARIANTS)
 @torch.no_grad()
-def test_an_image_is_drawn_the_same_alone_and_among_others(name):
-    vae = stirred(made(name)).eval()
+def test_draws_do_not_depend_on_the_other_images(name):
+    vae = perturbed(small_vae(name)).eval()
     batch = some_images(12)
     among, alone = (
         vae.latents.draw(x, noise)
@@ -409,25 +409,25 @@ def test_an_image_is_drawn_the_same_alone_and_among_others(name):
 
 @pytest.mark.parametrize("name", ["vae", "cp-vae", "hvae", "hvp"])
 @torch.no_grad()
-def test_dimensions_are_drawn_apart(name):
-    """Both levels, too: given their posteriors, z1 and z2 have nothing in common."""
-    draw = stirred(made(name)).eval().latents.draw(one_image(20_000).pixels, some_noise(20_000))
+def test_dimensions_are_drawn_independently(name):
+    """Both levels too: given their posteriors, z1 and z2 are independent."""
+    draw = perturbed(small_vae(name)).eval().latents.draw(one_image(20_000).pixels, some_noise(20_000))
     standard = ((draw.z - draw.q.mean) * (-0.5 * draw.q.log_var).exp()).T
     assert (torch.corrcoef(standard) - torch.eye(len(standard))).abs().max() < 5 / 20_000**0.5
 
 
 @pytest.mark.parametrize("name", ["vae", "cp-vae", "hvae", "gmvae", "vade"])
 @torch.no_grad()
-def test_a_linear_model_has_all_its_parts(name):
-    vae = made(name, sizes=Sizes(P, Z, H, 0, K if VARIANTS[name].has_categories else None))
+def test_linear_models_have_finite_terms(name):
+    vae = small_vae(name, sizes=Sizes(P, Z, H, 0, K if VARIANTS[name].has_categories else None))
     batch = some_images()
     assert all(torch.isfinite(value).all() for value in vae.terms(batch).values())
     assert not any("both" in key for key in vae.state_dict() if "latents.body" in key)
 
 
 @torch.no_grad()
-def test_posteriors_are_neither_points_nor_boundless():
-    latents = stirred(made("vae"), by=30.0).latents
+def test_the_variance_of_posteriors_is_limited():
+    latents = perturbed(small_vae("vae"), by=30.0).latents
     assert isinstance(latents, GaussianLatents)
     q = latents.posterior(some_images().pixels)
     assert q.log_var.min() == LOG_VAR_RANGE[0]
@@ -435,8 +435,8 @@ def test_posteriors_are_neither_points_nor_boundless():
 
 
 @pytest.mark.parametrize("name", CATEGORICAL)
-def test_the_table_says_what_the_latents_are(name):
-    latents, variant = made(name).latents, VARIANTS[name]
+def test_the_latents_match_the_table(name):
+    latents, variant = small_vae(name).latents, VARIANTS[name]
     assert isinstance(latents, CategoricalLatents)
     assert (latents.mixture is not None) == variant.learned
     assert latents.head.mean.in_features == H + (K if variant.conditional else 0)
@@ -445,9 +445,9 @@ def test_the_table_says_what_the_latents_are(name):
 
 @pytest.mark.parametrize(("condition", "depends"), [("draw", True), ("probabilities", False)])
 @torch.no_grad()
-def test_told_the_probabilities_the_code_does_not_depend_on_the_category(condition, depends):
-    """Trap 3: pi(x) is a function of x alone, and q(z|x,pi(x)) is q(z|x)."""
-    vae = stirred(made("cp-vae", condition=condition))
+def test_given_the_probabilities_z_does_not_depend_on_the_drawn_category(condition, depends):
+    """pi(x) is a function of x alone, so that q(z|x,pi(x)) is q(z|x)."""
+    vae = perturbed(small_vae("cp-vae", condition=condition))
     latents, hidden = vae.latents, vae.latents.body(some_images().pixels)
     one, other = (latents.posterior(hidden, torch.eye(K).double()[k].expand(len(hidden), K)) for k in (0, 1))
     assert torch.equal(one.mean, other.mean) != depends
@@ -456,9 +456,9 @@ def test_told_the_probabilities_the_code_does_not_depend_on_the_category(conditi
 
 
 @torch.no_grad()
-def test_told_the_probabilities_it_is_indq_with_a_skip_connection():
-    """Its weights of pi(x) at nothing, all terms are those of INDq."""
-    first, second = without_the_weights_of_c("cp-vae", "indq", condition="probabilities")
+def test_cp_vae_given_the_probabilities_is_indq_with_a_skip_connection():
+    """With zero weights for pi(x), all terms are those of INDq."""
+    first, second = with_zero_weights_for_c("cp-vae", "indq", condition="probabilities")
     batch = some_images()
     for name, value in second.terms(batch).items():
         assert torch.allclose(first.terms(batch)[name], value, rtol=1e-12), name

@@ -1,4 +1,4 @@
-"""p(x | z): against torch's, that masses and densities sum to 1, and that draws are theirs."""
+"""Likelihoods p(x | z): agreement with torch, normalisation and sampling."""
 
 import math
 
@@ -12,9 +12,9 @@ from torch.distributions import Normal as TorchNormal
 from tests.support.images import some_noise
 from topicnet.images.model.batches import ImageBatches
 from topicnet.images.model.likelihoods import (
-    LEAST_SHARE,
     LIKELIHOODS,
     LOG_SCALE_RANGE,
+    MIN_MASS,
     Bernoulli,
     Gaussian,
     Logistic,
@@ -28,7 +28,7 @@ LEVELS = np.arange(256)
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread():
-    """Threads wait for each other on a busy machine; a fit has its own say."""
+    """Use one thread: several wait for each other on a busy machine."""
     with chosen_threads():
         yield
 
@@ -62,27 +62,27 @@ def test_shapes_and_gradients(kind):
         assert likelihood.mean(out).shape == likelihood.sample(out, some_noise(4)).shape == (4, P)
 
 
-def test_bernoulli_is_torch_s_and_binary():
+def test_bernoulli_equals_torch_s():
     out, x = outputs(), grays().round()
     expected = -TorchBernoulli(logits=out).log_prob(x).sum(-1)
     assert torch.allclose(Bernoulli().nats(x, out), expected)
     assert torch.equal(Bernoulli().mean(out), out.sigmoid())
 
 
-def test_bernoulli_s_nats_are_finite_at_extreme_logits():
+def test_bernoulli_is_finite_at_extreme_logits():
     out = torch.tensor([[200.0, -200.0]])
     assert Bernoulli().nats(torch.tensor([[1.0, 0.0]]), out).tolist() == [0.0]
     assert Bernoulli().nats(torch.tensor([[0.0, 1.0]]), out).tolist() == [400.0]
 
 
-def test_bernoulli_s_draws_are_zeros_and_ones_by_their_probability():
+def test_bernoulli_draws_zeros_and_ones_with_their_probability():
     drawn = Bernoulli().sample(torch.full((20_000, 1), math.log(0.3 / 0.7)), some_noise(20_000))
     assert set(drawn.unique().tolist()) == {0.0, 1.0}
     assert drawn.mean().item() == pytest.approx(0.3, abs=0.015)
 
 
-def test_gray_values_count_as_the_mean_of_their_binarisations():
-    """Cross-entropy is linear in x, so that validation by gray values is that of all binarisations at once."""
+def test_the_loss_of_gray_values_is_the_mean_over_binarisations():
+    """Cross-entropy is linear in x, so its value for gray pixels is the mean over all binarisations."""
     x, out = grays(1), outputs(1)
     many = ImageBatches(x.expand(20_000, -1), 20_000, torch.device("cpu"), binarise=True)
     drawn = next(iter(many)).pixels
@@ -93,7 +93,7 @@ def test_gray_values_count_as_the_mean_of_their_binarisations():
 
 
 @pytest.mark.parametrize("log_var", [-4.0, -2.0, 1.0])
-def test_gaussian_is_torch_s_and_integrates_to_1(log_var):
+def test_gaussian_equals_torch_s_and_integrates_to_1(log_var):
     likelihood = Gaussian().double()
     with torch.no_grad():
         likelihood.log_var.fill_(log_var)
@@ -110,12 +110,12 @@ def test_gaussian_is_torch_s_and_integrates_to_1(log_var):
 
 @pytest.mark.parametrize("log_scale", [-9.0, -4.5, -2.0, 0.0, 3.0])
 @pytest.mark.parametrize("out", [-6.0, 0.0, 0.4, 6.0])
-def test_the_masses_of_256_grays_sum_to_1(log_scale, out):
-    """Where the mass of a bin is next to nothing it counts as `LEAST_SHARE`."""
+def test_the_probabilities_of_256_levels_sum_to_1(log_scale, out):
+    """Bins with nearly no probability count as `MIN_MASS`."""
     x = torch.as_tensor(LEVELS / 255)[:, None]
     masses = (-logistic(log_scale).nats(x, torch.full((256, 1), out, dtype=torch.float64))).exp()
-    assert masses.min() >= LEAST_SHARE * (1 - 1e-9)
-    assert masses.sum().item() == pytest.approx(1.0, abs=256 * LEAST_SHARE)
+    assert masses.min() >= MIN_MASS * (1 - 1e-9)
+    assert masses.sum().item() == pytest.approx(1.0, abs=256 * MIN_MASS)
 
 
 def test_the_scale_of_a_logistic_stays_in_its_range():
@@ -124,20 +124,20 @@ def test_the_scale_of_a_logistic_stays_in_its_range():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_every_gray_of_a_byte_has_a_bin_of_its_own(dtype):
-    """Level k / 255 lies in bin k of 256: for a narrow logistic about its middle it alone has mass."""
+def test_every_level_of_a_byte_has_its_own_bin(dtype):
+    """Level k / 255 is in bin k of 256: a narrow logistic around its centre gives other bins less probability."""
     likelihood = logistic(-4.5).to(dtype)
     middles = torch.as_tensor((LEVELS + 0.5) / 256, dtype=dtype)
     bytes_ = torch.as_tensor(LEVELS.astype(np.uint8))[:, None]
     x = next(iter(ImageBatches(bytes_, 256, torch.device("cpu"), binarise=False))).pixels.to(dtype)
     own = likelihood.nats(x, middles.logit()[:, None])
     for other in (x.roll(1), x.roll(-1)):
-        # Within the ends the next bin has less; those at the ends reach to infinity.
+        # Not at the ends, whose bins extend to infinity.
         assert (own < likelihood.nats(other, middles.logit()[:, None]))[2:-2].all()
 
 
 @pytest.mark.parametrize("log_scale", [-3.0, 0.0])
-def test_draws_of_a_logistic_are_grays_by_their_mass(log_scale):
+def test_draws_of_a_logistic_follow_the_probabilities_of_levels(log_scale):
     likelihood, out = logistic(log_scale), torch.full((20_000, 1), 0.8, dtype=torch.float64)
     drawn = likelihood.sample(out, some_noise(20_000))
     levels = drawn * 255
@@ -149,7 +149,7 @@ def test_draws_of_a_logistic_are_grays_by_their_mass(log_scale):
     assert abs(np.cumsum(seen) - np.cumsum(masses)).max() < 1.95 / math.sqrt(20_000)  # Kolmogorov-Smirnov at 1e-3
 
 
-def test_a_logistic_s_nats_and_gradients_are_finite_far_from_its_mean():
+def test_a_logistic_and_its_gradients_are_finite_far_from_its_mean():
     likelihood = Logistic()
     out = torch.full((4, P), 30.0, requires_grad=True)
     nats = likelihood.nats(torch.zeros(4, P), out)
@@ -159,7 +159,7 @@ def test_a_logistic_s_nats_and_gradients_are_finite_far_from_its_mean():
     assert torch.isfinite(likelihood.free_log_scale.grad)
 
 
-def test_squared_error_is_that_of_the_mean_image_which_is_what_is_drawn():
+def test_squared_error_uses_the_mean_image_and_draws_it():
     likelihood, out, x = SquaredError(), outputs(), grays()
     assert torch.allclose(likelihood.nats(x, out), ((x - out.sigmoid()) ** 2).sum(-1))
     assert torch.equal(likelihood.sample(out, some_noise(4)), likelihood.mean(out))
@@ -167,6 +167,6 @@ def test_squared_error_is_that_of_the_mean_image_which_is_what_is_drawn():
 
 
 @pytest.mark.parametrize("kind", [Bernoulli, Logistic, SquaredError])
-def test_means_of_images_are_in_their_range(kind):
+def test_mean_images_are_in_range(kind):
     mean = kind().mean(20 * outputs())
     assert ((mean >= 0) & (mean <= 1)).all()

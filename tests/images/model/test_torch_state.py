@@ -1,4 +1,4 @@
-"""Image models, too: a caller's torch settings and other fits at the same time change no bit."""
+"""Global torch settings and concurrent fits do not change the results of image models."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,7 +18,7 @@ def bits(variant: str, seed: int) -> bytes:
 
 
 @pytest.mark.parametrize("variant", ["vae", "factor-vae", "vampprior"])
-def test_neither_settings_nor_other_threads_change_a_bit(variant: str) -> None:
+def test_torch_settings_and_concurrent_fits_do_not_change_results(variant: str) -> None:
     generator = torch.random.get_rng_state()
     expected = [bits(variant, seed) for seed in range(3)]
     with ThreadPoolExecutor(3) as pool:

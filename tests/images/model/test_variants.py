@@ -1,4 +1,4 @@
-"""The table of variants: what each line says is what is built, and one step moves every parameter."""
+"""The table of variants: each entry is built as declared, and one step moves every parameter."""
 
 import math
 from typing import get_args
@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.signal import argrelmax
 
-from tests.support.images import CPU, H, K, P, Z, made, some_images
+from tests.support.images import CPU, H, K, P, Z, small_vae, some_images
 from tests.support.training import trained
 from topicnet.errors import InputError
 from topicnet.images.data.load import load_images
@@ -19,7 +19,7 @@ from topicnet.images.model.penalties import TcEstimator
 from topicnet.images.model.settings import DEFAULT_CATEGORIES, resolve_estimator, resolve_likelihood, resolve_sizes
 from topicnet.images.model.variants import (
     CHOICES,
-    RAMP_SHARE,
+    RAMP_FRACTION,
     VARIANTS,
     WITH_CATEGORIES,
     ramps,
@@ -34,14 +34,14 @@ DIVERGENCES = {"kl_z", "kl_c", "kl_z1", "kl_z2", "kl_w"}
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread():
-    """Threads wait for each other on a busy machine; a fit has its own say."""
+    """Use one thread: several wait for each other on a busy machine."""
     with chosen_threads():
         yield
 
 
 def numbers_of(name, **parameters):
-    settled = resolve_parameters(name, parameters)
-    return {key: value for key, value in settled.items() if not isinstance(value, str)}
+    resolved = resolve_parameters(name, parameters)
+    return {key: value for key, value in resolved.items() if not isinstance(value, str)}
 
 
 def schedule_of(name, n_steps=1):
@@ -64,10 +64,8 @@ def one_epoch(vae, name, data):
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_parameter_gets_a_gradient_in_one_step(name):
-    """Of the main loss or of a phase: Adam moves whatever has a gradient, and nothing else. No exceptions: what
-    is not used is not a parameter.
-    """
-    vae = made(name)
+    """Adam moves exactly the parameters with a gradient, from the main loss or a phase: all of them must move."""
+    vae = small_vae(name)
     before = {key: value.detach().clone() for key, value in vae.named_parameters()}
     result = one_epoch(vae, name, batches())
     assert result.stopped == "done"
@@ -78,8 +76,8 @@ def test_every_parameter_gets_a_gradient_in_one_step(name):
 
 @pytest.mark.parametrize("name", ["mog", "vampprior", "hvp", "cp-vae", "indq", "vade", "gmvae"])
 def test_every_component_of_a_prior_gets_a_gradient(name):
-    """Trap 4: public code never trains its priors. Not a tensor alone, every mean and variance of it."""
-    vae = made(name)
+    """Public CP-VAE code never trains its priors. Here every mean and variance of every component is checked."""
+    vae = small_vae(name)
     batch = some_images(40)
     schedule = schedule_of(name)
     loss = sum(schedule.weighted(term, value.mean(), 0) for term, value in vae.terms(batch).items())
@@ -96,8 +94,8 @@ def test_every_component_of_a_prior_gets_a_gradient(name):
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_its_weights_and_capacities_are_of_terms_it_has(name):
-    vae, data = made(name), batches(size=20)
+def test_weights_and_capacities_name_terms_of_the_variant(name):
+    vae, data = small_vae(name), batches(size=20)
     row = one_epoch(vae, name, data).history[0]
     variant = VARIANTS[name]
     named = set(variant.weights(numbers_of(name))) | set(variant.targets(numbers_of(name), K))
@@ -110,8 +108,8 @@ def test_its_weights_and_capacities_are_of_terms_it_has(name):
         assert not DIVERGENCES & row.keys()
 
 
-def test_the_loss_of_an_adversarial_autoencoder_is_its_reconstruction_alone():
-    vae = made("aae")
+def test_the_main_loss_of_an_adversarial_autoencoder_is_its_reconstruction():
+    vae = small_vae("aae")
     assert set(vae.terms(some_images())) == {"reconstruction"}
     row = one_epoch(vae, "aae", batches()).history[0]
     assert row["loss"] == pytest.approx(row["reconstruction"])
@@ -120,8 +118,8 @@ def test_the_loss_of_an_adversarial_autoencoder_is_its_reconstruction_alone():
 
 @pytest.mark.parametrize("name", [name for name, variant in VARIANTS.items() if variant.has_bound])
 @torch.no_grad()
-def test_the_bound_is_reconstruction_and_divergences_whatever_the_loss(name):
-    bound = made(name).bound(some_images())
+def test_the_bound_is_reconstruction_and_divergences_for_any_loss(name):
+    bound = small_vae(name).bound(some_images())
     assert "reconstruction" in bound
     assert bound.keys() - {"reconstruction"} <= DIVERGENCES
     assert all(value.shape == (20,) for value in bound.values())
@@ -129,18 +127,18 @@ def test_the_bound_is_reconstruction_and_divergences_whatever_the_loss(name):
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "logistic"])
 @pytest.mark.parametrize("name", ["vae", "cp-vae", "aae"])
-def test_other_likelihoods_learn_their_spread(name, likelihood):
-    vae = made(name, likelihood=likelihood)
-    (spread,) = (value for value in vae.likelihood.parameters())
-    before = spread.item()
+def test_other_likelihoods_learn_their_scale(name, likelihood):
+    vae = small_vae(name, likelihood=likelihood)
+    (scale,) = (value for value in vae.likelihood.parameters())
+    before = scale.item()
     one_epoch(vae, name, batches())
-    assert spread.item() != before
+    assert scale.item() != before
 
 
 # ---------------------------------------------------------------- parameters
 
 
-def test_the_table_is_whole():
+def test_the_table_is_complete():
     assert len(VARIANTS) == 25
     assert {variant.likelihood for variant in VARIANTS.values()} <= LIKELIHOODS.keys()
     assert CHOICES["tc_estimator"] == get_args(TcEstimator)
@@ -151,7 +149,7 @@ def test_the_table_is_whole():
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_defaults_are_within_their_range_and_are_kept(name):
+def test_defaults_are_valid_and_are_kept(name):
     defaults = dict(VARIANTS[name].parameters)
     assert resolve_parameters(name, {}) == defaults
     assert resolve_parameters(name, defaults) == defaults
@@ -161,7 +159,7 @@ def test_defaults_are_within_their_range_and_are_kept(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "told"),
+    ("name", "given", "message"),
     [
         ("vae", {"beta": 1.0}, "parameter 'beta' given for vae: it has none"),
         ("beta-vae", {"gamma": 1.0}, "it has beta"),
@@ -180,23 +178,23 @@ def test_defaults_are_within_their_range_and_are_kept(name):
         ("no-vae", {}, "variant 'no-vae' given, expected one of vae, beta-vae"),
     ],
 )
-def test_parameters_out_of_their_range_are_refused(name, given, told):
+def test_parameters_out_of_range_are_refused(name, given, message):
     with pytest.raises(InputError) as caught:
         resolve_parameters(name, given)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_capacities_rise_over_half_a_run_to_what_was_asked():
+def test_capacities_rise_to_the_given_value_over_half_a_run():
     variant = variant_of("joint-vae")
-    asked = ramps(variant, numbers_of("joint-vae", capacity_z=7.0), K)
-    assert {term: ramp.most for term, ramp in asked.items()} == {"kl_z": 7.0, "kl_c": math.log(K)}
+    given = ramps(variant, numbers_of("joint-vae", capacity_z=7.0), K)
+    assert {term: ramp.most for term, ramp in given.items()} == {"kl_z": 7.0, "kl_c": math.log(K)}
     assert ramps(variant, numbers_of("joint-vae", capacity_c=0.3), K)["kl_c"].most == 0.3
-    assert {ramp.fraction for ramp in asked.values()} == {RAMP_SHARE}
+    assert {ramp.fraction for ramp in given.values()} == {RAMP_FRACTION}
     assert ramps(variant_of("capacity-vae"), numbers_of("capacity-vae"), 1)["kl_z"].most == 25.0
 
 
-def test_rates_drop_as_the_papers_say():
+def test_learning_rates_drop_as_in_the_papers():
     assert variant_of("wae-mmd").drops(100) == variant_of("wae-gan").drops(7) == ((0.3, 0.5), (0.5, 0.2))
     vade = Schedule(35 * 4, 1.0, drops=variant_of("vade").drops(35))
     rates = [vade.rate(4 * epoch) for epoch in range(35)]
@@ -207,7 +205,7 @@ def test_rates_drop_as_the_papers_say():
 # ---------------------------------------------------------------- sizes and choices
 
 
-def test_sizes_have_defaults_by_the_number_of_pixels():
+def test_default_sizes_depend_on_the_number_of_pixels():
     widths = [resolve_sizes("vae", n, None, H, 2, None).latent_dim for n in (1, 16, 64, 784)]
     assert widths == [2, 2, 8, 40]
     assert resolve_sizes("cp-vae", P, Z, H, 2, None).n_categories == DEFAULT_CATEGORIES
@@ -215,7 +213,7 @@ def test_sizes_have_defaults_by_the_number_of_pixels():
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "told"),
+    ("name", "values", "message"),
     [
         ("vae", (P, 0, H, 2, None), "latent_dim=0 given, expected a whole number, 1 or more"),
         ("vae", (P, 2.5, H, 2, None), "latent_dim=2.5"),
@@ -228,14 +226,14 @@ def test_sizes_have_defaults_by_the_number_of_pixels():
         ("cp-vae", (P, Z, H, 2, 2**17), "from 1 to 65536"),
     ],
 )
-def test_sizes_out_of_their_range_are_refused(name, values, told):
+def test_sizes_out_of_range_are_refused(name, values, message):
     with pytest.raises(InputError) as caught:
         resolve_sizes(name, *values)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_likelihoods_and_estimators_are_those_that_fit():
+def test_likelihoods_and_estimators_that_fit_the_variant():
     assert resolve_likelihood(variant_of("vae"), None) == "bernoulli"
     assert resolve_likelihood(variant_of("wae-mmd"), None) == "squared-error"
     assert resolve_likelihood(variant_of("cp-vae"), "logistic") == "logistic"
@@ -245,7 +243,7 @@ def test_likelihoods_and_estimators_are_those_that_fit():
 
 
 @pytest.mark.parametrize(
-    ("settle", "name", "given", "told"),
+    ("resolve", "name", "given", "message"),
     [
         (resolve_likelihood, "vae", "normal", "expected one of bernoulli"),
         (resolve_likelihood, "vae", "squared-error", "the cost of wae-mmd and wae-gan"),
@@ -255,16 +253,16 @@ def test_likelihoods_and_estimators_are_those_that_fit():
         (resolve_estimator, "vae", "enumerate", "draws no categories"),
     ],
 )
-def test_likelihoods_and_estimators_that_do_not_fit_are_refused(settle, name, given, told):
-    with pytest.raises(InputError, match=told):
-        settle(variant_of(name), given)
+def test_likelihoods_and_estimators_that_do_not_fit_the_variant_are_refused(resolve, name, given, message):
+    with pytest.raises(InputError, match=message):
+        resolve(variant_of(name), given)
 
 
-# ---------------------------------------------------------------- the toy
+# ---------------------------------------------------------------- the bimodal set
 
 
-def test_the_toy_has_two_modes():
-    """Trap 9: N(0.3, 0.05) is a standard deviation of 0.05; were it the variance, there would be one mode."""
+def test_the_bimodal_set_has_two_modes():
+    """0.05 in N(0.3, 0.05) is a standard deviation; as a variance, it would give a single mode."""
     train_split = load_images("bimodal").train
     values = train_split.pixels.ravel()
     counts, edges = np.histogram(values, bins=40, range=(0.0, 1.0))

@@ -1,4 +1,4 @@
-"""Variants beside one another: each gets what it knows, one that fails loses no other, and spreads are right."""
+"""Comparisons of variants: options by variant, failed fits, interruption, and the table."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ CONFIG = ImageConfig(latent_dim=2, hidden_dim=8, epochs=1, batch_size=400, devic
 
 
 def run(variants: list[str], seeds: int = 1, config: ImageConfig = CONFIG) -> tuple[Comparison, list[str]]:
-    said: list[str] = []
+    notices: list[str] = []
     found = compare(
         config,
         variants,
         seeds,
         n_importance=2,
-        reporter=Reporter(said.append),
+        reporter=Reporter(notices.append),
         progress=lambda: nullcontext(Reporter()),
     )
-    assert said[0].startswith("digits: 1,200 to train on")
-    return found, said[1:]
+    assert notices[0].startswith("digits: 1,200 training, ")
+    return found, notices[1:]
 
 
-def test_each_variant_gets_what_it_knows() -> None:
+def test_each_variant_gets_the_options_it_accepts() -> None:
     config = CONFIG.model_copy(
         update={
             "categories": 4, "estimator": "enumerate", "likelihood": "gaussian",
@@ -51,7 +51,7 @@ def test_each_variant_gets_what_it_knows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"categories": 4}, "4 categories given for vae, which has none"),
         ({"estimator": "gumbel"}, "this variant draws no categories"),
@@ -59,12 +59,12 @@ def test_each_variant_gets_what_it_knows() -> None:
         ({"epochs": 0}, "max_epochs=0"),
     ],
 )
-def test_what_nobody_knows_is_refused_before_any_work(given: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_options_that_no_variant_accepts_are_refused_before_any_work(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         run(["vae", "hvae"], config=CONFIG.model_copy(update=given))
 
 
-def test_names_at_fault() -> None:
+def test_invalid_names() -> None:
     with pytest.raises(InputError, match="no variants given"):
         run([])
     with pytest.raises(InputError, match="'nonsense'"):
@@ -72,8 +72,8 @@ def test_names_at_fault() -> None:
 
 
 @pytest.mark.slow
-def test_the_table_is_of_the_fits() -> None:
-    compared, said = run(["hvae", "cp-vae", "hvae"], seeds=2)
+def test_the_table_summarises_the_fits() -> None:
+    compared, notices = run(["hvae", "cp-vae", "hvae"], seeds=2)
     record = compared.record()
     assert record["status"] == "complete"
     assert [(fit["variant"], fit["seed"]) for fit in record["fits"]] == [
@@ -87,17 +87,17 @@ def test_the_table_is_of_the_fits() -> None:
         assert row["nelbo"]["mean"] == pytest.approx(np.mean(nelbo))
         assert row["nelbo"]["sd"] == pytest.approx(abs(nelbo[0] - nelbo[1]) / math.sqrt(2))
         parts = [row[name]["mean"] for name in ("reconstruction", "kl_z", "kl_c") if row[name] is not None]
-        assert sum(parts) == pytest.approx(row["nelbo"]["mean"])  # the divergences of both levels count as one
+        assert sum(parts) == pytest.approx(row["nelbo"]["mean"])  # the divergences of both levels are summed
     assert record["table"][0]["kl_c"] is None
-    assert said[0] == "hvae, seed 3 (1 of 4)"
-    assert said[1].startswith("hvae: nelbo ")
+    assert notices[0] == "hvae, seed 3 (1 of 4)"
+    assert notices[1].startswith("hvae: nelbo ")
     lines = csv_of(compared.rows, "variant").splitlines()
     assert lines[0].split(",") == ["variant", "fits", *(f"{name}{end}" for name in COLUMNS for end in ("", "_sd"))]
     assert [line.split(",")[:2] for line in lines[1:]] == [["hvae", "2"], ["cp-vae", "2"]]
     assert [line.count(",") for line in lines] == [1 + 2 * len(COLUMNS)] * 3
 
 
-def test_one_that_fails_loses_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_fit_does_not_lose_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(model: ImageVAE, *arguments: Any, **options: Any) -> dict[str, Any]:
         if model.variant == "vae":
             raise RuntimeError("no room\nleft")
@@ -105,19 +105,19 @@ def test_one_that_fails_loses_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
 
     evaluate = comparison.evaluate
     monkeypatch.setattr(comparison, "evaluate", failing)
-    compared, said = run(["vae", "wae-mmd"])
+    compared, notices = run(["vae", "wae-mmd"])
     record = compared.record()
     assert record["status"] == "complete"
     assert record["table"][0]["errors"] == ["RuntimeError: no room left"]
     assert (record["table"][0]["fits"], record["table"][0]["nelbo"]) == (0, None)
     assert record["table"][1]["fits"] == 1
-    assert "vae failed: RuntimeError: no room left" in said
+    assert "vae failed: RuntimeError: no room left" in notices
     assert csv_of(compared.rows, "variant").splitlines()[1] == "vae,0" + 2 * len(COLUMNS) * ","
     with pytest.raises(InputError, match="none of the 2 fits succeeded: RuntimeError: no room left"):
         run(["vae"], seeds=2)
 
 
-def test_ctrl_c_keeps_what_was_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_keeps_finished_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(self: ImageVAE, *arguments: Any, **options: Any) -> ImageVAE:
         if self.random_state == 4:
             raise FitInterrupted

@@ -1,4 +1,4 @@
-"""The configuration of an image run: files and command line together, and entries at fault."""
+"""Configuration of image runs: files, command-line values and invalid entries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from topicnet.images.workflows.fit import estimator_of
 from topicnet.images.workflows.preflight import run_name
 
 
-def test_nothing_given_is_the_default() -> None:
+def test_the_default_configuration() -> None:
     config = read_config(None, {"variant": None, "parameters": {}})
     assert config == ImageConfig()
     model = estimator_of(config)
@@ -42,14 +42,14 @@ def test_the_command_line_wins_and_parameters_are_merged(tmp_path: Path) -> None
     assert config.parameters == {"alpha": 2, "beta": 7, "gamma": 0.5}
 
 
-def test_an_empty_file_and_parameters_without_any_are_fine(tmp_path: Path) -> None:
+def test_empty_files_and_empty_parameters(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     for content in ("", "# nothing\n", "parameters:\n"):
         path.write_text(content)
         assert read_config(path, {}) == ImageConfig()
 
 
-def test_experiments_are_for_others(tmp_path: Path) -> None:
+def test_the_experiment_entry_is_not_part_of_the_configuration(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("variant: cp-vae\nexperiment: {data: [mnist], categories: [10, 150], published: {mnist: 87.15}}\n")
     config = read_config(path, {})
@@ -58,9 +58,9 @@ def test_experiments_are_for_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
-        ("epoch: 3\n", r"there is no entry 'epoch', expected one of: variant, data, .* experiment$"),
+        ("epoch: 3\n", r"unknown entry 'epoch', expected one of: variant, data, .* experiment$"),
         ("epochs: 2.5\n", r"epochs=2.5 given, expected a whole number"),
         ("epochs: true\n", r"epochs=True given, expected a whole number"),
         ("variant: 5\n", r"variant=5 given, expected text"),
@@ -74,21 +74,21 @@ def test_experiments_are_for_others(tmp_path: Path) -> None:
         ("\x00", r"is not YAML"),
     ],
 )
-def test_entries_at_fault(content: str, said: str, tmp_path: Path) -> None:
+def test_invalid_entries(content: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(content)
-    with pytest.raises(ConfigError, match=said) as caught:
+    with pytest.raises(ConfigError, match=message) as caught:
         read_config(path, {})
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read the configuration"):
         read_config(tmp_path / "none.yaml", {})
 
 
-def test_parameters_are_those_of_the_variant() -> None:
+def test_parameters_of_another_variant_are_refused() -> None:
     with pytest.raises(InputError, match="parameter 'beta' given for vae: it has none"):
         estimator_of(read_config(None, {"parameters": {"beta": 2}}))
 
@@ -102,5 +102,5 @@ def test_parameters_are_those_of_the_variant() -> None:
         ("a/b/", "b"),
     ],
 )
-def test_runs_are_called_after_their_images(source: str, name: str) -> None:
+def test_runs_are_named_after_their_images(source: str, name: str) -> None:
     assert run_name(ImageConfig(data=source, variant="hvae")) == f"{name}-hvae"

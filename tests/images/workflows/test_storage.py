@@ -1,4 +1,4 @@
-"""Saved image models: the same bits for every variant; damaged, foreign and newer ones are refused in one line."""
+"""Saved image models: identical results for every variant; damaged, foreign and newer files are refused in one line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ N_IMAGES = 40
 
 
 def small_model(variant: str = "vae", **options: object) -> ImageVAE:
-    """A model of forty digits after an epoch."""
+    """A model of forty digits, trained for one epoch."""
     has_categories = VARIANTS[variant].has_categories
     settings = {
         "latent_dim": 3,
@@ -40,7 +40,7 @@ def small_model(variant: str = "vae", **options: object) -> ImageVAE:
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder to copy and to damage."""
+    """A model folder to copy and damage."""
     folder = tmp_path_factory.mktemp("saved") / "run" / "model"
     save_model(SavedModel(small_model("cp-vae"), SHAPE), folder)
     return folder
@@ -48,12 +48,12 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(saved: Path, tmp_path: Path) -> Path:
-    """A model folder of this test's own."""
+    """A copy of the model folder for one test."""
     return shutil.copytree(saved, tmp_path / "model")
 
 
 def rewrite(folder: Path, **entries: object) -> None:
-    """Change the header and its checksum with it, as a foreign program would."""
+    """Change the header and its checksum, as a foreign program could."""
     header = json.loads((folder / HEADER).read_text())
     header.pop("checksum")
     header |= entries
@@ -61,7 +61,7 @@ def rewrite(folder: Path, **entries: object) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_loaded_model_gives_the_same_bits(variant: str, tmp_path: Path) -> None:
+def test_a_loaded_model_gives_identical_results(variant: str, tmp_path: Path) -> None:
     model, test = small_model(variant), load_images("digits").test.pixels[:30]
     save_model(SavedModel(model, SHAPE), tmp_path)
     loaded = load_model(tmp_path)
@@ -86,8 +86,8 @@ def test_a_loaded_model_gives_the_same_bits(variant: str, tmp_path: Path) -> Non
     }
 
 
-def test_parameters_come_back_whatever_they_are(tmp_path: Path) -> None:
-    """JSON knows no endless capacity, numpy's numbers neither, nor a random state."""
+def test_parameters_of_any_type_are_restored(tmp_path: Path) -> None:
+    """JSON has no infinity, numpy numbers or random states."""
     parameters = {"gamma": np.float64(7.5), "capacity_c": math.inf}
     model = small_model("joint-vae", parameters=parameters, hidden_dim=9, random_state=np.random.RandomState(0))
     save_model(SavedModel(model, None), tmp_path)
@@ -101,11 +101,11 @@ def test_parameters_come_back_whatever_they_are(tmp_path: Path) -> None:
     assert load_model(tmp_path).model.parameters_ == model.parameters_
 
 
-def test_a_run_folder_and_its_model_folder_are_the_same(saved: Path) -> None:
+def test_a_run_folder_and_its_model_folder_load_the_same_model(saved: Path) -> None:
     assert load_model(saved.parent).model.get_params() == load_model(str(saved)).model.get_params()
 
 
-def test_a_saved_model_is_two_files_without_anything_to_run(saved: Path) -> None:
+def test_a_saved_model_is_two_files_without_executable_content(saved: Path) -> None:
     assert sorted(path.name for path in saved.iterdir()) == [HEADER, TENSORS]
     header = json.loads((saved / HEADER).read_text())
     assert header["format"] == 1
@@ -114,14 +114,14 @@ def test_a_saved_model_is_two_files_without_anything_to_run(saved: Path) -> None
     assert header["sha256"] == {TENSORS: formats.sha256(saved / TENSORS)}
 
 
-def test_a_loaded_model_can_be_fitted_anew(saved: Path) -> None:
+def test_a_loaded_model_can_be_fitted_again(saved: Path) -> None:
     model = load_model(saved).model
     pixels = load_images("digits").train.pixels[:N_IMAGES]
     np.testing.assert_array_equal(model.fit(pixels).transform(pixels), small_model("cp-vae").transform(pixels))
 
 
-def test_every_damaged_byte_is_noticed(saved: Path, tmp_path: Path) -> None:
-    """Of a sample: no file of a model may change a little and still be read as if nothing had happened."""
+def test_every_damaged_byte_is_detected(saved: Path, tmp_path: Path) -> None:
+    """A sample of all bytes: no change may go unnoticed."""
     rng = np.random.default_rng(0)
     for name in (HEADER, TENSORS):
         content = (saved / name).read_bytes()
@@ -130,7 +130,7 @@ def test_every_damaged_byte_is_noticed(saved: Path, tmp_path: Path) -> None:
             damaged[place] ^= 1 << int(rng.integers(8))
             folder = shutil.copytree(saved, tmp_path / "model", dirs_exist_ok=True)
             (folder / name).write_bytes(damaged)
-            if same_content(folder, saved):  # white space between entries says nothing
+            if same_content(folder, saved):  # white space between entries has no meaning
                 assert load_model(folder).model.get_params() == load_model(saved).model.get_params()
             else:
                 with pytest.raises(BundleError):
@@ -138,7 +138,7 @@ def test_every_damaged_byte_is_noticed(saved: Path, tmp_path: Path) -> None:
 
 
 def same_content(folder: Path, other: Path) -> bool:
-    """Whether two model folders hold the same tensors, and headers that mean the same."""
+    """Return whether two model folders hold the same tensors and equivalent headers."""
     if formats.sha256(folder / TENSORS) != formats.sha256(other / TENSORS):
         return False
     try:
@@ -149,23 +149,23 @@ def same_content(folder: Path, other: Path) -> bool:
 
 @pytest.mark.parametrize("name", [HEADER, TENSORS])
 @pytest.mark.parametrize("length", [0, 1, 100])
-def test_a_file_cut_off_is_refused(name: str, length: int, folder: Path) -> None:
+def test_a_truncated_file_is_refused(name: str, length: int, folder: Path) -> None:
     (folder / name).write_bytes((folder / name).read_bytes()[:length])
     with pytest.raises(BundleError, match="damaged"):
         load_model(folder)
 
 
-def test_tensors_that_are_gone_are_refused(folder: Path) -> None:
+def test_missing_tensors_are_refused(folder: Path) -> None:
     (folder / TENSORS).unlink()
-    with pytest.raises(BundleError, match=r"damaged \(model.safetensors cannot be read\): copy it again or fit anew"):
+    with pytest.raises(BundleError, match=r"damaged \(model.safetensors cannot be read\): copy it again or fit again"):
         load_model(folder)
 
 
 @pytest.mark.parametrize(
-    ("entries", "said"),
+    ("entries", "message"),
     [
         ({"format": 2}, "has format 2, this version of topicnet .* reads up to 1: update topicnet"),
-        ({"kind": "sounds"}, "is no image model of topicnet: expected a run folder of `topicnet images fit`"),
+        ({"kind": "sounds"}, "is not an image model of topicnet: expected a run folder of `topicnet images fit`"),
         ({"kind": None, "vocab_size": 5}, "is a topic model of `topicnet fit`: expected a run folder of"),
         ({"n_pixels": 65}, "the tensors do not fit the model"),
         ({"n_pixels": -3}, "damaged"),
@@ -181,21 +181,21 @@ def test_tensors_that_are_gone_are_refused(folder: Path) -> None:
         ({"sha256": {}}, "the checksum of model.safetensors differs"),
     ],
 )
-def test_a_header_that_says_something_else_is_refused(entries: dict[str, object], said: str, folder: Path) -> None:
+def test_an_inconsistent_header_is_refused(entries: dict[str, object], message: str, folder: Path) -> None:
     rewrite(folder, **entries)
-    with pytest.raises(BundleError, match=said) as caught:
+    with pytest.raises(BundleError, match=message) as caught:
         load_model(folder)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "5", "null", "[" * 100_000, '{"format": 1}', "\udc80"])
-def test_what_is_no_header_is_refused(content: str, folder: Path) -> None:
+def test_an_invalid_header_is_refused(content: str, folder: Path) -> None:
     (folder / HEADER).write_bytes(content.encode("utf-8", "surrogateescape"))
-    with pytest.raises(BundleError, match=r"damaged|no image model"):
+    with pytest.raises(BundleError, match=r"damaged|not an image model"):
         load_model(folder)
 
 
-def test_nothing_there_is_refused(tmp_path: Path) -> None:
+def test_folders_without_a_model_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(BundleError, match=r"no image model in .*: expected a run folder of `topicnet images fit`"):
             load_model(path)

@@ -1,4 +1,4 @@
-"""What a fitted model is asked to show: traversals move one dimension alone, galleries fit, tables are whole."""
+"""Views of a fitted model: traversals, galleries, category usage and tables."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fitted(variant: str, data: ImageData, **options: object) -> ImageVAE:
 
 
 @pytest.mark.parametrize("variant", ["vae", "cp-vae", "vade", "gmvae", "hvp", "wae-mmd"])
-def test_a_traversal_moves_one_dimension_alone(variant: str, digits: ImageData) -> None:
+def test_a_traversal_varies_one_dimension_at_a_time(variant: str, digits: ImageData) -> None:
     model, image = fitted(variant, digits), digits.test.pixels[5]
     moved = traverse(model, [2, 0], image=image, span=2.0, steps=5)
     assert moved.values.shape == (2, 5)
@@ -54,7 +54,7 @@ def test_a_traversal_moves_one_dimension_alone(variant: str, digits: ImageData) 
 
 
 def test_a_traversal_spans_the_prior(digits: ImageData) -> None:
-    """Of N(0, I) from -3 to 3; and of a category's own Gaussian."""
+    """From -3 to 3 for N(0, I), and over the category's own Gaussian."""
     moved = traverse(fitted("vae", digits), [0, 1, 2])
     np.testing.assert_allclose(moved.values, np.linspace(-3, 3, 9)[None].repeat(3, 0), atol=0.15)
     model = fitted("cp-vae", digits)
@@ -68,8 +68,8 @@ def test_a_traversal_spans_the_prior(digits: ImageData) -> None:
     assert moved.category == 3
 
 
-def test_a_category_that_is_not_the_image_s_own(digits: ImageData) -> None:
-    """Its code is taken from q(z|x, c) of that category, and it is decoded with it."""
+def test_a_traversal_with_another_category_than_the_image_s(digits: ImageData) -> None:
+    """The code comes from q(z|x, c) for this category, with which it is decoded."""
     model, image = fitted("cp-vae", digits), digits.test.pixels[0]
     own = int(model.category_probabilities(image[None])[0].argmax())
     others = [traverse(model, [0], image=image, category=k).images for k in range(4)]
@@ -77,29 +77,29 @@ def test_a_category_that_is_not_the_image_s_own(digits: ImageData) -> None:
     assert all(np.abs(others[k] - others[own]).max() > 1e-4 for k in range(4) if k != own)
 
 
-def test_numbers_at_fault(digits: ImageData) -> None:
+def test_invalid_numbers(digits: ImageData) -> None:
     model = fitted("vae", digits)
-    for options, said in (
+    for options, message in (
         ({"category": 0}, "has none: leave it out, or fit one of cp-vae"),
         ({"steps": 1}, "--steps=1 given, expected a whole number, from 2"),
         ({"span": 0.0}, "--span=0.0 given"),
         ({"span": float("inf")}, "--span=inf given"),
     ):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             traverse(model, [0], **options)
     check_category(model, None)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("3", "no dimension 3: the model has 0 to 2"), ("0,0", "names 0 more than once"), ("", "numbers of dimensions"),
         ("1,", "numbers of dimensions"), ("1.0", "numbers of dimensions"), ("-1", "numbers of dimensions"),
         ("²", "numbers of dimensions"), ("9" * 5000, "numbers of dimensions"), ("0, 01,1", "names 1 more than once"),
     ],
 )  # fmt: skip
-def test_dimensions_at_fault(text: str, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_invalid_dimensions(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         read_dims(text, 3)
 
 
@@ -125,7 +125,7 @@ def vectors(n_pixels: int, shape: tuple[int, int] | None, labels: bool = False, 
 
 
 @pytest.mark.parametrize("n_categories", [1, 3, 1500])
-def test_the_album_of_any_number_of_categories(n_categories: int) -> None:
+def test_pictures_for_any_number_of_categories(n_categories: int) -> None:
     data = vectors(16, (4, 4), labels=True)
     model = fitted("indqp", data, n_categories=n_categories)
     found = dict(pictures_of(model, data, category_usage_of(model, data.train)))
@@ -134,7 +134,7 @@ def test_the_album_of_any_number_of_categories(n_categories: int) -> None:
         Image.open(io.BytesIO(png)).load()
 
 
-def test_the_album_of_vectors_has_a_histogram_for_the_categories_used_most() -> None:
+def test_pictures_of_vectors_are_histograms_of_the_categories_used_most() -> None:
     data = vectors(3, None)
     model = fitted("cp-vae", data, likelihood="gaussian", n_categories=30)
     assert [name for name, _ in pictures_of(model, data, category_usage_of(model, data.train))] == [
@@ -144,7 +144,7 @@ def test_the_album_of_vectors_has_a_histogram_for_the_categories_used_most() -> 
 
 
 def test_large_images_are_few_in_a_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gallery too large to be drawn would end a fit without its run."""
+    """A gallery too large to draw would end a fit without its run."""
     monkeypatch.setattr(pictures, "MOST_TILE_PIXELS", 1500)
     data = vectors(400, (20, 20), labels=True)
     model = fitted("cp-vae", data)
@@ -154,27 +154,27 @@ def test_large_images_are_few_in_a_gallery(monkeypatch: pytest.MonkeyPatch) -> N
             assert width * height < 200_000, name
 
 
-def test_shares_are_means_of_what_the_model_says(tmp_path: Path) -> None:
+def test_category_usage_is_the_mean_of_category_probabilities(tmp_path: Path) -> None:
     data = vectors(9, (3, 3), labels=True)
     model = fitted("indq", data)
-    shares = category_usage_of(model, data.train)
-    assert shares is not None
+    usage = category_usage_of(model, data.train)
+    assert usage is not None
     assert data.train.labels is not None
     q, labels = model.category_probabilities(data.train.pixels), data.train.labels
-    np.testing.assert_allclose(shares.q_c, q.mean(0), atol=1e-6)
-    assert shares.labels == sorted(set(labels.tolist()))
-    counts = np.bincount(labels)[shares.labels]
-    np.testing.assert_allclose(shares.of_labels[1], q[labels == shares.labels[1]].mean(0), atol=1e-6)
+    np.testing.assert_allclose(usage.q_c, q.mean(0), atol=1e-6)
+    assert usage.labels == sorted(set(labels.tolist()))
+    counts = np.bincount(labels)[usage.labels]
+    np.testing.assert_allclose(usage.q_c_given_label[1], q[labels == usage.labels[1]].mean(0), atol=1e-6)
     np.testing.assert_allclose(
-        counts @ shares.of_labels / len(q), shares.q_c, atol=1e-6
+        counts @ usage.q_c_given_label / len(q), usage.q_c, atol=1e-6
     )  # q(c) = sum q(label) q(c|label)
     path = tmp_path / "categories.csv"
-    shares.table().write_csv(path)
+    usage.table().write_csv(path)
     again = read_category_usage(path, 4)
     assert again is not None
-    np.testing.assert_array_equal(again.q_c, shares.q_c)
-    np.testing.assert_array_equal(again.of_labels, shares.of_labels)
-    assert again.labels == shares.labels
+    np.testing.assert_array_equal(again.q_c, usage.q_c)
+    np.testing.assert_array_equal(again.q_c_given_label, usage.q_c_given_label)
+    assert again.labels == usage.labels
     assert read_category_usage(tmp_path / "none.csv", 4) is None
     assert category_usage_of(fitted("vae", data), data.train) is None
 
@@ -187,14 +187,14 @@ def test_shares_are_means_of_what_the_model_says(tmp_path: Path) -> None:
         "category,q_c\n0,nan\n1,0.5\n", "category,q_c,3\n0,0.5,0.5\n1,0.5,0.5\n", "\0\n", "q_c\n0.5\n0.5\n",
     ],
 )  # fmt: skip
-def test_shares_at_fault(text: str, tmp_path: Path) -> None:
+def test_invalid_category_tables(text: str, tmp_path: Path) -> None:
     path = tmp_path / "categories.csv"
     path.write_text(text)
     with pytest.raises(BundleError, match=r"categories\.csv in .* is damaged"):
         read_category_usage(path, 2)
 
 
-def test_samples_of_a_label_are_of_its_categories(digits: ImageData) -> None:
+def test_samples_of_a_label_come_from_its_categories(digits: ImageData) -> None:
     model = fitted("cp-vae", digits)
     of_two = pictures.samples_of_label(model, np.array([0.0, 0.4, 0.0, 0.6]), 30, seed=3)
     one, three = (model.sample(30, category=k, random_state=3) for k in (1, 3))
@@ -204,7 +204,7 @@ def test_samples_of_a_label_are_of_its_categories(digits: ImageData) -> None:
     np.testing.assert_array_equal(pictures.samples_of_label(model, np.eye(4)[3], 30, seed=3), three)
 
 
-def test_codes_of_labels_that_nobody_knows(tmp_path: Path) -> None:
+def test_codes_without_labels(tmp_path: Path) -> None:
     data = vectors(9, (3, 3))
     table = codes_table(fitted("hvae", data), data)
     assert table.columns == ["image", "split", *(f"z_{j}" for j in range(6))]

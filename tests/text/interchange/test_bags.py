@@ -1,4 +1,4 @@
-"""Bags of words: what other tools wrote comes in row for row, what we write they read, and faults are one line."""
+"""Tests of bag-of-words files: reading, writing, exchange with other tools, and one-line errors."""
 
 import gzip
 import io
@@ -93,12 +93,12 @@ def saved(matrix: Any, **changed: Any) -> bytes:
         ("a.ldac", "csv", None),
     ],
 )
-def test_the_format_is_what_was_asked_for_or_the_ending(source: str, asked: str | None, expected: str | None) -> None:
+def test_the_format_is_given_or_detected_from_the_name(source: str, asked: str | None, expected: str | None) -> None:
     assert bag_format(source, asked) == expected
     assert bag_format(Path(source), asked) == expected
 
 
-def test_a_folder_is_no_bag_whatever_it_is_called(tmp_path: Path) -> None:
+def test_a_folder_is_never_a_bag(tmp_path: Path) -> None:
     (tmp_path / "texts.mm").mkdir()
     assert bag_format(tmp_path / "texts.mm", None) is None
 
@@ -114,11 +114,11 @@ def test_every_format_gives_the_same_bag(tmp_path: Path, name: str) -> None:
     assert read.name.lower() == "c"
 
 
-def test_an_ending_that_says_nothing_stays_on_the_name(tmp_path: Path) -> None:
+def test_an_unknown_extension_stays_on_the_name(tmp_path: Path) -> None:
     assert bag(tmp_path, "ap.dat", LDAC, asked="ldac").name == "ap.dat"
 
 
-def test_an_unknown_format_and_a_missing_file_are_refused(tmp_path: Path) -> None:
+def test_an_unknown_format_and_a_missing_file_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"'arff' given, expected one of ldac, mm, npz"):
         read_bag(tmp_path / "a", file_format="arff")
     for file_format in BAG_FORMATS:
@@ -150,7 +150,7 @@ def test_an_unknown_format_and_a_missing_file_are_refused(tmp_path: Path) -> Non
     ids=["no end", "crlf", "blank", "white", "tabs", "bom", "order", "zero", "zero again", "twice", "real", "large"],
 )
 @pytest.mark.parametrize("block", [1, 7, 1 << 22])
-def test_the_same_counts_however_they_are_written(
+def test_variants_of_an_ldac_file_give_the_same_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, block: int
 ) -> None:
     monkeypatch.setattr(bag_text, "_BLOCK_BYTES", block)
@@ -169,12 +169,12 @@ def test_blank_lines_at_the_end_are_documents(tmp_path: Path) -> None:
         (b"0:1", "has '0:1', expected the number of pairs first"),
         (b"-1 0:1", "has '-1', expected the number of pairs first"),
         (b"1.5 0:1", "has '1.5', expected the number of pairs first"),
-        (b"2 0:1", "says 2 pairs and has 1"),
-        (b"0 0:1", "says 0 pairs and has 1"),
-        (b"1 0:1 1:1", "says 1 pairs and has 2"),
-        (b"1", "says 1 pairs and has 0"),
+        (b"2 0:1", "states 2 pairs and has 1"),
+        (b"0 0:1", "states 0 pairs and has 1"),
+        (b"1 0:1 1:1", "states 1 pairs and has 2"),
+        (b"1", "states 1 pairs and has 0"),
         (b"1 0", "has '0', expected a pair ID:COUNT"),
-        (b"1 0: 1", "says 1 pairs and has 2"),
+        (b"1 0: 1", "states 1 pairs and has 2"),
         (b"2 0: 1:1", "has '', expected a count"),
         (b"1 :1", "has '', expected a word id"),
         (b"1 0:1:1", "has '1:1', expected a count"),
@@ -191,12 +191,12 @@ def test_blank_lines_at_the_end_are_documents(tmp_path: Path) -> None:
         (b"1 0:" + b"9" * 9999, "9...', expected a count"),
         (b"1 0:1_0", "has '1_0', expected a count"),
         ("1 0:٣".encode(), "has '٣', expected a count"),
-        (b"1 0:1 \x00", "says 1 pairs and has 2"),
+        (b"1 0:1 \x00", "states 1 pairs and has 2"),
         (b"\xff\xfe", "has '\ufffd\ufffd', expected the number of pairs"),
     ],
 )
 @pytest.mark.parametrize("block", [1, 1 << 22])
-def test_a_faulty_line_is_refused_by_its_number(
+def test_a_malformed_line_is_rejected_with_its_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: bytes, said: str, block: int
 ) -> None:
     monkeypatch.setattr(bag_text, "_BLOCK_BYTES", block)
@@ -213,8 +213,8 @@ token = st.sampled_from(
 @examples(120)
 @given(st.lists(token, max_size=12).map(lambda tokens: "".join(tokens).encode() + b"\n"))
 @example(b"\n\n")
-def test_blocks_give_what_lines_give(block: bytes) -> None:
-    """The parser of whole blocks takes nothing that the parser of lines refuses, and reads it alike."""
+def test_blocks_and_lines_give_the_same_counts(block: bytes) -> None:
+    """The block parser accepts nothing that the line parser rejects, and gives the same counts."""
     try:
         expected: Any = bag_text._ldac_lines(block, 4, Path("a"), 1)
     except CorpusError:
@@ -225,13 +225,13 @@ def test_blocks_give_what_lines_give(block: bytes) -> None:
         np.testing.assert_array_equal(left, right)
 
 
-def test_sums_of_a_word_that_stands_twice_may_not_overflow(tmp_path: Path) -> None:
+def test_sums_of_repeated_words_may_not_overflow(tmp_path: Path) -> None:
     for name, content in (
         ("a.ldac", b"2 0:2147483647 0:1\n"),
         ("a.mm", HEAD + b"1 4 2\n1 1 2147483647\n1 1 1\n"),
         ("a.npz", saved(sp.coo_matrix(([2**31 - 1, 1], ([0, 0], [0, 0])), shape=(1, 4)))),
     ):
-        assert "counts a word of a document more than 2147483647 times" in refusal(tmp_path, name, content)
+        assert "has counts that add up to more than 2147483647" in refusal(tmp_path, name, content)
 
 
 # ---------------------------------------------------------------- Matrix Market
@@ -254,7 +254,7 @@ def test_sums_of_a_word_that_stands_twice_may_not_overflow(tmp_path: Path) -> No
     ids=["no end", "crlf", "real", "unsigned", "case", "dots", "comment", "order", "zero", "twice"],
 )
 @pytest.mark.parametrize("block", [1, 7, 1 << 22])
-def test_the_same_matrix_however_it_is_written(
+def test_variants_of_a_matrix_market_file_give_the_same_matrix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, block: int
 ) -> None:
     monkeypatch.setattr(bag_text, "_BLOCK_BYTES", block)
@@ -277,12 +277,12 @@ def test_the_same_matrix_however_it_is_written(
         (HEAD + b"%\n1 -4 0\n", "line 3 of "),
         (HEAD + b"99999999999 4 0\n", "line 2 of "),
         (HEAD + b"1 4 x\n", "expected the numbers of rows, columns and entries"),
-        (HEAD + b"1000000000000 4 2\n", "names 1,000,000,000,000 rows and 4 columns, expected up to 2,147,483,647"),
+        (HEAD + b"1000000000000 4 2\n", "states 1,000,000,000,000 rows and 4 columns, expected up to 2,147,483,647"),
         (HEAD + b"1 4 2\n1 1 1\n", "has 1 entries, expected the 2 of its header"),
         (HEAD + b"1 4 99999999999999999\n1 1 1\n", "has 1 entries, expected the 99999999999999999"),
         (HEAD + b"1 4 1\n1 1 1\n1 2 1\n", "has more than 1 entries, expected the 1 of its header"),
         (HEAD + b"1 4 1\n\n2 1 1\n", "line 4 of "),
-        (HEAD + b"1 4 1\n2 1 1\n", "has row 2 and column 1, expected places from 1 to 1 and 4"),
+        (HEAD + b"1 4 1\n2 1 1\n", "has row 2 and column 1, expected positions from 1 to 1 and 4"),
         (HEAD + b"1 4 1\n1 5 1\n", "has row 1 and column 5"),
         (HEAD + b"1 4 1\n0 1 1\n", "has row 0 and column 1"),
         (HEAD + b"1 4 1\n1 1\n", "has '1 1', expected row, column and count"),
@@ -300,12 +300,12 @@ def test_the_same_matrix_however_it_is_written(
     ],
 )
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_faulty_matrix_is_one_line(tmp_path: Path, content: bytes, said: str, packed: bool) -> None:
+def test_a_malformed_matrix_is_reported_in_one_line(tmp_path: Path, content: bytes, said: str, packed: bool) -> None:
     assert said in refusal(tmp_path, f"a.mm{'.gz' * packed}", gzip.compress(content) if packed else content)
 
 
-def test_a_whole_number_is_asked_of_integer_files_too(tmp_path: Path) -> None:
-    """SciPy's own reader takes 2.5 for 2 there."""
+def test_integer_files_must_hold_integers(tmp_path: Path) -> None:
+    """SciPy's own reader reads 2.5 as 2 in such a file."""
     message = refusal(tmp_path, "a.mm", HEAD.replace(b"real", b"integer") + b"1 4 2\n1 1 2\n1 2 2.5\n")
     assert message.startswith("line 4 of ")
 
@@ -314,11 +314,11 @@ def test_a_whole_number_is_asked_of_integer_files_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     [b"", b"1 0:1\n", gzip.compress(LDAC * 99)[:-9], gzip.compress(MM)[:40]],
-    ids=["empty", "plain", "without its end", "without most"],  # not the bytes: an archive holds the time
+    ids=["empty", "plain", "without its end", "without most"],  # not the bytes, because an archive contains the time
 )
-def test_a_damaged_archive_is_one_line(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_damaged_archive_is_reported_in_one_line(tmp_path: Path, name: str, content: bytes) -> None:
     if content == b"" and name == "a.ldac.gz":
-        assert bag(tmp_path, name, content).counts.shape[0] == 0  # gzip takes an empty file for an empty one
+        assert bag(tmp_path, name, content).counts.shape[0] == 0  # gzip reads an empty file as empty content
     else:
         refusal(tmp_path, name, content)
 
@@ -329,7 +329,7 @@ def test_a_damaged_archive_is_one_line(tmp_path: Path, name: str, content: bytes
 @pytest.mark.parametrize("form", ["csr", "csc", "coo"])
 @pytest.mark.parametrize("kind", ["matrix", "array"])
 @pytest.mark.parametrize("dtype", ["i4", "i8", "u8", "f4", "f8", ">i8", ">f8"])
-def test_every_form_and_type_of_whole_counts_is_read(tmp_path: Path, form: str, kind: str, dtype: str) -> None:
+def test_all_formats_and_types_of_integer_counts_are_read(tmp_path: Path, form: str, kind: str, dtype: str) -> None:
     rows = np.where(ROWS > 2**24, 2**24, ROWS)
     matrix = getattr(sp, f"{form}_{kind}")(rows)
     assert_canonical(bag(tmp_path, "a.npz", saved(matrix, data=matrix.data.astype(dtype))).counts, rows)
@@ -341,7 +341,7 @@ def test_small_types_are_read(tmp_path: Path, dtype: str) -> None:
     assert_canonical(bag(tmp_path, "a.npz", content).counts, (ROWS > 0) & (ROWS != 1))
 
 
-def test_what_is_not_canonical_becomes_so(tmp_path: Path) -> None:
+def test_counts_are_made_canonical(tmp_path: Path) -> None:
     parts = {"data": np.array([1.0, 2, 0, 4]), "indices": np.array([3, 1, 2, 3]), "indptr": np.array([0, 4])}
     matrix = sp.csr_matrix((parts["data"], parts["indices"], parts["indptr"]), shape=(1, 4))
     assert_canonical(bag(tmp_path, "a.npz", saved(matrix)).counts, [[0, 2, 0, 5]])
@@ -364,7 +364,7 @@ def test_what_is_not_canonical_becomes_so(tmp_path: Path) -> None:
         (2**31, "f4", "has 2147483648.0 in row 2, column 3"),
     ],
 )
-def test_what_is_no_count_is_refused_by_its_place(
+def test_an_invalid_count_is_rejected_with_its_position(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, value: float, dtype: str, said: str
 ) -> None:
     monkeypatch.setattr(bag_files, "_SLICE", 2)
@@ -417,7 +417,7 @@ INDPTR = np.array([0, 2, 2, 3, 5, 5])
         saved(sp.bsr_matrix(ROWS)),
     ],
 )
-def test_a_faulty_archive_is_one_line(tmp_path: Path, content: bytes) -> None:
+def test_a_malformed_archive_is_reported_in_one_line(tmp_path: Path, content: bytes) -> None:
     assert "expected" in refusal(tmp_path, "a.npz", content)
 
 
@@ -428,14 +428,14 @@ def test_coordinates_in_one_array_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("n_docs", [255, 256, 257])
 @pytest.mark.parametrize("turned", [False, True])
-def test_places_of_a_small_type_are_read(tmp_path: Path, n_docs: int, turned: bool) -> None:
+def test_indices_of_a_small_type_are_read(tmp_path: Path, n_docs: int, turned: bool) -> None:
     rows = np.array([254, 3, 3] if turned else [3, 3, 254], dtype=np.uint8)
     matrix = sp.coo_matrix((np.ones(3), (rows, [0, 1, 3])), shape=(n_docs, 4))
     content = saved(matrix, row=rows, col=np.array([0, 1, 3], dtype=np.uint8))
     assert_canonical(bag(tmp_path, "a.npz", content).counts, matrix.toarray())
 
 
-def test_a_dense_archive_is_told_from_counts(tmp_path: Path) -> None:
+def test_a_dense_archive_is_rejected(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, theta=np.ones((3, 2)), doc_id=np.array(["a", "b", "c"]))
     assert "holds 'theta', 'doc_id', expected a sparse matrix of counts" in refusal(
@@ -443,9 +443,9 @@ def test_a_dense_archive_is_told_from_counts(tmp_path: Path) -> None:
     )
 
 
-def test_an_archive_larger_than_memory_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_larger_than_memory_is_not_decompressed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(npz, "available_memory", lambda: 100)
-    assert "it says that it holds more than fits in memory" in refusal(tmp_path, "a.npz", saved(CSR))
+    assert "it states a size that does not fit in memory" in refusal(tmp_path, "a.npz", saved(CSR))
 
 
 class Dangerous:
@@ -453,7 +453,7 @@ class Dangerous:
         return Path.touch, (Path(tempfile.gettempdir()) / "topicnet-was-run",)
 
 
-def test_pickles_are_refused_and_never_run(tmp_path: Path) -> None:
+def test_pickles_are_rejected_and_never_run(tmp_path: Path) -> None:
     mark = Path(tempfile.gettempdir()) / "topicnet-was-run"
     mark.unlink(missing_ok=True)
     for part in ("data", "indices", "format"):
@@ -467,7 +467,7 @@ def test_pickles_are_refused_and_never_run(tmp_path: Path) -> None:
 
 @examples(60)
 @given(st.integers(0, len(saved(CSR)) - 1), st.integers(0, 255))
-def test_a_flipped_byte_is_refused_or_harmless(place: int, value: int) -> None:
+def test_a_flipped_byte_is_rejected_or_harmless(place: int, value: int) -> None:
     content = bytearray(saved(CSR))
     content[place] = value
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -487,7 +487,7 @@ def test_a_flipped_byte_is_refused_or_harmless(place: int, value: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["wiki.ldac", "wiki.lda-c", "wiki.mm", "wiki.mm.gz", "wiki.npz"])
-def test_the_vocabulary_beside_is_found_nearest_name_first(tmp_path: Path, name: str) -> None:
+def test_the_vocabulary_with_the_closest_name_is_found_first(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     content = {"ldac": LDAC, "mm": MM, "npz": saved(CSR)}[str(bag_format(name))]
     path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
@@ -500,7 +500,7 @@ def test_the_vocabulary_beside_is_found_nearest_name_first(tmp_path: Path, name:
     assert read_bag(path, file_format=str(bag_format(name)), vocabulary=tmp_path / "mine").vocabulary == [*"pqrs"]
 
 
-def test_no_vocabulary_names_what_was_looked_for(tmp_path: Path) -> None:
+def test_an_error_about_a_missing_vocabulary_lists_the_names(tmp_path: Path) -> None:
     (tmp_path / "a.mm").write_bytes(MM)
     with pytest.raises(CorpusError, match="--vocabulary") as caught:
         read_bag(tmp_path / "a.mm", file_format="mm")
@@ -523,14 +523,14 @@ def test_no_vocabulary_names_what_was_looked_for(tmp_path: Path) -> None:
     ],
     ids=["plain", "bom, crlf", "white", "latin-1", "utf-16", "dictionary", "old dictionary"],
 )
-def test_vocabularies_of_any_make(tmp_path: Path, content: str, encoding: str) -> None:
+def test_all_kinds_of_vocabularies_are_read(tmp_path: Path, content: str, encoding: str) -> None:
     (tmp_path / "a.mm").write_bytes(MM)
     (tmp_path / "words").write_bytes(content.encode(encoding))
     read = read_bag(tmp_path / "a.mm", file_format="mm", vocabulary=tmp_path / "words", encoding=encoding)
     assert read.vocabulary == ["a", "new york", "é", "=d"]
 
 
-def test_numbers_and_tabs_are_words_where_they_are_no_dictionary(tmp_path: Path) -> None:
+def test_numbers_and_tabs_are_words_if_not_a_dictionary(tmp_path: Path) -> None:
     (tmp_path / "a.mm").write_bytes(MM)
     for words in (["7", "8", "9", "10"], ["a\t1", "b\t2", "c", "d"]):
         (tmp_path / "words").write_text("\n".join(words))
@@ -540,11 +540,11 @@ def test_numbers_and_tabs_are_words_where_they_are_no_dictionary(tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is empty, expected a word a line"),
+        (b"", "is empty, expected one word per line"),
         (b"a\nb\n\nc\n", "line 3 of 'words' is blank"),
         (b"a\nb\nc\nd\n\n", "line 5 of 'words' is blank"),
         (b"a\nb\n \t\nc\n", "line 3 of 'words' is blank"),
-        (b"a\nb\nc\na\n", "line 4 of 'words' has 'a', as line 1 has"),
+        (b"a\nb\nc\na\n", "line 4 of 'words' has 'a' like line 1,"),
         (b"a\nb\nc\n", "has 5 rows and 4 columns, and 'words' 3 words"),
         (b"a\nb\nc\nd\ne\n", "has 5 rows and 4 columns, and 'words' 5 words: it looks transposed"),
         (b"a\n\xff\n", "line 2 of 'words' is not text in 'utf-8'"),
@@ -552,12 +552,12 @@ def test_numbers_and_tabs_are_words_where_they_are_no_dictionary(tmp_path: Path)
         (b"a\0b\n", "looks like a binary file"),
         (b"9\n0\ta\t1\nb\n", "line 3 of 'words' has no entry"),
         (b"9\n0\ta\t1\n0\tb\t1\n", "line 3 of 'words' has the id 0 again"),
-        (b"9\n0\ta\t1\n1\ta\t1\n", "line 3 of 'words' has 'a', as line 2 has"),
+        (b"9\n0\ta\t1\n1\ta\t1\n", "line 3 of 'words' has 'a' like line 2,"),
         (b"9\n0\ta\t1\n1\t \t1\n", "line 3 of 'words' is blank"),
         (b"9\n0\ta\t1\n2\tb\t1\n", "none with the id 1, expected ids without gaps: call compactify()"),
     ],
 )
-def test_a_faulty_vocabulary_is_one_line(
+def test_a_malformed_vocabulary_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -570,7 +570,7 @@ def test_a_faulty_vocabulary_is_one_line(
 
 
 @pytest.mark.parametrize("encoding", ["klingon", "hex"])
-def test_an_unknown_encoding_is_refused(tmp_path: Path, encoding: str) -> None:
+def test_an_unknown_encoding_is_rejected(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "a.mm").write_bytes(MM)
     (tmp_path / "a.vocab").write_text("a\nb\nc\nd\n")
     with pytest.raises(CorpusError, match=f"unknown encoding '{encoding}'"):
@@ -587,7 +587,7 @@ def of_gensim(path: Path) -> list[dict[int, float]]:
     return [dict(document) for document in corpus]
 
 
-def test_the_files_are_those_of_their_formats(tmp_path: Path) -> None:
+def test_written_files_follow_their_formats(tmp_path: Path) -> None:
     assert write_ldac(tmp_path / "a.ldac", CSR, WORDS) == (tmp_path / "a.ldac", tmp_path / "a.vocab")
     assert write_matrix_market(tmp_path / "b.mm", CSR, WORDS) == (tmp_path / "b.mm", tmp_path / "b.vocab")
     assert (tmp_path / "a.ldac").read_bytes() == LDAC
@@ -598,7 +598,7 @@ def test_the_files_are_those_of_their_formats(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["ldac", "mm"])
-def test_other_tools_read_what_we_write(tmp_path: Path, ending: str) -> None:
+def test_other_tools_can_read_our_files(tmp_path: Path, ending: str) -> None:
     write = write_ldac if ending == "ldac" else write_matrix_market
     path, words = write(tmp_path / f"a.{ending}", CSR, WORDS)
     logging.getLogger("gensim").setLevel(logging.ERROR)
@@ -611,7 +611,7 @@ def test_other_tools_read_what_we_write(tmp_path: Path, ending: str) -> None:
         np.testing.assert_array_equal(scipy.io.mmread(path).toarray(), ROWS)
 
 
-def test_what_gensim_writes_is_read(tmp_path: Path) -> None:
+def test_files_written_by_gensim_are_read(tmp_path: Path) -> None:
     from gensim.corpora import BleiCorpus, Dictionary, MmCorpus
 
     texts = [["new", "york", "new"], [], ["été"] * 1_200_000, ["york"], []]
@@ -629,7 +629,7 @@ def test_what_gensim_writes_is_read(tmp_path: Path) -> None:
     assert read_bag(tmp_path / "b.ldac", file_format="ldac").vocabulary == read.vocabulary
 
 
-def test_what_scipy_writes_is_read(tmp_path: Path) -> None:
+def test_files_written_by_scipy_are_read(tmp_path: Path) -> None:
     for n, matrix in enumerate((COO, sp.csc_matrix(ROWS), sp.csr_matrix(ROWS, dtype=np.float64))):
         scipy.io.mmwrite(tmp_path / f"{n}.mtx", matrix, symmetry="general")
         (tmp_path / "vocab.txt").write_text("\n".join(WORDS), "utf-8")
@@ -641,7 +641,7 @@ def test_what_scipy_writes_is_read(tmp_path: Path) -> None:
 @example(np.zeros((0, 2), dtype=np.int32), 1, "a.ldac")
 @example(np.zeros((0, 2), dtype=np.int32), 1, "a.mm")
 @example(np.zeros((3, 2), dtype=np.int32), 2, "a.ldac")
-def test_what_is_written_is_read_back_whatever_the_blocks(rows: Any, block: int, name: str) -> None:
+def test_written_files_are_read_back_for_any_block_size(rows: Any, block: int, name: str) -> None:
     words = [f"w{i}" for i in range(rows.shape[1])]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
         patched.setattr(bags, "BLOCK_NONZEROS", block)
@@ -663,7 +663,7 @@ def test_what_is_written_is_read_back_whatever_the_blocks(rows: Any, block: int,
         (".", "corpus.ldac", "corpus.vocab"),
     ],
 )
-def test_the_vocabulary_is_where_reading_looks_for_it(tmp_path: Path, given: str, counts: str, words: str) -> None:
+def test_the_vocabulary_is_written_where_reading_finds_it(tmp_path: Path, given: str, counts: str, words: str) -> None:
     assert write_ldac(tmp_path / given, CSR, WORDS) == (tmp_path / counts, tmp_path / words)
     read = read_bag(tmp_path / counts, file_format="ldac")
     assert_canonical(read.counts, ROWS)
@@ -672,7 +672,7 @@ def test_the_vocabulary_is_where_reading_looks_for_it(tmp_path: Path, given: str
 
 @pytest.mark.parametrize("write", [write_ldac, write_matrix_market])
 @pytest.mark.parametrize("there", ["a.out", "a.vocab"])
-def test_files_that_exist_are_replaced_only_when_asked_for(tmp_path: Path, write: Any, there: str) -> None:
+def test_existing_files_are_replaced_only_on_request(tmp_path: Path, write: Any, there: str) -> None:
     (tmp_path / there).write_text("old")
     with pytest.raises(OutputError, match="--overwrite"):
         write(tmp_path / "a.out", CSR, WORDS)
@@ -683,7 +683,7 @@ def test_files_that_exist_are_replaced_only_when_asked_for(tmp_path: Path, write
 
 
 @pytest.mark.parametrize("write", [write_ldac, write_matrix_market])
-def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Any) -> None:
+def test_a_failed_write_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Any) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -699,27 +699,27 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     [
         (["a", "b", "c"], "3 words given for 4 columns"),
         *[
-            (["a", "b", "c", word], "cannot stand on a line")
+            (["a", "b", "c", word], "cannot be written on one line")
             for word in ("", " d", "d\r", "d\ne", "\ufeffd", "\0", "\ud800")
         ],
-        (["a", "b", "c", "b"], "'b' stands twice"),
+        (["a", "b", "c", "b"], "'b' occurs twice"),
     ],
 )
-def test_words_that_would_not_come_back_are_refused(tmp_path: Path, write: Any, words: list[str], said: str) -> None:
+def test_words_that_cannot_be_read_back_are_rejected(tmp_path: Path, write: Any, words: list[str], said: str) -> None:
     with pytest.raises(InputError, match=said) as caught:
         write(tmp_path / "a.out", CSR, words)
     assert str(caught.value).isprintable()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_that_the_vocabulary_takes_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="which the vocabulary takes"):
+def test_a_file_named_like_the_vocabulary_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="which is the name of the vocabulary"):
         write_ldac(tmp_path / "a.vocab", CSR, WORDS)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("write", [write_ldac, write_matrix_market])
-def test_mapped_counts_are_written_a_block_at_a_time(tmp_path: Path, write: Any) -> None:
+def test_mapped_counts_are_written_block_by_block(tmp_path: Path, write: Any) -> None:
     n_docs, n_words = 40_000, 60
     data, indices = np.ones(n_docs * 30, dtype=np.int32), np.tile(np.arange(0, 60, 2, dtype=np.int32), n_docs)
     for name, array in (("data", data), ("indices", indices), ("indptr", np.arange(0, 30 * n_docs + 1, 30))):
@@ -742,7 +742,7 @@ def test_mapped_counts_are_written_a_block_at_a_time(tmp_path: Path, write: Any)
 
 
 @pytest.mark.data
-def test_20_newsgroups_as_the_etm_paper_counted_it(shared_data: Path, tmp_path: Path) -> None:
+def test_the_20_newsgroups_counts_of_the_etm_paper_are_read(shared_data: Path, tmp_path: Path) -> None:
     folder = shared_data / "20ng_etm_bow"
     read = read_bag(folder / "tr.npz", file_format="npz")
     assert read.counts.shape == (11_214, 3_072)
@@ -776,7 +776,7 @@ def arrays(**parts: Any) -> bytes:
         ("a.ldac", b"1000000000000 0:1\n"),
     ],
 )
-def test_a_header_that_promises_billions_is_refused_before_they_are_made(
+def test_a_header_with_billions_of_rows_is_rejected_before_allocation(
     tmp_path: Path, name: str, content: bytes
 ) -> None:
     tracemalloc.start()
@@ -787,10 +787,10 @@ def test_a_header_that_promises_billions_is_refused_before_they_are_made(
         tracemalloc.stop()
 
 
-def test_more_empty_documents_than_others_are_read(tmp_path: Path) -> None:
+def test_many_empty_documents_are_read(tmp_path: Path) -> None:
     assert bag(tmp_path, "a.mm", HEAD + b"30000 4 1\n7 1 1\n").counts.shape == (30_000, 4)
 
 
-def test_an_npz_of_too_many_rows_says_the_limit(tmp_path: Path) -> None:
+def test_an_error_about_too_many_npz_rows_states_the_limit(tmp_path: Path) -> None:
     said = refusal(tmp_path, "a.npz", saved(CSR, shape=np.array([10**15, 4])))
     assert "up to 2,147,483,647 rows and columns" in said

@@ -1,4 +1,4 @@
-"""Parquet in slices: typed columns as documents."""
+"""Tests of the Parquet reader: typed columns, slices, size limits and damaged files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ cells = st.one_of(st.none(), anything)
     st.lists(st.tuples(cells, st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1))), max_size=30), st.integers(1, 9)
 )
 @examples(40)
-def test_parquet_rows_come_back_as_written(tmp_path_factory, rows, group_rows):
+def test_parquet_rows_are_read_as_written(tmp_path_factory, rows, group_rows):
     columns = {"n": [n for _, n in rows], "text": [text for text, _ in rows]}
     path = parquet(
         tmp_path_factory.mktemp("pq") / "a.parquet",
@@ -48,7 +48,7 @@ def test_parquet_rows_come_back_as_written(tmp_path_factory, rows, group_rows):
     assert docs == Documents(numbers(len(rows)), [t or "" for t, _ in rows], [{"n": n} for _, n in rows])
 
 
-def test_cells_of_every_kind(tmp_path):
+def test_cells_of_every_type_are_converted(tmp_path):
     day, moment = datetime.date(1999, 1, 2), datetime.datetime(2000, 1, 2, 3, 4, 5)
     columns = {
         "id": [7, None], "text": ["a", None], "b": [True, None], "f": [0.5, float("nan")], "big": [2**64 - 1, 3],
@@ -71,7 +71,7 @@ def test_cells_of_every_kind(tmp_path):
     ("given_ids", "kind", "ids"),
     [
         ([1, 20], pl.Int32, ["1", "20"]),
-        ([1.0, None], pl.Float64, ["1", "2"]),  # whole numbers with a gap, as pandas keeps them
+        ([1.0, None], pl.Float64, ["1", "2"]),  # integers with a missing value, stored as floats by pandas
         ([1.5, 2.0], pl.Float64, ["1.5", "2"]),
         ([float("nan"), float("inf")], pl.Float64, ["1", "inf"]),
         ([-3.0, -0.5], pl.Float32, ["-3", "-0.5"]),
@@ -86,7 +86,7 @@ def test_parquet_ids_become_text(tmp_path, given_ids, kind, ids):
 
 
 @pytest.mark.parametrize("kind", [pl.Categorical, pl.Enum(["a", "b"]), pl.Binary])
-def test_texts_kept_in_other_ways_are_read(tmp_path, kind):
+def test_categorical_and_binary_texts_are_read(tmp_path, kind):
     texts = pl.Series("text", ["a", None, "b"]).cast(kind)
     assert read(parquet(tmp_path / "a.parquet", {"text": texts})).texts == ["a", "", "b"]
 
@@ -100,30 +100,30 @@ def test_a_table_without_rows_yields_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("texts", [[1], [0.5], [["a"]], [True], [datetime.date(1999, 1, 2)]])
-def test_a_column_that_is_no_text_is_refused(tmp_path, texts):
+def test_a_column_that_is_not_text_is_rejected(tmp_path, texts):
     path = parquet(tmp_path / "a.parquet", {"text": texts})
     message = refusal(path)
     assert f"{path} has " in message
     assert "in the column 'text', expected text. Convert it, or name another" in message
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path):
-    assert "is no readable Parquet file (" in refusal(parquet(tmp_path / "a.parquet", {"text": [b"\xff"]}))
+def test_bytes_that_are_not_text_are_rejected(tmp_path):
+    assert "is not a readable Parquet file (" in refusal(parquet(tmp_path / "a.parquet", {"text": [b"\xff"]}))
 
 
-def test_a_missing_column_is_named_with_those_there_are(tmp_path):
+def test_a_missing_column_error_lists_the_columns(tmp_path):
     path = parquet(tmp_path / "a.parquet", {"body": ["a"], "n": [1]})
     assert refusal(path) == f"no column 'text' in {path}; it has: body, n. Name one with --text-column"
     assert "Name one with --id-column" in refusal(path, text_column="body", id_column="k")
 
 
-def test_a_path_is_taken_as_it_is(tmp_path):
+def test_a_path_is_not_expanded(tmp_path):
     folder = tmp_path / "year=1999"
     folder.mkdir()
     assert read(parquet(folder / "a[1]*.parquet", {"text": ["a"]})) == Documents(["1"], ["a"], [{}])
 
 
-def test_nothing_but_text_and_scalars_is_held_at_a_time(tmp_path, monkeypatch):
+def test_only_text_and_scalar_columns_are_loaded(tmp_path, monkeypatch):
     heights: list[int] = []
     rows = columnar._rows
 
@@ -141,13 +141,13 @@ def test_nothing_but_text_and_scalars_is_held_at_a_time(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", [lambda d: b"", lambda d: b"PAR1", lambda d: d[:-40], lambda d: b"text\na\n" * 50])
-def test_a_damaged_parquet_file_is_refused(tmp_path, damage):
+def test_a_damaged_parquet_file_is_rejected(tmp_path, damage):
     path = parquet(tmp_path / "a.parquet", {"text": ["some text"] * 50})
     path.write_bytes(damage(path.read_bytes()))
-    assert f"{path} is no readable Parquet file (" in refusal(path)
+    assert f"{path} is not a readable Parquet file (" in refusal(path)
 
 
-# --- what a file may unfold to ---
+# --- size limits ---
 
 
 def test_the_footer_states_rows_and_the_largest_group(tmp_path):
@@ -163,16 +163,16 @@ def test_the_footer_states_rows_and_the_largest_group(tmp_path):
 @pytest.mark.parametrize(
     ("limit", "value", "message"),
     [
-        ("MOST_GROUP_BYTES", 10, "has a row group of 0.0 GB, expected at most"),
-        ("_MANY_ROWS", 10, "states 2,000,000 rows, expected at most"),
-        ("_MUCH_TEXT", 10, "of text, expected at most 1 times its size. Drop the repeated rows"),
+        ("MAX_GROUP_BYTES", 10, "has a row group of 0.0 GB, expected at most"),
+        ("_FREE_ROWS", 10, "states 2,000,000 rows, expected at most"),
+        ("_FREE_TEXT_BYTES", 10, "of text, expected at most 1 times its size. Drop the repeated rows"),
     ],
 )
-def test_a_file_that_unfolds_to_too_much_is_refused(tmp_path, monkeypatch, limit, value, message):
+def test_a_file_over_a_size_limit_is_rejected(tmp_path, monkeypatch, limit, value, message):
     monkeypatch.setattr(columnar, limit, value)
-    monkeypatch.setattr(columnar, "_MOST_TIMES", 1)
-    text = "a" * 10_000 if limit == "_MUCH_TEXT" else ""
-    n_rows = 4_000 if limit == "_MUCH_TEXT" else 2_000_000
+    monkeypatch.setattr(columnar, "_MAX_PER_BYTE", 1)
+    text = "a" * 10_000 if limit == "_FREE_TEXT_BYTES" else ""
+    n_rows = 4_000 if limit == "_FREE_TEXT_BYTES" else 2_000_000
     path = tmp_path / "a.parquet"
     pl.select(text=pl.repeat(text, n_rows)).write_parquet(path)
     refused = refusal(path)
@@ -182,7 +182,7 @@ def test_a_file_that_unfolds_to_too_much_is_refused(tmp_path, monkeypatch, limit
 
 @given(st.lists(st.tuples(st.integers(1, 250), st.integers(0, 255)), min_size=1, max_size=3))
 @examples(40)
-def test_a_changed_footer_is_read_or_refused(tmp_path_factory, changes):
+def test_a_changed_footer_is_read_or_rejected(tmp_path_factory, changes):
     path = parquet(tmp_path_factory.mktemp("pq") / "a.parquet", {"text": ["a", "b"], "n": [1, 2]})
     data = bytearray(path.read_bytes())
     for place, byte in changes:
@@ -191,6 +191,6 @@ def test_a_changed_footer_is_read_or_refused(tmp_path_factory, changes):
     try:
         footer = read_footer(path)
     except ValueError:
-        assert "is no readable Parquet file (" in refusal(path)
+        assert "is not a readable Parquet file (" in refusal(path)
     else:
         assert footer is None or min(footer.n_rows, footer.largest_group) >= 0

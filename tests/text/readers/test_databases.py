@@ -1,4 +1,4 @@
-"""SQLite and DuckDB files: the rows of a table or query, and nothing but reading."""
+"""Tests of the SQLite and DuckDB readers: tables, queries and read-only access."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROWS = [(3, "three", "2020", 1.5), (1, "one", "2021", 2.0), (2, None, None, None
 
 
 def sqlite(path: Path, *statements: str, rows: list[tuple[Any, ...]] | None = None) -> Path:
-    """A database of these statements, and of a table of answers where rows are given."""
+    """Create a database with these statements and, if rows are given, a table of answers."""
     with closing(sqlite3.connect(path)) as connection:
         if rows is not None:
             connection.execute("create table answers (id integer primary key, text, date, n)")
@@ -56,9 +56,9 @@ def test_a_single_table_needs_no_option(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["survey", "survey.data"])
-def test_a_database_without_its_ending_is_named(tmp_path, name):
+def test_a_database_without_its_extension_is_recognised(tmp_path, name):
     path = sqlite(tmp_path / name, rows=ROWS)
-    assert refusal(path, table="answers").startswith(f"{path} is a database of SQLite")
+    assert refusal(path, table="answers").startswith(f"{path} is a database (SQLite)")
     assert refusal(path).endswith("Give --format sqlite")
     assert len(read(path, file_format="sqlite", table="answers").ids) == 4
 
@@ -70,14 +70,14 @@ def test_a_query_keeps_its_order_and_columns(answers):
     )
 
 
-def test_rows_are_fetched_a_few_at_a_time(answers, monkeypatch):
-    monkeypatch.setattr(databases, "_MOST_ROWS", 1)
+def test_rows_are_fetched_in_small_batches(answers, monkeypatch):
+    monkeypatch.setattr(databases, "_MAX_ROWS", 1)
     assert read(answers).ids == ["1", "2", "3", "9"]
     count = "with recursive r(i) as (select 1 union all select i + 1 from r) select 'word' as text from r limit 3000"
     assert len(read(answers, query=count).texts) == 3000
 
 
-def test_several_tables_are_named_and_one_is_read(tmp_path):
+def test_several_tables_are_listed_and_one_can_be_chosen(tmp_path):
     path = sqlite(
         tmp_path / "a.db",
         "create table notes (key text primary key, text) without rowid",
@@ -105,7 +105,7 @@ def test_views_do_not_make_a_single_table_ambiguous(tmp_path):
         ("select nope from answers", "text", "cannot run the query on"),
     ],
 )
-def test_a_query_without_its_column_is_refused(answers, query, column, message):
+def test_a_query_without_the_text_column_is_rejected(answers, query, column, message):
     assert message in refusal(answers, query=query, text_column=column)
 
 
@@ -121,7 +121,7 @@ def test_cells_become_texts_ids_and_metadata(tmp_path):
 
 
 @pytest.mark.parametrize(("cell", "what"), [("x'6162'", "bytes"), ("cast(x'ff61' as text)", "bytes that are not UTF")])
-def test_a_row_that_is_no_text_is_refused_or_left_out(tmp_path, cell, what):
+def test_a_row_that_is_not_text_is_rejected_or_skipped(tmp_path, cell, what):
     path = sqlite(tmp_path / "a.db", "create table t (text)", f"insert into t values ('a'), ({cell}), ('é')")
     assert f"row 2 of {path} has {what}" in refusal(path)
     skipped = SkippedRows()
@@ -129,7 +129,7 @@ def test_a_row_that_is_no_text_is_refused_or_left_out(tmp_path, cell, what):
     assert skipped.listed[0].startswith(f"row 2 of {path}: {what}")
 
 
-# --- reading, and nothing else ---
+# --- read-only access ---
 
 
 @pytest.mark.parametrize(
@@ -140,19 +140,19 @@ def test_a_row_that_is_no_text_is_refused_or_left_out(tmp_path, cell, what):
         "select load_extension('x') as text", "select 1; delete from answers", "update answers set text = 'x'",
     ],
 )  # fmt: skip
-def test_a_query_that_may_do_more_than_read_is_refused(answers, query):
+def test_a_query_that_may_do_more_than_read_is_rejected(answers, query):
     before = answers.read_bytes()
     assert "expected one SELECT statement. Check --query" in refusal(answers, query=query)
     assert answers.read_bytes() == before
     assert os.listdir(answers.parent) == ["answers.db"]
 
 
-def test_a_cell_over_the_limit_is_refused(answers, monkeypatch):
-    monkeypatch.setattr(databases, "MOST_CELL_BYTES", 1 << 20)
+def test_a_cell_over_the_limit_is_rejected(answers, monkeypatch):
+    monkeypatch.setattr(databases, "MAX_CELL_BYTES", 1 << 20)
     assert "has a cell of more than 1 MB" in refusal(answers, query="select hex(randomblob(1000000)) as text")
 
 
-def test_a_write_ahead_log_is_read_and_none_is_made(tmp_path):
+def test_a_write_ahead_log_is_read_but_never_created(tmp_path):
     path = tmp_path / "a.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("pragma journal_mode = wal")
@@ -165,27 +165,27 @@ def test_a_write_ahead_log_is_read_and_none_is_made(tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"no database" * 99, b"SQLite format 3\0" + bytes(84), b"SQLite"])
-def test_what_is_no_database_is_refused(tmp_path, data):
+def test_a_file_that_is_not_a_database_is_rejected(tmp_path, data):
     path = tmp_path / "a.db"
     path.write_bytes(data)
     assert f"{path} " in refusal(path)
 
 
-def test_an_empty_database_is_refused(tmp_path):
+def test_an_empty_database_is_rejected(tmp_path):
     (tmp_path / "a.db").write_bytes(b"")
     assert f"{tmp_path / 'a.db'} has no table, expected one with a column of texts" in refusal(tmp_path / "a.db")
 
 
-def test_a_damaged_page_is_refused(tmp_path):
+def test_a_damaged_page_is_rejected(tmp_path):
     path = sqlite(tmp_path / "a.db", rows=[(i, f"text {i} " * 50, "x", 1) for i in range(500)])
     data = bytearray(path.read_bytes())
     data[9000:60_000] = b"\xff" * 51_000
     path.write_bytes(data)
-    assert "is no readable SQLite database (" in refusal(path)
+    assert "is not a readable SQLite database (" in refusal(path)
 
 
 @pytest.mark.parametrize("option", [{"query": "select 1"}, {"table": "t"}])
-def test_options_of_databases_are_refused_for_other_files(tmp_path, option):
+def test_database_options_are_rejected_for_other_files(tmp_path, option):
     (tmp_path / "a.csv").write_text("text\na\n")
     assert f"--{next(iter(option))} was given, but" in refusal(tmp_path / "a.csv", **option)
 
@@ -202,7 +202,7 @@ def test_a_duckdb_table_is_read(duck):
     assert read(duck, query="from answers select text where id = 7").texts == ["seven"]
 
 
-def test_the_bytes_say_which_database_it_is(duck, tmp_path):
+def test_the_kind_of_database_is_detected_from_the_bytes(duck, tmp_path):
     assert read(duck.rename(tmp_path / "a.db")).ids == ["7", "5"]
 
 
@@ -221,7 +221,7 @@ def test_a_duckdb_query_only_reads_its_own_file(duck, query):
     assert os.listdir(duck.parent) == ["answers.duckdb"]
 
 
-def test_duckdb_tables_are_named(duck):
+def test_duckdb_tables_are_listed(duck):
     import duckdb
 
     with closing(duckdb.connect(str(duck))) as connection:
@@ -231,6 +231,6 @@ def test_duckdb_tables_are_named(duck):
     assert read(duck, table="old.notes").texts == ["a"]
 
 
-def test_a_cut_off_duckdb_file_is_refused(duck):
+def test_a_truncated_duckdb_file_is_rejected(duck):
     duck.write_bytes(duck.read_bytes()[:5000])
-    assert "is no readable DuckDB database (" in refusal(duck)
+    assert "is not a readable DuckDB database (" in refusal(duck)

@@ -1,4 +1,4 @@
-"""CSV and TSV: the delimiter told by the header, tables without one, broken rows refused or left out."""
+"""Tests of the CSV and TSV readers: delimiter detection, tables without a header, malformed rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def table(path: Path, rows: list[list[Any]], delimiter: str = ",") -> Path:
 
 
 @given(st.lists(st.tuples(anything, anything), max_size=6), st.sampled_from(",;\t"), st.booleans())
-def test_the_delimiter_of_a_csv_is_the_one_that_shows_the_text(tmp_path_factory, rows, delimiter, bom):
+def test_a_csv_delimiter_is_detected_by_the_text_column(tmp_path_factory, rows, delimiter, bom):
     path = table(tmp_path_factory.mktemp("csv") / "a.csv", [["nr", "text"], *map(list, rows)], delimiter)
     if bom:
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
@@ -47,49 +47,49 @@ def test_a_decimal_comma_is_text(tmp_path):
 @pytest.mark.parametrize(
     ("content", "texts"),
     [
-        ("text\na;b\n", ["a;b"]),  # every delimiter shows it: the comma
-        ('"a\nb";text\n1;x\n', ["x"]),  # a line end within a name
+        ("text\na;b\n", ["a;b"]),  # every delimiter shows the text: the comma is used
+        ('"a\nb";text\n1;x\n', ["x"]),  # a line break within a name
         ('"text";"n"\n"x";1\n', ["x"]),
         ("\n\ntext;n\nx;1\n", ["x"]),
         ('text,"a;text;b"\nx,1\n', ["x"]),
     ],
 )
-def test_odd_headers_are_cut_rightly(tmp_path, content, texts):
+def test_odd_headers_are_split_correctly(tmp_path, content, texts):
     assert read(write(tmp_path / "a.csv", content)).texts == texts
 
 
 @pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"', "\ufeffsep=;"])
-def test_the_line_of_excel_that_names_the_delimiter_is_followed(tmp_path, first):
+def test_excels_sep_line_sets_the_delimiter(tmp_path, first):
     docs = read(write(tmp_path / "a.csv", f"{first}\r\nnr;text\r\n1;x\r\n"))
     assert docs == Documents(["1"], ["x"], [{"nr": "1"}])
     assert read(write(tmp_path / "b.csv", "sep=|\nnr|text\n1|x\n")).texts == ["x"]
 
 
 @pytest.mark.parametrize("first", ["sep=", 'sep="', "sep=a", "sep=;;"])
-def test_what_names_no_delimiter_is_a_header(tmp_path, first):
+def test_a_line_that_is_not_a_sep_line_is_a_header(tmp_path, first):
     message = refusal(write(tmp_path / "a.csv", f"{first}\r\ntext\r\nx\r\n"))
     assert message.startswith(("no column 'text' in", f"line 1 of {tmp_path / 'a.csv'} is not well-formed"))
 
 
-def test_lines_are_counted_from_the_line_that_names_the_delimiter(tmp_path):
+def test_the_sep_line_counts_as_line_1(tmp_path):
     path = write(tmp_path / "a.csv", "sep=;\nnr;text\n1;x\n2\n")
     assert f"line 4 of {path} has 1 field(s), expected 2 as in the header" in refusal(path)
     assert "no column 'body' in" in refusal(path, text_column="body")
     assert TRIED not in refusal(path, text_column="body")
 
 
-def test_where_no_delimiter_shows_the_text_the_message_says_what_was_tried(tmp_path):
+def test_an_error_about_the_text_column_lists_the_delimiters_tried(tmp_path):
     path = write(tmp_path / "a.csv", "nr;body\n1;x\n")
     assert refusal(path) == f"no column 'text' in {path} {TRIED}; it has: nr, body. Name one with --text-column"
     assert refusal(path, text_column="body", id_column="k").startswith(f"no column 'k' in {path}; it has: nr, body.")
 
 
-def test_a_tsv_is_cut_at_tabs_only(tmp_path):
+def test_a_tsv_is_split_only_at_tabs(tmp_path):
     path = write(tmp_path / "a.tsv", "nr;text\n1;x\n")
     assert refusal(path) == f"no column 'text' in {path}; it has: nr;text. Name one with --text-column"
 
 
-def test_a_malformed_header_is_refused_with_its_line(tmp_path):
+def test_a_malformed_header_is_rejected_with_its_line(tmp_path):
     path = write(tmp_path / "a.csv", '\n"text,n\n' + "x,1\n" * 5000)
     assert f"line 2 of {path} is not well-formed (unexpected end of data)" in refusal(path)
     assert f"line 2 of {path} is not well-formed" in refusal(path, skipped=SkippedRows())
@@ -107,7 +107,7 @@ def test_a_tsv_without_a_header_is_read_without_quoting(tmp_path):
     assert docs.ids == numbers(3)
 
 
-def test_a_label_that_is_the_number_asked_for_is_no_header(tmp_path):
+def test_a_label_equal_to_the_column_number_is_not_a_header(tmp_path):
     path = write(tmp_path / "a.tsv", "fast cut\ttrain\t1\nother\ttest\t0\n")
     assert read(path, text_column="1").texts == ["fast cut", "other"]
     assert read(write(tmp_path / "b.tsv", "今日はとても天気がいいので散歩に行きます\t1\n"), text_column="1").ids == [
@@ -117,7 +117,7 @@ def test_a_label_that_is_the_number_asked_for_is_no_header(tmp_path):
 
 
 @pytest.mark.parametrize("header", ["id,1,2", "0,1,2", "1,x"])
-def test_a_header_may_be_of_numbers(tmp_path, header):
+def test_a_header_may_consist_of_numbers(tmp_path, header):
     names = header.split(",")
     path = table(tmp_path / "a.csv", [names, [f"cell {name}" for name in names]])
     docs = read(path, text_column="1", id_column=names[0])
@@ -133,7 +133,7 @@ def test_a_csv_without_a_header_keeps_its_quoting(tmp_path, delimiter):
 
 
 @given(st.lists(st.tuples(anything, anything, anything), min_size=1, max_size=6), st.integers(1, 3))
-def test_rows_without_a_header_come_back_as_written(tmp_path_factory, rows, column):
+def test_rows_without_a_header_are_read_as_written(tmp_path_factory, rows, column):
     rows = [("first document of three words", "id", "x"), *rows] if column == 1 else [("id", "a b c", "d e f"), *rows]
     path = table(tmp_path_factory.mktemp("plain") / "a.csv", [list(row) for row in rows])
     docs = read(path, text_column=str(column), header_row=0)
@@ -143,7 +143,7 @@ def test_rows_without_a_header_come_back_as_written(tmp_path_factory, rows, colu
 
 
 @pytest.mark.parametrize("options", [{"text_column": "4"}, {"text_column": "1", "id_column": "key"}])
-def test_a_column_that_is_not_there_is_refused_with_the_numbers_there_are(tmp_path, options):
+def test_a_missing_column_number_error_lists_the_numbers(tmp_path, options):
     path = write(tmp_path / "a.tsv", LIKE_M10)
     missing = options.get("id_column", "4")
     assert f"no column '{missing}' in {path}, read without a header line; it has: 1, 2, 3. Name" in refusal(
@@ -152,7 +152,7 @@ def test_a_column_that_is_not_there_is_refused_with_the_numbers_there_are(tmp_pa
 
 
 @pytest.mark.parametrize("column", ["0", "01", "1.0", "-1", "²", "9" * 5000])
-def test_what_is_no_plain_number_is_a_name(tmp_path, column):
+def test_only_plain_numbers_are_column_numbers(tmp_path, column):
     message = refusal(write(tmp_path / "a.tsv", "a b c\tx\n"), text_column=column)
     assert message.startswith(f"no column '{column}' in ")
 
@@ -164,25 +164,27 @@ def test_blank_lines_without_a_header(tmp_path):
     assert list(read_documents(write(tmp_path / "d.csv", "\n\n"), ReadingOptions("1"))) == []
 
 
-def test_a_row_of_another_length_without_a_header_is_refused(tmp_path):
+def test_a_row_of_another_length_without_a_header_is_rejected(tmp_path):
     path = write(tmp_path / "a.tsv", "a\tb\nc\n")
-    assert f"line 2 of {path} has 1 field(s), expected 2 as in the first line. Part" in refusal(path, text_column="1")
+    assert f"line 2 of {path} has 1 field(s), expected 2 as in the first line. Separate" in refusal(
+        path, text_column="1"
+    )
 
 
-def test_the_first_row_of_a_csv_without_a_header_must_be_sound(tmp_path):
+def test_the_first_row_of_a_csv_without_a_header_must_be_well_formed(tmp_path):
     path = write(tmp_path / "a.csv", '"open,1\n')
     assert f"line 1 of {path} is not well-formed" in refusal(path, text_column="1", skipped=SkippedRows())
 
 
-# --- broken rows ---
+# --- malformed rows ---
 
 
-def test_a_broken_quote_in_a_tsv_says_how_to_read_it_without_quoting(tmp_path):
+def test_a_broken_quote_in_a_tsv_suggests_reading_without_quoting(tmp_path):
     path = write(tmp_path / "a.tsv", 'text\tn\n"quoted" word\t1\n')
     message = refusal(path)
     assert f"line 2 of {path} is not well-formed" in message
     assert 'write a quote inside them as ""' in message
-    assert message.endswith("where quotes are plain characters, --quote none")
+    assert message.endswith("and if they are plain characters, --quote none")
     assert read(path, quote="none").texts == ['"quoted" word']
 
 
@@ -194,14 +196,14 @@ def skip(path: Path, **options: Any) -> tuple[Documents, SkippedRows]:
 def test_rows_of_another_length_can_be_skipped(tmp_path):
     path = write(tmp_path / "a.csv", "text,n\na,1\nb\nc,3,4\nd,5\n")
     docs, skipped = skip(path)
-    assert docs == Documents(["1", "4"], ["a", "d"], [{"n": "1"}, {"n": "5"}])  # numbers are those of the source
+    assert docs == Documents(["1", "4"], ["a", "d"], [{"n": "1"}, {"n": "5"}])  # rows keep their number in the source
     assert skipped.listed == [
         f"line 3 of {path}: 1 field(s), expected 2",
         f"line 4 of {path}: 3 field(s), expected 2",
     ]
 
 
-def test_an_open_quote_is_skipped_without_what_follows(tmp_path):
+def test_only_the_line_of_an_open_quote_is_skipped(tmp_path):
     path = write(tmp_path / "a.csv", 'text,n\na,1\n"open,2\n"b\nB",3\nc,4\n"shut"x,5\nd\re,6\nf,7\n')
     docs, skipped = skip(path)
     assert docs.texts == ["a", "b\nB", "c", "f"]
@@ -214,7 +216,7 @@ def test_an_open_quote_at_the_end_is_skipped(tmp_path):
     assert (len(docs.ids), skipped.count) == (5001, 1)
 
 
-def test_a_file_of_open_quotes_is_not_read_over_and_over(tmp_path, monkeypatch):
+def test_a_file_of_open_quotes_is_not_reread_repeatedly(tmp_path, monkeypatch):
     n_rows, taken = 3000, 0
     take = delimited._Lines.__next__
 
@@ -224,15 +226,15 @@ def test_a_file_of_open_quotes_is_not_read_over_and_over(tmp_path, monkeypatch):
         return take(lines)
 
     monkeypatch.setattr(delimited._Lines, "__next__", counted)
-    monkeypatch.setattr(delimited, "_READ_IN_VAIN", 100_000)
-    monkeypatch.setattr(delimited, "_SPARE_REACH", 100)
-    path = write(tmp_path / "a.csv", "text,n\n" + 'a","\n' * n_rows + "fine,1\n")  # no quote is closed by another
+    monkeypatch.setattr(delimited, "_REREAD_BUDGET", 100_000)
+    monkeypatch.setattr(delimited, "_SHORT_RECORD", 100)
+    path = write(tmp_path / "a.csv", "text,n\n" + 'a","\n' * n_rows + "fine,1\n")  # each quote stays open
     docs, skipped = skip(path)
     assert (docs.texts, skipped.count) == (["fine"], n_rows)
-    assert taken < 40 * n_rows  # followed to the end each time: n_rows / 2 of each
+    assert taken < 40 * n_rows  # without the limit, each quote is followed to the end: n_rows / 2 on average
 
 
-def test_rows_of_bad_bytes_can_be_skipped(tmp_path):
+def test_rows_with_bad_bytes_can_be_skipped(tmp_path):
     path = write(tmp_path / "a.csv", b'text,n\na,1\ncaf\xe9,2\n"b\n\xff\n",3\nc\0,4\nd,5\n')
     docs, skipped = skip(path)
     assert docs.texts == ["a", "d"]
@@ -246,7 +248,7 @@ def test_rows_of_bad_bytes_can_be_skipped(tmp_path):
     assert (docs.texts, skipped.count) == (["a b", "f"], 2)
 
 
-def test_a_header_of_bad_bytes_is_refused(tmp_path):
+def test_a_header_with_bad_bytes_is_rejected(tmp_path):
     path = write(tmp_path / "a.csv", b"text,caf\xe9\na,1\n")
     message = refusal(path, skipped=SkippedRows())
     assert f"line 1 of {path} is the header and has the byte 0xe9, expected text in 'utf-8'" in message
@@ -265,7 +267,7 @@ def test_rows_read_and_rows_skipped_are_the_rows_written(tmp_path_factory, rows)
 
 
 @pytest.mark.parametrize(("name", "delimiter", "quote"), [("a.csv", ",", None), ("a.tsv", "\t", "none")])
-def test_a_backslash_escapes_as_in_a_dump_of_mysql(tmp_path, name, delimiter, quote):
+def test_a_backslash_escapes_as_in_a_mysql_dump(tmp_path, name, delimiter, quote):
     cells = [r"fish\nsecond\tthird\r", r"\N", r"C:\\new \N", rf"a\{delimiter}b"]
     rows = [f"n{delimiter}text", *(f"1{delimiter}{cell}" for cell in cells)]
     path = write(tmp_path / name, "".join(f"{row}\n" for row in rows))

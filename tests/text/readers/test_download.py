@@ -1,4 +1,4 @@
-"""Downloads: whole, checked and kept, or refused in one line that says what to do. The server is on loopback."""
+"""Tests of downloads, from a server on the loopback interface: checksums, cache and one-line errors."""
 
 import hashlib
 import os
@@ -22,12 +22,12 @@ ANOTHER = b"three birds\ttrain\t0\n"
 
 
 class Upstream(ThreadingHTTPServer):
-    """What a test lets the other side answer, and how often it was asked."""
+    """A server whose response the tests control, which counts the requests."""
 
-    daemon_threads = False  # so that server_close waits for the last answer
+    daemon_threads = False  # so that server_close waits for the last response
     content = CONTENT
     status = (200, "OK")
-    promised = 0  # bytes announced beyond those sent
+    promised = 0  # bytes announced but not sent
     hangs = False
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ def refusal(file: CachedDownload) -> str:
     with pytest.raises(CorpusError) as caught:
         file.content()
     message = str(caught.value)
-    assert message.isprintable()  # so: one line
+    assert message.isprintable()  # implies one line
     assert "'short'" in message
     assert repr(str(file.path)) in message
     return message
@@ -104,7 +104,7 @@ def test_a_damaged_file_is_fetched_again(upstream: Upstream, tmp_path: Path, dam
     assert upstream.asked == 1
 
 
-def test_another_file_is_refused_and_not_kept(upstream: Upstream, tmp_path: Path) -> None:
+def test_another_file_is_rejected_and_not_cached(upstream: Upstream, tmp_path: Path) -> None:
     upstream.content = ANOTHER
     file = file_of(upstream.url, tmp_path / "made" / "short.tsv")
     message = refusal(file)
@@ -114,7 +114,7 @@ def test_another_file_is_refused_and_not_kept(upstream: Upstream, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_kept_stays_where_nothing_better_comes(upstream: Upstream, tmp_path: Path) -> None:
+def test_a_cached_file_stays_if_the_download_fails(upstream: Upstream, tmp_path: Path) -> None:
     upstream.content = ANOTHER
     file = file_of(upstream.url, tmp_path / "short.tsv")
     file.path.write_bytes(b"damaged")
@@ -123,7 +123,7 @@ def test_what_is_kept_stays_where_nothing_better_comes(upstream: Upstream, tmp_p
     assert list(tmp_path.iterdir()) == [file.path]
 
 
-def test_no_more_is_read_than_the_bound(upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_stops_at_the_limit(upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "MAX_BYTES", 10)
     assert "(over 10 bytes, expected sha256" in refusal(file_of(upstream.url, tmp_path / "short.tsv"))
     monkeypatch.setattr(download, "MAX_BYTES", len(CONTENT))
@@ -131,24 +131,22 @@ def test_no_more_is_read_than_the_bound(upstream: Upstream, tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("status", [(404, "Not Found"), (503, "Down \x1b[31m for now")])
-def test_an_error_of_the_server_is_one_line(upstream: Upstream, tmp_path: Path, status: tuple[int, str]) -> None:
+def test_a_server_error_is_reported_in_one_line(upstream: Upstream, tmp_path: Path, status: tuple[int, str]) -> None:
     upstream.status = status
     message = refusal(file_of(upstream.url, tmp_path / "short.tsv"))
     assert f"could not be downloaded from {upstream.url} (HTTP Error {status[0]}: {status[1].split()[0]}" in message
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_connection_that_is_cut_off_is_no_wrong_checksum(upstream: Upstream, tmp_path: Path) -> None:
+def test_an_interrupted_connection_is_not_reported_as_a_wrong_checksum(upstream: Upstream, tmp_path: Path) -> None:
     upstream.promised = 1
     message = refusal(file_of(upstream.url, tmp_path / "short.tsv"))
     assert "could not be downloaded" in message
-    assert "(the connection was cut off): check the network" in message
+    assert "(the connection was interrupted): check the network" in message
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_falls_silent_is_not_waited_for(
-    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_server_times_out(upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "TIMEOUT_SECONDS", 0.2)
     upstream.hangs = True
     assert "(timed out)" in refusal(file_of(upstream.url, tmp_path / "short.tsv"))
@@ -157,14 +155,14 @@ def test_a_server_that_falls_silent_is_not_waited_for(
 
 @pytest.fixture
 def nobody(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An address where nothing listens: what a machine without network meets, at once."""
+    """An address where nothing listens, so that connections fail immediately, as without a network."""
     monkeypatch.setenv("no_proxy", "*")
-    with socket.socket() as deaf:  # held, so that nobody else listens there meanwhile
+    with socket.socket() as deaf:  # reserves the port, so that nothing else listens on it
         deaf.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{deaf.getsockname()[1]}/corpus.tsv"
 
 
-def test_without_a_network_it_says_where_to_put_the_file(nobody: str, tmp_path: Path) -> None:
+def test_without_a_network_the_message_says_where_to_put_the_file(nobody: str, tmp_path: Path) -> None:
     file = file_of(nobody, tmp_path / "made" / "short.tsv")
     message = refusal(file)
     assert message == (
@@ -177,14 +175,14 @@ def test_without_a_network_it_says_where_to_put_the_file(nobody: str, tmp_path: 
     assert file.content() == CONTENT
 
 
-def test_without_a_network_it_says_that_what_is_kept_is_another_file(nobody: str, tmp_path: Path) -> None:
+def test_without_a_network_the_message_mentions_a_wrong_cached_file(nobody: str, tmp_path: Path) -> None:
     file = file_of(nobody, tmp_path / "short.tsv")
     file.path.write_bytes(ANOTHER)
-    assert refusal(file).endswith(", where another one is now")
+    assert refusal(file).endswith(", replacing the file there")
 
 
 @pytest.mark.parametrize("place", ["file", "folder", "nowhere"])
-def test_a_cache_that_cannot_be_used_is_one_line(upstream: Upstream, tmp_path: Path, place: str) -> None:
+def test_an_unusable_cache_is_reported_in_one_line(upstream: Upstream, tmp_path: Path, place: str) -> None:
     cache = tmp_path / "cache"
     if place == "file":
         cache.write_text("not a folder")
@@ -193,23 +191,23 @@ def test_a_cache_that_cannot_be_used_is_one_line(upstream: Upstream, tmp_path: P
     else:
         cache.symlink_to(tmp_path / "gone" / "gone")
     message = refusal(file_of(upstream.url, cache / "short.tsv"))
-    assert "set TOPICNET_CACHE to a folder" in message
+    assert "set TOPICNET_CACHE to a writable folder" in message
     assert "--out" not in message
-    assert upstream.asked == 0  # found out before the download
+    assert upstream.asked == 0  # detected before the download
 
 
-def test_ctrl_c_leaves_nothing_half_written(upstream: Upstream, tmp_path: Path) -> None:
+def test_ctrl_c_leaves_no_partial_file(upstream: Upstream, tmp_path: Path) -> None:
     upstream.hangs = True
     path = tmp_path / "cache" / "short.tsv"
     script = (
-        "import pathlib, signal, polars\n"  # polars has system calls restarted after a signal
+        "import pathlib, signal, polars\n"  # polars makes system calls restart after a signal
         "from topicnet.text.readers.download import CachedDownload\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a runner in the background ignores it
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background processes ignore SIGINT
         f"CachedDownload('short', {upstream.url!r}, '0' * 64, pathlib.Path({str(path)!r})).content()\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, env=os.environ) as child:
         assert upstream.half_sent.wait(60)
-        assert len(list(path.parent.iterdir())) == 1  # the file it is written to, beside the target
+        assert len(list(path.parent.iterdir())) == 1  # the temporary file next to the target
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=20)
     assert child.returncode == -signal.SIGINT
@@ -242,7 +240,7 @@ def test_a_relative_cache_is_named_in_full(monkeypatch: pytest.MonkeyPatch, tmp_
     assert cache_folder() == tmp_path / "kept"
 
 
-def test_no_home_folder_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_home_folder_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def homeless() -> Path:
         raise RuntimeError("Could not determine home directory.")
 

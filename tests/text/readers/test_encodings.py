@@ -1,4 +1,4 @@
-"""Encodings guessed from bytes, byte order marks, control characters, and lone carriage returns."""
+"""Tests of encodings: guesses, byte order marks, control characters, compression and carriage returns."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SAMPLES = [
 
 
 @pytest.mark.parametrize(("text", "encoding"), SAMPLES)
-def test_the_hint_is_the_encoding_that_the_bytes_are_in(tmp_path, text, encoding):
+def test_the_suggested_encoding_is_correct(tmp_path, text, encoding):
     path = write(tmp_path / "a.txt", f"{text}\n", encoding)
     message = refusal(path)
     assert message.endswith(f": give --encoding {encoding}")
@@ -60,7 +60,7 @@ def test_english_punctuation_is_western(line, n_lines):
     assert guess.encoding == "cp1252"
 
 
-def test_bytes_that_fit_no_encoding_give_no_false_hint():
+def test_bytes_that_fit_no_encoding_give_no_suggestion():
     randomness = random.Random(0)
     assert {guess_encoding(randomness.randbytes(400)) for _ in range(20)} == {None}
     assert guess_encoding(b"plain") is None
@@ -71,7 +71,7 @@ def test_bytes_that_fit_no_encoding_give_no_false_hint():
     ("text", "encoding", "named"),
     [(CHINESE, "hz", "hz"), (JAPANESE, "iso2022_jp", "iso2022_jp_2"), (KOREAN, "iso2022_kr", "iso2022_kr")],
 )
-def test_encodings_that_shift_within_ascii_are_named(tmp_path, text, encoding, named):
+def test_encodings_with_escape_sequences_are_recognised(tmp_path, text, encoding, named):
     text = text.replace("，", " ").replace("。", " ")
     path = write(tmp_path / "a.csv", f"id,text\n1,{text}\n", encoding)
     assert f"Give --encoding {named}, or --encoding ascii" in refusal(path)
@@ -80,18 +80,18 @@ def test_encodings_that_shift_within_ascii_are_named(tmp_path, text, encoding, n
 
 
 @pytest.mark.parametrize("text", ["home ~{user} and ~{name~}", "\x1b[31mred\x1b[0m", "\x1b$ cost", "~{abcd~} ~{efgh~}"])
-def test_tildes_and_escapes_of_terminals_are_text(tmp_path, text):
+def test_tildes_and_terminal_escapes_are_text(tmp_path, text):
     assert read(write(tmp_path / "a.txt", f"{text}\nfish\n")).texts == [text, "fish"]
 
 
-def test_one_bad_byte_among_utf_8_is_a_line_to_mend(tmp_path):
+def test_one_bad_byte_in_utf_8_is_a_line_to_fix(tmp_path):
     path = write(tmp_path / "a.txt", f"{GERMAN}\n".encode() * 3 + b"caf\xe9\n")
-    assert refusal(path).endswith("The rest is UTF-8: mend the line, or leave such lines out with --skip-bad-rows")
+    assert refusal(path).endswith("The rest is UTF-8: fix the line, or leave such lines out with --skip-bad-rows")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("chunk_bytes", [1, 3, 1 << 18])
-def test_byte_order_marks_are_followed(tmp_path, monkeypatch, encoding, chunk_bytes):
+def test_byte_order_marks_set_the_encoding(tmp_path, monkeypatch, encoding, chunk_bytes):
     monkeypatch.setattr(open_text, "_CHUNK_BYTES", chunk_bytes)
     rows = "text,n\none é,1\ntwo 日本,2\n"
     for name in ("a.csv", "a.csv.gz"):
@@ -110,7 +110,7 @@ def test_byte_order_marks_are_followed(tmp_path, monkeypatch, encoding, chunk_by
         (CZECH, "iso-8859-2", "--encoding cp1250"),
     ],
 )
-def test_control_characters_of_another_encoding_are_noted(tmp_path, text, given, remedy):
+def test_control_characters_of_another_encoding_are_logged(tmp_path, text, given, remedy):
     source = {"--encoding cp866": "cp866", "--encoding cp1250": "cp1250"}.get(remedy, "cp1252")
     path = write(tmp_path / "a.txt", f"{text}\n" * 3, source)
     (line,) = notices(path, encoding=given)
@@ -119,19 +119,19 @@ def test_control_characters_of_another_encoding_are_noted(tmp_path, text, given,
     assert "latin-1" not in line.partition("'. ")[2]
 
 
-def test_a_mark_of_utf_8_under_another_encoding_is_noted(tmp_path):
+def test_a_utf_8_mark_under_another_encoding_is_logged(tmp_path):
     path = write(tmp_path / "a.txt", "\ufeffcafé\n")
-    assert "begins with the byte order mark of UTF-8 and is read in 'cp1252'" in notices(path, encoding="cp1252")[0]
+    assert "begins with the byte order mark of UTF-8 but is read in 'cp1252'" in notices(path, encoding="cp1252")[0]
 
 
-# --- compressed, whatever the ending ---
+# --- compression, regardless of the extension ---
 
 PACK = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress, "Zstandard": zstandard.compress}
 ENDING = {"gzip": ".gz", "bzip2": ".bz2", "xz": ".xz", "Zstandard": ".zst"}
 
 
 @pytest.mark.parametrize("kind", PACK)
-def test_compressed_files_are_read_by_ending_or_first_bytes(tmp_path, monkeypatch, kind):
+def test_compression_is_detected_by_extension_or_first_bytes(tmp_path, monkeypatch, kind):
     data = PACK[kind](b"text\none\ntwo\n") + PACK[kind](b"three\n")
     path = tmp_path / f"a.csv{ENDING[kind]}"
     path.write_bytes(data)
@@ -140,7 +140,7 @@ def test_compressed_files_are_read_by_ending_or_first_bytes(tmp_path, monkeypatc
     (tmp_path / "b.csv").write_bytes(data)
     assert read(tmp_path / "b.csv").texts == ["one", "two", "three"]
     assert notices(tmp_path / "b.csv") == [
-        f"{tmp_path / 'b.csv'} is compressed ({kind}), whatever its ending: read as such"
+        f"{tmp_path / 'b.csv'} is compressed ({kind}) despite its extension: read as such"
     ]
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
     assert read("-", file_format="csv").texts == ["one", "two", "three"]
@@ -148,14 +148,14 @@ def test_compressed_files_are_read_by_ending_or_first_bytes(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("kind", ["bzip2", "xz"])
 @pytest.mark.parametrize("damage", [lambda d: d[:-9], lambda d: b"plain text", lambda d: d[:30] + bytes(9) + d[39:]])
-def test_damaged_files_are_refused_by_the_name_of_their_compression(tmp_path, kind, damage):
+def test_errors_about_damaged_files_name_the_compression(tmp_path, kind, damage):
     path = tmp_path / f"a.txt{ENDING[kind]}"
     path.write_bytes(damage(PACK[kind](b"".join(b"%d %d\n" % (i**5, i**7) for i in range(999)))))
-    assert refusal(path).startswith(f"{path} is a damaged or cut-off {kind} file (")
+    assert refusal(path).startswith(f"{path} is a damaged or truncated {kind} file (")
 
 
 @pytest.mark.parametrize("kind", PACK)
-def test_what_unfolds_to_one_huge_line_is_refused_in_little_memory(tmp_path, kind):
+def test_a_huge_decompressed_line_is_rejected_in_little_memory(tmp_path, kind):
     path = tmp_path / f"a.txt{ENDING[kind]}"
     path.write_bytes(PACK[kind](b"x" * 3_000_000))
     assert "line 1 of" in refusal(path, max_document_size=1_000_000)
@@ -174,7 +174,7 @@ def test_what_unfolds_to_one_huge_line_is_refused_in_little_memory(tmp_path, kin
     ],
 )
 @pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl"])
-def test_well_known_formats_are_named_without_an_encoding(tmp_path, head, what, name):
+def test_errors_about_binary_formats_name_the_format(tmp_path, head, what, name):
     path = write(tmp_path / name, head + bytes(range(256)))
     message = refusal(path)
     assert message.startswith(f"{path} is {what}, expected text.")
@@ -185,7 +185,7 @@ def test_well_known_formats_are_named_without_an_encoding(tmp_path, head, what, 
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 3, 1 << 18])
-def test_carriage_returns_end_the_lines_of_old_macs(tmp_path, monkeypatch, chunk_bytes):
+def test_carriage_returns_end_lines_in_old_mac_files(tmp_path, monkeypatch, chunk_bytes):
     monkeypatch.setattr(open_text, "_CHUNK_BYTES", chunk_bytes)
     assert read(write(tmp_path / "a.txt", "one\r\rtwo\rthree")).texts == ["one", "", "two", "three"]
     rows = 'text,n\rone,1\r"two\rlines",2\r'

@@ -1,4 +1,4 @@
-"""Folders, patterns and several sources as one corpus."""
+"""Tests of folders, archives, patterns and several sources, read as one corpus."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from topicnet.text.readers.read import read_documents, source_name
         ("gz", ("gz", "")),
     ],
 )
-def test_the_ending_tells_the_format(name, parts):
+def test_the_extension_gives_the_format(name, parts):
     assert split_ending(name) == parts
 
 
-def test_the_folder_of_a_text_is_metadata_where_there_are_several(tmp_path):
+def test_the_folder_of_a_text_is_metadata_if_there_are_sub_folders(tmp_path):
     write(tmp_path / "a.txt", "one")
     (tmp_path / "x" / "y").mkdir(parents=True)
     assert read(tmp_path).metadata == [{}]
@@ -43,7 +43,7 @@ def test_the_folder_of_a_text_is_metadata_where_there_are_several(tmp_path):
     assert read(tmp_path / "x").metadata == [{"folder": "y"}]
 
 
-def test_a_folder_of_tables_is_one_corpus_in_the_order_of_their_paths(tmp_path):
+def test_tables_of_a_folder_are_read_in_path_order(tmp_path):
     write(tmp_path / "b.jsonl", '{"text": "two", "year": 1999}')
     write(tmp_path / "a.csv.gz", "text;n\none;1\n")
     (tmp_path / "c=1").mkdir()
@@ -53,7 +53,7 @@ def test_a_folder_of_tables_is_one_corpus_in_the_order_of_their_paths(tmp_path):
     assert docs == Documents(numbers(3), ["one", "two", "three"], [{"n": "1"}, {"year": 1999}, {}])
 
 
-def test_a_folder_of_texts_and_tables_is_refused(tmp_path):
+def test_a_folder_of_texts_and_tables_is_rejected(tmp_path):
     write(tmp_path / "a.txt", "one")
     write(tmp_path / "b.csv", "text\ntwo\nthree\n")
     message = refusal(tmp_path)
@@ -64,12 +64,12 @@ def test_a_folder_of_texts_and_tables_is_refused(tmp_path):
     assert f"no jsonl files in {tmp_path}" in refusal(tmp_path, file_format="jsonl")
 
 
-def test_an_empty_folder_says_what_it_could_hold(tmp_path):
+def test_an_error_about_an_empty_folder_lists_the_formats(tmp_path):
     message = refusal(tmp_path)
-    assert f"no .txt or .txt.gz files in {tmp_path}, expected one a document, nor tables (.csv, " in message
+    assert f"no .txt or .txt.gz files in {tmp_path}, expected one per document; no tables (.csv, " in message
 
 
-def test_a_file_of_bad_bytes_in_a_folder_can_be_skipped(tmp_path):
+def test_a_file_with_bad_bytes_in_a_folder_can_be_skipped(tmp_path):
     for name, content in {"a.txt": b"one", "b.txt": b"caf\xe9", "c.txt": b"\0"}.items():
         write(tmp_path / name, content)
     skipped = SkippedRows()
@@ -80,7 +80,7 @@ def test_a_file_of_bad_bytes_in_a_folder_can_be_skipped(tmp_path):
     ]
 
 
-def test_several_sources_are_numbered_as_one(tmp_path):
+def test_several_sources_are_numbered_consecutively(tmp_path):
     texts = write(tmp_path / "b.txt", "one\ntwo\n")
     rows = write(tmp_path / "a.jsonl", '{"text": "three"}\n{"text": "four", "id": "x"}\n')
     docs = read([str(texts), rows, texts])
@@ -89,7 +89,7 @@ def test_several_sources_are_numbered_as_one(tmp_path):
     assert [b.ids for b in read_documents([texts, rows], batch_docs=3)] == [["1", "2", "3"], ["x"]]
 
 
-def test_a_pattern_is_its_files_in_sorted_order(tmp_path, monkeypatch):
+def test_files_of_a_pattern_are_read_in_sorted_order(tmp_path, monkeypatch):
     (tmp_path / "x" / "y").mkdir(parents=True)
     (tmp_path / "folder.txt").mkdir()
     for name in ("b.txt", "a.txt", "x/c.txt", "x/y/d.txt", "e.csv"):
@@ -103,14 +103,14 @@ def test_a_pattern_is_its_files_in_sorted_order(tmp_path, monkeypatch):
     assert read("*.txt") == Documents(["a.txt", "b.txt"], ["text of\na.txt\n", "text of\nb.txt\n"], [{}, {}])
 
 
-def test_a_name_that_is_a_file_is_no_pattern(tmp_path):
+def test_the_name_of_an_existing_file_is_not_a_pattern(tmp_path):
     write(tmp_path / "a[1]*.txt", "itself")
     write(tmp_path / "a1.txt", "another")
     assert read(tmp_path / "a[1]*.txt").texts == ["itself"]
     assert read(tmp_path / "a[1].txt").texts == ["another"]
 
 
-def test_a_source_that_is_not_there_is_refused_at_once(tmp_path):
+def test_a_missing_source_is_rejected_immediately(tmp_path):
     with pytest.raises(CorpusError, match=r"no file matches .*none\*\.csv, expected at least one"):
         read_documents(f"{tmp_path}/none*.csv")
     with pytest.raises(CorpusError, match="no source was given"):
@@ -123,7 +123,7 @@ def test_a_source_that_is_not_there_is_refused_at_once(tmp_path):
     assert "no file matches a\\x00*" in refusal("a\0*")
 
 
-def test_a_pattern_through_a_folder_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
+def test_a_pattern_in_an_unreadable_folder_is_rejected(tmp_path, monkeypatch):
     def denied(_: object) -> bool:
         raise PermissionError(13, "Permission denied")
 
@@ -132,10 +132,10 @@ def test_a_pattern_through_a_folder_that_may_not_be_read_is_refused(tmp_path, mo
     assert f"cannot read {tmp_path}/*.txt: Permission denied" in refusal(f"{tmp_path}/*.txt")
 
 
-# --- what is passed over, joined, refused ---
+# --- files that are skipped, joined or rejected ---
 
 
-def test_hidden_files_and_those_of_systems_are_passed_over(tmp_path):
+def test_hidden_and_system_files_are_skipped(tmp_path):
     for name in (
         "a.txt",
         "._a.txt",
@@ -150,11 +150,11 @@ def test_hidden_files_and_those_of_systems_are_passed_over(tmp_path):
         write(tmp_path / name, b"\0 binary" if name != "a.txt" else b"one")
     assert read(tmp_path).ids == ["a.txt"]
     passed_over, records = notices(tmp_path)
-    assert passed_over == f"passed over 4 hidden files in {tmp_path}, such as ._a.txt"
-    assert records == f"passed over 1 file in {tmp_path}, such as info.json: name them to read them"
+    assert passed_over == f"skipped 4 hidden files in {tmp_path}, such as ._a.txt"
+    assert records == f"skipped 1 file in {tmp_path}, such as info.json: name them to read them"
 
 
-def test_json_files_are_read_where_there_are_no_others(tmp_path):
+def test_json_files_are_read_if_there_are_no_others(tmp_path):
     write(tmp_path / "a.json", '{"text": "one"}\n')
     assert read(tmp_path).texts == read(tmp_path / "a.json").texts == ["one"]
 
@@ -167,7 +167,7 @@ METADATA = {
 
 
 @pytest.mark.parametrize("name", METADATA)
-def test_a_table_of_file_names_gives_columns_to_the_texts(tmp_path, name):
+def test_a_table_of_file_names_adds_columns_to_the_texts(tmp_path, name):
     (tmp_path / "x").mkdir()
     write(tmp_path / "a.txt", "one")
     write(tmp_path / "x" / "b.txt", "two")
@@ -181,22 +181,22 @@ def test_a_table_of_file_names_gives_columns_to_the_texts(tmp_path, name):
     assert len(notices(tmp_path)) == 1
 
 
-def test_rows_without_a_file_and_files_without_a_row_are_noted(tmp_path):
+def test_rows_without_a_file_and_files_without_a_row_are_logged(tmp_path):
     for name in ("a.txt", "b.txt", "c.txt"):
         write(tmp_path / name, name)
     table = write(tmp_path / "metadata.csv", "filename,year\nb.txt,1999\nz.txt,1\ny.txt,2\n")
     assert read(tmp_path).metadata == [{"year": None}, {"year": "1999"}, {"year": None}]
     assert notices(tmp_path)[1:] == [
-        f"2 row(s) of {table} name no text file, such as 'z.txt': left out",
-        f"2 text file(s) have no row in {table}, such as a.txt: blank columns",
+        f"2 row(s) of {table} do not name a text file, such as 'z.txt': skipped",
+        f"2 text file(s) have no row in {table}, such as a.txt: their columns are left blank",
     ]
     write(table, "filename,year\nq,1999\n")
-    assert f"{table} names none of the 3 text files beside it, expected a column of file names" in refusal(tmp_path)
+    assert f"{table} names none of the 3 text files, expected a column of file names" in refusal(tmp_path)
     write(table, "filename,year\na.txt,1999\nb.txt,1,2\n")
     assert f"row 3 of {table} has 3 field(s), expected 2 as in the header" in refusal(tmp_path)
 
 
-def test_a_file_that_the_table_names_twice_is_noted_where_values_differ(tmp_path):
+def test_contradictory_rows_for_a_file_are_logged(tmp_path):
     write(tmp_path / "a.txt", "one")
     write(tmp_path / "b.txt", "two")
     table = write(tmp_path / "metadata.csv", "file,year\na.txt,1999\nb.txt,2000\nb.txt,2000\n")
@@ -204,22 +204,22 @@ def test_a_file_that_the_table_names_twice_is_noted_where_values_differ(tmp_path
     write(table, "file,year\na.txt,1999\nb.txt,2000\na,2001\n")
     assert read(tmp_path).metadata == [{"year": "1999"}, {"year": "2000"}]
     assert notices(tmp_path)[0] == (
-        f"{table} names 1 text file(s) more than once with different values, such as a.txt: the first row counts; leave"
-        " one row a file"
+        f"{table} names 1 text file(s) more than once with different values, such as a.txt: the first row is used; keep"
+        " one row per file"
     )
 
 
-def test_files_without_an_ending_are_read_as_text_or_refused(tmp_path):
+def test_files_without_an_extension_are_read_as_text_or_rejected(tmp_path):
     (tmp_path / "alt.atheism").mkdir()
     write(tmp_path / "alt.atheism" / "49960", "one\n\ntwo")
     write(tmp_path / "alt.atheism" / "51060.7", "no")
     assert read(tmp_path).ids == ["alt.atheism/49960"]
-    assert "have no ending, such as alt.atheism/49960: read as text" in notices(tmp_path)[0]
+    assert "have no extension, such as alt.atheism/49960: read as text" in notices(tmp_path)[0]
     path = write(tmp_path / "notes", "one\ntwo\n")
     assert read(path).texts == ["one", "two"]
-    assert notices(path) == [f"{path} has no ending: read as text; for another format give --format"]
+    assert notices(path) == [f"{path} has no extension: read as text; for another format give --format"]
     message = refusal(write(path, b"\x7fELF\0\1"))
-    assert message.startswith(f"{path} has no ending and is no text")
+    assert message.startswith(f"{path} has no extension and is not text")
     assert message.endswith("name its format with --format")
 
 
@@ -233,7 +233,7 @@ def zipped(path: Path, members: dict[str, str]) -> Path:
     return path
 
 
-def test_an_archive_is_read_as_the_folder_it_was_made_of(tmp_path):
+def test_an_archive_is_read_like_its_folder(tmp_path):
     files = {"a.txt": "one", "x/b.txt": "two", "metadata.csv": "file,year\na,1999\nb,2000\n"}
     folder = tmp_path / "posts"
     (folder / "x").mkdir(parents=True)
@@ -253,13 +253,13 @@ def test_tables_in_an_archive_are_one_corpus(tmp_path):
     assert "cannot be read within .zip" in refusal(zipped(tmp_path / "b.zip", {"a.parquet": "PAR1"}))
 
 
-def test_damaged_and_locked_archives_are_refused(tmp_path):
+def test_damaged_and_encrypted_archives_are_rejected(tmp_path):
     path = zipped(tmp_path / "a.zip", {"a.txt": "one two three " * 50, "b.txt": "four"})
     sound = path.read_bytes()
     path.write_bytes(sound[:-30])
-    assert f"{path} is a damaged or cut-off zip file" in refusal(path)
+    assert f"{path} is a damaged or truncated zip file" in refusal(path)
     path.write_bytes(sound[:40] + b"\xff" * 5 + sound[45:])
-    assert f"{path}/a.txt is a damaged or cut-off zip file" in refusal(path)
+    assert f"{path}/a.txt is a damaged or truncated zip file" in refusal(path)
     locked = bytearray(sound)
     place = sound.index(b"PK\x01\x02")
     locked[place + 8] |= 1
@@ -267,7 +267,7 @@ def test_damaged_and_locked_archives_are_refused(tmp_path):
     assert f"{path} is locked with a password (a.txt)" in refusal(path)
 
 
-def test_an_archive_that_unfolds_to_a_huge_document_is_refused(tmp_path):
+def test_an_archive_with_a_huge_document_is_rejected(tmp_path):
     path = zipped(tmp_path / "a.zip", {"a.txt": "x" * 3_000_000})
     assert path.stat().st_size < 10_000
     assert f"{path}/a.txt has more than 1,000,000 characters" in refusal(path, max_document_size=1_000_000)
@@ -276,14 +276,14 @@ def test_an_archive_that_unfolds_to_a_huge_document_is_refused(tmp_path):
 # --- pipes, loops, depths ---
 
 
-def test_pipes_and_devices_are_refused_without_opening_them(tmp_path):
+def test_pipes_and_devices_are_rejected_without_opening_them(tmp_path):
     os.mkfifo(tmp_path / "a.txt")
     for source in (tmp_path / "a.txt", tmp_path, [tmp_path / "a.txt"]):
         assert f"{tmp_path / 'a.txt'} is a named pipe, expected a file" in refusal(source)
     assert "/dev/zero is a device, expected a file" in refusal("/dev/zero")
 
 
-def test_the_pipes_of_the_shell_are_read(tmp_path):
+def test_shell_pipes_are_read(tmp_path):
     reader, writer = os.pipe()
     os.write(writer, b"one\ntwo\n")
     os.close(writer)
@@ -310,7 +310,7 @@ def test_a_deep_folder_is_read(tmp_path, monkeypatch):
     assert read(tmp_path).texts == read(f"{tmp_path}/**/*.txt").texts == ["deep"]
     os.chdir(here)
     os.unlink("a.txt")
-    for _ in range(1200):  # deeper than pytest can clear away
+    for _ in range(1200):  # too deep for pytest to delete
         os.chdir("..")
         os.rmdir("d")
 
@@ -325,7 +325,7 @@ def test_a_deep_folder_is_read(tmp_path, monkeypatch):
         ("**/.h/*", [".h/d.txt"]),
     ],
 )
-def test_patterns_match_below(tmp_path, pattern, names):
+def test_recursive_patterns_match_sub_folders(tmp_path, pattern, names):
     for name in ("a.txt", "x/b.txt", "x/y/b.txt", "x/y/c.md", ".h/d.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         write(tmp_path / name, name)
@@ -340,7 +340,7 @@ def test_nothing_is_downloaded(address):
 
 
 @pytest.mark.parametrize("column", ["answer", "Full text", "Q1"])
-def test_a_column_in_place_of_a_file_is_hinted_at(tmp_path, column):
+def test_a_column_name_given_as_a_file_gets_a_hint(tmp_path, column):
     table = write(tmp_path / "survey.csv", "answer\none\n")
     assert f"give --text-column '{column}'" in refusal([table, column])
     assert "Check the path" in refusal([table, "other.csv"])

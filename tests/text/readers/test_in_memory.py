@@ -1,4 +1,4 @@
-"""Tables in memory as documents, whole or in batches."""
+"""Tests of tables and lists in memory, converted as a whole or in batches."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def table(request: pytest.FixtureRequest) -> Any:
     return TABLES[request.param](COLUMNS)
 
 
-def test_every_kind_of_table_gives_the_same_documents(table):
+def test_all_types_of_tables_give_the_same_documents(table):
     docs = documents_of_frame(table, "text", "key")
     assert (docs.ids, docs.texts) == (COLUMNS["key"], TEXTS)
     assert docs.metadata == [
@@ -54,7 +54,7 @@ def test_every_kind_of_table_gives_the_same_documents(table):
 
 @pytest.mark.parametrize("batch_docs", [1, 2, 5, 9])
 @pytest.mark.parametrize("key", ["key", None])
-def test_batches_are_the_whole_in_order(table, batch_docs, key):
+def test_batches_add_up_to_the_whole_in_order(table, batch_docs, key):
     batches = list(documents_in_batches(table, "text", key, batch_docs))
     assert [len(batch.ids) for batch in batches[:-1]] == [batch_docs] * (len(batches) - 1)
     assert 1 <= len(batches[-1].ids) <= batch_docs
@@ -67,7 +67,7 @@ def test_batches_are_the_whole_in_order(table, batch_docs, key):
     assert joined.ids == (COLUMNS["key"] if key else ["1", "2", "3", "4", "5"])
 
 
-def test_a_column_that_is_not_there_is_refused_at_once(table):
+def test_a_missing_column_is_rejected_immediately(table):
     for columns in (("body", None), ("text", "nr")):
         with pytest.raises(CorpusError, match=r"no column '(body|nr)' in the table; it has: text, key, n, x, day"):
             documents_in_batches(table, *columns)
@@ -81,14 +81,14 @@ def test_an_empty_table_yields_nothing(kind):
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_a_table_of_texts_alone_has_no_metadata(kind):
+def test_a_table_with_only_texts_has_no_metadata(kind):
     assert documents_of_frame(TABLES[kind]({"text": ["a", "b"]}), "text", None) == Documents(
         ["1", "2"], ["a", "b"], [{}, {}]
     )
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars", "lazy"])
-def test_what_is_no_text_is_named_by_its_place_in_the_whole(kind):
+def test_an_invalid_text_is_named_by_its_position(kind):
     table = TABLES[kind]({"text": [1, 2, 3]})
     with pytest.raises(InputError, match=r"texts\[0\] is int, expected str"):
         documents_of_frame(table, "text", None)
@@ -99,13 +99,13 @@ def test_what_is_no_text_is_named_by_its_place_in_the_whole(kind):
         next(batches)
 
 
-def test_two_columns_of_one_name_are_refused():
+def test_duplicate_column_names_are_rejected():
     frame = pd.DataFrame([["a", 1, 2]], columns=["text", "n", "n"])
     with pytest.raises(CorpusError, match="several columns named 'n'"):
         documents_of_frame(frame, "text", None)
 
 
-def test_the_missing_values_of_pandas_are_null():
+def test_pandas_missing_values_become_null():
     frame = pd.DataFrame({"text": ["a", pd.NA], "at": pd.to_datetime(["1999-01-02", None])})
     frame["n"] = pd.array([1, None], dtype="Int64")
     docs = documents_of_frame(frame, "text", None)
@@ -114,12 +114,12 @@ def test_the_missing_values_of_pandas_are_null():
     assert type(docs.metadata[0]["at"]) is datetime.datetime
 
 
-def test_a_table_of_no_known_kind_is_refused():
+def test_an_unknown_type_of_table_is_rejected():
     with pytest.raises(InputError, match="dict given, expected a pandas or polars DataFrame, a LazyFrame, a "):
         documents_of_frame({"text": ["a"]}, "text", None)
 
 
-def test_batches_of_no_documents_are_refused():
+def test_batches_of_zero_documents_are_rejected():
     with pytest.raises(InputError, match="batch_docs is 0, expected at least 1"):
         documents_in_batches(pl.DataFrame(COLUMNS), "text", None, 0)
 
@@ -147,14 +147,14 @@ def test_a_dataset_is_read_as_plain_columns_in_slices(monkeypatch):
     assert type(docs[0].metadata[0]["label"]) is int
 
 
-def test_several_splits_are_refused_with_their_names():
+def test_a_dataset_dict_is_rejected_with_its_splits():
     datasets = pytest.importorskip("datasets")
     splits = datasets.DatasetDict({"train": dataset({"text": ["a"]}), "test": dataset({"text": ["b"]})})
     with pytest.raises(InputError, match=r"DatasetDict given, expected one of its splits \(train, test\): name it"):
         documents_of_frame(splits, "text", None)
 
 
-def test_a_stream_of_rows_is_refused():
+def test_a_streaming_dataset_is_rejected():
     with pytest.raises(InputError, match="IterableDataset given, expected a datasets"):
         documents_of_frame(dataset({"text": ["a"]}).to_iterable_dataset(), "text", None)
 

@@ -1,4 +1,4 @@
-"""JSON Lines: every object a row; what is none refused, or left out and counted."""
+"""Tests of the JSON reader: objects, arrays and bare texts; malformed rows are rejected or skipped."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BAD_LINES = [
 def test_a_bad_line_can_be_skipped(tmp_path, line, why):
     path = write(tmp_path / "posts.jsonl", f'{{"text": "one"}}\n\n{line}\n{{"text": "two"}}\n')
     skipped = SkippedRows()
-    assert read(path, skipped=skipped) == Documents(["1", "3"], ["one", "two"], [{}, {}])  # what is left out counts
+    assert read(path, skipped=skipped) == Documents(["1", "3"], ["one", "two"], [{}, {}])  # skipped rows are numbered
     assert skipped.count == 1
     assert skipped.listed[0].startswith(f"line 3 of {path}: {why}")
     assert skipped.listed[0].isprintable()
@@ -49,7 +49,7 @@ def test_a_row_without_the_id_can_be_skipped(tmp_path):
     assert skipped.listed == [f"line 2 of {path}: no column 'k'"]
 
 
-def test_lines_of_bad_bytes_can_be_skipped(tmp_path):
+def test_lines_with_bad_bytes_can_be_skipped(tmp_path):
     path = write(tmp_path / "a.jsonl", b'{"text": "one"}\n{"text": "caf\xe9"}\n{"text": "a\0"}\n{"text": "four"}')
     skipped = SkippedRows()
     assert read(path, skipped=skipped).texts == ["one", "four"]
@@ -62,7 +62,7 @@ def test_an_escaped_nul_is_text(tmp_path):
 
 @pytest.mark.parametrize("blank", ["", " ", "\t \r", "\u3000"])
 @pytest.mark.parametrize("padding", ["", " ", "\t", "\r"])
-def test_white_space_around_an_object_is_nothing(tmp_path, blank, padding):
+def test_white_space_around_an_object_is_ignored(tmp_path, blank, padding):
     row = f'{padding}{{"text": "a", "id": "k"}}{padding}'
     docs = read(write(tmp_path / "a.jsonl", f"{blank}\n{row}\n{blank}\n{row}"))
     assert docs == Documents(["k", "k"], ["a", "a"], [{}, {}])
@@ -79,11 +79,11 @@ bad_lines = st.sampled_from(BAD_LINES).map(lambda bad: (None, bad[0]))
 
 @given(st.lists(st.one_of(good_lines, bad_lines), max_size=10))
 def test_rows_read_and_rows_skipped_are_the_rows_written(tmp_path_factory, rows):
-    if rows[:1] == [(None, '["a"]')]:  # a file of lists of words otherwise
+    if rows[:1] == [(None, '["a"]')]:  # would be read as lists of words
         rows = [("first", '{"text": "first"}'), *rows]
     path = write(tmp_path_factory.mktemp("skip") / "a.jsonl", "".join(f"{line}\n" for _, line in rows))
     if rows and rows[0][1].startswith("\ufeff"):
-        path.write_bytes(b"\n" + path.read_bytes())  # at the very start it is a mark, and dropped
+        path.write_bytes(b"\n" + path.read_bytes())  # at the start it is a byte order mark, which is dropped
     skipped = SkippedRows()
     docs = read(path, skipped=skipped)
     assert docs.texts == [text for text, _ in rows if text is not None]
@@ -93,7 +93,7 @@ def test_rows_read_and_rows_skipped_are_the_rows_written(tmp_path_factory, rows)
 
 @pytest.mark.data
 @pytest.mark.parametrize(("name", "n_docs"), [("imdb/train.jsonl.gz", 25_000), ("nsmc_ko/movies_long.jsonl.gz", None)])
-def test_real_corpora_are_read_as_json_reads_them(shared_data, name, n_docs):
+def test_real_corpora_are_read_like_the_json_module_reads_them(shared_data, name, n_docs):
     import gzip
 
     path: Path = shared_data / name
@@ -129,13 +129,13 @@ def test_an_array_is_read_object_by_object(tmp_path, monkeypatch, indent, name, 
     assert (docs.ids, docs.texts) == (["x", "y", "z"], [row["text"] for row in OBJECTS])
     assert docs.metadata == [{"n": 1}, {}, {}]
     write(path, "\n".join(json.dumps(row, indent=indent or 2) for row in OBJECTS))
-    assert read(path) == docs  # one after the other, each over several lines
+    assert read(path) == docs  # consecutive objects, each over several lines
 
 
 @given(
     st.lists(st.dictionaries(anything, st.one_of(st.none(), st.integers(), anything, st.lists(anything)), max_size=3))
 )
-def test_any_array_comes_back_as_written(tmp_path_factory, rows):
+def test_any_array_is_read_as_written(tmp_path_factory, rows):
     rows = [row | {"text": f"text {n}"} for n, row in enumerate(rows)]
     path = write(tmp_path_factory.mktemp("array") / "a.json", json.dumps(rows, indent=1))
     assert read(path).texts == [row["text"] for row in rows]
@@ -166,7 +166,7 @@ def test_a_long_array_is_not_held_in_memory(tmp_path):
         ("[", "line 1 of FILE is not JSON (Expecting value)"),
     ],
 )
-def test_a_damaged_array_is_refused_with_its_line(tmp_path, content, found):
+def test_a_damaged_array_is_rejected_with_its_line(tmp_path, content, found):
     path = write(tmp_path / "a.json", content)
     assert found in refusal(path).replace(str(path), "FILE")
 
@@ -180,7 +180,7 @@ def test_items_of_an_array_can_be_skipped(tmp_path):
 
 
 @pytest.mark.parametrize("indent", [None, 2])
-def test_an_object_around_the_array_is_named(tmp_path, indent):
+def test_an_object_around_the_array_gets_a_hint(tmp_path, indent):
     path = write(tmp_path / "a.json", json.dumps({"n": 2, "posts": [{"text": "a"}, {"text": "b"}]}, indent=indent))
     message = refusal(path)
     assert "Its key 'posts' holds an array of 2 object(s): save that array alone" in message
@@ -188,7 +188,7 @@ def test_an_object_around_the_array_is_named(tmp_path, indent):
 
 
 @pytest.mark.parametrize("ending", ["", "\n"])
-def test_nested_keys_are_parted_by_dots(tmp_path, ending):
+def test_nested_keys_are_separated_by_dots(tmp_path, ending):
     rows = [{"data": {"selftext": f"t{n}", "id": f"k{n}", "by": {"name": "x"}}, "n": n} for n in range(2)]
     path = write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)) + ending)
     docs = read(path, text_column="data.selftext", id_column="data.id", kept=("data.by.name", "n", "data.none"))
@@ -210,12 +210,12 @@ def test_numbers_and_lists_of_words_are_texts(tmp_path):
     assert (array.ids, array.texts, array.metadata) == (docs.ids, docs.texts, docs.metadata)
 
 
-def test_json_files_of_a_folder_are_read_where_there_is_nothing_else(tmp_path):
+def test_json_files_of_a_folder_are_read_if_there_are_no_others(tmp_path):
     write(tmp_path / "a.json", '[{"text": "a"}]')
     write(tmp_path / "b.json", '{"text": "b"}')
     assert read(tmp_path).texts == ["a", "b"]
     write(tmp_path / "c.csv", "text\nc\n")
-    assert read(tmp_path).texts == ["c"]  # beside other files they describe these
+    assert read(tmp_path).texts == ["c"]  # next to other files, JSON files describe them
 
 
 @pytest.mark.parametrize(
@@ -234,8 +234,8 @@ def test_texts_without_keys_are_documents(tmp_path, name, content, texts):
     assert read(write(tmp_path / name, content)).texts == texts
 
 
-def test_values_without_keys_that_are_no_texts_are_refused(tmp_path):
+def test_values_without_keys_that_are_not_texts_are_rejected(tmp_path):
     path = write(tmp_path / "a.json", '["one", {"text": "two"}]')
-    assert "holds an object, expected a string or a list of words. Mend" in refusal(path)
+    assert "holds an object, expected a string or a list of words. Fix" in refusal(path)
     assert "holds an array, expected an object" in refusal(write(path, '["one"]'), text_column="body")
     assert "to_json(orient='records')" in refusal(write(path, '{"id": {"0": 1}, "text": {"0": "one"}}'))

@@ -1,4 +1,4 @@
-"""MALLET's lines and OCTIS's folders."""
+"""Tests of the readers of MALLET files and OCTIS folders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ gaps = st.text(" \t", min_size=1, max_size=3)
 
 
 @given(st.lists(st.tuples(words, gaps, words, gaps, words.map(lambda word: f"{word} \t{word} ")), max_size=8))
-def test_mallet_lines_come_back_as_written(tmp_path_factory, rows):
+def test_mallet_lines_are_read_as_written(tmp_path_factory, rows):
     content = "\ufeff" + "".join("".join(row) + "\r\n" for row in rows)
     docs = read(write(tmp_path_factory.mktemp("mallet") / "a.mallet", content))
     assert docs == Documents([r[0] for r in rows], [r[4] for r in rows], [{"label": r[2]} for r in rows])
@@ -24,17 +24,17 @@ def test_mallet_lines_come_back_as_written(tmp_path_factory, rows):
 
 def test_blank_lines_are_skipped_and_a_text_may_be_missing(tmp_path):
     docs = read(write(tmp_path / "a.mallet.gz", "\nd1 en one two\n \t\nd2\ten\nd3 en \n d4 en three\n"))
-    assert docs.ids == ["d1", "d2", "d3", "4"]  # before white space stands an empty name
+    assert docs.ids == ["d1", "d2", "d3", "4"]  # leading white space means an empty name
     assert docs.texts == ["one two", "", "", "en three"]
     assert [row["label"] for row in docs.metadata] == ["en", "en", "en", "d4"]
 
 
-def test_only_spaces_and_tabs_part_the_fields(tmp_path):
+def test_only_spaces_and_tabs_separate_the_fields(tmp_path):
     docs = read(write(tmp_path / "a.mallet", "d\u3000 1\x0b\u00a0 t\u3000\n"))
     assert docs == Documents(["d\u3000"], ["t\u3000"], [{"label": "1\x0b\u00a0"}])
 
 
-def test_a_line_too_short_is_refused_or_skipped(tmp_path):
+def test_a_short_line_is_rejected_or_skipped(tmp_path):
     path = write(tmp_path / "a.mallet", "d1 en one\n\nd2\nd3 en three\n")
     assert f"line 3 of {path} has one field, expected a name, a label and the text" in refusal(path)
     skipped = SkippedRows()
@@ -53,7 +53,7 @@ def octis(folder, content, vocabulary="one\ntwo\n"):
 def test_an_octis_folder_is_read_without_quoting(tmp_path):
     folder = octis(tmp_path / "M10", '"one two\ttrain\t1\n\nthree\tval\t0\r\n\ttest\t\n')
     docs = read(folder)
-    assert docs.ids == numbers(4)  # every line is a document: its number is its place
+    assert docs.ids == numbers(4)  # the id is the line number
     assert docs.texts == ['"one two', "", "three", ""]
     assert docs.metadata == [
         {"split": "train", "label": "1"},
@@ -79,22 +79,22 @@ def test_an_octis_corpus_may_have_fewer_columns(tmp_path, row, metadata):
         ("text", "a b"),
     ],
 )
-def test_a_header_of_an_octis_corpus_is_no_document(tmp_path, header, row):
+def test_a_header_of_an_octis_corpus_is_not_a_document(tmp_path, header, row):
     log = ReadingLog()
     folder = octis(tmp_path / "x", f"{header}\n{row}\n{row}\n")
     (batch,) = read_documents(folder, None, log)
     assert (batch.ids, batch.texts) == (["1", "2"], ["a b", "a b"])
     names = ", ".join(header.split("\t"))
-    assert log.notices == [f"line 1 of {folder / 'corpus.tsv'} names the columns and is no document: {names}"]
+    assert log.notices == [f"line 1 of {folder / 'corpus.tsv'} is a header and not a document: {names}"]
 
 
 @pytest.mark.parametrize("first", ["text\ttrain\tlabel", "text body\tsplit\tlabel", "words\tval\t3"])
-def test_a_document_of_such_words_is_one(tmp_path, first):
+def test_a_document_that_looks_like_a_header_is_kept(tmp_path, first):
     assert len(read(octis(tmp_path / "x", f"{first}\na b\ttrain\tx\n")).ids) == 2
     assert read(octis(tmp_path / "y", "text\na b\n", "text\nb\n")).texts == ["text", "a b"]
 
 
-def test_octis_rows_of_another_length_are_refused_or_skipped(tmp_path):
+def test_octis_rows_of_another_length_are_rejected_or_skipped(tmp_path):
     folder = octis(tmp_path / "x", "one\ttrain\ntwo\nthree\tval\n")
     assert f"line 2 of {folder / 'corpus.tsv'} has 1 field(s), expected 2 as in the first line" in refusal(folder)
     skipped = SkippedRows()
@@ -114,7 +114,7 @@ def test_the_vocabulary_of_an_octis_folder(tmp_path):
 
 @pytest.mark.data
 @pytest.mark.parametrize(("name", "n_docs", "n_words"), [("m10", 8355, 1696), ("dblp", 54_595, 1513)])
-def test_the_corpora_of_octis(shared_data, name, n_docs, n_words):
+def test_corpora_published_by_octis_are_read(shared_data, name, n_docs, n_words):
     docs = read(shared_data / name)
     assert len(docs.ids) == n_docs
     assert {row["split"] for row in docs.metadata} == {"train", "val", "test"}

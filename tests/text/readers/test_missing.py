@@ -1,4 +1,4 @@
-"""Cells that hold only a marker of a missing value."""
+"""Tests of missing-value markers in texts, tables and lists."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def read(path: Path, text: str, **options: Any) -> tuple[list[str], list[str], l
 
 
 @pytest.mark.parametrize("cell", MARKED)
-def test_a_marker_is_an_empty_text(tmp_path: Path, cell: str) -> None:
+def test_a_marker_becomes_an_empty_text(tmp_path: Path, cell: str) -> None:
     _, texts, _, log = read(tmp_path / "a.txt", f"one\n{cell}\ntwo\n")
     assert texts == ["one", "", "two"]
     assert (log.n_missing, log.markers) == (1, [cell.strip()])
 
 
 @pytest.mark.parametrize("cell", TEXT)
-def test_other_texts_stay(tmp_path: Path, cell: str) -> None:
+def test_other_texts_are_unchanged(tmp_path: Path, cell: str) -> None:
     _, texts, _, log = read(tmp_path / "a.txt", f"one\n{cell}\n")
     assert texts == ["one", cell]
     assert log.n_missing == 0
@@ -58,14 +58,14 @@ def test_other_texts_stay(tmp_path: Path, cell: str) -> None:
         ),
     ],
 )
-def test_markers_in_tables_are_no_text_label_or_id(tmp_path: Path, name: str, text: str) -> None:
+def test_markers_in_tables_are_not_texts_labels_or_ids(tmp_path: Path, name: str, text: str) -> None:
     ids, texts, metadata, log = read(tmp_path / name, text)
     assert (ids, texts) == (["7", "2", "3"], ["one", "two", ""])
     assert [row["label"] for row in metadata] == ["x", None, None]
     assert log.n_missing == 1
 
 
-def test_a_file_that_is_one_document_is_no_cell(tmp_path: Path) -> None:
+def test_a_file_that_is_one_document_is_never_a_marker(tmp_path: Path) -> None:
     (tmp_path / "texts").mkdir()
     for name in ("a", "b"):
         (tmp_path / "texts" / f"{name}.txt").write_text("NA")
@@ -82,7 +82,7 @@ def test_a_file_that_is_one_document_is_no_cell(tmp_path: Path) -> None:
     ],
     ids=["pandas", "polars", "lazy"],
 )
-def test_tables_in_memory_have_the_same_markers(kind: Any) -> None:
+def test_markers_apply_to_tables_in_memory(kind: Any) -> None:
     frame = kind({"key": ["a", "NA", None], "text": ["one", "NULL", "three"], "label": ["x", "n/a", "y"]})
     log = ReadingLog()
     documents = documents_of_frame(frame, "text", "key", MissingValues(missing_markers(), log))
@@ -93,7 +93,7 @@ def test_tables_in_memory_have_the_same_markers(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("texts", [["NA", "b"], ("NA", "b"), pd.Series(["NA", "b"]), pl.Series(["NA", "b"])], ids=type)
-def test_lists_have_the_same_markers(texts: Any) -> None:
+def test_markers_apply_to_lists(texts: Any) -> None:
     assert documents_of_texts(texts, None, MissingValues(missing_markers())).texts == ["", "b"]
     assert documents_of_texts(texts, None).texts == ["NA", "b"]
 
@@ -119,12 +119,12 @@ def test_markers_are_added_or_replaced(given: Any, has: tuple[str, ...], has_not
 
 
 @pytest.mark.parametrize("wrong", [[1], [None], ["NA", 2.5]])
-def test_a_marker_that_is_no_text_is_refused(wrong: Any) -> None:
+def test_a_marker_that_is_not_text_is_rejected(wrong: Any) -> None:
     with pytest.raises(InputError, match="given as a marker of a missing value"):
         missing_markers(wrong)
 
 
-def test_a_text_of_two_columns_is_missing_where_both_are(tmp_path: Path) -> None:
+def test_a_text_of_two_columns_is_missing_if_both_are(tmp_path: Path) -> None:
     rows = "id,title,body\n1,NA,one\n2,two,NA\n3,NA,-\n4,,NULL\n5,,\n6,null,\n"
     _, texts, _, log = read(tmp_path / "a.csv", rows, text_column=("title", "body"))
     assert texts == ["one", "two", "", "", "", ""]

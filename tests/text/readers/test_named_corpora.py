@@ -1,4 +1,4 @@
-"""Named corpora: every recipe can be read, and another text under the same name is refused."""
+"""Tests of named corpora: recipes, checksums and downloads."""
 
 import dataclasses
 import hashlib
@@ -33,7 +33,7 @@ def refusal(recipe: Recipe) -> str:
     with pytest.raises(CorpusError) as caught:
         list(recipe.read())
     message = str(caught.value)
-    assert message.isprintable()  # so: one line
+    assert message.isprintable()  # implies one line
     assert repr(recipe.name) in message
     return message
 
@@ -44,8 +44,8 @@ def test_the_named_corpora() -> None:
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_a_recipe_says_what_it_must(path: Path) -> None:
-    recipe = recipes()[path.stem]  # so: a recipe is named as its file is
+def test_every_recipe_is_complete(path: Path) -> None:
+    recipe = recipes()[path.stem]  # so that a recipe has the name of its file
     assert all(text.strip() for text in (recipe.title, recipe.citation, recipe.licence))
     assert recipe.documents > 0
     assert languages.check_language(recipe.language) == recipe.language
@@ -54,16 +54,16 @@ def test_a_recipe_says_what_it_must(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["m10", "dblp"])
-def test_a_recipe_of_a_download_names_one_file(name: str) -> None:
+def test_a_download_recipe_names_one_file(name: str) -> None:
     source = recipes()[name].source
     assert set(source) == {"kind", "url", "sha256", "format", "columns"}
-    assert source["url"].startswith("https://")  # held here: the code fetches what a recipe names
+    assert source["url"].startswith("https://")  # pinned here, because the code downloads any address in a recipe
     assert re.fullmatch("[0-9a-f]{64}", source["sha256"])
     assert source["format"] == "tsv"
     assert source["columns"] == ["text", "split", "label"]
 
 
-def test_recipes_are_found_installed_before_those_of_a_checkout(monkeypatch, tmp_path: Path) -> None:
+def test_installed_recipes_are_preferred_to_those_of_a_checkout(monkeypatch, tmp_path: Path) -> None:
     package = tmp_path / "topicnet"
     for place in (tmp_path / "corpora", package / "corpora"):
         place.mkdir(parents=True)
@@ -84,20 +84,20 @@ def test_lee_is_300_documents_numbered_from_1() -> None:
     assert [m for batch in batches for m in batch.metadata] == [{}] * 300
 
 
-def test_another_text_under_the_name_is_refused() -> None:
+def test_another_text_with_the_same_name_is_rejected() -> None:
     message = refusal(altered(recipes()["lee"], sha256="0" * 64))
     assert "checksum differs" in message
     assert "install another version of gensim" in message
 
 
-def test_a_file_that_is_not_in_the_package_is_refused() -> None:
+def test_a_file_missing_from_the_package_is_rejected() -> None:
     message = refusal(altered(recipes()["lee"], path="test/test_data/gone.cor"))
     assert "test/test_data/gone.cor" in message
     assert "install another version of gensim" in message
 
 
 @pytest.mark.parametrize("package", ["no_such_package_here", "this"])
-def test_a_package_that_is_missing_or_has_no_folder_is_refused(package: str) -> None:
+def test_a_missing_package_or_folder_is_rejected(package: str) -> None:
     assert f"install {package}" in refusal(altered(recipes()["lee"], package=package))
 
 
@@ -111,7 +111,7 @@ def test_a_package_that_is_missing_or_has_no_folder_is_refused(package: str) -> 
         ("a\u2028b\x0cc\n".encode(), ["a\u2028b\x0cc"]),
     ],
 )
-def test_a_line_is_a_document(monkeypatch, tmp_path: Path, content: bytes, texts: list[str]) -> None:
+def test_each_line_is_a_document(monkeypatch, tmp_path: Path, content: bytes, texts: list[str]) -> None:
     (tmp_path / "file.cor").write_bytes(content)
     spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: spec)
@@ -121,7 +121,7 @@ def test_a_line_is_a_document(monkeypatch, tmp_path: Path, content: bytes, texts
 
 
 def loader(answer: Any) -> tuple[Callable[..., Any], list[dict[str, Any]]]:
-    """A stand-in for scikit-learn's download that keeps what it was asked."""
+    """A replacement for scikit-learn's download that records its arguments."""
     asked: list[dict[str, Any]] = []
 
     def fetch(**arguments: Any) -> Any:
@@ -133,7 +133,7 @@ def loader(answer: Any) -> tuple[Callable[..., Any], list[dict[str, Any]]]:
     return fetch, asked
 
 
-def test_20newsgroups_asks_for_the_training_split_stripped_and_gives_labels(monkeypatch) -> None:
+def test_20newsgroups_is_the_stripped_training_split_with_labels(monkeypatch) -> None:
     data = SimpleNamespace(data=["first", "", "third"], target=[1, 0, 1], target_names=["alt.atheism", "sci.space"])
     fetch, asked = loader(data)
     monkeypatch.setattr(sklearn.datasets, "fetch_20newsgroups", fetch)
@@ -147,7 +147,7 @@ def test_20newsgroups_asks_for_the_training_split_stripped_and_gives_labels(monk
     assert asked == [{"subset": "train", "remove": ("headers", "footers", "quotes")}]
 
 
-def test_documents_come_in_batches_that_are_numbered_through(monkeypatch) -> None:
+def test_documents_are_numbered_across_batches(monkeypatch) -> None:
     data = SimpleNamespace(data=list("abcde"), target=[0, 1, 0, 1, 0], target_names=["x", "y"])
     monkeypatch.setattr(sklearn.datasets, "fetch_20newsgroups", loader(data)[0])
     monkeypatch.setattr(named_corpora, "BATCH_DOCS", 2)
@@ -168,23 +168,23 @@ def test_documents_come_in_batches_that_are_numbered_through(monkeypatch) -> Non
     ],
     ids=["name", "reset", "checksum", "two-lines"],
 )
-def test_a_failed_download_is_one_line(monkeypatch, failure: OSError) -> None:
+def test_a_failed_download_is_reported_in_one_line(monkeypatch, failure: OSError) -> None:
     monkeypatch.setattr(sklearn.datasets, "fetch_20newsgroups", loader(failure)[0])
     message = refusal(recipes()["20newsgroups"])
     assert "could not be downloaded" in message
     assert "check the network, or give a file" in message
 
 
-def test_reading_the_list_downloads_nothing(monkeypatch) -> None:
+def test_listing_the_recipes_downloads_nothing(monkeypatch) -> None:
     fetch, asked = loader(RuntimeError("no download was asked for"))
     monkeypatch.setattr(sklearn.datasets, "fetch_20newsgroups", fetch)
-    recipes()["20newsgroups"].read()  # a generator: nothing happens before it is iterated
+    recipes()["20newsgroups"].read()  # a generator does nothing until it is iterated
     assert asked == []
 
 
 @pytest.fixture
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty cache folder, and no way to the network."""
+    """An empty cache folder, with the network blocked."""
 
     def refuse(*arguments: Any, **options: Any) -> Any:
         raise ConnectionRefusedError(111, "Connection refused")
@@ -207,7 +207,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     ],
     ids=["lines", "no-last-newline", "crlf", "empty-fields", "quotes", "unicode"],
 )
-def test_a_line_of_a_download_is_a_document(cache: Path, content: bytes, rows: list[tuple[str, str, str]]) -> None:
+def test_each_line_of_a_download_is_a_document(cache: Path, content: bytes, rows: list[tuple[str, str, str]]) -> None:
     (cache / "m10.tsv").write_bytes(content)
     recipe = altered(recipes()["m10"], sha256=hashlib.sha256(content).hexdigest())
     assert list(recipe.read()) == [
@@ -220,14 +220,14 @@ def test_a_line_of_a_download_is_a_document(cache: Path, content: bytes, rows: l
 
 
 @pytest.mark.parametrize("name", ["m10", "dblp"])
-def test_a_download_without_a_network_is_one_line(cache: Path, name: str) -> None:
+def test_a_download_without_a_network_is_reported_in_one_line(cache: Path, name: str) -> None:
     message = refusal(recipes()[name])
     assert "(Connection refused): check the network" in message
     assert repr(str(cache / f"{name}.tsv")) in message
     assert list(cache.iterdir()) == []
 
 
-def test_naming_a_download_reads_nothing_before_it_is_iterated(cache: Path) -> None:
+def test_a_download_starts_only_when_it_is_iterated(cache: Path) -> None:
     recipes()["m10"].read()
     assert not cache.exists() or list(cache.iterdir()) == []
 
@@ -240,7 +240,7 @@ def test_naming_a_download_reads_nothing_before_it_is_iterated(cache: Path) -> N
         ("dblp", {"train": 38215, "val": 8190, "test": 8190}, 4),
     ],
 )
-def test_the_real_file_is_the_one_of_the_recipe(
+def test_the_published_file_matches_the_recipe(
     shared_data: Path, cache: Path, name: str, splits: dict[str, int], n_labels: int
 ) -> None:
     source = shared_data / name / "corpus.tsv"
@@ -255,7 +255,7 @@ def test_the_real_file_is_the_one_of_the_recipe(
     assert all(text and "\t" not in text for text in texts)
 
 
-def test_a_name_that_is_also_a_path_is_asked_about(tmp_path, monkeypatch):
+def test_a_name_that_is_also_a_path_is_ambiguous(tmp_path, monkeypatch):
     from topicnet.workflows.config import read_config
     from topicnet.workflows.corpus import read_corpus, resolve_corpus
 

@@ -1,4 +1,4 @@
-"""PDF and Word files as documents, alone, in folders and in patterns."""
+"""Tests of PDF and Word files, alone, in folders and matched by patterns."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_folder_may_mix_them_with_texts(tmp_path):
     assert read(tmp_path, file_format="pdf").ids == ["x/b.pdf"]
 
 
-def test_a_pattern_gives_what_the_folder_gives(tmp_path):
+def test_a_pattern_gives_the_same_as_the_folder(tmp_path):
     for name in ("b", "a"):
         write_pdf(tmp_path / f"{name}.pdf", [name])
     assert read(str(tmp_path / "*.pdf")) == read(tmp_path) == Documents(["a.pdf", "b.pdf"], ["a", "b"], [{}, {}])
@@ -54,13 +54,13 @@ def test_a_pattern_gives_what_the_folder_gives(tmp_path):
 
 
 @pytest.mark.parametrize("pages", [[""], ["", ""], ["", "", ""]])
-def test_a_scan_alone_is_refused(tmp_path, pages):
+def test_a_scan_alone_is_rejected(tmp_path, pages):
     path = write_pdf(tmp_path / "scan.pdf", pages)
-    assert f"pages without text, as scans have: {path} (" in refusal(path)
-    assert "Recognise it first (OCR)" in refusal(tmp_path)
+    assert f"pages without text, probably scans: {path} (" in refusal(path)
+    assert "Run OCR on them first" in refusal(tmp_path)
 
 
-def test_a_scan_among_others_is_kept_as_empty_and_named(tmp_path):
+def test_a_scan_among_other_files_is_empty_and_logged(tmp_path):
     write_pdf(tmp_path / "a.pdf", ["text"])
     write_pdf(tmp_path / "b.pdf", ["", ""])
     write_pdf(tmp_path / "c.pdf", ["text", ""])
@@ -68,7 +68,9 @@ def test_a_scan_among_others_is_kept_as_empty_and_named(tmp_path):
     docs = list(read_documents(tmp_path, ReadingOptions(), log))
     assert docs[0].texts == ["text", "", "text"]
     assert len(log.notices) == 1
-    assert f"{tmp_path / 'b.pdf'} (all 2 pages), {tmp_path / 'c.pdf'} (1 of 2 pages); what is on them" in log.notices[0]
+    assert (
+        f"{tmp_path / 'b.pdf'} (all 2 pages), {tmp_path / 'c.pdf'} (1 of 2 pages); their content is" in log.notices[0]
+    )
 
 
 def encrypted(path: Path, password: str) -> Path:
@@ -78,7 +80,7 @@ def encrypted(path: Path, password: str) -> Path:
     return path
 
 
-def test_an_encrypted_pdf_is_refused_unless_it_opens_without_a_password(tmp_path):
+def test_an_encrypted_pdf_is_rejected_unless_its_password_is_empty(tmp_path):
     assert read(encrypted(tmp_path / "a.pdf", "")).texts == ["secret text"]
     path = encrypted(tmp_path / "b.pdf", "word")
     assert f"{path} is encrypted, expected a PDF without a password" in refusal(path)
@@ -93,7 +95,7 @@ def test_an_encrypted_pdf_is_refused_unless_it_opens_without_a_password(tmp_path
         ("a.docx", b"\xd0\xcf\x11\xe0" + bytes(600)),
     ],
 )
-def test_a_damaged_file_is_named_and_may_be_left_out(tmp_path, name, data):
+def test_a_damaged_file_is_named_and_can_be_skipped(tmp_path, name, data):
     path = write(tmp_path / name, data)
     assert str(path) in refusal(path)
     write(tmp_path / "b.txt", "text")
@@ -102,18 +104,18 @@ def test_a_damaged_file_is_named_and_may_be_left_out(tmp_path, name, data):
     assert (skipped.count, skipped.listed[0].split(": ")[0]) == (1, str(path))
 
 
-def test_a_word_file_may_not_unfold_to_more_than_the_limit(tmp_path):
+def test_a_word_file_over_the_size_limit_is_rejected(tmp_path):
     path = tmp_path / "a.docx"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("word/document.xml", bytes(140_000_000))
-    assert f"{path} would unfold to 0.1 GB (word/document.xml), expected at most 0.1 GB" in refusal(path)
+    assert f"{path} would decompress to 0.1 GB (word/document.xml), expected at most 0.1 GB" in refusal(path)
 
 
 @pytest.mark.parametrize(
     ("limit", "message"),
-    [("_MOST_CONTENT", "page 1 of"), ("_MOST_PAGES", "has 1 pages"), ("MOST_CELL_BYTES", "holds 0")],
+    [("_MAX_CONTENT", "page 1 of"), ("_MAX_PAGES", "has 1 pages"), ("MAX_CELL_BYTES", "holds 0")],
 )
-def test_a_pdf_may_not_unfold_to_more_than_the_limits(tmp_path, monkeypatch, limit, message):
+def test_a_pdf_over_the_size_limits_is_rejected(tmp_path, monkeypatch, limit, message):
     monkeypatch.setattr(office, limit, 0)
     path = write_pdf(tmp_path / "a.pdf", ["text"])
     assert message in refusal(path)

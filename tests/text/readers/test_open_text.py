@@ -1,4 +1,4 @@
-"""Opening: compressed or plain, decoded in chunks, cut into lines; bad bytes named, or their lines left out."""
+"""Tests of opening and decoding files: compression, lines, memory use and undecodable bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MB = 1_000_000
 
 
 def packed(path: Path, data: bytes) -> Path:
-    """The data in the compression of the path's ending."""
+    """Write data with the compression of the path's extension."""
     checked = zstandard.ZstdCompressor(write_checksum=True)
     pack = {".gz": gzip.compress, ".zst": checked.compress}.get(path.suffix, bytes)
     path.write_bytes(pack(data))
@@ -35,7 +35,7 @@ def packed(path: Path, data: bytes) -> Path:
 
 
 @given(st.lists(st.binary(max_size=40).map(bytes.hex), max_size=8), st.sampled_from([1, 5, 1 << 18]))
-def test_zstandard_frames_are_read_end_to_end(tmp_path_factory, texts, chunk_bytes):
+def test_concatenated_zstandard_frames_are_read(tmp_path_factory, texts, chunk_bytes):
     path = tmp_path_factory.mktemp("zst") / "a.txt.zst"
     path.write_bytes(b"".join(zstandard.compress(f"{text}\n".encode()) for text in texts))
     with pytest.MonkeyPatch.context() as patch:
@@ -43,16 +43,16 @@ def test_zstandard_frames_are_read_end_to_end(tmp_path_factory, texts, chunk_byt
         assert read(path).texts == texts
 
 
-def test_zstandard_of_a_long_window_with_a_part_to_skip_is_read(tmp_path):
+def test_zstandard_with_a_long_window_and_a_skippable_frame_is_read(tmp_path):
     parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=28, enable_ldm=True)
-    whole = zstandard.ZstdCompressor(compression_params=parameters).compressobj()  # its header cannot say the size
+    whole = zstandard.ZstdCompressor(compression_params=parameters).compressobj()  # the size is not in its header
     skippable = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"12345"
     path = tmp_path / "RC_2012.TXT.ZST"
     path.write_bytes(skippable + whole.compress(b"one\ntwo") + whole.flush())
     assert read(path).texts == ["one", "two"]
 
 
-def test_a_zstandard_file_of_no_bytes_yields_nothing(tmp_path):
+def test_an_empty_zstandard_file_yields_nothing(tmp_path):
     (tmp_path / "a.jsonl.zst").write_bytes(b"")
     assert list(read_documents(tmp_path / "a.jsonl.zst")) == []
 
@@ -65,7 +65,7 @@ def test_a_large_zstandard_file_is_streamed(tmp_path):
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert n_docs == 400_000
-    assert peak_bytes < 16 * MB  # twice what 256 bytes of such a file may stand for
+    assert peak_bytes < 16 * MB  # twice the decompressed size of 256 bytes of this file
 
 
 @pytest.mark.parametrize("skipped", [None, SkippedRows()])
@@ -75,22 +75,22 @@ def test_a_large_zstandard_file_is_streamed(tmp_path):
     [lambda d: d[:-9], lambda d: d[:1], lambda d: b"plain text", lambda d: d[:40] + bytes(30) + d[70:]],
     ids=["cut short", "one byte", "never packed", "overwritten"],
 )
-def test_a_damaged_archive_is_refused_and_never_skipped(tmp_path, ending, damage, skipped):
+def test_a_damaged_archive_is_rejected_and_never_skipped(tmp_path, ending, damage, skipped):
     lines = "".join(f"{i**7} {i**9}\n" for i in range(2000)).encode()
     path = packed(tmp_path / f"a.txt{ending}", lines)
     path.write_bytes(damage(path.read_bytes()))
     message = refusal(path, skipped=skipped)
-    assert f"{path} is a damaged or cut-off {'gzip' if ending == '.gz' else 'Zstandard'} file (" in message
+    assert f"{path} is a damaged or truncated {'gzip' if ending == '.gz' else 'Zstandard'} file (" in message
     assert "Fetch or compress it again" in message
 
 
-def test_what_follows_a_zstandard_frame_must_be_one(tmp_path):
+def test_trailing_data_after_a_zstandard_frame_is_rejected(tmp_path):
     path = tmp_path / "a.txt.zst"
     path.write_bytes(zstandard.compress(b"fine\n") + b"no frame at all")
-    assert "is a damaged or cut-off Zstandard file" in refusal(path)
+    assert "is a damaged or truncated Zstandard file" in refusal(path)
 
 
-def test_a_library_that_is_missing_is_named(tmp_path, monkeypatch):
+def test_a_missing_library_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "zstandard", None)
     path = tmp_path / "a.txt.zst"
     path.write_bytes(b"")
@@ -114,7 +114,7 @@ def test_line_ends_may_be_mixed(tmp_path):
 
 
 @given(st.text("a\r\n", max_size=30), st.sampled_from([1, 2, 3, 1 << 18]))
-def test_lines_are_those_of_a_split_at_newlines(tmp_path_factory, text, chunk_bytes):
+def test_lines_equal_a_split_at_newlines(tmp_path_factory, text, chunk_bytes):
     path = packed(tmp_path_factory.mktemp("lines") / "a.txt", text.encode())
     *ended, rest = (text if "\n" in text else text.replace("\r", "\n")).split("\n")
     with pytest.MonkeyPatch.context() as patch:
@@ -124,7 +124,7 @@ def test_lines_are_those_of_a_split_at_newlines(tmp_path_factory, text, chunk_by
 
 
 def peak_of_one_line(path: Path, size: int, before: bytes, after: bytes) -> float:
-    """Most memory held while a line of this many bytes is read, as a multiple of it."""
+    """Return the peak memory while a line of `size` bytes is read, as a multiple of `size`."""
     with path.open("wb") as file:
         file.write(before)
         for _ in range(size // MB):
@@ -152,7 +152,7 @@ def test_a_line_of_64_mb_takes_a_few_times_its_size(tmp_path, name):
 
 
 def test_a_csv_cell_of_64_mb_takes_what_the_csv_module_needs(tmp_path):
-    assert peak_of_one_line(tmp_path / "a.csv", 64 * MB, b"text\nfirst\n", b"\nlast\n") < 16  # 4 bytes a character
+    assert peak_of_one_line(tmp_path / "a.csv", 64 * MB, b"text\nfirst\n", b"\nlast\n") < 16  # 4 bytes per character
 
 
 @pytest.mark.slow
@@ -173,7 +173,7 @@ def test_a_bad_byte_in_the_middle_of_a_large_file_is_named_with_its_line(tmp_pat
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 3, 1 << 18])
-def test_lines_of_bad_bytes_can_be_skipped(tmp_path, monkeypatch, chunk_bytes):
+def test_lines_with_bad_bytes_can_be_skipped(tmp_path, monkeypatch, chunk_bytes):
     monkeypatch.setattr(open_text, "_CHUNK_BYTES", chunk_bytes)
     path = packed(tmp_path / "a.txt", "one é\n".encode() + b"tw\xe9\nthr\0ee\nfour\n\xf0\x9f\x98\nsix\xc3")
     skipped = SkippedRows()
@@ -202,7 +202,7 @@ def test_lines_of_bad_bytes_can_be_skipped(tmp_path, monkeypatch, chunk_bytes):
         ("ascii", "ascii", b"\xff"),
     ],
 )
-def test_lines_of_bad_bytes_can_be_skipped_in_any_encoding(tmp_path, encoding, unit, bad):
+def test_lines_with_bad_bytes_can_be_skipped_in_any_encoding(tmp_path, encoding, unit, bad):
     path = packed(tmp_path / "a.txt", "one\n".encode(encoding) + bad + "\nfour\n".encode(unit))
     skipped = SkippedRows()
     assert read(path, encoding=encoding, skipped=skipped).texts == ["one", "four"]
@@ -216,12 +216,12 @@ def test_only_the_first_skipped_rows_are_listed(tmp_path):
     assert [line.split()[1] for line in skipped.listed] == numbers(20)
 
 
-def test_a_stream_that_is_no_text_in_the_encoding_is_never_skipped(tmp_path):
+def test_a_stream_that_cannot_be_decoded_is_never_skipped(tmp_path):
     path = packed(tmp_path / "a.txt", b"plain text\n")
     assert "is not text in 'utf-16'" in refusal(path, encoding="utf-16", skipped=SkippedRows())
 
 
-def test_a_missing_mark_is_told_before_a_bad_byte(tmp_path):
+def test_a_missing_byte_order_mark_is_reported_before_a_bad_byte(tmp_path):
     path = packed(tmp_path / "a.txt", b"a\0\n\0" + b"\x00\xdc" * 2)
     assert "is not text in 'utf-16' (UTF-16 stream does not start with BOM)" in refusal(path, encoding="utf-16")
     assert f"line 2 of {path} has the byte 0x00" in refusal(path, encoding="utf-16-le")
@@ -231,17 +231,17 @@ def test_a_missing_file_is_never_skipped(tmp_path):
     assert "no such file or folder" in refusal(tmp_path / "none.txt", skipped=SkippedRows())
 
 
-def test_documents_of_white_space_stay(tmp_path):
+def test_documents_of_white_space_are_kept(tmp_path):
     texts = [" ", "\t", "\u3000", "\x0b", "\u2028"]
     assert read(packed(tmp_path / "a.txt", "".join(f"{text}\n" for text in texts).encode())).texts == texts
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "UTF_16", "cp949"])
-def test_text_encodings_pass(encoding):
+def test_text_encodings_are_accepted(encoding):
     check_encoding(encoding)
 
 
-def test_what_is_refused_is_raised_or_recorded():
+def test_a_rejected_row_is_raised_or_recorded():
     strict = File(Path("a\n.txt"))
     with pytest.raises(CorpusError, match="the message"):
         strict.refuse(3, "why", "the message")

@@ -1,4 +1,4 @@
-"""Anything at all, read: documents come back, or one printable line says why not."""
+"""Fuzz tests of the readers: any input gives documents or a one-line error."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FRAGMENTS = [
     b"\\ud800", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xf0\x9f\x98\x80", b"\xe2\x80\xa8", b"1e999", b"NaN",
     b"text,id\n", b"text\tid\n",
 ]  # fmt: skip
-READ_OTHERWISE = (b"\xff\xfe", b"\xfe\xff", b"\x28\xb5\x2f\xfd", b"\x1f\x8b\x08", b"PK\x03\x04", b"BZh")  # marks, magic
+READ_OTHERWISE = (b"\xff\xfe", b"\xfe\xff", b"\x28\xb5\x2f\xfd", b"\x1f\x8b\x08", b"PK\x03\x04", b"BZh")  # magic bytes
 awkward = st.lists(st.sampled_from(FRAGMENTS), max_size=25).map(b"".join)
 contents = st.one_of(st.binary(max_size=80), awkward)
 options = st.fixed_dictionaries(
@@ -49,13 +49,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read_or_refused(source: Any, **given_options: Any) -> int:
-    """Number of documents; 0 where the source was refused, which must be one printable line."""
+    """Return the number of documents; 0 if the source was rejected, which must give one printable line."""
     n_docs, message = 0, ""
     try:
         for batch in batches_of(source, **given_options):
             assert 1 <= len(batch.ids) == len(batch.texts) == len(batch.metadata) <= given_options["batch_docs"]
             assert all(type(text) is str and type(key) is str for text, key in zip(batch.texts, batch.ids, strict=True))
-            "".join((*batch.ids, *batch.texts)).encode()  # what no file could hold is not let through
+            "".join((*batch.ids, *batch.texts)).encode()  # only text that can be encoded may pass
             n_docs += len(batch.ids)
     except CorpusError as error:
         n_docs, message = 0, str(error)
@@ -64,13 +64,13 @@ def read_or_refused(source: Any, **given_options: Any) -> int:
 
 
 def most_lines(data: bytes) -> int:
-    """Most lines of any bytes, in any encoding; a carriage return ends one where there are no newlines."""
+    """Return an upper bound of the number of lines in any encoding, including lines ended by carriage returns."""
     return data.count(b"\n") + data.count(b"\r") + 1
 
 
 @given(contents, st.sampled_from(PLAIN), st.sampled_from(["", ".gz", ".zst"]), st.booleans(), options, chunk_sizes)
 @examples(200)
-def test_any_bytes_are_read_or_refused(folder, data, name, ending, packed, given_options, chunk_bytes):
+def test_any_bytes_are_read_or_rejected(folder, data, name, ending, packed, given_options, chunk_bytes):
     pack = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}[ending] if packed else bytes
     path = folder / f"{name}{ending}"
     path.write_bytes(pack(data))
@@ -81,10 +81,10 @@ def test_any_bytes_are_read_or_refused(folder, data, name, ending, packed, given
 
 @given(contents, st.sampled_from(PLAIN), options, chunk_sizes)
 @examples(133)
-def test_where_rows_may_be_skipped_no_row_is_refused(folder, data, name, given_options, chunk_bytes):
+def test_no_row_is_rejected_if_rows_may_be_skipped(folder, data, name, given_options, chunk_bytes):
     path = folder / name
     path.write_bytes(data)
-    if name == "a.txt":  # columns are refused for lines of text
+    if name == "a.txt":  # column options are rejected for lines of text
         given_options = {key: value for key, value in given_options.items() if not key.endswith("_column")}
     skipped = SkippedRows()
     with pytest.MonkeyPatch.context() as patch:
@@ -100,19 +100,19 @@ def test_where_rows_may_be_skipped_no_row_is_refused(folder, data, name, given_o
         if name == "a.txt" and not data.startswith(READ_OTHERWISE):
             end = b"\n" if b"\n" in data else b"\r"
             n_lines = data.count(end) + bool(data.rpartition(end)[2])
-            assert lenient + skipped.count >= n_lines - 1  # a mark of the byte order is no line
+            assert lenient + skipped.count >= n_lines - 1  # a byte order mark is not a line
 
 
 @given(contents, st.sampled_from(FORMATS), options)
 @examples(50)
-def test_any_bytes_in_any_format_are_read_or_refused(folder, data, file_format, given_options):
+def test_any_bytes_in_any_format_are_read_or_rejected(folder, data, file_format, given_options):
     (folder / "a.dat").write_bytes(data)
     assert read_or_refused(folder / "a.dat", file_format=file_format, **given_options) <= most_lines(data)
 
 
 @given(st.integers(0, 2000), st.binary(min_size=1, max_size=3), st.booleans())
 @examples(30)
-def test_a_changed_archive_is_read_or_refused(folder, place, put, cut):
+def test_a_changed_archive_is_read_or_rejected(folder, place, put, cut):
     rows = "".join(json.dumps({"text": f"{i} {i**5}", "id": i}) + "\n" for i in range(40)).encode()
     for path, data in (
         (folder / "b.jsonl.gz", gzip.compress(rows)),
@@ -131,7 +131,7 @@ def workbook(folder: Path) -> bytes:
 
 @given(st.integers(0, 4000), st.binary(min_size=1, max_size=3), st.booleans())
 @examples(16)
-def test_a_changed_workbook_is_read_or_refused(folder, workbook, place, put, cut):
+def test_a_changed_workbook_is_read_or_rejected(folder, workbook, place, put, cut):
     place %= len(workbook)
     path = folder / "c.xlsx"
     path.write_bytes(workbook[:place] if cut else workbook[:place] + put + workbook[place + len(put) :])
@@ -140,7 +140,7 @@ def test_a_changed_workbook_is_read_or_refused(folder, workbook, place, put, cut
 
 @given(st.integers(0, 4000))
 @examples(40)
-def test_a_cut_off_parquet_file_is_refused(folder, place):
+def test_a_truncated_parquet_file_is_rejected(folder, place):
     path = folder / "d.parquet"
     pl.DataFrame({"text": ["some text"] * 50, "n": range(50)}).write_parquet(path)
     data = path.read_bytes()
@@ -153,7 +153,7 @@ sources = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 @given(st.one_of(sources, st.lists(sources, max_size=3)))
 @examples(50)
-def test_any_name_is_found_or_refused(folder, source):
+def test_any_name_is_found_or_rejected(folder, source):
     def absolute(name: str) -> str:
         return f"{folder}/none/{name}"
 
@@ -170,7 +170,7 @@ def rows_of(n_rows: int) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("n_rows", [0, 1, 9999, 10_000, 10_001])
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet"])
-def test_rows_in_are_documents_out(tmp_path, name, n_rows):
+def test_every_row_becomes_a_document(tmp_path, name, n_rows):
     path = tmp_path / name
     ids, texts = [i for i, _ in rows_of(n_rows)], [text for _, text in rows_of(n_rows)]
     frame = pl.DataFrame({"id": ids, "text": texts}, schema={"id": pl.String, "text": pl.String})

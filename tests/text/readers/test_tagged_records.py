@@ -1,4 +1,4 @@
-"""Records of Web of Science, RIS and PubMed: one document each, its fields as columns."""
+"""Tests of tagged records (Web of Science, RIS, PubMed): one document each, with fields as columns."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_record_is_a_document_of_title_and_abstract(tmp_path, kind, content, n
 
 
 @pytest.mark.parametrize(("name", "content"), [("a.ris", RIS), ("a.nbib", PUBMED), ("a.ris.gz", RIS)])
-def test_the_ending_tells_the_kind(tmp_path, name, content):
+def test_the_extension_gives_the_kind(tmp_path, name, content):
     assert len(read(write(tmp_path / name, content)).ids) == 2
 
 
@@ -121,7 +121,7 @@ def test_another_column_or_tag_may_be_the_id_and_other_tags_are_kept(tmp_path):
     assert "CR" not in docs.metadata[0]
 
 
-def test_a_column_or_tag_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_column_or_tag_is_rejected(tmp_path):
     path = write(tmp_path / "a.txt", WOS)
     assert f"no column 'body' in {path}; it has: text, title, abstract" in refusal(
         path, file_format="wos", text_column="body"
@@ -139,7 +139,7 @@ def test_a_column_or_tag_that_is_not_there_is_refused(tmp_path):
         ("pubmed", "PMID- 1\nTI  - A\nbroken line\n", 1, "line 3 is neither a tag nor indented"),
     ],
 )
-def test_a_malformed_record_is_refused_or_left_out(tmp_path, kind, content, line, why):
+def test_a_malformed_record_is_rejected_or_skipped(tmp_path, kind, content, line, why):
     path = write(tmp_path / "a.txt", content)
     message = refusal(path, file_format=kind)
     assert f"the record on line {line} of {path}" in message
@@ -150,7 +150,7 @@ def test_a_malformed_record_is_refused_or_left_out(tmp_path, kind, content, line
     assert skipped.listed == [f"line {line} of {path}: {why}"]
 
 
-def test_a_record_of_bad_bytes_is_left_out_whole(tmp_path):
+def test_a_record_with_bad_bytes_is_skipped_completely(tmp_path):
     path = write(tmp_path / "a.ris", RIS.replace("ward", "w\xe4rd").encode("latin-1"))
     assert "expected text in 'utf-8'" in refusal(path)
     assert len(read(path, encoding="latin-1").ids) == 2
@@ -159,22 +159,22 @@ def test_a_record_of_bad_bytes_is_left_out_whole(tmp_path):
     assert "the byte 0xe4" in skipped.listed[0]
 
 
-def test_lines_around_the_records_are_passed_over_with_a_notice(tmp_path):
+def test_lines_outside_the_records_are_skipped_with_a_notice(tmp_path):
     path = write(tmp_path / "a.ris", "JSTOR CITATION LIST\n\n" + RIS)
     log = ReadingLog()
     assert sum(len(batch.ids) for batch in read_documents(path, ReadingOptions(), log)) == 2
-    assert log.notices == [f"passed over 1 line of {path} outside its RIS records"]
+    assert log.notices == [f"skipped 1 line of {path} outside its RIS records"]
 
 
 @pytest.mark.parametrize(
     ("kind", "content"), [("wos", "PT\tAU\tTI\nJ\tA\tB\n"), ("ris", "some text\nmore\n"), ("pubmed", "a\n\nb\n")]
 )
-def test_a_file_without_records_is_refused(tmp_path, kind, content):
+def test_a_file_without_records_is_rejected(tmp_path, kind, content):
     path = write(tmp_path / "a.txt", content)
     assert f"{path} has no " in refusal(path, file_format=kind)
 
 
-def test_a_field_before_a_record_and_a_record_without_end_are_refused(tmp_path):
+def test_a_field_before_a_record_and_a_record_without_end_are_rejected(tmp_path):
     path = write(tmp_path / "a.ris", "TI  - lost\n" + RIS)
     assert f"line 1 of {path} has the tag 'TI' before any TY" in refusal(path)
 

@@ -1,4 +1,4 @@
-"""The document of a text file: a line, a paragraph or the file, and layouts that are no document a line."""
+"""Tests of text files read by lines, paragraphs or whole files, and of layout detection."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_file_is_read_by_lines_paragraphs_or_whole(tmp_path):
     assert "unknown unit 'page', expected one of: line, paragraph, file. Use --unit" in refusal(path, unit="page")
 
 
-def test_the_same_files_are_the_same_documents_however_they_are_named(tmp_path):
+def test_files_folders_and_patterns_give_the_same_documents(tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "b-c").mkdir()
     for name in ("b/1.txt", "b/2.txt.gz", "b-c/3.txt", "z.txt"):
@@ -63,29 +63,29 @@ def test_the_same_files_are_the_same_documents_however_they_are_named(tmp_path):
         assert (len(lines.ids), lines.metadata[0], lines.ids[-1]) == (n_docs, {"file": "b-c/3.txt"}, str(n_docs))
 
 
-def test_several_text_files_are_noted_as_a_document_each(tmp_path):
+def test_several_text_files_are_logged_as_one_document_each(tmp_path):
     files = [write(tmp_path / name, "one\ntwo\n") for name in ("a.txt", "b.txt", "c.txt")]
-    expected = "3 .txt files, a document a file; for a document a line give --unit line"
+    expected = "3 .txt files, one document per file; for one per line give --unit line"
     assert notices(files) == notices(f"{tmp_path}/*.txt") == [expected]
     assert notices(tmp_path) == notices(files, unit="line") == notices(files[0]) == []
     table = write(tmp_path / "d.csv", "text\nthree\n")
     assert read([*files, table]).texts == ["one", "two"] * 3 + ["three"]
     assert notices([*files, table]) == [
-        "3 .txt files among others, a document a line; for a file each give --unit file"
+        "3 .txt files among other files, one document per line; for one per file give --unit file"
     ]
-    assert "--unit is about .txt files" in notices(table, unit="paragraph")[0]
+    assert "--unit applies only to .txt files" in notices(table, unit="paragraph")[0]
 
 
-def test_a_paragraph_of_bad_bytes_can_be_skipped(tmp_path):
+def test_a_paragraph_with_bad_bytes_can_be_skipped(tmp_path):
     path = write(tmp_path / "a.txt", b"one\ntwo\n\ncaf\xe9\nthree\n\nfour\n")
     skipped = SkippedRows()
     assert read(path, unit="paragraph", skipped=skipped).texts == ["one\ntwo", "four"]
     assert skipped.listed == [f"line 4 of {path}: the byte 0xe9, expected text in 'utf-8'"]
 
 
-def test_a_file_without_blank_lines_is_noted_as_one_paragraph(tmp_path):
+def test_a_file_without_blank_lines_is_logged_as_one_paragraph(tmp_path):
     path = write(tmp_path / "a.txt", "one\ntwo\nthree\n")
-    assert notices(path, unit="paragraph") == [f"{path} is a single paragraph: no blank line parts its 3 lines"]
+    assert notices(path, unit="paragraph") == [f"{path} is a single paragraph: no blank line separates its 3 lines"]
 
 
 # --- layouts ---
@@ -103,7 +103,7 @@ def test_a_file_without_blank_lines_is_noted_as_one_paragraph(tmp_path):
         (OVID, "Ovid", "export it as RIS or CSV"),
     ],
 )
-def test_tagged_records_are_refused_as_lines(tmp_path, content, source, remedy):
+def test_tagged_records_are_rejected_as_lines(tmp_path, content, source, remedy):
     path = write(tmp_path / "savedrecs.txt", content)
     message = refusal(path)
     assert message.startswith(f"{path} looks like tagged records of {source}")
@@ -113,25 +113,25 @@ def test_tagged_records_are_refused_as_lines(tmp_path, content, source, remedy):
 
 
 @pytest.mark.parametrize("width", [45, 65, 72, 100])
-def test_wrapped_prose_is_noted_with_the_number_of_lines(tmp_path, width):
+def test_wrapped_prose_is_logged_with_the_number_of_lines(tmp_path, width):
     path = write(tmp_path / "book.txt", wrapped(width))
     n_lines = wrapped(width).count("\n")
     (line,) = notices(path)
-    assert f"looks like running text, wrapped at the ends of lines: a document a line gives {n_lines} doc" in line
-    assert "for a document a paragraph give --unit paragraph, for one document --unit file" in line
+    assert f"looks like running text, wrapped at the ends of lines: one document per line gives {n_lines} doc" in line
+    assert "for one document per paragraph give --unit paragraph, for a single document --unit file" in line
     assert notices(path, unit="line") == notices(path, unit="paragraph") == []
     assert read(path, unit="paragraph").ids == numbers(4)
 
 
 @pytest.mark.parametrize("indent", ["  ", "    ", "\t"])
-def test_wrapped_prose_is_noted_where_indents_or_chapters_part_it(tmp_path, indent):
+def test_wrapped_prose_with_indents_or_chapters_is_logged(tmp_path, indent):
     indented = "\n".join(textwrap.fill(PROSE, 70, initial_indent=indent) for _ in range(4))
     chapters = "\n\n".join(f"CHAPTER {i}\n\n{textwrap.fill(PROSE, 70)}" for i in range(4))
     for content in (indented, chapters):
         assert "looks like running text" in notices(write(tmp_path / "book.txt", content + "\n"))[0]
 
 
-def test_wrapped_prose_without_blank_lines_is_noted(tmp_path):
+def test_wrapped_prose_without_blank_lines_is_logged(tmp_path):
     path = write(tmp_path / "book.txt", textwrap.fill(PROSE * 8, 65) + "\n")
     assert "looks like running text" in notices(path)[0]
 
@@ -144,13 +144,13 @@ def test_wrapped_prose_without_blank_lines_is_noted(tmp_path):
         ('date,"text"\n' + '1999,"some, text"\n' * 5, "a table of 2 columns between commas (date, text)"),
         ("year;answer;n\n" + "1999;a, b;1\n" * 5, "a table of 3 columns between semicolons (year, answer, n)"),
         ('"id" "text"\n' + R_ROWS, "a table of R's write.table (id, text)"),
-        (json.dumps({"id": 1, "text": "a"}) + "\n" + '{"id": 2}\n' * 3, "JSON objects, one a line (id, text)"),
+        (json.dumps({"id": 1, "text": "a"}) + "\n" + '{"id": 2}\n' * 3, "JSON objects, one per line (id, text)"),
     ],
 )
-def test_tables_are_noted(tmp_path, content, description):
+def test_tables_are_logged(tmp_path, content, description):
     path = write(tmp_path / "a.txt", content)
     (line,) = notices(path)
-    assert f"{path} looks like {description}: a document a line gives {content.count(chr(10))} documents" in line
+    assert f"{path} looks like {description}: one document per line gives {content.count(chr(10))} documents" in line
     assert "--format" in line
 
 
@@ -176,7 +176,7 @@ def test_tables_are_noted(tmp_path, content, description):
         ["AI is a field", "PT is a trainer", "ER is a room"] * 5,
     ],
 )
-def test_a_document_a_line_is_not_taken_for_something_else(lines):
+def test_one_document_per_line_is_not_mistaken_for_another_layout(lines):
     assert layout_of(lines) is None
 
 
@@ -188,17 +188,17 @@ def test_a_document_a_line_is_not_taken_for_something_else(lines):
         ('<?xml version="1.0"?>\n<a>\n<b>fish</b>\n</a>\n', "XML"),
         ("<DOC>\n<TEXT>\nfish\n</TEXT>\n</DOC>\n", "XML"),
         ("1\n00:00:01,000 --> 00:00:02,000\nfish\n\n", "subtitles"),
-        ("From a@b.org Thu Jan  1 10:00:00 1998\nSubject: fish\n\nriver\n", "an mbox of e-mails"),
+        ("From a@b.org Thu Jan  1 10:00:00 1998\nSubject: fish\n\nriver\n", "an mbox e-mail archive"),
     ],
 )
-def test_text_marked_up_for_another_use_is_noted(tmp_path, content, description):
+def test_marked_up_text_is_logged(tmp_path, content, description):
     path = write(tmp_path / "a.txt", content)
     (line,) = notices(path)
-    assert line.startswith(f"{path} looks like {description}: a document a line gives")
+    assert line.startswith(f"{path} looks like {description}: one document per line gives")
 
 
 @pytest.mark.parametrize("content", [WOS, "\ufeff" + RIS, "\n" + MEDLINE, ENDNOTE, BIBTEX, OVID])
-def test_tagged_records_in_several_files_are_refused_as_documents(tmp_path, content):
+def test_tagged_records_in_several_files_are_rejected_as_documents(tmp_path, content):
     (tmp_path / "d").mkdir()
     paths = [write(tmp_path / "d" / name, content) for name in ("a.txt", "b.txt")]
     for source in (tmp_path / "d", paths, f"{tmp_path}/d/*.txt"):
@@ -216,7 +216,7 @@ def test_tagged_records_in_text_files_of_a_folder_are_read_by_their_format(tmp_p
     assert len(read(source, file_format="ris", text_column="abstract").ids) == 6
 
 
-def test_only_the_first_lines_are_looked_at(tmp_path):
+def test_only_the_first_lines_are_examined(tmp_path):
     path = write(tmp_path / "a.txt", "one, two\nplain text\n" * 300 + WOS)
     assert len(read(path).ids) == 600 + WOS.count("\n")
 
@@ -234,7 +234,7 @@ def test_only_the_first_lines_are_looked_at(tmp_path):
         ("a.mallet", "a b " + "x" * 100, "line 1 of"),
     ],
 )
-def test_a_longer_document_than_allowed_is_refused(tmp_path, name, content, where):
+def test_a_document_over_the_limit_is_rejected(tmp_path, name, content, where):
     path = write(tmp_path / name, content)
     message = refusal(path, max_document_size=100)
     assert message.startswith(f"{where} {path} has more than 100 characters, the most a document may have.")
@@ -242,7 +242,7 @@ def test_a_longer_document_than_allowed_is_refused(tmp_path, name, content, wher
     assert read(path, max_document_size=300).ids
 
 
-def test_a_longer_file_or_paragraph_than_allowed_is_refused(tmp_path):
+def test_a_file_or_paragraph_over_the_limit_is_rejected(tmp_path):
     path = write(tmp_path / "a.txt", "word\n" * 30)
     for unit, where in (("file", ""), ("paragraph", "the paragraph on line 1 of ")):
         message = refusal(path, unit=unit, max_document_size=100)
@@ -250,7 +250,7 @@ def test_a_longer_file_or_paragraph_than_allowed_is_refused(tmp_path):
     assert refusal(tmp_path, max_document_size=100).startswith(f"{path} has more than 100 characters")
 
 
-def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
+def test_a_file_that_changes_while_it_is_read_is_rejected(tmp_path):
     def grow(path: Path) -> None:
         with path.open("a") as file:
             file.write("more\n")
@@ -268,6 +268,6 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
             list(batches)
 
 
-def test_a_cell_longer_than_a_document_is_refused(tmp_path):
+def test_a_cell_over_the_limit_for_documents_is_rejected(tmp_path):
     pl.DataFrame({"id": ["a", "b"], "text": ["short", "x" * 101]}).write_parquet(tmp_path / "a.parquet")
     assert refusal(tmp_path / "a.parquet", max_document_size=100).startswith("document b has more than 100 characters")

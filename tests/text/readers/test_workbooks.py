@@ -1,4 +1,4 @@
-"""Workbooks: the sheet that was asked for, or the first that has the text, as documents."""
+"""Tests of workbooks: choice of the sheet, cells, column names, damaged files."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SHEET = "xl/worksheets/sheet1.xml"
 
 
 def notices(path: Path, **options: object) -> list[str]:
-    """Lines for the user that reading leaves."""
+    """Return the notices logged while reading."""
     log = ReadingLog()
     list(read_documents(path, ReadingOptions(**options), log))  # type: ignore[arg-type]
     return log.notices
 
 
 def changed(path: Path, part: str, change: Callable[[bytes], bytes]) -> Path:
-    """The workbook with one of its parts changed."""
+    """Return a copy of the workbook with one of its parts changed."""
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     parts[part] = change(parts[part])
@@ -69,21 +69,21 @@ def test_a_sheet_without_rows_yields_nothing(tmp_path, rows):
 
 @given(st.lists(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=9), min_size=8))
 @settings(max_examples=5)
-def test_rows_of_a_sheet_come_back_as_written(tmp_path_factory, texts):
+def test_rows_of_a_sheet_are_read_as_written(tmp_path_factory, texts):
     rows = [["text", "n"], *([text, i] for i, text in enumerate(texts))]
     assert read(write_xlsx(tmp_path_factory.mktemp("xlsx") / "a.xlsx", rows)).texts == texts
 
 
-def test_what_the_library_logs_is_not_shown(tmp_path, capfd, caplog):
+def test_log_messages_of_the_library_are_not_shown(tmp_path, capfd, caplog):
     read(write_xlsx(tmp_path / "a.xlsx", [["text", "empty"], ["a", None]]))
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("damage", [lambda d: b"", lambda d: b"PK\3\4", lambda d: d[:-30], lambda d: b"text\na\n"])
-def test_a_damaged_workbook_is_refused(tmp_path, damage):
+def test_a_damaged_workbook_is_rejected(tmp_path, damage):
     path = write_xlsx(tmp_path / "a.xlsx", [["text"], ["a"]])
     path.write_bytes(damage(path.read_bytes()))
-    assert f"{path} is no readable Excel file (" in refusal(path)
+    assert f"{path} is not a readable Excel file (" in refusal(path)
 
 
 def test_without_fastexcel_the_message_says_what_to_install(tmp_path, monkeypatch):
@@ -97,7 +97,7 @@ def test_without_fastexcel_the_message_says_what_to_install(tmp_path, monkeypatc
 # --- sheets ---
 
 
-def test_the_first_sheet_with_the_text_is_read_and_named(tmp_path):
+def test_the_first_sheet_with_the_text_is_read_and_logged(tmp_path):
     sheets = {"About": [["note"], ["x"]], "Data": [["id", "text"], [7, "a"]], "More": [["text"], ["b"]]}
     path = write_workbook(tmp_path / "a.xlsx", sheets)
     assert read(path) == Documents(["7"], ["a"], [{}])
@@ -106,24 +106,24 @@ def test_the_first_sheet_with_the_text_is_read_and_named(tmp_path):
 
 
 @pytest.mark.parametrize("sheet", ["More", "2", 2])
-def test_a_sheet_is_named_or_numbered(tmp_path, sheet):
+def test_a_sheet_is_chosen_by_name_or_number(tmp_path, sheet):
     path = write_workbook(tmp_path / "a.xlsx", {"Data": [["text"], ["a"]], "More": [["text"], ["b"]]})
     assert read(path, sheet=sheet).texts == ["b"]
     assert notices(path, sheet=sheet) == []
 
 
-def test_a_number_that_is_a_name_is_the_name(tmp_path):
+def test_a_number_that_is_a_sheet_name_selects_that_sheet(tmp_path):
     path = write_workbook(tmp_path / "a.xlsx", {"2": [["text"], ["a"]], "1": [["text"], ["b"]]})
     assert read(path, sheet="2").texts == ["a"]
 
 
 @pytest.mark.parametrize("sheet", ["Nope", "0", "3"])
-def test_a_sheet_that_is_not_there_is_refused_with_those_there_are(tmp_path, sheet):
+def test_a_missing_sheet_is_rejected_with_the_existing_ones(tmp_path, sheet):
     path = write_workbook(tmp_path / "a.xlsx", {"Data": [["text"], ["a"]], "More": [["text"], ["b"]]})
     assert refusal(path, sheet=sheet) == f"no sheet {sheet!r} in {path}; it has: Data, More. Name one with --sheet"
 
 
-def test_where_no_sheet_has_the_text_the_first_and_its_columns_are_named(tmp_path):
+def test_if_no_sheet_has_the_text_the_first_one_is_named(tmp_path):
     path = write_workbook(tmp_path / "a.xlsx", {"Data": [["body", "n"], ["a", 1]], "More": [["x"], ["b"]]})
     assert f"in sheet 'Data' of {path} (its sheets: Data, More); it has: body, n. Name one" in refusal(path)
 
@@ -135,7 +135,7 @@ def test_a_hidden_sheet_is_read_only_by_name(tmp_path):
     assert read(path, sheet="Lists").texts == ["yes"]
 
 
-def test_a_sheet_of_another_kind_of_file_is_refused(tmp_path):
+def test_the_sheet_option_is_rejected_for_other_files(tmp_path):
     (tmp_path / "a.csv").write_text("text\na\n")
     assert "--sheet was given, but" in refusal(tmp_path / "a.csv", sheet="2")
 
@@ -143,7 +143,7 @@ def test_a_sheet_of_another_kind_of_file_is_refused(tmp_path):
 # --- cells ---
 
 
-def test_whole_numbers_stay_whole_and_dates_are_dates(tmp_path):
+def test_integers_stay_integers_and_dates_are_dates(tmp_path):
     day, moment = datetime.date(2020, 1, 2), datetime.datetime(2020, 1, 2, 3, 4, 5)
     rows = [
         ["id", "text", "year", "half", "day", "at", "code", "yes", "mixed"],
@@ -162,7 +162,7 @@ def test_whole_numbers_stay_whole_and_dates_are_dates(tmp_path):
 
 
 @pytest.mark.parametrize("error", ["#NAME?", "#REF!", "#N/A"])
-def test_an_error_is_a_missing_cell_and_counted(tmp_path, error):
+def test_error_cells_are_missing_and_counted(tmp_path, error):
     rows = [["id", "text", "n"], [1, Error(error), 1], [2, "b", Error("#DIV/0!")], [3, "c", 3]]
     path = write_xlsx(tmp_path / "a.xlsx", rows)
     docs = read(path)
@@ -171,19 +171,19 @@ def test_an_error_is_a_missing_cell_and_counted(tmp_path, error):
     assert notices(path) == [f"2 cells of the sheet 'S' of {path} hold an error, such as {error}: read as missing"]
 
 
-# --- names of columns ---
+# --- column names ---
 
 
 @pytest.mark.parametrize(
     ("options", "name"), [({}, "text"), ({"text_column": "n", "id_column": "id"}, "n"), ({"kept": ("n",)}, "n")]
 )
-def test_a_column_asked_for_that_is_there_twice_is_refused(tmp_path, options, name):
+def test_a_duplicate_requested_column_is_rejected(tmp_path, options, name):
     header = ["id", "text", "n", "text" if name == "text" else "n"]
     path = write_xlsx(tmp_path / "d.xlsx", [header, [1, "short", "x", "long"]])
     assert refusal(path, **options) == f"{path} has two columns {name!r}, expected different names. Rename one"
 
 
-def test_other_columns_may_be_there_twice_or_have_no_name(tmp_path):
+def test_other_columns_may_be_duplicate_or_unnamed(tmp_path):
     path = write_xlsx(tmp_path / "a.xlsx", [["text", "n", "n", None], ["a", 1, 2, 3]])
     assert read(path).metadata == [{"n": 1, "n_2": 2, "column_4": 3}]
 
@@ -214,7 +214,7 @@ def test_an_opendocument_sheet_is_read(tmp_path):
         ("a.xlsb", b"PK\3\4" + bytes(60), "File is not a zip file"),
     ],
 )
-def test_what_is_no_workbook_is_refused(tmp_path, name, data, reason):
+def test_a_file_that_is_not_a_workbook_is_rejected(tmp_path, name, data, reason):
     (tmp_path / name).write_bytes(data)
     assert reason in refusal(tmp_path / name)
 
@@ -224,16 +224,16 @@ def test_what_is_no_workbook_is_refused(tmp_path, name, data, reason):
     [
         (b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>', "spans 1,048,576 rows and 16,384 columns"),
         (b'<row r="9"><c r="ZZZZZZZ9"><v>1</v></c></row>', "spans 9 rows and 8,353,082,582 columns"),
-        (b'<row r="9"><c r="B9" t="s"><v>99999</v></c></row>', "is no readable Excel file ("),
+        (b'<row r="9"><c r="B9" t="s"><v>99999</v></c></row>', "is not a readable Excel file ("),
     ],
 )
-def test_a_sheet_that_claims_too_much_is_refused(tmp_path, row, reason):
+def test_a_sheet_over_the_cell_limit_is_rejected(tmp_path, row, reason):
     path = write_xlsx(tmp_path / "a.xlsx", [["text"], ["a"]])
     changed(path, SHEET, lambda sheet: sheet.replace(b"</sheetData>", row + b"</sheetData>"))
     assert reason in refusal(path)
 
 
-def test_a_cell_or_a_part_over_the_limit_is_refused(tmp_path):
+def test_a_cell_or_part_over_the_limit_is_rejected(tmp_path):
     path = write_xlsx(tmp_path / "a.xlsx", [["text"], ["a"]])
     changed(path, SHEET, lambda sheet: sheet.replace(b">a<", b">" + b"a" * 270_000_000 + b"<"))
     assert f"{SHEET} has a cell of more than 268 MB" in refusal(path)
@@ -241,13 +241,13 @@ def test_a_cell_or_a_part_over_the_limit_is_refused(tmp_path):
     entry = data.rindex(b"PK\1\2", 0, data.rindex(SHEET.encode()))
     data[entry + 24 : entry + 28] = (3_000_000_000).to_bytes(4, "little")
     path.write_bytes(data)
-    assert f"would unfold to 3.0 GB ({SHEET}), expected at most 2.1 GB" in refusal(path)
+    assert f"would decompress to 3.0 GB ({SHEET}), expected at most 2.1 GB" in refusal(path)
 
 
-def test_too_little_memory_ends_in_one_line(tmp_path, monkeypatch):
+def test_too_little_memory_is_reported_in_one_line(tmp_path, monkeypatch):
     path = write_xlsx(tmp_path / "a.xlsx", [["text"], *([["some text"]] * 1000)])
-    monkeypatch.setattr(workbooks, "_MOST_MEMORY", 1 << 12)
-    monkeypatch.setattr(workbooks, "_LEAST_MEMORY", 1 << 12)
+    monkeypatch.setattr(workbooks, "_MAX_MEMORY", 1 << 12)
+    monkeypatch.setattr(workbooks, "_MIN_MEMORY", 1 << 12)
     assert "or needs more than 0.0 GB of memory (" in refusal(path)
 
 
@@ -259,7 +259,7 @@ def test_too_little_memory_ends_in_one_line(tmp_path, monkeypatch):
         (1, b"Traceback\nMemoryError\n", "MemoryError"),
     ],
 )
-def test_a_library_that_ends_its_process_ends_in_one_line(tmp_path, monkeypatch, status, printed, reason):
+def test_a_crash_of_the_library_is_reported_in_one_line(tmp_path, monkeypatch, status, printed, reason):
     path = write_xlsx(tmp_path / "a.xlsx", [["text"], ["a"]])
     ended = subprocess.CompletedProcess([], status, b"", printed)
     monkeypatch.setattr(workbooks.subprocess, "run", lambda *_, **__: ended)

@@ -1,4 +1,4 @@
-"""Cleaning: what is asked to go goes, all else stays as it was, and a second time changes nothing."""
+"""Cleaning: only the requested parts are removed, and cleaning is idempotent."""
 
 import json
 
@@ -32,7 +32,7 @@ def words(text: str) -> list[str]:
 @given(st.lists(texts, max_size=3), cleanings)
 @example(["&amp;lt;b&gt;x", "&#38;amp;amp;lt;i>", "a&lt;<b>b&gt;c"], Cleaning(strip_html=True))
 @example(["http://a.b'www.c.d", "a@b.c@d.e"], Cleaning(True, True))
-def test_a_second_time_changes_nothing(given: list[str], cleaning: Cleaning) -> None:
+def test_cleaning_is_idempotent(given: list[str], cleaning: Cleaning) -> None:
     once = cleaning(pl.Series(given, dtype=pl.String))
     assert len(once) == len(given)
     assert cleaning(once).to_list() == once.to_list()
@@ -40,7 +40,7 @@ def test_a_second_time_changes_nothing(given: list[str], cleaning: Cleaning) -> 
 
 @examples(50)
 @given(texts)
-def test_texts_without_the_thing_stay_as_they_are(text: str) -> None:
+def test_texts_without_anything_to_remove_stay_unchanged(text: str) -> None:
     assert clean(text) == text
     if "://" not in text and "www." not in text.lower():
         assert clean(text, drop_urls=True) == text
@@ -50,7 +50,7 @@ def test_texts_without_the_thing_stay_as_they_are(text: str) -> None:
         assert clean(text, strip_html=True) == text
 
 
-def test_the_texts_given_are_left_alone_and_none_stays_none() -> None:
+def test_the_input_is_not_changed_and_none_stays_none() -> None:
     given = pl.Series(["<b>x</b> me@x.org", None, "", "&lt;"], dtype=pl.String)
     cleaned = Cleaning(True, True, True)(given)
     assert given.to_list() == ["<b>x</b> me@x.org", None, "", "&lt;"]
@@ -68,7 +68,7 @@ def test_the_texts_given_are_left_alone_and_none_stays_none() -> None:
         ("https://me@host.org/x", " "),
     ],
 )
-def test_web_addresses_go_and_the_punctuation_behind_them_stays(text: str, left: str) -> None:
+def test_urls_are_removed_without_the_punctuation_after_them(text: str, left: str) -> None:
     assert clean(text, drop_urls=True) == left
 
 
@@ -80,14 +80,14 @@ def test_web_addresses_go_and_the_punctuation_behind_them_stays(text: str, left:
         ("jürgen@müller.de,b@c.d", " , "),
     ],
 )
-def test_e_mail_addresses_go(text: str, left: str) -> None:
+def test_e_mail_addresses_are_removed(text: str, left: str) -> None:
     assert clean(text, drop_emails=True) == left
 
 
 @pytest.mark.parametrize(
     "text", ["a < b", "x <- 3", "a<3 and 4>b", "<3", "<me@x.org>", "<http://x.y>", "AT&T; &c", "->"]
 )
-def test_what_is_no_html_survives(text: str) -> None:
+def test_text_that_only_resembles_html_stays(text: str) -> None:
     assert clean(text, strip_html=True) == text
 
 
@@ -107,16 +107,16 @@ def test_what_is_no_html_survives(text: str) -> None:
         ("a &lt b, c&copy=1", "a &lt b, c&copy=1"),
     ],
 )
-def test_html_goes_and_its_text_stays(text: str, left: str) -> None:
+def test_html_is_removed_and_its_text_stays(text: str, left: str) -> None:
     assert clean(text, strip_html=True) == left
 
 
-def test_an_address_in_a_tag_goes_with_it_and_one_between_tags_alone() -> None:
+def test_urls_within_and_between_tags_are_removed() -> None:
     text = 'see <a href="http://x.y/z">here</a> or&nbsp;www.a.b<br>me@x.org'
     assert clean(text, drop_urls=True, drop_emails=True, strip_html=True).split() == ["see", "here", "or"]
 
 
-def test_a_cleaning_is_told_in_json() -> None:
+def test_a_cleaning_is_described_in_json() -> None:
     described = Cleaning(strip_html=True).describe()
     assert described == {"drop_urls": False, "drop_emails": False, "strip_html": True, "keep_numbers": False}
     assert Cleaning(**json.loads(json.dumps(described))) == Cleaning(strip_html=True)
@@ -128,8 +128,8 @@ def test_a_cleaning_is_told_in_json() -> None:
 @examples(50)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Nd"]), max_size=30))
 @example("A\U0001e5f1")
-def test_a_text_without_digits_is_cut_as_ever(text: str) -> None:
-    # Polars knows a newer Unicode than Python, with more digits.
+def test_a_text_without_digits_gives_the_same_words(text: str) -> None:
+    # Polars uses a newer version of Unicode than Python, with more digits.
     assume(not pl.Series([text], dtype=pl.String).str.contains(r"\p{Nd}").any())
     assert words(text) == tokenize(pl.Series([text], dtype=pl.String))[0].to_list()
 
@@ -147,11 +147,11 @@ def test_a_text_without_digits_is_cut_as_ever(text: str) -> None:
         ("a 1 b 2", []),
     ],
 )
-def test_words_may_hold_digits(text: str, cut: list[str]) -> None:
+def test_words_may_contain_digits(text: str, cut: list[str]) -> None:
     assert words(text) == cut
 
 
-def test_the_pattern_is_one_polars_can_use() -> None:
+def test_polars_accepts_the_pattern() -> None:
     found = pl.Series(["f16 and 1,000"]).str.extract_all(TOKEN_PATTERN_WITH_NUMBERS)[0].to_list()
     assert found == ["f16", "and", "1,000"]
 

@@ -1,4 +1,4 @@
-"""The language of a corpus: found on short sentences, refused when mixed or when there is too little to tell."""
+"""Language detection: short sentences suffice; mixed or uninformative corpora are refused."""
 
 import polars as pl
 import pytest
@@ -118,21 +118,21 @@ SCRIPTS |= {"he": "Hebrew", "hi": "Devanagari", "th": "Thai", "zh": "Han", "ja":
 
 @pytest.mark.parametrize("lang", sorted(SENTENCES))
 def test_short_sentences(lang: str) -> None:
-    told = [code for code, _ in _languages(pl.Series(SENTENCES[lang]))]
-    assert set(told) <= {lang, ""}
-    assert told.count(lang) >= 2
+    found_codes = [code for code, _ in _languages(pl.Series(SENTENCES[lang]))]
+    assert set(found_codes) <= {lang, ""}
+    assert found_codes.count(lang) >= 2
     found = detect_language(SENTENCES[lang])
-    assert found == Detection(lang, 1.0, 3, SCRIPTS.get(lang, "Latin"), told.count(lang))
+    assert found == Detection(lang, 1.0, 3, SCRIPTS.get(lang, "Latin"), found_codes.count(lang))
 
 
-def test_malay_and_indonesian_are_told_apart_by_what_parts_them() -> None:
+def test_malay_and_indonesian_are_distinguished() -> None:
     assert (
         detect_language(["Kami tidak boleh datang kerana hujan, kata beliau.", "Wang itu ialah daripada awak."]).lang
         == "ms"
     )
 
 
-def test_every_listed_language_has_a_list_of_one_length() -> None:
+def test_the_lists_of_all_languages_have_similar_lengths() -> None:
     sizes = {lang: len(set(words.split())) for lang, words in _COMMON.items()}
     assert min(sizes.values()) > 35
     assert max(sizes.values()) < 52
@@ -171,7 +171,7 @@ def test_mixed_corpora_are_refused(texts: list[str], said: str) -> None:
     "texts",
     [[], [""], [" \n", None], ["1 2 3"], ["neural topic models", "support vector machines"], ["the"], ["გამარჯობა"]],
 )
-def test_too_little_to_tell_is_refused(texts: list[str | None]) -> None:
+def test_uninformative_texts_are_refused(texts: list[str | None]) -> None:
     with pytest.raises(InputError, match=r"no language found: 0 of .* give --lang") as caught:
         detect_language(texts)
     assert str(caught.value).isprintable()
@@ -181,7 +181,7 @@ def test_japanese_titles_in_kanji_alone_are_not_chinese() -> None:
     assert detect_language([*SENTENCES["ja"], "東京都知事選挙", "日本銀行総裁"]) == Detection("ja", 1.0, 5, "Kana", 3)
 
 
-def test_many_long_documents_are_looked_at_here_and_there() -> None:
+def test_many_long_documents_are_sampled() -> None:
     texts = [""] * 500 + SENTENCES["it"] * 1_000 + ["x " * 50_000] * 10
     found = detect_language(texts)
     assert (found.lang, found.n_docs, found.share) == ("it", LOOKED_AT, 1.0)

@@ -1,4 +1,4 @@
-"""Languages: tokens as Unicode defines letters, one spelling a word, stop words that leave the subjects in."""
+"""Languages: Unicode letters as tokens, one spelling per word, stop words without subject words."""
 
 import subprocess
 import sys
@@ -18,10 +18,10 @@ from topicnet.text.tokens.languages import (
     SEGMENTED,
     TOKEN_PATTERN,
     check_language,
-    cut_stop_words,
     known_languages,
     stop_words,
     tokenize,
+    tokenized_stop_words,
 )
 
 TRICKY = "aZéÉ\u0301\u0308\u0327İıIΣσςßẞÅ\u212bﬁहिन्दीกำשׁلا٣1_'’-·\u00ad\u200c\u200d \n\t\0ªʰ"
@@ -38,7 +38,7 @@ def composed(text: str) -> str:
 
 
 def reference(text: str) -> list[str]:
-    """Runs of two or more letters (L*), each with the marks (M*) after it; character by character."""
+    """Find runs of two or more letters (L*), each with its marks (M*), character by character."""
     found, word, n_letters = [], "", 0
     for character in composed(composed(text).lower()) + " ":
         kind = unicodedata.category(character)[0]
@@ -55,7 +55,7 @@ def reference(text: str) -> list[str]:
 @examples(120)
 @given(st.lists(LETTERS, max_size=5))
 @example(["ΑΣ'ΑΣ ΌΔΟΣ", "\u0301abc", "a\u0301b\u0301", ""])
-def test_tokens_are_those_of_a_plain_reference(texts: list[str]) -> None:
+def test_tokens_equal_a_plain_reference(texts: list[str]) -> None:
     found = tokenize(pl.Series(texts, dtype=pl.String)).to_list()
     assert found == [reference(text) for text in texts]
 
@@ -67,7 +67,7 @@ def test_a_text_has_the_same_tokens_composed_and_decomposed(text: str) -> None:
 
 
 def plain(texts: pl.Series) -> pl.Series:
-    """The tokenizer of the first version, every text brought to NFC: models remember its name."""
+    """Tokenise as the first version did, with NFC for every text; saved models refer to it by name."""
     return texts.str.to_lowercase().str.normalize("NFC").str.extract_all(TOKEN_PATTERN)
 
 
@@ -75,22 +75,22 @@ def plain(texts: pl.Series) -> pl.Series:
 @given(
     st.lists(st.none() | st.text(max_size=20) | LETTERS | st.text("aZ 'éñЖяё’…\u0301\u0483\u1100\uac00İ", max_size=30))
 )
-def test_the_short_cut_past_nfc_changes_no_token(texts: list[str | None]) -> None:
+def test_skipping_nfc_does_not_change_the_tokens(texts: list[str | None]) -> None:
     series = pl.Series("given", texts, dtype=pl.String)
     found = tokenize(series)
     assert found.equals(plain(series), check_names=True)
     assert found.dtype == pl.List(pl.String)
 
 
-def test_nfc_leaves_every_character_alone_that_is_passed_by() -> None:
-    """None of them changes, is a mark that moves, or joins the character before it."""
+def test_nfc_does_not_change_the_skipped_characters() -> None:
+    """None of these characters changes, is a mark that can be reordered, or combines with the previous character."""
     characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
     table = pl.Series(characters, dtype=pl.String)
     stable = set(table.filter(~table.str.contains(languages._UNSTABLE)))
     assert len(stable) > 800
     assert all(composed(character) == character for character in stable)
     assert not any(unicodedata.combining(character) for character in stable)
-    # What may join the character before it is the second half of some character's decomposition, or a jamo.
+    # A character can combine with the previous one if it is the second half of a decomposition, or a jamo.
     seconds = {
         chr(int(parts[1], 16))
         for character in characters
@@ -99,13 +99,13 @@ def test_nfc_leaves_every_character_alone_that_is_passed_by() -> None:
     assert not stable & (seconds | {chr(code) for code in range(0x1100, 0x1200)})
 
 
-def test_rows_keep_their_order_in_every_thread() -> None:
+def test_rows_keep_their_order_across_threads() -> None:
     texts = pl.Series([f"{'é' if row % 3 else 'e'} {chr(97 + row % 26) * 3} {row}" for row in range(50_000)])
     assert tokenize(texts).equals(plain(texts))
 
 
 @pytest.mark.data
-def test_reviews_are_cut_as_before(shared_data) -> None:
+def test_reviews_give_the_same_tokens_as_before(shared_data) -> None:
     texts = pl.read_ndjson(shared_data / "imdb" / "train.jsonl.gz")["text"][:3_000]
     assert tokenize(texts).equals(plain(texts))
 
@@ -134,7 +134,7 @@ def test_examples(text: str, expected: list[str]) -> None:
 
 @pytest.mark.parametrize("letter", ["ǰ", "ẖ", "ẗ", "ẘ", "ẙ"])
 def test_a_letter_whose_capital_has_no_composed_form_has_one_spelling(letter: str) -> None:
-    """The capital stays two characters in NFC, so what it becomes in lower case has to be composed once more."""
+    """The capital stays two characters in NFC, so its lower-case form has to be composed again."""
     assert tokens(f"{letter}ana".upper()) == tokens(f"{letter}ana")
 
 
@@ -144,7 +144,7 @@ def test_no_texts_and_missing_texts() -> None:
 
 
 @pytest.mark.parametrize("word", ["the", "don", "ll", "and", "ve", "is", "not", "would", "themselves"])
-def test_english_grammar_is_dropped(word: str) -> None:
+def test_english_function_words_are_dropped(word: str) -> None:
     assert word in stop_words("en")
 
 
@@ -152,12 +152,12 @@ def test_english_grammar_is_dropped(word: str) -> None:
     "word",
     ["computer", "fire", "bill", "system", "interest", "cry", "amount", "government", "world", "call", "new", "people"],
 )
-def test_english_subjects_are_kept(word: str) -> None:
+def test_english_subject_words_are_kept(word: str) -> None:
     assert word not in stop_words("en")
 
 
 @pytest.mark.parametrize("lang", ["en", *SPACED])
-def test_stop_words_are_words_as_the_tokenizer_cuts_them(lang: str) -> None:
+def test_stop_words_have_the_form_of_tokens(lang: str) -> None:
     words = stop_words(lang)
     assert len(words) > 50
     assert words == sorted(set(words))
@@ -172,7 +172,7 @@ def test_stop_words_of_other_languages(lang: str, word: str) -> None:
 
 
 @pytest.mark.parametrize("lang", sorted(NO_STOP_WORDS))
-def test_a_language_whose_list_is_broken_is_refused_with_a_way_out(lang: str) -> None:
+def test_a_language_without_a_reliable_list_is_refused_with_a_remedy(lang: str) -> None:
     with pytest.raises(InputError, match="--lang none and your own with --stop-words"):
         stop_words(lang)
 
@@ -187,7 +187,7 @@ def test_a_language_whose_list_is_broken_is_refused_with_a_way_out(lang: str) ->
         ("vi", "là của và không"),
     ],
 )
-def test_the_commonest_words_of_a_language_are_not_counted(lang: str, words: str) -> None:
+def test_the_most_common_words_of_a_language_are_stop_words(lang: str, words: str) -> None:
     corpus = set(tokens(words))
     assert sorted(corpus - set(stop_words(lang))) == []
 
@@ -204,7 +204,7 @@ def test_a_code_is_known_in_any_case(given_code: str) -> None:
 
 @pytest.mark.parametrize("lang", ["th", "TH"])
 @pytest.mark.parametrize("function", [check_language, stop_words])
-def test_a_language_without_a_segmenter_is_refused_with_a_way_out(function, lang: str) -> None:
+def test_a_language_without_a_segmenter_is_refused_with_a_remedy(function, lang: str) -> None:
     with pytest.raises(InputError) as caught:
         function(lang)
     message = str(caught.value)
@@ -215,7 +215,7 @@ def test_a_language_without_a_segmenter_is_refused_with_a_way_out(function, lang
 
 
 @pytest.mark.parametrize("lang", sorted(SEGMENTED))
-def test_lists_of_segmented_languages_are_words_as_they_stand(lang: str) -> None:
+def test_lists_of_segmented_languages_are_not_tokenised(lang: str) -> None:
     words = stop_words(lang)
     assert words == sorted(set(words))
     assert len(words) > 300
@@ -243,23 +243,23 @@ def test_lists_of_segmented_languages_are_words_as_they_stand(lang: str) -> None
         ("ro", "și în pentru această sunt", "oraș război școală"),
     ],
 )
-def test_grammar_is_dropped_and_subjects_are_kept(lang: str, grammar: str, subjects: str) -> None:
+def test_function_words_are_dropped_and_subject_words_are_kept(lang: str, grammar: str, subjects: str) -> None:
     dropped = set(stop_words(lang))
     words = grammar.split() if lang in SEGMENTED else tokens(grammar)
     assert sorted(set(words) - dropped) == []
     assert sorted(set(subjects.split()) & dropped) == []
 
 
-def test_stop_words_are_also_dropped_as_another_tokenizer_cuts_them() -> None:
+def test_stop_words_include_the_forms_of_another_tokenizer() -> None:
     def stems(texts: pl.Series) -> pl.Series:
         return texts.str.slice(0, 4).str.extract_all(r"\w+")
 
-    assert cut_stop_words(["having", "us"], stems) == ["havi", "having", "us"]
+    assert tokenized_stop_words(["having", "us"], stems) == ["havi", "having", "us"]
     assert {"havi", "having"} <= set(stop_words("en", stems))
-    assert cut_stop_words([]) == []
+    assert tokenized_stop_words([]) == []
 
 
-def test_no_stop_word_costs_the_import_of_spacy() -> None:
+def test_stop_words_do_not_import_spacy() -> None:
     code = "import sys; from topicnet.text.tokens import languages; languages.stop_words('de'); "
     code += "print('spacy' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
@@ -267,13 +267,13 @@ def test_no_stop_word_costs_the_import_of_spacy() -> None:
 
 
 def test_without_spacy_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    languages._of_spacy.cache_clear()
+    languages._spacy_stop_words.cache_clear()
     monkeypatch.setattr(languages.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="--lang de needs the stop words of spaCy: pip install spacy"):
         stop_words("de")
 
 
-def test_auto_passes_only_where_it_is_resolved() -> None:
+def test_auto_is_accepted_only_on_request() -> None:
     assert check_language("AUTO", auto=True) == "auto"
     with pytest.raises(InputError, match="'auto' given, expected none or one of"):
         check_language("auto")

@@ -1,4 +1,4 @@
-"""Dictionary forms: nouns stay nouns, one form a word, nothing that is no word."""
+"""Lemmas: nouns stay nouns, and each word has one lemma, which is a word."""
 
 import gzip
 
@@ -41,7 +41,7 @@ def test_examples(lang: str) -> None:
 
 
 @pytest.mark.parametrize("lang", ["de", "en", "fr"])
-def test_what_has_no_form_of_one_word_stays(lang: str) -> None:
+def test_a_word_without_a_one_word_lemma_stays(lang: str) -> None:
     unknown = pl.Series(["qqxyz", "covid19", "日本", "new_york", "10th", ""])
     assert load_lemmas(lang)(unknown).to_list() == unknown.to_list()
 
@@ -66,7 +66,7 @@ def test_the_name_has_language_and_version() -> None:
 
 
 @pytest.mark.parametrize("lang", ["sv", "zh", "none"])
-def test_a_language_without_a_table_is_refused_with_those_that_have_one(lang: str) -> None:
+def test_a_language_without_a_table_is_refused_and_the_others_are_named(lang: str) -> None:
     with pytest.raises(InputError, match="de, en, es, fr, it, nl, pt, ru") as caught:
         load_lemmas(lang)
     assert str(caught.value).isprintable()
@@ -79,7 +79,7 @@ def test_a_missing_or_damaged_package_is_named(monkeypatch: pytest.MonkeyPatch, 
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "fr_lemma_lookup.json.gz").write_bytes(gzip.compress(b"{")[:-4])
     monkeypatch.setattr(lemmas.importlib.util, "find_spec", lambda name: Found)
-    with pytest.raises(InputError, match="install spacy-lookups-data anew"):
+    with pytest.raises(InputError, match="reinstall spacy-lookups-data"):
         Lemmas("fr")
     monkeypatch.setattr(lemmas.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Letters that are folded before text is cut, and those that are not."""
+"""Letters that are folded before tokenising, and those that are not."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def test_one_word_has_one_form(text: str, expected: list[str]) -> None:
     [
         ("Windows™ m² area¹", ["windows", "area"]),  # not windowstm, m2, area1
         ("1ª nº ½kg Ⅳ", ["nº", "kg"]),
-        ("coŀlegi", ["coŀlegi"]),  # NFKC would part it at a dot
+        ("coŀlegi", ["coŀlegi"]),  # NFKC would split it at a dot
         ("Wirt-\nschaft", ["wirt", "schaft"]),
-        ("ไทย\u200bภาษา", ["ไทย", "ภาษา"]),  # parts words where no space does
-        ("می\u200cخواهم", ["می", "خواهم"]),  # parts affixes
+        ("ไทย\u200bภาษา", ["ไทย", "ภาษา"]),  # separates words in place of a space
+        ("می\u200cخواهم", ["می", "خواهم"]),  # separates affixes
         ("क्\u200dषक", ["क्\u200dषक"]),
     ],
 )
-def test_what_means_something_stays(text: str, expected: list[str]) -> None:
+def test_meaningful_signs_stay(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
@@ -82,13 +82,13 @@ def test_turkish_has_two_letters_i(text: str, turkish: str, other: str) -> None:
     assert words(text, "en")[0] == unicodedata.normalize("NFC", other)
 
 
-def test_turkish_stop_words_are_cut_alike() -> None:
+def test_turkish_stop_words_are_lower_cased_alike() -> None:
     corpus = Corpus.from_texts(["IÇIN İÇİN ve elma"], options=TextOptions("tr"))
     assert corpus.vocabulary == ["elma", "ıçın"]
 
 
 @given(st.lists(st.text(string.printable, max_size=40) | st.none(), max_size=5))
-def test_ascii_text_is_cut_as_ever(texts: list[str | None]) -> None:
+def test_ascii_text_gives_the_same_words(texts: list[str | None]) -> None:
     series = pl.Series(texts, dtype=pl.String)
     assert fold_letters(series) is series
     for kind in ("letters", "spaces"):
@@ -96,7 +96,7 @@ def test_ascii_text_is_cut_as_ever(texts: list[str | None]) -> None:
 
 
 @given(st.lists(st.text(max_size=20) | st.none(), max_size=5))
-def test_folding_twice_is_folding_once(texts: list[str | None]) -> None:
+def test_folding_is_idempotent(texts: list[str | None]) -> None:
     series = pl.Series(texts, dtype=pl.String)
     once = fold_letters(series)
     assert fold_letters(once).equals(once)
@@ -104,8 +104,8 @@ def test_folding_twice_is_folding_once(texts: list[str | None]) -> None:
     assert once.is_null().equals(series.is_null())
 
 
-def test_every_letter_of_such_a_shape_is_folded() -> None:
-    """Blocks are named for speed: nothing with a shape of a letter or width is outside them."""
+def test_every_foldable_letter_is_folded() -> None:
+    """The list of blocks is complete: no foldable character is outside them."""
     shapes = ("<font>", "<wide>", "<narrow>", "<initial>", "<medial>", "<final>")
     every = [chr(code) for code in range(0x80, sys.maxunicode + 1)]
     shaped = [c for c in every if unicodedata.decomposition(c).startswith(shapes) and c.isalnum()]
@@ -132,12 +132,12 @@ def test_segmenters_see_folded_letters(lang: str) -> None:
         ("spacy-de-3.8.18+folded-1+lemmas-de-1.0.5", True),
     ],
 )
-def test_a_saved_model_cuts_as_its_name_says(name: str, folds: bool) -> None:
+def test_the_name_of_a_saved_tokenizer_tells_whether_it_folds(name: str, folds: bool) -> None:
     assert folds_letters(name) is folds
 
 
 @pytest.mark.parametrize("kind", ["letters", "spaces"])
-def test_models_of_0_1_0_cut_as_they_did(kind: str) -> None:
+def test_models_of_0_1_0_find_the_same_words(kind: str) -> None:
     old = options_of(
         {"tokenizer": {"letters": "unicode-letters-1", "spaces": "spaces-1"}[kind], "tokenizer_kind": kind}
     )
@@ -147,7 +147,7 @@ def test_models_of_0_1_0_cut_as_they_did(kind: str) -> None:
     assert old.markers == ()
 
 
-def test_every_folded_character_is_looked_for() -> None:
+def test_the_first_test_finds_every_folded_character() -> None:
     characters = pl.Series([*letters._forms(), *letters._INVISIBLE_CHARACTERS])
     assert characters.str.contains(letters._PLAUSIBLE).all()
     western = pl.Series(["naïve café – “quoted” ‘it’s’ … 5 € ©½ª"])

@@ -1,4 +1,4 @@
-"""Cutting text in several processes gives the words that one gives, and leaves no process behind."""
+"""Tokenising in several processes gives the same words as in one, and leaves no process behind."""
 
 import os
 import random
@@ -58,7 +58,7 @@ def cutter_of(options: TextOptions) -> MultiprocessTokenizer:
 def test_pieces_are_the_texts_in_order(texts: list[str | None], most: int, least: int) -> None:
     series = pl.Series("token", texts, dtype=pl.String)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spreading, "LEAST_BYTES", least)
+        patch.setattr(spreading, "MIN_BYTES", least)
         pieces = spreading._pieces(series, most)
     assert 1 <= len(pieces) <= most
     assert pl.concat(pieces).equals(series)
@@ -71,7 +71,7 @@ def test_texts_of_one_length_make_pieces_of_one_length() -> None:
 
 
 @pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.slow if k == "spacy" else []) for k in OPTIONS])
-def test_several_processes_find_the_words_of_one(kind: str) -> None:
+def test_several_processes_find_the_same_words_as_one(kind: str) -> None:
     options = OPTIONS[kind]
     texts = many(options.lang)
     expected = options.tokens(texts)
@@ -105,31 +105,31 @@ def test_counts_are_the_same_to_the_bit() -> None:
 @pytest.mark.parametrize(
     ("options", "workers"), [(TextOptions("en"), 4), (TextOptions("en", tokenizer="spaces"), 4), (TextOptions("zh"), 1)]
 )
-def test_no_process_is_started_where_none_would_help(options: TextOptions, workers: int) -> None:
+def test_no_process_is_started_if_it_would_not_help(options: TextOptions, workers: int) -> None:
     assert is_worth_multiprocessing(options) == (workers == 1)
     with tokenize_in_processes(options, workers) as several:
         assert several is options
 
 
-def test_processes_of_our_own_choice_wait_until_they_are_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_start_by_default_only_once_they_pay_off(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = many("ja")
     expected = TextOptions("ja").tokens(texts)
     with tokenize_in_processes(TextOptions("ja"), 2, at_once=False) as options:
         assert options.tokens(texts[:100]).equals(expected[:100])
         assert cutter_of(options).processes == []
-    monkeypatch.setattr(spreading, "WORTH_STARTING", 1e-9)
+    monkeypatch.setattr(spreading, "START_AFTER", 1e-9)
     with tokenize_in_processes(TextOptions("ja"), 2, at_once=False) as options:
-        assert options.tokens(texts).equals(expected)  # the first piece here, the others there
+        assert options.tokens(texts).equals(expected)  # the first piece in this process, the rest in the others
         assert cutter_of(options).processes
 
 
-def test_a_process_that_is_killed_is_said_in_one_line() -> None:
+def test_a_killed_process_gives_a_one_line_error() -> None:
     texts = many("ja")
     with tokenize_in_processes(TextOptions("ja"), 2) as options:
         options.tokens(texts)
         cutter = cutter_of(options)
         os.kill(cutter.processes[0].popen.pid, signal.SIGKILL)
-        with pytest.raises(InputError, match=r"one of the processes .* ended from outside by SIGKILL") as caught:
+        with pytest.raises(InputError, match=r"one of the processes .* killed by SIGKILL") as caught:
             options.tokens(texts)
     assert str(caught.value).isprintable()
     assert "--workers" in str(caught.value)
@@ -140,10 +140,10 @@ def test_a_process_that_is_killed_is_said_in_one_line() -> None:
     ("arguments", "said"),
     [
         (("zh", "nonsense", False, False, True), "--tokenizer 'nonsense' given"),
-        ((), "could not be cut into words (ValueError: "),
+        ((), "could not be tokenised (ValueError: "),
     ],
 )
-def test_what_goes_wrong_there_is_said_here(arguments: tuple[object, ...], said: str) -> None:
+def test_errors_in_a_process_are_raised_by_the_caller(arguments: tuple[object, ...], said: str) -> None:
     with tokenize_in_processes(TextOptions("zh"), 2) as options:
         cutter = cutter_of(options)
         cutter._arguments = arguments
@@ -155,7 +155,7 @@ def test_what_goes_wrong_there_is_said_here(arguments: tuple[object, ...], said:
 
 
 @pytest.mark.parametrize("workers", [0, -1, 257, 1.5, True, "2"])
-def test_a_number_of_processes_that_cannot_be(workers: object) -> None:
+def test_an_invalid_number_of_processes_is_refused(workers: object) -> None:
     with pytest.raises(InputError, match="expected a number of processes from 1 to 256"):
         check_workers(workers)  # type: ignore[arg-type]
     with pytest.raises(InputError), tokenize_in_processes(TextOptions(), workers):  # type: ignore[arg-type]
@@ -163,7 +163,7 @@ def test_a_number_of_processes_that_cannot_be(workers: object) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"\0\0", struct.pack("!i", 100) + b"half"])
-def test_a_process_ends_when_who_asks_has_gone(tmp_path: Path, sent: bytes) -> None:
+def test_a_process_ends_when_its_caller_has_ended(tmp_path: Path, sent: bytes) -> None:
     here, there = Pipe()
     with there:
         fd = there.fileno()
@@ -177,7 +177,7 @@ def test_a_process_ends_when_who_asks_has_gone(tmp_path: Path, sent: bytes) -> N
     assert process.returncode == 0
 
 
-def test_a_process_that_is_killed_in_an_answer_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_killed_in_the_middle_of_an_answer_gives_a_one_line_error(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = many("ja", 4_000)
     with tokenize_in_processes(TextOptions("ja"), 2) as options:
         options.tokens(texts[:400])
@@ -186,12 +186,12 @@ def test_a_process_that_is_killed_in_an_answer_is_said_in_one_line(monkeypatch: 
 
         def kill_then_receive(pipe: Connection) -> object:
             if pipe is victim.pipe:
-                pipe.poll(None)  # the answer, more than a pipe holds, has begun to arrive
+                pipe.poll(None)  # an answer larger than the pipe's buffer has started to arrive
                 os.kill(victim.popen.pid, signal.SIGKILL)
             return received(pipe)
 
         monkeypatch.setattr(Connection, "recv", kill_then_receive)
-        with pytest.raises(InputError, match="ended from outside by SIGKILL"):
+        with pytest.raises(InputError, match="killed by SIGKILL"):
             options.tokens(texts)
 
 

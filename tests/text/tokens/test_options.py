@@ -1,4 +1,4 @@
-"""Options of text: what a model remembers of them reads new text in the same way, or refuses."""
+"""TextOptions: a saved model tokenises new text in the same way, or refuses."""
 
 import json
 from dataclasses import replace
@@ -14,7 +14,7 @@ from topicnet.text.tokens.cleaning import Cleaning
 from topicnet.text.tokens.options import TextOptions, options_of
 from topicnet.text.vocabulary import Pruning
 
-KNOWN = {"tokenizer", "lang", "stop_words", "min_df", "max_df", "max_vocab"}  # to every version
+KNOWN = {"tokenizer", "lang", "stop_words", "min_df", "max_df", "max_vocab"}  # in every version
 SAMPLES = {
     "en": ["The cats don't run: see http://a.org/x, me@b.org", "3.5 km of <b>New York</b> &amp; more", "", None],
     "de": ["Die Häuser standen in den Straßen", "Über 100 Bücher"],
@@ -42,7 +42,7 @@ PIPELINES = {
 
 
 def remembered(options: TextOptions) -> TextOptions:
-    """The options as a saved model gives them back."""
+    """Return the options as rebuilt from a saved model."""
     return options_of(json.loads(json.dumps(options.describe())))
 
 
@@ -51,7 +51,7 @@ def cut(options: TextOptions) -> list[list[str] | None]:
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-def test_a_model_cuts_new_text_as_its_own(name: str) -> None:
+def test_a_model_tokenises_new_text_like_its_own(name: str) -> None:
     options = PIPELINES[name]
     found = remembered(options)
     assert cut(found) == cut(options)
@@ -59,11 +59,11 @@ def test_a_model_cuts_new_text_as_its_own(name: str) -> None:
     assert found.segmenter.name == options.segmenter.name == options.describe()["tokenizer"]
     for part in ("lang", "tokenizer", "lemmatize", "cleaning", "phrases"):
         assert getattr(found, part) == getattr(options, part)
-    assert found.dropped() == []  # no stop word is in the vocabulary, so none need be dropped
+    assert found.dropped() == []  # the vocabulary has no stop words, so none have to be dropped
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-def test_what_is_described_twice_is_the_same(name: str) -> None:
+def test_describing_rebuilt_options_gives_the_same(name: str) -> None:
     described = PIPELINES[name].describe()
     again = remembered(PIPELINES[name]).describe()
     settled = {"stop_words", "min_df", "max_df", "max_vocab"}
@@ -78,7 +78,7 @@ def test_what_is_described_twice_is_the_same(name: str) -> None:
     st.lists(st.lists(st.sampled_from("abcd"), min_size=2, max_size=3).map(tuple), unique=True).map(tuple),
     st.integers(1, 9) | st.floats(0, 1),
 )
-def test_options_come_back_from_what_is_described(
+def test_options_are_rebuilt_from_their_description(
     cleaning: Cleaning, tokenizer: str | None, phrases: tuple[tuple[str, ...], ...], min_df: int | float
 ) -> None:
     pruning = Pruning(min_df, None, 7)
@@ -89,8 +89,8 @@ def test_options_come_back_from_what_is_described(
     assert options_of(described) == replace(options, pruning=Pruning(), stop_words=())
 
 
-def test_what_is_off_is_not_described() -> None:
-    """Models of the versions before these options hold the six entries alone, and are read."""
+def test_options_that_are_off_are_not_described() -> None:
+    """Models of versions before these options have only the six entries, and can be read."""
     described = TextOptions("en").describe()
     assert described.keys() == KNOWN | {"missing"}
     assert options_of(described) == TextOptions("en", stop_words=())
@@ -118,7 +118,7 @@ def test_what_is_off_is_not_described() -> None:
         (TextOptions("en", tokenizer="spaces", fold_letters=False), "unicode-letters-1"),
     ],
 )
-def test_text_cut_by_another_segmenter_is_refused(options: TextOptions, needed: str) -> None:
+def test_another_segmenter_than_the_models_is_refused(options: TextOptions, needed: str) -> None:
     described = options.describe() | {"tokenizer": needed}
     with pytest.raises(InputError) as caught:
         options_of(described)
@@ -127,7 +127,7 @@ def test_text_cut_by_another_segmenter_is_refused(options: TextOptions, needed: 
     assert str(caught.value).isprintable()
 
 
-def test_a_segmenter_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_segmenter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     described = TextOptions("zh").describe()
     segmenters.load_segmenter.cache_clear()
     found = segmenters.importlib.util.find_spec
@@ -137,19 +137,19 @@ def test_a_segmenter_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("name", ["stop_words", "more_stop_words", "vocabulary"])
-def test_one_word_in_place_of_a_list_is_refused(name: str) -> None:
+def test_a_string_instead_of_a_list_of_words_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="put it in brackets") as caught:
         TextOptions(**{name: "team"})
     assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("lang", ["xx", "", "th", "en-US"])
-def test_a_language_there_is_not_is_refused_at_once(lang: str) -> None:
+def test_an_unknown_language_is_refused_at_once(lang: str) -> None:
     with pytest.raises(InputError):
         TextOptions(lang)
 
 
-def test_stop_words_are_cut_as_the_text_is() -> None:
+def test_stop_words_are_tokenised_like_the_text() -> None:
     plain = TextOptions("none", stop_words=("Don't", "É t é", "Café"))
     assert plain.dropped() == ["café", "don"]
     assert TextOptions("none", stop_words=("don't",), tokenizer="spaces").dropped() == ["don't"]
@@ -159,7 +159,7 @@ def test_stop_words_are_cut_as_the_text_is() -> None:
     assert TextOptions("en", stop_words=()).dropped() == []
 
 
-def test_texts_are_cleaned_before_they_are_cut() -> None:
+def test_texts_are_cleaned_before_they_are_tokenised() -> None:
     text = pl.Series(["see www.a.org/page <i>now</i> me@home.org &eacute;tat 42"])
     plain = TextOptions("none").tokens(text)[0].to_list()
     cleaning = Cleaning(drop_urls=True, drop_emails=True, strip_html=True)

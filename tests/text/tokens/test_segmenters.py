@@ -1,4 +1,4 @@
-"""Segmenters: nothing is lost in cutting, and what counts as a word can carry a topic."""
+"""Segmenters: tokens cover the whole text, and the words can carry a topic."""
 
 import importlib.util
 import itertools
@@ -50,11 +50,11 @@ def test_words_that_carry_a_topic(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["jieba", "sudachi"])
 @pytest.mark.parametrize("text", [*TEXTS.values(), *ODD])
 def test_the_tokens_joined_are_the_text(kind: str, text: str) -> None:
-    assert "".join(load_segmenter(kind).cut(text)) == text
+    assert "".join(load_segmenter(kind).tokens(text)) == text
 
 
-def test_korean_morphemes_stand_by_themselves() -> None:
-    assert load_segmenter("kiwi").cut("영화를 보았다") == ["영화", "를", "보", "었", "다"]
+def test_korean_morphemes_are_in_their_full_spelling() -> None:
+    assert load_segmenter("kiwi").tokens("영화를 보았다") == ["영화", "를", "보", "었", "다"]
 
 
 @pytest.mark.parametrize("kind", sorted(SEGMENTERS))
@@ -71,7 +71,7 @@ def test_every_text_has_its_words(kind: str) -> None:
     "text",
     ["第一 两年 三千万元 十多家 一百个 几天 数十亿美元 二十年 百分之五 三个月 上万人 首轮 半年", "这 是 了 的 吗 2024"],
 )
-def test_chinese_numbers_and_particles_are_no_words(text: str) -> None:
+def test_chinese_numbers_and_particles_are_not_words(text: str) -> None:
     cut = next(iter(load_segmenter("jieba").words([text])))
     assert sorted(set(cut) - set(stop_words("zh")) - {"首轮"}) == []
 
@@ -93,12 +93,12 @@ def test_chinese_names_that_begin_as_numbers_do_are_words(word: str) -> None:
         ("合衆国の社会学者", ["合衆国", "社会学"]),
     ],
 )
-def test_japanese_grammar_numbers_and_endings_are_no_words(text: str, expected: list[str]) -> None:
+def test_japanese_function_words_numbers_and_endings_are_not_words(text: str, expected: list[str]) -> None:
     dropped = set(stop_words("ja"))
     assert [word for word in next(iter(load_segmenter("sudachi").words([text]))) if word not in dropped] == expected
 
 
-def test_one_spelling_of_a_japanese_word() -> None:
+def test_japanese_spelling_variants_are_unified() -> None:
     text = "附属の付属。シュミレーションとシミュレーション"
     forms = [next(iter(load_segmenter("sudachi", normalize).words([text]))) for normalize in (False, True)]
     assert len(set(forms[0])) == 4
@@ -116,13 +116,13 @@ def test_one_spelling_of_a_japanese_word() -> None:
         ("ㅋㅋㅋ ㅠㅠ ^^ 123 a", []),
     ],
 )
-def test_korean_endings_particles_and_numbers_are_no_words(text: str, expected: list[str]) -> None:
+def test_korean_endings_particles_and_numbers_are_not_words(text: str, expected: list[str]) -> None:
     assert next(iter(load_segmenter("kiwi").words([text]))) == expected
 
 
-def test_a_long_japanese_text_is_cut_at_ends_of_sentences() -> None:
+def test_a_long_japanese_text_is_split_at_sentence_ends() -> None:
     sentence = "東京大学の学生が人工知能を研究している。"
-    text = sentence * 3_000  # 180,000 bytes; the segmenter takes 49,149
+    text = sentence * 3_000  # 180,000 bytes; the segmenter accepts 49,149
     parts = list(sentences(text))
     assert "".join(parts) == text
     assert all(part.endswith("。") and len(part) <= SUDACHI_CHARACTERS for part in parts)
@@ -131,14 +131,14 @@ def test_a_long_japanese_text_is_cut_at_ends_of_sentences() -> None:
 
 
 @pytest.mark.parametrize("text", ["あ" * 60_000, "あ" * 60_000 + "。" + "い" * 20_000, "𠮷" * 30_000, "。" * 30_000])
-def test_a_sentence_that_is_too_long_is_cut_where_it_must_be(text: str) -> None:
+def test_a_sentence_that_is_too_long_is_split(text: str) -> None:
     parts = list(sentences(text))
     assert "".join(parts) == text
     assert all(0 < len(part) <= SUDACHI_CHARACTERS for part in parts)
 
 
-def test_a_very_long_word_is_taken() -> None:
-    assert "".join(load_segmenter("sudachi").cut("𠮷" * 30_000)) == "𠮷" * 30_000
+def test_a_very_long_word_is_accepted() -> None:
+    assert "".join(load_segmenter("sudachi").tokens("𠮷" * 30_000)) == "𠮷" * 30_000
 
 
 @pytest.mark.parametrize("kind", sorted(SEGMENTERS))
@@ -171,8 +171,8 @@ def test_a_missing_japanese_dictionary_is_named(monkeypatch: pytest.MonkeyPatch)
         load_segmenter.__wrapped__("sudachi")
 
 
-def test_chinese_writes_nothing_and_warns_of_nothing(tmp_path) -> None:
-    """Where the temporary folder cannot be written, and where somebody has put a cache of his own."""
+def test_the_chinese_segmenter_writes_no_files_and_no_warnings(tmp_path) -> None:
+    """With a read-only temporary folder, and with somebody else's cache in it."""
     (tmp_path / "jieba.cache").write_bytes(b"not a cache")
     before = sorted(tmp_path.iterdir())
     code = (
@@ -198,7 +198,7 @@ def test_japanese_words_agree_with_gold_tokens(shared_data) -> None:
     segmenter = load_segmenter("sudachi")
     agreeing = found = gold = 0
     for text, tokens in zip(table["text"], table["tokens"].to_list(), strict=True):
-        cut = [token for token in ("".join(token.split()) for token in segmenter.cut(text)) if token]
+        cut = [token for token in ("".join(token.split()) for token in segmenter.tokens(text)) if token]
         assert "".join(cut) == "".join(tokens)
         ours, theirs = _spans(cut), _spans(tokens)
         agreeing, found, gold = agreeing + len(ours & theirs), found + len(ours), gold + len(theirs)

@@ -1,4 +1,4 @@
-"""Choosing a tokenizer, its name, and what each makes of a text."""
+"""Tokenizers: how one is chosen, its name, and the words it finds."""
 
 import importlib.metadata
 import importlib.util
@@ -44,7 +44,7 @@ def test_every_tokenizer_keeps_rows_and_their_order(choice) -> None:
 
 @pytest.mark.parametrize("choice", EVERY, ids=str)
 @pytest.mark.parametrize("texts", [[], [None], [""]])
-def test_nothing_to_cut(choice, texts: list[str | None]) -> None:
+def test_texts_without_words(choice, texts: list[str | None]) -> None:
     found = choose_tokenizer(*choice)(pl.Series(texts, dtype=pl.String))
     assert found.dtype == pl.List(pl.String)
     assert found.to_list() == [None if text is None else [] for text in texts]
@@ -65,7 +65,7 @@ def test_nothing_to_cut(choice, texts: list[str | None]) -> None:
         (("ko",), f"kiwi-{VERSION('kiwipiepy')}-model-{VERSION('kiwipiepy_model')}+folded-1"),
     ],
 )
-def test_the_name_that_a_model_remembers(choice, name: str) -> None:
+def test_the_name_in_saved_models(choice, name: str) -> None:
     assert choose_tokenizer(*choice).name == name
 
 
@@ -78,12 +78,12 @@ def test_letters_are_the_tokenizer_of_saved_models(texts: list[str | None]) -> N
 
 @examples(50)
 @given(st.lists(st.text(st.characters(exclude_categories=("Z", "Cc", "Cs", "Cn")), min_size=1, max_size=8), max_size=6))
-def test_parted_text_comes_back_in_its_parts(parts: list[str]) -> None:
+def test_tokenised_text_keeps_its_tokens(parts: list[str]) -> None:
     expected = [unicodedata.normalize("NFC", part) for part in pl.Series(parts, dtype=pl.String).str.to_lowercase()]
     assert words(" \n".join(parts), "none", "spaces", fold=False) == expected
 
 
-def test_digits_are_kept_when_asked_for() -> None:
+def test_digits_are_kept_on_request() -> None:
     assert words("In 1990, 3.5 films of R2D2", "en", numbers=True) == ["in", "1990", "3.5", "films", "of", "r2d2"]
     assert choose_tokenizer("en", numbers=True).name == "unicode-letters-digits-2"
     assert choose_tokenizer("zh", "spaces", numbers=True).name == "spaces-2"
@@ -98,19 +98,19 @@ def test_digits_are_kept_when_asked_for() -> None:
         ("de", "Die Kinder spielen, z.B. im Garten!", ["die", "kinder", "spielen", "im", "garten"]),
     ],
 )
-def test_spacy_cuts_elisions_and_contractions(lang: str, text: str, expected: list[str]) -> None:
+def test_spacy_splits_elisions_and_contractions(lang: str, text: str, expected: list[str]) -> None:
     assert words(text, lang, "spacy") == expected
 
 
 @pytest.mark.parametrize("lang", SPACY_LANGUAGES)
-def test_spacy_gives_words_of_letters_alone(lang: str) -> None:
+def test_spacy_gives_words_of_letters_only(lang: str) -> None:
     found = words("Covid-19 www.a.org e-mail U-Bahn x 3rd naïve São 10:30 :-) привет", lang, "spacy")
     assert {"naïve", "são", "привет"} <= set(found)
     assert all(len(word) > 1 and word.isalpha() for word in found)
 
 
 def test_letters_keep_what_spacy_loses() -> None:
-    """Why "letters" is the default of these languages too: a hyphenated word is no word of letters for spaCy."""
+    """Why "letters" is the default of these languages: spaCy does not split hyphenated words, which are lost."""
     assert {"bahn", "linie", "mails"} <= set(words("Die U-Bahn-Linie und E-Mails", "de"))
     assert not {"bahn", "linie", "mails"} & set(words("Die U-Bahn-Linie und E-Mails", "de", "spacy"))
     dropped = set(stop_words("fr"))
@@ -131,8 +131,8 @@ def test_lemmas_merge_forms_and_leave_stop_words_alone() -> None:
     assert words("films films of Film", "en", "spaces", True) == ["film", "film", "of", "film"]
 
 
-def test_stop_words_hold_under_lemmas() -> None:
-    """No word that is a stop word plainly comes through in another form."""
+def test_lemmas_of_stop_words_are_stop_words() -> None:
+    """The lemma of a stop word is a stop word too."""
     for lang in ("de", "en", "es", "fr"):
         plain = stop_words(lang)
         lemmatizing = choose_tokenizer(lang, None, True)
@@ -152,10 +152,10 @@ def test_stop_words_of_segmented_languages_need_no_segmenter(lang: str) -> None:
     ("choice", "said"),
     [
         (("en", "words"), "--tokenizer 'words' given, expected one of: letters, spacy, spaces, jieba, sudachi, kiwi"),
-        (("en", "jieba"), "--tokenizer jieba given with --lang en: it cuts zh only"),
+        (("en", "jieba"), "--tokenizer jieba given with --lang en: it supports zh only"),
         (("sv", "spacy"), "--tokenizer spacy given with --lang sv, expected one of: de, en"),
         (("none", "spacy"), "--tokenizer spacy given with --lang none"),
-        (("ja", "letters"), "letters in a row are no words in Japanese; give sudachi, or spaces"),
+        (("ja", "letters"), "runs of letters are not words in Japanese; give sudachi, or spaces"),
         (("zh", None, True), "--lemmatize given with --lang zh: Chinese words have one form"),
         (("ko", "spaces", True), "--lemmatize given with --lang ko and the tokenizer spaces"),
         (("none", None, True), "--lemmatize given with --lang none"),
@@ -164,7 +164,7 @@ def test_stop_words_of_segmented_languages_need_no_segmenter(lang: str) -> None:
         (("auto",), "'auto' given"),
     ],
 )
-def test_what_cannot_be_is_refused(choice, said: str) -> None:
+def test_invalid_choices_are_refused(choice, said: str) -> None:
     with pytest.raises(InputError) as caught:
         choose_tokenizer(*choice)
     assert said in str(caught.value)
@@ -172,7 +172,7 @@ def test_what_cannot_be_is_refused(choice, said: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["spacy", "jieba"])
-def test_digits_are_refused_where_words_are_letters(kind: str) -> None:
+def test_digits_are_refused_if_words_consist_of_letters(kind: str) -> None:
     with pytest.raises(InputError, match=f"--keep-numbers given with the tokenizer {kind}"):
         choose_tokenizer("zh" if kind == "jieba" else "de", kind, numbers=True)
 
@@ -185,7 +185,7 @@ def test_without_spacy_the_message_says_what_to_install(monkeypatch: pytest.Monk
 
 @pytest.fixture
 def trained_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A pipeline as spaCy's package command lays it out, with a lemmatizer of its own, on the path."""
+    """Put a spaCy pipeline with its own lemmatizer on the path, laid out as by spaCy's package command."""
     import spacy
 
     name, release = "en_core_web_sm", "9.9.9"
@@ -219,7 +219,7 @@ def test_an_installed_pipeline_gives_its_lemmas(trained_pipeline: str) -> None:
     assert choose_tokenizer("en", None, True).name.startswith("unicode-letters-2+lemmas-en")
 
 
-def test_a_folder_with_a_pipelines_name_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_with_the_name_of_a_pipeline_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "de_core_news_sm").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     assert choose_tokenizer("de", "spacy", True).name.startswith("spacy-de-")

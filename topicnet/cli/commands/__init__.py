@@ -1,1 +1,1 @@
-"""The commands, one group a file."""
+"""The commands of the command line, one group per module."""

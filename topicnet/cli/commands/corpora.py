@@ -1,4 +1,4 @@
-"""The commands about a corpus: corpora, prepare and words."""
+"""The commands for corpora: `corpora`, `prepare` and `words`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, group, named_p
 from topicnet.cli.options.text import COLUMNS, COUNTING, READING, CorpusArgument
 from topicnet.cli.printing.output import echo
 
-KEEP_HELP = "Of the other columns, store these alone, with commas between.  [default: all]"
+KEEP_HELP = "Store only these of the other columns, separated by commas.  [default: all]"
 STORED = group("Corpus", {"keep_columns": Annotated[str | None, typer.Option(help=KEEP_HELP)]})
 
 
@@ -29,7 +29,7 @@ def corpora(as_json: AsJson = False) -> None:
         echo(json_text({"corpora": [asdict(recipe) for recipe in found]}), block=True)
         return
     for recipe in found:
-        origin = "downloaded when first named" if recipe.download else "no download"
+        origin = "downloaded on first use" if recipe.download else "no download"
         echo(f"{recipe.name:16} {recipe.documents:7,} documents, {recipe.language}, {origin}: {recipe.title}")
 
 
@@ -37,7 +37,7 @@ def corpora(as_json: AsJson = False) -> None:
 @takes(READING, COLUMNS.only("label_column", "time_column"), STORED, COUNTING)
 def prepare(
     corpus: CorpusArgument,
-    out: Annotated[Path, typer.Option(parser=named_path, metavar="PATH", help="Folder to write the counts to.")],
+    out: Annotated[Path, typer.Option(parser=named_path, metavar="PATH", help="Write the counts to this folder.")],
     reference: Annotated[
         bool, typer.Option("--reference", help="Keep every word, for `evaluate --reference`.")
     ] = False,
@@ -47,7 +47,7 @@ def prepare(
     *,
     given: dict[str, Any],
 ) -> None:
-    """Count a corpus once, for `fit` and later commands; it may be larger than memory."""
+    """Count a corpus of any size once, for `fit` and other commands."""
     from topicnet.cli.printing.progress import notice, reporter_of
     from topicnet.workflows.config import read_config
     from topicnet.workflows.prepare import prepare as prepare_counts
@@ -62,16 +62,21 @@ def prepare(
 @app.command(cls=Command)
 def words(
     counts: Annotated[Path, typer.Argument(metavar="COUNTS", help="Counts of `topicnet prepare`, or a run folder.")],
-    top: Annotated[int, typer.Option("--top", min=1, help="Words to suggest.")] = 30,
-    lines: Annotated[int, typer.Option(min=0, help="Repeated lines to show.")] = 10,
+    top: Annotated[int, typer.Option("--top", min=1, help="Suggest this many words.")] = 30,
+    lines: Annotated[int, typer.Option(min=0, help="Show this many repeated lines.")] = 10,
     out: Annotated[
         Path | None,
-        typer.Option(parser=named_path, metavar="PATH", help="File for the words alone, one a line, to look through."),
+        typer.Option(
+            parser=named_path, metavar="PATH", help="Write the words to this file, one per line, for editing."
+        ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Suggest words that may be boilerplate, with the evidence: in many documents, and little said by them."""
+    """Suggest words that may be boilerplate, with the evidence.
+
+    Such words occur in many documents and carry little information about them.
+    """
     from topicnet.cli.printing.progress import notice
     from topicnet.cli.printing.words import check_list, records, show_words, write_words
     from topicnet.storage.atomic import probe_file
@@ -87,7 +92,7 @@ def words(
     corpus = counts_of(counts)
     ordered = corpus.source.get("reading_order", True)
     if not ordered:
-        notice("another tool made these counts: nothing is known of where words stand, nor of lines that come again")
+        notice("another tool made these counts, without the order of the words: repeated lines cannot be found")
     found, repeated = suggest(corpus, top), repeated_lines(corpus, lines) if lines and ordered else []
     if out is not None:
         check_list(found, out)

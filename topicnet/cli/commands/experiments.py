@@ -1,4 +1,4 @@
-"""The commands that judge: evaluate, compare and tune."""
+"""The commands that score models: `evaluate`, `compare` and `tune`."""
 
 from __future__ import annotations
 
@@ -31,13 +31,15 @@ from topicnet.models.registry import REGISTRY
 if TYPE_CHECKING:
     from topicnet.experiments.job import ExperimentJob
 
-TEST = group("Corpus", {"test": word("Documents to predict.  [default: a tenth of the corpus]", metavar="CORPUS")})
+TEST = group(
+    "Corpus", {"test": word("Score on these test documents.  [default: a tenth of the corpus]", metavar="CORPUS")}
+)
 OUTPUT = group(
     "Output",
     {
-        "out": option(Path | None, "Folder to write.  [default: runs/NAME-compare-K or runs/NAME-tune]"),
+        "out": option(Path | None, "Write to this folder.  [default: runs/NAME-compare-K or runs/NAME-tune]"),
         "overwrite": Overwrite,
-        "resume": option(bool, "Keep the fits of an earlier, interrupted call.", "--resume"),
+        "resume": option(bool, "Continue an interrupted call, keeping its finished fits.", "--resume"),
         "as_json": AsJson,
         "quiet": Quiet,
     },
@@ -45,20 +47,20 @@ OUTPUT = group(
 )  # fmt: skip
 COMPARED = group(
     "Model",
-    {"models": option(str, "Names of models with commas between: also lda, lda-tomotopy, nmf.")},
+    {"models": option(str, "Compare these models, separated by commas; also lda, lda-tomotopy, nmf.")},
     models=",".join([*REGISTRY, "lda"]),
 )
-REPEATED = group("Training", {"seeds": option(int, "Fits of each model.", min=1)}, seeds=3)
+REPEATED = group("Training", {"seeds": option(int, "Fit each model with this many seeds.", min=1)}, seeds=3)
 SEARCHED = group(
     "Model",
     {
-        "models": option(str, "Names of models with commas between."),
-        "topics": option(str, "A range of K, 10:100, or values, 10,20,50."),
+        "models": option(str, "Try these models, separated by commas."),
+        "topics": option(str, "Try numbers of topics in a range (10:100) or a list (10,20,50)."),
     },
     models="etm",
     topics="10:100",
 )
-BUDGET = group("Training", {"budget": option(str, "Time to spend: 90s, 10m, 1h.")}, budget="10m")
+BUDGET = group("Training", {"budget": option(str, "Spend at most this time: 90s, 10m or 1h.")}, budget="10m")
 COMPARE_EXAMPLES = """
 topicnet compare lee -k 10 --seeds 3
 topicnet compare posts.csv --models etm,w-lda,lda-tomotopy -k 50 --test new.csv --out runs/models
@@ -75,22 +77,24 @@ def evaluate(
     run: RunArgument,
     test: Annotated[
         str | None,
-        typer.Option(metavar="CORPUS", help="Documents the model has not seen: perplexity, and their labels."),
+        typer.Option(metavar="CORPUS", help="Score perplexity and labels on these documents, new to the model."),
     ] = None,
     reference: Annotated[
         str | None,
         typer.Option(
             metavar="CORPUS",
-            help="Texts, or counts of `topicnet prepare`, to count co-occurrences in.  [default: those of the fit]",
+            help="Count co-occurrences in this corpus, text or counts of `prepare`.  [default: that of the fit]",
         ),
     ] = None,
-    label_column: Annotated[str | None, typer.Option(help="Column of the labels.  [default: label, if there]")] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Read labels from this column.  [default: label, if present]")
+    ] = None,
     as_json: AsJson = False,
-    per_topic: Annotated[bool, typer.Option("--per-topic", help="A line for each topic, too.")] = False,
+    per_topic: Annotated[bool, typer.Option("--per-topic", help="Print the scores of each topic, too.")] = False,
     *,
     given: dict[str, Any],
 ) -> None:
-    """Score a run: coherence, diversity, perplexity and agreement with labels."""
+    """Score a run: coherence, diversity, perplexity and labels."""
     from topicnet.workflows.config import read_config
     from topicnet.workflows.preflight import check_corpus
 
@@ -119,12 +123,15 @@ def evaluate(
 @app.command(cls=Command, epilog=COMPARE_EXAMPLES)
 @takes(READING, TEST, COUNTING, COMPARED, MODEL.only("topics"), REPEATED, OUTPUT)
 def compare(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
-    """Fit several models with several seeds and put their scores in one table, LDA and unigram always among them."""
+    """Compare the scores of models over several seeds.
+
+    LDA and a unigram model are always included.
+    """
     from topicnet.experiments.job import check_job
 
     as_json, quiet, seeds = (given.pop(name) for name in ("as_json", "quiet", "seeds"))
     job = _job(corpus, given)
-    check_job(job, "compare", job.config.topics)  # refusals come before seconds of imports
+    check_job(job, "compare", job.config.topics)  # input errors are reported before imports that take seconds
     from topicnet.cli.printing.progress import reporter_of
     from topicnet.cli.printing.scores import show_model_comparison
     from topicnet.experiments.compare import compare as compare_models
@@ -136,7 +143,10 @@ def compare(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
 @app.command(cls=Command, epilog=TUNE_EXAMPLES)
 @takes(READING, TEST, COUNTING, SEARCHED, BUDGET, OUTPUT)
 def tune(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
-    """Look for a good number of topics, and a model where several are named, within a budget of time."""
+    """Search for a good number of topics within a time budget.
+
+    If several models are given, the search covers them all.
+    """
     began = time.perf_counter()
     from topicnet.experiments.job import check_job, seconds_of, topics_of
 
@@ -153,7 +163,7 @@ def tune(corpus: CorpusArgument, *, given: dict[str, Any]) -> str | None:
 
 
 def _job(corpus: list[str], given: dict[str, Any]) -> ExperimentJob:
-    """The job of an experiment; test documents are read as the corpus is."""
+    """Build the job of an experiment; test documents are read with the options of the corpus."""
     from topicnet.experiments.job import ExperimentJob
     from topicnet.storage.run_folder import Destination
     from topicnet.workflows.config import read_config
@@ -166,7 +176,7 @@ def _job(corpus: list[str], given: dict[str, Any]) -> ExperimentJob:
 
 
 def _shown(found: Any, show: Callable[[Any], None], as_json: bool) -> str | None:
-    """Print a comparison or a search for K, and name its ending, which decides the exit status."""
+    """Print a comparison or a search for K, and return its outcome, which determines the exit status."""
     from topicnet.cli.printing.progress import notice
     from topicnet.storage.formats import json_text
 
@@ -177,5 +187,5 @@ def _shown(found: Any, show: Callable[[Any], None], as_json: bool) -> str | None
         echo(f"wrote {found.folder}")
     if found.status != "interrupted":
         return None
-    notice("topicnet: interrupted; what was finished is kept: the same command with --resume goes on")
+    notice("topicnet: interrupted; finished fits were saved; to continue, repeat the command with --resume")
     return KEPT

@@ -1,4 +1,4 @@
-"""The command `fit`; heavy imports happen inside it, so that help stays quick."""
+"""The command `fit`, with imports inside it so that help is quick."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def fit(
     *,
     given: dict[str, Any],
 ) -> str | None:
-    """Fit a topic model to a corpus, print its topics and write a run folder."""
+    """Fit a topic model, print its topics and write a run folder."""
     began = time.perf_counter()
     from topicnet.cli.printing.progress import show_progress
     from topicnet.storage.run_folder import Destination
@@ -38,7 +38,7 @@ def fit(
     shown = {name: given.pop(name) for name in ("top", "examples", "strict", "quiet")}
     config_file = given.pop("config")
     config = read_config(config_file, _merged_parameters(given) | {"corpus": one_or_several(corpus)})
-    check_options(config)  # refusals come before seconds of imports, the simple ones before any
+    check_options(config)  # input errors are reported before imports that take seconds
     from topicnet.workflows.preflight import check_fit
 
     check_fit(config, destination, config_file)
@@ -48,7 +48,7 @@ def fit(
 
     with engine_of(config) as engine:
         job = resolve_job(config)
-        if engine is None:  # another process prints and writes
+        if engine is None:  # rank 0 prints and writes
             return ending_of(*follow_fit(job), strict=shown["strict"])
         with show_progress(shown["quiet"], began) as reporter:
             run, target = fit_to_folder(job, destination, reporter, engine)
@@ -57,9 +57,9 @@ def fit(
 
 
 def _merged_parameters(given: dict[str, Any]) -> dict[str, Any]:
-    """Put the model's parameters that have an option with those of --param."""
+    """Merge the model parameters that have their own option into those of --param."""
     named = named_values(given.pop("parameters") or [])
     options = {name: value for name in OF_THE_MODEL if (value := given.pop(name)) is not None}
     if twice := sorted(options.keys() & named.keys()):
-        raise typer.BadParameter(f"{twice[0]} was given twice, by its option and by --param: give it once")
+        raise typer.BadParameter(f"{twice[0]} was given twice, by its own option and by --param: give it once")
     return given | {"parameters": named | options}

@@ -1,4 +1,4 @@
-"""The commands about images; heavy imports happen inside them, so that help stays quick."""
+"""The commands `topicnet images ...`, with imports inside them so that help is quick."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from topicnet.cli.options.images import FITTING, Category, Importance, Label, Ru
 from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, named_path, named_values, names_in, takes
 from topicnet.cli.printing.output import echo
 
-images = typer.Typer(help="Variational autoencoders of images.", cls=Commands, rich_markup_mode=None)
+images = typer.Typer(help="Fit and inspect variational autoencoders of images.", cls=Commands, rich_markup_mode=None)
 app.add_typer(images, name="images")
 
 
 @images.callback(invoke_without_command=True)
 def root(context: typer.Context) -> None:
-    """Variational autoencoders of images."""
+    """Fit and inspect variational autoencoders of images."""
     if context.invoked_subcommand is None:
         echo(context.get_help(), block=True)
 
@@ -35,20 +35,24 @@ def _configured(given: dict[str, Any], **further: Any) -> Any:
 @images.command(cls=Command)
 @takes(FITTING)
 def fit(
-    variant: Annotated[str | None, typer.Option(help="A name from `topicnet images variants`.  [default: vae]")] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="Fit this variant of `topicnet images variants`.  [default: vae]")
+    ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(parser=named_path, metavar="PATH", help="Run folder to write.  [default: runs/NAME-VARIANT]"),
+        typer.Option(
+            parser=named_path, metavar="PATH", help="Write the run to this folder.  [default: runs/NAME-VARIANT]"
+        ),
     ] = None,
     overwrite: Overwrite = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a fit that was broken off, given the same options.")
+        bool, typer.Option("--resume", help="Continue an interrupted fit, given the same options.")
     ] = False,
     quiet: Quiet = False,
     *,
     given: dict[str, Any],
 ) -> str | None:
-    """Fit an image model, print its scores and write a run folder with its pictures."""
+    """Fit an image model and write a run folder with pictures."""
     began = time.perf_counter()
     config_file = given["config"]
     config = _configured(given, variant=variant)
@@ -56,7 +60,7 @@ def fit(
     from topicnet.storage.run_folder import Destination
 
     destination = Destination(out, overwrite, resume)
-    check_fit(config, destination, config_file)  # refusals come before seconds of imports
+    check_fit(config, destination, config_file)  # input errors are reported before imports that take seconds
     from topicnet.cli.printing.fits import RESUMABLE, ending_line
     from topicnet.cli.printing.image_scores import show_metrics
     from topicnet.cli.printing.progress import notice, show_progress
@@ -65,7 +69,7 @@ def fit(
     with show_progress(quiet, began) as reporter:
         run, target = fit_to_folder(config, destination, reporter)
     if run.left_out is not None:
-        notice(f"some pictures are left out: {run.left_out}")
+        notice(f"some pictures were not drawn: {run.left_out}")
     notice(ending_line(run.record["fit"], "validation images"), quiet)
     show_metrics(run)
     echo(f"wrote {target}")
@@ -78,31 +82,40 @@ def fit(
 @images.command(cls=Command)
 def sample(
     run: RunArgument,
-    n: Annotated[int, typer.Option("-n", min=1, max=100_000, help="Samples.")] = 64,
+    n: Annotated[int, typer.Option("-n", min=1, max=100_000, help="Draw this many samples.")] = 64,
     category: Category = None,
     label: Label = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            parser=named_path, metavar="PATH", help="Folder for the pictures and a table.  [default: RUN-samples]"
+            parser=named_path, metavar="PATH", help="Write pictures and a table to this folder.  [default: RUN-samples]"
         ),
     ] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the samples as one JSON document.")] = False,
 ) -> None:
-    """Draw new images: their means, or of vectors draws from the likelihood; and what each category looks like."""
-    folder = out if out is not None or as_json else _beside(run, "samples")
+    """Draw new images and a gallery of each category.
+
+    An image is the mean of its likelihood; vectors are drawn from it.
+    """
+    folder = out if out is not None or as_json else _sibling(run, "samples")
     if folder is not None:
         _check_folder(run, folder, "samples.csv", overwrite)
     from topicnet.cli.printing.progress import notice
     from topicnet.images.workflows.fit import load_run
-    from topicnet.images.workflows.views import doubt_of, sample_galleries, samples, samples_picture, samples_table
+    from topicnet.images.workflows.views import (
+        sample_galleries,
+        samples,
+        samples_picture,
+        samples_table,
+        unused_category_notice,
+    )
     from topicnet.storage.formats import json_text
 
     loaded = load_run(run)
     drawn = samples(loaded, n, category, label, seed)
-    if doubt := doubt_of(loaded, category):
+    if doubt := unused_category_notice(loaded, category):
         notice(doubt)
     if folder is not None:
         title = f"{n} samples of {loaded.model.variant}"
@@ -110,24 +123,26 @@ def sample(
         contents = {picture: samples_picture(drawn, loaded.shape, title), folder / "samples.csv": samples_table(drawn)}
         if category is None and label is None:
             contents |= {folder / name: png for name, png in sample_galleries(loaded, seed)}
-        _write(contents, overwrite, told=not as_json)
+        _write(contents, overwrite, report=not as_json)
     if as_json:
-        told = {"run": str(run), "n": n, "category": category, "label": label, "seed": seed, "shape": loaded.shape}
-        echo(json_text(told | {"samples": drawn.tolist()}), block=True)
+        header = {"run": str(run), "n": n, "category": category, "label": label, "seed": seed, "shape": loaded.shape}
+        echo(json_text(header | {"samples": drawn.tolist()}), block=True)
 
 
 @images.command(cls=Command)
 def reconstruct(
     run: RunArgument,
-    n: Annotated[int, typer.Option("-n", min=1, help="Test images, from the first on.")] = 16,
+    n: Annotated[int, typer.Option("-n", min=1, help="Draw this many test images, starting with the first.")] = 16,
     out: Annotated[
         Path | None,
-        typer.Option(parser=named_path, metavar="PATH", help="Folder for the picture.  [default: RUN-reconstructions]"),
+        typer.Option(
+            parser=named_path, metavar="PATH", help="Write the picture to this folder.  [default: RUN-reconstructions]"
+        ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw test images over what the model makes of them."""
-    folder = out if out is not None else _beside(run, "reconstructions")
+    """Draw test images above their reconstructions."""
+    folder = out if out is not None else _sibling(run, "reconstructions")
     _check_folder(run, folder, None, overwrite)
     from topicnet.images.workflows.fit import load_run
     from topicnet.images.workflows.views import reconstructions, reconstructions_picture
@@ -139,29 +154,34 @@ def reconstruct(
     title = f"{data.name}: {loaded.model.variant}"
     _write({picture: reconstructions_picture(given, back, loaded.shape, title)}, overwrite)
     error = ((given - back) ** 2).mean()
-    echo(f"{len(given)} test images, mean squared error {error:.5f} a pixel")
+    echo(f"{len(given)} test images, mean squared error {error:.5f} per pixel")
 
 
 @images.command(cls=Command)
 def traverse(
     run: RunArgument,
-    dims: Annotated[str, typer.Option(help="Latent dimensions with commas between, from 0: 0,1.")],
+    dims: Annotated[str, typer.Option(help="Vary these latent dimensions, separated by commas and counted from 0.")],
     image: Annotated[
-        int | None, typer.Option(help="Test image, from 0, to start from.  [default: the middle of the prior]")
+        int | None, typer.Option(help="Start from this test image, counted from 0.  [default: the prior mean]")
     ] = None,
-    span: Annotated[float, typer.Option(help="So many standard deviations of the prior to both sides.")] = 3.0,
-    steps: Annotated[int, typer.Option(help="Images in a row.")] = 9,
+    span: Annotated[float, typer.Option(help="Vary by this many standard deviations of the prior to each side.")] = 3.0,
+    steps: Annotated[int, typer.Option(help="Draw this many images per row.")] = 9,
     category: Annotated[
-        int | None, typer.Option(help="Category to hold.  [default: the image's, or the one used most]")
+        int | None, typer.Option(help="Hold this category.  [default: the image's, or the most used one]")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(parser=named_path, metavar="PATH", help="Folder for the picture.  [default: RUN-traversals]"),
+        typer.Option(
+            parser=named_path, metavar="PATH", help="Write the picture to this folder.  [default: RUN-traversals]"
+        ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw what happens as one latent dimension moves and all else is held: a row for each."""
-    folder = out if out is not None else _beside(run, "traversals")
+    """Draw images while one latent dimension varies.
+
+    Each row varies one dimension and holds all others.
+    """
+    folder = out if out is not None else _sibling(run, "traversals")
     _check_folder(run, folder, "traversal.png", overwrite)
     from topicnet.images.workflows.fit import load_run
     from topicnet.images.workflows.views import check_category, image_of, read_dims
@@ -182,22 +202,27 @@ def traverse(
 def evaluate(
     run: RunArgument,
     data: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help="Other images, to test on.  [default: those of the fit]")
+        str | None, typer.Option(metavar="SOURCE", help="Test on these images.  [default: test images of the fit]")
     ] = None,
     importance: Importance = 500,
     information: Annotated[
         bool,
-        typer.Option("--information", help="Bound what decoded images tell of the code; a network learns to guess it."),
+        typer.Option(
+            "--information", help="Bound the information of decoded images about the code, by a trained network."
+        ),
     ] = False,
     seed: Seed = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[str, typer.Option(help="Run on this device: auto, cpu, cuda or cuda:N.")] = "auto",
     out: Annotated[
-        Path | None, typer.Option(parser=named_path, metavar="PATH", help="JSON file to write, too.")
+        Path | None, typer.Option(parser=named_path, metavar="PATH", help="Write the result to this JSON file, too.")
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score a run on test images: bound, likelihood, codes, categories, fit of prior and samples."""
+    """Score a run on test images.
+
+    The scores are the bound, the likelihood, and measures of codes, categories, prior and samples.
+    """
     from topicnet.images.workflows.preflight import check_outputs, check_source
     from topicnet.runtime.device_names import check_device_name
     from topicnet.storage.atomic import atomic_file, probe_file
@@ -236,15 +261,17 @@ def evaluate(
 @images.command(cls=Command)
 @takes(FITTING)
 def compare(
-    variants: Annotated[str, typer.Option(help="Names with commas between, see `topicnet images variants`.")],
-    seeds: Annotated[int, typer.Option(min=1, help="Fits of each variant.")] = 1,
+    variants: Annotated[
+        str, typer.Option(help="Compare these variants of `topicnet images variants`, separated by commas.")
+    ],
+    seeds: Annotated[int, typer.Option(min=1, help="Fit each variant with this many seeds.")] = 1,
     importance: Importance = 500,
     out: Annotated[
         Path | None,
         typer.Option(
             parser=named_path,
             metavar="PATH",
-            help="Folder for compare.csv and compare.json.  [default: none is written]",
+            help="Write compare.csv and compare.json to this folder.  [default: not written]",
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -253,7 +280,7 @@ def compare(
     *,
     given: dict[str, Any],
 ) -> str | None:
-    """Fit several variants to the same images and put their scores in one table."""
+    """Compare variants by the scores of fits to the same images."""
     config_file = given["config"]
     config = _configured(given)
     from topicnet.images.workflows.preflight import check_comparison
@@ -287,14 +314,14 @@ def compare(
         if out is not None:
             echo(f"wrote {out}")
     if found.status == "interrupted":
-        notice("topicnet: interrupted; the table shows what was finished")
+        notice("topicnet: interrupted; the table shows the finished fits")
         return KEPT
     return None
 
 
 @images.command(cls=Command)
 def variants(as_json: AsJson = False) -> None:
-    """List the variants: what they are, their parameters, and which have categories."""
+    """List the variants of image models and their parameters."""
     from topicnet.cli.printing.image_scores import show_variants, variants_record
     from topicnet.storage.formats import json_text
 
@@ -304,14 +331,14 @@ def variants(as_json: AsJson = False) -> None:
         show_variants()
 
 
-def _beside(run: Path, what: str) -> Path:
-    """The folder of what is drawn of a run, beside it: a run stays as it was written."""
+def _sibling(run: Path, what: str) -> Path:
+    """Return the default folder for pictures of a run, next to it, so that the run itself stays unchanged."""
     named = run if run.name not in ("", "..") else run.resolve()
     return named.with_name(f"{named.name}-{what}")
 
 
 def _check_folder(run: Path, folder: Path, name: str | None, overwrite: bool) -> None:
-    """Refuse a folder of pictures in the run, or one whose file of this name cannot be replaced."""
+    """Check that a folder of pictures is outside the run, and that its file of this name may be written."""
     from topicnet.images.workflows.preflight import check_drawing, check_outputs
     from topicnet.storage.loose_files import check_files
 
@@ -320,8 +347,8 @@ def _check_folder(run: Path, folder: Path, name: str | None, overwrite: bool) ->
     check_files([] if name is None else [folder / name], overwrite=overwrite)
 
 
-def _write(contents: dict[Path, Any], overwrite: bool, told: bool = True) -> None:
-    """Write pictures and tables, whole; none if one is there already."""
+def _write(contents: dict[Path, Any], overwrite: bool, report: bool = True) -> None:
+    """Write pictures and tables atomically; if one exists already, write none."""
     from functools import partial
 
     from topicnet.storage.formats import write_bytes, write_table
@@ -332,6 +359,6 @@ def _write(contents: dict[Path, Any], overwrite: bool, told: bool = True) -> Non
         for path, one in contents.items()
     }
     write_files(writers, overwrite=overwrite)
-    if told:
+    if report:
         for path in contents:
             echo(f"wrote {path}")

@@ -1,4 +1,4 @@
-"""The commands about a finished run: topics, transform and export."""
+"""The commands for a finished run: `topics`, `transform` and `export`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from topicnet.cli.options.text import COLUMNS, COUNTING, READING, TABLES
 from topicnet.cli.printing.output import echo
 
 WORKERS = group(
-    "Text", {"workers": integer("Processes that tokenise the text.  [default: all cores, where it takes seconds]")}
+    "Text", {"workers": integer("Tokenise in this many processes.  [default: all cores if it takes seconds]")}
 )
 
 
 @app.command(cls=Command)
 def topics(run: RunArgument, top: TopOption = 10, as_json: AsJson = False) -> None:
-    """Print each topic's top words."""
+    """Print the top words of each topic."""
     from topicnet.cli.printing.topic_table import print_topics, topics_json
     from topicnet.workflows.topics import read_topics
 
@@ -49,17 +49,19 @@ def topics(run: RunArgument, top: TopOption = 10, as_json: AsJson = False) -> No
 @takes(READING, COLUMNS, COUNTING.only("vocabulary"), WORKERS)
 def transform(
     run: RunArgument,
-    documents: Annotated[list[str], typer.Argument(metavar="NEW_DOCUMENTS", help="As CORPUS of `fit`.")],
-    out: Annotated[
-        Path, typer.Option(parser=named_path, metavar="PATH", help="File to write: .csv, .parquet or .npz.")
+    documents: Annotated[
+        list[str], typer.Argument(metavar="NEW_DOCUMENTS", help="Documents, in any form that CORPUS of `fit` can have.")
     ],
-    refine: Annotated[int, typer.Option(min=0, help="EM steps on theta after the encoder: better, slower.")] = 0,
+    out: Annotated[
+        Path, typer.Option(parser=named_path, metavar="PATH", help="Write to this file: .csv, .parquet or .npz.")
+    ],
+    refine: Annotated[int, typer.Option(min=0, help="Improve theta by this many EM steps, which take time.")] = 0,
     by_passage: Annotated[
         Path | None,
         typer.Option(
             parser=named_path,
             metavar="PATH",
-            help="File for the passages too, .csv or .parquet, of a model of --passages.",
+            help="Write theta of each passage to this .csv or .parquet, for models fitted with --passages.",
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -67,7 +69,7 @@ def transform(
     *,
     given: dict[str, Any],
 ) -> None:
-    """Write the topic proportions of new documents, one row each."""
+    """Write the topic proportions of new documents to a file."""
     from topicnet.cli.printing.progress import notice, reporter_of
     from topicnet.workflows.config import read_config
     from topicnet.workflows.transform import transform_to_file
@@ -91,17 +93,20 @@ def transform(
 @app.command(cls=Command)
 @takes(TABLES)
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `topicnet fit`, or counts of `prepare`.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of `topicnet fit`, or counts of `prepare`.")],
     file_format: Annotated[
-        str | None, typer.Option("--format", help="csv, parquet, npz, ldac or mm.  [default: by the file's ending]")
+        str | None, typer.Option("--format", help="Format: csv, parquet, npz, ldac or mm.  [default: by file ending]")
     ] = None,
-    top: Annotated[int, typer.Option(min=0, help="Words of each topic in the table; 0 for all.")] = 50,
+    top: Annotated[int, typer.Option(min=0, help="Write this many words of each topic; 0 for all.")] = 50,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     *,
     given: dict[str, Any],
 ) -> None:
-    """Write the tables of a run as CSV, Parquet or NPZ, and its counts as LDA-C or Matrix Market."""
+    """Write the tables and counts of a run in other formats.
+
+    Tables are written as CSV, Parquet or NPZ, counts as LDA-C or Matrix Market.
+    """
     from topicnet.cli.printing.progress import notice
     from topicnet.workflows.export import export_tables
 

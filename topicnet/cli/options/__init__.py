@@ -1,1 +1,1 @@
-"""Options that several commands share."""
+"""Options and arguments of the commands, and their help texts."""

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share, and how a command takes groups of options."""
+"""Options shared by several commands, and the decorator that adds groups of options to a command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typer
 
 
 def whole(given: str) -> int:
-    """Read a whole number."""
+    """Parse a whole number."""
     try:
         return int(given)
     except ValueError:
@@ -22,58 +22,58 @@ def whole(given: str) -> int:
 
 
 def named_path(given: str) -> Path:
-    """Read the name of a file or folder."""
+    """Parse the path of a file or folder."""
     if not given.strip():
         raise typer.BadParameter("an empty name given, expected a file or folder: name one, or leave the option out")
     return Path(given)
 
 
 def option(kind: Any, text: str, *names: str, **further: Any) -> Any:
-    """Make an option of a type; its names are those of the parameter unless given."""
+    """Make an option of a type, named like its parameter unless names are given."""
     if kind in (Path, Path | None):
         further = {"parser": named_path, "metavar": "PATH"} | further
     return Annotated[kind, typer.Option(*names, help=text, **further)]
 
 
 def word(text: str, *names: str, **further: Any) -> Any:
-    """Make an option that takes a word, None where it is not given."""
+    """Make an option that takes text, None by default."""
     return option(str | None, text, *names, **further)
 
 
 def flag(text: str, name: str) -> Any:
-    """Make an option that is given or not, None where it is not."""
+    """Make an option without a value, None by default."""
     return option(bool | None, text, name)
 
 
 def integer(text: str, *names: str) -> Any:
-    """Make an option that takes a whole number, and names what it was given instead."""
+    """Make an option that takes a whole number, None by default, with the project's form of error message."""
     return option(int | None, text, *names, parser=whole, metavar="INTEGER")
 
 
 def document_frequency(option: str, value: str | None) -> int | float | None:
-    """Read a document frequency: 5 is a number of documents, 0.01 a share of them."""
+    """Parse a document frequency: 5 is a number of documents, 0.01 a fraction of them."""
     if value is None:
         return None
     try:
         return float(value) if set(value) & set(".eE") else int(value)
     except ValueError:
         raise typer.BadParameter(
-            f"{option} {value} given, expected a number such as 5, or a share such as 0.01"
+            f"{option} {value} given, expected a number such as 5, or a fraction such as 0.01"
         ) from None
 
 
 def one_or_several(corpus: list[str] | None) -> str | list[str] | None:
-    """Give a corpus as a configuration has it: one name, or a list where there are several."""
+    """Convert a list with one source to the source, as a configuration holds it."""
     return corpus[0] if corpus is not None and len(corpus) == 1 else corpus
 
 
 def names_in(given: str) -> list[str]:
-    """Split names with commas between them."""
+    """Split a comma-separated list of names."""
     return [name.strip() for name in given.split(",") if name.strip()]
 
 
 def named_values(given: list[str]) -> dict[str, object]:
-    """Read NAME=VALUE pairs; values as in YAML."""
+    """Parse NAME=VALUE pairs, with values as in YAML."""
     import yaml
 
     from topicnet.storage.formats import parse_yaml
@@ -85,7 +85,7 @@ def named_values(given: list[str]) -> dict[str, object]:
             value = parse_yaml(text)
         except (yaml.YAMLError, ValueError, RecursionError):
             value = None
-        if isinstance(value, str):  # YAML takes 1e-3 for a word
+        if isinstance(value, str):  # YAML reads 1e-3 as a string
             with contextlib.suppress(ValueError):
                 value = float(value)
         if not name or not equals or value is None:
@@ -95,7 +95,7 @@ def named_values(given: list[str]) -> dict[str, object]:
 
 
 def run_there(what: str, command: str) -> Callable[[Path], Path]:
-    """Refuse a folder without a model at once, before seconds of imports."""
+    """Return a callback that rejects a folder without a model before imports that take seconds."""
 
     def check(run: Path) -> Path:
         from topicnet.storage.model_files import check_there, folder_of
@@ -108,25 +108,26 @@ def run_there(what: str, command: str) -> Callable[[Path], Path]:
 
 RunArgument = Annotated[
     Path,
-    typer.Argument(metavar="RUN", help="A run folder of `topicnet fit`.", callback=run_there("model", "topicnet fit")),
+    typer.Argument(metavar="RUN", help="Run folder of `topicnet fit`.", callback=run_there("model", "topicnet fit")),
 ]
-TopOption = Annotated[int, typer.Option("--top", min=1, help="Words to show of each topic.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there, if topicnet wrote it.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notices.")]
+TopOption = Annotated[int, typer.Option("--top", min=1, help="Show this many words of each topic.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing output, if topicnet wrote it.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no notices.")]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Options of one kind, shown under one heading in the help of a command.
+    """A group of options, shown under one heading in the help of a command.
 
     Attributes
     ----------
     heading : str
+        Heading in the help.
     options : dict
-        Annotated types by parameter name, as typer takes them.
+        Annotated types by parameter name, as typer expects them.
     defaults : dict
-        Defaults of parameters; None for the others.
+        Defaults by parameter name; None for the others.
     """
 
     heading: str
@@ -134,12 +135,12 @@ class Group:
     defaults: dict[str, Any]
 
     def only(self, *names: str) -> Group:
-        """The group with these options alone."""
+        """Return the group with only these options."""
         return Group(self.heading, {name: self.options[name] for name in names}, self.defaults)
 
 
 def group(heading: str, options: dict[str, Any], **defaults: Any) -> Group:
-    """Make a group, and write its heading into its options."""
+    """Make a group of options, and set the heading of each."""
     for name, kind in options.items():
         typed, given = get_args(kind)
         given = copy.copy(given)
@@ -149,7 +150,7 @@ def group(heading: str, options: dict[str, Any], **defaults: Any) -> Group:
 
 
 def takes(*groups: Group) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the options of some groups; it gets their values, as a configuration has them, as `given`."""
+    """Add the options of some groups to a command, which receives their values as the dict `given`."""
     options = {name: kind for one in groups for name, kind in one.options.items()}
     defaults = {name: value for one in groups for name, value in one.defaults.items()}
 

@@ -1,1 +1,1 @@
-"""How results read on the terminal."""
+"""Print results, progress and tables on the terminal."""

@@ -1,4 +1,4 @@
-"""How a fit ended, of text or of images."""
+"""Describe how the training of a topic model or an image model ended."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 RESUMABLE = (
-    "topicnet: interrupted; the best so far is kept, marked interrupted in run.json; the same command with --resume"
-    " goes on"
+    "topicnet: interrupted; the best weights so far were saved, marked as interrupted in run.json; to continue, repeat"
+    " the command with --resume"
 )
 
 
-def ending_line(fitted: Mapping[str, Any], kept_apart: str) -> str:
-    """How training ended, as run.json has it; `kept_apart` names what it was watched by."""
+def ending_line(fitted: Mapping[str, Any], held_out: str) -> str:
+    """Describe in one line how training ended.
+
+    Parameters
+    ----------
+    fitted : mapping
+        The entry "fit" of run.json: why it stopped, its epochs and the best of them.
+    held_out : str
+        Name of the validation data, such as "validation images".
+    """
     ending = {
         "done": "trained",
-        "early": f"stopped early, as {kept_apart} gained nothing more: trained",
-        "interrupted": "interrupted: trained",
-        "diverged": "the loss was lost again and again and training was ended: trained",
+        "early": f"stopped early, as the loss on {held_out} no longer improved, after",
+        "interrupted": "interrupted after",
+        "diverged": "training diverged repeatedly and stopped after",
     }[fitted["stopped"]]
     return f"{ending} {fitted['epochs']} epochs, kept the weights of epoch {fitted['best_epoch']}"

@@ -1,4 +1,4 @@
-"""How image models, their scores and their comparisons read on the terminal."""
+"""Print the scores, evaluations and comparisons of image models."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ COLUMNS = {
     "accuracy": Column("accuracy", 2),
     "seconds": Column("seconds", 1, spread=False),
 }
-TOP_SHOWN = 10  # categories in use, or labels, that are listed
-LEAST_SHOWN = 0.005  # q(c | label)
-LEAST_INFORMATION = 0.05  # nats that categories tell of images
+TOP_SHOWN = 10  # number of categories or labels that are listed
+MIN_SHOWN = 0.005  # smallest q(c | label) that is listed
+MIN_INFORMATION = 0.05  # nats; categories with less information about the images are reported as uninformative
 
 
 def show_metrics(run: ImageRun) -> None:
@@ -35,23 +35,23 @@ def show_metrics(run: ImageRun) -> None:
     bound, categories = found["bound"], found["categories"]
     if bound is not None:
         parts = ", ".join(f"{_title(name)} {value:.2f}" for name, value in bound["parts"].items())
-        echo(f"NELBO {bound['nelbo']:.2f} nats a test image ({parts})")
+        echo(f"NELBO {bound['nelbo']:.2f} nats per test image ({parts})")
     echo(
-        f"squared error {found['squared_error']:.3f} a test image, {found['active_units']} of {found['dimensions']}"
+        f"squared error {found['squared_error']:.3f} per test image, {found['active_units']} of {found['dimensions']}"
         " dimensions in use"
     )
     if categories is not None:
         line = f"{categories['in_use']} of {categories['categories']} categories in use"
         line += f", I(c;x) {categories['mutual_information']:.2f} nats"
         if "hungarian_accuracy" in categories:
-            line += f", accuracy one to one {categories['hungarian_accuracy']:.3f}"
-        if categories["mutual_information"] < LEAST_INFORMATION:
-            line += ": the categories tell nothing of the images"
+            line += f", one-to-one accuracy {categories['hungarian_accuracy']:.3f}"
+        if categories["mutual_information"] < MIN_INFORMATION:
+            line += ": the categories carry no information about the images"
         echo(line)
 
 
 def show_evaluation(found: Mapping[str, Any]) -> None:
-    """Print what `evaluate` found."""
+    """Print the result of `topicnet images evaluate`."""
     data = found["data"]
     seen = ", binarised once" if data["binarised"] else ""
     echo(f"{found['run']}: {found['variant']} on {data['n_images']:,} test images of {data['name']}{seen}")
@@ -59,8 +59,8 @@ def show_evaluation(found: Mapping[str, Any]) -> None:
         _bound(found["bound"])
     wrong = found["reconstruction"]
     echo("\nreconstruction")
-    _line("squared error an image", wrong["per_image"])
-    _line("squared error a pixel", wrong["per_pixel"], digits=5)
+    _line("squared error per image", wrong["per_image"])
+    _line("squared error per pixel", wrong["per_pixel"], digits=5)
     _codes(found["codes"])
     if found["categories"] is not None:
         _categories(found["categories"])
@@ -75,12 +75,12 @@ def show_evaluation(found: Mapping[str, Any]) -> None:
 def _information(found: Mapping[str, Any]) -> None:
     echo(f"\ninformation of decoded images about {found['of']}, nats")
     _line("lower bound", found["bound"], f"  95 % interval {found['low']:.3f} to {found['high']:.3f}")
-    # That of points is a differential entropy, which is no bound.
-    _line("entropy, the most it can be" if found["of"] == "c" else "differential entropy", found["entropy"])
+    # The entropy bounds the information about categories; that of points is a differential entropy, which does not.
+    _line("entropy (upper limit)" if found["of"] == "c" else "differential entropy", found["entropy"])
 
 
 def _bound(bound: Mapping[str, Any]) -> None:
-    echo("\nbound, nats an image")
+    echo("\nbound, nats per image")
     spread = "" if bound["spread"] is None else f"  ± {bound['spread']:.3f} over {bound['n_resamplings']} resamplings"
     _line("NELBO", bound["nelbo"], spread)
     for name, value in bound["parts"].items():
@@ -123,27 +123,28 @@ def _categories(found: Mapping[str, Any]) -> None:
     if labels is None:
         return
     echo("\ncategories and labels")
-    _line("accuracy, one to one", labels["hungarian_accuracy"])
-    _line("accuracy, by majority", labels["majority_accuracy"])
+    _line("one-to-one accuracy", labels["hungarian_accuracy"])
+    _line("majority accuracy", labels["majority_accuracy"])
     _line("normalised information", labels["nmi"])
-    _line("categories in a label's top 5", labels["n_distinct_top"], f"  {len(labels['shared_top'])} of several labels")
+    shared = f"  {len(labels['shared_top'])} in that of several labels"
+    _line("categories in a label's top 5", labels["n_distinct_top"], shared)
     for row in labels["top"][:TOP_SHOWN]:
-        pairs = [pair for pair in zip(row["categories"], row["shares"], strict=True) if pair[1] >= LEAST_SHOWN]
-        echo(f"  label {row['label']}: " + ", ".join(f"{k} ({share:.2f})" for k, share in pairs))
+        pairs = [pair for pair in zip(row["categories"], row["shares"], strict=True) if pair[1] >= MIN_SHOWN]
+        echo(f"  label {row['label']}: " + ", ".join(f"{k} ({fraction:.2f})" for k, fraction in pairs))
     if len(labels["top"]) > TOP_SHOWN:
-        echo(f"  and {len(labels['top']) - TOP_SHOWN} labels more: see --json")
+        echo(f"  and {len(labels['top']) - TOP_SHOWN} more labels: see --json")
 
 
 def _prior_match(found: Mapping[str, Any]) -> None:
-    echo(f"\nq(z) beside the prior, {found['n_points']:,} draws of each")
+    echo(f"\nq(z) against the prior, {found['n_points']:,} draws of each")
     _line("MMD squared", found["mmd"], f"  p = {found['p_value']:.3f} of {found['n_permutations']} permutations", 4)
     _line("sliced W2 squared", found["sliced_w2"], digits=4)
 
 
 def _samples(found: Mapping[str, Any]) -> None:
-    echo(f"\nsamples beside test images, in {found['features']}")
+    echo(f"\nsamples against test images, in {found['features']}")
     _line("Frechet distance squared", found["frechet_distance"])
-    _line("the same of training images", found["frechet_distance_of_training_images"])
+    _line("same, of training images", found["frechet_distance_of_training_images"])
 
 
 def _line(title: str, value: Any, after: str = "", digits: int = 3) -> None:
@@ -158,15 +159,15 @@ def print_comparison(found: Comparison) -> None:
         kind="variant",
         columns=COLUMNS,
         heading=f"{found.data['name']}, {found.data['test_images']:,} test images, {seeds}",
-        note=f"nats an image; NLL by {found.n_importance} importance draws; accuracy one to one; - where a variant has"
-        " no such number",
+        note=f"nats per image; NLL with {found.n_importance} importance draws; one-to-one accuracy; - if a variant does"
+        " not define the score",
         extra={},
     )
     show_comparison(found.rows, layout)
 
 
 def variants_record() -> dict[str, Any]:
-    """The variants as JSON values: {"variants": [...]}."""
+    """Return the variants as JSON values: {"variants": [...]}."""
     return {
         "variants": [
             {
@@ -175,7 +176,7 @@ def variants_record() -> dict[str, Any]:
                 "categories": variant.has_categories,
                 "bound": variant.has_bound,
                 "likelihood": variant.likelihood,
-                # A capacity without end is no number of JSON: null.
+                # An infinite capacity becomes null, as JSON lacks infinity.
                 "parameters": dict(variant.parameters),
                 "choices": {one: list(CHOICES[one]) for one in variant.parameters if one in CHOICES},
             }
@@ -185,14 +186,14 @@ def variants_record() -> dict[str, Any]:
 
 
 def show_variants() -> None:
-    """Print a line a variant, its parameters with their defaults below."""
+    """Print a line for each variant, followed by its parameters with their defaults."""
     width = max(map(len, VARIANTS))
     for name, variant in VARIANTS.items():
         marks = " [categories]" if variant.has_categories else ""
         echo(f"{name:{width}}  {variant.summary}{marks}")
         if variant.parameters:
-            told = ", ".join(f"{one}={_default(one, value)}" for one, value in variant.parameters.items())
-            echo(f"{'':{width}}  --param {told}")
+            parameters = ", ".join(f"{one}={_default(one, value)}" for one, value in variant.parameters.items())
+            echo(f"{'':{width}}  --param {parameters}")
 
 
 def _default(name: str, value: float | str) -> str:

@@ -1,4 +1,4 @@
-"""Print text that holds data: on a terminal nothing in it can act as a command, in a file it is unchanged."""
+"""Print text from users' data, with control characters escaped on a terminal and unchanged in a file."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 import sys
 from typing import TextIO
 
-# Controls (escape sequences begin with one, a carriage return overwrites a line), what turns the direction of text,
-# line and paragraph separators, marks that nobody sees, and halves of characters that cannot be written. Zero-width
-# spaces and joiners are left, which Thai, Persian and emoji need, and so are letters of every script.
+# Control characters (escape sequences start with one, a carriage return overwrites a line), bidirectional controls,
+# line and paragraph separators, invisible marks and lone surrogates, which cannot be encoded. Zero-width spaces and
+# joiners, which Thai, Persian and emoji need, and the letters of every script are left.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
@@ -16,20 +16,21 @@ _UNSAFE = re.compile(
 
 
 def visible(text: str) -> str:
-    """Escape the characters of a text that a terminal would act on or hide; newlines and tabs stay."""
+    """Escape the characters that a terminal would act on or hide, except newlines and tabs."""
     return _UNSAFE.sub(lambda found: _escaped(found.group()), text)
 
 
 def echo(text: str = "", *, err: bool = False, block: bool = False) -> None:
-    """Print a line, which may begin and end with empty ones, on standard output.
+    """Print a line on standard output, with escapes on a terminal.
 
     Parameters
     ----------
     text : str
+        The line; it may start and end with newlines.
     err : bool
         Print on standard error.
     block : bool
-        The text has several lines. Otherwise a newline inside of it is one of the data: escaped on a terminal.
+        The text has several lines. If false, a newline inside it comes from the data and is escaped on a terminal.
     """
     stream = sys.stderr if err else sys.stdout
     if stream.isatty():
@@ -42,7 +43,7 @@ def echo(text: str = "", *, err: bool = False, block: bool = False) -> None:
 
 
 def _writable(text: str, stream: TextIO) -> str:
-    """The text, with escapes where the encoding of the stream lacks a character: names of files need not be Unicode."""
+    """Escape the characters that the encoding of a stream lacks, such as those of file names that are not Unicode."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         text.encode(encoding, getattr(stream, "errors", None) or "strict")

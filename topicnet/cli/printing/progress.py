@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar with the time left on a terminal, plain lines elsewhere."""
+"""Show the progress of a job on stderr: a bar with the time left on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECONDS_BETWEEN_LINES = 5.0
 
 @contextmanager
 def show_progress(quiet: bool, began: float | None = None) -> Iterator[Reporter]:
-    """Yield a reporter for a job that began at `began`; it shows how far the job has come."""
+    """Yield a reporter that shows the progress of a job that started at `began` (`time.perf_counter`)."""
     reporter = replace(reporter_of(quiet), began=time.perf_counter() if began is None else began)
     if quiet:
         yield reporter
@@ -32,18 +32,18 @@ def show_progress(quiet: bool, began: float | None = None) -> Iterator[Reporter]
 
 
 def reporter_of(quiet: bool = False) -> Reporter:
-    """Make a reporter of notices alone."""
+    """Make a reporter that prints notices only."""
     return Reporter(lambda line: notice(line, quiet))
 
 
 def notice(message: str, quiet: bool = False) -> None:
-    """Say one thing on stderr."""
+    """Print a line on stderr, unless `quiet`."""
     if not quiet:
         echo(message, err=True)
 
 
 class _Lines:
-    """A line when a stage begins and ends, and every few seconds between."""
+    """A listener that prints a line when a stage begins and ends, and every few seconds in between."""
 
     def __init__(self) -> None:
         self.last = -SECONDS_BETWEEN_LINES
@@ -79,7 +79,7 @@ def _bars() -> Iterator[Listener]:
             if progress.stage not in tasks:
                 tasks[progress.stage] = bars.add_task(TITLES[progress.stage], total=progress.total, numbers="")
             done = progress.done + progress.within
-            if progress.within:  # the numbers of the last epoch stay
+            if progress.within:  # keep the numbers of the last epoch
                 bars.update(tasks[progress.stage], completed=done)
             else:
                 numbers = _numbers(progress, ("loss", "validation_loss"))

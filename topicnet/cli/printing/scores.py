@@ -1,4 +1,4 @@
-"""Print scores: those of a run, of a comparison, and of a search for K."""
+"""Print the scores of a run, of a comparison of models and of a search for the number of topics."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ TITLES = {
     "js_diversity": "Jensen-Shannon, all words",
     "inferred": "completion, as inferred",
     "refined": "completion, refined",
-    "unigram": "unigram (knows no topics)",
+    "unigram": "unigram (without topics)",
     "bound": "bound, whole documents",
     "purity": "purity",
     "nmi": "NMI",
     "ari": "adjusted Rand",
     "accuracy": "accuracy of theta",
 }
-WHOLE = {"inferred", "refined", "unigram", "bound"}  # perplexities: shown without decimals
+WHOLE = {"inferred", "refined", "unigram", "bound"}  # perplexities, printed without decimals
 
 
 COMPARED = {
@@ -61,7 +61,7 @@ def show_scorecard(found: Scorecard, per_topic: bool) -> None:
     _lines(found.coherence)
     if about.pairs is not None:
         echo(
-            f"  never seen there: {about.unseen_words} of the top words, together {about.unseen_pairs} of"
+            f"  not in the reference: {about.unseen_words} top words, and together {about.unseen_pairs} of"
             f" {about.pairs:,} pairs"
         )
     else:
@@ -70,8 +70,8 @@ def show_scorecard(found: Scorecard, per_topic: bool) -> None:
     _lines(found.diversity)
     if found.stability is not None:
         echo(
-            f"\nstability over the seeds {', '.join(map(str, found.stability.seeds))}: {found.stability.value:.3f}, of"
-            f" the model {found.stability.of_the_model:.3f}"
+            f"\nstability over the seeds {', '.join(map(str, found.stability.seeds))}: {found.stability.value:.3f};"
+            f" mean over all fits: {found.stability.of_the_model:.3f}"
         )
     _perplexity(found.perplexity)
     if found.labels is not None:
@@ -84,35 +84,35 @@ def _perplexity(found: HeldOutPerplexity | ValidationBound) -> None:
     from topicnet.workflows.evaluate import ValidationBound
 
     if isinstance(found, ValidationBound):
-        echo(f"\nperplexity of {found.corpus} to choose the epoch; for others give --test")
+        echo(f"\nperplexity of {found.corpus}, which chose the epoch; for other documents give --test")
         _lines(found.scores)
         return
     echo(
         f"\nperplexity of {found.corpus}: {found.documents:,} of {found.given:,} documents, {found.tokens:,} tokens"
-        f" predicted; {found.unknown_share:.0%} of all are no words of the model and not scored"
+        f" predicted; {found.unknown_share:.0%} of all tokens are not words of the model and are not scored"
     )
     _lines(found.scores)
     if "unigram" not in found.scores:
-        echo("  the unigram's is not known: the run was saved without its corpus")
+        echo("  unigram unknown: the run was saved without its corpus")
     if found.same_as_fit:
-        echo("  these are the documents of the fit: new ones would be predicted worse")
+        echo("  these are the documents of the fit: the perplexity of new documents would be higher")
 
 
 def _labels(found: LabelScores) -> None:
-    without = f", {found.without_label:,} more without" if found.without_label else ""
+    without = f", {found.without_label:,} without a label" if found.without_label else ""
     echo(
-        f"\nlabels of {found.corpus} (column {found.column}): {found.labels} over {found.documents:,}"
+        f"\nlabels of {found.corpus} (column {found.column}): {found.labels} labels of {found.documents:,}"
         f" documents{without}"
     )
     _lines(found.scores)
     if found.undefined is not None:
         echo(f"  undefined: {found.undefined}")
     if found.never_learned:
-        echo(f"  {found.never_learned:,} documents have a label that no document of the fit has")
+        echo(f"  {found.never_learned:,} documents have a label that does not occur in the fit")
     accuracy = found.scores.get("accuracy")
     if accuracy is not None:
         echo(f"  {'accuracy of TF-IDF':26}{accuracy.tfidf:9.3f}")
-        echo(f"  {'commonest label alone':26}{accuracy.commonest:9.3f}")
+        echo(f"  {'always the commonest label':26}{accuracy.commonest:9.3f}")
 
 
 def _lines(scores: Scores) -> None:
@@ -141,20 +141,20 @@ def _topics(topics: list[ScoredTopic]) -> None:
 
 
 def show_model_comparison(found: Comparison) -> None:
-    """Print the table of a comparison of models."""
+    """Print a comparison of models as a table."""
     seeds = "1 seed" if found.seeds == 1 else f"{found.seeds} seeds"
     layout = ComparisonLayout(
         kind="model",
         columns=COMPARED,
         heading=f"{found.experiment.about.name}, {found.experiment.topics} topics, {seeds}: mean ± standard deviation",
-        note="NPMI, C_V, diversity and NMI: on the documents of the fit; perplexity: on documents kept apart from it",
+        note="NPMI, C_V, diversity and NMI: on the documents of the fit; perplexity: on held-out documents",
         extra={"unigram": {"inferred": f"{found.unigram_perplexity:,.0f}"}},
     )
     show_comparison(found.rows, layout)
 
 
 def show_tuning(found: Tuning) -> None:
-    """Print the table of a search for K, and its recommendation."""
+    """Print a search for K as a table, followed by its recommendation."""
     lines = [["model", "topics", "fits", "quality", "NPMI", "diversity", "perplexity", "stability", "s a fit"]]
     for row in found.rows:
         scores = [_with_ends(one) for one in (row.quality, row.npmi, row.topic_diversity)]

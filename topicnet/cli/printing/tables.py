@@ -1,4 +1,4 @@
-"""Tables on the terminal: aligned columns, and the table of a comparison."""
+"""Print tables in aligned columns, and the table of a comparison."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from topicnet.storage.comparison import ComparisonRow, Summary
 
 @dataclass(frozen=True)
 class Column:
-    """How a score is printed: its heading, its decimals, and whether its spread is shown."""
+    """Layout of a score in a comparison.
+
+    Attributes
+    ----------
+    title : str
+        Heading.
+    digits : int
+        Number of decimals.
+    spread : bool
+        Show the standard deviation.
+    """
 
     title: str
     digits: int
@@ -20,17 +30,29 @@ class Column:
 
 @dataclass(frozen=True)
 class ComparisonLayout:
-    """How a comparison is printed; columns that no row has are left out."""
+    """Layout of a comparison.
 
-    kind: str  # heading of the names
+    Attributes
+    ----------
+    kind : str
+        Heading of the names.
+    columns : mapping of str to Column
+        Layout of each score; columns without a value in any row are left out.
+    heading, note : str
+        Text before and after the table.
+    extra : mapping of str to mapping
+        Further rows, by name: the text of some of the columns.
+    """
+
+    kind: str
     columns: Mapping[str, Column]
-    heading: str  # before the table
-    note: str  # after the table
-    extra: Mapping[str, Mapping[str, str]]  # further rows: the text of a few columns, by name
+    heading: str
+    note: str
+    extra: Mapping[str, Mapping[str, str]]
 
 
 def print_table(lines: Sequence[Sequence[str]]) -> None:
-    """Print rows in aligned columns, the first to the left and the others to the right."""
+    """Print rows in aligned columns, the first left-aligned and the others right-aligned."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
@@ -48,7 +70,7 @@ def mean_and_sd(summary: Summary | None, column: Column) -> str:
 
 
 def show_comparison(rows: Sequence[ComparisonRow], layout: ComparisonLayout) -> None:
-    """Print the table of a comparison, the fits unfit for use, and the errors."""
+    """Print the table of a comparison, the number of unfit models, and the errors."""
     columns = {name: column for name, column in layout.columns.items() if any(row.scores[name] for row in rows)}
     lines = [[layout.kind, *(column.title for column in columns.values())]]
     lines += [[row.title, *(mean_and_sd(row.scores[name], columns[name]) for name in columns)] for row in rows]

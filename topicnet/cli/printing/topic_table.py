@@ -1,4 +1,4 @@
-"""Print the topics of a run; apart from what needs torch."""
+"""Print the topics of a run as a table or JSON, without importing torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from topicnet.workflows.topics import TopicTable
 
 
 def print_topics(table: TopicTable, examples: Mapping[int, Sequence[tuple[str, str]]] | None = None) -> None:
-    """Print each topic's share and words, and below it ids and excerpts of its typical documents."""
+    """Print the size and words of each topic, followed by ids and excerpts of its typical documents."""
     width = shutil.get_terminal_size((100, 24)).columns
     echo("topic  share  top words")
     for k, (size, words) in enumerate(zip(table.sizes, table.words, strict=True)):
@@ -22,7 +22,7 @@ def print_topics(table: TopicTable, examples: Mapping[int, Sequence[tuple[str, s
 
 
 def topics_json(table: TopicTable) -> str:
-    """Give the topics as one JSON document."""
+    """Return the topics as one JSON document."""
     rows = zip(table.sizes, table.npmi, table.words, strict=True)
     topics = [{"topic": k, "size": size, "npmi": npmi, "words": words} for k, (size, npmi, words) in enumerate(rows)]
     return json_text({"topics": topics})

@@ -1,4 +1,4 @@
-"""Print a run that has just been fitted."""
+"""Print the result of `topicnet fit`: how training ended, topics, scores and run folder."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from topicnet.workflows.run import Run
 
 
 def print_fit(run: Run, target: Path, *, top: int, examples: int, strict: bool, quiet: bool) -> None:
-    """Print how a fit ended, its topics and scores, and where it was written."""
-    notice(ending_line(run.record["fit"], "documents kept apart"), quiet)
+    """Print how a fit ended, its topics and scores, and the path of the run folder."""
+    notice(ending_line(run.record["fit"], "held-out documents"), quiet)
     notice(run.health.line(), quiet and not (strict and not run.health.fit_for_use))
     if stable := describe_stability(run):
         notice(stable, quiet)
@@ -26,7 +26,7 @@ def print_fit(run: Run, target: Path, *, top: int, examples: int, strict: bool, 
 
 
 def ending_of(interrupted: bool, fit_for_use: bool, *, strict: bool) -> str | None:
-    """Name the ending of a fit, which decides the exit status."""
+    """Return the outcome of a fit, which determines the exit status."""
     if interrupted:
         return KEPT
     return COLLAPSED if strict and not fit_for_use else None
@@ -45,20 +45,20 @@ def print_scores(run: Run) -> None:
 
 
 def describe_stability(run: Run) -> str:
-    """Say in one line which topics other seeds reproduce; empty for a single seed."""
+    """Describe in one line which topics the other seeds reproduce; return "" for a single seed."""
     if run.stability is None:
         return ""
     found = run.metrics["stability"]
     kept = f"kept seed {found['kept']} of {', '.join(map(str, found['seeds']))}"
     if not run.fragile:
-        return f"{kept}: all of its {len(run.stability)} topics come again in the others"
+        return f"{kept}: the others reproduce all of its {len(run.stability)} topics"
     named = ", ".join(map(str, run.fragile))
     are = "is" if len(run.fragile) == 1 else "are"
-    return f"{kept}: {len(run.fragile)} of its {len(run.stability)} topics {are} fragile, not found again: {named}"
+    return f"{kept}: {len(run.fragile)} of its {len(run.stability)} topics {are} fragile (not reproduced): {named}"
 
 
 def _typical(run: Run, examples: int) -> dict[int, list[tuple[str, str]]]:
-    """Ids and excerpts of the typical documents of each topic."""
+    """Return the ids and excerpts of the typical documents of each topic."""
     corpus = run.corpus
     if corpus is None or not examples:
         return {}

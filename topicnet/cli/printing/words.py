@@ -1,4 +1,4 @@
-"""What `topicnet words` prints: words and lines that may be boilerplate, with the evidence."""
+"""Print the words and lines that may be boilerplate, with the evidence, for `topicnet words`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from topicnet.text.boilerplate import Suggestion
 from topicnet.text.repeated_lines import RepeatedLine
 
 HOW_TO = (
-    "keep in a file, one a line, the words that tell you nothing, and give it to prepare or fit: --add-stop-words FILE"
-    " drops them beside the language's stop words, --stop-words FILE in their place"
+    "put the uninformative words in a file, one per line, and give it to prepare or fit: --add-stop-words FILE adds"
+    " them to the language's stop words, --stop-words FILE replaces those"
 )
 
 
 def show_words(suggestions: Sequence[Suggestion], lines: Sequence[RepeatedLine] = ()) -> None:
-    """Print a table of words with their evidence, and the lines that many documents hold; how to use it on stderr."""
+    """Print a table of words with their evidence and of repeated lines, and on stderr how to use the words."""
     width = shutil.get_terminal_size((120, 24)).columns
     if not suggestions:
         echo("no word is in enough documents to be boilerplate")
@@ -34,7 +34,7 @@ def show_words(suggestions: Sequence[Suggestion], lines: Sequence[RepeatedLine] 
         row = f"{found.word:{longest}}  {found.document_share:9.1%} {found.tokens:10,d}  {found.information:+11.2f}  "
         echo(_cut(row + evidence, width))
     if lines:
-        echo("\ndocuments  words that stand in a row (stop words left out)")
+        echo("\ndocuments  consecutive words (without stop words)")
     for line in lines:
         echo(_cut(f"{line.documents:9,d}  {' '.join(line.words)} [{', '.join(line.examples)}]", width))
     if suggestions:
@@ -42,17 +42,18 @@ def show_words(suggestions: Sequence[Suggestion], lines: Sequence[RepeatedLine] 
 
 
 def records(suggestions: Sequence[Suggestion], lines: Sequence[RepeatedLine] = ()) -> dict[str, Any]:
-    """The same as JSON values: {"words": [...], "lines": [...]}."""
+    """Return the words and lines as JSON values: {"words": [...], "lines": [...]}."""
     return {"words": [asdict(found) for found in suggestions], "lines": [asdict(line) for line in lines]}
 
 
 def write_words(suggestions: Sequence[Suggestion], path: Path, *, overwrite: bool = False) -> None:
-    """Write the words alone, one a line, ready to be looked through and given to --add-stop-words.
+    """Write the words to a file, one per line, to be edited and given to --add-stop-words.
 
     Raises
     ------
     OutputError
-        The file exists and `overwrite` is false, or holds more than the first of these words; it cannot be written.
+        The file exists and `overwrite` is false, it contains anything but the first of these words, or it cannot be
+        written.
     """
     if overwrite:
         check_list(suggestions, path)
@@ -61,7 +62,7 @@ def write_words(suggestions: Sequence[Suggestion], path: Path, *, overwrite: boo
 
 
 def check_list(suggestions: Sequence[Suggestion], path: Path) -> None:
-    """Raise OutputError for a file that holds more than the first of these words: nothing shows who wrote it."""
+    """Raise OutputError if a file contains anything but the first of these words, as it may not be topicnet's."""
     if path.is_file() and not _list_of(suggestions).encode().startswith(path.read_bytes()):
         raise not_ours(path)
 

@@ -1,4 +1,4 @@
-"""Images as a file holds them: what the readers of all formats share, and what they check."""
+"""Checks and error messages shared by the readers of all image formats."""
 
 from __future__ import annotations
 
@@ -15,22 +15,27 @@ from numpy.typing import NDArray
 
 from topicnet.errors import InputError
 
-Pixels = NDArray[np.uint8] | NDArray[np.float32]  # levels of gray 0 to 255, or gray from 0 to 1
+Pixels = NDArray[np.uint8] | NDArray[np.float32]  # gray levels from 0 to 255, or gray values from 0 to 1
 _CHUNK_BYTES = 1 << 20
 Readable = IO[bytes] | GzipFile
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images with one purpose, or those of one file or folder in its order.
+    """Images and labels of one split (training, validation or test), or of one file or folder.
 
-    Attributes
+    Parameters
     ----------
-    pixels : array
-        (n, P), or (n, height, width) as readers give pictures: uint8 levels of gray from 0 to 255 (`gray` divides them
-        by 255), or float32 from 0 to 1.
-    labels : array or None
-        (n,) classes, None where nobody knows them.
+    pixels : ndarray of shape (n, P), or (n, height, width) from readers of pictures
+        uint8 gray levels from 0 to 255 (`gray` divides them by 255), or float32 from 0 to 1.
+    labels : ndarray of shape (n,) or None
+        int64 class of each image; None if unknown.
+
+    Examples
+    --------
+    >>> from topicnet.images import load_images
+    >>> load_images("digits").test.labels[:5].tolist()
+    [2, 5, 7, 4, 5]
     """
 
     pixels: Pixels
@@ -39,19 +44,19 @@ class Split:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what the operating system and the decompressors raise into one InputError.
+    """Convert errors of the operating system and of decompressors into one InputError.
 
     Raises
     ------
     InputError
-        The file is damaged, may not be read, or does not fit in memory.
+        The file is damaged, cannot be read, or does not fit in memory.
     """
     try:
         yield
     except (EOFError, zlib.error) as error:
         raise damaged(path, error) from error
     except OSError as error:
-        if error.errno is None:  # not of the operating system: gzip's
+        if error.errno is None:  # raised by gzip, not by the operating system
             raise damaged(path, error) from error
         raise InputError(
             f"cannot read {str(error.filename or path)!r}: {error.strerror}. Check the path and its permissions"
@@ -63,49 +68,49 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def damaged(path: Path, why: str | Exception) -> InputError:
-    """Say that a file is not what it should be, with the first line of what its library says."""
-    said = next(iter(str(why).splitlines()), "") or type(why).__name__
-    return InputError(f"{str(path)!r} is damaged or cut off ({said}). Fetch or write it again")
+    """Return the error for a damaged file, with the first line of the reason."""
+    reason = next(iter(str(why).splitlines()), "") or type(why).__name__
+    return InputError(f"{str(path)!r} is damaged or cut off ({reason}). Fetch or write it again")
 
 
-def read_promised(file: Readable, n_bytes: int, where: str) -> bytearray:
-    """Read as many bytes as a header promises, and not one more.
+def read_exactly(file: Readable, n_bytes: int, where: str) -> bytearray:
+    """Read exactly the number of bytes that a header promises.
 
-    Room is made for what arrives and not for what is promised, so that a hostile header costs nothing.
+    Memory is allocated for the bytes that arrive, not for those promised, so that a forged header costs nothing.
 
     Raises
     ------
     InputError
-        The file ends before, or goes on after.
+        The file is shorter or longer than promised.
     """
     data = bytearray()
     while len(data) <= n_bytes and (chunk := file.read(min(_CHUNK_BYTES, n_bytes + 1 - len(data)))):
         data += chunk
     if len(data) != n_bytes:
-        fault = "goes on after them" if len(data) > n_bytes else f"ends after {len(data):,}"
+        fault = "continues after them" if len(data) > n_bytes else f"ends after {len(data):,}"
         raise InputError(f"{where} promises {n_bytes:,} bytes of data and {fault}. Fetch or write it again")
     return data
 
 
 def checked_images(values: NDArray[Any], where: str) -> Pixels:
-    """Bring gray images into one of the two kinds of pixels.
+    """Check gray images and convert them to one of the two pixel types.
 
     Parameters
     ----------
-    values : array
-        (n, h, w), (n, h, w, 1) or (n, P): uint8, bool (then 0 and 255 come back), or floats from 0 to 1.
+    values : ndarray of shape (n, h, w), (n, h, w, 1) or (n, P)
+        uint8, bool (converted to 0 and 255), or floats from 0 to 1.
     where : str
-        How messages call it.
+        Name of the array in messages.
 
     Returns
     -------
-    array
-        (n, h, w) or (n, P), uint8 or float32.
+    ndarray of shape (n, h, w) or (n, P)
+        uint8 or float32.
 
     Raises
     ------
     InputError
-        Another shape or type, no pixels, or a value outside the range.
+        Another shape or type, images without pixels, or a value out of range.
     """
     if values.ndim == 4 and values.shape[-1] == 1:
         values = values[..., 0]
@@ -125,14 +130,14 @@ def checked_images(values: NDArray[Any], where: str) -> Pixels:
     if not np.issubdtype(values.dtype, np.floating):
         raise InputError(
             f"{where} holds {values.dtype}; expected uint8 from 0 to 255, bool, or floats from 0 to 1. "
-            "Convert it, such as with .astype('uint8')"
+            "Convert it, e.g. with .astype('uint8')"
         )
     _check_range(values, where)
     return values.astype(np.float32)
 
 
 def _check_range(values: NDArray[np.floating], where: str) -> None:
-    outside = ~((values >= 0) & (values <= 1))  # NaN compares false, and so is outside
+    outside = ~((values >= 0) & (values <= 1))  # NaN counts as outside
     if not outside.any():
         return
     image, *rest = (int(i) for i in np.unravel_index(int(outside.argmax()), values.shape))
@@ -140,17 +145,17 @@ def _check_range(values: NDArray[np.floating], where: str) -> None:
     levels = values.min() >= 0 and values.max() <= 255
     raise InputError(
         f"{where} holds {float(values[(image, *rest)])} in image {image}, {pixel} (counted from 0); "
-        f"expected floats from 0 to 1. {'Divide by 255' if levels else 'Scale or mend them'}"
+        f"expected floats from 0 to 1. {'Divide by 255' if levels else 'Rescale or correct them'}"
     )
 
 
 def checked_labels(values: NDArray[Any], n_images: int, where: str) -> NDArray[np.int64]:
-    """Bring labels, (n,) or (n, 1) integers, into (n,).
+    """Check integer labels of shape (n,) or (n, 1) and return them as (n,) int64.
 
     Raises
     ------
     InputError
-        They are no integers, or another number than the images.
+        The labels are not integers, or their number differs from the number of images.
     """
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
@@ -161,6 +166,7 @@ def checked_labels(values: NDArray[Any], n_images: int, where: str) -> NDArray[n
         )
     if len(values) != n_images:
         raise InputError(
-            f"{where} holds {len(values)} labels for {n_images} images; expected one each. Give those that belong"
+            f"{where} holds {len(values)} labels for {n_images} images; expected one for each. "
+            "Give the labels of these images"
         )
     return values.astype(np.int64)

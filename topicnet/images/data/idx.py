@@ -1,7 +1,7 @@
-"""The idx format of MNIST: a file of unsigned bytes, gzipped or not, and the folder of four of them.
+"""Read idx files, the format of MNIST: single files of unsigned bytes, gzipped or not, and folders of four of them.
 
-A file begins with two zero bytes, the type of its values (8: unsigned bytes), the number of its dimensions, and the
-size of each as a big-endian 32-bit number (LeCun, Cortes & Burges, "The MNIST database of handwritten digits").
+An idx file begins with two zero bytes, the type of its values (8 means unsigned bytes), the number of dimensions, and
+the size of each as a big-endian 32-bit integer (LeCun, Cortes & Burges, "The MNIST database of handwritten digits").
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
-from topicnet.images.data.checks import Readable, Split, checked_images, checked_labels, read_promised, reading
+from topicnet.images.data.checks import Readable, Split, checked_images, checked_labels, read_exactly, reading
 
 _GZIP = b"\x1f\x8b"
 _UNSIGNED_BYTES = 8
@@ -25,7 +25,7 @@ IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
 
 
 def read_idx(path: Path, n_dimensions: int) -> NDArray[np.uint8]:
-    """Read an idx file of unsigned bytes, gzipped or not: its first bytes tell.
+    """Read an idx file of unsigned bytes; gzip is recognised by the first two bytes.
 
     Parameters
     ----------
@@ -36,20 +36,20 @@ def read_idx(path: Path, n_dimensions: int) -> NDArray[np.uint8]:
 
     Returns
     -------
-    array
-        (n, h, w) or (n,).
+    ndarray of shape (n, h, w) or (n,)
+        uint8.
 
     Raises
     ------
     InputError
-        Another format, type or number of dimensions, or a file that is damaged, cut off or too long.
+        Another format, type or number of dimensions, or a file that is damaged, truncated or too long.
     """
     with reading(path), path.open("rb") as plain:
         zipped = plain.read(len(_GZIP)) == _GZIP
         plain.seek(0)
         with gzip.GzipFile(fileobj=plain) if zipped else nullcontext(plain) as file:
             shape = _read_shape(file, n_dimensions, path)
-            data = read_promised(file, math.prod(shape), repr(str(path)))
+            data = read_exactly(file, math.prod(shape), repr(str(path)))
     return np.frombuffer(data, dtype=np.uint8).reshape(shape)
 
 
@@ -57,7 +57,7 @@ def _read_shape(file: Readable, n_dimensions: int, path: Path) -> tuple[int, ...
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise InputError(
-            f"{str(path)!r} begins with {magic!r} and is no idx file; expected one as of MNIST, an .npz file, "
+            f"{str(path)!r} begins with {magic!r} and is not an idx file; expected one as in MNIST, an .npz file, "
             "or a folder of PNG images. Name another"
         )
     if magic[2] != _UNSIGNED_BYTES or magic[3] != n_dimensions:
@@ -73,28 +73,22 @@ def _read_shape(file: Readable, n_dimensions: int, path: Path) -> tuple[int, ...
 
 
 def read_idx_images(path: Path) -> Split:
-    """Read one idx file of images, without labels.
-
-    Raises
-    ------
-    InputError
-        See `read_idx`.
-    """
+    """Read one idx file of images, without labels; errors as in `read_idx`."""
     return Split(checked_images(read_idx(path, 3), repr(str(path))), None)
 
 
 def is_idx_folder(folder: Path) -> bool:
-    """Whether a folder has any of the four files, by their names."""
+    """Return whether a folder holds any of MNIST's four files, judged by name."""
     return any(_named(folder, part, kind) for part in (TRAIN, TEST) for kind in (IMAGES, LABELS))
 
 
 def read_idx_folder(folder: Path) -> tuple[Split, Split]:
-    """Read the train and the test images of a folder with the names of MNIST; the labels may be missing.
+    """Read the training and test images of a folder with MNIST's file names; label files are optional.
 
     Raises
     ------
     InputError
-        A file of images is missing, the labels are another number, or see `read_idx`.
+        An image file is missing, the number of labels differs, or an error of `read_idx`.
     """
     return _read_part(folder, TRAIN), _read_part(folder, TEST)
 

@@ -1,4 +1,4 @@
-"""The images a run learns from: packaged digits, a toy, files and folders, split the same way on every machine."""
+"""Load images (packaged digits, a synthetic set, files or folders) and split them identically on every machine."""
 
 from __future__ import annotations
 
@@ -17,26 +17,42 @@ from topicnet.images.data.idx import is_idx_folder, read_idx_folder, read_idx_im
 from topicnet.images.data.npz import read_npz
 from topicnet.images.data.png import png_files, read_png_files
 
-NAMED = ("digits", "bimodal")  # sources that are no paths
+NAMED = ("digits", "bimodal")  # sources that are not paths
 KNOWN = "digits, bimodal, a folder with the idx files of MNIST, an idx file, an .npz file, or a folder of PNG images"
-LEAST = 10  # images, so that each part of a split has one
-_SEED = 0  # of every permutation and of the toy: one source is one data set
+LEAST = 10  # fewest images: each split then has at least one
+_SEED = 0  # of every permutation and of "bimodal", so that a source always gives the same data set
 
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """Images to train on, to stop by, and to test on.
+    """Training, validation and test images with their common shape.
 
-    Attributes
+    Parameters
     ----------
     name : str
         "digits", "bimodal", or the name of the file or folder.
     train, validation, test : Split
-        All of the same P and the same type of pixels, (n, P).
+        Pixels (n, P) and labels (n,) of each split; P and the type of the pixels are the same in all.
     shape : (int, int) or None
-        Height and width, P in all; None for vectors that are no pictures.
+        Height and width, with P = height * width; None if the vectors are not pictures.
     binary : bool
-        Every value is black or white already, so nothing is left to binarise.
+        True if every pixel is black or white already.
+
+    Attributes
+    ----------
+    n_pixels : int
+        P, the number of pixels of one image.
+
+    See Also
+    --------
+    load_images : Reads and splits images.
+
+    Examples
+    --------
+    >>> from topicnet.images import load_images
+    >>> images = load_images("bimodal")
+    >>> images.train.pixels.shape, images.shape, images.binary
+    ((50000, 1), None, False)
     """
 
     name: str
@@ -48,17 +64,41 @@ class ImageData:
 
     @property
     def n_pixels(self) -> int:
-        """P, pixels of one image."""
+        """Number of pixels P of one image."""
         return int(self.train.pixels.shape[1])
 
     def summary(self) -> str:
-        """Describe the images in one line: how many there are for what, and their size."""
+        """Describe the data set in one line: images per split, and their size.
+
+        Returns
+        -------
+        str
+            Name, sizes of the splits and size of an image.
+
+        Examples
+        --------
+        >>> from topicnet.images import load_images
+        >>> load_images("bimodal").summary()
+        'bimodal: 50,000 training, 5,000 validation and 5,000 test images; vectors of 1'
+        """
         size = f"{self.shape[0]} x {self.shape[1]} pixels" if self.shape is not None else f"vectors of {self.n_pixels}"
         n_train, n_validation, n_test = (len(split.pixels) for split in (self.train, self.validation, self.test))
-        return f"{self.name}: {n_train:,} to train on, {n_validation:,} to validate, {n_test:,} to test; {size}"
+        return f"{self.name}: {n_train:,} training, {n_validation:,} validation and {n_test:,} test images; {size}"
 
     def checksum(self) -> str:
-        """SHA-256 of all pixels and labels and of how they are split, in hexadecimal."""
+        """Return the SHA-256 of all pixels, labels and splits.
+
+        Returns
+        -------
+        str
+            64 hexadecimal digits; the name has no part in it.
+
+        Examples
+        --------
+        >>> from topicnet.images import load_images
+        >>> len(load_images("bimodal").checksum())
+        64
+        """
         digest = hashlib.sha256(repr(self.shape).encode("ascii"))
         for split in (self.train, self.validation, self.test):
             _add_to(digest, split.pixels)
@@ -76,35 +116,48 @@ def _add_to(digest: Any, array: NDArray[Any]) -> None:
 
 
 def load_images(source: str | Path) -> ImageData:
-    """Load images and split them; the same source gives the same splits everywhere.
+    """Load images and split them into training, validation and test.
 
-    Permutations are those of ``numpy.random.default_rng(0)``. Unsigned bytes that are all 0 or 1 count as black and
-    white.
+    The same source gives the same splits on every machine: permutations are those of ``numpy.random.default_rng(0)``.
 
     Parameters
     ----------
     source : str or Path
-        - "digits": scikit-learn's 1,797 digits of 8 x 8, permuted: 1,200 to train on, 200 to validate, 397 to test
-        - "bimodal": 50,000, 5,000 and 5,000 numbers of 1/2 N(0.3, 0.05^2) + 1/2 N(0.7, 0.05^2), labelled by their mode
-        - a folder with idx files named as MNIST's, gzipped or not, the labels optional: the last sixth of the train
-          file (10,000 of 60,000) validates, t10k tests
-        - an idx file of images, gzipped or not: permuted, 80 % to train on, 10 % to validate, 10 % to test
-        - an .npz file with x_train and x_test (y_train, y_test), or train and test (train_labels, test_labels): a
-          tenth of the permuted train images validates; or with one of x, images, data (y or labels): as an idx file
-        - a folder of PNG images of one size, at any depth, sorted by path: as an idx file. Where all lie in folders
-          below, each folder is a class
+        One of
 
-        A Path is never one of the two names; ``"./digits"`` names a folder too.
+        - "digits": scikit-learn's 1,797 digits of 8 x 8 pixels, permuted and split into 1,200 / 200 / 397
+        - "bimodal": 50,000 / 5,000 / 5,000 numbers from 1/2 N(0.3, 0.05^2) + 1/2 N(0.7, 0.05^2), labelled by mode
+          (CP-VAE, Lavda et al. 2020, section 6.1)
+        - a folder of idx files with MNIST's names, gzipped or not, labels optional: the last sixth of the training file
+          (10,000 of 60,000) is for validation, t10k for test
+        - one idx file of images, gzipped or not: permuted and split 80 / 10 / 10 %
+        - an .npz file with x_train and x_test (y_train, y_test), or train and test (train_labels, test_labels): one
+          tenth of the permuted training images is for validation; or with one of x, images, data (y or labels):
+          split like a single idx file
+        - a folder of PNG images of one size, at any depth, sorted by path and split like a single idx file; if all
+          of them are in subfolders, each subfolder is a class
+
+        A Path is always a path, as is a string such as ``"./digits"``.
 
     Returns
     -------
     ImageData
-        Images of P values given flat are squares where P is a square number above 1, else no pictures.
+        Pixels are uint8 from 0 to 255 or float32 from 0 to 1; unsigned bytes that are all 0 or 1 count as black and
+        white and become 0 and 255. Flat images with a square number of pixels above 1 get a square shape, others None.
 
     Raises
     ------
     InputError
-        There is no such source, or it holds something else than at least 10 gray images of one size.
+        The source does not exist, or does not hold at least 10 gray images of one size.
+
+    Examples
+    --------
+    >>> from topicnet.images import load_images
+    >>> images = load_images("digits")
+    >>> images.train.pixels.shape, images.validation.pixels.shape, images.test.pixels.shape
+    ((1200, 64), (200, 64), (397, 64))
+    >>> images.summary()
+    'digits: 1,200 training, 200 validation and 397 test images; 8 x 8 pixels'
     """
     if source == "digits":
         return _digits()
@@ -112,7 +165,7 @@ def load_images(source: str | Path) -> ImageData:
         return _bimodal()
     path = Path(source)
     with reading(path):
-        if path.is_dir() and source != "":  # which would name the folder at hand
+        if path.is_dir() and source != "":  # Path("") is the current folder
             return _from_folder(path)
         if path.is_file():
             return _from_file(path)
@@ -123,23 +176,23 @@ def _from_folder(path: Path) -> ImageData:
     name = path.resolve().name
     if is_idx_folder(path):
         train, test = read_idx_folder(path)
-        return _held_out(name, train, test, np.arange(len(train.pixels)), share=6)
+        return _held_out(name, train, test, np.arange(len(train.pixels)), one_in=6)
     if not (files := png_files(path)):
-        fault = "holds no idx file and no PNG image" if any(path.iterdir()) else "is empty"
+        fault = "holds neither idx files nor PNG images" if any(path.iterdir()) else "is empty"
         raise InputError(
             f"{str(path)!r} {fault}; expected train-images-idx3-ubyte and t10k-images-idx3-ubyte (or .gz), or images "
             "named *.png. Name another folder"
         )
-    return _cut(name, read_png_files(path, files))
+    return _split_whole(name, read_png_files(path, files))
 
 
 def _from_file(path: Path) -> ImageData:
     if path.suffix.lower() != ".npz":
-        return _cut(path.name, read_idx_images(path))
+        return _split_whole(path.name, read_idx_images(path))
     train, test = read_npz(path)
     if test is None:
-        return _cut(path.name, train)
-    return _held_out(path.name, train, test, _permutation(len(train.pixels)), share=10)
+        return _split_whole(path.name, train)
+    return _held_out(path.name, train, test, _permutation(len(train.pixels)), one_in=10)
 
 
 def _digits() -> ImageData:
@@ -147,42 +200,42 @@ def _digits() -> ImageData:
 
     pixels, labels = load_digits(return_X_y=True)
     stored = Split((pixels / 16).astype(np.float32).reshape(-1, 8, 8), labels.astype(np.int64))
-    return _made("digits", *_parts(stored, _permutation(len(labels)), 1_200, 200))
+    return _image_data("digits", *_split_in_order(stored, _permutation(len(labels)), 1_200, 200))
 
 
 def _bimodal() -> ImageData:
     generator = np.random.default_rng(_SEED)
     modes = generator.integers(0, 2, size=60_000)
-    # 0 and 1 are six standard deviations from a mode: the few such values of other seeds would be left as they are.
+    # With this seed every value is in (0, 1): 0 and 1 are six standard deviations from the nearest mode.
     values = generator.normal(np.where(modes == 1, 0.7, 0.3), 0.05)
     stored = Split(values.astype(np.float32)[:, None], modes.astype(np.int64))
-    return _made("bimodal", *_parts(stored, np.arange(60_000), 50_000, 5_000))
+    return _image_data("bimodal", *_split_in_order(stored, np.arange(60_000), 50_000, 5_000))
 
 
 def _permutation(n_images: int) -> NDArray[np.intp]:
     return np.random.default_rng(_SEED).permutation(n_images)
 
 
-def _cut(name: str, stored: Split) -> ImageData:
-    """Split images that come in one piece: 80, 10 and 10 %."""
+def _split_whole(name: str, stored: Split) -> ImageData:
+    """Split images without a test set: 80, 10 and 10 %, permuted."""
     n_images = len(stored.pixels)
     _check_number(name, n_images)
-    held = n_images // 10
-    return _made(name, *_parts(stored, _permutation(n_images), n_images - 2 * held, held))
+    n_test = n_images // 10
+    return _image_data(name, *_split_in_order(stored, _permutation(n_images), n_images - 2 * n_test, n_test))
 
 
-def _held_out(name: str, train: Split, test: Split, order: NDArray[np.intp], share: int) -> ImageData:
-    """Take one of so many train images, the last in the order, for validation."""
+def _held_out(name: str, train: Split, test: Split, order: NDArray[np.intp], one_in: int) -> ImageData:
+    """Hold out one in `one_in` training images for validation: the last ones in `order`."""
     n_images = len(train.pixels)
-    _check_number(name, n_images, "to train on")
-    _check_number(name, len(test.pixels), "to test on", least=1)
+    _check_number(name, n_images, "for training")
+    _check_number(name, len(test.pixels), "for testing", least=1)
     if train.pixels.shape[1:] != test.pixels.shape[1:]:
         raise InputError(
-            f"{name!r} has images of {_size(train)} pixels to train on and of {_size(test)} to test on; expected one "
-            "size. Scale one of them"
+            f"{name!r} has training images of {_size(train)} pixels and test images of {_size(test)}; expected one "
+            "size. Rescale one of the sets"
         )
-    shown, held, _ = _parts(train, order, n_images - n_images // share, n_images // share)
-    return _made(name, shown, held, test)
+    kept, validation, _ = _split_in_order(train, order, n_images - n_images // one_in, n_images // one_in)
+    return _image_data(name, kept, validation, test)
 
 
 def _check_number(name: str, n_images: int, purpose: str = "in all", least: int = LEAST) -> None:
@@ -194,17 +247,17 @@ def _size(stored: Split) -> str:
     return " x ".join(map(str, stored.pixels.shape[1:]))
 
 
-def _parts(stored: Split, order: NDArray[np.intp], n_first: int, n_second: int) -> list[Split]:
-    """Cut images into three, in the given order."""
-    cuts = np.split(order, [n_first, n_first + n_second])
-    return [Split(stored.pixels[ids], None if stored.labels is None else stored.labels[ids]) for ids in cuts]
+def _split_in_order(stored: Split, order: NDArray[np.intp], n_first: int, n_second: int) -> list[Split]:
+    """Split images into three consecutive parts of `order`."""
+    parts = np.split(order, [n_first, n_first + n_second])
+    return [Split(stored.pixels[ids], None if stored.labels is None else stored.labels[ids]) for ids in parts]
 
 
-def _made(name: str, train: Split, validation: Split, test: Split) -> ImageData:
+def _image_data(name: str, train: Split, validation: Split, test: Split) -> ImageData:
     shape = _picture_shape(train.pixels)
     pixels = [part.pixels.reshape(len(part.pixels), -1) for part in (train, validation, test)]
     if all(part.dtype == np.uint8 and part.max() <= 1 for part in pixels):
-        pixels = [part * np.uint8(255) for part in pixels]  # else they would all be next to black
+        pixels = [part * np.uint8(255) for part in pixels]  # level 1 of 255 would be nearly black
     binary = all(bool(np.isin(part, (0, _white(part))).all()) for part in pixels)
     first, second, third = map(Split, pixels, (train.labels, validation.labels, test.labels))
     return ImageData(name, first, second, third, shape, binary)
@@ -223,24 +276,24 @@ def _white(pixels: Pixels) -> int:
 
 
 def gray(pixels: Pixels) -> NDArray[np.float32]:
-    """Give pixels of either kind as float32 from 0 (black) to 1 (white)."""
+    """Convert pixels of either type to float32 from 0 (black) to 1 (white)."""
     return pixels.astype(np.float32) / np.float32(_white(pixels))
 
 
 def fixed_binarisation(pixels: Pixels, seed: int = 777) -> NDArray[np.float32]:
-    """Draw x ~ Bernoulli(gray) once, as validation and test images are binarised (Tomczak & Welling 2018, their code).
+    """Draw x ~ Bernoulli(gray) once, as for validation and test images (Tomczak & Welling 2018, reference code).
 
     Parameters
     ----------
-    pixels : array
-        (n, P), either kind.
+    pixels : ndarray of shape (n, P)
+        uint8 or float32.
     seed : int
-        Of the numpy Generator; 777 is theirs, though the draws are not.
+        Seed of the numpy Generator. The reference code also uses 777, but other draws.
 
     Returns
     -------
-    array
-        (n, P) float32 of 0 and 1; what is black or white already stays.
+    ndarray of shape (n, P)
+        float32 zeros and ones; black and white pixels are unchanged.
     """
     noise = np.random.default_rng(seed).random(pixels.shape, dtype=np.float32)  # in [0, 1): white is always drawn
     return (noise < gray(pixels)).astype(np.float32)

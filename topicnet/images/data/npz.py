@@ -1,4 +1,4 @@
-"""Read images from an archive of numpy arrays (.npz)."""
+"""Read images and labels from an archive of numpy arrays (.npz)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _UNDERSTOOD = (
 
 
 def read_npz(path: Path) -> tuple[Split, Split | None]:
-    """Read the images of an archive: those to train on and those to test on, or all and None.
+    """Read the images of an archive: training and test images, or all images and None.
 
     Raises
     ------
     InputError
-        No array by a name that is understood, or more than one that could be meant, values that are no gray images,
-        arrays of objects, or a file that is damaged.
+        No array has a known name, several could be meant, one does not hold gray images or holds Python objects, or the
+        file is damaged.
     """
     with reading(path), path.open("rb") as file, open_npz(path, file) as archive:
         names = archive.names
@@ -52,7 +52,7 @@ def read_npz(path: Path) -> tuple[Split, Split | None]:
 
 
 def _stored(archive: Archive, images: str, labels: str = "") -> Split:
-    """Read images and, where there are any, their labels."""
+    """Read images, and their labels if the archive has them."""
     pixels = checked_images(archive.read(images), archive.where(images))
     if labels not in archive.names:
         return Split(pixels, None)

@@ -1,7 +1,7 @@
-"""A folder of PNG images as gray levels.
+"""Read a folder of PNG images as gray levels.
 
-Colour becomes gray by its luma (ITU-R 601), 16 bits become their upper 8, and what is transparent shows white, as
-it would on a page. Of an animation the first picture counts.
+Colour is converted by its luma (ITU-R 601), 16-bit values keep their upper 8 bits, and transparent pixels become white
+as on a page. Only the first frame of an animation is read.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_MOST_PIXELS = 1 << 24  # of one image: no network here takes more, and a small file can promise billions
+_MOST_PIXELS = 1 << 24  # per image: larger ones are impractical here, and a small file can promise billions
 
 
 def png_files(folder: Path) -> list[Path]:
-    """The PNG files in a folder and in those below it, sorted by path; names that begin with a dot do not count.
+    """Return the PNG files in a folder and its subfolders, sorted by path; hidden files and folders are skipped.
 
     Raises
     ------
     InputError
-        A folder may not be read.
+        A folder cannot be read.
     """
     found: list[Path] = []
     with reading(folder):
@@ -48,24 +48,24 @@ def _raise(error: OSError) -> None:
 
 
 def read_png_files(folder: Path, paths: list[Path]) -> Split:
-    """Read images of one size; the folder that each lies in is its label, where all lie in folders below.
+    """Read PNG images of one size, labelled by subfolder if none is directly in `folder`.
 
     Parameters
     ----------
     folder : Path
-        What the labels are counted from: the folders below it that hold images, in sorted order.
+        The root: subfolders that hold images are numbered in sorted order to give labels.
     paths : list of Path
-        Its images, at least one.
+        At least one image below `folder`.
 
     Returns
     -------
     Split
-        (n, h, w) uint8, and labels or None.
+        Pixels (n, h, w) uint8, and labels or None.
 
     Raises
     ------
     InputError
-        Images of different sizes, a damaged one, one of no or too many pixels, or Pillow is not installed.
+        Images differ in size, one is damaged or has no or too many pixels, or Pillow is not installed.
     """
     with reading(folder):
         height, width = _size(_content(paths[0]), paths[0])
@@ -84,7 +84,7 @@ def read_png_files(folder: Path, paths: list[Path]) -> Split:
 
 def _labels(folder: Path, paths: list[Path]) -> NDArray[np.int64] | None:
     folders = [path.parent.relative_to(folder).as_posix() for path in paths]
-    if "." in folders:  # an image beside the folders belongs to none of them
+    if "." in folders:  # an image directly in the root has no class
         return None
     numbers = {name: number for number, name in enumerate(sorted(set(folders)))}
     return np.array([numbers[name] for name in folders], dtype=np.int64)
@@ -93,12 +93,14 @@ def _labels(folder: Path, paths: list[Path]) -> NDArray[np.int64] | None:
 def _content(path: Path) -> bytes:
     content = path.read_bytes()
     if len(content) < 24 or content[:8] != _SIGNATURE or content[12:16] != b"IHDR":
-        raise InputError(f"{str(path)!r} begins with {content[:8]!r} and is no PNG image. Write it again, or remove it")
+        raise InputError(
+            f"{str(path)!r} begins with {content[:8]!r} and is not a PNG image. Write it again, or remove it"
+        )
     return content
 
 
 def _size(content: bytes, path: Path) -> tuple[int, int]:
-    """Height and width from the header, before anything is unpacked."""
+    """Return height and width from the header, without decompressing."""
     width, height = struct.unpack_from(">2I", content, 16)
     if not 0 < height * width <= _MOST_PIXELS:
         raise InputError(
@@ -108,7 +110,7 @@ def _size(content: bytes, path: Path) -> tuple[int, int]:
 
 
 def _check_sums(content: bytes, path: Path) -> None:
-    """Hold every chunk against its checksum up to the last, which Pillow does not where pixels are concerned."""
+    """Verify the checksum of every chunk; Pillow does not verify those of pixel data."""
     begin, kind = len(_SIGNATURE), b""
     while kind != b"IEND":
         if len(content) < begin + 12:
@@ -129,9 +131,9 @@ def _gray_levels(content: bytes, path: Path) -> NDArray[np.uint8]:
             return _flat_gray(image)
     except MemoryError:
         raise
-    except UnidentifiedImageError as error:  # its message shows an address in memory
-        raise damaged(path, "no kind of PNG that Pillow knows") from error
-    except Exception as error:  # its decoders raise nearly anything on damaged bytes, SyntaxError among them
+    except UnidentifiedImageError as error:  # its message contains a memory address
+        raise damaged(path, "a kind of PNG that Pillow cannot read") from error
+    except Exception as error:  # on damaged bytes its decoders raise almost anything, even SyntaxError
         raise damaged(path, error) from error
 
 

@@ -1,1 +1,1 @@
-"""Pictures as PNG."""
+"""PNG galleries and charts of image models."""

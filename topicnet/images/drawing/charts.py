@@ -1,4 +1,4 @@
-"""Charts as PNG by matplotlib: histograms, bars, heat maps and curves of the numbers about a model of images."""
+"""PNG charts drawn with matplotlib: histograms, bars, heat maps and curves."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-# Okabe & Ito's colours, which the colour-blind can tell apart; their yellow is too pale on white, black is the truth's.
+# Okabe & Ito's colour-blind safe palette, without yellow (too pale on white) and black (used for the true density).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 DASHES = ("-", "--", ":")
 MARKERS = "os^D"
 MOST_SERIES = len(COLOURS) * len(DASHES)
-BELOW = "#a8b4bf"  # of bars up to the threshold
-BLUES = ("#ffffff", "#6baed6", "#08306b")  # from the least to the most of a heat map
+BELOW = "#a8b4bf"  # bars up to the threshold
+BLUES = ("#ffffff", "#6baed6", "#08306b")  # lowest to highest value of a heat map
 INK, GRAY, GRID = "#222222", "#666666", "#e4e4e4"
-DPI, TEXT, LETTER = 100, 10, 10  # pixels per inch; size of the text in points; pixels of a broad letter
-PLOT = (640, 360)  # pixels that the axes enclose, by default
-AROUND = (90, 130)  # pixels beside and above the axes, at least: titles, ticks and labels
+DPI, TEXT, LETTER = 100, 10, 10  # pixels per inch; font size in points; width of a wide letter in pixels
+PLOT = (640, 360)  # default size of the area inside the axes, pixels
+AROUND = (90, 130)  # least width and height of titles, ticks and labels outside the axes, pixels
 
 
 def histograms(
@@ -38,15 +38,17 @@ def histograms(
     title: str,
     x_label: str,
 ) -> bytes:
-    """Draw outlines of samples in one dimension over common bins, each scaled to enclose an area of 1.
+    """Draw outlines of one-dimensional samples over common bins, each normalised to an area of 1.
 
     Parameters
     ----------
     series : sequence of (str, (n,) array)
-        Names and samples, each with its own n.
+        Names and samples; n can differ.
     truth : (str, density), optional
-        Drawn in black: a function from (m,) points to (m,) densities, or a (2, m) array of ascending points and
-        the densities there, 0 beyond them.
+        Density drawn in black: a function from (m,) points to (m,) densities, or a (2, m) array of ascending points and
+        their densities, 0 outside.
+    title, x_label : str
+        Title, and name of the x axis.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def histograms(
     Raises
     ------
     InputError
-        No series or too many to tell apart, no or no finite numbers, or a truth that is no density.
+        There are no series or too many to distinguish, samples are empty or not finite, or `truth` is not a density.
     """
     styles = _line_styles(len(series))
     samples = [checked_numbers(values, f"{name!r}", 1) for name, values in series]
@@ -67,7 +69,7 @@ def histograms(
     axes = _axes(title, x_label, "density")
     handles: list[Artist] = []
     for one, (colour, dash) in zip(heights, styles, strict=True):
-        first, last = np.flatnonzero(one)[[0, -1]]  # no line along the ground where there are no samples
+        first, last = np.flatnonzero(one)[[0, -1]]  # no baseline beyond the samples
         one, its_edges = one[first : last + 1], edges[first : last + 2]
         axes.stairs(one, its_edges, fill=True, color=colour, alpha=min(0.19, 0.75 / len(series)))
         handles.append(axes.stairs(one, its_edges, linewidth=1.5, color=colour, linestyle=dash))
@@ -82,15 +84,14 @@ def histograms(
 def bars(
     labels: Sequence[str], values: NDArray[Any], title: str, y_label: str, threshold: float | None = None
 ) -> bytes:
-    """Draw a bar for each label and its (n,) value, gray up to the threshold and blue above it: a PNG.
+    """Draw a bar for each label and its value (n,), gray up to the threshold and blue above it, as a PNG.
 
-    Labels that do not fit side by side are turned upright; of more than about 40, only the first and the last are
-    named.
+    Labels that do not fit horizontally are drawn vertically; above about 40 bars only the first and the last are named.
 
     Raises
     ------
     InputError
-        No bars, labels of another number, a value that is not finite, or too large a picture.
+        There are no bars, the number of labels differs, a value is not finite, or the picture is too large.
     """
     heights = checked_numbers(values, "values", 1)
     names = matching_names(labels, len(heights), "labels", "values")
@@ -112,14 +113,14 @@ def bars(
 
 
 def heat_map(matrix: NDArray[Any], row_names: Sequence[str], column_names: Sequence[str], title: str) -> bytes:
-    """Draw a table (R, C) as cells from white (0, or the least below it) to blue (the most): a PNG.
+    """Draw a table (R, C) as cells from white (0, or the minimum if negative) to blue (the maximum), as a PNG.
 
-    The numbers are written where there is room; columns are named as the bars of `bars`.
+    Numbers are written in the cells if they fit; columns are named as in `bars`.
 
     Raises
     ------
     InputError
-        No cells, names of another number, a value that is not finite, or too large a picture.
+        There are no cells, the number of names differs, a value is not finite, or the picture is too large.
     """
     cells = checked_numbers(matrix, "matrix", 2)
     n_rows, n_columns = cells.shape
@@ -127,11 +128,11 @@ def heat_map(matrix: NDArray[Any], row_names: Sequence[str], column_names: Seque
     rows = matching_names(row_names, n_rows, "row names", "rows")
     slot = max(6, min(56, 900 // n_columns))
     axes = _axes(title, "", "", n_columns * slot, n_rows * max(28 if n_rows <= 40 else 18, 60 // n_rows))
-    from matplotlib.colors import LinearSegmentedColormap  # where `_axes` has seen that there is matplotlib
+    from matplotlib.colors import LinearSegmentedColormap  # after `_axes` has checked for matplotlib
 
     low, high = min(0.0, cells.min()), max(0.0, cells.max())
     high = high if high > low else low + 1.0
-    blues = LinearSegmentedColormap.from_list("blues", BLUES, N=257)  # an odd number: the middle is exact
+    blues = LinearSegmentedColormap.from_list("blues", BLUES, N=257)  # odd, so that the middle is exact
     image = axes.imshow(cells, blues, aspect="auto", interpolation="nearest", vmin=low, vmax=high)
     axes.set_yticks(range(n_rows), [_literal(name) for name in rows])
     axes.tick_params(left=False)
@@ -152,12 +153,12 @@ def heat_map(matrix: NDArray[Any], row_names: Sequence[str], column_names: Seque
 
 
 def curves(series: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], x_label: str, y_label: str, title: str) -> bytes:
-    """Draw a line with a marker at each point for each name with its (n,) x and (n,) y, in the order given: a PNG.
+    """Draw a line with markers for each name with its x (n,) and y (n,), in the given order, as a PNG.
 
     Raises
     ------
     InputError
-        No series or too many to tell apart, an x for which there is no y, or a value that is not finite.
+        There are no series or too many to distinguish, x and y differ in length, or a value is not finite.
     """
     styles = _line_styles(len(series))
     axes = _axes(title, x_label, y_label)
@@ -172,7 +173,7 @@ def curves(series: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], x_label: st
 
 
 def _axes(title: str, x_label: str, y_label: str, width: int = PLOT[0], height: int = PLOT[1]) -> Axes:
-    """Make axes that enclose this many pixels; the picture grows with the text around them."""
+    """Create axes with this many pixels inside; the picture grows with the text around them."""
     refuse_huge(width + AROUND[0], height + AROUND[1], "chart")
     import_extra("a chart", "matplotlib")
     from matplotlib.figure import Figure
@@ -191,7 +192,7 @@ def _axes(title: str, x_label: str, y_label: str, width: int = PLOT[0], height: 
 
 
 def _png(axes: Axes, handles: Sequence[Artist] = (), names: Sequence[str] = ()) -> bytes:
-    """Add a legend at the right and print the figure with all the text around its axes."""
+    """Add a legend on the right, and render the figure with all text around its axes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     if handles:
@@ -205,7 +206,7 @@ def _png(axes: Axes, handles: Sequence[Artist] = (), names: Sequence[str] = ()) 
 
 
 def _name_columns(axes: Axes, names: Sequence[str], slot: float) -> None:
-    """Name columns of this many pixels: level, upright, or the first and the last alone."""
+    """Name columns of this width in pixels: horizontally, vertically, or only the first and the last."""
     level = LETTER * max(map(len, names)) <= slot
     if level or slot >= 16:
         axes.set_xticks(range(len(names)), [_literal(name) for name in names], rotation=0 if level else 90)
@@ -217,18 +218,18 @@ def _name_columns(axes: Axes, names: Sequence[str], slot: float) -> None:
 def _line_styles(n: int) -> list[tuple[str, str]]:
     """Return a colour and a dash for each of n series."""
     if not 1 <= n <= MOST_SERIES:
-        raise InputError(f"{n} series were given; expected 1 to {MOST_SERIES}, which can be told apart")
+        raise InputError(f"{n} series were given; expected 1 to {MOST_SERIES}, which can be distinguished")
     colours = len(COLOURS)
     return [(COLOURS[i % colours], DASHES[i // colours]) for i in range(n)]
 
 
 def _literal(text: str) -> str:
-    """Escape a text so that matplotlib reads no formula in it."""
+    """Escape a text so that matplotlib does not read a formula in it."""
     return text.replace("$", r"\$")
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:
-    """Return an interval, widened where its ends are practically equal."""
+    """Widen an interval whose ends are nearly equal."""
     if high - low > 1e-9 * max(abs(low), abs(high)):
         return low, high
     room = 0.5 * abs(low) or 0.5
@@ -236,7 +237,7 @@ def _widened(low: float, high: float) -> tuple[float, float]:
 
 
 def _density(truth: tuple[str, Callable[[Array], Array] | Array], low: float, high: float) -> tuple[Array, Array]:
-    """Return points, two a pixel, and the true density there."""
+    """Return points, two per pixel, and the true density there."""
     name, given = truth
     points = np.linspace(low, high, 2 * PLOT[0] + 1)
     if callable(given):
@@ -248,6 +249,6 @@ def _density(truth: tuple[str, Callable[[Array], Array] | Array], low: float, hi
         curve = checked_numbers(given, f"{name!r}", 2)
     if len(curve) != 2 or curve[1].min() < 0 or (np.diff(curve[0]) < 0).any():
         raise InputError(
-            f"{name!r} is no density; expected a function of points, or (2, m) ascending points and densities from 0 on"
+            f"{name!r} is not a density; expected a function of points, or (2, m) ascending points and densities >= 0"
         )
     return points, np.interp(points, curve[0], curve[1], left=0.0, right=0.0)

@@ -1,4 +1,4 @@
-"""Checks of what a picture is drawn from, and its names as plain text."""
+"""Checks of the arrays and names that galleries and charts are drawn from."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def matching_names(names: Sequence[str], n: int, what: str, of: str) -> list[str
 
 
 def ascii_line(text: str) -> str:
-    """Write a text on one line in letters that every font has: accents are dropped, other letters become codes."""
+    """Convert a text to one line of ASCII: accents are dropped, other letters become escape codes."""
     letters = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     line = " ".join(letters.encode("ascii", "backslashreplace").decode().split())
     return "".join(c if c.isprintable() else "?" for c in line)
 
 
 def plain(text: str) -> str:
-    """Write a name on one line, without the middle of a very long one."""
+    """Convert a name to one line of ASCII, with the middle of a very long one left out."""
     line = ascii_line(text)
     return line if len(line) <= 60 else f"{line[:40].rstrip()} ... {line[-15:].lstrip()}"
 
 
 def refuse_huge(width: int, height: int, kind: str) -> None:
-    """Raise InputError for a picture of more pixels than are drawn."""
+    """Raise InputError for a picture with more pixels than the limit."""
     if width * height > MOST_PIXELS[kind]:
         raise InputError(
             f"the picture would have {width} x {height} pixels; expected at most {MOST_PIXELS[kind]} in all: show less"

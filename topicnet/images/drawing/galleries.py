@@ -1,4 +1,4 @@
-"""Galleries of images as PNG: tiles of numpy arrays, labels by Pillow."""
+"""PNG galleries of images: tiles are assembled with numpy, labels are drawn with Pillow."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from topicnet.runtime.extras import import_extra
 
 Shape = tuple[int, int] | None
 
-EDGE, TEXT = 12, 14  # white around a sheet, and the size of the labels
-GAP, FRAME = 2, 160  # between tiles, and the level of gray of the line around each
-TILE = 56  # pixels that the longer side of a small image is enlarged to, as far as whole factors go
+EDGE, TEXT = 12, 14  # white margin and font size of the labels, pixels
+GAP, FRAME = 2, 160  # pixels between tiles; gray level of the frame around each
+TILE = 56  # small images are enlarged by a whole factor until the longer side is about this many pixels
 
 
 def gallery(images: NDArray[Any], shape: Shape, columns: int | None = None) -> bytes:
-    """A grid of gray tiles, row by row.
+    """Draw images as a grid of gray tiles, row by row.
 
     Parameters
     ----------
-    images : (n, P) array
-        Levels of gray in [0, 1], 0 drawn black.
+    images : ndarray of shape (n, P)
+        Gray values in [0, 1], 0 drawn black.
     shape : (int, int)
-        Height and width, P pixels.
+        Height and width, with P pixels in all.
     columns : int, optional
-        Tiles beside one another; as a rule a square, of 10 to 20 columns.
+        Tiles per row; by default a square grid with 10 to 20 columns.
 
     Returns
     -------
@@ -41,7 +41,8 @@ def gallery(images: NDArray[Any], shape: Shape, columns: int | None = None) -> b
     Raises
     ------
     InputError
-        No images, no shape or another one, values outside [0, 1], a count below 1, or too large a picture.
+        There are no images, the shape is missing or wrong, a value is outside [0, 1], columns is below 1, or the
+        picture is too large.
     """
     tiles = _framed(_tiles(images, shape, "images"))
     n = len(tiles)
@@ -53,7 +54,7 @@ def gallery(images: NDArray[Any], shape: Shape, columns: int | None = None) -> b
 
 
 def labelled_gallery(rows: Sequence[tuple[str, NDArray[Any]]], shape: Shape) -> bytes:
-    """One row of tiles for each pair of a label and (n, P) levels of gray in [0, 1]: a PNG, see `gallery`."""
+    """Draw one row of tiles for each pair of a label and images (n, P) in [0, 1], as a PNG; see `gallery`."""
     if not rows:
         raise InputError("a labelled gallery was given no rows; expected at least one label with its images")
     tiles = [_framed(_tiles(images, shape, f"the images of {label!r}")) for label, images in rows]
@@ -63,7 +64,7 @@ def labelled_gallery(rows: Sequence[tuple[str, NDArray[Any]]], shape: Shape) -> 
 
 
 def pairs_gallery(originals: NDArray[Any], reconstructions: NDArray[Any], shape: Shape) -> bytes:
-    """Originals (n, P) above their reconstructions (n, P), ten pairs beside one another: a PNG, see `gallery`."""
+    """Draw originals (n, P) above their reconstructions (n, P), ten pairs per row, as a PNG; see `gallery`."""
     pairs = _tiles(originals, shape, "originals"), _tiles(reconstructions, shape, "reconstructions")
     n = len(pairs[0])
     if n != len(pairs[1]):
@@ -75,7 +76,7 @@ def pairs_gallery(originals: NDArray[Any], reconstructions: NDArray[Any], shape:
 
 
 def _tiles(images: NDArray[Any], shape: Shape, what: str) -> NDArray[np.uint8]:
-    """(n, height, width) levels from 0 to 255."""
+    """Convert images to tiles (n, height, width) with levels from 0 to 255."""
     if shape is None:
         raise InputError(f"{what} have no height and width; expected pictures: draw vectors as histograms instead")
     pixels = checked_numbers(images, what, 2)
@@ -83,7 +84,7 @@ def _tiles(images: NDArray[Any], shape: Shape, what: str) -> NDArray[np.uint8]:
         raise InputError(
             f"{what} have {pixels.shape[1]} values each; expected {shape[0]} x {shape[1]} of shape {shape}"
         )
-    if pixels.min() < -1e-6 or pixels.max() > 1 + 1e-6:  # as much as rounding in single precision explains
+    if pixels.min() < -1e-6 or pixels.max() > 1 + 1e-6:  # tolerance for single precision
         raise InputError(
             f"{what} reach from {pixels.min():g} to {pixels.max():g}; expected [0, 1]: divide 8-bit levels by 255"
         )
@@ -92,7 +93,7 @@ def _tiles(images: NDArray[Any], shape: Shape, what: str) -> NDArray[np.uint8]:
 
 
 def _framed(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Tiles enlarged by a whole factor, which brings the longer side to about 56 pixels, with a line around each."""
+    """Enlarge tiles by a whole factor, until the longer side is about 56 pixels, and frame each."""
     scale = max(1, round(TILE / max(tiles.shape[1:])))
     refuse_huge(len(tiles) * tiles.shape[1] * scale, tiles.shape[2] * scale, "gallery")
     large = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
@@ -100,7 +101,7 @@ def _framed(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _band(tiles: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """(height, width) of a row of tiles, white where there are fewer than columns; at least as high as a text."""
+    """Join a row of tiles, (height, width), white where tiles are missing and at least as high as a label."""
     n, height, width = tiles.shape
     band = np.full((max(height, TEXT + 6), columns, width + GAP), 255, dtype=np.uint8)
     band[:height, :n, :width] = tiles.transpose(1, 0, 2)
@@ -108,7 +109,7 @@ def _band(tiles: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
 
 
 def _sheet(bands: Sequence[NDArray[np.uint8]], labels: Sequence[str], gaps: Sequence[int]) -> bytes:
-    """Stack bands, each with a label at the left and a gap below."""
+    """Stack bands, each with a label on the left and a gap below."""
     import_extra("a gallery of images", "PIL")
     from PIL import Image, ImageDraw, ImageFont
 

@@ -1,1 +1,1 @@
-"""Scores of image models."""
+"""Evaluation of fitted image models: bounds, aggregated posterior, categories, information and sample quality."""

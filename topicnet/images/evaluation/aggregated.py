@@ -1,4 +1,4 @@
-"""The aggregated posterior q(z) = mean_n q(z|x_n) of a set: its divergences and its distance to the prior."""
+"""Aggregated posterior q(z) = mean_n q(z|x_n): information, divergences and distances from the prior."""
 
 from __future__ import annotations
 
@@ -14,18 +14,28 @@ from topicnet.errors import InputError
 from topicnet.images.evaluation.measures import Numbers, doubles, finite_doubles, imq_kernel_sum, same_width
 
 LOG_2PI = math.log(2 * math.pi)
-_ENTRIES_AT_ONCE = 2**19  # float64 of a slice of the N x N table: 4 MB, which a cache holds
-_CANCELLED = 1e-8  # nats that a squared distance from a matrix product may be wrong by
-_TIE = 1e-12  # discrepancies nearer than this are one value: the order of a sum must not decide a p-value
+_ENTRIES_AT_ONCE = 2**19  # float64 entries per slice of the N x N table: 4 MB, which fits in the cache
+_CANCELLED = 1e-8  # largest acceptable rounding error of a squared distance from a matrix product, nats
+_TIE = 1e-12  # smaller differences count as ties: rounding must not affect a p-value
 
 
 @dataclass(frozen=True)
 class AggregatedSplit:
-    """The two halves of the mean divergence, nats per image: ``mean_kl`` = ``mutual_information`` + ``marginal_kl``."""
+    """The two parts of the mean divergence E KL(q(z|x) || p(z)), nats per image.
 
-    mutual_information: float  # I_q(x; z) over the set, at most log N
-    marginal_kl: float  # KL(q(z) || p(z))
-    mean_kl: float  # E KL(q(z|x) || p(z)), from the same draws but not from the two above
+    Attributes
+    ----------
+    mutual_information : float
+        I_q(x; z) over the set, at most log N.
+    marginal_kl : float
+        KL(q(z) || p(z)).
+    mean_kl : float
+        E KL(q(z|x) || p(z)), their sum, computed from the same draws but not from the two above.
+    """
+
+    mutual_information: float
+    marginal_kl: float
+    mean_kl: float
 
 
 def aggregated_split(
@@ -33,31 +43,31 @@ def aggregated_split(
     log_q_given: Callable[..., Tensor],
     prior_log_density: Callable[..., Tensor],
 ) -> AggregatedSplit:
-    """Split E KL(q(z|x) || p(z)) into what z tells of x and how far q(z) is from the prior (Hoffman & Johnson 2016).
+    """Split E KL(q(z|x) || p(z)) into the mutual information I(x; z) and KL(q(z) || p(z)) (Hoffman & Johnson 2016).
 
-    q(z) is enumerated, all N images in it; the outer mean is over one draw per image.
+    q(z) is enumerated over all N images; the outer mean is over one draw per image.
 
     Parameters
     ----------
     z : Tensor or tuple of tensors
-        (N, Z): row i drawn from q(z|x_i). For a joint latent a tuple, ``(z, c)``: each function then gets both. It goes
-        to them as it is: give float64 where the prior is to be counted in that.
+        (N, Z): row i drawn from q(z|x_i). For joint latents a tuple ``(z, c)``; each function then gets both. Values
+        are passed on unchanged: give float64 for a prior in double precision.
     log_q_given : callable
-        Rows (b, Z) of ``z`` (and (b,) of c) -> (b, N): log q(z_i|x_j). See :func:`gaussian_log_density_matrix` and
+        Maps rows (b, Z) of ``z`` (and (b,) of c) to (b, N): log q(z_i|x_j). See :func:`gaussian_log_density_matrix` and
         :func:`joint_log_density_matrix`.
     prior_log_density : callable
-        The same rows -> (b,): log p(z_i).
+        Maps the same rows to (b,): log p(z_i).
 
     Returns
     -------
     AggregatedSplit
-        The mutual information cannot exceed log N: where it is near that, the set is too small to measure it, and
-        what is missing counts as marginal divergence.
+        The mutual information cannot exceed log N. If it is close to that, the set is too small to measure it, and the
+        missing part is counted as marginal divergence.
 
     Raises
     ------
     InputError
-        A density of another shape, or one that is 0 or not a number at a draw.
+        A density has the wrong shape, or is zero or not a number at a draw.
     """
     points = z if isinstance(z, tuple) else (z,)
     n_images = len(points[0])
@@ -81,15 +91,30 @@ def aggregated_split(
 
 
 def gaussian_log_density_matrix(z: Numbers, means: Numbers, log_var: Numbers) -> Tensor:
-    """log N(z_i; m_j, diag v_j) for every pair: (n, Z) points, (N, Z) means and log-variances -> (n, N) float64 nats.
+    """Return log N(z_i; m_j, diag v_j) for all pairs of points and Gaussians.
 
-    An InputError refuses tables that do not fit together, or that are not finite.
+    Parameters
+    ----------
+    z : array of shape (n, Z)
+        Points.
+    means, log_var : array of shape (N, Z)
+        Means and log-variances.
+
+    Returns
+    -------
+    Tensor of shape (n, N)
+        float64, nats.
+
+    Raises
+    ------
+    InputError
+        The shapes do not match, or a value is not finite.
     """
     points, centres = same_width(z, means, "z", "means")
     log_v = finite_doubles(log_var, "log_var", "N Z")
     if centres.shape != log_v.shape:
         raise InputError(f"means is {tuple(centres.shape)}, log_var {tuple(log_v.shape)}; expected (N, Z) of both")
-    centre = centres.mean(0)  # both are moved there: the smaller the squares, the less they cancel
+    centre = centres.mean(0)  # both are centred: smaller squares lose less to cancellation
     points, centres, precision = points - centre, centres - centre, (-log_v).exp()
     largest = (points.abs().amax(0) + centres.abs().amax(0)).square() @ precision.amax(0)
     if float(largest) * torch.finfo(points.dtype).eps > _CANCELLED:
@@ -100,20 +125,28 @@ def gaussian_log_density_matrix(z: Numbers, means: Numbers, log_var: Numbers) ->
 
 
 def joint_log_density_matrix(z: Numbers, c: Tensor, means: Numbers, log_vars: Numbers, log_q_c: Numbers) -> Tensor:
-    """log q(z_i, c_i|x_j) = log q(c_i|x_j) + log q(z_i|x_j, c_i) for every pair, nats.
+    """Return log q(z_i, c_i|x_j) = log q(c_i|x_j) + log q(z_i|x_j, c_i) for all pairs.
 
     Parameters
     ----------
-    z, c : (n, Z), and (n,) integer tensor
-        Points and their categories, 0 to K - 1.
-    means, log_vars : (N, Z) or (N, K, Z)
-        Of q(z|x), which does not depend on c, or of q(z|x, c).
-    log_q_c : (N, K)
+    z : array of shape (n, Z)
+        Points.
+    c : integer Tensor of shape (n,)
+        Their categories, 0 to K - 1.
+    means, log_vars : array of shape (N, Z) or (N, K, Z)
+        Parameters of q(z|x), which does not depend on c, or of q(z|x, c).
+    log_q_c : array of shape (N, K)
         log q(c|x), -inf allowed.
 
     Returns
     -------
-    (n, N) float64. An InputError refuses tables that do not fit together, or a category that is not among the K.
+    Tensor of shape (n, N)
+        float64, nats.
+
+    Raises
+    ------
+    InputError
+        The shapes do not match, or a category is not one of the K.
     """
     z, log_q = finite_doubles(z, "z", "n Z"), doubles(log_q_c, "log_q_c", "N K")
     n_categories = log_q.shape[1]
@@ -138,28 +171,53 @@ def joint_log_density_matrix(z: Numbers, c: Tensor, means: Numbers, log_vars: Nu
 
 @dataclass(frozen=True)
 class AggregatedDecomposition:
-    """The three parts of the mean divergence from N(0, I), nats per image; they add up to ``mean_kl``."""
+    """The three parts of the mean divergence from N(0, I), nats per image; their sum is ``mean_kl``.
 
-    mutual_information: float  # I_q(x; z) over the set, at most log N
-    total_correlation: float  # KL(q(z) || prod_j q(z_j))
-    dimension_kl: tuple[float, ...]  # (Z,) KL(q(z_j) || N(0, 1))
+    Attributes
+    ----------
+    mutual_information : float
+        I_q(x; z) over the set, at most log N.
+    total_correlation : float
+        KL(q(z) || prod_j q(z_j)).
+    dimension_kl : tuple of float
+        (Z,) KL(q(z_j) || N(0, 1)).
+    mean_kl : float
+        E KL(q(z|x) || N(0, I)).
+    """
+
+    mutual_information: float
+    total_correlation: float
+    dimension_kl: tuple[float, ...]
     mean_kl: float
 
     @property
     def dimensionwise_kl(self) -> float:
+        """Sum of `dimension_kl`, nats."""
         return sum(self.dimension_kl)
 
 
 def aggregated_decomposition(z: Numbers, means: Numbers, log_var: Numbers) -> AggregatedDecomposition:
-    """Mutual information, total correlation and dimension-wise divergence of Gaussian posteriors (Chen et al. 2018).
+    """Compute mutual information, total correlation and dimension-wise KL of Gaussian posteriors (Chen et al. 2018).
 
-    q(z) and each q(z_j) are enumerated over the N images; the outer mean is over one draw per image. Where no two
-    posteriors overlap, I = log N and the total correlation is (Z - 1) log N, whatever the density behind the images.
+    q(z) and each q(z_j) are enumerated over the N images; the outer mean is over one draw per image. If the posteriors
+    do not overlap, I = log N and the total correlation is (Z - 1) log N, whatever the density of the images.
 
     Parameters
     ----------
-    z, means, log_var : (N, Z)
-        Row i of z is drawn from N(m_i, diag v_i). An InputError refuses tables that do not fit, or are not finite.
+    z : array of shape (N, Z)
+        Row i is drawn from N(m_i, diag v_i).
+    means, log_var : array of shape (N, Z)
+        Means and log-variances.
+
+    Returns
+    -------
+    AggregatedDecomposition
+        The three parts and their sum, nats per image.
+
+    Raises
+    ------
+    InputError
+        The shapes do not match, or a value is not finite.
     """
     points, centres, log_v = _gaussians(z, means, log_var)
     n_images = len(centres)
@@ -186,46 +244,66 @@ def aggregated_decomposition(z: Numbers, means: Numbers, log_var: Numbers) -> Ag
 
 
 def active_units(means: Numbers, threshold: float = 0.01) -> int:
-    """Number of dimensions whose posterior mean varies over the images by more than a threshold.
+    """Count the dimensions whose posterior mean varies over the images (Burda et al. 2016): Var_x(E[z_j|x]) > 0.01.
 
-    ``means``: (N, Z). Burda, Grosse & Salakhutdinov 2016: Var_x(E[z_j|x]) > 0.01. An InputError refuses another shape,
-    what is not finite, and a threshold below 0.
+    Parameters
+    ----------
+    means : array of shape (N, Z)
+        Posterior means.
+    threshold : float
+        Variance that an active dimension exceeds.
+
+    Returns
+    -------
+    int
+        Number of active dimensions.
+
+    Raises
+    ------
+    InputError
+        The shape is wrong, a value is not finite, or the threshold is negative.
     """
     if not threshold >= 0:
-        raise InputError(f"threshold is {threshold}; expected a variance of 0 or more (0.01 by custom)")
+        raise InputError(f"threshold is {threshold}; expected a variance of 0 or more (usually 0.01)")
     return int((finite_doubles(means, "means", "N Z").var(0, correction=0) > threshold).sum())
 
 
 def mmd_permutation(a: Numbers, b: Numbers, n_permutations: int, seed: int) -> tuple[float, float]:
-    """Unbiased MMD^2 of two samples by :func:`imq_kernel_sum`, and how often chance alone gives as much.
+    """Estimate the unbiased MMD^2 of two samples by :func:`imq_kernel_sum`, with a permutation p-value.
 
     Parameters
     ----------
-    a, b : (n, Z), (m, Z)
-        Draws of q(z) and of the prior N(0, I), whose variance sets the kernel; two or more of each. The kernel of
-        all n + m points is kept, (n + m)^2 doubles: a few thousand points.
+    a, b : array of shape (n, Z) and (m, Z)
+        Draws from q(z) and from the prior N(0, I), whose variance sets the kernel; at least two each. The kernel of all
+        n + m points is kept, (n + m)^2 doubles: suitable for a few thousand points.
     n_permutations : int
-        Random regroupings of the points. The p-value is at least 1 / (n_permutations + 1).
+        Number of random regroupings of the points.
+    seed : int
+        Seed of the regroupings.
 
     Returns
     -------
-    mmd, p_value
-        MMD^2 (Gretton et al. 2012, eq. 3), which can be below 0, and the share of groupings, the one given
-        among them, with as much.
+    mmd : float
+        MMD^2 (Gretton et al. 2012, eq. 3); it can be negative.
+    p_value : float
+        Fraction of groupings, including the given one, with at least this MMD^2: at least 1 / (n_permutations + 1).
 
-    An InputError refuses samples of different widths or of one point, and no permutation.
+    Raises
+    ------
+    InputError
+        The samples have different widths or fewer than two points, or there are no permutations.
     """
     first, second = same_width(a, b, "a", "b")
     points = torch.cat([first, second])
     if min(len(first), len(second)) < 2 or n_permutations < 1:
         given = f"{len(first)} and {len(second)} points, {n_permutations} permutations"
-        raise InputError(f"{given}; expected two points or more of each sample, and a permutation or more")
+        raise InputError(f"{given}; expected two points or more in each sample, and one permutation or more")
     kernel = imq_kernel_sum(points, points, 2.0 * points.shape[1])
     in_a = np.repeat([1.0, 0.0], [len(first), len(second)])
     observed = float(mmd_of_groups(kernel, torch.from_numpy(in_a[None]).to(kernel))[0])
     rng = np.random.default_rng(seed)
     at_once = max(1, _ENTRIES_AT_ONCE // len(points))
-    n_as_much = 1  # the grouping given
+    n_as_much = 1  # the given grouping
     for begin in range(0, n_permutations, at_once):
         groups = np.tile(in_a, (min(at_once, n_permutations - begin), 1))
         by_chance = mmd_of_groups(kernel, torch.from_numpy(rng.permuted(groups, axis=1)).to(kernel))
@@ -234,10 +312,14 @@ def mmd_permutation(a: Numbers, b: Numbers, n_permutations: int, seed: int) -> t
 
 
 def mmd_of_groups(kernel: Tensor, in_a: Tensor) -> Tensor:
-    """Unbiased MMD^2 between two groups of the same points, for each of many groupings: (P,).
+    """Compute the unbiased MMD^2 between two groups of the same points, for each of P groupings: (P,).
 
-    ``kernel``: (n, n) of all points with one another. ``in_a``: (P, n), 1 where a point is of the first group and 0
-    where it is of the second; two or more of each.
+    Parameters
+    ----------
+    kernel : Tensor of shape (n, n)
+        Kernel of all pairs of points.
+    in_a : Tensor of shape (P, n)
+        1 for points in the first group and 0 for those in the second; at least two in each.
     """
     itself = kernel.diagonal()
     n, m = in_a.sum(1), (1 - in_a).sum(1)
@@ -250,15 +332,26 @@ def mmd_of_groups(kernel: Tensor, in_a: Tensor) -> Tensor:
 
 
 def sliced_w2(a: Numbers, b: Numbers, n_directions: int, seed: int) -> float:
-    """Squared 2-Wasserstein distance of two samples of one size, mean over random directions (Bonneel et al. 2015).
+    """Estimate the squared sliced 2-Wasserstein distance of two samples of one size (Bonneel et al. 2015).
 
-    ``a``, ``b``: (n, Z); of points x and x + t it is about t^2 / Z. An InputError refuses samples of different sizes or
-    widths, not finite, or no direction.
+    Parameters
+    ----------
+    a, b : array of shape (n, Z)
+        The samples. For points x and x + t the result is about |t|^2 / Z.
+    n_directions : int
+        Number of random directions over which the distance is averaged.
+    seed : int
+        Seed of the directions.
+
+    Raises
+    ------
+    InputError
+        The samples have different shapes, a value is not finite, or there are no directions.
     """
     first, second = same_width(a, b, "a", "b")
     if len(first) != len(second) or n_directions < 1:
         given = f"{len(first)} and {len(second)} points, {n_directions} directions"
-        raise InputError(f"{given}; expected as many points of both, and a direction or more")
+        raise InputError(f"{given}; expected as many points in both, and one direction or more")
     directions = torch.from_numpy(np.random.default_rng(seed).standard_normal((first.shape[1], n_directions))).to(first)
     directions = directions / directions.norm(dim=0)
     return float(((first @ directions).sort(0).values - (second @ directions).sort(0).values).square().mean())
@@ -270,7 +363,7 @@ def _slices(n_images: int) -> Iterator[slice]:
 
 
 def _log_normal(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
-    # In place, and from a contiguous row: all the time of a decomposition goes here.
+    # In place and from a contiguous row, as a decomposition spends nearly all of its time here.
     squared = (z - mean.contiguous()).square_()
     return squared.mul_(-0.5 * (-log_var).exp()).sub_(0.5 * (log_var + LOG_2PI))
 
@@ -292,7 +385,7 @@ def _sum_of_dimensions(z: Tensor, means: Tensor, log_var: Tensor) -> Tensor:
 
 def _of_shape(values: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
     if tuple(values.shape) != shape:
-        raise InputError(f"{name} gave shape {tuple(values.shape)}; expected {shape}, a value for each row")
+        raise InputError(f"{name} gave shape {tuple(values.shape)}; expected {shape}, one value for each row")
     return values.double()
 
 

@@ -1,4 +1,4 @@
-"""A set of images, encoded: one draw for each, and the densities by which the aggregated posterior is enumerated."""
+"""Encode a set of images: one draw per image, and the densities needed to enumerate the aggregated posterior."""
 
 from __future__ import annotations
 
@@ -20,26 +20,40 @@ from topicnet.images.model.latents import CategoricalLatents, GaussianLatents, L
 
 @dataclass(frozen=True)
 class Encoded:
-    """Draws of q(. | x) for N images, as `aggregated_split` asks for them."""
+    """One draw from q(. | x) for each of N images, in the form that `aggregated_split` needs.
 
-    of: str  # what of the latents it speaks of
-    points: tuple[Tensor, ...]  # (N, ...) each: row i drawn from q(. | x_i)
-    log_q_given: Callable[..., Tensor]  # rows of the points -> (b, N): log q(point_i | x_j)
-    log_prior: Callable[..., Tensor]  # rows of the points -> (b,): log p(point_i)
-    log_ratio: Tensor  # (N,) log p(point_i) - log q(point_i | x_i), as the model itself weighs the draws
+    Attributes
+    ----------
+    of : str
+        The latents that are covered.
+    points : tuple of Tensor
+        (N, ...) each: row i drawn from q(. | x_i).
+    log_q_given : callable
+        Maps rows of the points to (b, N): log q(point_i | x_j).
+    log_prior : callable
+        Maps rows of the points to (b,): log p(point_i).
+    log_ratio : Tensor of shape (N,)
+        log p(point_i) - log q(point_i | x_i), as computed by the model itself.
+    """
+
+    of: str
+    points: tuple[Tensor, ...]
+    log_q_given: Callable[..., Tensor]
+    log_prior: Callable[..., Tensor]
+    log_ratio: Tensor
 
     @property
     def mean_kl(self) -> float:
-        """E log q(point | x) - log p(point): nats per image."""
+        """E log q(point | x) - log p(point), nats per image."""
         return -float(self.log_ratio.double().mean())
 
 
 def encoded(latents: Latents, batches: Iterable[ImageBatch]) -> Encoded | None:
-    """Encode images, every one with the noise it comes with; None where the encoder has no density."""
+    """Encode images, each with its own noise; None for a deterministic encoder, which has no density."""
     if isinstance(latents, GaussianLatents | ClusteredLatents):
         return _points(latents, batches, "z")
     if isinstance(latents, TwoLevelLatents):
-        # q(z1 | x_j, z2_i) of all pairs of images would take a pass of the network for each of them.
+        # q(z1 | x_j, z2_i) for all pairs of images would need a pass through the network for each pair.
         return _points(latents.upper, batches, "z2, the upper level, alone")
     if isinstance(latents, CategoricalLatents):
         return _with_categories(latents, batches)
@@ -50,7 +64,7 @@ def encoded(latents: Latents, batches: Iterable[ImageBatch]) -> Encoded | None:
 
 def _points(latents: GaussianLatents | ClusteredLatents, batches: Iterable[ImageBatch], of: str) -> Encoded:
     def tables(batch: ImageBatch) -> tuple[Tensor, ...]:
-        q, drawn = latents.posterior(batch.pixels), latents.weighted(batch.pixels, batch.noise)
+        q, drawn = latents.posterior(batch.pixels), latents.importance_draw(batch.pixels, batch.noise)
         return drawn.code[0], q.mean, q.log_var, drawn.log_ratio
 
     z, mean, log_var, log_ratio = _of_all(map(tables, batches))
@@ -66,11 +80,11 @@ def _with_categories(latents: CategoricalLatents, batches: Iterable[ImageBatch])
     width = latents.latent_dim
 
     def tables(batch: ImageBatch) -> tuple[Tensor, ...]:
-        drawn = latents.weighted(batch.pixels, batch.noise)
+        drawn = latents.importance_draw(batch.pixels, batch.noise)
         return drawn.code[0], latents.body(batch.pixels), drawn.log_ratio
 
     code, features, log_ratio = _of_all(map(tables, batches))  # (N, Z + K), (N, H), (N,)
-    order = code[:, width:].argmax(1).argsort(stable=True)  # by category: a slice then has few of them
+    order = code[:, width:].argmax(1).argsort(stable=True)  # by category, so that each slice has few of them
     z, c = code[order, :width], code[order, width:].argmax(1)
     hidden = features[order]
     log_q_c = latents.category(hidden).log_softmax(-1)  # (N, K)
@@ -101,8 +115,8 @@ def _with_categories(latents: CategoricalLatents, batches: Iterable[ImageBatch])
 def _with_weights(latents: WeightedLatents, batches: Iterable[ImageBatch]) -> Encoded:
     def tables(batch: ImageBatch) -> tuple[Tensor, ...]:
         q, q_w = latents.posteriors(batch.pixels, batch.noise)
-        z, w = q.sample(), q_w.sample(UPPER)  # those of `weighted`
-        log_ratio = latents.weighted(batch.pixels, batch.noise).log_ratio
+        z, w = q.sample(), q_w.sample(UPPER)  # the same draws as in `importance_draw`
+        log_ratio = latents.importance_draw(batch.pixels, batch.noise).log_ratio
         log_p = log_ratio + q.log_density(z) + q_w.log_density(w)
         pairs = (z, w), (q.mean, q_w.mean), (q.log_var, q_w.log_var)
         return *(torch.cat(pair, -1) for pair in pairs), log_p, log_ratio
@@ -117,5 +131,5 @@ def _with_weights(latents: WeightedLatents, batches: Iterable[ImageBatch]) -> En
 
 
 def _of_all(tables: Iterable[tuple[Tensor, ...]]) -> list[Tensor]:
-    """Join tables given batch by batch."""
+    """Concatenate tables given batch by batch."""
     return [torch.cat(parts) for parts in zip(*tables, strict=True)]

@@ -1,4 +1,4 @@
-"""What a fitted image model is worth on test images: its bound, its codes, its categories, its prior, its samples."""
+"""Evaluate a fitted image model on test images: bound, latent codes, categories, prior and samples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from topicnet.images.data.load import ImageData
 from topicnet.images.evaluation.aggregated import active_units, aggregated_split
 from topicnet.images.evaluation.encoded import encoded
 from topicnet.images.evaluation.measures import category_report, importance_nll, label_report
-from topicnet.images.evaluation.sample_distance import prior_match, sample_likeness
+from topicnet.images.evaluation.sample_distance import prior_match, sample_frechet
 from topicnet.images.model.batches import ImageBatch, ImageBatches
 from topicnet.images.model.estimator import ROWS, ImageVAE
 from topicnet.images.model.hierarchies import ClusteredLatents
@@ -30,48 +30,73 @@ from topicnet.runtime.seeding import draw_seed
 from topicnet.runtime.threads import chosen_threads
 from topicnet.training.checks import check_count
 
-MOST_ENUMERATED = 10_000  # images of which all pairs are looked at
+MOST_ENUMERATED = 10_000  # most images whose pairs are all computed
 WEIGHTED_IMAGES, DRAWS_AT_ONCE = 100, 50
 
 
 def evaluate(
     model: ImageVAE, data: ImageData, *, n_importance: int = 500, n_resamplings: int = 10, seed: int = 0
 ) -> dict[str, Any]:
-    """Measure a fitted model on the test images, as it sees them: gray ones binarised once, if it learned binarised.
+    """Evaluate a fitted model on test images.
+
+    Gray images are binarised once if the model is trained on binarised ones.
 
     Parameters
     ----------
+    model : ImageVAE
+        A fitted model.
+    data : ImageData
+        The images; its test split is evaluated, its training split gives the features for `samples`.
     n_importance : int
-        Draws for each image by which its log-likelihood is estimated (Burda et al. 2016, eq. 8).
+        Draws per image for the importance-weighted log-likelihood (Burda et al. 2016, eq. 8).
     n_resamplings : int
-        How often the noise of the bound is drawn anew. Categories are drawn hard: a relaxed one gives no bound.
+        Number of times that the bound is estimated, with new noise each time. Categories are drawn hard, as relaxed
+        ones give no valid bound.
     seed : int
-        Of all draws: the same seed gives the same numbers.
+        Seed of all draws: the same seed gives the same numbers.
 
     Returns
     -------
     dict
-        Values as JSON has them, by section; a section that the variant cannot have is None.
+        JSON values by section; a section that the variant cannot have is None.
 
-        - ``data``: name, number of images and pixels, whether they were binarised
-        - ``bound``: ``nelbo``, nats per image, its ``spread`` over the resamplings (standard deviation; None of one),
-          its ``parts`` by name, and ``nll`` by importance weighting
+        - ``data``: name, number of images and pixels, and whether they were binarised
+        - ``bound``: ``nelbo``, the negative evidence lower bound in nats per image; its ``spread``, the standard
+          deviation over the resamplings (None for one); its ``parts`` by name; and ``nll`` by importance weighting, in
+          nats
         - ``reconstruction``: squared error of images decoded from the posterior means, ``per_image`` and ``per_pixel``
-        - ``codes``: active units, and ``split``, the mean divergence E log q - log p of one draw for each image in two:
-          what the latents named by ``of`` tell of the image, at most log N, and how far their aggregated posterior is
-          from the prior; over at most 10,000 images. ``residual`` is by how much the two, enumerated in double
-          precision, miss the divergence that the model itself gives the same draws
-        - ``categories``: entropies, I(c; x), the divergences of q(c|x) and q(c) from p(c), categories above 1/K and,
-          with ``labels``, how both meet
-        - ``prior_match``: MMD^2 between draws of q(z) and p(z), its permutation p-value, and the squared sliced W2
-        - ``samples``: squared Frechet distance of drawn samples from the test images, in the first 20 principal
-          components of the training pixels; the same of training images, which is as near as samples can come. No FID:
-          that has features of a network trained on other images
+        - ``codes``: ``active_units`` of ``n_dimensions``, and ``split``, in nats, over at most 10,000 images: the mean
+          divergence E log q - log p at one draw per image as the sum of the mutual information of images and the
+          latents named by ``of`` (at most log N) and the divergence of their aggregated posterior from the prior.
+          ``residual`` is the difference between this sum, enumerated in double precision, and the model's own
+          divergence
+        - ``categories``: entropies, I(c; x), the divergences of q(c|x) and q(c) from p(c), in nats, the categories with
+          q(c) > 1/K and, under ``labels``, their agreement with labels
+        - ``prior_match``: MMD^2 between draws of q(z) and p(z) with its permutation p-value, and squared sliced W2
+        - ``samples``: squared Frechet distance of drawn samples from the test images in the first 20 principal
+          components of the training pixels, and that of training images, the best that samples can reach. It is not
+          FID, whose features come from a network trained on other images
 
     Raises
     ------
     InputError
-        Images of another size than the model's, or a number out of its range.
+        The images have another number of pixels than the model, or a number is out of range.
+
+    See Also
+    --------
+    ImageVAE.score : The evidence lower bound alone.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from topicnet.images import ImageVAE, evaluate, load_images
+    >>> from topicnet.images.data.checks import Split
+    >>> images = load_images("digits")
+    >>> images = replace(images, test=Split(images.test.pixels[:20], None))
+    >>> model = ImageVAE(latent_dim=2, hidden_dim=8, max_epochs=1, device="cpu").fit(images.train.pixels)
+    >>> report = evaluate(model, images, n_importance=2, n_resamplings=2)
+    >>> sorted(report["bound"]["parts"]), report["codes"]["n_dimensions"], report["categories"]
+    (['kl_z', 'reconstruction'], 2, None)
     """
     check_is_fitted(model)
     check_count("n_importance", n_importance)
@@ -100,7 +125,7 @@ def evaluate(
             "codes": _codes(network.latents, batches, seeds["codes"]),
             "categories": _categories(network.latents, batches, data.test.labels),
             "prior_match": prior_match(network.latents, batches, seeds["match"]),
-            "samples": sample_likeness(
+            "samples": sample_frechet(
                 network, model.fixed(data.train.pixels[:MOST_ENUMERATED]), batches, seeds["samples"]
             ),
         }
@@ -120,7 +145,7 @@ def _bound(network: Vae, batches: ImageBatches, n_resamplings: int, seed: int) -
 
 
 def mean_bound(network: Vae, batches: Iterable[ImageBatch]) -> dict[str, float]:
-    """The parts of the negative evidence lower bound, by name: nats per image."""
+    """Return the parts of the negative evidence lower bound by name, nats per image."""
     parts = [network.bound(batch) for batch in batches]
     return {name: float(torch.cat([part[name] for part in parts]).double().mean()) for name in parts[0]}
 
@@ -138,20 +163,20 @@ def _nll(network: Vae, batches: ImageBatches, n_draws: int, seed: int) -> dict[s
 
 
 def squared_error(network: Vae, batches: ImageBatches) -> float:
-    """Squared error of images decoded from their posterior means, per image."""
+    """Return the squared error per image of images decoded from their posterior means."""
     errors = [(network.reconstruct(x) - x).square().sum(-1) for x in (batch.pixels for batch in batches)]
     return float(torch.cat(errors).double().mean())
 
 
 def _codes(latents: Latents, batches: ImageBatches, seed: int) -> dict[str, Any]:
     means = torch.cat([latents.codes(batch.pixels) for batch in batches])
-    told = {"active_units": active_units(means), "n_dimensions": means.shape[1]}
+    found = {"active_units": active_units(means), "n_dimensions": means.shape[1]}
     few = ImageBatches(batches.pixels[:MOST_ENUMERATED], ROWS, batches.device, binarise=False)
     draws = encoded(latents, few.repeat(seed))
     if draws is None:
-        return told | {"split": None}
+        return found | {"split": None}
     split = aggregated_split(draws.points, draws.log_q_given, draws.log_prior)
-    return told | {
+    return found | {
         "split": {
             "of": draws.of,
             "n_images": few.n_docs,

@@ -1,8 +1,9 @@
-"""What the decoded image of a fitted model tells of its code, bounded from below (specification A7).
+"""Lower bound on the mutual information between the code of a fitted model and the images decoded from it.
 
-E log Q(c | image) + H(q(c)) <= I(c; image), for x' of the test images, c and z of q(. | x') and the mean image decoded
-from both (Barber & Agakov 2003). This is information about what is decoded, not about x': I(c; x') is exact, and is
-that of `evaluate`. A mean image has no noise, so about a continuous code it may tell any number of nats.
+E log Q(c | image) + H(q(c)) <= I(c; image), with c and z drawn from q(. | x') for test images x', and the mean image
+decoded from both (Barber & Agakov 2003; Serdega & Kim 2020). This is information about the decoded image, not about
+x': I(c; x') is exact, and reported by `evaluate`. A mean image has no noise, so that it can carry any number of nats
+about a continuous code.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from topicnet.images.data.load import ImageData
 from topicnet.images.evaluation.aggregated import gaussian_log_density_matrix
 from topicnet.images.evaluation.measures import mean_and_interval
 from topicnet.images.model.batches import ImageBatch, ImageBatches
-from topicnet.images.model.building import GUESS_LAYERS
+from topicnet.images.model.building import PREDICTOR_LAYERS
 from topicnet.images.model.estimator import ROWS, ImageVAE
 from topicnet.images.model.latents import CategoricalLatents, GaussianLatents
 from topicnet.images.model.nets import Critic, gaussian_critic
@@ -40,35 +41,42 @@ from topicnet.training.options import TrainOptions
 from topicnet.training.schedule import Schedule
 
 LEAST_IMAGES, MOST_IMAGES = 20, 10_000
-LEAST_DRAWS = 10_000  # of each half, in an epoch: of few images there are several of each
-HELD = 5  # one image in so many of the first half says when the guesses get no better
+LEAST_DRAWS = 10_000  # draws per epoch from each half: few images are drawn several times each
+HELD_OUT_PART = 5  # one in five images of the first half is held out for early stopping
 BATCH, LEARNING_RATE, PATIENCE = 200, 2e-3, 8
-LEAST_WIDTH = 128  # of Q: a small model is no reason for poor guesses
+LEAST_WIDTH = 128  # of Q: a small model should not limit the predictions
 
 
 def information_bound(model: ImageVAE, data: ImageData, *, seed: int = 0, epochs: int = 30) -> dict[str, Any]:
-    """Bound the information of decoded images about the code of a fitted model, which stays as it is.
+    """Bound the mutual information between decoded images and the code of a fitted model, which stays unchanged.
 
-    A network Q learns to guess the code from the image, on fresh draws in every epoch from one half of the test images
-    (at most 10,000); draws from the other half are what is reported.
+    A network Q learns to predict the code from the image, on fresh draws in each epoch from one half of the test images
+    (at most 10,000). The result is measured on draws from the other half.
 
     Parameters
     ----------
+    model : ImageVAE
+        A fitted model.
+    data : ImageData
+        The images; the test split is used.
+    seed : int
+        Seed of the split, the draws and the training of Q.
     epochs : int
-        Most epochs, of 10,000 draws or more, that Q learns for; it stops when guesses of images kept apart get no
-        better.
+        Most epochs, of 10,000 draws or more, for which Q is trained; it stops early when predictions for held-out
+        images no longer improve.
 
     Returns
     -------
     dict
-        ``of``: what the code is, "c", or two dimensions of z for vmi-z. ``bound``: nats, in [0, H(q(c))], with its 95 %
-        interval over images from ``low`` to ``high``, both cut to that range. ``log_q``: E log Q. ``entropy``:
-        H(q(c)), or that of the aggregated posterior of the two dimensions. ``n_images``, ``n_draws``, ``epochs``.
+        ``of``: the code, "c", or two dimensions of z for vmi-z. ``bound``: nats, in [0, H(q(c))], with a 95 % interval
+        over images from ``low`` to ``high``, both clipped to that range. ``log_q``: E log Q. ``entropy``: H(q(c)), or
+        that of the aggregated posterior of the two dimensions. ``n_images``, ``n_draws``, ``epochs``.
 
     Raises
     ------
     InputError
-        A variant without categories that is not vmi-z either, fewer than 20 test images, or images of another size.
+        The variant is neither vmi-z nor one with categories, there are fewer than 20 test images, or the images have
+        another size.
     """
     check_is_fitted(model)
     check_count("epochs", epochs)
@@ -79,53 +87,53 @@ def information_bound(model: ImageVAE, data: ImageData, *, seed: int = 0, epochs
     order = rng.permutation(len(pixels))
     first, second = pixels[order[len(order) // 2 :]], pixels[order[: len(order) // 2]]
     with chosen_threads(MOST_THREADS), usual_gradients():
-        guesser, ran = _taught(model, code, first, rng, epochs)
-        return {"of": code.of} | _measured(guesser, code, second, draw_seed(rng)) | {"epochs": ran}
+        predictor, n_epochs = _train_predictor(model, code, first, rng, epochs)
+        return {"of": code.of} | _measured(predictor, code, second, draw_seed(rng)) | {"epochs": n_epochs}
 
 
 @dataclass(frozen=True)
 class Categories:
-    """c, drawn with the image or, where the decoder is not told it, what q says of it."""
+    """The code c: the drawn category, or q(c|x) if the decoder does not depend on c."""
 
     network: Vae
     of = "c"
 
-    def guesser(self, n_pixels: int, hidden_dim: int) -> nn.Module:
-        """A network that guesses it from an image: logits of the categories."""
-        return Critic(n_pixels, hidden_dim, GUESS_LAYERS, self.network.latents.n_categories or 1)
+    def predictor(self, n_pixels: int, hidden_dim: int) -> nn.Module:
+        """Build a network that predicts the category from an image: logits."""
+        return Critic(n_pixels, hidden_dim, PREDICTOR_LAYERS, self.network.latents.n_categories or 1)
 
     def draw(self, batch: ImageBatch) -> tuple[Tensor, Tensor]:
-        """Decoded images (B, P) and what is to be guessed: one-hot categories, or probabilities (B, K)."""
+        """Return decoded images (B, P) and the targets: one-hot categories, or probabilities (B, K)."""
         latents = self.network.latents
         if isinstance(latents, CategoricalLatents):
-            code = latents.weighted(batch.pixels, batch.noise).code
+            code = latents.importance_draw(batch.pixels, batch.noise).code
             return self.network.decode(code), code[0][:, latents.latent_dim :]
         draw = latents.draw(batch.pixels, batch.noise)
         assert draw.log_q_c is not None
         return self.network.decode(draw.code), draw.log_q_c.exp()
 
-    def log_guess(self, logits: Tensor, target: Tensor) -> Tensor:
-        """log Q(target | image), (B,), of what the guesser puts out: less the cross-entropy."""
+    def log_q_of(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return log Q(target | image), (B,): the negative cross-entropy of the predictor's output."""
         return (target * logits.log_softmax(-1)).sum(-1)
 
-    def surprise(self, batches: ImageBatches, seed: int, n_images: int) -> Tensor:
-        """Of rows that are `n_images` images again and again: numbers (n,) whose mean is the entropy of the code.
+    def entropy_terms(self, batches: ImageBatches, seed: int, n_images: int) -> Tensor:
+        """Return one value per image, (n,), whose mean is the entropy of the code: -sum_k q(k | x) log q(k).
 
-        They are also by how much each image moves it, so that intervals take in that the entropy is estimated. Here
-        -sum_k q(k | x) log q(k).
+        Rows of the batches repeat `n_images` images. The values also measure the influence of each image on the
+        entropy, so that intervals include its estimation error.
         """
         latents = self.network.latents
         if isinstance(latents, CategoricalLatents):
-            shares = [latents.log_categories(batch.pixels).exp() for batch in batches]
+            probabilities = [latents.log_categories(batch.pixels).exp() for batch in batches]
         else:
-            shares = [self.draw(batch)[1] for batch in batches.repeat(seed)]
-        q = torch.cat(shares).double().view(-1, n_images, shares[0].shape[1]).mean(0)  # (n, K)
+            probabilities = [self.draw(batch)[1] for batch in batches.repeat(seed)]
+        q = torch.cat(probabilities).double().view(-1, n_images, probabilities[0].shape[1]).mean(0)  # (n, K)
         return cast(Tensor, -torch.special.xlogy(q, q.mean(0)).sum(-1))
 
 
 @dataclass(frozen=True)
 class Dimensions:
-    """Some dimensions of z, those that vmi-z has chosen: the same of them."""
+    """The code of vmi-z: its two chosen dimensions of z."""
 
     network: Vae
     latents: GaussianLatents
@@ -135,21 +143,21 @@ class Dimensions:
     def of(self) -> str:
         return " and ".join(f"z_{j}" for j in self.chosen.tolist())
 
-    def guesser(self, n_pixels: int, hidden_dim: int) -> nn.Module:
-        """A Gaussian, as in the training."""
-        return gaussian_critic(n_pixels, hidden_dim, GUESS_LAYERS, len(self.chosen))
+    def predictor(self, n_pixels: int, hidden_dim: int) -> nn.Module:
+        """Build a network that predicts a Gaussian, as in training."""
+        return gaussian_critic(n_pixels, hidden_dim, PREDICTOR_LAYERS, len(self.chosen))
 
     def draw(self, batch: ImageBatch) -> tuple[Tensor, Tensor]:
-        """Decoded images (B, P) and the values drawn (B, n)."""
+        """Return decoded images (B, P) and the values drawn (B, n)."""
         draw = self.latents.draw(batch.pixels, batch.noise)
         return self.network.decode(draw.code), draw.z[:, self.chosen]
 
-    def log_guess(self, guess: Normal, target: Tensor) -> Tensor:
-        """Log density, (B,)."""
-        return guess.log_density(target)
+    def log_q_of(self, predicted: Normal, target: Tensor) -> Tensor:
+        """Return the log-density of the target, (B,)."""
+        return predicted.log_density(target)
 
-    def surprise(self, batches: ImageBatches, seed: int, n_images: int) -> Tensor:
-        """-log of the aggregated posterior's density at the draws, (n,)."""
+    def entropy_terms(self, batches: ImageBatches, seed: int, n_images: int) -> Tensor:
+        """Return -log of the aggregated posterior's density at the draws, (n,)."""
         posteriors = [self.latents.posterior(batch.pixels, batch.noise) for batch in batches.repeat(seed)]
         z = torch.cat([q.sample()[:, self.chosen] for q in posteriors])
         mean = torch.cat([q.mean[:, self.chosen] for q in posteriors])[:n_images]
@@ -166,7 +174,7 @@ def _test_pixels(model: ImageVAE, data: ImageData) -> NDArray[Any]:
         raise InputError(f"images of {data.n_pixels} pixels given, expected {model.n_features_in_}, as the model has")
     if len(data.test.pixels) < LEAST_IMAGES:
         raise InputError(
-            f"{len(data.test.pixels)} test images given, expected {LEAST_IMAGES} or more: Q learns on half"
+            f"{len(data.test.pixels)} test images given, expected {LEAST_IMAGES} or more: Q is trained on half of them"
         )
     return model.fixed(data.test.pixels[:MOST_IMAGES])
 
@@ -180,45 +188,45 @@ def _code_of(model: ImageVAE) -> Code:
     raise InputError(f"{model.variant} has no code to bound, expected vmi-z or one of {', '.join(WITH_CATEGORIES)}")
 
 
-def _taught(
+def _train_predictor(
     model: ImageVAE, code: Code, pixels: NDArray[Any], rng: np.random.Generator, epochs: int
 ) -> tuple[nn.Module, int]:
-    """A guesser and the epochs that it learned for; the model is no part of it, so that training leaves it alone."""
+    """Train a predictor, and return it with the number of epochs; the model's weights are not among its parameters."""
     device = model.network_.device
     init_seed, train_seed = draw_seed(rng), draw_seed(rng)
     with seeded(init_seed):
-        guesser = code.guesser(model.n_features_in_, max(LEAST_WIDTH, model.sizes_.hidden_dim)).to(device)
-    n_held = len(pixels) // HELD
-    shown = ImageBatches(_repeated(pixels[n_held:]), BATCH, device, binarise=False)
-    held = ImageBatches(_repeated(pixels[:n_held]), ROWS, device, binarise=False)
-    objective = Objective(guesser, lambda batch: {"nats": -_log_guess(guesser, code, batch)})
+        predictor = code.predictor(model.n_features_in_, max(LEAST_WIDTH, model.sizes_.hidden_dim)).to(device)
+    n_held_out = len(pixels) // HELD_OUT_PART
+    training = ImageBatches(_repeated(pixels[n_held_out:]), BATCH, device, binarise=False)
+    held_out = ImageBatches(_repeated(pixels[:n_held_out]), ROWS, device, binarise=False)
+    objective = Objective(predictor, lambda batch: {"nats": -_log_q(predictor, code, batch)})
     options = TrainOptions(epochs, PATIENCE, 0.0, train_seed, device, stage="guess")
-    result = train(objective, shown, held, Schedule(epochs * len(shown), LEARNING_RATE), options)
-    return guesser, len(result.history)
+    result = train(objective, training, held_out, Schedule(epochs * len(training), LEARNING_RATE), options)
+    return predictor, len(result.history)
 
 
-def _log_guess(guesser: nn.Module, code: Code, batch: ImageBatch) -> Tensor:
-    """log Q of fresh draws, (B,)."""
+def _log_q(predictor: nn.Module, code: Code, batch: ImageBatch) -> Tensor:
+    """Return log Q of fresh draws, (B,)."""
     with torch.no_grad():
         image, target = code.draw(batch)
-    return code.log_guess(guesser(image), target)
+    return code.log_q_of(predictor(image), target)
 
 
 def _repeated(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Images again and again, until there are enough to draw for."""
+    """Repeat images until there are enough rows to draw for."""
     return np.tile(pixels, (math.ceil(LEAST_DRAWS / len(pixels)), 1))
 
 
 @torch.inference_mode()
-def _measured(guesser: nn.Module, code: Code, pixels: NDArray[Any], seed: int) -> dict[str, Any]:
+def _measured(predictor: nn.Module, code: Code, pixels: NDArray[Any], seed: int) -> dict[str, Any]:
     rows = _repeated(pixels)
     batches = ImageBatches(rows, ROWS, code.network.device, binarise=False)
-    logs = torch.cat([_log_guess(guesser, code, batch) for batch in batches.repeat(seed)]).double()
+    logs = torch.cat([_log_q(predictor, code, batch) for batch in batches.repeat(seed)]).double()
     log_q = logs.view(-1, len(pixels)).mean(0)  # (n,)
-    surprise = code.surprise(batches, seed, len(pixels))
-    mean, low, high = mean_and_interval(log_q + surprise, seed)
-    entropy = float(surprise.mean())
-    most = entropy if isinstance(code, Categories) else math.inf  # a density can be above 1, and its log above 0
+    entropy_terms = code.entropy_terms(batches, seed, len(pixels))
+    mean, low, high = mean_and_interval(log_q + entropy_terms, seed)
+    entropy = float(entropy_terms.mean())
+    most = entropy if isinstance(code, Categories) else math.inf  # a density can exceed 1
     bound, low, high = (min(max(value, 0.0), most) for value in (mean, low, high))
     return {
         "bound": bound,

@@ -1,4 +1,4 @@
-"""The numbers of a model's report: discrete codes, tighter likelihoods, distances between samples. All in nats."""
+"""Measures of image models, in nats: discrete codes, likelihood estimates and distances between samples."""
 
 from __future__ import annotations
 
@@ -17,49 +17,74 @@ Numbers = Tensor | NDArray[Any]
 IMQ_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 N_TOP = 5  # categories listed per label
 N_RESAMPLES = 2000
-_ROUNDING = 1e-9  # by so much a share must exceed 1/K, or equal shares would count by their last bit
+_ROUNDING = 1e-9  # q(c) must exceed 1/K by more than this relative error, so that equal values do not count
 
 
 def doubles(values: Numbers, name: str, axes: str) -> Tensor:
-    """The values as a float64 tensor where they are, cut from any graph; ``axes`` names what is expected: "N Z"."""
+    """Convert values to a detached float64 tensor on their device; ``axes`` names the expected ones, as in "N Z"."""
     given = values.detach() if isinstance(values, Tensor) else torch.from_numpy(np.array(values, dtype=np.float64))
     if given.ndim != len(axes.split()) or 0 in given.shape:
         shape = ", ".join(axes.split())
         raise InputError(f"{name} has shape {tuple(given.shape)}; expected ({shape}), at least one of each")
     if given.isnan().any():
-        raise InputError(f"{name} holds NaN; expected numbers: look whether the model has diverged")
+        raise InputError(f"{name} holds NaN; expected numbers: check whether the model has diverged")
     return given.double()
 
 
 def finite_doubles(values: Numbers, name: str, axes: str) -> Tensor:
-    """As :func:`doubles`, and no infinity among them."""
+    """Convert like :func:`doubles`, and refuse infinite values."""
     given = doubles(values, name, axes)
     if not given.isfinite().all():
-        raise InputError(f"{name} holds an infinity; expected finite numbers: look whether the model has diverged")
+        raise InputError(f"{name} holds an infinity; expected finite numbers: check whether the model has diverged")
     return given
 
 
 @dataclass(frozen=True)
 class CategoryReport:
-    """What q(c|x) tells of x, over a set of images; all in nats.
+    """Information of a discrete code q(c|x) about x over a set of images, in nats.
 
-    ``mean_kl`` = ``mutual_information`` + ``marginal_kl``. A ``mean_kl`` near log K says nothing by itself: a code that
-    is always the same has it too, with a mutual information of 0.
+    ``mean_kl`` = ``mutual_information`` + ``marginal_kl``. A ``mean_kl`` near log K alone does not show that the code
+    is informative: a constant code has it too, with a mutual information of 0.
+
+    Attributes
+    ----------
+    entropy : float
+        H(q(c)).
+    conditional_entropy : float
+        E H(q(c|x)).
+    mutual_information : float
+        I_q(c; x), their difference.
+    marginal_kl : float
+        KL(q(c) || uniform).
+    mean_kl : float
+        E KL(q(c|x) || uniform).
+    marginal : tuple of float
+        (K,) q(c).
+    in_use : tuple of int
+        Categories with q(c) > 1/K.
     """
 
-    entropy: float  # H(q(c))
-    conditional_entropy: float  # E H(q(c|x))
-    mutual_information: float  # I_q(c; x), their difference
-    marginal_kl: float  # KL(q(c) || uniform)
-    mean_kl: float  # E KL(q(c|x) || uniform)
-    marginal: tuple[float, ...]  # (K,) q(c)
-    in_use: tuple[int, ...]  # the categories with q(c) > 1/K
+    entropy: float
+    conditional_entropy: float
+    mutual_information: float
+    marginal_kl: float
+    mean_kl: float
+    marginal: tuple[float, ...]
+    in_use: tuple[int, ...]
 
 
 def category_report(log_q_c: Numbers) -> CategoryReport:
-    """Split the divergence of a discrete code from its uniform prior, exactly over the images given.
+    """Compute entropies, mutual information and divergences of a discrete code with a uniform prior, exactly.
 
-    ``log_q_c``: (N, K) log-probabilities log q(c|x), -inf allowed. An InputError refuses rows that do not sum to 1.
+    Parameters
+    ----------
+    log_q_c : array of shape (N, K)
+        log q(c|x), -inf allowed.
+
+    Raises
+    ------
+    InputError
+        A row does not sum to 1.
     """
     log_q = _normalised(log_q_c)
     q, n_categories = log_q.exp(), log_q.shape[1]
@@ -80,39 +105,59 @@ def category_report(log_q_c: Numbers) -> CategoryReport:
 
 @dataclass(frozen=True)
 class LabelReport:
-    """How categories and labels meet. Accuracies and NMI are of the likeliest category of each image."""
+    """Agreement of categories with labels; accuracies and NMI use the likeliest category of each image.
 
-    labels: tuple[int, ...]  # (L,) in ascending order, as the rows below
-    table: NDArray[np.float64]  # (L, K) q(c|label), rows sum to 1
-    top: tuple[tuple[int, ...], ...]  # (L, at most 5) likeliest first, none of probability 0
+    Attributes
+    ----------
+    labels : tuple of int
+        (L,) in ascending order, as in the rows below.
+    table : ndarray of shape (L, K)
+        q(c|label), rows sum to 1.
+    top : tuple of tuple of int
+        The likeliest categories of each label, at most 5, without those of probability 0.
+    n_distinct_top : int
+        Number of distinct categories in `top`.
+    shared_top : tuple of int
+        Categories in the top of more than one label.
+    hungarian_accuracy : float
+        Accuracy of the best one-to-one map of categories to labels.
+    majority_accuracy : float
+        Accuracy when each category is mapped to its most frequent label.
+    nmi : float
+        Normalised mutual information.
+    """
+
+    labels: tuple[int, ...]
+    table: NDArray[np.float64]
+    top: tuple[tuple[int, ...], ...]
     n_distinct_top: int
-    shared_top: tuple[int, ...]  # in the top of more than one label
+    shared_top: tuple[int, ...]
     hungarian_accuracy: float
     majority_accuracy: float
     nmi: float
 
 
 def label_report(log_q_c: Numbers, labels: Numbers) -> LabelReport:
-    """Hold a discrete code against labels that the model has not seen (CP-VAE, tables 2 and A1).
+    """Compare a discrete code with labels that the model has not seen (Lavda et al. 2020, tables 2 and A1).
 
     Parameters
     ----------
-    log_q_c : (N, K)
+    log_q_c : array of shape (N, K)
         log q(c|x).
-    labels : (N,) integers
-        Of any values; K need not be their number.
+    labels : array of shape (N,)
+        Any integers; their number need not be K.
 
     Raises
     ------
     InputError
-        No log-probabilities, or labels that are no integers, one per image.
+        `log_q_c` does not hold log-probabilities, or there is not one integer label per image.
     """
     log_q = _normalised(log_q_c)
     names, label_of = np.unique(_integers(labels, "labels", len(log_q)), return_inverse=True)
     q = log_q.exp().cpu().numpy()
     table = np.stack([q[label_of == label].mean(0) for label in range(len(names))])
     order = np.argsort(-table, axis=1, kind="stable")[:, :N_TOP]
-    top = tuple(tuple(int(k) for k in row if share[k] > 0) for row, share in zip(order, table, strict=True))
+    top = tuple(tuple(int(k) for k in row if p[k] > 0) for row, p in zip(order, table, strict=True))
     listed, n_lists = np.unique(np.concatenate(top), return_counts=True)
     categories = log_q.argmax(1).cpu().numpy()
     return LabelReport(
@@ -128,9 +173,9 @@ def label_report(log_q_c: Numbers, labels: Numbers) -> LabelReport:
 
 
 def hungarian_accuracy(categories: Numbers, labels: Numbers) -> float:
-    """Share of images that the best one-to-one map of categories to labels gets right.
+    """Return the accuracy of the best one-to-one map of categories to labels, both (N,) integers.
 
-    Both (N,) integers. Images of a category left without a label, as where K > L, count as wrong.
+    Images of a category without a label, as with K > L, count as wrong.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -139,16 +184,17 @@ def hungarian_accuracy(categories: Numbers, labels: Numbers) -> float:
 
 
 def majority_accuracy(categories: Numbers, labels: Numbers) -> float:
-    """Share of images right when each category means its most frequent label, counted on the same images.
+    """Return the accuracy when each category is mapped to its most frequent label, both (N,) integers.
 
-    Both (N,) integers. At least the Hungarian accuracy; it grows with the number of categories whatever they mean.
+    The labels are counted on the same images. At least the Hungarian accuracy; it grows with the number of categories
+    even if these are meaningless.
     """
     counts = _contingency(categories, labels)
     return float(counts.max(axis=1).sum() / counts.sum())
 
 
 def normalised_mutual_information(categories: Numbers, labels: Numbers) -> float:
-    """2 I / (H + H) in [0, 1], scikit-learn's with the arithmetic mean. Both (N,) integers."""
+    """Return 2 I / (H + H) in [0, 1] of (N,) integers, as scikit-learn with the arithmetic mean."""
     from sklearn.metrics import normalized_mutual_info_score
 
     found = _integers(categories, "categories", len(categories))
@@ -156,21 +202,22 @@ def normalised_mutual_information(categories: Numbers, labels: Numbers) -> float
 
 
 def importance_nll(log_w: Numbers) -> Tensor:
-    """-log mean_s w_s: the importance-weighted bound on -log p(x) (Burda, Grosse & Salakhutdinov 2016, eq. 8).
+    """Return -log mean_s w_s, the importance-weighted bound on -log p(x) (Burda, Grosse & Salakhutdinov 2016, eq. 8).
 
     Parameters
     ----------
-    log_w : (S, N)
-        log p(x, z_s) - log q(z_s|x) of S draws for each of N images; -inf allowed.
+    log_w : array of shape (S, N)
+        log p(x, z_s) - log q(z_s|x) for S draws of N images; -inf allowed.
 
     Returns
     -------
-    (N,) float64 nats per image, never above the negative ELBO of the same draws, -mean_s log w_s.
+    Tensor of shape (N,)
+        float64 nats per image, at most the negative ELBO of the same draws, -mean_s log w_s.
 
     Raises
     ------
     InputError
-        Another shape, NaN, or an infinite weight.
+        The shape is wrong, or a weight is NaN or infinite.
     """
     weights = doubles(log_w, "log_w", "S N")
     if (weights == math.inf).any():
@@ -179,14 +226,18 @@ def importance_nll(log_w: Numbers) -> Tensor:
 
 
 def mean_and_interval(values: Numbers, seed: int) -> tuple[float, float, float]:
-    """The mean of (N,) values and its 95 % interval, a percentile bootstrap of 2,000 resamples: (mean, low, high).
+    """Return the mean of (N,) values with a 95 % percentile bootstrap interval of 2,000 resamples: (mean, low, high).
 
-    Too narrow for a handful of values (seeds, say): it knows no more spread than they show. An InputError refuses
-    fewer than two values, and one that is not finite.
+    The interval is too narrow for a handful of values, such as seeds, as it contains only their own spread.
+
+    Raises
+    ------
+    InputError
+        There are fewer than two values, or one is not finite.
     """
     given = finite_doubles(values, "values", "N").cpu().numpy()
     if len(given) < 2:
-        raise InputError("values holds one number; expected two or more: an interval needs their spread")
+        raise InputError("values holds one number; expected two or more: an interval needs a spread")
     rng = np.random.default_rng(seed)
     at_once = max(1, 2**20 // len(given))
     means: list[float] = []
@@ -198,30 +249,32 @@ def mean_and_interval(values: Numbers, seed: int) -> tuple[float, float, float]:
 
 
 def imq_kernel_sum(a: Tensor, b: Tensor, scale: float) -> Tensor:
-    """sum_s C / (C + |a - b|^2), C = s scale, s in 0.1 ... 10 (Tolstikhin et al. 2018; their code), differentiable.
+    """Sum inverse multiquadratic kernels: sum_s C / (C + |a - b|^2) with C = s scale and s from 0.1 to 10.
+
+    The result is differentiable. Source: Tolstikhin et al. (2018), and their code.
 
     Parameters
     ----------
-    a, b : Tensor
-        (n, Z), (m, Z) points; the result is in their dtype.
+    a, b : Tensor of shape (n, Z) and (m, Z)
+        Points; the result has their dtype.
     scale : float
-        2 Z sigma_p^2: the mean squared distance of two draws of the prior N(0, sigma_p^2 I).
+        2 Z sigma_p^2, the mean squared distance of two draws from the prior N(0, sigma_p^2 I).
 
     Returns
     -------
-    Tensor
-        (n, m) in (0, 7], 7 where two points are the same.
+    Tensor of shape (n, m)
+        In (0, 7], 7 for identical points.
 
     Raises
     ------
     InputError
-        Points of different widths, or a scale that is not above 0.
+        The widths differ, or the scale is not positive.
     """
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise InputError(f"points of shapes {tuple(a.shape)} and {tuple(b.shape)}; expected (n, Z) and (m, Z)")
     if not 0 < scale < math.inf:
         raise InputError(f"scale is {scale}; expected a positive number, 2 Z times the prior's variance")
-    centre = b.detach().mean(0)  # far from the origin the squares below would cancel
+    centre = b.detach().mean(0)  # prevents cancellation of the squares below
     a, b = a - centre, b - centre
     squared = (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp_min(0.0)
     kernel = torch.zeros_like(squared)
@@ -231,32 +284,33 @@ def imq_kernel_sum(a: Tensor, b: Tensor, scale: float) -> Tensor:
 
 
 def frechet_distance(a: Numbers, b: Numbers) -> float:
-    """|m_a - m_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2) of the Gaussians fitted to two sets of features.
+    """Return the squared Frechet distance |m_a - m_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2) of two sets of features.
 
-    The squared 2-Wasserstein distance of the two Gaussians (Dowson & Landau 1982; as FID, Heusel et al. 2017).
+    It is the squared 2-Wasserstein distance of the Gaussians fitted to them (Dowson & Landau 1982; as in FID, Heusel et
+    al. 2017).
 
     Parameters
     ----------
-    a, b : (n, F), (m, F)
-        Features, two rows or more each; covariances divide by n - 1. Few rows bias the distance upwards.
+    a, b : array of shape (n, F) and (m, F)
+        Features, at least two rows each; covariances are divided by n - 1. Few rows bias the distance upwards.
 
     Raises
     ------
     InputError
-        Sets of different widths, of one row, or not finite.
+        The widths differ, a set has one row, or a value is not finite.
     """
     first, second = same_width(a, b, "a", "b")
     if min(len(first), len(second)) < 2:
-        raise InputError("a feature set has one row; expected two or more: a covariance needs their spread")
+        raise InputError("a feature set has one row; expected two or more: a covariance needs a spread")
     between = (first.mean(0) - second.mean(0)).square().sum()
     covariances = [(x - x.mean(0)).T @ (x - x.mean(0)) / (len(x) - 1) for x in (first, second)]
-    # The trace of the root is the sum of the singular values of A^1/2 B^1/2, without a second rooting of what is 0.
+    # The trace of the root is the sum of singular values of A^1/2 B^1/2: no second root of eigenvalues near 0.
     cross = torch.linalg.matrix_norm(_root(covariances[0]) @ _root(covariances[1]), ord="nuc")
     return max(0.0, float(between + covariances[0].trace() + covariances[1].trace() - 2 * cross))
 
 
 def same_width(a: Numbers, b: Numbers, name_a: str, name_b: str) -> tuple[Tensor, Tensor]:
-    """Both as finite float64 points (n, Z), (m, Z), or an InputError."""
+    """Convert both to finite float64 points (n, Z) and (m, Z), or raise InputError."""
     first, second = finite_doubles(a, name_a, "n Z"), finite_doubles(b, name_b, "m Z")
     if first.shape[1] != second.shape[1]:
         widths = f"{first.shape[1]} and {second.shape[1]}"
@@ -290,7 +344,7 @@ def _integers(values: Numbers, name: str, n_images: int) -> NDArray[np.int64]:
 
 
 def _contingency(categories: Numbers, labels: Numbers) -> NDArray[np.int64]:
-    """(K, L) number of images of each category and label, of those that occur."""
+    """Count images by category and label, of those that occur: (K, L)."""
     found = _integers(categories, "categories", len(categories))
     _, row = np.unique(found, return_inverse=True)
     _, column = np.unique(_integers(labels, "labels", len(found)), return_inverse=True)

@@ -1,4 +1,4 @@
-"""How like one another draws are: those of q(z) to those of p(z), and a model's samples to images."""
+"""Distances between samples: draws of q(z) and of p(z), and generated and real images."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from torch import Tensor
 from topicnet.core.counter_rng import Noise
 from topicnet.images.evaluation.aggregated import mmd_permutation, sliced_w2
 from topicnet.images.evaluation.measures import frechet_distance
-from topicnet.images.model.batches import ImageBatches, as_shares
+from topicnet.images.model.batches import ImageBatches, to_unit_interval
 from topicnet.images.model.latents import CategoricalLatents, Latents, PointLatents
 from topicnet.images.model.vae import Vae
 from topicnet.runtime.seeding import draw_seed, seeded
 
 MATCHED, PERMUTATIONS, DIRECTIONS = 1_000, 200, 200
-COMPONENTS = 20  # principal components that samples are compared in
-SPARE, PASSES = 10, 6  # of the randomised decomposition
+COMPONENTS = 20  # principal components used as features
+SPARE, PASSES = 10, 6  # oversampling and power iterations of the randomised decomposition
 ROWS, MOST_SAMPLES = 1_000, 10_000
 
 
 def prior_match(latents: Latents, batches: ImageBatches, seed: int) -> dict[str, Any] | None:
-    """MMD^2 and squared sliced W2 between at most 1,000 draws of q(z) and as many of p(z); None for a single image."""
+    """Compute MMD^2 and squared sliced W2 between equally many draws, at most 1,000, of q(z) and of p(z).
+
+    Returns None for a single image.
+    """
     n = min(MATCHED, batches.n_docs)
     if n < 2:
         return None
@@ -42,25 +45,34 @@ def prior_match(latents: Latents, batches: ImageBatches, seed: int) -> dict[str,
     }
 
 
-def sample_likeness(network: Vae, train: NDArray[Any], batches: ImageBatches, seed: int) -> dict[str, Any] | None:
-    """Frechet distance of samples, and of training images, from test images in principal components; None for one.
+def sample_frechet(network: Vae, train: NDArray[Any], batches: ImageBatches, seed: int) -> dict[str, Any] | None:
+    """Compute the Frechet distances of samples and of training images from test images, in principal components.
 
     Parameters
     ----------
-    train : ndarray
-        (n, P) training images, which the components are those of.
+    network : Vae
+        The fitted network.
+    train : ndarray of shape (n, P)
+        Training images, which define the components.
     batches : ImageBatches
         The test images.
+    seed : int
+        Seed of the samples and of the decomposition.
+
+    Returns
+    -------
+    dict or None
+        None for a single image.
     """
     n = min(batches.n_docs, len(train), MOST_SAMPLES)
     if n < 2:
         return None
     rng = np.random.default_rng(seed)
-    shown = as_shares(torch.as_tensor(train).to(batches.device))
-    centre = shown.mean(0)
-    axes = _principal_axes(shown - centre, draw_seed(rng))
-    tested, sampled = as_shares(batches.pixels[:n]), _samples(network, n, rng)
-    features = [(images - centre) @ axes for images in (tested, sampled, shown[:n])]
+    training = to_unit_interval(torch.as_tensor(train).to(batches.device))
+    centre = training.mean(0)
+    axes = _principal_axes(training - centre, draw_seed(rng))
+    test, samples = to_unit_interval(batches.pixels[:n]), _samples(network, n, rng)
+    features = [(images - centre) @ axes for images in (test, samples, training[:n])]
     return {
         "frechet_distance": frechet_distance(features[1], features[0]),
         "frechet_distance_of_training_images": frechet_distance(features[2], features[0]),
@@ -70,14 +82,14 @@ def sample_likeness(network: Vae, train: NDArray[Any], batches: ImageBatches, se
 
 
 def _posterior_draws(latents: Latents, x: Tensor, noise: Noise) -> Tensor:
-    """z of q(z) (B, Z), both levels of it where there are two."""
+    """Draw z from q(z), (B, Z); both levels if there are two."""
     if isinstance(latents, PointLatents):
         return latents.codes(x)
-    return torch.cat(latents.weighted(x, noise).code, -1)[:, : latents.latent_dim]
+    return torch.cat(latents.importance_draw(x, noise).code, -1)[:, : latents.latent_dim]
 
 
 def _prior_draws(latents: Latents, noise: Noise, like: Tensor) -> Tensor:
-    """z of p(z), with p(c) for categories and not the q(c) that samples are drawn by: (B, Z)."""
+    """Draw z from p(z), (B, Z), with categories from p(c) instead of the q(c) used for samples."""
     if isinstance(latents, CategoricalLatents):
         prior = latents.standard if latents.mixture is None else latents.mixture
         return prior.sample(noise, like)
@@ -85,7 +97,7 @@ def _prior_draws(latents: Latents, noise: Noise, like: Tensor) -> Tensor:
 
 
 def _samples(network: Vae, n: int, rng: np.random.Generator) -> Tensor:
-    """Images drawn from the model, (n, P)."""
+    """Draw images from the model, (n, P)."""
     drawn = []
     for begin in range(0, n, ROWS):
         size = min(ROWS, n - begin)
@@ -95,7 +107,7 @@ def _samples(network: Vae, n: int, rng: np.random.Generator) -> Tensor:
 
 
 def _principal_axes(centred: Tensor, seed: int) -> Tensor:
-    """The first principal axes (P, F) of rows (n, P), by a randomised decomposition (Halko et al. 2011)."""
+    """Return the first principal axes (P, F) of rows (n, P), by a randomised decomposition (Halko et al. 2011)."""
     most = min(centred.shape)
     with seeded(seed):
         axes: Tensor = torch.svd_lowrank(centred, q=min(COMPONENTS + SPARE, most), niter=PASSES)[2]

@@ -1,4 +1,4 @@
-"""From a line of the table to a model."""
+"""Build the network of a variant from its entry in the table."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from topicnet.images.model.penalties import (
 from topicnet.images.model.vae import Vae
 from topicnet.images.model.variants import Value, Variant
 
-CRITIC_LAYERS = 5  # of a critic of z (Kim & Mnih 2018, appendix A)
-GUESS_LAYERS = 2  # of a network that guesses c or z from an image
+CRITIC_LAYERS = 5  # layers of a critic of z (Kim & Mnih 2018, appendix A)
+PREDICTOR_LAYERS = 2  # layers of a network that predicts c or z from an image
 
 
 def build(
@@ -37,12 +37,27 @@ def build(
     estimator: str,
     n_images: int,
 ) -> Vae:
-    """Make an untrained model.
+    """Build an untrained model.
 
     Parameters
     ----------
+    variant : Variant
+        Entry of the table.
+    sizes : Sizes
+        Sizes of the layers.
+    parameters : mapping
+        The variant's parameters, resolved.
+    likelihood : str
+        Name of the likelihood.
+    estimator : str
+        Name of the gradient estimator of categories.
     n_images : int
-        N of the training set, which minibatch estimates of q(z) need.
+        Number N of training images, which minibatch estimates of q(z) need.
+
+    Raises
+    ------
+    InputError
+        The variant needs a number of categories and there is none.
     """
     latents = _latents(variant, sizes, parameters, estimator)
     decoder = Decoder(latents.code_widths, sizes.hidden_dim, sizes.n_layers, sizes.n_pixels)
@@ -60,7 +75,7 @@ def _latents(variant: Variant, sizes: Sizes, parameters: Mapping[str, Value], es
     if variant.latents == "two-level":
         return TwoLevelLatents(sizes, variant.prior, n_components)
     if sizes.n_categories is None:
-        raise InputError("categories are needed, none given")
+        raise InputError("n_categories=None given, expected a number of categories for this variant")
     if variant.latents == "clustered":
         return ClusteredLatents(sizes, parameters["assignment"])  # type: ignore[arg-type]
     if variant.latents == "weighted":
@@ -73,7 +88,7 @@ def _penalty(
     variant: Variant, sizes: Sizes, parameters: Mapping[str, Value], latents: Latents, n_images: int
 ) -> Penalty | None:
     of_z = (latents.latent_dim, sizes.hidden_dim, CRITIC_LAYERS)
-    of_images = (sizes.n_pixels, sizes.hidden_dim, GUESS_LAYERS)
+    of_images = (sizes.n_pixels, sizes.hidden_dim, PREDICTOR_LAYERS)
     penalties: dict[str | None, Callable[[], Penalty | None]] = {
         None: lambda: None,
         "decomposition": lambda: Decomposition(cast(TcEstimator, parameters["tc_estimator"]), n_images),

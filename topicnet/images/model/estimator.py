@@ -20,16 +20,16 @@ from topicnet.core.counter_rng import Noise
 from topicnet.errors import InputError
 from topicnet.images.data.checks import checked_images
 from topicnet.images.data.load import fixed_binarisation
-from topicnet.images.model.batches import ImageBatches, as_shares
+from topicnet.images.model.batches import ImageBatches, to_unit_interval
 from topicnet.images.model.building import build
 from topicnet.images.model.fingerprint import checkpoints_of
 from topicnet.images.model.latents import CategoricalLatents, Latents
 from topicnet.images.model.nets import Sizes
 from topicnet.images.model.settings import (
+    ONE_CYCLE_RATE,
     RATE,
-    RATE_OF_A_CYCLE,
     Categories,
-    check_course,
+    check_training_parameters,
     checked_categories,
     checked_rows,
     resolve_estimator,
@@ -37,7 +37,7 @@ from topicnet.images.model.settings import (
     resolve_sizes,
     threads_for,
 )
-from topicnet.images.model.training import Course, Training, epochs_of
+from topicnet.images.model.training import Training, TrainingSettings, default_epochs
 from topicnet.images.model.vae import Vae
 from topicnet.images.model.variants import Value, Variant, numbers_in, resolve_parameters, variant_of
 from topicnet.runtime.devices import choose_device
@@ -49,63 +49,105 @@ from topicnet.storage import atomic
 from topicnet.training.checks import check_count
 from topicnet.training.progress import Callback, Listener, TrainResult, logged, with_callback
 
-ROWS = 1_000  # images at a time, where nothing is learned
+ROWS = 1_000  # batch size for inference
 
 
 def rows_at_once(latents: Latents) -> int:
-    """Return how many images are evaluated at a time: with enumerated categories, each is decoded K times."""
+    """Return the batch size for inference, smaller with enumerated categories: these decode each image K times."""
     enumerates = isinstance(latents, CategoricalLatents) and latents.estimator == "enumerate"
     return max(1, ROWS // (latents.n_categories or 1)) if enumerates else ROWS
 
 
 class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """A variational autoencoder of images, or of any vectors in [0, 1].
+    """Variational autoencoder of gray images, or of any vectors in [0, 1].
+
+    One estimator for the 25 variants in `VARIANTS`. Sources of the variants are in their `Variant.summary`; the default
+    network and training follow Tomczak & Welling (2018).
 
     Parameters
     ----------
     variant : str
         Name in `VARIANTS`.
     latent_dim : int, optional
-        Z; by default one for 8 pixels, from 2 to 40. Two-level variants have so many in each level.
+        Dimension Z of the latent space; by default one per 8 pixels, between 2 and 40. Two-level variants have this
+        many in each level.
     n_categories : int, optional
-        K of the discrete code, 10 by default, of variants that have one.
-    hidden_dim, n_layers : int
-        Width and number of the gated layers of encoder and decoder; 0 layers make a linear model.
-    likelihood : {"bernoulli", "gaussian", "logistic"}, optional
-        By default the variant's own.
+        Number K of categories, 10 by default; only for variants with categories.
+    hidden_dim : int
+        Width of the gated layers of encoder and decoder.
+    n_layers : int
+        Number of gated layers of encoder and decoder; 0 gives a linear model.
+    likelihood : {"bernoulli", "gaussian", "logistic", "squared-error"}, optional
+        p(x | z), by default the variant's own. "squared-error" belongs to wae-mmd and wae-gan only.
     binarise : {"auto", "never"}
-        Under a Bernoulli likelihood, pixels of training images are drawn from their gray values anew in each epoch, and
-        those of validation images once; or values in [0, 1] are taken as they are.
+        With "auto" and a Bernoulli likelihood, training pixels are drawn from their gray values in each epoch, and
+        validation pixels once. With "never", values in [0, 1] are used as they are.
     estimator : {"gumbel", "straight-through", "enumerate"}, optional
-        How gradients pass categories; by default gumbel, where there are some to be drawn.
+        Gradient estimator of categories, "gumbel" by default: a relaxed draw (Jang et al. 2017), a hard draw with the
+        gradient of the relaxed one, or the exact sum over categories. Only for variants that draw categories.
     parameters : mapping, optional
-        The variant's own, such as {"beta": 8}.
+        Parameters of the variant, such as {"beta": 8}; defaults are in `VARIANTS`.
     batch_size : int
+        Images per training step.
     max_epochs : int, optional
-        By default about 3,000 steps, and at least 10 epochs.
+        Number of epochs; by default about 3,000 steps, and at least 10 epochs.
     learning_rate : float, optional
-        The highest; by default 0.003 where it rises and falls in one cycle, else 0.001.
+        Highest learning rate; by default 0.003 with one cycle, and 0.001 otherwise.
     warm_up : int, optional
-        Epochs in which divergences are phased in: a tenth of all, at most 100, for variants that have a warm-up.
+        Epochs in which the divergences are phased in; by default a tenth of all, at most 100, for variants with
+        `Variant.warms_up`, and 0 for others.
     schedule : {"one-cycle", "constant"}
-        How the rate goes; wae-mmd, wae-gan and vade have their own.
+        Course of the learning rate; wae-mmd, wae-gan and vade have their own steps instead.
     optimizer : {"adam", "adam_normgrad"}
+        Adam, or Adam with each parameter's gradient divided by its norm (reference code of Tomczak & Welling 2018).
     patience : int
-        Epochs without a better loss on validation images after which the training ends.
+        Stop after this many epochs without a better validation loss.
     device : str
-        auto, cpu, cuda or cuda:N.
+        "auto", "cpu", "cuda" or "cuda:N".
     random_state : int, RandomState or None
+        Seed of a reproducible fit; None draws one.
 
     Attributes
     ----------
     network_ : Vae
+        The fitted network, with the weights of the best epoch.
     history_ : list of dict
-        One row per epoch: terms per image.
+        One row per epoch: loss terms per image (nats, except for penalties), learning rate, active units and seconds.
+    best_epoch_ : int
+        Epoch of the weights, counted from 1: the best by validation loss, or the last without validation images or with
+        a critic in the loss.
+    best_loss_ : float
+        Validation loss of the weights, per image; NaN without one.
+    stopped_ : str
+        Why training ended: "done", "early", "interrupted" or "diverged".
     n_features_in_ : int
-        P.
+        Number P of pixels.
+    n_images_ : int
+        Number of training images.
     parameters_ : dict
-        The variant's, settled.
+        Parameters of the variant, including defaults.
     sizes_ : Sizes
+        Sizes of the layers, including defaults.
+
+    See Also
+    --------
+    evaluate : Measures a fitted model on test images.
+    load_images : Reads images and splits them.
+
+    References
+    ----------
+    Kingma & Welling (2014), "Auto-Encoding Variational Bayes", ICLR.
+
+    Tomczak & Welling (2018), "VAE with a VampPrior", AISTATS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from topicnet.images import ImageVAE
+    >>> X = np.random.default_rng(0).random((40, 16))
+    >>> model = ImageVAE("vae", latent_dim=2, hidden_dim=8, max_epochs=2, device="cpu", random_state=0).fit(X)
+    >>> model.transform(X).shape, model.sample(3).shape
+    ((40, 2), (3, 16))
     """
 
     def __init__(
@@ -151,18 +193,34 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     @usual_torch()
     def check_parameters(self, n_pixels: int = 1) -> Sizes:
-        """Sizes for images of P pixels.
+        """Check all parameters and resolve the sizes of the layers.
+
+        Parameters
+        ----------
+        n_pixels : int
+            Number P of pixels of an image.
+
+        Returns
+        -------
+        Sizes
+            Sizes of the layers, including defaults.
 
         Raises
         ------
         InputError
-            A parameter out of its range, or that the variant does not have.
+            A parameter is out of range, or the variant does not have it.
+
+        Examples
+        --------
+        >>> from topicnet.images import ImageVAE
+        >>> ImageVAE("cp-vae").check_parameters(784).latent_dim
+        40
         """
         variant = variant_of(self.variant)
         resolve_parameters(self.variant, self.parameters or {})
         resolve_likelihood(variant, self.likelihood)
         resolve_estimator(variant, self.estimator)
-        check_course(self.get_params())
+        check_training_parameters(self.get_params())
         return resolve_sizes(self.variant, n_pixels, self.latent_dim, self.hidden_dim, self.n_layers, self.n_categories)
 
     @usual_torch()
@@ -177,54 +235,73 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         listener: Listener | None = None,
         checkpoints: str | Path | None = None,
     ) -> ImageVAE:
-        """Learn images.
+        """Fit the model to images.
 
         Parameters
         ----------
         X : array of shape (n_images, P), (n_images, h, w) or (n_images, h, w, 1)
             Bytes, bools, or numbers in [0, 1].
-        y : ignored
+        y : object
+            Ignored, present for scikit-learn's interface.
         validation : array, optional
-            Images kept apart, by which the best epoch is chosen; without them the last is kept.
+            Held-out images by which the best epoch is chosen; without them the last epoch is kept.
         callback : callable, optional
             Called with an `EpochReport` after every epoch; see `TopicModel.fit`.
         listener : callable, optional
-            Called with a `Progress` after every epoch.
+            Called with a `topicnet.training.progress.Progress` after every epoch.
         checkpoints : str or Path, optional
-            A folder to save the fit to as it goes; if it holds checkpoints of this very fit, it goes on from there.
+            Folder for checkpoints; if it holds checkpoints of the same fit, training resumes from the newest.
+
+        Returns
+        -------
+        ImageVAE
+            The fitted model itself.
 
         Raises
         ------
         InputError
-            A parameter or a pixel out of its range, or checkpoints of another fit.
+            A parameter or a pixel is out of range, or the checkpoints belong to another fit.
         FitInterrupted
-            Ctrl-C (a KeyboardInterrupt): the model is fitted with the best it had by then.
+            Ctrl-C was pressed (a KeyboardInterrupt); the model is fitted with the best weights so far.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet.images import ImageVAE
+        >>> X = np.random.default_rng(0).random((40, 16))
+        >>> model = ImageVAE("cp-vae", n_categories=3, latent_dim=2, hidden_dim=8, max_epochs=2, device="cpu")
+        >>> len(model.fit(X).history_)
+        2
         """
         pixels = self._pixels(X, "X")
         if len(pixels) < 2:
             raise InputError(f"n_samples={len(pixels)} images given, expected 2 or more to fit")
-        kept = None if validation is None else self._pixels(validation, "validation")
-        if kept is not None and kept.shape[1] != pixels.shape[1]:
-            raise InputError(f"validation images of {kept.shape[1]} pixels given, those of X have {pixels.shape[1]}")
+        held_out = None if validation is None else self._pixels(validation, "validation")
+        if held_out is not None and held_out.shape[1] != pixels.shape[1]:
+            given = f"validation images of {held_out.shape[1]} pixels given"
+            raise InputError(f"{given}, expected {pixels.shape[1]} as in X")
         sizes = self.check_parameters(pixels.shape[1])
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         device = choose_device(self.device)
         with ExitStack() as stack:
-            # May wait for other threads: Ctrl-C ends that at once.
+            # Entered first: it may wait for other threads, and Ctrl-C should end that wait at once.
             stack.enter_context(chosen_threads(threads_for(self.batch_size, sizes)))
             interrupted = stack.enter_context(deferred_interrupt())
             saved = None
             if checkpoints is not None:
                 stack.enter_context(atomic.folder_lock(Path(checkpoints)))
-                saved = checkpoints_of(self, Path(checkpoints), pixels, kept, seed)
+                saved = checkpoints_of(self, Path(checkpoints), pixels, held_out, seed)
             with seeded(seed):
                 network = self._network(sizes, len(pixels)).to(device)
             variant, rows = variant_of(self.variant), rows_at_once(network.latents)
             batches = ImageBatches(pixels, self.batch_size, device, binarise=self.binarises)
-            watched = None if kept is None else ImageBatches(self.fixed(kept), rows, device, binarise=False)
+            monitored = None if held_out is None else ImageBatches(self.fixed(held_out), rows, device, binarise=False)
             numbers = numbers_in(resolve_parameters(self.variant, self.parameters or {}))
-            course, observer = self._course(variant, len(batches)), logged(with_callback(listener, callback))
-            training = Training(network, variant, numbers, course, batches, watched, seed, observer, interrupted)
+            settings, observer = (
+                self._training_settings(variant, len(batches)),
+                logged(with_callback(listener, callback)),
+            )
+            training = Training(network, variant, numbers, settings, batches, monitored, seed, observer, interrupted)
             result = training.run(saved)
         self._adopt(network, sizes, result)
         if result.stopped == "interrupted":
@@ -232,26 +309,124 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
-        """Posterior means (n, Z) of images, gray values as they are; given their most probable category, if any."""
-        return self._answer(X, lambda pixels: self.network_.latents.codes(pixels))
+        """Encode images to posterior means.
 
-    def category_probabilities(self, X: Any) -> NDArray[np.float32]:
-        """q(c | x), (n, K).
+        Gray values are used without binarisation; variants with categories use each image's most probable one.
+
+        Parameters
+        ----------
+        X : array of shape (n, P), (n, h, w) or (n, h, w, 1)
+            Images like those of the fit.
+
+        Returns
+        -------
+        ndarray of shape (n, Z)
+            float32; 2 Z columns for two-level variants, the lower level first.
 
         Raises
         ------
         InputError
-            The variant has no categories.
+            The images have another number of pixels, or a pixel is out of range.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet.images import ImageVAE
+        >>> X = np.random.default_rng(0).random((40, 16))
+        >>> model = ImageVAE("hvae", latent_dim=2, hidden_dim=8, max_epochs=1, device="cpu").fit(X)
+        >>> model.transform(X).shape
+        (40, 4)
+        """
+        return self._map_batches(X, lambda pixels: self.network_.latents.codes(pixels))
+
+    def category_probabilities(self, X: Any) -> NDArray[np.float32]:
+        """Return q(c | x), the probability of each category given an image.
+
+        Parameters
+        ----------
+        X : array of shape (n, P), (n, h, w) or (n, h, w, 1)
+            Images like those of the fit.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            float32, rows sum to 1.
+
+        Raises
+        ------
+        InputError
+            The variant has no categories, or the images do not fit the model.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet.images import ImageVAE
+        >>> X = np.random.default_rng(0).random((40, 16))
+        >>> model = ImageVAE("indq", n_categories=3, latent_dim=2, hidden_dim=8, max_epochs=1, device="cpu").fit(X)
+        >>> model.category_probabilities(X).shape
+        (40, 3)
         """
         self._check_categories()
-        return self._answer(X, lambda pixels: self.network_.latents.log_categories(pixels).exp())
+        return self._map_batches(X, lambda pixels: self.network_.latents.log_categories(pixels).exp())
 
     def reconstruct(self, X: Any) -> NDArray[np.float32]:
-        """Mean images (n, P) of the posterior means."""
-        return self._answer(X, lambda pixels: self.network_.reconstruct(pixels))
+        """Decode the posterior means of images.
+
+        Parameters
+        ----------
+        X : array of shape (n, P), (n, h, w) or (n, h, w, 1)
+            Images like those of the fit.
+
+        Returns
+        -------
+        ndarray of shape (n, P)
+            float32 mean images.
+
+        Raises
+        ------
+        InputError
+            The images have another number of pixels, or a pixel is out of range.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet.images import ImageVAE
+        >>> X = np.random.default_rng(0).random((40, 16))
+        >>> model = ImageVAE(latent_dim=2, hidden_dim=8, max_epochs=1, device="cpu").fit(X)
+        >>> model.reconstruct(X[:5]).shape
+        (5, 16)
+        """
+        return self._map_batches(X, lambda pixels: self.network_.reconstruct(pixels))
 
     def decode(self, z: NDArray[np.floating], categories: NDArray[np.floating] | None = None) -> NDArray[np.float32]:
-        """Mean images (n, P) of codes (n, Z), and of categories (n, K) where the variant has some."""
+        """Decode latent codes to mean images.
+
+        Parameters
+        ----------
+        z : ndarray of shape (n, Z)
+            Codes, as `transform` returns them.
+        categories : ndarray of shape (n, K), optional
+            Category weights, for instance one-hot; required by variants whose decoder depends on c, and only by these.
+
+        Returns
+        -------
+        ndarray of shape (n, P)
+            float32 mean images.
+
+        Raises
+        ------
+        InputError
+            A shape is wrong, a number is not finite, or categories are missing or not accepted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet.images import ImageVAE
+        >>> X = np.random.default_rng(0).random((40, 16))
+        >>> model = ImageVAE(latent_dim=2, hidden_dim=8, max_epochs=1, device="cpu").fit(X)
+        >>> model.decode(np.zeros((1, 2))).shape
+        (1, 16)
+        """
         check_is_fitted(self)
         takes = self.network_.latents.decodes_categories
         if takes != (categories is not None):
@@ -266,9 +441,39 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def sample(
         self, n_samples: int = 1, *, category: Categories | None = None, random_state: int = 0, draw: bool = False
     ) -> NDArray[np.float32]:
-        """Ancestral samples: mean images (n, P), or pixels drawn from the likelihood.
+        """Draw images from the model.
 
-        Categories are drawn from q(c) over the training images, unless one is named, or (n,) one for each.
+        Latents are drawn from the prior, categories from q(c) averaged over the training images.
+
+        Parameters
+        ----------
+        n_samples : int
+            Number n of images.
+        category : int or ndarray of shape (n,), optional
+            Use this category for all samples, or one for each.
+        random_state : int
+            Seed of the draws; sample i is the same for every n.
+        draw : bool
+            Draw pixels from the likelihood; by default its mean is returned.
+
+        Returns
+        -------
+        ndarray of shape (n, P)
+            float32 images.
+
+        Raises
+        ------
+        InputError
+            A number is out of range, or the model does not have a category.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet.images import ImageVAE
+        >>> X = np.random.default_rng(0).random((40, 16))
+        >>> model = ImageVAE("cp-vae", n_categories=3, latent_dim=2, hidden_dim=8, max_epochs=1, device="cpu").fit(X)
+        >>> model.sample(4, category=2).shape
+        (4, 16)
         """
         check_is_fitted(self)
         check_count("n_samples", n_samples)
@@ -286,42 +491,140 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     @usual_torch()
     def score(self, X: Any, y: Any = None) -> float:
-        """Evidence lower bound per image, nats (one draw each, fixed noise); higher is better.
+        """Return the evidence lower bound per image, in nats; higher is better.
 
-        Gray images are binarised once under a Bernoulli likelihood, as validation images are in the fit.
+        It is estimated with one draw per image and fixed noise. With a Bernoulli likelihood, gray images are
+        binarised once, as validation images are in `fit`.
+
+        Parameters
+        ----------
+        X : array of shape (n, P), (n, h, w) or (n, h, w, 1)
+            Images like those of the fit.
+        y : object
+            Ignored, present for scikit-learn's interface.
+
+        Returns
+        -------
+        float
+            Mean over the images, nats.
+
+        Raises
+        ------
+        InputError
+            The variant has a deterministic encoder, or the images do not fit the model.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet.images import ImageVAE
+        >>> X = np.random.default_rng(0).random((40, 16))
+        >>> model = ImageVAE(latent_dim=2, hidden_dim=8, max_epochs=1, device="cpu", random_state=0).fit(X)
+        >>> model.score(X) < 0
+        True
         """
         check_is_fitted(self)
         if not variant_of(self.variant).has_bound:
-            raise InputError(f"{self.variant} has no bound: its encoder has no density")
+            raise InputError(f"{self.variant} has no evidence lower bound: its encoder is deterministic")
         network = self.network_.eval()
         with torch.inference_mode(), chosen_threads(threads_for(ROWS, self.sizes_)):
             total = sum(float(torch.stack(list(network.bound(batch).values())).sum()) for batch in self.batches(X))
         return -total / len(X)
 
     def batches(self, X: Any) -> ImageBatches:
-        """Images as the model is evaluated on them, in batches on its device."""
+        """Split images into batches on the model's device, preprocessed as for evaluation.
+
+        Parameters
+        ----------
+        X : array of shape (n, P), (n, h, w) or (n, h, w, 1)
+            Images like those of the fit.
+
+        Returns
+        -------
+        ImageBatches
+            Batches for inference, binarised once if the model is trained on binarised images.
+
+        Raises
+        ------
+        InputError
+            The images have another number of pixels, or a pixel is out of range.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet.images import ImageVAE
+        >>> X = np.random.default_rng(0).random((40, 16))
+        >>> model = ImageVAE(latent_dim=2, hidden_dim=8, max_epochs=1, device="cpu").fit(X)
+        >>> next(iter(model.batches(X[:7]))).pixels.shape
+        torch.Size([7, 16])
+        """
         check_is_fitted(self)
         rows, device = rows_at_once(self.network_.latents), self.network_.device
         return ImageBatches(self.fixed(self._known_pixels(X)), rows, device, binarise=False)
 
     def fixed(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """Pixels (n, P) binarised once, where the model learns binarised ones."""
+        """Binarise pixels once, if the model is trained on binarised images.
+
+        Parameters
+        ----------
+        pixels : ndarray of shape (n, P)
+            uint8, or float32 in [0, 1].
+
+        Returns
+        -------
+        ndarray of shape (n, P)
+            float32 zeros and ones, or `pixels` unchanged.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet.images import ImageVAE
+        >>> ImageVAE().fixed(np.array([[0, 255]], np.uint8))
+        array([[0., 1.]], dtype=float32)
+        """
         return fixed_binarisation(pixels) if self.binarises else pixels
 
     @property
     def binarises(self) -> bool:
-        """Whether gray values are taken for probabilities of ones."""
+        """Whether the model is trained on binarised images.
+
+        Examples
+        --------
+        >>> from topicnet.images import ImageVAE
+        >>> ImageVAE().binarises, ImageVAE(likelihood="gaussian").binarises
+        (True, False)
+        """
         return self.binarise == "auto" and resolve_likelihood(variant_of(self.variant), self.likelihood) == "bernoulli"
 
     @usual_torch()
     @usual_gradients()
     def restore(self, n_pixels: int, tensors: Mapping[str, Tensor], ending: Mapping[str, Any]) -> None:
-        """Take over saved weights, as `fit` would leave them, on the CPU.
+        """Restore a fitted model from saved weights, on the CPU.
+
+        Parameters
+        ----------
+        n_pixels : int
+            Number P of pixels.
+        tensors : mapping of str to Tensor
+            State of the network.
+        ending : mapping
+            History, best epoch, best loss, reason for stopping, and number of training images.
 
         Raises
         ------
         InputError
-            The tensors are not those of this variant with these parameters.
+            The tensors do not fit this variant with these parameters.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from topicnet.images import ImageVAE
+        >>> X = np.random.default_rng(0).random((40, 16))
+        >>> model = ImageVAE(latent_dim=2, hidden_dim=8, max_epochs=1, device="cpu").fit(X)
+        >>> ending = {"history": [], "best_epoch": 1, "best_loss": 0.0, "stopped": "done", "n_images": 40}
+        >>> copy = ImageVAE(latent_dim=2, hidden_dim=8)
+        >>> copy.restore(16, model.network_.state_dict(), ending)
+        >>> np.array_equal(copy.transform(X), model.transform(X))
+        True
         """
         sizes = self.check_parameters(n_pixels)
         with torch.device("meta"):
@@ -345,15 +648,15 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             n_images=n_images,
         )
 
-    def _course(self, variant: Variant, n_batches: int) -> Course:
-        epochs = epochs_of(n_batches) if self.max_epochs is None else self.max_epochs
-        falls, warm_up, rate = self.schedule == "one-cycle", self.warm_up, self.learning_rate
+    def _training_settings(self, variant: Variant, n_batches: int) -> TrainingSettings:
+        epochs = default_epochs(n_batches) if self.max_epochs is None else self.max_epochs
+        one_cycle, warm_up, rate = self.schedule == "one-cycle", self.warm_up, self.learning_rate
         if warm_up is None:
             warm_up = min(100, epochs // 10) if variant.warms_up else 0
         if rate is None:
-            rate = RATE_OF_A_CYCLE if falls and variant.drops is None else RATE
+            rate = ONE_CYCLE_RATE if one_cycle and variant.drops is None else RATE
         normalise = self.optimizer == "adam_normgrad"
-        return Course(epochs, self.patience, rate, min(warm_up, epochs), falls, normalise)
+        return TrainingSettings(epochs, self.patience, rate, min(warm_up, epochs), one_cycle, normalise)
 
     def _adopt(self, network: Vae, sizes: Sizes, result: TrainResult) -> None:
         self.network_ = network.eval()
@@ -370,7 +673,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.ascontiguousarray(pixels.reshape(len(pixels), -1))
 
     def _known_pixels(self, X: Any) -> NDArray[Any]:
-        """Those of images like the ones of the fit."""
+        """Return the pixels of images that fit the model."""
         check_is_fitted(self)
         pixels = self._pixels(X, "X")
         if pixels.shape[1] != self.n_features_in_:
@@ -378,13 +681,13 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return pixels
 
     @usual_torch()
-    def _answer(self, X: Any, question: Callable[[Tensor], Tensor]) -> NDArray[np.float32]:
+    def _map_batches(self, X: Any, function: Callable[[Tensor], Tensor]) -> NDArray[np.float32]:
         pixels = self._known_pixels(X)
         device = self.network_.eval().device
         with torch.inference_mode(), chosen_threads(threads_for(ROWS, self.sizes_)):
             parts = torch.split(torch.as_tensor(pixels), ROWS)
-            answers = [question(as_shares(part.to(device))).float().cpu() for part in parts]
-        return np.asarray(torch.cat(answers).numpy())
+            results = [function(to_unit_interval(part.to(device))).float().cpu() for part in parts]
+        return np.asarray(torch.cat(results).numpy())
 
     def _check_categories(self) -> None:
         check_is_fitted(self)

@@ -13,13 +13,13 @@ from topicnet.errors import InputError
 from topicnet.storage.mapped import array_checksum
 from topicnet.training.checkpoint import Checkpoints, checkpoint_seconds
 
-UNDECISIVE = ("device", "random_state")  # the seed is known by its number
+EXCLUDED = ("device", "random_state")  # the seed is recorded instead
 
 
 def checkpoints_of(
-    estimator: BaseEstimator, folder: Path, pixels: NDArray[Any], kept: NDArray[Any] | None, seed: int
+    estimator: BaseEstimator, folder: Path, pixels: NDArray[Any], validation: NDArray[Any] | None, seed: int
 ) -> Checkpoints:
-    """Return the checkpoints of a fit to images (n, P) and validation images (m, P), known by its fingerprint.
+    """Return the checkpoints of a fit to images (n, P) and validation images (m, P), identified by its fingerprint.
 
     Raises
     ------
@@ -27,9 +27,9 @@ def checkpoints_of(
         The estimator has no random state, so that no two fits are the same.
     """
     if estimator.random_state is None:
-        raise InputError("checkpoints given with random_state=None, expected a number: the same fit is known by it")
-    arrays = {"images": pixels, "validation": np.empty(0) if kept is None else kept}
+        raise InputError("checkpoints given with random_state=None, expected a number: it identifies the fit")
+    arrays = {"images": pixels, "validation": np.empty(0) if validation is None else validation}
     fingerprint = {"estimator": type(estimator).__name__, "seed": seed}
     fingerprint |= {name: [str(array.dtype), array_checksum(array)] for name, array in arrays.items()}
-    fingerprint |= {name: value for name, value in estimator.get_params().items() if name not in UNDECISIVE}
+    fingerprint |= {name: value for name, value in estimator.get_params().items() if name not in EXCLUDED}
     return Checkpoints(folder, fingerprint, checkpoint_seconds())

@@ -1,4 +1,4 @@
-"""Latents in levels: HVAE and HVP, VaDE, GMVAE."""
+"""Hierarchical latent variables: two levels (HVAE, HVP), mixture prior (VaDE) and conditional mixture prior (GMVAE)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from topicnet.core.distributions import GaussianMixture, Normal, StandardNormal
 from topicnet.images.model.latents import (
     Draw,
     GaussianLatents,
+    ImportanceDraw,
     Latents,
-    Weighted,
     chosen_categories,
     kl_from_uniform,
 )
@@ -22,7 +22,7 @@ from topicnet.images.model.nets import Body, GaussianHead, Sizes
 
 
 class TwoLevelLatents(Latents):
-    """q(z2 | x) q(z1 | x, z2) and p(z1 | z2) p(z2), z1 and z2 of one size (Tomczak & Welling 2018, section 4)."""
+    """Two levels of the same size: q(z2 | x) q(z1 | x, z2) and p(z1 | z2) p(z2) (Tomczak & Welling 2018, section 4)."""
 
     def __init__(self, sizes: Sizes, prior: str, n_components: int) -> None:
         super().__init__(sizes)
@@ -39,15 +39,15 @@ class TwoLevelLatents(Latents):
         self.code_widths = (latent_dim, latent_dim)
 
     def _lower(self, features: Tensor, z2: Tensor, noise: Noise | None) -> Normal:
-        """q(z1 | x, z2) for features of x (B, H)."""
+        """Return q(z1 | x, z2) for features of x (B, H)."""
         return cast(Normal, self.lower(self.meeting(torch.cat([features, self.from_upper(z2)], -1)), noise))
 
     def _prior(self, z2: Tensor) -> Normal:
-        """p(z1 | z2)."""
+        """Return p(z1 | z2)."""
         return cast(Normal, self.prior_head(self.prior_body(z2)))
 
     def draw(self, x: Tensor, noise: Noise) -> Draw:
-        """The inner divergence is in closed form given z2."""
+        """Draw z2 and z1; the divergence of z1 is in closed form given z2."""
         q2 = self.upper.posterior(x, noise)
         z2 = q2.sample(UPPER)
         q1 = self._lower(self.from_pixels(x), z2, noise)
@@ -56,43 +56,45 @@ class TwoLevelLatents(Latents):
         both = Normal(torch.cat([q1.mean, q2.mean], -1), torch.cat([q1.log_var, q2.log_var], -1), noise)
         return Draw(both, torch.cat([z1, z2], -1), (z1, z2), terms)
 
-    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
-        """Both levels drawn."""
+    def importance_draw(self, x: Tensor, noise: Noise) -> ImportanceDraw:
+        """Draw z2 and z1 from q, with importance weights."""
         q2 = self.upper.posterior(x).repeated(noise)
         z2 = q2.sample(UPPER)
         features = self.from_pixels(x)
         q1 = self._lower(features.repeat(len(z2) // len(features), 1), z2, noise)
         z1 = q1.sample()
         log_p = self._prior(z2).log_density(z1) + self.upper.prior.log_density(z2)
-        return Weighted((z1, z2), log_p - q1.log_density(z1) - q2.log_density(z2))
+        return ImportanceDraw((z1, z2), log_p - q1.log_density(z1) - q2.log_density(z2))
 
     def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
-        """z2, then z1 given it."""
+        """Draw z2 from its prior and z1 given z2."""
         (z2,) = self.upper.sample(noise, n)
         p = self._prior(z2)
         return Normal(p.mean, p.log_var, noise).sample(), z2
 
     def codes(self, x: Tensor) -> Tensor:
-        """Means of z1, given the mean of z2, and of z2: (B, 2 Z)."""
+        """Return the means of z1, given the mean of z2, and of z2: (B, 2 Z)."""
         z2 = self.upper.codes(x)
         return torch.cat([self._lower(self.from_pixels(x), z2, None).mean, z2], -1)
 
     def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
-        """z1 and z2."""
+        """Split points into z1 and z2."""
         z1, z2 = z.chunk(2, -1)
         return z1, z2
 
-    def start_from(self, pixels: Tensor) -> None:
-        self.upper.start_from(pixels)
+    def initialise_from(self, pixels: Tensor) -> None:
+        self.upper.initialise_from(pixels)
 
 
 class ClusteredLatents(Latents):
-    """VaDE: q(z | x), a mixture with learned weights for prior, and q(c | x) that follows from both.
+    """Latents of VaDE: Gaussian q(z | x), a mixture prior with learned weights, and the q(c | x) that they imply.
 
-    Jiang et al. (2017), eq. 11-16, with the optimal q(c | x) in place of E p(c | z), which is none (specification A6).
+    Jiang et al. (2017), eq. 11-16, with the q(c | x) that maximises the bound; E p(c | z) in the paper does not.
 
     Parameters
     ----------
+    sizes : Sizes
+        Sizes of the layers.
     assignment : {"optimal", "mean-posterior"}
         q(c|x) proportional to exp E log p(c|z), or p(c|z) at the draw, as in the paper.
     """
@@ -105,7 +107,7 @@ class ClusteredLatents(Latents):
         self.assignment = assignment
 
     def posterior(self, x: Tensor, noise: Noise | None = None) -> Normal:
-        """q(z | x)."""
+        """Return q(z | x)."""
         return cast(Normal, self.head(self.body(x), noise))
 
     def _log_assignment(self, q: Normal, z: Tensor) -> Tensor:
@@ -114,7 +116,7 @@ class ClusteredLatents(Latents):
         return self.mixture.log_responsibility(z)
 
     def draw(self, x: Tensor, noise: Noise) -> Draw:
-        """One z each."""
+        """Draw one z for each image."""
         q = self.posterior(x, noise)
         z = q.sample()
         log_q_c = self._log_assignment(q, z)
@@ -122,14 +124,14 @@ class ClusteredLatents(Latents):
         kl_c = (log_q_c.exp() * (log_q_c - self.mixture.log_weights())).sum(-1)
         return Draw(q, z, (z,), {"kl_z": kl_z, "kl_c": kl_c}, log_q_c)
 
-    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
-        """z from q(z | x), categories summed out."""
+    def importance_draw(self, x: Tensor, noise: Noise) -> ImportanceDraw:
+        """Draw z from q(z | x), with importance weights; categories are summed out."""
         q = self.posterior(x).repeated(noise)
         z = q.sample()
-        return Weighted((z,), self.mixture.log_density(z) - q.log_density(z))
+        return ImportanceDraw((z,), self.mixture.log_density(z) - q.log_density(z))
 
     def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
-        """c ~ pi, z ~ p(z | c)."""
+        """Draw c from pi and z from p(z | c)."""
         given = self.mixture.component(chosen_categories(self.mixture.log_weights().exp(), noise, n, category))
         return (Normal(given.mean, given.log_var, noise).sample(PRIOR),)
 
@@ -137,13 +139,13 @@ class ClusteredLatents(Latents):
         return self.posterior(x).mean
 
     def log_categories(self, x: Tensor) -> Tensor:
-        """Of the posterior mean's assignment, (B, K)."""
+        """Return log q(c | x), (B, K), for "mean-posterior" at the posterior mean."""
         q = self.posterior(x)
         return self._log_assignment(q, q.mean)
 
     @torch.no_grad()
     def cluster(self, means: Tensor, log_var: Tensor, weights: Tensor) -> None:
-        """Start the mixture from clusters: means and log-variances (K, Z), weights (K,)."""
+        """Initialise the mixture with clusters: means and log-variances (K, Z), weights (K,)."""
         self.mixture.means.copy_(means)
         self.mixture.free_log_var.copy_(log_var)
         assert isinstance(self.mixture.logits, nn.Parameter)
@@ -151,12 +153,17 @@ class ClusteredLatents(Latents):
 
 
 class WeightedLatents(Latents):
-    """GMVAE: w ~ N(0, I), c uniform, z | w, c Gaussian by a network (Dilokthanakul et al. 2016, eq. 1-4).
+    """Latents of GMVAE: w ~ N(0, I), a uniform c, and a network that maps w to a Gaussian p(z | w, c) for each c.
+
+    Dilokthanakul et al. (2016), eq. 1-4.
 
     Parameters
     ----------
+    sizes : Sizes
+        Sizes of the layers.
     least_kl_c : float
-        Below so many nats the divergence of c costs nothing more: clusters do not merge at once (section 3.3).
+        Free nats of c: below this value its divergence has no gradient, so that clusters do not merge at once
+        (section 3.3).
     """
 
     def __init__(self, sizes: Sizes, least_kl_c: float) -> None:
@@ -168,21 +175,21 @@ class WeightedLatents(Latents):
         self.components_body = Body(latent_dim, sizes.hidden_dim, min(1, sizes.n_layers))
         self.components = GaussianHead(self.components_body.width, (sizes.n_categories or 1) * latent_dim)
         self.standard = StandardNormal(latent_dim)
-        self.least = {"kl_c": least_kl_c}
+        self.free_nats = {"kl_c": least_kl_c}
 
     def _components(self, w: Tensor) -> Normal:
-        """p(z | w, c) of all c: (B, K, Z)."""
+        """Return p(z | w, c) for all c: (B, K, Z)."""
         flat = self.components(self.components_body(w))
         shape = (len(w), -1, self.latent_dim)
         return Normal(flat.mean.view(shape), flat.log_var.view(shape))
 
     def posteriors(self, x: Tensor, noise: Noise | None) -> tuple[Normal, Normal]:
-        """q(z | x) and q(w | x)."""
+        """Return q(z | x) and q(w | x)."""
         hidden = self.body(x)
         return self.head(hidden, noise), self.w_head(hidden, noise)
 
     def draw(self, x: Tensor, noise: Noise) -> Draw:
-        """One z and one w each; p(c | z, w) is exact."""
+        """Draw one z and one w for each image; p(c | z, w) is exact."""
         q, q_w = self.posteriors(x, noise)
         z, w = q.sample(), q_w.sample(UPPER)
         p = self._components(w)
@@ -193,16 +200,16 @@ class WeightedLatents(Latents):
         terms = {"kl_z": kl_z, "kl_w": self.standard.kl(q_w), "kl_c": kl_c}
         return Draw(q, z, (z,), terms, log_p_c)
 
-    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
-        """z and w drawn, categories summed out."""
+    def importance_draw(self, x: Tensor, noise: Noise) -> ImportanceDraw:
+        """Draw z and w, with importance weights; categories are summed out."""
         q, q_w = (part.repeated(noise) for part in self.posteriors(x, None))
         z, w = q.sample(), q_w.sample(UPPER)
         logs = self._components(w).log_density(z[:, None])  # (B, K)
         log_p = logs.logsumexp(-1) - math.log(logs.shape[1]) + self.standard.log_density(w)
-        return Weighted((z,), log_p - q.log_density(z) - q_w.log_density(w))
+        return ImportanceDraw((z,), log_p - q.log_density(z) - q_w.log_density(w))
 
     def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
-        """w, c and z in turn."""
+        """Draw w, c and z in turn."""
         weight = self.head.mean.weight
         w = noise.normal(UPPER, weight.new_empty(n, self.latent_dim))
         p = self._components(w)
@@ -211,10 +218,10 @@ class WeightedLatents(Latents):
         return (Normal((c * p.mean).sum(1), (c * p.log_var).sum(1), noise).sample(PRIOR),)
 
     def codes(self, x: Tensor) -> Tensor:
-        """Means of z, (B, Z)."""
+        """Return the means of z, (B, Z)."""
         return self.posteriors(x, None)[0].mean
 
     def log_categories(self, x: Tensor) -> Tensor:
-        """log p(c | z, w) at the posterior means, (B, K)."""
+        """Return log p(c | z, w) at the posterior means, (B, K)."""
         q, q_w = self.posteriors(x, None)
         return self._components(q_w.mean).log_density(q.mean[:, None]).log_softmax(-1)

@@ -1,6 +1,6 @@
-"""What an image model does not see: how it is inferred, what it costs in nats, and how it is drawn.
+"""Latent variables of the image models: posterior, divergence from the prior in nats, and sampling.
 
-Each class here is one factorisation of q(. | x) and p(.); the others are in `hierarchies`.
+Each class is one factorisation of q(. | x) and p(.); hierarchical ones are in `hierarchies`.
 """
 
 from __future__ import annotations
@@ -20,48 +20,71 @@ from topicnet.core.distributions import GaussianMixture, Normal, Point, Standard
 from topicnet.images.model.nets import Body, GaussianHead, Sizes, dense
 from topicnet.images.model.priors import MixturePrior, Prior, StandardPrior, VampPrior
 
-TEMPERATURES = (1.0, 0.5)  # of relaxed categories, at the start and at the least
-COOLING = 3e-5  # per epoch, times the epoch, in the exponent (reference code of Chen & Li's CP-VAE experiments)
+TEMPERATURES = (1.0, 0.5)  # initial and lowest temperature of relaxed categories
+ANNEALING_RATE = 3e-5  # tau is multiplied by exp(-rate * epoch) after each epoch (default of the public CP-VAE code)
 
 Estimator = Literal["gumbel", "straight-through", "enumerate"]
 Given = Literal["nothing", "draw", "probabilities"]
-# Standard deviation of the first means of p(z | c), times the dimensions of z. Draws of N(0, I) lie so far apart in
-# many dimensions that a category costs more nats than it saves at first, and all but one are given up. Of 0.1, 0.16,
-# 0.3 and 1, 0.16 was best on MNIST (Z = 40); on digits (Z = 8) larger ones are better than smaller ones.
-FIRST_SPREAD = 40**0.5
+# Initial standard deviation of the means of p(z | c), times the dimension of z. In many dimensions, draws from N(0, I)
+# are so far apart that a category at first costs more nats than it saves, and all categories but one are abandoned.
+# Of 0.1, 0.16, 0.3 and 1, 0.16 was best on MNIST (Z = 40); on digits (Z = 8) larger values are better.
+INITIAL_SPREAD = 40**0.5
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One draw of everything latent, for a batch of B images."""
+    """One draw of all latent variables for a batch of B images.
 
-    q: Normal | Point  # posterior of z
-    z: Tensor  # (R B, Z), what penalties and critics look at
-    code: tuple[Tensor, ...]  # (R B, n) each, what the decoder is given
-    terms: dict[str, Tensor]  # divergences by name, (B,) nats each
-    log_q_c: Tensor | None = None  # (B, K) log q(c | x)
-    c: Tensor | None = None  # (R B, K) the categories drawn: relaxed, or one-hot
-    weights: Tensor | None = None  # (R, B) by which the R decodings of each image count; one alone counts whole
+    If each image is decoded R times, as when categories are enumerated, rows of R B draws are grouped by repetition.
+
+    Attributes
+    ----------
+    q : Normal or Point
+        Posterior of z.
+    z : Tensor of shape (R B, Z)
+        The draw, as penalties and critics see it.
+    code : tuple of Tensor of shape (R B, n)
+        Parts of the decoder's input.
+    terms : dict of str to Tensor of shape (B,)
+        Divergences by name, nats.
+    log_q_c : Tensor of shape (B, K), optional
+        log q(c | x).
+    c : Tensor of shape (R B, K), optional
+        The categories drawn, relaxed or one-hot.
+    weights : Tensor of shape (R, B), optional
+        Weights of the R decodings of each image; None if R is 1.
+    """
+
+    q: Normal | Point
+    z: Tensor
+    code: tuple[Tensor, ...]
+    terms: dict[str, Tensor]
+    log_q_c: Tensor | None = None
+    c: Tensor | None = None
+    weights: Tensor | None = None
 
     def averaged(self, values: Tensor) -> Tensor:
-        """Mean over the decodings (R B,) of each image: (B,)."""
+        """Average values (R B,) over the decodings of each image: (B,)."""
         return values if self.weights is None else (self.weights * values.view_as(self.weights)).sum(0)
 
 
 @dataclass(frozen=True)
-class Weighted:
-    """A draw from q, all of it discrete where the model is, and its weight."""
+class ImportanceDraw:
+    """A draw from q with its importance weight; categories are hard."""
 
     code: tuple[Tensor, ...]
-    log_ratio: Tensor  # (B,) log p(latents) - log q(latents | x)
+    log_ratio: Tensor  # (R B,) log p(latents) - log q(latents | x)
 
 
 class Latents(nn.Module, ABC):
-    """The latent half of a model. In evaluation mode categories are drawn hard: a relaxed one gives no bound."""
+    """Encoder and prior of a model.
 
-    decodes_categories = False  # whether the decoder is told c
-    least: Mapping[str, float] = MappingProxyType({})  # terms that cost so much in training, however small they are
+    In evaluation mode categories are drawn hard, as relaxed ones give no valid bound.
+    """
+
+    decodes_categories = False  # whether c is an input of the decoder
+    free_nats: Mapping[str, float] = MappingProxyType({})  # lower limits of terms in training, nats
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -70,43 +93,43 @@ class Latents(nn.Module, ABC):
 
     @abstractmethod
     def draw(self, x: Tensor, noise: Noise) -> Draw:
-        """Infer and draw for images (B, P)."""
+        """Encode images (B, P) and draw their latents."""
 
     @abstractmethod
-    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
-        """Draws with their importance weights (Burda et al. 2016, eq. 8, but for the likelihood).
+    def importance_draw(self, x: Tensor, noise: Noise) -> ImportanceDraw:
+        """Draw latents with importance weights (Burda et al. 2016, eq. 8, without the likelihood).
 
-        Of each image (B, P) so many, all and all again, as the noise is for; it is encoded once.
+        Images (B, P) are encoded once and drawn as often as `noise` has rows for them, (R B,).
         """
 
     @abstractmethod
     def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
-        """Codes of `n` ancestral draws, of one category if it is named, or of one each (n,)."""
+        """Draw `n` codes from the prior, optionally of one category, or of the categories (n,)."""
 
     @abstractmethod
     def codes(self, x: Tensor) -> Tensor:
-        """Posterior mean of each image, (B, Z)."""
+        """Return posterior means, (B, Z)."""
 
     def log_categories(self, x: Tensor) -> Tensor:
-        """log q(c | x), (B, K)."""
+        """Return log q(c | x), (B, K)."""
         raise NotImplementedError("these latents have no categories")
 
     def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
-        """What the decoder is given for latent points (B, Z) and categories (B, K): as a rule the point alone."""
+        """Return the decoder's input for points (B, Z) and categories (B, K); by default the points alone."""
         return (z,)
 
-    def start_from(self, pixels: Tensor) -> None:
-        """Start from training images (n, P), drawn at random, where something is made of such."""
+    def initialise_from(self, pixels: Tensor) -> None:
+        """Initialise data-dependent parameters from random training images (n, P); by default there are none."""
 
-    def cool(self, epoch: int) -> None:
+    def anneal(self, epoch: int) -> None:
         """Lower the temperature of relaxed categories after an epoch."""
 
-    def settle(self, weights: Tensor) -> None:
-        """Take note of q(c) (K,) over the training images, from which categories are drawn later."""
+    def set_category_weights(self, weights: Tensor) -> None:
+        """Store q(c) (K,) averaged over the training images, from which `sample` draws categories."""
 
 
 class GaussianLatents(Latents):
-    """q(z | x) Gaussian, and a prior by name (Kingma & Welling 2014, section 3)."""
+    """Gaussian q(z | x) with a named prior (Kingma & Welling 2014, section 3)."""
 
     prior: Prior
 
@@ -122,34 +145,34 @@ class GaussianLatents(Latents):
             self.prior = StandardPrior(sizes.latent_dim)
 
     def posterior(self, x: Tensor, noise: Noise | None = None) -> Normal:
-        """q(z | x)."""
+        """Return q(z | x)."""
         return cast(Normal, self.head(self.body(x), noise))
 
     def draw(self, x: Tensor, noise: Noise) -> Draw:
-        """One z each."""
+        """Draw one z for each image."""
         q = self.posterior(x, noise)
         z = q.sample()
         return Draw(q, z, (z,), {"kl_z": self.prior.kl(q, z)})
 
-    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
-        """z from q(z | x)."""
+    def importance_draw(self, x: Tensor, noise: Noise) -> ImportanceDraw:
+        """Draw z from q(z | x), with importance weights."""
         q = self.posterior(x).repeated(noise)
         z = q.sample()
-        return Weighted((z,), self.prior.log_density(z) - q.log_density(z))
+        return ImportanceDraw((z,), self.prior.log_density(z) - q.log_density(z))
 
     def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
-        """From the prior."""
+        """Draw z from the prior."""
         return (self.prior.sample(noise, self.head.mean.weight.new_empty(n, self.latent_dim)),)
 
     def codes(self, x: Tensor) -> Tensor:
         return self.posterior(x).mean
 
-    def start_from(self, pixels: Tensor) -> None:
-        self.prior.start_from(pixels)
+    def initialise_from(self, pixels: Tensor) -> None:
+        self.prior.initialise_from(pixels)
 
 
 class PointLatents(Latents):
-    """A deterministic encoder, as Wasserstein and adversarial autoencoders have it (Tolstikhin et al. 2018)."""
+    """Deterministic encoder, as in Wasserstein and adversarial autoencoders (Tolstikhin et al. 2018)."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__(sizes)
@@ -158,16 +181,16 @@ class PointLatents(Latents):
         self.prior = StandardNormal(sizes.latent_dim)
 
     def draw(self, x: Tensor, noise: Noise) -> Draw:
-        """The points."""
+        """Encode images to points."""
         z = self.codes(x)
         return Draw(Point(z, noise), z, (z,), {})
 
-    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
-        """There is none: a point has no density."""
+    def importance_draw(self, x: Tensor, noise: Noise) -> ImportanceDraw:
+        """Raise NotImplementedError: a deterministic encoder has no density."""
         raise NotImplementedError("a deterministic encoder gives no importance weights")
 
     def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
-        """From N(0, I), to which the points are drawn."""
+        """Draw z from N(0, I), towards which the points are regularised."""
         return (self.prior.sample(noise, self.head.weight.new_empty(n, self.latent_dim)),)
 
     def codes(self, x: Tensor) -> Tensor:
@@ -175,19 +198,22 @@ class PointLatents(Latents):
 
 
 class CategoricalLatents(Latents):
-    """q(c | x) q(z | x, c) or q(z | x), and p(c) = 1/K with p(z | c) = N(mu_c, sigma_c^2) or N(0, I).
+    """Categorical c and Gaussian z: q(c | x) with q(z | x, c) or q(z | x), and a learned p(z | c) or N(0, I).
 
-    What CP-VAE, INDq, INDp and INDqp have in common (specification A4; the corrected forms).
+    The prior of c is uniform, 1/K, and a learned p(z | c) is N(mu_c, sigma_c^2). Shared by CP-VAE, INDq, INDp and INDqp
+    (Lavda et al. 2020, sections 4 and 5, with corrections: see docs/images.md).
 
     Parameters
     ----------
+    sizes : Sizes
+        Sizes of the layers.
     given : {"nothing", "draw", "probabilities"}
-        What the encoder of z is told of the category. The **draw** makes it q(z | x, c); the probabilities pi(x), of
-        which the document speaks, leave it at q(z | x).
+        Input of the encoder of z about the category. The **draw** gives q(z | x, c); the probabilities pi(x), as in the
+        paper's text, depend on x alone and leave q(z | x).
     learned : bool
-        Whether p(z | c) is learned, one Gaussian a category.
+        Whether p(z | c) is learned, one Gaussian per category.
     estimator : {"gumbel", "straight-through", "enumerate"}
-        How gradients pass categories. The same draw goes to the encoder of z, to the decoder and into the divergence.
+        Gradient estimator of categories. One draw is used in the encoder of z, the decoder and the divergence.
     """
 
     decodes_categories = True
@@ -202,25 +228,25 @@ class CategoricalLatents(Latents):
         self.head = GaussianHead(self.body.width + (0 if given == "nothing" else n_categories), latent_dim)
         self.mixture = None
         if learned:
-            near = min(1.0, FIRST_SPREAD / latent_dim)
+            near = min(1.0, INITIAL_SPREAD / latent_dim)
             self.mixture = GaussianMixture(n_categories, latent_dim, learn_weights=False, spread=near)
         self.standard = StandardNormal(latent_dim)
         self.given = given
-        self.conditional = given == "draw"  # whether q(z | x, c) depends on c
+        self.conditional = given == "draw"  # q(z | x, c) depends on c
         self.estimator = estimator
         self.code_widths = (latent_dim + n_categories,)
         self.register_buffer("temperature", torch.tensor(TEMPERATURES[0]))
         self.register_buffer("category_weights", torch.full((n_categories,), 1 / n_categories))
 
     def posterior(self, hidden: Tensor, c: Tensor, noise: Noise | None = None) -> Normal:
-        """q(z | x, c) for features (B, H) and categories (B, K)."""
-        told = [hidden]
+        """Return q(z | x, c) for features (B, H) and categories (B, K)."""
+        inputs = [hidden]
         if self.given != "nothing":
-            told.append(c if self.given == "draw" else self.category(hidden).softmax(-1))
-        return cast(Normal, self.head(torch.cat(told, -1), noise))
+            inputs.append(c if self.given == "draw" else self.category(hidden).softmax(-1))
+        return cast(Normal, self.head(torch.cat(inputs, -1), noise))
 
     def draw(self, x: Tensor, noise: Noise) -> Draw:
-        """One z and c each, or one z for each of all c."""
+        """Draw one c and z for each image, or one z for every category if these are enumerated."""
         hidden = self.body(x)
         log_q_c = self.category(hidden).log_softmax(-1)
         if self.estimator == "enumerate":
@@ -228,16 +254,16 @@ class CategoricalLatents(Latents):
         c = self._drawn(log_q_c, noise, hard=not self.training)
         q = self.posterior(hidden, c, noise)
         z = q.sample()
-        # Where c is not told q(z|x) is the same for all c, and the weights q(c|x) are exact.
+        # If q(z|x) does not depend on c, the weights q(c|x) are exact.
         kl_z = self._kl_z(q, c if self.conditional else log_q_c.exp())
         return Draw(q, z, self.code_of(z, c), {"kl_z": kl_z, "kl_c": kl_from_uniform(log_q_c)}, log_q_c, c)
 
     def _enumerated(self, hidden: Tensor, log_q_c: Tensor, noise: Noise) -> Draw:
-        """Every category in turn, weighed by q(c|x): exact in c."""
+        """Use every category in turn, weighted by q(c|x): exact in c."""
         n, k = log_q_c.shape
         c = torch.eye(k, dtype=hidden.dtype, device=hidden.device).repeat_interleave(n, 0)  # (K B, K)
         weights = log_q_c.exp().t()  # (K, B)
-        # The same numbers for every category of an image: what differs is the category.
+        # Every category of an image gets the same noise.
         q = self.posterior(hidden.repeat(k, 1), c, Noise(noise.keys.repeat(k)))
         z = q.sample()
         kl_z = (weights * self._kl_z(q, c).view(k, n)).sum(0)
@@ -245,13 +271,13 @@ class CategoricalLatents(Latents):
         return Draw(q, z, self.code_of(z, c), terms, log_q_c, c, weights)
 
     def _drawn(self, log_q_c: Tensor, noise: Noise, hard: bool) -> Tensor:
-        """Categories (B, K) by the Gumbel trick (Jang et al. 2017; Maddison et al. 2017)."""
+        """Draw categories (B, K) by the Gumbel trick (Jang et al. 2017; Maddison et al. 2017)."""
         perturbed = log_q_c + noise.gumbel(CATEGORY, log_q_c)
         drawn = one_hot(perturbed.argmax(-1), perturbed)
         if hard:
             return drawn
         relaxed = (perturbed / self.temperature).softmax(-1)
-        # In brackets: what is added to the hard draw is 0 then, exactly.
+        # In this order the value added to the hard draw is exactly 0.
         return relaxed if self.estimator == "gumbel" else drawn + (relaxed - relaxed.detach())
 
     def _kl_z(self, q: Normal, weights: Tensor) -> Tensor:
@@ -259,8 +285,8 @@ class CategoricalLatents(Latents):
             return self.standard.kl(q)
         return self.mixture.kl_by(q, weights).sum(-1)
 
-    def weighted(self, x: Tensor, noise: Noise) -> Weighted:
-        """A category drawn from q(c|x), and z given it."""
+    def importance_draw(self, x: Tensor, noise: Noise) -> ImportanceDraw:
+        """Draw c from q(c|x), and z given c."""
         hidden = self.body(x)
         hidden = hidden.repeat(len(noise.keys) // len(hidden), 1)
         log_q_c = self.category(hidden).log_softmax(-1)
@@ -270,10 +296,10 @@ class CategoricalLatents(Latents):
         prior = self.standard if self.mixture is None else self.mixture.component(c)
         log_p_c = -math.log(log_q_c.shape[1])
         log_ratio = prior.log_density(z) + log_p_c - q.log_density(z) - (c * log_q_c).sum(-1)
-        return Weighted(self.code_of(z, c), log_ratio)
+        return ImportanceDraw(self.code_of(z, c), log_ratio)
 
     def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
-        """c ~ q(c) over the training images, z ~ p(z | c)."""
+        """Draw c from q(c) over the training images, and z from p(z | c)."""
         like = self.category_weights.new_empty(n, self.latent_dim)
         c = chosen_categories(self.category_weights, noise, n, category)
         z = self.standard.sample(noise, like)
@@ -283,7 +309,7 @@ class CategoricalLatents(Latents):
         return self.code_of(z, c)
 
     def codes(self, x: Tensor) -> Tensor:
-        """Mean of z given the most probable category, (B, Z)."""
+        """Return the means of z given the most probable category, (B, Z)."""
         hidden = self.body(x)
         logits = self.category(hidden)
         return self.posterior(hidden, one_hot(logits.argmax(-1), logits)).mean
@@ -292,30 +318,30 @@ class CategoricalLatents(Latents):
         return cast(Tensor, self.category(self.body(x)).log_softmax(-1))
 
     def code_of(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
-        """Both, side by side."""
+        """Concatenate points and categories."""
         assert c is not None
         return (torch.cat([z, c], -1),)
 
-    def cool(self, epoch: int) -> None:
-        """tau <- max(tau exp(-3e-5 epoch), 0.5)."""
-        self.temperature.mul_(math.exp(-COOLING * epoch)).clamp_min_(TEMPERATURES[1])
+    def anneal(self, epoch: int) -> None:
+        """Set tau to max(tau exp(-3e-5 epoch), 0.5)."""
+        self.temperature.mul_(math.exp(-ANNEALING_RATE * epoch)).clamp_min_(TEMPERATURES[1])
 
-    def settle(self, weights: Tensor) -> None:
+    def set_category_weights(self, weights: Tensor) -> None:
         self.category_weights.copy_(weights)
 
 
 def kl_from_uniform(log_q_c: Tensor) -> Tensor:
-    """KL(q(c|x) || 1/K), in closed form from log q(c|x) (B, K): (B,)."""
+    """Return KL(q(c|x) || 1/K) in closed form from log q(c|x) (B, K): (B,) nats."""
     return (log_q_c.exp() * log_q_c).sum(-1) + math.log(log_q_c.shape[1])
 
 
 def one_hot(which: Tensor, like: Tensor) -> Tensor:
-    """Rows (B, K) of the shape and type of `like` with a one at `which` (B,)."""
+    """Return rows (B, K), with the shape and type of `like`, that are one at `which` (B,)."""
     return torch.zeros_like(like).scatter_(-1, which[:, None], 1.0)
 
 
 def chosen_categories(weights: Tensor, noise: Noise, n: int, category: int | Tensor | None) -> Tensor:
-    """(n, K) one-hot: the category named, or one named for each (n,), or drawn by weights (K,)."""
+    """Return one-hot categories (n, K): one for all, one for each (n,), or drawn with weights (K,)."""
     like = weights.new_zeros(n, len(weights))
     if category is not None:
         return one_hot(torch.as_tensor(category, device=weights.device).expand(n), like)

@@ -1,4 +1,4 @@
-"""p(x | z) of an image: its negative logarithm, mean and draws, given what the decoder puts out."""
+"""Likelihoods p(x | z) of images: negative log-likelihood, mean and sampling, given the decoder's output."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from torch.nn import functional
 from topicnet.core.counter_rng import PIXEL, Noise
 from topicnet.core.distributions import LOG_2_PI
 
-LEVELS = 256.0  # of gray in a discretised logistic
+LEVELS = 256.0  # gray levels of the discretised logistic
 LOG_SCALE_RANGE = (-4.5, 0.0)
-LEAST_SHARE = 1e-7  # of a logistic's mass: what one gray level has at the least
+MIN_MASS = 1e-7  # least probability of a gray level in the discretised logistic
 
 
 class Likelihood(nn.Module, ABC):
-    """A distribution over images of P pixels, given P numbers of the decoder for each."""
+    """Distribution over images of P pixels, given P outputs of the decoder."""
 
     @abstractmethod
     def nats(self, x: Tensor, out: Tensor) -> Tensor:
-        """-log p(x | out) of images (B, P): (B,) nats."""
+        """Return -log p(x | out) of images (B, P): (B,) nats."""
 
     def mean(self, out: Tensor) -> Tensor:
-        """Mean of the image, (B, P): as a rule the decoder gives its logit."""
+        """Return the mean image (B, P); by default the outputs are its logits."""
         return out.sigmoid()
 
     @abstractmethod
@@ -33,32 +33,32 @@ class Likelihood(nn.Module, ABC):
 
 
 class Bernoulli(Likelihood):
-    """Pixels that are one with a probability; the decoder gives its logit."""
+    """Independent Bernoulli pixels; the outputs are logits."""
 
     def nats(self, x: Tensor, out: Tensor) -> Tensor:
-        """Cross-entropy summed over pixels, (B,)."""
+        """Return the cross-entropy summed over pixels, (B,) nats."""
         return functional.binary_cross_entropy_with_logits(out, x, reduction="none").sum(-1)
 
     def sample(self, out: Tensor, noise: Noise) -> Tensor:
-        """Zeros and ones, (B, P)."""
+        """Draw zeros and ones, (B, P)."""
         return (noise.uniform(PIXEL, out) < out.sigmoid()).to(out.dtype)
 
 
 class Gaussian(Likelihood):
-    """Normal pixels about the decoder's output, with one variance for all, which is learned."""
+    """Gaussian pixels with the outputs as means and one learned variance for all."""
 
     def __init__(self) -> None:
         super().__init__()
-        # Narrow at first: a wide one explains the images without their codes, and stays so.
+        # A wide initial variance explains the images without their codes, and stays wide.
         self.log_var = nn.Parameter(torch.tensor(-4.0))
 
     def nats(self, x: Tensor, out: Tensor) -> Tensor:
-        """Of a normal density: can be below 0, (B,)."""
+        """Return the negative log-density, (B,) nats; it can be negative."""
         scaled = (x - out).square().sum(-1) * (-self.log_var).exp()
         return 0.5 * (x.shape[-1] * (LOG_2_PI + self.log_var) + scaled)
 
     def mean(self, out: Tensor) -> Tensor:
-        """The output itself, (B, P)."""
+        """Return the outputs, (B, P)."""
         return out
 
     def sample(self, out: Tensor, noise: Noise) -> Tensor:
@@ -66,9 +66,9 @@ class Gaussian(Likelihood):
 
 
 class Logistic(Likelihood):
-    """Gray values of 256 levels: a logistic density about the decoder's mean, cut into as many bins.
+    """Discretised logistic over 256 gray levels: a logistic density around the mean, integrated over 256 bins.
 
-    Its scale is learned, one for all pixels (Tomczak & Welling 2018, reference code).
+    One scale for all pixels is learned (Tomczak & Welling 2018, reference code).
     """
 
     def __init__(self) -> None:
@@ -77,35 +77,35 @@ class Logistic(Likelihood):
 
     @property
     def scale(self) -> Tensor:
-        """Of the logistic."""
+        """Scale of the logistic density."""
         return self.free_log_scale.clamp(*LOG_SCALE_RANGE).exp()
 
     def nats(self, x: Tensor, out: Tensor) -> Tensor:
-        """-log of the mass of each pixel's bin, (B,)."""
+        """Return the negative log-probability of each pixel's bin, summed over pixels: (B,) nats."""
         bins = (x * LEVELS).floor().clamp_max(LEVELS - 1)  # 0 to 255
         mean = self.mean(out)
         upper = ((bins + 1) / LEVELS - mean) / self.scale
         lower = (bins / LEVELS - mean) / self.scale
-        # The bins at the ends reach to infinity, so that the masses of all sum to 1.
+        # The outer bins extend to infinity, so that the probabilities sum to 1.
         below = torch.where(bins > 0, lower.sigmoid(), 0.0)
         until = torch.where(bins < LEVELS - 1, upper.sigmoid(), 1.0)
-        return -(until - below).clamp_min(LEAST_SHARE).log().sum(-1)
+        return -(until - below).clamp_min(MIN_MASS).log().sum(-1)
 
     def sample(self, out: Tensor, noise: Noise) -> Tensor:
-        """(B, P), within [0, 1]."""
+        """Draw gray levels within [0, 1], (B, P)."""
         drawn = self.mean(out) + self.scale * noise.uniform(PIXEL, out).logit()
         return ((drawn.clamp(0.0, 1.0) * LEVELS).floor().clamp_max(LEVELS - 1)) / (LEVELS - 1)
 
 
 class SquaredError(Likelihood):
-    """The cost |x - G(z)|^2 of a Wasserstein autoencoder: no likelihood, though it stands in its place."""
+    """Cost |x - G(z)|^2 of a Wasserstein autoencoder, used in place of a likelihood."""
 
     def nats(self, x: Tensor, out: Tensor) -> Tensor:
-        """Squared error, summed over pixels: (B,), no nats."""
+        """Return the squared error summed over pixels, (B,); not in nats."""
         return (x - self.mean(out)).square().sum(-1)
 
     def sample(self, out: Tensor, noise: Noise) -> Tensor:
-        """The mean: the decoder is deterministic."""
+        """Return the mean image, as the decoder is deterministic."""
         return self.mean(out)
 
 

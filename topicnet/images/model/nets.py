@@ -1,4 +1,4 @@
-"""Networks of the image models: gated layers, heads, and critics' layers."""
+"""Layers of the image models: gated encoder and decoder layers, Gaussian heads and critics."""
 
 from __future__ import annotations
 
@@ -13,27 +13,41 @@ from torch.nn import functional
 from topicnet.core.counter_rng import Noise
 from topicnet.core.distributions import Normal
 
-# Standard deviations of a posterior stay within [0.05, 2.7] (Tomczak & Welling 2018, reference code).
+# Keeps standard deviations within [0.05, 2.7] (Tomczak & Welling 2018, reference code).
 LOG_VAR_RANGE = (-6.0, 2.0)
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of a model's layers."""
+    """Sizes of a model's layers.
+
+    Attributes
+    ----------
+    n_pixels : int
+        P, pixels of an image.
+    latent_dim : int
+        Z, dimension of the latent space; of each level if there are two.
+    hidden_dim : int
+        Width of the hidden layers.
+    n_layers : int
+        Gated layers of the encoder and of the decoder, not counting the output layer; 0 gives a linear model.
+    n_categories : int or None
+        K, for variants with categories.
+    """
 
     n_pixels: int
     latent_dim: int
     hidden_dim: int
-    n_layers: int  # of encoder and decoder, beside the last; 0 makes a linear model
-    n_categories: int | None  # K, of variants that have categories
+    n_layers: int
+    n_categories: int | None
 
 
 class GatedDense(nn.Module):
-    """(W x + b) * sigmoid(V x + e), and nothing else (Dauphin et al. 2017; Tomczak & Welling 2018, section 4)."""
+    """Gated layer (W x + b) * sigmoid(V x + e) (Dauphin et al. 2017; Tomczak & Welling 2018, section 4)."""
 
     def __init__(self, n_inputs: int, n_outputs: int) -> None:
         super().__init__()
-        # One product for both halves.
+        # One matrix product for both halves.
         self.both = nn.Linear(n_inputs, 2 * n_outputs)
         for half in torch.split(self.both.weight, n_outputs):
             nn.init.xavier_uniform_(half)
@@ -45,7 +59,7 @@ class GatedDense(nn.Module):
 
 
 class Body(nn.Sequential):
-    """Gated layers one after another, `width` wide at the end; none leaves its input as it is: a linear model."""
+    """Stack of gated layers with output size `width`; with no layers it returns its input."""
 
     def __init__(self, n_inputs: int, hidden_dim: int, n_layers: int) -> None:
         widths = [n_inputs, *[hidden_dim] * n_layers]
@@ -54,7 +68,7 @@ class Body(nn.Sequential):
 
 
 class GaussianHead(nn.Module):
-    """Mean and log-variance (B, Z) of a Gaussian."""
+    """Linear layers that give the mean and log-variance (B, Z) of a Gaussian."""
 
     def __init__(self, n_inputs: int, latent_dim: int) -> None:
         super().__init__()
@@ -62,12 +76,12 @@ class GaussianHead(nn.Module):
         self.log_var = dense(n_inputs, latent_dim)
 
     def forward(self, hidden: Tensor, noise: Noise | None = None) -> Normal:
-        """The Gaussian of hidden units (B, H)."""
+        """Return the Gaussian for hidden units (B, H)."""
         return Normal(self.mean(hidden), functional.hardtanh(self.log_var(hidden), *LOG_VAR_RANGE), noise)
 
 
 class Critic(nn.Sequential):
-    """Layers of leaky rectifiers, then `n_outputs` numbers (Kim & Mnih 2018, appendix A)."""
+    """Layers of leaky rectifiers, then a linear layer with `n_outputs` outputs (Kim & Mnih 2018, appendix A)."""
 
     SLOPE = 0.2
 
@@ -80,13 +94,13 @@ class Critic(nn.Sequential):
 
 
 def gaussian_critic(n_inputs: int, hidden_dim: int, n_layers: int, n_outputs: int) -> nn.Sequential:
-    """A critic that guesses numbers: the mean and log-variance of each."""
+    """Build a critic that predicts numbers, as the mean and log-variance of each."""
     body = Critic(n_inputs, hidden_dim, n_layers, hidden_dim)
     return nn.Sequential(body, nn.LeakyReLU(Critic.SLOPE), GaussianHead(hidden_dim, n_outputs))
 
 
 def dense(n_inputs: int, n_outputs: int) -> nn.Linear:
-    """A linear layer that starts as Glorot & Bengio (2010) have it."""
+    """Build a linear layer with the initialisation of Glorot & Bengio (2010)."""
     layer = nn.Linear(n_inputs, n_outputs)
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -94,13 +108,19 @@ def dense(n_inputs: int, n_outputs: int) -> nn.Linear:
 
 
 class Decoder(nn.Module):
-    """From a code to what the likelihood needs of it.
+    """Network that maps a code to the parameters of the likelihood.
 
     Parameters
     ----------
     widths : tuple of int
-        Of the parts of the code; each of several has a gated layer of its own, and they meet in the last (Tomczak &
+        Widths of the parts of the code; several parts have one gated layer each before they are concatenated (Tomczak &
         Welling 2018, section 4.2).
+    hidden_dim : int
+        Width of the hidden layers.
+    n_layers : int
+        Number of gated layers.
+    n_outputs : int
+        Number of outputs.
     """
 
     def __init__(self, widths: tuple[int, ...], hidden_dim: int, n_layers: int, n_outputs: int) -> None:

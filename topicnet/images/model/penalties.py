@@ -1,4 +1,4 @@
-"""Terms that image models add to their bound, or put in the place of its divergence."""
+"""Loss terms that variants add to the evidence lower bound, or use in place of its divergence."""
 
 from __future__ import annotations
 
@@ -21,39 +21,42 @@ TcEstimator = Literal["mws", "mss"]
 
 
 class Penalty(nn.Module, ABC):
-    """Further terms of a loss, and perhaps a critic that is trained on `critic_terms` and left alone by the loss."""
+    """Additional loss terms, optionally with a critic that is trained on `critic_terms` only."""
 
-    replaces: tuple[str, ...] = ()  # terms of the draw that these stand for
-    sees_images = False  # whether it looks at what is decoded
+    replaces: tuple[str, ...] = ()  # terms of the draw that these replace
+    sees_images = False  # whether the terms depend on the decoded images
 
     def __init__(self, critic: nn.Module | None = None) -> None:
         super().__init__()
         self.critic = critic
 
-    def ask(self, points: Tensor) -> Any:
-        """What the critic says."""
+    def critic_output(self, points: Tensor) -> Any:
+        """Return the critic's output."""
         assert self.critic is not None
         return self.critic(points)
 
     @abstractmethod
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
-        """Terms of a draw and the mean of its decoded images (R B, P); each (B,) or a scalar."""
+        """Return loss terms of a draw and the mean decoded images (R B, P); each (B,) or a scalar."""
 
     def critic_terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
-        """The loss of the critic, of a draw and images that have no gradient."""
+        """Return the critic's loss for a draw and images without gradients."""
         raise NotImplementedError("this penalty has no critic")
 
 
 class Decomposition(Penalty):
-    """KL = I(x; z) + TC(z) + sum_j KL(q(z_j) || p(z_j)), each estimated on the batch (Chen et al. 2018, eq. 2).
+    """KL divergence split into mutual information, total correlation and dimension-wise KL (Chen et al. 2018, eq. 2).
+
+    KL = I(x; z) + TC(z) + sum_j KL(q(z_j) || p(z_j)), each part estimated on the batch.
 
     Parameters
     ----------
     estimator : {"mws", "mss"}
-        Minibatch-weighted sampling, biased low by the weight of an image's own term, or stratified (eq. S6), unbiased
-        for q(z) with the weights as derived, not as in public code, which puts them in columns.
+        Minibatch-weighted sampling, which is biased low as each image's own term gets too little weight; or stratified
+        sampling (eq. S6), which is unbiased for q(z) with the weights as derived. Public code assigns these to columns
+        instead of the diagonal.
     n_images : int
-        N, of the training set.
+        Number N of training images.
     """
 
     replaces = ("kl_z",)
@@ -64,11 +67,11 @@ class Decomposition(Penalty):
         self.n_images = n_images
 
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
-        """The three parts, (B,) each."""
+        """Return the three parts, (B,) nats each."""
         q, z = draw.q, draw.z
         assert isinstance(q, Normal)
         scaled = (z[:, None] - q.mean).square() * (-q.log_var).exp()
-        logs = -0.5 * (LOG_2_PI + q.log_var + scaled)  # (B, B, Z): of point i under the posterior of image m
+        logs = -0.5 * (LOG_2_PI + q.log_var + scaled)  # (B, B, Z): point i under the posterior of image m
         weights = self.log_weights(len(z), z)  # (B, B)
         log_qz = (weights + logs.sum(-1)).logsumexp(1)
         log_marginals = (weights[:, :, None] + logs).logsumexp(1).sum(-1)
@@ -80,7 +83,7 @@ class Decomposition(Penalty):
         }
 
     def log_weights(self, n: int, like: Tensor) -> Tensor:
-        """By which the posteriors of a batch make up q(z): (B, B), or something that broadcasts to it."""
+        """Return the log-weights of a batch's posteriors in q(z): (B, B), or a shape that broadcasts to it."""
         if self.estimator == "mws" or n == 1:
             return like.new_full((1, 1), -math.log(self.n_images * n))
         others = n - 1
@@ -92,14 +95,17 @@ class Decomposition(Penalty):
 
 
 class Moments(Penalty):
-    """Covariance of the posterior means, or of q(z), drawn to I (Kumar et al. 2018, eq. 6-7): DIP-VAE I and II."""
+    """DIP-VAE I and II: regularise the covariance of the posterior means, or of q(z), towards I.
+
+    Kumar et al. (2018), eq. 6-7.
+    """
 
     def __init__(self, kind: Literal["i", "ii"]) -> None:
         super().__init__()
         self.kind = kind
 
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
-        """Squares of the entries off the diagonal, and of those on it less 1: scalars."""
+        """Return the sums of squared off-diagonal entries and of squared deviations of the diagonal from 1: scalars."""
         q = draw.q
         assert isinstance(q, Normal)
         centred = q.mean - q.mean.mean(0)
@@ -112,61 +118,61 @@ class Moments(Penalty):
 
 
 class Discrepancy(Penalty):
-    """MMD of q(z) from the prior N(0, I), a sum of inverse multiquadratic kernels (Tolstikhin et al. 2018)."""
+    """MMD between q(z) and the prior N(0, I), with a sum of inverse multiquadratic kernels (Tolstikhin et al. 2018)."""
 
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
-        """A scalar."""
+        """Return the squared MMD, a scalar."""
         assert draw.q.noise is not None
         prior = draw.q.noise.normal(PRIOR, draw.z)
         return {"mmd": mmd(draw.z, prior, lambda a, b: imq_kernel_sum(a, b, 2.0 * draw.z.shape[1]))}
 
 
 class RatioCritic(Penalty):
-    """Total correlation by a critic that tells q(z) from the product of its margins (Kim & Mnih 2018, eq. 3).
+    """Total correlation estimated by a critic that separates q(z) from the product of its marginals.
 
-    One logit here is the difference of the paper's two.
+    Kim & Mnih (2018), eq. 3; its single logit is the difference of the paper's two.
     """
 
     def __init__(self, latent_dim: int, hidden_dim: int, n_layers: int) -> None:
         super().__init__(Critic(latent_dim, hidden_dim, n_layers, 1))
 
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
-        """log D(z) - log(1 - D(z)), (B,)."""
-        return {"total_correlation": self.ask(draw.z).squeeze(-1)}
+        """Return log D(z) - log(1 - D(z)), (B,) nats."""
+        return {"total_correlation": self.critic_output(draw.z).squeeze(-1)}
 
     def critic_terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy on one half of the batch as it is, and the other with each dimension shuffled: (B / 2,)."""
+        """Return the cross-entropy of drawn points against shuffled ones, half of the batch each: (B / 2,)."""
         assert draw.q.noise is not None
         n = max(1, len(draw.z) // 2)
         order = draw.q.noise.bits(ORDER, draw.z.shape[1])[-n:].argsort(0)
-        margins = draw.z[-n:].gather(0, order)
-        joint, apart = self.ask(torch.cat([draw.z[:n], margins])).view(2, n)
-        return {"critic": 0.5 * (functional.softplus(-joint) + functional.softplus(apart))}
+        shuffled = draw.z[-n:].gather(0, order)
+        joint, product = self.critic_output(torch.cat([draw.z[:n], shuffled])).view(2, n)
+        return {"critic": 0.5 * (functional.softplus(-joint) + functional.softplus(product))}
 
 
 class PriorCritic(Penalty):
-    """A critic that tells q(z) from the prior, and is to be fooled (Makhzani et al. 2015; WAE-GAN)."""
+    """Critic that separates q(z) from the prior; the encoder is trained against it (Makhzani et al. 2015; WAE-GAN)."""
 
     def __init__(self, latent_dim: int, hidden_dim: int, n_layers: int) -> None:
         super().__init__(Critic(latent_dim, hidden_dim, n_layers, 1))
 
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
-        """-log D(z): what the encoder is to make small, (B,)."""
-        return {"fooling": functional.softplus(-self.ask(draw.z).squeeze(-1))}
+        """Return -log D(z), (B,), which the encoder minimises."""
+        return {"fooling": functional.softplus(-self.critic_output(draw.z).squeeze(-1))}
 
     def critic_terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
-        """-log D(prior) - log(1 - D(z)), (B,)."""
+        """Return -log D(prior) - log(1 - D(z)), (B,)."""
         assert draw.q.noise is not None
         prior = draw.q.noise.normal(PRIOR, draw.z)
-        of_prior, of_z = self.ask(torch.cat([prior, draw.z])).view(2, -1)
+        of_prior, of_z = self.critic_output(torch.cat([prior, draw.z])).view(2, -1)
         return {"critic": functional.softplus(-of_prior) + functional.softplus(of_z)}
 
 
 class CategoryInformation(Penalty):
-    """A bound on the information of a decoded image about its category (Barber & Agakov 2003; specification A7).
+    """Lower bound on the mutual information between a category and the image decoded from it.
 
-    E log Q(c | image) + H(q(c)), with q(c) that of the batch: a constant in place of H(q(c)) is no bound, and is
-    maximised by a code that says nothing.
+    The bound is E log Q(c | image) + H(q(c)), with q(c) from the batch (Barber & Agakov 2003; Serdega & Kim 2020).
+    With a constant in place of H(q(c)) it is not a bound, and a constant code maximises it.
     """
 
     sees_images = True
@@ -175,26 +181,27 @@ class CategoryInformation(Penalty):
         super().__init__(Critic(n_pixels, hidden_dim, n_layers, n_categories))
 
     def _nats(self, draw: Draw, image: Tensor) -> Tensor:
-        """-log Q(c | image), as cross-entropy where c is relaxed: (B,)."""
+        """Return -log Q(c | image), (B,) nats; the cross-entropy if c is relaxed."""
         assert draw.c is not None
-        return draw.averaged(-(draw.c * self.ask(image).log_softmax(-1)).sum(-1))
+        return draw.averaged(-(draw.c * self.critic_output(image).log_softmax(-1)).sum(-1))
 
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
-        """Less the bound, (B,): what is to be made small."""
+        """Return the negative bound, (B,) nats."""
         assert draw.log_q_c is not None
         q_c = draw.log_q_c.exp().mean(0)
         entropy = -(q_c * q_c.clamp_min(1e-30).log()).sum()
         return {"lack_of_information": self._nats(draw, image) - entropy}
 
     def critic_terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
-        """-log Q, (B,)."""
+        """Return -log Q(c | image), (B,) nats."""
         return {"critic": self._nats(draw, image)}
 
 
 class PointInformation(Penalty):
-    """The same about two dimensions of z, those that say least before (specification A7).
+    """Lower bound on the mutual information between two dimensions of z and the decoded image (Serdega & Kim 2020).
 
-    H of these is that of the batch's mixture of posteriors.
+    The dimensions are those with the least divergence after pretraining. Their entropy is that of the batch's mixture
+    of posteriors.
     """
 
     N_CHOSEN = 2
@@ -206,15 +213,15 @@ class PointInformation(Penalty):
         super().__init__(gaussian_critic(n_pixels, hidden_dim, n_layers, n_chosen))
         self.register_buffer("chosen", torch.arange(n_chosen))
 
-    def choose(self, usage: Tensor) -> None:
-        """Take the dimensions with the least of (Z,)."""
-        self.chosen.copy_(usage.argsort()[: len(self.chosen)])
+    def choose(self, mean_kl: Tensor) -> None:
+        """Choose the dimensions with the smallest of the mean divergences (Z,)."""
+        self.chosen.copy_(mean_kl.argsort()[: len(self.chosen)])
 
     def _nats(self, draw: Draw, image: Tensor) -> Tensor:
-        return -cast(Normal, self.ask(image)).log_density(draw.z[:, self.chosen])
+        return -cast(Normal, self.critic_output(image)).log_density(draw.z[:, self.chosen])
 
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
-        """Less the bound, (B,)."""
+        """Return the negative bound, (B,) nats."""
         q = draw.q
         assert isinstance(q, Normal)
         mean, log_var, z = q.mean[:, self.chosen], q.log_var[:, self.chosen], draw.z[:, self.chosen]
@@ -223,5 +230,5 @@ class PointInformation(Penalty):
         return {"lack_of_information": self._nats(draw, image) - entropy}
 
     def critic_terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
-        """-log Q, (B,)."""
+        """Return -log Q, (B,) nats."""
         return {"critic": self._nats(draw, image)}

@@ -13,37 +13,37 @@ from torch import Tensor, nn
 from topicnet.core.counter_rng import COMPONENT, PRIOR, Noise
 from topicnet.core.distributions import LOG_2_PI, GaussianMixture, Normal, StandardNormal, expected_log_density
 
-PSEUDO_SPREAD = 0.01  # about the images that pseudo-inputs start at
+PSEUDO_SPREAD = 0.01  # standard deviation of the initial pseudo-inputs
 
 
 class Prior(nn.Module, ABC):
-    """A distribution over latent points (Z,)."""
+    """Distribution over latent points (Z,)."""
 
     def kl(self, q: Normal, z: Tensor) -> Tensor:
-        """KL(q || p), (B,) nats: at the draw z (B, Z) of q, log q(z|x) - log p(z), or in closed form."""
+        """Return KL(q || p), (B,) nats: log q(z|x) - log p(z) at the draw z (B, Z), or in closed form."""
         return q.log_density(z) - self.log_density(z)
 
     @abstractmethod
     def log_density(self, z: Tensor) -> Tensor:
-        """log p(z), (B,)."""
+        """Return log p(z), (B,)."""
 
     @abstractmethod
     def sample(self, noise: Noise, like: Tensor) -> Tensor:
-        """Draw z of the shape (B, Z) and type of `like`."""
+        """Draw z with the shape (B, Z) and type of `like`."""
 
-    def start_from(self, pixels: Tensor) -> None:
-        """Start from training images (n, P), where the prior is made of such."""
+    def initialise_from(self, pixels: Tensor) -> None:
+        """Initialise data-dependent parameters from training images (n, P); by default there are none."""
 
 
 class StandardPrior(Prior):
-    """N(0, I)."""
+    """Standard normal prior N(0, I)."""
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
         self.normal = StandardNormal(latent_dim)
 
     def kl(self, q: Normal, z: Tensor) -> Tensor:
-        """In closed form (Kingma & Welling 2014, appendix B)."""
+        """Return the divergence in closed form (Kingma & Welling 2014, appendix B)."""
         return self.normal.kl(q)
 
     def log_density(self, z: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class StandardPrior(Prior):
 
 
 class MixturePrior(Prior):
-    """1/K sum_k N(mu_k, diag sigma_k^2), learned."""
+    """Learned mixture 1/K sum_k N(mu_k, diag sigma_k^2)."""
 
     def __init__(self, n_components: int, latent_dim: int) -> None:
         super().__init__()
@@ -68,12 +68,16 @@ class MixturePrior(Prior):
 
 
 class VampPrior(Prior):
-    """1/K sum_k q(z | u_k) of learned pseudo-inputs u_k (Tomczak & Welling 2018, eq. 9).
+    """Mixture of the posteriors of learned pseudo-inputs, 1/K sum_k q(z | u_k) (Tomczak & Welling 2018, eq. 9).
 
     Parameters
     ----------
+    n_components : int
+        Number K of pseudo-inputs.
+    n_pixels : int
+        Number P of pixels.
     posterior : callable
-        The encoder's q(z | x) of images (n, P).
+        The encoder: maps images (n, P) to q(z | x).
     """
 
     def __init__(self, n_components: int, n_pixels: int, posterior: Callable[[Tensor], Normal]) -> None:
@@ -85,14 +89,14 @@ class VampPrior(Prior):
 
     @property
     def inputs(self) -> Tensor:
-        """u (K, P), within [0, 1]."""
+        """Pseudo-inputs u (K, P), within [0, 1]."""
         return self.free_inputs.clamp(0.0, 1.0)
 
     @torch.no_grad()
-    def start_from(self, pixels: Tensor) -> None:
-        """Begin at images; further ones, where there are too few, are those again."""
+    def initialise_from(self, pixels: Tensor) -> None:
+        """Initialise the pseudo-inputs at images, repeated if there are fewer images than pseudo-inputs."""
         chosen = pixels[torch.arange(len(self.free_inputs), device=pixels.device) % len(pixels)]
-        noise = Noise.of(0, np.arange(len(chosen)), pixels.device)  # torch's own state is the caller's
+        noise = Noise.of(0, np.arange(len(chosen)), pixels.device)  # leaves torch's random state alone
         self.free_inputs.copy_(chosen + PSEUDO_SPREAD * noise.normal(PRIOR, chosen))
 
     def log_density(self, z: Tensor) -> Tensor:

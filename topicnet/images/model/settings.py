@@ -1,4 +1,4 @@
-"""What an image model is asked to be, checked."""
+"""Check the parameters of image models and resolve their defaults."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from topicnet.images.model.variants import WITH_CATEGORIES, Variant, variant_of
 from topicnet.training.checks import check_count, check_number
 
 DEFAULT_CATEGORIES = 10
-MOST_CATEGORIES = 2**16  # of what is drawn by hashes of 32 bits, without bias that could be seen
+MOST_CATEGORIES = 2**16  # categories are drawn with 32-bit hashes: up to here their bias is negligible
 NAMES = {"binarise": ("auto", "never"), "schedule": ("one-cycle", "constant"), "optimizer": ("adam", "adam_normgrad")}
-RATE_OF_A_CYCLE, RATE = 3e-3, 1e-3
-# Threads, unless TOPICNET_THREADS says otherwise: small products gain nothing by a second, and lose much beside other
-# work, as each then waits for a scheduler's turn.
+ONE_CYCLE_RATE, RATE = 3e-3, 1e-3
+# Threads, unless TOPICNET_THREADS is set: small products gain nothing from a second thread, and lose much on a busy
+# machine, where the threads wait for each other.
 MOST_THREADS, LEAST_PRODUCT = 4, 10**7
 WIDEST_LATENT, PIXELS_A_DIMENSION = 40, 8
 
-Categories = int | NDArray[np.integer[Any]]  # one of all samples, or (n,) of each
+Categories = int | NDArray[np.integer[Any]]  # one category for all samples, or (n,) one for each
 
 
 def resolve_sizes(
     variant: str, n_pixels: int, latent_dim: int | None, hidden_dim: int, n_layers: int, n_categories: int | None
 ) -> Sizes:
-    """Sizes with their defaults: one latent dimension for 8 pixels, from 2 to 40.
+    """Resolve the sizes of the layers; latent_dim defaults to one dimension for 8 pixels, between 2 and 40.
 
     Raises
     ------
     InputError
-        A number out of its range, or categories for a variant without them.
+        A number is out of range, or categories are given for a variant without them.
     """
     has = variant_of(variant).has_categories
     if n_categories is not None and not has:
         more = " (its prior has components: components=K)" if "components" in variant_of(variant).parameters else ""
         raise InputError(
-            f"{n_categories} categories given for {variant}, which has none{more}: leave them out, or name one of"
+            f"{n_categories} categories given for {variant}, which has none{more}: leave them out, or choose one of"
             f" {', '.join(WITH_CATEGORIES)}"
         )
     if latent_dim is None:
@@ -58,20 +58,32 @@ def resolve_sizes(
 
 
 def resolve_likelihood(variant: Variant, given: str | None) -> str:
-    """The likelihood asked for, or the variant's own."""
+    """Return the given likelihood, or the variant's default.
+
+    Raises
+    ------
+    InputError
+        The name is unknown, or the variant cannot have this likelihood.
+    """
     if given is None:
         return variant.likelihood
     check_name("likelihood", given, tuple(LIKELIHOODS))
     if (given == "squared-error") != (variant.likelihood == "squared-error"):
         raise InputError(
-            f"likelihood={given!r} given, but squared-error is the cost of wae-mmd and wae-gan, and theirs alone: leave"
+            f"likelihood={given!r} given, but squared-error is the cost of wae-mmd and wae-gan, and of them only: leave"
             " it out"
         )
     return given
 
 
 def resolve_estimator(variant: Variant, given: str | None) -> str:
-    """The estimator of categories asked for."""
+    """Return the given gradient estimator of categories, or the default.
+
+    Raises
+    ------
+    InputError
+        The name is unknown, or the variant has no categories that are drawn.
+    """
     if given is None:
         return "gumbel"
     check_name("estimator", given, ESTIMATORS)
@@ -80,8 +92,8 @@ def resolve_estimator(variant: Variant, given: str | None) -> str:
     return given
 
 
-def check_course(given: Mapping[str, Any]) -> None:
-    """Raise InputError for an estimator's parameter, of those that say how it learns, out of its range."""
+def check_training_parameters(given: Mapping[str, Any]) -> None:
+    """Raise InputError if a training parameter of the estimator is out of range."""
     for name, known in NAMES.items():
         check_name(name, given[name], known)
     check_count("batch_size", given["batch_size"])
@@ -95,18 +107,18 @@ def check_course(given: Mapping[str, Any]) -> None:
 
 
 def check_name(name: str, given: object, known: tuple[str, ...]) -> None:
-    """Raise InputError for a name that is none of those known."""
+    """Raise InputError unless a name is one of the known ones."""
     if given not in known:
         raise InputError(f"{name}={given!r} given, expected one of {', '.join(known)}")
 
 
 def checked_categories(given: Categories, n: int, n_categories: int) -> int | Tensor:
-    """A category, or one for each of n samples.
+    """Check a category for all of n samples, or (n,) one for each.
 
     Raises
     ------
     InputError
-        Another number of them, or one that the model does not have.
+        Their number is not n, or the model does not have a category.
     """
     if not isinstance(given, np.ndarray):
         check_count("category", given, least=0, most=n_categories - 1)
@@ -120,21 +132,21 @@ def checked_categories(given: Categories, n: int, n_categories: int) -> int | Te
 
 
 def threads_for(n_images: int, sizes: Sizes) -> int:
-    """Most threads that the products of so many images at a time are worth."""
+    """Return the largest useful number of threads for batches of this many images."""
     return MOST_THREADS if n_images * sizes.n_pixels * max(sizes.hidden_dim, 1) >= LEAST_PRODUCT else 1
 
 
 def checked_rows(name: str, given: Any, width: int | None) -> Tensor:
-    """Finite numbers (n, width), as float32.
+    """Convert finite numbers of shape (n, width) to float32.
 
     Raises
     ------
     InputError
-        Another shape, or numbers that are not finite.
+        The shape is different, or a number is not finite.
     """
     values = np.asarray(given, dtype=np.float32)
     if values.ndim != 2 or values.shape[1] != width:
         raise InputError(f"{name} of shape {values.shape} given, expected (n, {width})")
     if not np.isfinite(values).all():
-        raise InputError(f"{name} holds numbers that are not finite, expected none")
+        raise InputError(f"{name} holds NaN or infinity, expected finite numbers")
     return torch.as_tensor(values)

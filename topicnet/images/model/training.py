@@ -1,4 +1,4 @@
-"""How an image model is trained: a start where it needs one, then the loop of `core.train`."""
+"""Train an image model: initialisation or pretraining where the variant needs it, then the shared training loop."""
 
 from __future__ import annotations
 
@@ -26,36 +26,74 @@ from topicnet.training.options import TrainHooks, TrainOptions
 from topicnet.training.progress import Listener, TrainResult
 from topicnet.training.schedule import Schedule
 
-ACTIVE = 0.01  # variance of a posterior mean over images, above which a dimension is in use (Burda et al. 2016)
-STEPS, LEAST_EPOCHS = 3_000, 10  # of a run whose epochs nobody named
-START_IMAGES = 10_000  # most that a start looks at
+ACTIVE = 0.01  # a dimension is active if its posterior mean varies more than this over images (Burda et al. 2016)
+STEPS, LEAST_EPOCHS = 3_000, 10  # defaults that determine the number of epochs
+START_IMAGES = 10_000  # most images used for the initialisation
 
 
 @dataclass(frozen=True)
-class Course:
-    """How long and how fast a model learns."""
+class TrainingSettings:
+    """Length and learning rates of a training run.
+
+    Attributes
+    ----------
+    max_epochs : int
+        Number of epochs.
+    patience : int
+        Stop after this many epochs without a better validation loss.
+    learning_rate : float
+        Highest learning rate.
+    warm_up : int
+        Epochs in which divergences are phased in.
+    one_cycle : bool
+        Whether the rate rises and falls in one cycle; otherwise it is constant, as in the papers.
+    normalise : bool
+        Whether the gradient of each parameter is normalised before Adam.
+    """
 
     max_epochs: int
     patience: int
     learning_rate: float
-    warm_up: int  # epochs in which divergences are phased in
-    falls: bool  # the rate rises and falls in one cycle; else it is constant, as in the papers
+    warm_up: int
+    one_cycle: bool
     normalise: bool
 
 
-def epochs_of(n_batches: int) -> int:
-    """Epochs of a run whose length nobody named: a budget of steps."""
+def default_epochs(n_batches: int) -> int:
+    """Return the default number of epochs: 3,000 steps, and at least 10 epochs."""
     return max(LEAST_EPOCHS, math.ceil(STEPS / n_batches))
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training of one model."""
+    """Training run of one image model.
+
+    Attributes
+    ----------
+    vae : Vae
+        The model, trained in place.
+    variant : Variant
+        Entry of the table.
+    parameters : mapping
+        Numeric parameters of the variant.
+    settings : TrainingSettings
+        Length and learning rates.
+    batches : ImageBatches
+        Training images.
+    validation : ImageBatches or None
+        Validation images.
+    seed : int
+        Seed of the run.
+    listener : callable
+        Called with a `Progress` after every epoch.
+    interrupted : callable
+        Returns whether Ctrl-C was pressed.
+    """
 
     vae: Vae
     variant: Variant
     parameters: Mapping[str, float]
-    course: Course
+    settings: TrainingSettings
     batches: ImageBatches
     validation: ImageBatches | None
     seed: int
@@ -63,35 +101,41 @@ class Training:
     interrupted: Callable[[], bool]
 
     def run(self, checkpoints: Checkpoints | None) -> TrainResult:
-        """Train, from the newest checkpoint if there is one, and leave the best weights in place."""
+        """Train, from the newest checkpoint if there is one, and leave the best weights in the model."""
         rng = np.random.default_rng(self.seed)
         start_seed, train_seed = draw_seed(rng), draw_seed(rng)
         saved = None if checkpoints is None else checkpoints.newest()
         if saved is None:
             self._start(np.random.default_rng(start_seed))
         checkpoints = None if self.interrupted() else checkpoints
-        course, device, penalty = self.course, self.batches.device, self.vae.penalty
-        # What a critic says falls and rises with the critic: it is no measure of which epoch was the best.
+        settings, device, penalty = self.settings, self.batches.device, self.vae.penalty
+        # With a critic the loss depends on how well the critic is trained, so it cannot select the best epoch.
         judged = self.validation if penalty is None or penalty.critic is None else None
-        normalise, phases = course.normalise, self.vae.phases(self.parameters.get("critic_rate", 1.0))
+        normalise, phases = settings.normalise, self.vae.phases(self.parameters.get("critic_rate", 1.0))
         options = TrainOptions(
-            course.max_epochs, course.patience, 0.0, train_seed, device, normalise_gradients=normalise, phases=phases
+            settings.max_epochs,
+            settings.patience,
+            0.0,
+            train_seed,
+            device,
+            normalise_gradients=normalise,
+            phases=phases,
         )
         hooks = TrainHooks(self._measure, self._intervene, self.listener, self.interrupted, checkpoints, saved)
         result = train(self.vae, self.batches, judged, self._schedule(), options, hooks)
-        self._settle()
+        self._store_category_weights()
         return result
 
     def _schedule(self) -> Schedule:
-        course, n_categories = self.course, self.vae.latents.n_categories or 1
-        drops: tuple[tuple[float, float], ...] | None = None if course.falls else ()
+        settings, n_categories = self.settings, self.vae.latents.n_categories or 1
+        drops: tuple[tuple[float, float], ...] | None = None if settings.one_cycle else ()
         if self.variant.drops is not None:
-            drops = self.variant.drops(course.max_epochs)
-        fraction = course.warm_up / course.max_epochs
+            drops = self.variant.drops(settings.max_epochs)
+        fraction = settings.warm_up / settings.max_epochs
         divergences = ("kl_z", "kl_c", "kl_z1", "kl_z2", "kl_w")
         return Schedule(
-            course.max_epochs * len(self.batches),
-            course.learning_rate,
+            settings.max_epochs * len(self.batches),
+            settings.learning_rate,
             warm_up=dict.fromkeys(divergences, fraction) if fraction else {},
             weights=self.variant.weights(self.parameters),
             targets=ramps(self.variant, self.parameters, n_categories),
@@ -99,11 +143,11 @@ class Training:
         )
 
     def _start(self, rng: np.random.Generator) -> None:
-        """Pseudo-inputs from images; clusters from an autoencoder; the dimensions that say least."""
+        """Initialise pseudo-inputs from images, clusters by pretraining, and the choice of informed dimensions."""
         latents, chosen = self.vae.latents, rng.permutation(self.batches.n_docs)[:START_IMAGES]
         pixels = torch.cat([batch.pixels for batch in self.batches.at(chosen)])
-        latents.start_from(pixels)
-        epochs = math.ceil(self.variant.pretrained * self.course.max_epochs)
+        latents.initialise_from(pixels)
+        epochs = math.ceil(self.variant.pretrained * self.settings.max_epochs)
         if not epochs:
             return
         terms = self.vae.reconstruction if isinstance(latents, ClusteredLatents) else self.vae.bound
@@ -116,44 +160,46 @@ class Training:
                 self.vae.penalty.choose(StandardNormal(latents.latent_dim).kl_per_dimension(q).mean(0))
 
     def _pretrain(self, part: nn.Module, epochs: int, seed: int) -> None:
-        course, device = self.course, self.batches.device
-        schedule = Schedule(epochs * len(self.batches), course.learning_rate, drops=None if course.falls else ())
+        settings, device = self.settings, self.batches.device
+        schedule = Schedule(
+            epochs * len(self.batches), settings.learning_rate, drops=None if settings.one_cycle else ()
+        )
         options = TrainOptions(
-            epochs, epochs, 0.0, seed, device, stage="pretrain", normalise_gradients=course.normalise
+            epochs, epochs, 0.0, seed, device, stage="pretrain", normalise_gradients=settings.normalise
         )
         hooks = TrainHooks(listener=self.listener, interrupted=self.interrupted)
         train(part, self.batches, None, schedule, options, hooks)
 
     def _measure(self) -> dict[str, float]:
         latents = self.vae.latents
-        watched = self.batches if self.validation is None else self.validation
+        monitored = self.batches if self.validation is None else self.validation
         with torch.inference_mode():
-            codes = latents.codes(next(iter(watched)).pixels)
-        told = {"active_units": float((codes.var(0) > ACTIVE).sum())} if len(codes) > 1 else {}
+            codes = latents.codes(next(iter(monitored)).pixels)
+        found = {"active_units": float((codes.var(0) > ACTIVE).sum())} if len(codes) > 1 else {}
         temperature = getattr(latents, "temperature", None)
-        return told if temperature is None else told | {"temperature": float(temperature)}
+        return found if temperature is None else found | {"temperature": float(temperature)}
 
     def _intervene(self, epoch: int, stopping: bool) -> bool:
-        self.vae.latents.cool(epoch)
+        self.vae.latents.anneal(epoch)
         return False
 
-    def _settle(self) -> None:
-        """Take q(c) over the training images."""
+    def _store_category_weights(self) -> None:
+        """Store q(c) averaged over the training images."""
         latents = self.vae.latents
         if latents.n_categories is None:
             return
         with torch.inference_mode():
             sums = torch.stack([latents.log_categories(batch.pixels).exp().sum(0) for batch in self.batches])
-            latents.settle(sums.sum(0) / self.batches.n_docs)
+            latents.set_category_weights(sums.sum(0) / self.batches.n_docs)
 
 
 def cluster(latents: ClusteredLatents, points: Tensor, seed: int) -> None:
-    """Start the mixture of clustered latents from a mixture fitted to points (n, Z) by EM."""
+    """Initialise the mixture of clustered latents with a Gaussian mixture fitted to points (n, Z) by EM."""
     from sklearn.mixture import GaussianMixture
 
     n_clusters = latents.n_categories or 1
     if n_clusters > len(points):
-        raise InputError(f"{n_clusters} categories given, expected at most one for each of the {len(points)} images")
+        raise InputError(f"{n_clusters} categories given, expected at most {len(points)}, one per image: lower it")
     values: NDArray[np.float64] = points.double().cpu().numpy()
     fitted = GaussianMixture(n_clusters, covariance_type="diag", random_state=seed, reg_covar=1e-3, max_iter=200)
     fitted.fit(values)

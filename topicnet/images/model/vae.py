@@ -1,4 +1,4 @@
-"""The one image model: latents, a decoder, a likelihood, and penalties."""
+"""The network of all image models: latents, decoder, likelihood and penalty combined into one loss."""
 
 from __future__ import annotations
 
@@ -17,16 +17,22 @@ from topicnet.training.alternating import Phase
 
 
 class Vae(nn.Module):
-    """A variational autoencoder, or what descends from one.
+    """Variational autoencoder, or a model derived from it, as one network.
 
     Parameters
     ----------
+    latents : Latents
+        Encoder and prior.
+    decoder : Decoder
+        Maps codes to the parameters of the likelihood.
+    likelihood : Likelihood
+        p(x | z).
     penalty : Penalty, optional
-        Further terms.
+        Additional loss terms.
     n_draws : int
-        Above 1 the loss is the importance-weighted bound of so many draws (Burda et al. 2016, eq. 8).
+        Above 1, the loss is the importance-weighted bound with this many draws (Burda et al. 2016, eq. 8).
     two_phases : bool
-        Whether the encoder fools the critic in a step of its own, as an adversarial autoencoder's does.
+        Whether the encoder is trained against the critic in a separate step, as in an adversarial autoencoder.
     """
 
     def __init__(
@@ -49,18 +55,18 @@ class Vae(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """Device of the parameters."""
         return next(self.parameters()).device
 
     def terms(self, batch: ImageBatch) -> dict[str, Tensor]:
-        """Loss by term: nats per image, or what stands in their place."""
+        """Return the loss terms of a batch: nats per image, or the penalties that replace them."""
         if self.n_draws > 1:
             log_w = self.log_weights(batch, self.n_draws)
             return {"importance_bound": math.log(self.n_draws) - log_w.logsumexp(0)}
         draw = self.latents.draw(batch.pixels, batch.noise)
         out = self.decoder(draw.code)
         terms = {"reconstruction": self._reconstruction(batch.pixels, draw, out)} | draw.terms
-        terms |= {name: terms[name].clamp_min(least) for name, least in self.latents.least.items()}
+        terms |= {name: terms[name].clamp_min(least) for name, least in self.latents.free_nats.items()}
         if self.penalty is None:
             return terms
         image = self.likelihood.mean(out) if self.penalty.sees_images else out
@@ -68,27 +74,27 @@ class Vae(nn.Module):
         return {name: value for name, value in terms.items() if name not in self.penalty.replaces} | further
 
     def bound(self, batch: ImageBatch) -> dict[str, Tensor]:
-        """The parts of the negative evidence lower bound, whatever the loss is: (B,) nats each."""
+        """Return the parts of the negative evidence lower bound, (B,) nats each, regardless of the loss."""
         draw = self.latents.draw(batch.pixels, batch.noise)
         return {"reconstruction": self._reconstruction(batch.pixels, draw, self.decoder(draw.code))} | draw.terms
 
     def reconstruction(self, batch: ImageBatch) -> dict[str, Tensor]:
-        """The loss of a plain autoencoder, (B,): that of the posterior means, of latents that decode z alone."""
+        """Return the loss (B,) of a plain autoencoder, which decodes posterior means; if the decoder takes z alone."""
         out = self.decoder(self.latents.code_of(self.latents.codes(batch.pixels), None))
         return {"reconstruction": self.likelihood.nats(batch.pixels, out)}
 
     def log_weights(self, batch: ImageBatch, n_draws: int) -> Tensor:
-        """log p(x, latents) - log q(latents | x) of draws from q: (n_draws, B)."""
-        drawn = self.latents.weighted(batch.pixels, batch.noise.repeated(n_draws))
+        """Return log p(x, latents) - log q(latents | x) of draws from q, (n_draws, B)."""
+        drawn = self.latents.importance_draw(batch.pixels, batch.noise.repeated(n_draws))
         nats = self.likelihood.nats(batch.pixels.repeat(n_draws, 1), self.decoder(drawn.code))
         return (drawn.log_ratio - nats).view(n_draws, -1)
 
     def decode(self, code: tuple[Tensor, ...]) -> Tensor:
-        """Mean images (B, P) of codes."""
+        """Decode codes to mean images (B, P)."""
         return self.likelihood.mean(self.decoder(code))
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """Mean images (B, P) of the posterior means, and most probable categories, of images."""
+        """Decode the posterior means of images, and their most probable categories, to mean images (B, P)."""
         z = self.latents.codes(x)
         c = None
         if self.latents.n_categories is not None:
@@ -97,7 +103,7 @@ class Vae(nn.Module):
         return self.decode(self.latents.code_of(z, c))
 
     def phases(self, critic_rate: float) -> list[Phase]:
-        """The steps of the critic, and of an encoder that fools it on its own."""
+        """Return the additional training steps: of the critic, and of an encoder trained against it separately."""
         penalty = self.penalty
         if penalty is None or penalty.critic is None:
             return []
@@ -122,7 +128,7 @@ class Vae(nn.Module):
 
 
 class Objective(nn.Module):
-    """A network that learns by other terms than its own: those of a batch, (B,) each."""
+    """Network trained on other loss terms than its own; `terms` maps a batch to terms of shape (B,)."""
 
     def __init__(self, network: nn.Module, terms: Callable[[ImageBatch], dict[str, Tensor]]) -> None:
         super().__init__()

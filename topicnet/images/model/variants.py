@@ -1,4 +1,4 @@
-"""The family: each variant is a line of data over shared parts (specification, table B)."""
+"""Table of the 25 image-model variants: each is one entry that combines shared parts."""
 
 from __future__ import annotations
 
@@ -11,93 +11,136 @@ from topicnet.training.schedule import Ramp
 
 Value = float | str
 Values = Mapping[str, Value]
-RAMP_SHARE = 0.5  # of a run, until a capacity is whole
+RAMP_FRACTION = 0.5  # fraction of training during which a capacity rises to its full value
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What makes a variant what it is."""
+    """Definition of one variant: its latents, prior, penalty, loss weights and parameters.
 
-    summary: str  # in a few words, with its source
-    latents: str = "gaussian"  # or point, categorical, two-level, clustered, weighted
-    prior: str = "standard"  # or mixture, vamp
-    conditional: bool = False  # of categorical latents: the encoder of z is told the category
-    learned: bool = False  # of categorical latents: p(z | c) is
-    likelihood: str = "bernoulli"  # unless another is asked for
-    penalty: str | None = None  # see `building`
-    parameters: Values = field(default_factory=dict)  # their names and defaults
-    # From parameters to the weights of terms; those not named weigh 1.
+    Parameters
+    ----------
+    summary : str
+        Description in a few words, with its source.
+    latents : {"gaussian", "point", "categorical", "two-level", "clustered", "weighted"}
+        Factorisation of q and p; "clustered" is VaDE's, "weighted" GMVAE's.
+    prior : {"standard", "mixture", "vamp"}
+        p(z), for Gaussian and two-level latents.
+    conditional : bool
+        For categorical latents, whether the encoder of z depends on c.
+    learned : bool
+        For categorical latents, whether p(z | c) is learned.
+    likelihood : {"bernoulli", "gaussian", "logistic", "squared-error"}
+        Default likelihood.
+    penalty : str or None
+        Name of the penalty, see `topicnet.images.model.building`.
+    parameters : mapping
+        Names and default values of the variant's own parameters.
+    weights : callable
+        Maps parameters to the weights of loss terms; terms without an entry have weight 1.
+    targets : callable
+        Maps parameters and the number of categories to the terms with a capacity and their final capacity in nats.
+    warms_up : bool
+        Whether the divergences are phased in at the start of training by default.
+    two_phases : bool
+        Whether the encoder is trained against the critic in a separate step.
+    pretrained : float
+        Length of the pretraining as a fraction of the epochs: an autoencoder for clustered latents, the plain evidence
+        lower bound for information penalties.
+    drops : callable or None
+        Maps the number of epochs to the steps of the learning-rate schedule; None for the default schedule.
+
+    Attributes
+    ----------
+    has_categories : bool
+        Whether the model has a discrete code c.
+    has_bound : bool
+        Whether the encoder has a density, so that the model has an evidence lower bound.
+
+    Examples
+    --------
+    >>> from topicnet.images import VARIANTS
+    >>> VARIANTS["beta-vae"].parameters, VARIANTS["beta-vae"].has_categories
+    ({'beta': 4.0}, False)
+    """
+
+    summary: str
+    latents: str = "gaussian"
+    prior: str = "standard"
+    conditional: bool = False
+    learned: bool = False
+    likelihood: str = "bernoulli"
+    penalty: str | None = None
+    parameters: Values = field(default_factory=dict)
     weights: Callable[[Mapping[str, float]], dict[str, float]] = lambda p: {}
-    # From parameters and the number of categories to terms with a capacity: their most nats.
     targets: Callable[[Mapping[str, float], int], dict[str, float]] = lambda p, k: {}
-    warms_up: bool = False  # the divergences are phased in
-    two_phases: bool = False  # the encoder fools its critic in a step of its own
-    # Share of the epochs spent on a start: an autoencoder for clustered latents, the plain bound before information.
+    warms_up: bool = False
+    two_phases: bool = False
     pretrained: float = 0.0
-    # From the number of epochs to the schedule's drops of the rate; None for the default course.
     drops: Callable[[int], tuple[tuple[float, float], ...]] | None = None
 
     @property
     def has_categories(self) -> bool:
-        """Whether it has a discrete code c."""
+        """Whether the model has a discrete code c."""
         return self.latents in ("categorical", "clustered", "weighted")
 
     @property
     def has_bound(self) -> bool:
-        """Whether its encoder has a density, so that a lower bound of the likelihood can be given."""
+        """Whether the encoder has a density, so that the model has an evidence lower bound."""
         return self.latents != "point"
 
 
+#: Every variant by its name, as given to `ImageVAE`.
 VARIANTS: dict[str, Variant] = {
-    "vae": Variant("the variational autoencoder (Kingma & Welling 2014)", warms_up=True),
+    "vae": Variant("variational autoencoder (Kingma & Welling 2014)", warms_up=True),
     "beta-vae": Variant(
-        "KL weighed by beta (Higgins et al. 2017)", parameters={"beta": 4.0}, weights=lambda p: {"kl_z": p["beta"]}
+        "KL weighted by beta (Higgins et al. 2017)", parameters={"beta": 4.0}, weights=lambda p: {"kl_z": p["beta"]}
     ),
     "capacity-vae": Variant(
-        "KL drawn to a capacity that rises (Burgess et al. 2018)",
+        "KL kept near a rising capacity (Burgess et al. 2018)",
         parameters={"gamma": 1000.0, "capacity": 25.0},
         weights=lambda p: {"kl_z": p["gamma"]},
         targets=lambda p, k: {"kl_z": p["capacity"]},
     ),
     "beta-tcvae": Variant(
-        "total correlation weighed by beta (Chen et al. 2018)",
+        "total correlation weighted by beta (Chen et al. 2018)",
         penalty="decomposition",
         parameters={"alpha": 1.0, "beta": 6.0, "gamma": 1.0, "tc_estimator": "mss"},
         weights=lambda p: {"index_information": p["alpha"], "total_correlation": p["beta"], "dimension_kl": p["gamma"]},
     ),
     "factor-vae": Variant(
-        "total correlation by a critic (Kim & Mnih 2018)",
+        "total correlation estimated by a critic (Kim & Mnih 2018)",
         penalty="ratio",
         parameters={"gamma": 10.0, "critic_rate": 0.1},
         weights=lambda p: {"total_correlation": p["gamma"]},
     ),
     "dip-vae-i": Variant(
-        "covariance of the posterior means drawn to I (Kumar et al. 2018)",
+        "covariance of the posterior means regularised towards I (Kumar et al. 2018)",
         penalty="moments-i",
         parameters={"lambda_od": 10.0, "lambda_d": 100.0},
         weights=lambda p: {"off_diagonal": p["lambda_od"], "diagonal": p["lambda_d"]},
     ),
     "dip-vae-ii": Variant(
-        "covariance of q(z) drawn to I (Kumar et al. 2018)",
+        "covariance of q(z) regularised towards I (Kumar et al. 2018)",
         penalty="moments-ii",
         parameters={"lambda_od": 10.0, "lambda_d": 10.0},
         weights=lambda p: {"off_diagonal": p["lambda_od"], "diagonal": p["lambda_d"]},
     ),
     "info-vae": Variant(
-        "part of the KL replaced by a discrepancy of q(z) from p(z) (Zhao et al. 2019)",
+        "part of the KL replaced by the MMD between q(z) and p(z) (Zhao et al. 2019)",
         penalty="mmd",
         parameters={"alpha": 0.0, "lambda": 100.0},
         weights=lambda p: {"kl_z": 1 - p["alpha"], "mmd": p["alpha"] + p["lambda"] - 1},
     ),
     "aae": Variant(
-        "an encoder that fools a critic of q(z) (Makhzani et al. 2015)",
+        "adversarial autoencoder: a critic compares q(z) with p(z) (Makhzani et al. 2015)",
         latents="point",
         penalty="prior-critic",
         parameters={"critic_rate": 0.5},
         two_phases=True,
     ),
     "wae-mmd": Variant(
-        "squared error and a discrepancy of q(z) from p(z) (Tolstikhin et al. 2018)",
+        "squared error and the MMD between q(z) and p(z) (Tolstikhin et al. 2018)",
         latents="point",
         likelihood="squared-error",
         penalty="mmd",
@@ -106,7 +149,7 @@ VARIANTS: dict[str, Variant] = {
         drops=lambda epochs: ((0.3, 0.5), (0.5, 0.2)),
     ),
     "wae-gan": Variant(
-        "squared error and a critic of q(z) (Tolstikhin et al. 2018)",
+        "squared error and a critic that compares q(z) with p(z) (Tolstikhin et al. 2018)",
         latents="point",
         likelihood="squared-error",
         penalty="prior-critic",
@@ -114,67 +157,67 @@ VARIANTS: dict[str, Variant] = {
         weights=lambda p: {"fooling": p["lambda"]},
         drops=lambda epochs: ((0.3, 0.5), (0.5, 0.2)),
     ),
-    "iwae": Variant("the importance-weighted bound (Burda et al. 2016)", parameters={"draws": 5.0}),
+    "iwae": Variant("importance-weighted bound (Burda et al. 2016)", parameters={"draws": 5.0}),
     "mog": Variant(
-        "a learned mixture for prior (Tomczak & Welling 2018, MG)",
+        "learned mixture of Gaussians as the prior (Tomczak & Welling 2018)",
         prior="mixture",
         parameters={"components": 50.0},
         warms_up=True,
     ),
     "vampprior": Variant(
-        "a prior of encoded pseudo-inputs (Tomczak & Welling 2018)",
+        "prior of encoded pseudo-inputs (Tomczak & Welling 2018)",
         prior="vamp",
         parameters={"components": 50.0},
         warms_up=True,
     ),
     "hvae": Variant("two levels of latents (Tomczak & Welling 2018)", latents="two-level", warms_up=True),
     "hvp": Variant(
-        "two levels, the upper with a VampPrior (Tomczak & Welling 2018)",
+        "two levels of latents, with a VampPrior for the upper one (Tomczak & Welling 2018)",
         latents="two-level",
         prior="vamp",
         parameters={"components": 50.0},
         warms_up=True,
     ),
     "cp-vae": Variant(
-        "q(z|x,c) and p(z|c): a conditional prior",
+        "conditional prior: q(z|x,c) and p(z|c) (Lavda et al. 2020)",
         latents="categorical",
         conditional=True,
         learned=True,
         parameters={"condition": "draw"},
         warms_up=True,
     ),
-    "indq": Variant("q(z|x) and p(z|c)", latents="categorical", learned=True, warms_up=True),
-    "indp": Variant("q(z|x,c) and p(z)", latents="categorical", conditional=True, warms_up=True),
-    "indqp": Variant("q(z|x) and p(z)", latents="categorical", warms_up=True),
+    "indq": Variant("q(z|x) and p(z|c) (Lavda et al. 2020)", latents="categorical", learned=True, warms_up=True),
+    "indp": Variant("q(z|x,c) and p(z) (Lavda et al. 2020)", latents="categorical", conditional=True, warms_up=True),
+    "indqp": Variant("q(z|x) and p(z) (Lavda et al. 2020)", latents="categorical", warms_up=True),
     "joint-vae": Variant(
-        "INDqp with capacities of z and c (Dupont 2018)",
+        "INDqp with capacities for z and c (Dupont 2018)",
         latents="categorical",
         parameters={"gamma": 30.0, "capacity_z": 5.0, "capacity_c": math.inf},
         weights=lambda p: {"kl_z": p["gamma"], "kl_c": p["gamma"]},
         targets=lambda p, k: {"kl_z": p["capacity_z"], "kl_c": min(p["capacity_c"], math.log(k))},
     ),
     "vade": Variant(
-        "a mixture with learned weights, begun by clustering (Jiang et al. 2017)",
+        "mixture prior with learned weights, initialised by clustering (Jiang et al. 2017)",
         latents="clustered",
         parameters={"assignment": "optimal"},
         pretrained=0.3,
         drops=lambda epochs: tuple((done / epochs, 0.9) for done in range(10, epochs, 10)),
     ),
     "gmvae": Variant(
-        "clusters of a network's making (Dilokthanakul et al. 2016)",
+        "mixture prior with components from a second latent variable w (Dilokthanakul et al. 2016)",
         latents="weighted",
         parameters={"least_kl_c": 0.0},
         warms_up=True,
     ),
     "vmi-z": Variant(
-        "information of two dimensions of z about the decoded image",
+        "maximised information between two dimensions of z and the decoded image (Serdega & Kim 2020)",
         penalty="point-information",
         parameters={"lambda": 1.0, "critic_rate": 1.0},
         weights=lambda p: {"lack_of_information": p["lambda"]},
         pretrained=0.3,
     ),
     "vmi-c": Variant(
-        "INDqp with information of c about the decoded image",
+        "INDqp with maximised information between c and the decoded image (Serdega & Kim 2020)",
         latents="categorical",
         penalty="category-information",
         parameters={"lambda": 5.0, "critic_rate": 1.0},
@@ -191,12 +234,12 @@ COUNTS = ("draws", "components")
 
 
 def variant_of(name: str) -> Variant:
-    """The variant of that name.
+    """Return the variant with this name.
 
     Raises
     ------
     InputError
-        There is none.
+        The name is unknown.
     """
     if not isinstance(name, str) or name not in VARIANTS:
         raise InputError(f"variant {name!r} given, expected one of {', '.join(VARIANTS)}")
@@ -204,12 +247,12 @@ def variant_of(name: str) -> Variant:
 
 
 def resolve_parameters(name: str, given: Values) -> dict[str, Value]:
-    """Parameters of a variant: its defaults, and those given in their place.
+    """Return the parameters of a variant: its defaults, overridden by the given values.
 
     Raises
     ------
     InputError
-        One that the variant does not have, or a value out of its range.
+        The variant does not have a given parameter, or a value is out of range.
     """
     known = variant_of(name).parameters
     if not isinstance(given, Mapping):
@@ -219,17 +262,17 @@ def resolve_parameters(name: str, given: Values) -> dict[str, Value]:
             has = f"it has {', '.join(known)}" if known else "it has none"
             raise InputError(f"parameter {parameter!r} given for {name}: {has}")
         _check_value(parameter, value)
-    settled = {**known, **given}
-    numbers = numbers_in(settled)
+    resolved = {**known, **given}
+    numbers = numbers_in(resolved)
     for term, weight in variant_of(name).weights(numbers).items():
-        if weight < 0:  # of info-vae alone: it would be made large, not small
-            told = ", ".join(f"{parameter}={value:g}" for parameter, value in numbers.items())
-            raise InputError(f"{told} given for {name}: {term} would weigh {weight:g}, expected 0 or more")
-    return settled
+        if weight < 0:  # possible for info-vae only: the term would be maximised
+            values = ", ".join(f"{parameter}={value:g}" for parameter, value in numbers.items())
+            raise InputError(f"{values} given for {name}: {term} would weigh {weight:g}, expected 0 or more")
+    return resolved
 
 
 def numbers_in(parameters: Values) -> dict[str, float]:
-    """Those that are numbers."""
+    """Return the numeric parameters as floats."""
     return {name: float(value) for name, value in parameters.items() if not isinstance(value, str)}
 
 
@@ -242,12 +285,12 @@ def _check_value(name: str, value: Value) -> None:
         raise InputError(f"{name}={value!r} given, expected a number")
     least = 1 if name in COUNTS else 0
     whole = name not in COUNTS or isinstance(value, int) or value.is_integer()
-    endless = math.isinf(value) and name != "capacity_c"
-    if value < least or not whole or endless:
+    infinite = math.isinf(value) and name != "capacity_c"
+    if value < least or not whole or infinite:
         kind = "a whole number" if name in COUNTS else "a finite number"
         raise InputError(f"{name}={value:g} given, expected {kind}, {least} or more")
 
 
 def ramps(variant: Variant, parameters: Mapping[str, float], n_categories: int) -> dict[str, Ramp]:
-    """Capacities of terms over a run."""
-    return {name: Ramp(most, RAMP_SHARE) for name, most in variant.targets(parameters, n_categories).items()}
+    """Return the ramps of the terms with a capacity."""
+    return {name: Ramp(most, RAMP_FRACTION) for name, most in variant.targets(parameters, n_categories).items()}

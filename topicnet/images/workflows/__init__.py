@@ -1,1 +1,1 @@
-"""Fit, compare, save and show image models."""
+"""Jobs behind the `topicnet images` commands: fit, compare, save, load and show image models."""

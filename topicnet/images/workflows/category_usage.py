@@ -1,4 +1,4 @@
-"""What the categories of a run are used for: q(c), and q(c | label), of its training images."""
+"""Category usage of a run: q(c) and q(c | label) of its training images, written to and read from categories.csv."""
 
 from __future__ import annotations
 
@@ -14,44 +14,56 @@ from topicnet.images.data.checks import Split
 from topicnet.images.model.estimator import ImageVAE
 
 FILE = "categories.csv"
-LABEL = "label_"  # begins the name of a label's column
+LABEL = "label_"  # prefix of a label's column
 
 
 @dataclass(frozen=True)
 class CategoryUsage:
-    """How probable categories are."""
+    """Mean category probabilities of the training images.
 
-    q_c: NDArray[np.float64]  # (K,) q(c): the mean of q(c | x) over the training images
-    labels: list[int]  # (L,) in ascending order; none where they are not known
-    of_labels: NDArray[np.float64]  # (L, K) q(c | label): the mean of q(c | x) over the images of a label
+    Attributes
+    ----------
+    q_c : ndarray of shape (K,)
+        q(c), the mean of q(c | x) over the training images.
+    labels : list of int
+        (L,) in ascending order; empty if labels are unknown.
+    q_c_given_label : ndarray of shape (L, K)
+        q(c | label), the mean of q(c | x) over the images with a label.
+    """
+
+    q_c: NDArray[np.float64]
+    labels: list[int]
+    q_c_given_label: NDArray[np.float64]
 
     def table(self) -> pl.DataFrame:
-        """The table of categories.csv: a row a category, a column for q(c) and one for each label."""
+        """Return the table of categories.csv: one row per category, a column for q(c) and one for each label."""
         columns = {"category": np.arange(len(self.q_c)), "q_c": self.q_c}
         return pl.DataFrame(
-            columns | {f"{LABEL}{label}": q for label, q in zip(self.labels, self.of_labels, strict=True)}
+            columns | {f"{LABEL}{label}": q for label, q in zip(self.labels, self.q_c_given_label, strict=True)}
         )
 
 
 def category_usage_of(model: ImageVAE, split: Split) -> CategoryUsage | None:
-    """Take the means of q(c | x) over some images; nothing of a model without categories."""
+    """Average q(c | x) over images; None without categories, or if the model has diverged."""
     if model.network_.latents.n_categories is None:
         return None
     q = model.category_probabilities(split.pixels)
-    if not np.isfinite(q).all():  # of a model that was led astray; the rest of its run is still written
+    if not np.isfinite(q).all():  # the model has diverged; the rest of its run is still written
         return None
     labels = [] if split.labels is None else np.unique(split.labels).tolist()
-    of_labels = [q[split.labels == label].mean(0, dtype=np.float64) for label in labels]
-    return CategoryUsage(q.mean(0, dtype=np.float64), labels, np.array(of_labels).reshape(len(labels), q.shape[1]))
+    q_c_given_label = [q[split.labels == label].mean(0, dtype=np.float64) for label in labels]
+    return CategoryUsage(
+        q.mean(0, dtype=np.float64), labels, np.array(q_c_given_label).reshape(len(labels), q.shape[1])
+    )
 
 
 def read_category_usage(path: Path, n_categories: int) -> CategoryUsage | None:
-    """Read categories.csv; nothing where there is none, as in runs of older versions.
+    """Read categories.csv; None if it does not exist, as in runs of older versions.
 
     Raises
     ------
     BundleError
-        It holds something else.
+        The file does not hold such a table.
     """
     if not path.exists():
         return None
@@ -69,4 +81,4 @@ def read_category_usage(path: Path, n_categories: int) -> CategoryUsage | None:
 
 
 def _damaged(path: Path) -> BundleError:
-    return BundleError(f"{FILE} in {str(path.parent)!r} is damaged: copy the run again or fit anew")
+    return BundleError(f"{FILE} in {str(path.parent)!r} is damaged: copy the run again or repeat the fit")

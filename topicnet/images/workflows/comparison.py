@@ -1,4 +1,4 @@
-"""Many fits on the same images: variants side by side in one table."""
+"""Comparison of variants: fit them on the same images with several seeds, and summarise the scores in one table."""
 
 from __future__ import annotations
 
@@ -22,22 +22,34 @@ COLUMNS = (
     "nelbo", "reconstruction", "kl_z", "kl_c", "nll", "squared_error", "active_units", "information", "accuracy",
     "seconds",
 )  # fmt: skip
-OF_Z = ("kl_z", "kl_z1", "kl_z2", "kl_w")  # divergences of all that is continuous
+OF_Z = ("kl_z", "kl_z1", "kl_z2", "kl_w")  # divergences of the continuous latents
 
 Progress = Callable[[], AbstractContextManager[Reporter]]
 
 
 @dataclass(frozen=True)
 class ComparedFit:
-    """One fit of a comparison."""
+    """One fit of a comparison.
+
+    Attributes
+    ----------
+    variant : str
+        Name of the variant.
+    seed : int
+        Seed of the fit.
+    found : dict
+        Seconds, how training ended, and the result of `evaluate`; empty for a failed fit.
+    error : str or None
+        Why the fit failed.
+    """
 
     variant: str
     seed: int
-    found: dict[str, Any]  # seconds, how training ended, and what `evaluate` found; empty for a fit that failed
-    error: str | None = None  # why it failed
+    found: dict[str, Any]
+    error: str | None = None
 
     def scores(self) -> dict[str, float]:
-        """Return the scores of `COLUMNS` that the fit has."""
+        """Return those of the scores in `COLUMNS` that the fit has."""
         found = self.found["evaluation"]
         scores = {
             "squared_error": found["reconstruction"]["per_image"],
@@ -56,7 +68,7 @@ class ComparedFit:
         return scores
 
     def line(self) -> str:
-        """Report in one line how the fit ended."""
+        """Summarise the end of the fit in one line."""
         if self.error is not None:
             return f"{self.variant} failed: {self.error}"
         scores = self.scores()
@@ -71,14 +83,32 @@ class ComparedFit:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Variants side by side."""
+    """Result of a comparison.
 
-    status: str  # "complete", or "interrupted" after Ctrl-C: it holds what was finished by then
-    data: dict[str, Any]  # name and checksum of the images, and how many test images there are
-    config: dict[str, Any]  # of all fits
-    seeds: int  # fits of each variant
-    n_importance: int  # draws for each image
-    rows: list[ComparisonRow]  # a row a variant: each of `COLUMNS`, None where the variant has no such number
+    Attributes
+    ----------
+    status : str
+        "complete", or "interrupted" after Ctrl-C, with the fits that were finished.
+    data : dict
+        Name and checksum of the images, and number of test images.
+    config : dict
+        Configuration of all fits.
+    seeds : int
+        Number of fits per variant.
+    n_importance : int
+        Importance draws per image.
+    rows : list of ComparisonRow
+        One row per variant, with each of `COLUMNS`; None for a score that the variant does not have.
+    fits : list of ComparedFit
+        The fits, in the order they were run.
+    """
+
+    status: str
+    data: dict[str, Any]
+    config: dict[str, Any]
+    seeds: int
+    n_importance: int
+    rows: list[ComparisonRow]
     fits: list[ComparedFit]
 
     def record(self) -> dict[str, Any]:
@@ -97,24 +127,33 @@ def compare(
     reporter: Reporter,
     progress: Progress,
 ) -> Comparison:
-    """Fit every variant with every seed and evaluate all alike; one that fails does not lose the others.
+    """Fit each variant with each seed and evaluate all fits alike; a failed fit does not stop the others.
 
     Parameters
     ----------
     config : ImageConfig
-        Data, sizes and training; its variant is not looked at. Categories, an estimator, a likelihood and parameters go
-        to the variants that know them.
+        Data, sizes and training; its variant is ignored. Categories, estimator, likelihood and parameters are passed to
+        the variants that accept them.
+    variants : sequence of str
+        Names of the variants; repeated ones are fitted once.
     seeds : int
-        Of each variant, from `config.seed` on.
+        Number of fits per variant, with seeds from `config.seed` on.
+    n_importance : int
+        Importance draws per image.
     reporter : Reporter
-        For notices between the fits.
+        Receives notices between the fits.
     progress : callable
-        Opens a reporter of the progress of one fit.
+        Opens a reporter for the progress of one fit.
+
+    Returns
+    -------
+    Comparison
+        Scores by variant, and each fit.
 
     Raises
     ------
     InputError
-        Something given cannot be used by any variant, or no fit succeeded.
+        No variant accepts a given option, or no fit succeeded.
     """
     names = list(dict.fromkeys(variants))
     configs = configs_of(config, names)
@@ -150,17 +189,17 @@ def compare(
 
 
 def configs_of(config: ImageConfig, variants: Sequence[str]) -> list[ImageConfig]:
-    """The configuration of each variant, without what it does not know.
+    """Return the configuration of each variant, without the options that it does not accept.
 
-    What none of them knows stays in the first, whose estimator refuses it.
+    An option that no variant accepts stays in the first configuration, whose estimator refuses it.
 
     Raises
     ------
     InputError
-        No variant, or an unknown one.
+        There are no variants, or one is unknown.
     """
     if not variants:
-        raise InputError("no variants given, expected names with commas between: see topicnet images variants")
+        raise InputError("no variants given, expected names separated by commas: `topicnet images variants` lists them")
     knowing = {
         "categories": [variant_of(name).has_categories for name in variants],
         "estimator": [variant_of(name).latents == "categorical" for name in variants],
@@ -180,7 +219,7 @@ def _keeps(knows: list[bool], i: int) -> bool:
 
 
 def _fit(config: ImageConfig, data: ImageData, n_importance: int, progress: Progress) -> ComparedFit | None:
-    """Fit and evaluate one; None where Ctrl-C ended the fit."""
+    """Fit and evaluate one variant with one seed; None if Ctrl-C interrupted the fit."""
     began = time.perf_counter()
     try:
         model = estimator_of(config)
@@ -190,7 +229,7 @@ def _fit(config: ImageConfig, data: ImageData, n_importance: int, progress: Prog
         evaluation = evaluate(model, data, n_importance=n_importance, seed=config.seed)
     except FitInterrupted:
         return None
-    except Exception as error:  # whatever goes wrong with one of many hours' fits is reported, and the others go on
+    except Exception as error:  # any failure is reported, and does not lose hours of other fits
         kind = "" if isinstance(error, TopicnetError) else f"{type(error).__name__}: "
         return ComparedFit(config.variant, config.seed, {}, kind + " ".join(str(error).split()))
     fitted = {"stopped": model.stopped_, "epochs": len(model.history_), "best_epoch": model.best_epoch_}
@@ -198,7 +237,7 @@ def _fit(config: ImageConfig, data: ImageData, n_importance: int, progress: Prog
 
 
 def _row(variant: str, fits: Sequence[ComparedFit]) -> ComparisonRow:
-    """Summarise a variant over its seeds."""
+    """Summarise the fits of a variant over its seeds."""
     table = [fit.scores() for fit in fits if fit.error is None]
     errors = tuple(sorted({fit.error for fit in fits if fit.error is not None}))
     return ComparisonRow(variant, variant, len(table), None, errors, summarise_columns(table, COLUMNS))

@@ -1,4 +1,4 @@
-"""The configuration of an image run, from a YAML file and the command line; `ImageVAE` checks what a model can be."""
+"""Configuration of an image run, from a YAML file and the command line; `ImageVAE` checks the values."""
 
 from __future__ import annotations
 
@@ -11,14 +11,48 @@ from topicnet.storage.config_file import read_config_file
 
 
 class ImageConfig(BaseModel):
-    """Everything that decides the result of `topicnet images fit`, under the names of its options.
+    """Everything that determines the result of `topicnet images fit`, named like its options.
 
     Attributes
     ----------
+    variant : str
+        Name in `VARIANTS`.
+    data : str
+        Source of the images, see `load_images`.
+    categories : int or None
+        Number of categories, `n_categories` of the estimator.
+    latent_dim : int or None
+        Dimension of the latent space.
+    hidden_dim : int
+        Width of the hidden layers.
+    layers : int
+        Number of gated layers, `n_layers` of the estimator.
+    likelihood : str or None
+        Likelihood; None for the variant's own.
+    estimator : str or None
+        Gradient estimator of categories.
+    epochs : int or None
+        Number of epochs, `max_epochs` of the estimator.
+    batch_size : int
+        Images per training step.
+    learning_rate : float or None
+        Highest learning rate.
+    warm_up : int or None
+        Epochs in which the divergences are phased in.
+    schedule : str
+        Course of the learning rate.
+    optimizer : str
+        Name of the optimiser.
+    patience : int
+        Stop after this many epochs without a better validation loss.
     parameters : dict
-        The variant's own, such as {"beta": 8}.
+        Parameters of the variant, such as {"beta": 8}.
+    device : str
+        Device of the fit.
+    seed : int
+        Seed, `random_state` of the estimator.
     experiment : dict, optional
-        What benchmarks read of the same file; a fit does not look at it.
+        Settings that benchmarks read from the same file; a fit ignores them.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -45,5 +79,5 @@ class ImageConfig(BaseModel):
 
 
 def read_config(path: Path | None, given: dict[str, Any]) -> ImageConfig:
-    """Combine a YAML file with what was given on the command line, which wins; see `read_config_file`."""
+    """Combine a YAML file with command-line values, which take precedence; see `read_config_file`."""
     return read_config_file(ImageConfig, path, given, "variant: cp-vae")

@@ -1,10 +1,10 @@
-"""One image run end to end: configuration -> images -> fit -> run folder; and the run folder, loaded again.
+"""Fit an image model to a run folder, and load a run folder.
 
 ::
 
     RUN/model/         the model (topicnet.images.workflows.storage)
-        codes.csv      image, split, label, category, z_0, ...: a row an image
-        categories.csv category, q_c, label_0, ...: a row a category, of variants with categories
+        codes.csv      one row per image: image, split, label, category, z_0, ...
+        categories.csv one row per category, with categories: category, q_c, label_0, ...
         history.csv    metrics.json    run.json
         pictures/      (topicnet.images.workflows.pictures)
 """
@@ -24,7 +24,7 @@ import torch
 from topicnet.errors import InputError
 from topicnet.images.data.load import ImageData, load_images
 from topicnet.images.model.estimator import ImageVAE
-from topicnet.images.workflows.category_usage import FILE as SHARES
+from topicnet.images.workflows.category_usage import FILE as CATEGORIES_FILE
 from topicnet.images.workflows.category_usage import CategoryUsage, category_usage_of, read_category_usage
 from topicnet.images.workflows.config import ImageConfig
 from topicnet.images.workflows.pictures import pictures_of
@@ -47,51 +47,72 @@ from topicnet.storage.run_folder import (
 from topicnet.training.resumable import unfinished_fit
 
 SPLITS = ("train", "validation", "test")
-# Options that are other parameters of the estimator by name.
+# Options whose names differ from the estimator's parameters.
 PARAMETERS = {"categories": "n_categories", "layers": "n_layers", "epochs": "max_epochs", "seed": "random_state"}
 
 
 @dataclass(frozen=True, eq=False)
 class ImageRun:
-    """A fitted image model and how it came about."""
+    """Fitted image model with its scores and its record.
+
+    Attributes
+    ----------
+    model : ImageVAE
+        The model.
+    shape : (int, int) or None
+        Height and width of an image; None for vectors.
+    metrics : dict
+        Content of metrics.json.
+    record : dict
+        Content of run.json.
+    usage : CategoryUsage or None
+        q(c) and q(c | label) over the training images; None without categories.
+    left_out : str or None
+        For a run just written, why some pictures were not drawn.
+    """
 
     model: ImageVAE
-    shape: tuple[int, int] | None  # height and width of an image; None for vectors
-    metrics: dict[str, Any]  # what metrics.json holds
-    record: dict[str, Any]  # what run.json holds
-    shares: CategoryUsage | None  # q(c) and q(c | label) over the training images; None without categories
-    left_out: str | None = None  # why some pictures were not drawn, of a run that was just written
+    shape: tuple[int, int] | None
+    metrics: dict[str, Any]
+    record: dict[str, Any]
+    usage: CategoryUsage | None
+    left_out: str | None = None
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C ended the fit."""
+        """Whether Ctrl-C interrupted the fit."""
         return bool(self.record["status"] == "interrupted")
 
     def images(self, source: str | None = None) -> ImageData:
-        """Read the images of the fit again, or others on purpose.
+        """Read the images of the fit again, or other ones.
+
+        Parameters
+        ----------
+        source : str, optional
+            Another source of images.
 
         Raises
         ------
         InputError
-            They cannot be read, have another size, or, where none were named, are not those of the fit.
+            The images cannot be read, have another size or, without `source`, are not those of the fit.
         """
-        told = self.record["data"]
-        data = load_images(told["source"] if source is None else source)
+        recorded = self.record["data"]
+        data = load_images(recorded["source"] if source is None else source)
         if data.n_pixels != self.model.n_features_in_:
             raise InputError(
-                f"{data.name!r} holds images of {data.n_pixels} pixels, the model has learned images of"
-                f" {self.model.n_features_in_}: give such"
+                f"{data.name!r} holds images of {data.n_pixels} pixels, expected {self.model.n_features_in_} as in the"
+                " fit: give images of that size"
             )
-        if source is None and data.checksum() != told["sha256"]:
+        if source is None and data.checksum() != recorded["sha256"]:
             raise InputError(
-                f"{told['source']!r} is not what the model was fitted to (its checksum differs): bring the images back,"
-                " or name what to look at with --data"
+                f"{recorded['source']!r} has changed since the fit (its checksum differs): restore the images, or"
+                " name others with --data"
             )
         return data
 
 
 def estimator_of(config: ImageConfig) -> ImageVAE:
-    """Make the configured estimator and check its parameters, before any work is done."""
+    """Create the configured estimator, and check its parameters and device."""
     given = config.model_dump(exclude={"data"})
     model = ImageVAE(**{PARAMETERS.get(option, option): value for option, value in given.items()})
     model.check_parameters()
@@ -100,18 +121,19 @@ def estimator_of(config: ImageConfig) -> ImageVAE:
 
 
 def fit_to_folder(config: ImageConfig, destination: Destination, reporter: Reporter) -> tuple[ImageRun, Path]:
-    """Read, fit and write; the place to write is tried before any work is done.
+    """Read images, fit and write a run folder, whose location is checked before any work is done.
 
     Returns
     -------
-    ImageRun, Path
-        The run, and the folder it was written to. After Ctrl-C it is marked interrupted, has the best weights by then,
-        and what it needs to continue is in a folder beside it.
+    run : ImageRun
+        The run. After Ctrl-C it is marked as interrupted and has the best weights so far.
+    folder : Path
+        The folder it was written to. After Ctrl-C, a folder next to it holds what `--resume` needs.
 
     Raises
     ------
     TopicnetError
-        Something given cannot be used, or the disk refuses.
+        An input cannot be used, or writing failed.
     """
     model = estimator_of(config)
     target = destination.folder(run_name(config))
@@ -119,10 +141,10 @@ def fit_to_folder(config: ImageConfig, destination: Destination, reporter: Repor
     with unfinished_fit(target, config.model_dump(), overwrite=overwrite, resume=resume) as unfinished:
         with atomic.atomic_folder(target, overwrite=overwrite or resume, within=unfinished.folder) as folder:
             data = load_images(config.data)
-            unfinished.check_met({"images": data.checksum()})
+            unfinished.check_inputs({"images": data.checksum()})
             reporter.notice(data.summary())
             reporter.notice(describe_device(config.device))
-            # From here on Ctrl-C ends the training, not the run: what was learned is written.
+            # From here on Ctrl-C ends training only: the run is still written.
             with deferred_interrupt():
                 run = _fitted(model, data, config, unfinished.checkpoints, reporter)
                 with atomic.disk_errors(target):
@@ -139,18 +161,18 @@ def _fitted(model: ImageVAE, data: ImageData, config: ImageConfig, checkpoints: 
             model.fit(pixels, validation=validation, listener=reporter.listener, checkpoints=checkpoints)
         except FitInterrupted:
             status = "interrupted"
-        metrics, shares = metrics_of(model, data), category_usage_of(model, data.train)
+        metrics, usage = metrics_of(model, data), category_usage_of(model, data.train)
     record = record_of(config, model, data, status, time.perf_counter() - reporter.began)
-    return ImageRun(model, data.shape, metrics, record, shares)
+    return ImageRun(model, data.shape, metrics, record, usage)
 
 
 @contextmanager
 def _memory_errors() -> Iterator[None]:
-    """Turn what torch says where there is no room into one InputError."""
+    """Convert torch's out-of-memory errors to InputError."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        # On the CPU it is a plain RuntimeError.
+        # On the CPU torch raises a plain RuntimeError.
         full = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
         if not full:
             raise
@@ -161,27 +183,26 @@ def _memory_errors() -> Iterator[None]:
 
 
 def _write(run: ImageRun, data: ImageData, folder: Path) -> ImageRun:
-    """Write a run into a staged folder; returns it with the reason why pictures are missing, if some are."""
+    """Write a run into a staged folder, and return it with the reason for missing pictures, if any."""
     save_model(SavedModel(run.model, run.shape), folder / "model")
     formats.write_table(folder / "codes.csv", codes_table(run.model, data))
     write_history(folder, run.model.history_)
-    if run.shares is not None:
-        formats.write_table(folder / SHARES, run.shares.table())
+    if run.usage is not None:
+        formats.write_table(folder / CATEGORIES_FILE, run.usage.table())
     formats.write_json(folder / "metrics.json", run.metrics)
     try:
-        for name, png in pictures_of(run.model, data, run.shares):
+        for name, png in pictures_of(run.model, data, run.usage):
             formats.write_bytes(folder / "pictures" / name, png)
-    except InputError as error:  # what was learned in hours is not lost for a picture
+    except InputError as error:  # a picture that cannot be drawn must not lose hours of training
         run = replace(run, left_out=str(error))
     write_record(folder, run.record)
     return run
 
 
 def codes_table(model: ImageVAE, data: ImageData) -> pl.DataFrame:
-    """The table of codes.csv: a row an image, numbered from 0 within each split, splits one behind the other.
+    """Return the table of codes.csv: one row per image, numbered from 0 within each split, splits in order.
 
-    `label` stands where labels are known, `category` (the most probable) where the variant has some; z are posterior
-    means.
+    `label` is present if labels are known, `category` (the most probable one) with categories; z are posterior means.
     """
     tables = []
     for name in SPLITS:
@@ -205,7 +226,7 @@ def load_run(path: str | Path) -> ImageRun:
     Raises
     ------
     BundleError
-        There is none, or it is damaged, foreign or too new.
+        There is no such run, or it is damaged, of another kind, or of a newer format.
     """
     folder = Path(path)
     saved = load_model(folder)
@@ -216,5 +237,5 @@ def load_run(path: str | Path) -> ImageRun:
     if not isinstance(metrics, dict):
         raise damaged(folder, "metrics.json")
     n_categories = saved.model.network_.latents.n_categories
-    shares = None if n_categories is None else read_category_usage(folder / SHARES, n_categories)
-    return ImageRun(saved.model, saved.shape, metrics, record, shares)
+    usage = None if n_categories is None else read_category_usage(folder / CATEGORIES_FILE, n_categories)
+    return ImageRun(saved.model, saved.shape, metrics, record, usage)

@@ -1,4 +1,4 @@
-"""The pictures of a run: what the model draws, how it gives images back, and what its categories are."""
+"""Pictures of a run: samples, reconstructions and categories."""
 
 from __future__ import annotations
 
@@ -15,102 +15,103 @@ from topicnet.images.drawing.galleries import gallery, labelled_gallery, pairs_g
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.workflows.category_usage import CategoryUsage
 
-SAMPLES, PAIRS, ROW = 64, 20, 10  # tiles of the galleries, and of a row
-WIDEST = 20  # tiles beside one another, of a square
-MOST_ROWS = 60  # of a gallery: the categories used most, or the first labels
-MOST_SERIES = 6  # of a histogram: one colour each
+SAMPLES, PAIRS, ROW = 64, 20, 10  # images of the galleries, and tiles per row
+WIDEST = 20  # most columns of a square gallery
+MOST_ROWS = 60  # rows of a gallery: the categories used most, or the first labels
+MOST_SERIES = 6  # series of a histogram: one colour each
 MOST_BARS = 1_000
-MOST_VALUES = 50_000  # in a histogram
-MOST_TILE_PIXELS = 16_000_000  # of all tiles of a gallery, before they are enlarged
+MOST_VALUES = 50_000  # values in a histogram
+MOST_TILE_PIXELS = 16_000_000  # pixels of all tiles of a gallery, before enlargement
 
 Images = NDArray[np.float32]
 
 
-def pictures_of(model: ImageVAE, data: ImageData, shares: CategoryUsage | None) -> Iterator[tuple[str, bytes]]:
-    """Draw what belongs into pictures/: names with PNGs; `shares` where the model has categories.
+def pictures_of(model: ImageVAE, data: ImageData, usage: CategoryUsage | None) -> Iterator[tuple[str, bytes]]:
+    """Draw the pictures of a run, and yield their file names and PNGs.
 
     ::
 
-        samples.png reconstructions.png                   of pictures
-        histogram.png                                     of vectors, in their place
-        q_c.png, and of pictures categories.png labels.png    of a model with categories; labels where they are known
+        samples.png reconstructions.png             for pictures
+        histogram.png                               for vectors
+        q_c.png                                     with categories
+        categories.png labels.png                   for pictures with categories; the latter with labels
 
     Raises
     ------
     InputError
-        A model that puts out no numbers, too large a picture, or a chart without matplotlib.
+        The model's output is not finite, a picture is too large, or a chart needs matplotlib, which is not installed.
     """
     if data.shape is None:
-        yield "histogram.png", _histogram(model, data, shares)
+        yield "histogram.png", _histogram(model, data, usage)
     else:
-        n = affordable(data.n_pixels, SAMPLES)
+        n = max_tiles(data.n_pixels, SAMPLES)
         yield "samples.png", samples_gallery(model.sample(n), data.shape)
-        test = data.test.pixels[: affordable(data.n_pixels, PAIRS)]
-        yield "reconstructions.png", pairs_gallery(gray(test), shown(model.reconstruct(test)), data.shape)
-    if shares is None:
+        test = data.test.pixels[: max_tiles(data.n_pixels, PAIRS)]
+        yield "reconstructions.png", pairs_gallery(gray(test), clipped(model.reconstruct(test)), data.shape)
+    if usage is None:
         return
     if data.shape is not None:
-        yield from category_galleries(model, shares, data.shape)
-    yield "q_c.png", _shares_chart(shares.q_c)
+        yield from category_galleries(model, usage, data.shape)
+    yield "q_c.png", _q_c_chart(usage.q_c)
 
 
 def category_galleries(
-    model: ImageVAE, shares: CategoryUsage, shape: tuple[int, int], seed: int = 0
+    model: ImageVAE, usage: CategoryUsage, shape: tuple[int, int], seed: int = 0
 ) -> Iterator[tuple[str, bytes]]:
-    """Draw samples of each category with q(c) > 1/K, and where labels are known of each through q(c | label).
+    """Draw samples of each category with q(c) > 1/K and, if labels are known, of each label through q(c | label).
 
-    In a column the noise is the same, so that what differs is of the category.
+    Columns share their noise, so that rows differ by the category alone.
     """
     n, most = _grid(model)
     rows = [
-        (f"{k}: q(c) = {shares.q_c[k]:.3f}", shown(model.sample(n, category=k, random_state=seed)))
-        for k in _used_most(shares.q_c, most)
+        (f"{k}: q(c) = {usage.q_c[k]:.3f}", clipped(model.sample(n, category=k, random_state=seed)))
+        for k in _used_most(usage.q_c, most)
     ]
     yield "categories.png", labelled_gallery(rows, shape)
-    if shares.labels:
+    if usage.labels:
         rows = [
-            (f"label {label}", shown(samples_of_label(model, q, n, seed)))
-            for label, q in zip(shares.labels[:most], shares.of_labels, strict=False)
+            (f"label {label}", clipped(samples_of_label(model, q, n, seed)))
+            for label, q in zip(usage.labels[:most], usage.q_c_given_label, strict=False)
         ]
         yield "labels.png", labelled_gallery(rows, shape)
 
 
 def samples_of_label(model: ImageVAE, q: NDArray[np.float64], n: int, seed: int, *, draw: bool = False) -> Images:
-    """Draw c ~ q(c | label), then z and the image: (n, P)."""
+    """Draw c from q(c | label), then z and the image: (n, P)."""
     drawn = np.random.default_rng(seed).choice(len(q), n, p=q / q.sum())
     return model.sample(n, category=drawn, random_state=seed, draw=draw)
 
 
-def affordable(n_pixels: int, wanted: int) -> int:
-    """How many tiles of images of P pixels a gallery has room for, at least one."""
+def max_tiles(n_pixels: int, wanted: int) -> int:
+    """Return how many of the wanted tiles of P pixels fit in a gallery, at least one."""
     return max(1, min(wanted, MOST_TILE_PIXELS // n_pixels))
 
 
 def samples_gallery(images: Images, shape: tuple[int, int]) -> bytes:
-    """Samples (n, P) as a square where their number is one: a PNG."""
+    """Draw samples (n, P) as a PNG gallery, square if their number is a square."""
     side = math.isqrt(len(images))
-    return gallery(shown(images), shape, side if side * side == len(images) and side <= WIDEST else None)
+    return gallery(clipped(images), shape, side if side * side == len(images) and side <= WIDEST else None)
 
 
-def shown(images: Images) -> Images:
-    """Levels of gray within [0, 1]: a Gaussian likelihood's mean may lie outside."""
+def clipped(images: Images) -> Images:
+    """Clip gray values to [0, 1], as the mean of a Gaussian likelihood can be outside."""
     return images.clip(0.0, 1.0)
 
 
 def _used_most(q_c: NDArray[np.float64], most: int) -> list[int]:
-    """The categories with q(c) > 1/K, or the likeliest where none is above; in ascending order."""
+    """Return the categories with q(c) > 1/K in ascending order, or the likeliest if there are none."""
     order = np.argsort(-q_c, kind="stable")[:most]
     used = [int(k) for k in order if q_c[k] > 1 / len(q_c)]
     return sorted(used or [int(order[0])])
 
 
 def _grid(model: ImageVAE) -> tuple[int, int]:
-    """Tiles of a row, and rows, that a gallery has room for."""
-    tiles = affordable(model.n_features_in_, ROW * MOST_ROWS)
+    """Return the tiles per row and the number of rows that fit in a gallery."""
+    tiles = max_tiles(model.n_features_in_, ROW * MOST_ROWS)
     return min(ROW, tiles), max(1, tiles // ROW)
 
 
-def _shares_chart(q_c: NDArray[np.float64]) -> bytes:
+def _q_c_chart(q_c: NDArray[np.float64]) -> bytes:
     n_categories = len(q_c)
     title, names = f"q(c) of the training images, and 1/K = 1/{n_categories}", [str(k) for k in range(n_categories)]
     if n_categories > MOST_BARS:
@@ -119,12 +120,12 @@ def _shares_chart(q_c: NDArray[np.float64]) -> bytes:
     return bars(names, q_c, title, "q(c)", threshold=1 / n_categories)
 
 
-def _histogram(model: ImageVAE, data: ImageData, shares: CategoryUsage | None) -> bytes:
+def _histogram(model: ImageVAE, data: ImageData, usage: CategoryUsage | None) -> bytes:
     values: list[tuple[str, NDArray[Any]]] = [("test data", gray(data.test.pixels))]
     n = max(1, min(len(data.test.pixels) * 2, MOST_VALUES // data.n_pixels))
     values.append(("samples", model.sample(n, draw=True)))
-    if shares is not None:
-        q_c = shares.q_c
+    if usage is not None:
+        q_c = usage.q_c
         for k in _used_most(q_c, MOST_SERIES - len(values)):
             values.append((f"c = {k}, q(c) = {q_c[k]:.3f}", model.sample(n, category=k, random_state=k, draw=True)))
     what = "value" if data.n_pixels == 1 else f"all {data.n_pixels} values of a vector"

@@ -1,4 +1,4 @@
-"""Refuse an image job that cannot be done before anything is read, and before torch is imported."""
+"""Checks of an image job before anything is read and before torch is imported."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from topicnet.runtime.device_names import check_device_name
 from topicnet.runtime.extras import check_installed
 from topicnet.storage.overlap import Named, check_apart
 from topicnet.storage.run_folder import RECORD, Destination
-from topicnet.training.resumable import check_place, unfinished_of
+from topicnet.training.resumable import check_destination, unfinished_of
 
 
 def run_name(config: ImageConfig) -> str:
-    """Name the folder of a run, unless it is given: NAME-VARIANT."""
+    """Return the default name of a run folder: NAME-VARIANT."""
     name = Path(os.path.realpath(config.data)).name if config.data not in NAMED else config.data
     return f"{name.removesuffix('.gz').removesuffix('.npz') or 'images'}-{config.variant}"
 
 
 def check_fit(config: ImageConfig, destination: Destination, config_file: Path | None) -> None:
-    """Refuse a fit whose variant, images, device or place cannot be used.
+    """Check the variant, images, device and output folder of a fit.
 
     Raises
     ------
     TopicnetError
-        As the fit itself.
+        One of them cannot be used, as reported by the fit itself.
     """
     variant_of(config.variant)
     resolve_parameters(config.variant, config.parameters)
@@ -40,11 +40,11 @@ def check_fit(config: ImageConfig, destination: Destination, config_file: Path |
     check_source(config.data)
     target = destination.folder(run_name(config))
     check_apart([target, unfinished_of(target).folder], inputs_of(config.data, config_file))
-    check_place(target, overwrite=destination.overwrite, resume=destination.resume)
+    check_destination(target, overwrite=destination.overwrite, resume=destination.resume)
 
 
 def check_comparison(config: ImageConfig, variants: Iterable[str], out: Path | None, config_file: Path | None) -> None:
-    """Refuse a comparison whose variants, images, device or place cannot be used."""
+    """Check the variants, images, device and output folder of a comparison; errors as in `check_fit`."""
     for name in variants:
         variant_of(name)
     check_device_name(config.device)
@@ -53,7 +53,7 @@ def check_comparison(config: ImageConfig, variants: Iterable[str], out: Path | N
 
 
 def check_source(data: str) -> None:
-    """Raise InputError if there are no images of this name."""
+    """Raise InputError if the images do not exist."""
     if data not in NAMED and (data == "" or not os.path.exists(data)):
         raise InputError(f"there is no {data!r}; expected {KNOWN}. Check the name")
     if data not in NAMED and os.path.isdir(data) and not is_idx_folder(Path(data)) and png_files(Path(data)):
@@ -61,13 +61,13 @@ def check_source(data: str) -> None:
 
 
 def inputs_of(data: str, config_file: Path | None = None) -> list[Named]:
-    """What a fit or an evaluation reads."""
+    """Return the paths that a fit or an evaluation reads."""
     images = [] if data in NAMED else [("the images", Path(data))]
     return images if config_file is None else [*images, ("the configuration", config_file)]
 
 
 def check_outputs(run: Path, outputs: Iterable[Path | None], data: str | None = None) -> None:
-    """Refuse outputs that lie in a finished run or among its images, or the images given in their place."""
+    """Refuse outputs inside a finished run, or among its images or those given instead."""
     if data is None:
         try:
             data = str(json.loads((run / RECORD).read_text("utf-8"))["data"]["source"])

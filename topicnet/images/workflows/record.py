@@ -1,4 +1,4 @@
-"""Contents of metrics.json and run.json of an image run: quick scores, and how the run came about."""
+"""Contents of metrics.json and run.json of an image run: quick scores and how the run was made."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ON_VALIDATION = "weighted sum of the terms of the loss per validation image, of 
 
 
 def metrics_of(model: ImageVAE, data: ImageData) -> dict[str, Any]:
-    """Compute the scores of metrics.json: those on the test images that take seconds."""
+    """Compute the scores of metrics.json, those on the test images that take seconds."""
     network, batches = model.network_, model.batches(data.test.pixels)
     bound = categories = None
     with torch.inference_mode(), chosen_threads(MOST_THREADS):
@@ -69,7 +69,7 @@ def _categories(log_q_c: Tensor, labels: NDArray[np.int64] | None) -> dict[str, 
 
 
 def record_of(config: ImageConfig, model: ImageVAE, data: ImageData, status: str, seconds: float) -> dict[str, Any]:
-    """Describe a run for run.json, all but the checksums of its files."""
+    """Return the content of run.json, without the checksums of the files."""
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     return {
         "kind": "images",

@@ -1,9 +1,9 @@
-"""A saved image model: safetensors + JSON, checksummed, and nothing in it is ever executed.
+"""Save and load image models as safetensors and JSON with checksums; loading never executes code.
 
 ::
 
-    model/model.safetensors   the network's tensors
-    model/model.json          format, parameters of the estimator, size and shape of the images, history, checksums
+    model/model.safetensors   tensors of the network
+    model/model.json          format, estimator parameters, size and shape of the images, history, checksums
 """
 
 from __future__ import annotations
@@ -19,17 +19,25 @@ from topicnet.storage import model_files
 from topicnet.storage.model_files import HEADER, damaged, history_of
 
 FORMAT = 1
-KIND = "images"  # by which the header of an image model is told from that of a topic model
+KIND = "images"  # distinguishes the header from that of a topic model
 HEADER_TYPES = {"parameters": dict, "n_pixels": int, "history": list, "ending": dict}
-ENDLESS = ("inf", "-inf")  # as `json_parameters` writes them
+INFINITE = ("inf", "-inf")  # as written by `json_parameters`
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A fitted model with the form of its images."""
+    """Fitted model with the shape of its images.
 
-    model: ImageVAE  # on the CPU once it is loaded
-    shape: tuple[int, int] | None  # height and width of an image; None for vectors
+    Attributes
+    ----------
+    model : ImageVAE
+        The model, on the CPU after loading.
+    shape : (int, int) or None
+        Height and width of an image; None for vectors.
+    """
+
+    model: ImageVAE
+    shape: tuple[int, int] | None
 
 
 def save_model(saved: SavedModel, folder: Path) -> None:
@@ -54,12 +62,12 @@ def save_model(saved: SavedModel, folder: Path) -> None:
 
 
 def load_model(path: str | Path) -> SavedModel:
-    """Load the model of a run folder, or a model folder itself.
+    """Load the model of a run folder, or of a model folder.
 
     Raises
     ------
     BundleError
-        There is none, or it is damaged, foreign or of a newer format.
+        There is no image model, or it is damaged, of another kind, or of a newer format.
     """
     folder = model_files.folder_of(path)
     header = model_files.read_header(
@@ -70,7 +78,7 @@ def load_model(path: str | Path) -> SavedModel:
         refuse=_other_than_images,
         types=HEADER_TYPES,
     )
-    if "shape" not in header:  # null, of vectors
+    if "shape" not in header:  # null for vectors
         raise damaged(folder, f"{HEADER} lacks an entry")
     return _restored(folder, header)
 
@@ -79,7 +87,7 @@ def _other_than_images(header: Any) -> str | None:
     if isinstance(header, dict) and header.get("kind") == KIND and isinstance(header.get("format"), int):
         return None
     topics = isinstance(header, dict) and "vocab_size" in header
-    what = "a topic model of `topicnet fit`" if topics else "no image model of topicnet"
+    what = "a topic model of `topicnet fit`" if topics else "not an image model of topicnet"
     return f"is {what}: expected a run folder of `topicnet images fit`"
 
 
@@ -87,7 +95,7 @@ def _restored(folder: Path, header: dict[str, Any]) -> SavedModel:
     tensors = model_files.read_tensors(folder, header)
     try:
         height_width = header["shape"]
-        model = ImageVAE(**_back(header["parameters"]))
+        model = ImageVAE(**_parsed_parameters(header["parameters"]))
         loss = header["ending"].get("best_loss")
         ending = header["ending"] | {"best_loss": math.nan if loss is None else loss, "history": history_of(header)}
         model.restore(header["n_pixels"], tensors, ending)
@@ -98,10 +106,10 @@ def _restored(folder: Path, header: dict[str, Any]) -> SavedModel:
     return SavedModel(model, shape)
 
 
-def _back(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Parameters as they were: none of a variant is called so itself."""
+def _parsed_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Restore infinite parameters; no string parameter of a variant has such a value."""
     named = parameters.get("parameters")
     if named is None:
         return parameters
-    endless = {name: float(value) for name, value in named.items() if value in ENDLESS}
-    return parameters | {"parameters": named | endless}
+    infinite = {name: float(value) for name, value in named.items() if value in INFINITE}
+    return parameters | {"parameters": named | infinite}

@@ -1,4 +1,4 @@
-"""What a fitted run is asked to show: samples, reconstructions, and what one latent dimension does."""
+"""Views of a finished run: samples, reconstructions and traversals of latent dimensions."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from topicnet.errors import InputError
 from topicnet.images.data.load import ImageData, gray
 from topicnet.images.drawing.charts import curves, histograms
 from topicnet.images.drawing.galleries import labelled_gallery, pairs_gallery
-from topicnet.images.model.batches import as_shares
+from topicnet.images.model.batches import to_unit_interval
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.model.latents import CategoricalLatents, one_hot
 from topicnet.images.model.settings import MOST_THREADS
 from topicnet.images.model.variants import WITH_CATEGORIES
 from topicnet.images.workflows.fit import ImageRun
-from topicnet.images.workflows.pictures import category_galleries, samples_gallery, samples_of_label, shown
+from topicnet.images.workflows.pictures import category_galleries, clipped, samples_gallery, samples_of_label
 from topicnet.runtime.threads import chosen_threads
 from topicnet.training.checks import check_count, check_number
 
-PRIOR_DRAWS = 10_000  # by which the middle and spread of a prior are known
+PRIOR_DRAWS = 10_000  # draws that estimate the mean and standard deviation of a prior
 MOST_STEPS, WIDEST_SPAN = 100, 100.0
 
 Shape = tuple[int, int] | None
 
 
 def check_category(model: ImageVAE, category: int | None) -> None:
-    """Raise InputError for a category that a model does not have."""
+    """Raise InputError if the model does not have this category."""
     n_categories = model.network_.latents.n_categories
     if category is None:
         return
@@ -48,12 +48,12 @@ def check_category(model: ImageVAE, category: int | None) -> None:
 
 
 def samples(run: ImageRun, n: int, category: int | None, label: int | None, seed: int) -> NDArray[np.float32]:
-    """Ancestral samples (n, P), of one category or through q(c | label): mean images, or of vectors draws.
+    """Draw ancestral samples (n, P), optionally of one category or label: mean images, or draws for vectors.
 
     Raises
     ------
     InputError
-        A category or label that the run does not have, or both.
+        The run does not have the category or label, or both are given.
     """
     check_category(run.model, category)
     draw = run.shape is None
@@ -61,74 +61,76 @@ def samples(run: ImageRun, n: int, category: int | None, label: int | None, seed
         return run.model.sample(n, category=category, random_state=seed, draw=draw)
     if category is not None:
         raise InputError(f"category {category} and label {label} given, expected one of them")
-    return samples_of_label(run.model, _share_of(run, label), n, seed, draw=draw)
+    return samples_of_label(run.model, _q_c_given_label(run, label), n, seed, draw=draw)
 
 
-def _share_of(run: ImageRun, label: int) -> NDArray[np.float64]:
-    """q(c | label), (K,)."""
-    if run.shares is None or not run.shares.labels:
-        why = "has no categories" if run.shares is None else "knows no labels of its images"
+def _q_c_given_label(run: ImageRun, label: int) -> NDArray[np.float64]:
+    """Return q(c | label), (K,)."""
+    if run.usage is None or not run.usage.labels:
+        why = "has no categories" if run.usage is None else "has no labels for its images"
         raise InputError(f"label {label} given for a run of {run.model.variant} that {why}: leave it out")
-    labels = run.shares.labels
+    labels = run.usage.labels
     if label not in labels:
         some = ", ".join(str(known) for known in labels[:20]) + (", ..." if len(labels) > 20 else "")
         raise InputError(f"label {label} given, expected one of {some}")
-    share: NDArray[np.float64] = run.shares.of_labels[labels.index(label)]
-    return share
+    q_c: NDArray[np.float64] = run.usage.q_c_given_label[labels.index(label)]
+    return q_c
 
 
-def doubt_of(run: ImageRun, category: int | None) -> str | None:
-    """A line on a category that training has hardly taught anything, or nothing."""
-    if category is None or run.shares is None:
+def unused_category_notice(run: ImageRun, category: int | None) -> str | None:
+    """Return a warning about a category that is hardly used in training, or None."""
+    if category is None or run.usage is None:
         return None
-    q, even = run.shares.q_c[category], 1 / len(run.shares.q_c)
+    q, even = run.usage.q_c[category], 1 / len(run.usage.q_c)
     if q >= even / 10:
         return None
-    return f"category {category} is hardly used (q(c) = {q:.2g}, 1/K = {even:.2g}): little was learned of what it draws"
+    return f"category {category} is hardly used (q(c) = {q:.2g}, 1/K = {even:.2g}): its samples were hardly trained"
 
 
 def sample_galleries(run: ImageRun, seed: int) -> Iterator[tuple[str, bytes]]:
-    """Names with PNGs of what each category, and each label, looks like; none of vectors or without categories."""
-    if run.shares is not None and run.shape is not None:
-        yield from category_galleries(run.model, run.shares, run.shape, seed)
+    """Yield names and PNGs of the galleries of categories and labels; none for vectors or without categories."""
+    if run.usage is not None and run.shape is not None:
+        yield from category_galleries(run.model, run.usage, run.shape, seed)
 
 
 def samples_picture(images: NDArray[np.float32], shape: Shape, title: str) -> bytes:
-    """A gallery of samples, or the histogram of vectors: a PNG."""
+    """Draw samples as a PNG: a gallery, or the histogram of vectors."""
     if shape is not None:
         return samples_gallery(images, shape)
     return histograms([("samples", images.ravel())], None, title, "value")
 
 
 def samples_table(images: NDArray[np.float32]) -> pl.DataFrame:
-    """A row a sample, a column a pixel."""
+    """Return a table with one row per sample and one column per pixel."""
     return pl.DataFrame({f"pixel_{j}": images[:, j] for j in range(images.shape[1])})
 
 
 def reconstructions(run: ImageRun, data: ImageData, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The first n test images (n, P), or all where there are fewer, and the same decoded from their posterior means."""
+    """Return the first n test images (n, P), or all of fewer, and their reconstructions from posterior means."""
     test = data.test.pixels[:n]
     return gray(test), run.model.reconstruct(test)
 
 
-def reconstructions_picture(given: NDArray[np.float32], back: NDArray[np.float32], shape: Shape, title: str) -> bytes:
-    """Images over their reconstructions, or histograms of both, of vectors: a PNG."""
+def reconstructions_picture(
+    given: NDArray[np.float32], decoded: NDArray[np.float32], shape: Shape, title: str
+) -> bytes:
+    """Draw images above their reconstructions, or for vectors histograms of both, as a PNG."""
     if shape is not None:
-        return pairs_gallery(given, shown(back), shape)
-    return histograms([("test data", given.ravel()), ("reconstructions", back.ravel())], None, title, "value")
+        return pairs_gallery(given, clipped(decoded), shape)
+    return histograms([("test data", given.ravel()), ("reconstructions", decoded.ravel())], None, title, "value")
 
 
 def read_dims(text: str, latent_dim: int) -> list[int]:
-    """Read dimensions such as 0,1.
+    """Parse a list of dimensions such as 0,1.
 
     Raises
     ------
     InputError
-        No numbers, one twice, or one that the model does not have.
+        An entry is not a number, is repeated, or is not a dimension of the model.
     """
     words = [word.strip() for word in text.split(",")]
     if not all(word.isascii() and word.isdecimal() and len(word) < 10 for word in words):
-        raise InputError(f"--dims {text!r} given, expected numbers of dimensions with commas between, such as 0,1")
+        raise InputError(f"--dims {text!r} given, expected numbers of dimensions separated by commas, such as 0,1")
     dims = [int(word) for word in words]
     for dim in dims:
         if dim >= latent_dim:
@@ -142,18 +144,30 @@ def read_dims(text: str, latent_dim: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Traversal:
-    """Images decoded as one latent dimension after the other goes through its values, all else held."""
+    """Images decoded along one latent dimension at a time, with all others fixed.
+
+    Attributes
+    ----------
+    dims : list of int
+        The dimensions that vary.
+    values : ndarray of shape (n_dims, n_steps)
+        Values of the varying dimension.
+    images : ndarray of shape (n_dims, n_steps, P)
+        Mean images.
+    category : int or None
+        Category of all images, if the decoder depends on one.
+    """
 
     dims: list[int]
-    values: NDArray[np.float32]  # (n_dims, n_steps) of the dimension that moves
-    images: NDArray[np.float32]  # (n_dims, n_steps, P)
-    category: int | None  # that all are decoded with, where the decoder is told one
+    values: NDArray[np.float32]
+    images: NDArray[np.float32]
+    category: int | None
 
     def picture(self, shape: Shape, title: str) -> bytes:
-        """A row of images for each dimension, or of vectors a curve of each value: a PNG."""
+        """Draw a row of images for each dimension, or for vectors a curve of each value, as a PNG."""
         if shape is not None:
             rows = zip(self.dims, self.values, self.images, strict=True)
-            return labelled_gallery([(f"z_{j}: {v[0]:.2g} to {v[-1]:.2g}", shown(x)) for j, v, x in rows], shape)
+            return labelled_gallery([(f"z_{j}: {v[0]:.2g} to {v[-1]:.2g}", clipped(x)) for j, v, x in rows], shape)
         n_values = self.images.shape[-1]
         series = [
             (f"z_{j}" if n_values == 1 else f"z_{j}: x_{p}", self.values[row], self.images[row, :, p])
@@ -172,35 +186,47 @@ def traverse(
     steps: int = 9,
     category: int | None = None,
 ) -> Traversal:
-    """Let latent dimensions go from so many standard deviations of the prior below its mean to as many above.
+    """Decode images while each latent dimension varies over the given number of standard deviations of the prior.
 
     Parameters
     ----------
+    model : ImageVAE
+        A fitted model.
     dims : sequence of int
+        Dimensions to vary.
     image : ndarray of shape (P,), optional
-        Whose code the other dimensions are held at; by default the prior's mean.
+        Image whose code gives the other dimensions; by default the mean of the prior.
+    span : float
+        Standard deviations of the prior below and above its mean.
+    steps : int
+        Number of values per dimension.
     category : int, optional
-        By default the image's most probable one; without an image, the one used most in training.
+        By default the most probable one of the image or, without an image, the one used most in training.
+
+    Returns
+    -------
+    Traversal
+        The values and the decoded images.
 
     Raises
     ------
     InputError
-        A category the model does not have, or a number out of its range.
+        The model does not have the category, or a number is out of range.
     """
     check_category(model, category)
     check_count("--steps", steps, least=2, most=MOST_STEPS)
     check_number("--span", span, above=0.0, most=WIDEST_SPAN)
     latents, device = model.network_.latents, model.network_.device
     with torch.inference_mode(), chosen_threads(MOST_THREADS):
-        x = None if image is None else as_shares(torch.as_tensor(image[None]).to(device))
+        x = None if image is None else to_unit_interval(torch.as_tensor(image[None]).to(device))
         if category is None and isinstance(latents, CategoricalLatents):
-            shares = latents.category_weights if x is None else latents.log_categories(x)[0]
-            category = int(shares.argmax())
+            weights = latents.category_weights if x is None else latents.log_categories(x)[0]
+            category = int(weights.argmax())
         noise = Noise.of(0, np.arange(PRIOR_DRAWS), device)
         prior = torch.cat(latents.sample(noise, PRIOR_DRAWS, category), -1)[:, : latents.latent_dim]
         base = prior.mean(0) if x is None else _code(model, x, category)
-        ways = torch.linspace(-span, span, steps, device=device)
-        values = prior.mean(0)[list(dims), None] + prior.std(0)[list(dims), None] * ways  # (n_dims, n_steps)
+        offsets = torch.linspace(-span, span, steps, device=device)
+        values = prior.mean(0)[list(dims), None] + prior.std(0)[list(dims), None] * offsets  # (n_dims, n_steps)
         z = base.repeat(len(dims), steps, 1)
         for row, dim in enumerate(dims):
             z[row, :, dim] = values[row]
@@ -210,12 +236,12 @@ def traverse(
             c[:, category] = 1.0
         images = model.network_.decode(latents.code_of(z.flatten(0, 1), c))
     shape = (len(dims), steps, images.shape[-1])
-    told = category if c is not None else None
-    return Traversal(list(dims), values.cpu().numpy(), images.view(shape).cpu().numpy(), told)
+    decoded_category = category if c is not None else None
+    return Traversal(list(dims), values.cpu().numpy(), images.view(shape).cpu().numpy(), decoded_category)
 
 
 def _code(model: ImageVAE, x: Tensor, category: int | None) -> Tensor:
-    """Posterior mean (Z,) of an image (1, P), given the category that it is to be decoded with."""
+    """Return the posterior mean (Z,) of an image (1, P), given the category it is to be decoded with."""
     latents = model.network_.latents
     if not isinstance(latents, CategoricalLatents):
         return latents.codes(x)[0]
@@ -226,12 +252,12 @@ def _code(model: ImageVAE, x: Tensor, category: int | None) -> Tensor:
 
 
 def image_of(data: ImageData, number: int) -> NDArray[Any]:
-    """A test image (P,) by its number.
+    """Return a test image (P,) by its number.
 
     Raises
     ------
     InputError
-        There is none.
+        There is no such image.
     """
     n = len(data.test.pixels)
     if not 0 <= number < n:

@@ -1,1 +1,1 @@
-"""Read and write other tools' counts."""
+"""Read and write the bag-of-words files of other tools: LDA-C, Matrix Market and SciPy NPZ."""

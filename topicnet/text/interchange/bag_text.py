@@ -1,7 +1,7 @@
-"""The counts of LDA-C and Matrix Market files.
+"""Read counts from LDA-C and Matrix Market files.
 
-They stream: blocks of whole lines are parsed by numpy, so that memory holds the counts and one
-block of text. A block that numpy cannot take as a whole is read line by line, which finds the line at fault.
+Numpy parses blocks of whole lines, so memory holds the counts and one block of text. A block that it cannot parse is
+read line by line to find the malformed line.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from scipy.sparse import coo_matrix, csr_matrix
 from topicnet.errors import CorpusError
 from topicnet.runtime.warnings import ignored
 from topicnet.text.interchange.bag_files import (
-    MOST,
+    MAX_COUNT,
     CheckShape,
     Handle,
     canonical,
-    canonical_of_places,
+    canonical_from_coo,
     check_rows,
     opened,
 )
@@ -31,7 +31,7 @@ Whole = NDArray[np.int64]
 _BLOCK_BYTES = 1 << 22
 _HEADER_BYTES = 1 << 16
 _BOM = b"\xef\xbb\xbf"
-_RUN, _GAP = "[0-9.eE+-]++", "[ \t\r]"  # characters of numbers, which may be none; white space
+_RUN, _GAP = "[0-9.eE+-]++", "[ \t\r]"  # characters that numbers consist of; white space
 _LDAC_LINES = re.compile(rf"(?:{_GAP}*+(?:{_RUN}(?:{_GAP}++{_RUN}:{_RUN})*+)?+{_GAP}*+\n)*+".encode())
 _MM_LINES = re.compile(rf"(?:{_GAP}*+(?:{_RUN}{_GAP}++{_RUN}{_GAP}++{_RUN})?+{_GAP}*+\n)*+".encode())
 _BLANK_LINE = re.compile(rb"\n[ \t\r]*+(?=\n)")
@@ -41,17 +41,27 @@ _MM_FIELDS = ("integer", "unsigned-integer", "real", "double")
 
 
 def read_ldac(path: Path, n_words: int) -> csr_matrix:
-    """Counts (D, V) of an LDA-C file: on line d, the number of pairs and then the pairs `id:count` of document d.
+    """Read an LDA-C file, with one document per line: the number of pairs, then the pairs `id:count`.
 
-    A blank line, like one of "0", is an empty document. A word that stands twice in a line is counted together.
+    A blank line, like "0", is an empty document. Repeated words in a line are summed.
+
+    Parameters
+    ----------
+    path : Path
+    n_words : int
+        Size V of the vocabulary.
+
+    Returns
+    -------
+    csr_matrix
+        (D, V) int32.
 
     Raises
     ------
     CorpusError
-        A line that is something else, an id of `n_words` or above, a count that is negative, no whole number or
-        above 2**31 - 1.
+        A line is malformed, an id is not below `n_words`, or a count is negative, not an integer or above 2**31 - 1.
     """
-    grown = [bytearray() for _ in range(3)]  # of int32: pieces in a list would be held twice when they are joined
+    grown = [bytearray() for _ in range(3)]  # int32 values; joining a list of arrays would need twice the memory
     line = 1
     with opened(path) as handle:
         for block in _blocks(handle):
@@ -66,15 +76,26 @@ def read_ldac(path: Path, n_words: int) -> csr_matrix:
 
 
 def read_matrix_market(path: Path, check_shape: CheckShape) -> csr_matrix:
-    """Counts (D, V) of a Matrix Market coordinate file, documents by words; the header says how many of each.
+    """Read a Matrix Market coordinate file with documents as rows and words as columns.
+
+    Parameters
+    ----------
+    path : Path
+    check_shape : callable
+        Takes the numbers of rows and columns; raises CorpusError if they are wrong.
+
+    Returns
+    -------
+    csr_matrix
+        (D, V) int32.
 
     Raises
     ------
     CorpusError
-        Another kind of file or of matrix, a place outside the matrix, a count that is negative, no whole number or
-        above 2**31 - 1, another number of entries than the header says; whatever `check_shape` refuses.
+        The file or matrix is of another kind; a position is outside the matrix; a count is negative, not an integer
+        or above 2**31 - 1; the number of entries differs from the header; or `check_shape` raised.
     """
-    grown = [bytearray() for _ in range(3)]  # of int32: pieces in a list would be held twice when they are joined
+    grown = [bytearray() for _ in range(3)]  # int32 values; joining a list of arrays would need twice the memory
     with opened(path) as handle:
         (n_rows, n_columns, n_entries), line = _mm_header(handle, path)
         check_shape(n_rows, n_columns)
@@ -93,18 +114,18 @@ def read_matrix_market(path: Path, check_shape: CheckShape) -> csr_matrix:
     if found != n_entries:
         number = f"more than {n_entries}" if found > n_entries else f"{found}"
         raise CorpusError(
-            f"{str(path)!r} has {number} entries, expected the {n_entries} of its header: it is cut off or damaged."
+            f"{str(path)!r} has {number} entries, expected the {n_entries} of its header: it is truncated or damaged."
             " Fetch or write it again"
         )
     check_rows(path, n_rows, found)
     rows, columns, counts = (np.frombuffer(kept, np.int32) for kept in grown)
-    rows -= 1  # from 1 in the file
+    rows -= 1  # the file counts from 1
     columns -= 1
-    return canonical_of_places(coo_matrix((counts, (rows, columns)), shape=(n_rows, n_columns)), path)
+    return canonical_from_coo(coo_matrix((counts, (rows, columns)), shape=(n_rows, n_columns)), path)
 
 
 def _blocks(handle: Handle) -> Iterator[bytes]:
-    """The rest of a file in blocks of whole lines; the last line ends in a newline too."""
+    """Yield the rest of a file in blocks of whole lines; a newline is added to the last line if it has none."""
     pending: list[bytes] = []
     while data := handle.read(_BLOCK_BYTES):
         end = data.rfind(b"\n") + 1
@@ -117,23 +138,23 @@ def _blocks(handle: Handle) -> Iterator[bytes]:
 
 
 def _whole_numbers(text: bytes, n: int) -> Whole | None:
-    """The n numbers of a text, or None where they are not n, not whole or not within 0 and MOST."""
+    """Parse n integers; None if there are not exactly n, or one is not an integer from 0 to MAX_COUNT."""
     if n == 0:
         return np.zeros(0, dtype=np.int64)
     plain = not text.translate(None, b"0123456789 \t\r\n")
     try:
-        with ignored(DeprecationWarning):  # older numpy warns of text that is no number, and gives what is before it
+        with ignored(DeprecationWarning):  # at text that is not a number, older numpy warns and stops
             values = np.fromstring(text, dtype=np.int64 if plain else np.float64, sep=" ")
     except ValueError:
         return None
-    if len(values) != n or values.min() < 0 or values.max() > MOST:
+    if len(values) != n or values.min() < 0 or values.max() > MAX_COUNT:
         return None
     whole: Whole = values.astype(np.int64, copy=False)
     return whole if plain or (whole == values).all() else None
 
 
 def _ldac_block(block: bytes, n_words: int) -> tuple[Whole, Whole, Whole] | None:
-    """Ids and counts of a block's pairs, end to end, and the number of pairs on each line; None where it is faulty."""
+    """Parse a block into ids, counts and the number of pairs on each line; None if it is malformed."""
     if not _LDAC_LINES.fullmatch(block):
         return None
     lines = block.split(b"\n")[:-1]
@@ -149,7 +170,7 @@ def _ldac_block(block: bytes, n_words: int) -> tuple[Whole, Whole, Whole] | None
 
 
 def _ldac_lines(block: bytes, n_words: int, path: Path, begin: int) -> tuple[Whole, Whole, Whole]:
-    """What `_ldac_block` gives, line by line: it finds the line at fault."""
+    """Parse a block like `_ldac_block`, but line by line, to report the malformed line."""
     ids: list[int] = []
     counts: list[int] = []
     lengths: list[int] = []
@@ -158,7 +179,9 @@ def _ldac_lines(block: bytes, n_words: int, path: Path, begin: int) -> tuple[Who
         where = f"line {number} of {str(path)!r}"
         n_pairs = _number(head, where, "the number of pairs first, then pairs ID:COUNT")
         if n_pairs != len(pairs):
-            raise CorpusError(f"{where} says {n_pairs} pairs and has {len(pairs)}: expected as many. Write it again")
+            raise CorpusError(
+                f"{where} states {n_pairs} pairs and has {len(pairs)}, expected the same number. Write it again"
+            )
         for pair in pairs:
             word, colon, count = pair.partition(b":")
             if not colon:
@@ -169,14 +192,14 @@ def _ldac_lines(block: bytes, n_words: int, path: Path, begin: int) -> tuple[Who
                     f"{where} has the word id {ids[-1]}, expected ids below the {n_words} words of the vocabulary:"
                     " name the right one with --vocabulary"
                 )
-            counts.append(_number(count, where, f"a count that is a whole number up to {MOST}"))
+            counts.append(_number(count, where, f"a count that is a whole number up to {MAX_COUNT}"))
         lengths.append(len(pairs))
     return np.array(ids, np.int64), np.array(counts, np.int64), np.array(lengths, np.int64)
 
 
 def _number(token: bytes, where: str, expected: str) -> int:
     value = float(token) if _REAL.fullmatch(token) else -1.0
-    if not 0 <= value <= MOST or not value.is_integer():
+    if not 0 <= value <= MAX_COUNT or not value.is_integer():
         raise CorpusError(f"{where} has {_shown(token)}, expected {expected}. Write it again")
     return int(value)
 
@@ -187,7 +210,7 @@ def _shown(token: bytes) -> str:
 
 
 def _mm_header(handle: Handle, path: Path) -> tuple[tuple[int, int, int], int]:
-    """Rows, columns and entries as a Matrix Market header gives them, and the number of the line after it."""
+    """Read the header: the numbers of rows, columns and entries, and the number of the line after it."""
     first = handle.readline(_HEADER_BYTES).removeprefix(_BOM).decode("latin-1")
     banner = _BANNER.fullmatch(first)
     if banner is None:
@@ -200,17 +223,17 @@ def _mm_header(handle: Handle, path: Path) -> tuple[tuple[int, int, int], int]:
         given = " ".join((thing, form, field, symmetry))
         raise CorpusError(
             f"{str(path)!r} holds {given!r}, expected 'matrix coordinate integer general' (or real)."
-            " Save the counts as such"
+            " Save the counts in this form"
         )
     number = 1
     while line := handle.readline(_HEADER_BYTES):
         number += 1
         if line.strip() and not line.lstrip().startswith(b"%"):
             sizes = [int(token) if re.fullmatch(rb"\d{1,18}", token) else -1 for token in line.split()]
-            if len(sizes) == 3 and min(sizes) >= 0 and max(sizes[:2]) > MOST:
+            if len(sizes) == 3 and min(sizes) >= 0 and max(sizes[:2]) > MAX_COUNT:
                 raise CorpusError(
-                    f"line {number} of {str(path)!r} names {sizes[0]:,} rows and {sizes[1]:,} columns, expected up to"
-                    f" {MOST:,} of each: correct the numbers and save it again"
+                    f"line {number} of {str(path)!r} states {sizes[0]:,} rows and {sizes[1]:,} columns, expected up to"
+                    f" {MAX_COUNT:,} of each: correct the numbers and save it again"
                 )
             if len(sizes) != 3 or min(sizes) < 0:
                 raise CorpusError(
@@ -218,11 +241,13 @@ def _mm_header(handle: Handle, path: Path) -> tuple[tuple[int, int, int], int]:
                     " and entries. Write it again"
                 )
             return (sizes[0], sizes[1], sizes[2]), number + 1
-    raise CorpusError(f"{str(path)!r} ends within its header, expected the numbers of rows, columns and entries")
+    raise CorpusError(
+        f"{str(path)!r} ends within its header, expected the numbers of rows, columns and entries. Write it again"
+    )
 
 
 def _mm_block(block: bytes, n_rows: int, n_columns: int) -> Whole | None:
-    """The (N, 3) row, column and count of a block's entries, from 1; None where it is faulty."""
+    """Parse a block into (N, 3) rows, columns and counts, indices from 1; None if it is malformed."""
     if not _MM_LINES.fullmatch(block):
         return None
     n_entries = block.count(b"\n") - len(_BLANK_LINE.findall(b"\n" + block))
@@ -235,7 +260,7 @@ def _mm_block(block: bytes, n_rows: int, n_columns: int) -> Whole | None:
 
 
 def _mm_lines(block: bytes, n_rows: int, n_columns: int, path: Path, begin: int) -> Whole:
-    """What `_mm_block` gives, line by line: it finds the line at fault."""
+    """Parse a block like `_mm_block`, but line by line, to report the malformed line."""
     entries: list[tuple[int, int, int]] = []
     for number, line in enumerate(block.split(b"\n")[:-1], begin):
         tokens = line.split()
@@ -247,8 +272,10 @@ def _mm_lines(block: bytes, n_rows: int, n_columns: int, path: Path, begin: int)
             column = _number(tokens[1], where, f"a column from 1 to {n_columns}")
             if not (1 <= row <= n_rows and 1 <= column <= n_columns):
                 raise CorpusError(
-                    f"{where} has row {row} and column {column}, expected places from 1 to {n_rows} and {n_columns},"
-                    " as its header says. Write it again"
+                    f"{where} has row {row} and column {column}, expected positions from 1 to {n_rows} and {n_columns},"
+                    " as in its header. Write it again"
                 )
-            entries.append((row, column, _number(tokens[2], where, f"a count that is a whole number up to {MOST}")))
+            entries.append(
+                (row, column, _number(tokens[2], where, f"a count that is a whole number up to {MAX_COUNT}"))
+            )
     return np.array(entries, dtype=np.int64).reshape(-1, 3)

@@ -1,4 +1,4 @@
-"""Bag-of-words corpora of other tools, read and written: LDA-C, Matrix Market, and SciPy's NPZ (read only)."""
+"""Read and write bag-of-words corpora of other tools: LDA-C, Matrix Market and SciPy NPZ (read only)."""
 
 from __future__ import annotations
 
@@ -21,24 +21,30 @@ from topicnet.text.interchange.bag_files import Handle, find_vocabulary, read_np
 from topicnet.text.interchange.bag_text import read_ldac, read_matrix_market
 
 BAG_FORMATS = ("ldac", "mm", "npz")
-BLOCK_NONZEROS = 1_000_000  # counts, or documents, turned into text at a time
+BLOCK_NONZEROS = 1_000_000  # counts, or documents, formatted at a time
 _ENDINGS = {".ldac": "ldac", ".lda-c": "ldac", ".mm": "mm", ".mtx": "mm", ".npz": "npz"}
 
 
 @dataclass(frozen=True, eq=False)
 class Bag:
-    """A corpus as another tool counted it; the order of its words is unknown.
+    """A bag-of-words corpus counted by another tool.
 
     Attributes
     ----------
     counts : csr_matrix
-        (D, V) int32; columns sorted, each once, no zeros.
+        (D, V) int32; columns sorted, without duplicates and zeros.
     vocabulary : list of str
-        (V,) words in the order of the file's ids.
+        (V,) words in the order of their ids.
     ids : list of str
-        (D,) "1", "2", ...: these files name no documents.
+        (D,) "1", "2", ..., because these files have no document ids.
     name : str
-        The file's name without its ending.
+        File name without extension.
+
+    Examples
+    --------
+    >>> bag = Bag(csr_matrix([[2, 0], [1, 3]]), ["river", "bank"], ["1", "2"], "rivers")
+    >>> bag.counts.shape == (len(bag.ids), len(bag.vocabulary))
+    True
     """
 
     counts: csr_matrix
@@ -48,10 +54,21 @@ class Bag:
 
 
 def bag_format(source: str | Path, asked: str | None = None) -> str | None:
-    """The bag-of-words format that was asked for, or that the file's ending names; None for a corpus of texts.
+    """Return the bag-of-words format of a file, or None if it is a corpus of texts.
 
-    `.ldac` and `.lda-c` are LDA-C, `.mm` and `.mtx` Matrix Market, each also with `.gz`; `.npz` is SciPy's. Other
-    endings, such as the `.dat` of many LDA-C files, need the format to be asked for.
+    `.ldac` and `.lda-c` are LDA-C, `.mm` and `.mtx` are Matrix Market, each also with `.gz`; `.npz` is SciPy's. For
+    other extensions, such as the `.dat` of many LDA-C files, the format must be given.
+
+    Parameters
+    ----------
+    source : str or Path
+    asked : str, optional
+        Format given by the user, which overrides the extension.
+
+    Examples
+    --------
+    >>> bag_format("wiki.mm.gz"), bag_format("ap.dat"), bag_format("ap.dat", asked="ldac")
+    ('mm', None, 'ldac')
     """
     if asked is not None:
         return asked if asked in BAG_FORMATS else None
@@ -60,7 +77,13 @@ def bag_format(source: str | Path, asked: str | None = None) -> str | None:
 
 
 def bag_name(source: str | Path) -> str:
-    """The file's name without its ending."""
+    """Return the file name without extension.
+
+    Examples
+    --------
+    >>> bag_name("data/wiki.mm.gz")
+    'wiki'
+    """
     name = Path(source).name
     return _split_ending(name)[0] or name
 
@@ -68,32 +91,47 @@ def bag_name(source: str | Path) -> str:
 def read_bag(
     source: str | Path, *, file_format: str, vocabulary: str | Path | None = None, encoding: str = "utf-8"
 ) -> Bag:
-    """Read a bag-of-words corpus: as many rows as the file has documents, empty ones too.
+    """Read a bag-of-words corpus, including its empty documents.
 
     Parameters
     ----------
     source : str or Path
+        File of counts.
     file_format : str
-        One of `BAG_FORMATS`, as `bag_format` gives it.
+        One of `BAG_FORMATS`, as returned by `bag_format`.
     vocabulary : str or Path, optional
-        A word a line, or a gensim Dictionary saved as text. By default it is looked for beside the source.
+        File with one word per line, or a gensim Dictionary saved as text. Default: a file next to the source.
     encoding : str
-        Of the vocabulary.
+        Encoding of the vocabulary.
+
+    Returns
+    -------
+    Bag
 
     Raises
     ------
     InputError
-        An unknown format.
+        The format is unknown.
     CorpusError
-        A missing or faulty vocabulary, or counts that are damaged, negative, not whole or of another width.
+        The vocabulary is missing or malformed, or the counts are damaged, negative, not integers, or do not match the
+        vocabulary.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path, _ = write_ldac(Path(folder, "a.ldac"), csr_matrix([[2, 0], [1, 3]]), ["river", "bank"])
+    ...     bag = read_bag(path, file_format="ldac")
+    >>> bag.counts.toarray().tolist(), bag.vocabulary, bag.name
+    ([[2, 0], [1, 3]], ['river', 'bank'], 'a')
     """
     path = Path(source)
     if file_format not in BAG_FORMATS:
         raise InputError(f"format {file_format!r} given, expected one of {', '.join(BAG_FORMATS)}: give --format")
     check_bag(path)
-    beside = find_vocabulary(path) if vocabulary is None else Path(vocabulary)
-    words = read_vocabulary(beside, encoding)
-    check_shape = partial(_check_shape, path, beside, len(words))
+    vocabulary_path = find_vocabulary(path) if vocabulary is None else Path(vocabulary)
+    words = read_vocabulary(vocabulary_path, encoding)
+    check_shape = partial(_check_shape, path, vocabulary_path, len(words))
     match file_format:
         case "ldac":
             counts = read_ldac(path, len(words))
@@ -106,19 +144,19 @@ def read_bag(
 
 
 def check_bag(source: str | Path) -> None:
-    """Raise CorpusError where there is no such file."""
+    """Raise CorpusError if the file does not exist."""
     if not Path(source).is_file():
         raise CorpusError(f"no such file: {str(source)!r}, expected a bag-of-words file. Check the path")
 
 
 def _check_shape(source: Path, vocabulary: Path, n_words: int, n_rows: int, n_columns: int) -> None:
-    """Raise CorpusError unless a matrix has a column for each word."""
+    """Raise CorpusError unless the matrix has one column per word."""
     if n_columns == n_words:
         return
     given = f"{str(source)!r} has {n_rows} rows and {n_columns} columns, and {str(vocabulary)!r} {n_words} words"
     if n_rows == n_words:
         raise CorpusError(
-            f"{given}: it looks transposed, expected documents as rows and words as columns. Turn it and save it"
+            f"{given}: it looks transposed, expected documents as rows and words as columns. Transpose it and save it"
         )
     raise CorpusError(f"{given}: expected a column for each word. Name the right vocabulary with --vocabulary")
 
@@ -126,33 +164,33 @@ def _check_shape(source: Path, vocabulary: Path, n_words: int, n_rows: int, n_co
 def write_ldac(
     path: str | Path, counts: csr_matrix, vocabulary: list[str], *, overwrite: bool = False, only_same: bool = False
 ) -> tuple[Path, Path]:
-    """Write counts as LDA-C, with the vocabulary beside it; the empty document is "0".
+    """Write counts as an LDA-C file, with the vocabulary next to it; an empty document is written as "0".
 
     Parameters
     ----------
     path : str or Path
-        `X.ldac` brings `X.vocab`; in a folder, the two are `corpus.ldac` and `corpus.vocab`. A name that ends in
-        `.gz` is compressed.
+        File to write. The vocabulary of `X.ldac` is `X.vocab`. In a folder, the files are `corpus.ldac` and
+        `corpus.vocab`. A name that ends in `.gz` is compressed.
     counts : csr_matrix
-        (D, V) whole numbers, without duplicates; may be memory-mapped: a block of rows is held at a time.
+        (D, V) integers without duplicates. May be memory-mapped; only a block of rows is in memory at a time.
     vocabulary : list of str
         (V,) words.
     overwrite : bool
-        Whether files that exist are replaced.
+        Replace existing files.
     only_same : bool
-        Refuse to replace a file of other content: nothing in such files shows that topicnet wrote them.
+        Refuse to replace a file with other content, as these formats do not show whether topicnet wrote the file.
 
     Returns
     -------
     tuple of Path
-        The counts and the vocabulary.
+        The files of the counts and of the vocabulary.
 
     Raises
     ------
     InputError
-        Another number of words than of columns, or a word that a line cannot hold.
+        The numbers of words and columns differ, or a word cannot be written on one line.
     OutputError
-        A file exists, or the disk refuses; neither file is there then.
+        A file exists, or writing fails. In both cases, neither file is written.
     """
     return _write(Path(path), ".ldac", counts, vocabulary, _write_pairs, overwrite, only_same)
 
@@ -160,16 +198,32 @@ def write_ldac(
 def write_matrix_market(
     path: str | Path, counts: csr_matrix, vocabulary: list[str], *, overwrite: bool = False, only_same: bool = False
 ) -> tuple[Path, Path]:
-    """Write counts as a Matrix Market file (coordinate real general), documents as rows.
+    """Write counts as a Matrix Market file (coordinate real general) with documents as rows.
 
-    The numbers are whole; they are called real because gensim's MmCorpus refuses files that call them integer.
-    `X.mm` brings `X.vocab`; all else is as in `write_ldac`.
+    The counts are integers, but the file declares them as real because gensim's MmCorpus rejects integer files.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write. The vocabulary of `X.mm` is `X.vocab`.
+    counts, vocabulary, overwrite, only_same
+        See `write_ldac`.
+
+    Returns
+    -------
+    tuple of Path
+        The files of the counts and of the vocabulary.
+
+    Raises
+    ------
+    InputError, OutputError
+        See `write_ldac`.
     """
     return _write(Path(path), ".mm", counts, vocabulary, _write_entries, overwrite, only_same)
 
 
 def _split_ending(name: str) -> tuple[str, str | None]:
-    """Split `Wiki.MM.gz` into `Wiki` and its format; an unknown ending stays on the name."""
+    """Split `Wiki.MM.gz` into `Wiki` and `mm`; with an unknown extension, return the whole name and None."""
     plain = name[:-3] if name.lower().endswith(".gz") else name
     ending = Path(plain).suffix
     known = _ENDINGS.get(ending.lower())
@@ -188,12 +242,12 @@ def _write(
     only_same: bool,
 ) -> tuple[Path, Path]:
     _check_words(counts, vocabulary)
-    path, beside = places_of(path, ending)
+    path, vocabulary_path = bag_paths(path, ending)
     plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     with ExitStack() as stack:
-        # Left in reverse: the vocabulary appears first, so that counts never stand without their words.
+        # The contexts exit in reverse order: the vocabulary appears first, so that counts never exist without it.
         part = stack.enter_context(atomic.atomic_file(path, overwrite=overwrite))
-        words = stack.enter_context(atomic.atomic_file(beside, overwrite=overwrite))
+        words = stack.enter_context(atomic.atomic_file(vocabulary_path, overwrite=overwrite))
         with atomic.disk_errors(path):
             formats.write_text(words, "".join(f"{word}\n" for word in vocabulary))
             with (
@@ -203,26 +257,38 @@ def _write(
                 write(handle, counts)
             if only_same:
                 check_same(part, path)
-                check_same(words, beside)
-    return path, beside
+                check_same(words, vocabulary_path)
+    return path, vocabulary_path
 
 
-def places_of(path: Path, ending: str) -> tuple[Path, Path]:
-    """The files that counts and their words are written to.
+def bag_paths(path: Path, ending: str) -> tuple[Path, Path]:
+    """Return the paths of the counts and of the vocabulary to write.
 
     Parameters
     ----------
     path : Path
-        A file, or a folder for ``corpus.ldac``.
+        A file, or a folder, in which the file is called ``corpus``.
     ending : str
-        Of the format: ``.ldac`` or ``.mm``.
+        Extension of the format: ``.ldac`` or ``.mm``.
+
+    Raises
+    ------
+    InputError
+        The file of counts has the name of the vocabulary.
+
+    Examples
+    --------
+    >>> [path.name for path in bag_paths(Path("ap.ldac.gz"), ".ldac")]
+    ['ap.ldac.gz', 'ap.vocab']
     """
     path = path / f"corpus{ending}" if path.is_dir() else path
     plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
-    beside = plain.with_suffix(".vocab")
-    if beside == path:
-        raise InputError(f"file {str(path)!r} given, which the vocabulary takes: expected an ending such as {ending}")
-    return path, beside
+    vocabulary_path = plain.with_suffix(".vocab")
+    if vocabulary_path == path:
+        raise InputError(
+            f"file {str(path)!r} given, which is the name of the vocabulary: expected an extension such as {ending}"
+        )
+    return path, vocabulary_path
 
 
 def _check_words(counts: csr_matrix, vocabulary: list[str]) -> None:
@@ -232,9 +298,9 @@ def _check_words(counts: csr_matrix, vocabulary: list[str]) -> None:
     for word in vocabulary:
         broken = not word or word != word.strip() or "\n" in word or "\0" in word or word.startswith("\ufeff")
         if broken or word.encode("utf-8", "replace").decode() != word:
-            raise InputError(f"the word {word!r} cannot stand on a line of its own: rename it in the vocabulary")
+            raise InputError(f"the word {word!r} cannot be written on one line of the vocabulary: rename it")
         if word in seen:
-            raise InputError(f"the word {word!r} stands twice in the vocabulary, expected each once: rename one")
+            raise InputError(f"the word {word!r} occurs twice in the vocabulary, expected each once: rename one")
         seen.add(word)
 
 
@@ -245,7 +311,7 @@ def _write_pairs(handle: Handle, counts: csr_matrix) -> None:
         pairs = pl.DataFrame({"row": rows, "id": block.indices, "count": block.data})
         pair = pl.concat_str(pl.lit(" "), "id", pl.lit(":"), "count")
         filled = pairs.group_by("row", maintain_order=True).agg(pair.str.join(""))["literal"]
-        place = pl.Series(np.cumsum(lengths > 0) - 1).set(pl.Series(lengths == 0), None)  # of a document in `filled`
+        place = pl.Series(np.cumsum(lengths > 0) - 1).set(pl.Series(lengths == 0), None)  # position in `filled`
         documents = pl.DataFrame({"length": lengths, "pairs": filled.gather(place).fill_null("")})
         lines = documents.select(pl.concat_str("length", "pairs").str.join("\n")).item()
         handle.write(f"{lines}\n".encode())

@@ -1,1 +1,1 @@
-"""Read files, folders, tables and standard input to batches of documents."""
+"""Readers that turn files, folders, tables and standard input into batches of documents."""

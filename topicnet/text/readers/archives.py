@@ -1,4 +1,4 @@
-"""Zip archives, read like the folder they were made of; nothing is written."""
+"""List and open the members of zip archives without extracting them to disk."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _IS_ENCRYPTED = 1
 
 
 def archive_members(path: Path) -> list[Found]:
-    """The files of an archive, sorted by their paths in it, without the folder that they may all be in.
+    """List the files of an archive, sorted by path; a top folder common to all is dropped from the paths.
 
     Raises
     ------
     CorpusError
-        It is no sound archive, or locked with a password.
+        The archive is damaged or encrypted.
     """
     name = shown(str(path))
     with reading(name):
@@ -44,7 +44,7 @@ def archive_members(path: Path) -> list[Found]:
 
 
 def _common_folder(names: list[str]) -> str:
-    """The folder at the top that all files are in, apart from those of macOS."""
+    """Return the top-level folder that contains all files, ignoring macOS metadata, or ""."""
     tops = {name.partition("/")[0] + "/" if "/" in name else "" for name in names if not name.startswith("__MACOSX/")}
     return tops.pop() if len(tops) == 1 else ""
 

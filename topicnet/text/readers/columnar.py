@@ -1,4 +1,4 @@
-"""Tables of typed columns: Parquet, read in slices."""
+"""Read Parquet files slice by slice, and polars tables, into rows of documents."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ import polars as pl
 from topicnet.errors import CorpusError
 from topicnet.text.readers.documents import Columns, Row, no_column, shown
 from topicnet.text.readers.in_memory import plain
-from topicnet.text.readers.limits import MOST_GROUP_BYTES, regular_file
+from topicnet.text.readers.limits import MAX_GROUP_BYTES, regular_file
 from topicnet.text.readers.open_text import File, reading
 from topicnet.text.readers.parquet_footer import read_footer
 
-_FIRST_ROWS, _MOST_ROWS = 100, 20_000  # of a slice
+_FIRST_ROWS, _MAX_ROWS = 100, 20_000  # of a slice
 _SLICE_BYTES = 1 << 24
-_MUCH_TEXT, _MANY_ROWS = 1 << 32, 100_000_000  # which a file may hold whatever its size
-_MOST_TIMES = 1000  # bytes of text, or rows, of each of its bytes beyond that
-_AS_THEY_ARE = (pl.Boolean, pl.String, pl.Null, pl.Date, pl.Datetime)
-_KEY = "\0id"  # no column of a file is called so
-_MOST_EXACT = 2**53  # beyond it a float is no exact number
+_FREE_TEXT_BYTES, _FREE_ROWS = 1 << 32, 100_000_000  # always allowed, whatever the size of the file
+_MAX_PER_BYTE = 1000  # beyond that: bytes of text, or rows, per byte of the file
+_UNCHANGED = (pl.Boolean, pl.String, pl.Null, pl.Date, pl.Datetime)
+_KEY = "\0id"  # a name that no column of a file has
+_MAX_EXACT = 2**53  # larger floats do not represent every integer
 _TEXT_KINDS = (pl.String, pl.Categorical, pl.Enum, pl.Null, pl.Binary)
 
 
 def parquet_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Rows of a Parquet file, a slice at a time; nested and binary columns are dropped."""
+    """Yield the rows of a Parquet file, reading slice by slice; nested and binary columns are dropped."""
     path = regular_file(file)
-    with _damage(file, "Parquet", ValueError):
+    with _library_errors(file, "Parquet", ValueError):
         size = _check_footer(file, path)
-    with _damage(file, "Parquet"):
+    with _library_errors(file, "Parquet"):
         table = pl.scan_parquet(path, glob=False, hive_partitioning=False)
         schema = dict(table.collect_schema())
-        table, schema = _renamed(table, schema, columns)
-        table = _chosen(file, table, schema, columns)
+        table, schema = _rename_columns(table, schema, columns)
+        table = _select_columns(file, table, schema, columns)
         start, n_rows, n_bytes = 0, _FIRST_ROWS, 0
         while (part := table.slice(start, n_rows).collect()).height:
             n_bytes += int(part[columns.text].str.len_bytes().sum())
-            if n_bytes > max(_MUCH_TEXT, _MOST_TIMES * size):
+            if n_bytes > max(_FREE_TEXT_BYTES, _MAX_PER_BYTE * size):
                 raise CorpusError(
                     f"{file.name} of {size / 1e6:,.1f} MB holds more than {n_bytes / 1e9:,.1f} GB of text, expected at"
-                    f" most {_MOST_TIMES:,} times its size. Drop the repeated rows"
+                    f" most {_MAX_PER_BYTE:,} times its size. Drop the repeated rows"
                 )
             yield from _rows(part, columns)
             start += part.height
             row_bytes = max(part.estimated_size() // part.height, 1)
-            n_rows = min(max(_SLICE_BYTES // int(row_bytes), 1), _MOST_ROWS, 2 * n_rows)
+            n_rows = min(max(_SLICE_BYTES // int(row_bytes), 1), _MAX_ROWS, 2 * n_rows)
 
 
 def _check_footer(file: File, path: Path) -> int:
-    """The size of a file that does not unfold to more than it may.
+    """Check the sizes in the footer against the limits and return the size of the file in bytes.
 
     Raises
     ------
     CorpusError
-        A row group, or the number of rows, is over the limit.
+        A row group or the number of rows exceeds its limit.
     ValueError
         The footer is damaged.
     """
@@ -65,36 +65,42 @@ def _check_footer(file: File, path: Path) -> int:
         footer, size = read_footer(path), os.stat(path).st_size
     if footer is None:
         return size
-    if footer.largest_group > MOST_GROUP_BYTES:
+    if footer.largest_group > MAX_GROUP_BYTES:
         raise CorpusError(
             f"{file.name} has a row group of {footer.largest_group / 1e9:,.1f} GB, expected at most"
-            f" {MOST_GROUP_BYTES / 1e9:,.1f} GB. Write it with smaller row groups"
+            f" {MAX_GROUP_BYTES / 1e9:,.1f} GB. Write it with smaller row groups"
         )
-    if footer.n_rows > max(_MANY_ROWS, _MOST_TIMES * size):
+    if footer.n_rows > max(_FREE_ROWS, _MAX_PER_BYTE * size):
         raise CorpusError(
             f"{file.name} of {size / 1e6:,.1f} MB states {footer.n_rows:,} rows, expected at most"
-            f" {max(_MANY_ROWS, _MOST_TIMES * size):,}. Drop the repeated rows"
+            f" {max(_FREE_ROWS, _MAX_PER_BYTE * size):,}. Drop the repeated rows"
         )
     return size
 
 
 def table_rows(file: File, table: pl.DataFrame, columns: Columns) -> Iterator[Row]:
-    """Rows of a table in memory, as those of a Parquet file."""
-    yield from _rows(_chosen(file, table.lazy(), dict(table.schema), columns).collect(), columns)
+    """Yield the rows of a table in memory, converted like those of a Parquet file."""
+    yield from _rows(_select_columns(file, table.lazy(), dict(table.schema), columns).collect(), columns)
 
 
-def _renamed(
+def _rename_columns(
     table: pl.LazyFrame, schema: dict[str, pl.DataType], columns: Columns
 ) -> tuple[pl.LazyFrame, dict[str, pl.DataType]]:
-    """A table with the columns asked for under the names they were asked by, whatever blanks are around them."""
+    """Rename columns to the requested names that they match apart from white space and Unicode normalisation."""
     names = columns.renaming(schema)
     if not names:
         return table, schema
     return table.rename(names), {names.get(name, name): kind for name, kind in schema.items()}
 
 
-def _chosen(file: File, table: pl.LazyFrame, schema: dict[str, pl.DataType], columns: Columns) -> pl.LazyFrame:
-    """The columns that documents can hold, those of the text and the id among them."""
+def _select_columns(file: File, table: pl.LazyFrame, schema: dict[str, pl.DataType], columns: Columns) -> pl.LazyFrame:
+    """Select the text, the id and all scalar columns, with texts as strings.
+
+    Raises
+    ------
+    CorpusError
+        A requested column is missing, or a text column does not hold text.
+    """
     if not columns.are_in(schema):
         raise no_column(file.name, schema, columns)
     kinds = {name: schema[name] for name in columns.texts}
@@ -117,10 +123,10 @@ def _chosen(file: File, table: pl.LazyFrame, schema: dict[str, pl.DataType], col
 
 
 def _key(name: str, kind: pl.DataType) -> pl.Expr:
-    """Ids as text: a whole number without decimals, as a table with gaps keeps its numbers as floats."""
+    """Convert ids to text; integers stored as floats, as in columns with missing values, lose their decimals."""
     if not kind.is_float():
         return pl.col(name)
-    whole = pl.col(name).is_finite() & (pl.col(name) % 1 == 0) & (pl.col(name).abs() < _MOST_EXACT)
+    whole = pl.col(name).is_finite() & (pl.col(name) % 1 == 0) & (pl.col(name).abs() < _MAX_EXACT)
     text = pl.col(name).fill_nan(None).cast(pl.String)
     return pl.when(whole).then(pl.col(name).cast(pl.Int64, strict=False).cast(pl.String)).otherwise(text)
 
@@ -138,14 +144,14 @@ def _cells(column: pl.Series) -> list[Any]:
     if column.dtype.is_float():
         return column.fill_nan(None).to_list()
     whole = column.dtype.is_integer() and column.dtype not in (pl.UInt64, pl.Int128, pl.UInt128)
-    if whole or column.dtype in _AS_THEY_ARE:
+    if whole or column.dtype in _UNCHANGED:
         return column.to_list()
     return [plain(cell) for cell in column.to_list()]
 
 
 @contextmanager
-def _damage(file: File, kind: str, *errors: type[Exception]) -> Iterator[None]:
-    """Turn what the libraries raise about a file into a CorpusError."""
+def _library_errors(file: File, kind: str, *errors: type[Exception]) -> Iterator[None]:
+    """Raise errors of the libraries about a file as CorpusError."""
     damaged: tuple[type[BaseException], ...] = (pl.exceptions.PolarsError, pl.exceptions.PanicException, *errors)
     try:
         with reading(file.name):
@@ -153,5 +159,5 @@ def _damage(file: File, kind: str, *errors: type[Exception]) -> Iterator[None]:
     except damaged as error:
         reason = shown(str(error).split("\n")[0])
         raise CorpusError(
-            f"{file.name} is no readable {kind} file ({reason}). Write it again, or name its format with --format"
+            f"{file.name} is not a readable {kind} file ({reason}). Write it again, or name its format with --format"
         ) from error

@@ -1,4 +1,4 @@
-"""Compressed bytes: gzip, bzip2, xz and Zstandard by ending or by first bytes, unpacked a chunk at a time."""
+"""Detect gzip, bzip2, xz and Zstandard compression and decompress streams chunk by chunk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMPRESSIONS = {".gz": "gzip", ".zst": "Zstandard", ".bz2": "bzip2", ".xz": "xz"
 _PACKED = (
     (b"\x1f\x8b\x08", "gzip"), (b"\x28\xb5\x2f\xfd", "Zstandard"), (b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"),
 )  # fmt: skip
-_BZIP2_BLOCK = b"1AY&SY"  # after the digit of its level
+_BZIP2_BLOCK = b"1AY&SY"  # follows the digit of the compression level
 _CONTAINERS = (
     (b"PK\x03\x04", "a zip archive, a workbook or a Word document", ".zip, .xlsx or .docx"),
     (b"%PDF-", "a PDF file", ".pdf"),
@@ -31,13 +31,19 @@ _CONTAINERS = (
     (b"\xff\xd8\xff", "a JPEG picture", ""),
 )
 MAGIC_BYTES = 16
-_ZSTD_BYTES = 1 << 8  # read at a time: at worst they stand for 30,000 times as many
-_ZSTD_WINDOW_BYTES = 1 << 31  # the most there is: large public archives are packed with it
+_ZSTD_BYTES = 1 << 8  # read at a time; they may expand up to 30,000 times
+_ZSTD_WINDOW_BYTES = 1 << 31  # the largest window, which large public archives use
 _DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
 class DamagedError(Exception):
-    """A compressed file that is not what its ending says, or that ends too early."""
+    """A compressed file that is damaged, truncated or in another format.
+
+    Attributes
+    ----------
+    kind : str
+        Name of the compression, for messages.
+    """
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
@@ -45,18 +51,24 @@ class DamagedError(Exception):
 
 
 def compression_of(head: bytes) -> str | None:
-    """The compression that the first bytes are of."""
+    """Detect the compression from the first bytes of a file; None if it is not compressed.
+
+    Examples
+    --------
+    >>> compression_of(gzip.compress(b"text")), compression_of(b"text")
+    ('gzip', None)
+    """
     kind = next((kind for magic, kind in _PACKED if head.startswith(magic)), None)
     return None if kind == "bzip2" and head[4:10] != _BZIP2_BLOCK else kind
 
 
 def peeked(stream: Any) -> bytes:
-    """The first bytes of a stream, which stay in it.
+    """Return the first bytes of a stream without consuming them.
 
     Raises
     ------
     DamagedError
-        It is a member of an archive that cannot be unpacked.
+        The stream is an archive member that cannot be decompressed.
     """
     try:
         head: bytes = stream.peek(MAGIC_BYTES)
@@ -66,20 +78,29 @@ def peeked(stream: Any) -> bytes:
 
 
 def refuse_container(name: str, head: bytes) -> None:
-    """Raise CorpusError for the first bytes of a well-known format that is no text."""
+    """Raise CorpusError if the first bytes are those of a well-known binary format."""
     for magic, what, endings in _CONTAINERS:
         if head.startswith(magic):
-            remedy = f"Give it the right ending ({endings})" if endings else "Save it as text, CSV or .xlsx"
+            remedy = f"Give it the right extension ({endings})" if endings else "Save it as text, CSV or .xlsx"
             raise CorpusError(f"{name} is {what}, expected text. {remedy}")
 
 
 def unpacked(stream: IO[bytes], kind: str | None, name: str, chunk_bytes: int) -> Iterator[bytes]:
-    """Unpack a stream, about a chunk at a time; `kind` is None for bytes that are as they are.
+    """Decompress a stream, yielding about `chunk_bytes` bytes at a time.
+
+    Parameters
+    ----------
+    stream : binary file
+    kind : str, optional
+        A value of `COMPRESSIONS`; None for uncompressed bytes.
+    name : str
+        Name of the file in messages.
+    chunk_bytes : int
 
     Raises
     ------
     DamagedError
-        The bytes are not of this kind, or end too early.
+        The bytes are not in this format, or end too early.
     """
     if kind == "Zstandard":
         yield from _zstandard_chunks(stream, name, chunk_bytes)
@@ -97,13 +118,19 @@ def unpacked(stream: IO[bytes], kind: str | None, name: str, chunk_bytes: int) -
     except _DAMAGE as error:
         raise DamagedError("zip" if isinstance(error, zipfile.BadZipFile) else kind or "zip", str(error)) from error
     except OSError as error:
-        if kind == "bzip2" and error.errno is None:  # what the library raises about the data
+        if kind == "bzip2" and error.errno is None:  # raised by the library about the data
             raise DamagedError(kind, str(error)) from error
         raise
 
 
 class Rejoined(io.RawIOBase):
-    """A stream whose first bytes were read already."""
+    """A stream with its first bytes, already read, put back.
+
+    Examples
+    --------
+    >>> Rejoined(b"ab", io.BytesIO(b"cd")).readall()
+    b'abcd'
+    """
 
     def __init__(self, first: bytes, rest: IO[bytes]) -> None:
         self._first, self._rest = first, rest
@@ -113,7 +140,7 @@ class Rejoined(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer with what comes next."""
+        """Fill `buffer` with the next bytes and return their number."""
         data = self._first[: len(buffer)] or self._rest.read(len(buffer))
         self._first = self._first[len(data) :]
         buffer[: len(data)] = data
@@ -121,10 +148,10 @@ class Rejoined(io.RawIOBase):
 
 
 def _zstandard_chunks(stream: IO[bytes], name: str, chunk_bytes: int) -> Iterator[bytes]:
-    """Unpack Zstandard frames, which may not end within one: the reader of the library takes that for the end."""
+    """Decompress Zstandard frames and reject a truncated one, which the library's own reader would accept."""
     library = installed("zstandard", name)
     frames = library.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
-    frame, left = None, b""  # left: read, and beyond the end of the last frame
+    frame, left = None, b""  # left: bytes read beyond the end of the last frame
     parts: list[bytes] = []
     n_bytes = 0
     while data := left or stream.read(_ZSTD_BYTES):
@@ -144,11 +171,18 @@ def _zstandard_chunks(stream: IO[bytes], name: str, chunk_bytes: int) -> Iterato
 
 
 def installed(module: str, name: str) -> Any:
-    """Import a library that only some formats need, to read the file of this name.
+    """Import an optional library that only some formats need.
+
+    Parameters
+    ----------
+    module : str
+    name : str
+        Name of the file in messages.
+
 
     Raises
     ------
     CorpusError
-        It is not installed; the message names the extra that installs it.
+        The library is not installed.
     """
     return import_extra(f"reading {name}", module, CorpusError)

@@ -1,4 +1,4 @@
-"""SQLite and DuckDB files: the rows of a table or of a query, read-only and streamed in the order of the source."""
+"""Stream the rows of a table or query from an SQLite or DuckDB file, opened read-only."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from urllib.parse import quote
 from topicnet.errors import CorpusError
 from topicnet.text.readers.documents import LONE_SURROGATE, Columns, Row, Value, no_column, shown, two_columns
 from topicnet.text.readers.in_memory import plain
-from topicnet.text.readers.limits import MOST_CELL_BYTES, regular_file
+from topicnet.text.readers.limits import MAX_CELL_BYTES, regular_file
 from topicnet.text.readers.open_text import File, installed
 
 if TYPE_CHECKING:
     import sqlite3
 
-_MOST_ROWS = 256  # fetched at a time
-_MOST_EXACT = 2**53  # beyond it a float is no exact number
-_NO_SCALARS = (bytes, bytearray, list, dict, tuple)
-_MOST_LISTED = 20  # tables, in a message
-_SQLITE, _DUCKDB = b"SQLite format 3\0", b"DUCK"  # at the start of a file, and from its ninth byte
+_MAX_ROWS = 256  # fetched at a time
+_MAX_EXACT = 2**53  # larger floats do not represent every integer
+_NOT_SCALAR = (bytes, bytearray, list, dict, tuple)
+_MAX_LISTED = 20  # tables listed in a message
+_SQLITE, _DUCKDB = b"SQLite format 3\0", b"DUCK"  # at byte 0 and at byte 8 of a file
 _LOCKED_DOWN = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -38,16 +38,18 @@ Records = Iterator[tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class _Database:
-    """An open database: its kind, its tables in order, and how it runs a query.
+    """An open database with its tables and a function that runs queries.
 
     Attributes
     ----------
+    kind : str
+        "SQLite" or "DuckDB".
     tables : dict of str to str
-        The query that reads each table or view, by its name.
+        For each table or view, the query that reads it; tables come first.
     run : callable
-        From a query to the names of its columns and its rows.
+        Takes a query; returns its column names and its rows.
     n_tables : int
-        The first of `tables` that are tables; the others are views.
+        Number of tables in `tables`; the rest are views.
     """
 
     kind: str
@@ -57,7 +59,7 @@ class _Database:
 
 
 def database_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Rows of a table of a database file, or of a query; nested and binary cells are dropped."""
+    """Yield the rows of a table or query of a database file; nested and binary cells are dropped."""
     path = regular_file(file)
     opened = _duckdb if _kind(path) == "DuckDB" else _sqlite
     with opened(file, path) as database:
@@ -67,7 +69,7 @@ def database_rows(file: File, columns: Columns) -> Iterator[Row]:
 
 
 def database_kind(path: Path) -> str | None:
-    """The kind of database that a file is by its first bytes; None for anything else."""
+    """Detect an SQLite or DuckDB database from the first bytes of a file; None if it is neither."""
     if not path.is_file():
         return None
     with path.open("rb") as data:
@@ -82,14 +84,14 @@ def _kind(path: Path) -> str:
 
 
 def _query(file: File, database: _Database) -> str:
-    """The query that was asked for, or the one that reads the table."""
+    """Return the query given by the user, or the one that reads the chosen or only table."""
     options = file.options
     if options.query is not None and options.table is not None:
         raise CorpusError("--query and --table were given, expected one of them. Leave one out")
     if options.query is not None:
         return options.query
     names = list(database.tables)
-    listed = ", ".join(shown(name) for name in names[:_MOST_LISTED]) + (", ..." if len(names) > _MOST_LISTED else "")
+    listed = ", ".join(shown(name) for name in names[:_MAX_LISTED]) + (", ..." if len(names) > _MAX_LISTED else "")
     if options.table is not None:
         if options.table not in database.tables:
             raise CorpusError(
@@ -132,26 +134,26 @@ def _rows(file: File, columns: Columns, names: list[str], records: Records) -> I
             file.log.skipped.add(where, why)
             continue
         key = None if key_at is None else _text(record[key_at])
-        cells = {name: _cell(record[i]) for name, i in others.items() if not isinstance(record[i], _NO_SCALARS)}
+        cells = {name: _cell(record[i]) for name, i in others.items() if not isinstance(record[i], _NOT_SCALAR)}
         yield LONE_SURROGATE.sub("\ufffd", key or ""), text, cells
 
 
 def _text(cell: Any) -> str | None:
-    """A cell as text: a whole number without decimals; None for what is no text."""
+    """Convert a cell to text, integers without decimals; None for binary and nested cells."""
     if isinstance(cell, str):
         return cell
     if cell is None:
         return ""
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < _MOST_EXACT:
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < _MAX_EXACT:
         return str(int(cell))
-    return None if isinstance(cell, _NO_SCALARS) else str(cell)
+    return None if isinstance(cell, _NOT_SCALAR) else str(cell)
 
 
 def _fault(text: str | None, column: str) -> str | None:
-    if text is None or (text.isascii() and len(text) <= MOST_CELL_BYTES):
+    if text is None or (text.isascii() and len(text) <= MAX_CELL_BYTES):
         return None
-    if len(text) > MOST_CELL_BYTES:
-        return f"more than {MOST_CELL_BYTES >> 20} MB in the column {column!r}"
+    if len(text) > MAX_CELL_BYTES:
+        return f"more than {MAX_CELL_BYTES >> 20} MB in the column {column!r}"
     return f"bytes that are not UTF-8 in the column {column!r}" if LONE_SURROGATE.search(text) else None
 
 
@@ -178,7 +180,7 @@ def _sqlite(file: File, path: Path) -> Iterator[_Database]:
     uri = f"file:{quote(str(path.absolute()))}?mode=ro{'&immutable=1' if unchanged else ''}"
     with _sqlite_errors(file, library), closing(library.connect(uri, uri=True, check_same_thread=False)) as connection:
         connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-        connection.setlimit(library.SQLITE_LIMIT_LENGTH, MOST_CELL_BYTES)
+        connection.setlimit(library.SQLITE_LIMIT_LENGTH, MAX_CELL_BYTES)
         connection.execute("pragma trusted_schema = off")
         connection.execute("pragma cell_size_check = on")
         tables, views = _sqlite_tables(library, connection)
@@ -193,11 +195,11 @@ def _sqlite(file: File, path: Path) -> Iterator[_Database]:
         yield _Database("SQLite", {**tables, **views}, run, len(tables))
     after = path.stat()
     if unchanged and ((before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)):
-        raise CorpusError(f"{file.name} changed while it was read, expected it to rest. Read it again, or a copy")
+        raise CorpusError(f"{file.name} changed while it was read, expected no changes. Read it again, or a copy")
 
 
 def _is_alone(path: Path) -> bool:
-    """Whether a database keeps a write-ahead log and has none now: reading it as usual would create one."""
+    """Return whether a database uses a write-ahead log but has none now, so that a normal read would create one."""
     with path.open("rb") as data:
         header = data.read(20)
     log = path.with_name(path.name + "-wal")
@@ -205,7 +207,7 @@ def _is_alone(path: Path) -> bool:
 
 
 def _sqlite_tables(library: Any, connection: sqlite3.Connection) -> tuple[dict[str, str], dict[str, str]]:
-    """Queries that read the tables, in the order of their row ids, and the views."""
+    """Build the queries that read the tables, in row id order, and those that read the views."""
     kinds = (
         "select name, type, wr from pragma_table_list where schema = 'main' and type in ('table', 'view', 'virtual')"
     )
@@ -230,14 +232,14 @@ def _sqlite_tables(library: Any, connection: sqlite3.Connection) -> tuple[dict[s
 
 
 def _authorizer(library: Any) -> Callable[..., int]:
-    """Let a query read, and nothing else."""
+    """Build an SQLite authorizer that allows a query only to read."""
     reads = {library.SQLITE_SELECT, library.SQLITE_READ, library.SQLITE_FUNCTION, library.SQLITE_RECURSIVE}
 
     def authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
         if action == library.SQLITE_FUNCTION and second == "load_extension":
             return int(library.SQLITE_DENY)
-        own = action == library.SQLITE_PRAGMA and first == "data_version"  # asked by full-text search itself
-        return int(library.SQLITE_OK if action in reads or own else library.SQLITE_DENY)
+        internal = action == library.SQLITE_PRAGMA and first == "data_version"  # used by full-text search
+        return int(library.SQLITE_OK if action in reads or internal else library.SQLITE_DENY)
 
     return authorize
 
@@ -246,7 +248,7 @@ def _authorizer(library: Any) -> Callable[..., int]:
 def _sqlite_errors(file: File, library: Any) -> Iterator[None]:
     try:
         yield
-    except (library.Error, library.Warning, UnicodeDecodeError) as error:  # the last of the text of an error
+    except (library.Error, library.Warning, UnicodeDecodeError) as error:  # the last from SQLite's error text
         reason = shown(str(error))
         if "authoriz" in reason or "one statement" in reason or "prohibited" in reason:
             raise CorpusError(
@@ -255,13 +257,14 @@ def _sqlite_errors(file: File, library: Any) -> Iterator[None]:
             ) from error
         if "too big" in reason:
             raise CorpusError(
-                f"{file.name} has a cell of more than {MOST_CELL_BYTES >> 20} MB, expected texts. Leave it out with"
+                f"{file.name} has a cell of more than {MAX_CELL_BYTES >> 20} MB, expected texts. Leave it out with"
                 " --query"
             ) from error
         if isinstance(error, library.OperationalError) and file.options.query is not None:
             raise CorpusError(f"cannot run the query on {file.name} ({reason}). Check --query") from error
         raise CorpusError(
-            f"{file.name} is no readable SQLite database ({reason}). Close the program that uses it, or copy it again"
+            f"{file.name} is not a readable SQLite database ({reason}). Close the program that uses it, or copy it"
+            " again"
         ) from error
 
 
@@ -270,7 +273,7 @@ def _quoted(name: str) -> str:
 
 
 def _fetched(cursor: Any) -> Records:
-    while records := cursor.fetchmany(_MOST_ROWS):
+    while records := cursor.fetchmany(_MAX_ROWS):
         yield from records
 
 
@@ -304,5 +307,6 @@ def _duckdb(file: File, path: Path) -> Iterator[_Database]:
         if file.options.query is not None and not isinstance(error, library.IOException | library.InternalException):
             raise CorpusError(f"cannot run the query on {file.name} ({reason}). Check --query") from error
         raise CorpusError(
-            f"{file.name} is no readable DuckDB database ({reason}). Close the program that uses it, or copy it again"
+            f"{file.name} is not a readable DuckDB database ({reason}). Close the program that uses it, or copy it"
+            " again"
         ) from error

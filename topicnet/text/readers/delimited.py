@@ -1,4 +1,4 @@
-"""CSV and TSV: rows of fields under a header line, or without one; quoted or, in a TSV without a header, not."""
+"""Read CSV and TSV files, with or without a header line, detecting delimiter, quoting and header."""
 
 from __future__ import annotations
 
@@ -22,37 +22,40 @@ from topicnet.text.readers.header_rows import (
 )
 from topicnet.text.readers.open_text import File
 
-_FIELD_LIMIT = 2**31 - 1  # csv's, in characters: what fits a C long on every platform
+_FIELD_LIMIT = 2**31 - 1  # characters; the most that fits a C long on every platform
 _DELIMITERS, _TRIED = ",;\t|", " (commas, semicolons, tabs and pipes were tried)"
-_HEADER_LINES = 1000  # most lines a header may have: an open quote in it may not swallow the file
-_AHEAD_LINES, _AHEAD_CHARACTERS = 64, 1 << 20  # looked at to tell how a table is laid out
-_SEARCHED_LINES = 20  # for a header below other lines
+_HEADER_LINES = 1000  # a header may span at most this many lines, so that an open quote does not swallow the file
+_PEEK_LINES, _PEEK_CHARACTERS = 64, 1 << 20  # examined to detect the layout of a table
+_SEARCHED_LINES = 20  # searched for a header below other lines
 _EXCERPT = 80  # characters of a document shown in a notice
-_DECLARED = re.compile(r'"?sep=([^\w\s"]|\t)"?\r?\n?', re.IGNORECASE)  # the first line that Excel understands
-# Characters that an open quote is followed for where rows may be skipped: many, until this many were read in vain.
-_REACH, _SPARE_REACH, _READ_IN_VAIN = 1 << 24, 1 << 12, 1 << 28
-_ESCAPED, _CONTROLS = re.compile(r"\\(.)"), {"n": "\n", "t": "\t", "r": "\r"}  # by a backslash
+_DECLARED = re.compile(r'"?sep=([^\w\s"]|\t)"?\r?\n?', re.IGNORECASE)  # Excel's "sep=;" line
+# If rows may be skipped, an open quote may span _MAX_RECORD characters. After _REREAD_BUDGET characters were read and
+# put back, the limit drops to _SHORT_RECORD.
+_MAX_RECORD, _SHORT_RECORD, _REREAD_BUDGET = 1 << 24, 1 << 12, 1 << 28
+_ESCAPED, _CONTROLS = re.compile(r"\\(.)"), {"n": "\n", "t": "\t", "r": "\r"}  # after a backslash
 _NUMBER = re.compile("[1-9][0-9]{0,5}")
-_TEXT_WORDS, _TEXT_CHARACTERS = 2, 20  # a cell of this many is a text, not the name of a column
+_TEXT_WORDS, _TEXT_CHARACTERS = 2, 20  # a cell with at least this many is a text, not a column name
 
-Record = tuple[int, list[str]]  # the line it starts on, its fields
+Record = tuple[int, list[str]]  # number of its first line, fields
 
 
 @dataclass(frozen=True)
 class _Dialect:
-    """How lines become records.
+    """Delimiter, quoting and escaping of a table.
 
     Attributes
     ----------
     delimiter : str
-    quote, escape : str, optional
-        None where quotes are plain characters, and where nothing escapes one but another.
+    quote : str, optional
+        None if quotes are plain characters.
+    escape : str, optional
+        None if a quote is escaped only by doubling it.
     is_spaced : bool
-        A blank follows each delimiter.
+        A space follows each delimiter.
     unquotes : bool
-        Without a header line there is no quoting: a TSV of which nothing else was asked.
+        Turn quoting off if there is no header line; set for a TSV unless the user chose a quote or escape.
     tried : str
-        For messages, where other delimiters did no better.
+        The other delimiters that were tried, for messages.
     """
 
     delimiter: str
@@ -63,7 +66,7 @@ class _Dialect:
     tried: str = ""
 
     def records(self, lines: Iterable[str]) -> Any:
-        """A strict reader: an open quote may not swallow the rest."""
+        """Return a strict `csv.reader`, which raises an error for an open quote."""
         return csv.reader(
             self._unescaped(lines) if self.escape == "\\" else lines,
             delimiter=self.delimiter,
@@ -75,7 +78,7 @@ class _Dialect:
         )
 
     def _unescaped(self, lines: Iterable[str]) -> Iterator[str]:
-        """Lines with the \\n, \\t and \\r of MySQL as escaped control characters; a cell \\N keeps its backslash."""
+        """Replace MySQL's \\n, \\t and \\r by escaped control characters; a cell \\N keeps its backslash."""
         ends = ("", self.delimiter, "\r", "\n")
 
         def replaced(found: re.Match[str]) -> str:
@@ -90,27 +93,27 @@ class _Dialect:
 
     @property
     def is_plain(self) -> bool:
-        """Whether records are lines cut at each delimiter."""
+        """Whether each line is one record, split at every delimiter."""
         return self.quote is None and self.escape is None
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """How the records of a table become rows.
+    """Column names and dialect of a table.
 
     Attributes
     ----------
     names : list of str
-        Of the columns, all different.
+        Column names, all different.
     columns : Columns
-        Those asked for, under these names.
+        The requested columns, under these names.
     dialect : _Dialect
     header : list of str
-        The header line as it is; empty where there is none.
+        Fields of the header line, unchanged; empty if there is none.
     no_data : list of list of str
-        Further rows of names below the header.
+        Further rows of column names below the header.
     pads : bool
-        Rows end in empty fields beyond the header.
+        Rows have extra empty fields at the end.
     """
 
     names: list[str]
@@ -122,7 +125,7 @@ class _Layout:
 
     @property
     def expected(self) -> str:
-        """For messages: what a row of another length should have been."""
+        """Expected length of a row and the remedy, for messages."""
         first = "the header" if self.header else "the first line"
         if not self.dialect.is_plain:
             return (
@@ -131,17 +134,25 @@ class _Layout:
             )
         by = "single tabs" if self.dialect.delimiter == "\t" else f"single {self.dialect.delimiter!r}"
         why = "with --quote none" if self.header else "without a header"
-        return f"as in {first}. Part fields by {by}: quotes are plain characters {why}"
+        return f"as in {first}. Separate fields by {by}: quotes are plain characters {why}"
 
 
 def csv_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Rows of a CSV file, cut at the delimiter that its first line names, or under which its header has the text."""
+    """Yield the rows of a CSV file; the delimiter is given, declared in the first line, or detected.
+
+    Examples
+    --------
+    >>> import io, pathlib
+    >>> file = File(pathlib.Path("a.csv"), opener=lambda: io.BufferedReader(io.BytesIO(b"text;n\\na b;1\\n")))
+    >>> list(csv_rows(file, Columns()))
+    [('', 'a b', {'n': '1'})]
+    """
     lines = _lines_of(file)
     return _table(file, lines, columns, lambda declared: _find_dialect(file, lines, columns, declared))
 
 
 def tsv_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Rows of a TSV file, quoted as CSV is where it has a header line, and without any quoting where it has none."""
+    """Yield the rows of a TSV file; by default, quoting applies only if it has a header line."""
     delimiter, quote, escape = file.options.characters
     unquotes = file.options.quote is None and escape is None
     dialect = _Dialect(delimiter or "\t", quote, escape, unquotes=unquotes)
@@ -153,9 +164,10 @@ def _lines_of(file: File) -> _Lines:
 
 
 class _Lines:
-    """Lines that can be put back.
+    """Iterator over lines that can be put back.
 
-    An iterator of the lines of one record: it ends where the record has grown beyond `reach`, until `begin`.
+    It yields the lines of one record and stops when the record exceeds `max_record` characters; `begin` starts the
+    next record.
     """
 
     def __init__(self, lines: Iterator[str], most: int = _FIELD_LIMIT) -> None:
@@ -164,15 +176,15 @@ class _Lines:
         self._back: deque[str] = deque()
         self._size = 0
         self.number = 0  # of the last line taken, from 1
-        self.taken: list[str] = []  # those of the record
-        self.reach = _FIELD_LIMIT  # in characters
-        self.in_vain = 0  # characters read and put back
+        self.taken: list[str] = []  # lines of the current record
+        self.max_record = _FIELD_LIMIT  # characters
+        self.n_reread = 0  # characters read and put back
 
     def __iter__(self) -> _Lines:
         return self
 
     def __next__(self) -> str:
-        if self._size > self.reach:
+        if self._size > self.max_record:
             raise StopIteration
         line = self._back.popleft() if self._back else next(self._lines)
         self.number += 1
@@ -180,42 +192,42 @@ class _Lines:
         self.taken.append(line)
         return line
 
-    def ahead(self) -> list[str]:
-        """The next lines, none of them taken."""
+    def peek(self) -> list[str]:
+        """Return the next lines without taking them."""
         size = sum(map(len, self._back))
-        while len(self._back) < _AHEAD_LINES and size < _AHEAD_CHARACTERS:
+        while len(self._back) < _PEEK_LINES and size < _PEEK_CHARACTERS:
             line = next(self._lines, None)
             if line is None:
                 break
             self._back.append(line)
             size += len(line)
-        return list(islice(self._back, _AHEAD_LINES))
+        return list(islice(self._back, _PEEK_LINES))
 
     def begin(self) -> int:
-        """Begin a record; the number of its first line."""
+        """Start a record and return the number of its first line."""
         self.taken.clear()
         self._size = 0
         return self.number + 1
 
     def put_back(self, keep: int = 0) -> None:
-        """Put the lines of the record back, but the first ones."""
+        """Put the lines of the current record back, except the first `keep`."""
         lines = self.taken[keep:]
         self._back.extendleft(reversed(lines))
         self.number -= len(lines)
-        self.in_vain += self._size if keep else 0
-        if self.in_vain > _READ_IN_VAIN:  # a file of open quotes would be read over and over
-            self.reach = _SPARE_REACH
+        self.n_reread += self._size if keep else 0
+        if self.n_reread > _REREAD_BUDGET:  # a file full of open quotes would be read again and again
+            self.max_record = _SHORT_RECORD
         self.begin()
 
     def rest(self) -> Iterator[str]:
-        """All lines not taken, for a faster loop; nothing can be put back afterwards."""
+        """Return all remaining lines, for a faster loop; nothing can be put back afterwards."""
         return chain(self._back, self._lines)
 
 
 def _table(
     file: File, lines: _Lines, columns: Columns, find_dialect: Callable[[str | None], _Dialect]
 ) -> Iterator[Row]:
-    declared = _pass_over(file, lines)
+    declared = _skip_lines(file, lines)
     layout = _layout(file, lines, columns, find_dialect(declared))
     if not layout.names:
         return
@@ -237,7 +249,7 @@ def _rows(file: File, records: Iterator[Record], layout: _Layout) -> Iterator[Ro
     repeats: list[int] = []
     for line, fields in records:
         if not fields and n > 1:
-            continue  # a blank line between rows; in a table of one column it is an empty cell
+            continue  # a blank line; in a table of one column it is an empty cell instead
         fields = fields or [""]
         if len(fields[-1]) == n_last and fields[-1].casefold() == last and _is_header_again(fields, layout.header):
             repeats.append(line)
@@ -253,13 +265,13 @@ def _rows(file: File, records: Iterator[Record], layout: _Layout) -> Iterator[Ro
         yield key, text, record
     if repeats:
         rows, more = (f"{len(repeats):,} rows", ", ...") if len(repeats) > 1 else ("1 row", "")
-        file.log.notice(f"left out {rows} of {file.name} equal to its header (line {repeats[0]}{more}): no documents")
+        file.log.notice(f"skipped {rows} of {file.name} equal to its header (line {repeats[0]}{more})")
 
 
 def _is_header_again(fields: list[str], header: list[str]) -> bool:
-    """Whether a row repeats the header, as in files put one after the other, each with its byte order mark.
+    """Return whether a row repeats the header, as in concatenated files, each with its byte order mark.
 
-    In another case it does too, unless it is one cell.
+    Case is ignored unless the header is a single cell.
     """
     if len(header) > 1:
         fields, header = [cell.casefold() for cell in fields], [cell.casefold() for cell in header]
@@ -267,7 +279,7 @@ def _is_header_again(fields: list[str], header: list[str]) -> bool:
 
 
 def _without_padding(records: Iterator[Record], n: int) -> Iterator[Record]:
-    """Records without the empty fields beyond the header."""
+    """Remove the extra empty fields at the end of each record."""
     for line, fields in records:
         yield line, fields if any(fields[n:]) else fields[:n]
 
@@ -275,8 +287,8 @@ def _without_padding(records: Iterator[Record], n: int) -> Iterator[Record]:
 # --- the lines before the table, and the delimiter ---
 
 
-def _pass_over(file: File, lines: _Lines) -> str | None:
-    """Take the lines before the header; the delimiter that the first of them names, if it does."""
+def _skip_lines(file: File, lines: _Lines) -> str | None:
+    """Skip the lines before the header; return the delimiter that the first one declares, if any."""
     options = file.options
     n = (options.header_row - 1) if options.header_row else options.skip_rows or 0
     declared = None
@@ -294,7 +306,10 @@ def _pass_over(file: File, lines: _Lines) -> str | None:
 
 
 def _find_dialect(file: File, lines: _Lines, columns: Columns, declared: str | None) -> _Dialect:
-    """The delimiter asked for, or that the first line names, or the only one that shows the text; else the comma."""
+    """Choose the dialect: with the delimiter that is given, declared, or the only one to show the text columns.
+
+    If several delimiters show them, the comma is used; if none does, the one that gives the most columns.
+    """
     delimiter, quote, escape = file.options.characters
     if named := _DECLARED.fullmatch(_first_line(lines)):
         lines.begin()
@@ -311,12 +326,12 @@ def _find_dialect(file: File, lines: _Lines, columns: Columns, declared: str | N
     alike = alike or [dialect for top, dialect in tops if set(map(folded, columns.texts)) <= set(map(folded, top))]
     if len(alike) == 1:
         return alike[0]
-    best = tried[0] if alike else max(tops, key=lambda pair: len(pair[0]))[1]  # of equals, the first
+    best = tried[0] if alike else max(tops, key=lambda pair: len(pair[0]))[1]  # the first if equal
     return replace(best, tried=_TRIED)
 
 
 def _most_even(lines: _Lines, tried: list[_Dialect], number: int) -> _Dialect:
-    """The first dialect whose rows all have the same length, above 1 and with the column of this number."""
+    """Return the first dialect whose rows all have the same length, at least 2 and at least `number`."""
     for dialect in tried:
         widths = {len(row) for row in _sample(lines, dialect)}
         if len(widths) == 1 and max(widths) > 1 and max(widths) >= number:
@@ -325,12 +340,12 @@ def _most_even(lines: _Lines, tried: list[_Dialect], number: int) -> _Dialect:
 
 
 def _first_line(lines: _Lines) -> str:
-    """Take blank lines and the first that is none."""
+    """Take lines up to the first that is not blank, and return it."""
     return next((line for line in lines if line.strip("\r\n")), "")
 
 
 def _peek(lines: _Lines, dialect: _Dialect) -> list[str]:
-    """Fields of the first record that is not blank, or none where it is malformed; takes no line."""
+    """Return the fields of the first record that is not blank, or [] if it is malformed, without taking lines."""
     try:
         return _first(lines, dialect)
     except csv.Error:
@@ -344,17 +359,17 @@ def _first(lines: _Lines, dialect: _Dialect) -> list[str]:
 
 
 def _sample(lines: _Lines, dialect: _Dialect) -> list[list[str]]:
-    """Fields of the records ahead that are well-formed and not blank; takes no line."""
-    ahead = lines.ahead()
+    """Return the fields of the next records, up to a malformed one, without taking lines; blank ones are left out."""
+    following = lines.peek()
     if dialect.is_plain:
-        return [bare.split(dialect.delimiter) for line in ahead if (bare := _bare(line))]
+        return [bare.split(dialect.delimiter) for line in following if (bare := _bare(line))]
     found = []
     try:
-        for fields in dialect.records(ahead):
+        for fields in dialect.records(following):
             if fields:
                 found.append(fields)
     except csv.Error:
-        pass  # the last may be cut off; what is malformed is reported when it is read
+        pass  # the last record may be truncated; malformed ones are reported when they are read
     return found
 
 
@@ -362,27 +377,27 @@ def _sample(lines: _Lines, dialect: _Dialect) -> list[list[str]]:
 
 
 def _layout(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> _Layout:
-    """Take the header, if there is one, and the rows of names below it; an empty layout of a file without rows."""
+    """Take the header, if there is one, and determine the layout; its `names` are empty if the file has no rows."""
     by_number = [text for text in columns.texts if _NUMBER.fullmatch(text)]
     has_header = _has_header(file, lines, columns, dialect, by_number)
     if not has_header:
         dialect = replace(dialect, quote=None) if dialect.unquotes else dialect
         return _numbered_columns(file, lines, columns, dialect)
-    ahead, start = lines.ahead(), lines.number + 1
-    first = next((line for line in ahead if line.strip("\r\n")), "")
+    following, start = lines.peek(), lines.number + 1
+    first = next((line for line in following if line.strip("\r\n")), "")
     is_spaced = dialect.delimiter != " " and first.count(dialect.delimiter) == first.count(dialect.delimiter + " ") > 0
     dialect = replace(dialect, is_spaced=is_spaced)
     header = _top(file, lines, dialect)
     below = _sample(lines, dialect)
     for number, line in enumerate(lines.taken, start):
         if file.skips and (why := file.fault(line)):
-            raise CorpusError(f"{file.at(number)} is the header and has {why}: expected names of columns. Mend it")
+            raise CorpusError(f"{file.at(number)} is the header and has {why}: expected column names. Fix it")
     if not header:
         return _Layout([], columns, dialect, [], [])
     names, found = _named_columns(file, header, columns)
     if not found.are_in(names):
         tried = dialect.tried if not set(columns.texts) <= set(names) else ""
-        hint = _header_below(ahead, start, columns, dialect)
+        hint = _header_below(following, start, columns, dialect)
         raise no_column(file.name + tried, header, found, hint)
     if by_number and set(by_number) - set(header):
         _report_header(file, lines.number, [header[names.index(text)] for text in found.texts], by_number)
@@ -390,8 +405,8 @@ def _layout(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> _
     if kind == "row names":
         names = [ROW_NAMES if ROW_NAMES not in names else f"{ROW_NAMES}_{len(names) + 1}", *names]
         file.log.notice(
-            f"{file.name} has one field more in each row than in the header: the first is taken for the names of the"
-            " rows, as R writes them"
+            f"{file.name} has one more field in each row than in the header: the first is read as the row names that R"
+            " writes"
         )
     elif more < 0 and not set(names[more:]) & {*found.texts, found.key}:
         names = names[:more]
@@ -400,7 +415,7 @@ def _layout(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> _
 
 
 def _top(file: File, lines: _Lines, dialect: _Dialect) -> list[str]:
-    """Take the first record; it cannot be skipped, as the others are read by it."""
+    """Take the first record; unlike others it is never skipped, because the layout depends on it."""
     start = lines.begin()
     try:
         return _first(lines, dialect)
@@ -410,7 +425,7 @@ def _top(file: File, lines: _Lines, dialect: _Dialect) -> list[str]:
 
 
 def _named_columns(file: File, header: list[str], columns: Columns) -> tuple[list[str], Columns]:
-    """Names of all columns, each different, and the asked for ones by these names."""
+    """Return unique names for all columns, and the requested columns under these names."""
     names = unique_names(header, columns)
     renaming = columns.renaming(header)
     given = [renaming.get(name, name) for name in header]
@@ -430,19 +445,19 @@ def _named_columns(file: File, header: list[str], columns: Columns) -> tuple[lis
     texts = [name_of(text) for text in columns.texts]
     if len(set(texts)) < len(texts):
         raise CorpusError(f"a column of {file.name} was given twice as --text-column: name each once")
-    for name, asked in zip(texts[1:], columns.more, strict=True):  # further parts keep the names they were asked by
+    for name, asked in zip(texts[1:], columns.more, strict=True):  # further parts keep the requested names
         names = [asked if one == name else one for one in names]
     return names, replace(columns, text=texts[0], id=None if columns.id is None else name_of(columns.id))
 
 
-def _header_below(ahead: list[str], start: int, columns: Columns, dialect: _Dialect) -> str:
-    """The remedy where a line below holds the names asked for, as a header below other lines does, or for column 0."""
+def _header_below(following: list[str], start: int, columns: Columns, dialect: _Dialect) -> str:
+    """Build the remedy for a header found below the first line, or for column number 0; "" for neither."""
     if "0" in columns.texts:
-        return "Columns are numbered from 1: give that for the first"
+        return "Columns are numbered from 1: give 1 for the first"
     wanted = {folded(text) for text in columns.texts}
     if any(map(is_datum, wanted)):
         return ""
-    for number, line in enumerate(ahead[1:_SEARCHED_LINES], start + 1):
+    for number, line in enumerate(following[1:_SEARCHED_LINES], start + 1):
         for delimiter in {dialect.delimiter, *_DELIMITERS} - {dialect.quote, dialect.escape}:
             one = _Lines(iter([line]), csv.field_size_limit())
             fields = next(iter(_sample(one, replace(dialect, delimiter=delimiter, is_spaced=True))), [])
@@ -452,13 +467,13 @@ def _header_below(ahead: list[str], start: int, columns: Columns, dialect: _Dial
 
 
 def _report_survey(file: File, header: list[str], below: list[list[str]], texts: list[int]) -> list[list[str]]:
-    """The rows below the header that are no answers."""
+    """Return the rows below the header that survey programs add and that are not answers; log their number."""
     n, program = survey_rows(below, texts, header)
     if n:
         rows = "1 row" if n == 1 else f"{n} rows"
         file.log.notice(
-            f"left out {rows} below the header of {file.name}, which {program} writes there: names of the questions,"
-            " not answers"
+            f"skipped {rows} below the header of {file.name}, where {program} writes the names of the questions, not"
+            " answers"
         )
     return below[:n]
 
@@ -467,7 +482,7 @@ def _report_survey(file: File, header: list[str], below: list[list[str]], texts:
 
 
 def _has_header(file: File, lines: _Lines, columns: Columns, dialect: _Dialect, by_number: list[str]) -> bool:
-    """Whether the table begins with the names of its columns, by what was asked for and by its first rows."""
+    """Decide whether the table has a header line, from the options and its first rows."""
     has_none = file.options.header_row == 0
     if has_none and len(by_number) < len(columns.texts):
         raise CorpusError(
@@ -487,7 +502,7 @@ def _has_header(file: File, lines: _Lines, columns: Columns, dialect: _Dialect, 
 
 
 def _is_header(fields: list[str], column: str) -> bool:
-    """Whether a first row names the column 1, 2, ...: a row of documents may hold that number too, as a label."""
+    """Return whether `column`, a number, is a column name in the first row, not a value such as a label."""
     counted = fields[int(column) - 1 : int(column)]
     is_text = len(set(fields)) < len(fields) or any(
         len(cell.split()) >= _TEXT_WORDS or len(cell) >= _TEXT_CHARACTERS for cell in counted
@@ -499,13 +514,13 @@ def _report_header(file: File, line: int, names: list[str], columns: list[str]) 
     texts = ", ".join(repr(shown(_excerpt(name))) for name in names)
     numbers = "column " + columns[0] if len(columns) == 1 else "columns " + ", ".join(columns)
     file.log.notice(
-        f"{file.name}: line {line} is taken for the header, and the texts from {numbers} ({texts}); where it is"
+        f"{file.name}: line {line} is read as the header, and the texts from {numbers} ({texts}); if it is"
         " a document, give --header-row 0"
     )
 
 
 def _numbered_columns(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> _Layout:
-    """The layout of a table without a header, its columns named by their numbers; takes no line."""
+    """Determine the layout of a table without a header, naming columns by their numbers, without taking lines."""
     first = _bare(_first_line(lines)).split(dialect.delimiter) if dialect.is_plain else _top(file, lines, dialect)
     numbers = [str(i) for i in range(1, len(first) + 1)]
     if not first or not lines.taken:
@@ -516,7 +531,7 @@ def _numbered_columns(file: File, lines: _Lines, columns: Columns, dialect: _Dia
     texts = " ".join(first[int(text) - 1] for text in columns.texts)
     file.log.notice(
         f"{file.name} is read as a table without a header line: its first row is document 1,"
-        f" {shown(_excerpt(texts))!r}; where it is the header, give --header-row 1"
+        f" {shown(_excerpt(texts))!r}; if it is the header, give --header-row 1"
     )
     names = [i if i in columns.more else f"column_{i}" for i in numbers]
     key = None if columns.id is None else f"column_{columns.id}"
@@ -532,7 +547,13 @@ def _excerpt(text: str) -> str:
 
 
 def _strict_records(file: File, lines: _Lines, dialect: _Dialect) -> Iterator[Record]:
-    """Records, blank ones too, each with the line it starts on. Strict: an open quote may not swallow the rest."""
+    """Yield all records, including blank ones, with the number of their first line.
+
+    Raises
+    ------
+    CorpusError
+        A record is malformed, e.g. has an open quote.
+    """
     before = lines.number
     reader = dialect.records(lines.rest())
     line = before + 1
@@ -545,9 +566,9 @@ def _strict_records(file: File, lines: _Lines, dialect: _Dialect) -> Iterator[Re
 
 
 def _lenient_records(file: File, lines: _Lines, dialect: _Dialect) -> Iterator[Record]:
-    """Records but malformed ones: the line that one of these starts on is recorded, and reading goes on after it."""
+    """Yield the well-formed records; record the first line of a malformed one, and continue after that line."""
     reader = dialect.records(lines)
-    lines.reach = _REACH
+    lines.max_record = _MAX_RECORD
     while True:
         line = lines.begin()
         try:
@@ -563,7 +584,7 @@ def _lenient_records(file: File, lines: _Lines, dialect: _Dialect) -> Iterator[R
 
 
 def unquoted(file: File, lines: Iterable[str], delimiter: str = "\t", start: int = 1) -> Iterator[Record]:
-    """Records of delimited fields in which a quote is a character like any other."""
+    """Yield the records of a table without quoting, numbered by line from `start`."""
     for number, line in enumerate(map(_bare, lines), start):
         if not file.skips or file.is_sound(number, line):
             yield number, line.split(delimiter) if line else []
@@ -578,6 +599,6 @@ def _malformed(file: File, line: int, error: csv.Error) -> str:
         return str(file.too_long(f"a cell of the row on {file.at(line)}"))
     return (
         f"{file.at(line)} is not well-formed ({shown(str(error))}). Quote fields that hold the delimiter, a quote or a"
-        ' newline, and write a quote inside them as ""; where a backslash stands before it, give --escape backslash,'
-        " and where quotes are plain characters, --quote none"
+        ' newline, and write a quote inside them as ""; if quotes are escaped by a backslash, give --escape backslash,'
+        " and if they are plain characters, --quote none"
     )

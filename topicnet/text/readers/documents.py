@@ -1,4 +1,4 @@
-"""What every reader takes and yields: columns, rows, batches of documents, and the rows that were left out."""
+"""Types shared by all readers: reading options, columns, rows, batches of documents and the log of skipped rows."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Value = str | int | float | bool | None
 Row = tuple[str, str, dict[str, Value]]  # id ("" where the source has none), text, metadata
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_MOST_CHARACTERS = 300  # of a column's name: a question of a survey is one
-_MAX_MARKERS = 3  # of a missing value, named in the notice that counts them
+_MAX_CHARACTERS = 300  # of a column name in a message; survey exports use whole questions as names
+_MAX_MARKERS = 3  # missing-value markers shown in the notice that counts them
 MAX_DOCUMENT_SIZE = 256_000_000  # characters
-_MAX_LISTED = 20  # columns, or skipped rows, named one by one
-_UNSEEN = str.maketrans("", "", "\ufeff\u200b")  # characters of no width that exports leave around names
+_MAX_LISTED = 20  # columns, or skipped rows, listed individually
+_ZERO_WIDTH = str.maketrans("", "", "\ufeff\u200b")  # zero-width characters that exports leave around names
 _CHARACTERS = {
     "tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " ", "backslash": "\\",
 }  # fmt: skip
@@ -27,21 +27,26 @@ _CHARACTERS = {
 
 @dataclass(frozen=True)
 class Documents:
-    """One batch of documents in input order; the three lists have equal length.
+    """A batch of documents in input order; `ids`, `texts` and `metadata` have equal length.
 
     Attributes
     ----------
     ids : list of str
-        The id column, or the document's number in the whole source, from 1.
+        Values of the id column, or else the document's number in the whole source, counted from 1.
     texts : list of str
-        The texts as they stand in the source; an empty document is ``""``.
+        The unchanged texts; an empty document is ``""``.
     metadata : list of dict
-        The other columns, scalars only; ``{}`` where the source has none.
+        Scalar values of the other columns; ``{}`` if the source has none.
     n_bytes : int
-        Bytes of unpacked text read from the source by the end of this batch, or a little more; 0 where that is not
-        counted.
+        Approximate number of uncompressed bytes read from the source up to the end of this batch; 0 if not counted.
     numbered : sequence of int
-        Places in this batch of the documents without an id in the source, whose number is their id.
+        Positions in this batch, from 0, of the documents that have no id in the source and are numbered instead.
+
+    Examples
+    --------
+    >>> batch = Documents(["1", "2"], ["a first text", ""], [{"year": 1999}, {"year": 2001}])
+    >>> len(batch.texts), batch.metadata[0]["year"]
+    (2, 1999)
     """
 
     ids: list[str]
@@ -53,21 +58,36 @@ class Documents:
 
 @dataclass
 class SkippedRows:
-    """Malformed rows that were left out.
+    """Malformed rows that were skipped.
 
     Attributes
     ----------
     count : int
-        How many there were.
+        Number of skipped rows.
     listed : list of str
-        Where the first 20 stand and what is wrong with each.
+        Location and fault of each of the first 20.
+
+    Examples
+    --------
+    >>> skipped = SkippedRows()
+    >>> skipped.add("line 7 of a.csv", "2 field(s), expected 3")
+    >>> skipped.count, skipped.listed
+    (1, ['line 7 of a.csv: 2 field(s), expected 3'])
     """
 
     count: int = 0
     listed: list[str] = field(default_factory=list)
 
     def add(self, where: str, why: str) -> None:
-        """Count a row, and list it if it is one of the first."""
+        """Count a row, and list it if it is among the first 20.
+
+        Parameters
+        ----------
+        where : str
+            Location of the row, such as "line 7 of a.csv".
+        why : str
+            The fault.
+        """
         self.count += 1
         if len(self.listed) < _MAX_LISTED:
             self.listed.append(f"{where}: {why}")
@@ -75,20 +95,27 @@ class SkippedRows:
 
 @dataclass
 class ReadingLog:
-    """What is found out while a source is read; give one to `read_documents` and look at it afterwards.
+    """Log of a reading: skipped rows, missing texts and notices, filled by `read_documents`.
 
     Attributes
     ----------
     skipped : SkippedRows
-        Rows that were left out; none where malformed rows are refused.
+        Malformed rows that were skipped; empty unless `ReadingOptions.skip_bad_rows` is set.
     n_bytes : int
-        Bytes of unpacked text read so far.
+        Uncompressed bytes read so far.
     n_missing : int
-        Documents whose text is only a marker of a missing value.
+        Number of documents whose text is only a missing-value marker.
     markers : list of str
-        The first markers of these documents, each once, as they are written.
+        The first three distinct markers of these documents, as written.
     notices : list of str
-        What the user should know about how the source was read, one line each, in order.
+        Notices to the user about how the source was read, one line each, in order.
+
+    Examples
+    --------
+    >>> log = ReadingLog()
+    >>> log.notice("a.txt has no extension: read as text")
+    >>> log.notices, log.skipped.count
+    (['a.txt has no extension: read as text'], 0)
     """
 
     skipped: SkippedRows = field(default_factory=SkippedRows)
@@ -98,12 +125,12 @@ class ReadingLog:
     notices: list[str] = field(default_factory=list)
 
     def notice(self, line: str) -> None:
-        """Note a line for the user once, however often it is noted."""
+        """Add a notice to the user; repeated lines are added once."""
         if line not in self.notices:
             self.notices.append(line)
 
     def missing(self, marker: str) -> None:
-        """Count a document whose text is only a marker of a missing value."""
+        """Count a document whose text is only a missing-value marker."""
         self.n_missing += 1
         if len(self.markers) < _MAX_MARKERS and marker not in self.markers:
             self.markers.append(marker)
@@ -111,18 +138,24 @@ class ReadingLog:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns that a document is made of.
+    """The columns that hold the text and the id of a document.
 
     Attributes
     ----------
     text : str
         Column of the text, or of its first part.
     id : str, optional
-        Column of the ids; where it is None, one that is called ``id`` if there is one.
+        Column of the ids; None for the column ``id``, if there is one.
     more : tuple of str
         Columns of the further parts of the text.
     kept : tuple of str
-        Other columns that the user has named.
+        Metadata columns requested by the user.
+
+    Examples
+    --------
+    >>> columns = Columns("title", more=("abstract",))
+    >>> columns.texts, columns.key, columns.are_in(["id", "title"])
+    (('title', 'abstract'), 'id', False)
     """
 
     text: str = "text"
@@ -132,7 +165,7 @@ class Columns:
 
     @property
     def key(self) -> str:
-        """Column of the ids, there or not."""
+        """Column of the ids; the source need not have it."""
         return "id" if self.id is None else self.id
 
     @property
@@ -141,11 +174,11 @@ class Columns:
         return (self.text, *self.more)
 
     def are_in(self, names: Iterable[str]) -> bool:
-        """Whether the columns of the text and of the id, if one was named, are among these."""
+        """Return whether `names` include all text columns, and the id column if one was requested."""
         return all(text in names for text in self.texts) and (self.id is None or self.id in names)
 
     def renaming(self, names: Iterable[str]) -> dict[str, str]:
-        """The names that differ from those asked for by blanks or by the coding of accents alone, with the latter."""
+        """Map names that match a requested column, apart from white space and Unicode normalisation, to that column."""
         wanted = [name for name in (*self.texts, self.key, *self.kept) if name not in names]
         if not wanted:
             return {}
@@ -158,46 +191,63 @@ class Columns:
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """How a source is read into documents; what a format has no use for is ignored.
+    """Options for reading a source into documents; a format ignores the options it does not use.
 
     Attributes
     ----------
     text_column : str or sequence of str
-        Column that holds the text, or columns whose texts are joined by newlines; a whole number is the place of a
-        column in a CSV or TSV, from 1, with a header line or without. Nested keys of JSON are parted by dots. Formats
-        without columns ignore it, and `id_column` too.
+        Column that holds the text, or several columns, whose texts are joined by newlines. In a CSV or TSV, with or
+        without a header line, a whole number is the position of the column, from 1. Separate nested JSON keys by
+        dots. Formats without columns ignore `text_column` and `id_column`.
     id_column : str, optional
-        Column that holds the ids; by default ``id`` where there is one, else documents are numbered from 1.
+        Column that holds the ids. Default: ``id`` if there is one, else documents are numbered from 1.
     encoding : str
-        Any text encoding Python knows. A byte order mark at the start of a file is dropped; where the encoding is
-        UTF-8, a mark of UTF-16 or UTF-32 is followed.
+        Any text encoding that Python supports. A byte order mark at the start of a file is dropped. If the encoding is
+        UTF-8, a byte order mark of UTF-16 or UTF-32 takes precedence.
     file_format : str, optional
-        One of `FORMATS` of `topicnet.text.readers.read`, whatever the ending; by default the ending decides.
+        One of `FORMATS` of `topicnet.text.readers.read`. Default: detected from the file name's extension.
     skip_bad_rows : bool
-        Leave malformed rows out and record them instead of refusing them. A file that is missing, cut off or without
-        the columns is refused nevertheless.
+        Skip and record malformed rows instead of raising an error. A file that is missing, truncated or without the
+        columns still raises.
     sheet : str or int, optional
-        Sheet of a workbook, by name or by number from 1; by default the first that has the text column.
+        Sheet of a workbook, by name or by number from 1. Default: the first sheet with the text column.
     query : str, optional
-        SELECT statement whose rows are read from a database.
+        SELECT statement that returns the rows to read from a database.
     table : str, optional
-        Table of a database; not needed where it has one only.
-    delimiter, quote, escape : str, optional
-        Characters of a CSV or TSV, or their names: ``tab``, ``pipe``, ...; `quote` may be ``none``. By default the
-        delimiter is detected in a CSV, fields are quoted by ``"``, and nothing escapes a quote but another.
+        Table of a database; needed only if it has several.
+    delimiter : str, optional
+        Character between the fields of a CSV or TSV, or its name: ``tab``, ``pipe``, ... Default: detected in a CSV.
+    quote : str, optional
+        Character around quoted fields, or ``none``. Default: ``"``.
+    escape : str, optional
+        Character that escapes a quote. Default: a quote is escaped by doubling it.
     skip_rows : int, optional
-        Lines of a CSV or TSV, or rows of a sheet, to pass over at its beginning.
+        Number of lines of a CSV or TSV, or rows of a sheet, to skip at the beginning.
     header_row : int, optional
-        Line of a CSV or TSV, or row of a sheet, that holds the names of the columns, from 1; 0 where there is none.
+        Line of a CSV or TSV, or row of a sheet, that holds the column names, from 1; 0 for a table without a header.
     kept : tuple of str
-        Columns the user has named besides the text and the id.
+        Metadata columns requested by the user.
     missing : tuple of str
-        Markers of a missing value, as `missing_markers` resolves them. A cell that holds only a marker is empty; a file
-        that is one document is never taken for a marker.
+        Missing-value markers, as `missing_markers` returns them. A cell that holds only a marker is read as empty; a
+        file that is one document is never treated as a marker.
     unit : {"line", "paragraph", "file"}, optional
-        The document of a ``.txt`` file; by default a line of a single file, and a file of several.
+        The part of a ``.txt`` file that is one document. Default: a line of a single file, the file if there are
+        several.
     max_document_size : int
-        Most characters of a document, and of a line of a table; a longer one is refused before it fills the memory.
+        Maximum number of characters in a document, or in a line of a table. Longer ones raise an error before they
+        fill the memory.
+
+    Raises
+    ------
+    InputError
+        Options that exclude each other, a text column given twice, or a delimiter, quote or escape that is not one
+        character.
+
+    Examples
+    --------
+    >>> options = ReadingOptions(text_column=["title", "abstract"], delimiter="tab")
+    >>> options.columns.texts, options.characters
+    (('title', 'abstract'), ('\\t', '"', None))
     """
 
     text_column: str | Sequence[str] = "text"
@@ -220,12 +270,12 @@ class ReadingOptions:
 
     def __post_init__(self) -> None:
         text_columns(self.text_column)
-        if self.file_format in ("json", "ndjson"):  # endings, which are one format
+        if self.file_format in ("json", "ndjson"):  # two more names for the format
             object.__setattr__(self, "file_format", "jsonl")
         if self.skip_rows and self.header_row is not None:
             raise InputError(
                 f"--skip-rows {self.skip_rows} and --header-row {self.header_row} given, expected one of them: the"
-                " lines before the header are passed over either way"
+                " lines before the header are skipped either way"
             )
         used = [one for one in self.characters if one is not None]
         if len(set(used)) < len(used):
@@ -242,7 +292,7 @@ class ReadingOptions:
 
     @property
     def characters(self) -> tuple[str | None, str | None, str | None]:
-        """Delimiter, quote and escape character; None for a delimiter to detect, and for no quote or escape."""
+        """Delimiter, quote and escape character; None to detect the delimiter, and for no quote or escape."""
         quote = '"' if self.quote is None else self.quote
         return (
             _character("delimiter", self.delimiter),
@@ -252,12 +302,21 @@ class ReadingOptions:
 
 
 def text_columns(given: str | Sequence[str]) -> tuple[str, ...]:
-    """Columns of the text as a tuple, however they were given.
+    """Return the text columns as a tuple, given one name or several.
+
+    Parameters
+    ----------
+    given : str or sequence of str
 
     Raises
     ------
     InputError
-        No column was given, or one of them twice.
+        No column was given, or the same column twice.
+
+    Examples
+    --------
+    >>> text_columns("body"), text_columns(["title", "abstract"])
+    (('body',), ('title', 'abstract'))
     """
     names = (given,) if isinstance(given, str) else tuple(given)
     if not names or not all(isinstance(name, str) for name in names):
@@ -269,7 +328,13 @@ def text_columns(given: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def with_joined_texts(rows: Iterable[Row], more: Sequence[str]) -> Iterator[Row]:
-    """Join the texts of further columns to the first, by newlines; parts that are missing are left out."""
+    """Append the texts of further columns to the first, separated by newlines; missing parts are skipped.
+
+    Examples
+    --------
+    >>> list(with_joined_texts([("1", "a title", {"abstract": "a text", "year": 1999})], more=["abstract"]))
+    [('1', 'a title\\na text', {'year': 1999})]
+    """
     for key, text, others in rows:
         parts = [text, *(others.pop(name, None) for name in more)]
         yield key, "\n".join(str(part) for part in parts if part not in (None, "")), others
@@ -290,12 +355,18 @@ def _character(option: str, given: str | None) -> str | None:
 
 @lru_cache(4096)
 def folded(name: str) -> str:
-    """A column's name without what cannot be seen: composed accents, single blanks, none around it."""
-    return " ".join(unicodedata.normalize("NFC", name).translate(_UNSEEN).split())
+    """Normalise a column name for comparison: NFC, single spaces, no zero-width or surrounding white space.
+
+    Examples
+    --------
+    >>> folded(" publication   year ")
+    'publication year'
+    """
+    return " ".join(unicodedata.normalize("NFC", name).translate(_ZERO_WIDTH).split())
 
 
 def no_column(where: str, names: Iterable[str], columns: Columns, remedy: str = "") -> CorpusError:
-    """Say which column is missing where, and what columns there are."""
+    """Build the error about a missing column, which lists the columns there are."""
     names = list(names)
     missing = next((text for text in columns.texts if text not in names), None)
     column, option = (missing, "--text-column") if missing is not None else (columns.key, "--id-column")
@@ -307,7 +378,7 @@ def no_column(where: str, names: Iterable[str], columns: Columns, remedy: str = 
 
 
 def too_long(where: str, most: int) -> CorpusError:
-    """The error about a document or line that is longer than allowed."""
+    """Build the error about a document or line that is longer than allowed."""
     return CorpusError(
         f"{shown(where)} has more than {most:,} characters, the most a document may have. Check that it is text, or"
         " raise --max-document-size"
@@ -315,19 +386,28 @@ def too_long(where: str, most: int) -> CorpusError:
 
 
 def two_columns(where: str, name: str) -> CorpusError:
-    """Say that a column that was asked for is there twice."""
+    """Build the error about two columns of the same, requested name."""
     return CorpusError(f"{where} has two columns {name!r}, expected different names. Rename one")
 
 
 def _listed(number: int, name: str) -> str:
-    """A column's name, whole, so that it can be typed; in place of a whole text (no header) its number too."""
-    if len(name) > _MOST_CHARACTERS:
-        return f"{shown(name[: _MOST_CHARACTERS - 1])}… (column {number})"
+    """Format a column name for a message in full, so that it can be copied.
+
+    A very long one is likely a text of a table without a header: it is shortened and its number added.
+    """
+    if len(name) > _MAX_CHARACTERS:
+        return f"{shown(name[: _MAX_CHARACTERS - 1])}… (column {number})"
     return shown(name) if name == name.strip() and name else repr(name)
 
 
 def shown(name: str) -> str:
-    """Escape what is not printable: a message is one line whatever a file is called."""
+    """Escape unprintable characters, so that a message stays on one line.
+
+    Examples
+    --------
+    >>> print(shown("a\\nb.txt"))
+    a\\nb.txt
+    """
     if name.isprintable():
         return name
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)

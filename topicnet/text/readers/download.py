@@ -1,4 +1,4 @@
-"""Download the file of a named corpus once with pooch, keep it in the user's cache and verify it at every use."""
+"""Download the file of a named corpus once, cache it and verify its checksum on every use."""
 
 from __future__ import annotations
 
@@ -15,43 +15,44 @@ from topicnet.storage import atomic
 if TYPE_CHECKING:
     from requests import RequestException
 
-TIMEOUT_SECONDS = 30.0  # for an answer, and between two parts of it
-MAX_BYTES = 64 * 2**20  # far above the largest file of a recipe
+TIMEOUT_SECONDS = 30.0  # for a response, and between two chunks of it
+MAX_BYTES = 64 * 2**20  # well above the largest file of a recipe
 
 
 def cache_folder() -> Path:
-    """Return the folder of downloads: TOPICNET_CACHE, else topicnet in XDG_CACHE_HOME, else ~/.cache/topicnet.
+    """Return the cache folder: TOPICNET_CACHE, else topicnet in XDG_CACHE_HOME, else ~/.cache/topicnet.
 
     Raises
     ------
     CorpusError
-        None of the three is set, and there is no home folder.
+        Neither variable is set, and there is no home folder.
     """
     try:
         if chosen := os.environ.get("TOPICNET_CACHE"):
             return Path(chosen).expanduser().absolute()
         shared = os.environ.get("XDG_CACHE_HOME", "")
-        # The XDG specification has a path that is not absolute ignored.
+        # As the XDG specification requires, relative paths are ignored.
         return (Path(shared) if os.path.isabs(shared) else Path.home() / ".cache") / "topicnet"
     except RuntimeError as error:
         raise CorpusError(
-            "no home folder was found, expected one to keep downloads in: set TOPICNET_CACHE to a folder"
+            "no home folder was found, expected one to cache downloads in: set TOPICNET_CACHE to a folder"
         ) from error
 
 
 @dataclass(frozen=True)
 class CachedDownload:
-    """A file at `url` and, after its first use, at `path`.
+    """A file that is downloaded on first use and cached.
 
     Attributes
     ----------
     corpus : str
-        The named corpus that it belongs to, for messages.
+        Name of the corpus, for messages.
     url : str
+        Address of the file.
     sha256 : str
         Checksum of the whole file, in hexadecimal.
     path : Path
-        The user may put the file there by hand.
+        Location in the cache; the user may also put the file there by hand.
     """
 
     corpus: str
@@ -60,37 +61,37 @@ class CachedDownload:
     path: Path
 
     def content(self) -> bytes:
-        """Return the bytes with the expected checksum, from the cache or else from the network.
+        """Return the verified content, from the cache or else from the network.
 
         Raises
         ------
         CorpusError
-            The network or the cache cannot be used, or `url` has another file. Nothing half-written stays, and
-            the cache is left as it was.
+            The network or the cache cannot be used, or the file at `url` has another checksum. The cache is left
+            unchanged, without partial files.
         """
         pooch = import_extra(f"downloading the corpus {self.corpus!r}", "pooch", CorpusError)
         import_extra(f"downloading the corpus {self.corpus!r}", "requests", CorpusError)
         missing = [folder for folder in self.path.parents if not folder.exists()]
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            pooch.get_logger().setLevel("WARNING")  # by default it prints each download
+            pooch.get_logger().setLevel("WARNING")  # by default pooch prints each download
             pooch.retrieve(self.url, self.sha256, self.path.name, self.path.parent, downloader=self._download)
             return self.path.read_bytes()
         except OSError as error:
             raise CorpusError(
-                f"the corpus {self.corpus!r} cannot be kept in {str(self.path)!r} ({_reason(error)}): mend that place,"
-                " or set TOPICNET_CACHE to a folder that can be written to"
+                f"the corpus {self.corpus!r} cannot be cached in {str(self.path)!r} ({_reason(error)}): make that path"
+                " writable, or set TOPICNET_CACHE to a writable folder"
             ) from error
         finally:
             atomic.remove_empty(missing)
 
     def _download(self, url: str, output_file: str, pooch: object) -> None:
-        """Fetch the file for pooch, up to MAX_BYTES, and verify it."""
+        """Download up to MAX_BYTES and verify the checksum (pooch downloader)."""
         import requests
         from pooch import file_hash
 
         os.chmod(output_file, 0o666 & ~atomic.umask())
-        headers = {"Accept-Encoding": "identity"}  # the bytes as they are stored
+        headers = {"Accept-Encoding": "identity"}  # no compression in transit
         try:
             with (
                 requests.get(url, stream=True, timeout=TIMEOUT_SECONDS, headers=headers) as response,
@@ -110,7 +111,7 @@ class CachedDownload:
         reason = _reason(error)
         if error.response is not None:
             reason = _printable(f"HTTP Error {error.response.status_code}: {error.response.reason}")
-        place = f"{str(self.path)!r}{', where another one is now' if self.path.exists() else ''}"
+        place = f"{str(self.path)!r}{', replacing the file there' if self.path.exists() else ''}"
         return CorpusError(
             f"the corpus {self.corpus!r} could not be downloaded from {self.url} ({reason}): check the network, or"
             f" fetch the file elsewhere (sha256 {self.sha256}) and put it at {place}"
@@ -118,19 +119,19 @@ class CachedDownload:
 
     def _another(self, found: str) -> CorpusError:
         return CorpusError(
-            f"{self.url} is not the corpus {self.corpus!r} the recipe knows ({found}, expected sha256 {self.sha256}):"
+            f"{self.url} is not the corpus {self.corpus!r} of the recipe ({found}, expected sha256 {self.sha256}):"
             f" try again, update topicnet, or put the expected file at {str(self.path)!r}"
         )
 
 
 def _reason(error: BaseException) -> str:
-    """Describe the first cause of an error in one printable line, without the names and numbers of exceptions."""
+    """Describe the root cause of an error in one printable line, without exception names and error numbers."""
     from urllib3.exceptions import HTTPError
 
     while isinstance(cause := error.__cause__ or error.__context__, OSError | HTTPError):
         error = cause
     if isinstance(error, IncompleteRead):
-        return "the connection was cut off"
+        return "the connection was interrupted"
     return _printable((error.strerror if isinstance(error, OSError) else None) or str(error)) or type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""From what a user names (files, folders, archives, patterns) to the files to read, in order."""
+"""Resolve the files, folders, archives and patterns that a user names to the list of files to read."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ ENDINGS = {
     ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".duckdb": "duckdb", ".pdf": "pdf", ".docx": "docx",
 }  # fmt: skip
 ARCHIVE = ".zip"
-DOCUMENTS = ("txt", *OFFICE)  # formats whose files are a document each in a folder
+DOCUMENTS = ("txt", *OFFICE)  # formats whose files in a folder are one document each
 _RECORDS = ("wos", "ris", "pubmed")
-TYPED = ("parquet", "xlsx", "xls", "xlsb", "ods", "sqlite", "duckdb", *OFFICE)  # read from a file of their own
+TYPED = ("parquet", "xlsx", "xls", "xlsb", "ods", "sqlite", "duckdb", *OFFICE)  # not read from within an archive
 _PACKABLE = [ending for ending, kind in ENDINGS.items() if kind not in TYPED]
 _WHOLE = [ending for ending, kind in ENDINGS.items() if kind in TYPED]
 KNOWN = (
@@ -40,25 +40,25 @@ KNOWN = (
     " or - for standard input"
 )
 _OF_SYSTEMS = ("__MACOSX", "Thumbs.db", "desktop.ini")
-_STREAMS = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")  # what the shell hands over
+_STREAMS = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")  # paths of the shell's pipes
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,9}://|www\.[a-z0-9-]+\.", re.IGNORECASE)
-_SNIFFED, _SNIFFED_BYTES = 5, 1 << 13  # files, and of each
+_SNIFFED, _SNIFFED_BYTES = 5, 1 << 13  # files to examine, and bytes of each
 _KINDS = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
 
 
 @dataclass(frozen=True)
 class Found:
-    """A file of a folder, or a member of an archive.
+    """A file in a folder, or a member of an archive.
 
     Attributes
     ----------
     relative : str
-        Its path in the folder, with slashes.
+        Path relative to the folder, with slashes.
     path : Path
     file_format : str
-        By its ending; "" for an unknown one.
+        Format detected from the extension; "" if unknown.
     opener : callable, optional
-        Opens a member of an archive.
+        Opens the archive member.
     """
 
     relative: str
@@ -68,16 +68,22 @@ class Found:
 
     @property
     def name(self) -> str:
-        """Its relative path as an id."""
+        """Relative path with undecodable characters replaced, used as document id."""
         return LONE_SURROGATE.sub("\ufffd", self.relative)
 
     def file(self, options: ReadingOptions, log: ReadingLog) -> File:
-        """It, to be read."""
+        """Return the `File` that reads it."""
         return File(self.path, options, log, self.opener)
 
 
 def split_ending(name: str) -> tuple[str, str]:
-    """Split ``Posts.CSV.gz`` into ``Posts`` and ``csv``; an unknown ending stays on the name, and has no format."""
+    """Split a file name into its stem and its format; with an unknown extension, the whole name and "".
+
+    Examples
+    --------
+    >>> split_ending("Posts.CSV.gz"), split_ending("notes.rtf")
+    (('Posts', 'csv'), ('notes.rtf', ''))
+    """
     lower = name.lower()
     compression = next((ending for ending in COMPRESSIONS if lower.endswith(ending)), "")
     plain = name[: len(name) - len(compression)]
@@ -88,7 +94,7 @@ def split_ending(name: str) -> tuple[str, str]:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a path has the ending of an archive."""
+    """Return whether a path has the extension of a zip archive."""
     return path.suffix.lower() == ARCHIVE
 
 
@@ -96,12 +102,12 @@ def is_archive(path: Path) -> bool:
 
 
 def named_sources(source: str | Path | Sequence[str | Path]) -> list[str | Path]:
-    """The sources in order: each path as it is, each pattern as the files it matches.
+    """List the sources in order, with each pattern replaced by the files it matches.
 
     Raises
     ------
     CorpusError
-        No source at all, a web address, or a pattern that matches no file.
+        No source was given, a source is a web address, or a pattern matches no file.
     """
     given = [source] if isinstance(source, str | os.PathLike) else list(source)
     if not given:
@@ -115,14 +121,15 @@ def named_sources(source: str | Path | Sequence[str | Path]) -> list[str | Path]
 
 
 def root_of_texts(source: str | Path | Sequence[str | Path], named: Sequence[str | Path]) -> Path | None:
-    """The folder that ids of text files are relative to, where each of these is a document: of several, or a pattern.
+    """Return the folder that the ids of text files are relative to, if each file is one document.
 
-    A single file that was named itself has None: its lines are documents.
+    That is so if there are several or a pattern matched them. Return None for a single named file, whose lines are the
+    documents, and if there are tables among the files.
     """
     given = [source] if isinstance(source, str | os.PathLike) else list(source)
     texts = texts_among(named)
     if any(split_ending(Path(one).name)[1] not in ("", *DOCUMENTS) and os.path.isfile(one) for one in named):
-        return None  # a table among them: no folder holds both
+        return None  # a table among them, which texts are not combined with
     has_pattern = any(is_pattern(one) for one in given)
     n_others = sum(str(one) != "-" and os.path.isdir(one) for one in named)
     if not texts or (len(texts) + n_others < 2 and not has_pattern):
@@ -133,18 +140,18 @@ def root_of_texts(source: str | Path | Sequence[str | Path], named: Sequence[str
 
 
 def texts_among(named: Sequence[str | Path]) -> list[Path]:
-    """The files among sources that are texts, or PDF or Word documents."""
+    """Select the sources that are text, PDF or Word files."""
     return [Path(one) for one in named if split_ending(Path(one).name)[1] in DOCUMENTS and os.path.isfile(one)]
 
 
 def relative_to(path: Path, root: Path) -> str:
-    """The path in a folder, with slashes; the name alone of a file that is elsewhere."""
+    """Return the path relative to a folder, with slashes; only the file name if it is outside the folder."""
     inside = os.path.relpath(os.path.abspath(path), os.path.abspath(root))
     return path.name if inside.startswith("..") else PurePath(inside).as_posix()
 
 
 def is_pattern(source: str | Path) -> bool:
-    """Whether a source is a pattern: no file of this name is there, and it has a wildcard."""
+    """Return whether a source has a wildcard and is not the name of an existing file."""
     with reading(shown(str(source))):
         return glob.has_magic(str(source)) and not Path(source).exists()
 
@@ -159,14 +166,14 @@ def _matches(pattern: str) -> list[str | Path]:
 
 
 def _split_pattern(pattern: str) -> tuple[Path, tuple[str, ...]]:
-    """The folder that a pattern begins in, and its parts below."""
+    """Split a pattern into its leading folder without wildcards and the remaining parts."""
     parts = Path(pattern).parts
     fixed = next((place for place, part in enumerate(parts) if glob.has_magic(part)), len(parts))
     return Path(*parts[:fixed]), parts[fixed:]
 
 
 def _matches_below(pattern: str) -> Iterator[Path]:
-    """Files that a pattern with ``**`` matches; linked folders below it are not entered, as they may form loops."""
+    """Yield the files that match a pattern with ``**``; linked folders are not entered, as they may form loops."""
     parts = Path(pattern).parts
     first = parts.index("**")
     matcher = re.compile(_expression(parts[first:]))
@@ -178,7 +185,7 @@ def _matches_below(pattern: str) -> Iterator[Path]:
 
 
 def _expression(parts: Sequence[str]) -> str:
-    """The regular expression of a pattern's parts; wildcards match no leading dot, as in `glob`."""
+    """Translate the parts of a pattern to a regular expression; as in `glob`, wildcards match no leading dot."""
     expression = ""
     for place, part in enumerate(parts):
         last = place == len(parts) - 1
@@ -193,12 +200,21 @@ def _expression(parts: Sequence[str]) -> str:
     return expression
 
 
-# --- what is in a folder ---
+# --- contents of a folder ---
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The documents of a folder or an archive: texts, or tables, and a table that may be about the texts."""
+    """The files of a folder or archive to read: texts, optionally with a table of metadata, or tables.
+
+    Attributes
+    ----------
+    are_texts : bool
+        The files are texts, one document each; otherwise tables.
+    files : list of Found
+    table : Found, optional
+        A table that may hold metadata of the texts.
+    """
 
     are_texts: bool
     files: list[Found]
@@ -206,7 +222,7 @@ class Contents:
 
 
 def contents_of_folder(folder: Path, file_format: str | None, log: ReadingLog | None = None) -> Contents:
-    """Find the files of a folder that are read, sorted; see `contents_of`."""
+    """Select the files of a folder to read, sorted; see `contents_of`."""
     found, linked = _walk(folder)
     if linked and log is not None:
         log.notice(f"{shown(str(folder))} has linked folders, which are not entered, such as {shown(linked[0])}")
@@ -214,17 +230,17 @@ def contents_of_folder(folder: Path, file_format: str | None, log: ReadingLog | 
 
 
 def contents_of(found: list[Found], name: str, file_format: str | None, log: ReadingLog) -> Contents:
-    """Choose the files that are read: hidden ones and those that systems leave behind are passed over.
+    """Select the files to read, without hidden files and files of the operating system.
 
     Raises
     ------
     CorpusError
-        No file of a known format (or of the one given), or both texts and tables.
+        There is no file of a known format (or of `file_format`), or there are both texts and tables.
     """
     found = _without_hidden(found, name, log)
     if file_format is not None:
         chosen = [one for one in found if one.file_format == file_format]
-        if not chosen and file_format in _RECORDS:  # which are often in .txt files
+        if not chosen and file_format in _RECORDS:  # often exported as .txt
             chosen = [replace(one, file_format=file_format) for one in found if one.file_format == "txt"]
         if not chosen:
             raise CorpusError(f"no {file_format} files in {name}, expected at least one. Check --format")
@@ -232,7 +248,7 @@ def contents_of(found: list[Found], name: str, file_format: str | None, log: Rea
     texts = [one for one in found if one.file_format in DOCUMENTS]
     tables = [one for one in found if one.file_format not in ("", *DOCUMENTS)]
     records = [one for one in tables if split_ending(one.relative)[0] + ".json" == one.relative]
-    if texts or len(records) < len(tables):  # what describes a data set is often beside it as JSON
+    if texts or len(records) < len(tables):  # JSON next to other files often describes the data set
         _note_passed_over(records, name, ": name them to read them", log)
         tables = [one for one in tables if one not in records]
     _note_passed_over([one for one in found if is_archive(one.path)], name, ": name it or unpack it to read it", log)
@@ -247,7 +263,7 @@ def contents_of(found: list[Found], name: str, file_format: str | None, log: Rea
 
 
 def both_kinds(name: str, texts: list[Found], tables: list[Found]) -> CorpusError:
-    """The error about a folder of texts and tables."""
+    """Build the error about a folder with both texts and tables."""
     return CorpusError(
         f"{name} holds {len(texts)} {texts[0].path.suffix} file(s), such as {shown(texts[0].relative)}, and"
         f" {len(tables)} table(s), such as {shown(tables[0].relative)}, expected one kind, or texts and one table with"
@@ -270,23 +286,31 @@ def _without_hidden(found: list[Found], name: str, log: ReadingLog) -> list[Foun
 def _note_passed_over(files: list[Found], name: str, remedy: str, log: ReadingLog, kind: str = "") -> None:
     if files:
         count = f"1 {kind}file" if len(files) == 1 else f"{len(files):,} {kind}files"
-        log.notice(f"passed over {count} in {name}, such as {shown(files[0].relative)}{remedy}")
+        log.notice(f"skipped {count} in {name}, such as {shown(files[0].relative)}{remedy}")
 
 
 def _without_ending(found: list[Found], name: str, log: ReadingLog) -> list[Found]:
-    """Files without an ending, where there are no others and they are text."""
+    """Select the files without an extension, provided that the first ones are text.
+
+    Raises
+    ------
+    CorpusError
+        There is no such file, or one of the first is not text.
+    """
     bare = [one for one in found if not PurePath(one.relative).suffix or PurePath(one.relative).name.isdigit()]
     if not bare or not all(is_text(one.file(ReadingOptions(), log)) for one in bare[:_SNIFFED]):
         raise CorpusError(
-            f"no .txt or .txt.gz files in {name}, expected one a document, nor tables ({', '.join(_PACKABLE[1:])},"
-            " .parquet, .xlsx), nor .pdf or .docx files. Check the folder"
+            f"no .txt or .txt.gz files in {name}, expected one per document; no tables ({', '.join(_PACKABLE[1:])},"
+            " .parquet, .xlsx) and no .pdf or .docx files either. Check the folder"
         )
-    log.notice(f"files in {name} have no ending, such as {shown(bare[0].relative)}: read as text, a document a file")
+    log.notice(
+        f"files in {name} have no extension, such as {shown(bare[0].relative)}: read as text, one document per file"
+    )
     return bare
 
 
 def is_text(file: File) -> bool:
-    """Whether the first bytes of a file look like text."""
+    """Return whether the first bytes of a file look like text."""
     try:
         head = file.first_bytes(_SNIFFED_BYTES)
     except CorpusError:
@@ -295,14 +319,14 @@ def is_text(file: File) -> bool:
 
 
 def _walk(folder: Path) -> tuple[list[Found], list[str]]:
-    """All files below a folder, sorted, and the linked folders, which are not entered.
+    """List all files below a folder, and the linked folders, which are not entered; both sorted.
 
     Raises
     ------
     OSError
-        A folder cannot be listed: its documents would be lost.
+        A folder cannot be listed, so that its documents would be lost.
     CorpusError
-        Something of a known ending is a pipe, a socket or a device.
+        A pipe, socket or device has a known extension.
     """
     found: list[Found] = []
     linked: list[str] = []
@@ -325,7 +349,7 @@ def _walk(folder: Path) -> tuple[list[Found], list[str]]:
 
 
 def refuse_special(path: Path) -> None:
-    """Raise CorpusError for a pipe, a socket or a device, which may never end; the shell's own pipes may be named."""
+    """Raise CorpusError for a named pipe, socket or device, which may never end; the shell's own pipes are allowed."""
     with reading(shown(str(path))):
         mode = os.stat(path).st_mode if os.path.exists(path) else stat.S_IFREG
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or str(path).startswith(_STREAMS):
@@ -335,12 +359,12 @@ def refuse_special(path: Path) -> None:
 
 
 def is_stream(path: Path) -> bool:
-    """Whether a path is one of the shell's pipes, of which nothing can be read twice."""
+    """Return whether a path is one of the shell's pipes, which cannot be read twice."""
     return str(path).startswith(_STREAMS) and not path.is_file()
 
 
 def unchanged(path: Path) -> Iterator[Row]:
-    """Raise CorpusError at the end of the rows of a file if it has changed since now; yields nothing."""
+    """Return an empty iterator that raises CorpusError, when reached, if the file has changed since this call."""
     before = _state(path)
 
     def check() -> Iterator[Row]:
@@ -370,9 +394,19 @@ def folder_rows(
     scans: Scans,
     has_folders: bool | None = None,
 ) -> Iterator[Row]:
-    """A document a file, its relative path the id; where there are sub-folders, the metadata gives which it is in.
+    """Yield one row per file, with its relative path as id and, if there are sub-folders, its folder as metadata.
 
-    Pages without text are noted in `scans`, to be reported when all files are read.
+    Parameters
+    ----------
+    files : list of Found
+    options : ReadingOptions
+    log : ReadingLog
+    metadata : dict, optional
+        Further metadata of each file, by relative path.
+    scans : Scans
+        Collects pages without text, to be reported after the last file.
+    has_folders : bool, optional
+        Add the folder to the metadata. Default: whether any of the files is in a sub-folder.
     """
     if has_folders is None:
         has_folders = any("/" in one.relative for one in files)
@@ -390,7 +424,7 @@ def folder_rows(
 
 
 def _office_rows(file: File, one: Found, others: dict[str, Value], scans: Scans) -> Iterator[Row]:
-    """The row of a PDF or Word file; none where it is skipped."""
+    """Yield the row of a PDF or Word file; nothing if it is skipped."""
     if one.opener is not None:
         raise CorpusError(f"{shown(str(one.path))} cannot be read within {ARCHIVE}. Unpack it and name the folder")
     try:
@@ -405,12 +439,12 @@ def _office_rows(file: File, one: Found, others: dict[str, Value], scans: Scans)
 
 
 def _reason(file: File, error: CorpusError) -> str:
-    """The part of a message that says what is wrong with a file."""
+    """Extract the description of the fault from an error message."""
     return str(error).removeprefix(f"{file.name} ").rsplit(". ", 1)[0].split(", expected")[0].removeprefix("is ")
 
 
 def office_rows(file: File, _: Columns) -> Iterator[Row]:
-    """The one document of a PDF or Word file, its name the id."""
+    """Yield the one document of a PDF or Word file, with the file name as id."""
     path, scans = regular_file(file), Scans()
     found = Found(path.name, path, split_ending(path.name)[1])
     yield from folder_rows([found], file.options, file.log, scans=scans)

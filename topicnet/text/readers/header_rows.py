@@ -1,4 +1,4 @@
-"""The first rows of a table: whether there is a header, its names, and rows below it that hold no data."""
+"""Detect the header row of a table, make its column names unique, and find rows below it that hold no data."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from topicnet.text.readers.documents import Columns, folded
 
 Cells = Sequence[str]
 
-ROW_NAMES = "row_name"  # the column that R writes without a name
-_ENOUGH = 2  # points of evidence
-_FEW, _SOME = 2, 4  # rows below that a pattern must hold for
-_LONG = 40  # characters: the median of a column of texts
+ROW_NAMES = "row_name"  # name given to R's unnamed column of row names
+_ENOUGH = 2  # points of evidence needed for a header
+_FEW, _SOME = 2, 4  # minimum numbers of rows below that must fit a pattern
+_LONG = 40  # minimum median length of a column of texts, in characters
 _IMPORT_ID = re.compile(r"""\s*\{\s*["']ImportId["']\s*:""")
 _RESPONSES = {"response", "open-ended response"}  # the second header row of SurveyMonkey
 _CHOICES = {*_RESPONSES, "other (please specify)"}
@@ -39,11 +39,27 @@ _SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "te
 
 
 def looks_like_header(first: Cells, below: Sequence[Cells], column: int) -> bool:
-    """Whether the first row of a table names its columns, of which one (from 0) holds the texts.
+    """Return whether the first row of a table is a header.
 
-    It does where its cells are no data, none comes again in its column, equal ones name columns that differ, and
-    something sets it apart from the rows below: a column of numbers or dates, of few categories, of long texts; or
-    names that are usual.
+    It is if no cell looks like data or reappears in its column, equal cells belong to columns with different values,
+    and there is enough evidence: columns of numbers or dates, of few categories, or of long texts below, or common
+    column names.
+
+    Parameters
+    ----------
+    first : sequence of str
+        Cells of the first row.
+    below : sequence of rows
+        Some of the following rows.
+    column : int
+        Position of the text column, from 0.
+
+    Examples
+    --------
+    >>> looks_like_header(["year", "text"], [["1999", "a b"], ["2001", "c d"]], column=1)
+    True
+    >>> looks_like_header(["1998", "x y"], [["1999", "a b"], ["2001", "c d"]], column=1)
+    False
     """
     cells = [cell.strip() for cell in first]
     filled = [cell for cell in cells if cell]
@@ -63,14 +79,14 @@ def looks_like_header(first: Cells, below: Sequence[Cells], column: int) -> bool
 
 
 def _differ_below(cells: Sequence[str], rows: Sequence[Cells]) -> bool:
-    """Whether columns of equal first cells mostly differ from each other in the rows below."""
+    """Return whether columns with equal first cells mostly differ in the rows below."""
     places = {cell: i for i, cell in enumerate(cells)}
     pairs = [(i, places[cell]) for i, cell in enumerate(cells) if cell and places[cell] != i]
     return bool(rows) and all(2 * sum(row[i] == row[j] for row in rows) < len(rows) for i, j in pairs)
 
 
 def _evidence(cell: str, values: list[str], *, is_text: bool) -> int | None:
-    """Points for a cell being the name of the values below it; None where it is one of them."""
+    """Score the evidence that a cell is the name of the column of `values`; None if it looks like one of them."""
     if not cell:
         return 0
     if cell in values or (values and _shape(cell) is not None and {_shape(cell)} == set(map(_shape, values))):
@@ -78,27 +94,48 @@ def _evidence(cell: str, values: list[str], *, is_text: bool) -> int | None:
     if cell.casefold() in USUAL_NAMES:
         return _ENOUGH if is_text else 1
     if is_text:
-        asks = cell.endswith("?") and 2 * sum(value.endswith("?") for value in values) < len(values)
-        usual = median(map(len, values)) if values else 0
-        return int(asks) + int(len(values) >= _FEW and usual >= _LONG and 3 * len(cell) <= usual)
+        is_question = cell.endswith("?") and 2 * sum(value.endswith("?") for value in values) < len(values)
+        typical = median(map(len, values)) if values else 0
+        return int(is_question) + int(len(values) >= _FEW and typical >= _LONG and 3 * len(cell) <= typical)
     if len(values) >= _FEW and all(map(is_datum, values)):
         return _ENOUGH
     return int(len(values) >= _SOME and 2 * len(set(values)) <= len(values))
 
 
 def is_datum(cell: str) -> bool:
-    """Whether a cell is a number, a date or a time, which names no column."""
+    """Return whether a cell is a number, a date or a time, and so not a column name.
+
+    Examples
+    --------
+    >>> is_datum("3,50 €"), is_datum("1999-01-02 14:30"), is_datum("price")
+    (True, True, False)
+    """
     return _DATUM.fullmatch(cell.strip()) is not None
 
 
 def _shape(cell: str) -> str | None:
-    """A code such as d17 or R_0001 with its digits made alike; None for what is no code."""
+    """Replace the numbers in a code such as d17 or R_0001 by 0; None if the cell is not a code."""
     has_digit = any(c.isdigit() for c in cell)
     return re.sub(r"\d+", "0", cell) if has_digit and _PLAIN.fullmatch(cell) else None
 
 
 def is_split_header(first: Cells, below: Sequence[Cells], vocabulary: set[str]) -> bool:
-    """Whether the first row of an OCTIS corpus (text, split, label) names its columns."""
+    """Return whether the first row of an OCTIS corpus (text, split, label) is a header.
+
+    Parameters
+    ----------
+    first : sequence of str
+        Cells of the first row.
+    below : sequence of rows
+        Some of the following rows.
+    vocabulary : set of str
+        Words of the corpus; a word among them may be a document.
+
+    Examples
+    --------
+    >>> is_split_header(["text", "split"], [["a b", "train"], ["c d", "test"]], vocabulary=set())
+    True
+    """
     cells = [cell.strip().casefold() for cell in first]
     if not cells or len(cells[0].split()) != 1 or cells[0] not in USUAL_NAMES or len(set(cells)) < len(cells):
         return False
@@ -114,7 +151,13 @@ def is_split_header(first: Cells, below: Sequence[Cells], vocabulary: set[str]) 
 
 
 def unique_names(header: Cells, columns: Columns) -> list[str]:
-    """Names of all columns: those asked for as they were asked for, blank and repeated ones numbered."""
+    """Make the column names unique: requested columns get their requested name, blank and repeated names a number.
+
+    Examples
+    --------
+    >>> unique_names(["text", "note", "note", ""], Columns())
+    ['text', 'note', 'note_2', 'column_4']
+    """
     renaming = columns.renaming(header)
     asked = {*columns.texts, columns.key, *columns.kept}
     taken, names = set[str](), list[str]()
@@ -142,7 +185,22 @@ def _trimmed(name: str) -> str:
 
 
 def survey_rows(below: Sequence[Cells], texts: Sequence[int], header: Cells = ()) -> tuple[int, str]:
-    """Number of rows below the header that are no answers, and which program wrote them."""
+    """Count the rows below the header that are not answers, and name the survey program that wrote them.
+
+    Parameters
+    ----------
+    below : sequence of rows
+        The rows below the header.
+    texts : sequence of int
+        Positions of the text columns, from 0.
+    header : sequence of str
+        Cells of the header.
+
+    Examples
+    --------
+    >>> survey_rows([["", "Open-Ended Response"], ["1", "an answer"]], texts=[1])
+    (1, 'SurveyMonkey')
+    """
     for n, row in enumerate(below[:2], 1):
         filled = [cell for cell in row if cell.strip()]
         if filled and all(map(_IMPORT_ID.match, filled)):
@@ -155,7 +213,7 @@ def survey_rows(below: Sequence[Cells], texts: Sequence[int], header: Cells = ()
 
 
 def _is_response_id(name: str, cell: str) -> bool:
-    """Whether a cell is the wording of the ids in an export of Qualtrics without its row of ImportId."""
+    """Return whether a cell is the label of the id column in a Qualtrics export without the ImportId row."""
     return name.strip() in ("ResponseId", "ResponseID", "V1") and cell.strip() in ("Response ID", "ResponseID")
 
 
@@ -165,15 +223,25 @@ def _is_of_surveymonkey(row: Cells, texts: Sequence[int]) -> bool:
     if not filled & _RESPONSES or any(cells[i] not in {"", *_CHOICES} for i in texts if i < len(cells)):
         return False
     if filled == {"response"} and len(cells) == 1:
-        return False  # an answer may be that
+        return False  # may be an answer
     return filled <= _CHOICES or not cells[0]
 
 
 def extra_fields(header: Cells, below: Sequence[Cells]) -> tuple[str, int]:
-    """How rows differ from their header where all do alike: "trailing" empty fields, or "row names", and how many.
+    """Find how the length of rows differs consistently from that of the header.
 
-    A negative number of trailing fields: the header alone ends in delimiters. Where most rows end in empty fields, some
-    may have none.
+    Returns
+    -------
+    kind : str
+        "trailing" if most rows have extra empty fields at the end, or the header has; "row names" if all rows have
+        one extra field at the beginning, as R writes them; "" otherwise.
+    more : int
+        Number of extra fields; negative if the header has them.
+
+    Examples
+    --------
+    >>> extra_fields(["text", "year"], [["a b", "1999", ""], ["c d", "2001", ""]])
+    ('trailing', 1)
     """
     rows = [row for row in below if list(row) != list(header)]
     beyond = [row for row in rows if len(row) != len(header)]
@@ -191,12 +259,12 @@ def extra_fields(header: Cells, below: Sequence[Cells]) -> tuple[str, int]:
 
 
 def _are_row_names(header: Cells, below: Sequence[Cells]) -> bool:
-    """Whether the first fields of rows name the rows, as R writes them; else a text holds the delimiter unquoted."""
+    """Return whether the first fields are row names, as R writes them, and not due to an unquoted delimiter."""
     first = [row[0].strip() for row in below]
     if any(row[1].startswith(" ") for row in below):
         return False
     if len(first) >= _FEW and first in ([str(i) for i in range(begin, len(first) + begin)] for begin in (0, 1)):
-        # Under a column of ids these are the ids, unless other numbers or codes follow, each once.
+        # If the header starts with an id column, these are its ids, unless unique numbers or codes follow them.
         second = [_shape(row[1].strip()) and row[1] for row in below]
         return header[0].strip().casefold() not in _ROW_NUMBERS or (all(second) and len(set(second)) == len(second))
     named = all(map(_PLAIN.fullmatch, first)) and len(set(first)) == len(first)

@@ -1,4 +1,4 @@
-"""From lists and tables in memory to documents."""
+"""Convert lists, pandas, polars and Hugging Face tables in memory to batches of documents."""
 
 from __future__ import annotations
 
@@ -18,17 +18,23 @@ from topicnet.text.readers.missing import MissingValues
 
 _Columns = dict[str, list[Any]]
 _TABLES = ("DataFrame", "LazyFrame", "Dataset", "DatasetDict", "Table", "DuckDBPyRelation")
-_LOOKED_AT = 100  # rows of a LazyFrame, to see of what kind its texts are
+_LOOKED_AT = 100  # rows of a LazyFrame examined to detect the type of its texts
 _NO_MARKERS = MissingValues(())
 
 
 def is_table(texts: Any) -> bool:
-    """Return whether texts come as a table, recognised by name: none of these libraries need be installed."""
+    """Return whether texts are in a table, recognised by type name, because its library need not be installed.
+
+    Examples
+    --------
+    >>> is_table(pl.DataFrame({"text": ["a b"]})), is_table(["a b"])
+    (True, False)
+    """
     return type(texts).__name__ in _TABLES
 
 
 def table_of(texts: Any) -> Any:
-    """Return what tables of the same documents should be like: a pandas index, "polars", "pyarrow", or None."""
+    """Return what output tables should match: the index of pandas, "polars", "pyarrow", or None for anything else."""
     library = _library_of(texts)
     if library == "pandas" and type(texts).__name__ in ("DataFrame", "Series"):
         return texts.index
@@ -42,23 +48,35 @@ def _library_of(texts: Any) -> str:
 def documents_of_frame(
     frame: Any, text_column: str | Sequence[str], id_column: str | None, missing: MissingValues = _NO_MARKERS
 ) -> Documents:
-    """Documents from a table; columns other than the text and the id become metadata.
+    """Convert a table to documents; columns other than the text and the id become metadata.
 
     Parameters
     ----------
     frame : pandas.DataFrame, polars.DataFrame, polars.LazyFrame, pyarrow.Table or datasets.Dataset
         Or another table that narwhals knows.
     text_column : str or sequence of str
-        Of several columns the texts are joined by newlines.
+        Column of the text; the texts of several columns are joined by newlines.
+    id_column : str, optional
+        Column of the ids; None to number the documents from 1.
     missing : MissingValues
-        Empties the cells that hold only a marker of a missing value.
+        Empties the cells that hold only a missing-value marker.
+
+    Returns
+    -------
+    Documents
 
     Raises
     ------
     InputError
-        Something that is no table, or texts that are none.
+        `frame` is not a table, or a text is not a string.
     CorpusError
-        A column that is not there, or two of one name.
+        A column is missing, or two columns have the same name.
+
+    Examples
+    --------
+    >>> frame = pl.DataFrame({"text": ["a b", "c"], "year": [1999, 2001]})
+    >>> documents_of_frame(frame, "text", None).metadata
+    [{'year': 1999}, {'year': 2001}]
     """
     batches = list(documents_in_batches(frame, text_column, id_column, missing=missing))
     begins = np.cumsum([0, *(len(batch.ids) for batch in batches)]).tolist()
@@ -77,14 +95,21 @@ def documents_in_batches(
     batch_docs: int = 10_000,
     missing: MissingValues = _NO_MARKERS,
 ) -> Iterator[Documents]:
-    """Documents from a table, `batch_docs` rows at a time; see `documents_of_frame`.
+    """Convert a table to batches of documents; see `documents_of_frame` for the parameters.
 
-    A LazyFrame is computed whole first. Nested columns of a datasets.Dataset are dropped.
+    A LazyFrame is collected completely first. Nested columns of a datasets.Dataset are dropped.
+
+    Parameters
+    ----------
+    frame, text_column, id_column, missing
+        See `documents_of_frame`.
+    batch_docs : int
+        Maximum number of documents in a batch.
 
     Raises
     ------
     InputError, CorpusError
-        As `documents_of_frame` does: at once what is wrong with the table, while iterating what is wrong with texts.
+        As in `documents_of_frame`: faults of the table immediately, faults of the texts during iteration.
     """
     if batch_docs < 1:
         raise InputError(f"batch_docs is {batch_docs}, expected at least 1. Give a larger number")
@@ -104,7 +129,7 @@ def documents_in_batches(
 
 
 def _with_joined_texts(columns: _Columns, texts: tuple[str, ...], missing: MissingValues) -> _Columns:
-    """The columns with the text of each row joined in the first of its columns, the missing parts left out."""
+    """Join the text columns of each row into the first one; missing parts are skipped."""
     joined = []
     for row in zip(*(columns[name] for name in texts), strict=True):
         parts = [part for part in row if not _is_missing(part) and part != ""]
@@ -132,14 +157,27 @@ def _batches(
 def documents_of_texts(
     texts: Iterable[Any], ids: Sequence[Any] | None, missing: MissingValues = _NO_MARKERS
 ) -> Documents:
-    """Documents from texts in memory; None, NaN and NA are empty documents.
+    """Convert texts in memory to documents; None, NaN and NA become empty documents.
 
-    A list of words is the words with spaces between; white space inside a word becomes "_", as in a phrase.
+    Parameters
+    ----------
+    texts : iterable of str or of lists of str
+        A list of words is joined by spaces; white space inside a word becomes "_", as in a phrase.
+    ids : sequence, optional
+        One id per text; None to number the documents from 1.
+    missing : MissingValues
+        Empties the texts that are only a missing-value marker.
 
     Raises
     ------
     InputError
-        Something that is not a text, or another number of ids than of texts.
+        A text is not a string, or the numbers of ids and texts differ.
+
+    Examples
+    --------
+    >>> documents = documents_of_texts([["new york", "city"], None], ids=None)
+    >>> documents.texts, documents.ids
+    (['new_york city', ''], ['1', '2'])
     """
     if isinstance(texts, str) or isinstance(ids, str):
         raise InputError("one text was given, expected a list of texts (or ids): put it in brackets")
@@ -152,7 +190,13 @@ def documents_of_texts(
 
 
 def are_word_lists(texts: Any, text_column: str | Sequence[str]) -> bool:
-    """Return whether the first text that is not missing is a list of words; an iterator is not looked into."""
+    """Return whether the first text that is not missing is a list of words; False for an iterator.
+
+    Examples
+    --------
+    >>> are_word_lists([None, ["a", "b"]], "text"), are_word_lists(["a b"], "text")
+    (True, False)
+    """
     if type(texts).__name__ == "LazyFrame":
         texts = texts.head(_LOOKED_AT).collect()
     if type(texts).__name__ == "DataFrame":
@@ -173,7 +217,7 @@ def _is_word_list(text: Any) -> bool:
 
 
 def _joined(number: int, words: Any) -> str:
-    """The words of a list with spaces between."""
+    """Join the words of a list by spaces; `number` is the position of the list in the texts."""
     listed = list(words)
     for word in listed:
         if not isinstance(word, str):
@@ -182,14 +226,14 @@ def _joined(number: int, words: Any) -> str:
 
 
 def _documents(texts: Iterable[Any], ids: Sequence[Any] | None, first: int, missing: MissingValues) -> Documents:
-    """Documents whose numbers begin at `first`."""
+    """Convert texts to documents numbered from `first`."""
     listed = ["" if _is_missing(text) else text for text in texts]
     of_words = _is_word_list(next((text for text in listed if not (isinstance(text, str) and not text)), None))
     for number, text in enumerate(listed, first - 1):
         if of_words and _is_word_list(text):
             listed[number - first + 1] = _joined(number, text)
         elif not isinstance(text, str) or (of_words and text):
-            expected = "a list of words as those before it" if of_words else "str"
+            expected = "a list of words like those before it" if of_words else "str"
             raise InputError(
                 f"texts[{number}] is {type(text).__name__}, expected {expected} (None for an empty document)"
             )
@@ -204,23 +248,29 @@ def _documents(texts: Iterable[Any], ids: Sequence[Any] | None, first: int, miss
 
 
 def _as_id(cell: Any) -> str:
-    """An id as text; a whole number without decimals, as a table with gaps keeps its numbers as floats."""
+    """Convert an id to text; integers stored as floats, as in columns with missing values, lose their decimals."""
     whole = isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53
     return str(int(cell)) if whole else str(cell)
 
 
 def _is_missing(cell: Any) -> bool:
-    """None, NaN, and pandas' NA and NaT (told by name, as pandas may not be loaded)."""
+    """Return whether a cell is None, NaN, or pandas' NA or NaT (recognised by name, as pandas may not be loaded)."""
     return cell is None or (isinstance(cell, float) and cell != cell) or type(cell).__name__ in ("NAType", "NaTType")
 
 
 def _unicode(text: str) -> str:
-    """Replace lone surrogates, which no file can hold."""
+    """Replace lone surrogates, which cannot be encoded."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def plain(cell: Any) -> Any:
-    """A table's cell as metadata: a scalar that Parquet can hold, or its text."""
+    """Convert a cell to metadata: a scalar that Parquet can hold, or else a string.
+
+    Examples
+    --------
+    >>> plain(np.float32(0.5)), plain(float("nan")), plain([1, 2])
+    (0.5, None, '[1, 2]')
+    """
     if _is_missing(cell):
         return None
     value = cell.item() if isinstance(cell, np.generic) else cell
@@ -234,8 +284,8 @@ def plain(cell: Any) -> Any:
 
 
 def _table(frame: Any, n_rows: int) -> tuple[list[str], Iterator[_Columns]]:
-    """Names of the columns of a table, and their cells, `n_rows` rows at a time."""
-    if _library_of(frame) == "datasets":  # told by name: it need not be installed
+    """Return the column names of a table and an iterator over slices of `n_rows` rows."""
+    if _library_of(frame) == "datasets":  # by name, as it need not be installed
         return _hugging_face(frame, n_rows)
     if isinstance(frame, pl.LazyFrame):
         frame = frame.collect()
@@ -270,7 +320,7 @@ def _narwhals(frame: Any, n_rows: int) -> tuple[list[str], Iterator[_Columns]]:
 
 
 def _hugging_face(frame: Any, n_rows: int) -> tuple[list[str], Iterator[_Columns]]:
-    """The columns of a datasets.Dataset that hold scalars; asked for as columns, as rows cost 20 times as much."""
+    """Return names and slices of the scalar columns of a datasets.Dataset, read by column (20 times as fast)."""
     kind = type(frame).__name__
     if kind.endswith("DatasetDict"):
         splits = ", ".join(map(str, frame))

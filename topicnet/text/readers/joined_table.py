@@ -1,4 +1,4 @@
-"""A table about the text files of a folder, joined to them by file name."""
+"""Join a table of metadata to the text files of a folder by file name."""
 
 from __future__ import annotations
 
@@ -13,21 +13,30 @@ from topicnet.text.readers.folders import Found, split_ending
 
 _KEYS = ("file", "filename", "file_name", "path", "id", "doc_id", "document", "name")
 _STEMS = ("metadata", "meta", "metadaten")
-_LEAST_MATCHED = 0.5  # of the rows, for a column of another name
+_MIN_MATCHED = 0.5  # fraction of rows that must name a file, for a column with another name
 
-Joined = dict[str, dict[str, str | None]]  # relative path of a file to its columns
+Joined = dict[str, dict[str, str | None]]  # metadata of each file, by relative path
 
 
 def joined_table(table: Found, texts: list[Found], options: ReadingOptions, log: ReadingLog) -> Joined | None:
-    """Columns of a table for each of the text files that it names; None for a table that names none.
+    """Read the metadata of each text file from a table; None if the table names none of the files.
 
-    The names are in the column ``file``, ``filename``, ``id`` or the like, or in the first that has them, with or
-    without folder and ending. Rows without a file, and files without a row, are noted.
+    The file names are in the column ``file``, ``filename``, ``id`` or similar, or else in the first column where at
+    least half of the cells name a file, with or without folder and extension. Rows without a file and files without a
+    row are logged.
+
+    Parameters
+    ----------
+    table : Found
+        A CSV or TSV file.
+    texts : list of Found
+    options : ReadingOptions
+    log : ReadingLog
 
     Raises
     ------
     CorpusError
-        The table is called ``metadata`` and names none of the files, or is not well-formed.
+        The table is called ``metadata`` but names none of the files, or is malformed.
     """
     header, rows = _records(table, options, log)
     files = _names_of(texts)
@@ -36,13 +45,13 @@ def joined_table(table: Found, texts: list[Found], options: ReadingOptions, log:
         if PurePath(split_ending(table.relative)[0]).name.lower() not in _STEMS:
             return None
         raise CorpusError(
-            f"{shown(str(table.path))} names none of the {len(texts):,} text files beside it, expected a column of file"
-            f" names, such as {shown(texts[0].relative)}. Add one called file, or take the table away"
+            f"{shown(str(table.path))} names none of the {len(texts):,} text files, expected a column of file"
+            f" names, such as {shown(texts[0].relative)}. Add one called file, or move the table elsewhere"
         )
     if ragged := next((number for number, row in enumerate(rows, 2) if len(row) != len(header)), None):
         raise CorpusError(
             f"row {ragged} of {shown(str(table.path))} has {len(rows[ragged - 2])} field(s), expected {len(header)} as"
-            " in the header. Mend it"
+            " in the header. Fix it"
         )
     names = [name for i, name in enumerate(header) if i != place]
     joined: Joined = {}
@@ -60,7 +69,7 @@ def joined_table(table: Found, texts: list[Found], options: ReadingOptions, log:
         n_files = len(set(contradicted))
         log.notice(
             f"{shown(str(table.path))} names {n_files:,} text file(s) more than once with different values, such as"
-            f" {shown(contradicted[0])}: the first row counts; leave one row a file"
+            f" {shown(contradicted[0])}: the first row is used; keep one row per file"
         )
     _note(table, header[place], missing, [one for one in texts if one.relative not in joined], log)
     blank: dict[str, str | None] = dict.fromkeys(names)
@@ -69,12 +78,13 @@ def joined_table(table: Found, texts: list[Found], options: ReadingOptions, log:
 
 def _note(table: Found, column: str, missing: list[str], bare: list[Found], log: ReadingLog) -> None:
     name = shown(str(table.path))
-    log.notice(f"{name} gives columns to the text files that its column {column!r} names")
+    log.notice(f"{name} adds columns to the text files named in its column {column!r}")
     if missing:
-        log.notice(f"{len(missing):,} row(s) of {name} name no text file, such as {shown(missing[0])!r}: left out")
+        log.notice(f"{len(missing):,} row(s) of {name} do not name a text file, such as {shown(missing[0])!r}: skipped")
     if bare:
         log.notice(
-            f"{len(bare):,} text file(s) have no row in {name}, such as {shown(bare[0].relative)}: blank columns"
+            f"{len(bare):,} text file(s) have no row in {name}, such as {shown(bare[0].relative)}: their columns are"
+            " left blank"
         )
 
 
@@ -85,34 +95,34 @@ def _records(table: Found, options: ReadingOptions, log: ReadingLog) -> tuple[li
     try:
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
     except csv.Error as error:
-        raise CorpusError(f"{shown(str(table.path))} is not well-formed ({error}). Mend it") from error
+        raise CorpusError(f"{shown(str(table.path))} is not well-formed ({error}). Fix it") from error
     header = [name.strip() for name in rows[0]] if rows else []
     return header, rows[1:]
 
 
 def _names_of(texts: list[Found]) -> dict[str, str]:
-    """What a table may call each file: its path or name, with or without ending; no name that two files have."""
+    """Map the ways to name a file (path or name, with or without extension) to its path, if unique."""
     spellings = [
         (spelling, one.relative)
         for one in texts
         for path in dict.fromkeys((one.relative, PurePath(one.relative).name))
         for spelling in dict.fromkeys((path, split_ending(path)[0], path.removesuffix(".gz")))
     ]
-    owners = Counter(spelling for spelling, _ in dict.fromkeys(spellings))
+    n_files = Counter(spelling for spelling, _ in dict.fromkeys(spellings))
     whole = {one.relative for one in texts}
     return {
         spelling: file
         for spelling, file in spellings
-        if owners[spelling] == 1 or (spelling in whole and spelling == file)
+        if n_files[spelling] == 1 or (spelling in whole and spelling == file)
     }
 
 
 def _key_place(header: list[str], rows: list[list[str]], files: dict[str, str]) -> int | None:
-    """Column of the file names."""
+    """Find the position of the column of file names; None if there is none."""
     matched = [sum(row[place].strip() in files for row in rows) for place in range(len(header))]
     lower = [name.lower() for name in header]
     called = [place for key in _KEYS for place, name in enumerate(lower) if name == key and matched[place]]
     if called:
         return max(called, key=lambda place: matched[place])
-    other = [place for place, count in enumerate(matched) if rows and count >= _LEAST_MATCHED * len(rows)]
+    other = [place for place, count in enumerate(matched) if rows and count >= _MIN_MATCHED * len(rows)]
     return other[0] if other else None

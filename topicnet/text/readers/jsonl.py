@@ -1,4 +1,4 @@
-"""JSON: an object a line, or an array of objects, the text under one of their keys; or texts without any keys."""
+"""Read JSON files: one object per line, an array of objects, or strings or lists of words without keys."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _KINDS = {
     bool: "a boolean", type(None): "null",
 }  # fmt: skip
 _BLANKS = " \t\r\n"
-_MOST_CHARACTERS = 1 << 28  # of one object of an array
-_NEAR_THE_END = 16  # characters: a word or an escape may be cut off there
+_MAX_CHARACTERS = 1 << 28  # of an object in an array
+_NEAR_THE_END = 16  # characters; a JSON error this close to the end may be due to truncation
 _ABSENT = object()
 _TEXT = "a string or a list of words"
 _TEXTS = re.compile(r'(\[\s*){0,2}"')
@@ -35,7 +35,16 @@ _decode = json.JSONDecoder().raw_decode  # twice as fast as json.loads
 
 
 def json_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Rows of a file of JSON objects: one a line, one after the other in several lines each, or in an array."""
+    """Yield the rows of a JSON file: objects one per line, over several lines each, or in an array; or bare texts.
+
+    Examples
+    --------
+    >>> import io, pathlib
+    >>> data = b'[{"text": "a b", "n": 1}]'
+    >>> file = File(pathlib.Path("a.json"), opener=lambda: io.BufferedReader(io.BytesIO(data)))
+    >>> list(json_rows(file, Columns()))
+    [('', 'a b', {'n': 1})]
+    """
     chunks = file.decoded(universal=True)
     read: list[str] = []
     start = ""
@@ -44,29 +53,29 @@ def json_rows(file: File, columns: Columns) -> Iterator[Row]:
         start = (start + chunk).lstrip(_BLANKS)
         if len(start) > 1 and start[1:].strip(_BLANKS):
             break
-    begun = _Begun(file.path, file.options, file.log, file.opener, chain(read, chunks))
-    begun.encoding = file.encoding  # that of a byte order mark
+    peeked = _PeekedFile(file.path, file.options, file.log, file.opener, chain(read, chunks))
+    peeked.encoding = file.encoding  # from a byte order mark
     if start.startswith("[") and start[1:].lstrip(_BLANKS)[:1] in ("{", "]", ""):
-        yield from _rows_of_values(begun, columns, is_array=True)
+        yield from _rows_of_values(peeked, columns, is_array=True)
     elif _are_texts(start, columns):
-        yield from _rows_of_texts(begun, columns, is_array=_is_array(begun, start, read, chunks))
+        yield from _rows_of_texts(peeked, columns, is_array=_is_array(peeked, start, read, chunks))
     elif start.partition("\n")[0].strip(_BLANKS) == "{":
-        yield from _rows_of_values(begun, columns, is_array=False)
+        yield from _rows_of_values(peeked, columns, is_array=False)
     else:
-        yield from _rows_of_lines(begun, columns)
+        yield from _rows_of_lines(peeked, columns)
 
 
 def _are_texts(start: str, columns: Columns) -> bool:
-    """Whether a file begins with a string or a list of words, no object follows, and no column is asked for."""
+    """Return whether a file starts with a string or list of words, no object follows and no column was requested."""
     return columns == Columns() and _TEXTS.match(start) is not None and "\n{" not in start
 
 
 def _is_array(file: File, start: str, read: list[str], chunks: Iterator[str]) -> bool:
-    """Whether texts are in one array rather than a string or a list of words a line; adds what it reads to `read`."""
-    while "\n" not in start and len(start) < _MOST_CHARACTERS and (chunk := next(chunks, None)) is not None:
+    """Return whether texts are in one array, not one per line; chunks read to find out are added to `read`."""
+    while "\n" not in start and len(start) < _MAX_CHARACTERS and (chunk := next(chunks, None)) is not None:
         read.append(chunk)
         start += chunk
-    file.begun = chain(read, chunks)  # type: ignore[attr-defined]
+    file.decoded_text = chain(read, chunks)  # type: ignore[attr-defined]
     first, _, rest = start.partition("\n")
     try:
         is_line = type(json.loads(first)) is str or rest.lstrip(_BLANKS)[:1] in ("[", '"')
@@ -77,18 +86,18 @@ def _is_array(file: File, start: str, read: list[str], chunks: Iterator[str]) ->
 
 
 @dataclass
-class _Begun(File):
-    """A file of which something was read already, to see how it begins."""
+class _PeekedFile(File):
+    """A file whose beginning was read already to detect its layout."""
 
-    begun: Iterator[str] = field(default_factory=lambda: iter(()))
+    decoded_text: Iterator[str] = field(default_factory=lambda: iter(()))
 
     def decoded(self, *, universal: bool) -> Iterator[str]:
-        """Decoded text in order, with what was read; its lines all end with a newline."""
-        return self.begun
+        """Yield the whole decoded text, including the part read already; line ends are newlines."""
+        return self.decoded_text
 
 
 def _rows_of_lines(file: File, columns: Columns) -> Iterator[Row]:
-    """Rows of objects, one a line; blank lines are skipped."""
+    """Yield the rows of objects, one per line; blank lines are skipped."""
     text_column, key_column, needs_key = columns.text, columns.key, columns.id is not None
     is_simple = not columns.more and not any("." in name for name in columns.kept)
     for number, line in file.numbered():
@@ -96,12 +105,12 @@ def _rows_of_lines(file: File, columns: Columns) -> Iterator[Row]:
             record, end = _decode(line)
         except (ValueError, RecursionError):
             end = -1
-        if end != len(line):  # white space around it, or no object at all
+        if end != len(line):  # surrounded by white space, or not an object
             record = _loaded(file, number, line, "an object")
             if record is _ABSENT:
                 continue
         if type(record) is dict and "\\" in line and ("\\ud" in line or "\\uD" in line):
-            record = _sound(record)  # only an escape brings a lone surrogate in
+            record = _sound(record)  # lone surrogates only occur as escapes
         if (
             not is_simple
             or type(record) is not dict
@@ -117,18 +126,18 @@ def _rows_of_lines(file: File, columns: Columns) -> Iterator[Row]:
 
 
 def _loaded(file: File, number: int, line: str, expected: str) -> Any:
-    """The value of a line; `_ABSENT` for a blank line, and where it is refused and rows may be left out."""
+    """Parse a line; `_ABSENT` if it is blank, or malformed and rows may be skipped."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
         if line and not line.isspace():
             why = f"not JSON ({shown(str(error))})"
-            file.refuse(number, why, f"{file.at(number)} is {why}, expected {expected}. Mend or remove it")
+            file.refuse(number, why, f"{file.at(number)} is {why}, expected {expected}. Fix or remove it")
         return _ABSENT
 
 
 def _rows_of_texts(file: File, columns: Columns, *, is_array: bool) -> Iterator[Row]:
-    """Rows of strings or lists of words, one a line or in an array."""
+    """Yield the rows of strings or lists of words, one per line or in an array."""
     if is_array:
         values = ((number, value) for number, _, value in _Values(file).read(is_array=True))
     else:
@@ -138,7 +147,7 @@ def _rows_of_texts(file: File, columns: Columns, *, is_array: bool) -> Iterator[
             continue
         if type(value) in (dict, bool):
             found = f"{_KINDS[type(value)]}, expected {_TEXT}"
-            file.refuse(number, found, f"{file.at(number)} holds {found}. Mend or remove it")
+            file.refuse(number, found, f"{file.at(number)} holds {found}. Fix or remove it")
             continue
         text = _text(file, number, columns.text, _sound(value))
         if text is not None:
@@ -146,18 +155,18 @@ def _rows_of_texts(file: File, columns: Columns, *, is_array: bool) -> Iterator[
 
 
 def _row(file: File, number: int, record: Any, columns: Columns) -> Iterator[Row]:
-    """The row of a value, whatever it is; none where it is refused and rows may be left out."""
+    """Yield the row of a JSON value; nothing if it is malformed and rows may be skipped."""
     if type(record) is not dict:
         found = _KINDS[type(record)]
-        message = f"{file.at(number)} holds {found}, expected an object. Mend or remove it"
+        message = f"{file.at(number)} holds {found}, expected an object. Fix or remove it"
         file.refuse(number, f"{found}, expected an object", message)
         return
     values = {name: _value(record, name) for name in (*columns.texts, columns.key, *columns.kept)}
     needed = (*columns.texts, *([columns.key] if columns.id is not None else []))
     missing = next((name for name in needed if values[name] is _ABSENT), None)
     if missing is not None:
-        asked = {name for name, value in values.items() if value is not _ABSENT}
-        error = no_column(file.at(number), dict.fromkeys((*asked, *record)), columns, _remedy(record, missing))
+        present = {name for name, value in values.items() if value is not _ABSENT}
+        error = no_column(file.at(number), dict.fromkeys((*present, *record)), columns, _remedy(record, missing))
         file.refuse(number, f"no column {missing!r}", error)
         return
     texts = {}
@@ -173,7 +182,7 @@ def _row(file: File, number: int, record: Any, columns: Columns) -> Iterator[Row
 
 
 def _value(record: dict[str, Any], name: str) -> Any:
-    """What a record has under a key, or under keys within keys parted by dots; `_ABSENT` where it has nothing."""
+    """Look up a key, or a path of nested keys separated by dots; `_ABSENT` if there is none."""
     if name in record:
         return record[name]
     value: Any = record
@@ -188,9 +197,10 @@ def _value(record: dict[str, Any], name: str) -> Any:
 
 
 def _text(file: File, number: int, column: str, value: Any) -> str | None:
-    """The text of a value, or None where it is refused: a number as it is written, the words of a list with spaces.
+    """Convert a value to text; None if it is malformed and rows may be skipped.
 
-    Blanks within a word become "_", as in a phrase, which every tokenizer splits but "spaces".
+    Numbers are written as in JSON, and the words of a list are joined by spaces. White space within a word becomes
+    "_", as in a phrase, which every tokenizer except "spaces" splits.
     """
     kind = type(value)
     if value is None or kind is str:
@@ -206,7 +216,7 @@ def _text(file: File, number: int, column: str, value: Any) -> str | None:
     found = f"{_KINDS[kind]} in the column {column!r}"
     remedy = "Convert it, or name another column with --text-column"
     if kind is dict and value and all(map(str.isdigit, value)):
-        remedy = "pandas writes a table so by columns: write it with to_json(orient='records')"
+        remedy = "pandas wrote this table by columns: write it with to_json(orient='records')"
     file.refuse(
         number,
         f"{found}, expected a string or null",
@@ -216,7 +226,7 @@ def _text(file: File, number: int, column: str, value: Any) -> str | None:
 
 
 def _remedy(record: dict[str, Any], missing: str) -> str:
-    """For a message: where a record that lacks a key holds it deeper."""
+    """Build the remedy for a missing key that is nested deeper in the record; "" if it is not."""
     for key, value in record.items():
         if type(value) is dict and missing in value:
             return f"It is within {key!r}: give {key}.{missing}"
@@ -229,7 +239,7 @@ def _remedy(record: dict[str, Any], missing: str) -> str:
 
 
 def _sound(value: Any) -> Any:
-    """A value without lone surrogates, which no file can hold."""
+    """Replace lone surrogates in a value, as they cannot be encoded."""
     if isinstance(value, dict):
         return {_sound(key): _sound(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -238,7 +248,7 @@ def _sound(value: Any) -> Any:
 
 
 def _scalars(record: dict[str, Any]) -> dict[str, Value]:
-    """Keep what a table can hold: nested values are dropped, integers beyond 64 bits become text."""
+    """Keep the values that a table can hold: drop nested ones, and convert integers beyond 64 bits to text."""
     return {
         key: str(value) if type(value) is int and not -(2**63) <= value < 2**63 else value
         for key, value in record.items()
@@ -250,7 +260,7 @@ def _scalars(record: dict[str, Any]) -> dict[str, Value]:
 
 
 def _rows_of_values(file: File, columns: Columns, *, is_array: bool) -> Iterator[Row]:
-    """Rows of the objects of an array, or of objects one after the other, however they are cut into lines."""
+    """Yield the rows of the objects of an array, or of consecutive objects, regardless of line breaks."""
     for number, text, record in _Values(file).read(is_array=is_array):
         if file.skips and not file.is_sound(number, text):
             continue
@@ -259,19 +269,19 @@ def _rows_of_values(file: File, columns: Columns, *, is_array: bool) -> Iterator
 
 
 class _Values:
-    """JSON values decoded one after the other; memory holds a chunk of text and the value at hand."""
+    """Incremental decoder of consecutive JSON values; memory holds a chunk of text and the current value."""
 
     def __init__(self, file: File) -> None:
         self.file, self.chunks = file, file.chunks()
-        self.text, self.at, self.line = "", 0, 1  # text read, the place reached in it, and the line of that place
+        self.text, self.at, self.line = "", 0, 1  # text read, current position in it, line of that position
 
     def read(self, *, is_array: bool) -> Iterator[tuple[int, str, Any]]:
-        """Yield the line, the text and the value of each item.
+        """Yield the line number, the JSON text and the decoded value of each item.
 
         Raises
         ------
         CorpusError
-            The text is not JSON, or ends within the array.
+            The text is not JSON, or ends before the array does.
         """
         if is_array:
             self._take("[")
@@ -294,7 +304,7 @@ class _Values:
                 raise self._damage("something after its array")
 
     def _following(self) -> str:
-        """The next character that is not blank, or none at the end; moves to it."""
+        """Move to the next character that is not white space and return it; "" at the end."""
         while True:
             rest = len(self.text)
             end = self.at
@@ -316,7 +326,7 @@ class _Values:
         self.at = end
 
     def _more(self, n_characters: int = 1) -> bool:
-        """Read on, by so many characters at least, and drop what was taken; False at the end of the file."""
+        """Read at least `n_characters` more and drop the text already taken; return False at the end of the file."""
         parts: list[str] = []
         while n_characters > 0 and (chunk := next(self.chunks, None)) is not None:
             parts.append(chunk)
@@ -326,26 +336,26 @@ class _Values:
         return bool(parts)
 
     def _decoded(self) -> tuple[Any, int]:
-        """The value that begins here and its end in the text, read on until it is whole."""
+        """Decode the value at the current position, reading more text until it is complete; also return its end."""
         while True:
             try:
                 value, end = _decode(self.text, self.at)
-                if end < len(self.text) or not self._more():  # a number may go on
+                if end < len(self.text) or not self._more():  # a number may continue
                     return value, end
                 continue
             except RecursionError:
                 raise self._damage("arrays nested too deep") from None
             except json.JSONDecodeError as error:
-                is_cut = error.msg.startswith("Unterminated string") or error.pos > len(self.text) - _NEAR_THE_END
+                truncated = error.msg.startswith("Unterminated string") or error.pos > len(self.text) - _NEAR_THE_END
                 size = len(self.text) - self.at
-                if size > _MOST_CHARACTERS:
-                    raise self._damage(f"an object of more than {_MOST_CHARACTERS:,} characters") from None
-                if not is_cut or not self._more(size):  # twice as much, so that a long value is not decoded often
+                if size > _MAX_CHARACTERS:
+                    raise self._damage(f"an object of more than {_MAX_CHARACTERS:,} characters") from None
+                if not truncated or not self._more(size):  # double the text, so that long values need few attempts
                     self._move(min(error.pos, len(self.text)))
                     raise self._damage(error.msg) from None
 
     def _damage(self, found: str) -> CorpusError:
         return CorpusError(
-            f"{self.file.at(self.line)} is not JSON ({shown(found)}). Mend it, or write an object a line (.jsonl), of"
-            " which --skip-bad-rows leaves out those that are malformed"
+            f"{self.file.at(self.line)} is not JSON ({shown(found)}). Fix it, or write one object per line (.jsonl) and"
+            " skip malformed ones with --skip-bad-rows"
         )

@@ -1,4 +1,4 @@
-"""The files of other tools: MALLET's one document a line, and the folders of OCTIS."""
+"""Read the text corpora of other topic modelling tools: MALLET's instance files and OCTIS folders."""
 
 from __future__ import annotations
 
@@ -15,33 +15,41 @@ from topicnet.text.readers.open_text import File
 
 OCTIS_CORPUS, OCTIS_VOCABULARY = "corpus.tsv", "vocabulary.txt"
 OCTIS_COLUMNS = ["text", "split", "label"]
-_LOOKED_AT = 64  # lines, to see whether the first is a header
+_SAMPLED = 64  # lines examined to decide whether the first is a header
 _FIELDS = re.compile("[ \t]+")
 
 
 def mallet_rows(file: File) -> Iterator[Row]:
-    """Rows of lines ``name label text...``; blank lines are skipped, as MALLET skips them."""
+    """Yield the rows of a file of lines ``name label text...``; like MALLET, skip blank lines.
+
+    Examples
+    --------
+    >>> import io
+    >>> file = File(Path("a.mallet"), opener=lambda: io.BufferedReader(io.BytesIO(b"doc1 en a b c\\n")))
+    >>> list(mallet_rows(file))
+    [('doc1', 'a b c', {'label': 'en'})]
+    """
     for number, line in file.numbered():
         if not line.strip(" \t\r"):
             continue
         fields = _FIELDS.split(line, maxsplit=2)
         if len(fields) < 2:
             why = "one field, expected a name, a label and the text"
-            file.refuse(number, why, f"{file.at(number)} has {why}. Part them by white space")
+            file.refuse(number, why, f"{file.at(number)} has {why}. Separate them by white space")
             continue
         yield fields[0], fields[2] if len(fields) == 3 else "", {"label": fields[1]}
 
 
 def octis_rows(file: File) -> Iterator[Row]:
-    """Rows of a ``corpus.tsv``: text, split and label, or the first of these; every line is one, its number the id.
+    """Yield the rows of an OCTIS ``corpus.tsv``: text, split and label, or only the first one or two.
 
-    A first line that names the columns is no document.
+    Each line is one document, with its line number as id. A header line is skipped and does not count.
     """
     records = unquoted(file, file.lines())
-    first = list(islice(records, _LOOKED_AT))
+    first = list(islice(records, _SAMPLED))
     n_names = int(_has_header(file, [fields for _, fields in first]))
     if n_names:
-        file.log.notice(f"line 1 of {file.name} names the columns and is no document: {', '.join(first[0][1])}")
+        file.log.notice(f"line 1 of {file.name} is a header and not a document: {', '.join(first[0][1])}")
     n_columns = 0
     for line, fields in chain(first[n_names:], records):
         n_columns = n_columns or len(fields)
@@ -52,7 +60,7 @@ def octis_rows(file: File) -> Iterator[Row]:
             )
         if fields and len(fields) != n_columns:
             why = f"{len(fields)} field(s), expected {n_columns}"
-            file.refuse(line, why, f"{file.at(line)} has {why} as in the first line. Part them by single tabs")
+            file.refuse(line, why, f"{file.at(line)} has {why} as in the first line. Separate them by single tabs")
             continue
         text, *rest = fields or [""]
         yield str(line - n_names), text, dict(zip(OCTIS_COLUMNS[1:], rest, strict=False))
@@ -66,12 +74,16 @@ def _has_header(file: File, rows: list[list[str]]) -> bool:
 
 
 def is_octis(folder: Path) -> bool:
-    """Whether a folder is laid out as OCTIS lays out a corpus."""
+    """Return whether a folder has the files of an OCTIS corpus."""
     return (folder / OCTIS_CORPUS).is_file() and (folder / OCTIS_VOCABULARY).is_file()
 
 
 def octis_vocabulary(folder: str | Path) -> list[str] | None:
-    """The words of an OCTIS folder in the order of its ``vocabulary.txt``; None for any other folder.
+    """Read the vocabulary of an OCTIS folder, in the order of ``vocabulary.txt``; None for any other folder.
+
+    Parameters
+    ----------
+    folder : str or Path
 
     Raises
     ------

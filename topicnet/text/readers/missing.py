@@ -1,4 +1,4 @@
-"""Markers of a missing value: cells such as NA, NULL and \\N, which other tools write where there is nothing."""
+"""Recognise missing-value markers, such as NA, NULL and \\N, and replace them by empty cells."""
 
 from __future__ import annotations
 
@@ -8,30 +8,35 @@ from dataclasses import dataclass, field
 from topicnet.errors import InputError
 from topicnet.text.readers.documents import ReadingLog, Row, Value
 
-# R, pandas, SQL dumps, Excel (its errors too), SAS and Stata, and what people type; in any case. The word "none" is not
-# among them: it is an answer ("Anything else?") and a label. pandas writes None as an empty cell.
+# As written by R, pandas, SQL dumps, Excel (including its errors), SAS, Stata and people, in any case. "none" is not
+# included because it can be an answer ("Anything else?") or a label; pandas writes None as an empty cell.
 MISSING = (
     "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "<null>", "(null)", "\\n",
     "-", "--", "–", "—", ".", "[null]", "(blank)",
     "#name?", "#ref!", "#value!", "#div/0!", "#null!", "#num!", "#nv", "#n/d",
 )  # fmt: skip
-NONE = "none"  # before other markers, or alone: without those above
-_UNSEEN = "\u200b\ufeff"  # characters of no width that exports leave around cells
+NONE = "none"  # as the first of the user's markers: do not use those above
+_ZERO_WIDTH = "\u200b\ufeff"  # zero-width characters that exports leave around cells
 
 
 def missing_markers(given: str | Iterable[str] | None = None) -> tuple[str, ...]:
-    """Resolve the markers of a missing value, folded to one case and sorted.
+    """Resolve the missing-value markers given by the user; the result is case-folded and sorted.
 
     Parameters
     ----------
     given : str or iterable of str, optional
-        Markers in addition to `MISSING`; a string has them with commas between. Where the first is "none", those of
-        `MISSING` are left out; an empty string or list means no marker at all.
+        Markers to use in addition to `MISSING`; a string is split at commas. If the first is "none", `MISSING` is not
+        used; an empty string or list means that there are no markers at all.
 
     Raises
     ------
     InputError
-        Something that is not a string.
+        A marker is not a string.
+
+    Examples
+    --------
+    >>> missing_markers("none, NA, Unknown"), missing_markers("")
+    (('na', 'unknown'), ())
     """
     if given is None:
         return tuple(sorted(MISSING))
@@ -47,16 +52,22 @@ def missing_markers(given: str | Iterable[str] | None = None) -> tuple[str, ...]
 
 @dataclass
 class MissingValues:
-    """Empties the cells that hold only a marker of a missing value, and counts the texts among them.
+    """Replaces cells that hold only a missing-value marker by empty ones, and counts the texts among them.
 
     Parameters
     ----------
     markers : iterable of str
-        As `missing_markers` gives them.
+        As returned by `missing_markers`.
     log : ReadingLog, optional
-        Where texts are counted.
+        Counts the missing texts.
     more : sequence of str
-        Columns of further parts of the text: one is counted where no part holds anything else.
+        Columns of further parts of the text. A text is counted as missing if its parts hold nothing but markers.
+
+    Examples
+    --------
+    >>> missing = MissingValues(missing_markers())
+    >>> missing.text("N/A"), missing.cells({"year": "1999", "label": "NULL"})
+    ('', {'year': '1999', 'label': None})
     """
 
     markers: Iterable[str]
@@ -68,23 +79,23 @@ class MissingValues:
         self._longest = max(map(len, self.markers), default=-1)
 
     def has(self, cell: str) -> bool:
-        """Return whether a cell is a marker, blanks around it and case aside."""
+        """Return whether a cell is a marker, ignoring case and surrounding white space."""
         bare = cell.strip()
         if len(bare) > self._longest:
             return False
         if bare.isascii():
             return bare.casefold() in self.markers
-        return bare.casefold() in self.markers or bare.strip(_UNSEEN).casefold() in self.markers
+        return bare.casefold() in self.markers or bare.strip(_ZERO_WIDTH).casefold() in self.markers
 
     def text(self, text: str) -> str:
-        """Return a text, or the empty text for a marker, which is counted."""
+        """Return the text, or "" if it is a marker, which is counted."""
         if not self.has(text):
             return text
         self.log.missing(text.strip())
         return ""
 
     def _first_part(self, text: str, metadata: dict[str, Value]) -> str:
-        """Return the first part of a text, emptied if it is a marker; one of nothing but markers is counted."""
+        """Return the first part of a text, or "" if it is a marker; count a text made up only of markers."""
         cells = [str(cell).strip() for cell in (text, *map(metadata.get, self.more)) if cell is not None]
         filled = [cell for cell in cells if cell]
         if filled and all(map(self.has, filled)):
@@ -92,15 +103,15 @@ class MissingValues:
         return "" if self.has(text) else text
 
     def cells(self, metadata: dict[str, Value]) -> dict[str, Value]:
-        """Return the other cells of a row with None for each marker."""
+        """Return the metadata of a row, with None in place of markers."""
         for name, cell in metadata.items():
             if type(cell) is str and self.has(cell):
                 metadata = metadata | {name: None}
         return metadata
 
     def rows(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Yield the same rows with markers emptied: in the text, the id and the other cells."""
-        longest = self._longest  # nearly no cell is as short: looked at here, as a call costs more than the look
+        """Yield the rows with the markers in text, id and metadata emptied."""
+        longest = self._longest  # few cells are as short; comparing lengths here is cheaper than a call
         for key, text, metadata in rows:
             if len(text.strip()) <= longest:
                 text = self._first_part(text, metadata) if self.more else self.text(text)

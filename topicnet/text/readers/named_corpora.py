@@ -1,4 +1,4 @@
-"""Named corpora: small YAML recipes that say where a corpus comes from; no texts travel with topicnet."""
+"""Load public corpora by name, from YAML recipes that describe their source; topicnet ships no texts itself."""
 
 from __future__ import annotations
 
@@ -21,18 +21,23 @@ BATCH_DOCS = 10_000
 
 @dataclass(frozen=True)
 class Recipe:
-    """Where a named corpus comes from.
+    """Description and source of a named corpus.
 
     Attributes
     ----------
-    name, title, citation, licence, language : str
+    name : str
+        Name that selects the corpus.
+    title : str
+    citation : str
+    licence : str
+    language : str
     documents : int
-        How many there are.
+        Number of documents.
     download : bool
-        Whether the first use downloads it (the user has named it, so it may).
+        Whether the corpus is downloaded on first use.
     source : dict
-        "kind" and what that kind needs. "package-file": package, path, sha256. "scikit-learn": loader, subset,
-        remove. "download": url, sha256, format ("tsv": no header, no quoting) and columns, one of them text.
+        "kind" and the entries that it needs. "package-file": package, path, sha256. "scikit-learn": loader, subset,
+        remove. "download": url, sha256, format ("tsv", without header and quoting) and columns, one of them text.
     """
 
     name: str
@@ -55,7 +60,7 @@ class Recipe:
         Raises
         ------
         CorpusError
-            The corpus is not where the recipe says, or is another one.
+            The corpus cannot be found or downloaded, or its checksum differs.
         """
         match self.source["kind"]:
             case "package-file":
@@ -80,7 +85,7 @@ class Recipe:
             ) from error
         if hashlib.sha256(content).hexdigest() != self.source["sha256"]:
             raise CorpusError(
-                f"{path} of {package} is not the corpus {self.name!r} the recipe knows (checksum differs):"
+                f"{path} of {package} is not the corpus {self.name!r} of the recipe (checksum differs):"
                 f" install another version of {package}"
             )
         return _lines(content)
@@ -108,7 +113,13 @@ class Recipe:
 
 
 def recipes() -> dict[str, Recipe]:
-    """All recipes by name, found in an installed package and in a checkout."""
+    """Return all recipes by name, from the installed package or a checkout.
+
+    Examples
+    --------
+    >>> "lee" in recipes()
+    True
+    """
     return dict(_recipes_in(_folder()))
 
 
@@ -125,7 +136,7 @@ def _folder() -> Path:
 
 
 def _lines(content: bytes) -> list[str]:
-    """Split as `readers` does: only a newline ends a line, and the last one needs none."""
+    """Split like the other readers: only a newline ends a line, and the last line needs none."""
     return content.decode("utf-8").replace("\r\n", "\n").removesuffix("\n").split("\n")
 
 

@@ -1,7 +1,7 @@
-"""From a file to its text: compressed or plain bytes, decoded chunk by chunk and cut into lines.
+"""Decode a file, compressed or not, chunk by chunk and split it into lines.
 
-Memory holds one chunk and the current line, whatever the size of the file. Only ``\\n`` and ``\\r\\n`` end a line; in a
-file whose first chunk has no ``\\n`` a lone ``\\r`` does too, as on old Macs.
+Memory holds one chunk and the current line, whatever the size of the file. Only ``\\n`` and ``\\r\\n`` end a line. In a
+file whose first chunk has no ``\\n``, a lone ``\\r`` also does, as on old Macs.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ from topicnet.text.readers.encodings import (
 __all__ = ["File", "check_encoding", "installed", "reading"]
 
 _CHUNK_BYTES = 1 << 18
-_HEAD_BYTES = 1 << 16  # looked at before the first text is yielded
+_HEAD_BYTES = 1 << 16  # examined before the first text is yielded
 _MARKED = "topicnet.marked"
-_MARK = 0xD800  # a byte that is no text becomes this surrogate plus the byte, which no sound text holds
+_MARK = 0xD800  # an undecodable byte becomes this surrogate plus the byte; valid text never contains it
 
 
 def check_encoding(encoding: str) -> None:
-    """Raise CorpusError for what is no text encoding."""
+    """Raise CorpusError unless `encoding` is a text encoding that Python supports."""
     try:
         "\n".encode(encoding)  # bytes-to-bytes codecs such as hex fail here too
         codecs.getincrementaldecoder(encoding)
@@ -63,11 +63,27 @@ def check_encoding(encoding: str) -> None:
 
 @dataclass
 class File:
-    """One file to read, or a member of an archive, which `opener` opens; standard input where `path` is None.
+    """A file to read, an archive member or standard input.
 
-    `encoding` is the one that was asked for, or the one of the byte order mark once reading has begun. Where malformed
-    rows are skipped, bytes that are not text do not end the reading: they stay marked in the line they are in, and the
-    reader of the line must ask `fault` about it.
+    If malformed rows are skipped, undecodable bytes do not raise an error. They stay marked in their line, and the
+    caller must check each line with `fault`.
+
+    Attributes
+    ----------
+    path : Path or None
+        None for standard input.
+    options : ReadingOptions
+    log : ReadingLog
+    opener : callable, optional
+        Opens the archive member.
+    encoding : str
+        The requested encoding; once reading has started, the encoding of the byte order mark if there is one.
+
+    Examples
+    --------
+    >>> file = File(Path("a.txt"), opener=lambda: io.BufferedReader(io.BytesIO(b"one\\r\\ntwo")))
+    >>> list(file.lines())
+    ['one', 'two']
     """
 
     path: Path | None
@@ -80,20 +96,20 @@ class File:
 
     @property
     def skips(self) -> bool:
-        """Whether malformed rows are skipped rather than refused."""
+        """Whether malformed rows are skipped instead of raising an error."""
         return self.options.skip_bad_rows
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """Name of the file in messages."""
         return "standard input" if self.path is None else shown(str(self.path))
 
     def at(self, line: int) -> str:
-        """How messages call one of its lines."""
+        """Return the name of a line in messages."""
         return f"line {line} of {self.name}"
 
     def refuse(self, line: int, why: str, message: str | CorpusError) -> None:
-        """Record a malformed row where rows may be skipped; else raise the message.
+        """Record a malformed row if rows may be skipped, else raise `message`.
 
         Raises
         ------
@@ -105,7 +121,7 @@ class File:
         self.log.skipped.add(self.at(line), why)
 
     def fault(self, text: str) -> str | None:
-        """What is wrong with the bytes of a line, or None: asked only where rows may be skipped."""
+        """Describe the undecodable bytes of a line, or return None; used only if rows may be skipped."""
         if "\0" in text:
             return "a NUL byte"
         if text.isascii():
@@ -117,26 +133,31 @@ class File:
         return None
 
     def numbered(self) -> Iterator[tuple[int, str]]:
-        """Lines without their endings, from 1; where rows may be skipped, without those whose bytes are not text."""
+        """Number the lines from 1, without line ends; undecodable lines are left out if rows may be skipped."""
         lines = enumerate(self.lines(), 1)
         return (pair for pair in lines if self.is_sound(*pair)) if self.skips else lines
 
     def is_sound(self, line: int, text: str) -> bool:
-        """Whether a line is text; one that is not is recorded."""
+        """Return whether a line was decoded; record it if not."""
         why = self.fault(text)
         if why is not None and self.skips:
             self.log.skipped.add(self.at(line), why)
         return why is None
 
     def lines(self, *, ends: bool = False) -> Iterator[str]:
-        """Lines in order, without their endings or with them; only a newline ends one.
+        """Yield the lines in order; only a newline ends a line.
+
+        Parameters
+        ----------
+        ends : bool
+            Keep the line ends.
 
         Raises
         ------
         CorpusError
             A line is longer than `max_document_size`.
         """
-        pending: list[str] = []  # the unfinished last line in parts, joined once however long it grows
+        pending: list[str] = []  # parts of the unfinished last line; joined only once, for speed
         n_pending = n_lines = 0
         most = self.options.max_document_size
         for text in self.decoded(universal=True):
@@ -162,7 +183,7 @@ class File:
             yield "".join(pending)
 
     def _check_lengths(self, ended: list[str], rest: str, n_pending: int, n_lines: int) -> None:
-        """Raise CorpusError if one of the lines, the first of which has begun before, is too long."""
+        """Raise CorpusError if a line is too long; `n_pending` characters of the first were read before."""
         lengths = [len(line) for line in (*ended, rest)]
         lengths[0] += n_pending
         for line, length in enumerate(lengths, n_lines + 1):
@@ -170,11 +191,11 @@ class File:
                 raise self.too_long(self.at(line))
 
     def too_long(self, where: str) -> CorpusError:
-        """The error about a line or document beyond `max_document_size`."""
+        """Build the error about a line or document longer than `max_document_size`."""
         return too_long(where, self.options.max_document_size)
 
     def text(self) -> str:
-        """The whole text.
+        """Return the whole text.
 
         Raises
         ------
@@ -191,16 +212,16 @@ class File:
         return "".join(parts)
 
     def first_bytes(self, n_bytes: int) -> bytes:
-        """The first bytes, unpacked."""
+        """Return the first bytes, decompressed."""
         with reading(self.name):
             return next(self._unpacked(), b"")[:n_bytes]
 
     def chunks(self) -> Iterator[str]:
-        """Decoded text in order, without a byte order mark."""
+        """Yield decoded text in order, without a byte order mark."""
         return self.decoded(universal=False)
 
     def decoded(self, *, universal: bool) -> Iterator[str]:
-        """Decoded text; with `universal`, the line ends of a file that has only ``\\r`` become ``\\n``."""
+        """Yield decoded text; with `universal`, translate the line ends of a file that has only ``\\r`` to ``\\n``."""
         strict = not self.skips
         line, at_start = 1, True
         with reading(self.name):
@@ -228,24 +249,24 @@ class File:
                     at_start = False
 
     def _look_at_head(self, head: bytes) -> None:
-        """Find the encoding of a byte order mark, and refuse what the first bytes show to be no text."""
+        """Adopt the encoding of a byte order mark, and reject files whose first bytes are not text."""
         refuse_container(self.name, head)
         marked = marked_encoding(head)
         if is_utf8(self.encoding):
             if marked is None and (shifted := guess_shifted(head)) is not None:
                 raise CorpusError(
-                    f"{self.name} has the shifts of {shifted.encoding} ({shifted.what}) between ASCII, expected text in"
+                    f"{self.name} has escape sequences of {shifted.encoding} ({shifted.what}), expected text in"
                     f" {self.encoding!r}. Give --encoding {shifted.encoding}, or --encoding ascii to read it as it is"
                 )
             self.encoding = marked if marked not in (None, "utf-8") else self.encoding
         elif marked == "utf-8" and not codecs.lookup(self.encoding).name.startswith("utf"):
             self.log.notice(
-                f"{self.name} begins with the byte order mark of UTF-8 and is read in {self.encoding!r}, as asked for:"
-                " leave --encoding out"
+                f"{self.name} begins with the byte order mark of UTF-8 but is read in {self.encoding!r}, as requested:"
+                " omit --encoding to read it as UTF-8"
             )
 
     def _line_end(self, head: bytes) -> str:
-        """The character that ends lines: a carriage return where the head of the file has no newline."""
+        """Return the character that ends lines: a carriage return if the head of the file has no newline."""
         if b"\r" not in head:
             return "\n"
         text = ""
@@ -268,7 +289,7 @@ class File:
         )
 
     def _unpacked(self) -> Iterator[bytes]:
-        """The bytes of the file, about a chunk at a time."""
+        """Yield the decompressed bytes of the file, about one chunk at a time."""
         if self.path is None:
             if sys.stdin is None:
                 raise CorpusError("standard input is closed, expected documents. Pipe some in or name a file")
@@ -283,7 +304,7 @@ class File:
         with self.path.open("rb") if self.opener is None else self.opener() as stream:
             kind = COMPRESSIONS.get(self.path.suffix.lower())
             if kind is None and (kind := compression_of(peeked(stream))):
-                self.log.notice(f"{self.name} is compressed ({kind}), whatever its ending: read as such")
+                self.log.notice(f"{self.name} is compressed ({kind}) despite its extension: read as such")
             yield from unpacked(stream, kind, self.name, _CHUNK_BYTES)
 
     def _decode(
@@ -294,10 +315,10 @@ class File:
             return decoder.decode(data, final=not data)
         except UnicodeDecodeError as error:
             bad = error.object[error.start]
-            decoder.setstate((b"", flags))  # to count lines in what comes before the bad byte
+            decoder.setstate((b"", flags))  # to count the lines before the bad byte
             line += self._decode(decoder, error.object[: error.start], line, end, following).count(end)
             before = max(0, error.start - _HEAD_BYTES // 2)
-            is_wide = b"\0" in error.object  # where a byte after a newline need not begin a character
+            is_wide = b"\0" in error.object  # UTF-16 and UTF-32: the byte after a newline may not start a character
             sample = error.object[0 if is_wide else error.object.rfind(b"\n", 0, before) + 1 :]
             with suppress(DamagedError):
                 while len(sample) < _HEAD_BYTES and (more := next(following, b"")):
@@ -306,7 +327,7 @@ class File:
                 f"{self.at(line)} has the byte 0x{bad:02x}, expected text in {self.encoding!r}."
                 f" {remedy_for(sample, self.encoding)}"
             ) from error
-        except UnicodeError as error:  # what a codec raises about a whole stream: no byte order mark
+        except UnicodeError as error:  # raised by a codec about the whole stream, e.g. without a byte order mark
             raise CorpusError(
                 f"{self.name} is not text in {self.encoding!r} ({shown(str(error))}). "
                 "Name its encoding, such as --encoding utf-8 or utf-16-le"
@@ -314,7 +335,7 @@ class File:
 
 
 def _first_parts(chunks: Iterator[bytes]) -> deque[bytes]:
-    """Take the first chunks, as many as have enough bytes to look at."""
+    """Take the first chunks, up to `_HEAD_BYTES` in total."""
     parts: deque[bytes] = deque()
     n_bytes = 0
     while n_bytes < _HEAD_BYTES and (part := next(chunks, b"")):
@@ -330,13 +351,13 @@ def _drained(parts: deque[bytes]) -> Iterator[bytes]:
 
 @contextmanager
 def reading(name: str, expected: str = "") -> Iterator[None]:
-    """Turn what the operating system and the decompressors raise into a CorpusError."""
+    """Raise errors of the operating system and the decompressors as CorpusError."""
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error, DamagedError) as error:
         kind = error.kind if isinstance(error, DamagedError) else "gzip"
         raise CorpusError(
-            f"{name} is a damaged or cut-off {kind} file ({shown(str(error))}). Fetch or compress it again"
+            f"{name} is a damaged or truncated {kind} file ({shown(str(error))}). Fetch or compress it again"
         ) from error
     except OSError as error:
         reason = error.strerror or shown(str(error))
@@ -344,7 +365,7 @@ def reading(name: str, expected: str = "") -> Iterator[None]:
 
 
 def _mark(error: UnicodeError) -> tuple[str, int]:
-    """Leave a mark for each byte that is no text: a codec's error handler."""
+    """Replace each undecodable byte by a surrogate (codec error handler)."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return "".join(chr(_MARK + byte) for byte in error.object[error.start : error.end]), error.end
@@ -354,6 +375,6 @@ codecs.register_error(_MARKED, _mark)
 
 
 def _let_ctrl_c_through() -> None:
-    """Make a blocking read end at Ctrl-C: polars, once imported, leaves system calls to be restarted instead."""
+    """Let Ctrl-C interrupt a blocking read; importing polars makes system calls restart instead."""
     if threading.current_thread() is threading.main_thread():
         signal.siginterrupt(signal.SIGINT, True)

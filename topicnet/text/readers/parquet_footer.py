@@ -1,7 +1,7 @@
-"""The sizes that a Parquet file states in its footer, read before a library is asked to read the file.
+"""Read the sizes stated in the footer of a Parquet file, to check them before a library reads the file.
 
-The footer is Thrift's compact protocol: fields of structures, each a byte of kind and distance to the last field's
-number, and the value; integers are zigzag variable-length ones.
+The footer is in Thrift's compact protocol. Each field of a structure is a byte, which holds the type and the difference
+to the previous field number, followed by the value. Integers are zigzag-encoded with variable length.
 """
 
 from __future__ import annotations
@@ -11,27 +11,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MAGIC = b"PAR1"
-_MOST_FOOTER_BYTES = 1 << 21  # a larger one is of a file of many columns, and takes long to go through here
-_MOST_DEPTH = 32
+_MAX_FOOTER_BYTES = 1 << 21  # larger ones belong to files with many columns and take long to parse here
+_MAX_DEPTH = 32
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
-_N_ROWS, _GROUPS, _GROUP_BYTES = 3, 4, 2  # numbers of fields
+_N_ROWS, _GROUPS, _GROUP_BYTES = 3, 4, 2  # field numbers
 
 
 @dataclass(frozen=True)
 class Footer:
-    """What a file states: its rows, and the unpacked bytes of its largest row group."""
+    """Sizes stated in a Parquet footer.
+
+    Attributes
+    ----------
+    n_rows : int
+    largest_group : int
+        Uncompressed bytes of the largest row group.
+    """
 
     n_rows: int
     largest_group: int
 
 
 def read_footer(path: Path) -> Footer | None:
-    """The sizes in the footer; None where it is too large to look through, or is not read by this reader.
+    """Read the sizes in the footer; None if it is larger than 2 MiB.
 
     Raises
     ------
     ValueError
-        The file does not end with a footer, or the footer does not end where it should.
+        The file has no footer, or the footer is malformed.
     """
     size = os.stat(path).st_size
     with path.open("rb") as file:
@@ -43,7 +50,7 @@ def read_footer(path: Path) -> Footer | None:
             raise ValueError("it does not begin and end as a Parquet file")
         if not 0 < length <= size - 12:
             raise ValueError("its footer is longer than the file")
-        if length > _MOST_FOOTER_BYTES:
+        if length > _MAX_FOOTER_BYTES:
             return None
         file.seek(size - 8 - length)
         data = file.read(length)
@@ -54,14 +61,14 @@ def read_footer(path: Path) -> Footer | None:
 
 
 class _Parser:
-    """A place in the bytes of a footer."""
+    """Parser of the bytes of a footer."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
 
     def footer(self) -> Footer:
-        """Read the outermost structure."""
+        """Parse the outermost structure."""
         n_rows = largest = 0
         number = 0
         while field := self._field(number):
@@ -79,7 +86,7 @@ class _Parser:
         return Footer(n_rows, largest)
 
     def _group(self) -> int:
-        """The unpacked bytes of a row group."""
+        """Parse a row group and return its uncompressed bytes."""
         n_bytes = number = 0
         while field := self._field(number):
             number, kind = field
@@ -92,7 +99,7 @@ class _Parser:
         return n_bytes
 
     def _field(self, last: int) -> tuple[int, int] | None:
-        """Number and kind of the next field; None at the end of the structure."""
+        """Return number and type of the next field; None at the end of the structure."""
         head = self._byte()
         if head == 0:
             return None
@@ -100,7 +107,7 @@ class _Parser:
         return (last + distance if distance else self._signed()), kind
 
     def _list(self) -> tuple[int, int]:
-        """Number and kind of the items of a list; each takes a byte at least."""
+        """Return number and type of the items of a list; each takes at least one byte."""
         head = self._byte()
         n_items = head >> 4 if head >> 4 < 15 else self._unsigned()
         if n_items > len(self._data) - self._at:
@@ -108,8 +115,8 @@ class _Parser:
         return n_items, head & 15
 
     def _skip(self, kind: int, depth: int = 0) -> int:
-        """Pass over a value; returns 0."""
-        if depth > _MOST_DEPTH:
+        """Skip a value; return 0."""
+        if depth > _MAX_DEPTH:
             raise ValueError("its footer is nested too deeply")
         if kind == _BYTE:
             self._move(1)

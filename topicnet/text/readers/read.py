@@ -1,7 +1,7 @@
-"""From files, folders, patterns and standard input to batches of documents, whatever their format.
+"""Read any source (files, folders, patterns, standard input) into batches of documents.
 
-N documents in, N documents out, in order. Everything streams: memory holds one batch and one chunk whatever the
-size of the file. Each format has its module; what they share is in `rows` and `opening`.
+`read_documents` yields every document once, in input order. Everything streams: memory holds one batch and one chunk,
+whatever the size of the file. Each format has its own module; shared code is in `documents` and `open_text`.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ _READERS: dict[str, Callable[[File, Columns], Iterator[Row]]] = {
 }
 FORMATS = tuple(_READERS)
 _DATABASES = ("sqlite", "duckdb")
-_OPTIONS_OF = {"sheet": WORKBOOKS, "query": _DATABASES, "table": _DATABASES}
+_FORMATS_OF_OPTION = {"sheet": WORKBOOKS, "query": _DATABASES, "table": _DATABASES}
 _WITHOUT_COLUMNS = ("txt", "mallet", "octis")
-_OF_TABLES = ("text_column", "id_column", "delimiter", "quote", "escape", "skip_rows", "header_row")
+_TABLE_OPTIONS = ("text_column", "id_column", "delimiter", "quote", "escape", "skip_rows", "header_row")
 
 
 def read_documents(
@@ -111,27 +111,49 @@ def read_documents(
     Parameters
     ----------
     source : str, Path, or a sequence of them
-        ``.txt`` (a document a line, or as ``options.unit``), ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson``, ``.json`` or
-        ``.mallet``, each also with ``.gz``, ``.zst``, ``.bz2`` or ``.xz``; ``.parquet``; a workbook (``.xlsx``,
-        ``.xls``, ``.xlsb``, ``.ods``); a database (``.db``, ``.sqlite``, ``.duckdb``); tagged records (``.ris``,
-        ``.nbib``); ``.pdf`` or ``.docx`` (each a document); a folder or ``.zip`` of ``.txt`` files (each a document),
-        of tables (read one after the other) or of OCTIS (``corpus.tsv`` beside ``vocabulary.txt``); a pattern such as
-        ``posts/**/*.csv``, in sorted order; ``-`` for standard input (as ``.txt``). Several are one corpus. Several
-        ``.txt`` files, named or matched by a pattern, are a document each, as those of a folder.
+        One of the following; several sources form one corpus.
+
+        - text: ``.txt``, one document per line, or per ``options.unit``. Several ``.txt`` files, listed or matched
+          by a pattern, are one document each, as in a folder
+        - tables: ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson``, ``.json`` or ``.mallet``. These and ``.txt`` may be
+          compressed (``.gz``, ``.zst``, ``.bz2``, ``.xz``)
+        - ``.parquet``; a workbook (``.xlsx``, ``.xls``, ``.xlsb``, ``.ods``); a database (``.db``, ``.sqlite``,
+          ``.duckdb``)
+        - tagged records (``.ris``, ``.nbib``)
+        - ``.pdf`` or ``.docx``, one document each
+        - a folder or ``.zip`` of ``.txt`` files (one document each) or of tables (read one after the other), or an
+          OCTIS folder (``corpus.tsv`` with ``vocabulary.txt``)
+        - a pattern such as ``posts/**/*.csv``; its files are read in sorted order
+        - ``-`` for standard input, read as ``.txt``
     options : ReadingOptions, optional
+        Format, columns, encoding and other settings; the defaults when omitted.
     log : ReadingLog, optional
         Filled while the documents are read.
     batch_docs : int
-        Most documents in one batch; it has fewer where they hold more than 8 million characters, and a longer
-        document is a batch alone.
+        Maximum number of documents in a batch. A batch also ends at 8 million characters; a longer document forms a
+        batch by itself.
+
+    Yields
+    ------
+    Documents
+        Texts, ids and metadata of up to `batch_docs` documents.
 
     Raises
     ------
     CorpusError
-        At once for a missing path, an unknown format or encoding; while iterating for content that cannot be
-        read: wrong bytes, a damaged archive, a malformed row, a missing column.
+        Immediately for a missing path, an unknown format or an unknown encoding; during iteration for content that
+        cannot be read: undecodable bytes, a damaged archive, a malformed row, a missing column.
     InputError
         If `batch_docs` is below 1.
+
+    Examples
+    --------
+    >>> from tempfile import NamedTemporaryFile
+    >>> with NamedTemporaryFile(suffix=".csv") as file:
+    ...     _ = file.write(b"text,year\\na first text,1999\\na second text,2001\\n")
+    ...     file.flush()
+    ...     [batch.texts for batch in read_documents(file.name)]
+    [['a first text', 'a second text']]
     """
     if batch_docs < 1:
         raise InputError(f"batch_docs is {batch_docs}, expected at least 1. Give a larger number")
@@ -146,7 +168,7 @@ def read_documents(
 
 
 def check_options(options: ReadingOptions) -> None:
-    """Raise CorpusError for an encoding or a format that there is not."""
+    """Raise CorpusError for an unknown encoding, format or unit."""
     check_encoding(options.encoding)
     if options.file_format is not None and options.file_format not in FORMATS:
         raise CorpusError(
@@ -158,7 +180,7 @@ def check_options(options: ReadingOptions) -> None:
 
 
 def are_lines(source: str | Path | Sequence[str | Path], file_format: str | None) -> bool:
-    """Whether a source is one file of text, or standard input, whose lines have no columns."""
+    """Return whether a source is a single text file or standard input, whose lines have no columns."""
     given = [source] if isinstance(source, str | os.PathLike) else list(source)
     if file_format not in (None, "txt") or len(given) != 1:
         return False
@@ -172,9 +194,9 @@ def are_lines(source: str | Path | Sequence[str | Path], file_format: str | None
 
 
 def check_lines(source: str | Path | Sequence[str | Path], options: ReadingOptions) -> None:
-    """Raise CorpusError for options of tables that a source of lines would ignore."""
+    """Raise CorpusError if table options are set for a source of plain lines, which would ignore them."""
     default = ReadingOptions()
-    given = [name for name in _OF_TABLES if (getattr(options, name) or None) != getattr(default, name)]
+    given = [name for name in _TABLE_OPTIONS if (getattr(options, name) or None) != getattr(default, name)]
     if options.header_row == 0:
         given = list(dict.fromkeys([*given, "header_row"]))
     given = [name for name in given if name != "text_column" or text_columns(options.text_column) != ("text",)]
@@ -188,9 +210,14 @@ def check_lines(source: str | Path | Sequence[str | Path], options: ReadingOptio
 
 
 def source_name(source: str | Path | Sequence[str | Path]) -> str:
-    """Short name: ``corpus.jsonl.gz`` gives ``corpus``, ``-`` gives ``stdin``, a folder its own name.
+    """Derive a short name for a source: the file name without extensions, the folder's name, or ``stdin``.
 
-    A pattern is named for what is fixed in it, several sources for the first.
+    A pattern is named after its last part with fixed text, several sources after the first.
+
+    Examples
+    --------
+    >>> source_name("corpus.jsonl.gz"), source_name("-"), source_name("posts/**/*.csv")
+    ('corpus', 'stdin', 'posts')
     """
     if not isinstance(source, str | os.PathLike):
         return source_name(source[0]) if source else "corpus"
@@ -206,12 +233,12 @@ def source_name(source: str | Path | Sequence[str | Path]) -> str:
 
 
 def check_there(path: Path, others: Sequence[str | Path] = ()) -> None:
-    """Raise CorpusError where there is neither a file nor a folder; `others` are named with it."""
+    """Raise CorpusError if a path does not exist; `others` are the sources given with it, used for the remedy."""
     name = shown(str(path))
     with reading(name):
         if not path.exists():
             is_column = re.fullmatch(r"\w[\w ()?-]*", str(path)) and any(_is_table(Path(one)) for one in others)
-            remedy = f"If it is the column of the text, give --text-column {name!r}" if is_column else "Check the path"
+            remedy = f"If it is the text column, give --text-column {name!r}" if is_column else "Check the path"
             raise CorpusError(f"no such file or folder: {name}; expected {KNOWN}. {remedy}")
     refuse_special(path)
 
@@ -222,21 +249,21 @@ def _is_table(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class _Texts:
-    """The text files among several sources, each a document: its id, and whether they are in several folders."""
+    """Text files given as several sources, one document each, with the id of each."""
 
     root: Path
     names: dict[Path, str]
 
     @property
     def have_folders(self) -> bool:
-        """Whether one of them is in a sub-folder."""
+        """Whether any of them is in a sub-folder."""
         return any("/" in name for name in self.names.values())
 
 
 def _texts_of(
     source: str | Path | Sequence[str | Path], named: Sequence[str | Path], options: ReadingOptions
 ) -> _Texts | None:
-    """The text files that are documents as those of a folder are; None where lines of a file are."""
+    """Find the text files that are one document each; None if a file's lines are the documents."""
     if options.file_format not in (None, "txt"):
         return None
     root = root_of_texts(source, named)
@@ -247,7 +274,7 @@ def _texts_of(
 
 @dataclass(frozen=True)
 class _Opener:
-    """Chooses the reader of each source."""
+    """Selects the reader for each source."""
 
     options: ReadingOptions
     log: ReadingLog
@@ -256,7 +283,7 @@ class _Opener:
     scans: Scans = field(default_factory=Scans)
 
     def rows(self, source: str | Path) -> Iterator[Row]:
-        """Rows of one file, folder or standard input; what cannot be read at all is refused at once."""
+        """Return the rows of a file, folder or standard input; reject unreadable sources immediately."""
         if str(source) == "-":
             return self._file_rows(None, self.options.file_format or "txt")
         path = Path(source)
@@ -267,84 +294,86 @@ class _Opener:
                 return self._folder_rows(path, name)
         if is_archive(path) and self.options.file_format is None:
             return self._contents_rows(contents_of(archive_members(path), name, None, self.log), name)
-        file_format = self.options.file_format or split_ending(path.name)[1] or self._sniffed(path, name)
+        file_format = self.options.file_format or split_ending(path.name)[1] or self._detect_format(path, name)
         if file_format in DOCUMENTS and (self.texts is not None or self.options.unit is not None):
             return self._text_rows(path, file_format)
         return self._file_rows(path, file_format)
 
     def scanned(self) -> Iterator[Row]:
-        """Report pages without text when all is read; yields nothing."""
+        """Report pages without text once everything has been read; yields nothing."""
         self.scans.report(self.log)
         yield from ()
 
     def note_units(self) -> None:
-        """Note that each of several text files is a document, where that was not asked for."""
+        """Log that each of several text files is one document, unless the user chose the unit."""
         if self.options.unit is not None:
             return
         n_texts = len(texts_among(self.named)) if self.options.file_format is None else 0
         if self.texts is None and n_texts > 1:
-            self.log.notice(f"{n_texts:,} .txt files among others, a document a line; for a file each give --unit file")
+            self.log.notice(
+                f"{n_texts:,} .txt files among other files, one document per line; for one per file give --unit file"
+            )
         if self.texts is not None:
             n_files = len(self.texts.names)
             files = "1 .txt file of a pattern" if n_files == 1 else f"{n_files:,} .txt files"
-            self.log.notice(f"{files}, a document a file; for a document a line give --unit line")
+            self.log.notice(f"{files}, one document per file; for one per line give --unit line")
 
-    def _sniffed(self, path: Path, name: str) -> str:
-        """The format of a file by its first bytes, where it has no ending."""
+    def _detect_format(self, path: Path, name: str) -> str:
+        """Detect the format of a file without a known extension from its first bytes."""
         remedy = "Convert or rename it, or name its format with --format"
         kind = database_kind(path)
         if kind is not None:
-            raise CorpusError(f"{name} is a database of {kind}, without its ending. Give --format {kind.lower()}")
+            raise CorpusError(f"{name} is a database ({kind}) without its extension. Give --format {kind.lower()}")
         if path.suffix:
             raise CorpusError(f"unknown format of {name}, expected {KNOWN}. {remedy}")
         if is_stream(path):
             return "txt"
         if not is_text(File(path, self.options, self.log)):
-            raise CorpusError(f"{name} has no ending and is no text, expected {KNOWN}. {remedy}")
-        self.log.notice(f"{name} has no ending: read as text; for another format give --format")
+            raise CorpusError(f"{name} has no extension and is not text, expected {KNOWN}. {remedy}")
+        self.log.notice(f"{name} has no extension: read as text; for another format give --format")
         return "txt"
 
     def _text_rows(self, path: Path, file_format: str) -> Iterator[Row]:
-        """Rows of a text file that is one of several, or of which the unit is known."""
+        """Return the rows of a text file that is one of several, or whose unit was given."""
         name = path.name if self.texts is None else self.texts.names.get(path, path.name)
         found = Found(name, path, file_format)
         if self.options.unit in (None, "file") or file_format in OFFICE:
             have_folders = self.texts is not None and self.texts.have_folders
             return folder_rows([found], self.options, self.log, scans=self.scans, has_folders=have_folders)
-        return self._watched(path, self._unit_rows(found, of_several=self.texts is not None))
+        return self._checked_for_changes(path, self._unit_rows(found, of_several=self.texts is not None))
 
     def _unit_rows(self, found: Found, *, of_several: bool) -> Iterator[Row]:
-        """Rows of the lines or paragraphs of a text file."""
+        """Return the lines or paragraphs of a text file as rows."""
         file = found.file(self.options, self.log)
-        return self._emptied(unit_rows(file, self.options.unit, found.name, of_several=of_several))
+        return self._without_markers(unit_rows(file, self.options.unit, found.name, of_several=of_several))
 
-    def _emptied(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """The rows with their markers of missing values emptied."""
+    def _without_markers(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """Replace missing-value markers in the rows."""
         if not self.options.missing:
             return rows
         return MissingValues(self.options.missing, self.log, self.options.columns.more).rows(rows)
 
     def _file_rows(self, path: Path | None, file_format: str) -> Iterator[Row]:
         name = "standard input" if path is None else shown(str(path))
-        for option, kinds in _OPTIONS_OF.items():
+        for option, kinds in _FORMATS_OF_OPTION.items():
             if getattr(self.options, option) is not None and file_format not in kinds:
                 raise CorpusError(f"--{option} was given, but {name} is read as {file_format}. Leave it out")
         if self.options.unit is not None and file_format not in DOCUMENTS:
             self.log.notice(
-                f"--unit is about .txt files: {name} is read as {file_format}, whose rows are the documents"
+                f"--unit applies only to .txt files: {name} is read as {file_format}, whose rows are the documents"
             )
         rows = self._rows_of(File(path, self.options, self.log), file_format)
-        return rows if path is None else self._watched(path, rows)
+        return rows if path is None else self._checked_for_changes(path, rows)
 
     def _rows_of(self, file: File, file_format: str) -> Iterator[Row]:
-        """Rows of a file with its markers of missing values emptied and its texts joined."""
+        """Return the rows of a file, with missing-value markers emptied and text columns joined."""
         columns = self.options.columns
         rows = _READERS[file_format](file, columns)
-        rows = rows if file_format in OFFICE else self._emptied(rows)
+        rows = rows if file_format in OFFICE else self._without_markers(rows)
         return with_joined_texts(rows, columns.more) if columns.more and file_format not in _WITHOUT_COLUMNS else rows
 
-    def _watched(self, path: Path, rows: Iterator[Row]) -> Iterator[Row]:
-        """The rows, and an error at their end where the file is no longer as it was."""
+    def _checked_for_changes(self, path: Path, rows: Iterator[Row]) -> Iterator[Row]:
+        """Yield the rows; raise at the end if the file changed while it was read."""
         return chain(rows, unchanged(path)) if path.is_file() else rows
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:
@@ -356,7 +385,7 @@ class _Opener:
         return self._contents_rows(contents_of_folder(folder, asked, self.log), name)
 
     def _contents_rows(self, contents: Contents, name: str) -> Iterator[Row]:
-        """Rows of the files of a folder or archive."""
+        """Return the rows of all files of a folder or archive."""
         if not contents.are_texts:
             return chain.from_iterable(map(self._found_rows, contents.files))
         metadata = None
@@ -374,7 +403,7 @@ class _Opener:
         )
 
     def _found_rows(self, one: Found) -> Iterator[Row]:
-        """Rows of a table of a folder or archive."""
+        """Return the rows of one table of a folder or archive."""
         if one.opener is None:
             return self._file_rows(one.path, one.file_format)
         if one.file_format in TYPED:
@@ -383,6 +412,7 @@ class _Opener:
 
 
 def _batches(rows: Iterator[Row], batch_docs: int, log: ReadingLog, max_document_size: int) -> Iterator[Documents]:
+    """Group rows into batches and number the documents without an id."""
     batch, numbered, n_characters = Documents([], [], []), list[int](), 0
     most = min(_BATCH_CHARACTERS, max_document_size)
     already = log.skipped.count
@@ -395,7 +425,7 @@ def _batches(rows: Iterator[Row], batch_docs: int, log: ReadingLog, max_document
                 batch, numbered, n_characters = Documents([], [], []), [], 0
         if not key:
             numbered.append(len(batch.ids))
-        batch.ids.append(key or str(number + log.skipped.count - already))  # a row that was left out keeps its number
+        batch.ids.append(key or str(number + log.skipped.count - already))  # a skipped row keeps its number
         batch.texts.append(text)
         batch.metadata.append(others)
         n_characters += len(text)

@@ -1,4 +1,4 @@
-"""Tagged records of literature databases: Web of Science, RIS and PubMed, a document a record."""
+"""Read tagged records of bibliographic databases (Web of Science, RIS, PubMed), one document per record."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from topicnet.errors import CorpusError
 from topicnet.text.readers.documents import LONE_SURROGATE, Columns, Row, Value, no_column, shown
 from topicnet.text.readers.open_text import File
 
-_LIST_TAGS = frozenset({"AU", "A1", "AF", "FAU", "KW", "MH", "OT", "AID", "LID"})  # each line or tag is one item
-_BULKY = frozenset({"AD", "AUID", "C1", "CR", "EM", "OI", "RI", "RP"})  # addresses and references: no metadata
-_MOST_CHARACTERS = 1 << 24  # of a record
+_LIST_TAGS = frozenset({"AU", "A1", "AF", "FAU", "KW", "MH", "OT", "AID", "LID"})  # one item per line or tag
+_BULKY = frozenset({"AD", "AUID", "C1", "CR", "EM", "OI", "RI", "RP"})  # addresses, references: not metadata
+_MAX_CHARACTERS = 1 << 24  # of a record
 _YEAR = re.compile(r"\b(1[5-9]|20|21)\d\d\b")
 _DOI = re.compile(r"\s*\[doi\]$", re.IGNORECASE)
 _KEYWORDS = re.compile(r"\s*;\s*")
@@ -20,18 +20,28 @@ _KEYWORDS = re.compile(r"\s*;\s*")
 
 @dataclass(frozen=True)
 class _Layout:
-    """How one kind of tagged file is laid out, and the tags that its columns come from, the first that is there.
+    """Description of a tagged format.
 
     Attributes
     ----------
+    title : str
+        Name of the format, for messages.
     tag : re.Pattern
-        A line that begins a field: its tag and its value.
-    start, end : str
-        The tag of a record's first line, and the one that closes it ("" where a blank line does).
+        Matches a line that starts a field; its groups are the tag and the value.
+    start : str
+        Tag of the first line of a record.
+    end : str
+        Tag that ends a record; "" if a blank line does.
+    shape : str
+        Outline of a record, for messages.
+    columns : dict of str to tuple of str
+        Tags that may hold each column; the first one present is used.
+    ids : tuple of str
+        Tags that may hold the id.
     around : frozenset of str
-        Tags that may be found between records and hold nothing.
+        Tags between records, without content.
     indented : bool
-        A continued line begins with white space; otherwise any line without a tag continues the field.
+        Continuation lines begin with white space; otherwise any line without a tag continues the field.
     """
 
     title: str
@@ -47,22 +57,22 @@ class _Layout:
 
 @dataclass
 class _Record:
-    """The fields of one record, each with its lines."""
+    """The fields of one record; each tag has a list of values."""
 
     line: int
     fields: dict[str, list[str]] = field(default_factory=dict)
     last: str = ""
     n_characters: int = 0
-    fault: str = ""  # what is wrong with it, or ""
+    fault: str = ""  # description of its fault, or ""
 
     def add(self, tag: str, value: str) -> None:
-        """Begin a field, or another item of one that is there already."""
+        """Start a field, or another item of an existing field."""
         self.fields.setdefault(tag, []).append(value)
         self.last = tag
         self.n_characters += len(value)
 
     def extend(self, value: str) -> None:
-        """Continue the last field; authors are one a line."""
+        """Continue the last field; in author fields, each line is a new item."""
         values = self.fields[self.last]
         if self.last in ("AU", "AF") and value:
             values.append(value)
@@ -71,7 +81,7 @@ class _Record:
         self.n_characters += len(value)
 
     def value(self, *tags: str) -> str:
-        """The first of these fields that holds anything, as one line."""
+        """Return the first of these fields that is not empty, as one line."""
         for tag in tags:
             values = [value for value in self.fields.get(tag, ()) if value]
             if values:
@@ -120,22 +130,31 @@ _PUBMED = _Layout(
 
 
 def wos_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Rows of a plain-text export of Web of Science (``savedrecs.txt``)."""
+    """Yield the rows of a plain-text export of Web of Science (``savedrecs.txt``)."""
     return _rows(file, columns, _WOS)
 
 
 def ris_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Rows of a RIS file, as reference managers and databases write it."""
+    """Yield the rows of a RIS file, as written by reference managers and databases.
+
+    Examples
+    --------
+    >>> import io, pathlib
+    >>> data = b"TY  - JOUR\\nTI  - A title\\nAB  - An abstract\\nPY  - 1999\\nER  - \\n"
+    >>> file = File(pathlib.Path("a.ris"), opener=lambda: io.BufferedReader(io.BytesIO(data)))
+    >>> [(text, metadata["year"]) for _, text, metadata in ris_rows(file, Columns())]
+    [('A title\\nAn abstract', 1999)]
+    """
     return _rows(file, columns, _RIS)
 
 
 def pubmed_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Rows of a PubMed (MEDLINE) export, ``.nbib``."""
+    """Yield the rows of a PubMed (MEDLINE) export, ``.nbib``."""
     return _rows(file, columns, _PUBMED)
 
 
 def _rows(file: File, columns: Columns, layout: _Layout) -> Iterator[Row]:
-    """Title and abstract of each record, or the column or tag that was asked for, and the other columns."""
+    """Yield a row per record: title and abstract, or the requested column or tag, and the other columns."""
     names = ("text", *layout.columns)
     for asked in (columns.text, columns.id):
         if asked is not None and asked not in (*names, "id") and not re.fullmatch("[A-Z][A-Z0-9]{1,3}", asked):
@@ -146,8 +165,8 @@ def _rows(file: File, columns: Columns, layout: _Layout) -> Iterator[Row]:
         n_records += 1
         found = _columns(record, layout)
         seen = seen or columns.text in record.fields
-        key = record.value(*layout.ids) if columns.key == "id" else _asked(record, found, columns.key)
-        text = _text(found) if columns.text == "text" else _asked(record, found, columns.text)
+        key = record.value(*layout.ids) if columns.key == "id" else _requested(record, found, columns.key)
+        text = _text(found) if columns.text == "text" else _requested(record, found, columns.text)
         found.pop(columns.text, None)
         found.pop(columns.key, None)
         others = {tag: record.value(tag) for tag in record.fields if tag not in used and tag not in _BULKY}
@@ -171,8 +190,8 @@ def _columns(record: _Record, layout: _Layout) -> dict[str, Value]:
     return found
 
 
-def _asked(record: _Record, found: dict[str, Value], name: str) -> str:
-    """A column, or the field of a tag."""
+def _requested(record: _Record, found: dict[str, Value], name: str) -> str:
+    """Return a column, or the field with this tag."""
     value = found[name] if name in found else record.value(name)
     return "" if value is None else str(value)
 
@@ -185,7 +204,7 @@ def _text(found: dict[str, Value]) -> str:
 
 
 def _records(file: File, layout: _Layout) -> Iterator[_Record]:
-    """Sound records in order; a malformed one is refused, or recorded where rows may be skipped."""
+    """Yield the well-formed records in order; a malformed one raises, or is recorded if rows may be skipped."""
     record: _Record | None = None
     n_found = n_stray = 0
     for number, line in enumerate(file.lines(), 1):
@@ -215,11 +234,11 @@ def _records(file: File, layout: _Layout) -> Iterator[_Record]:
         )
     if n_stray:
         lines = "1 line" if n_stray == 1 else f"{n_stray:,} lines"
-        file.log.notice(f"passed over {lines} of {file.name} outside its {layout.title} records")
+        file.log.notice(f"skipped {lines} of {file.name} outside its {layout.title} records")
 
 
 def _take(record: _Record, number: int, line: str, tag: str, value: str, layout: _Layout) -> None:
-    """Add a line to a record, or note what is wrong with it."""
+    """Add a line to a record, or record its fault."""
     if tag in layout.around:
         record.fault = f"no {layout.end} before {tag} on line {number}"
     elif tag:
@@ -228,27 +247,27 @@ def _take(record: _Record, number: int, line: str, tag: str, value: str, layout:
         record.fault = f"line {number} is neither a tag nor indented"
     elif record.last:
         record.extend(value)
-    if record.n_characters > _MOST_CHARACTERS:
-        record.fault = f"more than {_MOST_CHARACTERS >> 20} million characters by line {number}"
+    if record.n_characters > _MAX_CHARACTERS:
+        record.fault = f"more than {_MAX_CHARACTERS >> 20} million characters by line {number}"
         record.fields.clear()
 
 
 def _closed(file: File, record: _Record | None, layout: _Layout, *, at_end: bool) -> Iterator[_Record]:
-    """Yield a record that is sound; `at_end` where its last line has been seen."""
+    """Yield the record if it is well-formed; `at_end` tells whether its last line was found."""
     if record is None:
         return
     why = record.fault or ("" if at_end or not layout.end else f"no {layout.end} line at its end")
     if not why:
         yield record
         return
-    message = f"the record on {file.at(record.line)} has {why}, expected {layout.shape}. Mend or remove it"
+    message = f"the record on {file.at(record.line)} has {why}, expected {layout.shape}. Fix or remove it"
     if why.startswith("line "):
-        message = f"the record on {file.at(record.line)}: {why}, expected {layout.shape}. Mend or remove it"
+        message = f"the record on {file.at(record.line)}: {why}, expected {layout.shape}. Fix or remove it"
     file.refuse(record.line, LONE_SURROGATE.sub("\ufffd", why), message)
 
 
 def _no_start(file: File, number: int, tag: str, layout: _Layout) -> CorpusError:
     return CorpusError(
         f"{file.at(number)} has the tag {shown(tag)!r} before any {layout.start}, expected {layout.title} records"
-        f" ({layout.shape}). Mend it, or name its format with --format"
+        f" ({layout.shape}). Fix it, or name its format with --format"
     )

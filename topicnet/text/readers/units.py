@@ -1,4 +1,4 @@
-"""Text files cut into documents: a line, a paragraph or the file."""
+"""Split text files into documents: lines, paragraphs or whole files."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from itertools import chain
 
 from topicnet.errors import CorpusError
 from topicnet.text.readers.documents import Row, Value
-from topicnet.text.readers.layouts import MOST_CHARACTERS, MOST_LINES, Layout, layout_of, records_of
+from topicnet.text.readers.layouts import MAX_CHARACTERS, MAX_LINES, Layout, layout_of, records_of
 from topicnet.text.readers.open_text import File
 
 UNITS = ("line", "paragraph", "file")
 
 
 def unit_rows(file: File, unit: str | None, name: str = "", *, of_several: bool = False) -> Iterator[Row]:
-    """Rows of a text file.
+    """Yield the rows of a text file.
 
     Parameters
     ----------
     file : File
     unit : {"line", "paragraph", "file"}, optional
-        By default a line, and the first lines are looked at: a layout that is no document a line is refused, or noted.
+        The part of the file that is one document. By default a line, and the first lines are examined: a layout that
+        does not hold one document per line is rejected or logged.
     name : str
-        The id of a document that is a file.
+        Id of the document if it is the whole file.
     of_several : bool
-        Name the file of each line or paragraph in the column ``file``.
+        Add the column ``file`` with `name` to each line or paragraph.
     """
     match unit:
         case "file":
@@ -34,12 +35,12 @@ def unit_rows(file: File, unit: str | None, name: str = "", *, of_several: bool 
         case "line":
             rows = _line_rows(file)
         case _:
-            rows = _unasked_line_rows(file)
+            rows = _default_line_rows(file)
     return _named(rows, name) if of_several else rows
 
 
 def file_rows(file: File, name: str, metadata: dict[str, Value]) -> Iterator[Row]:
-    """The row of a file that is one document; none where it is skipped."""
+    """Yield the row of a file that is one document; nothing if it is skipped."""
     text = file.text()
     if file.options.unit is None and (layout := records_of(text)) is not None:
         raise CorpusError(f"{file.name} looks like {layout.description}: {layout.remedy}")
@@ -59,15 +60,15 @@ def _line_rows(file: File) -> Iterator[Row]:
         yield "", line, {}
 
 
-def _unasked_line_rows(file: File) -> Iterator[Row]:
-    """Rows of lines, once the first have been looked at; what they look like is noted when all are counted."""
+def _default_line_rows(file: File) -> Iterator[Row]:
+    """Yield the lines as rows after examining the first ones; log an unusual layout at the end, with the count."""
     lines = file.lines()
     first: list[str] = []
     n_characters = 0
     for line in lines:
         first.append(line)
         n_characters += len(line)
-        if len(first) >= MOST_LINES or n_characters >= MOST_CHARACTERS:
+        if len(first) >= MAX_LINES or n_characters >= MAX_CHARACTERS:
             break
     layout = layout_of(first, file.options.text_column)
     if layout is not None and layout.is_refused:
@@ -79,26 +80,27 @@ def _unasked_line_rows(file: File) -> Iterator[Row]:
         return
     number = 0
     for number, line in enumerate(lines, 1):
-        if file.is_sound(number, line):  # asked only now: a row that is left out keeps its number
+        if file.is_sound(number, line):  # checked here, so that skipped rows keep their number
             yield "", line, {}
     if layout is not None:
         _note(file, layout, number)
 
 
 def _drained(first: list[str]) -> Iterator[str]:
-    """The lines looked at, which are not kept for the whole of the reading."""
+    """Yield the examined lines, then free their memory."""
     yield from first
     first.clear()
 
 
 def _note(file: File, layout: Layout, n_lines: int) -> None:
     file.log.notice(
-        f"{file.name} looks like {layout.description}: a document a line gives {n_lines:,} documents; {layout.remedy}"
+        f"{file.name} looks like {layout.description}: one document per line gives {n_lines:,} documents;"
+        f" {layout.remedy}"
     )
 
 
 def _paragraph_rows(file: File) -> Iterator[Row]:
-    """Rows of blocks of lines between blank ones."""
+    """Yield the blocks of lines between blank lines as rows."""
     parts: list[str] = []
     n_paragraphs = n_characters = begins = number = 0
     for number, line in enumerate(file.lines(), 1):
@@ -116,7 +118,7 @@ def _paragraph_rows(file: File) -> Iterator[Row]:
         n_paragraphs += 1
         yield from _paragraph(file, begins, parts)
     if n_paragraphs == 1 and number > 1:
-        file.log.notice(f"{file.name} is a single paragraph: no blank line parts its {number:,} lines")
+        file.log.notice(f"{file.name} is a single paragraph: no blank line separates its {number:,} lines")
 
 
 def _paragraph(file: File, begins: int, parts: list[str]) -> Iterator[Row]:

@@ -1,8 +1,8 @@
-"""Read one sheet of a workbook in a process to itself: ``python -m topicnet.text.readers.workbook_process``.
+"""Read one sheet of a workbook in a separate process: ``python -m topicnet.text.readers.workbook_process``.
 
-The library that reads workbooks allocates what a file claims to hold, and ends its process where that is too much. So
-it runs in here, under a limit of memory. The request is JSON on standard input, the answer JSON on standard output, and
-the cells go as text to an Arrow file.
+The library that reads workbooks allocates as much memory as a file claims to need, and aborts its process if that
+fails. It therefore runs here, with a memory limit. The request is JSON on standard input, the answer is JSON on
+standard output, and the cells are written as text to an Arrow file.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 from topicnet.text.readers.documents import Columns
-from topicnet.text.readers.limits import MOST_CELL_BYTES, MOST_CELLS
+from topicnet.text.readers.limits import MAX_CELL_BYTES, MAX_CELLS
 
 _CHUNK_BYTES = 1 << 20
-_MOST_ROWS = 50  # below the header, in which the columns are looked for
-_MOST_HEADER_BYTES = 1 << 24  # of the parts that list the sheets
+_MAX_ROWS = 50  # rows below the header that are searched for the columns
+_MAX_HEADER_BYTES = 1 << 24  # of the archive parts that list the sheets
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _ERROR = re.compile(rb"""<(?:\w+:)?c\s[^<>]*?\bt=["']e["']""")
 _REFERENCE = re.compile(rb"""\br=["']([A-Z]{1,7})(\d{1,10})["']""")
@@ -36,18 +36,31 @@ class _RefusedError(Exception):
 
 @dataclass(frozen=True)
 class _Sheet:
-    """Where the header of a sheet is, and its cells as text."""
+    """The header and cells of a sheet.
+
+    Attributes
+    ----------
+    name : str
+    header : list of str
+        Column names.
+    first_row : int
+        First row of data, from 0.
+    table : polars.DataFrame
+        All cells as text.
+    row : int, optional
+        A row below that has the requested columns, from 1; None if the header has them, or no row has.
+    """
 
     name: str
     header: list[str]
     first_row: int
     table: Any
-    row: int | None = None  # another that holds the columns, from 1
+    row: int | None = None
 
 
 @dataclass
 class _Scan:
-    """Cells that hold an error, and an example of one."""
+    """Number of cells that hold an error, with an example."""
 
     n_errors: int = 0
     example: str = ""
@@ -65,7 +78,7 @@ def main() -> None:
         raise
     except MemoryError:
         sys.exit("memory allocation failed")
-    except BaseException as error:  # a panic of the library is no Exception
+    except BaseException as error:  # a panic of the library is not an Exception
         answer = {"damaged": str(error).split("\n")[0] or type(error).__name__}
     json.dump(answer, sys.stdout)
 
@@ -75,10 +88,10 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 
     parts = _sheet_parts(request["path"]) if request["is_zip"] else {}
     scans = {name: _scan(request["path"], part) for name, part in parts.items()}  # before the library opens the file
-    _limit_memory(request["most_bytes"])
+    _limit_memory(request["max_bytes"])
     book = fastexcel.read_excel(request["path"])
     names = list(book.sheet_names)
-    sheet = _chosen(book, names, request)
+    sheet = _select_sheet(book, names, request)
     if sheet is None:
         return {"sheets": names}
     if not sheet.header and sheet.table.height:
@@ -94,14 +107,14 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _chosen(book: Any, names: list[str], request: dict[str, Any]) -> _Sheet | None:
-    """The sheet that was asked for, or the first that is not hidden and has the columns.
+def _select_sheet(book: Any, names: list[str], request: dict[str, Any]) -> _Sheet | None:
+    """Select the requested sheet, or the first visible one that has the columns.
 
-    Where none has them, one that has them in another row, or that is not empty, or the first.
+    If none has them, prefer a sheet with the columns in another row, then one that is not empty, then the first.
     """
     columns, asked = Columns(**request["columns"]), request["sheet"]
     if asked is not None:
-        found = _named(names, asked)
+        found = _find_sheet(names, asked)
         return None if found is None else _load(book, found, request)[0]
     other: _Sheet | None = None
     for name in names:
@@ -113,8 +126,8 @@ def _chosen(book: Any, names: list[str], request: dict[str, Any]) -> _Sheet | No
     return _load(book, names[0], request)[0] if other is None and names else other
 
 
-def _named(names: list[str], asked: str | int) -> str | None:
-    """A sheet by its name, or by its number from 1."""
+def _find_sheet(names: list[str], asked: str | int) -> str | None:
+    """Find a sheet by name, or by number from 1."""
     if str(asked) in names:
         return str(asked)
     number = int(asked) if str(asked).isdecimal() else 0
@@ -122,9 +135,10 @@ def _named(names: list[str], asked: str | int) -> str | None:
 
 
 def _load(book: Any, name: str, request: dict[str, Any]) -> tuple[_Sheet, bool]:
-    """The cells of a sheet as text: whole numbers without decimals, errors as missing cells.
+    """Load a sheet with all cells as text, and return it with whether it is visible.
 
-    Names of columns that differ from those asked for by blanks or by the coding of accents alone are those asked for.
+    Integers have no decimals, and errors are missing cells. Columns whose names match requested ones, apart from white
+    space and Unicode normalisation, get the requested names.
     """
     loaded = book.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
     table = loaded.to_polars()
@@ -134,7 +148,7 @@ def _load(book: Any, name: str, request: dict[str, Any]) -> tuple[_Sheet, bool]:
     row = next((i for i in range(skip_rows, table.height) if not _is_blank(table, i)), table.height)
     row = row if header_row is None else header_row - 1
     header = _names(table, row, columns) if row < table.height else []
-    looked_at = range(row + 1, min(row + 1 + _MOST_ROWS, table.height)) if not columns.are_in(header) else ()
+    looked_at = range(row + 1, min(row + 1 + _MAX_ROWS, table.height)) if not columns.are_in(header) else ()
     other = next((i + 1 for i in looked_at if columns.are_in(_names(table, i, columns))), None)
     return _Sheet(name, header, row + 1, table, other), loaded.visible == "visible"
 
@@ -153,7 +167,7 @@ def _names(table: Any, row: int, columns: Columns) -> list[str]:
 
 
 def _sheet_parts(path: str) -> dict[str, str]:
-    """Names of the sheets, and the parts of the archive that hold them."""
+    """Map the names of the sheets to the parts of the archive that hold them."""
     with zipfile.ZipFile(path) as archive:
         relations = _tree(archive, "xl/_rels/workbook.xml.rels").iter()
         targets = {one.get("Id"): one.get("Target", "") for one in relations if one.get("Id")}
@@ -164,28 +178,28 @@ def _sheet_parts(path: str) -> dict[str, str]:
             if one.tag.rpartition("}")[2] == "sheet" and name in archive.namelist():
                 parts[one.get("name", "")] = name
         if "xl/sharedStrings.xml" in archive.namelist():
-            parts["\0strings"] = "xl/sharedStrings.xml"  # no sheet is called so
+            parts["\0strings"] = "xl/sharedStrings.xml"  # not a possible sheet name
         return parts
 
 
 def _tree(archive: zipfile.ZipFile, name: str) -> ElementTree.Element:
     try:
-        if archive.getinfo(name).file_size > _MOST_HEADER_BYTES:
+        if archive.getinfo(name).file_size > _MAX_HEADER_BYTES:
             raise _RefusedError(
-                f"{name} has more than {_MOST_HEADER_BYTES >> 20} MB, expected less. Save the sheet as CSV"
+                f"{name} has more than {_MAX_HEADER_BYTES >> 20} MB, expected less. Save the sheet as CSV"
             )
         return ElementTree.fromstring(archive.read(name))
     except (KeyError, ElementTree.ParseError):
-        return ElementTree.Element("none")  # the library finds its own way, or refuses the file
+        return ElementTree.Element("none")  # left to the library
 
 
 def _scan(path: str, part: str) -> _Scan:
-    """Look through a part in bounded memory.
+    """Scan a part for its size and for error cells, in bounded memory.
 
     Raises
     ------
     _RefusedError
-        Its rows and columns span more cells, or one of its cells holds more text, than a sheet may.
+        Its rows and columns span too many cells, or a cell is too large.
     """
     found, n_rows, n_columns = _Scan(), 0, 0
     columns: set[bytes] = set()
@@ -199,31 +213,31 @@ def _scan(path: str, part: str) -> _Scan:
             n_rows = max(n_rows, max(int(row) for _, row in references))
             columns.update(column for column, _ in references)
     n_columns = max((_number(column) for column in columns), default=0)
-    if n_rows * n_columns > MOST_CELLS:
+    if n_rows * n_columns > MAX_CELLS:
         raise _RefusedError(
-            f"{part} spans {n_rows:,} rows and {n_columns:,} columns, expected at most {MOST_CELLS:,}"
+            f"{part} spans {n_rows:,} rows and {n_columns:,} columns, expected at most {MAX_CELLS:,}"
             " cells. Save the sheet as CSV"
         )
     return found
 
 
 def _pieces(path: str, part: str) -> Iterator[bytes]:
-    """A part in pieces that end between tags."""
+    """Yield a part in pieces that end between XML tags."""
     left: list[bytes] = []
     n_left = 0
     with zipfile.ZipFile(path) as archive, archive.open(part) as data:
         while chunk := data.read(_CHUNK_BYTES):
-            cut = chunk.rfind(b"<")
-            if cut < 0:
+            end = chunk.rfind(b"<")
+            if end < 0:
                 left.append(chunk)
                 n_left += len(chunk)
-                if n_left > MOST_CELL_BYTES:
+                if n_left > MAX_CELL_BYTES:
                     raise _RefusedError(
-                        f"{part} has a cell of more than {MOST_CELL_BYTES / 1e6:,.0f} MB, expected less. Shorten it"
+                        f"{part} has a cell of more than {MAX_CELL_BYTES / 1e6:,.0f} MB, expected less. Shorten it"
                     )
                 continue
-            yield b"".join((*left, chunk[:cut]))
-            left, n_left = [chunk[cut:]], len(chunk) - cut
+            yield b"".join((*left, chunk[:end]))
+            left, n_left = [chunk[end:]], len(chunk) - end
     yield b"".join(left)
 
 
@@ -234,13 +248,13 @@ def _number(column: bytes) -> int:
     return number
 
 
-def _limit_memory(most_bytes: int) -> None:
-    """Have the system refuse more memory than this beside what the process has taken, where it can."""
+def _limit_memory(max_bytes: int) -> None:
+    """Limit further memory use of this process to `max_bytes`, where the system supports it."""
     try:
         import resource
 
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (taken + most_bytes, taken + most_bytes))
+        resource.setrlimit(resource.RLIMIT_AS, (taken + max_bytes, taken + max_bytes))
     except (ImportError, OSError, ValueError):
         return
 

@@ -1,4 +1,4 @@
-"""Workbooks of Excel and OpenDocument: a sheet, read in another process, as typed columns."""
+"""Read a sheet of an Excel or OpenDocument workbook, in a separate process, into typed columns."""
 
 from __future__ import annotations
 
@@ -24,44 +24,44 @@ from topicnet.text.readers.open_text import File, installed
 
 WORKBOOKS = ("xlsx", "xls", "xlsb", "ods")
 _ZIPPED, _OLD = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # the containers of new and old workbooks
-_MOST_ROWS = 20_000  # handed on at a time
-_LEAST_MEMORY, _MOST_MEMORY = 1 << 30, 1 << 33  # bytes that the process may take
-_SECONDS = 600.0  # most that it may run
-_MOST_LISTED = 20  # sheets, in a message
+_MAX_ROWS = 20_000  # converted at a time
+_MIN_MEMORY, _MAX_MEMORY = 1 << 30, 1 << 33  # memory limit of the process, in bytes
+_SECONDS = 600.0  # time limit of the process
+_MAX_LISTED = 20  # sheets listed in a message
 _NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$"
 _DAY, _MOMENT = r"^\d{4}-\d\d-\d\d 00:00:00$", r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"
 
 
 def workbook_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Rows of a sheet of a workbook; blank rows are skipped, as blank lines of a CSV are."""
+    """Yield the rows of a sheet of a workbook; blank rows are skipped, like blank lines of a CSV."""
     path = regular_file(file)
     installed("fastexcel", file.name)
     with tempfile.TemporaryDirectory(prefix="topicnet-") as folder:
         cells = Path(folder, "cells.arrow")
         answer = _read(file, path, columns, cells)
         if answer is not None:
-            with cells.open("rb") as handle:  # of a path, polars would expand brackets
+            with cells.open("rb") as handle:  # a handle, as polars expands brackets in a path
                 table = pl.read_ipc(handle)
             yield from _rows(file, columns, table, _names(file, answer, columns))
 
 
 def _rows(file: File, columns: Columns, table: pl.DataFrame, names: list[str]) -> Iterator[Row]:
-    """Rows of a table of text; all but texts and ids get the types that they show."""
+    """Yield the rows of a table of strings; columns other than text and id are converted to their apparent type."""
     table = table.rename(dict(zip(table.columns, names, strict=True)))
     if table.width > 1:
         table = table.filter(~pl.all_horizontal(pl.all().is_null()))
     table = table.with_columns(_typed(table[name]) for name in names if name not in (columns.text, columns.key))
-    for part in table.iter_slices(_MOST_ROWS):
+    for part in table.iter_slices(_MAX_ROWS):
         yield from table_rows(file, part, columns)
 
 
 def _read(file: File, path: Path, columns: Columns, out: Path) -> dict[str, Any] | None:
-    """Have the sheet read; None where the workbook has no sheet with cells.
+    """Read the sheet in another process, which writes its cells to `out`; None if no sheet has cells.
 
     Raises
     ------
     CorpusError
-        The workbook cannot be read, or has not the sheet or the column.
+        The workbook cannot be read, or does not have the requested sheet.
     """
     with path.open("rb") as data:
         start = data.read(8)
@@ -71,19 +71,20 @@ def _read(file: File, path: Path, columns: Columns, out: Path) -> dict[str, Any]
     elif not start.startswith(_OLD):
         reason = "it is HTML" if start.lstrip().startswith(b"<") else "it is text or another kind of file"
         raise CorpusError(
-            f"{file.name} is no readable Excel file ({reason}). Save it as .xlsx, or name its format with --format"
+            f"{file.name} is not a readable Excel file ({reason}). Save it as .xlsx, or name its format with --format"
         )
     options = file.options
-    most_bytes = min(max(_LEAST_MEMORY, (available_memory() or _MOST_MEMORY) * 4 // 5), _MOST_MEMORY)
+    max_bytes = min(max(_MIN_MEMORY, (available_memory() or _MAX_MEMORY) * 4 // 5), _MAX_MEMORY)
     request = {
         "path": str(path.absolute()), "out": str(out), "is_zip": is_zip, "columns": asdict(columns),
         "sheet": options.sheet, "skip_rows": options.skip_rows or 0, "header_row": options.header_row,
-        "most_bytes": most_bytes,
+        "max_bytes": max_bytes,
     }  # fmt: skip
-    answer = _ask(file, request, most_bytes)
+    answer = _ask(file, request, max_bytes)
     if damage := answer.get("damaged"):
         raise CorpusError(
-            f"{file.name} is no readable Excel file ({shown(damage)}). Write it again, or name its format with --format"
+            f"{file.name} is not a readable Excel file ({shown(damage)}). Write it again, or name its format with"
+            " --format"
         )
     if refusal := answer.get("refused"):
         raise CorpusError(f"{file.name}: {shown(refusal)}")
@@ -94,8 +95,14 @@ def _read(file: File, path: Path, columns: Columns, out: Path) -> dict[str, Any]
     return answer if answer.get("header") else None
 
 
-def _ask(file: File, request: dict[str, Any], most_bytes: int) -> dict[str, Any]:
-    """Start the process, and take its answer."""
+def _ask(file: File, request: dict[str, Any], max_bytes: int) -> dict[str, Any]:
+    """Run the process and return its answer.
+
+    Raises
+    ------
+    CorpusError
+        The process fails, or exceeds its time or memory limit.
+    """
     command = [sys.executable, "-P", "-m", "topicnet.text.readers.workbook_process"]
     package = str(Path(__file__).parents[3])
     environment = os.environ | {"POLARS_MAX_THREADS": "1", "PYTHONUTF8": "1"}
@@ -116,13 +123,19 @@ def _ask(file: File, request: dict[str, Any], most_bytes: int) -> dict[str, Any]
         raise KeyboardInterrupt
     reason = ended.stderr.decode("utf-8", "replace").strip().split("\n")[-1]
     raise CorpusError(
-        f"{file.name} is no readable Excel file, or needs more than {most_bytes / 1e9:.1f} GB of memory"
+        f"{file.name} is not a readable Excel file, or needs more than {max_bytes / 1e9:.1f} GB of memory"
         f" ({shown(reason) or f'its process ended with status {ended.returncode}'}). Save the sheet as CSV"
     )
 
 
 def _names(file: File, answer: dict[str, Any], columns: Columns) -> list[str]:
-    """Different names for the columns of the sheet that was read; notices of what the user should know about it."""
+    """Return unique names for the columns of the sheet, and log notices about the sheet.
+
+    Raises
+    ------
+    CorpusError
+        A requested column is missing or occurs twice.
+    """
     header, sheet, sheets = answer["header"], answer["sheet"], answer["sheets"]
     if not columns.are_in(header):
         if answer["row"] is not None:
@@ -154,12 +167,12 @@ def _names(file: File, answer: dict[str, Any], columns: Columns) -> list[str]:
 
 
 def _listed(sheets: list[str]) -> str:
-    more = ", ..." if len(sheets) > _MOST_LISTED else ""
-    return (", ".join(shown(name) for name in sheets[:_MOST_LISTED]) or "none") + more
+    more = ", ..." if len(sheets) > _MAX_LISTED else ""
+    return (", ".join(shown(name) for name in sheets[:_MAX_LISTED]) or "none") + more
 
 
 def _typed(cells: pl.Series) -> pl.Series:
-    """A column of text as the numbers, truth values or dates it shows, where every cell is one exactly."""
+    """Convert a column of strings to numbers, booleans or dates, if every cell is one without loss."""
     some = cells.drop_nulls()
     if not some.len():
         return cells.cast(pl.Null)

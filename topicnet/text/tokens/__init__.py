@@ -1,1 +1,1 @@
-"""Tokenise documents to words."""
+"""Tokenisation: split documents into words, with the stop words and rules of each language."""

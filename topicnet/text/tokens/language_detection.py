@@ -1,4 +1,4 @@
-"""Which language a corpus is in: by its script, and by the commonest words of the languages that share one."""
+"""Detect the language of a corpus from its script and from the most common words of each language."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import polars as pl
 from topicnet.errors import InputError
 from topicnet.text.tokens.languages import tokenize
 
-LOOKED_AT = 1_000
-CHARACTERS = 2_000
-# A document tells its language with this many of its common words, and this share of its words being such.
-LEAST_HITS, LEAST_SHARE = 2, 0.1
-# A corpus is in a language when at least this share of the documents that tell agree on it.
-AGREED = 0.8
-LEAST_TELLING = 0.05
-UNSPACED = 0.3  # of the letters: more is no matter of a few names
+LOOKED_AT = 1_000  # most documents to sample
+CHARACTERS = 2_000  # of each sampled document
+# Fewest common words of a language in a document, and their lowest fraction of its words, to recognise the language.
+MIN_HITS, MIN_HIT_RATE = 2, 0.1
+MIN_AGREEMENT = 0.8  # lowest fraction of the recognised documents that have to be in one language
+MIN_RECOGNISED = 0.05  # lowest fraction of the sampled documents whose language has to be recognised
+MAX_UNSPACED = 0.3  # a few names in a script without spaces stay below this fraction of the letters
 
 _SCRIPTS = {
     "Latin": r"\p{Latin}",
@@ -34,13 +33,14 @@ _SCRIPTS = {
     "Gujarati": r"\p{Gujarati}",
     "Thai": r"\p{Thai}",
 }
-# The language a script stands for by itself.
+# Scripts that identify a language.
 _ALONE = {"Greek": "el", "Hebrew": "he", "Devanagari": "hi", "Gujarati": "gu", "Thai": "th", "Hangul": "ko"}
 _ALONE |= {"Kana": "ja", "Han": "zh"}
-# One ideograph says about what two letters of an alphabet do.
+# One ideograph carries about as much information as two letters of an alphabet.
 _WEIGHT = {"Han": 2, "Kana": 2, "Hangul": 2}
-# Forty to fifty of the commonest words of each language: lists of one length, unlike the stop words, so that none
-# wins by its size. Near relatives (da nb sv, cs sk, es pt ca, id ms, ru uk bg) get what parts them.
+# Forty to fifty of the most common words of each language. Unlike the stop words, the lists have similar lengths, so
+# that none wins by its size. For close relatives (da nb sv, cs sk, es pt ca, id ms, ru uk bg) they include the words
+# that tell them apart.
 _COMMON = {
     "ca": "el la els les de del dels que i en un una amb per és no al als va han hi ha més com però també aquest"
     " aquesta són seva seu molt pel pels entre quan ser fa ja sobre fins",
@@ -99,31 +99,31 @@ _COMMON = {
 }
 _OF_SCRIPT = {"Cyrillic": ("bg", "ru", "uk"), "Arabic": ("ar", "fa")}
 _OF_SCRIPT["Latin"] = tuple(sorted(set(_COMMON) - {code for codes in _OF_SCRIPT.values() for code in codes}))
-UNTOLD = ""
+UNKNOWN = ""
 
 
-_HAVING: dict[str, list[str]] = defaultdict(list)  # of each common word the languages that have it
+_LANGUAGES_OF: dict[str, list[str]] = defaultdict(list)  # the languages of each common word
 for _lang, _listed in _COMMON.items():
     for _word in set(_listed.split()):
-        _HAVING[_word].append(_lang)
+        _LANGUAGES_OF[_word].append(_lang)
 
 
 @dataclass(frozen=True)
 class Detection:
-    """The language found, and how sure that is.
+    """Detected language of a corpus, with the evidence.
 
     Attributes
     ----------
     lang : str
         Two-letter code.
     share : float
-        Share of the documents that tell a language which tell this one, 0 to 1.
+        Fraction of the documents with a recognised language that are in this one, 0 to 1.
     n_docs : int
-        Documents looked at.
+        Number of sampled documents.
     script : str
-        The script of the documents that agree: "Latin", "Han", "Kana", "Cyrillic", ...
+        The script of the documents in this language: "Latin", "Han", "Kana", "Cyrillic", ...
     agreeing : int
-        Documents that tell this language.
+        Number of documents in this language.
     """
 
     lang: str
@@ -133,72 +133,76 @@ class Detection:
     agreeing: int
 
     def line(self) -> str:
-        """One line to print, as "language: de (97 % of 1,000 documents looked at agree)"."""
+        """Describe the result in one line: "language: de (97 % of 1,000 documents looked at agree)"."""
         percent = int(100 * self.share)
-        telling = round(self.agreeing / self.share)
+        n_recognised = round(self.agreeing / self.share)
         documents = f"{self.n_docs:,} documents looked at agree"
-        if telling != self.n_docs:
-            documents = f"{telling:,} documents that tell agree, {self.n_docs:,} looked at"
+        if n_recognised != self.n_docs:
+            documents = f"{n_recognised:,} documents that tell agree, {self.n_docs:,} looked at"
         return f"language: {self.lang} ({percent} % of {documents})"
 
 
 def needs_segmenter(texts: Sequence[str]) -> bool:
-    """Whether much of the first texts is in scripts that put no spaces between words (Han, kana, Thai)."""
-    looked = pl.Series([text[:CHARACTERS] for text in texts[:LOOKED_AT]], dtype=pl.String)
-    letters = int(looked.str.count_matches(r"\p{L}").sum() or 0)
-    unspaced = int(looked.str.count_matches(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]").sum() or 0)
-    return unspaced > UNSPACED * letters
+    """Return whether much of the first texts is in scripts without spaces between words (Han, kana, Thai)."""
+    sample = pl.Series([text[:CHARACTERS] for text in texts[:LOOKED_AT]], dtype=pl.String)
+    letters = int(sample.str.count_matches(r"\p{L}").sum() or 0)
+    unspaced = int(sample.str.count_matches(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]").sum() or 0)
+    return unspaced > MAX_UNSPACED * letters
 
 
 def detect_language(texts: Sequence[str | None]) -> Detection:
-    """Find the language most documents are in.
+    """Detect the language of most documents.
 
-    At most 1,000 documents, evenly spread over those given, and of each the first 2,000 characters are looked at. A
-    document tells its language by its script, or by common words: two at least, a tenth of its words, and more of
-    one language than of any other.
+    A sample of at most 1,000 documents, evenly spaced, is examined, and the first 2,000 characters of each. The
+    language of a document is recognised by its script, or by its common words: at least two of them, at least a tenth
+    of its words, and more of one language than of any other.
 
     Parameters
     ----------
-    texts : sequence of str
+    texts : sequence of str or None
+
+    Returns
+    -------
+    Detection
 
     Raises
     ------
     InputError
-        Too few documents tell a language, or they tell several.
+        The language of too few documents is recognised, or the documents are in several languages.
     """
-    looked_at = _sample(texts)
-    told = _languages(looked_at)
-    votes = Counter(lang for lang, _ in told if lang)
-    if not votes or votes.total() < LEAST_TELLING * len(told):
+    sample = _sample(texts)
+    found = _languages(sample)
+    votes = Counter(lang for lang, _ in found if lang)
+    if not votes or votes.total() < MIN_RECOGNISED * len(found):
         raise InputError(
-            f"no language found: {votes.total():,} of {len(looked_at):,} documents looked at hold enough common words"
-            " of one; give --lang and the language's two letters, or --lang none"
+            f"no language found: {votes.total():,} of {len(sample):,} sampled documents have enough common words of"
+            " one language; give --lang with its two-letter code, or --lang none"
         )
-    # Japanese titles may be all kanji, which read alone look Chinese: beside text with kana they tell nothing.
+    # Japanese titles may consist of kanji only and then look Chinese, so they do not count if other texts have kana.
     if votes["ja"] > votes["zh"]:
         del votes["zh"]
     ranked = sorted(votes.items(), key=lambda vote: (-vote[1], vote[0]))
     lang, agreeing = ranked[0]
     share = agreeing / votes.total()
-    if share < AGREED:
+    if share < MIN_AGREEMENT:
         parts = ", ".join(f"{code} {100 * n / votes.total():.0f} %" for code, n in ranked[:4])
         raise InputError(
-            f"several languages found ({parts} of {votes.total():,} documents that tell one); fit each by itself, or"
-            " give --lang and the two letters of one"
+            f"several languages found ({parts} of {votes.total():,} documents whose language was recognised); fit"
+            " each separately, or give --lang with the two-letter code of one"
         )
-    script = Counter(script for code, script in told if code == lang).most_common(1)[0][0]
-    return Detection(lang, share, len(looked_at), script, agreeing)
+    script = Counter(script for code, script in found if code == lang).most_common(1)[0][0]
+    return Detection(lang, share, len(sample), script, agreeing)
 
 
 def _sample(texts: Sequence[str | None]) -> pl.Series:
-    """The beginnings of the documents to look at, evenly spread; blank documents are passed over."""
+    """Return the beginnings of an evenly spaced sample of the documents that are not blank."""
     filled = [row for row, text in enumerate(texts) if text and not text.isspace()]
     rows = np.linspace(0, len(filled) - 1, min(LOOKED_AT, len(filled))).round().astype(int)
     return pl.Series([(texts[filled[row]] or "")[:CHARACTERS] for row in rows], dtype=pl.String)
 
 
 def _languages(texts: pl.Series) -> list[tuple[str, str]]:
-    """The language each document tells, or "", and its script."""
+    """Return the language of each document, or "", and its script."""
     counts = texts.to_frame("text").select(
         (pl.col("text").str.count_matches(pattern) * _WEIGHT.get(script, 1)).alias(script)
         for script, pattern in _SCRIPTS.items()
@@ -208,30 +212,30 @@ def _languages(texts: pl.Series) -> list[tuple[str, str]]:
 
 
 def _language(letters: dict[str, int], words: list[str]) -> tuple[str, str]:
-    """The language that the letters and words of one document tell, and its script."""
+    """Recognise the language of one document from its letters and words; returns the language and the script."""
     han, kana = letters["Han"], letters["Kana"]
     by_script = letters | {"Han": 0, "Kana": 0} | ({"Kana": han + kana} if 10 * kana >= han else {"Han": han + kana})
     script = max(by_script, key=lambda name: by_script[name])
     if not by_script[script]:
-        return UNTOLD, ""
+        return UNKNOWN, ""
     if script in _ALONE:
         return _ALONE[script], script
     return _by_common_words(words, _OF_SCRIPT[script]), script
 
 
 def _by_common_words(words: list[str], languages: tuple[str, ...]) -> str:
-    """The one language whose common words make up most of a text; "" if there is too little to tell."""
+    """Return the language with the most common words in a text, or "" if there are too few or it is a tie."""
     hits: Counter[str] = Counter()
     weights: dict[str, float] = {}
     for word in words:
-        having = [lang for lang in _HAVING.get(word, ()) if lang in languages]
-        for lang in having:
+        sharing = [lang for lang in _LANGUAGES_OF.get(word, ()) if lang in languages]
+        for lang in sharing:
             hits[lang] += 1
-            # A word that many languages have says little of each.
-            weights[lang] = weights.get(lang, 0.0) + 1 / len(having)
+            # A word that many languages share is weak evidence for each.
+            weights[lang] = weights.get(lang, 0.0) + 1 / len(sharing)
     if not weights:
-        return UNTOLD
+        return UNKNOWN
     best = max(weights.values())
     leading = [lang for lang, weight in weights.items() if weight > best - 1e-9]
-    enough = hits[leading[0]] >= max(LEAST_HITS, LEAST_SHARE * len(words))
-    return leading[0] if len(leading) == 1 and enough else UNTOLD
+    enough = hits[leading[0]] >= max(MIN_HITS, MIN_HIT_RATE * len(words))
+    return leading[0] if len(leading) == 1 and enough else UNKNOWN

@@ -1,4 +1,4 @@
-"""From a language to its tokens and stop words."""
+"""Stop words of each language, and the default tokenizer: runs of Unicode letters."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from stop_words import LANGUAGE_MAPPING, get_stop_words
 
 from topicnet.errors import InputError
 
-# Stored with every model: a later version that tokenises otherwise takes another name.
+# Stored with every model. If a later version tokenises differently, the name has to change.
 TOKENIZER = "unicode-letters-1"
 TOKEN_PATTERN = r"(?:\p{L}\p{M}*){2,}"
-# NFC leaves a text of these characters alone (Latin, Cyrillic and punctuation, without combining marks), and looking
-# for others costs a tenth of what NFC costs.
+# Characters that NFC may change. A text without any of them (Latin, Cyrillic and punctuation, without combining marks)
+# can skip NFC, and searching for them takes a tenth of the time of NFC.
 _UNSTABLE = r"[^\x{0}-\x{2ff}\x{400}-\x{482}\x{48a}-\x{52f}\x{2002}-\x{206f}]"
-# Written without spaces between words, or with endings grown onto them: a segmenter finds the words.
+# Languages whose words are not separated by spaces, or carry particles and endings: a segmenter finds the words.
 SEGMENTED = {"zh": "Chinese", "ja": "Japanese", "ko": "Korean"}
-# The same, and topicnet has no segmenter for them.
+# Likewise, but topicnet has no segmenter for them.
 NEED_SEGMENTER = {"th": "Thai"}
-# One public list is a translated one, of computer terms (Netscape), the other has 65 words.
+# Of the two public lists, one is a translation that includes computer terms (Netscape), and the other has 65 words.
 NO_STOP_WORDS = {"gu": "Gujarati"}
 
-# English words that carry grammar rather than subject, by class. Public lists for English drop subjects too
-# ("computer", "fire", "bill", "system"), so topicnet keeps its own.
+# English function words, by class. Public lists for English also drop subject words ("computer", "fire", "bill",
+# "system"), so topicnet has its own.
 _ENGLISH = """
 a an the this that these those
 i me my mine myself we us our ours ourselves you your yours yourself yourselves he him his himself she her hers
@@ -55,14 +55,15 @@ first last next
 re ve ll don didn doesn isn wasn weren aren couldn wouldn shouldn hasn haven hadn ain mustn needn shan mightn im ive
 dont didnt doesnt isnt wasnt cant couldnt wouldnt thats theres youre
 """
-# Where a language's stop words come from, if not from the stop-words package alone; both lists were read side by side.
-# Both: each leaves out grammar that the other has ("celle" and "lorsque" against "avez" and "eûmes"; "ustedes"
-# and "quizá" against the forms of "estuve"; Russian pronouns in their cases against numerals), and spaCy's Dutch and
-# Romanian lists hold nearly all of the other's. spaCy's alone: the stop-words package has lost letters of Arabic,
-# Hungarian and Turkish, and its Greek is ancient.
+# Source of a language's stop words, if it is not the stop-words package alone. We read both lists side by side.
+# "both": each list lacks function words that the other has ("celle" and "lorsque" against "avez" and "eûmes";
+# "ustedes" and "quizá" against the forms of "estuve"; inflected Russian pronouns against numerals); spaCy's Dutch and
+# Romanian lists contain nearly all words of the other. "spacy": the stop-words package has lost letters of Arabic,
+# Hungarian and Turkish, and its Greek is ancient Greek.
 _SOURCES = dict.fromkeys(("de", "es", "fr", "it", "nl", "pt", "ro", "ru"), "both")
 _SOURCES |= dict.fromkeys(("ar", "el", "hu", "tr"), "spacy")
-# Grammar that the public lists leave out: above all what the cut leaves of elisions (l'on, dell'arte, fazê-lo).
+# Function words that the public lists lack, above all the parts that tokenising leaves of elisions and clitics (l'on,
+# dell'arte, fazê-lo).
 _ADDED = {
     "ar": "في من على عن مع هذا هذه التي الذي كان كانت لم لن لا ما هو هي كل بعد قبل بعض غير عند حتى منذ",
     "ca": "als dels pels això aquest aquesta aquests aquestes",
@@ -83,7 +84,7 @@ _ADDED = {
     "tr": "bir iki üç dört beş altı yedi sekiz dokuz on yüz bin milyon milyar ve da de ki bu şu ile için gibi çok daha"
     " en her ne ya veya ama değil olan olarak olduğu oldu kadar sonra önce ise mi mı mu mü",
 }
-# Subjects that stand in the public lists; they are counted.
+# Subject words that the public lists contain; they are counted.
 _SUBJECTS = {
     "de": "ag dasein mittel teil",
     "es": "estado estados trabajo trabaja trabajais trabajamos trabajan trabajar trabajas empleo"
@@ -95,7 +96,7 @@ _SUBJECTS = {
     "pt": "estado estados grupo sistema área trabalho trabalhar verdade nível",
     "ru": "жизнь мира люди человек процентов томах",
 }
-# Chinese words of two characters and more that carry grammar, order, quantity or reported speech.
+# Chinese words of two or more characters that express grammar, order, quantity or reported speech.
 _CHINESE = """
 我们 你们 他们 她们 它们 咱们 自己 自身 本人 本身 人家 大家 别人 他人 有人 某人 各自 彼此 其他 其它 其余 其中 其实
 这个 那个 这些 那些 这种 那种 这样 那样 这么 那么 这里 那里 这儿 那儿 这边 那边 这时 那时 这次 此次 本次 该次 每次
@@ -132,7 +133,7 @@ _CHINESE = """
 定为 选为 并将 并在 也在 也将 仍将 仍在 正值 不可能 不应 不应该 不该 不宜 不妨 不容 何必 何不 多么 那么些 这么些 这般
 那般 那么样 这么样 不由 以期 以求 以示 似 似是 尤为 颇为 甚为 较大 较高 较低 巨大 一半 半数 大半 七成 六成 九成 八成
 """
-# What is left after Japanese particles, auxiliaries and numerals are gone: verbs and nouns that only carry others.
+# Japanese verbs and nouns with a grammatical function. Particles, auxiliaries and numerals are removed beforehand.
 _JAPANESE = """
 する いる なる ある できる 出来る おる くる 来る いく 行く 行う おこなう よる 依る いう 言う おく 置く つく 付く
 用いる 使う 呼ぶ 指す 含む 含める 持つ もつ 対する 関する 属する 有する 際する 通じる 応じる 基づく 伴う ともなう
@@ -155,7 +156,7 @@ _JAPANESE = """
 設ける 備える 加わる 含まれる 指し示す 意味する 取り扱う 取り上げる 見られる 思える くださる 下さる いただく 頂く 致す
 いたす ござる まいる 参る
 """
-# The same for Korean; verbs and adjectives as the segmenter gives them, with 다.
+# The same for Korean; verbs and adjectives end in 다, as the segmenter returns them.
 _KOREAN = """
 하다 되다 있다 없다 보다 나오다 가다 오다 주다 받다 만들다 알다 모르다 보이다 느끼다 나다 대하다 위하다 들다 쓰다 살다
 맞다 치다 빠지다 가지다 지나다 내다 드리다 생기다 통하다 어쩌다 말다 그러다 이러다 저러다 바라다 당하다 나가다 보내다
@@ -177,20 +178,20 @@ _OWN = {"en": _ENGLISH, "zh": _CHINESE, "ja": _JAPANESE, "ko": _KOREAN}
 
 
 def tokenize(texts: pl.Series, rows: pl.Series | None = None) -> pl.Series:
-    """Split texts into lower-cased words: two or more Unicode letters in a row, each with its marks.
+    """Split texts into lower-cased words: runs of two or more Unicode letters, each with its combining marks.
 
-    Words are brought to Unicode's composed form (NFC), so that one word has one spelling; after lower-casing, which
-    can leave a letter and its mark apart.
+    Words are normalised to Unicode's composed form (NFC), so that each word has one spelling. This happens after
+    lower-casing, which can decompose a letter.
 
     Parameters
     ----------
-    texts : polars Series of str
+    texts : polars Series of str, length n
     rows : polars Series of int, optional
-        Of the texts that may be more than ASCII; by default all may be.
+        Indices of the texts that may contain non-ASCII characters. Default: all.
 
     Returns
     -------
-    polars Series of list of str
+    polars Series of list of str, length n
     """
     low = pl.col("text").str.to_lowercase()
     if rows is None:
@@ -199,7 +200,7 @@ def tokenize(texts: pl.Series, rows: pl.Series | None = None) -> pl.Series:
         unstable = pl.when(pl.col("rare")).then(low).str.contains(_UNSTABLE).fill_null(False)
     composed = pl.when(unstable).then(low).str.normalize("NFC")
     words = pl.when(unstable).then(composed).otherwise(low).str.extract_all(TOKEN_PATTERN)
-    # The streaming engine works on many rows at once in every thread; nothing here moves a row.
+    # The streaming engine uses all threads; no operation here reorders rows.
     table = texts.rename("text").to_frame()
     if rows is not None:
         table = table.with_columns(pl.repeat(False, len(texts), eager=True).scatter(rows, True).alias("rare"))
@@ -208,28 +209,29 @@ def tokenize(texts: pl.Series, rows: pl.Series | None = None) -> pl.Series:
 
 
 def check_language(lang: str, *, auto: bool = False) -> str:
-    """Return the two-letter code of a language topicnet can split into words.
+    """Return the two-letter code of a language, after checking that topicnet supports it.
 
     Parameters
     ----------
+    lang : str
+        The code, in upper or lower case, or "none".
     auto : bool
-        Whether "auto" may pass. Only for a caller that puts what `detect_language` finds in its place before any
-        text is cut; nothing else takes "auto".
+        Accept "auto" too; only for callers that replace it by the result of `detect_language` before tokenising.
 
     Raises
     ------
     InputError
-        topicnet has no segmenter or no stop words for the language, or does not know it.
+        The language is unknown, or topicnet has no segmenter or no stop words for it.
     """
     code = lang.lower()
     if code in NEED_SEGMENTER:
         raise InputError(
             f"--lang {code} given: {NEED_SEGMENTER[code]} needs a word segmenter, which this version does not have;"
-            " segment the text first (words parted by spaces) and give --lang none"
+            " segment the text first (words separated by spaces) and give --lang none"
         )
     if code in NO_STOP_WORDS:
         raise InputError(
-            f"--lang {code} given: this version has no sound stop words for {NO_STOP_WORDS[code]};"
+            f"--lang {code} given: this version has no reliable stop words for {NO_STOP_WORDS[code]};"
             " give --lang none and your own with --stop-words"
         )
     if code not in ("none", *known_languages()) and not (auto and code == "auto"):
@@ -239,22 +241,24 @@ def check_language(lang: str, *, auto: bool = False) -> str:
 
 
 def known_languages() -> list[str]:
-    """Codes of the languages with stop words and a way to find words, in alphabetical order."""
+    """Return the codes of all supported languages, in alphabetical order."""
     return sorted(set(LANGUAGE_MAPPING) - set(NEED_SEGMENTER) - set(NO_STOP_WORDS))
 
 
 def stop_words(lang: str, tokenizer: Callable[[pl.Series], pl.Series] | None = None) -> list[str]:
-    """Stop words of a language, sorted, as the tokenizer cuts them; none for "none".
+    """Return the stop words of a language in the form that a tokenizer gives them, sorted.
 
     Parameters
     ----------
+    lang : str
+        Two-letter code; "none" gives an empty list.
     tokenizer : callable, optional
-        From texts to lists of words. By default `tokenize`; the lists of zh, ja and ko are words as they stand.
+        Maps texts to lists of words. Default: `tokenize`. The lists of zh, ja and ko are not tokenised.
 
     Raises
     ------
     InputError
-        The language is not known.
+        The language is unknown.
     """
     code = check_language(lang)
     if code == "none":
@@ -263,37 +267,37 @@ def stop_words(lang: str, tokenizer: Callable[[pl.Series], pl.Series] | None = N
     if code in SEGMENTED:
         return sorted(words)
     kept = set(_SUBJECTS.get(code, "").split())
-    return [word for word in cut_stop_words(sorted(words), tokenizer) if word not in kept]
+    return [word for word in tokenized_stop_words(sorted(words), tokenizer) if word not in kept]
 
 
-def cut_stop_words(words: list[str], tokenizer: Callable[[pl.Series], pl.Series] | None = None) -> list[str]:
-    """Return the words, plainly cut and as a tokenizer cuts them, sorted.
+def tokenized_stop_words(words: list[str], tokenizer: Callable[[pl.Series], pl.Series] | None = None) -> list[str]:
+    """Tokenise stop words with `tokenize` and with another tokenizer, and return the results of both, sorted.
 
-    A lemmatising tokenizer may turn "was" into "be": then both are stop words. A segmenter that leaves grammar out
-    by itself may return nothing for a word, which then stays as it stands.
+    A lemmatising tokenizer may turn "was" into "be"; then both are stop words. A segmenter that drops function words
+    may return nothing for a word, which then keeps its plain form.
     """
     texts = pl.Series(words, dtype=pl.String)
-    cut = set(tokenize(texts).explode().drop_nulls())
+    found = set(tokenize(texts).explode().drop_nulls())
     if tokenizer is not None:
-        cut |= set(tokenizer(texts).explode().drop_nulls())
-    return sorted(cut)
+        found |= set(tokenizer(texts).explode().drop_nulls())
+    return sorted(found)
 
 
 def _listed(code: str) -> set[str]:
-    """The words of a language's lists, uncut."""
+    """Return the stop words on the lists of a language, before tokenising."""
     if code in _OWN:
-        # Latin letters in such text are mostly English.
+        # Words in Latin letters in Chinese, Japanese or Korean text are mostly English.
         return set(_OWN[code].split()) | (set(_ENGLISH.split()) if code in SEGMENTED else set())
     source = _SOURCES.get(code)
     words = set() if source == "spacy" else set(get_stop_words(code))
     if source is not None:
-        words |= _of_spacy(code)
+        words |= _spacy_stop_words(code)
     return words | set(_ADDED.get(code, "").split())
 
 
 @functools.cache
-def _of_spacy(code: str) -> frozenset[str]:
-    """spaCy's stop words of a language, from that one module: the whole package takes 1.5 s to import."""
+def _spacy_stop_words(code: str) -> frozenset[str]:
+    """Return spaCy's stop words of a language; reads only that file, since importing spaCy takes 1.5 s."""
     package = importlib.util.find_spec("spacy")
     if package is None or not package.submodule_search_locations:
         raise InputError(f"--lang {code} needs the stop words of spaCy: pip install spacy")
@@ -302,5 +306,5 @@ def _of_spacy(code: str) -> frozenset[str]:
         return frozenset(runpy.run_path(str(path))["STOP_WORDS"])
     except (ImportError, OSError) as error:
         raise InputError(
-            f"--lang {code} needs the stop words of spaCy, which cannot be read: install spacy again"
+            f"--lang {code} needs the stop words of spaCy, which cannot be read: reinstall spacy"
         ) from error

@@ -1,9 +1,9 @@
-"""Words in dictionary form, from the lookup tables of spacy-lookups-data; spaCy itself is not needed.
+"""Lemmatise words with the lookup tables of spacy-lookups-data; spaCy itself is not needed.
 
-The tables know no part of speech: by them "saw" is "see", Spanish "casa" (house) is "casar" (to marry) and "agua"
-(water) "aguar" (to dilute). Topics are made of nouns, so a word that can be a noun is taken for one: by the package's
-noun lists where it has them (en, es, it, nl), else by its ending or spelling (de, pt), or by being the lemma of other
-words itself (ru).
+The tables ignore the part of speech: they map "saw" to "see", and Spanish "casa" (house) to "casar" (to marry) and
+"agua" (water) to "aguar" (to dilute). Topics consist of nouns, so a word that can be a noun is treated as one: by the
+package's noun lists where there are any (en, es, it, nl), otherwise by its ending or spelling (de, pt), or if it is
+itself the lemma of other words (ru).
 """
 
 from __future__ import annotations
@@ -28,52 +28,53 @@ Lookup = Callable[[str], str]
 
 
 class Lemmas:
-    """The dictionary forms of one language.
+    """Lemmatiser for one language.
 
     Parameters
     ----------
     lang : str
+        Two-letter code.
 
     Attributes
     ----------
     name : str
-        "lemmas-de-1.0.5": language and version of the tables.
+        Language and version of the tables: "lemmas-de-1.0.5".
 
     Raises
     ------
     InputError
-        The language has no tables, or the package that holds them is not installed.
+        The language has no tables, or spacy-lookups-data is not installed.
     """
 
     def __init__(self, lang: str) -> None:
         if lang not in _LOOKUPS:
             raise InputError(
-                f"--lemmatize given with --lang {lang}, which has no table of dictionary forms: leave it away, or"
-                f" give one of: {', '.join(LEMMA_LANGUAGES)}"
+                f"--lemmatize given with --lang {lang}, which has no table of dictionary forms: omit it, or give one"
+                f" of: {', '.join(LEMMA_LANGUAGES)}"
             )
         self._lookup = _LOOKUPS[lang]()
         self.name = f"lemmas-{lang}-{version('spacy-lookups-data')}"
         self._known: dict[str, str] = {}
 
     def __call__(self, words: pl.Series) -> pl.Series:
-        """The dictionary form of each word; a word whose form is unknown or is no single word stays.
+        """Return the lemma of each word, or the word itself if its lemma is unknown or not a single word.
 
         Parameters
         ----------
         words : polars Series of str
-            In lower case; the distinct words of many texts at once, since each is looked up by itself.
+            Lower-cased words; each is looked up separately, so pass distinct words of many texts.
         """
         new = [word for word in words if word not in self._known]
         if new:
             forms = pl.Series([self._lookup(word).lower() for word in new], dtype=pl.String).str.normalize("NFC")
-            sound = forms.str.contains(f"^{TOKEN_PATTERN}$")
-            for word, form, is_word in zip(new, forms, sound, strict=True):
+            are_words = forms.str.contains(f"^{TOKEN_PATTERN}$")
+            for word, form, is_word in zip(new, forms, are_words, strict=True):
                 self._known[word] = form if is_word else word
         return pl.Series(words.name, [self._known[word] for word in words], dtype=pl.String)
 
 
 def _table(name: str) -> Any:
-    """A table of spacy-lookups-data."""
+    """Read a table of spacy-lookups-data."""
     package = importlib.util.find_spec("spacy_lookups_data")
     if package is None or not package.submodule_search_locations:
         raise InputError(message_of("--lemmatize", "spacy_lookups_data"))
@@ -81,29 +82,29 @@ def _table(name: str) -> Any:
     try:
         return json.loads(gzip.decompress(path.read_bytes()))
     except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"cannot read the table {str(path)!r}: install spacy-lookups-data anew") from error
+        raise InputError(f"cannot read the table {str(path)!r}: reinstall spacy-lookups-data") from error
 
 
 def _lower(table: dict[str, Any]) -> dict[str, str]:
-    """A table in lower case; of several forms the first, and "donne" (women) before Donne (the poet)."""
+    """Lower-case a table: the first of several forms is used, and "donne" (women) takes precedence over Donne."""
     first = {word: form[0] if isinstance(form, list) else form for word, form in table.items()}
     names = {word.lower(): form.lower() for word, form in first.items() if not word.islower()}
     return names | {word: form.lower() for word, form in first.items() if word.islower()}
 
 
 def _singular(rules: list[list[str]], nouns: Collection[str], word: str) -> str | None:
-    """The noun that a rule (old ending, new ending) makes of a word."""
-    made = (word[: len(word) - len(old)] + new for old, new in rules if word.endswith(old))
-    return next((noun for noun in made if noun in nouns), None)
+    """Return the first known noun that a rule (old ending, new ending) derives from a word."""
+    derived = (word[: len(word) - len(old)] + new for old, new in rules if word.endswith(old))
+    return next((noun for noun in derived if noun in nouns), None)
 
 
 def _first(*steps: Callable[[str], str | None]) -> Lookup:
-    """What the first step finds that finds a form; the word itself where none does."""
+    """Combine steps into a lookup: the result of the first step that finds a form, or else the word itself."""
     return lambda word: next(filter(None, (step(word) for step in steps)), word)
 
 
 def _steps(lang: str, rules: str) -> tuple[Callable[[str], str | None], ...]:
-    """Of a word: itself if it can be a noun, the noun that a rule makes of it, and its form in the table."""
+    """Return three steps: the word itself if it can be a noun; a noun that a rule derives from it; its lemma."""
     nouns = {word: word for word in map(str.lower, _table(f"{lang}_lemma_index")["noun"])}
     singular = partial(_singular, _table(f"{lang}_lemma_rules")[rules], nouns)
     return nouns.get, singular, _lower(_table(f"{lang}_lemma_lookup")).get
@@ -136,7 +137,7 @@ def _french() -> Lookup:
 def _russian() -> Lookup:
     entries: dict[str, str] = _table("ru_lemma_lookup")
     names = {word: form for word, form in entries.items() if not word.islower()}
-    table = _lower(entries) | _lower(names)  # "индии" is India before indium
+    table = _lower(entries) | _lower(names)  # names take precedence: "индии" is India, not indium
     return _first({lemma: lemma for lemma in table.values()}.get, table.get)
 
 
@@ -195,4 +196,4 @@ _LOOKUPS: dict[str, Callable[[], Lookup]] = {
 LEMMA_LANGUAGES = sorted(_LOOKUPS)
 
 
-load_lemmas = functools.cache(Lemmas)  # read once
+load_lemmas = functools.cache(Lemmas)  # the tables are read once

@@ -1,8 +1,8 @@
-"""Tokenise in several processes, for tokenizers that keep one core busy.
+"""Tokenise in several processes, for tokenizers that use only one core.
 
-Each process is ``python -m topicnet.text.tokens.multiprocess`` and has a pipe to itself, so that its end, even in the
-middle of an answer, is noticed. The calling process reads, counts and infers. It gets the same words as from its own
-tokenizer, in the same order.
+Each process runs ``python -m topicnet.text.tokens.multiprocess`` and has its own pipe, so that the calling process
+notices when it dies, even in the middle of an answer. The calling process reads, counts and infers. The words and their
+order are the same as with the tokenizer in one process.
 """
 
 from __future__ import annotations
@@ -29,44 +29,49 @@ from topicnet.errors import InputError, TopicnetError
 from topicnet.text.tokens.options import TextOptions
 from topicnet.text.tokens.tokenizer import Tokenizer, choose_tokenizer
 
-MOST_WORKERS = 256
-# These tokenise in one thread; polars finds letters and kiwi tokenises Korean on all cores already.
-IN_ONE_THREAD = ("jieba-", "sudachi-", "spacy-")
-WORTH_STARTING = 3.0  # seconds of tokenising before processes are started unasked: each takes one or two to start
-PIECES = 4  # of a batch, for each process: the others wait for the last to end
-LEAST_BYTES = 20_000  # of a piece
+MAX_WORKERS = 256
+# These run in one thread; the polars tokenizers and kiwi already use all cores.
+SINGLE_THREADED = ("jieba-", "sudachi-", "spacy-")
+START_AFTER = 3.0  # seconds of tokenising before processes start by default: starting one takes one or two seconds
+PIECES = 4  # pieces of a batch per process; small pieces shorten the wait for the last one
+MIN_BYTES = 20_000  # smallest piece
 WAIT = 0.1  # seconds
-Arguments = tuple[str, str | None, bool, bool, bool]  # of choose_tokenizer
+Arguments = tuple[str, str | None, bool, bool, bool]  # arguments of choose_tokenizer
 
 
 def is_worth_multiprocessing(options: TextOptions) -> bool:
-    """Return whether the tokenizer of these options would leave other cores idle."""
-    return options.segmenter.name.startswith(IN_ONE_THREAD)
+    """Return whether the tokenizer of these options uses only one core."""
+    return options.segmenter.name.startswith(SINGLE_THREADED)
 
 
 def check_workers(workers: int) -> None:
-    """Raise InputError for an impossible number of processes."""
+    """Raise InputError unless `workers` is a valid number of processes."""
     whole = isinstance(workers, int | np.integer) and not isinstance(workers, bool)
-    if not whole or not 1 <= workers <= MOST_WORKERS:
-        raise InputError(f"workers={workers!r} given, expected a number of processes from 1 to {MOST_WORKERS}")
+    if not whole or not 1 <= workers <= MAX_WORKERS:
+        raise InputError(f"workers={workers!r} given, expected a number of processes from 1 to {MAX_WORKERS}")
 
 
 @contextmanager
 def tokenize_in_processes(options: TextOptions, workers: int, *, at_once: bool = True) -> Iterator[TextOptions]:
-    """Yield options that find the same words in several processes, which end with the block.
+    """Yield options that tokenise in several processes, which end with the block.
 
     Parameters
     ----------
     options : TextOptions
+        Options whose words the new options reproduce.
     workers : int
-        Most processes to tokenise in; with 1, or where `is_worth_multiprocessing` is false, this process alone.
+        Most processes to use. With 1, or if `is_worth_multiprocessing` is false, only this process is used.
     at_once : bool
-        Start them with the first text; otherwise once this process has been tokenising for 3 seconds.
+        Start the processes with the first text, rather than after this process has tokenised for 3 seconds.
+
+    Yields
+    ------
+    TextOptions
 
     Raises
     ------
     InputError
-        An impossible number of processes; while tokenising, a process that was ended from outside.
+        The number of processes is invalid, or (while tokenising) a process was killed.
     """
     check_workers(workers)
     if workers == 1 or not is_worth_multiprocessing(options):
@@ -81,16 +86,16 @@ def tokenize_in_processes(options: TextOptions, workers: int, *, at_once: bool =
 
 @dataclass(frozen=True)
 class _Process:
-    """A process that tokenises, and the pipe to it."""
+    """Tokenising process, and the pipe to it."""
 
     popen: subprocess.Popen[bytes]
     pipe: Connection
 
 
 class MultiprocessTokenizer:
-    """The tokenizer of some options in several processes; `tokenize_in_processes` explains the parameters.
+    """Tokenizer that runs in several processes; `tokenize_in_processes` describes the parameters.
 
-    Another process is started when a piece of text finds all others busy.
+    A process is started when a piece of text is to be tokenised and all running processes are busy.
     """
 
     def __init__(self, options: TextOptions, workers: int, at_once: bool) -> None:
@@ -100,9 +105,9 @@ class MultiprocessTokenizer:
         self._arguments: Arguments = (
             options.lang, options.tokenizer, options.lemmatize, options.cleaning.keep_numbers, options.fold_letters,
         )  # fmt: skip
-        self._seconds_here = WORTH_STARTING if at_once else 0.0
+        self._seconds_here = START_AFTER if at_once else 0.0
         self._free: SimpleQueue[_Process] = SimpleQueue()
-        self._threads = ThreadPoolExecutor(workers)  # one waits for each process
+        self._threads = ThreadPoolExecutor(workers)  # one thread waits for each process
         self._starting = threading.Lock()
         self._closed = False
 
@@ -110,7 +115,7 @@ class MultiprocessTokenizer:
         """Return the words of each text."""
         pieces = _pieces(texts, self.workers * PIECES)
         words: list[pl.Series] = []
-        while pieces and self._seconds_here < WORTH_STARTING:
+        while pieces and self._seconds_here < START_AFTER:
             began = time.perf_counter()
             words.append(self._here(pieces.pop(0)))
             self._seconds_here += time.perf_counter() - began
@@ -119,11 +124,11 @@ class MultiprocessTokenizer:
         return pl.concat(words) if len(words) > 1 else words[0]
 
     def close(self) -> None:
-        """End the processes, whatever they are doing."""
+        """Kill the processes."""
         with self._starting:
             self._closed = True
         for process in self.processes:
-            with suppress(ProcessLookupError):  # it has ended by itself
+            with suppress(ProcessLookupError):  # it has already ended
                 os.killpg(process.popen.pid, signal.SIGKILL)
         self._threads.shutdown(cancel_futures=True)
         for process in self.processes:
@@ -150,11 +155,11 @@ class MultiprocessTokenizer:
         environment = os.environ | {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
         with self._starting:
             if self._closed:
-                raise InputError("the text is not cut any more: ask within the block of tokenize_in_processes()")
+                raise InputError("the tokenizer is closed: use it within the block of tokenize_in_processes()")
             here, there = Pipe()
             with there:
-                # A session to itself: Ctrl-C is for this process, which then ends the others. Whatever a library
-                # prints goes to standard error.
+                # In a separate session, so that only this process receives Ctrl-C; it then kills the others.
+                # Anything that a library prints goes to standard error.
                 popen = subprocess.Popen(
                     [sys.executable, "-P", "-m", "topicnet.text.tokens.multiprocess", str(there.fileno())],
                     stdin=subprocess.DEVNULL, stdout=2, pass_fds=[there.fileno()], env=environment,
@@ -166,32 +171,32 @@ class MultiprocessTokenizer:
 
 
 def _pieces(texts: pl.Series, most: int) -> list[pl.Series]:
-    """Cut texts into pieces of about as many bytes, in order; at least one piece."""
+    """Split texts into at least one piece, in order, of about the same number of bytes."""
     ends = np.cumsum(texts.str.len_bytes().fill_null(0).to_numpy().astype(np.int64))
     n_bytes = int(ends[-1]) if len(ends) else 0
-    n_pieces = max(1, min(most, n_bytes // LEAST_BYTES))
+    n_pieces = max(1, min(most, n_bytes // MIN_BYTES))
     stops = np.searchsorted(ends, np.arange(1, n_pieces) * n_bytes // n_pieces, side="left") + 1
     marks = [0, *np.unique(stops).tolist(), len(texts)]
     return [texts[begin:end] for begin, end in pairwise(marks) if end > begin] or [texts]
 
 
 def _result(answer: Future[pl.Series]) -> pl.Series:
-    # Polars has interrupted waits resumed: many short ones let Ctrl-C through.
+    # Polars makes an interrupted wait resume, so wait in short steps to let Ctrl-C through.
     while not wait([answer], WAIT).done:
         pass
     return answer.result()
 
 
 def _ended(process: subprocess.Popen[bytes]) -> str:
-    """Describe the end of a process."""
+    """Return the error message for a process that has ended."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(WAIT)
     status = process.poll()
     how = "ended" if status is None else f"ended with status {status}"
     if status is not None and status < 0:
-        how = f"was ended from outside by {signal.Signals(-status).name}"
-    hint = "; where memory is short, fewer --workers need less" if status == -signal.SIGKILL else ""
-    return f"one of the processes that cut the text into words {how}: start again{hint}"
+        how = f"was killed by {signal.Signals(-status).name}"
+    hint = "; if memory is short, use fewer --workers" if status == -signal.SIGKILL else ""
+    return f"one of the processes that tokenise the text {how}: try again{hint}"
 
 
 _tokenizer = cache(choose_tokenizer)
@@ -205,9 +210,7 @@ def _answer(arguments: Arguments, texts: pl.Series) -> pl.Series | InputError:
         return InputError(str(error))
     except (Exception, pl.exceptions.PanicException) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        return InputError(
-            f"the text could not be cut into words ({reason}): with one worker the whole of what is wrong is shown"
-        )
+        return InputError(f"the text could not be tokenised ({reason}): use one worker to see the full error")
 
 
 def _serve(pipe: Connection) -> None:

@@ -1,4 +1,4 @@
-"""How text becomes tokens, and which tokens are counted."""
+"""TextOptions: options for tokenising text and choosing the words to count."""
 
 from __future__ import annotations
 
@@ -20,40 +20,64 @@ Phrases = tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True)
 class TextOptions:
-    """How text becomes tokens and which tokens are counted.
+    """Options for tokenising text and choosing the words to count.
+
+    Each parameter is an attribute of the same name.
+
+    Parameters
+    ----------
+    lang : str, default "en"
+        Two-letter code of the language, which selects the stop words and the tokenizer; "none" for no stop words.
+    stop_words : tuple of str, optional
+        Use these instead of the stop words of the language.
+    pruning : Pruning, optional
+        Bounds on document frequencies. Default: `Pruning()`.
+    more_stop_words : tuple of str, optional
+        Drop these too. Default: none.
+    tokenizer : {"letters", "spacy", "spaces", "jieba", "sudachi", "kiwi"}, optional
+        The tokenizer. By default the one for the language.
+    lemmatize : bool, default False
+        Count words in their dictionary form.
+    cleaning : Cleaning, optional
+        What to remove from the texts first. Default: nothing.
+    phrases : bool or tuple of tuple of str, default False
+        Find phrases and count each as one word; or the phrases to count, each a tuple of words.
+    vocabulary : tuple of str, optional
+        Count only these words.
+    min_tokens : int, default 0
+        A document with fewer counted words than this is counted as if it had none (status "short").
+    drop_duplicates : bool, default False
+        A document that repeats the text of an earlier one is counted as if it had no words (status "duplicate").
+    missing : str or tuple of str, optional
+        Markers of a missing value in addition to the usual ones ("NA", "null", ...), separated by commas if a string;
+        see `topicnet.text.readers.missing.missing_markers`. A text that is only a marker is empty. The attribute
+        holds all markers.
+    fold_letters : bool, default True
+        Fold ligatures and full-width letters and remove soft hyphens; see `topicnet.text.tokens.letters`. False
+        reproduces the words of version 0.1.0.
+    cutter : Tokenizer, optional
+        A faster tokenizer that returns the same words; see `topicnet.text.tokens.multiprocess`.
 
     Attributes
     ----------
-    lang : str
-        Two-letter code, or "none" for no stop words.
-    stop_words : tuple of str, optional
-        Takes the place of the language's stop words.
-    more_stop_words : tuple of str
-        Dropped beside those.
-    pruning : Pruning
-        Bounds on document frequencies.
-    tokenizer : str, optional
-        "letters", "spacy", "spaces", "jieba", "sudachi" or "kiwi"; by default what suits the language.
-    lemmatize : bool
-        Count the dictionary form of words.
-    cleaning : Cleaning
-        What is taken out of texts first.
-    phrases : bool or tuple
-        Whether to look for phrases, and count each as one word; or the phrases, each a tuple of words.
-    vocabulary : tuple of str, optional
-        Count just these words.
-    min_tokens : int
-        Documents with fewer counted words count as if they had none (status "short").
-    drop_duplicates : bool
-        Documents that repeat the text of an earlier one count as if they had no words (status "duplicate").
-    missing : str or sequence of str, optional
-        Markers of a missing value in addition to the usual ones: see `missing_markers`. A text that is only a
-        marker is empty.
-    fold_letters : bool
-        Fold ligatures and full-width letters and join soft hyphens: see `topicnet.text.tokens.letters`. Off for models
-        of version 0.1.0.
-    cutter : Tokenizer, optional
-        Cuts in place of the tokenizer, into the same words; see `topicnet.text.tokens.multiprocess`.
+    markers
+    segmenter
+
+    Raises
+    ------
+    InputError
+        The language is unknown, a list of words is a string, `min_tokens` is not a whole number from 0, or a marker is
+        not a string.
+
+    Examples
+    --------
+    >>> import topicnet
+    >>> options = topicnet.TextOptions(more_stop_words=("dogs",), min_tokens=2)
+    >>> corpus = topicnet.Corpus.from_texts(["Cats chase the mice.", "Dogs bark."], options=options)
+    >>> corpus.vocabulary
+    ['cats', 'chase', 'mice']
+    >>> corpus.status.tolist()
+    ['ok', 'short']
     """
 
     lang: str = "en"
@@ -82,12 +106,24 @@ class TextOptions:
 
     @property
     def markers(self) -> tuple[str, ...]:
-        """All markers of a missing value, folded to one case."""
+        """All markers of a missing value, case-folded and sorted.
+
+        Examples
+        --------
+        >>> TextOptions(missing="none,unknown").markers  # "none" first: without the usual markers
+        ('unknown',)
+        """
         return missing_markers(self.missing)
 
     @cached_property
     def segmenter(self) -> Tokenizer:
-        """What splits texts into words."""
+        """The tokenizer of these options: `cutter` if there is one, otherwise the choice of `choose_tokenizer`.
+
+        Examples
+        --------
+        >>> TextOptions(lang="de").segmenter.name
+        'unicode-letters-2'
+        """
         if self.cutter is not None:
             return self.cutter
         return choose_tokenizer(
@@ -95,21 +131,62 @@ class TextOptions:
         )
 
     def tokens(self, texts: pl.Series) -> pl.Series:
-        """The words of each text, a list of str."""
+        """Clean texts and split them into words.
+
+        Parameters
+        ----------
+        texts : polars Series of str, length n
+            The texts; None stays None.
+
+        Returns
+        -------
+        polars Series of list of str, length n
+            The lower-cased words of each text, stop words included.
+
+        Examples
+        --------
+        >>> import polars as pl
+        >>> TextOptions().tokens(pl.Series(["The cats chase mice!"])).to_list()
+        [['the', 'cats', 'chase', 'mice']]
+        """
         return self.segmenter(self.cleaning(texts))
 
     def dropped(self) -> list[str]:
-        """The stop words, cut as the tokenizer cuts."""
-        own = stop_words(self.lang, self.segmenter) if self.stop_words is None else self._cut(self.stop_words)
-        return sorted({*own, *self._cut(self.more_stop_words)})
+        """Return the stop words in the form that the tokenizer gives them.
 
-    def _cut(self, words: tuple[str, ...]) -> list[str]:
+        Returns
+        -------
+        list of str
+            Sorted, each once.
+
+        Examples
+        --------
+        >>> TextOptions(stop_words=("The",), more_stop_words=("don't",)).dropped()
+        ['don', 'the']
+        """
+        own = stop_words(self.lang, self.segmenter) if self.stop_words is None else self._tokenized(self.stop_words)
+        return sorted({*own, *self._tokenized(self.more_stop_words)})
+
+    def _tokenized(self, words: tuple[str, ...]) -> list[str]:
         if not words:
             return []
         return self.segmenter(pl.Series(words, dtype=pl.String)).explode().drop_nulls().to_list()
 
     def describe(self) -> dict[str, Any]:
-        """What a saved model remembers of its text pipeline, as JSON values."""
+        """Describe the text pipeline as JSON values, for a saved model.
+
+        Returns
+        -------
+        dict
+            The tokenizer with its version, the language, the stop words and the pruning, and other options that
+            differ from their default.
+
+        Examples
+        --------
+        >>> described = TextOptions(lang="none").describe()
+        >>> described["tokenizer"], described["stop_words"]
+        ('unicode-letters-2', [])
+        """
         pruning = self.pruning
         described = {
             "tokenizer": self.segmenter.name,
@@ -119,7 +196,7 @@ class TextOptions:
             "max_df": pruning.max_df,
             "max_vocab": pruning.max_vocab,
         }
-        # What is off is not written: models of earlier versions did not know of it.
+        # Options that are off are left out, as in models of earlier versions, which did not have them.
         extra = {
             "tokenizer_kind": self.tokenizer,
             "lemmatize": self.lemmatize,
@@ -133,12 +210,12 @@ class TextOptions:
 
 
 def options_of(described: dict[str, Any]) -> TextOptions:
-    """The options that read new text as a saved model's was read; nothing is pruned and no word dropped.
+    """Rebuild the options of a saved model from `TextOptions.describe`, without pruning and stop words.
 
     Raises
     ------
     InputError
-        The segmenter is another than the model's, or another version of it.
+        The tokenizer that is installed differs from the model's, in kind or in version.
     """
     phrases = described.get("phrases", False)
     options = TextOptions(
@@ -155,7 +232,7 @@ def options_of(described: dict[str, Any]) -> TextOptions:
     needed, found = described["tokenizer"], options.segmenter.name
     if needed != found:
         raise InputError(
-            f"the model's text was cut by {needed}, but here is {found}: the same text would give other words;"
-            f" install {needed} or fit anew"
+            f"the model's text was tokenised by {needed}, but {found} is installed, which can give other words for the"
+            f" same text: install {needed} or fit again"
         )
     return options

@@ -1,4 +1,4 @@
-"""Word segmenters for Chinese, Japanese and Korean, and which of the words they find can carry a topic."""
+"""Segment Chinese, Japanese and Korean text into words, and keep the words that can carry a topic."""
 
 from __future__ import annotations
 
@@ -26,16 +26,21 @@ SEGMENTERS = {
 
 @functools.cache
 def load_segmenter(kind: str, normalize: bool = False) -> Jieba | Sudachi | Kiwi:
-    """Load a segmenter, once: a dictionary takes a second or two.
+    """Load a segmenter; it is cached, since its dictionary takes a second or two to load.
 
-    Its `name` has its version and its dictionary's, since another may cut otherwise. A later topicnet that keeps
-    other tokens, or cuts in another mode, adds to the name.
+    The `name` of a segmenter includes its version and that of its dictionary, since other versions may find other
+    words. If a later version of topicnet keeps other tokens or uses another mode, it has to add to the name.
 
     Parameters
     ----------
     kind : {"jieba", "sudachi", "kiwi"}
+        The segmenter.
     normalize : bool
-        Bring Japanese words that are spelt in several ways to one spelling.
+        Map spelling variants of a Japanese word to one spelling.
+
+    Returns
+    -------
+    Jieba, Sudachi or Kiwi
 
     Raises
     ------
@@ -49,7 +54,7 @@ def load_segmenter(kind: str, normalize: bool = False) -> Jieba | Sudachi | Kiwi
     return Jieba() if kind == "jieba" else Kiwi()
 
 
-# Numbers, dates, amounts and rows of things: "第三", "两年", "十多家", "百分之五", "三十万美元".
+# Ordinals, numbers, dates and amounts: "第三", "两年", "十多家", "百分之五", "三十万美元".
 _CHINESE_NUMBER = (
     r"^(?:百分之|第|前|后|近|逾|约|超|上|数|每|首|半|余)*[零〇一二两三四五六七八九十百千万亿几多半数余]+"
     r"[多余来几个大]?(?:个|名|家|件|条|只|张|次|届|轮|期|位|人|年|月|日|天|周|季|季度|岁|元|美元|港元|欧元|日元|倍|成|股|吨"
@@ -59,25 +64,25 @@ _CHINESE_NUMBER = (
 
 
 class Jieba:
-    """Chinese by jieba: dictionary words, and a hidden Markov model for names and new words."""
+    """Chinese segmenter (jieba): a dictionary, and a hidden Markov model for names and new words."""
 
     def __init__(self) -> None:
         jieba = quiet_import("jieba")
         self.name = f"jieba-{version('jieba')}"
         self._tokenizer = jieba.Tokenizer()
-        # Its own start reads a cache from the temporary folder, where anybody may have put one, or writes one there,
-        # and logs to stderr; the dictionary itself takes 0.6 s.
+        # jieba's own initialisation reads a cache from the temporary folder, which anybody can tamper with, or writes
+        # one there, and logs to stderr. Reading the dictionary itself takes 0.6 s.
         tables = self._tokenizer.gen_pfdict(self._tokenizer.get_dict_file())
         self._tokenizer.FREQ, self._tokenizer.total = tables
         self._tokenizer.initialized = True
 
-    def cut(self, text: str) -> list[str]:
-        """Every token of a text, in order."""
+    def tokens(self, text: str) -> list[str]:
+        """Return all tokens of a text, in order."""
         return [str(token) for token in self._tokenizer.cut(text, HMM=True)]
 
     def words(self, texts: Sequence[str]) -> Iterator[list[str]]:
-        """Words of two or more Han characters that are no numbers, and Latin words of two or more letters."""
-        tokens = [self.cut(unicodedata.normalize("NFKC", text)) for text in texts]
+        """Yield words of two or more Han characters, except numbers, and Latin words of two or more letters."""
+        tokens = [self.tokens(unicodedata.normalize("NFKC", text)) for text in texts]
         known = pl.Series(list({token for line in tokens for token in line}), dtype=pl.String)
         words = known.filter(
             (known.str.contains(r"^\p{Han}{2,}$") & ~known.str.contains(_CHINESE_NUMBER))
@@ -87,10 +92,11 @@ class Jieba:
         return ([token for token in line if token in kept] for line in tokens)
 
 
-# Sudachi refuses more than 49,149 bytes at a time; a character is at most four.
+# Sudachi rejects inputs of more than 49,149 bytes; a character has at most four bytes.
 SUDACHI_CHARACTERS = 8_000
 _JAPANESE_NOUNS = {"一般", "サ変可能", "形状詞可能", "サ変形状詞可能", "副詞可能"}
-# Formal nouns (もの) and readings of a character (きょう) have one or two syllables in hiragana; りんご has three.
+# Formal nouns (もの) and readings of a character (きょう) have one or two hiragana syllables; content words such as
+# りんご have three or more.
 _SHORT_HIRAGANA = re.compile(r"(?:[ぁ-ゖ][ゃゅょっー]?){1,2}")
 _KANJI = re.compile(r"[々㐀-鿿豈-﫿𠀀-𪛟]")
 _JAPANESE_WORD = re.compile(r"[^\W\d_]{2,}")
@@ -98,10 +104,17 @@ _SENTENCE_END = re.compile(r"(?<=[。！？!?\n])")
 
 
 class Sudachi:
-    """Japanese by SudachiPy, in its middle mode.
+    """Japanese segmenter (SudachiPy, by default in its middle mode).
 
-    The short mode agrees best with the gold tokens of short units, but what it cuts off is what tells: of 合衆国 it
-    leaves 合衆, of 社会学 社会. The long mode makes one rare word of a full name.
+    The short mode agrees best with gold tokens of short units, but splits off informative parts: it reduces 合衆国 to
+    合衆 and 社会学 to 社会. The long mode turns a full name into one rare word.
+
+    Parameters
+    ----------
+    normalize : bool
+        Map spelling variants of a word to one spelling.
+    mode : {"A", "B", "C"}
+        Short, middle or long units.
     """
 
     MODE = "B"
@@ -114,19 +127,19 @@ class Sudachi:
         self._normalize = normalize
         self._kinds: dict[int, str] = {}
 
-    def cut(self, text: str) -> list[str]:
-        """Every token of a text, in order."""
+    def tokens(self, text: str) -> list[str]:
+        """Return all tokens of a text, in order."""
         return [token.surface() for part in sentences(text) for token in self._tokenizer.tokenize(part)]
 
     def words(self, texts: Sequence[str]) -> Iterator[list[str]]:
-        """Nouns that are no numerals, counters, pronouns or suffixes; verbs and adjectives in dictionary form."""
+        """Yield nouns (no numerals, counters, pronouns or suffixes), and verbs and adjectives in dictionary form."""
         for text in texts:
             parts = sentences(unicodedata.normalize("NFKC", text))
             tokens = (token for part in parts for token in self._tokenizer.tokenize(part))
             yield [word for word in map(self._word, tokens) if word]
 
     def _word(self, token: Any) -> str:
-        """The word a token counts as; empty when it carries no topic."""
+        """Return the word that a token counts as, or "" if it cannot carry a topic."""
         number = token.part_of_speech_id()
         if number not in self._kinds:
             self._kinds[number] = _japanese_kind(token.part_of_speech())
@@ -141,7 +154,7 @@ class Sudachi:
 
 
 def sentences(text: str, longest: int = SUDACHI_CHARACTERS) -> Iterator[str]:
-    """A text in parts of at most so many characters, cut at ends of sentences where there are any."""
+    """Split a text into parts of at most `longest` characters, at sentence ends where possible."""
     parts = [""]
     for sentence in _SENTENCE_END.split(text):
         if len(parts[-1]) + len(sentence) <= longest:
@@ -163,7 +176,7 @@ def _japanese_kind(part_of_speech: tuple[str, ...]) -> str:
             return ""
 
 
-# Korean nouns of one syllable that are no counters, suffixes or everyday homonyms of such.
+# Korean nouns of one syllable, without counters, suffixes and their common homonyms.
 _KOREAN_SINGLE = set("돈꿈책집법술약땅산길몸피왕총칼빵밥쌀옷글춤봄섬숲꽃별삶팬극곡뇌암폰앱닭소설빛불물강눈손발")
 _HANGUL = re.compile(r"[가-힣]{2,}")
 _LATIN = re.compile(r"[^\W\d_]{2,}")
@@ -171,27 +184,27 @@ _KIWI_BATCH = 1_000
 
 
 class Kiwi:
-    """Korean by kiwipiepy, in as many threads as there are processors."""
+    """Korean segmenter (kiwipiepy), with one thread per processor."""
 
     def __init__(self) -> None:
         kiwipiepy = importlib.import_module("kiwipiepy")
         self.name = f"kiwi-{version('kiwipiepy')}-model-{version('kiwipiepy_model')}"
         self._kiwi = kiwipiepy.Kiwi()
 
-    def cut(self, text: str) -> list[str]:
-        """Every morpheme of a text, in order; where sounds run together, as it is spelt by itself."""
+    def tokens(self, text: str) -> list[str]:
+        """Return all morphemes of a text, in order; contracted ones in their full spelling."""
         return [token.form for token in self._kiwi.tokenize(text)]
 
     def words(self, texts: Sequence[str]) -> Iterator[list[str]]:
-        """Nouns, verbs and adjectives (with 다), and words in Latin or Chinese letters."""
-        # A list goes to all threads at once; a whole corpus of tokens is more than memory holds.
+        """Yield nouns, verbs and adjectives (with 다), and words in Latin letters or Chinese characters."""
+        # kiwi processes a list in parallel; batches bound the memory for its tokens.
         for begin in range(0, len(texts), _KIWI_BATCH):
             for tokens in self._kiwi.tokenize(texts[begin : begin + _KIWI_BATCH]):
                 yield [word for word in map(_korean_word, tokens) if word]
 
 
 def _korean_word(token: Any) -> str:
-    """The word a morpheme counts as; empty when it carries no topic."""
+    """Return the word that a morpheme counts as, or "" if it cannot carry a topic."""
     form: str = token.form.replace(" ", "")
     match token.tag.partition("-")[0]:
         case "NNG" | "NNP":
@@ -207,11 +220,11 @@ def _korean_word(token: Any) -> str:
 
 
 def quiet_import(module: str) -> Any:
-    """Import a package whose source warns: of old string escapes, of pkg_resources."""
+    """Import a package without its warnings, such as those about invalid escapes or pkg_resources."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return importlib.import_module(module)
         except ImportError as error:
             reason = " ".join(str(error).split())
-            raise InputError(f"{module} is installed but cannot be used ({reason}): install it again") from error
+            raise InputError(f"{module} is installed but cannot be used ({reason}): reinstall it") from error

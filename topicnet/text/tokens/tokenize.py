@@ -1,4 +1,4 @@
-"""From batches of documents to the words of each: what counting begins with, here or on other machines."""
+"""Tokenise batches of documents: the first step of counting, in this process or on other machines."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from numpy.typing import NDArray
 from topicnet.text.readers.documents import Documents
 from topicnet.text.tokens.options import TextOptions
 
-BATCH_DOCS = 10_000  # counted at a time
-LONG_TEXT = 8_000_000  # characters; a longer document is counted piece by piece
+BATCH_DOCS = 10_000  # most documents per small batch
+LONG_TEXT = 8_000_000  # most characters per small batch; a longer document is tokenised piece by piece
 
 
 class Tokenized(NamedTuple):
-    """The words of some texts.
+    """Words of n texts.
 
     Attributes
     ----------
     words : polars.Series
-        Of all texts, end to end; or, with `numbers`, each different word once.
-    numbers : ndarray of int32, optional
-        Which of those words stands where, of all texts, end to end.
-    lengths : ndarray of int64
-        Words of each text.
-    blank : ndarray of bool
-        Texts with nothing but white space.
-    hashes : ndarray of uint64
-        Of each text without the white space around it: the same for the same text.
+        The words of all texts, end to end; or, with `numbers`, each distinct word once.
+    numbers : ndarray of shape (N,), int32, optional
+        The words of all texts, end to end, as positions in `words`.
+    lengths : ndarray of shape (n,), int64
+        Number of words of each text.
+    blank : ndarray of shape (n,), bool
+        Whether a text consists of white space only.
+    hashes : ndarray of shape (n,), uint64
+        Hash of each text without the white space around it; equal for equal texts.
     """
 
     words: pl.Series
@@ -40,12 +40,12 @@ class Tokenized(NamedTuple):
     hashes: NDArray[np.uint64]
 
 
-# Yields small batches with their words: one `Tokenized` a batch, or one for each piece of a single very long text.
+# Yields small batches with their words: one `Tokenized` per batch, or one per piece of a single very long text.
 Tokenization = Callable[[TextOptions, Iterable[Documents]], Iterator[tuple[Documents, Iterable[Tokenized]]]]
 
 
 def tokenize_texts(options: TextOptions, texts: list[str]) -> Tokenized:
-    """Cut texts into words."""
+    """Split texts into words."""
     series = pl.Series("token", texts, dtype=pl.String)
     words = options.tokens(series)
     stripped = series.str.strip_chars()
@@ -55,20 +55,20 @@ def tokenize_texts(options: TextOptions, texts: list[str]) -> Tokenized:
 
 
 def text_hashes(texts: pl.Series) -> NDArray[np.uint64]:
-    """Hash each text without the white space around it; only hashes of one process can be compared."""
+    """Hash each text without the white space around it; comparable only within one process."""
     return texts.str.strip_chars().hash().to_numpy()
 
 
 def tokenize_locally(
     options: TextOptions, batches: Iterable[Documents]
 ) -> Iterator[tuple[Documents, Iterable[Tokenized]]]:
-    """Cut the texts of all batches in this process."""
+    """Tokenise the texts of all batches in this process."""
     for documents in small_batches(batches):
         yield documents, (tokenize_texts(options, piece) for piece in in_pieces(documents.texts))
 
 
 def small_batches(batches: Iterable[Documents]) -> Iterator[Documents]:
-    """The same documents, a bounded number at a time and a very long one alone: texts in memory come as one batch."""
+    """Split batches into smaller ones of bounded size; a very long document is a batch by itself."""
     for documents in batches:
         begin, n_characters = 0, 0
         for at, text in enumerate(documents.texts):
@@ -80,7 +80,7 @@ def small_batches(batches: Iterable[Documents]) -> Iterator[Documents]:
 
 
 def in_pieces(texts: list[str]) -> Iterator[list[str]]:
-    """The texts; or, of a single text that is very long, its pieces one by one, cut at spaces where there are any."""
+    """Yield the texts, or the pieces of a single very long text one by one, split at spaces where possible."""
     if len(texts) != 1 or len(texts[0]) <= LONG_TEXT:
         yield texts
         return

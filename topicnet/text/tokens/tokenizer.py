@@ -1,4 +1,4 @@
-"""Tokenizers: from texts to lower-cased words, each with the name by which a saved model remembers it."""
+"""Choose a tokenizer by language and name; it splits texts into lower-cased words."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from topicnet.text.tokens.letters import DOTLESS, FOLDED, JOINERS, beyond_ascii,
 from topicnet.text.tokens.segmenters import SEGMENTERS, load_segmenter, quiet_import
 
 KINDS = ("letters", "spacy", "spaces", *SEGMENTERS)
-# Languages whose spaCy rules were tried on topic words. They are no default: "letters" takes an elision apart as well
-# (l'homme: homme), keeps both parts of "U-Bahn-Linie", where spaCy's one token is no word of letters, and is 100 times
-# as fast; spaCy's are for those who want its contractions and lemmas.
+# Languages whose spaCy rules were evaluated on topic words. "letters" is the default instead: it also splits elisions
+# (l'homme: homme), keeps the parts of "U-Bahn-Linie", which spaCy makes one token that is not a word of letters, and is
+# 100 times as fast. spaCy is for those who want its contractions and lemmas.
 SPACY_LANGUAGES = ("de", "en", "es", "fr", "it", "nl", "pt", "ru")
 _WORD = f"^{TOKEN_PATTERN}$"
 _SEGMENTER_OF = {lang: kind for kind, (lang, _) in SEGMENTERS.items()}
@@ -30,31 +30,31 @@ _SEGMENTER_OF = {lang: kind for kind, (lang, _) in SEGMENTERS.items()}
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Splits texts into words.
+    """Function that splits texts into words, with a name that identifies it in saved models.
 
     Attributes
     ----------
     name : str
-        What a saved model remembers, with the versions of what may cut otherwise in another version:
-        "unicode-letters-2", "jieba-0.42.1+folded-1", "unicode-letters-2+lemmas-de-1.0.5".
+        Includes the version of each part whose results can change between versions: "unicode-letters-2",
+        "jieba-0.42.1+folded-1", "unicode-letters-2+lemmas-de-1.0.5".
     function : callable
-        From texts to lists of words.
+        Maps a polars Series of texts to a Series of lists of words.
     """
 
     name: str
     function: Callable[[pl.Series], pl.Series]
 
     def __call__(self, texts: pl.Series) -> pl.Series:
-        """The words of each text.
+        """Split texts into words.
 
         Parameters
         ----------
-        texts : polars Series of str
+        texts : polars Series of str, length n
 
         Returns
         -------
-        polars Series of list of str
-            One list a text, in order; words in lower case and in Unicode's composed form (NFC). None for None.
+        polars Series of list of str, length n
+            The words of each text, lower-cased and in Unicode's composed form (NFC). None stays None.
         """
         return self.function(texts)
 
@@ -62,34 +62,38 @@ class Tokenizer:
 def choose_tokenizer(
     lang: str, kind: str | None = None, lemmatize: bool = False, numbers: bool = False, fold: bool = True
 ) -> Tokenizer:
-    """Choose what cuts the text of a language into words.
+    """Choose the tokenizer for a language.
 
     Parameters
     ----------
     lang : str
         Two-letter code, or "none".
     kind : {"letters", "spacy", "spaces", "jieba", "sudachi", "kiwi"}, optional
-        By default "letters" for languages written with spaces between words, and the segmenter of zh, ja and ko.
-        "spaces" is for text that is parted already: a word is whatever stands between spaces.
+        By default "letters" for languages with spaces between words, and the segmenter of zh, ja and ko. "spaces" is
+        for text that is already tokenised: it splits at white space only.
     lemmatize : bool
-        Words in dictionary form: by tables, or with "spacy" by a pipeline of the language that is installed
-        (en_core_web_sm, de_core_news_sm, ...). For ja also one spelling of a word; ko is in dictionary form anyhow.
+        Return lemmas: from tables, or with "spacy" from an installed pipeline of the language (en_core_web_sm,
+        de_core_news_sm, ...). For ja this also unifies spelling variants; ko always gives lemmas.
     numbers : bool
-        Words may hold digits; only with "letters" ("spaces" keeps them anyhow).
+        Let words contain digits; only with "letters" ("spaces" always does).
     fold : bool
-        Fold letters first, as `topicnet.text.tokens.letters` does; without it, words are those of version 0.1.0.
+        Fold letters first, as `topicnet.text.tokens.letters` does. False reproduces the words of version 0.1.0.
+
+    Returns
+    -------
+    Tokenizer
 
     Raises
     ------
     InputError
-        The language is not known, the kind does not cut it, or something has to be installed.
+        The language is unknown, the kind does not support it, or a package is not installed.
     """
     check_can_use_polars()
     code, kind = check_tokenizer(lang, kind)
     if numbers and kind not in ("letters", "spaces"):
         raise InputError(
-            f"--keep-numbers given with the tokenizer {kind}, which counts words of letters: leave it away, or give"
-            " --tokenizer spaces for text that is parted already"
+            f"--keep-numbers given with the tokenizer {kind}, which counts words of letters: omit it, or give"
+            " --tokenizer spaces for text that is already tokenised"
         )
     wrapped = _folded if fold else lambda tokenizer, _: tokenizer
     if kind in SEGMENTERS:
@@ -103,14 +107,14 @@ def choose_tokenizer(
         return plain
     if code == "none" or code in SEGMENTED:
         raise InputError(
-            f"--lemmatize given with --lang {code} and the tokenizer {kind}: leave it away, or give one"
-            f" of the languages {', '.join(LEMMA_LANGUAGES)}"
+            f"--lemmatize given with --lang {code} and the tokenizer {kind}: omit it, or give one of the languages"
+            f" {', '.join(LEMMA_LANGUAGES)}"
         )
     return _lemmatized(plain, code)
 
 
 def check_tokenizer(lang: str, kind: str | None) -> tuple[str, str]:
-    """Return the code of a language and its tokenizer, or raise InputError where one does not cut the other."""
+    """Return the code of a language and the kind of its tokenizer; raise InputError if they do not fit together."""
     code = check_language(lang)
     kind = kind or _SEGMENTER_OF.get(code, "letters")
     _check_kind(code, kind)
@@ -130,16 +134,16 @@ def _check_kind(code: str, kind: str) -> None:
     if kind not in KINDS:
         raise InputError(f"--tokenizer {kind!r} given, expected one of: {', '.join(KINDS)}")
     if kind in SEGMENTERS and SEGMENTERS[kind][0] != code:
-        raise InputError(f"--tokenizer {kind} given with --lang {code}: it cuts {SEGMENTERS[kind][0]} only")
+        raise InputError(f"--tokenizer {kind} given with --lang {code}: it supports {SEGMENTERS[kind][0]} only")
     if kind == "spacy" and code not in SPACY_LANGUAGES:
         raise InputError(
             f"--tokenizer spacy given with --lang {code}, expected one of: {', '.join(SPACY_LANGUAGES)};"
-            " leave it away for the language's own tokenizer"
+            " omit it to use the default tokenizer of the language"
         )
     if kind == "letters" and code in SEGMENTED:
         raise InputError(
-            f"--tokenizer letters given with --lang {code}: letters in a row are no words in {SEGMENTED[code]}; give"
-            f" {_SEGMENTER_OF[code]}, or spaces for text that is parted already"
+            f"--tokenizer letters given with --lang {code}: runs of letters are not words in {SEGMENTED[code]}; give"
+            f" {_SEGMENTER_OF[code]}, or spaces for text that is already tokenised"
         )
 
 
@@ -157,13 +161,13 @@ _WORDS_WITH_JOINERS = rf"\p{{L}}\p{{M}}*(?:[{JOINERS}]*\p{{L}}\p{{M}}*)+"
 
 
 def folds_letters(name: str) -> bool:
-    """Return whether a tokenizer, by the name in a saved model, folds letters first."""
+    """Return whether a tokenizer folds letters, judging by its name in a saved model."""
     base = name.partition("+")[0]
     return FOLDED in name or (base not in _FOLDED_NAMES and base.startswith(("unicode-letters", "spaces")))
 
 
 def _folded(plain: Tokenizer, code: str) -> Tokenizer:
-    """The words of another tokenizer after letters were folded."""
+    """Return a tokenizer that folds letters and then runs another tokenizer."""
 
     def folded(texts: pl.Series) -> pl.Series:
         rows = beyond_ascii(texts)
@@ -175,9 +179,9 @@ def _folded(plain: Tokenizer, code: str) -> Tokenizer:
 
 
 def _with_joiners(texts: pl.Series, rows: pl.Series) -> pl.Series:
-    """Words of letters; a joiner within a word of an Indic script is part of it. In Arabic script it parts affixes.
+    """Split texts into words of letters and joiners; in Arabic script a joiner separates affixes from the word.
 
-    `rows` are those of texts that may be more than ASCII.
+    `rows` are the indices of texts that may contain non-ASCII characters.
     """
     words = tokenize(texts, rows)
     rows = rows.filter(texts.gather(rows).str.contains(f"[{JOINERS}]"))
@@ -190,49 +194,51 @@ def _with_joiners(texts: pl.Series, rows: pl.Series) -> pl.Series:
 
 
 def _spacy_rules(lang: str) -> Tokenizer:
-    """The tokenizer of a blank spaCy pipeline; tokens of two or more letters are words."""
+    """Return the tokenizer of a blank spaCy pipeline; tokens of two or more letters are words."""
     nlp = _spacy().blank(lang)
 
-    def cut(texts: pl.Series) -> pl.Series:
+    def tokens_of(texts: pl.Series) -> pl.Series:
         with nlp.memory_zone():
             tokens = [[token.text for token in document] for document in nlp.tokenizer.pipe(texts.drop_nulls())]
-        return _words(texts, tokens, _WORD)
+        return _normalized(texts, tokens, _WORD)
 
-    return Tokenizer(f"spacy-{lang}-{version('spacy')}", cut)
+    return Tokenizer(f"spacy-{lang}-{version('spacy')}", tokens_of)
 
 
 def _spacy_lemmas(model: str) -> Tokenizer:
-    """The lemmas of a trained spaCy pipeline that the user has installed."""
+    """Return a tokenizer that gives the lemmas of a trained spaCy pipeline, which the user has installed."""
     nlp = _spacy().load(model, exclude=["parser", "ner"])
 
-    def cut(texts: pl.Series) -> pl.Series:
+    def lemmas_of(texts: pl.Series) -> pl.Series:
         given = texts.drop_nulls()
-        # The limit guards the memory of the parser and of entity recognition, which are left out.
+        # spaCy limits the length of texts because of the memory of its parser and entity recogniser, unused here.
         nlp.max_length = max(nlp.max_length, int(given.str.len_chars().max() or 0) + 1)  # type: ignore[arg-type]
         with nlp.memory_zone():
-            # A lemma of several words, or with other signs, is none.
+            # A lemma of several words, or with characters other than letters, is not used.
             tokens = [[t.lemma_ if t.lemma_.isalpha() else t.text for t in document] for document in nlp.pipe(given)]
-        return _words(texts, tokens, _WORD)
+        return _normalized(texts, tokens, _WORD)
 
-    return Tokenizer(f"spacy-{model}-{version(model)}-{version('spacy')}", cut)
+    return Tokenizer(f"spacy-{model}-{version(model)}-{version('spacy')}", lemmas_of)
 
 
 def _segmented(code: str, kind: str, lemmatize: bool) -> Tokenizer:
-    """The content words that a segmenter finds."""
+    """Return a tokenizer that gives the content words that a segmenter finds."""
     if lemmatize and code == "zh":
-        raise InputError("--lemmatize given with --lang zh: Chinese words have one form; leave it away")
+        raise InputError("--lemmatize given with --lang zh: Chinese words have one form; omit it")
     segmenter = load_segmenter(kind, True) if lemmatize and code == "ja" else load_segmenter(kind)
-    return Tokenizer(segmenter.name, lambda texts: _words(texts, list(segmenter.words(texts.drop_nulls().to_list()))))
+    return Tokenizer(
+        segmenter.name, lambda texts: _normalized(texts, list(segmenter.words(texts.drop_nulls().to_list())))
+    )
 
 
 def _lemmatized(plain: Tokenizer, code: str) -> Tokenizer:
-    """The words of another tokenizer in dictionary form; stop words stay, so that each is known for one.
+    """Return a tokenizer that lemmatises the words of another one, except stop words.
 
-    Spanish "como" (as) would else become "comer" (to eat).
+    Otherwise the stop word "como" (Spanish: as) would become "comer" (to eat), which is not a stop word.
     """
     table, kept = load_lemmas(code), pl.Series(stop_words(code), dtype=pl.String)
 
-    def cut(texts: pl.Series) -> pl.Series:
+    def lemmas_of(texts: pl.Series) -> pl.Series:
         words = plain(texts)
         distinct = words.explode().drop_nulls().unique()
         distinct = distinct.filter(~distinct.is_in(kept.implode()))
@@ -240,7 +246,7 @@ def _lemmatized(plain: Tokenizer, code: str) -> Tokenizer:
         other = lemmas != distinct
         return words.list.eval(pl.element().replace(distinct.filter(other), lemmas.filter(other)))
 
-    return Tokenizer(f"{plain.name}+{table.name}", cut)
+    return Tokenizer(f"{plain.name}+{table.name}", lemmas_of)
 
 
 def _spacy() -> Any:
@@ -250,21 +256,21 @@ def _spacy() -> Any:
 
 
 def _spacy_model(code: str) -> str | None:
-    """The smallest trained pipeline of a language that is installed."""
+    """Return the smallest installed spaCy pipeline of a language, or None."""
     source = "web" if code == "en" else "news"
     for size in ("sm", "md", "lg"):
         model = f"{code}_core_{source}_{size}"
         if importlib.util.find_spec(model) is not None:
             try:
                 version(model)
-            except PackageNotFoundError:  # a folder that happens to have the name
+            except PackageNotFoundError:  # a folder that happens to have this name
                 continue
             return model
     return None
 
 
-def _words(texts: pl.Series, tokens: list[list[str]], pattern: str | None = None) -> pl.Series:
-    """Tokens of the texts that are not None, as words: in lower case, composed, and those a pattern fits."""
+def _normalized(texts: pl.Series, tokens: list[list[str]], pattern: str | None = None) -> pl.Series:
+    """Turn the tokens of the texts that are not None into words: lower-cased, in NFC, and only matches of a pattern."""
     word = pl.element().str.to_lowercase().str.normalize("NFC")
     if pattern is not None:
         word = word.filter(word.str.contains(pattern))

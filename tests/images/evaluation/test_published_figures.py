@@ -1,7 +1,7 @@
-"""What the documents claim, as far as a CPU can check it (section F of the specification, its CPU list).
+"""Published results that a CPU can check, and the configurations of the experiments that it cannot.
 
-Unsupervised codes vary with the seed. The quick tests hold one seed against bounds that are wide; the slow ones hold
-the means of three against those of the specification.
+Unsupervised codes vary with the seed. The quick tests compare one seed with wide bounds, the slow ones the means of
+three seeds with narrower bounds.
 """
 
 import math
@@ -32,7 +32,7 @@ def digits() -> ImageData:
 
 
 def fitted(data: ImageData, variant: str, seed: int, epochs: int, **parameters: float) -> dict:
-    """What a model of the digits is found to be: batches of 100, one cycle of the rate."""
+    """Evaluation of a model of the digits, trained with batches of 100 and one cycle of the learning rate."""
     model = ImageVAE(
         variant,
         latent_dim=8,
@@ -47,14 +47,14 @@ def fitted(data: ImageData, variant: str, seed: int, epochs: int, **parameters: 
 
 @pytest.fixture(scope="module")
 def report(digits):
-    """The same, each model fitted once."""
-    made: dict = {}
+    """The same, with each model fitted once."""
+    reports: dict = {}
 
     def of(variant: str, seed: int = 0, *, epochs: int, **parameters: float) -> dict:
         key = (variant, seed, epochs, *parameters.values())
-        if key not in made:
-            made[key] = fitted(digits, variant, seed, epochs, **parameters)
-        return made[key]
+        if key not in reports:
+            reports[key] = fitted(digits, variant, seed, epochs, **parameters)
+        return reports[key]
 
     return of
 
@@ -71,14 +71,14 @@ def accuracy(report) -> float:
     return report["categories"]["labels"]["hungarian_accuracy"]
 
 
-# Digits: a conditional prior makes categories say something (CP-VAE, section 4; measured: specification A4)
+# Digits: a conditional prior makes categories informative (Lavda et al. 2020, section 4)
 
-QUICK, WHOLE = 25, 80  # epochs
+QUICK, FULL = 25, 80  # epochs
 
 
 @pytest.mark.slow
 def test_bound_and_information_on_digits(report):
-    """Measured: VAE 24.0, CP 24.4 with 1.0 nats, INDqp 24.1 with 0.02: all go on falling."""
+    """Measured: VAE 24.0, CP-VAE 24.4 with 1.0 nats, INDqp 24.1 with 0.02, all still falling."""
     plain, conditional, independent = (report(name, epochs=QUICK) for name in ("vae", "cp-vae", "indqp"))
     assert nelbo(plain) == pytest.approx(23.1, abs=1.5)
     assert abs(nelbo(conditional) - nelbo(plain)) < 1.5
@@ -90,11 +90,11 @@ def test_bound_and_information_on_digits(report):
 
 @pytest.mark.slow
 def test_bound_and_information_on_digits_over_seeds(report):
-    """INDqp's information rises slowly as it trains on: 0.31 here, 0.07 and 0.45 in other runs of 120 epochs."""
-    plain = np.mean([nelbo(report("vae", seed, epochs=WHOLE)) for seed in SEEDS])
-    told = {name: [report(name, seed, epochs=WHOLE) for seed in SEEDS] for name in WITH_CATEGORIES}
-    bounds = {name: np.mean([nelbo(fit) for fit in fits]) for name, fits in told.items()}
-    nats = {name: np.mean([information(fit) for fit in fits]) for name, fits in told.items()}
+    """INDqp's information rises slowly during training: 0.31 here, 0.07 and 0.45 in other runs of 120 epochs."""
+    plain = np.mean([nelbo(report("vae", seed, epochs=FULL)) for seed in SEEDS])
+    found = {name: [report(name, seed, epochs=FULL) for seed in SEEDS] for name in WITH_CATEGORIES}
+    bounds = {name: np.mean([nelbo(fit) for fit in fits]) for name, fits in found.items()}
+    nats = {name: np.mean([information(fit) for fit in fits]) for name, fits in found.items()}
     assert plain == pytest.approx(23.1, abs=0.6)
     assert all(abs(bound - plain) < 1 for bound in bounds.values()), bounds
     assert nats["cp-vae"] > 1, nats
@@ -103,51 +103,51 @@ def test_bound_and_information_on_digits_over_seeds(report):
     assert nats["indp"] < 0.8, nats
 
 
-# Digits: information by a critic (variational mutual information; specification A7)
+# Digits: information maximised with a critic (Serdega & Kim 2020)
 
 
-def test_information_makes_categories_meet_labels(report):
-    """Measured: accuracy 0.57 and 2.17 nats of log 10 = 2.30 at lambda 5; 0.29 without."""
-    driven, independent = report("vmi-c", epochs=QUICK, lambda_=5.0), report("indqp", epochs=QUICK)
-    told = driven["categories"]
-    assert accuracy(driven) >= 0.45
-    assert accuracy(driven) - accuracy(independent) >= 0.15
-    assert 1.8 < information(driven) <= told["mean_kl"] + 1e-12 <= math.log(10) + 1e-9
-    assert accuracy(driven) <= told["labels"]["majority_accuracy"]
-    assert driven["bound"]["parts"]["kl_c"] == pytest.approx(told["mean_kl"], abs=1e-4)
+def test_maximised_information_makes_categories_agree_with_labels(report):
+    """Measured with lambda = 5: accuracy 0.57 and 2.17 nats of log 10 = 2.30; accuracy 0.29 without it."""
+    informed, independent = report("vmi-c", epochs=QUICK, lambda_=5.0), report("indqp", epochs=QUICK)
+    found = informed["categories"]
+    assert accuracy(informed) >= 0.45
+    assert accuracy(informed) - accuracy(independent) >= 0.15
+    assert 1.8 < information(informed) <= found["mean_kl"] + 1e-12 <= math.log(10) + 1e-9
+    assert accuracy(informed) <= found["labels"]["majority_accuracy"]
+    assert informed["bound"]["parts"]["kl_c"] == pytest.approx(found["mean_kl"], abs=1e-4)
 
 
 @pytest.mark.slow
-def test_information_makes_categories_meet_labels_over_seeds(report):
-    """Measured: 0.59, 0.56 and 0.66 at lambda 5, with 2.1 to 2.2 nats; 0.24, 0.20 and 0.21 without."""
-    driven, plain = ([report("vmi-c", seed, epochs=WHOLE, lambda_=value) for seed in SEEDS] for value in (5.0, 0.0))
-    found, base = np.mean([accuracy(fit) for fit in driven]), np.mean([accuracy(fit) for fit in plain])
+def test_maximised_information_makes_categories_agree_with_labels_over_seeds(report):
+    """Measured with lambda = 5: 0.59, 0.56 and 0.66, with 2.1 to 2.2 nats; 0.24, 0.20 and 0.21 without it."""
+    informed, plain = ([report("vmi-c", seed, epochs=FULL, lambda_=value) for seed in SEEDS] for value in (5.0, 0.0))
+    found, base = np.mean([accuracy(fit) for fit in informed]), np.mean([accuracy(fit) for fit in plain])
     assert found >= 0.55
     assert base <= 0.45
     assert found - base >= 0.25
-    for fit in driven + plain:
+    for fit in informed + plain:
         assert information(fit) <= fit["categories"]["mean_kl"] + 1e-12 <= math.log(10) + 1e-9
-    assert np.mean([information(fit) for fit in driven]) > 1.8
+    assert np.mean([information(fit) for fit in informed]) > 1.8
 
 
 class ConstantEntropy(CategoryInformation):
-    """The bound as the document has it, with H = log K whatever q(c) is (trap 5)."""
+    """The bound with the constant H = log K in place of H(q(c)), as published."""
 
     def terms(self, draw, image):
         return {"lack_of_information": self._nats(draw, image) - math.log(draw.log_q_c.shape[1])}
 
 
 def test_a_constant_for_the_entropy_collapses_the_code(digits, monkeypatch):
-    """Every image gets the same category, and KL(q(c|x) || p(c)) is near log 10: it proves nothing by itself."""
+    """Every image gets the same category, and KL(q(c|x) || p(c)) is near log 10, which alone proves nothing."""
     monkeypatch.setattr(building, "CategoryInformation", ConstantEntropy)
-    told = fitted(digits, "vmi-c", 0, 15, lambda_=5.0)["categories"]
-    assert told["entropy"] < 0.5
-    assert told["mutual_information"] < 0.05
-    assert told["mean_kl"] > math.log(10) - 0.5
-    assert told["labels"]["hungarian_accuracy"] < 0.2
+    found = fitted(digits, "vmi-c", 0, 15, lambda_=5.0)["categories"]
+    assert found["entropy"] < 0.5
+    assert found["mutual_information"] < 0.05
+    assert found["mean_kl"] > math.log(10) - 0.5
+    assert found["labels"]["hungarian_accuracy"] < 0.2
 
 
-# Two modes (CP-VAE, section 6.1, figures 3-5; standard deviation 0.05: trap 9)
+# Two modes (Lavda et al. 2020, section 6.1, figures 3-5; 0.05 is a standard deviation)
 
 
 @pytest.fixture(scope="module")
@@ -156,13 +156,13 @@ def bimodal() -> ImageData:
 
 
 def least_nelbo(data: ImageData) -> float:
-    """-log of the true density of the test set, mean: no model can be better, but for what chance gives it."""
+    """Mean negative log of the true density over the test set, which no model can beat except by chance."""
     x = data.test.pixels.astype(np.float64)
     return float(-np.log(0.5 * norm.pdf(x, 0.3, 0.05) + 0.5 * norm.pdf(x, 0.7, 0.05)).mean())
 
 
 def two_modes(data: ImageData, n_images: int, **options) -> ImageVAE:
-    """Half of the run is warm-up: else the learned variance swallows both modes before a code is of use."""
+    """A model warmed up for half of the run; otherwise the variance covers both modes before the code is used."""
     model = ImageVAE("cp-vae", latent_dim=2, n_layers=1, likelihood="gaussian", batch_size=250, **options)
     return model.fit(data.train.pixels[:n_images])
 
@@ -181,7 +181,7 @@ def check_two_modes(model: ImageVAE, data: ImageData, slack: float) -> None:
     assert 2 * counts[1] < min(counts[0], counts[2])
 
 
-def test_the_true_density_has_the_entropy_of_the_specification(bimodal):
+def test_the_entropy_of_the_true_density(bimodal):
     grid = np.linspace(0, 1, 20_001)
     density = 0.5 * norm.pdf(grid, 0.3, 0.05) + 0.5 * norm.pdf(grid, 0.7, 0.05)
     assert float(-(density * np.log(density)).sum() * (grid[1] - grid[0])) == pytest.approx(-0.88374, abs=1e-5)
@@ -189,22 +189,22 @@ def test_the_true_density_has_the_entropy_of_the_specification(bimodal):
 
 
 def test_two_categories_are_the_two_modes(bimodal):
-    """Measured: bound -0.862 where -0.866 is the least, W1 0.003."""
+    """Measured: bound -0.862, where the least possible is -0.866; W1 0.003."""
     model = two_modes(
         bimodal, 20_000, n_categories=2, hidden_dim=16, estimator="enumerate", max_epochs=12, warm_up=6,
         learning_rate=2e-2, random_state=0,
     )  # fmt: skip
     check_two_modes(model, bimodal, slack=0.05)
-    shares = [float((samples(model, 1_000, category=c) > 0.5).mean()) for c in (0, 1)]
-    assert min(shares) < 0.05
-    assert max(shares) > 0.95
+    fractions = [float((samples(model, 1_000, category=c) > 0.5).mean()) for c in (0, 1)]
+    assert min(fractions) < 0.05
+    assert max(fractions) > 0.95
     q_c = model.category_probabilities(bimodal.test.pixels).mean(0)
     assert q_c == pytest.approx([0.5, 0.5], abs=0.05)
 
 
 @pytest.mark.slow
-def test_a_hundred_and_fifty_categories_are_two_modes_too(bimodal):
-    """Measured: bound -0.778, W1 0.007; the relaxed categories of `gumbel` end at W1 0.027 instead."""
+def test_150_categories_also_give_two_modes(bimodal):
+    """Measured: bound -0.778, W1 0.007; with the relaxed categories of `gumbel`, W1 0.027."""
     model = two_modes(
         bimodal, 20_000, n_categories=150, hidden_dim=32, estimator="straight-through", max_epochs=20, warm_up=10,
         learning_rate=1e-2, random_state=0,
@@ -212,17 +212,17 @@ def test_a_hundred_and_fifty_categories_are_two_modes_too(bimodal):
     check_two_modes(model, bimodal, slack=0.2)
     q_c = model.category_probabilities(bimodal.test.pixels).mean(0)
     for category in np.argsort(-q_c)[:10]:
-        share = float((samples(model, 500, category=int(category)) > 0.5).mean())
-        assert min(share, 1 - share) < 0.05
+        fraction = float((samples(model, 500, category=int(category)) > 0.5).mean())
+        assert min(fraction, 1 - fraction) < 0.05
 
 
-# The experiments that are too long for a test, and their configurations
+# Configurations of the experiments that take too long for a test
 
 CONFIGS = sorted((Path(__file__).resolve().parents[3] / "configs" / "images").glob("*.yaml"))
 AXES = {"categories", "components", "lambda", "variants"}
 
 
-def test_there_is_a_configuration_for_every_experiment():
+def test_every_experiment_has_a_configuration():
     table_3 = {"vae", "mog", "vampprior", "hvae", "hvp", *WITH_CATEGORIES}
     others = {"bimodal-2", "bimodal-150", "shared-categories", "information", "manipulation"}
     assert table_3 | others <= {path.stem for path in CONFIGS}
@@ -245,7 +245,7 @@ def test_every_configuration_can_be_fitted(path):
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_published_figure_is_of_a_setting_that_is_run(path):
+def test_every_published_figure_belongs_to_a_setting_that_is_run(path):
     experiment = read_config(path, {}).experiment
     (axis,) = AXES & set(experiment) or {None}
     for data, measures in experiment.get("published", {}).items():
@@ -256,8 +256,8 @@ def test_every_published_figure_is_of_a_setting_that_is_run(path):
             assert set(figures) <= set(values) if isinstance(figures, dict) else not values
 
 
-def test_table_3_is_that_of_the_document():
-    """Its sum: a figure that slips shows."""
+def test_table_3_is_as_published():
+    """The sum of the table reveals a wrong figure."""
     figures = []
     for path in CONFIGS:
         experiment = read_config(path, {}).experiment
@@ -268,10 +268,10 @@ def test_table_3_is_that_of_the_document():
     assert sum(figures) == pytest.approx(9390.46)
 
 
-# What no figure can replace: a network that trains at all
+# Training as such
 
 
-def test_each_epoch_is_better_than_the_last_but_for_noise(digits):
+def test_the_loss_falls_in_each_epoch_except_for_noise(digits):
     model = ImageVAE("vae", latent_dim=8, hidden_dim=64, max_epochs=8, warm_up=0, learning_rate=5e-3, random_state=0)
     losses = [row["loss"] for row in model.fit(digits.train.pixels).history_]
     assert losses[-1] < 28 < losses[0]
