@@ -2,10 +2,10 @@
 
 Usage: python benchmarks/fused_kernel.py [--corpora 20ng,wide] [--topics 50,200] [--docs 200] [--rounds 5] [--data DIR]
 
-Needs the extra `bench`. Both get the same batches, theta and beta, run on one thread, and alternate. The
-times cover the transposition of beta, the log-likelihood, and its gradients for theta and beta. Prints medians and 10th
-percentiles in milliseconds, the largest difference of a gradient relative to its largest entry, and the seconds of
-numba's import and compilation.
+Needs `pip install 'topicnet-neural[bench]'`. Both get the same batches, theta and beta, run on one thread, and
+alternate. The times cover the transposition of beta, the log-likelihood, and its gradients for theta and beta. Prints
+medians and 10th percentiles in milliseconds, the largest difference of a gradient relative to its largest entry, and
+the seconds of numba's import and compilation.
 """
 
 from __future__ import annotations

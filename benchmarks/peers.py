@@ -4,10 +4,10 @@ Usage: python benchmarks/peers.py [--corpora 20ng,20ng-text] [--systems etm,tomo
        [--budget SECONDS] [--out FILE] [--run NAME] [--publish NAME]
        python benchmarks/peers.py --table FILE [--against SYSTEM]
 
-Needs the extra `bench`; the row of a system whose library is missing gives the reason. Each fit is one
-line of JSON in --out (benchmarks/results/peers.jsonl). Several invocations with the same --run form one run, in which
-no fit is repeated. Seconds are comparable only within a run on one machine, so each run has its own tables and ratios.
-Fits proceed seed by seed, so that a slowdown of the machine affects all systems.
+Needs `pip install 'topicnet-neural[bench]'`; the row of a system whose library is missing gives the reason. Each fit
+is one line of JSON in --out (benchmarks/results/peers.jsonl). Several invocations with the same --run form one run, in
+which no fit is repeated. Seconds are comparable only within a run on one machine, so each run has its own tables and
+ratios. Fits proceed seed by seed, so that a slowdown of the machine affects all systems.
 
 20ng is `20ng_etm_bow` with its own test halves, K = 50; it has counts only, for systems that need no text. 20ng-text is
 the stripped text of the training posts, counted as by the command line, K = 20, for all systems.

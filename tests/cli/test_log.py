@@ -1,4 +1,4 @@
-"""--debug and --log-file: what is logged, and where."""
+"""--debug and --log-file: the records, and where they are written."""
 
 import logging
 import re

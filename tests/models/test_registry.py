@@ -90,13 +90,13 @@ def test_the_file_of_a_model_is_short_without_docstrings(registration):
     assert len(source.splitlines()) - sum(len(one.splitlines()) for one in docstrings if one) <= 130
 
 
-def test_the_readme_lists_the_registered_models():
-    text = (ROOT / "README.md").read_text("utf-8")
+def test_readme_and_reference_list_the_registered_models():
+    text, files = ((ROOT / page).read_text("utf-8") for page in ("README.md", "docs/reference/run-folder.md"))
     for name, registration in REGISTRY.items():
         assert f"| `{name}` | `{registration.class_name}` | {registration.summary} | " in text
         for unit in registration.extra_units:
-            assert f"`doc_{unit}.csv`" in text
-            assert f"`{unit}_word.csv`" in text
+            assert f"`doc_{unit}.csv`" in files
+            assert f"`{unit}_word.csv`" in files
 
 
 def test_a_new_model_takes_sixty_lines_and_a_registry_entry(registered):

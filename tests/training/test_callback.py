@@ -80,7 +80,7 @@ def test_an_exception_ends_the_fit_and_is_passed_on(counts, tmp_path: Path) -> N
     with pytest.raises(Enough):
         topicnet.ETM(3, random_state=0, **QUICK).fit(counts, callback=stop, checkpoints=tmp_path / "checkpoints")
     assert {thread.name for thread in threading.enumerate()} <= before
-    # The folder of checkpoints is unlocked, and the next fit goes on.
+    # The folder of checkpoints is unlocked, and the next fit continues.
     model = topicnet.ETM(3, random_state=0, **QUICK).fit(counts, checkpoints=tmp_path / "checkpoints")
     assert np.array_equal(model.components_, topicnet.ETM(3, random_state=0, **QUICK).fit(counts).components_)
 

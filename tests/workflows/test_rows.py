@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -92,13 +93,14 @@ def test_selected_rows_keep_their_topics(choose: Any) -> None:
         (pl.DataFrame({"text": TEXTS}), pl.DataFrame),
         (pl.LazyFrame({"text": TEXTS}), pl.DataFrame),
         (pl.Series(TEXTS), pl.DataFrame),
+        (nw.from_native(pl.DataFrame({"text": TEXTS})), pl.DataFrame),
         (pa.table({"text": TEXTS}), pa.Table),
         (pa.chunked_array([TEXTS]), pa.Table),
         (TEXTS, pd.DataFrame),
         (iter(TEXTS), pd.DataFrame),
         (np.array(TEXTS), pd.DataFrame),
     ],
-    ids=["frame", "lazy", "series", "arrow", "arrow column", "list", "iterator", "array"],
+    ids=["frame", "lazy", "series", "narwhals", "arrow", "arrow column", "list", "iterator", "array"],
 )
 def test_tables_have_the_library_of_the_source(texts: Any, kind: type) -> None:
     run = topicnet.fit(texts, passages=20, **FAST)

@@ -17,12 +17,12 @@ OPTIONS = {
 
 
 def block_of(function: str) -> str:
-    blocks = re.findall(r"^```python[^\n]*\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```python norun\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     return next(block for block in blocks if f"def {function}(" in block)
 
 
 class Recorder(types.ModuleType):
-    """Stands in for a tracker: notes every call of its functions and of the objects that they return."""
+    """A substitute for a tracker that records every call of its functions and of the objects that they return."""
 
     def __init__(self, name: str, calls: list) -> None:
         super().__init__(name)

@@ -253,7 +253,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             Ignored; present for compatibility with scikit-learn.
         callback : callable, optional
             Called with an `EpochReport` after every epoch of training. It does not change the result and is not saved.
-            An exception that it raises ends the fit and is passed on; checkpoints saved until then stay.
+            An exception that it raises ends the fit and is passed on; checkpoints that were saved by then stay.
         listener : callable, optional
             Function called with a `Progress` after every pass and epoch.
         checkpoints : str or Path, optional

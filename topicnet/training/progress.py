@@ -42,21 +42,30 @@ Listener = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One finished epoch of training, as a `callback` gets it.
+    """One finished epoch of training, the argument of a `callback`.
 
-    Attributes
+    Parameters
     ----------
     epoch : int
-        From 1.
+        Number of the epoch, from 1.
     total_epochs : int
-        The most there can be; a fit that stops early has fewer.
+        Maximum number of epochs; a fit that stops early has fewer.
     losses : dict of str to float
-        Each term of the loss and their weighted sum `loss`, means over the training documents in nats per document (or
-        image), and `validation_loss` where documents are held out.
+        Each term of the loss and their weighted sum `loss`, as means over the training documents in nats per document
+        (or image), and `validation_loss` if documents are held out.
     learning_rate : float
-        At the end of the epoch.
+        Learning rate at the end of the epoch.
     seconds : float
-        That the epoch took.
+        Duration of the epoch.
+
+    Examples
+    --------
+    >>> import topicnet
+    >>> seen = []
+    >>> options = {"n_topics": 1, "init": "random", "max_epochs": 2}
+    >>> run = topicnet.fit(["cat and dog", "bread", "bread"] * 4, callback=seen.append, **options)
+    >>> [(report.epoch, report.total_epochs) for report in seen], "loss" in seen[0].losses
+    ([(1, 2), (2, 2)], True)
     """
 
     epoch: int
@@ -65,16 +74,16 @@ class EpochReport:
     learning_rate: float
     seconds: float
 
-    @classmethod
-    def of(cls, progress: Progress) -> EpochReport | None:
-        """Report the epoch that has just ended; None within an epoch and in the stages before training."""
-        row = progress.values
-        if progress.stage != "train" or progress.within or "learning_rate" not in row:
-            return None
-        losses = {name: row[name] for name in takewhile(lambda name: name != "learning_rate", row) if name != "epoch"}
-        if not math.isnan(row["validation_loss"]):
-            losses["validation_loss"] = row["validation_loss"]
-        return cls(progress.done, progress.total, losses, row["learning_rate"], row["seconds"])
+
+def epoch_report(progress: Progress) -> EpochReport | None:
+    """Report the epoch that has just ended; None within an epoch and in the stages before training."""
+    row = progress.values
+    if progress.stage != "train" or progress.within or "learning_rate" not in row:
+        return None
+    losses = {name: row[name] for name in takewhile(lambda name: name != "learning_rate", row) if name != "epoch"}
+    if not math.isnan(row["validation_loss"]):
+        losses["validation_loss"] = row["validation_loss"]
+    return EpochReport(progress.done, progress.total, losses, row["learning_rate"], row["seconds"])
 
 
 Callback = Callable[[EpochReport], None]
@@ -88,7 +97,7 @@ def with_callback(listener: Listener | None, callback: Callback | None) -> Liste
     def both(progress: Progress) -> None:
         if listener is not None:
             listener(progress)
-        report = EpochReport.of(progress)
+        report = epoch_report(progress)
         if report is not None:
             callback(report)
 

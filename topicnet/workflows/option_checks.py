@@ -30,7 +30,7 @@ def check_options(config: FitConfig) -> None:
 
 
 def check_workers(config: FitConfig) -> None:
-    """Raise InputError if workers are given for an engine that starts none, or Ray is asked for and not installed."""
+    """Raise InputError for a number of workers that the engine does not start, or for Ray where it is missing."""
     if config.engine == "ray":
         check_installed("--engine ray", ["ray"])
     if config.engine == "local" and config.workers is not None:

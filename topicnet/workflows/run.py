@@ -250,10 +250,10 @@ class Run:
 
         Returns
         -------
-        DataFrame
+        pandas.DataFrame, polars.DataFrame or pyarrow.Table
             One row per topic with the columns "size" (mean theta), "npmi" and "words" (the n most probable words,
-            joined by spaces). A pandas table with the topics as its index; after a fit to a table of polars or pyarrow
-            one of that library, with a column "topic".
+            joined by spaces). In the library of the table or column of the fit, by default pandas; in polars and
+            pyarrow with a column "topic", which is the index in pandas.
 
         Examples
         --------
@@ -276,10 +276,10 @@ class Run:
 
         Returns
         -------
-        DataFrame
+        pandas.DataFrame, polars.DataFrame or pyarrow.Table
             One row per input document, in input order, with the columns "doc_id", "status", "top_topic" (missing for a
-            document without known words) and "topic_0", "topic_1", ... (theta). A pandas table; after a fit to a table
-            or column of polars or pyarrow one of that library.
+            document without known words) and "topic_0", "topic_1", ... (theta). In the library of the table or
+            column of the fit, by default pandas.
 
         Examples
         --------
@@ -294,7 +294,7 @@ class Run:
 
     @property
     def _library(self) -> str:
-        """The library whose tables the run gives: that of the table it was fitted to."""
+        """Name of the library of the returned tables: that of the table of the fit, by default pandas."""
         like = None if self.corpus is None else self.corpus.table
         return like if isinstance(like, str) else "pandas"
 
@@ -338,10 +338,9 @@ class Run:
 
         Returns
         -------
-        DataFrame
+        pandas.DataFrame, polars.DataFrame or pyarrow.Table
             One row per passage, in reading order, with the columns "doc_id", "passage" (its number in the document),
-            "tokens" (counted words), "top_topic" and "topic_0", "topic_1", ... (theta). A table of the same library as
-            `doc_topic`.
+            "tokens" (counted words), "top_topic" and "topic_0", "topic_1", ... (theta), in the library of `doc_topic`.
 
         Raises
         ------

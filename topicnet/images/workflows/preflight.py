@@ -14,7 +14,7 @@ from topicnet.images.data.png import png_files
 from topicnet.images.model.variants import resolve_parameters, variant_of
 from topicnet.images.workflows.config import ImageConfig
 from topicnet.runtime.device_names import check_device_name
-from topicnet.runtime.extras import check_installed
+from topicnet.runtime.extras import check_installed, is_installed
 from topicnet.storage.overlap import Named, check_apart
 from topicnet.storage.run_folder import RECORD, Destination
 from topicnet.training.resumable import check_destination, unfinished_of
@@ -56,7 +56,9 @@ def check_source(data: str) -> None:
     """Raise InputError if the images do not exist."""
     if data not in NAMED and (data == "" or not os.path.exists(data)):
         raise InputError(f"there is no {data!r}; expected {KNOWN}. Check the name")
-    if data not in NAMED and os.path.isdir(data) and not is_idx_folder(Path(data)) and png_files(Path(data)):
+    if data in NAMED or is_installed("PIL"):
+        return
+    if os.path.isdir(data) and not is_idx_folder(Path(data)) and png_files(Path(data)):
         check_installed(f"reading PNG images from {data!r}", ["PIL"])
 
 

@@ -179,6 +179,7 @@ def installed(module: str, name: str) -> Any:
     name : str
         Name of the file in messages.
 
+
     Raises
     ------
     CorpusError

@@ -34,7 +34,8 @@ def is_table(texts: Any) -> bool:
 
 
 def table_of(texts: Any) -> Any:
-    """Return what output tables should match: the pandas index of `texts`, "polars", "pyarrow", or None."""
+    """Return what output tables should match: the index of pandas, "polars", "pyarrow", or None for anything else."""
+    texts = _native(texts)
     library = _library_of(texts)
     if library == "pandas" and type(texts).__name__ in ("DataFrame", "Series"):
         return texts.index
@@ -43,6 +44,11 @@ def table_of(texts: Any) -> Any:
 
 def _library_of(texts: Any) -> str:
     return type(texts).__module__.partition(".")[0]
+
+
+def _native(texts: Any) -> Any:
+    """Return the table or column that narwhals has wrapped; anything else as it is."""
+    return texts.to_native() if _library_of(texts) == "narwhals" else texts
 
 
 def documents_of_frame(
@@ -285,6 +291,7 @@ def plain(cell: Any) -> Any:
 
 def _table(frame: Any, n_rows: int) -> tuple[list[str], Iterator[_Columns]]:
     """Return the column names of a table and an iterator over slices of `n_rows` rows."""
+    frame = _native(frame)
     if _library_of(frame) == "datasets":  # by name, as it need not be installed
         return _hugging_face(frame, n_rows)
     if isinstance(frame, pl.LazyFrame):
@@ -304,7 +311,7 @@ def _table(frame: Any, n_rows: int) -> tuple[list[str], Iterator[_Columns]]:
 
 
 def _narwhals(frame: Any, n_rows: int) -> tuple[list[str], Iterator[_Columns]]:
-    """The columns of a table of another library, such as a pyarrow.Table, which narwhals reads."""
+    """Return the column names and slices of a table of another library that narwhals reads, such as pyarrow."""
     import narwhals as nw
 
     try:
