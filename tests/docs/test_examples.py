@@ -11,7 +11,7 @@ from tools.examples import corpus_files, faults, run_page, same, steps, topicnet
 
 ROOT = Path(__file__).resolve().parents[2]
 # Pages of which the default suite runs every example; the others take minutes together.
-QUICK = ("README.md", "docs/start.md", "docs/how-to/new-documents.md", "docs/how-to/csv-and-excel.md")
+QUICK = ("README.md", "docs/start.md", "docs/how-to/new-documents.md")
 SLOW = [
     str(path.relative_to(ROOT))
     for path in sorted((ROOT / "docs" / "how-to").glob("*.md"))
