@@ -1,4 +1,4 @@
-"""Run the command line: turn errors into one line on stderr and an exit status, and handle signals."""
+"""Command line of topicnet: entry point, errors as one line on stderr, exit status and signals."""
 
 import errno
 import os
@@ -120,9 +120,10 @@ def _interrupted() -> int:
 
 
 def _wait_for_first_process() -> None:
-    """Wait for the first process on this machine to report the same error, after which torchrun ends this one.
+    """Wait while the first torchrun process on this machine reports the same error, so that it appears only once.
 
-    If the first process does not, this one reports the error after the wait.
+    torchrun ends this process once the first has exited. If it is not ended, it reports the error itself after the
+    wait.
     """
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""The Typer app of the command line, and the layout of its help."""
+"""Typer app of the command line, and the layout of its help."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TYPE = re.compile(r" ?(<(?:str|int|int range|float|path|list\[str\])>)")
 
 
 class Command(TyperCommand):
-    """A command whose help lists its options by group and prints its examples verbatim."""
+    """Command whose help lists its options by group and prints its examples verbatim."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options of each group."""
@@ -55,7 +55,7 @@ def _with_plain_type(record: tuple[str, str]) -> tuple[str, str]:
 
 
 class Commands(TyperGroup):
-    """A group of commands whose help ends with the options that every command takes."""
+    """Group of commands whose help ends with the options that every command takes."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options, the commands and the options of every command."""

@@ -67,7 +67,7 @@ def split_options(arguments: Sequence[str]) -> tuple[list[str], GeneralOptions]:
 
 @contextmanager
 def logging_as(options: GeneralOptions, arguments: Sequence[str]) -> Iterator[None]:
-    """Log inside the block as the options ask for.
+    """Context manager: log to stderr or a file, as the options request.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def logging_as(options: GeneralOptions, arguments: Sequence[str]) -> Iterator[No
 
 
 class _Stderr(logging.Handler):
-    """Prints records on standard error as it is at the time: a progress bar puts its own stream there."""
+    """Log handler that looks up `sys.stderr` for every record, because a progress bar replaces it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record."""
@@ -117,10 +117,13 @@ class _Stderr(logging.Handler):
 
 
 class _OneLine(logging.Formatter):
-    """Formats a record as one line, so that no name of a file can look like another record; tracebacks follow it."""
+    """Formatter that writes each record on one line, so that a file name cannot imitate another record.
+
+    Tracebacks follow on their own lines.
+    """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name in `logging`
-        """Format a record with what cannot be printed escaped."""
+        """Format a record, with unprintable characters escaped."""
         line = super().formatMessage(record)
         return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 

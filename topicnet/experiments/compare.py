@@ -1,4 +1,4 @@
-"""Compare models: fit each with several seeds on one corpus, and put their scores in one table."""
+"""Comparison of models: fits of each with several seeds on one corpus, and one table of their scores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from topicnet.workflows.scores import halves, in_both_halves
 
 
 def check_models(names: Sequence[str]) -> list[str]:
-    """Return the models to compare: those named, then the baselines of every comparison.
+    """Return the models to compare: the named ones, followed by the baselines that every comparison includes.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def check_models(names: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A comparison of models: the rows of its table and the fits behind them.
+    """Comparison of models: the rows of its table and the fits behind them.
 
     Attributes
     ----------

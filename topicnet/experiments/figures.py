@@ -1,4 +1,4 @@
-"""Draw the figures of comparisons and searches for K, each as one self-contained HTML file."""
+"""Figures of comparisons and of searches for K, each one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ LAYOUT = {"template": "plotly_white", "font": {"size": 14}, "height": 520, "marg
 
 
 def quality_against_time(rows: Sequence[ComparisonRow], unigram: float, corpus: str) -> Any:
-    """Plot coherence and inferred perplexity of each model against seconds: a point per seed, a cross for the mean."""
+    """Plot coherence and document-completion perplexity of each model against the time of its fit.
+
+    Points show the seeds, a cross their mean. Perplexity is that of theta as inferred, without refinement.
+    """
     from plotly.subplots import make_subplots
 
     shown = [("npmi", "NPMI (higher is better)"), ("inferred", "perplexity as inferred (lower is better)")]
@@ -44,7 +47,10 @@ def quality_against_time(rows: Sequence[ComparisonRow], unigram: float, corpus: 
 
 
 def scores_by_topics(rows: Sequence[TuningRow], names: Sequence[str], corpus: str) -> Any:
-    """Plot each score against K with its interval: a line per model, open points for short fits."""
+    """Plot each score against K with its interval, one line per model.
+
+    Open points show short fits, which have a quarter of the epochs.
+    """
     from plotly.subplots import make_subplots
 
     titles = {

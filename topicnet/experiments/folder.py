@@ -1,4 +1,4 @@
-"""Check which files in the folder of an experiment topicnet wrote, so that it can be resumed or replaced safely.
+"""Detection of topicnet's own files in the folder of an experiment, so that it can be resumed or replaced safely.
 
 ::
 
@@ -45,7 +45,7 @@ def contents(out: Path, name: str) -> Contents:
     elif "format" in record and "checksum" not in record:  # written by version 0.1.0
         expected |= dict.fromkeys(tables(name))
     for file in found:
-        if file.parts[0] == CELLS and file.as_posix() not in expected and _is_of_cell(out / file):
+        if file.parts[0] == CELLS and file.as_posix() not in expected and _has_fit_result(out / file):
             expected[file.as_posix()] = None
         if any(ownership.is_staged(part) for part in file.parts):
             expected[file.as_posix()] = None
@@ -54,8 +54,8 @@ def contents(out: Path, name: str) -> Contents:
     return ownership.compare_files(out, expected, empty=(CELLS, *PARTS))
 
 
-def _is_of_cell(path: Path) -> bool:
-    """Return True if a file is the result of a fit, judged by its content."""
+def _has_fit_result(path: Path) -> bool:
+    """Return True if a file contains the scores or topics of a fit."""
     match = _CELL.fullmatch(path.stem)
     if match is None or len(path.parent.parts) == 0 or path.parent.name != CELLS:
         return False
@@ -135,7 +135,7 @@ def _refuse_strangers(out: Path, name: str) -> None:
 
 
 def clear(out: Path, name: str) -> None:
-    """Remove the cells and tables of an earlier experiment, and partial files that a killed one left.
+    """Remove the cells and tables of an earlier experiment, and partial files left by a killed one.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Parse and check the options of a comparison or a search for K, before torch is imported."""
+"""Options of a comparison or a search for K, parsed and checked before torch is imported."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BASELINE_NAMES = ("lda", "lda-tomotopy", "nmf")
 
 @dataclass(frozen=True)
 class ExperimentJob:
-    """An experiment to run: its corpus, models, test documents and folder.
+    """Experiment to run: its corpus, models, test documents and folder.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ def check_names(models: Sequence[str], command: str, *, baselines: bool) -> None
 
 
 def check_libraries(command: str, models: Sequence[str]) -> None:
-    """Raise InputError, naming the extra, for an experiment whose libraries are not installed."""
+    """Raise InputError with the pip extra to install if a library of an experiment is missing."""
     check_installed(f"the figure of {command}", ["plotly"])
     if command == "tune":
         check_installed("tune", ["optuna"])

@@ -1,4 +1,4 @@
-"""Summarise the scores of the fits of each number of topics, K, and recommend one K."""
+"""Recommendation of a number of topics, K, from a summary of the scores of the fits of each K."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCORES = ("quality", "npmi", "topic_diversity", "perplexity", "stability")
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean and its 95 % interval.
+    """Mean and its 95 % interval.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ def recommendation(rows: Sequence[TuningRow], not_tried: Sequence[str] = ()) -> 
     if predicted:
         likeliest = min(predicted, key=lambda pair: pair[0])[1]
         if likeliest is not least:
-            end = f"; held-out documents are predicted best at {_named([likeliest], several)}{rest}"
+            end = f"; held-out documents are predicted best at {_list_topics([likeliest], several)}{rest}"
     if len(near) == len(rows):
         take = f"take the smallest, K = {least.topics} ({least.model})"
         if least is best:
@@ -111,9 +111,9 @@ def recommendation(rows: Sequence[TuningRow], not_tried: Sequence[str] = ()) -> 
             f" ({best.model}, {of_best}); {take}, or any K that suits your purpose{end}."
         )
     if least is best:
-        others = f"; as good within the uncertainty: {_named(as_good, several)}" if as_good else ""
+        others = f"; as good within the uncertainty: {_list_topics(as_good, several)}" if as_good else ""
         return f"Take K = {best.topics} ({best.model}), the best of {tried}, by {of_best}{others}{end}."
-    others = f", and so are {_named(as_good, several)}" if as_good else ""
+    others = f", and so are {_list_topics(as_good, several)}" if as_good else ""
     return (
         f"Take K = {least.topics} ({least.model}, topic quality {least.quality.mean:.3f}): within the"
         f" uncertainty it is as good as the best of {tried}, K = {best.topics} ({best.model},"
@@ -126,15 +126,15 @@ def _fits(row: TuningRow) -> str:
 
 
 def _worse(one: Estimate, best: Estimate) -> bool:
-    """Return True if the interval of the difference of two qualities is above 0."""
+    """Return True if a quality is significantly worse than the best: the interval of their difference is above 0."""
     difference = best.mean - one.mean
     if any(math.isnan(end) for end in (best.low, one.high)):
         return difference > 0
     return difference > math.hypot(best.mean - best.low, one.high - one.mean)
 
 
-def _named(rows: Sequence[TuningRow], several: bool) -> str:
-    """List the K of rows, with the model if several were tried."""
+def _list_topics(rows: Sequence[TuningRow], several: bool) -> str:
+    """List the K of the rows as text, with the model if several were tried."""
     return ", ".join(f"K = {row.topics}{' (' + row.model + ')' if several else ''}" for row in rows)
 
 

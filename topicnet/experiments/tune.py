@@ -1,4 +1,4 @@
-"""Search for a number of topics, K, and a model within a time budget, by successive halving.
+"""Tuning of the number of topics, K, and the model within a time budget, by successive halving.
 
 A short fit of each K of a grid comes first, then a full fit of each of the better half, then fits of the best with more
 seeds, which measure stability. The remaining time is spent on values of K in between, suggested by optuna (TPE).
@@ -39,7 +39,7 @@ K_OFFSET = 30  # the seconds of a fit of K topics are about proportional to K_OF
 
 @dataclass(frozen=True)
 class Tuning:
-    """A search for K and its recommendation.
+    """Search for K and its recommendation.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ Pair = tuple[str, int]  # a model and its K
 
 @dataclass
 class _Search:
-    """The state of one search: its time budget, and the fits found and made so far."""
+    """State of one search: its time budget, and the fits so far, loaded from the folder or made in this call."""
 
     space: Workspace
     budget: float
@@ -160,7 +160,7 @@ class _Search:
     timings: list[tuple[Cell, float]] = field(default_factory=list)  # wall seconds of the fits of this call
 
     def run(self, models: Sequence[str], topics: Sequence[int]) -> None:
-        """Screen with short fits, fit the better half and repeat the best; then fit the other K and K in between."""
+        """Screen with short fits, fit the better half, repeat the best, and fit the other K and values in between."""
         self.workers.wait()
         self.pairs = [(model, k) for k in _far_apart_first(topics) for model in models]
         for pair in self.screened():
@@ -228,7 +228,7 @@ class _Search:
         return Cell(*pair, 0, {"max_epochs": max(2, math.ceil(epochs / SHORT_DIVISOR))})
 
     def fit(self, cell: Cell, by: float) -> bool:
-        """Fit a cell if that is expected to end by this fraction of the budget; return True if it has scores."""
+        """Fit a cell if that is expected to end by this fraction of the budget, and return True if it has scores."""
         if cell.name in self.found:
             return isinstance(self.found[cell.name], FittedCell)
         kept = self.space.result(cell)

@@ -1,4 +1,4 @@
-"""Worker process of an experiment: fits and scores each model in its own fork, so that peak memory is per fit.
+"""Worker process of an experiment: fits and scores each model in a separate fork, so that peak memory is per fit.
 
 Run as ``python -m topicnet.experiments.worker FOLDER``; a request is a line of JSON on standard input, its answer a
 line on standard output. The imports of a fit take seconds and are done once.
@@ -48,7 +48,7 @@ WAIT = 0.1  # seconds between checks for an answer
 
 @dataclass(frozen=True)
 class Cell:
-    """One fit of an experiment: a model, its number of topics and its seed.
+    """One fit (trial) of an experiment: a model, its number of topics and its seed.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class CellScores(TopicScores):
 
 @dataclass(frozen=True, kw_only=True)
 class FittedCell:
-    """A successful fit and its scores.
+    """Successful fit and its scores.
 
     Attributes
     ----------
@@ -126,7 +126,10 @@ class FittedCell:
 
     @property
     def values(self) -> dict[str, float | None]:
-        """Scores, seconds and memory by name, as in the tables; None for infinite scores, without missing ones."""
+        """Scores, seconds and memory by name, as in the tables.
+
+        Infinite scores are None; missing scores are left out.
+        """
         found = self.scores
         labels = {} if found.labels is None else found.labels.scores
         values = values_of(found.coherence | found.diversity | found.perplexity.scores | labels)
@@ -157,7 +160,7 @@ class FittedCell:
 
 @dataclass(frozen=True)
 class FailedCell:
-    """A fit that failed.
+    """Fit that failed.
 
     Attributes
     ----------
@@ -232,7 +235,10 @@ class Workers:
         return None if answer is None else FailedCell(cell, "the worker process was killed")
 
     def wait(self) -> None:
-        """Wait until the worker has done its imports, so that no fit is timed with them; restart it if it has ended."""
+        """Wait until the worker has done its imports, so that no fit is timed with them.
+
+        A worker that has ended is restarted.
+        """
         if self.ended:
             self.process = self._start()
         if not self.ready:
@@ -261,7 +267,7 @@ class Workers:
 
 
 def read_answer(cell: Cell, line: str) -> FittedCell | FailedCell:
-    """Parse the line that the worker answered to a cell."""
+    """Parse the worker's reply for a cell."""
     try:
         answer = json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Prepare the folder of an experiment (split corpus, result of each fit), and run its fits, each only once."""
+"""Folder of an experiment, with the split corpus and the result of each fit, which is computed only once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder of an experiment, with the split corpus, the result of each fit and the tables.
+    """Folder of an experiment, with the split corpus, the result of each fit and the tables.
 
     ::
 
@@ -114,7 +114,7 @@ class Workspace:
 
 
 def split(corpus: Corpus) -> tuple[Corpus, Corpus]:
-    """Hold out a random tenth of the documents with words, always the same ones.
+    """Hold out a random tenth of the documents with words, the same for every call.
 
     Raises
     ------
@@ -158,7 +158,9 @@ def read_parts(
 def fit_cells(
     space: Workspace, cells: Sequence[Cell], reporter: Reporter
 ) -> tuple[dict[str, FittedCell | FailedCell], bool]:
-    """Fit the cells without a result from an earlier call; after Ctrl-C, return the finished ones.
+    """Fit the cells that have no result from an earlier call.
+
+    After Ctrl-C, the finished ones are returned.
 
     Returns
     -------
@@ -184,7 +186,7 @@ def fit_cells(
 
 @dataclass(frozen=True)
 class CorpusRecord:
-    """The corpus of an experiment, as its record identifies it.
+    """Name, checksums and text options of the corpus of an experiment, which must be the same on resume.
 
     Attributes
     ----------
@@ -204,7 +206,7 @@ class CorpusRecord:
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment with its corpus and prepared folder.
+    """Experiment with its corpus and prepared folder.
 
     Attributes
     ----------
@@ -224,7 +226,7 @@ class Experiment:
     topics: int | None
 
     def record(self) -> dict[str, Any]:
-        """Return the first entries of its record."""
+        """Return the first entries of NAME.json."""
         fixed = {"corpus": asdict(self.about)} | ({} if self.topics is None else {"topics": self.topics})
         return {
             "format": FORMAT,

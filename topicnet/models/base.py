@@ -54,7 +54,10 @@ RELEASE_DOCS = 100 * INFERENCE_BATCH  # memory-mapped counts: release pages afte
 
 
 class FitEnding(TypedDict):
-    """Outcome of a fit, as saved with a model; the attributes of `TopicModel` with these names describe each value."""
+    """Outcome of a fit, as saved with a model.
+
+    `TopicModel` describes each value under the attribute of the same name.
+    """
 
     stopped: str
     best_epoch: int
@@ -65,7 +68,7 @@ class FitEnding(TypedDict):
 
 @dataclass(frozen=True)
 class ExtraTables:
-    """Two tables about another unit than the topic, such as a mixture component: by document and by word.
+    """Pair of tables, by document and by word, for a unit other than the topic, such as a mixture component.
 
     Parameters
     ----------
@@ -217,7 +220,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """
 
     def extra_tables(self) -> list[ExtraTables]:
-        """List the tables of a fitted model about other units than topics.
+        """List the tables of a fitted model for units other than topics.
 
         Returns
         -------
@@ -347,7 +350,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Raises
         ------
         InputError
-            If `refine` is not a whole number of 0 or more, or is above 0 under the product decoder, or a count is
+            If `refine` is not an integer of 0 or more, or is above 0 under the product decoder, or a count is
             above 2^31.
         ValueError
             If `X` has a negative or non-finite number, or another number of words than in `fit`.
@@ -757,7 +760,7 @@ class VariationalModel(TopicModel):
         Raises
         ------
         InputError
-            If `latent_dim` is not a whole number of 1 or more.
+            If `latent_dim` is not an integer of 1 or more.
 
         Examples
         --------

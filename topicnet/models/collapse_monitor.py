@@ -27,7 +27,7 @@ OWN_FRACTION = 0.7  # proportion that a new topic gets in the documents it is ma
 
 @dataclass(eq=False)
 class CollapseMonitor:
-    """Monitor of one network in training.
+    """Monitor that detects and reseeds duplicate and unused topics of a network in training.
 
     Parameters
     ----------

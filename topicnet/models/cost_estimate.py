@@ -55,7 +55,7 @@ class Forecast:
 
 
 def forecast(model: TopicModel, counts: csr_matrix, *, tables: bool = True) -> Forecast:
-    """Estimate the cost of fitting a model to counts and writing its tables; the model is not changed.
+    """Estimate the cost of fitting a model to counts and writing its tables, without changing the model.
 
     Parameters
     ----------

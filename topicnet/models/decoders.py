@@ -14,7 +14,7 @@ from topicnet.core.sparse import SparseBatch, mixture_log_likelihood
 
 @dataclass(frozen=True)
 class Topics:
-    """Topics of a network with its present weights.
+    """Topics of a network at its current weights.
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ def inherit_entries(own: str, base: str) -> str:
 
 
 def _sections(docstring: str) -> dict[str, str]:
-    """Split a docstring into the text of each section, by heading; the text before the first is under ""."""
+    """Split a docstring into its sections, by heading, with the text before the first under ""."""
     summary, *rest = _HEADING.split(cleandoc(docstring))
     return {"": summary} | dict(zip(rest[::2], rest[1::2], strict=True))
 

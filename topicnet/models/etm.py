@@ -65,7 +65,10 @@ class ETMNetwork(StandardNormalNetwork):
             self.alpha[chosen] = nearest_rows(self.rho, logits)
 
     def set_embeddings(self, vectors: Tensor, freeze: bool) -> None:
-        """Set rho (V, L) to word vectors, scaled to the norm of the random start; if `freeze`, do not train it."""
+        """Set rho (V, L) to word vectors, scaled to the norm of the random start.
+
+        If `freeze`, rho is not trained.
+        """
         self.rho_is_given = True
         with torch.no_grad():
             # Longer vectors than those of the random start would make the first topics overconfident.

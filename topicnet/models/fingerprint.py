@@ -14,7 +14,7 @@ from topicnet.storage.mapped import array_checksum
 
 
 def fingerprint_of(model: str, parameters: Mapping[str, Any], seed: int, counts: csr_matrix) -> dict[str, Any]:
-    """Collect everything that determines the result of a fit, as JSON values; arrays are replaced by checksums."""
+    """Collect everything that determines the result of a fit, as JSON values with checksums in place of arrays."""
     given = {
         name: value
         if isinstance(value, str | int | float | bool | None)

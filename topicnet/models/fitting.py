@@ -65,7 +65,7 @@ def warm_up_steps(plan: Plan, n_topics: int) -> int:
 
 
 def likelihood_nats(network: TopicNetwork, counts: csr_matrix) -> float:
-    """Compute the negative evidence lower bound of all documents together, nats.
+    """Compute the total negative evidence lower bound of all documents, in nats.
 
     For a network without a bound, the negative log-likelihood at the inferred theta.
     """
@@ -125,7 +125,7 @@ class Fitting:
         return requested if self.world is None else self.world.any(requested)
 
     def run(self) -> TrainResult:
-        """Start, warm up and train, or resume from a checkpoint; the network then has the best weights."""
+        """Start, warm up and train the network, or resume from a checkpoint, and leave the best weights in it."""
         totals = self.training.column_sums()
         self._check_same(totals)
         saved = self._saved()

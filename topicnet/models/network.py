@@ -79,7 +79,7 @@ class TopicNetwork(nn.Module, ABC):
         self.set_topic_logits(self.decoder.logits_of(mixture.beta), None)
 
     def topics(self) -> Topics:
-        """Compute the topics from the present weights."""
+        """Compute the topics from the current weights."""
         return self.decoder.topics(self.topic_logits())
 
     def topic_parameters(self) -> list[str]:
@@ -162,7 +162,7 @@ def topic_overlap(beta: Tensor) -> Tensor:
 
 
 class _Overlap(torch.autograd.Function):
-    """Topic overlap with a hand-written gradient: autograd would store three more arrays of the size of beta."""
+    """Topic overlap with a hand-written gradient, because autograd would store three more arrays as large as beta."""
 
     @staticmethod
     def forward(ctx: Any, beta: Tensor) -> Tensor:

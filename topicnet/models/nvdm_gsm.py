@@ -77,7 +77,7 @@ class NVDMGSM(VariationalModel):
         Raises
         ------
         InputError
-            If `latent_dim` is not a whole number of 1 or more.
+            If `latent_dim` is not an integer of 1 or more.
 
         Examples
         --------

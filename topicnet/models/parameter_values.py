@@ -18,7 +18,7 @@ OPTIONAL = ("max_epochs", "learning_rate", "diversity_weight")
 
 
 def check_shared_values(values: Mapping[str, Any]) -> None:
-    """Raise InputError for a value out of its range; parameters that only one model has are not checked."""
+    """Raise InputError if a parameter that several models have is out of its range."""
     for name, value in values.items():
         if name in OPTIONAL and value is None:
             continue

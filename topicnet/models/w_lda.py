@@ -38,7 +38,7 @@ class DirichletNoise(nn.Module):
 
 
 class WLDANetwork(FreeTopicsNetwork):
-    """Network of W-LDA: a deterministic encoder z(x), theta = softmax(z), and the MMD of theta from its prior."""
+    """Network of W-LDA: a deterministic encoder z(x), theta = softmax(z), and the MMD between theta and its prior."""
 
     divergence_name: ClassVar[str] = "mmd"
     has_bound: ClassVar[bool] = False

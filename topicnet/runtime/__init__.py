@@ -1,1 +1,1 @@
-"""Use of the machine by a process: memory, threads, devices, distributed processes and signals."""
+"""Process-level support: memory, threads, devices, distributed processes and signals."""

@@ -25,7 +25,7 @@ KEPT_BYTES = 2**31 - 1  # bytes to keep at the end of the heap
 
 @contextmanager
 def keep_freed_memory(largest: int) -> Iterator[Callable[[], None]]:
-    """Keep memory freed inside the block for new arrays, and release it to the system at the end.
+    """Context manager: keep freed memory for new arrays, and release it to the system at the end.
 
     Yields a function that releases it earlier. Does nothing if the largest array (in bytes) is small, on systems other
     than Linux with glibc, or if the environment already configures glibc's malloc.

@@ -1,7 +1,7 @@
-"""Distributed training over several processes, on top of torch.distributed (used nowhere else).
+"""Distributed training over several processes; the only module that uses torch.distributed.
 
 Each rank computes on its shard of every batch. Gradients are summed before each step, so that all ranks make the same
-step and hold the same weights to the bit. Whatever is decided or measured once is done by rank zero and broadcast.
+step and hold bit-identical weights. Whatever is decided or measured once is done by rank zero and broadcast.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _current: World | None = None
 
 @dataclass(frozen=True)
 class World:
-    """Group of processes that fit one model, seen from one of them.
+    """Process group that fits one model, from the point of view of one rank.
 
     Every method is a collective operation: all ranks must call it, in the same order.
 
@@ -45,7 +45,7 @@ class World:
     local_rank : int
         Number of this process on its machine, and of its GPU.
     group : ProcessGroup or None
-        Their process group; None is the default group of all processes.
+        The group in torch.distributed; None is the default group of all processes.
     """
 
     rank: int
@@ -205,7 +205,7 @@ class World:
         return 0 if self.group is None else dist.get_global_rank(self.group, 0)
 
     def _announce(self, message: Any) -> Any:
-        """Return the JSON values of rank zero on all ranks; the arguments of the others are ignored."""
+        """Return the JSON values of rank zero on all ranks, ignoring the arguments of the others."""
         own = torch.tensor(list(json.dumps(message).encode()), dtype=torch.uint8)
         length = torch.tensor(len(own))
         self.broadcast([length])
@@ -226,23 +226,23 @@ class World:
 
 
 def current() -> World | None:
-    """Return the processes that share a fit started now; None outside `distributed` or with a single process."""
+    """Return the process group that a fit started now would use; None outside `distributed` or with one process."""
     return _current
 
 
 def is_rank_zero() -> bool:
-    """Return whether this process prints and writes: always without other processes, else on rank zero only."""
+    """Return whether this process should print and write: True on rank zero and without other processes."""
     return _current is None or _current.is_rank_zero
 
 
 def on_rank_zero(world: World | None, make: Callable[[], T]) -> T:
-    """Compute a value on rank zero for all ranks (`World.from_rank_zero`); without a world, compute it here."""
+    """Compute a value on rank zero for all ranks (`World.from_rank_zero`), or in this process without a world."""
     return make() if world is None else world.from_rank_zero(make)
 
 
 @contextmanager
 def distributed() -> Iterator[World | None]:
-    """Share the fits inside the block with the other processes started by torchrun.
+    """Context manager: share each fit with the other processes started by torchrun.
 
     Every process must make the same fits of the same documents, in the same order. Without torchrun, or with one
     process, nothing changes. A process group that the caller has initialised is used and left open.

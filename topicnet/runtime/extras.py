@@ -1,4 +1,4 @@
-"""Optional libraries, and the error that names the extra to install when one of them is missing."""
+"""Optional libraries, and the error with the pip extra to install when one of them is missing."""
 
 from __future__ import annotations
 
@@ -72,6 +72,6 @@ def import_extra(feature: str, module: str, error: type[InputError] = InputError
 
 
 def message_of(feature: str, module: str) -> str:
-    """Say what needs a missing library and how to install the extra that brings it."""
+    """Describe which feature needs a missing library, and how to install it."""
     library, extra = EXTRAS[module]
     return f"{feature} needs {library}, which is not installed: pip install '{DISTRIBUTION}[{extra}]'"

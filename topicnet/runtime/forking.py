@@ -23,7 +23,7 @@ def is_forked() -> bool:
 
 
 def check_can_use_polars(what: str = "read or tokenise text") -> None:
-    """Raise InputError in a forked process whose parent had used polars, because polars would wait forever here.
+    """Raise InputError in a forked process whose parent has used polars, because polars would deadlock.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Small HTML tables that show a result in a notebook; every text in them is escaped."""
+"""Small HTML tables, with all text escaped, that show a result in a notebook."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def html_table(caption: str, header: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def _text(cell: object) -> str:
-    """Escape a cell; control characters become question marks."""
+    """Escape a cell, with question marks for control characters."""
     text = f"{cell:.3f}" if isinstance(cell, float) else str(cell)
     text = text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}..."
     return escape("".join(c if c.isprintable() else "?" for c in text))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_noted: threading.Event | None = None  # event of the block that is open in the main thread
+_noted: threading.Event | None = None  # event of the open `deferred_interrupt` in the main thread
 _external = threading.local()  # per thread: the event of `pressed_elsewhere`
 
 
@@ -16,7 +16,7 @@ class FitInterrupted(KeyboardInterrupt):
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Yield a function that returns whether Ctrl-C was pressed inside the block.
+    """Context manager: defer Ctrl-C, and yield a function that returns whether it was pressed.
 
     The first press is only recorded; the second raises KeyboardInterrupt at once. Nothing changes outside the main
     thread, where Python delivers no signals, or if the caller has installed a signal handler. Nested blocks share one
@@ -60,7 +60,7 @@ def interrupt() -> None:
 
 @contextmanager
 def pressed_elsewhere(pressed: threading.Event) -> Iterator[None]:
-    """Let `deferred_interrupt` blocks of this thread use an event that another thread sets, for a block."""
+    """Context manager: let `deferred_interrupt` in this thread react to an event that another thread sets."""
     _external.pressed = pressed
     try:
         yield

@@ -1,4 +1,4 @@
-"""The loggers of the package, under "topicnet"; silent unless the application asks for the log."""
+"""Loggers of the package, under "topicnet"; silent unless the application configures logging."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Prefetching: read items in a background thread, and map a function over items in parallel in their order."""
+"""Prefetching: read items in a background thread, and map a function over items in parallel, keeping their order."""
 
 from __future__ import annotations
 

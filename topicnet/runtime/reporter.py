@@ -39,7 +39,7 @@ class Reporter:
 
 @dataclass(frozen=True)
 class _Logged:
-    """Logs a notice under "topicnet.notices" and passes it on."""
+    """Callable that logs a notice under "topicnet.notices" and passes it on."""
 
     notice: Callable[[str], None]
 

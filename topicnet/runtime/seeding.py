@@ -21,11 +21,11 @@ _DRAWS = {
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw all random numbers of a block from a new generator with this seed.
+    """Context manager: draw all random numbers of torch from a new generator with this seed.
 
     torch's global generator, which other threads may use at the same time, is neither read nor changed. Only calls in
-    this thread are affected, and only functions that accept a generator. Keep the block short, because every call to
-    torch in it is slower.
+    this thread are affected, and only functions that accept a generator. Keep the `with` block short, because every
+    call to torch in it is slower.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def draw_seed(rng: np.random.Generator) -> int:
 
 
 class _OwnGenerator(TorchFunctionMode):
-    """Mode that passes a generator, one per device, to functions that draw random numbers and were given none."""
+    """Torch function mode that passes a generator, one per device, to random functions called without one."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()

@@ -65,7 +65,7 @@ class Shard:
         return self.sizes[self.world.rank] / self.n_docs
 
     def gathered(self, rows: Tensor) -> Tensor:
-        """Gather the rows (b, n) of all ranks as (B, n); the gradient of a row is summed over ranks."""
+        """Gather the rows (b, n) of all ranks as (B, n), with the gradient of a row summed over ranks."""
         everyone: Tensor = _Gathered.apply(rows, self)  # type: ignore[no-untyped-call]
         return everyone
 

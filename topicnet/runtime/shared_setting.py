@@ -1,4 +1,4 @@
-"""Process-wide settings that several threads may need at the same time."""
+"""Process-wide settings, such as the number of torch threads, that several threads may need at the same time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WAIT = 0.2  # seconds; if polars is loaded, Ctrl-C does not end a longer wait
 
 
 class SharedSetting(Generic[T]):
-    """Process-wide setting that the first thread makes and the last thread undoes.
+    """Process-wide setting, applied when the first thread enters and undone when the last one leaves.
 
     If each thread saved and restored the setting on its own, it would be undone while another thread still relies on
     it, and a temporary value could be restored in the end. Threads that need another value wait until the current
@@ -36,7 +36,7 @@ class SharedSetting(Generic[T]):
 
     @contextmanager
     def held(self, value: T) -> Iterator[None]:
-        """Keep the setting at a value during the block."""
+        """Context manager: keep the setting at a value."""
         me = threading.get_ident()
         with self._changed:
             while self._made is not None and self._made[0] != value and not self._holders[me]:

@@ -37,7 +37,7 @@ def thread_count(default: int = DEFAULT_THREADS) -> int:
     Raises
     ------
     InputError
-        The variable is not a whole number from 1.
+        The variable is not an integer of 1 or more.
     """
     given = os.environ.get(VARIABLE, "")
     if not given:
@@ -66,10 +66,10 @@ def map_inference(work: Callable[[T], R], items: Iterable[T], device: torch.devi
 
 
 def map_on_threads(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Map a function over items without gradients; this thread takes the first item, pool threads the others.
+    """Map a function over items without gradients, on this thread and pool threads.
 
-    Meant for the pieces of one training step, about a millisecond each. The pieces, and hence the results to the bit,
-    do not depend on the number of threads.
+    Meant for the pieces of one training step, about a millisecond each. This thread takes the first item. The pieces do
+    not depend on the number of threads, so the results are bit-identical for any number.
     """
     if len(items) == 1 or torch.get_num_threads() > 1 or worker_count() == 1:
         return [work(item) for item in items]
@@ -88,7 +88,10 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def _use_one_thread() -> None:
-    """Make a new thread compute on its own from its first product on; by default torch applies this only later."""
+    """Limit a new pool thread to one torch thread before its first operation.
+
+    Without this, torch applies its setting to a new thread only later.
+    """
     torch.set_num_threads(1)
 
 
@@ -98,12 +101,12 @@ if hasattr(os, "register_at_fork"):  # a forked process inherits the pool object
 
 @contextmanager
 def chosen_threads(most: int = DEFAULT_THREADS) -> Iterator[None]:
-    """Limit torch, BLAS and OpenMP to `thread_count` threads in a block, with torch's settings at their defaults.
+    """Context manager: limit torch, BLAS and OpenMP to `thread_count` threads, with torch's default settings.
 
     Without `TOPICNET_THREADS`, uses one thread, or the available processors up to `most` for work whose products gain
-    from it. A forked process uses one thread, because it would wait forever for the other threads of its parent. The
-    caller's settings are restored when no other thread computes any more; the block waits while other threads compute
-    with another count.
+    from it. A forked process uses one thread, because it would deadlock on the other threads of its parent. The
+    caller's settings are restored when no other thread computes any more. While other threads compute with another
+    count, entering waits for them.
     """
     count = thread_count(min(most, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else most))
     if is_forked():
@@ -118,7 +121,7 @@ def chosen_threads(most: int = DEFAULT_THREADS) -> Iterator[None]:
 
 @contextmanager
 def _limited(count: int) -> Iterator[None]:
-    """Set the number of threads of the whole process for a block."""
+    """Context manager: set the number of threads of the whole process."""
     before = torch.get_num_threads()
     with _found.libraries.select(user_api="blas").limit(limits=count):
         torch.set_num_threads(count)

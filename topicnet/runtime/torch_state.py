@@ -1,4 +1,4 @@
-"""Default torch settings for a block, whatever the caller has set; the caller's are restored afterwards."""
+"""Context managers that apply torch's default settings and restore those of the caller at the end."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ USUAL_ERRORS: dict[str, Any] = {"divide": "warn", "over": "warn", "under": "igno
 
 @contextmanager
 def usual_torch() -> Iterator[None]:
-    """Run a block with torch's default settings, whatever the caller has set, and restore the caller's at the end.
+    """Context manager: apply torch's default settings, and restore the caller's settings at the end.
 
     Affected are the default data type and device, automatic mixed precision, deterministic algorithms, precision of
     matrix products and anomaly detection, as well as numpy's handling of floating-point errors. Gradient and inference
-    modes stay as they are; see `usual_gradients`. While the block is open, other threads see the process-wide settings
-    too.
+    modes stay as they are; see `usual_gradients`. Until the end, other threads see the process-wide settings too.
     """
     with ExitStack() as stack:
         stack.enter_context(_flags.held(None))
@@ -37,7 +36,7 @@ def usual_torch() -> Iterator[None]:
 
 @contextmanager
 def usual_gradients() -> Iterator[None]:
-    """Enable gradients in a block, overriding the caller's inference and no-gradient modes."""
+    """Context manager: enable gradients, overriding the caller's inference and no-gradient modes."""
     with torch.inference_mode(False), torch.enable_grad():
         yield
 

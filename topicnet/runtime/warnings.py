@@ -11,7 +11,7 @@ from topicnet.runtime.shared_setting import SharedSetting
 
 @contextmanager
 def ignored(category: type[Warning]) -> Iterator[None]:
-    """Ignore warnings of a category in a block.
+    """Context manager: ignore warnings of a category.
 
     `warnings.catch_warnings` can leave its filter behind when two threads use it at once; this does not.
     """

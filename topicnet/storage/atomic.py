@@ -23,7 +23,7 @@ AT_FDCWD, RENAME_EXCHANGE = -100, 2  # constants of renameat2(2); macOS's rename
 
 @contextmanager
 def disk_errors(target: Path) -> Iterator[None]:
-    """Turn OSError into an OutputError that names the target, the reason and a remedy."""
+    """Context manager: turn OSError into an OutputError that names the target, the reason and a remedy."""
     try:
         yield
     except OSError as error:
@@ -37,10 +37,10 @@ def disk_errors(target: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_folder(target: Path, *, overwrite: bool, within: Path | None = None) -> Iterator[Path]:
-    """Yield an empty folder that becomes the target when the block succeeds.
+    """Context manager: yield an empty folder that becomes the target on success.
 
-    It is created next to the target, or in the folder `within` on the same disk. An existing target is exchanged for it
-    in one step and then removed, except for files that its record does not list; see `storage.ownership`.
+    It is created next to the target, or in the folder `within` on the same file system. An existing target is swapped
+    with it atomically and then removed, except for files that its record does not list; see `storage.ownership`.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def probe_folder(target: Path) -> None:
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Lock a folder against other processes for a block, creating it if needed.
+    """Context manager: lock a folder, created if needed, against other processes.
 
     The lock ends with the process, even if it is killed. A folder that is empty afterwards is removed.
 
@@ -176,7 +176,7 @@ def _lock(path: Path) -> int | None:
             raise OutputError(
                 f"another process is writing in {str(path.parent)!r}: wait for it, or choose another folder"
             ) from error
-        # Other errors come from disks without locks; writing continues without one.
+        # Other errors come from file systems without locks; writing continues without one.
     if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
         return handle
     os.close(handle)
@@ -219,7 +219,10 @@ def _refuse_other_than_file(target: Path) -> None:
 
 
 def remove_staged(path: Path) -> None:
-    """Remove a staged file or folder; a folder with a record may be an earlier target, whose other files are kept."""
+    """Remove a staged file or folder.
+
+    A folder with a record may be an earlier target: only the files that its record lists are removed.
+    """
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
         return
@@ -227,11 +230,11 @@ def remove_staged(path: Path) -> None:
     if not contents.recorded:
         shutil.rmtree(path, ignore_errors=True)
     elif not remove_files(path, contents.files):
-        _keep(path)
+        _make_visible(path)
 
 
 def restore(target: Path) -> None:
-    """Restore a folder whose replacement was interrupted by a kill, on a disk that cannot exchange two names."""
+    """Restore a folder whose replacement by `_exchange_in_steps` was interrupted by a kill."""
     if os.path.lexists(target):
         return
     for aside in _asides(target)[:1]:
@@ -244,7 +247,7 @@ def _asides(target: Path) -> list[Path]:
         return []
     found = list[Path]()
     for place in (target.parent, target.with_name(f"{target.name}.unfinished")):
-        with suppress(OSError, ValueError):  # a name that no disk accepts
+        with suppress(OSError, ValueError):  # a name that no file system accepts
             found += place.glob(f".{glob.escape(target.name)}.????????{ASIDE}")
     return sorted(found)
 
@@ -254,7 +257,7 @@ def _contents(target: Path) -> Contents:
 
 
 def _put(staging: Path, target: Path, *, overwrite: bool) -> None:
-    """Move a finished folder to its target, replacing an earlier one that holds nothing of the user's."""
+    """Move a finished folder to its target, replacing an earlier folder that contains no files of the user."""
     if not os.path.lexists(target):
         staging.rename(target)
         _sync(target.parent)
@@ -271,13 +274,13 @@ def _put(staging: Path, target: Path, *, overwrite: bool) -> None:
         _exchange_in_steps(staging, target)
     _sync(target.parent)
     if not remove_files(staging, contents.files):  # a file was added at this moment
-        _keep(staging)
+        _make_visible(staging)
     for aside in _asides(target):  # left by killed processes
         remove_staged(aside)
 
 
-def _keep(staging: Path) -> None:
-    """Give a folder that holds files of the user a visible name."""
+def _make_visible(staging: Path) -> None:
+    """Rename a temporary folder that contains files of the user to a visible name, so that they can be found."""
     staging.rename(staging.with_name(f"{staging.name.removeprefix('.').removesuffix('.part')}.kept"))
 
 
@@ -286,7 +289,7 @@ def _free_name(target: Path) -> Path:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names in one step; returns False if the system or the disk cannot."""
+    """Swap two paths atomically; returns False if the system or file system does not support it."""
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
@@ -299,7 +302,10 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _exchange_in_steps(staging: Path, target: Path) -> None:
-    """Exchange two folders by three renames; `restore` recovers the target after a kill between them."""
+    """Swap two folders by three renames.
+
+    `restore` recovers the target if the process is killed between them.
+    """
     aside = staging.with_suffix(ASIDE)
     target.rename(aside)
     try:
@@ -313,7 +319,7 @@ def _exchange_in_steps(staging: Path, target: Path) -> None:
 
 @contextmanager
 def atomic_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Yield a path next to the target that becomes the target when the block succeeds.
+    """Context manager: yield a path next to the target, whose file becomes the target on success.
 
     Raises
     ------
@@ -366,7 +372,7 @@ def remove_empty(folders: list[Path]) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Hard-link a file that is never changed in place, or copy it if the disk has no links."""
+    """Hard-link a file that is never changed in place, or copy it if the file system has no hard links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)

@@ -1,4 +1,4 @@
-"""Reading of configurations: a YAML file, overridden by given values, validated by a pydantic model."""
+"""Configuration files: YAML, overridden by given values and validated by a pydantic model."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def write_text(path: Path, content: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file; numbers that are not finite become null."""
+    """Write a JSON file, with null for numbers that are not finite."""
     write_text(path, json_text(content) + "\n")
 
 
@@ -175,7 +175,7 @@ def _check_values(node: Any, counted: dict[int, int]) -> int:
 
 
 def read_yaml(path: Path, example: str) -> dict[str, Any]:
-    """Read the named entries of a YAML file with the safe loader; an empty file has none.
+    """Read the named entries of a YAML file with the safe loader, none from an empty file.
 
     Parameters
     ----------

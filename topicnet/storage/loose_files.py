@@ -1,7 +1,7 @@
-"""Output files with fixed names in a folder of the user, replaced only if topicnet wrote them.
+"""Output files with fixed names in a user's folder, listed in a hidden record, so that only topicnet's are replaced.
 
-A hidden record in the folder lists the checksums of the files written there. A file that is not listed, or has changed
-since, belongs to the user.
+The record, .topicnet.json, holds the checksums of the files written to its folder. A file that is not listed, or has
+changed since, belongs to the user.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def check_files(paths: Iterable[Path], *, overwrite: bool) -> None:
     """Raise OutputError for an existing file, unless topicnet wrote it and `overwrite` is true."""
     for path in paths:
         atomic.probe_file(path, overwrite=overwrite)
-        if path.exists() and not any(is_unchanged(path, one) for one in _listed(path.parent).get(path.name, [])):
+        if path.exists() and not any(is_unchanged(path, one) for one in _checksums_in(path.parent).get(path.name, [])):
             raise OutputError(
                 f"refusing to replace {str(path)!r}: it was not written by topicnet or has changed since; move it away,"
                 " or choose another folder with --out"
@@ -52,7 +52,7 @@ def write_files(contents: Mapping[Path, Callable[[Path], Any]], *, overwrite: bo
             with atomic.disk_errors(path):
                 contents[path](part)
         for folder in {path.parent for path in contents}:
-            listed = _listed(folder)
+            listed = _checksums_in(folder)
             # Keep the previous checksum too, because a kill may leave the previous content.
             listed |= {
                 path.name: [file_checksum(part), *listed.get(path.name, [])[:1]]
@@ -64,6 +64,6 @@ def write_files(contents: Mapping[Path, Callable[[Path], Any]], *, overwrite: bo
                 formats.write_json(part, record)
 
 
-def _listed(folder: Path) -> dict[str, list[str]]:
+def _checksums_in(folder: Path) -> dict[str, list[str]]:
     record = read_own_record(folder / RECORD, {"files": dict})
     return {} if record is None else dict(record["files"])

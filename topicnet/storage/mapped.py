@@ -1,4 +1,4 @@
-"""Access to counts larger than memory: iterate over blocks of rows, release memory-mapped pages, write .npy files.
+"""Counts larger than memory: iteration over blocks of rows, release of memory-mapped pages, and piecewise .npy files.
 
 Counts on disk are mapped instead of read. A page counts as memory of this process from its first access until it is
 released, so loops over all counts release pages as they go.
@@ -105,7 +105,10 @@ def array_checksum(array: NDArray[Any], dtype: type[np.generic] | None = None) -
 
 
 def release_pages(*arrays: NDArray[Any]) -> None:
-    """Release the pages of mapped arrays, which are read from the file again on access; other arrays are ignored."""
+    """Release the pages of mapped arrays, which are read from the file again on access.
+
+    Arrays that are not mapped are ignored.
+    """
     for array in arrays:
         mapped = _map_of(array)
         if mapped is not None and hasattr(mapped, "madvise"):
@@ -140,7 +143,10 @@ class ArrayFile:
         self.length += len(part)
 
     def close(self) -> None:
-        """Write the length into the header, for which numpy reserves space; may be called again."""
+        """Write the length into the header, for which numpy reserves space, and close the file.
+
+        Further calls have no effect.
+        """
         if self._handle.closed:
             return
         self._handle.seek(0)

@@ -40,7 +40,7 @@ def write_header(folder: Path, entries: Mapping[str, Any], others: Iterable[str]
 
 
 def json_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an estimator's parameters as JSON values; those without one, such as a RandomState, become null."""
+    """Return an estimator's parameters as JSON values, with null for those without one, such as a RandomState."""
     return {name: _json_value(value) for name, value in parameters.items()}
 
 
@@ -78,7 +78,7 @@ def read_header(
     refuse: Callable[[Any], str | None],
     types: Mapping[str, type],
 ) -> dict[str, Any]:
-    """Read and check the header; `checked_file` checks the files that it lists.
+    """Read and check the header, but not the files that it lists; see `checked_file`.
 
     Parameters
     ----------
@@ -161,5 +161,5 @@ def history_of(header: Mapping[str, Any]) -> list[dict[str, float]]:
 
 
 def damaged(folder: Path, reason: str) -> BundleError:
-    """Make the error for a damaged model."""
+    """Build the error for a damaged model."""
     return BundleError(f"the model in {str(folder)!r} is damaged ({reason}): copy it again or fit again")

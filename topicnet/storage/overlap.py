@@ -1,7 +1,7 @@
 """Rejection of outputs that are, contain or are inside an input, before anything is read.
 
 Files are compared by device and inode. This detects links, `..`, hard links, and names that differ only in case on a
-disk that ignores case.
+file system that ignores case.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _has_links(path: Path) -> bool:
 
 
 def _links_within(folder: Path, linked: set[Place]) -> Iterator[Path]:
-    """Yield symbolic links in a folder, and hard links to an output that has several names."""
+    """Yield the symbolic links in a folder, and its files that are hard-linked to an output."""
     if not folder.is_dir():
         return
     for top, _, names in walk(folder):

@@ -1,4 +1,4 @@
-"""Detection of the files in a folder that topicnet wrote, by the record in the folder.
+"""Ownership of the files in a run folder or folder of counts: those that the folder's record lists are topicnet's.
 
 The record is run.json in a run folder, and counts.json in a folder of counts. It lists the other files with their
 checksums, and has a checksum of itself. Only files that are listed and unchanged are ever removed; all others belong
@@ -104,7 +104,7 @@ def shortened(names: Iterable[str]) -> str:
 
 
 def read_own_record(path: Path, entries: Mapping[str, type]) -> dict[str, Any] | None:
-    """Read a record if topicnet wrote it: it has these entries, and any checksum in it matches; else return None."""
+    """Read a record written by topicnet; None if an entry is missing or the record's checksum does not match."""
     try:
         record = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Recognition of single output files written by topicnet, by their first bytes; only these are replaced."""
+"""Recognition of single output files by their first bytes, so that only topicnet's are replaced."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_same(written: Path, path: Path) -> None:
 
 
 def not_ours(path: Path) -> OutputError:
-    """Make the error for a file that will not be replaced."""
+    """Build the error for a file that is not recognised as written by topicnet and will not be replaced."""
     return OutputError(
         f"refusing to replace {str(path)!r}: it is not recognised as a file that topicnet wrote; delete it, or choose"
         " another file"

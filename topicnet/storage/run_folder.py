@@ -127,5 +127,5 @@ def check_unchanged(folder: Path, name: str, record: Mapping[str, Any]) -> Path:
 
 
 def damaged(folder: Path, name: str) -> BundleError:
-    """Make the error for a damaged file of a run."""
+    """Build the error for a damaged file of a run."""
     return BundleError(f"{name} in {str(folder)!r} is damaged: {REMEDY}")

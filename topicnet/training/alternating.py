@@ -1,4 +1,4 @@
-"""Additional losses optimised in alternation with the main loss, such as critics and parts trained against them."""
+"""Additional losses, minimised in alternation with the main loss, as in adversarial training."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Phases:
         self._optimizers: list[Adam] = []
 
     def frozen_critics(self) -> AbstractContextManager[None]:
-        """Exclude the critics from all updates but those of their own phases, for a block."""
+        """Context manager: exclude the critics from updates other than those of their own phases."""
         return _requires_grad(False, *self.phases)
 
     def begin(self) -> None:
@@ -88,7 +88,7 @@ class Phases:
 
 @contextmanager
 def _requires_grad(wanted: bool, *phases: Phase) -> Iterator[None]:
-    """Set whether the critics among the phases require gradients in a block; the opposite applies afterwards."""
+    """Context manager: enable or disable gradients of the critics among the phases, and set the opposite at the end."""
     critics = [phase.part for phase in phases if phase.critic]
     for critic in critics:
         critic.requires_grad_(wanted)

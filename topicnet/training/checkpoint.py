@@ -1,4 +1,4 @@
-"""Checkpoints of a training run, from which it resumes to the same bits.
+"""Checkpoints of a training run, from which it resumes with bit-identical results.
 
 ::
 
@@ -6,7 +6,7 @@
                              state.json          everything else, the fingerprint of the fit, checksums of both files
 
 A checkpoint is written as a whole or not at all. The newest two are kept: if the last is damaged, the run resumes from
-the one before and reaches the same bits later.
+the one before, with the same result.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Saved:
 
 
 class Checkpoints:
-    """Checkpoints of one computation, in a folder of their own.
+    """Checkpoints of one computation, in a separate folder.
 
     Parameters
     ----------

@@ -19,7 +19,9 @@ DEFAULT_SECONDS = 20.0
 
 
 def checkpoint_seconds() -> float:
-    """Return the minimum seconds between two checkpoints: `TOPICNET_CHECKPOINT_SECONDS`, or 20; 0 saves at every step.
+    """Return the minimum seconds between two checkpoints: `TOPICNET_CHECKPOINT_SECONDS`, or 20.
+
+    With 0, every step is saved.
 
     Raises
     ------
@@ -53,7 +55,7 @@ def remove_all(folder: Path) -> None:
 
 
 def remove(checkpoint: Path) -> None:
-    """Remove the files of a checkpoint; other files in its folder stay."""
+    """Remove the files of a checkpoint, and keep other files in its folder."""
     ownership.remove_files(checkpoint, (TENSORS, HEADER))
 
 

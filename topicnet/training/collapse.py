@@ -181,12 +181,12 @@ def _topic_findings(n_topics: int, duplicates: list[tuple[int, int]], unused: li
     """Describe duplicate and unused topics."""
     findings = []
     if duplicates:
-        pairs, n_duplicates = _listed(f"{i}~{j}" for i, j in duplicates), _n_duplicates(duplicates)
+        pairs, n_duplicates = _shortened(f"{i}~{j}" for i, j in duplicates), _n_duplicates(duplicates)
         verb = "duplicates" if n_duplicates == 1 else "duplicate"
         findings.append(f"{n_duplicates} of {n_topics} topics {verb} another: {pairs}")
     if unused:
         verb = "is" if len(unused) == 1 else "are"
-        listed = _listed(map(str, unused))
+        listed = _shortened(map(str, unused))
         findings.append(f"{len(unused)} of {n_topics} topics {verb} unused (largest in no document): {listed}")
     return findings
 
@@ -195,7 +195,7 @@ def _n_duplicates(duplicates: list[tuple[int, int]]) -> int:
     return len({j for _, j in duplicates})
 
 
-def _listed(items: Iterable[str]) -> str:
+def _shortened(items: Iterable[str]) -> str:
     names = list(items)
     more = f", ... ({len(names)} in all)" if len(names) > MOST_LISTED else ""
     return ", ".join(names[:MOST_LISTED]) + more

@@ -313,7 +313,7 @@ class _Run:
             self.first_loss = self._reference_loss(self.names, self.sums)
 
     def _has_diverged(self) -> bool:
-        """Return whether the loss is not finite or far above its initial value; checked every `CHECK_STEPS` steps."""
+        """Return whether the loss, checked every `CHECK_STEPS` steps, is not finite or far above its initial value."""
         if self.done % CHECK_STEPS and self.done < len(self.batches):
             return False
         return not self._reference_loss(self.names, self.sums) / self.done <= DIVERGENCE_FACTOR * abs(self.first_loss)

@@ -22,7 +22,7 @@ def named_terms(network: nn.Module, batch: Any) -> dict[str, Tensor]:
 
 
 def validation_loss(network: nn.Module, batches: Batches | None, schedule: Schedule) -> float:
-    """Return the mean of the fully weighted terms over documents, with fixed noise; NaN without batches."""
+    """Return the mean loss over documents, with final weights of the terms and fixed noise; NaN without batches."""
     if batches is None:
         return math.nan
     sums: dict[str, float] = {}

@@ -75,7 +75,7 @@ class TrainHooks:
     checkpoints : Checkpoints, optional
         Destination of checkpoints: before the first step, whenever one is due, and on interruption.
     saved : Saved, optional
-        Checkpoint of an identical run, which is resumed and ends in the same bits as without the interruption.
+        Checkpoint of an identical run, which is resumed, with a bit-identical result.
     companions : sequence of Checkpointed
         Saved with the run. State that `measure` and `intervene` keep between calls belongs here.
     """

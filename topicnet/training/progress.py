@@ -119,7 +119,7 @@ def logged(listener: Listener | None) -> Listener:
 
 @dataclass(frozen=True)
 class Rollback:
-    """Return to the best weights after the loss diverged or was not finite.
+    """Report of a return to the best weights after the loss diverged or was not finite.
 
     Attributes
     ----------

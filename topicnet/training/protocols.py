@@ -24,7 +24,7 @@ class Batches(Sized, Protocol):
         ...
 
     def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[Any]:
-        """Yield every document once, in random order and with new noise; all randomness comes from the generator.
+        """Yield every document once, in random order and with new noise, both drawn from the generator.
 
         The first `skip` batches are left out without changing the others.
         """

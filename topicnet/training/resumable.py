@@ -29,7 +29,7 @@ ENGINE_FOLDERS = ("fitted", "ray", "counts")  # temporary folders of remote fits
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A fit that is running or was interrupted.
+    """Fit that is running or was interrupted.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Unfinished:
             )
 
     def clear(self, *, keep_saved: bool = False) -> None:
-        """Remove the files of earlier fits here, or only those partly written; files of others stay."""
+        """Remove the files of earlier fits, or only those partly written, and keep all other files."""
         for path in [*self.folder.iterdir(), *self.checkpoints.glob("*")]:
             if is_staged(path.name) or (path.parent == self.checkpoints and path.name in ENGINE_FOLDERS):
                 atomic.remove_staged(path)
@@ -94,7 +94,7 @@ class Unfinished:
             (self.folder / RECORD).unlink(missing_ok=True)
 
     def _other(self, part: str, values: dict[str, Any]) -> str | None:
-        """Return the name of a value that differs from the recorded one; if there is none, record all."""
+        """Return the name of a value that differs from the recorded one, or record all values if there is none."""
         record, now = self._read(), json.loads(formats.json_text(values))
         before = record.get(part, now)
         other = next((name for name in now if before.get(name) != now[name]), None)
@@ -114,7 +114,7 @@ class Unfinished:
 
 @contextmanager
 def unfinished_fit(target: Path, config: dict[str, Any], *, overwrite: bool, resume: bool) -> Iterator[Unfinished]:
-    """Lock the working folder of a fit for a block; it stays afterwards if there are checkpoints.
+    """Context manager: lock the working folder of a fit, which is kept afterwards if it has checkpoints.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def unfinished_fit(target: Path, config: dict[str, Any], *, overwrite: bool, res
         There is an unfinished fit and neither `resume` nor `overwrite` is given, another process is running it, or the
         disk rejects a write.
     StoppedError
-        Ctrl-C was pressed inside the block after a checkpoint was saved.
+        Ctrl-C was pressed after a checkpoint was saved.
     """
     checkpoint_seconds()
     fit = unfinished_of(target)
@@ -160,12 +160,12 @@ def unfinished_of(target: Path) -> Unfinished:
     """
     atomic.refuse_occupied(target)
     named = target.name not in ("", "..") and not target.is_symlink()
-    real = target if named else Path(os.path.realpath(target))  # on the same disk as the target of a link
+    real = target if named else Path(os.path.realpath(target))  # on the file system of the target of a link
     return Unfinished(real.with_name(f"{real.name}.unfinished"), target)
 
 
 def check_destination(target: Path, *, overwrite: bool, resume: bool) -> None:
-    """Make the checks of `unfinished_fit` quickly, without importing torch; leaves nothing behind.
+    """Run the checks of `unfinished_fit` early, without importing torch and without leaving files behind.
 
     Raises
     ------

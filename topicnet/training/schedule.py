@@ -94,6 +94,6 @@ class Schedule:
         return self.weight(term, step) * mean
 
     def fully_weighted(self, term: str, mean: float) -> float:
-        """Return the contribution of a term's mean over a data set to the loss, with all terms fully weighted."""
+        """Return the contribution of a term's mean over a data set to the loss, with the final weight of the term."""
         distance = abs(mean - self.targets[term].most) if term in self.targets else mean
         return self.full_weight(term) * distance

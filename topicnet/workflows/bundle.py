@@ -1,4 +1,4 @@
-"""Save and load a fitted model with its vocabulary and text pipeline, checksummed and free of executable code.
+"""Saved models: a fitted model with its vocabulary and text pipeline, checksummed and free of executable code.
 
 ::
 
@@ -41,7 +41,7 @@ HEADER_TYPES = {"ending": dict, "model": str, "parameters": dict, "vocab_size": 
 
 @dataclass(frozen=True, repr=False)
 class Bundle:
-    """A fitted model with its vocabulary and text pipeline, so that it can read raw text.
+    """Fitted model with its vocabulary and text pipeline, so that it can read raw text.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Bundle:
 
 
 def check_reading_order(corpus: Corpus, what: str) -> None:
-    """Raise InputError if the reading order of a corpus is unknown."""
+    """Raise InputError if a corpus does not record the order of its words."""
     if not corpus.source.get("reading_order", True):
         raise InputError(
             f"{what} need the order of the words, which the counts {corpus.source['name']!r} do not record: give the"

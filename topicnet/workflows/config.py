@@ -1,4 +1,4 @@
-"""The configuration of a topic-model fit, read from a YAML file and the command line."""
+"""Configuration of a topic-model fit, read from a YAML file and the command line."""
 
 from __future__ import annotations
 

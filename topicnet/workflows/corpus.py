@@ -1,4 +1,4 @@
-"""Resolve the corpus that a configuration names into its source (files, counts, a named corpus, ...) and count it."""
+"""Corpus of a configuration: its source (files, counts, a named corpus, ...), and how it is read and counted."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ SHOWN_ROWS, SHOWN_CHARACTERS = 3, 40  # size of the excerpt of an unusable corpu
 
 
 class _Source:
-    """Defaults of all kinds of source."""
+    """Base class of corpus sources, with the default language and an empty check."""
 
     language = "en"
 
@@ -63,7 +63,7 @@ class _Source:
 
 @dataclass(frozen=True)
 class NamedCorpus(_Source):
-    """A corpus with a built-in recipe, by its name in `topicnet corpora`.
+    """Corpus with a built-in recipe, by its name in `topicnet corpora`.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class NamedCorpus(_Source):
         return self.recipe.language
 
     def check_there(self) -> None:
-        """Raise CorpusError, naming the extra, where the corpus cannot be downloaded."""
+        """Raise CorpusError with the pip extra to install if a library for the download is missing."""
         self.recipe.check_libraries()
 
     def documents(self, log: ReadingLog) -> Iterator[Documents]:
@@ -178,7 +178,7 @@ class InMemory(_Source):
 
 @dataclass(frozen=True)
 class SavedCounts(_Source):
-    """A folder of counts, written by `topicnet prepare` or a fit.
+    """Folder of counts, written by `topicnet prepare` or a fit.
 
     Attributes
     ----------
@@ -200,7 +200,7 @@ class SavedCounts(_Source):
 
 @dataclass(frozen=True)
 class ForeignCounts(_Source):
-    """A file of counts that another tool wrote.
+    """File of counts that another tool wrote.
 
     Attributes
     ----------
@@ -242,7 +242,7 @@ Counts = SavedCounts | ForeignCounts
 
 @dataclass(frozen=True)
 class CorpusRequest:
-    """A corpus to count: its source, its text options and the columns to keep.
+    """Corpus to count: its source, its text options and the columns to keep.
 
     Attributes
     ----------
@@ -333,7 +333,7 @@ def _refuse_counts_among_texts(given: str | list[str]) -> None:
 
 @dataclass(frozen=True)
 class Counting:
-    """Options of counting: the folder of the arrays, the document data to keep, the tokenisation.
+    """Settings of counting: where to store the arrays, which document data to keep, and how to tokenise.
 
     Attributes
     ----------
@@ -384,7 +384,7 @@ def read_corpus(request: CorpusRequest, reporter: Reporter | None = None, counti
 def count_every_word(
     request: CorpusRequest, make: MakeOptions, reporter: Reporter | None = None, folder: Path | None = None
 ) -> Corpus:
-    """Count all words of a corpus except stop words, without pruning; load counts as they are."""
+    """Count all words of a corpus except stop words, without pruning, or load existing counts as they are."""
     if isinstance(request.source, Counts):
         return request.source.load()
     counting = Counting(folder, every_word=True)
@@ -578,7 +578,7 @@ def check_memory(what: str, memory_bytes: float, advice: str) -> None:
 
 
 def _check_resources(expected: CountForecast, folder: Path, reporter: Reporter) -> None:
-    """Report the estimated cost of counting if it is large; refuse it above 1.5 times the free memory or disk."""
+    """Report the estimated cost of counting if it is large, and refuse it above 1.5 times the free memory or disk."""
     seconds, memory, disk = expected.seconds, expected.memory_bytes, expected.disk_bytes
     if seconds > MIN_REPORTED_SECONDS:
         reporter.notice(
@@ -607,7 +607,7 @@ def _report_repeated_texts(corpus: Corpus, dropped: bool, reporter: Reporter) ->
 
 
 def _report_duplicates(corpus: Corpus, reporter: Reporter) -> None:
-    """Report ids that several documents share; the rows keep their input order."""
+    """Report ids that several documents share."""
     n_more = corpus.n_docs - len(set(corpus.ids))
     if n_more == 0:
         return

@@ -1,4 +1,4 @@
-"""Build the estimator that a configuration names, and fit it to a corpus in this process or on an engine."""
+"""Model of a configuration: its estimator, and the engine that fits it to a corpus, locally or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from topicnet.workflows.word_vectors import load_word_vectors
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """A model to fit: its name, seed and checked parameters.
+    """Model to fit: its name, seed and checked parameters.
 
     Attributes
     ----------
@@ -122,7 +122,10 @@ def learn(plan: ModelPlan, model: TopicModel, corpus: Corpus, checkpoints: Path 
 def learn_tuned(
     plan: ModelPlan, model: TopicModel, corpus: Corpus, checkpoints: Path | None, reporter: Reporter
 ) -> bool:
-    """Fit like `learn`, with glibc's malloc tuned during the fit; only for processes of the command line."""
+    """Fit like `learn`, with glibc's malloc tuned during the fit.
+
+    Only for the command line and processes that it starts, because the tuning affects the whole process.
+    """
     with keep_freed_memory(largest_array(model, corpus.vocab_size)) as release:
 
         def listener(progress: Progress) -> None:
@@ -145,7 +148,7 @@ Learn = Callable[[ModelPlan, TopicModel, Corpus, Path | None, Reporter], bool]  
 
 @dataclass(frozen=True)
 class Engine:
-    """The functions that tokenise the texts of a fit and train its model: in this process, or on a cluster.
+    """Pair of functions that tokenise the texts of a fit and train its model: locally by default, or on a Ray cluster.
 
     Attributes
     ----------

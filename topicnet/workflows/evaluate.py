@@ -1,4 +1,4 @@
-"""Evaluate a run: coherence on a reference corpus, perplexity and label agreement on test documents."""
+"""Evaluation of a run: coherence on a reference corpus, perplexity and label agreement on test documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Export the tables of a run to CSV, Parquet or NPZ files, and its counts to LDA-C or Matrix Market."""
+"""Export of a run: its tables to CSV, Parquet or NPZ files, and its counts to LDA-C or Matrix Market."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fit topic models, from a configuration or from texts in memory to a `Run` and its folder."""
+"""Fits of topic models, from a configuration or from texts in memory to a `Run` and its folder."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from topicnet.workflows.text_options import kept_columns, reading_options, resol
 
 @dataclass(frozen=True)
 class FitJob:
-    """A fit with everything resolved from its configuration.
+    """Fit with everything resolved from its configuration.
 
     Attributes
     ----------
@@ -232,9 +232,9 @@ def fit(
     given = {
         "model": model, "topics": n_topics, "seed": random_state, "seeds": seeds, "device": device, "lang": lang,
         "tokenizer": tokenizer, "lemmatize": lemmatize, "phrases": phrases, "passages": passages,
-        "keep_columns": list(keep_columns), "text_column": _listed(text_column), "id_column": id_column,
+        "keep_columns": list(keep_columns), "text_column": _as_list(text_column), "id_column": id_column,
         "min_df": min_df, "max_df": max_df, "max_vocab": max_vocab, "keep_texts": keep_texts, "parameters": parameters,
-        "min_tokens": min_tokens, "drop_duplicates": drop_duplicates, "missing": _listed(missing),
+        "min_tokens": min_tokens, "drop_duplicates": drop_duplicates, "missing": _as_list(missing),
     }  # fmt: skip
     config = read_config(None, _without_numpy(given))
     text = replace(
@@ -257,8 +257,8 @@ def _without_numpy(given: dict[str, Any]) -> dict[str, Any]:
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
 
 
-def _listed(names: str | Sequence[str] | None) -> str | list[str] | None:
-    """Convert several names to a list, as a configuration holds them; one name stays as it is."""
+def _as_list(names: str | Sequence[str] | None) -> str | list[str] | None:
+    """Convert several names to a list, as a configuration stores them, and leave one name as it is."""
     return names if isinstance(names, str | None) else list(names)
 
 
@@ -330,7 +330,7 @@ def _place_for_counts(folder: Path, keep: bool) -> Iterator[Path]:
 
 
 def _check_memory(job: FitJob, corpus: Corpus, reporter: Reporter) -> None:
-    """Report the estimated time and memory of the fit; refuse it if it needs over 1.5 times the free memory."""
+    """Report the estimated time and memory of the fit, and refuse it above 1.5 times the free memory."""
     passages = job.model.passages
     counts = corpus.counts if passages is None else in_passages(corpus, passages).counts
     expected = forecast(job.model.build(), counts)

@@ -1,4 +1,4 @@
-"""Choose where a fit runs (this process, torchrun or Ray), and take part in it as a torchrun rank above 0."""
+"""Choice of where a fit runs (this process, torchrun or Ray), and the work of torchrun ranks above 0 in it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from topicnet.workflows.option_checks import check_workers
 
 @contextmanager
 def engine_of(config: FitConfig) -> Iterator[Engine | None]:
-    """Yield the engine of a configuration, or None in a torchrun process of rank above 0, which prints nothing.
+    """Context manager: yield the engine that a configuration selects; None on torchrun ranks above 0.
+
+    These ranks take part with `follow_fit` and must not print.
 
     Raises
     ------

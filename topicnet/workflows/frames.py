@@ -1,4 +1,4 @@
-"""Tables in the library of the documents that a run was fitted to: pandas by default, polars or pyarrow."""
+"""Conversion of output tables to the dataframe library of the input documents: pandas (default), polars or pyarrow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import polars as pl
 
 
 def frame_like(table: pl.DataFrame, library: str, index: Any = None, index_column: str | None = None) -> Any:
-    """Convert a polars table to a library.
+    """Convert a polars table to the given dataframe library.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def frame_like(table: pl.DataFrame, library: str, index: Any = None, index_colum
     Returns
     -------
     pandas.DataFrame, polars.DataFrame or pyarrow.Table
-        In pandas, whole numbers of which some are missing are Int64.
+        In pandas, top_topic and top_component, which may have missing values, are Int64.
     """
     if library == "polars":
         return table
@@ -40,7 +40,7 @@ def frame_like(table: pl.DataFrame, library: str, index: Any = None, index_colum
 
 
 def _values(column: pl.Series) -> Any:
-    """The values of a column as pandas takes them."""
+    """Return the values of a column in a form that `pandas.DataFrame` accepts."""
     import pandas as pd
 
     if column.dtype == pl.String:

@@ -1,4 +1,4 @@
-"""List the files and folders that a configuration reads, so that no output overwrites them."""
+"""Files and folders that a configuration reads, so that no output overwrites them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check the options of a fit without importing torch or polars, so that mistakes are reported at once."""
+"""Quick checks of the model, word-vector, device and engine options of a fit, without importing torch or polars."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_options(config: FitConfig) -> None:
 
 
 def check_workers(config: FitConfig) -> None:
-    """Raise InputError for a number of workers that the engine does not start, or for Ray where it is missing."""
+    """Raise InputError if workers are given for an engine that starts none, or if Ray is not installed."""
     if config.engine == "ray":
         check_installed("--engine ray", ["ray"])
     if config.engine == "local" and config.workers is not None:

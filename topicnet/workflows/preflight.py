@@ -1,6 +1,7 @@
-"""Check the inputs, options and outputs of a command before its corpus is read and torch is imported.
+"""Checks of a whole command (corpus, options and outputs) before its corpus is read and torch is imported.
 
-Everything is checked again where it is used; these checks only report errors sooner.
+Everything is checked again where it is used; these checks only report errors sooner. Those of the model and the
+engine are in `option_checks`.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def check_corpus(config: FitConfig) -> NamedCorpus | TextFiles | Counts | Any:
 
 
 def _check_counted(config: FitConfig) -> NamedCorpus | TextFiles | Counts | Any:
-    """Check a corpus like `check_corpus` and its columns, for commands that use only the columns given."""
+    """Check a corpus as `check_corpus` does, and that its first document has the columns given."""
     source = check_corpus(config)
     if isinstance(source, TextFiles):
         source.check_columns()

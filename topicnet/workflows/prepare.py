@@ -1,4 +1,4 @@
-"""Count a corpus once and save the counts, for fits or as a reference for coherence."""
+"""Preparation of a corpus: counts made once and saved, for fits or as a reference for coherence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fit on a Ray cluster: Ray Data tokenises, Ray Train's workers train; this process reads, counts and writes.
+"""Fits on a Ray cluster: Ray Data tokenises, Ray Train's workers train, and this process reads, counts and writes.
 
 The workers form a torch.distributed process group and share one fit, like the processes of torchrun. They read the
 counts from the folder of the unfinished run and write checkpoints to it, so every machine must see it at the same path.
@@ -121,7 +121,7 @@ def _workers(device: str, workers: int | None) -> tuple[int, bool]:
 
 @dataclass(frozen=True)
 class _Learning:
-    """A replacement for `learn` that fits in the workers of Ray Train."""
+    """Replacement for `learn` that fits in the workers of Ray Train."""
 
     n_workers: int
     with_gpu: bool
@@ -175,7 +175,7 @@ class _Learning:
 
 
 class _Mailbox:
-    """A Ray actor that carries messages from the workers to the driver, and the driver's request to stop."""
+    """Ray actor that carries messages from the workers to the driver, and the driver's request to stop."""
 
     def __init__(self) -> None:
         self.messages: list[Any] = []
@@ -272,14 +272,14 @@ def _learn_here(task: dict[str, Any], is_rank_zero: bool, pressed: threading.Eve
     model = plan.build()
     interrupted = learn_tuned(plan, model, corpus, place, reporter)
     if is_rank_zero:
-        atomic.remove_staged(Path(task["fitted"]))  # left by an earlier start
+        atomic.remove_staged(Path(task["fitted"]))  # left by an earlier attempt
         with atomic.atomic_folder(Path(task["fitted"]), overwrite=False) as folder:
             save_bundle(Bundle(plan.name, model, corpus.vocabulary, corpus.source["options"]), folder)
         ray.get(mailbox.send.remote({"interrupted": interrupted, "device": model.device_}))
 
 
 def _await_lock(place: Path) -> None:
-    """Wait until rank 0 of an earlier start has released the lock on the checkpoints."""
+    """Wait until rank 0 of the previous attempt has released the lock on the checkpoints."""
     until = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -310,7 +310,7 @@ def _watch(mailbox: Any, pressed: threading.Event) -> None:
 
 
 def _on_disk(corpus: Corpus, place: Path) -> Path:
-    """Return a folder with the complete corpus, for the workers to memory-map; save it first if needed."""
+    """Return a folder with the complete corpus, saved first if needed, for the workers to memory-map."""
     if corpus.folder is None:
         corpus.save(place / "counts")
         return place / "counts"

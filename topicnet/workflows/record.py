@@ -1,4 +1,4 @@
-"""The contents of metrics.json (scores and their conventions) and run.json (how the run was made)."""
+"""Contents of metrics.json (scores and their conventions) and run.json (how the run was made)."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _checksum(*arrays: NDArray[Any]) -> str:
 
 
 def input_checksums(corpus: Corpus) -> dict[str, str]:
-    """Return checksums of the inputs of a fit, by name; a resumed fit must have the same."""
+    """Return checksums, by name, of the inputs of a fit, which must be the same on resume."""
     words = formats.json_text([corpus.vocabulary, corpus.source["options"]])
     checksum = hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()
     return {"documents": corpus.source["sha256"], "words counted": checksum}

@@ -43,7 +43,7 @@ TYPICAL_WORDS = 10
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Run:
-    """A fitted model with the corpus it was fitted to.
+    """Fitted model with the corpus it was fitted to.
 
     `topicnet.fit` and `topicnet.load` return it; it is not built directly.
 
@@ -409,7 +409,7 @@ class Run:
         return [int(row) for row in best if self.status[row] == OK]
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the run folder; if it fails, nothing is left of it.
+        """Write the run folder completely, or nothing if an error occurs.
 
         Parameters
         ----------
@@ -596,12 +596,12 @@ def load(path: str | Path) -> Run:
         corpus=corpus,
         extra=extra,
         stability=stability,
-        kept=_kept(folder, record["config"], corpus, bundle.model.n_topics),
+        kept=_load_kept_columns(folder, record["config"], corpus, bundle.model.n_topics),
     )
 
 
-def _kept(folder: Path, config: dict[str, Any], corpus: Corpus | None, n_topics: int) -> pl.DataFrame:
-    """Return the kept columns: typed if the corpus was saved, else as the text in doc_topic.csv."""
+def _load_kept_columns(folder: Path, config: dict[str, Any], corpus: Corpus | None, n_topics: int) -> pl.DataFrame:
+    """Return the kept metadata columns, with types if the corpus was saved, otherwise as text from doc_topic.csv."""
     columns = kept_columns(FitConfig.model_construct(**config))
     if corpus is not None and set(columns) <= set(corpus.metadata.columns):
         return corpus.metadata.select(columns)

@@ -1,4 +1,4 @@
-"""Compute the scores of a fitted model (coherence, diversity, perplexity, label agreement) and their intervals."""
+"""Scores of a fitted model (coherence, diversity, perplexity, label agreement) and their intervals."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ class SeedStability:
 
 
 class Model(Protocol):
-    """A model that can be scored: a `TopicModel` or a baseline."""
+    """Model that can be scored: a `TopicModel` or a baseline."""
 
     @property
     def components_(self) -> NDArray[np.floating]:
@@ -315,7 +315,7 @@ def topic_quality(npmi: float, diversity: float) -> float:
 
 
 def halves(counts: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
-    """Split the tokens of each held-out document into two halves, always the same ones."""
+    """Split the tokens of each held-out document into two halves, with a fixed seed."""
     return split_documents(counts, SPLIT_SEED)
 
 
@@ -336,7 +336,7 @@ def label_scores(test: Labelled, train: Labelled | None, *, classify: bool = Tru
     InputError
         No document has a label.
     """
-    theta, counts, labels, n_without = _labelled(*test)
+    theta, counts, labels, n_without = _select_labelled(*test)
     if len(labels) == 0:
         raise InputError("none of the documents has a label: name the column of the labels with --label-column")
     found = LabelScores(documents=len(labels), without_label=n_without, labels=len(np.unique(labels)), scores={})
@@ -350,7 +350,7 @@ def label_scores(test: Labelled, train: Labelled | None, *, classify: bool = Tru
 def _classified(found: LabelScores, test: Labelled, train: Labelled | None) -> LabelScores:
     """Add the accuracy of a classifier on theta, trained on `train` if that has two labels or more."""
     labels = test[2]
-    learn_from = None if train is None else _labelled(*train)[:3]
+    learn_from = None if train is None else _select_labelled(*train)[:3]
     judged: Accuracy | None
     if learn_from is not None and len(np.unique(learn_from[2])) > 1:
         known = np.isin(labels, learn_from[2])
@@ -394,7 +394,10 @@ def _interval(nats: NDArray[np.float64], first: csr_matrix, second: csr_matrix) 
 
 
 def _texts(labels: list[Any]) -> NDArray[np.str_]:
-    """Convert labels to text, "" if missing; 1.0 becomes "1", as a column of integers with gaps holds floats."""
+    """Convert labels to text, "" if missing.
+
+    1.0 becomes "1", because a column of integers with missing values holds floats.
+    """
     texts = ("" if label is None else str(label).strip() for label in labels)
     return np.array(["" if one.lower() == "nan" else re.sub(r"^(-?\d+)\.0$", r"\1", one) for one in texts], np.str_)
 
@@ -405,10 +408,13 @@ def in_both_halves(first: csr_matrix, second: csr_matrix) -> NDArray[np.bool_]:
     return held
 
 
-def _labelled(
+def _select_labelled(
     theta: NDArray[np.floating], counts: csr_matrix, labels: list[Any]
 ) -> tuple[NDArray[np.floating], csr_matrix, NDArray[np.str_], int]:
-    """Select the documents with words and a label, and count those with words only."""
+    """Select the documents that have both known words and a label.
+
+    The last value is the number of documents that have known words but no label.
+    """
     filled, texts = np.diff(counts.indptr) > 0, _texts(labels)
     kept = filled & (texts != "")
     return theta[kept], counts[kept], texts[kept], int((filled & ~kept).sum())

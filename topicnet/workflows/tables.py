@@ -1,4 +1,4 @@
-"""Build, read and write the document-topic and topic-word tables of a run (CSV, Parquet, NPZ)."""
+"""Document-topic and topic-word tables of a run: built, written (CSV, Parquet, NPZ) and read."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def doc_topic_table(
     unit: str = "topic",
     kept: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """Build the table of doc_topic.csv, or of doc_component.csv; top_topic is null for documents without known words.
+    """Build the table of doc_topic.csv, or of doc_component.csv.
 
-    The columns of `kept` (D, ...) follow the last topic. One with the name of a column of the table gets "_" appended
-    until its name is free.
+    top_topic is null for documents without known words. The columns of `kept` (D, ...) follow the last topic. One with
+    the name of a column of the table gets "_" appended until its name is free.
 
     Raises
     ------
@@ -73,7 +73,10 @@ def topic_word_table(beta: NDArray[np.float32], vocabulary: list[str], n: int, u
 
 
 def read_doc_topic(folder: Path, n_topics: int, unit: str = "topic") -> pl.DataFrame:
-    """Read doc_topic.csv, or doc_component.csv, without the kept columns; values are bitwise those written."""
+    """Read doc_topic.csv, or doc_component.csv, without the kept columns.
+
+    The values are bitwise those written.
+    """
     name = f"doc_{unit}.csv"
     kinds: dict[str, Any] = {"doc_id": pl.String, "status": pl.String, f"top_{unit}": pl.Int64}
     kinds |= {f"{unit}_{k}": pl.Float32 for k in range(n_topics)}
@@ -98,7 +101,7 @@ def _unguarded(cells: pl.Series) -> pl.Series:
 
 
 def read_kept(folder: Path, n_topics: int) -> pl.DataFrame:
-    """Read the kept columns of doc_topic.csv, as text."""
+    """Read the kept metadata columns of doc_topic.csv, as text."""
     header = pl.read_csv(folder / "doc_topic.csv", n_rows=0, infer_schema=False, glob=False).columns
     names = header[3 + n_topics :]  # after doc_id, status, top_topic and the topics
     if not names:
@@ -181,7 +184,10 @@ def write_table(path: Path, table: pl.DataFrame, file_format: str, *, overwrite:
 
 
 def _write_arrays(path: Path, overwrite: bool, arrays: dict[str, NDArray[Any] | pl.Series]) -> None:
-    """Write an NPZ; `numpy.savez` cannot be used, as it takes no array named like its argument `file`."""
+    """Write an NPZ file of named arrays.
+
+    `numpy.savez` cannot be used, because it rejects an array named like its argument `file`.
+    """
     with (
         atomic.atomic_file(path, overwrite=overwrite) as part,
         atomic.disk_errors(path),
@@ -198,7 +204,10 @@ def _own_columns(unit: str) -> str:
 
 
 def _kept_columns(kept: pl.DataFrame | None, n_docs: int, own: str) -> list[pl.Series]:
-    """Return the kept columns, renamed where they match the pattern `own`; categories become text, to be guarded."""
+    """Return the kept metadata columns, renamed where they match `own`, the pattern of the table's own names.
+
+    Categories become text, so that a cell that a spreadsheet would run as a formula gets its quote.
+    """
     if kept is None or kept.width == 0:
         return []
     if kept.height != n_docs:
@@ -216,7 +225,10 @@ def _kept_columns(kept: pl.DataFrame | None, n_docs: int, own: str) -> list[pl.S
 
 
 def _array_of(column: pl.Series) -> NDArray[Any] | pl.Series:
-    """Return a numeric column as an array, with NaN for missing; as text, anything that this would not keep exactly."""
+    """Return a numeric column as an array, with NaN for missing values.
+
+    Other columns, and numbers that would not be kept exactly, are returned as text.
+    """
     if column.dtype.is_integer() or column.dtype.is_float() or column.dtype == pl.Boolean:
         numbers = column if column.null_count() == 0 else column.cast(pl.Float64)
         array = numbers.to_numpy()

@@ -1,4 +1,4 @@
-"""Resolve the text options of a configuration: language, tokenizer, stop words, vocabulary and pruning."""
+"""Text options of a configuration: language, tokenizer, stop words, vocabulary and pruning."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Words = str | tuple[str, ...] | None  # the path of a file of words, the words t
 
 @dataclass(frozen=True)
 class TextPlan:
-    """The text options of a corpus, before its language is known.
+    """Text options of a corpus, before its language is known.
 
     Attributes
     ----------
@@ -110,14 +110,14 @@ def resolve_text(config: FitConfig) -> TextPlan:
         refuse_options(config, VOCABULARY_OPTIONS, config.vocabulary, "--vocabulary names the words to count")
     elif octis is not None:
         refuse_options(config, COUNTING_OPTIONS, str(octis), f"the vocabulary of {str(octis)!r} is fixed")
-    pruning, cleaning = Pruning(**_same(Pruning, config)), Cleaning(**_same(Cleaning, config))
-    return TextPlan(**_same(TextPlan, config), pruning=pruning, cleaning=cleaning, octis=octis)
+    pruning, cleaning = Pruning(**_shared_values(Pruning, config)), Cleaning(**_shared_values(Cleaning, config))
+    return TextPlan(**_shared_values(TextPlan, config), pruning=pruning, cleaning=cleaning, octis=octis)
 
 
 def reading_options(config: FitConfig) -> ReadingOptions:
     """Return the options for reading the corpus of a configuration."""
     named = {"missing": missing_markers(config.missing), "kept": kept_columns(config)}
-    return ReadingOptions(**_same(ReadingOptions, config) | named)
+    return ReadingOptions(**_shared_values(ReadingOptions, config) | named)
 
 
 def kept_columns(config: FitConfig) -> tuple[str, ...]:
@@ -126,13 +126,16 @@ def kept_columns(config: FitConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column for column in named if column is not None))
 
 
-def _same(kind: type, config: FitConfig) -> dict[str, Any]:
+def _shared_values(kind: type, config: FitConfig) -> dict[str, Any]:
     """Return the values of a configuration that have the names of a dataclass's fields."""
     return config.model_dump(include={one.name for one in fields(kind)})
 
 
 def with_vocabulary(options: TextOptions, words: Iterable[str]) -> TextOptions:
-    """Return options that count only these words, tokenised like the text; an entry of several words is a phrase."""
+    """Return options that count only these words, tokenised like the text.
+
+    An entry of several words is a phrase.
+    """
     split = [word if options.tokenizer == "spaces" else word.replace(JOINT, " ") for word in words]
     tokens = options.segmenter(pl.Series(split, dtype=pl.String)).to_list()
     return _counting_only(options, [JOINT.join(parts) for parts in tokens if parts])

@@ -1,4 +1,4 @@
-"""Read the topics of a run from its tables, without loading the model or importing torch."""
+"""Topics of a run, read from its tables without loading the model or importing torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENTRIES = {"files": dict, "config": dict}  # entries that every run.json has, an
 
 @dataclass(frozen=True)
 class TopicTable:
-    """The topics of a run, as they are printed.
+    """Topics of a run, as they are printed.
 
     Attributes
     ----------

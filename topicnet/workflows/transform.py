@@ -1,4 +1,4 @@
-"""Infer the topic proportions (theta) of new documents and write them to a file."""
+"""Inference of the topic proportions (theta) of new documents, written to a file."""
 
 from __future__ import annotations
 

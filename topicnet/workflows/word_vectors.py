@@ -1,4 +1,4 @@
-"""Read or train the word vectors of a fit, aligned to the vocabulary of its corpus."""
+"""Word vectors of a fit, read or trained, and aligned to the vocabulary of its corpus."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def load_word_vectors(given: str, asked_dim: int | None, corpus: Corpus, model: TopicModel) -> WordVectors:
-    """Read word vectors from a file, or train them if `given` is "train"; row i belongs to word i of the vocabulary."""
+    """Read word vectors from a file, or train them if `given` is "train".
+
+    Row i belongs to word i of the vocabulary.
+    """
     seed = model.random_state
     assert isinstance(seed, int)
     if given == "train":

@@ -1,1 +1,1 @@
-"""The commands of the command line, one group per module."""
+"""Commands of the command line, one group per module."""

@@ -1,4 +1,4 @@
-"""The commands for corpora: `corpora`, `prepare` and `words`."""
+"""Commands for corpora: `corpora`, `prepare` and `words`."""
 
 from __future__ import annotations
 

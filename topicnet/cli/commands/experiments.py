@@ -1,4 +1,4 @@
-"""The commands that score models: `evaluate`, `compare` and `tune`."""
+"""Commands that score models: `evaluate`, `compare` and `tune`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `fit`, with imports inside it so that help is quick."""
+"""Command `fit`, with imports inside the function so that help is quick."""
 
 from __future__ import annotations
 

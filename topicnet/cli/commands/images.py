@@ -1,4 +1,4 @@
-"""The commands `topicnet images ...`, with imports inside them so that help is quick."""
+"""Commands `topicnet images ...`, with imports inside the functions so that help is quick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands for a finished run: `topics`, `transform` and `export`."""
+"""Commands for a finished run: `topics`, `transform` and `export`."""
 
 from __future__ import annotations
 

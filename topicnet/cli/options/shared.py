@@ -14,7 +14,7 @@ import typer
 
 
 def whole(given: str) -> int:
-    """Parse a whole number."""
+    """Parse an integer."""
     try:
         return int(given)
     except ValueError:
@@ -36,7 +36,7 @@ def option(kind: Any, text: str, *names: str, **further: Any) -> Any:
 
 
 def word(text: str, *names: str, **further: Any) -> Any:
-    """Make an option that takes text, None by default."""
+    """Make a text option, None by default."""
     return option(str | None, text, *names, **further)
 
 
@@ -46,7 +46,7 @@ def flag(text: str, name: str) -> Any:
 
 
 def integer(text: str, *names: str) -> Any:
-    """Make an option that takes a whole number, None by default, with the project's form of error message."""
+    """Make an integer option, None by default, with topicnet's error message."""
     return option(int | None, text, *names, parser=whole, metavar="INTEGER")
 
 
@@ -63,7 +63,7 @@ def document_frequency(option: str, value: str | None) -> int | float | None:
 
 
 def one_or_several(corpus: list[str] | None) -> str | list[str] | None:
-    """Convert a list with one source to the source, as a configuration holds it."""
+    """Unwrap a list of one source, which a configuration stores without the list."""
     return corpus[0] if corpus is not None and len(corpus) == 1 else corpus
 
 
@@ -95,7 +95,7 @@ def named_values(given: list[str]) -> dict[str, object]:
 
 
 def run_there(what: str, command: str) -> Callable[[Path], Path]:
-    """Return a callback that rejects a folder without a model before imports that take seconds."""
+    """Return an option callback that rejects a folder without a saved model, before slow imports."""
 
     def check(run: Path) -> Path:
         from topicnet.storage.model_files import check_there, folder_of
@@ -118,7 +118,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress an
 
 @dataclass(frozen=True)
 class Group:
-    """A group of options, shown under one heading in the help of a command.
+    """Group of options, shown under one heading in the help of a command.
 
     Attributes
     ----------

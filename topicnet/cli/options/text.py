@@ -1,4 +1,4 @@
-"""Options of the commands for text corpora and topic models, by the headings of their help."""
+"""Options of the commands for text corpora and topic models, grouped by help heading."""
 
 from __future__ import annotations
 

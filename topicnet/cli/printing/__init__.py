@@ -1,1 +1,1 @@
-"""Print results, progress and tables on the terminal."""
+"""Printing of results, progress and tables on the terminal."""

@@ -1,4 +1,4 @@
-"""Describe how the training of a topic model or an image model ended."""
+"""One-line descriptions of how the training of a topic model or an image model ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Print the scores, evaluations and comparisons of image models."""
+"""Printing of the scores, evaluations and comparisons of image models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Print text from users' data, with control characters escaped on a terminal and unchanged in a file."""
+"""Printing of text from users' data, with control characters escaped on a terminal and unchanged in a file."""
 
 from __future__ import annotations
 

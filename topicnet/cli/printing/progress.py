@@ -1,4 +1,4 @@
-"""Show the progress of a job on stderr: a bar with the time left on a terminal, plain lines elsewhere."""
+"""Progress of a job on stderr: a bar with the time left on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def notice(message: str, quiet: bool = False) -> None:
 
 
 class _Lines:
-    """A listener that prints a line when a stage begins and ends, and every few seconds in between."""
+    """Listener that prints a line when a stage begins and ends, and every few seconds in between."""
 
     def __init__(self) -> None:
         self.last = -SECONDS_BETWEEN_LINES

@@ -1,4 +1,4 @@
-"""Print the scores of a run, of a comparison of models and of a search for the number of topics."""
+"""Printing of the scores of a run, of a comparison of models and of a search for the number of topics."""
 
 from __future__ import annotations
 

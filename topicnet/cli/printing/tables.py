@@ -1,4 +1,4 @@
-"""Print tables in aligned columns, and the table of a comparison."""
+"""Printing of tables in aligned columns, and of the table of a comparison."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def mean_and_sd(summary: Summary | None, column: Column) -> str:
 
 
 def show_comparison(rows: Sequence[ComparisonRow], layout: ComparisonLayout) -> None:
-    """Print the table of a comparison, the number of unfit models, and the errors."""
+    """Print the table of a comparison, the number of fits unfit for use, and the errors of failed fits."""
     columns = {name: column for name, column in layout.columns.items() if any(row.scores[name] for row in rows)}
     lines = [[layout.kind, *(column.title for column in columns.values())]]
     lines += [[row.title, *(mean_and_sd(row.scores[name], columns[name]) for name in columns)] for row in rows]

@@ -1,4 +1,4 @@
-"""Print the topics of a run as a table or JSON, without importing torch."""
+"""Topics of a run as a printed table or as JSON, without importing torch."""
 
 from __future__ import annotations
 

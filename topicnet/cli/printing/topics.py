@@ -1,4 +1,4 @@
-"""Print the result of `topicnet fit`: how training ended, topics, scores and run folder."""
+"""Printing of the result of `topicnet fit`: how training ended, topics, scores and run folder."""
 
 from __future__ import annotations
 

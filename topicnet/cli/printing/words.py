@@ -1,4 +1,4 @@
-"""Print the words and lines that may be boilerplate, with the evidence, for `topicnet words`."""
+"""Output of `topicnet words`: words and lines that may be boilerplate, with the evidence."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def write_words(suggestions: Sequence[Suggestion], path: Path, *, overwrite: boo
     Raises
     ------
     OutputError
-        The file exists and `overwrite` is false, it contains anything but the first of these words, or it cannot be
+        The file exists and `overwrite` is false, its content is not a beginning of this word list, or it cannot be
         written.
     """
     if overwrite:
@@ -62,7 +62,10 @@ def write_words(suggestions: Sequence[Suggestion], path: Path, *, overwrite: boo
 
 
 def check_list(suggestions: Sequence[Suggestion], path: Path) -> None:
-    """Raise OutputError if a file contains anything but the first of these words, as it may not be topicnet's."""
+    """Raise OutputError unless an existing file is a beginning of this word list.
+
+    Any other content may have been written by the user.
+    """
     if path.is_file() and not _list_of(suggestions).encode().startswith(path.read_bytes()):
         raise not_ours(path)
 
