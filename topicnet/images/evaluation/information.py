@@ -51,8 +51,7 @@ def information_bound(model: ImageVAE, data: ImageData, *, seed: int = 0, epochs
     """Estimate a lower bound on the mutual information between decoded images and the code of a fitted model.
 
     A network Q learns to predict the code from the image, on fresh draws in each epoch from one half of the test images
-    (at most 10,000). The result is measured on draws from the other half. The model is not
-    changed.
+    (at most 10,000). The result is measured on draws from the other half. The model is not changed.
 
     Parameters
     ----------

@@ -106,7 +106,7 @@ def _pdf_text(file: File, path: Path, scans: Scans) -> str:
 
 
 def _open_pdf(file: File, library: Any, data: Any) -> Any:
-    """Open a PDF file, with the empty password if it is encrypted, as files that only restrict printing are."""
+    """Open a PDF file, trying the empty password, which opens files that only restrict printing or copying."""
     reader = library.PdfReader(data)
     try:
         if reader.is_encrypted and not reader.decrypt(""):
@@ -140,7 +140,7 @@ def _pages(file: File, reader: Any) -> Iterator[str]:
 
 
 def _hyphen_kept(match: re.Match[str]) -> str:
-    """Return the hyphen to keep in a word divided at a line end: none, except before a capital."""
+    """Return what to keep of a hyphen at a line end: nothing if a lower-case letter follows."""
     following = match.string[match.end()]
     return "" if following.islower() else "-"
 
