@@ -1,4 +1,4 @@
-"""Cut mini-batches from CSR counts on the host, several per call to amortise the overhead of each call."""
+"""Mini-batches sliced from CSR counts on the host, several per call to amortise the overhead of each call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 
 from topicnet.storage.mapped import BYTES_HELD, ROW_BYTES, is_mapped
 
-# Limits for the batches cut in one call: nonzeros that fit in a second-level cache, and word starts of all batches.
+# Limits for the batches sliced in one call: nonzeros that fit in a second-level cache, and word starts of all batches.
 NONZEROS_PER_CALL, WORDS_PER_CALL = 2**16, 2**19
 MAPPED_DOCS = BYTES_HELD // ROW_BYTES // 2  # half, because the pages of the previous call may still be mapped
 
@@ -43,7 +43,9 @@ class CsrSlice(NamedTuple):
 def slice_rows(
     counts: csr_matrix, batches: Sequence[NDArray[np.int64]], rows: NDArray[np.int64] | None = None
 ) -> Iterator[CsrSlice]:
-    """Yield the counts (D, V) of each batch; a batch holds row numbers, or positions in `rows` if that is given.
+    """Yield the slice of the counts (D, V) for each batch.
+
+    A batch holds row numbers, or positions in `rows` if that is given.
 
     Examples
     --------
@@ -66,7 +68,7 @@ def slice_rows(
 
 
 def _slice_group(part: csr_matrix, sizes: Sequence[int]) -> Iterator[CsrSlice]:
-    """Yield the slices of consecutive batches in `part`, given each batch's number of documents."""
+    """Yield one slice per batch from `part`, the rows of consecutive batches of the given sizes (in documents)."""
     n_words = part.shape[1]
     bounds = np.cumsum([0, *sizes])  # first document of each batch
     ends = part.indptr[bounds]  # first nonzero of each batch

@@ -95,7 +95,7 @@ def normalise_rows(x: Tensor) -> Tensor:
 
 
 def cluster_documents(counts: csr_matrix, n_clusters: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Cluster documents by k-means on SVD-reduced TF-IDF; returns the cluster of each, (D,).
+    """Cluster documents by k-means on SVD-reduced TF-IDF, and return the cluster of each, (D,).
 
     EM from random theta commits documents to topics too early; clusters start it near coherent subjects.
     """
@@ -126,7 +126,7 @@ def cluster_documents(counts: csr_matrix, n_clusters: int, rng: np.random.Genera
 
 
 def fit_gaussians(means: Tensor, n_components: int, seed: int) -> tuple[Tensor, Tensor] | None:
-    """Fit a mixture of diagonal Gaussians by EM, as a prior for posteriors with these means (D, Z).
+    """Fit a mixture of diagonal Gaussians to posterior means (D, Z) by EM, for use as a prior.
 
     Returns
     -------
@@ -199,7 +199,7 @@ def fit_mixture(
 
 
 class _Passes:
-    """Runs EM passes up to a total number, or until the caller stops them."""
+    """Runner of EM passes, up to a total number or until the caller stops it."""
 
     def __init__(self, total: int, on_pass: Callable[[int, int], bool]) -> None:
         self.done, self.total, self.on_pass = 0, total, on_pass
@@ -249,7 +249,11 @@ def _best_of_contexts(
     on_pass: Callable[[int, int], bool],
     documents: list[SparseBatch],
 ) -> tuple[Tensor, Tensor]:
-    """Return theta and beta (V, K) of the most likely of several starts from word contexts."""
+    """Fit from several starts on word contexts, and return theta and beta (V, K) of the highest likelihood.
+
+    Each start clusters words by the words that occur with them and runs EM on these co-occurrence counts, then on the
+    documents.
+    """
     n_document_passes = min(MOST_DOCUMENT_PASSES, round(counts.sum() / counts.shape[1] / TOKENS_PER_PASS))
     n_context_passes = math.ceil(n_passes / 2)
     contexts = (counts.T @ counts).tocsr().astype(np.float32)

@@ -1,6 +1,6 @@
-"""Training batches cut on the GPU from a corpus that is stored in its memory.
+"""Training batches sliced on the GPU from a corpus kept in GPU memory.
 
-Cutting a batch on the host takes longer than a training step on the GPU. Row starts are also kept on the host, so that
+Slicing a batch on the host takes longer than a training step on the GPU. Row starts are also kept on the host, so that
 all sizes are known there and no step waits for the device.
 """
 
@@ -34,7 +34,7 @@ def bytes_needed(documents: Rows) -> int:
 
 
 def fits(documents: Rows, device: torch.device) -> bool:
-    """Return whether a corpus fits on the device; always False on a CPU, where it already is in memory."""
+    """Return whether a corpus fits in GPU memory; False on a CPU, where it is in memory already."""
     if device.type != "cuda":
         return False
     free, _ = torch.cuda.mem_get_info(device)
@@ -44,7 +44,7 @@ def fits(documents: Rows, device: torch.device) -> bool:
 def batches_of(
     documents: csr_matrix | Rows, batch_size: int, device: torch.device, world: World | None = None
 ) -> SparseBatches:
-    """Make training batches, cut on the GPU if it has enough free memory for the corpus, else on the host."""
+    """Make training batches, sliced on the GPU if it has enough free memory for the corpus, else on the host."""
     if not isinstance(documents, Rows):
         documents = Rows(documents, np.arange(documents.shape[0]))
     kind = ResidentBatches if fits(documents, device) else SparseBatches

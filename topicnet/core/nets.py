@@ -61,7 +61,7 @@ class Dropout(nn.Module):
 
 
 def batch_normalised(norms: Sequence[nn.BatchNorm1d], inputs: Sequence[Tensor], shard: Shard | None) -> list[Tensor]:
-    """Batch-normalise each input (b, n) by its own module.
+    """Apply to each input (b, n) its own batch-normalisation module.
 
     In training on a shard, the statistics and gradients are those of the whole batch, computed for all inputs in one
     collective (Ioffe & Szegedy 2015, section 3). torch's SyncBatchNorm needs a GPU.
@@ -83,7 +83,10 @@ def batch_normalised(norms: Sequence[nn.BatchNorm1d], inputs: Sequence[Tensor], 
 
 
 class _WholeBatchNorm(torch.autograd.Function):
-    """weight (x - mean) / sqrt(var + eps) + bias over all ranks' rows; also their mean and unbiased variance (n,)."""
+    """Synchronised batch normalisation over the rows of all ranks.
+
+    The outputs are weight (x - mean) / sqrt(var + eps) + bias, and the mean and unbiased variance (n,).
+    """
 
     @staticmethod
     def forward(

@@ -54,7 +54,7 @@ class _ProductLogLikelihood(torch.autograd.Function):
             p = theta.new_empty(0)
             for part in slices:
                 p = torch.addmm(bias, theta[part], weight).softmax(-1)
-                parts.append(_at(batch, part, p))
+                parts.append(_at_nonzeros(batch, part, p))
             # The probabilities of a single slice are kept for the backward pass; several are recomputed there.
             return torch.cat(parts), p if len(slices) == 1 else None
 
@@ -98,7 +98,11 @@ class _ProductLogLikelihood(torch.autograd.Function):
 
 
 def _pieces(batch: SparseBatch) -> list[list[slice]]:
-    """Divide a batch into pieces for different threads, each in slices that fit in `SLICE_ENTRIES` together."""
+    """Divide a batch among threads, and the part of each thread into slices.
+
+    All slices processed at the same time hold at most `SLICE_ENTRIES` entries of the (B, V) array; on the GPU,
+    `SLICE_ENTRIES_GPU`.
+    """
     n_docs, n_words = batch.pattern.shape
     on_cpu = batch.counts.device.type == "cpu"
     n_pieces = PIECES if on_cpu and n_docs >= PIECES and n_docs * n_words >= LEAST_ENTRIES else 1
@@ -109,7 +113,7 @@ def _pieces(batch: SparseBatch) -> list[list[slice]]:
     ]
 
 
-def _at(batch: SparseBatch, part: slice, p: Tensor) -> Tensor:
+def _at_nonzeros(batch: SparseBatch, part: slice, p: Tensor) -> Tensor:
     """Return the entries of p (b, V), the probabilities of a slice of the batch, at its nonzero counts."""
     rows, columns = batch.rows, batch.pattern.columns
     if len(p) < batch.n_docs:

@@ -175,7 +175,7 @@ def _pattern(starts: NDArray[Any], columns: NDArray[Any], shape: tuple[int, int]
 
 
 class SparseBatches:
-    """Batches of about `batch_size` documents, cut on the host.
+    """Batches of about `batch_size` documents, sliced on the host.
 
     All batches have nearly the same size, so that no last batch has a single document, which batch normalisation
     cannot use.
@@ -234,7 +234,9 @@ class SparseBatches:
         yield from self._cut(np.arange(self.n_docs), seed=0)
 
     def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[SparseBatch]:
-        """Yield every document once, in random order; large corpora are shuffled in runs (`SHUFFLED_NONZEROS`).
+        """Yield every document once, in random order.
+
+        A corpus with more than `SHUFFLED_NONZEROS` nonzeros is shuffled by blocks of consecutive documents.
 
         The first `skip` batches are left out without changing the others.
         """
@@ -262,7 +264,7 @@ class SparseBatches:
 
 
 def _order_in_runs(n_docs: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return all documents in random order: shuffle runs of documents, then the documents within groups of runs."""
+    """Shuffle documents by blocks: first runs of consecutive documents, then the documents within groups of runs."""
     runs = rng.permutation(-(-n_docs // RUN_DOCS))
     order = (runs[:, None] * RUN_DOCS + np.arange(RUN_DOCS)).ravel()
     order = order[order < n_docs]

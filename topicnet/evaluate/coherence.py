@@ -1,4 +1,4 @@
-"""Topic coherence: how often the top words of a topic occur together in a reference corpus.
+"""Topic coherence from topics and a reference corpus: how often the top words of a topic occur together.
 
 =========  ==========================  =====================================================  =================
 measure    co-occurrence within        score of a pair                                        range
@@ -89,7 +89,7 @@ def top_words(beta: NDArray[np.floating], n: int = 10) -> NDArray[np.intp]:
     if n < 1:
         raise InputError(f"n is {n}; expected at least 1 word per topic")
     n = min(n, table.shape[1])
-    return np.stack([_best(row.astype(np.float64), n) for row in table])  # (K, n)
+    return np.stack([_largest(row.astype(np.float64), n) for row in table])  # (K, n)
 
 
 def npmi(topics: NDArray[np.integer], counts: Counts) -> NDArray[np.float64]:
@@ -396,8 +396,8 @@ def unseen(topics: NDArray[np.integer], counts: Counts) -> Unseen:
     )
 
 
-def _best(weights: NDArray[np.float64], n: int) -> NDArray[np.intp]:
-    """Find the positions of the `n` largest weights without sorting the rest; of ties the lower position first."""
+def _largest(weights: NDArray[np.float64], n: int) -> NDArray[np.intp]:
+    """Return the positions of the `n` largest weights in descending order, the lower position first among ties."""
     least = np.partition(weights, -n)[-n]
     candidates = np.flatnonzero(weights >= least)  # ascending, more than n of them where weights tie
     return candidates[np.argsort(-weights[candidates], kind="stable")[:n]]

@@ -1,4 +1,4 @@
-"""Jensen-Shannon divergence between topics, in memory for one row of topics at a time."""
+"""Jensen-Shannon divergence between topics, computed one row of topics at a time to limit memory."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -153,7 +153,7 @@ def accuracy(
         raise InputError("fewer than two labels to learn, or no labelled document to test: a classifier needs both")
     # Columns of theta differ in size by orders of magnitude; unscaled, the penalty would suppress the small ones.
     scale = MaxAbsScaler().fit(train[0])
-    known, asked = (_stored(counts) for counts in (train[1], test[1]))
+    known, asked = (_without_stored_zeros(counts) for counts in (train[1], test[1]))
     weigh = TfidfTransformer(sublinear_tf=True).fit(known)
     names, frequencies = np.unique(train[2], return_counts=True)
     return Accuracy(
@@ -211,7 +211,7 @@ def cross_validated_accuracy(
     return Accuracy(*map(float, mean))
 
 
-def _stored(counts: csr_matrix) -> csr_matrix:
+def _without_stored_zeros(counts: csr_matrix) -> csr_matrix:
     """Copy counts without their stored zeros, which have no logarithm."""
     copy = csr_matrix(counts, copy=True)
     copy.eliminate_zeros()

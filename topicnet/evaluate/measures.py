@@ -1,6 +1,7 @@
-"""Formulas of topic coherence: from co-occurrence counts (K, N, N) to one score per topic (K,).
+"""Formulas of topic coherence, without the counting: from co-occurrence counts (K, N, N) to one score per topic (K,).
 
-The functions of :mod:`topicnet.evaluate.coherence` of the same names count and score in one call.
+Most callers want the functions of the same names in :mod:`topicnet.evaluate.coherence`, which count and score in one
+call.
 """
 
 from typing import Any

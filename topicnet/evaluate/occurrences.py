@@ -120,7 +120,7 @@ def _joint_in(topics: NDArray[np.integer], counts: csr_matrix) -> NDArray[np.int
     word_at = np.where(counts.data > 0, _numbers(words, counts.shape[1])[counts.indices], -1)
     positions = _grouped_by_word(word_at)
     docs = np.searchsorted(counts.indptr, positions, side="right") - 1
-    docs_of = _of_each(words, word_at[positions], docs)
+    docs_of = _split_by_word(words, word_at[positions], docs)
 
     def present(few: NDArray[np.integer]) -> _Sets:
         sets = np.zeros(counts.shape[0], dtype=np.int64)
@@ -191,7 +191,7 @@ def window_occurrences(topics: NDArray[np.integer], stream: TokenStream, size: i
     opens = first_window[doc] + np.minimum(enters, last)
     closes = first_window[doc] + np.minimum(leaves, last) + 1
     n_contexts = int(first_window[-1])
-    return Occurrences(n_contexts, _joint(topics, _present_in_windows(words, word_of, opens, closes, n_contexts)))
+    return Occurrences(n_contexts, _joint(topics, _sets_in_windows(words, word_of, opens, closes, n_contexts)))
 
 
 def _numbers(words: NDArray[np.integer], n_ids: int) -> NDArray[Any]:
@@ -207,27 +207,30 @@ def _grouped_by_word(word_at: NDArray[np.integer]) -> NDArray[np.intp]:
     return positions[np.argsort(word_at[positions], kind="stable")]
 
 
-def _of_each(words: NDArray[np.integer], word_of: NDArray[np.integer], values: NDArray[Any]) -> dict[int, NDArray[Any]]:
-    """Split values sorted by word into the part of each word id; other ids, such as -1, have an empty part."""
+def _split_by_word(
+    words: NDArray[np.integer], word_of: NDArray[np.integer], values: NDArray[Any]
+) -> dict[int, NDArray[Any]]:
+    """Map each word id to its part of `values`, sorted by word; other ids, such as -1, map to an empty array."""
     parts = np.split(values, np.searchsorted(word_of, np.arange(1, words.size)))
     return defaultdict(lambda: values[:0], zip(words.tolist(), parts, strict=False))
 
 
-def _present_in_windows(
+def _sets_in_windows(
     words: NDArray[np.integer],
     word_of: NDArray[np.int64],
     opens: NDArray[np.integer],
     closes: NDArray[np.integer],
     n_contexts: int,
 ) -> Callable[[NDArray[np.integer]], _Sets]:
-    """Return a function that lists, for given words, the sets present in turn and the windows that each set lasts."""
+    """Return a function from words to the sets of them that successive windows contain, run-length encoded."""
     # Shift the intervals of each word to a separate range, so that one pass merges the overlapping ones of all words.
     axis = word_of * (n_contexts + 1)
     ends = np.maximum.accumulate(axis + closes)
     fresh = np.ones(len(opens), dtype=bool)
     fresh[1:] = (axis + opens)[1:] > ends[:-1]
     last = np.append(fresh[1:], True)[: len(fresh)]
-    bounds = _of_each(words, word_of[fresh], np.stack([opens[fresh], (ends - axis)[last]], axis=1).astype(np.int64))
+    intervals = np.stack([opens[fresh], (ends - axis)[last]], axis=1).astype(np.int64)
+    bounds = _split_by_word(words, word_of[fresh], intervals)
 
     def present(few: NDArray[np.integer]) -> _Sets:
         # Window, word and entering or leaving are packed into one number: sorting it is faster than an argsort.

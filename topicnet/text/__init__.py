@@ -1,1 +1,1 @@
-"""Text processing: read documents, tokenise them and count words; nothing here imports torch."""
+"""Text processing: reading documents, tokenising them and counting words; nothing here imports torch."""

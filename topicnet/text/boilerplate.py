@@ -1,4 +1,4 @@
-"""Suggest uninformative words: words that occur in many documents but say little about their subject.
+"""Suggestions of uninformative words: words that occur in many documents but say little about their subject.
 
 A word is likely boilerplate if it occurs in many documents and carries little information: it is spread over documents
 as chance would spread it or more evenly (a header occurs once in each document, long or short), and its documents
@@ -180,7 +180,10 @@ def _tally(corpus: Corpus) -> _Tally:
 
 
 def _spread(found: _Tally, words: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Compute `Suggestion.spread`; at random, a word occurs in proportion to the length of a document."""
+    """Compute how unevenly each word is spread over documents: `Suggestion.spread`, in bits.
+
+    The baseline is a word placed at random: Poisson counts in proportion to the length of a document.
+    """
     lengths, n_docs = np.unique(found.lengths[found.lengths > 0], return_counts=True)
     rate = lengths / found.lengths.sum()
     by_chance = [float(n_docs @ _expected_count_bits(n * rate)) for n in found.tokens[words]]
@@ -215,7 +218,10 @@ def _narrowness(found: _Tally, words: NDArray[np.intp]) -> NDArray[np.float64]:
 
 
 def _company(corpus: Corpus, found: _Tally, words: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Compute `Suggestion.company` from a sample of documents, without the word itself."""
+    """Compute how far the words that occur with each word differ from all words: `Suggestion.company`, in bits.
+
+    The divergence is estimated on a sample of documents and leaves out the word itself.
+    """
     filled = np.flatnonzero(found.lengths)
     rows = filled[:: max(1, len(filled) // COMPANY_DOCUMENTS)]
     at_once = max(1, COMPANY_NUMBERS // corpus.vocab_size)

@@ -1,4 +1,4 @@
-"""Corpus: a document-term matrix with its vocabulary, document ids, status and metadata; save and load it."""
+"""Corpus: a document-term matrix with vocabulary, document ids, status and metadata; saving and loading."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ class Corpus:
         options: TextOptions | None = None,
         keep_texts: bool = False,
     ) -> Corpus:
-        """Count the words of a text column of a table; the other columns become metadata.
+        """Count the words of a text column of a table, whose other columns become metadata.
 
         Parameters
         ----------
@@ -418,7 +418,7 @@ class Corpus:
         )
 
     def over(self, vocabulary: list[str]) -> Corpus:
-        """Return the same documents counted over another vocabulary; words outside it are dropped.
+        """Return the same documents counted over another vocabulary, without the words outside it.
 
         Parameters
         ----------
@@ -560,7 +560,7 @@ class Corpus:
 
     @classmethod
     def load(cls, folder: str | Path) -> Corpus:
-        """Open a saved corpus; its arrays are memory-mapped.
+        """Open a saved corpus with memory-mapped arrays.
 
         Parameters
         ----------

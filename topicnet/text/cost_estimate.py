@@ -1,4 +1,4 @@
-"""Estimate the time, memory and disk space that counting a corpus needs, from its size and its first documents."""
+"""Estimate of the time, memory and disk space needed to count a corpus, from its size and its first documents."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def forecast_counting(first: Documents, source: str | Sequence[str], options: Te
 
 
 def _batches(first: Documents, source: str | Sequence[str]) -> float | None:
-    """Return the size of a source in batches as large as the first; None if it is unknown."""
+    """Estimate the number of batches in a source if all are as large as the first; None if its size is unknown."""
     files = _files_of(source)
     if not files or not first.ids:
         return None

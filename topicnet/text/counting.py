@@ -1,4 +1,4 @@
-"""Count the words of a stream of documents in one pass over the text.
+"""Word counts of a stream of documents, computed in one pass over the text.
 
 Words are numbered when they first appear, and only the numbers are kept: 4 bytes per token, in memory or in a file.
 Once all documents have been read, the vocabulary is chosen and the counts are made from those numbers. Polars tokenises
@@ -152,7 +152,7 @@ class Counting:
     def _split(
         self, documents: Documents, tokenized: Iterable[Tokenized]
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Return the word numbers of a batch, documents end to end, and the number of tokens of each document."""
+        """Return the word ids of a batch, documents end to end, and the number of tokens of each document."""
         parts = [(self._encode(one), one.lengths, one.blank, one.hashes) for one in tokenized]
         self.ids.append(pl.Series(documents.ids, dtype=pl.String))
         numbered = np.zeros(len(documents.ids), dtype=bool)
@@ -177,7 +177,7 @@ class Counting:
         return _drop_documents(codes, lengths, dropped) if dropped.any() else (codes, lengths)
 
     def _encode(self, tokenized: Tokenized) -> NDArray[np.int32]:
-        """Return the word numbers of texts, end to end."""
+        """Return the word ids of texts, end to end."""
         codes = self.words.encode(tokenized.words)
         return codes if tokenized.numbers is None else codes[tokenized.numbers]
 
@@ -313,7 +313,7 @@ class Counting:
         return joined.whole(), pl.concat([listed, pl.Series(new, dtype=pl.String)])
 
     def _choose(self, words: pl.Series, pruning: Pruning) -> NDArray[np.intp]:
-        """Return the numbers of the words to count, in alphabetical order, and set the vocabulary."""
+        """Return the ids of the words to count, in alphabetical order, and set the vocabulary."""
         n_docs = sum(len(ids) for ids in self.ids)
         if n_docs == 0 and not self.every_word:
             raise CorpusError("the corpus holds no documents: expected one document per line, row or file")
@@ -377,7 +377,7 @@ class Counting:
 def _drop_documents(
     codes: NDArray[np.int32], lengths: NDArray[np.int64], left_out: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Remove the tokens of the documents that are left out; these stay in the batch with length 0."""
+    """Remove the tokens of the documents left out, which stay in the batch with length 0."""
     return codes[~np.repeat(left_out, lengths)], np.where(left_out, 0, lengths)
 
 
@@ -393,7 +393,7 @@ def _metadata_table(documents: Documents, columns: list[str] | None) -> pl.DataF
 
 
 def _join_tables(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """Join the tables of all batches; a column whose type differs between batches becomes text."""
+    """Join the tables of all batches, converting a column to text if its type differs between batches."""
     if all(frame.width == 1 for frame in frames):
         return pl.DataFrame()
     try:

@@ -1,4 +1,4 @@
-"""Structures that grow while a corpus is counted: word numbering, arrays in memory or on disk, and a checksum."""
+"""Structures that grow while a corpus is counted: word ids, arrays in memory or on disk, and a checksum."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from topicnet.text.readers.documents import Documents
 
 
 class WordNumbers:
-    """Word numbering: each new word gets the next number, from 0, after those of the first words.
+    """Growing map from words to ids: the words given first have the ids from 0, and each new word gets the next.
 
     Parameters
     ----------
     first : list of str
-        Words to number first, in this order.
+        Words that get the first ids, in this order.
     """
 
     def __init__(self, first: list[str]) -> None:
@@ -28,20 +28,20 @@ class WordNumbers:
         self.alive = pl.Series(first, dtype=self.dtype)  # polars drops categories that no series uses
 
     def encode(self, flat: pl.Series) -> NDArray[np.int32]:
-        """Return the number of each word; new words are added."""
-        # The streaming engine casts in several threads, so the order in which new words are numbered may vary.
+        """Return the id of each word, adding new words."""
+        # The streaming engine casts in several threads, so the order of the ids of new words may vary.
         query = flat.rename("word").to_frame().lazy().select(pl.col("word").cast(self.dtype))
         coded = query.collect(engine="streaming").to_series()
         self.alive = pl.concat([self.alive.head(1), coded.head(1)])
         return coded.to_physical().to_numpy().view(np.int32)
 
     def listed(self) -> pl.Series:
-        """Return all words, in the order of their numbers."""
+        """Return all words, in the order of their ids."""
         return self.categories.to_series() if len(self.alive) else pl.Series([], dtype=pl.String)
 
 
 class Checksum:
-    """SHA-256 of the documents: their ids, their texts and the lengths of both; independent of the batch size."""
+    """SHA-256 of documents (ids, texts and the lengths of both), independent of the batch size."""
 
     def __init__(self) -> None:
         self.parts = {name: hashlib.sha256() for name in ("ids", "texts", "lengths")}

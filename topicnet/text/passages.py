@@ -1,4 +1,4 @@
-"""Split documents into passages of nearly equal length, and combine the theta of passages into that of documents."""
+"""Passages: documents split into parts of nearly equal length, whose theta is combined into that of the document."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from topicnet.text.token_counts import count_tokens, passage_lengths, token_bloc
 
 @dataclass(frozen=True, eq=False)
 class Passages:
-    """Passages of a corpus, in reading order; each document has at least one.
+    """Passages of a corpus, in reading order, at least one per document.
 
     Attributes
     ----------

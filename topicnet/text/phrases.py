@@ -1,4 +1,4 @@
-"""Find phrases (collocations) with gensim, and join the words of each into one, such as "new_york"."""
+"""Phrase detection (collocations) with gensim, and joining of the words of a phrase into one, such as "new_york"."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def find_phrases(
 
 
 class Joiner:
-    """Joiner of phrases in a text of word numbers: from left to right, the longest phrase at each position first.
+    """Greedy joiner of phrases in a sequence of word ids: from left to right, the longest phrase at each position.
 
     For phrases of two words it gives the same result as gensim's `FrozenPhrases`.
 
@@ -84,15 +84,15 @@ class Joiner:
     phrases : iterable of tuple of str
         The words of each phrase.
     codes : mapping of str to int
-        The number of each word, from 0, including the joined words ("new_york"). A phrase with a word that has no
-        number cannot occur in the text and is skipped.
+        The id of each word, from 0, including the joined words ("new_york"). A phrase with a word that has no id
+        cannot occur in the text and is skipped.
     joint : str
         Delimiter between the words of a joined phrase.
 
     Raises
     ------
     InputError
-        A phrase has fewer than two words, or its joined word has no number.
+        A phrase has fewer than two words, or its joined word has no id.
     """
 
     def __init__(self, phrases: Iterable[Sequence[str]], codes: Mapping[str, int], joint: str = JOINT) -> None:
@@ -126,19 +126,19 @@ class Joiner:
     def __call__(
         self, codes: NDArray[np.int32], starts: NDArray[np.int64]
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Join the phrases in documents; no phrase spans two documents.
+        """Join the phrases within each document.
 
         Parameters
         ----------
         codes : ndarray of shape (N,), int32
-            Word numbers of the documents, end to end; no phrase spans a negative number.
+            Word ids of the documents, end to end; no phrase spans a negative id.
         starts : ndarray of shape (D + 1,), int64
             Position at which each document begins, and the end of the last.
 
         Returns
         -------
         codes : ndarray of shape (M,), int32
-            Word numbers with phrases joined; the same array if there was nothing to join.
+            Word ids with phrases joined; the same array if there was nothing to join.
         starts : ndarray of shape (D + 1,), int64
             Positions in the new `codes`.
         """
@@ -181,7 +181,7 @@ class Joiner:
 
 
 def _sorted_steps(branch: dict[tuple[int, int], int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the steps at one depth of the trie as sorted keys, and the prefix that each leads to."""
+    """Return the transitions at one depth of the trie as sorted keys, and the number of the prefix each leads to."""
     keys = np.array([(node << 32) | word for node, word in branch], dtype=np.int64)
     order = np.argsort(keys)
     return keys[order], np.array(list(branch.values()), dtype=np.int64)[order]
@@ -209,7 +209,7 @@ def _without_overlaps(at: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDAr
 
 
 class _Codes(dict[str, int]):
-    """Word numbers in order of first appearance; BREAK for words that no phrase spans."""
+    """Word ids in order of first appearance, with BREAK for words that cannot be part of a phrase."""
 
     def __init__(self, stop_words: frozenset[str]) -> None:
         super().__init__()
@@ -226,7 +226,7 @@ class _Codes(dict[str, int]):
 
 
 def _encode(documents: Iterable[Sequence[str]], stop_words: frozenset[str]) -> tuple[NDArray[np.int32], list[str]]:
-    """Return all documents as one stream of word numbers, with a BREAK after each document, and the words."""
+    """Return all documents as one stream of word ids, with a BREAK after each document, and the words."""
     codes = _Codes(stop_words)
     stream = array("i")
     for document in documents:
@@ -243,7 +243,7 @@ def _pass(
     threshold: float,
     longest: int,
 ) -> dict[tuple[str, ...], int]:
-    """Run gensim over the text with the known phrases joined; return the phrases found, with their counts."""
+    """Run gensim over the text with the known phrases joined, and return the phrases found with their counts."""
     from gensim.models.phrases import Phrases
 
     names = [*words, *map(_INSIDE.join, known)]

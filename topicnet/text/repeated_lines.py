@@ -1,4 +1,4 @@
-"""Find lines that occur verbatim in many documents, such as signatures, disclaimers and headers."""
+"""Search for lines that occur verbatim in many documents, such as signatures, disclaimers and headers."""
 
 from __future__ import annotations
 

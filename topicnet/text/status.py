@@ -1,4 +1,7 @@
-"""Document status: whether a document has counted words, and if not, why."""
+"""Document status: whether any words of a document were counted, and if not, why.
+
+Words are counted if they are in the vocabulary, unless their document is too short or is dropped as a duplicate.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +85,7 @@ def status_of(
     short: NDArray[np.bool_],
     duplicate: NDArray[np.bool_],
 ) -> NDArray[np.str_]:
-    """Return the status of each document from its number of counted tokens and three flags; all (D,)."""
+    """Return the status of each document from its number of counted tokens and three flags, all (D,)."""
     return np.select([blank, duplicate, short, lengths == 0], [EMPTY, DUPLICATE, SHORT, OOV], OK)
 
 

@@ -1,4 +1,4 @@
-"""Token ids, stored end to end for all documents: filter them, iterate over them in blocks, and count them."""
+"""Token ids of all documents, stored end to end: filters, iteration in blocks, and counts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def keep_tokens(
 
 
 def starts_of(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Return the position at which each document begins, and the end of the last: (D + 1,)."""
+    """Return the offsets of the documents, (D + 1,), as in the indptr of a CSR matrix."""
     return np.concatenate([[0], np.cumsum(lengths)])
 
 

@@ -1,4 +1,4 @@
-"""Tokenise texts on a Ray cluster, with Ray Data."""
+"""Tokenisation on a Ray cluster, with Ray Data."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _results(tables: Iterator[Any]) -> Iterator[Any]:
 
 
 def _tokenize_table(table: Any, options: TextOptions) -> Any:
-    """Tokenise texts, and return the fields of their `Tokenized` in one row; runs on any machine of the cluster."""
+    """Tokenise texts on any machine of the cluster, and return the fields of their `Tokenized` in one row."""
     words, _, lengths, blank, _ = tokenize_texts(_with_tokenizer(options), pl.Series(table["text"]).to_list())
     numbered = WordNumbers([])
     numbers = numbered.encode(words)
@@ -115,7 +115,7 @@ def _tokenize_table(table: Any, options: TextOptions) -> Any:
 
 @cache
 def _with_tokenizer(options: TextOptions) -> TextOptions:
-    """Return one object for all equal options, so that its tokenizer, which takes seconds to load, loads once."""
+    """Return one cached object for equal options, so that their tokenizer, which is slow to load, loads once."""
     return options
 
 

@@ -1,4 +1,4 @@
-"""Validate counts that a caller passes in, and counts that are read from a folder."""
+"""Validation of counts, passed in by a caller or read from a folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from topicnet.storage.mapped import check_structure, release_pages, row_blocks
 
 
 def whole_counts(counts: Any) -> csr_matrix:
-    """Return counts (D, V) as int32 in canonical CSR form; the input is never changed.
+    """Return counts (D, V) as int32 in canonical CSR form, without changing the input.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def check_parts(source: dict[str, Any], vocabulary: list[str], documents: pl.Dat
 
 
 def check_counts(counts: csr_matrix) -> None:
-    """Raise ValueError unless the arrays are valid counts; reads one block of rows at a time."""
+    """Raise ValueError unless the arrays are valid counts, reading one block of rows at a time."""
     check_structure(counts)
     counts.check_format(full_check=False)
     if counts.dtype.kind not in "iu":

@@ -1,4 +1,4 @@
-"""Choose the vocabulary: prune words by document frequency."""
+"""Choice of the vocabulary: pruning of words by document frequency."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Word vectors for a vocabulary: read them from a file, or train them on the corpus (skip-gram)."""
+"""Word vectors for a vocabulary, read from a file or trained on the corpus (skip-gram)."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def train_word_vectors(
 
 
 def _with_drawn(vectors: NDArray[np.float32], known: NDArray[np.bool_], seed: int) -> WordVectors:
-    """Draw the unknown rows of (V, L) vectors; at least one row must be known."""
+    """Fill the rows of unknown words in (V, L) vectors with random draws; at least one word must be known."""
     sample = vectors[known].astype(np.float64)
     rng = np.random.default_rng(seed)
     vectors[~known] = rng.normal(sample.mean(0), sample.std(0), size=(int((~known).sum()), vectors.shape[1]))

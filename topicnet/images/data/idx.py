@@ -1,4 +1,4 @@
-"""Read idx files, the format of MNIST: single files of unsigned bytes, gzipped or not, and folders of four of them.
+"""Reader of idx files, the format of MNIST: single files of unsigned bytes, gzipped or not, and folders of four.
 
 An idx file begins with two zero bytes, the type of its values (8 means unsigned bytes), the number of dimensions, and
 the size of each as a big-endian 32-bit integer (LeCun, Cortes & Burges, "The MNIST database of handwritten digits").

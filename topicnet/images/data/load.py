@@ -1,4 +1,4 @@
-"""Load images (packaged digits, a synthetic set, files or folders) and split them identically on every machine."""
+"""Loading of images (packaged digits, a synthetic set, files or folders), with the same splits on every machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read images and labels from an archive of numpy arrays (.npz)."""
+"""Reader of images and labels in an archive of numpy arrays (.npz)."""
 
 from __future__ import annotations
 

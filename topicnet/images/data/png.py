@@ -1,4 +1,4 @@
-"""Read a folder of PNG images as gray levels.
+"""Reader of folders of PNG images, converted to gray levels.
 
 Colour is converted by its luma (ITU-R 601), 16-bit values keep their upper 8 bits, and transparent pixels become white
 as on a page. Only the first frame of an animation is read.
@@ -28,7 +28,7 @@ _MOST_PIXELS = 1 << 24  # per image: larger ones are impractical here, and a sma
 
 
 def png_files(folder: Path) -> list[Path]:
-    """Return the PNG files in a folder and its subfolders, sorted by path; hidden files and folders are skipped.
+    """Return the PNG files in a folder and its subfolders, sorted by path, without hidden files and folders.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def _size(content: bytes, path: Path) -> tuple[int, int]:
 
 
 def _check_sums(content: bytes, path: Path) -> None:
-    """Verify the checksum of every chunk; Pillow does not verify those of pixel data."""
+    """Verify the checksum of every chunk, since Pillow does not verify those of pixel data."""
     begin, kind = len(_SIGNATURE), b""
     while kind != b"IEND":
         if len(content) < begin + 12:

@@ -173,7 +173,7 @@ def curves(series: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], x_label: st
 
 
 def _axes(title: str, x_label: str, y_label: str, width: int = PLOT[0], height: int = PLOT[1]) -> Axes:
-    """Create axes with this many pixels inside; the picture grows with the text around them."""
+    """Create axes with this many pixels inside, in a picture that grows with the text around them."""
     refuse_huge(width + AROUND[0], height + AROUND[1], "chart")
     import_extra("a chart", "matplotlib")
     from matplotlib.figure import Figure
@@ -206,7 +206,7 @@ def _png(axes: Axes, handles: Sequence[Artist] = (), names: Sequence[str] = ()) 
 
 
 def _name_columns(axes: Axes, names: Sequence[str], slot: float) -> None:
-    """Name columns of this width in pixels: horizontally, vertically, or only the first and the last."""
+    """Label the columns, each `slot` pixels wide: horizontally, vertically, or only the first and the last."""
     level = LETTER * max(map(len, names)) <= slot
     if level or slot >= 16:
         axes.set_xticks(range(len(names)), [_literal(name) for name in names], rotation=0 if level else 90)
@@ -224,7 +224,7 @@ def _line_styles(n: int) -> list[tuple[str, str]]:
 
 
 def _literal(text: str) -> str:
-    """Escape a text so that matplotlib does not read a formula in it."""
+    """Escape a text so that matplotlib does not parse it as a formula."""
     return text.replace("$", r"\$")
 
 
@@ -237,7 +237,7 @@ def _widened(low: float, high: float) -> tuple[float, float]:
 
 
 def _density(truth: tuple[str, Callable[[Array], Array] | Array], low: float, high: float) -> tuple[Array, Array]:
-    """Return points, two per pixel, and the true density there."""
+    """Evaluate the true density at two points per pixel, and return the points and the densities."""
     name, given = truth
     points = np.linspace(low, high, 2 * PLOT[0] + 1)
     if callable(given):

@@ -101,7 +101,7 @@ def _framed(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _band(tiles: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """Join a row of tiles, (height, width), white where tiles are missing and at least as high as a label."""
+    """Join tiles (n, height, width) into one row, white up to `columns` tiles and to the height of a label."""
     n, height, width = tiles.shape
     band = np.full((max(height, TEXT + 6), columns, width + GAP), 255, dtype=np.uint8)
     band[:height, :n, :width] = tiles.transpose(1, 0, 2)

@@ -1,4 +1,4 @@
-"""Encode a set of images: one draw per image, and the densities needed to enumerate the aggregated posterior."""
+"""Encoding of a set of images: one draw per image, and the densities needed to evaluate the aggregated posterior."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _points(latents: GaussianLatents | ClusteredLatents, batches: Iterable[Image
         q, drawn = latents.posterior(batch.pixels), latents.importance_draw(batch.pixels, batch.noise)
         return drawn.code[0], q.mean, q.log_var, drawn.log_ratio
 
-    z, mean, log_var, log_ratio = _of_all(map(tables, batches))
+    z, mean, log_var, log_ratio = _concatenate(map(tables, batches))
     prior = latents.prior if isinstance(latents, GaussianLatents) else latents.mixture
 
     def log_q_given(rows: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ def _with_categories(latents: CategoricalLatents, batches: Iterable[ImageBatch])
         drawn = latents.importance_draw(batch.pixels, batch.noise)
         return drawn.code[0], latents.body(batch.pixels), drawn.log_ratio
 
-    code, features, log_ratio = _of_all(map(tables, batches))  # (N, Z + K), (N, H), (N,)
+    code, features, log_ratio = _concatenate(map(tables, batches))  # (N, Z + K), (N, H), (N,)
     order = code[:, width:].argmax(1).argsort(stable=True)  # by category, so that each slice has few of them
     z, c = code[order, :width], code[order, width:].argmax(1)
     hidden = features[order]
@@ -121,7 +121,7 @@ def _with_weights(latents: WeightedLatents, batches: Iterable[ImageBatch]) -> En
         pairs = (z, w), (q.mean, q_w.mean), (q.log_var, q_w.log_var)
         return *(torch.cat(pair, -1) for pair in pairs), log_p, log_ratio
 
-    point, mean, log_var, log_p, log_ratio = _of_all(map(tables, batches))
+    point, mean, log_var, log_p, log_ratio = _concatenate(map(tables, batches))
     numbers = torch.arange(len(point), device=point.device)
 
     def log_q_given(rows: Tensor, index: Tensor) -> Tensor:
@@ -130,6 +130,6 @@ def _with_weights(latents: WeightedLatents, batches: Iterable[ImageBatch]) -> En
     return Encoded("z and w", (point, numbers), log_q_given, lambda rows, index: log_p[index], log_ratio)
 
 
-def _of_all(tables: Iterable[tuple[Tensor, ...]]) -> list[Tensor]:
-    """Concatenate tables given batch by batch."""
+def _concatenate(tables: Iterable[tuple[Tensor, ...]]) -> list[Tensor]:
+    """Concatenate the tables of all batches."""
     return [torch.cat(parts) for parts in zip(*tables, strict=True)]

@@ -1,4 +1,4 @@
-"""Evaluate a fitted image model on test images: bound, latent codes, categories, prior and samples."""
+"""Evaluation of a fitted image model on test images: bound, latent codes, categories, prior and samples."""
 
 from __future__ import annotations
 

@@ -48,10 +48,10 @@ LEAST_WIDTH = 128  # of Q: a small model should not limit the predictions
 
 
 def information_bound(model: ImageVAE, data: ImageData, *, seed: int = 0, epochs: int = 30) -> dict[str, Any]:
-    """Bound the mutual information between decoded images and the code of a fitted model, which stays unchanged.
+    """Estimate a lower bound on the mutual information between decoded images and the code of a fitted model.
 
     A network Q learns to predict the code from the image, on fresh draws in each epoch from one half of the test images
-    (at most 10,000). The result is measured on draws from the other half.
+    (at most 10,000). The result is measured on draws from the other half. The model is not changed.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def information_bound(model: ImageVAE, data: ImageData, *, seed: int = 0, epochs
 
 @dataclass(frozen=True)
 class Categories:
-    """The code c: the drawn category, or q(c|x) if the decoder does not depend on c."""
+    """Code of a variant with categories: the drawn category c, or q(c|x) if the decoder does not depend on c."""
 
     network: Vae
     of = "c"
@@ -133,7 +133,7 @@ class Categories:
 
 @dataclass(frozen=True)
 class Dimensions:
-    """The code of vmi-z: its two chosen dimensions of z."""
+    """Code of the variant vmi-z: the two dimensions of z that training makes informative about the image."""
 
     network: Vae
     latents: GaussianLatents
@@ -191,7 +191,7 @@ def _code_of(model: ImageVAE) -> Code:
 def _train_predictor(
     model: ImageVAE, code: Code, pixels: NDArray[Any], rng: np.random.Generator, epochs: int
 ) -> tuple[nn.Module, int]:
-    """Train a predictor, and return it with the number of epochs; the model's weights are not among its parameters."""
+    """Train a predictor while the model's weights stay fixed, and return it with the number of epochs."""
     device = model.network_.device
     init_seed, train_seed = draw_seed(rng), draw_seed(rng)
     with seeded(init_seed):
@@ -213,7 +213,7 @@ def _log_q(predictor: nn.Module, code: Code, batch: ImageBatch) -> Tensor:
 
 
 def _repeated(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Repeat images until there are enough rows to draw for."""
+    """Repeat the images until there are at least `LEAST_DRAWS` rows, with one draw each."""
     return np.tile(pixels, (math.ceil(LEAST_DRAWS / len(pixels)), 1))
 
 

@@ -194,7 +194,7 @@ def majority_accuracy(categories: Numbers, labels: Numbers) -> float:
 
 
 def normalised_mutual_information(categories: Numbers, labels: Numbers) -> float:
-    """Return 2 I / (H + H) in [0, 1] of (N,) integers, as scikit-learn with the arithmetic mean."""
+    """Return 2 I / (H + H) in [0, 1] of (N,) integers, as scikit-learn does with average_method="arithmetic"."""
     from sklearn.metrics import normalized_mutual_info_score
 
     found = _integers(categories, "categories", len(categories))

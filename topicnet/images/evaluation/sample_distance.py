@@ -82,7 +82,7 @@ def sample_frechet(network: Vae, train: NDArray[Any], batches: ImageBatches, see
 
 
 def _posterior_draws(latents: Latents, x: Tensor, noise: Noise) -> Tensor:
-    """Draw z from q(z), (B, Z); both levels if there are two."""
+    """Draw z from q(z), (B, Z), at both levels if there are two."""
     if isinstance(latents, PointLatents):
         return latents.codes(x)
     return torch.cat(latents.importance_draw(x, noise).code, -1)[:, : latents.latent_dim]

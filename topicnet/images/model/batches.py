@@ -1,4 +1,4 @@
-"""Batches of images, held and binarised on the device."""
+"""Batches of images, kept and binarised on the device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Build the network of a variant from its entry in the table."""
+"""Construction of the network of a variant from its entry in the table."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class ImportanceDraw:
-    """A draw from q with its importance weight; categories are hard."""
+    """A draw from q with its importance weight; categories are one-hot, not relaxed."""
 
     code: tuple[Tensor, ...]
     log_ratio: Tensor  # (R B,) log p(latents) - log q(latents | x)
@@ -341,7 +341,7 @@ def one_hot(which: Tensor, like: Tensor) -> Tensor:
 
 
 def chosen_categories(weights: Tensor, noise: Noise, n: int, category: int | Tensor | None) -> Tensor:
-    """Return one-hot categories (n, K): one for all, one for each (n,), or drawn with weights (K,)."""
+    """Return one-hot categories (n, K): one category for all rows, one per row (n,), or draws with weights (K,)."""
     like = weights.new_zeros(n, len(weights))
     if category is not None:
         return one_hot(torch.as_tensor(category, device=weights.device).expand(n), like)

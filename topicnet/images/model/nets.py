@@ -81,7 +81,7 @@ class GaussianHead(nn.Module):
 
 
 class Critic(nn.Sequential):
-    """Layers of leaky rectifiers, then a linear layer with `n_outputs` outputs (Kim & Mnih 2018, appendix A)."""
+    """Multilayer perceptron with leaky ReLU activations and `n_outputs` outputs (Kim & Mnih 2018, appendix A)."""
 
     SLOPE = 0.2
 
@@ -94,7 +94,7 @@ class Critic(nn.Sequential):
 
 
 def gaussian_critic(n_inputs: int, hidden_dim: int, n_layers: int, n_outputs: int) -> nn.Sequential:
-    """Build a critic that predicts numbers, as the mean and log-variance of each."""
+    """Build a critic that outputs a Gaussian, its mean and log-variance, for each of `n_outputs` targets."""
     body = Critic(n_inputs, hidden_dim, n_layers, hidden_dim)
     return nn.Sequential(body, nn.LeakyReLU(Critic.SLOPE), GaussianHead(hidden_dim, n_outputs))
 

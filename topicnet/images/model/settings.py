@@ -1,4 +1,4 @@
-"""Check the parameters of image models and resolve their defaults."""
+"""Parameter checks of image models, and the defaults of parameters that are not given."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Categories = int | NDArray[np.integer[Any]]  # one category for all samples, or 
 def resolve_sizes(
     variant: str, n_pixels: int, latent_dim: int | None, hidden_dim: int, n_layers: int, n_categories: int | None
 ) -> Sizes:
-    """Resolve the sizes of the layers; latent_dim defaults to one dimension for 8 pixels, between 2 and 40.
+    """Resolve the layer sizes; latent_dim defaults to one dimension per 8 pixels, clipped to [2, 40].
 
     Raises
     ------
@@ -113,7 +113,7 @@ def check_name(name: str, given: object, known: tuple[str, ...]) -> None:
 
 
 def checked_categories(given: Categories, n: int, n_categories: int) -> int | Tensor:
-    """Check a category for all of n samples, or (n,) one for each.
+    """Check one category for all n samples, or an array (n,) with one per sample.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Train an image model: initialisation or pretraining where the variant needs it, then the shared training loop."""
+"""Training of an image model: initialisation or pretraining if the variant needs it, then the shared training loop."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class TrainingSettings:
 
 
 def default_epochs(n_batches: int) -> int:
-    """Return the default number of epochs: 3,000 steps, and at least 10 epochs."""
+    """Return the default number of epochs: enough for 3,000 steps, and at least 10."""
     return max(LEAST_EPOCHS, math.ceil(STEPS / n_batches))
 
 

@@ -79,7 +79,10 @@ class Vae(nn.Module):
         return {"reconstruction": self._reconstruction(batch.pixels, draw, self.decoder(draw.code))} | draw.terms
 
     def reconstruction(self, batch: ImageBatch) -> dict[str, Tensor]:
-        """Return the loss (B,) of a plain autoencoder, which decodes posterior means; if the decoder takes z alone."""
+        """Return the loss (B,) of a plain autoencoder, which decodes posterior means.
+
+        The decoder must take z alone.
+        """
         out = self.decoder(self.latents.code_of(self.latents.codes(batch.pixels), None))
         return {"reconstruction": self.likelihood.nats(batch.pixels, out)}
 
@@ -128,7 +131,7 @@ class Vae(nn.Module):
 
 
 class Objective(nn.Module):
-    """Network trained on other loss terms than its own; `terms` maps a batch to terms of shape (B,)."""
+    """Network with a separate training objective: `terms` maps a batch to the loss terms, (B,) each."""
 
     def __init__(self, network: nn.Module, terms: Callable[[ImageBatch], dict[str, Tensor]]) -> None:
         super().__init__()

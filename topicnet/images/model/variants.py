@@ -292,5 +292,5 @@ def _check_value(name: str, value: Value) -> None:
 
 
 def ramps(variant: Variant, parameters: Mapping[str, float], n_categories: int) -> dict[str, Ramp]:
-    """Return the ramps of the terms with a capacity."""
+    """Return the ramp of each KL term with a capacity, which rises during training (Burgess et al. 2018)."""
     return {name: Ramp(most, RAMP_FRACTION) for name, most in variant.targets(parameters, n_categories).items()}

@@ -1,4 +1,4 @@
-"""Fit an image model to a run folder, and load a run folder.
+"""Fitting of an image model to a run folder, and loading of a run folder.
 
 ::
 

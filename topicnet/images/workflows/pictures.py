@@ -1,4 +1,4 @@
-"""Pictures of a run: samples, reconstructions and categories."""
+"""Pictures that a fit writes to its run folder: samples, reconstructions and categories."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def check_fit(config: ImageConfig, destination: Destination, config_file: Path |
 
 
 def check_comparison(config: ImageConfig, variants: Iterable[str], out: Path | None, config_file: Path | None) -> None:
-    """Check the variants, images, device and output folder of a comparison; errors as in `check_fit`."""
+    """Check the variants, images, device and output folder of a comparison, with the errors of `check_fit`."""
     for name in variants:
         variant_of(name)
     check_device_name(config.device)
@@ -69,7 +69,7 @@ def inputs_of(data: str, config_file: Path | None = None) -> list[Named]:
 
 
 def check_outputs(run: Path, outputs: Iterable[Path | None], data: str | None = None) -> None:
-    """Refuse outputs inside a finished run, or among its images or those given instead."""
+    """Raise OutputError for outputs that overlap a finished run or the images: `data`, by default those of the run."""
     if data is None:
         try:
             data = str(json.loads((run / RECORD).read_text("utf-8"))["data"]["source"])
@@ -79,7 +79,7 @@ def check_outputs(run: Path, outputs: Iterable[Path | None], data: str | None = 
 
 
 def check_drawing(run: Path) -> None:
-    """Raise InputError, naming the extra, if what draws the images of a run, or the charts of vectors, is missing."""
+    """Raise InputError, with the pip extra to install, if the library that draws the pictures of a run is missing."""
     try:
         shape = json.loads((run / "model" / "model.json").read_text("utf-8"))["shape"]
     except (OSError, ValueError, LookupError, TypeError):  # reported when the run is loaded

@@ -31,7 +31,7 @@ ON_VALIDATION = "weighted sum of the terms of the loss per validation image, of 
 
 
 def metrics_of(model: ImageVAE, data: ImageData) -> dict[str, Any]:
-    """Compute the scores of metrics.json, those on the test images that take seconds."""
+    """Compute the scores of metrics.json: those on the test images that take only seconds."""
     network, batches = model.network_, model.batches(data.test.pixels)
     bound = categories = None
     with torch.inference_mode(), chosen_threads(MOST_THREADS):

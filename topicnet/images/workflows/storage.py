@@ -1,4 +1,4 @@
-"""Save and load image models as safetensors and JSON with checksums; loading never executes code.
+"""Storage of image models as safetensors and JSON with checksums; loading never executes code.
 
 ::
 
@@ -107,7 +107,10 @@ def _restored(folder: Path, header: dict[str, Any]) -> SavedModel:
 
 
 def _parsed_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Restore infinite parameters; no string parameter of a variant has such a value."""
+    """Convert infinite parameters, saved as strings, back to floats.
+
+    No variant has a string parameter with the value "inf" or "-inf".
+    """
     named = parameters.get("parameters")
     if named is None:
         return parameters

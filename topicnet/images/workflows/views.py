@@ -1,4 +1,4 @@
-"""Views of a finished run: samples, reconstructions and traversals of latent dimensions."""
+"""Views of a finished run, made on request: samples, reconstructions and traversals of latent dimensions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ def check_category(model: ImageVAE, category: int | None) -> None:
 
 
 def samples(run: ImageRun, n: int, category: int | None, label: int | None, seed: int) -> NDArray[np.float32]:
-    """Draw ancestral samples (n, P), optionally of one category or label: mean images, or draws for vectors.
+    """Draw ancestral samples (n, P), optionally of one category or label.
+
+    For images these are decoder means; for vectors (data that are not images, `run.shape` is None), draws from the
+    likelihood.
 
     Raises
     ------
@@ -88,13 +91,13 @@ def unused_category_notice(run: ImageRun, category: int | None) -> str | None:
 
 
 def sample_galleries(run: ImageRun, seed: int) -> Iterator[tuple[str, bytes]]:
-    """Yield names and PNGs of the galleries of categories and labels; none for vectors or without categories."""
+    """Yield names and PNGs of the galleries of categories and labels, if the run has images and categories."""
     if run.usage is not None and run.shape is not None:
         yield from category_galleries(run.model, run.usage, run.shape, seed)
 
 
 def samples_picture(images: NDArray[np.float32], shape: Shape, title: str) -> bytes:
-    """Draw samples as a PNG: a gallery, or the histogram of vectors."""
+    """Draw samples as a PNG: a gallery of images, or a histogram if the data are not images."""
     if shape is not None:
         return samples_gallery(images, shape)
     return histograms([("samples", images.ravel())], None, title, "value")
@@ -106,7 +109,7 @@ def samples_table(images: NDArray[np.float32]) -> pl.DataFrame:
 
 
 def reconstructions(run: ImageRun, data: ImageData, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the first n test images (n, P), or all of fewer, and their reconstructions from posterior means."""
+    """Return the first n test images (n, P), at most all, and their reconstructions from posterior means."""
     test = data.test.pixels[:n]
     return gray(test), run.model.reconstruct(test)
 
@@ -114,7 +117,7 @@ def reconstructions(run: ImageRun, data: ImageData, n: int) -> tuple[NDArray[np.
 def reconstructions_picture(
     given: NDArray[np.float32], decoded: NDArray[np.float32], shape: Shape, title: str
 ) -> bytes:
-    """Draw images above their reconstructions, or for vectors histograms of both, as a PNG."""
+    """Draw images above their reconstructions as a PNG, or histograms of both if the data are not images."""
     if shape is not None:
         return pairs_gallery(given, clipped(decoded), shape)
     return histograms([("test data", given.ravel()), ("reconstructions", decoded.ravel())], None, title, "value")
@@ -164,7 +167,7 @@ class Traversal:
     category: int | None
 
     def picture(self, shape: Shape, title: str) -> bytes:
-        """Draw a row of images for each dimension, or for vectors a curve of each value, as a PNG."""
+        """Draw a row of images per dimension as a PNG, or a curve of each value if the data are not images."""
         if shape is not None:
             rows = zip(self.dims, self.values, self.images, strict=True)
             return labelled_gallery([(f"z_{j}: {v[0]:.2g} to {v[-1]:.2g}", clipped(x)) for j, v, x in rows], shape)

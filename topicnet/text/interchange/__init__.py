@@ -1,1 +1,1 @@
-"""Read and write the bag-of-words files of other tools: LDA-C, Matrix Market and SciPy NPZ."""
+"""Exchange of word counts with other tools, in the formats LDA-C, Matrix Market and SciPy NPZ."""

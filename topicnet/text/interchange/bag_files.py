@@ -246,7 +246,7 @@ def _damaged(path: Path, reason: str) -> CorpusError:
 
 
 def _whole_counts(data: NDArray[Any]) -> tuple[NDArray[np.int32], int | None]:
-    """Convert data to int32 counts; also return the position of the first invalid value, or None."""
+    """Convert data to int32 counts, and return them with the position of the first invalid value, or None."""
     counts = np.empty(len(data), dtype=np.int32)
     for begin in range(0, len(data), _SLICE):
         part = data[begin : begin + _SLICE]

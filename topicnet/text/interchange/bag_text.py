@@ -1,4 +1,4 @@
-"""Read counts from LDA-C and Matrix Market files.
+"""Parsers of the text formats of word counts, LDA-C and Matrix Market.
 
 Numpy parses blocks of whole lines, so memory holds the counts and one block of text. A block that it cannot parse is
 read line by line to find the malformed line.
@@ -125,7 +125,7 @@ def read_matrix_market(path: Path, check_shape: CheckShape) -> csr_matrix:
 
 
 def _blocks(handle: Handle) -> Iterator[bytes]:
-    """Yield the rest of a file in blocks of whole lines; a newline is added to the last line if it has none."""
+    """Yield the rest of a file in blocks of whole lines, adding a newline to the last line if it has none."""
     pending: list[bytes] = []
     while data := handle.read(_BLOCK_BYTES):
         end = data.rfind(b"\n") + 1

@@ -1,4 +1,4 @@
-"""Read and write bag-of-words corpora of other tools: LDA-C, Matrix Market and SciPy NPZ (read only)."""
+"""Bag-of-words corpora (counts and vocabulary) read and written as LDA-C or Matrix Market, or read as SciPy NPZ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""List and open the members of zip archives without extracting them to disk."""
+"""Access to the members of zip archives without extracting them to disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IS_ENCRYPTED = 1
 
 
 def archive_members(path: Path) -> list[Found]:
-    """List the files of an archive, sorted by path; a top folder common to all is dropped from the paths.
+    """List the files of an archive, sorted by path, without a top folder that all of them share.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Read Parquet files slice by slice, and polars tables, into rows of documents."""
+"""Readers of Parquet files, slice by slice, and of polars tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TEXT_KINDS = (pl.String, pl.Categorical, pl.Enum, pl.Null, pl.Binary)
 
 
 def parquet_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Yield the rows of a Parquet file, reading slice by slice; nested and binary columns are dropped."""
+    """Yield the rows of a Parquet file, reading slice by slice, without nested and binary columns."""
     path = regular_file(file)
     with _library_errors(file, "Parquet", ValueError):
         size = _check_footer(file, path)
@@ -123,7 +123,7 @@ def _select_columns(file: File, table: pl.LazyFrame, schema: dict[str, pl.DataTy
 
 
 def _key(name: str, kind: pl.DataType) -> pl.Expr:
-    """Convert ids to text; integers stored as floats, as in columns with missing values, lose their decimals."""
+    """Convert ids to text, without decimals for integers stored as floats, as in columns with missing values."""
     if not kind.is_float():
         return pl.col(name)
     whole = pl.col(name).is_finite() & (pl.col(name) % 1 == 0) & (pl.col(name).abs() < _MAX_EXACT)

@@ -1,4 +1,4 @@
-"""Detect gzip, bzip2, xz and Zstandard compression and decompress streams chunk by chunk."""
+"""Decompression of input files: detection of gzip, bzip2, xz and Zstandard, and reading chunk by chunk."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def unpacked(stream: IO[bytes], kind: str | None, name: str, chunk_bytes: int) -
 
 
 class Rejoined(io.RawIOBase):
-    """A stream with its first bytes, already read, put back.
+    """Stream whose first bytes, already read, are pushed back in front.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Stream the rows of a table or query from an SQLite or DuckDB file, opened read-only."""
+"""Reader of the rows of a table or query in an SQLite or DuckDB file, opened read-only."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class _Database:
 
 
 def database_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Yield the rows of a table or query of a database file; nested and binary cells are dropped."""
+    """Yield the rows of a table or query of a database file, without nested and binary cells."""
     path = regular_file(file)
     opened = _duckdb if _kind(path) == "DuckDB" else _sqlite
     with opened(file, path) as database:
@@ -199,7 +199,7 @@ def _sqlite(file: File, path: Path) -> Iterator[_Database]:
 
 
 def _is_alone(path: Path) -> bool:
-    """Return whether a database uses a write-ahead log but has none now, so that a normal read would create one."""
+    """Return whether a database in WAL mode has no -wal file or an empty one; a normal read would create it."""
     with path.open("rb") as data:
         header = data.read(20)
     log = path.with_name(path.name + "-wal")

@@ -1,4 +1,4 @@
-"""Read CSV and TSV files, with or without a header line, detecting delimiter, quoting and header."""
+"""Reader of CSV and TSV files, with or without a header line; detects delimiter, quoting and header."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class _Layout:
 
 
 def csv_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Yield the rows of a CSV file; the delimiter is given, declared in the first line, or detected.
+    """Yield the rows of a CSV file whose delimiter is given, declared in the first line, or detected.
 
     Examples
     --------
@@ -175,7 +175,7 @@ class _Lines:
         self._lines = lines
         self._back: deque[str] = deque()
         self._size = 0
-        self.number = 0  # of the last line taken, from 1
+        self.number = 0  # of the last line consumed, from 1
         self.taken: list[str] = []  # lines of the current record
         self.max_record = _FIELD_LIMIT  # characters
         self.n_reread = 0  # characters read and put back
@@ -193,7 +193,7 @@ class _Lines:
         return line
 
     def peek(self) -> list[str]:
-        """Return the next lines without taking them."""
+        """Return the next lines without consuming them."""
         size = sum(map(len, self._back))
         while len(self._back) < _PEEK_LINES and size < _PEEK_CHARACTERS:
             line = next(self._lines, None)
@@ -306,9 +306,9 @@ def _skip_lines(file: File, lines: _Lines) -> str | None:
 
 
 def _find_dialect(file: File, lines: _Lines, columns: Columns, declared: str | None) -> _Dialect:
-    """Choose the dialect: with the delimiter that is given, declared, or the only one to show the text columns.
+    """Choose the dialect: the delimiter that is given, declared, or the only one under which the text columns exist.
 
-    If several delimiters show them, the comma is used; if none does, the one that gives the most columns.
+    If they exist under several delimiters, the comma is used; if under none, the one that gives the most columns.
     """
     delimiter, quote, escape = file.options.characters
     if named := _DECLARED.fullmatch(_first_line(lines)):
@@ -331,7 +331,7 @@ def _find_dialect(file: File, lines: _Lines, columns: Columns, declared: str | N
 
 
 def _most_even(lines: _Lines, tried: list[_Dialect], number: int) -> _Dialect:
-    """Return the first dialect whose rows all have the same length, at least 2 and at least `number`."""
+    """Return the first dialect under which all rows have the same number of fields, at least max(2, `number`)."""
     for dialect in tried:
         widths = {len(row) for row in _sample(lines, dialect)}
         if len(widths) == 1 and max(widths) > 1 and max(widths) >= number:
@@ -340,12 +340,12 @@ def _most_even(lines: _Lines, tried: list[_Dialect], number: int) -> _Dialect:
 
 
 def _first_line(lines: _Lines) -> str:
-    """Take lines up to the first that is not blank, and return it."""
+    """Consume lines up to the first that is not blank, and return it."""
     return next((line for line in lines if line.strip("\r\n")), "")
 
 
 def _peek(lines: _Lines, dialect: _Dialect) -> list[str]:
-    """Return the fields of the first record that is not blank, or [] if it is malformed, without taking lines."""
+    """Return the fields of the first non-blank record without consuming lines; [] if it is malformed."""
     try:
         return _first(lines, dialect)
     except csv.Error:
@@ -359,7 +359,7 @@ def _first(lines: _Lines, dialect: _Dialect) -> list[str]:
 
 
 def _sample(lines: _Lines, dialect: _Dialect) -> list[list[str]]:
-    """Return the fields of the next records, up to a malformed one, without taking lines; blank ones are left out."""
+    """Return the fields of the next non-blank records, up to a malformed one, without consuming lines."""
     following = lines.peek()
     if dialect.is_plain:
         return [bare.split(dialect.delimiter) for line in following if (bare := _bare(line))]
@@ -377,7 +377,7 @@ def _sample(lines: _Lines, dialect: _Dialect) -> list[list[str]]:
 
 
 def _layout(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> _Layout:
-    """Take the header, if there is one, and determine the layout; its `names` are empty if the file has no rows."""
+    """Consume the header, if any, and determine the layout; its `names` are empty if the file has no rows."""
     by_number = [text for text in columns.texts if _NUMBER.fullmatch(text)]
     has_header = _has_header(file, lines, columns, dialect, by_number)
     if not has_header:
@@ -415,7 +415,7 @@ def _layout(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> _
 
 
 def _top(file: File, lines: _Lines, dialect: _Dialect) -> list[str]:
-    """Take the first record; unlike others it is never skipped, because the layout depends on it."""
+    """Consume the first record, which is never skipped, because the layout depends on it."""
     start = lines.begin()
     try:
         return _first(lines, dialect)
@@ -451,7 +451,7 @@ def _named_columns(file: File, header: list[str], columns: Columns) -> tuple[lis
 
 
 def _header_below(following: list[str], start: int, columns: Columns, dialect: _Dialect) -> str:
-    """Build the remedy for a header found below the first line, or for column number 0; "" for neither."""
+    """Suggest a remedy if the header is below the first line, or if column 0 was requested; "" otherwise."""
     if "0" in columns.texts:
         return "Columns are numbered from 1: give 1 for the first"
     wanted = {folded(text) for text in columns.texts}
@@ -467,7 +467,7 @@ def _header_below(following: list[str], start: int, columns: Columns, dialect: _
 
 
 def _report_survey(file: File, header: list[str], below: list[list[str]], texts: list[int]) -> list[list[str]]:
-    """Return the rows below the header that survey programs add and that are not answers; log their number."""
+    """Return the rows that survey programs write below the header to name the questions, and log their number."""
     n, program = survey_rows(below, texts, header)
     if n:
         rows = "1 row" if n == 1 else f"{n} rows"
@@ -502,7 +502,10 @@ def _has_header(file: File, lines: _Lines, columns: Columns, dialect: _Dialect, 
 
 
 def _is_header(fields: list[str], column: str) -> bool:
-    """Return whether `column`, a number, is a column name in the first row, not a value such as a label."""
+    """Return whether `column`, a number such as "2020", is a column name in the first row, rather than data.
+
+    The row is data if two of its cells are equal, or if the cell at position `column` is a long text.
+    """
     counted = fields[int(column) - 1 : int(column)]
     is_text = len(set(fields)) < len(fields) or any(
         len(cell.split()) >= _TEXT_WORDS or len(cell) >= _TEXT_CHARACTERS for cell in counted
@@ -520,7 +523,7 @@ def _report_header(file: File, line: int, names: list[str], columns: list[str]) 
 
 
 def _numbered_columns(file: File, lines: _Lines, columns: Columns, dialect: _Dialect) -> _Layout:
-    """Determine the layout of a table without a header, naming columns by their numbers, without taking lines."""
+    """Determine the layout of a table without a header, with columns named by number, without consuming lines."""
     first = _bare(_first_line(lines)).split(dialect.delimiter) if dialect.is_plain else _top(file, lines, dialect)
     numbers = [str(i) for i in range(1, len(first) + 1)]
     if not first or not lines.taken:
@@ -566,7 +569,7 @@ def _strict_records(file: File, lines: _Lines, dialect: _Dialect) -> Iterator[Re
 
 
 def _lenient_records(file: File, lines: _Lines, dialect: _Dialect) -> Iterator[Record]:
-    """Yield the well-formed records; record the first line of a malformed one, and continue after that line."""
+    """Yield the well-formed records, skipping only the first line of a malformed one, which is logged."""
     reader = dialect.records(lines)
     lines.max_record = _MAX_RECORD
     while True:

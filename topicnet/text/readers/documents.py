@@ -292,7 +292,7 @@ class ReadingOptions:
 
     @property
     def characters(self) -> tuple[str | None, str | None, str | None]:
-        """Delimiter, quote and escape character; None to detect the delimiter, and for no quote or escape."""
+        """Delimiter, quote and escape character; None means a delimiter to detect, no quotes, or no escapes."""
         quote = '"' if self.quote is None else self.quote
         return (
             _character("delimiter", self.delimiter),
@@ -328,7 +328,7 @@ def text_columns(given: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def with_joined_texts(rows: Iterable[Row], more: Sequence[str]) -> Iterator[Row]:
-    """Append the texts of further columns to the first, separated by newlines; missing parts are skipped.
+    """Append the texts of further columns to the first, separated by newlines, skipping missing parts.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Download the file of a named corpus once, cache it and verify its checksum on every use."""
+"""Download of a named corpus: fetched once, cached, and verified by checksum on every use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detect the text encoding of bytes from byte order marks, or by scoring the decoded text."""
+"""Detection of the text encoding of bytes, from byte order marks or by scoring the decoded text."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def _is_mostly_utf8(sample: bytes) -> bool:
 
 
 def _guess_utf16(sample: bytes) -> Guess | None:
-    """Detect UTF-16 without a byte order mark: only one byte order gives text with spaces and punctuation."""
+    """Detect UTF-16 without a byte order mark, by the byte order that gives text with spaces and punctuation."""
     decoded = {encoding: sample[: len(sample) // 2 * 2].decode(encoding, "replace") for encoding in _UTF16}
     stops = {encoding: sum(map(text.count, _STOPS)) for encoding, text in decoded.items()}
     likely = max(_UTF16, key=stops.__getitem__)
@@ -211,7 +211,7 @@ def _guess_wide(sample: bytes) -> Guess | None:
 
 
 def _guess_single(sample: bytes) -> Guess | None:
-    """Guess a single-byte encoding: words mix non-ASCII letters with ASCII in Latin scripts, but not in others."""
+    """Guess a single-byte encoding from the words: only in Latin scripts do they mix ASCII with other letters."""
     words = _WORDS.findall(sample)
     n_high = sum(byte > 0x7F for word in words for byte in word)
     n_mixed = sum(sum(byte > 0x7F for byte in word) for word in words if any(byte < 0x80 for byte in word))
@@ -234,7 +234,7 @@ def _best_script(sample: bytes) -> tuple[float, Guess]:
 
 
 def _best_latin(sample: bytes) -> tuple[float, Guess]:
-    """Return the encoding in which most non-ASCII characters are letters of one language; the first if equal."""
+    """Return the encoding in which most non-ASCII characters are letters of one language; ties go to the first."""
 
     def score(encoding: str, alphabets: tuple[str, ...]) -> float:
         text = sample.decode(encoding, "replace")

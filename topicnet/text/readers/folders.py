@@ -1,4 +1,4 @@
-"""Resolve the files, folders, archives and patterns that a user names to the list of files to read."""
+"""Resolution of the files, folders, archives and patterns that a user names to the list of files to read."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def _matches_below(pattern: str) -> Iterator[Path]:
 
 
 def _expression(parts: Sequence[str]) -> str:
-    """Translate the parts of a pattern to a regular expression; as in `glob`, wildcards match no leading dot."""
+    """Translate the parts of a pattern to a regular expression; as in `glob`, wildcards do not match a leading dot."""
     expression = ""
     for place, part in enumerate(parts):
         last = place == len(parts) - 1
@@ -319,7 +319,7 @@ def is_text(file: File) -> bool:
 
 
 def _walk(folder: Path) -> tuple[list[Found], list[str]]:
-    """List all files below a folder, and the linked folders, which are not entered; both sorted.
+    """Return two sorted lists: all files below a folder, and the linked folders, which are not entered.
 
     Raises
     ------
@@ -349,7 +349,7 @@ def _walk(folder: Path) -> tuple[list[Found], list[str]]:
 
 
 def refuse_special(path: Path) -> None:
-    """Raise CorpusError for a named pipe, socket or device, which may never end; the shell's own pipes are allowed."""
+    """Raise CorpusError for a named pipe, socket or device, which may never end, except for the shell's own pipes."""
     with reading(shown(str(path))):
         mode = os.stat(path).st_mode if os.path.exists(path) else stat.S_IFREG
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or str(path).startswith(_STREAMS):

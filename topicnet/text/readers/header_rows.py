@@ -1,4 +1,4 @@
-"""Detect the header row of a table, make its column names unique, and find rows below it that hold no data."""
+"""Header rows of tables: detection, unique column names, and rows below the header that hold no data."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def _trimmed(name: str) -> str:
 
 
 def survey_rows(below: Sequence[Cells], texts: Sequence[int], header: Cells = ()) -> tuple[int, str]:
-    """Count the rows below the header that are not answers, and name the survey program that wrote them.
+    """Count the rows below the header that name the questions, and return the survey program that wrote them.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def _is_of_surveymonkey(row: Cells, texts: Sequence[int]) -> bool:
 
 
 def extra_fields(header: Cells, below: Sequence[Cells]) -> tuple[str, int]:
-    """Find how the length of rows differs consistently from that of the header.
+    """Find by how many fields the rows consistently differ from the header.
 
     Returns
     -------

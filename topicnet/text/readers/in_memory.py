@@ -1,4 +1,4 @@
-"""Convert lists, pandas, polars and Hugging Face tables in memory to batches of documents."""
+"""Conversion of lists and of pandas, polars and Hugging Face tables in memory to batches of documents."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def documents_in_batches(
 
 
 def _with_joined_texts(columns: _Columns, texts: tuple[str, ...], missing: MissingValues) -> _Columns:
-    """Join the text columns of each row into the first one; missing parts are skipped."""
+    """Join the text columns of each row into the first one, skipping missing parts."""
     joined = []
     for row in zip(*(columns[name] for name in texts), strict=True):
         parts = [part for part in row if not _is_missing(part) and part != ""]
@@ -222,7 +222,7 @@ def _is_word_list(text: Any) -> bool:
     return isinstance(text, list | tuple | np.ndarray | pl.Series)
 
 
-def _joined(number: int, words: Any) -> str:
+def _join_words(number: int, words: Any) -> str:
     """Join the words of a list by spaces; `number` is the position of the list in the texts."""
     listed = list(words)
     for word in listed:
@@ -237,7 +237,7 @@ def _documents(texts: Iterable[Any], ids: Sequence[Any] | None, first: int, miss
     of_words = _is_word_list(next((text for text in listed if not (isinstance(text, str) and not text)), None))
     for number, text in enumerate(listed, first - 1):
         if of_words and _is_word_list(text):
-            listed[number - first + 1] = _joined(number, text)
+            listed[number - first + 1] = _join_words(number, text)
         elif not isinstance(text, str) or (of_words and text):
             expected = "a list of words like those before it" if of_words else "str"
             raise InputError(
@@ -254,7 +254,7 @@ def _documents(texts: Iterable[Any], ids: Sequence[Any] | None, first: int, miss
 
 
 def _as_id(cell: Any) -> str:
-    """Convert an id to text; integers stored as floats, as in columns with missing values, lose their decimals."""
+    """Convert an id to text, without decimals for an integer stored as a float, as in columns with missing values."""
     whole = isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53
     return str(int(cell)) if whole else str(cell)
 

@@ -1,4 +1,4 @@
-"""Join a table of metadata to the text files of a folder by file name."""
+"""Join of a table of metadata to the text files of a folder, by file name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read JSON files: one object per line, an array of objects, or strings or lists of words without keys."""
+"""Reader of JSON files: one object per line, an array of objects, or strings or lists of words without keys."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _decode = json.JSONDecoder().raw_decode  # twice as fast as json.loads
 
 
 def json_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Yield the rows of a JSON file: objects one per line, over several lines each, or in an array; or bare texts.
+    """Yield the rows of a JSON file of bare texts or of objects: one per line, across lines, or in an array.
 
     Examples
     --------
@@ -92,12 +92,12 @@ class _PeekedFile(File):
     decoded_text: Iterator[str] = field(default_factory=lambda: iter(()))
 
     def decoded(self, *, universal: bool) -> Iterator[str]:
-        """Yield the whole decoded text, including the part read already; line ends are newlines."""
+        """Yield the whole decoded text, including the part read already, with newlines as line ends."""
         return self.decoded_text
 
 
 def _rows_of_lines(file: File, columns: Columns) -> Iterator[Row]:
-    """Yield the rows of objects, one per line; blank lines are skipped."""
+    """Yield the rows of objects, one per line, skipping blank lines."""
     text_column, key_column, needs_key = columns.text, columns.key, columns.id is not None
     is_simple = not columns.more and not any("." in name for name in columns.kept)
     for number, line in file.numbered():
@@ -226,7 +226,7 @@ def _text(file: File, number: int, column: str, value: Any) -> str | None:
 
 
 def _remedy(record: dict[str, Any], missing: str) -> str:
-    """Build the remedy for a missing key that is nested deeper in the record; "" if it is not."""
+    """Suggest where a missing key may be: in an object or in an array of objects in the record; "" if nowhere."""
     for key, value in record.items():
         if type(value) is dict and missing in value:
             return f"It is within {key!r}: give {key}.{missing}"
@@ -269,7 +269,7 @@ def _rows_of_values(file: File, columns: Columns, *, is_array: bool) -> Iterator
 
 
 class _Values:
-    """Incremental decoder of consecutive JSON values; memory holds a chunk of text and the current value."""
+    """Incremental decoder of consecutive JSON values, with only a chunk of text and the current value in memory."""
 
     def __init__(self, file: File) -> None:
         self.file, self.chunks = file, file.chunks()
@@ -326,7 +326,7 @@ class _Values:
         self.at = end
 
     def _more(self, n_characters: int = 1) -> bool:
-        """Read at least `n_characters` more and drop the text already taken; return False at the end of the file."""
+        """Read at least `n_characters` more and drop the text already decoded; return False at the end of the file."""
         parts: list[str] = []
         while n_characters > 0 and (chunk := next(self.chunks, None)) is not None:
             parts.append(chunk)

@@ -1,4 +1,4 @@
-"""Recognise text files that do not hold one document per line: tagged records, tables, wrapped prose, HTML etc."""
+"""Recognition of text files that do not hold one document per line, such as tagged records, tables or HTML."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def _json(filled: list[str]) -> Layout | None:
 
 
 def _table(filled: list[str], named: tuple[str, ...]) -> Layout | None:
-    """Recognise rows of equal length under a header of short names, or between tabs without a header."""
+    """Recognise rows of equal length that have a header with a usual column name or are separated by tabs."""
     for delimiter, name in _DELIMITERS.items():
         if delimiter not in filled[0]:
             continue

@@ -1,4 +1,4 @@
-"""Check, before anything is read, that the libraries which the files of a corpus need are installed."""
+"""Early check, before anything is read, that the libraries needed for the files of a corpus are installed."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _ZSTANDARD = ".zst"
 
 
 def check_libraries(sources: Sequence[str | Path], file_format: str | None) -> None:
-    """Raise CorpusError, naming the extra, for the first file that needs a library which is not installed.
+    """Raise CorpusError, with the pip extra to install, for the first file that needs a missing library.
 
-    Files are known by their endings; what only their bytes show is found while reading.
+    Formats are known by file extension; those that only the bytes reveal are found while reading.
 
     Parameters
     ----------
     sources : sequence of str or Path
         Files and folders that exist.
     file_format : str, optional
-        The format of --format, instead of that of the endings.
+        The format of --format, instead of that of the extensions.
     """
     missing = {module for module in ("zstandard", *_OF_FORMATS.values()) if not is_installed(module)}
     if not missing:  # a large folder is not listed twice
@@ -38,7 +38,7 @@ def check_libraries(sources: Sequence[str | Path], file_format: str | None) -> N
 
 
 def _files(sources: Sequence[str | Path], file_format: str | None) -> Iterator[tuple[Path, str]]:
-    """Yield each file with its format; of folders that hold a run or an OCTIS corpus none."""
+    """Yield each file with its format, skipping folders that hold a run or an OCTIS corpus."""
     for path in map(Path, sources):
         if not path.is_dir():
             yield path, file_format or split_ending(path.name)[1]

@@ -1,4 +1,4 @@
-"""Read the text corpora of other topic modelling tools: MALLET's instance files and OCTIS folders."""
+"""Readers of the corpora of other topic-modelling tools: MALLET's instance files and OCTIS folders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIELDS = re.compile("[ \t]+")
 
 
 def mallet_rows(file: File) -> Iterator[Row]:
-    """Yield the rows of a file of lines ``name label text...``; like MALLET, skip blank lines.
+    """Yield the rows of a file of lines ``name label text...``, skipping blank lines as MALLET does.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Recognise missing-value markers, such as NA, NULL and \\N, and replace them by empty cells."""
+"""Missing-value markers, such as NA, NULL and \\N, recognised and replaced by empty cells."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ZERO_WIDTH = "\u200b\ufeff"  # zero-width characters that exports leave around 
 
 
 def missing_markers(given: str | Iterable[str] | None = None) -> tuple[str, ...]:
-    """Resolve the missing-value markers given by the user; the result is case-folded and sorted.
+    """Return the missing-value markers to use, case-folded and sorted, given those of the user.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def missing_markers(given: str | Iterable[str] | None = None) -> tuple[str, ...]
 
 @dataclass
 class MissingValues:
-    """Replaces cells that hold only a missing-value marker by empty ones, and counts the texts among them.
+    """Replacement of cells that hold only a missing-value marker by empty ones, with a count of the texts among them.
 
     Parameters
     ----------

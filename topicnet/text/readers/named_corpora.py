@@ -1,4 +1,4 @@
-"""Load public corpora by name, from YAML recipes that describe their source; topicnet ships no texts itself."""
+"""Public corpora loaded by name, from YAML recipes that describe their source; topicnet ships no texts itself."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Recipe:
     source: dict[str, Any]
 
     def check_libraries(self) -> None:
-        """Raise CorpusError, naming the extra, if what downloads the corpus is not installed."""
+        """Raise CorpusError, with the pip extra to install, if the library that downloads the corpus is missing."""
         if self.source["kind"] == "download":
             check_installed(f"downloading the corpus {self.name!r}", ["pooch", "requests"], CorpusError)
 

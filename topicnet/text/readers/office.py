@@ -1,4 +1,4 @@
-"""Extract the text of PDF and Word files, one document per file."""
+"""Readers of the text of PDF and Word files, one document per file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BREAKS = {f"{_WORD}tab": "\t", f"{_WORD}br": "\n", f"{_WORD}cr": "\n", f"{_WORD
 
 
 class Scans:
-    """Collects the PDF files that have pages without text, such as scanned paper, and reports them."""
+    """Collector of the PDF files that have pages without text, such as scanned paper, for a report."""
 
     def __init__(self) -> None:
         self._files: list[str] = []
@@ -102,11 +102,11 @@ def _pdf_text(file: File, path: Path, scans: Scans) -> str:
         except Exception as error:  # the library raises all kinds of errors for damaged files
             raise _damaged(file, "PDF", error) from error
     scans.note(file.name, sum(not page.strip() for page in pages), len(pages))
-    return _HYPHEN.sub(_joined, "\n".join(page.strip("\n") for page in pages)).strip("\n")
+    return _HYPHEN.sub(_hyphen_kept, "\n".join(page.strip("\n") for page in pages)).strip("\n")
 
 
 def _open_pdf(file: File, library: Any, data: Any) -> Any:
-    """Open a PDF file; one that only restricts printing or copying has an empty password."""
+    """Open a PDF file, trying the empty password, which opens files that only restrict printing or copying."""
     reader = library.PdfReader(data)
     try:
         if reader.is_encrypted and not reader.decrypt(""):
@@ -139,8 +139,8 @@ def _pages(file: File, reader: Any) -> Iterator[str]:
         yield text
 
 
-def _joined(match: re.Match[str]) -> str:
-    """Join a word hyphenated at a line end; keep the hyphen before a capital."""
+def _hyphen_kept(match: re.Match[str]) -> str:
+    """Return what to keep of a hyphen at a line end: nothing if a lower-case letter follows."""
     following = match.string[match.end()]
     return "" if following.islower() else "-"
 

@@ -1,4 +1,4 @@
-"""Decode a file, compressed or not, chunk by chunk and split it into lines.
+"""Decoding of a file, compressed or not, chunk by chunk into lines of text.
 
 Memory holds one chunk and the current line, whatever the size of the file. Only ``\\n`` and ``\\r\\n`` end a line. In a
 file whose first chunk has no ``\\n``, a lone ``\\r`` also does, as on old Macs.
@@ -133,12 +133,12 @@ class File:
         return None
 
     def numbered(self) -> Iterator[tuple[int, str]]:
-        """Number the lines from 1, without line ends; undecodable lines are left out if rows may be skipped."""
+        """Number the lines from 1, without line ends, leaving out undecodable lines if rows may be skipped."""
         lines = enumerate(self.lines(), 1)
         return (pair for pair in lines if self.is_sound(*pair)) if self.skips else lines
 
     def is_sound(self, line: int, text: str) -> bool:
-        """Return whether a line was decoded; record it if not."""
+        """Return whether a line was decoded, and record it if not."""
         why = self.fault(text)
         if why is not None and self.skips:
             self.log.skipped.add(self.at(line), why)
@@ -375,6 +375,6 @@ codecs.register_error(_MARKED, _mark)
 
 
 def _let_ctrl_c_through() -> None:
-    """Let Ctrl-C interrupt a blocking read; importing polars makes system calls restart instead."""
+    """Let Ctrl-C interrupt a blocking read, since importing polars makes system calls restart instead."""
     if threading.current_thread() is threading.main_thread():
         signal.siginterrupt(signal.SIGINT, True)

@@ -1,4 +1,4 @@
-"""Read the sizes stated in the footer of a Parquet file, to check them before a library reads the file.
+"""Parser of the sizes in the footer of a Parquet file, to check them before a library reads the file.
 
 The footer is in Thrift's compact protocol. Each field of a structure is a byte, which holds the type and the difference
 to the previous field number, followed by the value. Integers are zigzag-encoded with variable length.
@@ -115,7 +115,7 @@ class _Parser:
         return n_items, head & 15
 
     def _skip(self, kind: int, depth: int = 0) -> int:
-        """Skip a value; return 0."""
+        """Skip a value and return 0."""
         if depth > _MAX_DEPTH:
             raise ValueError("its footer is nested too deeply")
         if kind == _BYTE:

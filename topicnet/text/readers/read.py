@@ -1,4 +1,4 @@
-"""Read any source (files, folders, patterns, standard input) into batches of documents.
+"""Main entry point of the readers: any source (files, folders, patterns, standard input) to batches of documents.
 
 `read_documents` yields every document once, in input order. Everything streams: memory holds one batch and one chunk,
 whatever the size of the file. Each format has its own module; shared code is in `documents` and `open_text`.
@@ -249,7 +249,7 @@ def _is_table(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class _Texts:
-    """Text files given as several sources, one document each, with the id of each."""
+    """Source that consists of several text files, each of them one document with its id."""
 
     root: Path
     names: dict[Path, str]
@@ -274,7 +274,7 @@ def _texts_of(
 
 @dataclass(frozen=True)
 class _Opener:
-    """Selects the reader for each source."""
+    """Opener of sources, which selects the reader for each."""
 
     options: ReadingOptions
     log: ReadingLog
@@ -283,7 +283,7 @@ class _Opener:
     scans: Scans = field(default_factory=Scans)
 
     def rows(self, source: str | Path) -> Iterator[Row]:
-        """Return the rows of a file, folder or standard input; reject unreadable sources immediately."""
+        """Return the rows of a file, folder or standard input, rejecting unreadable sources immediately."""
         if str(source) == "-":
             return self._file_rows(None, self.options.file_format or "txt")
         path = Path(source)
@@ -300,7 +300,7 @@ class _Opener:
         return self._file_rows(path, file_format)
 
     def scanned(self) -> Iterator[Row]:
-        """Report pages without text once everything has been read; yields nothing."""
+        """Report pages without text once everything has been read, yielding nothing."""
         self.scans.report(self.log)
         yield from ()
 
@@ -373,7 +373,7 @@ class _Opener:
         return with_joined_texts(rows, columns.more) if columns.more and file_format not in _WITHOUT_COLUMNS else rows
 
     def _checked_for_changes(self, path: Path, rows: Iterator[Row]) -> Iterator[Row]:
-        """Yield the rows; raise at the end if the file changed while it was read."""
+        """Yield the rows, and raise at the end if the file changed while it was read."""
         return chain(rows, unchanged(path)) if path.is_file() else rows
 
     def _folder_rows(self, folder: Path, name: str) -> Iterator[Row]:

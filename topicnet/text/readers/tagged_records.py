@@ -1,4 +1,4 @@
-"""Read tagged records of bibliographic databases (Web of Science, RIS, PubMed), one document per record."""
+"""Reader of tagged records of bibliographic databases (Web of Science, RIS, PubMed), one document per record."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class _Layout:
 
 @dataclass
 class _Record:
-    """The fields of one record; each tag has a list of values."""
+    """The fields of one record, with a list of values for each tag."""
 
     line: int
     fields: dict[str, list[str]] = field(default_factory=dict)
@@ -253,7 +253,7 @@ def _take(record: _Record, number: int, line: str, tag: str, value: str, layout:
 
 
 def _closed(file: File, record: _Record | None, layout: _Layout, *, at_end: bool) -> Iterator[_Record]:
-    """Yield the record if it is well-formed; `at_end` tells whether its last line was found."""
+    """Yield the record if it is well-formed; `at_end` is True if its last line was found."""
     if record is None:
         return
     why = record.fault or ("" if at_end or not layout.end else f"no {layout.end} line at its end")

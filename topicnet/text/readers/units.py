@@ -1,4 +1,4 @@
-"""Split text files into documents: lines, paragraphs or whole files."""
+"""Splitting of text files into documents: lines, paragraphs or whole files."""
 
 from __future__ import annotations
 

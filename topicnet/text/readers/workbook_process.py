@@ -1,4 +1,4 @@
-"""Read one sheet of a workbook in a separate process: ``python -m topicnet.text.readers.workbook_process``.
+"""Separate process that reads a sheet of a workbook: ``python -m topicnet.text.readers.workbook_process``.
 
 The library that reads workbooks allocates as much memory as a file claims to need, and aborts its process if that
 fails. It therefore runs here, with a memory limit. The request is JSON on standard input, the answer is JSON on

@@ -1,4 +1,4 @@
-"""Read a sheet of an Excel or OpenDocument workbook, in a separate process, into typed columns."""
+"""Reader of a sheet of an Excel or OpenDocument workbook, in a separate process, into typed columns."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _DAY, _MOMENT = r"^\d{4}-\d\d-\d\d 00:00:00$", r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d
 
 
 def workbook_rows(file: File, columns: Columns) -> Iterator[Row]:
-    """Yield the rows of a sheet of a workbook; blank rows are skipped, like blank lines of a CSV."""
+    """Yield the rows of a sheet of a workbook, skipping blank rows like the blank lines of a CSV."""
     path = regular_file(file)
     installed("fastexcel", file.name)
     with tempfile.TemporaryDirectory(prefix="topicnet-") as folder:
@@ -46,11 +46,11 @@ def workbook_rows(file: File, columns: Columns) -> Iterator[Row]:
 
 
 def _rows(file: File, columns: Columns, table: pl.DataFrame, names: list[str]) -> Iterator[Row]:
-    """Yield the rows of a table of strings; columns other than text and id are converted to their apparent type."""
+    """Yield the rows of a table of strings, with columns other than text and id converted to their apparent type."""
     table = table.rename(dict(zip(table.columns, names, strict=True)))
     if table.width > 1:
         table = table.filter(~pl.all_horizontal(pl.all().is_null()))
-    table = table.with_columns(_typed(table[name]) for name in names if name not in (columns.text, columns.key))
+    table = table.with_columns(_convert_type(table[name]) for name in names if name not in (columns.text, columns.key))
     for part in table.iter_slices(_MAX_ROWS):
         yield from table_rows(file, part, columns)
 
@@ -171,8 +171,8 @@ def _listed(sheets: list[str]) -> str:
     return (", ".join(shown(name) for name in sheets[:_MAX_LISTED]) or "none") + more
 
 
-def _typed(cells: pl.Series) -> pl.Series:
-    """Convert a column of strings to numbers, booleans or dates, if every cell is one without loss."""
+def _convert_type(cells: pl.Series) -> pl.Series:
+    """Convert a column of strings to numbers, booleans or dates if every cell converts without loss."""
     some = cells.drop_nulls()
     if not some.len():
         return cells.cast(pl.Null)

@@ -1,1 +1,1 @@
-"""Tokenisation: split documents into words, with the stop words and rules of each language."""
+"""Tokenisation: splitting documents into words, with the stop words and rules of each language."""

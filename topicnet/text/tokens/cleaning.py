@@ -1,4 +1,4 @@
-"""Strip URLs, e-mail addresses and HTML from texts; tokenise words that contain digits."""
+"""Removal of URLs, e-mail addresses and HTML from texts, and tokenisation of words that contain digits."""
 
 from __future__ import annotations
 

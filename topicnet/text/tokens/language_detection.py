@@ -1,4 +1,4 @@
-"""Detect the language of a corpus from its script and from the most common words of each language."""
+"""Detection of the language of a corpus from its script and from the most common words of each language."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def _languages(texts: pl.Series) -> list[tuple[str, str]]:
 
 
 def _language(letters: dict[str, int], words: list[str]) -> tuple[str, str]:
-    """Recognise the language of one document from its letters and words; returns the language and the script."""
+    """Recognise the language of one document from its letters and words, and return it with the script."""
     han, kana = letters["Han"], letters["Kana"]
     by_script = letters | {"Han": 0, "Kana": 0} | ({"Kana": han + kana} if 10 * kana >= han else {"Han": han + kana})
     script = max(by_script, key=lambda name: by_script[name])

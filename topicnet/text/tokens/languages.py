@@ -263,7 +263,7 @@ def stop_words(lang: str, tokenizer: Callable[[pl.Series], pl.Series] | None = N
     code = check_language(lang)
     if code == "none":
         return []
-    words = _listed(code)
+    words = _untokenized_stop_words(code)
     if code in SEGMENTED:
         return sorted(words)
     kept = set(_SUBJECTS.get(code, "").split())
@@ -283,7 +283,7 @@ def tokenized_stop_words(words: list[str], tokenizer: Callable[[pl.Series], pl.S
     return sorted(found)
 
 
-def _listed(code: str) -> set[str]:
+def _untokenized_stop_words(code: str) -> set[str]:
     """Return the stop words on the lists of a language, before tokenising."""
     if code in _OWN:
         # Words in Latin letters in Chinese, Japanese or Korean text are mostly English.
@@ -297,7 +297,7 @@ def _listed(code: str) -> set[str]:
 
 @functools.cache
 def _spacy_stop_words(code: str) -> frozenset[str]:
-    """Return spaCy's stop words of a language; reads only that file, since importing spaCy takes 1.5 s."""
+    """Read spaCy's stop words of a language from their file alone, since importing spaCy takes 1.5 s."""
     package = importlib.util.find_spec("spacy")
     if package is None or not package.submodule_search_locations:
         raise InputError(f"--lang {code} needs the stop words of spaCy: pip install spacy")

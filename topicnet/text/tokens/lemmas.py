@@ -1,4 +1,4 @@
-"""Lemmatise words with the lookup tables of spacy-lookups-data; spaCy itself is not needed.
+"""Lemmatisation with the lookup tables of spacy-lookups-data; spaCy itself is not needed.
 
 The tables ignore the part of speech: they map "saw" to "see", and Spanish "casa" (house) to "casar" (to marry) and
 "agua" (water) to "aguar" (to dilute). Topics consist of nouns, so a word that can be a noun is treated as one: by the
@@ -86,7 +86,10 @@ def _table(name: str) -> Any:
 
 
 def _lower(table: dict[str, Any]) -> dict[str, str]:
-    """Lower-case a table: the first of several forms is used, and "donne" (women) takes precedence over Donne."""
+    """Lower-case the words and forms of a lemma table, and use the first of several forms.
+
+    If two words become equal, the one that was lower-case takes precedence: "donne" (women) over the name Donne.
+    """
     first = {word: form[0] if isinstance(form, list) else form for word, form in table.items()}
     names = {word.lower(): form.lower() for word, form in first.items() if not word.islower()}
     return names | {word: form.lower() for word, form in first.items() if word.islower()}
@@ -104,7 +107,7 @@ def _first(*steps: Callable[[str], str | None]) -> Lookup:
 
 
 def _steps(lang: str, rules: str) -> tuple[Callable[[str], str | None], ...]:
-    """Return three steps: the word itself if it can be a noun; a noun that a rule derives from it; its lemma."""
+    """Return three lookups: the word itself if it can be a noun, a noun that a rule derives from it, and its lemma."""
     nouns = {word: word for word in map(str.lower, _table(f"{lang}_lemma_index")["noun"])}
     singular = partial(_singular, _table(f"{lang}_lemma_rules")[rules], nouns)
     return nouns.get, singular, _lower(_table(f"{lang}_lemma_lookup")).get

@@ -1,4 +1,4 @@
-"""Normalise letters before tokenising: ligatures, full-width forms, invisible characters and the Turkish i.
+"""Normalisation of letters before tokenising: ligatures, full-width forms, invisible characters, the Turkish i.
 
 This applies only a part of Unicode's compatibility normalisation (NFKC), to letters and digits that are the same in
 another shape: ligatures, full and half width, Arabic presentation forms, mathematical alphabets, digraphs.
@@ -90,7 +90,7 @@ def _folded(texts: pl.Series) -> pl.Series:
 
 
 def _contains(texts: pl.Series, pattern: str) -> pl.Series:
-    """Return whether each text matches a pattern; searches in all threads."""
+    """Return whether each text matches a pattern, searching in all threads."""
     query = texts.rename("text").to_frame().lazy().select(pl.col("text").str.contains(pattern))
     return query.collect(engine="streaming").to_series()
 

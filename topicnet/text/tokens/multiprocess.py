@@ -1,4 +1,4 @@
-"""Tokenise in several processes, for tokenizers that use only one core.
+"""Tokenisation in several processes, for tokenizers that use only one core.
 
 Each process runs ``python -m topicnet.text.tokens.multiprocess`` and has its own pipe, so that the calling process
 notices when it dies, even in the middle of an answer. The calling process reads, counts and infers. The words and their
@@ -53,7 +53,7 @@ def check_workers(workers: int) -> None:
 
 @contextmanager
 def tokenize_in_processes(options: TextOptions, workers: int, *, at_once: bool = True) -> Iterator[TextOptions]:
-    """Yield options that tokenise in several processes, which end with the block.
+    """Yield options whose tokenizer runs in several processes, which stop when the context exits.
 
     Parameters
     ----------

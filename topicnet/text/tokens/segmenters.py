@@ -1,4 +1,4 @@
-"""Segment Chinese, Japanese and Korean text into words, and keep the words that can carry a topic."""
+"""Segmenters of Chinese, Japanese and Korean text, which keep the words that can carry a topic."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEGMENTERS = {
 
 @functools.cache
 def load_segmenter(kind: str, normalize: bool = False) -> Jieba | Sudachi | Kiwi:
-    """Load a segmenter; it is cached, since its dictionary takes a second or two to load.
+    """Load a segmenter, or return it from the cache, since its dictionary takes a second or two to load.
 
     The `name` of a segmenter includes its version and that of its dictionary, since other versions may find other
     words. If a later version of topicnet keeps other tokens or uses another mode, it has to add to the name.
@@ -192,7 +192,7 @@ class Kiwi:
         self._kiwi = kiwipiepy.Kiwi()
 
     def tokens(self, text: str) -> list[str]:
-        """Return all morphemes of a text, in order; contracted ones in their full spelling."""
+        """Return all morphemes of a text in order, with contracted ones in their full spelling."""
         return [token.form for token in self._kiwi.tokenize(text)]
 
     def words(self, texts: Sequence[str]) -> Iterator[list[str]]:

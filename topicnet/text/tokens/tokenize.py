@@ -1,4 +1,4 @@
-"""Tokenise batches of documents: the first step of counting, in this process or on other machines."""
+"""First step of counting: tokenisation of batches of documents, in this process or on other machines."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def tokenize_locally(
 
 
 def small_batches(batches: Iterable[Documents]) -> Iterator[Documents]:
-    """Split batches into smaller ones of bounded size; a very long document is a batch by itself."""
+    """Split batches into smaller ones of bounded size, with a very long document in a batch by itself."""
     for documents in batches:
         begin, n_characters = 0, 0
         for at, text in enumerate(documents.texts):

@@ -1,4 +1,4 @@
-"""Choose a tokenizer by language and name; it splits texts into lower-cased words."""
+"""Tokenizers, chosen by language and name; each splits texts into lower-cased words."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def check_tokenizer(lang: str, kind: str | None) -> tuple[str, str]:
 
 
 def check_libraries(lang: str, kind: str | None, lemmatize: bool) -> None:
-    """Raise InputError, naming the extra, if a tokenizer or its tables of lemmas are not installed."""
+    """Raise InputError, with the pip extra to install, if a tokenizer or its lemma tables are missing."""
     code, kind = check_tokenizer(lang, kind)
     if kind in SEGMENTERS:
         check_installed(f"--lang {code}", SEGMENTERS[kind][1])
@@ -179,7 +179,9 @@ def _folded(plain: Tokenizer, code: str) -> Tokenizer:
 
 
 def _with_joiners(texts: pl.Series, rows: pl.Series) -> pl.Series:
-    """Split texts into words of letters and joiners; in Arabic script a joiner separates affixes from the word.
+    """Split texts into words of letters and zero-width joiners or non-joiners.
+
+    In Arabic script these characters separate an affix from its word, so that they end a word there.
 
     `rows` are the indices of texts that may contain non-ASCII characters.
     """
@@ -194,7 +196,7 @@ def _with_joiners(texts: pl.Series, rows: pl.Series) -> pl.Series:
 
 
 def _spacy_rules(lang: str) -> Tokenizer:
-    """Return the tokenizer of a blank spaCy pipeline; tokens of two or more letters are words."""
+    """Return the tokenizer of a blank spaCy pipeline, with tokens of two or more letters as words."""
     nlp = _spacy().blank(lang)
 
     def tokens_of(texts: pl.Series) -> pl.Series:

@@ -1,4 +1,4 @@
-"""Read lists of words from text files: stop words, and the words to count."""
+"""Word lists read from text files: stop words, and the words to count."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read_words(
     one_a_line: bool = False,
     may_be_empty: bool = False,
 ) -> list[str]:
-    """Read the words of a text file, each once and in order; blank lines and lines that begin with # are skipped.
+    """Read the words of a text file, each once and in order, skipping blank lines and lines that begin with #.
 
     Parameters
     ----------
