@@ -8,7 +8,7 @@ Generated files: the command line from the Typer app, the configuration from its
 results are rewritten in place, in each Markdown file that has such a pair of comments:
 
     <!-- table: NAME -->              the table of benchmarks/results/NAME.json and, in docs/, a line on its origin
-    <!-- table: NAME | COLUMN, ... --> some of its columns, without that line
+    <!-- table: NAME | COLUMN; ... --> some of its columns, without that line
     <!-- /table -->
 """
 
@@ -375,7 +375,7 @@ def result(name: str) -> dict[str, Any]:
 def table(name: str, columns: str | None = None, origins: bool = True) -> str:
     """A result as a Markdown table, followed by a line on its origin unless columns are named."""
     found = result(name)
-    chosen = found["columns"] if columns is None else [one.strip() for one in columns.split(",")]
+    chosen = found["columns"] if columns is None else [one.strip() for one in columns.split(";")]
     places = [found["columns"].index(column) for column in chosen]
     rows = [[row[place] for place in places] for row in found["rows"]]
     lines = [chosen, ["---"] * len(chosen), *rows]

@@ -63,7 +63,7 @@ def test_pages_of_benchmarks_hold_no_other_table(generate_docs):
 
 
 def test_some_columns_of_a_result_can_be_shown(generate_docs):
-    text = generate_docs.with_tables("<!-- table: models-20ng | system, NPMI -->\nold\n<!-- /table -->\n")
+    text = generate_docs.with_tables("<!-- table: models-20ng | system; NPMI -->\nold\n<!-- /table -->\n")
     assert text.splitlines()[2] == "| system | NPMI |"
     assert text.splitlines()[4] == "| the EM start alone | 0.240\u00a0±\u00a00.002 |"
     assert "Data:" not in text
