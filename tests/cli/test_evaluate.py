@@ -537,7 +537,7 @@ REFUSED_TO_PREPARE = {
     "a foreign folder, overwritten": (
         "goal\n",
         ["--reference", "--out", "mine", "--overwrite"],
-        ["mine'", "not be overwritten"],
+        ["mine'", "not created by topicnet"],
     ),
     "an unknown encoding": ("goal\n", ["--reference", "--out", "out", "--encoding", "utf-99"], ["utf-99"]),
 }

@@ -178,7 +178,7 @@ def test_a_killed_fit_of_passages_can_be_resumed(warm: Warm, made: Path, tmp_pat
 def test_documents_and_passages_are_written_to_separate_files(warm: Warm, made: Path, tmp_path: Path) -> None:
     before = snapshot(tmp_path)
     both = ("--out", "theta.csv", "--by-passage", "theta.csv")
-    assert_refused(warm("transform", made / "run", made / "corpus.jsonl", *both, cwd=tmp_path), "theta.csv", "own")
+    assert_refused(warm("transform", made / "run", made / "corpus.jsonl", *both, cwd=tmp_path), "theta.csv", "separate")
     whole = ("--out", "theta.csv", "--by-passage", "passages.csv")
     done = warm("transform", made / "whole", made / "corpus.jsonl", *whole, cwd=tmp_path)
     assert_refused(done, "--by-passage", "whole documents")
