@@ -1,6 +1,8 @@
 """The notebooks of the documentation: stored with their outputs, and still running."""
 
+import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -28,6 +30,7 @@ def test_they_run(path: Path, tmp_path: Path, shared_data: Path, monkeypatch: py
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     shutil.copy(shared_data / "m10" / "corpus.tsv", tmp_path / "m10.tsv")  # as if it had been downloaded
     monkeypatch.setenv("TOPICNET_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")  # for !topicnet
     notebook = nbformat.read(path, 4)
     stored = [[output.output_type for output in cell.get("outputs", [])] for cell in notebook.cells]
     resources = {"metadata": {"path": str(tmp_path)}}
