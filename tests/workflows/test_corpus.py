@@ -349,7 +349,7 @@ def test_the_detected_language_is_reported_and_recorded(here: Path) -> None:
     reported: list[str] = []
     found = read(of("de.txt", lang="auto"), reported=reported)
     named = read(of("de.txt", lang="de"))
-    assert reported[0] == "language: de (100 % of 10 documents looked at agree)"
+    assert reported[0] == "language: de (100 % of 10 sampled documents agree)"
     assert reported[1].startswith("8 documents repeat the text of an earlier one")
     assert found.source["language"] == reported[0]
     assert found.vocabulary == named.vocabulary

@@ -139,10 +139,10 @@ def test_the_lists_of_all_languages_have_similar_lengths() -> None:
 
 
 def test_the_line() -> None:
-    assert detect_language(SENTENCES["de"]).line() == "language: de (100 % of 3 documents looked at agree)"
-    assert Detection("de", 0.97, 1000, "Latin", 970).line() == "language: de (97 % of 1,000 documents looked at agree)"
+    assert detect_language(SENTENCES["de"]).line() == "language: de (100 % of 3 sampled documents agree)"
+    assert Detection("de", 0.97, 1000, "Latin", 970).line() == "language: de (97 % of 1,000 sampled documents agree)"
     some = detect_language([*SENTENCES["de"], "12345", "Kaffee"])
-    assert some.line() == "language: de (100 % of 3 documents that tell agree, 5 looked at)"
+    assert some.line() == "language: de (100 % of 3 recognised documents agree, of 5 sampled)"
     assert Detection("de", 996 / 1000, 1000, "Latin", 996).line().startswith("language: de (99 %")
 
 

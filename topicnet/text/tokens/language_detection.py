@@ -133,12 +133,12 @@ class Detection:
     agreeing: int
 
     def line(self) -> str:
-        """Describe the result in one line: "language: de (97 % of 1,000 documents looked at agree)"."""
+        """Describe the result in one line: "language: de (97 % of 1,000 sampled documents agree)"."""
         percent = int(100 * self.share)
         n_recognised = round(self.agreeing / self.share)
-        documents = f"{self.n_docs:,} documents looked at agree"
+        documents = f"{self.n_docs:,} sampled documents agree"
         if n_recognised != self.n_docs:
-            documents = f"{n_recognised:,} documents that tell agree, {self.n_docs:,} looked at"
+            documents = f"{n_recognised:,} recognised documents agree, of {self.n_docs:,} sampled"
         return f"language: {self.lang} ({percent} % of {documents})"
 
 
