@@ -10,9 +10,9 @@ in order:
   status, 0, is checked; a command that is meant to fail ends with `# exit 2`.
 - `python`: run in one namespace per page. A `text` block that follows at once is its standard output.
 
-A line `...` of an output matches any lines. `similar` after the language (as in `console similar`) lets figures and
-words differ, since another processor may round a fit otherwise: three quarters of the words must agree. `norun` marks a
-block that is not executed (set-up commands, a cluster).
+A line `...` of an output matches any lines. `similar` after the language (`console similar`) lets each line differ
+a little, since another processor may round a fit otherwise: three quarters of its words must agree, and its numbers
+within 30 % or 0.1. `norun` marks a block that is not executed (set-up commands, a cluster).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import contextlib
 import difflib
 import io
 import itertools
+import math
 import os
 import re
 import shlex
@@ -33,7 +34,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SIMILAR = 0.75
+SIMILAR_WORDS = 0.75  # at least this fraction of the words of a line
+RELATIVE, ABSOLUTE = 0.3, 0.1  # at most this difference of a number
+_NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
 _FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for tests.support
@@ -100,9 +103,21 @@ def _ended(step: Step, fence: re.Match[str], end: int) -> Step:
 def same(shown: str, printed: str, similar: bool) -> bool:
     """Does the output agree with the page?"""
     if similar:
-        return difflib.SequenceMatcher(None, shown.split(), printed.split(), autojunk=False).ratio() >= SIMILAR
+        lines, others = _trimmed(shown).splitlines(), _trimmed(printed).splitlines()
+        return len(lines) == len(others) and all(map(similar_lines, lines, others))
     parts = [re.escape(part) for part in re.split(r"^\.\.\.$", _trimmed(shown), flags=re.MULTILINE)]
     return re.fullmatch(".*".join(parts), _trimmed(printed), re.DOTALL) is not None
+
+
+def similar_lines(shown: str, printed: str) -> bool:
+    """Do two lines have nearly the same words, in any order, and as many numbers of nearly the same values?"""
+    words, others = (sorted(_NUMBER.sub(" ", line).split()) for line in (shown, printed))
+    numbers, values = ([float(n.replace(",", "")) for n in _NUMBER.findall(line)] for line in (shown, printed))
+    return (
+        difflib.SequenceMatcher(None, words, others, autojunk=False).ratio() >= SIMILAR_WORDS
+        and len(numbers) == len(values)
+        and all(math.isclose(a, b, rel_tol=RELATIVE, abs_tol=ABSOLUTE) for a, b in zip(numbers, values, strict=True))
+    )
 
 
 def _trimmed(text: str) -> str:

@@ -101,8 +101,16 @@ def test_output_that_differs_is_a_fault_and_can_be_rewritten(tmp_path: Path) -> 
         ("a\nb\n", "a  \nb\n", False, True),
         ("a\n...\n", "a\nb\nc\n", False, True),
         ("a\nb\n", "a\n", False, False),
-        ("0 1 2 3 words", "0 1 2 4 words", True, True),
-        ("0 1 2 3", "4 5 6 7", True, False),
+        ("0  13.4%  fire south new sydney\n", "0  12.9%  south fire new sydney\n", True, True),
+        ("0  13.4%  fire south new sydney\n", "0  93.4%  fire south new sydney\n", True, False),
+        ("0  13.4%  fire south new sydney\n", "0  13.4%  fire south bananas bananas\n", True, False),
+        ("0  13.4%  fire south new sydney\n", "0  93.4%  bananas bananas\n", True, False),
+        ("NPMI  0.178  [0.045, 0.331]\n", "NPMI  0.201  [0.061, 0.352]\n", True, True),
+        ("NPMI  0.178  [0.045, 0.331]\n", "NPMI  0.978  [0.045, 0.331]\n", True, False),
+        ("NPMI 0.178, diversity 0.760\n", "NPMI 0.178, diversity 0.160\n", True, False),
+        ("perplexity  1,133\n", "perplexity  1,250\n", True, True),
+        ("perplexity  1,133\n", "perplexity  2,133\n", True, False),
+        ("one\ntwo\nthree\nfour\n", "one\ntwo\nthree\n", True, False),
     ],
 )
 def test_output_agrees_line_by_line_or_nearly(shown: str, printed: str, similar: bool, agrees: bool) -> None:
