@@ -1,4 +1,4 @@
-"""What notebooks show: small tables in which every text is escaped."""
+"""Tables shown in notebooks are small and escape every text."""
 
 import json
 import re

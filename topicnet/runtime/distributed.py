@@ -55,7 +55,7 @@ class World:
 
     @property
     def is_rank_zero(self) -> bool:
-        """Whether this is the process that decides, prints and writes."""
+        """True on the rank that decides, prints and writes."""
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class Unfinished:
 
     @property
     def saved(self) -> bool:
-        """Whether there are checkpoints to resume from."""
+        """True if there are checkpoints to resume from."""
         return has_checkpoints(self.checkpoints)
 
     def check_inputs(self, checksums: dict[str, str]) -> None:

@@ -125,7 +125,7 @@ class FitConfig(BaseModel):
     passages: int | None = Field(default=None, ge=1, lt=1_000_000_000)
     """Split documents into passages of about this many counted words and fit these; theta is averaged over them."""
     engine: Literal["local", "ray"] = "local"
-    """Where to fit: on this machine, or on a Ray cluster."""
+    """Engine of the fit: this machine, or a Ray cluster."""
     workers: int | None = Field(default=None, ge=1)
     """Number of workers of the engine "ray"; by default one for each GPU, or for each CPU without GPUs."""
     parameters: dict[str, Any] = Field(default_factory=dict)

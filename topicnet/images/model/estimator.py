@@ -585,7 +585,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def binarises(self) -> bool:
-        """Whether the model is trained on binarised images.
+        """True if the model is trained on binarised images.
 
         Examples
         --------

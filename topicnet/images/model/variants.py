@@ -81,12 +81,12 @@ class Variant:
 
     @property
     def has_categories(self) -> bool:
-        """Whether the model has a discrete code c."""
+        """True if the model has a discrete code c."""
         return self.latents in ("categorical", "clustered", "weighted")
 
     @property
     def has_bound(self) -> bool:
-        """Whether the encoder has a density, so that the model has an evidence lower bound."""
+        """True if the encoder has a density, so that the model has an evidence lower bound."""
         return self.latents != "point"
 
 

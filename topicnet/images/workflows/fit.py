@@ -80,7 +80,7 @@ class ImageRun:
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C interrupted the fit."""
+        """True if Ctrl-C interrupted the fit."""
         return bool(self.record["status"] == "interrupted")
 
     def images(self, source: str | None = None) -> ImageData:

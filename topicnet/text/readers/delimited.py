@@ -93,7 +93,7 @@ class _Dialect:
 
     @property
     def is_plain(self) -> bool:
-        """Whether each line is one record, split at every delimiter."""
+        """True if each line is one record, split at every delimiter."""
         return self.quote is None and self.escape is None
 
 

@@ -96,7 +96,7 @@ class File:
 
     @property
     def skips(self) -> bool:
-        """Whether malformed rows are skipped instead of raising an error."""
+        """True if malformed rows are skipped instead of raising an error."""
         return self.options.skip_bad_rows
 
     @property

@@ -256,7 +256,7 @@ class _Texts:
 
     @property
     def have_folders(self) -> bool:
-        """Whether any of them is in a sub-folder."""
+        """True if a file is in a sub-folder."""
         return any("/" in name for name in self.names.values())
 
 
