@@ -91,9 +91,10 @@ class CollapseMonitor:
         }
 
     def intervene(self, epoch: int, stopping: bool) -> bool:
-        """Reseed lost topics from poorly explained documents, at most every few epochs; return True if there were any.
+        """Reseed duplicate and unused topics, at most every few epochs; return True if there were any.
 
-        A topic is lost if it duplicates a larger one, or is not the largest topic of any sampled document.
+        They restart from poorly explained documents. Of duplicates the smaller topic is reseeded. A topic is unused if
+        it is not the largest topic of any sampled document.
         """
         if self.rounds_left == 0 or epoch > self.last_epoch or not (stopping or epoch % self.interval == 0):
             return False
@@ -133,7 +134,7 @@ class CollapseMonitor:
 
     @torch.no_grad()
     def _reseed_lost(self) -> tuple[int, Tensor] | None:
-        """Reseed the lost topics; return their number and the new theta (n, K) of the sample, or None without any."""
+        """Reseed duplicate and unused topics; return their number and the new theta (n, K), or None without any."""
         theta = self.network.infer_theta(self.batch)
         duplicates = self._smaller_duplicates(theta)
         dead = (largest_topics(theta) == 0).nonzero().ravel().tolist()
@@ -156,7 +157,7 @@ class CollapseMonitor:
         return duplicates
 
     def _reseed(self, lost: list[int], theta: Tensor) -> Tensor:
-        """Set the lost topics to clusters of the worst explained documents; return theta (n, K) of the sample."""
+        """Set these topics to clusters of the worst explained documents; return theta (n, K) of the sample."""
         gain = self._gain(theta / theta.sum(-1, keepdim=True).clamp_min(1e-12))
         n_bad = min(len(gain), max(10 * len(lost), int(len(lost) / theta.shape[1] * len(gain))))
         bad = np.sort(np.argsort(gain, kind="stable")[:n_bad])

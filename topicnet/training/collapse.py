@@ -63,7 +63,7 @@ class HealthReport:
     usage : list of float
         For each latent dimension, the mean KL in nats per document, or the variance of its points if there is no KL.
     active_units : int
-        Number of latent dimensions with a usage above 0.01.
+        Number of latent dimensions in which this KL, or variance, is above 0.01.
     reseeded : int
         Topics that were restarted from poorly explained documents.
     rollbacks : list of dict
@@ -124,7 +124,7 @@ def check_for_collapse(
     largest : Tensor
         (K,) number of documents in which each topic is the largest.
     kl_per_dimension : Tensor
-        (Z,) usage of each latent dimension; see `HealthReport`.
+        (Z,) KL, or variance, of each latent dimension; see `HealthReport.usage`.
     theta_spread : float
         Largest standard deviation, over documents, of a topic's proportion.
     training : TrainResult
