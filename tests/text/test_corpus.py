@@ -326,6 +326,15 @@ def test_one_bare_text_is_refused() -> None:
     one_line(caught.value)
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_file_in_place_of_texts_is_refused(tmp_path: Path, kind: type) -> None:
+    path = tmp_path / "news.csv"
+    path.write_text("text\nhello\n", "utf-8")
+    with pytest.raises(InputError, match="given, expected texts: read it first, such as with pandas.read_csv") as caught:
+        Corpus.from_texts(kind(path))
+    one_line(caught.value)
+
+
 @pytest.mark.parametrize("wrong", [1, b"bytes", ["a", "list"], {"a": 1}, 1.5, np.array(["an", "array"])], ids=str)
 def test_what_is_not_a_text_is_refused_with_its_place(wrong: Any) -> None:
     with pytest.raises(InputError, match=r"texts\[1\] is " + type(wrong).__name__) as caught:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -185,6 +186,10 @@ def documents_of_texts(
     >>> documents.texts, documents.ids
     (['new_york city', ''], ['1', '2'])
     """
+    if isinstance(texts, os.PathLike) or (isinstance(texts, str) and os.path.isfile(texts)):
+        raise InputError(
+            f"the file {os.fspath(texts)!r} given, expected texts: read it first, such as with pandas.read_csv"
+        )
     if isinstance(texts, str) or isinstance(ids, str):
         raise InputError("one text was given, expected a list of texts (or ids): put it in brackets")
     unordered = isinstance(texts, bytes | Mapping | AbstractSet) or not isinstance(texts, Iterable)
