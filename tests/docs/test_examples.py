@@ -52,6 +52,16 @@ def test_examples_print_the_output_on_the_page(warm: Warm, tmp_path: Path, page:
     assert not faults(results), "\n".join(["refresh with: python tools/examples.py --write PAGE", *faults(results)])
 
 
+def test_the_guides_write_the_files_they_use(tmp_path: Path) -> None:
+    corpus_files(tmp_path)
+    written = [tmp_path / "news.txt", *sorted((tmp_path / "posts").iterdir())]
+    before = [path.read_bytes() for path in written]
+    for path in written:
+        path.unlink()
+    run_page((ROOT / "docs" / "how-to" / "index.md").read_text("utf-8"), tmp_path, lambda command, folder: (0, ""))
+    assert [path.read_bytes() for path in written] == before
+
+
 PAGE = """
 ```console
 $ first --option \\
