@@ -65,3 +65,11 @@ def test_measured_figures_of_the_readme_are_in_a_marked_table():
     rest = [line for line in block.sub("", README).splitlines() if line.startswith("|")]
     assert rest[0].startswith("| `--model` |")
     assert not [line for line in rest if re.search(r"\d\.\d", line)], "figures outside of the marked table"
+
+
+def test_the_package_refers_to_pages_that_exist():
+    for path in sorted((ROOT / "topicnet").rglob("*.py")):
+        source = path.read_text("utf-8")
+        assert "README," not in source, f"{path} names a section of the README: name a page of docs/"
+        missing = [page for page in re.findall(r"\bdocs/[\w./-]+\.md", source) if not (ROOT / page).exists()]
+        assert not missing, path

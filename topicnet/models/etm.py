@@ -88,7 +88,7 @@ class ETM(VariationalModel):
         Size Z of the latent Gaussian, mapped linearly to K topics. By default K without a map, as in the paper.
     embedding_dim : int, optional
         Size L of the embeddings. By default that of the given `embeddings`, or else the larger of 100 and K. The
-        paper's 300 is slower and scores the same here (README, "Choices").
+        paper's 300 is slower and scores the same here (docs/explanation/defaults.md).
     embeddings : ndarray of shape (vocab_size, embedding_dim), optional
         Word vectors from which rho starts, one row for each word. `topicnet.fit` and the command line also take a
         word2vec or GloVe file, or "train" to learn vectors from the corpus first.

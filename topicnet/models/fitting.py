@@ -32,8 +32,8 @@ from topicnet.training.options import TrainHooks, TrainOptions
 from topicnet.training.progress import Listener, Progress, TrainResult
 from topicnet.training.schedule import Schedule
 
-# More passes separate the topics better and fit held-out text worse (README, quality against seconds). Beyond a hundred
-# topics each has few documents, and this many passes would narrow it to a handful of words; an encoder cannot
+# More passes separate the topics better and fit held-out text worse (docs/benchmarks/time-to-quality.md). Beyond a
+# hundred topics each has few documents, and this many passes would narrow it to a handful of words; an encoder cannot
 # distinguish a thousand such topics.
 EM_PASSES, LEAST_EM_PASSES = 60, 20
 # Bounds of the documents used for a start: at most this many documents and nonzeros, but at least EM_LEAST_DOCS.
