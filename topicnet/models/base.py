@@ -262,7 +262,8 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         checkpoints : str or Path, optional
             Folder in which the state of the fit is saved about every 20 s. If it contains checkpoints of an interrupted
             fit of the same model to the same counts, that fit is resumed and ends with exactly the weights it would
-            have had. The checkpoints are kept when the fit ends. They need an integer `random_state`.
+            have had. The checkpoints are kept when the fit ends; a second call repeats the fit from the last of them.
+            They need an integer `random_state`.
 
         Returns
         -------
