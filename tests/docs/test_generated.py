@@ -87,11 +87,18 @@ def test_help_becomes_markdown(generate_docs, given, shown):
     assert generate_docs.described(given) == shown
 
 
+def spans(page: str) -> set[str]:
+    return set(re.findall(r"`[^`\n]+`", page))
+
+
 def test_every_public_name_is_in_the_reference():
     text = "\n".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference" / "python").glob("*.md"))
     documented = set(re.findall(r"\.\. auto\w+:: (?:[\w.]+\.)?(\w+)", text)) | set(re.findall(r"`[\w.]+\.(\w+)`", text))
     for package in (topicnet, topicnet.images):
         assert not set(package.__all__) - documented - {"__version__"}, package.__name__
+    stability = (ROOT / "docs" / "reference" / "stability.md").read_text("utf-8")
+    elsewhere = re.findall(r"\.\. auto(?:class|function):: (topicnet\.(?!images)[\w.]+)\.(\w+)", text)
+    assert not [(module, name) for module, name in elsewhere if not {f"`{module}`", f"`{name}`"} <= spans(stability)]
     modules = {path.stem for path in (ROOT / "topicnet" / "evaluate").glob("*.py")}
     internal = {"__init__", "checks", "measures"}
     assert not {name for name in modules - internal if f"topicnet.evaluate.{name}\n" not in text}
