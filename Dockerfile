@@ -3,8 +3,9 @@
 #   docker build --tag topicnet .
 #   docker run --rm --volume "$PWD:/work" --user "$(id -u):$(id -g)" topicnet fit corpus.txt
 #
-# EXTRAS chooses what is installed ("all", or a list such as "excel,languages"). The default build of torch for Linux holds
-# the libraries of CUDA; give the address of PyTorch's CPU wheels as TORCH_INDEX for an image without them.
+# EXTRAS chooses what is installed: "all", a list such as "excel,languages", or nothing for the core alone. The default
+# build of torch for Linux holds the libraries of CUDA; give the address of PyTorch's CPU wheels as TORCH_INDEX for an
+# image without them.
 
 FROM python:3.11-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -24,7 +25,7 @@ ARG EXTRAS=all
 # The lock file is a constraint here: of what it names, only what the extras need is installed, no tools of developers.
 RUN python -m build --wheel --no-isolation --outdir /dist \
     && wheel="$(ls /dist/*.whl)" \
-    && /opt/topicnet/bin/pip install --constraint requirements.lock "${wheel}[$EXTRAS]"
+    && /opt/topicnet/bin/pip install --constraint requirements.lock "${wheel}${EXTRAS:+[$EXTRAS]}"
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 1000 topicnet \

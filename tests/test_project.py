@@ -1,6 +1,7 @@
 """The files around the package agree with it: citation, changelog, container, names."""
 
 import re
+import subprocess
 import tomllib
 from datetime import date
 from importlib.metadata import entry_points
@@ -55,6 +56,17 @@ def test_the_container_copies_files_that_are_there(stage: int) -> None:
         for source in sources.split():
             assert (ROOT / source).exists()
             assert f"!{source}\n" in (ROOT / ".dockerignore").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("extras", "wanted"), [("", "a.whl"), ("all", "a.whl[all]"), ("excel,lda", "a.whl[excel,lda]")]
+)
+def test_the_container_takes_any_extras_or_none(extras: str, wanted: str) -> None:
+    (target,) = re.findall(
+        r'pip install --constraint \S+ ("\$\{wheel\}.*")$', (ROOT / "Dockerfile").read_text("utf-8"), re.M
+    )
+    variables = {"wheel": "a.whl", "EXTRAS": extras}
+    assert subprocess.check_output(["sh", "-c", f"printf %s {target}"], env=variables, text=True) == wanted
 
 
 def test_the_container_runs_without_root() -> None:
