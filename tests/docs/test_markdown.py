@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from topicnet.text.tokens.languages import known_languages
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")] if "_build" not in path.parts]
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
@@ -44,6 +46,11 @@ def test_the_readme_fits_in_6000_bytes():
 
 def test_links_and_paths_of_the_readme_exist():
     assert missing_targets(README) == []
+
+
+def test_the_readme_counts_the_languages_rightly():
+    (number,) = re.findall(r"in (\d+)\s+languages", README)
+    assert int(number) == len(known_languages())
 
 
 def test_make_targets_of_the_readme_exist():
