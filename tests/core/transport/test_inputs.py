@@ -79,8 +79,8 @@ def test_points(name):
         compute(X[:0], Y)
     with pytest.raises(InputError, match=r"^y holds NaN or infinite values; expected finite numbers$"):
         compute(X, Y * math.inf)
-    for p in (0.5, math.inf, math.nan):
-        with pytest.raises(InputError, match=f"^p={p} given; expected a finite power of at least 1$"):
+    for p in (0.5, math.inf, math.nan, "2"):
+        with pytest.raises(InputError, match=f"^p={p!r} given; expected a finite power of at least 1$"):
             compute(X, Y, p)
     if name != "wasserstein_1d":
         with pytest.raises(InputError, match=r"^x has 3 and y 2 columns; expected points of one space$"):
@@ -88,21 +88,45 @@ def test_points(name):
 
 
 def test_settings():
-    for name, value in (("epsilon", 0.0), ("epsilon", math.nan), ("tolerance", -1.0)):
-        with pytest.raises(InputError, match=f"^{name}={value} given; expected a finite number above 0$"):
+    for name, value in (("epsilon", 0.0), ("epsilon", math.nan), ("epsilon", "a"), ("tolerance", -1.0)):
+        with pytest.raises(InputError, match=f"^{name}={value!r} given; expected a finite number above 0$"):
             transport.sinkhorn(COST, **({"epsilon": 1.0} | {name: value}))
-    with pytest.raises(InputError, match=r"^max_iterations=0 given; expected at least 1$"):
+    with pytest.raises(InputError, match=r"^max_iterations=0 given; expected a whole number of at least 1$"):
         transport.sinkhorn_divergence(X, Y, 1.0, max_iterations=0)
-    with pytest.raises(InputError, match=r"^n_projections=0 given; expected at least 1$"):
-        transport.sliced_wasserstein(X, Y, n_projections=0)
-    with pytest.raises(InputError, match=r"^seed=-1 given; expected 0 to 2\^64 - 1$"):
-        transport.sliced_wasserstein(X, Y, seed=-1)
+    for count in (0, 2.5):
+        with pytest.raises(InputError, match=rf"^n_projections={count} given; expected a whole number of at least 1$"):
+            transport.sliced_wasserstein(X, Y, n_projections=count)
+    for seed in (-1, 2**64, 1.5):
+        with pytest.raises(InputError, match=rf"^seed={seed} given; expected a whole number from 0 to 2\^64 - 1$"):
+            transport.sliced_wasserstein(X, Y, seed=seed)
 
 
 def test_a_cost_beyond_single_precision_is_refused():
     far = torch.full((1, 1), 1e30)
     with pytest.raises(InputError, match=r"^the cost \|x - y\|\^2 exceeds the range of torch.float32; scale"):
         transport.wasserstein(far, -far)
+
+
+def test_other_costs_that_overflow_are_refused():
+    message = r"^the cost exceeds the range of torch.float\d\d; scale the points or costs down$"
+    with pytest.raises(InputError, match=message):
+        transport.wasserstein_1d([1e200], [-1e200])
+    with pytest.raises(InputError, match=message):
+        transport.sliced_wasserstein(torch.full((1, 2), 1e30), torch.zeros(1, 2))
+    with pytest.raises(InputError, match=message):
+        transport.gaussian_wasserstein([1e200], [[1.0]], [0.0], [[1.0]])
+    for compute in ON_COSTS.values():
+        with pytest.raises(
+            InputError, match=r"^the differences of cost exceed the range of torch.float64; scale the cost"
+        ):
+            compute([[0.0, 1e308], [-1e308, 1e308]])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_single_precision(dtype):
+    x = torch.tensor([[0.0, 1.0], [2.0, 0.5]], dtype=dtype)
+    for compute in (transport.wasserstein, transport.sliced_wasserstein):
+        assert torch.equal(compute(x, x + 1).cost, compute(x.float(), x.float() + 1).cost)
 
 
 @pytest.mark.parametrize("name", ["wasserstein_1d", "sliced_wasserstein"])

@@ -14,7 +14,7 @@ PLAN_TOLERANCE = 1e-6  # allowed L1 error of a plan's marginals
 def c_transform(cost: Array, potential: Array) -> Tensor:
     """c-transform of a potential: the largest potential of the second measure that is feasible with it.
 
-    The transform is h^c(y_j) = min_i C_ij - h(x_i). Then h(x_i) + h^c(y_j) <= C_ij for all i and j.
+    The transform is ``h^c(y_j) = min_i C_ij - h(x_i)``. Then ``h(x_i) + h^c(y_j) <= C_ij`` for all i and j.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ def c_transform(cost: Array, potential: Array) -> Tensor:
 
     Notes
     -----
-    Villani 2009, Optimal Transport: Old and New, definition 5.2. A maximum in place of the minimum, as some notes on
-    Wasserstein GANs have it, gives an infeasible potential and a value above the optimum.
+    Peyré & Cuturi 2019, Computational Optimal Transport, section 5.1. A maximum in place of the minimum, as some notes
+    on Wasserstein GANs have it, gives an infeasible potential and a value above the optimum.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def c_transform(cost: Array, potential: Array) -> Tensor:
 def dual_value(cost: Array, potential: Array, a: Array | None = None, b: Array | None = None) -> Tensor:
     """Dual value of a potential and its c-transform, a lower bound on the transport cost for every potential.
 
-    The value is sum_i a_i h(x_i) + sum_j b_j h^c(y_j), and its maximum over h is the transport cost.
+    The value is ``sum_i a_i h(x_i) + sum_j b_j h^c(y_j)``, and its maximum over h is the transport cost.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def dual_value(cost: Array, potential: Array, a: Array | None = None, b: Array |
 
     Notes
     -----
-    Genevay, Peyré & Cuturi 2017, GAN and VAE from an optimal transport point of view, equation (3).
+    Genevay, Peyré & Cuturi 2017, GAN and VAE from an optimal transport point of view; Peyré & Cuturi 2019, section 5.1.
 
     Examples
     --------

@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from topicnet.core.transport.inputs import Array, checked_cost, checked_mass, checked_points, checked_power, ground_cost
+from topicnet.core.transport.inputs import (
+    Array,
+    checked_cost,
+    checked_count,
+    checked_mass,
+    checked_points,
+    checked_power,
+    ground_cost,
+)
 from topicnet.core.transport.result import Transport
 from topicnet.errors import InputError
 
@@ -31,7 +40,7 @@ def sinkhorn(
 ) -> Transport:
     """Entropy-regularised transport for any cost matrix, differentiable in the cost and in the masses.
 
-    The cost is the minimum of <P, C> + epsilon KL(P | a b^T) over plans P with marginals a and b, in nats.
+    The cost is the minimum of ``<P, C> + epsilon KL(P | a b^T)`` over plans P with marginals a and b, in nats.
 
     Parameters
     ----------
@@ -47,7 +56,8 @@ def sinkhorn(
     tolerance : float, default 1e-6
         L1 error of the first marginal at which the iterations end; the second marginal is exact.
     max_iterations : int, default 10,000
-        Limit on the iterations. `converged` is false if it was reached.
+        Limit on the alternating iterations at `epsilon`, after those that anneal it. `converged` is false if the
+        tolerance was not reached.
 
     Returns
     -------
@@ -65,8 +75,9 @@ def sinkhorn(
     -----
     Cuturi 2013, Sinkhorn distances: lightspeed computation of optimal transport; Peyré & Cuturi 2019, Computational
     Optimal Transport, proposition 4.4 (dual) and section 4.4 (log domain). Epsilon falls from the largest cost by
-    halves; kernels are stabilised by absorbing the potentials (Schmitzer 2019, algorithm 2). The plan is rounded by
-    algorithm 2 of Altschuler, Weed & Rigollet 2017. All is computed in double precision.
+    halves; kernels are stabilised by absorbing the potentials (Schmitzer 2019, Stabilized sparse scaling algorithms for
+    entropy regularized transport problems). The plan is rounded by algorithm 2 of Altschuler, Weed & Rigollet 2017. All
+    is computed in double precision.
 
     Examples
     --------
@@ -107,7 +118,7 @@ def sinkhorn_divergence(
     y : array of shape (m, d)
         Points of the second measure.
     epsilon : float
-        Weight of the entropy term, in units of |x - y|^p. The divergence tends to W_p^p as it falls.
+        Weight of the entropy term, in units of ``|x - y|^p``. The divergence tends to ``W_p^p`` as it falls.
     p : float, default 2
         Power of the Euclidean distance, at least 1.
     a : array of shape (n,), optional
@@ -117,7 +128,7 @@ def sinkhorn_divergence(
     tolerance : float, default 1e-6
         L1 error of the first marginal at which the iterations of each of the three problems end.
     max_iterations : int, default 10,000
-        Limit on the iterations of each problem. `converged` is false if one of them reached it.
+        Limit on the iterations of each problem. `converged` is false if one of them missed the tolerance.
 
     Returns
     -------
@@ -134,9 +145,8 @@ def sinkhorn_divergence(
     Notes
     -----
     Genevay, Peyré & Cuturi 2018, Learning generative models with Sinkhorn divergences; Feydy et al. 2019, Interpolating
-    between optimal transport and MMD using Sinkhorn divergences, equation (3), theorem 1 (for p of 1 and 2 it is
-    positive, convex in each measure, and 0 only for equal ones) and equation (25), the iteration of the two problems
-    of a measure with itself.
+    between optimal transport and MMD using Sinkhorn divergences, theorem 1: for p of 1 and 2 it is positive, convex in
+    each measure, and 0 only for equal ones. The problems of a measure with itself use their averaged update.
 
     Examples
     --------
@@ -180,10 +190,9 @@ class _Limits:
 
     def __post_init__(self) -> None:
         for name, value in (("epsilon", self.epsilon), ("tolerance", self.tolerance)):
-            if not 0 < value < math.inf:
-                raise InputError(f"{name}={value} given; expected a finite number above 0")
-        if self.max_iterations < 1:
-            raise InputError(f"max_iterations={self.max_iterations} given; expected at least 1")
+            if not isinstance(value, Real) or not 0 < value < math.inf:
+                raise InputError(f"{name}={value!r} given; expected a finite number above 0")
+        checked_count(self.max_iterations, "max_iterations")
 
 
 @dataclass(frozen=True)

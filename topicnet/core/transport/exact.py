@@ -14,11 +14,12 @@ from topicnet.core.transport.dual import gap_of, tightened
 from topicnet.core.transport.inputs import Array, checked_cost, checked_mass, checked_power, ground_cost
 from topicnet.core.transport.result import Transport
 from topicnet.errors import InputError
-from topicnet.runtime.extras import import_extra
+from topicnet.runtime.extras import import_extra, is_installed
 
 # POT's default of 100,000 pivots is too low for 2,000 points. The method ends at the optimum, before this limit.
 MAX_PIVOTS = 10_000_000
 OPTIMAL = 1  # POT's result code
+ASSIGNMENT_POINTS = 256  # up to here SciPy's assignment is fast; with 2,000 points it takes ten times as long as POT
 
 Matrix = NDArray[np.float64]
 
@@ -27,7 +28,8 @@ def exact_transport(cost: Array, a: Array | None = None, b: Array | None = None)
     """Exact optimal transport for any cost matrix.
 
     Uniform measures with equally many points are an assignment problem, which SciPy solves. Other masses need the
-    network simplex of the library POT (the extra `transport`).
+    network simplex of the library POT (the extra `transport`), which also solves assignments of more than 256 points
+    where it is installed.
 
     Parameters
     ----------
@@ -68,7 +70,8 @@ def exact_transport(cost: Array, a: Array | None = None, b: Array | None = None)
         raise InputError("masses that require a gradient given to an exact problem; use sinkhorn, or detach them")
     host = matrix.detach().double().cpu()
     mass_a, mass_b = first.cpu(), second.cpu()
-    if len(mass_a) == len(mass_b) and _is_uniform(mass_a) and _is_uniform(mass_b):
+    is_assignment = len(mass_a) == len(mass_b) and _is_uniform(mass_a) and _is_uniform(mass_b)
+    if is_assignment and (len(mass_a) <= ASSIGNMENT_POINTS or not is_installed("ot")):
         plan, f = _assignment(host.numpy())
     else:
         plan, f = _network_simplex(host.numpy(), mass_a.numpy(), mass_b.numpy())
@@ -79,7 +82,7 @@ def exact_transport(cost: Array, a: Array | None = None, b: Array | None = None)
 
 
 def wasserstein(x: Array, y: Array, p: float = 2, a: Array | None = None, b: Array | None = None) -> Transport:
-    """Exact Wasserstein distance between two samples with the ground cost |x - y|^p.
+    """Exact Wasserstein distance between two samples with the ground cost ``|x - y|^p``.
 
     Parameters
     ----------
@@ -97,7 +100,7 @@ def wasserstein(x: Array, y: Array, p: float = 2, a: Array | None = None, b: Arr
     Returns
     -------
     Transport
-        `cost` is W_p^p and `distance` is W_p. The cost has a gradient in the points.
+        `cost` is ``W_p^p`` and `distance` is W_p. The cost has a gradient in the points.
 
     Raises
     ------
@@ -106,7 +109,7 @@ def wasserstein(x: Array, y: Array, p: float = 2, a: Array | None = None, b: Arr
 
     Notes
     -----
-    Peyré & Cuturi 2019, Computational Optimal Transport, proposition 2.2: W_p is a metric, W_p^p is not for p > 1.
+    Peyré & Cuturi 2019, Computational Optimal Transport, proposition 2.2: W_p is a metric, ``W_p^p`` is not for p > 1.
 
     Examples
     --------

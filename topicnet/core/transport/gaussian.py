@@ -19,7 +19,7 @@ SINGULAR = 1e-12  # relative eigenvalue below which a covariance has no gradient
 def gaussian_wasserstein(mean_a: Array, cov_a: Array, mean_b: Array, cov_b: Array) -> Transport:
     """2-Wasserstein distance between two Gaussians, in closed form.
 
-    The cost is |m_a - m_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2).
+    The cost is ``|m_a - m_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2)``.
 
     Parameters
     ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,6 +31,8 @@ def checked_tensor(values: Array, name: str, dim: int) -> Tensor:
         raise InputError(f"{name} holds {tensor.dtype}; expected real numbers")
     if not tensor.is_floating_point():
         tensor = tensor.double()
+    elif tensor.dtype not in (torch.float32, torch.float64):
+        tensor = tensor.float()  # half precision is too coarse for costs
     if not bool(torch.isfinite(tensor).all()):
         raise InputError(f"{name} holds NaN or infinite values; expected finite numbers")
     return tensor
@@ -37,7 +40,10 @@ def checked_tensor(values: Array, name: str, dim: int) -> Tensor:
 
 def checked_cost(cost: Array) -> Tensor:
     """Return a cost matrix (n, m) of finite numbers, or raise InputError."""
-    return checked_tensor(cost, "cost", 2)
+    matrix = checked_tensor(cost, "cost", 2)
+    if not math.isfinite(float(matrix.detach().max() - matrix.detach().min())):
+        raise InputError(f"the differences of cost exceed the range of {matrix.dtype}; scale the cost down")
+    return matrix
 
 
 def checked_points(x: Array, y: Array) -> tuple[Tensor, Tensor]:
@@ -51,9 +57,16 @@ def checked_points(x: Array, y: Array) -> tuple[Tensor, Tensor]:
 
 def checked_power(p: float) -> float:
     """Return the exponent of a ground cost, or raise InputError if it is below 1 or not finite."""
-    if not 1 <= p < math.inf:
-        raise InputError(f"p={p} given; expected a finite power of at least 1")
+    if not isinstance(p, Real) or not 1 <= p < math.inf:
+        raise InputError(f"p={p!r} given; expected a finite power of at least 1")
     return float(p)
+
+
+def checked_count(value: int, name: str) -> int:
+    """Return a whole number of at least 1, or raise InputError."""
+    if not isinstance(value, Integral) or value < 1:
+        raise InputError(f"{name}={value!r} given; expected a whole number of at least 1")
+    return int(value)
 
 
 def checked_mass(mass: Array | None, n: int, name: str, like: Tensor) -> Tensor:
@@ -75,7 +88,7 @@ def checked_mass(mass: Array | None, n: int, name: str, like: Tensor) -> Tensor:
 
 
 def ground_cost(x: Array, y: Array, p: float = 2) -> Tensor:
-    """Cost |x - y|^p of moving each point to each point, with Euclidean distances.
+    """Cost ``|x - y|^p`` of moving each point to each point, with Euclidean distances.
 
     Parameters
     ----------
@@ -105,6 +118,6 @@ def ground_cost(x: Array, y: Array, p: float = 2) -> Tensor:
     first, second = checked_points(x, y)
     distances = torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist")
     cost = distances if checked_power(p) == 1 else distances**p
-    if not bool(torch.isfinite(cost).all()):
+    if not bool(torch.isfinite(cost.detach()).all()):
         raise InputError(f"the cost |x - y|^{p:g} exceeds the range of {cost.dtype}; scale the points down")
     return cost

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from topicnet.core.counter_rng import PROJECTION, Noise
-from topicnet.core.transport.inputs import Array, checked_mass, checked_points, checked_power, checked_tensor
+from topicnet.core.transport.inputs import (
+    Array,
+    checked_count,
+    checked_mass,
+    checked_points,
+    checked_power,
+    checked_tensor,
+)
 from topicnet.core.transport.result import Transport
 from topicnet.errors import InputError
 
@@ -31,7 +40,7 @@ def wasserstein_1d(x: Array, y: Array, p: float = 2, a: Array | None = None, b: 
     Returns
     -------
     Transport
-        `cost` is W_p^p, with a gradient in the points; `plan` is sparse with at most n + m entries.
+        `cost` is ``W_p^p``, with a gradient in the points; `plan` is sparse with at most n + m entries.
 
     Raises
     ------
@@ -41,9 +50,10 @@ def wasserstein_1d(x: Array, y: Array, p: float = 2, a: Array | None = None, b: 
 
     Notes
     -----
-    W_p^p is the integral of |F^-1(t) - G^-1(t)|^p over t in [0, 1], with quantile functions F^-1 and G^-1 (Peyré &
-    Cuturi 2019, Computational Optimal Transport, remark 2.30). The potentials follow from complementary slackness
-    along the staircase of the plan, and a convex cost makes them feasible everywhere. Time is O(n log n), memory O(n).
+    ``W_p^p`` is the integral of ``|F^-1(t) - G^-1(t)|^p`` over t in [0, 1], with quantile functions F^-1 and G^-1
+    (Peyré & Cuturi 2019, Computational Optimal Transport, remark 2.30). The potentials follow from complementary
+    slackness along the staircase of the plan, and a convex cost makes them feasible everywhere. Time is O(n log n),
+    memory O(n).
 
     Examples
     --------
@@ -74,7 +84,7 @@ def sliced_wasserstein(
     n_projections: int = 128,
     seed: int = 0,
 ) -> Transport:
-    """Sliced Wasserstein distance: the mean of W_p^p over random projections onto a line.
+    """Sliced Wasserstein distance: the mean of ``W_p^p`` over random projections onto a line.
 
     Parameters
     ----------
@@ -96,7 +106,7 @@ def sliced_wasserstein(
     Returns
     -------
     Transport
-        `cost` is the mean of W_p^p, with a gradient in the points, and `distance` its p-th root. There is no plan.
+        `cost` is the mean of ``W_p^p``, with a gradient in the points, and `distance` its p-th root. There is no plan.
 
     Raises
     ------
@@ -106,8 +116,8 @@ def sliced_wasserstein(
 
     Notes
     -----
-    Bonneel et al. 2015, Sliced and Radon Wasserstein barycenters of measures, equation (10). In d dimensions, a
-    translation by t has a squared sliced distance of |t|^2 / d.
+    Bonneel et al. 2015, Sliced and Radon Wasserstein barycenters of measures. In d dimensions, a
+    translation by t has a squared sliced distance of ``|t|^2 / d``.
 
     Examples
     --------
@@ -120,11 +130,9 @@ def sliced_wasserstein(
     """
     first, second = checked_points(x, y)
     masses = _checked_masses(first, second, a, b)
-    if n_projections < 1:
-        raise InputError(f"n_projections={n_projections} given; expected at least 1")
-    if not 0 <= seed < 2**64:
-        raise InputError(f"seed={seed} given; expected 0 to 2^64 - 1")
-    noise = Noise.of(seed, np.arange(n_projections), first.device)
+    if not isinstance(seed, Integral) or not 0 <= seed < 2**64:
+        raise InputError(f"seed={seed!r} given; expected a whole number from 0 to 2^64 - 1")
+    noise = Noise.of(int(seed), np.arange(checked_count(n_projections, "n_projections")), first.device)
     directions = noise.normal(PROJECTION, first.new_empty(n_projections, first.shape[1]))  # (L, d)
     directions = directions / directions.norm(dim=1, keepdim=True)
     cost, *_ = _monotone_transport(directions @ first.T, directions @ second.T, *masses, checked_power(p))

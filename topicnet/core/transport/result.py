@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+from topicnet.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +18,7 @@ class Transport:
     ----------
     cost : Tensor
         Scalar: the value of the problem. Exact problems report <P, C>, `sinkhorn` adds its entropy term, and
-        `wasserstein` with power p reports W_p^p. It carries a gradient where the inputs do.
+        `wasserstein` with power p reports ``W_p^p``. It carries a gradient where the inputs do.
     plan : Tensor, optional
         (n, m): the mass moved from each point to each point, without gradient. It is a sparse COO tensor on the line.
     f : Tensor, optional
@@ -32,7 +35,12 @@ class Transport:
     iterations : int, default 0
         Number of iterations, 0 for methods without any.
     power : float, default 1
-        Exponent p of the ground cost |x - y|^p, or 1 for a general cost.
+        Exponent p of the ground cost ``|x - y|^p``, or 1 for a general cost.
+
+    Raises
+    ------
+    InputError
+        If the cost overflowed.
 
     Examples
     --------
@@ -53,9 +61,13 @@ class Transport:
     iterations: int = 0
     power: float = 1.0
 
+    def __post_init__(self) -> None:
+        if not bool(torch.isfinite(self.cost.detach())):
+            raise InputError(f"the cost exceeds the range of {self.cost.dtype}; scale the points or costs down")
+
     @property
     def distance(self) -> Tensor:
-        """The cost to the power 1/p, a metric for the exact problems: W_p for a cost of W_p^p.
+        """The cost to the power 1/p, a metric for the exact problems: W_p for a cost of ``W_p^p``.
 
         Its gradient is infinite where the cost is 0 and p > 1; train on `cost`.
         """
