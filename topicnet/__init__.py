@@ -12,12 +12,12 @@
 The names below are imported on first use, so that `import topicnet` and the help of the command line are fast.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from topicnet._version import __version__
 
 if TYPE_CHECKING:
+    from topicnet.core import transport
     from topicnet.models import ETM, GMNTM, MODELS, NVDMGSM, WLDA, TopicModel
     from topicnet.text.corpus import Corpus
     from topicnet.text.tokens.cleaning import Cleaning
@@ -42,6 +42,7 @@ __all__ = [
     "TopicModel",
     "fit",
     "load",
+    "transport",
     "__version__",
 ]
 
@@ -60,13 +61,15 @@ _HOMES = {
     "Run": "topicnet.workflows.run",
     "fit": "topicnet.workflows.fit",
     "load": "topicnet.workflows.run",
+    "transport": "topicnet.core",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'topicnet' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    # As in `from home import name`, which also imports a module of that name from a package.
+    return getattr(__import__(_HOMES[name], fromlist=[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -19,7 +19,7 @@ from scipy.special import gammainccinv, gammaincinv, gammaln
 from torch import Tensor
 
 # Stream ids: each use of random numbers within a batch has its own.
-LATENT, DROPOUT, THETA, PRIOR, COMPONENT, PIXEL, CATEGORY, UPPER, ORDER = range(1, 10)
+LATENT, DROPOUT, THETA, PRIOR, COMPONENT, PIXEL, CATEGORY, UPPER, ORDER, PROJECTION = range(1, 11)
 
 WEYL = 0x9E3779B9  # 2^32 divided by the golden ratio; its multiples are evenly spread
 # Multipliers of a 32-bit hash with low bias, found by search (C. Wellons, hash-prospector).

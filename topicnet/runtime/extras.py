@@ -20,6 +20,7 @@ EXTRAS = {
     "kiwipiepy": ("kiwipiepy", "ko"),
     "matplotlib": ("matplotlib", "plots"),
     "optuna": ("optuna", "tune"),
+    "ot": ("POT", "transport"),
     "plotly": ("plotly", "plots"),
     "pooch": ("pooch", "corpora"),
     "pypdf": ("pypdf", "documents"),
