@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from topicnet._version import __version__
 
 if TYPE_CHECKING:
+    from topicnet.core import geometry
     from topicnet.models import ETM, GMNTM, MODELS, NVDMGSM, WLDA, TopicModel
     from topicnet.text.corpus import Corpus
     from topicnet.text.tokens.cleaning import Cleaning
@@ -41,6 +42,7 @@ __all__ = [
     "TextOptions",
     "TopicModel",
     "fit",
+    "geometry",
     "load",
     "__version__",
 ]
@@ -61,9 +63,12 @@ _HOMES = {
     "fit": "topicnet.workflows.fit",
     "load": "topicnet.workflows.run",
 }
+_MODULES = {"geometry": "topicnet.core.geometry"}
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'topicnet' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -90,7 +90,7 @@ def test_help_becomes_markdown(generate_docs, given, shown):
 def test_every_public_name_is_in_the_reference():
     text = "\n".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference" / "python").glob("*.md"))
     documented = set(re.findall(r"\.\. auto\w+:: (?:[\w.]+\.)?(\w+)", text)) | set(re.findall(r"`[\w.]+\.(\w+)`", text))
-    for package in (topicnet, topicnet.images):
+    for package in (topicnet, topicnet.images, topicnet.geometry):
         assert not set(package.__all__) - documented - {"__version__"}, package.__name__
     modules = {path.stem for path in (ROOT / "topicnet" / "evaluate").glob("*.py")}
     internal = {"__init__", "checks", "measures"}
