@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from topicnet._version import __version__
 
 if TYPE_CHECKING:
-    from topicnet.core import transport
+    from topicnet.core import geometry, transport
     from topicnet.models import ETM, GMNTM, MODELS, NVDMGSM, WLDA, TopicModel
     from topicnet.text.corpus import Corpus
     from topicnet.text.tokens.cleaning import Cleaning
@@ -41,6 +41,7 @@ __all__ = [
     "TextOptions",
     "TopicModel",
     "fit",
+    "geometry",
     "load",
     "transport",
     "__version__",
@@ -61,15 +62,16 @@ _HOMES = {
     "Run": "topicnet.workflows.run",
     "fit": "topicnet.workflows.fit",
     "load": "topicnet.workflows.run",
-    "transport": "topicnet.core",
 }
+_MODULES = {"geometry": "topicnet.core.geometry", "transport": "topicnet.core.transport"}
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'topicnet' has no attribute {name!r}")
-    # As in `from home import name`, which also imports a module of that name from a package.
-    return getattr(__import__(_HOMES[name], fromlist=[name]), name)
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
