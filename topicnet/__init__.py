@@ -12,6 +12,7 @@
 The names below are imported on first use, so that `import topicnet` and the help of the command line are fast.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from topicnet._version import __version__
