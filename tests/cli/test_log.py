@@ -62,6 +62,40 @@ def test_a_bad_log_file_is_one_line(arguments: tuple[str, ...], message: str, tm
     assert (tmp_path / "corpus.txt").read_text() == "a document\n"
 
 
+@pytest.mark.parametrize(
+    ("command", "log", "message"),
+    [
+        ("fit texts -k 2", "texts/log.txt", "is inside 'texts'"),
+        ("fit texts/*.txt -k 2", "texts/log.txt", "matches 'texts/*.txt'"),
+        ("fit missing.csv", "missing.csv", "is 'missing.csv'"),
+        ("fit --config fit.yaml", "fit.yaml", "is 'fit.yaml'"),
+        ("fit --config fit.yaml", "texts/log.txt", "is inside 'texts'"),
+        ("fit a.txt --test=texts", "linked/log.txt", "is inside 'texts'"),
+        ("fit a.txt --out runs/m99", "runs/m99", "is 'runs/m99'"),
+        ("topics run", "run/x.log", "is inside 'run'"),
+        ("corpora", "run/tables/x.log", "a folder that topicnet wrote"),
+    ],
+)  # fmt: skip
+def test_a_log_in_an_input_or_output_is_refused_before_it_is_opened(
+    command: str, log: str, message: str, tmp_path: Path
+) -> None:
+    for folder in ("texts", "runs", "run/tables"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "linked").symlink_to("texts")
+    (tmp_path / "fit.yaml").write_text("corpus: [texts]\n")
+    (tmp_path / "run" / "run.json").write_text('{"status": "complete", "versions": {}}')
+    before = sorted(tmp_path.rglob("*"))
+    assert_refused(run_here(*command.split(), "--log-file", log, cwd=tmp_path), message, "name another --log-file")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_log_may_have_the_name_of_a_command_or_column(tmp_path: Path) -> None:
+    (tmp_path / "fit").mkdir()
+    done = run_here("fit", "missing.csv", "--text-column", "fit", "--log-file", "fit/x.log", cwd=tmp_path)
+    assert "missing.csv" in done.stderr
+    assert len(logged(tmp_path / "fit" / "x.log")) == 3
+
+
 def test_no_name_can_look_like_another_record(tmp_path: Path) -> None:
     done = run_here("topics", "x\n2026-01-01 00:00:00,000 INFO topicnet.cli: forged", "--log-file", "log", cwd=tmp_path)
     assert done.returncode == 2

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from topicnet.cli.log_place import check_place
 from topicnet.errors import InputError, OutputError
 from topicnet.runtime.logs import command_line, notices
 
@@ -72,10 +73,11 @@ def logging_as(options: GeneralOptions, arguments: Sequence[str]) -> Iterator[No
     Raises
     ------
     OutputError
-        The log file cannot be appended to, or is another kind of file.
+        The log file cannot be appended to, is another kind of file, or belongs to an input or output of the command.
     """
     handlers: list[logging.Handler] = []
     if options.log_file is not None:
+        check_place(options.log_file, arguments)
         handlers.append(_file_handler(options.log_file))
     if options.debug:
         shown = _Stderr()
