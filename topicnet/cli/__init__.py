@@ -37,8 +37,10 @@ def run(arguments: list[str]) -> int:
         taken, options = split_options(arguments)
         if options.no_color:
             os.environ["NO_COLOR"] = "1"
-        with logging_as(options, taken):
-            return _run(taken, options.debug)
+        with logging_as(options, taken) as log_end:
+            status = _run(taken, options.debug)
+            log_end(status)
+            return status
     except TopicnetError as error:  # about the log: `_run` reports those of commands
         return _refuse(str(error))
 
@@ -115,7 +117,9 @@ def _end_on_signals() -> None:
 
 
 def _interrupted() -> int:
-    print("topicnet: interrupted; nothing was written", file=sys.stderr)
+    line = "interrupted; nothing was written"
+    command_line.info("%s", line)
+    print(f"topicnet: {line}", file=sys.stderr)
     return INTERRUPTED
 
 

@@ -16,7 +16,7 @@ NAMES = frozenset({
     "--variants", "--device", "--engine", "--param", "--init", "--unit", "--missing", "--delimiter", "--quote",
     "--escape", "--decoder", "--encoding", "--seed", "--seeds", "--epochs", "--top", "--budget", "--dims",
 })  # fmt: skip
-RECORDS = {  # entries of the record in each kind of folder that topicnet writes
+RECORDS: dict[str, dict[str, type]] = {  # entries of the record in each kind of folder that topicnet writes
     "run.json": {"status": str, "versions": dict},
     "counts.json": {"n_docs": int, "source": dict},
     "compare.json": {"status": str},
