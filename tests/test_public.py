@@ -81,8 +81,8 @@ def test_saving_twice_is_refused_and_overwriting_works(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        ({"n_topics": 0}, "topics"), ({"n_topics": 999}, "999"), ({"model": "lda"}, "lda"), ({"lang": "xx"}, "xx"),
-        ({"nonsense": 1}, "nonsense"), ({"min_df": -1}, "min_df"), ({"random_state": -1}, "seed"),
+        ({"n_topics": 0}, "n_topics"), ({"n_topics": 999}, "999"), ({"model": "lda"}, "lda"), ({"lang": "xx"}, "xx"),
+        ({"nonsense": 1}, "nonsense"), ({"min_df": -1}, "min_df"), ({"random_state": -1}, "random_state"),
         ({"ids": ["a"]}, "ids"),
     ],
 )  # fmt: skip

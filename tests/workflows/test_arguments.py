@@ -1,12 +1,13 @@
 """Arguments of `topicnet.fit`: wrong ones are refused at once, in one line that names the argument."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import topicnet
 from tests.support.corpora import texts
-from topicnet.errors import TopicnetError
+from topicnet.errors import OutputError, TopicnetError
 
 QUICK: dict[str, Any] = {"n_topics": 2, "max_epochs": 1, "init": "random", "max_df": 1.0}
 
@@ -28,3 +29,30 @@ def test_an_argument_of_another_type_is_one_line(given: dict[str, Any], message:
     with pytest.raises(TopicnetError) as caught:
         topicnet.fit(texts(), **(QUICK | given))
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"model": "lda"}, "model='lda' given, expected one of: etm"),
+        ({"lang": "xx"}, "lang='xx' given, expected auto"),
+        ({"tokenizer": "q"}, "tokenizer='q' given"),
+        ({"n_topics": 0}, "n_topics=0 given, expected 1 or more"),
+        ({"n_topics": 1000}, "n_topics=1000 given, but only"),
+        ({"random_state": 1.5}, "random_state=1.5 given"),
+        ({"min_df": 1000}, "lower min_df, raise max_df, or check lang and stop_words"),
+    ],
+)  # fmt: skip
+def test_an_error_names_the_arguments_of_python(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(TopicnetError) as caught:
+        topicnet.fit(texts(), **(QUICK | given))
+    assert message in str(caught.value)
+    assert " -" not in str(caught.value)
+
+
+def test_saving_to_an_existing_folder_names_the_arguments_of_save(tmp_path: Path) -> None:
+    run = topicnet.fit(texts(), **QUICK)
+    run.save(tmp_path / "run")
+    with pytest.raises(OutputError, match=r"exists already: choose another path, or replace it with overwrite=True$"):
+        run.save(tmp_path / "run")
+    run.save(tmp_path / "run", overwrite=True)

@@ -1,12 +1,58 @@
-"""Checks of the arguments of Python functions."""
+"""Checks of the arguments of Python functions, and errors that name these instead of options of the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from topicnet.errors import InputError
+from topicnet.errors import InputError, TopicnetError
 from topicnet.text.tokens.cleaning import Cleaning
+
+NAMES = {"topics": "n_topics", "k": "n_topics", "seed": "random_state", "epochs": "max_epochs", "out": "path"}
+_OPTION = re.compile(r"(?<![\w-])--?([a-z]+(?:-[a-z]+)*)(?: (?=(?:'[^']*'|\d+) given))?")
+_FIELD = re.compile(r"^(topics|seed)(?==)")
+
+
+@contextmanager
+def python_names() -> Iterator[None]:
+    """Context manager: replace options of the command line in the messages of errors by names of arguments.
+
+    Examples
+    --------
+    >>> with python_names():
+    ...     raise InputError("--model 'lda' given, expected etm: see --min-df")
+    Traceback (most recent call last):
+    topicnet.errors.InputError: model='lda' given, expected etm: see min_df
+    """
+    try:
+        yield
+    except TopicnetError as error:
+        if error.args and isinstance(error.args[0], str):
+            error.args = (with_python_names(error.args[0]), *error.args[1:])
+        raise
+
+
+def with_python_names(message: str) -> str:
+    """Replace options such as --min-df in a message by the names of arguments.
+
+    Examples
+    --------
+    >>> with_python_names("-k 3 given, or split long ones with --passages: pip install 'topicnet[a-b]' -- now")
+    "n_topics=3 given, or split long ones with passages: pip install 'topicnet[a-b]' -- now"
+    >>> with_python_names("choose another folder with --out, or replace it with --overwrite")
+    'choose another path, or replace it with overwrite=True'
+    """
+
+    def named(found: re.Match[str]) -> str:
+        if not found[0].startswith("--") and found[1] != "k":
+            return found[0]
+        name = found[1].replace("-", "_")
+        return NAMES.get(name, name) + ("=" if found[0].endswith(" ") else "")
+
+    message = message.replace("folder with --out", "path").replace("--overwrite", "overwrite=True")
+    return _FIELD.sub(lambda found: NAMES[found[1]], _OPTION.sub(named, message))
 
 
 def as_list(name: str, given: Any) -> str | list[str] | None:

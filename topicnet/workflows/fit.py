@@ -30,7 +30,7 @@ from topicnet.text.status import OK
 from topicnet.text.tokens.cleaning import Cleaning
 from topicnet.training.progress import Callback, Listener, with_callback
 from topicnet.training.resumable import Unfinished, unfinished_fit
-from topicnet.workflows.arguments import as_list, check_arguments, words_in
+from topicnet.workflows.arguments import as_list, check_arguments, python_names, words_in
 from topicnet.workflows.bundle import Bundle, check_reading_order
 from topicnet.workflows.config import FitConfig, read_config
 from topicnet.workflows.corpus import (
@@ -92,6 +92,7 @@ def resolve_job(config: FitConfig) -> FitJob:
     return FitJob(resolve_corpus(config), model, config.seeds, config.keep_corpus, config.model_dump())
 
 
+@python_names()
 def fit(
     texts: Any,
     model: str = "etm",

@@ -21,6 +21,7 @@ from topicnet.text.corpus import Corpus
 from topicnet.text.readers.in_memory import documents_of_texts
 from topicnet.text.readers.missing import MissingValues
 from topicnet.text.status import OK, status_in_words
+from topicnet.workflows.arguments import python_names
 from topicnet.workflows.bundle import Bundle, load_bundle, save_bundle
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import corpus_of_run
@@ -298,6 +299,7 @@ class Run:
         like = None if self.corpus is None else self.corpus.table
         return like if isinstance(like, str) else "pandas"
 
+    @python_names()
     def transform(
         self, texts: Iterable[str | list[str] | None], refine: int = 0, workers: int = 1
     ) -> NDArray[np.float32]:
@@ -408,6 +410,7 @@ class Run:
             best = np.argsort(-weight, kind="stable")
         return [int(row) for row in best if self.status[row] == OK]
 
+    @python_names()
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the run folder completely, or nothing if an error occurs.
 
