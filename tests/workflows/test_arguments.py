@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
 import topicnet
@@ -56,3 +59,15 @@ def test_saving_to_an_existing_folder_names_the_arguments_of_save(tmp_path: Path
     with pytest.raises(OutputError, match=r"exists already: choose another path, or replace it with overwrite=True$"):
         run.save(tmp_path / "run")
     run.save(tmp_path / "run", overwrite=True)
+
+
+@pytest.mark.parametrize("library", [pd, pl])
+def test_transform_reads_the_text_column_of_the_fit_from_a_table(library: Any) -> None:
+    rows = {"body": texts(), "year": list(range(len(texts())))}
+    run = topicnet.fit(library.DataFrame(rows), text_column="body", **QUICK)
+    new = library.DataFrame({"year": [1, 2], "body": [texts()[3], None]})
+    expected = run.transform([texts()[3], None])
+    assert np.array_equal(run.transform(new), expected)
+    assert np.array_equal(run.transform(new["body"]), expected)
+    with pytest.raises(TopicnetError, match="no column 'body' in the table; it has: year"):
+        run.transform(new[["year"]])
