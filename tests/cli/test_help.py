@@ -16,6 +16,12 @@ SLIPS = [
     (["fit"], "no corpus was given"),
     (["fit", "nowhere.txt"], "no such file or folder: nowhere.txt"),
     (["fit", "lee", "--topics", "0"], "topics=0 given"),
+    (["fit", "lee", "--top", "0"], "topicnet: --top 0 given, expected 1 or more: see topicnet fit --help"),
+    (["fit", "lee", "--min-tokens=-1"], "--min-tokens -1 given, expected 0 or more: see topicnet fit --help"),
+    (["fit", "lee", "--max-vocab", "x"], "--max-vocab x given, expected a whole number: see topicnet fit --help"),
+    (["fit", "lee", "--topics", "x"], "--topics 'x' given, expected a whole number: see topicnet fit --help"),
+    (["images", "sample", "run", "-n", "1000000"], "-n 1000000 given, expected 100000 or less"),
+    (["images", "fitt"], "Did you mean 'fit'? See topicnet images --help"),
     (["fit", "lee", "--engine", "slurm"], "engine='slurm' given"),
     (["topics", "nowhere"], "no model in 'nowhere'"),
     (["images", "evaluate", "nowhere"], "no image model in 'nowhere'"),
@@ -128,6 +134,10 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         assert status == (2 if arguments == ["fti"] else 0), messages
         # typer itself uses pydantic to read arguments.
         assert loaded <= (set() if arguments in BARE else {"pydantic"}), arguments
+
+
+def test_an_error_names_the_help_of_the_command(topicnet: Topicnet) -> None:
+    assert topicnet("images", "fit", "--nose", "3").stderr.endswith(": see topicnet images fit --help\n")
 
 
 OF_A_FILE = [

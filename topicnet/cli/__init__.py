@@ -50,6 +50,7 @@ def _run(arguments: list[str], debug: bool) -> int:
         from typer.exceptions import TyperException
 
         from topicnet.cli.app import app
+        from topicnet.cli.complaints import describe
         from topicnet.errors import StoppedError, TopicnetError
 
         for name in COMMANDS:
@@ -64,8 +65,7 @@ def _run(arguments: list[str], debug: bool) -> int:
     except TopicnetError as error:
         return _refuse(str(error), debug=debug)
     except TyperException as error:
-        message = error.format_message() if hasattr(error, "format_message") else str(error)
-        return _refuse(f"{message.rstrip('.')}: see topicnet --help", debug=debug)
+        return _refuse(describe(error), debug=debug)
     except SystemExit as error:
         # typer exits like this when the reader of the output has closed it (`topicnet topics RUN | head`).
         if not isinstance(error.__context__, BrokenPipeError):
