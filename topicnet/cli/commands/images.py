@@ -29,7 +29,7 @@ def root(context: typer.Context) -> None:
 def _configured(given: dict[str, Any], **further: Any) -> Any:
     from topicnet.images.workflows.config import read_config
 
-    named = named_values(given.pop("parameters") or [])
+    named = named_values(given.pop("parameters") or [], "noise=0.2")
     return read_config(given.pop("config"), given | further | {"parameters": named})
 
 
