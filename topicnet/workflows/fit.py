@@ -291,7 +291,8 @@ def _fit_within(job: FitJob, unfinished: Unfinished, folder: Path, reporter: Rep
         if job.model.passages is not None:
             check_reading_order(corpus, f"passages of {job.model.passages} words")
         reporter.notice(corpus.summary())
-        reporter.notice(f"{describe_device(job.model.device)}, {thread_count()} CPU thread(s)")
+        threads = "1 CPU thread" if thread_count() == 1 else f"{thread_count()} CPU threads"
+        reporter.notice(f"{describe_device(job.model.device)}, {threads}")
         _check_memory(job, corpus, reporter)
         # From here on Ctrl-C ends the training only: the best weights so far are still written.
         with deferred_interrupt():

@@ -51,7 +51,7 @@ def describe_stability(run: Run) -> str:
     if run.stability is None:
         return ""
     found = run.metrics["stability"]
-    kept = f"kept seed {found['kept']} of {', '.join(map(str, found['seeds']))}"
+    kept = f"kept seed {found['kept']} of the seeds {', '.join(map(str, found['seeds']))}"
     if not run.fragile:
         return f"{kept}: the others reproduce all of its {len(run.stability)} topics"
     named = ", ".join(map(str, run.fragile))
