@@ -81,8 +81,8 @@ def test_saving_twice_is_refused_and_overwriting_works(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        ({"n_topics": 0}, "topics"), ({"n_topics": 999}, "999"), ({"model": "lda"}, "lda"), ({"lang": "xx"}, "xx"),
-        ({"nonsense": 1}, "nonsense"), ({"min_df": -1}, "min_df"), ({"random_state": -1}, "seed"),
+        ({"n_topics": 0}, "n_topics"), ({"n_topics": 999}, "999"), ({"model": "lda"}, "lda"), ({"lang": "xx"}, "xx"),
+        ({"nonsense": 1}, "nonsense"), ({"min_df": -1}, "min_df"), ({"random_state": -1}, "random_state"),
         ({"ids": ["a"]}, "ids"),
     ],
 )  # fmt: skip
@@ -133,11 +133,11 @@ def test_importing_topicnet_is_quick_and_light():
 
 @pytest.mark.parametrize(
     "given",
-    [pd.DataFrame({"text": ["a b"]}), {"text": ["a b"]}, {"a b"}, b"a b", None, 5],
+    [{"text": ["a b"]}, {"a b"}, b"a b", None, 5],
     ids=lambda g: type(g).__name__,
 )
-def test_a_table_is_not_read_as_a_list_of_texts(run, given):
-    """Iterating over a table gives its column names: silently the wrong number of rows."""
+def test_a_mapping_or_set_is_not_read_as_a_list_of_texts(run, given):
+    """Iterating over a mapping gives its keys: silently the wrong number of rows."""
     with pytest.raises(InputError, match="expected a list of texts"):
         run.transform(given)
 

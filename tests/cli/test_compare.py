@@ -503,6 +503,20 @@ def test_overwrite_repeats_every_fit(compared: Compared, corpus: Path) -> None:
     assert {path.name for path in (compared.folder / "out" / "cells").iterdir()} == {"lda-2-0.json", "lda-2-0.npy"}
 
 
+def test_without_plotly_only_the_figure_is_left_out(
+    compared: Compared, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("topicnet.experiments.figures.is_installed", lambda module: module != "plotly")
+    compared(corpus)
+    assert [one for one in compared.messages if "plotly" in one] == [
+        "no figure was drawn: the figure of compare needs plotly, which is not installed: pip install"
+        " 'topicnet-neural[plots]'"
+    ]
+    assert sorted(path.name for path in (compared.folder / "out").glob("compare.*")) == ["compare.csv", "compare.json"]
+    compared(corpus, seeds=2, resume=True)
+    compared(corpus, overwrite=True)
+
+
 def edit(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"mine")
 

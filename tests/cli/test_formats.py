@@ -223,6 +223,8 @@ def test_columns_follow_the_topics_in_doc_topic(warm: Warm, shapes: Path, tmp_pa
     done = warm("transform", "run0", shapes / "semicolon.csv", *keep, "--out", "t.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "t.csv").read_bytes() == content
+    done = warm("transform", "run0", shapes / "comma.csv", "--keep-columns", "no", "--out", "u.csv", cwd=tmp_path)
+    assert_refused(done, "no column 'no' to keep: the documents have: theme, year, note; name one of them")
 
 
 def test_a_column_named_like_a_column_of_the_table_is_renamed(warm: Warm, tmp_path: Path) -> None:

@@ -16,15 +16,23 @@ SLIPS = [
     (["fit"], "no corpus was given"),
     (["fit", "nowhere.txt"], "no such file or folder: nowhere.txt"),
     (["fit", "lee", "--topics", "0"], "topics=0 given"),
+    (["fit", "lee", "--top", "0"], "topicnet: --top 0 given, expected 1 or more: see topicnet fit --help"),
+    (["fit", "lee", "--min-tokens=-1"], "--min-tokens -1 given, expected 0 or more: see topicnet fit --help"),
+    (["fit", "lee", "--max-vocab", "x"], "--max-vocab x given, expected a whole number: see topicnet fit --help"),
+    (["fit", "lee", "--topics", "x"], "--topics 'x' given, expected a whole number: see topicnet fit --help"),
+    (["images", "sample", "run", "-n", "1000000"], "-n 1000000 given, expected 100000 or less"),
+    (["images", "fitt"], "Did you mean 'fit'? See topicnet images --help"),
     (["fit", "lee", "--engine", "slurm"], "engine='slurm' given"),
     (["topics", "nowhere"], "no model in 'nowhere'"),
     (["images", "evaluate", "nowhere"], "no image model in 'nowhere'"),
     (["fit", "lee", "--model", "lda"], "--model 'lda' given"),
     (["fit", "lee", "--param", "nose=1"], "parameter 'nose' given"),
+    (["fit", "lee", "--param", "x"], "--param x given, expected NAME=VALUE such as hidden_dim=200: see topicnet fit"),
+    (["images", "fit", "--param", "x"], "--param x given, expected NAME=VALUE such as noise=0.2"),
     (["fit", "lee", "--epochs", "0"], "max_epochs=0 given"),
     (["fit", "lee", "--batch-size", "1"], "batch_size=1 given"),
     (["fit", "lee", "--learning-rate", "0"], "learning_rate=0.0 given"),
-    (["fit", "lee", "--init", "lda"], "init='lda' given"),
+    (["fit", "lee", "--init", "lda"], "init='lda' given, expected em or random\n"),
     (["fit", "lee", "--decoder", "sum"], "decoder='sum' given"),
     (["fit", "lee", "--config", "no.yaml"], "cannot read the configuration 'no.yaml'"),
     (["fit", "lee", "--stop-words", "no.txt"], "cannot read the stop words 'no.txt'"),
@@ -128,6 +136,10 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         assert status == (2 if arguments == ["fti"] else 0), messages
         # typer itself uses pydantic to read arguments.
         assert loaded <= (set() if arguments in BARE else {"pydantic"}), arguments
+
+
+def test_an_error_names_the_help_of_the_command(topicnet: Topicnet) -> None:
+    assert topicnet("images", "fit", "--nose", "3").stderr.endswith(": see topicnet images fit --help\n")
 
 
 OF_A_FILE = [

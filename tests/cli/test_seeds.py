@@ -92,7 +92,7 @@ def test_clear_themes_are_reproduced_with_every_seed(done: subprocess.CompletedP
     assert stability["value"] > 0.8
     assert stability["of_the_model"] > 0.8
     last = done.stderr.splitlines()[-1]
-    assert f"kept seed {stability['kept']} of 5, 6, 7" in last
+    assert f"kept seed {stability['kept']} of the seeds 5, 6, 7" in last
     assert "the others reproduce all of its 4 topics" in last
     for number, seed in enumerate((5, 6, 7), 1):
         assert f"seed {seed}, {number} of 3" in done.stderr.splitlines()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.command_line import Warm, assert_refused, snapshot
+from tests.support.command_line import Warm, assert_refused, run_here, snapshot
 from tests.support.corpora import themed_documents
 
 FAST = ("-k", "2", "--epochs", "1", "--init", "random", "--quiet")
@@ -149,3 +149,13 @@ def test_counts_of_another_tool_have_no_repeated_lines(warm: Warm, made: Path, t
     found = json.loads(done.stdout)
     assert found["lines"] == []
     assert {word["narrowness"] for word in found["words"]} == {1.0}
+
+
+def test_the_list_is_written_before_it_is_printed(made: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def close(*printed: object) -> None:
+        raise RuntimeError("the reader has closed the pipe")
+
+    monkeypatch.setattr("topicnet.cli.printing.words.show_words", close)
+    with pytest.raises(RuntimeError, match="closed the pipe"):
+        run_here("words", made / "counts", "--top", "6", "--out", "words.txt", cwd=tmp_path)
+    assert len((tmp_path / "words.txt").read_text().split()) == 6

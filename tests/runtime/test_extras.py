@@ -100,7 +100,7 @@ def test_english_needs_no_extra_and_every_feature_names_its_own(tmp_path: Path) 
         ("corpus.txt", "--lemmatize"): "lemmas", ("m10",): "corpora", ("corpus.txt", "--engine", "ray"): "ray",
     }  # fmt: skip
     others = {
-        ("compare", "corpus.txt"): "plots", ("tune", "corpus.txt"): "plots",
+        ("compare", "corpus.txt", "--models", "lda-tomotopy"): "lda", ("tune", "corpus.txt"): "tune",
         ("images", "fit", "--data", "pictures"): "images",
     }  # fmt: skip
     commands = [["fit", *given, "--out", "no"] for given in refused] + [list(given) for given in others]

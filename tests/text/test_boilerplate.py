@@ -79,7 +79,7 @@ def test_evidence_is_correct(letters: Corpus, suggested: dict[str, Suggestion]) 
     for word in HEADER:
         assert "near the start; evenly spread" in suggested[word].reason
     assert "near the end" in suggested["click"].reason
-    assert "spread as by chance" in suggested["good"].reason
+    assert "spread as expected by chance" in suggested["good"].reason
     assert "near" not in suggested["good"].reason
 
 

@@ -86,10 +86,10 @@ def test_an_exception_ends_the_fit_and_is_passed_on(counts, tmp_path: Path) -> N
 
 
 def test_fit_calls_it_for_every_seed() -> None:
-    seen: list[int] = []
+    seen: list[tuple[int | None, int]] = []
     given = QUICK | {"max_df": 1.0, "embedding_dim": 4}
-    run = topicnet.fit(texts(), n_topics=3, seeds=2, callback=lambda report: seen.append(report.epoch), **given)
-    assert seen == [1, 2, 3, 1, 2, 3]
+    run = topicnet.fit(texts(), n_topics=3, seeds=2, callback=lambda one: seen.append((one.seed, one.epoch)), **given)
+    assert seen == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
     assert "callback" not in run.record["config"]
 
 
@@ -97,7 +97,7 @@ def test_an_image_model_reports_its_epochs() -> None:
     seen: list[topicnet.EpochReport] = []
     pixels = np.random.default_rng(0).random((60, 16)) > 0.5
     ImageVAE(max_epochs=2, hidden_dim=8, latent_dim=2, random_state=0).fit(pixels, callback=seen.append)
-    assert [(one.epoch, one.total_epochs) for one in seen] == [(1, 2), (2, 2)]
+    assert [(one.epoch, one.total_epochs, one.seed) for one in seen] == [(1, 2, 0), (2, 2, 0)]
 
 
 def test_epochs_and_notices_are_logged(counts, caplog: pytest.LogCaptureFixture) -> None:

@@ -219,7 +219,7 @@ def test_a_few_yaml_aliases_are_read(config) -> None:
 @pytest.mark.parametrize("text", ["2020-01-01", "!!binary aGVsbG8=", "!!set {a}", ".inf", "!!timestamp x", "&a [*a]"])
 def test_odd_values_of_an_option_are_refused_in_one_line(text: str) -> None:
     with pytest.raises((ConfigError, typer.BadParameter)) as caught:
-        read_config(None, {"parameters": named_values([f"hidden_dim={text}"])})
+        read_config(None, {"parameters": named_values([f"hidden_dim={text}"], "")})
     assert "\n" not in str(caught.value)
 
 

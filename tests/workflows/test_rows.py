@@ -19,7 +19,7 @@ from topicnet.runtime.reporter import Reporter
 from topicnet.text.corpus import Corpus
 from topicnet.text.tokens.options import TextOptions
 from topicnet.workflows.config import read_config
-from topicnet.workflows.corpus import read_corpus, resolve_corpus
+from topicnet.workflows.corpus import _report_repeated_texts, read_corpus, resolve_corpus
 from topicnet.workflows.evaluate import evaluate_run
 from topicnet.workflows.run import Run
 from topicnet.workflows.transform import transform_to_file
@@ -221,11 +221,15 @@ def test_transform_uses_the_missing_value_markers_of_the_fit(here: Path, missing
 def test_repeated_texts_are_reported(here: Path) -> None:
     texts = [*TEXTS[:20], TEXTS[3], TEXTS[3], *TEXTS[20:]]
     corpus, lines = reported(write("a.csv", texts))
-    line = "2 documents repeat the text of an earlier one (e.g. row 21 repeats row 4)"
+    line = "2 documents repeat the text of an earlier one (e.g. document '21' repeats '4')"
     assert lines == [f"{line}: --drop-duplicates counts only the first of each"]
     dropped, lines = reported("a.csv", drop_duplicates=True)
     assert lines == [f"{line}: only the first of each is counted"]
     assert corpus.n_docs == dropped.n_docs == 42
+    named = topicnet.Corpus.from_texts(texts, ids=[f"d{n}" for n in range(42)])
+    lines = []
+    _report_repeated_texts(named, False, Reporter(lines.append))
+    assert "(e.g. document 'd20' repeats 'd3')" in lines[0]
     assert np.flatnonzero(dropped.status == "duplicate").tolist() == [20, 21]
 
 

@@ -61,10 +61,11 @@ def test_an_adapter_records_every_epoch_and_the_run(
     assert len([line for line in source.splitlines() if line.strip()]) <= 13
     names: dict = {}
     exec(compile(source, str(PAGE), "exec"), names)
-    run = names[function](texts(), **OPTIONS)
+    run = names[function](texts(), **OPTIONS, seeds=2)
     epochs = [(named["step"], given[0]) for name, given, named in calls if name == log and "step" in named]
-    assert [step for step, _ in epochs] == [1, 2]
-    assert all(losses["loss"] == row["loss"] for (_, losses), row in zip(epochs, run.model.history_, strict=True))
+    assert [(step, losses["seed"]) for step, losses in epochs] == [(1, 0), (2, 0), (3, 1), (4, 1)]
+    best = [losses["loss"] for _, losses in epochs if losses["seed"] == run.model.random_state]
+    assert best == [row["loss"] for row in run.model.history_]
     assert ("exit", (None, None, None), {}) in calls
     assert (tmp_path / "runs" / "tracked" / "run.json").is_file()
     assert any(str(OPTIONS["n_topics"]) in str(call) for call in calls)

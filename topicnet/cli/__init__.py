@@ -37,8 +37,10 @@ def run(arguments: list[str]) -> int:
         taken, options = split_options(arguments)
         if options.no_color:
             os.environ["NO_COLOR"] = "1"
-        with logging_as(options, taken):
-            return _run(taken, options.debug)
+        with logging_as(options, taken) as log_end:
+            status = _run(taken, options.debug)
+            log_end(status)
+            return status
     except TopicnetError as error:  # about the log: `_run` reports those of commands
         return _refuse(str(error))
 
@@ -48,6 +50,7 @@ def _run(arguments: list[str], debug: bool) -> int:
         from typer.exceptions import TyperException
 
         from topicnet.cli.app import app
+        from topicnet.cli.complaints import describe
         from topicnet.errors import StoppedError, TopicnetError
 
         for name in COMMANDS:
@@ -62,8 +65,7 @@ def _run(arguments: list[str], debug: bool) -> int:
     except TopicnetError as error:
         return _refuse(str(error), debug=debug)
     except TyperException as error:
-        message = error.format_message() if hasattr(error, "format_message") else str(error)
-        return _refuse(f"{message.rstrip('.')}: see topicnet --help", debug=debug)
+        return _refuse(describe(error), debug=debug)
     except SystemExit as error:
         # typer exits like this when the reader of the output has closed it (`topicnet topics RUN | head`).
         if not isinstance(error.__context__, BrokenPipeError):
@@ -115,7 +117,9 @@ def _end_on_signals() -> None:
 
 
 def _interrupted() -> int:
-    print("topicnet: interrupted; nothing was written", file=sys.stderr)
+    line = "interrupted; nothing was written"
+    command_line.info("%s", line)
+    print(f"topicnet: {line}", file=sys.stderr)
     return INTERRUPTED
 
 

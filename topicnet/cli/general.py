@@ -7,16 +7,18 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from topicnet.cli.log_place import check_place
 from topicnet.errors import InputError, OutputError
 from topicnet.runtime.logs import command_line, notices
 
-FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-_BEGINNING = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ topicnet")  # of a log of ours
+FORM = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
+_BEGINNING = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (\d+ )?[A-Z]+ topicnet")  # of a log of ours
+ENDINGS = {0: "done", 2: "refused", 3: "unfit", 130: "interrupted"}  # by exit status; any other is "failed"
 
 
 @dataclass(frozen=True)
@@ -66,16 +68,19 @@ def split_options(arguments: Sequence[str]) -> tuple[list[str], GeneralOptions]:
 
 
 @contextmanager
-def logging_as(options: GeneralOptions, arguments: Sequence[str]) -> Iterator[None]:
+def logging_as(options: GeneralOptions, arguments: Sequence[str]) -> Iterator[Callable[[int], None]]:
     """Context manager: log to stderr or a file, as the options request.
+
+    Its value is a function that logs how the command ended; call it with the exit status.
 
     Raises
     ------
     OutputError
-        The log file cannot be appended to, or is another kind of file.
+        The log file cannot be appended to, is another kind of file, or belongs to an input or output of the command.
     """
     handlers: list[logging.Handler] = []
     if options.log_file is not None:
+        check_place(options.log_file, arguments)
         handlers.append(_file_handler(options.log_file))
     if options.debug:
         shown = _Stderr()
@@ -83,20 +88,24 @@ def logging_as(options: GeneralOptions, arguments: Sequence[str]) -> Iterator[No
         shown.addFilter(lambda record: record.name not in (notices.name, command_line.name))
         handlers.append(shown)
     if not handlers:
-        yield
+        yield lambda status: None
         return
     root, began = logging.getLogger("topicnet"), time.perf_counter()
     level = root.level
     root.setLevel(logging.DEBUG)
+
+    def ended(status: int, log: Callable[..., None] = command_line.info) -> None:
+        ending = ENDINGS.get(status, "failed")
+        log("ended: %s, exit status %d, after %.1f s", ending, status, time.perf_counter() - began)
+
     for handler in handlers:
         handler.setFormatter(_OneLine(FORM))
         root.addHandler(handler)
     try:
         command_line.info("began: topicnet %s", " ".join(arguments))
-        yield
-        command_line.info("ended after %.1f s", time.perf_counter() - began)
+        yield ended
     except Exception:
-        command_line.exception("failed after %.1f s", time.perf_counter() - began)
+        ended(1, command_line.exception)
         raise
     finally:
         root.setLevel(level)

@@ -12,7 +12,7 @@ from topicnet.errors import InputError
 from topicnet.evaluate.perplexity import unigram_perplexity
 from topicnet.evaluate.stability import stability
 from topicnet.experiments.baselines import BASELINES, check_installed, installed
-from topicnet.experiments.figures import html_of, quality_against_time
+from topicnet.experiments.figures import can_draw, html_of, quality_against_time
 from topicnet.experiments.job import ExperimentJob, check_libraries, check_names
 from topicnet.experiments.worker import Cell, FailedCell, FittedCell
 from topicnet.experiments.workspace import COLUMNS, Experiment, Workspace, begin, fit_cells
@@ -131,16 +131,18 @@ def compare(job: ExperimentJob, seeds: int, reporter: Reporter | None = None) ->
         rows=[_row(space, name, [cell for cell in found.values() if cell.cell.model == name]) for name in names],
         cells=list(found.values()),
     )
-    _write(comparison)
+    _write(comparison, reporter)
     return comparison
 
 
-def _write(found: Comparison) -> None:
-    """Write compare.json, compare.csv and compare.html."""
+def _write(found: Comparison, reporter: Reporter) -> None:
+    """Write compare.json, compare.csv and, if plotly is installed, compare.html."""
     unigram = found.unigram_perplexity
     table = csv_of(found.rows, "model", {"unigram": {"inferred": str(unigram)}})
-    figure = quality_against_time(found.rows, unigram, found.experiment.about.name)
-    found.experiment.space.write_results("compare", found.json(), table, html_of(figure))
+    page = None
+    if can_draw("compare", reporter):
+        page = html_of(quality_against_time(found.rows, unigram, found.experiment.about.name))
+    found.experiment.space.write_results("compare", found.json(), table, page)
 
 
 def _row(space: Workspace, model: str, cells: Sequence[FittedCell | FailedCell]) -> ComparisonRow:

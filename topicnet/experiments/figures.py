@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from topicnet.runtime.extras import is_installed, message_of
+from topicnet.runtime.reporter import Reporter
 from topicnet.storage import atomic, formats
 from topicnet.storage.comparison import ComparisonRow
 
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
 # Distinct when printed, too.
 COLOURS = ("#1b6ca8", "#d1495b", "#2a9d5c", "#8e5ea2", "#e08e1b", "#555555", "#00a3a3", "#b07aa1")
 LAYOUT = {"template": "plotly_white", "font": {"size": 14}, "height": 520, "margin": {"t": 70}}
+
+
+def can_draw(command: str, reporter: Reporter) -> bool:
+    """Return whether plotly is installed; if it is missing, report that the figure of a command is left out."""
+    if is_installed("plotly"):
+        return True
+    reporter.notice(f"no figure was drawn: {message_of(f'the figure of {command}', 'plotly')}")
+    return False
 
 
 def quality_against_time(rows: Sequence[ComparisonRow], unigram: float, corpus: str) -> Any:

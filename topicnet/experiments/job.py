@@ -100,7 +100,6 @@ def check_names(models: Sequence[str], command: str, *, baselines: bool) -> None
 
 def check_libraries(command: str, models: Sequence[str]) -> None:
     """Raise InputError with the pip extra to install if a library of an experiment is missing."""
-    check_installed(f"the figure of {command}", ["plotly"])
     if command == "tune":
         check_installed("tune", ["optuna"])
     if "lda-tomotopy" in models:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from topicnet.errors import InputError
-from topicnet.experiments.figures import html_of, scores_by_topics
+from topicnet.experiments.figures import can_draw, html_of, scores_by_topics
 from topicnet.experiments.job import ExperimentJob, check_libraries, check_names
 from topicnet.experiments.recommendation import SCORES, TuningRow, csv_of, recommendation, summarise_fits
 from topicnet.experiments.worker import Cell, FailedCell, FittedCell, Workers
@@ -138,8 +138,10 @@ def tune(job: ExperimentJob, topics: Sequence[int], budget: float, reporter: Rep
         )
     tuning = replace(tuning, rows=rows, not_tried=missed, recommendation=recommendation(rows, missed))
     tuning = replace(tuning, seconds=time.perf_counter() - reporter.began)
-    figure = scores_by_topics(rows, SCORES, experiment.about.name)
-    space.write_results("tune", tuning.json(), csv_of(rows), html_of(figure))
+    page = None
+    if can_draw("tune", reporter):
+        page = html_of(scores_by_topics(rows, SCORES, experiment.about.name))
+    space.write_results("tune", tuning.json(), csv_of(rows), page)
     return tuning
 
 

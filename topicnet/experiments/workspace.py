@@ -94,11 +94,13 @@ class Workspace:
         """Write NAME.json with a checksum of its content."""
         self.write_json(f"{name}.json", formats.with_own_checksum(content))
 
-    def write_results(self, name: str, content: dict[str, Any], csv: str, figure: str) -> None:
-        """Write the table, the figure and NAME.json, which lists the checksums of both and of the cells."""
+    def write_results(self, name: str, content: dict[str, Any], csv: str, figure: str | None) -> None:
+        """Write the table, the figure if there is one, and NAME.json, which lists their checksums and the cells'."""
         with ExitStack() as stack:
             parts = {}
             for file, text in zip(tables(name), (csv, figure), strict=True):
+                if text is None:
+                    continue
                 part = stack.enter_context(atomic.atomic_file(self.folder / file, overwrite=True))
                 with atomic.disk_errors(self.folder / file):
                     formats.write_text(part, text)

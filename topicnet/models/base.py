@@ -302,7 +302,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                 stacklevel=2,
             )
         folder = None if checkpoints is None else Path(checkpoints)
-        self._fit(counts, settings, logged(with_callback(listener, callback)), folder)
+        self._fit(counts, settings, logged(with_callback(listener, callback), self.random_state), folder)
         if self.stopped_ == "interrupted":
             raise FitInterrupted
         return self

@@ -29,7 +29,7 @@ def check_shared_values(values: Mapping[str, Any]) -> None:
         if name == "batch_size" and value < 2:
             raise InputError(f"batch_size={value} given, expected 2 or more documents")
         if name == "init" and value not in ("em", "random"):
-            raise InputError(f'init={value!r} given, expected "em" or "random"')
+            raise InputError(f"init={value!r} given, expected em or random")
         if name == "decoder" and value not in DECODERS:
             raise InputError(f"decoder={value!r} given, expected {' or '.join(DECODERS)}")
         if name in ("dropout", "validation_fraction"):

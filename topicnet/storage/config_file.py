@@ -90,7 +90,11 @@ def _is_plain(value: Any) -> bool:
 
 def _complaint(error: ValidationError, kind: type[BaseModel]) -> str:
     """Describe the first validation error."""
-    first: Any = error.errors()[0]
+    problems: list[Any] = error.errors()
+    first = problems[0]
+    if first["type"].startswith("int"):  # a field that takes both kinds of numbers reports each
+        own = (one for one in problems if one["loc"][0] == first["loc"][0])
+        first = next((one for one in own if one["type"].startswith("float")), first)
     # For union types, pydantic adds the type to the location.
     where = ".".join(str(part) for part in first["loc"] if part not in ("str", "list[str]", "int", "float"))
     if first["type"] == "extra_forbidden":

@@ -135,7 +135,7 @@ def _reason(place: float, narrowness: float, spread: float, company: float) -> s
     if spread <= EVEN:
         reasons.append("evenly spread")
     elif spread <= AS_BY_CHANCE:
-        reasons.append("spread as by chance")
+        reasons.append("spread as expected by chance")
     if company <= ALIKE:
         reasons.append("in typical documents")
     return "; ".join(reasons) or "in many documents"

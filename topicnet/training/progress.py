@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
+from numbers import Integral
 
 from topicnet.runtime.logs import training
 
@@ -27,6 +28,8 @@ class Progress:
         Measurements of the last epoch, by name.
     within : float
         Finished fraction of the current epoch; long epochs are reported before they end.
+    seed : int, optional
+        Seed of the fit, if its `random_state` is an integer.
     """
 
     stage: str
@@ -35,6 +38,7 @@ class Progress:
     seconds: float
     values: dict[str, float] = field(default_factory=dict)
     within: float = 0.0
+    seed: int | None = None
 
 
 Listener = Callable[[Progress], None]
@@ -57,6 +61,8 @@ class EpochReport:
         Learning rate at the end of the epoch.
     seconds : float
         Duration of the epoch.
+    seed : int or None
+        `random_state` of the fit if it is an integer; it tells the fits of several seeds apart.
 
     Examples
     --------
@@ -73,6 +79,7 @@ class EpochReport:
     losses: dict[str, float]
     learning_rate: float
     seconds: float
+    seed: int | None = None
 
 
 def epoch_report(progress: Progress) -> EpochReport | None:
@@ -83,7 +90,7 @@ def epoch_report(progress: Progress) -> EpochReport | None:
     losses = {name: row[name] for name in takewhile(lambda name: name != "learning_rate", row) if name != "epoch"}
     if not math.isnan(row["validation_loss"]):
         losses["validation_loss"] = row["validation_loss"]
-    return EpochReport(progress.done, progress.total, losses, row["learning_rate"], row["seconds"])
+    return EpochReport(progress.done, progress.total, losses, row["learning_rate"], row["seconds"], progress.seed)
 
 
 Callback = Callable[[EpochReport], None]
@@ -104,8 +111,9 @@ def with_callback(listener: Listener | None, callback: Callback | None) -> Liste
     return both
 
 
-def logged(listener: Listener | None) -> Listener:
-    """Make a listener that logs every epoch under "topicnet.training" and passes progress on."""
+def logged(listener: Listener | None, random_state: object = None) -> Listener:
+    """Make a listener that logs every epoch under "topicnet.training" and passes progress on, with the seed."""
+    seed = int(random_state) if isinstance(random_state, Integral) else None
 
     def log(report: EpochReport) -> None:
         if training.isEnabledFor(logging.INFO):
@@ -114,7 +122,7 @@ def logged(listener: Listener | None) -> Listener:
 
     both = with_callback(listener, log)
     assert both is not None
-    return both
+    return lambda progress: both(replace(progress, seed=seed))
 
 
 @dataclass(frozen=True)

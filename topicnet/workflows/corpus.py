@@ -600,8 +600,8 @@ def _report_repeated_texts(corpus: Corpus, dropped: bool, reporter: Reporter) ->
     if found is None:
         return
     documents = "1 document repeats" if found["count"] == 1 else f"{found['count']:,} documents repeat"
-    later, earlier = found["example"]
-    such_as = f"{documents} the text of an earlier one (e.g. row {later:,} repeats row {earlier:,})"
+    later, earlier = (corpus.ids[number - 1] for number in found["example"])
+    such_as = f"{documents} the text of an earlier one (e.g. document {later!r} repeats {earlier!r})"
     what = "only the first of each is counted" if dropped else "--drop-duplicates counts only the first of each"
     reporter.notice(f"{such_as}: {what}")
 

@@ -96,9 +96,9 @@ def check_size(corpus: Corpus, n_topics: int, passages: int | None = None) -> No
             " or split long ones with --passages"
         )
     if n_topics > corpus.vocab_size:
+        left = "1 word is" if corpus.vocab_size == 1 else f"{corpus.vocab_size} words are"
         raise InputError(
-            f"-k {n_topics} given, but only {corpus.vocab_size} words are left in the vocabulary: ask for fewer topics"
-            " or lower --min-df"
+            f"-k {n_topics} given, but only {left} left in the vocabulary: ask for fewer topics or lower --min-df"
         )
 
 

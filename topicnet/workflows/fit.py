@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from topicnet.errors import InputError
 from topicnet.evaluate.coherence import top_words
 from topicnet.evaluate.stability import stability
 from topicnet.models.cost_estimate import forecast
@@ -31,6 +30,7 @@ from topicnet.text.status import OK
 from topicnet.text.tokens.cleaning import Cleaning
 from topicnet.training.progress import Callback, Listener, with_callback
 from topicnet.training.resumable import Unfinished, unfinished_fit
+from topicnet.workflows.arguments import as_list, check_arguments, python_names, words_in
 from topicnet.workflows.bundle import Bundle, check_reading_order
 from topicnet.workflows.config import FitConfig, read_config
 from topicnet.workflows.corpus import (
@@ -92,6 +92,7 @@ def resolve_job(config: FitConfig) -> FitJob:
     return FitJob(resolve_corpus(config), model, config.seeds, config.keep_corpus, config.model_dump())
 
 
+@python_names()
 def fit(
     texts: Any,
     model: str = "etm",
@@ -224,24 +225,23 @@ def fit(
     (12, 2)
     """
     check_can_use_polars()
+    check_arguments(keep_columns, cleaning, callback=callback, listener=listener)
     reporter = Reporter(listener=with_callback(listener, callback))
     if tokenizer is None and are_word_lists(texts, text_column):
         tokenizer = "spaces"
-    if isinstance(keep_columns, str):
-        raise InputError(f"keep_columns={keep_columns!r} given, expected a list of names: put it in brackets")
     given = {
         "model": model, "topics": n_topics, "seed": random_state, "seeds": seeds, "device": device, "lang": lang,
         "tokenizer": tokenizer, "lemmatize": lemmatize, "phrases": phrases, "passages": passages,
-        "keep_columns": list(keep_columns), "text_column": _as_list(text_column), "id_column": id_column,
+        "keep_columns": list(keep_columns), "text_column": as_list("text_column", text_column), "id_column": id_column,
         "min_df": min_df, "max_df": max_df, "max_vocab": max_vocab, "keep_texts": keep_texts, "parameters": parameters,
-        "min_tokens": min_tokens, "drop_duplicates": drop_duplicates, "missing": _as_list(missing),
+        "min_tokens": min_tokens, "drop_duplicates": drop_duplicates, "missing": as_list("missing", missing),
     }  # fmt: skip
     config = read_config(None, _without_numpy(given))
     text = replace(
         resolve_text(config),
-        stop_words=_checked_words("stop_words", stop_words),
-        add_stop_words=_checked_words("add_stop_words", add_stop_words),
-        vocabulary=_checked_words("vocabulary", vocabulary),
+        stop_words=words_in("stop_words", stop_words),
+        add_stop_words=words_in("add_stop_words", add_stop_words),
+        vocabulary=words_in("vocabulary", vocabulary),
         cleaning=cleaning or Cleaning(),
     )
     request = CorpusRequest(InMemory(texts, ids, reading_options(config)), text, kept_columns(config), keep_texts)
@@ -255,23 +255,6 @@ def fit(
 def _without_numpy(given: dict[str, Any]) -> dict[str, Any]:
     """Turn numpy's scalars into Python's."""
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
-
-
-def _as_list(names: str | Sequence[str] | None) -> str | list[str] | None:
-    """Convert several names to a list, as a configuration stores them, and leave one name as it is."""
-    return names if isinstance(names, str | None) else list(names)
-
-
-def _checked_words(name: str, words: Iterable[str] | None) -> tuple[str, ...] | None:
-    """Convert a list of words to a tuple; raise InputError if it is one string or contains anything but strings."""
-    if words is None:
-        return None
-    if isinstance(words, str):
-        raise InputError(f"{name}={words!r} given, expected a list of words: put it in brackets")
-    listed = tuple(words)
-    if (odd := next((word for word in listed if not isinstance(word, str)), None)) is not None:
-        raise InputError(f"{name} holds {odd!r}, expected words")
-    return listed
 
 
 def fit_to_folder(
@@ -308,7 +291,8 @@ def _fit_within(job: FitJob, unfinished: Unfinished, folder: Path, reporter: Rep
         if job.model.passages is not None:
             check_reading_order(corpus, f"passages of {job.model.passages} words")
         reporter.notice(corpus.summary())
-        reporter.notice(f"{describe_device(job.model.device)}, {thread_count()} CPU thread(s)")
+        threads = "1 CPU thread" if thread_count() == 1 else f"{thread_count()} CPU threads"
+        reporter.notice(f"{describe_device(job.model.device)}, {threads}")
         _check_memory(job, corpus, reporter)
         # From here on Ctrl-C ends the training only: the best weights so far are still written.
         with deferred_interrupt():

@@ -18,9 +18,10 @@ from topicnet.runtime.html_tables import html_table
 from topicnet.storage import atomic, formats
 from topicnet.storage.run_folder import check_unchanged, damaged, read_json, read_record, write_history, write_record
 from topicnet.text.corpus import Corpus
-from topicnet.text.readers.in_memory import documents_of_texts
+from topicnet.text.readers.in_memory import documents_of_frame, documents_of_texts, is_table
 from topicnet.text.readers.missing import MissingValues
 from topicnet.text.status import OK, status_in_words
+from topicnet.workflows.arguments import python_names
 from topicnet.workflows.bundle import Bundle, load_bundle, save_bundle
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import corpus_of_run
@@ -298,15 +299,17 @@ class Run:
         like = None if self.corpus is None else self.corpus.table
         return like if isinstance(like, str) else "pandas"
 
+    @python_names()
     def transform(
-        self, texts: Iterable[str | list[str] | None], refine: int = 0, workers: int = 1
+        self, texts: Iterable[str | list[str] | None] | Any, refine: int = 0, workers: int = 1
     ) -> NDArray[np.float32]:
         """Infer the topic proportions of new texts.
 
         Parameters
         ----------
-        texts : iterable of str or list of str
-            The documents, as text or as lists of words; None is an empty document.
+        texts : iterable of str or list of str, or DataFrame
+            The documents, as text or as lists of words; None is an empty document. Of a table (pandas, polars, pyarrow
+            or datasets), the text column of the fit is read.
         refine : int, default=0
             EM steps on theta after the encoder; more give a better theta and take longer.
         workers : int, default=1
@@ -321,7 +324,8 @@ class Run:
         Raises
         ------
         InputError
-            A text is not a string or a list of words, or the tokenizer of the fit is not installed.
+            A text is not a string or a list of words, a table lacks the text column of the fit, or the tokenizer of the
+            fit is not installed.
 
         Examples
         --------
@@ -330,7 +334,12 @@ class Run:
         >>> run.transform(["a cat", "bread", None]).shape
         (3, 2)
         """
-        documents = documents_of_texts(texts, None, MissingValues(self.bundle.text.get("missing", ())))
+        missing = MissingValues(self.bundle.text.get("missing", ()))
+        if is_table(texts):
+            column = self.record.get("config", {}).get("text_column") or "text"
+            documents = documents_of_frame(texts, column, None, missing)
+        else:
+            documents = documents_of_texts(texts, None, missing)
         return self.bundle.theta(self.bundle.count([documents], workers), refine)
 
     def passages(self) -> Any:
@@ -408,6 +417,7 @@ class Run:
             best = np.argsort(-weight, kind="stable")
         return [int(row) for row in best if self.status[row] == OK]
 
+    @python_names()
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the run folder completely, or nothing if an error occurs.
 

@@ -86,7 +86,7 @@ def transform_to_file(
     corpus = _count_new(bundle, request.source, workers, reporter or Reporter())
     if corpus.n_docs == 0:
         raise CorpusError(f"{config.corpus!r} holds no documents: expected one document per line, row or file")
-    check_columns(request.columns, corpus.metadata.columns, "the documents")
+    check_columns(request.columns, corpus.metadata.columns, "the documents have")
     kept = corpus.metadata.select(request.columns)
     theta = bundle.theta(corpus, refine)
     status = corpus.status.tolist()

@@ -637,7 +637,9 @@ def test_a_format_that_needs_a_file_rejects_standard_input(monkeypatch, file_for
 
 
 def test_an_unknown_format_is_rejected_immediately_with_the_known_ones(tmp_path):
-    with pytest.raises(CorpusError, match=r"unknown format 'yaml', expected one of: txt, csv, .*octis"):
+    with pytest.raises(
+        CorpusError, match=r"unknown format 'yaml', expected one of: txt, csv, .*octis, .*ldac, mm, npz"
+    ):
         read_documents(write(tmp_path / "a.json", "{}"), ReadingOptions(file_format="yaml"))
 
 

@@ -78,7 +78,7 @@ def words(
     Such words occur in many documents and carry little information about them.
     """
     from topicnet.cli.printing.progress import notice
-    from topicnet.cli.printing.words import check_list, records, show_words, write_words
+    from topicnet.cli.printing.words import records, show_words, write_words
     from topicnet.storage.atomic import probe_file
     from topicnet.storage.formats import json_text
     from topicnet.storage.overlap import check_apart
@@ -94,11 +94,9 @@ def words(
     if not ordered:
         notice("another tool made these counts, without the order of the words: repeated lines cannot be found")
     found, repeated = suggest(corpus, top), repeated_lines(corpus, lines) if lines and ordered else []
-    if out is not None:
-        check_list(found, out)
+    if out is not None:  # before printing, which ends the command once the reader closes the pipe
+        write_words(found, out, overwrite=overwrite)
     if as_json:
         echo(json_text(records(found, repeated)), block=True)
     else:
         show_words(found, repeated)
-    if out is not None:
-        write_words(found, out, overwrite=overwrite)

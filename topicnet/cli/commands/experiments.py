@@ -27,6 +27,7 @@ from topicnet.cli.options.shared import (
 from topicnet.cli.options.text import COUNTING, MODEL, READING, CorpusArgument
 from topicnet.cli.printing.output import echo
 from topicnet.models.registry import REGISTRY
+from topicnet.runtime.logs import notices
 
 if TYPE_CHECKING:
     from topicnet.experiments.job import ExperimentJob
@@ -180,6 +181,7 @@ def _shown(found: Any, show: Callable[[Any], None], as_json: bool) -> str | None
     from topicnet.cli.printing.progress import notice
     from topicnet.storage.formats import json_text
 
+    notices.info("wrote %s", found.folder)
     if as_json:
         echo(json_text(found.json()), block=True)
     else:

@@ -58,7 +58,7 @@ def fit(
 
 def _merged_parameters(given: dict[str, Any]) -> dict[str, Any]:
     """Merge the model parameters that have their own option into those of --param."""
-    named = named_values(given.pop("parameters") or [])
+    named = named_values(given.pop("parameters") or [], "hidden_dim=200")
     options = {name: value for name in OF_THE_MODEL if (value := given.pop(name)) is not None}
     if twice := sorted(options.keys() & named.keys()):
         raise typer.BadParameter(f"{twice[0]} was given twice, by its own option and by --param: give it once")

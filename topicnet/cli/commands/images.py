@@ -13,6 +13,7 @@ from topicnet.cli.app import Command, Commands, app
 from topicnet.cli.options.images import FITTING, Category, Importance, Label, RunArgument, Seed
 from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, named_path, named_values, names_in, takes
 from topicnet.cli.printing.output import echo
+from topicnet.runtime.logs import notices
 
 images = typer.Typer(help="Fit and inspect variational autoencoders of images.", cls=Commands, rich_markup_mode=None)
 app.add_typer(images, name="images")
@@ -28,7 +29,7 @@ def root(context: typer.Context) -> None:
 def _configured(given: dict[str, Any], **further: Any) -> Any:
     from topicnet.images.workflows.config import read_config
 
-    named = named_values(given.pop("parameters") or [])
+    named = named_values(given.pop("parameters") or [], "noise=0.2")
     return read_config(given.pop("config"), given | further | {"parameters": named})
 
 
@@ -71,6 +72,7 @@ def fit(
     if run.left_out is not None:
         notice(f"some pictures were not drawn: {run.left_out}")
     notice(ending_line(run.record["fit"], "validation images"), quiet)
+    notices.info("wrote %s", target)
     show_metrics(run)
     echo(f"wrote {target}")
     if run.interrupted:
@@ -252,6 +254,7 @@ def evaluate(
     if out is not None:
         with atomic_file(out, overwrite=overwrite) as part:
             write_json(part, found)
+        notices.info("wrote %s", out)
     if as_json:
         echo(json_text(found), block=True)
     else:
@@ -307,6 +310,7 @@ def compare(
         table, record = csv_of(found.rows, "variant"), found.record()
         writers = (lambda part: write_text(part, table), lambda part: write_json(part, record))
         write_files(dict(zip(names, writers, strict=True)), overwrite=overwrite)
+        notices.info("wrote %s", out)
     if as_json:
         echo(json_text(found.record()), block=True)
     else:
@@ -359,6 +363,7 @@ def _write(contents: dict[Path, Any], overwrite: bool, report: bool = True) -> N
         for path, one in contents.items()
     }
     write_files(writers, overwrite=overwrite)
-    if report:
-        for path in contents:
+    for path in contents:
+        notices.info("wrote %s", path)
+        if report:
             echo(f"wrote {path}")

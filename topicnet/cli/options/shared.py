@@ -72,8 +72,8 @@ def names_in(given: str) -> list[str]:
     return [name.strip() for name in given.split(",") if name.strip()]
 
 
-def named_values(given: list[str]) -> dict[str, object]:
-    """Parse NAME=VALUE pairs, with values as in YAML."""
+def named_values(given: list[str], example: str) -> dict[str, object]:
+    """Parse NAME=VALUE pairs such as `example`, with values as in YAML."""
     import yaml
 
     from topicnet.storage.formats import parse_yaml
@@ -89,7 +89,7 @@ def named_values(given: list[str]) -> dict[str, object]:
             with contextlib.suppress(ValueError):
                 value = float(value)
         if not name or not equals or value is None:
-            raise typer.BadParameter(f"--param {pair} given, expected NAME=VALUE such as noise=0.2")
+            raise typer.BadParameter(f"--param {pair} given, expected NAME=VALUE such as {example}")
         values[name] = value
     return values
 

@@ -27,4 +27,5 @@ def ending_line(fitted: Mapping[str, Any], held_out: str) -> str:
         "interrupted": "interrupted after",
         "diverged": "training diverged repeatedly and stopped after",
     }[fitted["stopped"]]
-    return f"{ending} {fitted['epochs']} epochs, kept the weights of epoch {fitted['best_epoch']}"
+    epochs = "1 epoch" if fitted["epochs"] == 1 else f"{fitted['epochs']} epochs"
+    return f"{ending} {epochs}, kept the weights of epoch {fitted['best_epoch']}"

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from topicnet.cli.printing.output import echo
+from topicnet.runtime.logs import notices
 from topicnet.runtime.reporter import Reporter
 from topicnet.training.progress import Listener, Progress
 
@@ -33,11 +34,12 @@ def show_progress(quiet: bool, began: float | None = None) -> Iterator[Reporter]
 
 def reporter_of(quiet: bool = False) -> Reporter:
     """Make a reporter that prints notices only."""
-    return Reporter(lambda line: notice(line, quiet))
+    return Reporter(lambda line: None if quiet else echo(line, err=True))  # a reporter logs its notices itself
 
 
 def notice(message: str, quiet: bool = False) -> None:
-    """Print a line on stderr, unless `quiet`."""
+    """Log a line, and print it on stderr unless `quiet`."""
+    notices.info("%s", message)
     if not quiet:
         echo(message, err=True)
 
@@ -57,9 +59,8 @@ class _Lines:
         done = progress.done + progress.within
         left = progress.seconds / done * (progress.total - done)
         part = f", {progress.within:.0%} of the next" if progress.within else ""
-        notice(
-            f"{TITLES[progress.stage]} {progress.done}/{progress.total}{part}{_numbers(progress)}, {left:.0f} s left"
-        )
+        counted = f"{TITLES[progress.stage]} {progress.done}/{progress.total}{part}"
+        echo(f"{counted}{_numbers(progress)}, {left:.0f} s left", err=True)
 
 
 @contextmanager

@@ -61,8 +61,8 @@ def show_scorecard(found: Scorecard, per_topic: bool) -> None:
     _lines(found.coherence)
     if about.pairs is not None:
         echo(
-            f"  not in the reference: {about.unseen_words} top words, and together {about.unseen_pairs} of"
-            f" {about.pairs:,} pairs"
+            f"  not in the reference: {about.unseen_words} of the top words; {about.unseen_pairs} of {about.pairs:,}"
+            " pairs of top words never occur together"
         )
     else:
         echo("  undefined: topics of one word have no pairs")

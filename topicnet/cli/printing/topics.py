@@ -9,6 +9,7 @@ from topicnet.cli.printing.fits import RESUMABLE, ending_line
 from topicnet.cli.printing.output import echo
 from topicnet.cli.printing.progress import notice
 from topicnet.cli.printing.topic_table import print_topics
+from topicnet.runtime.logs import notices
 from topicnet.workflows.run import Run
 
 
@@ -18,6 +19,7 @@ def print_fit(run: Run, target: Path, *, top: int, examples: int, strict: bool, 
     notice(run.health.line(), quiet and not (strict and not run.health.fit_for_use))
     if stable := describe_stability(run):
         notice(stable, quiet)
+    notices.info("wrote %s", target)
     print_topics(run.topic_table(top), _typical(run, examples))
     print_scores(run)
     echo(f"wrote {target}")
@@ -49,7 +51,7 @@ def describe_stability(run: Run) -> str:
     if run.stability is None:
         return ""
     found = run.metrics["stability"]
-    kept = f"kept seed {found['kept']} of {', '.join(map(str, found['seeds']))}"
+    kept = f"kept seed {found['kept']} of the seeds {', '.join(map(str, found['seeds']))}"
     if not run.fragile:
         return f"{kept}: the others reproduce all of its {len(run.stability)} topics"
     named = ", ".join(map(str, run.fragile))

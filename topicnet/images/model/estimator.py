@@ -299,7 +299,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             numbers = numbers_in(resolve_parameters(self.variant, self.parameters or {}))
             settings, observer = (
                 self._training_settings(variant, len(batches)),
-                logged(with_callback(listener, callback)),
+                logged(with_callback(listener, callback), self.random_state),
             )
             training = Training(network, variant, numbers, settings, batches, monitored, seed, observer, interrupted)
             result = training.run(saved)

@@ -93,6 +93,7 @@ _READERS: dict[str, Callable[[File, Columns], Iterator[Row]]] = {
     "docx": office_rows,
 }
 FORMATS = tuple(_READERS)
+_COUNTS = ("ldac", "mm", "npz")  # formats of counts, which are not read here
 _DATABASES = ("sqlite", "duckdb")
 _FORMATS_OF_OPTION = {"sheet": WORKBOOKS, "query": _DATABASES, "table": _DATABASES}
 _WITHOUT_COLUMNS = ("txt", "mallet", "octis")
@@ -172,7 +173,7 @@ def check_options(options: ReadingOptions) -> None:
     check_encoding(options.encoding)
     if options.file_format is not None and options.file_format not in FORMATS:
         raise CorpusError(
-            f"unknown format {options.file_format!r}, expected one of: {', '.join(FORMATS)}."
+            f"unknown format {options.file_format!r}, expected one of: {', '.join((*FORMATS, *_COUNTS))}."
             " Name one of these with --format"
         )
     if options.unit is not None and options.unit not in UNITS:
