@@ -387,7 +387,7 @@ REFUSED = {
     "nothing to resume": (["--out", "new", "--resume"], ["no compare.json in 'new'"]),
     "a foreign folder to resume": (["--out", "mine", "--resume"], ["no compare.json in 'mine'"]),
     "an unknown model": (["--models", "nmf,bertopic"], ["'bertopic'", "etm, nvdm-gsm, w-lda, gmntm, lda", "nmf"]),
-    "no seeds": (["--seeds", "0"], ["--seeds", "equal to 1"]),
+    "no seeds": (["--seeds", "0"], ["--seeds", "expected 1 or more"]),
     "no topics": (["-k", "0"], ["topics=0"]),
     "more topics than words": (["-k", "99"], ["-k 99", "48 words"]),
     "resumed with other topics": (["--out", "out", "--resume", "-k", "4"], ["'out'", "-k"]),
