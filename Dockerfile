@@ -4,8 +4,8 @@
 #   docker run --rm --volume "$PWD:/work" --user "$(id -u):$(id -g)" topicnet fit corpus.txt
 #
 # EXTRAS chooses what is installed: "all", a list such as "excel,languages", or nothing for the core alone. The default
-# build of torch for Linux holds the libraries of CUDA; give the address of PyTorch's CPU wheels as TORCH_INDEX for an
-# image without them.
+# build of torch for Linux holds the libraries of CUDA; give the page of PyTorch's CPU wheels as PIP_FIND_LINKS, which pip
+# reads, for an image without them.
 
 FROM python:3.11-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -13,10 +13,7 @@ WORKDIR /src
 COPY requirements.lock ./
 RUN python -m pip install --constraint requirements.lock build hatchling \
     && python -m venv /opt/topicnet
-ARG TORCH_INDEX=""
-RUN if [ -n "$TORCH_INDEX" ]; then \
-        /opt/topicnet/bin/pip install --index-url "$TORCH_INDEX" --constraint requirements.lock torch; \
-    fi
+ARG PIP_FIND_LINKS=""
 COPY pyproject.toml README.md LICENSE ./
 COPY corpora corpora
 COPY configs configs

@@ -98,7 +98,7 @@ def main() -> None:
         lines.append(f"| {name} | {mine:.3f} | {theirs:.2f} | {theirs / mine:.0f} | {difference:.1e} |")
         print(lines[-1], flush=True)
     if arguments.publish:
-        publish_markdown(arguments.publish, "Coherence measures beside gensim", "\n".join(lines), ["gensim"])
+        publish_markdown(arguments.publish, "Coherence measures compared with gensim", "\n".join(lines), ["gensim"])
 
 
 if __name__ == "__main__":
