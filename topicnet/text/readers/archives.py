@@ -33,6 +33,7 @@ def archive_members(path: Path) -> list[Found]:
             raise DamagedError("zip", str(error)) from error
     files = [info for info in archive.infolist() if not info.is_dir()]
     if locked := next((info for info in files if info.flag_bits & _IS_ENCRYPTED), None):
+        archive.close()
         raise CorpusError(f"{name} is locked with a password ({shown(locked.filename)}). Unpack it and name the folder")
     common = _common_folder([info.filename for info in files])
     found = [
