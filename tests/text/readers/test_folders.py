@@ -1,10 +1,13 @@
 """Tests of folders, archives, patterns and several sources, read as one corpus."""
 
-from __future__ import gc
+from __future__ import annotations
 
+import gc
 import glob
 import os
+import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -226,6 +229,15 @@ def test_files_without_an_extension_are_read_as_text_or_rejected(tmp_path):
 # --- archives ---
 
 
+@pytest.fixture
+def collects_archives() -> Iterator[None]:
+    """Collect an archive that was refused, which closes it, here and not during a later test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
 def zipped(path: Path, members: dict[str, str]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -246,6 +258,7 @@ def test_an_archive_is_read_like_its_folder(tmp_path):
     assert source_name(plain) == "plain"
 
 
+@pytest.mark.usefixtures("collects_archives")
 def test_tables_in_an_archive_are_one_corpus(tmp_path):
     members = {"b.jsonl": '{"text": "two"}\n', "a.csv": "text,n\none,1\n", "../../up.csv": "text\nup\n"}
     assert read(zipped(tmp_path / "a.zip", members)).texts == ["one", "two"]
@@ -253,7 +266,7 @@ def test_tables_in_an_archive_are_one_corpus(tmp_path):
     assert "cannot be read within .zip" in refusal(zipped(tmp_path / "b.zip", {"a.parquet": "PAR1"}))
 
 
-@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+@pytest.mark.usefixtures("collects_archives")
 def test_damaged_and_encrypted_archives_are_rejected(tmp_path):
     path = zipped(tmp_path / "a.zip", {"a.txt": "one two three " * 50, "b.txt": "four"})
     sound = path.read_bytes()
@@ -266,9 +279,9 @@ def test_damaged_and_encrypted_archives_are_rejected(tmp_path):
     locked[place + 8] |= 1
     path.write_bytes(bytes(locked))
     assert f"{path} is locked with a password (a.txt)" in refusal(path)
-    gc.collect()  # an archive with a damaged member is closed when it is collected: here, not in a later test
 
 
+@pytest.mark.usefixtures("collects_archives")
 def test_an_archive_with_a_huge_document_is_rejected(tmp_path):
     path = zipped(tmp_path / "a.zip", {"a.txt": "x" * 3_000_000})
     assert path.stat().st_size < 10_000
