@@ -2,7 +2,12 @@
 
 Usage: python benchmarks/image_experiments.py [--experiments digits-categories,bimodal-2,mnist-vae,...] [--epochs 20]
        [--settings '*K = 10'] [--seeds 1] [--data DIR] [--device auto] [--importance 100]
-       [--schedule one-cycle --learning-rate 2e-3 --optimizer adam --warm-up 10]
+       [--schedule one-cycle --learning-rate 4e-3 --optimizer adam --warm-up 10]
+       [--record images-fits [--keep-checkpoints DIR]] [--publish NAME]
+
+With --record, every finished fit is added to benchmarks/results/NAME.json, and fits that it holds already are not run
+again, so that hours of fits can be spread over several days or, on one machine, over several processes. A fit is known
+by its experiment, setting, seed, epochs and overrides. With --keep-checkpoints an interrupted fit continues.
 
 Experiments are the files of configs/images. One for several data sets has a name for each, such as mnist-cp-vae or
 fashion_mnist-shared-categories. Patterns such as 'mnist-*' are allowed. By default, runs the experiments that need no
@@ -20,19 +25,24 @@ runs; those of Omniglot use another split.
 from __future__ import annotations
 
 import argparse
+import fcntl
+import json
 import math
 import os
 import platform
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from publish import RESULTS, add_option, current_commit, machine, publish
 
 import topicnet
 from topicnet.images.data.load import ImageData, load_images
@@ -75,6 +85,7 @@ MEASURES: dict[str, tuple[str, Callable[[Fitted], float]]] = {
     "active_units": ("active units", lambda fit: fit.report["codes"]["active_units"]),
     "decoded_information": ("decoded I", lambda fit: information_bound(fit.model, fit.data)["bound"]),
 }
+COLUMNS = ["experiment", "setting", "ours", "published", "seeds", "epochs", "fit, s"]
 OF_CATEGORIES = ("kl_c", "information", "in_use", "accuracy", "distinct_top", "shared_top")
 
 
@@ -105,7 +116,8 @@ def cells_of(path: Path) -> Iterator[Cell]:
                 for measure, given in known.items()
                 if not isinstance(given, dict) or value in given
             }
-            measures = experiment.get("measures", ["nelbo", "nll"])
+            # A collapsed code can have a good bound: the information in c stands beside every bound.
+            measures = experiment.get("measures", ["nelbo", "nll", "kl_c", "information"])
             if not variant_of(one.variant).has_categories:
                 measures = [measure for measure in measures if measure not in OF_CATEGORIES]
             setting = data if axis is None else f"{data}, {SYMBOLS[axis]}{value}"
@@ -137,26 +149,99 @@ def changed(config: ImageConfig, arguments: argparse.Namespace) -> ImageConfig:
     return shortened(config, arguments.epochs).model_copy(update=given)
 
 
-def fit(config: ImageConfig, data: ImageData, importance: int) -> Fitted:
+@dataclass(frozen=True)
+class Scored:
+    """Scores of one fit, as they are recorded."""
+
+    experiment: str
+    setting: str
+    seed: int
+    epochs: int | None  # at most, after --epochs
+    overrides: dict[str, Any]
+    scores: dict[str, float]
+    epochs_run: int
+    seconds: float
+    commit: str | None
+    machine: str
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells this fit from others."""
+        return self.experiment, self.setting, self.seed, self.epochs, tuple(sorted(self.overrides.items()))
+
+
+def fit(config: ImageConfig, data: ImageData, importance: int, checkpoints: Path | None) -> Fitted:
     model = estimator_of(config)
     began = time.perf_counter()
-    model.fit(data.train.pixels, validation=data.validation.pixels)
+    model.fit(data.train.pixels, validation=data.validation.pixels, checkpoints=checkpoints)
     seconds = time.perf_counter() - began
     return Fitted(model, data, evaluate(model, data, n_importance=importance, seed=config.seed), seconds)
 
 
-def row(cell: Cell, config: ImageConfig, fits: list[Fitted]) -> str:
-    ours = [f"{MEASURES[name][0]} {shown([MEASURES[name][1](one) for one in fits])}" for name in cell.measures]
-    ran = statistics.mean(len(one.model.history_) for one in fits)
+class Record:
+    """Finished fits in a JSON file, shared by processes on one machine; without a file, in memory."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.fits: list[Scored] = []
+
+    def find(self, key: tuple[Any, ...]) -> Scored | None:
+        self._read()
+        return next((one for one in self.fits if one.key == key), None)
+
+    def add(self, scored: Scored) -> None:
+        with self._locked():
+            self._read()
+            self.fits = [*(one for one in self.fits if one.key != scored.key), scored]
+            if self.path is not None:
+                in_order = sorted(self.fits, key=lambda one: str(one.key))
+                lines = ",\n".join(f"  {json.dumps(asdict(one))}" for one in in_order)
+                text = f'{{\n "title": "Single fits of the image experiments",\n "fits": [\n{lines}\n ]\n}}\n'
+                part = self.path.with_suffix(".part")
+                part.write_text(text, encoding="utf-8")
+                part.replace(self.path)
+
+    @contextmanager
+    def claimed(self, key: tuple[Any, ...]) -> Iterator[bool]:
+        """Give False if another process is at work on this fit."""
+        if self.path is None:
+            yield True
+            return
+        name = "-".join(re.sub(r"\W+", "-", str(part)) for part in key)
+        with self.path.with_name(f".{name}.lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self.path is None:
+            yield
+            return
+        with self.path.with_name(f".{self.path.stem}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _read(self) -> None:
+        if self.path is not None and self.path.exists():
+            self.fits = [Scored(**one) for one in json.loads(self.path.read_text(encoding="utf-8"))["fits"]]
+
+
+def row(cell: Cell, config: ImageConfig, fits: list[Scored]) -> list[str]:
+    ours = [f"{MEASURES[name][0]} {shown([one.scores[name] for one in fits])}" for name in cell.measures]
+    ran = statistics.mean(one.epochs_run for one in fits)
     mark = ", --epochs" if config.epochs != cell.config.epochs else ""
     epochs = f"{ran:.0f} of {cell.config.epochs}{mark}"
     seconds = f"{statistics.median(one.seconds for one in fits):.0f}"
-    return line(cell, "; ".join(ours), epochs, seconds)
+    return cells(cell, "; ".join(ours), str(len(fits)), epochs, seconds)
 
 
-def line(cell: Cell, ours: str, epochs: str = "", seconds: str = "") -> str:
+def cells(cell: Cell, ours: str, seeds: str = "", epochs: str = "", seconds: str = "") -> list[str]:
     published = "; ".join(f"{MEASURES[name][0]} {value:g}" for name, value in cell.published.items())
-    return f"| {cell.experiment} | {cell.setting} | {ours} | {published} | {epochs} | {seconds} |"
+    return [cell.experiment, cell.setting, ours, published, seeds, epochs, seconds]
 
 
 def shown(values: list[float]) -> str:
@@ -165,15 +250,37 @@ def shown(values: list[float]) -> str:
     return mean if len(values) == 1 else f"{mean} ± {np.std(values, ddof=1):.2f}"
 
 
-def run(cell: Cell, sources: dict[str, str], arguments: argparse.Namespace) -> str:
+def run(cell: Cell, sources: dict[str, str], arguments: argparse.Namespace, record: Record) -> list[str]:
     source = sources.get(cell.config.data, cell.config.data)
     if cell.config.data in IN_FOLDER and not Path(source).exists():
-        return line(cell, f"not run: no {source}")
+        return cells(cell, f"not run: no {source}")
     config = changed(cell.config, arguments).model_copy(update={"device": arguments.device})
-    data = load_images(source)
-    seeds = range(config.seed, config.seed + arguments.seeds)
-    fits = [fit(config.model_copy(update={"seed": seed}), data, arguments.importance) for seed in seeds]
-    return row(cell, config, fits)
+    overrides = {name: getattr(arguments, name) for name in OVERRIDES if getattr(arguments, name) is not None}
+    fits: list[Scored] = []
+    data: ImageData | None = None
+    for seed in range(config.seed, config.seed + arguments.seeds):
+        key = (cell.experiment, cell.setting, seed, config.epochs, tuple(sorted(overrides.items())))
+        found = record.find(key)
+        if found is None and not arguments.only_recorded:
+            data = data or load_images(source)
+            with record.claimed(key) as is_ours:
+                if not is_ours:
+                    continue
+                name = "-".join(re.sub(r"\W+", "-", str(part)) for part in key)
+                kept = arguments.keep_checkpoints
+                one = fit(
+                    config.model_copy(update={"seed": seed}),
+                    data,
+                    arguments.importance,
+                    None if kept is None else kept / name,
+                )
+                scores = {measure: float(MEASURES[measure][1](one)) for measure in cell.measures}
+                ran = len(one.model.history_)
+                found = Scored(*key[:4], overrides, scores, ran, one.seconds, current_commit(), machine())
+                record.add(found)
+        if found is not None:
+            fits.append(found)
+    return row(cell, config, fits) if fits else cells(cell, "not run")
 
 
 def main() -> None:
@@ -190,9 +297,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--importance", type=int, default=100)
+    parser.add_argument("--record", metavar="NAME", help="keep finished fits in benchmarks/results/NAME.json")
+    parser.add_argument("--only-recorded", action="store_true", help="run nothing: print the fits that are recorded")
+    parser.add_argument("--keep-checkpoints", type=Path, help="folder of checkpoints, from which a fit continues")
+    add_option(parser)
     arguments = parser.parse_args()
     tables = {path: list(cells_of(path)) for path in sorted(CONFIGS.glob("*.yaml"))}
-    names = {cell.experiment for cells in tables.values() for cell in cells}
+    names = {cell.experiment for settings in tables.values() for cell in settings}
     patterns = arguments.experiments.split(",")
     for pattern in patterns:
         if not any(fnmatch(name, pattern) for name in names):
@@ -206,13 +317,20 @@ def main() -> None:
     overrides = [f"{name} {getattr(arguments, name)}" for name in OVERRIDES if getattr(arguments, name) is not None]
     if overrides:
         print(f"Overrides: {', '.join(overrides)}.")
-    for path, cells in tables.items():
-        print(f"\n{cells[0].title} (configs/images/{path.name})\n")
-        print("| experiment | setting | ours | published | epochs | fit, s |\n|---|---|---|---|---|---|")
-        for cell in cells:
+    record = Record(None if arguments.record is None else RESULTS / f"{arguments.record}.json")
+    every: list[list[str]] = []
+    for path, settings in tables.items():
+        print(f"\n{settings[0].title} (configs/images/{path.name})\n")
+        print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
+        for cell in settings:
             selected = any(fnmatch(cell.experiment, pattern) for pattern in patterns)
             selected = selected and fnmatch(cell.setting, arguments.settings)
-            print(run(cell, sources, arguments) if selected else line(cell, "not run"), flush=True)
+            one = run(cell, sources, arguments, record) if selected else cells(cell, "not run")
+            print(f"| {' | '.join(one)} |", flush=True)
+            if one[2] != "not run":
+                every.append(one)
+    if arguments.publish:
+        publish(arguments.publish, "Image experiments beside published figures", COLUMNS, every)
 
 
 if __name__ == "__main__":

@@ -230,12 +230,13 @@ def test_files_without_an_extension_are_read_as_text_or_rejected(tmp_path):
 
 
 @pytest.fixture
-def collects_archives() -> Iterator[None]:
-    """Collect an archive that was refused, which closes it, here and not during a later test."""
+def closes_archives() -> Iterator[None]:
+    """Fail a test that leaves an archive open until it is collected."""
     yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
+    with warnings.catch_warnings(record=True) as left_open:
+        warnings.simplefilter("always", ResourceWarning)
         gc.collect()
+    assert not left_open
 
 
 def zipped(path: Path, members: dict[str, str]) -> Path:
@@ -258,7 +259,7 @@ def test_an_archive_is_read_like_its_folder(tmp_path):
     assert source_name(plain) == "plain"
 
 
-@pytest.mark.usefixtures("collects_archives")
+@pytest.mark.usefixtures("closes_archives")
 def test_tables_in_an_archive_are_one_corpus(tmp_path):
     members = {"b.jsonl": '{"text": "two"}\n', "a.csv": "text,n\none,1\n", "../../up.csv": "text\nup\n"}
     assert read(zipped(tmp_path / "a.zip", members)).texts == ["one", "two"]
@@ -266,7 +267,7 @@ def test_tables_in_an_archive_are_one_corpus(tmp_path):
     assert "cannot be read within .zip" in refusal(zipped(tmp_path / "b.zip", {"a.parquet": "PAR1"}))
 
 
-@pytest.mark.usefixtures("collects_archives")
+@pytest.mark.usefixtures("closes_archives")
 def test_damaged_and_encrypted_archives_are_rejected(tmp_path):
     path = zipped(tmp_path / "a.zip", {"a.txt": "one two three " * 50, "b.txt": "four"})
     sound = path.read_bytes()
@@ -281,7 +282,7 @@ def test_damaged_and_encrypted_archives_are_rejected(tmp_path):
     assert f"{path} is locked with a password (a.txt)" in refusal(path)
 
 
-@pytest.mark.usefixtures("collects_archives")
+@pytest.mark.usefixtures("closes_archives")
 def test_an_archive_with_a_huge_document_is_rejected(tmp_path):
     path = zipped(tmp_path / "a.zip", {"a.txt": "x" * 3_000_000})
     assert path.stat().st_size < 10_000

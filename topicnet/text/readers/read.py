@@ -10,12 +10,13 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
 from topicnet.errors import CorpusError, InputError
-from topicnet.text.readers.archives import archive_members
+from topicnet.text.readers.archives import Archive
 from topicnet.text.readers.columnar import parquet_rows
 from topicnet.text.readers.databases import database_kind, database_rows
 from topicnet.text.readers.delimited import csv_rows, tsv_rows
@@ -294,7 +295,10 @@ class _Opener:
             if path.is_dir():
                 return self._folder_rows(path, name)
         if is_archive(path) and self.options.file_format is None:
-            return self._contents_rows(contents_of(archive_members(path), name, None, self.log), name)
+            archive = Archive(path)
+            with closing(archive):  # a table of metadata is read at once
+                rows = self._contents_rows(contents_of(archive.members(), name, None, self.log), name)
+            return archive.closed_after(rows)
         file_format = self.options.file_format or split_ending(path.name)[1] or self._detect_format(path, name)
         if file_format in DOCUMENTS and (self.texts is not None or self.options.unit is not None):
             return self._text_rows(path, file_format)
