@@ -226,6 +226,17 @@ def test_files_without_an_extension_are_read_as_text_or_rejected(tmp_path):
     assert message.endswith("name its format with --format")
 
 
+def test_files_given_as_text_are_a_document_each_whatever_their_names(tmp_path):
+    for name in ("51121", "51122", "notes.md"):
+        write(tmp_path / name, f"first line of {name}\nsecond line")
+    one_each = read(str(tmp_path / "5*"), file_format="txt")
+    assert one_each.ids == ["51121", "51122"]
+    listed = [tmp_path / "51121", tmp_path / "notes.md"]
+    assert read(listed, file_format="txt").ids == ["51121", "notes.md"]
+    assert len(read(listed, file_format="txt", unit="line").texts) == 4
+    assert len(read(tmp_path / "51121", file_format="txt").texts) == 2  # a single file keeps its lines
+
+
 # --- archives ---
 
 

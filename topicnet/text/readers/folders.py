@@ -120,15 +120,17 @@ def named_sources(source: str | Path | Sequence[str | Path]) -> list[str | Path]
     return [path for one in given for path in (_matches(str(one)) if is_pattern(one) else [one])]
 
 
-def root_of_texts(source: str | Path | Sequence[str | Path], named: Sequence[str | Path]) -> Path | None:
+def root_of_texts(
+    source: str | Path | Sequence[str | Path], named: Sequence[str | Path], file_format: str | None
+) -> Path | None:
     """Return the folder that the ids of text files are relative to, if each file is one document.
 
     That is so if there are several or a pattern matched them. Return None for a single named file, whose lines are the
     documents, and if there are tables among the files.
     """
     given = [source] if isinstance(source, str | os.PathLike) else list(source)
-    texts = texts_among(named)
-    if any(split_ending(Path(one).name)[1] not in ("", *DOCUMENTS) and os.path.isfile(one) for one in named):
+    texts = texts_among(named, file_format)
+    if len(texts) < sum(os.path.isfile(one) and split_ending(Path(one).name)[1] != "" for one in named):
         return None  # a table among them, which texts are not combined with
     has_pattern = any(is_pattern(one) for one in given)
     n_others = sum(str(one) != "-" and os.path.isdir(one) for one in named)
@@ -139,9 +141,10 @@ def root_of_texts(source: str | Path | Sequence[str | Path], named: Sequence[str
     return Path(os.path.commonpath([os.path.abspath(path.parent) for path in texts]))
 
 
-def texts_among(named: Sequence[str | Path]) -> list[Path]:
-    """Select the sources that are text, PDF or Word files."""
-    return [Path(one) for one in named if split_ending(Path(one).name)[1] in DOCUMENTS and os.path.isfile(one)]
+def texts_among(named: Sequence[str | Path], file_format: str | None) -> list[Path]:
+    """Select the sources that are text, PDF or Word files; all files if their format is given as text."""
+    files = [Path(one) for one in named if os.path.isfile(one)]
+    return [path for path in files if file_format == "txt" or split_ending(path.name)[1] in DOCUMENTS]
 
 
 def relative_to(path: Path, root: Path) -> str:

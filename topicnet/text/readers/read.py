@@ -268,10 +268,10 @@ def _texts_of(
     """Find the text files that are one document each; None if a file's lines are the documents."""
     if options.file_format not in (None, "txt"):
         return None
-    root = root_of_texts(source, named)
+    root = root_of_texts(source, named, options.file_format)
     if root is None:
         return None
-    return _Texts(root, {path: relative_to(path, root) for path in texts_among(named)})
+    return _Texts(root, {path: relative_to(path, root) for path in texts_among(named, options.file_format)})
 
 
 @dataclass(frozen=True)
@@ -313,14 +313,15 @@ class _Opener:
         """Log that each of several text files is one document, unless the user chose the unit."""
         if self.options.unit is not None:
             return
-        n_texts = len(texts_among(self.named)) if self.options.file_format is None else 0
+        n_texts = len(texts_among(self.named, None)) if self.options.file_format is None else 0
         if self.texts is None and n_texts > 1:
             self.log.notice(
                 f"{n_texts:,} .txt files among other files, one document per line; for one per file give --unit file"
             )
         if self.texts is not None:
             n_files = len(self.texts.names)
-            files = "1 .txt file of a pattern" if n_files == 1 else f"{n_files:,} .txt files"
+            kind = ".txt" if all(split_ending(path.name)[1] in DOCUMENTS for path in self.texts.names) else "text"
+            files = f"1 {kind} file of a pattern" if n_files == 1 else f"{n_files:,} {kind} files"
             self.log.notice(f"{files}, one document per file; for one per line give --unit line")
 
     def _detect_format(self, path: Path, name: str) -> str:
