@@ -166,7 +166,7 @@ class Scored:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What tells this fit from others."""
+        """Identity of the fit."""
         return self.experiment, self.setting, self.seed, self.epochs, tuple(sorted(self.overrides.items()))
 
 
