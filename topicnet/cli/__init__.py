@@ -21,6 +21,8 @@ COMMANDS = ("fit", "runs", "corpora", "experiments", "images")  # modules with c
 
 def main() -> NoReturn:
     """Run the command line and exit with its status."""
+    # Read by OpenMP when torch is loaded: threads that wait for each other sleep instead of spinning.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     sys.exit(run(sys.argv[1:]))
 
 

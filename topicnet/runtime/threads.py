@@ -47,12 +47,25 @@ def thread_count(default: int = DEFAULT_THREADS) -> int:
     return int(given)
 
 
+def limited_threads(most: int) -> int:
+    """Return `TOPICNET_THREADS` if set, else the available processors up to `most`, and one if threads would spin.
+
+    A thread that spins while it waits for the others takes the processor from them: beside other busy processes, a step
+    of an image model took 20 times as long with two spinning threads, and half as long with two that sleep.
+    """
+    sleeps = os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive"  # set by the command line before torch loads
+    return thread_count(min(most, _n_cores()) if sleeps else 1)
+
+
+def _n_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def worker_count() -> int:
     """Return the number of blocks to process in parallel: `TOPICNET_THREADS` if set, else all cores, at most 16."""
     if os.environ.get(VARIABLE, ""):
         return min(MOST_WORKERS, thread_count())
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_WORKERS, cores)
+    return min(MOST_WORKERS, _n_cores())
 
 
 def map_inference(work: Callable[[T], R], items: Iterable[T], device: torch.device) -> Iterator[R]:
@@ -103,12 +116,12 @@ if hasattr(os, "register_at_fork"):  # a forked process inherits the pool object
 def chosen_threads(most: int = DEFAULT_THREADS) -> Iterator[None]:
     """Context manager: limit torch, BLAS and OpenMP to `thread_count` threads, with torch's default settings.
 
-    Without `TOPICNET_THREADS`, uses one thread, or the available processors up to `most` for work whose products gain
-    from it. A forked process uses one thread, because it would deadlock on the other threads of its parent. The
+    Without `TOPICNET_THREADS`, uses one thread, or several up to `most` (see `limited_threads`) for work whose products
+    gain from it. A forked process uses one thread, because it would deadlock on the other threads of its parent. The
     caller's settings are restored when no other thread computes any more. While other threads compute with another
     count, entering waits for them.
     """
-    count = thread_count(min(most, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else most))
+    count = limited_threads(most)
     if is_forked():
         count = 1
     _found.libraries = ThreadpoolController()  # takes a millisecond or two

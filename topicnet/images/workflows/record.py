@@ -18,7 +18,7 @@ from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.model.settings import MOST_THREADS
 from topicnet.images.model.variants import variant_of
 from topicnet.images.workflows.config import ImageConfig
-from topicnet.runtime.threads import chosen_threads, thread_count
+from topicnet.runtime.threads import chosen_threads, limited_threads
 from topicnet.storage.run_folder import environment
 
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "polars", "pillow")
@@ -88,7 +88,5 @@ def record_of(config: ImageConfig, model: ImageVAE, data: ImageData, status: str
             "binary": data.binary,
         },
         "fit": {"stopped": model.stopped_, "best_epoch": model.best_epoch_, "epochs": len(model.history_)},
-        **environment(
-            str(model.network_.device), thread_count(min(MOST_THREADS, os.cpu_count() or 1)), seconds, LIBRARIES
-        ),
+        **environment(str(model.network_.device), limited_threads(MOST_THREADS), seconds, LIBRARIES),
     }
