@@ -101,6 +101,24 @@ def test_components_of_gmntm_are_written_and_exported(runs: Path, warm: Warm, tm
     assert pl.read_parquet(tmp_path / "w.parquet").columns == ["component", "rank", "word", "probability"]
 
 
+def test_components_of_gmntm_are_scored_beside_its_topics(runs: Path, warm: Warm, tmp_path: Path) -> None:
+    run = runs / "gmntm"
+    entries = json.loads((run / "topics.json").read_text("utf-8"))
+    components = [one for one in entries if "component" in one]
+    assert [one["component"] for one in components] == [0, 1, 2, 3]
+    assert [one["topic"] for one in entries[: -len(components)]] == list(range(len(entries) - 4))
+    assert sum(one["size"] for one in components) == pytest.approx(1, abs=1e-4)
+    scored = json.loads((run / "metrics.json").read_text("utf-8"))["component"]
+    assert scored["npmi"]["of_each"] == [one["scores"]["npmi"] for one in components]
+    assert scored["npmi"]["value"] == pytest.approx(np.mean(scored["npmi"]["of_each"]))
+    assert 0 < scored["topic_diversity"]["value"] <= 1
+    few, many = (json.loads(warm("topics", run, "--top", top, "--json", cwd=tmp_path).stdout) for top in ("3", "60"))
+    for table in (few, many):  # the second reads the model
+        assert [one["npmi"] for one in table["components"]] == scored["npmi"]["of_each"]
+        assert [one["words"][:3] for one in table["components"]] == [one["words"][:3] for one in components]
+    assert "component  share  top words" in warm("topics", run, cwd=tmp_path).stdout
+
+
 def test_other_models_have_no_components(runs: Path, warm: Warm, tmp_path: Path) -> None:
     assert not (runs / "etm" / "doc_component.csv").exists()
     done = warm("export", runs / "etm", "--doc-topic", "d.csv", "--doc-component", "c.csv", cwd=tmp_path)

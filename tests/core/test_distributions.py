@@ -148,6 +148,19 @@ def test_a_mixture_starts_as_a_standard_normal_with_noise_in_the_means():
     assert prior.means.std().item() == pytest.approx(0.1, abs=0.01)
 
 
+def test_an_isotropic_component_has_one_variance():
+    q = Normal(torch.tensor([[1.0, -2.0], [0.5, 0.0]]), torch.tensor([[0.1, -0.3], [0.0, 0.2]]))
+    variances = torch.tensor([[0.5, 1.5], [2.0, 2.0]])
+    isotropic, diagonal = GaussianMixture(2, 2, isotropic=True), GaussianMixture(2, 2)
+    isotropic.start_from(torch.tensor([[0.0, 1.0], [2.0, 2.0]]), variances.log())
+    diagonal.start_from(torch.tensor([[0.0, 1.0], [2.0, 2.0]]), torch.tensor([[1.0, 1.0], [2.0, 2.0]]).log())
+    assert torch.allclose(isotropic.log_var, diagonal.log_var)
+    assert torch.allclose(isotropic.log_assignment(q), diagonal.log_assignment(q))
+    assert torch.allclose(isotropic.kl(q, isotropic.log_assignment(q)), diagonal.kl(q, diagonal.log_assignment(q)))
+    isotropic.kl(q, isotropic.log_assignment(q)).sum().backward()
+    assert isotropic.free_log_var.grad.shape == (2, 1)
+
+
 def drawn(prior, n_docs, dtype=torch.float32):
     noise = Noise.of(0, np.arange(n_docs), torch.device("cpu"))
     theta = prior.sample(noise, torch.zeros(n_docs, prior.n_topics, dtype=dtype))

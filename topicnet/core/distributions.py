@@ -124,11 +124,21 @@ class GaussianMixture(nn.Module):
         C and Z.
     learn_weights : bool
         Learn the weights pi; otherwise all components have equal weight.
+    isotropic : bool
+        One variance for all dimensions of a component, sigma_c^2 I, instead of one for each.
     spread : float
         Standard deviation of the initial means.
     """
 
-    def __init__(self, n_components: int, latent_dim: int, *, learn_weights: bool = True, spread: float = 0.1) -> None:
+    def __init__(
+        self,
+        n_components: int,
+        latent_dim: int,
+        *,
+        learn_weights: bool = True,
+        isotropic: bool = False,
+        spread: float = 0.1,
+    ) -> None:
         super().__init__()
         logits = torch.zeros(n_components)  # (C,)
         if learn_weights:
@@ -136,18 +146,23 @@ class GaussianMixture(nn.Module):
         else:
             self.register_buffer("logits", logits)
         self.means = normal_parameter(n_components, latent_dim, std=spread)  # (C, Z)
-        self.free_log_var = nn.Parameter(torch.zeros(n_components, latent_dim))  # (C, Z)
+        self.free_log_var = nn.Parameter(torch.zeros(n_components, 1 if isotropic else latent_dim))  # (C, 1) or (C, Z)
 
     @property
     def log_var(self) -> Tensor:
         """Log-variances (C, Z), clamped to +-`COMPONENT_LOG_VAR`."""
-        return self.free_log_var.clamp(-COMPONENT_LOG_VAR, COMPONENT_LOG_VAR)
+        log_var = self.free_log_var.clamp(-COMPONENT_LOG_VAR, COMPONENT_LOG_VAR)
+        return log_var if log_var.shape == self.means.shape else log_var.expand_as(self.means)
 
     @torch.no_grad()
     def start_from(self, means: Tensor, log_var: Tensor) -> None:
-        """Set means and log-variances, (C, Z) each, and reset the weights to equal."""
+        """Set means and log-variances, (C, Z) each, and reset the weights to equal.
+
+        An isotropic component takes the mean of its variances, which maximises the likelihood.
+        """
         self.means.copy_(means)
-        self.free_log_var.copy_(log_var)
+        isotropic = self.free_log_var.shape != log_var.shape
+        self.free_log_var.copy_(log_var.exp().mean(-1, keepdim=True).log() if isotropic else log_var)
         self.logits.zero_()
 
     def log_weights(self) -> Tensor:

@@ -24,6 +24,7 @@ from topicnet.runtime.torch_state import usual_torch
 from topicnet.training.checks import check_count
 
 ASSIGNMENTS = ("optimal", "mean_posterior")
+COVARIANCES = ("diag", "spherical")
 
 
 class GMNTMNetwork(FreeTopicsNetwork):
@@ -38,10 +39,14 @@ class GMNTMNetwork(FreeTopicsNetwork):
         latent_dim: int,
         dropout: float,
         decoder: str,
+        learn_weights: bool,
+        covariance_type: str,
     ) -> None:
         super().__init__()
         self.encoder = SparseGaussianEncoder(vocab_size, hidden_dim, latent_dim, dropout)
-        self.prior = GaussianMixture(n_components, latent_dim)
+        self.prior = GaussianMixture(
+            n_components, latent_dim, learn_weights=learn_weights, isotropic=covariance_type == "spherical"
+        )
         self.proportions = Proportions(latent_dim, n_topics, bias=True)
         self.decoder = make_decoder(decoder, vocab_size)
         self.logits = normal_parameter(n_topics, vocab_size, std=0.1)  # (K, V)
@@ -89,6 +94,10 @@ class GMNTM(VariationalModel):
         Number of components C of the prior, the clusters of documents. By default K.
     assignment : {"optimal", "mean_posterior"}
         Choice of q(c|x) in training: the closed form that maximises the bound, or p(c|z) of the sample, as published.
+    learn_weights : bool
+        Learn the weights pi of the components. They start equal and stay so with False.
+    covariance_type : {"diag", "spherical"}
+        Variances of a component: one for each dimension, or a single one, sigma_c^2 I.
     pretrain_epochs : int
         Epochs in which the network is trained without its prior, before the mixture is fitted to its latent means.
 
@@ -120,6 +129,8 @@ class GMNTM(VariationalModel):
 
     n_components: int | None = None
     assignment: Literal["optimal", "mean_posterior"] = "optimal"
+    learn_weights: bool = True
+    covariance_type: Literal["diag", "spherical"] = "diag"
     pretrain_epochs: int = 3
 
     def build_network(self, vocab_size: int) -> GMNTMNetwork:
@@ -151,8 +162,22 @@ class GMNTM(VariationalModel):
         check_count("n_components", n_components)
         if self.assignment not in ASSIGNMENTS:
             raise InputError(f"assignment={self.assignment!r} given, expected one of {', '.join(ASSIGNMENTS)}")
+        if self.covariance_type not in COVARIANCES:
+            raise InputError(
+                f"covariance_type={self.covariance_type!r} given, expected one of {', '.join(COVARIANCES)}"
+            )
+        if not isinstance(self.learn_weights, bool):
+            raise InputError(f"learn_weights={self.learn_weights!r} given, expected True or False")
         network = GMNTMNetwork(
-            vocab_size, self.n_topics, n_components, self.hidden_dim, self.latent_size(), self.dropout, self.decoder
+            vocab_size,
+            self.n_topics,
+            n_components,
+            self.hidden_dim,
+            self.latent_size(),
+            self.dropout,
+            self.decoder,
+            self.learn_weights,
+            self.covariance_type,
         )
         network.assignment, network.pretrain_epochs = self.assignment, self.pretrain_epochs
         return network

@@ -44,7 +44,7 @@ from topicnet.workflows.corpus import (
 )
 from topicnet.workflows.engine import LOCAL_ENGINE, Engine, ModelPlan, check_size, resolve_model
 from topicnet.workflows.preflight import run_name
-from topicnet.workflows.record import input_checksums, metrics_of, record_of, topic_coherence
+from topicnet.workflows.record import extra_metrics, input_checksums, metrics_of, record_of, topic_coherence
 from topicnet.workflows.run import Run
 from topicnet.workflows.scores import COHERENCE_WORDS, DIVERSITY_WORDS, STABILITY, topic_quality
 from topicnet.workflows.text_options import kept_columns, reading_options, resolve_text
@@ -353,7 +353,8 @@ def fit_corpus(
         status=corpus.status.tolist(),
         sizes=theta.mean(0, where=(corpus.status == OK)[:, None], dtype=np.float64),
         coherence=coherence,
-        metrics=metrics_of(model, coherence, words[:, :DIVERSITY_WORDS]),
+        metrics=metrics_of(model, coherence, words[:, :DIVERSITY_WORDS])
+        | extra_metrics(model, corpus, job.model.passages),
         record=record_of(job.record, corpus, model, status, time.perf_counter() - reporter.began),
         corpus=corpus,
         keep_corpus=job.keep_corpus,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from topicnet.evaluate.coherence import npmi
+from topicnet.evaluate.coherence import npmi, top_words
 from topicnet.evaluate.diversity import topic_diversity
 from topicnet.models import TopicModel
 from topicnet.runtime.threads import thread_count
@@ -21,7 +21,7 @@ from topicnet.text.corpus import Corpus
 from topicnet.text.passages import in_passages
 from topicnet.text.status import EMPTY, OK, OOV, STATUSES
 from topicnet.text.vocabulary import SMALL_CORPUS
-from topicnet.workflows.scores import CONVENTIONS
+from topicnet.workflows.scores import COHERENCE_WORDS, CONVENTIONS, DIVERSITY_WORDS
 
 LARGEST_EXPONENT = 700.0
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "polars")
@@ -45,7 +45,7 @@ def topic_coherence(words: NDArray[np.intp], corpus: Corpus, passages: int | Non
 
 
 def metrics_of(model: TopicModel, coherence: NDArray[np.float64], words: NDArray[np.intp]) -> dict[str, Any]:
-    """Return the contents of metrics.json."""
+    """Return the contents of metrics.json but for the model's extra tables."""
     bound = model.validation_bound_
     return {
         "npmi": {"value": float(coherence.mean()), "convention": CONVENTIONS["npmi"] + "; the corpus of the fit"},
@@ -57,6 +57,26 @@ def metrics_of(model: TopicModel, coherence: NDArray[np.float64], words: NDArray
             "convention": ON_VALIDATION,
         },
     }
+
+
+def extra_metrics(model: TopicModel, corpus: Corpus, passages: int | None) -> dict[str, Any]:
+    """Return the entries of metrics.json for the model's extra tables, by unit: for GMNTM, "component"."""
+    found: dict[str, Any] = {}
+    for extra in model.extra_tables():
+        words = top_words(extra.words, max(COHERENCE_WORDS, DIVERSITY_WORDS))
+        coherence = topic_coherence(words[:, :COHERENCE_WORDS], corpus, passages)
+        found[extra.unit] = {
+            "npmi": {
+                "value": float(coherence.mean()),
+                "of_each": coherence.tolist(),
+                "convention": CONVENTIONS["npmi"] + "; the corpus of the fit",
+            },
+            "topic_diversity": {
+                "value": topic_diversity(words[:, :DIVERSITY_WORDS]),
+                "convention": CONVENTIONS["topic_diversity"],
+            },
+        }
+    return found
 
 
 def record_of(config: dict[str, Any], corpus: Corpus, model: TopicModel, status: str, seconds: float) -> dict[str, Any]:

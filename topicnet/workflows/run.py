@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,7 @@ from topicnet.workflows.topics import ENTRIES, TABLE_WORDS, TopicTable
 
 if TYPE_CHECKING:
     from topicnet.models import HealthReport, TopicModel
+    from topicnet.models.base import ExtraTables
 
 TOPIC_WORDS = 10  # words of each topic in topics.json
 # Stability below which a topic is fragile. On 20 Newsgroups and Lee, topics below it share fewer than five of their top
@@ -216,8 +218,10 @@ class Run:
         >>> run.top_words(1)
         [['bread']]
         """
-        table = top_words(self.model.components_, n)
-        return [[self.vocabulary[i] for i in row] for row in table]
+        return self._words(self.model.components_, n)
+
+    def _words(self, beta: NDArray[np.float32], n: int) -> list[list[str]]:
+        return [[self.vocabulary[i] for i in row] for row in top_words(beta, n)]
 
     def topic_table(self, n: int = 10) -> TopicTable:
         """Return the topics as `topicnet topics` prints them.
@@ -239,7 +243,22 @@ class Run:
         >>> run.topic_table(1).words
         [['bread']]
         """
-        return TopicTable(self.sizes.tolist(), self.coherence.tolist(), self.top_words(n))
+        further = {
+            extra.unit: TopicTable(*self._scores_of(extra.unit, len(extra.words)), self._words(extra.words, n))
+            for extra in self._scored_tables()
+        }
+        return TopicTable(self.sizes.tolist(), self.coherence.tolist(), self.top_words(n), further)
+
+    def _scored_tables(self) -> list[ExtraTables]:
+        """Return the model's extra tables; none if they were not computed, or by a version that did not score them."""
+        return [extra for extra in self.model.extra_tables() if extra.unit in self.extra and extra.unit in self.metrics]
+
+    def _scores_of(self, unit: str, n: int) -> tuple[list[float], list[float]]:
+        """Return the mean of each of n components over documents with words, and its NPMI."""
+        is_ok = (np.array(self.status) == OK)[:, None]
+        sizes = self.extra[unit].mean(0, where=is_ok, dtype=np.float64).tolist()
+        npmi = [math.nan if value is None else value for value in self.metrics[unit]["npmi"]["of_each"]]
+        return sizes, npmi
 
     def topics(self, n: int = 10) -> Any:
         """Return a table of the topics.
@@ -510,6 +529,10 @@ class Run:
                 "typical_documents": [self.ids[row] for row in self.typical_documents(k)] if self.corpus else [],
             }
             for k, words in enumerate(self.top_words(TOPIC_WORDS))
+        ] + [
+            {unit: c, "label": " ".join(words[:3]), "words": words, "size": size, "scores": {"npmi": npmi}}
+            for unit, table in self.topic_table(TOPIC_WORDS).further.items()
+            for c, (words, size, npmi) in enumerate(zip(table.words, table.sizes, table.npmi, strict=True))
         ]
 
     def stability_of(self, k: int) -> dict[str, Any]:
@@ -583,7 +606,7 @@ def load(path: str | Path) -> Run:
         check_unchanged(folder, f"doc_{unit}.csv", record)
         read = read_doc_topic(folder, len(described.words), unit)
         extra[unit] = read.select(pl.col(f"^{unit}_.*$")).to_numpy().astype(np.float32)
-    topics = read_json(folder, "topics.json")
+    topics = [one for one in read_json(folder, "topics.json") if "topic" in one]
     try:
         sizes = np.array([topic["size"] for topic in topics], dtype=np.float64)
         coherence = np.array([topic["scores"]["npmi"] for topic in topics], dtype=np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from topicnet.cli import COLLAPSED, KEPT
@@ -20,7 +21,7 @@ def print_fit(run: Run, target: Path, *, top: int, examples: int, strict: bool, 
     if stable := describe_stability(run):
         notice(stable, quiet)
     notices.info("wrote %s", target)
-    print_topics(run.topic_table(top), _typical(run, examples))
+    print_topics(replace(run.topic_table(top), further={}), _typical(run, examples))
     print_scores(run)
     echo(f"wrote {target}")
     if run.interrupted:
@@ -38,6 +39,10 @@ def print_scores(run: Run) -> None:
     """Print the scores of metrics.json in one line."""
     metrics = run.metrics
     parts = [f"NPMI {_number(metrics['npmi']['value'])}", f"diversity {_number(metrics['topic_diversity']['value'])}"]
+    if "component" in metrics:
+        of_components = metrics["component"]
+        values = (_number(of_components[name]["value"]) for name in ("npmi", "topic_diversity"))
+        parts.append("of the components NPMI {} and diversity {}".format(*values))
     perplexity = metrics["validation_bound"]["perplexity"]
     if perplexity is not None and perplexity == perplexity:
         parts.append(f"validation perplexity (bound) {perplexity:.0f}")
