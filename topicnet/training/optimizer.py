@@ -142,9 +142,7 @@ class Adam:
             moments.second.index_copy_(0, some, few.second)
 
 
-def _adam(
-    members: list[_Moments], gradients: list[Tensor], rate: float, decay: float, first_decay: float
-) -> None:
+def _adam(members: list[_Moments], gradients: list[Tensor], rate: float, decay: float, first_decay: float) -> None:
     """Make one fused Adam step."""
     # Called directly because the class torch.optim.Adam imports torch's compiler at the first step, which takes 1.5 s.
     adam(
