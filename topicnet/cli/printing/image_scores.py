@@ -192,6 +192,7 @@ def variants_record() -> dict[str, Any]:
                 "summary": variant.summary,
                 "categories": variant.has_categories,
                 "bound": variant.has_bound,
+                "encoder": variant.has_encoder,
                 "likelihood": variant.likelihood,
                 # An infinite capacity becomes null, as JSON lacks infinity.
                 "parameters": dict(variant.parameters),
