@@ -200,6 +200,27 @@ def test_a_variant_without_a_bound_prints_its_other_scores(warm: Warm, tmp_path:
     assert warm("images", "evaluate", "run", "--importance", "2", cwd=tmp_path).returncode == 0
 
 
+def test_a_variant_without_an_encoder_has_samples_alone(warm: Warm, tmp_path: Path) -> None:
+    done = warm(*FIT, "--variant", "wgan-gp", *QUICK, "--out", "run", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("samples: Frechet distance squared ")
+    assert not (tmp_path / "run" / "codes.csv").exists()
+    assert [path.name for path in (tmp_path / "run" / "pictures").iterdir()] == ["samples.png"]
+    metrics = read(tmp_path / "run" / "metrics.json")
+    assert [metrics[name] for name in ("bound", "squared_error", "active_units", "categories")] == [None] * 4
+    assert warm("images", "sample", "run", "-n", "4", cwd=tmp_path).returncode == 0
+    assert warm("images", "traverse", "run", "--dims", "0", cwd=tmp_path).returncode == 0
+    done = warm("images", "evaluate", "run", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "no encoder: no codes, no reconstructions and no bound" in done.stdout
+    assert "sliced W2 squared" in done.stdout
+    for command in (("reconstruct", "run"), ("traverse", "run", "--dims", "0", "--image", "3", "--out", "other")):
+        done = warm("images", *command, cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stderr.startswith("topicnet: this model has no encoder, so images have no codes"), done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "run-samples", "run-traversals"]
+
+
 def test_an_existing_run_is_left_unchanged(run: Path, warm: Warm, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
     before = snapshot(tmp_path)

@@ -1,6 +1,7 @@
 """Alternating phases: which parts each one updates, and resuming to the same bits."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,6 +103,43 @@ def test_a_phase_scales_the_learning_rate(lr_scale):
     started(network.phases(lr_scale)[:1]).step(torch.tensor([1.0, 2.0]), 0.1)
     # Adam's first step has the size of the rate, for any gradient.
     assert (weights_of(network.critic) - before).abs().tolist() == pytest.approx([0.1 * lr_scale] * 2, rel=1e-4)
+
+
+def test_a_phase_that_is_not_due_returns_its_terms_and_leaves_the_weights():
+    network, batch = Duel(), torch.tensor([1.0, 2.0, 4.0])
+    phases = started([replace(network.phases()[0], every=3)])
+    before, expected = weights_of(network.critic), network.critic_terms(batch)["critic"].mean().detach()
+    moved = []
+    for done in range(1, 7):
+        means = phases.step(batch, 0.1, done)
+        moved.append(not torch.equal(weights_of(network.critic), before))
+        before = weights_of(network.critic)
+        assert not means["critic"].requires_grad
+        assert done > 3 or torch.allclose(means["critic"], expected)
+    assert moved == [False, False, True, False, False, True]
+
+
+def test_unmonitored_terms_must_only_be_finite():
+    """A critic's loss can be far above its first value, which is near 0."""
+
+    class Adversary(nn.Module):
+        def __init__(self, values):
+            super().__init__()
+            self.weight, self.values = nn.Parameter(torch.zeros(1)), iter(values)
+
+        def terms(self, batch):
+            return {"critic": next(self.values) + 0 * self.weight * batch}
+
+    def end(values, **options):
+        schedule = Schedule(60, 0.1, drops=())
+        batches = Points([1.0] * 20, batch_size=1)
+        return trained(Adversary(values), batches, None, schedule, max_epochs=1, device=CPU, **options)
+
+    rising = [0.001] * 3 + [5.0] * 500
+    assert end(rising).rollbacks
+    whole = end(rising, unmonitored=["critic"])
+    assert (whole.stopped, whole.rollbacks) == ("done", [])
+    assert end([0.001] * 10 + [float("nan")] * 500, unmonitored=["critic"]).stopped == "diverged"
 
 
 def test_the_main_loss_flows_through_critics_without_updating_them():

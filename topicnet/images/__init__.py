@@ -1,4 +1,4 @@
-"""Variational autoencoders for images, or any vectors in [0, 1]: 25 variants of one model with one training loop.
+"""Variational autoencoders for images, or any vectors in [0, 1]: 27 variants of one model with one training loop.
 
 Every name below is imported on first use, so that reading images does not import torch.
 """

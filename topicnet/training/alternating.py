@@ -7,14 +7,15 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from topicnet.training.optimizer import Adam
+from topicnet.training.protocols import Optimizer
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Additional loss, minimised by one step after each step of the main loss.
+    """Additional loss, minimised by one step after each step of the main loss, or after every n-th.
 
     Attributes
     ----------
@@ -26,12 +27,15 @@ class Phase:
         Factor of the learning rate.
     critic : bool
         Exclude the part from updates by the main loss and by other phases. Their gradients still flow through it.
+    every : int
+        Steps of the main loss for one step of this phase. After the others its terms are computed for the history only.
     """
 
     part: nn.Module
     terms: Callable[[Any], dict[str, Tensor]]
     lr_scale: float = 1.0
     critic: bool = True
+    every: int = 1
 
 
 class Phases:
@@ -45,10 +49,10 @@ class Phases:
         Makes the optimiser of a part of the network.
     """
 
-    def __init__(self, phases: Sequence[Phase], optimizer: Callable[[nn.Module], Adam]) -> None:
+    def __init__(self, phases: Sequence[Phase], optimizer: Callable[[nn.Module], Optimizer]) -> None:
         self.phases = phases
         self._new_optimizer = optimizer
-        self._optimizers: list[Adam] = []
+        self._optimizers: list[Optimizer] = []
 
     def frozen_critics(self) -> AbstractContextManager[None]:
         """Context manager: exclude the critics from updates other than those of their own phases."""
@@ -61,10 +65,17 @@ class Phases:
             with _requires_grad(True, phase):
                 self._optimizers.append(self._new_optimizer(phase.part))
 
-    def step(self, batch: Any, rate: float) -> dict[str, Tensor]:
-        """Make one step of each phase; returns the mean of each loss term, detached."""
+    def step(self, batch: Any, rate: float, done: int = 0) -> dict[str, Tensor]:
+        """Make one step of each phase that is due; returns the mean of each loss term, detached.
+
+        The main loss has made `done` steps in the run.
+        """
         means_by_name: dict[str, Tensor] = {}
         for phase, optimizer in zip(self.phases, self._optimizers, strict=True):
+            if done % phase.every:
+                with torch.no_grad():
+                    means_by_name |= {name: value.mean() for name, value in phase.terms(batch).items()}
+                continue
             with _requires_grad(True, phase):
                 means = {name: value.mean() for name, value in phase.terms(batch).items()}
                 sum(means.values(), start=next(iter(means.values())).new_zeros(())).backward()  # type: ignore[no-untyped-call]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -20,7 +21,7 @@ from topicnet.training.loss import named_terms, validation_loss
 from topicnet.training.optimizer import Adam
 from topicnet.training.options import NO_HOOKS, TrainHooks, TrainOptions
 from topicnet.training.progress import Progress, Rollback, TrainResult
-from topicnet.training.protocols import Batches
+from topicnet.training.protocols import Batches, Optimizer
 from topicnet.training.schedule import Schedule
 
 CHECK_STEPS = 20  # steps between checks of the loss, because each check synchronises with the device
@@ -110,9 +111,11 @@ class _Run:
         self.began = self.epoch_began = 0.0
         decay, normalise = options.weight_decay, options.normalise_gradients
         # A lambda would refer to this run and delay the release of its memory until garbage collection.
-        self.new_optimizer = partial(Adam, network, decay, options.lr_scales, normalise)
-        self.optimizer: Adam
-        self.phases = Phases(options.phases, lambda part: Adam(part, decay, {}, normalise))
+        make = options.optimizer
+        whole = partial(Adam, network, decay, options.lr_scales, normalise)
+        self.new_optimizer: Callable[[], Optimizer] = whole if make is None else partial(make, network)
+        self.optimizer: Optimizer
+        self.phases = Phases(options.phases, make or (lambda part: Adam(part, decay, {}, normalise)))
 
     def begin(self) -> None:
         """Start from the current weights, or from the given checkpoint."""
@@ -302,7 +305,7 @@ class _Run:
         self.optimizer.step(rate)
         names = [*terms, "loss"]
         if self.phases.phases:
-            further = self.phases.step(batch, rate)
+            further = self.phases.step(batch, rate, self.step + 1)
             names, tally = [*names, *further], torch.stack([*tally, *further.values()])
         if not self.names:
             self.names, self.sums = names, torch.zeros_like(tally)
@@ -329,11 +332,17 @@ class _Run:
             return self._reference_loss([*terms], means)
 
     def _reference_loss(self, names: list[str], sums: Tensor) -> float:
-        """Sum the terms with weights of at most 1, so that a large weight alone does not look like divergence."""
+        """Sum the terms with weights of at most 1, so that a large weight alone does not look like divergence.
+
+        Differences of a critic have no scale of their own: they must be finite, and are left out of the sum.
+        """
         values = dict(zip(names, sums.tolist(), strict=True))
         if not all(map(math.isfinite, values.values())):
             return math.nan  # the weighted loss is only checked for being finite
-        return float(sum(min(1.0, self.schedule.full_weight(name)) * values[name] for name in names if name != "loss"))
+        left_out = {"loss", *self.options.unmonitored}
+        return float(
+            sum(min(1.0, self.schedule.full_weight(name)) * values[name] for name in names if name not in left_out)
+        )
 
     def _forget_moments(self) -> None:
         self.optimizer = self.new_optimizer()

@@ -43,6 +43,8 @@ class Adam:
     normalise : bool
         Divide the gradient of each parameter by its length first, as the reference code of the VampPrior does (Tomczak
         & Welling 2018; AdamNormGrad). Applies to dense gradients only.
+    first_decay : float
+        Decay beta1 of the mean gradients.
 
     Raises
     ------
@@ -51,8 +53,14 @@ class Adam:
     """
 
     def __init__(
-        self, network: nn.Module, weight_decay: float, lr_scales: Mapping[str, float], normalise: bool = False
+        self,
+        network: nn.Module,
+        weight_decay: float,
+        lr_scales: Mapping[str, float],
+        normalise: bool = False,
+        first_decay: float = FIRST_DECAY,
     ) -> None:
+        self._first_decay = first_decay
         self._normalise = normalise
         named = dict(network.named_parameters())
         if unknown := lr_scales.keys() - named.keys():
@@ -84,7 +92,7 @@ class Adam:
                 lengths = torch._foreach_norm(gradients)
                 torch._foreach_add_(lengths, LENGTH_EPSILON)
                 torch._foreach_div_(gradients, lengths)
-            _adam(members, gradients, lr_scale * rate, decay)
+            _adam(members, gradients, lr_scale * rate, decay, self._first_decay)
             for moments in members:
                 moments.parameter.grad = None
 
@@ -124,17 +132,17 @@ class Adam:
         n_rows = max(1, CHUNK_ENTRIES // max(1, whole.shape[1]))
         for part in (slice(begin, begin + n_rows) for begin in range(0, len(rows), n_rows)):
             some = rows[part]
-            first = moments.first.index_select(0, some).mul_((FIRST_DECAY ** missed[part])[:, None])
+            first = moments.first.index_select(0, some).mul_((self._first_decay ** missed[part])[:, None])
             second = moments.second.index_select(0, some).mul_((SECOND_DECAY ** missed[part])[:, None])
             steps = torch.full((), self.n_steps - 1.0, dtype=torch.float32, device=whole.device)
             few = replace(moments, parameter=whole.index_select(0, some), first=first, second=second, steps=steps)
-            _adam([few], [values[part]], moments.lr_scale * rate, moments.decay)
+            _adam([few], [values[part]], moments.lr_scale * rate, moments.decay, self._first_decay)
             whole.index_copy_(0, some, few.parameter)
             moments.first.index_copy_(0, some, few.first)
             moments.second.index_copy_(0, some, few.second)
 
 
-def _adam(members: list[_Moments], gradients: list[Tensor], rate: float, decay: float) -> None:
+def _adam(members: list[_Moments], gradients: list[Tensor], rate: float, decay: float, first_decay: float) -> None:
     """Make one fused Adam step."""
     # Called directly because the class torch.optim.Adam imports torch's compiler at the first step, which takes 1.5 s.
     adam(
@@ -146,7 +154,7 @@ def _adam(members: list[_Moments], gradients: list[Tensor], rate: float, decay: 
         [m.steps for m in members],
         fused=True,
         amsgrad=False,
-        beta1=FIRST_DECAY,
+        beta1=first_decay,
         beta2=SECOND_DECAY,
         lr=rate,
         weight_decay=decay,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch import nn
 
 from topicnet.runtime.distributed import World
 from topicnet.training.alternating import Phase
 from topicnet.training.checkpoint import Checkpoints, Saved
 from topicnet.training.progress import Listener
-from topicnet.training.protocols import Checkpointed
+from topicnet.training.protocols import Checkpointed, Optimizer
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class TrainOptions:
         Name of the run in its `Progress` reports.
     lr_scales : mapping of str to float
         Factor of the learning rate by parameter name; 1 for parameters not named.
+    optimizer : callable, optional
+        Makes the optimiser of the network, and of the part of each phase. By default it is `Adam` with the settings
+        above.
+    unmonitored : collection of str
+        Loss terms that may take any finite value without being regarded as divergence.
     phases : sequence of Phase
         Additional losses, each with its own optimiser step after every main step. Not available in distributed runs.
     world : World, optional
@@ -49,6 +55,8 @@ class TrainOptions:
     stage: str = "train"
     lr_scales: Mapping[str, float] = field(default_factory=dict)
     normalise_gradients: bool = False
+    optimizer: Callable[[nn.Module], Optimizer] | None = None
+    unmonitored: Collection[str] = ()
     phases: Sequence[Phase] = ()
     world: World | None = None
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sized
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Batches(Sized, Protocol):
@@ -28,6 +31,22 @@ class Batches(Sized, Protocol):
 
         The first `skip` batches are left out without changing the others.
         """
+        ...
+
+
+class Optimizer(Protocol):
+    """Optimiser of some parameters, whose state is saved in checkpoints."""
+
+    def step(self, rate: float) -> None:
+        """Update every parameter that has a gradient, with this learning rate, and drop the gradients."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the whole state by name; the tensors are not copied."""
+        ...
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Restore a state returned by `state`, copied to the device."""
         ...
 
 

@@ -64,7 +64,11 @@ def test_every_variant_has_a_report_of_json_values(fitted, digits, variant):
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert [*report] == ["data", "bound", "reconstruction", "codes", "categories", "prior_match", "samples"]
     line = VARIANTS[variant]
-    assert (report["bound"] is not None) == line.has_bound == (report["codes"]["split"] is not None)
+    assert (report["bound"] is not None) == line.has_bound
+    samples = report["samples"]
+    for name in ("w2", "sliced_w2"):  # a few epochs are far from the images; other images are near
+        assert 0 < samples[name + "_of_training_images"] < samples[name]
+    assert samples["sliced_w2"] < samples["w2"]
     assert (report["categories"] is not None) == line.has_categories
     assert report["data"] == {
         "name": "digits",
@@ -72,6 +76,11 @@ def test_every_variant_has_a_report_of_json_values(fitted, digits, variant):
         "n_pixels": 64,
         "binarised": line.likelihood == "bernoulli",
     }
+    if not line.has_encoder:
+        absent = ("bound", "reconstruction", "codes", "categories", "prior_match")
+        assert [report[name] for name in absent] == [None] * 5
+        return
+    assert (report["codes"]["split"] is not None) == line.has_bound
     assert 0 <= report["reconstruction"]["per_pixel"] == pytest.approx(report["reconstruction"]["per_image"] / 64)
     assert report["reconstruction"]["per_pixel"] < 0.25  # reached by a constant gray level
     assert 0 <= report["codes"]["active_units"] <= report["codes"]["n_dimensions"]

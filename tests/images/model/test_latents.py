@@ -368,7 +368,7 @@ def test_the_optimal_assignment_beats_the_mean_posterior():
 # ---------------------------------------------------------------- all of them
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", [name for name, variant in VARIANTS.items() if variant.has_encoder])
 @torch.no_grad()
 def test_codes_draws_and_samples_have_consistent_shapes(name):
     vae = perturbed(small_vae(name)).eval()
@@ -390,7 +390,7 @@ def test_codes_draws_and_samples_have_consistent_shapes(name):
         assert torch.allclose(latents.log_categories(batch.pixels).exp().sum(-1), torch.ones(7).double())
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", [name for name, variant in VARIANTS.items() if variant.has_encoder])
 @torch.no_grad()
 def test_draws_do_not_depend_on_the_other_images(name):
     vae = perturbed(small_vae(name)).eval()

@@ -50,6 +50,21 @@ def test_each_variant_gets_the_options_it_accepts() -> None:
     assert config.categories == 4
 
 
+def test_a_variant_with_its_own_optimiser_or_no_likelihood_is_compared_with_others() -> None:
+    config = CONFIG.model_copy(update={"optimizer": "adam_normgrad", "likelihood": "gaussian"})
+    vae, wgan = configs_of(config, ["vae", "wgan"])
+    assert (vae.optimizer, vae.likelihood) == ("adam_normgrad", "gaussian")
+    assert (wgan.optimizer, wgan.likelihood) == ("adam", None)
+    (alone,) = configs_of(config, ["wgan-gp"])
+    with pytest.raises(InputError, match="this variant generates images without one"):
+        run(["wgan-gp"], config=alone)
+    compared, notices = run(["wgan"])
+    (row,) = compared.record()["table"]
+    assert (row["nelbo"], row["squared_error"], row["active_units"]) == (None, None, None)
+    assert all(row[name]["mean"] > 0 for name in ("frechet", "w2", "sliced_w2"))
+    assert notices[1].startswith("wgan: frechet ")
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

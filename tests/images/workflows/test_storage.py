@@ -72,8 +72,9 @@ def test_a_loaded_model_gives_identical_results(variant: str, tmp_path: Path) ->
     assert (again.best_epoch_, repr(again.best_loss_), again.stopped_) == (
         model.best_epoch_, repr(model.best_loss_), model.stopped_,
     )  # fmt: skip
-    np.testing.assert_array_equal(again.transform(test), model.transform(test))
-    np.testing.assert_array_equal(again.reconstruct(test), model.reconstruct(test))
+    if VARIANTS[variant].has_encoder:
+        np.testing.assert_array_equal(again.transform(test), model.transform(test))
+        np.testing.assert_array_equal(again.reconstruct(test), model.reconstruct(test))
     np.testing.assert_array_equal(again.sample(7, draw=True), model.sample(7, draw=True))
     if VARIANTS[variant].has_categories:
         np.testing.assert_array_equal(again.category_probabilities(test), model.category_probabilities(test))

@@ -22,6 +22,9 @@ COLUMNS = {
     "active_units": Column("active", 1),
     "information": Column("I(c;x)", 2),
     "accuracy": Column("accuracy", 2),
+    "frechet": Column("Frechet", 2),
+    "w2": Column("W2²", 2),
+    "sliced_w2": Column("sliced W2²", 3),
     "seconds": Column("seconds", 1, spread=False),
 }
 TOP_SHOWN = 10  # number of categories or labels that are listed
@@ -36,10 +39,17 @@ def show_metrics(run: ImageRun) -> None:
     if bound is not None:
         parts = ", ".join(f"{_title(name)} {value:.2f}" for name, value in bound["parts"].items())
         echo(f"NELBO {bound['nelbo']:.2f} nats per test image ({parts})")
-    echo(
-        f"squared error {found['squared_error']:.3f} per test image, {found['active_units']} of {found['dimensions']}"
-        " dimensions in use"
-    )
+    if found["squared_error"] is not None:
+        echo(
+            f"squared error {found['squared_error']:.3f} per test image, {found['active_units']} of"
+            f" {found['dimensions']} dimensions in use"
+        )
+    samples = found.get("samples")
+    if samples is not None:
+        echo(
+            f"samples: Frechet distance squared {samples['frechet_distance']:.3f} from the test images,"
+            f" {samples['frechet_distance_of_training_images']:.3f} of training images; no encoder: no codes"
+        )
     if categories is not None:
         line = f"{categories['in_use']} of {categories['categories']} categories in use"
         line += f", I(c;x) {categories['mutual_information']:.2f} nats"
@@ -57,11 +67,14 @@ def show_evaluation(found: Mapping[str, Any]) -> None:
     echo(f"{found['run']}: {found['variant']} on {data['n_images']:,} test images of {data['name']}{seen}")
     if found["bound"] is not None:
         _bound(found["bound"])
-    wrong = found["reconstruction"]
-    echo("\nreconstruction")
-    _line("squared error per image", wrong["per_image"])
-    _line("squared error per pixel", wrong["per_pixel"], digits=5)
-    _codes(found["codes"])
+    if found["codes"] is None:
+        echo("\nno encoder: no codes, no reconstructions and no bound")
+    else:
+        wrong = found["reconstruction"]
+        echo("\nreconstruction")
+        _line("squared error per image", wrong["per_image"])
+        _line("squared error per pixel", wrong["per_pixel"], digits=5)
+        _codes(found["codes"])
     if found["categories"] is not None:
         _categories(found["categories"])
     if found["prior_match"] is not None:
@@ -145,6 +158,10 @@ def _samples(found: Mapping[str, Any]) -> None:
     echo(f"\nsamples against test images, in {found['features']}")
     _line("Frechet distance squared", found["frechet_distance"])
     _line("same, of training images", found["frechet_distance_of_training_images"])
+    echo(f"\nsamples against test images, in pixels, {found['n_transported']:,} of each")
+    for name, title in (("w2", "W2 squared"), ("sliced_w2", "sliced W2 squared")):
+        _line(title, found[name])
+        _line("same, of training images", found[name + "_of_training_images"])
 
 
 def _line(title: str, value: Any, after: str = "", digits: int = 3) -> None:
@@ -159,8 +176,8 @@ def print_comparison(found: Comparison) -> None:
         kind="variant",
         columns=COLUMNS,
         heading=f"{found.data['name']}, {found.data['test_images']:,} test images, {seeds}",
-        note=f"nats per image; NLL with {found.n_importance} importance draws; one-to-one accuracy; - if a variant does"
-        " not define the score",
+        note=f"nats per image; NLL with {found.n_importance} importance draws; one-to-one accuracy;"
+        " Frechet, W2² and sliced W2² of samples from test images; - if a variant does not define the score",
         extra={},
     )
     show_comparison(found.rows, layout)
@@ -175,6 +192,7 @@ def variants_record() -> dict[str, Any]:
                 "summary": variant.summary,
                 "categories": variant.has_categories,
                 "bound": variant.has_bound,
+                "encoder": variant.has_encoder,
                 "likelihood": variant.likelihood,
                 # An infinite capacity becomes null, as JSON lacks infinity.
                 "parameters": dict(variant.parameters),

@@ -3,6 +3,7 @@
 `topicnet.transport` is this package.
 """
 
+from topicnet.core.transport.critic import CriticEstimate, critic_wasserstein
 from topicnet.core.transport.dual import c_transform, dual_value, duality_gap
 from topicnet.core.transport.entropic import sinkhorn, sinkhorn_divergence
 from topicnet.core.transport.exact import exact_transport, wasserstein
@@ -12,8 +13,10 @@ from topicnet.core.transport.line import sliced_wasserstein, wasserstein_1d
 from topicnet.core.transport.result import Transport
 
 __all__ = [
+    "CriticEstimate",
     "Transport",
     "c_transform",
+    "critic_wasserstein",
     "dual_value",
     "duality_gap",
     "exact_transport",

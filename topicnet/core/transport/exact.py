@@ -71,7 +71,9 @@ def exact_transport(cost: Array, a: Array | None = None, b: Array | None = None)
     host = matrix.detach().double().cpu()
     mass_a, mass_b = first.cpu(), second.cpu()
     is_assignment = len(mass_a) == len(mass_b) and _is_uniform(mass_a) and _is_uniform(mass_b)
-    if is_assignment and (len(mass_a) <= ASSIGNMENT_POINTS or not is_installed("ot")):
+    if 1 in host.shape:
+        plan, f = _single_plan(host, mass_a, mass_b)
+    elif is_assignment and (len(mass_a) <= ASSIGNMENT_POINTS or not is_installed("ot")):
         plan, f = _assignment(host.numpy())
     else:
         plan, f = _network_simplex(host.numpy(), mass_a.numpy(), mass_b.numpy())
@@ -125,6 +127,14 @@ def wasserstein(x: Array, y: Array, p: float = 2, a: Array | None = None, b: Arr
 
 def _is_uniform(mass: Tensor) -> bool:
     return bool((mass == mass[0]).all())
+
+
+def _single_plan(cost: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the only plan (n, m) if one measure is a single point, and the first potential (n,).
+
+    The network simplex finds no optimum for some of these problems.
+    """
+    return a[:, None] * b, cost[:, 0] if cost.shape[1] == 1 else torch.zeros(1, dtype=torch.float64)
 
 
 def _assignment(cost: Matrix) -> tuple[Tensor, Tensor]:

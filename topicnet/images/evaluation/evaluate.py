@@ -18,7 +18,7 @@ from topicnet.images.data.load import ImageData
 from topicnet.images.evaluation.aggregated import active_units, aggregated_split
 from topicnet.images.evaluation.encoded import encoded
 from topicnet.images.evaluation.measures import category_report, importance_nll, label_report
-from topicnet.images.evaluation.sample_distance import prior_match, sample_frechet
+from topicnet.images.evaluation.sample_distance import prior_match, sample_scores
 from topicnet.images.model.batches import ImageBatch, ImageBatches
 from topicnet.images.model.estimator import ROWS, ImageVAE
 from topicnet.images.model.hierarchies import ClusteredLatents
@@ -58,7 +58,8 @@ def evaluate(
     Returns
     -------
     dict
-        JSON values by section; a section that the variant cannot have is None.
+        JSON values by section; a section that the variant cannot have is None. Without an encoder (wgan, wgan-gp),
+        only ``data`` and ``samples`` are given.
 
         - ``data``: name, number of images and pixels, and whether they were binarised
         - ``bound``: ``nelbo``, the negative evidence lower bound in nats per image; its ``spread``, the standard
@@ -75,7 +76,9 @@ def evaluate(
         - ``prior_match``: MMD^2 between draws of q(z) and p(z) with its permutation p-value, and squared sliced W2
         - ``samples``: squared Frechet distance of drawn samples from the test images in the first 20 principal
           components of the training pixels, and that of training images, the best that samples can reach. It is not
-          FID, whose features come from a network trained on other images
+          FID, whose features come from a network trained on other images. ``w2`` and ``sliced_w2``: squared exact and
+          sliced Wasserstein distances in pixels of at most 1,000 samples from as many test images, and the same for
+          training images
 
     Raises
     ------
@@ -112,7 +115,8 @@ def evaluate(
         if variant_of(model.variant).has_bound:
             bound = _bound(network, batches, n_resamplings, seeds["bound"])
             bound |= _nll(network, batches, n_importance, seeds["nll"])
-        error = squared_error(network, batches)
+        has_encoder = variant_of(model.variant).has_encoder
+        train = model.fixed(data.train.pixels[:MOST_ENUMERATED])
         return {
             "data": {
                 "name": data.name,
@@ -121,14 +125,17 @@ def evaluate(
                 "binarised": model.binarises,
             },
             "bound": bound,
-            "reconstruction": {"per_image": error, "per_pixel": error / data.n_pixels},
-            "codes": _codes(network.latents, batches, seeds["codes"]),
+            "reconstruction": _reconstruction(network, batches) if has_encoder else None,
+            "codes": _codes(network.latents, batches, seeds["codes"]) if has_encoder else None,
             "categories": _categories(network.latents, batches, data.test.labels),
-            "prior_match": prior_match(network.latents, batches, seeds["match"]),
-            "samples": sample_frechet(
-                network, model.fixed(data.train.pixels[:MOST_ENUMERATED]), batches, seeds["samples"]
-            ),
+            "prior_match": prior_match(network.latents, batches, seeds["match"]) if has_encoder else None,
+            "samples": sample_scores(network, train, batches, seeds["samples"]),
         }
+
+
+def _reconstruction(network: Vae, batches: ImageBatches) -> dict[str, float]:
+    error = squared_error(network, batches)
+    return {"per_image": error, "per_pixel": error / batches.pixels.shape[1]}
 
 
 def _bound(network: Vae, batches: ImageBatches, n_resamplings: int, seed: int) -> dict[str, Any]:

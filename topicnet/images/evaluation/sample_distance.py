@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from topicnet.core.counter_rng import Noise
+from topicnet.core.transport import sliced_wasserstein, wasserstein
 from topicnet.images.evaluation.aggregated import mmd_permutation, sliced_w2
 from topicnet.images.evaluation.measures import frechet_distance
 from topicnet.images.model.batches import ImageBatches, to_unit_interval
@@ -79,6 +80,50 @@ def sample_frechet(network: Vae, train: NDArray[Any], batches: ImageBatches, see
         "features": f"the first {axes.shape[1]} principal components of the training pixels",
         "n_images": n,
     }
+
+
+def sample_scores(network: Vae, train: NDArray[Any], batches: ImageBatches, seed: int) -> dict[str, Any] | None:
+    """Compute all distances of samples from test images; the arguments are those of `sample_frechet`."""
+    frechet = sample_frechet(network, train, batches, seed)
+    transport = sample_wasserstein(network, train, batches, seed)
+    return None if frechet is None or transport is None else frechet | transport
+
+
+def sample_wasserstein(network: Vae, train: NDArray[Any], batches: ImageBatches, seed: int) -> dict[str, Any] | None:
+    """Compute exact and sliced W2 between samples, or training images, and equally many test images, at most 1,000.
+
+    Distances between sets of images are of the images' own size, as each set is a few points in many dimensions: only
+    the distance of training images shows what a perfect model would have.
+
+    Parameters
+    ----------
+    network : Vae
+        The fitted network.
+    train : ndarray of shape (n, P)
+        Training images.
+    batches : ImageBatches
+        The test images.
+    seed : int
+        Seed of the samples and of the directions.
+
+    Returns
+    -------
+    dict or None
+        Squared distances; None for a single image.
+    """
+    n = min(MATCHED, batches.n_docs, len(train))
+    if n < 2:
+        return None
+    rng = np.random.default_rng(seed)
+    test, sampled = to_unit_interval(batches.pixels[:n]), _samples(network, n, rng)
+    training = to_unit_interval(torch.as_tensor(train[:n]).to(batches.device))
+    directions = draw_seed(rng)
+    found: dict[str, Any] = {}
+    for after, images in (("", sampled), ("_of_training_images", training)):
+        found["w2" + after] = float(wasserstein(images, test, p=2).cost)
+        sliced = sliced_wasserstein(images, test, p=2, n_projections=DIRECTIONS, seed=directions)
+        found["sliced_w2" + after] = float(sliced.cost)
+    return found | {"n_transported": n}
 
 
 def _posterior_draws(latents: Latents, x: Tensor, noise: Noise) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import cast
 
+from topicnet.core.transport.critic import DualCritic
 from topicnet.errors import InputError
 from topicnet.images.model.hierarchies import ClusteredLatents, TwoLevelLatents, WeightedLatents
 from topicnet.images.model.latents import CategoricalLatents, Estimator, GaussianLatents, Given, Latents, PointLatents
@@ -23,6 +24,7 @@ from topicnet.images.model.penalties import (
 )
 from topicnet.images.model.vae import Vae
 from topicnet.images.model.variants import Value, Variant
+from topicnet.images.model.wgan import Deterministic, PriorLatents, Wgan
 
 CRITIC_LAYERS = 5  # layers of a critic of z (Kim & Mnih 2018, appendix A)
 PREDICTOR_LAYERS = 2  # layers of a network that predicts c or z from an image
@@ -59,11 +61,23 @@ def build(
     InputError
         The variant needs a number of categories and there is none.
     """
+    if not variant.has_encoder:
+        return _wgan(variant, sizes, parameters)
     latents = _latents(variant, sizes, parameters, estimator)
     decoder = Decoder(latents.code_widths, sizes.hidden_dim, sizes.n_layers, sizes.n_pixels)
     penalty = _penalty(variant, sizes, parameters, latents, n_images)
     n_draws = int(parameters.get("draws", 1))
     return Vae(latents, decoder, LIKELIHOODS[likelihood](), penalty, n_draws=n_draws, two_phases=variant.two_phases)
+
+
+def _wgan(variant: Variant, sizes: Sizes, parameters: Mapping[str, Value]) -> Wgan:
+    latents = PriorLatents(sizes)
+    decoder = Decoder(latents.code_widths, sizes.hidden_dim, sizes.n_layers, sizes.n_pixels)
+    critic = DualCritic(sizes.n_pixels, sizes.hidden_dim, sizes.n_layers)
+    if clips := "clip" in parameters:
+        critic.clip(float(parameters["clip"]))
+    n_critic = int(parameters["n_critic"])
+    return Wgan(latents, decoder, Deterministic(), critic, penalised=not clips, n_critic=n_critic)
 
 
 def _latents(variant: Variant, sizes: Sizes, parameters: Mapping[str, Value], estimator: str) -> Latents:

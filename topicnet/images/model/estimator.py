@@ -29,6 +29,7 @@ from topicnet.images.model.settings import (
     ONE_CYCLE_RATE,
     RATE,
     Categories,
+    check_optimizer,
     check_training_parameters,
     checked_categories,
     checked_rows,
@@ -61,7 +62,7 @@ def rows_at_once(latents: Latents) -> int:
 class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Variational autoencoder of gray images, or of any vectors in [0, 1].
 
-    One estimator for the 25 variants in `VARIANTS`. Sources of the variants are in their `Variant.summary`; the default
+    One estimator for the 27 variants in `VARIANTS`. Sources of the variants are in their `Variant.summary`; the default
     network and training follow Tomczak & Welling (2018).
 
     Parameters
@@ -78,7 +79,8 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     n_layers : int
         Number of gated layers of encoder and decoder; 0 gives a linear model.
     likelihood : {"bernoulli", "gaussian", "logistic", "squared-error"}, optional
-        p(x | z), by default the variant's own. "squared-error" belongs to wae-mmd and wae-gan only.
+        p(x | z), by default the variant's own. "squared-error" belongs to wae-mmd and wae-gan only; wgan and wgan-gp
+        have none.
     binarise : {"auto", "never"}
         With "auto" and a Bernoulli likelihood, training pixels are drawn from their gray values in each epoch, and
         validation pixels once. With "never", values in [0, 1] are used as they are.
@@ -90,16 +92,19 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     batch_size : int
         Images per training step.
     max_epochs : int, optional
-        Number of epochs; by default about 3,000 steps, and at least 10 epochs.
+        Number of epochs; by default about 3,000 steps (20,000 for wgan and wgan-gp), and at least 10 epochs.
     learning_rate : float, optional
-        Highest learning rate; by default 0.003 with one cycle, and 0.001 otherwise.
+        Highest learning rate; by default 0.003 with one cycle, 0.001 otherwise; as in their papers, 0.00005 for wgan
+        and 0.0001 for wgan-gp.
     warm_up : int, optional
         Epochs in which the divergences are phased in; by default a tenth of all, at most 100, for variants with
         `Variant.warms_up`, and 0 for others.
     schedule : {"one-cycle", "constant"}
-        Course of the learning rate; wae-mmd, wae-gan and vade have their own steps instead.
+        Course of the learning rate; wae-mmd, wae-gan and vade have their own steps instead, wgan and wgan-gp a constant
+        rate.
     optimizer : {"adam", "adam_normgrad"}
         Adam, or Adam with each parameter's gradient divided by its norm (reference code of Tomczak & Welling 2018).
+        wgan has RMSProp instead, and wgan-gp Adam without a first moment.
     patience : int
         Stop after this many epochs without a better validation loss.
     device : str
@@ -221,6 +226,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         resolve_likelihood(variant, self.likelihood)
         resolve_estimator(variant, self.estimator)
         check_training_parameters(self.get_params())
+        check_optimizer(variant, self.optimizer)
         return resolve_sizes(self.variant, n_pixels, self.latent_dim, self.hidden_dim, self.n_layers, self.n_categories)
 
     @usual_torch()
@@ -326,7 +332,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            The images have another number of pixels, or a pixel is out of range.
+            The images have another number of pixels, a pixel is out of range, or the variant has no encoder.
 
         Examples
         --------
@@ -385,7 +391,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            The images have another number of pixels, or a pixel is out of range.
+            The images have another number of pixels, a pixel is out of range, or the variant has no encoder.
 
         Examples
         --------
@@ -511,7 +517,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            The variant has a deterministic encoder, or the images do not fit the model.
+            The variant has a deterministic encoder or none, or the images do not fit the model.
 
         Examples
         --------
@@ -524,7 +530,8 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         if not variant_of(self.variant).has_bound:
-            raise InputError(f"{self.variant} has no evidence lower bound: its encoder is deterministic")
+            why = "its encoder is deterministic" if variant_of(self.variant).has_encoder else "it has no encoder"
+            raise InputError(f"{self.variant} has no evidence lower bound: {why}")
         network = self.network_.eval()
         with torch.inference_mode(), chosen_threads(threads_for(ROWS, self.sizes_)):
             total = sum(float(torch.stack(list(network.bound(batch).values())).sum()) for batch in self.batches(X))
@@ -649,11 +656,13 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _training_settings(self, variant: Variant, n_batches: int) -> TrainingSettings:
-        epochs = default_epochs(n_batches) if self.max_epochs is None else self.max_epochs
+        epochs = default_epochs(n_batches, variant.steps) if self.max_epochs is None else self.max_epochs
         one_cycle, warm_up, rate = self.schedule == "one-cycle", self.warm_up, self.learning_rate
         if warm_up is None:
             warm_up = min(100, epochs // 10) if variant.warms_up else 0
-        if rate is None:
+        if rate is None and variant.learning_rate is not None:
+            rate = variant.learning_rate
+        elif rate is None:
             rate = ONE_CYCLE_RATE if one_cycle and variant.drops is None else RATE
         normalise = self.optimizer == "adam_normgrad"
         return TrainingSettings(epochs, self.patience, rate, min(warm_up, epochs), one_cycle, normalise)

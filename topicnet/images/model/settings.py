@@ -68,6 +68,8 @@ def resolve_likelihood(variant: Variant, given: str | None) -> str:
     if given is None:
         return variant.likelihood
     check_name("likelihood", given, tuple(LIKELIHOODS))
+    if variant.likelihood == "none":
+        raise InputError(f"likelihood={given!r} given, but this variant generates images without one: leave it out")
     if (given == "squared-error") != (variant.likelihood == "squared-error"):
         raise InputError(
             f"likelihood={given!r} given, but squared-error is the cost of wae-mmd and wae-gan, and of them only: leave"
@@ -104,6 +106,12 @@ def check_training_parameters(given: Mapping[str, Any]) -> None:
         check_count("max_epochs", given["max_epochs"])
     if given["warm_up"] is not None:
         check_count("warm_up", given["warm_up"], least=0)
+
+
+def check_optimizer(variant: Variant, given: str) -> None:
+    """Raise InputError if an optimiser is given to a variant that has its own."""
+    if variant.own_optimizer and given != "adam":
+        raise InputError(f"optimizer={given!r} given, but this variant has its own: leave it out")
 
 
 def check_name(name: str, given: object, known: tuple[str, ...]) -> None:

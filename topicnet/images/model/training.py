@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,15 +20,18 @@ from topicnet.images.model.latents import GaussianLatents
 from topicnet.images.model.penalties import PointInformation
 from topicnet.images.model.vae import Objective, Vae
 from topicnet.images.model.variants import Variant, ramps
+from topicnet.images.model.wgan import ADVERSARIAL, Wgan
 from topicnet.runtime.seeding import draw_seed
 from topicnet.training.checkpoint import Checkpoints
 from topicnet.training.loop import train
+from topicnet.training.optimizer import Adam
 from topicnet.training.options import TrainHooks, TrainOptions
 from topicnet.training.progress import Listener, TrainResult
+from topicnet.training.protocols import Optimizer
 from topicnet.training.schedule import Schedule
 
 ACTIVE = 0.01  # a dimension is active if its posterior mean varies more than this over images (Burda et al. 2016)
-STEPS, LEAST_EPOCHS = 3_000, 10  # defaults that determine the number of epochs
+LEAST_EPOCHS = 10
 START_IMAGES = 10_000  # most images used for the initialisation
 
 
@@ -59,9 +63,9 @@ class TrainingSettings:
     normalise: bool
 
 
-def default_epochs(n_batches: int) -> int:
-    """Return the default number of epochs: enough for 3,000 steps, and at least 10."""
-    return max(LEAST_EPOCHS, math.ceil(STEPS / n_batches))
+def default_epochs(n_batches: int, n_steps: int) -> int:
+    """Return the default number of epochs: enough for this many steps, and at least 10."""
+    return max(LEAST_EPOCHS, math.ceil(n_steps / n_batches))
 
 
 @dataclass(frozen=True)
@@ -108,9 +112,9 @@ class Training:
         if saved is None:
             self._start(np.random.default_rng(start_seed))
         checkpoints = None if self.interrupted() else checkpoints
-        settings, device, penalty = self.settings, self.batches.device, self.vae.penalty
+        settings, device = self.settings, self.batches.device
         # With a critic the loss depends on how well the critic is trained, so it cannot select the best epoch.
-        judged = self.validation if penalty is None or penalty.critic is None else None
+        judged = None if self.vae.has_critic else self.validation
         normalise, phases = settings.normalise, self.vae.phases(self.parameters.get("critic_rate", 1.0))
         options = TrainOptions(
             settings.max_epochs,
@@ -120,11 +124,21 @@ class Training:
             device,
             normalise_gradients=normalise,
             phases=phases,
+            optimizer=self._optimizer(),
+            unmonitored=() if self.variant.has_encoder else ADVERSARIAL,
         )
         hooks = TrainHooks(self._measure, self._intervene, self.listener, self.interrupted, checkpoints, saved)
         result = train(self.vae, self.batches, judged, self._schedule(), options, hooks)
         self._store_category_weights()
         return result
+
+    def _optimizer(self) -> Callable[[nn.Module], Optimizer]:
+        """Return a function that makes the optimiser of the network, or of a part of it."""
+        if self.variant.own_optimizer:
+            assert isinstance(self.vae, Wgan)
+            return partial(self.vae.optimizer, clip=self.parameters.get("clip"))
+        normalise, first_decay = self.settings.normalise, self.variant.first_decay
+        return partial(Adam, weight_decay=0.0, lr_scales={}, normalise=normalise, first_decay=first_decay)
 
     def _schedule(self) -> Schedule:
         settings, n_categories = self.settings, self.vae.latents.n_categories or 1
@@ -173,6 +187,8 @@ class Training:
     def _measure(self) -> dict[str, float]:
         latents = self.vae.latents
         monitored = self.batches if self.validation is None else self.validation
+        if not self.variant.has_encoder:
+            return {}
         with torch.inference_mode():
             codes = latents.codes(next(iter(monitored)).pixels)
         found = {"active_units": float((codes.var(0) > ACTIVE).sum())} if len(codes) > 1 else {}

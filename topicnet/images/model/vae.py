@@ -54,6 +54,11 @@ class Vae(nn.Module):
         self.two_phases = two_phases
 
     @property
+    def has_critic(self) -> bool:
+        """True if the loss depends on a critic."""
+        return self.penalty is not None and self.penalty.critic is not None
+
+    @property
     def device(self) -> torch.device:
         """Device of the parameters."""
         return next(self.parameters()).device

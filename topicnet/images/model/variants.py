@@ -1,4 +1,4 @@
-"""Table of the 25 image-model variants: each is one entry that combines shared parts."""
+"""Table of the 27 image-model variants: each is one entry that combines shared parts."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class Variant:
     ----------
     summary : str
         Description in a few words, with its source.
-    latents : {"gaussian", "point", "categorical", "two-level", "clustered", "weighted"}
-        Factorisation of q and p; "clustered" is VaDE's, "weighted" GMVAE's.
+    latents : {"gaussian", "point", "categorical", "two-level", "clustered", "weighted", "prior"}
+        Factorisation of q and p; "clustered" is VaDE's, "weighted" GMVAE's, and "prior" has no encoder.
     prior : {"standard", "mixture", "vamp"}
         p(z), for Gaussian and two-level latents.
     conditional : bool
         For categorical latents, whether the encoder of z depends on c.
     learned : bool
         For categorical latents, whether p(z | c) is learned.
-    likelihood : {"bernoulli", "gaussian", "logistic", "squared-error"}
-        Default likelihood.
+    likelihood : {"bernoulli", "gaussian", "logistic", "squared-error", "none"}
+        Default likelihood; a generator without an encoder has none.
     penalty : str or None
         Name of the penalty, see `topicnet.images.model.building`.
     parameters : mapping
@@ -49,6 +49,14 @@ class Variant:
         lower bound for information penalties.
     drops : callable or None
         Maps the number of epochs to the steps of the learning-rate schedule; None for the default schedule.
+    learning_rate : float, optional
+        Default learning rate, where it differs from that of the other variants.
+    steps : int
+        Training steps that determine the default number of epochs.
+    first_decay : float
+        Decay beta1 of Adam; adversaries with the usual 0.9 circle around each other.
+    own_optimizer : bool
+        Whether the variant is trained by RMSProp, or Adam without a first moment, in place of Adam.
 
     Attributes
     ----------
@@ -56,6 +64,8 @@ class Variant:
         Whether the model has a discrete code c.
     has_bound : bool
         Whether the encoder has a density, so that the model has an evidence lower bound.
+    has_encoder : bool
+        Whether images have codes.
 
     Examples
     --------
@@ -78,6 +88,10 @@ class Variant:
     two_phases: bool = False
     pretrained: float = 0.0
     drops: Callable[[int], tuple[tuple[float, float], ...]] | None = None
+    learning_rate: float | None = None
+    steps: int = 3_000
+    first_decay: float = 0.9
+    own_optimizer: bool = False
 
     @property
     def has_categories(self) -> bool:
@@ -87,7 +101,12 @@ class Variant:
     @property
     def has_bound(self) -> bool:
         """True if the encoder has a density, so that the model has an evidence lower bound."""
-        return self.latents != "point"
+        return self.latents not in ("point", "prior")
+
+    @property
+    def has_encoder(self) -> bool:
+        """True if images have codes."""
+        return self.latents != "prior"
 
 
 #: Every variant by its name, as given to `ImageVAE`.
@@ -153,9 +172,31 @@ VARIANTS: dict[str, Variant] = {
         latents="point",
         likelihood="squared-error",
         penalty="prior-critic",
-        parameters={"lambda": 10.0, "critic_rate": 0.5},
+        parameters={"lambda": 1.0, "critic_rate": 0.5},
         weights=lambda p: {"fooling": p["lambda"]},
+        first_decay=0.5,
         drops=lambda epochs: ((0.3, 0.5), (0.5, 0.2)),
+    ),
+    "wgan": Variant(
+        "generator and a critic with clipped weights, without an encoder (Arjovsky et al. 2017)",
+        latents="prior",
+        likelihood="none",
+        parameters={"clip": 0.01, "n_critic": 5.0},
+        drops=lambda epochs: (),
+        learning_rate=5e-5,
+        steps=20_000,
+        own_optimizer=True,
+    ),
+    "wgan-gp": Variant(
+        "generator and a critic with a one-sided gradient penalty, without an encoder (Gulrajani et al. 2017)",
+        latents="prior",
+        likelihood="none",
+        parameters={"lambda": 10.0, "n_critic": 5.0},
+        weights=lambda p: {"gradient_penalty": p["lambda"]},
+        drops=lambda epochs: (),
+        learning_rate=1e-4,
+        steps=20_000,
+        own_optimizer=True,
     ),
     "iwae": Variant("importance-weighted bound (Burda et al. 2016)", parameters={"draws": 5.0}),
     "mog": Variant(
@@ -230,7 +271,8 @@ CHOICES = {
     "assignment": ("optimal", "mean-posterior"),
     "condition": ("draw", "probabilities"),
 }
-COUNTS = ("draws", "components")
+COUNTS = ("draws", "components", "n_critic")
+POSITIVE = ("clip",)
 
 
 def variant_of(name: str) -> Variant:
@@ -286,6 +328,8 @@ def _check_value(name: str, value: Value) -> None:
     least = 1 if name in COUNTS else 0
     whole = name not in COUNTS or isinstance(value, int) or value.is_integer()
     infinite = math.isinf(value) and name != "capacity_c"
+    if name in POSITIVE and not 0 < value < math.inf:
+        raise InputError(f"{name}={value:g} given, expected a finite number above 0")
     if value < least or not whole or infinite:
         kind = "a whole number" if name in COUNTS else "a finite number"
         raise InputError(f"{name}={value:g} given, expected {kind}, {least} or more")

@@ -20,7 +20,7 @@ from topicnet.storage.comparison import ComparisonRow, rows_json, summarise_colu
 
 COLUMNS = (
     "nelbo", "reconstruction", "kl_z", "kl_c", "nll", "squared_error", "active_units", "information", "accuracy",
-    "seconds",
+    "frechet", "w2", "sliced_w2", "seconds",
 )  # fmt: skip
 OF_Z = ("kl_z", "kl_z1", "kl_z2", "kl_w")  # divergences of the continuous latents
 
@@ -51,11 +51,13 @@ class ComparedFit:
     def scores(self) -> dict[str, float]:
         """Return those of the scores in `COLUMNS` that the fit has."""
         found = self.found["evaluation"]
-        scores = {
-            "squared_error": found["reconstruction"]["per_image"],
-            "active_units": found["codes"]["active_units"],
-            "seconds": self.found["seconds"],
-        }
+        scores = {"seconds": self.found["seconds"]}
+        if found["codes"] is not None:
+            scores["squared_error"] = found["reconstruction"]["per_image"]
+            scores["active_units"] = found["codes"]["active_units"]
+        if found["samples"] is not None:
+            scores |= {"frechet": found["samples"]["frechet_distance"]}
+            scores |= {name: found["samples"][name] for name in ("w2", "sliced_w2")}
         if found["bound"] is not None:
             parts = found["bound"]["parts"]
             scores |= {name: found["bound"][name] for name in ("nelbo", "nll")}
@@ -72,7 +74,7 @@ class ComparedFit:
         if self.error is not None:
             return f"{self.variant} failed: {self.error}"
         scores = self.scores()
-        first = "nelbo" if "nelbo" in scores else "squared_error"
+        first = next((name for name in ("nelbo", "squared_error", "frechet") if name in scores), "seconds")
         return f"{self.variant}: {first.replace('_', ' ')} {scores[first]:.2f}, {scores['seconds']:.1f} s"
 
     def record(self) -> dict[str, Any]:
@@ -203,12 +205,14 @@ def configs_of(config: ImageConfig, variants: Sequence[str]) -> list[ImageConfig
     knowing = {
         "categories": [variant_of(name).has_categories for name in variants],
         "estimator": [variant_of(name).latents == "categorical" for name in variants],
-        "likelihood": [variant_of(name).likelihood != "squared-error" for name in variants],
+        "likelihood": [variant_of(name).likelihood not in ("squared-error", "none") for name in variants],
     }
     known = {name: [name in variant_of(variant).parameters for variant in variants] for name in config.parameters}
     configs = []
     for i, name in enumerate(variants):
-        dropped = {option: None for option, knows in knowing.items() if not _keeps(knows, i)}
+        dropped: dict[str, Any] = {option: None for option, knows in knowing.items() if not _keeps(knows, i)}
+        if not _keeps([not variant_of(one).own_optimizer for one in variants], i):
+            dropped["optimizer"] = "adam"
         parameters = {key: value for key, value in config.parameters.items() if _keeps(known[key], i)}
         configs.append(config.model_copy(update={"variant": name, "parameters": parameters} | dropped))
     return configs

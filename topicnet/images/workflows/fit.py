@@ -3,7 +3,7 @@
 ::
 
     RUN/model/         the model (topicnet.images.workflows.storage)
-        codes.csv      one row per image: image, split, label, category, z_0, ...
+        codes.csv      one row per image, with an encoder: image, split, label, category, z_0, ...
         categories.csv one row per category, with categories: category, q_c, label_0, ...
         history.csv    metrics.json    run.json
         pictures/      (topicnet.images.workflows.pictures)
@@ -24,6 +24,7 @@ import torch
 from topicnet.errors import InputError
 from topicnet.images.data.load import ImageData, load_images
 from topicnet.images.model.estimator import ImageVAE
+from topicnet.images.model.variants import variant_of
 from topicnet.images.workflows.category_usage import FILE as CATEGORIES_FILE
 from topicnet.images.workflows.category_usage import CategoryUsage, category_usage_of, read_category_usage
 from topicnet.images.workflows.config import ImageConfig
@@ -185,7 +186,8 @@ def _memory_errors() -> Iterator[None]:
 def _write(run: ImageRun, data: ImageData, folder: Path) -> ImageRun:
     """Write a run into a staged folder, and return it with the reason for missing pictures, if any."""
     save_model(SavedModel(run.model, run.shape), folder / "model")
-    formats.write_table(folder / "codes.csv", codes_table(run.model, data))
+    if variant_of(run.model.variant).has_encoder:
+        formats.write_table(folder / "codes.csv", codes_table(run.model, data))
     write_history(folder, run.model.history_)
     if run.usage is not None:
         formats.write_table(folder / CATEGORIES_FILE, run.usage.table())

@@ -13,6 +13,7 @@ from topicnet.images.data.load import ImageData, gray
 from topicnet.images.drawing.charts import bars, histograms
 from topicnet.images.drawing.galleries import gallery, labelled_gallery, pairs_gallery
 from topicnet.images.model.estimator import ImageVAE
+from topicnet.images.model.variants import variant_of
 from topicnet.images.workflows.category_usage import CategoryUsage
 
 SAMPLES, PAIRS, ROW = 64, 20, 10  # images of the galleries, and tiles per row
@@ -31,7 +32,7 @@ def pictures_of(model: ImageVAE, data: ImageData, usage: CategoryUsage | None) -
 
     ::
 
-        samples.png reconstructions.png             for pictures
+        samples.png reconstructions.png             for pictures; the latter with an encoder
         histogram.png                               for vectors
         q_c.png                                     with categories
         categories.png labels.png                   for pictures with categories; the latter with labels
@@ -46,8 +47,9 @@ def pictures_of(model: ImageVAE, data: ImageData, usage: CategoryUsage | None) -
     else:
         n = max_tiles(data.n_pixels, SAMPLES)
         yield "samples.png", samples_gallery(model.sample(n), data.shape)
-        test = data.test.pixels[: max_tiles(data.n_pixels, PAIRS)]
-        yield "reconstructions.png", pairs_gallery(gray(test), clipped(model.reconstruct(test)), data.shape)
+        if variant_of(model.variant).has_encoder:
+            test = data.test.pixels[: max_tiles(data.n_pixels, PAIRS)]
+            yield "reconstructions.png", pairs_gallery(gray(test), clipped(model.reconstruct(test)), data.shape)
     if usage is None:
         return
     if data.shape is not None:
