@@ -43,8 +43,8 @@ class TrainingSettings:
         Stop after this many epochs without a better validation loss.
     learning_rate : float
         Highest learning rate.
-    warm_up : int
-        Epochs in which divergences are phased in.
+    warm_up : float
+        Fraction of the run in which divergences are phased in.
     one_cycle : bool
         Whether the rate rises and falls in one cycle; otherwise it is constant, as in the papers.
     normalise : bool
@@ -54,7 +54,7 @@ class TrainingSettings:
     max_epochs: int
     patience: int
     learning_rate: float
-    warm_up: int
+    warm_up: float
     one_cycle: bool
     normalise: bool
 
@@ -131,7 +131,7 @@ class Training:
         drops: tuple[tuple[float, float], ...] | None = None if settings.one_cycle else ()
         if self.variant.drops is not None:
             drops = self.variant.drops(settings.max_epochs)
-        fraction = settings.warm_up / settings.max_epochs
+        fraction = settings.warm_up
         divergences = ("kl_z", "kl_c", "kl_z1", "kl_z2", "kl_w")
         return Schedule(
             settings.max_epochs * len(self.batches),
@@ -180,7 +180,7 @@ class Training:
         return found if temperature is None else found | {"temperature": float(temperature)}
 
     def _intervene(self, epoch: int, stopping: bool) -> bool:
-        self.vae.latents.anneal(epoch)
+        self.vae.latents.anneal(epoch / self.settings.max_epochs)
         return False
 
     def _store_category_weights(self) -> None:
