@@ -228,6 +228,23 @@ def test_the_command_line_overrides_a_file_of_options(warm: Warm, tmp_path: Path
     assert "experiment" not in config
 
 
+def test_categories_are_configured_by_a_file_and_on_the_command_line(warm: Warm, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "variant: indp\nhidden_dim: 12\nlatent_dim: 3\nepochs: 4\nwarm_up: 0.5\nestimator: straight-through\n"
+        "parameters: {head: linear, temperature: 1.0, temperature_end: 0.5}\n"
+    )
+    options = ("--estimator", "enumerate", "--warm-up", "0.25", "--param", "temperature_end=0.25")
+    done = warm(*FIT, "--config", "mine.yaml", *options, "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "runs" / "digits-indp"
+    record, history = read(run / "run.json"), pl.read_csv(run / "history.csv")
+    config = record["config"]
+    assert isinstance(config, dict)
+    assert (config["estimator"], config["warm_up"]) == ("enumerate", 0.25)
+    assert record["parameters"] == {"head": "linear", "temperature": 1.0, "temperature_end": 0.25}
+    assert history["temperature"].to_list() == pytest.approx([1.0, 0.5, 0.25, 0.25])
+
+
 # ---------------------------------------------------------------- pictures and scores of a run
 
 
@@ -467,6 +484,10 @@ OPTIONS = {
     "categories in words": ([*CP, "--categories", "ten"], ["ten"]),
     "likelihood": (["--likelihood", "poisson"], ["poisson", "bernoulli"]),
     "estimator": ([*CP, "--estimator", "reinforce"], ["gumbel, straight-through, enumerate"]),
+    "warm-up beyond the run": (["--warm-up", "1.5"], ["warm_up=1.5", "a fraction of the run between 0 and 1"]),
+    "warm-up in words": (["--warm-up", "long"], ["'long'", "epochs such as 10"]),
+    "temperature": ([*CP, "--param", "temperature=0"], ["temperature=0", "a number above 0"]),
+    "head": ([*CP, "--param", "head=deep"], ["head='deep'", "gated or linear"]),
     "unknown parameter": (["--param", "beta=2"], ["'beta'", "it has none"]),
     "parameter out of range": (["--variant", "beta-vae", "--param", "beta=-1"], ["beta=-1"]),
     "parameter of a wrong kind": (["--variant", "beta-vae", "--param", "beta=much"], ["beta='much'"]),

@@ -21,12 +21,12 @@ from topicnet.images.model.vae import Objective, Vae
 from topicnet.images.model.variants import Variant, ramps
 from topicnet.runtime.seeding import draw_seed
 from topicnet.training.checkpoint import Checkpoints
+from topicnet.training.collapse import ACTIVE
 from topicnet.training.loop import train
 from topicnet.training.options import TrainHooks, TrainOptions
 from topicnet.training.progress import Listener, TrainResult
 from topicnet.training.schedule import Schedule
 
-ACTIVE = 0.01  # a dimension is active if its posterior mean varies more than this over images (Burda et al. 2016)
 STEPS, LEAST_EPOCHS = 3_000, 10  # defaults that determine the number of epochs
 START_IMAGES = 10_000  # most images used for the initialisation
 
