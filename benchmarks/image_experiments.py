@@ -105,7 +105,7 @@ def cells_of(path: Path) -> Iterator[Cell]:
                 for measure, given in known.items()
                 if not isinstance(given, dict) or value in given
             }
-            measures = experiment.get("measures", ["nelbo", "nll"])
+            measures = experiment.get("measures", ["nelbo", "kl_c", "information", "nll"])
             if not variant_of(one.variant).has_categories:
                 measures = [measure for measure in measures if measure not in OF_CATEGORIES]
             setting = data if axis is None else f"{data}, {SYMBOLS[axis]}{value}"
@@ -127,7 +127,9 @@ def shortened(config: ImageConfig, epochs: int | None) -> ImageConfig:
     """Reduce the epochs, and the warm-up in proportion."""
     if epochs is None or config.epochs is None or epochs >= config.epochs:
         return config
-    warm_up = None if config.warm_up is None else math.ceil(config.warm_up * epochs / config.epochs)
+    warm_up = config.warm_up
+    if isinstance(warm_up, int):  # a fraction stays what it is
+        warm_up = math.ceil(warm_up * epochs / config.epochs)
     return config.model_copy(update={"epochs": epochs, "warm_up": warm_up})
 
 

@@ -87,6 +87,8 @@ def test_a_run_is_complete_and_named(fitted: tuple[Path, subprocess.CompletedPro
     assert done.stdout.splitlines()[-1] == "wrote runs/digits-cp-vae"
     assert "NELBO" in done.stdout
     assert "of 4 categories in use" in done.stdout
+    assert ", KL of c " in done.stdout
+    assert ", I(c;x) " in done.stdout
     assert "digits: 1,200 training, 200 validation and 397 test images; 8 x 8 pixels" in done.stderr
     assert "training 2/2" in done.stderr
     record = read(run / "run.json")
@@ -149,6 +151,22 @@ def test_history_and_scores(run: Path) -> None:
     assert isinstance(categories, dict)
     assert 0 <= categories["mutual_information"] <= math.log(4)
     assert 0 < categories["hungarian_accuracy"] <= categories["majority_accuracy"] < 1
+    assert isinstance(metrics["collapse"], list)
+
+
+def test_a_collapsed_fit_says_so_and_what_to_do(warm: Warm, tmp_path: Path) -> None:
+    options = ("--variant", "indqp", "--categories", "3", *QUICK, "--out", "run", "--quiet")
+    done = warm(*FIT, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (line,) = [one for one in done.stdout.splitlines() if one.startswith("sign of collapse: the categories")]
+    assert "use cp-vae, indq or vmi-c" in line
+    done = warm("images", "evaluate", "run", "--importance", "2", cwd=tmp_path)
+    assert "sign of collapse: the categories" in done.stdout
+    assert "B1  I(z; x)" in done.stdout
+    assert "I(z; c), in B1 and not in C1" in done.stdout
+    compared = ("images", "compare", "--variants", "indqp", "--categories", "3", *QUICK, "--importance", "2")
+    done = warm(*compared, cwd=tmp_path)
+    assert "indqp: 1 of 1 fits with signs of collapse; seed 0: the categories" in done.stdout
 
 
 def test_pictures_have_the_expected_size(run: Path, digits: ImageData) -> None:
