@@ -36,7 +36,7 @@ def test_informative_categories_and_varying_codes_are_no_sign_of_collapse(varian
 
 @pytest.mark.parametrize("variant", WITH_CATEGORIES)
 def test_one_category_for_all_images_is_named_though_its_divergence_is_that_of_a_perfect_code(variant):
-    (sign,) = signs_of_collapse(variant, VARYING, PARTS, codes_of(np.zeros(N), certainty=0.9999), LABELS)
+    (sign,) = signs_of_collapse(variant, VARYING, PARTS, codes_of(np.zeros(N, int), certainty=0.9999), LABELS)
     assert sign.startswith("the categories have collapsed to one, q(c) = 1.00 (I(c;x) 0.00 and KL_c 1.39, log K 1.39")
     assert sign.partition(": ")[2]  # what to do
 

@@ -17,6 +17,7 @@ from topicnet.images.evaluation.aggregated import (
     aggregated_split,
     divergence_terms,
     gaussian_log_density_matrix,
+    information_between,
     joint_log_density_matrix,
     mmd_of_groups,
     mmd_permutation,
@@ -176,6 +177,23 @@ def test_the_parts_of_table_1_name_information_that_z_and_c_share():
     assert found.b1 + found.b2 + found.c1 + found.c2 == pytest.approx(whole.mean_kl)
     assert found.b1 + found.b2 == pytest.approx(whole.mutual_information + shared)
     assert shared > 0.01
+
+
+@pytest.mark.parametrize(("distance", "expected"), [(100.0, math.log(4)), (0.0, 0.0)])
+def test_z_has_all_information_about_the_category_or_none(distance, expected):
+    """Four categories of ten images each: z is near a point of its category, or of the same distribution for all."""
+    c = torch.arange(40) % 4
+    means = distance * c[:, None].double().expand(40, 2)
+    z, log_q_c = means + normal(40, 2), torch.eye(4).double()[c].clamp_min(1e-300).log()
+
+    def of_z(rows):
+        return gaussian_log_density_matrix(rows, means, torch.zeros(40, 2))
+
+    def of_both(rows, of_rows):
+        return of_z(rows) + log_q_c[:, of_rows].T
+
+    found = information_between(z, c, of_both, of_z, log_q_c.exp().mean(0))
+    assert found == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_three_parts_equal_a_double_loop_and_add_up():
