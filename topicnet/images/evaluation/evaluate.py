@@ -223,7 +223,8 @@ def _terms(latents: CategoricalLatents, split: AggregatedSplit, batches: ImageBa
         assert draws is not None
         assert draws.log_q_z_given is not None
         q_c = torch.cat([latents.log_categories(batch.pixels) for batch in few]).double().exp().mean(0)
-        overlap = information_between(*draws.points, draws.log_q_given, draws.log_q_z_given, q_c)
+        z, c = draws.points
+        overlap = information_between(z, c, draws.log_q_given, draws.log_q_z_given, q_c)
     found = divergence_terms(split, report.mutual_information, report.marginal_kl, overlap)
     names = dict(NAMES_OF_TERMS[(latents.conditional, latents.mixture is not None)])
     return {"names": names, **asdict(found), "n_overlap_images": n_images}

@@ -35,21 +35,21 @@ ON_VALIDATION = "weighted sum of the terms of the loss per validation image, of 
 def metrics_of(model: ImageVAE, data: ImageData) -> dict[str, Any]:
     """Compute the scores of metrics.json: those on the test images that take only seconds."""
     network, batches = model.network_, model.batches(data.test.pixels)
-    bound = log_q_c = None
+    parts: dict[str, float] = {}
+    log_q_c = None
     with torch.inference_mode(), chosen_threads(MOST_THREADS):
         if variant_of(model.variant).has_bound:
             parts = mean_bound(network, batches)
-            bound = {"nelbo": sum(parts.values()), "parts": parts}
         error = squared_error(network, batches)
         codes = torch.cat([network.latents.codes(batch.pixels) for batch in batches])
         if network.latents.n_categories is not None:
             log_q_c = torch.cat([network.latents.log_categories(batch.pixels) for batch in batches])
-    parts, labels = {} if bound is None else bound["parts"], data.test.labels
+    labels = data.test.labels
     return {
         "validation_loss": {"value": model.best_loss_, "convention": ON_VALIDATION},
         "test_images": len(data.test.pixels),
         "convention": ON_TEST,
-        "bound": bound,
+        "bound": {"nelbo": sum(parts.values()), "parts": parts} if parts else None,
         "squared_error": error,
         "active_units": active_units(codes),
         "dimensions": network.latents.latent_dim,
