@@ -139,7 +139,9 @@ def shortened(config: ImageConfig, epochs: int | None) -> ImageConfig:
     """Reduce the epochs, and the warm-up in proportion."""
     if epochs is None or config.epochs is None or epochs >= config.epochs:
         return config
-    warm_up = None if config.warm_up is None else math.ceil(config.warm_up * epochs / config.epochs)
+    warm_up = config.warm_up
+    if isinstance(warm_up, int):  # a fraction stays what it is
+        warm_up = math.ceil(warm_up * epochs / config.epochs)
     return config.model_copy(update={"epochs": epochs, "warm_up": warm_up})
 
 

@@ -87,6 +87,8 @@ def test_a_run_is_complete_and_named(fitted: tuple[Path, subprocess.CompletedPro
     assert done.stdout.splitlines()[-1] == "wrote runs/digits-cp-vae"
     assert "NELBO" in done.stdout
     assert "of 4 categories in use" in done.stdout
+    assert ", KL of c " in done.stdout
+    assert ", I(c;x) " in done.stdout
     assert "digits: 1,200 training, 200 validation and 397 test images; 8 x 8 pixels" in done.stderr
     assert "training 2/2" in done.stderr
     record = read(run / "run.json")
@@ -149,6 +151,22 @@ def test_history_and_scores(run: Path) -> None:
     assert isinstance(categories, dict)
     assert 0 <= categories["mutual_information"] <= math.log(4)
     assert 0 < categories["hungarian_accuracy"] <= categories["majority_accuracy"] < 1
+    assert isinstance(metrics["collapse"], list)
+
+
+def test_a_collapsed_fit_says_so_and_what_to_do(warm: Warm, tmp_path: Path) -> None:
+    options = ("--variant", "indqp", "--categories", "3", *QUICK, "--out", "run", "--quiet")
+    done = warm(*FIT, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (line,) = [one for one in done.stdout.splitlines() if one.startswith("sign of collapse: the categories")]
+    assert "use cp-vae, indq or vmi-c" in line
+    done = warm("images", "evaluate", "run", "--importance", "2", cwd=tmp_path)
+    assert "sign of collapse: the categories" in done.stdout
+    assert "B1  I(z; x)" in done.stdout
+    assert "I(z; c), in B1 and not in C1" in done.stdout
+    compared = ("images", "compare", "--variants", "indqp", "--categories", "3", *QUICK, "--importance", "2")
+    done = warm(*compared, cwd=tmp_path)
+    assert "indqp: 1 of 1 fits with signs of collapse; seed 0: the categories" in done.stdout
 
 
 def test_pictures_have_the_expected_size(run: Path, digits: ImageData) -> None:
@@ -247,6 +265,23 @@ def test_the_command_line_overrides_a_file_of_options(warm: Warm, tmp_path: Path
     assert config["parameters"] == {"beta": 8, "tc_estimator": "mws"}
     assert record["parameters"] == {"alpha": 1, "beta": 8, "gamma": 1, "tc_estimator": "mws"}
     assert "experiment" not in config
+
+
+def test_categories_are_configured_by_a_file_and_on_the_command_line(warm: Warm, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "variant: indp\nhidden_dim: 12\nlatent_dim: 3\nepochs: 4\nwarm_up: 0.5\nestimator: straight-through\n"
+        "parameters: {head: linear, temperature: 1.0, temperature_end: 0.5}\n"
+    )
+    options = ("--estimator", "enumerate", "--warm-up", "0.25", "--param", "temperature_end=0.25")
+    done = warm(*FIT, "--config", "mine.yaml", *options, "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "runs" / "digits-indp"
+    record, history = read(run / "run.json"), pl.read_csv(run / "history.csv")
+    config = record["config"]
+    assert isinstance(config, dict)
+    assert (config["estimator"], config["warm_up"]) == ("enumerate", 0.25)
+    assert record["parameters"] == {"head": "linear", "temperature": 1.0, "temperature_end": 0.25}
+    assert history["temperature"].to_list() == pytest.approx([1.0, 0.5, 0.25, 0.25])
 
 
 # ---------------------------------------------------------------- pictures and scores of a run
@@ -488,6 +523,10 @@ OPTIONS = {
     "categories in words": ([*CP, "--categories", "ten"], ["ten"]),
     "likelihood": (["--likelihood", "poisson"], ["poisson", "bernoulli"]),
     "estimator": ([*CP, "--estimator", "reinforce"], ["gumbel, straight-through, enumerate"]),
+    "warm-up beyond the run": (["--warm-up", "1.5"], ["warm_up=1.5", "a fraction of the run between 0 and 1"]),
+    "warm-up in words": (["--warm-up", "long"], ["'long'", "epochs such as 10"]),
+    "temperature": ([*CP, "--param", "temperature=0"], ["temperature=0", "a number above 0"]),
+    "head": ([*CP, "--param", "head=deep"], ["head='deep'", "gated or linear"]),
     "unknown parameter": (["--param", "beta=2"], ["'beta'", "it has none"]),
     "parameter out of range": (["--variant", "beta-vae", "--param", "beta=-1"], ["beta=-1"]),
     "parameter of a wrong kind": (["--variant", "beta-vae", "--param", "beta=much"], ["beta='much'"]),

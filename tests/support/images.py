@@ -33,6 +33,11 @@ def small_vae(
     return vae.double()
 
 
+def linear_head(name):
+    """Options that leave out the gated layer of q(z | x, c), where the variant has one."""
+    return {"head": "linear"} if VARIANTS[name].conditional else {}
+
+
 def perturbed(module, seed=1, by=0.3):
     """Perturb all weights at random: many start at zero, which hides differences between models."""
     generator = torch.Generator().manual_seed(seed)
@@ -45,7 +50,8 @@ def perturbed(module, seed=1, by=0.3):
 @torch.no_grad()
 def with_zero_weights_for_c(conditional, other, **options):
     """Build two variants with the same weights; those of q(z | c, x) for c, which `other` lacks, are zero."""
-    first, second = perturbed(small_vae(conditional, **options)).train(), small_vae(other).train()
+    first = perturbed(small_vae(conditional, **linear_head(conditional), **options)).train()
+    second = small_vae(other).train()
     for layer in (first.latents.head.mean, first.latents.head.log_var):
         layer.weight[:, -K:] = 0
     theirs = first.state_dict()

@@ -15,7 +15,7 @@ from topicnet.errors import InputError
 from topicnet.images.data.checks import Split
 from topicnet.images.data.load import ImageData, load_images
 from topicnet.images.evaluation import information, sample_distance
-from topicnet.images.evaluation.aggregated import aggregated_split
+from topicnet.images.evaluation.aggregated import aggregated_split, information_between
 from topicnet.images.evaluation.encoded import encoded
 from topicnet.images.evaluation.evaluate import evaluate
 from topicnet.images.evaluation.information import information_bound
@@ -62,7 +62,8 @@ def test_every_variant_has_a_report_of_json_values(fitted, digits, variant):
     model = fitted(variant, epochs=8 if variant in WITH_BOUND else 2)
     report = report_of(model, digits, n_importance=3, n_resamplings=2)
     assert json.loads(json.dumps(report, allow_nan=False)) == report
-    assert [*report] == ["data", "bound", "reconstruction", "codes", "categories", "prior_match", "samples"]
+    sections = ["data", "bound", "reconstruction", "codes", "categories", "collapse", "prior_match", "samples"]
+    assert [*report] == sections
     line = VARIANTS[variant]
     assert (report["bound"] is not None) == line.has_bound
     samples = report["samples"]
@@ -236,6 +237,42 @@ def test_joint_densities_equal_a_double_loop(fitted, digits, variant):
             )
     split = aggregated_split(draws.points, draws.log_q_given, draws.log_prior)
     assert split.mean_kl == pytest.approx(draws.mean_kl, abs=1e-5)
+
+
+@pytest.mark.parametrize("variant", ["cp-vae", "indq", "indp", "indqp", "joint-vae", "vmi-c"])
+def test_the_parts_of_the_divergence_sum_to_it(fitted, digits, variant):
+    codes = report_of(fitted(variant), digits, n_importance=1, n_resamplings=1)["codes"]
+    terms, split = codes["terms"], codes["split"]
+    assert sum(terms[name] for name in ("b1", "b2", "c1", "c2")) == pytest.approx(split["mean_kl"], abs=1e-4)
+    assert (terms["overlap"] is None) == VARIANTS[variant].learned
+    shift = terms["overlap"] or 0.0
+    assert terms["b1"] + terms["b2"] == pytest.approx(split["mutual_information"] + shift)
+    assert terms["c1"] + terms["c2"] == pytest.approx(split["marginal_kl"] - shift)
+
+
+@pytest.mark.parametrize("variant", ["indp", "indqp"])
+def test_the_information_between_z_and_c_equals_a_triple_loop(fitted, digits, variant):
+    latents = fitted(variant).network_.eval().latents
+    with torch.no_grad():  # an informative code, so that z and c depend on each other
+        latents.category.weight.mul_(5.0)
+    batches = ImageBatches(torch.tensor(digits.test.pixels[:9]), 9, CPU, binarise=False)
+    with torch.inference_mode():
+        draws = encoded(latents, batches)
+        (batch,) = batches
+        order = latents.importance_draw(batch.pixels, batch.noise).code[0][:, 3:].argmax(1).argsort(stable=True)
+        hidden, (z, c) = latents.body(batch.pixels)[order], draws.points
+        q_c_given = latents.category(hidden).softmax(-1).double()
+        q_c, logs = q_c_given.mean(0), []
+        for i in range(9):
+            each = np.zeros((9, 10))
+            for k in range(10):
+                q = latents.posterior(hidden, torch.eye(10)[[k] * 9])
+                for j in range(9):
+                    one = type(q)(q.mean[j : j + 1], q.log_var[j : j + 1])
+                    each[j, k] = math.exp(density(one, z[i])) * float(q_c_given[j, k])
+            logs.append(math.log(each[:, c[i]].mean() / each.sum(1).mean() / float(q_c[c[i]])))
+        found = information_between(z, c, draws.log_q_given, draws.log_q_z_given, q_c)
+    assert found == pytest.approx(np.mean(logs), abs=2e-5)
 
 
 def density(gaussian, z):

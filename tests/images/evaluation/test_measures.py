@@ -11,10 +11,13 @@ from torch import Tensor
 from topicnet.core.divergences import mmd
 from topicnet.errors import InputError
 from topicnet.images.evaluation.aggregated import (
+    AggregatedSplit,
     active_units,
     aggregated_decomposition,
     aggregated_split,
+    divergence_terms,
     gaussian_log_density_matrix,
+    information_between,
     joint_log_density_matrix,
     mmd_of_groups,
     mmd_permutation,
@@ -148,6 +151,49 @@ def test_joint_densities_with_an_uninformative_z_give_the_information_of_c():
 
 
 # Total correlation
+
+
+def test_the_parts_of_table_1_name_information_that_z_and_c_share():
+    """INDqp on a random table of 3 images, 4 values of z and 5 categories: I(z, c; x) is not I(z; x) + I(c; x)."""
+    rng = np.random.default_rng(0)
+    z_given, c_given = rng.dirichlet(np.ones(4), size=3), rng.dirichlet(np.ones(5), size=3)  # (3, 4), (3, 5)
+    p_z, p_c = rng.dirichlet(np.ones(4)), np.full(5, 1 / 5)
+    joint = z_given[:, :, None] * c_given[:, None, :]  # q(z, c | x)
+    q, q_z, q_c = joint.mean(0), z_given.mean(0), c_given.mean(0)
+
+    def divergence(one, other):
+        return float((one * np.log(one / other)).sum())
+
+    whole = AggregatedSplit(
+        mutual_information=np.mean([divergence(one, q) for one in joint]),
+        marginal_kl=divergence(q, np.outer(p_z, p_c)),
+        mean_kl=np.mean([divergence(one, np.outer(p_z, p_c)) for one in joint]),
+    )
+    shared = divergence(q, np.outer(q_z, q_c))
+    information = np.mean([divergence(one, q_c) for one in c_given])
+    found = divergence_terms(whole, information, divergence(q_c, p_c), shared)
+    assert found.b1 == pytest.approx(np.mean([divergence(one, q_z) for one in z_given]))
+    assert found.c1 == pytest.approx(divergence(q_z, p_z))
+    assert found.b1 + found.b2 + found.c1 + found.c2 == pytest.approx(whole.mean_kl)
+    assert found.b1 + found.b2 == pytest.approx(whole.mutual_information + shared)
+    assert shared > 0.01
+
+
+@pytest.mark.parametrize(("distance", "expected"), [(100.0, math.log(4)), (0.0, 0.0)])
+def test_z_has_all_information_about_the_category_or_none(distance, expected):
+    """Four categories of ten images each: z is near a point of its category, or of the same distribution for all."""
+    c = torch.arange(40) % 4
+    means = distance * c[:, None].double().expand(40, 2)
+    z, log_q_c = means + normal(40, 2), torch.eye(4).double()[c].clamp_min(1e-300).log()
+
+    def of_z(rows):
+        return gaussian_log_density_matrix(rows, means, torch.zeros(40, 2))
+
+    def of_both(rows, of_rows):
+        return of_z(rows) + log_q_c[:, of_rows].T
+
+    found = information_between(z, c, of_both, of_z, log_q_c.exp().mean(0))
+    assert found == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_three_parts_equal_a_double_loop_and_add_up():

@@ -12,6 +12,7 @@ from tests.support.images import (
     K,
     P,
     Z,
+    linear_head,
     one_image,
     perturbed,
     small_vae,
@@ -234,7 +235,7 @@ def test_two_levels_cost_one_if_the_lower_equals_its_prior():
 @pytest.mark.parametrize("name", ["cp-vae", "indq", "indp", "indqp"])
 def test_ignored_categories_leave_the_vae(name, estimator):
     """c is ignored by the heads and the decoder, p(z|c) = N(0, I), and q(c|x) is uniform."""
-    plain, other = with_weights_of_vae(name, estimator=estimator)
+    plain, other = with_weights_of_vae(name, estimator=estimator, **linear_head(name))
     with torch.no_grad():
         other.latents.category.weight.zero_()
         other.latents.category.bias.zero_()
@@ -267,7 +268,7 @@ def fold_the_only_category(plain, other):
 @pytest.mark.parametrize("estimator", ["gumbel", "straight-through", "enumerate"])
 @pytest.mark.parametrize("name", CATEGORICAL)
 def test_one_category_equals_the_vae(name, estimator):
-    plain, other = with_weights_of_vae(name, n_categories=1, estimator=estimator)
+    plain, other = with_weights_of_vae(name, n_categories=1, estimator=estimator, **linear_head(name))
     fold_the_only_category(plain, other)
     if other.latents.mixture is not None:
         standard_mixture(other.latents.mixture)
@@ -410,7 +411,7 @@ def test_a_linear_model_learns_probabilistic_principal_components():
         vae.likelihood.log_var.fill_(-2.0)  # the default is smaller, as suits pixels
     batches = ImageBatches(torch.as_tensor(np.tile(x, (20, 1))), 200, CPU, binarise=False)
     settings = TrainingSettings(
-        max_epochs=200, patience=200, learning_rate=0.1, warm_up=0, one_cycle=True, normalise=False
+        max_epochs=200, patience=200, learning_rate=0.1, warm_up=0.0, one_cycle=True, normalise=False
     )
     Training(
         vae, VARIANTS["vae"], {}, settings, batches, None, 0, listener=lambda news: None, interrupted=lambda: False

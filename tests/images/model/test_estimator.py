@@ -188,7 +188,31 @@ def test_one_category(name, images):
 def test_every_estimator_of_categories_learns(name, estimator, images):
     model = small(name, estimator=estimator, max_epochs=8, learning_rate=1e-2).fit(images)
     assert model.history_[-1]["reconstruction"] < model.history_[0]["reconstruction"] - 1
-    assert model.history_[-1]["temperature"] < 1.0
+
+
+@pytest.mark.parametrize("epochs", [4, 8])
+def test_the_temperature_depends_on_the_fraction_of_the_run(epochs, images):
+    model = small("cp-vae", max_epochs=epochs, parameters={"temperature": 1.0, "temperature_end": 0.25}).fit(images)
+    seen = [row["temperature"] for row in model.history_]
+    assert seen[0] == 1.0
+    assert seen[epochs // 4] == pytest.approx(0.5)
+    assert seen[epochs // 2 :] == pytest.approx([0.25] * (epochs // 2))
+
+
+def test_a_warm_up_is_a_number_of_epochs_or_a_fraction_of_the_run(images):
+    epochs, fraction, none = (small("vae", max_epochs=4, warm_up=given).fit(images) for given in (2, 0.5, 0))
+    assert everything(epochs) == everything(fraction)
+    assert everything(epochs) != everything(none)
+
+
+def test_a_resumed_fit_continues_with_the_temperature_of_its_epoch(images, tmp_path):
+    given = {"max_epochs": 6, "parameters": {"temperature": 1.0, "temperature_end": 0.1}}
+    whole, again = small("cp-vae", **given).fit(images), small("cp-vae", **given)
+    with pytest.raises(KeyboardInterrupt):
+        small("cp-vae", **given).fit(images, listener=press_in_epoch(3), checkpoints=tmp_path)
+    again.fit(images, checkpoints=tmp_path)
+    assert [row["temperature"] for row in again.history_] == [row["temperature"] for row in whole.history_]
+    assert everything(again) == everything(whole)
 
 
 @pytest.mark.parametrize("name", ["vae", "cp-vae", "hvp", "iwae", "wae-mmd", "factor-vae"])
@@ -414,6 +438,8 @@ def test_check_estimator(estimator, check):
         ({"max_epochs": 0}, "max_epochs=0 given"),
         ({"learning_rate": 0.0}, "learning_rate=0.0 given, expected a number above 0 and at most 1"),
         ({"warm_up": -1}, "warm_up=-1 given"),
+        ({"warm_up": 1.5}, "warm_up=1.5 given, expected a whole number of epochs, 0 or more, or a fraction of the run"),
+        ({"warm_up": True}, "warm_up=True given"),
         ({"schedule": "cosine"}, "expected one of one-cycle, constant"),
         ({"optimizer": "sgd"}, "expected one of adam, adam_normgrad"),
         ({"patience": 0}, "patience=0 given"),

@@ -13,6 +13,7 @@ from tests.support.images import (
     K,
     P,
     Z,
+    linear_head,
     one_image,
     perturbed,
     small_vae,
@@ -25,7 +26,7 @@ from topicnet.core.counter_rng import UPPER, Noise
 from topicnet.core.distributions import Normal
 from topicnet.images.model.batches import ImageBatch
 from topicnet.images.model.hierarchies import ClusteredLatents
-from topicnet.images.model.latents import ANNEALING_RATE, ESTIMATORS, TEMPERATURES, CategoricalLatents, GaussianLatents
+from topicnet.images.model.latents import ANNEALED_FRACTION, ESTIMATORS, CategoricalLatents, GaussianLatents
 from topicnet.images.model.nets import LOG_VAR_RANGE, Sizes
 from topicnet.images.model.variants import VARIANTS
 from topicnet.runtime.threads import chosen_threads
@@ -290,16 +291,36 @@ def test_a_relaxed_category_at_low_temperature_equals_the_hard_one():
     assert ((relaxed - hard).abs().max(-1).values < 1e-6).double().mean() > 0.95
 
 
-def test_the_temperature_falls_slowly_to_its_minimum():
-    latents = small_vae("cp-vae").latents
-    seen = []
-    for epoch in range(1, 400):
-        latents.anneal(epoch)
+@pytest.mark.parametrize(("first", "last"), [(1.0, 0.25), (0.2, 0.8)])
+def test_the_temperature_goes_geometrically_to_its_last_value_over_half_of_the_run(first, last):
+    latents = small_vae("cp-vae", temperature=first, temperature_end=last).latents
+    seen = [latents.temperature.item()]
+    for done in (0.125, 0.25, ANNEALED_FRACTION, 0.9, 1.0):
+        latents.anneal(done)
         seen.append(latents.temperature.item())
-    expected = math.exp(-ANNEALING_RATE * sum(range(1, 101)))
-    assert seen[99] == pytest.approx(expected, rel=1e-6)
-    assert TEMPERATURES[0] > seen[99] > 0.85  # it stays near 1 for a hundred epochs
-    assert seen[-1] == TEMPERATURES[1]
+    middle = (first * last) ** 0.5
+    assert seen == pytest.approx([first, (first * middle) ** 0.5, middle, last, last, last])
+
+
+@pytest.mark.parametrize("name", CATEGORICAL)
+def test_one_temperature_holds_for_the_whole_run(name):
+    latents = small_vae(name, temperature=0.7).latents
+    for done in (0.0, 0.3, 1.0):
+        latents.anneal(done)
+        assert latents.temperature.item() == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("name", ["cp-vae", "indp"])
+@torch.no_grad()
+def test_only_a_gated_head_lets_the_category_change_how_z_depends_on_the_image(name):
+    """With a linear head, categories k and l differ by the same shift of the mean for all images."""
+    for head, shifts_alike in (("linear", True), ("gated", False)):
+        latents = perturbed(small_vae(name, head=head)).latents
+        hidden = latents.body(some_images().pixels)
+        one, other = (latents.posterior(hidden, torch.eye(K).double()[k].expand(len(hidden), K)) for k in (0, 1))
+        shift = one.mean - other.mean  # (B, Z)
+        assert torch.allclose(shift, shift[:1].expand_as(shift), atol=1e-9) == shifts_alike
+        assert shift.abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("name", ["cp-vae", "indqp", "vmi-c"])
@@ -439,7 +460,10 @@ def test_the_latents_match_the_table(name):
     latents, variant = small_vae(name).latents, VARIANTS[name]
     assert isinstance(latents, CategoricalLatents)
     assert (latents.mixture is not None) == variant.learned
-    assert latents.head.mean.in_features == H + (K if variant.conditional else 0)
+    linear = small_vae(name, **linear_head(name)).latents
+    assert linear.head.mean.in_features == H + (K if variant.conditional else 0)
+    assert latents.head.mean.in_features == H
+    assert (len(latents.joint) == 1) == variant.conditional
     assert latents.decodes_categories
 
 

@@ -19,6 +19,7 @@ from topicnet.images.model.penalties import TcEstimator
 from topicnet.images.model.settings import DEFAULT_CATEGORIES, resolve_estimator, resolve_likelihood, resolve_sizes
 from topicnet.images.model.variants import (
     CHOICES,
+    FOLLOWERS,
     RAMP_FRACTION,
     VARIANTS,
     WITH_CATEGORIES,
@@ -158,7 +159,18 @@ def test_defaults_are_valid_and_are_kept(name):
     assert resolve_parameters(name, defaults) == defaults
     for parameter, value in defaults.items():
         other = next(choice for choice in CHOICES[parameter] if choice != value) if parameter in CHOICES else 1.0
-        assert resolve_parameters(name, {parameter: other}) == defaults | {parameter: other}
+        followers = {follower: other for follower, first in FOLLOWERS.items() if first == parameter}
+        assert resolve_parameters(name, {parameter: other}) == defaults | followers | {parameter: other}
+
+
+def test_the_last_temperature_is_the_first_unless_it_is_given():
+    assert resolve_parameters("indq", {"temperature": 0.7})["temperature_end"] == 0.7
+    found = resolve_parameters("indq", {"temperature": 1.0, "temperature_end": 0.5})
+    assert (found["temperature"], found["temperature_end"]) == (1.0, 0.5)
+    assert (
+        resolve_parameters("indq", {"temperature_end": 0.1})["temperature"]
+        == VARIANTS["indq"].parameters["temperature"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -178,6 +190,11 @@ def test_defaults_are_valid_and_are_kept(name):
         ("mog", {"components": math.inf}, "a whole number"),
         ("info-vae", {"lambda": 0.0}, "mmd would weigh -1"),
         ("info-vae", {"alpha": 1.5}, "kl_z would weigh -0.5"),
+        ("cp-vae", {"temperature": 0.0}, "temperature=0.0 given, expected a number above 0"),
+        ("cp-vae", {"temperature_end": math.inf}, "temperature_end=inf given, expected a number above 0"),
+        ("cp-vae", {"head": "deep"}, "head='deep' given, expected gated or linear"),
+        ("indq", {"head": "gated"}, "parameter 'head' given for indq: it has temperature, temperature_end"),
+        ("vade", {"temperature": 0.5}, "it has assignment"),
         ("no-vae", {}, "variant 'no-vae' given, expected one of vae, beta-vae"),
     ],
 )

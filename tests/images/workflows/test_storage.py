@@ -18,6 +18,7 @@ from topicnet.images.workflows.storage import SavedModel, load_model, save_model
 from topicnet.storage import formats
 from topicnet.storage.model_files import HEADER, TENSORS
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 SHAPE = (8, 8)
 N_IMAGES = 40
 
@@ -109,10 +110,35 @@ def test_a_run_folder_and_its_model_folder_load_the_same_model(saved: Path) -> N
 def test_a_saved_model_is_two_files_without_executable_content(saved: Path) -> None:
     assert sorted(path.name for path in saved.iterdir()) == [HEADER, TENSORS]
     header = json.loads((saved / HEADER).read_text())
-    assert header["format"] == 1
+    assert header["format"] == 2
     assert header["shape"] == list(SHAPE)
     assert header["n_pixels"] == 64
     assert header["sha256"] == {TENSORS: formats.sha256(saved / TENSORS)}
+
+
+def test_only_models_with_a_head_need_the_newer_format(tmp_path: Path) -> None:
+    for variant, expected in (("vae", 1), ("indq", 1), ("indp", 2)):
+        save_model(SavedModel(small_model(variant), SHAPE), tmp_path / variant)
+        assert json.loads((tmp_path / variant / HEADER).read_text())["format"] == expected
+
+
+def test_a_model_of_version_0_2_has_a_linear_head_and_gives_the_same_results() -> None:
+    """Saved by 0.2.0, without the parameter: CP-VAE, 60 images of 4 x 4, K = 3, 5 epochs."""
+    model = load_model(FIXTURES / "images-1-cp-vae").model
+    expected = json.loads((FIXTURES / "images-1-cp-vae" / "expected.json").read_text())
+    x = np.array(expected["images"])
+    assert model.parameters_["head"] == "linear"
+    np.testing.assert_allclose(model.transform(x), expected["codes"], rtol=1e-5)
+    np.testing.assert_allclose(model.category_probabilities(x), expected["categories"], rtol=1e-5)
+    assert model.score(x) == pytest.approx(expected["score"], rel=1e-5)
+
+
+def test_a_model_of_version_0_2_is_saved_and_loaded_again(tmp_path: Path) -> None:
+    old = load_model(FIXTURES / "images-1-cp-vae")
+    save_model(old, tmp_path)
+    again, x = load_model(tmp_path).model, np.random.default_rng(0).random((5, 16))
+    assert again.get_params() == old.model.get_params()
+    np.testing.assert_array_equal(again.transform(x), old.model.transform(x))
 
 
 def test_a_loaded_model_can_be_fitted_again(saved: Path) -> None:
@@ -165,7 +191,7 @@ def test_missing_tensors_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"format": 2}, "has format 2, this version of topicnet .* reads up to 1: update topicnet"),
+        ({"format": 3}, "has format 3, this version of topicnet .* reads up to 2: update topicnet"),
         ({"kind": "sounds"}, "is not an image model of topicnet: expected a run folder of `topicnet images fit`"),
         ({"kind": None, "vocab_size": 5}, "is a topic model of `topicnet fit`: expected a run folder of"),
         ({"n_pixels": 65}, "the tensors do not fit the model"),

@@ -14,6 +14,17 @@ DATA_HELP = (
     " images.  [default: digits]"
 )
 
+
+def epochs_or_fraction(given: str) -> float:
+    """Parse a length: 10 is a number of epochs, 0.1 a fraction of the run."""
+    try:
+        return float(given) if set(given) & set(".eE") else int(given)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{given!r} given, expected epochs such as 10, or a fraction of the run such as 0.1"
+        ) from None
+
+
 FITTING = group(
     "Fit",
     {
@@ -31,7 +42,13 @@ FITTING = group(
         "learning_rate": option(
             float | None, "Use this peak learning rate.  [default: by the schedule, 0.003 or 0.001]"
         ),
-        "warm_up": integer("Phase in the divergences over this many epochs.  [default: by the variant]"),
+        "warm_up": option(
+            float | None,
+            "Phase in the divergences over this many epochs (10), or this fraction of the run (0.1).  [default: by the"
+            " variant]",
+            parser=epochs_or_fraction,
+            metavar="EPOCHS|FRACTION",
+        ),
         "schedule": word("Use this learning rate schedule: one-cycle or constant.  [default: one-cycle]"),
         "optimizer": word("Use this optimizer: adam or adam_normgrad.  [default: adam]"),
         "patience": integer("Stop after this many epochs without a better validation loss.  [default: 50]"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from topicnet.cli.printing.output import echo
@@ -17,10 +17,10 @@ COLUMNS = {
     "reconstruction": Column("reconstr.", 2),
     "kl_z": Column("KL_z", 2),
     "kl_c": Column("KL_c", 2),
+    "information": Column("I(c;x)", 2),
     "nll": Column("NLL", 2),
     "squared_error": Column("sq. error", 2),
     "active_units": Column("active", 1),
-    "information": Column("I(c;x)", 2),
     "accuracy": Column("accuracy", 2),
     "frechet": Column("Frechet", 2),
     "w2": Column("W2²", 2),
@@ -29,7 +29,6 @@ COLUMNS = {
 }
 TOP_SHOWN = 10  # number of categories or labels that are listed
 MIN_SHOWN = 0.005  # smallest q(c | label) that is listed
-MIN_INFORMATION = 0.05  # nats; categories with less information about the images are reported as uninformative
 
 
 def show_metrics(run: ImageRun) -> None:
@@ -37,8 +36,10 @@ def show_metrics(run: ImageRun) -> None:
     found = run.metrics
     bound, categories = found["bound"], found["categories"]
     if bound is not None:
-        parts = ", ".join(f"{_title(name)} {value:.2f}" for name, value in bound["parts"].items())
-        echo(f"NELBO {bound['nelbo']:.2f} nats per test image ({parts})")
+        parts = [f"{_title(name)} {value:.2f}" for name, value in bound["parts"].items()]
+        if categories is not None:
+            parts.append(f"I(c;x) {categories['mutual_information']:.2f}")
+        echo(f"NELBO {bound['nelbo']:.2f} nats per test image ({', '.join(parts)})")
     if found["squared_error"] is not None:
         echo(
             f"squared error {found['squared_error']:.3f} per test image, {found['active_units']} of"
@@ -55,9 +56,8 @@ def show_metrics(run: ImageRun) -> None:
         line += f", I(c;x) {categories['mutual_information']:.2f} nats"
         if "hungarian_accuracy" in categories:
             line += f", one-to-one accuracy {categories['hungarian_accuracy']:.3f}"
-        if categories["mutual_information"] < MIN_INFORMATION:
-            line += ": the categories carry no information about the images"
         echo(line)
+    _collapse(found.get("collapse", []))
 
 
 def show_evaluation(found: Mapping[str, Any]) -> None:
@@ -66,7 +66,7 @@ def show_evaluation(found: Mapping[str, Any]) -> None:
     seen = ", binarised once" if data["binarised"] else ""
     echo(f"{found['run']}: {found['variant']} on {data['n_images']:,} test images of {data['name']}{seen}")
     if found["bound"] is not None:
-        _bound(found["bound"])
+        _bound(found["bound"], found["categories"])
     if found["codes"] is None:
         echo("\nno encoder: no codes, no reconstructions and no bound")
     else:
@@ -83,6 +83,14 @@ def show_evaluation(found: Mapping[str, Any]) -> None:
         _samples(found["samples"])
     if "information" in found:
         _information(found["information"])
+    if found["collapse"]:
+        echo("")
+        _collapse(found["collapse"])
+
+
+def _collapse(signs: Iterable[str]) -> None:
+    for sign in signs:
+        echo(f"sign of collapse: {sign}")
 
 
 def _information(found: Mapping[str, Any]) -> None:
@@ -92,12 +100,14 @@ def _information(found: Mapping[str, Any]) -> None:
     _line("entropy (upper limit)" if found["of"] == "c" else "differential entropy", found["entropy"])
 
 
-def _bound(bound: Mapping[str, Any]) -> None:
+def _bound(bound: Mapping[str, Any], categories: Mapping[str, Any] | None) -> None:
     echo("\nbound, nats per image")
     spread = "" if bound["spread"] is None else f"  ± {bound['spread']:.3f} over {bound['n_resamplings']} resamplings"
     _line("NELBO", bound["nelbo"], spread)
     for name, value in bound["parts"].items():
         _line(f"  {_title(name)}", value)
+        if name == "kl_c" and categories is not None:
+            _line("  I(c; x)", categories["mutual_information"])
     _line("NLL by importance weighting", bound["nll"], f"  {bound['n_importance']} draws")
 
 
@@ -117,6 +127,18 @@ def _codes(codes: Mapping[str, Any]) -> None:
         )
         _line("KL(q(z) || p(z))", split["marginal_kl"])
         _line("sum of both", split["mean_kl"])
+    if codes.get("terms") is not None:
+        _terms(codes["terms"])
+
+
+def _terms(terms: Mapping[str, Any]) -> None:
+    echo("\nparts of the divergence (Lavda et al. 2020, table 1), nats")
+    for name in ("b1", "b2", "c1", "c2"):
+        _line(f"{name.upper()}  {terms['names'][name]}", terms[name])
+    if terms["overlap"] is not None:
+        few = f"  over {terms['n_overlap_images']:,} images"
+        _line("I(z; c), in B1 and not in C1", terms["overlap"], few)
+        echo("  z and c are not independent: B1 + B2 exceeds I(z, c; x) by I(z; c), and C1 + C2 is as much smaller")
 
 
 def _categories(found: Mapping[str, Any]) -> None:
@@ -181,6 +203,11 @@ def print_comparison(found: Comparison) -> None:
         extra={},
     )
     show_comparison(found.rows, layout)
+    for row in found.rows:
+        signs = [(fit.seed, fit.collapse) for fit in found.fits if fit.variant == row.name and fit.collapse]
+        if signs:
+            seed, first = signs[0]
+            echo(f"{row.name}: {len(signs)} of {row.fits} fits with signs of collapse; seed {seed}: {'; '.join(first)}")
 
 
 def variants_record() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from topicnet.errors import InputError
 from topicnet.images.evaluation.measures import Numbers, doubles, finite_doubles, imq_kernel_sum, same_width
+from topicnet.training.collapse import ACTIVE
 
 LOG_2PI = math.log(2 * math.pi)
 _ENTRIES_AT_ONCE = 2**19  # float64 entries per slice of the N x N table: 4 MB, which fits in the cache
@@ -88,6 +89,86 @@ def aggregated_split(
         marginal_kl=float((marginal - prior).mean()),
         mean_kl=float((own - prior).mean()),
     )
+
+
+@dataclass(frozen=True)
+class DivergenceTerms:
+    """Parts of the divergence of z and c from their prior, nats per image (Lavda et al. 2020, eq. 20 and table 1).
+
+    With a prior p(z|c), B1 + B2 is I(z, c; x) and C1 + C2 is KL(q(z, c) || p(z, c)). With a prior p(z) p(c), table 1
+    takes z and c to be independent in q(z, c), which they are not, as both depend on x: the sum of all four is right,
+    but B1 + B2 exceeds the information, and C1 + C2 falls short of the divergence, by I(z; c).
+
+    Attributes
+    ----------
+    b1 : float
+        I(z; x | c) with a prior p(z|c), and E log q(z|x,c) / q(z) with p(z).
+    b2 : float
+        I(c; x).
+    c1 : float
+        E KL(q(z|c) || p(z|c)), or KL(q(z) || p(z)).
+    c2 : float
+        KL(q(c) || p(c)).
+    overlap : float or None
+        I(z; c) with a prior p(z) p(c), which is counted in B1 and left out of C1; None with p(z|c).
+    """
+
+    b1: float
+    b2: float
+    c1: float
+    c2: float
+    overlap: float | None
+
+
+def divergence_terms(
+    split: AggregatedSplit, information: float, category_kl: float, overlap: float | None = None
+) -> DivergenceTerms:
+    """Split the two parts of the divergence of (z, c) further into those of c and of z given c.
+
+    Parameters
+    ----------
+    split : AggregatedSplit
+        I(z, c; x) and KL(q(z, c) || p(z, c)).
+    information : float
+        I(c; x).
+    category_kl : float
+        KL(q(c) || p(c)).
+    overlap : float, optional
+        I(z; c), if the prior is p(z) p(c).
+    """
+    shift = 0.0 if overlap is None else overlap
+    b1 = split.mutual_information - information + shift
+    return DivergenceTerms(b1, information, split.marginal_kl - category_kl - shift, category_kl, overlap)
+
+
+def information_between(
+    z: Tensor,
+    c: Tensor,
+    log_q_given: Callable[[Tensor, Tensor], Tensor],
+    log_q_z_given: Callable[[Tensor], Tensor],
+    q_c: Tensor,
+) -> float:
+    """Estimate I_q(z; c) = E log q(z, c) / (q(z) q(c)) with aggregated posteriors enumerated over N images, in nats.
+
+    Parameters
+    ----------
+    z : Tensor of shape (N, Z)
+        Row i drawn from q(z | x_i, c_i).
+    c : integer Tensor of shape (N,)
+        Row i drawn from q(c | x_i).
+    log_q_given : callable
+        Maps rows of z and c to (b, N): log q(z_i, c_i | x_j).
+    log_q_z_given : callable
+        Maps rows of z to (b, N): log q(z_i | x_j), summed over categories.
+    q_c : Tensor of shape (K,)
+        q(c), the mean of q(c | x_j).
+    """
+    log_n, logs = math.log(len(z)), []
+    with torch.no_grad():
+        for rows in _slices(len(z)):
+            joint = log_q_given(z[rows], c[rows]).logsumexp(1) - log_n
+            logs.append(joint - (log_q_z_given(z[rows]).logsumexp(1) - log_n) - q_c.double().log()[c[rows]])
+    return float(torch.cat(logs).mean())
 
 
 def gaussian_log_density_matrix(z: Numbers, means: Numbers, log_var: Numbers) -> Tensor:
@@ -243,7 +324,7 @@ def aggregated_decomposition(z: Numbers, means: Numbers, log_var: Numbers) -> Ag
     )
 
 
-def active_units(means: Numbers, threshold: float = 0.01) -> int:
+def active_units(means: Numbers, threshold: float = ACTIVE) -> int:
     """Count the dimensions whose posterior mean varies over the images (Burda et al. 2016): Var_x(E[z_j|x]) > 0.01.
 
     Parameters

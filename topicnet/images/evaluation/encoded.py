@@ -34,6 +34,8 @@ class Encoded:
         Maps rows of the points to (b,): log p(point_i).
     log_ratio : Tensor of shape (N,)
         log p(point_i) - log q(point_i | x_i), as computed by the model itself.
+    log_q_z_given : callable, optional
+        With drawn categories, maps rows of z to (b, N): log q(z_i | x_j), summed over categories.
     """
 
     of: str
@@ -41,6 +43,7 @@ class Encoded:
     log_q_given: Callable[..., Tensor]
     log_prior: Callable[..., Tensor]
     log_ratio: Tensor
+    log_q_z_given: Callable[[Tensor], Tensor] | None = None
 
     @property
     def mean_kl(self) -> float:
@@ -102,6 +105,16 @@ def _with_categories(latents: CategoricalLatents, batches: Iterable[ImageBatch])
             logs[here] = gaussian_log_density_matrix(rows[here], q.mean, q.log_var) + log_q_c[:, k].double()
         return logs
 
+    def log_q_z_given(rows: Tensor) -> Tensor:
+        if not latents.conditional:
+            q = given_category(0)
+            return gaussian_log_density_matrix(rows, q.mean, q.log_var)
+        logs = rows.new_full((len(rows), len(hidden)), -math.inf, dtype=torch.float64)
+        for k in range(log_q_c.shape[1]):
+            q = given_category(k)
+            logs = torch.logaddexp(logs, gaussian_log_density_matrix(rows, q.mean, q.log_var) + log_q_c[:, k].double())
+        return logs
+
     def log_prior(rows: Tensor, of_rows: Tensor) -> Tensor:
         log_p_c = -math.log(log_q_c.shape[1])
         if latents.mixture is None:
@@ -109,7 +122,7 @@ def _with_categories(latents: CategoricalLatents, batches: Iterable[ImageBatch])
         chosen = latents.mixture.component(one_hot(of_rows, log_q_c[: len(rows)]))
         return chosen.log_density(rows) + log_p_c
 
-    return Encoded("z and c", (z, c), log_q_given, log_prior, log_ratio)
+    return Encoded("z and c", (z, c), log_q_given, log_prior, log_ratio, log_q_z_given)
 
 
 def _with_weights(latents: WeightedLatents, batches: Iterable[ImageBatch]) -> Encoded:

@@ -15,14 +15,21 @@ from torch import Tensor
 
 from topicnet.errors import InputError
 from topicnet.images.data.load import ImageData
-from topicnet.images.evaluation.aggregated import active_units, aggregated_split
+from topicnet.images.evaluation.aggregated import (
+    AggregatedSplit,
+    active_units,
+    aggregated_split,
+    divergence_terms,
+    information_between,
+)
+from topicnet.images.evaluation.collapse import signs_of_collapse
 from topicnet.images.evaluation.encoded import encoded
 from topicnet.images.evaluation.measures import category_report, importance_nll, label_report
 from topicnet.images.evaluation.sample_distance import prior_match, sample_scores
 from topicnet.images.model.batches import ImageBatch, ImageBatches
 from topicnet.images.model.estimator import ROWS, ImageVAE
 from topicnet.images.model.hierarchies import ClusteredLatents
-from topicnet.images.model.latents import Latents
+from topicnet.images.model.latents import CategoricalLatents, Latents
 from topicnet.images.model.settings import MOST_THREADS
 from topicnet.images.model.vae import Vae
 from topicnet.images.model.variants import variant_of
@@ -31,7 +38,16 @@ from topicnet.runtime.threads import chosen_threads
 from topicnet.training.checks import check_count
 
 MOST_ENUMERATED = 10_000  # most images whose pairs are all computed
+MOST_DENSITIES = 10**8  # most densities q(z_i|x_j,k) that are computed for I(z;c)
 WEIGHTED_IMAGES, DRAWS_AT_ONCE = 100, 50
+# Names of B1, B2, C1 and C2 in table 1 of Lavda et al. (2020), by whether q(z|x,c) and p(z|c) depend on c.
+_OF_C = {"b2": "I(c; x)", "c2": "KL(q(c) || p(c))"}
+NAMES_OF_TERMS = {
+    (True, True): {"b1": "I(z; x | c)", "c1": "E KL(q(z|c) || p(z|c))"} | _OF_C,
+    (False, True): {"b1": "E KL(q(z|x) || q(z|c))", "c1": "E KL(q(z|c) || p(z|c))"} | _OF_C,
+    (True, False): {"b1": "I(z; x, c)", "c1": "KL(q(z) || p(z))"} | _OF_C,
+    (False, False): {"b1": "I(z; x)", "c1": "KL(q(z) || p(z))"} | _OF_C,
+}
 
 
 def evaluate(
@@ -70,9 +86,13 @@ def evaluate(
           divergence E log q - log p at one draw per image as the sum of the mutual information of images and the
           latents named by ``of`` (at most log N) and the divergence of their aggregated posterior from the prior.
           ``residual`` is the difference between this sum, enumerated in double precision, and the model's own
-          divergence
+          divergence. With drawn categories also ``terms``, in nats: B1, B2, C1 and C2 of Lavda et al. (2020, table 1),
+          their ``names`` and, if the prior is p(z) p(c), their ``overlap`` I(z; c), over ``n_overlap_images``: there
+          B1 + B2 and C1 + C2 are not the information and the divergence, and their sum is right
         - ``categories``: entropies, I(c; x), the divergences of q(c|x) and q(c) from p(c), in nats, the categories with
           q(c) > 1/K and, under ``labels``, their agreement with labels
+        - ``collapse``: a list with a line for each sign that some latents are not used: categories without information
+          or at the accuracy of chance, an unused z or level of it; with what to do
         - ``prior_match``: MMD^2 between draws of q(z) and p(z) with its permutation p-value, and squared sliced W2
         - ``samples``: squared Frechet distance of drawn samples from the test images in the first 20 principal
           components of the training pixels, and that of training images, the best that samples can reach. It is not
@@ -117,6 +137,10 @@ def evaluate(
             bound |= _nll(network, batches, n_importance, seeds["nll"])
         has_encoder = variant_of(model.variant).has_encoder
         train = model.fixed(data.train.pixels[:MOST_ENUMERATED])
+        labels = data.test.labels
+        log_q_c = _log_q_c(network.latents, batches)
+        codes = torch.cat([network.latents.codes(batch.pixels) for batch in batches]) if has_encoder else None
+        parts = {} if bound is None else bound["parts"]
         return {
             "data": {
                 "name": data.name,
@@ -126,8 +150,9 @@ def evaluate(
             },
             "bound": bound,
             "reconstruction": _reconstruction(network, batches) if has_encoder else None,
-            "codes": _codes(network.latents, batches, seeds["codes"]) if has_encoder else None,
-            "categories": _categories(network.latents, batches, data.test.labels),
+            "codes": None if codes is None else _codes(network.latents, codes, batches, seeds["codes"]),
+            "categories": None if log_q_c is None else _categories(network.latents, log_q_c, labels),
+            "collapse": [] if codes is None else signs_of_collapse(model.variant, codes, parts, log_q_c, labels),
             "prior_match": prior_match(network.latents, batches, seeds["match"]) if has_encoder else None,
             "samples": sample_scores(network, train, batches, seeds["samples"]),
         }
@@ -175,29 +200,51 @@ def squared_error(network: Vae, batches: ImageBatches) -> float:
     return float(torch.cat(errors).double().mean())
 
 
-def _codes(latents: Latents, batches: ImageBatches, seed: int) -> dict[str, Any]:
-    means = torch.cat([latents.codes(batch.pixels) for batch in batches])
+def _codes(latents: Latents, means: Tensor, batches: ImageBatches, seed: int) -> dict[str, Any]:
     found = {"active_units": active_units(means), "n_dimensions": means.shape[1]}
     few = ImageBatches(batches.pixels[:MOST_ENUMERATED], ROWS, batches.device, binarise=False)
     draws = encoded(latents, few.repeat(seed))
     if draws is None:
-        return found | {"split": None}
+        return found | {"split": None, "terms": None}
     split = aggregated_split(draws.points, draws.log_q_given, draws.log_prior)
     return found | {
+        "terms": _terms(latents, split, few, seed) if isinstance(latents, CategoricalLatents) else None,
         "split": {
             "of": draws.of,
             "n_images": few.n_docs,
             "log_n_images": math.log(few.n_docs),
             **asdict(split),
             "residual": split.mutual_information + split.marginal_kl - draws.mean_kl,
-        }
+        },
     }
 
 
-def _categories(latents: Latents, batches: ImageBatches, labels: NDArray[np.int64] | None) -> dict[str, Any] | None:
+def _terms(latents: CategoricalLatents, split: AggregatedSplit, batches: ImageBatches, seed: int) -> dict[str, Any]:
+    report = category_report(torch.cat([latents.log_categories(batch.pixels) for batch in batches]))
+    overlap, n_images = None, None
+    if latents.mixture is None:
+        n_categories = len(report.marginal) if latents.conditional else 1
+        n_images = min(batches.n_docs, math.isqrt(MOST_DENSITIES // n_categories))
+        few = ImageBatches(batches.pixels[:n_images], ROWS, batches.device, binarise=False)
+        draws = encoded(latents, few.repeat(seed))
+        assert draws is not None
+        assert draws.log_q_z_given is not None
+        q_c = torch.cat([latents.log_categories(batch.pixels) for batch in few]).double().exp().mean(0)
+        z, c = draws.points
+        overlap = information_between(z, c, draws.log_q_given, draws.log_q_z_given, q_c)
+    found = divergence_terms(split, report.mutual_information, report.marginal_kl, overlap)
+    names = dict(NAMES_OF_TERMS[(latents.conditional, latents.mixture is not None)])
+    return {"names": names, **asdict(found), "n_overlap_images": n_images}
+
+
+def _log_q_c(latents: Latents, batches: ImageBatches) -> Tensor | None:
+    """Return log q(c|x) (N, K) in double precision, or None without categories."""
     if latents.n_categories is None:
         return None
-    log_q = torch.cat([latents.log_categories(batch.pixels) for batch in batches]).double().log_softmax(-1)
+    return torch.cat([latents.log_categories(batch.pixels) for batch in batches]).double().log_softmax(-1)
+
+
+def _categories(latents: Latents, log_q: Tensor, labels: NDArray[np.int64] | None) -> dict[str, Any]:
     report = category_report(log_q)
     marginal_kl, mean_kl = report.marginal_kl, report.mean_kl
     if isinstance(latents, ClusteredLatents):  # the others have p(c) = 1/K

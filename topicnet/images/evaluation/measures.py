@@ -95,7 +95,7 @@ def category_report(log_q_c: Numbers) -> CategoryReport:
     return CategoryReport(
         entropy=entropy,
         conditional_entropy=conditional,
-        mutual_information=entropy - conditional,
+        mutual_information=max(0.0, entropy - conditional),  # rounding must not make it negative
         marginal_kl=float(torch.special.xlogy(marginal, marginal * n_categories).sum()),
         mean_kl=float(torch.special.xlogy(q, q * n_categories).sum(1).mean()),
         marginal=tuple(marginal.tolist()),

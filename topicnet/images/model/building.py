@@ -8,7 +8,15 @@ from typing import cast
 from topicnet.core.transport.critic import DualCritic
 from topicnet.errors import InputError
 from topicnet.images.model.hierarchies import ClusteredLatents, TwoLevelLatents, WeightedLatents
-from topicnet.images.model.latents import CategoricalLatents, Estimator, GaussianLatents, Given, Latents, PointLatents
+from topicnet.images.model.latents import (
+    CategoricalLatents,
+    Estimator,
+    GaussianLatents,
+    Given,
+    Head,
+    Latents,
+    PointLatents,
+)
 from topicnet.images.model.likelihoods import LIKELIHOODS
 from topicnet.images.model.nets import Decoder, Sizes
 from topicnet.images.model.penalties import (
@@ -95,7 +103,14 @@ def _latents(variant: Variant, sizes: Sizes, parameters: Mapping[str, Value], es
     if variant.latents == "weighted":
         return WeightedLatents(sizes, float(parameters["least_kl_c"]))
     given = cast(Given, parameters.get("condition", "draw") if variant.conditional else "nothing")
-    return CategoricalLatents(sizes, given=given, learned=variant.learned, estimator=cast(Estimator, estimator))
+    return CategoricalLatents(
+        sizes,
+        given=given,
+        learned=variant.learned,
+        estimator=cast(Estimator, estimator),
+        head=cast(Head, parameters.get("head", "linear")),
+        temperatures=(float(parameters["temperature"]), float(parameters["temperature_end"])),
+    )
 
 
 def _penalty(

@@ -96,8 +96,9 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     learning_rate : float, optional
         Highest learning rate; by default 0.003 with one cycle, 0.001 otherwise; as in their papers, 0.00005 for wgan
         and 0.0001 for wgan-gp.
-    warm_up : int, optional
-        Epochs in which the divergences are phased in; by default a tenth of all, at most 100, for variants with
+    warm_up : int or float, optional
+        Length of the warm-up, in which the divergences are phased in: epochs (an integer), or a fraction of the run
+        between 0 and 1 (a float). By default a tenth of the epochs, rounded down and at most 100, for variants with
         `Variant.warms_up`, and 0 for others.
     schedule : {"one-cycle", "constant"}
         Course of the learning rate; wae-mmd, wae-gan and vade have their own steps instead, wgan and wgan-gp a constant
@@ -170,7 +171,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         batch_size: int = 100,
         max_epochs: int | None = None,
         learning_rate: float | None = None,
-        warm_up: int | None = None,
+        warm_up: float | None = None,
         schedule: Literal["one-cycle", "constant"] = "one-cycle",
         optimizer: Literal["adam", "adam_normgrad"] = "adam",
         patience: int = 50,
@@ -664,8 +665,9 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             rate = variant.learning_rate
         elif rate is None:
             rate = ONE_CYCLE_RATE if one_cycle and variant.drops is None else RATE
+        fraction = warm_up if isinstance(warm_up, float) else min(warm_up, epochs) / epochs
         normalise = self.optimizer == "adam_normgrad"
-        return TrainingSettings(epochs, self.patience, rate, min(warm_up, epochs), one_cycle, normalise)
+        return TrainingSettings(epochs, self.patience, rate, fraction, one_cycle, normalise)
 
     def _adopt(self, network: Vae, sizes: Sizes, result: TrainResult) -> None:
         self.network_ = network.eval()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from topicnet.errors import InputError
+from topicnet.images.model.variants import resolve_parameters, variant_of
 from topicnet.storage.mapped import array_checksum
 from topicnet.training.checkpoint import Checkpoints, checkpoint_seconds
 
@@ -32,4 +33,6 @@ def checkpoints_of(
     fingerprint = {"estimator": type(estimator).__name__, "seed": seed}
     fingerprint |= {name: [str(array.dtype), array_checksum(array)] for name, array in arrays.items()}
     fingerprint |= {name: value for name, value in estimator.get_params().items() if name not in EXCLUDED}
+    if variant_of(estimator.variant).latents == "categorical":  # versions before 0.3 had other defaults
+        fingerprint["parameters"] = resolve_parameters(estimator.variant, estimator.parameters or {})
     return Checkpoints(folder, fingerprint, checkpoint_seconds())

@@ -20,11 +20,11 @@ from topicnet.core.distributions import GaussianMixture, Normal, Point, Standard
 from topicnet.images.model.nets import Body, GaussianHead, Sizes, dense
 from topicnet.images.model.priors import MixturePrior, Prior, StandardPrior, VampPrior
 
-TEMPERATURES = (1.0, 0.5)  # initial and lowest temperature of relaxed categories
-ANNEALING_RATE = 3e-5  # tau is multiplied by exp(-rate * epoch) after each epoch (default of the public CP-VAE code)
+ANNEALED_FRACTION = 0.5  # fraction of the run after which relaxed categories have their last temperature
 
 Estimator = Literal["gumbel", "straight-through", "enumerate"]
 Given = Literal["nothing", "draw", "probabilities"]
+Head = Literal["gated", "linear"]
 # Initial standard deviation of the means of p(z | c), times the dimension of z. In many dimensions, draws from N(0, I)
 # are so far apart that a category at first costs more nats than it saves, and all categories but one are abandoned.
 # Of 0.1, 0.16, 0.3 and 1, 0.16 was best on MNIST (Z = 40); on digits (Z = 8) larger values are better.
@@ -121,8 +121,8 @@ class Latents(nn.Module, ABC):
     def initialise_from(self, pixels: Tensor) -> None:
         """Initialise data-dependent parameters from random training images (n, P); by default there are none."""
 
-    def anneal(self, epoch: int) -> None:
-        """Lower the temperature of relaxed categories after an epoch."""
+    def anneal(self, done: float) -> None:
+        """Set the temperature of relaxed categories after this fraction of the run."""
 
     def set_category_weights(self, weights: Tensor) -> None:
         """Store q(c) (K,) averaged over the training images, from which `sample` draws categories."""
@@ -214,18 +214,35 @@ class CategoricalLatents(Latents):
         Whether p(z | c) is learned, one Gaussian per category.
     estimator : {"gumbel", "straight-through", "enumerate"}
         Gradient estimator of categories. One draw is used in the encoder of z, the decoder and the divergence.
+    head : {"gated", "linear"}
+        Layers between [h, c] and the mean and log-variance of z: a gated layer, as in the paper (figure 2), or none,
+        with which the category can only shift both. A linear model (no hidden layers) has none either.
+    temperatures : (float, float)
+        First and last temperature of relaxed categories; see `anneal`.
     """
 
     decodes_categories = True
     temperature: Tensor
     category_weights: Tensor
 
-    def __init__(self, sizes: Sizes, *, given: Given, learned: bool, estimator: Estimator) -> None:
+    def __init__(
+        self,
+        sizes: Sizes,
+        *,
+        given: Given,
+        learned: bool,
+        estimator: Estimator,
+        head: Head,
+        temperatures: tuple[float, float],
+    ) -> None:
         super().__init__(sizes)
         latent_dim, n_categories = sizes.latent_dim, sizes.n_categories or 1
         self.body = Body(sizes.n_pixels, sizes.hidden_dim, sizes.n_layers)
         self.category = dense(self.body.width, n_categories)
-        self.head = GaussianHead(self.body.width + (0 if given == "nothing" else n_categories), latent_dim)
+        width = self.body.width + (0 if given == "nothing" else n_categories)
+        gated = head == "gated" and given != "nothing"
+        self.joint = Body(width, sizes.hidden_dim, min(1, sizes.n_layers) if gated else 0)
+        self.head = GaussianHead(self.joint.width, latent_dim)
         self.mixture = None
         if learned:
             near = min(1.0, INITIAL_SPREAD / latent_dim)
@@ -235,7 +252,8 @@ class CategoricalLatents(Latents):
         self.conditional = given == "draw"  # q(z | x, c) depends on c
         self.estimator = estimator
         self.code_widths = (latent_dim + n_categories,)
-        self.register_buffer("temperature", torch.tensor(TEMPERATURES[0]))
+        self.temperatures = temperatures
+        self.register_buffer("temperature", torch.tensor(temperatures[0]))
         self.register_buffer("category_weights", torch.full((n_categories,), 1 / n_categories))
 
     def posterior(self, hidden: Tensor, c: Tensor, noise: Noise | None = None) -> Normal:
@@ -243,7 +261,7 @@ class CategoricalLatents(Latents):
         inputs = [hidden]
         if self.given != "nothing":
             inputs.append(c if self.given == "draw" else self.category(hidden).softmax(-1))
-        return cast(Normal, self.head(torch.cat(inputs, -1), noise))
+        return cast(Normal, self.head(self.joint(torch.cat(inputs, -1)), noise))
 
     def draw(self, x: Tensor, noise: Noise) -> Draw:
         """Draw one c and z for each image, or one z for every category if these are enumerated."""
@@ -322,9 +340,10 @@ class CategoricalLatents(Latents):
         assert c is not None
         return (torch.cat([z, c], -1),)
 
-    def anneal(self, epoch: int) -> None:
-        """Set tau to max(tau exp(-3e-5 epoch), 0.5)."""
-        self.temperature.mul_(math.exp(-ANNEALING_RATE * epoch)).clamp_min_(TEMPERATURES[1])
+    def anneal(self, done: float) -> None:
+        """Set the temperature: geometric from the first to the last over half of the run, then constant."""
+        first, last = self.temperatures
+        self.temperature.fill_(first * (last / first) ** min(1.0, done / ANNEALED_FRACTION))
 
     def set_category_weights(self, weights: Tensor) -> None:
         self.category_weights.copy_(weights)

@@ -105,7 +105,16 @@ def check_training_parameters(given: Mapping[str, Any]) -> None:
     if given["max_epochs"] is not None:
         check_count("max_epochs", given["max_epochs"])
     if given["warm_up"] is not None:
-        check_count("warm_up", given["warm_up"], least=0)
+        _check_warm_up(given["warm_up"])
+
+
+def _check_warm_up(given: object) -> None:
+    whole = isinstance(given, int | np.integer) and not isinstance(given, bool) and given >= 0
+    if not whole and not (isinstance(given, float) and 0 < given < 1):
+        raise InputError(
+            f"warm_up={given!r} given, expected a whole number of epochs, 0 or more, or a fraction of the run between 0"
+            " and 1"
+        )
 
 
 def check_optimizer(variant: Variant, given: str) -> None:

@@ -23,6 +23,7 @@ from topicnet.images.model.variants import Variant, ramps
 from topicnet.images.model.wgan import ADVERSARIAL, Wgan
 from topicnet.runtime.seeding import draw_seed
 from topicnet.training.checkpoint import Checkpoints
+from topicnet.training.collapse import ACTIVE
 from topicnet.training.loop import train
 from topicnet.training.optimizer import Adam
 from topicnet.training.options import TrainHooks, TrainOptions
@@ -30,7 +31,6 @@ from topicnet.training.progress import Listener, TrainResult
 from topicnet.training.protocols import Optimizer
 from topicnet.training.schedule import Schedule
 
-ACTIVE = 0.01  # a dimension is active if its posterior mean varies more than this over images (Burda et al. 2016)
 LEAST_EPOCHS = 10
 START_IMAGES = 10_000  # most images used for the initialisation
 
@@ -47,8 +47,8 @@ class TrainingSettings:
         Stop after this many epochs without a better validation loss.
     learning_rate : float
         Highest learning rate.
-    warm_up : int
-        Epochs in which divergences are phased in.
+    warm_up : float
+        Fraction of the run in which divergences are phased in.
     one_cycle : bool
         Whether the rate rises and falls in one cycle; otherwise it is constant, as in the papers.
     normalise : bool
@@ -58,7 +58,7 @@ class TrainingSettings:
     max_epochs: int
     patience: int
     learning_rate: float
-    warm_up: int
+    warm_up: float
     one_cycle: bool
     normalise: bool
 
@@ -145,7 +145,7 @@ class Training:
         drops: tuple[tuple[float, float], ...] | None = None if settings.one_cycle else ()
         if self.variant.drops is not None:
             drops = self.variant.drops(settings.max_epochs)
-        fraction = settings.warm_up / settings.max_epochs
+        fraction = settings.warm_up
         divergences = ("kl_z", "kl_c", "kl_z1", "kl_z2", "kl_w")
         return Schedule(
             settings.max_epochs * len(self.batches),
@@ -196,7 +196,7 @@ class Training:
         return found if temperature is None else found | {"temperature": float(temperature)}
 
     def _intervene(self, epoch: int, stopping: bool) -> bool:
-        self.vae.latents.anneal(epoch)
+        self.vae.latents.anneal(epoch / self.settings.max_epochs)
         return False
 
     def _store_category_weights(self) -> None:

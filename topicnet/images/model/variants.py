@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from topicnet.errors import InputError
+from topicnet.training.checks import check_number
 from topicnet.training.schedule import Ramp
 
 Value = float | str
 Values = Mapping[str, Value]
 RAMP_FRACTION = 0.5  # fraction of training during which a capacity rises to its full value
+# At a temperature near 1 the decoder trains on mixtures of categories and is evaluated on single ones; if training
+# maximises the information of c, low temperatures lose it. Measured: docs/explanation/images.md.
+COLD: Values = MappingProxyType({"temperature": 0.3, "temperature_end": 0.3})
+WARM: Values = MappingProxyType({"temperature": 1.0, "temperature_end": 1.0})
 
 
 @dataclass(frozen=True)
@@ -224,16 +230,30 @@ VARIANTS: dict[str, Variant] = {
         latents="categorical",
         conditional=True,
         learned=True,
-        parameters={"condition": "draw"},
+        parameters={"condition": "draw", "head": "gated", **COLD},
         warms_up=True,
     ),
-    "indq": Variant("q(z|x) and p(z|c) (Lavda et al. 2020)", latents="categorical", learned=True, warms_up=True),
-    "indp": Variant("q(z|x,c) and p(z) (Lavda et al. 2020)", latents="categorical", conditional=True, warms_up=True),
-    "indqp": Variant("q(z|x) and p(z) (Lavda et al. 2020)", latents="categorical", warms_up=True),
+    "indq": Variant(
+        "q(z|x) and p(z|c) (Lavda et al. 2020)",
+        latents="categorical",
+        learned=True,
+        parameters=dict(COLD),
+        warms_up=True,
+    ),
+    "indp": Variant(
+        "q(z|x,c) and p(z) (Lavda et al. 2020)",
+        latents="categorical",
+        conditional=True,
+        parameters={"head": "gated", **COLD},
+        warms_up=True,
+    ),
+    "indqp": Variant(
+        "q(z|x) and p(z) (Lavda et al. 2020)", latents="categorical", parameters=dict(COLD), warms_up=True
+    ),
     "joint-vae": Variant(
         "INDqp with capacities for z and c (Dupont 2018)",
         latents="categorical",
-        parameters={"gamma": 30.0, "capacity_z": 5.0, "capacity_c": math.inf},
+        parameters={"gamma": 30.0, "capacity_z": 5.0, "capacity_c": math.inf, **WARM},
         weights=lambda p: {"kl_z": p["gamma"], "kl_c": p["gamma"]},
         targets=lambda p, k: {"kl_z": p["capacity_z"], "kl_c": min(p["capacity_c"], math.log(k))},
     ),
@@ -261,7 +281,7 @@ VARIANTS: dict[str, Variant] = {
         "INDqp with maximised information between c and the decoded image (Serdega & Kim 2020)",
         latents="categorical",
         penalty="category-information",
-        parameters={"lambda": 5.0, "critic_rate": 1.0},
+        parameters={"lambda": 5.0, "critic_rate": 1.0, **WARM},
         weights=lambda p: {"lack_of_information": p["lambda"]},
     ),
 }
@@ -270,9 +290,11 @@ CHOICES = {
     "tc_estimator": ("mws", "mss"),
     "assignment": ("optimal", "mean-posterior"),
     "condition": ("draw", "probabilities"),
+    "head": ("gated", "linear"),
 }
 COUNTS = ("draws", "components", "n_critic")
-POSITIVE = ("clip",)
+POSITIVE = ("clip", "temperature", "temperature_end")
+FOLLOWERS = {"temperature_end": "temperature"}  # a parameter that is not given equals another one that is
 
 
 def variant_of(name: str) -> Variant:
@@ -304,7 +326,8 @@ def resolve_parameters(name: str, given: Values) -> dict[str, Value]:
             has = f"it has {', '.join(known)}" if known else "it has none"
             raise InputError(f"parameter {parameter!r} given for {name}: {has}")
         _check_value(parameter, value)
-    resolved = {**known, **given}
+    followers = {name: given[first] for name, first in FOLLOWERS.items() if first in given and name in known}
+    resolved = {**known, **followers, **given}
     numbers = numbers_in(resolved)
     for term, weight in variant_of(name).weights(numbers).items():
         if weight < 0:  # possible for info-vae only: the term would be maximised
@@ -325,6 +348,9 @@ def _check_value(name: str, value: Value) -> None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
         raise InputError(f"{name}={value!r} given, expected a number")
+    if name in POSITIVE:
+        check_number(name, value, above=0.0)
+        return
     least = 1 if name in COUNTS else 0
     whole = name not in COUNTS or isinstance(value, int) or value.is_integer()
     infinite = math.isinf(value) and name != "capacity_c"

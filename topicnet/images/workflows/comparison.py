@@ -19,7 +19,7 @@ from topicnet.runtime.reporter import Reporter
 from topicnet.storage.comparison import ComparisonRow, rows_json, summarise_columns
 
 COLUMNS = (
-    "nelbo", "reconstruction", "kl_z", "kl_c", "nll", "squared_error", "active_units", "information", "accuracy",
+    "nelbo", "reconstruction", "kl_z", "kl_c", "information", "nll", "squared_error", "active_units", "accuracy",
     "frechet", "w2", "sliced_w2", "seconds",
 )  # fmt: skip
 OF_Z = ("kl_z", "kl_z1", "kl_z2", "kl_w")  # divergences of the continuous latents
@@ -68,6 +68,11 @@ class ComparedFit:
             if found["categories"]["labels"] is not None:
                 scores["accuracy"] = found["categories"]["labels"]["hungarian_accuracy"]
         return scores
+
+    @property
+    def collapse(self) -> list[str]:
+        """Signs of collapse, see `signs_of_collapse`; none for a failed fit."""
+        return [] if self.error is not None else list(self.found["evaluation"]["collapse"])
 
     def line(self) -> str:
         """Summarise the end of the fit in one line."""

@@ -37,8 +37,8 @@ class ImageConfig(BaseModel):
         Images per training step.
     learning_rate : float or None
         Highest learning rate.
-    warm_up : int or None
-        Epochs in which the divergences are phased in.
+    warm_up : int, float or None
+        Epochs (an integer) or fraction of the run (a float) in which the divergences are phased in.
     schedule : str
         Course of the learning rate.
     optimizer : str
@@ -68,7 +68,7 @@ class ImageConfig(BaseModel):
     epochs: int | None = None
     batch_size: int = 100
     learning_rate: float | None = None
-    warm_up: int | None = None
+    warm_up: int | float | None = None
     schedule: str = "one-cycle"
     optimizer: str = "adam"
     patience: int = 50

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from topicnet.images.data.load import NAMED, ImageData
 from topicnet.images.evaluation.aggregated import active_units
+from topicnet.images.evaluation.collapse import signs_of_collapse
 from topicnet.images.evaluation.evaluate import mean_bound, squared_error
 from topicnet.images.evaluation.measures import category_report, label_report
 from topicnet.images.evaluation.sample_distance import sample_frechet
@@ -26,9 +27,9 @@ LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "polars", "pillow")
 ON_TEST = (
     "of the test images, gray ones binarised once where the model learns them so. bound: nats per image, one draw each"
     " with fixed noise, categories drawn hard; squared error per image, of images decoded from posterior means; a"
-    " category is in use if q(c) > 1/K; mutual information I(c; x) in nats; samples: without an encoder, squared"
-    " Frechet distance of samples from the test images in principal components. `topicnet images evaluate` takes more"
-    " care"
+    " category is in use if q(c) > 1/K; mutual information I(c; x) in nats; collapse: latents that are not used;"
+    " samples: without an encoder, squared Frechet distance of samples from the test images in principal components."
+    " `topicnet images evaluate` takes more care"
 )
 SAMPLE_SEED = 0  # of the samples that are scored without an encoder
 ON_VALIDATION = "weighted sum of the terms of the loss per validation image, of the weights that were kept"
@@ -37,28 +38,29 @@ ON_VALIDATION = "weighted sum of the terms of the loss per validation image, of 
 def metrics_of(model: ImageVAE, data: ImageData) -> dict[str, Any]:
     """Compute the scores of metrics.json: those on the test images that take only seconds."""
     network, batches = model.network_, model.batches(data.test.pixels)
-    bound = categories = error = active = samples = None
+    parts: dict[str, float] = {}
+    log_q_c = codes = error = samples = None
     with torch.inference_mode(), chosen_threads(MOST_THREADS):
         if variant_of(model.variant).has_bound:
             parts = mean_bound(network, batches)
-            bound = {"nelbo": sum(parts.values()), "parts": parts}
         if variant_of(model.variant).has_encoder:
             error = squared_error(network, batches)
-            active = active_units(torch.cat([network.latents.codes(batch.pixels) for batch in batches]))
+            codes = torch.cat([network.latents.codes(batch.pixels) for batch in batches])
         else:
             samples = sample_frechet(network, model.fixed(data.train.pixels), batches, SAMPLE_SEED)
         if network.latents.n_categories is not None:
             log_q_c = torch.cat([network.latents.log_categories(batch.pixels) for batch in batches])
-            categories = _categories(log_q_c, data.test.labels)
+    labels = data.test.labels
     return {
         "validation_loss": {"value": model.best_loss_, "convention": ON_VALIDATION},
         "test_images": len(data.test.pixels),
         "convention": ON_TEST,
-        "bound": bound,
+        "bound": {"nelbo": sum(parts.values()), "parts": parts} if parts else None,
         "squared_error": error,
-        "active_units": active,
+        "active_units": None if codes is None else active_units(codes),
         "dimensions": network.latents.latent_dim,
-        "categories": categories,
+        "categories": None if log_q_c is None else _categories(log_q_c, labels),
+        "collapse": [] if codes is None else signs_of_collapse(model.variant, codes, parts, log_q_c, labels),
         "samples": samples,
     }
 

@@ -15,10 +15,11 @@ from typing import Any
 
 from topicnet.errors import InputError
 from topicnet.images.model.estimator import ImageVAE
+from topicnet.images.model.variants import variant_of
 from topicnet.storage import model_files
 from topicnet.storage.model_files import HEADER, damaged, history_of
 
-FORMAT = 1
+FORMAT = 2  # 2: models with a `head`, which is linear in format 1
 KIND = "images"  # distinguishes the header from that of a topic model
 HEADER_TYPES = {"parameters": dict, "n_pixels": int, "history": list, "ending": dict}
 INFINITE = ("inf", "-inf")  # as written by `json_parameters`
@@ -45,7 +46,7 @@ def save_model(saved: SavedModel, folder: Path) -> None:
     model = saved.model
     model_files.write_tensors(folder, model.network_.state_dict())
     header = {
-        "format": FORMAT,
+        "format": FORMAT if "head" in model.parameters_ else 1,
         "kind": KIND,
         "parameters": model_files.json_parameters(model.get_params(deep=False)),
         "n_pixels": model.n_features_in_,
@@ -95,7 +96,7 @@ def _restored(folder: Path, header: dict[str, Any]) -> SavedModel:
     tensors = model_files.read_tensors(folder, header)
     try:
         height_width = header["shape"]
-        model = ImageVAE(**_parsed_parameters(header["parameters"]))
+        model = ImageVAE(**_with_linear_head(header["format"], _parsed_parameters(header["parameters"])))
         loss = header["ending"].get("best_loss")
         ending = header["ending"] | {"best_loss": math.nan if loss is None else loss, "history": history_of(header)}
         model.restore(header["n_pixels"], tensors, ending)
@@ -116,3 +117,10 @@ def _parsed_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
         return parameters
     infinite = {name: float(value) for name, value in named.items() if value in INFINITE}
     return parameters | {"parameters": named | infinite}
+
+
+def _with_linear_head(file_format: int, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Add the parameter that models of format 1 lack, if their variant has it."""
+    if file_format > 1 or "head" not in variant_of(parameters["variant"]).parameters:
+        return parameters
+    return parameters | {"parameters": {**(parameters.get("parameters") or {}), "head": "linear"}}
