@@ -35,6 +35,9 @@ FITTING = group(
         "schedule": word("Use this learning rate schedule: one-cycle or constant.  [default: one-cycle]"),
         "optimizer": word("Use this optimizer: adam or adam_normgrad.  [default: adam]"),
         "patience": integer("Stop after this many epochs without a better validation loss.  [default: 50]"),
+        "information_every": integer(
+            "Bound the information of decoded images about the code every so many epochs.  [default: never]"
+        ),
         "parameters": option(
             list[str] | None, "Set a parameter of the variant; may be repeated.", "--param", metavar="NAME=VALUE"
         ),
