@@ -476,7 +476,9 @@ def test_a_branch_of_the_decoder_reads_what_its_output_layer_reads(name):
     draw = vae.latents.draw(batch.pixels, batch.noise)
     features = vae.decoder.features(draw.code)
     assert torch.equal(vae.decoder.out(features), vae.decoder(draw.code))
-    assert torch.equal(vae.terms(batch)["lack_of_information"], vae.penalty.terms(draw, features)["lack_of_information"])
+    assert torch.equal(
+        vae.terms(batch)["lack_of_information"], vae.penalty.terms(draw, features)["lack_of_information"]
+    )
     assert vae.penalty.critic[0].in_features == 8 if name == "vmi-c" else vae.penalty.critic[0][0].in_features == 8
 
 

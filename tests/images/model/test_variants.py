@@ -155,7 +155,13 @@ def test_defaults_are_valid_and_are_kept(name):
     assert resolve_parameters(name, defaults) == defaults
     for parameter, value in defaults.items():
         other = next(choice for choice in CHOICES[parameter] if choice != value) if parameter in CHOICES else 1.0
+        other = "3,17" if parameter == "informed" else other
         assert resolve_parameters(name, {parameter: other}) == defaults | {parameter: other}
+
+
+@pytest.mark.parametrize("given", [3, 3.0, "3", [3]])
+def test_one_dimension_to_inform_is_given_in_several_ways(given):
+    assert resolve_parameters("vmi-z", {"informed": given})["informed"] == "3"
 
 
 @pytest.mark.parametrize(
@@ -175,6 +181,16 @@ def test_defaults_are_valid_and_are_kept(name):
         ("mog", {"components": math.inf}, "a whole number"),
         ("info-vae", {"lambda": 0.0}, "mmd would weigh -1"),
         ("info-vae", {"alpha": 1.5}, "kl_z would weigh -0.5"),
+        ("vmi-z", {"informed": "3,3"}, "informed='3,3' given, expected different dimensions of z, counted from 0"),
+        ("vmi-z", {"informed": "3,z"}, "informed='3,z' given"),
+        ("vmi-z", {"informed": "1.5"}, "informed='1.5' given"),
+        ("vmi-z", {"informed": -1}, "informed=-1 given"),
+        ("vmi-z", {"informed": ""}, "informed='' given"),
+        ("vmi-z", {"informed": []}, "informed=[] given"),
+        ("vmi-z", {"informed": True}, "informed=True given"),
+        ("vmi-c", {"informed": "3"}, "parameter 'informed' given for vmi-c: it has lambda, critic_rate, q_network"),
+        ("vmi-c", {"q_network": "own"}, "q_network='own' given, expected separate or decoder or encoder"),
+        ("vmi-c", {"q_network": "encoder", "critic_rate": 1.0}, "critic_rate given with q_network=encoder"),
         ("no-vae", {}, "variant 'no-vae' given, expected one of vae, beta-vae"),
     ],
 )

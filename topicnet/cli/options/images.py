@@ -47,13 +47,25 @@ FITTING = group(
     },
 )
 
+_there = run_there("image model", "topicnet images fit")
+
+
+def _all_there(runs: list[Path]) -> list[Path]:
+    """Reject a folder without a saved model."""
+    return [_there(run) for run in runs]
+
+
 RunArgument = Annotated[
     Path,
     typer.Argument(
         metavar="RUN",
         help="Run folder of `topicnet images fit`.",
-        callback=run_there("image model", "topicnet images fit"),
+        callback=_there,
     ),
+]
+RunArguments = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN...", help="Run folders of `topicnet images fit`.", callback=_all_there),
 ]
 Category = Annotated[int | None, typer.Option(parser=whole, metavar="INTEGER", help="Draw only from this category.")]
 Label = Annotated[

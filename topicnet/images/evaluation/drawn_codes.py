@@ -98,8 +98,8 @@ def from_prior(latents: Latents, noise: Noise) -> CodeDraw:
     """Draw a code from the prior for each row of noise; c from p(c), not from q(c) as `Latents.sample` does."""
     n = len(noise.keys)
     if isinstance(latents, CategoricalLatents):
-        (code,) = latents.sample(noise, n, _uniform(latents, noise))
-        return CodeDraw((code,), code[:, : latents.latent_dim], None, code[:, latents.latent_dim :])
+        (both,) = latents.sample(noise, n, _uniform(latents, noise))
+        return CodeDraw((both,), both[:, : latents.latent_dim], None, both[:, latents.latent_dim :])
     if isinstance(latents, ClusteredLatents):
         c = chosen_categories(latents.mixture.log_weights().exp(), noise, n, None)
         code = latents.sample(noise, n, c.argmax(-1))

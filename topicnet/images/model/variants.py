@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from topicnet.errors import InputError
 from topicnet.training.schedule import Ramp
@@ -291,7 +292,9 @@ def dimensions_in(name: str, given: object) -> list[int]:
     InputError
         There are none, or one is no whole number of at least 0, or occurs twice.
     """
-    parts = given.split(",") if isinstance(given, str) else given if isinstance(given, Sequence) else [given]
+    parts: Sequence[Any] = given.split(",") if isinstance(given, str) else [given]
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        parts = given
     try:
         numbers = [float(part) for part in parts if not isinstance(part, bool)]
     except (TypeError, ValueError):

@@ -14,6 +14,7 @@ from topicnet.images.drawing.charts import bars, histograms
 from topicnet.images.drawing.galleries import gallery, labelled_gallery, pairs_gallery
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.workflows.category_usage import CategoryUsage
+from topicnet.images.workflows.information import FILE, information_chart, tracked_of
 
 SAMPLES, PAIRS, ROW = 64, 20, 10  # images of the galleries, and tiles per row
 WIDEST = 20  # most columns of a square gallery
@@ -35,6 +36,7 @@ def pictures_of(model: ImageVAE, data: ImageData, usage: CategoryUsage | None) -
         histogram.png                               for vectors
         q_c.png                                     with categories
         categories.png labels.png                   for pictures with categories; the latter with labels
+        information.png                             if the fit measured the information of decoded images
 
     Raises
     ------
@@ -48,11 +50,14 @@ def pictures_of(model: ImageVAE, data: ImageData, usage: CategoryUsage | None) -
         yield "samples.png", samples_gallery(model.sample(n), data.shape)
         test = data.test.pixels[: max_tiles(data.n_pixels, PAIRS)]
         yield "reconstructions.png", pairs_gallery(gray(test), clipped(model.reconstruct(test)), data.shape)
-    if usage is None:
-        return
-    if data.shape is not None:
-        yield from category_galleries(model, usage, data.shape)
-    yield "q_c.png", _q_c_chart(usage.q_c)
+    if usage is not None:
+        if data.shape is not None:
+            yield from category_galleries(model, usage, data.shape)
+        yield "q_c.png", _q_c_chart(usage.q_c)
+    tracked = tracked_of(model.variant, model.variant, model.sizes_.n_categories, model.history_)
+    if tracked is not None:
+        title = f"{data.name}: information of decoded images about the code, lower bound with 95 % interval"
+        yield FILE, information_chart([tracked], title)
 
 
 def category_galleries(
