@@ -462,7 +462,7 @@ def test_the_encoder_as_q_is_applied_to_the_decoded_image_and_trained_as_q(name)
         q = vae.latents.posterior(image)
         assert torch.equal(found.mean, q.mean[:, :2])
         assert torch.equal(found.log_var, q.log_var[:, :2])
-    # with a fixed code and image, what is left is the encoder's gradient as Q
+    # With a fixed code and image only the encoder's gradient as Q remains.
     held = Draw(
         Normal(draw.q.mean.detach(), draw.q.log_var.detach()), draw.z.detach(), (), {},
         None if draw.log_q_c is None else draw.log_q_c.detach(), None if draw.c is None else draw.c.detach(),

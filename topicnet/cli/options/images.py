@@ -36,7 +36,7 @@ FITTING = group(
         "optimizer": word("Use this optimizer: adam or adam_normgrad.  [default: adam]"),
         "patience": integer("Stop after this many epochs without a better validation loss.  [default: 50]"),
         "information_every": integer(
-            "Bound the information of decoded images about the code every so many epochs.  [default: never]"
+            "Bound the information of decoded images about the code every n epochs.  [default: never]"
         ),
         "parameters": option(
             list[str] | None, "Set a parameter of the variant; may be repeated.", "--param", metavar="NAME=VALUE"

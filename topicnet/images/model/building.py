@@ -27,7 +27,7 @@ from topicnet.images.model.variants import Value, Variant, informed_dimensions
 
 CRITIC_LAYERS = 5  # layers of a critic of z (Kim & Mnih 2018, appendix A)
 PREDICTOR_LAYERS = 2  # layers of a network that predicts c or z from an image
-BRANCH_LAYERS = 1  # layers of its own that the same network has as a branch of the decoder
+BRANCH_LAYERS = 1  # hidden layers of the same network as a branch of the decoder
 
 
 def build(

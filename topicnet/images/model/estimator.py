@@ -111,7 +111,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     patience : int
         Stop after this many epochs without a better validation loss.
     information_every : int, optional
-        After every so many epochs, and after the last, add a lower bound on the information of decoded images about the
+        Every n epochs, and after the last, add a lower bound on the information of decoded images about the
         code to the history, with its interval and the entropy of the code; see `information_bound`. By default never.
     device : str
         "auto", "cpu", "cuda" or "cuda:N".

@@ -177,13 +177,13 @@ class Information(Penalty):
     the encoder and the decoder, with fixed weights of Q in the first two cases.
 
     "separate"
-        Q is a network of its own that reads the decoded mean image. The main step passes its gradient through Q and
-        the image to the decoder, and from there to the encoder. A step of its own then trains Q alone, on a code and an
-        image without gradients.
+        Q is a separate network that reads the decoded mean image. The main step passes its gradient through Q and
+        the image to the decoder, and from there to the encoder. A second step then trains Q alone, on a code and an image
+        without gradients.
     "decoder"
         Q is a branch of the decoder: a hidden layer and an output layer that read the features under the decoder's own
         output layer. The main step passes its gradient through this branch to the shared layers of the decoder and to
-        the encoder, but not to the decoder's output layer. A step of its own trains the branch alone. The bound is on
+        the encoder, but not to the decoder's output layer. A second step trains the branch alone. The bound is on
         the information in the features, which is never less than that in the image computed from them.
     "encoder"
         Q is the encoder, q(part | image), applied to the decoded mean image. There is no further network, and no
@@ -193,9 +193,9 @@ class Information(Penalty):
     Parameters
     ----------
     critic : nn.Module, optional
-        Q, if it has weights of its own.
+        Q, if it is not the encoder.
     encoder : callable, optional
-        Q otherwise: maps images (B, P) to what the critic would return.
+        Q otherwise: maps images (B, P) to the same output.
     reads_features : bool
         Whether Q reads the decoder's features instead of images.
     """
