@@ -178,8 +178,8 @@ class Information(Penalty):
 
     "separate"
         Q is a separate network that reads the decoded mean image. The main step passes its gradient through Q and
-        the image to the decoder, and from there to the encoder. A second step then trains Q alone, on a code and an image
-        without gradients.
+        the image to the decoder, and from there to the encoder. A second step then trains Q alone, on a code and
+        an image without gradients.
     "decoder"
         Q is a branch of the decoder: a hidden layer and an output layer that read the features under the decoder's own
         output layer. The main step passes its gradient through this branch to the shared layers of the decoder and to
