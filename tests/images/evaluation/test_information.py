@@ -223,10 +223,9 @@ def test_the_entropy_of_a_prior_that_equals_a_standard_normal(
     model = fitted(variant)
     latents = model.network_.latents
     with torch.no_grad():
-        for part in ("prior", "prior_head", "components", "mixture"):
-            for parameter in (
-                getattr(latents, part).parameters() if isinstance(getattr(latents, part, None), torch.nn.Module) else ()
-            ):
+        parts = [getattr(latents, name, None) for name in ("prior", "prior_head", "components", "mixture")]
+        for part in parts:
+            for parameter in part.parameters() if isinstance(part, torch.nn.Module) else ():
                 parameter.zero_()
     found = information_bound(model, data, components=components, drawn_from="prior", epochs=1)
     n = latents.latent_dim if components == "z" else len(components.split(","))
