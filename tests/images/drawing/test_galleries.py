@@ -427,7 +427,7 @@ BAD = {
     "no bands": (lambda: bands([], None, "x", "y", "t"), "0 series"),
     "lengths of bands": (
         lambda: bands([("a", LEVELS, LEVELS, LEVELS[1:], LEVELS)], None, "x", "y", "t"),
-        "'a' has x, y, low and high of lengths 2, 2, 1, 2; expected as many of each",
+        r"'a' has x, y, low and high of lengths \[2, 2, 1, 2\]; expected as many of each",
     ),
     "nan curve": (lambda: curves([("a", LEVELS, NAN)], "x", "y", "t"), r"y of 'a': the value at \(1,\) is nan"),
 }
