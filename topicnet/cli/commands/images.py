@@ -218,7 +218,7 @@ def evaluate(
         typer.Option(
             metavar="c|z|J,J",
             help="Bound the information about the category, about z, or about these dimensions of z, counted from 0."
-            "  [default: what the variant informs, else z]",
+            "  [default: the part that the variant informs, else z]",
         ),
     ] = None,
     from_prior: Annotated[
@@ -319,8 +319,7 @@ def information(
     from topicnet.images.workflows.information import information_chart, read_tracked, table_of
 
     tracked = [read_tracked(run) for run in runs]
-    title = "information of decoded images about the code, lower bound with 95 % interval"
-    picture = information_chart(tracked, title)
+    picture = information_chart(tracked, "information of decoded images: bound, 95 % interval")
     _write({folder / "information.png": picture, folder / "information.csv": table_of(tracked)}, overwrite)
     for one in tracked:
         epoch, bound, low, high, entropy = one.table[:, -1]

@@ -181,7 +181,7 @@ def bands(
 ) -> bytes:
     """Draw a line with a band around it for each name with its x, y, low and high (n,), from y = 0, as a PNG.
 
-    A limit is a dashed black line, with its name in the key.
+    A limit is a dashed black line, with its name in the key. Whole numbers x have whole ticks.
 
     Raises
     ------
@@ -204,11 +204,15 @@ def bands(
         marker = MARKERS[i % len(MARKERS)]
         handles += axes.plot(x, y, color=colour, linestyle=dash, marker=marker, markersize=4, linewidth=1.5)
     names = [name for name, *_ in series]
+    if all((np.asarray(x) == np.rint(x)).all() for _, x, *_ in series):
+        from matplotlib.ticker import MaxNLocator  # after `_axes` has checked for matplotlib
+
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if limit is not None:
         handles.append(axes.axhline(limit[1], linestyle="--", color="black", linewidth=1.0))
         names.append(limit[0])
-    top = max(float(np.max(high)) for *_, high in series) if limit is None else limit[1]
-    axes.set_ylim(0.0, 1.08 * max(top, max(float(np.max(high)) for *_, high in series)) or 1.0)
+    top = max([float(np.max(high)) for *_, high in series] + ([] if limit is None else [limit[1]]))
+    axes.set_ylim(0.0, 1.08 * top or 1.0)
     return _png(axes, handles, names)
 
 

@@ -56,7 +56,7 @@ def pictures_of(model: ImageVAE, data: ImageData, usage: CategoryUsage | None) -
         yield "q_c.png", _q_c_chart(usage.q_c)
     tracked = tracked_of(model.variant, model.variant, model.sizes_.n_categories, model.history_)
     if tracked is not None:
-        title = f"{data.name}: information of decoded images about the code, lower bound with 95 % interval"
+        title = f"{data.name}: information of decoded images, bound with 95 % interval"
         yield FILE, information_chart([tracked], title)
 
 
