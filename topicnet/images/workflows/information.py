@@ -31,7 +31,7 @@ class TrackedInformation:
     name : str
         Name of the run, for the key of a chart.
     of : str
-        "c" or "z".
+        "c", "z" or "informed dimensions of z".
     most : float or None
         log K, the upper limit of the information about one of K categories, nats.
     table : ndarray of shape (5, n)
@@ -51,10 +51,11 @@ def tracked_of(
     measured = [row for row in rows if math.isfinite(row.get("information", math.nan))]
     if not measured:
         return None
-    has = variant_of(variant).has_categories
+    has, informs = variant_of(variant).has_categories, "informed" in variant_of(variant).parameters
+    of = "c" if has else "informed dimensions of z" if informs else "z"
     most = math.log(n_categories or DEFAULT_CATEGORIES) if has else None
     table = np.array([[float(row[column]) for row in measured] for column in COLUMNS])
-    return TrackedInformation(name, "c" if has else "z", most, table)
+    return TrackedInformation(name, of, most, table)
 
 
 def read_tracked(folder: Path) -> TrackedInformation:
@@ -112,7 +113,8 @@ def information_chart(runs: Sequence[TrackedInformation], title: str) -> bytes:
     """
     kinds = {run.of for run in runs}
     if len(kinds) > 1:
-        raise InputError("runs that measured c and runs that measured z given, expected one kind: draw them separately")
+        kinds_given = " and about ".join(sorted(kinds))
+        raise InputError(f"runs with information about {kinds_given} given, expected one kind: draw them separately")
     limits = {run.most for run in runs}
     most = next(iter(limits)) if len(limits) == 1 else None
     series = [(run.name, *run.table[:4]) for run in runs]
