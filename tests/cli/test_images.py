@@ -105,6 +105,7 @@ def test_a_run_is_complete_and_named(fitted: tuple[Path, subprocess.CompletedPro
         "variant": "cp-vae", "data": "digits", "categories": 4, "latent_dim": 3, "hidden_dim": 12, "layers": 2,
         "likelihood": None, "estimator": None, "epochs": 2, "batch_size": 100, "learning_rate": None, "warm_up": None,
         "schedule": "one-cycle", "optimizer": "adam", "patience": 50, "parameters": {}, "device": "auto", "seed": 0,
+        "information_every": None,
     }  # fmt: skip
     assert {"device", "versions", "seconds", "peak_memory_bytes", "fit", "seed"} <= record.keys()
     assert [path.name for path in run.parent.iterdir()] == ["digits-cp-vae"]
@@ -390,6 +391,44 @@ def test_an_evaluation_is_printed_and_written_to_a_file(run: Path, warm: Warm, t
     assert snapshot(tmp_path) == before
 
 
+def test_information_is_measured_during_a_fit_and_drawn_for_several(warm: Warm, tmp_path: Path) -> None:
+    asked = (*FIT, "--variant", "vmi-c", *SMALL, "--epochs", "3", "--information-every", "2", "--quiet")
+    assert warm(*asked, "--out", "with", cwd=tmp_path).returncode == 0
+    assert warm(*asked, "--param", "lambda=0", "--out", "without", cwd=tmp_path).returncode == 0
+    history = pl.read_csv(tmp_path / "with" / "history.csv")
+    assert [value is not None for value in history["information"].fill_nan(None)] == [False, True, True]
+    last = history.row(2, named=True)
+    assert 0 <= last["information_low"] <= last["information"] <= last["information_high"] <= last["code_entropy"]
+    png_size(tmp_path / "with" / "pictures" / "information.png")
+    again = load_model(tmp_path / "with").model.history_
+    assert again[2]["information"] == last["information"]
+    assert math.isnan(again[0]["information"])
+    before = snapshot(tmp_path / "with")
+    done = warm("images", "information", "without", "with", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "without: vmi-c, lambda = 0: " in done.stdout
+    assert f"with: vmi-c, lambda = 5: {last['information']:.3f} nats" in done.stdout
+    table = pl.read_csv(tmp_path / "without-information" / "information.csv")
+    assert table["epoch"].to_list() == [2, 3, 2, 3]
+    assert png_size(tmp_path / "without-information" / "information.png")[0] > 640
+    assert snapshot(tmp_path / "with") == before
+    assert_refused(warm("images", "information", "without", cwd=tmp_path), "exists already", "--overwrite")
+    assert (
+        warm("images", "information", "with", "--out", "without-information", "--overwrite", cwd=tmp_path).returncode
+        == 0
+    )
+
+
+@pytest.mark.slow
+def test_information_of_a_run_is_printed(run: Path, warm: Warm, tmp_path: Path) -> None:
+    asked = ("images", "evaluate", run, "--importance", "1", "--information")
+    done = warm(*asked, "--components", "0,2", "--from-prior", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "information of drawn images about z_0 and z_2 from the prior, nats" in done.stdout
+    found = json.loads(warm(*asked, "--mean-image", "--json", cwd=tmp_path).stdout)["information"]
+    assert (found["of"], found["image"], found["drawn_from"]) == ("c", "mean", "posterior")
+
+
 def test_other_images_are_evaluated_only_with_data(plain: Path, warm: Warm, tmp_path: Path) -> None:
     shutil.copytree(plain, tmp_path, dirs_exist_ok=True)
     run = "runs/points-vae"
@@ -573,6 +612,18 @@ RUNS = {
     "evaluate on nothing": (["evaluate", "run", "--data", "nonsense"], ["'nonsense'"]),
     "evaluate on a device": (["evaluate", "run", "--device", "tpu"], ["tpu"]),
     "evaluate to a folder": (["evaluate", "run", "--importance", "1", "--out", "hollow"], ["'hollow'"]),
+    "components without information": (
+        ["evaluate", "run", "--components", "0"],
+        ["--components given without --information"],
+    ),
+    "the prior without information": (["evaluate", "run", "--from-prior"], ["--from-prior given without"]),
+    "information about a word": (["evaluate", "run", "--information", "--components", "x"], ["'x'", "or c, or z"]),
+    "information about too much": (
+        ["evaluate", "run", "--information", "--components", "1,3"],
+        ["expected dimensions of z from 0 to 2"],
+    ),
+    "information that was not measured": (["information", "run"], ["'run'", "--information-every"]),
+    "information of no run": (["information", "hollow"], ["'hollow'"]),
     "compare nothing": (["compare", "--variants", ","], ["no variants given"]),
     "compare unknown": (["compare", "--variants", "vae,nonsense"], ["'nonsense'"]),
     "compare categories of a variant without them": (

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from topicnet.images.data.load import ImageData, load_images
     from topicnet.images.evaluation.evaluate import evaluate
+    from topicnet.images.evaluation.information import information_bound
     from topicnet.images.model.estimator import ImageVAE
     from topicnet.images.model.variants import VARIANTS
 
-__all__ = ["VARIANTS", "ImageData", "ImageVAE", "evaluate", "load_images"]
+__all__ = ["VARIANTS", "ImageData", "ImageVAE", "evaluate", "information_bound", "load_images"]
 
 _HOMES = {
     "ImageData": "topicnet.images.data.load",
     "load_images": "topicnet.images.data.load",
     "ImageVAE": "topicnet.images.model.estimator",
     "evaluate": "topicnet.images.evaluation.evaluate",
+    "information_bound": "topicnet.images.evaluation.information",
     "VARIANTS": "topicnet.images.model.variants",
 }
 

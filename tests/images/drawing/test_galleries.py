@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from topicnet.errors import InputError
-from topicnet.images.drawing.charts import bars, curves, heat_map, histograms
+from topicnet.images.drawing.charts import bands, bars, curves, heat_map, histograms
 from topicnet.images.drawing.galleries import gallery, labelled_gallery, pairs_gallery
 
 EDGE, PITCH = 12, 7 * 8 + 2 + 2  # white margin; distance of 8 x 8 tiles: enlarged, framed and spaced
@@ -291,6 +291,24 @@ def test_curves_have_markers_at_their_points():
             assert is_colour(around, colour).mean() > 0.8
 
 
+def test_bands_are_drawn_around_their_lines_and_below_a_limit():
+    x, y = np.array([0.0, 1.0]), np.array([1.0, 1.0])
+    page = pixels(bands([("one", x, y, y - 0.5, y + 0.5)], ("most", 2.0), "epoch", "nats", "t"))
+    assert_white_around(page)
+    left, top, right, bottom = plot_of(page)
+    middle = (left + right) // 2
+
+    def at(value):  # the axis ends 8 % above the limit
+        down = round(bottom - value / 2.16 * (bottom - top))
+        return page[down - 1 : down + 2, middle - 30 : middle + 30]
+
+    assert is_colour(at(1.0), BLUE).any()
+    assert (at(2.0) < 60).all(axis=-1).any()  # black
+    for inside, outside in ((1.4, 1.6), (0.6, 0.4)):
+        assert (at(inside)[..., 0] < 240).all()
+        assert (at(outside)[..., 0] >= 228).all()  # white, or a line of the grid
+
+
 LEVELS = np.array([1.0, 2.0])
 
 
@@ -309,6 +327,8 @@ LEVELS = np.array([1.0, 2.0])
         lambda: curves([(WIDE, LEVELS, LEVELS)] * 18, WIDE, WIDE, WIDE),
         lambda: curves([("x", 1e9 + LEVELS, 1e-9 * LEVELS)], "x", "y", "t"),
         lambda: curves([("x", LEVELS, np.full(2, 1 / 3))], "x", "y", "t"),
+        lambda: bands([(WIDE, LEVELS, LEVELS, LEVELS, LEVELS)] * 18, (WIDE, 9.0), WIDE, WIDE, WIDE),
+        lambda: bands([("zero", LEVELS, *[0 * LEVELS] * 3)], None, "x", "y", "t"),
         lambda: labelled_gallery([(WIDE, DIGITS)], (8, 8)),
     ],
 )
@@ -342,6 +362,7 @@ def test_charts_without_matplotlib_are_refused_in_one_line(monkeypatch):
         lambda: bars(list("ab"), LEVELS, "t", "y"),
         lambda: heat_map(np.eye(2), list("ab"), list("cd"), "t"),
         lambda: curves([("a", LEVELS, LEVELS)], "x", "y", "t"),
+        lambda: bands([("a", LEVELS, LEVELS, LEVELS, LEVELS)], None, "x", "y", "t"),
     ):
         with pytest.raises(InputError, match=r"needs matplotlib, .*: pip install 'topicnet-neural\[plots\]'$"):
             draw()
@@ -358,6 +379,7 @@ def test_the_same_input_gives_the_same_bytes():
             bars(list("ab"), LEVELS, "t", "y", 1.5),
             heat_map(np.eye(2), list("ab"), list("cd"), "t"),
             curves([("a", LEVELS, LEVELS)], "x", "y", "t"),
+            bands([("a", LEVELS, LEVELS, LEVELS, LEVELS)], ("b", 3.0), "x", "y", "t"),
         ]
 
     assert all_of_them() == all_of_them()
@@ -402,6 +424,11 @@ BAD = {
     "huge map": (lambda: heat_map(np.zeros((5000, 9)), ["a"] * 5000, ["b"] * 9, "t"), "show less"),
     "no curves": (lambda: curves([], "x", "y", "t"), "0 series"),
     "lengths": (lambda: curves([("a", LEVELS, LEVELS[1:])], "x", "y", "t"), "'a' has 2 x and 1 y"),
+    "no bands": (lambda: bands([], None, "x", "y", "t"), "0 series"),
+    "lengths of bands": (
+        lambda: bands([("a", LEVELS, LEVELS, LEVELS[1:], LEVELS)], None, "x", "y", "t"),
+        r"'a' has x, y, low and high of lengths \[2, 2, 1, 2\]; expected as many of each",
+    ),
     "nan curve": (lambda: curves([("a", LEVELS, NAN)], "x", "y", "t"), r"y of 'a': the value at \(1,\) is nan"),
 }
 

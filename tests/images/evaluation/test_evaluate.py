@@ -459,9 +459,7 @@ def test_the_bound_is_the_same_for_the_same_seed(quick, fitted, digits):
     assert torch.equal(torch.random.get_rng_state(), torch_state)
 
 
-def test_a_model_without_a_code_and_too_few_images_are_refused(fitted, digits):
-    with pytest.raises(InputError, match="vae has no code to bound, expected vmi-z or one of cp-vae"):
-        information_bound(fitted("vae"), digits)
+def test_too_few_images_are_refused(fitted, digits):
     few = dataclasses.replace(digits, test=Split(digits.test.pixels[:19], None))
     with pytest.raises(InputError, match="19 test images given, expected 20 or more"):
         information_bound(fitted("cp-vae"), few)

@@ -31,7 +31,7 @@ def digits() -> ImageData:
     return load_images("digits")
 
 
-def fitted(data: ImageData, variant: str, seed: int, epochs: int, **parameters: float) -> dict:
+def fitted(data: ImageData, variant: str, seed: int, epochs: int, **parameters: float | str) -> dict:
     """Evaluation of a model of the digits, trained with batches of 100 and one cycle of the learning rate."""
     model = ImageVAE(
         variant,
@@ -50,7 +50,7 @@ def report(digits):
     """The same, with each model fitted once."""
     reports: dict = {}
 
-    def of(variant: str, seed: int = 0, *, epochs: int, **parameters: float) -> dict:
+    def of(variant: str, seed: int = 0, *, epochs: int, **parameters: float | str) -> dict:
         key = (variant, seed, epochs, *parameters.values())
         if key not in reports:
             reports[key] = fitted(digits, variant, seed, epochs, **parameters)
@@ -128,6 +128,14 @@ def test_maximised_information_makes_categories_agree_with_labels_over_seeds(rep
     for fit in informed + plain:
         assert information(fit) <= fit["categories"]["mean_kl"] + 1e-12 <= math.log(10) + 1e-9
     assert np.mean([information(fit) for fit in informed]) > 1.8
+
+
+@pytest.mark.slow
+def test_the_encoder_as_q_makes_categories_agree_with_labels_over_seeds(report):
+    """Measured with lambda = 5: 0.66, 0.64 and 0.69, with 2.1 to 2.2 nats."""
+    found = [report("vmi-c", seed, epochs=FULL, lambda_=5.0, q_network="encoder") for seed in SEEDS]
+    assert np.mean([accuracy(fit) for fit in found]) >= 0.55
+    assert min(information(fit) for fit in found) > 1.8
 
 
 class ConstantEntropy(CategoryInformation):

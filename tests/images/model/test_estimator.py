@@ -326,6 +326,29 @@ def test_an_interrupted_fit_resumes_to_identical_weights(name, images, tmp_path)
     assert everything(again) == everything(whole)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("vmi-z", {"parameters": {"informed": "2,0", "q_network": "decoder"}}),
+        ("vmi-c", {"parameters": {"q_network": "encoder"}}),
+    ],
+)
+def test_a_fit_that_measures_information_resumes_to_an_identical_history(name, options, images, tmp_path):
+    options = options | {"max_epochs": 4, "information_every": 2}
+    whole = small(name, **options).fit(images)
+    with pytest.raises(KeyboardInterrupt):
+        small(name, **options).fit(images, listener=press_in_epoch(3), checkpoints=tmp_path)
+    again = small(name, **options).fit(images, checkpoints=tmp_path)
+    assert everything(again) == everything(whole)
+    assert [row["information"] >= 0 for row in whole.history_] == [False, True, False, True]  # NaN is not
+    last = whole.history_[-1]
+    assert 0 <= last["information_low"] <= last["information"] <= last["information_high"]
+    if name == "vmi-c":
+        assert last["information_high"] <= last["code_entropy"] <= math.log(K) + 1e-9
+    plain = small(name, **(options | {"information_every": None})).fit(images)  # measuring changes nothing else
+    assert np.array_equal(plain.reconstruct(images), whole.reconstruct(images))
+
+
 class KilledError(Exception):
     """Ends a fit anywhere, like a kill."""
 

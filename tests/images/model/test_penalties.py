@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from tests.support.images import CPU, perturbed, small_vae, some_images, some_noise, standard_errors
+from tests.support.images import CPU, P, perturbed, small_vae, some_images, some_noise, standard_errors
 from topicnet.core.counter_rng import Noise
 from topicnet.core.distributions import Normal, Point
 from topicnet.images.model.latents import Draw
+from topicnet.images.model.nets import Sizes, gaussian_critic
 from topicnet.images.model.penalties import (
     CategoryInformation,
     Decomposition,
@@ -25,6 +26,7 @@ from topicnet.images.model.penalties import (
 from topicnet.images.model.variants import VARIANTS, resolve_parameters
 from topicnet.runtime.seeding import seeded
 from topicnet.runtime.threads import chosen_threads
+from topicnet.training.alternating import Phases
 from topicnet.training.optimizer import Adam
 from topicnet.training.schedule import Schedule
 
@@ -297,10 +299,8 @@ def bound(penalty, draw, image=NO_IMAGE):
     return -float(penalty.terms(draw, image)["lack_of_information"].mean())
 
 
-def category_critic(function, n_categories=10):
-    penalty = CategoryInformation(1, 4, 1, n_categories)
-    penalty.critic = FixedCritic(function)
-    return penalty
+def category_critic(function):
+    return CategoryInformation(FixedCritic(function))
 
 
 def test_a_collapsed_code_has_no_information_unlike_with_a_constant_entropy():
@@ -332,15 +332,15 @@ def test_information_of_categories_is_at_most_their_entropy_and_tight_for_the_tr
     draw = categories(log_q_c, seed)
     others = torch.as_tensor(np.random.default_rng(seed + 9).normal(0, 3, (4_000, 5)))
     for guess in (log_q_c, logits.roll(1, 0), others, 50 * logits):
-        assert bound(category_critic(lambda image, guess=guess: guess, 5), draw) <= entropy + 1e-9
+        assert bound(category_critic(lambda image, guess=guess: guess), draw) <= entropy + 1e-9
     information = entropy + float((log_q_c.exp() * log_q_c).sum(-1).mean())
-    assert bound(category_critic(lambda image: log_q_c, 5), draw) == pytest.approx(information, abs=0.1)
+    assert bound(category_critic(lambda image: log_q_c), draw) == pytest.approx(information, abs=0.1)
 
 
 def test_the_entropy_of_the_code_stays_in_the_gradient():
     log_q_c = torch.tensor([[0.8, 0.2], [0.6, 0.4]], dtype=torch.float64).log().requires_grad_()
     draw = categories(log_q_c.detach())
-    constant = category_critic(lambda image: torch.zeros(2, 2, dtype=torch.float64), 2)
+    constant = category_critic(lambda image: torch.zeros(2, 2, dtype=torch.float64))
     loss = constant.terms(Draw(draw.q, draw.z, draw.code, {}, log_q_c, draw.c), NO_IMAGE)["lack_of_information"].mean()
     (slope,) = torch.autograd.grad(loss, log_q_c)
     # d -H / d log q = q (log q(c) + 1) / n: the more frequent category becomes rarer.
@@ -353,7 +353,7 @@ def test_relaxed_categories_are_scored_by_cross_entropy():
     guess = torch.tensor([[0.5, 0.5], [0.2, 0.8]], dtype=torch.float64).log()
     z = torch.zeros(2, 1, dtype=torch.float64)
     draw = Draw(Point(z, some_noise(2)), z, (z,), {}, c.log(), c)
-    found = category_critic(lambda image: guess + 3.0, 2).critic_terms(draw, NO_IMAGE)["critic"]
+    found = category_critic(lambda image: guess + 3.0).critic_terms(draw, NO_IMAGE)["critic"]
     assert found.tolist() == pytest.approx([math.log(2), -(0.1 * math.log(0.2) + 0.9 * math.log(0.8))])
 
 
@@ -369,12 +369,10 @@ def test_enumerated_categories_are_scored_with_their_weights():
     assert torch.allclose(found, expected)
 
 
-def point_critic(draw, width):
+def point_critic(draw):
     """The best possible critic: it predicts the posterior of the image that was decoded."""
-    penalty = PointInformation(1, 4, 1, width)
-    chosen = penalty.chosen
-    penalty.critic = FixedCritic(lambda image: Normal(draw.q.mean[:, chosen], draw.q.log_var[:, chosen]))
-    return penalty
+    critic = FixedCritic(lambda image: Normal(draw.q.mean[:, :2], draw.q.log_var[:, :2]))
+    return PointInformation(critic, chosen=[0, 1], fixed=False)
 
 
 @pytest.mark.parametrize(
@@ -384,27 +382,104 @@ def test_information_of_points_is_at_most_log_n(distance, least, most):
     """Zero if all posteriors are equal; log n if they do not overlap."""
     mean = distance * torch.arange(100.0, dtype=torch.float64)[:, None].expand(-1, 3) / 10
     draw = gaussian_draw(mean, torch.zeros_like(mean))
-    assert least <= bound(point_critic(draw, 3), draw) <= most + 1e-9
+    assert least <= bound(point_critic(draw), draw) <= most + 1e-9
 
 
 def test_information_of_points_is_less_for_worse_predictions():
     mean = torch.arange(100.0, dtype=torch.float64)[:, None].expand(-1, 3) / 10
     draw = gaussian_draw(mean, torch.zeros_like(mean))
-    best = point_critic(draw, 3)
+    best = point_critic(draw)
     found = bound(best, draw)
     best.critic = FixedCritic(lambda image: Normal(draw.q.mean[:, :2] + 0.5, draw.q.log_var[:, :2]))
     assert bound(best, draw) < found - 0.1
 
 
 def test_the_chosen_dimensions_have_the_least_divergence():
-    penalty = PointInformation(1, 4, 1, 4)
-    assert penalty.chosen.tolist() == [0, 1]
+    penalty = PointInformation(gaussian_critic(1, 4, 1, 2), chosen=[0, 1], fixed=False)
     penalty.choose(torch.tensor([3.0, 0.2, 0.5, 0.1]))
     assert sorted(penalty.chosen.tolist()) == [1, 3]
     assert "chosen" in penalty.state_dict()
-    assert PointInformation(1, 4, 1, 1).chosen.tolist() == [0]
     draw = random_draw(6, 4)
-    assert penalty.critic_terms(draw, torch.zeros(6, 1))["critic"].shape == (6,)
+    assert penalty.double().critic_terms(draw, torch.zeros(6, 1).double())["critic"].shape == (6,)
+    assert small_vae("vmi-z", sizes=Sizes(P, 1, 8, 1, None)).penalty.chosen.tolist() == [0]
+
+
+@pytest.mark.parametrize(("informed", "chosen"), [("2", [2]), ("2,0", [2, 0]), ("0,1,2", [0, 1, 2])])
+def test_any_number_of_dimensions_can_be_given(informed, chosen):
+    penalty = small_vae("vmi-z", informed=informed).penalty
+    penalty.choose(torch.tensor([0.1, 3.0, 4.0]))  # has no effect
+    assert penalty.chosen.tolist() == chosen
+    draw = random_draw(5, 3)
+    image = torch.zeros(5, P).double()
+    with torch.no_grad():
+        q = penalty.critic_output(image)
+    assert q.mean.shape == (5, len(chosen))
+    found = penalty.critic_terms(draw, image)["critic"]
+    assert torch.allclose(found, -q.log_density(draw.z[:, chosen]))
+
+
+def reached(vae, loss):
+    """Names of the parts that a loss gives gradients to."""
+    vae.zero_grad(set_to_none=True)
+    loss.backward()
+    names = {name for name, value in vae.named_parameters() if value.grad is not None and value.grad.abs().sum() > 0}
+    parts = {"latents.body": "encoder", "penalty.critic": "Q", "decoder.branches": "shared", "decoder.out": "output"}
+    return {part for prefix, part in parts.items() if any(name.startswith(prefix) for name in names)}
+
+
+@pytest.mark.parametrize("name", ["vmi-z", "vmi-c"])
+@pytest.mark.parametrize(
+    ("q_network", "by_main_step", "by_own_step"),
+    [
+        ("separate", {"encoder", "shared", "output"}, {"Q"}),
+        ("decoder", {"encoder", "shared"}, {"Q"}),
+        ("encoder", {"encoder", "shared", "output"}, None),
+    ],
+)
+def test_gradients_of_information_reach_the_parts_that_q_depends_on(name, q_network, by_main_step, by_own_step):
+    """The bound alone, as in the main step, in which Q is fixed; then the step of Q."""
+    vae, batch = perturbed(small_vae(name, q_network=q_network)), some_images()
+    phases = vae.phases(1.0)
+    with Phases(phases, lambda part: Adam(part, 0.0, {})).frozen_critics():
+        terms = vae.terms(batch)
+        assert reached(vae, terms["lack_of_information"].mean()) == by_main_step
+    if by_own_step is None:
+        assert phases == []
+    else:
+        (phase,) = phases
+        assert reached(vae, phase.terms(batch)["critic"].mean()) == by_own_step
+
+
+@pytest.mark.parametrize("name", ["vmi-z", "vmi-c"])
+def test_the_encoder_as_q_is_applied_to_the_decoded_image_and_trained_as_q(name):
+    vae, batch = perturbed(small_vae(name, q_network="encoder")).eval(), some_images()
+    draw = vae.latents.draw(batch.pixels, batch.noise)
+    image = vae.decode(draw.code).detach()
+    found = vae.penalty.critic_output(image)
+    if name == "vmi-c":
+        assert torch.equal(found, vae.latents.log_categories(image))
+    else:
+        q = vae.latents.posterior(image)
+        assert torch.equal(found.mean, q.mean[:, :2])
+        assert torch.equal(found.log_var, q.log_var[:, :2])
+    # With a fixed code and image only the encoder's gradient as Q remains.
+    held = Draw(
+        Normal(draw.q.mean.detach(), draw.q.log_var.detach()), draw.z.detach(), (), {},
+        None if draw.log_q_c is None else draw.log_q_c.detach(), None if draw.c is None else draw.c.detach(),
+    )  # fmt: skip
+    assert reached(vae, vae.penalty.terms(held, image)["lack_of_information"].mean()) == {"encoder"}
+
+
+@pytest.mark.parametrize("name", ["vmi-z", "vmi-c"])
+def test_a_branch_of_the_decoder_reads_what_its_output_layer_reads(name):
+    vae, batch = perturbed(small_vae(name, q_network="decoder")).eval(), some_images()
+    draw = vae.latents.draw(batch.pixels, batch.noise)
+    features = vae.decoder.features(draw.code)
+    assert torch.equal(vae.decoder.out(features), vae.decoder(draw.code))
+    assert torch.equal(
+        vae.terms(batch)["lack_of_information"], vae.penalty.terms(draw, features)["lack_of_information"]
+    )
+    assert vae.penalty.critic[0].in_features == 8 if name == "vmi-c" else vae.penalty.critic[0][0].in_features == 8
 
 
 # ---------------------------------------------------------------- all of them

@@ -159,6 +159,7 @@ def test_defaults_are_valid_and_are_kept(name):
     assert resolve_parameters(name, defaults) == defaults
     for parameter, value in defaults.items():
         other = next(choice for choice in CHOICES[parameter] if choice != value) if parameter in CHOICES else 1.0
+        other = "3,17" if parameter == "informed" else other
         followers = {follower: other for follower, first in FOLLOWERS.items() if first == parameter}
         assert resolve_parameters(name, {parameter: other}) == defaults | followers | {parameter: other}
 
@@ -167,10 +168,13 @@ def test_the_last_temperature_is_the_first_unless_it_is_given():
     assert resolve_parameters("indq", {"temperature": 0.7})["temperature_end"] == 0.7
     found = resolve_parameters("indq", {"temperature": 1.0, "temperature_end": 0.5})
     assert (found["temperature"], found["temperature_end"]) == (1.0, 0.5)
-    assert (
-        resolve_parameters("indq", {"temperature_end": 0.1})["temperature"]
-        == VARIANTS["indq"].parameters["temperature"]
-    )
+    first = VARIANTS["indq"].parameters["temperature"]
+    assert resolve_parameters("indq", {"temperature_end": 0.1})["temperature"] == first
+
+
+@pytest.mark.parametrize("given", [3, 3.0, "3", [3]])
+def test_one_dimension_to_inform_is_given_in_several_ways(given):
+    assert resolve_parameters("vmi-z", {"informed": given})["informed"] == "3"
 
 
 @pytest.mark.parametrize(
@@ -195,6 +199,16 @@ def test_the_last_temperature_is_the_first_unless_it_is_given():
         ("cp-vae", {"head": "deep"}, "head='deep' given, expected gated or linear"),
         ("indq", {"head": "gated"}, "parameter 'head' given for indq: it has temperature, temperature_end"),
         ("vade", {"temperature": 0.5}, "it has assignment"),
+        ("vmi-z", {"informed": "3,3"}, "informed='3,3' given, expected different dimensions of z, counted from 0"),
+        ("vmi-z", {"informed": "3,z"}, "informed='3,z' given"),
+        ("vmi-z", {"informed": "1.5"}, "informed='1.5' given"),
+        ("vmi-z", {"informed": -1}, "informed=-1 given"),
+        ("vmi-z", {"informed": ""}, "informed='' given"),
+        ("vmi-z", {"informed": []}, "informed=[] given"),
+        ("vmi-z", {"informed": True}, "informed=True given"),
+        ("vmi-c", {"informed": "3"}, "parameter 'informed' given for vmi-c: it has lambda, critic_rate, q_network"),
+        ("vmi-c", {"q_network": "own"}, "q_network='own' given, expected separate or decoder or encoder"),
+        ("vmi-c", {"q_network": "encoder", "critic_rate": 1.0}, "critic_rate given with q_network=encoder"),
         ("no-vae", {}, "variant 'no-vae' given, expected one of vae, beta-vae"),
     ],
 )

@@ -61,6 +61,17 @@ def rewrite(folder: Path, **entries: object) -> None:
     (folder / HEADER).write_text(json.dumps(header | {"checksum": formats.json_checksum(header)}))
 
 
+def test_a_model_saved_before_information_could_be_measured_loads(tmp_path: Path) -> None:
+    model, test = small_model("vmi-z"), load_images("digits").test.pixels[:30]
+    save_model(SavedModel(model, SHAPE), tmp_path)
+    parameters = json.loads((tmp_path / HEADER).read_text())["parameters"]
+    assert parameters.pop("information_every") is None
+    rewrite(tmp_path, parameters=parameters)
+    again = load_model(tmp_path).model
+    assert again.parameters_ == model.parameters_
+    np.testing.assert_array_equal(again.reconstruct(test), model.reconstruct(test))
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_loaded_model_gives_identical_results(variant: str, tmp_path: Path) -> None:
     model, test = small_model(variant), load_images("digits").test.pixels[:30]

@@ -10,7 +10,7 @@ import typer
 
 from topicnet.cli import KEPT
 from topicnet.cli.app import Command, Commands, app
-from topicnet.cli.options.images import FITTING, Category, Importance, Label, RunArgument, Seed
+from topicnet.cli.options.images import FITTING, Category, Importance, Label, RunArgument, RunArguments, Seed
 from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, named_path, named_values, names_in, takes
 from topicnet.cli.printing.output import echo
 from topicnet.runtime.logs import notices
@@ -213,6 +213,23 @@ def evaluate(
             "--information", help="Bound the information of decoded images about the code, by a trained network."
         ),
     ] = False,
+    components: Annotated[
+        str | None,
+        typer.Option(
+            metavar="c|z|J,J",
+            help="Bound the information about the category, about z, or about these dimensions of z, counted from 0."
+            "  [default: the part that the variant informs, else z]",
+        ),
+    ] = None,
+    from_prior: Annotated[
+        bool,
+        typer.Option(
+            "--from-prior", help="Draw codes from the prior, whose entropy is exact if it is N(0, I), not from q(z|x)."
+        ),
+    ] = False,
+    mean_image: Annotated[
+        bool, typer.Option("--mean-image", help="Decode codes to mean images, not to draws from p(x|z).")
+    ] = False,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="Run on this device: auto, cpu, cuda or cuda:N.")] = "auto",
     out: Annotated[
@@ -225,12 +242,14 @@ def evaluate(
 
     The scores are the bound, the likelihood, and measures of codes, categories, prior and samples.
     """
-    from topicnet.images.workflows.preflight import check_outputs, check_source
+    from topicnet.images.workflows.preflight import check_information, check_outputs, check_source
     from topicnet.runtime.device_names import check_device_name
     from topicnet.storage.atomic import atomic_file, probe_file
     from topicnet.storage.formats import json_text, write_json
 
     check_device_name(device)
+    further = {"components": components, "from-prior": from_prior, "mean-image": mean_image}
+    check_information(further, wanted=information)
     if data is not None:
         check_source(data)
     check_outputs(run, [out], data)
@@ -246,11 +265,21 @@ def evaluate(
     tested = loaded.images(data)
     loaded.model.network_.to(chosen)
     found = {"run": str(run), "variant": loaded.model.variant, "seed": seed}
-    found |= evaluate_model(loaded.model, tested, n_importance=importance, seed=seed)
-    if information:
+    bound = None
+    if information:  # first, as components may be refused
         from topicnet.images.evaluation.information import information_bound
 
-        found["information"] = information_bound(loaded.model, tested, seed=seed)
+        bound = information_bound(
+            loaded.model,
+            tested,
+            components=components,
+            drawn_from="prior" if from_prior else None,
+            image="mean" if mean_image else "draw",
+            seed=seed,
+        )
+    found |= evaluate_model(loaded.model, tested, n_importance=importance, seed=seed)
+    if bound is not None:
+        found["information"] = bound
     if out is not None:
         with atomic_file(out, overwrite=overwrite) as part:
             write_json(part, found)
@@ -259,6 +288,42 @@ def evaluate(
         echo(json_text(found), block=True)
     else:
         show_evaluation(found)
+
+
+@images.command(cls=Command)
+def information(
+    runs: RunArguments,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            parser=named_path,
+            metavar="PATH",
+            help="Write the picture and its table to this folder.  [default: RUN-information, of the first run]",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw the information of decoded images about the code over the epochs of one or several fits.
+
+    The runs were fitted with `--information-every`, for instance with `--param lambda=0` and without.
+    """
+    from topicnet.images.workflows.preflight import check_outputs
+    from topicnet.runtime.extras import check_installed
+    from topicnet.storage.loose_files import check_files
+
+    folder = out if out is not None else _sibling(runs[0], "information")
+    check_installed("a chart", ["matplotlib"])
+    for run in runs:
+        check_outputs(run, [folder])
+    check_files([folder / "information.png", folder / "information.csv"], overwrite=overwrite)
+    from topicnet.images.workflows.information import information_chart, read_tracked, table_of
+
+    tracked = [read_tracked(run) for run in runs]
+    picture = information_chart(tracked, "information of decoded images: bound, 95 % interval")
+    _write({folder / "information.png": picture, folder / "information.csv": table_of(tracked)}, overwrite)
+    for one in tracked:
+        epoch, bound, low, high, entropy = one.table[:, -1]
+        echo(f"{one.name}: {bound:.3f} nats ({low:.3f} to {high:.3f}) after epoch {epoch:.0f}, entropy {entropy:.3f}")
 
 
 @images.command(cls=Command)

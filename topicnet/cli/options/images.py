@@ -52,6 +52,9 @@ FITTING = group(
         "schedule": word("Use this learning rate schedule: one-cycle or constant.  [default: one-cycle]"),
         "optimizer": word("Use this optimizer: adam or adam_normgrad.  [default: adam]"),
         "patience": integer("Stop after this many epochs without a better validation loss.  [default: 50]"),
+        "information_every": integer(
+            "Bound the information of decoded images about the code every n epochs.  [default: never]"
+        ),
         "parameters": option(
             list[str] | None, "Set a parameter of the variant; may be repeated.", "--param", metavar="NAME=VALUE"
         ),
@@ -61,13 +64,25 @@ FITTING = group(
     },
 )
 
+_there = run_there("image model", "topicnet images fit")
+
+
+def _all_there(runs: list[Path]) -> list[Path]:
+    """Reject a folder without a saved model."""
+    return [_there(run) for run in runs]
+
+
 RunArgument = Annotated[
     Path,
     typer.Argument(
         metavar="RUN",
         help="Run folder of `topicnet images fit`.",
-        callback=run_there("image model", "topicnet images fit"),
+        callback=_there,
     ),
+]
+RunArguments = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN...", help="Run folders of `topicnet images fit`.", callback=_all_there),
 ]
 Category = Annotated[int | None, typer.Option(parser=whole, metavar="INTEGER", help="Draw only from this category.")]
 Label = Annotated[

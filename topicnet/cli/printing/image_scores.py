@@ -94,10 +94,14 @@ def _collapse(signs: Iterable[str]) -> None:
 
 
 def _information(found: Mapping[str, Any]) -> None:
-    echo(f"\ninformation of decoded images about {found['of']}, nats")
+    origin = "the prior" if found["drawn_from"] == "prior" else "q(. | x)"
+    images = "drawn images" if found["image"] == "draw" else "mean images"
+    echo(f"\ninformation of {images} about {found['of']} from {origin}, nats")
     _line("lower bound", found["bound"], f"  95 % interval {found['low']:.3f} to {found['high']:.3f}")
+    _line("E log Q", found["log_q"])
     # The entropy bounds the information about categories; that of points is a differential entropy, which does not.
-    _line("entropy (upper limit)" if found["of"] == "c" else "differential entropy", found["entropy"])
+    limit = ", the upper limit" if found["of"] == "c" else ", a differential entropy: no limit"
+    _line("entropy", found["entropy"], f"  {found['entropy_of']}{limit}")
 
 
 def _bound(bound: Mapping[str, Any], categories: Mapping[str, Any] | None) -> None:

@@ -172,6 +172,50 @@ def curves(series: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], x_label: st
     return _png(axes, handles, [name for name, _, _ in series])
 
 
+def bands(
+    series: Sequence[tuple[str, NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]],
+    limit: tuple[str, float] | None,
+    x_label: str,
+    y_label: str,
+    title: str,
+) -> bytes:
+    """Draw a line with a band around it for each name with its x, y, low and high (n,), from y = 0, as a PNG.
+
+    A limit is a dashed black line, with its name in the key. Whole numbers x have whole ticks.
+
+    Raises
+    ------
+    InputError
+        There are no series or too many to distinguish, their arrays differ in length, or a value is not finite.
+    """
+    styles = _line_styles(len(series))
+    axes = _axes(title, x_label, y_label)
+    axes.margins(0.04)
+    handles: list[Artist] = []
+    for i, ((name, *given), (colour, dash)) in enumerate(zip(series, styles, strict=True)):
+        pairs = zip(given, ("x", "y", "low", "high"), strict=True)
+        arrays = [checked_numbers(values, f"{what} of {name!r}", 1) for values, what in pairs]
+        if len({len(array) for array in arrays}) > 1:
+            raise InputError(
+                f"{name!r} has x, y, low and high of lengths {[*map(len, arrays)]}; expected as many of each"
+            )
+        x, y, low, high = arrays
+        axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+        marker = MARKERS[i % len(MARKERS)]
+        handles += axes.plot(x, y, color=colour, linestyle=dash, marker=marker, markersize=4, linewidth=1.5)
+    names = [name for name, *_ in series]
+    if all((np.asarray(x) == np.rint(x)).all() for _, x, *_ in series):
+        from matplotlib.ticker import MaxNLocator  # after `_axes` has checked for matplotlib
+
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if limit is not None:
+        handles.append(axes.axhline(limit[1], linestyle="--", color="black", linewidth=1.0))
+        names.append(limit[0])
+    top = max([float(np.max(high)) for *_, high in series] + ([] if limit is None else [limit[1]]))
+    axes.set_ylim(0.0, 1.08 * top or 1.0)
+    return _png(axes, handles, names)
+
+
 def _axes(title: str, x_label: str, y_label: str, width: int = PLOT[0], height: int = PLOT[1]) -> Axes:
     """Create axes with this many pixels inside, in a picture that grows with the text around them."""
     refuse_huge(width + AROUND[0], height + AROUND[1], "chart")

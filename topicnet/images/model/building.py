@@ -18,11 +18,12 @@ from topicnet.images.model.latents import (
     PointLatents,
 )
 from topicnet.images.model.likelihoods import LIKELIHOODS
-from topicnet.images.model.nets import Decoder, Sizes
+from topicnet.images.model.nets import Critic, Decoder, Sizes, gaussian_critic
 from topicnet.images.model.penalties import (
     CategoryInformation,
     Decomposition,
     Discrepancy,
+    Information,
     Moments,
     Penalty,
     PointInformation,
@@ -31,11 +32,12 @@ from topicnet.images.model.penalties import (
     TcEstimator,
 )
 from topicnet.images.model.vae import Vae
-from topicnet.images.model.variants import Value, Variant
+from topicnet.images.model.variants import Value, Variant, informed_dimensions
 from topicnet.images.model.wgan import Deterministic, PriorLatents, Wgan
 
 CRITIC_LAYERS = 5  # layers of a critic of z (Kim & Mnih 2018, appendix A)
 PREDICTOR_LAYERS = 2  # layers of a network that predicts c or z from an image
+BRANCH_LAYERS = 1  # hidden layers of the same network as a branch of the decoder
 
 
 def build(
@@ -73,7 +75,7 @@ def build(
         return _wgan(variant, sizes, parameters)
     latents = _latents(variant, sizes, parameters, estimator)
     decoder = Decoder(latents.code_widths, sizes.hidden_dim, sizes.n_layers, sizes.n_pixels)
-    penalty = _penalty(variant, sizes, parameters, latents, n_images)
+    penalty = _penalty(variant, sizes, parameters, latents, decoder, n_images)
     n_draws = int(parameters.get("draws", 1))
     return Vae(latents, decoder, LIKELIHOODS[likelihood](), penalty, n_draws=n_draws, two_phases=variant.two_phases)
 
@@ -114,10 +116,14 @@ def _latents(variant: Variant, sizes: Sizes, parameters: Mapping[str, Value], es
 
 
 def _penalty(
-    variant: Variant, sizes: Sizes, parameters: Mapping[str, Value], latents: Latents, n_images: int
+    variant: Variant,
+    sizes: Sizes,
+    parameters: Mapping[str, Value],
+    latents: Latents,
+    decoder: Decoder,
+    n_images: int,
 ) -> Penalty | None:
     of_z = (latents.latent_dim, sizes.hidden_dim, CRITIC_LAYERS)
-    of_images = (sizes.n_pixels, sizes.hidden_dim, PREDICTOR_LAYERS)
     penalties: dict[str | None, Callable[[], Penalty | None]] = {
         None: lambda: None,
         "decomposition": lambda: Decomposition(cast(TcEstimator, parameters["tc_estimator"]), n_images),
@@ -126,7 +132,26 @@ def _penalty(
         "moments-ii": lambda: Moments("ii"),
         "mmd": Discrepancy,
         "prior-critic": lambda: PriorCritic(*of_z),
-        "point-information": lambda: PointInformation(*of_images, latents.latent_dim),
-        "category-information": lambda: CategoryInformation(*of_images, sizes.n_categories or 1),
+        "point-information": lambda: _information(sizes, parameters, latents, decoder),
+        "category-information": lambda: _information(sizes, parameters, latents, decoder),
     }
     return penalties[variant.penalty]()
+
+
+def _information(sizes: Sizes, parameters: Mapping[str, Value], latents: Latents, decoder: Decoder) -> Information:
+    """Build the bound on the information about categories or, without them, about dimensions of z."""
+    kind = parameters["q_network"]
+    reads_features = kind == "decoder"
+    width = decoder.out.in_features if reads_features else sizes.n_pixels
+    n_layers = BRANCH_LAYERS if reads_features else PREDICTOR_LAYERS
+    if sizes.n_categories is not None:
+        encoder = latents.log_categories if kind == "encoder" else None
+        critic = None if encoder else Critic(width, sizes.hidden_dim, n_layers, sizes.n_categories)
+        return CategoryInformation(critic, encoder, reads_features=reads_features)
+    assert isinstance(latents, GaussianLatents)
+    informed = informed_dimensions(parameters["informed"], latents.latent_dim)
+    chosen = list(range(min(PointInformation.N_CHOSEN, latents.latent_dim))) if informed is None else informed
+    posterior = latents.posterior if kind == "encoder" else None
+    network = None if posterior else gaussian_critic(width, sizes.hidden_dim, n_layers, len(chosen))
+    fixed = informed is not None
+    return PointInformation(network, posterior, reads_features=reads_features, chosen=chosen, fixed=fixed)

@@ -38,9 +38,17 @@ from topicnet.images.model.settings import (
     resolve_sizes,
     threads_for,
 )
+from topicnet.images.model.tracking import InformationTracker
 from topicnet.images.model.training import Training, TrainingSettings, default_epochs
 from topicnet.images.model.vae import Vae
-from topicnet.images.model.variants import Value, Variant, numbers_in, resolve_parameters, variant_of
+from topicnet.images.model.variants import (
+    Value,
+    Variant,
+    informed_dimensions,
+    numbers_in,
+    resolve_parameters,
+    variant_of,
+)
 from topicnet.runtime.devices import choose_device
 from topicnet.runtime.interrupt import FitInterrupted, deferred_interrupt
 from topicnet.runtime.seeding import seeded
@@ -108,6 +116,9 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         wgan has RMSProp instead, and wgan-gp Adam without a first moment.
     patience : int
         Stop after this many epochs without a better validation loss.
+    information_every : int, optional
+        Every n epochs, and after the last, add a lower bound on the information of decoded images about the
+        code to the history, with its interval and the entropy of the code; see `information_bound`. By default never.
     device : str
         "auto", "cpu", "cuda" or "cuda:N".
     random_state : int, RandomState or None
@@ -175,6 +186,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         schedule: Literal["one-cycle", "constant"] = "one-cycle",
         optimizer: Literal["adam", "adam_normgrad"] = "adam",
         patience: int = 50,
+        information_every: int | None = None,
         device: str = "auto",
         random_state: int | RandomState | None = None,
     ) -> None:
@@ -194,6 +206,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.schedule = schedule
         self.optimizer = optimizer
         self.patience = patience
+        self.information_every = information_every
         self.device = device
         self.random_state = random_state
 
@@ -223,12 +236,17 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         40
         """
         variant = variant_of(self.variant)
-        resolve_parameters(self.variant, self.parameters or {})
+        parameters = resolve_parameters(self.variant, self.parameters or {})
         resolve_likelihood(variant, self.likelihood)
         resolve_estimator(variant, self.estimator)
         check_training_parameters(self.get_params())
         check_optimizer(variant, self.optimizer)
-        return resolve_sizes(self.variant, n_pixels, self.latent_dim, self.hidden_dim, self.n_layers, self.n_categories)
+        sizes = resolve_sizes(
+            self.variant, n_pixels, self.latent_dim, self.hidden_dim, self.n_layers, self.n_categories
+        )
+        if self.latent_dim is not None:  # its default depends on the number of pixels, which may not be known yet
+            informed_dimensions(parameters.get("informed"), sizes.latent_dim)
+        return sizes
 
     @usual_torch()
     @usual_gradients()
@@ -308,7 +326,15 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 self._training_settings(variant, len(batches)),
                 logged(with_callback(listener, callback), self.random_state),
             )
-            training = Training(network, variant, numbers, settings, batches, monitored, seed, observer, interrupted)
+            tracker = None
+            if self.information_every is not None:
+                epochs, measured = settings.max_epochs, batches if monitored is None else monitored
+                tracker = InformationTracker(
+                    network, measured, sizes, every=self.information_every, max_epochs=epochs, seed=seed
+                )
+            training = Training(
+                network, variant, numbers, settings, batches, monitored, seed, observer, interrupted, tracker
+            )
             result = training.run(saved)
         self._adopt(network, sizes, result)
         if result.stopped == "interrupted":

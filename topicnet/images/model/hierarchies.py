@@ -42,7 +42,7 @@ class TwoLevelLatents(Latents):
         """Return q(z1 | x, z2) for features of x (B, H)."""
         return cast(Normal, self.lower(self.meeting(torch.cat([features, self.from_upper(z2)], -1)), noise))
 
-    def _prior(self, z2: Tensor) -> Normal:
+    def lower_prior(self, z2: Tensor) -> Normal:
         """Return p(z1 | z2)."""
         return cast(Normal, self.prior_head(self.prior_body(z2)))
 
@@ -52,7 +52,7 @@ class TwoLevelLatents(Latents):
         z2 = q2.sample(UPPER)
         q1 = self._lower(self.from_pixels(x), z2, noise)
         z1 = q1.sample()
-        terms = {"kl_z1": q1.kl_from(self._prior(z2)), "kl_z2": self.upper.prior.kl(q2, z2)}
+        terms = {"kl_z1": q1.kl_from(self.lower_prior(z2)), "kl_z2": self.upper.prior.kl(q2, z2)}
         both = Normal(torch.cat([q1.mean, q2.mean], -1), torch.cat([q1.log_var, q2.log_var], -1), noise)
         return Draw(both, torch.cat([z1, z2], -1), (z1, z2), terms)
 
@@ -63,13 +63,13 @@ class TwoLevelLatents(Latents):
         features = self.from_pixels(x)
         q1 = self._lower(features.repeat(len(z2) // len(features), 1), z2, noise)
         z1 = q1.sample()
-        log_p = self._prior(z2).log_density(z1) + self.upper.prior.log_density(z2)
+        log_p = self.lower_prior(z2).log_density(z1) + self.upper.prior.log_density(z2)
         return ImportanceDraw((z1, z2), log_p - q1.log_density(z1) - q2.log_density(z2))
 
     def sample(self, noise: Noise, n: int, category: int | Tensor | None = None) -> tuple[Tensor, ...]:
         """Draw z2 from its prior and z1 given z2."""
         (z2,) = self.upper.sample(noise, n)
-        p = self._prior(z2)
+        p = self.lower_prior(z2)
         return Normal(p.mean, p.log_var, noise).sample(), z2
 
     def codes(self, x: Tensor) -> Tensor:
@@ -177,7 +177,7 @@ class WeightedLatents(Latents):
         self.standard = StandardNormal(latent_dim)
         self.free_nats = {"kl_c": least_kl_c}
 
-    def _components(self, w: Tensor) -> Normal:
+    def components_given(self, w: Tensor) -> Normal:
         """Return p(z | w, c) for all c: (B, K, Z)."""
         flat = self.components(self.components_body(w))
         shape = (len(w), -1, self.latent_dim)
@@ -192,7 +192,7 @@ class WeightedLatents(Latents):
         """Draw one z and one w for each image; p(c | z, w) is exact."""
         q, q_w = self.posteriors(x, noise)
         z, w = q.sample(), q_w.sample(UPPER)
-        p = self._components(w)
+        p = self.components_given(w)
         log_p_c = p.log_density(z[:, None]).log_softmax(-1)  # (B, K)
         posterior = Normal(q.mean[:, None], q.log_var[:, None])
         kl_c = kl_from_uniform(log_p_c)
@@ -204,7 +204,7 @@ class WeightedLatents(Latents):
         """Draw z and w, with importance weights; categories are summed out."""
         q, q_w = (part.repeated(noise) for part in self.posteriors(x, None))
         z, w = q.sample(), q_w.sample(UPPER)
-        logs = self._components(w).log_density(z[:, None])  # (B, K)
+        logs = self.components_given(w).log_density(z[:, None])  # (B, K)
         log_p = logs.logsumexp(-1) - math.log(logs.shape[1]) + self.standard.log_density(w)
         return ImportanceDraw((z,), log_p - q.log_density(z) - q_w.log_density(w))
 
@@ -212,7 +212,7 @@ class WeightedLatents(Latents):
         """Draw w, c and z in turn."""
         weight = self.head.mean.weight
         w = noise.normal(UPPER, weight.new_empty(n, self.latent_dim))
-        p = self._components(w)
+        p = self.components_given(w)
         uniform = weight.new_full((p.mean.shape[1],), 1 / p.mean.shape[1])
         c = chosen_categories(uniform, noise, n, category)[:, :, None]
         return (Normal((c * p.mean).sum(1), (c * p.log_var).sum(1), noise).sample(PRIOR),)
@@ -224,4 +224,4 @@ class WeightedLatents(Latents):
     def log_categories(self, x: Tensor) -> Tensor:
         """Return log p(c | z, w) at the posterior means, (B, K)."""
         q, q_w = self.posteriors(x, None)
-        return self._components(q_w.mean).log_density(q.mean[:, None]).log_softmax(-1)
+        return self.components_given(q_w.mean).log_density(q.mean[:, None]).log_softmax(-1)

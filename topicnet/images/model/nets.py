@@ -132,7 +132,11 @@ class Decoder(nn.Module):
         self.meeting = Body(width, hidden_dim, 0 if alone else n_layers - branch_layers)
         self.out = dense(self.meeting.width, n_outputs)
 
+    def features(self, code: tuple[Tensor, ...]) -> Tensor:
+        """Map the parts of a code, (B, n) each, to the features (B, H) that the output layer reads."""
+        parts = [branch(part) for branch, part in zip(self.branches, code, strict=True)]
+        return cast(Tensor, self.meeting(parts[0] if len(parts) == 1 else torch.cat(parts, -1)))
+
     def forward(self, code: tuple[Tensor, ...]) -> Tensor:
         """Map the parts of a code, (B, n) each, to (B, n_outputs)."""
-        parts = [branch(part) for branch, part in zip(self.branches, code, strict=True)]
-        return cast(Tensor, self.out(self.meeting(parts[0] if len(parts) == 1 else torch.cat(parts, -1))))
+        return cast(Tensor, self.out(self.features(code)))

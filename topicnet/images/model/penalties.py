@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, Literal, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from topicnet.core.distributions import LOG_2_PI, Normal
 from topicnet.core.divergences import mmd
 from topicnet.images.evaluation.measures import imq_kernel_sum
 from topicnet.images.model.latents import Draw
-from topicnet.images.model.nets import Critic, gaussian_critic
+from topicnet.images.model.nets import Critic
 
 TcEstimator = Literal["mws", "mss"]
 
@@ -25,6 +26,7 @@ class Penalty(nn.Module, ABC):
 
     replaces: tuple[str, ...] = ()  # terms of the draw that these replace
     sees_images = False  # whether the terms depend on the decoded images
+    reads_features = False  # whether they depend on the features under the decoder's output layer instead
 
     def __init__(self, critic: nn.Module | None = None) -> None:
         super().__init__()
@@ -37,7 +39,7 @@ class Penalty(nn.Module, ABC):
 
     @abstractmethod
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
-        """Return loss terms of a draw and the mean decoded images (R B, P); each (B,) or a scalar."""
+        """Return loss terms of a draw and the mean decoded images (R B, P), or features; each (B,) or a scalar."""
 
     def critic_terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
         """Return the critic's loss for a draw and images without gradients."""
@@ -168,17 +170,56 @@ class PriorCritic(Penalty):
         return {"critic": functional.softplus(-of_prior) + functional.softplus(of_z)}
 
 
-class CategoryInformation(Penalty):
-    """Lower bound on the mutual information between a category and the image decoded from it.
+class Information(Penalty):
+    """Lower bound on the information of the decoded image about a part of the code, E log Q(part | image) + H(part).
 
-    The bound is E log Q(c | image) + H(q(c)), with q(c) from the batch (Barber & Agakov 2003; Serdega & Kim 2020).
-    With a constant in place of H(q(c)) it is not a bound, and a constant code maximises it.
+    Q is one of three networks (Barber & Agakov 2003; Serdega & Kim 2020). The main step always maximises the bound by
+    the encoder and the decoder, with fixed weights of Q in the first two cases.
+
+    "separate"
+        Q is a separate network that reads the decoded mean image. The main step passes its gradient through Q and
+        the image to the decoder, and from there to the encoder. A second step then trains Q alone, on a code and
+        an image without gradients.
+    "decoder"
+        Q is a branch of the decoder: a hidden layer and an output layer that read the features under the decoder's own
+        output layer. The main step passes its gradient through this branch to the shared layers of the decoder and to
+        the encoder, but not to the decoder's output layer. A second step trains the branch alone. The bound is on
+        the information in the features, which is never less than that in the image computed from them.
+    "encoder"
+        Q is the encoder, q(part | image), applied to the decoded mean image. There is no further network, and no
+        further step: the main step trains the encoder both as the source of the code and as Q, and passes its gradient
+        through the image to the decoder. All of these raise the same bound.
+
+    Parameters
+    ----------
+    critic : nn.Module, optional
+        Q, if it is not the encoder.
+    encoder : callable, optional
+        Q otherwise: maps images (B, P) to the same output.
+    reads_features : bool
+        Whether Q reads the decoder's features instead of images.
     """
 
-    sees_images = True
+    def __init__(
+        self, critic: nn.Module | None, encoder: Callable[[Tensor], Any] | None = None, *, reads_features: bool = False
+    ) -> None:
+        super().__init__(critic)
+        assert (critic is None) != (encoder is None)
+        self._encoder = encoder
+        self.sees_images = not reads_features
+        self.reads_features = reads_features
 
-    def __init__(self, n_pixels: int, hidden_dim: int, n_layers: int, n_categories: int) -> None:
-        super().__init__(Critic(n_pixels, hidden_dim, n_layers, n_categories))
+    def critic_output(self, points: Tensor) -> Any:
+        """Return the output of Q for images (B, P) or features (B, H)."""
+        return super().critic_output(points) if self._encoder is None else self._encoder(points)
+
+
+class CategoryInformation(Information):
+    """Lower bound on the mutual information between a category and the image decoded from it.
+
+    The bound is E log Q(c | image) + H(q(c)), with q(c) from the batch; see `Information` for Q. With a constant in
+    place of H(q(c)) it is not a bound, and a constant code maximises it.
+    """
 
     def _nats(self, draw: Draw, image: Tensor) -> Tensor:
         """Return -log Q(c | image), (B,) nats; the cross-entropy if c is relaxed."""
@@ -197,28 +238,52 @@ class CategoryInformation(Penalty):
         return {"critic": self._nats(draw, image)}
 
 
-class PointInformation(Penalty):
-    """Lower bound on the mutual information between two dimensions of z and the decoded image (Serdega & Kim 2020).
+class PointInformation(Information):
+    """Lower bound on the mutual information between dimensions of z and the decoded image; see `Information` for Q.
 
-    The dimensions are those with the least divergence after pretraining. Their entropy is that of the batch's mixture
-    of posteriors.
+    Their entropy is that of the batch's mixture of posteriors.
+
+    Parameters
+    ----------
+    critic, encoder, reads_features
+        See `Information`; the encoder gives all dimensions of z.
+    chosen : sequence of int
+        The dimensions.
+    fixed : bool
+        Whether these are given; otherwise the fit chooses as many dimensions, those with the least divergence after
+        pretraining.
     """
 
     N_CHOSEN = 2
-    sees_images = True
     chosen: Tensor
 
-    def __init__(self, n_pixels: int, hidden_dim: int, n_layers: int, latent_dim: int) -> None:
-        n_chosen = min(self.N_CHOSEN, latent_dim)
-        super().__init__(gaussian_critic(n_pixels, hidden_dim, n_layers, n_chosen))
-        self.register_buffer("chosen", torch.arange(n_chosen))
+    def __init__(
+        self,
+        critic: nn.Module | None,
+        encoder: Callable[[Tensor], Any] | None = None,
+        *,
+        reads_features: bool = False,
+        chosen: Sequence[int],
+        fixed: bool,
+    ) -> None:
+        super().__init__(critic, encoder, reads_features=reads_features)
+        self.register_buffer("chosen", torch.tensor(chosen))
+        self.fixed = fixed
 
     def choose(self, mean_kl: Tensor) -> None:
-        """Choose the dimensions with the smallest of the mean divergences (Z,)."""
-        self.chosen.copy_(mean_kl.argsort()[: len(self.chosen)])
+        """Choose the dimensions with the smallest of the mean divergences (Z,), unless they were given."""
+        if not self.fixed:
+            self.chosen.copy_(mean_kl.argsort()[: len(self.chosen)])
+
+    def critic_output(self, points: Tensor) -> Normal:
+        """Return Q's Gaussian of the chosen dimensions."""
+        found: Normal = super().critic_output(points)
+        if self.critic is None:
+            return Normal(found.mean[:, self.chosen], found.log_var[:, self.chosen])
+        return found
 
     def _nats(self, draw: Draw, image: Tensor) -> Tensor:
-        return -cast(Normal, self.critic_output(image)).log_density(draw.z[:, self.chosen])
+        return -self.critic_output(image).log_density(draw.z[:, self.chosen])
 
     def terms(self, draw: Draw, image: Tensor) -> dict[str, Tensor]:
         """Return the negative bound, (B,) nats."""

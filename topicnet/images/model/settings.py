@@ -104,6 +104,8 @@ def check_training_parameters(given: Mapping[str, Any]) -> None:
         check_number("learning_rate", given["learning_rate"], above=0.0, most=1.0)
     if given["max_epochs"] is not None:
         check_count("max_epochs", given["max_epochs"])
+    if given["information_every"] is not None:
+        check_count("information_every", given["information_every"])
     if given["warm_up"] is not None:
         _check_warm_up(given["warm_up"])
 

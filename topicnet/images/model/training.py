@@ -18,6 +18,7 @@ from topicnet.images.model.batches import ImageBatches
 from topicnet.images.model.hierarchies import ClusteredLatents
 from topicnet.images.model.latents import GaussianLatents
 from topicnet.images.model.penalties import PointInformation
+from topicnet.images.model.tracking import InformationTracker
 from topicnet.images.model.vae import Objective, Vae
 from topicnet.images.model.variants import Variant, ramps
 from topicnet.images.model.wgan import ADVERSARIAL, Wgan
@@ -92,6 +93,8 @@ class Training:
         Called with a `Progress` after every epoch.
     interrupted : callable
         Returns whether Ctrl-C was pressed.
+    tracker : InformationTracker, optional
+        Measures the information of decoded images during training.
     """
 
     vae: Vae
@@ -103,6 +106,7 @@ class Training:
     seed: int
     listener: Listener
     interrupted: Callable[[], bool]
+    tracker: InformationTracker | None = None
 
     def run(self, checkpoints: Checkpoints | None) -> TrainResult:
         """Train, from the newest checkpoint if there is one, and leave the best weights in the model."""
@@ -127,7 +131,10 @@ class Training:
             optimizer=self._optimizer(),
             unmonitored=() if self.variant.has_encoder else ADVERSARIAL,
         )
-        hooks = TrainHooks(self._measure, self._intervene, self.listener, self.interrupted, checkpoints, saved)
+        companions = () if self.tracker is None else (self.tracker,)
+        hooks = TrainHooks(
+            self._measure, self._intervene, self.listener, self.interrupted, checkpoints, saved, companions
+        )
         result = train(self.vae, self.batches, judged, self._schedule(), options, hooks)
         self._store_category_weights()
         return result
@@ -192,6 +199,8 @@ class Training:
         with torch.inference_mode():
             codes = latents.codes(next(iter(monitored)).pixels)
         found = {"active_units": float((codes.var(0) > ACTIVE).sum())} if len(codes) > 1 else {}
+        if self.tracker is not None:
+            found |= self.tracker.measure()
         temperature = getattr(latents, "temperature", None)
         return found if temperature is None else found | {"temperature": float(temperature)}
 

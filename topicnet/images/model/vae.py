@@ -69,13 +69,15 @@ class Vae(nn.Module):
             log_w = self.log_weights(batch, self.n_draws)
             return {"importance_bound": math.log(self.n_draws) - log_w.logsumexp(0)}
         draw = self.latents.draw(batch.pixels, batch.noise)
-        out = self.decoder(draw.code)
+        reads_features = self.penalty is not None and self.penalty.reads_features
+        features = self.decoder.features(draw.code) if reads_features else None
+        out = self.decoder(draw.code) if features is None else self.decoder.out(features)
         terms = {"reconstruction": self._reconstruction(batch.pixels, draw, out)} | draw.terms
         terms |= {name: terms[name].clamp_min(least) for name, least in self.latents.free_nats.items()}
         if self.penalty is None:
             return terms
-        image = self.likelihood.mean(out) if self.penalty.sees_images else out
-        further = {} if self.two_phases else self.penalty.terms(draw, image)
+        seen = self.likelihood.mean(out) if self.penalty.sees_images else out if features is None else features
+        further = {} if self.two_phases else self.penalty.terms(draw, seen)
         return {name: value for name, value in terms.items() if name not in self.penalty.replaces} | further
 
     def bound(self, batch: ImageBatch) -> dict[str, Tensor]:
@@ -122,8 +124,10 @@ class Vae(nn.Module):
         assert self.penalty is not None
         with torch.no_grad():
             draw = self.latents.draw(batch.pixels, batch.noise)
-            image = self.decode(draw.code) if self.penalty.sees_images else draw.z
-        return self.penalty.critic_terms(draw, image)
+            seen = self.decode(draw.code) if self.penalty.sees_images else draw.z
+            if self.penalty.reads_features:
+                seen = self.decoder.features(draw.code)
+        return self.penalty.critic_terms(draw, seen)
 
     def _fooling(self, batch: ImageBatch) -> dict[str, Tensor]:
         assert self.penalty is not None

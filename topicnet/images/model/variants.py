@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from topicnet.errors import InputError
 from topicnet.training.checks import check_number
@@ -271,9 +272,9 @@ VARIANTS: dict[str, Variant] = {
         warms_up=True,
     ),
     "vmi-z": Variant(
-        "maximised information between two dimensions of z and the decoded image (Serdega & Kim 2020)",
+        "maximised information between dimensions of z and the decoded image (Serdega & Kim 2020)",
         penalty="point-information",
-        parameters={"lambda": 1.0, "critic_rate": 1.0},
+        parameters={"lambda": 1.0, "critic_rate": 1.0, "informed": "auto", "q_network": "separate"},
         weights=lambda p: {"lack_of_information": p["lambda"]},
         pretrained=0.3,
     ),
@@ -281,7 +282,7 @@ VARIANTS: dict[str, Variant] = {
         "INDqp with maximised information between c and the decoded image (Serdega & Kim 2020)",
         latents="categorical",
         penalty="category-information",
-        parameters={"lambda": 5.0, "critic_rate": 1.0, **WARM},
+        parameters={"lambda": 5.0, "critic_rate": 1.0, "q_network": "separate", **WARM},
         weights=lambda p: {"lack_of_information": p["lambda"]},
     ),
 }
@@ -291,10 +292,12 @@ CHOICES = {
     "assignment": ("optimal", "mean-posterior"),
     "condition": ("draw", "probabilities"),
     "head": ("gated", "linear"),
+    "q_network": ("separate", "decoder", "encoder"),
 }
 COUNTS = ("draws", "components", "n_critic")
 POSITIVE = ("clip", "temperature", "temperature_end")
 FOLLOWERS = {"temperature_end": "temperature"}  # a parameter that is not given equals another one that is
+AUTO = "auto"  # value of "informed" that leaves the choice to the fit
 
 
 def variant_of(name: str) -> Variant:
@@ -328,6 +331,11 @@ def resolve_parameters(name: str, given: Values) -> dict[str, Value]:
         _check_value(parameter, value)
     followers = {name: given[first] for name, first in FOLLOWERS.items() if first in given and name in known}
     resolved = {**known, **followers, **given}
+    if resolved.get("q_network") == "encoder" and "critic_rate" in given:
+        raise InputError("critic_rate given with q_network=encoder, which trains no network Q: leave it out")
+    informed = informed_dimensions(resolved.get("informed"))
+    if informed is not None:
+        resolved["informed"] = ",".join(map(str, informed))
     numbers = numbers_in(resolved)
     for term, weight in variant_of(name).weights(numbers).items():
         if weight < 0:  # possible for info-vae only: the term would be maximised
@@ -341,7 +349,57 @@ def numbers_in(parameters: Values) -> dict[str, float]:
     return {name: float(value) for name, value in parameters.items() if not isinstance(value, str)}
 
 
+def dimensions_in(name: str, given: object) -> list[int]:
+    """Return distinct dimensions of z, given as text such as "3,17", as one number or as several.
+
+    Raises
+    ------
+    InputError
+        There are none, or one is no whole number of at least 0, or occurs twice.
+    """
+    parts: Sequence[Any] = given.split(",") if isinstance(given, str) else [given]
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        parts = given
+    try:
+        numbers = [float(part) for part in parts if not isinstance(part, bool)]
+    except (TypeError, ValueError):
+        numbers = []
+    whole = [int(number) for number in numbers if number.is_integer() and number >= 0]
+    if not parts or len(set(whole)) != len(parts):
+        raise InputError(f"{name}={given!r} given, expected different dimensions of z, counted from 0, such as 3,17")
+    return whole
+
+
+def components_in(given: str | Sequence[int] | None) -> str | list[int] | None:
+    """Return "c", "z" or distinct dimensions of z, see `dimensions_in`; None if there are none."""
+    if given is None or (isinstance(given, str) and given in ("c", "z")):
+        return given
+    try:
+        return dimensions_in("components", given)
+    except InputError as error:
+        raise InputError(f"{error}; or c, or z for all of them") from None
+
+
+def informed_dimensions(given: Value | None, latent_dim: int | None = None) -> list[int] | None:
+    """Return the dimensions named by the parameter "informed"; None if the fit is to choose them.
+
+    Raises
+    ------
+    InputError
+        They are not distinct whole numbers, or z has fewer dimensions.
+    """
+    if given is None or given == AUTO:
+        return None
+    chosen = dimensions_in("informed", given)
+    if latent_dim is not None and max(chosen) >= latent_dim:
+        raise InputError(f"informed={max(chosen)} given, expected dimensions of z from 0 to {latent_dim - 1}")
+    return chosen
+
+
 def _check_value(name: str, value: Value) -> None:
+    if name == "informed":
+        informed_dimensions(value)
+        return
     if name in CHOICES:
         if value not in CHOICES[name]:
             raise InputError(f"{name}={value!r} given, expected {' or '.join(CHOICES[name])}")

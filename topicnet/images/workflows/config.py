@@ -45,6 +45,8 @@ class ImageConfig(BaseModel):
         Name of the optimiser.
     patience : int
         Stop after this many epochs without a better validation loss.
+    information_every : int or None
+        Epochs between measurements of the information of decoded images about the code; None for no measurement.
     parameters : dict
         Parameters of the variant, such as {"beta": 8}.
     device : str
@@ -72,6 +74,7 @@ class ImageConfig(BaseModel):
     schedule: str = "one-cycle"
     optimizer: str = "adam"
     patience: int = 50
+    information_every: int | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
     device: str = "auto"
     seed: int = Field(default=0, ge=0, lt=2**32)

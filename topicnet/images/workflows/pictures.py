@@ -15,6 +15,7 @@ from topicnet.images.drawing.galleries import gallery, labelled_gallery, pairs_g
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.model.variants import variant_of
 from topicnet.images.workflows.category_usage import CategoryUsage
+from topicnet.images.workflows.information import FILE, information_chart, tracked_of
 
 SAMPLES, PAIRS, ROW = 64, 20, 10  # images of the galleries, and tiles per row
 WIDEST = 20  # most columns of a square gallery
@@ -36,6 +37,7 @@ def pictures_of(model: ImageVAE, data: ImageData, usage: CategoryUsage | None) -
         histogram.png                               for vectors
         q_c.png                                     with categories
         categories.png labels.png                   for pictures with categories; the latter with labels
+        information.png                             if the fit measured the information of decoded images
 
     Raises
     ------
@@ -50,11 +52,14 @@ def pictures_of(model: ImageVAE, data: ImageData, usage: CategoryUsage | None) -
         if variant_of(model.variant).has_encoder:
             test = data.test.pixels[: max_tiles(data.n_pixels, PAIRS)]
             yield "reconstructions.png", pairs_gallery(gray(test), clipped(model.reconstruct(test)), data.shape)
-    if usage is None:
-        return
-    if data.shape is not None:
-        yield from category_galleries(model, usage, data.shape)
-    yield "q_c.png", _q_c_chart(usage.q_c)
+    if usage is not None:
+        if data.shape is not None:
+            yield from category_galleries(model, usage, data.shape)
+        yield "q_c.png", _q_c_chart(usage.q_c)
+    tracked = tracked_of(model.variant, model.variant, model.sizes_.n_categories, model.history_)
+    if tracked is not None:
+        title = f"{data.name}: information of decoded images, bound with 95 % interval"
+        yield FILE, information_chart([tracked], title)
 
 
 def category_galleries(

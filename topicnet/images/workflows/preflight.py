@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from topicnet.errors import InputError
 from topicnet.images.data.idx import is_idx_folder
 from topicnet.images.data.load import KNOWN, NAMED
 from topicnet.images.data.png import png_files
-from topicnet.images.model.variants import resolve_parameters, variant_of
+from topicnet.images.model.variants import components_in, resolve_parameters, variant_of
 from topicnet.images.workflows.config import ImageConfig
 from topicnet.runtime.device_names import check_device_name
 from topicnet.runtime.extras import check_installed, is_installed
@@ -60,6 +60,15 @@ def check_source(data: str) -> None:
         return
     if os.path.isdir(data) and not is_idx_folder(Path(data)) and png_files(Path(data)):
         check_installed(f"reading PNG images from {data!r}", ["PIL"])
+
+
+def check_information(options: Mapping[str, str | bool | None], *, wanted: bool) -> None:
+    """Raise InputError for options of a bound on information that is not wanted, or components that cannot exist."""
+    given = [name for name, value in options.items() if value not in (None, False)]
+    if given and not wanted:
+        raise InputError(f"--{given[0]} given without --information, which it belongs to: add it, or leave both out")
+    components = options["components"]
+    components_in(components if isinstance(components, str) else None)
 
 
 def inputs_of(data: str, config_file: Path | None = None) -> list[Named]:
