@@ -262,8 +262,8 @@ def annealed_log_weights(
 ) -> Tensor:
     """Run annealed importance sampling, whose weights have the target's normalising constant as their mean.
 
-    log w = sum_t (b_t - b_{t-1}) tilt(z_{t-1}), where z_t follows z_{t-1} by a transition that leaves the density at b_t
-    invariant (Neal 2001, eq. 11; Wallach et al. 2009, section 4.1).
+    log w = sum_t (b_t - b_{t-1}) tilt(z_{t-1}), where z_t follows z_{t-1} by a transition that leaves the density at
+    b_t invariant (Neal 2001, eq. 11; Wallach et al. 2009, section 4.1).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Dirichlet proportions as a smooth function of standard normal latents, for samplers that need a density everywhere."""
+"""Dirichlet proportions as a smooth function of standard normal latents, for samplers that need gradients."""
 
 from __future__ import annotations
 

@@ -109,7 +109,10 @@ def _theta_gradient(ctx: Any, upstream: Tensor) -> Tensor:
         kept = ctx.kept[number]
         parts = ctx.pieces[number] if kept is None else [None]
         return torch.cat(
-            [(torch.addmm(bias, theta[part], weight).softmax(-1) if kept is None else kept) @ weight_t for part in parts]
+            [
+                (torch.addmm(bias, theta[part], weight).softmax(-1) if kept is None else kept) @ weight_t
+                for part in parts
+            ]
         )
 
     of_counts = batch.pattern.matmul(batch.counts, weight_t)  # (B, K)

@@ -1,4 +1,4 @@
-"""Priors and proposals over the latent points of documents, with densities, for estimates of the marginal likelihood."""
+"""Priors and proposals over latent points, with densities, for estimates of the marginal likelihood."""
 
 from __future__ import annotations
 

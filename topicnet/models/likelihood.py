@@ -101,7 +101,9 @@ class LikelihoodOptions:
             raise InputError(f"seed={self.seed} given, expected a whole number below 2^32")
         if self.draws == 1 or self.chains == 1:
             name = "draws" if self.draws == 1 else "chains"
-            raise InputError(f"{name}=1 given, expected 2 or more, so that the error can be estimated, or 0 to leave out")
+            raise InputError(
+                f"{name}=1 given, expected 2 or more, so that the error can be estimated, or 0 to leave out"
+            )
         if not self.draws and not self.chains:
             raise InputError("draws=0 and chains=0 given, expected one of them above 0: nothing would be estimated")
 
@@ -375,9 +377,7 @@ def _report_cost(
     estimator: _Estimator, counts: csr_matrix, filled: NDArray[np.intp], interrupted: Callable[[], bool], to: Reporter
 ) -> None:
     """Time a few temperatures on the first documents, and report how long all of it takes."""
-    trial = replace(
-        estimator, options=replace(estimator.options, temperatures=TRIAL_TEMPERATURES, draws=TRIAL_DRAWS)
-    )
+    trial = replace(estimator, options=replace(estimator.options, temperatures=TRIAL_TEMPERATURES, draws=TRIAL_DRAWS))
     docs = filled[: estimator.block_docs]
     part = csr_matrix(counts[docs], dtype=np.float32)
     silent = _Tracker(len(docs), 1, interrupted, Reporter())
@@ -403,7 +403,9 @@ def _joined(
         return joined
 
     def summary(found: list[WeightSummary], n: int) -> WeightSummary:
-        means, errors, sizes = (whole([one[at] for one in found], empty) for at, empty in enumerate((0.0, 0.0, float(n))))
+        means, errors, sizes = (
+            whole([one[at] for one in found], empty) for at, empty in enumerate((0.0, 0.0, float(n)))
+        )
         return WeightSummary(means, errors, sizes)
 
     weighted = [part.importance for part in parts if part.importance is not None]

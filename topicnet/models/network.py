@@ -68,8 +68,8 @@ class TopicNetwork(nn.Module, ABC):
             The model defines no such prior.
         """
         raise InputError(
-            f"{type(self).__name__} defines no prior with a density, which the likelihood of documents needs: use document"
-            " completion (topicnet.evaluate.perplexity)"
+            f"{type(self).__name__} defines no prior with a density, which the likelihood of documents needs: use"
+            " document completion (topicnet.evaluate.perplexity)"
         )
 
     def proposal(self, batch: SparseBatch) -> tuple[LatentModel, Proposal] | None:
