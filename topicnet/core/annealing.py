@@ -19,7 +19,7 @@ from topicnet.core.counter_rng import LATENT, ORDER, THETA, Noise
 
 LEAPFROG_STEPS = 8
 ACCEPTANCE = 0.8  # rate that step sizes are tuned to (Betancourt, Byrne & Girolami 2014 find 0.6 to 0.9 equally good)
-GAIN = 0.25  # change of the log step size per unit of excess acceptance
+GAIN = 0.5  # change of the log step size per unit of excess acceptance
 FIRST_STEP = 0.3
 LARGEST_STEP = 0.4  # 8 such steps cross half a period of a unit Gaussian; longer trajectories would return
 SHORTEST = 0.5  # each trajectory takes a random fraction of its step size, from this to 1, against periodic orbits

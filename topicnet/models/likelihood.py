@@ -221,7 +221,7 @@ def document_likelihoods(
             _report_cost(estimator, counts, filled, interrupted, reporter)
             tracker = _Tracker(len(filled), estimator.work(len(filled)), interrupted, reporter)
             parts = list(estimator.run(counts, filled, tracker))
-    return _joined(parts, tokens, filled, options)
+    return _joined(parts, tokens, filled, estimator.options)
 
 
 class _Part(NamedTuple):
@@ -413,7 +413,7 @@ def _joined(
     annealed = [part.annealed for part in parts if part.annealed is not None]
     return DocumentLikelihoods(
         tokens=tokens,
-        bound=whole(bounds, 0.0) if bounds else None,
-        importance=summary(weighted, options.draws) if weighted else None,
-        annealed=summary(annealed, options.chains) if annealed else None,
+        bound=whole(bounds, 0.0) if options.draws else None,
+        importance=summary(weighted, options.draws) if options.draws else None,
+        annealed=summary(annealed, options.chains) if options.chains else None,
     )
