@@ -11,6 +11,7 @@ from scipy.stats import beta as beta_distribution
 from topicnet.errors import InputError
 from topicnet.models import MODELS
 from topicnet.models.likelihood import LikelihoodOptions, document_likelihoods
+from topicnet.runtime.interrupt import interrupt
 from topicnet.runtime.reporter import Reporter
 
 V = 7
@@ -163,6 +164,18 @@ def test_progress_reaches_the_last_document_and_the_cost_is_stated(etm):
     assert "40 documents" in lines[0]
     assert [progress.done for progress in seen] == sorted({progress.done for progress in seen})
     assert (seen[-1].done, seen[-1].total, seen[-1].stage) == (40, 40, "likelihood")
+
+
+def test_ctrl_c_ends_the_estimate_at_the_next_step(etm):
+    seen = []
+
+    def press(progress):
+        seen.append(progress.done)
+        interrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        document_likelihoods(etm, COUNTS, QUICK, Reporter(listener=press))
+    assert seen == seen[:1]
 
 
 @pytest.mark.parametrize(
