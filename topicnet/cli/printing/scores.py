@@ -128,9 +128,12 @@ def _likelihood(found: HeldOutLikelihood) -> None:
         _lines({f"{name}_perplexity": one.perplexity})
     if found.only_annealed:
         echo("  only annealing is valid for this model: its encoder gives no density to draw from")
+    poor = {name for name, one in found.estimates.items() if one.poor > POOR_FRACTION * found.documents}
+    more = {"importance": "--draws", "annealed": "--temperatures and --chains"}
     for name, one in found.estimates.items():
-        if one.poor > POOR_FRACTION * found.documents:
-            remedy = "rely on the annealed estimate" if name == "importance" else "repeat with more --temperatures"
+        if name in poor:
+            sound = [TITLES[other] for other in found.estimates if other not in poor]
+            remedy = f"rely on {sound[0]}" if sound else f"repeat with more {more[name]}"
             echo(
                 f"  {TITLES[name]} is poor: {one.poor:,} of {found.documents:,} documents have fewer than"
                 f" {one.least_ess:g} effective {units[name]}, so that it is too low; {remedy}"
