@@ -167,10 +167,10 @@ def document_likelihoods(
     Raises
     ------
     InputError
-        If an option is out of its range, a count is above 2^31, `X` has no documents, or only importance weighting was
-        asked for and the model has no proposal (W-LDA with a Gaussian mixture as its prior).
+        If an option is out of its range, a count is above 2^31, or only importance weighting was asked for and the
+        model has no proposal (W-LDA with a Gaussian mixture as its prior).
     ValueError
-        If `X` has a negative or non-finite number, or another number of words than in `fit`.
+        If `X` has no documents, a negative or non-finite number, or another number of words than in `fit`.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
     KeyboardInterrupt
