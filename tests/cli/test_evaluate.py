@@ -552,3 +552,52 @@ def test_a_reference_that_cannot_be_prepared_is_refused(case: str, warm: Warm, t
     before = snapshot(tmp_path)
     assert_refused(warm("prepare", "texts.txt", *arguments, cwd=tmp_path), *mentions)
     assert snapshot(tmp_path) == before
+
+
+# ---------------------------------------------------------------- log-likelihood
+
+EFFORT = ("--draws", "40", "--chains", "4", "--temperatures", "8")
+
+
+def test_likelihood_is_reported_with_its_errors(warm: Warm, folder: Path, run: Run) -> None:
+    done = warm("evaluate", "run", "--test", "test.jsonl", "--likelihood", *EFFORT, "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "estimate: " in done.stderr
+    assert "likelihood 24/24" in done.stderr
+    found = one_json(done.stdout)["likelihood"]
+    n_tokens = int(counts_of(TEST, run).sum())
+    assert (found["given"], found["empty"], found["documents"], found["tokens"]) == (26, 2, 24, n_tokens)
+    assert found["estimates"].keys() == {"importance", "annealed"}
+    for name, one in found["estimates"].items():
+        values = [document[name] for document in found["per_document"]]
+        errors = [document[f"{name}_error"] for document in found["per_document"]]
+        assert one["nats"]["value"] == pytest.approx(np.mean(values))
+        assert one["nats"]["low"] < one["nats"]["value"] < one["nats"]["high"]
+        assert one["nats"]["convention"] == CONVENTIONS[name]
+        assert one["monte_carlo_error"] == pytest.approx(math.sqrt(sum(error**2 for error in errors)) / 24)
+        assert one["perplexity"]["value"] == pytest.approx(math.exp(-sum(values) / n_tokens))
+        assert 1 <= one["ess"] <= one["draws"]
+    assert found["bound"]["value"] < found["estimates"]["importance"]["nats"]["value"]
+
+
+def test_likelihood_of_a_sample_is_printed(warm: Warm, folder: Path) -> None:
+    options = ("--likelihood", *EFFORT, "--draws", "0", "--likelihood-documents", "5")
+    done = warm("evaluate", "run", "--test", "test.jsonl", *options, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "log-likelihood of test: 5 of 26 documents (2 have no known word), drawn at random" in done.stdout
+    assert re.search(r"annealed importance +-\d+\.\d  \[.*\] ± \d+\.\d\d; median effective chains \d of 4", done.stdout)
+    assert "perplexity, annealed" in done.stdout
+    assert "importance weighting" not in done.stdout
+
+
+def test_options_of_the_likelihood_are_refused_where_they_have_no_effect(warm: Warm, folder: Path) -> None:
+    for options, message in (
+        (("--test", "test.jsonl", "--draws", "40"), "--draws given without --likelihood"),
+        (("--likelihood",), "--likelihood given without --test"),
+        (("--test", "test.jsonl", "--likelihood", "--chains", "-1"), "chains=-1 given"),
+        (("--test", "test.jsonl", "--likelihood", "--chains", "0", "--draws", "0"), "expected one of them above 0"),
+    ):
+        done = warm("evaluate", "run", *options, cwd=folder)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1

@@ -149,6 +149,11 @@ class GaussianMixture(nn.Module):
         self.free_log_var = nn.Parameter(torch.zeros(n_components, 1 if isotropic else latent_dim))  # (C, 1) or (C, Z)
 
     @property
+    def latent_dim(self) -> int:
+        """Number of latent dimensions, Z."""
+        return self.means.shape[1]
+
+    @property
     def log_var(self) -> Tensor:
         """Log-variances (C, Z), clamped to +-`COMPONENT_LOG_VAR`."""
         log_var = self.free_log_var.clamp(-COMPONENT_LOG_VAR, COMPONENT_LOG_VAR)
@@ -257,6 +262,16 @@ class Dirichlet:
         Computed in logs, because at small concentrations every gamma of a row can underflow.
         """
         return noise.log_gamma(stream, like, self.concentration).softmax(-1)
+
+    def log_density(self, log_theta: Tensor) -> Tensor:
+        """Return the log-density at theta = exp(`log_theta`) (B, K) on the simplex: (B,) nats."""
+        return dirichlet_log_density(log_theta, torch.full_like(log_theta, self.concentration))
+
+
+def dirichlet_log_density(log_theta: Tensor, concentration: Tensor) -> Tensor:
+    """Return log Dirichlet(theta; a) = log Gamma(sum a) - sum log Gamma(a_k) + sum (a_k - 1) log theta_k, (B,) nats."""
+    constant = concentration.sum(-1).lgamma() - concentration.lgamma().sum(-1)
+    return constant + ((concentration - 1.0) * log_theta).sum(-1)
 
 
 @dataclass(frozen=True)

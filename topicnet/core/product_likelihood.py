@@ -64,9 +64,11 @@ class _ProductLogLikelihood(torch.autograd.Function):
         return batch.row_sums(torch.cat(at_counts).clamp_min_(SMALLEST_PROBABILITY).log_().mul_(batch.counts))
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
         theta, weight, bias = ctx.saved_tensors
         batch: SparseBatch = ctx.batch
+        if not any(ctx.needs_input_grad[1:3]):
+            return _theta_gradient(ctx, upstream[0]), None, None, None
         weight_t = weight.t().contiguous()  # (V, K): the topics of a word are contiguous
         # Expected counts are the probabilities times this factor. Scaling the narrow operand of each product instead
         # saves passes over (B, V).
@@ -95,6 +97,27 @@ class _ProductLogLikelihood(torch.autograd.Function):
             grad_bias.sub_(of_bias)
         grad_theta.addcmul_(torch.cat([of_theta for of_theta, _, _ in expected]), scale[:, None], value=-1.0)
         return grad_theta, grad_weight, grad_bias, None
+
+
+def _theta_gradient(ctx: Any, upstream: Tensor) -> Tensor:
+    """Compute the gradient of theta (B, K) alone, under fixed topics: a batch for inference has no transpose."""
+    theta, weight, bias = ctx.saved_tensors
+    batch: SparseBatch = ctx.batch
+    weight_t = weight.t().contiguous()
+
+    def expected(number: int) -> Tensor:
+        kept = ctx.kept[number]
+        parts = ctx.pieces[number] if kept is None else [None]
+        return torch.cat(
+            [
+                (torch.addmm(bias, theta[part], weight).softmax(-1) if kept is None else kept) @ weight_t
+                for part in parts
+            ]
+        )
+
+    of_counts = batch.pattern.matmul(batch.counts, weight_t)  # (B, K)
+    of_model = torch.cat(map_on_threads(expected, range(len(ctx.pieces))))
+    return of_counts.addcmul_(of_model, batch.row_sums(batch.counts)[:, None], value=-1.0).mul_(upstream[:, None])
 
 
 def _pieces(batch: SparseBatch) -> list[list[slice]]:

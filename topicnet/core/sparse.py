@@ -379,10 +379,12 @@ class _MixtureLogLikelihood(torch.autograd.Function):
         return batch.row_sums(batch.counts * p.log())  # (B,)
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor | None, None]:
         theta, beta_t, p = ctx.saved_tensors
         batch: SparseBatch = ctx.batch
         ratio = upstream[0].index_select(0, batch.rows).mul_(batch.counts).div_(p)  # (nnz,)
         grad_theta = batch.pattern.matmul(ratio, beta_t)  # (B, K)
+        if not ctx.needs_input_grad[1]:  # fixed topics: a batch for inference has no transpose
+            return grad_theta, None, None
         grad_beta_t = batch.transposed.matmul(ratio.index_select(0, batch.order), theta)  # (V, K)
         return grad_theta, grad_beta_t.t(), None

@@ -19,7 +19,7 @@ from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import ExtraTables, VariationalModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.network import FreeTopicsNetwork
+from topicnet.models.network import FreeTopicsNetwork, VariationalNetwork
 from topicnet.runtime.torch_state import usual_torch
 from topicnet.training.checks import check_count
 
@@ -27,8 +27,10 @@ ASSIGNMENTS = ("optimal", "mean_posterior")
 COVARIANCES = ("diag", "spherical")
 
 
-class GMNTMNetwork(FreeTopicsNetwork):
+class GMNTMNetwork(FreeTopicsNetwork, VariationalNetwork):
     """Network of GMNTM: q(z|x) = N(m, diag s^2), a Gaussian mixture prior, theta = softmax(W z + b)."""
+
+    prior: GaussianMixture
 
     def __init__(
         self,

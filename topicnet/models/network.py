@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from topicnet.core.distributions import Normal, StandardNormal
+from topicnet.core.distributions import GaussianMixture, Normal, StandardNormal
 from topicnet.core.em import MixtureFit
 from topicnet.core.sparse import SparseBatch
+from topicnet.errors import InputError
 from topicnet.models.decoders import Decoder, Topics
+from topicnet.models.latent_model import LatentModel, NormalProposal, Proposal, frozen
 
 
 class TopicNetwork(nn.Module, ABC):
@@ -56,6 +58,26 @@ class TopicNetwork(nn.Module, ABC):
     @abstractmethod
     def prior_theta(self) -> Tensor:
         """Compute the theta (K,) of an empty document."""
+
+    def latent_model(self) -> LatentModel:
+        """Build the prior over latent points, with a smooth density, and their map to theta.
+
+        Raises
+        ------
+        InputError
+            The model defines no such prior.
+        """
+        raise InputError(
+            f"{type(self).__name__} defines no prior with a density, which the likelihood of documents needs: use"
+            " document completion (topicnet.evaluate.perplexity)"
+        )
+
+    def proposal(self, batch: SparseBatch) -> tuple[LatentModel, Proposal] | None:
+        """Build a proposal for importance weighting from the encoder, and the latent model that its points belong to.
+
+        None for a model whose encoder gives no density that covers the posterior.
+        """
+        return None
 
     def encode(self, batch: SparseBatch) -> Any:
         """Compute the posterior q(z | x) of a batch, (B, Z)."""
@@ -117,7 +139,27 @@ class TopicNetwork(nn.Module, ABC):
         return torch.where(filled[:, None], theta, self.prior_theta())
 
 
-class StandardNormalNetwork(TopicNetwork):
+class VariationalNetwork(TopicNetwork):
+    """Network with a Gaussian encoder q(z|x) and a prior with a density."""
+
+    prior: StandardNormal | GaussianMixture
+
+    def latent_model(self) -> LatentModel:
+        """Use the prior and the map to theta of the network."""
+        return LatentModel(frozen(self.prior), self.latent_dim, frozen(self.proportions))
+
+    def proposal(self, batch: SparseBatch) -> tuple[LatentModel, Proposal]:
+        """Use q(z|x) itself."""
+        q = self.encode(batch)
+        return self.latent_model(), NormalProposal(q.mean, q.log_var)
+
+    @property
+    def latent_dim(self) -> int:
+        """Number of latent dimensions, Z."""
+        return self.prior.latent_dim
+
+
+class StandardNormalNetwork(VariationalNetwork):
     """Network whose prior is the standard normal N(0, I)."""
 
     prior: StandardNormal

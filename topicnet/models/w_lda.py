@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from topicnet.core.counter_rng import THETA, Noise
-from topicnet.core.distributions import Dirichlet, Point, SoftmaxMixture
+from topicnet.core.distributions import Dirichlet, GaussianMixture, Point, SoftmaxMixture, StandardNormal
 from topicnet.core.divergences import KERNELS, mmd
+from topicnet.core.gamma_latent import log_gamma_of_normal
 from topicnet.core.init import normal_parameter
 from topicnet.core.nets import SparsePointEncoder
 from topicnet.core.sparse import SparseBatch
@@ -18,6 +20,7 @@ from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
 from topicnet.models.fit_settings import Plan
+from topicnet.models.latent_model import DirichletPrior, DirichletProposal, LatentModel, Proposal, frozen
 from topicnet.models.network import FreeTopicsNetwork, uniform_nats
 from topicnet.training.checks import check_fraction, check_number
 
@@ -77,6 +80,33 @@ class WLDANetwork(FreeTopicsNetwork):
     def kl_per_dimension(self, q: Point) -> Tensor:
         """Variance of each latent dimension over documents, (Z,) (Burda et al. 2016, section 5.2)."""
         return q.mean.var(0, correction=0)
+
+    def latent_model(self) -> LatentModel:
+        """Use the prior of theta: a Dirichlet as a map of standard normals, or the Gaussian mixture before its softmax.
+
+        The noise that training mixes into theta is not part of the model.
+        """
+        n_topics, prior = len(self.logits), self.prior
+        if isinstance(prior, Dirichlet):
+            concentration = prior.concentration
+            return LatentModel(
+                StandardNormal(n_topics), n_topics, lambda v: log_gamma_of_normal(v, concentration).softmax(-1)
+            )
+        mixture = GaussianMixture(n_topics, n_topics, learn_weights=False)
+        mixture.start_from(prior.distance * torch.eye(n_topics), torch.zeros(n_topics, n_topics))
+        return LatentModel(frozen(mixture).to(self.logits.device), n_topics, nn.Softmax(-1))
+
+    def proposal(self, batch: SparseBatch) -> tuple[LatentModel, Proposal] | None:
+        """Use the Dirichlet posterior that the inferred theta would imply if the topic of every token were known.
+
+        Dirichlet(alpha0 + N_d theta(x_d)), on the simplex; None under the Gaussian mixture, which has no such form.
+        """
+        if not isinstance(self.prior, Dirichlet):
+            return None
+        tokens = batch.row_sums(batch.counts)
+        concentration = self.prior.concentration + tokens[:, None] * self.theta(self.encode(batch).mean)
+        on_simplex = DirichletPrior(len(self.logits), self.prior.concentration)
+        return LatentModel(on_simplex, len(self.logits), torch.exp), DirichletProposal(concentration)
 
     def prior_theta(self) -> Tensor:
         """Uniform proportions, the mean of both priors, (K,)."""

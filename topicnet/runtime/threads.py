@@ -78,6 +78,11 @@ def map_inference(work: Callable[[T], R], items: Iterable[T], device: torch.devi
     yield from map_in_order(one, items, worker_count() if device.type == "cpu" else 1, _use_one_thread)
 
 
+def map_blocks(work: Callable[[T], R], items: Iterable[T], device: torch.device) -> Iterator[R]:
+    """Map a function that may compute gradients over items in order, with several items in parallel on the CPU."""
+    yield from map_in_order(work, items, worker_count() if device.type == "cpu" else 1, _use_one_thread)
+
+
 def map_on_threads(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """Map a function over items without gradients, on this thread and pool threads.
 

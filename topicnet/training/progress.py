@@ -19,9 +19,9 @@ class Progress:
     Attributes
     ----------
     stage : str
-        "start", "warm-up", "pretrain" or "train".
+        "start", "warm-up", "pretrain" or "train"; "likelihood" of an evaluation.
     done, total : int
-        Finished and total passes or epochs.
+        Finished and total passes, epochs or documents.
     seconds : float
         Time since the stage began.
     values : dict

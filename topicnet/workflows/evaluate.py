@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from topicnet.errors import CorpusError, InputError
 from topicnet.evaluate.bootstrap import LEVEL
@@ -13,9 +14,11 @@ from topicnet.runtime.reporter import Reporter
 from topicnet.text.corpus import Corpus
 from topicnet.text.reference import Reference, reference_over
 from topicnet.text.tokens.options import options_of
+from topicnet.training.checks import check_count
 from topicnet.workflows.bundle import Bundle
 from topicnet.workflows.config import FitConfig
 from topicnet.workflows.corpus import count_every_word, resolve_corpus
+from topicnet.workflows.likelihood import MOST_DOCUMENTS, HeldOutLikelihood, held_out_likelihood
 from topicnet.workflows.run import Run, load
 from topicnet.workflows.scores import (
     LabelScores,
@@ -31,6 +34,9 @@ from topicnet.workflows.scores import (
     topic_scores,
 )
 from topicnet.workflows.transform import with_columns_of
+
+if TYPE_CHECKING:
+    from topicnet.models.likelihood import LikelihoodOptions
 
 LABELS = "label"  # default column of the labels
 
@@ -138,6 +144,8 @@ class Scorecard:
         Scores of the topics, by name.
     perplexity : HeldOutPerplexity or ValidationBound
         Perplexity of test documents, or the bound on the validation documents of the fit without any.
+    likelihood : HeldOutLikelihood, optional
+        Log-likelihood of test documents; None if it was not asked for.
     labels : LabelScores, optional
         Agreement with labels; None without labels.
     stability : SeedStability, optional
@@ -156,6 +164,7 @@ class Scorecard:
     coherence: Scores
     diversity: Scores
     perplexity: HeldOutPerplexity | ValidationBound
+    likelihood: HeldOutLikelihood | None = None
     labels: LabelScores | None
     stability: SeedStability | None
     per_topic: list[ScoredTopic]
@@ -163,6 +172,8 @@ class Scorecard:
     def _repr_html_(self) -> str:
         labels = self.labels.scores if self.labels is not None else {}
         groups = {"coherence": self.coherence, "diversity": self.diversity, "perplexity": self.perplexity.scores}
+        if self.likelihood is not None:
+            groups |= {"log-likelihood": {name: one.nats for name, one in self.likelihood.estimates.items()}}
         groups |= {"labels": labels}
         rows = [
             (group, name, one.value, "" if one.low is None or one.high is None else f"{one.low:.3f} to {one.high:.3f}")
@@ -179,6 +190,8 @@ def evaluate_run(
     test: FitConfig | None = None,
     reference: FitConfig | None = None,
     label_column: str | None = None,
+    likelihood: LikelihoodOptions | None = None,
+    likelihood_documents: int = MOST_DOCUMENTS,
     reporter: Reporter | None = None,
 ) -> Scorecard:
     """Compute all scores of a run.
@@ -194,8 +207,12 @@ def evaluate_run(
         Corpus to count co-occurrences in; by default that of the fit.
     label_column : str, optional
         Column of the labels; by default "label", if there is one.
+    likelihood : LikelihoodOptions, optional
+        Estimate the log-likelihood of the test documents with this effort. It takes seconds to hours.
+    likelihood_documents : int
+        Largest number of documents to estimate it for, drawn at random; 0 takes all.
     reporter : Reporter, optional
-        Receives the notices of reading.
+        Receives the notices of reading, and the progress of the likelihood.
 
     Returns
     -------
@@ -208,6 +225,8 @@ def evaluate_run(
         The run, the test corpus or the reference cannot be used.
     """
     reporter = reporter or Reporter()
+    if likelihood is not None:
+        check_likelihood(likelihood, likelihood_documents, test)
     run = load(folder)
     judged_on = _reference(run, folder, reference, reporter)
     tested = None if test is None else _counted(run.bundle, with_columns_of(folder, test), reporter)
@@ -221,10 +240,47 @@ def evaluate_run(
         verdict=run.health.line(),
         **vars(found),
         perplexity=_on_validation(run) if tested is None else _on_test(run, tested),
+        likelihood=None
+        if likelihood is None or tested is None
+        else held_out_likelihood(
+            run.model,
+            tested.over.counts,
+            ids=tested.corpus.ids,
+            name=tested.over.name,
+            options=likelihood,
+            documents=likelihood_documents,
+            reporter=reporter,
+        ),
         labels=_labels(run, tested, label_column),
         stability=None if run.stability is None else SeedStability(**run.metrics["stability"]),
         per_topic=_per_topic(run, found.coherence | {"topic_uniqueness": found.diversity["topic_uniqueness"]}),
     )
+
+
+def check_likelihood(options: LikelihoodOptions, documents: int, test: FitConfig | None) -> None:
+    """Check the options of the likelihood before anything is read.
+
+    Parameters
+    ----------
+    options : LikelihoodOptions
+        Numbers of draws, chains and temperatures.
+    documents : int
+        Largest number of documents, 0 or more.
+    test : FitConfig or None
+        The test corpus.
+
+    Raises
+    ------
+    InputError
+        A number is out of its range, or there is no test corpus.
+    """
+    options.check()
+    check_count("likelihood_documents", documents, least=0)
+    if test is None:
+        raise InputError(
+            "a likelihood was asked for without test documents, expected documents that the model has not seen: give"
+            " them with --test"
+        )
 
 
 def _per_topic(run: Run, measures: Scores) -> list[ScoredTopic]:

@@ -41,6 +41,12 @@ CONVENTIONS = {
     "refined": f"the same, after {REFINE_STEPS} MAP-EM steps on theta from the first half, topics held fixed",
     "unigram": "the same second halves under the word frequencies of the training documents, 1 added to each count",
     "bound": "exp(-evidence lower bound per token) of the whole documents, one sample of z each: an upper bound",
+    "elbo": "evidence lower bound of the whole documents, mean over the encoder's draws, nats per document",
+    "importance": "log p(x) of whole documents by importance weighting with the encoder as proposal (a tenth of the"
+    " draws from the prior), nats per document: a lower bound in expectation",
+    "annealed": "log p(x) of whole documents by annealed importance sampling from the prior, Hamiltonian transitions,"
+    " nats per document: a lower bound in expectation",
+    "likelihood_perplexity": "exp(-log p(x) per token) of the whole documents, theta integrated out",
     "purity": "share of documents whose label is the commonest one of their top topic",
     "nmi": "mutual information of top topic and label over the mean of both entropies",
     "ari": "adjusted Rand index of top topic and label",

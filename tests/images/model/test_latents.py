@@ -104,7 +104,7 @@ def test_the_divergence_of_vade_is_the_mean_over_draws_of_z_and_c():
 def test_the_divergence_of_the_lower_level_is_the_mean_over_draws_of_z1():
     latents = perturbed(small_vae("hvae")).latents
     x, z2 = some_images(1).pixels, torch.tensor([[0.3, -0.5, 1.0]]).double()
-    q, p = latents._lower(latents.from_pixels(x), z2, None), latents._prior(z2)
+    q, p = latents._lower(latents.from_pixels(x), z2, None), latents.lower_prior(z2)
     n = 100_000
     drawn = Normal(q.mean.expand(n, -1), q.log_var.expand(n, -1), some_noise(n)).sample()
     gap = q.log_density(drawn) - p.log_density(drawn) - q.kl_from(p)
@@ -117,7 +117,7 @@ def test_the_divergences_of_gmvae_given_w_and_c():
     batch = some_images(1)
     draw = latents.draw(batch.pixels, batch.noise)
     w = latents.posteriors(batch.pixels, batch.noise)[1].sample(UPPER)
-    p = latents._components(w)
+    p = latents.components_given(w)
     log_joint = p.log_density(draw.z[:, None]) - math.log(K)
     assert torch.allclose(draw.log_q_c, log_joint - log_joint.logsumexp(-1, keepdim=True))  # p(c|z,w) is exact
     n = 100_000

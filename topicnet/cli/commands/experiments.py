@@ -18,6 +18,7 @@ from topicnet.cli.options.shared import (
     Quiet,
     RunArgument,
     group,
+    integer,
     names_in,
     one_or_several,
     option,
@@ -62,6 +63,21 @@ SEARCHED = group(
     topics="10:100",
 )
 BUDGET = group("Training", {"budget": option(str, "Spend at most this time: 90s, 10m or 1h.")}, budget="10m")
+LIKELIHOOD = group(
+    "Likelihood",
+    {
+        "likelihood": option(bool, "Estimate the log-likelihood of the test documents, too (minutes).", "--likelihood"),
+        "draws": integer("Importance weighting with this many draws; 0 leaves it out.  [default: 1000]"),
+        "chains": integer("Annealing with this many chains; 0 leaves it out.  [default: 16]"),
+        "temperatures": integer("Anneal over this many temperatures.  [default: 300]"),
+        "likelihood_documents": integer("Draw at most this many documents; 0 takes all.  [default: 1000]"),
+    },
+    likelihood=False,
+)
+EVALUATE_EXAMPLES = """
+topicnet evaluate runs/posts --test new.csv --label-column section
+topicnet evaluate runs/posts --test new.csv --likelihood --likelihood-documents 200
+"""
 COMPARE_EXAMPLES = """
 topicnet compare lee -k 10 --seeds 3
 topicnet compare posts.csv --models etm,w-lda,lda-tomotopy -k 50 --test new.csv --out runs/models
@@ -72,8 +88,8 @@ topicnet tune posts.csv --models etm,nvdm-gsm --topics 10,20,50 --budget 1h --re
 """
 
 
-@app.command(cls=Command)
-@takes(READING)
+@app.command(cls=Command, epilog=EVALUATE_EXAMPLES)
+@takes(READING, LIKELIHOOD)
 def evaluate(
     run: RunArgument,
     test: Annotated[
@@ -96,6 +112,8 @@ def evaluate(
     given: dict[str, Any],
 ) -> None:
     """Score a run: coherence, diversity, perplexity and labels."""
+    effort = {name: given.pop(name) for name in LIKELIHOOD.options}
+    _check_effort(effort, test)
     from topicnet.workflows.config import read_config
     from topicnet.workflows.preflight import check_corpus
 
@@ -103,22 +121,41 @@ def evaluate(
     for config in configs:
         if config is not None:
             check_corpus(config)
-    from topicnet.cli.printing.progress import reporter_of
+    from topicnet.cli.printing.progress import reporter_of, show_progress
     from topicnet.cli.printing.scores import show_scorecard
     from topicnet.storage.formats import json_text
     from topicnet.workflows.evaluate import evaluate_run
 
-    found = evaluate_run(
-        run,
-        test=configs[0],
-        reference=configs[1],
-        label_column=label_column,
-        reporter=reporter_of(),
-    )
+    options: dict[str, Any] = {"test": configs[0], "reference": configs[1], "label_column": label_column}
+    if effort.pop("likelihood"):
+        from topicnet.models.likelihood import LikelihoodOptions
+
+        chosen = {name: value for name, value in effort.items() if value is not None}
+        if "likelihood_documents" in chosen:
+            options["likelihood_documents"] = chosen.pop("likelihood_documents")
+        options["likelihood"] = LikelihoodOptions(**chosen)
+        with show_progress(quiet=False) as reporter:
+            found = evaluate_run(run, **options, reporter=reporter)
+    else:
+        found = evaluate_run(run, **options, reporter=reporter_of())
     if as_json:
         echo(json_text(found), block=True)
     else:
         show_scorecard(found, per_topic)
+
+
+def _check_effort(effort: dict[str, Any], test: str | None) -> None:
+    """Report input errors in the options of the likelihood before imports that take seconds."""
+    from topicnet.errors import InputError
+
+    numbers = {name: value for name, value in effort.items() if name != "likelihood" and value is not None}
+    if numbers and not effort["likelihood"]:
+        name = "--" + next(iter(numbers)).replace("_", "-")
+        raise InputError(f"{name} given without --likelihood, expected both: add --likelihood, or leave it out")
+    if effort["likelihood"] and test is None:
+        raise InputError(
+            "--likelihood given without --test, expected documents new to the model: name them with --test"
+        )
 
 
 @app.command(cls=Command, epilog=COMPARE_EXAMPLES)

@@ -14,7 +14,13 @@ from topicnet.runtime.logs import notices
 from topicnet.runtime.reporter import Reporter
 from topicnet.training.progress import Listener, Progress
 
-TITLES = {"start": "EM start", "warm-up": "encoder warm-up", "pretrain": "pre-training", "train": "training"}
+TITLES = {
+    "start": "EM start",
+    "warm-up": "encoder warm-up",
+    "pretrain": "pre-training",
+    "train": "training",
+    "likelihood": "likelihood",
+}
 NUMBERS = {"loss": "loss", "validation_loss": "validation", "kl": "KL", "active_units": "active units"}
 SECONDS_BETWEEN_LINES = 5.0
 

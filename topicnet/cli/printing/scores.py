@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from topicnet.experiments.recommendation import Estimate
     from topicnet.experiments.tune import Tuning
     from topicnet.workflows.evaluate import HeldOutPerplexity, Scorecard, ScoredTopic, ValidationBound
+    from topicnet.workflows.likelihood import HeldOutLikelihood
     from topicnet.workflows.scores import LabelScores, Scores
 
 TITLES = {
@@ -28,13 +29,20 @@ TITLES = {
     "refined": "completion, refined",
     "unigram": "unigram (without topics)",
     "bound": "bound, whole documents",
+    "elbo": "evidence lower bound",
+    "importance": "importance weighting",
+    "annealed": "annealed importance",
+    "importance_perplexity": "perplexity, importance",
+    "annealed_perplexity": "perplexity, annealed",
     "purity": "purity",
     "nmi": "NMI",
     "ari": "adjusted Rand",
     "accuracy": "accuracy of theta",
 }
-WHOLE = {"inferred", "refined", "unigram", "bound"}  # perplexities, printed without decimals
-
+# Perplexities, printed without decimals.
+WHOLE = {"inferred", "refined", "unigram", "bound", "importance_perplexity", "annealed_perplexity"}
+NATS = {"elbo", "importance", "annealed"}  # printed with one decimal
+POOR_FRACTION = 0.05  # of the documents with a poor estimate, above which it is reported
 
 COMPARED = {
     "npmi": Column("NPMI", 3),
@@ -74,6 +82,8 @@ def show_scorecard(found: Scorecard, per_topic: bool) -> None:
             f" mean over all fits: {found.stability.of_the_model:.3f}"
         )
     _perplexity(found.perplexity)
+    if found.likelihood is not None:
+        _likelihood(found.likelihood)
     if found.labels is not None:
         _labels(found.labels)
     if per_topic:
@@ -96,6 +106,38 @@ def _perplexity(found: HeldOutPerplexity | ValidationBound) -> None:
         echo("  unigram unknown: the run was saved without its corpus")
     if found.same_as_fit:
         echo("  these are the documents of the fit: the perplexity of new documents would be higher")
+
+
+def _likelihood(found: HeldOutLikelihood) -> None:
+    sample = "" if found.documents == found.given - found.empty else ", drawn at random"
+    empty = f" ({found.empty:,} have no known word)" if found.empty else ""
+    echo(
+        f"\nlog-likelihood of {found.corpus}: {found.documents:,} of {found.given:,} documents{empty}{sample},"
+        f" {found.tokens:,} tokens; nats per document, higher is better; ± Monte-Carlo error"
+    )
+    if found.bound is not None:
+        _lines({"elbo": found.bound})
+    units = {"importance": "draws", "annealed": "chains"}
+    for name, one in found.estimates.items():
+        ends = f"[{one.nats.low:,.1f}, {one.nats.high:,.1f}]"
+        effective = f"median effective {units[name]} {one.ess:.0f} of {one.draws:,}"
+        echo(
+            f"  {TITLES[name]:26}{_number(name, one.nats.value):>9}  {ends} ± {one.monte_carlo_error:.2f}; {effective}"
+        )
+    for name, one in found.estimates.items():
+        _lines({f"{name}_perplexity": one.perplexity})
+    if found.only_annealed:
+        echo("  only annealing is valid for this model: its encoder gives no density to draw from")
+    poor = {name for name, one in found.estimates.items() if one.poor > POOR_FRACTION * found.documents}
+    more = {"importance": "--draws", "annealed": "--temperatures and --chains"}
+    for name, one in found.estimates.items():
+        if name in poor:
+            sound = [TITLES[other] for other in found.estimates if other not in poor]
+            remedy = f"rely on {sound[0]}" if sound else f"repeat with more {more[name]}"
+            echo(
+                f"  {TITLES[name]} is poor: {one.poor:,} of {found.documents:,} documents have fewer than"
+                f" {one.least_ess:g} effective {units[name]}, so that it is too low; {remedy}"
+            )
 
 
 def _labels(found: LabelScores) -> None:
@@ -127,6 +169,8 @@ def _number(name: str, value: float) -> str:
         return "undefined"
     if value == float("inf"):
         return "infinite"
+    if name in NATS:
+        return f"{value:,.1f}"
     return f"{value:,.0f}" if name in WHOLE else f"{value:.3f}"
 
 
