@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from topicnet.images.data.load import ImageData, load_images
     from topicnet.images.evaluation.evaluate import evaluate
+    from topicnet.images.geometry.latent_space import ImageGeodesic, LatentSpace
     from topicnet.images.model.estimator import ImageVAE
     from topicnet.images.model.variants import VARIANTS
 
-__all__ = ["VARIANTS", "ImageData", "ImageVAE", "evaluate", "load_images"]
+__all__ = ["VARIANTS", "ImageData", "ImageGeodesic", "ImageVAE", "LatentSpace", "evaluate", "load_images"]
 
 _HOMES = {
     "ImageData": "topicnet.images.data.load",
     "load_images": "topicnet.images.data.load",
     "ImageVAE": "topicnet.images.model.estimator",
     "evaluate": "topicnet.images.evaluation.evaluate",
+    "ImageGeodesic": "topicnet.images.geometry.latent_space",
+    "LatentSpace": "topicnet.images.geometry.latent_space",
     "VARIANTS": "topicnet.images.model.variants",
 }
 
