@@ -100,12 +100,12 @@ def paths_picture(plane: Plane, strips: Sequence[tuple[str, NDArray[Any]]], shap
     rows = [_strip(images, shape) for _, images in strips]
     inner = WIDTH - 1.4
     heights = [min(2.0, max(0.15, inner * row.shape[0] / row.shape[1])) for row in rows]
-    height = 0.55 + SQUARE + 0.6 + sum(heights) + 0.28 * len(rows) + 0.1
+    height = 0.5 + SQUARE + 0.4 + sum(heights) + 0.28 * len(rows) + 0.1
     figure = _figure(WIDTH, height)
     axes = figure.add_axes((0.7 / WIDTH, 1 - (0.5 + SQUARE) / height, (inner - 0.3) / WIDTH, SQUARE / height))
     _draw_plane(figure, axes, plane)
     axes.set_title(_literal(title), loc="left", size=TEXT + 3, color=INK)
-    top = 0.5 + SQUARE + 0.6
+    top = 0.5 + SQUARE + 0.4
     for (name, _), row, tall, colour in zip(strips, rows, heights, (PATH, LINE), strict=True):
         top += 0.24
         below = figure.add_axes((0.7 / WIDTH, 1 - (top + tall) / height, inner / WIDTH, tall / height))
@@ -119,7 +119,7 @@ def paths_picture(plane: Plane, strips: Sequence[tuple[str, NDArray[Any]]], shap
 def grid_picture(
     images: NDArray[Any], shape: tuple[int, int], values: tuple[Array, Array], names: tuple[str, str], title: str
 ) -> bytes:
-    """Draw decoded images over a grid of two latent components as a PNG, without gaps.
+    """Draw decoded images over a grid of two latent components as a PNG.
 
     Parameters
     ----------
@@ -146,8 +146,7 @@ def grid_picture(
     """
     n_rows, n_columns, _ = images.shape
     tiles = checked_numbers(images[::-1].reshape(n_rows * n_columns, -1), "images", 2)
-    refuse_huge(n_columns * shape[1], n_rows * shape[0], "gallery")
-    sheet = tiles.reshape(n_rows, n_columns, *shape).transpose(0, 2, 1, 3).reshape(n_rows * shape[0], -1)
+    sheet = _sheet(tiles.reshape(n_rows, n_columns, *shape))
     aspect = sheet.shape[0] / sheet.shape[1]
     width, tall = (GRID_SIDE, GRID_SIDE * aspect) if aspect <= 1 else (GRID_SIDE / aspect, GRID_SIDE)
     figure = _figure(width + 0.9, tall + 1.0)
@@ -155,7 +154,7 @@ def grid_picture(
     extent = (0.0, float(n_columns), 0.0, float(n_rows))
     axes.imshow(sheet, "gray", vmin=0.0, vmax=1.0, aspect="auto", interpolation="nearest", extent=extent)
     for axis, along in zip((axes.xaxis, axes.yaxis), values, strict=True):
-        shown = np.unique(np.linspace(0, len(along) - 1, min(len(along), 9)).round().astype(int))
+        shown = np.arange(0, len(along), -(-len(along) // 10))
         axis.set_ticks(shown + 0.5, [f"{along[i]:.2f}" for i in shown])
     _named(axes, names[0], names[1])
     axes.set_title(_literal(title), loc="left", size=TEXT + 3, color=INK)
@@ -163,6 +162,8 @@ def grid_picture(
 
 
 def _draw_plane(figure: Figure, axes: Axes, plane: Plane) -> None:
+    from matplotlib.collections import PathCollection
+
     left, right, bottom, top = plane.limits or limits_of(np.concatenate([plane.codes, plane.path, plane.straight]))
     if plane.volume is not None:
         low, high = np.percentile(plane.volume, [2, 98])
@@ -188,8 +189,8 @@ def _draw_plane(figure: Figure, axes: Axes, plane: Plane) -> None:
         loc="upper left", bbox_to_anchor=(1.01, 1.02), frameon=False, fontsize=TEXT, labelspacing=0.25, handlelength=1.6
     )
     for handle in legend.legend_handles:
-        if handle is not None:
-            handle.set_alpha(1.0)
+        if isinstance(handle, PathCollection):
+            handle.set(alpha=1.0, sizes=[26])
 
 
 def _draw_codes(axes: Axes, plane: Plane) -> None:
@@ -222,6 +223,16 @@ def _strip(images: NDArray[Any], shape: Shape) -> Array:
     refuse_huge(tiles.shape[2] * len(tiles), tiles.shape[1], "gallery")
     framed = np.pad(tiles, ((0, 0), (0, 0), (0, 2)), constant_values=1.0)
     return np.asarray(framed.transpose(1, 0, 2).reshape(framed.shape[1], -1)[:, :-2])
+
+
+def _sheet(tiles: Array) -> Array:
+    """Join tiles (n_rows, n_columns, height, width), enlarged by a whole factor, with gray lines between them."""
+    n_rows, n_columns, height, width = tiles.shape
+    scale = max(1, round(1.5 * GRID_SIDE * DPI / (max(n_rows, n_columns) * max(height, width))))
+    refuse_huge(n_columns * (width * scale + 1), n_rows * (height * scale + 1), "gallery")
+    large = tiles.repeat(scale, axis=2).repeat(scale, axis=3)
+    framed = np.pad(large, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=0.35)
+    return np.asarray(framed.transpose(0, 2, 1, 3).reshape(n_rows * framed.shape[2], -1)[:-1, :-1])
 
 
 def _figure(width: float, height: float) -> Figure:

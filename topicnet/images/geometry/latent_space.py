@@ -33,7 +33,8 @@ from topicnet.training.checks import check_count
 
 METRICS = ("expected", "pullback", "fisher-rao")
 METHODS = ("refined", *SOLVERS)
-N_CENTERS, WIDTH = 64, 1.5  # of the radial basis functions of the scale
+N_CENTERS, WIDTH = 64, 2.0  # of the radial basis functions of the scale
+IMAGES_PER_CENTER = 20  # at least, so that the scale follows the density of the codes rather than single codes
 OUTER_SCALE = 10.0  # scale far from the images, relative to their root mean squared residual
 MOST_IMAGES = 5_000  # to which the scale is fitted
 MOST_NODES, NEIGHBORS = 1_000, 10  # codes in the graph, and edges of each
@@ -378,7 +379,7 @@ def _metric(
     decoded = torch.cat([torch.vmap(mean)(part) for part in torch.split(codes, ROWS)])
     residuals = (torch.as_tensor(pixels).double() - decoded).square().mean(1, keepdim=True)  # (n, 1)
     floor = 1 / (OUTER_SCALE**2 * max(float(residuals.mean()), 1e-12))
-    n_centers = min(N_CENTERS, len(codes))
+    n_centers = max(1, min(N_CENTERS, len(codes) // IMAGES_PER_CENTER))
     scale = geometry.fit_rbf_precision(
         codes, residuals, n_centers=n_centers, width=WIDTH, floor=floor, seed=seed
     )  # one scale for all pixels
