@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -302,15 +303,19 @@ class LatentSpace:
             return geometry.geodesic(self.metric, start, end, method=method, n_segments=n_segments)
         # Singular metrics are reported before the graph is measured, which takes longer.
         check_regular(self.metric, torch.stack([start, end]))
-        graph = self.graph()
+        graph = self._graph
         if method == "graph":
             return geometry.geodesic(self.metric, start, end, method="graph", graph=graph, n_segments=n_segments)
         found = [geometry.geodesic(self.metric, start, end, n_segments=n_segments)]
-        if graph is not None and connected_components(graph.lengths, directed=False)[0] == 1:
+        if connected_components(graph.lengths, directed=False)[0] == 1:
             first = graph.shortest_path(start, end, n_segments).curve
             found.append(geometry.geodesic(self.metric, start, end, n_segments=n_segments, initial=first))
         best = min(found, key=lambda one: (not one.converged, one.length))
         return Geodesic(best.curve, best.length, best.energy, best.converged, "refined")
+
+    @cached_property
+    def _graph(self) -> LatentGraph:
+        return self.graph()
 
     def graph(self, codes: Any = None, n_neighbors: int = NEIGHBORS) -> LatentGraph:
         """Join latent codes to their nearest neighbours by edges that carry lengths under the metric.
@@ -472,7 +477,7 @@ def _check_category(model: ImageVAE, category: int | None) -> None:
     latents = model.network_.latents
     if not latents.decodes_categories:
         if category is not None:
-            raise InputError(f"category={category} given for {model.variant}, which decodes z alone: leave it out")
+            raise InputError(f"category {category} given for {model.variant}, which decodes z alone: leave it out")
         return
     n_categories = latents.n_categories or 1
     if isinstance(category, bool) or not isinstance(category, int | np.integer) or not 0 <= category < n_categories:
