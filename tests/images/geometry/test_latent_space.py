@@ -8,8 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from topicnet.core import geometry
+from topicnet.core.geometry.geodesics import METHODS as SOLVERS
 from topicnet.errors import InputError
 from topicnet.images.data.load import ImageData, load_images
+from topicnet.images.geometry.choices import METHODS
 from topicnet.images.geometry.latent_space import LatentSpace
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.model.latents import CategoricalLatents
@@ -218,6 +220,10 @@ def test_all_pairs_of_a_trained_model_are_no_longer_than_straight(digits: ImageD
             assert path.ratio <= 1 + 1e-6
             lengths[i, j] = lengths[j, i] = path.geodesic.length
     assert (lengths <= (lengths[:, None] + lengths.T[None]).min(2) * 1.02).all()  # triangle inequality
+
+
+def test_every_solver_of_geodesics_can_be_chosen() -> None:
+    assert ("refined", *SOLVERS) == METHODS
 
 
 def test_a_graph_of_codes_has_the_lengths_of_the_metric(space: LatentSpace) -> None:

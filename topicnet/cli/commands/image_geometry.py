@@ -62,12 +62,16 @@ def geodesic(
 
     Images are numbered as in codes.csv. The path is drawn over the latent space, next to the straight line.
     """
+    from topicnet.images.geometry.choices import METHODS, METRICS, SPLITS, check_choice
+
+    for name, value, known in (("set", split, SPLITS), ("metric", metric, METRICS), ("method", method, METHODS)):
+        check_choice(f"--{name} ", value, known)
     one_file = out is not None and out.suffix.lower() == ".png"
-    name = f"geodesic-{split}-{start}-{end}"
+    stem = f"geodesic-{split}-{start}-{end}"
     folder = out if out is not None or as_json else _sibling(run, "geodesics")
     files: list[Path] = []
     if folder is not None:
-        files = [folder] if one_file else [folder / f"{name}.png", folder / f"{name}.csv"]
+        files = [folder] if one_file else [folder / f"{stem}.png", folder / f"{stem}.csv"]
     _check_files(run, files, overwrite)
     from topicnet.images.geometry.path_view import geodesic_of_run, images_of
     from topicnet.images.workflows.fit import load_run

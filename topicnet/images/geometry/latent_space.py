@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from topicnet.core import geometry
 from topicnet.core.geometry import Geodesic, LatentGraph, Metric
-from topicnet.core.geometry.geodesics import METHODS as SOLVERS
 from topicnet.core.geometry.metrics import check_regular
 from topicnet.errors import InputError
 from topicnet.images.data.checks import checked_images
+from topicnet.images.geometry.choices import METHODS, METRICS, check_choice
 from topicnet.images.model.batches import to_unit_interval
 from topicnet.images.model.estimator import ROWS, ImageVAE
 from topicnet.images.model.latents import CategoricalLatents, one_hot
@@ -32,8 +32,6 @@ from topicnet.runtime.threads import chosen_threads
 from topicnet.runtime.torch_state import usual_torch
 from topicnet.training.checks import check_count
 
-METRICS = ("expected", "pullback", "fisher-rao")
-METHODS = ("refined", *SOLVERS)
 N_CENTERS, WIDTH = 64, 2.0  # of the radial basis functions of the scale
 IMAGES_PER_CENTER = 20  # at least, so that the scale follows the density of the codes rather than single codes
 OUTER_SCALE = 10.0  # scale far from the images, relative to their root mean squared residual
@@ -50,7 +48,7 @@ Images = NDArray[np.float32]
 class ImageGeodesic:
     """Geodesic between two images in the latent space of a model, with the images decoded along it.
 
-    Attributes
+    Parameters
     ----------
     geodesic : Geodesic
         Curve, length, energy, whether the solver converged, and method.
@@ -94,7 +92,7 @@ class LatentSpace:
 
     Make one with `of`. Everything is computed in double precision on the CPU.
 
-    Attributes
+    Parameters
     ----------
     model : ImageVAE
         The fitted model.
@@ -103,7 +101,9 @@ class LatentSpace:
     category : int or None
         Category with which codes are encoded and decoded; None if the decoder takes z alone.
     reference_codes : Tensor of shape (n, Z)
-        Codes of the images around which the decoder was trained.
+        Codes of the reference images.
+    decoder : callable
+        Differentiable map of one code (Z,) to the mean image (P,).
 
     See Also
     --------
@@ -174,8 +174,7 @@ class LatentSpace:
         True
         """
         check_is_fitted(model)
-        if metric not in METRICS:
-            raise InputError(f"metric={metric!r} given, expected one of {', '.join(METRICS)}")
+        check_choice("metric=", metric, METRICS)
         _check_category(model, category)
         check_count("seed", seed, least=0)
         decoder, likelihood = _decoder(model, category)
@@ -254,8 +253,7 @@ class LatentSpace:
         >>> path.geodesic.method, path.codes.shape, path.straight_images.shape
         ('energy', (11, 2), (11, 16))
         """
-        if method not in METHODS:
-            raise InputError(f"method={method!r} given, expected one of {', '.join(METHODS)}")
+        check_choice("method=", method, METHODS)
         check_count("n_points", n_points, least=2, most=MOST_POINTS)
         ends = self.encode(np.stack([_one_image(start), _one_image(end)]))
         if torch.equal(ends[0], ends[1]):

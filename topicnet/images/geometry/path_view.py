@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from topicnet.errors import InputError
 from topicnet.images.data.load import ImageData
 from topicnet.images.drawing.latent_space import Plane, limits_of, paths_picture
+from topicnet.images.geometry.choices import SPLITS, check_choice
 from topicnet.images.geometry.latent_space import ImageGeodesic, LatentSpace
-from topicnet.images.workflows.fit import SPLITS, ImageRun
+from topicnet.images.workflows.fit import ImageRun
 from topicnet.images.workflows.views import check_category
 
 MOST_CODES = 2_000  # drawn
@@ -201,8 +202,7 @@ def geodesic_of_run(
 
 def images_of(data: ImageData, split: str, numbers: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
     """Return images and labels of a split, after a check of two numbers of images."""
-    if split not in SPLITS:
-        raise InputError(f"--set {split!r} given, expected one of {', '.join(SPLITS)}")
+    check_choice("--set ", split, SPLITS)
     part = getattr(data, split)
     n = len(part.pixels)
     for option, number in zip(("--from", "--to"), numbers, strict=True):
