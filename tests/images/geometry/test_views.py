@@ -13,7 +13,7 @@ from topicnet.errors import InputError
 from topicnet.images.data.checks import Split
 from topicnet.images.data.load import ImageData, load_images
 from topicnet.images.drawing.latent_space import Plane, paths_picture
-from topicnet.images.geometry import path_view
+from topicnet.images.geometry import latent_space, path_view
 from topicnet.images.geometry.grids import latent_grid
 from topicnet.images.geometry.path_view import geodesic_of_run, images_of, principal_axes
 from topicnet.images.model.estimator import ImageVAE
@@ -39,7 +39,7 @@ def size(png: bytes) -> tuple[int, int]:
         return image.size
 
 
-@pytest.mark.parametrize(("variant", "latent_dim"), [("vae", 1), ("vae", 2), ("vae", 5), ("hvae", 2), ("cp-vae", 2)])
+@pytest.mark.parametrize(("variant", "latent_dim"), [("vae", 1), ("vae", 2), ("hvae", 2)])
 def test_a_picture_for_any_latent_dimension(
     variant: str, latent_dim: int, digits: ImageData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +71,8 @@ def test_the_category_of_the_first_image_is_held_and_reported(digits: ImageData)
         geodesic_of_run(run_of("vae", digits), digits, 4, 2, category=0)
 
 
-def test_the_record_agrees_with_the_table(digits: ImageData) -> None:
+def test_the_record_agrees_with_the_table(digits: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latent_space, "MOST_NODES", 60)
     found = geodesic_of_run(run_of("vae", digits), digits, 3, 5, split="train", n_segments=20, n_points=5)
     record, table = found.record(Path("run")), found.table()
     assert (record["set"], record["from"], record["to"], record["method"]) == ("train", 3, 5, "refined")

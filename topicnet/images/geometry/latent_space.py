@@ -455,8 +455,8 @@ def _codes(model: ImageVAE, pixels: Images, category: int | None) -> Tensor:
 
 def _unit_pixels(model: ImageVAE, X: Any) -> Images:
     """Return images (n, P) with values in [0, 1], checked against the model."""
-    pixels = checked_images(np.asarray(X), "X")
-    pixels = np.ascontiguousarray(pixels.reshape(len(pixels), -1))
+    images = checked_images(np.asarray(X), "X")
+    pixels = np.ascontiguousarray(images.reshape(len(images), -1))
     if len(pixels) == 0 or pixels.shape[1] != model.n_features_in_:
         raise InputError(
             f"{len(pixels)} images of {pixels.shape[1]} pixels given, expected at least one, of {model.n_features_in_}"

@@ -115,25 +115,26 @@ class RunGeodesic:
 
     def _plane(self) -> Plane:
         curve = self.path.geodesic.curve.numpy()
-        ends = curve[[0, -1]]
-        marks = self.path.codes, self.path.straight_codes
+        ends, marks = curve[[0, -1]], (self.path.codes, self.path.straight_codes)
         d = curve.shape[1]
         if d == 1:
-            times, none = np.linspace(0, 1, len(curve)), np.zeros((0, 2))
-            drawn = [np.stack([t, z[:, 0]], 1) for t, z in ((times, curve), (np.array([0.0, 1.0]), ends))]
-            shown = [np.stack([self.path.times, z[:, 0]], 1) for z in marks]
-            return Plane(none, None, *drawn, *shown, "time", "z_0")
+            path = _over_time(np.linspace(0, 1, len(curve)), curve)
+            on_path, on_line = (_over_time(self.path.times, z) for z in marks)
+            line = _over_time(np.array([0.0, 1.0]), ends)
+            return Plane(np.zeros((0, 2)), None, path, line, on_path, on_line, "time", "z_0")
         if d == 2:
             limits = limits_of(np.concatenate([self.codes, curve]))
             volume = self._log_volume(limits)
-            return Plane(self.codes, self.labels, curve, ends, *marks, "z_0", "z_1", volume, limits)
-        center, axes, shares = principal_axes(self.codes)
-        flat = [(points - center) @ axes.T for points in (self.codes, curve, ends, *marks)]
-        names = [
-            f"{which} principal axis of the codes, {share:.0%} of their variance"
-            for which, share in zip(("first", "second"), shares, strict=True)
-        ]
-        return Plane(flat[0], self.labels, *flat[1:], *names)
+            return Plane(self.codes, self.labels, curve, ends, marks[0], marks[1], "z_0", "z_1", volume, limits)
+        center, axes, fractions = principal_axes(self.codes)
+        codes, path, line, on_path, on_line = (
+            (points - center) @ axes.T for points in (self.codes, curve, ends, marks[0], marks[1])
+        )
+        x_label, y_label = (
+            f"{which} principal axis of the codes, {fraction:.0%} of their variance"
+            for which, fraction in zip(("first", "second"), fractions, strict=True)
+        )
+        return Plane(codes, self.labels, path, line, on_path, on_line, x_label, y_label)
 
     def _log_volume(self, limits: tuple[float, float, float, float]) -> Array:
         """Return log10 of the volume element on a grid, (rows, columns)."""
@@ -211,6 +212,10 @@ def images_of(data: ImageData, split: str, numbers: tuple[int, int]) -> tuple[ND
     if numbers[0] == numbers[1]:
         raise InputError(f"--from and --to are both {numbers[0]}, expected two different images")
     return part.pixels, part.labels
+
+
+def _over_time(times: Array, z: Array) -> Array:
+    return np.stack([times, z[:, 0]], 1)
 
 
 def principal_axes(codes: Array) -> tuple[Array, Array, Array]:
