@@ -152,7 +152,7 @@ def grid_picture(
     figure = _figure(width + 0.9, tall + 1.0)
     axes = figure.add_axes((0.75 / (width + 0.9), 0.55 / (tall + 1.0), width / (width + 0.9), tall / (tall + 1.0)))
     extent = (0.0, float(n_columns), 0.0, float(n_rows))
-    axes.imshow(sheet, "gray", vmin=0.0, vmax=1.0, aspect="auto", interpolation="nearest", extent=extent)
+    axes.imshow(sheet, "gray", vmin=0.0, vmax=1.0, aspect="auto", interpolation="antialiased", extent=extent)
     for axis, along in zip((axes.xaxis, axes.yaxis), values, strict=True):
         shown = np.arange(0, len(along), -(-len(along) // 10))
         axis.set_ticks(shown + 0.5, [f"{along[i]:.2f}" for i in shown])
