@@ -13,10 +13,57 @@ from topicnet.cli.options.images import RunArgument, Seed
 from topicnet.cli.options.shared import AsJson, Overwrite, named_path, whole
 from topicnet.cli.printing.output import echo
 
+Start = Annotated[int, typer.Option("--from", parser=whole, metavar="INTEGER", help="Start at this image.")]
+End = Annotated[int, typer.Option("--to", parser=whole, metavar="INTEGER", help="End at this image.")]
+Split = Annotated[str, typer.Option("--set", help="Take both images from this split: test, validation or train.")]
+MetricName = Annotated[
+    str, typer.Option(help="Measure lengths by this metric of the decoder: expected, pullback or fisher-rao.")
+]
+Method = Annotated[
+    str, typer.Option(help="Find the path by this method: refined, energy, spline, bvp, graph or shooting.")
+]
+FirstHeld = Annotated[
+    int | None,
+    typer.Option(
+        parser=whole, metavar="INTEGER", help="Hold this category.  [default: the most probable one of --from]"
+    ),
+]
+GeodesicOut = Annotated[
+    Path | None,
+    typer.Option(
+        parser=named_path,
+        metavar="PATH",
+        help="Write the picture to this .png file, or the picture and a table to this folder."
+        "  [default: RUN-geodesics]",
+    ),
+]
+Other = Annotated[
+    int | None,
+    typer.Option(
+        parser=whole,
+        metavar="INTEGER",
+        help="Take the other components from this test image, counted from 0.  [default: the prior mean]",
+    ),
+]
+Span = Annotated[
+    float | None,
+    typer.Option(
+        help="Space the values evenly over this many standard deviations of the prior to each side."
+        "  [default: quantiles of the prior]"
+    ),
+]
 Held = Annotated[
     int | None,
     typer.Option(
         parser=whole, metavar="INTEGER", help="Hold this category.  [default: the image's, or the most used one]"
+    ),
+]
+GridOut = Annotated[
+    Path | None,
+    typer.Option(
+        parser=named_path,
+        metavar="PATH",
+        help="Write the picture to this .png file or to this folder.  [default: RUN-grids]",
     ),
 ]
 
@@ -24,37 +71,16 @@ Held = Annotated[
 @images.command(cls=Command)
 def geodesic(
     run: RunArgument,
-    start: Annotated[int, typer.Option("--from", parser=whole, metavar="INTEGER", help="Start at this image.")],
-    end: Annotated[int, typer.Option("--to", parser=whole, metavar="INTEGER", help="End at this image.")],
-    split: Annotated[
-        str, typer.Option("--set", help="Take both images from this split: test, validation or train.")
-    ] = "test",
-    metric: Annotated[
-        str,
-        typer.Option(help="Measure lengths by this metric of the decoder: expected, pullback or fisher-rao."),
-    ] = "expected",
-    method: Annotated[
-        str,
-        typer.Option(help="Find the path by this method: refined, energy, spline, bvp, graph or shooting."),
-    ] = "refined",
+    start: Start,
+    end: End,
+    split: Split = "test",
+    metric: MetricName = "expected",
+    method: Method = "refined",
     points: Annotated[int, typer.Option(help="Draw this many images along each path.")] = 11,
     segments: Annotated[int, typer.Option(help="Divide the path into this many segments.")] = 100,
-    category: Annotated[
-        int | None,
-        typer.Option(
-            parser=whole, metavar="INTEGER", help="Hold this category.  [default: the most probable one of --from]"
-        ),
-    ] = None,
+    category: FirstHeld = None,
     seed: Seed = 0,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            parser=named_path,
-            metavar="PATH",
-            help="Write the picture to this .png file, or the picture and a table to this folder."
-            "  [default: RUN-geodesics]",
-        ),
-    ] = None,
+    out: GeodesicOut = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -73,16 +99,14 @@ def geodesic(
     if folder is not None:
         files = [folder] if one_file else [folder / f"{stem}.png", folder / f"{stem}.csv"]
     _check_files(run, files, overwrite)
-    from topicnet.images.geometry.path_view import geodesic_of_run, images_of
+    from topicnet.images.geometry.path_view import geodesic_of_run
     from topicnet.images.workflows.fit import load_run
     from topicnet.storage.formats import json_text
 
     loaded = load_run(run)
-    data = loaded.images()
-    images_of(data, split, (start, end))
     found = geodesic_of_run(
         loaded,
-        data,
+        loaded.images(),
         start,
         end,
         split=split,
@@ -107,31 +131,11 @@ def geodesic(
 def grid(
     run: RunArgument,
     dims: Annotated[str, typer.Option(help="Vary these two latent components, along x and y, counted from 0.")] = "0,1",
-    image: Annotated[
-        int | None,
-        typer.Option(
-            parser=whole,
-            metavar="INTEGER",
-            help="Take the other components from this test image, counted from 0.  [default: the prior mean]",
-        ),
-    ] = None,
+    image: Other = None,
     steps: Annotated[int, typer.Option(help="Decode this many images along each axis.")] = 20,
-    span: Annotated[
-        float | None,
-        typer.Option(
-            help="Space the values evenly over this many standard deviations of the prior to each side."
-            "  [default: quantiles of the prior]"
-        ),
-    ] = None,
+    span: Span = None,
     category: Held = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            parser=named_path,
-            metavar="PATH",
-            help="Write the picture to this .png file or to this folder.  [default: RUN-grids]",
-        ),
-    ] = None,
+    out: GridOut = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Draw images over a grid of two latent components.
