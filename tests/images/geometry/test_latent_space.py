@@ -11,11 +11,12 @@ from topicnet.core import geometry
 from topicnet.core.geometry.geodesics import METHODS as SOLVERS
 from topicnet.errors import InputError
 from topicnet.images.data.load import ImageData, load_images
-from topicnet.images.geometry.choices import METHODS
+from topicnet.images.geometry.choices import METHODS, SPLITS
 from topicnet.images.geometry.latent_space import LatentSpace
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.model.latents import CategoricalLatents
 from topicnet.images.model.variants import VARIANTS
+from topicnet.images.workflows import fit
 
 
 @pytest.fixture(scope="module")
@@ -222,8 +223,9 @@ def test_all_pairs_of_a_trained_model_are_no_longer_than_straight(digits: ImageD
     assert (lengths <= (lengths[:, None] + lengths.T[None]).min(2) * 1.02).all()  # triangle inequality
 
 
-def test_every_solver_of_geodesics_can_be_chosen() -> None:
+def test_every_solver_and_every_split_can_be_chosen() -> None:
     assert ("refined", *SOLVERS) == METHODS
+    assert SPLITS == fit.SPLITS
 
 
 def test_a_graph_of_codes_has_the_lengths_of_the_metric(space: LatentSpace) -> None:
