@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -123,6 +125,27 @@ def test_methods_agree_on_a_smooth_metric(model: ImageVAE, digits: ImageData) ->
     }
     assert max(lengths.values()) - min(lengths.values()) < 2e-3 * lengths["bvp"]
     assert space.geodesic(start, end, method="graph").geodesic.length >= lengths["bvp"] * (1 - 1e-3)
+
+
+def test_a_discrete_curve_may_not_skip_images(model: ImageVAE, digits: ImageData) -> None:
+    """On a circle, the chord of one long step across is shorter than the way around."""
+    space = LatentSpace.of(model, digits.train.pixels[:60], metric="pullback")
+    circle = geometry.pullback(lambda z: torch.stack([(3 * z[0]).cos(), (3 * z[0]).sin(), 1e-3 * z[1]]))
+    round_trip = replace(space, metric=circle)
+    times = torch.linspace(0, 1, 11, dtype=torch.float64)
+    skipping = torch.stack([torch.where(times < 0.5, 0.0, 2.0).double(), times], 1)
+    short = float(geometry.curve_length(circle, skipping))
+    found = round_trip._remeasured(geometry.Geodesic(skipping, short, short**2, True, "energy"))
+    assert short < 0.6
+    assert found.length == pytest.approx(6, rel=0.02)
+    assert not found.converged
+
+
+def test_the_only_path_in_one_dimension_is_the_line(digits: ImageData) -> None:
+    model = fitted("vae", digits, latent_dim=1)
+    path = LatentSpace.of(model, digits.train.pixels[:300]).geodesic(*digits.test.pixels[[3, 14]])
+    assert path.ratio == pytest.approx(1)
+    assert path.geodesic.converged
 
 
 def test_lengths_are_symmetric(space: LatentSpace, digits: ImageData) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -39,6 +39,7 @@ MOST_IMAGES = 5_000  # to which the scale is fitted
 MOST_NODES, NEIGHBORS = 1_000, 10  # codes in the graph, and edges of each
 STRAIGHT_SEGMENTS = 1_000  # chords that measure the straight line
 MOST_POINTS = 100
+CHORDS, CHORD_TOLERANCE = 10, 0.02  # of a segment, when a curve is measured again; relative difference accepted
 
 Array = NDArray[np.float64]
 Images = NDArray[np.float32]
@@ -297,19 +298,49 @@ class LatentSpace:
         return np.asarray(decoded.numpy())
 
     def _solve(self, start: Tensor, end: Tensor, method: str, n_segments: int) -> Geodesic:
+        if method == "energy":
+            return self._remeasured(geometry.geodesic(self.metric, start, end, n_segments=n_segments))
         if method not in ("refined", "graph"):
             return geometry.geodesic(self.metric, start, end, method=method, n_segments=n_segments)
         # Singular metrics are reported before the graph is measured, which takes longer.
         check_regular(self.metric, torch.stack([start, end]))
-        graph = self._graph
         if method == "graph":
-            return geometry.geodesic(self.metric, start, end, method="graph", graph=graph, n_segments=n_segments)
+            return geometry.geodesic(self.metric, start, end, method="graph", graph=self._graph, n_segments=n_segments)
+        line = self._along_line(start, end, n_segments)
+        if len(start) == 1:  # every path between two numbers covers the numbers between them
+            return line
         found = [geometry.geodesic(self.metric, start, end, n_segments=n_segments)]
-        if connected_components(graph.lengths, directed=False)[0] == 1:
-            first = graph.shortest_path(start, end, n_segments).curve
+        if connected_components(self._graph.lengths, directed=False)[0] == 1:
+            first = self._graph.shortest_path(start, end, n_segments).curve
             found.append(geometry.geodesic(self.metric, start, end, n_segments=n_segments, initial=first))
-        best = min(found, key=lambda one: (not one.converged, one.length))
-        return Geodesic(best.curve, best.length, best.energy, best.converged, "refined")
+        best = min(map(self._remeasured, found), key=lambda one: (not one.converged, one.length))
+        if best.length > line.length:
+            best = replace(line, converged=False)
+        return replace(best, method="refined")
+
+    def _along_line(self, start: Tensor, end: Tensor, n_segments: int) -> Geodesic:
+        """Return the straight line at constant speed."""
+        line = geometry.straight_line(start, end, STRAIGHT_SEGMENTS)
+        length = float(geometry.curve_length(self.metric, line).detach())
+        curve = geometry.constant_speed(self.metric, line, n_segments)
+        curve[0], curve[-1] = start, end
+        return Geodesic(curve, length, length**2, True, "refined")
+
+    def _remeasured(self, found: Geodesic) -> Geodesic:
+        """Measure a discrete curve by shorter chords, and mark it as not converged if it is longer by these.
+
+        Where images come back to similar ones, one long step of a discrete curve can skip those between, because its
+        chord is short.
+        """
+        steps = torch.arange(CHORDS, dtype=found.curve.dtype)[:, None] / CHORDS
+        inner = found.curve[:-1, None] + steps * found.curve.diff(dim=0)[:, None]
+        fine = torch.cat([inner.flatten(0, 1), found.curve[-1:]])
+        with torch.no_grad():
+            length = float(geometry.curve_length(self.metric, fine))
+            energy = float(geometry.curve_energy(self.metric, fine))
+        if length <= found.length * (1 + CHORD_TOLERANCE):
+            return found
+        return Geodesic(found.curve, length, energy, False, found.method)
 
     @cached_property
     def _graph(self) -> LatentGraph:
