@@ -10,10 +10,20 @@ if TYPE_CHECKING:
     from topicnet.images.data.load import ImageData, load_images
     from topicnet.images.evaluation.evaluate import evaluate
     from topicnet.images.evaluation.information import information_bound
+    from topicnet.images.geometry.latent_space import ImageGeodesic, LatentSpace
     from topicnet.images.model.estimator import ImageVAE
     from topicnet.images.model.variants import VARIANTS
 
-__all__ = ["VARIANTS", "ImageData", "ImageVAE", "evaluate", "information_bound", "load_images"]
+__all__ = [
+    "VARIANTS",
+    "ImageData",
+    "ImageGeodesic",
+    "ImageVAE",
+    "LatentSpace",
+    "evaluate",
+    "information_bound",
+    "load_images",
+]
 
 _HOMES = {
     "ImageData": "topicnet.images.data.load",
@@ -21,6 +31,8 @@ _HOMES = {
     "ImageVAE": "topicnet.images.model.estimator",
     "evaluate": "topicnet.images.evaluation.evaluate",
     "information_bound": "topicnet.images.evaluation.information",
+    "ImageGeodesic": "topicnet.images.geometry.latent_space",
+    "LatentSpace": "topicnet.images.geometry.latent_space",
     "VARIANTS": "topicnet.images.model.variants",
 }
 

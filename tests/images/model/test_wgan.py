@@ -114,7 +114,7 @@ def test_without_an_encoder_there_are_no_codes(name):
     [
         ("wgan", {"likelihood": "gaussian"}, "this variant generates images without one: leave it out"),
         ("wgan", {"optimizer": "adam_normgrad"}, "this variant has its own: leave it out"),
-        ("wgan", {"parameters": {"clip": 0.0}}, "clip=0 given, expected a finite number above 0"),
+        ("wgan", {"parameters": {"clip": 0.0}}, "clip=0.0 given, expected a number above 0"),
         ("wgan", {"parameters": {"lambda": 1.0}}, "parameter 'lambda' given for wgan: it has clip, n_critic"),
         ("wgan-gp", {"parameters": {"n_critic": 0}}, "n_critic=0 given, expected a whole number, 1 or more"),
         ("wgan-gp", {"n_categories": 3}, "3 categories given for wgan-gp, which has none"),

@@ -412,8 +412,6 @@ def _check_value(name: str, value: Value) -> None:
     least = 1 if name in COUNTS else 0
     whole = name not in COUNTS or isinstance(value, int) or value.is_integer()
     infinite = math.isinf(value) and name != "capacity_c"
-    if name in POSITIVE and not 0 < value < math.inf:
-        raise InputError(f"{name}={value:g} given, expected a finite number above 0")
     if value < least or not whole or infinite:
         kind = "a whole number" if name in COUNTS else "a finite number"
         raise InputError(f"{name}={value:g} given, expected {kind}, {least} or more")
