@@ -196,6 +196,30 @@ class SparsePointEncoder(SparseEncoder):
         return Point(self.point(self.units(batch)))
 
 
+class SparsePlainGaussianEncoder(SparsePointEncoder):
+    """Gaussian encoder q(z | x) without batch normalisation: the point of `SparsePointEncoder` with a variance.
+
+    Parameters
+    ----------
+    vocab_size, hidden_dim, latent_dim : int
+        V, H and Z.
+    dropout : float
+        Rate of the dropout.
+    """
+
+    FIRST_LOG_VAR = -2.0
+
+    def __init__(self, vocab_size: int, hidden_dim: int, latent_dim: int, dropout: float) -> None:
+        super().__init__(vocab_size, hidden_dim, latent_dim, dropout)
+        self.log_var = nn.Linear(hidden_dim, latent_dim)
+        nn.init.constant_(self.log_var.bias, self.FIRST_LOG_VAR)
+
+    def forward(self, batch: SparseBatch) -> Normal:  # type: ignore[override]
+        """Return the posterior of each document: mean and log-variance (B, Z)."""
+        h = self.units(batch)
+        return Normal(self.point(h), self.log_var(h).clamp(-2 * LOG_VAR_RANGE, LOG_VAR_RANGE), batch.noise)
+
+
 class Proportions(nn.Module):
     """Map from latent points to topic proportions: theta = softmax(W z + b).
 

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from topicnet.core.counter_rng import THETA, Noise
-from topicnet.core.distributions import Dirichlet, Point, SoftmaxMixture
-from topicnet.core.divergences import KERNELS, mmd
+from topicnet.core.distributions import Dirichlet, Normal, Point, SoftmaxMixture, UniformSphere, VonMisesFisher
+from topicnet.core.divergences import DIVERGENCES, KERNELS, mmd, transport_divergence
 from topicnet.core.init import normal_parameter
-from topicnet.core.nets import SparsePointEncoder
+from topicnet.core.nets import SparsePlainGaussianEncoder, SparsePointEncoder
 from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fit_settings import Plan
+from topicnet.models.fit_settings import Plan, Settings
 from topicnet.models.network import FreeTopicsNetwork, uniform_nats
-from topicnet.training.checks import check_fraction, check_number
+from topicnet.training.checks import check_count, check_fraction, check_number
+
+# Factors of the divergences in the loss. That of MMD is the paper's; the others give usable topics at weight 1.
+SCALES = {"mmd": 1.0, "sinkhorn": 1.0, "sliced": 1.0, "spherical-sliced": 1.0}
+SIMPLEX_PRIORS, SPHERE_PRIORS = ("dirichlet", "gaussian-mixture"), ("uniform", "vmf", "vmf-mixture")
+VMF_CONCENTRATION = 10.0  # that of S2WTM
+ENCODERS = {"point": SparsePointEncoder, "gaussian": SparsePlainGaussianEncoder}
 
 
 class DirichletNoise(nn.Module):
@@ -37,10 +45,63 @@ class DirichletNoise(nn.Module):
         return theta.lerp(self.distribution.sample(noise, theta, THETA), self.fraction)
 
 
-class WLDANetwork(FreeTopicsNetwork):
-    """Network of W-LDA: a deterministic encoder z(x), theta = softmax(z), and the MMD between theta and its prior."""
+class SphericalProportions(nn.Module):
+    """Map from the unit sphere to theta: two linear layers with a ReLU, layer normalisation, and a softmax.
 
-    divergence_name: ClassVar[str] = "mmd"
+    The temperature of the softmax is learned (Adhya & Sanyal 2025, S2WTM).
+    """
+
+    FIRST_TEMPERATURE = 0.7
+
+    def __init__(self, n_topics: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(n_topics, n_topics)
+        self.second = nn.Linear(n_topics, n_topics)
+        self.norm = nn.LayerNorm(n_topics)
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(self.FIRST_TEMPERATURE)))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map latent points (B, K), scaled to unit length here, to theta (B, K)."""
+        hidden = functional.relu(self.first(functional.normalize(z, dim=-1)))
+        logits = self.norm(self.second(hidden)) / self.log_temperature.exp()
+        theta: Tensor = logits.softmax(-1)
+        return theta
+
+
+@dataclass(frozen=True)
+class Matching:
+    """How W-LDA matches the latent points of a batch to its prior."""
+
+    divergence: str
+    prior: Dirichlet | SoftmaxMixture | UniformSphere | VonMisesFisher
+    kernel: str
+    n_projections: int
+
+    @property
+    def spherical(self) -> bool:
+        """Whether latent points are unit vectors, with theta computed from them, instead of theta itself."""
+        return isinstance(self.prior, UniformSphere | VonMisesFisher)
+
+    def distance(self, points: Tensor, batch: SparseBatch, like: Tensor) -> Tensor:
+        """Squared distance between unit vectors (B, K) of the documents and draws from the prior, a scalar.
+
+        Points of the simplex are given, and drawn, as their square roots.
+        """
+        if self.divergence == "spherical-sliced" and isinstance(self.prior, UniformSphere):
+            draws = None  # in closed form
+        else:
+            draws = self.prior.sample(batch.noise, like)
+            draws = draws if self.spherical else draws.sqrt()
+        if self.divergence == "mmd":
+            assert draws is not None
+            kernel = KERNELS[self.kernel]
+            return mmd(points, draws, lambda a, b: kernel(a, b, 1.0), batch.shard)
+        return transport_divergence(self.divergence, points, draws, batch.noise, self.n_projections, batch.shard)
+
+
+class WLDANetwork(FreeTopicsNetwork):
+    """Network of W-LDA: an encoder z(x), theta as a function of z, and the divergence of the batch from its prior."""
+
     has_bound: ClassVar[bool] = False
 
     def __init__(
@@ -50,38 +111,53 @@ class WLDANetwork(FreeTopicsNetwork):
         hidden_dim: int,
         dropout: float,
         decoder: str,
-        prior: Dirichlet | SoftmaxMixture,
-        kernel: str,
+        encoder: str,
+        matching: Matching,
         noise: DirichletNoise,
     ) -> None:
         super().__init__()
-        self.encoder = SparsePointEncoder(vocab_size, hidden_dim, n_topics, dropout)
-        self.proportions = nn.Softmax(-1)
-        self.prior = prior
-        self.kernel = KERNELS[kernel]
+        self.encoder = ENCODERS[encoder](vocab_size, hidden_dim, n_topics, dropout)
+        self.proportions = SphericalProportions(n_topics) if matching.spherical else nn.Softmax(-1)
+        self.matching = matching
+        self.divergence_name = term_name(matching.divergence)
         self.theta_noise = noise
         self.decoder = make_decoder(decoder, vocab_size)
         self.logits = normal_parameter(n_topics, vocab_size, std=0.1)  # (K, V)
 
-    def divergence(self, q: Point, z: Tensor, batch: SparseBatch) -> Tensor:
-        """Squared MMD between the theta of the batch and draws from the prior, a scalar.
+    def divergence(self, q: Point | Normal, z: Tensor, batch: SparseBatch) -> Tensor:
+        """Squared distance between the latent points of the batch and draws from the prior, a scalar.
 
         It is scaled by the mean document length and log V, so that both loss terms are in nats; the paper divides the
-        reconstruction by them instead.
+        reconstruction by them instead. Each divergence also has a factor that brings it to a common scale.
         """
-        root_theta = (z.log_softmax(-1) / 2).exp()  # sqrt(theta), with a finite gradient at theta = 0
-        root_prior = self.prior.sample(batch.noise, z).sqrt()
+        if self.matching.spherical:
+            points = functional.normalize(z, dim=-1)
+        else:
+            points = (z.log_softmax(-1) / 2).exp()  # sqrt(theta), with a finite gradient at theta = 0
         nats = self.mean_length * uniform_nats(self.logits.shape[1])
-        return nats * mmd(root_theta, root_prior, lambda a, b: self.kernel(a, b, 1.0), batch.shard)
+        return SCALES[self.matching.divergence] * nats * self.matching.distance(points, batch, z)
 
-    def kl_per_dimension(self, q: Point) -> Tensor:
-        """Variance of each latent dimension over documents, (Z,) (Burda et al. 2016, section 5.2)."""
+    def kl_per_dimension(self, q: Point | Normal) -> Tensor:
+        """Variance of each latent dimension over documents, (Z,) (Burda et al. 2016, section 5.2).
+
+        Unit vectors are scaled by the square root of Z, so that the uniform distribution has a variance of 1.
+        """
+        if self.matching.spherical:
+            return functional.normalize(q.mean, dim=-1).var(0, correction=0) * q.mean.shape[1]
         return q.mean.var(0, correction=0)
 
     def prior_theta(self) -> Tensor:
-        """Uniform proportions, the mean of both priors, (K,)."""
+        """Theta at the mean of the prior, (K,): uniform proportions, or the map of the mean direction on the sphere."""
+        prior = self.matching.prior
+        if isinstance(prior, UniformSphere | VonMisesFisher):
+            return self.theta(prior.mean_direction(self.logits))[0]
         n_topics = len(self.logits)
         return self.logits.new_full((n_topics,), 1.0 / n_topics)
+
+
+def term_name(divergence: str) -> str:
+    """Return the name of the loss term of a divergence, as in `history_`."""
+    return divergence.replace("-", "_")
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -98,27 +174,42 @@ class WLDA(TopicModel):
     batch_size : int
         Documents per training step, 2 or more. Progress depends on the number of steps, so that small batches need half
         the time.
-    prior : {"dirichlet", "gaussian-mixture"}
-        Symmetric Dirichlet, or the softmax of a mixture of K unit Gaussians, one for each topic (WTM-GMM).
+    encoder : {"point", "gaussian"}
+        Deterministic encoder as in the paper, or a Gaussian one: z is then sampled in training, and `transform` uses
+        its mean.
+    divergence : {"mmd", "sinkhorn", "sliced", "spherical-sliced"}
+        Distance of a batch from draws of the prior: maximum mean discrepancy as in the paper, Sinkhorn divergence, or
+        sliced Wasserstein distance over lines or over great circles of the sphere (S2WTM).
+    prior : {"dirichlet", "gaussian-mixture", "uniform", "vmf", "vmf-mixture"}, optional
+        Over theta: symmetric Dirichlet, or the softmax of a mixture of K unit Gaussians, one for each topic (WTM-GMM).
+        Over unit vectors, from which a small network computes theta: uniform, one von Mises-Fisher distribution, or a
+        mixture of 2 K of them along the axes (S2WTM). By default uniform under "spherical-sliced", else Dirichlet.
     concentration : float
         Concentration of the Dirichlet prior and of the Dirichlet noise.
     noise : float
         Fraction a of Dirichlet noise mixed into theta in training, from 0 to below 1. The paper's 0.2 gives less
         coherent topics here.
     kernel : {"diffusion", "gaussian", "imq"}
-        Kernel of the discrepancy: information diffusion as in the paper, Gaussian or inverse multiquadratic.
+        Kernel of the maximum mean discrepancy: information diffusion as in the paper, Gaussian or inverse
+        multiquadratic.
+    n_projections : int
+        Random projections per step of the sliced distances.
     mmd_weight : float
-        Weight of the discrepancy in the loss (lambda in the paper).
+        Weight in the loss of the divergence, whichever it is (lambda in the paper). Each divergence is scaled so that 1
+        is a good weight.
     mmd_warm_up : float
-        Fraction of the training steps over which the weight of the discrepancy grows from 0 to `mmd_weight`.
+        Fraction of the training steps over which the weight of the divergence grows from 0 to `mmd_weight`.
 
     Notes
     -----
     theta_d = softmax(z(x_d)), without sampling. The loss is the reconstruction error plus the maximum mean discrepancy
     of theta from its prior (Tolstikhin et al. 2018, eq. 4). Decoder: Nan et al. 2019, section 3; noise: section 4.2.
+    The other divergences compare unit vectors: square roots of theta, or the latent points of a prior on the sphere.
 
     References
     ----------
+    Adhya & Sanyal (2025), S2WTM: Spherical Sliced-Wasserstein Autoencoder for Topic Modeling, ACL.
+    Bonet, Berg, Courty, Septier, Drumetz & Pham (2023), Spherical Sliced-Wasserstein, ICLR.
     Nan, Ding, Nallapati & Xiang (2019), Topic Modeling with Wasserstein Autoencoders, ACL.
     Tolstikhin, Bousquet, Gelly & Schoelkopf (2018), Wasserstein Auto-Encoders, ICLR.
 
@@ -150,10 +241,13 @@ class WLDA(TopicModel):
 
     hidden_dim: int = 100
     decoder: Literal["mixture", "product"] = "product"
-    prior: Literal["dirichlet", "gaussian-mixture"] = "dirichlet"
+    encoder: Literal["point", "gaussian"] = "point"
+    divergence: Literal["mmd", "sinkhorn", "sliced", "spherical-sliced"] = "mmd"
+    prior: Literal["dirichlet", "gaussian-mixture", "uniform", "vmf", "vmf-mixture"] | None = None
     concentration: float = 0.1
     noise: float = 0.3
     kernel: Literal["diffusion", "gaussian", "imq"] = "diffusion"
+    n_projections: int = 100
     mmd_weight: float = 1.0
     mmd_warm_up: float = 0.0
     dropout: float = 0.0
@@ -183,16 +277,74 @@ class WLDA(TopicModel):
         >>> WLDA(n_topics=3).build_network(vocab_size=12).beta().shape
         torch.Size([3, 12])
         """
+        self._check_options()
+        noise = DirichletNoise(self.n_topics, self.concentration, self.noise)
+        matching = Matching(self.divergence, self._prior(noise.distribution), self.kernel, self.n_projections)
+        return WLDANetwork(
+            vocab_size, self.n_topics, self.hidden_dim, self.dropout, self.decoder, self.encoder, matching, noise
+        )
+
+    def settings(self, seed: int) -> Settings:
+        """Check the parameters and collect them for a fit.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the fit.
+
+        Returns
+        -------
+        Settings
+            Parameters, with the plan that the defaults come from.
+
+        Raises
+        ------
+        InputError
+            If a parameter is out of its range.
+
+        Examples
+        --------
+        >>> from topicnet import WLDA
+        >>> WLDA(divergence="spherical-sliced").settings(seed=0).divergence_name
+        'spherical_sliced'
+        """
+        self._check_options()
+        return replace(super().settings(seed), divergence_name=term_name(self.divergence))
+
+    def _check_options(self) -> None:
+        """Raise InputError for an option that is out of its range, or for two that do not go together."""
         check_fraction("noise", self.noise)
         check_number("concentration", self.concentration, above=0.0)
-        if not isinstance(self.kernel, str) or self.kernel not in KERNELS:
-            raise InputError(f"kernel={self.kernel!r} given, expected one of {', '.join(KERNELS)}")
-        if self.prior not in ("dirichlet", "gaussian-mixture"):
-            raise InputError(f'prior={self.prior!r} given, expected "dirichlet" or "gaussian-mixture"')
-        noise = DirichletNoise(self.n_topics, self.concentration, self.noise)
+        check_count("n_projections", self.n_projections)
+        choices = {
+            "kernel": tuple(KERNELS),
+            "divergence": DIVERGENCES,
+            "encoder": tuple(ENCODERS),
+            "prior": (None, *SIMPLEX_PRIORS, *SPHERE_PRIORS),
+        }
+        for name, allowed in choices.items():
+            given = getattr(self, name)
+            if given not in allowed:
+                raise InputError(f"{name}={given!r} given, expected one of {', '.join(filter(None, allowed))}")
+        prior = self._prior_name()
+        if prior in SPHERE_PRIORS and self.divergence == "mmd":
+            raise InputError(
+                f'prior="{prior}" given with divergence="mmd", whose kernels compare points of the simplex: choose'
+                " another divergence, or one of the priors " + " and ".join(SIMPLEX_PRIORS)
+            )
+        if prior in SPHERE_PRIORS and self.n_topics < 2:
+            raise InputError(f'n_topics={self.n_topics} given with prior="{prior}", expected 2 or more')
+
+    def _prior_name(self) -> str:
+        return self.prior or ("uniform" if self.divergence == "spherical-sliced" else "dirichlet")
+
+    def _prior(self, dirichlet: Dirichlet) -> Dirichlet | SoftmaxMixture | UniformSphere | VonMisesFisher:
+        name = self._prior_name()
+        if name == "uniform":
+            return UniformSphere(self.n_topics)
+        if name in SPHERE_PRIORS:
+            n_components = 1 if name == "vmf" else 2 * self.n_topics
+            return VonMisesFisher(self.n_topics, VMF_CONCENTRATION, n_components)
         # At this distance the topic of a component has about two thirds of a document, as under concentration 0.1.
         mixture = SoftmaxMixture(self.n_topics, math.log(max(2, self.n_topics)) + 1.5)
-        prior = noise.distribution if self.prior == "dirichlet" else mixture
-        return WLDANetwork(
-            vocab_size, self.n_topics, self.hidden_dim, self.dropout, self.decoder, prior, self.kernel, noise
-        )
+        return dirichlet if name == "dirichlet" else mixture
