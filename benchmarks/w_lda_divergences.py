@@ -39,8 +39,8 @@ SYSTEMS: dict[str, dict[str, object]] = {
     "MMD, Dirichlet, Gaussian encoder": {"encoder": "gaussian"},
 }
 TOPICS = {"m10": (10, 20), "dblp": (4, 20)}
-# C_NPMI of S2WTM as the listing of the paper's results at wizwand.com gives it (read 2026-11-30); it names neither K nor
-# a figure for DBLP. The example in the authors' repository uses K = number of labels.
+# C_NPMI of S2WTM as the listing of the paper's results at wizwand.com gives it (read 2026-11-30). It names no K and no
+# figure for DBLP; the example in the authors' repository uses K = number of labels.
 PUBLISHED = {("m10", 10): "0.101"}
 COLUMNS = ("corpus", "K", "system", "C_NPMI", "TD", "NMI", "fit, s")
 

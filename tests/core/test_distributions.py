@@ -362,7 +362,7 @@ def test_draws_from_the_uniform_sphere_have_uniform_heights():
 
 @pytest.mark.parametrize("kappa", [0.5, 10.0])
 def test_draws_of_a_von_mises_fisher_distribution_have_its_density(kappa):
-    """In three dimensions the cosine w has the density exp(kappa w) kappa / (2 sinh kappa), and across it is uniform."""
+    """In three dimensions the cosine w has a density proportional to exp(kappa w); the angle across is uniform."""
     z = VonMisesFisher(3, kappa).sample(noise(20_000), torch.zeros(20_000, 3, dtype=torch.float64)).numpy()
 
     def cumulative(w):

@@ -48,7 +48,9 @@ class DirichletNoise(nn.Module):
 class SphericalProportions(nn.Module):
     """Map from the unit sphere to theta: two linear layers with a ReLU, layer normalisation, and a softmax.
 
-    The temperature of the softmax is learned (Adhya & Sanyal 2025, S2WTM).
+    The temperature of the softmax is learned, as in S2WTM (Adhya & Sanyal 2025). Here the point itself is added to the
+    output of the layers, which starts at 0: so the map starts like those of the other models, and EM starts keep their
+    topics.
     """
 
     FIRST_TEMPERATURE = 0.7
@@ -57,13 +59,15 @@ class SphericalProportions(nn.Module):
         super().__init__()
         self.first = nn.Linear(n_topics, n_topics)
         self.second = nn.Linear(n_topics, n_topics)
+        for zeroed in (self.second.weight, self.second.bias):
+            nn.init.zeros_(zeroed)
         self.norm = nn.LayerNorm(n_topics)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(self.FIRST_TEMPERATURE)))
 
     def forward(self, z: Tensor) -> Tensor:
         """Map latent points (B, K), scaled to unit length here, to theta (B, K)."""
-        hidden = functional.relu(self.first(functional.normalize(z, dim=-1)))
-        logits = self.norm(self.second(hidden)) / self.log_temperature.exp()
+        point = functional.normalize(z, dim=-1)
+        logits = self.norm(point + self.second(functional.relu(self.first(point)))) / self.log_temperature.exp()
         theta: Tensor = logits.softmax(-1)
         return theta
 
@@ -82,16 +86,19 @@ class Matching:
         """Whether latent points are unit vectors, with theta computed from them, instead of theta itself."""
         return isinstance(self.prior, UniformSphere | VonMisesFisher)
 
-    def distance(self, points: Tensor, batch: SparseBatch, like: Tensor) -> Tensor:
-        """Squared distance between unit vectors (B, K) of the documents and draws from the prior, a scalar.
+    def distance(self, z: Tensor, batch: SparseBatch) -> Tensor:
+        """Squared distance between unit vectors that the latent points (B, K) give and draws from the prior, a scalar.
 
-        Points of the simplex are given, and drawn, as their square roots.
+        Without a prior on the sphere, these are the square roots of theta.
         """
-        if self.divergence == "spherical-sliced" and isinstance(self.prior, UniformSphere):
-            draws = None  # in closed form
+        draws: Tensor | None
+        if self.spherical:
+            points = functional.normalize(z, dim=-1)
+            closed_form = self.divergence == "spherical-sliced" and isinstance(self.prior, UniformSphere)
+            draws = None if closed_form else self.prior.sample(batch.noise, z)
         else:
-            draws = self.prior.sample(batch.noise, like)
-            draws = draws if self.spherical else draws.sqrt()
+            points = (z.log_softmax(-1) / 2).exp()  # sqrt(theta), with a finite gradient at theta = 0
+            draws = self.prior.sample(batch.noise, z).sqrt()
         if self.divergence == "mmd":
             assert draws is not None
             kernel = KERNELS[self.kernel]
@@ -130,12 +137,8 @@ class WLDANetwork(FreeTopicsNetwork):
         It is scaled by the mean document length and log V, so that both loss terms are in nats; the paper divides the
         reconstruction by them instead. Each divergence also has a factor that brings it to a common scale.
         """
-        if self.matching.spherical:
-            points = functional.normalize(z, dim=-1)
-        else:
-            points = (z.log_softmax(-1) / 2).exp()  # sqrt(theta), with a finite gradient at theta = 0
         nats = self.mean_length * uniform_nats(self.logits.shape[1])
-        return SCALES[self.matching.divergence] * nats * self.matching.distance(points, batch, z)
+        return SCALES[self.matching.divergence] * nats * self.matching.distance(z, batch)
 
     def kl_per_dimension(self, q: Point | Normal) -> Tensor:
         """Variance of each latent dimension over documents, (Z,) (Burda et al. 2016, section 5.2).

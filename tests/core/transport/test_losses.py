@@ -68,7 +68,7 @@ def test_gradients_of_the_sinkhorn_loss_pass_finite_differences():
             moved = torch.zeros_like(x)
             moved[row, row % 3] = step
             slope = (sinkhorn_loss(x + moved, y, 0.2, 200) - sinkhorn_loss(x - moved, y, 0.2, 200)) / (2 * step)
-            assert float(gradient[row, row % 3]) == pytest.approx(float(slope), abs=1e-6)
+            assert float(gradient[row, row % 3]) == pytest.approx(float(slope), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["sliced", "spherical-sliced"])

@@ -33,29 +33,30 @@ def circle_cost(u: Tensor, v: Tensor) -> Tensor:
     """
     u, v = u.sort(1).values, v.sort(1).values
     n = u.shape[1]
+    unrolled = torch.cat([v - 1, v, v + 1, v[:, :1] + 2], 1)  # points -n to 2 n of the sequence that continues v
+    places = torch.arange(n, 2 * n + 1, device=u.device)
     with torch.no_grad():
         # A shift beyond one turn is never optimal.
         low, high = (torch.full_like(u[:, :1], shift, dtype=torch.int64) for shift in (-n, n))
         for _ in range(math.ceil(math.log2(2 * n + 1))):
             middle = (low + high).div(2, rounding_mode="floor")
-            falls = _cost_of_shift(u, v, middle + 1) < _cost_of_shift(u, v, middle)
-            low, high = torch.where(falls[:, None], middle + 1, low), torch.where(falls[:, None], high, middle)
-    return _cost_of_shift(u, v, low)
+            falls = _falls(u, unrolled.gather(1, places + middle))
+            low, high = torch.where(falls, middle + 1, low), torch.where(falls, high, middle)
+    return (u - unrolled.gather(1, places[:-1] + low)).square().mean(1)
 
 
-def _cost_of_shift(u: Tensor, v: Tensor, shift: Tensor) -> Tensor:
-    """Return the cost (L,) of matching point i of u with point i + shift of v, given sorted samples."""
-    n = u.shape[1]
-    partner = torch.arange(n, device=u.device) + shift  # (L, n)
-    turns = partner.div(n, rounding_mode="floor")
-    return (u - v.gather(1, partner - n * turns) - turns).square().mean(1)
+def _falls(u: Tensor, partners: Tensor) -> Tensor:
+    """Return whether the cost falls (L, 1) from one shift to the next, given the partners (L, n + 1) of both."""
+    here, beyond = partners[:, :-1], partners[:, 1:]
+    # (beyond - u)^2 - (here - u)^2
+    return ((beyond - here) * (beyond + here - 2 * u)).sum(1, keepdim=True) < 0
 
 
 def uniform_circle_cost(u: Tensor) -> Tensor:
     """Squared Wasserstein distance W_2^2 on a circle of length 1 between a sample and the uniform distribution.
 
-    With the points in increasing order, W_2^2 = mean(u^2) - mean(u)^2 + sum_i (n + 1 - 2 i) u_i / n^2 + 1 / 12 (Bonet et
-    al. 2023, Spherical Sliced-Wasserstein, proposition 1).
+    With the points in increasing order, it is mean(u^2) - mean(u)^2 + sum_i (n + 1 - 2 i) u_i / n^2 + 1 / 12 (Bonet et
+    al. 2023, Spherical Sliced-Wasserstein, section 3.1).
 
     Parameters
     ----------

@@ -24,8 +24,8 @@ def sinkhorn_loss(
     """Sinkhorn divergence of squared Euclidean costs, in the log domain, with a gradient in `x` only.
 
     Epsilon is `relative_epsilon` times the median cost between the samples. The potentials are computed by averaged
-    updates without a gradient; one more update through the cost has the gradient of the optimum, by the envelope theorem
-    (Feydy et al. 2019, Interpolating between optimal transport and MMD using Sinkhorn divergences, section 3).
+    updates without a gradient; one more update, through the cost, has the gradient of the optimum by the envelope
+    theorem (Feydy et al. 2019, Interpolating between optimal transport and MMD using Sinkhorn divergences, section 3).
 
     Parameters
     ----------
