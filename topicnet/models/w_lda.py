@@ -24,7 +24,7 @@ from topicnet.models.network import FreeTopicsNetwork, uniform_nats
 from topicnet.training.checks import check_count, check_fraction, check_number
 
 # Factors of the divergences in the loss. That of MMD is the paper's; the others give usable topics at weight 1.
-SCALES = {"mmd": 1.0, "sinkhorn": 1.0, "sliced": 1.0, "spherical-sliced": 1.0}
+SCALES = {"mmd": 1.0, "sinkhorn": 0.1, "sliced": 3.0, "spherical-sliced": 1.0}
 SIMPLEX_PRIORS, SPHERE_PRIORS = ("dirichlet", "gaussian-mixture"), ("uniform", "vmf", "vmf-mixture")
 VMF_CONCENTRATION = 10.0  # that of S2WTM
 ENCODERS = {"point": SparsePointEncoder, "gaussian": SparsePlainGaussianEncoder}
