@@ -13,8 +13,10 @@ from scipy.optimize import linear_sum_assignment
 
 from tests.support.examples import examples
 from topicnet.core.counter_rng import Noise
+from topicnet.core.transport import spherical_sliced_wasserstein
 from topicnet.core.transport.circle import circle_coordinates, circle_cost, uniform_circle_cost
 from topicnet.core.transport.losses import random_planes
+from topicnet.errors import InputError
 
 
 def turns(n, problems=1, seed=0):
@@ -100,3 +102,45 @@ def test_coordinates_in_the_plane_are_the_angle():
     angles = torch.tensor([0.0, 0.1, 0.5, 0.9]).double()
     points = torch.stack([(2 * math.pi * angles).cos(), (2 * math.pi * angles).sin()], 1)
     assert torch.allclose(circle_coordinates(points, torch.eye(2).double()[None])[0], angles, atol=1e-12)
+
+
+def unit(n, dim, seed=0):
+    return torch.nn.functional.normalize(torch.as_tensor(np.random.default_rng(seed).normal(size=(n, dim))), dim=1)
+
+
+def test_the_spherical_sliced_distance_is_that_of_pot():
+    x, y = unit(20, 3), unit(20, 3, 1)
+    circles = planes(128, 3)  # seed 0, as by default
+    same = {"projections": circles.transpose(1, 2).numpy()}
+    found = spherical_sliced_wasserstein(x, y)
+    assert float(found.distance) == pytest.approx(ot.sliced_wasserstein_sphere(x.numpy(), y.numpy(), **same), abs=1e-5)
+    uniform = spherical_sliced_wasserstein(x)
+    expected = np.mean(
+        [ot.semidiscrete_wasserstein2_unif_circle(row.numpy()) for row in circle_coordinates(x, circles)]
+    )
+    assert float(uniform.cost) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_spherical_sliced_distance_depends_on_its_seed_only():
+    x, y = unit(9, 4).requires_grad_(), unit(9, 4, 1)
+    first, again, other = (spherical_sliced_wasserstein(x, y, n_projections=8, seed=seed).cost for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.isfinite(torch.autograd.grad(first, x)[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "options", "message"),
+    [
+        ([[1.0, 1.0]], None, {}, r"rows of x have lengths from 1.41 to 1.41; expected unit vectors"),
+        ([[1.0]], None, {}, "x has 1 column; expected unit vectors in 2 dimensions"),
+        ([[1.0, 0.0]], [[0.0, 1.0], [1.0, 0.0]], {}, "x has 1 and y 2 points; expected equally many"),
+        ([[1.0, 0.0]], [[0.0, 0.0, 1.0]], {}, "x has 2 and y 3 columns"),
+        ([[1.0, 0.0]], None, {"seed": -1}, "seed=-1 given"),
+        ([[1.0, 0.0]], None, {"n_projections": 0}, "n_projections=0 given"),
+        ([[float("nan"), 0.0]], None, {}, "x holds NaN"),
+    ],
+)
+def test_samples_that_are_not_on_the_sphere_are_refused(x, y, options, message):
+    with pytest.raises(InputError, match=message):
+        spherical_sliced_wasserstein(x, y, **options)

@@ -1,4 +1,4 @@
-"""Optimal transport between discrete measures, on the line, between Gaussians, and regularised by entropy.
+"""Optimal transport between discrete measures, on the line and the sphere, between Gaussians, and regularised by entropy.
 
 `topicnet.transport` is this package.
 """
@@ -10,6 +10,7 @@ from topicnet.core.transport.gaussian import gaussian_wasserstein
 from topicnet.core.transport.inputs import ground_cost
 from topicnet.core.transport.line import sliced_wasserstein, wasserstein_1d
 from topicnet.core.transport.result import Transport
+from topicnet.core.transport.sphere import spherical_sliced_wasserstein
 
 __all__ = [
     "Transport",
@@ -22,6 +23,7 @@ __all__ = [
     "sinkhorn",
     "sinkhorn_divergence",
     "sliced_wasserstein",
+    "spherical_sliced_wasserstein",
     "wasserstein",
     "wasserstein_1d",
 ]
