@@ -1,4 +1,4 @@
-"""Optimal transport between discrete measures, on the line and the sphere, between Gaussians, and regularised by entropy.
+"""Optimal transport between discrete measures, on line and sphere, between Gaussians, and regularised by entropy.
 
 `topicnet.transport` is this package.
 """
