@@ -3,9 +3,9 @@
 Usage: python benchmarks/w_lda_divergences.py [--corpora m10,dblp] [--seeds 3] [--publish w-lda-divergences]
 
 As in the example of S2WTM (Adhya & Sanyal 2025), every document of M10 and DBLP is used for the fit and for the score,
-and K is the number of labels, 10 and 4. C_NPMI is that of gensim, as in OCTIS: the top 10 words of each topic in windows
-of 10 words. TD is of the top 25 words; NMI that of the largest topic with the labels. Scores are means and standard
-deviations over the seeds, seconds are medians.
+and K is the number of labels, 10 and 4. C_NPMI is that of gensim, as in OCTIS: the top 10 words of each topic in
+windows of 10 words. TD is of the top 25 words; NMI that of the largest topic with the labels. Scores are means and
+standard deviations over the seeds, seconds are medians.
 """
 
 from __future__ import annotations

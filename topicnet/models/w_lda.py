@@ -74,7 +74,7 @@ class SphericalProportions(nn.Module):
 
 @dataclass(frozen=True)
 class Matching:
-    """How W-LDA matches the latent points of a batch to its prior."""
+    """Choice of a prior and of the distance by which W-LDA matches the latent points of a batch to it."""
 
     divergence: str
     prior: Dirichlet | SoftmaxMixture | UniformSphere | VonMisesFisher
@@ -83,7 +83,7 @@ class Matching:
 
     @property
     def spherical(self) -> bool:
-        """Whether latent points are unit vectors, with theta computed from them, instead of theta itself."""
+        """True if latent points are unit vectors from which theta is computed, False if they are theta itself."""
         return isinstance(self.prior, UniformSphere | VonMisesFisher)
 
     def distance(self, z: Tensor, batch: SparseBatch) -> Tensor:
