@@ -65,7 +65,8 @@ def _partners(potentials: Tensor) -> Tensor:
 def _soft_min(cost: Tensor, potential: Tensor, epsilon: Tensor) -> Tensor:
     """Return -epsilon log mean_j exp((potential_j - cost_ij) / epsilon), (..., n)."""
     exponents = (potential[..., None, :] - cost) / epsilon
-    return -epsilon * (exponents.logsumexp(-1) - math.log(cost.shape[-1]))
+    smoothed: Tensor = -epsilon * (exponents.logsumexp(-1) - math.log(cost.shape[-1]))
+    return smoothed
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
