@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from topicnet.core.counter_rng import THETA, Noise
-from topicnet.core.distributions import Dirichlet, Normal, Point, SoftmaxMixture, UniformSphere, VonMisesFisher
-from topicnet.core.divergences import DIVERGENCES, KERNELS, mmd, transport_divergence
+from topicnet.core.distributions import Normal, Point
+from topicnet.core.divergences import DIVERGENCES, KERNELS
 from topicnet.core.init import normal_parameter
-from topicnet.core.nets import SparsePlainGaussianEncoder, SparsePointEncoder
+from topicnet.core.matching import SCALES, SIMPLEX_PRIORS, SPHERE_PRIORS, Matching, loss_term, make_prior
+from topicnet.core.nets import DirichletNoise, SparsePlainGaussianEncoder, SparsePointEncoder, SphericalProportions
 from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
@@ -23,87 +20,11 @@ from topicnet.models.fit_settings import Plan, Settings
 from topicnet.models.network import FreeTopicsNetwork, uniform_nats
 from topicnet.training.checks import check_count, check_fraction, check_number
 
-# Factors of the divergences in the loss. That of MMD is the paper's; the others give usable topics at weight 1.
-SCALES = {"mmd": 1.0, "sinkhorn": 0.1, "sliced": 3.0, "spherical-sliced": 1.0}
-SIMPLEX_PRIORS, SPHERE_PRIORS = ("dirichlet", "gaussian-mixture"), ("uniform", "vmf", "vmf-mixture")
-VMF_CONCENTRATION = 10.0  # that of S2WTM
 ENCODERS = {"point": SparsePointEncoder, "gaussian": SparsePlainGaussianEncoder}
-
-
-class DirichletNoise(nn.Module):
-    """Dirichlet noise in theta, used only in training: (1 - a) theta + a noise (Nan et al. 2019, section 4.2)."""
-
-    def __init__(self, n_topics: int, concentration: float, fraction: float) -> None:
-        super().__init__()
-        self.distribution = Dirichlet(n_topics, concentration)
-        self.fraction = fraction
-
-    def forward(self, theta: Tensor, noise: Noise) -> Tensor:
-        """Mix theta with noise, (B, K)."""
-        if self.fraction == 0:
-            return theta
-        return theta.lerp(self.distribution.sample(noise, theta, THETA), self.fraction)
-
-
-class SphericalProportions(nn.Module):
-    """Map from the unit sphere to theta: two linear layers with a ReLU, layer normalisation, and a softmax.
-
-    The temperature of the softmax is learned, as in S2WTM (Adhya & Sanyal 2025). Here the point itself is added to the
-    output of the layers, which starts at 0: so the map starts like those of the other models, and EM starts keep their
-    topics.
-    """
-
-    FIRST_TEMPERATURE = 0.7
-
-    def __init__(self, n_topics: int) -> None:
-        super().__init__()
-        self.first = nn.Linear(n_topics, n_topics)
-        self.second = nn.Linear(n_topics, n_topics)
-        for zeroed in (self.second.weight, self.second.bias):
-            nn.init.zeros_(zeroed)
-        self.norm = nn.LayerNorm(n_topics)
-        self.log_temperature = nn.Parameter(torch.tensor(math.log(self.FIRST_TEMPERATURE)))
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Map latent points (B, K), scaled to unit length here, to theta (B, K)."""
-        point = functional.normalize(z, dim=-1)
-        logits = self.norm(point + self.second(functional.relu(self.first(point)))) / self.log_temperature.exp()
-        theta: Tensor = logits.softmax(-1)
-        return theta
-
-
-@dataclass(frozen=True)
-class Matching:
-    """Choice of a prior and of the distance by which W-LDA matches the latent points of a batch to it."""
-
-    divergence: str
-    prior: Dirichlet | SoftmaxMixture | UniformSphere | VonMisesFisher
-    kernel: str
-    n_projections: int
-
-    @property
-    def spherical(self) -> bool:
-        """True if latent points are unit vectors from which theta is computed, False if they are theta itself."""
-        return isinstance(self.prior, UniformSphere | VonMisesFisher)
-
-    def distance(self, z: Tensor, batch: SparseBatch) -> Tensor:
-        """Squared distance between unit vectors that the latent points (B, K) give and draws from the prior, a scalar.
-
-        Without a prior on the sphere, these are the square roots of theta.
-        """
-        draws: Tensor | None
-        if self.spherical:
-            points = functional.normalize(z, dim=-1)
-            closed_form = self.divergence == "spherical-sliced" and isinstance(self.prior, UniformSphere)
-            draws = None if closed_form else self.prior.sample(batch.noise, z)
-        else:
-            points = (z.log_softmax(-1) / 2).exp()  # sqrt(theta), with a finite gradient at theta = 0
-            draws = self.prior.sample(batch.noise, z).sqrt()
-        if self.divergence == "mmd":
-            assert draws is not None
-            kernel = KERNELS[self.kernel]
-            return mmd(points, draws, lambda a, b: kernel(a, b, 1.0), batch.shard)
-        return transport_divergence(self.divergence, points, draws, batch.noise, self.n_projections, batch.shard)
+CHOICES = {
+    "kernel": tuple(KERNELS), "divergence": DIVERGENCES, "encoder": tuple(ENCODERS),
+    "prior": (None, *SIMPLEX_PRIORS, *SPHERE_PRIORS),
+}  # fmt: skip
 
 
 class WLDANetwork(FreeTopicsNetwork):
@@ -126,7 +47,7 @@ class WLDANetwork(FreeTopicsNetwork):
         self.encoder = ENCODERS[encoder](vocab_size, hidden_dim, n_topics, dropout)
         self.proportions = SphericalProportions(n_topics) if matching.spherical else nn.Softmax(-1)
         self.matching = matching
-        self.divergence_name = term_name(matching.divergence)
+        self.divergence_name = matching.term
         self.theta_noise = noise
         self.decoder = make_decoder(decoder, vocab_size)
         self.logits = normal_parameter(n_topics, vocab_size, std=0.1)  # (K, V)
@@ -141,26 +62,12 @@ class WLDANetwork(FreeTopicsNetwork):
         return SCALES[self.matching.divergence] * nats * self.matching.distance(z, batch)
 
     def kl_per_dimension(self, q: Point | Normal) -> Tensor:
-        """Variance of each latent dimension over documents, (Z,) (Burda et al. 2016, section 5.2).
-
-        Unit vectors are scaled by the square root of Z, so that the uniform distribution has a variance of 1.
-        """
-        if self.matching.spherical:
-            return functional.normalize(q.mean, dim=-1).var(0, correction=0) * q.mean.shape[1]
-        return q.mean.var(0, correction=0)
+        """Variance of each latent dimension over documents, (Z,) (Burda et al. 2016, section 5.2)."""
+        return self.matching.variances(q.mean)
 
     def prior_theta(self) -> Tensor:
         """Theta at the mean of the prior, (K,): uniform proportions, or the map of the mean direction on the sphere."""
-        prior = self.matching.prior
-        if isinstance(prior, UniformSphere | VonMisesFisher):
-            return self.theta(prior.mean_direction(self.logits))[0]
-        n_topics = len(self.logits)
-        return self.logits.new_full((n_topics,), 1.0 / n_topics)
-
-
-def term_name(divergence: str) -> str:
-    """Return the name of the loss term of a divergence, as in `history_`."""
-    return divergence.replace("-", "_")
+        return self.theta(self.matching.mean(self.logits))[0]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -282,7 +189,8 @@ class WLDA(TopicModel):
         """
         self._check_options()
         noise = DirichletNoise(self.n_topics, self.concentration, self.noise)
-        matching = Matching(self.divergence, self._prior(noise.distribution), self.kernel, self.n_projections)
+        prior = make_prior(self.prior, self.divergence, self.n_topics, self.concentration)
+        matching = Matching(self.divergence, prior, self.kernel, self.n_projections)
         return WLDANetwork(
             vocab_size, self.n_topics, self.hidden_dim, self.dropout, self.decoder, self.encoder, matching, noise
         )
@@ -312,42 +220,14 @@ class WLDA(TopicModel):
         'spherical_sliced'
         """
         self._check_options()
-        return replace(super().settings(seed), divergence_name=term_name(self.divergence))
+        return replace(super().settings(seed), divergence_name=loss_term(self.divergence))
 
     def _check_options(self) -> None:
-        """Raise InputError for an option that is out of its range, or for two that do not go together."""
+        """Raise InputError for an option that is out of its range."""
         check_fraction("noise", self.noise)
         check_number("concentration", self.concentration, above=0.0)
         check_count("n_projections", self.n_projections)
-        choices = {
-            "kernel": tuple(KERNELS),
-            "divergence": DIVERGENCES,
-            "encoder": tuple(ENCODERS),
-            "prior": (None, *SIMPLEX_PRIORS, *SPHERE_PRIORS),
-        }
-        for name, allowed in choices.items():
+        for name, allowed in CHOICES.items():
             given = getattr(self, name)
             if given not in allowed:
                 raise InputError(f"{name}={given!r} given, expected one of {', '.join(filter(None, allowed))}")
-        prior = self._prior_name()
-        if prior in SPHERE_PRIORS and self.divergence == "mmd":
-            raise InputError(
-                f'prior="{prior}" given with divergence="mmd", whose kernels compare points of the simplex: choose'
-                " another divergence, or one of the priors " + " and ".join(SIMPLEX_PRIORS)
-            )
-        if prior in SPHERE_PRIORS and self.n_topics < 2:
-            raise InputError(f'n_topics={self.n_topics} given with prior="{prior}", expected 2 or more')
-
-    def _prior_name(self) -> str:
-        return self.prior or ("uniform" if self.divergence == "spherical-sliced" else "dirichlet")
-
-    def _prior(self, dirichlet: Dirichlet) -> Dirichlet | SoftmaxMixture | UniformSphere | VonMisesFisher:
-        name = self._prior_name()
-        if name == "uniform":
-            return UniformSphere(self.n_topics)
-        if name in SPHERE_PRIORS:
-            n_components = 1 if name == "vmf" else 2 * self.n_topics
-            return VonMisesFisher(self.n_topics, VMF_CONCENTRATION, n_components)
-        # At this distance the topic of a component has about two thirds of a document, as under concentration 0.1.
-        mixture = SoftmaxMixture(self.n_topics, math.log(max(2, self.n_topics)) + 1.5)
-        return dirichlet if name == "dirichlet" else mixture

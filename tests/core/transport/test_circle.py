@@ -111,7 +111,7 @@ def unit(n, dim, seed=0):
 def test_the_spherical_sliced_distance_is_that_of_pot():
     x, y = unit(20, 3), unit(20, 3, 1)
     circles = planes(128, 3)  # seed 0, as by default
-    same = {"projections": circles.transpose(1, 2).numpy()}
+    same = {"projections": circles.transpose(1, 2).numpy(), "n_projections": 128}
     found = spherical_sliced_wasserstein(x, y)
     assert float(found.distance) == pytest.approx(ot.sliced_wasserstein_sphere(x.numpy(), y.numpy(), **same), abs=1e-5)
     uniform = spherical_sliced_wasserstein(x)
