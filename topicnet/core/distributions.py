@@ -346,7 +346,7 @@ def _angle_quantiles(latent_dim: int, concentration: float, device: torch.device
     """Return the quantiles (ANGLES,) of the angle from the mean direction, at midpoints of equal probabilities.
 
     The density of the angle is proportional to exp(kappa cos(angle)) sin(angle)^(Z - 2) (Mardia & Jupp 2000,
-    section 9.3).
+    Directional Statistics).
     """
     edges = np.linspace(0.0, np.pi, 8 * ANGLES + 1)
     middles = (edges[1:] + edges[:-1]) / 2

@@ -56,7 +56,7 @@ def uniform_circle_cost(u: Tensor) -> Tensor:
     """Squared Wasserstein distance W_2^2 on a circle of length 1 between a sample and the uniform distribution.
 
     With the points in increasing order, it is mean(u^2) - mean(u)^2 + sum_i (n + 1 - 2 i) u_i / n^2 + 1 / 12 (Bonet et
-    al. 2023, Spherical Sliced-Wasserstein, section 3.1).
+    al. 2023, Spherical Sliced-Wasserstein).
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def uniform_circle_cost(u: Tensor) -> Tensor:
 
 
 def circle_coordinates(x: Tensor, planes: Tensor) -> Tensor:
-    """Project points of the unit sphere onto great circles (Bonet et al. 2023, section 3.2).
+    """Project points of the unit sphere onto great circles (Bonet et al. 2023).
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ def sinkhorn_loss(
 
     Epsilon is `relative_epsilon` times the median cost between the samples. The potentials are computed by averaged
     updates without a gradient; one more update, through the cost, has the gradient of the optimum by the envelope
-    theorem (Feydy et al. 2019, Interpolating between optimal transport and MMD using Sinkhorn divergences, section 3).
+    theorem (Feydy et al. 2019, Interpolating between optimal transport and MMD using Sinkhorn divergences).
 
     Parameters
     ----------
