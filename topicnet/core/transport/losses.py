@@ -54,7 +54,8 @@ def sinkhorn_loss(
             potentials = (potentials + _soft_min(costs, _partners(potentials), warm)) / 2
         _, from_y, _, own_y = _soft_min(costs, _partners(potentials), epsilon)
     from_x = _soft_min(between, potentials[1], epsilon) - _soft_min(within, potentials[2], epsilon)
-    return from_x.mean() + (from_y - own_y).mean()
+    divergence: Tensor = from_x.mean() + (from_y - own_y).mean()
+    return divergence
 
 
 def _partners(potentials: Tensor) -> Tensor:
@@ -65,8 +66,7 @@ def _partners(potentials: Tensor) -> Tensor:
 def _soft_min(cost: Tensor, potential: Tensor, epsilon: Tensor) -> Tensor:
     """Return -epsilon log mean_j exp((potential_j - cost_ij) / epsilon), (..., n)."""
     exponents = (potential[..., None, :] - cost) / epsilon
-    smoothed: Tensor = -epsilon * (exponents.logsumexp(-1) - math.log(cost.shape[-1]))
-    return smoothed
+    return -epsilon * (exponents.logsumexp(-1) - math.log(cost.shape[-1]))
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
