@@ -102,7 +102,9 @@ def test_w_lda_trains_under_each_option(corpus, options):
     assert np.isfinite([row[name] for row in model.history_]).all()
 
 
-@pytest.mark.parametrize("divergence", DIVERGENCES)
+@pytest.mark.parametrize(
+    "divergence", [pytest.param(name, marks=[pytest.mark.slow] if name == "sinkhorn" else []) for name in DIVERGENCES]
+)
 def test_w_lda_matches_its_latent_points_to_the_prior(corpus, divergence):
     """Training with a large weight lowers the divergence."""
     counts, _ = corpus
