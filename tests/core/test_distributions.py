@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.stats import kstest, norm
+from scipy.stats import kstest, norm, vonmises
 from torch.distributions import Categorical, Independent, MixtureSameFamily, kl_divergence
 from torch.distributions import Normal as TorchNormal
 
@@ -18,6 +18,8 @@ from topicnet.core.distributions import (
     Point,
     SoftmaxMixture,
     StandardNormal,
+    UniformSphere,
+    VonMisesFisher,
 )
 
 
@@ -350,3 +352,52 @@ def test_prior_draws_are_uncorrelated_with_posterior_draws():
 def test_sampling_a_point_posterior_returns_its_mean():
     mean = posterior().mean
     assert Point(mean).sample() is mean
+
+
+SPHERES = [UniformSphere(3), VonMisesFisher(3, 2.0), VonMisesFisher(3, 10.0, n_components=6), VonMisesFisher(2, 4.0)]
+
+
+@pytest.mark.parametrize("prior", SPHERES, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_draws_on_the_sphere_are_unit_vectors_that_depend_on_their_document_only(prior, dtype):
+    like = torch.zeros(50, prior.latent_dim, dtype=dtype)
+    z = prior.sample(noise(50), like)
+    assert z.dtype == dtype
+    assert torch.allclose(z.norm(dim=1), torch.ones(50, dtype=dtype), atol=1e-6)
+    assert torch.equal(z[:20], prior.sample(noise(20), like[:20]))
+
+
+def test_draws_from_the_uniform_sphere_have_uniform_heights():
+    """Archimedes: on the sphere in three dimensions, each coordinate is uniform in [-1, 1]."""
+    z = UniformSphere(3).sample(noise(20_000), torch.zeros(20_000, 3, dtype=torch.float64)).numpy()
+    assert all(kstest(z[:, axis], "uniform", (-1, 2)).pvalue > 1e-3 for axis in range(3))
+
+
+@pytest.mark.parametrize("kappa", [0.5, 10.0])
+def test_draws_of_a_von_mises_fisher_distribution_have_its_density(kappa):
+    """In three dimensions the cosine w has a density proportional to exp(kappa w); the angle across is uniform."""
+    z = VonMisesFisher(3, kappa).sample(noise(20_000), torch.zeros(20_000, 3, dtype=torch.float64)).numpy()
+
+    def cumulative(w):
+        return (np.exp(kappa * w) - np.exp(-kappa)) / (2 * np.sinh(kappa))
+
+    assert kstest(z[:, 0], cumulative).pvalue > 1e-3
+    angle = np.arctan2(z[:, 2], z[:, 1])
+    assert kstest(angle, "uniform", (-np.pi, 2 * np.pi)).pvalue > 1e-3
+    assert abs(np.corrcoef(angle, z[:, 0])[0, 1]) < 0.03
+
+
+def test_in_the_plane_the_angle_is_von_mises():
+    z = VonMisesFisher(2, 4.0).sample(noise(20_000), torch.zeros(20_000, 2, dtype=torch.float64)).numpy()
+    assert kstest(np.arctan2(z[:, 1], z[:, 0]), vonmises(4.0).cdf).pvalue > 1e-3
+
+
+def test_a_mixture_on_the_sphere_has_a_component_for_each_direction_of_each_axis():
+    prior = VonMisesFisher(4, 50.0, n_components=8)
+    z = prior.sample(noise(8_000), torch.zeros(8_000, 4))
+    nearest = z.abs().argmax(1) * 2 + (z.gather(1, z.abs().argmax(1, keepdim=True))[:, 0] < 0)
+    counts = torch.bincount(nearest, minlength=8)
+    assert ((counts - 1000).abs() < 5 * 1000**0.5).all()
+    assert torch.equal(prior.mean_direction(z), torch.zeros(1, 4))
+    assert torch.equal(VonMisesFisher(3, 1.0).mean_direction(z), torch.eye(3)[:1])
+    assert torch.equal(UniformSphere(3).mean_direction(z), torch.zeros(1, 3))

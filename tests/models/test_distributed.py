@@ -27,10 +27,14 @@ CASES = {
     "nvdm-gsm": ("nvdm-gsm", {"dropout": 0.2, "latent_dim": 4}),
     "w-lda": ("w-lda", {"dropout": 0.2}),
     "w-lda of a mixture, imq": ("w-lda", {"prior": "gaussian-mixture", "kernel": "imq", "init": "random"}),
+    "w-lda, sinkhorn": ("w-lda", {"divergence": "sinkhorn"}),
+    "w-lda, spherical slices": (
+        "w-lda", {"divergence": "spherical-sliced", "prior": "vmf-mixture", "encoder": "gaussian"},
+    ),
     "gmntm": ("gmntm", {"dropout": 0.2, "n_components": 3, "pretrain_epochs": 2}),
     # A random start loses topics, which are reseeded.
     "etm, reseeded": ("etm", {"init": "random", "decoder": "product"}),
-}
+}  # fmt: skip
 
 
 def corpus():

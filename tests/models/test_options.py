@@ -1,6 +1,7 @@
 """Options that belong to one model: priors, kernels, embeddings, latent sizes, components."""
 
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +11,14 @@ from sklearn.metrics import adjusted_rand_score
 
 from tests.support.corpora import matched_cosine, planted
 from topicnet.core.counter_rng import Noise
+from topicnet.core.distributions import Point
+from topicnet.core.divergences import DIVERGENCES
+from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models import ETM, GMNTM, MODELS, NVDMGSM, WLDA
 
 K, V = 5, 80
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +86,11 @@ def test_w_lda_solves_the_synthetic_task_of_its_paper():
     "options",
     [
         {"prior": "gaussian-mixture"}, {"kernel": "gaussian"}, {"kernel": "imq"}, {"noise": 0.0}, {"noise": 0.5},
-        {"concentration": 0.01}, {"decoder": "mixture"}, {"mmd_weight": 0.0},
+        {"concentration": 0.01}, {"decoder": "mixture"}, {"mmd_weight": 0.0}, {"encoder": "gaussian"},
+        {"divergence": "sliced", "prior": "gaussian-mixture"},
+        {"divergence": "spherical-sliced", "prior": "vmf-mixture"},
+        {"divergence": "spherical-sliced", "prior": "dirichlet", "n_projections": 30},
+        {"divergence": "sinkhorn", "prior": "vmf", "encoder": "gaussian"},
     ],
     ids=str,
 )  # fmt: skip
@@ -89,17 +98,64 @@ def test_w_lda_trains_under_each_option(corpus, options):
     counts, truth = corpus
     model = WLDA(K, random_state=0, max_epochs=8, **options).fit(counts)
     assert matched_cosine(model.components_, truth) > 0.8
-    assert np.isfinite([row["mmd"] for row in model.history_]).all()
+    name = options.get("divergence", "mmd").replace("-", "_")
+    assert np.isfinite([row[name] for row in model.history_]).all()
 
 
-def test_w_lda_matches_theta_to_its_prior(corpus):
-    """Training with a large weight lowers the discrepancy."""
+@pytest.mark.parametrize(
+    "divergence", [pytest.param(name, marks=[pytest.mark.slow] if name == "sinkhorn" else []) for name in DIVERGENCES]
+)
+def test_w_lda_matches_its_latent_points_to_the_prior(corpus, divergence):
+    """Training with a large weight lowers the divergence."""
     counts, _ = corpus
+    options = {
+        "divergence": divergence,
+        "random_state": 0,
+        "max_epochs": 15 if divergence == "mmd" else 8,
+        "patience": 15,
+    }
     loose, tight = (
-        WLDA(K, random_state=0, max_epochs=15, patience=15, mmd_weight=w).fit(counts).history_[-1]["mmd"]
-        for w in (0.0, 20.0)
+        WLDA(K, mmd_weight=w, **options).fit(counts).history_[-1][divergence.replace("-", "_")] for w in (0.0, 20.0)
     )
     assert tight < loose
+
+
+@pytest.mark.parametrize("divergence", ["sliced", pytest.param("sinkhorn", marks=pytest.mark.slow)])
+def test_a_fit_with_a_transport_divergence_has_the_same_bits_for_a_seed(corpus, divergence):
+    counts, _ = corpus
+    first, again, other = (
+        WLDA(K, divergence=divergence, encoder="gaussian", random_state=seed, max_epochs=1).fit(counts)
+        for seed in (0, 0, 1)
+    )
+    assert np.array_equal(first.components_, again.components_)
+    assert np.array_equal(first.transform(counts), again.transform(counts))
+    assert not np.array_equal(first.components_, other.components_)
+
+
+def test_theta_of_a_document_does_not_depend_on_the_others(corpus):
+    counts, _ = corpus
+    model = WLDA(K, divergence="spherical-sliced", random_state=0, max_epochs=2).fit(counts)
+    assert np.array_equal(model.transform(counts)[7:8], model.transform(counts[7]))
+
+
+def test_latent_points_on_the_sphere_have_unit_length(corpus):
+    """Scaling a latent point changes neither theta nor the divergence."""
+    network = WLDA(K, divergence="spherical-sliced").build_network(V)
+    z, noise = torch.randn(6, K, generator=torch.Generator().manual_seed(0)), Noise.of(0, np.arange(6), CPU)
+    batch = SimpleNamespace(noise=noise, shard=None)
+    assert torch.allclose(network.theta(z), network.theta(3 * z), atol=1e-6)
+    assert torch.allclose(network.divergence(Point(z), z, batch), network.divergence(Point(z), 3 * z, batch))
+    assert network.kl_per_dimension(Point(network.matching.prior.sample(noise, z))).mean() < 1.0
+
+
+def test_a_gaussian_encoder_samples_in_training_and_not_in_inference(corpus):
+    counts, _ = corpus
+    model = WLDA(K, encoder="gaussian", random_state=0, max_epochs=2).fit(counts)
+    batch = SparseBatch.from_csr(counts.astype(np.float32), np.arange(300), CPU)
+    q = model.network_.encode(batch)
+    assert float((q.sample() - q.mean).detach().std()) > 0.05
+    assert np.array_equal(model.transform(counts), model.transform(counts))
+    assert np.allclose(model.network_.theta(q.mean).detach().numpy(), model.transform(counts), atol=1e-5)
 
 
 def test_noise_is_in_the_loss_and_not_in_inference(corpus):
@@ -117,13 +173,40 @@ def test_an_empty_document_of_w_lda_is_uniform(corpus):
     assert np.allclose(model.transform(csr_matrix((1, V))), 1 / K)
 
 
+@pytest.mark.parametrize("prior", ["uniform", "vmf", "vmf-mixture"])
+def test_an_empty_document_has_the_theta_of_the_mean_of_a_prior_on_the_sphere(corpus, prior):
+    model = WLDA(K, divergence="spherical-sliced", prior=prior, random_state=0, max_epochs=1).fit(corpus[0])
+    mean = torch.eye(K)[:1] if prior == "vmf" else torch.zeros(1, K)
+    expected = model.network_.theta(mean).detach().numpy()
+    assert np.allclose(model.transform(csr_matrix((1, V))), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("prior", "normal"), ("kernel", "rbf"), ("noise", 1.0), ("noise", -0.1), ("concentration", 0), ("mmd_weight", -1)],
-)
+    [
+        ("prior", "normal"), ("kernel", "rbf"), ("noise", 1.0), ("noise", -0.1), ("concentration", 0),
+        ("mmd_weight", -1), ("divergence", "kl"), ("divergence", None), ("divergence", ["mmd"]), ("encoder", "normal"),
+        ("n_projections", 0), ("prior", ["vmf"]),
+    ],
+)  # fmt: skip
 def test_a_bad_option_of_w_lda_is_refused_by_name(corpus, name, value):
     with pytest.raises(InputError, match=name):
         WLDA(K, **{name: value}).fit(corpus[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prior": "vmf"}, 'prior="vmf" given with divergence="mmd", whose kernels compare points of the simplex'),
+        (
+            {"divergence": "spherical-sliced", "n_topics": 1},
+            'n_topics=1 given with prior="uniform", expected 2 or more',
+        ),
+    ],
+)
+def test_options_of_w_lda_that_do_not_go_together_are_refused(corpus, options, message):
+    with pytest.raises(InputError, match=message):
+        WLDA(**({"n_topics": K} | options)).fit(corpus[0])
 
 
 # ---------------------------------------------------------------- latent sizes

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -294,3 +296,92 @@ class SoftmaxMixture:
         z = noise.normal(PRIOR, like)
         component = noise.choice(COMPONENT, self.n_topics)
         return z.scatter_add_(1, component, torch.full_like(z[:, :1], self.distance)).softmax(-1)
+
+
+@dataclass(frozen=True)
+class UniformSphere:
+    """Uniform distribution on the unit sphere in `latent_dim` dimensions.
+
+    Attributes
+    ----------
+    latent_dim : int
+        Z, 2 or more.
+    """
+
+    latent_dim: int
+
+    def sample(self, noise: Noise, like: Tensor) -> Tensor:
+        """Draw unit vectors with the shape (B, Z) and type of `like`."""
+        return nn.functional.normalize(noise.normal(PRIOR, like), dim=1)
+
+    def mean_direction(self, like: Tensor) -> Tensor:
+        """Return the mean (1, Z), which is 0."""
+        return like.new_zeros(1, self.latent_dim)
+
+
+@dataclass(frozen=True)
+class VonMisesFisher:
+    """Mixture of von Mises-Fisher distributions on the unit sphere, with mean directions along the axes.
+
+    The density of a component with mean direction m is proportional to exp(concentration <m, z>).
+
+    Attributes
+    ----------
+    latent_dim : int
+        Z, 2 or more.
+    concentration : float
+        kappa, above 0.
+    n_components : int
+        The first n of the directions e_1, -e_1, e_2, ..., -e_Z, all with the same weight.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = Noise.of(0, np.arange(3), torch.device("cpu"))
+    >>> VonMisesFisher(4, 10.0).sample(noise, torch.empty(3, 4)).norm(dim=1).allclose(torch.ones(3))
+    True
+    """
+
+    latent_dim: int
+    concentration: float
+    n_components: int = 1
+
+    def sample(self, noise: Noise, like: Tensor) -> Tensor:
+        """Draw unit vectors with the shape (B, Z) and type of `like`.
+
+        The angle from the mean direction is drawn by inversion of its distribution, the rest of the vector is uniform.
+        """
+        # One column more than a draw needs: the last is for the angle.
+        wide = like.new_empty(len(like), self.latent_dim + 1)
+        quantiles = _angle_quantiles(self.latent_dim, self.concentration, like.device, like.dtype)
+        level = noise.uniform(PRIOR, wide)[:, -1:]
+        angle = quantiles[(level * len(quantiles)).long()]  # (B, 1)
+        component = noise.choice(COMPONENT, self.n_components)
+        axis, sign = component // 2, 1.0 - 2.0 * (component % 2).to(like.dtype)
+        across = noise.normal(PRIOR, wide)[:, :-1].scatter(1, axis, 0.0)
+        return (nn.functional.normalize(across, dim=1) * angle.sin()).scatter_add(1, axis, sign * angle.cos())
+
+    def mean_direction(self, like: Tensor) -> Tensor:
+        """Return the direction of the mean (1, Z): a unit vector, or 0 if opposite components cancel."""
+        axis = torch.arange(self.n_components, device=like.device) // 2
+        signs = (1.0 - 2.0 * (torch.arange(self.n_components, device=like.device) % 2)).to(like.dtype)
+        return nn.functional.normalize(like.new_zeros(self.latent_dim).scatter_add_(0, axis, signs)[None], dim=1)
+
+
+ANGLES = 1 << 14  # entries in the table of the angles of a von Mises-Fisher distribution
+
+
+@lru_cache(maxsize=8)
+def _angle_quantiles(latent_dim: int, concentration: float, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return the quantiles (ANGLES,) of the angle from the mean direction, at midpoints of equal probabilities.
+
+    The density of the angle is proportional to exp(kappa cos(angle)) sin(angle)^(Z - 2) (Mardia & Jupp 2000,
+    Directional Statistics).
+    """
+    edges = np.linspace(0.0, np.pi, 8 * ANGLES + 1)
+    middles = (edges[1:] + edges[:-1]) / 2
+    log_density = concentration * np.cos(middles) + (latent_dim - 2) * np.log(np.sin(middles))
+    cumulative = np.concatenate([[0.0], np.exp(log_density - log_density.max()).cumsum()])
+    levels = (np.arange(ANGLES) + 0.5) / ANGLES
+    angles = np.interp(levels, cumulative / cumulative[-1], edges)
+    return torch.as_tensor(angles).to(device=device, dtype=dtype)

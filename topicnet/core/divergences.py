@@ -1,4 +1,4 @@
-"""Maximum mean discrepancy (MMD) between two samples, and kernels for points on the simplex."""
+"""Distances between two samples: maximum mean discrepancy (MMD) with its kernels, and transport between batches."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from topicnet.core.counter_rng import Noise
+from topicnet.core.transport.losses import (
+    random_directions,
+    random_planes,
+    sinkhorn_loss,
+    sliced_loss,
+    spherical_sliced_loss,
+)
 from topicnet.runtime.shard import Shard
 
 Kernel = Callable[[Tensor, Tensor], Tensor]
+DIVERGENCES = ("mmd", "sinkhorn", "sliced", "spherical-sliced")
 
 
 def diffusion_kernel(a: Tensor, b: Tensor, bandwidth: float = 1.0) -> Tensor:
@@ -121,3 +130,45 @@ def _mean_of_pairs(k: Tensor) -> Tensor:
     if n < 2:
         return k.sum()
     return (k.sum() - k.diagonal().sum()) / (n * (n - 1))
+
+
+def transport_divergence(
+    name: str, points: Tensor, draws: Tensor | None, noise: Noise, n_projections: int, shard: Shard | None = None
+) -> Tensor:
+    """Squared transport distance between the latent points of a batch and draws from a prior, a scalar.
+
+    Parameters
+    ----------
+    name : {"sinkhorn", "sliced", "spherical-sliced"}
+        Sinkhorn divergence, or the mean over projections onto lines or great circles.
+    points : Tensor
+        (n, d), on the unit sphere for "spherical-sliced".
+    draws : Tensor or None
+        (n, d) draws from the prior; None for the uniform distribution on the sphere ("spherical-sliced" only).
+    noise : Noise
+        Random numbers of the documents. Those of the first document of the whole batch choose the projections.
+    n_projections : int
+        Number of projections.
+    shard : Shard, optional
+        This rank's part of a batch. The points of all ranks are gathered, and each computes the same value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = Noise.of(0, np.arange(2), torch.device("cpu"))
+    >>> points = torch.eye(2)
+    >>> transport_divergence("sliced", points, points.flip(0), noise, n_projections=8)
+    tensor(0.)
+    """
+    keys = noise.keys
+    if shard is not None:
+        points = shard.gathered(points)
+        draws = None if draws is None else shard.gathered(draws)
+        keys = shard.world.gather(keys[:, None], shard.sizes)[:, 0]
+    first = Noise(keys[:1])
+    if name == "spherical-sliced":
+        return spherical_sliced_loss(points, draws, random_planes(first, n_projections, points))
+    assert draws is not None
+    if name == "sliced":
+        return sliced_loss(points, draws, random_directions(first, n_projections, points))
+    return sinkhorn_loss(points, draws)

@@ -1,5 +1,6 @@
 """Encoder networks and layers shared by the topic models: sparse input layer, dropout, theta map."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from topicnet.core.counter_rng import DROPOUT, Noise
-from topicnet.core.distributions import Normal, Point
+from topicnet.core.counter_rng import DROPOUT, THETA, Noise
+from topicnet.core.distributions import Dirichlet, Normal, Point
 from topicnet.core.init import normal_parameter
 from topicnet.core.sparse import SparseBatch, sparse_linear
 from topicnet.runtime.shard import Shard
@@ -196,6 +197,30 @@ class SparsePointEncoder(SparseEncoder):
         return Point(self.point(self.units(batch)))
 
 
+class SparsePlainGaussianEncoder(SparsePointEncoder):
+    """Gaussian encoder q(z | x) without batch normalisation: the point of `SparsePointEncoder` with a variance.
+
+    Parameters
+    ----------
+    vocab_size, hidden_dim, latent_dim : int
+        V, H and Z.
+    dropout : float
+        Rate of the dropout.
+    """
+
+    FIRST_LOG_VAR = -2.0
+
+    def __init__(self, vocab_size: int, hidden_dim: int, latent_dim: int, dropout: float) -> None:
+        super().__init__(vocab_size, hidden_dim, latent_dim, dropout)
+        self.log_var = nn.Linear(hidden_dim, latent_dim)
+        nn.init.constant_(self.log_var.bias, self.FIRST_LOG_VAR)
+
+    def forward(self, batch: SparseBatch) -> Normal:  # type: ignore[override]
+        """Return the posterior of each document: mean and log-variance (B, Z)."""
+        h = self.units(batch)
+        return Normal(self.point(h), self.log_var(h).clamp(-2 * LOG_VAR_RANGE, LOG_VAR_RANGE), batch.noise)
+
+
 class Proportions(nn.Module):
     """Map from latent points to topic proportions: theta = softmax(W z + b).
 
@@ -232,3 +257,45 @@ def init_topic_map(weight: Tensor) -> None:
     else:
         weight.normal_()
         weight /= weight.norm(dim=1, keepdim=True)
+
+
+class SphericalProportions(nn.Module):
+    """Map from the unit sphere to theta: two linear layers with a ReLU, layer normalisation, and a softmax.
+
+    The temperature of the softmax is learned, as in S2WTM (Adhya & Sanyal 2025). Here the point itself is added to the
+    output of the layers, which starts at 0: so the map starts like those of the other models, and EM starts keep their
+    topics.
+    """
+
+    FIRST_TEMPERATURE = 0.7
+
+    def __init__(self, n_topics: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(n_topics, n_topics)
+        self.second = nn.Linear(n_topics, n_topics)
+        for zeroed in (self.second.weight, self.second.bias):
+            nn.init.zeros_(zeroed)
+        self.norm = nn.LayerNorm(n_topics)
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(self.FIRST_TEMPERATURE)))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map latent points (B, K), scaled to unit length here, to theta (B, K)."""
+        point = functional.normalize(z, dim=-1)
+        logits = self.norm(point + self.second(functional.relu(self.first(point)))) / self.log_temperature.exp()
+        theta: Tensor = logits.softmax(-1)
+        return theta
+
+
+class DirichletNoise(nn.Module):
+    """Dirichlet noise in theta, used only in training: (1 - a) theta + a noise (Nan et al. 2019, section 4.2)."""
+
+    def __init__(self, n_topics: int, concentration: float, fraction: float) -> None:
+        super().__init__()
+        self.distribution = Dirichlet(n_topics, concentration)
+        self.fraction = fraction
+
+    def forward(self, theta: Tensor, noise: Noise) -> Tensor:
+        """Mix theta with noise, (B, K)."""
+        if self.fraction == 0:
+            return theta
+        return theta.lerp(self.distribution.sample(noise, theta, THETA), self.fraction)

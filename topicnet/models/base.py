@@ -713,7 +713,7 @@ class TopicModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             divergence_warm_up=getattr(self, f"{self.DIVERGENCE}_warm_up"),
             divergence_weight=getattr(self, f"{self.DIVERGENCE}_weight"),
             plan=self.PLANS["random" if self.init == "random" else "em"],
-            divergence=self.DIVERGENCE,
+            divergence_name=self.DIVERGENCE,
             seed=seed,
         )
 

@@ -59,8 +59,8 @@ class Plan:
 class Settings:
     """Parameters of a fit, checked when created; :class:`~topicnet.models.base.TopicModel` describes each.
 
-    `divergence` is the name of the model's divergence, "kl" or "mmd": `divergence_weight` is its `kl_weight` or
-    `mmd_weight`.
+    `divergence_name` is the name of the divergence among the loss terms, such as "kl" or "mmd"; `divergence_weight` is
+    the model's `kl_weight` or `mmd_weight`.
     """
 
     n_topics: int
@@ -78,12 +78,12 @@ class Settings:
     validation_fraction: float
     patience: int
     plan: Plan
-    divergence: str
+    divergence_name: str
     seed: int
 
     def __post_init__(self) -> None:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        check_shared_values({name.replace("divergence", self.divergence): one for name, one in values.items()})
+        check_shared_values({name.replace("divergence", self.divergence_name): one for name, one in values.items()})
 
     def epochs(self, n_batches: int) -> int:
         """Return the number of epochs to run: `max_epochs`, or by default that of the plan."""
@@ -111,8 +111,8 @@ class Settings:
         return Schedule(
             n_steps,
             self.rate(mean_length),
-            warm_up={self.divergence: self.divergence_warm_up},
-            weights={self.divergence: self.divergence_weight, "overlap": diversity},
+            warm_up={self.divergence_name: self.divergence_warm_up},
+            weights={self.divergence_name: self.divergence_weight, "overlap": diversity},
         )
 
 

@@ -12,7 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from topicnet.core.counter_rng import PRIOR, Noise
-from topicnet.core.distributions import Dirichlet, Normal, dirichlet_log_density
+from topicnet.core.distributions import (
+    Dirichlet,
+    GaussianMixture,
+    Normal,
+    SoftmaxMixture,
+    StandardNormal,
+    UniformSphere,
+    VonMisesFisher,
+    dirichlet_log_density,
+)
+from topicnet.core.gamma_latent import log_gamma_of_normal
+from topicnet.errors import InputError
 
 T = TypeVar("T")
 
@@ -124,3 +135,49 @@ class DirichletProposal:
 def frozen(part: T) -> T:
     """Copy a part of a network whose parameters then need no gradient; anything else is returned itself."""
     return copy.deepcopy(part).requires_grad_(False) if isinstance(part, nn.Module) else part
+
+
+def latent_model_of(
+    prior: Dirichlet | SoftmaxMixture | UniformSphere | VonMisesFisher, proportions: nn.Module, device: torch.device
+) -> LatentModel:
+    """Express a prior over theta, or over unit vectors, as a smooth map of points with a density.
+
+    A Dirichlet is a map of standard normals, a softmax mixture is Gaussian before the softmax, and the direction of a
+    standard normal is uniform on the sphere.
+
+    Parameters
+    ----------
+    prior : Dirichlet, SoftmaxMixture, UniformSphere or VonMisesFisher
+        Prior of K topics.
+    proportions : nn.Module
+        Map of latent points (n, K) to theta (n, K).
+    device : torch.device
+        Device of the points.
+
+    Raises
+    ------
+    InputError
+        The prior is von Mises-Fisher.
+    """
+    n_topics = prior.n_topics
+    if isinstance(prior, Dirichlet):
+        concentration = prior.concentration
+        return LatentModel(
+            StandardNormal(n_topics), n_topics, lambda v: log_gamma_of_normal(v, concentration).softmax(-1)
+        )
+    if isinstance(prior, SoftmaxMixture):
+        mixture = GaussianMixture(n_topics, n_topics, learn_weights=False)
+        mixture.start_from(prior.distance * torch.eye(n_topics), torch.zeros(n_topics, n_topics))
+        return LatentModel(frozen(mixture).to(device), n_topics, nn.Softmax(-1))
+    if isinstance(prior, UniformSphere):
+        return LatentModel(StandardNormal(n_topics), n_topics, frozen(proportions))
+    raise InputError(
+        "the likelihood of documents is not available under a von Mises-Fisher prior: use document completion"
+        " (topicnet.evaluate.perplexity), or fit with another prior"
+    )
+
+
+def dirichlet_proposal(prior: Dirichlet, tokens: Tensor) -> tuple[LatentModel, DirichletProposal]:
+    """Return the Dirichlet posterior of documents whose tokens (B, K) are assigned to topics, with its latent model."""
+    on_simplex = DirichletPrior(prior.n_topics, prior.concentration)
+    return LatentModel(on_simplex, prior.n_topics, torch.exp), DirichletProposal(prior.concentration + tokens)

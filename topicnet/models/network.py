@@ -23,7 +23,7 @@ class TopicNetwork(nn.Module, ABC):
     Subclasses define the topics and the prior. The loss terms are computed here.
     """
 
-    divergence_name: ClassVar[str] = "kl"
+    divergence_name: str = "kl"
     has_bound: ClassVar[bool] = True  # reconstruction plus divergence bounds the negative log-likelihood from above
     topic_logits_from: ClassVar[tuple[str, ...]]  # names of the parameters that the topic logits are computed from
     pretrain_epochs: int = 0

@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 
-from topicnet.core.counter_rng import THETA, Noise
-from topicnet.core.distributions import Dirichlet, GaussianMixture, Point, SoftmaxMixture, StandardNormal
-from topicnet.core.divergences import KERNELS, mmd
-from topicnet.core.gamma_latent import log_gamma_of_normal
+from topicnet.core.distributions import Dirichlet, Normal, Point
+from topicnet.core.divergences import DIVERGENCES, KERNELS
 from topicnet.core.init import normal_parameter
-from topicnet.core.nets import SparsePointEncoder
+from topicnet.core.matching import SCALES, SIMPLEX_PRIORS, SPHERE_PRIORS, Matching, loss_term, make_prior
+from topicnet.core.nets import DirichletNoise, SparsePlainGaussianEncoder, SparsePointEncoder, SphericalProportions
 from topicnet.core.sparse import SparseBatch
 from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
-from topicnet.models.fit_settings import Plan
-from topicnet.models.latent_model import DirichletPrior, DirichletProposal, LatentModel, Proposal, frozen
+from topicnet.models.fit_settings import Plan, Settings
+from topicnet.models.latent_model import LatentModel, Proposal, dirichlet_proposal, latent_model_of
 from topicnet.models.network import FreeTopicsNetwork, uniform_nats
-from topicnet.training.checks import check_fraction, check_number
+from topicnet.training.checks import check_count, check_fraction, check_number
 
-
-class DirichletNoise(nn.Module):
-    """Dirichlet noise in theta, used only in training: (1 - a) theta + a noise (Nan et al. 2019, section 4.2)."""
-
-    def __init__(self, n_topics: int, concentration: float, fraction: float) -> None:
-        super().__init__()
-        self.distribution = Dirichlet(n_topics, concentration)
-        self.fraction = fraction
-
-    def forward(self, theta: Tensor, noise: Noise) -> Tensor:
-        """Mix theta with noise, (B, K)."""
-        if self.fraction == 0:
-            return theta
-        return theta.lerp(self.distribution.sample(noise, theta, THETA), self.fraction)
+ENCODERS = {"point": SparsePointEncoder, "gaussian": SparsePlainGaussianEncoder}
+CHOICES = {
+    "kernel": tuple(KERNELS), "divergence": DIVERGENCES, "encoder": tuple(ENCODERS),
+    "prior": (None, *SIMPLEX_PRIORS, *SPHERE_PRIORS),
+}  # fmt: skip
 
 
 class WLDANetwork(FreeTopicsNetwork):
-    """Network of W-LDA: a deterministic encoder z(x), theta = softmax(z), and the MMD between theta and its prior."""
+    """Network of W-LDA: an encoder z(x), theta as a function of z, and the divergence of the batch from its prior."""
 
-    divergence_name: ClassVar[str] = "mmd"
     has_bound: ClassVar[bool] = False
 
     def __init__(
@@ -53,65 +40,47 @@ class WLDANetwork(FreeTopicsNetwork):
         hidden_dim: int,
         dropout: float,
         decoder: str,
-        prior: Dirichlet | SoftmaxMixture,
-        kernel: str,
+        encoder: str,
+        matching: Matching,
         noise: DirichletNoise,
     ) -> None:
         super().__init__()
-        self.encoder = SparsePointEncoder(vocab_size, hidden_dim, n_topics, dropout)
-        self.proportions = nn.Softmax(-1)
-        self.prior = prior
-        self.kernel = KERNELS[kernel]
+        self.encoder = ENCODERS[encoder](vocab_size, hidden_dim, n_topics, dropout)
+        self.proportions = SphericalProportions(n_topics) if matching.spherical else nn.Softmax(-1)
+        self.matching = matching
+        self.divergence_name = matching.term
         self.theta_noise = noise
         self.decoder = make_decoder(decoder, vocab_size)
         self.logits = normal_parameter(n_topics, vocab_size, std=0.1)  # (K, V)
 
-    def divergence(self, q: Point, z: Tensor, batch: SparseBatch) -> Tensor:
-        """Squared MMD between the theta of the batch and draws from the prior, a scalar.
+    def divergence(self, q: Point | Normal, z: Tensor, batch: SparseBatch) -> Tensor:
+        """Squared distance between the latent points of the batch and draws from the prior, a scalar.
 
         It is scaled by the mean document length and log V, so that both loss terms are in nats; the paper divides the
-        reconstruction by them instead.
+        reconstruction by them instead. Each divergence also has a factor that brings it to a common scale.
         """
-        root_theta = (z.log_softmax(-1) / 2).exp()  # sqrt(theta), with a finite gradient at theta = 0
-        root_prior = self.prior.sample(batch.noise, z).sqrt()
         nats = self.mean_length * uniform_nats(self.logits.shape[1])
-        return nats * mmd(root_theta, root_prior, lambda a, b: self.kernel(a, b, 1.0), batch.shard)
+        return SCALES[self.matching.divergence] * nats * self.matching.distance(z, batch)
 
-    def kl_per_dimension(self, q: Point) -> Tensor:
+    def kl_per_dimension(self, q: Point | Normal) -> Tensor:
         """Variance of each latent dimension over documents, (Z,) (Burda et al. 2016, section 5.2)."""
-        return q.mean.var(0, correction=0)
+        return self.matching.variances(q.mean)
 
     def latent_model(self) -> LatentModel:
-        """Use the prior of theta: a Dirichlet as a map of standard normals, or the Gaussian mixture before its softmax.
-
-        The noise that training mixes into theta is not part of the model.
-        """
-        n_topics, prior = len(self.logits), self.prior
-        if isinstance(prior, Dirichlet):
-            concentration = prior.concentration
-            return LatentModel(
-                StandardNormal(n_topics), n_topics, lambda v: log_gamma_of_normal(v, concentration).softmax(-1)
-            )
-        mixture = GaussianMixture(n_topics, n_topics, learn_weights=False)
-        mixture.start_from(prior.distance * torch.eye(n_topics), torch.zeros(n_topics, n_topics))
-        return LatentModel(frozen(mixture).to(self.logits.device), n_topics, nn.Softmax(-1))
+        """Use the prior without the noise that training mixes into theta."""
+        return latent_model_of(self.matching.prior, self.proportions, self.logits.device)
 
     def proposal(self, batch: SparseBatch) -> tuple[LatentModel, Proposal] | None:
-        """Use the Dirichlet posterior that the inferred theta would imply if the topic of every token were known.
-
-        Dirichlet(alpha0 + N_d theta(x_d)), on the simplex; None under the Gaussian mixture, which has no such form.
-        """
-        if not isinstance(self.prior, Dirichlet):
+        """Use Dirichlet(alpha0 + N_d theta(x_d)); None under priors other than the Dirichlet, which give no such form."""
+        prior = self.matching.prior
+        if not isinstance(prior, Dirichlet):
             return None
         tokens = batch.row_sums(batch.counts)
-        concentration = self.prior.concentration + tokens[:, None] * self.theta(self.encode(batch).mean)
-        on_simplex = DirichletPrior(len(self.logits), self.prior.concentration)
-        return LatentModel(on_simplex, len(self.logits), torch.exp), DirichletProposal(concentration)
+        return dirichlet_proposal(prior, tokens[:, None] * self.theta(self.encode(batch).mean))
 
     def prior_theta(self) -> Tensor:
-        """Uniform proportions, the mean of both priors, (K,)."""
-        n_topics = len(self.logits)
-        return self.logits.new_full((n_topics,), 1.0 / n_topics)
+        """Theta at the mean of the prior, (K,): uniform proportions, or the map of the mean direction on the sphere."""
+        return self.theta(self.matching.mean(self.logits))[0]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -128,27 +97,42 @@ class WLDA(TopicModel):
     batch_size : int
         Documents per training step, 2 or more. Progress depends on the number of steps, so that small batches need half
         the time.
-    prior : {"dirichlet", "gaussian-mixture"}
-        Symmetric Dirichlet, or the softmax of a mixture of K unit Gaussians, one for each topic (WTM-GMM).
+    encoder : {"point", "gaussian"}
+        Deterministic encoder as in the paper, or a Gaussian one: z is then sampled in training, and `transform` uses
+        its mean.
+    divergence : {"mmd", "sinkhorn", "sliced", "spherical-sliced"}
+        Distance of a batch from draws of the prior: maximum mean discrepancy as in the paper, Sinkhorn divergence, or
+        sliced Wasserstein distance over lines or over great circles of the sphere (S2WTM).
+    prior : {"dirichlet", "gaussian-mixture", "uniform", "vmf", "vmf-mixture"}, optional
+        Over theta: symmetric Dirichlet, or the softmax of a mixture of K unit Gaussians, one for each topic (WTM-GMM).
+        Over unit vectors, from which a small network computes theta: uniform, one von Mises-Fisher distribution, or a
+        mixture of 2 K of them along the axes (S2WTM). By default uniform under "spherical-sliced", else Dirichlet.
     concentration : float
         Concentration of the Dirichlet prior and of the Dirichlet noise.
     noise : float
         Fraction a of Dirichlet noise mixed into theta in training, from 0 to below 1. The paper's 0.2 gives less
         coherent topics here.
     kernel : {"diffusion", "gaussian", "imq"}
-        Kernel of the discrepancy: information diffusion as in the paper, Gaussian or inverse multiquadratic.
+        Kernel of the maximum mean discrepancy: information diffusion as in the paper, Gaussian or inverse
+        multiquadratic.
+    n_projections : int
+        Random projections per step of the sliced distances.
     mmd_weight : float
-        Weight of the discrepancy in the loss (lambda in the paper).
+        Weight in the loss of the divergence, whichever it is (lambda in the paper). Each divergence is scaled so that 1
+        is a good weight.
     mmd_warm_up : float
-        Fraction of the training steps over which the weight of the discrepancy grows from 0 to `mmd_weight`.
+        Fraction of the training steps over which the weight of the divergence grows from 0 to `mmd_weight`.
 
     Notes
     -----
     theta_d = softmax(z(x_d)), without sampling. The loss is the reconstruction error plus the maximum mean discrepancy
     of theta from its prior (Tolstikhin et al. 2018, eq. 4). Decoder: Nan et al. 2019, section 3; noise: section 4.2.
+    The other divergences compare unit vectors: square roots of theta, or the latent points of a prior on the sphere.
 
     References
     ----------
+    Adhya & Sanyal (2025), S2WTM: Spherical Sliced-Wasserstein Autoencoder for Topic Modeling, ACL.
+    Bonet, Berg, Courty, Septier, Drumetz & Pham (2023), Spherical Sliced-Wasserstein, ICLR.
     Nan, Ding, Nallapati & Xiang (2019), Topic Modeling with Wasserstein Autoencoders, ACL.
     Tolstikhin, Bousquet, Gelly & Schoelkopf (2018), Wasserstein Auto-Encoders, ICLR.
 
@@ -180,10 +164,13 @@ class WLDA(TopicModel):
 
     hidden_dim: int = 100
     decoder: Literal["mixture", "product"] = "product"
-    prior: Literal["dirichlet", "gaussian-mixture"] = "dirichlet"
+    encoder: Literal["point", "gaussian"] = "point"
+    divergence: Literal["mmd", "sinkhorn", "sliced", "spherical-sliced"] = "mmd"
+    prior: Literal["dirichlet", "gaussian-mixture", "uniform", "vmf", "vmf-mixture"] | None = None
     concentration: float = 0.1
     noise: float = 0.3
     kernel: Literal["diffusion", "gaussian", "imq"] = "diffusion"
+    n_projections: int = 100
     mmd_weight: float = 1.0
     mmd_warm_up: float = 0.0
     dropout: float = 0.0
@@ -213,16 +200,47 @@ class WLDA(TopicModel):
         >>> WLDA(n_topics=3).build_network(vocab_size=12).beta().shape
         torch.Size([3, 12])
         """
+        self._check_options()
+        noise = DirichletNoise(self.n_topics, self.concentration, self.noise)
+        prior = make_prior(self.prior, self.divergence, self.n_topics, self.concentration)
+        matching = Matching(self.divergence, prior, self.kernel, self.n_projections)
+        return WLDANetwork(
+            vocab_size, self.n_topics, self.hidden_dim, self.dropout, self.decoder, self.encoder, matching, noise
+        )
+
+    def settings(self, seed: int) -> Settings:
+        """Check the parameters and collect them for a fit.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the fit.
+
+        Returns
+        -------
+        Settings
+            Parameters, with the plan that the defaults come from.
+
+        Raises
+        ------
+        InputError
+            If a parameter is out of its range.
+
+        Examples
+        --------
+        >>> from topicnet import WLDA
+        >>> WLDA(divergence="spherical-sliced").settings(seed=0).divergence_name
+        'spherical_sliced'
+        """
+        self._check_options()
+        return replace(super().settings(seed), divergence_name=loss_term(self.divergence))
+
+    def _check_options(self) -> None:
+        """Raise InputError for an option that is out of its range."""
         check_fraction("noise", self.noise)
         check_number("concentration", self.concentration, above=0.0)
-        if not isinstance(self.kernel, str) or self.kernel not in KERNELS:
-            raise InputError(f"kernel={self.kernel!r} given, expected one of {', '.join(KERNELS)}")
-        if self.prior not in ("dirichlet", "gaussian-mixture"):
-            raise InputError(f'prior={self.prior!r} given, expected "dirichlet" or "gaussian-mixture"')
-        noise = DirichletNoise(self.n_topics, self.concentration, self.noise)
-        # At this distance the topic of a component has about two thirds of a document, as under concentration 0.1.
-        mixture = SoftmaxMixture(self.n_topics, math.log(max(2, self.n_topics)) + 1.5)
-        prior = noise.distribution if self.prior == "dirichlet" else mixture
-        return WLDANetwork(
-            vocab_size, self.n_topics, self.hidden_dim, self.dropout, self.decoder, prior, self.kernel, noise
-        )
+        check_count("n_projections", self.n_projections)
+        for name, allowed in CHOICES.items():
+            given = getattr(self, name)
+            if given not in allowed:
+                raise InputError(f"{name}={given!r} given, expected one of {', '.join(filter(None, allowed))}")

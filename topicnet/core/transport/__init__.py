@@ -1,4 +1,4 @@
-"""Optimal transport between discrete measures, on the line, between Gaussians, and regularised by entropy.
+"""Optimal transport between discrete measures, on line and sphere, between Gaussians, and regularised by entropy.
 
 `topicnet.transport` is this package.
 """
@@ -11,6 +11,7 @@ from topicnet.core.transport.gaussian import gaussian_wasserstein
 from topicnet.core.transport.inputs import ground_cost
 from topicnet.core.transport.line import sliced_wasserstein, wasserstein_1d
 from topicnet.core.transport.result import Transport
+from topicnet.core.transport.sphere import spherical_sliced_wasserstein
 
 __all__ = [
     "CriticEstimate",
@@ -25,6 +26,7 @@ __all__ = [
     "sinkhorn",
     "sinkhorn_divergence",
     "sliced_wasserstein",
+    "spherical_sliced_wasserstein",
     "wasserstein",
     "wasserstein_1d",
 ]
