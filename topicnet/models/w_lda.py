@@ -71,7 +71,7 @@ class WLDANetwork(FreeTopicsNetwork):
         return latent_model_of(self.matching.prior, self.proportions, self.logits.device)
 
     def proposal(self, batch: SparseBatch) -> tuple[LatentModel, Proposal] | None:
-        """Use Dirichlet(alpha0 + N_d theta(x_d)); None under priors other than the Dirichlet, which give no such form."""
+        """Use Dirichlet(alpha0 + N_d theta(x_d)); None under other priors, which give no such form."""
         prior = self.matching.prior
         if not isinstance(prior, Dirichlet):
             return None
