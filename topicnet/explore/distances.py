@@ -9,12 +9,13 @@ import numpy as np
 
 from topicnet.errors import InputError
 from topicnet.explore.documents import DocumentTable, documents_of
-from topicnet.explore.geodesics import direct_distances, geodesic
-from topicnet.explore.words import Array, WordModel, word_model
+from topicnet.explore.geodesics import geodesic
+from topicnet.explore.words import Array, WordModel, arc, word_model
 from topicnet.workflows.run import Run
 
 TOPIC_METRICS = ("geodesic", "direct", "hellinger", "cosine", "transport")
 DOCUMENT_METRICS = ("cosine", "hellinger", "geodesic", "transport")
+NEGLIGIBLE = 1e-6  # distance below which a path is not looked for
 TOPIC_WORDS = 20  # words of a topic in its transport cost
 
 
@@ -144,7 +145,7 @@ def _distances(run: Run, documents: DocumentTable, start: int, rows: Any, metric
         return proportion_distances(theta, others, metric)
     if metric == "geodesic":
         words = word_model(run)
-        return np.array([0.0 if np.array_equal(theta, other) else geodesic_length(words, theta, other) for other in others])
+        return np.array([geodesic_length(words, theta, other) for other in others])
     cost = topic_costs(run)
     return np.array([transport_cost(cost, theta, other)[0] for other in others])
 
@@ -158,10 +159,9 @@ def proportion_distances(theta: Array, others: Array, metric: str) -> Array:
 
 
 def geodesic_length(words: WordModel, theta: Array, other: Array) -> float:
-    """Return the length of the geodesic between two different mixtures, 0 if their words are the same."""
-    if float(direct_distances(words, theta[None], other[None])[0, 0]) == 0.0:
-        return 0.0
-    return geodesic(words, theta, other).length
+    """Return the length of the geodesic between two mixtures; for nearly equal ones, the direct distance."""
+    direct = float(arc(*words.roots(np.stack([theta, other]))))
+    return direct if direct < NEGLIGIBLE else geodesic(words, theta, other).length
 
 
 def word_vectors(run: Run) -> Array | None:

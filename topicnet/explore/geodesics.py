@@ -106,7 +106,7 @@ def geodesic(words: WordModel, start: ArrayLike, end: ArrayLike, n_segments: int
         times = np.linspace(0, 1, n_segments + 1)[:, None]
         theta, length, converged = (1 - times) * first + times * last, straight, converged and length < straight * 1.001
     lower = max(direct, 4 * n_segments * float(np.arcsin(np.sqrt(energy) / (4 * n_segments))) if words.convex else 0.0)
-    return TopicGeodesic(theta, length, min(lower, length), straight, direct, converged)
+    return TopicGeodesic(theta, length, float(min(lower, length)), straight, direct, converged)
 
 
 def straight_length(words: WordModel, start: Array, end: Array, n_arcs: int = STRAIGHT_ARCS) -> float:

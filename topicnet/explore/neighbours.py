@@ -27,6 +27,7 @@ from topicnet.workflows.run import Run
 NEEDS_MODEL = ("geodesic", "transport")
 SHARES = 3  # topics of a document that are shown
 LEAST_SHARE = 0.05
+ROUNDING = 1e-7  # of arccos near 0
 
 
 @dataclass(frozen=True)
@@ -106,13 +107,15 @@ def nearest_documents(
     ]
 
 
-def nearest_by_geodesic(words: WordModel, theta: Array, others: Array, top: int) -> tuple[NDArray[np.intp], Array]:
+def nearest_by_geodesic(
+    words: WordModel, theta: Array, others: Array, top: int, direct: Array | None = None
+) -> tuple[NDArray[np.intp], Array]:
     """Find the nearest of others (n, K) to theta (K,) by geodesic: their rows and distances, (top,) each.
 
     The direct distance is a lower bound, so geodesics are only found for the documents below the distance of the
-    nearest `top` so far.
+    nearest `top` so far. `direct` (n,) is computed if it is not given.
     """
-    bounds = direct_distances(words, theta[None], others)[0]
+    bounds = (direct_distances(words, theta[None], others)[0] if direct is None else direct) - ROUNDING
     return _search(bounds, top, lambda row: geodesic_length(words, theta, others[row]))
 
 

@@ -12,11 +12,11 @@ import polars as pl
 from scipy.optimize import linear_sum_assignment
 
 from topicnet.errors import InputError
-from topicnet.explore.distances import geodesic_length
+from topicnet.explore.distances import NEGLIGIBLE, geodesic_length
 from topicnet.explore.documents import DocumentTable, documents_of
 from topicnet.explore.geodesics import SEGMENTS, TopicGeodesic, direct_distances, geodesic
 from topicnet.explore.neighbours import largest_shares
-from topicnet.explore.words import Array, WordModel, word_model
+from topicnet.explore.words import Array, WordModel, arc, word_model
 from topicnet.storage.atomic import probe_file
 from topicnet.storage.overlap import check_apart
 from topicnet.workflows.frames import frame_like
@@ -26,7 +26,6 @@ from topicnet.workflows.tables import write_table
 LEAST_STEPS, MOST_STEPS = 3, 200
 ENDINGS = (".csv", ".parquet")
 WORDS = 8  # words of a step
-LEAST_LENGTH = 1e-6  # shorter paths are between documents with the same mixture
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def path(run: Run, a: str | int, b: str | int, steps: int = 7, library: str = "p
         raise InputError(f"document {documents.ids[rows[0]]!r} given as both ends of a path, expected two documents")
     words = word_model(run)
     ends = documents.proportions(list(rows))
-    if float(direct_distances(words, ends[:1], ends[1:])[0, 0]) < LEAST_LENGTH:
+    if float(arc(*words.roots(ends))) < NEGLIGIBLE:
         raise InputError(
             f"documents {documents.ids[rows[0]]!r} and {documents.ids[rows[1]]!r} have the same topic proportions, so"
             " the path between them has no length: choose two other documents"
@@ -191,9 +190,7 @@ def _path(
                 text="" if row is None else documents.excerpt(row),
             )
         )
-    return DocumentPath(
-        steps, theta, found.length, found.lower, found.straight, found.direct, found.converged, library
-    )
+    return DocumentPath(steps, theta, found.length, found.lower, found.straight, found.direct, found.converged, library)
 
 
 def _documents_met(
@@ -216,17 +213,23 @@ def step_words(words: WordModel, theta: Array, sizes: Array, vocabulary: list[st
     """Choose the words that describe each step of a path.
 
     The score of a word is p log(p^2 / (q r)), with p its probability at the step, q that of the whole corpus and r the
-    mean of the steps before and after. A word is listed at the step where its score is highest.
+    mean of the steps before and after. Each word is listed once: the steps take turns, from the ends inwards.
     """
     p = np.maximum(words.words(theta), 1e-300)  # (steps, V)
     corpus = np.maximum(words.words((sizes / sizes.sum())[None]), 1e-300)
     padded = np.concatenate([p[1:2], p, p[-2:-1]])
     score = p * (2 * np.log(p) - np.log(corpus) - np.log((padded[:-2] + padded[2:]) / 2))
-    best = score.argmax(0)
-    listed = []
-    for step, row in enumerate(score):
-        own = np.flatnonzero((best == step) & (row > 0))
-        listed.append([vocabulary[word] for word in own[np.argsort(-row[own], kind="stable")[:n]]])
+    some = min(len(vocabulary), n * len(theta))  # enough, even if the other steps take all words before
+    ranked = [iter([word for word in np.argsort(-row, kind="stable")[:some] if row[word] > 0]) for row in score]
+    inwards = sorted(range(len(theta)), key=lambda step: min(step, len(theta) - 1 - step))
+    listed: list[list[str]] = [[] for _ in theta]
+    taken = set[int]()
+    for _ in range(n):
+        for step in inwards:
+            word = next((word for word in ranked[step] if word not in taken), None)
+            if word is not None:
+                taken.add(word)
+                listed[step].append(vocabulary[word])
     return listed
 
 

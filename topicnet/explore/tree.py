@@ -17,7 +17,7 @@ from topicnet.workflows.run import Run
 
 METHODS = ("average", "complete", "single")
 ORDERED = 300  # topics up to which leaves are put in the order of least distance between neighbours, a cubic cost
-CORNERS = {(False, True): "┐", (True, False): "┘", (True, True): "┤", (False, False): "─"}
+LEAVING = {"┐": "┬", "┘": "┴", "│": "├"}  # the bar of a merge, where the line to the next merge leaves it
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +123,9 @@ def topic_tree(
 def draw_tree(tree: TopicTree, labels: Sequence[str], width: int = 24) -> list[str]:
     """Draw a dendrogram in text: one line for each topic, in the order of the leaves, the root at the right.
 
+    Columns are proportional to distances between the least and the largest merge, except that a merge is always to the
+    right of those inside it, so that deep trees can be wider.
+
     Parameters
     ----------
     tree : TopicTree
@@ -130,7 +133,7 @@ def draw_tree(tree: TopicTree, labels: Sequence[str], width: int = 24) -> list[s
     labels : sequence of str
         Text of each topic, (K,); padded to the longest.
     width : int, default=24
-        Columns from distance 0 to the root.
+        Columns from the first merge to the last.
 
     Returns
     -------
@@ -138,29 +141,21 @@ def draw_tree(tree: TopicTree, labels: Sequence[str], width: int = 24) -> list[s
         K lines.
     """
     n = len(tree.order)
-    canvas = np.full((n, width + 1), " ", dtype="<U1")
-    top = float(tree.merges[-1, 2]) or 1.0
-    row_of = {int(topic): row for row, topic in enumerate(tree.order)}
-    at: dict[int, tuple[int, int]] = {topic: (row, 0) for topic, row in row_of.items()}  # cluster to (row, column)
+    canvas = np.full((n, width + n + 2), " ", dtype="<U1")
+    low, high = float(tree.merges[0, 2]), float(tree.merges[-1, 2])
+    at = {int(topic): (row, 0) for row, topic in enumerate(tree.order)}  # cluster to (row, column)
     for number, (a, b, height, _) in enumerate(tree.merges):
-        column = max(1, round(float(height) / top * width))
         (upper, left), (lower, right) = sorted((at[int(a)], at[int(b)]))
-        column = max(column, left, right)
+        scaled = round((float(height) - low) / (high - low) * width) if high > low else 0
+        column = max(2 + scaled, left + 1, right + 1)
         for row, begin in ((upper, left), (lower, right)):
-            canvas[row, begin:column] = np.where(canvas[row, begin:column] == " ", "─", canvas[row, begin:column])
-        for row in range(upper, lower + 1):
-            canvas[row, column] = _joined(str(canvas[row, column]), row, upper, lower)
+            canvas[row, begin] = LEAVING.get(str(canvas[row, begin]), "─")
+            canvas[row, begin + 1 : column] = "─"
+        canvas[upper, column], canvas[lower, column] = "┐", "┘"
+        canvas[upper + 1 : lower, column] = "│"
         at[n + number] = ((upper + lower) // 2, column)
     widest = max(map(len, labels))
     return [f"{labels[topic].ljust(widest)} {''.join(canvas[row])}".rstrip() for row, topic in enumerate(tree.order)]
-
-
-def _joined(present: str, row: int, upper: int, lower: int) -> str:
-    """Return the character where a vertical bar from row `upper` to row `lower` crosses what is there already."""
-    if row in (upper, lower):
-        here = CORNERS[row > upper, row < lower]
-        return "┤" if present in "┐┘┤" else here
-    return "│" if present == " " else present
 
 
 def tree_records(tree: TopicTree) -> dict[str, Any]:

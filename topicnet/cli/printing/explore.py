@@ -34,8 +34,8 @@ def print_neighbours(documents: DocumentTable, row: int, metric: str, found: Seq
         return
     echo()
     for one in found:
-        echo(f"{one.rank:3d}  {one.distance:6.3f}  [{one.doc_id}]  {_shares(one.topics)}")
-        _text(one.text, " " * 13, width)
+        echo(f"{one.rank:3d}  {one.distance:7.4f}  [{one.doc_id}]  {_shares(one.topics)}")
+        _text(one.text, " " * 14, width)
 
 
 def neighbours_json(documents: DocumentTable, row: int, metric: str, found: Sequence[Neighbour]) -> str:
@@ -69,7 +69,9 @@ def print_path(found: DocumentPath, top_words: Sequence[Sequence[str]]) -> None:
             away = "" if step.step in (0, steps[-1].step) else f" {step.distance:.3f} away"
             _text(f"[{step.doc_id}]{away}: {step.text}", INDENT, width, lines=2)
     more = found.straight / found.length - 1
-    echo(f"\nlength {found.length:.3f}; the straight line between the mixtures is {found.straight:.3f} ({more:.1%} longer)")
+    echo(
+        f"\nlength {found.length:.3f}; the straight line between the mixtures is {found.straight:.3f} ({more:.1%} longer)"
+    )
     if not found.converged:
         echo("the search for the shortest path did not converge: a shorter one may exist")
 
@@ -99,11 +101,12 @@ def print_tree(tree: TopicTree, table: TopicTable) -> None:
     from topicnet.explore.tree import draw_tree
 
     labels = [f"{k:5d} {size:6.1%}  {' '.join(row[:LABEL_WORDS])}" for k, (size, row) in enumerate(_rows(table))]
-    highest = f"{tree.merges[-1, 2]:.2f}"
-    echo(f"{'topic  share  top words'.ljust(max(map(len, labels)))} {'0'.ljust(TREE_WIDTH + 1 - len(highest))}{highest}")
+    echo("topic  share  top words")
     for line in draw_tree(tree, labels, TREE_WIDTH):
         echo(line)
-    echo(f"topics that meet near the left are similar ({tree.metric} distance, {tree.method} linkage)")
+    first, last = tree.merges[0, 2], tree.merges[-1, 2]
+    between = f"from {first:.2f} at the left to {last:.2f} at the right" if len(tree.merges) > 1 else f"{first:.2f}"
+    echo(f"\ntopics that meet further left are more similar: {tree.metric} distance {between} ({tree.method} linkage)")
 
 
 def tree_json(tree: TopicTree, table: TopicTable) -> str:
