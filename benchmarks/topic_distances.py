@@ -2,11 +2,11 @@
 
 Usage: python benchmarks/topic_distances.py RUN ... --test FILE [--label label] [--documents N] [--publish NAME]
 
-Each RUN was fitted to the training split with `--keep-columns LABEL`; FILE is the test split (JSON Lines with `text` and
-the label). The label of a test document is the most frequent one among its 10 nearest training documents, of several the
-one with the nearest document. Intervals are 95 % bootstrap intervals over documents. Geodesics are found for the first
-`--geodesics` of the documents; the table has the accuracy of the other distances on these too. The last column is the
-processor time of a document against all training documents.
+Each RUN was fitted to the training split with `--keep-columns LABEL`; FILE is the test split (JSON Lines with `text`
+and the label). The label of a test document is the most frequent one among its 10 nearest training documents, of
+several the one with the nearest document. Intervals are 95 % bootstrap intervals over documents. Geodesics are found
+for the first `--geodesics` of the documents; the table has the accuracy of the other distances on these too. The last
+column is the processor time of a document against all training documents.
 """
 
 from __future__ import annotations
