@@ -8,6 +8,7 @@ theta. Any minimum is then the global one, and it gives a lower bound of the dis
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -101,7 +102,7 @@ def geodesic(words: WordModel, start: ArrayLike, end: ArrayLike, n_segments: int
     if np.array_equal(first, last) or straight == 0:
         raise InputError("two equal mixtures of topics given, expected different ones")
     theta, energy, converged = _least_energy(words, first, last, int(n_segments))
-    length = sum(straight_length(words, a, b, 4) for a, b in zip(theta, theta[1:], strict=False))
+    length = sum(straight_length(words, a, b, 4) for a, b in pairwise(theta))
     if length > straight * (1 + 1e-9):  # of a product decoder, whose energy is not convex, or short of convergence
         times = np.linspace(0, 1, n_segments + 1)[:, None]
         theta, length, converged = (1 - times) * first + times * last, straight, converged and length < straight * 1.001

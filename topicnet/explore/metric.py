@@ -26,14 +26,14 @@ def decoder_metric(run: Run, space: str = "latent") -> Metric:
     run : Run
         The run, with at least two topics.
     space : {"latent", "simplex"}, default="latent"
-        "latent": points z with theta = softmax((z, 0)); of K logits, take ``z[:-1] - z[-1]``. "simplex": the first K - 1
-        of the proportions theta.
+        "latent": points z with theta = softmax((z, 0)); of K logits, take ``z[:-1] - z[-1]``. "simplex": the first
+        K - 1 of the proportions theta.
 
     Returns
     -------
     Metric
-        A metric on R^(K - 1). Its `tensor` builds the Jacobians of the points, (n, V, K - 1) numbers, so give few points
-        for large vocabularies; `explore.word_model` has the same matrices in closed form.
+        A metric on R^(K - 1). Its `tensor` builds the Jacobians of the points, (n, V, K - 1) numbers, so give few
+        points for large vocabularies; `explore.word_model` has the same matrices in closed form.
 
     Raises
     ------

@@ -122,8 +122,8 @@ def nearest_by_geodesic(
 def nearest_by_transport(cost: Array, theta: Array, others: Array, top: int) -> tuple[NDArray[np.intp], Array]:
     """Find the nearest of others (n, K) to theta (K,) by transport: their rows and distances, (top,) each.
 
-    A function f with |f_k - f_l| <= C_kl bounds every cost from below by f . (theta - other). The functions C_k. and the
-    potentials of the problems that have been solved are such functions, if the cost C is a metric.
+    A function f with |f_k - f_l| <= C_kl bounds every cost from below by f . (theta - other). The functions C_k. and
+    the potentials of the problems that have been solved are such functions, if the cost C is a metric.
     """
     change = theta - others
     bounds = np.abs(change @ cost).max(1)

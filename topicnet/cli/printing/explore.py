@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from topicnet.explore.tree import TopicTree
 
 TREE_WIDTH = 24
+LEAST_DIFFERENCE = 5e-4  # of two lengths that are shown as different
 LABEL_WORDS = 4
 INDENT = " " * 6
 
@@ -69,9 +70,8 @@ def print_path(found: DocumentPath, top_words: Sequence[Sequence[str]]) -> None:
             away = "" if step.step in (0, steps[-1].step) else f" {step.distance:.3f} away"
             _text(f"[{step.doc_id}]{away}: {step.text}", INDENT, width, lines=2)
     more = found.straight / found.length - 1
-    echo(
-        f"\nlength {found.length:.3f}; the straight line between the mixtures is {found.straight:.3f} ({more:.1%} longer)"
-    )
+    longer = f"{more:.1%} longer" if more >= LEAST_DIFFERENCE else "no longer"
+    echo(f"\nlength {found.length:.3f}; the straight line between the mixtures has {found.straight:.3f} ({longer})")
     if not found.converged:
         echo("the search for the shortest path did not converge: a shorter one may exist")
 
