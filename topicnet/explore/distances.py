@@ -126,17 +126,17 @@ def document_distance(
     _check_metric(metric, DOCUMENT_METRICS)
     documents = documents_of(run)
     start = documents.row_of(a)
-    one = isinstance(b, str | int | np.integer)
     if b is None:
         rows = documents.with_words
     else:
-        rows = np.array([documents.row_of(name) for name in ([b] if one else b)], dtype=np.intp)  # type: ignore[union-attr, list-item]
+        others = [b] if isinstance(b, str | int) else list(b)
+        rows = np.array([documents.row_of(other) for other in others], dtype=np.intp)
     found = _distances(run, documents, start, rows, metric)
     if b is None:
         spread = np.full(len(documents.ids), np.nan)
         spread[rows] = found
         return spread
-    return float(found[0]) if one else found
+    return float(found[0]) if isinstance(b, str | int) else found
 
 
 def _distances(run: Run, documents: DocumentTable, start: int, rows: Any, metric: str) -> Array:

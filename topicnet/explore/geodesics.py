@@ -46,6 +46,15 @@ class TopicGeodesic:
         path there leaves the distributions that the model can express.
     converged : bool
         Whether the solver met its tolerance and the path is no longer than the straight line.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from topicnet import explore
+    >>> from topicnet.explore.words import Mixture
+    >>> found = explore.geodesic(Mixture(np.array([[0.9, 0.1], [0.1, 0.9]])), [1.0, 0.0], [0.0, 1.0])
+    >>> found.theta.shape, found.converged
+    ((9, 2), True)
     """
 
     theta: Array
@@ -91,8 +100,8 @@ def geodesic(words: WordModel, start: ArrayLike, end: ArrayLike, n_segments: int
     >>> from topicnet import explore
     >>> from topicnet.explore.words import Mixture
     >>> found = explore.geodesic(Mixture(np.eye(2)), [1.0, 0.0], [0.0, 1.0], 4)
-    >>> round(found.length, 4), round(found.theta[1, 1], 4)
-    (3.1416, 0.1464)
+    >>> round(found.length, 4), found.theta[1].round(4).tolist()
+    (3.1416, [0.8536, 0.1464])
     """
     first, last = proportions(start, words.n_topics), proportions(end, words.n_topics)
     if isinstance(n_segments, bool) or not isinstance(n_segments, int | np.integer) or n_segments < 2:

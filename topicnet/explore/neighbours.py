@@ -94,9 +94,10 @@ def nearest_documents(
     if metric in NEEDS_MODEL:
         if run is None:
             raise InputError(f"metric={metric!r} needs the model of the run")
-        search = nearest_by_geodesic if metric == "geodesic" else nearest_by_transport
-        given = word_model(run) if metric == "geodesic" else topic_costs(run)
-        best, distances = search(given, theta, others, top)  # type: ignore[operator]
+        if metric == "geodesic":
+            best, distances = nearest_by_geodesic(word_model(run), theta, others, top)
+        else:
+            best, distances = nearest_by_transport(topic_costs(run), theta, others, top)
     else:
         found = proportion_distances(theta, others, metric)
         best = np.argsort(found, kind="stable")[:top]

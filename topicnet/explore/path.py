@@ -32,7 +32,7 @@ WORDS = 8  # words of a step
 class PathStep:
     """Point of a path, with the words and the document met there.
 
-    Attributes
+    Parameters
     ----------
     step : int
         0 at the first document.
@@ -43,12 +43,22 @@ class PathStep:
     words : list of str
         Words whose probability is high relative to the corpus and to the steps before and after; each word is listed
         at one step.
-    row, doc_id : int, str
-        Document nearest to the point, at most once on the path; None if the run has too few documents.
-    distance : float
+    row : int, optional
+        Row of the document nearest to the point, at most once on the path; None if the run has too few documents.
+    doc_id : str, optional
+        Id of that document.
+    distance : float, optional
         Geodesic distance of the document from the point.
     text : str
         Beginning of the document's text.
+
+    Examples
+    --------
+    >>> import topicnet
+    >>> texts = ["cat dog", "bread butter", "cat bread", "dog butter"] * 3
+    >>> run = topicnet.fit(texts, n_topics=2, min_df=1, init="random", max_epochs=1)
+    >>> run.path(0, 1, steps=3).steps[0].text
+    'cat dog'
     """
 
     step: int
@@ -83,6 +93,8 @@ class DocumentPath:
         Distance on the simplex of all word distributions, 2 arccos(sum sqrt(p q)), at most the distance.
     converged : bool
         Whether the solver met its tolerance.
+    library : str, default="pandas"
+        Library of the table: "pandas", "polars" or "pyarrow".
 
     Examples
     --------

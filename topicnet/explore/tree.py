@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,8 @@ from topicnet.errors import InputError
 from topicnet.explore.distances import topic_distance
 from topicnet.workflows.run import Run
 
-METHODS = ("average", "complete", "single")
+Method = Literal["average", "complete", "single"]
+METHODS: tuple[Method, ...] = ("average", "complete", "single")
 ORDERED = 300  # topics up to which leaves are put in the order of least distance between neighbours, a cubic cost
 LEAVING = {"┐": "┬", "┘": "┴", "│": "├"}  # the bar of a merge, where the line to the next merge leaves it
 
@@ -31,8 +32,18 @@ class TopicTree:
         Topics are 0 to K - 1, and merge i makes cluster K + i.
     order : ndarray of shape (K,)
         Topics from first to last leaf.
-    metric, method : str
-        Metric of the distances, and method of the linkage.
+    metric : str
+        Metric of the distances.
+    method : str
+        Method of the linkage.
+
+    Examples
+    --------
+    >>> import topicnet
+    >>> from topicnet import explore
+    >>> run = topicnet.fit(["cat", "bread butter"] * 4, n_topics=2, init="random", max_epochs=1)
+    >>> explore.topic_tree(run).groups(2)
+    array([0, 1])
     """
 
     merges: NDArray[np.float64]
@@ -72,7 +83,7 @@ class TopicTree:
 
 
 def topic_tree(
-    run: Run, metric: str = "geodesic", method: str = "average", distances: ArrayLike | None = None
+    run: Run, metric: str = "geodesic", method: Method = "average", distances: ArrayLike | None = None
 ) -> TopicTree:
     """Cluster the topics of a run by their distances.
 

@@ -19,7 +19,14 @@ class WordModel(ABC):
     """Decoder of a topic model as a map from topic proportions (K,) to word probabilities (V,); abstract.
 
     The probabilities of all words are one categorical distribution, whose Fisher-Rao metric is
-    ds^2 = sum_w dp_w^2 / p_w. With x = 2 sqrt(p) it is the metric of a sphere of radius 2.
+    ds^2 = sum_w dp_w^2 / p_w. With x = 2 sqrt(p) it is the metric of a sphere of radius 2. `word_model` makes one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from topicnet.explore.words import Mixture
+    >>> Mixture(np.array([[0.5, 0.5], [0.1, 0.9]])).words(np.array([[0.5, 0.5]])).round(6)
+    array([[0.3, 0.7]])
     """
 
     n_topics: int
@@ -27,18 +34,53 @@ class WordModel(ABC):
 
     @abstractmethod
     def roots(self, theta: Array) -> Array:
-        """Compute sqrt(p(w|theta)) of proportions (n, K): (n, V)."""
+        """Compute the square roots of the word probabilities.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (n, K)
+            Topic proportions.
+
+        Returns
+        -------
+        ndarray of shape (n, V)
+            sqrt(p(w|theta)), rows of length 1.
+        """
 
     @abstractmethod
     def gradient(self, roots: Array, upstream: Array) -> Array:
-        """Multiply upstream (n, V) by the derivatives of `roots` (n, V) in theta: (n, K)."""
+        """Multiply by the derivatives of `roots` in theta.
+
+        Parameters
+        ----------
+        roots : ndarray of shape (n, V)
+            Square roots of the word probabilities.
+        upstream : ndarray of shape (n, V)
+            Derivatives of a function in the roots.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Derivatives of the function in theta.
+        """
 
     @abstractmethod
     def _tensor(self, theta: Array) -> Array:
         """Return the metric tensor (K, K) at proportions (K,)."""
 
     def words(self, theta: Array) -> Array:
-        """Compute p(w|theta) of proportions (n, K): (n, V)."""
+        """Compute word probabilities.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (n, K)
+            Topic proportions.
+
+        Returns
+        -------
+        ndarray of shape (n, V)
+            p(w|theta), rows sum to 1.
+        """
         return np.square(self.roots(theta))
 
     def theta_metric(self, theta: ArrayLike) -> Array:

@@ -45,11 +45,11 @@ def topics(
         from topicnet.workflows.run import load
 
         loaded = load(run)
-        found, table = topic_tree(loaded), loaded.topic_table(top)
+        found = topic_tree(loaded)
         if as_json:
-            echo(tree_json(found, table), block=True)
+            echo(tree_json(found, loaded.topic_table(top)), block=True)
         else:
-            print_tree(found, table)
+            print_tree(found, loaded.topic_table(top))
         return
     table = read_topics(run, top)
     if table is None:
