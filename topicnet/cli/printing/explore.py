@@ -105,8 +105,8 @@ def print_tree(tree: TopicTree, table: TopicTable) -> None:
     for line in draw_tree(tree, labels, TREE_WIDTH):
         echo(line)
     first, last = tree.merges[0, 2], tree.merges[-1, 2]
-    between = f"from {first:.2f} at the left to {last:.2f} at the right" if len(tree.merges) > 1 else f"{first:.2f}"
-    echo(f"\ntopics that meet further left are more similar: {tree.metric} distance {between} ({tree.method} linkage)")
+    between = f"{first:.2f} to {last:.2f}" if len(tree.merges) > 1 else f"{first:.2f}"
+    echo(f"\ntopics that meet further left are more similar: {tree.metric} distance {between}, {tree.method} linkage")
 
 
 def tree_json(tree: TopicTree, table: TopicTable) -> str:
