@@ -36,7 +36,8 @@ def topic_distance(run: Run, metric: str = "geodesic") -> Array:
     Returns
     -------
     ndarray of shape (n_topics, n_topics), float64
-        Symmetric, with 0 on the diagonal. A geodesic is an upper bound that exceeds the distance by about 0.2 %.
+        Symmetric, with 0 on the diagonal. A geodesic is an upper bound; for a mixture decoder, it exceeds the
+        distance by about 0.2 % at most.
 
     Raises
     ------
