@@ -169,7 +169,13 @@ def neighbour_table(found: list[Neighbour]) -> pl.DataFrame:
         "share": [one.topics[0][1] for one in found],
         "text": [one.text for one in found],
     }
-    kinds = {"rank": pl.Int64, "row": pl.Int64, "topic": pl.Int64, "distance": pl.Float64, "share": pl.Float64}
+    kinds: dict[str, Any] = {
+        "rank": pl.Int64,
+        "row": pl.Int64,
+        "topic": pl.Int64,
+        "distance": pl.Float64,
+        "share": pl.Float64,
+    }
     kinds |= {"doc_id": pl.String, "text": pl.String}
     return pl.DataFrame(columns, schema_overrides=kinds)
 
