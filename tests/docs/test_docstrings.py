@@ -36,7 +36,7 @@ def own(module: ModuleType) -> Iterator[tuple[str, Any]]:
 def public() -> dict[str, Any]:
     """Public classes and functions by the names that users import."""
     found: dict[str, Any] = {}
-    for package in (topicnet, topicnet.images, topicnet.geometry, topicnet.transport):
+    for package in (topicnet, topicnet.images, topicnet.geometry, topicnet.transport, topicnet.explore):
         for name in package.__all__:
             value = getattr(package, name)
             if inspect.isclass(value) or inspect.isfunction(value):
