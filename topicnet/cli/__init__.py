@@ -16,7 +16,14 @@ KEPT = "kept"  # returned by commands that were interrupted and wrote their resu
 COLLAPSED = "collapsed"  # returned under --strict if the health check finds the model unfit
 REPORT_SECONDS = 10.0  # for which torchrun processes wait for the first one on their machine to report an error
 LONGEST_SHOWN = 60  # characters of a path in the message that it is too long
-COMMANDS = ("fit", "runs", "corpora", "experiments", "images")  # modules with commands, in the order of the help
+COMMANDS = (
+    "fit",
+    "runs",
+    "corpora",
+    "experiments",
+    "images",
+    "images_gibbs",
+)  # modules with commands, in the order of the help
 
 
 def main() -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from topicnet.errors import InputError
 from topicnet.images.gibbs.networks import GibbsNetwork
 from topicnet.images.gibbs.objectives import OBJECTIVES, free_energy
 from topicnet.images.gibbs.potentials import MOST_DIMS, Potential
-from topicnet.images.gibbs.training import GibbsOptions, Restart, judge, start, train
+from topicnet.images.gibbs.training import GibbsOptions, judge, start, train
 from topicnet.runtime.seeding import draw_seed
 from topicnet.runtime.threads import chosen_threads
 from topicnet.runtime.torch_state import usual_gradients
@@ -147,7 +148,7 @@ class GibbsVAE:
             )
         latent_dim = potential.n_dims if self.latent_dim is None else self.latent_dim
         rng = np.random.default_rng(self.random_state)
-        first, noise, judging, self._seed = (draw_seed(rng) for _ in range(4))
+        first, noise, judging = (draw_seed(rng) for _ in range(3))
         options = GibbsOptions(
             self.objective,
             self.n_restarts,
@@ -231,10 +232,18 @@ class GibbsVAE:
         if not hasattr(self, "network_"):
             raise InputError("a GibbsVAE that is not fitted given: call fit(potential) first")
 
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters by name.
+
+        Returns
+        -------
+        dict
+            Value of each parameter of the constructor.
+        """
+        return {name: getattr(self, name) for name in inspect.signature(GibbsVAE).parameters}
+
     def __repr__(self) -> str:
-        shown: dict[str, Any] = {name: value for name, value in vars(self).items() if not name.endswith("_")}
-        shown.pop("_seed", None)
-        return f"GibbsVAE({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+        return f"GibbsVAE({', '.join(f'{name}={value!r}' for name, value in self.parameters().items())})"
 
 
 def joint_draws(network: GibbsNetwork, potential: Potential, n: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -111,8 +111,7 @@ class Moment:
     exact : float or None
         Exact value, where it is known.
     raw, reweighted : float
-        Mean over draws of the decoder, without and with weights. NaN of the Binder cumulant's weighted form is
-        impossible; it is computed from weighted moments.
+        Mean over draws of the decoder, without and with weights.
     imh, mala, hmc : Estimate
         Means of the chains, with standard errors that allow for autocorrelation.
 
@@ -278,9 +277,7 @@ def measure(vae: GibbsVAE, n_draws: int = 100_000, random_state: int = 0) -> Gib
     return measure_with_draws(vae, n_draws, random_state)[0]
 
 
-def measure_with_draws(
-    vae: GibbsVAE, n_draws: int = 100_000, random_state: int = 0
-) -> tuple[GibbsReport, Draws]:
+def measure_with_draws(vae: GibbsVAE, n_draws: int = 100_000, random_state: int = 0) -> tuple[GibbsReport, Draws]:
     """Measure a fitted Gibbs VAE, and return the draws too.
 
     Parameters
@@ -357,9 +354,7 @@ def _report(vae: GibbsVAE, draws: Draws, random_state: int, seeds: list[int]) ->
         exact_log_z=None if answers is None else answers.log_z,
         log_z=log_z,
         kl=energy.value + known,
-        bounds=tuple(
-            BoundOfK(k, bound, known - bound.value) for k, bound in zip(SAMPLE_COUNTS, bounds, strict=True)
-        ),
+        bounds=tuple(BoundOfK(k, bound, known - bound.value) for k, bound in zip(SAMPLE_COUNTS, bounds, strict=True)),
         upper=_upper_bound(vae, draws, seeds[7]),
         upper_from="hmc" if potential.sampler is None else "exact",
         effective_fraction=effective_fraction(draws.log_weights),

@@ -167,6 +167,7 @@ def _checked(log_weights: Tensor) -> NDArray[np.float64]:
     logs: NDArray[np.float64] = torch.as_tensor(log_weights).detach().double().numpy()
     if logs.ndim != 1 or len(logs) < 2 or not np.isfinite(logs).all():
         raise InputError(
-            f"log-weights of shape {logs.shape} given, expected at least two finite numbers in one axis: check the energy"
+            f"log-weights of shape {logs.shape} given, expected at least two finite numbers in one axis: check the"
+            " energy"
         )
     return logs
