@@ -21,7 +21,7 @@ def test_the_autocorrelation_time_of_an_autoregression_is_known(rho):
     values[:, 0] = rng.standard_normal(10)
     for t in range(1, noise.shape[1]):
         values[:, t] = rho * values[:, t - 1] + noise[:, t]
-    assert gibbs.autocorrelation_time(values) == pytest.approx((1 + rho) / (1 - rho), rel=0.05)
+    assert gibbs.autocorrelation_time(values) == pytest.approx((1 + rho) / (1 - rho), rel=0.1)
 
 
 def test_a_chain_that_does_not_move_has_a_time_of_one_step():
@@ -50,14 +50,14 @@ def test_independence_sampling_accepts_equal_weights_always_and_keeps_a_dominant
 @pytest.mark.parametrize(("sampler", "acceptance"), [(gibbs.langevin, 0.574), (gibbs.hamiltonian, 0.8)])
 def test_chains_with_gradients_have_the_moments_of_the_target(sampler, acceptance):
     target = gibbs.gaussian()
-    chain = sampler(target, 40_000, 0)
-    assert chain.n_calls <= 40_000
+    chain = sampler(target, 20_000, 0)
+    assert chain.n_calls <= 20_000
     assert chain.acceptance == pytest.approx(acceptance, abs=0.12)
     for name, exact in target.answers().means.items():
         values = chain.values(target.observables[name])
         found = mean_of(values, gibbs.autocorrelation_time(values))
         assert abs(found.value - exact) < 4.5 * found.se
-    assert torch.equal(chain.states, sampler(target, 40_000, 0).states)
+    assert torch.equal(chain.states, sampler(target, 20_000, 0).states)
 
 
 @pytest.mark.parametrize(

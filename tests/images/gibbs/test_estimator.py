@@ -9,13 +9,14 @@ import torch
 from topicnet.errors import InputError
 from topicnet.images import gibbs
 
-SHORT = {"hidden_dim": 16, "n_steps": 60, "batch_size": 32}
+SHORT = {"hidden_dim": 16, "n_steps": 40, "batch_size": 32, "n_restarts": 2}
+FAST = {"hidden_dim": 32, "n_steps": 600, "batch_size": 64, "n_restarts": 1, "learning_rate": 5e-3}
 
 
 @pytest.fixture(scope="module")
 def well():
     """A double well fitted in a second, and its report."""
-    vae = gibbs.GibbsVAE(hidden_dim=32, n_steps=500, batch_size=128, n_restarts=2).fit(gibbs.double_well(4.0))
+    vae = gibbs.GibbsVAE(**FAST).fit(gibbs.double_well(4.0))
     return vae, gibbs.measure(vae, 20_000)
 
 
@@ -39,7 +40,7 @@ def test_torchs_own_random_state_is_left_alone():
 
 
 def test_restarts_are_two_initialisations_of_two_seeds_and_the_best_is_kept():
-    vae = gibbs.GibbsVAE(**SHORT).fit(gibbs.double_well())
+    vae = gibbs.GibbsVAE(**SHORT | {"n_restarts": 4, "n_steps": 5}).fit(gibbs.double_well())
     found = vae.restarts_
     assert [one.init for one in found] == ["default", "narrow"] * 2
     assert found[0].seed == found[1].seed != found[2].seed == found[3].seed
@@ -69,17 +70,17 @@ def test_bounds_and_restarts_are_consistent_in_a_report(well):
     assert report.bounds[-1].kl < report.bounds[0].kl + 3 * report.bounds[0].bound.se
     chosen = next(one for one in report.restarts if one.chosen)
     assert report.information == chosen.information
-    assert report.n_training_calls == 2 * 500 * 128
-    assert len(vae.history_) == 5
+    assert report.n_training_calls == 600 * 64
+    assert len(vae.history_) == 6
     assert vae.history_[0]["beta"] < vae.history_[-1]["beta"] == 1.0
 
 
 def test_the_objective_of_the_document_fits_far_worse(well):
     _, report = well
-    vae = gibbs.GibbsVAE(None, 32, "document", 2, 500, 128).fit(gibbs.double_well(4.0))
-    ablation = gibbs.measure(vae, 20_000)
+    vae = gibbs.GibbsVAE(objective="document", **FAST).fit(gibbs.double_well(4.0))
+    ablation = gibbs.measure(vae, 2_000)
     assert ablation.objective == "document"
-    assert ablation.kl > 5 * report.kl
+    assert ablation.kl > 4 * report.kl
     assert ablation.information < 0.1  # P(z|x) = pi
 
 
@@ -94,7 +95,7 @@ def test_a_broad_gaussian_over_separate_modes_is_reported_as_collapsed():
 
 def test_a_function_of_the_user_needs_no_known_answers():
     quartic = gibbs.Potential("quartic", 1, lambda x: (x**4).sum(-1))
-    report = gibbs.measure(gibbs.GibbsVAE(hidden_dim=16, n_steps=300, batch_size=64).fit(quartic), 10_000)
+    report = gibbs.measure(gibbs.GibbsVAE(**SHORT | {"n_steps": 200}).fit(quartic), 4_000)
     exact = math.log(2 * math.gamma(1.25))  # integral of exp(-x^4)
     assert report.exact_log_z is None
     assert report.upper_from == "hmc"

@@ -83,11 +83,11 @@ def test_both_bounds_enclose_log_z_and_the_weights_estimate_it():
 def test_the_interval_of_log_z_covers_it_as_often_as_it_claims():
     generator = torch.Generator().manual_seed(0)
     sigma, covered = 0.7, 0
-    for seed in range(100):
+    for seed in range(60):
         logs = sigma * torch.randn(2_000, generator=generator, dtype=torch.float64) - 0.5 * sigma**2
         found = gibbs.log_partition(logs, seed)
         covered += found.low <= 0.0 <= found.high
-    assert 86 <= covered <= 100  # 95 expected, standard deviation 2.2
+    assert covered >= 50  # 57 expected, standard deviation 1.7
 
 
 def test_the_effective_fraction_counts_equal_weights():

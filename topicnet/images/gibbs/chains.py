@@ -20,7 +20,7 @@ N_CHAINS = 20  # of MALA and HMC, in parallel
 LEAPFROG_STEPS = 10
 WARM_UP = 0.2  # fraction of the energy calls of MALA and HMC in which the step size is adapted
 ACCEPTANCE = {"mala": 0.574, "hmc": 0.8}  # targets of the adaptation (Roberts & Rosenthal 1998; Beskos et al. 2013)
-FIRST_STEP = 0.1
+FIRST_STEP, GAIN = 0.1, 2.0  # of the adaptation
 LARGEST_LOG_STEP = 3.0
 
 Array = NDArray[np.float64]
@@ -286,7 +286,7 @@ def _hamiltonian(name: str, potential: Potential, n_calls: int, n_leapfrog: int,
         )
         rate = float(change.clamp_max(0.0).exp().nan_to_num(0.0).mean())
         if t < n_warm_up:  # Robbins & Monro, then the mean of the second half
-            log_step = min(LARGEST_LOG_STEP, log_step + (rate - ACCEPTANCE[name]) / math.sqrt(t + 1))
+            log_step = min(LARGEST_LOG_STEP, log_step + GAIN * (rate - ACCEPTANCE[name]) / math.sqrt(t + 1))
             mean_log_step += log_step if t >= n_warm_up // 2 else 0.0
             if t == n_warm_up - 1:
                 log_step = mean_log_step / (n_warm_up - n_warm_up // 2)

@@ -231,10 +231,12 @@ def gaussian(mean: Any = (0.0, 0.0), covariance: Any = ((2.0, 0.8), (0.8, 0.75))
     log_z = 0.5 * len(m) * math.log(2 * math.pi) + float(root.diagonal().log().sum())
 
     def energy(x: Tensor) -> Tensor:
-        return 0.5 * torch.linalg.solve_triangular(root, (x - m).T, upper=False).square().sum(0)
+        whitened: Tensor = torch.linalg.solve_triangular(root, (x - m).T, upper=False)
+        return 0.5 * whitened.square().sum(0)
 
     def draw(n: int, seed: int) -> Tensor:
-        return m + torch.as_tensor(np.random.default_rng(seed).standard_normal((n, len(m)))) @ root.T
+        noise: Tensor = torch.as_tensor(np.random.default_rng(seed).standard_normal((n, len(m))))
+        return m + noise @ root.T
 
     observables = _coordinates(len(m))
     first, second = m.tolist(), (m.square() + s.diagonal()).tolist()
@@ -463,7 +465,8 @@ def phi4_ring(n_sites: int = 8, mass: float = -1.0, coupling: float = 0.25) -> P
 
     def energy(x: Tensor) -> Tensor:
         links = 0.5 * (x - x.roll(-1, 1)).square()
-        return (links + _site(x, mass, coupling)).sum(-1)
+        sites: Tensor = _site(x, mass, coupling)
+        return (links + sites).sum(-1)
 
     exact = partial(_field_answers, n_sites, 1, mass, coupling, RING_NODES)
     return Potential("phi4-ring", n_sites, energy, _field_observables(), exact, binder=True)
@@ -506,7 +509,8 @@ def phi4_lattice(length: int = 4, mass: float = -2.0, coupling: float = 0.5) -> 
         columns = x.view(-1, length, 2)
         along = 0.5 * (columns - columns.roll(-1, 1)).square()
         across = (columns[..., 0] - columns[..., 1]).square()  # two links of 1/2 each
-        return (along + _site(columns, mass, coupling)).sum((1, 2)) + across.sum(-1)
+        sites: Tensor = _site(columns, mass, coupling)
+        return (along + sites).sum((1, 2)) + across.sum(-1)
 
     exact = partial(_field_answers, length, 2, mass, coupling, LATTICE_NODES)
     return Potential("phi4-lattice", 2 * length, energy, _field_observables(), exact, binder=True)

@@ -338,7 +338,7 @@ def _report(vae: GibbsVAE, draws: Draws, random_state: int, seeds: list[int]) ->
     known = log_z.value if answers is None else answers.log_z
     n_draws, spread = len(draws.x), float(draws.log_weights.std())
     energy = Estimate(-float(draws.log_weights.mean()), spread / math.sqrt(n_draws))
-    bounds = [k_sample_bound(network, potential, k, min(n_draws, BOUND_DRAWS), seeds[6]) for k in SAMPLE_COUNTS]
+    bounds = [k_sample_bound(network, potential, k, min(n_draws // 25, BOUND_DRAWS), seeds[6]) for k in SAMPLE_COUNTS]
     chosen = next(one for one in vae.restarts_ if one.chosen)
     raw, again, target = (_thinned(points) for points in (draws.x, draws.target.flip(0), draws.target))
     return GibbsReport(

@@ -152,7 +152,7 @@ def reverse_log_weights(network: GibbsNetwork, potential: Potential, x: Tensor, 
     """Return log w(x, z) for target draws x (n, D) and z ~ P(.|x); their mean is at least log Z."""
     generator = torch.Generator().manual_seed(seed)
     parts = []
-    for points in x.double().split(BLOCK):
+    for points in torch.split(x.double(), BLOCK):
         p = network.encode(points)
         z = p.mean + _noise(len(points), network.latent_dim, generator) * (0.5 * p.log_var).exp()
         parts.append(-free_energy(z, points, network.decode(z), p, potential.energies(points)))
