@@ -71,7 +71,7 @@ def test_only_files_of_topicnet_are_replaced(warm: Warm, tmp_path: Path) -> None
         (["--potential", "triple-well"], "--potential triple-well given, expected one of gaussian, double-well"),
         (["--potential", "gaussian", "--height", "3"], "--height 3.0 given for gaussian, which does not take it"),
         (["--potential", "mixture", "--sites", "3"], "--sites 3 given for mixture, which does not take it, expected"),
-        (["--potential", "double-well", "--height", "-1"], "height=-1.0 given, expected a number above 0"),
+        (["--potential", "double-well", "--height", "-1"], "height=-1.0 given, expected a number from 0.01 to 100"),
         (["--potential", "double-well", "--height", "nan"], "height=nan given, expected a number"),
         (["--potential", "phi4-ring", "--mass", "-1", "--coupling", "0"], "expected a positive mass"),
         (["--potential", "gaussian", "--objective", "elbo"], "objective='elbo' given, expected one of corrected"),

@@ -62,6 +62,21 @@ def test_the_smallest_lattice_agrees_with_a_sum_over_all_its_sites():
     assert answers.means["Binder"] == pytest.approx(1 - fourth / (3 * second**2), abs=1e-5)
 
 
+@pytest.mark.parametrize(("mass", "coupling"), [(-6.0, 1.0), (2.0, 0.0), (0.3, 5.0)])
+def test_the_ring_agrees_with_a_sum_over_a_fine_grid(mass, coupling):
+    """Two sites, joined by two links."""
+    potential = gibbs.phi4_ring(2, mass, coupling)
+    axis = torch.linspace(-8, 8, 1_601, dtype=torch.float64)
+    logs = -potential.energies(torch.cartesian_prod(axis, axis))
+    answers = potential.answers()
+    assert answers.log_z == pytest.approx(float(logs.logsumexp(0)) + 2 * math.log(0.01), abs=1e-9)
+
+
+def test_a_field_that_a_grid_does_not_resolve_has_no_exact_answer():
+    assert gibbs.phi4_lattice(4, mass=-60.0, coupling=6.0).answers() is None
+    assert gibbs.phi4_ring(4, mass=1e-3, coupling=0.0).answers() is None
+
+
 @pytest.mark.parametrize(
     "potential", [gibbs.gaussian([1.0, -1.0]), gibbs.double_well(4.0, 2), gibbs.mixture(5), gibbs.mueller_brown(40.0)]
 )

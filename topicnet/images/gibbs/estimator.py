@@ -20,7 +20,7 @@ from topicnet.runtime.torch_state import usual_gradients
 from topicnet.training.checks import check_count, check_number
 from topicnet.training.progress import Listener
 
-MOST_SEED = 2**31 - 1
+MOST_SEED = 2**32 - 1
 BLOCK = 20_000  # draws evaluated at a time
 
 

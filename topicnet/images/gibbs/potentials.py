@@ -14,7 +14,7 @@ from torch import Tensor
 
 from topicnet.errors import InputError
 from topicnet.images.gibbs.exact import TAIL, Answers, FieldChain, Function, Grid
-from topicnet.training.checks import check_count, check_number
+from topicnet.training.checks import check_count
 
 MOST_DIMS = 1_000
 LISTED_DIMS = 4  # up to here each coordinate is an observable
@@ -25,7 +25,9 @@ CENTRES = ((1.0, 0.0), (0.0, 0.5), (-0.5, 1.5), (-1.0, 1.0))
 LARGEST_EXPONENT = 8.0  # beyond it the growing exponential is continued by its tangent
 BASIN = 0.75  # y above which a point belongs to the deepest basin
 BOX = Grid((-3.5, -2.0), (2.5, 3.5), (1200, 1100))  # 0.75 is an edge of cells
-LATTICE_NODES, RING_NODES = 25, 161
+WIDEST_FIELD = 100.0  # of a site, in a transfer matrix
+LEAST_NODES, MOST_NODES = 25, {1: 801, 2: 41}  # grid points of a site, by the width of a column
+RESOLUTION = 0.8  # step of that grid in standard deviations of the narrowest factor
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,9 +275,8 @@ def double_well(height: float = 4.0, n_dims: int = 1) -> Potential:
     >>> round(gibbs.double_well(8.0).answers().log_z, 6)
     -0.439586
     """
-    check_number("height", height, above=0.0, most=100.0)
+    _check_between("height", height, 0.01, 100.0)
     check_count("n_dims", n_dims, most=MOST_DIMS)
-    check_number("height", height, above=0.00999)
     end = math.sqrt(1 + math.sqrt(TAIL / height))
     grid = Grid((-end,), (end,), (4000,))
 
@@ -334,8 +335,8 @@ def mixture(n_modes: int = 4, radius: float = 2.0, variance: float = 0.25, n_dim
     1.837877
     """
     check_count("n_modes", n_modes, most=100)
-    check_number("radius", radius, above=0.0, most=100.0)
-    check_number("variance", variance, above=0.0, most=100.0)
+    _check_between("radius", radius, 0.01, 100.0)
+    _check_between("variance", variance, 1e-4, 100.0)
     check_count("n_dims", n_dims, least=2, most=MOST_DIMS)
     angles = 2 * math.pi * torch.arange(n_modes, dtype=torch.float64) / n_modes
     centres = torch.zeros(n_modes, n_dims, dtype=torch.float64)
@@ -399,8 +400,7 @@ def mueller_brown(temperature: float = 20.0) -> Potential:
     >>> round(1000 * float(potential.energies(torch.tensor([[-0.558, 1.442]]))), 1)
     -146.7
     """
-    check_number("temperature", temperature, above=0.0, most=1_000.0)
-    check_number("temperature", temperature, above=4.999)
+    _check_between("temperature", temperature, 5.0, 1_000.0)
 
     def surface(x: Tensor) -> Tensor:
         total = torch.zeros_like(x[:, 0])
@@ -446,7 +446,7 @@ def phi4_ring(n_sites: int = 8, mass: float = -1.0, coupling: float = 0.25) -> P
     Returns
     -------
     Potential
-        With answers from the transfer matrix.
+        With answers from the transfer matrix, unless its grid would need too many points.
 
     Raises
     ------
@@ -468,7 +468,7 @@ def phi4_ring(n_sites: int = 8, mass: float = -1.0, coupling: float = 0.25) -> P
         sites: Tensor = _site(x, mass, coupling)
         return (links + sites).sum(-1)
 
-    exact = partial(_field_answers, n_sites, 1, mass, coupling, RING_NODES)
+    exact = _field_answers_of(n_sites, 1, mass, coupling)
     return Potential("phi4-ring", n_sites, energy, _field_observables(), exact, binder=True)
 
 
@@ -489,7 +489,8 @@ def phi4_lattice(length: int = 4, mass: float = -2.0, coupling: float = 0.5) -> 
     Returns
     -------
     Potential
-        Points list the sites column by column. With answers from the transfer matrix.
+        Points list the sites column by column. With answers from the transfer matrix, unless its grid would need too
+        many points.
 
     Raises
     ------
@@ -512,7 +513,7 @@ def phi4_lattice(length: int = 4, mass: float = -2.0, coupling: float = 0.5) -> 
         sites: Tensor = _site(columns, mass, coupling)
         return (along + sites).sum((1, 2)) + across.sum(-1)
 
-    exact = partial(_field_answers, length, 2, mass, coupling, LATTICE_NODES)
+    exact = _field_answers_of(length, 2, mass, coupling)
     return Potential("phi4-lattice", 2 * length, energy, _field_observables(), exact, binder=True)
 
 
@@ -521,8 +522,8 @@ def _site(p: Any, mass: float, coupling: float) -> Any:
 
 
 def _check_field(mass: float, coupling: float) -> None:
-    check_number("coupling", coupling)
-    check_number("mass", abs(mass) if isinstance(mass, int | float) else mass)
+    _check_between("coupling", coupling, 0.0, 1e4)
+    _check_between("mass", mass, -1e4, 1e4)
     if coupling == 0 and mass <= 0:
         raise InputError(f"mass={mass:g} and coupling=0 given, expected a positive mass: the density has no integral")
     if coupling > 0 and mass < 0 and mass**2 / (16 * coupling) > TAIL:
@@ -532,19 +533,38 @@ def _check_field(mass: float, coupling: float) -> None:
         )
 
 
-@lru_cache(maxsize=32)
-def _field_answers(n_columns: int, width: int, mass: float, coupling: float, n_nodes: int) -> Answers:
-    """Solve a field by its transfer matrix, on an interval at whose ends a single site has a negligible density."""
-    values = np.linspace(0.0, 100.0, 100_001)
+def _field_answers_of(n_columns: int, width: int, mass: float, coupling: float) -> Callable[[], Answers] | None:
+    """Return a function that solves a field by its transfer matrix, or None if that needs too many grid points.
+
+    The interval ends where the density of a single site is negligible. Its step resolves the narrowest Gaussian factor,
+    that of a site at its minimum and its links to its neighbours.
+    """
+    values = np.linspace(0.0, WIDEST_FIELD, 100_001)
     energies = _site(values, mass, coupling)
     above = np.flatnonzero(energies <= energies.min() + 0.75 * TAIL)
     limit = float(values[above[-1]])
-    chain = FieldChain(n_columns, width, partial(_site, mass=mass, coupling=coupling), 2.0, limit, n_nodes)
-    return chain.answers()
+    curvature = (mass if mass > 0 else -2 * mass) + 2 * width
+    n_nodes = max(LEAST_NODES, math.ceil(2 * limit / (RESOLUTION / math.sqrt(curvature)))) | 1
+    if n_nodes > MOST_NODES[width] or above[-1] == len(values) - 1:
+        return None
+    return partial(_field_answers, n_columns, width, mass, coupling, limit, n_nodes)
+
+
+@lru_cache(maxsize=32)
+def _field_answers(n_columns: int, width: int, mass: float, coupling: float, limit: float, n_nodes: int) -> Answers:
+    site = partial(_site, mass=mass, coupling=coupling)
+    return FieldChain(n_columns, width, site, 2.0, limit, n_nodes).answers()
 
 
 def _field_observables() -> dict[str, Function]:
     return {"<p>": lambda x: x.mean(-1), "<p^2>": lambda x: x.square().mean(-1)}
+
+
+def _check_between(name: str, value: object, low: float, high: float) -> None:
+    """Raise InputError unless a value is a number from low to high."""
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not number or not low <= float(value) <= high:  # type: ignore[arg-type]
+        raise InputError(f"{name}={value!r} given, expected a number from {low:g} to {high:g}")
 
 
 def _array(values: Any, name: str, n_axes: int) -> Tensor:
