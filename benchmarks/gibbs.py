@@ -69,7 +69,7 @@ def measured(name: str, seed: int) -> tuple[list[str], list[str]]:
         f"{moment.reweighted:.4f}",
         f"{moment.imh.value:.4f} ± {moment.imh.se:.4f}",
         f"{moment.hmc.value:.4f} ± {moment.hmc.se:.4f}",
-        f"{moment.exact:.4f}",
+        f"{round(moment.exact, 4) + 0.0:.4f}",
     ]
     return bounds, chains
 

@@ -90,4 +90,4 @@ def _with_error(estimate: Estimate) -> str:
 
 
 def _number(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value + 0.0:.4f}"
+    return UNKNOWN if value is None else f"{round(value, 4) + 0.0:.4f}"
