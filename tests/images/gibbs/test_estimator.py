@@ -80,12 +80,12 @@ def test_the_objective_of_the_document_fits_far_worse(well):
     vae = gibbs.GibbsVAE(objective="document", **FAST).fit(gibbs.double_well(4.0))
     ablation = gibbs.measure(vae, 2_000)
     assert ablation.objective == "document"
-    assert ablation.kl > 4 * report.kl
-    assert ablation.information < 0.1  # P(z|x) = pi
+    assert ablation.kl > report.kl + 0.3
+    assert ablation.information < 0.01  # P(z|x) = pi
+    assert ablation.collapsed
 
 
-def test_a_broad_gaussian_over_separate_modes_is_reported_as_collapsed():
-    """From the default start without annealing, one Gaussian covers all modes of a wide mixture."""
+def test_a_decoder_that_ignores_z_is_reported_unless_it_is_exact():
     from topicnet.images.gibbs.training import is_collapsed
 
     assert is_collapsed(0.01, 2.1)
