@@ -26,8 +26,8 @@ CASES: dict[str, tuple[Callable[[], gibbs.Potential], str, str]] = {
     "phi4-ring-8": (lambda: gibbs.phi4_ring(8), "corrected", "<p^2>"),
     "phi4-ring-16": (lambda: gibbs.phi4_ring(16), "corrected", "<p^2>"),
     "phi4-lattice-2x8": (lambda: gibbs.phi4_lattice(8), "corrected", "Binder"),
-    "mixture-8-in-8": (lambda: gibbs.mixture(8, 4.0, 0.25, 8), "corrected", "mode 0"),
     "double-well-document": (gibbs.double_well, "document", "P(x>0)"),
+    "mixture-8-in-8": (lambda: gibbs.mixture(8, 4.0, 0.25, 8), "corrected", "mode 0"),
 }
 BOUNDS = ["potential", "log Z exact", "log Z", "95 %", "KL bound", "std F", "K = 64", "upper bound", "ESS", "s"]
 CHAINS = [
@@ -85,9 +85,9 @@ def main() -> None:
         for table, columns, row in zip(tables, (BOUNDS, CHAINS), measured(name, arguments.seed), strict=True):
             table.append(row)
             print("  ".join(f"{column}: {cell};" for column, cell in zip(columns, row, strict=True)), flush=True)
-    if arguments.publish:
-        publish(arguments.publish, "Gibbs VAE: log Z and its bounds", BOUNDS, tables[0])
-        publish(f"{arguments.publish}-chains", "Gibbs VAE: chains and observables", CHAINS, tables[1])
+        if arguments.publish:  # after each case, so that an interrupted run keeps those before
+            publish(arguments.publish, "Gibbs VAE: log Z and its bounds", BOUNDS, tables[0])
+            publish(f"{arguments.publish}-chains", "Gibbs VAE: chains and observables", CHAINS, tables[1])
 
 
 if __name__ == "__main__":

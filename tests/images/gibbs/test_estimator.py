@@ -17,7 +17,7 @@ FAST = {"hidden_dim": 32, "n_steps": 600, "batch_size": 64, "n_restarts": 1, "le
 def well():
     """A double well fitted in a second, and its report."""
     vae = gibbs.GibbsVAE(**FAST).fit(gibbs.double_well(4.0))
-    return vae, gibbs.measure(vae, 20_000)
+    return vae, gibbs.measure(vae, 10_000)
 
 
 def test_the_same_seed_gives_the_same_bits():
