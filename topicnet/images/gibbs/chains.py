@@ -22,6 +22,7 @@ WARM_UP = 0.2  # fraction of the energy calls of MALA and HMC in which the step 
 ACCEPTANCE = {"mala": 0.574, "hmc": 0.8}  # targets of the adaptation (Roberts & Rosenthal 1998; Beskos et al. 2013)
 FIRST_STEP, GAIN = 0.1, 2.0  # of the adaptation
 LARGEST_LOG_STEP = 3.0
+DESCENT_CALLS, DESCENT_LENGTH = 50, 0.1  # one call in 50 descends from the starts, at first by steps of this length
 
 Array = NDArray[np.float64]
 
@@ -46,7 +47,7 @@ class Chain:
     >>> from topicnet.images import gibbs
     >>> chain = gibbs.hamiltonian(gibbs.gaussian(), 4_000, random_state=0)
     >>> chain.states.shape, chain.n_calls <= 4_000
-    (torch.Size([20, 15, 2]), True)
+    (torch.Size([20, 16, 2]), True)
     """
 
     name: str
@@ -186,14 +187,15 @@ def independence(x: Tensor, log_weights: Tensor, random_state: int = 0) -> Chain
 
 
 def langevin(potential: Potential, n_calls: int, random_state: int = 0) -> Chain:
-    """Run the Metropolis-adjusted Langevin algorithm with 20 chains that start at draws of N(0, I).
+    """Run the Metropolis-adjusted Langevin algorithm with 20 chains that start below draws of N(0, I).
 
     Parameters
     ----------
     potential : Potential
         Target.
     n_calls : int
-        Evaluations of the energy's gradient of all chains together, a fifth of them for the adaptation of the step.
+        Evaluations of the energy's gradient of all chains together, a fifth of them for the adaptation of the step,
+        and a fiftieth for a descent from the starts.
     random_state : int
         Seed.
 
@@ -215,7 +217,7 @@ def langevin(potential: Potential, n_calls: int, random_state: int = 0) -> Chain
     --------
     >>> from topicnet.images import gibbs
     >>> gibbs.langevin(gibbs.gaussian(), 2_000).states.shape
-    torch.Size([20, 80, 2])
+    torch.Size([20, 78, 2])
     """
     return _hamiltonian("mala", potential, n_calls, 1, random_state)
 
@@ -228,7 +230,8 @@ def hamiltonian(potential: Potential, n_calls: int, random_state: int = 0) -> Ch
     potential : Potential
         Target.
     n_calls : int
-        Evaluations of the energy's gradient of all chains together, a fifth of them for the adaptation of the step.
+        Evaluations of the energy's gradient of all chains together, a fifth of them for the adaptation of the step,
+        and a fiftieth for a descent from the starts.
     random_state : int
         Seed.
 
@@ -250,7 +253,7 @@ def hamiltonian(potential: Potential, n_calls: int, random_state: int = 0) -> Ch
     --------
     >>> from topicnet.images import gibbs
     >>> gibbs.hamiltonian(gibbs.gaussian(), 4_000).states.shape
-    torch.Size([20, 15, 2])
+    torch.Size([20, 16, 2])
     """
     return _hamiltonian("hmc", potential, n_calls, LEAPFROG_STEPS, random_state)
 
@@ -261,10 +264,11 @@ def _hamiltonian(name: str, potential: Potential, n_calls: int, n_leapfrog: int,
     check_count("n_calls", n_calls, least=least, most=1_000_000_000)
     check_count("random_state", seed, least=0)
     generator = torch.Generator().manual_seed(seed)
-    n_steps = n_calls // (N_CHAINS * n_leapfrog) - 1  # the starts cost a call each
+    n_descents = n_calls // N_CHAINS // DESCENT_CALLS
+    n_steps = (n_calls // N_CHAINS - 1 - n_descents) // n_leapfrog  # the starts cost a call each
     n_warm_up = max(1, int(WARM_UP * n_steps))
     x = torch.randn(N_CHAINS, potential.n_dims, generator=generator, dtype=torch.float64)
-    energy, slope = potential.gradient(x)
+    x, energy, slope = _descend(potential, x, n_descents)
     log_step, mean_log_step, accepted = math.log(FIRST_STEP), 0.0, 0.0
     states = []
     for t in range(n_steps):
@@ -293,8 +297,26 @@ def _hamiltonian(name: str, potential: Potential, n_calls: int, n_leapfrog: int,
         else:
             states.append(x)
             accepted += float(yes.double().mean())
-    calls = N_CHAINS * (n_steps * n_leapfrog + 1)
+    calls = N_CHAINS * (n_steps * n_leapfrog + 1 + n_descents)
     return Chain(name, torch.stack(states, 1), accepted / len(states), calls)
+
+
+def _descend(potential: Potential, x: Tensor, n_steps: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Descend from steep slopes, where a chain would reject every step; returns points, energies and gradients.
+
+    Steps that do not lower the energy are undone and halve the length of the next.
+    """
+    energy, slope = potential.gradient(x)
+    length = torch.full((len(x), 1), DESCENT_LENGTH, dtype=torch.float64)
+    for _ in range(n_steps):
+        size = slope.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+        moved = x - slope / size * torch.minimum(length, size)
+        new_energy, new_slope = potential.gradient(moved)
+        lower = (new_energy < energy)[:, None]
+        x, slope = torch.where(lower, moved, x), torch.where(lower, new_slope, slope)
+        energy = torch.where(lower[:, 0], new_energy, energy)
+        length = torch.where(lower, length, length / 2)
+    return x, energy, slope
 
 
 def _gradient(potential: Potential, x: Tensor) -> tuple[Tensor, Tensor]:
