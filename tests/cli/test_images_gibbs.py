@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tests.support.command_line import Topicnet, Warm, assert_refused, snapshot
+from tests.support.command_line import Warm, assert_refused, snapshot
 
 QUICK = ("--steps", "30", "--batch-size", "32", "--hidden-dim", "16", "--restarts", "2", "--draws", "2000", "--quiet")
 FILES = {
@@ -53,7 +53,7 @@ def test_json_is_one_document_and_a_second_run_is_the_same(warm: Warm, tmp_path:
 
 
 def test_only_files_of_topicnet_are_replaced(warm: Warm, tmp_path: Path) -> None:
-    command = gibbs("--potential", "mueller-brown", "--out", "run")
+    command = gibbs("--potential", "gaussian", "--out", "run")
     assert warm(*command, cwd=tmp_path).returncode == 0
     before = snapshot(tmp_path)
     assert_refused(warm(*command, cwd=tmp_path), "exists already")
@@ -75,6 +75,7 @@ def test_only_files_of_topicnet_are_replaced(warm: Warm, tmp_path: Path) -> None
         (["--potential", "double-well", "--height", "nan"], "height=nan given, expected a number"),
         (["--potential", "phi4-ring", "--mass", "-1", "--coupling", "0"], "expected a positive mass"),
         (["--potential", "gaussian", "--objective", "elbo"], "objective='elbo' given, expected one of corrected"),
+        (["--potential", "gaussian", "--draws", "10"], "10 draws given, expected"),
         (["--potential", "gaussian", "--out", "taken"], "taken"),
     ],
 )
@@ -82,7 +83,3 @@ def test_input_that_cannot_be_used_is_one_line(warm: Warm, tmp_path: Path, argum
     (tmp_path / "taken").write_text("mine")
     assert_refused(warm("images", "gibbs", *arguments, cwd=tmp_path), message)
     assert (tmp_path / "taken").read_text() == "mine"
-
-
-def test_draws_below_the_least_are_refused(topicnet: Topicnet) -> None:
-    assert_refused(topicnet("images", "gibbs", "--potential", "gaussian", "--draws", "10"), "10 draws given, expected")

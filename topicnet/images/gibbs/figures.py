@@ -133,7 +133,7 @@ def _plane_samples(potential: Potential, draws: Draws, window: list[tuple[float,
     imh = draws.imh.states[0][_spread(draws.imh.states.shape[1])]
     for axes, points, colour in ((left, draws.x[:SHOWN], COLOURS[1]), (right, imh, COLOURS[0])):
         axes.plot(points[:, 0].numpy(), points[:, 1].numpy(), ".", markersize=2, color=colour, alpha=0.5)
-        axes.contour(x, y, energies.reshape(len(y), len(x)), levels, colors=INK, linewidths=0.5)
+        axes.contour(x, y, energies.reshape(len(y), len(x)), levels, colors=INK, linewidths=0.5, linestyles="solid")
         axes.set(xlim=window[0], ylim=window[1], xlabel="x_0", ylabel="x_1")
         axes.grid(False)
     return _png(left)

@@ -227,8 +227,9 @@ def gaussian(mean: Any = (0.0, 0.0), covariance: Any = ((2.0, 0.8), (0.8, 0.75))
             f"covariance of shape {tuple(s.shape)} given with a mean of {len(m)} numbers, expected a symmetric matrix"
             f" ({len(m)}, {len(m)})"
         )
-    root, wrong = torch.linalg.cholesky_ex(s)
-    if int(wrong):
+    factored = torch.linalg.cholesky_ex(s)
+    root: Tensor = factored[0]
+    if int(factored[1]):
         raise InputError("covariance given that is not positive definite, expected positive eigenvalues")
     log_z = 0.5 * len(m) * math.log(2 * math.pi) + float(root.diagonal().log().sum())
 
