@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 class Chain:
     """States of one Markov chain or of several.
 
-    Attributes
+    Parameters
     ----------
     name : str
         "imh", "mala" or "hmc".

@@ -27,7 +27,7 @@ RADIUS = 2.0  # of that circle
 class Answers:
     """Exact answers of a potential.
 
-    Attributes
+    Parameters
     ----------
     log_z : float
         log Z, nats.

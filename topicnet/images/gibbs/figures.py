@@ -101,7 +101,7 @@ def _line_samples(potential: Potential, draws: Draws, window: tuple[float, float
         left.plot(imh[:, 0], imh[:, 1], ".", markersize=2, color=COLOURS[0], alpha=0.5, label="IMH")
         left.set_title("Decoder and IMH", loc="left", size=TEXT + 2, color=INK)
         left.set(xlabel="x_0", ylabel="x_1", xlim=window, ylim=window)
-    left.legend(frameon=False, fontsize=TEXT, markerscale=5, loc="lower right")
+    left.legend(framealpha=0.9, edgecolor="white", fontsize=TEXT, markerscale=5, loc="lower right")
     right.plot(shown[:, 0], logs, ".", markersize=2, color=COLOURS[1])
     right.set(xlabel="x_0", ylabel="log w, nats", xlim=window)
     return _png(left)

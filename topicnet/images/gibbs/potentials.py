@@ -34,7 +34,7 @@ RESOLUTION = 0.8  # step of that grid in standard deviations of the narrowest fa
 class Potential:
     """Potential U of a target density exp(-U(x)) / Z on R^D.
 
-    Attributes
+    Parameters
     ----------
     name : str
         Name in reports.

@@ -48,7 +48,7 @@ LEAST_DRAWS = 10 * N_CHAINS * LEAPFROG_STEPS
 class BoundOfK:
     """Lower bound of log Z with K codes per point.
 
-    Attributes
+    Parameters
     ----------
     k : int
         K.
@@ -73,7 +73,7 @@ class BoundOfK:
 class ChainResult:
     """Efficiency of a Markov chain.
 
-    Attributes
+    Parameters
     ----------
     name : str
         "imh", "mala" or "hmc".
@@ -104,7 +104,7 @@ class ChainResult:
 class Moment:
     """Expectation of an observable by each method.
 
-    Attributes
+    Parameters
     ----------
     name : str
         Observable.
@@ -136,7 +136,7 @@ class Moment:
 class GibbsReport:
     """Measurements of a fitted Gibbs VAE.
 
-    Attributes
+    Parameters
     ----------
     potential : str
         Name of the target.
@@ -218,7 +218,7 @@ class GibbsReport:
 class Draws:
     """Draws behind a report, for figures and tables.
 
-    Attributes
+    Parameters
     ----------
     x : Tensor of shape (n, D)
         Draws of the decoder.

@@ -69,7 +69,7 @@ class GibbsOptions:
 class Restart:
     """Result of one restart.
 
-    Attributes
+    Parameters
     ----------
     number : int
         From 0.

@@ -25,7 +25,7 @@ BLOCKS, RESAMPLES, TAIL_PERCENT = 1_000, 1_000, 2.5  # of the bootstrap, for an 
 class Estimate:
     """Estimate with its standard error.
 
-    Attributes
+    Parameters
     ----------
     value, se : float
         Estimate and standard error.
