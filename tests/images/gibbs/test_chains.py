@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.images.gibbs.linear import LinearNetwork
+from tests.support.linear_maps import LinearNetwork
 from topicnet.errors import InputError
 from topicnet.images import gibbs
 from topicnet.images.gibbs.chains import mean_of

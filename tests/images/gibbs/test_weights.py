@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tests.images.gibbs.linear import LinearNetwork, exact_network
+from tests.support.linear_maps import LinearNetwork, exact_network
 from topicnet.core.distributions import Normal
 from topicnet.errors import InputError
 from topicnet.images import gibbs

@@ -32,7 +32,7 @@ ROWS = 10_000  # of samples.csv and chain.csv
 
 
 def record_of(report: GibbsReport, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of report.json: settings, and the report with null for what is not known."""
+    """Return the content of report.json: settings and the report."""
     return {"versions": {"topicnet": __version__}, "settings": dict(settings), **asdict(report)}
 
 

@@ -27,7 +27,7 @@ REPORT_STEPS = 100  # steps that count as an epoch in progress reports and in th
 JUDGED = 10_000  # joint draws that compare the restarts
 RISE = 0.02  # fraction of the run until the peak learning rate
 LEAST_INFORMATION = 0.1  # nats of E KL(P || pi) below which z is ignored
-DOUBT_SPREAD = 0.1  # std of F below which a small E KL(P || pi) is what the target needs
+DOUBT_SPREAD = 0.1  # std of F below which the target itself needs no code
 
 
 @dataclass(frozen=True)
