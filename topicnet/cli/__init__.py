@@ -17,7 +17,7 @@ COLLAPSED = "collapsed"  # returned under --strict if the health check finds the
 REPORT_SECONDS = 10.0  # for which torchrun processes wait for the first one on their machine to report an error
 LONGEST_SHOWN = 60  # characters of a path in the message that it is too long
 # Modules with commands, in the order of the help.
-COMMANDS = ("fit", "runs", "explore", "corpora", "experiments", "images", "image_geometry")
+COMMANDS = ("fit", "runs", "explore", "corpora", "experiments", "images", "images_geometry", "images_gibbs")
 
 
 def main() -> NoReturn:
