@@ -59,7 +59,7 @@ def neighbours_json(documents: DocumentTable, row: int, metric: str, found: Sequ
 
 
 def print_path(found: DocumentPath, top_words: Sequence[Sequence[str]]) -> None:
-    """Print the steps of a path and its length beside that of the straight line; `top_words` name the topics (K, n)."""
+    """Print the steps of a path and its length and that of the straight line; `top_words` name the topics (K, n)."""
     width, steps = _width(), found.steps
     echo(f"from [{steps[0].doc_id}] to [{steps[-1].doc_id}]")
     for step in steps:
