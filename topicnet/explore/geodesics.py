@@ -68,7 +68,7 @@ class TopicGeodesic:
 def geodesic(words: WordModel, start: ArrayLike, end: ArrayLike, n_segments: int = SEGMENTS) -> TopicGeodesic:
     """Find the shortest path between two mixtures of topics.
 
-    The energy is minimised by L-BFGS over theta = u^2 / |u|^2, from a great circle in u. One evaluation takes
+    The energy is minimised by L-BFGS over ``theta = u^2 / |u|^2``, from a great circle in u. One evaluation takes
     4 n_segments K V operations, and memory for n_segments V numbers.
 
     Parameters

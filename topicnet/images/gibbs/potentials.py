@@ -196,7 +196,7 @@ def _power(x: Tensor, dim: int, power: int) -> Tensor:
 
 
 def gaussian(mean: Any = (0.0, 0.0), covariance: Any = ((2.0, 0.8), (0.8, 0.75))) -> Potential:
-    """Gaussian potential U = (x - m)^T S^-1 (x - m) / 2, with log Z = log |2 pi S| / 2.
+    """Gaussian potential U = (x - m)^T S^-1 (x - m) / 2, with ``log Z = log |2 pi S| / 2``.
 
     Parameters
     ----------
@@ -304,7 +304,7 @@ def double_well(height: float = 4.0, n_dims: int = 1) -> Potential:
 
 
 def mixture(n_modes: int = 4, radius: float = 2.0, variance: float = 0.25, n_dims: int = 2) -> Potential:
-    """Mixture of Gaussians on a circle, U = -log sum_k exp(-|x - c_k|^2 / (2 s^2)).
+    """Mixture of Gaussians on a circle, ``U = -log sum_k exp(-|x - c_k|^2 / (2 s^2))``.
 
     The centres c_k are equally spaced on a circle in the first two dimensions, so every mode has the same mass.
 
