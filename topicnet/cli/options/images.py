@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from topicnet.cli.options.shared import group, integer, option, run_there, whole, word
+from topicnet.cli.options.shared import group, integer, named_path, option, run_there, whole, word
 
 DATA_HELP = (
     "Fit these images: digits, bimodal, a folder with the idx files of MNIST, an idx or .npz file, or a folder of PNG"
