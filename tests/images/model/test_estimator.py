@@ -329,7 +329,7 @@ def test_an_interrupted_fit_resumes_to_identical_weights(name, images, tmp_path)
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("vmi-z", {"parameters": {"informed": "2,0", "q_network": "decoder"}}),
+        pytest.param("vmi-z", {"parameters": {"informed": "2,0", "q_network": "decoder"}}, marks=pytest.mark.slow),
         ("vmi-c", {"parameters": {"q_network": "encoder"}}),
     ],
 )
