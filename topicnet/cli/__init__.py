@@ -23,6 +23,7 @@ COMMANDS = (
     "experiments",
     "images",
     "image_geometry",
+    "image_drawings",
 )  # modules with commands, in the order of the help
 
 
