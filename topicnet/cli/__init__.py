@@ -23,7 +23,7 @@ COMMANDS = (
     "experiments",
     "images",
     "image_geometry",
-    "image_drawings",
+    "images_drawings",
 )  # modules with commands, in the order of the help
 
 

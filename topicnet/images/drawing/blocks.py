@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BETWEEN = 28  # white pixels between blocks
 LINE = TEXT + 8  # height of a line of text, pixels
-MARK = 3  # width of the black frame of a marked tile, pixels
+MARK = 3  # width of the black frame around a marked tile, pixels
 
 Levels = NDArray[np.uint8]
 
@@ -58,7 +58,7 @@ def blocks(series: Sequence[tuple[str, NDArray[Any]]], shape: Shape, per_row: in
     lefts = EDGE + np.cumsum([0, *(max(widths[j::columns]) + BETWEEN for j in range(columns))])
     rows = [sheets[i : i + columns] for i in range(0, len(sheets), columns)]
     tops = EDGE + np.cumsum([0, *(LINE + max(map(len, row)) + BETWEEN for row in rows)])
-    page = _page(int(tops[-1]) - BETWEEN + EDGE, int(lefts[-1]) - BETWEEN + EDGE)
+    page = _page(int(tops[-1]) - BETWEEN + EDGE, int(lefts[-1]) - BETWEEN + EDGE, sheets[0])
     texts = []
     for i, (sheet, title) in enumerate(zip(sheets, titles, strict=True)):
         top, left = int(tops[i // columns]), int(lefts[i % columns])
@@ -84,7 +84,7 @@ def table(
     shape : (int, int)
         Height and width of an image.
     marked : sequence of int or None, optional
-        For each row, the column of the tile with a black frame.
+        For each row, the column of the tile with a black frame around it.
 
     Returns
     -------
@@ -99,48 +99,40 @@ def table(
     if not rows:
         raise InputError("a table was given no rows; expected at least one name with its images")
     tiles = [_framed(_tiles(images, shape, f"the images of {name!r}")) for name, images in rows]
-    for row, column in zip(tiles, marked or [None] * len(rows), strict=True):
-        if column is not None:
-            _mark(row[column])
     names = matching_names(column_names, len(tiles[0]), "column names", "images")
     font, labels = _font(), [plain(name) for name, _ in rows]
-    height, width = tiles[0].shape[1:]
-    pitch = max(width, max(_width(font, name) for name in names)) + GAP + 2
+    height, width = tiles[0].shape[1:3]
+    pitch = max(width, *(_width(font, name) for name in names)) + 2 * MARK + GAP
     indent = EDGE + max(_width(font, label) for label in labels) + 10
     lefts = [indent + j * pitch + (0 if j == 0 else 5 * GAP) for j in range(len(names))]
-    tops = [EDGE + LINE + i * (max(height, LINE) + 2 * GAP) for i in range(len(tiles))]
-    page = _page(tops[-1] + max(height, LINE) + EDGE, lefts[-1] + pitch + EDGE)
-    inset = (pitch - GAP - 2 - width) // 2
-    for top, row in zip(tops, tiles, strict=True):
-        for left, tile in zip(lefts, row, strict=True):
+    tops = [EDGE + LINE + MARK + i * (max(height, LINE) + 2 * MARK + GAP) for i in range(len(tiles))]
+    page = _page(tops[-1] + max(height, LINE) + EDGE, lefts[-1] + pitch + EDGE, tiles[0][0])
+    inset = (pitch - width) // 2
+    for top, row, column in zip(tops, tiles, marked or [None] * len(rows), strict=True):
+        for j, (left, tile) in enumerate(zip(lefts, row, strict=True)):
+            if j == column:
+                page[top - MARK : top + height + MARK, left + inset - MARK : left + inset + width + MARK] = 0
             page[top : top + height, left + inset : left + inset + width] = tile
-    texts = [(left + inset + width // 2, EDGE + LINE // 2, name, "mm") for left, name in zip(lefts, names, strict=True)]
+    texts = [(left + pitch // 2, EDGE + LINE // 2, name, "mm") for left, name in zip(lefts, names, strict=True)]
     texts += [(EDGE, top + height // 2, label, "lm") for top, label in zip(tops, labels, strict=True)]
     return _png(page, texts, font)
 
 
 def _grid(tiles: Levels, per_row: int) -> Levels:
-    """Join tiles (n, height, width) into rows with gaps between them, white after the last."""
-    n, height, width = tiles.shape
+    """Join tiles (n, height, width) or (n, height, width, 3) into rows with gaps between them, white after the last."""
+    n, height, width, *channels = tiles.shape
     per_row = min(per_row, n)
     n_rows = math.ceil(n / per_row)
-    grid = np.full((n_rows * per_row, height + GAP, width + GAP), 255, np.uint8)
+    grid = np.full((n_rows * per_row, height + GAP, width + GAP, *channels), 255, np.uint8)
     grid[:n, :height, :width] = tiles
-    joined = grid.reshape(n_rows, per_row, height + GAP, width + GAP).transpose(0, 2, 1, 3)
-    return joined.reshape(n_rows * (height + GAP), -1)[:-GAP, :-GAP]
+    joined = grid.reshape(n_rows, per_row, height + GAP, width + GAP, *channels).swapaxes(1, 2)
+    return joined.reshape(n_rows * (height + GAP), per_row * (width + GAP), *channels)[:-GAP, :-GAP]
 
 
-def _mark(tile: Levels) -> None:
-    """Draw a black frame with a white line inside, visible on any tile, in place."""
-    inner = tile[MARK + 1 : -MARK - 1, MARK + 1 : -MARK - 1].copy()
-    tile[:] = 0
-    tile[MARK:-MARK, MARK:-MARK] = 255
-    tile[MARK + 1 : -MARK - 1, MARK + 1 : -MARK - 1] = inner
-
-
-def _page(height: int, width: int) -> Levels:
+def _page(height: int, width: int, like: Levels) -> Levels:
+    """Return a white page with the channels of an image (height, width) or (height, width, 3)."""
     refuse_huge(width, height, "gallery")
-    return np.full((height, width), 255, np.uint8)
+    return np.full((height, width, *like.shape[2:]), 255, np.uint8)
 
 
 def _font() -> FreeTypeFont | ImageFont:
@@ -161,7 +153,7 @@ def _png(page: Levels, texts: Sequence[tuple[int, int, str, str]], font: FreeTyp
     image = Image.fromarray(page)
     pen = ImageDraw.Draw(image)
     for left, top, text, anchor in texts:
-        pen.text((left, top), text, 0, font, anchor)
+        pen.text((left, top), text, "black", font, anchor)
     stream = io.BytesIO()
     image.save(stream, "PNG")
     return stream.getvalue()

@@ -97,6 +97,7 @@ def density_panels(
     InputError
         There are no panels or too many, or samples are empty or not finite.
     """
+    _check_number(len(panels), columns)
     named = [(one.title, _checked(one.series)) for one in panels]
     sample = None if callable(truth[1]) else checked_numbers(np.asarray(truth[1]), f"{truth[0]!r}", 1)
     values = [values for _, series in named for values in series] + ([] if sample is None else [sample])
@@ -120,11 +121,14 @@ def density_panels(
         if peak > top:
             one.text(0.98, 0.95, f"up to {peak:.0f}", transform=one.transAxes, ha="right", va="top", size=TEXT - 1)
         one.set(xlim=(edges[0], edges[-1]), ylim=(0.0, top))
+        one.locator_params(axis="x", nbins=5)
         _named(one, name)
     return _finish(figure, axes, columns, (x_label, "density"), handles, [*_names(panels), truth[0]])
 
 
-def fraction_panels(panels: Sequence[HistogramPanel], title: str, x_label: str, *, logarithmic: Sequence[bool]) -> bytes:
+def fraction_panels(
+    panels: Sequence[HistogramPanel], title: str, x_label: str, *, logarithmic: Sequence[bool]
+) -> bytes:
     """Draw histograms of probabilities side by side, as fractions of each sample, on logarithmic y axes if chosen.
 
     Raises
@@ -160,13 +164,13 @@ def bar_panels(panels: Sequence[BarPanel], key: Sequence[str], title: str, y_lab
     InputError
         There are no panels or too many, the number of names differs, or a value is not finite.
     """
+    _check_number(len(panels), columns)
     values = [checked_numbers(one.values, f"{one.title!r}", 1) for one in panels]
     names = [
         matching_names(one.names, len(heights), "names", "bars") for one, heights in zip(panels, values, strict=True)
     ]
-    longest = max(len(name) for row in names for name in row)
-    most = max(map(len, values))
-    width = max(PANEL[0], 0.35 + 0.012 * TEXT * (longest + 1) * most) if longest <= 3 else PANEL[0]
+    longest, most = max(len(name) for row in names for name in row), max(map(len, values))
+    width = max(PANEL[0], 0.6 + 0.21 * most)  # inches: room for two digits below each bar
     figure, axes = _figure(len(panels), columns, title, width=width)
     palette = [COLOURS[0], COLOURS[1], BELOW]
     top = 1.05 * max(float(heights.max()) for heights in values)
@@ -180,6 +184,11 @@ def bar_panels(panels: Sequence[BarPanel], key: Sequence[str], title: str, y_lab
 
     handles = [Patch(color=palette[kind]) for kind in range(len(key))]
     return _finish(figure, axes, columns, ("category", y_label), handles, key)
+
+
+def _check_number(n_panels: int, columns: int) -> None:
+    if not 1 <= n_panels <= MOST_PANELS or columns < 1:
+        raise InputError(f"{n_panels} panels in {columns} columns were given; expected 1 to {MOST_PANELS} panels")
 
 
 def _checked(series: Sequence[tuple[str, NDArray[Any]]]) -> list[Array]:
@@ -201,7 +210,7 @@ def _outlines(axes: Axes, heights: Sequence[Array], edges: Array) -> list[Any]:
     handles: list[Any] = []
     for one, colour in zip(heights, COLOURS, strict=False):
         axes.stairs(one, edges, fill=True, color=colour, alpha=0.35 / len(heights))
-        handles.append(axes.stairs(one, edges, color=colour, linewidth=1.3))
+        handles.append(axes.stairs(one, edges, color=colour, linewidth=1.5))
     return handles
 
 
@@ -209,8 +218,7 @@ def _figure(
     n_panels: int, columns: int, title: str, width: float = PANEL[0], height: float = PANEL[1]
 ) -> tuple[Figure, list[Axes]]:
     """Create a figure with n panels in rows."""
-    if not 1 <= n_panels <= MOST_PANELS or columns < 1:
-        raise InputError(f"{n_panels} panels in {columns} columns were given; expected 1 to {MOST_PANELS} panels")
+    _check_number(n_panels, columns)
     import_extra("a chart", "matplotlib")
     from matplotlib.figure import Figure
 
@@ -252,10 +260,12 @@ def _finish(
             one.set_ylabel(_literal(labels[1]), size=TEXT, color=GRAY)
         if i + columns >= len(axes):
             one.set_xlabel(_literal(labels[0]), size=TEXT, color=GRAY)
+    key = [plain(name) for name in names]
+    widest = 0.55 + 0.075 * max(map(len, key))  # inches
+    n_columns = max(1, min(len(key), int(figure.get_figwidth() / widest)))
     figure.legend(
-        handles, [_literal(plain(name)) for name in names], loc="outside lower left", ncols=min(4, len(names)),
-        frameon=False, fontsize=TEXT,
-    )  # fmt: skip
+        handles, [*map(_literal, key)], loc="outside lower left", ncols=n_columns, frameon=False, fontsize=TEXT
+    )
     stream = io.BytesIO()
     FigureCanvasAgg(figure).print_figure(stream, format="png", dpi=DPI, metadata={"Software": None})
     return stream.getvalue()

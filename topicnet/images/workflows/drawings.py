@@ -23,7 +23,8 @@ from topicnet.images.workflows.fit import ImageRun
 from topicnet.images.workflows.pictures import MOST_ROWS, MOST_VALUES, clipped, max_tiles
 from topicnet.training.checks import check_count
 
-IMAGES, TOP, TILES, PER_ROW = 10, 20, 64, 8  # default numbers of rows, categories and samples, and tiles per row
+IMAGES, TOP, TOP_OF_LABEL, TILES = 10, 20, 10, 64  # default numbers of rows, categories and samples
+PER_ROW = 8  # tiles per row of a block
 DRAWS = 20_000  # default number of sampled values
 MOST_DRAWS, MOST_TOP, MOST_COLUMNS = 100_000, 100, 20
 COLUMNS, LABEL_COLUMNS = 4, 5  # default numbers of panels per row
@@ -122,9 +123,7 @@ def titles_of(runs: Sequence[NamedRun]) -> list[str]:
         k = one.model.network_.latents.n_categories or one.model.parameters_.get("components")
         short.append(one.model.variant if k is None else f"{one.model.variant}, K = {int(k)}")
     known = Counter(short)
-    return [
-        title if known[title] == 1 else f"{one.folder}: {title}" for one, title in zip(runs, short, strict=True)
-    ]
+    return [title if known[title] == 1 else f"{one.folder}: {title}" for one, title in zip(runs, short, strict=True)]
 
 
 def changed_categories(runs: Sequence[NamedRun], options: DrawingOptions) -> Drawing:
@@ -141,7 +140,7 @@ def changed_categories(runs: Sequence[NamedRun], options: DrawingOptions) -> Dra
         )
     data = run.run.images()
     top = min(options.top or TOP, model.network_.latents.n_categories or 1)
-    n = max_tiles(data.n_pixels * (top + 1), options.n or IMAGES)
+    n = options.n or max_tiles(data.n_pixels * (top + 1), IMAGES)
     numbers = one_per_label(data.test, n)
     pixels = data.test.pixels[numbers]
     own = model.category_probabilities(pixels).argmax(1)
@@ -170,7 +169,7 @@ def one_per_label(split: Split, n: int) -> list[int]:
     for label in split.labels.tolist():
         turns.append(seen[label])
         seen[label] += 1
-    order = np.lexsort((split.labels, turns))
+    order = np.lexsort((split.labels, np.array(turns)))
     return [int(i) for i in order[:n]]
 
 
@@ -205,7 +204,7 @@ def label_categories(runs: Sequence[NamedRun], options: DrawingOptions) -> Drawi
     A category belongs to a label if q(c|label) > 1/K; the colour shows whether it belongs to others, too.
     """
     _check_categories("label-categories", runs)
-    usage, model = runs[0].usage(), runs[0].model
+    usage = runs[0].usage()
     if not usage.labels:
         raise InputError(
             "--picture label-categories given for a run whose training images have no labels: expected labelled images"
@@ -215,17 +214,19 @@ def label_categories(runs: Sequence[NamedRun], options: DrawingOptions) -> Drawi
     n_labels = belongs.sum(0)  # (K,) labels to which each category belongs
     panels = []
     for label, row, its in zip(usage.labels[:MOST_ROWS], q, belongs, strict=False):
-        order = np.argsort(-row, kind="stable")[: options.top or TOP]
+        order = np.argsort(-row, kind="stable")[: options.top or TOP_OF_LABEL]
         kinds = [(0 if n_labels[k] == 1 else 1) if its[k] else 2 for k in order]
         panels.append(BarPanel(f"label {label}", [str(k) for k in order], row[order], kinds))
     left_out = f", the first {MOST_ROWS} of {len(q)} labels" if len(q) > MOST_ROWS else ""
-    title = f"{titles_of(runs)[0]} ({model.best_epoch_} epochs): likeliest categories of each label{left_out}"
+    title = f"{titles_of(runs)[0]}: likeliest categories of each label{left_out}"
     key = [
         f"q(c|label) > 1/K = {1 / n_categories:.2g} for this label alone", "for other labels, too", "at most 1/K",
     ]  # fmt: skip
     png = bar_panels(panels, key, title, "q(c|label)", options.columns or LABEL_COLUMNS)
     one, more = int((n_labels == 1).sum()), int((n_labels > 1).sum())
-    return Drawing(png, (f"{one} categories belong to one label, {more} to several, {n_categories - one - more} to none",))
+    return Drawing(
+        png, (f"{one} categories belong to one label, {more} to several, {n_categories - one - more} to none",)
+    )
 
 
 def uniform_categories(runs: Sequence[NamedRun], options: DrawingOptions) -> Drawing:
@@ -278,11 +279,12 @@ def _densities(
     options: DrawingOptions,
 ) -> Drawing:
     """Draw a panel for each run, and measure the distance of its samples from the test data."""
-    if any(one.run.shape is not None for one in runs):
-        raise InputError(
-            f"--picture {picture} given for runs of pictures and of vectors, or of pictures alone; expected vectors:"
-            " use --picture samples for pictures"
-        )
+    for one in runs:
+        if one.run.shape is not None:
+            expected = "use --picture samples" if picture == "density" else "draw it apart from runs of vectors"
+            raise InputError(
+                f"--picture {picture} given for {one.folder!r}, a run of pictures, expected vectors: {expected}"
+            )
     if len({one.run.record["data"]["sha256"] for one in runs}) > 1:
         raise InputError(f"runs of different data given for --picture {picture}, expected the same: draw them apart")
     data, names = runs[0].run.images(), titles_of(runs)
@@ -290,13 +292,13 @@ def _densities(
     known = data.name == "bimodal" and data.n_pixels == 1
     truth = ("true density", bimodal_density) if known else ("test data", test)
     panels = [HistogramPanel(name, pair) for name, pair in zip(names, series, strict=True)]
+    x_label = "value" if data.n_pixels == 1 else f"all {data.n_pixels} values"
+    png = density_panels(panels, truth, f"{data.name}: density of samples", x_label, options.columns or COLUMNS)
     lines = []
     for name, pair in zip(names, series, strict=True):
         for what, values in pair:
             distance = wasserstein_1d(values.astype(np.float64), test, p=1).cost
-            lines.append(f"{name}: W1 of {what} from the test data {float(distance):.4f}")
-    x_label = "value" if data.n_pixels == 1 else f"all {data.n_pixels} values"
-    png = density_panels(panels, truth, f"{data.name}: density of samples", x_label, options.columns or COLUMNS)
+            lines.append(f"{name}: {what}, W1 from the test data {float(distance):.4f}")
     return Drawing(png, tuple(lines))
 
 
@@ -322,14 +324,14 @@ def _shape(one: NamedRun, picture: str) -> tuple[int, int]:
 def _common_shape(picture: str, runs: Sequence[NamedRun]) -> tuple[int, int]:
     shapes = {_shape(one, picture) for one in runs}
     if len(shapes) > 1:
-        sizes = " and ".join(f"{height} x {width}" for height, width in sorted(shapes))
+        sizes = " and ".join(" x ".join(map(str, shape)) for shape in sorted(shapes))
         raise InputError(f"runs of images of {sizes} pixels given for --picture {picture}, expected one size")
     return shapes.pop()
 
 
 def _n_tiles(runs: Sequence[NamedRun], options: DrawingOptions, per_run: int = 1) -> int:
-    """Return the number of samples of each run, as many as fit if they are images."""
-    return max_tiles(runs[0].model.n_features_in_ * len(runs) * per_run, options.n or TILES)
+    """Return the number of sampled images of each run, by default 64 or as many as fit."""
+    return options.n or max_tiles(runs[0].model.n_features_in_ * len(runs) * per_run, TILES)
 
 
 def _n_draws(runs: Sequence[NamedRun], options: DrawingOptions) -> int:

@@ -27,7 +27,7 @@ Number = Annotated[
         "-n", help="Draw this many test images or samples of each run.  [default: 10 images, 64 or 20,000 samples]"
     ),
 ]
-Top = Annotated[int | None, typer.Option(help="Draw this many categories.  [default: 20, or all of fewer]")]
+Top = Annotated[int | None, typer.Option(help="Draw this many categories.  [default: 20, or 10 of each label]")]
 Columns = Annotated[
     int | None, typer.Option(help="Draw this many panels or blocks per row.  [default: by the picture]")
 ]
@@ -52,9 +52,9 @@ def draw(
     out: Out = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw a picture of one or several runs.
+    """Draw categories, samples or densities of one or several runs.
 
-    The last four kinds, and category-probabilities, compare several runs.
+    changed-categories and label-categories show one run, the others any number.
     """
     from topicnet.images.workflows.picture_names import check_picture
 
