@@ -116,7 +116,7 @@ def cells_of(path: Path) -> Iterator[Cell]:
                 for measure, given in known.items()
                 if not isinstance(given, dict) or value in given
             }
-            # A collapsed code can have a good bound: the information in c stands beside every bound.
+            # A collapsed code can have a good bound: so the information in c is shown with every bound.
             measures = experiment.get("measures", ["nelbo", "nll", "kl_c", "information"])
             if not variant_of(one.variant).has_categories:
                 measures = [measure for measure in measures if measure not in OF_CATEGORIES]

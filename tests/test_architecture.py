@@ -22,8 +22,9 @@ ALLOWED = {
     "images": {"training", "core"},
     "workflows": {"models", "text", "evaluate"},
     "experiments": {"workflows"},
-    "cli": {"experiments", "images"},
-    "__init__": {"workflows"},
+    "explore": {"workflows"},
+    "cli": {"experiments", "explore", "images"},
+    "__init__": {"explore"},
     "__main__": {"cli"},
 }
 EVERYWHERE = {"errors", "_version"}

@@ -39,8 +39,8 @@ KINDS = {
 }  # fmt: skip
 # Columns of the packages in the drawing, so that arrows between rows pass no box; others come after these.
 COLUMNS = {
-    "cli": 2.0, "experiments": 3.0, "workflows": 3.0, "images": 0.5, "models": 2.0, "training": 0.0, "core": 1.0,
-    "evaluate": 3.0, "text": 4.0, "storage": 2.0, "runtime": 2.0,
+    "cli": 2.0, "experiments": 3.0, "explore": 4.0, "workflows": 3.0, "images": 0.5, "models": 2.0, "training": 0.0,
+    "core": 1.0, "evaluate": 3.0, "text": 4.0, "storage": 2.0, "runtime": 2.0,
 }  # fmt: skip
 BLOCK = re.compile(
     r"(?P<open><!-- table: (?P<name>[\w-]+)(?: \| (?P<columns>[^\n]*?))? -->\n).*?(?P<close><!-- /table -->)", re.DOTALL

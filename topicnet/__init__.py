@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from topicnet._version import __version__
 
 if TYPE_CHECKING:
+    from topicnet import explore
     from topicnet.core import geometry, transport
     from topicnet.models import ETM, GMNTM, MODELS, NVDMGSM, WLDA, TopicModel
     from topicnet.text.corpus import Corpus
@@ -41,6 +42,7 @@ __all__ = [
     "Run",
     "TextOptions",
     "TopicModel",
+    "explore",
     "fit",
     "geometry",
     "load",
@@ -64,7 +66,7 @@ _HOMES = {
     "fit": "topicnet.workflows.fit",
     "load": "topicnet.workflows.run",
 }
-_MODULES = {"geometry": "topicnet.core.geometry", "transport": "topicnet.core.transport"}
+_MODULES = {"explore": "topicnet.explore", "geometry": "topicnet.core.geometry", "transport": "topicnet.core.transport"}
 
 
 def __getattr__(name: str) -> Any:

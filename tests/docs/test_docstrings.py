@@ -14,6 +14,7 @@ import topicnet
 import topicnet.errors
 import topicnet.evaluate
 import topicnet.images
+import topicnet.images.gibbs
 
 # numpydoc's checks: parameters missing, unknown or in another order, without type or description; returns and raises
 # without description; no summary; no docstring.
@@ -36,7 +37,8 @@ def own(module: ModuleType) -> Iterator[tuple[str, Any]]:
 def public() -> dict[str, Any]:
     """Public classes and functions by the names that users import."""
     found: dict[str, Any] = {}
-    for package in (topicnet, topicnet.images, topicnet.geometry, topicnet.transport):
+    packages = (topicnet, topicnet.images, topicnet.images.gibbs)
+    for package in (*packages, topicnet.geometry, topicnet.transport, topicnet.explore):
         for name in package.__all__:
             value = getattr(package, name)
             if inspect.isclass(value) or inspect.isfunction(value):

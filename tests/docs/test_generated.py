@@ -10,6 +10,7 @@ import pytest
 
 import topicnet
 import topicnet.images
+import topicnet.images.gibbs
 from tests.support.scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,7 +95,8 @@ def spans(page: str) -> set[str]:
 def test_every_public_name_is_in_the_reference():
     text = "\n".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference" / "python").glob("*.md"))
     documented = set(re.findall(r"\.\. auto\w+:: (?:[\w.]+\.)?(\w+)", text)) | set(re.findall(r"`[\w.]+\.(\w+)`", text))
-    for package in (topicnet, topicnet.images, topicnet.geometry, topicnet.transport):
+    packages = (topicnet, topicnet.images, topicnet.images.gibbs)
+    for package in (*packages, topicnet.geometry, topicnet.transport, topicnet.explore):
         assert not set(package.__all__) - documented - {"__version__"}, package.__name__
     stability = (ROOT / "docs" / "reference" / "stability.md").read_text("utf-8")
     elsewhere = re.findall(r"\.\. auto(?:class|function):: (topicnet\.(?!images)[\w.]+)\.(\w+)", text)

@@ -29,7 +29,19 @@ CASES = {
 EFFORT = LikelihoodOptions(draws=1500, chains=32, temperatures=16)
 
 
-@pytest.fixture(scope="module", params=[(case, decoder) for case in CASES for decoder in ("mixture", "product")])
+def _default(case, decoder):
+    """Return whether a case runs by default: every model once, and both decoders."""
+    return (decoder == "product") == (case in ("gmntm", "w-lda"))
+
+
+CASES_AND_DECODERS = [
+    pytest.param((case, decoder), marks=() if _default(case, decoder) else pytest.mark.slow)
+    for case in CASES
+    for decoder in ("mixture", "product")
+]
+
+
+@pytest.fixture(scope="module", params=CASES_AND_DECODERS)
 def fitted(request):
     """Return the name of a case and a model after a short fit."""
     case, decoder = request.param
@@ -59,7 +71,7 @@ def log_prior(case, model, z):
         parts = -0.5 * (np.log(2 * np.pi) + log_var + (z[:, None] - means) ** 2 / np.exp(log_var)).sum(-1)
         return logsumexp(parts + parameter(prior.log_weights()), axis=1)
     if case == "wtm-gmm":
-        centres = model.network_.prior.distance * np.eye(2)
+        centres = model.network_.matching.prior.distance * np.eye(2)
         parts = -0.5 * (np.log(2 * np.pi) + (z[:, None] - centres) ** 2).sum(-1)
         return logsumexp(parts, axis=1) - np.log(2)
     return unit
@@ -199,3 +211,23 @@ def test_importance_weighting_alone_is_refused_without_a_proposal():
     )
     with pytest.raises(InputError, match="only annealing is valid"):
         document_likelihoods(model, COUNTS, LikelihoodOptions(chains=0))
+
+
+def test_a_uniform_prior_on_the_circle_agrees_with_quadrature():
+    given = {"n_topics": 2, "init": "random", "max_epochs": 3, "hidden_dim": 16, "random_state": 0}
+    model = MODELS["w-lda"](divergence="spherical-sliced", **given).fit(COUNTS)
+    angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    points = torch.as_tensor(np.stack([np.cos(angles), np.sin(angles)], 1), dtype=torch.float32)
+    with torch.inference_mode():
+        theta = parameter(model.network_.theta(points))
+    truth = logsumexp(word_log_probabilities(model, theta) @ TEST.toarray().T, axis=0) - np.log(len(angles))
+    found = document_likelihoods(model, TEST, EFFORT)
+    assert found.importance is None
+    assert (np.abs(found.annealed.log_mean - truth) < 4.5 * found.annealed.error + 1e-3).all()
+
+
+def test_a_prior_without_a_smooth_density_is_refused():
+    given = {"n_topics": 2, "init": "random", "max_epochs": 1, "random_state": 0}
+    model = MODELS["w-lda"](divergence="sliced", prior="vmf", **given).fit(COUNTS)
+    with pytest.raises(InputError, match="not available under a von Mises-Fisher prior"):
+        document_likelihoods(model, COUNTS, QUICK)

@@ -16,15 +16,10 @@ KEPT = "kept"  # returned by commands that were interrupted and wrote their resu
 COLLAPSED = "collapsed"  # returned under --strict if the health check finds the model unfit
 REPORT_SECONDS = 10.0  # for which torchrun processes wait for the first one on their machine to report an error
 LONGEST_SHOWN = 60  # characters of a path in the message that it is too long
+# Modules with commands, in the order of the help.
 COMMANDS = (
-    "fit",
-    "runs",
-    "corpora",
-    "experiments",
-    "images",
-    "image_geometry",
-    "images_drawings",
-)  # modules with commands, in the order of the help
+    "fit", "runs", "explore", "corpora", "experiments", "images", "images_geometry", "images_drawings", "images_gibbs",
+)  # fmt: skip
 
 
 def main() -> NoReturn:

@@ -16,15 +16,16 @@ from topicnet.core.em import fit_gaussians
 from topicnet.core.init import normal_parameter
 from topicnet.core.nets import Proportions, SparseGaussianEncoder
 from topicnet.core.sparse import SparseBatch
-from topicnet.errors import InputError
 from topicnet.models.base import ExtraTables, VariationalModel
 from topicnet.models.decoders import make_decoder
 from topicnet.models.network import FreeTopicsNetwork, VariationalNetwork
 from topicnet.runtime.torch_state import usual_torch
-from topicnet.training.checks import check_count
+from topicnet.training.checks import check_choice, check_count
 
-ASSIGNMENTS = ("optimal", "mean_posterior")
-COVARIANCES = ("diag", "spherical")
+CHOICES = {
+    "assignment": ("optimal", "mean_posterior"), "covariance_type": ("diag", "spherical"),
+    "learn_weights": (True, False),
+}  # fmt: skip
 
 
 class GMNTMNetwork(FreeTopicsNetwork, VariationalNetwork):
@@ -42,13 +43,11 @@ class GMNTMNetwork(FreeTopicsNetwork, VariationalNetwork):
         dropout: float,
         decoder: str,
         learn_weights: bool,
-        covariance_type: str,
+        isotropic: bool,
     ) -> None:
         super().__init__()
         self.encoder = SparseGaussianEncoder(vocab_size, hidden_dim, latent_dim, dropout)
-        self.prior = GaussianMixture(
-            n_components, latent_dim, learn_weights=learn_weights, isotropic=covariance_type == "spherical"
-        )
+        self.prior = GaussianMixture(n_components, latent_dim, learn_weights=learn_weights, isotropic=isotropic)
         self.proportions = Proportions(latent_dim, n_topics, bias=True)
         self.decoder = make_decoder(decoder, vocab_size)
         self.logits = normal_parameter(n_topics, vocab_size, std=0.1)  # (K, V)
@@ -162,25 +161,11 @@ class GMNTM(VariationalModel):
         check_count("pretrain_epochs", self.pretrain_epochs, least=0)
         n_components = self.n_topics if self.n_components is None else self.n_components
         check_count("n_components", n_components)
-        if self.assignment not in ASSIGNMENTS:
-            raise InputError(f"assignment={self.assignment!r} given, expected one of {', '.join(ASSIGNMENTS)}")
-        if self.covariance_type not in COVARIANCES:
-            raise InputError(
-                f"covariance_type={self.covariance_type!r} given, expected one of {', '.join(COVARIANCES)}"
-            )
-        if not isinstance(self.learn_weights, bool):
-            raise InputError(f"learn_weights={self.learn_weights!r} given, expected True or False")
-        network = GMNTMNetwork(
-            vocab_size,
-            self.n_topics,
-            n_components,
-            self.hidden_dim,
-            self.latent_size(),
-            self.dropout,
-            self.decoder,
-            self.learn_weights,
-            self.covariance_type,
-        )
+        for name, allowed in CHOICES.items():
+            check_choice(name, getattr(self, name), allowed)
+        sizes = (vocab_size, self.n_topics, n_components, self.hidden_dim, self.latent_size())
+        isotropic = self.covariance_type == "spherical"
+        network = GMNTMNetwork(*sizes, self.dropout, self.decoder, self.learn_weights, isotropic)
         network.assignment, network.pretrain_epochs = self.assignment, self.pretrain_epochs
         return network
 

@@ -159,22 +159,22 @@ def latent_model_of(
     InputError
         The prior is von Mises-Fisher.
     """
+    if isinstance(prior, UniformSphere):
+        return LatentModel(StandardNormal(prior.latent_dim), prior.latent_dim, frozen(proportions))
+    if isinstance(prior, VonMisesFisher):
+        raise InputError(
+            "the likelihood of documents is not available under a von Mises-Fisher prior: use document completion"
+            " (topicnet.evaluate.perplexity), or fit with another prior"
+        )
     n_topics = prior.n_topics
     if isinstance(prior, Dirichlet):
         concentration = prior.concentration
         return LatentModel(
             StandardNormal(n_topics), n_topics, lambda v: log_gamma_of_normal(v, concentration).softmax(-1)
         )
-    if isinstance(prior, SoftmaxMixture):
-        mixture = GaussianMixture(n_topics, n_topics, learn_weights=False)
-        mixture.start_from(prior.distance * torch.eye(n_topics), torch.zeros(n_topics, n_topics))
-        return LatentModel(frozen(mixture).to(device), n_topics, nn.Softmax(-1))
-    if isinstance(prior, UniformSphere):
-        return LatentModel(StandardNormal(n_topics), n_topics, frozen(proportions))
-    raise InputError(
-        "the likelihood of documents is not available under a von Mises-Fisher prior: use document completion"
-        " (topicnet.evaluate.perplexity), or fit with another prior"
-    )
+    mixture = GaussianMixture(n_topics, n_topics, learn_weights=False)
+    mixture.start_from(prior.distance * torch.eye(n_topics), torch.zeros(n_topics, n_topics))
+    return LatentModel(frozen(mixture).to(device), n_topics, nn.Softmax(-1))
 
 
 def dirichlet_proposal(prior: Dirichlet, tokens: Tensor) -> tuple[LatentModel, DirichletProposal]:

@@ -13,13 +13,12 @@ from topicnet.core.init import normal_parameter
 from topicnet.core.matching import SCALES, SIMPLEX_PRIORS, SPHERE_PRIORS, Matching, loss_term, make_prior
 from topicnet.core.nets import DirichletNoise, SparsePlainGaussianEncoder, SparsePointEncoder, SphericalProportions
 from topicnet.core.sparse import SparseBatch
-from topicnet.errors import InputError
 from topicnet.models.base import TopicModel
 from topicnet.models.decoders import make_decoder
 from topicnet.models.fit_settings import Plan, Settings
 from topicnet.models.latent_model import LatentModel, Proposal, dirichlet_proposal, latent_model_of
 from topicnet.models.network import FreeTopicsNetwork, uniform_nats
-from topicnet.training.checks import check_count, check_fraction, check_number
+from topicnet.training.checks import check_choice, check_count, check_fraction, check_number
 
 ENCODERS = {"point": SparsePointEncoder, "gaussian": SparsePlainGaussianEncoder}
 CHOICES = {
@@ -71,7 +70,7 @@ class WLDANetwork(FreeTopicsNetwork):
         return latent_model_of(self.matching.prior, self.proportions, self.logits.device)
 
     def proposal(self, batch: SparseBatch) -> tuple[LatentModel, Proposal] | None:
-        """Use Dirichlet(alpha0 + N_d theta(x_d)); None under priors other than the Dirichlet, which give no such form."""
+        """Use Dirichlet(alpha0 + N_d theta(x_d)); None under other priors, which give no such form."""
         prior = self.matching.prior
         if not isinstance(prior, Dirichlet):
             return None
@@ -241,6 +240,4 @@ class WLDA(TopicModel):
         check_number("concentration", self.concentration, above=0.0)
         check_count("n_projections", self.n_projections)
         for name, allowed in CHOICES.items():
-            given = getattr(self, name)
-            if given not in allowed:
-                raise InputError(f"{name}={given!r} given, expected one of {', '.join(filter(None, allowed))}")
+            check_choice(name, getattr(self, name), allowed)

@@ -50,8 +50,8 @@ def thread_count(default: int = DEFAULT_THREADS) -> int:
 def limited_threads(most: int) -> int:
     """Return `TOPICNET_THREADS` if set, else the available processors up to `most`, and one if threads would spin.
 
-    A thread that spins while it waits for the others takes the processor from them: beside other busy processes, a step
-    of an image model took 20 times as long with two spinning threads, and half as long with two that sleep.
+    A thread that spins while it waits for the others takes the processor from them. Next to other busy processes, a
+    step of an image model took 20 times as long with two spinning threads, and half as long with two that sleep.
     """
     sleeps = os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive"  # set by the command line before torch loads
     return thread_count(min(most, _n_cores()) if sleeps else 1)

@@ -13,7 +13,8 @@ from topicnet.errors import OutputError
 _BEGINNING = 1 << 16  # bytes
 _UNIT = "[a-z_]+"  # topic, component
 _DOCUMENTS = rf"doc_id,status,top_({_UNIT}),\1_0[,\r\n]|doc_id,passage,tokens,top_({_UNIT}),\2_0[,\r\n]"
-_TABLE = re.compile(rf"(?:{_DOCUMENTS}|{_UNIT},rank,word,probability[\r\n])".encode())
+_PATHS = "step,at,doc_id,row,distance,topics,words,text"
+_TABLE = re.compile(rf"(?:{_DOCUMENTS}|{_UNIT},rank,word,probability[\r\n]|{_PATHS}[\r\n])".encode())
 _EVALUATION = re.compile(rb'\{\n  "run": "(?:[^"\\\n]|\\.)*",\n  "variant": "')
 _ARRAYS = re.compile(rf"doc_id\.npy,status\.npy,{_UNIT}\.npy,|vocabulary\.npy,(?:beta|{_UNIT}_word)\.npy,$")
 

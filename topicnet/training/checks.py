@@ -1,8 +1,9 @@
-"""Validation of numeric parameters."""
+"""Validation of parameters: numbers, and choices among a few values."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -15,6 +16,13 @@ def check_count(name: str, value: object, *, least: int = 1, most: int | None = 
     if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
         span = f"from {least} to {most}" if most is not None else f"{least} or more"
         raise InputError(f"{name}={value!r} given, expected a whole number, {span}")
+
+
+def check_choice(name: str, given: object, allowed: Iterable[object]) -> None:
+    """Raise InputError unless a value is one of those allowed; None among them is not listed."""
+    if given not in allowed:
+        listed = ", ".join(str(one) for one in allowed if one is not None)
+        raise InputError(f"{name}={given!r} given, expected one of {listed}")
 
 
 def check_number(name: str, value: object, *, above: float | None = None, most: float = math.inf) -> None:

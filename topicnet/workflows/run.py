@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -436,6 +437,75 @@ class Run:
             best = np.argsort(-weight, kind="stable")
         return [int(row) for row in best if self.status[row] == OK]
 
+    def neighbours(self, document: str | int, metric: str = "cosine", top: int = 10) -> Any:
+        """Return a table of the documents nearest to a document.
+
+        Parameters
+        ----------
+        document : str or int
+            Id or row of the document.
+        metric : {"cosine", "hellinger", "geodesic", "transport"}, default="cosine"
+            Distance of documents; see `topicnet.explore.document_distance`.
+        top : int, default=10
+            Number of neighbours.
+
+        Returns
+        -------
+        pandas.DataFrame, polars.DataFrame or pyarrow.Table
+            One row per neighbour, nearest first, with the columns "rank", "doc_id", "row", "distance", "topic" (the
+            largest), "share" (of that topic) and "text" (its beginning; the first counted words if the texts were not
+            kept). In the library of the table or column of the fit, by default pandas.
+
+        Raises
+        ------
+        InputError
+            The document or metric is unknown, or the document has no counted words.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> texts = ["cat dog", "bread butter", "cat bread", "dog butter"] * 3
+        >>> run = topicnet.fit(texts, n_topics=2, min_df=1, init="random", max_epochs=1)
+        >>> run.neighbours(0, top=2)["text"].to_list()
+        ['cat dog', 'cat dog']
+        """
+        check_can_use_polars("make a table")
+        return frame_like(_explore("neighbours").neighbours(self, document, metric, top), self._library)
+
+    def path(self, a: str | int, b: str | int, steps: int = 7) -> Any:
+        """Find the shortest path between two documents, and the documents and words met along it.
+
+        The path runs among the word distributions that mixtures of the topics can express, and is shortest under the
+        Fisher-Rao metric.
+
+        Parameters
+        ----------
+        a, b : str or int
+            Ids or rows of two documents.
+        steps : int, default=7
+            Number of points on the path with both ends, 3 to 200.
+
+        Returns
+        -------
+        DocumentPath
+            The steps, and the lengths of the path and of the straight line; its `table` is a table.
+
+        Raises
+        ------
+        InputError
+            The documents are equal or unknown, have no counted words, or have the same topic proportions.
+
+        Examples
+        --------
+        >>> import topicnet
+        >>> texts = ["cat dog", "bread butter", "cat bread", "dog butter"] * 3
+        >>> run = topicnet.fit(texts, n_topics=2, min_df=1, init="random", max_epochs=1)
+        >>> [step.row for step in run.path(0, 1, steps=3).steps][::2]
+        [0, 1]
+        """
+        check_can_use_polars("find a path")
+        return _explore("path").path(self, a, b, steps, self._library)
+
     @python_names()
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the run folder completely, or nothing if an error occurs.
@@ -558,6 +628,11 @@ class Run:
         if self.stability is None:
             return {}
         return {"stability": float(self.stability[k]), "fragile": k in self.fragile}
+
+
+def _explore(name: str) -> Any:
+    """Import a module of `topicnet.explore`, which depends on this one and is therefore found by name when called."""
+    return import_module(f"topicnet.explore.{name}")
 
 
 def load(path: str | Path) -> Run:

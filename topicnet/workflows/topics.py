@@ -14,6 +14,7 @@ from topicnet.storage.formats import unguarded
 from topicnet.storage.run_folder import RECORD, check_unchanged, damaged, read_json, read_record
 
 TABLE_WORDS = 50  # words of each topic in topic_word.csv
+OTHER_KEYS = {"label", "words", "size", "scores", "typical_documents"}  # of an entry of topics.json, besides its unit
 ENTRIES = {"files": dict, "config": dict}  # entries that every run.json has, and their types
 
 
@@ -80,7 +81,7 @@ def scored_units(records: list[dict[str, Any]]) -> dict[str, tuple[list[float], 
     """Split the entries of topics.json by unit ("topic", "component"): their sizes and NPMI."""
     found: dict[str, tuple[list[float], list[float]]] = {}
     for record in records:
-        unit = "topic" if "topic" in record else "component"
+        (unit,) = record.keys() - OTHER_KEYS
         score = record["scores"]["npmi"]
         sizes, npmi = found.setdefault(unit, ([], []))
         sizes.append(float(record["size"]))

@@ -10,7 +10,21 @@ import typer
 
 from topicnet.cli import KEPT
 from topicnet.cli.app import Command, Commands, app
-from topicnet.cli.options.images import FITTING, Category, Importance, Label, RunArgument, RunArguments, Seed
+from topicnet.cli.options.images import (
+    FITTING,
+    Category,
+    Components,
+    FromPrior,
+    Importance,
+    Information,
+    Label,
+    MeanImage,
+    ResultFile,
+    RunArgument,
+    RunArguments,
+    Seed,
+    TestSource,
+)
 from topicnet.cli.options.shared import AsJson, Overwrite, Quiet, named_path, named_values, names_in, takes
 from topicnet.cli.printing.output import echo
 from topicnet.runtime.logs import notices
@@ -203,38 +217,15 @@ def traverse(
 @images.command(cls=Command)
 def evaluate(
     run: RunArgument,
-    data: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help="Test on these images.  [default: test images of the fit]")
-    ] = None,
+    data: TestSource = None,
     importance: Importance = 500,
-    information: Annotated[
-        bool,
-        typer.Option(
-            "--information", help="Bound the information of decoded images about the code, by a trained network."
-        ),
-    ] = False,
-    components: Annotated[
-        str | None,
-        typer.Option(
-            metavar="c|z|J,J",
-            help="Bound the information about the category, about z, or about these dimensions of z, counted from 0."
-            "  [default: the part that the variant informs, else z]",
-        ),
-    ] = None,
-    from_prior: Annotated[
-        bool,
-        typer.Option(
-            "--from-prior", help="Draw codes from the prior, whose entropy is exact if it is N(0, I), not from q(z|x)."
-        ),
-    ] = False,
-    mean_image: Annotated[
-        bool, typer.Option("--mean-image", help="Decode codes to mean images, not to draws from p(x|z).")
-    ] = False,
+    information: Information = False,
+    components: Components = None,
+    from_prior: FromPrior = False,
+    mean_image: MeanImage = False,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="Run on this device: auto, cpu, cuda or cuda:N.")] = "auto",
-    out: Annotated[
-        Path | None, typer.Option(parser=named_path, metavar="PATH", help="Write the result to this JSON file, too.")
-    ] = None,
+    out: ResultFile = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:

@@ -29,11 +29,28 @@ WORKERS = group(
 
 
 @app.command(cls=Command)
-def topics(run: RunArgument, top: TopOption = 10, as_json: AsJson = False) -> None:
+def topics(
+    run: RunArgument,
+    top: TopOption = 10,
+    as_json: AsJson = False,
+    tree: Annotated[bool, typer.Option("--tree", help="Draw the tree of the topics by their distances.")] = False,
+) -> None:
     """Print the top words of each topic."""
     from topicnet.cli.printing.topic_table import print_topics, topics_json
     from topicnet.workflows.topics import read_topics
 
+    if tree:
+        from topicnet.cli.printing.explore import print_tree, tree_json
+        from topicnet.explore.tree import topic_tree
+        from topicnet.workflows.run import load
+
+        loaded = load(run)
+        found = topic_tree(loaded)
+        if as_json:
+            echo(tree_json(found, loaded.topic_table(top)), block=True)
+        else:
+            print_tree(found, loaded.topic_table(top))
+        return
     table = read_topics(run, top)
     if table is None:
         from topicnet.workflows.run import load

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from topicnet.cli.options.shared import group, integer, option, run_there, whole, word
+from topicnet.cli.options.shared import group, integer, named_path, option, run_there, whole, word
 
 DATA_HELP = (
     "Fit these images: digits, bimodal, a folder with the idx files of MNIST, an idx or .npz file, or a folder of PNG"
@@ -94,4 +94,29 @@ Seed = Annotated[
 ]
 Importance = Annotated[
     int, typer.Option(min=1, help="Estimate the likelihood by this many importance draws per image.")
+]
+Information = Annotated[
+    bool,
+    typer.Option("--information", help="Bound the information of decoded images about the code, by a trained network."),
+]
+Components = Annotated[
+    str | None,
+    typer.Option(
+        metavar="c|z|J,J",
+        help="Bound the information about the category, about z, or about these dimensions of z, counted from 0."
+        "  [default: the part that the variant informs, else z]",
+    ),
+]
+FromPrior = Annotated[
+    bool,
+    typer.Option(
+        "--from-prior", help="Draw codes from the prior, whose entropy is exact if it is N(0, I), not from q(z|x)."
+    ),
+]
+MeanImage = Annotated[bool, typer.Option("--mean-image", help="Decode codes to mean images, not to draws from p(x|z).")]
+TestSource = Annotated[
+    str | None, typer.Option(metavar="SOURCE", help="Test on these images.  [default: test images of the fit]")
+]
+ResultFile = Annotated[
+    Path | None, typer.Option(parser=named_path, metavar="PATH", help="Write the result to this JSON file, too.")
 ]

@@ -93,7 +93,7 @@ def sample_wasserstein(network: Vae, train: NDArray[Any], batches: ImageBatches,
     """Compute exact and sliced W2 between samples, or training images, and equally many test images, at most 1,000.
 
     Distances between sets of images are of the images' own size, as each set is a few points in many dimensions: only
-    the distance of training images shows what a perfect model would have.
+    the distance of training images is that of a perfect model.
 
     Parameters
     ----------
