@@ -13,7 +13,7 @@ OPTIONS = {"n": "-n", "top": "--top", "columns": "--columns"}  # those that not 
 
 @dataclass(frozen=True)
 class PictureKind:
-    """What a picture takes.
+    """Options, number of runs and library of a picture.
 
     Attributes
     ----------
