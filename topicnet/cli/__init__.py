@@ -17,7 +17,9 @@ COLLAPSED = "collapsed"  # returned under --strict if the health check finds the
 REPORT_SECONDS = 10.0  # for which torchrun processes wait for the first one on their machine to report an error
 LONGEST_SHOWN = 60  # characters of a path in the message that it is too long
 # Modules with commands, in the order of the help.
-COMMANDS = ("fit", "runs", "explore", "corpora", "experiments", "images", "images_geometry", "images_gibbs")
+COMMANDS = (
+    "fit", "runs", "explore", "corpora", "experiments", "images", "images_geometry", "images_drawings", "images_gibbs",
+)  # fmt: skip
 
 
 def main() -> NoReturn:

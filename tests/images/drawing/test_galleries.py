@@ -1,18 +1,15 @@
 """Galleries and charts: layout, margins, reproducible bytes, and one-line errors for invalid input."""
 
-import io
 import sys
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from tests.support.pages import BELOW, BLUE, EDGE, GREEN, ORANGE, PITCH, gray_levels, is_colour, pixels, tile
 from topicnet.errors import InputError
 from topicnet.images.drawing.charts import bands, bars, curves, heat_map, histograms
 from topicnet.images.drawing.galleries import gallery, labelled_gallery, pairs_gallery
 
-EDGE, PITCH = 12, 7 * 8 + 2 + 2  # white margin; distance of 8 x 8 tiles: enlarged, framed and spaced
-BLUE, ORANGE, GREEN, BELOW = (0, 114, 178), (213, 94, 0), (0, 158, 115), (168, 180, 191)
 WIDE = "a name of many words that would not fit anywhere near the place it belongs to, W" * 3
 RNG = np.random.default_rng(7)
 DIGITS = RNG.random((23, 64))
@@ -21,33 +18,6 @@ BIMODAL = np.concatenate([RNG.normal(0.3, 0.05, 4000), RNG.normal(0.7, 0.05, 400
 
 def bimodal_density(x):
     return sum(np.exp(-0.5 * ((x - m) / 0.05) ** 2) / (0.1 * np.sqrt(2 * np.pi)) for m in (0.3, 0.7))
-
-
-def pixels(png):
-    """(height, width) of a gallery, (height, width, 3) of a chart."""
-    with Image.open(io.BytesIO(png)) as image:
-        assert image.format == "PNG"
-        levels = np.asarray(image).astype(int)
-    if levels.ndim == 3 and levels.shape[2] == 4:  # opaque
-        assert (levels[..., 3] == 255).all()
-        return levels[..., :3]
-    return levels
-
-
-def gray_levels(images):
-    return np.rint(np.asarray(images) * 255).astype(int)
-
-
-def tile(page, left, top, side=8, scale=7):
-    """The levels of the tile at a position, checked to be flat within each enlarged pixel."""
-    inside = page[top + 1 : top + 1 + side * scale, left + 1 : left + 1 + side * scale]
-    blocks = inside.reshape(side, scale, side, scale)
-    assert (blocks == blocks[:, :1, :, :1]).all()
-    return blocks[:, 0, :, 0].ravel()
-
-
-def is_colour(page, colour):
-    return (page == colour).all(axis=-1)
 
 
 def ink(page):

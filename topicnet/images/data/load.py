@@ -20,6 +20,7 @@ from topicnet.images.data.png import png_files, read_png_files
 NAMED = ("digits", "bimodal")  # sources that are not paths
 KNOWN = "digits, bimodal, a folder with the idx files of MNIST, an idx file, an .npz file, or a folder of PNG images"
 LEAST = 10  # fewest images: each split then has at least one
+MODES, MODE_SD = (0.3, 0.7), 0.05  # means and standard deviation of the two densities of "bimodal"
 _SEED = 0  # of every permutation and of "bimodal", so that a source always gives the same data set
 
 
@@ -207,9 +208,15 @@ def _bimodal() -> ImageData:
     generator = np.random.default_rng(_SEED)
     modes = generator.integers(0, 2, size=60_000)
     # With this seed every value is in (0, 1): 0 and 1 are six standard deviations from the nearest mode.
-    values = generator.normal(np.where(modes == 1, 0.7, 0.3), 0.05)
+    values = generator.normal(np.array(MODES)[modes], MODE_SD)
     stored = Split(values.astype(np.float32)[:, None], modes.astype(np.int64))
     return _image_data("bimodal", *_split_in_order(stored, np.arange(60_000), 50_000, 5_000))
+
+
+def bimodal_density(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the density from which the numbers of "bimodal" are drawn, at points (m,)."""
+    scaled = (points[:, None] - np.array(MODES)) / MODE_SD
+    return np.asarray(np.exp(-0.5 * scaled**2).mean(1) / (MODE_SD * math.sqrt(2 * math.pi)))
 
 
 def _permutation(n_images: int) -> NDArray[np.intp]:
