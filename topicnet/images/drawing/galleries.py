@@ -103,7 +103,7 @@ def _framed(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _band(tiles: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """Join tiles (n, height, width), or with 3 levels a pixel, into one row, white up to `columns` tiles and to the height of a label."""
+    """Join tiles (n, height, width[, 3]) into one row, white up to `columns` tiles and to the height of a label."""
     n, height, width, *channels = tiles.shape
     band = np.full((max(height, TEXT + 6), columns, width + GAP, *channels), 255, dtype=np.uint8)
     band[:height, :n, :width] = tiles.swapaxes(0, 1)
