@@ -66,6 +66,7 @@ def test_a_model_saved_before_information_could_be_measured_loads(tmp_path: Path
     save_model(SavedModel(model, SHAPE), tmp_path)
     parameters = json.loads((tmp_path / HEADER).read_text())["parameters"]
     assert parameters.pop("information_every") is None
+    assert parameters.pop("architecture") == "dense"
     rewrite(tmp_path, parameters=parameters)
     again = load_model(tmp_path).model
     assert again.parameters_ == model.parameters_

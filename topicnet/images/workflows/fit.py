@@ -22,7 +22,7 @@ import polars as pl
 import torch
 
 from topicnet.errors import InputError
-from topicnet.images.data.load import ImageData, Shape, load_images
+from topicnet.images.data.load import ImageData, Shape, channels_of, load_images
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.model.variants import variant_of
 from topicnet.images.workflows.category_usage import FILE as CATEGORIES_FILE
@@ -103,6 +103,11 @@ class ImageRun:
             raise InputError(
                 f"{data.name!r} holds images of {data.n_pixels} pixels, expected {self.model.n_features_in_} as in the"
                 " fit: give images of that size"
+            )
+        if data.channels != channels_of(self.shape):
+            kinds = ("gray", "in colour") if data.channels == 1 else ("in colour", "gray")
+            raise InputError(
+                f"{data.name!r} holds images {kinds[0]}, expected {kinds[1]} as in the fit: give such images"
             )
         if source is None and data.checksum() != recorded["sha256"]:
             raise InputError(
