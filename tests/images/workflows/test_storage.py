@@ -203,7 +203,7 @@ def test_missing_tensors_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"format": 4}, "has format 3, this version of topicnet .* reads up to 3: update topicnet"),
+        ({"format": 4}, "has format 4, this version of topicnet .* reads up to 3: update topicnet"),
         ({"kind": "sounds"}, "is not an image model of topicnet: expected a run folder of `topicnet images fit`"),
         ({"kind": None, "vocab_size": 5}, "is a topic model of `topicnet fit`: expected a run folder of"),
         ({"n_pixels": 65}, "the tensors do not fit the model"),

@@ -38,8 +38,8 @@ class ImageData:
     train, validation, test : Split
         Pixels (n, P) and labels (n,) of each split; P and the type of the pixels are the same in all.
     shape : (int, int), (int, int, 3) or None
-        Height and width, with P = height * width, and 3 for colour: P is 3 times as large, and the red, green and blue
-        values of a pixel follow one another. None if the vectors are not pictures.
+        Height and width, with P = height * width, and 3 for colour: P is 3 times as large, with red, green and blue of
+        each pixel in turn. None if the vectors are not pictures.
     binary : bool
         True if every pixel is black or white already.
 

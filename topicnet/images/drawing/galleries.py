@@ -28,7 +28,7 @@ def gallery(images: NDArray[Any], shape: Shape, columns: int | None = None) -> b
     Parameters
     ----------
     images : ndarray of shape (n, P)
-        Values in [0, 1], 0 drawn black; in colour the red, green and blue of a pixel next to one another.
+        Values in [0, 1], 0 drawn black; in colour red, green and blue of each pixel in turn.
     shape : (int, int) or (int, int, 3)
         Height and width, and 3 for colour, with P values in all.
     columns : int, optional
