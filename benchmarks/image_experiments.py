@@ -175,7 +175,8 @@ class Scored:
 def fit(config: ImageConfig, data: ImageData, importance: int, checkpoints: Path | None) -> Fitted:
     model = estimator_of(config)
     began = time.perf_counter()
-    model.fit(data.train.pixels, validation=data.validation.pixels, checkpoints=checkpoints)
+    pixels, validation = data.pictures(data.train.pixels), data.pictures(data.validation.pixels)
+    model.fit(pixels, validation=validation, checkpoints=checkpoints)
     seconds = time.perf_counter() - began
     return Fitted(model, data, evaluate(model, data, n_importance=importance, seed=config.seed), seconds)
 

@@ -105,7 +105,7 @@ def test_a_run_is_complete_and_named(fitted: tuple[Path, subprocess.CompletedPro
         "variant": "cp-vae", "data": "digits", "categories": 4, "latent_dim": 3, "hidden_dim": 12, "layers": 2,
         "likelihood": None, "estimator": None, "epochs": 2, "batch_size": 100, "learning_rate": None, "warm_up": None,
         "schedule": "one-cycle", "optimizer": "adam", "patience": 50, "parameters": {}, "device": "auto", "seed": 0,
-        "information_every": None,
+        "information_every": None, "architecture": "dense",
     }  # fmt: skip
     assert {"device", "versions", "seconds", "peak_memory_bytes", "fit", "seed"} <= record.keys()
     assert [path.name for path in run.parent.iterdir()] == ["digits-cp-vae"]

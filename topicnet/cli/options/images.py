@@ -11,7 +11,7 @@ from topicnet.cli.options.shared import group, integer, named_path, option, run_
 
 DATA_HELP = (
     "Fit these images: digits, bimodal, a folder with the idx files of MNIST, an idx or .npz file, or a folder of PNG"
-    " images.  [default: digits]"
+    " or JPEG images.  [default: digits]"
 )
 
 
@@ -33,7 +33,12 @@ FITTING = group(
         "latent_dim": integer("Use this many latent dimensions.  [default: 2 to 40, by image size]"),
         "hidden_dim": integer("Use hidden layers of this width.  [default: 300]"),
         "layers": integer("Use this many gated layers in encoder and decoder.  [default: 2]"),
-        "likelihood": word("Use this likelihood: bernoulli, gaussian or logistic.  [default: by the variant]"),
+        "architecture": word(
+            "Use this kind of layers: dense, or conv for pictures of 8 x 8 or more.  [default: dense]"
+        ),
+        "likelihood": word(
+            "Use this likelihood: bernoulli, gaussian or logistic.  [default: by the variant; logistic in colour]"
+        ),
         "estimator": word(
             "Estimate gradients through categories by gumbel, straight-through or enumerate.  [default: gumbel]"
         ),

@@ -1,1 +1,1 @@
-"""Readers of image files and folders: idx (MNIST), npz and PNG, and the splits into training, validation and test."""
+"""Readers of image files and folders (idx, npz, PNG, JPEG), and the splits into training, validation and test."""

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from topicnet.errors import InputError
 
-Pixels = NDArray[np.uint8] | NDArray[np.float32]  # gray levels from 0 to 255, or gray values from 0 to 1
+Pixels = NDArray[np.uint8] | NDArray[np.float32]  # levels from 0 to 255, or values from 0 to 1
+CHANNELS = 3  # of colour: red, green and blue
 _CHUNK_BYTES = 1 << 20
 Readable = IO[bytes] | GzipFile
 
@@ -26,8 +27,8 @@ class Split:
 
     Parameters
     ----------
-    pixels : ndarray of shape (n, P), or (n, height, width) from readers of pictures
-        uint8 gray levels from 0 to 255 (`gray` divides them by 255), or float32 from 0 to 1.
+    pixels : ndarray of shape (n, P), or (n, height, width) or (n, height, width, 3) from readers of pictures
+        uint8 levels from 0 to 255 (`gray` divides them by 255), or float32 from 0 to 1.
     labels : ndarray of shape (n,) or None
         int64 class of each image; None if unknown.
 
@@ -93,18 +94,18 @@ def read_exactly(file: Readable, n_bytes: int, where: str) -> bytearray:
 
 
 def checked_images(values: NDArray[Any], where: str) -> Pixels:
-    """Check gray images and convert them to one of the two pixel types.
+    """Check images, gray or with the channels red, green and blue, and convert them to one of the two pixel types.
 
     Parameters
     ----------
-    values : ndarray of shape (n, h, w), (n, h, w, 1) or (n, P)
+    values : ndarray of shape (n, h, w), (n, h, w, 1), (n, h, w, 3) or (n, P)
         uint8, bool (converted to 0 and 255), or floats from 0 to 1.
     where : str
         Name of the array in messages.
 
     Returns
     -------
-    ndarray of shape (n, h, w) or (n, P)
+    ndarray of shape (n, h, w), (n, h, w, 3) or (n, P)
         uint8 or float32.
 
     Raises
@@ -114,10 +115,12 @@ def checked_images(values: NDArray[Any], where: str) -> Pixels:
     """
     if values.ndim == 4 and values.shape[-1] == 1:
         values = values[..., 0]
-    if values.ndim not in (2, 3):
+    if values.ndim not in (2, 3) and not (values.ndim == 4 and values.shape[-1] == CHANNELS):
+        first = values.ndim == 4 and values.shape[1] in (1, CHANNELS)
         raise InputError(
             f"{where} has the shape {values.shape}; expected gray images as (n, height, width), (n, height, width, 1) "
-            "or (n, pixels). Reshape it, or make colour gray"
+            f"or (n, pixels), or colour as (n, height, width, {CHANNELS}). "
+            + ("Move the channels to the end, as .transpose(0, 2, 3, 1) does" if first else "Reshape it")
         )
     if 0 in values.shape[1:]:
         raise InputError(
@@ -141,7 +144,8 @@ def _check_range(values: NDArray[np.floating], where: str) -> None:
     if not outside.any():
         return
     image, *rest = (int(i) for i in np.unravel_index(int(outside.argmax()), values.shape))
-    pixel = f"row {rest[0]}, column {rest[1]}" if len(rest) == 2 else f"pixel {rest[0]}"
+    pixel = f"row {rest[0]}, column {rest[1]}" if len(rest) > 1 else f"pixel {rest[0]}"
+    pixel += f", channel {rest[2]}" if len(rest) > 2 else ""
     levels = values.min() >= 0 and values.max() <= 255
     raise InputError(
         f"{where} holds {float(values[(image, *rest)])} in image {image}, {pixel} (counted from 0); "

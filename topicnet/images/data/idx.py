@@ -58,7 +58,7 @@ def _read_shape(file: Readable, n_dimensions: int, path: Path) -> tuple[int, ...
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise InputError(
             f"{str(path)!r} begins with {magic!r} and is not an idx file; expected one as in MNIST, an .npz file, "
-            "or a folder of PNG images. Name another"
+            "or a folder of PNG or JPEG images. Name another"
         )
     if magic[2] != _UNSIGNED_BYTES or magic[3] != n_dimensions:
         what = "images" if n_dimensions == 3 else "labels"

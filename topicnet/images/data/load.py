@@ -12,13 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.errors import InputError
-from topicnet.images.data.checks import Pixels, Split, reading
+from topicnet.images.data.checks import CHANNELS, Pixels, Split, reading
 from topicnet.images.data.idx import is_idx_folder, read_idx_folder, read_idx_images
 from topicnet.images.data.npz import read_npz
-from topicnet.images.data.png import png_files, read_png_files
+from topicnet.images.data.picture_folder import picture_files, read_picture_files
 
 NAMED = ("digits", "bimodal")  # sources that are not paths
-KNOWN = "digits, bimodal, a folder with the idx files of MNIST, an idx file, an .npz file, or a folder of PNG images"
+KNOWN = (
+    "digits, bimodal, a folder with the idx files of MNIST, an idx file, an .npz file, or a folder of PNG or JPEG"
+    " images"
+)
+Shape = tuple[int, ...] | None  # height and width, and 3 for colour; None for vectors
 LEAST = 10  # fewest images: each split then has at least one
 MODES, MODE_SD = (0.3, 0.7), 0.05  # means and standard deviation of the two densities of "bimodal"
 _SEED = 0  # of every permutation and of "bimodal", so that a source always gives the same data set
@@ -34,15 +38,18 @@ class ImageData:
         "digits", "bimodal", or the name of the file or folder.
     train, validation, test : Split
         Pixels (n, P) and labels (n,) of each split; P and the type of the pixels are the same in all.
-    shape : (int, int) or None
-        Height and width, with P = height * width; None if the vectors are not pictures.
+    shape : (int, int), (int, int, 3) or None
+        Height and width, with P = height * width, and 3 for colour: P is 3 times as large, with red, green and blue of
+        each pixel in turn. None if the vectors are not pictures.
     binary : bool
         True if every pixel is black or white already.
 
     Attributes
     ----------
     n_pixels : int
-        P, the number of pixels of one image.
+        P, the number of pixels of one image, or of values in colour.
+    channels : int
+        3 in colour, otherwise 1.
 
     See Also
     --------
@@ -60,13 +67,40 @@ class ImageData:
     train: Split
     validation: Split
     test: Split
-    shape: tuple[int, int] | None
+    shape: Shape
     binary: bool
 
     @property
     def n_pixels(self) -> int:
         """Number of pixels P of one image."""
         return int(self.train.pixels.shape[1])
+
+    @property
+    def channels(self) -> int:
+        """Number of values of a pixel: 3 in colour, otherwise 1."""
+        return channels_of(self.shape)
+
+    def pictures(self, pixels: Pixels) -> Pixels:
+        """Give flat images their height, width and channels; vectors that are not pictures stay as they are.
+
+        Parameters
+        ----------
+        pixels : ndarray of shape (n, P)
+            Images of this data set.
+
+        Returns
+        -------
+        ndarray of shape (n, height, width), (n, height, width, 3) or (n, P)
+            The same values.
+
+        Examples
+        --------
+        >>> from topicnet.images import load_images
+        >>> images = load_images("digits")
+        >>> images.pictures(images.test.pixels).shape
+        (397, 8, 8)
+        """
+        return pixels if self.shape is None else pixels.reshape(len(pixels), *self.shape)
 
     def summary(self) -> str:
         """Describe the data set in one line: images per split, and their size.
@@ -83,6 +117,7 @@ class ImageData:
         'bimodal: 50,000 training, 5,000 validation and 5,000 test images; vectors of 1'
         """
         size = f"{self.shape[0]} x {self.shape[1]} pixels" if self.shape is not None else f"vectors of {self.n_pixels}"
+        size += " in colour" if self.channels == CHANNELS else ""
         n_train, n_validation, n_test = (len(split.pixels) for split in (self.train, self.validation, self.test))
         return f"{self.name}: {n_train:,} training, {n_validation:,} validation and {n_test:,} test images; {size}"
 
@@ -135,8 +170,11 @@ def load_images(source: str | Path) -> ImageData:
         - an .npz file with x_train and x_test (y_train, y_test), or train and test (train_labels, test_labels): one
           tenth of the permuted training images is for validation; or with one of x, images, data (y or labels):
           split like a single idx file
-        - a folder of PNG images of one size, at any depth, sorted by path and split like a single idx file; if all
-          of them are in subfolders, each subfolder is a class
+        - a folder of PNG and JPEG images of one size, at any depth, sorted by path and split like a single idx file; if
+          all of them are in subfolders, each subfolder is a class
+
+        Arrays are (n, h, w), (n, h, w, 1) or (n, P) for gray images, and (n, h, w, 3) for colour. A folder is in colour
+        if any pixel of any image is.
 
         A Path is always a path, as is a string such as ``"./digits"``.
 
@@ -149,7 +187,7 @@ def load_images(source: str | Path) -> ImageData:
     Raises
     ------
     InputError
-        The source does not exist, or does not hold at least 10 gray images of one size.
+        The source does not exist, or does not hold at least 10 images of one size.
 
     Examples
     --------
@@ -178,13 +216,13 @@ def _from_folder(path: Path) -> ImageData:
     if is_idx_folder(path):
         train, test = read_idx_folder(path)
         return _held_out(name, train, test, np.arange(len(train.pixels)), one_in=6)
-    if not (files := png_files(path)):
-        fault = "holds neither idx files nor PNG images" if any(path.iterdir()) else "is empty"
+    if not (files := picture_files(path)):
+        fault = "holds neither idx files nor PNG or JPEG images" if any(path.iterdir()) else "is empty"
         raise InputError(
             f"{str(path)!r} {fault}; expected train-images-idx3-ubyte and t10k-images-idx3-ubyte (or .gz), or images "
-            "named *.png. Name another folder"
+            "named *.png, *.jpg or *.jpeg. Name another folder"
         )
-    return _split_whole(name, read_png_files(path, files))
+    return _split_whole(name, read_picture_files(path, files))
 
 
 def _from_file(path: Path) -> ImageData:
@@ -265,17 +303,23 @@ def _image_data(name: str, train: Split, validation: Split, test: Split) -> Imag
     pixels = [part.pixels.reshape(len(part.pixels), -1) for part in (train, validation, test)]
     if all(part.dtype == np.uint8 and part.max() <= 1 for part in pixels):
         pixels = [part * np.uint8(255) for part in pixels]  # level 1 of 255 would be nearly black
-    binary = all(bool(np.isin(part, (0, _white(part))).all()) for part in pixels)
+    gray_levels = channels_of(shape) == 1
+    binary = gray_levels and all(bool(np.isin(part, (0, _white(part))).all()) for part in pixels)
     first, second, third = map(Split, pixels, (train.labels, validation.labels, test.labels))
     return ImageData(name, first, second, third, shape, binary)
 
 
-def _picture_shape(pixels: Pixels) -> tuple[int, int] | None:
-    if pixels.ndim == 3:
-        return pixels.shape[1], pixels.shape[2]
+def _picture_shape(pixels: Pixels) -> Shape:
+    if pixels.ndim > 2:
+        return tuple(int(size) for size in pixels.shape[1:])
     n_pixels = pixels.shape[1]
     side = math.isqrt(n_pixels)
     return (side, side) if side > 1 and side * side == n_pixels else None
+
+
+def channels_of(shape: Shape) -> int:
+    """Return the number of values of a pixel: 3 in colour, otherwise 1."""
+    return shape[2] if shape is not None and len(shape) > 2 else 1
 
 
 def _white(pixels: Pixels) -> int:

@@ -22,7 +22,7 @@ def read_npz(path: Path) -> tuple[Split, Split | None]:
     Raises
     ------
     InputError
-        No array has a known name, several could be meant, one does not hold gray images or holds Python objects, or the
+        No array has a known name, several could be meant, one does not hold images or holds Python objects, or the
         file is damaged.
     """
     with reading(path), path.open("rb") as file, open_npz(path, file) as archive:

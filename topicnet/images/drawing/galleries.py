@@ -14,7 +14,8 @@ from topicnet.errors import InputError
 from topicnet.images.drawing.checks import checked_numbers, plain, refuse_huge
 from topicnet.runtime.extras import import_extra
 
-Shape = tuple[int, int] | None
+Picture = tuple[int, ...]  # height and width, and 3 for colour
+Shape = Picture | None
 
 EDGE, TEXT = 12, 14  # white margin and font size of the labels, pixels
 GAP, FRAME = 2, 160  # pixels between tiles; gray level of the frame around each
@@ -22,14 +23,14 @@ TILE = 56  # small images are enlarged by a whole factor until the longer side i
 
 
 def gallery(images: NDArray[Any], shape: Shape, columns: int | None = None) -> bytes:
-    """Draw images as a grid of gray tiles, row by row.
+    """Draw images as a grid of tiles, gray or in colour, row by row.
 
     Parameters
     ----------
     images : ndarray of shape (n, P)
-        Gray values in [0, 1], 0 drawn black.
-    shape : (int, int)
-        Height and width, with P pixels in all.
+        Values in [0, 1], 0 drawn black; in colour red, green and blue of each pixel in turn.
+    shape : (int, int) or (int, int, 3)
+        Height and width, and 3 for colour, with P values in all.
     columns : int, optional
         Tiles per row; by default a square grid with 10 to 20 columns.
 
@@ -76,13 +77,13 @@ def pairs_gallery(originals: NDArray[Any], reconstructions: NDArray[Any], shape:
 
 
 def _tiles(images: NDArray[Any], shape: Shape, what: str) -> NDArray[np.uint8]:
-    """Convert images to tiles (n, height, width) with levels from 0 to 255."""
+    """Convert images to tiles (n, height, width) or (n, height, width, 3) with levels from 0 to 255."""
     if shape is None:
         raise InputError(f"{what} have no height and width; expected pictures: draw vectors as histograms instead")
     pixels = checked_numbers(images, what, 2)
-    if min(shape) < 1 or pixels.shape[1] != shape[0] * shape[1]:
+    if len(shape) not in (2, 3) or min(shape) < 1 or pixels.shape[1] != math.prod(shape) or shape[2:] not in ((), (3,)):
         raise InputError(
-            f"{what} have {pixels.shape[1]} values each; expected {shape[0]} x {shape[1]} of shape {shape}"
+            f"{what} have {pixels.shape[1]} values each; expected {' x '.join(map(str, shape))} of shape {shape}"
         )
     if pixels.min() < -1e-6 or pixels.max() > 1 + 1e-6:  # tolerance for single precision
         raise InputError(
@@ -94,18 +95,19 @@ def _tiles(images: NDArray[Any], shape: Shape, what: str) -> NDArray[np.uint8]:
 
 def _framed(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Enlarge tiles by a whole factor, until the longer side is about 56 pixels, and frame each."""
-    scale = max(1, round(TILE / max(tiles.shape[1:])))
+    scale = max(1, round(TILE / max(tiles.shape[1:3])))
     refuse_huge(len(tiles) * tiles.shape[1] * scale, tiles.shape[2] * scale, "gallery")
     large = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
-    return np.pad(large, ((0, 0), (1, 1), (1, 1)), constant_values=FRAME)
+    around = [(0, 0), (1, 1), (1, 1), (0, 0)]
+    return np.pad(large, around[: large.ndim], constant_values=FRAME)
 
 
 def _band(tiles: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """Join tiles (n, height, width) into one row, white up to `columns` tiles and to the height of a label."""
-    n, height, width = tiles.shape
-    band = np.full((max(height, TEXT + 6), columns, width + GAP), 255, dtype=np.uint8)
-    band[:height, :n, :width] = tiles.transpose(1, 0, 2)
-    return band.reshape(len(band), -1)[:, :-GAP]
+    """Join tiles (n, height, width[, 3]) into one row, white up to `columns` tiles and to the height of a label."""
+    n, height, width, *channels = tiles.shape
+    band = np.full((max(height, TEXT + 6), columns, width + GAP, *channels), 255, dtype=np.uint8)
+    band[:height, :n, :width] = tiles.swapaxes(0, 1)
+    return band.reshape(len(band), -1, *channels)[:, :-GAP]
 
 
 def _sheet(bands: Sequence[NDArray[np.uint8]], labels: Sequence[str], gaps: Sequence[int]) -> bytes:
@@ -119,14 +121,14 @@ def _sheet(bands: Sequence[NDArray[np.uint8]], labels: Sequence[str], gaps: Sequ
     width = indent + bands[0].shape[1] + EDGE
     height = 2 * EDGE + sum(len(band) for band in bands) + sum(gaps[:-1])
     refuse_huge(width, height, "gallery")
-    page = np.full((height, width), 255, dtype=np.uint8)
+    page = np.full((height, width, *bands[0].shape[2:]), 255, dtype=np.uint8)
     tops = EDGE + np.cumsum([0, *(len(band) + gap for band, gap in zip(bands, gaps, strict=True))])
     for top, band in zip(tops[:-1], bands, strict=True):
         page[top : top + len(band), indent : width - EDGE] = band
     image = Image.fromarray(page)
     pen = ImageDraw.Draw(image)
     for top, band, name in zip(tops[:-1], bands, names, strict=True):
-        pen.text((EDGE, top + len(band) / 2), name, 0, font, "lm")
+        pen.text((EDGE, top + len(band) / 2), name, "black", font, "lm")
     stream = io.BytesIO()
     image.save(stream, "PNG")
     return stream.getvalue()

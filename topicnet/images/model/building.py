@@ -7,6 +7,7 @@ from typing import cast
 
 from topicnet.core.transport.critic import DualCritic
 from topicnet.errors import InputError
+from topicnet.images.model.convolutions import ConvolutionalOutput
 from topicnet.images.model.hierarchies import ClusteredLatents, TwoLevelLatents, WeightedLatents
 from topicnet.images.model.latents import (
     CategoricalLatents,
@@ -74,15 +75,23 @@ def build(
     if not variant.has_encoder:
         return _wgan(variant, sizes, parameters)
     latents = _latents(variant, sizes, parameters, estimator)
-    decoder = Decoder(latents.code_widths, sizes.hidden_dim, sizes.n_layers, sizes.n_pixels)
+    decoder = _decoder(latents, sizes)
     penalty = _penalty(variant, sizes, parameters, latents, decoder, n_images)
     n_draws = int(parameters.get("draws", 1))
     return Vae(latents, decoder, LIKELIHOODS[likelihood](), penalty, n_draws=n_draws, two_phases=variant.two_phases)
 
 
+def _decoder(latents: Latents, sizes: Sizes) -> Decoder:
+    """Build a decoder of dense layers, or of one dense layer for each part of the code and convolutions."""
+    if not sizes.convolutional:
+        return Decoder(latents.code_widths, sizes.hidden_dim, sizes.n_layers, sizes.n_pixels)
+    width = sizes.hidden_dim * len(latents.code_widths)  # branches of one layer each meet without a further one
+    return Decoder(latents.code_widths, sizes.hidden_dim, 1, sizes.n_pixels, ConvolutionalOutput(sizes, width))
+
+
 def _wgan(variant: Variant, sizes: Sizes, parameters: Mapping[str, Value]) -> Wgan:
     latents = PriorLatents(sizes)
-    decoder = Decoder(latents.code_widths, sizes.hidden_dim, sizes.n_layers, sizes.n_pixels)
+    decoder = _decoder(latents, sizes)
     critic = DualCritic(sizes.n_pixels, sizes.hidden_dim, sizes.n_layers)
     if clips := "clip" in parameters:
         critic.clip(float(parameters["clip"]))
@@ -142,7 +151,7 @@ def _information(sizes: Sizes, parameters: Mapping[str, Value], latents: Latents
     """Build the bound on the information about categories or, without them, about dimensions of z."""
     kind = parameters["q_network"]
     reads_features = kind == "decoder"
-    width = decoder.out.in_features if reads_features else sizes.n_pixels
+    width = decoder.n_features if reads_features else sizes.n_pixels
     n_layers = BRANCH_LAYERS if reads_features else PREDICTOR_LAYERS
     if sizes.n_categories is not None:
         encoder = latents.log_categories if kind == "encoder" else None

@@ -19,7 +19,7 @@ from torch import Tensor
 from topicnet.core.counter_rng import Noise
 from topicnet.errors import InputError
 from topicnet.images.data.checks import checked_images
-from topicnet.images.data.load import fixed_binarisation
+from topicnet.images.data.load import Shape, fixed_binarisation
 from topicnet.images.model.batches import ImageBatches, to_unit_interval
 from topicnet.images.model.building import build
 from topicnet.images.model.fingerprint import checkpoints_of
@@ -37,6 +37,7 @@ from topicnet.images.model.settings import (
     resolve_likelihood,
     resolve_sizes,
     threads_for,
+    with_architecture,
 )
 from topicnet.images.model.tracking import InformationTracker
 from topicnet.images.model.training import Training, TrainingSettings, default_epochs
@@ -68,7 +69,7 @@ def rows_at_once(latents: Latents) -> int:
 
 
 class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Variational autoencoder of gray images, or of any vectors in [0, 1].
+    """Variational autoencoder of images, gray or in colour, or of any vectors in [0, 1].
 
     One estimator for the 27 variants in `VARIANTS`. Sources of the variants are in their `Variant.summary`; the default
     network and training follow Tomczak & Welling (2018).
@@ -86,9 +87,13 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Width of the gated layers of encoder and decoder.
     n_layers : int
         Number of gated layers of encoder and decoder; 0 gives a linear model.
+    architecture : {"dense", "conv"}
+        Dense layers, or for pictures with sides of 8 pixels or more `n_layers` gated convolutions that each halve (in
+        the decoder double) the sides, with a dense layer of width `hidden_dim` between them and the code. Critics stay
+        dense.
     likelihood : {"bernoulli", "gaussian", "logistic", "squared-error"}, optional
-        p(x | z), by default the variant's own. "squared-error" belongs to wae-mmd and wae-gan only; wgan and wgan-gp
-        have none.
+        p(x | z), by default the variant's own; in colour "logistic" in place of "bernoulli". "squared-error" belongs to
+        wae-mmd and wae-gan only; wgan and wgan-gp have none.
     binarise : {"auto", "never"}
         With "auto" and a Bernoulli likelihood, training pixels are drawn from their gray values in each epoch, and
         validation pixels once. With "never", values in [0, 1] are used as they are.
@@ -145,6 +150,8 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Parameters of the variant, including defaults.
     sizes_ : Sizes
         Sizes of the layers, including defaults.
+    image_shape_ : tuple of int or None
+        Height and width of the images, and 3 for colour; None if they were given as vectors.
 
     See Also
     --------
@@ -175,6 +182,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         n_categories: int | None = None,
         hidden_dim: int = 300,
         n_layers: int = 2,
+        architecture: Literal["dense", "conv"] = "dense",
         likelihood: str | None = None,
         binarise: Literal["auto", "never"] = "auto",
         estimator: str | None = None,
@@ -195,6 +203,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.n_categories = n_categories
         self.hidden_dim = hidden_dim
         self.n_layers = n_layers
+        self.architecture = architecture
         self.likelihood = likelihood
         self.binarise = binarise
         self.estimator = estimator
@@ -211,13 +220,15 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     @usual_torch()
-    def check_parameters(self, n_pixels: int = 1) -> Sizes:
+    def check_parameters(self, n_pixels: int | None = None, shape: Shape = None) -> Sizes:
         """Check all parameters and resolve the sizes of the layers.
 
         Parameters
         ----------
-        n_pixels : int
-            Number P of pixels of an image.
+        n_pixels : int, optional
+            Number P of pixels of an image, if the images are known.
+        shape : tuple of int, optional
+            Their height and width, and 3 for colour.
 
         Returns
         -------
@@ -237,13 +248,15 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         variant = variant_of(self.variant)
         parameters = resolve_parameters(self.variant, self.parameters or {})
-        resolve_likelihood(variant, self.likelihood)
+        resolve_likelihood(variant, self.likelihood, shape)
         resolve_estimator(variant, self.estimator)
         check_training_parameters(self.get_params())
         check_optimizer(variant, self.optimizer)
+        known = n_pixels is not None
         sizes = resolve_sizes(
-            self.variant, n_pixels, self.latent_dim, self.hidden_dim, self.n_layers, self.n_categories
+            self.variant, n_pixels or 1, self.latent_dim, self.hidden_dim, self.n_layers, self.n_categories
         )
+        sizes = with_architecture(sizes, self.architecture, shape, known=known)
         if self.latent_dim is not None:  # its default depends on the number of pixels, which may not be known yet
             informed_dimensions(parameters.get("informed"), sizes.latent_dim)
         return sizes
@@ -264,7 +277,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array of shape (n_images, P), (n_images, h, w) or (n_images, h, w, 1)
+        X : array of shape (n_images, P), (n_images, h, w), (n_images, h, w, 1) or (n_images, h, w, 3)
             Bytes, bools, or numbers in [0, 1].
         y : object
             Ignored, present for scikit-learn's interface.
@@ -305,7 +318,11 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if held_out is not None and held_out.shape[1] != pixels.shape[1]:
             given = f"validation images of {held_out.shape[1]} pixels given"
             raise InputError(f"{given}, expected {pixels.shape[1]} as in X")
-        sizes = self.check_parameters(pixels.shape[1])
+        shape = _shape_of(X)
+        if held_out is not None and shape is not None and (other := _shape_of(validation)) not in (None, shape):
+            raise InputError(f"validation images of shape {other} given, expected {shape} as in X")
+        sizes = self.check_parameters(pixels.shape[1], shape)
+        self.image_shape_ = shape
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         device = choose_device(self.device)
         with ExitStack() as stack:
@@ -348,7 +365,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array of shape (n, P), (n, h, w) or (n, h, w, 1)
+        X : array of shape (n, P), (n, h, w), (n, h, w, 1) or (n, h, w, 3)
             Images like those of the fit.
 
         Returns
@@ -377,7 +394,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array of shape (n, P), (n, h, w) or (n, h, w, 1)
+        X : array of shape (n, P), (n, h, w), (n, h, w, 1) or (n, h, w, 3)
             Images like those of the fit.
 
         Returns
@@ -407,7 +424,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array of shape (n, P), (n, h, w) or (n, h, w, 1)
+        X : array of shape (n, P), (n, h, w), (n, h, w, 1) or (n, h, w, 3)
             Images like those of the fit.
 
         Returns
@@ -531,7 +548,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array of shape (n, P), (n, h, w) or (n, h, w, 1)
+        X : array of shape (n, P), (n, h, w), (n, h, w, 1) or (n, h, w, 3)
             Images like those of the fit.
         y : object
             Ignored, present for scikit-learn's interface.
@@ -569,7 +586,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array of shape (n, P), (n, h, w) or (n, h, w, 1)
+        X : array of shape (n, P), (n, h, w), (n, h, w, 1) or (n, h, w, 3)
             Images like those of the fit.
 
         Returns
@@ -627,11 +644,16 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         >>> ImageVAE().binarises, ImageVAE(likelihood="gaussian").binarises
         (True, False)
         """
-        return self.binarise == "auto" and resolve_likelihood(variant_of(self.variant), self.likelihood) == "bernoulli"
+        return self.binarise == "auto" and self._likelihood() == "bernoulli"
+
+    def _likelihood(self) -> str:
+        return resolve_likelihood(variant_of(self.variant), self.likelihood, getattr(self, "image_shape_", None))
 
     @usual_torch()
     @usual_gradients()
-    def restore(self, n_pixels: int, tensors: Mapping[str, Tensor], ending: Mapping[str, Any]) -> None:
+    def restore(
+        self, n_pixels: int, tensors: Mapping[str, Tensor], ending: Mapping[str, Any], shape: Shape = None
+    ) -> None:
         """Restore a fitted model from saved weights, on the CPU.
 
         Parameters
@@ -642,6 +664,8 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             State of the network.
         ending : mapping
             History, best epoch, best loss, reason for stopping, and number of training images.
+        shape : tuple of int, optional
+            Height and width of the images, and 3 for colour.
 
         Raises
         ------
@@ -660,7 +684,8 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         >>> np.array_equal(copy.transform(X), model.transform(X))
         True
         """
-        sizes = self.check_parameters(n_pixels)
+        sizes = self.check_parameters(n_pixels, shape)
+        self.image_shape_ = shape
         with torch.device("meta"):
             network = self._network(sizes, int(ending["n_images"]))
         try:
@@ -677,7 +702,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             variant,
             sizes,
             resolve_parameters(self.variant, self.parameters or {}),
-            likelihood=resolve_likelihood(variant, self.likelihood),
+            likelihood=self._likelihood(),
             estimator=resolve_estimator(variant, self.estimator),
             n_images=n_images,
         )
@@ -730,3 +755,11 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if self.network_.latents.n_categories is None:
             raise InputError(f"{self.variant} has no categories")
+
+
+def _shape_of(X: Any) -> Shape:
+    """Return height and width of images, and 3 for colour; None for vectors (n, P)."""
+    given = np.shape(X)[1:]
+    if len(given) < 2:
+        return None
+    return given[:2] if len(given) == 3 and given[2] == 1 else tuple(given)

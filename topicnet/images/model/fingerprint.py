@@ -33,6 +33,8 @@ def checkpoints_of(
     fingerprint = {"estimator": type(estimator).__name__, "seed": seed}
     fingerprint |= {name: [str(array.dtype), array_checksum(array)] for name, array in arrays.items()}
     fingerprint |= {name: value for name, value in estimator.get_params().items() if name not in EXCLUDED}
+    if estimator.image_shape_ is not None:
+        fingerprint["shape"] = list(estimator.image_shape_)
     if variant_of(estimator.variant).latents == "categorical":  # versions before 0.3 had other defaults
         fingerprint["parameters"] = resolve_parameters(estimator.variant, estimator.parameters or {})
     return Checkpoints(folder, fingerprint, checkpoint_seconds())

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from topicnet.core.counter_rng import PRIOR, UPPER, Noise
 from topicnet.core.distributions import GaussianMixture, Normal, StandardNormal
+from topicnet.images.model.convolutions import pixel_body
 from topicnet.images.model.latents import (
     Draw,
     GaussianLatents,
@@ -29,7 +30,7 @@ class TwoLevelLatents(Latents):
         latent_dim, hidden_dim, n_layers = sizes.latent_dim, sizes.hidden_dim, sizes.n_layers
         few = min(1, n_layers)
         self.upper = GaussianLatents(sizes, prior, n_components)
-        self.from_pixels = Body(sizes.n_pixels, hidden_dim, few)
+        self.from_pixels = pixel_body(sizes, few)
         self.from_upper = Body(latent_dim, hidden_dim, few)
         self.meeting = Body(self.from_pixels.width + self.from_upper.width, hidden_dim, n_layers - few)
         self.lower = GaussianHead(self.meeting.width, latent_dim)
@@ -101,7 +102,7 @@ class ClusteredLatents(Latents):
 
     def __init__(self, sizes: Sizes, assignment: Literal["optimal", "mean-posterior"]) -> None:
         super().__init__(sizes)
-        self.body = Body(sizes.n_pixels, sizes.hidden_dim, sizes.n_layers)
+        self.body = pixel_body(sizes)
         self.head = GaussianHead(self.body.width, sizes.latent_dim)
         self.mixture = GaussianMixture(sizes.n_categories or 1, sizes.latent_dim, spread=1.0)
         self.assignment = assignment
@@ -169,7 +170,7 @@ class WeightedLatents(Latents):
     def __init__(self, sizes: Sizes, least_kl_c: float) -> None:
         super().__init__(sizes)
         latent_dim = sizes.latent_dim
-        self.body = Body(sizes.n_pixels, sizes.hidden_dim, sizes.n_layers)
+        self.body = pixel_body(sizes)
         self.head = GaussianHead(self.body.width, latent_dim)
         self.w_head = GaussianHead(self.body.width, latent_dim)
         self.components_body = Body(latent_dim, sizes.hidden_dim, min(1, sizes.n_layers))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from topicnet.core.counter_rng import CATEGORY, Noise
 from topicnet.core.distributions import GaussianMixture, Normal, Point, StandardNormal
+from topicnet.images.model.convolutions import pixel_body
 from topicnet.images.model.nets import Body, GaussianHead, Sizes, dense
 from topicnet.images.model.priors import MixturePrior, Prior, StandardPrior, VampPrior
 
@@ -135,7 +136,7 @@ class GaussianLatents(Latents):
 
     def __init__(self, sizes: Sizes, prior: str, n_components: int) -> None:
         super().__init__(sizes)
-        self.body = Body(sizes.n_pixels, sizes.hidden_dim, sizes.n_layers)
+        self.body = pixel_body(sizes)
         self.head = GaussianHead(self.body.width, sizes.latent_dim)
         if prior == "vamp":
             self.prior = VampPrior(n_components, sizes.n_pixels, self.posterior)
@@ -176,7 +177,7 @@ class PointLatents(Latents):
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__(sizes)
-        self.body = Body(sizes.n_pixels, sizes.hidden_dim, sizes.n_layers)
+        self.body = pixel_body(sizes)
         self.head = dense(self.body.width, sizes.latent_dim)
         self.prior = StandardNormal(sizes.latent_dim)
 
@@ -237,7 +238,7 @@ class CategoricalLatents(Latents):
     ) -> None:
         super().__init__(sizes)
         latent_dim, n_categories = sizes.latent_dim, sizes.n_categories or 1
-        self.body = Body(sizes.n_pixels, sizes.hidden_dim, sizes.n_layers)
+        self.body = pixel_body(sizes)
         self.category = dense(self.body.width, n_categories)
         width = self.body.width + (0 if given == "nothing" else n_categories)
         gated = head == "gated" and given != "nothing"

@@ -24,7 +24,7 @@ class Sizes:
     Attributes
     ----------
     n_pixels : int
-        P, pixels of an image.
+        P, pixels of an image; in colour, values of all pixels.
     latent_dim : int
         Z, dimension of the latent space; of each level if there are two.
     hidden_dim : int
@@ -33,6 +33,10 @@ class Sizes:
         Gated layers of the encoder and of the decoder, not counting the output layer; 0 gives a linear model.
     n_categories : int or None
         K, for variants with categories.
+    shape : tuple of int or None
+        Height and width of an image, and 3 for colour; None for vectors, or if it does not matter.
+    convolutional : bool
+        Whether encoder and decoder have convolutions in place of `n_layers` dense layers.
     """
 
     n_pixels: int
@@ -40,6 +44,8 @@ class Sizes:
     hidden_dim: int
     n_layers: int
     n_categories: int | None
+    shape: tuple[int, ...] | None = None
+    convolutional: bool = False
 
 
 class GatedDense(nn.Module):
@@ -121,16 +127,21 @@ class Decoder(nn.Module):
         Number of gated layers.
     n_outputs : int
         Number of outputs.
+    out : nn.Module, optional
+        Output layer that reads features (B, H), in place of a linear one.
     """
 
-    def __init__(self, widths: tuple[int, ...], hidden_dim: int, n_layers: int, n_outputs: int) -> None:
+    def __init__(
+        self, widths: tuple[int, ...], hidden_dim: int, n_layers: int, n_outputs: int, out: nn.Module | None = None
+    ) -> None:
         super().__init__()
         alone = len(widths) == 1
         branch_layers = n_layers if alone else min(1, n_layers)
         self.branches = nn.ModuleList(Body(width, hidden_dim, branch_layers) for width in widths)
         width = sum(branch.width for branch in self.branches if isinstance(branch, Body))
         self.meeting = Body(width, hidden_dim, 0 if alone else n_layers - branch_layers)
-        self.out = dense(self.meeting.width, n_outputs)
+        self.n_features = self.meeting.width
+        self.out = dense(self.n_features, n_outputs) if out is None else out
 
     def features(self, code: tuple[Tensor, ...]) -> Tensor:
         """Map the parts of a code, (B, n) each, to the features (B, H) that the output layer reads."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from topicnet.errors import InputError
+from topicnet.images.data.load import Shape, channels_of
+from topicnet.images.model.convolutions import LEAST_SIDE, most_layers
 from topicnet.images.model.latents import ESTIMATORS
 from topicnet.images.model.likelihoods import LIKELIHOODS
 from topicnet.images.model.nets import Sizes
@@ -19,7 +22,12 @@ from topicnet.training.checks import check_count, check_number
 
 DEFAULT_CATEGORIES = 10
 MOST_CATEGORIES = 2**16  # categories are drawn with 32-bit hashes: up to here their bias is negligible
-NAMES = {"binarise": ("auto", "never"), "schedule": ("one-cycle", "constant"), "optimizer": ("adam", "adam_normgrad")}
+NAMES = {
+    "architecture": ("dense", "conv"),
+    "binarise": ("auto", "never"),
+    "schedule": ("one-cycle", "constant"),
+    "optimizer": ("adam", "adam_normgrad"),
+}
 ONE_CYCLE_RATE, RATE = 3e-3, 1e-3
 # Threads, unless TOPICNET_THREADS is set: a second thread saves a third of the time of large products on an idle
 # machine, and nothing for small ones.
@@ -57,8 +65,50 @@ def resolve_sizes(
     return Sizes(n_pixels, latent_dim, hidden_dim, n_layers, n_categories)
 
 
-def resolve_likelihood(variant: Variant, given: str | None) -> str:
-    """Return the given likelihood, or the variant's default.
+def with_architecture(sizes: Sizes, architecture: str, shape: Shape, *, known: bool) -> Sizes:
+    """Add the shape of the images to sizes, and whether layers are convolutional.
+
+    Parameters
+    ----------
+    sizes : Sizes
+        Sizes of the layers.
+    architecture : {"dense", "conv"}
+        Kind of the layers.
+    shape : tuple of int or None
+        Height and width, and 3 for colour; None for vectors.
+    known : bool
+        Whether the images are known, so that convolutions can be checked against their shape.
+
+    Raises
+    ------
+    InputError
+        The images are no pictures, or too small for convolutions or for their number.
+    """
+    check_name("architecture", architecture, NAMES["architecture"])
+    if architecture == "dense":
+        return replace(sizes, shape=shape)
+    if sizes.n_layers == 0:
+        raise InputError("n_layers=0 given with architecture='conv', expected at least one convolution: give 1 or more")
+    if known and shape is None:
+        raise InputError(
+            "vectors given with architecture='conv', expected pictures: give arrays (n, height, width) or (n, height,"
+            " width, 3), or architecture='dense'"
+        )
+    if known and shape is not None:
+        size = f"pictures of {shape[0]} x {shape[1]} pixels given with architecture='conv'"
+        if min(shape[:2]) < LEAST_SIDE:
+            raise InputError(f"{size}, expected sides of {LEAST_SIDE} pixels or more: give architecture='dense'")
+        if sizes.n_layers > (most := most_layers(shape)):
+            raise InputError(
+                f"{size} and n_layers={sizes.n_layers}, each of which halves the sides: give at most {most}"
+            )
+    return replace(sizes, shape=shape, convolutional=True)
+
+
+def resolve_likelihood(variant: Variant, given: str | None, shape: Shape = None) -> str:
+    """Return the given likelihood, or the default: the variant's, except that colour has no Bernoulli by default.
+
+    Binarised colours are not the images, so that levels from 0 to 255 get the discretised logistic distribution.
 
     Raises
     ------
@@ -66,7 +116,8 @@ def resolve_likelihood(variant: Variant, given: str | None) -> str:
         The name is unknown, or the variant cannot have this likelihood.
     """
     if given is None:
-        return variant.likelihood
+        colour = channels_of(shape) > 1 and variant.likelihood == "bernoulli"
+        return "logistic" if colour else variant.likelihood
     check_name("likelihood", given, tuple(LIKELIHOODS))
     if variant.likelihood == "none":
         raise InputError(f"likelihood={given!r} given, but this variant generates images without one: leave it out")

@@ -233,7 +233,8 @@ def _fit(config: ImageConfig, data: ImageData, n_importance: int, progress: Prog
     try:
         model = estimator_of(config)
         with progress() as reporter:
-            model.fit(data.train.pixels, validation=data.validation.pixels, listener=reporter.listener)
+            pixels, validation = data.pictures(data.train.pixels), data.pictures(data.validation.pixels)
+            model.fit(pixels, validation=validation, listener=reporter.listener)
         seconds = time.perf_counter() - began
         evaluation = evaluate(model, data, n_importance=n_importance, seed=config.seed)
     except FitInterrupted:

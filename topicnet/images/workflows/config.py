@@ -27,8 +27,10 @@ class ImageConfig(BaseModel):
         Width of the hidden layers.
     layers : int
         Number of gated layers, `n_layers` of the estimator.
+    architecture : str
+        Kind of the layers: dense, or conv for pictures.
     likelihood : str or None
-        Likelihood; None for the variant's own.
+        Likelihood; None for the variant's own, or in colour for the logistic in place of a Bernoulli.
     estimator : str or None
         Gradient estimator of categories.
     epochs : int or None
@@ -65,6 +67,7 @@ class ImageConfig(BaseModel):
     latent_dim: int | None = None
     hidden_dim: int = 300
     layers: int = 2
+    architecture: str = "dense"
     likelihood: str | None = None
     estimator: str | None = None
     epochs: int | None = None

@@ -22,7 +22,7 @@ import polars as pl
 import torch
 
 from topicnet.errors import InputError
-from topicnet.images.data.load import ImageData, load_images
+from topicnet.images.data.load import ImageData, Shape, channels_of, load_images
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.model.variants import variant_of
 from topicnet.images.workflows.category_usage import FILE as CATEGORIES_FILE
@@ -60,8 +60,8 @@ class ImageRun:
     ----------
     model : ImageVAE
         The model.
-    shape : (int, int) or None
-        Height and width of an image; None for vectors.
+    shape : (int, int), (int, int, 3) or None
+        Height and width of an image, and 3 for colour; None for vectors.
     metrics : dict
         Content of metrics.json.
     record : dict
@@ -73,7 +73,7 @@ class ImageRun:
     """
 
     model: ImageVAE
-    shape: tuple[int, int] | None
+    shape: Shape
     metrics: dict[str, Any]
     record: dict[str, Any]
     usage: CategoryUsage | None
@@ -103,6 +103,11 @@ class ImageRun:
             raise InputError(
                 f"{data.name!r} holds images of {data.n_pixels} pixels, expected {self.model.n_features_in_} as in the"
                 " fit: give images of that size"
+            )
+        if data.channels != channels_of(self.shape):
+            kinds = ("gray", "in colour") if data.channels == 1 else ("in colour", "gray")
+            raise InputError(
+                f"{data.name!r} holds images {kinds[0]}, expected {kinds[1]} as in the fit: give such images"
             )
         if source is None and data.checksum() != recorded["sha256"]:
             raise InputError(
@@ -156,7 +161,8 @@ def fit_to_folder(config: ImageConfig, destination: Destination, reporter: Repor
 
 
 def _fitted(model: ImageVAE, data: ImageData, config: ImageConfig, checkpoints: Path, reporter: Reporter) -> ImageRun:
-    status, pixels, validation = "complete", data.train.pixels, data.validation.pixels
+    status = "complete"
+    pixels, validation = data.pictures(data.train.pixels), data.pictures(data.validation.pixels)
     with _memory_errors():
         try:
             model.fit(pixels, validation=validation, listener=reporter.listener, checkpoints=checkpoints)

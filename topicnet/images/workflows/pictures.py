@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from topicnet.images.data.load import ImageData, gray
 from topicnet.images.drawing.charts import bars, histograms
-from topicnet.images.drawing.galleries import gallery, labelled_gallery, pairs_gallery
+from topicnet.images.drawing.galleries import Picture, gallery, labelled_gallery, pairs_gallery
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.model.variants import variant_of
 from topicnet.images.workflows.category_usage import CategoryUsage
@@ -63,7 +63,7 @@ def pictures_of(model: ImageVAE, data: ImageData, usage: CategoryUsage | None) -
 
 
 def category_galleries(
-    model: ImageVAE, usage: CategoryUsage, shape: tuple[int, int], seed: int = 0
+    model: ImageVAE, usage: CategoryUsage, shape: Picture, seed: int = 0
 ) -> Iterator[tuple[str, bytes]]:
     """Draw samples of each category with q(c) > 1/K and, if labels are known, of each label through q(c | label).
 
@@ -94,14 +94,14 @@ def max_tiles(n_pixels: int, wanted: int) -> int:
     return max(1, min(wanted, MOST_TILE_PIXELS // n_pixels))
 
 
-def samples_gallery(images: Images, shape: tuple[int, int]) -> bytes:
+def samples_gallery(images: Images, shape: Picture) -> bytes:
     """Draw samples (n, P) as a PNG gallery, square if their number is a square."""
     side = math.isqrt(len(images))
     return gallery(clipped(images), shape, side if side * side == len(images) and side <= WIDEST else None)
 
 
 def clipped(images: Images) -> Images:
-    """Clip gray values to [0, 1], as the mean of a Gaussian likelihood can be outside."""
+    """Clip values to [0, 1], as the mean of a Gaussian likelihood can be outside."""
     return images.clip(0.0, 1.0)
 
 

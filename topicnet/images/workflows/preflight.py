@@ -10,7 +10,7 @@ from pathlib import Path
 from topicnet.errors import InputError
 from topicnet.images.data.idx import is_idx_folder
 from topicnet.images.data.load import KNOWN, NAMED
-from topicnet.images.data.png import png_files
+from topicnet.images.data.picture_folder import picture_files
 from topicnet.images.model.variants import components_in, resolve_parameters, variant_of
 from topicnet.images.workflows.config import ImageConfig
 from topicnet.runtime.device_names import check_device_name
@@ -58,8 +58,8 @@ def check_source(data: str) -> None:
         raise InputError(f"there is no {data!r}; expected {KNOWN}. Check the name")
     if data in NAMED or is_installed("PIL"):
         return
-    if os.path.isdir(data) and not is_idx_folder(Path(data)) and png_files(Path(data)):
-        check_installed(f"reading PNG images from {data!r}", ["PIL"])
+    if os.path.isdir(data) and not is_idx_folder(Path(data)) and picture_files(Path(data)):
+        check_installed(f"reading images from {data!r}", ["PIL"])
 
 
 def check_information(options: Mapping[str, str | bool | None], *, wanted: bool) -> None:

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from topicnet.errors import InputError
+from topicnet.images.data.checks import CHANNELS
+from topicnet.images.data.load import Shape, channels_of
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.model.variants import variant_of
 from topicnet.storage import model_files
 from topicnet.storage.model_files import HEADER, damaged, history_of
 
-FORMAT = 2  # 2: models with a `head`, which is linear in format 1
+FORMAT = 3  # 2: models with a `head`, which is linear in format 1; 3: colour, or convolutions
 KIND = "images"  # distinguishes the header from that of a topic model
 HEADER_TYPES = {"parameters": dict, "n_pixels": int, "history": list, "ending": dict}
 INFINITE = ("inf", "-inf")  # as written by `json_parameters`
@@ -33,12 +35,12 @@ class SavedModel:
     ----------
     model : ImageVAE
         The model, on the CPU after loading.
-    shape : (int, int) or None
-        Height and width of an image; None for vectors.
+    shape : (int, int), (int, int, 3) or None
+        Height and width of an image, and 3 for colour; None for vectors.
     """
 
     model: ImageVAE
-    shape: tuple[int, int] | None
+    shape: Shape
 
 
 def save_model(saved: SavedModel, folder: Path) -> None:
@@ -46,7 +48,7 @@ def save_model(saved: SavedModel, folder: Path) -> None:
     model = saved.model
     model_files.write_tensors(folder, model.network_.state_dict())
     header = {
-        "format": FORMAT if "head" in model.parameters_ else 1,
+        "format": _format_of(saved),
         "kind": KIND,
         "parameters": model_files.json_parameters(model.get_params(deep=False)),
         "n_pixels": model.n_features_in_,
@@ -60,6 +62,13 @@ def save_model(saved: SavedModel, folder: Path) -> None:
         },
     }
     model_files.write_header(folder, header)
+
+
+def _format_of(saved: SavedModel) -> int:
+    """Return the oldest format that can hold a model, so that earlier versions read what they can."""
+    if saved.model.architecture != "dense" or channels_of(saved.shape) > 1:
+        return FORMAT
+    return 2 if "head" in saved.model.parameters_ else 1
 
 
 def load_model(path: str | Path) -> SavedModel:
@@ -95,12 +104,14 @@ def _other_than_images(header: Any) -> str | None:
 def _restored(folder: Path, header: dict[str, Any]) -> SavedModel:
     tensors = model_files.read_tensors(folder, header)
     try:
-        height_width = header["shape"]
+        sizes = header["shape"]
         model = ImageVAE(**_with_linear_head(header["format"], _parsed_parameters(header["parameters"])))
         loss = header["ending"].get("best_loss")
         ending = header["ending"] | {"best_loss": math.nan if loss is None else loss, "history": history_of(header)}
-        model.restore(header["n_pixels"], tensors, ending)
-        shape = None if height_width is None else (int(height_width[0]), int(height_width[1]))
+        shape = None if sizes is None else tuple(int(size) for size in sizes)
+        if shape is not None and (shape[2:] not in ((), (CHANNELS,)) or len(shape) < 2):
+            raise ValueError(f"images of shape {shape}")
+        model.restore(header["n_pixels"], tensors, ending, shape)
     except (InputError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise damaged(folder, reason) from error

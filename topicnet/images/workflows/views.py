@@ -16,7 +16,7 @@ from topicnet.core.counter_rng import Noise
 from topicnet.errors import InputError
 from topicnet.images.data.load import ImageData, gray
 from topicnet.images.drawing.charts import curves, histograms
-from topicnet.images.drawing.galleries import labelled_gallery, pairs_gallery
+from topicnet.images.drawing.galleries import Shape, labelled_gallery, pairs_gallery
 from topicnet.images.model.batches import to_unit_interval
 from topicnet.images.model.estimator import ImageVAE
 from topicnet.images.model.latents import CategoricalLatents, one_hot
@@ -29,8 +29,6 @@ from topicnet.training.checks import check_count, check_number
 
 PRIOR_DRAWS = 10_000  # draws that estimate the mean and standard deviation of a prior
 MOST_STEPS, WIDEST_SPAN = 100, 100.0
-
-Shape = tuple[int, int] | None
 
 
 def check_category(model: ImageVAE, category: int | None) -> None:
