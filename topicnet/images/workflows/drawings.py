@@ -312,7 +312,7 @@ def _check_categories(picture: str, runs: Sequence[NamedRun]) -> None:
             )
 
 
-def _shape(one: NamedRun, picture: str) -> tuple[int, int]:
+def _shape(one: NamedRun, picture: str) -> tuple[int, ...]:
     """Return height and width of the images of a run."""
     if one.run.shape is None:
         raise InputError(
@@ -321,7 +321,7 @@ def _shape(one: NamedRun, picture: str) -> tuple[int, int]:
     return one.run.shape
 
 
-def _common_shape(picture: str, runs: Sequence[NamedRun]) -> tuple[int, int]:
+def _common_shape(picture: str, runs: Sequence[NamedRun]) -> tuple[int, ...]:
     shapes = {_shape(one, picture) for one in runs}
     if len(shapes) > 1:
         sizes = " and ".join(" x ".join(map(str, shape)) for shape in sorted(shapes))
