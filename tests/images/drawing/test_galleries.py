@@ -1,9 +1,11 @@
 """Galleries and charts: layout, margins, reproducible bytes, and one-line errors for invalid input."""
 
+import io
 import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support.pages import BELOW, BLUE, EDGE, GREEN, ORANGE, PITCH, gray_levels, is_colour, pixels, tile
 from topicnet.errors import InputError

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicnet.images.drawing.checks import ascii_line, checked_numbers, refuse_huge
+from topicnet.images.drawing.galleries import Picture, Shape
 from topicnet.runtime.extras import import_extra
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
-Shape = tuple[int, int] | None
 
 DPI, TEXT = 100, 9  # pixels per inch; font size in points
 WIDTH, SQUARE = 8.0, 4.6  # of a picture of paths, and of its axes, inches
@@ -109,7 +109,7 @@ def paths_picture(plane: Plane, strips: Sequence[tuple[str, NDArray[Any]]], shap
     for (name, _), row, tall, colour in zip(strips, rows, heights, (PATH, LINE), strict=True):
         top += 0.24
         below = figure.add_axes((0.7 / WIDTH, 1 - (top + tall) / height, inner / WIDTH, tall / height))
-        below.imshow(row, "gray", vmin=0.0, vmax=1.0, aspect="auto", interpolation="nearest")
+        below.imshow(row, aspect="auto", interpolation="nearest")
         below.set_title(_literal(name), loc="left", size=TEXT, color=colour, pad=3)
         _bare(below)
         top += tall + 0.04
@@ -117,7 +117,7 @@ def paths_picture(plane: Plane, strips: Sequence[tuple[str, NDArray[Any]]], shap
 
 
 def grid_picture(
-    images: NDArray[Any], shape: tuple[int, int], values: tuple[Array, Array], names: tuple[str, str], title: str
+    images: NDArray[Any], shape: Picture, values: tuple[Array, Array], names: tuple[str, str], title: str
 ) -> bytes:
     """Draw decoded images over a grid of two latent components as a PNG.
 
@@ -125,8 +125,8 @@ def grid_picture(
     ----------
     images : ndarray of shape (n_rows, n_columns, P)
         Images in [0, 1]; rows are drawn upwards.
-    shape : (int, int)
-        Height and width of an image.
+    shape : tuple of int
+        Height and width of an image, and 3 for colour.
     values : (ndarray of shape (n_columns,), ndarray of shape (n_rows,))
         Values of the components along the x and the y axis.
     names : (str, str)
@@ -146,13 +146,14 @@ def grid_picture(
     """
     n_rows, n_columns, _ = images.shape
     tiles = checked_numbers(images[::-1].reshape(n_rows * n_columns, -1), "images", 2)
-    sheet = _sheet(tiles.reshape(n_rows, n_columns, *shape))
+    coloured = _in_colour(tiles, shape)
+    sheet = _sheet(coloured.reshape(n_rows, n_columns, *coloured.shape[1:]))
     aspect = sheet.shape[0] / sheet.shape[1]
     width, tall = (GRID_SIDE, GRID_SIDE * aspect) if aspect <= 1 else (GRID_SIDE / aspect, GRID_SIDE)
     figure = _figure(width + 0.9, tall + 1.0)
     axes = figure.add_axes((0.75 / (width + 0.9), 0.55 / (tall + 1.0), width / (width + 0.9), tall / (tall + 1.0)))
     extent = (0.0, float(n_columns), 0.0, float(n_rows))
-    axes.imshow(sheet, "gray", vmin=0.0, vmax=1.0, aspect="auto", interpolation="antialiased", extent=extent)
+    axes.imshow(sheet, aspect="auto", interpolation="antialiased", extent=extent)
     for axis, along in zip((axes.xaxis, axes.yaxis), values, strict=True):
         shown = np.arange(0, len(along), -(-len(along) // 10))
         axis.set_ticks(shown + 0.5, [f"{along[i]:.2f}" for i in shown])
@@ -213,26 +214,32 @@ def _draw_codes(axes: Axes, plane: Plane) -> None:
 
 def _strip(images: NDArray[Any], shape: Shape) -> Array:
     """Join images (n, P) into one row with white lines between them."""
-    height, width = shape or (images.shape[1], max(1, images.shape[1] // 4))
-    tiles = np.asarray(images, np.float64).clip(0.0, 1.0)
-    if shape is None:
-        tiles = tiles.repeat(width, axis=1)
-    tiles = tiles.reshape(len(tiles), height, width)
-    scale = max(1, round(56 / max(height, width)))
+    tiles = np.asarray(images, np.float64)
+    if shape is None:  # vectors are drawn as one column each
+        width = max(1, images.shape[1] // 4)
+        tiles, shape = tiles.repeat(width, axis=1), (images.shape[1], width)
+    tiles = _in_colour(tiles, shape)
+    scale = max(1, round(56 / max(tiles.shape[1:3])))
     tiles = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
     refuse_huge(tiles.shape[2] * len(tiles), tiles.shape[1], "gallery")
-    framed = np.pad(tiles, ((0, 0), (0, 0), (0, 2)), constant_values=1.0)
-    return np.asarray(framed.transpose(1, 0, 2).reshape(framed.shape[1], -1)[:, :-2])
+    framed = np.pad(tiles, ((0, 0), (0, 0), (0, 2), (0, 0)), constant_values=1.0)
+    return np.asarray(framed.transpose(1, 0, 2, 3).reshape(framed.shape[1], -1, 3)[:, :-2])
 
 
 def _sheet(tiles: Array) -> Array:
-    """Join tiles (n_rows, n_columns, height, width), enlarged by a whole factor, with gray lines between them."""
-    n_rows, n_columns, height, width = tiles.shape
+    """Join tiles (n_rows, n_columns, height, width, 3), enlarged by a whole factor, with gray lines between them."""
+    n_rows, n_columns, height, width, _ = tiles.shape
     scale = max(1, round(1.5 * GRID_SIDE * DPI / (max(n_rows, n_columns) * max(height, width))))
     refuse_huge(n_columns * (width * scale + 1), n_rows * (height * scale + 1), "gallery")
     large = tiles.repeat(scale, axis=2).repeat(scale, axis=3)
-    framed = np.pad(large, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=0.35)
-    return np.asarray(framed.transpose(0, 2, 1, 3).reshape(n_rows * framed.shape[2], -1)[:-1, :-1])
+    framed = np.pad(large, ((0, 0), (0, 0), (0, 1), (0, 1), (0, 0)), constant_values=0.35)
+    return np.asarray(framed.transpose(0, 2, 1, 3, 4).reshape(n_rows * framed.shape[2], -1, 3)[:-1, :-1])
+
+
+def _in_colour(images: Array, shape: Picture) -> Array:
+    """Return images (n, P) of a shape as (n, height, width, 3) in [0, 1]; gray ones get three equal channels."""
+    tiles = images.clip(0.0, 1.0).reshape(len(images), *shape[:2], -1)
+    return np.broadcast_to(tiles, (*tiles.shape[:3], 3))
 
 
 def _figure(width: float, height: float) -> Figure:

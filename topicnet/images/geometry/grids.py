@@ -51,7 +51,7 @@ class LatentGrid:
     quantiles: bool
     category: int | None
 
-    def picture(self, shape: tuple[int, int] | None, title: str) -> bytes:
+    def picture(self, shape: tuple[int, ...] | None, title: str) -> bytes:
         """Draw the grid as a PNG.
 
         Raises
