@@ -49,15 +49,28 @@ class Plane(Deterministic):
         return out
 
 
-def generator_of(points, *, latent_dim, hidden_dim, n_layers, n_epochs, rate, batch_size=256, seed=0):
+def generator_of(
+    points,
+    *,
+    latent_dim,
+    hidden_dim,
+    n_layers,
+    n_epochs,
+    rate,
+    lam=10.0,
+    n_critic=5,
+    critic_layers=2,
+    batch_size=256,
+    seed=0,
+):
     """Train a generator of points (n, d) with a one-sided gradient penalty; returns the network."""
     d = points.shape[1]
     with seeded(seed):
         latents = PriorLatents(Sizes(d, latent_dim, hidden_dim, n_layers, None))
-        decoder, critic = Decoder((latent_dim,), hidden_dim, n_layers, d), DualCritic(d, 64, 2)
-        wgan = Wgan(latents, decoder, Plane(), critic, penalised=True, n_critic=5)
+        decoder, critic = Decoder((latent_dim,), hidden_dim, n_layers, d), DualCritic(d, 64, critic_layers)
+        wgan = Wgan(latents, decoder, Plane(), critic, penalised=True, n_critic=n_critic)
     data = ImageBatches(points, batch_size, CPU, binarise=False)
-    schedule = Schedule(n_epochs * len(data), rate, weights={"gradient_penalty": 10.0}, drops=DROPS)
+    schedule = Schedule(n_epochs * len(data), rate, weights={"gradient_penalty": lam}, drops=DROPS)
     options = {"max_epochs": n_epochs, "device": CPU, "phases": wgan.phases(1.0), "unmonitored": ADVERSARIAL}
     trained(wgan, data, None, schedule, optimizer=lambda part: wgan.optimizer(part, None), **options)
     return wgan
@@ -70,22 +83,39 @@ def line_generator():
     return out.weight.item(), out.bias.item()
 
 
-def ring_samples():
-    """Train a generator on a ring of eight Gaussians; returns 1,000 samples, as many other points, and the centres."""
-    rng = np.random.default_rng(0)
-    centres = RADIUS * np.exp(2j * np.pi * np.arange(MODES) / MODES)
-    ring = centres[rng.integers(MODES, size=5000)]
-    plane = np.stack([ring.real, ring.imag], 1) + SPREAD * rng.normal(size=(5000, 2))
-    points = torch.as_tensor(plane, dtype=torch.float32)
-    wgan = generator_of(points[1000:], latent_dim=2, hidden_dim=64, n_layers=2, n_epochs=700, rate=1e-3)
+def ring_centres():
+    """Return the centres (8, 2) of eight Gaussians on a ring."""
+    angles = 2 * np.pi * np.arange(MODES) / MODES
+    return torch.as_tensor(RADIUS * np.stack([np.cos(angles), np.sin(angles)], 1), dtype=torch.float32)
+
+
+def ring_points(n, seed):
+    """Draw points (n, 2) of eight Gaussians on a ring."""
+    rng = np.random.default_rng(seed)
+    modes = ring_centres()[torch.as_tensor(rng.integers(MODES, size=n))]
+    return modes + torch.as_tensor(SPREAD * rng.normal(size=(n, 2)), dtype=torch.float32)
+
+
+def ring_samples(seed=0):
+    """Train a generator on eight Gaussians on a ring for 3,200 steps of the generator; returns 1,000 samples.
+
+    The slope of the generator must become steep between modes, which takes large weights: hence the high rate, and a
+    step after every second of the critic.
+    """
+    options = {"n_epochs": 400, "rate": 3e-3, "lam": 1.0, "n_critic": 2, "critic_layers": 3, "seed": seed}
+    wgan = generator_of(ring_points(4000, 0), latent_dim=2, hidden_dim=128, n_layers=3, **options)
     with torch.no_grad():
-        samples = wgan.decode(wgan.latents.sample(Noise.of(9, np.arange(1000), CPU), 1000))
-    return samples, points[:1000], torch.as_tensor(np.stack([centres.real, centres.imag], 1), dtype=torch.float32)
+        return wgan.decode(wgan.latents.sample(Noise.of(9, np.arange(N), CPU), N))
 
 
-def modes_found(samples, centres):
-    """Count the centres that have at least half of their part of the samples within a distance of 0.3."""
-    distances = torch.cdist(samples, centres)
+def modes_found(samples):
+    """Count the centres with at least half of their part of the samples within 6 standard deviations."""
+    distances = torch.cdist(samples, ring_centres())
     near = distances.min(1).values < 6 * SPREAD
-    counts = torch.bincount(distances.argmin(1)[near], minlength=len(centres))
-    return int((counts >= len(samples) / len(centres) / 2).sum())
+    counts = torch.bincount(distances.argmin(1)[near], minlength=MODES)
+    return int((counts >= len(samples) / MODES / 2).sum())
+
+
+def share_in_modes(samples):
+    """Return the fraction of the samples within 3 standard deviations of a centre; 0.989 for points of the ring."""
+    return float((torch.cdist(samples, ring_centres()).min(1).values < 3 * SPREAD).float().mean())
