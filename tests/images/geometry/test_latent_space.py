@@ -75,6 +75,17 @@ def test_a_space_encodes_and_decodes_as_the_model(variant: str, digits: ImageDat
     np.testing.assert_allclose(space.decode(codes), model.decode(codes.numpy(), c), atol=1e-5)
 
 
+def test_a_convolutional_decoder_in_colour_has_a_metric() -> None:
+    images = np.random.default_rng(0).random((40, 8, 8, 3))
+    options = {"architecture": "conv", "latent_dim": 2, "hidden_dim": 8, "n_layers": 2, "max_epochs": 1}
+    model = ImageVAE("vae", **options, random_state=0, device="cpu").fit(images)
+    space = LatentSpace.of(model, images, metric="pullback")
+    z = np.array([0.3, -0.7])
+    by_differences = jacobian(model, z)
+    np.testing.assert_allclose(space.metric.tensor(z), by_differences.T @ by_differences, rtol=2e-2)
+    assert bool(torch.isfinite(space.metric.tensor(np.stack([z, -z]))).all())  # at several points, without a warning
+
+
 def test_leaving_the_codes_is_dear_in_the_expected_metric_alone(
     space: LatentSpace, model: ImageVAE, digits: ImageData
 ) -> None:

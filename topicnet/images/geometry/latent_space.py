@@ -23,10 +23,11 @@ from topicnet.errors import InputError
 from topicnet.images.data.checks import checked_images
 from topicnet.images.geometry.choices import METHODS, METRICS, check_choice
 from topicnet.images.model.batches import to_unit_interval
+from topicnet.images.model.convolutions import GatedConvolution
 from topicnet.images.model.estimator import ROWS, ImageVAE
 from topicnet.images.model.latents import CategoricalLatents, one_hot
 from topicnet.images.model.likelihoods import Bernoulli, Gaussian, Likelihood, Logistic
-from topicnet.images.model.nets import Body, GatedDense
+from topicnet.images.model.nets import GatedDense
 from topicnet.images.model.settings import MOST_THREADS
 from topicnet.runtime.threads import chosen_threads
 from topicnet.runtime.torch_state import usual_torch
@@ -436,10 +437,10 @@ def _decoder(model: ImageVAE, category: int | None) -> tuple[Callable[[Tensor], 
     """Return the decoder of one code (Z,) before the likelihood, and the likelihood, in double precision."""
     network = model.network_
     decoder = copy.deepcopy(network.decoder).double().cpu().eval().requires_grad_(False)
-    for layers in [module for module in decoder.modules() if isinstance(module, Body)]:
-        for number, layer in enumerate(layers):
-            if isinstance(layer, GatedDense):
-                layers[number] = _Gate(layer)
+    for part in [*decoder.modules()]:
+        for name, layer in [*part.named_children()]:
+            if isinstance(layer, GatedDense) or (isinstance(layer, GatedConvolution) and layer.gated):
+                setattr(part, name, _Gate(layer))
     likelihood = copy.deepcopy(network.likelihood).double().cpu().eval().requires_grad_(False)
     latents = network.latents
     c = None
@@ -457,13 +458,13 @@ def _decoder(model: ImageVAE, category: int | None) -> tuple[Callable[[Tensor], 
 class _Gate(nn.Module):
     """Gated layer without glu, whose forward derivative torch cannot compute for many points at once."""
 
-    def __init__(self, layer: GatedDense) -> None:
+    def __init__(self, layer: GatedDense | GatedConvolution) -> None:
         super().__init__()
         self.both = layer.both
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, n) to (B, m)."""
-        values, gates = self.both(x).chunk(2, -1)
+        """Map (B, n) to (B, m), or (B, c, h, w) to (B, d, ...)."""
+        values, gates = self.both(x).chunk(2, 1)
         gated: Tensor = values * gates.sigmoid()
         return gated
 
