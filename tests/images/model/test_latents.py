@@ -13,7 +13,6 @@ from tests.support.images import (
     K,
     P,
     Z,
-    linear_head,
     one_image,
     perturbed,
     small_vae,
@@ -460,10 +459,12 @@ def test_the_latents_match_the_table(name):
     latents, variant = small_vae(name).latents, VARIANTS[name]
     assert isinstance(latents, CategoricalLatents)
     assert (latents.mixture is not None) == variant.learned
-    linear = small_vae(name, **linear_head(name)).latents
-    assert linear.head.mean.in_features == H + (K if variant.conditional else 0)
-    assert latents.head.mean.in_features == H
-    assert (len(latents.joint) == 1) == variant.conditional
+    assert latents.head.mean.in_features == H + (K if variant.conditional else 0)
+    assert len(latents.joint) == 0
+    if variant.conditional:
+        gated = small_vae(name, head="gated").latents
+        assert gated.head.mean.in_features == H
+        assert len(gated.joint) == 1
     assert latents.decodes_categories
 
 

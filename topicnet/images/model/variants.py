@@ -231,7 +231,7 @@ VARIANTS: dict[str, Variant] = {
         latents="categorical",
         conditional=True,
         learned=True,
-        parameters={"condition": "draw", "head": "gated", **COLD},
+        parameters={"condition": "draw", "head": "linear", **COLD},
         warms_up=True,
     ),
     "indq": Variant(
@@ -245,7 +245,7 @@ VARIANTS: dict[str, Variant] = {
         "q(z|x,c) and p(z) (Lavda et al. 2020)",
         latents="categorical",
         conditional=True,
-        parameters={"head": "gated", **COLD},
+        parameters={"head": "linear", **COLD},
         warms_up=True,
     ),
     "indqp": Variant(
