@@ -759,7 +759,7 @@ class ImageVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 def _shape_of(X: Any) -> Shape:
     """Return height and width of images, and 3 for colour; None for vectors (n, P)."""
-    given = np.shape(X)[1:]
+    given = np.asarray(X).shape[1:]
     if len(given) < 2:
         return None
     return given[:2] if len(given) == 3 and given[2] == 1 else tuple(given)
