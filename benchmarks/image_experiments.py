@@ -3,9 +3,9 @@
 Usage: python benchmarks/image_experiments.py [--experiments digits-categories,bimodal-2,mnist-vae,...] [--epochs 20]
        [--settings '*K = 10'] [--seeds 1] [--data DIR] [--device auto] [--importance 100]
        [--schedule one-cycle --learning-rate 4e-3 --optimizer adam --warm-up 10]
-       [--record images-fits [--keep-checkpoints DIR]] [--publish NAME]
+       [--param head=gated] [--record images [--keep-checkpoints DIR]] [--publish NAME]
 
-With --record, every finished fit is added to benchmarks/results/NAME.json, and fits that it holds already are not run
+With --record, every finished fit is added to benchmarks/fits/NAME.json, and fits that it holds already are not run
 again, so that hours of fits can be spread over several days or, on one machine, over several processes. A fit is known
 by its experiment, setting, seed, epochs and overrides. With --keep-checkpoints an interrupted fit continues.
 
@@ -42,7 +42,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from publish import RESULTS, add_option, current_commit, machine, publish
+import yaml
+from publish import add_option, current_commit, machine, publish
 
 import topicnet
 from topicnet.images.data.load import ImageData, load_images
@@ -55,6 +56,7 @@ from topicnet.images.workflows.fit import estimator_of
 from topicnet.runtime.threads import thread_count
 
 ROOT = Path(__file__).resolve().parents[1]
+FITS = ROOT / "benchmarks" / "fits"
 CONFIGS = ROOT / "configs" / "images"
 IN_FOLDER = {"mnist": "mnist", "fashion_mnist": "fashion_mnist", "omniglot": "omniglot/omniglot28.npz"}
 DEFAULT = "digits-*,bimodal-*"
@@ -210,6 +212,7 @@ class Record:
         if self.path is None:
             yield True
             return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         name = "-".join(re.sub(r"\W+", "-", str(part)) for part in key)
         with self.path.with_name(f".{name}.lock").open("w") as file:
             try:
@@ -258,7 +261,9 @@ def run(cell: Cell, sources: dict[str, str], arguments: argparse.Namespace, reco
     if cell.config.data in IN_FOLDER and not Path(source).exists():
         return cells(cell, f"not run: no {source}")
     config = changed(cell.config, arguments).model_copy(update={"device": arguments.device})
+    config = config.model_copy(update={"parameters": config.parameters | arguments.param})
     overrides = {name: getattr(arguments, name) for name in OVERRIDES if getattr(arguments, name) is not None}
+    overrides |= arguments.param
     fits: list[Scored] = []
     data: ImageData | None = None
     for seed in range(config.seed, config.seed + arguments.seeds):
@@ -286,6 +291,11 @@ def run(cell: Cell, sources: dict[str, str], arguments: argparse.Namespace, reco
     return row(cell, config, fits) if fits else cells(cell, "not run")
 
 
+def parameter(given: str) -> tuple[str, Any]:
+    name, _, value = given.partition("=")
+    return name, yaml.safe_load(value)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = ROOT.parent / "shared" / "data"
@@ -297,14 +307,16 @@ def main() -> None:
     parser.add_argument("--optimizer")
     parser.add_argument("--warm-up", type=int, help="epochs of warm-up; by default the configured fraction")
     parser.add_argument("--settings", default="*", help="run only settings that match this pattern")
+    parser.add_argument("--param", type=parameter, action="append", default=[], help="override a parameter: NAME=VALUE")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--importance", type=int, default=100)
-    parser.add_argument("--record", metavar="NAME", help="keep finished fits in benchmarks/results/NAME.json")
+    parser.add_argument("--record", metavar="NAME", help="keep finished fits in benchmarks/fits/NAME.json")
     parser.add_argument("--only-recorded", action="store_true", help="run nothing: print the fits that are recorded")
     parser.add_argument("--keep-checkpoints", type=Path, help="folder of checkpoints, from which a fit continues")
     add_option(parser)
     arguments = parser.parse_args()
+    arguments.param = dict(arguments.param)
     tables = {path: list(cells_of(path)) for path in sorted(CONFIGS.glob("*.yaml"))}
     names = {cell.experiment for settings in tables.values() for cell in settings}
     patterns = arguments.experiments.split(",")
@@ -320,7 +332,7 @@ def main() -> None:
     overrides = [f"{name} {getattr(arguments, name)}" for name in OVERRIDES if getattr(arguments, name) is not None]
     if overrides:
         print(f"Overrides: {', '.join(overrides)}.")
-    record = Record(None if arguments.record is None else RESULTS / f"{arguments.record}.json")
+    record = Record(None if arguments.record is None else FITS / f"{arguments.record}.json")
     every: list[list[str]] = []
     for path, settings in tables.items():
         print(f"\n{settings[0].title} (configs/images/{path.name})\n")
