@@ -57,6 +57,7 @@ def test_a_geodesic_is_drawn_next_to_the_run(here: Path, warm: Warm) -> None:
     assert warm(*GEODESIC, "--from", "3", "--to", "13", *QUICK, cwd=here).returncode == 0
 
 
+@pytest.mark.slow
 def test_python_gives_the_same_result(here: Path, warm: Warm) -> None:
     done = warm(*GEODESIC, "--from", "3", "--to", "12", *QUICK, "--set", "train", "--json", cwd=here)
     assert done.returncode == 0, done.stderr
