@@ -92,7 +92,7 @@ def test_tree_has_a_line_per_topic_in_both_forms(warm: Warm, themed_run: Path) -
         (("neighbours", "--to", "1", "--metric", "euclid"), "--metric euclid given, expected one of cosine"),
         (("neighbours", "--to", "1", "--top", "0"), "1 or more"),
         (("path", "--from", "1", "--to", "1"), "given as both ends"),
-        (("path", "--from", "1", "--to", "2", "--steps", "2"), "steps"),
+        (("path", "--from", "1", "--to", "2", "--steps", "2"), "--steps 2 given, expected"),
         (("path", "--from", "1", "--to", "2", "--out", "path.txt"), ".csv or .parquet"),
     ],
 )

@@ -66,7 +66,7 @@ def path(
     run: RunArgument,
     start: Annotated[str, typer.Option("--from", metavar="DOC", help=f"Document at the start: {DOCUMENT}.")],
     end: Annotated[str, typer.Option("--to", metavar="DOC", help=f"Document at the end: {DOCUMENT}.")],
-    steps: Annotated[int, typer.Option(help="Show this many points, with both ends.")] = 7,
+    steps: Annotated[int, typer.Option(min=3, max=200, help="Show this many points, with both ends.")] = 7,
     out: Annotated[
         Path | None,
         typer.Option(parser=named_path, metavar="PATH", help="Also write the steps to this .csv or .parquet file."),
@@ -79,10 +79,9 @@ def path(
     The path runs among the mixtures of the topics, and is shortest under the Fisher-Rao metric of their words.
     """
     from topicnet.cli.printing.explore import path_json, print_path
-    from topicnet.explore.path import check_output, check_steps, write_path
+    from topicnet.explore.path import check_output, write_path
     from topicnet.explore.path import path as find_path
 
-    check_steps(steps)
     if out is not None:
         check_output(out, run, overwrite=overwrite)
     from topicnet.workflows.run import load  # the decoder, for which torch has to be imported
