@@ -166,3 +166,11 @@ def test_other_input_is_refused():
         gibbs.measure(gibbs.GibbsVAE())
     with pytest.raises(InputError, match="n_draws=100 given, expected"):
         gibbs.measure(gibbs.GibbsVAE(**SHORT).fit(gibbs.gaussian()), 100)
+
+
+@pytest.mark.parametrize("potential", [gibbs.double_well(), gibbs.phi4_ring(n_sites=2)], ids=["exact", "hmc"])
+def test_the_distance_of_the_target_to_itself_is_of_two_samples(potential):
+    """Where the target is known by few states of HMC, they were compared with themselves: a distance of 0."""
+    report = gibbs.measure(gibbs.GibbsVAE(**SHORT).fit(potential), 4_000)
+    assert report.distance_reference > 0.01
+    assert 100 < report.n_compared <= 1_000

@@ -22,8 +22,9 @@ def show_report(report: GibbsReport) -> None:
     _restarts(report)
     _chains(report)
     _moments(report)
+    of_target = "exact draws of the target" if report.upper_from == "exact" else "states of HMC"
     echo(
-        f"\nW2 to {report.upper_from} draws of the target, 1,000 points: IMH {report.distance:.3f}, decoder"
+        f"\nW2 to {of_target}, {report.n_compared:,} points: IMH {report.distance:.3f}, decoder"
         f" {report.distance_raw:.3f}, the target again {report.distance_reference:.3f}"
     )
     if report.collapsed:

@@ -117,7 +117,8 @@ class GibbsVAE:
         check_number("learning_rate", self.learning_rate, above=0.0, most=1.0)
         check_number("initial_beta", self.initial_beta, above=0.0, most=1.0)
         check_number("annealing", self.annealing)
-        check_number("annealing", self.annealing + 1, above=0.0, most=2.0)
+        if self.annealing > 1:
+            raise InputError(f"annealing={self.annealing!r} given, expected a fraction of the steps, from 0 to 1")
         check_count("random_state", self.random_state, least=0, most=MOST_SEED)
 
     def fit(self, potential: Potential, listener: Listener = lambda progress: None) -> GibbsVAE:

@@ -175,7 +175,9 @@ class GibbsReport:
     moments : tuple of Moment
         Observables.
     distance, distance_raw, distance_reference : float
-        W_2 between 1,000 draws of the target and 1,000 of IMH, of the decoder, and of the target again.
+        W_2 between draws of the target and as many of IMH, of the decoder, and of the target again.
+    n_compared : int
+        Draws on each side of these distances, at most 1,000.
     restarts : tuple of Restart
         All restarts.
 
@@ -211,6 +213,7 @@ class GibbsReport:
     distance: float
     distance_raw: float
     distance_reference: float
+    n_compared: int
     restarts: tuple[Restart, ...]
 
 
@@ -340,7 +343,10 @@ def _report(vae: GibbsVAE, draws: Draws, random_state: int, seeds: list[int]) ->
     energy = Estimate(-float(draws.log_weights.mean()), spread / math.sqrt(n_draws))
     bounds = [k_sample_bound(network, potential, k, min(n_draws // 25, BOUND_DRAWS), seeds[6]) for k in SAMPLE_COUNTS]
     chosen = next(one for one in vae.restarts_ if one.chosen)
-    raw, again, target = (_thinned(points) for points in (draws.x, draws.target.flip(0), draws.target))
+    # The two halves share no draw and, where they are states of HMC, hardly a chain.
+    halves = draws.target[: len(draws.target) // 2], draws.target[len(draws.target) // 2 :]
+    n_compared = min(COMPARED, len(halves[0]))
+    imh, raw, target, again = (_thinned(points, n_compared) for points in (draws.imh.states[0], draws.x, *halves))
     return GibbsReport(
         potential=potential.name,
         n_dims=potential.n_dims,
@@ -363,9 +369,10 @@ def _report(vae: GibbsVAE, draws: Draws, random_state: int, seeds: list[int]) ->
         collapsed=chosen.collapsed,
         chains=tuple(_efficiency(chain, potential) for chain in (draws.imh, draws.mala, draws.hmc)),
         moments=tuple(_moments(potential, draws, answers)),
-        distance=_distance(_thinned(draws.imh.states[0]), target),
+        distance=_distance(imh, target),
         distance_raw=_distance(raw, target),
         distance_reference=_distance(again, target),
+        n_compared=n_compared,
         restarts=tuple(vae.restarts_),
     )
 
@@ -420,15 +427,13 @@ def _binder(draws: Draws, weights: Tensor, exact: float | None) -> Moment:
     return Moment("Binder", exact, raw, reweighted, *estimates)
 
 
-def _thinned(points: Tensor) -> Tensor:
-    """Return `COMPARED` points at equal intervals, or all of them."""
-    rows = torch.linspace(0, len(points) - 1, min(COMPARED, len(points))).long()
-    return points[rows]
+def _thinned(points: Tensor, n: int) -> Tensor:
+    """Return n points at equal intervals."""
+    return points[torch.linspace(0, len(points) - 1, n).long()]
 
 
 def _distance(x: Tensor, y: Tensor) -> float:
-    n = min(len(x), len(y))
-    return float(wasserstein(x[:n], y[:n]).distance)
+    return float(wasserstein(x, y).distance)
 
 
 def check_draws(n_draws: int) -> None:
