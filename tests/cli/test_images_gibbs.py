@@ -83,3 +83,12 @@ def test_input_that_cannot_be_used_is_one_line(warm: Warm, tmp_path: Path, argum
     (tmp_path / "taken").write_text("mine")
     assert_refused(warm("images", "gibbs", *arguments, cwd=tmp_path), message)
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_the_folder_of_a_run_is_refused(warm: Warm, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    done = warm(*gibbs("--potential", "gaussian", "--out", "run"), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--out 'run' is the folder of a run" in done.stderr
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]

@@ -170,7 +170,12 @@ def test_other_input_is_refused():
 
 @pytest.mark.parametrize("potential", [gibbs.double_well(), gibbs.phi4_ring(n_sites=2)], ids=["exact", "hmc"])
 def test_the_distance_of_the_target_to_itself_is_of_two_samples(potential):
-    """A target known by few states of HMC only has two halves to compare."""
+    """Few states of HMC were once compared with themselves, at a distance of 0."""
     report = gibbs.measure(gibbs.GibbsVAE(**SHORT).fit(potential), 4_000)
     assert report.distance_reference > 0.01
     assert 100 < report.n_compared <= 1_000
+
+
+def test_the_number_given_is_the_number_named():
+    with pytest.raises(InputError, match=r"annealing=1.5 given"):
+        gibbs.GibbsVAE(annealing=1.5).check_parameters()

@@ -124,9 +124,12 @@ def gibbs(
 
 def _check_out(out: Path, overwrite: bool) -> None:
     """Check, before any work, that the files can be written and the figures drawn."""
+    from topicnet.errors import OutputError
     from topicnet.images.gibbs.names import FILES
     from topicnet.runtime.extras import check_installed
     from topicnet.storage.loose_files import check_files
 
+    if (out / "run.json").is_file():
+        raise OutputError(f"--out {str(out)!r} is the folder of a run: name another one")
     check_installed("a figure", ["matplotlib"])
     check_files([out / name for name in FILES], overwrite=overwrite)

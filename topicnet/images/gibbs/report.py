@@ -343,7 +343,7 @@ def _report(vae: GibbsVAE, draws: Draws, random_state: int, seeds: list[int]) ->
     energy = Estimate(-float(draws.log_weights.mean()), spread / math.sqrt(n_draws))
     bounds = [k_sample_bound(network, potential, k, min(n_draws // 25, BOUND_DRAWS), seeds[6]) for k in SAMPLE_COUNTS]
     chosen = next(one for one in vae.restarts_ if one.chosen)
-    # The two halves share no draw and, where they are states of HMC, no chain.
+    # The two halves share no draw and, where they are states of HMC, hardly a chain.
     halves = draws.target[: len(draws.target) // 2], draws.target[len(draws.target) // 2 :]
     n_compared = min(COMPARED, len(halves[0]))
     imh, raw, target, again = (_thinned(points, n_compared) for points in (draws.imh.states[0], draws.x, *halves))
