@@ -79,7 +79,6 @@ def path(
     The path runs among the mixtures of the topics, and is shortest under the Fisher-Rao metric of their words.
     """
     from topicnet.cli.printing.explore import path_json, print_path
-    from topicnet.explore.documents import documents_of
     from topicnet.explore.path import check_output, check_steps, write_path
     from topicnet.explore.path import path as find_path
 
@@ -95,4 +94,6 @@ def path(
     if as_json:
         echo(path_json(found), block=True)
     else:
+        from topicnet.explore.documents import documents_of
+
         print_path(found, documents_of(loaded), loaded.top_words(3))
