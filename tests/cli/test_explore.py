@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import Warm, assert_refused, loaded_by, one_json
+from tests.support.command_line import QUICK, Warm, assert_refused, loaded_by, one_json
 
 POT = pytest.importorskip("ot", reason="transport needs POT (the extra [transport])")
 
@@ -49,8 +49,8 @@ def test_path_prints_steps_and_lengths(warm: Warm, themed_run: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "from [1] to [2]"
     assert [line[:4].strip() for line in lines if line[3:4] == "%"] == ["0%", "25%", "50%", "75%", "100%"]
-    assert lines[-1].startswith("length ")
-    assert "straight line" in lines[-1]
+    [length] = [line for line in lines if line.startswith("length ")]
+    assert "straight line" in length
 
 
 def test_path_json_and_file_agree(warm: Warm, themed_run: Path, tmp_path: Path) -> None:
@@ -124,3 +124,55 @@ def test_a_damaged_table_is_refused(warm: Warm, themed_run: Path, tmp_path: Path
     with (folder / "doc_topic.csv").open("a") as file:
         file.write("x\n")
     assert_refused(warm("neighbours", folder, "--to", "1", cwd=tmp_path), "doc_topic.csv")
+
+
+def test_the_neighbours_under_a_gmntm_are_read_beside_its_components(warm: Warm, themed: Path, tmp_path: Path) -> None:
+    fitted = warm("fit", themed, *QUICK, "--model", "gmntm", "--param", "n_components=3", "--out", "run", cwd=tmp_path)
+    assert fitted.returncode == 0, fitted.stderr
+    done = warm("neighbours", "run", "--to", "1", "--top", "2", "--json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(one_json(done.stdout)["neighbours"]) == 2
+
+
+def test_shared_ids_are_shown_with_their_rows(warm: Warm, tmp_path: Path) -> None:
+    texts = ["cat dog mouse", "bread butter jam"] * 20
+    rows = ["id,text", *(f"{'odd' if row % 2 else 'even'},{text}" for row, text in enumerate(texts))]
+    (tmp_path / "pets.csv").write_text("\n".join(rows))
+    options = ("--min-df", "1", "-k", "2", "--epochs", "1", "--init", "random", "--out", "run")
+    fitted = warm("fit", "pets.csv", *options, cwd=tmp_path)
+    assert fitted.returncode == 0, fitted.stderr
+    assert_refused(warm("neighbours", "run", "--to", "odd", cwd=tmp_path), "give one of their rows instead (1, 3, 5")
+    done = warm("neighbours", "run", "--to", "1", "--top", "2", cwd=tmp_path)
+    assert done.stdout.startswith("nearest to [odd, row 1] by cosine distance")
+    assert "[odd, row 3]" in done.stdout
+    done = warm("path", "run", "--from", "0", "--to", "1", "--steps", "3", cwd=tmp_path)
+    assert done.stdout.startswith("from [even, row 0] to [odd, row 1]")
+
+
+def test_output_says_what_its_numbers_and_texts_are(warm: Warm, themed_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(themed_run, folder)
+    done = warm("neighbours", folder, "--to", "1", "--metric", "hellinger", cwd=tmp_path)
+    said = " ".join(done.stdout.split())
+    assert "Hellinger distance of topic proportions, from 0 (equal) to 1; shown are counted words" in said
+    shutil.rmtree(folder / "corpus")
+    done = warm("path", folder, "--from", "1", "--to", "2", "--steps", "3", cwd=tmp_path)
+    said = " ".join(done.stdout.split())
+    assert "lengths are Fisher-Rao distances" in said
+    assert "the run was saved without its corpus, so no texts are shown" in said
+    assert "      [1]" in done.stdout.splitlines()  # no colon before a text that is not there
+
+
+def test_a_narrow_terminal_still_shows_texts(
+    warm: Warm, themed_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "10")
+    done = warm("path", themed_run, "--from", "1", "--to", "2", "--steps", "3", cwd=tmp_path)
+    shown = next(line for line in done.stdout.splitlines() if line.startswith("      words: "))
+    assert len(shown.split()) > 2
+
+
+def test_a_single_topic_has_no_path(warm: Warm, themed: Path, tmp_path: Path) -> None:
+    fitted = warm("fit", themed, "-k", "1", "--epochs", "1", "--init", "random", "--out", "k1", cwd=tmp_path)
+    assert fitted.returncode == 0, fitted.stderr
+    assert_refused(warm("path", "k1", "--from", "1", "--to", "2", cwd=tmp_path), "single topic")

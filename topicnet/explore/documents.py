@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,6 +97,20 @@ class DocumentTable:
             else f"document {name!r} asked for in a run without documents"
         )
 
+    def label(self, row: int) -> str:
+        """Return the id of a document, with its row if other documents have the same id."""
+        name = self.ids[row]
+        return name if self._uses[name] == 1 else f"{name}, row {row}"
+
+    @cached_property
+    def _uses(self) -> Counter[str]:
+        return Counter(self.ids)
+
+    @property
+    def has_texts(self) -> bool:
+        """True if excerpts are beginnings of texts, False if they are counted words."""
+        return self.corpus is not None and (self.corpus.texts is not None or any(self.corpus.excerpts))
+
     def excerpt(self, row: int) -> str:
         """Return the beginning of a text on one line; the first counted words if texts were not kept; or ""."""
         corpus = self.corpus
@@ -135,7 +150,8 @@ def read_documents(folder: str | Path) -> DocumentTable:
         raise BundleError(f"{str(folder)!r} holds an image model: read it with the commands of `topicnet images`")
     for name in ("topics.json", "doc_topic.csv"):
         check_unchanged(folder, name, record)
-    table = read_doc_topic(folder, len(read_json(folder, "topics.json")))
+    n_topics = sum("topic" in one for one in read_json(folder, "topics.json"))  # GMNTM lists components as well
+    table = read_doc_topic(folder, n_topics)
     corpus = corpus_of_run(folder, record) if (folder / "corpus").is_dir() else None
     theta = table.select(pl.col("^topic_.*$")).to_numpy().astype(np.float32)
     return DocumentTable(table["doc_id"].to_list(), table["status"].to_list(), theta, corpus)

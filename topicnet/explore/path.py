@@ -146,11 +146,13 @@ def path(run: Run, a: str | int, b: str | int, steps: int = 7, library: str = "p
     if rows[0] == rows[1]:
         raise InputError(f"document {documents.ids[rows[0]]!r} given as both ends of a path, expected two documents")
     words = word_model(run)
+    if words.n_topics == 1:
+        raise InputError("a run with a single topic given, expected two or more: all its documents have the same words")
     ends = documents.proportions(list(rows))
     if float(arc(*words.roots(ends))) < NEGLIGIBLE:
         raise InputError(
-            f"documents {documents.ids[rows[0]]!r} and {documents.ids[rows[1]]!r} have the same topic proportions, so"
-            " the path between them has no length: choose two other documents"
+            f"documents {documents.label(rows[0])!r} and {documents.label(rows[1])!r} have the same topic proportions,"
+            " so the path between them has no length: choose two other documents"
         )
     every = math.ceil(SEGMENTS / (steps - 1))  # segments of a step, so that the length is accurate for few steps
     found = geodesic(words, ends[0], ends[1], every * (steps - 1))

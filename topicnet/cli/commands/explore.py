@@ -93,4 +93,6 @@ def path(
     if as_json:
         echo(path_json(found), block=True)
     else:
-        print_path(found, loaded.top_words(3))
+        from topicnet.explore.documents import documents_of
+
+        print_path(found, documents_of(loaded), loaded.top_words(3))

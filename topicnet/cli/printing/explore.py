@@ -20,23 +20,37 @@ if TYPE_CHECKING:
 TREE_WIDTH = 24
 LEAST_DIFFERENCE = 5e-4  # of two lengths that are shown as different
 LABEL_WORDS = 4
+DISTANCES = {
+    "cosine": "1 minus the cosine of topic proportions, from 0 (equal) to 1",
+    "hellinger": "Hellinger distance of topic proportions, from 0 (equal) to 1",
+    "geodesic": "length of the shortest path among the model's word distributions, 0 for equal ones",
+    "transport": "cost of moving topic proportions between topics, 0 for equal ones",
+}
+PATH_LEGEND = (
+    "each step: how far along the path it is, the mixture of topics there, words that are typical of it, and the"
+    " nearest document not yet shown; lengths are Fisher-Rao distances of word distributions: 0 for equal ones,"
+    " from 3.14 for those without a common word"
+)
 INDENT = " " * 6
+LEAST_WIDTH = 40  # columns, also in a terminal that is narrower or gives no width
 
 
 def print_neighbours(documents: DocumentTable, row: int, metric: str, found: Sequence[Neighbour]) -> None:
-    """Print a document and its neighbours: distance, shares of topics, id, and the beginning of the text."""
+    """Print a document and its neighbours: distance, id, shares of topics, the beginning of the text, and a legend."""
     from topicnet.explore.neighbours import top_topics
 
     width = _width()
-    echo(f"nearest to [{documents.ids[row]}] by {metric} distance  ({_shares(top_topics(documents, row))})")
+    echo(f"nearest to [{documents.label(row)}] by {metric} distance  ({_shares(top_topics(documents, row))})")
     _text(documents.excerpt(row), INDENT, width)
     if not found:
         echo("the run has no other document with counted words")
         return
     echo()
     for one in found:
-        echo(f"{one.rank:3d}  {one.distance:7.4f}  [{one.doc_id}]  {_shares(one.topics)}")
+        echo(f"{one.rank:3d}  {one.distance:7.4f}  [{documents.label(one.row)}]  {_shares(one.topics)}")
         _text(one.text, " " * 14, width)
+    echo()
+    _text(f"in order of distance: {DISTANCES[metric]}{_source(documents)}", "", width, lines=9)
 
 
 def neighbours_json(documents: DocumentTable, row: int, metric: str, found: Sequence[Neighbour]) -> str:
@@ -58,20 +72,25 @@ def neighbours_json(documents: DocumentTable, row: int, metric: str, found: Sequ
     return json_text({"document": head, "metric": metric, "neighbours": records})
 
 
-def print_path(found: DocumentPath, top_words: Sequence[Sequence[str]]) -> None:
-    """Print the steps of a path and its length and that of the straight line; `top_words` name the topics (K, n)."""
+def print_path(found: DocumentPath, documents: DocumentTable, top_words: Sequence[Sequence[str]]) -> None:
+    """Print the steps of a path, its length and that of the straight line; `top_words` name the topics (K, n)."""
     width, steps = _width(), found.steps
-    echo(f"from [{steps[0].doc_id}] to [{steps[-1].doc_id}]")
+    first, last = (step.row for step in (steps[0], steps[-1]))
+    assert first is not None
+    assert last is not None
+    echo(f"from [{documents.label(first)}] to [{documents.label(last)}]")
     for step in steps:
         echo(f"\n{step.at:4.0%}  {_mixture(step, top_words)}")
         if step.words:
             _text(f"words: {' '.join(step.words)}", INDENT, width)
-        if step.doc_id is not None:
+        if step.row is not None:
             away = "" if step.step in (0, steps[-1].step) else f" {step.distance:.3f} away"
-            _text(f"[{step.doc_id}]{away}: {step.text}", INDENT, width, lines=2)
+            text = f": {step.text}" if step.text else ""
+            _text(f"[{documents.label(step.row)}]{away}{text}", INDENT, width, lines=2)
     more = found.straight / found.length - 1
     longer = f"{more:.1%} longer" if more >= LEAST_DIFFERENCE else "no longer"
     echo(f"\nlength {found.length:.3f}; the straight line between the mixtures has {found.straight:.3f} ({longer})")
+    _text(f"{PATH_LEGEND}{_source(documents)}", "", width, lines=9)
     if not found.converged:
         echo("the search for the shortest path did not converge: a shorter one may exist")
 
@@ -123,7 +142,7 @@ def _rows(table: TopicTable) -> list[tuple[float, list[str]]]:
 
 
 def _mixture(step: PathStep, top_words: Sequence[Sequence[str]]) -> str:
-    return " + ".join(f"{share:.0%} {k} ({' '.join(top_words[k])})" for k, share in step.topics)
+    return " + ".join(f"{share:.0%} topic {k} ({' '.join(top_words[k])})" for k, share in step.topics)
 
 
 def _shares(topics: Sequence[tuple[int, float]]) -> str:
@@ -144,5 +163,12 @@ def _text(text: str, indent: str, width: int, lines: int = 1) -> None:
         echo(line)
 
 
+def _source(documents: DocumentTable) -> str:
+    """Say what is shown of documents whose texts were not kept."""
+    if documents.corpus is None:
+        return "; the run was saved without its corpus, so no texts are shown"
+    return "" if documents.has_texts else "; shown are counted words, as the run has no texts (fit with --keep-texts)"
+
+
 def _width() -> int:
-    return shutil.get_terminal_size((100, 24)).columns
+    return max(LEAST_WIDTH, shutil.get_terminal_size((100, 24)).columns)
