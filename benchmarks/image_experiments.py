@@ -142,7 +142,7 @@ def shortened(config: ImageConfig, epochs: int | None) -> ImageConfig:
     if epochs is None or config.epochs is None or epochs >= config.epochs:
         return config
     warm_up = config.warm_up
-    if isinstance(warm_up, int):  # a fraction stays what it is
+    if isinstance(warm_up, int):  # a fraction holds for any length
         warm_up = math.ceil(warm_up * epochs / config.epochs)
     return config.model_copy(update={"epochs": epochs, "warm_up": warm_up})
 
@@ -345,7 +345,7 @@ def main() -> None:
             if one[2] != "not run":
                 every.append(one)
     if arguments.publish:
-        publish(arguments.publish, "Image experiments beside published figures", COLUMNS, every)
+        publish(arguments.publish, "Image experiments and published figures", COLUMNS, every)
 
 
 if __name__ == "__main__":

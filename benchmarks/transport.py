@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/transport.py [--publish NAME]
 
-Prints the exact value, what was found, and the difference. Gaussians on the line are grids of quantiles; critics and
+Prints the exact value, the estimate, and the difference. Gaussians on the line are grids of quantiles; critics and
 generators are those of the tests, and take about two minutes. The last rows are Wasserstein GANs of points.
 """
 

@@ -255,12 +255,11 @@ def evaluate(
     loaded = load_run(run)
     tested = loaded.images(data)
     loaded.model.network_.to(chosen)
-    found = {"run": str(run), "variant": loaded.model.variant, "seed": seed}
-    bound = None
+    found: dict[str, Any] = {"run": str(run), "variant": loaded.model.variant, "seed": seed}
     if information:  # first, as components may be refused
         from topicnet.images.evaluation.information import information_bound
 
-        bound = information_bound(
+        found["information"] = information_bound(
             loaded.model,
             tested,
             components=components,
@@ -269,8 +268,6 @@ def evaluate(
             seed=seed,
         )
     found |= evaluate_model(loaded.model, tested, n_importance=importance, seed=seed)
-    if bound is not None:
-        found["information"] = bound
     if out is not None:
         with atomic_file(out, overwrite=overwrite) as part:
             write_json(part, found)
