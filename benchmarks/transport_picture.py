@@ -11,9 +11,9 @@ import matplotlib
 import numpy as np
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot
 
-from topicnet import transport  # noqa: E402
+from topicnet import transport
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "_static" / "transport-plans.png"
 N_POINTS, RELATIVE_EPSILON, FAINTEST = 24, 0.05, 0.02
