@@ -223,7 +223,7 @@ def langevin(potential: Potential, n_calls: int, random_state: int = 0) -> Chain
 
 
 def hamiltonian(potential: Potential, n_calls: int, random_state: int = 0) -> Chain:
-    """Run Hamiltonian Monte Carlo with 10 leapfrog steps and 20 chains that start at draws of N(0, I).
+    """Run Hamiltonian Monte Carlo with 10 leapfrog steps and 20 chains that start below draws of N(0, I).
 
     Parameters
     ----------
